@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * arena.h - memory that is given back all at once.
+ *
+ * Blocks of block_bytes; what does not fit one gets a block of its own, which a reset frees. An arena never
+ * holds more than its maximum. Not thread safe: it has one owner at a time.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "cdc/base/attributes.h"
+#include "cdc/base/slice.h"
+
+struct arena_block;
+
+struct arena {
+    struct arena_block *blocks; /* the one in use first */
+    char *next;                 /* free bytes of blocks[0] */
+    char *end;
+    struct arena_block *spare; /* emptied blocks of block_bytes, kept by reset */
+    size_t block_bytes;
+    size_t held_bytes; /* all blocks but the spare ones */
+    size_t used_bytes; /* handed out since the last reset */
+    size_t bytes_max;
+};
+
+void arena_init(struct arena *arena, size_t block_bytes, size_t bytes_max);
+
+/* Frees everything; the arena may be zeroed or released already. */
+void arena_release(struct arena *arena);
+
+/* Takes back everything handed out; ordinary blocks are kept for the next use. */
+void arena_reset(struct arena *arena);
+
+/* Bytes aligned to 8, not cleared; NULL when memory or the maximum is exhausted. */
+MUST_CHECK void *arena_alloc(struct arena *arena, size_t size);
+
+/* The same, cleared. */
+MUST_CHECK void *arena_alloc_zero(struct arena *arena, size_t size);
+
+/* A copy followed by a NUL that does not count; NULL as above. */
+MUST_CHECK char *arena_copy(struct arena *arena, struct slice bytes);

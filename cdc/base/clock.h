@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * clock.h - time in the two senses that are needed.
+ */
+#pragma once
+
+#include <stdint.h>
+
+/* Never goes back; for intervals and deadlines. Milliseconds and microseconds of an arbitrary origin. */
+int64_t clock_now_ms(void);
+int64_t clock_now_us(void);
+
+/* Wall time as PostgreSQL counts it: microseconds since 2000-01-01 UTC. */
+int64_t clock_postgres_us(void);

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * error.c - fills a struct error; newlines become blanks, so that one error is one line of log.
+ */
+#include "cdc/base/error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void one_line(char *text) {
+    size_t length = strlen(text);
+    while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == ' '))
+        text[--length] = '\0';
+    for (; *text != '\0'; text++)
+        if (*text == '\n' || *text == '\r' || *text == '\t')
+            *text = ' ';
+}
+
+bool error_set(struct error *err, enum error_kind kind, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    err->kind = kind;
+    err->sqlstate[0] = '\0';
+    vsnprintf(err->text, sizeof err->text, format, arguments);
+    va_end(arguments);
+    one_line(err->text);
+    return false;
+}
+
+bool error_wrap(struct error *err, const char *format, ...) {
+    char context[ERROR_TEXT_MAX];
+    char inner[ERROR_TEXT_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(context, sizeof context, format, arguments);
+    va_end(arguments);
+    memcpy(inner, err->text, sizeof inner);
+    int length = snprintf(err->text, sizeof err->text, "%s: ", context);
+    if (length > 0 && (size_t) length < sizeof err->text)
+        snprintf(err->text + length, sizeof err->text - (size_t) length, "%s", inner);
+    one_line(err->text);
+    return false;
+}
+
+bool error_errno(struct error *err, const char *format, ...) {
+    int saved_errno = errno;
+    char object[ERROR_TEXT_MAX / 2];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(object, sizeof object, format, arguments);
+    va_end(arguments);
+    return error_set(err, ERROR_SYSTEM, "%s: %s", object, strerror(saved_errno));
+}
+
+bool error_no_memory(struct error *err) {
+    return error_set(err, ERROR_SYSTEM, "out of memory");
+}
+
+const char *error_kind_name(enum error_kind kind) {
+    switch (kind) {
+    case ERROR_NONE:
+        return "none";
+    case ERROR_RETRY:
+        return "retry";
+    case ERROR_PROTOCOL:
+        return "protocol";
+    case ERROR_CONFIG:
+        return "config";
+    case ERROR_REFUSE:
+        return "refused";
+    case ERROR_DATA:
+        return "data";
+    case ERROR_SYSTEM:
+        return "system";
+    case ERROR_STOPPED:
+        return "stopped";
+    }
+    return "unknown";
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * error.h - how a function says that it did not do what it was asked.
+ *
+ * A function that can fail returns bool and takes a struct error last. True: *err is untouched. False: *err
+ * holds what happened, in one line, and a kind that is the caller's next step.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "cdc/base/attributes.h"
+
+enum error_kind {
+    ERROR_NONE = 0,
+    ERROR_RETRY,    /* close, wait, reopen, resume from the positions: the one recovery path */
+    ERROR_PROTOCOL, /* the peer broke the protocol; a bug there or here */
+    ERROR_CONFIG,   /* an operator must change configuration, rights or schema */
+    ERROR_REFUSE,   /* going on would lose or repeat data */
+    ERROR_DATA,     /* this change cannot be applied */
+    ERROR_SYSTEM,   /* the operating system said no: memory, disk, descriptors */
+    ERROR_STOPPED,  /* the caller asked for the stop */
+};
+
+#define ERROR_TEXT_MAX 2048
+
+struct error {
+    enum error_kind kind;
+    char sqlstate[6]; /* the server's code, or "" */
+    char text[ERROR_TEXT_MAX];
+};
+
+/* Sets *err, whatever it held, and returns false. text: lower case, one line, the object and the reason. */
+bool error_set(struct error *err, enum error_kind kind, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* Puts context before the text, "context: text", keeps kind and sqlstate, and returns false. */
+bool error_wrap(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* ERROR_SYSTEM with errno's text after the formatted object; returns false. */
+bool error_errno(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* ERROR_SYSTEM "out of memory"; returns false. */
+bool error_no_memory(struct error *err);
+
+const char *error_kind_name(enum error_kind kind);

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fault.c - counts visits to the point that PGCDC_FAULT names and dies at the right one.
+ */
+#include "cdc/base/fault.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+static atomic_ulong fault_visits;
+
+void fault_point(const char *name) {
+    const char *wanted = getenv("PGCDC_FAULT");
+    size_t length = strlen(name);
+    if (wanted == NULL || strncmp(wanted, name, length) != 0)
+        return;
+    if (wanted[length] != '\0' && wanted[length] != ':')
+        return;
+    unsigned long visit = wanted[length] == ':' ? strtoul(wanted + length + 1, NULL, 10) : 1;
+    if (atomic_fetch_add(&fault_visits, 1) + 1 == visit)
+        raise(SIGKILL);
+}

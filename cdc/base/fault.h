@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fault.h - named places where a test can make the program die or a call fail.
+ *
+ * PGCDC_FAULT="name" kills the process (SIGKILL) the first time it comes to FAULT_POINT(name);
+ * PGCDC_FAULT="name:7" the seventh time. Built in only with -Dfault_points=true; otherwise a point is nothing.
+ * `grep -rhoE 'FAULT_POINT\("[^"]+"' cdc sinks` lists them, which is how the fault tests find them all.
+ */
+#pragma once
+
+#ifdef PGCDC_FAULT_POINTS
+#define FAULT_POINT(name) fault_point(name)
+#else
+#define FAULT_POINT(name) ((void) 0)
+#endif
+
+/* Any thread. */
+void fault_point(const char *name);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * log.c - formats a line on the stack and writes it at once, so that lines of two threads never mix.
+ */
+#include "cdc/base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES 4096
+
+/* Written once by log_init before any thread exists; read-only after. */
+static enum log_level log_least = LOG_LEVEL_INFO;
+static const char *log_name = NULL;
+
+static const char *const LEVEL_NAMES[] = {"debug", "info ", "warn ", "error"};
+
+void log_init(enum log_level least, const char *name) {
+    log_least = least;
+    log_name = name;
+}
+
+static int format_head(char *line, size_t size, enum log_level level) {
+    struct timespec now;
+    struct tm utc;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    return snprintf(line, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s %s%s", utc.tm_year + 1900,
+                    utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, now.tv_nsec / 1000000,
+                    LEVEL_NAMES[level], log_name != NULL ? log_name : "", log_name != NULL ? ": " : "");
+}
+
+void log_line(enum log_level level, const char *format, ...) {
+    if (level < log_least)
+        return;
+    char line[LINE_MAX_BYTES];
+    int length = format_head(line, sizeof line - 1, level);
+    va_list arguments;
+    va_start(arguments, format);
+    int body = vsnprintf(line + length, sizeof line - 1 - (size_t) length, format, arguments);
+    va_end(arguments);
+    size_t room = sizeof line - 2 - (size_t) length;
+    length += body < 0 ? 0 : (int) ((size_t) body < room ? (size_t) body : room);
+    line[length++] = '\n';
+    ssize_t written = write(STDERR_FILENO, line, (size_t) length);
+    (void) written; /* there is nowhere to say that standard error is gone */
+}

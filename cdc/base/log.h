@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * log.h - one line a decision, to standard error. Only cdc/ logs; libraries return errors.
+ *
+ * "2026-11-22T08:00:00.123Z info  shop: text". No line holds a secret or a row's value: the caller's duty.
+ * Any thread may log; a line is written by one write(2).
+ */
+#pragma once
+
+#include "cdc/base/attributes.h"
+
+enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
+
+/* Set once in main before threads start. name may be NULL; it is not copied. */
+void log_init(enum log_level least, const char *name);
+
+void log_line(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * command.h - the commands of the program; each lives in cdc/command_NAME.c.
+ *
+ * main parses the command line into struct command_line and hands it to the command, which prints what it has to say
+ * (results to standard output, log lines and errors to standard error) and returns the exit code.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "cdc/base/lsn.h"
+#include "cdc/config.h"
+#include "cdc/exit_code.h"
+
+struct command_line {
+    const char *config_path; /* -c FILE */
+    const char *argument;    /* what stands alone (tail ARCHIVE, help COMMAND), or NULL */
+    bool json;               /* --json */
+    bool until_caught_up;    /* --until caught-up */
+    lsn_t until_lsn;         /* --until LSN, else 0 */
+    struct config *config;   /* read from config_path, NULL for commands that need none */
+    const atomic_bool *stop; /* becomes true on SIGTERM or SIGINT; a second signal leaves at once */
+};
+
+struct command {
+    const char *name;
+    const char *usage;   /* "run -c FILE [--until caught-up|LSN]" */
+    const char *summary; /* one line */
+    const char *help;    /* paragraphs for `pgcdc help NAME` */
+    bool needs_config;
+    enum exit_code (*run)(const struct command_line *line);
+};
+
+extern const struct command command_run;
+extern const struct command command_check;
+extern const struct command command_status;
+extern const struct command command_verify;
+extern const struct command command_tail;
+extern const struct command command_drop;

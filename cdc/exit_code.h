@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * exit_code.h - what the program's exit code says, and which error ends in which.
+ */
+#pragma once
+
+#include "cdc/base/error.h"
+
+enum exit_code {
+    EXIT_DONE = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,     /* command line or configuration */
+    EXIT_REFUSED = 3,   /* going on would lose or repeat data */
+    EXIT_DIFFERENT = 4, /* verify found a difference */
+};
+
+static inline enum exit_code exit_code_of(const struct error *err) {
+    switch (err->kind) {
+    case ERROR_NONE:
+    case ERROR_STOPPED:
+        return EXIT_DONE;
+    case ERROR_CONFIG:
+        return EXIT_USAGE;
+    case ERROR_REFUSE:
+        return EXIT_REFUSED;
+    case ERROR_RETRY:
+    case ERROR_PROTOCOL:
+    case ERROR_DATA:
+    case ERROR_SYSTEM:
+        return EXIT_FAILED;
+    }
+    return EXIT_FAILED;
+}

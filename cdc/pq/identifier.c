@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * identifier.c - quoting. Text is UTF-8 (sessions pin it), where no byte of another character is a quote.
+ */
+#include "cdc/pq/identifier.h"
+
+static void append_doubling(struct buffer *sql, struct slice text, const char *doubled) {
+    for (size_t i = 0; i < text.size; i++) {
+        if (strchr(doubled, text.data[i]) != NULL && text.data[i] != '\0')
+            buffer_append(sql, text.data + i, 1);
+        buffer_append(sql, text.data + i, 1);
+    }
+}
+
+void identifier_append(struct buffer *sql, struct slice name) {
+    buffer_append(sql, "\"", 1);
+    append_doubling(sql, name, "\"");
+    buffer_append(sql, "\"", 1);
+}
+
+void identifier_append_qualified(struct buffer *sql, struct slice schema, struct slice name) {
+    identifier_append(sql, schema);
+    buffer_append(sql, ".", 1);
+    identifier_append(sql, name);
+}
+
+void literal_append(struct buffer *sql, struct slice text) {
+    bool escape = text.size > 0 && memchr(text.data, '\\', text.size) != NULL;
+    buffer_append_text(sql, escape ? " E'" : "'");
+    append_doubling(sql, text, "'\\");
+    buffer_append(sql, "'", 1);
+}

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session.c - libpq, never blocking for ever, with pinned settings.
+ */
+#include "cdc/pq/session.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc/base/buffer.h"
+#include "cdc/base/clock.h"
+
+/*
+ * The defaults of a database or a role would change the text of values, or end a session that waits for its
+ * peer. lc_monetary fixes money; search_path fixes what a name means and what regclass prints.
+ */
+static const char PINNED[] =
+    "-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC -c bytea_output=hex -c extra_float_digits=3"
+    " -c lc_monetary=C -c xmloption=content -c search_path= -c statement_timeout=0 -c lock_timeout=0"
+    " -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0 -c standard_conforming_strings=on -c quote_all_identifiers=off"
+    " -c row_security=off -c jit=off";
+
+#define STOP_POLL_MS 100         /* how soon a wait notices the stop flag */
+#define CONNECT_TIMEOUT_MS 15000 /* one attempt, all hosts of the DSN */
+#define PASSWORD_BYTES_MAX 4096
+
+struct connect_parameters {
+    const char *keywords[16];
+    const char *values[16];
+    int count;
+};
+
+static void add(struct connect_parameters *parameters, const char *keyword, const char *value) {
+    assert(parameters->count < 15);
+    parameters->keywords[parameters->count] = keyword;
+    parameters->values[parameters->count] = value;
+    parameters->count++;
+}
+
+/* What the DSN sets stands after these in the list and wins, except where we must win. */
+static void add_defaults(struct connect_parameters *parameters) {
+    add(parameters, "keepalives_idle", "10");
+    add(parameters, "keepalives_interval", "5");
+    add(parameters, "keepalives_count", "4");
+    add(parameters, "tcp_user_timeout", "30000");
+}
+
+static bool read_password(const char *path, struct buffer *password, struct error *err) {
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        error_errno(err, "password_file %s", path);
+        err->kind = ERROR_CONFIG;
+        return false;
+    }
+    char line[PASSWORD_BYTES_MAX];
+    bool got = fgets(line, sizeof line, file) != NULL;
+    fclose(file);
+    if (!got)
+        return error_set(err, ERROR_CONFIG, "password_file %s is empty", path);
+    line[strcspn(line, "\r\n")] = '\0';
+    buffer_append_text(password, line);
+    explicit_bzero(line, sizeof line);
+    return buffer_text(password) != NULL ? true : error_no_memory(err);
+}
+
+/* The DSN may bring options of its own; ours are put behind them, where they win. */
+static bool build_options(const struct session_options *options, struct buffer *text, struct error *err) {
+    char *message = NULL;
+    PQconninfoOption *parsed = PQconninfoParse(options->dsn, &message);
+    if (parsed == NULL) {
+        /* libpq's message can quote a part of the DSN, and that part can be the password. */
+        PQfreemem(message);
+        return error_set(err, ERROR_CONFIG, "the %s's dsn is not a valid connection string", options->peer);
+    }
+    for (const PQconninfoOption *option = parsed; option->keyword != NULL; option++)
+        if (strcmp(option->keyword, "options") == 0 && option->val != NULL)
+            buffer_printf(text, "%s ", option->val);
+    PQconninfoFree(parsed);
+    buffer_printf(text, "%s %s", PINNED, options->gucs != NULL ? options->gucs : "");
+    return buffer_text(text) != NULL ? true : error_no_memory(err);
+}
+
+static bool is_stopped(const struct session *session) {
+    return session->stop != NULL && atomic_load_explicit(session->stop, memory_order_relaxed);
+}
+
+/* Waits in short steps; true also on a time-out, with *ret_revents 0. */
+static bool wait_socket(struct session *session, short events, int timeout_ms, short *ret_revents,
+                        struct error *err) {
+    int64_t deadline_ms = timeout_ms < 0 ? INT64_MAX : clock_now_ms() + timeout_ms;
+    for (;;) {
+        if (is_stopped(session))
+            return error_set(err, ERROR_STOPPED, "stopped while waiting for the %s", session->peer);
+        int64_t left_ms = deadline_ms - clock_now_ms();
+        if (left_ms < 0)
+            left_ms = 0;
+        struct pollfd fd = {.fd = PQsocket(session->conn), .events = events};
+        if (fd.fd < 0)
+            return error_set(err, ERROR_RETRY, "the connection to the %s is closed", session->peer);
+        int count = poll(&fd, 1, left_ms < STOP_POLL_MS ? (int) left_ms : STOP_POLL_MS);
+        if (count < 0 && errno != EINTR)
+            return error_errno(err, "poll");
+        if (count > 0 || left_ms == 0) {
+            *ret_revents = count > 0 ? fd.revents : 0;
+            return true;
+        }
+    }
+}
+
+bool session_wait(struct session *session, bool writable, int timeout_ms, bool *ret_ready,
+                  struct error *err) {
+    short revents = 0;
+    if (!wait_socket(session, (short) (POLLIN | (writable ? POLLOUT : 0)), timeout_ms, &revents, err))
+        return false;
+    *ret_ready = revents != 0;
+    return true;
+}
+
+static bool connect_poll(struct session *session, struct error *err) {
+    int64_t deadline_ms = clock_now_ms() + CONNECT_TIMEOUT_MS;
+    PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+    while (status != PGRES_POLLING_OK && status != PGRES_POLLING_FAILED) {
+        int64_t left_ms = deadline_ms - clock_now_ms();
+        if (left_ms <= 0)
+            return error_set(err, ERROR_RETRY, "no answer from the %s at %s port %s within %d s",
+                             session->peer, PQhost(session->conn), PQport(session->conn),
+                             CONNECT_TIMEOUT_MS / 1000);
+        short revents = 0;
+        short events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+        if (!wait_socket(session, events, (int) left_ms, &revents, err))
+            return false;
+        if (revents != 0)
+            status = PQconnectPoll(session->conn);
+    }
+    return status == PGRES_POLLING_OK ? true : session_error(session, NULL, err);
+}
+
+/* A server that accepts connections and yet refused this one has an operator's reason. */
+static void judge_refusal(const struct connect_parameters *parameters, struct error *err) {
+    static const char *const TRANSIENT[] = {
+        "too many",      "remaining connection slots",  "starting up", "shutting down",
+        "recovery mode", "number of requested standby", "terminating", "not yet accepting"};
+    for (size_t i = 0; i < sizeof TRANSIENT / sizeof TRANSIENT[0]; i++)
+        if (strstr(err->text, TRANSIENT[i]) != NULL)
+            return;
+    if (strstr(err->text, "FATAL") == NULL && strstr(err->text, "SSL") == NULL &&
+        strstr(err->text, "ssl") == NULL && strstr(err->text, "certificate") == NULL &&
+        strstr(err->text, "no password supplied") == NULL)
+        return;
+    if (PQpingParams(parameters->keywords, parameters->values, 1) == PQPING_OK)
+        err->kind = ERROR_CONFIG;
+}
+
+static bool connect_with(struct session *session, const struct connect_parameters *parameters,
+                         struct error *err) {
+    session->conn = PQconnectStartParams(parameters->keywords, parameters->values, 1);
+    if (session->conn == NULL)
+        return error_no_memory(err);
+    if (PQstatus(session->conn) == CONNECTION_BAD) {
+        session_error(session, NULL, err);
+    } else if (connect_poll(session, err)) {
+        session->server_version = PQserverVersion(session->conn);
+        return true;
+    }
+    if (err->kind == ERROR_RETRY)
+        judge_refusal(parameters, err);
+    session_close(session);
+    return false;
+}
+
+bool session_open(struct session *session, const struct session_options *options, struct error *err) {
+    *session = (struct session){.stop = options->stop, .peer = options->peer};
+    struct buffer text AUTO(buffer_release) = {.bytes_max = 65536};
+    struct buffer password AUTO(buffer_release) = {.bytes_max = PASSWORD_BYTES_MAX + 1};
+    if (!build_options(options, &text, err))
+        return false;
+    struct connect_parameters parameters = {0};
+    add_defaults(&parameters);
+    add(&parameters, "dbname", options->dsn);
+    add(&parameters, "options", text.data);
+    add(&parameters, "client_encoding", "UTF8");
+    add(&parameters, "application_name", options->application != NULL ? options->application : "pgcdc");
+    if (options->replication)
+        add(&parameters, "replication", "database");
+    if (options->password_file != NULL) {
+        if (!read_password(options->password_file, &password, err))
+            return false;
+        add(&parameters, "password", password.data);
+    }
+    bool connected = connect_with(session, &parameters, err);
+    if (password.data != NULL)
+        explicit_bzero(password.data, password.capacity);
+    if (connected && PQsetnonblocking(session->conn, 1) != 0)
+        connected = session_error(session, NULL, err);
+    return connected;
+}
+
+void session_close(struct session *session) {
+    PQfinish(session->conn);
+    session->conn = NULL;
+}
+
+bool session_flush(struct session *session, struct error *err) {
+    for (;;) {
+        int left = PQflush(session->conn);
+        if (left == 0)
+            return true;
+        if (left < 0)
+            return session_error(session, NULL, err);
+        short revents = 0;
+        if (!wait_socket(session, POLLIN | POLLOUT, -1, &revents, err))
+            return false;
+        if ((revents & POLLIN) != 0 && PQconsumeInput(session->conn) == 0)
+            return session_error(session, NULL, err);
+    }
+}
+
+bool session_next_result(struct session *session, PGresult **ret_result, struct error *err) {
+    if (!session_flush(session, err))
+        return false;
+    while (PQisBusy(session->conn) != 0) {
+        short revents = 0;
+        if (!wait_socket(session, POLLIN, -1, &revents, err))
+            return false;
+        if (PQconsumeInput(session->conn) == 0)
+            return session_error(session, NULL, err);
+    }
+    *ret_result = PQgetResult(session->conn);
+    return true;
+}
+
+static bool result_is_good(const PGresult *result) {
+    ExecStatusType status = PQresultStatus(result);
+    return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY;
+}
+
+/* Takes results up to the end mark; keeps the first bad one, or else the last. */
+static bool take_results(struct session *session, PGresult **ret_result, struct error *err) {
+    PGresult *kept AUTO_PGRESULT = NULL;
+    for (;;) {
+        PGresult *result = NULL;
+        if (!session_next_result(session, &result, err))
+            return false;
+        if (result == NULL)
+            break;
+        if (kept != NULL && !result_is_good(kept)) {
+            PQclear(result);
+            continue;
+        }
+        PQclear(kept);
+        kept = result;
+        ExecStatusType status = PQresultStatus(result);
+        if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH)
+            break;
+    }
+    if (!result_is_good(kept))
+        return session_error(session, kept, err);
+    if (ret_result != NULL) {
+        *ret_result = kept;
+        kept = NULL;
+    }
+    return true;
+}
+
+bool session_query(struct session *session, const char *sql, int count, const char *const *parameters,
+                   PGresult **ret_result, struct error *err) {
+    if (PQsendQueryParams(session->conn, sql, count, NULL, parameters, NULL, NULL, 0) == 0)
+        return session_error(session, NULL, err);
+    return take_results(session, ret_result, err);
+}
+
+bool session_simple_query(struct session *session, const char *sql, PGresult **ret_result,
+                          struct error *err) {
+    if (PQsendQuery(session->conn, sql) == 0)
+        return session_error(session, NULL, err);
+    return take_results(session, ret_result, err);
+}
+
+bool session_execute(struct session *session, const char *sql, struct error *err) {
+    return session_simple_query(session, sql, NULL, err);
+}
+
+static bool is_in(const char *sqlstate, const char *const *prefixes) {
+    for (; *prefixes != NULL; prefixes++)
+        if (strncmp(sqlstate, *prefixes, strlen(*prefixes)) == 0)
+            return true;
+    return false;
+}
+
+enum error_kind session_error_kind(const char *sqlstate) {
+    static const char *const TRANSIENT[] = {"08", "40", "53",    "55P03", "55006",
+                                            "57", "58", "25006", "25P03", NULL};
+    static const char *const OPERATOR[] = {"28", "3D", "3F", "42", "0A", "55000", NULL};
+    if (sqlstate == NULL || sqlstate[0] == '\0' || is_in(sqlstate, TRANSIENT))
+        return ERROR_RETRY;
+    return is_in(sqlstate, OPERATOR) ? ERROR_CONFIG : ERROR_DATA;
+}
+
+static void append_field(struct error *err, const PGresult *result, int field, const char *label) {
+    const char *value = PQresultErrorField(result, field);
+    size_t length = strlen(err->text);
+    if (value != NULL && length < sizeof err->text)
+        snprintf(err->text + length, sizeof err->text - length, ", %s \"%s\"", label, value);
+}
+
+/*
+ * The primary message of a data exception quotes the value ("invalid input syntax for type integer: "x""). What
+ * stands in such messages after the colon is cut off.
+ */
+static void set_primary(struct error *err, const struct session *session, const PGresult *result,
+                        const char *sqlstate) {
+    const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    if (primary == NULL)
+        primary = "unknown error";
+    size_t length = strlen(primary);
+    if (strncmp(sqlstate, "22", 2) == 0) {
+        length = strcspn(primary, ":");
+        const char *quote = strchr(primary, '"');
+        if (quote != NULL && (size_t) (quote - primary) < length && strstr(primary, "type") == NULL)
+            length = (size_t) (quote - primary);
+    }
+    error_set(err, session_error_kind(sqlstate), "%s: %.*s (SQLSTATE %s)", session->peer, (int) length,
+              primary, sqlstate);
+    snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate);
+}
+
+bool session_error(const struct session *session, const PGresult *result, struct error *err) {
+    const char *sqlstate = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+    if (sqlstate == NULL) {
+        const char *message = PQerrorMessage(session->conn);
+        error_set(err, ERROR_RETRY, "%s: %s", session->peer,
+                  message != NULL && message[0] != '\0' ? message : "the connection was lost");
+        return false;
+    }
+    set_primary(err, session, result, sqlstate);
+    append_field(err, result, PG_DIAG_SCHEMA_NAME, "schema");
+    append_field(err, result, PG_DIAG_TABLE_NAME, "table");
+    append_field(err, result, PG_DIAG_COLUMN_NAME, "column");
+    append_field(err, result, PG_DIAG_CONSTRAINT_NAME, "constraint");
+    return false;
+}
+
+void session_clear_result(PGresult **result) {
+    PQclear(*result);
+    *result = NULL;
+}

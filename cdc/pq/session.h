@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session.h - a PostgreSQL session in which values look the same on both sides.
+ *
+ * Every session that reads or writes values, at the source and at a target, pins what changes their text
+ * (client_encoding, datestyle, intervalstyle, timezone, bytea_output, extra_float_digits, lc_monetary, xmloption),
+ * an empty search_path, and switches off what could end it (statement, lock and idle timeouts a DBA set as default).
+ *
+ * Nothing blocks for ever: all waits poll the socket and give up with ERROR_STOPPED when *stop becomes true, and
+ * TCP keepalives find a peer that is gone in 30 seconds. One thread at a time uses a session.
+ */
+#pragma once
+
+#include <libpq-fe.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "cdc/base/error.h"
+#include "cdc/base/lsn.h"
+
+struct session {
+    PGconn *conn;            /* NULL when closed */
+    const atomic_bool *stop; /* may be NULL: never */
+    const char *peer;        /* "source", "target": for errors */
+    int server_version;      /* 150004 */
+};
+
+struct session_options {
+    const char *dsn;           /* libpq's; password and TLS as libpq has them */
+    const char *password_file; /* a file whose first line is the password, or NULL */
+    const char *peer;          /* for errors: "source", "target"; static */
+    const char *application;   /* application_name, or NULL: pgcdc */
+    const char *gucs;        /* more settings for the options parameter: "-c work_mem=64MB -c ...", or NULL */
+    bool replication;        /* a logical replication connection (replication=database) */
+    const atomic_bool *stop; /* may be NULL */
+};
+
+/*
+ * Connects. A server that cannot be reached or is starting up is ERROR_RETRY; one that answers and turns us
+ * away (password, pg_hba, no such database) is ERROR_CONFIG.
+ */
+MUST_CHECK bool session_open(struct session *session, const struct session_options *options,
+                             struct error *err);
+
+/* Accepts a zeroed or closed session. */
+void session_close(struct session *session);
+
+/*
+ * Runs one statement (parameters in text format, a NULL is NULL) and takes its last result, which must be
+ * PGRES_COMMAND_OK or PGRES_TUPLES_OK. The caller clears *ret_result; ret_result may be NULL when nobody wants it.
+ */
+MUST_CHECK bool session_query(struct session *session, const char *sql, int count,
+                              const char *const *parameters, PGresult **ret_result, struct error *err);
+
+/* The same for one statement or several without parameters, result thrown away; a replication session can do it. */
+MUST_CHECK bool session_execute(struct session *session, const char *sql, struct error *err);
+
+/* Runs sql without parameters on any session, replication ones included, and hands over its result. */
+MUST_CHECK bool session_simple_query(struct session *session, const char *sql, PGresult **ret_result,
+                                     struct error *err);
+
+/*
+ * Waits for the next result of what was sent (flushing what is unsent) without blocking for ever. NULL in
+ * *ret_result is libpq's end mark. Result status is not judged.
+ */
+MUST_CHECK bool session_next_result(struct session *session, PGresult **ret_result, struct error *err);
+
+/* Pushes out everything libpq has buffered; reads meanwhile, so that both sides cannot fill up and stand still. */
+MUST_CHECK bool session_flush(struct session *session, struct error *err);
+
+/* Waits at most timeout_ms (-1: until stop) for the socket to be readable or, when asked, writable. */
+MUST_CHECK bool session_wait(struct session *session, bool writable, int timeout_ms, bool *ret_ready,
+                             struct error *err);
+
+/* What to do about a server's error code: RETRY for transient ones (08, 40, 53, 55P03, 55006, 57, 58, 25006), CONFIG
+ * for missing rights and objects (28, 3D, 3F, 42), DATA for the rest. */
+enum error_kind session_error_kind(const char *sqlstate);
+
+/*
+ * Fills *err from a failed result, or from the connection when result is NULL: primary message, SQLSTATE, and the names
+ * of schema, table, column and constraint; never DETAIL, CONTEXT or QUERY, which hold values. Returns false.
+ */
+bool session_error(const struct session *session, const PGresult *result, struct error *err);
+
+/* For AUTO(session_clear_result). */
+void session_clear_result(PGresult **result);
+#define AUTO_PGRESULT AUTO(session_clear_result)

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * decoder.h - pgoutput messages in, changes out.
+ *
+ * Pure: no I/O, no threads, no clock, no log. One decoder a replication session: it holds the relation cache and
+ * where in which transaction the stream is. Used by one thread at a time. Every byte of a message is checked; a
+ * malformed message is ERROR_PROTOCOL, a message of a feature nobody asked for (streamed or two-phase
+ * transactions) too, naming it. After an error the decoder must not be used again.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "cdc/base/arena.h"
+#include "cdc/base/error.h"
+#include "cdc/base/lsn.h"
+#include "cdc/base/slice.h"
+#include "decoder/change.h"
+#include "decoder/relation.h"
+
+struct decoder;
+
+/* NULL when memory is exhausted. */
+MUST_CHECK struct decoder *decoder_new(void);
+/* Frees the relations of every change it decoded, too. Accepts NULL. */
+void decoder_free(struct decoder *decoder);
+
+/*
+ * Decodes one message that came with the WAL position lsn. Its bytes are not copied: values point into message,
+ * which must live as long as arena. True with *ret_change NULL: nothing to hand on (Relation, Type, Origin).
+ * *ret_change is in arena.
+ *
+ * With replica identity full, a new value sent as unchanged is filled in from the old tuple.
+ */
+MUST_CHECK bool decoder_decode(struct decoder *decoder, lsn_t lsn, struct slice message, struct arena *arena,
+                               struct change **ret_change, struct error *err);
+
+/* True between Begin and Commit. */
+bool decoder_in_transaction(const struct decoder *decoder);
+
+/*
+ * The transaction that is being decoded lives in the arena of the batch in which it began; before that arena can
+ * be recycled, while the transaction goes on, the caller moves it to the next one. No-op outside a transaction.
+ */
+MUST_CHECK bool decoder_continue_in(struct decoder *decoder, struct arena *arena, struct error *err);
+
+const struct type_name *decoder_find_type(const struct decoder *decoder, oid_t oid);

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * relation.h - a table as pgoutput describes it, and the cache of those that are in force.
+ *
+ * A Relation message comes before the first change of a table in a session and again after the table changed,
+ * also in mid-transaction. A definition never changes once published: a new one gets a new struct, so that a
+ * change decoded earlier keeps the columns it was decoded with. All live as long as the cache (one session).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cdc/base/arena.h"
+#include "cdc/base/error.h"
+#include "cdc/base/lsn.h"
+#include "cdc/base/slice.h"
+
+enum replica_identity {
+    REPLICA_IDENTITY_DEFAULT = 'd',
+    REPLICA_IDENTITY_NOTHING = 'n',
+    REPLICA_IDENTITY_FULL = 'f',
+    REPLICA_IDENTITY_INDEX = 'i',
+};
+
+struct column {
+    struct slice name; /* NUL-terminated as well; as the catalog has it, not quoted */
+    oid_t type_oid;    /* of the source cluster */
+    int32_t type_modifier;
+    bool is_key; /* part of the replica identity; with identity full, every column */
+};
+
+struct relation {
+    oid_t oid; /* of the source cluster */
+    struct slice
+        schema; /* NUL-terminated as well; pgoutput sends "" for pg_catalog, the decoder restores it */
+    struct slice name;
+    enum replica_identity identity;
+    uint32_t column_count;
+    uint32_t key_count; /* how many columns are is_key */
+    struct column *columns;
+};
+
+/* Types seen in Type messages, which pgoutput sends for user-defined types before the Relation. */
+struct type_name {
+    oid_t oid;
+    struct slice schema;
+    struct slice name;
+};
+
+struct relation_cache;
+
+/* NULL when memory is exhausted. relation_cache_free accepts NULL and ends the life of every relation. */
+MUST_CHECK struct relation_cache *relation_cache_new(void);
+void relation_cache_free(struct relation_cache *cache);
+
+/* NULL when no Relation message has named it. */
+const struct relation *relation_cache_find(const struct relation_cache *cache, oid_t oid);
+
+/*
+ * Puts a deep copy of the definition in force and returns it; when it equals the one in force, that one is
+ * returned and nothing is allocated (servers repeat definitions after every ANALYZE).
+ * Fails with ERROR_RETRY when the cache's memory is used up by ever new definitions: a new session starts empty.
+ */
+MUST_CHECK bool relation_cache_put(struct relation_cache *cache, const struct relation *definition,
+                                   const struct relation **ret_relation, struct error *err);
+
+MUST_CHECK bool relation_cache_put_type(struct relation_cache *cache, const struct type_name *type,
+                                        struct error *err);
+/* NULL for built-in types and types not announced. */
+const struct type_name *relation_cache_find_type(const struct relation_cache *cache, oid_t oid);

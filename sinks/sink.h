@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sink.h - the contract between the engine and everything that takes changes.
+ *
+ * One thread, the sink's runner, makes every call:
+ *
+ *     open -> [copy_begin (copy_table copy_data* copy_table_end)* copy_end] -> (write | flush)* -> close
+ *
+ * open   connects, proves that it can write, and returns the position that is durable there.
+ * write  gets changes in commit order. It may apply at once or buffer; the changes are the caller's again when it
+ *        returns, so it copies what it keeps. Nothing written may become visible before flush.
+ * flush  makes everything written, and the position, durable in one atomic step; true only when a crash of either
+ *        side loses nothing. Between two flushes there are whole transactions only. Also called with nothing
+ *        written, to carry an idle pipeline's position forward. Flushing a position that does not exist
+ *        (copy_end's caller) is a bug.
+ * close  releases everything; also after a failed open, and without a flush: what was not flushed is undone.
+ *
+ * After an error nothing but close is called. A sink does not retry, does not log and never calls exit. The kind
+ * of its error is the engine's next step: RETRY (reopen after a pause, for ever: server gone, deadlock, lock
+ * timeout, disk full), CONFIG (rights, missing schema objects known before a change needs them), REFUSE (fenced),
+ * DATA (a change does not fit: names table, key columns, LSN, SQLSTATE and remedy, never a value), SYSTEM.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cdc/base/error.h"
+#include "cdc/base/position.h"
+#include "cdc/base/slice.h"
+#include "decoder/change.h"
+#include "sinks/table.h"
+
+/* One key of a sink's section in the configuration file, beyond name and type. Texts live as long as the sink. */
+struct sink_option {
+    const char *key;
+    const char *value;
+};
+
+struct sink_config {
+    const char *pipeline;
+    const char *name; /* unique in the pipeline */
+    const struct sink_option *options;
+    size_t option_count;
+};
+
+/* What a type of sink understands; the table ends with key NULL. */
+struct sink_option_spec {
+    const char *key;
+    bool required;
+    const char *help; /* one line for `pgcdc help` */
+};
+
+/* How the rows of a copy are laid out in the bytes that copy_data gets: those of COPY TO STDOUT. */
+enum copy_format {
+    COPY_FORMAT_TEXT,
+    COPY_FORMAT_BINARY,
+};
+
+struct sink {
+    const struct sink_ops *ops;
+    const struct sink_config *config;
+    /*
+     * Set by the sink when it returns ERROR_RETRY because binary values do not fit its tables; the engine then asks
+     * the source for text. Kept over reopening.
+     */
+    bool needs_text;
+    /* Set by the engine: write and flush one transaction at a time, to find the one that does not fit. */
+    bool careful;
+    /* Set by the engine from another thread: give up waiting and return ERROR_STOPPED soon. */
+    atomic_bool stop;
+};
+
+struct sink_ops {
+    const char *type; /* as the configuration names it */
+    const struct sink_option_spec *options;
+    size_t size; /* of the sink's own struct, which begins with struct sink */
+    /* It stores its position together with the data: exactly once. False: the disk checkpoint is its position, at
+     * least once. */
+    bool stores_position;
+    bool (*open)(struct sink *sink, struct position *ret_position, struct error *err);
+    bool (*write)(struct sink *sink, const struct change *changes, size_t count, struct error *err);
+    bool (*flush)(struct sink *sink, const struct position *position, struct error *err);
+    void (*close)(struct sink *sink);
+    /*
+     * Optional, all or none: takes the bytes of COPY as they are. Without them the engine turns the rows into
+     * CHANGE_READ changes and writes those. Everything up to copy_end, which stores the position, is one atomic step:
+     * an interrupted copy leaves nothing and starts over.
+     */
+    bool (*copy_begin)(struct sink *sink, const struct table *tables, size_t count, struct error *err);
+    /* May the rows come in the binary format? False also when a column's type differs there. */
+    bool (*copy_accepts_binary)(struct sink *sink, const struct table *table);
+    bool (*copy_table)(struct sink *sink, const struct table *table, enum copy_format format,
+                       struct error *err);
+    bool (*copy_data)(struct sink *sink, struct slice bytes, struct error *err);
+    bool (*copy_table_end)(struct sink *sink, struct error *err);
+    bool (*copy_end)(struct sink *sink, const struct position *position, struct error *err);
+    /*
+     * Optional: forget the pipeline, position and all, for `pgcdc drop`. Works on a sink that was never opened.
+     */
+    bool (*drop)(struct sink *sink, struct error *err);
+};
+
+/* The value of key, or NULL. */
+const char *sink_config_find(const struct sink_config *config, const char *key);
+
+/* The registry: the operations of a type, or NULL; every type in turn, NULL after the last. */
+const struct sink_ops *sink_ops_find(const char *type);
+const struct sink_ops *sink_ops_at(size_t index);
+
+/* A closed sink, or NULL when memory is exhausted. config must outlive it. sink_free accepts NULL, not an open one. */
+MUST_CHECK struct sink *sink_new(const struct sink_ops *ops, const struct sink_config *config);
+void sink_free(struct sink *sink);
