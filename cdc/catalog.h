@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * catalog.h - what the source's catalog says of the published tables.
+ */
+#pragma once
+
+#include "cdc/base/arena.h"
+#include "cdc/base/error.h"
+#include "cdc/pq/session.h"
+#include "sinks/table.h"
+
+struct table_list {
+    const struct table *tables; /* ordered by schema and name */
+    size_t count;
+};
+
+/*
+ * The tables that the publication sends changes for (the root of a partition tree when it publishes via the root, its leaves
+ * otherwise), with their columns (column lists of the publication respected). In arena. Needs no right but to
+ * read the catalog; inside the caller's transaction if there is one.
+ */
+MUST_CHECK bool catalog_read_tables(struct session *source, const char *publication, struct arena *arena,
+                                    struct table_list *ret_list, struct error *err);
+
+/* True when every column of every table is of a type that is portable in binary (builtin_type.h). */
+bool catalog_is_portable(const struct table_list *list);

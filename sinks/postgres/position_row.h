@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * position_row.h - the position of one sink, in the target itself: one row of pgcdc.position.
+ *
+ * The row is locked first and updated last in every target transaction, so position and data are one atomic step,
+ * and two engines cannot both commit. Opening raises the row's epoch; whoever holds an older epoch is fenced: its
+ * next lock or store finds no row and it must stop (ERROR_REFUSE). A COMMIT whose answer was lost is decided by
+ * reading the row again, which is what open does.
+ */
+#pragma once
+
+#include "cdc/base/error.h"
+#include "cdc/base/position.h"
+#include "cdc/pq/session.h"
+
+struct position_row {
+    const char *pipeline;
+    const char *sink;
+    int64_t epoch;
+};
+
+/* Creates schema and table when missing, raises the epoch, reads the position. Own transaction, committed. */
+MUST_CHECK bool position_row_open(struct position_row *row, struct session *session,
+                                  struct position *ret_position, struct error *err);
+
+/*
+ * Inside a transaction, not pipelined: updates the row where epoch = ours and end_lsn <= position's. Exactly one
+ * row must change.
+ */
+MUST_CHECK bool position_row_store(const struct position_row *row, struct session *session,
+                                   const struct position *position, struct error *err);
+
+/* Deletes the row; drops table and schema when they are then empty. Own transaction. */
+MUST_CHECK bool position_row_drop(const struct position_row *row, struct session *session, struct error *err);

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * postgres.h - the Postgres sink's own struct, shared by the files of this folder and by nobody else.
+ *
+ * postgres.c   the contract's functions, the target transaction, the options
+ * copy.c       the initial copy: COPY bytes passed through in one target transaction
+ * create.c     CREATE SCHEMA, TYPE and TABLE for what is missing on the target
+ */
+#pragma once
+
+#include "cdc/pq/session.h"
+#include "sinks/postgres/position_row.h"
+#include "sinks/sink.h"
+
+struct apply; /* what is needed to apply changes: target tables, statements, the reduction */
+
+struct postgres_sink {
+    struct sink sink;
+    struct session session;
+    struct position_row row;
+    bool
+        replica_role; /* session_replication_role = replica is in force: no foreign keys, no ordinary triggers */
+    bool in_transaction; /* a target transaction is open */
+    struct apply *apply; /* NULL while closed */
+};
+
+/* copy.c: the sink contract's copy functions. */
+bool postgres_copy_begin(struct sink *sink, const struct table *tables, size_t count, struct error *err);
+bool postgres_copy_accepts_binary(struct sink *sink, const struct table *table);
+bool postgres_copy_table(struct sink *sink, const struct table *table, enum copy_format format,
+                         struct error *err);
+bool postgres_copy_data(struct sink *sink, struct slice bytes, struct error *err);
+bool postgres_copy_table_end(struct sink *sink, struct error *err);
+bool postgres_copy_end(struct sink *sink, const struct position *position, struct error *err);
+
+/* create.c: makes the schema, the user-defined types and the table when missing. In the open transaction. */
+bool postgres_create_table(struct postgres_sink *sink, const struct table *table, struct error *err);
