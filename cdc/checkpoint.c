@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * checkpoint.c - the checkpoint's text, and writing it so that a kill or a power cut at any line leaves a whole one.
+ *
+ *     pgcdc checkpoint 1
+ *     generation 42
+ *     phase streaming
+ *     system 7312345678901234567
+ *     timeline 1
+ *     slot shop
+ *     sink warehouse 0/16B3748 0/0 0 7312345678901234567 1
+ *     crc32 89abcdef
+ *
+ * A sink's numbers: end_lsn, commit_lsn and index of a split transaction, system identifier, timeline.
+ */
+#include "cdc/checkpoint.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "cdc/base/buffer.h"
+#include "cdc/base/fault.h"
+
+#define FILE_BYTES_MAX 65536
+#define MAGIC "pgcdc checkpoint 1"
+
+static uint32_t checksum(const char *data, size_t size) {
+    return (uint32_t) crc32(crc32(0, NULL, 0), (const unsigned char *) data, (unsigned) size);
+}
+
+static void file_path(char path[static PATH_MAX], const char *directory, const char *pipeline,
+                      const char *suffix) {
+    snprintf(path, PATH_MAX, "%s/%s.checkpoint%s", directory, pipeline, suffix);
+}
+
+/* ---- text ---- */
+
+static const char *phase_name(enum checkpoint_phase phase) {
+    return phase == CHECKPOINT_COPYING ? "copying" : "streaming";
+}
+
+static void format_sink(struct buffer *text, const struct checkpoint_sink *sink) {
+    buffer_printf(text, "sink %s %s %s %" PRIu64 " %" PRIu64 " %" PRIu32 "\n", sink->name,
+                  lsn_format(sink->position.end_lsn).text, lsn_format(sink->position.commit_lsn).text,
+                  sink->position.index, sink->position.system_id, sink->position.timeline);
+}
+
+static bool format(const struct checkpoint *checkpoint, struct buffer *text, struct error *err) {
+    buffer_printf(
+        text, MAGIC "\ngeneration %" PRIu64 "\nphase %s\nsystem %" PRIu64 "\ntimeline %" PRIu32 "\nslot %s\n",
+        checkpoint->generation, phase_name(checkpoint->phase), checkpoint->system_id, checkpoint->timeline,
+        checkpoint->slot);
+    for (size_t i = 0; i < checkpoint->sink_count; i++)
+        format_sink(text, &checkpoint->sinks[i]);
+    if (buffer_ok(text))
+        buffer_printf(text, "crc32 %08" PRIx32 "\n", checksum(text->data, text->size));
+    return buffer_ok(text) ? true : error_no_memory(err);
+}
+
+static bool parse_sink(const char *line, struct checkpoint *checkpoint) {
+    if (checkpoint->sink_count == CHECKPOINT_SINKS_MAX)
+        return false;
+    struct checkpoint_sink *sink = &checkpoint->sinks[checkpoint->sink_count++];
+    char end[32], commit[32];
+    int consumed = 0;
+    int count = sscanf(line, "%63s %31s %31s %" SCNu64 " %" SCNu64 " %" SCNu32 "%n", sink->name, end, commit,
+                       &sink->position.index, &sink->position.system_id, &sink->position.timeline, &consumed);
+    return count == 6 && line[consumed] == '\0' && lsn_parse(end, &sink->position.end_lsn) &&
+           lsn_parse(commit, &sink->position.commit_lsn);
+}
+
+static bool parse_phase(const char *name, enum checkpoint_phase *ret_phase) {
+    if (strcmp(name, "copying") == 0)
+        *ret_phase = CHECKPOINT_COPYING;
+    else if (strcmp(name, "streaming") == 0)
+        *ret_phase = CHECKPOINT_STREAMING;
+    else
+        return false;
+    return true;
+}
+
+static bool parse_line(const char *line, struct checkpoint *checkpoint) {
+    char word[CHECKPOINT_NAME_MAX];
+    if (strcmp(line, MAGIC) == 0)
+        return true;
+    if (sscanf(line, "generation %" SCNu64, &checkpoint->generation) == 1)
+        return true;
+    if (sscanf(line, "phase %63s", word) == 1)
+        return parse_phase(word, &checkpoint->phase);
+    if (sscanf(line, "system %" SCNu64, &checkpoint->system_id) == 1)
+        return true;
+    if (sscanf(line, "timeline %" SCNu32, &checkpoint->timeline) == 1)
+        return true;
+    if (sscanf(line, "slot %63s", checkpoint->slot) == 1)
+        return true;
+    return strncmp(line, "sink ", 5) == 0 && parse_sink(line + 5, checkpoint);
+}
+
+/* The last line must be the checksum of everything before it. Cuts it off. */
+static bool checksum_holds(char *text, size_t size) {
+    static const char LAST[] = "crc32 89abcdef\n";
+    if (size < sizeof LAST - 1 || strlen(text) != size)
+        return false;
+    char *last = text + size - (sizeof LAST - 1);
+    char expected[sizeof LAST];
+    snprintf(expected, sizeof expected, "crc32 %08" PRIx32 "\n", checksum(text, (size_t) (last - text)));
+    bool holds = strcmp(last, expected) == 0;
+    *last = '\0';
+    return holds;
+}
+
+static bool parse(char *text, size_t size, struct checkpoint *checkpoint) {
+    if (strncmp(text, MAGIC "\n", sizeof MAGIC) != 0 || !checksum_holds(text, size))
+        return false;
+    char *rest = NULL;
+    for (char *line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
+        if (!parse_line(line, checkpoint))
+            return false;
+    return checkpoint->phase != CHECKPOINT_NONE && checkpoint->slot[0] != '\0';
+}
+
+/* ---- reading ---- */
+
+/* Leaves phase CHECKPOINT_NONE when there is no such file, CHECKPOINT_CORRUPT when it is not whole. */
+static bool read_file(const char *path, struct checkpoint *checkpoint, struct error *err) {
+    *checkpoint = (struct checkpoint){0};
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return errno == ENOENT || errno == ENOTDIR ? true : error_errno(err, "%s", path);
+    char *text = malloc(FILE_BYTES_MAX + 1);
+    if (text == NULL) {
+        fclose(file);
+        return error_no_memory(err);
+    }
+    size_t size = fread(text, 1, FILE_BYTES_MAX, file);
+    text[size] = '\0';
+    bool read = ferror(file) == 0;
+    fclose(file);
+    if (read && !parse(text, size, checkpoint))
+        *checkpoint = (struct checkpoint){.phase = CHECKPOINT_CORRUPT};
+    free(text);
+    return read ? true : error_set(err, ERROR_SYSTEM, "%s cannot be read", path);
+}
+
+bool checkpoint_read(const char *directory, const char *pipeline, struct checkpoint *ret_checkpoint,
+                     struct error *err) {
+    char path[PATH_MAX];
+    file_path(path, directory, pipeline, "");
+    if (!read_file(path, ret_checkpoint, err))
+        return false;
+    if (ret_checkpoint->phase == CHECKPOINT_COPYING || ret_checkpoint->phase == CHECKPOINT_STREAMING)
+        return true;
+    bool was_corrupt = ret_checkpoint->phase == CHECKPOINT_CORRUPT;
+    file_path(path, directory, pipeline, ".previous");
+    if (!read_file(path, ret_checkpoint, err))
+        return false;
+    if (ret_checkpoint->phase == CHECKPOINT_NONE && was_corrupt)
+        ret_checkpoint->phase = CHECKPOINT_CORRUPT;
+    return true;
+}
+
+/* ---- writing ---- */
+
+static bool write_all(int fd, struct slice bytes) {
+    while (bytes.size > 0) {
+        ssize_t written = write(fd, bytes.data, bytes.size);
+        if (written < 0 && errno != EINTR)
+            return false;
+        if (written > 0) {
+            bytes.data += written;
+            bytes.size -= (size_t) written;
+        }
+    }
+    return true;
+}
+
+/* A new file each time: after a failed fsync the kernel may call the lost pages clean, so it is never retried. */
+static bool write_synced(const char *path, struct slice bytes, struct error *err) {
+    unlink(path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return error_errno(err, "%s", path);
+    bool good = write_all(fd, bytes) && fsync(fd) == 0;
+    if (!good)
+        error_errno(err, "%s", path);
+    if (close(fd) != 0 && good)
+        good = error_errno(err, "%s", path);
+    if (!good)
+        unlink(path);
+    return good;
+}
+
+static bool sync_directory(const char *directory, struct error *err) {
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, "%s", directory);
+    bool good = fsync(fd) == 0 ? true : error_errno(err, "%s", directory);
+    close(fd);
+    return good;
+}
+
+/*
+ * Between the two renames only the previous generation is there, which reading falls back to. A temporary file left by
+ * a kill is overwritten by the next write.
+ */
+static bool put_in_place(const char *directory, const char *pipeline, const char *temporary,
+                         struct error *err) {
+    char current[PATH_MAX], previous[PATH_MAX];
+    file_path(current, directory, pipeline, "");
+    file_path(previous, directory, pipeline, ".previous");
+    if (rename(current, previous) != 0 && errno != ENOENT)
+        return error_errno(err, "%s", previous);
+    FAULT_POINT("checkpoint-renamed-previous");
+    if (rename(temporary, current) != 0)
+        return error_errno(err, "%s", current);
+    FAULT_POINT("checkpoint-renamed");
+    return sync_directory(directory, err);
+}
+
+bool checkpoint_write(const char *directory, const char *pipeline, struct checkpoint *checkpoint,
+                      struct error *err) {
+    assert(checkpoint->phase == CHECKPOINT_COPYING || checkpoint->phase == CHECKPOINT_STREAMING);
+    char temporary[PATH_MAX];
+    file_path(temporary, directory, pipeline, ".new");
+    struct buffer text AUTO(buffer_release) = {.bytes_max = FILE_BYTES_MAX};
+    checkpoint->generation++;
+    if (!format(checkpoint, &text, err) || !write_synced(temporary, buffer_slice(&text), err))
+        return false;
+    FAULT_POINT("checkpoint-written");
+    return put_in_place(directory, pipeline, temporary, err);
+}
+
+bool checkpoint_remove(const char *directory, const char *pipeline, struct error *err) {
+    static const char *const SUFFIXES[] = {".new", "", ".previous"};
+    for (size_t i = 0; i < sizeof SUFFIXES / sizeof SUFFIXES[0]; i++) {
+        char path[PATH_MAX];
+        file_path(path, directory, pipeline, SUFFIXES[i]);
+        if (unlink(path) != 0 && errno != ENOENT && errno != ENOTDIR)
+            return error_errno(err, "%s", path);
+    }
+    return true;
+}
+
+/* ---- asking ---- */
+
+const struct checkpoint_sink *checkpoint_find(const struct checkpoint *checkpoint, const char *sink) {
+    for (size_t i = 0; i < checkpoint->sink_count; i++)
+        if (strcmp(checkpoint->sinks[i].name, sink) == 0)
+            return &checkpoint->sinks[i];
+    return NULL;
+}
+
+lsn_t checkpoint_confirmed_lsn(const struct checkpoint *checkpoint) {
+    lsn_t confirmed_lsn = 0;
+    for (size_t i = 0; i < checkpoint->sink_count; i++) {
+        lsn_t end_lsn = checkpoint->sinks[i].position.end_lsn;
+        if (i == 0 || end_lsn < confirmed_lsn)
+            confirmed_lsn = end_lsn;
+    }
+    return confirmed_lsn;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * state_lock.c - flock on a file that stays.
+ */
+#include "cdc/state_lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void lock_path(char path[static PATH_MAX], const char *directory, const char *pipeline) {
+    snprintf(path, PATH_MAX, "%s/%s.lock", directory, pipeline);
+}
+
+static pid_t read_pid(int fd) {
+    char text[32] = {0};
+    return pread(fd, text, sizeof text - 1, 0) > 0 ? (pid_t) strtol(text, NULL, 10) : 0;
+}
+
+/* For people and for the refusal's text; that it may fail on a full disk does not matter to the lock. */
+static void write_pid(int fd) {
+    char text[32];
+    int length = snprintf(text, sizeof text, "%ld\n", (long) getpid());
+    if (ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t) length, 0) < 0)
+        errno = 0;
+}
+
+bool state_lock_take(struct state_lock *lock, const char *directory, const char *pipeline,
+                     struct error *err) {
+    char path[PATH_MAX];
+    lock->fd = -1;
+    if (mkdir(directory, 0750) != 0 && errno != EEXIST)
+        return error_errno(err, "state directory %s", directory);
+    lock_path(path, directory, pipeline);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return error_errno(err, "%s", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK)
+            error_set(err, ERROR_REFUSE, "pipeline %s is already run by pid %ld (state directory %s)",
+                      pipeline, (long) read_pid(fd), directory);
+        else
+            error_errno(err, "%s", path);
+        close(fd);
+        return false;
+    }
+    write_pid(fd);
+    lock->fd = fd;
+    return true;
+}
+
+void state_lock_release(struct state_lock *lock) {
+    if (lock->fd >= 0)
+        close(lock->fd);
+    lock->fd = -1;
+}
+
+pid_t state_lock_holder(const char *directory, const char *pipeline) {
+    char path[PATH_MAX];
+    lock_path(path, directory, pipeline);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    pid_t pid = 0;
+    if (flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        pid = read_pid(fd);
+    close(fd);
+    return pid;
+}
