@@ -44,4 +44,5 @@ bool decoder_in_transaction(const struct decoder *decoder);
  */
 MUST_CHECK bool decoder_continue_in(struct decoder *decoder, struct arena *arena, struct error *err);
 
+/* The name of a user-defined type; NULL for built-in ones and for those no Type message announced. */
 const struct type_name *decoder_find_type(const struct decoder *decoder, oid_t oid);

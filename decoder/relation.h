@@ -23,6 +23,8 @@ enum replica_identity {
     REPLICA_IDENTITY_INDEX = 'i',
 };
 
+enum { RELATION_COLUMNS_MAX = 1600 }; /* PostgreSQL's MaxHeapAttributeNumber */
+
 struct column {
     struct slice name; /* NUL-terminated as well; as the catalog has it, not quoted */
     oid_t type_oid;    /* of the source cluster */

@@ -18,7 +18,9 @@ struct arena_block {
 
 void arena_init(struct arena *arena, size_t block_bytes, size_t bytes_max) {
     assert(block_bytes > 0);
+    assert(block_bytes % ALIGNMENT == 0);
     assert(block_bytes <= bytes_max);
+    assert(bytes_max <= SIZE_MAX / 2);
     *arena = (struct arena){.block_bytes = block_bytes, .bytes_max = bytes_max};
 }
 
@@ -43,6 +45,7 @@ void arena_reset(struct arena *arena) {
         if (block->size == arena->block_bytes) {
             block->next = arena->spare;
             arena->spare = block;
+            arena->spare_bytes += block->size;
         } else {
             free(block);
         }
@@ -55,18 +58,33 @@ void arena_reset(struct arena *arena) {
     arena->used_bytes = 0;
 }
 
+static struct arena_block *take_spare(struct arena *arena) {
+    struct arena_block *block = arena->spare;
+    if (block != NULL) {
+        arena->spare = block->next;
+        arena->spare_bytes -= block->size;
+    }
+    return block;
+}
+
+/* Spare blocks count against the maximum as well, so they make way for a block of another size. */
+static struct arena_block *malloc_block(struct arena *arena, size_t size) {
+    while (arena->spare != NULL && size > arena->bytes_max - arena->held_bytes - arena->spare_bytes)
+        free(take_spare(arena));
+    struct arena_block *block = malloc(sizeof *block + size);
+    if (block != NULL)
+        block->size = size;
+    return block;
+}
+
 static struct arena_block *new_block(struct arena *arena, size_t size) {
     if (size > arena->bytes_max - arena->held_bytes)
         return NULL;
-    struct arena_block *block = arena->spare;
-    if (size == arena->block_bytes && block != NULL) {
-        arena->spare = block->next;
-    } else {
-        block = malloc(sizeof *block + size);
-        if (block == NULL)
-            return NULL;
-    }
-    block->size = size;
+    struct arena_block *block = size == arena->block_bytes ? take_spare(arena) : NULL;
+    if (block == NULL)
+        block = malloc_block(arena, size);
+    if (block == NULL)
+        return NULL;
     arena->held_bytes += size;
     return block;
 }
@@ -100,7 +118,7 @@ static bool next_block(struct arena *arena) {
 void *arena_alloc(struct arena *arena, size_t size) {
     if (size > arena->bytes_max)
         return NULL;
-    size = (size + ALIGNMENT - 1) & ~(size_t) (ALIGNMENT - 1);
+    size = size == 0 ? ALIGNMENT : (size + ALIGNMENT - 1) & ~(size_t) (ALIGNMENT - 1);
     if (size > (size_t) (arena->end - arena->next)) {
         if (size > arena->block_bytes / 4) {
             void *own = alloc_own_block(arena, size);

@@ -20,7 +20,8 @@ struct arena {
     char *end;
     struct arena_block *spare; /* emptied blocks of block_bytes, kept by reset */
     size_t block_bytes;
-    size_t held_bytes; /* all blocks but the spare ones */
+    size_t held_bytes;  /* all blocks but the spare ones */
+    size_t spare_bytes; /* those; held and spare together never exceed bytes_max */
     size_t used_bytes; /* handed out since the last reset */
     size_t bytes_max;
 };
@@ -33,7 +34,7 @@ void arena_release(struct arena *arena);
 /* Takes back everything handed out; ordinary blocks are kept for the next use. */
 void arena_reset(struct arena *arena);
 
-/* Bytes aligned to 8, not cleared; NULL when memory or the maximum is exhausted. */
+/* Bytes aligned to 8, not cleared, also for size 0; NULL when memory or the maximum is exhausted. */
 MUST_CHECK void *arena_alloc(struct arena *arena, size_t size);
 
 /* The same, cleared. */

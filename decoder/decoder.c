@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * decoder.c - from a message's first letter to the file that knows the rest.
+ *
+ *     transaction.c  Begin Commit Origin Message
+ *     definition.c   Relation Type             -> relation_cache.c
+ *     row.c          Insert Update Delete Truncate
+ *     refusal.c      streamed and two-phase transactions, and what is no message at all
+ */
+#include "decoder/decoder.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "decoder/decoding.h"
+
+struct decoder *decoder_new(void) {
+    struct decoder *decoder = calloc(1, sizeof *decoder);
+    if (decoder == NULL)
+        return NULL;
+    decoder->relations = relation_cache_new();
+    if (decoder->relations == NULL) {
+        free(decoder);
+        return NULL;
+    }
+    return decoder;
+}
+
+void decoder_free(struct decoder *decoder) {
+    if (decoder == NULL)
+        return;
+    relation_cache_free(decoder->relations);
+    free(decoder);
+}
+
+static bool decode(struct decoding *d) {
+    switch (d->letter) {
+    case 'B':
+        return decode_begin(d);
+    case 'C':
+        return decode_commit(d);
+    case 'D':
+        return decode_delete(d);
+    case 'I':
+        return decode_insert(d);
+    case 'M':
+        return decode_logical_message(d);
+    case 'O':
+        return decode_origin(d);
+    case 'R':
+        return decode_relation(d);
+    case 'T':
+        return decode_truncate(d);
+    case 'U':
+        return decode_update(d);
+    case 'Y':
+        return decode_type(d);
+    default:
+        return decode_refused(d);
+    }
+}
+
+bool decoder_decode(struct decoder *decoder, lsn_t lsn, struct slice message, struct arena *arena,
+                    struct change **ret_change, struct error *err) {
+    struct decoding d = {
+        .decoder = decoder, .reader = reader_over(message), .arena = arena, .lsn = lsn, .err = err};
+    d.letter = (char) reader_u8(&d.reader);
+    if (!decode(&d))
+        return false;
+    *ret_change = d.change;
+    return true;
+}
+
+bool decoder_in_transaction(const struct decoder *decoder) {
+    return decoder->transaction != NULL;
+}
+
+bool decoder_continue_in(struct decoder *decoder, struct arena *arena, struct error *err) {
+    if (decoder->transaction == NULL)
+        return true;
+    struct transaction *moved = arena_alloc(arena, sizeof *moved);
+    if (moved == NULL)
+        return error_no_memory(err);
+    *moved = *decoder->transaction;
+    decoder->transaction = moved;
+    return true;
+}
+
+const struct type_name *decoder_find_type(const struct decoder *decoder, oid_t oid) {
+    return relation_cache_find_type(decoder->relations, oid);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * decoding.c - what the decode_… of every message share.
+ */
+#include "decoder/decoding.h"
+
+static const char *message_name(char letter) {
+    switch (letter) {
+    case 'B':
+        return "Begin";
+    case 'C':
+        return "Commit";
+    case 'D':
+        return "Delete";
+    case 'I':
+        return "Insert";
+    case 'M':
+        return "Message";
+    case 'O':
+        return "Origin";
+    case 'R':
+        return "Relation";
+    case 'T':
+        return "Truncate";
+    case 'U':
+        return "Update";
+    case 'Y':
+        return "Type";
+    default:
+        return "unknown";
+    }
+}
+
+bool decoding_malformed(struct decoding *d) {
+    return error_set(d->err, ERROR_PROTOCOL, "a malformed %s message at %s", message_name(d->letter),
+                     lsn_format(d->lsn).text);
+}
+
+bool decoding_finish(struct decoding *d) {
+    return reader_finish(&d->reader) || decoding_malformed(d);
+}
+
+bool decoding_expect_transaction(struct decoding *d) {
+    if (d->decoder->transaction != NULL)
+        return true;
+    return error_set(d->err, ERROR_PROTOCOL, "a %s message outside a transaction at %s",
+                     message_name(d->letter), lsn_format(d->lsn).text);
+}
+
+struct change *decoding_add_change(struct decoding *d, enum change_kind kind) {
+    struct change *change = arena_alloc(d->arena, sizeof *change);
+    if (change == NULL) {
+        error_no_memory(d->err);
+        return NULL;
+    }
+    *change = (struct change){.kind = kind, .lsn = d->lsn, .transaction = d->decoder->transaction};
+    d->change = change;
+    return change;
+}
+
+struct slice decoding_take_schema(struct decoding *d) {
+    struct slice schema = reader_string(&d->reader);
+    return schema.size > 0 ? schema : slice_of("pg_catalog");
+}

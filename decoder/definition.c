@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * definition.c - what tables and types are, as pgoutput says it before their first row.
+ *
+ *     Relation = 'R' oid:u32 schema:string name:string identity:u8 column_count:u16 Column*
+ *     Column   = flags:u8 name:string type_oid:u32 type_modifier:i32
+ *     Type     = 'Y' oid:u32 schema:string name:string
+ */
+#include "decoder/decoding.h"
+
+enum { COLUMN_IS_KEY = 1 };
+
+static bool identity_is_known(uint8_t identity) {
+    return identity == REPLICA_IDENTITY_DEFAULT || identity == REPLICA_IDENTITY_NOTHING ||
+           identity == REPLICA_IDENTITY_FULL || identity == REPLICA_IDENTITY_INDEX;
+}
+
+/* False when the column's flags are unknown; missing bytes fail the reader, as ever. */
+static bool take_column(struct reader *reader, struct column *column) {
+    uint8_t flags = reader_u8(reader);
+    column->is_key = flags == COLUMN_IS_KEY;
+    column->name = reader_string(reader);
+    column->type_oid = reader_u32(reader);
+    column->type_modifier = (int32_t) reader_u32(reader);
+    return flags == 0 || flags == COLUMN_IS_KEY;
+}
+
+static bool take_columns(struct decoding *d, struct relation *relation) {
+    relation->columns = d->decoder->columns;
+    for (uint32_t i = 0; i < relation->column_count; i++) {
+        if (!take_column(&d->reader, &relation->columns[i]))
+            return decoding_malformed(d);
+        relation->key_count += relation->columns[i].is_key;
+    }
+    return decoding_finish(d);
+}
+
+bool decode_relation(struct decoding *d) {
+    struct relation relation = {0};
+    relation.oid = reader_u32(&d->reader);
+    relation.schema = decoding_take_schema(d);
+    relation.name = reader_string(&d->reader);
+    uint8_t identity = reader_u8(&d->reader);
+    relation.column_count = reader_u16(&d->reader);
+    if (d->reader.failed || !identity_is_known(identity) || relation.column_count > RELATION_COLUMNS_MAX)
+        return decoding_malformed(d);
+    relation.identity = identity;
+    if (!take_columns(d, &relation))
+        return false;
+    d->decoder->last_relation = NULL;
+    return relation_cache_put(d->decoder->relations, &relation, &d->decoder->last_relation, d->err);
+}
+
+bool decode_type(struct decoding *d) {
+    struct type_name type = {0};
+    type.oid = reader_u32(&d->reader);
+    type.schema = decoding_take_schema(d);
+    type.name = reader_string(&d->reader);
+    return decoding_finish(d) && relation_cache_put_type(d->decoder->relations, &type, d->err);
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * row.c - what happened to rows. The hot path: one array of values a tuple, pointing into the message.
+ *
+ *     Insert   = 'I' oid:u32 'N' Tuple
+ *     Update   = 'U' oid:u32 [('K' | 'O') Tuple] 'N' Tuple
+ *     Delete   = 'D' oid:u32 ('K' | 'O') Tuple
+ *     Truncate = 'T' relation_count:u32 flags:u8 oid:u32*
+ *     Tuple    = value_count:u16 Value*
+ *     Value    = 'n' | 'u' | ('t' | 'b') size:u32 bytes
+ */
+#include "decoder/decoding.h"
+
+static const struct relation *find_relation(struct decoding *d, oid_t oid) {
+    const struct relation *last = d->decoder->last_relation;
+    if (last != NULL && last->oid == oid)
+        return last;
+    const struct relation *relation = relation_cache_find(d->decoder->relations, oid);
+    if (relation == NULL) {
+        error_set(d->err, ERROR_PROTOCOL,
+                  "a change of relation %u at %s, which no Relation message described", oid,
+                  lsn_format(d->lsn).text);
+        return NULL;
+    }
+    d->decoder->last_relation = relation;
+    return relation;
+}
+
+/* Makes the change and takes what every row message begins with; NULL, and *err, when that cannot be. */
+static struct change *add_row(struct decoding *d, enum change_kind kind) {
+    oid_t oid = reader_u32(&d->reader);
+    if (d->reader.failed) {
+        decoding_malformed(d);
+        return NULL;
+    }
+    if (!decoding_expect_transaction(d))
+        return NULL;
+    const struct relation *relation = find_relation(d, oid);
+    if (relation == NULL)
+        return NULL;
+    struct change *change = decoding_add_change(d, kind);
+    if (change != NULL)
+        change->relation = relation;
+    return change;
+}
+
+/* False for an unknown letter; missing bytes fail the reader, as ever. */
+static inline bool take_value(struct reader *reader, struct value *value) {
+    uint8_t kind = reader_u8(reader);
+    *value = (struct value){.kind = kind};
+    switch (kind) {
+    case VALUE_NULL:
+    case VALUE_UNCHANGED:
+        return true;
+    case VALUE_TEXT:
+    case VALUE_BINARY:
+        value->size = reader_u32(reader);
+        value->data = reader_bytes(reader, value->size).data;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool wrong_count(struct decoding *d, const struct relation *relation, uint32_t count) {
+    return error_set(d->err, ERROR_PROTOCOL, "a tuple of %u values at %s for relation %s.%s of %u columns",
+                     count, lsn_format(d->lsn).text, relation->schema.data, relation->name.data,
+                     relation->column_count);
+}
+
+/* The relation's number of values, or NULL, and *err. */
+static struct value *take_tuple(struct decoding *d, const struct relation *relation) {
+    uint32_t count = reader_u16(&d->reader);
+    if (d->reader.failed || count > reader_left(&d->reader)) {
+        decoding_malformed(d);
+        return NULL;
+    }
+    if (count != relation->column_count) {
+        wrong_count(d, relation, count);
+        return NULL;
+    }
+    struct value *values = arena_alloc(d->arena, count * sizeof *values);
+    if (values == NULL) {
+        error_no_memory(d->err);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (!take_value(&d->reader, &values[i])) {
+            decoding_malformed(d);
+            return NULL;
+        }
+    }
+    return values;
+}
+
+/* Only the new tuple of an UPDATE may leave values out: anywhere else nobody could say what they are. */
+static bool expect_all_known(struct decoding *d, const struct change *change, const struct value *values) {
+    for (uint32_t i = 0; i < change->relation->column_count; i++)
+        if (values[i].kind == VALUE_UNCHANGED)
+            return error_set(d->err, ERROR_PROTOCOL,
+                             "column %s of relation %s.%s at %s is unchanged from nothing",
+                             change->relation->columns[i].name.data, change->relation->schema.data,
+                             change->relation->name.data, lsn_format(d->lsn).text);
+    return true;
+}
+
+static bool take_old(struct decoding *d, struct change *change, uint8_t letter) {
+    change->old_kind = letter;
+    change->old_values = take_tuple(d, change->relation);
+    return change->old_values != NULL && expect_all_known(d, change, change->old_values);
+}
+
+/* The row is whole: it gets its place in the transaction. */
+static bool finish_row(struct decoding *d, struct change *change) {
+    if (!decoding_finish(d))
+        return false;
+    change->index = d->decoder->next_index++;
+    return true;
+}
+
+bool decode_insert(struct decoding *d) {
+    struct change *change = add_row(d, CHANGE_INSERT);
+    if (change == NULL)
+        return false;
+    if (reader_u8(&d->reader) != 'N')
+        return decoding_malformed(d);
+    change->new_values = take_tuple(d, change->relation);
+    return change->new_values != NULL && expect_all_known(d, change, change->new_values) &&
+           finish_row(d, change);
+}
+
+/* Replica identity full sends the old row whole, so what the new one leaves out is known after all. */
+static void fill_unchanged(const struct change *change, struct value *new_values) {
+    for (uint32_t i = 0; i < change->relation->column_count; i++)
+        if (new_values[i].kind == VALUE_UNCHANGED)
+            new_values[i] = change->old_values[i];
+}
+
+bool decode_update(struct decoding *d) {
+    struct change *change = add_row(d, CHANGE_UPDATE);
+    if (change == NULL)
+        return false;
+    uint8_t letter = reader_u8(&d->reader);
+    if (letter == OLD_KEY || letter == OLD_FULL) {
+        if (!take_old(d, change, letter))
+            return false;
+        letter = reader_u8(&d->reader);
+    }
+    if (letter != 'N')
+        return decoding_malformed(d);
+    struct value *new_values = take_tuple(d, change->relation);
+    if (new_values == NULL)
+        return false;
+    if (change->old_kind == OLD_FULL)
+        fill_unchanged(change, new_values);
+    change->new_values = new_values;
+    return finish_row(d, change);
+}
+
+bool decode_delete(struct decoding *d) {
+    struct change *change = add_row(d, CHANGE_DELETE);
+    if (change == NULL)
+        return false;
+    uint8_t letter = reader_u8(&d->reader);
+    if (letter != OLD_KEY && letter != OLD_FULL)
+        return decoding_malformed(d);
+    return take_old(d, change, letter) && finish_row(d, change);
+}
+
+static bool take_relations(struct decoding *d, struct change *change) {
+    const struct relation **relations = arena_alloc(d->arena, change->relation_count * sizeof *relations);
+    if (relations == NULL)
+        return error_no_memory(d->err);
+    for (uint32_t i = 0; i < change->relation_count; i++) {
+        relations[i] = find_relation(d, reader_u32(&d->reader));
+        if (relations[i] == NULL)
+            return false;
+    }
+    change->relations = relations;
+    return true;
+}
+
+bool decode_truncate(struct decoding *d) {
+    uint32_t count = reader_u32(&d->reader);
+    uint8_t flags = reader_u8(&d->reader);
+    if (d->reader.failed || count == 0 || flags > (TRUNCATE_CASCADE | TRUNCATE_RESTART_IDENTITY))
+        return decoding_malformed(d);
+    if (reader_left(&d->reader) != count * sizeof(oid_t))
+        return decoding_malformed(d);
+    if (!decoding_expect_transaction(d))
+        return false;
+    struct change *change = decoding_add_change(d, CHANGE_TRUNCATE);
+    if (change == NULL)
+        return false;
+    change->relation_count = count;
+    change->truncate_flags = flags;
+    return take_relations(d, change) && finish_row(d, change);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * transaction.c - where a transaction begins and ends, where it came from, and what it says besides rows.
+ *
+ *     Begin   = 'B' commit_lsn:u64 commit_time_us:i64 xid:u32
+ *     Commit  = 'C' flags:u8=0 commit_lsn:u64 end_lsn:u64 commit_time_us:i64
+ *     Origin  = 'O' origin_commit_lsn:u64 name:string
+ *     Message = 'M' flags:u8 lsn:u64 prefix:string size:u32 content
+ */
+#include "decoder/decoding.h"
+
+enum { MESSAGE_TRANSACTIONAL = 1 };
+
+bool decode_begin(struct decoding *d) {
+    struct transaction transaction = {0};
+    transaction.commit_lsn = reader_u64(&d->reader);
+    transaction.commit_time_us = (int64_t) reader_u64(&d->reader);
+    transaction.xid = reader_u32(&d->reader);
+    if (!decoding_finish(d))
+        return false;
+    if (d->decoder->transaction != NULL)
+        return error_set(d->err, ERROR_PROTOCOL,
+                         "a Begin message at %s inside the transaction that commits at %s",
+                         lsn_format(d->lsn).text, lsn_format(d->decoder->transaction->commit_lsn).text);
+    struct transaction *begun = arena_alloc(d->arena, sizeof *begun);
+    if (begun == NULL)
+        return error_no_memory(d->err);
+    *begun = transaction;
+    d->decoder->transaction = begun;
+    d->decoder->next_index = 0;
+    return decoding_add_change(d, CHANGE_BEGIN) != NULL;
+}
+
+bool decode_commit(struct decoding *d) {
+    uint8_t flags = reader_u8(&d->reader);
+    lsn_t commit_lsn = reader_u64(&d->reader);
+    lsn_t end_lsn = reader_u64(&d->reader);
+    reader_u64(&d->reader); /* the commit time, which Begin had */
+    if (!decoding_finish(d) || !decoding_expect_transaction(d))
+        return false;
+    if (flags != 0 || end_lsn <= commit_lsn)
+        return decoding_malformed(d);
+    if (commit_lsn != d->decoder->transaction->commit_lsn)
+        return error_set(d->err, ERROR_PROTOCOL, "the transaction that was to commit at %s committed at %s",
+                         lsn_format(d->decoder->transaction->commit_lsn).text, lsn_format(commit_lsn).text);
+    struct change *change = decoding_add_change(d, CHANGE_COMMIT);
+    if (change == NULL)
+        return false;
+    change->end_lsn = end_lsn;
+    d->decoder->transaction = NULL;
+    return true;
+}
+
+bool decode_origin(struct decoding *d) {
+    reader_u64(&d->reader);
+    reader_string(&d->reader);
+    return decoding_finish(d) && decoding_expect_transaction(d);
+}
+
+bool decode_logical_message(struct decoding *d) {
+    uint8_t flags = reader_u8(&d->reader);
+    lsn_t lsn = reader_u64(&d->reader);
+    struct slice prefix = reader_string(&d->reader);
+    struct slice content = reader_bytes(&d->reader, reader_u32(&d->reader));
+    if (!decoding_finish(d))
+        return false;
+    bool transactional = flags == MESSAGE_TRANSACTIONAL;
+    if (!transactional && flags != 0)
+        return decoding_malformed(d);
+    if (transactional && !decoding_expect_transaction(d))
+        return false;
+    struct change *change = decoding_add_change(d, CHANGE_MESSAGE);
+    if (change == NULL)
+        return false;
+    change->lsn = lsn;
+    change->prefix = prefix;
+    change->content = content;
+    change->transactional = transactional;
+    if (transactional)
+        change->index = d->decoder->next_index++;
+    else
+        change->transaction = NULL; /* it counts whether a transaction commits or not */
+    return true;
+}
