@@ -22,7 +22,7 @@ struct arena {
     size_t block_bytes;
     size_t held_bytes;  /* all blocks but the spare ones */
     size_t spare_bytes; /* those; held and spare together never exceed bytes_max */
-    size_t used_bytes; /* handed out since the last reset */
+    size_t used_bytes;  /* handed out since the last reset */
     size_t bytes_max;
 };
 
