@@ -11,7 +11,7 @@
 
 static void one_line(char *text) {
     size_t length = strlen(text);
-    while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == ' '))
+    while (length > 0 && strchr("\n\r\t ", text[length - 1]) != NULL)
         text[--length] = '\0';
     for (; *text != '\0'; text++)
         if (*text == '\n' || *text == '\r' || *text == '\t')
