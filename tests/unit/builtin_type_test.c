@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * builtin_type_test.c - whose binary form may be handed on, and whose may not.
+ */
+#include <criterion/criterion.h>
+
+#include "decoder/builtin_type.h"
+
+Test(builtin_type, ordinary_types_and_their_arrays_are_portable) {
+    static const oid_t ORDINARY[] = {16,  17,   20,   21,   23,   25,   114,  700, 701,
+                                     790, 1042, 1043, 1082, 1184, 1700, 2950, 3802};
+    for (size_t i = 0; i < sizeof ORDINARY / sizeof *ORDINARY; i++) {
+        cr_assert(builtin_type_is_portable(ORDINARY[i]), "type %u", ORDINARY[i]);
+        cr_assert_not(builtin_type_is_array(ORDINARY[i]), "type %u", ORDINARY[i]);
+        oid_t array = builtin_type_array(ORDINARY[i]);
+        cr_assert(builtin_type_is_portable(array), "the array of type %u", ORDINARY[i]);
+        cr_assert(builtin_type_is_array(array), "the array of type %u", ORDINARY[i]);
+        cr_assert_eq(builtin_type_array(array), 0, "an array of arrays is the same type");
+    }
+}
+
+Test(builtin_type, types_that_name_objects_of_their_cluster_are_not) {
+    static const oid_t REG[] = {24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191};
+    for (size_t i = 0; i < sizeof REG / sizeof *REG; i++)
+        cr_assert_not(builtin_type_is_portable(REG[i]), "type %u", REG[i]);
+}
+
+Test(builtin_type, types_whose_binary_form_differs_are_not) {
+    cr_assert_not(builtin_type_is_portable(142), "xml");
+    cr_assert_not(builtin_type_is_portable(1186), "interval");
+    cr_assert_not(builtin_type_is_portable(1187), "interval[]");
+    cr_assert_not(builtin_type_is_portable(1033), "aclitem");
+}
+
+Test(builtin_type, user_defined_and_absent_types_are_not) {
+    cr_assert_not(builtin_type_is_portable(0));
+    cr_assert_not(builtin_type_is_array(0));
+    cr_assert_not(builtin_type_is_portable(16384));
+    cr_assert_not(builtin_type_is_portable(UINT32_MAX));
+    cr_assert_eq(builtin_type_array(16384), 0);
+}

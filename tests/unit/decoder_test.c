@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * decoder_test.c - each message of pgoutput, as it should be.
+ */
+#include "decoder/decoder.h"
+#include "tests/support/session.h"
+
+#define IN_TRANSACTION() AUTO(session_close) struct session session = session_in_transaction()
+
+static void expect_value(const struct value *value, enum value_kind kind, const char *data) {
+    cr_assert_eq(value->kind, kind);
+    cr_assert(slice_equal(value_slice(value), slice_of(data)), "%.*s", (int) value->size, value->data);
+}
+
+Test(decoder, begin_opens_a_transaction) {
+    AUTO(session_close) struct session session = session_open();
+    cr_assert_not(decoder_in_transaction(session.decoder));
+    const struct change *change = session_take(&session, pgoutput_begin(&session.out, &T1));
+    cr_assert_eq(change->kind, CHANGE_BEGIN);
+    cr_assert_eq(change->lsn, 0xF00);
+    cr_assert_eq(change->transaction->commit_lsn, T1.commit_lsn);
+    cr_assert_eq(change->transaction->commit_time_us, T1.commit_time_us);
+    cr_assert_eq(change->transaction->xid, T1.xid);
+    cr_assert(decoder_in_transaction(session.decoder));
+}
+
+Test(decoder, commit_closes_it_and_says_where_the_next_may_begin) {
+    AUTO(session_close) struct session session = session_open();
+    const struct change *begin = session_take(&session, pgoutput_begin(&session.out, &T1));
+    const struct change *commit = session_take(&session, pgoutput_commit(&session.out, &T1, T1_END));
+    cr_assert_eq(commit->kind, CHANGE_COMMIT);
+    cr_assert_eq(commit->end_lsn, T1_END);
+    cr_assert_eq(commit->transaction, begin->transaction);
+    cr_assert_not(decoder_in_transaction(session.decoder));
+}
+
+Test(decoder, a_transaction_may_begin_where_the_last_one_ended) {
+    AUTO(session_close) struct session session = session_open();
+    session_take(&session, pgoutput_begin(&session.out, &T1));
+    session_take(&session, pgoutput_commit(&session.out, &T1, T1_END));
+    const struct change *begin = session_take(&session, pgoutput_begin(&session.out, &T2));
+    cr_assert_eq(begin->transaction->commit_lsn, T1_END);
+}
+
+Test(decoder, relation_type_and_origin_are_nothing_to_hand_on) {
+    IN_TRANSACTION();
+    struct type_name mood = {.oid = 16500, .schema = slice_of("public"), .name = slice_of("mood")};
+    cr_assert_null(session_take(&session, pgoutput_relation(&session.out, &orders)));
+    cr_assert_null(session_take(&session, pgoutput_origin(&session.out, 7, "upstream")));
+    cr_assert_null(session_take(&session, pgoutput_type(&session.out, &mood)));
+    cr_assert_str_eq(decoder_find_type(session.decoder, 16500)->name.data, "mood");
+}
+
+Test(decoder, an_insert_has_its_relation_and_its_new_values) {
+    IN_TRANSACTION();
+    struct slice message =
+        pgoutput_insert(&session.out, ORDERS, TUPLE(TEXT("1"), NULL_VALUE, BINARY("\0\1\0\0\0\0\0\0\0\7")));
+    const struct change *change = session_take(&session, message);
+    cr_assert_eq(change->kind, CHANGE_INSERT);
+    cr_assert_str_eq(change->relation->schema.data, "public");
+    cr_assert_str_eq(change->relation->name.data, "orders");
+    cr_assert_eq(change->relation->identity, REPLICA_IDENTITY_DEFAULT);
+    cr_assert_eq(change->relation->key_count, 1);
+    cr_assert_eq(change->old_kind, OLD_NONE);
+    cr_assert_null(change->old_values);
+    expect_value(&change->new_values[0], VALUE_TEXT, "1");
+    cr_assert_eq(change->new_values[1].kind, VALUE_NULL);
+    cr_assert_eq(change->new_values[2].kind, VALUE_BINARY);
+    cr_assert_eq(change->new_values[2].size, 10);
+}
+
+Test(decoder, values_are_views_of_the_message) {
+    IN_TRANSACTION();
+    struct slice message = pgoutput_insert(&session.out, ORDERS, TUPLE(TEXT("1"), TEXT(""), NULL_VALUE));
+    const struct change *change = session_take(&session, message);
+    cr_assert_geq(change->new_values[0].data, message.data);
+    cr_assert_lt(change->new_values[0].data, message.data + message.size);
+    expect_value(&change->new_values[1], VALUE_TEXT, "");
+}
+
+Test(decoder, a_table_without_columns_has_rows) {
+    IN_TRANSACTION();
+    const struct change *change = session_take(&session, pgoutput_insert(&session.out, BARE, NO_TUPLE));
+    cr_assert_eq(change->relation->column_count, 0);
+    cr_assert_not_null(change->new_values);
+}
+
+Test(decoder, an_update_without_a_key_change_has_no_old_values) {
+    IN_TRANSACTION();
+    struct slice message =
+        pgoutput_update(&session.out, ORDERS, OLD_NONE, NO_TUPLE, TUPLE(TEXT("1"), UNCHANGED, TEXT("9.50")));
+    const struct change *change = session_take(&session, message);
+    cr_assert_eq(change->kind, CHANGE_UPDATE);
+    cr_assert_eq(change->old_kind, OLD_NONE);
+    cr_assert_null(change->old_values);
+    cr_assert_eq(change->new_values[1].kind, VALUE_UNCHANGED, "unchanged is neither null nor known");
+    expect_value(&change->new_values[2], VALUE_TEXT, "9.50");
+}
+
+Test(decoder, a_key_change_can_carry_unchanged_values) {
+    IN_TRANSACTION();
+    struct slice message =
+        pgoutput_update(&session.out, ORDERS, OLD_KEY, TUPLE(TEXT("1"), NULL_VALUE, NULL_VALUE),
+                        TUPLE(TEXT("2"), UNCHANGED, TEXT("9.50")));
+    const struct change *change = session_take(&session, message);
+    cr_assert_eq(change->old_kind, OLD_KEY);
+    expect_value(&change->old_values[0], VALUE_TEXT, "1");
+    expect_value(&change->new_values[0], VALUE_TEXT, "2");
+    cr_assert_eq(change->new_values[1].kind, VALUE_UNCHANGED, "the old key's null is not the old value");
+}
+
+Test(decoder, identity_full_fills_in_what_is_unchanged) {
+    IN_TRANSACTION();
+    struct slice message = pgoutput_update(&session.out, LINES, OLD_FULL, TUPLE(TEXT("1"), TEXT("long")),
+                                           TUPLE(TEXT("2"), UNCHANGED));
+    const struct change *change = session_take(&session, message);
+    cr_assert_eq(change->old_kind, OLD_FULL);
+    expect_value(&change->new_values[0], VALUE_TEXT, "2");
+    expect_value(&change->new_values[1], VALUE_TEXT, "long");
+}
+
+Test(decoder, identity_full_fills_in_a_null_too) {
+    IN_TRANSACTION();
+    struct slice message = pgoutput_update(&session.out, LINES, OLD_FULL, TUPLE(TEXT("1"), NULL_VALUE),
+                                           TUPLE(TEXT("2"), UNCHANGED));
+    cr_assert_eq(session_take(&session, message)->new_values[1].kind, VALUE_NULL);
+}
+
+Test(decoder, a_delete_has_only_old_values) {
+    IN_TRANSACTION();
+    struct slice by_key =
+        pgoutput_delete(&session.out, ORDERS, OLD_KEY, TUPLE(TEXT("1"), NULL_VALUE, NULL_VALUE));
+    const struct change *change = session_take(&session, by_key);
+    cr_assert_eq(change->kind, CHANGE_DELETE);
+    cr_assert_eq(change->old_kind, OLD_KEY);
+    cr_assert_null(change->new_values);
+    expect_value(&change->old_values[0], VALUE_TEXT, "1");
+    struct slice whole = pgoutput_delete(&session.out, LINES, OLD_FULL, TUPLE(TEXT("1"), NULL_VALUE));
+    cr_assert_eq(session_take(&session, whole)->old_kind, OLD_FULL);
+}
+
+Test(decoder, a_truncate_names_all_its_relations_in_order) {
+    IN_TRANSACTION();
+    const oid_t oids[] = {LINES, ORDERS, BARE};
+    struct slice message =
+        pgoutput_truncate(&session.out, TRUNCATE_CASCADE | TRUNCATE_RESTART_IDENTITY, 3, oids);
+    const struct change *change = session_take(&session, message);
+    cr_assert_eq(change->kind, CHANGE_TRUNCATE);
+    cr_assert_eq(change->truncate_flags, TRUNCATE_CASCADE | TRUNCATE_RESTART_IDENTITY);
+    cr_assert_eq(change->relation_count, 3);
+    for (size_t i = 0; i < 3; i++)
+        cr_assert_eq(change->relations[i]->oid, oids[i]);
+}
+
+Test(decoder, a_transactional_message_is_part_of_its_transaction) {
+    IN_TRANSACTION();
+    const struct change *change =
+        session_take(&session, pgoutput_message(&session.out, 1, 0xABC, "audit", "who"));
+    cr_assert_eq(change->kind, CHANGE_MESSAGE);
+    cr_assert(change->transactional);
+    cr_assert_eq(change->lsn, 0xABC);
+    cr_assert(slice_equal(change->prefix, slice_of("audit")));
+    cr_assert(slice_equal(change->content, slice_of("who")));
+    cr_assert_eq(change->transaction->xid, T1.xid);
+}
+
+Test(decoder, a_message_outside_belongs_to_no_transaction) {
+    AUTO(session_close) struct session session = session_open();
+    const struct change *change = session_take(&session, pgoutput_message(&session.out, 0, 0xABC, "", ""));
+    cr_assert_not(change->transactional);
+    cr_assert_null(change->transaction);
+    cr_assert_eq(change->prefix.size, 0);
+    cr_assert_eq(change->content.size, 0);
+}
+
+static uint64_t index_of(struct session *session, struct slice message) {
+    return session_take(session, message)->index;
+}
+
+Test(decoder, the_index_counts_rows_truncates_and_transactional_messages) {
+    IN_TRANSACTION();
+    struct pgoutput *out = &session.out;
+    struct tuple row = TUPLE(TEXT("1"), NULL_VALUE, NULL_VALUE);
+    const oid_t oids[] = {ORDERS, LINES};
+    cr_assert_eq(index_of(&session, pgoutput_insert(out, ORDERS, row)), 0);
+    session_take(&session, pgoutput_relation(out, &orders));
+    cr_assert_eq(index_of(&session, pgoutput_update(out, ORDERS, OLD_NONE, NO_TUPLE, row)), 1);
+    cr_assert_eq(index_of(&session, pgoutput_message(out, 1, 1, "p", "c")), 2);
+    session_take(&session, pgoutput_origin(out, 1, "o"));
+    session_take(&session, pgoutput_message(out, 0, 1, "p", "c"));
+    cr_assert_eq(index_of(&session, pgoutput_delete(out, ORDERS, OLD_KEY, row)), 3);
+    cr_assert_eq(index_of(&session, pgoutput_truncate(out, 0, 2, oids)), 4, "one truncate is one change");
+    cr_assert_eq(index_of(&session, pgoutput_insert(out, ORDERS, row)), 5);
+}
+
+Test(decoder, the_index_starts_again_with_each_transaction) {
+    IN_TRANSACTION();
+    struct tuple row = TUPLE(TEXT("1"), NULL_VALUE, NULL_VALUE);
+    cr_assert_eq(index_of(&session, pgoutput_insert(&session.out, ORDERS, row)), 0);
+    cr_assert_eq(index_of(&session, pgoutput_insert(&session.out, ORDERS, row)), 1);
+    session_take(&session, pgoutput_commit(&session.out, &T1, T1_END));
+    session_take(&session, pgoutput_begin(&session.out, &T2));
+    cr_assert_eq(index_of(&session, pgoutput_insert(&session.out, ORDERS, row)), 0);
+}
+
+Test(decoder, an_empty_schema_means_pg_catalog) {
+    IN_TRANSACTION();
+    struct relation builtin = orders;
+    builtin.schema = slice_of("");
+    session_take(&session, pgoutput_relation(&session.out, &builtin));
+    struct slice message = pgoutput_insert(&session.out, ORDERS, TUPLE(TEXT("1"), NULL_VALUE, NULL_VALUE));
+    cr_assert_str_eq(session_take(&session, message)->relation->schema.data, "pg_catalog");
+    struct type_name type = {.oid = 16500, .schema = slice_of(""), .name = slice_of("t")};
+    session_take(&session, pgoutput_type(&session.out, &type));
+    cr_assert_str_eq(decoder_find_type(session.decoder, 16500)->schema.data, "pg_catalog");
+}
+
+Test(decoder, a_relation_changed_in_mid_transaction_leaves_earlier_changes_alone) {
+    IN_TRANSACTION();
+    struct tuple row = TUPLE(TEXT("1"), NULL_VALUE, NULL_VALUE);
+    const struct change *before = session_take(&session, pgoutput_insert(&session.out, ORDERS, row));
+    struct relation narrower = orders;
+    narrower.column_count = 1;
+    session_take(&session, pgoutput_relation(&session.out, &narrower));
+    const struct change *after =
+        session_take(&session, pgoutput_insert(&session.out, ORDERS, TUPLE(TEXT("2"))));
+    cr_assert_eq(before->relation->column_count, 3);
+    cr_assert_str_eq(before->relation->columns[2].name.data, "total");
+    cr_assert_eq(after->relation->column_count, 1);
+}
+
+Test(decoder, rows_of_two_tables_alternate) {
+    IN_TRANSACTION();
+    for (int i = 0; i < 10; i++) {
+        struct slice order = pgoutput_insert(&session.out, ORDERS, TUPLE(TEXT("1"), NULL_VALUE, NULL_VALUE));
+        struct slice line = pgoutput_insert(&session.out, LINES, TUPLE(TEXT("1"), NULL_VALUE));
+        cr_assert_eq(session_take(&session, order)->relation->oid, ORDERS);
+        cr_assert_eq(session_take(&session, line)->relation->oid, LINES);
+    }
+}
+
+Test(decoder, a_transaction_goes_on_in_the_next_arena) {
+    IN_TRANSACTION();
+    struct arena next;
+    arena_init(&next, 1024, 1024 * 1024);
+    cr_assert(decoder_continue_in(session.decoder, &next, &session.err));
+    arena_release(&session.arena); /* a sanitizer sees any use of what was there */
+    arena_init(&session.arena, 1024, 1024 * 1024);
+    struct slice message = pgoutput_insert(&session.out, ORDERS, TUPLE(TEXT("1"), NULL_VALUE, NULL_VALUE));
+    const struct change *change = session_take(&session, message);
+    cr_assert_eq(change->transaction->commit_lsn, T1.commit_lsn);
+    cr_assert_eq(change->transaction->xid, T1.xid);
+    session_take(&session, pgoutput_commit(&session.out, &T1, T1_END));
+    cr_assert(decoder_continue_in(session.decoder, &next, &session.err), "a no-op outside a transaction");
+    arena_release(&next);
+}
+
+Test(decoder, an_arena_at_its_maximum_is_an_error_and_not_a_crash) {
+    IN_TRANSACTION();
+    struct arena tiny;
+    arena_init(&tiny, 8, 8);
+    struct change *change = NULL;
+    struct slice message = pgoutput_insert(&session.out, ORDERS, TUPLE(TEXT("1"), NULL_VALUE, NULL_VALUE));
+    cr_assert_not(decoder_decode(session.decoder, 1, message, &tiny, &change, &session.err));
+    cr_assert_eq(session.err.kind, ERROR_SYSTEM);
+    cr_assert_null(change);
+    arena_release(&tiny);
+}
+
+Test(decoder, free_accepts_null) {
+    decoder_free(NULL);
+}
