@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * batch.h - a run of changes in commit order, the unit that travels from the stream to the runners; and their pool.
+ *
+ * FREE in the pool -> FILLING, owned by the stream thread -> SEALED, shared read-only by the runners, each of which
+ * holds a reference -> FREE with the last one. Message bytes, values and transactions live in the batch's arena.
+ * The pool's size times the batch's size bounds the engine's memory, whatever a transaction's size; only a single
+ * change larger than a batch makes its batch larger.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cdc/base/arena.h"
+#include "cdc/base/error.h"
+#include "cdc/base/lsn.h"
+#include "decoder/change.h"
+
+enum {
+    POOL_BATCHES = 6,              /* one filling, one applied, the rest bridges the pauses of either side */
+    BATCH_CHANGES_MAX = 16384,     /* set-based apply gains little beyond ten thousand rows */
+    BATCH_BYTES = 4 * 1024 * 1024, /* sealed when its arena holds this much */
+};
+
+enum batch_state { BATCH_FREE, BATCH_FILLING, BATCH_SEALED };
+
+struct pool;
+
+struct batch {
+    enum batch_state state;
+    struct pool *pool;
+    atomic_uint references;
+    struct arena arena;
+    struct change *changes; /* BATCH_CHANGES_MAX of them */
+    size_t change_count;
+    size_t
+        whole_count; /* how many of them belong to transactions that end in this batch: up to the last commit */
+    lsn_t caught_up_lsn; /* not 0: outside transactions, the source has nothing before it that was not sent */
+};
+
+struct pool {
+    pthread_mutex_t lock; /* guards free and free_count */
+    struct batch *free[POOL_BATCHES];
+    size_t free_count;
+    int wake_fd; /* an eventfd that giving a batch back writes to; not owned */
+    struct batch batches[POOL_BATCHES];
+};
+
+/* wake_fd must outlive the pool. */
+MUST_CHECK bool pool_init(struct pool *pool, int wake_fd, struct error *err);
+/* Every batch must be back. Accepts a zeroed pool. */
+void pool_release(struct pool *pool);
+
+/* An empty batch in state FILLING, or NULL when all are in use. Stream thread. */
+struct batch *pool_take(struct pool *pool);
+
+static inline bool batch_is_full(const struct batch *batch) {
+    return batch->change_count == BATCH_CHANGES_MAX || batch->arena.used_bytes >= BATCH_BYTES;
+}
+
+static inline bool batch_is_empty(const struct batch *batch) {
+    return batch->change_count == 0 && batch->caught_up_lsn == 0;
+}
+
+/* Appends a copy of the change; the batch must not be full. Stream thread. */
+void batch_append(struct batch *batch, const struct change *change);
+
+/* FILLING -> SEALED with so many references. Stream thread. */
+void batch_seal(struct batch *batch, unsigned references);
+
+/* Gives one reference back; the last one empties the batch and wakes the stream. Any thread. */
+void batch_unref(struct batch *batch);
+
+/* FILLING -> FREE, for a batch that is not going to be sealed. Stream thread. */
+void batch_discard(struct batch *batch);

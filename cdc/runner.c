@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * runner.c - one sink's thread.
+ *
+ * Order of a group: write* -> flush(position) -> publish the position. A kill anywhere before the flush's end loses the
+ * group in the sink and the position with it; after it, the sink has both. Nothing here is ahead of the sink.
+ */
+#include "cdc/runner.h"
+
+#include <assert.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "cdc/base/clock.h"
+#include "cdc/base/fault.h"
+
+enum {
+    QUEUE_WAIT_MS = 1000,
+    GROUP_CHANGES_MAX = 50000, /* a group in a large backlog: enough to make the commit's cost vanish */
+    GROUP_AGE_MAX_MS = 100,    /* how long a busy target's readers wait for the first change of a group */
+};
+
+/* ---- state ---- */
+
+static bool edge_is_legal(enum runner_state from, enum runner_state to) {
+    switch (to) {
+    case RUNNER_OPENING:
+        return false;
+    case RUNNER_OPENED:
+        return from == RUNNER_OPENING || from == RUNNER_COPYING;
+    case RUNNER_COPYING:
+    case RUNNER_RUNNING:
+        return from == RUNNER_OPENED;
+    case RUNNER_STOPPED:
+        return from == RUNNER_OPENED || from == RUNNER_RUNNING;
+    case RUNNER_FAILED:
+        return from != RUNNER_STOPPED && from != RUNNER_FAILED;
+    }
+    return false;
+}
+
+static void move_locked(struct runner *runner, enum runner_state state) {
+    assert(edge_is_legal(runner->state, state));
+    runner->state = state;
+    eventfd_write(runner->event_fd, 1);
+}
+
+static void move(struct runner *runner, enum runner_state state) {
+    pthread_mutex_lock(&runner->lock);
+    move_locked(runner, state);
+    pthread_mutex_unlock(&runner->lock);
+}
+
+static void publish_position(struct runner *runner, const struct position *position) {
+    pthread_mutex_lock(&runner->lock);
+    assert(position->end_lsn >= runner->position.end_lsn);
+    runner->position = *position;
+    pthread_mutex_unlock(&runner->lock);
+    atomic_store_explicit(&runner->counters.flushed_lsn, position->end_lsn, memory_order_relaxed);
+    eventfd_write(runner->event_fd, 1);
+}
+
+/* ---- groups ---- */
+
+static bool flush_group(struct runner *runner, struct error *err) {
+    assert(!runner->in_transaction);
+    FAULT_POINT("runner-before-flush");
+    if (!runner->sink->ops->flush(runner->sink, &runner->written, err))
+        return false;
+    FAULT_POINT("runner-after-flush");
+    struct runner_counters *counters = &runner->counters;
+    atomic_fetch_add_explicit(&counters->transactions, runner->group.transactions, memory_order_relaxed);
+    atomic_fetch_add_explicit(&counters->changes, runner->group.changes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&counters->flushes, 1, memory_order_relaxed);
+    if (runner->group.commit_time_us != 0)
+        atomic_store_explicit(&counters->commit_time_us, runner->group.commit_time_us, memory_order_relaxed);
+    runner->group = (struct group_state){0};
+    runner->sink->careful = runner->written.end_lsn < runner->careful_until_lsn;
+    publish_position(runner, &runner->written);
+    return true;
+}
+
+static bool group_is_large(const struct runner *runner) {
+    return runner->sink->careful || runner->group.changes >= GROUP_CHANGES_MAX ||
+           clock_now_ms() - runner->group.since_ms >= GROUP_AGE_MAX_MS;
+}
+
+static void count_span(struct runner *runner, const struct change *changes, size_t count) {
+    struct group_state *group = &runner->group;
+    if (!group->open)
+        group->since_ms = clock_now_ms();
+    group->open = true;
+    for (size_t i = 0; i < count; i++) {
+        if (changes[i].kind == CHANGE_COMMIT) {
+            group->transactions++;
+            group->commit_time_us = changes[i].transaction->commit_time_us;
+        } else if (changes[i].kind != CHANGE_BEGIN) {
+            group->changes++;
+        }
+    }
+}
+
+/* Writes one span and notes how far whole transactions reach. */
+static bool write_span(struct runner *runner, const struct change *changes, size_t count, struct error *err) {
+    if (count == 0)
+        return true;
+    if (!runner->sink->ops->write(runner->sink, changes, count, err))
+        return false;
+    count_span(runner, changes, count);
+    for (size_t i = count; i > 0; i--)
+        if (changes[i - 1].kind == CHANGE_COMMIT) {
+            runner->written.end_lsn = changes[i - 1].end_lsn;
+            break;
+        }
+    const struct change *last = &changes[count - 1];
+    runner->in_transaction = last->kind != CHANGE_COMMIT && last->transaction != NULL;
+    return true;
+}
+
+/* ---- what the sink has already ---- */
+
+/* Decides at each Begin, and for what stands outside transactions; skipping holds up to the Commit. */
+static bool sink_has(struct runner *runner, const struct change *change) {
+    const struct position *position = &runner->start;
+    if (change->kind == CHANGE_BEGIN)
+        runner->skipping = position_has_begin(position, change->transaction->commit_lsn);
+    if (change->transaction == NULL)
+        return position_has_message(position, change->lsn);
+    bool has = runner->skipping;
+    if (change->kind == CHANGE_COMMIT) {
+        assert(!has || position_has_commit(position, change->end_lsn));
+        runner->skipping = false;
+        return has;
+    }
+    if (change->kind == CHANGE_BEGIN)
+        return has;
+    return has || position_has_change(position, change->transaction->commit_lsn, change->index);
+}
+
+/*
+ * Transactions come in commit order. One that commits before what is durable already, and was not there at the start,
+ * would have been lost by a restart: better to stop than to apply it and hope.
+ */
+static bool check_order(const struct runner *runner, const struct change *change, struct error *err) {
+    if (change->kind != CHANGE_BEGIN ||
+        !position_has_begin(&runner->written, change->transaction->commit_lsn))
+        return true;
+    return error_set(err, ERROR_PROTOCOL,
+                     "the transaction that commits at %s came after the source had said that "
+                     "everything before %s was sent",
+                     lsn_format(change->transaction->commit_lsn).text,
+                     lsn_format(runner->written.end_lsn).text);
+}
+
+/* Writes what the sink does not have, in runs as long as possible. */
+static bool write_new(struct runner *runner, const struct change *changes, size_t count, struct error *err) {
+    size_t first = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!sink_has(runner, &changes[i])) {
+            if (!check_order(runner, &changes[i], err))
+                return false;
+            continue;
+        }
+        if (!write_span(runner, changes + first, i - first, err))
+            return false;
+        first = i + 1;
+    }
+    return write_span(runner, changes + first, count - first, err);
+}
+
+/* ---- batches ---- */
+
+/* One transaction at a time: a flush after each commit. */
+static bool take_carefully(struct runner *runner, const struct change *changes, size_t count,
+                           struct error *err) {
+    size_t first = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (changes[i].kind != CHANGE_COMMIT)
+            continue;
+        if (!write_new(runner, changes + first, i + 1 - first, err))
+            return false;
+        if (runner->group.open && !flush_group(runner, err))
+            return false;
+        first = i + 1;
+    }
+    return write_new(runner, changes + first, count - first, err);
+}
+
+static bool take_changes(struct runner *runner, const struct batch *batch, struct error *err) {
+    const struct change *changes = batch->changes;
+    size_t whole = batch->whole_count;
+    if (runner->sink->careful)
+        return take_carefully(runner, changes, batch->change_count, err);
+    if (!write_new(runner, changes, whole, err))
+        return false;
+    if (whole == batch->change_count)
+        return true;
+    if (runner->group.open && !runner->in_transaction && !flush_group(runner, err))
+        return false;
+    return write_new(runner, changes + whole, batch->change_count - whole, err);
+}
+
+static bool take_batch(struct runner *runner, const struct batch *batch, struct error *err) {
+    FAULT_POINT("runner-batch");
+    if (!take_changes(runner, batch, err))
+        return false;
+    bool idle = queue_is_empty(&runner->queue);
+    if (batch->caught_up_lsn > runner->written.end_lsn && !runner->in_transaction) {
+        runner->written.end_lsn = batch->caught_up_lsn;
+        runner->group.open = true;
+    }
+    if (!runner->group.open || runner->in_transaction || (!idle && !group_is_large(runner)))
+        return true;
+    return flush_group(runner, err);
+}
+
+/* Until the queue is closed. A transaction whose end never came is left to close, which undoes it. */
+static bool run_batches(struct runner *runner, struct error *err) {
+    if (runner->group.open && !flush_group(runner, err))
+        return false;
+    while (!queue_is_finished(&runner->queue)) {
+        if (atomic_load_explicit(&runner->sink->stop, memory_order_relaxed))
+            return true;
+        struct batch *batch = queue_pop(&runner->queue, QUEUE_WAIT_MS);
+        if (batch == NULL)
+            continue;
+        bool taken = take_batch(runner, batch, err);
+        batch_unref(batch);
+        if (!taken)
+            return false;
+    }
+    if (runner->group.open && !runner->in_transaction)
+        return flush_group(runner, err);
+    return true;
+}
+
+/* ---- orders ---- */
+
+static enum runner_order wait_order(struct runner *runner) {
+    pthread_mutex_lock(&runner->lock);
+    while (runner->order == ORDER_NONE)
+        pthread_cond_wait(&runner->ordered, &runner->lock);
+    enum runner_order order = runner->order;
+    runner->order = ORDER_NONE;
+    if (order == ORDER_COPY)
+        move_locked(runner, RUNNER_COPYING);
+    if (order == ORDER_RUN)
+        move_locked(runner, RUNNER_RUNNING);
+    pthread_mutex_unlock(&runner->lock);
+    return order;
+}
+
+static bool obey_copy(struct runner *runner, struct error *err) {
+    struct runner_copy *copy = &runner->copy;
+    if (!snapshot_copy(copy->config, copy->snapshot_name, runner->sink, &copy->position, &copy->progress,
+                       &runner->sink->stop, err))
+        return false;
+    FAULT_POINT("runner-copied");
+    publish_position(runner, &copy->position);
+    move(runner, RUNNER_OPENED);
+    return true;
+}
+
+static bool obey(struct runner *runner, struct error *err) {
+    for (;;) {
+        switch (wait_order(runner)) {
+        case ORDER_COPY:
+            if (!obey_copy(runner, err))
+                return false;
+            break;
+        case ORDER_RUN:
+            return run_batches(runner, err);
+        case ORDER_QUIT:
+        case ORDER_NONE:
+            return true;
+        }
+    }
+}
+
+static bool open_sink(struct runner *runner, struct error *err) {
+    struct position position = {0};
+    if (!runner->sink->ops->open(runner->sink, &position, err))
+        return false;
+    pthread_mutex_lock(&runner->lock);
+    runner->position = position;
+    move_locked(runner, RUNNER_OPENED);
+    pthread_mutex_unlock(&runner->lock);
+    return true;
+}
+
+static void *runner_main(void *argument) {
+    struct runner *runner = argument;
+    struct error error = {0};
+    bool good = open_sink(runner, &error) && obey(runner, &error);
+    runner->sink->ops->close(runner->sink);
+    pthread_mutex_lock(&runner->lock);
+    if (!good)
+        runner->error = error;
+    move_locked(runner, good ? RUNNER_STOPPED : RUNNER_FAILED);
+    pthread_mutex_unlock(&runner->lock);
+    return NULL;
+}
+
+/* ---- the supervisor's side ---- */
+
+bool runner_start(struct runner *runner, struct sink *sink, int event_fd, int wake_fd,
+                  lsn_t careful_until_lsn, struct error *err) {
+    *runner = (struct runner){.sink = sink, .event_fd = event_fd, .careful_until_lsn = careful_until_lsn};
+    sink->careful = careful_until_lsn != 0;
+    atomic_store(&sink->stop, false);
+    pthread_mutex_init(&runner->lock, NULL);
+    pthread_cond_init(&runner->ordered, NULL);
+    queue_init(&runner->queue, wake_fd);
+    int failure = pthread_create(&runner->thread, NULL, runner_main, runner);
+    if (failure != 0)
+        return error_set(err, ERROR_SYSTEM, "a thread for sink %s: %s", sink->config->name,
+                         strerror(failure));
+    runner->started = true;
+    return true;
+}
+
+enum runner_state runner_state(struct runner *runner) {
+    pthread_mutex_lock(&runner->lock);
+    enum runner_state state = runner->state;
+    pthread_mutex_unlock(&runner->lock);
+    return state;
+}
+
+struct position runner_position(struct runner *runner) {
+    pthread_mutex_lock(&runner->lock);
+    struct position position = runner->position;
+    pthread_mutex_unlock(&runner->lock);
+    return position;
+}
+
+static void give_order_locked(struct runner *runner, enum runner_order order) {
+    runner->order = order;
+    pthread_cond_signal(&runner->ordered);
+}
+
+void runner_order_copy(struct runner *runner, const struct runner_copy *copy) {
+    pthread_mutex_lock(&runner->lock);
+    assert(runner->state == RUNNER_OPENED);
+    runner->copy.config = copy->config;
+    runner->copy.snapshot_name = copy->snapshot_name;
+    runner->copy.position = copy->position;
+    give_order_locked(runner, ORDER_COPY);
+    pthread_mutex_unlock(&runner->lock);
+}
+
+void runner_order_run(struct runner *runner, const struct position *position, bool store) {
+    pthread_mutex_lock(&runner->lock);
+    assert(runner->state == RUNNER_OPENED);
+    runner->start = *position;
+    runner->written = *position;
+    runner->group.open = store;
+    if (!store)
+        runner->position = *position;
+    give_order_locked(runner, ORDER_RUN);
+    pthread_mutex_unlock(&runner->lock);
+    if (!store)
+        atomic_store_explicit(&runner->counters.flushed_lsn, position->end_lsn, memory_order_relaxed);
+}
+
+void runner_stop(struct runner *runner, bool now) {
+    if (!runner->started)
+        return;
+    if (now)
+        atomic_store(&runner->sink->stop, true);
+    queue_close(&runner->queue);
+    pthread_mutex_lock(&runner->lock);
+    give_order_locked(runner, ORDER_QUIT);
+    pthread_mutex_unlock(&runner->lock);
+}
+
+void runner_join(struct runner *runner) {
+    if (!runner->started)
+        return;
+    pthread_join(runner->thread, NULL);
+    queue_release(&runner->queue);
+    pthread_cond_destroy(&runner->ordered);
+    pthread_mutex_destroy(&runner->lock);
+    runner->started = false;
+}

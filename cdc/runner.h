@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * runner.h - the thread of one sink: opens it, copies into it when told to, feeds it batches, flushes groups.
+ *
+ * OPENING -> OPENED -> (COPYING -> OPENED)* -> RUNNING -> STOPPED; FAILED from each. After STOPPED and FAILED the
+ * thread has ended and the sink is closed. The supervisor waits for OPENED, looks at the positions, and gives the next
+ * order. Everything the sink was not flushed is undone by its close.
+ *
+ * Group commit, without waiting: a group is flushed when nothing more is queued, or when it is large. A batch that ends
+ * inside a transaction has its whole transactions flushed first, so that a transaction of many batches is a group of its
+ * own.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "cdc/base/error.h"
+#include "cdc/base/position.h"
+#include "cdc/queue.h"
+#include "cdc/snapshot.h"
+#include "sinks/sink.h"
+
+enum runner_state {
+    RUNNER_OPENING,
+    RUNNER_OPENED,
+    RUNNER_COPYING,
+    RUNNER_RUNNING,
+    RUNNER_STOPPED,
+    RUNNER_FAILED,
+};
+
+enum runner_order { ORDER_NONE, ORDER_COPY, ORDER_RUN, ORDER_QUIT };
+
+/* What the supervisor tells the runner with an order. */
+struct runner_copy {
+    const struct config *config;
+    const char *snapshot_name;
+    struct position position;
+    struct snapshot_progress progress;
+};
+
+/* Written by the runner thread, read by any. */
+struct runner_counters {
+    atomic_ullong flushed_lsn; /* end_lsn of the durable position */
+    atomic_ullong transactions;
+    atomic_ullong changes;
+    atomic_ullong flushes;
+    atomic_llong commit_time_us; /* of the last durable transaction, as PostgreSQL counts; 0: none yet */
+};
+
+struct runner {
+    pthread_t thread;
+    bool started;
+    struct sink *sink;
+    struct queue queue;
+    int event_fd; /* an eventfd for the supervisor: state or flushed_lsn changed; not owned */
+
+    pthread_mutex_t lock; /* guards state, order, copy, position, error */
+    pthread_cond_t ordered;
+    enum runner_state state;
+    enum runner_order order;
+    struct runner_copy copy;
+    struct position position; /* durable in the sink */
+    struct error error;       /* set in state FAILED */
+
+    struct runner_counters counters;
+
+    /* The runner thread's own. */
+    struct position start;   /* what the sink had when it began: only that is skipped */
+    struct position written; /* up to where whole transactions were written */
+    struct group_state {
+        size_t changes;
+        int64_t since_ms;
+        int64_t commit_time_us;
+        uint64_t transactions;
+        bool open; /* something was written since the last flush */
+    } group;
+    bool in_transaction; /* the last thing written was not a commit */
+    bool skipping;       /* inside a transaction that the sink has already */
+    lsn_t careful_until_lsn;
+};
+
+/*
+ * careful_until_lsn: up to there one transaction at a time, to find the one that does not fit; 0: never.
+ * sink is closed and stays the caller's.
+ */
+MUST_CHECK bool runner_start(struct runner *runner, struct sink *sink, int event_fd, int wake_fd,
+                             lsn_t careful_until_lsn, struct error *err);
+
+/* Any thread. */
+enum runner_state runner_state(struct runner *runner);
+
+/* From state OPENED. Supervisor. */
+void runner_order_copy(struct runner *runner, const struct runner_copy *copy);
+/* position: where it starts from. store: the sink does not hold it yet (a new pipeline without a copy); it is flushed
+ * first. */
+void runner_order_run(struct runner *runner, const struct position *position, bool store);
+
+/* The state's position; any thread. */
+struct position runner_position(struct runner *runner);
+
+/* Ends it: at once when it is not running; otherwise after what is queued, or sooner when now is true. */
+void runner_stop(struct runner *runner, bool now);
+
+/* Waits for the thread's end and releases everything. The error, kind ERROR_NONE when there was none, is kept. */
+void runner_join(struct runner *runner);

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * slot.c - reading, creating and dropping the slot.
+ */
+#include "cdc/slot.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc/base/buffer.h"
+#include "cdc/base/clock.h"
+#include "cdc/base/fault.h"
+#include "cdc/pq/identifier.h"
+
+enum { WAITING_REPORT_MS = 4000 }; /* how long a creation may take before it is said what it waits for */
+
+/* ---- reading ---- */
+
+static lsn_t lsn_column(const PGresult *result, int column) {
+    lsn_t lsn = 0;
+    return !PQgetisnull(result, 0, column) && lsn_parse(PQgetvalue(result, 0, column), &lsn) ? lsn : 0;
+}
+
+static void read_row(const PGresult *result, struct slot_facts *facts) {
+    facts->exists = true;
+    facts->is_logical = strcmp(PQgetvalue(result, 0, 0), "logical") == 0;
+    facts->is_pgoutput = strcmp(PQgetvalue(result, 0, 1), "pgoutput") == 0;
+    snprintf(facts->database, sizeof facts->database, "%s", PQgetvalue(result, 0, 2));
+    facts->active_pid = atoi(PQgetvalue(result, 0, 3));
+    facts->confirmed_lsn = lsn_column(result, 4);
+    facts->restart_lsn = lsn_column(result, 5);
+    snprintf(facts->reason, sizeof facts->reason, "%s", PQgetvalue(result, 0, 6));
+    facts->is_lost = facts->reason[0] != '\0';
+}
+
+bool slot_read(struct session *source, const char *slot, struct slot_facts *ret_facts, struct error *err) {
+    static const char SQL[] =
+        "select slot_type, coalesce(plugin, ''), coalesce(database, ''), coalesce(active_pid, 0),"
+        " confirmed_flush_lsn, restart_lsn,"
+        " case when wal_status = 'lost' then coalesce(to_jsonb(s)->>'invalidation_reason', 'wal_removed')"
+        "      when to_jsonb(s)->>'conflicting' = 'true' then coalesce(to_jsonb(s)->>'invalidation_reason', 'conflict')"
+        "      when slot_type = 'logical' and restart_lsn is null then 'restart_lsn is null'"
+        "      else coalesce(to_jsonb(s)->>'invalidation_reason', '') end"
+        " from pg_catalog.pg_replication_slots s where slot_name = $1";
+    const char *parameters[] = {slot};
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_query(source, SQL, 1, parameters, &result, err))
+        return false;
+    *ret_facts = (struct slot_facts){0};
+    if (PQntuples(result) == 1)
+        read_row(result, ret_facts);
+    return true;
+}
+
+/* ---- creating ---- */
+
+/*
+ * Literals in the query are masked: they are rows' values. A prepared transaction has no pid but blocks just as well.
+ */
+static const char BLOCKERS_SQL[] =
+    "select string_agg(line, '; ') from ("
+    " select format('pid %s, user %s, %s, %s since %s, query: %s', pid, usename, coalesce(nullif(application_name, ''),"
+    "   'no application name'), state, date_trunc('second', xact_start), left(regexp_replace(regexp_replace(query,"
+    "   $$'[^']*'|[0-9]+$$, '?', 'g'), '\\s+', ' ', 'g'), 100)) as line"
+    " from pg_catalog.pg_stat_activity where backend_xid is not null and pid <> pg_backend_pid()"
+    " union all"
+    " select format('prepared transaction %L of user %s since %s', gid, owner, date_trunc('second', prepared))"
+    " from pg_catalog.pg_prepared_xacts) blockers";
+
+static void report_blockers(struct session *source, slot_waiting_fn *waiting) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    struct error ignored;
+    if (session_query(source, BLOCKERS_SQL, 0, NULL, &result, &ignored) && PQntuples(result) == 1 &&
+        !PQgetisnull(result, 0, 0))
+        waiting(PQgetvalue(result, 0, 0));
+    else
+        waiting("transactions that this role may not see");
+}
+
+/* The server gives the creation up only when told so; without that, a slot would appear after we left. */
+static void cancel(struct session *replication) {
+    char message[256];
+    PGcancel *cancel = PQgetCancel(replication->conn);
+    if (cancel != NULL)
+        PQcancel(cancel, message, sizeof message);
+    PQfreeCancel(cancel);
+}
+
+static bool wait_created(struct session *replication, struct session *source, slot_waiting_fn *waiting,
+                         struct error *err) {
+    int64_t report_ms = clock_now_ms() + WAITING_REPORT_MS;
+    if (!session_flush(replication, err))
+        return false;
+    while (PQisBusy(replication->conn) != 0) {
+        bool ready = false;
+        if (!session_wait(replication, false, WAITING_REPORT_MS, &ready, err)) {
+            cancel(replication);
+            return false;
+        }
+        if (ready && PQconsumeInput(replication->conn) == 0)
+            return session_error(replication, NULL, err);
+        if (clock_now_ms() >= report_ms) {
+            report_blockers(source, waiting);
+            report_ms = clock_now_ms() + WAITING_REPORT_MS;
+        }
+    }
+    return true;
+}
+
+bool slot_create(struct session *replication, struct session *source, const char *slot, bool export_snapshot,
+                 slot_waiting_fn *waiting, struct slot_creation *ret_creation, struct error *err) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = 1024};
+    buffer_append_text(&sql, "CREATE_REPLICATION_SLOT ");
+    identifier_append(&sql, slice_of(slot));
+    buffer_append_text(&sql, export_snapshot ? " LOGICAL pgoutput EXPORT_SNAPSHOT"
+                                             : " LOGICAL pgoutput NOEXPORT_SNAPSHOT");
+    if (buffer_text(&sql) == NULL)
+        return error_no_memory(err);
+    if (PQsendQuery(replication->conn, sql.data) == 0)
+        return session_error(replication, NULL, err);
+    if (!wait_created(replication, source, waiting, err))
+        return false;
+    PGresult *result AUTO_PGRESULT = NULL;
+    PGresult *end AUTO_PGRESULT = NULL;
+    if (!session_next_result(replication, &result, err) || !session_next_result(replication, &end, err))
+        return false;
+    if (PQresultStatus(result) != PGRES_TUPLES_OK)
+        return session_error(replication, result, err) || error_wrap(err, "slot %s", slot);
+    FAULT_POINT("slot-created");
+    struct slot_creation creation = {0};
+    if (PQntuples(result) != 1 || PQnfields(result) < 4 ||
+        !lsn_parse(PQgetvalue(result, 0, 1), &creation.consistent_lsn))
+        return error_set(err, ERROR_PROTOCOL, "source: CREATE_REPLICATION_SLOT answered something unknown");
+    snprintf(creation.snapshot_name, sizeof creation.snapshot_name, "%s", PQgetvalue(result, 0, 2));
+    *ret_creation = creation;
+    return true;
+}
+
+/* ---- dropping ---- */
+
+bool slot_drop(struct session *source, const char *slot, struct error *err) {
+    struct slot_facts facts;
+    if (!slot_read(source, slot, &facts, err))
+        return false;
+    if (!facts.exists)
+        return true;
+    if (facts.active_pid != 0)
+        return error_set(err, ERROR_RETRY, "source: slot %s is in use by pid %d", slot, facts.active_pid);
+    const char *parameters[] = {slot};
+    return session_query(source, "select pg_catalog.pg_drop_replication_slot($1)", 1, parameters, NULL, err);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * source.h - which server the source is, and on which history.
+ */
+#pragma once
+
+#include "cdc/base/arena.h"
+#include "cdc/base/error.h"
+#include "cdc/base/lsn.h"
+#include "cdc/config.h"
+#include "cdc/pq/session.h"
+
+struct source_identity {
+    uint64_t system_id;
+    uint32_t timeline;
+    lsn_t flush_lsn; /* the end of the WAL that is on disk there */
+    char database[64];
+};
+
+/* An ordinary session, for questions. stop may be NULL. */
+MUST_CHECK bool source_open(struct session *session, const struct source_config *config,
+                            const atomic_bool *stop, struct error *err);
+
+/* A replication session, with logical_decoding_work_mem and the other settings that pgoutput's work depends on. */
+MUST_CHECK bool source_open_replication(struct session *session, const struct source_config *config,
+                                        const atomic_bool *stop, struct error *err);
+
+/* On a replication session that does not stream. */
+MUST_CHECK bool source_identify(struct session *replication, struct source_identity *ret_identity,
+                                struct error *err);
+
+/*
+ * Where the history of the current timeline left the given one. 0 when it is the current one; ERROR_REFUSE when that
+ * timeline is not in this server's history at all. On a replication session that does not stream.
+ */
+MUST_CHECK bool source_fork_lsn(struct session *replication, const struct source_identity *identity,
+                                uint32_t timeline, lsn_t *ret_fork_lsn, struct error *err);
+
+/* wal_sender_timeout in milliseconds, 0: none. */
+MUST_CHECK bool source_sender_timeout(struct session *replication, int *ret_timeout_ms, struct error *err);
