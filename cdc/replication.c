@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * replication.c - START_REPLICATION and what travels after it.
+ */
+#include "cdc/replication.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cdc/base/buffer.h"
+#include "cdc/base/clock.h"
+#include "cdc/base/reader.h"
+#include "cdc/pq/identifier.h"
+
+enum { STATUS_BYTES = 1 + 8 + 8 + 8 + 8 + 1 };
+
+/* 1: everywhere; 2: 14; 3: 15; 4: 16 and later. What they add stays off, so only the number differs. */
+static int protocol_version(int server_version) {
+    if (server_version >= 160000)
+        return 4;
+    return server_version >= 150000 ? 3 : 2;
+}
+
+/* Says what an error of the walsender means for the pipeline. */
+static bool judge(const struct session *session, const PGresult *result, struct error *err) {
+    session_error(session, result, err);
+    const char *remedy = NULL;
+    if (strcmp(err->sqlstate, "42704") == 0 && strstr(err->text, "publication") != NULL)
+        remedy =
+            "the publication was created after the slot or dropped since; changes made in between cannot be decoded; run "
+            "`pgcdc drop` and start over with a new copy";
+    else if (strcmp(err->sqlstate, "42704") == 0)
+        remedy = "the slot is gone; run `pgcdc drop` and start over with a new copy";
+    else if (strcmp(err->sqlstate, "58P01") == 0 || strcmp(err->sqlstate, "55000") == 0)
+        remedy = "the slot lost WAL that it needs; run `pgcdc drop` and start over with a new copy";
+    if (remedy == NULL)
+        return false;
+    err->kind = ERROR_REFUSE;
+    size_t length = strlen(err->text);
+    snprintf(err->text + length, sizeof err->text - length, ": %s", remedy);
+    return false;
+}
+
+static bool build_command(const struct session *session, const struct replication_options *options,
+                          struct buffer *sql) {
+    struct buffer names AUTO(buffer_release) = {.bytes_max = 1024};
+    identifier_append(&names, slice_of(options->publication));
+    buffer_append_text(sql, "START_REPLICATION SLOT ");
+    identifier_append(sql, slice_of(options->slot));
+    buffer_printf(sql, " LOGICAL %s (proto_version '%d', publication_names ",
+                  lsn_format(options->start_lsn).text, protocol_version(session->server_version));
+    literal_append(sql, buffer_slice(&names));
+    buffer_append_text(sql, options->binary ? ", binary 'true')" : ")");
+    return buffer_ok(&names) && buffer_text(sql) != NULL;
+}
+
+bool replication_start(struct session *session, const struct replication_options *options,
+                       struct error *err) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = 4096};
+    if (!build_command(session, options, &sql))
+        return error_no_memory(err);
+    if (PQsendQuery(session->conn, sql.data) == 0)
+        return session_error(session, NULL, err);
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_next_result(session, &result, err))
+        return false;
+    if (PQresultStatus(result) != PGRES_COPY_BOTH)
+        return judge(session, result, err);
+    return true;
+}
+
+/* The server ended the stream: because of an error, or because it shuts down. */
+static bool ended(struct session *session, struct error *err) {
+    for (;;) {
+        PGresult *result AUTO_PGRESULT = NULL;
+        if (!session_next_result(session, &result, err))
+            return false;
+        if (result == NULL)
+            return error_set(err, ERROR_RETRY, "source: the server ended the stream");
+        if (PQresultStatus(result) == PGRES_FATAL_ERROR)
+            return judge(session, result, err);
+    }
+}
+
+static bool parse(struct slice bytes, struct replication_message *message, struct error *err) {
+    struct reader reader = reader_over(bytes);
+    message->kind = (enum replication_message_kind) reader_u8(&reader);
+    message->lsn = reader_u64(&reader);
+    switch (message->kind) {
+    case REPLICATION_DATA:
+        reader_bytes(&reader, 16);
+        message->payload = reader_bytes(&reader, reader_left(&reader));
+        break;
+    case REPLICATION_KEEPALIVE:
+        reader_bytes(&reader, 8);
+        message->reply_requested = reader_u8(&reader) != 0;
+        break;
+    default:
+        return error_set(err, ERROR_PROTOCOL, "source: an unknown replication message 0x%02x",
+                         (unsigned) message->kind);
+    }
+    if (!reader_finish(&reader))
+        return error_set(err, ERROR_PROTOCOL, "source: a malformed replication message '%c' of %zu bytes",
+                         (int) message->kind, bytes.size);
+    return true;
+}
+
+bool replication_receive(struct session *session, struct replication_message *ret_message, bool *ret_got,
+                         struct error *err) {
+    char *raw = NULL;
+    int size = PQgetCopyData(session->conn, &raw, 1);
+    *ret_got = size > 0;
+    if (size == 0)
+        return true;
+    if (size == -1)
+        return ended(session, err);
+    if (size < 0)
+        return session_error(session, NULL, err);
+    struct replication_message message = {.raw = raw};
+    if (!parse((struct slice){.data = raw, .size = (size_t) size}, &message, err)) {
+        PQfreemem(raw);
+        return false;
+    }
+    *ret_message = message;
+    return true;
+}
+
+void replication_message_release(struct replication_message *message) {
+    PQfreemem(message->raw);
+    message->raw = NULL;
+}
+
+static char *put_u64(char *bytes, uint64_t value) {
+    value = htobe64(value);
+    memcpy(bytes, &value, sizeof value);
+    return bytes + sizeof value;
+}
+
+bool replication_send_status(struct session *session, lsn_t received_lsn, lsn_t flushed_lsn, bool ask_reply,
+                             bool *ret_sent, struct error *err) {
+    char message[STATUS_BYTES];
+    char *next = message;
+    *next++ = 'r';
+    next = put_u64(next, received_lsn);
+    next = put_u64(next, flushed_lsn);
+    next = put_u64(next, flushed_lsn);
+    next = put_u64(next, (uint64_t) clock_postgres_us());
+    *next = (char) ask_reply;
+    int put = PQputCopyData(session->conn, message, STATUS_BYTES);
+    if (put < 0 || PQflush(session->conn) < 0)
+        return session_error(session, NULL, err);
+    *ret_sent = put == 1;
+    return true;
+}
+
+bool replication_end(struct session *session, int timeout_ms, struct error *err) {
+    int64_t deadline_ms = clock_now_ms() + timeout_ms;
+    if (PQputCopyEnd(session->conn, NULL) < 0)
+        return session_error(session, NULL, err);
+    while (clock_now_ms() < deadline_ms) {
+        char *raw = NULL;
+        int left = PQflush(session->conn);
+        int size = PQgetCopyData(session->conn, &raw, 1);
+        PQfreemem(raw);
+        if (size < 0 || left < 0)
+            return true;
+        bool ready = false;
+        if (size == 0 && !session_wait(session, left > 0, 100, &ready, err))
+            return false;
+        if (ready && PQconsumeInput(session->conn) == 0)
+            return true;
+    }
+    return true;
+}

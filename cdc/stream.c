@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stream.c - receive, decode, batch, hand on, confirm.
+ *
+ * walsender attempts one send per change, and a client that sleeps in recv() makes each of them a wake-up. So while data
+ * flows the socket is told to wake us only when 64 kB are there (SO_RCVLOWAT) or after a millisecond; that alone makes
+ * the server faster by half. When nothing flows it wakes us at the first byte, so that latency does not pay.
+ *
+ * A batch is handed on when it is full, or when a runner waits and the batch holds a whole transaction. While all
+ * runners are busy it goes on filling: batches grow with the load by themselves.
+ */
+#include "cdc/stream.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "cdc/base/clock.h"
+#include "cdc/base/fault.h"
+#include "cdc/replication.h"
+
+enum {
+    SOCKET_FILL_BYTES = 64 * 1024,
+    SOCKET_FILL_WAIT_MS = 1,
+    STATUS_INTERVAL_MAX_MS =
+        10000,                  /* also without wal_sender_timeout: what monitoring shows should be fresh */
+    CONFIRM_INTERVAL_MS = 100,  /* a new confirmation waits at most so long for its status update */
+    IDLE_INTERVAL_MS = 2000,    /* an idle pipeline's position moves so often ... */
+    IDLE_BYTES = 1024 * 1024,   /* ... or after so much foreign WAL, but */
+    IDLE_INTERVAL_MIN_MS = 200, /* not more often than this */
+    EAGER_INTERVAL_MS = 20,
+    SILENCE_ASK_MS = 12000, /* a server that says nothing is asked */
+    SILENCE_MAX_MS = 25000, /* ... and given up: the connection is dead */
+    BATCH_AGE_MS = 5,       /* under load a waiting runner waits so long for a batch to fill */
+    END_TIMEOUT_MS = 2000,
+    MESSAGE_OVERHEAD_BYTES = 30, /* the headers of CopyData and XLogData */
+    BLOCKED_WAIT_MS = 100,
+};
+
+/* ---- status ---- */
+
+static int status_interval_ms(const struct stream *stream) {
+    int third_ms = stream->options.sender_timeout_ms / 3;
+    return third_ms > 0 && third_ms < STATUS_INTERVAL_MAX_MS ? third_ms : STATUS_INTERVAL_MAX_MS;
+}
+
+static bool send_status(struct stream *stream, bool ask_reply, struct error *err) {
+    lsn_t confirmed_lsn = atomic_load_explicit(&stream->confirmed_lsn, memory_order_acquire);
+    lsn_t received_lsn = atomic_load_explicit(&stream->counters.received_lsn, memory_order_relaxed);
+    bool sent = false;
+    if (received_lsn < confirmed_lsn)
+        received_lsn = confirmed_lsn;
+    if (!replication_send_status(stream->session, received_lsn, confirmed_lsn, ask_reply, &sent, err))
+        return false;
+    if (sent) {
+        stream->confirmed_sent_lsn = confirmed_lsn;
+        stream->status_sent_ms = clock_now_ms();
+        stream->status_due = false;
+        stream->asked = stream->asked || ask_reply;
+    }
+    return true;
+}
+
+/* Keeps the server content, and finds out whether it is still there. */
+static bool keep_alive(struct stream *stream, int64_t now_ms, struct error *err) {
+    int64_t since_ms = now_ms - stream->status_sent_ms;
+    bool confirms =
+        atomic_load_explicit(&stream->confirmed_lsn, memory_order_relaxed) > stream->confirmed_sent_lsn;
+    bool silent = now_ms - stream->heard_ms > SILENCE_ASK_MS;
+    if (now_ms - stream->heard_ms > SILENCE_MAX_MS && stream->asked)
+        return error_set(err, ERROR_RETRY, "source: no word from the server for %d s", SILENCE_MAX_MS / 1000);
+    if (stream->status_due || since_ms >= status_interval_ms(stream) ||
+        (confirms && since_ms >= CONFIRM_INTERVAL_MS) || (silent && !stream->asked))
+        return send_status(stream, silent, err);
+    return true;
+}
+
+/* ---- batches ---- */
+
+/* True when there is a batch to fill. A transaction that is going on moves into it. */
+static bool have_batch(struct stream *stream, bool *ret_have, struct error *err) {
+    if (stream->batch == NULL) {
+        stream->batch = pool_take(&stream->pool);
+        if (stream->batch != NULL && !decoder_continue_in(stream->decoder, &stream->batch->arena, err))
+            return false;
+    }
+    *ret_have = stream->batch != NULL;
+    return true;
+}
+
+static void hand_on(struct stream *stream) {
+    struct batch *batch = stream->batch;
+    stream->batch = NULL;
+    batch_seal(batch, (unsigned) stream->runner_count);
+    for (size_t i = 0; i < stream->runner_count; i++)
+        queue_push(&stream->runners[i].queue, batch);
+}
+
+static bool a_runner_waits(struct stream *stream) {
+    for (size_t i = 0; i < stream->runner_count; i++)
+        if (queue_is_hungry(&stream->runners[i].queue))
+            return true;
+    return false;
+}
+
+/* An idle source's position goes along with the data, or by itself at intervals. */
+static bool idle_is_due(const struct stream *stream, int64_t now_ms) {
+    if (stream->idle_lsn <= stream->idle_sent_lsn)
+        return false;
+    int64_t since_ms = now_ms - stream->idle_sent_ms;
+    if (stream->idle_urgent || stream->batch->change_count > 0)
+        return true;
+    if (stream->options.eager_lsn > stream->idle_sent_lsn)
+        return since_ms >= EAGER_INTERVAL_MS;
+    return since_ms >= IDLE_INTERVAL_MS ||
+           (since_ms >= IDLE_INTERVAL_MIN_MS && stream->idle_lsn - stream->idle_sent_lsn >= IDLE_BYTES);
+}
+
+static void note_idle(struct stream *stream, int64_t now_ms) {
+    if (decoder_in_transaction(stream->decoder) || !idle_is_due(stream, now_ms))
+        return;
+    stream->batch->caught_up_lsn = stream->idle_lsn;
+    stream->idle_sent_lsn = stream->idle_lsn;
+    stream->idle_sent_ms = now_ms;
+    stream->idle_urgent = false;
+}
+
+/* After the socket gave nothing more. */
+static bool offer_batch(struct stream *stream, int64_t now_ms, struct error *err) {
+    bool have = false;
+    if (!have_batch(stream, &have, err))
+        return false;
+    if (!have)
+        return true;
+    note_idle(stream, now_ms);
+    const struct batch *batch = stream->batch;
+    if (batch->whole_count == 0 && batch->caught_up_lsn == 0)
+        return true;
+    if (stream->socket_fills && now_ms - stream->batch_since_ms < BATCH_AGE_MS)
+        return true;
+    if (a_runner_waits(stream))
+        hand_on(stream);
+    return true;
+}
+
+/* ---- messages ---- */
+
+/* libpq's buffer is given back at once; what stays lives in the batch. */
+static bool take_data(struct stream *stream, const struct replication_message *message, struct error *err) {
+    struct arena *arena = &stream->batch->arena;
+    struct change *change = NULL;
+    struct slice payload = {.size = message->payload.size};
+    char *bytes = arena_alloc(arena, payload.size);
+    if (bytes == NULL)
+        return error_set(err, ERROR_SYSTEM, "out of memory for a change of %zu bytes", payload.size);
+    memcpy(bytes, message->payload.data, payload.size);
+    payload.data = bytes;
+    if (!decoder_decode(stream->decoder, message->lsn, payload, arena, &change, err))
+        return error_wrap(err, "the message at %s", lsn_format(message->lsn).text);
+    atomic_fetch_add_explicit(&stream->counters.bytes, payload.size, memory_order_relaxed);
+    if (change == NULL)
+        return true;
+    if (stream->batch->change_count == 0)
+        stream->batch_since_ms = clock_now_ms();
+    batch_append(stream->batch, change);
+    atomic_fetch_add_explicit(&stream->counters.changes, 1, memory_order_relaxed);
+    return true;
+}
+
+/*
+ * Everything before a keepalive's LSN was sent before it, so with what was received handed on it may be confirmed.
+ * Inside a transaction it says nothing that could be used.
+ */
+static void take_keepalive(struct stream *stream, const struct replication_message *message) {
+    stream->status_due = stream->status_due || message->reply_requested;
+    if (decoder_in_transaction(stream->decoder))
+        return;
+    if (message->lsn > stream->idle_lsn)
+        stream->idle_lsn = message->lsn;
+    stream->idle_urgent = stream->idle_urgent || message->reply_requested;
+}
+
+static bool take_message(struct stream *stream, const struct replication_message *message,
+                         struct error *err) {
+    lsn_t received_lsn = atomic_load_explicit(&stream->counters.received_lsn, memory_order_relaxed);
+    if (message->lsn > received_lsn)
+        atomic_store_explicit(&stream->counters.received_lsn, message->lsn, memory_order_relaxed);
+    if (message->kind == REPLICATION_DATA)
+        return take_data(stream, message, err);
+    take_keepalive(stream, message);
+    return true;
+}
+
+/* Takes what libpq has, until there is nothing more or no batch to put it in. */
+static bool take_messages(struct stream *stream, size_t *ret_bytes, bool *ret_drained, struct error *err) {
+    for (;;) {
+        bool have = false, got = false;
+        struct replication_message message;
+        if (!have_batch(stream, &have, err))
+            return false;
+        *ret_drained = false;
+        if (!have)
+            return true;
+        if (!replication_receive(stream->session, &message, &got, err))
+            return false;
+        *ret_drained = !got;
+        if (!got)
+            return true;
+        *ret_bytes += message.payload.size + MESSAGE_OVERHEAD_BYTES;
+        bool taken = take_message(stream, &message, err);
+        replication_message_release(&message);
+        if (!taken)
+            return false;
+        if (batch_is_full(stream->batch))
+            hand_on(stream);
+    }
+}
+
+/* Reads the socket until it is empty or every batch is in use. */
+static bool drain_socket(struct stream *stream, size_t *ret_bytes, bool *ret_blocked, struct error *err) {
+    bool drained = true;
+    size_t before = SIZE_MAX;
+    *ret_bytes = 0;
+    if (!take_messages(stream, ret_bytes, &drained, err))
+        return false;
+    while (drained && *ret_bytes != before) {
+        before = *ret_bytes;
+        if (PQconsumeInput(stream->session->conn) == 0)
+            return session_error(stream->session, NULL, err);
+        if (!take_messages(stream, ret_bytes, &drained, err))
+            return false;
+    }
+    *ret_blocked = !drained;
+    if (stream->publication_missing)
+        return error_set(
+            err, ERROR_REFUSE,
+            "source: publication %s does not exist for a part of the WAL: it was created after the slot or dropped "
+            "since; run `pgcdc drop` and start over with a new copy",
+            stream->options.publication);
+    return true;
+}
+
+/* ---- the socket ---- */
+
+/* Unix sockets ignore it, which costs nothing. */
+static void set_socket_fills(struct stream *stream, bool fills) {
+    if (stream->socket_fills == fills)
+        return;
+    int bytes = fills ? SOCKET_FILL_BYTES : 1;
+    setsockopt(PQsocket(stream->session->conn), SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
+    stream->socket_fills = fills;
+}
+
+/* How long nothing needs to be done. */
+static int wait_ms(const struct stream *stream, int64_t now_ms) {
+    if (stream->socket_fills)
+        return SOCKET_FILL_WAIT_MS;
+    int64_t wait = status_interval_ms(stream) - (now_ms - stream->status_sent_ms);
+    if (stream->idle_lsn > stream->idle_sent_lsn || stream->options.eager_lsn > stream->idle_sent_lsn)
+        wait = wait < EAGER_INTERVAL_MS ? wait : EAGER_INTERVAL_MS;
+    if (atomic_load_explicit(&stream->confirmed_lsn, memory_order_relaxed) > stream->confirmed_sent_lsn)
+        wait = wait < CONFIRM_INTERVAL_MS ? wait : CONFIRM_INTERVAL_MS;
+    if (wait > 1000)
+        wait = 1000;
+    return wait > 1 ? (int) wait : 1;
+}
+
+static bool wait_events(struct stream *stream, bool blocked, struct error *err) {
+    short socket_events = blocked ? 0 : POLLIN;
+    int left = PQflush(stream->session->conn);
+    if (left < 0)
+        return session_error(stream->session, NULL, err);
+    if (left > 0)
+        socket_events |= POLLOUT;
+    struct pollfd fds[] = {{.fd = stream->wake_fd, .events = POLLIN},
+                           {.fd = PQsocket(stream->session->conn), .events = socket_events}};
+    int timeout_ms = blocked ? BLOCKED_WAIT_MS : wait_ms(stream, clock_now_ms());
+    if (poll(fds, 2, timeout_ms) < 0 && errno != EINTR)
+        return error_errno(err, "poll");
+    eventfd_t count;
+    if ((fds[0].revents & POLLIN) != 0)
+        eventfd_read(stream->wake_fd, &count);
+    if ((fds[1].revents & POLLIN) != 0)
+        stream->heard_ms = clock_now_ms();
+    if (blocked && (fds[1].revents & (POLLERR | POLLHUP)) != 0)
+        return error_set(err, ERROR_RETRY, "source: the connection was lost");
+    return true;
+}
+
+/* ---- the thread ---- */
+
+static bool read_once(struct stream *stream, struct error *err) {
+    size_t bytes = 0;
+    bool blocked = false;
+    if (!drain_socket(stream, &bytes, &blocked, err))
+        return false;
+    int64_t now_ms = clock_now_ms();
+    if (bytes > 0 || blocked) {
+        stream->heard_ms = now_ms;
+        stream->asked = false;
+    }
+    if (!offer_batch(stream, now_ms, err) || !keep_alive(stream, now_ms, err))
+        return false;
+    set_socket_fills(stream,
+                     blocked || bytes >= SOCKET_FILL_BYTES / 4 || (stream->socket_fills && bytes >= 4096));
+    return wait_events(stream, blocked, err);
+}
+
+/* Reads no more; goes on confirming until told to end. */
+static bool confirm_once(struct stream *stream, struct error *err) {
+    set_socket_fills(stream, false);
+    int64_t now_ms = clock_now_ms();
+    stream->heard_ms = now_ms;
+    return keep_alive(stream, now_ms, err) && wait_events(stream, true, err);
+}
+
+static bool stream_run(struct stream *stream, struct error *err) {
+    stream->heard_ms = clock_now_ms();
+    while (atomic_load(&stream->wanted) == STREAM_READING)
+        if (!read_once(stream, err))
+            return false;
+    if (stream->batch != NULL)
+        batch_discard(stream->batch);
+    stream->batch = NULL;
+    atomic_store(&stream->state, STREAM_DRAINING);
+    eventfd_write(stream->event_fd, 1);
+    while (atomic_load(&stream->wanted) == STREAM_DRAINING)
+        if (!confirm_once(stream, err))
+            return false;
+    FAULT_POINT("stream-before-last-status");
+    return send_status(stream, false, err) && replication_end(stream->session, END_TIMEOUT_MS, err);
+}
+
+static void *stream_main(void *argument) {
+    struct stream *stream = argument;
+    bool good = stream_run(stream, &stream->error);
+    if (stream->batch != NULL)
+        batch_discard(stream->batch);
+    stream->batch = NULL;
+    atomic_store(&stream->state, good ? STREAM_ENDED : STREAM_FAILED);
+    eventfd_write(stream->event_fd, 1);
+    return NULL;
+}
+
+/* Since 18 a publication that is missing for a part of the WAL is skipped with a mere warning: changes lost. */
+static void take_notice(void *argument, const PGresult *result) {
+    struct stream *stream = argument;
+    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    if (message != NULL && strstr(message, "skipped loading publication") != NULL)
+        stream->publication_missing = true;
+}
+
+/* ---- the supervisor's side ---- */
+
+bool stream_init(struct stream *stream, int event_fd, struct error *err) {
+    *stream = (struct stream){.event_fd = event_fd, .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    if (stream->wake_fd < 0)
+        return error_errno(err, "eventfd");
+    return pool_init(&stream->pool, stream->wake_fd, err);
+}
+
+bool stream_start(struct stream *stream, struct session *session, const struct stream_options *options,
+                  struct runner *runners, size_t runner_count, struct error *err) {
+    assert(!stream->started);
+    assert(runner_count > 0);
+    stream->session = session;
+    stream->options = *options;
+    stream->runners = runners;
+    stream->runner_count = runner_count;
+    stream->idle_sent_lsn = options->start_lsn;
+    stream->status_due = true;
+    stream->decoder = decoder_new();
+    if (stream->decoder == NULL)
+        return error_no_memory(err);
+    PQsetNoticeReceiver(session->conn, take_notice, stream);
+    const struct replication_options replication = {.slot = options->slot,
+                                                    .publication = options->publication,
+                                                    .start_lsn = options->start_lsn,
+                                                    .binary = options->binary};
+    if (!replication_start(session, &replication, err))
+        return false;
+    int failure = pthread_create(&stream->thread, NULL, stream_main, stream);
+    if (failure != 0)
+        return error_set(err, ERROR_SYSTEM, "a thread for the stream: %s", strerror(failure));
+    stream->started = true;
+    return true;
+}
+
+void stream_confirm(struct stream *stream, lsn_t lsn) {
+    lsn_t before_lsn = atomic_exchange_explicit(&stream->confirmed_lsn, lsn, memory_order_acq_rel);
+    assert(before_lsn <= lsn);
+    if (stream->started && lsn > before_lsn)
+        eventfd_write(stream->wake_fd, 1);
+}
+
+static void want(struct stream *stream, enum stream_state state) {
+    atomic_store(&stream->wanted, state);
+    eventfd_write(stream->wake_fd, 1);
+}
+
+void stream_drain(struct stream *stream) {
+    if (stream->started)
+        want(stream, STREAM_DRAINING);
+}
+
+void stream_end(struct stream *stream) {
+    if (stream->started)
+        want(stream, STREAM_ENDED);
+}
+
+void stream_join(struct stream *stream) {
+    if (!stream->started)
+        return;
+    pthread_join(stream->thread, NULL);
+    stream->started = false;
+}
+
+void stream_release(struct stream *stream) {
+    pool_release(&stream->pool);
+    decoder_free(stream->decoder);
+    stream->decoder = NULL;
+    if (stream->wake_fd >= 0)
+        close(stream->wake_fd);
+    stream->wake_fd = -1;
+}

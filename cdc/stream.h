@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stream.h - the thread that reads the slot: receive, decode, fill batches, hand them to the runners, confirm.
+ *
+ * It owns the replication connection. Whatever the sinks do, it answers the server in time: when every batch is in use
+ * it stops reading but goes on with status updates. What it confirms as flushed is what the supervisor allows
+ * (stream_confirm), never what it received.
+ *
+ * STREAM_READING -> STREAM_DRAINING (reads no more, still confirms) -> STREAM_ENDED; STREAM_FAILED from each.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "cdc/batch.h"
+#include "cdc/pq/session.h"
+#include "cdc/runner.h"
+#include "decoder/decoder.h"
+
+enum stream_state { STREAM_READING, STREAM_DRAINING, STREAM_ENDED, STREAM_FAILED };
+
+struct stream_options {
+    const char *slot;
+    const char *publication;
+    lsn_t start_lsn;
+    bool binary;
+    int sender_timeout_ms; /* the server's wal_sender_timeout, 0: none */
+    lsn_t eager_lsn;       /* up to there the sinks learn at once how far an idle source is; 0: at leisure */
+};
+
+/* Written by the stream thread, read by any. */
+struct stream_counters {
+    atomic_ullong received_lsn; /* the last WAL position the server mentioned */
+    atomic_ullong changes;
+    atomic_ullong bytes; /* of messages */
+};
+
+struct stream {
+    pthread_t thread;
+    bool started;
+    struct session *session; /* in COPY BOTH; the supervisor's until stream_start and after stream_join */
+    struct stream_options options;
+    struct runner *runners;
+    size_t runner_count;
+    struct pool pool;
+    struct decoder *decoder;
+    int wake_fd;  /* an eventfd: a batch came back, a runner waits, there is more to confirm, an order */
+    int event_fd; /* an eventfd for the supervisor: the state changed; not owned */
+    atomic_ullong confirmed_lsn;
+    _Atomic(enum stream_state) wanted; /* the supervisor's order */
+    _Atomic(enum stream_state) state;
+    struct stream_counters counters;
+    struct error error; /* set in STREAM_FAILED, before the state */
+
+    /* The stream thread's own. */
+    struct batch *batch;    /* being filled, or NULL when none was free */
+    int64_t batch_since_ms; /* when its first change came */
+    lsn_t idle_lsn;         /* of a keepalive not yet handed on, else 0 */
+    lsn_t idle_sent_lsn;    /* the last one handed on */
+    int64_t idle_sent_ms;
+    bool idle_urgent;         /* the server waits for it, to shut down perhaps */
+    lsn_t confirmed_sent_lsn; /* in the last status update */
+    int64_t status_sent_ms;
+    bool status_due;          /* the server asked for one */
+    int64_t heard_ms;         /* when the server last said anything */
+    bool asked;               /* ... and was asked to */
+    bool socket_fills;        /* SO_RCVLOWAT is up */
+    bool publication_missing; /* the server said so in a notice */
+};
+
+/* Prepares: pool and eventfd. The runners' queues are given its wake_fd. */
+MUST_CHECK bool stream_init(struct stream *stream, int event_fd, struct error *err);
+
+/* START_REPLICATION on the session and starts the thread. runners have been ordered to run. */
+MUST_CHECK bool stream_start(struct stream *stream, struct session *session,
+                             const struct stream_options *options, struct runner *runners,
+                             size_t runner_count, struct error *err);
+
+/* Everything up to lsn is durable in every sink and on disk: tell the server. Any thread. */
+void stream_confirm(struct stream *stream, lsn_t lsn);
+
+/* Read no more. Any thread. */
+void stream_drain(struct stream *stream);
+
+/* Send the last confirmation and end. Any thread. */
+void stream_end(struct stream *stream);
+
+/* Waits for the thread. The error, kind ERROR_NONE when there was none, is kept. */
+void stream_join(struct stream *stream);
+
+/* After the runners have ended: their queues hold batches. Frees the relations of all changes, too. */
+void stream_release(struct stream *stream);
