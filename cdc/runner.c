@@ -326,6 +326,13 @@ enum runner_state runner_state(struct runner *runner) {
     return state;
 }
 
+bool runner_has_order(struct runner *runner) {
+    pthread_mutex_lock(&runner->lock);
+    bool has = runner->order != ORDER_NONE;
+    pthread_mutex_unlock(&runner->lock);
+    return has;
+}
+
 struct position runner_position(struct runner *runner) {
     pthread_mutex_lock(&runner->lock);
     struct position position = runner->position;

@@ -92,6 +92,9 @@ MUST_CHECK bool runner_start(struct runner *runner, struct sink *sink, int event
 /* Any thread. */
 enum runner_state runner_state(struct runner *runner);
 
+/* An order was given and the runner has not yet taken it up. */
+bool runner_has_order(struct runner *runner);
+
 /* From state OPENED. Supervisor. */
 void runner_order_copy(struct runner *runner, const struct runner_copy *copy);
 /* position: where it starts from. store: the sink does not hold it yet (a new pipeline without a copy); it is flushed

@@ -383,6 +383,8 @@ bool stream_start(struct stream *stream, struct session *session, const struct s
                                                     .binary = options->binary};
     if (!replication_start(session, &replication, err))
         return false;
+    /* From here the stream's own loop watches for orders; its last words are sent after the program was told to stop. */
+    session->stop = NULL;
     int failure = pthread_create(&stream->thread, NULL, stream_main, stream);
     if (failure != 0)
         return error_set(err, ERROR_SYSTEM, "a thread for the stream: %s", strerror(failure));

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * attempt.c - one life of a pipeline.
+ */
+#include "cdc/attempt.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "cdc/base/arena.h"
+#include "cdc/base/clock.h"
+#include "cdc/base/fault.h"
+#include "cdc/base/log.h"
+#include "cdc/catalog.h"
+#include "cdc/publication.h"
+#include "cdc/slot.h"
+#include "cdc/start.h"
+
+enum {
+    POLL_MS = 100,
+    DISK_INTERVAL_MS = 50, /* a checkpoint costs two fsyncs */
+    DISK_RETRY_MS = 1000,
+    DRAIN_MAX_MS = 6000, /* of the ten seconds that a stop may take */
+    REPORT_INTERVAL_MS = 60000,
+    CATALOG_BYTES_MAX = 512 * 1024 * 1024,
+};
+
+/* ---- waiting ---- */
+
+static void wait_event(struct attempt *attempt) {
+    struct pollfd fd = {.fd = attempt->event_fd, .events = POLLIN};
+    eventfd_t count;
+    if (poll(&fd, 1, POLL_MS) > 0)
+        eventfd_read(attempt->event_fd, &count);
+}
+
+static bool runners_failed(struct attempt *attempt, struct error *err) {
+    for (size_t i = 0; i < attempt->runner_count; i++) {
+        struct runner *runner = &attempt->runners[i];
+        if (runner_state(runner) == RUNNER_FAILED) {
+            *err = runner->error;
+            error_wrap(err, "sink %s", runner->sink->config->name);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool runners_are(struct attempt *attempt, enum runner_state state) {
+    for (size_t i = 0; i < attempt->runner_count; i++)
+        if (runner_state(&attempt->runners[i]) != state)
+            return false;
+    return true;
+}
+
+bool attempt_wait_runners(struct attempt *attempt, enum runner_state state,
+                          void (*meanwhile)(struct attempt *attempt), struct error *err) {
+    for (;;) {
+        if (runners_failed(attempt, err))
+            return false;
+        if (attempt_is_stopped(attempt))
+            return error_set(err, ERROR_STOPPED, "stopped");
+        /* An order that was given but not yet obeyed leaves the state as it was. */
+        bool obeyed = true;
+        for (size_t i = 0; i < attempt->runner_count; i++)
+            obeyed = obeyed && !runner_has_order(&attempt->runners[i]);
+        if (obeyed && runners_are(attempt, state))
+            return true;
+        if (meanwhile != NULL)
+            meanwhile(attempt);
+        wait_event(attempt);
+    }
+}
+
+/* ---- opening ---- */
+
+static bool open_source(struct attempt *attempt, struct error *err) {
+    const struct config *config = attempt->pipeline->config;
+    const atomic_bool *stop = attempt->pipeline->options->stop;
+    return source_open(&attempt->source, &config->source, stop, err) &&
+           source_open_replication(&attempt->replication, &config->source, stop, err) &&
+           source_identify(&attempt->replication, &attempt->identity, err) &&
+           source_sender_timeout(&attempt->replication, &attempt->sender_timeout_ms, err);
+}
+
+static bool open_sinks(struct attempt *attempt, struct error *err) {
+    struct pipeline *pipeline = attempt->pipeline;
+    for (size_t i = 0; i < pipeline->config->sink_count; i++) {
+        if (!runner_start(&attempt->runners[i], pipeline->sinks[i], attempt->event_fd,
+                          attempt->stream.wake_fd, pipeline->careful_until_lsn[i], err))
+            return false;
+        attempt->runner_count++;
+    }
+    if (!attempt_wait_runners(attempt, RUNNER_OPENED, NULL, err))
+        return false;
+    for (size_t i = 0; i < attempt->runner_count; i++)
+        attempt->positions[i] = runner_position(&attempt->runners[i]);
+    return true;
+}
+
+/* ---- deciding ---- */
+
+static bool check_forks(struct attempt *attempt, struct error *err) {
+    for (size_t i = 0; i < attempt->runner_count; i++) {
+        struct position *position = &attempt->positions[i];
+        lsn_t fork_lsn = 0;
+        if (!position_exists(position) || position->system_id != attempt->identity.system_id)
+            continue;
+        if (!source_fork_lsn(&attempt->replication, &attempt->identity, position->timeline, &fork_lsn, err) ||
+            !start_check_fork(position, attempt->runners[i].sink->config->name, fork_lsn, &attempt->identity,
+                              err))
+            return false;
+        position->timeline = attempt->identity.timeline;
+    }
+    return true;
+}
+
+static bool check_publication(struct attempt *attempt, struct error *err) {
+    const char *publication = attempt->pipeline->config->source.publication;
+    bool exists = false;
+    if (!publication_exists(&attempt->source, publication, &exists, err))
+        return false;
+    return exists
+               ? true
+               : error_set(
+                     err, ERROR_REFUSE,
+                     "publication %s is missing although the pipeline has a position: a new one would be newer than the slot and "
+                     "could not decode what is waiting in it; run `pgcdc drop` and start over with a new copy",
+                     publication);
+}
+
+static bool act(struct attempt *attempt, enum start_action action, const struct slot_facts *slot,
+                struct error *err) {
+    switch (action) {
+    case START_STREAM:
+        return check_publication(attempt, err) && check_forks(attempt, err);
+    case START_NEW:
+    case START_COPY_AGAIN:
+        return attempt_create(attempt, err);
+    case START_ADOPT:
+        return attempt_adopt(attempt, slot->confirmed_lsn, err);
+    }
+    return false;
+}
+
+static bool decide(struct attempt *attempt, struct error *err) {
+    struct pipeline *pipeline = attempt->pipeline;
+    struct slot_facts slot;
+    if (!slot_read(&attempt->source, pipeline->config->source.slot, &slot, err))
+        return false;
+    const struct start_facts facts = {.config = pipeline->config,
+                                      .checkpoint = &pipeline->checkpoint,
+                                      .identity = &attempt->identity,
+                                      .slot = &slot,
+                                      .positions = attempt->positions};
+    enum start_action action;
+    if (!start_decide(&facts, &action, err))
+        return false;
+    return act(attempt, action, &slot, err);
+}
+
+/* ---- starting ---- */
+
+/* Binary values cost both sides less, but mean the same everywhere only for built-in types. */
+static bool choose_binary(struct attempt *attempt, bool *ret_binary, struct error *err) {
+    const struct pipeline *pipeline = attempt->pipeline;
+    struct arena arena AUTO(arena_release);
+    struct table_list list;
+    arena_init(&arena, 64 * 1024, CATALOG_BYTES_MAX);
+    if (!catalog_read_tables(&attempt->source, pipeline->config->source.publication, &arena, &list, err))
+        return false;
+    *ret_binary = catalog_is_portable(&list);
+    for (size_t i = 0; i < pipeline->config->sink_count; i++)
+        *ret_binary = *ret_binary && !pipeline->sinks[i]->needs_text;
+    return true;
+}
+
+static bool start_streaming(struct attempt *attempt, struct error *err) {
+    const struct pipeline *pipeline = attempt->pipeline;
+    bool binary = false;
+    if (!choose_binary(attempt, &binary, err))
+        return false;
+    const struct stream_options options = {.slot = pipeline->config->source.slot,
+                                           .publication = pipeline->config->source.publication,
+                                           .start_lsn = start_lsn(attempt->positions, attempt->runner_count),
+                                           .binary = binary,
+                                           .sender_timeout_ms = attempt->sender_timeout_ms,
+                                           .eager_lsn = pipeline->until_lsn};
+    for (size_t i = 0; i < attempt->runner_count; i++)
+        runner_order_run(&attempt->runners[i], &attempt->positions[i], attempt->store_positions);
+    FAULT_POINT("stream-before-start");
+    if (!stream_start(&attempt->stream, &attempt->replication, &options, attempt->runners,
+                      attempt->runner_count, err))
+        return false;
+    log_line(LOG_LEVEL_INFO, "streaming slot %s from %s, values in %s, at most %d MiB in %d batches",
+             options.slot, lsn_format(options.start_lsn).text, binary ? "binary" : "text",
+             POOL_BATCHES * (BATCH_BYTES / 1024 / 1024), POOL_BATCHES);
+    /* Idle from here on; it would only hold a connection. */
+    session_close(&attempt->source);
+    return true;
+}
+
+/* ---- the checkpoint ---- */
+
+/* What the sinks hold now; false while one holds nothing yet. */
+static bool gather(struct attempt *attempt, struct checkpoint *checkpoint) {
+    const struct config *config = attempt->pipeline->config;
+    checkpoint->phase = CHECKPOINT_STREAMING;
+    checkpoint->system_id = attempt->identity.system_id;
+    checkpoint->timeline = attempt->identity.timeline;
+    checkpoint->sink_count = attempt->runner_count;
+    snprintf(checkpoint->slot, sizeof checkpoint->slot, "%s", config->source.slot);
+    for (size_t i = 0; i < attempt->runner_count; i++) {
+        struct checkpoint_sink *sink = &checkpoint->sinks[i];
+        snprintf(sink->name, sizeof sink->name, "%s", config->sinks[i].sink.name);
+        sink->position = runner_position(&attempt->runners[i]);
+        if (!position_exists(&sink->position))
+            return false;
+    }
+    return true;
+}
+
+static bool differs(const struct checkpoint *a, const struct checkpoint *b) {
+    if (a->phase != b->phase || a->sink_count != b->sink_count || a->timeline != b->timeline)
+        return true;
+    for (size_t i = 0; i < a->sink_count; i++)
+        if (a->sinks[i].position.end_lsn != b->sinks[i].position.end_lsn ||
+            a->sinks[i].position.index != b->sinks[i].position.index)
+            return true;
+    return false;
+}
+
+static void say_disk(struct attempt *attempt, const struct error *err) {
+    if (err != NULL && !attempt->disk_fails)
+        log_line(LOG_LEVEL_ERROR,
+                 "the checkpoint cannot be written, so the slot keeps its WAL until it can: %s", err->text);
+    if (err == NULL && attempt->disk_fails)
+        log_line(LOG_LEVEL_INFO, "the checkpoint is written again");
+    attempt->disk_fails = err != NULL;
+}
+
+/* A disk that fails holds the slot back, nothing else: the sinks go on, and nothing is lost. */
+static void save_checkpoint(struct attempt *attempt) {
+    struct pipeline *pipeline = attempt->pipeline;
+    struct checkpoint checkpoint = pipeline->checkpoint;
+    if (!gather(attempt, &checkpoint))
+        return;
+    int64_t now_ms = clock_now_ms();
+    if (now_ms - attempt->disk_tried_ms < (attempt->disk_fails ? DISK_RETRY_MS : DISK_INTERVAL_MS))
+        return;
+    if (differs(&checkpoint, &pipeline->checkpoint)) {
+        struct error err = {0};
+        attempt->disk_tried_ms = now_ms;
+        bool written = checkpoint_write(pipeline->config->state, pipeline->config->name, &checkpoint, &err);
+        say_disk(attempt, written ? NULL : &err);
+        if (!written)
+            return;
+        pipeline->progressed = true;
+        pipeline->checkpoint = checkpoint;
+    }
+    FAULT_POINT("checkpoint-before-confirm");
+    stream_confirm(&attempt->stream, checkpoint_confirmed_lsn(&checkpoint));
+}
+
+/* ---- supervising ---- */
+
+static bool reached_end(const struct attempt *attempt) {
+    lsn_t until_lsn = attempt->pipeline->until_lsn;
+    return until_lsn != 0 && attempt->pipeline->checkpoint.phase == CHECKPOINT_STREAMING &&
+           checkpoint_confirmed_lsn(&attempt->pipeline->checkpoint) >= until_lsn;
+}
+
+static void report(struct attempt *attempt) {
+    int64_t now_ms = clock_now_ms();
+    if (now_ms - attempt->reported_ms < REPORT_INTERVAL_MS)
+        return;
+    for (size_t i = 0; i < attempt->runner_count; i++) {
+        struct runner_counters *counters = &attempt->runners[i].counters;
+        unsigned long long changes = atomic_load_explicit(&counters->changes, memory_order_relaxed);
+        unsigned long long flushed_lsn = atomic_load_explicit(&counters->flushed_lsn, memory_order_relaxed);
+        unsigned long long received_lsn =
+            atomic_load_explicit(&attempt->stream.counters.received_lsn, memory_order_relaxed);
+        if (attempt->reported_ms != 0 && (changes != attempt->reported_changes || flushed_lsn < received_lsn))
+            log_line(LOG_LEVEL_INFO,
+                     "sink %s is at %s, %llu changes in all, %llu bytes of WAL behind what was received",
+                     attempt->runners[i].sink->config->name, lsn_format(flushed_lsn).text, changes,
+                     received_lsn > flushed_lsn ? received_lsn - flushed_lsn : 0);
+        attempt->reported_changes = changes;
+    }
+    attempt->reported_ms = now_ms;
+}
+
+static bool supervise(struct attempt *attempt, struct error *err) {
+    while (!attempt_is_stopped(attempt)) {
+        save_checkpoint(attempt);
+        report(attempt);
+        if (reached_end(attempt))
+            return true;
+        if (runners_failed(attempt, err))
+            return false;
+        if (atomic_load(&attempt->stream.state) == STREAM_FAILED) {
+            *err = attempt->stream.error;
+            return false;
+        }
+        wait_event(attempt);
+    }
+    return true;
+}
+
+/* ---- stopping ---- */
+
+static bool runners_ended(struct attempt *attempt) {
+    for (size_t i = 0; i < attempt->runner_count; i++) {
+        enum runner_state state = runner_state(&attempt->runners[i]);
+        if (state != RUNNER_STOPPED && state != RUNNER_FAILED)
+            return false;
+    }
+    return true;
+}
+
+static void wait_runners_ended(struct attempt *attempt, int64_t deadline_ms) {
+    while (!runners_ended(attempt) && clock_now_ms() < deadline_ms)
+        wait_event(attempt);
+}
+
+/* Reads no more, lets the sinks finish what they have, saves and confirms it. What does not finish in time is undone. */
+static void stop_in_peace(struct attempt *attempt) {
+    int64_t deadline_ms = clock_now_ms() + DRAIN_MAX_MS;
+    stream_drain(&attempt->stream);
+    while (atomic_load(&attempt->stream.state) == STREAM_READING && clock_now_ms() < deadline_ms)
+        wait_event(attempt);
+    if (atomic_load(&attempt->stream.state) == STREAM_READING)
+        return;
+    for (size_t i = 0; i < attempt->runner_count; i++)
+        runner_stop(&attempt->runners[i], false);
+    wait_runners_ended(attempt, deadline_ms);
+    attempt->disk_tried_ms = 0;
+    save_checkpoint(attempt);
+}
+
+/* From whatever state. The stream first: it pushes to the runners' queues. */
+static void end_everything(struct attempt *attempt) {
+    stream_end(&attempt->stream);
+    stream_join(&attempt->stream);
+    for (size_t i = 0; i < attempt->runner_count; i++)
+        runner_stop(&attempt->runners[i], true);
+    for (size_t i = 0; i < attempt->runner_count; i++)
+        runner_join(&attempt->runners[i]);
+}
+
+/* A change that did not fit may be one of a large group: the next attempt goes one transaction at a time. */
+static void learn_from_failure(struct attempt *attempt, struct error *err) {
+    struct pipeline *pipeline = attempt->pipeline;
+    lsn_t received_lsn = atomic_load(&attempt->stream.counters.received_lsn);
+    for (size_t i = 0; i < attempt->runner_count; i++) {
+        struct runner *runner = &attempt->runners[i];
+        if (runner->error.kind != ERROR_DATA || runner->sink->careful)
+            continue;
+        pipeline->careful_until_lsn[i] = received_lsn + 1;
+        err->kind = ERROR_RETRY;
+        error_wrap(err, "going on one transaction at a time to find the one that does not fit");
+    }
+}
+
+/* ---- an attempt ---- */
+
+static bool allocate(struct attempt *attempt, struct error *err) {
+    size_t count = attempt->pipeline->config->sink_count;
+    attempt->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (attempt->event_fd < 0)
+        return error_errno(err, "eventfd");
+    attempt->runners = calloc(count, sizeof *attempt->runners);
+    attempt->positions = calloc(count, sizeof *attempt->positions);
+    if (attempt->runners == NULL || attempt->positions == NULL)
+        return error_no_memory(err);
+    return stream_init(&attempt->stream, attempt->event_fd, err);
+}
+
+static void release(struct attempt *attempt) {
+    session_close(&attempt->source);
+    session_close(&attempt->replication);
+    if (attempt->stream.pool.wake_fd != 0)
+        stream_release(&attempt->stream);
+    free(attempt->runners);
+    free(attempt->positions);
+    if (attempt->event_fd >= 0)
+        close(attempt->event_fd);
+}
+
+static void set_end(struct attempt *attempt) {
+    struct pipeline *pipeline = attempt->pipeline;
+    if (pipeline->until_lsn == 0)
+        pipeline->until_lsn =
+            pipeline->options->until_caught_up ? attempt->identity.flush_lsn : pipeline->options->until_lsn;
+}
+
+static bool live(struct attempt *attempt, struct error *err) {
+    if (!open_source(attempt, err))
+        return false;
+    set_end(attempt);
+    if (!open_sinks(attempt, err) || !decide(attempt, err) || !start_streaming(attempt, err) ||
+        !supervise(attempt, err))
+        return false;
+    stop_in_peace(attempt);
+    return !runners_failed(attempt, err);
+}
+
+bool attempt_run(struct pipeline *pipeline, struct error *err) {
+    struct attempt *attempt = calloc(1, sizeof *attempt);
+    if (attempt == NULL)
+        return error_no_memory(err);
+    attempt->pipeline = pipeline;
+    attempt->event_fd = -1;
+    bool good = allocate(attempt, err) && live(attempt, err);
+    end_everything(attempt);
+    if (!good)
+        learn_from_failure(attempt, err);
+    release(attempt);
+    free(attempt);
+    return good;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * attempt.h - one life of a pipeline: open everything, check, start, supervise, stop everything.
+ *
+ * All of it on the supervisor's thread, which also writes the checkpoint, so that neither a slow disk nor a slow sink
+ * keeps the stream from answering the server.
+ *
+ * Order of a confirmation: a sink's flush -> its position -> checkpoint on disk -> slot. So slot <= disk <= sink.
+ */
+#pragma once
+
+#include "cdc/checkpoint.h"
+#include "cdc/pipeline.h"
+#include "cdc/runner.h"
+#include "cdc/source.h"
+#include "cdc/stream.h"
+
+/* What outlives an attempt. */
+struct pipeline {
+    const struct config *config;
+    const struct pipeline_options *options;
+    struct checkpoint checkpoint;
+    struct sink *sinks[CHECKPOINT_SINKS_MAX];
+    lsn_t careful_until_lsn[CHECKPOINT_SINKS_MAX]; /* see struct runner */
+    lsn_t until_lsn;                               /* 0: none, or not known yet */
+    bool progressed;                               /* the last attempt flushed something */
+};
+
+struct attempt {
+    struct pipeline *pipeline;
+    struct session source;
+    struct session replication;
+    struct source_identity identity;
+    int sender_timeout_ms;
+    int event_fd; /* runners and stream write to it */
+    struct stream stream;
+    struct runner *runners; /* one a sink */
+    size_t runner_count;
+    struct position *positions; /* one a sink, from where it starts */
+    bool store_positions;       /* the sinks do not hold them yet */
+    bool disk_fails;            /* the checkpoint could not be written; tried again */
+    int64_t disk_tried_ms;
+    int64_t reported_ms;
+    unsigned long long reported_changes;
+};
+
+/* True: stopped in peace, or the end was reached. */
+MUST_CHECK bool attempt_run(struct pipeline *pipeline, struct error *err);
+
+/* attempt_new.c: brings a pipeline into being: publication, slot, copy; or adopts a slot. Sets the positions. */
+MUST_CHECK bool attempt_create(struct attempt *attempt, struct error *err);
+MUST_CHECK bool attempt_adopt(struct attempt *attempt, lsn_t confirmed_lsn, struct error *err);
+
+/* Waits until every runner is in the state, for as long as it takes; the first failure of one is ours. */
+MUST_CHECK bool attempt_wait_runners(struct attempt *attempt, enum runner_state state,
+                                     void (*meanwhile)(struct attempt *attempt), struct error *err);
+
+static inline bool attempt_is_stopped(const struct attempt *attempt) {
+    return atomic_load_explicit(attempt->pipeline->options->stop, memory_order_relaxed);
+}

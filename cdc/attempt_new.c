@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * attempt_new.c - a pipeline's first start.
+ *
+ * The checkpoint says "copying" before the slot is created and until every sink has a position. A kill in between leaves
+ * a slot that nobody has read from and sinks without a position; that phase on disk proves the slot to be ours, and the
+ * next start drops it and begins again.
+ */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cdc/attempt.h"
+#include "cdc/base/fault.h"
+#include "cdc/base/log.h"
+#include "cdc/publication.h"
+#include "cdc/slot.h"
+
+static void log_blockers(const char *blockers) {
+    log_line(LOG_LEVEL_WARNING, "creating the slot waits for older transactions to end: %s", blockers);
+}
+
+static bool mark_copying(struct attempt *attempt, struct error *err) {
+    struct pipeline *pipeline = attempt->pipeline;
+    struct checkpoint *checkpoint = &pipeline->checkpoint;
+    checkpoint->phase = CHECKPOINT_COPYING;
+    checkpoint->system_id = attempt->identity.system_id;
+    checkpoint->timeline = attempt->identity.timeline;
+    checkpoint->sink_count = 0;
+    snprintf(checkpoint->slot, sizeof checkpoint->slot, "%s", pipeline->config->source.slot);
+    return checkpoint_write(pipeline->config->state, pipeline->config->name, checkpoint, err);
+}
+
+static void set_positions(struct attempt *attempt, lsn_t end_lsn) {
+    for (size_t i = 0; i < attempt->runner_count; i++)
+        attempt->positions[i] = (struct position){.end_lsn = end_lsn,
+                                                  .system_id = attempt->identity.system_id,
+                                                  .timeline = attempt->identity.timeline};
+}
+
+static bool copy_rows(struct attempt *attempt, const struct slot_creation *slot, struct error *err) {
+    for (size_t i = 0; i < attempt->runner_count; i++) {
+        const struct runner_copy copy = {.config = attempt->pipeline->config,
+                                         .snapshot_name = slot->snapshot_name,
+                                         .position = attempt->positions[i]};
+        runner_order_copy(&attempt->runners[i], &copy);
+    }
+    bool copied = attempt_wait_runners(attempt, RUNNER_OPENED, NULL, err);
+    if (copied)
+        log_line(LOG_LEVEL_INFO, "the initial copy is complete as of %s",
+                 lsn_format(slot->consistent_lsn).text);
+    return copied;
+}
+
+bool attempt_create(struct attempt *attempt, struct error *err) {
+    const struct config *config = attempt->pipeline->config;
+    const bool copies = config->source.snapshot == SNAPSHOT_INITIAL;
+    bool created = false;
+    if (!publication_ensure(&attempt->source, &config->source, &created, err))
+        return false;
+    if (created)
+        log_line(LOG_LEVEL_INFO, "created publication %s", config->source.publication);
+    if (!mark_copying(attempt, err) || !slot_drop(&attempt->source, config->source.slot, err))
+        return false;
+    FAULT_POINT("slot-before-create");
+    struct slot_creation slot;
+    if (!slot_create(&attempt->replication, &attempt->source, config->source.slot, copies, log_blockers,
+                     &slot, err))
+        return false;
+    log_line(LOG_LEVEL_INFO, "created slot %s at %s", config->source.slot,
+             lsn_format(slot.consistent_lsn).text);
+    set_positions(attempt, slot.consistent_lsn);
+    attempt->store_positions = !copies;
+    return !copies || copy_rows(attempt, &slot, err);
+}
+
+bool attempt_adopt(struct attempt *attempt, lsn_t confirmed_lsn, struct error *err) {
+    assert(confirmed_lsn != 0);
+    bool exists = false;
+    const char *publication = attempt->pipeline->config->source.publication;
+    if (!publication_exists(&attempt->source, publication, &exists, err))
+        return false;
+    if (!exists)
+        return error_set(
+            err, ERROR_REFUSE,
+            "slot %s exists but publication %s does not, and one created now would be newer than the slot; correct "
+            "source.publication, or drop the slot",
+            attempt->pipeline->config->source.slot, publication);
+    set_positions(attempt, confirmed_lsn);
+    attempt->store_positions = true;
+    return true;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * start.c - the decisions and refusals of a start, one function each.
+ */
+#include "cdc/start.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define START_OVER "run `pgcdc drop` and start over with a new copy"
+
+lsn_t start_lsn(const struct position *positions, size_t count) {
+    lsn_t lsn = 0;
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || positions[i].end_lsn < lsn)
+            lsn = positions[i].end_lsn;
+    return lsn;
+}
+
+static const char *sink_name(const struct start_facts *facts, size_t i) {
+    return facts->config->sinks[i].sink.name;
+}
+
+static size_t count_positions(const struct start_facts *facts) {
+    size_t count = 0;
+    for (size_t i = 0; i < facts->config->sink_count; i++)
+        count += position_exists(&facts->positions[i]);
+    return count;
+}
+
+/* A sink that cannot store its position has the one on disk. */
+static void take_from_disk(const struct start_facts *facts) {
+    for (size_t i = 0; i < facts->config->sink_count; i++) {
+        const struct checkpoint_sink *on_disk = checkpoint_find(facts->checkpoint, sink_name(facts, i));
+        if (!facts->config->sinks[i].ops->stores_position && on_disk != NULL &&
+            facts->checkpoint->phase == CHECKPOINT_STREAMING)
+            facts->positions[i] = on_disk->position;
+    }
+}
+
+/* The disk is never ahead of a sink. If it is, the sink went back: restored, dropped, or it is another one. */
+static bool check_disk(const struct start_facts *facts, size_t i, struct error *err) {
+    const struct checkpoint_sink *on_disk = checkpoint_find(facts->checkpoint, sink_name(facts, i));
+    const struct position *position = &facts->positions[i];
+    if (facts->checkpoint->phase != CHECKPOINT_STREAMING || on_disk == NULL ||
+        on_disk->position.end_lsn <= position->end_lsn)
+        return true;
+    if (!position_exists(position))
+        return error_set(
+            err, ERROR_REFUSE,
+            "sink %s has no position although it had %s according to %s/%s.checkpoint: it was emptied, or it is another "
+            "target; point to the right one, or " START_OVER,
+            sink_name(facts, i), lsn_format(on_disk->position.end_lsn).text, facts->config->state,
+            facts->config->name);
+    return error_set(
+        err, ERROR_REFUSE,
+        "sink %s is at %s but was at %s before: it lost changes (restored from a backup?); restore a newer one, or " START_OVER,
+        sink_name(facts, i), lsn_format(position->end_lsn).text, lsn_format(on_disk->position.end_lsn).text);
+}
+
+static bool check_source(const struct start_facts *facts, size_t i, struct error *err) {
+    const struct position *position = &facts->positions[i];
+    if (position->system_id != facts->identity->system_id)
+        return error_set(err, ERROR_REFUSE,
+                         "the source is another cluster: system identifier %" PRIu64
+                         ", but sink %s has a position of "
+                         "%" PRIu64 "; point source.dsn to the right server, or " START_OVER,
+                         facts->identity->system_id, sink_name(facts, i), position->system_id);
+    if (position->end_lsn > facts->identity->flush_lsn)
+        return error_set(
+            err, ERROR_REFUSE,
+            "sink %s is at %s, beyond the end of the source's WAL at %s: the source went back (restored from a "
+            "backup?) and would silently send nothing; " START_OVER,
+            sink_name(facts, i), lsn_format(position->end_lsn).text,
+            lsn_format(facts->identity->flush_lsn).text);
+    return true;
+}
+
+static bool check_gap(const struct start_facts *facts, size_t i, struct error *err) {
+    const struct position *position = &facts->positions[i];
+    lsn_t confirmed_lsn = facts->slot->confirmed_lsn;
+    if (confirmed_lsn <= position->end_lsn)
+        return true;
+    return error_set(err, ERROR_REFUSE,
+                     "slot %s is at %s, ahead of sink %s at %s: %" PRIu64
+                     " bytes of WAL in between are gone (the slot was advanced or "
+                     "created again, or the sink went back); " START_OVER,
+                     facts->config->source.slot, lsn_format(confirmed_lsn).text, sink_name(facts, i),
+                     lsn_format(position->end_lsn).text, confirmed_lsn - position->end_lsn);
+}
+
+/* Whatever the positions: a slot that cannot serve. */
+static bool check_slot(const struct start_facts *facts, struct error *err) {
+    const struct slot_facts *slot = facts->slot;
+    const char *name = facts->config->source.slot;
+    if (!slot->exists)
+        return true;
+    if (!slot->is_logical || !slot->is_pgoutput)
+        return error_set(
+            err, ERROR_REFUSE,
+            "slot %s is not a logical slot with plugin pgoutput; give source.slot another name, or drop that slot",
+            name);
+    if (strcmp(slot->database, facts->identity->database) != 0)
+        return error_set(err, ERROR_REFUSE,
+                         "slot %s belongs to database %s, but source.dsn connects to %s; correct one of them",
+                         name, slot->database, facts->identity->database);
+    if (slot->is_lost)
+        return error_set(
+            err, ERROR_REFUSE,
+            "slot %s is lost (%s): the server removed WAL that it needs; raise max_slot_wal_keep_size, then " START_OVER,
+            name, slot->reason);
+    return true;
+}
+
+/* Every sink has a position, so everything else must fit to it. */
+static bool check_positions(const struct start_facts *facts, struct error *err) {
+    if (!facts->slot->exists)
+        return error_set(
+            err, ERROR_REFUSE,
+            "slot %s is missing although sink %s has position %s: what was changed since is lost to it (slot dropped, or a "
+            "failover without its slots?); " START_OVER,
+            facts->config->source.slot, sink_name(facts, 0), lsn_format(facts->positions[0].end_lsn).text);
+    for (size_t i = 0; i < facts->config->sink_count; i++)
+        if (!check_gap(facts, i, err))
+            return false;
+    return true;
+}
+
+static bool refuse_newcomer(const struct start_facts *facts, struct error *err) {
+    size_t without = 0;
+    while (position_exists(&facts->positions[without]))
+        without++;
+    return error_set(
+        err, ERROR_REFUSE,
+        "sink %s has no position but others of pipeline %s have: it would miss every change before; give it a pipeline of "
+        "its own, or " START_OVER,
+        sink_name(facts, without), facts->config->name);
+}
+
+/* No sink has a position. */
+static bool decide_new(const struct start_facts *facts, enum start_action *ret_action, struct error *err) {
+    const char *slot = facts->config->source.slot;
+    if (facts->checkpoint->phase == CHECKPOINT_CORRUPT)
+        return error_set(
+            err, ERROR_REFUSE,
+            "%s/%s.checkpoint is corrupt, and no sink has a position: it cannot be known how far the pipeline was; " START_OVER,
+            facts->config->state, facts->config->name);
+    if (!facts->slot->exists) {
+        *ret_action = START_NEW;
+        return true;
+    }
+    if (facts->checkpoint->phase == CHECKPOINT_COPYING && strcmp(facts->checkpoint->slot, slot) == 0) {
+        *ret_action = START_COPY_AGAIN;
+        return true;
+    }
+    if (!check_slot(facts, err))
+        return false;
+    if (facts->config->source.snapshot == SNAPSHOT_NEVER) {
+        *ret_action = START_ADOPT;
+        return true;
+    }
+    return error_set(
+        err, ERROR_REFUSE,
+        "slot %s exists but no sink has a position: whose it is cannot be known; if it is a left-over of this pipeline, run "
+        "`pgcdc drop`; to go on from it without a copy, set source.snapshot to never",
+        slot);
+}
+
+bool start_decide(const struct start_facts *facts, enum start_action *ret_action, struct error *err) {
+    take_from_disk(facts);
+    size_t count = count_positions(facts);
+    for (size_t i = 0; i < facts->config->sink_count; i++) {
+        if (!check_disk(facts, i, err))
+            return false;
+        if (position_exists(&facts->positions[i]) && !check_source(facts, i, err))
+            return false;
+    }
+    if (count == 0)
+        return decide_new(facts, ret_action, err);
+    if (!check_slot(facts, err))
+        return false;
+    if (count < facts->config->sink_count)
+        return refuse_newcomer(facts, err);
+    *ret_action = START_STREAM;
+    return check_positions(facts, err);
+}
+
+bool start_check_fork(const struct position *position, const char *sink, lsn_t fork_lsn,
+                      const struct source_identity *identity, struct error *err) {
+    if (fork_lsn == 0 || position->end_lsn <= fork_lsn)
+        return true;
+    return error_set(err, ERROR_REFUSE,
+                     "sink %s is at %s on timeline %" PRIu32 ", but the source is on timeline %" PRIu32
+                     ", which left that one at %s: the "
+                     "sink has changes that the source never had; " START_OVER,
+                     sink, lsn_format(position->end_lsn).text, position->timeline, identity->timeline,
+                     lsn_format(fork_lsn).text);
+}
