@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# What the demo shows while the traffic runs: a table drawn over and over on a terminal, a line a second elsewhere.
+
+tables=(customers products documents orders order_lines journal counters pulse)
+
+counts_query() {
+    local table
+    for table in "${tables[@]}"; do
+        printf "select '%s', count(*) from public.%s;\n" "$table" "$table"
+    done
+}
+
+# read_counts source_sql|target_sql ARRAY
+read_counts() {
+    local -n counts=$2
+    local table count
+    while IFS='|' read -r table count; do
+        # shellcheck disable=SC2034
+        counts[$table]=$count
+    done < <(counts_query | "$1")
+}
+
+# Commits a pulse at the source and waits in the target until it is there: milliseconds. One clock, one machine.
+measure_lag() {
+    local at
+    at=$(source_sql -c "insert into pulse values (1, clock_timestamp())
+                        on conflict (id) do update set at = excluded.at returning extract(epoch from at)")
+    target_sql -c "do \$\$ begin
+                       for try in 1..5000 loop
+                           exit when exists (select from public.pulse where extract(epoch from at) >= $at);
+                           perform pg_sleep(0.001);
+                       end loop;
+                   end \$\$" \
+        -c "select greatest(0, round((extract(epoch from clock_timestamp()) - $at) * 1000))"
+}
+
+rows_applied() {
+    target_sql -c "select tup_inserted + tup_updated + tup_deleted from pg_stat_database
+                   where datname = current_database()"
+}
+
+# show_table SECOND RATE LAG
+show_table() {
+    local table
+    printf '  %s%3d s    %6d rows/s applied    lag %s ms%s%s\n' "$bold" "$1" "$2" "$3" "$plain" "$clear_line"
+    printf '  %-14s %12s %12s%s\n' '' source target "$clear_line"
+    for table in "${tables[@]}"; do
+        printf '  %-14s %12s %12s%s\n' "$table" "${at_source[$table]:--}" "${at_target[$table]:--}" "$clear_line"
+    done
+}
+
+show_line() {
+    local table
+    printf '  %3d s  %6d rows/s applied  lag %4s ms ' "$1" "$2" "$3"
+    for table in orders order_lines journal; do
+        printf '  %s %s/%s' "$table" "${at_source[$table]:--}" "${at_target[$table]:--}"
+    done
+    printf '\n'
+}
+
+show() {
+    if [ ! -t 1 ]; then
+        show_line "$@"
+        return
+    fi
+    [ "$drawn" = false ] || printf '\e[%dA' $((${#tables[@]} + 2))
+    drawn=true
+    show_table "$@"
+}
+
+now_ms() {
+    echo $((${EPOCHREALTIME/[.,]/} / 1000))
+}
+
+# Until the traffic ends; fails when the engine does.
+watch_traffic() {
+    declare -A at_source at_target
+    local drawn=false start then now before applied lag
+    start=$(now_ms) then=$start before=$(rows_applied)
+    while traffic_runs; do
+        sleep 0.7
+        lag=$(measure_lag)
+        applied=$(rows_applied)
+        now=$(now_ms)
+        read_counts source_sql at_source
+        read_counts target_sql at_target
+        show $(((now - start) / 1000)) $(((applied - before) * 1000 / (now - then))) "$lag"
+        before=$applied then=$now
+        engine_runs || { engine_says; return 1; }
+    done
+}
