@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `bench/run` is made of.
+
+main      the command line and the order of things
+build     what must be installed, and the release engine
+cluster   a private PostgreSQL in a temporary folder
+workload  bench/workloads/NAME.sql: its parts, and how its backlog is recorded
+peer*     who drains a backlog: pg_recvlogical, the native subscription, pgcdc
+measure   processor time and memory of everybody who takes part
+contents  is the target equal to the source?
+latency   commit to visible, one commit at a time
+report    the table on the terminal and the JSON file
+"""

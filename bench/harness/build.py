@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must be there before a benchmark: Debian packages, and the release engine in build/."""
+import os
+import pathlib
+import subprocess
+
+from .cluster import ClusterError
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+INSTALL = ROOT / "tests" / "support" / "install"
+ENGINE = ROOT / "build" / "cdc" / "pgcdc"
+
+
+def install():
+    if INSTALL.exists():
+        _run([INSTALL])
+    try:
+        import psycopg2  # noqa: F401
+    except ImportError:
+        raise ClusterError("the Debian package python3-psycopg2 is missing (run it as root or with sudo)") from None
+
+
+def build_engine():
+    """A release build, in which faults and tests have no part."""
+    folder = ROOT / "build"
+    if not (folder / "build.ninja").exists():
+        _run(["meson", "setup", folder, ROOT, "--buildtype=release"])
+    _run(["ninja", "-C", folder, "cdc/pgcdc"])
+    return ENGINE
+
+
+def commit():
+    """The commit that is measured, "+" when files differ from it."""
+    said = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty=+"], capture_output=True, text=True,
+                          check=False)
+    return said.stdout.strip() or "unknown"
+
+
+def _run(command):
+    command = list(map(str, command))
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, check=False, env=dict(os.environ, LC_ALL="C.UTF-8"))
+    except FileNotFoundError as missing:
+        raise ClusterError(f"{missing.filename} is not installed") from None
+    if done.returncode != 0:
+        raise ClusterError(f"{' '.join(command)} failed:\n{done.stdout[-3000:]}")

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line, and the order of things: record a backlog once, let every peer drain a copy of it in turn."""
+import argparse
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+from . import build, contents, latency, measure, peers, report, workload
+from .cluster import Cluster, ClusterError, find_binaries, server_user
+from .peer import PeerError, Run
+
+# The box on which the figures of bench/README.md were measured. Throughput is measured with asynchronous commit on both
+# sides and for everybody; latency with synchronous commit.
+SETTINGS = {
+    "wal_level": "logical",
+    "shared_buffers": "1GB",
+    "logical_decoding_work_mem": "256MB",
+    "synchronous_commit": "off",
+    "autovacuum": "off",
+    "max_wal_size": "16GB",
+    "checkpoint_timeout": "1h",
+}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="bench/run", description=__doc__)
+    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="by name; all of them by default")
+    parser.add_argument("--list", action="store_true", help="say which workloads and peers there are, and stop")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the size: does it work?")
+    parser.add_argument("--rounds", type=int, default=1, metavar="N", help="repeat N times, report the median")
+    parser.add_argument("--peers", default="", metavar="A,B", help="only these peers")
+    parser.add_argument("--json", type=pathlib.Path, default=build.ROOT / "build" / "bench.json", metavar="FILE",
+                        help="where the figures go (build/bench.json)")
+    parser.add_argument("--engine", type=pathlib.Path, metavar="FILE", help="a pgcdc that is already built")
+    parser.add_argument("--pg-bin", metavar="DIR", help="PostgreSQL's programs (the newest installed)")
+    parser.add_argument("--dir", metavar="DIR", help="where the clusters live while it runs (TMPDIR or /tmp)")
+    return parser.parse_args()
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def show_list():
+    print("workloads:")
+    for item in workload.load([]):
+        print(f"  {item.name:24} {item.summary} ({item.rows})")
+    print("peers:")
+    for peer in peers.ALL:
+        print(f"  {peer.name:24} {peer.title}")
+
+
+class Bench:
+    """Two clusters and what is measured between them."""
+
+    def __init__(self, options, folder, engine):
+        self.options, self.folder, self.engine = options, folder, engine
+        self.peers = peers.choose([name for name in options.peers.split(",") if name])
+        binaries = find_binaries(options.pg_bin)
+        self.source = Cluster("source", folder, binaries, SETTINGS)
+        self.target = Cluster("target", folder, binaries, SETTINGS)
+        self.results = {}
+
+    def head(self):
+        return {"commit": build.commit(), "postgres": self.source.value("show server_version"),
+                "machine": report.machine(), "settings": SETTINGS, "rounds": self.options.rounds}
+
+    def run(self, chosen):
+        for item in chosen:
+            if self.options.quick:
+                item.shrink()
+            self.results[item.name] = {}
+            (self.drain_workload if item.measure == "drain" else self.time_workload)(item)
+
+    def drain_workload(self, item):
+        say(f"{item.name}: recording {item.rows} ...")
+        end_lsn = self._record(item)
+        expected = contents.fingerprint(self.source, item.name)
+        for number in range(self.options.rounds):
+            shift = number % len(self.peers)  # nobody is always the first
+            for peer in self.peers[shift:] + self.peers[:shift]:
+                self._note(item, peer, self._drain(item, peer, end_lsn, expected))
+        self._forget(item)
+
+    def time_workload(self, item):
+        """Commit to visible, for the peers that fill a target."""
+        self.source.set(synchronous_commit="on")
+        self.target.set(synchronous_commit="on")
+        self._record(item)
+        for peer in [peer for peer in self.peers if peer.applies]:
+            self.source.query("truncate ping", database=item.name)
+            self.source.query("select pg_replication_slot_advance(%s, pg_current_wal_flush_lsn())",
+                              (workload.RECORDED_SLOT,), item.name)
+            run = self._new_run(item, peer)
+            with peer.follow(run):
+                samples = latency.measure(run, item.rows)
+            self._end_run(run)
+            figures = {"commits": len(samples), "median_ms": report.percentile(samples, 0.5),
+                       "p90_ms": report.percentile(samples, 0.9), "p99_ms": report.percentile(samples, 0.99)}
+            self._note(item, peer, figures)
+        self._forget(item)
+        self.source.set(synchronous_commit="off")
+        self.target.set(synchronous_commit="off")
+
+    def _record(self, item):
+        for cluster in (self.source, self.target):
+            item.prepare(cluster, item.name)
+        return item.record(self.source, item.name)
+
+    def _forget(self, item):
+        """Lets go of the slot, and so of the WAL, before the next workload."""
+        self.source.query("select pg_drop_replication_slot(%s)", (workload.RECORDED_SLOT,))
+        for cluster in (self.source, self.target):
+            cluster.query(f"drop database {item.name} with (force)")
+
+    def _new_run(self, item, peer, end_lsn=None):
+        """A fresh copy of the slot and of the target's database: everybody starts from the same."""
+        name = f"bench_{peer.name}"
+        self.source.query("select pg_copy_logical_replication_slot(%s, %s)", (workload.RECORDED_SLOT, name), item.name)
+        self.target.query(f"create database {name} template {item.name}")
+        self.target.query("vacuum", database=name)
+        for cluster in (self.source, self.target):
+            cluster.query("checkpoint")
+        return Run(self.source, self.target, item.name, name, name, end_lsn, self.folder, self.engine)
+
+    def _end_run(self, run):
+        self.target.query(f"drop database if exists {run.target_database} with (force)")
+        self.source.query("select pg_terminate_backend(active_pid, 10000) from pg_replication_slots "
+                          "where slot_name = %s and active", (run.slot,))
+        self.source.query("select pg_drop_replication_slot(%s)", (run.slot,))
+        for left in self.folder.glob(f"{run.slot}.*"):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+    def _drain(self, item, peer, end_lsn, expected):
+        run = self._new_run(item, peer, end_lsn)
+        try:
+            peer.prepare(run)
+            with measure.Sampler(self.source, self.target, run.target_database) as sampler:
+                outcome = peer.drain(run)
+        finally:
+            peer.clean(run)
+        if peer.applies:
+            self._compare(item, peer, run, expected)
+        self._end_run(run)
+        return {"rows": item.rows, "seconds": outcome.seconds, "client_cpu_s": outcome.client_cpu_s,
+                "client_peak_bytes": outcome.client_peak_bytes, "walsender_cpu_s": sampler.seconds("walsender"),
+                "apply_cpu_s": sampler.seconds("apply")}
+
+    @staticmethod
+    def _compare(item, peer, run, expected):
+        wrong = contents.differences(expected, contents.fingerprint(run.target, run.target_database))
+        if wrong:
+            raise PeerError(f"{peer.title} on {item.name} is not equal to the source: {'; '.join(wrong)}")
+
+    def _note(self, item, peer, figures):
+        self.results[item.name].setdefault(peer.name, []).append(figures)
+        say(f"{item.name}: {peer.name} " + (f"{figures['seconds']:.2f} s" if "seconds" in figures
+                                            else f"{figures['median_ms']:.2f} ms"))
+
+
+def run_bench(options, chosen):
+    build.install()
+    engine = None
+    if not options.peers or peers.Pgcdc.name in options.peers:
+        engine = options.engine or build.build_engine()
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="pgcdc-bench-", dir=options.dir))
+    folder.chmod(0o755)
+    if os.geteuid() == 0:
+        shutil.chown(folder, server_user())
+    bench = Bench(options, folder, engine)
+    try:
+        for cluster in (bench.source, bench.target):
+            cluster.start()
+        head = bench.head()
+        report.print_head(head)
+        bench.run(chosen)
+        report.print_drains(bench.results)
+        report.print_latency(bench.results)
+        report.write_json(options.json, head, bench.results)
+        print(f"written to {options.json}")
+    finally:
+        for cluster in (bench.source, bench.target):
+            cluster.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def main():
+    options = arguments()
+    if options.list:
+        show_list()
+        return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        run_bench(options, workload.load(options.workloads))
+    except (ClusterError, PeerError, latency.LatencyError, subprocess.SubprocessError) as problem:
+        say(f"bench/run: {problem}")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A peer is somebody who drains the backlog of a slot. Every peer is one file, peer_NAME.py.
+
+The harness calls, for each run:
+
+    prepare(run)   untimed: configuration, subscription; may leave sessions open
+    drain(run)     timed; returns an Outcome when everything up to run.end_lsn is where it belongs
+    clean(run)     untimed, also after a failure: leaves neither slot nor process
+
+`follow(run)`, a context manager, keeps the peer streaming in the background for the latency measurement.
+"""
+import dataclasses
+import pathlib
+
+DECODING_WORK_MEM = "256MB"
+
+
+@dataclasses.dataclass
+class Run:
+    """One peer draining one backlog once."""
+
+    source: object  # Cluster
+    target: object
+    source_database: str
+    target_database: str
+    slot: str  # the peer's own copy of the recorded slot
+    end_lsn: str  # where the recording ends; None when there is none
+    folder: pathlib.Path  # for logs and state
+    engine: pathlib.Path
+
+
+@dataclasses.dataclass
+class Outcome:
+    seconds: float
+    client_cpu_s: float = 0.0  # of the peer's own process; 0 when it has none
+    client_peak_bytes: int = 0
+
+
+class PeerError(Exception):
+    """The peer failed; its log's end is in the text."""
+
+
+class Peer:
+    name = ""
+    title = ""
+    applies = True  # it fills the target database, so the contents are compared
+
+    def prepare(self, run):
+        pass
+
+    def drain(self, run):
+        raise NotImplementedError
+
+    def clean(self, run):
+        pass
+
+
+def log_end(path, lines=12):
+    try:
+        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return ""

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The peers that there are, in the order in which they are shown."""
+from .cluster import ClusterError
+from .peer_native import Native
+from .peer_pgcdc import Pgcdc
+from .peer_recvlogical import Recvlogical
+
+ALL = (Recvlogical, Native, Pgcdc)
+
+
+def choose(names):
+    unknown = [name for name in names if name not in [peer.name for peer in ALL]]
+    if unknown:
+        raise ClusterError(f"no peer {', '.join(unknown)} (known: {', '.join(peer.name for peer in ALL)})")
+    return [peer() for peer in ALL if peer.name in names or not names]

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was measured, as a table for people and as JSON for programs."""
+import json
+import os
+import platform
+import statistics
+
+
+def machine():
+    model = ""
+    with open("/proc/cpuinfo", encoding="utf-8") as lines:
+        model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {"cpu": model, "cores": os.cpu_count(), "memory_gib": round(memory / 2**30), "kernel": platform.release()}
+
+
+def median_of(runs, key):
+    return statistics.median(run[key] for run in runs)
+
+
+def percentile(samples, share):
+    ordered = sorted(samples)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def print_head(head):
+    print(f"pgcdc {head['commit']} · PostgreSQL {head['postgres']} · {head['machine']['cores']} x "
+          f"{head['machine']['cpu']}, {head['machine']['memory_gib']} GiB")
+    print("both servers: " + ", ".join(f"{key}={value}" for key, value in head["settings"].items()))
+    print()
+
+
+def print_drains(results):
+    """One line a workload: seconds of everybody, ours against theirs, and what it cost."""
+    drains = {name: peers for name, peers in results.items() if peers and "seconds" in _first_run(peers)}
+    if not drains:
+        return
+    print("Draining a backlog: seconds (median), and how many times faster pgcdc was")
+    rows = [("workload", "rows", "recv", "native", "pgcdc", "recv/pgcdc", "native/pgcdc")]
+    rows += [_drain_row(name, peers) for name, peers in drains.items()]
+    _print_table(rows)
+    print("What it cost: processor seconds, and the engine's peak memory")
+    rows = [("workload", "engine", "walsender", "engine/walsender", "target", "native target", "peak MiB")]
+    rows += [_cost_row(name, peers) for name, peers in drains.items()]
+    _print_table(rows)
+
+
+def print_latency(results):
+    rows = [("workload", "peer", "commits", "median ms", "p90 ms", "p99 ms")]
+    for name, peers in results.items():
+        for peer, runs in peers.items():
+            if "median_ms" in runs[0]:
+                rows.append((name, peer, str(runs[0]["commits"]),
+                             *(f"{median_of(runs, key):.2f}" for key in ("median_ms", "p90_ms", "p99_ms"))))
+    if len(rows) > 1:
+        print("Idle: from COMMIT sent at the source to visible at the target")
+        _print_table(rows)
+
+
+def write_json(path, head, results):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**head, "results": results}, indent=2) + "\n", encoding="utf-8")
+
+
+def _first_run(peers):
+    return next(iter(peers.values()))[0]
+
+
+def _seconds(peers, name):
+    return median_of(peers[name], "seconds") if name in peers else None
+
+
+def _ratio(theirs, ours, digits=2):
+    return f"{theirs / ours:.{digits}f}" if theirs is not None and ours else "-"
+
+
+def _number(value, digits=2):
+    return f"{value:.{digits}f}" if value is not None else "-"
+
+
+def _drain_row(name, peers):
+    recv, native, ours = (_seconds(peers, peer) for peer in ("recvlogical", "native", "pgcdc"))
+    return (name, str(_first_run(peers)["rows"]), _number(recv), _number(native), _number(ours),
+            _ratio(recv, ours), _ratio(native, ours))
+
+
+def _cost_row(name, peers):
+    ours = peers.get("pgcdc")
+    native = median_of(peers["native"], "apply_cpu_s") if "native" in peers else None
+    if ours is None:
+        return (name, "-", "-", "-", "-", _number(native), "-")
+    engine, walsender = median_of(ours, "client_cpu_s"), median_of(ours, "walsender_cpu_s")
+    return (name, _number(engine), _number(walsender), _ratio(engine, walsender),
+            _number(median_of(ours, "apply_cpu_s")), _number(native),
+            _number(max(run["client_peak_bytes"] for run in ours) / 2**20, 1))
+
+
+def _print_table(rows):
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for number, row in enumerate(rows):
+        cells = [cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths))]
+        print("  " + "  ".join(cells).rstrip())
+        if number == 0:
+            print("  " + "  ".join("-" * width for width in widths))
+    print()
