@@ -12,8 +12,7 @@ ENGINE = ROOT / "build" / "cdc" / "pgcdc"
 
 
 def install():
-    if INSTALL.exists():
-        _run([INSTALL])
+    _run([INSTALL, "program", "bench"])
     try:
         import psycopg2  # noqa: F401
     except ImportError:
