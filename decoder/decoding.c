@@ -43,7 +43,7 @@ bool decoding_finish(struct decoding *d) {
 bool decoding_expect_transaction(struct decoding *d) {
     if (d->decoder->transaction != NULL)
         return true;
-    return error_set(d->err, ERROR_PROTOCOL, "a %s message outside a transaction at %s",
+    return error_set(d->err, ERROR_PROTOCOL, "%s message outside a transaction at %s",
                      message_name(d->letter), lsn_format(d->lsn).text);
 }
 

@@ -8,7 +8,8 @@
 #include "decoder/decoding.h"
 
 static const char STREAMED[] = "streamed transactions were not asked for";
-static const char TWO_PHASE[] = "two-phase transactions were not asked for";
+static const char TWO_PHASE[] =
+    "two-phase transactions were not asked for; a slot made with two_phase sends them all the same";
 
 /* Grammar: 1, 4 and 8 are unsigned integers of that many bytes, s a string, | an end that may stand here too. */
 static const struct refused {
@@ -25,8 +26,7 @@ static const struct refused {
     {'b', "Begin Prepare", "8884s", TWO_PHASE},    /* prepare_lsn, end_lsn, time, xid, gid */
     {'P', "Prepare", "18884s", TWO_PHASE},         /* flags, prepare_lsn, end_lsn, time, xid, gid */
     {'K', "Commit Prepared", "18884s", TWO_PHASE}, /* flags, commit_lsn, end_lsn, time, xid, gid */
-    {'r', "Rollback Prepared", "188884s",
-     TWO_PHASE} /* flags, prepare_end_lsn, end_lsn, two times, xid, gid */
+    {'r', "Rollback Prepared", "188884s", TWO_PHASE}, /* flags, prepare_end_lsn, end_lsn, 2 times, xid, gid */
 };
 
 static bool follows_grammar(struct reader reader, const char *grammar) {

@@ -43,7 +43,10 @@ struct relation {
     struct column *columns;
 };
 
-/* Types seen in Type messages, which pgoutput sends for user-defined types before the Relation. */
+/*
+ * Types seen in Type messages, which pgoutput sends for user-defined types before the Relation. A domain comes with
+ * its own OID and its base type's name; a rename is not sent until the table itself changes.
+ */
 struct type_name {
     oid_t oid;
     struct slice schema;

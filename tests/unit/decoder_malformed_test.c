@@ -3,14 +3,15 @@
  * decoder_malformed_test.c - what is no pgoutput, or not what we asked for, is refused and says why.
  */
 #include "decoder/decoder.h"
+#include "tests/support/decoder_session.h"
 #include "tests/support/random.h"
-#include "tests/support/session.h"
 
-#define IN_TRANSACTION() AUTO(session_close) struct session session = session_in_transaction()
+#define IN_TRANSACTION()                                                                                     \
+    AUTO(decoder_session_close) struct decoder_session session = decoder_session_in_transaction()
 #define RAW(bytes) pgoutput_raw(&session.out, (bytes), sizeof(bytes) - 1)
 
-static void expect_reason(struct session *session, struct slice message, const char *reason) {
-    const char *text = session_refuse(session, message);
+static void expect_reason(struct decoder_session *session, struct slice message, const char *reason) {
+    const char *text = refuse(session, message);
     cr_assert_not_null(strstr(text, reason), "\"%s\" does not say \"%s\"", text, reason);
 }
 
@@ -48,7 +49,7 @@ Test(decoder_malformed, the_valid_ones_are_valid) {
     struct slice valid[VALID_COUNT];
     build_valid(&session.out, valid);
     for (size_t i = 0; i < VALID_COUNT; i++)
-        session_take(&session, valid[i]);
+        take(&session, valid[i]);
 }
 
 Test(decoder_malformed, every_truncation_fails) {
@@ -59,7 +60,7 @@ Test(decoder_malformed, every_truncation_fails) {
             build_valid(&session.out, valid);
             if (size == valid[i].size)
                 break;
-            session_refuse(&session, pgoutput_raw(&session.out, valid[i].data, size));
+            refuse(&session, pgoutput_raw(&session.out, valid[i].data, size));
         }
     }
 }
@@ -73,21 +74,21 @@ Test(decoder_malformed, every_trailing_byte_fails) {
             char longer[256];
             memcpy(longer, valid[i].data, valid[i].size);
             longer[valid[i].size] = (char) trailing;
-            session_refuse(&session, pgoutput_raw(&session.out, longer, valid[i].size + 1));
+            refuse(&session, pgoutput_raw(&session.out, longer, valid[i].size + 1));
         }
     }
 }
 
 Test(decoder_malformed, begin_too_is_taken_to_its_last_byte) {
-    AUTO(session_close) struct session outside = session_open();
+    AUTO(decoder_session_close) struct decoder_session outside = decoder_session_open();
     struct slice begin = pgoutput_begin(&outside.out, &T1);
     for (size_t size = 0; size < begin.size; size++) {
-        AUTO(session_close) struct session session = session_open();
-        session_refuse(&session, pgoutput_raw(&session.out, begin.data, size));
+        AUTO(decoder_session_close) struct decoder_session session = decoder_session_open();
+        refuse(&session, pgoutput_raw(&session.out, begin.data, size));
     }
     char longer[64] = {0};
     memcpy(longer, begin.data, begin.size);
-    session_refuse(&outside, pgoutput_raw(&outside.out, longer, begin.size + 1));
+    refuse(&outside, pgoutput_raw(&outside.out, longer, begin.size + 1));
     cr_assert_not(decoder_in_transaction(outside.decoder), "nothing is published before the last byte");
 }
 
@@ -188,11 +189,11 @@ Test(decoder_malformed, unchanged_from_nothing_is_refused) {
 }
 
 Test(decoder_malformed, rows_stand_inside_a_transaction) {
-    AUTO(session_close) struct session session = session_open();
+    AUTO(decoder_session_close) struct decoder_session session = decoder_session_open();
     struct pgoutput *out = &session.out;
     const oid_t oids[] = {ORDERS};
     struct tuple row = TUPLE(TEXT("1"), NULL_VALUE, NULL_VALUE);
-    session_take(&session, pgoutput_relation(out, &orders));
+    take(&session, pgoutput_relation(out, &orders));
     expect_reason(&session, pgoutput_insert(out, ORDERS, row), "outside a transaction");
     expect_reason(&session, pgoutput_update(out, ORDERS, OLD_NONE, NO_TUPLE, row), "outside a transaction");
     expect_reason(&session, pgoutput_delete(out, ORDERS, OLD_KEY, row), "outside a transaction");

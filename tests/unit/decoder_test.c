@@ -3,9 +3,10 @@
  * decoder_test.c - each message of pgoutput, as it should be.
  */
 #include "decoder/decoder.h"
-#include "tests/support/session.h"
+#include "tests/support/decoder_session.h"
 
-#define IN_TRANSACTION() AUTO(session_close) struct session session = session_in_transaction()
+#define IN_TRANSACTION()                                                                                     \
+    AUTO(decoder_session_close) struct decoder_session session = decoder_session_in_transaction()
 
 static void expect_value(const struct value *value, enum value_kind kind, const char *data) {
     cr_assert_eq(value->kind, kind);
@@ -13,9 +14,9 @@ static void expect_value(const struct value *value, enum value_kind kind, const 
 }
 
 Test(decoder, begin_opens_a_transaction) {
-    AUTO(session_close) struct session session = session_open();
+    AUTO(decoder_session_close) struct decoder_session session = decoder_session_open();
     cr_assert_not(decoder_in_transaction(session.decoder));
-    const struct change *change = session_take(&session, pgoutput_begin(&session.out, &T1));
+    const struct change *change = take(&session, pgoutput_begin(&session.out, &T1));
     cr_assert_eq(change->kind, CHANGE_BEGIN);
     cr_assert_eq(change->lsn, 0xF00);
     cr_assert_eq(change->transaction->commit_lsn, T1.commit_lsn);
@@ -25,9 +26,9 @@ Test(decoder, begin_opens_a_transaction) {
 }
 
 Test(decoder, commit_closes_it_and_says_where_the_next_may_begin) {
-    AUTO(session_close) struct session session = session_open();
-    const struct change *begin = session_take(&session, pgoutput_begin(&session.out, &T1));
-    const struct change *commit = session_take(&session, pgoutput_commit(&session.out, &T1, T1_END));
+    AUTO(decoder_session_close) struct decoder_session session = decoder_session_open();
+    const struct change *begin = take(&session, pgoutput_begin(&session.out, &T1));
+    const struct change *commit = take(&session, pgoutput_commit(&session.out, &T1, T1_END));
     cr_assert_eq(commit->kind, CHANGE_COMMIT);
     cr_assert_eq(commit->end_lsn, T1_END);
     cr_assert_eq(commit->transaction, begin->transaction);
@@ -35,19 +36,19 @@ Test(decoder, commit_closes_it_and_says_where_the_next_may_begin) {
 }
 
 Test(decoder, a_transaction_may_begin_where_the_last_one_ended) {
-    AUTO(session_close) struct session session = session_open();
-    session_take(&session, pgoutput_begin(&session.out, &T1));
-    session_take(&session, pgoutput_commit(&session.out, &T1, T1_END));
-    const struct change *begin = session_take(&session, pgoutput_begin(&session.out, &T2));
+    AUTO(decoder_session_close) struct decoder_session session = decoder_session_open();
+    take(&session, pgoutput_begin(&session.out, &T1));
+    take(&session, pgoutput_commit(&session.out, &T1, T1_END));
+    const struct change *begin = take(&session, pgoutput_begin(&session.out, &T2));
     cr_assert_eq(begin->transaction->commit_lsn, T1_END);
 }
 
 Test(decoder, relation_type_and_origin_are_nothing_to_hand_on) {
     IN_TRANSACTION();
     struct type_name mood = {.oid = 16500, .schema = slice_of("public"), .name = slice_of("mood")};
-    cr_assert_null(session_take(&session, pgoutput_relation(&session.out, &orders)));
-    cr_assert_null(session_take(&session, pgoutput_origin(&session.out, 7, "upstream")));
-    cr_assert_null(session_take(&session, pgoutput_type(&session.out, &mood)));
+    cr_assert_null(take(&session, pgoutput_relation(&session.out, &orders)));
+    cr_assert_null(take(&session, pgoutput_origin(&session.out, 7, "upstream")));
+    cr_assert_null(take(&session, pgoutput_type(&session.out, &mood)));
     cr_assert_str_eq(decoder_find_type(session.decoder, 16500)->name.data, "mood");
 }
 
@@ -55,7 +56,7 @@ Test(decoder, an_insert_has_its_relation_and_its_new_values) {
     IN_TRANSACTION();
     struct slice message =
         pgoutput_insert(&session.out, ORDERS, TUPLE(TEXT("1"), NULL_VALUE, BINARY("\0\1\0\0\0\0\0\0\0\7")));
-    const struct change *change = session_take(&session, message);
+    const struct change *change = take(&session, message);
     cr_assert_eq(change->kind, CHANGE_INSERT);
     cr_assert_str_eq(change->relation->schema.data, "public");
     cr_assert_str_eq(change->relation->name.data, "orders");
@@ -72,7 +73,7 @@ Test(decoder, an_insert_has_its_relation_and_its_new_values) {
 Test(decoder, values_are_views_of_the_message) {
     IN_TRANSACTION();
     struct slice message = pgoutput_insert(&session.out, ORDERS, TUPLE(TEXT("1"), TEXT(""), NULL_VALUE));
-    const struct change *change = session_take(&session, message);
+    const struct change *change = take(&session, message);
     cr_assert_geq(change->new_values[0].data, message.data);
     cr_assert_lt(change->new_values[0].data, message.data + message.size);
     expect_value(&change->new_values[1], VALUE_TEXT, "");
@@ -80,7 +81,7 @@ Test(decoder, values_are_views_of_the_message) {
 
 Test(decoder, a_table_without_columns_has_rows) {
     IN_TRANSACTION();
-    const struct change *change = session_take(&session, pgoutput_insert(&session.out, BARE, NO_TUPLE));
+    const struct change *change = take(&session, pgoutput_insert(&session.out, BARE, NO_TUPLE));
     cr_assert_eq(change->relation->column_count, 0);
     cr_assert_not_null(change->new_values);
 }
@@ -89,7 +90,7 @@ Test(decoder, an_update_without_a_key_change_has_no_old_values) {
     IN_TRANSACTION();
     struct slice message =
         pgoutput_update(&session.out, ORDERS, OLD_NONE, NO_TUPLE, TUPLE(TEXT("1"), UNCHANGED, TEXT("9.50")));
-    const struct change *change = session_take(&session, message);
+    const struct change *change = take(&session, message);
     cr_assert_eq(change->kind, CHANGE_UPDATE);
     cr_assert_eq(change->old_kind, OLD_NONE);
     cr_assert_null(change->old_values);
@@ -102,7 +103,7 @@ Test(decoder, a_key_change_can_carry_unchanged_values) {
     struct slice message =
         pgoutput_update(&session.out, ORDERS, OLD_KEY, TUPLE(TEXT("1"), NULL_VALUE, NULL_VALUE),
                         TUPLE(TEXT("2"), UNCHANGED, TEXT("9.50")));
-    const struct change *change = session_take(&session, message);
+    const struct change *change = take(&session, message);
     cr_assert_eq(change->old_kind, OLD_KEY);
     expect_value(&change->old_values[0], VALUE_TEXT, "1");
     expect_value(&change->new_values[0], VALUE_TEXT, "2");
@@ -113,7 +114,7 @@ Test(decoder, identity_full_fills_in_what_is_unchanged) {
     IN_TRANSACTION();
     struct slice message = pgoutput_update(&session.out, LINES, OLD_FULL, TUPLE(TEXT("1"), TEXT("long")),
                                            TUPLE(TEXT("2"), UNCHANGED));
-    const struct change *change = session_take(&session, message);
+    const struct change *change = take(&session, message);
     cr_assert_eq(change->old_kind, OLD_FULL);
     expect_value(&change->new_values[0], VALUE_TEXT, "2");
     expect_value(&change->new_values[1], VALUE_TEXT, "long");
@@ -123,20 +124,20 @@ Test(decoder, identity_full_fills_in_a_null_too) {
     IN_TRANSACTION();
     struct slice message = pgoutput_update(&session.out, LINES, OLD_FULL, TUPLE(TEXT("1"), NULL_VALUE),
                                            TUPLE(TEXT("2"), UNCHANGED));
-    cr_assert_eq(session_take(&session, message)->new_values[1].kind, VALUE_NULL);
+    cr_assert_eq(take(&session, message)->new_values[1].kind, VALUE_NULL);
 }
 
 Test(decoder, a_delete_has_only_old_values) {
     IN_TRANSACTION();
     struct slice by_key =
         pgoutput_delete(&session.out, ORDERS, OLD_KEY, TUPLE(TEXT("1"), NULL_VALUE, NULL_VALUE));
-    const struct change *change = session_take(&session, by_key);
+    const struct change *change = take(&session, by_key);
     cr_assert_eq(change->kind, CHANGE_DELETE);
     cr_assert_eq(change->old_kind, OLD_KEY);
     cr_assert_null(change->new_values);
     expect_value(&change->old_values[0], VALUE_TEXT, "1");
     struct slice whole = pgoutput_delete(&session.out, LINES, OLD_FULL, TUPLE(TEXT("1"), NULL_VALUE));
-    cr_assert_eq(session_take(&session, whole)->old_kind, OLD_FULL);
+    cr_assert_eq(take(&session, whole)->old_kind, OLD_FULL);
 }
 
 Test(decoder, a_truncate_names_all_its_relations_in_order) {
@@ -144,7 +145,7 @@ Test(decoder, a_truncate_names_all_its_relations_in_order) {
     const oid_t oids[] = {LINES, ORDERS, BARE};
     struct slice message =
         pgoutput_truncate(&session.out, TRUNCATE_CASCADE | TRUNCATE_RESTART_IDENTITY, 3, oids);
-    const struct change *change = session_take(&session, message);
+    const struct change *change = take(&session, message);
     cr_assert_eq(change->kind, CHANGE_TRUNCATE);
     cr_assert_eq(change->truncate_flags, TRUNCATE_CASCADE | TRUNCATE_RESTART_IDENTITY);
     cr_assert_eq(change->relation_count, 3);
@@ -154,8 +155,7 @@ Test(decoder, a_truncate_names_all_its_relations_in_order) {
 
 Test(decoder, a_transactional_message_is_part_of_its_transaction) {
     IN_TRANSACTION();
-    const struct change *change =
-        session_take(&session, pgoutput_message(&session.out, 1, 0xABC, "audit", "who"));
+    const struct change *change = take(&session, pgoutput_message(&session.out, 1, 0xABC, "audit", "who"));
     cr_assert_eq(change->kind, CHANGE_MESSAGE);
     cr_assert(change->transactional);
     cr_assert_eq(change->lsn, 0xABC);
@@ -165,16 +165,16 @@ Test(decoder, a_transactional_message_is_part_of_its_transaction) {
 }
 
 Test(decoder, a_message_outside_belongs_to_no_transaction) {
-    AUTO(session_close) struct session session = session_open();
-    const struct change *change = session_take(&session, pgoutput_message(&session.out, 0, 0xABC, "", ""));
+    AUTO(decoder_session_close) struct decoder_session session = decoder_session_open();
+    const struct change *change = take(&session, pgoutput_message(&session.out, 0, 0xABC, "", ""));
     cr_assert_not(change->transactional);
     cr_assert_null(change->transaction);
     cr_assert_eq(change->prefix.size, 0);
     cr_assert_eq(change->content.size, 0);
 }
 
-static uint64_t index_of(struct session *session, struct slice message) {
-    return session_take(session, message)->index;
+static uint64_t index_of(struct decoder_session *session, struct slice message) {
+    return take(session, message)->index;
 }
 
 Test(decoder, the_index_counts_rows_truncates_and_transactional_messages) {
@@ -183,11 +183,11 @@ Test(decoder, the_index_counts_rows_truncates_and_transactional_messages) {
     struct tuple row = TUPLE(TEXT("1"), NULL_VALUE, NULL_VALUE);
     const oid_t oids[] = {ORDERS, LINES};
     cr_assert_eq(index_of(&session, pgoutput_insert(out, ORDERS, row)), 0);
-    session_take(&session, pgoutput_relation(out, &orders));
+    take(&session, pgoutput_relation(out, &orders));
     cr_assert_eq(index_of(&session, pgoutput_update(out, ORDERS, OLD_NONE, NO_TUPLE, row)), 1);
     cr_assert_eq(index_of(&session, pgoutput_message(out, 1, 1, "p", "c")), 2);
-    session_take(&session, pgoutput_origin(out, 1, "o"));
-    session_take(&session, pgoutput_message(out, 0, 1, "p", "c"));
+    take(&session, pgoutput_origin(out, 1, "o"));
+    take(&session, pgoutput_message(out, 0, 1, "p", "c"));
     cr_assert_eq(index_of(&session, pgoutput_delete(out, ORDERS, OLD_KEY, row)), 3);
     cr_assert_eq(index_of(&session, pgoutput_truncate(out, 0, 2, oids)), 4, "one truncate is one change");
     cr_assert_eq(index_of(&session, pgoutput_insert(out, ORDERS, row)), 5);
@@ -198,8 +198,8 @@ Test(decoder, the_index_starts_again_with_each_transaction) {
     struct tuple row = TUPLE(TEXT("1"), NULL_VALUE, NULL_VALUE);
     cr_assert_eq(index_of(&session, pgoutput_insert(&session.out, ORDERS, row)), 0);
     cr_assert_eq(index_of(&session, pgoutput_insert(&session.out, ORDERS, row)), 1);
-    session_take(&session, pgoutput_commit(&session.out, &T1, T1_END));
-    session_take(&session, pgoutput_begin(&session.out, &T2));
+    take(&session, pgoutput_commit(&session.out, &T1, T1_END));
+    take(&session, pgoutput_begin(&session.out, &T2));
     cr_assert_eq(index_of(&session, pgoutput_insert(&session.out, ORDERS, row)), 0);
 }
 
@@ -207,23 +207,22 @@ Test(decoder, an_empty_schema_means_pg_catalog) {
     IN_TRANSACTION();
     struct relation builtin = orders;
     builtin.schema = slice_of("");
-    session_take(&session, pgoutput_relation(&session.out, &builtin));
+    take(&session, pgoutput_relation(&session.out, &builtin));
     struct slice message = pgoutput_insert(&session.out, ORDERS, TUPLE(TEXT("1"), NULL_VALUE, NULL_VALUE));
-    cr_assert_str_eq(session_take(&session, message)->relation->schema.data, "pg_catalog");
+    cr_assert_str_eq(take(&session, message)->relation->schema.data, "pg_catalog");
     struct type_name type = {.oid = 16500, .schema = slice_of(""), .name = slice_of("t")};
-    session_take(&session, pgoutput_type(&session.out, &type));
+    take(&session, pgoutput_type(&session.out, &type));
     cr_assert_str_eq(decoder_find_type(session.decoder, 16500)->schema.data, "pg_catalog");
 }
 
 Test(decoder, a_relation_changed_in_mid_transaction_leaves_earlier_changes_alone) {
     IN_TRANSACTION();
     struct tuple row = TUPLE(TEXT("1"), NULL_VALUE, NULL_VALUE);
-    const struct change *before = session_take(&session, pgoutput_insert(&session.out, ORDERS, row));
+    const struct change *before = take(&session, pgoutput_insert(&session.out, ORDERS, row));
     struct relation narrower = orders;
     narrower.column_count = 1;
-    session_take(&session, pgoutput_relation(&session.out, &narrower));
-    const struct change *after =
-        session_take(&session, pgoutput_insert(&session.out, ORDERS, TUPLE(TEXT("2"))));
+    take(&session, pgoutput_relation(&session.out, &narrower));
+    const struct change *after = take(&session, pgoutput_insert(&session.out, ORDERS, TUPLE(TEXT("2"))));
     cr_assert_eq(before->relation->column_count, 3);
     cr_assert_str_eq(before->relation->columns[2].name.data, "total");
     cr_assert_eq(after->relation->column_count, 1);
@@ -234,8 +233,8 @@ Test(decoder, rows_of_two_tables_alternate) {
     for (int i = 0; i < 10; i++) {
         struct slice order = pgoutput_insert(&session.out, ORDERS, TUPLE(TEXT("1"), NULL_VALUE, NULL_VALUE));
         struct slice line = pgoutput_insert(&session.out, LINES, TUPLE(TEXT("1"), NULL_VALUE));
-        cr_assert_eq(session_take(&session, order)->relation->oid, ORDERS);
-        cr_assert_eq(session_take(&session, line)->relation->oid, LINES);
+        cr_assert_eq(take(&session, order)->relation->oid, ORDERS);
+        cr_assert_eq(take(&session, line)->relation->oid, LINES);
     }
 }
 
@@ -247,10 +246,10 @@ Test(decoder, a_transaction_goes_on_in_the_next_arena) {
     arena_release(&session.arena); /* a sanitizer sees any use of what was there */
     arena_init(&session.arena, 1024, 1024 * 1024);
     struct slice message = pgoutput_insert(&session.out, ORDERS, TUPLE(TEXT("1"), NULL_VALUE, NULL_VALUE));
-    const struct change *change = session_take(&session, message);
+    const struct change *change = take(&session, message);
     cr_assert_eq(change->transaction->commit_lsn, T1.commit_lsn);
     cr_assert_eq(change->transaction->xid, T1.xid);
-    session_take(&session, pgoutput_commit(&session.out, &T1, T1_END));
+    take(&session, pgoutput_commit(&session.out, &T1, T1_END));
     cr_assert(decoder_continue_in(session.decoder, &next, &session.err), "a no-op outside a transaction");
     arena_release(&next);
 }

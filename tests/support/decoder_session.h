@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * session.h - a decoder with everything around it, and the tables that its tests speak of.
+ * decoder_session.h - a decoder with everything around it, and the tables that its tests speak of.
  */
 #pragma once
 
@@ -40,7 +40,7 @@ static const struct relation lines = {.oid = LINES,
 static const struct relation bare = {
     .oid = BARE, .schema = NAME("public"), .name = NAME("bare"), .identity = REPLICA_IDENTITY_NOTHING};
 
-struct session {
+struct decoder_session {
     struct decoder *decoder;
     struct arena arena;
     struct pgoutput out;
@@ -48,22 +48,22 @@ struct session {
     lsn_t lsn; /* that the next message comes with */
 };
 
-static inline struct session session_open(void) {
-    struct session session = {.decoder = decoder_new(), .lsn = 0xF00};
+static inline struct decoder_session decoder_session_open(void) {
+    struct decoder_session session = {.decoder = decoder_new(), .lsn = 0xF00};
     cr_assert_not_null(session.decoder);
     arena_init(&session.arena, 64 * 1024, 64 * 1024 * 1024);
     pgoutput_init(&session.out);
     return session;
 }
 
-static inline void session_close(struct session *session) {
+static inline void decoder_session_close(struct decoder_session *session) {
     decoder_free(session->decoder);
     arena_release(&session->arena);
     pgoutput_release(&session->out);
 }
 
 /* Decodes a message that must be right. */
-static inline struct change *session_take(struct session *session, struct slice message) {
+static inline struct change *take(struct decoder_session *session, struct slice message) {
     struct change *change = NULL;
     cr_assert(
         decoder_decode(session->decoder, session->lsn, message, &session->arena, &change, &session->err),
@@ -72,7 +72,7 @@ static inline struct change *session_take(struct session *session, struct slice 
 }
 
 /* Decodes a message that must be refused, and returns why. */
-static inline const char *session_refuse(struct session *session, struct slice message) {
+static inline const char *refuse(struct decoder_session *session, struct slice message) {
     static struct change untouched;
     struct change *change = &untouched;
     session->err = (struct error){0};
@@ -84,11 +84,11 @@ static inline const char *session_refuse(struct session *session, struct slice m
 }
 
 /* A session inside T1 that knows orders, lines and bare. */
-static inline struct session session_in_transaction(void) {
-    struct session session = session_open();
-    session_take(&session, pgoutput_begin(&session.out, &T1));
-    session_take(&session, pgoutput_relation(&session.out, &orders));
-    session_take(&session, pgoutput_relation(&session.out, &lines));
-    session_take(&session, pgoutput_relation(&session.out, &bare));
+static inline struct decoder_session decoder_session_in_transaction(void) {
+    struct decoder_session session = decoder_session_open();
+    take(&session, pgoutput_begin(&session.out, &T1));
+    take(&session, pgoutput_relation(&session.out, &orders));
+    take(&session, pgoutput_relation(&session.out, &lines));
+    take(&session, pgoutput_relation(&session.out, &bare));
     return session;
 }
