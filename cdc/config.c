@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config.c - from a file to a pipeline.
+ *
+ *     file -> text -> document (lines, hostile YAML refused) -> libcyaml (keys and types) -> build (meaning)
+ *
+ * Everything that a struct config points to lives in one arena behind it.
+ */
+#include "cdc/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cdc/base/arena.h"
+#include "cdc/base/buffer.h"
+#include "cdc/config_build.h"
+#include "cdc/config_diagnosis.h"
+
+#define FILE_BYTES_MAX ((size_t) 1 << 20) /* a pipeline of a thousand tables takes 40 kB */
+#define ARENA_BYTES_MAX ((size_t) 32 << 20)
+
+struct config_memory {
+    struct config config; /* first, so that the caller's pointer is ours */
+    struct arena arena;
+};
+
+static void close_file(const int *fd) {
+    if (*fd >= 0)
+        close(*fd);
+}
+
+static bool file_error(const char *path, struct error *err) {
+    error_errno(err, "%s", path);
+    err->kind = ERROR_CONFIG;
+    return false;
+}
+
+static bool read_all(int fd, const char *path, struct buffer *text, struct error *err) {
+    for (;;) {
+        if (!buffer_reserve(text, 1))
+            return error_set(err, ERROR_CONFIG, "%s: larger than %zu bytes", path, FILE_BYTES_MAX);
+        ssize_t count = read(fd, text->data + text->size, text->capacity - text->size);
+        if (count == 0)
+            return true;
+        if (count < 0 && errno != EINTR)
+            return file_error(path, err);
+        text->size += count > 0 ? (size_t) count : 0;
+    }
+}
+
+static bool read_file(const char *path, struct buffer *text, struct error *err) {
+    int fd AUTO(close_file) = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return file_error(path, err);
+    if (!read_all(fd, path, text, err))
+        return false;
+    if (text->size > 0 && memchr(text->data, '\0', text->size) != NULL)
+        return error_set(err, ERROR_CONFIG, "%s: a NUL byte; this is not a text file", path);
+    return true;
+}
+
+/* libcyaml decides whether the file fits the schema, the diagnosis says where it does not. */
+static bool build_from_schema(struct config_build *build, struct slice text, struct config *ret_config,
+                              struct error *err) {
+    struct raw_config *raw = NULL;
+    if (!config_schema_load(build->schema, text, &raw, err)) {
+        config_diagnose(build->document, build->schema, err);
+        return false;
+    }
+    build->raw = raw;
+    bool built = config_build(build, ret_config, err);
+    config_schema_release(build->schema, raw);
+    return built;
+}
+
+static bool build_from_text(struct slice text, struct arena *arena, struct config *ret_config,
+                            struct error *err) {
+    struct config_document document;
+    struct config_schema schema;
+    if (!config_document_load(&document, ret_config->path, text, err))
+        return false;
+    config_schema_init(&schema);
+    struct config_build build = {.document = &document, .schema = &schema, .arena = arena};
+    bool built = config_build_check_types(&build, err) && build_from_schema(&build, text, ret_config, err);
+    config_document_release(&document);
+    return built;
+}
+
+bool config_read(const char *path, struct config **ret_config, struct error *err) {
+    struct buffer text AUTO(buffer_release);
+    buffer_init(&text, FILE_BYTES_MAX);
+    struct config_memory *memory = calloc(1, sizeof *memory);
+    if (memory == NULL)
+        return error_no_memory(err);
+    arena_init(&memory->arena, 16384, ARENA_BYTES_MAX);
+    memory->config.path = arena_copy(&memory->arena, slice_of(path));
+    bool built = memory->config.path != NULL ? read_file(path, &text, err) : error_no_memory(err);
+    if (built && build_from_text(buffer_slice(&text), &memory->arena, &memory->config, err)) {
+        *ret_config = &memory->config;
+        return true;
+    }
+    config_free(&memory->config);
+    return false;
+}
+
+void config_free(struct config *config) {
+    if (config == NULL)
+        return;
+    struct config_memory *memory = (struct config_memory *) config;
+    arena_release(&memory->arena);
+    free(memory);
+}
+
+/* * stands for any run of characters; back to the last * when what follows it does not fit. */
+static bool glob_matches(const char *pattern, const char *text) {
+    const char *star = NULL;
+    const char *retry = NULL;
+    while (*text != '\0') {
+        if (*pattern == '*') {
+            star = pattern++;
+            retry = text;
+        } else if (*pattern == *text) {
+            pattern++;
+            text++;
+        } else if (star != NULL) {
+            pattern = star + 1;
+            text = ++retry;
+        } else {
+            return false;
+        }
+    }
+    return pattern[strspn(pattern, "*")] == '\0';
+}
+
+bool table_pattern_matches(const struct table_pattern *pattern, const char *schema, const char *name) {
+    return glob_matches(pattern->schema, schema) && glob_matches(pattern->name, name);
+}
+
+bool config_takes_table(const struct config *config, const char *schema, const char *name) {
+    for (size_t i = 0; i < config->source.table_count; i++)
+        if (table_pattern_matches(&config->source.tables[i], schema, name))
+            return true;
+    return config->source.table_count == 0;
+}

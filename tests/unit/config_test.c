@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config_test.c - what a configuration file says, and what is said about a bad one, word for word.
+ *
+ * The types of sink are the test's own, so that a new real one changes no expectation.
+ */
+#include "cdc/config.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct sink_option_spec POSTGRES_OPTIONS[] = {
+    {.key = "dsn", .required = true, .help = "how to connect"},
+    {.key = "password_file"},
+    {0},
+};
+static const struct sink_option_spec KAFKA_OPTIONS[] = {
+    {.key = "brokers", .required = true, .help = "host:port,..."},
+    {.key = "topic"},
+    {.key = "properties.*"},
+    {0},
+};
+static const struct sink_ops TYPES[] = {
+    {.type = "postgres", .options = POSTGRES_OPTIONS},
+    {.type = "kafka", .options = KAFKA_OPTIONS},
+};
+
+const struct sink_ops *sink_ops_at(size_t index) {
+    return index < sizeof TYPES / sizeof TYPES[0] ? &TYPES[index] : NULL;
+}
+
+const struct sink_ops *sink_ops_find(const char *type) {
+    for (size_t i = 0; i < sizeof TYPES / sizeof TYPES[0]; i++)
+        if (strcmp(TYPES[i].type, type) == 0)
+            return &TYPES[i];
+    return NULL;
+}
+
+const char *sink_config_find(const struct sink_config *config, const char *key) {
+    for (size_t i = 0; i < config->option_count; i++)
+        if (strcmp(config->options[i].key, key) == 0)
+            return config->options[i].value;
+    return NULL;
+}
+
+#define HEAD "name: shop\nsource:\n  dsn: host=a password=SECRET\n" /* lines 1 to 3 */
+#define TAIL "state: /var/lib/pgcdc\nsinks:\n  - name: warehouse\n    type: postgres\n    dsn: host=b\n"
+
+static const char PATH[] = "shop.yaml";
+
+static void write_file(const char *text, size_t size) {
+    FILE *file = fopen(PATH, "w");
+    cr_assert_not_null(file);
+    cr_assert_eq(fwrite(text, 1, size, file), size);
+    cr_assert_eq(fclose(file), 0);
+}
+
+/* Each test has a folder of its own, and the relative path is what errors begin with. */
+static void enter_folder(void) {
+    char folder[] = "/tmp/pgcdc_config_XXXXXX";
+    cr_assert_not_null(mkdtemp(folder));
+    cr_assert_eq(chdir(folder), 0);
+}
+
+static void leave_folder(void) {
+    char folder[256];
+    cr_assert_not_null(getcwd(folder, sizeof folder));
+    unlink(PATH);
+    rmdir(folder);
+}
+
+TestSuite(config, .init = enter_folder, .fini = leave_folder);
+
+static struct config *read_good(const char *text) {
+    struct config *config = NULL;
+    struct error err = {0};
+    write_file(text, strlen(text));
+    cr_assert(config_read(PATH, &config, &err), "%s", err.text);
+    return config;
+}
+
+static void assert_says(const char *text, size_t size, const char *expected) {
+    struct config *config = NULL;
+    struct error err = {0};
+    write_file(text, size);
+    cr_assert_not(config_read(PATH, &config, &err), "this was taken for good, not: %s", expected);
+    cr_assert_null(config);
+    cr_assert_eq(err.kind, ERROR_CONFIG);
+    cr_expect_str_eq(err.text, expected);
+    cr_assert_null(strstr(err.text, "SECRET"));
+}
+
+Test(config, has_what_the_file_says) {
+    struct config *config = read_good("name: shop\n"
+                                      "source:\n"
+                                      "  dsn: host=a\n"
+                                      "  password_file: /run/secrets/source\n"
+                                      "  slot: shop_slot\n"
+                                      "  publication: Shop Publication\n"
+                                      "  tables: [\"public.*\", sales.orders_*]\n"
+                                      "  snapshot: never\n"
+                                      "  decoding_work_mem: 1GB\n"
+                                      "state: /var/lib/pgcdc\n"
+                                      "sinks:\n"
+                                      "  - {name: warehouse, type: postgres, dsn: host=b}\n"
+                                      "  - name: events\n"
+                                      "    type: kafka\n"
+                                      "    brokers: 127.0.0.1:9092\n"
+                                      "    properties: {compression.codec: zstd, linger.ms: 5}\n");
+    cr_assert_str_eq(config->path, "shop.yaml");
+    cr_assert_str_eq(config->name, "shop");
+    cr_assert_str_eq(config->state, "/var/lib/pgcdc");
+    cr_assert_str_eq(config->source.dsn, "host=a");
+    cr_assert_str_eq(config->source.password_file, "/run/secrets/source");
+    cr_assert_str_eq(config->source.slot, "shop_slot");
+    cr_assert_str_eq(config->source.publication, "Shop Publication");
+    cr_assert_str_eq(config->source.decoding_work_mem, "1GB");
+    cr_assert_eq(config->source.snapshot, SNAPSHOT_NEVER);
+    cr_assert_eq(config->source.table_count, 2);
+    cr_assert_str_eq(config->source.tables[1].schema, "sales");
+    cr_assert_str_eq(config->source.tables[1].name, "orders_*");
+    cr_assert_eq(config->sink_count, 2);
+    cr_assert_str_eq(config->sinks[0].sink.name, "warehouse");
+    cr_assert_str_eq(config->sinks[0].sink.pipeline, "shop");
+    cr_assert_eq(config->sinks[0].ops, &TYPES[0]);
+    cr_assert_str_eq(sink_config_find(&config->sinks[0].sink, "dsn"), "host=b");
+    cr_assert_eq(config->sinks[0].sink.option_count, 1);
+    cr_assert_str_eq(sink_config_find(&config->sinks[1].sink, "brokers"), "127.0.0.1:9092");
+    cr_assert_str_eq(sink_config_find(&config->sinks[1].sink, "properties.compression.codec"), "zstd");
+    cr_assert_str_eq(sink_config_find(&config->sinks[1].sink, "properties.linger.ms"), "5");
+    config_free(config);
+}
+
+Test(config, has_defaults) {
+    struct config *config = read_good(HEAD TAIL);
+    cr_assert_str_eq(config->source.slot, "shop");
+    cr_assert_str_eq(config->source.publication, "shop");
+    cr_assert_str_eq(config->source.decoding_work_mem, "256MB");
+    cr_assert_eq(config->source.snapshot, SNAPSHOT_INITIAL);
+    cr_assert_eq(config->source.table_count, 0);
+    cr_assert_null(config->source.password_file);
+    config_free(config);
+}
+
+Test(config, takes_variables_from_the_environment) {
+    setenv("PGCDC_TEST_HOST", "db.example", 1);
+    setenv("PGCDC_TEST_CODEC", "lz4", 1);
+    struct config *config =
+        read_good("name: shop\nsource: {dsn: \"host=${PGCDC_TEST_HOST} password=a$$b$c$\"}\nstate: /s\n"
+                  "sinks:\n  - name: k\n    type: kafka\n    brokers: ${PGCDC_TEST_HOST}:9092\n"
+                  "    properties: {compression.codec: \"${PGCDC_TEST_CODEC}\"}\n");
+    cr_assert_str_eq(config->source.dsn, "host=db.example password=a$b$c$");
+    cr_assert_str_eq(sink_config_find(&config->sinks[0].sink, "brokers"), "db.example:9092");
+    cr_assert_str_eq(sink_config_find(&config->sinks[0].sink, "properties.compression.codec"), "lz4");
+    config_free(config);
+}
+
+struct bad {
+    const char *text;
+    const char *expected;
+};
+
+static const struct bad BAD[] = {
+    {"", "shop.yaml:1: the file is empty"},
+    {"# only a comment\n", "shop.yaml:1: the file is empty"},
+    {"shop\n", "shop.yaml:1: the file: expected a mapping (lines of key: value)"},
+    {"name: [\n", "shop.yaml:2: did not find expected node content"},
+    {"name: shop\n\tsource: x\n", "shop.yaml:2: found a tab character that violates indentation"},
+    {HEAD "  dsn: host=SECRET\n" TAIL, "shop.yaml:4: this key stands here a second time"},
+    {HEAD "  snapshott: initial\n" TAIL,
+     "shop.yaml:4: source.snapshott: unknown key (expected one of: dsn, password_file, slot, publication, tables, "
+     "snapshot, decoding_work_mem)"},
+    {HEAD "  password=SECRET: 1\n" TAIL,
+     "shop.yaml:4: source....: unknown key (expected one of: dsn, password_file, slot, publication, tables, snapshot, "
+     "decoding_work_mem)"},
+    {HEAD "sink: []\n" TAIL, "shop.yaml:4: sink: unknown key (expected one of: name, source, state, sinks)"},
+    {HEAD TAIL "    brokres: x\n",
+     "shop.yaml:9: sinks[0].brokres: unknown key (expected one of: name, type, dsn, password_file, brokers, topic, "
+     "properties)"},
+    {"source: {dsn: host=a}\n" TAIL, "shop.yaml:1: name: this key is required and missing"},
+    {"name: shop\n" TAIL, "shop.yaml:1: source: this key is required and missing"},
+    {"name: shop\nsource: {slot: a}\n" TAIL, "shop.yaml:2: source.dsn: this key is required and missing"},
+    {HEAD "state: /s\n", "shop.yaml:1: sinks: this key is required and missing"},
+    {HEAD "state: /s\nsinks: []\n", "shop.yaml:5: sinks: the list is empty"},
+    {HEAD "state: /s\nsinks: warehouse\n", "shop.yaml:5: sinks: expected a list (lines that begin with -)"},
+    {HEAD "state: /s\nsinks: [a]\n", "shop.yaml:5: sinks[0]: expected a mapping (lines of key: value)"},
+    {HEAD "state: /s\nsinks:\n  - {type: postgres, dsn: a}\n",
+     "shop.yaml:6: sinks[0].name: this key is required and missing"},
+    {HEAD "state: /s\nsinks:\n  - {name: a, dsn: a}\n",
+     "shop.yaml:6: sinks[0].type: this key is required and missing"},
+    {"name: shop\nsource: postgres://u:SECRET@h/d\n" TAIL,
+     "shop.yaml:2: source: expected a mapping (lines of key: value)"},
+    {"name: shop\nsource: {dsn: [host=SECRET]}\n" TAIL,
+     "shop.yaml:2: source.dsn: expected one value, not a list or a mapping"},
+    {"name: shop\nsource:\n  dsn:\n" TAIL, "shop.yaml:3: source.dsn: the value is empty"},
+    {"name: shop\nsource:\n  dsn: ''\n" TAIL, "shop.yaml:3: source.dsn: the value is empty"},
+    {HEAD "  tables: public.*\n" TAIL,
+     "shop.yaml:4: source.tables: expected a list (lines that begin with -)"},
+    {HEAD "  tables: []\n" TAIL, "shop.yaml:4: source.tables: the list is empty"},
+    {HEAD "  tables: [public.a, {b: c}]\n" TAIL,
+     "shop.yaml:4: source.tables[1]: expected one value, not a list or a mapping"},
+    {HEAD "  tables: [public.a, orders]\n" TAIL,
+     "shop.yaml:4: source.tables: entry 2: expected schema.table, where * stands for any characters"},
+    {HEAD "  tables: [*]\n" TAIL, "shop.yaml:4: did not find expected alphabetic or numeric character"},
+    {HEAD "  tables: [*.orders]\n" TAIL,
+     "shop.yaml:4: did not find expected alphabetic or numeric character"},
+    {HEAD "  snapshot: sometimes\n" TAIL, "shop.yaml:4: source.snapshot: expected initial or never"},
+    {HEAD "  decoding_work_mem: 64 -c fsync=off\n" TAIL,
+     "shop.yaml:4: source.decoding_work_mem: expected a whole number and a unit, kB, MB or GB: 256MB"},
+    {HEAD "  slot: Shop\n" TAIL, "shop.yaml:4: source.slot: expected 1 to 63 of a-z, 0-9 and _"},
+    {HEAD "  slot: ${PGCDC_TEST_UNSET}\n" TAIL,
+     "shop.yaml:4: source.slot: the environment variable PGCDC_TEST_UNSET is not set"},
+    {HEAD "  slot: ${SECRET-WORD}\n" TAIL,
+     "shop.yaml:4: source.slot: \"${\" begins no ${VARIABLE}; write \"$${\" to mean the characters"},
+    {HEAD "  slot: ${PGCDC_TEST_EMPTY}\n" TAIL,
+     "shop.yaml:4: source.slot: the value is empty once its variables are replaced"},
+    {"name: Shop\nsource: {dsn: a}\n" TAIL, "shop.yaml:1: name: expected 1 to 50 of a-z, 0-9 and _"},
+    {"name: aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeef\nsource: {dsn: a}\n" TAIL,
+     "shop.yaml:1: name: expected 1 to 50 of a-z, 0-9 and _"},
+    {HEAD TAIL "  - {name: warehouse, type: postgres, dsn: host=c}\n",
+     "shop.yaml:9: sinks[1].name: sinks[0] has this name already"},
+    {HEAD TAIL "  - {name: a/b, type: postgres, dsn: host=c}\n",
+     "shop.yaml:9: sinks[1].name: expected 1 to 50 of a-z, 0-9 and _"},
+    {HEAD TAIL "  - name: other\n    type: mysql\n    host: x\n",
+     "shop.yaml:10: sinks[1].type: unknown sink type mysql (known: postgres, kafka)"},
+    {HEAD TAIL "  - {name: other, type: kafka}\n",
+     "shop.yaml:9: sinks[1].brokers: sink other of type kafka needs this key: host:port,..."},
+    {HEAD TAIL "    topic: x\n",
+     "shop.yaml:9: sinks[0].topic: sink warehouse of type postgres takes no such key (it takes: name, type, dsn, "
+     "password_file)"},
+    {HEAD TAIL "    properties: {a: b}\n",
+     "shop.yaml:9: sinks[0].properties: sink warehouse of type postgres takes no such key (it takes: name, type, dsn, "
+     "password_file)"},
+    {HEAD TAIL "  - {name: k, type: kafka, brokers: a, properties: x}\n",
+     "shop.yaml:9: sinks[1].properties: expected a mapping (lines of key: value)"},
+    {HEAD TAIL "  - {name: k, type: kafka, brokers: a, properties: {a: [b]}}\n",
+     "shop.yaml:9: sinks[1].properties.a: expected one value, not a list or a mapping"},
+    {HEAD TAIL "---\nname: other\n",
+     "shop.yaml:9: a second document begins here; a file describes one pipeline"},
+    {"name: &a shop\n" TAIL, "shop.yaml:1: an anchor (&name) has no meaning here; put the value in quotes"},
+    {"name: *a\n" TAIL, "shop.yaml:1: an alias (*name) has no meaning here; put the value in quotes"},
+    {"name: !!str shop\n" TAIL, "shop.yaml:1: a tag (!name) has no meaning here; put the value in quotes"},
+    {"a: &a [x]\nb: &b [*a, *a]\n",
+     "shop.yaml:1: an anchor (&name) has no meaning here; put the value in quotes"},
+    {"name: \"shop\\0SECRET\"\n" TAIL, "shop.yaml:1: a value with a NUL in it"},
+    {"? [a]\n: b\n", "shop.yaml:1: a key must be plain text"},
+    {"name: \xff\n", "shop.yaml: byte 6: invalid leading UTF-8 octet"},
+    {"name: \x01\n", "shop.yaml: byte 6: control characters are not allowed"},
+};
+
+Test(config, says_what_is_wrong_and_where) {
+    setenv("PGCDC_TEST_EMPTY", "", 1);
+    for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++)
+        assert_says(BAD[i].text, strlen(BAD[i].text), BAD[i].expected);
+}
+
+Test(config, refuses_a_file_that_is_none) {
+    struct config *config = NULL;
+    struct error err = {0};
+    cr_assert_not(config_read("missing.yaml", &config, &err));
+    cr_assert_str_eq(err.text, "missing.yaml: No such file or directory");
+    cr_assert_not(config_read("/", &config, &err));
+    cr_assert_str_eq(err.text, "/: Is a directory");
+    assert_says("name\0shop", 9, "shop.yaml: a NUL byte; this is not a text file");
+}
+
+Test(config, refuses_a_huge_file) {
+    size_t size = (1 << 20) + 1;
+    char *text = malloc(size);
+    memset(text, '#', size);
+    assert_says(text, size, "shop.yaml: larger than 1048576 bytes");
+    free(text);
+}
+
+/* Deep nesting must neither overflow the stack nor take for ever. */
+Test(config, refuses_deep_nesting, .timeout = 20) {
+    size_t size = 1000000;
+    char *text = malloc(size);
+    struct config *config = NULL;
+    struct error err = {0};
+    memset(text, '[', size);
+    write_file(text, size);
+    cr_assert_not(config_read(PATH, &config, &err));
+    cr_assert_eq(err.kind, ERROR_CONFIG);
+    memset(text, '{', size);
+    write_file(text, size);
+    cr_assert_not(config_read(PATH, &config, &err));
+    free(text);
+}
+
+Test(config, refuses_a_mapping_of_endless_keys, .timeout = 20) {
+    size_t capacity = 1 << 20;
+    char *text = malloc(capacity);
+    size_t size = 0;
+    for (int i = 0; i < 60000; i++)
+        size += (size_t) snprintf(text + size, capacity - size, "k%d: v\n", i);
+    assert_says(text, size, "shop.yaml:1: more than 1000 keys");
+    free(text);
+}
+
+Test(config, matches_patterns) {
+    static const struct {
+        const char *schema, *name, *in_schema, *of_name;
+        bool matches;
+    } CASES[] = {
+        {"public", "orders", "public", "orders", true},
+        {"public", "orders", "public", "order", false},
+        {"public", "order", "public", "orders", false},
+        {"public", "*", "public", "", true},
+        {"public", "o*s", "public", "orders", true},
+        {"public", "o*s", "public", "orders_2", false},
+        {"*", "*_log", "audit", "a_log_log", true},
+        {"*", "*a*b*c", "x", "aabbcbc", true},
+        {"*", "*a*b*c", "x", "aabbcbcd", false},
+        {"a*", "t", "b", "t", false},
+        {"p", "t.*", "p", "t.x", true},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        const struct table_pattern pattern = {.schema = CASES[i].schema, .name = CASES[i].name};
+        cr_assert_eq(table_pattern_matches(&pattern, CASES[i].in_schema, CASES[i].of_name), CASES[i].matches,
+                     "%s.%s against %s.%s", CASES[i].in_schema, CASES[i].of_name, CASES[i].schema,
+                     CASES[i].name);
+    }
+}
+
+Test(config, takes_every_table_when_it_names_none) {
+    struct config *config = read_good(HEAD TAIL);
+    cr_assert(config_takes_table(config, "any", "table"));
+    config_free(config);
+    config = read_good(HEAD "  tables: [\"public.*\"]\n" TAIL);
+    cr_assert(config_takes_table(config, "public", "orders"));
+    cr_assert_not(config_takes_table(config, "sales", "orders"));
+    config_free(config);
+}
