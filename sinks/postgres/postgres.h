@@ -22,6 +22,7 @@ struct postgres_sink {
         replica_role; /* session_replication_role = replica is in force: no foreign keys, no ordinary triggers */
     bool in_transaction; /* a target transaction is open */
     struct apply *apply; /* NULL while closed */
+    const struct table *copied; /* into which a COPY is under way, or NULL */
 };
 
 /* copy.c: the sink contract's copy functions. */
