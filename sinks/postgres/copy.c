@@ -145,7 +145,7 @@ bool postgres_copy_begin(struct sink *sink, const struct table *tables, size_t c
     for (size_t i = 0; i < count; i++)
         if (!prepare_table(postgres, &tables[i], err))
             return false;
-    FAULT_POINT("copy_tables_created");
+    FAULT_POINT("copy-tables-created");
     return check_all_empty(&postgres->session, tables, count, err);
 }
 
@@ -230,7 +230,7 @@ bool postgres_copy_data(struct sink *sink, struct slice bytes, struct error *err
         bytes.data += size;
         bytes.size -= size;
     }
-    FAULT_POINT("copy_data_sent");
+    FAULT_POINT("copy-data-sent");
     return true;
 }
 
@@ -254,7 +254,7 @@ bool postgres_copy_table_end(struct sink *sink, struct error *err) {
         return false;
     assert(end == NULL);
     postgres->copied = NULL;
-    FAULT_POINT("copy_table_ended");
+    FAULT_POINT("copy-table-ended");
     return analyze(target, table, err);
 }
 
@@ -262,13 +262,13 @@ bool postgres_copy_end(struct sink *sink, const struct position *position, struc
     struct postgres_sink *postgres = postgres_of(sink);
     assert(postgres->in_transaction);
     assert(position_exists(position));
-    FAULT_POINT("copy_before_store");
+    FAULT_POINT("copy-before-store");
     if (!position_row_store(&postgres->row, &postgres->session, position, err))
         return false;
-    FAULT_POINT("copy_before_commit");
+    FAULT_POINT("copy-before-commit");
     if (!session_execute(&postgres->session, "commit", err))
         return error_wrap(err, "committing the copy");
     postgres->in_transaction = false;
-    FAULT_POINT("copy_committed");
+    FAULT_POINT("copy-committed");
     return true;
 }
