@@ -13,6 +13,8 @@
 #include "cdc/base/position.h"
 #include "cdc/pq/session.h"
 
+struct pipeline;
+
 struct position_row {
     const char *pipeline;
     const char *sink;
@@ -24,8 +26,22 @@ MUST_CHECK bool position_row_open(struct position_row *row, struct session *sess
                                   struct position *ret_position, struct error *err);
 
 /*
- * Inside a transaction, not pipelined: updates the row where epoch = ours and end_lsn <= position's. Exactly one
- * row must change.
+ * Puts the lock into a pipeline, behind BEGIN. When we are fenced the statement fails, and with it all behind it;
+ * position_row_judge then turns the server's error into ERROR_REFUSE.
+ */
+MUST_CHECK bool position_row_send_lock(const struct position_row *row, struct pipeline *pipeline,
+                                       struct error *err);
+
+/* Puts the update into a pipeline, before COMMIT; the same holds. */
+MUST_CHECK bool position_row_send_store(const struct position_row *row, struct pipeline *pipeline,
+                                        const struct position *position, struct error *err);
+
+/* Makes ERROR_REFUSE of a failed lock or store that found no row of our epoch; returns false. */
+bool position_row_judge(const struct position_row *row, struct error *err);
+
+/*
+ * Not pipelined: updates the row where epoch = ours and end_lsn <= position's. Exactly one row must change. Inside a
+ * transaction it is part of it; outside it is durable by itself.
  */
 MUST_CHECK bool position_row_store(const struct position_row *row, struct session *session,
                                    const struct position *position, struct error *err);

@@ -3,12 +3,14 @@
  * postgres.h - the Postgres sink's own struct, shared by the files of this folder and by nobody else.
  *
  * postgres.c   the contract's functions, the target transaction, the options
+ * apply*.c     the changes
  * copy.c       the initial copy: COPY bytes passed through in one target transaction
  * create.c     CREATE SCHEMA, TYPE and TABLE for what is missing on the target
  */
 #pragma once
 
 #include "cdc/pq/session.h"
+#include "sinks/postgres/pipeline.h"
 #include "sinks/postgres/position_row.h"
 #include "sinks/sink.h"
 
@@ -20,10 +22,16 @@ struct postgres_sink {
     struct position_row row;
     bool
         replica_role; /* session_replication_role = replica is in force: no foreign keys, no ordinary triggers */
-    bool in_transaction; /* a target transaction is open */
+    bool in_transaction; /* a target transaction is open, and the position's row is locked */
     struct apply *apply; /* NULL while closed */
-    const struct table *copied; /* into which a COPY is under way, or NULL */
 };
+
+/* postgres.c: puts the start of the target transaction into the pipeline when there is none yet. */
+MUST_CHECK bool postgres_begin(struct postgres_sink *sink, struct pipeline *pipeline, struct error *err);
+
+/* What a failed pipeline means: fenced, a change that does not fit, or what *err says already. Returns false. */
+bool postgres_explain(const struct postgres_sink *sink, const struct pipeline_failure *failure,
+                      struct error *err);
 
 /* copy.c: the sink contract's copy functions. */
 bool postgres_copy_begin(struct sink *sink, const struct table *tables, size_t count, struct error *err);

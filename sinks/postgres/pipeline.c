@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pipeline.c - libpq's pipeline mode.
+ *
+ * libpq buffers what it cannot send, without a limit; so after every SEND_BYTES we wait until it is on its way.
+ * The wait also reads, so that both sides cannot fill up and stand still.
+ */
+#include "sinks/postgres/pipeline.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define SEND_BYTES (256u * 1024u)
+#define STATEMENT_BYTES 64u /* what Bind, Describe and Execute weigh besides their parameters, about */
+
+bool pipeline_begin(struct pipeline *pipeline, struct error *err) {
+    assert(!pipeline->active);
+    assert(pipeline->count == 0);
+    if (PQenterPipelineMode(pipeline->session->conn) == 0)
+        return session_error(pipeline->session, NULL, err);
+    pipeline->active = true;
+    pipeline->unsent_bytes = 0;
+    pipeline->failure = (struct pipeline_failure){0};
+    return true;
+}
+
+/* Fails when the answer is not what the note expects; remembers only the first failure. */
+static bool judge(struct pipeline *pipeline, const struct pipeline_note *note, PGresult *result,
+                  struct error *err) {
+    ExecStatusType status = PQresultStatus(result);
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+        pipeline->failure = (struct pipeline_failure){.note = *note};
+        return session_error(pipeline->session, result, err);
+    }
+    if (note->rows_expected == ROWS_ANY)
+        return true;
+    uint64_t rows = strtoull(PQcmdTuples(result), NULL, 10);
+    if (rows == note->rows_expected || (rows == 0 && note->may_miss))
+        return true;
+    pipeline->failure = (struct pipeline_failure){.note = *note, .is_count = true, .rows = rows};
+    return error_set(err, ERROR_DATA, "target: %" PRIu64 " rows were there instead of %" PRIu64, rows,
+                     note->rows_expected);
+}
+
+/* The answer of one statement and libpq's end mark behind it. */
+static bool take_answer(struct pipeline *pipeline, const struct pipeline_note *note, bool *good,
+                        struct error *err) {
+    for (;;) {
+        PGresult *result AUTO_PGRESULT = NULL;
+        if (!session_next_result(pipeline->session, &result, err))
+            return false;
+        if (result == NULL)
+            return true;
+        if (*good)
+            *good = judge(pipeline, note, result, err);
+    }
+}
+
+static bool take_sync(struct pipeline *pipeline, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_next_result(pipeline->session, &result, err))
+        return false;
+    if (PQresultStatus(result) != PGRES_PIPELINE_SYNC)
+        return session_error(pipeline->session, result, err);
+    return true;
+}
+
+/* Synchronises: every answer up to here is taken and checked. */
+static bool synchronise(struct pipeline *pipeline, struct error *err) {
+    size_t count = pipeline->count;
+    bool good = true;
+    pipeline->count = 0;
+    pipeline->unsent_bytes = 0;
+    if (PQpipelineSync(pipeline->session->conn) == 0)
+        return session_error(pipeline->session, NULL, err);
+    for (size_t i = 0; i < count; i++)
+        if (!take_answer(pipeline, &pipeline->notes[i], &good, err))
+            return false;
+    struct error broken;
+    if (!take_sync(pipeline, good ? err : &broken))
+        return false;
+    return good;
+}
+
+static bool leave(struct pipeline *pipeline, struct error *err) {
+    pipeline->active = false;
+    if (PQexitPipelineMode(pipeline->session->conn) == 0)
+        return session_error(pipeline->session, NULL, err);
+    return true;
+}
+
+bool pipeline_finish(struct pipeline *pipeline, struct error *err) {
+    assert(pipeline->active);
+    bool good = synchronise(pipeline, err);
+    struct error broken;
+    return leave(pipeline, good ? err : &broken) && good;
+}
+
+/* Called before a statement is sent, so that its note has a place. */
+static bool make_room(struct pipeline *pipeline, struct error *err) {
+    assert(pipeline->active);
+    struct error broken;
+    if (pipeline->count == PIPELINE_COMMANDS_MAX && !synchronise(pipeline, err)) {
+        (void) leave(pipeline, &broken);
+        return false;
+    }
+    if (pipeline->unsent_bytes < SEND_BYTES)
+        return true;
+    pipeline->unsent_bytes = 0;
+    return session_flush(pipeline->session, err);
+}
+
+static bool note_sent(struct pipeline *pipeline, int sent, size_t bytes, struct pipeline_note note,
+                      struct error *err) {
+    if (sent == 0)
+        return session_error(pipeline->session, NULL, err);
+    pipeline->notes[pipeline->count++] = note;
+    pipeline->unsent_bytes += bytes + STATEMENT_BYTES;
+    return true;
+}
+
+bool pipeline_query_with(struct pipeline *pipeline, const char *sql, int count, const char *const *values,
+                         struct pipeline_note note, struct error *err) {
+    if (!make_room(pipeline, err))
+        return false;
+    int sent = PQsendQueryParams(pipeline->session->conn, sql, count, NULL, values, NULL, NULL, 0);
+    return note_sent(pipeline, sent, 0, note, err);
+}
+
+bool pipeline_query(struct pipeline *pipeline, const char *sql, struct pipeline_note note,
+                    struct error *err) {
+    return pipeline_query_with(pipeline, sql, 0, NULL, note, err);
+}
+
+bool pipeline_prepare(struct pipeline *pipeline, const char *name, const char *sql, int count,
+                      const oid_t *types, struct pipeline_note note, struct error *err) {
+    if (!make_room(pipeline, err))
+        return false;
+    int sent = PQsendPrepare(pipeline->session->conn, name, sql, count, types);
+    return note_sent(pipeline, sent, 0, note, err);
+}
+
+static size_t parameter_bytes(const struct pipeline_parameters *parameters) {
+    size_t bytes = 0;
+    for (int i = 0; i < parameters->count; i++)
+        bytes += parameters->values[i] == NULL ? 4 : 6 + (size_t) parameters->sizes[i];
+    return bytes;
+}
+
+bool pipeline_execute(struct pipeline *pipeline, const char *name,
+                      const struct pipeline_parameters *parameters, struct pipeline_note note,
+                      struct error *err) {
+    if (!make_room(pipeline, err))
+        return false;
+    int sent = PQsendQueryPrepared(pipeline->session->conn, name, parameters->count, parameters->values,
+                                   parameters->sizes, parameters->formats, 0);
+    return note_sent(pipeline, sent, parameter_bytes(parameters), note, err);
+}

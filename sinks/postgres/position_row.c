@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * position_row.c - the statements on pgcdc.position.
+ *
+ * Lock and store divide by the number of rows they found: none is an error on the server, which skips what stands
+ * behind it in the pipeline. So the COMMIT can travel with them and still cannot happen without them.
+ */
+#include "sinks/postgres/position_row.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sinks/postgres/pipeline.h"
+
+#define DIVISION_BY_ZERO "22012"
+
+/* Half-filled pages, so that an update stays on its page and touches no index. */
+static const char CREATE_SCHEMA[] = "create schema if not exists pgcdc";
+static const char CREATE_TABLE[] =
+    "create table if not exists pgcdc.position ("
+    " pipeline text, sink text, end_lsn pg_lsn not null, commit_lsn pg_lsn not null, index bigint not null,"
+    " system_id numeric not null, timeline bigint not null, epoch bigint not null,"
+    " updated_at timestamptz not null, primary key (pipeline, sink)) with (fillfactor = 50)";
+
+static const char EXISTS[] =
+    "select (select pg_catalog.count(*) from pg_catalog.pg_namespace where nspname = 'pgcdc'),"
+    " (select pg_catalog.count(*) from pg_catalog.pg_class c join pg_catalog.pg_namespace n"
+    " on n.oid = c.relnamespace where n.nspname = 'pgcdc' and c.relname = 'position')";
+
+/* Any two engines that create at once: the second waits here and then finds it. */
+static const char CREATE_LOCK[] = "select pg_catalog.pg_advisory_xact_lock(7165065, 1)";
+
+static const char OPEN[] =
+    "insert into pgcdc.position as p values ($1, $2, '0/0', '0/0', 0, 0, 0, 1, pg_catalog.clock_timestamp())"
+    " on conflict (pipeline, sink) do update set epoch = p.epoch + 1, updated_at = excluded.updated_at"
+    " returning epoch, end_lsn, commit_lsn, index, system_id, timeline";
+
+static const char LOCK[] = "select 1 / pg_catalog.count(*) from (select from pgcdc.position"
+                           " where pipeline = $1 and sink = $2 and epoch = $3 for update) locked";
+
+static const char STORE[] =
+    "with stored as (update pgcdc.position set end_lsn = $4, commit_lsn = $5, index = $6, system_id = $7,"
+    " timeline = $8, updated_at = pg_catalog.clock_timestamp()"
+    " where pipeline = $1 and sink = $2 and epoch = $3 and end_lsn <= $4 returning 1)"
+    " select 1 / pg_catalog.count(*) from stored";
+
+static const char DROP_ROW[] = "delete from pgcdc.position where pipeline = $1 and sink = $2";
+
+#define NUMBER_TEXT_MAX 24
+
+struct row_parameters {
+    const char *values[8];
+    char epoch[NUMBER_TEXT_MAX];
+    char index[NUMBER_TEXT_MAX];
+    char system_id[NUMBER_TEXT_MAX];
+    char timeline[NUMBER_TEXT_MAX];
+    struct lsn_text end_lsn;
+    struct lsn_text commit_lsn;
+};
+
+static void set_row(struct row_parameters *parameters, const struct position_row *row) {
+    snprintf(parameters->epoch, sizeof parameters->epoch, "%" PRId64, row->epoch);
+    parameters->values[0] = row->pipeline;
+    parameters->values[1] = row->sink;
+    parameters->values[2] = parameters->epoch;
+}
+
+static void set_position(struct row_parameters *parameters, const struct position *position) {
+    parameters->end_lsn = lsn_format(position->end_lsn);
+    parameters->commit_lsn = lsn_format(position->commit_lsn);
+    snprintf(parameters->index, sizeof parameters->index, "%" PRIu64, position->index);
+    snprintf(parameters->system_id, sizeof parameters->system_id, "%" PRIu64, position->system_id);
+    snprintf(parameters->timeline, sizeof parameters->timeline, "%" PRIu32, position->timeline);
+    parameters->values[3] = parameters->end_lsn.text;
+    parameters->values[4] = parameters->commit_lsn.text;
+    parameters->values[5] = parameters->index;
+    parameters->values[6] = parameters->system_id;
+    parameters->values[7] = parameters->timeline;
+}
+
+bool position_row_judge(const struct position_row *row, struct error *err) {
+    if (strcmp(err->sqlstate, DIVISION_BY_ZERO) != 0)
+        return false;
+    return error_set(err, ERROR_REFUSE,
+                     "target: this engine's epoch %" PRId64
+                     " of pipeline %s, sink %s in pgcdc.position is no "
+                     "longer in force: another engine has taken over (or the row was changed); run only one",
+                     row->epoch, row->pipeline, row->sink);
+}
+
+bool position_row_send_lock(const struct position_row *row, struct pipeline *pipeline, struct error *err) {
+    struct row_parameters parameters;
+    set_row(&parameters, row);
+    return pipeline_query_with(pipeline, LOCK, 3, parameters.values,
+                               (struct pipeline_note){.rows_expected = 1, .is_position = true}, err);
+}
+
+bool position_row_send_store(const struct position_row *row, struct pipeline *pipeline,
+                             const struct position *position, struct error *err) {
+    struct row_parameters parameters;
+    set_row(&parameters, row);
+    set_position(&parameters, position);
+    return pipeline_query_with(pipeline, STORE, 8, parameters.values,
+                               (struct pipeline_note){.rows_expected = 1, .is_position = true}, err);
+}
+
+bool position_row_store(const struct position_row *row, struct session *session,
+                        const struct position *position, struct error *err) {
+    struct row_parameters parameters;
+    set_row(&parameters, row);
+    set_position(&parameters, position);
+    if (session_query(session, STORE, 8, parameters.values, NULL, err))
+        return true;
+    return position_row_judge(row, err);
+}
+
+/* Tells which rights would have done. */
+static bool rights_missing(struct session *session, struct error *err) {
+    if (strcmp(err->sqlstate, "42501") != 0)
+        return false;
+    const char *role = PQuser(session->conn);
+    return error_wrap(err,
+                      "the position is kept in pgcdc.position; grant create on database \"%s\" to \"%s\", or "
+                      "create it as an administrator and grant usage on schema pgcdc and select, insert, "
+                      "update, delete on pgcdc.position to \"%s\"",
+                      PQdb(session->conn), role, role);
+}
+
+/* Looks first, so that a role that may not create can use what an administrator made. */
+static bool create_if_missing(struct session *session, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_query(session, EXISTS, 0, NULL, &result, err))
+        return false;
+    bool has_schema = strcmp(PQgetvalue(result, 0, 0), "0") != 0;
+    bool has_table = strcmp(PQgetvalue(result, 0, 1), "0") != 0;
+    if (has_table)
+        return true;
+    if (!session_execute(session, CREATE_LOCK, err))
+        return false;
+    if (!has_schema && !session_execute(session, CREATE_SCHEMA, err))
+        return false;
+    return session_execute(session, CREATE_TABLE, err);
+}
+
+static bool read_row(const PGresult *result, struct position_row *row, struct position *ret_position,
+                     struct error *err) {
+    struct position position = {0};
+    if (PQntuples(result) != 1 || !lsn_parse(PQgetvalue(result, 0, 1), &position.end_lsn) ||
+        !lsn_parse(PQgetvalue(result, 0, 2), &position.commit_lsn))
+        return error_set(err, ERROR_CONFIG, "target: pgcdc.position is not the table that pgcdc creates");
+    row->epoch = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
+    position.index = strtoull(PQgetvalue(result, 0, 3), NULL, 10);
+    position.system_id = strtoull(PQgetvalue(result, 0, 4), NULL, 10);
+    position.timeline = (uint32_t) strtoul(PQgetvalue(result, 0, 5), NULL, 10);
+    *ret_position = position;
+    return true;
+}
+
+/*
+ * The row may be locked by an engine that is about to commit or that is dead and whose session the server has not
+ * missed yet (it does within 30 s): the wait is short, the engine comes again.
+ */
+static bool raise_epoch(struct position_row *row, struct session *session, struct position *ret_position,
+                        struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_execute(session, "begin isolation level read committed", err) ||
+        !create_if_missing(session, err) || !session_execute(session, "set local lock_timeout = '5s'", err))
+        return false;
+    if (!session_query(session, OPEN, 2, (const char *const[]){row->pipeline, row->sink}, &result, err)) {
+        if (strcmp(err->sqlstate, "55P03") == 0)
+            error_wrap(err, "the row of pipeline %s, sink %s in pgcdc.position is locked by another engine",
+                       row->pipeline, row->sink);
+        return false;
+    }
+    return session_execute(session, "commit", err) && read_row(result, row, ret_position, err);
+}
+
+bool position_row_open(struct position_row *row, struct session *session, struct position *ret_position,
+                       struct error *err) {
+    if (raise_epoch(row, session, ret_position, err))
+        return true;
+    return rights_missing(session, err);
+}
+
+static bool has_no_row(struct session *session, bool *ret_empty, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_query(session, "select from pgcdc.position limit 1", 0, NULL, &result, err))
+        return false;
+    *ret_empty = PQntuples(result) == 0;
+    return true;
+}
+
+/* Another pipeline may use the table, and the role may not own it: then it stays, which is no failure. */
+static bool drop_if_empty(struct session *session, struct error *err) {
+    bool is_empty = false;
+    if (!has_no_row(session, &is_empty, err))
+        return false;
+    if (!is_empty)
+        return true;
+    struct error ignored;
+    if (session_execute(session, "savepoint pgcdc", err) &&
+        session_execute(session, "drop table pgcdc.position; drop schema pgcdc", &ignored))
+        return true;
+    return session_execute(session, "rollback to savepoint pgcdc", err);
+}
+
+bool position_row_drop(const struct position_row *row, struct session *session, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_query(session, EXISTS, 0, NULL, &result, err))
+        return false;
+    if (strcmp(PQgetvalue(result, 0, 1), "0") == 0)
+        return true;
+    const char *const values[] = {row->pipeline, row->sink};
+    return session_execute(session, "begin isolation level read committed", err) &&
+           session_execute(session, "lock table pgcdc.position in share row exclusive mode", err) &&
+           session_query(session, DROP_ROW, 2, values, NULL, err) && drop_if_empty(session, err) &&
+           session_execute(session, "commit", err);
+}

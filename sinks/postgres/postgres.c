@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * postgres.c - changes into the tables of another PostgreSQL, exactly once.
+ *
+ * A commit here is a target transaction that holds whole source transactions and, last, the position (position_row.h).
+ * So open returns what is really there, whatever happened to the answer of the last COMMIT. Begin and lock
+ * travel with the first changes, store and COMMIT with each other: two round trips for a small transaction.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "cdc/base/fault.h"
+#include "sinks/postgres/apply.h"
+#include "sinks/types.h"
+
+/*
+ * Plans: a set operation must find its rows by index, also in a table that was empty when the plan was made and in one
+ * that was never analyzed; plans are made once. tcp_*: the server must notice within 30 s that we are gone, because our
+ * open transaction holds the position's lock. Notices are for nobody here.
+ */
+static const char SETTINGS[] =
+    "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan"
+    " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=4 -c array_nulls=on"
+    " -c client_min_messages=error";
+
+/* flush promises durability, which off does not keep; what is stricter than local stays. */
+static const char DURABLE[] = "select pg_catalog.set_config('synchronous_commit', 'local', false)"
+                              " where pg_catalog.current_setting('synchronous_commit') = 'off'";
+
+/* A session that waits for a lock while we are gone should end; servers that are not Linux cannot. */
+static const char NOTICE_OUR_END[] = "set client_connection_check_interval = '5s'";
+
+static const struct sink_option_spec POSTGRES_OPTIONS[] = {
+    {"dsn", true, "the target, as libpq takes it: host=… port=… user=… dbname=…"},
+    {"password_file", false, "a file whose first line is the password"},
+    {"triggers", false,
+     "replica (the default): foreign keys and ordinary triggers do not act on the changes; fire: they do, and every "
+     "change of such a table is applied on its own"},
+    {0},
+};
+
+static struct postgres_sink *postgres_of(struct sink *sink) {
+    return (struct postgres_sink *) sink;
+}
+
+static bool connect_target(struct postgres_sink *postgres, struct error *err) {
+    const struct sink_config *config = postgres->sink.config;
+    const struct session_options options = {
+        .dsn = sink_config_find(config, "dsn"),
+        .password_file = sink_config_find(config, "password_file"),
+        .peer = "target",
+        .gucs = SETTINGS,
+        .stop = &postgres->sink.stop,
+    };
+    if (options.dsn == NULL)
+        return error_set(err, ERROR_CONFIG, "sink %s: dsn is missing", config->name);
+    return session_open(&postgres->session, &options, err);
+}
+
+/* A statement that the server may refuse; only a lost connection is a failure. */
+static bool try_statement(struct postgres_sink *postgres, const char *sql, bool *ret_done,
+                          struct error *err) {
+    *ret_done = session_execute(&postgres->session, sql, err);
+    return *ret_done || err->sqlstate[0] != '\0';
+}
+
+static bool read_trigger_option(const struct sink_config *config, enum trigger_role *ret_role,
+                                struct error *err) {
+    const char *value = sink_config_find(config, "triggers");
+    *ret_role = TRIGGERS_REPLICA;
+    if (value == NULL || strcmp(value, "replica") == 0)
+        return true;
+    *ret_role = TRIGGERS_FIRE;
+    if (strcmp(value, "fire") == 0)
+        return true;
+    return error_set(err, ERROR_CONFIG, "sink %s: triggers is %s, expected replica or fire", config->name,
+                     value);
+}
+
+static bool set_trigger_role(struct postgres_sink *postgres, enum trigger_role *role, struct error *err) {
+    struct error answer = {0};
+    postgres->replica_role = false;
+    if (*role == TRIGGERS_FIRE)
+        return true;
+    if (!try_statement(postgres, "set session_replication_role = replica", &postgres->replica_role,
+                       &answer)) {
+        *err = answer;
+        return false;
+    }
+    *role = postgres->replica_role ? TRIGGERS_REPLICA : TRIGGERS_FORBIDDEN;
+    return true;
+}
+
+static bool set_up_session(struct postgres_sink *postgres, struct error *err) {
+    struct error answer = {0};
+    bool done = false;
+    if (!try_statement(postgres, NOTICE_OUR_END, &done, &answer)) {
+        *err = answer;
+        return false;
+    }
+    return session_query(&postgres->session, DURABLE, 0, NULL, NULL, err);
+}
+
+static bool postgres_open(struct sink *sink, struct position *ret_position, struct error *err) {
+    struct postgres_sink *postgres = postgres_of(sink);
+    enum trigger_role role;
+    postgres->in_transaction = false;
+    postgres->row = (struct position_row){.pipeline = sink->config->pipeline, .sink = sink->config->name};
+    if (!read_trigger_option(sink->config, &role, err) || !connect_target(postgres, err) ||
+        !set_up_session(postgres, err) || !set_trigger_role(postgres, &role, err))
+        return false;
+    postgres->apply = apply_new(postgres, role);
+    if (postgres->apply == NULL)
+        return error_no_memory(err);
+    FAULT_POINT("postgres_before_epoch");
+    return position_row_open(&postgres->row, &postgres->session, ret_position, err);
+}
+
+bool postgres_begin(struct postgres_sink *postgres, struct pipeline *pipeline, struct error *err) {
+    static const struct pipeline_note ANY = {.rows_expected = ROWS_ANY};
+    if (postgres->in_transaction)
+        return true;
+    postgres->in_transaction = true;
+    if (!pipeline_query(pipeline, "begin isolation level read committed", ANY, err) ||
+        !position_row_send_lock(&postgres->row, pipeline, err))
+        return false;
+    return postgres->replica_role || pipeline_query(pipeline, "set constraints all deferred", ANY, err);
+}
+
+bool postgres_explain(const struct postgres_sink *postgres, const struct pipeline_failure *failure,
+                      struct error *err) {
+    if (failure->note.is_position)
+        return position_row_judge(&postgres->row, err);
+    if (failure->note.change == NULL || failure->note.table == NULL)
+        return false;
+    return explain_failure(failure->note.table, failure->note.change, failure, err);
+}
+
+static bool postgres_write(struct sink *sink, const struct change *changes, size_t count, struct error *err) {
+    if (!apply_changes(postgres_of(sink)->apply, changes, count, err))
+        return false;
+    FAULT_POINT("postgres_after_write");
+    return true;
+}
+
+static bool send_commit(struct postgres_sink *postgres, struct pipeline *pipeline,
+                        const struct position *position, struct error *err) {
+    const struct pipeline_note note = {.rows_expected = ROWS_ANY};
+    return position_row_send_store(&postgres->row, pipeline, position, err) &&
+           pipeline_query(pipeline, "commit", note, err);
+}
+
+/* A deferred constraint speaks up only now. */
+static bool explain_commit(const struct postgres_sink *postgres, const struct pipeline_failure *failure,
+                           const struct position *position, struct error *err) {
+    postgres_explain(postgres, failure, err);
+    if (err->kind != ERROR_DATA)
+        return false;
+    return error_wrap(err, "commit of the transactions up to %s", lsn_format(position->end_lsn).text);
+}
+
+static bool commit(struct postgres_sink *postgres, const struct position *position, struct error *err) {
+    struct pipeline *pipeline = &postgres->apply->pipeline;
+    FAULT_POINT("postgres_before_commit");
+    if (!pipeline_begin(pipeline, err))
+        return false;
+    if (!send_commit(postgres, pipeline, position, err) || !pipeline_finish(pipeline, err))
+        return explain_commit(postgres, &pipeline->failure, position, err);
+    postgres->in_transaction = false;
+    FAULT_POINT("postgres_after_commit");
+    return true;
+}
+
+static bool postgres_flush(struct sink *sink, const struct position *position, struct error *err) {
+    struct postgres_sink *postgres = postgres_of(sink);
+    assert(position_exists(position));
+    if (postgres->in_transaction)
+        return commit(postgres, position, err);
+    return position_row_store(&postgres->row, &postgres->session, position, err);
+}
+
+static void postgres_close(struct sink *sink) {
+    struct postgres_sink *postgres = postgres_of(sink);
+    apply_free(postgres->apply);
+    postgres->apply = NULL;
+    session_close(&postgres->session);
+    postgres->in_transaction = false;
+}
+
+static bool postgres_drop(struct sink *sink, struct error *err) {
+    struct postgres_sink *postgres = postgres_of(sink);
+    const struct position_row row = {.pipeline = sink->config->pipeline, .sink = sink->config->name};
+    bool dropped = connect_target(postgres, err) && position_row_drop(&row, &postgres->session, err);
+    session_close(&postgres->session);
+    return dropped;
+}
+
+const struct sink_ops sink_postgres = {
+    .type = "postgres",
+    .options = POSTGRES_OPTIONS,
+    .size = sizeof(struct postgres_sink),
+    .stores_position = true,
+    .open = postgres_open,
+    .write = postgres_write,
+    .flush = postgres_flush,
+    .close = postgres_close,
+    .drop = postgres_drop,
+};

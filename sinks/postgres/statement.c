@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * statement.c - finds, prepares and executes.
+ */
+#include "sinks/postgres/statement.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sinks/postgres/statement_text.h"
+
+#define STATEMENTS_MAX 1000u /* a session of the server spends 10 to 20 KiB on each */
+#define ARENA_BLOCK_BYTES (64u * 1024u)
+#define ARENA_BYTES_MAX (64u * 1024u * 1024u)
+#define SQL_BYTES_MAX (1024u * 1024u)
+#define TEXT_BYTES_MAX (1u << 30) /* PostgreSQL's limit for a value, and for a message */
+
+void statements_init(struct statements *statements) {
+    *statements = (struct statements){.generation = 1};
+    arena_init(&statements->arena, ARENA_BLOCK_BYTES, ARENA_BYTES_MAX);
+    buffer_init(&statements->sql, SQL_BYTES_MAX);
+    buffer_init(&statements->texts, TEXT_BYTES_MAX);
+}
+
+void statements_release(struct statements *statements) {
+    arena_release(&statements->arena);
+    buffer_release(&statements->sql);
+    buffer_release(&statements->texts);
+    free(statements->values);
+    free(statements->sizes);
+    free(statements->formats);
+    *statements = (struct statements){0};
+}
+
+void statements_forget(struct statements *statements) {
+    arena_reset(&statements->arena);
+    statements->must_drop |= statements->count > 0;
+    statements->count = 0;
+    statements->generation++;
+}
+
+static bool drop_forgotten(struct statements *statements, struct pipeline *pipeline, struct error *err) {
+    if (!statements->must_drop)
+        return true;
+    statements->must_drop = false;
+    return pipeline_query(pipeline, "deallocate all", (struct pipeline_note){.rows_expected = ROWS_ANY}, err);
+}
+
+static const struct statement *find_prepared(const struct statements *statements,
+                                             const struct target_table *table, enum statement_kind kind,
+                                             const struct column_set *written) {
+    if (table->statements_generation != statements->generation)
+        return NULL;
+    for (const struct statement *statement = table->statements; statement != NULL;
+         statement = statement->next)
+        if (statement->kind == kind && column_set_equal(&statement->written, written))
+            return statement;
+    return NULL;
+}
+
+static bool grow_scratch(struct statements *statements, int count, struct error *err) {
+    if (count <= statements->scratch_count)
+        return true;
+    const char **values = reallocarray(statements->values, (size_t) count, sizeof *values);
+    if (values != NULL)
+        statements->values = values;
+    int *sizes = reallocarray(statements->sizes, (size_t) count, sizeof *sizes);
+    if (sizes != NULL)
+        statements->sizes = sizes;
+    int *formats = reallocarray(statements->formats, (size_t) count, sizeof *formats);
+    if (formats != NULL)
+        statements->formats = formats;
+    if (values == NULL || sizes == NULL || formats == NULL)
+        return error_no_memory(err);
+    statements->scratch_count = count;
+    return true;
+}
+
+static bool make_statement(struct statements *statements, struct target_table *table,
+                           enum statement_kind kind, const struct column_set *written,
+                           struct statement **ret_statement, struct error *err) {
+    struct statement *statement = arena_alloc_zero(&statements->arena, sizeof *statement);
+    struct statement_parameter *parameters =
+        arena_alloc(&statements->arena, 2 * ((size_t) table->column_count + 1) * sizeof *parameters);
+    if (statement == NULL || parameters == NULL)
+        return error_no_memory(err);
+    statement->kind = kind;
+    statement->written = *written;
+    statement->parameters = parameters;
+    snprintf(statement->name, sizeof statement->name, "pgcdc_%" PRIu64, ++statements->serial);
+    buffer_reset(&statements->sql);
+    statement->parameter_count = statement_text(&statements->sql, table, kind, written, parameters);
+    if (buffer_text(&statements->sql) == NULL)
+        return error_no_memory(err);
+    *ret_statement = statement;
+    return grow_scratch(statements, statement->parameter_count, err);
+}
+
+static bool is_set(enum statement_kind kind) {
+    return kind == STATEMENT_SET_UPDATE || kind == STATEMENT_SET_DELETE;
+}
+
+static bool prepare(struct statements *statements, struct pipeline *pipeline, struct target_table *table,
+                    const struct statement *statement, struct error *err) {
+    oid_t *types = arena_alloc(&statements->arena, ((size_t) statement->parameter_count + 1) * sizeof *types);
+    if (types == NULL)
+        return error_no_memory(err);
+    for (int i = 0; i < statement->parameter_count; i++) {
+        const struct target_column *column = &table->columns[statement->parameters[i].column];
+        types[i] = is_set(statement->kind) ? column->array_oid : column->type_oid;
+    }
+    return pipeline_prepare(pipeline, statement->name, statements->sql.data, statement->parameter_count,
+                            types, (struct pipeline_note){.rows_expected = ROWS_ANY, .table = table}, err);
+}
+
+static void keep(struct statements *statements, struct target_table *table, struct statement *statement) {
+    bool is_current = table->statements_generation == statements->generation;
+    statement->next = is_current ? table->statements : NULL;
+    table->statements = statement;
+    table->statements_generation = statements->generation;
+    statements->count++;
+}
+
+bool statement_find(struct statements *statements, struct pipeline *pipeline, struct target_table *table,
+                    enum statement_kind kind, const struct column_set *written,
+                    const struct statement **ret_statement, struct error *err) {
+    struct column_set none;
+    column_set_init(&none, table->column_count);
+    if (written == NULL)
+        written = &none;
+    *ret_statement = find_prepared(statements, table, kind, written);
+    if (*ret_statement != NULL)
+        return true;
+    if (statements->count == STATEMENTS_MAX)
+        statements_forget(statements);
+    struct statement *statement = NULL;
+    if (!drop_forgotten(statements, pipeline, err) ||
+        !make_statement(statements, table, kind, written, &statement, err) ||
+        !prepare(statements, pipeline, table, statement, err))
+        return false;
+    keep(statements, table, statement);
+    *ret_statement = statement;
+    return true;
+}
+
+/* libpq wants a NUL behind a text parameter, which the values of a change do not have. */
+static const char *keep_text(struct buffer *texts, const struct value *value) {
+    const char *copy = texts->data + texts->size;
+    buffer_append_slice(texts, value_slice(value));
+    buffer_append_u8(texts, 0);
+    return copy;
+}
+
+static const struct value *value_of(const struct statement_parameter *parameter,
+                                    const struct value *old_values, const struct value *new_values) {
+    const struct value *values = parameter->is_old ? old_values : new_values;
+    assert(values != NULL);
+    return &values[parameter->column];
+}
+
+static bool reserve_texts(struct statements *statements, const struct statement *statement,
+                          const struct value *old_values, const struct value *new_values, struct error *err) {
+    size_t bytes = 0;
+    buffer_reset(&statements->texts);
+    for (int i = 0; i < statement->parameter_count; i++) {
+        const struct value *value = value_of(&statement->parameters[i], old_values, new_values);
+        bytes += value->kind == VALUE_TEXT ? (size_t) value->size + 1 : 0;
+    }
+    return bytes == 0 || buffer_reserve(&statements->texts, bytes) ? true : error_no_memory(err);
+}
+
+bool statement_execute_row(struct statements *statements, struct pipeline *pipeline,
+                           const struct statement *statement, const struct value *old_values,
+                           const struct value *new_values, struct pipeline_note note, struct error *err) {
+    assert(!is_set(statement->kind));
+    if (!reserve_texts(statements, statement, old_values, new_values, err))
+        return false;
+    for (int i = 0; i < statement->parameter_count; i++) {
+        const struct value *value = value_of(&statement->parameters[i], old_values, new_values);
+        statements->sizes[i] = (int) value->size;
+        statements->formats[i] = value->kind == VALUE_BINARY;
+        if (value->kind == VALUE_TEXT)
+            statements->values[i] = keep_text(&statements->texts, value);
+        else
+            statements->values[i] = value->kind == VALUE_BINARY ? value->data : NULL;
+    }
+    const struct pipeline_parameters parameters = {
+        .count = statement->parameter_count,
+        .values = statements->values,
+        .sizes = statements->sizes,
+        .formats = statements->formats,
+    };
+    return pipeline_execute(pipeline, statement->name, &parameters, note, err);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * statement.h - the prepared statements that change target tables.
+ *
+ * One for each table, kind and set of columns that it writes. They are prepared on first use, inside the pipeline
+ * that needs them, and so many at most are kept; past that all are dropped and made again as needed.
+ */
+#pragma once
+
+#include "cdc/base/buffer.h"
+#include "decoder/change.h"
+#include "sinks/postgres/column_set.h"
+#include "sinks/postgres/pipeline.h"
+#include "sinks/postgres/target_table.h"
+
+/* ROW: one row, its values are parameters. SET: many rows, each parameter is an array with one column's values. */
+enum statement_kind {
+    STATEMENT_ROW_INSERT,
+    STATEMENT_ROW_UPDATE,
+    STATEMENT_ROW_REPLACE, /* delete and insert, where an identity column cannot be set */
+    STATEMENT_ROW_DELETE,
+    STATEMENT_SET_UPDATE,
+    STATEMENT_SET_DELETE,
+};
+
+struct statement_parameter {
+    uint32_t column;
+    bool is_old; /* the value by which the row is found */
+};
+
+struct statement {
+    struct statement *next; /* of the same table */
+    enum statement_kind kind;
+    char name[24];
+    int parameter_count;
+    struct statement_parameter *parameters;
+    struct column_set written; /* what an UPDATE or REPLACE sets; empty for the others */
+};
+
+struct statements {
+    struct arena arena; /* of all statements */
+    struct buffer sql;
+    struct buffer texts; /* text parameters, each with a NUL */
+    uint32_t count;
+    uint64_t serial;     /* makes names */
+    uint64_t generation; /* raised when all are dropped; a table's list is of one generation */
+    bool must_drop;      /* the server has statements that we have forgotten */
+    int scratch_count;
+    const char **values; /* scratch_count of each */
+    int *sizes;
+    int *formats;
+};
+
+void statements_init(struct statements *statements);
+void statements_release(struct statements *statements);
+
+/* Forgets every statement, because an error may have kept the server from preparing some. */
+void statements_forget(struct statements *statements);
+
+/*
+ * The statement, prepared in the open pipeline if need be. written may be NULL for INSERT and DELETE. Valid until
+ * the next find.
+ */
+MUST_CHECK bool statement_find(struct statements *statements, struct pipeline *pipeline,
+                               struct target_table *table, enum statement_kind kind,
+                               const struct column_set *written, const struct statement **ret_statement,
+                               struct error *err);
+
+/* Sends a ROW statement. old_values finds the row (NULL for INSERT); both are a whole row of the relation. */
+MUST_CHECK bool statement_execute_row(struct statements *statements, struct pipeline *pipeline,
+                                      const struct statement *statement, const struct value *old_values,
+                                      const struct value *new_values, struct pipeline_note note,
+                                      struct error *err);

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * statement_text.c - writes SQL.
+ *
+ * Every parameter has the type of its column, so no cast stands in the text. A plain table is named with ONLY: the
+ * source sends each table's own rows, and what inherits from it has changes of its own.
+ */
+#include "sinks/postgres/statement_text.h"
+
+struct text {
+    struct buffer *sql;
+    const struct target_table *table;
+    const struct column_set *written;
+    struct statement_parameter *parameters;
+    int count;
+};
+
+static void append(struct text *text, const char *sql) {
+    buffer_append_text(text->sql, sql);
+}
+
+static void append_table(struct text *text) {
+    buffer_printf(text->sql, "%s%s", text->table->is_partitioned ? "" : "only ", text->table->name);
+}
+
+static void append_parameter(struct text *text, uint32_t column, bool is_old) {
+    text->parameters[text->count++] = (struct statement_parameter){.column = column, .is_old = is_old};
+    buffer_printf(text->sql, "$%d", text->count);
+}
+
+/* ", " before each item of a list but the first. */
+static void append_comma(struct text *text, bool *is_first) {
+    append(text, *is_first ? "" : ", ");
+    *is_first = false;
+}
+
+static void append_key_match(struct text *text) {
+    const char *glue = "";
+    for (uint32_t i = 0; i < text->table->column_count; i++) {
+        const struct target_column *column = &text->table->columns[i];
+        if (!column->is_key)
+            continue;
+        buffer_printf(text->sql, "%st.%s %s ", glue, column->name, column->equals);
+        append_parameter(text, i, true);
+        glue = " and ";
+    }
+}
+
+static void append_whole_row(struct text *text, bool as_parameters) {
+    bool is_first = true;
+    append(text, "row(");
+    for (uint32_t i = 0; i < text->table->column_count; i++) {
+        if (!text->table->columns[i].is_written)
+            continue;
+        append_comma(text, &is_first);
+        if (as_parameters)
+            append_parameter(text, i, true);
+        else
+            buffer_printf(text->sql, "w.%s", text->table->columns[i].name);
+    }
+    append(text, ")");
+}
+
+/*
+ * Without a key: exactly one of the rows that are equal in every byte. *= compares images, so it also works for types
+ * without an equality (json, point) and for NULL.
+ */
+static void append_row_match(struct text *text) {
+    append(text, "(t.tableoid, t.ctid) = (select w.tableoid, w.ctid from ");
+    append_table(text);
+    append(text, " w where ");
+    append_whole_row(text, false);
+    append(text, " operator(pg_catalog.*=) ");
+    append_whole_row(text, true);
+    append(text, " limit 1)");
+}
+
+static void append_match(struct text *text) {
+    append(text, " where ");
+    if (text->table->has_key)
+        append_key_match(text);
+    else
+        append_row_match(text);
+}
+
+static void append_written_names(struct text *text, bool *is_first) {
+    for (uint32_t i = 0; i < text->table->column_count; i++) {
+        if (!text->table->columns[i].is_written)
+            continue;
+        append_comma(text, is_first);
+        append(text, text->table->columns[i].name);
+    }
+}
+
+static void append_row_insert(struct text *text) {
+    bool is_first = true;
+    buffer_printf(text->sql, "insert into %s (", text->table->name);
+    append_written_names(text, &is_first);
+    append(text, ") overriding system value values (");
+    is_first = true;
+    for (uint32_t i = 0; i < text->table->column_count; i++) {
+        if (!text->table->columns[i].is_written)
+            continue;
+        append_comma(text, &is_first);
+        append_parameter(text, i, false);
+    }
+    append(text, ")");
+}
+
+/* An UPDATE that sets nothing still has to find its row. */
+static void append_row_update(struct text *text) {
+    bool is_first = true;
+    append(text, text->written->count > 0 ? "update " : "select from ");
+    append_table(text);
+    append(text, text->written->count > 0 ? " as t set " : " as t");
+    for (uint32_t i = 0; i < text->table->column_count; i++) {
+        if (!column_set_has(text->written, i))
+            continue;
+        append_comma(text, &is_first);
+        buffer_printf(text->sql, "%s = ", text->table->columns[i].name);
+        append_parameter(text, i, false);
+    }
+    append_match(text);
+}
+
+/* What the change does not set, and what only the target has, comes from the row that was there. */
+static void append_row_replace(struct text *text) {
+    const struct target_table *table = text->table;
+    bool is_first = true;
+    append(text, "with old as (delete from ");
+    append_table(text);
+    append(text, " as t");
+    append_match(text);
+    buffer_printf(text->sql, " returning t.*) insert into %s (", table->name);
+    append_written_names(text, &is_first);
+    for (uint32_t i = 0; i < table->extra_count; i++)
+        buffer_printf(text->sql, ", %s", table->extra[i]);
+    append(text, ") overriding system value select ");
+    is_first = true;
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        if (!table->columns[i].is_written)
+            continue;
+        append_comma(text, &is_first);
+        if (column_set_has(text->written, i))
+            append_parameter(text, i, false);
+        else
+            buffer_printf(text->sql, "old.%s", table->columns[i].name);
+    }
+    for (uint32_t i = 0; i < table->extra_count; i++)
+        buffer_printf(text->sql, ", old.%s", table->extra[i]);
+    append(text, " from old");
+}
+
+static void append_row_delete(struct text *text) {
+    append(text, "delete from ");
+    append_table(text);
+    append(text, " as t");
+    append_match(text);
+}
+
+/* "unnest($1, $2) as u (c0, c3)": one array for each column that is written or part of the key. */
+static void append_unnest(struct text *text) {
+    bool is_first = true;
+    append(text, "unnest(");
+    for (uint32_t i = 0; i < text->table->column_count; i++) {
+        if (!text->table->columns[i].is_key && !column_set_has(text->written, i))
+            continue;
+        append_comma(text, &is_first);
+        append_parameter(text, i, text->table->columns[i].is_key);
+    }
+    append(text, ") as u (");
+    for (int i = 0; i < text->count; i++)
+        buffer_printf(text->sql, "%sc%u", i > 0 ? ", " : "", text->parameters[i].column);
+    append(text, ") where ");
+    const char *glue = "";
+    for (uint32_t i = 0; i < text->table->column_count; i++) {
+        const struct target_column *column = &text->table->columns[i];
+        if (!column->is_key)
+            continue;
+        buffer_printf(text->sql, "%st.%s %s u.c%u", glue, column->name, column->equals, i);
+        glue = " and ";
+    }
+}
+
+static void append_set_update(struct text *text) {
+    bool is_first = true;
+    append(text, "update ");
+    append_table(text);
+    append(text, " as t set ");
+    for (uint32_t i = 0; i < text->table->column_count; i++) {
+        if (!column_set_has(text->written, i))
+            continue;
+        append_comma(text, &is_first);
+        buffer_printf(text->sql, "%s = u.c%u", text->table->columns[i].name, i);
+    }
+    append(text, " from ");
+    append_unnest(text);
+}
+
+static void append_set_delete(struct text *text) {
+    append(text, "delete from ");
+    append_table(text);
+    append(text, " as t using ");
+    append_unnest(text);
+}
+
+int statement_text(struct buffer *sql, const struct target_table *table, enum statement_kind kind,
+                   const struct column_set *written, struct statement_parameter *parameters) {
+    struct text text = {.sql = sql, .table = table, .written = written, .parameters = parameters};
+    switch (kind) {
+    case STATEMENT_ROW_INSERT:
+        append_row_insert(&text);
+        break;
+    case STATEMENT_ROW_UPDATE:
+        append_row_update(&text);
+        break;
+    case STATEMENT_ROW_REPLACE:
+        append_row_replace(&text);
+        break;
+    case STATEMENT_ROW_DELETE:
+        append_row_delete(&text);
+        break;
+    case STATEMENT_SET_UPDATE:
+        append_set_update(&text);
+        break;
+    case STATEMENT_SET_DELETE:
+        append_set_delete(&text);
+        break;
+    }
+    return text.count;
+}

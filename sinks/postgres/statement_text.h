@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * statement_text.h - the SQL of each kind of statement.
+ */
+#pragma once
+
+#include "cdc/base/buffer.h"
+#include "sinks/postgres/statement.h"
+
+/* Appends the text to sql and fills parameters (room for 2 x column_count); returns how many there are. */
+int statement_text(struct buffer *sql, const struct target_table *table, enum statement_kind kind,
+                   const struct column_set *written, struct statement_parameter *parameters);

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * target_table.c - what the target's catalog says of a table.
+ *
+ * search_path is empty, so an operator outside pg_catalog (citext's =) has to be named with its schema: it is the
+ * equality of the type's default btree operator class, which is also the one that its indexes can use.
+ */
+#include "sinks/postgres/target_table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc/base/buffer.h"
+#include "cdc/pq/identifier.h"
+#include "decoder/builtin_type.h"
+
+#define NAME_BYTES_MAX 4096u
+
+/* Constraints that check themselves by a trigger of unique_key_recheck need no order and no right. */
+static const char FIND_TABLE[] =
+    "with target as (select c.oid, c.relkind from pg_catalog.pg_class c"
+    "   join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = $2),"
+    " tree as (select oid from target union select p.relid from target, pg_catalog.pg_partition_tree(target.oid) p),"
+    " active as (select g.tgenabled from pg_catalog.pg_trigger g join tree on tree.oid = g.tgrelid"
+    "   join pg_catalog.pg_proc p on p.oid = g.tgfoid where p.proname <> 'unique_key_recheck')"
+    " select t.oid, t.relkind, exists (select from active where tgenabled in ('A', 'R')),"
+    "   exists (select from active where tgenabled in ('A', 'O')),"
+    "   exists (select from pg_catalog.pg_constraint f join tree on tree.oid = f.conrelid"
+    "     where f.contype = 'f' and f.confdeltype = 'c')"
+    " from target t";
+
+static const char FIND_COLUMNS[] =
+    "select a.attname, a.atttypid, t.typarray, t.typdelim, a.attgenerated <> '', a.attidentity = 'a',"
+    "   coalesce((select pg_catalog.format('operator(%I.%s)', n.nspname, o.oprname)"
+    "     from pg_catalog.pg_opclass c join pg_catalog.pg_am m on m.oid = c.opcmethod and m.amname = 'btree'"
+    "     join pg_catalog.pg_amop s on s.amopfamily = c.opcfamily and s.amoplefttype = c.opcintype"
+    "       and s.amoprighttype = c.opcintype and s.amopstrategy = 3"
+    "     join pg_catalog.pg_operator o on o.oid = s.amopopr join pg_catalog.pg_namespace n on n.oid = o.oprnamespace"
+    "     where c.opcdefault and c.opcintype = case t.typtype when 'd' then t.typbasetype else t.oid end limit 1),"
+    "     'operator(pg_catalog.=)')"
+    " from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid"
+    " where a.attrelid = $1 and a.attnum > 0 and not a.attisdropped order by a.attnum";
+
+/* Unique, checked at once, over plain columns that are never null; the primary key first. */
+static const char FIND_KEYS[] =
+    "select i.indexrelid, a.attname from pg_catalog.pg_index i"
+    " cross join lateral pg_catalog.unnest(i.indkey) with ordinality k (number, place)"
+    " join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number"
+    " where i.indrelid = $1 and i.indisunique and i.indimmediate and i.indisvalid and i.indpred is null"
+    "   and i.indexprs is null and k.place <= i.indnkeyatts"
+    "   and not exists (select from pg_catalog.unnest(i.indkey) with ordinality u (number, place)"
+    "     join pg_catalog.pg_attribute b on b.attrelid = i.indrelid and b.attnum = u.number"
+    "     where u.place <= i.indnkeyatts and not b.attnotnull)"
+    " order by i.indisprimary desc, i.indnkeyatts, i.indexrelid, k.place";
+
+static const char NAME_TYPE[] = "select pg_catalog.format_type($1, $2)";
+
+struct lookup {
+    struct session *session;
+    struct arena *arena;
+    struct target_table *table;
+    struct buffer text; /* of a name in the making */
+};
+
+static void lookup_release(struct lookup *lookup) {
+    buffer_release(&lookup->text);
+}
+
+static bool is_true(const PGresult *result, int row, int column) {
+    return PQgetvalue(result, row, column)[0] == 't';
+}
+
+static oid_t oid_value(const PGresult *result, int row, int column) {
+    return (oid_t) strtoul(PQgetvalue(result, row, column), NULL, 10);
+}
+
+static bool no_room(struct error *err) {
+    return error_set(err, ERROR_RETRY,
+                     "the memory for the target's catalog is used up; starting over with none");
+}
+
+/* Keeps what was written to lookup->text. */
+static bool keep_text(struct lookup *lookup, const char **ret_text, struct error *err) {
+    const char *copy =
+        buffer_ok(&lookup->text) ? arena_copy(lookup->arena, buffer_slice(&lookup->text)) : NULL;
+    buffer_reset(&lookup->text);
+    if (copy == NULL)
+        return no_room(err);
+    *ret_text = copy;
+    return true;
+}
+
+static bool keep_identifier(struct lookup *lookup, const char *name, const char **ret_text,
+                            struct error *err) {
+    identifier_append(&lookup->text, slice_of(name));
+    return keep_text(lookup, ret_text, err);
+}
+
+static bool missing_table(const struct target_table *table, struct error *err) {
+    return error_set(
+        err, ERROR_DATA,
+        "target: there is no table %s, which the source has changes for; create it, or take it out "
+        "of the publication",
+        table->name);
+}
+
+static bool forbidden(const struct target_table *table, const struct session *session, struct error *err) {
+    return error_set(
+        err, ERROR_CONFIG,
+        "target: table %s has triggers or foreign keys, which must not act on changes that are "
+        "copies, and role \"%s\" may not switch them off; grant set on parameter "
+        "session_replication_role to \"%s\" (PostgreSQL 15; before, make it a superuser), or let "
+        "them act with the sink's option triggers: fire",
+        table->name, PQuser(session->conn), PQuser(session->conn));
+}
+
+static bool find_table(struct lookup *lookup, enum trigger_role role, struct error *err) {
+    struct target_table *table = lookup->table;
+    const struct relation *relation = table->relation;
+    PGresult *result AUTO_PGRESULT = NULL;
+    const char *const names[] = {relation->schema.data, relation->name.data};
+    identifier_append_qualified(&lookup->text, relation->schema, relation->name);
+    if (!keep_text(lookup, &table->name, err) ||
+        !session_query(lookup->session, FIND_TABLE, 2, names, &result, err))
+        return false;
+    if (PQntuples(result) == 0)
+        return missing_table(table, err);
+    char kind = PQgetvalue(result, 0, 1)[0];
+    if (kind != 'r' && kind != 'p')
+        return error_set(err, ERROR_DATA, "target: %s is not a table (pg_class.relkind is %c)", table->name,
+                         kind);
+    table->oid = oid_value(result, 0, 0);
+    table->is_partitioned = kind == 'p';
+    table->is_strict = is_true(result, 0, role == TRIGGERS_REPLICA ? 2 : 3);
+    table->may_cascade = table->is_strict && role == TRIGGERS_FIRE && is_true(result, 0, 4);
+    if (table->is_strict && role == TRIGGERS_FORBIDDEN)
+        return forbidden(table, lookup->session, err);
+    return true;
+}
+
+static int find_name(const PGresult *result, int name_column, struct slice name) {
+    for (int row = 0; row < PQntuples(result); row++)
+        if (slice_equal(slice_of(PQgetvalue(result, row, name_column)), name))
+            return row;
+    return -1;
+}
+
+/* The type in the target's words, when it is one that every cluster has. */
+static bool missing_column(struct lookup *lookup, const struct column *column, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    char oid[16], modifier[16];
+    snprintf(oid, sizeof oid, "%u", column->type_oid);
+    snprintf(modifier, sizeof modifier, "%d", column->type_modifier);
+    const char *const values[] = {oid, modifier};
+    if (!session_query(lookup->session, NAME_TYPE, 2, values, &result, err))
+        return false;
+    bool is_known = column->type_oid < 16384;
+    identifier_append(&lookup->text, column->name);
+    const char *name = buffer_text(&lookup->text);
+    return error_set(
+        err, ERROR_DATA,
+        "target: table %s has no column %s, which the source has; alter table %s add column %s %s",
+        lookup->table->name, name != NULL ? name : "?", lookup->table->name, name != NULL ? name : "?",
+        is_known ? PQgetvalue(result, 0, 0) : "(with its type at the source)");
+}
+
+static bool read_column(struct lookup *lookup, const PGresult *result, int row, const struct column *source,
+                        struct target_column *column, struct error *err) {
+    column->type_oid = oid_value(result, row, 1);
+    column->array_oid = oid_value(result, row, 2);
+    column->delimiter = PQgetvalue(result, row, 3)[0];
+    column->is_written = !is_true(result, row, 4);
+    column->is_always = column->is_written && is_true(result, row, 5);
+    column->takes_binary = column->type_oid == source->type_oid && builtin_type_is_portable(source->type_oid);
+    lookup->table->has_always |= column->is_always;
+    buffer_append_text(&lookup->text, PQgetvalue(result, row, 6));
+    return keep_text(lookup, &column->equals, err) &&
+           keep_identifier(lookup, PQgetvalue(result, row, 0), &column->name, err);
+}
+
+static bool match_columns(struct lookup *lookup, const PGresult *result, struct error *err) {
+    struct target_table *table = lookup->table;
+    const struct relation *relation = table->relation;
+    table->column_count = relation->column_count;
+    table->columns = arena_alloc_zero(lookup->arena, (relation->column_count + 1) * sizeof *table->columns);
+    if (table->columns == NULL)
+        return no_room(err);
+    for (uint32_t i = 0; i < relation->column_count; i++) {
+        int row = find_name(result, 0, relation->columns[i].name);
+        if (row < 0)
+            return missing_column(lookup, &relation->columns[i], err);
+        if (!read_column(lookup, result, row, &relation->columns[i], &table->columns[i], err))
+            return false;
+    }
+    return true;
+}
+
+static bool has_column(const struct relation *relation, const char *name) {
+    for (uint32_t i = 0; i < relation->column_count; i++)
+        if (slice_equal(relation->columns[i].name, slice_of(name)))
+            return true;
+    return false;
+}
+
+/* Columns that only the target has, without those that it generates. */
+static bool find_extra(struct lookup *lookup, const PGresult *result, struct error *err) {
+    struct target_table *table = lookup->table;
+    const char **extra = arena_alloc_zero(lookup->arena, (size_t) (PQntuples(result) + 1) * sizeof *extra);
+    if (extra == NULL)
+        return no_room(err);
+    for (int row = 0; row < PQntuples(result); row++) {
+        const char *name = PQgetvalue(result, row, 0);
+        if (is_true(result, row, 4) || has_column(table->relation, name))
+            continue;
+        if (!keep_identifier(lookup, name, &extra[table->extra_count++], err))
+            return false;
+    }
+    table->extra = extra;
+    return true;
+}
+
+static bool find_columns(struct lookup *lookup, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    char oid[16];
+    snprintf(oid, sizeof oid, "%u", lookup->table->oid);
+    const char *const values[] = {oid};
+    return session_query(lookup->session, FIND_COLUMNS, 1, values, &result, err) &&
+           match_columns(lookup, result, err) && find_extra(lookup, result, err);
+}
+
+static struct target_column *find_column(struct target_table *table, const char *name) {
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (slice_equal(table->relation->columns[i].name, slice_of(name)))
+            return &table->columns[i];
+    return NULL;
+}
+
+/* Takes the index whose columns are rows first..last-1 of result as the key, if the relation has them all. */
+static bool take_index(struct target_table *table, const PGresult *result, int first, int last) {
+    for (int row = first; row < last; row++)
+        if (find_column(table, PQgetvalue(result, row, 1)) == NULL)
+            return false;
+    for (int row = first; row < last; row++)
+        find_column(table, PQgetvalue(result, row, 1))->is_key = true;
+    return true;
+}
+
+static bool is_same_index(const PGresult *result, int a, int b) {
+    return strcmp(PQgetvalue(result, a, 0), PQgetvalue(result, b, 0)) == 0;
+}
+
+/* With identity full the source sends whole old rows; a key of the target's finds them faster. */
+static bool find_key_of_full(struct lookup *lookup, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    char oid[16];
+    snprintf(oid, sizeof oid, "%u", lookup->table->oid);
+    const char *const values[] = {oid};
+    if (!session_query(lookup->session, FIND_KEYS, 1, values, &result, err))
+        return false;
+    for (int first = 0, last = 0; first < PQntuples(result) && !lookup->table->has_key; first = last) {
+        while (last < PQntuples(result) && is_same_index(result, first, last))
+            last++;
+        lookup->table->has_key = take_index(lookup->table, result, first, last);
+    }
+    return true;
+}
+
+static bool find_key(struct lookup *lookup, struct error *err) {
+    struct target_table *table = lookup->table;
+    if (table->relation->identity == REPLICA_IDENTITY_FULL)
+        return find_key_of_full(lookup, err);
+    table->has_key = table->relation->key_count > 0;
+    for (uint32_t i = 0; i < table->column_count; i++)
+        table->columns[i].is_key = table->relation->columns[i].is_key;
+    return true;
+}
+
+static bool name_key(struct lookup *lookup, struct error *err) {
+    struct target_table *table = lookup->table;
+    for (uint32_t i = 0; table->has_key && i < table->column_count; i++)
+        if (table->columns[i].is_key)
+            buffer_printf(&lookup->text, "%s%s", lookup->text.size > 0 ? ", " : "key ",
+                          table->columns[i].name);
+    if (!table->has_key)
+        buffer_append_text(&lookup->text, "no key");
+    return keep_text(lookup, &table->key_names, err);
+}
+
+bool target_table_find(struct session *session, const struct relation *relation, enum trigger_role role,
+                       struct arena *arena, struct target_table **ret_table, struct error *err) {
+    struct target_table *table = arena_alloc_zero(arena, sizeof *table);
+    if (table == NULL)
+        return no_room(err);
+    table->relation = relation;
+    struct lookup lookup AUTO(lookup_release) = {.session = session, .arena = arena, .table = table};
+    buffer_init(&lookup.text, NAME_BYTES_MAX * 64);
+    if (!find_table(&lookup, role, err) || !find_columns(&lookup, err) || !find_key(&lookup, err) ||
+        !name_key(&lookup, err))
+        return false;
+    *ret_table = table;
+    return true;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * registry.c - every type of sink there is, one line each, and how one is made.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sinks/sink.h"
+#include "sinks/types.h"
+
+static const struct sink_ops *const SINKS[] = {
+    &sink_postgres,
+    &sink_null,
+};
+
+#define SINK_COUNT (sizeof SINKS / sizeof *SINKS)
+
+const struct sink_ops *sink_ops_at(size_t index) {
+    return index < SINK_COUNT ? SINKS[index] : NULL;
+}
+
+const struct sink_ops *sink_ops_find(const char *type) {
+    for (size_t i = 0; i < SINK_COUNT; i++)
+        if (strcmp(SINKS[i]->type, type) == 0)
+            return SINKS[i];
+    return NULL;
+}
+
+const char *sink_config_find(const struct sink_config *config, const char *key) {
+    for (size_t i = 0; i < config->option_count; i++)
+        if (strcmp(config->options[i].key, key) == 0)
+            return config->options[i].value;
+    return NULL;
+}
+
+struct sink *sink_new(const struct sink_ops *ops, const struct sink_config *config) {
+    assert(ops->size >= sizeof(struct sink));
+    struct sink *sink = calloc(1, ops->size);
+    if (sink == NULL)
+        return NULL;
+    sink->ops = ops;
+    sink->config = config;
+    return sink;
+}
+
+void sink_free(struct sink *sink) {
+    free(sink);
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * types.h - the operations of each type of sink, for the registry; everybody else asks the registry.
+ */
+#pragma once
+
+#include "sinks/sink.h"
+
+extern const struct sink_ops sink_null;
+extern const struct sink_ops sink_postgres;
