@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sink_contract_test.c - what sinks/sink.h promises, asked of every registered sink.
+ *
+ * A subject says how a type of sink is configured here and how its rows are seen from outside. A new sink is one more
+ * line in SUBJECTS; a type of the registry without one fails the first test.
+ */
+#include <criterion/criterion.h>
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sinks/sink.h"
+#include "tests/support/change_builder.h"
+
+struct subject {
+    const char *type;
+    void (*reset)(void);        /* no table but an empty "contract" (id int8 key, v text), no position */
+    long (*visible_rows)(void); /* rows anybody can see, or NULL when the sink keeps nothing */
+};
+
+static struct sink_option dsn_option;
+
+static const char *dsn(void) {
+    return getenv("PGCDC_TEST_DSN");
+}
+
+static void execute(PGconn *conn, const char *sql) {
+    PGresult *result = PQexec(conn, sql);
+    ExecStatusType status = PQresultStatus(result);
+    PQclear(result);
+    cr_assert(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK, "%s: %s", sql, PQerrorMessage(conn));
+}
+
+static PGconn *connect(void) {
+    PGconn *conn = PQconnectdb(dsn());
+    cr_assert_eq(PQstatus(conn), CONNECTION_OK, "%s", PQerrorMessage(conn));
+    execute(conn, "set client_min_messages = error");
+    return conn;
+}
+
+static void postgres_reset(void) {
+    PGconn *conn = connect();
+    execute(conn, "drop schema if exists pgcdc cascade");
+    execute(conn, "drop table if exists contract; create table contract (id int8 primary key, v text)");
+    PQfinish(conn);
+}
+
+static long postgres_visible_rows(void) {
+    PGconn *conn = connect();
+    PGresult *result = PQexec(conn, "select count(*) from contract");
+    cr_assert_eq(PQresultStatus(result), PGRES_TUPLES_OK, "%s", PQerrorMessage(conn));
+    long rows = strtol(PQgetvalue(result, 0, 0), NULL, 10);
+    PQclear(result);
+    PQfinish(conn);
+    return rows;
+}
+
+static void nothing_to_reset(void) {
+}
+
+static const struct subject SUBJECTS[] = {
+    {"postgres", postgres_reset, postgres_visible_rows},
+    {"null", nothing_to_reset, NULL},
+};
+
+#define SUBJECT_COUNT (sizeof SUBJECTS / sizeof *SUBJECTS)
+
+struct harness {
+    const struct subject *subject;
+    const struct sink_ops *ops;
+    struct sink_config config;
+    struct change_builder builder;
+    const struct relation *relation;
+};
+
+static void harness_init(struct harness *harness, const struct subject *subject) {
+    dsn_option = (struct sink_option){"dsn", dsn()};
+    *harness = (struct harness){
+        .subject = subject,
+        .ops = sink_ops_find(subject->type),
+        .config = {.pipeline = "contract", .name = subject->type, .options = &dsn_option, .option_count = 1},
+    };
+    subject->reset();
+    change_builder_init(&harness->builder);
+    harness->relation = change_builder_relation(&harness->builder, "contract", REPLICA_IDENTITY_DEFAULT,
+                                                "id int8 key, v text");
+}
+
+static struct sink *open_sink(struct harness *harness, struct position *ret_position) {
+    struct error err = {0};
+    struct sink *sink = sink_new(harness->ops, &harness->config);
+    cr_assert_not_null(sink);
+    cr_assert(sink->ops->open(sink, ret_position, &err), "%s: %s", harness->subject->type, err.text);
+    return sink;
+}
+
+static void close_sink(struct sink *sink) {
+    sink->ops->close(sink);
+    sink_free(sink);
+}
+
+/* A transaction that inserts count rows from id first on. */
+static void add_inserts(struct harness *harness, int first, int count) {
+    change_builder_begin(&harness->builder);
+    for (int id = first; id < first + count; id++) {
+        char text[16];
+        snprintf(text, sizeof text, "%d", id);
+        change_builder_insert(&harness->builder, harness->relation, ROW(text, "v"));
+    }
+    change_builder_commit(&harness->builder);
+}
+
+static void write_all(struct harness *harness, struct sink *sink) {
+    struct error err = {0};
+    cr_assert(sink->ops->write(sink, harness->builder.changes, harness->builder.count, &err), "%s: %s",
+              harness->subject->type, err.text);
+    change_builder_clear(&harness->builder);
+}
+
+static void flush(struct harness *harness, struct sink *sink) {
+    struct error err = {0};
+    const struct position position = change_builder_position(&harness->builder);
+    cr_assert(sink->ops->flush(sink, &position, &err), "%s: %s", harness->subject->type, err.text);
+}
+
+static void expect_rows(const struct harness *harness, long expected, const char *when) {
+    if (harness->subject->visible_rows != NULL)
+        cr_assert_eq(harness->subject->visible_rows(), expected, "%s: rows visible %s",
+                     harness->subject->type, when);
+}
+
+typedef void claim(struct harness *harness);
+
+static void each_sink(claim *check) {
+    if (dsn() == NULL)
+        cr_skip_test("PGCDC_TEST_DSN is not set: there is no PostgreSQL to test against");
+    for (size_t i = 0; i < SUBJECT_COUNT; i++) {
+        struct harness harness;
+        harness_init(&harness, &SUBJECTS[i]);
+        check(&harness);
+        change_builder_release(&harness.builder);
+    }
+}
+
+Test(sink_contract, every_registered_type_is_tested_here) {
+    for (size_t i = 0; sink_ops_at(i) != NULL; i++) {
+        bool found = false;
+        for (size_t s = 0; s < SUBJECT_COUNT; s++)
+            found |= strcmp(SUBJECTS[s].type, sink_ops_at(i)->type) == 0;
+        cr_assert(found, "sink type %s has no line in SUBJECTS", sink_ops_at(i)->type);
+    }
+}
+
+static void check_fresh(struct harness *harness) {
+    struct position position = {.end_lsn = 1};
+    struct sink *sink = open_sink(harness, &position);
+    cr_assert_not(position_exists(&position), "%s", harness->subject->type);
+    close_sink(sink);
+}
+
+Test(sink_contract, a_new_pipeline_has_no_position) {
+    each_sink(check_fresh);
+}
+
+static void check_invisible(struct harness *harness) {
+    struct position position;
+    struct sink *sink = open_sink(harness, &position);
+    add_inserts(harness, 1, 3);
+    write_all(harness, sink);
+    expect_rows(harness, 0, "before flush");
+    flush(harness, sink);
+    expect_rows(harness, 3, "after flush");
+    close_sink(sink);
+}
+
+Test(sink_contract, nothing_written_is_visible_before_flush) {
+    each_sink(check_invisible);
+}
+
+static void check_undone(struct harness *harness) {
+    struct position position;
+    struct sink *sink = open_sink(harness, &position);
+    add_inserts(harness, 1, 3);
+    write_all(harness, sink);
+    close_sink(sink);
+    sink = open_sink(harness, &position);
+    cr_assert_not(position_exists(&position));
+    add_inserts(harness, 1, 1);
+    write_all(harness, sink);
+    flush(harness, sink);
+    expect_rows(harness, 1, "after a close without flush and a flush");
+    close_sink(sink);
+}
+
+Test(sink_contract, close_without_flush_undoes_what_was_written) {
+    each_sink(check_undone);
+}
+
+static void check_position(struct harness *harness) {
+    const struct position stored = {.end_lsn = UINT64_C(0xFFFFFFFF12345678),
+                                    .commit_lsn = UINT64_C(0xFFFFFFFF12345000),
+                                    .index = INT64_MAX,
+                                    .system_id = UINT64_MAX,
+                                    .timeline = UINT32_MAX};
+    struct position position;
+    struct error err = {0};
+    struct sink *sink = open_sink(harness, &position);
+    cr_assert(sink->ops->flush(sink, &stored, &err), "%s", err.text);
+    close_sink(sink);
+    sink = open_sink(harness, &position);
+    close_sink(sink);
+    cr_assert_eq(position_exists(&position), harness->ops->stores_position);
+    if (!harness->ops->stores_position)
+        return;
+    cr_assert_eq(position.end_lsn, stored.end_lsn);
+    cr_assert_eq(position.commit_lsn, stored.commit_lsn);
+    cr_assert_eq(position.index, stored.index);
+    cr_assert_eq(position.system_id, stored.system_id);
+    cr_assert_eq(position.timeline, stored.timeline);
+}
+
+Test(sink_contract, an_idle_flush_stores_every_part_of_the_position) {
+    each_sink(check_position);
+}
+
+static void check_position_with_data(struct harness *harness) {
+    struct position position;
+    struct sink *sink = open_sink(harness, &position);
+    for (int i = 0; i < 3; i++) {
+        add_inserts(harness, i * 10, 10);
+        write_all(harness, sink);
+        flush(harness, sink);
+    }
+    close_sink(sink);
+    sink = open_sink(harness, &position);
+    close_sink(sink);
+    expect_rows(harness, 30, "after three flushes");
+    if (harness->ops->stores_position)
+        cr_assert_eq(position.end_lsn, harness->builder.end_lsn);
+}
+
+Test(sink_contract, the_position_is_that_of_the_last_flush) {
+    each_sink(check_position_with_data);
+}
+
+static void check_going_back(struct harness *harness) {
+    if (!harness->ops->stores_position)
+        return;
+    struct position position;
+    struct error err = {0};
+    struct sink *sink = open_sink(harness, &position);
+    add_inserts(harness, 1, 1);
+    flush(harness, sink);
+    const struct position back = {.end_lsn = harness->builder.end_lsn - 1, .system_id = 7, .timeline = 1};
+    cr_assert_not(sink->ops->flush(sink, &back, &err));
+    close_sink(sink);
+}
+
+Test(sink_contract, a_position_does_not_go_back) {
+    each_sink(check_going_back);
+}
+
+/* The older engine was thought dead; it must not be able to commit, with changes or without. */
+static void check_fence(struct harness *harness) {
+    if (!harness->ops->stores_position)
+        return;
+    struct position position;
+    struct error err = {0};
+    struct sink *older = open_sink(harness, &position);
+    struct sink *idle = open_sink(harness, &position);
+    struct sink *newer = open_sink(harness, &position);
+    add_inserts(harness, 1, 3);
+    const struct position next = change_builder_position(&harness->builder);
+    bool done = older->ops->write(older, harness->builder.changes, harness->builder.count, &err) &&
+                older->ops->flush(older, &next, &err);
+    cr_assert_not(done, "%s: a fenced sink could commit", harness->subject->type);
+    cr_assert_eq(err.kind, ERROR_REFUSE, "%s", err.text);
+    cr_assert_not(idle->ops->flush(idle, &next, &err), "%s: a fenced sink could flush",
+                  harness->subject->type);
+    cr_assert_eq(err.kind, ERROR_REFUSE, "%s", err.text);
+    expect_rows(harness, 0, "of a fenced sink");
+    write_all(harness, newer);
+    flush(harness, newer);
+    expect_rows(harness, 3, "of the newer one");
+    close_sink(older);
+    close_sink(idle);
+    close_sink(newer);
+}
+
+Test(sink_contract, opening_fences_the_one_that_was_open) {
+    each_sink(check_fence);
+}
+
+static void check_two_sinks(struct harness *harness) {
+    if (!harness->ops->stores_position)
+        return;
+    struct position position;
+    struct sink *sink = open_sink(harness, &position);
+    add_inserts(harness, 1, 1);
+    write_all(harness, sink);
+    flush(harness, sink);
+    harness->config.pipeline = "another";
+    struct sink *other = open_sink(harness, &position);
+    cr_assert_not(position_exists(&position), "another pipeline has a position of its own");
+    add_inserts(harness, 2, 1);
+    write_all(harness, sink);
+    flush(harness, sink);
+    close_sink(other);
+    close_sink(sink);
+}
+
+Test(sink_contract, pipelines_do_not_share_positions) {
+    each_sink(check_two_sinks);
+}
+
+static void check_drop(struct harness *harness) {
+    struct position position;
+    struct error err = {0};
+    if (harness->ops->drop == NULL)
+        return;
+    struct sink *sink = open_sink(harness, &position);
+    add_inserts(harness, 1, 1);
+    write_all(harness, sink);
+    flush(harness, sink);
+    close_sink(sink);
+    sink = sink_new(harness->ops, &harness->config);
+    cr_assert_not_null(sink);
+    cr_assert(sink->ops->drop(sink, &err), "%s", err.text);
+    cr_assert(sink->ops->drop(sink, &err), "dropping twice: %s", err.text);
+    sink_free(sink);
+    sink = open_sink(harness, &position);
+    cr_assert_not(position_exists(&position));
+    close_sink(sink);
+    expect_rows(harness, 1, "after drop, which forgets the position and not the data");
+}
+
+Test(sink_contract, drop_forgets_the_position) {
+    each_sink(check_drop);
+}
+
+static void check_messages(struct harness *harness) {
+    struct position position;
+    struct sink *sink = open_sink(harness, &position);
+    change_builder_begin(&harness->builder);
+    change_builder_commit(&harness->builder);
+    write_all(harness, sink);
+    flush(harness, sink);
+    close_sink(sink);
+    sink = open_sink(harness, &position);
+    if (harness->ops->stores_position)
+        cr_assert_eq(position.end_lsn, harness->builder.end_lsn);
+    close_sink(sink);
+}
+
+Test(sink_contract, an_empty_transaction_moves_the_position) {
+    each_sink(check_messages);
+}
+
+static void check_failed_open(struct harness *harness) {
+    if (strcmp(harness->subject->type, "null") == 0)
+        return;
+    struct position position;
+    struct error err = {0};
+    dsn_option.value = "host=127.0.0.1 port=1 dbname=nowhere";
+    struct sink *sink = sink_new(harness->ops, &harness->config);
+    cr_assert_not_null(sink);
+    cr_assert_not(sink->ops->open(sink, &position, &err));
+    cr_assert_eq(err.kind, ERROR_RETRY, "%s", err.text);
+    close_sink(sink);
+}
+
+Test(sink_contract, close_follows_a_failed_open) {
+    each_sink(check_failed_open);
+}
