@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A change that does not fit stops the pipeline before its transaction; no row is ever skipped in silence."""
+
+import pytest
+
+START = "create table t9 (id int primary key, v text); insert into t9 select g, 'a' from generate_series(1, 10) g"
+CASES = {
+    "row to update is gone": ("delete from t9 where id = 3", "update t9 set v = 'private' where id = 3", "t9"),
+    "row to delete is gone": ("delete from t9 where id = 3", "delete from t9 where id = 3", "t9"),
+    "key is taken": ("insert into t9 values (11, 'local')", "insert into t9 values (11, 'private')", "23505"),
+    "check is violated": ("alter table t9 add check (v <> 'private')", "insert into t9 values (12, 'private')", "23514"),
+    "value does not fit": ("alter table t9 alter v type varchar(3)", "insert into t9 values (12, 'private')", "22001"),
+    "null does not fit": ("alter table t9 alter v set not null", "insert into t9 values (12, null)", "23502"),
+    "new key is taken": ("insert into t9 values (50, 'local')", "update t9 set id = 50 where id = 4", "23505"),
+    "table is gone": ("drop table t9", "insert into t9 values (12, 'private')", "t9"),
+}
+
+
+@pytest.mark.parametrize("surroundings", [1, 300], ids=["alone", "in_a_large_group"])
+@pytest.mark.parametrize("case", CASES)
+def test_it_stops_before_the_transaction(pipeline, case, surroundings):
+    spoil, change, sign = CASES[case]
+    pipeline.source.execute(START + "; create table other (id int primary key)")
+    pipeline.engine.catch_up()
+    pipeline.target.execute(spoil)
+    for number in range(surroundings):
+        pipeline.source.execute(f"insert into other values ({number})")
+    position = pipeline.source_lsn()
+    pipeline.source.execute(f"begin; insert into other values (-1); {change}; insert into other values (-2); commit")
+    pipeline.source.execute("insert into other values (-3)")
+    for _ in range(2):
+        log = pipeline.assert_refused("t9", sign, code=1)
+        assert "private" not in log, "a row's value was logged"
+        assert pipeline.target.execute("select count(*), min(id) from other") == [(surroundings, 0)]
+        assert not pipeline.position_reached(pipeline.source_lsn())
+        assert pipeline.position_reached(position)
+
+
+def test_it_goes_on_once_the_target_is_mended(pipeline):
+    pipeline.source.execute(START)
+    pipeline.engine.catch_up()
+    pipeline.target.execute("delete from t9 where id = 3")
+    pipeline.source.execute("update t9 set v = 'b' where id = 3")
+    pipeline.source.execute("insert into t9 values (30, 'after')")
+    pipeline.assert_refused("t9", code=1)
+    pipeline.target.execute("insert into t9 values (3, 'a')")
+    pipeline.engine.catch_up()
+    pipeline.assert_equal()
+
+
+def test_a_deferred_constraint_that_fails_at_commit_is_a_conflict(pipeline):
+    pipeline.source.execute("create table t (id int primary key, pos int)")
+    pipeline.target.execute("create table t (id int primary key, pos int unique deferrable initially deferred)")
+    pipeline.engine.catch_up()
+    pipeline.source.execute("insert into t values (1, 1)")
+    pipeline.source.execute("insert into t values (2, 1)")
+    pipeline.assert_refused("23505", code=1)
+    assert pipeline.target.execute("select id from t") == [(1,)]

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Replica identities, keys that change, unchanged TOAST, unique columns: which row an old tuple means."""
+
+import pytest
+
+LONG = "(select string_agg(md5(x::text), '') from generate_series(1, 300) x)"
+
+
+def follow(pipeline, tables, *transactions):
+    pipeline.source.execute(tables)
+    pipeline.start()
+    for transaction in transactions:
+        pipeline.source.execute(transaction)
+    pipeline.assert_follows()
+
+
+# Tables without a key
+
+FULL_SHAPES = {
+    "plain": "(a int, b text)",
+    "json": "(a int, b json)",
+    "point": "(a int, b point)",
+    "xml": "(a int, b xml)",
+    "box": "(a int, b box)",
+    "arrays": "(a int, b int[])",
+}
+FULL_VALUES = {
+    "plain": ["'x'", "''", "'NULL'"],
+    "json": ["""'{"a": 1}'""", """'{"a":1}'""", "'null'"],
+    "point": ["'(0,0)'", "'(-0,0)'", "'(1e-300,NaN)'"],
+    "xml": ["'<a/>'", "'<b/>'"],
+    "box": ["'(1,1),(0,0)'", "'(2,0.5),(0,0)'"],
+    "arrays": ["'{}'", "'{NULL}'", "'{{1}}'"],
+}
+
+
+@pytest.mark.parametrize("shape", FULL_SHAPES)
+def test_exactly_one_of_several_duplicates_is_touched(pipeline, shape):
+    values = ", ".join(f"({a}, {b})" for a in ("1", "null") for b in [*FULL_VALUES[shape], "null"])
+    follow(
+        pipeline, f"create table t {FULL_SHAPES[shape]}; alter table t replica identity full;"
+        f"insert into t values {values}; insert into t values {values}; insert into t values {values}",
+        "delete from t where ctid in (select min(ctid) from t group by a, b::text)",
+        f"update t set b = {FULL_VALUES[shape][0]} where ctid in (select min(ctid) from t where a is null group by b::text)",
+        "update t set a = 7 where ctid in (select min(ctid) from t where b is null group by a)",
+        "delete from t where a is null and b is null",
+        "insert into t select * from t",
+        "update t set a = coalesce(a, 0) + 1")
+
+
+def test_full_identity_with_unchanged_toast(pipeline):
+    follow(
+        pipeline, f"create table t (n int, body text); alter table t replica identity full;"
+        f"insert into t select g, {LONG} || g from generate_series(1, 10) g; insert into t select * from t",
+        "update t set n = n + 100 where n < 5", "delete from t where n = 7", "update t set body = null where n = 8")
+
+
+def test_full_identity_on_a_table_with_a_key(pipeline):
+    follow(
+        pipeline, "create table t (id int primary key, j json, n numeric); alter table t replica identity full;"
+        "insert into t select g, '{}', null from generate_series(1, 100) g",
+        "update t set j = '[1]' where id % 2 = 0", "update t set id = id + 1000 where id % 10 = 0",
+        "delete from t where id % 3 = 0")
+
+
+def test_identity_by_a_unique_index(pipeline):
+    follow(
+        pipeline, """create table t (id int primary key, code text not null, v text);
+        create unique index by_code on t (code); alter table t replica identity using index by_code;
+        insert into t select g, 'c' || g, 'v' from generate_series(1, 100) g""",
+        "update t set v = 'w' where id < 50", "update t set code = 'd' || id where id < 20", "delete from t where id > 90",
+        "update t set id = id + 1000 where id between 60 and 70")
+
+
+def test_identity_nothing_takes_inserts(pipeline):
+    follow(pipeline, "create table t (v text); alter table t replica identity nothing; insert into t values ('a')",
+           "insert into t select null from generate_series(1, 100)", "truncate t", "insert into t values ('b')")
+
+
+# TOAST
+
+def test_unchanged_toast_stays(pipeline):
+    follow(
+        pipeline, f"create table t (id int primary key, n int, a text, b jsonb);"
+        f"insert into t select g, 0, {LONG} || g, jsonb_build_object('v', {LONG}) from generate_series(1, 20) g",
+        "update t set n = 1",
+        "update t set a = 'short' where id = 2",
+        "update t set id = 103, n = 3 where id = 3",
+        "update t set n = 4 where id = 4; update t set a = a || 'x' where id = 4; update t set n = 5 where id = 4",
+        f"begin; insert into t select 200, 0, {LONG}, '{{}}'; update t set n = 9 where id = 200; update t set n = 10 where id = 200; commit",
+        "begin; update t set n = 11 where id = 6; update t set id = 106 where id = 6; update t set n = 12 where id = 106; commit",
+        f"begin; update t set n = 1 where id = 7; delete from t where id = 7; insert into t select 7, 2, {LONG} || 'again', null; update t set n = 3 where id = 7; commit",
+        "begin; update t set a = null where id = 8; update t set n = 8 where id = 8; commit")
+
+
+def test_unchanged_toast_survives_in_a_backlog(pipeline):
+    """One group holds insert and updates of one key: merged, never overwritten with nothing."""
+    pipeline.source.execute("create table t (id int primary key, n int, a text)")
+    pipeline.engine.catch_up()
+    for number in range(30):
+        pipeline.source.execute(f"insert into t select {number}, 0, {LONG} || {number}")
+        pipeline.source.execute(f"update t set n = n + 1 where id >= {number} - 10")
+        if number % 5 == 0:
+            pipeline.source.execute(f"update t set id = id + 1000 where id = {number}")
+            pipeline.source.execute(f"update t set n = -1 where id = {number + 1000}")
+    pipeline.engine.catch_up()
+    pipeline.assert_equal()
+
+
+# Keys that change
+
+def test_key_changes_leave_nothing_behind(pipeline):
+    follow(
+        pipeline, "create table t (a int, b text, v int, primary key (a, b)); insert into t select g, 'k', g from generate_series(1, 500) g",
+        "update t set a = a + 1000 where a <= 100",
+        "update t set b = 'other' where a between 200 and 300",
+        "update t set a = -a where a between 1 and 500",
+        "begin; update t set a = 5000 where a = 1001; update t set a = 5001 where a = 5000; insert into t values (1001, 'k', 1); commit",
+        "begin; delete from t where a = 1002; update t set a = 1002 where a = 1003; update t set a = 1003, v = 9 where a = 1002; commit",
+        "begin; update t set a = a + 100000; update t set a = a - 100000; commit")
+
+
+def test_a_chain_of_keys_moves_in_order(pipeline):
+    """Each row takes the key that the row before it has just left."""
+    moves = "".join(f"update t set id = {n + 1} where id = {n};" for n in range(100, 0, -1))
+    follow(pipeline, "create table t (id int primary key, v int); insert into t select g, g from generate_series(1, 100) g",
+           f"begin; {moves} commit", f"begin; delete from t where id = 101; {moves} insert into t values (1, 0); commit")
+
+
+# Unique columns besides the key
+
+def test_unique_values_change_hands(pipeline):
+    follow(
+        pipeline, """create table acc (id int primary key, email text unique, bal int);
+        create table sw (id int primary key, pos int unique deferrable initially deferred);
+        insert into acc select g, 'e' || g, 100 from generate_series(1, 200) g;
+        insert into sw select g, g from generate_series(1, 200) g""",
+        "begin; delete from acc where id = 1; insert into acc values (1001, 'e1', 100); commit",
+        "update sw set pos = 201 - pos",
+        "begin; update acc set email = 'tmp' where id = 2; update acc set email = 'e2' where id = 3;"
+        " update acc set email = 'e3' where id = 2; commit",
+        "".join(f"begin; update acc set email = 'tmp' where id = {n}; update acc set email = 'e{n}' where id = {n + 1};"
+                f" update acc set email = 'e{n + 1}' where id = {n}; commit;" for n in range(10, 190, 2)))
+
+
+def test_unique_values_change_hands_on_a_target_that_checks_them(pipeline):
+    """The target has the unique indexes too, one of them checked at once where the source's is deferred."""
+    tables = """create table acc (id int primary key, email text unique, bal int);
+                create table sw (id int primary key, pos int unique deferrable initially deferred);"""
+    pipeline.execute_both(tables)
+    follow(
+        pipeline, "insert into acc select g, 'e' || g, 100 from generate_series(1, 200) g;"
+        "insert into sw select g, g from generate_series(1, 200) g",
+        "begin; delete from acc where id = 1; insert into acc values (1001, 'e1', 100); commit",
+        "update sw set pos = 201 - pos",
+        "".join(f"begin; update acc set email = 'tmp' where id = {n}; update acc set email = 'e{n}' where id = {n + 1};"
+                f" update acc set email = 'e{n + 1}' where id = {n}; commit;" for n in range(10, 190, 2)),
+        "begin; delete from acc where id % 2 = 0; insert into acc select id + 2000, 'e' || id, 0 from generate_series(20, 180, 2) id; commit")
