@@ -80,7 +80,8 @@ def test_a_lost_slot_is_refused(own_cluster, shared_clusters, new_pipeline):
 def test_another_cluster_is_refused(started, own_cluster):
     other = own_cluster("other").create_database("src")
     other.execute(T + "; insert into t values (7, 7)")
-    other.execute("create publication shop for table t; select pg_create_logical_replication_slot('shop', 'pgoutput')")
+    other.execute("create publication shop for table t")
+    other.execute("select pg_create_logical_replication_slot('shop', 'pgoutput')")
     started.source_configuration["dsn"] = other.dsn()
     started.assert_refused("another cluster")
     assert_target_untouched(started)

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 of the engine: at random moments under load, and at every named fault point."""
+
+import random
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from support.load import Load
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+POINT = re.compile(r'FAULT_POINT\("([^"]+)"\)')
+KILLS = 200
+KILLS_LONG = 1000
+
+
+def fault_points():
+    """Every named place of the engine's sources."""
+    return sorted({name for folder in ("cdc", "sinks") for path in (ROOT / folder).rglob("*.c")
+                   for name in POINT.findall(path.read_text(encoding="utf-8"))})
+
+
+def test_killed_at_random_moments_under_load(loaded, finish, request):
+    """Most lives are long enough to apply something, some end during the start."""
+    kills = KILLS_LONG if request.config.getoption("--long") else KILLS
+    chance = random.Random(20261122)
+    loaded.start()
+    positions = set()
+    with Load(loaded.source) as load:
+        for _ in range(kills):
+            time.sleep(chance.choice([0.0, 0.05, 0.2, 0.3]) + chance.random() * 0.4)
+            assert loaded.engine.is_running(), loaded.engine.log_tail()
+            loaded.engine.kill()
+            assert loaded.engine.process.returncode == -signal.SIGKILL
+            positions.add(loaded.position())
+            loaded.engine.start()
+        loaded.engine.kill()
+        assert load.commits > kills
+    assert len(positions) > kills // 4, "hardly any life got far enough to apply something"
+    finish(loaded)
+
+
+def test_killed_during_the_initial_copy(loaded, finish):
+    """Each start begins the copy again; nothing of the one before is left."""
+    loaded.source.execute("insert into account select g, 0, repeat('x', 200) from generate_series(100000, 500000) g")
+    chance = random.Random(7)
+    with Load(loaded.source):
+        for _ in range(15):
+            loaded.engine.start()
+            time.sleep(chance.random() * 0.7)
+            loaded.engine.kill()
+    finish(loaded)
+
+
+@pytest.mark.parametrize("visit", [1, 2, 10])
+@pytest.mark.parametrize("point", [point for point in fault_points() if not point.startswith("drop-")])
+def test_killed_at_a_fault_point(loaded, finish, point, visit):
+    """From the first start on; the stop at the end passes the points that only a stop has."""
+    with Load(loaded.source):
+        loaded.engine.start(environment={"PGCDC_FAULT": f"{point}:{visit}"})
+        code = live_and_stop(loaded, 6)
+        if code == 0:
+            code = come_back(loaded, f"{point}:{visit}")
+    if code == 0 and visit > 1:
+        pytest.skip(f"{point} is not visited {visit} times in one life")
+    assert code == -signal.SIGKILL, f"{point}: exit code {code}\n{loaded.engine.log_tail()}"
+    finish(loaded)
+
+
+def live_and_stop(pipeline, seconds):
+    """The exit code of a life that is ended by SIGTERM when nothing else has ended it."""
+    end = time.monotonic() + seconds
+    while pipeline.engine.is_running() and time.monotonic() < end:
+        time.sleep(0.02)
+    if pipeline.engine.is_running():
+        pipeline.engine.process.send_signal(signal.SIGTERM)
+    return pipeline.engine.wait_exit(30)
+
+
+def come_back(pipeline, fault):
+    """A second life, which starts from a position and finds a backlog."""
+    time.sleep(0.5)
+    pipeline.engine.start(environment={"PGCDC_FAULT": fault})
+    return live_and_stop(pipeline, 3)
+
+
+@pytest.mark.parametrize("point", [point for point in fault_points() if point.startswith("drop-")])
+def test_killed_while_dropping(loaded, point):
+    """Whatever is left, dropping again removes it, and a new pipeline can start."""
+    loaded.engine.catch_up()
+    assert loaded.engine.command("drop", environment={"PGCDC_FAULT": point}).returncode == -signal.SIGKILL
+    assert loaded.engine.command("drop").returncode == 0
+    assert loaded.slot() is None
+    assert loaded.target.value("select to_regclass('pgcdc.position')") is None
+    loaded.target.execute("truncate journal, account, document, seat, part")
+    loaded.engine.catch_up()
+    loaded.assert_equal()

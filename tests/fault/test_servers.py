@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Servers and sessions that die, freeze and come back under load; the engine goes on by itself."""
+
+import os
+import signal
+
+import pytest
+
+from support.load import Load
+from support.wait import wait_until
+
+
+def go_on(pipeline, rounds, break_something):
+    """Breaks it again and again, each time only after something new has arrived; then everything must be equal."""
+    pipeline.start()
+    with Load(pipeline.source):
+        for _ in range(rounds):
+            wait_for_progress(pipeline)
+            break_something(pipeline)
+        wait_for_progress(pipeline)
+    pipeline.assert_follows()
+    pipeline.engine.stop()
+
+
+def wait_for_progress(pipeline):
+    lsn = pipeline.source_lsn()
+    pipeline.wait_while_running(lambda: pipeline.position_reached(lsn), f"the target to reach {lsn}")
+
+
+def sender_pid(pipeline):
+    return pipeline.slot()["active_pid"]
+
+
+def apply_pids(pipeline):
+    """Sessions of the engine in the target: whoever holds a lock on the position's row, or has touched it last."""
+    rows = pipeline.target.execute(
+        "select pid from pg_stat_activity where datname = current_database() and application_name like %s", ("pgcdc%",))
+    return [row[0] for row in rows]
+
+
+def kill_source(pipeline):
+    pipeline.source.cluster.kill()
+    pipeline.source.cluster.start()
+
+
+def kill_target(pipeline):
+    pipeline.target.cluster.kill()
+    pipeline.target.cluster.start()
+
+
+def restart_source(pipeline):
+    pipeline.source.cluster.restart("immediate")
+
+
+def restart_target(pipeline):
+    pipeline.target.cluster.restart("immediate")
+
+
+def restart_both(pipeline):
+    pipeline.source.cluster.stop("immediate")
+    pipeline.target.cluster.stop("immediate")
+    pipeline.target.cluster.start()
+    pipeline.source.cluster.start()
+
+
+def terminate_sender(pipeline):
+    pid = sender_pid(pipeline)
+    assert pipeline.source.value("select pg_terminate_backend(%s)", (pid,))
+    wait_until(lambda: sender_pid(pipeline) != pid, "the walsender to end")
+
+
+def terminate_apply(pipeline):
+    pids = apply_pids(pipeline)
+    assert pids, "no session of the engine in the target"
+    for pid in pids:
+        pipeline.target.value("select pg_terminate_backend(%s)", (pid,))
+    wait_until(lambda: not set(pids) & set(apply_pids(pipeline)), "the apply session to end")
+
+
+def kill_apply(pipeline):
+    """kill -9 of one backend takes its whole server through crash recovery."""
+    os.kill(apply_pids(pipeline)[0], signal.SIGKILL)
+    wait_until(pipeline.target.cluster._answers, "the target to recover")  # pylint: disable=protected-access
+
+
+@pytest.mark.parametrize("fault, rounds", [
+    (kill_source, 4), (kill_target, 4), (restart_source, 3), (restart_target, 3), (restart_both, 3),
+    (terminate_sender, 20), (terminate_apply, 20), (kill_apply, 3),
+], ids=lambda value: getattr(value, "__name__", None) or str(value))
+def test_it_goes_on_after(own_pair, fault, rounds):
+    go_on(own_pair, rounds, fault)
+
+
+def test_sessions_end_while_the_rows_are_copied(own_pair):
+    own_pair.source.execute("insert into account select g, 0, repeat('x', 300) from generate_series(100000, 600000) g")
+    with Load(own_pair.source):
+        own_pair.engine.start()
+        wait_until(lambda: own_pair.target.execute("select 1 from pg_stat_progress_copy"), "a copy to go on")
+        terminate_apply(own_pair)
+        wait_until(lambda: own_pair.source.execute("select 1 from pg_stat_progress_copy"), "a copy to go on")
+        own_pair.source.execute("select pg_terminate_backend(pid) from pg_stat_progress_copy")
+        own_pair.wait_streaming()
+    own_pair.assert_follows()
+
+
+def test_a_frozen_target_is_waited_for(own_pair):
+    """The server is answered meanwhile, nothing is confirmed, and all goes on when the target thaws."""
+    own_pair.start()
+    with Load(own_pair.source):
+        wait_for_progress(own_pair)
+        pids = apply_pids(own_pair)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        sender = sender_pid(own_pair)
+        start = own_pair.source_lsn()
+        wait_until(lambda: own_pair.source.value("select pg_wal_lsn_diff(pg_current_wal_lsn(), %s) > 1000000", (start,)), "some load")
+        wait_until(lambda: own_pair.source.value(
+            "select backend_start < now() - interval '8 s' from pg_stat_replication where pid = %s", (sender,)), "8 s")
+        assert sender_pid(own_pair) == sender, "the connection was lost while the target was frozen"
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    own_pair.assert_follows()
+    assert "replication timeout" not in own_pair.source.cluster.log_text()
+
+
+def test_killed_while_the_target_is_frozen(own_pair, finish):
+    """The old session wakes up after its engine is dead and a new one has come: it must not commit over it."""
+    own_pair.start()
+    with Load(own_pair.source):
+        wait_for_progress(own_pair)
+        for pid in apply_pids(own_pair):
+            os.kill(pid, signal.SIGSTOP)
+        frozen = apply_pids(own_pair)
+        own_pair.engine.kill()
+        own_pair.engine.start()
+        wait_until(lambda: set(apply_pids(own_pair)) - set(frozen), "the new engine's session")
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+        wait_for_progress(own_pair)
+    own_pair.engine.stop()
+    finish(own_pair)
+
+
+def test_engine_and_servers_die_together(own_pair, finish):
+    own_pair.start()
+    with Load(own_pair.source):
+        for kill_server in (kill_target, kill_source, kill_target, kill_source):
+            wait_for_progress(own_pair)
+            own_pair.engine.kill()
+            kill_server(own_pair)
+            own_pair.engine.start()
+            own_pair.wait_streaming()
+    own_pair.engine.kill()
+    finish(own_pair)
