@@ -27,40 +27,50 @@ static inline size_t reader_left(const struct reader *reader) {
     return (size_t) (reader->end - reader->next);
 }
 
-/* size bytes inside the slice, or an empty slice when they are not there. */
-static inline struct slice reader_bytes(struct reader *reader, size_t size) {
+/* The next size bytes, or NULL when they are not there, and the reader has failed. */
+static inline const char *reader_take(struct reader *reader, size_t size) {
     if (reader->failed || reader_left(reader) < size) {
         reader->failed = true;
-        return (struct slice){.data = "", .size = 0};
+        return NULL;
     }
-    struct slice bytes = {.data = reader->next, .size = size};
+    const char *bytes = reader->next;
     reader->next += size;
     return bytes;
 }
 
+/* size bytes inside the slice, or an empty slice when they are not there. */
+static inline struct slice reader_bytes(struct reader *reader, size_t size) {
+    const char *bytes = reader_take(reader, size);
+    return bytes != NULL ? (struct slice){.data = bytes, .size = size}
+                         : (struct slice){.data = "", .size = 0};
+}
+
 static inline uint8_t reader_u8(struct reader *reader) {
-    struct slice bytes = reader_bytes(reader, 1);
-    return bytes.size == 1 ? (uint8_t) bytes.data[0] : 0;
+    const char *bytes = reader_take(reader, 1);
+    return bytes != NULL ? (uint8_t) *bytes : 0;
 }
 
 static inline uint16_t reader_u16(struct reader *reader) {
     uint16_t value = 0;
-    struct slice bytes = reader_bytes(reader, sizeof value);
-    memcpy(&value, bytes.data, bytes.size);
+    const char *bytes = reader_take(reader, sizeof value);
+    if (bytes != NULL)
+        memcpy(&value, bytes, sizeof value);
     return be16toh(value);
 }
 
 static inline uint32_t reader_u32(struct reader *reader) {
     uint32_t value = 0;
-    struct slice bytes = reader_bytes(reader, sizeof value);
-    memcpy(&value, bytes.data, bytes.size);
+    const char *bytes = reader_take(reader, sizeof value);
+    if (bytes != NULL)
+        memcpy(&value, bytes, sizeof value);
     return be32toh(value);
 }
 
 static inline uint64_t reader_u64(struct reader *reader) {
     uint64_t value = 0;
-    struct slice bytes = reader_bytes(reader, sizeof value);
-    memcpy(&value, bytes.data, bytes.size);
+    const char *bytes = reader_take(reader, sizeof value);
+    if (bytes != NULL)
+        memcpy(&value, bytes, sizeof value);
     return be64toh(value);
 }
 
