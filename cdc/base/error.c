@@ -31,15 +31,17 @@ bool error_set(struct error *err, enum error_kind kind, const char *format, ...)
 
 bool error_wrap(struct error *err, const char *format, ...) {
     char context[ERROR_TEXT_MAX];
-    char inner[ERROR_TEXT_MAX];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(context, sizeof context, format, arguments);
+    vsnprintf(context, sizeof context - strlen(": "), format, arguments);
     va_end(arguments);
-    memcpy(inner, err->text, sizeof inner);
-    int length = snprintf(err->text, sizeof err->text, "%s: ", context);
-    if (length > 0 && (size_t) length < sizeof err->text)
-        snprintf(err->text + length, sizeof err->text - (size_t) length, "%s", inner);
+    size_t length = strlen(context);
+    memcpy(context + length, ": ", 2);
+    length += 2;
+    size_t kept = strnlen(err->text, sizeof err->text - 1 - length);
+    memmove(err->text + length, err->text, kept);
+    memcpy(err->text, context, length);
+    err->text[length + kept] = '\0';
     one_line(err->text);
     return false;
 }
