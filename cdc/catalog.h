@@ -22,5 +22,5 @@ struct table_list {
 MUST_CHECK bool catalog_read_tables(struct session *source, const char *publication, struct arena *arena,
                                     struct table_list *ret_list, struct error *err);
 
-/* True when every column of every table is of a type that is portable in binary (builtin_type.h). */
+/* True when every published column of every table is of a type that is portable in binary (builtin_type.h). */
 bool catalog_is_portable(const struct table_list *list);

@@ -2,8 +2,7 @@
 /*
  * change_json.c - a change as one line of JSON.
  *
- * yajl's generator keeps the grammar and the escapes; it writes into a buffer that fails for good when it is full, so
- * that one question at the end decides.
+ * Rows are put down column by column in the relation's order; what stays unknown is left out, never made null.
  */
 #include "cdc/change_json.h"
 
@@ -27,102 +26,15 @@ enum type_oid {
     TYPE_JSONB = 3802,
 };
 
-#define LINE_BYTES_MAX ((size_t) 4 << 30)    /* a value has up to 1 GB, and escapes lengthen it */
 #define EXACT_INTEGER_MAX (INT64_C(1) << 53) /* what a double holds without rounding */
 #define POSTGRES_EPOCH_S INT64_C(946684800)  /* 2000-01-01 in seconds since 1970-01-01 */
 #define MICROSECONDS INT64_C(1000000)
 
-/* ---- JSON's own pieces ---- */
-
-/* How many bytes the character at the start takes, 0 when it is none: overlong, a surrogate, cut off. */
-static size_t utf8_size(const unsigned char *bytes, size_t left) {
-    static const uint32_t LEAST[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t size = bytes[0] < 0x80       ? 1
-                  : bytes[0] >> 5 == 6  ? 2
-                  : bytes[0] >> 4 == 14 ? 3
-                  : bytes[0] >> 3 == 30 ? 4
-                                        : 0;
-    if (size <= 1 || size > left)
-        return size > left ? 0 : size;
-    uint32_t code = bytes[0] & (0xffU >> (size + 1));
-    for (size_t i = 1; i < size; i++) {
-        if (bytes[i] >> 6 != 2)
-            return 0;
-        code = code << 6 | (bytes[i] & 0x3f);
-    }
-    return code < LEAST[size] || code > 0x10ffff || code >> 11 == 0xd800 >> 11 ? 0 : size;
-}
-
-static bool is_utf8(struct slice text) {
-    for (size_t at = 0; at < text.size;) {
-        size_t size = utf8_size((const unsigned char *) text.data + at, text.size - at);
-        if (size == 0)
-            return false;
-        at += size;
-    }
-    return true;
-}
-
-/* The session asked for UTF-8, so anything else is the server's fault. */
-static void put_text(struct change_json *json, struct slice text) {
-    if (!is_utf8(text))
-        json->refused = "is not UTF-8";
-    else
-        yajl_gen_string(json->generator, (const unsigned char *) text.data, text.size);
-}
-
-static void put_key(struct change_json *json, const char *key) {
-    put_text(json, slice_of(key));
-}
-
-static void put_field(struct change_json *json, const char *key, const char *text) {
-    put_key(json, key);
-    put_text(json, slice_of(text));
-}
-
-/* Bytes that are JSON already. */
-static void put_raw(struct change_json *json, struct slice text) {
-    yajl_gen_number(json->generator, text.data, text.size);
-}
-
 /* ---- values ---- */
-
-static const char *skip_digits(const char *next, const char *end) {
-    while (next < end && *next >= '0' && *next <= '9')
-        next++;
-    return next;
-}
-
-/* number = [-] digits [. digits] [e [+-] digits], no leading zeroes. */
-static bool is_number(struct slice text) {
-    const char *next = text.data, *end = text.data + text.size;
-    if (next < end && *next == '-')
-        next++;
-    const char *digits = next;
-    next = skip_digits(next, end);
-    if (next == digits || (*digits == '0' && next - digits > 1))
-        return false;
-    if (next < end && *next == '.') {
-        digits = ++next;
-        next = skip_digits(next, end);
-        if (next == digits)
-            return false;
-    }
-    if (next < end && (*next == 'e' || *next == 'E')) {
-        next++;
-        if (next < end && (*next == '+' || *next == '-'))
-            next++;
-        digits = next;
-        next = skip_digits(next, end);
-        if (next == digits)
-            return false;
-    }
-    return next == end;
-}
 
 static bool is_exact_integer(struct slice text) {
     char digits[24];
-    if (!is_number(text) || text.size >= sizeof digits)
+    if (!json_is_number(text) || text.size >= sizeof digits)
         return false;
     memcpy(digits, text.data, text.size);
     digits[text.size] = '\0';
@@ -131,21 +43,7 @@ static bool is_exact_integer(struct slice text) {
     return errno == 0 && number >= -EXACT_INTEGER_MAX && number <= EXACT_INTEGER_MAX;
 }
 
-/* A json value keeps the spaces it was written with; a line break among them would end our line. */
-static void put_json(struct change_json *json, struct slice text) {
-    if (memchr(text.data, '\n', text.size) == NULL && memchr(text.data, '\r', text.size) == NULL) {
-        put_raw(json, text);
-        return;
-    }
-    buffer_reset(&json->scratch);
-    buffer_append_slice(&json->scratch, text);
-    for (size_t i = 0; i < json->scratch.size; i++)
-        if (json->scratch.data[i] == '\n' || json->scratch.data[i] == '\r')
-            json->scratch.data[i] = ' ';
-    put_raw(json, buffer_slice(&json->scratch));
-}
-
-static void put_text_value(struct change_json *json, oid_t type_oid, struct slice text) {
+static void put_text_value(struct json_writer *json, oid_t type_oid, struct slice text) {
     bool is_raw = false;
     switch ((enum type_oid) type_oid) {
     case TYPE_BOOL:
@@ -153,7 +51,7 @@ static void put_text_value(struct change_json *json, oid_t type_oid, struct slic
         return;
     case TYPE_JSON:
     case TYPE_JSONB:
-        put_json(json, text);
+        json_put_embedded(json, text);
         return;
     case TYPE_INT2:
     case TYPE_INT4:
@@ -163,21 +61,21 @@ static void put_text_value(struct change_json *json, oid_t type_oid, struct slic
         break;
     case TYPE_FLOAT4:
     case TYPE_FLOAT8:
-        is_raw = is_number(text);
+        is_raw = json_is_number(text);
         break;
     }
     if (is_raw)
-        put_raw(json, text);
+        json_put_raw(json, text);
     else
-        put_text(json, text);
+        json_put_text(json, text);
 }
 
-static void put_value(struct change_json *json, const struct column *column, const struct value *value) {
-    put_text(json, column->name);
+static void put_value(struct json_writer *json, const struct column *column, const struct value *value) {
+    json_put_text(json, column->name);
     if (value->kind == VALUE_NULL)
         yajl_gen_null(json->generator);
     else if (value->kind != VALUE_TEXT)
-        json->refused = "is binary";
+        json->problem = "a value is binary, although text was asked for";
     else
         put_text_value(json, column->type_oid, value_slice(value));
 }
@@ -185,9 +83,9 @@ static void put_value(struct change_json *json, const struct column *column, con
 /* ---- rows ---- */
 
 /* The columns that are known; only the key's when the server sent no others. */
-static void put_row(struct change_json *json, const char *name, const struct relation *relation,
+static void put_row(struct json_writer *json, const char *name, const struct relation *relation,
                     const struct value *values, bool key_only) {
-    put_key(json, name);
+    json_put_key(json, name);
     if (values == NULL) {
         yajl_gen_null(json->generator);
         return;
@@ -208,9 +106,9 @@ static const struct value *key_value(const struct change *change, uint32_t colum
     return &change->new_values[column];
 }
 
-static void put_change_key(struct change_json *json, const struct change *change) {
+static void put_change_key(struct json_writer *json, const struct change *change) {
     const struct relation *relation = change->relation;
-    put_key(json, "key");
+    json_put_key(json, "key");
     if (relation->key_count == 0 || relation->identity == REPLICA_IDENTITY_FULL ||
         (change->new_values == NULL && change->old_values == NULL)) {
         yajl_gen_null(json->generator);
@@ -223,17 +121,17 @@ static void put_change_key(struct change_json *json, const struct change *change
     yajl_gen_map_close(json->generator);
 }
 
-static void put_unchanged(struct change_json *json, const struct change *change) {
+static void put_unchanged(struct json_writer *json, const struct change *change) {
     bool any = false;
     for (uint32_t i = 0; change->new_values != NULL && i < change->relation->column_count; i++) {
         if (change->new_values[i].kind != VALUE_UNCHANGED)
             continue;
         if (!any) {
-            put_key(json, "unchanged");
+            json_put_key(json, "unchanged");
             yajl_gen_array_open(json->generator);
         }
         any = true;
-        put_text(json, change->relation->columns[i].name);
+        json_put_text(json, change->relation->columns[i].name);
     }
     if (any)
         yajl_gen_array_close(json->generator);
@@ -263,14 +161,14 @@ static const char *op_name(enum change_kind kind) {
     return NULL;
 }
 
-static void put_name(struct change_json *json, const struct relation *relation) {
-    put_key(json, "schema");
-    put_text(json, relation->schema);
-    put_key(json, "table");
-    put_text(json, relation->name);
+static void put_name(struct json_writer *json, const struct relation *relation) {
+    json_put_key(json, "schema");
+    json_put_text(json, relation->schema);
+    json_put_key(json, "table");
+    json_put_text(json, relation->name);
 }
 
-static void put_commit_time(struct change_json *json, int64_t postgres_us) {
+static void put_commit_time(struct json_writer *json, int64_t postgres_us) {
     int64_t micros = postgres_us % MICROSECONDS;
     time_t seconds = (time_t) (postgres_us / MICROSECONDS + POSTGRES_EPOCH_S);
     if (micros < 0) {
@@ -282,25 +180,25 @@ static void put_commit_time(struct change_json *json, int64_t postgres_us) {
     if (gmtime_r(&seconds, &utc) != NULL)
         strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
     snprintf(text, sizeof text, "%s.%06dZ", date, (int) micros);
-    put_field(json, "commit_time", text);
+    json_put_field(json, "commit_time", text);
 }
 
 /* A message outside any transaction is known by its own LSN. */
-static void put_identity(struct change_json *json, const struct change *change) {
+static void put_identity(struct json_writer *json, const struct change *change) {
     const struct transaction *transaction = change->transaction;
     if (transaction == NULL) {
-        put_field(json, "lsn", lsn_format(change->lsn).text);
+        json_put_field(json, "lsn", lsn_format(change->lsn).text);
         return;
     }
-    put_field(json, "commit_lsn", lsn_format(transaction->commit_lsn).text);
-    put_key(json, "index");
-    yajl_gen_integer(json->generator, (long long) change->index);
-    put_key(json, "xid");
-    yajl_gen_integer(json->generator, transaction->xid);
+    json_put_field(json, "commit_lsn", lsn_format(transaction->commit_lsn).text);
+    json_put_key(json, "index");
+    json_put_integer(json, (int64_t) change->index);
+    json_put_key(json, "xid");
+    json_put_integer(json, transaction->xid);
     put_commit_time(json, transaction->commit_time_us);
 }
 
-static void put_row_change(struct change_json *json, const struct change *change) {
+static void put_row_change(struct json_writer *json, const struct change *change) {
     put_name(json, change->relation);
     put_identity(json, change);
     put_change_key(json, change);
@@ -309,9 +207,9 @@ static void put_row_change(struct change_json *json, const struct change *change
     put_unchanged(json, change);
 }
 
-static void put_truncate(struct change_json *json, const struct change *change) {
+static void put_truncate(struct json_writer *json, const struct change *change) {
     put_identity(json, change);
-    put_key(json, "tables");
+    json_put_key(json, "tables");
     yajl_gen_array_open(json->generator);
     for (uint32_t i = 0; i < change->relation_count; i++) {
         yajl_gen_map_open(json->generator);
@@ -319,39 +217,32 @@ static void put_truncate(struct change_json *json, const struct change *change) 
         yajl_gen_map_close(json->generator);
     }
     yajl_gen_array_close(json->generator);
-    put_key(json, "cascade");
+    json_put_key(json, "cascade");
     yajl_gen_bool(json->generator, (change->truncate_flags & TRUNCATE_CASCADE) != 0);
-    put_key(json, "restart_identity");
+    json_put_key(json, "restart_identity");
     yajl_gen_bool(json->generator, (change->truncate_flags & TRUNCATE_RESTART_IDENTITY) != 0);
 }
 
-static void put_hex(struct change_json *json, struct slice bytes) {
-    buffer_reset(&json->scratch);
-    for (size_t i = 0; i < bytes.size; i++)
-        buffer_printf(&json->scratch, "%02x", (unsigned) (unsigned char) bytes.data[i]);
-    put_text(json, buffer_slice(&json->scratch));
-}
-
-static void put_message(struct change_json *json, const struct change *change) {
+static void put_message(struct json_writer *json, const struct change *change) {
     put_identity(json, change);
-    put_key(json, "transactional");
+    json_put_key(json, "transactional");
     yajl_gen_bool(json->generator, change->transactional);
-    put_key(json, "prefix");
-    put_text(json, change->prefix);
-    if (is_utf8(change->content)) {
-        put_key(json, "content");
-        put_text(json, change->content);
+    json_put_key(json, "prefix");
+    json_put_text(json, change->prefix);
+    if (json_is_utf8(change->content)) {
+        json_put_key(json, "content");
+        json_put_text(json, change->content);
     } else {
-        put_key(json, "content_hex");
-        put_hex(json, change->content);
+        json_put_key(json, "content_hex");
+        json_put_hex(json, change->content);
     }
 }
 
 /* ---- the line ---- */
 
-static void put_change(struct change_json *json, const struct change *change) {
+static void put_change(struct json_writer *json, const struct change *change) {
     yajl_gen_map_open(json->generator);
-    put_field(json, "op", op_name(change->kind));
+    json_put_field(json, "op", op_name(change->kind));
     if (change_is_row(change))
         put_row_change(json, change);
     else if (change->kind == CHANGE_TRUNCATE)
@@ -361,40 +252,10 @@ static void put_change(struct change_json *json, const struct change *change) {
     yajl_gen_map_close(json->generator);
 }
 
-static void append(void *context, const char *bytes, size_t size) {
-    buffer_append(context, bytes, size);
-}
-
-bool change_json_init(struct change_json *json, struct error *err) {
-    *json = (struct change_json){.generator = yajl_gen_alloc(NULL)};
-    buffer_init(&json->line, LINE_BYTES_MAX);
-    buffer_init(&json->scratch, LINE_BYTES_MAX);
-    if (json->generator == NULL)
-        return error_no_memory(err);
-    yajl_gen_config(json->generator, yajl_gen_print_callback, append, &json->line);
-    return true;
-}
-
-void change_json_release(struct change_json *json) {
-    if (json->generator != NULL)
-        yajl_gen_free(json->generator);
-    json->generator = NULL;
-    buffer_release(&json->line);
-    buffer_release(&json->scratch);
-}
-
-bool change_json_write(struct change_json *json, const struct change *change, struct slice *ret_line,
+bool change_json_write(struct json_writer *json, const struct change *change, struct slice *ret_line,
                        struct error *err) {
-    yajl_gen_reset(json->generator, "");
-    buffer_reset(&json->line);
-    json->refused = NULL;
+    json_writer_begin(json);
     put_change(json, change);
-    buffer_append_text(&json->line, "\n");
-    if (json->refused != NULL)
-        return error_set(err, ERROR_PROTOCOL, "a value of the change at %s %s, although text was asked for",
-                         lsn_format(change->lsn).text, json->refused);
-    if (!buffer_ok(&json->line) || !buffer_ok(&json->scratch))
-        return error_no_memory(err);
-    *ret_line = buffer_slice(&json->line);
-    return true;
+    return json_writer_finish(json, ret_line, err) ||
+           error_wrap(err, "the change at %s", lsn_format(change->lsn).text);
 }

@@ -20,27 +20,15 @@
 #pragma once
 
 #include <stdbool.h>
-#include <yajl/yajl_gen.h>
 
 #include "cdc/base/buffer.h"
 #include "cdc/base/error.h"
+#include "cdc/json_writer.h"
 #include "decoder/change.h"
-
-struct change_json {
-    yajl_gen generator;
-    struct buffer line;
-    struct buffer scratch;
-    const char *refused; /* what is wrong with a value of the change at hand, or NULL */
-};
-
-MUST_CHECK bool change_json_init(struct change_json *json, struct error *err);
-
-/* Accepts a zeroed one. */
-void change_json_release(struct change_json *json);
 
 /*
  * The line, with its newline; valid until the next call. For every kind but BEGIN and COMMIT. Values must be text: a binary one
  * was not asked for and is ERROR_PROTOCOL.
  */
-MUST_CHECK bool change_json_write(struct change_json *json, const struct change *change,
+MUST_CHECK bool change_json_write(struct json_writer *json, const struct change *change,
                                   struct slice *ret_line, struct error *err);

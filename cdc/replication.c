@@ -50,7 +50,8 @@ static bool build_command(const struct session *session, const struct replicatio
     buffer_printf(sql, " LOGICAL %s (proto_version '%d', publication_names ",
                   lsn_format(options->start_lsn).text, protocol_version(session->server_version));
     literal_append(sql, buffer_slice(&names));
-    buffer_append_text(sql, options->binary ? ", binary 'true')" : ")");
+    buffer_append_text(sql, options->binary ? ", binary 'true'" : "");
+    buffer_append_text(sql, options->messages ? ", messages 'true')" : ")");
     return buffer_ok(&names) && buffer_text(sql) != NULL;
 }
 

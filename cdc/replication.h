@@ -21,6 +21,7 @@ struct replication_options {
     const char *publication;
     lsn_t start_lsn; /* 0: from the slot's own position */
     bool binary;
+    bool messages; /* pg_logical_emit_message too */
 };
 
 enum replication_message_kind { REPLICATION_DATA = 'w', REPLICATION_KEEPALIVE = 'k' };

@@ -108,13 +108,13 @@ static bool wait_created(struct session *replication, struct session *source, sl
     return true;
 }
 
-bool slot_create(struct session *replication, struct session *source, const char *slot, bool export_snapshot,
-                 slot_waiting_fn *waiting, struct slot_creation *ret_creation, struct error *err) {
+/* kind: what stands behind the name in the command. */
+static bool create(struct session *replication, struct session *source, const char *slot, const char *kind,
+                   slot_waiting_fn *waiting, struct slot_creation *ret_creation, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = 1024};
     buffer_append_text(&sql, "CREATE_REPLICATION_SLOT ");
     identifier_append(&sql, slice_of(slot));
-    buffer_append_text(&sql, export_snapshot ? " LOGICAL pgoutput EXPORT_SNAPSHOT"
-                                             : " LOGICAL pgoutput NOEXPORT_SNAPSHOT");
+    buffer_append_text(&sql, kind);
     if (buffer_text(&sql) == NULL)
         return error_no_memory(err);
     if (PQsendQuery(replication->conn, sql.data) == 0)
@@ -134,6 +134,23 @@ bool slot_create(struct session *replication, struct session *source, const char
         return error_set(err, ERROR_PROTOCOL, "source: CREATE_REPLICATION_SLOT answered something unknown");
     snprintf(creation.snapshot_name, sizeof creation.snapshot_name, "%s", PQgetvalue(result, 0, 2));
     *ret_creation = creation;
+    return true;
+}
+
+bool slot_create(struct session *replication, struct session *source, const char *slot, bool export_snapshot,
+                 slot_waiting_fn *waiting, struct slot_creation *ret_creation, struct error *err) {
+    const char *kind =
+        export_snapshot ? " LOGICAL pgoutput EXPORT_SNAPSHOT" : " LOGICAL pgoutput NOEXPORT_SNAPSHOT";
+    return create(replication, source, slot, kind, waiting, ret_creation, err);
+}
+
+bool slot_create_temporary(struct session *replication, struct session *source, const char *slot,
+                           slot_waiting_fn *waiting, lsn_t *ret_start_lsn, struct error *err) {
+    struct slot_creation creation = {0};
+    if (!create(replication, source, slot, " TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT", waiting,
+                &creation, err))
+        return false;
+    *ret_start_lsn = creation.consistent_lsn;
     return true;
 }
 

@@ -45,5 +45,9 @@ MUST_CHECK bool slot_create(struct session *replication, struct session *source,
                             bool export_snapshot, slot_waiting_fn *waiting,
                             struct slot_creation *ret_creation, struct error *err);
 
+/* The same for a slot that ends with the replication session; the changes after *ret_start_lsn come out of it. */
+MUST_CHECK bool slot_create_temporary(struct session *replication, struct session *source, const char *slot,
+                                      slot_waiting_fn *waiting, lsn_t *ret_start_lsn, struct error *err);
+
 /* True also when there is none. A slot in use is ERROR_RETRY naming the pid. On an ordinary session. */
 MUST_CHECK bool slot_drop(struct session *source, const char *slot, struct error *err);

@@ -11,6 +11,19 @@
 
 #include "cdc/base/lsn.h"
 
+/*
+ * A user-defined type that a column is made of, directly or by way of an array, a domain or a composite type. A
+ * table's types are in the order in which they can be created.
+ */
+struct table_type {
+    const char *schema;
+    const char *name;
+    const char *
+        create_sql; /* CREATE TYPE or DOMAIN, complete; NULL: cannot be made from the catalog (ranges, base types) */
+    const char *extension; /* that it belongs to, else NULL */
+    const char *column;    /* the first column that needs it */
+};
+
 struct table_column {
     const char *name;
     oid_t type_oid;
@@ -19,12 +32,12 @@ struct table_column {
     char type_kind;            /* pg_type.typtype of that type: b, c, d, e, p, r, m */
     bool type_is_builtin;      /* type_oid < 16384 */
     const char *type_sql;      /* format_type() with typmod under an empty search_path: ready to use in DDL */
-    const char *const *labels; /* of an enum (or of an array of one), in order; else NULL */
-    uint32_t label_count;
-    const char *generated_sql; /* the expression of a stored generated column, else NULL */
+    char generated;            /* pg_attribute.attgenerated: s, v or NUL */
+    const char *generated_sql; /* the expression of a generated column, else NULL */
     char identity;             /* pg_attribute.attidentity: a, d or NUL */
     const char *collation_sql; /* ready to use, when not the type's default, else NULL */
     bool not_null;
+    bool published;     /* its values are in the stream; false for what the target generates by itself */
     uint32_t key_index; /* place in the primary key from 1, 0: not part of it */
 };
 
@@ -32,10 +45,20 @@ struct table {
     oid_t oid; /* at the source */
     const char *schema;
     const char *name;
-    char kind;               /* pg_class.relkind: r or p */
-    char identity;           /* pg_class.relreplident */
-    double row_estimate;     /* pg_class.reltuples, summed over partitions; negative: unknown */
-    uint64_t bytes_estimate; /* on disk, without indexes */
-    uint32_t column_count;   /* generated columns included, dropped ones not */
+    char kind;              /* pg_class.relkind: r or p */
+    char identity;          /* pg_class.relreplident */
+    uint32_t key_count;     /* columns of the primary key, those that the publication leaves out included */
+    bool key_is_deferrable; /* the primary key is checked at the end of a statement or a transaction */
+    const char *row_filter_sql; /* of the publication, over the source's columns, or NULL */
+    double row_estimate;        /* pg_class.reltuples, summed over partitions; negative: unknown */
+    uint64_t bytes_estimate;    /* on disk, without indexes */
+    uint32_t column_count;      /* generated columns included, dropped ones not */
     struct table_column *columns;
+    uint32_t type_count;
+    struct table_type *types;
 };
+
+/* The columns of COPY on both sides, in the table's order: a generated column cannot be written. */
+static inline bool table_column_is_copied(const struct table_column *column) {
+    return column->generated == '\0';
+}

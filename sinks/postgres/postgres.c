@@ -204,5 +204,11 @@ const struct sink_ops sink_postgres = {
     .write = postgres_write,
     .flush = postgres_flush,
     .close = postgres_close,
+    .copy_begin = postgres_copy_begin,
+    .copy_accepts_binary = postgres_copy_accepts_binary,
+    .copy_table = postgres_copy_table,
+    .copy_data = postgres_copy_data,
+    .copy_table_end = postgres_copy_table_end,
+    .copy_end = postgres_copy_end,
     .drop = postgres_drop,
 };

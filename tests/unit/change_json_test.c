@@ -38,10 +38,10 @@ static struct change change_of(enum change_kind kind) {
 }
 
 static void expect_line(const struct change *change, const char *expected) {
-    struct change_json json AUTO(change_json_release) = {0};
+    struct json_writer json AUTO(json_writer_release) = {0};
     struct error err = {0};
     struct slice line = {0};
-    cr_assert(change_json_init(&json, &err));
+    cr_assert(json_writer_init(&json, &err));
     cr_assert(change_json_write(&json, change, &line, &err), "%s", err.text);
     cr_assert(line.size > 0 && line.data[line.size - 1] == '\n', "a line ends in a newline");
     char *found = strndup(line.data, line.size - 1);
@@ -227,10 +227,10 @@ Test(change_json, a_binary_value_is_refused) {
     struct change change = change_of(CHANGE_INSERT);
     change.relation = &ORDERS;
     change.new_values = TUPLE(BINARY("\0\0\0\7"), TEXT("x")).values;
-    struct change_json json AUTO(change_json_release) = {0};
+    struct json_writer json AUTO(json_writer_release) = {0};
     struct error err = {0};
     struct slice line = {0};
-    cr_assert(change_json_init(&json, &err));
+    cr_assert(json_writer_init(&json, &err));
     cr_assert_not(change_json_write(&json, &change, &line, &err));
     cr_assert_eq(err.kind, ERROR_PROTOCOL);
     change.new_values = TUPLE(TEXT("7"), TEXT("x")).values;

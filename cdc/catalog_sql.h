@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * catalog_sql.h - the queries of catalog.c; each is a head, which says what is published, and a body.
+ *
+ * $1 is the publication. pg_publication_tables knows what it means: roots or leaves, schemas, column lists and row
+ * filters (both from 15 on). A generated column is not published before 18 and on demand since; it still belongs
+ * to the table unless a column list leaves it out.
+ */
+#pragma once
+
+static const char PUBLISHED_14[] = "with recursive published (oid, attnames, has_list, rowfilter) as ("
+                                   " select c.oid, null::name[], false, null::text"
+                                   " from pg_publication_tables p"
+                                   " join pg_namespace n on n.nspname = p.schemaname"
+                                   " join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename"
+                                   " where p.pubname = $1)";
+
+static const char PUBLISHED_15[] =
+    "with recursive published (oid, attnames, has_list, rowfilter) as ("
+    " select c.oid, p.attnames, exists ("
+    "   select from pg_publication_rel r join pg_publication b on b.oid = r.prpubid"
+    "   where b.pubname = $1 and r.prrelid = c.oid and r.prattrs is not null), p.rowfilter"
+    " from pg_publication_tables p"
+    " join pg_namespace n on n.nspname = p.schemaname"
+    " join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename"
+    " where p.pubname = $1)";
+
+/* Partitioned tables have no rows of their own: their leaves are counted. */
+static const char TABLES[] =
+    " select c.oid, n.nspname, c.relname, c.relkind, c.relreplident, p.rowfilter, size.rows, size.bytes,"
+    "  coalesce(key.indnkeyatts, 0), coalesce(not key.indimmediate, false)"
+    " from published p join pg_class c on c.oid = p.oid join pg_namespace n on n.oid = c.relnamespace"
+    " left join pg_index key on key.indrelid = c.oid and key.indisprimary,"
+    " lateral (select case when bool_or(l.reltuples >= 0) then sum(greatest(l.reltuples, 0)) else -1 end,"
+    "   coalesce(sum(pg_table_size(l.oid)), 0)"
+    "  from (select c.oid where c.relkind <> 'p' union all"
+    "   select t.relid from pg_partition_tree(c.oid) t where t.isleaf and c.relkind = 'p') leaf (oid)"
+    "  join pg_class l on l.oid = leaf.oid) size (rows, bytes)"
+    " order by n.nspname, c.relname";
+
+/*
+ * included: the columns that belong to a table on the other side. attnames holds generated columns by mistake in early
+ * releases of 15, so it is believed for them from 18 on only.
+ */
+static const char INCLUDED[] =
+    ", included as ("
+    " select a.*, (a.attgenerated = '' or (a.attgenerated = 's' and p.attnames is not null"
+    "   and current_setting('server_version_num')::int >= 180000))"
+    "  and coalesce(a.attname = any(p.attnames), true) as published"
+    " from published p join pg_attribute a on a.attrelid = p.oid and a.attnum > 0 and not a.attisdropped"
+    " where coalesce(a.attname = any(p.attnames), true) or (a.attgenerated <> '' and not p.has_list)),"
+    " named_collation (oid, name) as ("
+    " select c.oid, format('%I.%I', n.nspname, c.collname)"
+    " from pg_collation c join pg_namespace n on n.oid = c.collnamespace)";
+
+/* e is the element type of an array of a user-defined type, else the type itself. */
+static const char COLUMNS[] =
+    " select a.attrelid, a.attname, a.atttypid, n.nspname, e.typname, e.typtype,"
+    "  format_type(a.atttypid, a.atttypmod), a.attgenerated,"
+    "  case when a.attgenerated <> '' then pg_get_expr(d.adbin, d.adrelid) end, a.attidentity,"
+    "  case when a.attcollation <> t.typcollation then nc.name end,"
+    "  a.attnotnull and not exists (select from pg_constraint k where k.conrelid = a.attrelid"
+    "   and k.contype = 'n' and not k.convalidated and k.conkey = array[a.attnum]),"
+    "  a.published,"
+    "  coalesce((select array_position((i.indkey::int2[])[0:i.indnkeyatts - 1], a.attnum) from pg_index i"
+    "   where i.indrelid = a.attrelid and i.indisprimary), 0)"
+    " from included a"
+    " join pg_type t on t.oid = a.atttypid"
+    " join pg_type e on e.oid = case when t.oid >= 16384"
+    "  and t.typsubscript = 'pg_catalog.array_subscript_handler'::regproc then t.typelem else t.oid end"
+    " join pg_namespace n on n.oid = e.typnamespace"
+    " left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum"
+    " left join named_collation nc on nc.oid = a.attcollation"
+    " order by a.attrelid, a.attnum";
+
+/*
+ * used: every type that a column is made of; what a type is made of is always deeper than the type, so the
+ * deepest are created first. enum, domain and composite: the three that the catalog describes completely.
+ */
+static const char TYPES[] =
+    ", used (relid, attnum, typid, depth) as ("
+    " select a.attrelid, a.attnum, a.atttypid, 0 from included a"
+    " union select u.relid, u.attnum, part.typid, u.depth + 1"
+    " from used u join pg_type t on t.oid = u.typid,"
+    " lateral (select t.typelem where t.typsubscript = 'pg_catalog.array_subscript_handler'::regproc"
+    "  union all select t.typbasetype where t.typtype = 'd'"
+    "  union all select m.atttypid from pg_attribute m"
+    "   where t.typtype = 'c' and m.attrelid = t.typrelid and m.attnum > 0 and not m.attisdropped) part (typid)"
+    " where u.typid >= 16384),"
+    " enum (oid, body) as ("
+    " select e.enumtypid, string_agg(quote_literal(e.enumlabel), ', ' order by e.enumsortorder)"
+    " from pg_enum e group by e.enumtypid),"
+    " checks (oid, body) as ("
+    " select k.contypid,"
+    "  string_agg(format(' constraint %I %s', k.conname, pg_get_constraintdef(k.oid)), '' order by k.conname)"
+    " from pg_constraint k where k.contypid <> 0 and k.contype = 'c' and k.convalidated group by k.contypid),"
+    " composite (oid, body) as ("
+    " select c.reltype, string_agg(format('%I %s%s', m.attname, format_type(m.atttypid, m.atttypmod),"
+    "   case when m.attcollation <> mt.typcollation then ' collate ' || nc.name end), ', ' order by m.attnum)"
+    " from pg_class c left join pg_attribute m on m.attrelid = c.oid and m.attnum > 0 and not m.attisdropped"
+    " left join pg_type mt on mt.oid = m.atttypid left join named_collation nc on nc.oid = m.attcollation"
+    " where c.relkind = 'c' group by c.reltype)"
+    " select u.relid, n.nspname, t.typname,"
+    "  case when x.extname is not null then null"
+    "   when t.typtype = 'e' then format('create type %I.%I as enum (%s)', n.nspname, t.typname, enum.body)"
+    "   when t.typtype = 'd' then format('create domain %I.%I as %s%s%s%s', n.nspname, t.typname,"
+    "    format_type(t.typbasetype, t.typtypmod),"
+    "    case when t.typcollation <> bt.typcollation then ' collate ' || nc.name end,"
+    "    case when t.typnotnull then ' not null' end, checks.body)"
+    "   when composite.oid is not null"
+    "    then format('create type %I.%I as (%s)', n.nspname, t.typname, composite.body) end,"
+    "  x.extname, u.column_name"
+    " from (select u.relid, u.typid, max(u.depth) as depth,"
+    "   (array_agg(a.attname order by u.attnum))[1] as column_name"
+    "  from used u join included a on a.attrelid = u.relid and a.attnum = u.attnum"
+    "  group by u.relid, u.typid) u"
+    " join pg_type t on t.oid = u.typid join pg_namespace n on n.oid = t.typnamespace"
+    " left join enum on enum.oid = t.oid"
+    " left join checks on checks.oid = t.oid"
+    " left join composite on composite.oid = t.oid"
+    " left join pg_type bt on bt.oid = t.typbasetype"
+    " left join named_collation nc on nc.oid = t.typcollation"
+    " left join pg_depend d on d.classid = 'pg_catalog.pg_type'::regclass and d.objid = t.oid and d.deptype = 'e'"
+    " left join pg_extension x on x.oid = d.refobjid"
+    " where t.oid >= 16384 and t.typsubscript <> 'pg_catalog.array_subscript_handler'::regproc"
+    " order by u.relid, u.depth desc, t.oid";

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * copy_out.c - COPY TO STDOUT, read without blocking for ever.
+ *
+ *     COPY "s"."t" ("a", "b")                            a plain table: its own rows, not those of its children
+ *     COPY (SELECT "a", "b" FROM "s"."t")                a partitioned table: the rows of all partitions
+ *     COPY (SELECT "a", "b" FROM ONLY "s"."t" WHERE ...) a row filter
+ */
+#include "cdc/copy_out.h"
+
+#include <stdlib.h>
+
+#include "cdc/base/buffer.h"
+#include "cdc/pq/identifier.h"
+
+#define SQL_BYTES_MAX (4 << 20)
+
+static size_t append_columns(struct buffer *sql, const struct table *table) {
+    size_t count = 0;
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        if (!table_column_is_copied(&table->columns[i]))
+            continue;
+        if (count++ > 0)
+            buffer_append_text(sql, ", ");
+        identifier_append(sql, slice_of(table->columns[i].name));
+    }
+    return count;
+}
+
+static void append_query(struct buffer *sql, const struct table *table) {
+    buffer_append_text(sql, "(select ");
+    append_columns(sql, table);
+    buffer_append_text(sql, table->kind == 'p' ? " from " : " from only ");
+    identifier_append_qualified(sql, slice_of(table->schema), slice_of(table->name));
+    if (table->row_filter_sql != NULL)
+        buffer_printf(sql, " where (%s)", table->row_filter_sql);
+    buffer_append_text(sql, ")");
+}
+
+static void append_table(struct buffer *sql, const struct table *table) {
+    identifier_append_qualified(sql, slice_of(table->schema), slice_of(table->name));
+    buffer_append_text(sql, " (");
+    if (append_columns(sql, table) == 0)
+        sql->size -= strlen(" ("); /* a table without columns is copied without a list */
+    else
+        buffer_append_text(sql, ")");
+}
+
+bool copy_out_start(struct session *source, const struct table *table, enum copy_format format,
+                    struct error *err) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    buffer_append_text(&sql, "copy ");
+    if (table->kind == 'p' || table->row_filter_sql != NULL)
+        append_query(&sql, table);
+    else
+        append_table(&sql, table);
+    buffer_append_text(&sql, format == COPY_FORMAT_BINARY ? " to stdout (format binary)" : " to stdout");
+    if (buffer_text(&sql) == NULL)
+        return error_no_memory(err);
+    if (PQsendQuery(source->conn, sql.data) == 0)
+        return session_error(source, NULL, err);
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_next_result(source, &result, err))
+        return false;
+    return PQresultStatus(result) == PGRES_COPY_OUT ? true : session_error(source, result, err);
+}
+
+/* COPY ends with one result, which can still be an error, and the end mark. */
+static bool take_end(struct session *source, uint64_t *ret_rows, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    PGresult *mark AUTO_PGRESULT = NULL;
+    if (!session_next_result(source, &result, err))
+        return false;
+    if (PQresultStatus(result) != PGRES_COMMAND_OK)
+        return session_error(source, result, err);
+    *ret_rows = strtoull(PQcmdTuples(result), NULL, 10);
+    return session_next_result(source, &mark, err);
+}
+
+static bool receive(struct session *source, struct error *err) {
+    bool ready = false;
+    while (!ready)
+        if (!session_wait(source, false, -1, &ready, err))
+            return false;
+    return PQconsumeInput(source->conn) == 1 ? true : session_error(source, NULL, err);
+}
+
+bool copy_out_next(struct session *source, struct copy_message *ret_message, uint64_t *ret_rows,
+                   struct error *err) {
+    for (;;) {
+        char *bytes = NULL;
+        int size = PQgetCopyData(source->conn, &bytes, 1);
+        if (size > 0) {
+            *ret_message = (struct copy_message){.data = bytes, .size = (size_t) size};
+            return true;
+        }
+        if (size == -1) {
+            *ret_message = (struct copy_message){0};
+            return take_end(source, ret_rows, err);
+        }
+        if (size == -2)
+            return session_error(source, NULL, err);
+        if (!receive(source, err))
+            return false;
+    }
+}
+
+void copy_out_free(struct copy_message *message) {
+    PQfreemem(message->data);
+    *message = (struct copy_message){0};
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * json_writer.c - JSON, one document a line.
+ */
+#include "cdc/json_writer.h"
+
+#define LINE_BYTES_MAX ((size_t) 4 << 30) /* a value has up to 1 GB, and escapes lengthen it */
+
+/* ---- what JSON allows ---- */
+
+/* How many bytes the character at the start takes, 0 when it is none: overlong, a surrogate, cut off. */
+static size_t utf8_size(const unsigned char *bytes, size_t left) {
+    static const uint32_t LEAST[] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t size = bytes[0] < 0x80       ? 1
+                  : bytes[0] >> 5 == 6  ? 2
+                  : bytes[0] >> 4 == 14 ? 3
+                  : bytes[0] >> 3 == 30 ? 4
+                                        : 0;
+    if (size <= 1 || size > left)
+        return size > left ? 0 : size;
+    uint32_t code = bytes[0] & (0xffU >> (size + 1));
+    for (size_t i = 1; i < size; i++) {
+        if (bytes[i] >> 6 != 2)
+            return 0;
+        code = code << 6 | (bytes[i] & 0x3f);
+    }
+    return code < LEAST[size] || code > 0x10ffff || code >> 11 == 0xd800 >> 11 ? 0 : size;
+}
+
+bool json_is_utf8(struct slice text) {
+    for (size_t at = 0; at < text.size;) {
+        size_t size = utf8_size((const unsigned char *) text.data + at, text.size - at);
+        if (size == 0)
+            return false;
+        at += size;
+    }
+    return true;
+}
+
+static const char *skip_digits(const char *next, const char *end) {
+    while (next < end && *next >= '0' && *next <= '9')
+        next++;
+    return next;
+}
+
+/* number = [-] digits [. digits] [e [+-] digits], no leading zeroes. */
+bool json_is_number(struct slice text) {
+    const char *next = text.data, *end = text.data + text.size;
+    if (next < end && *next == '-')
+        next++;
+    const char *digits = next;
+    next = skip_digits(next, end);
+    if (next == digits || (*digits == '0' && next - digits > 1))
+        return false;
+    if (next < end && *next == '.') {
+        digits = ++next;
+        next = skip_digits(next, end);
+        if (next == digits)
+            return false;
+    }
+    if (next < end && (*next == 'e' || *next == 'E')) {
+        next++;
+        if (next < end && (*next == '+' || *next == '-'))
+            next++;
+        digits = next;
+        next = skip_digits(next, end);
+        if (next == digits)
+            return false;
+    }
+    return next == end;
+}
+
+/* ---- pieces ---- */
+
+void json_put_text(struct json_writer *json, struct slice text) {
+    if (json_is_utf8(text))
+        yajl_gen_string(json->generator, (const unsigned char *) text.data, text.size);
+    else
+        json->problem = "a text is not UTF-8";
+}
+
+void json_put_integer(struct json_writer *json, int64_t number) {
+    yajl_gen_integer(json->generator, number);
+}
+
+void json_put_key(struct json_writer *json, const char *key) {
+    json_put_text(json, slice_of(key));
+}
+
+void json_put_field(struct json_writer *json, const char *key, const char *text) {
+    json_put_key(json, key);
+    json_put_text(json, slice_of(text));
+}
+
+/* yajl hands a number's text on as it is. */
+void json_put_raw(struct json_writer *json, struct slice text) {
+    yajl_gen_number(json->generator, text.data, text.size);
+}
+
+void json_put_embedded(struct json_writer *json, struct slice text) {
+    if (memchr(text.data, '\n', text.size) == NULL && memchr(text.data, '\r', text.size) == NULL) {
+        json_put_raw(json, text);
+        return;
+    }
+    struct buffer *scratch = &json->scratch;
+    scratch->size = 0;
+    buffer_append_slice(scratch, text);
+    for (size_t i = 0; i < scratch->size; i++)
+        if (scratch->data[i] == '\n' || scratch->data[i] == '\r')
+            scratch->data[i] = ' ';
+    json_put_raw(json, buffer_slice(scratch));
+}
+
+void json_put_hex(struct json_writer *json, struct slice bytes) {
+    static const char DIGITS[] = "0123456789abcdef";
+    struct buffer *scratch = &json->scratch;
+    scratch->size = 0;
+    for (size_t i = 0; i < bytes.size; i++) {
+        unsigned byte = (unsigned char) bytes.data[i];
+        buffer_append_u8(scratch, (uint8_t) DIGITS[byte >> 4]);
+        buffer_append_u8(scratch, (uint8_t) DIGITS[byte & 15]);
+    }
+    json_put_text(json, buffer_slice(scratch));
+}
+
+/* ---- the line ---- */
+
+static void append(void *context, const char *bytes, size_t size) {
+    buffer_append(context, bytes, size);
+}
+
+bool json_writer_init(struct json_writer *json, struct error *err) {
+    *json = (struct json_writer){.generator = yajl_gen_alloc(NULL)};
+    buffer_init(&json->line, LINE_BYTES_MAX);
+    buffer_init(&json->scratch, LINE_BYTES_MAX);
+    if (json->generator == NULL)
+        return error_no_memory(err);
+    yajl_gen_config(json->generator, yajl_gen_print_callback, append, &json->line);
+    return true;
+}
+
+void json_writer_release(struct json_writer *json) {
+    if (json->generator != NULL)
+        yajl_gen_free(json->generator);
+    json->generator = NULL;
+    buffer_release(&json->line);
+    buffer_release(&json->scratch);
+}
+
+void json_writer_begin(struct json_writer *json) {
+    yajl_gen_reset(json->generator, "");
+    buffer_reset(&json->line);
+    buffer_reset(&json->scratch);
+    json->problem = NULL;
+}
+
+bool json_writer_finish(struct json_writer *json, struct slice *ret_line, struct error *err) {
+    buffer_append_text(&json->line, "\n");
+    if (json->problem != NULL)
+        return error_set(err, ERROR_PROTOCOL, "%s", json->problem);
+    if (!buffer_ok(&json->line) || !buffer_ok(&json->scratch))
+        return error_no_memory(err);
+    *ret_line = buffer_slice(&json->line);
+    return true;
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * snapshot.c - pins the snapshot, locks the tables, moves one after the other.
+ *
+ * What MVCC does not protect is locked: TRUNCATE and an ALTER TABLE that rewrites make a table look empty to an older
+ * snapshot, and a rewrite sends nothing to the slot. So every table is locked against both (ACCESS SHARE) before
+ * the first row is read, and whoever was faster, between the slot's creation and the lock, is found out by the
+ * table's file: the snapshot remembers another one. The copy then starts over with a new slot.
+ */
+#include "cdc/snapshot.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#include "cdc/base/arena.h"
+#include "cdc/base/fault.h"
+#include "cdc/catalog.h"
+#include "cdc/pq/identifier.h"
+#include "cdc/snapshot_table.h"
+#include "cdc/source.h"
+
+enum {
+    BLOCK_BYTES = 64 * 1024,
+    CATALOG_BYTES_MAX = 512 * 1024 * 1024,
+    SQL_BYTES_MAX = 64 * 1024 * 1024,
+    CHUNK_BYTES_MAX = 256 * 1024,
+};
+
+struct snapshot {
+    struct session source;
+    struct arena arena;
+    struct table_list list;
+    struct buffer pinned; /* pg_current_snapshot() right after the import */
+    struct snapshot_move move;
+};
+
+static void snapshot_release(struct snapshot *snapshot) {
+    session_close(&snapshot->source);
+    arena_release(&snapshot->arena);
+    buffer_release(&snapshot->pinned);
+    buffer_release(&snapshot->move.chunk);
+    snapshot_rows_free(snapshot->move.rows);
+}
+
+/* ---- the pin ---- */
+
+static bool gone(const char *reason, struct error *err) {
+    return error_set(err, ERROR_RETRY, "the copy must start over with a new slot: %s", reason);
+}
+
+static bool import(struct session *source, const char *snapshot_name, struct error *err) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = 1024};
+    buffer_append_text(&sql, "set transaction snapshot ");
+    literal_append(&sql, slice_of(snapshot_name));
+    if (buffer_text(&sql) == NULL)
+        return error_no_memory(err);
+    if (!session_execute(source, "begin isolation level repeatable read read only", err))
+        return false;
+    if (session_execute(source, sql.data, err))
+        return true;
+    /* The session that exported it is gone: whatever the server calls that, the remedy is a new one. */
+    if (err->sqlstate[0] != '\0')
+        err->kind = ERROR_RETRY;
+    return error_wrap(err, "the exported snapshot cannot be used; the copy must start over with a new slot");
+}
+
+static bool read_pin(struct session *source, PGresult **ret_pin, struct error *err) {
+    return session_query(source, "select pg_current_snapshot(), current_setting('transaction_isolation')", 0,
+                         NULL, ret_pin, err);
+}
+
+/*
+ * Outside a transaction block SET TRANSACTION SNAPSHOT is a warning, and behind a pooler the next statement may meet
+ * another backend. So it is asked what this backend sees now, and again at the end.
+ */
+static bool prove(struct snapshot *snapshot, struct error *err) {
+    struct session *source = &snapshot->source;
+    PGresult *pin AUTO_PGRESULT = NULL;
+    if (PQtransactionStatus(source->conn) != PQTRANS_INTRANS)
+        return error_set(err, ERROR_CONFIG,
+                         "the source's session is in no transaction: connect without a pooler");
+    if (!read_pin(source, &pin, err))
+        return false;
+    if (strcmp(PQgetvalue(pin, 0, 1), "repeatable read") != 0)
+        return error_set(err, ERROR_CONFIG,
+                         "the source's session does not keep its snapshot: connect without a pooler");
+    if (snapshot->pinned.size == 0) {
+        buffer_append_text(&snapshot->pinned, PQgetvalue(pin, 0, 0));
+        return buffer_text(&snapshot->pinned) != NULL ? true : error_no_memory(err);
+    }
+    return strcmp(snapshot->pinned.data, PQgetvalue(pin, 0, 0)) == 0
+               ? true
+               : gone("the source's session lost the snapshot", err);
+}
+
+/* ---- the tables ---- */
+
+static void append_names(struct buffer *sql, const struct table_list *list) {
+    for (size_t i = 0; i < list->count; i++) {
+        const struct table *table = &list->tables[i];
+        buffer_append_text(sql, i > 0 ? ", " : "");
+        buffer_append_text(sql, table->kind == 'p' ? "" : "only ");
+        identifier_append_qualified(sql, slice_of(table->schema), slice_of(table->name));
+    }
+}
+
+static bool lock_tables(struct snapshot *snapshot, struct error *err) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    buffer_append_text(&sql, "lock table ");
+    append_names(&sql, &snapshot->list);
+    buffer_append_text(&sql, " in access share mode");
+    if (buffer_text(&sql) == NULL)
+        return error_no_memory(err);
+    if (session_execute(&snapshot->source, sql.data, err))
+        return true;
+    if (strcmp(err->sqlstate, "42P01") == 0) /* dropped or renamed since the slot was created */
+        err->kind = ERROR_RETRY;
+    return error_wrap(err, "locking the published tables against DDL");
+}
+
+static bool append_oids(struct buffer *oids, const struct table_list *list) {
+    buffer_append_text(oids, "{");
+    for (size_t i = 0; i < list->count; i++)
+        buffer_printf(oids, i > 0 ? ",%u" : "%u", list->tables[i].oid);
+    buffer_append_text(oids, "}");
+    return buffer_text(oids) != NULL;
+}
+
+/* pg_class is read in the snapshot, pg_relation_filenode and to_regclass answer for now. */
+static bool check_rewritten(struct snapshot *snapshot, struct error *err) {
+    static const char SQL[] =
+        "select c.oid::regclass from unnest($1::oid[]) t (oid) cross join lateral"
+        " (select t.oid union select p.relid from pg_partition_tree(t.oid) p) part (oid)"
+        " join pg_class c on c.oid = part.oid join pg_namespace n on n.oid = c.relnamespace"
+        " where (c.relfilenode <> 0 and c.relfilenode is distinct from pg_relation_filenode(c.oid))"
+        " or to_regclass(format('%I.%I', n.nspname, c.relname)) is distinct from c.oid limit 1";
+    struct buffer oids AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!append_oids(&oids, &snapshot->list))
+        return error_no_memory(err);
+    const char *const parameters[] = {oids.data};
+    if (!session_query(&snapshot->source, SQL, 1, parameters, &result, err))
+        return false;
+    if (PQntuples(result) == 0)
+        return true;
+    return error_set(
+        err, ERROR_RETRY,
+        "table %s was rewritten, truncated or replaced since the slot was created, so the copy must start "
+        "over with a new slot",
+        PQgetvalue(result, 0, 0));
+}
+
+static void announce(const struct table_list *list, struct snapshot_progress *progress) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < list->count; i++)
+        bytes += list->tables[i].bytes_estimate;
+    atomic_store(&progress->bytes_estimate, bytes);
+    atomic_store(&progress->table_count, (unsigned int) list->count);
+}
+
+static bool prepare(struct snapshot *snapshot, const struct config *config, const char *snapshot_name,
+                    const atomic_bool *stop, struct error *err) {
+    const char *publication = config->source.publication;
+    if (!source_open(&snapshot->source, &config->source, stop, err) ||
+        !import(&snapshot->source, snapshot_name, err) || !prove(snapshot, err) ||
+        !catalog_read_tables(&snapshot->source, publication, &snapshot->arena, &snapshot->list, err))
+        return false;
+    if (snapshot->list.count == 0)
+        return true;
+    return lock_tables(snapshot, err) && check_rewritten(snapshot, err);
+}
+
+/* ---- progress ---- */
+
+static void name_table(struct snapshot_progress *progress, const struct table *table) {
+    union {
+        char text[SNAPSHOT_TABLE_MAX];
+        unsigned long long words[SNAPSHOT_TABLE_MAX / sizeof(unsigned long long)];
+    } name = {0};
+    if (table != NULL)
+        snprintf(name.text, sizeof name.text, "%s.%s", table->schema, table->name);
+    for (size_t i = 0; i < sizeof name.words / sizeof name.words[0]; i++)
+        atomic_store_explicit(&progress->table[i], name.words[i], memory_order_relaxed);
+}
+
+void snapshot_progress_table(const struct snapshot_progress *progress, char ret_table[SNAPSHOT_TABLE_MAX]) {
+    for (size_t i = 0; i < SNAPSHOT_TABLE_MAX / sizeof(unsigned long long); i++) {
+        unsigned long long word = atomic_load_explicit(&progress->table[i], memory_order_relaxed);
+        memcpy(ret_table + i * sizeof word, &word, sizeof word);
+    }
+    ret_table[SNAPSHOT_TABLE_MAX - 1] = '\0';
+}
+
+/* ---- the copy ---- */
+
+static bool move_tables(struct snapshot *snapshot, struct error *err) {
+    for (size_t i = 0; i < snapshot->list.count; i++) {
+        name_table(snapshot->move.progress, &snapshot->list.tables[i]);
+        if (!snapshot_move_table(&snapshot->move, &snapshot->list.tables[i], err))
+            return false;
+        FAULT_POINT("snapshot-table-moved");
+    }
+    name_table(snapshot->move.progress, NULL);
+    return prove(snapshot, err);
+}
+
+/* A sink that takes the bytes of COPY as they are. */
+static bool copy_bytes(struct snapshot *snapshot, struct sink *sink, const struct position *position,
+                       struct error *err) {
+    return sink->ops->copy_begin(sink, snapshot->list.tables, snapshot->list.count, err) &&
+           move_tables(snapshot, err) && sink->ops->copy_end(sink, position, err);
+}
+
+/* Any other sink gets the rows as changes. */
+static bool copy_changes(struct snapshot *snapshot, struct sink *sink, const struct position *position,
+                         struct error *err) {
+    snapshot->move.rows = snapshot_rows_new(sink, position);
+    if (snapshot->move.rows == NULL)
+        return error_no_memory(err);
+    return move_tables(snapshot, err) && sink->ops->flush(sink, position, err);
+}
+
+bool snapshot_copy(const struct config *config, const char *snapshot_name, struct sink *sink,
+                   const struct position *position, struct snapshot_progress *progress,
+                   const atomic_bool *stop, struct error *err) {
+    struct snapshot snapshot AUTO(snapshot_release) = {
+        .pinned = {.bytes_max = SQL_BYTES_MAX},
+        .move = {.source = &snapshot.source,
+                 .sink = sink,
+                 .progress = progress,
+                 .chunk = {.bytes_max = CHUNK_BYTES_MAX}},
+    };
+    assert(position_exists(position));
+    arena_init(&snapshot.arena, BLOCK_BYTES, CATALOG_BYTES_MAX);
+    if (!prepare(&snapshot, config, snapshot_name, stop, err))
+        return false;
+    announce(&snapshot.list, progress);
+    FAULT_POINT("snapshot-pinned");
+    return sink->ops->copy_begin != NULL ? copy_bytes(&snapshot, sink, position, err)
+                                         : copy_changes(&snapshot, sink, position, err);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * snapshot_rows.h - rows of the initial copy as changes, for sinks that do not take the bytes of COPY.
+ *
+ * Rows come in COPY's text format and go out as CHANGE_READ, a batch at a time, numbered from 0 through all tables as
+ * if they were one transaction that commits at the slot's consistent point.
+ */
+#pragma once
+
+#include "cdc/base/arena.h"
+#include "cdc/base/position.h"
+#include "cdc/base/slice.h"
+#include "decoder/change.h"
+#include "sinks/sink.h"
+
+#define SNAPSHOT_ROWS_MAX 1024 /* in one batch, or fewer of SNAPSHOT_BATCH_BYTES together */
+
+struct snapshot_rows {
+    struct sink *sink;
+    struct transaction transaction;
+    lsn_t lsn;
+    uint64_t index;
+    struct arena definition; /* the relation */
+    struct arena values;     /* the batch */
+    const struct relation *relation;
+    size_t count;
+    struct change changes[SNAPSHOT_ROWS_MAX];
+};
+
+/* NULL when memory is exhausted. snapshot_rows_free accepts NULL. */
+MUST_CHECK struct snapshot_rows *snapshot_rows_new(struct sink *sink, const struct position *position);
+void snapshot_rows_free(struct snapshot_rows *rows);
+
+/* The rows that follow are the table's; writes what is left of the one before. */
+MUST_CHECK bool snapshot_rows_begin(struct snapshot_rows *rows, const struct table *table, struct error *err);
+
+/* One row, its newline included. */
+MUST_CHECK bool snapshot_rows_add(struct snapshot_rows *rows, struct slice row, struct error *err);
+
+/* Writes what is left. */
+MUST_CHECK bool snapshot_rows_write(struct snapshot_rows *rows, struct error *err);

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * snapshot_table.c - one table of the initial copy.
+ *
+ * A sink with copy functions gets the bytes as they come, rows put together into chunks, so that a narrow row costs a
+ * memcpy. Nothing is read from the source while the sink is busy: TCP holds the server back.
+ */
+#include "cdc/snapshot_table.h"
+
+#include "cdc/base/fault.h"
+#include "cdc/copy_out.h"
+#include "decoder/builtin_type.h"
+
+#define CHUNK_BYTES ((size_t) 128 << 10)
+
+static void set(atomic_ullong *counter, uint64_t value) {
+    atomic_store_explicit(counter, value, memory_order_relaxed);
+}
+
+/* The part of the table's size on disk that its rows stand for; without statistics, its bytes on the wire. */
+static uint64_t part_done(const struct table *table, uint64_t rows, uint64_t bytes) {
+    double size = (double) table->bytes_estimate;
+    double part = table->row_estimate > 0 ? size * ((double) rows / table->row_estimate) : (double) bytes;
+    return (uint64_t) (part < size ? part : size);
+}
+
+static void report(struct snapshot_move *move, const struct table *table, uint64_t rows, uint64_t bytes) {
+    struct snapshot_progress *progress = move->progress;
+    set(&progress->rows, move->rows_before + rows);
+    set(&progress->bytes, move->bytes_before + bytes);
+    set(&progress->bytes_done, move->bytes_done_before + part_done(table, rows, bytes));
+}
+
+static void report_end(struct snapshot_move *move, const struct table *table, uint64_t rows, uint64_t bytes) {
+    move->rows_before += rows;
+    move->bytes_before += bytes;
+    move->bytes_done_before += table->bytes_estimate;
+    set(&move->progress->rows, move->rows_before);
+    set(&move->progress->bytes_done, move->bytes_done_before);
+    atomic_fetch_add_explicit(&move->progress->tables_done, 1, memory_order_relaxed);
+}
+
+static bool types_are_portable(const struct table *table) {
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (table_column_is_copied(&table->columns[i]) &&
+            !builtin_type_is_portable(table->columns[i].type_oid))
+            return false;
+    return true;
+}
+
+static enum copy_format choose_format(const struct snapshot_move *move, const struct table *table) {
+    bool binary = types_are_portable(table) && move->sink->ops->copy_accepts_binary(move->sink, table);
+    return binary ? COPY_FORMAT_BINARY : COPY_FORMAT_TEXT;
+}
+
+static bool send_chunk(struct snapshot_move *move, struct error *err) {
+    if (!move->sink->ops->copy_data(move->sink, buffer_slice(&move->chunk), err))
+        return false;
+    buffer_reset(&move->chunk);
+    return true;
+}
+
+/* A row larger than a chunk is not copied into one. */
+static bool pass_on(struct snapshot_move *move, struct slice message, struct error *err) {
+    if (move->chunk.size + message.size > CHUNK_BYTES && !send_chunk(move, err))
+        return false;
+    if (message.size > CHUNK_BYTES)
+        return move->sink->ops->copy_data(move->sink, message, err);
+    buffer_append_slice(&move->chunk, message);
+    return buffer_ok(&move->chunk) ? true : error_no_memory(err);
+}
+
+static bool take(struct snapshot_move *move, struct slice message, struct error *err) {
+    return move->rows != NULL ? snapshot_rows_add(move->rows, message, err) : pass_on(move, message, err);
+}
+
+static bool move_rows(struct snapshot_move *move, const struct table *table, struct error *err) {
+    uint64_t messages = 0, rows = 0, bytes = 0;
+    for (;;) {
+        struct copy_message message AUTO(copy_out_free) = {0};
+        if (!copy_out_next(move->source, &message, &rows, err))
+            return false;
+        if (message.data == NULL)
+            break;
+        if (!take(move, (struct slice){.data = message.data, .size = message.size}, err))
+            return false;
+        bytes += message.size;
+        report(move, table, ++messages, bytes);
+    }
+    FAULT_POINT("snapshot-table-read");
+    report_end(move, table, rows, bytes);
+    return true;
+}
+
+static bool move_bytes(struct snapshot_move *move, const struct table *table, struct error *err) {
+    const struct sink_ops *ops = move->sink->ops;
+    enum copy_format format = choose_format(move, table);
+    return ops->copy_table(move->sink, table, format, err) &&
+           copy_out_start(move->source, table, format, err) && move_rows(move, table, err) &&
+           send_chunk(move, err) && ops->copy_table_end(move->sink, err);
+}
+
+static bool move_changes(struct snapshot_move *move, const struct table *table, struct error *err) {
+    return snapshot_rows_begin(move->rows, table, err) &&
+           copy_out_start(move->source, table, COPY_FORMAT_TEXT, err) && move_rows(move, table, err) &&
+           snapshot_rows_write(move->rows, err);
+}
+
+bool snapshot_move_table(struct snapshot_move *move, const struct table *table, struct error *err) {
+    bool moved = move->rows != NULL ? move_changes(move, table, err) : move_bytes(move, table, err);
+    return moved ? true : error_wrap(err, "copying table %s.%s", table->schema, table->name);
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * copy.c - the initial copy: tables made when missing, rows passed through, the position last; one transaction.
+ *
+ * An interrupted copy leaves nothing behind, tables included, and a second engine that raised the epoch meanwhile makes
+ * the last statement fail (position_row.h). Tables that hold rows already are refused: nobody knows whose they are.
+ */
+#include "cdc/base/buffer.h"
+#include "cdc/base/fault.h"
+#include "cdc/pq/identifier.h"
+#include "decoder/builtin_type.h"
+#include "sinks/postgres/postgres.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define SQL_BYTES_MAX (1 << 20)
+#define LIST_BYTES_MAX 1024     /* names in an error; more are counted */
+#define PIECE_BYTES (256 << 10) /* libpq buffers one piece, however large the row */
+
+static struct postgres_sink *postgres_of(struct sink *sink) {
+    return (struct postgres_sink *) sink;
+}
+
+/* name, type, generated of every column of the table on the target. */
+static bool read_columns(struct session *target, const struct table *table, PGresult **ret_columns,
+                         struct error *err) {
+    static const char SQL[] =
+        "select a.attname, a.atttypid, a.attgenerated from pg_attribute a join pg_class c on c.oid = a.attrelid"
+        " join pg_namespace n on n.oid = c.relnamespace"
+        " where n.nspname = $1 and c.relname = $2 and a.attnum > 0 and not a.attisdropped";
+    const char *parameters[] = {table->schema, table->name};
+    return session_query(target, SQL, 2, parameters, ret_columns, err);
+}
+
+/* The row of read_columns with that name, or -1. */
+static int find_column(const PGresult *columns, const char *name) {
+    for (int row = 0; row < PQntuples(columns); row++)
+        if (strcmp(PQgetvalue(columns, row, 0), name) == 0)
+            return row;
+    return -1;
+}
+
+static bool is_generated(const PGresult *columns, int row) {
+    return PQgetvalue(columns, row, 2)[0] != '\0';
+}
+
+static bool refuse_missing(const struct table *table, const PGresult *columns, struct error *err) {
+    struct buffer remedy AUTO(buffer_release) = {.bytes_max = LIST_BYTES_MAX};
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        const struct table_column *column = &table->columns[i];
+        if (!column->published || find_column(columns, column->name) >= 0)
+            continue;
+        buffer_append_text(&remedy, remedy.size > 0 ? ", add column " : "add column ");
+        identifier_append(&remedy, slice_of(column->name));
+        buffer_printf(&remedy, " %s", column->type_sql);
+    }
+    const char *additions = buffer_text(&remedy);
+    return error_set(err, ERROR_CONFIG,
+                     "table %s.%s on the target lacks columns: alter table \"%s\".\"%s\" %s", table->schema,
+                     table->name, table->schema, table->name,
+                     additions != NULL ? additions : "add column ... (many)");
+}
+
+/* Generated there and not here, or the other way round: its rows would differ from the source's without a word. */
+static bool refuse_generated(const struct table *table, const struct table_column *column,
+                             struct error *err) {
+    return error_set(
+        err, ERROR_CONFIG,
+        "column %s.%s.%s is generated on one side only, so its values cannot be copied: make it the "
+        "same on both sides",
+        table->schema, table->name, column->name);
+}
+
+static bool check_columns(struct session *target, const struct table *table, struct error *err) {
+    PGresult *columns AUTO_PGRESULT = NULL;
+    if (!read_columns(target, table, &columns, err))
+        return false;
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        const struct table_column *column = &table->columns[i];
+        if (!column->published)
+            continue;
+        int row = find_column(columns, column->name);
+        if (row < 0)
+            return refuse_missing(table, columns, err);
+        if (is_generated(columns, row) == table_column_is_copied(column))
+            return refuse_generated(table, column, err);
+    }
+    return true;
+}
+
+static bool check_empty(struct session *target, const struct table *table, bool *ret_empty,
+                        struct error *err) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    PGresult *rows AUTO_PGRESULT = NULL;
+    buffer_append_text(&sql, "select from ");
+    identifier_append_qualified(&sql, slice_of(table->schema), slice_of(table->name));
+    buffer_append_text(&sql, " limit 1");
+    if (buffer_text(&sql) == NULL)
+        return error_no_memory(err);
+    if (!session_query(target, sql.data, 0, NULL, &rows, err))
+        return error_wrap(err, "table %s.%s", table->schema, table->name);
+    *ret_empty = PQntuples(rows) == 0;
+    return true;
+}
+
+/* All of them at once, so that an operator looks only once. */
+static bool check_all_empty(struct session *target, const struct table *tables, size_t count,
+                            struct error *err) {
+    struct buffer names AUTO(buffer_release) = {.bytes_max = LIST_BYTES_MAX};
+    size_t full_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool is_empty = false;
+        if (!check_empty(target, &tables[i], &is_empty, err))
+            return false;
+        if (is_empty)
+            continue;
+        full_count++;
+        if (names.size + strlen(tables[i].schema) + strlen(tables[i].name) + 4 < LIST_BYTES_MAX)
+            buffer_printf(&names, "%s%s.%s", names.size > 0 ? ", " : "", tables[i].schema, tables[i].name);
+    }
+    if (full_count == 0)
+        return true;
+    return error_set(
+        err, ERROR_CONFIG,
+        "%zu tables on the target hold rows already: %s; truncate them, or set snapshot: never when "
+        "their rows are the source's",
+        full_count, buffer_text(&names));
+}
+
+static bool prepare_table(struct postgres_sink *sink, const struct table *table, struct error *err) {
+    return postgres_create_table(sink, table, err) && check_columns(&sink->session, table, err);
+}
+
+bool postgres_copy_begin(struct sink *sink, const struct table *tables, size_t count, struct error *err) {
+    struct postgres_sink *postgres = postgres_of(sink);
+    assert(!postgres->in_transaction);
+    /* Where foreign keys are in force, those that can wait do: tables come in the order of their names. */
+    if (!session_execute(&postgres->session,
+                         "begin isolation level read committed read write; set constraints all deferred",
+                         err))
+        return false;
+    postgres->in_transaction = true;
+    postgres->copied = NULL;
+    for (size_t i = 0; i < count; i++)
+        if (!prepare_table(postgres, &tables[i], err))
+            return false;
+    FAULT_POINT("copy-tables-created");
+    return check_all_empty(&postgres->session, tables, count, err);
+}
+
+bool postgres_copy_accepts_binary(struct sink *sink, const struct table *table) {
+    PGresult *columns AUTO_PGRESULT = NULL;
+    struct error ignored; /* a broken session breaks the next call, too, which reports it */
+    if (sink->needs_text || !read_columns(&postgres_of(sink)->session, table, &columns, &ignored))
+        return false;
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        const struct table_column *column = &table->columns[i];
+        if (!table_column_is_copied(column))
+            continue;
+        int row = find_column(columns, column->name);
+        if (row < 0 || !builtin_type_is_portable(column->type_oid) ||
+            strtoul(PQgetvalue(columns, row, 1), NULL, 10) != column->type_oid)
+            return false;
+    }
+    return true;
+}
+
+static bool append_copy(struct buffer *sql, const struct table *table, enum copy_format format,
+                        struct error *err) {
+    buffer_append_text(sql, "copy ");
+    identifier_append_qualified(sql, slice_of(table->schema), slice_of(table->name));
+    const char *before = " (";
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        if (!table_column_is_copied(&table->columns[i]))
+            continue;
+        buffer_append_text(sql, before);
+        identifier_append(sql, slice_of(table->columns[i].name));
+        before = ", ";
+    }
+    /* A table without columns is copied without a list. */
+    buffer_append_text(sql, before[0] == ',' ? ") from stdin" : " from stdin");
+    if (format == COPY_FORMAT_BINARY)
+        buffer_append_text(sql, " (format binary)");
+    return buffer_text(sql) != NULL ? true : error_no_memory(err);
+}
+
+/* Takes results up to the end mark and keeps the last; COPY ends with one result and the mark. */
+static bool take_result(struct session *target, ExecStatusType expected, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_next_result(target, &result, err))
+        return false;
+    if (PQresultStatus(result) != expected)
+        return session_error(target, result, err);
+    return true;
+}
+
+bool postgres_copy_table(struct sink *sink, const struct table *table, enum copy_format format,
+                         struct error *err) {
+    struct postgres_sink *postgres = postgres_of(sink);
+    struct session *target = &postgres->session;
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    assert(postgres->in_transaction);
+    if (!append_copy(&sql, table, format, err))
+        return false;
+    if (PQsendQuery(target->conn, sql.data) == 0)
+        return session_error(target, NULL, err);
+    if (!take_result(target, PGRES_COPY_IN, err))
+        return false;
+    postgres->copied = table;
+    return true;
+}
+
+/* A COPY that failed has ended on the server's side, where the reason waits. */
+static bool copy_failed(struct session *target, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (PQstatus(target->conn) == CONNECTION_OK && !session_next_result(target, &result, err))
+        return false;
+    return session_error(target, result, err);
+}
+
+bool postgres_copy_data(struct sink *sink, struct slice bytes, struct error *err) {
+    struct session *target = &postgres_of(sink)->session;
+    while (bytes.size > 0) {
+        size_t size = bytes.size < PIECE_BYTES ? bytes.size : PIECE_BYTES;
+        if (PQputCopyData(target->conn, bytes.data, (int) size) != 1)
+            return copy_failed(target, err);
+        if (!session_flush(target, err))
+            return false;
+        bytes.data += size;
+        bytes.size -= size;
+    }
+    FAULT_POINT("copy-data-sent");
+    return true;
+}
+
+/* The planner knows nothing of a table it has just got; the first changes would scan it whole. */
+static bool analyze(struct session *target, const struct table *table, struct error *err) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    buffer_append_text(&sql, "analyze ");
+    identifier_append_qualified(&sql, slice_of(table->schema), slice_of(table->name));
+    return buffer_text(&sql) != NULL ? session_execute(target, sql.data, err) : error_no_memory(err);
+}
+
+bool postgres_copy_table_end(struct sink *sink, struct error *err) {
+    struct postgres_sink *postgres = postgres_of(sink);
+    struct session *target = &postgres->session;
+    const struct table *table = postgres->copied;
+    assert(table != NULL);
+    if (PQputCopyEnd(target->conn, NULL) != 1)
+        return copy_failed(target, err);
+    PGresult *end AUTO_PGRESULT = NULL;
+    if (!take_result(target, PGRES_COMMAND_OK, err) || !session_next_result(target, &end, err))
+        return false;
+    assert(end == NULL);
+    postgres->copied = NULL;
+    FAULT_POINT("copy-table-ended");
+    return analyze(target, table, err);
+}
+
+bool postgres_copy_end(struct sink *sink, const struct position *position, struct error *err) {
+    struct postgres_sink *postgres = postgres_of(sink);
+    assert(postgres->in_transaction);
+    assert(position_exists(position));
+    FAULT_POINT("copy-before-store");
+    if (!position_row_store(&postgres->row, &postgres->session, position, err))
+        return false;
+    FAULT_POINT("copy-before-commit");
+    if (!session_execute(&postgres->session, "commit", err))
+        return error_wrap(err, "committing the copy");
+    postgres->in_transaction = false;
+    FAULT_POINT("copy-committed");
+    return true;
+}
