@@ -238,6 +238,22 @@ Test(decoder_malformed, counts_are_compared_with_the_bytes_left) {
     expect_reason(&session, RAW("R\0\0\x40\0s\0t\0d\xff\xff"), "malformed Relation");
 }
 
+static struct slice relation_of(struct decoder_session *session, uint32_t column_count) {
+    static struct column columns[RELATION_COLUMNS_MAX + 1];
+    for (uint32_t i = 0; i < column_count; i++)
+        columns[i] = (struct column) COLUMN("c", 23, false);
+    struct relation wide = orders;
+    wide.columns = columns;
+    wide.column_count = column_count;
+    return pgoutput_relation(&session->out, &wide);
+}
+
+Test(decoder_malformed, a_relation_is_as_wide_as_postgres_allows) {
+    IN_TRANSACTION();
+    take(&session, relation_of(&session, RELATION_COLUMNS_MAX));
+    expect_reason(&session, relation_of(&session, RELATION_COLUMNS_MAX + 1), "malformed Relation");
+}
+
 #define INT64 "\0\0\0\0\0\0\0\1"
 
 Test(decoder_malformed, streamed_transactions_are_refused_by_name) {
