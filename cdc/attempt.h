@@ -11,6 +11,7 @@
 
 #include "cdc/checkpoint.h"
 #include "cdc/pipeline.h"
+#include "cdc/progress.h"
 #include "cdc/runner.h"
 #include "cdc/source.h"
 #include "cdc/stream.h"
@@ -38,6 +39,7 @@ struct attempt {
     size_t runner_count;
     struct position *positions; /* one a sink, from where it starts */
     bool store_positions;       /* the sinks do not hold them yet */
+    struct progress progress;   /* of the initial copy, for people */
     bool disk_fails;            /* the checkpoint could not be written; tried again */
     int64_t disk_tried_ms;
     int64_t reported_ms;

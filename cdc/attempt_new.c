@@ -11,8 +11,10 @@
 #include <string.h>
 
 #include "cdc/attempt.h"
+#include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
+#include "cdc/progress.h"
 #include "cdc/publication.h"
 #include "cdc/slot.h"
 
@@ -38,6 +40,13 @@ static void set_positions(struct attempt *attempt, lsn_t end_lsn) {
                                                   .timeline = attempt->identity.timeline};
 }
 
+static void show_copy(struct attempt *attempt) {
+    const struct snapshot_progress *copies[CHECKPOINT_SINKS_MAX];
+    for (size_t i = 0; i < attempt->runner_count; i++)
+        copies[i] = &attempt->runners[i].copy.progress;
+    progress_print(&attempt->progress, copies, attempt->runner_count, clock_now_ms());
+}
+
 static bool copy_rows(struct attempt *attempt, const struct slot_creation *slot, struct error *err) {
     for (size_t i = 0; i < attempt->runner_count; i++) {
         const struct runner_copy copy = {.config = attempt->pipeline->config,
@@ -45,7 +54,9 @@ static bool copy_rows(struct attempt *attempt, const struct slot_creation *slot,
                                          .position = attempt->positions[i]};
         runner_order_copy(&attempt->runners[i], &copy);
     }
-    bool copied = attempt_wait_runners(attempt, RUNNER_OPENED, NULL, err);
+    progress_init(&attempt->progress);
+    bool copied = attempt_wait_runners(attempt, RUNNER_OPENED, show_copy, err);
+    progress_end(&attempt->progress);
     if (copied)
         log_line(LOG_LEVEL_INFO, "the initial copy is complete as of %s",
                  lsn_format(slot->consistent_lsn).text);
