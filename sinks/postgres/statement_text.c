@@ -63,16 +63,16 @@ static void append_whole_row(struct text *text, bool as_parameters) {
 
 /*
  * Without a key: exactly one of the rows that are equal in every byte. *= compares images, so it also works for types
- * without an equality (json, point) and for NULL.
+ * without an equality (json, point) and for NULL. The casts keep the parser from comparing column by column.
  */
 static void append_row_match(struct text *text) {
     append(text, "(t.tableoid, t.ctid) = (select w.tableoid, w.ctid from ");
     append_table(text);
     append(text, " w where ");
     append_whole_row(text, false);
-    append(text, " operator(pg_catalog.*=) ");
+    append(text, "::pg_catalog.record operator(pg_catalog.*=) ");
     append_whole_row(text, true);
-    append(text, " limit 1)");
+    append(text, "::pg_catalog.record limit 1)");
 }
 
 static void append_match(struct text *text) {

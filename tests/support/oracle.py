@@ -26,9 +26,10 @@ def columns_of(cursor, table):
 def snapshot(database, tables, columns=None):
     """{table: (count, hash)} in one snapshot, over `columns` (of the other side) or the table's own, by name."""
     connection = database.connect(autocommit=False)
+    connection.set_session(isolation_level="REPEATABLE READ")
     try:
         with connection.cursor() as cursor:
-            cursor.execute(f"begin isolation level repeatable read; {SETTINGS}")
+            cursor.execute(SETTINGS)
             return {table: table_digest(cursor, table, (columns or {}).get(table)) for table in tables}
     finally:
         connection.close()
