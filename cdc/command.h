@@ -26,7 +26,7 @@ struct command_line {
 
 struct command {
     const char *name;
-    const char *usage;   /* "run -c FILE [--until caught-up|LSN]" */
+    const char *usage;   /* "run -c FILE [--until caught-up|LSN]"; main takes the options that stand here */
     const char *summary; /* one line */
     const char *help;    /* paragraphs for `pgcdc help NAME` */
     bool needs_config;
@@ -39,3 +39,13 @@ extern const struct command command_status;
 extern const struct command command_verify;
 extern const struct command command_tail;
 extern const struct command command_drop;
+extern const struct command command_help;
+extern const struct command command_version;
+
+/* command.c: every command in turn, NULL after the last; the one of that name, or NULL. */
+const struct command *command_at(size_t index);
+const struct command *command_find(const char *name);
+
+/* Does the command's usage name this option ("--json"), or an argument that stands alone? */
+bool command_takes(const struct command *command, const char *option);
+bool command_takes_argument(const struct command *command);

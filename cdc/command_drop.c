@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * command_drop.c - pgcdc drop: slot, publication, the sinks' positions, the state files; in this order.
+ *
+ * The slot first, because it holds WAL back, and because run refuses positions without a slot: so a drop that was
+ * killed in between cannot be mistaken for a pipeline, and a second drop finds what is left. What is gone already is
+ * no error at any step. The state files go last, and only when nothing else is left.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cdc/base/buffer.h"
+#include "cdc/base/clock.h"
+#include "cdc/base/fault.h"
+#include "cdc/checkpoint.h"
+#include "cdc/command.h"
+#include "cdc/pq/identifier.h"
+#include "cdc/publication.h"
+#include "cdc/slot.h"
+#include "cdc/source.h"
+#include "cdc/state_lock.h"
+
+enum {
+    RELEASE_WAIT_MS = 5000, /* an engine that was killed a moment ago; its walsender notices soon */
+    RELEASE_STEP_MS = 200,
+};
+
+struct drop {
+    const struct config *config;
+    const atomic_bool *stop;
+    struct session source;
+};
+
+/* ---- the slot ---- */
+
+/* Who streams from the slot, for people: "pid 4711, pgcdc from 10.0.0.7". */
+static bool refuse_active(struct drop *drop, int pid, struct error *err) {
+    static const char SQL[] =
+        "select coalesce(nullif(application_name, ''), 'an unnamed client'),"
+        " coalesce('from ' || pg_catalog.host(client_addr), 'on the server''s own machine')"
+        " from pg_catalog.pg_stat_replication where pid = $1::int";
+    char text[16];
+    const char *parameters[] = {text};
+    PGresult *result AUTO_PGRESULT = NULL;
+    snprintf(text, sizeof text, "%d", pid);
+    if (!session_query(&drop->source, SQL, 1, parameters, &result, err))
+        return false;
+    bool known = PQntuples(result) == 1;
+    return error_set(err, ERROR_REFUSE,
+                     "slot %s is in use: the server's pid %d sends it to %s %s; stop that engine first",
+                     drop->config->source.slot, pid, known ? PQgetvalue(result, 0, 0) : "a client",
+                     known ? PQgetvalue(result, 0, 1) : "that is leaving");
+}
+
+static void pause_step(void) {
+    const struct timespec step = {.tv_nsec = RELEASE_STEP_MS * 1000000L};
+    nanosleep(&step, NULL);
+}
+
+static bool read_released(struct drop *drop, struct slot_facts *ret_slot, struct error *err) {
+    int64_t deadline_ms = clock_now_ms() + RELEASE_WAIT_MS;
+    for (;;) {
+        if (!slot_read(&drop->source, drop->config->source.slot, ret_slot, err))
+            return false;
+        if (ret_slot->active_pid == 0)
+            return true;
+        if (clock_now_ms() >= deadline_ms)
+            return refuse_active(drop, ret_slot->active_pid, err);
+        pause_step();
+    }
+}
+
+/* A slot that no pgcdc can have made is not ours to drop. */
+static bool check_ours(struct drop *drop, const struct slot_facts *slot, struct error *err) {
+    const char *name = drop->config->source.slot;
+    const char *database = PQdb(drop->source.conn);
+    if (!slot->is_logical || !slot->is_pgoutput)
+        return error_set(
+            err, ERROR_REFUSE,
+            "slot %s is not a logical slot with plugin pgoutput, so it is not this pipeline's; correct "
+            "source.slot",
+            name);
+    if (strcmp(slot->database, database) != 0)
+        return error_set(err, ERROR_REFUSE,
+                         "slot %s belongs to database %s, but source.dsn connects to %s; correct one of them",
+                         name, slot->database, database);
+    return true;
+}
+
+static bool drop_slot(struct drop *drop, struct error *err) {
+    const char *name = drop->config->source.slot;
+    struct slot_facts slot;
+    if (!read_released(drop, &slot, err))
+        return false;
+    if (!slot.exists) {
+        printf("slot %s: not there\n", name);
+        return true;
+    }
+    if (!check_ours(drop, &slot, err) || !slot_drop(&drop->source, name, err))
+        return false;
+    FAULT_POINT("drop-slot");
+    printf("slot %s: dropped\n", name);
+    return true;
+}
+
+/* ---- the publication ---- */
+
+static bool read_mark(struct drop *drop, bool *ret_exists, bool *ret_ours, struct error *err) {
+    static const char SQL[] = "select coalesce(pg_catalog.obj_description(oid, 'pg_publication'), '')"
+                              " from pg_catalog.pg_publication where pubname = $1";
+    const char *parameters[] = {drop->config->source.publication};
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_query(&drop->source, SQL, 1, parameters, &result, err))
+        return false;
+    *ret_exists = PQntuples(result) == 1;
+    *ret_ours = *ret_exists && strcmp(PQgetvalue(result, 0, 0), PUBLICATION_MARK) == 0;
+    return true;
+}
+
+static bool execute_drop(struct drop *drop, struct error *err) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = 1024};
+    buffer_append_text(&sql, "drop publication if exists ");
+    identifier_append(&sql, slice_of(drop->config->source.publication));
+    const char *text = buffer_text(&sql);
+    if (text == NULL)
+        return error_no_memory(err);
+    if (!session_execute(&drop->source, text, err))
+        return error_wrap(err, "publication %s", drop->config->source.publication);
+    FAULT_POINT("drop-publication");
+    return true;
+}
+
+static bool drop_publication(struct drop *drop, struct error *err) {
+    const char *name = drop->config->source.publication;
+    bool exists = false, ours = false;
+    if (!read_mark(drop, &exists, &ours, err))
+        return false;
+    if (ours && !execute_drop(drop, err))
+        return false;
+    if (!exists)
+        printf("publication %s: not there\n", name);
+    else if (ours)
+        printf("publication %s: dropped\n", name);
+    else
+        printf("publication %s: left, because pgcdc did not create it\n", name);
+    return true;
+}
+
+/* ---- the sinks ---- */
+
+static bool drop_sink(const struct config_sink *config, struct error *err) {
+    if (config->ops->drop == NULL) {
+        printf("sink %s: keeps no position\n", config->sink.name);
+        return true;
+    }
+    struct sink *sink = sink_new(config->ops, &config->sink);
+    if (sink == NULL)
+        return error_no_memory(err);
+    bool dropped = config->ops->drop(sink, err);
+    sink_free(sink);
+    if (!dropped)
+        return error_wrap(err, "sink %s", config->sink.name);
+    FAULT_POINT("drop-sink");
+    printf("sink %s: its position is dropped, its data stays\n", config->sink.name);
+    return true;
+}
+
+/* Goes on after one that fails, so that the rest need not wait for it; *err is the last one's. */
+static bool drop_sinks(const struct config *config, struct error *err) {
+    bool dropped = true;
+    for (size_t i = 0; i < config->sink_count; i++) {
+        if (drop_sink(&config->sinks[i], err))
+            continue;
+        fprintf(stderr, "pgcdc drop: %s\n", err->text);
+        dropped = false;
+    }
+    return dropped ? true
+                   : error_set(err, err->kind, "not everything is dropped; run it again once this is solved");
+}
+
+/* ---- the state files ---- */
+
+static bool drop_state(const struct config *config, struct error *err) {
+    char path[PATH_MAX];
+    if (!checkpoint_remove(config->state, config->name, err))
+        return false;
+    FAULT_POINT("drop-state");
+    snprintf(path, sizeof path, "%s/%s.lock", config->state, config->name);
+    if (unlink(path) != 0 && errno != ENOENT)
+        return error_errno(err, "%s", path);
+    printf("state %s: the files of %s are removed\n", config->state, config->name);
+    return true;
+}
+
+static bool drop_at_source(struct drop *drop, struct error *err) {
+    if (!source_open(&drop->source, &drop->config->source, drop->stop, err))
+        return false;
+    bool dropped = drop_slot(drop, err) && drop_publication(drop, err);
+    session_close(&drop->source);
+    return dropped;
+}
+
+static bool drop_all(struct drop *drop, struct error *err) {
+    return drop_at_source(drop, err) && drop_sinks(drop->config, err) && drop_state(drop->config, err);
+}
+
+/* A state directory that is not there needs no lock, and taking one would create it. */
+static bool drop_locked(struct drop *drop, struct error *err) {
+    struct state_lock lock = {.fd = -1};
+    if (access(drop->config->state, F_OK) == 0 &&
+        !state_lock_take(&lock, drop->config->state, drop->config->name, err))
+        return err->kind == ERROR_REFUSE ? error_wrap(err, "stop it first") : false;
+    bool dropped = drop_all(drop, err);
+    state_lock_release(&lock);
+    return dropped;
+}
+
+static enum exit_code run(const struct command_line *line) {
+    struct drop drop = {.config = line->config, .stop = line->stop};
+    struct error err = {0};
+    if (drop_locked(&drop, &err))
+        return EXIT_DONE;
+    fflush(stdout);
+    fprintf(stderr, "pgcdc drop: %s\n", err.text);
+    return err.kind == ERROR_STOPPED ? EXIT_FAILED : exit_code_of(&err);
+}
+
+const struct command command_drop = {
+    .name = "drop",
+    .usage = "drop -c FILE",
+    .summary = "remove slot, publication and positions; leave nothing behind",
+    .help =
+        "Removes, in this order: the slot (it refuses while an engine uses it, exit 3), the publication if pgcdc\n"
+        "created it (one that you made is left), each sink's position, and the files in the state directory. The\n"
+        "rows that were copied into a sink stay where they are.\n"
+        "\n"
+        "What is gone already is no error, so an interrupted drop is finished by running it again.",
+    .needs_config = true,
+    .run = run,
+};
