@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The layers go one way: a folder includes only what stands below it."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# folder: what its files may include, besides themselves
+LAYERS = {
+    "cdc/base": [],
+    "cdc/pq": ["cdc/base"],
+    "decoder": ["cdc/base"],
+    "proto": ["cdc/base", "decoder"],
+    "sinks": ["cdc/base", "cdc/pq", "decoder", "proto"],
+    "cdc": ["cdc/base", "cdc/pq", "decoder", "proto", "sinks"],
+}
+# The decoder can be fuzzed, benched and golden-tested because it does none of these.
+IMPURE = ["cdc/base/clock.h", "cdc/base/log.h", "pthread.h", "stdio.h", "time.h", "unistd.h", "libpq-fe.h"]
+
+
+def layer_of(path):
+    return max((layer for layer in LAYERS if path.startswith(layer + "/")), key=len)
+
+
+def includes(file):
+    return re.findall(r'#include ["<]([^">]+)[">]', file.read_text(encoding="utf-8"))
+
+
+def sources():
+    for folder in ("cdc", "decoder", "proto", "sinks"):
+        for file in sorted((ROOT / folder).rglob("*.[ch]")):
+            yield file, str(file.relative_to(ROOT))
+
+
+def test_no_include_runs_up_the_layers():
+    faults = []
+    for file, path in sources():
+        layer = layer_of(path)
+        for included in includes(file):
+            if not (ROOT / included).is_file():
+                continue
+            if layer_of(included) != layer and layer_of(included) not in LAYERS[layer]:
+                faults.append(f"{path} includes {included}")
+    assert not faults
+
+
+def test_the_decoder_is_pure():
+    faults = [f"{path} includes {included}" for file, path in sources() if path.startswith("decoder/")
+              for included in includes(file) if included in IMPURE]
+    assert not faults
+
+
+def test_only_the_program_logs():
+    faults = [path for file, path in sources()
+              if layer_of(path) != "cdc" and path != "cdc/base/log.c" and "log_line(" in file.read_text(encoding="utf-8")
+              and path != "cdc/base/log.h"]
+    assert not faults
