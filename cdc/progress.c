@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cdc/base/amount.h"
 #include "cdc/base/log.h"
 
 enum {
@@ -29,10 +30,6 @@ struct total {
     unsigned int tables_done;
     unsigned int table_count;
     char table[SNAPSHOT_TABLE_MAX];
-};
-
-struct amount {
-    char text[32];
 };
 
 void progress_init(struct progress *progress) {
@@ -64,17 +61,6 @@ static unsigned int percent(const struct total *total) {
     return part >= 1 ? 100 : (unsigned int) (part * 100);
 }
 
-static struct amount format_bytes(double bytes) {
-    static const char *const UNITS[] = {"B", "kB", "MB", "GB", "TB"};
-    size_t unit = 0;
-    for (; bytes >= 1000 && unit < sizeof UNITS / sizeof UNITS[0] - 1; unit++)
-        bytes /= 1000;
-    struct amount amount;
-    snprintf(amount.text, sizeof amount.text, bytes < 10 && unit > 0 ? "%.1f %s" : "%.0f %s", bytes,
-             UNITS[unit]);
-    return amount;
-}
-
 static void measure(struct progress *progress, uint64_t bytes, int64_t now_ms) {
     if (progress->rate_ms == 0) {
         progress->rate_ms = now_ms;
@@ -100,17 +86,17 @@ static void draw(struct progress *progress, const struct total *total) {
     bar[BAR_WIDTH] = '\0';
     int length = snprintf(
         text, sizeof text, "\r[%s] %u %%  %s  %u/%u tables  %s of %s  %s/s\033[K\r", bar, percent(total),
-        total->table, total->tables_done, total->table_count, format_bytes((double) total->bytes_done).text,
-        format_bytes((double) total->bytes_estimate).text, format_bytes(progress->bytes_per_second).text);
+        total->table, total->tables_done, total->table_count, amount_bytes((double) total->bytes_done).text,
+        amount_bytes((double) total->bytes_estimate).text, amount_bytes(progress->bytes_per_second).text);
     if (length > 0 && (size_t) length < sizeof text)
         progress->is_drawn = write(STDERR_FILENO, text, (size_t) length) > 0;
 }
 
 static void say(const struct progress *progress, const struct total *total) {
     log_line(LOG_LEVEL_INFO, "copy: %s %u/%u tables, %s of %s (%u %%), %s/s", total->table,
-             total->tables_done, total->table_count, format_bytes((double) total->bytes_done).text,
-             format_bytes((double) total->bytes_estimate).text, percent(total),
-             format_bytes(progress->bytes_per_second).text);
+             total->tables_done, total->table_count, amount_bytes((double) total->bytes_done).text,
+             amount_bytes((double) total->bytes_estimate).text, percent(total),
+             amount_bytes(progress->bytes_per_second).text);
 }
 
 void progress_print(struct progress *progress, const struct snapshot_progress *const *copies, size_t count,

@@ -73,6 +73,12 @@ struct sink {
     atomic_bool stop;
 };
 
+/* What a sink holds, seen from outside. */
+struct sink_view {
+    struct position position; /* end_lsn 0: none */
+    int64_t age_ms;           /* since it was stored, by the sink's own clock */
+};
+
 struct sink_ops {
     const char *type; /* as the configuration names it */
     const struct sink_option_spec *options;
@@ -97,6 +103,11 @@ struct sink_ops {
     bool (*copy_data)(struct sink *sink, struct slice bytes, struct error *err);
     bool (*copy_table_end)(struct sink *sink, struct error *err);
     bool (*copy_end)(struct sink *sink, const struct position *position, struct error *err);
+    /*
+     * Optional: the position as it is there now, for `pgcdc status`. Disturbs no engine and creates nothing. Works on a
+     * sink that was never opened.
+     */
+    bool (*look)(struct sink *sink, struct sink_view *ret_view, struct error *err);
     /*
      * Optional: forget the pipeline, position and all, for `pgcdc drop`. Works on a sink that was never opened.
      */

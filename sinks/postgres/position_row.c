@@ -15,6 +15,7 @@
 #include "sinks/postgres/pipeline.h"
 
 #define DIVISION_BY_ZERO "22012"
+#define UNDEFINED_TABLE "42P01"
 
 /* Half-filled pages, so that an update stays on its page and touches no index. */
 static const char CREATE_SCHEMA[] = "create schema if not exists pgcdc";
@@ -36,6 +37,10 @@ static const char OPEN[] =
     "insert into pgcdc.position as p values ($1, $2, '0/0', '0/0', 0, 0, 0, 1, pg_catalog.clock_timestamp())"
     " on conflict (pipeline, sink) do update set epoch = p.epoch + 1, updated_at = excluded.updated_at"
     " returning epoch, end_lsn, commit_lsn, index, system_id, timeline";
+
+static const char LOOK[] = "select epoch, end_lsn, commit_lsn, index, system_id, timeline,"
+                           " (extract(epoch from pg_catalog.clock_timestamp() - updated_at) * 1000)::bigint"
+                           " from pgcdc.position where pipeline = $1 and sink = $2";
 
 static const char LOCK[] = "select 1 / pg_catalog.count(*) from (select from pgcdc.position"
                            " where pipeline = $1 and sink = $2 and epoch = $3 for update) locked";
@@ -182,6 +187,26 @@ bool position_row_open(struct position_row *row, struct session *session, struct
     if (raise_epoch(row, session, ret_position, err))
         return true;
     return rights_missing(session, err);
+}
+
+bool position_row_look(const struct position_row *row, struct session *session, struct sink_view *ret_view,
+                       struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    struct position_row seen = *row;
+    struct sink_view view = {0};
+    struct error answer = {0};
+    if (!session_query(session, LOOK, 2, (const char *const[]){row->pipeline, row->sink}, &result, &answer)) {
+        if (strcmp(answer.sqlstate, UNDEFINED_TABLE) != 0) {
+            *err = answer;
+            return rights_missing(session, err);
+        }
+    } else if (PQntuples(result) == 1) {
+        if (!read_row(result, &seen, &view.position, err))
+            return false;
+        view.age_ms = strtoll(PQgetvalue(result, 0, 6), NULL, 10);
+    }
+    *ret_view = view;
+    return true;
 }
 
 static bool has_no_row(struct session *session, bool *ret_empty, struct error *err) {

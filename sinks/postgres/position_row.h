@@ -12,6 +12,7 @@
 #include "cdc/base/error.h"
 #include "cdc/base/position.h"
 #include "cdc/pq/session.h"
+#include "sinks/sink.h"
 
 struct pipeline;
 
@@ -24,6 +25,10 @@ struct position_row {
 /* Creates schema and table when missing, raises the epoch, reads the position. Own transaction, committed. */
 MUST_CHECK bool position_row_open(struct position_row *row, struct session *session,
                                   struct position *ret_position, struct error *err);
+
+/* Reads the row and nothing else: no lock, no epoch. No table or no row is no position. */
+MUST_CHECK bool position_row_look(const struct position_row *row, struct session *session,
+                                  struct sink_view *ret_view, struct error *err);
 
 /*
  * Puts the lock into a pipeline, behind BEGIN. When we are fenced the statement fails, and with it all behind it;

@@ -187,6 +187,14 @@ static void postgres_close(struct sink *sink) {
     postgres->in_transaction = false;
 }
 
+static bool postgres_look(struct sink *sink, struct sink_view *ret_view, struct error *err) {
+    struct postgres_sink *postgres = postgres_of(sink);
+    const struct position_row row = {.pipeline = sink->config->pipeline, .sink = sink->config->name};
+    bool seen = connect_target(postgres, err) && position_row_look(&row, &postgres->session, ret_view, err);
+    session_close(&postgres->session);
+    return seen;
+}
+
 static bool postgres_drop(struct sink *sink, struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
     const struct position_row row = {.pipeline = sink->config->pipeline, .sink = sink->config->name};
@@ -210,5 +218,6 @@ const struct sink_ops sink_postgres = {
     .copy_data = postgres_copy_data,
     .copy_table_end = postgres_copy_table_end,
     .copy_end = postgres_copy_end,
+    .look = postgres_look,
     .drop = postgres_drop,
 };

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * amount.c - quantities as people read them.
+ */
+#include "cdc/base/amount.h"
+
+#include <stddef.h>
+#include <stdio.h>
+
+struct amount amount_bytes(double bytes) {
+    static const char *const UNITS[] = {"B", "kB", "MB", "GB", "TB"};
+    size_t unit = 0;
+    for (; bytes >= 1000 && unit < sizeof UNITS / sizeof UNITS[0] - 1; unit++)
+        bytes /= 1000;
+    struct amount amount;
+    snprintf(amount.text, sizeof amount.text, bytes < 10 && unit > 0 ? "%.1f %s" : "%.0f %s", bytes,
+             UNITS[unit]);
+    return amount;
+}
+
+struct amount amount_duration(int64_t duration_ms) {
+    static const struct {
+        double ms;
+        const char *name;
+    } UNITS[] = {{1000, "s"}, {60e3, "min"}, {3600e3, "h"}, {86400e3, "d"}};
+    size_t unit = 0;
+    while (unit < sizeof UNITS / sizeof UNITS[0] - 1 && (double) duration_ms >= 2 * UNITS[unit + 1].ms)
+        unit++;
+    double count = (double) duration_ms / UNITS[unit].ms;
+    struct amount amount;
+    snprintf(amount.text, sizeof amount.text, count < 10 && unit == 0 ? "%.1f %s" : "%.0f %s", count,
+             UNITS[unit].name);
+    return amount;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * command_status.c - pgcdc status.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cdc/base/log.h"
+#include "cdc/command.h"
+#include "cdc/status_text.h"
+
+#define TEXT_BYTES_MAX (1024 * 1024)
+
+static bool print_json(const struct status *status, struct error *err) {
+    struct json_writer json AUTO(json_writer_release) = {0};
+    struct slice line;
+    if (!json_writer_init(&json, err))
+        return false;
+    status_put_json(&json, status);
+    if (!json_writer_finish(&json, &line, err))
+        return false;
+    fwrite(line.data, 1, line.size, stdout);
+    return true;
+}
+
+static bool print_text(const struct status *status, struct error *err) {
+    struct buffer text AUTO(buffer_release) = {.bytes_max = TEXT_BYTES_MAX};
+    status_append_text(&text, status);
+    if (!buffer_ok(&text))
+        return error_no_memory(err);
+    fwrite(text.data, 1, text.size, stdout);
+    return true;
+}
+
+static bool print(const struct command_line *line, const struct status *status, struct error *err) {
+    if (!(line->json ? print_json : print_text)(status, err))
+        return false;
+    return fflush(stdout) == 0 ? true : error_errno(err, "standard output");
+}
+
+static enum exit_code judge(const struct status *status) {
+    switch (status->state) {
+    case STATE_LOST:
+    case STATE_MISSING:
+    case STATE_REFUSED:
+        return EXIT_REFUSED;
+    case STATE_NEW:
+    case STATE_COPYING:
+    case STATE_STREAMING:
+    case STATE_STOPPED:
+    case STATE_UNKNOWN:
+        break;
+    }
+    return status_is_complete(status) ? EXIT_DONE : EXIT_FAILED;
+}
+
+static enum exit_code fail(const struct error *err) {
+    log_line(LOG_LEVEL_ERROR, "%s", err->text);
+    return exit_code_of(err);
+}
+
+static enum exit_code run(const struct command_line *line) {
+    struct error err = {0};
+    struct status *status = malloc(sizeof *status);
+    if (status == NULL) {
+        error_no_memory(&err);
+        return fail(&err);
+    }
+    bool done = status_read(line->config, line->stop, status, &err) && print(line, status, &err);
+    enum exit_code code = done ? judge(status) : fail(&err);
+    free(status);
+    return code;
+}
+
+const struct command command_status = {
+    .name = "status",
+    .usage = "status -c FILE [--json]",
+    .summary = "positions and lag of source, slot and each sink",
+    .help =
+        "Shows where the pipeline stands, whether an engine is running or not, and changes nothing.\n"
+        "\n"
+        "new         nothing exists yet that could be lost\n"
+        "copying     the initial copy runs, or was interrupted and starts over with the next run\n"
+        "streaming   the slot is in use\n"
+        "stopped     it is not; run goes on where it was\n"
+        "missing     a position exists but the slot does not\n"
+        "lost        the server removed WAL that the slot needs\n"
+        "refused     run would refuse for the reason given\n"
+        "unknown     the source cannot be reached\n"
+        "\n"
+        "lag: the WAL between a sink's position and the end of the source's. stored: how long ago the sink made the\n"
+        "position durable. --json prints one object; what is not known in it is null.\n"
+        "\n"
+        "Exit codes: 3 missing, lost or refused; 1 the source or a sink could not be asked; else 0.",
+    .needs_config = true,
+    .run = run,
+};

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * status.c - the facts in the right order, and the judgement that a start would come to.
+ *
+ * Everything moves while we look. slot <= disk <= sinks <= end of the WAL holds at every moment, so they are read in this
+ * order: then it holds for what was read, too, and a running pipeline never looks like one with a gap.
+ */
+#include "cdc/status.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc/start.h"
+#include "cdc/state_lock.h"
+
+/* ---- the facts ---- */
+
+static bool read_slot(struct session *source, struct status *status, struct error *err) {
+    static const char SQL[] = "select coalesce(wal_status, ''), coalesce(safe_wal_size, -1)"
+                              " from pg_catalog.pg_replication_slots where slot_name = $1";
+    const char *parameters[] = {status->config->source.slot};
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!slot_read(source, status->config->source.slot, &status->slot, err) ||
+        !session_query(source, SQL, 1, parameters, &result, err))
+        return false;
+    status->safe_wal_bytes = -1;
+    if (PQntuples(result) == 1) {
+        snprintf(status->wal_status, sizeof status->wal_status, "%s", PQgetvalue(result, 0, 0));
+        status->safe_wal_bytes = strtoll(PQgetvalue(result, 0, 1), NULL, 10);
+    }
+    return true;
+}
+
+static bool look_at_sink(const struct config_sink *config, const atomic_bool *stop,
+                         struct sink_view *ret_view, struct error *err) {
+    struct sink *sink = sink_new(config->ops, &config->sink);
+    if (sink == NULL)
+        return error_no_memory(err);
+    atomic_store(&sink->stop, atomic_load(stop));
+    bool seen = config->ops->look(sink, ret_view, err);
+    sink_free(sink);
+    return seen;
+}
+
+/* A sink that stores no position has the one on disk. */
+static void look_at_disk(const struct status *status, size_t i, struct sink_status *sink) {
+    const struct checkpoint_sink *on_disk =
+        checkpoint_find(&status->checkpoint, status->config->sinks[i].sink.name);
+    sink->is_from_disk = true;
+    sink->is_known = status->checkpoint.phase != CHECKPOINT_CORRUPT;
+    sink->view.age_ms = -1;
+    if (on_disk != NULL && status->checkpoint.phase == CHECKPOINT_STREAMING)
+        sink->view.position = on_disk->position;
+}
+
+static void look_at_sinks(struct status *status, const atomic_bool *stop) {
+    for (size_t i = 0; i < status->config->sink_count; i++) {
+        const struct config_sink *config = &status->config->sinks[i];
+        struct sink_status *sink = &status->sinks[i];
+        if (config->ops->look == NULL)
+            look_at_disk(status, i, sink);
+        else
+            sink->is_known = look_at_sink(config, stop, &sink->view, &sink->error);
+    }
+}
+
+/* ---- the judgement ---- */
+
+static bool any_position(const struct status *status) {
+    for (size_t i = 0; i < status->config->sink_count; i++)
+        if (position_exists(&status->sinks[i].view.position))
+            return true;
+    return status->checkpoint.phase == CHECKPOINT_STREAMING;
+}
+
+static enum pipeline_state state_of_slot(const struct status *status) {
+    if (!status->slot.exists)
+        return any_position(status) ? STATE_MISSING : STATE_NEW;
+    if (status->slot.is_lost)
+        return STATE_LOST;
+    return status->slot.active_pid != 0 ? STATE_STREAMING : STATE_STOPPED;
+}
+
+static enum pipeline_state state_of_action(const struct status *status, enum start_action action) {
+    switch (action) {
+    case START_STREAM:
+        return state_of_slot(status);
+    case START_COPY_AGAIN:
+        return STATE_COPYING;
+    case START_NEW:
+    case START_ADOPT:
+        return STATE_NEW;
+    }
+    return STATE_UNKNOWN;
+}
+
+/* What `run` would decide, with the same words. */
+static bool decide(const struct status *status, enum start_action *ret_action, struct error *err) {
+    struct position positions[CHECKPOINT_SINKS_MAX];
+    for (size_t i = 0; i < status->config->sink_count; i++)
+        positions[i] = status->sinks[i].view.position;
+    const struct start_facts facts = {.config = status->config,
+                                      .checkpoint = &status->checkpoint,
+                                      .identity = &status->identity,
+                                      .slot = &status->slot,
+                                      .positions = positions};
+    return start_decide(&facts, ret_action, err);
+}
+
+static bool check_forks(struct session *replication, const struct status *status, struct error *err) {
+    for (size_t i = 0; i < status->config->sink_count; i++) {
+        const struct position *position = &status->sinks[i].view.position;
+        lsn_t fork_lsn = 0;
+        if (position_exists(position) &&
+            (!source_fork_lsn(replication, &status->identity, position->timeline, &fork_lsn, err) ||
+             !start_check_fork(position, status->config->sinks[i].sink.name, fork_lsn, &status->identity,
+                               err)))
+            return false;
+    }
+    return true;
+}
+
+static void refuse(struct status *status, const struct error *err) {
+    enum pipeline_state of_slot = state_of_slot(status);
+    status->state = of_slot == STATE_LOST || of_slot == STATE_MISSING ? of_slot : STATE_REFUSED;
+    snprintf(status->reason, sizeof status->reason, "%s", err->text);
+}
+
+static void judge(struct session *replication, struct status *status) {
+    struct error err = {0};
+    enum start_action action;
+    if (!status_is_complete(status))
+        status->state = state_of_slot(status);
+    else if (!decide(status, &action, &err) ||
+             (action == START_STREAM && !check_forks(replication, status, &err)))
+        refuse(status, &err);
+    else
+        status->state = state_of_action(status, action);
+}
+
+/* ---- all of it ---- */
+
+static bool open_source(struct session *source, const atomic_bool *stop, struct status *status,
+                        struct error *err) {
+    if (!source_open(source, &status->config->source, stop, err))
+        return false;
+    status->server_version = source->server_version;
+    return read_slot(source, status, err);
+}
+
+static bool open_replication(struct session *replication, const atomic_bool *stop, struct status *status,
+                             struct error *err) {
+    return source_open_replication(replication, &status->config->source, stop, err) &&
+           source_identify(replication, &status->identity, err);
+}
+
+bool status_read(const struct config *config, const atomic_bool *stop, struct status *ret_status,
+                 struct error *err) {
+    assert(config->sink_count <= CHECKPOINT_SINKS_MAX);
+    struct session source AUTO(session_close) = {0};
+    struct session replication AUTO(session_close) = {0};
+    struct error problem = {0};
+    *ret_status = (struct status){.config = config};
+    ret_status->engine_pid = state_lock_holder(config->state, config->name);
+    bool has_source = open_source(&source, stop, ret_status, &problem);
+    if (!checkpoint_read(config->state, config->name, &ret_status->checkpoint, err))
+        return false;
+    look_at_sinks(ret_status, stop);
+    has_source = has_source && open_replication(&replication, stop, ret_status, &problem);
+    if (problem.kind == ERROR_STOPPED)
+        return error_set(err, ERROR_STOPPED, "stopped");
+    if (has_source) {
+        judge(&replication, ret_status);
+    } else {
+        ret_status->state = STATE_UNKNOWN;
+        snprintf(ret_status->reason, sizeof ret_status->reason, "%s", problem.text);
+    }
+    return true;
+}
+
+bool status_is_complete(const struct status *status) {
+    for (size_t i = 0; i < status->config->sink_count; i++)
+        if (!status->sinks[i].is_known)
+            return false;
+    return status->state != STATE_UNKNOWN;
+}
+
+const char *pipeline_state_name(enum pipeline_state state) {
+    static const char *const NAMES[] = {
+        [STATE_NEW] = "new",         [STATE_COPYING] = "copying", [STATE_STREAMING] = "streaming",
+        [STATE_STOPPED] = "stopped", [STATE_LOST] = "lost",       [STATE_MISSING] = "missing",
+        [STATE_REFUSED] = "refused", [STATE_UNKNOWN] = "unknown",
+    };
+    return NAMES[state];
+}
+
+uint64_t status_lag_bytes(const struct status *status, lsn_t lsn) {
+    return lsn < status->identity.flush_lsn ? status->identity.flush_lsn - lsn : 0;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * status_json.c - a status for programs.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "cdc/status_text.h"
+
+static void put_lsn(struct json_writer *json, const char *key, lsn_t lsn) {
+    json_put_key(json, key);
+    if (lsn == 0)
+        yajl_gen_null(json->generator);
+    else
+        json_put_text(json, slice_of(lsn_format(lsn).text));
+}
+
+/* A negative number stands for one that is not known. */
+static void put_number(struct json_writer *json, const char *key, int64_t number) {
+    json_put_key(json, key);
+    if (number < 0)
+        yajl_gen_null(json->generator);
+    else
+        json_put_integer(json, number);
+}
+
+static void put_pid(struct json_writer *json, const char *key, int pid) {
+    put_number(json, key, pid != 0 ? pid : -1);
+}
+
+/* "" is nothing. A server's message can be in whatever encoding, before the session has agreed on one. */
+static void put_text(struct json_writer *json, const char *key, const char *text) {
+    json_put_key(json, key);
+    if (text[0] == '\0')
+        yajl_gen_null(json->generator);
+    else
+        json_put_text(json, slice_of(json_is_utf8(slice_of(text)) ? text : "a message that is not UTF-8"));
+}
+
+static int64_t lag_of(const struct status *status, lsn_t lsn) {
+    return status->identity.flush_lsn != 0 && lsn != 0 ? (int64_t) status_lag_bytes(status, lsn) : -1;
+}
+
+static void put_source(struct json_writer *json, const struct status *status) {
+    char text[32];
+    json_put_key(json, "source");
+    if (status->state == STATE_UNKNOWN) {
+        yajl_gen_null(json->generator);
+        return;
+    }
+    yajl_gen_map_open(json->generator);
+    snprintf(text, sizeof text, "%d.%d", status->server_version / 10000, status->server_version % 10000);
+    json_put_field(json, "version", text);
+    json_put_field(json, "database", status->identity.database);
+    snprintf(text, sizeof text, "%" PRIu64, status->identity.system_id);
+    json_put_field(json, "system_id", text);
+    put_number(json, "timeline", status->identity.timeline);
+    put_lsn(json, "flush_lsn", status->identity.flush_lsn);
+    yajl_gen_map_close(json->generator);
+}
+
+static void put_slot(struct json_writer *json, const struct status *status) {
+    const struct slot_facts *slot = &status->slot;
+    json_put_key(json, "slot");
+    if (status->state == STATE_UNKNOWN) {
+        yajl_gen_null(json->generator);
+        return;
+    }
+    yajl_gen_map_open(json->generator);
+    json_put_field(json, "name", status->config->source.slot);
+    json_put_key(json, "exists");
+    yajl_gen_bool(json->generator, slot->exists);
+    put_pid(json, "active_pid", slot->active_pid);
+    put_lsn(json, "restart_lsn", slot->restart_lsn);
+    put_lsn(json, "confirmed_flush_lsn", slot->confirmed_lsn);
+    put_text(json, "wal_status", status->wal_status);
+    put_number(json, "safe_wal_bytes", slot->exists ? status->safe_wal_bytes : -1);
+    put_number(json, "retained_bytes", lag_of(status, slot->restart_lsn));
+    put_number(json, "lag_bytes", lag_of(status, slot->confirmed_lsn));
+    yajl_gen_map_close(json->generator);
+}
+
+static void put_sink(struct json_writer *json, const struct status *status, size_t i) {
+    const struct config_sink *config = &status->config->sinks[i];
+    const struct sink_status *sink = &status->sinks[i];
+    lsn_t lsn = sink->view.position.end_lsn;
+    yajl_gen_map_open(json->generator);
+    json_put_field(json, "name", config->sink.name);
+    json_put_field(json, "type", config->ops->type);
+    put_lsn(json, "position", lsn);
+    put_number(json, "lag_bytes", lag_of(status, lsn));
+    put_number(json, "age_ms", lsn != 0 ? sink->view.age_ms : -1);
+    json_put_field(json, "stored_in", sink->is_from_disk ? "checkpoint" : "sink");
+    put_text(json, "error", sink->error.text);
+    yajl_gen_map_close(json->generator);
+}
+
+static const char *phase_name(enum checkpoint_phase phase) {
+    static const char *const NAMES[] = {[CHECKPOINT_NONE] = "none",
+                                        [CHECKPOINT_COPYING] = "copying",
+                                        [CHECKPOINT_STREAMING] = "streaming",
+                                        [CHECKPOINT_CORRUPT] = "corrupt"};
+    return NAMES[phase];
+}
+
+static void put_checkpoint(struct json_writer *json, const struct checkpoint *checkpoint) {
+    json_put_key(json, "checkpoint");
+    yajl_gen_map_open(json->generator);
+    json_put_field(json, "phase", phase_name(checkpoint->phase));
+    put_number(json, "generation", (int64_t) checkpoint->generation);
+    json_put_key(json, "sinks");
+    yajl_gen_map_open(json->generator);
+    for (size_t i = 0; i < checkpoint->sink_count; i++)
+        put_lsn(json, checkpoint->sinks[i].name, checkpoint->sinks[i].position.end_lsn);
+    yajl_gen_map_close(json->generator);
+    yajl_gen_map_close(json->generator);
+}
+
+void status_put_json(struct json_writer *json, const struct status *status) {
+    yajl_gen_map_open(json->generator);
+    json_put_field(json, "pipeline", status->config->name);
+    json_put_field(json, "state", pipeline_state_name(status->state));
+    put_text(json, "reason", status->reason);
+    put_pid(json, "engine_pid", (int) status->engine_pid);
+    put_source(json, status);
+    put_slot(json, status);
+    json_put_key(json, "sinks");
+    yajl_gen_array_open(json->generator);
+    for (size_t i = 0; i < status->config->sink_count; i++)
+        put_sink(json, status, i);
+    yajl_gen_array_close(json->generator);
+    put_checkpoint(json, &status->checkpoint);
+    yajl_gen_map_close(json->generator);
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * status_text.c - a status for people.
+ */
+#include "cdc/status_text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cdc/base/amount.h"
+
+enum { NAME_WIDTH_MIN = 4, NAME_WIDTH_MAX = 50, TYPE_WIDTH = 8, LSN_WIDTH = 17, LAG_WIDTH = 8 };
+
+/* ---- pipeline, source, slot ---- */
+
+static void append_engine(struct buffer *text, const struct status *status) {
+    if (status->engine_pid != 0)
+        buffer_printf(text, ", engine pid %d", (int) status->engine_pid);
+    else if (status->state == STATE_STREAMING)
+        buffer_printf(text, " by somebody who does not use %s here", status->config->state);
+    else
+        buffer_append_text(text, ", no engine is running here");
+}
+
+static void append_pipeline(struct buffer *text, const struct status *status) {
+    buffer_printf(text, "pipeline    %s: %s", status->config->name, pipeline_state_name(status->state));
+    append_engine(text, status);
+    buffer_append_text(text, "\n");
+    if (status->reason[0] != '\0')
+        buffer_printf(text, "            %s\n", status->reason);
+}
+
+static void append_source(struct buffer *text, const struct status *status) {
+    buffer_printf(text,
+                  "source      PostgreSQL %d.%d, database %s, system %" PRIu64 ", timeline %" PRIu32
+                  ", WAL flushed to %s\n",
+                  status->server_version / 10000, status->server_version % 10000, status->identity.database,
+                  status->identity.system_id, status->identity.timeline,
+                  lsn_format(status->identity.flush_lsn).text);
+}
+
+/* wal_status has its meaning in PostgreSQL's documentation of pg_replication_slots. */
+static void append_retention(struct buffer *text, const struct status *status) {
+    buffer_printf(text, ", holds %s of WAL (%s",
+                  amount_bytes((double) status_lag_bytes(status, status->slot.restart_lsn)).text,
+                  status->wal_status);
+    if (status->safe_wal_bytes >= 0)
+        buffer_printf(text, ", lost after %s more", amount_bytes((double) status->safe_wal_bytes).text);
+    buffer_append_text(text, ")");
+}
+
+static void append_slot(struct buffer *text, const struct status *status) {
+    const struct slot_facts *slot = &status->slot;
+    buffer_printf(text, "slot        %s: ", status->config->source.slot);
+    if (!slot->exists) {
+        buffer_append_text(text, "does not exist\n");
+        return;
+    }
+    if (slot->active_pid != 0)
+        buffer_printf(text, "in use by pid %d", slot->active_pid);
+    else
+        buffer_append_text(text, slot->is_lost ? "lost" : "not in use");
+    buffer_printf(text, ", confirmed to %s", lsn_format(slot->confirmed_lsn).text);
+    if (slot->restart_lsn != 0)
+        append_retention(text, status);
+    buffer_append_text(text, "\n");
+}
+
+/* ---- checkpoint ---- */
+
+static const char *phase_text(enum checkpoint_phase phase) {
+    switch (phase) {
+    case CHECKPOINT_NONE:
+        return "none yet";
+    case CHECKPOINT_COPYING:
+        return "the initial copy has not ended";
+    case CHECKPOINT_STREAMING:
+        return "confirmed to";
+    case CHECKPOINT_CORRUPT:
+        return "corrupt";
+    }
+    return "";
+}
+
+static void append_checkpoint(struct buffer *text, const struct status *status) {
+    const struct checkpoint *checkpoint = &status->checkpoint;
+    buffer_printf(text, "checkpoint  %s/%s.checkpoint: %s", status->config->state, status->config->name,
+                  phase_text(checkpoint->phase));
+    if (checkpoint->phase == CHECKPOINT_STREAMING)
+        buffer_printf(text, " %s, generation %" PRIu64, lsn_format(checkpoint_confirmed_lsn(checkpoint)).text,
+                      checkpoint->generation);
+    buffer_append_text(text, "\n");
+}
+
+/* ---- sinks ---- */
+
+static int name_width(const struct config *config) {
+    size_t width = NAME_WIDTH_MIN;
+    for (size_t i = 0; i < config->sink_count; i++)
+        if (strlen(config->sinks[i].sink.name) > width)
+            width = strlen(config->sinks[i].sink.name);
+    return width < NAME_WIDTH_MAX ? (int) width : NAME_WIDTH_MAX;
+}
+
+static void append_position(struct buffer *text, const struct status *status,
+                            const struct sink_status *sink) {
+    const struct position *position = &sink->view.position;
+    if (!position_exists(position)) {
+        buffer_append_text(text, "none\n");
+        return;
+    }
+    bool has_lag = status->identity.flush_lsn != 0;
+    struct amount lag = amount_bytes((double) status_lag_bytes(status, position->end_lsn));
+    buffer_printf(text, "%-*s  %*s  ", LSN_WIDTH, lsn_format(position->end_lsn).text, LAG_WIDTH,
+                  has_lag ? lag.text : "unknown");
+    if (sink->is_from_disk)
+        buffer_append_text(text, "in the checkpoint\n");
+    else
+        buffer_printf(text, "%s ago\n", amount_duration(sink->view.age_ms).text);
+}
+
+static void append_sinks(struct buffer *text, const struct status *status) {
+    int width = name_width(status->config);
+    buffer_printf(text, "\n%-*s  %-*s  %-*s  %*s  %s\n", width, "sink", TYPE_WIDTH, "type", LSN_WIDTH,
+                  "position", LAG_WIDTH, "lag", "stored");
+    for (size_t i = 0; i < status->config->sink_count; i++) {
+        const struct config_sink *config = &status->config->sinks[i];
+        const struct sink_status *sink = &status->sinks[i];
+        buffer_printf(text, "%-*s  %-*s  ", width, config->sink.name, TYPE_WIDTH, config->ops->type);
+        if (sink->is_known)
+            append_position(text, status, sink);
+        else
+            buffer_printf(text, "unknown: %s\n",
+                          sink->is_from_disk ? "the checkpoint is corrupt" : sink->error.text);
+    }
+}
+
+void status_append_text(struct buffer *text, const struct status *status) {
+    append_pipeline(text, status);
+    if (status->state != STATE_UNKNOWN) {
+        append_source(text, status);
+        append_slot(text, status);
+    }
+    append_checkpoint(text, status);
+    append_sinks(text, status);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * amount_test.c - quantities as people read them.
+ */
+#include "cdc/base/amount.h"
+
+#include <criterion/criterion.h>
+
+Test(amount, bytes_change_their_unit_at_a_thousand) {
+    cr_expect_str_eq(amount_bytes(0).text, "0 B");
+    cr_expect_str_eq(amount_bytes(999).text, "999 B");
+    cr_expect_str_eq(amount_bytes(1000).text, "1.0 kB");
+    cr_expect_str_eq(amount_bytes(12345678).text, "12 MB");
+    cr_expect_str_eq(amount_bytes(4.0e15).text, "4000 TB");
+}
+
+Test(amount, durations_change_their_unit_at_two_of_it) {
+    cr_expect_str_eq(amount_duration(0).text, "0.0 s");
+    cr_expect_str_eq(amount_duration(1234).text, "1.2 s");
+    cr_expect_str_eq(amount_duration(119000).text, "119 s");
+    cr_expect_str_eq(amount_duration(120000).text, "2 min");
+    cr_expect_str_eq(amount_duration(INT64_C(7200) * 1000).text, "2 h");
+    cr_expect_str_eq(amount_duration(INT64_C(86400) * 1000 * 9).text, "9 d");
+}
