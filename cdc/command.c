@@ -7,7 +7,8 @@
 #include <string.h>
 
 static const struct command *const COMMANDS[] = {
-    &command_run, &command_status, &command_tail, &command_drop, &command_help, &command_version,
+    &command_run,  &command_status, &command_verify,  &command_tail,
+    &command_drop, &command_help,   &command_version,
 };
 
 const struct command *command_at(size_t index) {

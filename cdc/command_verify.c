@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * command_verify.c - pgcdc verify: every postgres sink against the source.
+ *
+ * The exit code is that of the worst sink: 4 when one differs, 1 when rows of one never stood still.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cdc/base/arena.h"
+#include "cdc/base/log.h"
+#include "cdc/command.h"
+#include "cdc/verify.h"
+#include "cdc/verify_print.h"
+
+enum {
+    BLOCK_BYTES = 64 * 1024,
+    CATALOG_BYTES_MAX = 512 * 1024 * 1024,
+};
+
+struct verifying {
+    const struct command_line *line;
+    struct arena arena; /* of one sink */
+    struct json_writer json;
+    enum exit_code code;
+    size_t count; /* sinks that can be verified */
+};
+
+static void verifying_release(struct verifying *verifying) {
+    arena_release(&verifying->arena);
+    json_writer_release(&verifying->json);
+}
+
+static enum exit_code code_of(enum verify_result result) {
+    switch (result) {
+    case VERIFY_EQUAL:
+        return EXIT_DONE;
+    case VERIFY_DIFFERENT:
+    case VERIFY_MISSING:
+        return EXIT_DIFFERENT;
+    case VERIFY_MOVING:
+    case VERIFY_UNDECIDED:
+        return EXIT_FAILED;
+    }
+    return EXIT_FAILED;
+}
+
+/* Different outranks undecided, which outranks equal. */
+static void take_code(struct verifying *verifying, enum exit_code code) {
+    if (code > verifying->code)
+        verifying->code = code;
+}
+
+static bool verify_sink(struct verifying *verifying, const struct sink_config *sink, struct error *err) {
+    const struct command_line *line = verifying->line;
+    struct verify verify AUTO(verify_release) = {0};
+    arena_reset(&verifying->arena);
+    if (!verify_run(&verify, line->config, sink, line->stop, &verifying->arena, err))
+        return error_wrap(err, "sink %s", sink->name);
+    take_code(verifying, code_of(verify.result));
+    if (line->json)
+        verify_put(&verify, &verifying->json);
+    else
+        verify_print(&verify, stdout);
+    fflush(stdout);
+    return true;
+}
+
+static bool verify_sinks(struct verifying *verifying, struct error *err) {
+    const struct config *config = verifying->line->config;
+    for (size_t i = 0; i < config->sink_count; i++) {
+        if (strcmp(config->sinks[i].ops->type, "postgres") != 0)
+            continue;
+        verifying->count++;
+        if (!verify_sink(verifying, &config->sinks[i].sink, err))
+            return false;
+    }
+    if (verifying->count == 0)
+        return error_set(err, ERROR_CONFIG, "%s: no sink of type postgres, so there is nothing to compare",
+                         config->path);
+    return true;
+}
+
+static bool verify_json(struct verifying *verifying, struct error *err) {
+    struct json_writer *json = &verifying->json;
+    struct slice text;
+    if (!json_writer_init(json, err))
+        return false;
+    json_writer_begin(json);
+    yajl_gen_map_open(json->generator);
+    json_put_field(json, "pipeline", verifying->line->config->name);
+    json_put_key(json, "sinks");
+    yajl_gen_array_open(json->generator);
+    if (!verify_sinks(verifying, err))
+        return false;
+    yajl_gen_array_close(json->generator);
+    yajl_gen_map_close(json->generator);
+    if (!json_writer_finish(json, &text, err))
+        return false;
+    fwrite(text.data, 1, text.size, stdout);
+    return fflush(stdout) == 0 ? true : error_errno(err, "standard output");
+}
+
+static enum exit_code run(const struct command_line *line) {
+    struct verifying verifying AUTO(verifying_release) = {.line = line};
+    struct error err = {0};
+    arena_init(&verifying.arena, BLOCK_BYTES, CATALOG_BYTES_MAX);
+    if (line->json ? verify_json(&verifying, &err) : verify_sinks(&verifying, &err))
+        return verifying.code;
+    log_line(LOG_LEVEL_ERROR, "%s", err.text);
+    return err.kind == ERROR_STOPPED ? EXIT_FAILED : exit_code_of(&err); /* stopped is not verified */
+}
+
+const struct command command_verify = {
+    .name = "verify",
+    .usage = "verify -c FILE [--json]",
+    .summary = "is the target equal to the source, and at which LSN",
+    .help =
+        "Compares every published table with its counterpart in each postgres sink: count and a hash that does not depend\n"
+        "on the order of rows, computed inside the databases over the columns that both have. Rows travel nowhere.\n"
+        "\n"
+        "It works under traffic: it takes a snapshot of the source, waits until the target has passed it, and takes one of\n"
+        "the target. What differs was changed in between or is a difference, so just those rows are compared again in\n"
+        "further snapshots until they were equal once, or stand still and differ, or a minute has passed. Where no engine\n"
+        "is running the target is taken as it is.\n"
+        "\n"
+        "missing: rows that only the source has; extra: only the target; different: both, with other values.\n"
+        "Both servers read their tables once; the roles need SELECT on them.\n"
+        "\n"
+        "Exit code 0: equal. 4: different. 1: undecided, because some rows changed all the time, or it could not be done.",
+    .needs_config = true,
+    .run = run,
+};

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * verify.c - rounds of comparison, and what may be concluded from them.
+ */
+#include "cdc/verify.h"
+
+#include <assert.h>
+
+#include "cdc/base/clock.h"
+#include "cdc/base/log.h"
+#include "cdc/catalog.h"
+
+enum {
+    ROUND_INTERVAL_MS = 300,
+    STREAK_MIN =
+        5, /* rounds in which a difference was exactly the same: a value that comes and goes is caught */
+    ROUNDS_MS = 60000, /* after the first round */
+    SAY_INTERVAL_MS = 10000,
+};
+
+/* ---- rounds ---- */
+
+static bool prepare_tables(struct verify *verify, const struct config *config, struct arena *arena,
+                           struct error *err) {
+    struct table_list list;
+    if (!catalog_read_tables(&verify->sides.source, config->source.publication, arena, &list, err))
+        return false;
+    verify->tables = arena_alloc_zero(arena, (list.count + 1) * sizeof *verify->tables);
+    if (verify->tables == NULL)
+        return error_no_memory(err);
+    verify->count = list.count;
+    for (size_t i = 0; i < list.count; i++) {
+        struct verify_table *compared = &verify->tables[i];
+        compared->table = &list.tables[i];
+        if (!verify_expressions_prepare(&compared->expressions, compared->table, &verify->sides, arena, err))
+            return false;
+        if (compared->expressions.missing != NULL)
+            compared->result = VERIFY_MISSING;
+    }
+    return true;
+}
+
+static bool compare_tables(struct verify *verify, struct error *err) {
+    int64_t said_ms = clock_now_ms();
+    for (size_t i = 0; i < verify->count; i++) {
+        struct verify_table *compared = &verify->tables[i];
+        if (compared->result != VERIFY_UNDECIDED)
+            continue;
+        if (verify->rounds == 1 ? !verify_table_compare(compared, &verify->sides, err)
+                                : !verify_table_compare_again(compared, &verify->sides, err))
+            return false;
+        if (verify_table_is_settled(compared))
+            compared->result = VERIFY_EQUAL;
+        if (clock_now_ms() - said_ms < SAY_INTERVAL_MS)
+            continue;
+        said_ms = clock_now_ms();
+        log_line(LOG_LEVEL_INFO, "verify: %zu of %zu tables compared", i + 1, verify->count);
+    }
+    return true;
+}
+
+static bool run_round(struct verify *verify, struct error *err) {
+    struct verify_sides *sides = &verify->sides;
+    if (!verify_sides_pin(sides, err))
+        return false;
+    verify->rounds++;
+    if (verify->rounds == 1)
+        verify->first_lsn = sides->source_lsn;
+    verify->last_lsn = sides->source_lsn;
+    verify->target_lsn = sides->target_lsn;
+    return compare_tables(verify, err) && verify_sides_unpin(sides, err);
+}
+
+/* ---- conclusions ---- */
+
+static bool all_stand_still(const struct verify_differences *differences) {
+    for (size_t i = 0; i < differences->count; i++)
+        if (differences->items[i].streak < STREAK_MIN)
+            return false;
+    return true;
+}
+
+static bool some_stand_still(const struct verify_differences *differences) {
+    for (size_t i = 0; i < differences->count; i++)
+        if (differences->items[i].streak >= STREAK_MIN)
+            return true;
+    return false;
+}
+
+/* Nobody feeds the target, so its differences are what they are; else they are when they stand still. */
+static bool decide_tables(struct verify *verify) {
+    bool all_decided = true;
+    for (size_t i = 0; i < verify->count; i++) {
+        struct verify_table *compared = &verify->tables[i];
+        if (compared->result != VERIFY_UNDECIDED)
+            continue;
+        if (!verify->sides.is_fed ||
+            (all_stand_still(&compared->rows) && all_stand_still(&compared->buckets)))
+            compared->result = VERIFY_DIFFERENT;
+        else
+            all_decided = false;
+    }
+    return all_decided;
+}
+
+/* Time is up: whatever stood still is a difference, the rest was never proved to be anything. */
+static void decide_rest(struct verify *verify) {
+    for (size_t i = 0; i < verify->count; i++) {
+        struct verify_table *compared = &verify->tables[i];
+        if (compared->result == VERIFY_UNDECIDED)
+            compared->result = some_stand_still(&compared->rows) || some_stand_still(&compared->buckets)
+                                   ? VERIFY_DIFFERENT
+                                   : VERIFY_MOVING;
+    }
+}
+
+static enum verify_result conclude(const struct verify *verify) {
+    enum verify_result result = VERIFY_EQUAL;
+    for (size_t i = 0; i < verify->count; i++) {
+        switch (verify->tables[i].result) {
+        case VERIFY_EQUAL:
+            break;
+        case VERIFY_DIFFERENT:
+        case VERIFY_MISSING:
+            return VERIFY_DIFFERENT;
+        case VERIFY_MOVING:
+        case VERIFY_UNDECIDED:
+            result = VERIFY_MOVING;
+        }
+    }
+    return result;
+}
+
+static bool run_rounds(struct verify *verify, struct error *err) {
+    if (!run_round(verify, err))
+        return false;
+    int64_t deadline_ms = clock_now_ms() + ROUNDS_MS;
+    while (!decide_tables(verify) && clock_now_ms() < deadline_ms) {
+        bool ready = false;
+        if (!session_wait(&verify->sides.source, false, ROUND_INTERVAL_MS, &ready, err) ||
+            !run_round(verify, err))
+            return false;
+    }
+    decide_rest(verify);
+    verify->result = conclude(verify);
+    return true;
+}
+
+bool verify_run(struct verify *verify, const struct config *config, const struct sink_config *sink,
+                const atomic_bool *stop, struct arena *arena, struct error *err) {
+    *verify = (struct verify){.sink = sink};
+    return verify_sides_open(&verify->sides, config, sink, stop, err) &&
+           prepare_tables(verify, config, arena, err) && run_rounds(verify, err);
+}
+
+void verify_release(struct verify *verify) {
+    for (size_t i = 0; i < verify->count; i++)
+        verify_table_release(&verify->tables[i]);
+    verify_sides_release(&verify->sides);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * verify.h - is a target equal to the source, and at which LSN.
+ *
+ * The first round compares every table in one pair of snapshots. What differs in it was changed between the two
+ * snapshots or is a difference: later rounds, each in a new pair, look at just those rows again. A row that was equal once
+ * is settled. A row that differs in round after round and has not changed on either side is a difference, for
+ * the target has passed the LSN up to which the source's row was the same. Whatever changes in every round stays
+ * undecided.
+ */
+#pragma once
+
+#include "cdc/base/arena.h"
+#include "cdc/verify_table.h"
+
+struct verify {
+    const struct sink_config *sink;
+    struct verify_table *tables; /* in the arena */
+    size_t count;
+    struct verify_sides sides;
+    lsn_t first_lsn; /* the source's, in the first round */
+    lsn_t last_lsn;  /* and in the last */
+    lsn_t target_lsn;
+    unsigned int rounds;
+    enum verify_result result; /* EQUAL, DIFFERENT or MOVING, of all tables together */
+};
+
+/*
+ * Compares the tables of the pipeline's publication with those in the sink's database. False only when that was not
+ * possible; release in any case. What it says lives in the arena and in the struct.
+ */
+MUST_CHECK bool verify_run(struct verify *verify, const struct config *config, const struct sink_config *sink,
+                           const atomic_bool *stop, struct arena *arena, struct error *err);
+void verify_release(struct verify *verify);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * verify_difference.h - what is not the same on both sides, by key.
+ *
+ * A side is summed up as (key, count, hash): how many rows share the key, and the sum of their hashes, which does not
+ * depend on their order. A key is a bucket of rows or the hash of one row's key. Two sums that are the same
+ * leave no difference.
+ */
+#pragma once
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cdc/base/error.h"
+
+struct verify_sum {
+    uint64_t count; /* 0: no such key on this side */
+    int64_t hash;
+};
+
+struct verify_difference {
+    int64_t key;
+    struct verify_sum source;
+    struct verify_sum target;
+    unsigned int streak; /* in how many rounds it was exactly this, the last one included */
+};
+
+/* Ordered by key, each key once. */
+struct verify_differences {
+    struct verify_difference *items;
+    size_t count;
+    size_t capacity;
+};
+
+void verify_differences_release(struct verify_differences *differences);
+
+/* Merges two results of (key, count, hash), each ordered by key; streaks begin at 1. */
+MUST_CHECK bool verify_differences_read(struct verify_differences *differences, const PGresult *source,
+                                        const PGresult *target, struct error *err);
+
+/* NULL when there is none. */
+struct verify_difference *verify_differences_find(const struct verify_differences *differences, int64_t key);
+
+/* How many rows are only at the source, only at the target, or on both sides with other values: at least. */
+struct verify_counts {
+    uint64_t missing;
+    uint64_t extra;
+    uint64_t different;
+};
+
+void verify_counts_add(struct verify_counts *counts, const struct verify_difference *difference);

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * verify_expressions.c - matches the columns by name and chooses the text that is compared.
+ *
+ *     "a"::text                                                the same type on both sides
+ *     case when "a" is not null then format('%s', "a")::T end::text    the source, where the target has another type, T
+ *     case when "a" is not null then format('%s', "a") end             both, where that type is user-defined
+ *
+ * A value that arrives in a column of another type is read by that type: json in jsonb, char(4) in char(8), numeric in
+ * float8. So the source's value is read by it, too. format is the function that always calls the type's output function;
+ * a cast to text strips char(n).
+ */
+#include "cdc/verify_expressions.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc/base/buffer.h"
+#include "cdc/pq/identifier.h"
+#include "cdc/verify_hash.h"
+
+#define SQL_BYTES_MAX (4 << 20)
+#define NOTE_BYTES_MAX 1024
+#define FIRST_USER_OID 16384
+
+/* The fields of read_columns. */
+enum { FIELD_NAME, FIELD_TYPE_OID, FIELD_TYPE_SQL, FIELD_GENERATED, FIELD_KIND };
+
+/* The texts of one side. */
+struct side_texts {
+    struct verify_texts row;
+    struct verify_texts key;
+};
+
+struct preparation {
+    const struct table *table;
+    struct arena *arena;
+    bool has_hash;
+    PGresult *columns; /* of the target's table */
+    struct side_texts source;
+    struct side_texts target;
+    struct buffer missing;
+    struct buffer left_out;
+    bool failed; /* memory is exhausted */
+};
+
+static void preparation_release(struct preparation *preparation) {
+    PQclear(preparation->columns);
+    buffer_release(&preparation->missing);
+    buffer_release(&preparation->left_out);
+}
+
+/* No row: no such table. A table without columns has one row of NULLs. */
+static bool read_columns(struct session *target, const struct table *table, PGresult **ret_columns,
+                         struct error *err) {
+    static const char SQL[] =
+        "select a.attname, a.atttypid, format_type(a.atttypid, a.atttypmod), a.attgenerated, c.relkind"
+        " from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+        " left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped"
+        " where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p', 'v', 'm', 'f')";
+    const char *parameters[] = {table->schema, table->name};
+    return session_query(target, SQL, 2, parameters, ret_columns, err);
+}
+
+static int find_column(const PGresult *columns, const char *name) {
+    for (int row = 0; row < PQntuples(columns); row++)
+        if (!PQgetisnull(columns, row, FIELD_NAME) && strcmp(PQgetvalue(columns, row, FIELD_NAME), name) == 0)
+            return row;
+    return -1;
+}
+
+static void list_name(struct buffer *list, const char *label, const char *name) {
+    if (list->size + strlen(name) + 64 < NOTE_BYTES_MAX)
+        buffer_printf(list, "%s%s%s", list->size > 0 ? ", " : "", label, name);
+}
+
+/* ---- texts ---- */
+
+enum text_kind { TEXT_CAST, TEXT_CONVERTED, TEXT_FORMATTED };
+
+static const char *keep(struct preparation *preparation, struct buffer *text) {
+    const char *kept = buffer_ok(text) ? arena_copy(preparation->arena, buffer_slice(text)) : NULL;
+    if (kept == NULL)
+        preparation->failed = true;
+    return kept;
+}
+
+static const char *write_text(struct preparation *preparation, const char *column, enum text_kind kind,
+                              const char *type) {
+    struct buffer name AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    identifier_append(&name, slice_of(column));
+    if (buffer_text(&name) == NULL)
+        return keep(preparation, &name);
+    switch (kind) {
+    case TEXT_CAST:
+        buffer_printf(&sql, "%s::text", name.data);
+        break;
+    case TEXT_CONVERTED:
+        buffer_printf(&sql, "case when %s is not null then format('%%s', %s)::%s end::text", name.data,
+                      name.data, type);
+        break;
+    case TEXT_FORMATTED:
+        buffer_printf(&sql, "case when %s is not null then format('%%s', %s) end", name.data, name.data);
+    }
+    return keep(preparation, &sql);
+}
+
+static void add_text(struct side_texts *side, const char *text, bool is_key) {
+    side->row.items[side->row.count++] = text;
+    if (is_key)
+        side->key.items[side->key.count++] = text;
+}
+
+static void add_column(struct preparation *preparation, const struct table_column *column, int row) {
+    const char *type = PQgetvalue(preparation->columns, row, FIELD_TYPE_SQL);
+    bool same_type = strcmp(column->type_sql, type) == 0;
+    bool is_builtin =
+        strtoul(PQgetvalue(preparation->columns, row, FIELD_TYPE_OID), NULL, 10) < FIRST_USER_OID;
+    enum text_kind source = same_type ? TEXT_CAST : is_builtin ? TEXT_CONVERTED : TEXT_FORMATTED;
+    enum text_kind target = same_type || is_builtin ? TEXT_CAST : TEXT_FORMATTED;
+    bool is_key = column->key_index > 0;
+    add_text(&preparation->source, write_text(preparation, column->name, source, type), is_key);
+    add_text(&preparation->target, write_text(preparation, column->name, target, type), is_key);
+}
+
+static void take_column(struct preparation *preparation, const struct table_column *column) {
+    int row = find_column(preparation->columns, column->name);
+    bool is_generated_there = row >= 0 && PQgetvalue(preparation->columns, row, FIELD_GENERATED)[0] != '\0';
+    if (row < 0 && column->published)
+        list_name(&preparation->missing, "column ", column->name);
+    else if (!column->published && !is_generated_there)
+        list_name(&preparation->left_out, "", column->name);
+    else
+        add_column(preparation, column, row);
+}
+
+/* ---- expressions ---- */
+
+static const char *write_hash(struct preparation *preparation, const struct verify_texts *texts) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    if (preparation->has_hash)
+        verify_hash_append(&sql, texts);
+    else
+        verify_hash_append_md5(&sql, texts);
+    return keep(preparation, &sql);
+}
+
+/* A partitioned table's rows are in its partitions; any other table's children are tables of their own. */
+static const char *write_from(struct preparation *preparation, char kind, const char *row_filter) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    buffer_append_text(&sql, kind == 'r' ? "only " : "");
+    identifier_append_qualified(&sql, slice_of(preparation->table->schema),
+                                slice_of(preparation->table->name));
+    if (row_filter != NULL)
+        buffer_printf(&sql, " where (%s)", row_filter);
+    return keep(preparation, &sql);
+}
+
+static struct verify_expression write_expression(struct preparation *preparation,
+                                                 const struct side_texts *texts, const char *from) {
+    return (struct verify_expression){
+        .from = from,
+        .row = write_hash(preparation, &texts->row),
+        .key = write_hash(preparation, texts->key.count > 0 ? &texts->key : &texts->row),
+    };
+}
+
+static void write_expressions(struct preparation *preparation, struct verify_expressions *expressions) {
+    const struct table *table = preparation->table;
+    char target_kind = PQgetvalue(preparation->columns, 0, FIELD_KIND)[0];
+    expressions->source = write_expression(preparation, &preparation->source,
+                                           write_from(preparation, table->kind, table->row_filter_sql));
+    expressions->target =
+        write_expression(preparation, &preparation->target, write_from(preparation, target_kind, NULL));
+    if (preparation->left_out.size == 0)
+        return;
+    buffer_append_text(&preparation->left_out, ": generated at the source only, not compared");
+    expressions->left_out = keep(preparation, &preparation->left_out);
+}
+
+/* ---- the table ---- */
+
+static bool make_room(struct verify_texts *texts, struct arena *arena, size_t count) {
+    texts->items = arena_alloc_zero(arena, (count + 1) * sizeof *texts->items);
+    return texts->items != NULL;
+}
+
+static bool match_columns(struct preparation *preparation, struct verify_expressions *expressions) {
+    const struct table *table = preparation->table;
+    if (!make_room(&preparation->source.row, preparation->arena, table->column_count) ||
+        !make_room(&preparation->source.key, preparation->arena, table->column_count) ||
+        !make_room(&preparation->target.row, preparation->arena, table->column_count) ||
+        !make_room(&preparation->target.key, preparation->arena, table->column_count))
+        return false;
+    for (uint32_t i = 0; i < table->column_count; i++)
+        take_column(preparation, &table->columns[i]);
+    if (preparation->missing.size > 0)
+        expressions->missing = keep(preparation, &preparation->missing);
+    else
+        write_expressions(preparation, expressions);
+    return !preparation->failed;
+}
+
+bool verify_expressions_prepare(struct verify_expressions *expressions, const struct table *table,
+                                struct verify_sides *sides, struct arena *arena, struct error *err) {
+    struct preparation preparation AUTO(preparation_release) = {
+        .table = table,
+        .arena = arena,
+        .has_hash = sides->has_hash,
+        .missing = {.bytes_max = NOTE_BYTES_MAX},
+        .left_out = {.bytes_max = 2 * NOTE_BYTES_MAX},
+    };
+    *expressions = (struct verify_expressions){0};
+    if (!read_columns(&sides->target, table, &preparation.columns, err))
+        return false;
+    if (PQntuples(preparation.columns) == 0) {
+        expressions->missing = "the table";
+        return true;
+    }
+    return match_columns(&preparation, expressions) ? true : error_no_memory(err);
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * verify_print.c - counts and names; no key and no value of any row.
+ */
+#include "cdc/verify_print.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define NAME_WIDTH_MAX 60
+
+static struct verify_counts count_rows(const struct verify_table *compared) {
+    struct verify_counts counts = {0};
+    for (size_t i = 0; i < compared->rows.count; i++)
+        verify_counts_add(&counts, &compared->rows.items[i]);
+    for (size_t i = 0; i < compared->buckets.count; i++)
+        verify_counts_add(&counts, &compared->buckets.items[i]);
+    return counts;
+}
+
+/* A bucket with rows on both sides hides how many of them differ. */
+static bool is_exact(const struct verify_table *compared) {
+    for (size_t i = 0; i < compared->buckets.count; i++)
+        if (compared->buckets.items[i].source.count > 0 && compared->buckets.items[i].target.count > 0)
+            return false;
+    return true;
+}
+
+static const char *result_name(enum verify_result result) {
+    switch (result) {
+    case VERIFY_EQUAL:
+        return "equal";
+    case VERIFY_DIFFERENT:
+        return "different";
+    case VERIFY_MISSING:
+        return "missing";
+    case VERIFY_MOVING:
+    case VERIFY_UNDECIDED:
+        return "moving";
+    }
+    return "unknown";
+}
+
+/* ---- for people ---- */
+
+static int name_width(const struct verify *verify) {
+    size_t width = strlen("TABLE");
+    for (size_t i = 0; i < verify->count; i++) {
+        const struct table *table = verify->tables[i].table;
+        size_t length = strlen(table->schema) + 1 + strlen(table->name);
+        if (length > width)
+            width = length;
+    }
+    return width < NAME_WIDTH_MAX ? (int) width : NAME_WIDTH_MAX;
+}
+
+static void print_differences(const struct verify_table *compared, FILE *out) {
+    struct verify_counts counts = count_rows(compared);
+    const char *comma = "";
+    fputs(is_exact(compared) ? "" : "at least ", out);
+    if (counts.missing > 0) {
+        fprintf(out, "%" PRIu64 " missing", counts.missing);
+        comma = ", ";
+    }
+    if (counts.extra > 0) {
+        fprintf(out, "%s%" PRIu64 " extra", comma, counts.extra);
+        comma = ", ";
+    }
+    if (counts.different > 0)
+        fprintf(out, "%s%" PRIu64 " different", comma, counts.different);
+}
+
+static void print_result(const struct verify_table *compared, FILE *out) {
+    switch (compared->result) {
+    case VERIFY_EQUAL:
+        fputs("equal", out);
+        break;
+    case VERIFY_DIFFERENT:
+        print_differences(compared, out);
+        break;
+    case VERIFY_MISSING:
+        fprintf(out, "the target lacks %s", compared->expressions.missing);
+        break;
+    case VERIFY_MOVING:
+    case VERIFY_UNDECIDED:
+        fputs("still moving: ", out);
+        print_differences(compared, out);
+    }
+    if (compared->expressions.left_out != NULL)
+        fprintf(out, " (%s)", compared->expressions.left_out);
+}
+
+static void print_table(const struct verify_table *compared, int width, FILE *out) {
+    const struct table *table = compared->table;
+    int length = (int) (strlen(table->schema) + 1 + strlen(table->name));
+    fprintf(out, "%s.%s%*s", table->schema, table->name, length < width ? width - length : 0, "");
+    if (compared->result == VERIFY_MISSING)
+        fprintf(out, "  %14s  %14s  ", "-", "-");
+    else
+        fprintf(out, "  %14" PRIu64 "  %14" PRIu64 "  ", compared->source_rows, compared->target_rows);
+    print_result(compared, out);
+    fputc('\n', out);
+}
+
+static size_t count_tables(const struct verify *verify, enum verify_result result) {
+    size_t count = 0;
+    for (size_t i = 0; i < verify->count; i++)
+        count += verify->tables[i].result == result;
+    return count;
+}
+
+static void print_equal(const struct verify *verify, FILE *out) {
+    fprintf(out, "equal at LSN %s", lsn_format(verify->first_lsn).text);
+    if (verify->rounds > 1)
+        fprintf(out, "; what was being changed just then was equal by LSN %s",
+                lsn_format(verify->last_lsn).text);
+    fputs("\n", out);
+}
+
+static void print_different(const struct verify *verify, FILE *out) {
+    size_t count = count_tables(verify, VERIFY_DIFFERENT) + count_tables(verify, VERIFY_MISSING);
+    fprintf(out, "DIFFERENT at LSN %s: %zu of %zu tables\n", lsn_format(verify->last_lsn).text, count,
+            verify->count);
+    if (!verify->sides.is_fed && verify->target_lsn < verify->last_lsn)
+        fprintf(
+            out,
+            "No engine reads the slot, and the target %s%s: what the source did since may be the difference.\n",
+            verify->target_lsn != 0 ? "is at " : "has no position",
+            verify->target_lsn != 0 ? lsn_format(verify->target_lsn).text : "");
+}
+
+static void print_moving(const struct verify *verify, FILE *out) {
+    fprintf(out,
+            "UNDECIDED: %zu of %zu tables have rows that changed in every one of %u rounds; nothing else "
+            "differs. Run it again when there is less traffic on them.\n",
+            count_tables(verify, VERIFY_MOVING), verify->count, verify->rounds);
+}
+
+void verify_print(const struct verify *verify, FILE *out) {
+    int width = name_width(verify);
+    fprintf(out, "sink %s\n%-*s  %14s  %14s  RESULT\n", verify->sink->name, width, "TABLE", "SOURCE ROWS",
+            "TARGET ROWS");
+    for (size_t i = 0; i < verify->count; i++)
+        print_table(&verify->tables[i], width, out);
+    switch (verify->result) {
+    case VERIFY_EQUAL:
+        print_equal(verify, out);
+        break;
+    case VERIFY_DIFFERENT:
+    case VERIFY_MISSING:
+        print_different(verify, out);
+        break;
+    case VERIFY_MOVING:
+    case VERIFY_UNDECIDED:
+        print_moving(verify, out);
+    }
+}
+
+/* ---- for programs ---- */
+
+static void put_number(struct json_writer *json, const char *key, uint64_t number) {
+    json_put_key(json, key);
+    json_put_integer(json, (int64_t) number);
+}
+
+static void put_boolean(struct json_writer *json, const char *key, bool value) {
+    json_put_key(json, key);
+    yajl_gen_bool(json->generator, value);
+}
+
+static void put_table(const struct verify_table *compared, struct json_writer *json) {
+    struct verify_counts counts = count_rows(compared);
+    yajl_gen_map_open(json->generator);
+    json_put_field(json, "schema", compared->table->schema);
+    json_put_field(json, "table", compared->table->name);
+    json_put_field(json, "result", result_name(compared->result));
+    if (compared->result == VERIFY_MISSING) {
+        json_put_field(json, "lacks", compared->expressions.missing);
+    } else {
+        put_number(json, "source_rows", compared->source_rows);
+        put_number(json, "target_rows", compared->target_rows);
+        put_number(json, "missing", counts.missing);
+        put_number(json, "extra", counts.extra);
+        put_number(json, "different", counts.different);
+        put_boolean(json, "exact", is_exact(compared));
+    }
+    if (compared->expressions.left_out != NULL)
+        json_put_field(json, "left_out", compared->expressions.left_out);
+    yajl_gen_map_close(json->generator);
+}
+
+void verify_put(const struct verify *verify, struct json_writer *json) {
+    yajl_gen_map_open(json->generator);
+    json_put_field(json, "sink", verify->sink->name);
+    json_put_field(json, "result", result_name(verify->result));
+    json_put_field(json, "lsn", lsn_format(verify->first_lsn).text);
+    json_put_field(json, "last_lsn", lsn_format(verify->last_lsn).text);
+    json_put_field(json, "target_lsn", lsn_format(verify->target_lsn).text);
+    put_boolean(json, "engine_running", verify->sides.is_fed);
+    put_number(json, "rounds", verify->rounds);
+    json_put_key(json, "tables");
+    yajl_gen_array_open(json->generator);
+    for (size_t i = 0; i < verify->count; i++)
+        put_table(&verify->tables[i], json);
+    yajl_gen_array_close(json->generator);
+    yajl_gen_map_close(json->generator);
+}

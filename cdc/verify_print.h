@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * verify_print.h - what verify found, for people and for programs.
+ */
+#pragma once
+
+#include <stdio.h>
+
+#include "cdc/json_writer.h"
+#include "cdc/verify.h"
+
+/* A table of the tables and a sentence. */
+void verify_print(const struct verify *verify, FILE *out);
+
+/* One object of the array "sinks". */
+void verify_put(const struct verify *verify, struct json_writer *json);

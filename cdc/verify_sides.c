@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * verify_sides.c - pins the two snapshots.
+ */
+#include "cdc/verify_sides.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc/base/clock.h"
+#include "cdc/base/log.h"
+#include "cdc/source.h"
+
+enum {
+    POLL_MS = 5,           /* also the time in which rows can move between the snapshots */
+    STANDSTILL_MS = 60000, /* a position that an engine feeds and that does not move */
+    SLOT_INTERVAL_MS = 1000,
+    SAY_INTERVAL_MS = 10000,
+    PAGE_HEADER_BYTES = 24,
+    SEGMENT_HEADER_BYTES = 40,
+};
+
+/* Waiting for the target's position to pass the source's. */
+struct waiting {
+    int64_t moved_ms; /* when the position changed last */
+    int64_t said_ms;
+    int64_t slot_ms;
+    lsn_t lsn;
+};
+
+static const char BEGIN[] = "begin isolation level repeatable read read only";
+
+/* ---- opening ---- */
+
+/*
+ * hashtextextended promises nothing across versions, and hashes the bytes of the database's own encoding; so it is
+ * used where it gives the same for texts of every length that its inner loop knows.
+ */
+static bool choose_hash(struct verify_sides *sides, struct error *err) {
+    static const char SQL[] =
+        "select getdatabaseencoding(), array_agg(hashtextextended(repeat('Pg-cdc/', n), 0) order by n)"
+        " from generate_series(0, 40) n";
+    struct verify_answers answers AUTO(verify_answers_release) = {0};
+    const struct verify_question question = {.source_sql = SQL, .target_sql = SQL};
+    if (!verify_sides_ask(sides, &question, &answers, err))
+        return false;
+    sides->has_hash = strcmp(PQgetvalue(answers.source, 0, 0), PQgetvalue(answers.target, 0, 0)) == 0 &&
+                      strcmp(PQgetvalue(answers.source, 0, 1), PQgetvalue(answers.target, 0, 1)) == 0;
+    return true;
+}
+
+bool verify_sides_open(struct verify_sides *sides, const struct config *config,
+                       const struct sink_config *sink, const atomic_bool *stop, struct error *err) {
+    *sides = (struct verify_sides){.config = config, .sink = sink, .stop = stop};
+    const struct session_options target = {.dsn = sink_config_find(sink, "dsn"),
+                                           .password_file = sink_config_find(sink, "password_file"),
+                                           .peer = "target",
+                                           .application = "pgcdc verify",
+                                           .stop = stop};
+    return source_open(&sides->source, &config->source, stop, err) &&
+           session_open(&sides->target, &target, err) && choose_hash(sides, err);
+}
+
+void verify_sides_release(struct verify_sides *sides) {
+    session_close(&sides->source);
+    session_close(&sides->target);
+}
+
+/* ---- the source's snapshot ---- */
+
+/*
+ * The insert position steps over a page's header before anything is written behind it, so at a page boundary it is
+ * ahead of the end of every record.
+ */
+static lsn_t without_header(lsn_t lsn, uint64_t page_bytes, uint64_t segment_bytes) {
+    if (page_bytes != 0 && segment_bytes != 0) {
+        if (lsn % segment_bytes == SEGMENT_HEADER_BYTES)
+            return lsn - SEGMENT_HEADER_BYTES;
+        if (lsn % page_bytes == PAGE_HEADER_BYTES && lsn % segment_bytes > page_bytes)
+            return lsn - PAGE_HEADER_BYTES;
+    }
+    return lsn;
+}
+
+/* A statement's snapshot is taken before its functions are called: whatever it sees ended before this LSN. */
+static bool pin_source(struct verify_sides *sides, struct error *err) {
+    static const char SQL[] =
+        "select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end,"
+        " (select setting from pg_settings where name = 'wal_block_size'),"
+        " (select setting from pg_settings where name = 'wal_segment_size'),"
+        " coalesce((select active from pg_replication_slots where slot_name = $1), false)";
+    PGresult *result AUTO_PGRESULT = NULL;
+    const char *const parameters[] = {sides->config->source.slot};
+    lsn_t lsn = 0;
+    if (!session_execute(&sides->source, BEGIN, err) ||
+        !session_query(&sides->source, SQL, 1, parameters, &result, err))
+        return false;
+    if (!lsn_parse(PQgetvalue(result, 0, 0), &lsn))
+        return error_set(err, ERROR_PROTOCOL, "source: \"%s\" is no LSN", PQgetvalue(result, 0, 0));
+    sides->source_lsn = without_header(lsn, strtoull(PQgetvalue(result, 0, 1), NULL, 10),
+                                       strtoull(PQgetvalue(result, 0, 2), NULL, 10));
+    sides->is_fed = PQgetvalue(result, 0, 3)[0] == 't';
+    return true;
+}
+
+/* ---- the target's snapshot ---- */
+
+/* Begins the target's transaction and reads the position that its snapshot sees; 0 when there is none. */
+static bool pin_target(struct verify_sides *sides, struct error *err) {
+    PGresult *found AUTO_PGRESULT = NULL;
+    PGresult *position AUTO_PGRESULT = NULL;
+    const char *const parameters[] = {sides->config->name, sides->sink->name};
+    sides->target_lsn = 0;
+    if (!session_execute(&sides->target, BEGIN, err) ||
+        !session_query(&sides->target, "select to_regclass('pgcdc.position')", 0, NULL, &found, err))
+        return false;
+    if (PQgetisnull(found, 0, 0))
+        return true;
+    if (!session_query(&sides->target, "select end_lsn from pgcdc.position where pipeline = $1 and sink = $2",
+                       2, parameters, &position, err))
+        return false;
+    if (PQntuples(position) == 1 && !lsn_parse(PQgetvalue(position, 0, 0), &sides->target_lsn))
+        sides->target_lsn = 0; /* a row without a position yet */
+    return true;
+}
+
+static bool is_slot_active(struct verify_sides *sides, bool *ret_active, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    const char *const parameters[] = {sides->config->source.slot};
+    if (!session_query(&sides->source, "select from pg_replication_slots where slot_name = $1 and active", 1,
+                       parameters, &result, err))
+        return false;
+    *ret_active = PQntuples(result) == 1;
+    return true;
+}
+
+static bool pause(struct verify_sides *sides, struct error *err) {
+    bool ready = false;
+    return session_execute(&sides->target, "rollback", err) &&
+           session_wait(&sides->target, false, POLL_MS, &ready, err);
+}
+
+static void say_waiting(const struct verify_sides *sides) {
+    log_line(LOG_LEVEL_INFO, "waiting for sink %s to pass %s; it is at %s", sides->sink->name,
+             lsn_format(sides->source_lsn).text, lsn_format(sides->target_lsn).text);
+}
+
+/* Decides whether to go on waiting: fails when the position stands still although somebody feeds it. */
+static bool judge_waiting(struct verify_sides *sides, struct waiting *waiting, struct error *err) {
+    int64_t now_ms = clock_now_ms();
+    if (sides->target_lsn != waiting->lsn) {
+        waiting->lsn = sides->target_lsn;
+        waiting->moved_ms = now_ms;
+    }
+    if (now_ms - waiting->moved_ms > STANDSTILL_MS)
+        return error_set(
+            err, ERROR_RETRY,
+            "sink %s stands still at %s for %d seconds, the source is at %s: see what the running engine "
+            "says",
+            sides->sink->name, lsn_format(sides->target_lsn).text, STANDSTILL_MS / 1000,
+            lsn_format(sides->source_lsn).text);
+    if (now_ms - waiting->said_ms > SAY_INTERVAL_MS) {
+        waiting->said_ms = now_ms;
+        say_waiting(sides);
+    }
+    if (now_ms - waiting->slot_ms <= SLOT_INTERVAL_MS)
+        return true;
+    waiting->slot_ms = now_ms;
+    return is_slot_active(sides, &sides->is_fed, err);
+}
+
+bool verify_sides_pin(struct verify_sides *sides, struct error *err) {
+    if (!pin_source(sides, err) || !pin_target(sides, err))
+        return false;
+    int64_t now_ms = clock_now_ms();
+    struct waiting waiting = {
+        .moved_ms = now_ms, .said_ms = now_ms, .slot_ms = now_ms, .lsn = sides->target_lsn};
+    while (sides->is_fed && sides->target_lsn < sides->source_lsn) {
+        if (!judge_waiting(sides, &waiting, err) || !pause(sides, err) || !pin_target(sides, err))
+            return false;
+    }
+    return true;
+}
+
+bool verify_sides_unpin(struct verify_sides *sides, struct error *err) {
+    return session_execute(&sides->source, "commit", err) && session_execute(&sides->target, "commit", err);
+}
+
+/* ---- questions ---- */
+
+static bool send(struct session *session, const char *sql, const char *parameter, struct error *err) {
+    const char *const parameters[] = {parameter};
+    if (PQsendQueryParams(session->conn, sql, parameter != NULL ? 1 : 0, NULL, parameters, NULL, NULL, 0) ==
+        0)
+        return session_error(session, NULL, err);
+    return session_flush(session, err);
+}
+
+static bool receive(struct session *session, PGresult **ret_result, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    PGresult *mark AUTO_PGRESULT = NULL;
+    if (!session_next_result(session, &result, err))
+        return false;
+    if (PQresultStatus(result) != PGRES_TUPLES_OK)
+        return session_error(session, result, err);
+    if (!session_next_result(session, &mark, err))
+        return false;
+    assert(mark == NULL);
+    *ret_result = result;
+    result = NULL;
+    return true;
+}
+
+bool verify_sides_ask(struct verify_sides *sides, const struct verify_question *question,
+                      struct verify_answers *ret_answers, struct error *err) {
+    return send(&sides->source, question->source_sql, question->parameter, err) &&
+           send(&sides->target, question->target_sql, question->parameter, err) &&
+           receive(&sides->source, &ret_answers->source, err) &&
+           receive(&sides->target, &ret_answers->target, err);
+}
+
+void verify_answers_release(struct verify_answers *answers) {
+    PQclear(answers->source);
+    PQclear(answers->target);
+    *answers = (struct verify_answers){0};
+}
