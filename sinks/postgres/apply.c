@@ -9,6 +9,8 @@
 
 #define CATALOG_BLOCK_BYTES (64u * 1024u)
 #define CATALOG_BYTES_MAX (64u * 1024u * 1024u) /* thousands of tables of ordinary width */
+#define ARRAY_BYTES_MAX (512u * 1024u * 1024u)  /* a parameter must stay below 1 GiB */
+#define SET_ROWS_MIN 32u                        /* below, one round trip with a statement a row is faster */
 
 struct apply *apply_new(struct postgres_sink *sink, enum trigger_role role) {
     struct apply *apply = calloc(1, sizeof *apply);
@@ -18,15 +20,23 @@ struct apply *apply_new(struct postgres_sink *sink, enum trigger_role role) {
     apply->role = role;
     apply->pipeline.session = &sink->session;
     arena_init(&apply->catalog, CATALOG_BLOCK_BYTES, CATALOG_BYTES_MAX);
+    apply->set_rows_min = SET_ROWS_MIN;
     statements_init(&apply->statements);
+    net_effect_init(&apply->net);
+    copy_in_init(&apply->copy, &sink->session);
+    buffer_init(&apply->arrays, ARRAY_BYTES_MAX);
     return apply;
 }
 
 void apply_free(struct apply *apply) {
     if (apply == NULL)
         return;
+    buffer_release(&apply->arrays);
+    copy_in_release(&apply->copy);
+    net_effect_release(&apply->net);
     statements_release(&apply->statements);
-    oid_map_release(&apply->lookup);
+    oid_map_release(&apply->by_target);
+    oid_map_release(&apply->by_source);
     arena_release(&apply->catalog);
     free(apply->tables);
     free(apply);
@@ -34,7 +44,7 @@ void apply_free(struct apply *apply) {
 
 static struct target_table *latest_table(const struct apply *apply, const struct relation *relation) {
     /* oid_map holds const objects; these are ours. */
-    return (struct target_table *) (uintptr_t) oid_map_find(&apply->lookup, relation->oid);
+    return (struct target_table *) (uintptr_t) oid_map_find(&apply->by_source, relation->oid);
 }
 
 struct target_table *apply_table(const struct apply *apply, const struct relation *relation) {
@@ -53,7 +63,7 @@ static bool find_table(struct apply *apply, const struct change *change, const s
                 err, "the transaction that commits at %s",
                 lsn_format(change->transaction != NULL ? change->transaction->commit_lsn : 0).text);
         table->previous = latest_table(apply, relation);
-        if (!oid_map_put(&apply->lookup, relation->oid, table))
+        if (!oid_map_put(&apply->by_source, relation->oid, table))
             return error_no_memory(err);
     }
     *ret_table = table;
@@ -103,11 +113,73 @@ static bool has_work(const struct change *changes, size_t count) {
     return false;
 }
 
+/*
+ * Changes are taken in runs: of those that a set can hold, and of those whose order somebody could see (TRUNCATE, and
+ * tables with triggers). A run also ends where a second definition of a table begins.
+ */
+static bool is_ordered(const struct change *change, const struct target_table *table) {
+    return change->kind == CHANGE_TRUNCATE || (table != NULL && table->is_strict);
+}
+
+/* False when the run has used another definition of the same target table. */
+static bool joins_run(struct apply *apply, struct target_table *table, bool *ret_joins, struct error *err) {
+    const struct target_table *in_use = oid_map_find(&apply->by_target, table->oid);
+    *ret_joins = in_use == NULL || in_use == table || in_use->run != apply->run;
+    table->run = apply->run;
+    return in_use == table || !*ret_joins || oid_map_put(&apply->by_target, table->oid, table)
+               ? true
+               : error_no_memory(err);
+}
+
+struct run {
+    size_t end;
+    size_t rows;
+    bool is_ordered;
+};
+
+/* The run that starts at first. */
+static bool find_run(struct apply *apply, const struct change *changes, size_t first, size_t count,
+                     struct run *ret_run, struct error *err) {
+    struct run run = {.end = first, .is_ordered = is_ordered(&changes[first], apply->tables[first])};
+    const struct target_table *last = NULL;
+    apply->run++;
+    for (; run.end < count; run.end++) {
+        struct target_table *table = apply->tables[run.end];
+        bool joins = is_ordered(&changes[run.end], table) == run.is_ordered;
+        if (joins && table != NULL && table != last && !joins_run(apply, table, &joins, err))
+            return false;
+        if (!joins)
+            break;
+        last = table;
+        run.rows += table != NULL;
+    }
+    *ret_run = run;
+    return true;
+}
+
+static bool apply_range(struct apply *apply, const struct change *changes, size_t first, size_t end,
+                        bool (*way)(struct apply *, const struct span *, struct error *), struct error *err) {
+    const struct span span = {
+        .changes = changes + first, .tables = apply->tables + first, .count = end - first};
+    return first == end || !has_work(span.changes, span.count) || way(apply, &span, err);
+}
+
 bool apply_changes(struct apply *apply, const struct change *changes, size_t count, struct error *err) {
     if (!has_work(changes, count))
         return true;
     if (!make_room(apply, count, err) || !find_tables(apply, changes, count, err))
         return false;
-    const struct span span = {.changes = changes, .tables = apply->tables, .count = count};
-    return apply_rows(apply, &span, err);
+    size_t waiting = 0; /* from here on changes wait to be applied by rows, with what follows */
+    struct run run = {0};
+    for (size_t first = 0; first < count; first = run.end) {
+        if (!find_run(apply, changes, first, count, &run, err))
+            return false;
+        if (run.is_ordered || run.rows < apply->set_rows_min)
+            continue;
+        if (!apply_range(apply, changes, waiting, first, apply_rows, err) ||
+            !apply_range(apply, changes, first, run.end, apply_sets, err))
+            return false;
+        waiting = run.end;
+    }
+    return apply_range(apply, changes, waiting, count, apply_rows, err);
 }

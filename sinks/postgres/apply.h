@@ -10,27 +10,29 @@
 #pragma once
 
 #include "decoder/oid_map.h"
+#include "sinks/postgres/copy_in.h"
+#include "sinks/postgres/net_effect.h"
 #include "sinks/postgres/pipeline.h"
 #include "sinks/postgres/postgres.h"
+#include "sinks/postgres/span.h"
 #include "sinks/postgres/statement.h"
 #include "sinks/postgres/target_table.h"
-
-/* Changes in the source's order and the table of each, NULL for what is no row. */
-struct span {
-    const struct change *changes;
-    struct target_table *const *tables;
-    size_t count;
-};
 
 struct apply {
     struct postgres_sink *sink;
     enum trigger_role role;
     struct arena catalog;         /* target tables; kept until close */
-    struct oid_map lookup;        /* the source's OID -> struct target_table of its latest definition */
-    struct target_table **tables; /* of the span that is being applied */
+    struct oid_map by_source;     /* the source's OID -> struct target_table of its latest definition */
+    struct oid_map by_target;     /* the target's OID -> struct target_table in use in the current run */
+    struct target_table **tables; /* of each change that is being applied */
     size_t table_capacity;
+    uint64_t run;        /* counts the runs; see apply.c */
+    size_t set_rows_min; /* so many rows are worth a set; SIZE_MAX: never. Tests change it. */
     struct statements statements;
     struct pipeline pipeline;
+    struct net_effect net;
+    struct copy_in copy;
+    struct buffer arrays; /* the parameters of a set statement */
 };
 
 /* NULL when memory is exhausted. sink's session is open. apply_free accepts NULL. */
@@ -41,19 +43,25 @@ void apply_free(struct apply *apply);
 MUST_CHECK bool apply_changes(struct apply *apply, const struct change *changes, size_t count,
                               struct error *err);
 
-/* The table of a relation that the span names; it has been found. */
+/* The table of a relation that the changes name; it has been found. */
 struct target_table *apply_table(const struct apply *apply, const struct relation *relation);
 
-/* apply_rows.c: every change of the span for which only is NULL or its table's own. In the target transaction. */
+/* apply_rows.c: every change of the span. */
 MUST_CHECK bool apply_rows(struct apply *apply, const struct span *span, struct error *err);
 
-/* The values by which an update or delete finds its row: the old ones, or the new ones when the key is the same. */
-MUST_CHECK bool change_key(const struct target_table *table, const struct change *change,
-                           const struct value **ret_values, struct error *err);
+/* apply_rows.c: into the open pipeline, one row. */
+MUST_CHECK bool apply_send_insert(struct apply *apply, struct target_table *table,
+                                  const struct change *change, const struct value *values, struct error *err);
 
-/* ERROR_RETRY, asking for text, when a value's binary form is not that of its column. */
-MUST_CHECK bool change_check_binary(struct apply *apply, const struct target_table *table,
-                                    const struct change *change, struct error *err);
+/* apply_rows.c: into the open pipeline, the changes of tables that the net effect leaves to be done by rows. */
+MUST_CHECK bool apply_send_left_rows(struct apply *apply, const struct span *span, struct error *err);
+
+/* apply_rows.c: asks the source for text; returns false. */
+bool apply_needs_text(struct apply *apply, const struct target_table *table, uint32_t column,
+                      struct error *err);
+
+/* apply_sets.c: a span of rows that no trigger acts on, each table with one definition. */
+MUST_CHECK bool apply_sets(struct apply *apply, const struct span *span, struct error *err);
 
 /* explain.c: puts change, table and remedy around *err; returns false. failure may be NULL. */
 bool explain_failure(const struct target_table *table, const struct change *change,

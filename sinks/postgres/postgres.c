@@ -112,7 +112,7 @@ static bool postgres_open(struct sink *sink, struct position *ret_position, stru
     postgres->apply = apply_new(postgres, role);
     if (postgres->apply == NULL)
         return error_no_memory(err);
-    FAULT_POINT("postgres_before_epoch");
+    FAULT_POINT("postgres-before-epoch");
     return position_row_open(&postgres->row, &postgres->session, ret_position, err);
 }
 
@@ -139,7 +139,7 @@ bool postgres_explain(const struct postgres_sink *postgres, const struct pipelin
 static bool postgres_write(struct sink *sink, const struct change *changes, size_t count, struct error *err) {
     if (!apply_changes(postgres_of(sink)->apply, changes, count, err))
         return false;
-    FAULT_POINT("postgres_after_write");
+    FAULT_POINT("postgres-after-write");
     return true;
 }
 
@@ -161,13 +161,13 @@ static bool explain_commit(const struct postgres_sink *postgres, const struct pi
 
 static bool commit(struct postgres_sink *postgres, const struct position *position, struct error *err) {
     struct pipeline *pipeline = &postgres->apply->pipeline;
-    FAULT_POINT("postgres_before_commit");
+    FAULT_POINT("postgres-before-commit");
     if (!pipeline_begin(pipeline, err))
         return false;
     if (!send_commit(postgres, pipeline, position, err) || !pipeline_finish(pipeline, err))
         return explain_commit(postgres, &pipeline->failure, position, err);
     postgres->in_transaction = false;
-    FAULT_POINT("postgres_after_commit");
+    FAULT_POINT("postgres-after-commit");
     return true;
 }
 

@@ -173,6 +173,7 @@ static bool read_column(struct lookup *lookup, const PGresult *result, int row, 
     column->is_always = column->is_written && is_true(result, row, 5);
     column->takes_binary = column->type_oid == source->type_oid && builtin_type_is_portable(source->type_oid);
     lookup->table->has_always |= column->is_always;
+    lookup->table->written_count += column->is_written;
     buffer_append_text(&lookup->text, PQgetvalue(result, row, 6));
     return keep_text(lookup, &column->equals, err) &&
            keep_identifier(lookup, PQgetvalue(result, row, 0), &column->name, err);
@@ -265,13 +266,26 @@ static bool find_key_of_full(struct lookup *lookup, struct error *err) {
     return true;
 }
 
-static bool find_key(struct lookup *lookup, struct error *err) {
+static bool find_identity(struct lookup *lookup, struct error *err) {
     struct target_table *table = lookup->table;
     if (table->relation->identity == REPLICA_IDENTITY_FULL)
         return find_key_of_full(lookup, err);
     table->has_key = table->relation->key_count > 0;
     for (uint32_t i = 0; i < table->column_count; i++)
         table->columns[i].is_key = table->relation->columns[i].is_key;
+    return true;
+}
+
+static bool find_key(struct lookup *lookup, struct error *err) {
+    struct target_table *table = lookup->table;
+    if (!find_identity(lookup, err))
+        return false;
+    table->key_columns = arena_alloc(lookup->arena, (table->column_count + 1) * sizeof *table->key_columns);
+    if (table->key_columns == NULL)
+        return no_room(err);
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (table->columns[i].is_key)
+            table->key_columns[table->key_count++] = i;
     return true;
 }
 

@@ -16,6 +16,7 @@
 #include "decoder/relation.h"
 
 struct statement;
+struct table_effect;
 
 struct target_column {
     const char *name;   /* quoted */
@@ -42,10 +43,15 @@ struct target_table {
     bool has_always;       /* a written column is GENERATED ALWAYS AS IDENTITY */
     bool has_key;          /* false with rows that are only found by comparing them whole */
     const char *key_names; /* for errors: "id, part", or "no key" */
+    uint32_t key_count;
+    uint32_t *key_columns;  /* their indexes */
+    uint32_t written_count; /* columns that are written */
     uint32_t column_count;
     struct target_column *columns; /* relation->column_count of them */
     uint32_t extra_count;
     const char *const *extra;     /* written columns of the target that the relation does not have, quoted */
+    uint64_t run;                 /* the last run of changes that used it; see apply.c */
+    struct table_effect *effect;  /* its part in the net effect of the span that is being applied, or NULL */
     struct statement *statements; /* those that are prepared, when the generation is still in force */
     uint64_t statements_generation;
     /* Sets failed on it: so many times in a row, and for so many spans it is applied row by row. */

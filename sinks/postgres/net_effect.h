@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * net_effect.h - what a span of changes does, all in all, to each row it touches.
+ *
+ * Tables are taken apart and, in each, rows by their key: an insert and an update become one insert, an insert and a
+ * delete nothing, two updates one, where what the later one left unchanged keeps the earlier one's value. What cannot
+ * be told that way is left to be applied row by row, table by table: changed keys, no key, one column in two formats,
+ * columns that cannot be unnested, and whatever contradicts itself (the row path then says what is wrong).
+ */
+#pragma once
+
+#include "sinks/postgres/column_set.h"
+#include "sinks/postgres/span.h"
+#include "sinks/postgres/target_table.h"
+
+#define EFFECT_NONE UINT32_MAX /* the end of a list of effects */
+
+enum effect_kind {
+    EFFECT_NOTHING, /* inserted and deleted again */
+    EFFECT_INSERT,
+    EFFECT_UPDATE,
+    EFFECT_DELETE,
+    EFFECT_REPLACE, /* deleted and inserted: not an update, columns that only the target has start anew */
+};
+
+/* Values are whole rows of the relation, owned by the span's changes or by the net effect. */
+struct effect {
+    struct target_table *table;
+    const struct value *key;    /* by these the row is found */
+    const struct value *values; /* NULL: the row is gone */
+    uint32_t hash;              /* of the key */
+    uint32_t next;              /* of the same table, in order of first touch */
+    uint32_t next_update;       /* of the same update group */
+    bool existed;               /* before the span */
+    bool was_deleted;           /* in the span */
+};
+
+/* Updates of one table that write the same columns. */
+struct update_group {
+    struct update_group *next;
+    struct column_set written;
+    uint32_t first;
+    uint32_t last;
+    uint32_t count;
+};
+
+struct table_effect {
+    struct table_effect *next;
+    struct target_table *table;
+    bool by_rows;
+    bool has_inserts;
+    bool has_others;  /* updates or deletes */
+    uint8_t *formats; /* of each column: FORMAT_TEXT and FORMAT_BINARY bits of the values seen */
+    uint32_t first;
+    uint32_t last;
+    uint32_t insert_count; /* of EFFECT_INSERT and EFFECT_REPLACE */
+    uint32_t delete_count; /* of EFFECT_DELETE and EFFECT_REPLACE */
+    uint32_t group_count;
+    struct update_group *groups;
+};
+
+enum { FORMAT_TEXT = 1, FORMAT_BINARY = 2, FORMAT_MIXED = 3 };
+
+struct net_effect {
+    struct arena arena;          /* of one span */
+    struct table_effect *tables; /* in order of first touch */
+    struct table_effect *last_table;
+    struct effect *effects;
+    uint32_t effect_count;
+    uint32_t effect_capacity;
+    uint32_t *slots;     /* open addressing: index of an effect, or EFFECT_NONE */
+    uint32_t slot_count; /* a power of two */
+};
+
+void net_effect_init(struct net_effect *net);
+void net_effect_release(struct net_effect *net);
+
+/*
+ * Takes the span apart. Every change of it is a row or nothing, no two definitions of one table are in it. The result
+ * points into the span's changes; table->effect of each table is its part.
+ */
+MUST_CHECK bool net_effect_build(struct net_effect *net, const struct span *span, struct error *err);
+
+enum effect_kind effect_kind_of(const struct effect *effect);
