@@ -6,12 +6,11 @@
  * line in SUBJECTS; a type of the registry without one fails the first test.
  */
 #include <criterion/criterion.h>
-#include <libpq-fe.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "sinks/sink.h"
 #include "tests/support/change_builder.h"
+#include "tests/support/sink_database.h"
 
 struct subject {
     const char *type;
@@ -21,37 +20,17 @@ struct subject {
 
 static struct sink_option dsn_option;
 
-static const char *dsn(void) {
-    return getenv("PGCDC_TEST_DSN");
-}
-
-static void execute(PGconn *conn, const char *sql) {
-    PGresult *result = PQexec(conn, sql);
-    ExecStatusType status = PQresultStatus(result);
-    PQclear(result);
-    cr_assert(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK, "%s: %s", sql, PQerrorMessage(conn));
-}
-
-static PGconn *connect(void) {
-    PGconn *conn = PQconnectdb(dsn());
-    cr_assert_eq(PQstatus(conn), CONNECTION_OK, "%s", PQerrorMessage(conn));
-    execute(conn, "set client_min_messages = error");
-    return conn;
-}
-
 static void postgres_reset(void) {
-    PGconn *conn = connect();
-    execute(conn, "drop schema if exists pgcdc cascade");
-    execute(conn, "drop table if exists contract; create table contract (id int8 primary key, v text)");
+    PGconn *conn = database_connect();
+    database_execute(conn, "drop schema if exists pgcdc cascade");
+    database_execute(conn,
+                     "drop table if exists contract; create table contract (id int8 primary key, v text)");
     PQfinish(conn);
 }
 
 static long postgres_visible_rows(void) {
-    PGconn *conn = connect();
-    PGresult *result = PQexec(conn, "select count(*) from contract");
-    cr_assert_eq(PQresultStatus(result), PGRES_TUPLES_OK, "%s", PQerrorMessage(conn));
-    long rows = strtol(PQgetvalue(result, 0, 0), NULL, 10);
-    PQclear(result);
+    PGconn *conn = database_connect();
+    long rows = database_number(conn, "select count(*) from contract");
     PQfinish(conn);
     return rows;
 }
@@ -75,7 +54,7 @@ struct harness {
 };
 
 static void harness_init(struct harness *harness, const struct subject *subject) {
-    dsn_option = (struct sink_option){"dsn", dsn()};
+    dsn_option = (struct sink_option){"dsn", database_dsn()};
     *harness = (struct harness){
         .subject = subject,
         .ops = sink_ops_find(subject->type),
@@ -133,7 +112,7 @@ static void expect_rows(const struct harness *harness, long expected, const char
 typedef void claim(struct harness *harness);
 
 static void each_sink(claim *check) {
-    if (dsn() == NULL)
+    if (database_dsn() == NULL)
         cr_skip_test("PGCDC_TEST_DSN is not set: there is no PostgreSQL to test against");
     for (size_t i = 0; i < SUBJECT_COUNT; i++) {
         struct harness harness;

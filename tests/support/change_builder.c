@@ -4,6 +4,7 @@
  */
 #include "tests/support/change_builder.h"
 
+#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -104,20 +105,42 @@ void change_builder_commit(struct change_builder *builder) {
     add(builder, CHANGE_COMMIT)->end_lsn = builder->end_lsn;
 }
 
+/* Exactly as long as the value, so that a sanitizer sees a read past its end. */
+static void set_bytes(struct change_builder *builder, struct value *value, enum value_kind kind,
+                      const void *bytes, size_t size) {
+    value->kind = kind;
+    value->size = (uint32_t) size;
+    value->data = memcpy(must(arena_alloc(&builder->arena, size)), bytes, size);
+}
+
+static void set_binary(struct change_builder *builder, struct value *value, oid_t type, const char *text) {
+    uint64_t wide = htobe64((uint64_t) strtoll(text, NULL, 10));
+    uint32_t narrow = htobe32((uint32_t) strtol(text, NULL, 10));
+    if (type == 20)
+        set_bytes(builder, value, VALUE_BINARY, &wide, sizeof wide);
+    else if (type == 23)
+        set_bytes(builder, value, VALUE_BINARY, &narrow, sizeof narrow);
+    else
+        set_bytes(builder, value, type == 25 ? VALUE_BINARY : VALUE_TEXT, text, strlen(text));
+}
+
+static void set_value(struct change_builder *builder, struct value *value, oid_t type, const char *text) {
+    if (text == NULL)
+        value->kind = VALUE_NULL;
+    else if (text == UNCHANGED_TEXT)
+        value->kind = VALUE_UNCHANGED;
+    else if (builder->binary)
+        set_binary(builder, value, type, text);
+    else
+        set_bytes(builder, value, VALUE_TEXT, text, strlen(text));
+}
+
 static const struct value *values_of(struct change_builder *builder, const struct relation *relation,
                                      const char *const *row) {
     struct value *values =
         must(arena_alloc_zero(&builder->arena, (relation->column_count + 1) * sizeof *values));
-    for (uint32_t i = 0; i < relation->column_count; i++) {
-        values[i].kind = row[i] == NULL             ? VALUE_NULL
-                         : row[i] == UNCHANGED_TEXT ? VALUE_UNCHANGED
-                                                    : VALUE_TEXT;
-        if (values[i].kind != VALUE_TEXT)
-            continue;
-        /* Exactly as long as the value, so that a sanitizer sees a read past its end. */
-        values[i].size = (uint32_t) strlen(row[i]);
-        values[i].data = memcpy(must(arena_alloc(&builder->arena, values[i].size)), row[i], values[i].size);
-    }
+    for (uint32_t i = 0; i < relation->column_count; i++)
+        set_value(builder, &values[i], relation->columns[i].type_oid, row[i]);
     return values;
 }
 

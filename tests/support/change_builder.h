@@ -27,6 +27,7 @@ struct change_builder {
     lsn_t end_lsn; /* of the last one */
     uint64_t index;
     struct transaction *transaction;
+    bool binary; /* int4, int8 and text values are handed on in their binary form */
 };
 
 /* A value that an UPDATE did not touch; recognised by its address. */
