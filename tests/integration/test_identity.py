@@ -155,4 +155,4 @@ def test_unique_values_change_hands_on_a_target_that_checks_them(pipeline):
         "update sw set pos = 201 - pos",
         "".join(f"begin; update acc set email = 'tmp' where id = {n}; update acc set email = 'e{n}' where id = {n + 1};"
                 f" update acc set email = 'e{n + 1}' where id = {n}; commit;" for n in range(10, 190, 2)),
-        "begin; delete from acc where id % 2 = 0; insert into acc select id + 2000, 'e' || id, 0 from generate_series(20, 180, 2) id; commit")
+        "begin; delete from acc where id % 2 = 0; insert into acc select id + 2000, 'e' || (id + 1), 0 from generate_series(20, 180, 2) id; commit")
