@@ -233,6 +233,8 @@ Test(decoder_malformed, unknown_flags_are_errors) {
 Test(decoder_malformed, counts_are_compared_with_the_bytes_left) {
     IN_TRANSACTION();
     expect_reason(&session, RAW("T\xff\xff\xff\xff\0\0\0\x40\0"), "malformed Truncate");
+    expect_reason(&session, RAW("T\x40\0\0\1\0\0\0\x40\0"),
+                  "malformed Truncate"); /* wraps in 32 bits to one */
     expect_reason(&session, RAW("T\0\0\0\0\0"), "malformed Truncate");
     expect_reason(&session, RAW("I\0\0\x40\0N\xff\xffn"), "malformed Insert");
     expect_reason(&session, RAW("R\0\0\x40\0s\0t\0d\xff\xff"), "malformed Relation");
