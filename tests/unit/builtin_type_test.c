@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * builtin_type_test.c - whose binary form may be handed on, and whose may not.
+ * builtin_type_test.c - whose binary form may be handed on, and whose may not; and that a real catalog agrees, when
+ * PGCDC_TEST_DSN names one.
  */
 #include <criterion/criterion.h>
+#include <libpq-fe.h>
+#include <stdlib.h>
 
+#include "cdc/base/attributes.h"
 #include "decoder/builtin_type.h"
 
 Test(builtin_type, ordinary_types_and_their_arrays_are_portable) {
@@ -38,4 +42,41 @@ Test(builtin_type, user_defined_and_absent_types_are_not) {
     cr_assert_not(builtin_type_is_portable(16384));
     cr_assert_not(builtin_type_is_portable(UINT32_MAX));
     cr_assert_eq(builtin_type_array(16384), 0);
+}
+
+static void finish(PGconn **conn) {
+    PQfinish(*conn);
+}
+
+static void clear(PGresult **result) {
+    PQclear(*result);
+}
+
+static oid_t oid_at(const PGresult *result, int row, int column) {
+    return (oid_t) strtoul(PQgetvalue(result, row, column), NULL, 10);
+}
+
+/* Types that can be sent and received, with their arrays; what refers to objects by OID is none of ours. */
+static const char CATALOG[] =
+    "select oid, typarray, typname from pg_type where oid < 16384 and typsend <> 0 and "
+    "typreceive <> 0 and typtype in ('b', 'r', 'm') and typarray <> 0 and typname !~ '^reg'";
+
+Test(builtin_type, the_catalog_agrees) {
+    if (getenv("PGCDC_TEST_DSN") == NULL)
+        cr_skip_test("PGCDC_TEST_DSN is not set");
+    AUTO(finish) PGconn *conn = PQconnectdb(getenv("PGCDC_TEST_DSN"));
+    AUTO(clear) PGresult *types = PQexec(conn, CATALOG);
+    cr_assert_eq(PQresultStatus(types), PGRES_TUPLES_OK, "%s", PQerrorMessage(conn));
+    int portable_count = 0, known_count = 0;
+    for (int row = 0; row < PQntuples(types); row++) {
+        oid_t type = oid_at(types, row, 0);
+        if (!builtin_type_is_portable(type))
+            continue;
+        known_count++;
+        cr_assert_eq(builtin_type_array(type), oid_at(types, row, 1), "%s", PQgetvalue(types, row, 2));
+    }
+    for (oid_t type = 0; type < 16384; type++)
+        portable_count += builtin_type_is_portable(type) && !builtin_type_is_array(type);
+    cr_assert_eq(portable_count, known_count, "a type of ours is not in the catalog");
+    cr_assert_gt(known_count, 50);
 }
