@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`bench/run`: what it lists it can run, and a run that is wrong fails."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+BENCH = Path(__file__).resolve().parents[2] / "bench"
+sys.path.insert(0, str(BENCH))
+
+from harness import contents  # noqa: E402
+
+
+def bench(*arguments):
+    return subprocess.run([BENCH / "run", *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                          timeout=600, check=False)
+
+
+def test_every_workload_is_listed_with_what_it_imitates():
+    result = bench("--list")
+    assert result.returncode == 0, result.stderr
+    for path in (BENCH / "workloads").glob("*.sql"):
+        assert f"  {path.stem} " in result.stdout
+
+
+def test_an_unknown_workload_is_refused_before_anything_starts():
+    result = bench("no_such_thing")
+    assert result.returncode == 1
+    assert "no workload no_such_thing" in result.stderr
+
+
+def test_a_small_run_measures_every_peer(program, tmp_path):
+    figures = tmp_path / "figures.json"
+    result = bench("--quick", "--engine", program, "--json", figures, "insert_one_row")
+    assert result.returncode == 0, result.stdout + result.stderr
+    peers = json.loads(figures.read_text())["results"]["insert_one_row"]
+    assert set(peers) == {"recvlogical", "native", "pgcdc"}
+    for runs in peers.values():
+        assert runs[0]["seconds"] > 0
+        assert runs[0]["walsender_cpu_s"] > 0
+    assert peers["pgcdc"][0]["apply_cpu_s"] > 0
+    assert peers["pgcdc"][0]["client_peak_bytes"] > 1_000_000
+
+
+def test_contents_tell_a_lost_a_repeated_and_a_changed_row(shared_clusters):
+    source, target = (shared_clusters(role).create_database("contents") for role in ("source", "target"))
+    for database in (source, target):
+        database.execute("create table t (id int, v text); insert into t values (1, 'a'), (2, 'b'), (2, 'b')")
+
+    def found():
+        return contents.differences(fingerprint(source), fingerprint(target))
+
+    assert not found()
+    for sql in ("delete from t where id = 1", "insert into t values (1, 'a'), (1, 'a')",
+                "update t set v = 'c' where id = 1", "delete from t where id = 1; insert into t values (3, 'a')"):
+        target.execute("truncate t; insert into t values (1, 'a'), (2, 'b'), (2, 'b'); " + sql)
+        assert found(), sql
+    for database in (source, target):
+        database.drop()
+
+
+def fingerprint(database):
+    return contents.fingerprint(database.cluster, database.name)
