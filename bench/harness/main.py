@@ -64,6 +64,7 @@ class Bench:
         self.source = Cluster("source", folder, binaries, SETTINGS)
         self.target = Cluster("target", folder, binaries, SETTINGS)
         self.results = {}
+        self.failures = []
 
     def head(self):
         return {"commit": build.commit(), "postgres": self.source.value("show server_version"),
@@ -83,28 +84,66 @@ class Bench:
         for number in range(self.options.rounds):
             shift = number % len(self.peers)  # nobody is always the first
             for peer in self.peers[shift:] + self.peers[:shift]:
-                self._note(item, peer, self._drain(item, peer, end_lsn, expected))
+                self._attempt(item, peer, end_lsn, lambda run, peer=peer: self._drain(item, peer, run, expected))
         self._forget(item)
 
     def time_workload(self, item):
         """Commit to visible, for the peers that fill a target."""
-        self.source.set(synchronous_commit="on")
-        self.target.set(synchronous_commit="on")
+        self._set_synchronous_commit("on")
         self._record(item)
         for peer in [peer for peer in self.peers if peer.applies]:
             self.source.query("truncate ping", database=item.name)
             self.source.query("select pg_replication_slot_advance(%s, pg_current_wal_flush_lsn())",
                               (workload.RECORDED_SLOT,), item.name)
-            run = self._new_run(item, peer)
-            with peer.follow(run):
-                samples = latency.measure(run, item.rows)
-            self._end_run(run)
-            figures = {"commits": len(samples), "median_ms": report.percentile(samples, 0.5),
-                       "p90_ms": report.percentile(samples, 0.9), "p99_ms": report.percentile(samples, 0.99)}
-            self._note(item, peer, figures)
+            self._attempt(item, peer, None, lambda run, peer=peer: self._time(item, peer, run))
         self._forget(item)
-        self.source.set(synchronous_commit="off")
-        self.target.set(synchronous_commit="off")
+        self._set_synchronous_commit("off")
+
+    def _attempt(self, item, peer, end_lsn, measure_run):
+        """One run from a fresh copy of everything. A peer that fails does not take the others' figures with it."""
+        run = self._new_run(item, peer, end_lsn)
+        try:
+            figures = measure_run(run)
+        except (PeerError, latency.LatencyError) as failure:
+            self.failures.append(f"{item.name}: {failure}")
+            say(f"FAILED {self.failures[-1]}")
+        else:
+            self.results[item.name].setdefault(peer.name, []).append(figures)
+            seconds = figures.get("seconds")
+            say(f"{item.name}: {peer.name} "
+                + (f"{seconds:.2f} s" if seconds is not None else f"{figures['median_ms']:.2f} ms"))
+        finally:
+            self._end_run(run)
+
+    def _drain(self, item, peer, run, expected):
+        try:
+            peer.prepare(run)
+            with measure.Sampler(self.source, self.target, run.target_database) as sampler:
+                outcome = peer.drain(run)
+        finally:
+            peer.clean(run)
+        if peer.applies:
+            self._compare(peer, run, expected)
+        return {"rows": item.rows, "seconds": outcome.seconds, "client_cpu_s": outcome.client_cpu_s,
+                "client_peak_bytes": outcome.client_peak_bytes, "walsender_cpu_s": sampler.seconds("walsender"),
+                "apply_cpu_s": sampler.seconds("apply")}
+
+    @staticmethod
+    def _time(item, peer, run):
+        with peer.follow(run):
+            samples = latency.measure(run, item.rows)
+        return {"commits": len(samples), "median_ms": report.percentile(samples, 0.5),
+                "p90_ms": report.percentile(samples, 0.9), "p99_ms": report.percentile(samples, 0.99)}
+
+    @staticmethod
+    def _compare(peer, run, expected):
+        wrong = contents.differences(expected, contents.fingerprint(run.target, run.target_database))
+        if wrong:
+            raise PeerError(f"{peer.title}: the target is not equal to the source: {'; '.join(wrong)}")
+
+    def _set_synchronous_commit(self, value):
+        for cluster in (self.source, self.target):
+            cluster.set(synchronous_commit=value)
 
     def _record(self, item):
         for cluster in (self.source, self.target):
@@ -117,7 +156,7 @@ class Bench:
         for cluster in (self.source, self.target):
             cluster.query(f"drop database {item.name} with (force)")
 
-    def _new_run(self, item, peer, end_lsn=None):
+    def _new_run(self, item, peer, end_lsn):
         """A fresh copy of the slot and of the target's database: everybody starts from the same."""
         name = f"bench_{peer.name}"
         self.source.query("select pg_copy_logical_replication_slot(%s, %s)", (workload.RECORDED_SLOT, name), item.name)
@@ -135,34 +174,9 @@ class Bench:
         for left in self.folder.glob(f"{run.slot}.*"):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
 
-    def _drain(self, item, peer, end_lsn, expected):
-        run = self._new_run(item, peer, end_lsn)
-        try:
-            peer.prepare(run)
-            with measure.Sampler(self.source, self.target, run.target_database) as sampler:
-                outcome = peer.drain(run)
-        finally:
-            peer.clean(run)
-        if peer.applies:
-            self._compare(item, peer, run, expected)
-        self._end_run(run)
-        return {"rows": item.rows, "seconds": outcome.seconds, "client_cpu_s": outcome.client_cpu_s,
-                "client_peak_bytes": outcome.client_peak_bytes, "walsender_cpu_s": sampler.seconds("walsender"),
-                "apply_cpu_s": sampler.seconds("apply")}
-
-    @staticmethod
-    def _compare(item, peer, run, expected):
-        wrong = contents.differences(expected, contents.fingerprint(run.target, run.target_database))
-        if wrong:
-            raise PeerError(f"{peer.title} on {item.name} is not equal to the source: {'; '.join(wrong)}")
-
-    def _note(self, item, peer, figures):
-        self.results[item.name].setdefault(peer.name, []).append(figures)
-        say(f"{item.name}: {peer.name} " + (f"{figures['seconds']:.2f} s" if "seconds" in figures
-                                            else f"{figures['median_ms']:.2f} ms"))
-
 
 def run_bench(options, chosen):
+    """True when everybody arrived, and with the right contents."""
     build.install()
     engine = None
     if not options.peers or peers.Pgcdc.name in options.peers:
@@ -182,6 +196,9 @@ def run_bench(options, chosen):
         report.print_latency(bench.results)
         report.write_json(options.json, head, bench.results)
         print(f"written to {options.json}")
+        for failure in bench.failures:
+            say(f"FAILED {failure}")
+        return not bench.failures
     finally:
         for cluster in (bench.source, bench.target):
             cluster.stop()
@@ -195,10 +212,10 @@ def main():
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        run_bench(options, workload.load(options.workloads))
+        succeeded = run_bench(options, workload.load(options.workloads))
     except (ClusterError, PeerError, latency.LatencyError, subprocess.SubprocessError) as problem:
         say(f"bench/run: {problem}")
         return 1
     except KeyboardInterrupt:
         return 130
-    return 0
+    return 0 if succeeded else 1

@@ -50,9 +50,9 @@ class Pgcdc(Peer):
             engine = subprocess.Popen(self._command(run), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             yield
+        finally:
             if engine.poll() is not None:
                 raise PeerError(f"pgcdc ended with {engine.returncode}: {log_end(self._log(run))}")
-        finally:
             self._stop(engine)
 
     @staticmethod

@@ -11,7 +11,8 @@ def machine():
     with open("/proc/cpuinfo", encoding="utf-8") as lines:
         model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {"cpu": model, "cores": os.cpu_count(), "memory_gib": round(memory / 2**30), "kernel": platform.release()}
+    return {"cpu": model, "cores": os.cpu_count(), "memory_gib": round(memory / 2**30), "kernel": platform.release(),
+            "load_average": round(os.getloadavg()[0], 1)}
 
 
 def median_of(runs, key):
@@ -25,7 +26,7 @@ def percentile(samples, share):
 
 def print_head(head):
     print(f"pgcdc {head['commit']} · PostgreSQL {head['postgres']} · {head['machine']['cores']} x "
-          f"{head['machine']['cpu']}, {head['machine']['memory_gib']} GiB")
+          f"{head['machine']['cpu']}, {head['machine']['memory_gib']} GiB, load {head['machine']['load_average']}")
     print("both servers: " + ", ".join(f"{key}={value}" for key, value in head["settings"].items()))
     print()
 
@@ -35,7 +36,7 @@ def print_drains(results):
     drains = {name: peers for name, peers in results.items() if peers and "seconds" in _first_run(peers)}
     if not drains:
         return
-    print("Draining a backlog: seconds (median), and how many times faster pgcdc was")
+    print("Draining a backlog: seconds (of several rounds the median, least and most), and how many times faster pgcdc was")
     rows = [("workload", "rows", "recv", "native", "pgcdc", "recv/pgcdc", "native/pgcdc")]
     rows += [_drain_row(name, peers) for name, peers in drains.items()]
     _print_table(rows)
@@ -70,6 +71,15 @@ def _seconds(peers, name):
     return median_of(peers[name], "seconds") if name in peers else None
 
 
+def _spread(peers, name):
+    """The median, and with it the least and the most when there are several."""
+    if name not in peers:
+        return "-"
+    seconds = [run["seconds"] for run in peers[name]]
+    middle = f"{statistics.median(seconds):.2f}"
+    return middle if len(seconds) == 1 else f"{middle} ({min(seconds):.2f}-{max(seconds):.2f})"
+
+
 def _ratio(theirs, ours, digits=2):
     return f"{theirs / ours:.{digits}f}" if theirs is not None and ours else "-"
 
@@ -80,7 +90,7 @@ def _number(value, digits=2):
 
 def _drain_row(name, peers):
     recv, native, ours = (_seconds(peers, peer) for peer in ("recvlogical", "native", "pgcdc"))
-    return (name, str(_first_run(peers)["rows"]), _number(recv), _number(native), _number(ours),
+    return (name, str(_first_run(peers)["rows"]), *(_spread(peers, peer) for peer in ("recvlogical", "native", "pgcdc")),
             _ratio(recv, ours), _ratio(native, ours))
 
 
