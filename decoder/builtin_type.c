@@ -54,7 +54,6 @@ static const struct builtin_type {
     {2970, 2949}, /* txid_snapshot */
     {3220, 3221}, /* pg_lsn */
     {3614, 3643}, /* tsvector */
-    {3615, 3645}, /* tsquery */
     {3802, 3807}, /* jsonb */
     {3904, 3905}, /* int4range */
     {3906, 3907}, /* numrange */

@@ -2,10 +2,15 @@
 /*
  * builtin_type.h - which types mean the same in every cluster, in their binary form too.
  *
- * OIDs below 16384 are fixed by PostgreSQL's own catalog. Left out on purpose although built in: the reg* types
- * (their binary form is an OID of the source), xml (its binary form rewrites the declaration), interval (17 sends
- * 'infinity' as what 16 takes for 178 million years, where its text would be refused), aclitem and others without a
- * binary form. money is in (both sides' lc_monetary is pinned).
+ * OIDs below 16384 are fixed by PostgreSQL's own catalog. Left out on purpose although built in:
+ *
+ *   the reg* types   their binary form is an OID of the source
+ *   xml              its binary form rewrites the declaration
+ *   interval         17 sends 'infinity' as what 16 takes for 178 million years; its text would be refused
+ *   tsquery          an empty one is sent but not received again: "operand not found"
+ *   aclitem          and others have no binary form
+ *
+ * money is in: both sides' lc_monetary is pinned.
  */
 #pragma once
 

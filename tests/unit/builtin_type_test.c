@@ -34,6 +34,7 @@ Test(builtin_type, types_whose_binary_form_differs_are_not) {
     cr_assert_not(builtin_type_is_portable(1186), "interval");
     cr_assert_not(builtin_type_is_portable(1187), "interval[]");
     cr_assert_not(builtin_type_is_portable(1033), "aclitem");
+    cr_assert_not(builtin_type_is_portable(3615), "tsquery");
 }
 
 Test(builtin_type, user_defined_and_absent_types_are_not) {
