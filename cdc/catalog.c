@@ -155,29 +155,52 @@ static bool check_publication(struct session *source, const char *publication, s
     return true;
 }
 
-static bool run_query(struct session *source, const char *publication, const char *extra, const char *body,
-                      PGresult **ret_result, struct error *err) {
+/* What the tables are asked for by: the head of the queries, and its $1. */
+struct selection {
+    const char *head;
+    const char *parameter;
+};
+
+static bool run_query(struct session *source, const struct selection *selection, const char *extra,
+                      const char *body, PGresult **ret_result, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
-    buffer_append_text(&sql, source->server_version >= 150000 ? PUBLISHED_15 : PUBLISHED_14);
+    buffer_append_text(&sql, selection->head);
     buffer_append_text(&sql, extra);
     buffer_append_text(&sql, body);
     if (buffer_text(&sql) == NULL)
         return error_no_memory(err);
-    return session_query(source, sql.data, 1, &publication, ret_result, err);
+    return session_query(source, sql.data, 1, &selection->parameter, ret_result, err);
+}
+
+static bool read_selection(struct session *source, const struct selection *selection, struct arena *arena,
+                           struct table_list *ret_list, struct error *err) {
+    PGresult *tables AUTO_PGRESULT = NULL;
+    PGresult *columns AUTO_PGRESULT = NULL;
+    PGresult *types AUTO_PGRESULT = NULL;
+    if (!run_query(source, selection, "", TABLES, &tables, err) ||
+        !run_query(source, selection, INCLUDED, COLUMNS, &columns, err) ||
+        !run_query(source, selection, INCLUDED, TYPES, &types, err))
+        return false;
+    struct catalog_reading reading = {.tables = tables, .columns = columns, .types = types, .arena = arena};
+    return take_tables(&reading, ret_list, err);
 }
 
 bool catalog_read_tables(struct session *source, const char *publication, struct arena *arena,
                          struct table_list *ret_list, struct error *err) {
-    PGresult *tables AUTO_PGRESULT = NULL;
-    PGresult *columns AUTO_PGRESULT = NULL;
-    PGresult *types AUTO_PGRESULT = NULL;
-    if (!check_publication(source, publication, err) ||
-        !run_query(source, publication, "", TABLES, &tables, err) ||
-        !run_query(source, publication, INCLUDED, COLUMNS, &columns, err) ||
-        !run_query(source, publication, INCLUDED, TYPES, &types, err))
-        return error_wrap(err, "reading the tables of publication \"%s\"", publication);
-    struct catalog_reading reading = {.tables = tables, .columns = columns, .types = types, .arena = arena};
-    return take_tables(&reading, ret_list, err);
+    const struct selection selection = {
+        .head = source->server_version >= 150000 ? PUBLISHED_15 : PUBLISHED_14, .parameter = publication};
+    return check_publication(source, publication, err) &&
+                   read_selection(source, &selection, arena, ret_list, err)
+               ? true
+               : error_wrap(err, "reading the tables of publication \"%s\"", publication);
+}
+
+bool catalog_read_oids(struct session *source, const char *oids, struct arena *arena,
+                       struct table_list *ret_list, struct error *err) {
+    const struct selection selection = {.head = NAMED, .parameter = oids};
+    return read_selection(source, &selection, arena, ret_list, err)
+               ? true
+               : error_wrap(err, "reading the definitions of the tables");
 }
 
 bool catalog_is_portable(const struct table_list *list) {

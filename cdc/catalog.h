@@ -22,5 +22,11 @@ struct table_list {
 MUST_CHECK bool catalog_read_tables(struct session *source, const char *publication, struct arena *arena,
                                     struct table_list *ret_list, struct error *err);
 
+/*
+ * The same for tables named by OID, as a publication of just these would send them. oids: an array's text, "{16385,16390}".
+ */
+MUST_CHECK bool catalog_read_oids(struct session *source, const char *oids, struct arena *arena,
+                                  struct table_list *ret_list, struct error *err);
+
 /* True when every published column of every table is of a type that is portable in binary (builtin_type.h). */
 bool catalog_is_portable(const struct table_list *list);

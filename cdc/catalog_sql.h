@@ -2,7 +2,7 @@
 /*
  * catalog_sql.h - the queries of catalog.c; each is a head, which says what is published, and a body.
  *
- * $1 is the publication. pg_publication_tables knows what it means: roots or leaves, schemas, column lists and row
+ * $1 is the publication, except for NAMED. pg_publication_tables knows what it means: roots or leaves, schemas, column lists and row
  * filters (both from 15 on). A generated column is not published before 18 and on demand since; it still belongs
  * to the table unless a column list leaves it out.
  */
@@ -24,6 +24,10 @@ static const char PUBLISHED_15[] =
     " join pg_namespace n on n.nspname = p.schemaname"
     " join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename"
     " where p.pubname = $1)";
+
+/* For tables that no publication names yet; $1 is an array of their OIDs. */
+static const char NAMED[] = "with recursive published (oid, attnames, has_list, rowfilter) as ("
+                            " select named, null::name[], false, null::text from unnest($1::oid[]) named)";
 
 /* Partitioned tables have no rows of their own: their leaves are counted. */
 static const char TABLES[] =

@@ -6,10 +6,18 @@
 
 #include <string.h>
 
+/* clang-format off */
 static const struct command *const COMMANDS[] = {
-    &command_run,  &command_status, &command_verify,  &command_tail,
-    &command_drop, &command_help,   &command_version,
+    &command_check,
+    &command_run,
+    &command_status,
+    &command_verify,
+    &command_tail,
+    &command_drop,
+    &command_help,
+    &command_version,
 };
+/* clang-format on */
 
 const struct command *command_at(size_t index) {
     return index < sizeof COMMANDS / sizeof COMMANDS[0] ? COMMANDS[index] : NULL;

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * check.c - the checks in their order, each on its own.
+ */
+#include "cdc/check.h"
+
+#include <string.h>
+
+#include "cdc/base/buffer.h"
+#include "cdc/pq/identifier.h"
+
+#define NAME_BYTES_MAX 1024
+
+/* A check and what it looks at; those that ask the source are left out when it cannot be reached. */
+struct check_step {
+    const char *where;
+    bool needs_source;
+    check_fn *run;
+};
+
+static const struct check_step STEPS[] = {
+    {"source", false, check_source_connection},
+    {"source", true, check_source_settings},
+    {"source", true, check_replication_connection},
+    {"state", false, check_state},
+    {"source", true, check_start},
+    {"source", true, check_slot_creation},
+    {"source", true, check_publication},
+    {"source", true, check_tables},
+};
+
+/* Types of sink that can be looked into; the others only show when they are opened. */
+struct sink_check {
+    const char *type;
+    bool (*run)(struct check *check, const struct config_sink *sink, struct error *err);
+};
+
+static const struct sink_check SINK_CHECKS[] = {
+    {"postgres", check_target},
+};
+
+const char *check_name(struct check *check, const char *schema, const char *name) {
+    struct buffer text AUTO(buffer_release);
+    buffer_init(&text, NAME_BYTES_MAX);
+    if (schema != NULL)
+        identifier_append_qualified(&text, slice_of(schema), slice_of(name));
+    else
+        identifier_append(&text, slice_of(name));
+    const char *copy = buffer_ok(&text) ? arena_copy(&check->arena, buffer_slice(&text)) : NULL;
+    return copy != NULL ? copy : name;
+}
+
+static bool is_stopped(const struct check *check) {
+    return atomic_load_explicit(check->stop, memory_order_relaxed);
+}
+
+static void add_undone(struct check *check, const struct error *error) {
+    findings_add(&check->findings, SEVERITY_WARNING, "unchecked", "a part could not be checked: %s",
+                 error->text);
+}
+
+static void run_step(struct check *check, const struct check_step *step) {
+    struct error err = {0};
+    if (is_stopped(check) || (step->needs_source && check->source.conn == NULL))
+        return;
+    check->findings.where = step->where;
+    if (!step->run(check, &err))
+        add_undone(check, &err);
+}
+
+static const char *sink_place(struct check *check, const char *name) {
+    struct buffer text AUTO(buffer_release);
+    buffer_init(&text, NAME_BYTES_MAX);
+    buffer_printf(&text, "sink %s", name);
+    const char *copy = buffer_ok(&text) ? arena_copy(&check->arena, buffer_slice(&text)) : NULL;
+    return copy != NULL ? copy : "sink";
+}
+
+static void run_sink(struct check *check, const struct config_sink *sink) {
+    struct error err = {0};
+    check->findings.where = sink_place(check, sink->sink.name);
+    for (size_t i = 0; i < sizeof SINK_CHECKS / sizeof SINK_CHECKS[0]; i++)
+        if (!is_stopped(check) && strcmp(SINK_CHECKS[i].type, sink->ops->type) == 0 &&
+            !SINK_CHECKS[i].run(check, sink, &err))
+            add_undone(check, &err);
+}
+
+void check_all(struct check *check) {
+    for (size_t i = 0; i < sizeof STEPS / sizeof STEPS[0]; i++)
+        run_step(check, &STEPS[i]);
+    for (size_t i = 0; i < check->config->sink_count; i++)
+        run_sink(check, &check->config->sinks[i]);
+}

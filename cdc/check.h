@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * check.h - what the checks of `pgcdc check` share.
+ *
+ * A check reads, adds findings, and changes nothing. It returns false with an error only when it could not be done, which
+ * becomes a finding of its own; the checks after it still run. What one check learns and another needs stands here.
+ *
+ * check_connection.c   can the servers be reached, and if not, why
+ * check_source.c       the source's settings and what is left of its slots and senders
+ * check_start.c        state directory, positions and slot: would run start, and from where
+ * check_publication.c  the publication, its coverage, and who may create it
+ * check_tables.c       each table at the source: rights, replica identity
+ * check_target.c       a Postgres sink's server and the role's rights there
+ * check_target_table.c each table there: present, fitting, writable
+ */
+#pragma once
+
+#include "cdc/catalog.h"
+#include "cdc/checkpoint.h"
+#include "cdc/config.h"
+#include "cdc/findings.h"
+#include "cdc/pq/session.h"
+#include "cdc/slot.h"
+#include "cdc/source.h"
+#include "cdc/start.h"
+
+/* The source's settings and the role that source.dsn connects as. */
+struct source_facts {
+    char version[32];
+    char wal_level[16];
+    char encoding[32];
+    char synchronous_commit[16];
+    char role[64];
+    bool in_recovery;
+    bool is_superuser;
+    bool may_create; /* CREATE on the database */
+    int slots_max;
+    int slots_used;
+    int sender_timeout_ms;
+    int keep_mb; /* max_slot_wal_keep_size, -1: no limit */
+};
+
+struct check {
+    const struct config *config;
+    const atomic_bool *stop;
+    struct findings findings;
+    struct arena arena; /* the tables' definitions and texts that findings are made of */
+    struct session source;
+    struct source_facts facts;
+    bool has_identity;
+    struct source_identity identity;
+    struct slot_facts slot;
+    struct checkpoint checkpoint;
+    struct position positions[CHECKPOINT_SINKS_MAX];
+    bool has_action; /* false: a refusal, or a fact is missing */
+    enum start_action action;
+    bool publication_exists;
+    bool sends_updates;       /* updates or deletes, so that a replica identity is needed */
+    struct table_list tables; /* that the publication sends, or would when it is created */
+    bool has_tables;
+};
+
+/* Finds everything, the findings' memory permitting. */
+void check_all(struct check *check);
+
+/* Will run copy the rows that are there? Assumed when it is not known where it would start. */
+bool check_expects_copy(const struct check *check);
+
+/* Will run create the slot? */
+bool check_expects_slot(const struct check *check);
+
+/* "schema"."name" in the check's arena. */
+const char *check_name(struct check *check, const char *schema, const char *name);
+
+/* Adds what is to be said of a server that could not be reached. */
+void check_add_unreachable(struct check *check, const struct error *error, bool replication);
+
+/* The text of an array of the tables' OIDs, for $1::oid[]; NULL when memory is exhausted. */
+const char *check_table_oids(struct check *check);
+
+typedef bool check_fn(struct check *check, struct error *err);
+check_fn check_source_connection;
+check_fn check_source_settings;
+check_fn check_replication_connection;
+check_fn check_state;
+check_fn check_start;
+check_fn check_slot_creation;
+check_fn check_publication;
+check_fn check_tables;
+
+/* One sink; findings.where names it already. */
+MUST_CHECK bool check_target(struct check *check, const struct config_sink *sink, struct error *err);
+
+/* What is asked of every table of a target. */
+struct target_check {
+    struct session *session;
+    bool acts_as_replica; /* session_replication_role = replica may be set */
+    bool can_grant;       /* GRANT SET ON PARAMETER exists there */
+    bool may_fire;        /* triggers: fire */
+    bool may_create;      /* CREATE on the database */
+    const char *role;     /* quoted */
+};
+
+MUST_CHECK bool check_target_table(struct check *check, const struct target_check *target,
+                                   const struct table *table, struct error *err);

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * check_connection.c - connects as run would, and explains a server that says no.
+ */
+#include <string.h>
+
+#include "cdc/check.h"
+
+/* What the server or libpq says, and what an operator can do about it; the first that fits. */
+struct remedy {
+    const char *sign;
+    const char *fix;
+};
+
+static const struct remedy REMEDIES[] = {
+    {"unsupported startup parameter",
+     "this looks like a connection pooler; let the dsn point to the server itself"},
+    {"bouncer", "this looks like a connection pooler; let the dsn point to the server itself"},
+    {"no pg_hba.conf entry",
+     "add a line to the server's pg_hba.conf: host DATABASE ROLE ADDRESS scram-sha-256\n"
+     "then: select pg_reload_conf();"},
+    {"pg_hba.conf rejects", "change the line of the server's pg_hba.conf that rejects this role"},
+    {"password authentication failed",
+     "correct the password (password_file, PGPASSWORD, ~/.pgpass or the dsn)"},
+    {"no password supplied", "give the password: password_file, PGPASSWORD, ~/.pgpass or the dsn"},
+    {"must be superuser or replication role", "alter role %s with replication;"},
+    {"permission denied to start WAL sender", "alter role %s with replication;"},
+    {"standby connections exceed", "alter system set max_wal_senders = 20;  -- then restart the server"},
+    {"number of requested standby", "alter system set max_wal_senders = 20;  -- then restart the server"},
+    {"too many", "close other connections, or raise max_connections and restart the server"},
+    {"remaining connection slots",
+     "close other connections, or raise max_connections and restart the server"},
+    {"role \"", "create the role, or correct user in the dsn"},
+    {"database \"", "create the database, or correct dbname in the dsn"},
+    {"could not translate host name", "correct host in the dsn"},
+    {"Connection refused",
+     "start the server, or correct host and port in the dsn (listen_addresses, firewall)"},
+    {"no answer", "correct host and port in the dsn, or let the firewall pass them"},
+    {"starting up", "wait until the server is up"},
+};
+
+static const char *find_remedy(const char *text) {
+    for (size_t i = 0; i < sizeof REMEDIES / sizeof REMEDIES[0]; i++)
+        if (strstr(text, REMEDIES[i].sign) != NULL)
+            return REMEDIES[i].fix;
+    return "correct the dsn";
+}
+
+void check_add_unreachable(struct check *check, const struct error *error, bool replication) {
+    static const char ROLE[] = "%s";
+    findings_add(&check->findings, SEVERITY_PROBLEM, replication ? "replication_connection" : "connection",
+                 "%s%s", replication ? "no replication connection: " : "", error->text);
+    const char *fix = find_remedy(error->text);
+    const char *role = strstr(fix, ROLE);
+    if (role == NULL)
+        findings_fix(&check->findings, "%s", fix);
+    else
+        findings_fix(&check->findings, "%.*s%s%s", (int) (role - fix), fix,
+                     check_name(check, NULL, check->facts.role), role + strlen(ROLE));
+}
+
+bool check_source_connection(struct check *check, struct error *err) {
+    struct error answer = {0};
+    if (source_open(&check->source, &check->config->source, check->stop, &answer))
+        return true;
+    if (answer.kind == ERROR_STOPPED)
+        return error_set(err, ERROR_STOPPED, "stopped");
+    check_add_unreachable(check, &answer, false);
+    return true;
+}
+
+/* The only way to know: pg_hba.conf, the role's attribute, a pooler and free senders all have a say. */
+bool check_replication_connection(struct check *check, struct error *err) {
+    struct session replication = {0};
+    struct error answer = {0};
+    if (!source_open_replication(&replication, &check->config->source, check->stop, &answer)) {
+        check_add_unreachable(check, &answer, true);
+        return true;
+    }
+    check->has_identity = source_identify(&replication, &check->identity, err);
+    session_close(&replication);
+    return check->has_identity;
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * check_publication.c - does the publication send what source.tables asks for, or may run create it?
+ */
+#include <string.h>
+
+#include "cdc/base/buffer.h"
+#include "cdc/check.h"
+#include "cdc/pq/identifier.h"
+
+#define SQL_BYTES_MAX (16u << 20)
+
+/* What a pattern can mean, as publication.c has it: roots of partition trees, no system, temporary or unlogged tables. */
+static const char CANDIDATES[] =
+    "select c.oid, n.nspname, c.relname, c.relpersistence, pg_has_role(c.relowner, 'usage'),"
+    " exists (select from pg_publication_tables p where p.pubname = $1"
+    "   and (p.schemaname, p.tablename) = (n.nspname, c.relname)"
+    "  union all select from pg_partition_tree(c.oid) t join pg_class l on l.oid = t.relid"
+    "   join pg_namespace m on m.oid = l.relnamespace join pg_publication_tables p"
+    "   on p.pubname = $1 and (p.schemaname, p.tablename) = (m.nspname, l.relname) where c.relkind = 'p')"
+    " from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+    " where c.relkind in ('r', 'p') and c.relpersistence <> 't' and not c.relispartition"
+    " and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_toast' order by 2, 3";
+
+enum {
+    CANDIDATE_OID,
+    CANDIDATE_SCHEMA,
+    CANDIDATE_NAME,
+    CANDIDATE_PERSISTENCE,
+    CANDIDATE_OWNED,
+    CANDIDATE_SENT
+};
+
+struct candidates {
+    PGresult *rows;
+    int row;
+    const char *schema;
+    const char *name;
+};
+
+static bool read_candidates(struct check *check, PGresult **ret_rows, struct error *err) {
+    const char *parameters[] = {check->config->source.publication};
+    return session_query(&check->source, CANDIDATES, 1, parameters, ret_rows, err);
+}
+
+/* The next one that the configuration takes. */
+static bool next_candidate(const struct check *check, struct candidates *candidates) {
+    while (++candidates->row < PQntuples(candidates->rows)) {
+        candidates->schema = PQgetvalue(candidates->rows, candidates->row, CANDIDATE_SCHEMA);
+        candidates->name = PQgetvalue(candidates->rows, candidates->row, CANDIDATE_NAME);
+        if (config_takes_table(check->config, candidates->schema, candidates->name))
+            return true;
+    }
+    return false;
+}
+
+static bool is_set(const struct candidates *candidates, int column) {
+    return PQgetvalue(candidates->rows, candidates->row, column)[0] == 't';
+}
+
+static bool is_unlogged(const struct candidates *candidates) {
+    return PQgetvalue(candidates->rows, candidates->row, CANDIDATE_PERSISTENCE)[0] == 'u';
+}
+
+static const char *publication_name(struct check *check) {
+    return check_name(check, NULL, check->config->source.publication);
+}
+
+static void check_unlogged(struct check *check, PGresult *rows) {
+    struct candidates candidates = {.rows = rows, .row = -1};
+    while (next_candidate(check, &candidates)) {
+        if (!is_unlogged(&candidates))
+            continue;
+        const char *name = check_name(check, candidates.schema, candidates.name);
+        findings_add(&check->findings, SEVERITY_WARNING, "unlogged",
+                     "table %s is unlogged: its changes are not in the WAL and cannot be sent", name);
+        findings_fix(&check->findings, "alter table %s set logged;", name);
+    }
+}
+
+/* ---- a publication that is there ---- */
+
+static void check_operations(struct check *check, const PGresult *publication) {
+    static const char *const OPERATIONS[] = {"insert", "update", "delete", "truncate"};
+    for (int i = 0; i < 4; i++) {
+        if (PQgetvalue(publication, 0, i)[0] == 't')
+            continue;
+        findings_add(&check->findings, SEVERITY_WARNING, "publication_operations",
+                     "publication %s does not send %s, so the sinks will differ from the source",
+                     publication_name(check), OPERATIONS[i]);
+        findings_fix(&check->findings,
+                     "alter publication %s set (publish = 'insert, update, delete, truncate');",
+                     publication_name(check));
+    }
+}
+
+static void check_filters(struct check *check) {
+    for (size_t i = 0; i < check->tables.count; i++)
+        if (check->tables.tables[i].row_filter_sql != NULL)
+            findings_add(&check->findings, SEVERITY_NOTE, "row_filter",
+                         "publication %s sends only some rows of %s: those where %s", publication_name(check),
+                         check_name(check, check->tables.tables[i].schema, check->tables.tables[i].name),
+                         check->tables.tables[i].row_filter_sql);
+}
+
+/* Without source.tables the publication itself says what the pipeline takes. */
+static void check_missing_tables(struct check *check, PGresult *rows) {
+    struct candidates candidates = {.rows = rows, .row = -1};
+    while (check->config->source.table_count > 0 && next_candidate(check, &candidates)) {
+        if (is_unlogged(&candidates) || is_set(&candidates, CANDIDATE_SENT))
+            continue;
+        const char *name = check_name(check, candidates.schema, candidates.name);
+        findings_add(&check->findings, SEVERITY_PROBLEM, "publication_lacks_table",
+                     "table %s is named by source.tables, but publication %s does not send it", name,
+                     publication_name(check));
+        findings_fix(&check->findings, "alter publication %s add table %s;", publication_name(check), name);
+    }
+}
+
+static void check_extra_tables(struct check *check) {
+    for (size_t i = 0; i < check->tables.count; i++) {
+        const struct table *table = &check->tables.tables[i];
+        if (config_takes_table(check->config, table->schema, table->name))
+            continue;
+        const char *name = check_name(check, table->schema, table->name);
+        findings_add(&check->findings, SEVERITY_WARNING, "publication_has_more",
+                     "publication %s sends table %s, which source.tables does not name; it is taken along",
+                     publication_name(check), name);
+        findings_fix(&check->findings, "add it to source.tables, or: alter publication %s drop table %s;",
+                     publication_name(check), name);
+    }
+}
+
+static void check_empty(struct check *check) {
+    if (check->tables.count > 0)
+        return;
+    findings_add(&check->findings, SEVERITY_WARNING, "publication_empty", "publication %s sends no table",
+                 publication_name(check));
+    findings_fix(&check->findings, "alter publication %s add table SCHEMA.TABLE;", publication_name(check));
+}
+
+static bool check_present(struct check *check, const PGresult *publication, struct error *err) {
+    PGresult *rows AUTO_PGRESULT = NULL;
+    if (!read_candidates(check, &rows, err) ||
+        !catalog_read_tables(&check->source, check->config->source.publication, &check->arena, &check->tables,
+                             err))
+        return false;
+    check->has_tables = true;
+    check_operations(check, publication);
+    check_empty(check);
+    check_filters(check);
+    check_unlogged(check, rows);
+    check_missing_tables(check, rows);
+    check_extra_tables(check);
+    return true;
+}
+
+/* ---- a publication that is still to be made ---- */
+
+struct wanted {
+    struct buffer oids;  /* "{1,2" */
+    struct buffer names; /* ", "-separated */
+    size_t count;
+    size_t not_owned;
+};
+
+static void wanted_release(struct wanted *wanted) {
+    buffer_release(&wanted->oids);
+    buffer_release(&wanted->names);
+}
+
+static void gather_wanted(const struct check *check, PGresult *rows, struct wanted *wanted) {
+    struct candidates candidates = {.rows = rows, .row = -1};
+    buffer_init(&wanted->oids, SQL_BYTES_MAX);
+    buffer_init(&wanted->names, SQL_BYTES_MAX);
+    while (next_candidate(check, &candidates)) {
+        if (is_unlogged(&candidates))
+            continue;
+        buffer_printf(&wanted->oids, "%c%s", wanted->count == 0 ? '{' : ',',
+                      PQgetvalue(rows, candidates.row, CANDIDATE_OID));
+        buffer_append_text(&wanted->names, wanted->count == 0 ? "" : ", ");
+        identifier_append_qualified(&wanted->names, slice_of(candidates.schema), slice_of(candidates.name));
+        wanted->not_owned += !is_set(&candidates, CANDIDATE_OWNED);
+        wanted->count++;
+    }
+    buffer_append_text(&wanted->oids, wanted->count == 0 ? "{}" : "}");
+}
+
+static void check_may_create(struct check *check, struct wanted *wanted) {
+    bool for_all = check->config->source.table_count == 0;
+    const char *names = buffer_text(&wanted->names);
+    if (check->facts.is_superuser || names == NULL ||
+        (!for_all && check->facts.may_create && wanted->not_owned == 0))
+        return;
+    findings_add(&check->findings, SEVERITY_PROBLEM, "publication_missing",
+                 "publication %s does not exist, and role %s may not create it%s", publication_name(check),
+                 check_name(check, NULL, check->facts.role),
+                 for_all ? " (for all tables only a superuser may)" : "");
+    findings_fix(&check->findings,
+                 "as %s: create publication %s for %s%s with (publish_via_partition_root = true);",
+                 for_all ? "a superuser" : "the tables' owner", publication_name(check),
+                 for_all ? "all tables" : "table ", for_all ? "" : names);
+}
+
+static void check_slot_without(struct check *check) {
+    if (!check->slot.exists || !check->has_action || check_expects_slot(check))
+        return;
+    findings_add(
+        &check->findings, SEVERITY_PROBLEM, "publication_missing",
+        "publication %s is missing, but slot %s exists: a new publication could not decode what waits in the slot",
+        publication_name(check), check->config->source.slot);
+    findings_fix(&check->findings, "run `pgcdc drop` and start over with a new copy");
+}
+
+static void check_some(struct check *check, const struct wanted *wanted) {
+    if (wanted->count > 0)
+        return;
+    findings_add(&check->findings, SEVERITY_PROBLEM, "no_tables",
+                 "no table of the source matches source.tables");
+    findings_fix(&check->findings, "correct source.tables, or connect to the database that has them");
+}
+
+static bool check_absent(struct check *check, struct error *err) {
+    PGresult *rows AUTO_PGRESULT = NULL;
+    struct wanted wanted AUTO(wanted_release) = {0};
+    if (!read_candidates(check, &rows, err))
+        return false;
+    gather_wanted(check, rows, &wanted);
+    const char *oids = buffer_text(&wanted.oids);
+    if (oids == NULL)
+        return error_no_memory(err);
+    if (!catalog_read_oids(&check->source, oids, &check->arena, &check->tables, err))
+        return false;
+    check->has_tables = true;
+    check_some(check, &wanted);
+    check_unlogged(check, rows);
+    check_slot_without(check);
+    if (wanted.count > 0)
+        check_may_create(check, &wanted);
+    return true;
+}
+
+bool check_publication(struct check *check, struct error *err) {
+    static const char SQL[] =
+        "select pubinsert, pubupdate, pubdelete, pubtruncate from pg_publication where pubname = $1";
+    const char *parameters[] = {check->config->source.publication};
+    PGresult *publication AUTO_PGRESULT = NULL;
+    if (!session_query(&check->source, SQL, 1, parameters, &publication, err))
+        return false;
+    check->publication_exists = PQntuples(publication) == 1;
+    check->sends_updates = !check->publication_exists || PQgetvalue(publication, 0, 1)[0] == 't' ||
+                           PQgetvalue(publication, 0, 2)[0] == 't';
+    return check->publication_exists ? check_present(check, publication, err) : check_absent(check, err);
+}

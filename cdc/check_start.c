@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * check_start.c - state directory, positions and slot: the very decision that run will take, without acting on it.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "cdc/check.h"
+#include "cdc/state_lock.h"
+
+enum {
+    FREE_MIN_KB = 1024,
+    TRANSACTION_LONG_S = 10,
+};
+
+/* ---- the state directory ---- */
+
+static void parent_of(const char *path, char parent[static PATH_MAX]) {
+    snprintf(parent, PATH_MAX, "%s", path);
+    size_t length = strlen(parent);
+    while (length > 1 && parent[length - 1] == '/')
+        parent[--length] = '\0';
+    char *slash = strrchr(parent, '/');
+    if (slash == NULL)
+        snprintf(parent, PATH_MAX, ".");
+    else
+        slash[slash == parent ? 1 : 0] = '\0';
+}
+
+/* run makes the directory itself, but not the path to it. */
+static void check_missing_directory(struct check *check) {
+    char parent[PATH_MAX];
+    parent_of(check->config->state, parent);
+    if (access(parent, W_OK | X_OK) == 0)
+        return;
+    findings_add(&check->findings, SEVERITY_PROBLEM, "state", "%s is missing and cannot be created: %s: %s",
+                 check->config->state, parent, strerror(errno));
+    findings_fix(&check->findings, "mkdir -p %s and make it the property of the user that runs pgcdc",
+                 check->config->state);
+}
+
+static void check_space(struct check *check) {
+    struct statvfs disk;
+    if (statvfs(check->config->state, &disk) != 0)
+        return;
+    unsigned long long free_kb = (unsigned long long) disk.f_bavail * disk.f_frsize / 1024;
+    if (free_kb >= FREE_MIN_KB && (disk.f_favail > 0 || disk.f_files == 0))
+        return;
+    findings_add(&check->findings, SEVERITY_PROBLEM, "state_space",
+                 "%s: the disk is full; while the checkpoint cannot be written, the slot keeps its WAL",
+                 check->config->state);
+    findings_fix(&check->findings, "free some space there");
+}
+
+static void check_directory(struct check *check) {
+    const char *state = check->config->state;
+    if (access(state, F_OK) != 0 && errno == ENOENT) {
+        check_missing_directory(check);
+        return;
+    }
+    if (access(state, R_OK | W_OK | X_OK) != 0) {
+        findings_add(&check->findings, SEVERITY_PROBLEM, "state", "%s: %s", state, strerror(errno));
+        findings_fix(&check->findings, "make it a directory that the user who runs pgcdc can write");
+        return;
+    }
+    check_space(check);
+}
+
+bool check_state(struct check *check, struct error *err) {
+    struct findings *findings = &check->findings;
+    check_directory(check);
+    pid_t pid = state_lock_holder(check->config->state, check->config->name);
+    if (pid != 0)
+        findings_add(findings, SEVERITY_NOTE, "running", "pid %ld runs this pipeline now", (long) pid);
+    if (!checkpoint_read(check->config->state, check->config->name, &check->checkpoint, err))
+        return false;
+    if (check->checkpoint.phase != CHECKPOINT_CORRUPT)
+        return true;
+    findings_add(findings, SEVERITY_WARNING, "checkpoint",
+                 "%s/%s.checkpoint is corrupt; the sinks' own positions are asked instead",
+                 check->config->state, check->config->name);
+    return true;
+}
+
+/* ---- where run would start ---- */
+
+/* False: a sink cannot be asked; why is said when that sink is checked. */
+static bool look(struct check *check, size_t index) {
+    const struct config_sink *config = &check->config->sinks[index];
+    struct error ignored = {0};
+    struct sink_view view = {0};
+    if (config->ops->look == NULL)
+        return true;
+    struct sink *sink = sink_new(config->ops, &config->sink);
+    bool seen = sink != NULL && config->ops->look(sink, &view, &ignored);
+    sink_free(sink);
+    check->positions[index] = view.position;
+    return seen;
+}
+
+static bool look_at_all(struct check *check) {
+    bool seen = true;
+    for (size_t i = 0; i < check->config->sink_count; i++)
+        seen = look(check, i) && seen;
+    return seen;
+}
+
+static bool decide(struct check *check) {
+    const struct start_facts facts = {.config = check->config,
+                                      .checkpoint = &check->checkpoint,
+                                      .identity = &check->identity,
+                                      .slot = &check->slot,
+                                      .positions = check->positions};
+    struct error refusal = {0};
+    if (start_decide(&facts, &check->action, &refusal))
+        return true;
+    findings_add_error(&check->findings, SEVERITY_PROBLEM, "refusal", &refusal);
+    return false;
+}
+
+/* Somebody else's walsender; ours is known by the lock. */
+static void check_active(struct check *check) {
+    if (check->slot.active_pid == 0 || state_lock_holder(check->config->state, check->config->name) != 0)
+        return;
+    findings_add(&check->findings, SEVERITY_PROBLEM, "slot_active",
+                 "slot %s is in use by the server's pid %d, and not by an engine with this state directory",
+                 check->config->source.slot, check->slot.active_pid);
+    findings_fix(&check->findings, "stop the other engine, or give this pipeline a slot of its own");
+}
+
+bool check_start(struct check *check, struct error *err) {
+    if (!slot_read(&check->source, check->config->source.slot, &check->slot, err))
+        return false;
+    check_active(check);
+    check->has_action = look_at_all(check) && check->has_identity && decide(check);
+    return true;
+}
+
+bool check_expects_slot(const struct check *check) {
+    return check->has_action ? check->action == START_NEW || check->action == START_COPY_AGAIN
+                             : !check->slot.exists;
+}
+
+bool check_expects_copy(const struct check *check) {
+    return check->config->source.snapshot == SNAPSHOT_INITIAL && check_expects_slot(check);
+}
+
+/* ---- what the creation of the slot needs ---- */
+
+/* That a WAL sender is free was proven by check_replication_connection. */
+static void check_free_slot(struct check *check) {
+    const struct source_facts *facts = &check->facts;
+    if (check->slot.exists || facts->slots_used < facts->slots_max)
+        return;
+    findings_add(&check->findings, SEVERITY_PROBLEM, "max_replication_slots",
+                 "all %d replication slots are taken", facts->slots_max);
+    findings_fix(
+        &check->findings,
+        "alter system set max_replication_slots = %d;  -- then restart the server; or drop a slot nobody uses",
+        facts->slots_max + 10);
+}
+
+/* Transactions of other users show their age only to pg_read_all_stats. */
+static bool check_transactions(struct check *check, struct error *err) {
+    static const char SQL[] =
+        "select pid, usename, extract(epoch from clock_timestamp() - xact_start)::bigint from pg_stat_activity"
+        " where backend_xid is not null and pid <> pg_backend_pid()"
+        " and xact_start < clock_timestamp() - $1::int * interval '1 s' order by xact_start";
+    char seconds[16];
+    const char *parameters[] = {seconds};
+    PGresult *result AUTO_PGRESULT = NULL;
+    snprintf(seconds, sizeof seconds, "%d", TRANSACTION_LONG_S);
+    if (!session_query(&check->source, SQL, 1, parameters, &result, err))
+        return false;
+    for (int row = 0; row < PQntuples(result); row++) {
+        findings_add(
+            &check->findings, SEVERITY_WARNING, "long_transaction",
+            "a transaction of user %s, pid %s, writes since %s s; the slot's creation waits for its end",
+            PQgetvalue(result, row, 1), PQgetvalue(result, row, 0), PQgetvalue(result, row, 2));
+        findings_fix(&check->findings, "wait for it, or: select pg_terminate_backend(%s);",
+                     PQgetvalue(result, row, 0));
+    }
+    return true;
+}
+
+static bool check_prepared(struct check *check, struct error *err) {
+    static const char SQL[] =
+        "select quote_literal(gid), owner, database, date_trunc('second', prepared) from pg_prepared_xacts order by prepared";
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_query(&check->source, SQL, 0, NULL, &result, err))
+        return false;
+    for (int row = 0; row < PQntuples(result); row++) {
+        findings_add(
+            &check->findings, SEVERITY_WARNING, "prepared_transaction",
+            "transaction %s of user %s in database %s is prepared since %s; the slot's creation waits for its end",
+            PQgetvalue(result, row, 0), PQgetvalue(result, row, 1), PQgetvalue(result, row, 2),
+            PQgetvalue(result, row, 3));
+        findings_fix(&check->findings, "in that database: commit prepared %s;  -- or rollback prepared",
+                     PQgetvalue(result, row, 0));
+    }
+    return true;
+}
+
+bool check_slot_creation(struct check *check, struct error *err) {
+    check_free_slot(check);
+    return !check_expects_slot(check) || (check_transactions(check, err) && check_prepared(check, err));
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * check_target.c - a Postgres sink: its server, and what its role may do there.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc/check.h"
+
+enum {
+    VERSION_MIN = 140000,
+    SET_PARAMETER_VERSION = 150000, /* GRANT SET ON PARAMETER */
+    CONNECTIONS_LEFT_MIN = 2,
+    COLUMN_VERSION = 0,
+    COLUMN_READ_ONLY,
+    COLUMN_ENCODING,
+    COLUMN_MAY_CREATE,
+    COLUMN_HAS_SCHEMA,
+    COLUMN_MAY_USE_SCHEMA,
+    COLUMN_MAY_CREATE_IN_SCHEMA,
+    COLUMN_HAS_TABLE,
+    COLUMN_MAY_WRITE_TABLE,
+    COLUMN_CONNECTIONS_LEFT,
+    COLUMN_ROLE,
+    COLUMN_DATABASE,
+};
+
+static const char FACTS[] =
+    "select current_setting('server_version'),"
+    " case when pg_is_in_recovery() then 'a standby'"
+    "  when current_setting('default_transaction_read_only')::bool then 'read-only (default_transaction_read_only)' end,"
+    " pg_encoding_to_char(d.encoding), has_database_privilege(d.oid, 'create'), s.oid is not null,"
+    " s.oid is not null and has_schema_privilege(s.oid, 'usage'),"
+    " s.oid is not null and has_schema_privilege(s.oid, 'create'), t.oid is not null,"
+    " t.oid is not null and has_table_privilege(t.oid, 'select') and has_table_privilege(t.oid, 'insert')"
+    "  and has_table_privilege(t.oid, 'update') and has_table_privilege(t.oid, 'delete'),"
+    " current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+    "  - (select count(*) from pg_stat_activity where backend_type = 'client backend'),"
+    " current_user, d.datname"
+    " from pg_database d left join pg_namespace s on s.nspname = 'pgcdc'"
+    " left join pg_class t on t.relnamespace = s.oid and t.relname = 'position'"
+    " where d.datname = current_database()";
+
+static bool is_true(const PGresult *facts, int column) {
+    return PQgetvalue(facts, 0, column)[0] == 't';
+}
+
+static const char *role_of(struct check *check, const PGresult *facts) {
+    return check_name(check, NULL, PQgetvalue(facts, 0, COLUMN_ROLE));
+}
+
+/* Connected is connected; what is left counts for the other sinks and for people. */
+static void check_server(struct check *check, const PGresult *facts, int version) {
+    if (version < VERSION_MIN) {
+        findings_add(&check->findings, SEVERITY_WARNING, "version",
+                     "PostgreSQL %s; pgcdc is tested with 14 to 18", PQgetvalue(facts, 0, COLUMN_VERSION));
+    }
+    if (!PQgetisnull(facts, 0, COLUMN_READ_ONLY)) {
+        findings_add(&check->findings, SEVERITY_PROBLEM, "read_only", "this server is %s",
+                     PQgetvalue(facts, 0, COLUMN_READ_ONLY));
+        findings_fix(&check->findings, "let the sink's dsn point to a server that can be written "
+                                       "(target_session_attrs=read-write)");
+    }
+    if (strtol(PQgetvalue(facts, 0, COLUMN_CONNECTIONS_LEFT), NULL, 10) < CONNECTIONS_LEFT_MIN) {
+        findings_add(&check->findings, SEVERITY_WARNING, "connections",
+                     "nearly all of max_connections are taken");
+        findings_fix(&check->findings, "close some, or raise max_connections and restart the server");
+    }
+}
+
+static void check_encoding(struct check *check, const PGresult *facts) {
+    const char *encoding = PQgetvalue(facts, 0, COLUMN_ENCODING);
+    if (strcmp(encoding, "UTF8") == 0 || strcmp(encoding, check->facts.encoding) == 0)
+        return;
+    findings_add(
+        &check->findings, SEVERITY_WARNING, "encoding",
+        "the database's encoding is %s, the source's is %s; a character that %s lacks stops the pipeline",
+        encoding, check->facts.encoding, encoding);
+    findings_fix(&check->findings, "use a target database with encoding UTF8");
+}
+
+/* pgcdc.position is made by the first run. */
+static void check_position_table(struct check *check, const PGresult *facts) {
+    const char *role = role_of(check, facts);
+    if (!is_true(facts, COLUMN_HAS_SCHEMA)) {
+        if (is_true(facts, COLUMN_MAY_CREATE))
+            return;
+        findings_add(&check->findings, SEVERITY_PROBLEM, "position_schema",
+                     "schema pgcdc, for the position, is missing, and role %s may not create it", role);
+        findings_fix(&check->findings, "create schema pgcdc authorization %s;", role);
+    } else if (!is_true(facts, COLUMN_HAS_TABLE) && !is_true(facts, COLUMN_MAY_CREATE_IN_SCHEMA)) {
+        findings_add(&check->findings, SEVERITY_PROBLEM, "position_schema",
+                     "table pgcdc.position is missing, and role %s may not create it", role);
+        findings_fix(&check->findings, "grant usage, create on schema pgcdc to %s;", role);
+    } else if (!is_true(facts, COLUMN_MAY_USE_SCHEMA) ||
+               (is_true(facts, COLUMN_HAS_TABLE) && !is_true(facts, COLUMN_MAY_WRITE_TABLE))) {
+        findings_add(&check->findings, SEVERITY_PROBLEM, "position_table",
+                     "role %s may not read and write table pgcdc.position", role);
+        findings_fix(
+            &check->findings,
+            "grant usage on schema pgcdc to %s; grant select, insert, update, delete on pgcdc.position to %s;",
+            role, role);
+    }
+}
+
+/* A pipeline into its own source would feed itself. */
+static bool check_other_database(struct check *check, struct session *session, const PGresult *facts,
+                                 struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    struct error answer = {0};
+    if (!check->has_identity || strcmp(PQgetvalue(facts, 0, COLUMN_DATABASE), check->identity.database) != 0)
+        return true;
+    if (!session_query(session, "select system_identifier from pg_control_system()", 0, NULL, &result,
+                       &answer)) {
+        if (answer.sqlstate[0] != '\0')
+            return true;
+        *err = answer;
+        return false;
+    }
+    if (strtoull(PQgetvalue(result, 0, 0), NULL, 10) != check->identity.system_id)
+        return true;
+    findings_add(&check->findings, SEVERITY_PROBLEM, "same_database",
+                 "source and sink are the same database: each change would come back as a change");
+    findings_fix(&check->findings, "correct the sink's dsn");
+    return true;
+}
+
+/* Asked by trying: GRANT SET ON PARAMETER, superusers and managed services have it each in their own way. */
+static bool try_replica_role(struct session *session, bool *ret_allowed, struct error *err) {
+    struct error answer = {0};
+    if (!session_execute(session, "begin", err))
+        return false;
+    *ret_allowed = session_execute(session, "set local session_replication_role = replica", &answer);
+    if (!*ret_allowed && answer.sqlstate[0] == '\0') {
+        *err = answer;
+        return false;
+    }
+    return session_execute(session, "rollback", err);
+}
+
+static bool check_tables_there(struct check *check, struct session *session, const PGresult *facts,
+                               const struct config_sink *sink, struct error *err) {
+    const char *triggers = sink_config_find(&sink->sink, "triggers");
+    struct target_check target = {.session = session,
+                                  .may_fire = triggers != NULL && strcmp(triggers, "fire") == 0,
+                                  .may_create = is_true(facts, COLUMN_MAY_CREATE),
+                                  .role = role_of(check, facts)};
+    target.can_grant = session->server_version >= SET_PARAMETER_VERSION;
+    if (!try_replica_role(session, &target.acts_as_replica, err))
+        return false;
+    for (size_t i = 0; i < check->tables.count; i++)
+        if (!check_target_table(check, &target, &check->tables.tables[i], err))
+            return false;
+    return true;
+}
+
+static bool check_session(struct check *check, struct session *session, const struct config_sink *sink,
+                          struct error *err) {
+    PGresult *facts AUTO_PGRESULT = NULL;
+    if (!session_query(session, FACTS, 0, NULL, &facts, err))
+        return false;
+    if (PQntuples(facts) != 1)
+        return error_set(err, ERROR_PROTOCOL, "target: the current database is not in its catalog");
+    check_server(check, facts, session->server_version);
+    check_encoding(check, facts);
+    check_position_table(check, facts);
+    return check_other_database(check, session, facts, err) &&
+           check_tables_there(check, session, facts, sink, err);
+}
+
+bool check_target(struct check *check, const struct config_sink *sink, struct error *err) {
+    const struct session_options options = {
+        .dsn = sink_config_find(&sink->sink, "dsn"),
+        .password_file = sink_config_find(&sink->sink, "password_file"),
+        .peer = "target",
+        .stop = check->stop,
+    };
+    struct session session = {0};
+    struct error answer = {0};
+    if (!session_open(&session, &options, &answer)) {
+        check_add_unreachable(check, &answer, false);
+        return true;
+    }
+    bool checked = check_session(check, &session, sink, err);
+    session_close(&session);
+    return checked;
+}

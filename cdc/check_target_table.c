@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * check_target_table.c - one table of the source against its counterpart in a Postgres sink.
+ */
+#include <string.h>
+
+#include "cdc/base/buffer.h"
+#include "cdc/check.h"
+#include "cdc/pq/identifier.h"
+
+#define TEXT_BYTES_MAX 65536
+
+/* acts: triggers that would fire for us, the foreign keys' own among them (unique_key_recheck only checks a constraint). */
+static const char TABLE[] =
+    "select c.relkind, has_schema_privilege(n.oid, 'usage'),"
+    " array_to_string(array(select privilege from unnest(array['select', 'insert', 'update', 'delete', 'truncate'])"
+    "   privilege where not has_table_privilege(c.oid, privilege)), ', '),"
+    " exists (select from pg_index i where i.indrelid = c.oid and i.indisunique and i.indimmediate and i.indisvalid),"
+    " exists (select from pg_trigger g join pg_proc p on p.oid = g.tgfoid"
+    "   where p.proname <> 'unique_key_recheck' and g.tgenabled in ('A', 'O') and (g.tgrelid = c.oid"
+    "     or g.tgrelid in (select relid from pg_partition_tree(c.oid)))),"
+    " row_security_active(c.oid)"
+    " from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = $2";
+
+static const char COLUMNS[] =
+    "select a.attname, format_type(a.atttypid, a.atttypmod), a.attgenerated <> '',"
+    " a.attnotnull and not a.atthasdef and a.attidentity = '' and t.typdefaultbin is null"
+    " from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace"
+    " join pg_type t on t.oid = a.atttypid"
+    " where n.nspname = $1 and c.relname = $2 and a.attnum > 0 and not a.attisdropped order by a.attnum";
+
+static const char SCHEMA[] = "select has_schema_privilege(oid, 'create'), has_schema_privilege(oid, 'usage')"
+                             " from pg_namespace where nspname = $1";
+
+enum { TABLE_KIND, TABLE_USAGE, TABLE_DENIED, TABLE_HAS_KEY, TABLE_ACTS, TABLE_ROW_SECURITY };
+enum { ROW_NAME, ROW_TYPE, ROW_GENERATED, ROW_NEEDED };
+
+/* One comparison. */
+struct pair {
+    struct check *check;
+    const struct target_check *target;
+    const struct table *table;
+    const char *name; /* quoted */
+};
+
+static bool is_true(const PGresult *result, int row, int column) {
+    return PQgetvalue(result, row, column)[0] == 't';
+}
+
+static struct findings *findings_of(const struct pair *pair) {
+    return &pair->check->findings;
+}
+
+static bool query(const struct pair *pair, const char *sql, int count, PGresult **ret_result,
+                  struct error *err) {
+    const char *parameters[] = {pair->table->schema, pair->table->name};
+    return session_query(pair->target->session, sql, count, parameters, ret_result, err);
+}
+
+/* ---- a table that is missing ---- */
+
+static void check_creation(const struct pair *pair, const PGresult *schema) {
+    const char *schema_name = check_name(pair->check, NULL, pair->table->schema);
+    if (PQntuples(schema) == 0 && !pair->target->may_create) {
+        findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_schema",
+                     "schema %s, of table %s, is missing, and role %s may not create it", schema_name,
+                     pair->name, pair->target->role);
+        findings_fix(findings_of(pair), "create schema %s authorization %s;", schema_name,
+                     pair->target->role);
+    } else if (PQntuples(schema) == 1 && !(is_true(schema, 0, 0) && is_true(schema, 0, 1))) {
+        findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_schema",
+                     "table %s is missing, and role %s may not create it", pair->name, pair->target->role);
+        findings_fix(findings_of(pair), "grant usage, create on schema %s to %s;", schema_name,
+                     pair->target->role);
+    }
+}
+
+static bool check_type(const struct pair *pair, const struct table_type *type, struct error *err) {
+    static const char SQL[] = "select from pg_type t join pg_namespace n on n.oid = t.typnamespace"
+                              " where n.nspname = $1 and t.typname = $2";
+    const char *parameters[] = {type->schema, type->name};
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (type->create_sql != NULL)
+        return true;
+    if (!session_query(pair->target->session, SQL, 2, parameters, &result, err))
+        return false;
+    if (PQntuples(result) > 0)
+        return true;
+    findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_type",
+                 "type %s, of column %s of table %s, is missing and cannot be created by the copy",
+                 check_name(pair->check, type->schema, type->name),
+                 check_name(pair->check, NULL, type->column), pair->name);
+    if (type->extension != NULL)
+        findings_fix(findings_of(pair), "create extension %s with schema %s;",
+                     check_name(pair->check, NULL, type->extension),
+                     check_name(pair->check, NULL, type->schema));
+    else
+        findings_fix(findings_of(pair), "create the type in the target as it is in the source");
+    return true;
+}
+
+static bool check_missing(const struct pair *pair, struct error *err) {
+    PGresult *schema AUTO_PGRESULT = NULL;
+    if (!check_expects_copy(pair->check)) {
+        findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_table",
+                     "table %s is missing, and only the initial copy creates tables", pair->name);
+        findings_fix(findings_of(pair), "pg_dump --schema-only --table='%s' SOURCE | psql TARGET",
+                     pair->name);
+        return true;
+    }
+    if (!query(pair, SCHEMA, 1, &schema, err))
+        return false;
+    check_creation(pair, schema);
+    for (uint32_t i = 0; i < pair->table->type_count; i++)
+        if (!check_type(pair, &pair->table->types[i], err))
+            return false;
+    return true;
+}
+
+/* ---- the columns ---- */
+
+static int find_column(const PGresult *columns, const char *name) {
+    for (int row = 0; row < PQntuples(columns); row++)
+        if (strcmp(PQgetvalue(columns, row, ROW_NAME), name) == 0)
+            return row;
+    return -1;
+}
+
+static const struct table_column *find_source_column(const struct table *table, const char *name) {
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (strcmp(table->columns[i].name, name) == 0)
+            return &table->columns[i];
+    return NULL;
+}
+
+static void check_column(const struct pair *pair, const struct table_column *column,
+                         const PGresult *columns) {
+    int row = find_column(columns, column->name);
+    const char *name = check_name(pair->check, NULL, column->name);
+    if (row < 0 && table_column_is_copied(column)) {
+        findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_column", "table %s has no column %s",
+                     pair->name, name);
+        findings_fix(findings_of(pair), "alter table %s add column %s %s;", pair->name, name,
+                     column->type_sql);
+    } else if (row >= 0 && strcmp(PQgetvalue(columns, row, ROW_TYPE), column->type_sql) != 0) {
+        findings_add(
+            findings_of(pair), SEVERITY_WARNING, "target_column_type",
+            "column %s of table %s is %s, at the source %s; a value that does not fit stops the pipeline",
+            name, pair->name, PQgetvalue(columns, row, ROW_TYPE), column->type_sql);
+        findings_fix(findings_of(pair), "alter table %s alter column %s type %s;", pair->name, name,
+                     column->type_sql);
+    }
+}
+
+static bool check_columns(const struct pair *pair, struct error *err) {
+    PGresult *columns AUTO_PGRESULT = NULL;
+    if (!query(pair, COLUMNS, 2, &columns, err))
+        return false;
+    for (uint32_t i = 0; i < pair->table->column_count; i++)
+        check_column(pair, &pair->table->columns[i], columns);
+    for (int row = 0; row < PQntuples(columns); row++) {
+        const char *name = PQgetvalue(columns, row, ROW_NAME);
+        if (!is_true(columns, row, ROW_NEEDED) || is_true(columns, row, ROW_GENERATED) ||
+            find_source_column(pair->table, name) != NULL)
+            continue;
+        name = check_name(pair->check, NULL, name);
+        findings_add(
+            findings_of(pair), SEVERITY_PROBLEM, "target_column",
+            "column %s of table %s is not null and has no default, and the source has no such column", name,
+            pair->name);
+        findings_fix(findings_of(pair), "alter table %s alter column %s drop not null;", pair->name, name);
+    }
+    return true;
+}
+
+/* ---- the table itself ---- */
+
+static void check_rights(const struct pair *pair, const PGresult *table) {
+    const char *denied = PQgetvalue(table, 0, TABLE_DENIED);
+    if (!is_true(table, 0, TABLE_USAGE)) {
+        const char *schema = check_name(pair->check, NULL, pair->table->schema);
+        findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_rights",
+                     "role %s has no right to use schema %s, of table %s", pair->target->role, schema,
+                     pair->name);
+        findings_fix(findings_of(pair), "grant usage on schema %s to %s;", schema, pair->target->role);
+    }
+    if (denied[0] != '\0') {
+        findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_rights", "role %s may not %s table %s",
+                     pair->target->role, denied, pair->name);
+        findings_fix(findings_of(pair), "grant %s on table %s to %s;", denied, pair->name,
+                     pair->target->role);
+    }
+    if (is_true(table, 0, TABLE_ROW_SECURITY)) {
+        findings_add(findings_of(pair), SEVERITY_PROBLEM, "row_security",
+                     "row level security of table %s applies to role %s", pair->name, pair->target->role);
+        findings_fix(findings_of(pair), "alter role %s bypassrls;", pair->target->role);
+    }
+}
+
+static void check_triggers(const struct pair *pair, const PGresult *table) {
+    if (pair->target->acts_as_replica || pair->target->may_fire || !is_true(table, 0, TABLE_ACTS))
+        return;
+    findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_triggers",
+                 "table %s has triggers or foreign keys, and role %s may not switch them off for its session",
+                 pair->name, pair->target->role);
+    findings_fix(findings_of(pair), "%s %s%s;\nor let them act: triggers: fire in the sink's section",
+                 pair->target->can_grant ? "grant set on parameter session_replication_role to"
+                                         : "alter role",
+                 pair->target->role, pair->target->can_grant ? "" : " superuser");
+}
+
+static void check_key(const struct pair *pair, const PGresult *table) {
+    if (pair->table->key_count == 0 || is_true(table, 0, TABLE_HAS_KEY))
+        return;
+    struct buffer columns AUTO(buffer_release);
+    buffer_init(&columns, TEXT_BYTES_MAX);
+    for (uint32_t place = 1; place <= pair->table->key_count; place++)
+        for (uint32_t i = 0; i < pair->table->column_count; i++) {
+            if (pair->table->columns[i].key_index != place)
+                continue;
+            buffer_append_text(&columns, place > 1 ? ", " : "");
+            identifier_append(&columns, slice_of(pair->table->columns[i].name));
+        }
+    const char *list = buffer_text(&columns);
+    findings_add(findings_of(pair), SEVERITY_WARNING, "target_key",
+                 "table %s has no primary key, so every update and delete reads the whole table", pair->name);
+    findings_fix(findings_of(pair), "alter table %s add primary key (%s);", pair->name,
+                 list != NULL ? list : "");
+}
+
+/* The copy refuses rows of unknown origin. */
+static bool check_empty(const struct pair *pair, struct error *err) {
+    struct buffer sql AUTO(buffer_release);
+    struct error answer = {0};
+    PGresult *result AUTO_PGRESULT = NULL;
+    buffer_init(&sql, TEXT_BYTES_MAX);
+    buffer_printf(&sql, "select from %s limit 1", pair->name);
+    const char *text = buffer_text(&sql);
+    if (text == NULL)
+        return error_no_memory(err);
+    if (!session_query(pair->target->session, text, 0, NULL, &result, &answer)) {
+        if (answer.sqlstate[0] != '\0')
+            return true; /* a right that is missing was found already */
+        *err = answer;
+        return false;
+    }
+    if (PQntuples(result) == 0)
+        return true;
+    findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_rows",
+                 "table %s holds rows already, and the initial copy refuses to add to them", pair->name);
+    findings_fix(findings_of(pair), "truncate %s;  -- or, when they are the source's: snapshot: never",
+                 pair->name);
+    return true;
+}
+
+static bool check_present(const struct pair *pair, const PGresult *table, struct error *err) {
+    char kind = PQgetvalue(table, 0, TABLE_KIND)[0];
+    if (kind != 'r' && kind != 'p') {
+        findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_table", "%s is there, but it is no table",
+                     pair->name);
+        findings_fix(findings_of(pair), "rename it, or take the table out of the publication");
+        return true;
+    }
+    check_rights(pair, table);
+    check_triggers(pair, table);
+    check_key(pair, table);
+    return check_columns(pair, err) && (!check_expects_copy(pair->check) || check_empty(pair, err));
+}
+
+bool check_target_table(struct check *check, const struct target_check *target, const struct table *table,
+                        struct error *err) {
+    const struct pair pair = {.check = check,
+                              .target = target,
+                              .table = table,
+                              .name = check_name(check, table->schema, table->name)};
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!query(&pair, TABLE, 2, &result, err))
+        return false;
+    return PQntuples(result) == 0 ? check_missing(&pair, err) : check_present(&pair, result, err);
+}

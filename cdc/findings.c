@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * findings.c - gathers findings in an arena and prints them, for people and as JSON.
+ */
+#include "cdc/findings.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc/json_writer.h"
+
+#define ARENA_BYTES_MAX ((size_t) 256 << 20)
+
+static const char *const SEVERITY_NAMES[SEVERITY_COUNT] = {"problem", "warning", "note"};
+
+void findings_init(struct findings *findings) {
+    *findings = (struct findings){.where = ""};
+    arena_init(&findings->arena, 65536, ARENA_BYTES_MAX);
+}
+
+void findings_release(struct findings *findings) {
+    arena_release(&findings->arena);
+    *findings = (struct findings){0};
+}
+
+static const char *keep(struct findings *findings, const char *format, va_list arguments) {
+    char *text = NULL;
+    int length = vasprintf(&text, format, arguments);
+    const char *copy =
+        length < 0 ? NULL
+                   : arena_copy(&findings->arena, (struct slice){.data = text, .size = (size_t) length});
+    if (length >= 0)
+        free(text);
+    findings->failed = findings->failed || copy == NULL;
+    return copy != NULL ? copy : "";
+}
+
+static void append(struct findings *findings, struct finding *finding) {
+    if (findings->last != NULL)
+        findings->last->next = finding;
+    else
+        findings->first = finding;
+    findings->last = finding;
+}
+
+void findings_add(struct findings *findings, enum severity severity, const char *code, const char *format,
+                  ...) {
+    struct finding *finding = arena_alloc(&findings->arena, sizeof *finding);
+    findings->counts[severity]++;
+    if (finding == NULL) {
+        findings->failed = true;
+        return;
+    }
+    va_list arguments;
+    va_start(arguments, format);
+    *finding = (struct finding){.severity = severity, .code = code, .where = findings->where, .fix = ""};
+    finding->what = keep(findings, format, arguments);
+    va_end(arguments);
+    append(findings, finding);
+}
+
+void findings_fix(struct findings *findings, const char *format, ...) {
+    if (findings->failed)
+        return;
+    va_list arguments;
+    assert(findings->last != NULL);
+    va_start(arguments, format);
+    findings->last->fix = keep(findings, format, arguments);
+    va_end(arguments);
+}
+
+static const char *find_remedy(const char *text) {
+    const char *remedy = NULL;
+    for (const char *next = strstr(text, "; "); next != NULL; next = strstr(next + 2, "; "))
+        remedy = next;
+    return remedy;
+}
+
+void findings_add_error(struct findings *findings, enum severity severity, const char *code,
+                        const struct error *error) {
+    const char *remedy = find_remedy(error->text);
+    size_t length = remedy != NULL ? (size_t) (remedy - error->text) : strlen(error->text);
+    findings_add(findings, severity, code, "%.*s", (int) length, error->text);
+    if (remedy != NULL)
+        findings_fix(findings, "%s", remedy + 2);
+}
+
+/* A fix of several lines stays under its finding. */
+static void print_fix(const char *fix, FILE *file) {
+    while (*fix != '\0') {
+        size_t length = strcspn(fix, "\n");
+        fprintf(file, "         %.*s\n", (int) length, fix);
+        fix += length + (fix[length] == '\n');
+    }
+}
+
+static void print_summary(const struct findings *findings, const char *pipeline, FILE *file) {
+    size_t problems = findings->counts[SEVERITY_PROBLEM], warnings = findings->counts[SEVERITY_WARNING];
+    if (problems + warnings == 0)
+        fprintf(file, "%s: ready\n", pipeline);
+    else
+        fprintf(file, "%s: %s, %zu problem%s, %zu warning%s\n", pipeline,
+                problems == 0 ? "ready" : "not ready", problems, problems == 1 ? "" : "s", warnings,
+                warnings == 1 ? "" : "s");
+}
+
+void findings_print(const struct findings *findings, const char *pipeline, FILE *file) {
+    for (int severity = 0; severity < SEVERITY_COUNT; severity++)
+        for (const struct finding *finding = findings->first; finding != NULL; finding = finding->next) {
+            if (finding->severity != (enum severity) severity)
+                continue;
+            fprintf(file, "%-8s %s: %s\n", SEVERITY_NAMES[severity], finding->where, finding->what);
+            print_fix(finding->fix, file);
+        }
+    print_summary(findings, pipeline, file);
+}
+
+static void put_finding(struct json_writer *json, const struct finding *finding) {
+    yajl_gen_map_open(json->generator);
+    json_put_field(json, "severity", SEVERITY_NAMES[finding->severity]);
+    json_put_field(json, "code", finding->code);
+    json_put_field(json, "where", finding->where);
+    json_put_field(json, "what", finding->what);
+    json_put_field(json, "fix", finding->fix);
+    yajl_gen_map_close(json->generator);
+}
+
+static void put_count(struct json_writer *json, const char *key, size_t count) {
+    json_put_key(json, key);
+    json_put_integer(json, (int64_t) count);
+}
+
+static void put_findings(struct json_writer *json, const struct findings *findings, const char *pipeline) {
+    yajl_gen_map_open(json->generator);
+    json_put_field(json, "pipeline", pipeline);
+    json_put_key(json, "ready");
+    yajl_gen_bool(json->generator, findings->counts[SEVERITY_PROBLEM] == 0);
+    put_count(json, "problems", findings->counts[SEVERITY_PROBLEM]);
+    put_count(json, "warnings", findings->counts[SEVERITY_WARNING]);
+    json_put_key(json, "findings");
+    yajl_gen_array_open(json->generator);
+    for (const struct finding *finding = findings->first; finding != NULL; finding = finding->next)
+        put_finding(json, finding);
+    yajl_gen_array_close(json->generator);
+    yajl_gen_map_close(json->generator);
+}
+
+bool findings_print_json(const struct findings *findings, const char *pipeline, FILE *file,
+                         struct error *err) {
+    struct json_writer json AUTO(json_writer_release) = {0};
+    struct slice line;
+    if (!json_writer_init(&json, err))
+        return false;
+    json_writer_begin(&json);
+    put_findings(&json, findings, pipeline);
+    if (!json_writer_finish(&json, &line, err))
+        return false;
+    fwrite(line.data, 1, line.size, file); /* main asks whether all that was printed arrived */
+    return true;
+}
