@@ -6,8 +6,8 @@ import threading
 import pytest
 
 
-def change_everything(database, stop, errors):
-    """Inserts, updates, deletes and key changes until told to stop."""
+def change_everything(database, stop, errors, writer):
+    """Inserts, updates, deletes and key changes until told to stop. writer: 0 or 1, for keys of its own."""
     try:
         connection = database.connect()
         with connection.cursor() as cursor:
@@ -17,7 +17,7 @@ def change_everything(database, stop, errors):
                 cursor.execute(f"insert into journal values ({number}); update t set v = v + 1 where id % 1000 = {number % 1000};"
                                f"delete from t where id = {number * 7 % 100000};"
                                f"update t set id = id + 1000000 where id = {number * 11 % 100000};"
-                               f"insert into t values ({2000000 + number}, 9, repeat('x', 3000))")
+                               f"insert into t values ({2000000 + 2 * number + writer}, 9, repeat('x', 3000))")
         connection.close()
     except Exception as error:  # pylint: disable=broad-except
         errors.append(error)
@@ -31,7 +31,7 @@ def test_changes_during_the_copy_arrive_once(pipeline, user_type):
     if user_type:
         pipeline.source.execute("create type mood as enum ('a'); alter table t add column m mood default 'a'")
     stop, errors = threading.Event(), []
-    writers = [threading.Thread(target=change_everything, args=(pipeline.source, stop, errors)) for _ in range(2)]
+    writers = [threading.Thread(target=change_everything, args=(pipeline.source, stop, errors, n)) for n in range(2)]
     for writer in writers:
         writer.start()
     pipeline.start()
