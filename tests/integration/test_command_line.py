@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line without any server: usage, help, and what is said of a bad configuration file."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+
+import pytest
+
+CONFIG = """
+name: shop
+source: {dsn: "host=127.0.0.1 port=1 user=u dbname=d"}
+state: STATE
+sinks: [{name: warehouse, type: postgres, dsn: "host=127.0.0.1 port=1 user=u dbname=d"}]
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "shop.yaml"
+    path.write_text(CONFIG.replace("STATE", str(tmp_path / "state")))
+    return path
+
+
+@pytest.fixture
+def run(program):
+    def call(*arguments, **options):
+        return subprocess.run([program, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                              timeout=60, check=False, **options)
+    return call
+
+
+USAGE = [
+    ([], "pgcdc: a command is required; see: pgcdc help"),
+    (["nonsense"], "pgcdc: unknown command nonsense; see: pgcdc help"),
+    (["-c"], "pgcdc: unknown command -c; see: pgcdc help"),
+    (["run"], "pgcdc run: -c FILE is required; see: pgcdc help run"),
+    (["run", "-c"], "pgcdc run: -c needs a value; see: pgcdc help run"),
+    (["run", "-c", ""], "pgcdc run: -c: expected the path of a configuration file; see: pgcdc help run"),
+    (["run", "-c", "f", "--json"], "pgcdc run: unknown option --json; see: pgcdc help run"),
+    (["run", "-c", "f", "more"], "pgcdc run: unexpected argument more; see: pgcdc help run"),
+    (["run", "-c", "f", "--until", "soon"],
+     "pgcdc run: --until: expected caught-up or an LSN like 16/B374D848; see: pgcdc help run"),
+    (["run", "-c", "f", "--until", "0/0"],
+     "pgcdc run: --until: expected caught-up or an LSN like 16/B374D848; see: pgcdc help run"),
+    (["run", "-c", "f", "--until"], "pgcdc run: --until needs a value; see: pgcdc help run"),
+    (["check", "-c", "f", "--json=yes"], "pgcdc check: --json takes no value; see: pgcdc help check"),
+    (["drop", "-c", "f", "--until", "caught-up"], "pgcdc drop: unknown option --until; see: pgcdc help drop"),
+    (["version", "more"], "pgcdc version: unexpected argument more; see: pgcdc help version"),
+    (["help", "nonsense"], "pgcdc help: unknown command nonsense; see: pgcdc help"),
+]
+
+
+@pytest.mark.parametrize("arguments,expected", USAGE, ids=lambda value: " ".join(value) if value else "")
+def test_a_usage_error_is_one_line_with_a_hint(run, arguments, expected):
+    result = run(*arguments)
+    assert (result.returncode, result.stderr, result.stdout) == (2, expected + "\n", "")
+
+
+def test_help_names_every_command_and_exit_code(run):
+    text = run("help").stdout
+    commands = re.findall(r"^  pgcdc (\w+)", text, re.MULTILINE)
+    assert {"check", "run", "status", "verify", "tail", "drop", "help", "version"} <= set(commands)
+    for command in commands:
+        described = run("help", command)
+        assert described.returncode == 0
+        assert described.stdout.startswith(f"pgcdc {command}")
+        assert run(command, "--help").stdout == described.stdout
+    for code in range(5):
+        assert f"\n  {code}  " in text
+
+
+def test_help_describes_the_configuration(run):
+    text = run("help", "config").stdout
+    for word in ("decoding_work_mem", "password_file", "postgres (exactly once)", "* dsn"):
+        assert word in text
+
+
+@pytest.mark.parametrize("arguments", [["version"], ["--version"]])
+def test_version_names_program_and_library(run, arguments):
+    result = run(*arguments)
+    assert result.returncode == 0
+    assert re.match(r"pgcdc \d+\.\d+\.\d+\nlibpq \d+\.\d+\nbuilt as ", result.stdout)
+
+
+def test_a_bad_configuration_ends_with_2_and_says_where(run, tmp_path):
+    path = tmp_path / "shop.yaml"
+    path.write_text("name: shop\nsource:\n  dsn: host=a password=secret\n  snapshott: never\n")
+    result = run("run", "-c", path)
+    assert result.returncode == 2
+    assert f"{path}:4: source.snapshott: unknown key" in result.stderr
+    assert "secret" not in result.stderr
+
+
+def test_the_environment_fills_in(run, config):
+    config.write_text(config.read_text().replace("port=1 user=u", "port=${PGCDC_TEST_PORT} user=u", 1))
+    environment = {key: value for key, value in os.environ.items() if key != "PGCDC_TEST_PORT"}
+    missing = run("check", "-c", config, env=environment)
+    assert missing.returncode == 2
+    assert "source.dsn: the environment variable PGCDC_TEST_PORT is not set" in missing.stderr
+    result = run("check", "-c", config, env={**environment, "PGCDC_TEST_PORT": "2"})
+    assert "port 2" in result.stdout
+
+
+def test_no_password_is_shown(run, config, tmp_path):
+    config.write_text(config.read_text().replace("user=u", "user=u password=geheim"))
+    for command in ("check", "drop"):
+        result = run(command, "-c", config)
+        assert "geheim" not in result.stdout + result.stderr
+    config.write_text(config.read_text().replace("host=127.0.0.1", "host=127.0.0.1 geheim="))
+    for command in ("check", "drop"):
+        result = run(command, "-c", config)
+        assert result.returncode != 0
+        assert "geheim" not in result.stdout + result.stderr
+
+
+def test_output_that_goes_nowhere_is_a_failure(program):
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        result = subprocess.run([program, "help"], stdout=full, stderr=subprocess.PIPE,
+                                text=True, check=False)
+    assert result.returncode == 1
+    assert "standard output" in result.stderr
+
+
+def test_a_signal_ends_a_wait_for_a_server(program, config):
+    """A source that accepts and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        config.write_text(config.read_text().replace("port=1 ", f"port={silent.getsockname()[1]} "))
+        process = subprocess.Popen([program, "run", "-c", config], stderr=subprocess.PIPE, text=True)
+        try:
+            silent.settimeout(30)
+            silent.accept()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+            process.wait()
+            process.stderr.close()
