@@ -4,11 +4,11 @@
  *
  * $1 is the publication, except for NAMED. pg_publication_tables knows what it means: roots or leaves, schemas, column lists and row
  * filters (both from 15 on). A generated column is not published before 18 and on demand since; it still belongs
- * to the table unless a column list leaves it out.
+ * to the table unless a column list leaves it out. Materialized, because the view computes attnames with every use of it.
  */
 #pragma once
 
-static const char PUBLISHED_14[] = "with recursive published (oid, attnames, has_list, rowfilter) as ("
+static const char PUBLISHED_14[] = "with recursive published (oid, attnames, has_list, rowfilter) as materialized ("
                                    " select c.oid, null::name[], false, null::text"
                                    " from pg_publication_tables p"
                                    " join pg_namespace n on n.nspname = p.schemaname"
@@ -16,7 +16,7 @@ static const char PUBLISHED_14[] = "with recursive published (oid, attnames, has
                                    " where p.pubname = $1)";
 
 static const char PUBLISHED_15[] =
-    "with recursive published (oid, attnames, has_list, rowfilter) as ("
+    "with recursive published (oid, attnames, has_list, rowfilter) as materialized ("
     " select c.oid, p.attnames, exists ("
     "   select from pg_publication_rel r join pg_publication b on b.oid = r.prpubid"
     "   where b.pubname = $1 and r.prrelid = c.oid and r.prattrs is not null), p.rowfilter"

@@ -253,17 +253,33 @@ def test_always_and_replica_triggers_fire(pipeline):
         ("alwaysINSERT", 100), ("alwaysUPDATE", 10), ("replicaINSERT", 100)]
 
 
-def test_target_sessions_are_waited_for_and_no_row_is_skipped(pipeline):
-    """Deadlocks and lock timeouts with local sessions are tried again, for ever, and are not conflicts."""
+def test_a_deadlock_in_the_target_is_tried_again(pipeline):
+    """The engine's session is the victim: it waits for row 20, then somebody waits for the rows that it holds."""
     pipeline.source.execute("create table t (id int primary key, v int); insert into t select g, 0 from generate_series(1, 20) g")
-    pipeline.target.execute(f"alter database \"{pipeline.target.name}\" set lock_timeout = '100ms'; "
-                            f"alter database \"{pipeline.target.name}\" set deadlock_timeout = '10ms'")
+    pipeline.target.execute(f"alter database \"{pipeline.target.name}\" set deadlock_timeout = '1s'")
     pipeline.start()
     local = pipeline.target.connect(autocommit=False)
     with local.cursor() as cursor:
-        cursor.execute("select * from t where id = 10 for update")
+        cursor.execute("set deadlock_timeout = '1h'; select * from t where id = 20 for update")
         pipeline.source.execute("update t set v = 1")
-        wait_until(lambda: "lock timeout" in pipeline.target.cluster.log_text(), "a lock timeout")
+        wait_until(lambda: pipeline.target.execute("select 1 from pg_locks where not granted"), "the engine to wait")
+        cursor.execute("update t set v = 5 where id = 1")
     local.rollback()
     local.close()
+    assert "deadlock detected" in pipeline.target.cluster.log_text()
+    pipeline.assert_follows()
+
+
+def test_a_cancelled_statement_is_tried_again(pipeline):
+    pipeline.source.execute("create table t (id int primary key); insert into t values (1)")
+    pipeline.start()
+    blocker = pipeline.target.connect(autocommit=False)
+    with blocker.cursor() as cursor:
+        cursor.execute("lock table t in access exclusive mode")
+        pipeline.source.execute("insert into t values (2)")
+        for _ in range(3):
+            waiting = wait_until(lambda: pipeline.target.execute("select pid from pg_locks where not granted"), "the engine to wait")
+            pipeline.target.execute("select pg_cancel_backend(%s)", waiting[0])
+            wait_until(lambda: pipeline.target.execute("select pid from pg_locks where not granted") != waiting, "the statement to end")
+    blocker.close()
     pipeline.assert_follows()
