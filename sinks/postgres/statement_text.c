@@ -107,6 +107,18 @@ static void append_row_insert(struct text *text) {
     append(text, ")");
 }
 
+/* A table without columns has rows nevertheless, but SQL has no empty list for them. */
+static void append_row_insert_default(struct text *text) {
+    buffer_printf(text->sql, "insert into %s default values", text->table->name);
+}
+
+static bool writes_nothing(const struct target_table *table) {
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (table->columns[i].is_written)
+            return false;
+    return true;
+}
+
 /* An UPDATE that sets nothing still has to find its row. */
 static void append_row_update(struct text *text) {
     bool is_first = true;
@@ -209,7 +221,7 @@ int statement_text(struct buffer *sql, const struct target_table *table, enum st
     struct text text = {.sql = sql, .table = table, .written = written, .parameters = parameters};
     switch (kind) {
     case STATEMENT_ROW_INSERT:
-        append_row_insert(&text);
+        writes_nothing(table) ? append_row_insert_default(&text) : append_row_insert(&text);
         break;
     case STATEMENT_ROW_UPDATE:
         append_row_update(&text);
