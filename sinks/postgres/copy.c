@@ -9,6 +9,7 @@
 #include "cdc/base/fault.h"
 #include "cdc/pq/identifier.h"
 #include "decoder/builtin_type.h"
+#include "sinks/postgres/apply.h"
 #include "sinks/postgres/postgres.h"
 
 #include <assert.h>
@@ -129,7 +130,8 @@ static bool check_all_empty(struct session *target, const struct table *tables, 
 }
 
 static bool prepare_table(struct postgres_sink *sink, const struct table *table, struct error *err) {
-    return postgres_create_table(sink, table, err) && check_columns(&sink->session, table, err);
+    return postgres_create_table(sink, table, err) && check_columns(&sink->session, table, err) &&
+           target_table_check_triggers(&sink->session, table->schema, table->name, sink->apply->role, err);
 }
 
 bool postgres_copy_begin(struct sink *sink, const struct table *tables, size_t count, struct error *err) {

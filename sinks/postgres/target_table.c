@@ -104,14 +104,14 @@ static bool missing_table(const struct target_table *table, struct error *err) {
         table->name);
 }
 
-static bool forbidden(const struct target_table *table, const struct session *session, struct error *err) {
+static bool forbidden(const char *table, const struct session *session, struct error *err) {
     return error_set(
         err, ERROR_CONFIG,
         "target: table %s has triggers or foreign keys, which must not act on changes that are "
         "copies, and role \"%s\" may not switch them off; grant set on parameter "
         "session_replication_role to \"%s\" (PostgreSQL 15; before, make it a superuser), or let "
         "them act with the sink's option triggers: fire",
-        table->name, PQuser(session->conn), PQuser(session->conn));
+        table, PQuser(session->conn), PQuser(session->conn));
 }
 
 static bool find_table(struct lookup *lookup, enum trigger_role role, struct error *err) {
@@ -134,7 +134,7 @@ static bool find_table(struct lookup *lookup, enum trigger_role role, struct err
     table->is_strict = is_true(result, 0, role == TRIGGERS_REPLICA ? 2 : 3);
     table->may_cascade = table->is_strict && role == TRIGGERS_FIRE && is_true(result, 0, 4);
     if (table->is_strict && role == TRIGGERS_FORBIDDEN)
-        return forbidden(table, lookup->session, err);
+        return forbidden(table->name, lookup->session, err);
     return true;
 }
 
@@ -298,6 +298,21 @@ static bool name_key(struct lookup *lookup, struct error *err) {
     if (!table->has_key)
         buffer_append_text(&lookup->text, "no key");
     return keep_text(lookup, &table->key_names, err);
+}
+
+bool target_table_check_triggers(struct session *session, const char *schema, const char *name,
+                                 enum trigger_role role, struct error *err) {
+    struct buffer table AUTO(buffer_release) = {.bytes_max = NAME_BYTES_MAX};
+    PGresult *result AUTO_PGRESULT = NULL;
+    const char *const names[] = {schema, name};
+    if (role != TRIGGERS_FORBIDDEN)
+        return true;
+    if (!session_query(session, FIND_TABLE, 2, names, &result, err))
+        return false;
+    if (PQntuples(result) == 0 || !is_true(result, 0, 3))
+        return true;
+    identifier_append_qualified(&table, slice_of(schema), slice_of(name));
+    return buffer_text(&table) != NULL ? forbidden(table.data, session, err) : error_no_memory(err);
 }
 
 bool target_table_find(struct session *session, const struct relation *relation, enum trigger_role role,

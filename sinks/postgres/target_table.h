@@ -73,3 +73,7 @@ enum trigger_role {
 MUST_CHECK bool target_table_find(struct session *session, const struct relation *relation,
                                   enum trigger_role role, struct arena *arena,
                                   struct target_table **ret_table, struct error *err);
+
+/* Where triggers would fire that nobody asked for: ERROR_CONFIG with the GRANT. True when there is no such table. */
+MUST_CHECK bool target_table_check_triggers(struct session *session, const char *schema, const char *name,
+                                            enum trigger_role role, struct error *err);
