@@ -18,7 +18,7 @@
 #define TEXT_BYTES_MAX (1u << 30) /* PostgreSQL's limit for a value, and for a message */
 
 void statements_init(struct statements *statements) {
-    *statements = (struct statements){.generation = 1};
+    *statements = (struct statements){.generation = 1, .count_max = STATEMENTS_MAX};
     arena_init(&statements->arena, ARENA_BLOCK_BYTES, ARENA_BYTES_MAX);
     buffer_init(&statements->sql, SQL_BYTES_MAX);
     buffer_init(&statements->texts, TEXT_BYTES_MAX);
@@ -133,7 +133,7 @@ bool statement_find(struct statements *statements, struct pipeline *pipeline, st
     *ret_statement = find_prepared(statements, table, kind, written);
     if (*ret_statement != NULL)
         return true;
-    if (statements->count == STATEMENTS_MAX)
+    if (statements->count >= statements->count_max)
         statements_forget(statements);
     struct statement *statement = NULL;
     if (!drop_forgotten(statements, pipeline, err) ||

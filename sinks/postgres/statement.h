@@ -42,6 +42,7 @@ struct statements {
     struct buffer sql;
     struct buffer texts; /* text parameters, each with a NUL */
     uint32_t count;
+    uint32_t count_max;  /* tests lower it */
     uint64_t serial;     /* makes names */
     uint64_t generation; /* raised when all are dropped; a table's list is of one generation */
     bool must_drop;      /* the server has statements that we have forgotten */

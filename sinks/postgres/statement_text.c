@@ -209,11 +209,20 @@ static void append_set_update(struct text *text) {
     append_unnest(text);
 }
 
+/* A key of one column needs no join: the index takes the whole array, sorted. */
 static void append_set_delete(struct text *text) {
+    const struct target_table *table = text->table;
     append(text, "delete from ");
     append_table(text);
-    append(text, " as t using ");
-    append_unnest(text);
+    if (table->key_count > 1) {
+        append(text, " as t using ");
+        append_unnest(text);
+        return;
+    }
+    const struct target_column *column = &table->columns[table->key_columns[0]];
+    buffer_printf(text->sql, " as t where t.%s %s any (", column->name, column->equals);
+    append_parameter(text, table->key_columns[0], true);
+    append(text, ")");
 }
 
 int statement_text(struct buffer *sql, const struct target_table *table, enum statement_kind kind,
