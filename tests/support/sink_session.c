@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sink_session.c - see sink_session.h.
+ */
+#include "tests/support/sink_session.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+static const char RESET[] =
+    "drop schema if exists pgcdc cascade; drop schema if exists public cascade; create schema public;"
+    " grant all on schema public to public";
+
+void sink_session_init(struct sink_session *session, const char *ddl) {
+    if (database_dsn() == NULL)
+        cr_skip_test("PGCDC_TEST_DSN is not set: there is no PostgreSQL to test against");
+    *session = (struct sink_session){.options = {{"dsn", database_dsn()}}};
+    session->config = (struct sink_config){
+        .pipeline = "test", .name = "target", .options = session->options, .option_count = 1};
+    session->conn = database_connect();
+    database_execute(session->conn, RESET);
+    database_execute(session->conn, ddl);
+    change_builder_init(&session->builder);
+    session->sink = sink_new(sink_ops_find("postgres"), &session->config);
+    cr_assert_not_null(session->sink);
+}
+
+void sink_session_release(struct sink_session *session) {
+    session->sink->ops->close(session->sink);
+    sink_free(session->sink);
+    change_builder_release(&session->builder);
+    PQfinish(session->conn);
+}
+
+void sink_session_open(struct sink_session *session) {
+    struct position position;
+    cr_assert(session->sink->ops->open(session->sink, &position, &session->err), "%s", session->err.text);
+}
+
+bool sink_session_write(struct sink_session *session) {
+    struct change_builder *builder = &session->builder;
+    bool written = session->sink->ops->write(session->sink, builder->changes, builder->count, &session->err);
+    change_builder_clear(builder);
+    return written;
+}
+
+bool sink_session_apply(struct sink_session *session) {
+    const struct position position = change_builder_position(&session->builder);
+    return sink_session_write(session) && session->sink->ops->flush(session->sink, &position, &session->err);
+}
+
+void sink_session_expect(const struct sink_session *session, enum error_kind kind, const char *const *words) {
+    cr_expect_eq(session->err.kind, kind, "kind is %s: %s", error_kind_name(session->err.kind),
+                 session->err.text);
+    for (; *words != NULL; words++)
+        cr_expect_not_null(strstr(session->err.text, *words), "\"%s\" is not in: %s", *words,
+                           session->err.text);
+}
+
+void sink_session_expect_text(const struct sink_session *session, const char *sql, const char *expected) {
+    char *text = database_text(session->conn, sql);
+    cr_expect_str_eq(text, expected, "%s: is %s, should be %s", sql, text, expected);
+    free(text);
+}

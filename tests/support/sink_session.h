@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sink_session.h - one Postgres sink, a change builder and a plain connection to look from outside.
+ */
+#pragma once
+
+#include "sinks/postgres/apply.h"
+#include "tests/support/change_builder.h"
+#include "tests/support/sink_database.h"
+
+struct sink_session {
+    struct sink_option options[2];
+    struct sink_config config;
+    struct sink *sink;
+    struct change_builder builder;
+    PGconn *conn;
+    struct error err; /* of the last call that failed */
+};
+
+/* Skips the test without a server. Empties the database, runs the SQL. The sink is not open yet. */
+void sink_session_init(struct sink_session *session, const char *ddl);
+void sink_session_release(struct sink_session *session);
+
+/* Opens the sink; another dsn than the database's, or triggers, are set in options before. */
+void sink_session_open(struct sink_session *session);
+
+/* Writes what was built and forgets it; true when the sink took it. */
+bool sink_session_write(struct sink_session *session);
+
+/* The same and a flush up to the last commit. */
+bool sink_session_apply(struct sink_session *session);
+
+/* The last call failed with this kind, and its text has every one of the NULL-terminated list of words. */
+void sink_session_expect(const struct sink_session *session, enum error_kind kind, const char *const *words);
+
+#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* The statement's only value is this text. */
+void sink_session_expect_text(const struct sink_session *session, const char *sql, const char *expected);

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * net_effect_test.c - what remains of several changes of one row, and what is left to be done row by row.
+ */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+#include "sinks/postgres/net_effect.h"
+#include "tests/support/plain_table.h"
+
+struct bench {
+    struct change_builder builder;
+    const struct relation *relation;
+    struct target_table *table;
+    struct net_effect net;
+    struct target_table **tables; /* of each change */
+};
+
+static void bench_init(struct bench *bench, enum replica_identity identity, const char *columns) {
+    change_builder_init(&bench->builder);
+    bench->relation = change_builder_relation(&bench->builder, "t", identity, columns);
+    bench->table = plain_table(&bench->builder, bench->relation);
+    net_effect_init(&bench->net);
+    bench->tables = NULL;
+    change_builder_begin(&bench->builder);
+}
+
+static struct bench start(void) {
+    struct bench bench;
+    bench_init(&bench, REPLICA_IDENTITY_DEFAULT, "id int8 key, a text, b text");
+    return bench;
+}
+
+static void bench_release(struct bench *bench) {
+    net_effect_release(&bench->net);
+    change_builder_release(&bench->builder);
+    free(bench->tables);
+}
+
+static void insert(struct bench *bench, const char *id, const char *a, const char *b) {
+    change_builder_insert(&bench->builder, bench->relation, ROW(id, a, b));
+}
+
+static void update(struct bench *bench, const char *id, const char *a, const char *b) {
+    change_builder_update(&bench->builder, bench->relation, NULL, ROW(id, a, b));
+}
+
+static void delete_row(struct bench *bench, const char *id) {
+    change_builder_delete(&bench->builder, bench->relation, ROW(id, NULL, NULL));
+}
+
+/* Builds the net effect; the part of the one table. */
+static const struct table_effect *reduce(struct bench *bench) {
+    struct error err = {0};
+    bench->tables = calloc(bench->builder.count, sizeof(*bench->tables));
+    cr_assert_not_null(bench->tables);
+    for (size_t i = 0; i < bench->builder.count; i++)
+        bench->tables[i] = change_is_row(&bench->builder.changes[i]) ? bench->table : NULL;
+    const struct span span = {
+        .changes = bench->builder.changes, .tables = bench->tables, .count = bench->builder.count};
+    cr_assert(net_effect_build(&bench->net, &span, &err), "%s", err.text);
+    return bench->table->effect;
+}
+
+static bool value_is(const struct value *value, const char *text) {
+    return value->kind == VALUE_TEXT && slice_equal(value_slice(value), slice_of(text));
+}
+
+/* The net effect is on one row, of this kind, with these values of a and b. */
+static void expect_one(struct bench *bench, enum effect_kind kind, const char *a, const char *b) {
+    const struct table_effect *effect = reduce(bench);
+    cr_assert_not(effect->by_rows);
+    cr_assert_eq(bench->net.effect_count, 1);
+    const struct effect *row = &bench->net.effects[0];
+    cr_assert_eq(effect_kind_of(row), kind, "kind %d", effect_kind_of(row));
+    cr_assert_eq(effect->delete_count, kind == EFFECT_DELETE || kind == EFFECT_REPLACE);
+    cr_assert_eq(effect->insert_count, kind == EFFECT_INSERT || kind == EFFECT_REPLACE);
+    cr_assert_eq(effect->group_count, kind == EFFECT_UPDATE);
+    if (a != NULL)
+        cr_assert(value_is(&row->values[1], a));
+    if (b != NULL)
+        cr_assert(value_is(&row->values[2], b));
+    bench_release(bench);
+}
+
+Test(net_effect, insert_and_update_are_an_insert_of_the_newer_values) {
+    struct bench bench = start();
+    insert(&bench, "1", "a", "b");
+    update(&bench, "1", "A", UNCHANGED_TEXT);
+    expect_one(&bench, EFFECT_INSERT, "A", "b");
+}
+
+Test(net_effect, insert_and_delete_are_nothing) {
+    struct bench bench = start();
+    insert(&bench, "1", "a", "b");
+    delete_row(&bench, "1");
+    expect_one(&bench, EFFECT_NOTHING, NULL, NULL);
+}
+
+Test(net_effect, an_update_keeps_what_the_later_one_left_unchanged) {
+    struct bench bench = start();
+    update(&bench, "1", "a", "b");
+    update(&bench, "1", "A", UNCHANGED_TEXT);
+    expect_one(&bench, EFFECT_UPDATE, "A", "b");
+}
+
+Test(net_effect, update_and_delete_are_a_delete) {
+    struct bench bench = start();
+    update(&bench, "1", "a", "b");
+    delete_row(&bench, "1");
+    expect_one(&bench, EFFECT_DELETE, NULL, NULL);
+}
+
+Test(net_effect, delete_and_insert_replace_the_row) {
+    struct bench bench = start();
+    delete_row(&bench, "1");
+    insert(&bench, "1", "a", "b");
+    update(&bench, "1", UNCHANGED_TEXT, "B");
+    expect_one(&bench, EFFECT_REPLACE, "a", "B");
+}
+
+Test(net_effect, delete_insert_delete_is_a_delete) {
+    struct bench bench = start();
+    delete_row(&bench, "1");
+    insert(&bench, "1", "a", "b");
+    delete_row(&bench, "1");
+    expect_one(&bench, EFFECT_DELETE, NULL, NULL);
+}
+
+Test(net_effect, insert_delete_insert_is_an_insert) {
+    struct bench bench = start();
+    insert(&bench, "1", "a", "b");
+    delete_row(&bench, "1");
+    insert(&bench, "1", "A", "B");
+    expect_one(&bench, EFFECT_INSERT, "A", "B");
+}
+
+Test(net_effect, updates_that_write_different_columns_are_apart) {
+    struct bench bench = start();
+    update(&bench, "1", "a", UNCHANGED_TEXT);
+    update(&bench, "2", UNCHANGED_TEXT, "b");
+    update(&bench, "3", "a", UNCHANGED_TEXT);
+    const struct table_effect *effect = reduce(&bench);
+    cr_assert_eq(effect->group_count, 2);
+    cr_assert_eq(effect->groups->count + effect->groups->next->count, 3);
+    bench_release(&bench);
+}
+
+/* Keys that would be one when they were put one behind the other. */
+Test(net_effect, keys_of_two_columns_are_two_values) {
+    struct bench bench;
+    bench_init(&bench, REPLICA_IDENTITY_DEFAULT, "id text key, a text key, b text");
+    insert(&bench, "ab", "c", "1");
+    insert(&bench, "a", "bc", "2");
+    change_builder_delete(&bench.builder, bench.relation, ROW("a", "bc", NULL));
+    const struct table_effect *effect = reduce(&bench);
+    cr_assert_not(effect->by_rows);
+    cr_assert_eq(effect->insert_count, 1);
+    bench_release(&bench);
+}
+
+static void expect_by_rows(struct bench *bench) {
+    cr_assert(reduce(bench)->by_rows);
+    bench_release(bench);
+}
+
+Test(net_effect, a_key_that_moves_is_left_to_the_rows) {
+    struct bench bench = start();
+    change_builder_update(&bench.builder, bench.relation, ROW("1", NULL, NULL), ROW("2", "a", "b"));
+    expect_by_rows(&bench);
+}
+
+/* The server also sends the old key when it is stored out of line. */
+Test(net_effect, an_old_key_that_is_the_new_one_does_not_move) {
+    struct bench bench = start();
+    change_builder_update(&bench.builder, bench.relation, ROW("1", NULL, NULL),
+                          ROW(UNCHANGED_TEXT, "a", "b"));
+    expect_one(&bench, EFFECT_UPDATE, "a", "b");
+}
+
+Test(net_effect, what_contradicts_itself_is_left_to_the_rows) {
+    struct bench bench = start();
+    delete_row(&bench, "1");
+    update(&bench, "1", "a", "b");
+    expect_by_rows(&bench);
+    bench = start();
+    update(&bench, "1", "a", "b");
+    insert(&bench, "1", "a", "b");
+    expect_by_rows(&bench);
+    bench = start();
+    delete_row(&bench, "1");
+    delete_row(&bench, "1");
+    expect_by_rows(&bench);
+}
+
+Test(net_effect, without_a_key_only_inserts_are_a_set) {
+    struct bench bench;
+    bench_init(&bench, REPLICA_IDENTITY_NOTHING, "id int8, a text, b text");
+    insert(&bench, "1", "a", "b");
+    insert(&bench, "1", "a", "b");
+    const struct table_effect *effect = reduce(&bench);
+    cr_assert_not(effect->by_rows);
+    cr_assert_eq(effect->insert_count, 2);
+    bench_release(&bench);
+}
+
+Test(net_effect, an_update_of_an_array_is_left_to_the_rows) {
+    struct bench bench;
+    bench_init(&bench, REPLICA_IDENTITY_DEFAULT, "id int8 key, a text[], b text");
+    update(&bench, "1", "{a}", "b");
+    expect_by_rows(&bench);
+    bench_init(&bench, REPLICA_IDENTITY_DEFAULT, "id int8 key, a text[], b text");
+    update(&bench, "1", UNCHANGED_TEXT, "b");
+    expect_one(&bench, EFFECT_UPDATE, NULL, "b");
+}
+
+Test(net_effect, a_column_in_two_formats_is_left_to_the_rows) {
+    struct bench bench = start();
+    insert(&bench, "1", "a", "b");
+    bench.builder.binary = true;
+    insert(&bench, "2", "a", "b");
+    expect_by_rows(&bench);
+}
+
+Test(net_effect, a_table_where_sets_failed_rests) {
+    struct bench bench = start();
+    bench.table->set_pause = 1;
+    insert(&bench, "1", "a", "b");
+    cr_assert(reduce(&bench)->by_rows);
+    free(bench.tables);
+    cr_assert_not(reduce(&bench)->by_rows, "one span was enough");
+    bench_release(&bench);
+}
+
+Test(net_effect, a_second_span_remembers_nothing_of_the_first) {
+    struct bench bench = start();
+    insert(&bench, "1", "a", "b");
+    reduce(&bench);
+    free(bench.tables);
+    change_builder_clear(&bench.builder);
+    update(&bench, "1", "A", "B");
+    expect_one(&bench, EFFECT_UPDATE, "A", "B");
+}
