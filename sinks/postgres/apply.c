@@ -10,7 +10,8 @@
 #define CATALOG_BLOCK_BYTES (64u * 1024u)
 #define CATALOG_BYTES_MAX (64u * 1024u * 1024u) /* thousands of tables of ordinary width */
 #define ARRAY_BYTES_MAX (512u * 1024u * 1024u)  /* a parameter must stay below 1 GiB */
-#define SET_ROWS_MIN 32u                        /* below, one round trip with a statement a row is faster */
+#define KEPT_BYTES_MAX (4u * 1024u * 1024u)
+#define SET_ROWS_MIN 32u /* below, one round trip with a statement a row is faster */
 
 struct apply *apply_new(struct postgres_sink *sink, enum trigger_role role) {
     struct apply *apply = calloc(1, sizeof *apply);
@@ -164,11 +165,7 @@ static bool apply_range(struct apply *apply, const struct change *changes, size_
     return first == end || !has_work(span.changes, span.count) || way(apply, &span, err);
 }
 
-bool apply_changes(struct apply *apply, const struct change *changes, size_t count, struct error *err) {
-    if (!has_work(changes, count))
-        return true;
-    if (!make_room(apply, count, err) || !find_tables(apply, changes, count, err))
-        return false;
+static bool apply_runs(struct apply *apply, const struct change *changes, size_t count, struct error *err) {
     size_t waiting = 0; /* from here on changes wait to be applied by rows, with what follows */
     struct run run = {0};
     for (size_t first = 0; first < count; first = run.end) {
@@ -182,4 +179,21 @@ bool apply_changes(struct apply *apply, const struct change *changes, size_t cou
         waiting = run.end;
     }
     return apply_range(apply, changes, waiting, count, apply_rows, err);
+}
+
+/* A large value leaves a large buffer behind, and the next one may never come. */
+static void trim(struct buffer *buffer) {
+    if (buffer->capacity > KEPT_BYTES_MAX)
+        buffer_release(buffer);
+}
+
+bool apply_changes(struct apply *apply, const struct change *changes, size_t count, struct error *err) {
+    if (!has_work(changes, count))
+        return true;
+    bool applied = make_room(apply, count, err) && find_tables(apply, changes, count, err) &&
+                   apply_runs(apply, changes, count, err);
+    trim(&apply->statements.texts);
+    trim(&apply->arrays);
+    trim(&apply->copy.buffer);
+    return applied;
 }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #define PIECE_BYTES (64u * 1024u)
-#define BUFFER_BYTES_MAX (64u * 1024u * 1024u) /* a row of many columns may be larger than a piece */
+#define BUFFER_BYTES_MAX (256u * 1024u * 1024u) /* a row of 1600 columns, each just not large, in text */
 
 void copy_in_init(struct copy_in *copy, struct session *session) {
     *copy = (struct copy_in){.session = session};

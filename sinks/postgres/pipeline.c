@@ -120,17 +120,17 @@ static bool note_sent(struct pipeline *pipeline, int sent, size_t bytes, struct 
     return true;
 }
 
-bool pipeline_query_with(struct pipeline *pipeline, const char *sql, int count, const char *const *values,
-                         struct pipeline_note note, struct error *err) {
+bool pipeline_query(struct pipeline *pipeline, const char *sql, struct pipeline_note note,
+                    struct error *err) {
     if (!make_room(pipeline, err))
         return false;
-    int sent = PQsendQueryParams(pipeline->session->conn, sql, count, NULL, values, NULL, NULL, 0);
+    int sent = PQsendQueryParams(pipeline->session->conn, sql, 0, NULL, NULL, NULL, NULL, 0);
     return note_sent(pipeline, sent, 0, note, err);
 }
 
-bool pipeline_query(struct pipeline *pipeline, const char *sql, struct pipeline_note note,
-                    struct error *err) {
-    return pipeline_query_with(pipeline, sql, 0, NULL, note, err);
+bool pipeline_drop_prepared(struct pipeline *pipeline, struct error *err) {
+    pipeline->drops++;
+    return pipeline_query(pipeline, "deallocate all", (struct pipeline_note){.rows_expected = ROWS_ANY}, err);
 }
 
 bool pipeline_prepare(struct pipeline *pipeline, const char *name, const char *sql, int count,
@@ -144,7 +144,9 @@ bool pipeline_prepare(struct pipeline *pipeline, const char *name, const char *s
 static size_t parameter_bytes(const struct pipeline_parameters *parameters) {
     size_t bytes = 0;
     for (int i = 0; i < parameters->count; i++)
-        bytes += parameters->values[i] == NULL ? 4 : 6 + (size_t) parameters->sizes[i];
+        bytes +=
+            6 +
+            (parameters->values[i] == NULL || parameters->sizes == NULL ? 0 : (size_t) parameters->sizes[i]);
     return bytes;
 }
 

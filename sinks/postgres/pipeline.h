@@ -49,6 +49,7 @@ struct pipeline_failure {
 struct pipeline {
     struct session *session;
     bool active;         /* between begin and finish; a statement that fails may have ended it, too */
+    uint64_t drops;      /* how often all prepared statements were dropped */
     size_t unsent_bytes; /* about; handed to libpq since the last flush */
     size_t count;
     struct pipeline_note notes[PIPELINE_COMMANDS_MAX];
@@ -61,9 +62,8 @@ MUST_CHECK bool pipeline_begin(struct pipeline *pipeline, struct error *err);
 MUST_CHECK bool pipeline_query(struct pipeline *pipeline, const char *sql, struct pipeline_note note,
                                struct error *err);
 
-/* The same with text parameters. */
-MUST_CHECK bool pipeline_query_with(struct pipeline *pipeline, const char *sql, int count,
-                                    const char *const *values, struct pipeline_note note, struct error *err);
+/* Every prepared statement of the session is gone behind this; whoever has one compares pipeline->drops. */
+MUST_CHECK bool pipeline_drop_prepared(struct pipeline *pipeline, struct error *err);
 
 MUST_CHECK bool pipeline_prepare(struct pipeline *pipeline, const char *name, const char *sql, int count,
                                  const oid_t *types, struct pipeline_note note, struct error *err);

@@ -95,20 +95,31 @@ bool position_row_judge(const struct position_row *row, struct error *err) {
                      row->epoch, row->pipeline, row->sink);
 }
 
-bool position_row_send_lock(const struct position_row *row, struct pipeline *pipeline, struct error *err) {
-    struct row_parameters parameters;
-    set_row(&parameters, row);
-    return pipeline_query_with(pipeline, LOCK, 3, parameters.values,
-                               (struct pipeline_note){.rows_expected = 1, .is_position = true}, err);
+/* Planning them would cost a small transaction more than all else, so they are prepared once. */
+static bool send_prepared(struct pipeline *pipeline, uint64_t *prepared, const char *name, const char *sql,
+                          int count, const char *const *values, struct error *err) {
+    static const struct pipeline_note PREPARED = {.rows_expected = ROWS_ANY};
+    const struct pipeline_note note = {.rows_expected = 1, .is_position = true};
+    const struct pipeline_parameters parameters = {.count = count, .values = values};
+    if (*prepared != pipeline->drops + 1 &&
+        !pipeline_prepare(pipeline, name, sql, count, NULL, PREPARED, err))
+        return false;
+    *prepared = pipeline->drops + 1;
+    return pipeline_execute(pipeline, name, &parameters, note, err);
 }
 
-bool position_row_send_store(const struct position_row *row, struct pipeline *pipeline,
+bool position_row_send_lock(struct position_row *row, struct pipeline *pipeline, struct error *err) {
+    struct row_parameters parameters;
+    set_row(&parameters, row);
+    return send_prepared(pipeline, &row->lock_prepared, "pgcdc_lock", LOCK, 3, parameters.values, err);
+}
+
+bool position_row_send_store(struct position_row *row, struct pipeline *pipeline,
                              const struct position *position, struct error *err) {
     struct row_parameters parameters;
     set_row(&parameters, row);
     set_position(&parameters, position);
-    return pipeline_query_with(pipeline, STORE, 8, parameters.values,
-                               (struct pipeline_note){.rows_expected = 1, .is_position = true}, err);
+    return send_prepared(pipeline, &row->store_prepared, "pgcdc_store", STORE, 8, parameters.values, err);
 }
 
 bool position_row_store(const struct position_row *row, struct session *session,

@@ -45,7 +45,7 @@ static bool drop_forgotten(struct statements *statements, struct pipeline *pipel
     if (!statements->must_drop)
         return true;
     statements->must_drop = false;
-    return pipeline_query(pipeline, "deallocate all", (struct pipeline_note){.rows_expected = ROWS_ANY}, err);
+    return pipeline_drop_prepared(pipeline, err);
 }
 
 static const struct statement *find_prepared(const struct statements *statements,
@@ -78,6 +78,18 @@ static bool grow_scratch(struct statements *statements, int count, struct error 
     return true;
 }
 
+static bool is_set(enum statement_kind kind) {
+    return kind == STATEMENT_SET_UPDATE || kind == STATEMENT_SET_DELETE;
+}
+
+/* text, varchar, bpchar, json: such a text can be handed on as it is, however large, where others need a NUL. */
+static void mark_one_form(const struct target_table *table, struct statement *statement) {
+    for (int i = 0; i < statement->parameter_count; i++) {
+        oid_t type = table->columns[statement->parameters[i].column].type_oid;
+        statement->parameters[i].is_one_form = type == 25 || type == 1043 || type == 1042 || type == 114;
+    }
+}
+
 static bool make_statement(struct statements *statements, struct target_table *table,
                            enum statement_kind kind, const struct column_set *written,
                            struct statement **ret_statement, struct error *err) {
@@ -94,12 +106,9 @@ static bool make_statement(struct statements *statements, struct target_table *t
     statement->parameter_count = statement_text(&statements->sql, table, kind, written, parameters);
     if (buffer_text(&statements->sql) == NULL)
         return error_no_memory(err);
+    mark_one_form(table, statement);
     *ret_statement = statement;
     return grow_scratch(statements, statement->parameter_count, err);
-}
-
-static bool is_set(enum statement_kind kind) {
-    return kind == STATEMENT_SET_UPDATE || kind == STATEMENT_SET_DELETE;
 }
 
 static bool prepare(struct statements *statements, struct pipeline *pipeline, struct target_table *table,
@@ -145,7 +154,19 @@ bool statement_find(struct statements *statements, struct pipeline *pipeline, st
     return true;
 }
 
+static const struct value *value_of(const struct statement_parameter *parameter,
+                                    const struct value *old_values, const struct value *new_values) {
+    const struct value *values = parameter->is_old ? old_values : new_values;
+    assert(values != NULL);
+    assert(values[parameter->column].kind != VALUE_UNCHANGED);
+    return &values[parameter->column];
+}
+
 /* libpq wants a NUL behind a text parameter, which the values of a change do not have. */
+static bool needs_nul(const struct statement_parameter *parameter, const struct value *value) {
+    return value->kind == VALUE_TEXT && !parameter->is_one_form;
+}
+
 static const char *keep_text(struct buffer *texts, const struct value *value) {
     const char *copy = texts->data + texts->size;
     buffer_append_slice(texts, value_slice(value));
@@ -153,22 +174,28 @@ static const char *keep_text(struct buffer *texts, const struct value *value) {
     return copy;
 }
 
-static const struct value *value_of(const struct statement_parameter *parameter,
-                                    const struct value *old_values, const struct value *new_values) {
-    const struct value *values = parameter->is_old ? old_values : new_values;
-    assert(values != NULL);
-    return &values[parameter->column];
-}
-
+/* All at once, so that what is kept does not move. */
 static bool reserve_texts(struct statements *statements, const struct statement *statement,
                           const struct value *old_values, const struct value *new_values, struct error *err) {
     size_t bytes = 0;
     buffer_reset(&statements->texts);
     for (int i = 0; i < statement->parameter_count; i++) {
-        const struct value *value = value_of(&statement->parameters[i], old_values, new_values);
-        bytes += value->kind == VALUE_TEXT ? (size_t) value->size + 1 : 0;
+        const struct statement_parameter *parameter = &statement->parameters[i];
+        const struct value *value = value_of(parameter, old_values, new_values);
+        bytes += needs_nul(parameter, value) ? (size_t) value->size + 1 : 0;
     }
     return bytes == 0 || buffer_reserve(&statements->texts, bytes) ? true : error_no_memory(err);
+}
+
+static void set_parameter(struct statements *statements, int at, const struct statement_parameter *parameter,
+                          const struct value *value) {
+    bool is_text = needs_nul(parameter, value);
+    statements->sizes[at] = (int) value->size;
+    statements->formats[at] = !is_text;
+    if (value->kind == VALUE_NULL)
+        statements->values[at] = NULL;
+    else
+        statements->values[at] = is_text ? keep_text(&statements->texts, value) : value->data;
 }
 
 bool statement_execute_row(struct statements *statements, struct pipeline *pipeline,
@@ -177,15 +204,9 @@ bool statement_execute_row(struct statements *statements, struct pipeline *pipel
     assert(!is_set(statement->kind));
     if (!reserve_texts(statements, statement, old_values, new_values, err))
         return false;
-    for (int i = 0; i < statement->parameter_count; i++) {
-        const struct value *value = value_of(&statement->parameters[i], old_values, new_values);
-        statements->sizes[i] = (int) value->size;
-        statements->formats[i] = value->kind == VALUE_BINARY;
-        if (value->kind == VALUE_TEXT)
-            statements->values[i] = keep_text(&statements->texts, value);
-        else
-            statements->values[i] = value->kind == VALUE_BINARY ? value->data : NULL;
-    }
+    for (int i = 0; i < statement->parameter_count; i++)
+        set_parameter(statements, i, &statement->parameters[i],
+                      value_of(&statement->parameters[i], old_values, new_values));
     const struct pipeline_parameters parameters = {
         .count = statement->parameter_count,
         .values = statements->values,

@@ -25,7 +25,8 @@ enum statement_kind {
 
 struct statement_parameter {
     uint32_t column;
-    bool is_old; /* the value by which the row is found */
+    bool is_old;      /* the value by which the row is found */
+    bool is_one_form; /* text and binary form of its type are the same bytes */
 };
 
 struct statement {

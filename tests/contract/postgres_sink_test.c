@@ -268,6 +268,8 @@ Test(postgres_sink, a_new_definition_takes_effect_in_the_middle) {
     change_builder_commit(&s.builder);
     cr_assert(sink_session_apply(&s), "%s", s.err.text);
     sink_session_expect_text(&s, "select count(*) from t where v = '" SECRET "' and w = 'w'", "100");
+    const struct apply *apply = ((struct postgres_sink *) s.sink)->apply;
+    cr_expect_eq(apply_table(apply, after)->set_failures, 0, "it took the row path to put it right");
     sink_session_release(&s);
 }
 
@@ -401,7 +403,7 @@ Test(postgres_sink, a_terminated_session_asks_for_a_retry) {
     cr_assert(sink_session_write(&s));
     database_execute(
         s.conn,
-        "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'pgcdc'");
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'pgcdc' and datname = current_database()");
     const struct position position = change_builder_position(&s.builder);
     cr_assert_not(s.sink->ops->flush(s.sink, &position, &s.err));
     sink_session_expect(&s, ERROR_RETRY, WORDS("target"));
