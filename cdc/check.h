@@ -46,6 +46,7 @@ struct check {
     struct findings findings;
     struct arena arena; /* the tables' definitions and texts that findings are made of */
     struct session source;
+    struct session replication; /* does not stream */
     struct source_facts facts;
     bool has_identity;
     struct source_identity identity;
@@ -79,6 +80,7 @@ void check_add_unreachable(struct check *check, const struct error *error, bool 
 const char *check_table_oids(struct check *check);
 
 typedef bool check_fn(struct check *check, struct error *err);
+check_fn check_config_file;
 check_fn check_source_connection;
 check_fn check_source_settings;
 check_fn check_replication_connection;

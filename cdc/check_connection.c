@@ -3,6 +3,7 @@
  * check_connection.c - connects as run would, and explains a server that says no.
  */
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cdc/check.h"
 
@@ -13,6 +14,7 @@ struct remedy {
 };
 
 static const struct remedy REMEDIES[] = {
+    {"logical_decoding_work_mem", "correct source.decoding_work_mem"},
     {"unsupported startup parameter",
      "this looks like a connection pooler; let the dsn point to the server itself"},
     {"bouncer", "this looks like a connection pooler; let the dsn point to the server itself"},
@@ -59,6 +61,36 @@ void check_add_unreachable(struct check *check, const struct error *error, bool 
                      check_name(check, NULL, check->facts.role), role + strlen(ROLE));
 }
 
+static bool has_password(const char *dsn) {
+    bool found = false;
+    char *message = NULL;
+    PQconninfoOption *options = PQconninfoParse(dsn, &message);
+    PQfreemem(message);
+    for (const PQconninfoOption *option = options; option != NULL && option->keyword != NULL; option++)
+        found = found || (strcmp(option->keyword, "password") == 0 && option->val != NULL);
+    PQconninfoFree(options);
+    return found;
+}
+
+/* Whether the password stands in the file or came from the environment is not known any more. */
+bool check_config_file(struct check *check, struct error *err) {
+    const struct config *config = check->config;
+    struct stat file;
+    (void) err;
+    bool found = has_password(config->source.dsn);
+    for (size_t i = 0; i < config->sink_count; i++) {
+        const char *dsn = sink_config_find(&config->sinks[i].sink, "dsn");
+        found = found || (dsn != NULL && has_password(dsn));
+    }
+    if (!found || stat(config->path, &file) != 0 || !S_ISREG(file.st_mode) || (file.st_mode & S_IROTH) == 0)
+        return true;
+    findings_add(&check->findings, SEVERITY_WARNING, "file_mode",
+                 "%s is readable by every user of this machine, and a dsn has a password", config->path);
+    findings_fix(&check->findings, "chmod o-rwx %s; or take the password from password_file or ${VARIABLE}",
+                 config->path);
+    return true;
+}
+
 bool check_source_connection(struct check *check, struct error *err) {
     struct error answer = {0};
     if (source_open(&check->source, &check->config->source, check->stop, &answer))
@@ -71,13 +103,11 @@ bool check_source_connection(struct check *check, struct error *err) {
 
 /* The only way to know: pg_hba.conf, the role's attribute, a pooler and free senders all have a say. */
 bool check_replication_connection(struct check *check, struct error *err) {
-    struct session replication = {0};
     struct error answer = {0};
-    if (!source_open_replication(&replication, &check->config->source, check->stop, &answer)) {
+    if (!source_open_replication(&check->replication, &check->config->source, check->stop, &answer)) {
         check_add_unreachable(check, &answer, true);
         return true;
     }
-    check->has_identity = source_identify(&replication, &check->identity, err);
-    session_close(&replication);
+    check->has_identity = source_identify(&check->replication, &check->identity, err);
     return check->has_identity;
 }

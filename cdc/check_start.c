@@ -121,6 +121,28 @@ static bool decide(struct check *check) {
     return false;
 }
 
+/* Has a sink what a source that was promoted since never had? */
+static bool check_forks(struct check *check, struct error *err) {
+    for (size_t i = 0; i < check->config->sink_count; i++) {
+        const struct position *position = &check->positions[i];
+        struct error refusal = {0};
+        lsn_t fork_lsn = 0;
+        if (!position_exists(position) || position->system_id != check->identity.system_id)
+            continue;
+        bool known =
+            source_fork_lsn(&check->replication, &check->identity, position->timeline, &fork_lsn, &refusal);
+        if (known && start_check_fork(position, check->config->sinks[i].sink.name, fork_lsn, &check->identity,
+                                      &refusal))
+            continue;
+        if (refusal.kind != ERROR_REFUSE) {
+            *err = refusal;
+            return false;
+        }
+        findings_add_error(&check->findings, SEVERITY_PROBLEM, "refusal", &refusal);
+    }
+    return true;
+}
+
 /* Somebody else's walsender; ours is known by the lock. */
 static void check_active(struct check *check) {
     if (check->slot.active_pid == 0 || state_lock_holder(check->config->state, check->config->name) != 0)
@@ -136,7 +158,7 @@ bool check_start(struct check *check, struct error *err) {
         return false;
     check_active(check);
     check->has_action = look_at_all(check) && check->has_identity && decide(check);
-    return true;
+    return !check->has_action || check_forks(check, err);
 }
 
 bool check_expects_slot(const struct check *check) {

@@ -138,11 +138,22 @@ static bool try_replica_role(struct session *session, bool *ret_allowed, struct 
     return session_execute(session, "rollback", err);
 }
 
+/* Whether triggers shall fire; anything but its two values is what run refuses. */
+static bool check_trigger_option(struct check *check, const struct config_sink *sink) {
+    const char *triggers = sink_config_find(&sink->sink, "triggers");
+    if (triggers == NULL || strcmp(triggers, "replica") == 0)
+        return false;
+    if (strcmp(triggers, "fire") == 0)
+        return true;
+    findings_add(&check->findings, SEVERITY_PROBLEM, "triggers", "triggers has an unknown value");
+    findings_fix(&check->findings, "triggers: replica, or triggers: fire");
+    return false;
+}
+
 static bool check_tables_there(struct check *check, struct session *session, const PGresult *facts,
                                const struct config_sink *sink, struct error *err) {
-    const char *triggers = sink_config_find(&sink->sink, "triggers");
     struct target_check target = {.session = session,
-                                  .may_fire = triggers != NULL && strcmp(triggers, "fire") == 0,
+                                  .may_fire = check_trigger_option(check, sink),
                                   .may_create = is_true(facts, COLUMN_MAY_CREATE),
                                   .role = role_of(check, facts)};
     target.can_grant = session->server_version >= SET_PARAMETER_VERSION;

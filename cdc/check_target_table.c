@@ -133,23 +133,42 @@ static const struct table_column *find_source_column(const struct table *table, 
     return NULL;
 }
 
+/* A column that one side generates is never written, so the other side's expression or value is not carried over. */
+static void check_generated(const struct pair *pair, const struct table_column *column, bool at_target) {
+    bool at_source = !table_column_is_copied(column);
+    if (at_source == at_target)
+        return;
+    findings_add(findings_of(pair), SEVERITY_WARNING, "target_generated",
+                 "column %s of table %s is generated at the %s only, so it can differ",
+                 check_name(pair->check, NULL, column->name), pair->name, at_target ? "target" : "source");
+    findings_fix(findings_of(pair), "give both sides the same definition");
+}
+
+static void add_no_column(const struct pair *pair, const struct table_column *column) {
+    const char *name = check_name(pair->check, NULL, column->name);
+    findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_column", "table %s has no column %s",
+                 pair->name, name);
+    findings_fix(findings_of(pair), "alter table %s add column %s %s;", pair->name, name, column->type_sql);
+}
+
 static void check_column(const struct pair *pair, const struct table_column *column,
                          const PGresult *columns) {
     int row = find_column(columns, column->name);
     const char *name = check_name(pair->check, NULL, column->name);
-    if (row < 0 && table_column_is_copied(column)) {
-        findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_column", "table %s has no column %s",
-                     pair->name, name);
-        findings_fix(findings_of(pair), "alter table %s add column %s %s;", pair->name, name,
-                     column->type_sql);
-    } else if (row >= 0 && strcmp(PQgetvalue(columns, row, ROW_TYPE), column->type_sql) != 0) {
-        findings_add(
-            findings_of(pair), SEVERITY_WARNING, "target_column_type",
-            "column %s of table %s is %s, at the source %s; a value that does not fit stops the pipeline",
-            name, pair->name, PQgetvalue(columns, row, ROW_TYPE), column->type_sql);
-        findings_fix(findings_of(pair), "alter table %s alter column %s type %s;", pair->name, name,
-                     column->type_sql);
+    if (row < 0) {
+        if (table_column_is_copied(column))
+            add_no_column(pair, column);
+        return;
     }
+    check_generated(pair, column, is_true(columns, row, ROW_GENERATED));
+    if (strcmp(PQgetvalue(columns, row, ROW_TYPE), column->type_sql) == 0)
+        return;
+    findings_add(
+        findings_of(pair), SEVERITY_WARNING, "target_column_type",
+        "column %s of table %s is %s, at the source %s; a value that does not fit stops the pipeline", name,
+        pair->name, PQgetvalue(columns, row, ROW_TYPE), column->type_sql);
+    findings_fix(findings_of(pair), "alter table %s alter column %s type %s;", pair->name, name,
+                 column->type_sql);
 }
 
 static bool check_columns(const struct pair *pair, struct error *err) {

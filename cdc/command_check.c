@@ -42,6 +42,7 @@ static enum exit_code run(const struct command_line *line) {
     check_all(check);
     enum exit_code code = report(check, line->json);
     session_close(&check->source);
+    session_close(&check->replication);
     findings_release(&check->findings);
     arena_release(&check->arena);
     free(check);

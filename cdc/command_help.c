@@ -46,11 +46,27 @@ static void print_commands(void) {
            EXIT_CODES);
 }
 
+/* The text behind a key, its further lines under the first. */
+static void print_wrapped(const char *text) {
+    enum { INDENT = 23, WIDTH = 90 };
+    while (strlen(text) > WIDTH) {
+        int length = WIDTH;
+        while (length > 0 && text[length] != ' ')
+            length--;
+        if (length == 0)
+            break;
+        printf("%.*s\n%*s", length, text, INDENT, "");
+        text += length + 1;
+    }
+    printf("%s\n", text);
+}
+
 static void print_options(const struct sink_ops *ops) {
     printf("\n  %s (%s)\n", ops->type, ops->stores_position ? "exactly once" : "at least once");
-    for (const struct sink_option_spec *spec = ops->options; spec->key != NULL; spec++)
-        printf("    %c %-16s %s\n", spec->required ? '*' : ' ', spec->key,
-               spec->help != NULL ? spec->help : "");
+    for (const struct sink_option_spec *spec = ops->options; spec->key != NULL; spec++) {
+        printf("    %c %-16s ", spec->required ? '*' : ' ', spec->key);
+        print_wrapped(spec->help != NULL ? spec->help : "");
+    }
 }
 
 static void print_configuration(void) {

@@ -113,6 +113,29 @@ def test_people_read_it_too(pipeline):
     assert result.stdout.splitlines()[-1] == "shop: not ready, 1 problem, 0 warnings"
 
 
+@pytest.mark.parametrize("version", [14, 16, 17, 18])
+def test_every_version_is_ready_and_is_found_wanting(new_pipeline, shared_clusters, version):
+    pipeline = new_pipeline(shared_clusters("source", version), shared_clusters("target", version))
+    pipeline.source.execute(T + "; create table u (v int)")
+    assert problems(pipeline) == ["replica_identity"]
+    pipeline.source.execute("alter table u replica identity full")
+    assert_ready(pipeline)
+    pipeline.engine.catch_up()
+    assert_ready(pipeline)
+
+
+def test_a_password_that_everybody_can_read(pipeline):
+    pipeline.source.execute(T)
+    pipeline.source_configuration["dsn"] += " password=geheim"
+    pipeline.engine.write_configuration()
+    pipeline.engine.config_path.chmod(0o644)
+    report = check(pipeline)
+    assert found(report, "warning") == ["file_mode"]
+    assert "geheim" not in json.dumps(report)
+    pipeline.engine.config_path.chmod(0o640)
+    assert_ready(pipeline)
+
+
 # The source
 
 def test_an_unreachable_source_hides_nothing_else(pipeline):
@@ -303,6 +326,16 @@ def test_a_missing_slot_is_found_before_run_refuses_it(pipeline):
     assert "slot shop is missing" in the(check(pipeline), "refusal")["what"]
 
 
+def test_a_source_that_went_back_is_found(pipeline):
+    pipeline.source.execute(T)
+    pipeline.engine.catch_up()
+    pipeline.target.execute("update pgcdc.position set end_lsn = 'FFFF/0'")
+    assert "beyond the end of the source's WAL" in the(check(pipeline), "refusal")["what"]
+    pipeline.target.execute("update pgcdc.position set timeline = 7,"
+                            f" end_lsn = '{pipeline.source.value('select pg_current_wal_flush_lsn()')}'")
+    assert "timeline" in the(check(pipeline), "refusal")["what"]
+
+
 def test_an_engine_elsewhere(pipeline):
     pipeline.source.execute(T)
     pipeline.start()
@@ -386,6 +419,19 @@ def test_tables_that_do_not_fit(pipeline):
             pipeline.target.execute(finding["fix"])
     assert_ready(pipeline)
     pipeline.engine.catch_up()
+
+
+def test_columns_that_only_one_side_generates(pipeline):
+    pipeline.source.execute("create table t (id int primary key, a int, b int generated always as (1) stored)")
+    pipeline.target.execute("create table t (id int primary key, a int generated always as (1) stored, b int)")
+    report = check(pipeline)
+    assert found(report, "warning") == ["target_generated", "target_generated"]
+
+
+def test_an_unknown_value_of_triggers(pipeline):
+    pipeline.source.execute(T)
+    pipeline.sink_configuration["triggers"] = "sometimes"
+    assert problems(pipeline) == ["triggers"]
 
 
 def test_a_missing_table_without_a_copy(pipeline):
