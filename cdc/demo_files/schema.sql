@@ -55,6 +55,7 @@ create table journal (
     what text not null,
     amount numeric
 );
+alter table journal replica identity full;
 
 create table counters (
     id int primary key,
