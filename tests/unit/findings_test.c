@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * findings_test.c - findings keep their order, their place and their words, and print them for people and programs.
+ */
+#include "cdc/findings.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct findings made(void) {
+    struct findings findings;
+    findings_init(&findings);
+    findings.where = "source";
+    findings_add(&findings, SEVERITY_WARNING, "slow", "it is %d ms", 7);
+    findings.where = "sink warehouse";
+    findings_add(&findings, SEVERITY_PROBLEM, "closed", "the \"door\" is closed");
+    findings_fix(&findings, "open %s;\nwalk in", "it");
+    return findings;
+}
+
+static char *printed(const struct findings *findings, bool json) {
+    char *text = NULL;
+    size_t size = 0;
+    struct error err = {0};
+    FILE *file = open_memstream(&text, &size);
+    if (json)
+        cr_assert(findings_print_json(findings, "shop", file, &err), "%s", err.text);
+    else
+        findings_print(findings, "shop", file);
+    fclose(file);
+    return text;
+}
+
+Test(findings, print_problems_first_and_each_fix_below) {
+    struct findings findings = made();
+    char *text = printed(&findings, false);
+    cr_assert_str_eq(text, "problem  sink warehouse: the \"door\" is closed\n"
+                           "         open it;\n"
+                           "         walk in\n"
+                           "warning  source: it is 7 ms\n"
+                           "shop: not ready, 1 problem, 1 warning\n");
+    free(text);
+    findings_release(&findings);
+}
+
+Test(findings, are_one_line_of_json_in_the_order_of_discovery) {
+    struct findings findings = made();
+    char *text = printed(&findings, true);
+    cr_assert_str_eq(
+        text, "{\"pipeline\":\"shop\",\"ready\":false,\"problems\":1,\"warnings\":1,\"findings\":["
+              "{\"severity\":\"warning\",\"code\":\"slow\",\"where\":\"source\",\"what\":\"it is 7 ms\","
+              "\"fix\":\"\"},"
+              "{\"severity\":\"problem\",\"code\":\"closed\",\"where\":\"sink warehouse\","
+              "\"what\":\"the \\\"door\\\" is closed\",\"fix\":\"open it;\\nwalk in\"}]}\n");
+    free(text);
+    findings_release(&findings);
+}
+
+Test(findings, warnings_alone_do_not_stop_a_pipeline) {
+    struct findings findings;
+    findings_init(&findings);
+    char *text = printed(&findings, false);
+    cr_assert_str_eq(text, "shop: ready\n");
+    free(text);
+    findings.where = "source";
+    findings_add(&findings, SEVERITY_WARNING, "slow", "slow");
+    text = printed(&findings, false);
+    cr_assert_str_eq(text, "warning  source: slow\nshop: ready, 0 problems, 1 warning\n");
+    free(text);
+    findings_release(&findings);
+}
+
+Test(findings, take_the_remedy_off_an_error) {
+    struct findings findings;
+    struct error err = {0};
+    findings_init(&findings);
+    error_set(&err, ERROR_REFUSE, "slot shop is lost; raise it; then start over");
+    findings_add_error(&findings, SEVERITY_PROBLEM, "refusal", &err);
+    cr_assert_str_eq(findings.last->what, "slot shop is lost; raise it");
+    cr_assert_str_eq(findings.last->fix, "then start over");
+    error_set(&err, ERROR_REFUSE, "no remedy at all");
+    findings_add_error(&findings, SEVERITY_PROBLEM, "refusal", &err);
+    cr_assert_str_eq(findings.last->what, "no remedy at all");
+    cr_assert_str_eq(findings.last->fix, "");
+    findings_release(&findings);
+}
