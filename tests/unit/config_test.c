@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/support/random.h"
+
 static const struct sink_option_spec POSTGRES_OPTIONS[] = {
     {.key = "dsn", .required = true, .help = "how to connect"},
     {.key = "password_file"},
@@ -299,6 +301,27 @@ Test(config, refuses_a_mapping_of_endless_keys, .timeout = 20) {
         size += (size_t) snprintf(text + size, capacity - size, "k%d: v\n", i);
     assert_says(text, size, "shop.yaml:1: more than 1000 keys");
     free(text);
+}
+
+/* A file damaged at random is good or bad, but never the end of the program; sanitizers see the rest. */
+Test(config, survives_damage, .timeout = 120) {
+    static const char GOOD[] = HEAD "  tables: [\"public.*\", 'a.b']\n" TAIL
+                                    "  - {name: k, type: kafka, brokers: a, properties: {a: b, c: d}}\n";
+    static const char MARKS[] = "\0\n\t :-[]{}&*!|>'\"%@`,?#$~\xff";
+    struct random random = random_start("config");
+    for (int round = 0; round < 3000; round++) {
+        char text[sizeof GOOD];
+        struct config *config = NULL;
+        struct error err = {0};
+        memcpy(text, GOOD, sizeof GOOD);
+        for (uint32_t left = 1 + random_below(&random, 4); left > 0; left--)
+            text[random_below(&random, sizeof GOOD - 1)] = MARKS[random_below(&random, sizeof MARKS - 1)];
+        write_file(text, sizeof GOOD - 1 - random_below(&random, 20));
+        if (config_read(PATH, &config, &err))
+            config_free(config);
+        else
+            cr_assert_eq(err.kind, ERROR_CONFIG, "%s", err.text);
+    }
 }
 
 Test(config, matches_patterns) {
