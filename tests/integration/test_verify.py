@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pgcdc verify`: what is equal is said to be equal, and every difference is found, under traffic as well."""
+
+import json
+import threading
+import time
+
+import pytest
+
+from support.load import ROWS, SCHEMA, TARGET_SCHEMA, Load
+from support.wait import wait_until
+
+EQUAL, UNDECIDED, DIFFERENT = 0, 1, 4
+
+EVERY_TYPE = """
+create schema "Odd ""s.";
+create type "Odd ""s.".mood as enum ('sad', 'it''s "ok"');
+create domain "Odd ""s.".positive as int check (value > 0);
+create type "Odd ""s.".pair as (a int, b text);
+create table "Odd ""s."."T x" ("i d" int primary key, b bool, i2 int2, i8 int8, n numeric, f4 float4, f8 float8, t text, vc varchar(9),
+  bp char(7), q "char", nm name, by bytea, ts timestamp, tz timestamptz, d date, ti time, tt timetz, iv interval, u uuid, j json, jb jsonb,
+  x xml, mo money, ip inet, ci cidr, bt bit(3), vb varbit, pt point, bx box, r int4range, ai int[], ta text[], tsv tsvector, l pg_lsn,
+  m "Odd ""s.".mood, ma "Odd ""s.".mood[], p "Odd ""s.".positive, c "Odd ""s.".pair, g int generated always as (i2 * 2) stored);
+insert into "Odd ""s."."T x" select g, g % 2 = 0, g, g, case g when 1 then 'NaN' else g / 7.0 end, g * 0.1, g * 0.1, E'a\\tb\\n\\\\' || g, 'v', 'c', 'q',
+  'n', '\\x00ff', 'infinity', '0044-03-15 12:00+00 BC', '9999-12-31', '24:00', '12:00+05:30', '1 mon -1 day', gen_random_uuid(), '{"a" : 1.0, "a":2}',
+  '{"b":1.50}', '<a/>', '$1,234.56', '1.2.3.4/8', '10.0.0.0/8', '101', '1', '(0.1,-0)', '(1,1),(0,0)', '[1,5)', '[0:1]={1,2}', array['a', null, 'null'],
+  'fat:1A', '16/B374D848', 'sad', array['it''s "ok"']::"Odd ""s.".mood[], 5, row(1, null)::"Odd ""s.".pair from generate_series(1, 300) g;
+insert into "Odd ""s."."T x" ("i d") values (1000);
+create table empty (id int primary key);
+create table nocolumns (); insert into nocolumns default values; insert into nocolumns default values;
+create table keyless (v text); insert into keyless select 'same' from generate_series(1, 5); insert into keyless values (null), ('');
+"""
+
+
+def verify(pipeline, *arguments):
+    """Exit code and the first sink's part of the JSON."""
+    result = pipeline.engine.command("verify", "--json", *arguments)
+    assert result.stdout, result.stderr
+    return result.returncode, json.loads(result.stdout)["sinks"][0]
+
+
+def table_of(sink, name):
+    return next(table for table in sink["tables"] if table["table"] == name)
+
+
+def counts_of(sink, name):
+    table = table_of(sink, name)
+    return table["missing"], table["extra"], table["different"]
+
+
+def assert_verified(pipeline, code):
+    ended, sink = verify(pipeline)
+    assert ended == code, sink
+    return sink
+
+
+def test_every_type_and_shape_is_equal(pipeline):
+    pipeline.source_configuration["tables"] = ["*.*"]
+    pipeline.source.execute(EVERY_TYPE)
+    pipeline.engine.catch_up()
+    sink = assert_verified(pipeline, EQUAL)
+    assert {table["result"] for table in sink["tables"]} == {"equal"}
+    assert table_of(sink, "T x")["source_rows"] == 301
+    result = pipeline.engine.command("verify")
+    assert result.returncode == EQUAL and "equal at LSN " in result.stdout
+
+
+@pytest.mark.parametrize("column", ["b", "i2", "i8", "n", "f4", "f8", "t", "vc", "bp", "by", "tz", "iv", "j", "jb", "mo", "pt", "ai", "ta", "m", "c"])
+def test_one_value_of_any_type_is_a_difference(pipeline, column):
+    pipeline.source_configuration["tables"] = ["*.*"]
+    pipeline.source.execute(EVERY_TYPE)
+    pipeline.engine.catch_up()
+    pipeline.target.execute(f'update "Odd ""s."."T x" set "{column}" = null where "i d" = 7')
+    sink = assert_verified(pipeline, DIFFERENT)
+    assert counts_of(sink, "T x") == (0, 0, 1)
+    assert [table["table"] for table in sink["tables"] if table["result"] != "equal"] == ["T x"]
+
+
+def test_null_is_not_an_empty_text(pipeline):
+    pipeline.source.execute("create table t (id int primary key, a text, b text); insert into t values (1, null, ''), (2, '', null)")
+    pipeline.engine.catch_up()
+    pipeline.target.execute("update t set a = b, b = a")
+    assert counts_of(assert_verified(pipeline, DIFFERENT), "t") == (0, 0, 2)
+
+
+def test_values_that_changed_places_are_found(pipeline):
+    """A sum that does not depend on the order of rows must depend on which values stand in one row."""
+    pipeline.source.execute("create table t (a int, b int); insert into t select g, -g from generate_series(1, 100) g")
+    pipeline.engine.catch_up()
+    pipeline.target.execute("update t set b = case a when 1 then -2 else -1 end where a <= 2")
+    assert counts_of(assert_verified(pipeline, DIFFERENT), "t") == (2, 2, 0)
+
+
+def test_differences_are_counted_exactly(pipeline):
+    pipeline.source.execute("create table t (id int primary key, v text); insert into t select g, 'v' || g from generate_series(1, 50000) g;"
+                            "create table keyless (v text); insert into keyless select 'same' from generate_series(1, 5)")
+    pipeline.engine.catch_up()
+    pipeline.target.execute("delete from t where id % 5000 = 0; update t set v = v || '!' where id % 10000 = 1; insert into t values (-1, ''), (-2, '');"
+                            "insert into keyless values ('same'), ('same')")
+    sink = assert_verified(pipeline, DIFFERENT)
+    assert counts_of(sink, "t") == (10, 2, 5)
+    assert table_of(sink, "t")["exact"]
+    assert counts_of(sink, "keyless") == (0, 2, 0)
+
+
+def test_a_table_that_differs_all_over(pipeline):
+    pipeline.source.execute("create table t (id int primary key, v int); insert into t select g, 0 from generate_series(1, 300000) g;"
+                            "create table gone (id int primary key); insert into gone select generate_series(1, 300000)")
+    pipeline.engine.catch_up()
+    pipeline.target.execute("update t set v = 1; truncate gone")
+    sink = assert_verified(pipeline, DIFFERENT)
+    assert not table_of(sink, "t")["exact"] and table_of(sink, "t")["different"] > 1000
+    assert counts_of(sink, "gone") == (300000, 0, 0) and table_of(sink, "gone")["exact"]
+
+
+def test_what_the_target_lacks_is_named(pipeline):
+    pipeline.source.execute("create table t (id int primary key, a text, b text); create table u (id int primary key)")
+    pipeline.engine.catch_up()
+    pipeline.target.execute("alter table t drop column b; drop table u")
+    sink = assert_verified(pipeline, DIFFERENT)
+    assert table_of(sink, "t")["lacks"] == "column b"
+    assert table_of(sink, "u")["lacks"] == "the table"
+
+
+def test_more_columns_on_the_target_do_not_matter(pipeline):
+    pipeline.source.execute("create table t (id int primary key, a text); insert into t values (1, 'a')")
+    pipeline.target.execute("create table t (loaded timestamptz default now(), a text, id int primary key)")
+    pipeline.engine.catch_up()
+    assert_verified(pipeline, EQUAL)
+
+
+def test_other_types_that_hold_the_same_values(pipeline):
+    """A value that replication puts into a column of another type is what that type makes of it."""
+    pipeline.source.execute("""create type mood as enum ('sad'); create table t (id int primary key, j json, c char(4), n numeric, v varchar(5), m mood, ts timestamp);
+        insert into t values (1, '{"b":  1, "a":2, "a":3}', 'x', 1.50, 'v', 'sad', '2024-01-01 00:00'), (2, null, null, null, null, null, null)""")
+    pipeline.target.execute("create table t (id bigint primary key, j jsonb, c char(8), n float8, v text, m text, ts timestamptz)")
+    pipeline.engine.catch_up()
+    assert_verified(pipeline, EQUAL)
+    pipeline.target.execute("update t set j = '{}' where id = 1")
+    assert counts_of(assert_verified(pipeline, DIFFERENT), "t") == (0, 0, 1)
+
+
+def test_row_filter_and_column_list(pipeline):
+    pipeline.source.execute("create table t (id int primary key, v int, secret text); insert into t select g, g, 's' from generate_series(1, 100) g;"
+                            "create publication shop for table t (id, v) where (v > 50)")
+    pipeline.engine.catch_up()
+    sink = assert_verified(pipeline, EQUAL)
+    assert table_of(sink, "t")["source_rows"] == 50
+    pipeline.target.execute("delete from t where id = 60")
+    assert counts_of(assert_verified(pipeline, DIFFERENT), "t") == (1, 0, 0)
+
+
+@pytest.mark.parametrize("via_root", ["true", "false"])
+def test_partitions_and_children(pipeline, via_root):
+    pipeline.source.execute(f"""create table p (id int, r int, primary key (id, r)) partition by list (r);
+        create table p1 partition of p for values in (1); create table p2 (r int not null, id int not null); alter table p attach partition p2 for values in (2);
+        insert into p select g, 1 + g % 2 from generate_series(1, 100) g;
+        create table parent (id int primary key); create table child (x int) inherits (parent); insert into parent values (1); insert into child values (2, 2);
+        create publication shop for all tables with (publish_via_partition_root = {via_root})""")
+    pipeline.engine.catch_up()
+    sink = assert_verified(pipeline, EQUAL)
+    rows = {table["table"]: table["source_rows"] for table in sink["tables"]}
+    parts = {"p": 100} if via_root == "true" else {"p1": 50, "p2": 50}
+    assert rows == {"parent": 1, "child": 1, **parts}
+
+
+def test_without_an_engine_the_target_is_taken_as_it_is(pipeline):
+    pipeline.source.execute("create table t (id int primary key); insert into t values (1)")
+    pipeline.engine.catch_up()
+    pipeline.source.execute("create table other (id int); insert into other select generate_series(1, 1000)")
+    assert_verified(pipeline, EQUAL)
+    pipeline.source.execute("insert into t values (2)")
+    result = pipeline.engine.command("verify")
+    assert result.returncode == DIFFERENT
+    assert "1 missing" in result.stdout and "No engine reads the slot" in result.stdout
+
+
+def test_idle_pipeline_is_verified_soon(pipeline):
+    pipeline.source.execute("create table t (id int primary key); insert into t values (1)")
+    pipeline.start()
+    for _ in range(3):
+        started = time.monotonic()
+        sink = assert_verified(pipeline, EQUAL)
+        assert sink["engine_running"] and time.monotonic() - started < 40
+        pipeline.source.execute("select pg_switch_wal(); create table if not exists unpublished_noise (id int); insert into unpublished_noise values (1)")
+
+
+def test_traffic_is_no_difference(pipeline):
+    pipeline.source.execute(SCHEMA + ROWS)
+    pipeline.target.execute(TARGET_SCHEMA)
+    pipeline.start()
+    with Load(pipeline.source):
+        for _ in range(3):
+            sink = assert_verified(pipeline, EQUAL)
+            assert sink["engine_running"]
+    pipeline.assert_follows()
+
+
+def test_a_difference_is_found_under_traffic(pipeline):
+    pipeline.source.execute(SCHEMA + ROWS + "create table quiet (id int primary key, v int); insert into quiet select g, g from generate_series(1, 1000) g;")
+    pipeline.target.execute(TARGET_SCHEMA)
+    pipeline.start()
+    with Load(pipeline.source):
+        wait_until(lambda: pipeline.target.value("select count(*) from journal") > 2050, "some traffic to arrive")
+        pipeline.target.execute("set session_replication_role = replica; delete from journal where seq = -5; insert into journal values (-6, 'epoch', 'forged');"
+                                "update quiet set v = 0 where id = 17")
+        sink = assert_verified(pipeline, DIFFERENT)
+    assert counts_of(sink, "journal") == (1, 1, 0)
+    assert counts_of(sink, "quiet") == (0, 0, 1)
+    assert [table["table"] for table in sink["tables"] if table["result"] == "different"] == ["journal", "quiet"]
+
+
+def test_a_row_that_never_stands_still_is_no_difference(pipeline):
+    pipeline.source.execute("create table hot (id int primary key, n bigint); insert into hot values (1, 0)")
+    pipeline.start()
+    stop = threading.Event()
+
+    def heat():
+        connection = pipeline.source.connect()
+        with connection.cursor() as cursor:
+            while not stop.is_set():
+                cursor.execute("update hot set n = n + 1")
+        connection.close()
+
+    writer = threading.Thread(target=heat)
+    writer.start()
+    try:
+        code, sink = verify(pipeline)
+        assert code in (EQUAL, UNDECIDED), sink
+    finally:
+        stop.set()
+        writer.join()
+    pipeline.wait_applied()
+    assert_verified(pipeline, EQUAL)
+
+
+@pytest.mark.parametrize("versions", [(14, 18), (18, 14), (16, 17)], ids=str)
+def test_versions(new_pipeline, shared_clusters, versions):
+    pipeline = new_pipeline(shared_clusters("source", versions[0]), shared_clusters("target", versions[1]))
+    pipeline.source_configuration["tables"] = ["*.*"]
+    pipeline.source.execute(EVERY_TYPE.replace("x xml", "x text"))
+    pipeline.engine.catch_up()
+    assert_verified(pipeline, EQUAL)
+    pipeline.target.execute('delete from "Odd ""s."."T x" where "i d" = 5')
+    assert counts_of(assert_verified(pipeline, DIFFERENT), "T x") == (1, 0, 0)
+
+
+def test_another_encoding(pipeline):
+    """Bytes differ, texts do not; hashes are then taken of UTF-8."""
+    name = pipeline.target.name
+    pipeline.target.cluster.execute(f"drop database {name}")
+    pipeline.target.cluster.execute(f"create database {name} encoding 'LATIN1' locale 'C' template template0")
+    pipeline.source.execute("create table t (id int primary key, v text); insert into t select g, 'ü' || g from generate_series(1, 1000) g")
+    pipeline.engine.catch_up()
+    assert_verified(pipeline, EQUAL)
+    pipeline.target.execute("update t set v = 'u500' where id = 500")
+    assert counts_of(assert_verified(pipeline, DIFFERENT), "t") == (0, 0, 1)
+
+
+def test_a_table_of_very_many_columns(pipeline):
+    columns = ", ".join(f"c{n} int default {n}" for n in range(1500))
+    pipeline.source.execute(f"create table t (id int primary key, {columns}); insert into t (id) select generate_series(1, 20)")
+    pipeline.engine.catch_up()
+    assert_verified(pipeline, EQUAL)
+    pipeline.target.execute("update t set c1490 = 0 where id = 3")
+    assert counts_of(assert_verified(pipeline, DIFFERENT), "t") == (0, 0, 1)
+
+
+def test_virtual_generated_columns(new_pipeline, shared_clusters):
+    pipeline = new_pipeline(shared_clusters("source", 18), shared_clusters("target", 18))
+    pipeline.source.execute("create table t (id int primary key, v int, w int generated always as (v * 2) virtual, s int generated always as (v * 3) stored);"
+                            "insert into t select g, g from generate_series(1, 10) g")
+    pipeline.engine.catch_up()
+    assert_verified(pipeline, EQUAL)
+    assert pipeline.target.value("select sum(w) from t") == 110
+
+
+def test_a_column_generated_at_the_source_only_is_left_out(pipeline):
+    pipeline.source.execute("create table t (id int primary key, g int generated always as (id * 2) stored); insert into t values (1)")
+    pipeline.target.execute("create table t (id int primary key, g int)")
+    pipeline.engine.catch_up()
+    sink = assert_verified(pipeline, EQUAL)
+    assert table_of(sink, "t")["left_out"].startswith("g:")
+
+
+def test_no_value_is_printed(pipeline):
+    pipeline.source.execute("create table t (id text primary key, v text); insert into t values ('secretkey', 'secretvalue')")
+    pipeline.engine.catch_up()
+    pipeline.target.execute("update t set v = 'forgedvalue'")
+    result = pipeline.engine.command("verify")
+    assert result.returncode == DIFFERENT
+    for word in ("secretkey", "secretvalue", "forgedvalue"):
+        assert word not in result.stdout + result.stderr
+
+
+def test_no_sink_to_verify(pipeline):
+    pipeline.engine.configuration["sinks"] = [{"name": "nothing", "type": "null"}]
+    pipeline.source.execute("create table t (id int primary key)")
+    result = pipeline.engine.command("verify")
+    assert result.returncode == 2 and "no sink of type postgres" in result.stderr
