@@ -2,9 +2,12 @@
 /*
  * catalog_sql.h - the queries of catalog.c; each is a head, which says what is published, and a body.
  *
- * $1 is the publication, except for NAMED. pg_publication_tables knows what it means: roots or leaves, schemas, column lists and row
- * filters (both from 15 on). A generated column is not published before 18 and on demand since; it still belongs
- * to the table unless a column list leaves it out. Materialized, because the view computes attnames with every use of it.
+ * $1 is the publication, except for NAMED. pg_publication_tables knows what it means: roots or leaves, schemas, column
+ * lists and row filters (both from 15 on). A generated column is not published before 18 and on demand since; it
+ * still belongs to the table unless a column list leaves it out.
+ *
+ * Materialized, because the planner would otherwise ask for a table's attnames again for each of its columns: nine
+ * seconds for a table of 1500.
  */
 #pragma once
 
@@ -47,7 +50,7 @@ static const char TABLES[] =
  * releases of 15, so it is believed for them from 18 on only.
  */
 static const char INCLUDED[] =
-    ", included as ("
+    ", included as materialized ("
     " select a.*, (a.attgenerated = '' or (a.attgenerated = 's' and p.attnames is not null"
     "   and current_setting('server_version_num')::int >= 180000))"
     "  and coalesce(a.attname = any(p.attnames), true) as published"

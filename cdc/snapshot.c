@@ -115,6 +115,11 @@ static bool lock_tables(struct snapshot *snapshot, struct error *err) {
         return true;
     if (strcmp(err->sqlstate, "42P01") == 0) /* dropped or renamed since the slot was created */
         err->kind = ERROR_RETRY;
+    if (strcmp(err->sqlstate, "53200") == 0) { /* no retry makes room for the locks */
+        err->kind = ERROR_CONFIG;
+        return error_wrap(err, "locking %zu tables; raise max_locks_per_transaction on the source",
+                          snapshot->list.count);
+    }
     return error_wrap(err, "locking the published tables against DDL");
 }
 
@@ -126,28 +131,35 @@ static bool append_oids(struct buffer *oids, const struct table_list *list) {
     return buffer_text(oids) != NULL;
 }
 
-/* pg_class is read in the snapshot, pg_relation_filenode and to_regclass answer for now. */
-static bool check_rewritten(struct snapshot *snapshot, struct error *err) {
-    static const char SQL[] =
-        "select c.oid::regclass from unnest($1::oid[]) t (oid) cross join lateral"
-        " (select t.oid union select p.relid from pg_partition_tree(t.oid) p) part (oid)"
-        " join pg_class c on c.oid = part.oid join pg_namespace n on n.oid = c.relnamespace"
-        " where (c.relfilenode <> 0 and c.relfilenode is distinct from pg_relation_filenode(c.oid))"
-        " or to_regclass(format('%I.%I', n.nspname, c.relname)) is distinct from c.oid limit 1";
+static bool find_changed(struct snapshot *snapshot, const char *sql, const char *publication,
+                         const char *what, struct error *err) {
     struct buffer oids AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     PGresult *result AUTO_PGRESULT = NULL;
     if (!append_oids(&oids, &snapshot->list))
         return error_no_memory(err);
-    const char *const parameters[] = {oids.data};
-    if (!session_query(&snapshot->source, SQL, 1, parameters, &result, err))
+    const char *const parameters[] = {oids.data, publication};
+    if (!session_query(&snapshot->source, sql, publication != NULL ? 2 : 1, parameters, &result, err))
         return false;
     if (PQntuples(result) == 0)
         return true;
     return error_set(
         err, ERROR_RETRY,
-        "table %s was rewritten, truncated or replaced since the slot was created, so the copy must start "
-        "over with a new slot",
-        PQgetvalue(result, 0, 0));
+        "table %s was %s since the slot was created, so the copy must start over with a new slot",
+        PQgetvalue(result, 0, 0), what);
+}
+
+/* pg_class is read in the snapshot; pg_relation_filenode, to_regclass and pg_get_publication_tables answer for now. */
+static bool check_unchanged(struct snapshot *snapshot, const char *publication, struct error *err) {
+    static const char REWRITTEN[] =
+        "select c.oid::regclass from unnest($1::oid[]) t (oid) cross join lateral"
+        " (select t.oid union select p.relid from pg_partition_tree(t.oid) p) part (oid)"
+        " join pg_class c on c.oid = part.oid join pg_namespace n on n.oid = c.relnamespace"
+        " where (c.relfilenode <> 0 and c.relfilenode is distinct from pg_relation_filenode(c.oid))"
+        " or to_regclass(format('%I.%I', n.nspname, c.relname)) is distinct from c.oid limit 1";
+    static const char PUBLISHED[] = "select t.relid::regclass from pg_get_publication_tables($2) t"
+                                    " where not t.relid = any($1::oid[]) limit 1";
+    return find_changed(snapshot, REWRITTEN, NULL, "rewritten, truncated or replaced", err) &&
+           find_changed(snapshot, PUBLISHED, publication, "created or published", err);
 }
 
 static void announce(const struct table_list *list, struct snapshot_progress *progress) {
@@ -165,9 +177,9 @@ static bool prepare(struct snapshot *snapshot, const struct config *config, cons
         !import(&snapshot->source, snapshot_name, err) || !prove(snapshot, err) ||
         !catalog_read_tables(&snapshot->source, publication, &snapshot->arena, &snapshot->list, err))
         return false;
-    if (snapshot->list.count == 0)
-        return true;
-    return lock_tables(snapshot, err) && check_rewritten(snapshot, err);
+    if (snapshot->list.count > 0 && !lock_tables(snapshot, err))
+        return false;
+    return check_unchanged(snapshot, publication, err);
 }
 
 /* ---- progress ---- */

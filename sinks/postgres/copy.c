@@ -129,6 +129,16 @@ static bool check_all_empty(struct session *target, const struct table *tables, 
         full_count, buffer_text(&names));
 }
 
+/* Each table that is made is locked until the end of the transaction, with its indexes; no retry makes room for them. */
+static bool explain_locks(size_t count, struct error *err) {
+    if (strcmp(err->sqlstate, "53200") != 0)
+        return false;
+    err->kind = ERROR_CONFIG;
+    return error_wrap(
+        err, "the copy of %zu tables is one transaction; raise max_locks_per_transaction on the target",
+        count);
+}
+
 static bool prepare_table(struct postgres_sink *sink, const struct table *table, struct error *err) {
     return postgres_create_table(sink, table, err) && check_columns(&sink->session, table, err) &&
            target_table_check_triggers(&sink->session, table->schema, table->name, sink->apply->role, err);
@@ -146,7 +156,7 @@ bool postgres_copy_begin(struct sink *sink, const struct table *tables, size_t c
     postgres->copied = NULL;
     for (size_t i = 0; i < count; i++)
         if (!prepare_table(postgres, &tables[i], err))
-            return false;
+            return explain_locks(count, err);
     FAULT_POINT("copy-tables-created");
     return check_all_empty(&postgres->session, tables, count, err);
 }
