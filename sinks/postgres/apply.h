@@ -21,6 +21,7 @@
 struct apply {
     struct postgres_sink *sink;
     enum trigger_role role;
+    bool ordinary_role;           /* apply_rows.c has switched the replica role off for the moment */
     struct arena catalog;         /* target tables; kept until close */
     struct oid_map by_source;     /* the source's OID -> struct target_table of its latest definition */
     struct oid_map by_target;     /* the target's OID -> struct target_table in use in the current run */

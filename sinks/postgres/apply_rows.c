@@ -118,11 +118,28 @@ static bool send_truncate(struct apply *apply, const struct change *change, stru
     return table == NULL || pipeline_query(&apply->pipeline, sql.data, note, err);
 }
 
+/*
+ * The replica role switches off the trigger by which a deferrable unique constraint checks itself, and a duplicate would
+ * stay. Where no other trigger or foreign key would act, the ordinary role is safe; the constraint then waits for the
+ * commit, as it may have at the source. Each switch makes the server plan anew, so few are made.
+ */
+static bool set_role(struct apply *apply, bool ordinary, struct error *err) {
+    static const struct pipeline_note ANY = {.rows_expected = ROWS_ANY};
+    if (apply->ordinary_role == ordinary)
+        return true;
+    apply->ordinary_role = ordinary;
+    if (!ordinary)
+        return pipeline_query(&apply->pipeline, "set local session_replication_role = replica", ANY, err);
+    return pipeline_query(&apply->pipeline, "set local session_replication_role = origin", ANY, err) &&
+           pipeline_query(&apply->pipeline, "set constraints all deferred", ANY, err);
+}
+
 static bool send_change(struct apply *apply, struct target_table *table, const struct change *change,
                         struct error *err) {
     if (change->kind == CHANGE_TRUNCATE)
         return send_truncate(apply, change, err);
-    return table == NULL || send_row(apply, table, change, err);
+    return table == NULL ||
+           (set_role(apply, table->is_checked_late, err) && send_row(apply, table, change, err));
 }
 
 bool apply_rows(struct apply *apply, const struct span *span, struct error *err) {
@@ -132,7 +149,7 @@ bool apply_rows(struct apply *apply, const struct span *span, struct error *err)
     for (size_t i = 0; i < span->count; i++)
         if (!send_change(apply, span->tables[i], &span->changes[i], err))
             return postgres_explain(apply->sink, &pipeline->failure, err);
-    if (!pipeline_finish(pipeline, err))
+    if (!set_role(apply, false, err) || !pipeline_finish(pipeline, err))
         return postgres_explain(apply->sink, &pipeline->failure, err);
     return true;
 }

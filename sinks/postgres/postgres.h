@@ -20,8 +20,7 @@ struct postgres_sink {
     struct sink sink;
     struct session session;
     struct position_row row;
-    bool
-        replica_role; /* session_replication_role = replica is in force: no foreign keys, no ordinary triggers */
+    bool replica_role;          /* session_replication_role = replica is in force: see target_table.h */
     bool in_transaction;        /* a target transaction is open, and the position's row is locked */
     struct apply *apply;        /* NULL while closed */
     const struct table *copied; /* into which a COPY is under way, or NULL */

@@ -16,17 +16,18 @@
 
 #define NAME_BYTES_MAX 4096u
 
-/* Constraints that check themselves by a trigger of unique_key_recheck need no order and no right. */
+/* A deferrable unique constraint checks itself by a trigger too, unique_key_recheck: it is no one's ordinary trigger. */
 static const char FIND_TABLE[] =
     "with target as (select c.oid, c.relkind from pg_catalog.pg_class c"
     "   join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = $2),"
     " tree as (select oid from target union select p.relid from target, pg_catalog.pg_partition_tree(target.oid) p),"
-    " active as (select g.tgenabled from pg_catalog.pg_trigger g join tree on tree.oid = g.tgrelid"
-    "   join pg_catalog.pg_proc p on p.oid = g.tgfoid where p.proname <> 'unique_key_recheck')"
-    " select t.oid, t.relkind, exists (select from active where tgenabled in ('A', 'R')),"
-    "   exists (select from active where tgenabled in ('A', 'O')),"
+    " active as (select g.tgenabled, p.proname = 'unique_key_recheck' as checks from pg_catalog.pg_trigger g"
+    "   join tree on tree.oid = g.tgrelid join pg_catalog.pg_proc p on p.oid = g.tgfoid)"
+    " select t.oid, t.relkind, exists (select from active where tgenabled in ('A', 'R') and not checks),"
+    "   exists (select from active where tgenabled in ('A', 'O') and not checks),"
     "   exists (select from pg_catalog.pg_constraint f join tree on tree.oid = f.conrelid"
-    "     where f.contype = 'f' and f.confdeltype = 'c')"
+    "     where f.contype = 'f' and f.confdeltype = 'c'),"
+    "   exists (select from active where checks)"
     " from target t";
 
 static const char FIND_COLUMNS[] =
@@ -131,7 +132,9 @@ static bool find_table(struct lookup *lookup, enum trigger_role role, struct err
                          kind);
     table->oid = oid_value(result, 0, 0);
     table->is_partitioned = kind == 'p';
-    table->is_strict = is_true(result, 0, role == TRIGGERS_REPLICA ? 2 : 3);
+    bool fires_by_itself = is_true(result, 0, 3);
+    table->is_checked_late = role == TRIGGERS_REPLICA && is_true(result, 0, 5) && !fires_by_itself;
+    table->is_strict = is_true(result, 0, role == TRIGGERS_REPLICA ? 2 : 3) || table->is_checked_late;
     table->may_cascade = table->is_strict && role == TRIGGERS_FIRE && is_true(result, 0, 4);
     if (table->is_strict && role == TRIGGERS_FORBIDDEN)
         return forbidden(table->name, lookup->session, err);

@@ -36,27 +36,27 @@ struct target_table {
     oid_t oid;                       /* of the target */
     const char *name;                /* quoted, schema and all */
     bool is_partitioned;
-    bool
-        is_strict; /* triggers or foreign keys act on it: changes must come one by one, in the source's order */
-    bool
-        may_cascade; /* a foreign key's ON DELETE CASCADE may have deleted a row before its own change comes */
-    bool has_always;       /* a written column is GENERATED ALWAYS AS IDENTITY */
-    bool has_key;          /* false with rows that are only found by comparing them whole */
-    const char *key_names; /* for errors: "id, part", or "no key" */
-    uint32_t key_count;
-    uint32_t *key_columns;  /* their indexes */
-    uint32_t written_count; /* columns that are written */
-    uint32_t column_count;
-    struct target_column *columns; /* relation->column_count of them */
-    uint32_t extra_count;
-    const char *const *extra;     /* written columns of the target that the relation does not have, quoted */
+    /* Somebody looks at the order: triggers, foreign keys, late checks. Changes come one by one, as at the source. */
+    bool is_strict;
+    /* A deferrable unique constraint, which the replica role would not check, and no trigger that it keeps quiet. */
+    bool is_checked_late;
+    bool may_cascade;      /* ON DELETE CASCADE may have deleted a row before its own change comes */
+    bool has_always;       /* a column is_always */
+    bool has_key;          /* false: rows are found only by comparing them whole */
+    const char *key_names; /* for errors: "key id, part", or "no key" */
+    uint32_t key_count;    /* columns that are is_key, and their indexes */
+    uint32_t *key_columns;
+    uint32_t written_count; /* columns that are is_written */
+    uint32_t column_count;  /* the relation's */
+    struct target_column *columns;
+    uint32_t extra_count; /* written columns that only the target has, quoted */
+    const char *const *extra;
     uint64_t run;                 /* the last run of changes that used it; see apply.c */
-    struct table_effect *effect;  /* its part in the net effect of the span that is being applied, or NULL */
-    struct statement *statements; /* those that are prepared, when the generation is still in force */
+    struct table_effect *effect;  /* its part in the net effect that is being applied, or NULL */
+    struct statement *statements; /* those that are prepared, as long as their generation is in force */
     uint64_t statements_generation;
-    /* Sets failed on it: so many times in a row, and for so many spans it is applied row by row. */
-    uint32_t set_failures;
-    uint32_t set_pause;
+    uint32_t set_failures; /* sets failed so many times in a row */
+    uint32_t set_pause;    /* and for so many spans more it is applied row by row */
 };
 
 /* Which triggers fire for us, and whether that is wanted. */

@@ -411,6 +411,58 @@ Test(postgres_sink, a_terminated_session_asks_for_a_retry) {
     sink_session_release(&s);
 }
 
+/* Not only at commit: a fenced engine must not wait for, or hold, the locks of rows. */
+Test(postgres_sink, a_fenced_sink_stops_at_its_first_write) {
+    session_t s;
+    start(&s, "create table t (id int8 primary key, v text)");
+    struct position position;
+    struct sink *newer = sink_new(s.sink->ops, &s.config);
+    cr_assert_not_null(newer);
+    cr_assert(newer->ops->open(newer, &position, &s.err), "%s", s.err.text);
+    change_builder_begin(&s.builder);
+    add_inserts(&s, plain_relation(&s), 1, 1);
+    change_builder_commit(&s.builder);
+    cr_assert_not(sink_session_write(&s));
+    sink_session_expect(&s, ERROR_REFUSE, WORDS("another engine"));
+    newer->ops->close(newer);
+    sink_free(newer);
+    sink_session_release(&s);
+}
+
+/* The source sends each table's own rows; a table that inherits from it has changes of its own. */
+Test(postgres_sink, rows_of_an_inheriting_table_are_not_touched) {
+    session_t s;
+    start(&s,
+          "create table t (id int8 primary key, v text); create table heir () inherits (t);"
+          " insert into t select g, 'a' from generate_series(1, 100) g; insert into heir select * from t");
+    const struct relation *t = plain_relation(&s);
+    change_builder_begin(&s.builder);
+    change_builder_delete(&s.builder, t, ROW("1", NULL));
+    change_builder_update(&s.builder, t, NULL, ROW("2", "b"));
+    change_builder_commit(&s.builder);
+    cr_assert(sink_session_apply(&s), "%s", s.err.text);
+    change_builder_begin(&s.builder);
+    for (int id = 3; id <= 100; id++) {
+        char text[16];
+        snprintf(text, sizeof text, "%d", id);
+        if (id % 2 == 0)
+            change_builder_delete(&s.builder, t, ROW(text, NULL));
+        else
+            change_builder_update(&s.builder, t, NULL, ROW(text, "b"));
+    }
+    change_builder_commit(&s.builder);
+    cr_assert(sink_session_apply(&s), "%s", s.err.text);
+    sink_session_expect_text(&s, "select count(*) || ' ' || max(v) from heir", "100 a");
+    sink_session_expect_text(&s, "select count(*) || ' ' || min(v) from only t", "50 b");
+    change_builder_begin(&s.builder);
+    change_builder_truncate(&s.builder, 0, 1, &t);
+    change_builder_commit(&s.builder);
+    cr_assert(sink_session_apply(&s), "%s", s.err.text);
+    sink_session_expect_text(&s, "select count(*) || ' ' || (select count(*) from only t) from heir",
+                             "100 0");
+    sink_session_release(&s);
+}
+
 static void *stop_soon(void *sink) {
     usleep(300000);
     atomic_store(&((struct sink *) sink)->stop, true);

@@ -136,6 +136,46 @@ Test(postgres_triggers, a_deferred_constraint_that_fails_at_commit_is_an_error_o
     sink_session_release(&s);
 }
 
+static const char LATE[] =
+    "create table t (id int8 primary key, v int8 unique deferrable initially immediate);"
+    " insert into t select g, g from generate_series(1, 100) g";
+
+static const struct relation *late_relation(session_t *s) {
+    return change_builder_relation(&s->builder, "t", REPLICA_IDENTITY_DEFAULT, "id int8 key, v int8");
+}
+
+/* update t set v = 101 - v: legal where the constraint is looked at behind the statement. */
+Test(postgres_triggers, a_swap_that_a_deferrable_constraint_allows_arrives) {
+    session_t s;
+    sink_session_init(&s, LATE);
+    sink_session_open(&s);
+    const struct relation *t = late_relation(&s);
+    change_builder_begin(&s.builder);
+    for (int id = 1; id <= 100; id++) {
+        char text[16], other[16];
+        snprintf(text, sizeof text, "%d", id);
+        snprintf(other, sizeof other, "%d", 101 - id);
+        change_builder_update(&s.builder, t, NULL, ROW(text, other));
+    }
+    change_builder_commit(&s.builder);
+    cr_assert(sink_session_apply(&s), "%s", s.err.text);
+    sink_session_expect_text(&s, "select count(*) from t where v = 101 - id", "100");
+    sink_session_release(&s);
+}
+
+/* session_replication_role = replica switches off the trigger that checks it: a duplicate would have stayed. */
+Test(postgres_triggers, a_deferrable_constraint_is_still_checked) {
+    session_t s;
+    sink_session_init(&s, LATE);
+    sink_session_open(&s);
+    change_builder_begin(&s.builder);
+    change_builder_insert(&s.builder, late_relation(&s), ROW("200", "7"));
+    change_builder_commit(&s.builder);
+    cr_assert_not(sink_session_apply(&s));
+    sink_session_expect(&s, ERROR_DATA, WORDS("commit of the transactions up to", "23505", "t_v_key"));
+    sink_session_release(&s);
+}
+
 /* A role that owns nothing and may do nothing but write rows. */
 static void become_plain(session_t *s, char *dsn, size_t size) {
     static const char ROLE[] =
