@@ -33,9 +33,11 @@ enum {
     IDLE_BYTES = 1024 * 1024,   /* ... or after so much foreign WAL, but */
     IDLE_INTERVAL_MIN_MS = 200, /* not more often than this */
     EAGER_INTERVAL_MS = 20,
-    SILENCE_ASK_MS = 12000, /* a server that says nothing is asked */
-    SILENCE_MAX_MS = 25000, /* ... and given up: the connection is dead */
-    BATCH_AGE_MS = 5,       /* under load a waiting runner waits so long for a batch to fill */
+    SILENCE_ASK_MS = 12000,     /* a server that says nothing is asked */
+    SILENCE_MAX_MS = 25000,     /* ... and given up: the connection is dead */
+    STATUS_INTERVAL_MIN_MS = 5, /* a server that shuts down asks again at each answer */
+    ASKED_MAX_MS = 5000,        /* ... and waits for us that long at most */
+    BATCH_AGE_MS = 5,           /* under load a waiting runner waits so long for a batch to fill */
     END_TIMEOUT_MS = 2000,
     MESSAGE_OVERHEAD_BYTES = 30, /* the headers of CopyData and XLogData */
     BLOCKED_WAIT_MS = 100,
@@ -65,6 +67,25 @@ static bool send_status(struct stream *stream, bool ask_reply, struct error *err
     return true;
 }
 
+/*
+ * A server that shuts down asks for the confirmation of everything, and waits for it for ever. While a sink is stuck we
+ * cannot give it; leaving lets the server stop, and costs nothing but a new start.
+ */
+static bool let_server_go(struct stream *stream, int64_t now_ms, struct error *err) {
+    if (stream->asked_lsn == 0)
+        return true;
+    if (atomic_load_explicit(&stream->confirmed_lsn, memory_order_relaxed) >= stream->asked_lsn) {
+        stream->asked_lsn = 0;
+        return true;
+    }
+    if (now_ms - stream->asked_since_ms < ASKED_MAX_MS)
+        return true;
+    return error_set(
+        err, ERROR_RETRY,
+        "source: the server wants %s confirmed, which the sinks do not have yet; it may be shutting down",
+        lsn_format(stream->asked_lsn).text);
+}
+
 /* Keeps the server content, and finds out whether it is still there. */
 static bool keep_alive(struct stream *stream, int64_t now_ms, struct error *err) {
     int64_t since_ms = now_ms - stream->status_sent_ms;
@@ -73,8 +94,11 @@ static bool keep_alive(struct stream *stream, int64_t now_ms, struct error *err)
     bool silent = now_ms - stream->heard_ms > SILENCE_ASK_MS;
     if (now_ms - stream->heard_ms > SILENCE_MAX_MS && stream->asked)
         return error_set(err, ERROR_RETRY, "source: no word from the server for %d s", SILENCE_MAX_MS / 1000);
-    if (stream->status_due || since_ms >= status_interval_ms(stream) ||
-        (confirms && since_ms >= CONFIRM_INTERVAL_MS) || (silent && !stream->asked))
+    if (!let_server_go(stream, now_ms, err))
+        return false;
+    if ((stream->status_due && since_ms >= STATUS_INTERVAL_MIN_MS) ||
+        since_ms >= status_interval_ms(stream) || (confirms && since_ms >= CONFIRM_INTERVAL_MS) ||
+        (silent && !stream->asked))
         return send_status(stream, silent, err);
     return true;
 }
@@ -179,6 +203,10 @@ static void take_keepalive(struct stream *stream, const struct replication_messa
     stream->status_due = stream->status_due || message->reply_requested;
     if (decoder_in_transaction(stream->decoder))
         return;
+    if (message->reply_requested && stream->asked_lsn == 0)
+        stream->asked_since_ms = clock_now_ms();
+    if (message->reply_requested)
+        stream->asked_lsn = message->lsn;
     if (message->lsn > stream->idle_lsn)
         stream->idle_lsn = message->lsn;
     stream->idle_urgent = stream->idle_urgent || message->reply_requested;
@@ -259,6 +287,8 @@ static void set_socket_fills(struct stream *stream, bool fills) {
 static int wait_ms(const struct stream *stream, int64_t now_ms) {
     if (stream->socket_fills)
         return SOCKET_FILL_WAIT_MS;
+    if (stream->status_due)
+        return STATUS_INTERVAL_MIN_MS;
     int64_t wait = status_interval_ms(stream) - (now_ms - stream->status_sent_ms);
     if (stream->idle_lsn > stream->idle_sent_lsn || stream->options.eager_lsn > stream->idle_sent_lsn)
         wait = wait < EAGER_INTERVAL_MS ? wait : EAGER_INTERVAL_MS;

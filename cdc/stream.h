@@ -64,6 +64,8 @@ struct stream {
     lsn_t confirmed_sent_lsn; /* in the last status update */
     int64_t status_sent_ms;
     bool status_due;          /* the server asked for one */
+    lsn_t asked_lsn;          /* what the server asked to have confirmed, else 0 */
+    int64_t asked_since_ms;   /* when it began to */
     int64_t heard_ms;         /* when the server last said anything */
     bool asked;               /* ... and was asked to */
     bool socket_fills;        /* SO_RCVLOWAT is up */

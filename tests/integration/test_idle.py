@@ -122,3 +122,19 @@ def test_the_source_stops_while_the_engine_is_connected(own_cluster, shared_clus
     cluster.stop("fast", deadline_s=30)
     cluster.start()
     pipeline.assert_follows()
+
+
+def test_a_source_can_stop_while_the_target_is_blocked(own_cluster, shared_clusters, new_pipeline):
+    """The walsender of a server that stops waits for the confirmation of everything. It once waited for ever."""
+    cluster = own_cluster("source")
+    pipeline = new_pipeline(cluster, shared_clusters("target"))
+    pipeline.source.execute("create table t (id int primary key)")
+    pipeline.start()
+    blocker = pipeline.target.connect(autocommit=False)
+    with blocker.cursor() as cursor:
+        cursor.execute("lock table t in access exclusive mode")
+    pipeline.source.execute("insert into t values (1)")
+    cluster.stop("fast", deadline_s=30)
+    cluster.start()
+    blocker.close()
+    pipeline.assert_follows()
