@@ -125,7 +125,8 @@ class Bench:
         if peer.applies:
             self._compare(peer, run, expected)
         return {"rows": item.rows, "seconds": outcome.seconds, "client_cpu_s": outcome.client_cpu_s,
-                "client_peak_bytes": outcome.client_peak_bytes, "walsender_cpu_s": sampler.seconds("walsender"),
+                "client_system_cpu_s": outcome.client_system_cpu_s, "client_peak_bytes": outcome.client_peak_bytes,
+                "walsender_cpu_s": sampler.seconds("walsender"),
                 "apply_cpu_s": sampler.seconds("apply")}
 
     @staticmethod

@@ -52,8 +52,9 @@ def peak_bytes(pid):
 class Process:
     """A client that was started and ran to its end."""
 
-    def __init__(self, seconds, cpu, peak, returncode):
-        self.seconds, self.cpu, self.peak_bytes, self.returncode = seconds, cpu, peak, returncode
+    def __init__(self, seconds, usage, peak, returncode):
+        self.seconds, self.peak_bytes, self.returncode = seconds, peak, returncode
+        self.cpu, self.system_cpu = usage.ru_utime + usage.ru_stime, usage.ru_stime
 
 
 def run_to_end(command, log, env=None):
@@ -88,7 +89,7 @@ def _wait(child, started):
         ended.set()
         watcher.join()
     child.returncode = os.waitstatus_to_exitcode(status)
-    return Process(seconds, usage.ru_utime + usage.ru_stime, peak, child.returncode)
+    return Process(seconds, usage, peak, child.returncode)
 
 
 class Sampler:

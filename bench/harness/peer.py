@@ -33,6 +33,7 @@ class Run:
 class Outcome:
     seconds: float
     client_cpu_s: float = 0.0  # of the peer's own process; 0 when it has none
+    client_system_cpu_s: float = 0.0  # the part of it that is the kernel's
     client_peak_bytes: int = 0
 
 

@@ -41,7 +41,7 @@ class Pgcdc(Peer):
         done = measure.run_to_end([*self._command(run), "--until", run.end_lsn], self._log(run))
         if done.returncode != 0:
             raise PeerError(f"pgcdc ended with {done.returncode}: {log_end(self._log(run))}")
-        return Outcome(done.seconds, done.cpu, done.peak_bytes)
+        return Outcome(done.seconds, done.cpu, done.system_cpu, done.peak_bytes)
 
     @contextlib.contextmanager
     def follow(self, run):

@@ -21,4 +21,4 @@ class Recvlogical(Peer):
         done = measure.run_to_end(command, log, env)
         if done.returncode != 0:
             raise PeerError(f"pg_recvlogical ended with {done.returncode}: {log_end(log)}")
-        return Outcome(done.seconds, done.cpu, done.peak_bytes)
+        return Outcome(done.seconds, done.cpu, done.system_cpu, done.peak_bytes)

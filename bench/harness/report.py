@@ -36,7 +36,7 @@ def print_drains(results):
     drains = {name: peers for name, peers in results.items() if peers and "seconds" in _first_run(peers)}
     if not drains:
         return
-    print("Draining a backlog: seconds (of several rounds the median, least and most), and how many times faster pgcdc was")
+    print("Draining a backlog: seconds (of several rounds: median, least, most), and how many times faster pgcdc is")
     rows = [("workload", "rows", "recv", "native", "pgcdc", "recv/pgcdc", "native/pgcdc")]
     rows += [_drain_row(name, peers) for name, peers in drains.items()]
     _print_table(rows)
@@ -90,8 +90,8 @@ def _number(value, digits=2):
 
 def _drain_row(name, peers):
     recv, native, ours = (_seconds(peers, peer) for peer in ("recvlogical", "native", "pgcdc"))
-    return (name, str(_first_run(peers)["rows"]), *(_spread(peers, peer) for peer in ("recvlogical", "native", "pgcdc")),
-            _ratio(recv, ours), _ratio(native, ours))
+    spreads = [_spread(peers, peer) for peer in ("recvlogical", "native", "pgcdc")]
+    return (name, str(_first_run(peers)["rows"]), *spreads, _ratio(recv, ours), _ratio(native, ours))
 
 
 def _cost_row(name, peers):
