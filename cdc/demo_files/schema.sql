@@ -49,7 +49,7 @@ create table order_lines (
     primary key (order_id, line)
 );
 
--- No key at all, rows are only added: a row that came twice would show.
+-- No key at all: a row that came twice would show.
 create table journal (
     at timestamptz not null default clock_timestamp(),
     what text not null,

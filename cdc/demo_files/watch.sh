@@ -21,18 +21,22 @@ read_counts() {
     done < <(counts_query | "$1")
 }
 
-# Commits a pulse at the source and waits in the target until it is there: milliseconds. One clock, one machine.
+# Watches for the next pulse in the target, then commits it at the source: milliseconds. One clock, one machine.
 measure_lag() {
-    local at
-    at=$(source_sql -c "insert into pulse values (1, clock_timestamp())
-                        on conflict (id) do update set at = excluded.at returning extract(epoch from at)")
-    target_sql -c "do \$\$ begin
-                       for try in 1..5000 loop
-                           exit when exists (select from public.pulse where extract(epoch from at) >= $at);
-                           perform pg_sleep(0.001);
-                       end loop;
-                   end \$\$" \
-        -c "select greatest(0, round((extract(epoch from clock_timestamp()) - $at) * 1000))"
+    local lag
+    exec 3< <(target_sql -c "select set_config('demo.seen', coalesce(max(at), '-infinity')::text, false) from pulse" \
+        -c "do \$\$ begin
+                for try in 1..5000 loop
+                    exit when exists (select from pulse where at > current_setting('demo.seen')::timestamptz);
+                    perform pg_sleep(0.0005);
+                end loop;
+            end \$\$" \
+        -c "select round(extract(epoch from clock_timestamp() - max(at)) * 1000) from pulse")
+    read -r lag <&3
+    source_sql -c "insert into pulse values (1, clock_timestamp()) on conflict (id) do update set at = excluded.at"
+    read -r lag <&3
+    exec 3<&-
+    echo "$lag"
 }
 
 rows_applied() {

@@ -4,6 +4,7 @@
 import pytest
 
 from support import load
+from support.cluster import Cluster
 
 
 def prepare(pipeline):
@@ -18,12 +19,24 @@ def loaded(pipeline):
     return prepare(pipeline)
 
 
+@pytest.fixture(scope="module")
+def sturdy_clusters():
+    """
+    A source and a target whose servers may be killed, for the tests of one file.
+
+    The walsender gives a silent client up after 3 s. fsync may stay off: what a killed process has written is the kernel's.
+    """
+    with Cluster("source", settings={"wal_sender_timeout": "3s"}) as source, Cluster("target") as target:
+        source.is_shared = target.is_shared = True
+        yield source, target
+
+
 @pytest.fixture
-def own_pair(own_cluster, new_pipeline):
-    """Not started yet; on two clusters of its own, whose servers may be killed. The walsender gives up after 3 s."""
-    source = own_cluster("source", settings={"fsync": "on", "wal_sender_timeout": "3s"})
-    target = own_cluster("target", settings={"fsync": "on"})
-    return prepare(new_pipeline(source, target))
+def own_pair(sturdy_clusters, new_pipeline):
+    """Not started yet; on clusters that nobody else uses at the moment."""
+    for cluster in sturdy_clusters:
+        cluster.mark_log()
+    return prepare(new_pipeline(*sturdy_clusters))
 
 
 def repeats(database):

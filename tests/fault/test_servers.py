@@ -78,9 +78,7 @@ def terminate_apply(pipeline):
 
 
 def kill_apply(pipeline):
-    """kill -9 of one backend takes its whole server through crash recovery."""
-    os.kill(apply_pids(pipeline)[0], signal.SIGKILL)
-    wait_until(pipeline.target.cluster._answers, "the target to recover")  # pylint: disable=protected-access
+    pipeline.target.cluster.kill_backend(apply_pids(pipeline)[0])
 
 
 @pytest.mark.parametrize("fault, rounds", [

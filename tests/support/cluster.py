@@ -41,6 +41,7 @@ class Cluster:
         self.postmaster = None
         self.is_shared = False
         self._databases = 0
+        self._log_start = 0
         os.chown(self.folder, server_user().pw_uid, server_user().pw_gid)
 
     def __enter__(self):
@@ -113,6 +114,14 @@ class Cluster:
                 except OSError:
                     continue
 
+    def kill_backend(self, pid):
+        """kill -9 of one backend takes the whole server through crash recovery; returns when it is over."""
+        recoveries = self.log_text().count("all server processes terminated; reinitializing")
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: self.log_text().count("all server processes terminated; reinitializing") > recoveries,
+                   f"{self.name} to notice that a backend was killed")
+        wait_until(self._answers, f"{self.name} to recover")
+
     def _forget_postmaster(self):
         self.postmaster = None
         wait_until(lambda: not list(self.processes()), f"the processes of {self.name} to end")
@@ -166,8 +175,16 @@ class Cluster:
 
     # Files
 
+    def mark_log(self):
+        """From here on log_text begins."""
+        self._log_start = self.log_path.stat().st_size
+
     def log_text(self):
-        return self.log_path.read_text(encoding="utf-8", errors="replace") if self.log_path.exists() else ""
+        if not self.log_path.exists():
+            return ""
+        with open(self.log_path, "rb") as log:
+            log.seek(self._log_start)
+            return log.read().decode("utf-8", "replace")
 
     def log_tail(self, lines=40):
         return "\n".join(self.log_text().splitlines()[-lines:])
