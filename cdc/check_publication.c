@@ -12,12 +12,11 @@
 
 /* What a pattern can mean, as publication.c has it: roots of partition trees, no system, temporary or unlogged tables. */
 static const char CANDIDATES[] =
-    "select c.oid, n.nspname, c.relname, c.relpersistence, pg_has_role(c.relowner, 'usage'),"
-    " exists (select from pg_publication_tables p where p.pubname = $1"
-    "   and (p.schemaname, p.tablename) = (n.nspname, c.relname)"
-    "  union all select from pg_partition_tree(c.oid) t join pg_class l on l.oid = t.relid"
-    "   join pg_namespace m on m.oid = l.relnamespace join pg_publication_tables p"
-    "   on p.pubname = $1 and (p.schemaname, p.tablename) = (m.nspname, l.relname) where c.relkind = 'p')"
+    "with sent as materialized (select c.oid from pg_publication_tables p join pg_namespace n on n.nspname = p.schemaname"
+    "   join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename where p.pubname = $1)"
+    " select c.oid, n.nspname, c.relname, c.relpersistence, pg_has_role(c.relowner, 'usage'),"
+    " c.oid in (select oid from sent) or (c.relkind = 'p'"
+    "  and exists (select from pg_partition_tree(c.oid) t where t.relid in (select oid from sent)))"
     " from pg_class c join pg_namespace n on n.oid = c.relnamespace"
     " where c.relkind in ('r', 'p') and c.relpersistence <> 't' and not c.relispartition"
     " and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_toast' order by 2, 3";
