@@ -151,7 +151,9 @@ static bool act(struct attempt *attempt, enum start_action action, const struct 
 static bool decide(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
     struct slot_facts slot;
-    if (!slot_read(&attempt->source, pipeline->config->source.slot, &slot, err))
+    /* Again: until the sinks were opened, another engine may have moved them on together with the source. */
+    if (!source_identify(&attempt->replication, &attempt->identity, err) ||
+        !slot_read(&attempt->source, pipeline->config->source.slot, &slot, err))
         return false;
     const struct start_facts facts = {.config = pipeline->config,
                                       .checkpoint = &pipeline->checkpoint,
