@@ -33,10 +33,18 @@ static const char EXISTS[] =
 /* Any two engines that create at once: the second waits here and then finds it. */
 static const char CREATE_LOCK[] = "select pg_catalog.pg_advisory_xact_lock(7165065, 1)";
 
+/*
+ * $3: our epoch, 0 when we never had one and may take over; $4: the claim whose answer may be lost; $5: the new claim. It is
+ * ahead of the epoch by a random step, so that no other engine's can be taken for ours.
+ */
 static const char OPEN[] =
-    "insert into pgcdc.position as p values ($1, $2, '0/0', '0/0', 0, 0, 0, 1, pg_catalog.clock_timestamp())"
-    " on conflict (pipeline, sink) do update set epoch = p.epoch + 1, updated_at = excluded.updated_at"
+    "insert into pgcdc.position as p values ($1, $2, '0/0', '0/0', 0, 0, 0, $5, pg_catalog.clock_timestamp())"
+    " on conflict (pipeline, sink) do update set updated_at = excluded.updated_at,"
+    "  epoch = case when $3::bigint = 0 then p.epoch + 1 else excluded.epoch end"
+    " where $3::bigint = 0 or p.epoch in ($3::bigint, $4::bigint)"
     " returning epoch, end_lsn, commit_lsn, index, system_id, timeline";
+
+#define CLAIM_STEP_MAX 1000000u
 
 static const char LOOK[] = "select epoch, end_lsn, commit_lsn, index, system_id, timeline,"
                            " (extract(epoch from pg_catalog.clock_timestamp() - updated_at) * 1000)::bigint"
@@ -85,14 +93,16 @@ static void set_position(struct row_parameters *parameters, const struct positio
     parameters->values[7] = parameters->timeline;
 }
 
-bool position_row_judge(const struct position_row *row, struct error *err) {
-    if (strcmp(err->sqlstate, DIVISION_BY_ZERO) != 0)
-        return false;
+static bool refuse_fenced(const struct position_row *row, struct error *err) {
     return error_set(err, ERROR_REFUSE,
                      "target: this engine's epoch %" PRId64
                      " of pipeline %s, sink %s in pgcdc.position is no "
                      "longer in force: another engine has taken over (or the row was changed); run only one",
                      row->epoch, row->pipeline, row->sink);
+}
+
+bool position_row_judge(const struct position_row *row, struct error *err) {
+    return strcmp(err->sqlstate, DIVISION_BY_ZERO) == 0 ? refuse_fenced(row, err) : false;
 }
 
 /* Planning them would cost a small transaction more than all else, so they are prepared once. */
@@ -174,6 +184,17 @@ static bool read_row(const PGresult *result, struct position_row *row, struct po
     return true;
 }
 
+static bool claim_row(struct position_row *row, struct session *session, PGresult **ret_result,
+                      struct error *err) {
+    char epoch[NUMBER_TEXT_MAX], lost[NUMBER_TEXT_MAX], claim[NUMBER_TEXT_MAX];
+    const char *const values[] = {row->pipeline, row->sink, epoch, lost, claim};
+    snprintf(epoch, sizeof epoch, "%" PRId64, row->epoch);
+    snprintf(lost, sizeof lost, "%" PRId64, row->claim);
+    row->claim = row->epoch == 0 ? 1 : row->epoch + 1 + (int64_t) arc4random_uniform(CLAIM_STEP_MAX);
+    snprintf(claim, sizeof claim, "%" PRId64, row->claim);
+    return session_query(session, OPEN, 5, values, ret_result, err);
+}
+
 /*
  * The row may be locked by an engine that is about to commit or that is dead and whose session the server has not
  * missed yet (it does within 30 s): the wait is short, the engine comes again.
@@ -184,12 +205,14 @@ static bool raise_epoch(struct position_row *row, struct session *session, struc
     if (!session_execute(session, "begin isolation level read committed", err) ||
         !create_if_missing(session, err) || !session_execute(session, "set local lock_timeout = '5s'", err))
         return false;
-    if (!session_query(session, OPEN, 2, (const char *const[]){row->pipeline, row->sink}, &result, err)) {
+    if (!claim_row(row, session, &result, err)) {
         if (strcmp(err->sqlstate, "55P03") == 0)
             error_wrap(err, "the row of pipeline %s, sink %s in pgcdc.position is locked by another engine",
                        row->pipeline, row->sink);
         return false;
     }
+    if (PQntuples(result) == 0)
+        return refuse_fenced(row, err);
     return session_execute(session, "commit", err) && read_row(result, row, ret_position, err);
 }
 

@@ -4,8 +4,9 @@
  *
  * The row is locked first and updated last in every target transaction, so position and data are one atomic step,
  * and two engines cannot both commit. Opening raises the row's epoch; whoever holds an older epoch is fenced: its
- * next lock or store finds no row and it must stop (ERROR_REFUSE). A COMMIT whose answer was lost is decided by
- * reading the row again, which is what open does.
+ * next lock or store finds no row and it must stop (ERROR_REFUSE). So must it when it opens again: an engine that
+ * was thought dead does not take back what another has taken over. A COMMIT whose answer was lost is decided by reading
+ * the row again, which is what open does.
  */
 #pragma once
 
@@ -19,13 +20,17 @@ struct pipeline;
 struct position_row {
     const char *pipeline;
     const char *sink;
-    int64_t epoch;
+    int64_t epoch; /* ours; 0: never opened by this process */
+    int64_t claim; /* the epoch that the last open asked for, which counts although its answer may be lost */
     /* Lock and store are prepared in the session's pipeline; 1 more than the drops (pipeline.h) they were prepared after. */
     uint64_t lock_prepared;
     uint64_t store_prepared;
 };
 
-/* Creates schema and table when missing, raises the epoch, reads the position. Own transaction, committed. */
+/*
+ * Creates schema and table when missing, raises the epoch, reads the position. Own transaction, committed. Keep *row for
+ * the next open. ERROR_REFUSE when it had an epoch and another engine has raised it since.
+ */
 MUST_CHECK bool position_row_open(struct position_row *row, struct session *session,
                                   struct position *ret_position, struct error *err);
 

@@ -105,7 +105,10 @@ static bool postgres_open(struct sink *sink, struct position *ret_position, stru
     struct postgres_sink *postgres = postgres_of(sink);
     enum trigger_role role;
     postgres->in_transaction = false;
-    postgres->row = (struct position_row){.pipeline = sink->config->pipeline, .sink = sink->config->name};
+    postgres->row = (struct position_row){.pipeline = sink->config->pipeline,
+                                          .sink = sink->config->name,
+                                          .epoch = postgres->row.epoch,
+                                          .claim = postgres->row.claim};
     if (!read_trigger_option(sink->config, &role, err) || !connect_target(postgres, err) ||
         !set_up_session(postgres, err) || !set_trigger_role(postgres, &role, err))
         return false;
