@@ -11,18 +11,18 @@ SCHEMA = """
 create table journal (seq bigint, at timestamptz default clock_timestamp(), v text);
 create table account (id int primary key, n bigint not null, pad text);
 create table document (id int primary key, title text, body text);
-create table seat (id int primary key, place int unique deferrable initially deferred);
+create table seat (id int primary key, place bigint not null unique, was bigint);
 create table part (id int, version int, v jsonb, primary key (id, version));
 """
 ROWS = """
 insert into journal (seq, v) select -g, 'first' from generate_series(1, 2000) g;
 insert into account select g, 0, repeat('p', 50) from generate_series(1, 2000) g;
 insert into document select g, 't', (select string_agg(md5(g::text || x), '') from generate_series(1, 150) x) from generate_series(1, 50) g;
-insert into seat select g, g from generate_series(1, 100) g;
+insert into seat (id, place) select g, g from generate_series(1, 100) g;
 insert into part select g, 1, '{}' from generate_series(1, 500) g;
 """
-# The target checks the swapped column too, so that sets of changes fail there and must be applied in order.
-TARGET_SCHEMA = "create table seat (id int primary key, place int unique deferrable initially deferred)"
+# The target checks the swapped column too, so that a set of changes fails there and must be applied in order.
+TARGET_SCHEMA = "create table seat (id int primary key, place bigint not null unique, was bigint)"
 
 
 class Load:
@@ -89,7 +89,10 @@ def transaction(seq, chance):
         f"delete from account where id between {1000000 + (seq - 50) * 100} and {1000000 + seq * 100}",
         f"update document set title = 'seq {seq}' where id = {document}",
         f"update document set body = reverse(body), title = 'reversed' where id = {document}",
-        f"update seat set place = {2 * seat + 1} - place where id in (select id from seat where place in ({seat}, {seat + 1}))",
+        f"select from seat where id in ({seat}, {seat + 1}) order by id for update;"
+        f"update seat set place = -place where id = {seat};"
+        f"update seat set was = place, place = -(select place from seat where id = {seat}) where id = {seat + 1};"
+        f"update seat set place = (select was from seat where id = {seat + 1}) where id = {seat}",
         f"insert into part values ({part}, {seq + 10}, '{{\"seq\": {seq}}}'); delete from part where id = {part} and version < {seq}",
         f"savepoint a; delete from part where id = {part}; rollback to a; update part set v = v || '{{\"b\": 1}}' where id = {part}",
     ])
