@@ -320,6 +320,11 @@ Test(postgres_sink, more_tables_than_statements_are_kept) {
                              "select count(*) from (select from t1 union all select from t13 union all"
                              " select from t30) t",
                              "6");
+    PGresult *result = NULL;
+    cr_assert(session_query(&((struct postgres_sink *) s.sink)->session,
+                            "select count(*) from pg_prepared_statements", 0, NULL, &result, &s.err));
+    cr_expect_leq(atoi(PQgetvalue(result, 0, 0)), 7 + 2, "the position's two and those of the last tables");
+    PQclear(result);
     sink_session_release(&s);
 }
 

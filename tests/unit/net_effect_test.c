@@ -222,6 +222,15 @@ Test(net_effect, a_column_in_two_formats_is_left_to_the_rows) {
     expect_by_rows(&bench);
 }
 
+/* text[] comes as text where the rest is binary. */
+Test(net_effect, new_rows_of_two_formats_are_left_to_the_rows) {
+    struct bench bench;
+    bench_init(&bench, REPLICA_IDENTITY_DEFAULT, "id int8 key, a text[], b text");
+    bench.builder.binary = true;
+    insert(&bench, "1", "{}", "b");
+    expect_by_rows(&bench);
+}
+
 Test(net_effect, a_table_where_sets_failed_rests) {
     struct bench bench = start();
     bench.table->set_pause = 1;
