@@ -260,6 +260,7 @@ bool apply_sets(struct apply *apply, const struct span *span, struct error *err)
         *err = failure;
         return false;
     }
+    apply->fallback_count++;
     note_failure(failed);
     return undo_sets(apply, err) && apply_rows(apply, span, err);
 }
