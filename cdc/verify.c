@@ -12,8 +12,7 @@
 
 enum {
     ROUND_INTERVAL_MS = 300,
-    STREAK_MIN =
-        5, /* rounds in which a difference was exactly the same: a value that comes and goes is caught */
+    STREAK_MIN = 5,    /* rounds of exactly the same difference: a value that comes and goes is caught out */
     ROUNDS_MS = 60000, /* after the first round */
     SAY_INTERVAL_MS = 10000,
 };
