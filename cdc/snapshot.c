@@ -15,6 +15,7 @@
 #include "cdc/base/arena.h"
 #include "cdc/base/fault.h"
 #include "cdc/catalog.h"
+#include "cdc/copy_order.h"
 #include "cdc/pq/identifier.h"
 #include "cdc/snapshot_table.h"
 #include "cdc/source.h"
@@ -173,9 +174,11 @@ static void announce(const struct table_list *list, struct snapshot_progress *pr
 static bool prepare(struct snapshot *snapshot, const struct config *config, const char *snapshot_name,
                     const atomic_bool *stop, struct error *err) {
     const char *publication = config->source.publication;
+    struct table_list by_name;
     if (!source_open(&snapshot->source, &config->source, stop, err) ||
         !import(&snapshot->source, snapshot_name, err) || !prove(snapshot, err) ||
-        !catalog_read_tables(&snapshot->source, publication, &snapshot->arena, &snapshot->list, err))
+        !catalog_read_tables(&snapshot->source, publication, &snapshot->arena, &by_name, err) ||
+        !copy_order(&snapshot->source, &by_name, &snapshot->arena, &snapshot->list, err))
         return false;
     if (snapshot->list.count > 0 && !lock_tables(snapshot, err))
         return false;

@@ -147,7 +147,7 @@ static bool prepare_table(struct postgres_sink *sink, const struct table *table,
 bool postgres_copy_begin(struct sink *sink, const struct table *tables, size_t count, struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
     assert(!postgres->in_transaction);
-    /* Where foreign keys are in force, those that can wait do: tables come in the order of their names. */
+    /* Where foreign keys act, those that can wait do: tables may refer to each other in a circle. */
     if (!session_execute(&postgres->session,
                          "begin isolation level read committed read write; set constraints all deferred",
                          err))
@@ -254,6 +254,15 @@ static bool analyze(struct session *target, const struct table *table, struct er
     return buffer_text(&sql) != NULL ? session_execute(target, sql.data, err) : error_no_memory(err);
 }
 
+/* Only where foreign keys act at all: the role may not set session_replication_role, or triggers: fire. */
+static bool explain_reference(struct error *err) {
+    if (strcmp(err->sqlstate, "23503") != 0)
+        return false;
+    err->kind = ERROR_CONFIG;
+    return error_wrap(err,
+                      "the rows that it refers to come later; make the constraint deferrable on the target");
+}
+
 bool postgres_copy_table_end(struct sink *sink, struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
     struct session *target = &postgres->session;
@@ -262,7 +271,9 @@ bool postgres_copy_table_end(struct sink *sink, struct error *err) {
     if (PQputCopyEnd(target->conn, NULL) != 1)
         return copy_failed(target, err);
     PGresult *end AUTO_PGRESULT = NULL;
-    if (!take_result(target, PGRES_COMMAND_OK, err) || !session_next_result(target, &end, err))
+    if (!take_result(target, PGRES_COMMAND_OK, err))
+        return explain_reference(err);
+    if (!session_next_result(target, &end, err))
         return false;
     assert(end == NULL);
     postgres->copied = NULL;
