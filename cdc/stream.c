@@ -26,6 +26,7 @@
 enum {
     SOCKET_FILL_BYTES = 64 * 1024,
     SOCKET_FILL_WAIT_MS = 1,
+    SOCKET_FILL_WAIT_BEHIND_MS = 4,
     STATUS_INTERVAL_MAX_MS =
         10000,                  /* also without wal_sender_timeout: what monitoring shows should be fresh */
     CONFIRM_INTERVAL_MS = 100,  /* a new confirmation waits at most so long for its status update */
@@ -38,6 +39,9 @@ enum {
     STATUS_INTERVAL_MIN_MS = 5, /* a server that shuts down asks again at each answer */
     ASKED_MAX_MS = 5000,        /* ... and waits for us that long at most */
     BATCH_AGE_MS = 5,           /* under load a waiting runner waits so long for a batch to fill */
+    BATCH_AGE_BEHIND_MS = 100,
+    BEHIND_US =
+        1000000, /* commits that are older than this make a backlog; a clock that is off costs 0.1 s of lag */
     END_TIMEOUT_MS = 2000,
     MESSAGE_OVERHEAD_BYTES = 30, /* the headers of CopyData and XLogData */
     BLOCKED_WAIT_MS = 100,
@@ -164,7 +168,8 @@ static bool offer_batch(struct stream *stream, int64_t now_ms, struct error *err
     const struct batch *batch = stream->batch;
     if (batch->whole_count == 0 && batch->caught_up_lsn == 0)
         return true;
-    if (stream->socket_fills && now_ms - stream->batch_since_ms < BATCH_AGE_MS)
+    int age_max_ms = stream->behind ? BATCH_AGE_BEHIND_MS : BATCH_AGE_MS;
+    if (stream->socket_fills && batch->caught_up_lsn == 0 && now_ms - stream->batch_since_ms < age_max_ms)
         return true;
     if (a_runner_waits(stream))
         hand_on(stream);
@@ -190,6 +195,8 @@ static bool take_data(struct stream *stream, const struct replication_message *m
         return true;
     if (stream->batch->change_count == 0)
         stream->batch_since_ms = clock_now_ms();
+    if (change->kind == CHANGE_BEGIN)
+        stream->behind = clock_postgres_us() - change->transaction->commit_time_us > BEHIND_US;
     batch_append(stream->batch, change);
     atomic_fetch_add_explicit(&stream->counters.changes, 1, memory_order_relaxed);
     return true;
@@ -286,7 +293,7 @@ static void set_socket_fills(struct stream *stream, bool fills) {
 /* How long nothing needs to be done. */
 static int wait_ms(const struct stream *stream, int64_t now_ms) {
     if (stream->socket_fills)
-        return SOCKET_FILL_WAIT_MS;
+        return stream->behind ? SOCKET_FILL_WAIT_BEHIND_MS : SOCKET_FILL_WAIT_MS;
     if (stream->status_due)
         return STATUS_INTERVAL_MIN_MS;
     int64_t wait = status_interval_ms(stream) - (now_ms - stream->status_sent_ms);

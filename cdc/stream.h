@@ -57,8 +57,9 @@ struct stream {
     /* The stream thread's own. */
     struct batch *batch;    /* being filled, or NULL when none was free */
     int64_t batch_since_ms; /* when its first change came */
-    lsn_t idle_lsn;         /* of a keepalive not yet handed on, else 0 */
-    lsn_t idle_sent_lsn;    /* the last one handed on */
+    bool behind;    /* what comes was committed a while ago: a backlog, where latency has nothing to lose */
+    lsn_t idle_lsn; /* of a keepalive not yet handed on, else 0 */
+    lsn_t idle_sent_lsn; /* the last one handed on */
     int64_t idle_sent_ms;
     bool idle_urgent;         /* the server waits for it, to shut down perhaps */
     lsn_t confirmed_sent_lsn; /* in the last status update */
