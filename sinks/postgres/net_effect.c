@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * net_effect.c - two passes over a span: which tables it touches and how, then what becomes of each row.
- *
- * Keys are compared byte by byte, as the source sent them. Two keys that differ in bytes and are equal to the server
- * (1.0 and 1.00) are never there at the same time, and deletes come before inserts, so taking them for two is right.
  */
 #include "sinks/postgres/net_effect.h"
 
@@ -16,7 +13,6 @@
 #define BYTES_MAX (64u * 1024u * 1024u)
 #define VALUE_BYTES_MAX (1024u * 1024u) /* larger ones are not gathered in arrays: memory */
 #define GROUPS_MAX 8u                   /* of updates that write different columns, a table */
-#define SLOTS_MIN 1024u
 
 void net_effect_init(struct net_effect *net) {
     *net = (struct net_effect){0};
@@ -26,7 +22,7 @@ void net_effect_init(struct net_effect *net) {
 void net_effect_release(struct net_effect *net) {
     arena_release(&net->arena);
     free(net->effects);
-    free(net->slots);
+    effect_index_release(&net->index);
     *net = (struct net_effect){0};
 }
 
@@ -93,65 +89,7 @@ static bool make_room(struct net_effect *net, size_t rows, struct error *err) {
         net->effects = effects;
         net->effect_capacity = (uint32_t) rows;
     }
-    uint32_t slots = SLOTS_MIN;
-    while (slots < 2 * rows)
-        slots *= 2;
-    if (slots > net->slot_count) {
-        uint32_t *grown = reallocarray(net->slots, slots, sizeof *grown);
-        if (grown == NULL)
-            return error_no_memory(err);
-        net->slots = grown;
-        net->slot_count = slots;
-    }
-    memset(net->slots, 0xff, net->slot_count * sizeof *net->slots);
-    return true;
-}
-
-static uint64_t mix(uint64_t hash, uint64_t word) {
-    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-    return hash ^ hash >> 29;
-}
-
-static uint64_t hash_bytes(uint64_t hash, const char *data, size_t size) {
-    uint64_t word;
-    hash = mix(hash, size);
-    for (; size >= sizeof word; data += sizeof word, size -= sizeof word) {
-        memcpy(&word, data, sizeof word);
-        hash = mix(hash, word);
-    }
-    word = 0;
-    memcpy(&word, data, size);
-    return mix(hash, word);
-}
-
-static uint32_t hash_key(const struct target_table *table, const struct value *key) {
-    uint64_t hash = table->oid;
-    for (uint32_t i = 0; i < table->key_count; i++) {
-        const struct value *value = &key[table->key_columns[i]];
-        hash = hash_bytes(hash, value->size > 0 ? value->data : "", value->size);
-    }
-    return (uint32_t) (hash ^ hash >> 32);
-}
-
-static bool has_key(const struct effect *effect, const struct target_table *table, const struct value *key) {
-    if (effect->table != table)
-        return false;
-    for (uint32_t i = 0; i < table->key_count; i++)
-        if (!value_is_same(&effect->key[table->key_columns[i]], &key[table->key_columns[i]]))
-            return false;
-    return true;
-}
-
-/* The slot of the row's effect, or the free one where it belongs. */
-static uint32_t *probe(const struct net_effect *net, const struct target_table *table,
-                       const struct value *key, uint32_t hash) {
-    uint32_t mask = net->slot_count - 1;
-    for (uint32_t at = hash & mask;; at = (at + 1) & mask) {
-        uint32_t index = net->slots[at];
-        if (index == EFFECT_NONE ||
-            (net->effects[index].hash == hash && has_key(&net->effects[index], table, key)))
-            return &net->slots[at];
-    }
+    return effect_index_reset(&net->index, rows, err);
 }
 
 static struct effect *append_effect(struct net_effect *net, struct target_table *table,
@@ -229,8 +167,8 @@ static bool change_effect(struct net_effect *net, struct effect *effect, const s
 
 static bool add_keyed(struct net_effect *net, struct target_table *table, const struct change *change,
                       const struct value *key, bool has_unchanged, struct error *err) {
-    uint32_t hash = hash_key(table, key);
-    uint32_t *slot = probe(net, table, key, hash);
+    uint32_t hash = effect_index_hash(table, key);
+    uint32_t *slot = effect_index_probe(&net->index, net->effects, table, key, hash);
     if (*slot != EFFECT_NONE)
         return change_effect(net, &net->effects[*slot], change, has_unchanged, err);
     *slot = net->effect_count;

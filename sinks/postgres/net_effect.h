@@ -10,10 +10,9 @@
 #pragma once
 
 #include "sinks/postgres/column_set.h"
+#include "sinks/postgres/effect_index.h"
 #include "sinks/postgres/span.h"
 #include "sinks/postgres/target_table.h"
-
-#define EFFECT_NONE UINT32_MAX /* the end of a list of effects */
 
 enum effect_kind {
     EFFECT_NOTHING, /* inserted and deleted again */
@@ -21,18 +20,6 @@ enum effect_kind {
     EFFECT_UPDATE,
     EFFECT_DELETE,
     EFFECT_REPLACE, /* deleted and inserted: not an update, columns that only the target has start anew */
-};
-
-/* Values are whole rows of the relation, owned by the span's changes or by the net effect. */
-struct effect {
-    struct target_table *table;
-    const struct value *key;    /* by these the row is found */
-    const struct value *values; /* NULL: the row is gone */
-    uint32_t hash;              /* of the key */
-    uint32_t next;              /* of the same table, in order of first touch */
-    uint32_t next_update;       /* of the same update group */
-    bool existed;               /* before the span */
-    bool was_deleted;           /* in the span */
 };
 
 /* Updates of one table that write the same columns. */
@@ -68,8 +55,7 @@ struct net_effect {
     struct effect *effects;
     uint32_t effect_count;
     uint32_t effect_capacity;
-    uint32_t *slots;     /* open addressing: index of an effect, or EFFECT_NONE */
-    uint32_t slot_count; /* a power of two */
+    struct effect_index index; /* the effects of rows that have a key */
 };
 
 void net_effect_init(struct net_effect *net);

@@ -37,6 +37,24 @@ void sink_session_open(struct sink_session *session) {
     cr_assert(session->sink->ops->open(session->sink, &position, &session->err), "%s", session->err.text);
 }
 
+void sink_session_start(struct sink_session *session, const char *ddl) {
+    sink_session_init(session, ddl);
+    sink_session_open(session);
+}
+
+const struct relation *sink_session_plain(struct sink_session *session) {
+    return change_builder_relation(&session->builder, "t", REPLICA_IDENTITY_DEFAULT, "id int8 key, v text");
+}
+
+void sink_session_add_inserts(struct sink_session *session, const struct relation *relation, int first,
+                              int count) {
+    for (int id = first; id < first + count; id++) {
+        char text[16];
+        snprintf(text, sizeof text, "%d", id);
+        change_builder_insert(&session->builder, relation, ROW(text, SESSION_VALUE));
+    }
+}
+
 bool sink_session_write(struct sink_session *session) {
     struct change_builder *builder = &session->builder;
     bool written = session->sink->ops->write(session->sink, builder->changes, builder->count, &session->err);

@@ -24,6 +24,18 @@ void sink_session_release(struct sink_session *session);
 /* Opens the sink; another dsn than the database's, or triggers, are set in options before. */
 void sink_session_open(struct sink_session *session);
 
+/* Both: the SQL, and an open sink. */
+void sink_session_start(struct sink_session *session, const char *ddl);
+
+#define SESSION_VALUE "s3cr3t-value" /* stands in rows, must stand in no error */
+
+/* t (id int8 primary key, v text) of the source. */
+const struct relation *sink_session_plain(struct sink_session *session);
+
+/* Into the transaction that is being built: count rows of such a table, from id first on, with SESSION_VALUE. */
+void sink_session_add_inserts(struct sink_session *session, const struct relation *relation, int first,
+                              int count);
+
 /* Writes what was built and forgets it; true when the sink took it. */
 bool sink_session_write(struct sink_session *session);
 

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * effect_index.c - hashes keys and probes.
+ */
+#include "sinks/postgres/effect_index.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "sinks/postgres/row_change.h"
+
+#define SLOTS_MIN 1024u
+
+void effect_index_release(struct effect_index *index) {
+    free(index->slots);
+    *index = (struct effect_index){0};
+}
+
+bool effect_index_reset(struct effect_index *index, size_t rows, struct error *err) {
+    uint32_t slots = SLOTS_MIN;
+    while (slots < 2 * rows)
+        slots *= 2;
+    if (slots > index->slot_count) {
+        uint32_t *grown = reallocarray(index->slots, slots, sizeof *grown);
+        if (grown == NULL)
+            return error_no_memory(err);
+        index->slots = grown;
+        index->slot_count = slots;
+    }
+    memset(index->slots, 0xff, index->slot_count * sizeof *index->slots); /* EFFECT_NONE */
+    return true;
+}
+
+static uint64_t mix(uint64_t hash, uint64_t word) {
+    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 29;
+}
+
+static uint64_t hash_bytes(uint64_t hash, const char *data, size_t size) {
+    uint64_t word;
+    hash = mix(hash, size);
+    for (; size >= sizeof word; data += sizeof word, size -= sizeof word) {
+        memcpy(&word, data, sizeof word);
+        hash = mix(hash, word);
+    }
+    word = 0;
+    memcpy(&word, data, size);
+    return mix(hash, word);
+}
+
+uint32_t effect_index_hash(const struct target_table *table, const struct value *key) {
+    uint64_t hash = table->oid;
+    for (uint32_t i = 0; i < table->key_count; i++) {
+        const struct value *value = &key[table->key_columns[i]];
+        hash = hash_bytes(hash, value->size > 0 ? value->data : "", value->size);
+    }
+    return (uint32_t) (hash ^ hash >> 32);
+}
+
+static bool has_key(const struct effect *effect, const struct target_table *table, const struct value *key) {
+    if (effect->table != table)
+        return false;
+    for (uint32_t i = 0; i < table->key_count; i++)
+        if (!value_is_same(&effect->key[table->key_columns[i]], &key[table->key_columns[i]]))
+            return false;
+    return true;
+}
+
+uint32_t *effect_index_probe(const struct effect_index *index, const struct effect *effects,
+                             const struct target_table *table, const struct value *key, uint32_t hash) {
+    uint32_t mask = index->slot_count - 1;
+    for (uint32_t at = hash & mask;; at = (at + 1) & mask) {
+        uint32_t found = index->slots[at];
+        if (found == EFFECT_NONE || (effects[found].hash == hash && has_key(&effects[found], table, key)))
+            return &index->slots[at];
+    }
+}
