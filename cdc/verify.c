@@ -24,7 +24,11 @@ static bool prepare_tables(struct verify *verify, const struct config *config, s
     struct table_list list;
     if (!catalog_read_tables(&verify->sides.source, config->source.publication, arena, &list, err))
         return false;
-    verify->tables = arena_alloc_zero(arena, (list.count + 1) * sizeof *verify->tables);
+    if (list.count == 0)
+        return error_set(err, ERROR_CONFIG,
+                         "publication \"%s\" has no tables, so there is nothing to compare",
+                         config->source.publication);
+    verify->tables = arena_alloc_zero(arena, list.count * sizeof *verify->tables);
     if (verify->tables == NULL)
         return error_no_memory(err);
     verify->count = list.count;

@@ -50,6 +50,26 @@ static bool choose_hash(struct verify_sides *sides, struct error *err) {
     return true;
 }
 
+/*
+ * A question about a large table takes long; when nobody waits for the answer any more, the server shall drop it. Not
+ * every server's system can tell, and then it works on for nothing.
+ */
+static void watch_client(struct session *session) {
+    struct error ignored;
+    bool is_watched = session_execute(session, "set client_connection_check_interval = '5s'", &ignored);
+    (void) is_watched;
+}
+
+static bool open_sessions(struct verify_sides *sides, const struct session_options *target,
+                          struct error *err) {
+    if (!source_open(&sides->source, &sides->config->source, sides->stop, err) ||
+        !session_open(&sides->target, target, err))
+        return false;
+    watch_client(&sides->source);
+    watch_client(&sides->target);
+    return true;
+}
+
 bool verify_sides_open(struct verify_sides *sides, const struct config *config,
                        const struct sink_config *sink, const atomic_bool *stop, struct error *err) {
     *sides = (struct verify_sides){.config = config, .sink = sink, .stop = stop};
@@ -58,8 +78,7 @@ bool verify_sides_open(struct verify_sides *sides, const struct config *config,
                                            .peer = "target",
                                            .application = "pgcdc verify",
                                            .stop = stop};
-    return source_open(&sides->source, &config->source, stop, err) &&
-           session_open(&sides->target, &target, err) && choose_hash(sides, err);
+    return open_sessions(sides, &target, err) && choose_hash(sides, err);
 }
 
 void verify_sides_release(struct verify_sides *sides) {

@@ -2,6 +2,8 @@
 """`pgcdc verify`: what is equal is said to be equal, and every difference is found, under traffic as well."""
 
 import json
+import signal
+import subprocess
 import threading
 import time
 
@@ -319,3 +321,24 @@ def test_no_sink_to_verify(pipeline):
     pipeline.source.execute("create table t (id int primary key)")
     result = pipeline.engine.command("verify")
     assert result.returncode == 2 and "no sink of type postgres" in result.stderr
+
+
+def test_nothing_published_is_not_equal(pipeline):
+    pipeline.source.execute("create publication shop")
+    result = pipeline.engine.command("verify")
+    assert result.returncode == 2 and "has no tables" in result.stderr
+
+
+def test_interrupted_it_is_no_success_and_leaves_no_query_behind(pipeline):
+    pipeline.source.execute("create table t (id int primary key); insert into t select generate_series(1, 100)")
+    pipeline.engine.catch_up()
+    pipeline.target.execute("create function slow() returns boolean language sql volatile as 'select pg_sleep(1) is not null';"
+                            "alter table t rename to stored; create view t as select id from stored where slow()")
+    pipeline.engine.write_configuration()
+    process = subprocess.Popen([pipeline.engine.program, "verify", "-c", pipeline.engine.config_path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    busy = "select 1 from pg_stat_activity where datname = current_database() and application_name = 'pgcdc verify' and state = 'active'"
+    wait_until(lambda: pipeline.target.execute(busy), "the query to run")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=10)
+    assert process.returncode == 1
+    wait_until(lambda: not pipeline.target.execute(busy), "the query to end", 30)
