@@ -11,12 +11,13 @@
  */
 #pragma once
 
-static const char PUBLISHED_14[] = "with recursive published (oid, attnames, has_list, rowfilter) as materialized ("
-                                   " select c.oid, null::name[], false, null::text"
-                                   " from pg_publication_tables p"
-                                   " join pg_namespace n on n.nspname = p.schemaname"
-                                   " join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename"
-                                   " where p.pubname = $1)";
+static const char PUBLISHED_14[] =
+    "with recursive published (oid, attnames, has_list, rowfilter) as materialized ("
+    " select c.oid, null::name[], false, null::text"
+    " from pg_publication_tables p"
+    " join pg_namespace n on n.nspname = p.schemaname"
+    " join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename"
+    " where p.pubname = $1)";
 
 static const char PUBLISHED_15[] =
     "with recursive published (oid, attnames, has_list, rowfilter) as materialized ("
