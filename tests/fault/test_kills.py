@@ -24,22 +24,20 @@ def fault_points():
 
 
 def test_killed_at_random_moments_under_load(loaded, finish, request):
-    """Most lives are long enough to apply something, some end during the start."""
+    """Every other life is killed while it applies, after something of it has arrived; the rest at any time, mostly early."""
     kills = KILLS_LONG if request.config.getoption("--long") else KILLS
     chance = random.Random(20261122)
-    loaded.start()
-    positions = set()
-    with Load(loaded.source) as load:
-        for _ in range(kills):
-            time.sleep(chance.choice([0.0, 0.05, 0.2, 0.3]) + chance.random() * 0.4)
+    with Load(loaded.source):
+        for life in range(kills):
+            loaded.engine.start()
+            if life % 2 == 0:
+                lsn = loaded.source_lsn()
+                loaded.wait_while_running(lambda: loaded.position_reached(lsn),  # pylint: disable=cell-var-from-loop
+                                            f"life {life} to apply something")
+            time.sleep(chance.random() * 0.3)
             assert loaded.engine.is_running(), loaded.engine.log_tail()
             loaded.engine.kill()
             assert loaded.engine.process.returncode == -signal.SIGKILL
-            positions.add(loaded.position())
-            loaded.engine.start()
-        loaded.engine.kill()
-        assert load.commits > kills
-    assert len(positions) > kills // 4, "hardly any life got far enough to apply something"
     finish(loaded)
 
 
