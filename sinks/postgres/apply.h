@@ -12,8 +12,8 @@
 #include "decoder/oid_map.h"
 #include "sinks/postgres/copy_in.h"
 #include "sinks/postgres/net_effect.h"
-#include "sinks/postgres/pipeline.h"
 #include "sinks/postgres/postgres.h"
+#include "sinks/postgres/pq_pipeline.h"
 #include "sinks/postgres/span.h"
 #include "sinks/postgres/statement.h"
 #include "sinks/postgres/target_table.h"
@@ -31,7 +31,7 @@ struct apply {
     size_t set_rows_min;     /* so many rows are worth a set; SIZE_MAX: never. Tests change it. */
     uint64_t fallback_count; /* spans that sets failed on, so that they were applied row by row */
     struct statements statements;
-    struct pipeline pipeline;
+    struct pq_pipeline pipeline;
     struct net_effect net;
     struct copy_in copy;
     struct buffer arrays; /* the parameters of a set statement */
@@ -67,4 +67,4 @@ MUST_CHECK bool apply_sets(struct apply *apply, const struct span *span, struct 
 
 /* explain.c: puts change, table and remedy around *err; returns false. failure may be NULL. */
 bool explain_failure(const struct target_table *table, const struct change *change,
-                     const struct pipeline_failure *failure, struct error *err);
+                     const struct pq_pipeline_failure *failure, struct error *err);

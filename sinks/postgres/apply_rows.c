@@ -40,7 +40,7 @@ static bool no_identity(const struct target_table *table, struct error *err) {
 bool apply_send_insert(struct apply *apply, struct target_table *table, const struct change *change,
                        const struct value *values, struct error *err) {
     const struct statement *statement = NULL;
-    const struct pipeline_note note = {.rows_expected = 1, .table = table, .change = change};
+    const struct pq_pipeline_note note = {.rows_expected = 1, .table = table, .change = change};
     return statement_find(&apply->statements, &apply->pipeline, table, STATEMENT_ROW_INSERT, NULL, &statement,
                           err) &&
            statement_execute_row(&apply->statements, &apply->pipeline, statement, NULL, values, note, err);
@@ -55,7 +55,7 @@ static bool send_update(struct apply *apply, struct target_table *table, const s
     struct column_set written;
     row_change_written(table, change, replace, &written);
     const struct statement *statement = NULL;
-    const struct pipeline_note note = {.rows_expected = 1, .table = table, .change = change};
+    const struct pq_pipeline_note note = {.rows_expected = 1, .table = table, .change = change};
     return statement_find(&apply->statements, &apply->pipeline, table,
                           replace ? STATEMENT_ROW_REPLACE : STATEMENT_ROW_UPDATE, &written, &statement,
                           err) &&
@@ -69,7 +69,7 @@ static bool send_delete(struct apply *apply, struct target_table *table, const s
     if (key == NULL)
         return no_identity(table, err);
     const struct statement *statement = NULL;
-    const struct pipeline_note note = {
+    const struct pq_pipeline_note note = {
         .rows_expected = 1, .may_miss = table->may_cascade, .table = table, .change = change};
     return statement_find(&apply->statements, &apply->pipeline, table, STATEMENT_ROW_DELETE, NULL, &statement,
                           err) &&
@@ -114,8 +114,8 @@ static bool send_truncate(struct apply *apply, const struct change *change, stru
         buffer_append_text(&sql, " restart identity");
     if (buffer_text(&sql) == NULL)
         return error_no_memory(err);
-    const struct pipeline_note note = {.rows_expected = ROWS_ANY, .table = table, .change = change};
-    return table == NULL || pipeline_query(&apply->pipeline, sql.data, note, err);
+    const struct pq_pipeline_note note = {.rows_expected = ROWS_ANY, .table = table, .change = change};
+    return table == NULL || pq_pipeline_query(&apply->pipeline, sql.data, note, err);
 }
 
 /*
@@ -124,14 +124,14 @@ static bool send_truncate(struct apply *apply, const struct change *change, stru
  * commit, as it may have at the source. Each switch makes the server plan anew, so few are made.
  */
 static bool set_role(struct apply *apply, bool ordinary, struct error *err) {
-    static const struct pipeline_note ANY = {.rows_expected = ROWS_ANY};
+    static const struct pq_pipeline_note ANY = {.rows_expected = ROWS_ANY};
     if (apply->ordinary_role == ordinary)
         return true;
     apply->ordinary_role = ordinary;
     if (!ordinary)
-        return pipeline_query(&apply->pipeline, "set local session_replication_role = replica", ANY, err);
-    return pipeline_query(&apply->pipeline, "set local session_replication_role = origin", ANY, err) &&
-           pipeline_query(&apply->pipeline, "set constraints all deferred", ANY, err);
+        return pq_pipeline_query(&apply->pipeline, "set local session_replication_role = replica", ANY, err);
+    return pq_pipeline_query(&apply->pipeline, "set local session_replication_role = origin", ANY, err) &&
+           pq_pipeline_query(&apply->pipeline, "set constraints all deferred", ANY, err);
 }
 
 static bool send_change(struct apply *apply, struct target_table *table, const struct change *change,
@@ -143,13 +143,13 @@ static bool send_change(struct apply *apply, struct target_table *table, const s
 }
 
 bool apply_rows(struct apply *apply, const struct span *span, struct error *err) {
-    struct pipeline *pipeline = &apply->pipeline;
-    if (!pipeline_begin(pipeline, err) || !postgres_begin(apply->sink, pipeline, err))
+    struct pq_pipeline *pipeline = &apply->pipeline;
+    if (!pq_pipeline_begin(pipeline, err) || !postgres_begin(apply->sink, pipeline, err))
         return false;
     for (size_t i = 0; i < span->count; i++)
         if (!send_change(apply, span->tables[i], &span->changes[i], err))
             return postgres_explain(apply->sink, &pipeline->failure, err);
-    if (!set_role(apply, false, err) || !pipeline_finish(pipeline, err))
+    if (!set_role(apply, false, err) || !pq_pipeline_finish(pipeline, err))
         return postgres_explain(apply->sink, &pipeline->failure, err);
     return true;
 }

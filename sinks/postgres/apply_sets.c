@@ -17,7 +17,7 @@
 #define PAUSE_BITS_MAX                                                                                       \
     10u /* a table is applied row by row for at most 1024 spans before sets are tried again */
 
-static const struct pipeline_note ANY = {.rows_expected = ROWS_ANY};
+static const struct pq_pipeline_note ANY = {.rows_expected = ROWS_ANY};
 
 /* Rows of one table whose effect a statement has. */
 struct effect_list {
@@ -67,12 +67,12 @@ static bool send_set(struct apply *apply, const struct table_effect *of_table, e
     if (!statement_find(scratch, &apply->pipeline, of_table->table, kind, written, &statement, err) ||
         !encode_parameters(apply, of_table, statement, list, err))
         return false;
-    const struct pipeline_note note = {.rows_expected = list->count, .table = of_table->table};
-    const struct pipeline_parameters parameters = {.count = statement->parameter_count,
-                                                   .values = scratch->values,
-                                                   .sizes = scratch->sizes,
-                                                   .formats = scratch->formats};
-    return pipeline_execute(&apply->pipeline, statement->name, &parameters, note, err);
+    const struct pq_pipeline_note note = {.rows_expected = list->count, .table = of_table->table};
+    const struct pq_pipeline_parameters parameters = {.count = statement->parameter_count,
+                                                      .values = scratch->values,
+                                                      .sizes = scratch->sizes,
+                                                      .formats = scratch->formats};
+    return pq_pipeline_execute(&apply->pipeline, statement->name, &parameters, note, err);
 }
 
 static bool is_deleted(const struct effect *effect) {
@@ -144,10 +144,10 @@ static bool send_sets(struct apply *apply, struct error *err) {
 
 /* Everything but COPY, which cannot be pipelined. */
 static bool run_pipeline(struct apply *apply, const struct span *span, struct error *err) {
-    struct pipeline *pipeline = &apply->pipeline;
-    return pipeline_begin(pipeline, err) && postgres_begin(apply->sink, pipeline, err) &&
-           pipeline_query(pipeline, "savepoint pgcdc", ANY, err) && send_sets(apply, err) &&
-           apply_send_left_rows(apply, span, err) && pipeline_finish(pipeline, err);
+    struct pq_pipeline *pipeline = &apply->pipeline;
+    return pq_pipeline_begin(pipeline, err) && postgres_begin(apply->sink, pipeline, err) &&
+           pq_pipeline_query(pipeline, "savepoint pgcdc", ANY, err) && send_sets(apply, err) &&
+           apply_send_left_rows(apply, span, err) && pq_pipeline_finish(pipeline, err);
 }
 
 static bool is_binary(const struct table_effect *of_table) {
@@ -229,7 +229,7 @@ static void note_success(struct apply *apply) {
 static bool undo_sets(struct apply *apply, struct error *err) {
     struct error broken;
     if (apply->pipeline.active)
-        (void) !pipeline_finish(&apply->pipeline, &broken);
+        (void) !pq_pipeline_finish(&apply->pipeline, &broken);
     statements_forget(&apply->statements);
     FAULT_POINT("postgres-before-undo");
     if (!session_execute(&apply->sink->session, "rollback to savepoint pgcdc; release savepoint pgcdc", err))

@@ -34,7 +34,7 @@ static const char *count_remedy(const struct change *change, uint64_t rows) {
            "compare them with pgcdc verify and put the row back";
 }
 
-static const char *remedy_of(const struct change *change, const struct pipeline_failure *failure,
+static const char *remedy_of(const struct change *change, const struct pq_pipeline_failure *failure,
                              const struct error *err) {
     if (failure != NULL && failure->is_count)
         return count_remedy(change, failure->rows);
@@ -70,7 +70,7 @@ static void append(struct error *err, const char *text) {
 }
 
 bool explain_failure(const struct target_table *table, const struct change *change,
-                     const struct pipeline_failure *failure, struct error *err) {
+                     const struct pq_pipeline_failure *failure, struct error *err) {
     if (err->kind != ERROR_DATA && err->kind != ERROR_CONFIG)
         return false;
     append(err, remedy_of(change, failure, err));

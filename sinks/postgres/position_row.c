@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sinks/postgres/pipeline.h"
+#include "sinks/postgres/pq_pipeline.h"
 
 #define DIVISION_BY_ZERO "22012"
 #define UNDEFINED_TABLE "42P01"
@@ -106,25 +106,25 @@ bool position_row_judge(const struct position_row *row, struct error *err) {
 }
 
 /* Planning them would cost a small transaction more than all else, so they are prepared once. */
-static bool send_prepared(struct pipeline *pipeline, uint64_t *prepared, const char *name, const char *sql,
+static bool send_prepared(struct pq_pipeline *pipeline, uint64_t *prepared, const char *name, const char *sql,
                           int count, const char *const *values, struct error *err) {
-    static const struct pipeline_note PREPARED = {.rows_expected = ROWS_ANY};
-    const struct pipeline_note note = {.rows_expected = 1, .is_position = true};
-    const struct pipeline_parameters parameters = {.count = count, .values = values};
+    static const struct pq_pipeline_note PREPARED = {.rows_expected = ROWS_ANY};
+    const struct pq_pipeline_note note = {.rows_expected = 1, .is_position = true};
+    const struct pq_pipeline_parameters parameters = {.count = count, .values = values};
     if (*prepared != pipeline->drops + 1 &&
-        !pipeline_prepare(pipeline, name, sql, count, NULL, PREPARED, err))
+        !pq_pipeline_prepare(pipeline, name, sql, count, NULL, PREPARED, err))
         return false;
     *prepared = pipeline->drops + 1;
-    return pipeline_execute(pipeline, name, &parameters, note, err);
+    return pq_pipeline_execute(pipeline, name, &parameters, note, err);
 }
 
-bool position_row_send_lock(struct position_row *row, struct pipeline *pipeline, struct error *err) {
+bool position_row_send_lock(struct position_row *row, struct pq_pipeline *pipeline, struct error *err) {
     struct row_parameters parameters;
     set_row(&parameters, row);
     return send_prepared(pipeline, &row->lock_prepared, "pgcdc_lock", LOCK, 3, parameters.values, err);
 }
 
-bool position_row_send_store(struct position_row *row, struct pipeline *pipeline,
+bool position_row_send_store(struct position_row *row, struct pq_pipeline *pipeline,
                              const struct position *position, struct error *err) {
     struct row_parameters parameters;
     set_row(&parameters, row);

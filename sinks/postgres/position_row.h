@@ -15,14 +15,14 @@
 #include "cdc/pq/session.h"
 #include "sinks/sink.h"
 
-struct pipeline;
+struct pq_pipeline;
 
 struct position_row {
     const char *pipeline;
     const char *sink;
     int64_t epoch; /* ours; 0: never opened by this process */
     int64_t claim; /* the epoch that the last open asked for, which counts although its answer may be lost */
-    /* Lock and store are prepared in the session's pipeline; 1 more than the drops (pipeline.h) they were prepared after. */
+    /* Lock and store are prepared in the session's pipeline; 1 more than the drops (pq_pipeline.h) they were prepared after. */
     uint64_t lock_prepared;
     uint64_t store_prepared;
 };
@@ -42,11 +42,11 @@ MUST_CHECK bool position_row_look(const struct position_row *row, struct session
  * Puts the lock into a pipeline, behind BEGIN. When we are fenced the statement fails, and with it all behind it;
  * position_row_judge then turns the server's error into ERROR_REFUSE.
  */
-MUST_CHECK bool position_row_send_lock(struct position_row *row, struct pipeline *pipeline,
+MUST_CHECK bool position_row_send_lock(struct position_row *row, struct pq_pipeline *pipeline,
                                        struct error *err);
 
 /* Puts the update into a pipeline, before COMMIT; the same holds. */
-MUST_CHECK bool position_row_send_store(struct position_row *row, struct pipeline *pipeline,
+MUST_CHECK bool position_row_send_store(struct position_row *row, struct pq_pipeline *pipeline,
                                         const struct position *position, struct error *err);
 
 /* Makes ERROR_REFUSE of a failed lock or store that found no row of our epoch; returns false. */

@@ -119,18 +119,18 @@ static bool postgres_open(struct sink *sink, struct position *ret_position, stru
     return position_row_open(&postgres->row, &postgres->session, ret_position, err);
 }
 
-bool postgres_begin(struct postgres_sink *postgres, struct pipeline *pipeline, struct error *err) {
-    static const struct pipeline_note ANY = {.rows_expected = ROWS_ANY};
+bool postgres_begin(struct postgres_sink *postgres, struct pq_pipeline *pipeline, struct error *err) {
+    static const struct pq_pipeline_note ANY = {.rows_expected = ROWS_ANY};
     if (postgres->in_transaction)
         return true;
     postgres->in_transaction = true;
-    if (!pipeline_query(pipeline, "begin isolation level read committed", ANY, err) ||
+    if (!pq_pipeline_query(pipeline, "begin isolation level read committed", ANY, err) ||
         !position_row_send_lock(&postgres->row, pipeline, err))
         return false;
-    return postgres->replica_role || pipeline_query(pipeline, "set constraints all deferred", ANY, err);
+    return postgres->replica_role || pq_pipeline_query(pipeline, "set constraints all deferred", ANY, err);
 }
 
-bool postgres_explain(const struct postgres_sink *postgres, const struct pipeline_failure *failure,
+bool postgres_explain(const struct postgres_sink *postgres, const struct pq_pipeline_failure *failure,
                       struct error *err) {
     if (failure->note.is_position)
         return position_row_judge(&postgres->row, err);
@@ -146,15 +146,15 @@ static bool postgres_write(struct sink *sink, const struct change *changes, size
     return true;
 }
 
-static bool send_commit(struct postgres_sink *postgres, struct pipeline *pipeline,
+static bool send_commit(struct postgres_sink *postgres, struct pq_pipeline *pipeline,
                         const struct position *position, struct error *err) {
-    const struct pipeline_note note = {.rows_expected = ROWS_ANY};
+    const struct pq_pipeline_note note = {.rows_expected = ROWS_ANY};
     return position_row_send_store(&postgres->row, pipeline, position, err) &&
-           pipeline_query(pipeline, "commit", note, err);
+           pq_pipeline_query(pipeline, "commit", note, err);
 }
 
 /* A deferred constraint speaks up only now. */
-static bool explain_commit(const struct postgres_sink *postgres, const struct pipeline_failure *failure,
+static bool explain_commit(const struct postgres_sink *postgres, const struct pq_pipeline_failure *failure,
                            const struct position *position, struct error *err) {
     postgres_explain(postgres, failure, err);
     if (err->kind != ERROR_DATA)
@@ -163,11 +163,11 @@ static bool explain_commit(const struct postgres_sink *postgres, const struct pi
 }
 
 static bool commit(struct postgres_sink *postgres, const struct position *position, struct error *err) {
-    struct pipeline *pipeline = &postgres->apply->pipeline;
+    struct pq_pipeline *pipeline = &postgres->apply->pipeline;
     FAULT_POINT("postgres-before-commit");
-    if (!pipeline_begin(pipeline, err))
+    if (!pq_pipeline_begin(pipeline, err))
         return false;
-    if (!send_commit(postgres, pipeline, position, err) || !pipeline_finish(pipeline, err))
+    if (!send_commit(postgres, pipeline, position, err) || !pq_pipeline_finish(pipeline, err))
         return explain_commit(postgres, &pipeline->failure, position, err);
     postgres->in_transaction = false;
     FAULT_POINT("postgres-after-commit");

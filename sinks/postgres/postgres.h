@@ -10,8 +10,8 @@
 #pragma once
 
 #include "cdc/pq/session.h"
-#include "sinks/postgres/pipeline.h"
 #include "sinks/postgres/position_row.h"
+#include "sinks/postgres/pq_pipeline.h"
 #include "sinks/sink.h"
 
 struct apply; /* what is needed to apply changes: target tables, statements, the reduction */
@@ -27,10 +27,10 @@ struct postgres_sink {
 };
 
 /* postgres.c: puts the start of the target transaction into the pipeline when there is none yet. */
-MUST_CHECK bool postgres_begin(struct postgres_sink *sink, struct pipeline *pipeline, struct error *err);
+MUST_CHECK bool postgres_begin(struct postgres_sink *sink, struct pq_pipeline *pipeline, struct error *err);
 
 /* What a failed pipeline means: fenced, a change that does not fit, or what *err says already. Returns false. */
-bool postgres_explain(const struct postgres_sink *sink, const struct pipeline_failure *failure,
+bool postgres_explain(const struct postgres_sink *sink, const struct pq_pipeline_failure *failure,
                       struct error *err);
 
 /* copy.c: the sink contract's copy functions. */

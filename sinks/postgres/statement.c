@@ -41,11 +41,11 @@ void statements_forget(struct statements *statements) {
     statements->generation++;
 }
 
-static bool drop_forgotten(struct statements *statements, struct pipeline *pipeline, struct error *err) {
+static bool drop_forgotten(struct statements *statements, struct pq_pipeline *pipeline, struct error *err) {
     if (!statements->must_drop)
         return true;
     statements->must_drop = false;
-    return pipeline_drop_prepared(pipeline, err);
+    return pq_pipeline_drop_prepared(pipeline, err);
 }
 
 static const struct statement *find_prepared(const struct statements *statements,
@@ -111,7 +111,7 @@ static bool make_statement(struct statements *statements, struct target_table *t
     return grow_scratch(statements, statement->parameter_count, err);
 }
 
-static bool prepare(struct statements *statements, struct pipeline *pipeline, struct target_table *table,
+static bool prepare(struct statements *statements, struct pq_pipeline *pipeline, struct target_table *table,
                     const struct statement *statement, struct error *err) {
     oid_t *types = arena_alloc(&statements->arena, ((size_t) statement->parameter_count + 1) * sizeof *types);
     if (types == NULL)
@@ -120,8 +120,9 @@ static bool prepare(struct statements *statements, struct pipeline *pipeline, st
         const struct target_column *column = &table->columns[statement->parameters[i].column];
         types[i] = is_set(statement->kind) ? column->array_oid : column->type_oid;
     }
-    return pipeline_prepare(pipeline, statement->name, statements->sql.data, statement->parameter_count,
-                            types, (struct pipeline_note){.rows_expected = ROWS_ANY, .table = table}, err);
+    return pq_pipeline_prepare(pipeline, statement->name, statements->sql.data, statement->parameter_count,
+                               types, (struct pq_pipeline_note){.rows_expected = ROWS_ANY, .table = table},
+                               err);
 }
 
 static void keep(struct statements *statements, struct target_table *table, struct statement *statement) {
@@ -132,7 +133,7 @@ static void keep(struct statements *statements, struct target_table *table, stru
     statements->count++;
 }
 
-bool statement_find(struct statements *statements, struct pipeline *pipeline, struct target_table *table,
+bool statement_find(struct statements *statements, struct pq_pipeline *pipeline, struct target_table *table,
                     enum statement_kind kind, const struct column_set *written,
                     const struct statement **ret_statement, struct error *err) {
     struct column_set none;
@@ -198,20 +199,20 @@ static void set_parameter(struct statements *statements, int at, const struct st
         statements->values[at] = is_text ? keep_text(&statements->texts, value) : value->data;
 }
 
-bool statement_execute_row(struct statements *statements, struct pipeline *pipeline,
+bool statement_execute_row(struct statements *statements, struct pq_pipeline *pipeline,
                            const struct statement *statement, const struct value *old_values,
-                           const struct value *new_values, struct pipeline_note note, struct error *err) {
+                           const struct value *new_values, struct pq_pipeline_note note, struct error *err) {
     assert(!is_set(statement->kind));
     if (!reserve_texts(statements, statement, old_values, new_values, err))
         return false;
     for (int i = 0; i < statement->parameter_count; i++)
         set_parameter(statements, i, &statement->parameters[i],
                       value_of(&statement->parameters[i], old_values, new_values));
-    const struct pipeline_parameters parameters = {
+    const struct pq_pipeline_parameters parameters = {
         .count = statement->parameter_count,
         .values = statements->values,
         .sizes = statements->sizes,
         .formats = statements->formats,
     };
-    return pipeline_execute(pipeline, statement->name, &parameters, note, err);
+    return pq_pipeline_execute(pipeline, statement->name, &parameters, note, err);
 }

@@ -10,7 +10,7 @@
 #include "cdc/base/buffer.h"
 #include "decoder/change.h"
 #include "sinks/postgres/column_set.h"
-#include "sinks/postgres/pipeline.h"
+#include "sinks/postgres/pq_pipeline.h"
 #include "sinks/postgres/target_table.h"
 
 /* ROW: one row, its values are parameters. SET: many rows, each parameter is an array with one column's values. */
@@ -63,13 +63,13 @@ void statements_forget(struct statements *statements);
  * The statement, prepared in the open pipeline if need be. written may be NULL for INSERT and DELETE. Valid until
  * the next find.
  */
-MUST_CHECK bool statement_find(struct statements *statements, struct pipeline *pipeline,
+MUST_CHECK bool statement_find(struct statements *statements, struct pq_pipeline *pipeline,
                                struct target_table *table, enum statement_kind kind,
                                const struct column_set *written, const struct statement **ret_statement,
                                struct error *err);
 
 /* Sends a ROW statement. old_values finds the row (NULL for INSERT); both are a whole row of the relation. */
-MUST_CHECK bool statement_execute_row(struct statements *statements, struct pipeline *pipeline,
+MUST_CHECK bool statement_execute_row(struct statements *statements, struct pq_pipeline *pipeline,
                                       const struct statement *statement, const struct value *old_values,
-                                      const struct value *new_values, struct pipeline_note note,
+                                      const struct value *new_values, struct pq_pipeline_note note,
                                       struct error *err);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pipeline.c - libpq's pipeline mode.
+ * pq_pipeline.c - libpq's pipeline mode.
  *
  * libpq buffers what it cannot send, without a limit; so after every SEND_BYTES we wait until it is on its way.
  * The wait also reads, so that both sides cannot fill up and stand still.
  */
-#include "sinks/postgres/pipeline.h"
+#include "sinks/postgres/pq_pipeline.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -14,23 +14,23 @@
 #define SEND_BYTES (256u * 1024u)
 #define STATEMENT_BYTES 64u /* what Bind, Describe and Execute weigh besides their parameters, about */
 
-bool pipeline_begin(struct pipeline *pipeline, struct error *err) {
+bool pq_pipeline_begin(struct pq_pipeline *pipeline, struct error *err) {
     assert(!pipeline->active);
     assert(pipeline->count == 0);
     if (PQenterPipelineMode(pipeline->session->conn) == 0)
         return session_error(pipeline->session, NULL, err);
     pipeline->active = true;
     pipeline->unsent_bytes = 0;
-    pipeline->failure = (struct pipeline_failure){0};
+    pipeline->failure = (struct pq_pipeline_failure){0};
     return true;
 }
 
 /* Fails when the answer is not what the note expects; remembers only the first failure. */
-static bool judge(struct pipeline *pipeline, const struct pipeline_note *note, PGresult *result,
+static bool judge(struct pq_pipeline *pipeline, const struct pq_pipeline_note *note, PGresult *result,
                   struct error *err) {
     ExecStatusType status = PQresultStatus(result);
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-        pipeline->failure = (struct pipeline_failure){.note = *note};
+        pipeline->failure = (struct pq_pipeline_failure){.note = *note};
         return session_error(pipeline->session, result, err);
     }
     if (note->rows_expected == ROWS_ANY)
@@ -38,13 +38,13 @@ static bool judge(struct pipeline *pipeline, const struct pipeline_note *note, P
     uint64_t rows = strtoull(PQcmdTuples(result), NULL, 10);
     if (rows == note->rows_expected || (rows == 0 && note->may_miss))
         return true;
-    pipeline->failure = (struct pipeline_failure){.note = *note, .is_count = true, .rows = rows};
+    pipeline->failure = (struct pq_pipeline_failure){.note = *note, .is_count = true, .rows = rows};
     return error_set(err, ERROR_DATA, "target: %" PRIu64 " rows were there instead of %" PRIu64, rows,
                      note->rows_expected);
 }
 
 /* The answer of one statement and libpq's end mark behind it. */
-static bool take_answer(struct pipeline *pipeline, const struct pipeline_note *note, bool *good,
+static bool take_answer(struct pq_pipeline *pipeline, const struct pq_pipeline_note *note, bool *good,
                         struct error *err) {
     for (;;) {
         PGresult *result AUTO_PGRESULT = NULL;
@@ -57,7 +57,7 @@ static bool take_answer(struct pipeline *pipeline, const struct pipeline_note *n
     }
 }
 
-static bool take_sync(struct pipeline *pipeline, struct error *err) {
+static bool take_sync(struct pq_pipeline *pipeline, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     if (!session_next_result(pipeline->session, &result, err))
         return false;
@@ -67,7 +67,7 @@ static bool take_sync(struct pipeline *pipeline, struct error *err) {
 }
 
 /* Synchronises: every answer up to here is taken and checked. */
-static bool synchronise(struct pipeline *pipeline, struct error *err) {
+static bool synchronise(struct pq_pipeline *pipeline, struct error *err) {
     size_t count = pipeline->count;
     bool good = true;
     pipeline->count = 0;
@@ -83,14 +83,14 @@ static bool synchronise(struct pipeline *pipeline, struct error *err) {
     return good;
 }
 
-static bool leave(struct pipeline *pipeline, struct error *err) {
+static bool leave(struct pq_pipeline *pipeline, struct error *err) {
     pipeline->active = false;
     if (PQexitPipelineMode(pipeline->session->conn) == 0)
         return session_error(pipeline->session, NULL, err);
     return true;
 }
 
-bool pipeline_finish(struct pipeline *pipeline, struct error *err) {
+bool pq_pipeline_finish(struct pq_pipeline *pipeline, struct error *err) {
     assert(pipeline->active);
     bool good = synchronise(pipeline, err);
     struct error broken;
@@ -98,7 +98,7 @@ bool pipeline_finish(struct pipeline *pipeline, struct error *err) {
 }
 
 /* Called before a statement is sent, so that its note has a place. */
-static bool make_room(struct pipeline *pipeline, struct error *err) {
+static bool make_room(struct pq_pipeline *pipeline, struct error *err) {
     assert(pipeline->active);
     struct error broken;
     if (pipeline->count == PIPELINE_COMMANDS_MAX && !synchronise(pipeline, err)) {
@@ -111,7 +111,7 @@ static bool make_room(struct pipeline *pipeline, struct error *err) {
     return session_flush(pipeline->session, err);
 }
 
-static bool note_sent(struct pipeline *pipeline, int sent, size_t bytes, struct pipeline_note note,
+static bool note_sent(struct pq_pipeline *pipeline, int sent, size_t bytes, struct pq_pipeline_note note,
                       struct error *err) {
     if (sent == 0)
         return session_error(pipeline->session, NULL, err);
@@ -120,28 +120,29 @@ static bool note_sent(struct pipeline *pipeline, int sent, size_t bytes, struct 
     return true;
 }
 
-bool pipeline_query(struct pipeline *pipeline, const char *sql, struct pipeline_note note,
-                    struct error *err) {
+bool pq_pipeline_query(struct pq_pipeline *pipeline, const char *sql, struct pq_pipeline_note note,
+                       struct error *err) {
     if (!make_room(pipeline, err))
         return false;
     int sent = PQsendQueryParams(pipeline->session->conn, sql, 0, NULL, NULL, NULL, NULL, 0);
     return note_sent(pipeline, sent, 0, note, err);
 }
 
-bool pipeline_drop_prepared(struct pipeline *pipeline, struct error *err) {
+bool pq_pipeline_drop_prepared(struct pq_pipeline *pipeline, struct error *err) {
     pipeline->drops++;
-    return pipeline_query(pipeline, "deallocate all", (struct pipeline_note){.rows_expected = ROWS_ANY}, err);
+    return pq_pipeline_query(pipeline, "deallocate all", (struct pq_pipeline_note){.rows_expected = ROWS_ANY},
+                             err);
 }
 
-bool pipeline_prepare(struct pipeline *pipeline, const char *name, const char *sql, int count,
-                      const oid_t *types, struct pipeline_note note, struct error *err) {
+bool pq_pipeline_prepare(struct pq_pipeline *pipeline, const char *name, const char *sql, int count,
+                         const oid_t *types, struct pq_pipeline_note note, struct error *err) {
     if (!make_room(pipeline, err))
         return false;
     int sent = PQsendPrepare(pipeline->session->conn, name, sql, count, types);
     return note_sent(pipeline, sent, 0, note, err);
 }
 
-static size_t parameter_bytes(const struct pipeline_parameters *parameters) {
+static size_t parameter_bytes(const struct pq_pipeline_parameters *parameters) {
     size_t bytes = 0;
     for (int i = 0; i < parameters->count; i++)
         bytes +=
@@ -150,9 +151,9 @@ static size_t parameter_bytes(const struct pipeline_parameters *parameters) {
     return bytes;
 }
 
-bool pipeline_execute(struct pipeline *pipeline, const char *name,
-                      const struct pipeline_parameters *parameters, struct pipeline_note note,
-                      struct error *err) {
+bool pq_pipeline_execute(struct pq_pipeline *pipeline, const char *name,
+                         const struct pq_pipeline_parameters *parameters, struct pq_pipeline_note note,
+                         struct error *err) {
     if (!make_room(pipeline, err))
         return false;
     int sent = PQsendQueryPrepared(pipeline->session->conn, name, parameters->count, parameters->values,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pipeline.h - many statements to the target, one round trip, every answer checked.
+ * pq_pipeline.h - many statements to the target, one round trip, every answer checked.
  *
- *     pipeline_begin -> (pipeline_query | pipeline_prepare | pipeline_execute)* -> pipeline_finish
+ *     pq_pipeline_begin -> (pq_pipeline_query | pq_pipeline_prepare | pq_pipeline_execute)* -> pq_pipeline_finish
  *
  * The server stops at the first statement that fails and skips the rest, so nothing that stands behind a failure,
  * a COMMIT least of all, can happen. What a statement is about is remembered until its answer is there, so that an
@@ -22,7 +22,7 @@ struct target_table;
 #define ROWS_ANY UINT64_MAX /* the number of rows does not matter */
 
 /* What a statement is about and what its answer must say. */
-struct pipeline_note {
+struct pq_pipeline_note {
     uint64_t rows_expected;      /* the command tag's count must be this, or ROWS_ANY */
     bool may_miss;               /* 0 rows will do too */
     bool is_position;            /* the lock or the store of the position row */
@@ -30,7 +30,7 @@ struct pipeline_note {
     const struct change *change; /* or NULL */
 };
 
-struct pipeline_parameters {
+struct pq_pipeline_parameters {
     int count;
     const char *const *values;
     const int *sizes;
@@ -40,40 +40,41 @@ struct pipeline_parameters {
 #define PIPELINE_COMMANDS_MAX 4096
 
 /* What went wrong, when the answer was not the expected one; otherwise all zero. */
-struct pipeline_failure {
-    struct pipeline_note note;
+struct pq_pipeline_failure {
+    struct pq_pipeline_note note;
     bool is_count; /* the statement worked, on another number of rows */
     uint64_t rows;
 };
 
-struct pipeline {
+struct pq_pipeline {
     struct session *session;
     bool active;         /* between begin and finish; a statement that fails may have ended it, too */
     uint64_t drops;      /* how often all prepared statements were dropped */
     size_t unsent_bytes; /* about; handed to libpq since the last flush */
     size_t count;
-    struct pipeline_note notes[PIPELINE_COMMANDS_MAX];
-    struct pipeline_failure failure; /* of the last pipeline_finish that failed */
+    struct pq_pipeline_note notes[PIPELINE_COMMANDS_MAX];
+    struct pq_pipeline_failure failure; /* of the last pq_pipeline_finish that failed */
 };
 
-MUST_CHECK bool pipeline_begin(struct pipeline *pipeline, struct error *err);
+MUST_CHECK bool pq_pipeline_begin(struct pq_pipeline *pipeline, struct error *err);
 
 /* A statement without parameters whose text the server parses each time. */
-MUST_CHECK bool pipeline_query(struct pipeline *pipeline, const char *sql, struct pipeline_note note,
-                               struct error *err);
+MUST_CHECK bool pq_pipeline_query(struct pq_pipeline *pipeline, const char *sql, struct pq_pipeline_note note,
+                                  struct error *err);
 
 /* Every prepared statement of the session is gone behind this; whoever has one compares pipeline->drops. */
-MUST_CHECK bool pipeline_drop_prepared(struct pipeline *pipeline, struct error *err);
+MUST_CHECK bool pq_pipeline_drop_prepared(struct pq_pipeline *pipeline, struct error *err);
 
-MUST_CHECK bool pipeline_prepare(struct pipeline *pipeline, const char *name, const char *sql, int count,
-                                 const oid_t *types, struct pipeline_note note, struct error *err);
+MUST_CHECK bool pq_pipeline_prepare(struct pq_pipeline *pipeline, const char *name, const char *sql,
+                                    int count, const oid_t *types, struct pq_pipeline_note note,
+                                    struct error *err);
 
-MUST_CHECK bool pipeline_execute(struct pipeline *pipeline, const char *name,
-                                 const struct pipeline_parameters *parameters, struct pipeline_note note,
-                                 struct error *err);
+MUST_CHECK bool pq_pipeline_execute(struct pq_pipeline *pipeline, const char *name,
+                                    const struct pq_pipeline_parameters *parameters,
+                                    struct pq_pipeline_note note, struct error *err);
 
 /*
  * Waits for every answer and leaves the pipeline. False: the connection is lost, or pipeline->failure says which
  * statement did not do what it should; *err is then the server's error, or ERROR_DATA for a wrong number of rows.
  */
-MUST_CHECK bool pipeline_finish(struct pipeline *pipeline, struct error *err);
+MUST_CHECK bool pq_pipeline_finish(struct pq_pipeline *pipeline, struct error *err);
