@@ -4,11 +4,7 @@
  */
 #include "cdc/attempt.h"
 
-#include <assert.h>
-#include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -22,60 +18,10 @@
 #include "cdc/start.h"
 
 enum {
-    POLL_MS = 100,
-    DISK_INTERVAL_MS = 200, /* a checkpoint costs two fsyncs; the slot may lag behind the sinks by as much */
-    DISK_RETRY_MS = 1000,
     DRAIN_MAX_MS = 6000, /* of the ten seconds that a stop may take */
     REPORT_INTERVAL_MS = 60000,
     CATALOG_BYTES_MAX = 512 * 1024 * 1024,
 };
-
-/* ---- waiting ---- */
-
-static void wait_event(struct attempt *attempt) {
-    struct pollfd fd = {.fd = attempt->event_fd, .events = POLLIN};
-    eventfd_t count;
-    if (poll(&fd, 1, POLL_MS) > 0)
-        eventfd_read(attempt->event_fd, &count);
-}
-
-static bool runners_failed(struct attempt *attempt, struct error *err) {
-    for (size_t i = 0; i < attempt->runner_count; i++) {
-        struct runner *runner = &attempt->runners[i];
-        if (runner_state(runner) == RUNNER_FAILED) {
-            *err = runner->error;
-            error_wrap(err, "sink %s", runner->sink->config->name);
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool runners_are(struct attempt *attempt, enum runner_state state) {
-    for (size_t i = 0; i < attempt->runner_count; i++)
-        if (runner_state(&attempt->runners[i]) != state)
-            return false;
-    return true;
-}
-
-bool attempt_wait_runners(struct attempt *attempt, enum runner_state state,
-                          void (*meanwhile)(struct attempt *attempt), struct error *err) {
-    for (;;) {
-        if (runners_failed(attempt, err))
-            return false;
-        if (attempt_is_stopped(attempt))
-            return error_set(err, ERROR_STOPPED, "stopped");
-        /* An order that was given but not yet obeyed leaves the state as it was. */
-        bool obeyed = true;
-        for (size_t i = 0; i < attempt->runner_count; i++)
-            obeyed = obeyed && !runner_has_order(&attempt->runners[i]);
-        if (obeyed && runners_are(attempt, state))
-            return true;
-        if (meanwhile != NULL)
-            meanwhile(attempt);
-        wait_event(attempt);
-    }
-}
 
 /* ---- opening ---- */
 
@@ -207,68 +153,6 @@ static bool start_streaming(struct attempt *attempt, struct error *err) {
     return true;
 }
 
-/* ---- the checkpoint ---- */
-
-/* What the sinks hold now; false while one holds nothing yet. */
-static bool gather(struct attempt *attempt, struct checkpoint *checkpoint) {
-    const struct config *config = attempt->pipeline->config;
-    checkpoint->phase = CHECKPOINT_STREAMING;
-    checkpoint->system_id = attempt->identity.system_id;
-    checkpoint->timeline = attempt->identity.timeline;
-    checkpoint->sink_count = attempt->runner_count;
-    snprintf(checkpoint->slot, sizeof checkpoint->slot, "%s", config->source.slot);
-    for (size_t i = 0; i < attempt->runner_count; i++) {
-        struct checkpoint_sink *sink = &checkpoint->sinks[i];
-        snprintf(sink->name, sizeof sink->name, "%s", config->sinks[i].sink.name);
-        sink->position = runner_position(&attempt->runners[i]);
-        if (!position_exists(&sink->position))
-            return false;
-    }
-    return true;
-}
-
-static bool differs(const struct checkpoint *a, const struct checkpoint *b) {
-    if (a->phase != b->phase || a->sink_count != b->sink_count || a->timeline != b->timeline)
-        return true;
-    for (size_t i = 0; i < a->sink_count; i++)
-        if (a->sinks[i].position.end_lsn != b->sinks[i].position.end_lsn ||
-            a->sinks[i].position.index != b->sinks[i].position.index)
-            return true;
-    return false;
-}
-
-static void say_disk(struct attempt *attempt, const struct error *err) {
-    if (err != NULL && !attempt->disk_fails)
-        log_line(LOG_LEVEL_ERROR,
-                 "the checkpoint cannot be written, so the slot keeps its WAL until it can: %s", err->text);
-    if (err == NULL && attempt->disk_fails)
-        log_line(LOG_LEVEL_INFO, "the checkpoint is written again");
-    attempt->disk_fails = err != NULL;
-}
-
-/* A disk that fails holds the slot back, nothing else: the sinks go on, and nothing is lost. */
-static void save_checkpoint(struct attempt *attempt) {
-    struct pipeline *pipeline = attempt->pipeline;
-    struct checkpoint checkpoint = pipeline->checkpoint;
-    if (!gather(attempt, &checkpoint))
-        return;
-    int64_t now_ms = clock_now_ms();
-    if (now_ms - attempt->disk_tried_ms < (attempt->disk_fails ? DISK_RETRY_MS : DISK_INTERVAL_MS))
-        return;
-    if (differs(&checkpoint, &pipeline->checkpoint)) {
-        struct error err = {0};
-        attempt->disk_tried_ms = now_ms;
-        bool written = checkpoint_write(pipeline->config->state, pipeline->config->name, &checkpoint, &err);
-        say_disk(attempt, written ? NULL : &err);
-        if (!written)
-            return;
-        pipeline->progressed = true;
-        pipeline->checkpoint = checkpoint;
-    }
-    FAULT_POINT("checkpoint-before-confirm");
-    stream_confirm(&attempt->stream, checkpoint_confirmed_lsn(&checkpoint));
-}
-
 /* ---- supervising ---- */
 
 /* By what the sinks hold; the stop that follows saves and confirms it. */
@@ -302,35 +186,26 @@ static void report(struct attempt *attempt) {
 
 static bool supervise(struct attempt *attempt, struct error *err) {
     while (!attempt_is_stopped(attempt)) {
-        save_checkpoint(attempt);
+        attempt_save(attempt, false);
         report(attempt);
         if (reached_end(attempt))
             return true;
-        if (runners_failed(attempt, err))
+        if (attempt_runner_failed(attempt, err))
             return false;
         if (atomic_load(&attempt->stream.state) == STREAM_FAILED) {
             *err = attempt->stream.error;
             return false;
         }
-        wait_event(attempt);
+        attempt_wait_event(attempt);
     }
     return true;
 }
 
 /* ---- stopping ---- */
 
-static bool runners_ended(struct attempt *attempt) {
-    for (size_t i = 0; i < attempt->runner_count; i++) {
-        enum runner_state state = runner_state(&attempt->runners[i]);
-        if (state != RUNNER_STOPPED && state != RUNNER_FAILED)
-            return false;
-    }
-    return true;
-}
-
 static void wait_runners_ended(struct attempt *attempt, int64_t deadline_ms) {
-    while (!runners_ended(attempt) && clock_now_ms() < deadline_ms)
-        wait_event(attempt);
+    while (!attempt_runners_ended(attempt) && clock_now_ms() < deadline_ms)
+        attempt_wait_event(attempt);
 }
 
 /* Reads no more, lets the sinks finish what they have, saves and confirms it. What does not finish in time is undone. */
@@ -338,14 +213,13 @@ static void stop_in_peace(struct attempt *attempt) {
     int64_t deadline_ms = clock_now_ms() + DRAIN_MAX_MS;
     stream_drain(&attempt->stream);
     while (atomic_load(&attempt->stream.state) == STREAM_READING && clock_now_ms() < deadline_ms)
-        wait_event(attempt);
+        attempt_wait_event(attempt);
     if (atomic_load(&attempt->stream.state) == STREAM_READING)
         return;
     for (size_t i = 0; i < attempt->runner_count; i++)
         runner_stop(&attempt->runners[i], false);
     wait_runners_ended(attempt, deadline_ms);
-    attempt->disk_tried_ms = 0;
-    save_checkpoint(attempt);
+    attempt_save(attempt, true);
 }
 
 /* From whatever state. The stream first: it pushes to the runners' queues. */
@@ -412,7 +286,7 @@ static bool live(struct attempt *attempt, struct error *err) {
         !supervise(attempt, err))
         return false;
     stop_in_peace(attempt);
-    return !runners_failed(attempt, err);
+    return !attempt_runner_failed(attempt, err);
 }
 
 bool attempt_run(struct pipeline *pipeline, struct error *err) {

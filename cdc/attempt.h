@@ -53,6 +53,18 @@ MUST_CHECK bool attempt_run(struct pipeline *pipeline, struct error *err);
 MUST_CHECK bool attempt_create(struct attempt *attempt, struct error *err);
 MUST_CHECK bool attempt_adopt(struct attempt *attempt, lsn_t confirmed_lsn, struct error *err);
 
+/* attempt_save.c: checkpoint and confirmation, when something moved; at intervals, or now when at_once. */
+void attempt_save(struct attempt *attempt, bool at_once);
+
+/* attempt_runners.c: waits for a runner or the stream to say something, for a moment. */
+void attempt_wait_event(struct attempt *attempt);
+
+/* True when a runner failed; its error is then in *err. */
+bool attempt_runner_failed(struct attempt *attempt, struct error *err);
+
+/* Stopped or failed, all of them. */
+bool attempt_runners_ended(struct attempt *attempt);
+
 /* Waits until every runner is in the state, for as long as it takes; the first failure of one is ours. */
 MUST_CHECK bool attempt_wait_runners(struct attempt *attempt, enum runner_state state,
                                      void (*meanwhile)(struct attempt *attempt), struct error *err);

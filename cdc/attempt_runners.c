@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * attempt_runners.c - what the supervisor asks of its runners, and how it waits for them.
+ */
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include "cdc/attempt.h"
+
+enum { POLL_MS = 100 }; /* how soon the stop flag is noticed, which wakes nobody */
+
+void attempt_wait_event(struct attempt *attempt) {
+    struct pollfd fd = {.fd = attempt->event_fd, .events = POLLIN};
+    eventfd_t count;
+    if (poll(&fd, 1, POLL_MS) > 0)
+        eventfd_read(attempt->event_fd, &count);
+}
+
+bool attempt_runner_failed(struct attempt *attempt, struct error *err) {
+    for (size_t i = 0; i < attempt->runner_count; i++) {
+        struct runner *runner = &attempt->runners[i];
+        if (runner_state(runner) == RUNNER_FAILED) {
+            *err = runner->error;
+            error_wrap(err, "sink %s", runner->sink->config->name);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool runners_are(struct attempt *attempt, enum runner_state state) {
+    for (size_t i = 0; i < attempt->runner_count; i++)
+        if (runner_state(&attempt->runners[i]) != state)
+            return false;
+    return true;
+}
+
+bool attempt_wait_runners(struct attempt *attempt, enum runner_state state,
+                          void (*meanwhile)(struct attempt *attempt), struct error *err) {
+    for (;;) {
+        if (attempt_runner_failed(attempt, err))
+            return false;
+        if (attempt_is_stopped(attempt))
+            return error_set(err, ERROR_STOPPED, "stopped");
+        /* An order that was given but not yet obeyed leaves the state as it was. */
+        bool obeyed = true;
+        for (size_t i = 0; i < attempt->runner_count; i++)
+            obeyed = obeyed && !runner_has_order(&attempt->runners[i]);
+        if (obeyed && runners_are(attempt, state))
+            return true;
+        if (meanwhile != NULL)
+            meanwhile(attempt);
+        attempt_wait_event(attempt);
+    }
+}
+
+bool attempt_runners_ended(struct attempt *attempt) {
+    for (size_t i = 0; i < attempt->runner_count; i++) {
+        enum runner_state state = runner_state(&attempt->runners[i]);
+        if (state != RUNNER_STOPPED && state != RUNNER_FAILED)
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * attempt_save.c - from the sinks' positions to the disk, and from there to the slot.
+ *
+ * Never the other way round, and never past a step that did not succeed: slot <= disk <= every sink. A disk that fails
+ * holds the slot back, nothing else: the sinks go on, and nothing is lost.
+ */
+#include <stdio.h>
+
+#include "cdc/attempt.h"
+#include "cdc/base/clock.h"
+#include "cdc/base/fault.h"
+#include "cdc/base/log.h"
+
+enum {
+    DISK_INTERVAL_MS = 200, /* a checkpoint costs two fsyncs; the slot may lag behind the sinks by as much */
+    DISK_RETRY_MS = 1000,
+};
+
+/* What the sinks hold now; false while one holds nothing yet. */
+static bool gather(struct attempt *attempt, struct checkpoint *checkpoint) {
+    const struct config *config = attempt->pipeline->config;
+    checkpoint->phase = CHECKPOINT_STREAMING;
+    checkpoint->system_id = attempt->identity.system_id;
+    checkpoint->timeline = attempt->identity.timeline;
+    checkpoint->sink_count = attempt->runner_count;
+    snprintf(checkpoint->slot, sizeof checkpoint->slot, "%s", config->source.slot);
+    for (size_t i = 0; i < attempt->runner_count; i++) {
+        struct checkpoint_sink *sink = &checkpoint->sinks[i];
+        snprintf(sink->name, sizeof sink->name, "%s", config->sinks[i].sink.name);
+        sink->position = runner_position(&attempt->runners[i]);
+        if (!position_exists(&sink->position))
+            return false;
+    }
+    return true;
+}
+
+static bool differs(const struct checkpoint *a, const struct checkpoint *b) {
+    if (a->phase != b->phase || a->sink_count != b->sink_count || a->timeline != b->timeline)
+        return true;
+    for (size_t i = 0; i < a->sink_count; i++)
+        if (a->sinks[i].position.end_lsn != b->sinks[i].position.end_lsn ||
+            a->sinks[i].position.index != b->sinks[i].position.index)
+            return true;
+    return false;
+}
+
+static void say_disk(struct attempt *attempt, const struct error *err) {
+    if (err != NULL && !attempt->disk_fails)
+        log_line(LOG_LEVEL_ERROR,
+                 "the checkpoint cannot be written, so the slot keeps its WAL until it can: %s", err->text);
+    if (err == NULL && attempt->disk_fails)
+        log_line(LOG_LEVEL_INFO, "the checkpoint is written again");
+    attempt->disk_fails = err != NULL;
+}
+
+void attempt_save(struct attempt *attempt, bool at_once) {
+    struct pipeline *pipeline = attempt->pipeline;
+    struct checkpoint checkpoint = pipeline->checkpoint;
+    if (!gather(attempt, &checkpoint))
+        return;
+    int64_t now_ms = clock_now_ms();
+    if (!at_once &&
+        now_ms - attempt->disk_tried_ms < (attempt->disk_fails ? DISK_RETRY_MS : DISK_INTERVAL_MS))
+        return;
+    if (differs(&checkpoint, &pipeline->checkpoint)) {
+        struct error err = {0};
+        attempt->disk_tried_ms = now_ms;
+        bool written = checkpoint_write(pipeline->config->state, pipeline->config->name, &checkpoint, &err);
+        say_disk(attempt, written ? NULL : &err);
+        if (!written)
+            return;
+        pipeline->progressed = true;
+        pipeline->checkpoint = checkpoint;
+    }
+    FAULT_POINT("checkpoint-before-confirm");
+    stream_confirm(&attempt->stream, checkpoint_confirmed_lsn(&checkpoint));
+}
