@@ -46,6 +46,17 @@ static const char OPEN[] =
 
 #define CLAIM_STEP_MAX 1000000u
 
+/*
+ * The engine's session that has the row locked, unless its epoch shows that we are the one who is fenced. A row that is locked
+ * or updated names that transaction in xmax.
+ */
+static const char END_HOLDER[] =
+    "select pg_catalog.count(pg_catalog.pg_terminate_backend(holder.pid)) from pgcdc.position p"
+    " join pg_catalog.pg_stat_activity holder on holder.backend_xid = p.xmax"
+    " where p.pipeline = $1 and p.sink = $2 and ($3::bigint = 0 or p.epoch in ($3::bigint, $4::bigint))"
+    "  and holder.usename = current_user and holder.pid <> pg_catalog.pg_backend_pid()"
+    "  and holder.application_name = pg_catalog.current_setting('application_name')";
+
 static const char LOOK[] = "select epoch, end_lsn, commit_lsn, index, system_id, timeline,"
                            " (extract(epoch from pg_catalog.clock_timestamp() - updated_at) * 1000)::bigint"
                            " from pgcdc.position where pipeline = $1 and sink = $2";
@@ -184,41 +195,84 @@ static bool read_row(const PGresult *result, struct position_row *row, struct po
     return true;
 }
 
-static bool claim_row(struct position_row *row, struct session *session, PGresult **ret_result,
-                      struct error *err) {
-    char epoch[NUMBER_TEXT_MAX], lost[NUMBER_TEXT_MAX], claim[NUMBER_TEXT_MAX];
-    const char *const values[] = {row->pipeline, row->sink, epoch, lost, claim};
-    snprintf(epoch, sizeof epoch, "%" PRId64, row->epoch);
-    snprintf(lost, sizeof lost, "%" PRId64, row->claim);
-    row->claim = row->epoch == 0 ? 1 : row->epoch + 1 + (int64_t) arc4random_uniform(CLAIM_STEP_MAX);
-    snprintf(claim, sizeof claim, "%" PRId64, row->claim);
-    return session_query(session, OPEN, 5, values, ret_result, err);
+/* What an open may assume of the row: our epoch, or the claim whose answer was lost. */
+struct claim {
+    char epoch[NUMBER_TEXT_MAX];
+    char lost[NUMBER_TEXT_MAX];
+    char next[NUMBER_TEXT_MAX];
+};
+
+static int64_t claim_prepare(const struct position_row *row, struct claim *claim) {
+    int64_t next = row->epoch == 0 ? 1 : row->epoch + 1 + (int64_t) arc4random_uniform(CLAIM_STEP_MAX);
+    snprintf(claim->epoch, sizeof claim->epoch, "%" PRId64, row->epoch);
+    snprintf(claim->lost, sizeof claim->lost, "%" PRId64, row->claim);
+    snprintf(claim->next, sizeof claim->next, "%" PRId64, next);
+    return next;
 }
 
-/*
- * The row may be locked by an engine that is about to commit or that is dead and whose session the server has not
- * missed yet (it does within 30 s): the wait is short, the engine comes again.
- */
+/* A claim that the server has answered with an error did not happen; any other may have. */
+static bool claim_row(struct position_row *row, struct session *session, PGresult **ret_result,
+                      struct error *err) {
+    struct claim claim;
+    int64_t next = claim_prepare(row, &claim);
+    const char *const values[] = {row->pipeline, row->sink, claim.epoch, claim.lost, claim.next};
+    bool done = session_query(session, OPEN, 5, values, ret_result, err);
+    if (done || err->sqlstate[0] == '\0')
+        row->claim = next;
+    return done;
+}
+
 static bool raise_epoch(struct position_row *row, struct session *session, struct position *ret_position,
                         struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     if (!session_execute(session, "begin isolation level read committed", err) ||
-        !create_if_missing(session, err) || !session_execute(session, "set local lock_timeout = '5s'", err))
+        !create_if_missing(session, err) || !session_execute(session, "set local lock_timeout = '5s'", err) ||
+        !claim_row(row, session, &result, err))
         return false;
-    if (!claim_row(row, session, &result, err)) {
-        if (strcmp(err->sqlstate, "55P03") == 0)
-            error_wrap(err, "the row of pipeline %s, sink %s in pgcdc.position is locked by another engine",
-                       row->pipeline, row->sink);
-        return false;
-    }
-    if (PQntuples(result) == 0)
-        return refuse_fenced(row, err);
+    if (PQntuples(result) == 0) /* still locked the row, which the other one needs */
+        return session_execute(session, "rollback", err) && refuse_fenced(row, err);
     return session_execute(session, "commit", err) && read_row(result, row, ret_position, err);
+}
+
+static bool is_locked(const struct error *err) {
+    return strcmp(err->sqlstate, "55P03") == 0;
+}
+
+/* What it had not committed is rolled back, and streamed again to whoever holds the epoch. */
+static bool end_holder(const struct position_row *row, struct session *session, struct error *err) {
+    struct claim claim;
+    claim_prepare(row, &claim);
+    const char *const values[] = {row->pipeline, row->sink, claim.epoch, claim.lost};
+    return session_execute(session, "rollback", err) &&
+           session_query(session, END_HOLDER, 4, values, NULL, err);
+}
+
+/*
+ * The row may be locked by an engine that is about to commit, by one that is frozen, or by the session of one that is dead and
+ * that the server has not missed yet. It gets a short wait; then its session is ended, because opening takes over.
+ */
+static bool take_over(struct position_row *row, struct session *session, struct position *ret_position,
+                      struct error *err) {
+    if (raise_epoch(row, session, ret_position, err))
+        return true;
+    if (!is_locked(err))
+        return false;
+    if (!end_holder(row, session, err))
+        return false;
+    if (raise_epoch(row, session, ret_position, err))
+        return true;
+    if (is_locked(err))
+        error_wrap(
+            err,
+            "the row of pipeline %s, sink %s in pgcdc.position stays locked by a session that is no engine of "
+            "role \"%s\"; pg_locks tells which",
+            row->pipeline, row->sink, PQuser(session->conn));
+    return false;
 }
 
 bool position_row_open(struct position_row *row, struct session *session, struct position *ret_position,
                        struct error *err) {
-    if (raise_epoch(row, session, ret_position, err))
+    if (take_over(row, session, ret_position, err))
         return true;
     return rights_missing(session, err);
 }

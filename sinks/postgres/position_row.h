@@ -29,7 +29,8 @@ struct position_row {
 
 /*
  * Creates schema and table when missing, raises the epoch, reads the position. Own transaction, committed. Keep *row for
- * the next open. ERROR_REFUSE when it had an epoch and another engine has raised it since.
+ * the next open. A session of our role and application_name that keeps the row locked for 5 s is ended: opening takes over.
+ * ERROR_REFUSE when it had an epoch and another engine has raised it since.
  */
 MUST_CHECK bool position_row_open(struct position_row *row, struct session *session,
                                   struct position *ret_position, struct error *err);

@@ -162,6 +162,21 @@ Test(postgres_errors, a_fenced_sink_stops_at_its_first_write) {
     sink_session_release(&s);
 }
 
+/* Only an engine's session is ended to get at its lock; anybody else's is waited for, and told of. */
+Test(postgres_errors, a_position_that_somebody_else_locks_is_waited_for) {
+    session_t s;
+    struct position position;
+    sink_session_start(&s, "create table t (id int8 primary key, v text)");
+    s.sink->ops->close(s.sink);
+    database_execute(s.conn, "begin; select from pgcdc.position for update");
+    cr_assert_not(s.sink->ops->open(s.sink, &position, &s.err));
+    sink_session_expect(&s, ERROR_RETRY, WORDS("pgcdc.position", "pg_locks"));
+    s.sink->ops->close(s.sink);
+    database_execute(s.conn, "commit");
+    sink_session_open(&s);
+    sink_session_release(&s);
+}
+
 static void *stop_soon(void *sink) {
     usleep(300000);
     atomic_store(&((struct sink *) sink)->stop, true);

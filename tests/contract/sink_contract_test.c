@@ -271,6 +271,37 @@ Test(sink_contract, opening_fences_the_one_that_was_open) {
     each_sink(check_fence);
 }
 
+/* The older engine is frozen in the middle of a group; awake again, it can neither end the group nor open again. */
+static void check_takeover(struct harness *harness) {
+    if (!harness->ops->stores_position)
+        return;
+    struct position position;
+    struct error err = {0};
+    struct sink *older = open_sink(harness, &position);
+    add_inserts(harness, 1, 3);
+    const struct position next = change_builder_position(&harness->builder);
+    cr_assert(older->ops->write(older, harness->builder.changes, harness->builder.count, &err), "%s",
+              err.text);
+    struct sink *newer = open_sink(harness, &position);
+    cr_assert_not(position_exists(&position), "%s: what was never flushed has a position",
+                  harness->subject->type);
+    cr_assert_not(older->ops->flush(older, &next, &err), "%s: a fenced sink could flush",
+                  harness->subject->type);
+    older->ops->close(older);
+    cr_assert_not(older->ops->open(older, &position, &err));
+    cr_assert_eq(err.kind, ERROR_REFUSE, "%s", err.text);
+    expect_rows(harness, 0, "of a fenced sink");
+    write_all(harness, newer);
+    flush(harness, newer);
+    expect_rows(harness, 3, "of the newer one");
+    close_sink(older);
+    close_sink(newer);
+}
+
+Test(sink_contract, opening_takes_over_from_one_that_is_frozen) {
+    each_sink(check_takeover);
+}
+
 static void check_two_sinks(struct harness *harness) {
     if (!harness->ops->stores_position)
         return;
