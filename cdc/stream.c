@@ -2,10 +2,6 @@
 /*
  * stream.c - receive, decode, batch, hand on, confirm.
  *
- * walsender attempts one send per change, and a client that sleeps in recv() makes each of them a wake-up. So while data
- * flows the socket is told to wake us only when 64 kB are there (SO_RCVLOWAT) or after a millisecond; that alone makes
- * the server faster by half. When nothing flows it wakes us at the first byte, so that latency does not pay.
- *
  * A batch is handed on when it is full, or when a runner waits and the batch holds a whole transaction. While all
  * runners are busy it goes on filling: batches grow with the load by themselves.
  */
@@ -16,7 +12,6 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "cdc/base/clock.h"
@@ -24,9 +19,6 @@
 #include "cdc/replication.h"
 
 enum {
-    SOCKET_FILL_BYTES = 64 * 1024,
-    SOCKET_FILL_WAIT_MS = 1,
-    SOCKET_FILL_WAIT_BEHIND_MS = 4,
     STATUS_INTERVAL_MAX_MS =
         10000,                  /* also without wal_sender_timeout: what monitoring shows should be fresh */
     CONFIRM_INTERVAL_MS = 100,  /* a new confirmation waits at most so long for its status update */
@@ -169,7 +161,7 @@ static bool offer_batch(struct stream *stream, int64_t now_ms, struct error *err
     if (batch->whole_count == 0 && batch->caught_up_lsn == 0)
         return true;
     int age_max_ms = stream->behind ? BATCH_AGE_BEHIND_MS : BATCH_AGE_MS;
-    if (stream->socket_fills && batch->caught_up_lsn == 0 && now_ms - stream->batch_since_ms < age_max_ms)
+    if (stream->fill.fills && batch->caught_up_lsn == 0 && now_ms - stream->batch_since_ms < age_max_ms)
         return true;
     if (a_runner_waits(stream))
         hand_on(stream);
@@ -281,19 +273,10 @@ static bool drain_socket(struct stream *stream, size_t *ret_bytes, bool *ret_blo
 
 /* ---- the socket ---- */
 
-/* Unix sockets ignore it, which costs nothing. */
-static void set_socket_fills(struct stream *stream, bool fills) {
-    if (stream->socket_fills == fills)
-        return;
-    int bytes = fills ? SOCKET_FILL_BYTES : 1;
-    setsockopt(PQsocket(stream->session->conn), SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
-    stream->socket_fills = fills;
-}
-
 /* How long nothing needs to be done. */
 static int wait_ms(const struct stream *stream, int64_t now_ms) {
-    if (stream->socket_fills)
-        return stream->behind ? SOCKET_FILL_WAIT_BEHIND_MS : SOCKET_FILL_WAIT_MS;
+    if (stream->fill.fills)
+        return socket_fill_wait_ms(&stream->fill);
     if (stream->status_due)
         return STATUS_INTERVAL_MIN_MS;
     int64_t wait = status_interval_ms(stream) - (now_ms - stream->status_sent_ms);
@@ -307,7 +290,7 @@ static int wait_ms(const struct stream *stream, int64_t now_ms) {
 }
 
 static bool wait_events(struct stream *stream, bool blocked, struct error *err) {
-    short socket_events = blocked ? 0 : POLLIN;
+    short socket_events = blocked ? 0 : socket_fill_events(&stream->fill);
     int left = PQflush(stream->session->conn);
     if (left < 0)
         return session_error(stream->session, NULL, err);
@@ -342,14 +325,13 @@ static bool read_once(struct stream *stream, struct error *err) {
     }
     if (!offer_batch(stream, now_ms, err) || !keep_alive(stream, now_ms, err))
         return false;
-    set_socket_fills(stream,
-                     blocked || bytes >= SOCKET_FILL_BYTES / 4 || (stream->socket_fills && bytes >= 4096));
+    socket_fill_note(&stream->fill, bytes, blocked, stream->behind);
     return wait_events(stream, blocked, err);
 }
 
 /* Reads no more; goes on confirming until told to end. */
 static bool confirm_once(struct stream *stream, struct error *err) {
-    set_socket_fills(stream, false);
+    socket_fill_end(&stream->fill);
     int64_t now_ms = clock_now_ms();
     stream->heard_ms = now_ms;
     return keep_alive(stream, now_ms, err) && wait_events(stream, true, err);
@@ -420,6 +402,7 @@ bool stream_start(struct stream *stream, struct session *session, const struct s
                                                     .binary = options->binary};
     if (!replication_start(session, &replication, err))
         return false;
+    socket_fill_init(&stream->fill, PQsocket(session->conn));
     /* From here the stream's own loop watches for orders; its last words are sent after the program was told to stop. */
     session->stop = NULL;
     int failure = pthread_create(&stream->thread, NULL, stream_main, stream);

@@ -17,6 +17,7 @@
 #include "cdc/batch.h"
 #include "cdc/pq/session.h"
 #include "cdc/runner.h"
+#include "cdc/socket_fill.h"
 #include "decoder/decoder.h"
 
 enum stream_state { STREAM_READING, STREAM_DRAINING, STREAM_ENDED, STREAM_FAILED };
@@ -64,12 +65,12 @@ struct stream {
     bool idle_urgent;         /* the server waits for it, to shut down perhaps */
     lsn_t confirmed_sent_lsn; /* in the last status update */
     int64_t status_sent_ms;
-    bool status_due;          /* the server asked for one */
-    lsn_t asked_lsn;          /* what the server asked to have confirmed, else 0 */
-    int64_t asked_since_ms;   /* when it began to */
-    int64_t heard_ms;         /* when the server last said anything */
-    bool asked;               /* ... and was asked to */
-    bool socket_fills;        /* SO_RCVLOWAT is up */
+    bool status_due;        /* the server asked for one */
+    lsn_t asked_lsn;        /* what the server asked to have confirmed, else 0 */
+    int64_t asked_since_ms; /* when it began to */
+    int64_t heard_ms;       /* when the server last said anything */
+    bool asked;             /* ... and was asked to */
+    struct socket_fill fill;
     bool publication_missing; /* the server said so in a notice */
 };
 

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * socket_fill.h - lets the replication socket fill, so that the server sends much at a time.
+ *
+ * walsender makes a system call per change, and what that costs depends on us. A reader that sleeps in recv() makes each
+ * call a wake-up. While data flows we therefore ask to be woken only when much is there or after a millisecond. In a backlog
+ * from our own host we go further: a small receive buffer and a rest between the bursts. A full window keeps the
+ * server's bytes in its own send buffer, where a call appends and returns; they cross in a few large segments when we read. This
+ * works because a local window opens at once; over a network each would cost a round trip.
+ * When nothing flows, the first byte wakes us: latency does not pay.
+ *
+ * One thread, the stream's.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct socket_fill {
+    int fd;        /* not owned; -1: none yet */
+    bool is_local; /* TCP, and both ends are this host */
+    bool fills;    /* data flows */
+    bool behind;   /* ... and it is a backlog */
+};
+
+/* fd: a connected socket, in use from now on. */
+void socket_fill_init(struct socket_fill *fill, int fd);
+
+/*
+ * After a read until the socket was empty: how much came; whether reading stopped because there was no room (blocked); and
+ * whether what comes is a backlog, which has no latency to lose (behind).
+ */
+void socket_fill_note(struct socket_fill *fill, size_t bytes, bool blocked, bool behind);
+
+/* Nobody reads any more: wake at the first byte. */
+void socket_fill_end(struct socket_fill *fill);
+
+/* While it fills: what to poll for (POLLIN, or 0 to rest), and for how long at most. */
+short socket_fill_events(const struct socket_fill *fill);
+int socket_fill_wait_ms(const struct socket_fill *fill);
