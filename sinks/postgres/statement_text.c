@@ -170,20 +170,22 @@ static void append_row_delete(struct text *text) {
     append_match(text);
 }
 
-/* "unnest($1, $2) as u (c0, c3)": one array for each column that is written or part of the key. */
+/*
+ * "(select unnest($1) as c0, unnest($2) as c3) as u": one array for each column that is written or part of the key. In a select
+ * list their rows go straight to the join; a function in FROM would keep them all first, a sixth of an update's time.
+ */
 static void append_unnest(struct text *text) {
     bool is_first = true;
-    append(text, "unnest(");
+    append(text, "(select ");
     for (uint32_t i = 0; i < text->table->column_count; i++) {
         if (!text->table->columns[i].is_key && !column_set_has(text->written, i))
             continue;
         append_comma(text, &is_first);
+        append(text, "unnest(");
         append_parameter(text, i, text->table->columns[i].is_key);
+        buffer_printf(text->sql, ") as c%u", i);
     }
-    append(text, ") as u (");
-    for (int i = 0; i < text->count; i++)
-        buffer_printf(text->sql, "%sc%u", i > 0 ? ", " : "", text->parameters[i].column);
-    append(text, ") where ");
+    append(text, ") as u where ");
     const char *glue = "";
     for (uint32_t i = 0; i < text->table->column_count; i++) {
         const struct target_column *column = &text->table->columns[i];
