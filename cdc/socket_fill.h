@@ -21,6 +21,7 @@ struct socket_fill {
     bool is_local; /* TCP, and both ends are this host */
     bool fills;    /* data flows */
     bool behind;   /* ... and it is a backlog */
+    int rest_ms;   /* between two bursts */
 };
 
 /* fd: a connected socket, in use from now on. */

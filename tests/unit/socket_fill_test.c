@@ -90,6 +90,24 @@ Test(socket_fill, a_local_backlog_is_read_in_bursts) {
     pair_close(&pair);
 }
 
+Test(socket_fill, the_rest_follows_what_a_burst_brings) {
+    struct pair pair = tcp_pair();
+    struct socket_fill fill;
+    socket_fill_init(&fill, pair.reader);
+    socket_fill_note(&fill, MUCH, false, true);
+    int first_ms = socket_fill_wait_ms(&fill);
+    for (int i = 0; i < 100; i++)
+        socket_fill_note(&fill, 8192, false, true);
+    int slow_ms = socket_fill_wait_ms(&fill);
+    cr_assert_gt(slow_ms, first_ms);
+    cr_assert_leq(slow_ms, 50, "rests for %d ms", slow_ms);
+    for (int i = 0; i < 100; i++)
+        socket_fill_note(&fill, MUCH, false, true);
+    cr_assert_lt(socket_fill_wait_ms(&fill), slow_ms);
+    cr_assert_gt(socket_fill_wait_ms(&fill), 0);
+    pair_close(&pair);
+}
+
 Test(socket_fill, a_unix_socket_never_rests) {
     struct pair pair = unix_pair();
     struct socket_fill fill;
