@@ -32,6 +32,7 @@ static void read_row(const PGresult *result, struct slot_facts *facts) {
     facts->restart_lsn = lsn_column(result, 5);
     snprintf(facts->reason, sizeof facts->reason, "%s", PQgetvalue(result, 0, 6));
     facts->is_lost = facts->reason[0] != '\0';
+    facts->is_two_phase = strcmp(PQgetvalue(result, 0, 7), "t") == 0;
 }
 
 bool slot_read(struct session *source, const char *slot, struct slot_facts *ret_facts, struct error *err) {
@@ -41,7 +42,8 @@ bool slot_read(struct session *source, const char *slot, struct slot_facts *ret_
         " case when wal_status = 'lost' then coalesce(to_jsonb(s)->>'invalidation_reason', 'wal_removed')"
         "      when to_jsonb(s)->>'conflicting' = 'true' then coalesce(to_jsonb(s)->>'invalidation_reason', 'conflict')"
         "      when slot_type = 'logical' and restart_lsn is null then 'restart_lsn is null'"
-        "      else coalesce(to_jsonb(s)->>'invalidation_reason', '') end"
+        "      else coalesce(to_jsonb(s)->>'invalidation_reason', '') end,"
+        " coalesce(to_jsonb(s)->>'two_phase' = 'true', false)"
         " from pg_catalog.pg_replication_slots s where slot_name = $1";
     const char *parameters[] = {slot};
     PGresult *result AUTO_PGRESULT = NULL;

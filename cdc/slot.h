@@ -16,8 +16,9 @@ struct slot_facts {
     bool exists;
     bool is_logical;
     bool is_pgoutput;
-    bool is_lost;    /* wal_status lost, or invalidated for whatever reason */
-    char reason[64]; /* of the loss, as the server names it */
+    bool is_two_phase; /* sends transactions when they are prepared, and again that they committed */
+    bool is_lost;      /* wal_status lost, or invalidated for whatever reason */
+    char reason[64];   /* of the loss, as the server names it */
     char database[64];
     int active_pid;      /* 0: nobody streams from it */
     lsn_t confirmed_lsn; /* confirmed_flush_lsn, 0 when null */

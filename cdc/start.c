@@ -100,6 +100,12 @@ static bool check_slot(const struct start_facts *facts, struct error *err) {
             err, ERROR_REFUSE,
             "slot %s is not a logical slot with plugin pgoutput; give source.slot another name, or drop that slot",
             name);
+    if (slot->is_two_phase)
+        return error_set(
+            err, ERROR_REFUSE,
+            "slot %s was created with two_phase, which would send a transaction before it has committed; "
+            "create it without, or give source.slot another name",
+            name);
     if (strcmp(slot->database, facts->identity->database) != 0)
         return error_set(err, ERROR_REFUSE,
                          "slot %s belongs to database %s, but source.dsn connects to %s; correct one of them",

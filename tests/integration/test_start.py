@@ -56,6 +56,12 @@ def test_a_slot_of_another_plugin_is_refused(started):
     started.assert_refused("pgoutput")
 
 
+def test_a_slot_that_sends_prepared_transactions_is_refused(started):
+    started.source.execute("select pg_drop_replication_slot('shop')")
+    started.source.execute("select pg_create_logical_replication_slot('shop', 'pgoutput', twophase => true)")
+    started.assert_refused("two_phase")
+
+
 def test_a_slot_of_another_database_is_refused(started):
     started.source.execute("select pg_drop_replication_slot('shop')")
     other = started.source.cluster.create_database("other")

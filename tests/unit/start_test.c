@@ -137,6 +137,13 @@ Test(start, a_slot_of_another_plugin_or_database_is_refused) {
     expect_refusal(&scene, "database other");
 }
 
+Test(start, a_slot_that_sends_prepared_transactions_is_refused) {
+    struct scene scene;
+    set_scene(&scene);
+    scene.slot.is_two_phase = true;
+    expect_refusal(&scene, "two_phase");
+}
+
 Test(start, an_emptied_sink_is_refused) {
     struct scene scene;
     set_scene(&scene);
