@@ -14,7 +14,6 @@
 #include "cdc/catalog_sql.h"
 #include "decoder/builtin_type.h"
 
-#define FIRST_USER_OID 16384 /* PostgreSQL's FirstNormalObjectId: below, OIDs are the same in every cluster */
 #define SQL_BYTES_MAX 32768
 
 /* What the three queries returned, and where it goes. */
@@ -70,14 +69,12 @@ static int find_run(const PGresult *result, oid_t oid, int *ret_count) {
 
 static struct table_column take_column(struct catalog_reading *reading, int row) {
     const PGresult *columns = reading->columns;
-    oid_t type_oid = get_oid(columns, row, 2);
     return (struct table_column){
         .name = get_text(reading, columns, row, 1),
-        .type_oid = type_oid,
+        .type_oid = get_oid(columns, row, 2),
         .type_schema = get_text(reading, columns, row, 3),
         .type_name = get_text(reading, columns, row, 4),
-        .type_kind = PQgetvalue(columns, row, 5)[0],
-        .type_is_builtin = type_oid < FIRST_USER_OID,
+        .type_modifier = (int32_t) strtol(PQgetvalue(columns, row, 5), NULL, 10),
         .type_sql = get_text(reading, columns, row, 6),
         .generated = PQgetvalue(columns, row, 7)[0],
         .generated_sql = get_text(reading, columns, row, 8),
@@ -86,6 +83,7 @@ static struct table_column take_column(struct catalog_reading *reading, int row)
         .not_null = is_true(columns, row, 11),
         .published = is_true(columns, row, 12),
         .key_index = (uint32_t) strtoul(PQgetvalue(columns, row, 13), NULL, 10),
+        .in_identity = is_true(columns, row, 14),
     };
 }
 

@@ -61,9 +61,12 @@ static const char INCLUDED[] =
     " select c.oid, format('%I.%I', n.nspname, c.collname)"
     " from pg_collation c join pg_namespace n on n.oid = c.collnamespace)";
 
-/* e is the element type of an array of a user-defined type, else the type itself. */
+/*
+ * b is the base type of a domain, else the type itself, as in a Relation. The replica identity is an index
+ * that is checked at once, as RelationGetReplicaIndex wants it.
+ */
 static const char COLUMNS[] =
-    " select a.attrelid, a.attname, a.atttypid, n.nspname, e.typname, e.typtype,"
+    " select a.attrelid, a.attname, a.atttypid, n.nspname, b.typname, a.atttypmod,"
     "  format_type(a.atttypid, a.atttypmod), a.attgenerated,"
     "  case when a.attgenerated <> '' then pg_get_expr(d.adbin, d.adrelid) end, a.attidentity,"
     "  case when a.attcollation <> t.typcollation then nc.name end,"
@@ -71,12 +74,20 @@ static const char COLUMNS[] =
     "   and k.contype = 'n' and not k.convalidated and k.conkey = array[a.attnum]),"
     "  a.published,"
     "  coalesce((select array_position((i.indkey::int2[])[0:i.indnkeyatts - 1], a.attnum) from pg_index i"
-    "   where i.indrelid = a.attrelid and i.indisprimary), 0)"
+    "   where i.indrelid = a.attrelid and i.indisprimary), 0),"
+    "  case c.relreplident when 'f' then true when 'n' then false else exists ("
+    "   select from pg_index i where i.indrelid = a.attrelid and i.indisvalid and i.indimmediate"
+    "   and case c.relreplident when 'i' then i.indisreplident else i.indisprimary end"
+    "   and a.attnum = any((i.indkey::int2[])[0:i.indnkeyatts - 1])) end"
     " from included a"
+    " join pg_class c on c.oid = a.attrelid"
     " join pg_type t on t.oid = a.atttypid"
-    " join pg_type e on e.oid = case when t.oid >= 16384"
-    "  and t.typsubscript = 'pg_catalog.array_subscript_handler'::regproc then t.typelem else t.oid end"
-    " join pg_namespace n on n.oid = e.typnamespace"
+    " join lateral (with recursive base (oid, next_oid) as ("
+    "   select t.oid, t.typbasetype"
+    "   union all select d.oid, d.typbasetype from base join pg_type d on d.oid = base.next_oid)"
+    "  select base.oid from base where base.next_oid = 0) base on true"
+    " join pg_type b on b.oid = base.oid"
+    " join pg_namespace n on n.oid = b.typnamespace"
     " left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum"
     " left join named_collation nc on nc.oid = a.attcollation"
     " order by a.attrelid, a.attnum";

@@ -42,21 +42,19 @@ void snapshot_rows_free(struct snapshot_rows *rows) {
     free(rows);
 }
 
-/* With identity index the primary key is the best that the catalog tells. */
-static bool is_key(const struct table *table, const struct table_column *column) {
-    return table->identity == REPLICA_IDENTITY_FULL || column->key_index > 0;
-}
-
 static void fill_columns(struct relation *relation, const struct table *table) {
     for (uint32_t i = 0; i < table->column_count; i++) {
         const struct table_column *column = &table->columns[i];
         if (!table_column_is_copied(column))
             continue;
-        relation->columns[relation->column_count++] = (struct column){.name = slice_of(column->name),
-                                                                      .type_oid = column->type_oid,
-                                                                      .type_modifier = -1,
-                                                                      .is_key = is_key(table, column)};
-        relation->key_count += is_key(table, column);
+        relation->columns[relation->column_count++] =
+            (struct column){.name = slice_of(column->name),
+                            .type_oid = column->type_oid,
+                            .type_modifier = column->type_modifier,
+                            .is_key = column->in_identity,
+                            .type_schema = slice_of(column->type_schema),
+                            .type_name = slice_of(column->type_name)};
+        relation->key_count += column->in_identity;
     }
 }
 

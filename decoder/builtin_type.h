@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * builtin_type.h - which types mean the same in every cluster, in their binary form too.
+ * builtin_type.h - what built-in types are called, and which mean the same in every cluster in their binary
+ * form too.
  *
  * OIDs below 16384 are fixed by PostgreSQL's own catalog. Left out on purpose although built in:
  *
@@ -17,6 +18,7 @@
 #include <stdbool.h>
 
 #include "cdc/base/lsn.h"
+#include "cdc/base/slice.h"
 
 /* True when the type's send format can be handed to any other PostgreSQL 14 to 18 as it is. */
 bool builtin_type_is_portable(oid_t type_oid);
@@ -26,3 +28,13 @@ oid_t builtin_type_array(oid_t type_oid);
 
 /* True for array types that are portable. */
 bool builtin_type_is_array(oid_t type_oid);
+
+/*
+ * pg_type.typname of a type in pg_catalog, or NULL. Knows every type with an OID below 10000 that a column
+ * can have; for the others, built in or not, the server sends Type messages, because their OIDs differ
+ * between versions.
+ */
+const char *builtin_type_name(oid_t type_oid);
+
+/* The way back: the OID of a type in pg_catalog, or 0. */
+oid_t builtin_type_find(struct slice name);

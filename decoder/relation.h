@@ -30,6 +30,9 @@ struct column {
     oid_t type_oid;    /* of the source cluster */
     int32_t type_modifier;
     bool is_key; /* part of the replica identity; with identity full, every column */
+    /* Filled in by the relation cache, or by who makes a relation without one. NUL-terminated as well. */
+    struct slice type_schema; /* "pg_catalog" for what is built in */
+    struct slice type_name;   /* pg_type.typname: int4, _text; of a domain its base type's */
 };
 
 struct relation {
@@ -44,8 +47,8 @@ struct relation {
 };
 
 /*
- * Types seen in Type messages, which pgoutput sends for user-defined types before the Relation. A domain comes with
- * its own OID and its base type's name; a rename is not sent until the table itself changes.
+ * Types seen in Type messages, which pgoutput sends for user-defined types before the Relation. A domain
+ * comes with its own OID and its base type's name; a rename is not sent until the table itself changes.
  */
 struct type_name {
     oid_t oid;
@@ -64,8 +67,9 @@ const struct relation *relation_cache_find(const struct relation_cache *cache, o
 
 /*
  * Puts a deep copy of the definition in force and returns it; when it equals the one in force, that one is
- * returned and nothing is allocated (servers repeat definitions after every ANALYZE).
- * Fails with ERROR_RETRY when the cache's memory is used up by ever new definitions: a new session starts empty.
+ * returned and nothing is allocated (servers repeat definitions after every ANALYZE). The copy's columns get
+ * the names of their types as of now: announced, else built in, else "oid:1234". Fails with ERROR_RETRY when
+ * the cache's memory is used up by ever new definitions: a new session starts empty.
  */
 MUST_CHECK bool relation_cache_put(struct relation_cache *cache, const struct relation *definition,
                                    const struct relation **ret_relation, struct error *err);

@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 
+#include "decoder/builtin_type.h"
 #include "decoder/oid_map.h"
 
 #define BLOCK_BYTES ((size_t) 64 * 1024)
@@ -45,18 +46,28 @@ const struct type_name *relation_cache_find_type(const struct relation_cache *ca
     return oid_map_find(&cache->types, oid);
 }
 
+/* For one OID only a Type message can bring another name. */
+static bool type_name_holds(const struct relation_cache *cache, const struct column *column) {
+    const struct type_name *announced = relation_cache_find_type(cache, column->type_oid);
+    return announced == NULL || (slice_equal(announced->schema, column->type_schema) &&
+                                 slice_equal(announced->name, column->type_name));
+}
+
 static bool column_equal(const struct column *a, const struct column *b) {
     return a->type_oid == b->type_oid && a->type_modifier == b->type_modifier && a->is_key == b->is_key &&
            slice_equal(a->name, b->name);
 }
 
-static bool relation_equal(const struct relation *a, const struct relation *b) {
-    if (a->identity != b->identity || a->column_count != b->column_count)
+/* Would the definition, put in force, be the one that is? */
+static bool still_holds(const struct relation_cache *cache, const struct relation *in_force,
+                        const struct relation *definition) {
+    if (in_force->identity != definition->identity || in_force->column_count != definition->column_count)
         return false;
-    if (!slice_equal(a->schema, b->schema) || !slice_equal(a->name, b->name))
+    if (!slice_equal(in_force->schema, definition->schema) || !slice_equal(in_force->name, definition->name))
         return false;
-    for (uint32_t i = 0; i < a->column_count; i++)
-        if (!column_equal(&a->columns[i], &b->columns[i]))
+    for (uint32_t i = 0; i < in_force->column_count; i++)
+        if (!column_equal(&in_force->columns[i], &definition->columns[i]) ||
+            !type_name_holds(cache, &in_force->columns[i]))
             return false;
     return true;
 }
@@ -66,25 +77,54 @@ static bool copy_slice(struct arena *arena, struct slice *slice) {
     return slice->data != NULL;
 }
 
-static struct column *copy_columns(struct arena *arena, const struct column *columns, uint32_t count) {
-    struct column *copy = arena_alloc(arena, count * sizeof *copy);
+/* "oid:1234": a built-in type of a server that is newer than this program. */
+static bool name_by_oid(struct arena *arena, oid_t oid, struct slice *ret_name) {
+    char text[] = "oid:4294967295";
+    size_t digits = 1;
+    for (oid_t rest = oid / 10; rest > 0; rest /= 10)
+        digits++;
+    *ret_name = (struct slice){.data = text, .size = strlen("oid:") + digits};
+    for (size_t i = ret_name->size; digits > 0; digits--, oid /= 10)
+        text[--i] = (char) ('0' + oid % 10);
+    return copy_slice(arena, ret_name);
+}
+
+static bool name_type(struct relation_cache *cache, struct column *column) {
+    const struct type_name *announced = relation_cache_find_type(cache, column->type_oid);
+    if (announced != NULL) {
+        column->type_schema = announced->schema;
+        column->type_name = announced->name;
+        return true;
+    }
+    const char *name = builtin_type_name(column->type_oid);
+    column->type_schema = slice_of("pg_catalog");
+    if (name == NULL)
+        return name_by_oid(&cache->arena, column->type_oid, &column->type_name);
+    column->type_name = slice_of(name);
+    return true;
+}
+
+static struct column *copy_columns(struct relation_cache *cache, const struct column *columns,
+                                   uint32_t count) {
+    struct column *copy = arena_alloc(&cache->arena, count * sizeof *copy);
     if (copy == NULL)
         return NULL;
     for (uint32_t i = 0; i < count; i++) {
         copy[i] = columns[i];
-        if (!copy_slice(arena, &copy[i].name))
+        if (!copy_slice(&cache->arena, &copy[i].name) || !name_type(cache, &copy[i]))
             return NULL;
     }
     return copy;
 }
 
-static struct relation *copy_relation(struct arena *arena, const struct relation *definition) {
-    struct relation *copy = arena_alloc(arena, sizeof *copy);
+static struct relation *copy_relation(struct relation_cache *cache, const struct relation *definition) {
+    struct relation *copy = arena_alloc(&cache->arena, sizeof *copy);
     if (copy == NULL)
         return NULL;
     *copy = *definition;
-    copy->columns = copy_columns(arena, definition->columns, definition->column_count);
-    if (copy->columns == NULL || !copy_slice(arena, &copy->schema) || !copy_slice(arena, &copy->name))
+    copy->columns = copy_columns(cache, definition->columns, definition->column_count);
+    if (copy->columns == NULL || !copy_slice(&cache->arena, &copy->schema) ||
+        !copy_slice(&cache->arena, &copy->name))
         return NULL;
     return copy;
 }
@@ -99,8 +139,8 @@ static bool cache_full(struct error *err) {
 bool relation_cache_put(struct relation_cache *cache, const struct relation *definition,
                         const struct relation **ret_relation, struct error *err) {
     const struct relation *in_force = relation_cache_find(cache, definition->oid);
-    if (in_force == NULL || !relation_equal(in_force, definition)) {
-        in_force = copy_relation(&cache->arena, definition);
+    if (in_force == NULL || !still_holds(cache, in_force, definition)) {
+        in_force = copy_relation(cache, definition);
         if (in_force == NULL || !oid_map_put(&cache->relations, definition->oid, in_force))
             return cache_full(err);
     }

@@ -27,10 +27,9 @@ struct table_type {
 struct table_column {
     const char *name;
     oid_t type_oid;
-    const char *type_schema;   /* of the element type where the column is an array of a user-defined type */
+    int32_t type_modifier;
+    const char *type_schema;   /* as a Relation has it: of a domain its base type's */
     const char *type_name;     /* likewise */
-    char type_kind;            /* pg_type.typtype of that type: b, c, d, e, p, r, m */
-    bool type_is_builtin;      /* type_oid < 16384 */
     const char *type_sql;      /* format_type() with typmod under an empty search_path: ready to use in DDL */
     char generated;            /* pg_attribute.attgenerated: s, v or NUL */
     const char *generated_sql; /* the expression of a generated column, else NULL */
@@ -38,6 +37,7 @@ struct table_column {
     const char *collation_sql; /* ready to use, when not the type's default, else NULL */
     bool not_null;
     bool published;     /* its values are in the stream; false for what the target generates by itself */
+    bool in_identity;   /* part of the replica identity; with identity full, every column */
     uint32_t key_index; /* place in the primary key from 1, 0: not part of it */
 };
 

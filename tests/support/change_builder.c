@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "decoder/builtin_type.h"
+
 #define BLOCK_BYTES (1024u * 1024u)
 #define BYTES_MAX (4096ull * BLOCK_BYTES)
 
@@ -62,6 +64,9 @@ static void add_column(struct change_builder *builder, struct relation *relation
     column->name = keep(builder, name);
     column->type_oid = type_of(type);
     column->type_modifier = -1;
+    column->type_schema = slice_of("pg_catalog");
+    column->type_name =
+        slice_of(builtin_type_name(column->type_oid) != NULL ? builtin_type_name(column->type_oid) : type);
     column->is_key = relation->identity == REPLICA_IDENTITY_FULL || strcmp(key, "key") == 0;
     relation->key_count += column->is_key;
 }

@@ -140,6 +140,52 @@ Test(relation_cache, types_are_found_by_oid_and_the_last_name_counts) {
     cr_assert_null(relation_cache_find(cache, mood.oid), "a type is no relation");
 }
 
+static void assert_type(const struct column *column, const char *schema, const char *name) {
+    cr_assert_str_eq(column->type_schema.data, schema);
+    cr_assert_str_eq(column->type_name.data, name);
+    cr_assert_eq(column->type_name.size, strlen(name));
+}
+
+Test(relation_cache, built_in_types_have_their_names) {
+    AUTO(free_cache) struct relation_cache *cache = relation_cache_new();
+    const struct relation *relation = put(cache, &orders);
+    assert_type(&relation->columns[0], "pg_catalog", "int8");
+    assert_type(&relation->columns[1], "pg_catalog", "text");
+}
+
+Test(relation_cache, a_type_that_nobody_named_is_called_by_its_oid) {
+    static const struct {
+        oid_t oid;
+        const char *name;
+    } CASES[] = {{0, "oid:0"}, {9, "oid:9"}, {9999, "oid:9999"}, {4294967295, "oid:4294967295"}};
+    AUTO(free_cache) struct relation_cache *cache = relation_cache_new();
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct column column = COLUMN("c", CASES[i].oid, false);
+        struct relation table = {
+            .oid = 1, .schema = NAME("s"), .name = NAME("t"), .column_count = 1, .columns = &column};
+        const struct relation *relation = put(cache, &table);
+        assert_type(&relation->columns[0], "pg_catalog", CASES[i].name);
+        cr_assert_eq(put(cache, &table), relation);
+    }
+}
+
+Test(relation_cache, a_type_that_was_renamed_makes_a_new_relation) {
+    AUTO(free_cache) struct relation_cache *cache = relation_cache_new();
+    struct error err = {0};
+    struct column column = COLUMN("c", 16400, false);
+    struct relation table = {
+        .oid = 1, .schema = NAME("s"), .name = NAME("t"), .column_count = 1, .columns = &column};
+    struct type_name mood = {.oid = 16400, .schema = NAME("public"), .name = NAME("mood")};
+    cr_assert(relation_cache_put_type(cache, &mood, &err));
+    const struct relation *former = put(cache, &table);
+    assert_type(&former->columns[0], "public", "mood");
+    cr_assert_eq(put(cache, &table), former);
+    mood.name = (struct slice) NAME("temper");
+    cr_assert(relation_cache_put_type(cache, &mood, &err));
+    assert_type(&put(cache, &table)->columns[0], "public", "temper");
+    assert_type(&former->columns[0], "public", "mood");
+}
+
 Test(relation_cache, release_accepts_null) {
     relation_cache_free(NULL);
 }

@@ -43,9 +43,13 @@ static const struct sink_ops KEEPER = {.type = "keeper", .write = keeper_write};
 static const struct position POSITION = {.end_lsn = 0x100};
 
 static struct table_column columns[] = {
-    {.name = "id", .type_oid = 23, .key_index = 1},
-    {.name = "sum", .type_oid = 23, .generated = 's'},
-    {.name = "note", .type_oid = 25},
+    {.name = "id", .type_oid = 23, .type_schema = "pg_catalog", .type_name = "int4", .in_identity = true},
+    {.name = "sum", .type_oid = 23, .type_schema = "pg_catalog", .type_name = "int4", .generated = 's'},
+    {.name = "note",
+     .type_oid = 1043,
+     .type_modifier = 24,
+     .type_schema = "pg_catalog",
+     .type_name = "varchar"},
 };
 static const struct table TABLE = {.oid = 7,
                                    .schema = "public",
@@ -75,6 +79,25 @@ Test(snapshot_rows, generated_columns_are_no_part_of_the_relation) {
     cr_assert(taken);
     cr_assert_eq(keeper.relation.column_count, 2);
     cr_assert_eq(keeper.relation.key_count, 1);
+}
+
+static bool keeper_checks_types(struct sink *sink, const struct change *changes, size_t count,
+                                struct error *err) {
+    (void) sink, (void) count, (void) err;
+    const struct column *note = &changes[0].relation->columns[1];
+    return slice_equal(note->type_schema, slice_of("pg_catalog")) &&
+           slice_equal(note->type_name, slice_of("varchar")) && note->type_modifier == 24 && !note->is_key;
+}
+
+Test(snapshot_rows, a_column_has_its_type_as_in_the_stream) {
+    static const struct sink_ops CHECKER = {.type = "checker", .write = keeper_checks_types};
+    struct keeper keeper = {.sink = {.ops = &CHECKER}};
+    struct error err;
+    struct snapshot_rows *rows = snapshot_rows_new(&keeper.sink, &POSITION);
+    cr_assert(snapshot_rows_begin(rows, &TABLE, &err));
+    cr_assert(snapshot_rows_add(rows, slice_of("1\tx\n"), &err));
+    cr_assert(snapshot_rows_write(rows, &err));
+    snapshot_rows_free(rows);
 }
 
 Test(snapshot_rows, texts_are_unescaped) {
