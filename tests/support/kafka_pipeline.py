@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A pipeline from a database to Kafka, a witness of what the database commits, and a database to replay the topics in."""
+
+from support import oracle
+from support.committed import Witness
+from support.engine import Engine
+from support.kafka_checker import KafkaChecker
+from support.pipeline import Pipeline
+from support.topic_reader import TopicReader
+
+SINK = "events"
+
+
+class KafkaPipeline(Pipeline):
+    """source and replay: databases, which may live on one cluster; both empty."""
+
+    def __init__(self, program, folder, source, replay, kafka, name):  # pylint: disable=super-init-not-called
+        self.source = source
+        self.replay = replay
+        self.kafka = kafka
+        self.name = name
+        self.witness = None
+        self.state = folder / "state"
+        self.state.mkdir(parents=True, exist_ok=True)
+        self.engine = Engine(program, folder, {
+            "name": name,
+            "source": {"dsn": source.dsn(), "tables": ["public.*"]},
+            "state": str(self.state),
+            "sinks": [{"name": SINK, "type": "kafka", "brokers": kafka.bootstrap}],
+        })
+
+    def servers(self):
+        return [self.source.cluster, self.kafka]
+
+    def publish(self):
+        """The publication, made before the engine would, so that the witness sees everything that the engine can see."""
+        self.source.execute(f"create publication {self.name} for all tables with (publish_via_partition_root = true)")
+        self.witness = Witness(self.source, self.name, f"{self.name}_witness")
+
+    def wait_streaming(self):
+        self.wait_while_running(self.slot_is_active, "the slot to be in use")
+        self.wait_while_running(self.position, "the slot to have a position")
+
+    # The slot knows a position only after Kafka and the disk do.
+
+    def position(self):
+        slot = self.slot()
+        return slot and slot["confirmed_flush_lsn"]
+
+    def position_reached(self, lsn):
+        position = self.position()
+        return position and self.source.value("select %s::pg_lsn >= %s::pg_lsn", (position, lsn))
+
+    # Topics
+
+    def topics(self):
+        """{name: number of partitions} of the pipeline's data."""
+        return self.kafka.topics(f"{self.name}.")
+
+    def topic(self, table, schema="public"):
+        return f"{self.name}.{schema}.{table}"
+
+    @property
+    def position_topic(self):
+        return f"pgcdc-position-{self.name}"
+
+    def read(self, table, **arguments):
+        """The messages of an ordinary table's topic."""
+        topic = self.topic(table)
+        return TopicReader(self.kafka.bootstrap).read({topic: self.kafka.topics()[topic]}, **arguments)
+
+    # The oracle
+
+    def check(self, without=()):
+        """What was published is exactly what was committed, but for some tables. Returns the checker, for what it has counted."""
+        assert self.witness is not None, "publish() first"
+        topics = {name: count for name, count in self.topics().items() if name not in map(self.topic, without)}
+        checker = KafkaChecker(TopicReader(self.kafka.bootstrap), topics)
+        checker.assert_exactly_once(self.witness, without)
+        return checker
+
+    def assert_equal(self, *tables, without=()):
+        """The topics, replayed into empty tables, are the source's tables."""
+        tables = tables or oracle.published_tables(self.source, self.name)
+        checker = self.check(without)
+        checker.replay(self.replay, tables)
+        oracle.assert_equal(self.source, self.replay, tables)
+        return checker
+
+    def assert_follows(self, *tables):
+        self.wait_applied()
+        return self.assert_equal(*tables)
