@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * utf8.h - is a text what protobuf calls a string?
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "cdc/base/slice.h"
+
+/* No byte out of place, nothing longer than needed, no surrogate, nothing above U+10FFFF. */
+bool utf8_is_valid(struct slice text);
