@@ -174,12 +174,15 @@ static bool put_value(struct writing *w, const struct examined *value) {
 
 static struct slice other_schema(const struct column *column) {
     static const struct slice NONE = {.data = "", .size = 0};
-    return slice_equal(column->type_schema, slice_of("pg_catalog")) ? NONE : column->type_schema;
+    if (record_type_is_builtin(column) || slice_equal(column->type_schema, slice_of("pg_catalog")))
+        return NONE;
+    return column->type_schema;
 }
 
 static bool names_are_valid(const struct column *column) {
-    return utf8_is_valid(column->name) && utf8_is_valid(column->type_name) &&
-           utf8_is_valid(column->type_schema);
+    return utf8_is_valid(column->name) &&
+           (record_type_is_builtin(column) ||
+            (utf8_is_valid(column->type_name) && utf8_is_valid(column->type_schema)));
 }
 
 /* The modifier is in a oneof: there when there is one, zero or not. */

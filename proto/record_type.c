@@ -4,8 +4,6 @@
  */
 #include "proto/record_type.h"
 
-#define FIRST_OWN_OID 10000 /* PostgreSQL's FirstGenbkiObjectId: from here on, names come in Type messages */
-
 enum { TYPE_COUNT = 13 };
 
 static const struct record_type TYPES[TYPE_COUNT] = {
@@ -41,7 +39,7 @@ static const struct record_type *find_by_oid(oid_t oid) {
 }
 
 const struct record_type *record_type_of(const struct column *column) {
-    if (column->type_oid != 0 && column->type_oid < FIRST_OWN_OID)
+    if (record_type_is_builtin(column))
         return find_by_oid(column->type_oid);
     if (!slice_equal(column->type_schema, slice_of("pg_catalog")))
         return &LITERAL;

@@ -41,6 +41,9 @@ enum { KEY_SCHEMA = 1, KEY_TABLE = 2, KEY_COLUMNS = 3 };
 enum operation { INSERT = 1, UPDATE = 2, DELETE = 3, TRUNCATE = 4, READ = 5 };
 enum { TRUNCATED_CASCADE = 1, TRUNCATED_RESTART_IDENTITY = 2 };
 
+/* Up to here OIDs and names are PostgreSQL's own and the same everywhere (before its FirstGenbkiObjectId). */
+#define RECORD_BUILTIN_OID_MAX 9999
+
 struct record_type {
     oid_t oid;
     const char *name;
@@ -53,6 +56,11 @@ struct record_type {
  * literal.
  */
 const struct record_type *record_type_of(const struct column *column);
+
+/* Known without a look at its name. */
+static inline bool record_type_is_builtin(const struct column *column) {
+    return column->type_oid != 0 && column->type_oid <= RECORD_BUILTIN_OID_MAX;
+}
 
 /* A record's times count from 1970, PostgreSQL's from 2000; as protobuf carries an int64. */
 static inline uint64_t record_unix_us(int64_t postgres_us) {

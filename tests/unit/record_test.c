@@ -113,6 +113,33 @@ Test(record, is_appended_to_what_is_there) {
     cr_assert_arr_eq(bench.buffer.data, bench.buffer.data + size, size);
 }
 
+/* It once was not counted twice, and the record ran over the end of its buffer. */
+Test(record, a_large_part_of_a_key_that_moves_has_room_in_before_and_in_moved_to) {
+    enum { LARGE = 200000 };
+    AUTO(bench_close) struct bench bench = bench_open("record_large_key");
+    struct column columns[] = {
+        {.name = slice_of("large"), .type_oid = 25, .type_modifier = -1, .is_key = true},
+        {.name = slice_of("id"), .type_oid = 25, .type_modifier = -1, .is_key = true}};
+    struct relation relation = {
+        .identity = REPLICA_IDENTITY_DEFAULT, .column_count = 2, .key_count = 2, .columns = columns};
+    char *large = arena_alloc_zero(&bench.arena, LARGE);
+    memset(large, 'x', LARGE);
+    const struct value old_values[] = {{.kind = VALUE_TEXT, .data = large, .size = LARGE},
+                                       {.kind = VALUE_TEXT, .data = "1", .size = 1}};
+    const struct value new_values[] = {{.kind = VALUE_UNCHANGED},
+                                       {.kind = VALUE_TEXT, .data = "2", .size = 1}};
+    const struct transaction transaction = {.xid = 1};
+    const struct change change = {.kind = CHANGE_UPDATE,
+                                  .old_kind = OLD_KEY,
+                                  .transaction = &transaction,
+                                  .relation = &relation,
+                                  .old_values = old_values,
+                                  .new_values = new_values};
+    cr_assert(record_is_move(&change));
+    cr_assert(record_write_moved(&change, &bench.buffer, &bench.err), "%s", bench.err.text);
+    cr_assert_gt(bench.buffer.size, 2 * LARGE);
+}
+
 /* ---- there and back ---- */
 
 /* Floats may have been written with more digits than they need. */
