@@ -124,7 +124,8 @@ static bool choose_binary(struct attempt *attempt, bool *ret_binary, struct erro
         return false;
     *ret_binary = catalog_is_portable(&list);
     for (size_t i = 0; i < pipeline->config->sink_count; i++)
-        *ret_binary = *ret_binary && !pipeline->sinks[i]->needs_text;
+        *ret_binary = *ret_binary && !pipeline->sinks[i]->needs_text &&
+                      !pipeline->sinks[i]->ops->takes_text_only;
     return true;
 }
 

@@ -30,13 +30,13 @@ static const struct check_step STEPS[] = {
     {"source", true, check_tables},
 };
 
-/* Types of sink that can be looked into; the others only show when they are opened. */
-struct sink_check {
+/* Types of sink whose check needs what the engine knows of both sides; others bring their own. */
+struct own_check {
     const char *type;
     bool (*run)(struct check *check, const struct config_sink *sink, struct error *err);
 };
 
-static const struct sink_check SINK_CHECKS[] = {
+static const struct own_check SINK_CHECKS[] = {
     {"postgres", check_target},
 };
 
@@ -84,6 +84,8 @@ static void run_sink(struct check *check, const struct config_sink *sink) {
         if (!is_stopped(check) && strcmp(SINK_CHECKS[i].type, sink->ops->type) == 0 &&
             !SINK_CHECKS[i].run(check, sink, &err))
             add_undone(check, &err);
+    if (!is_stopped(check) && sink->ops->check != NULL && !check_sink(check, sink, &err))
+        add_undone(check, &err);
 }
 
 void check_all(struct check *check) {

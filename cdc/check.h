@@ -12,6 +12,7 @@
  * check_tables.c       each table at the source: rights, replica identity
  * check_target.c       a Postgres sink's server and the role's rights there
  * check_target_table.c each table there: present, fitting, writable
+ * check_sink.c         what another type of sink says of itself
  */
 #pragma once
 
@@ -92,6 +93,9 @@ check_fn check_tables;
 
 /* One sink; findings.where names it already. */
 MUST_CHECK bool check_target(struct check *check, const struct config_sink *sink, struct error *err);
+
+/* The same for a type that has a check of its own. */
+MUST_CHECK bool check_sink(struct check *check, const struct config_sink *sink, struct error *err);
 
 /* What is asked of every table of a target. */
 struct target_check {

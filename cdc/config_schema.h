@@ -13,7 +13,7 @@
 #include "cdc/base/slice.h"
 #include "sinks/sink.h"
 
-#define CONFIG_OPTIONS_MAX 64 /* different keys over all types of sink */
+#define CONFIG_OPTIONS_MAX 96 /* different keys over all types of sink */
 
 /* What libcyaml fills: texts as they stand in the file, NULL where a key is absent. */
 struct raw_source {

@@ -110,6 +110,8 @@ static bool write_span(struct runner *runner, const struct change *changes, size
     for (size_t i = count; i > 0; i--)
         if (changes[i - 1].kind == CHANGE_COMMIT) {
             runner->written.end_lsn = changes[i - 1].end_lsn;
+            runner->written.commit_lsn = 0; /* what was there in part is there whole */
+            runner->written.index = 0;
             break;
         }
     const struct change *last = &changes[count - 1];

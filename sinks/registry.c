@@ -11,6 +11,7 @@
 
 static const struct sink_ops *const SINKS[] = {
     &sink_postgres,
+    &sink_kafka,
     &sink_null,
 };
 

@@ -79,6 +79,23 @@ struct sink_view {
     int64_t age_ms;           /* since it was stored, by the sink's own clock */
 };
 
+enum sink_severity {
+    SINK_PROBLEM, /* run will fail, or lose something */
+    SINK_WARNING, /* run works, and somebody may be surprised */
+    SINK_NOTE,
+};
+
+/* What `pgcdc check` shall know, and whom a sink tells what it has found. */
+struct sink_check {
+    const struct table *tables; /* that are published */
+    size_t table_count;
+    bool expects_copy;
+    /* code: a stable word for scripts. fix: what to do about it, or "". No secret in either. */
+    void (*report)(void *context, enum sink_severity severity, const char *code, const char *what,
+                   const char *fix);
+    void *context;
+};
+
 struct sink_ops {
     const char *type; /* as the configuration names it */
     const struct sink_option_spec *options;
@@ -86,6 +103,7 @@ struct sink_ops {
     /* It stores its position together with the data: exactly once. False: the disk checkpoint is its position, at
      * least once. */
     bool stores_position;
+    bool takes_text_only; /* values must come as text: VALUE_BINARY is never written */
     bool (*open)(struct sink *sink, struct position *ret_position, struct error *err);
     bool (*write)(struct sink *sink, const struct change *changes, size_t count, struct error *err);
     bool (*flush)(struct sink *sink, const struct position *position, struct error *err);
@@ -108,6 +126,11 @@ struct sink_ops {
      * sink that was never opened.
      */
     bool (*look)(struct sink *sink, struct sink_view *ret_view, struct error *err);
+    /*
+     * Optional: everything that would keep it from working, for `pgcdc check`. Changes nothing and disturbs no engine.
+     * Works on a sink that was never opened. False: it could not be found out.
+     */
+    bool (*check)(struct sink *sink, const struct sink_check *check, struct error *err);
     /*
      * Optional: forget the pipeline, position and all, for `pgcdc drop`. Works on a sink that was never opened.
      */

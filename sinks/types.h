@@ -6,5 +6,6 @@
 
 #include "sinks/sink.h"
 
+extern const struct sink_ops sink_kafka;
 extern const struct sink_ops sink_null;
 extern const struct sink_ops sink_postgres;

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * check_sink.c - lets a sink look at itself, and passes on what it finds.
+ */
+#include "cdc/check.h"
+
+static enum severity severity_of(enum sink_severity severity) {
+    switch (severity) {
+    case SINK_PROBLEM:
+        return SEVERITY_PROBLEM;
+    case SINK_WARNING:
+        return SEVERITY_WARNING;
+    case SINK_NOTE:
+        return SEVERITY_NOTE;
+    }
+    return SEVERITY_PROBLEM;
+}
+
+static void report(void *context, enum sink_severity severity, const char *code, const char *what,
+                   const char *fix) {
+    struct findings *findings = context;
+    findings_add(findings, severity_of(severity), code, "%s", what);
+    if (fix[0] != '\0')
+        findings_fix(findings, "%s", fix);
+}
+
+bool check_sink(struct check *check, const struct config_sink *config, struct error *err) {
+    const struct sink_check asked = {.tables = check->tables.tables,
+                                     .table_count = check->has_tables ? check->tables.count : 0,
+                                     .expects_copy = check_expects_copy(check),
+                                     .report = report,
+                                     .context = &check->findings};
+    struct sink *sink = sink_new(config->ops, &config->sink);
+    if (sink == NULL)
+        return error_no_memory(err);
+    bool checked = config->ops->check(sink, &asked, err);
+    sink_free(sink);
+    return checked;
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * admin.c - requests of the admin API, one at a time, each with a queue of its own for the answer.
+ */
+#include "sinks/kafka/admin.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cdc/base/clock.h"
+#include "sinks/kafka/kafka_error.h"
+
+enum {
+    ANSWER_MAX_MS = 30000,
+    SLICE_MS = 100,         /* how often a stop and the complaints are looked at */
+    METADATA_MAX_MS = 5000, /* not interruptible, and a stop may take ten seconds */
+    REASON_BYTES = 512,
+};
+
+/* ---- an answer ---- */
+
+struct request {
+    struct client *client;
+    rd_kafka_queue_t *queue;
+    rd_kafka_AdminOptions_t *options;
+    rd_kafka_event_t *answer; /* NULL before it is there */
+};
+
+static void request_release(struct request *request) {
+    if (request->answer != NULL)
+        rd_kafka_event_destroy(request->answer);
+    if (request->options != NULL)
+        rd_kafka_AdminOptions_destroy(request->options);
+    if (request->queue != NULL)
+        rd_kafka_queue_destroy(request->queue);
+}
+
+static bool request_init(struct request *request, struct client *client, rd_kafka_admin_op_t operation,
+                         struct error *err) {
+    char reason[REASON_BYTES];
+    *request = (struct request){.client = client,
+                                .queue = rd_kafka_queue_new(client->handle),
+                                .options = rd_kafka_AdminOptions_new(client->handle, operation)};
+    if (request->queue == NULL || request->options == NULL)
+        return error_no_memory(err);
+    rd_kafka_resp_err_t code =
+        rd_kafka_AdminOptions_set_request_timeout(request->options, ANSWER_MAX_MS, reason, sizeof reason);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR || error_set(err, ERROR_SYSTEM, "%s", reason);
+}
+
+static bool request_await(struct request *request, const char *what, struct error *err) {
+    int64_t deadline_ms = clock_now_ms() + ANSWER_MAX_MS;
+    while (request->answer == NULL) {
+        request->answer = rd_kafka_queue_poll(request->queue, SLICE_MS);
+        client_poll(request->client, 0);
+        if (request->answer != NULL)
+            break;
+        if (client_is_stopped(request->client))
+            return error_set(err, ERROR_STOPPED, "stopped");
+        if (!client_check(request->client, err))
+            return error_wrap(err, "%s", what);
+        if (clock_now_ms() >= deadline_ms)
+            return client_timed_out(request->client, err, what);
+    }
+    rd_kafka_resp_err_t code = rd_kafka_event_error(request->answer);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return true;
+    return error_set(err, kafka_error_kind(code), "%s: %s", what,
+                     rd_kafka_event_error_string(request->answer));
+}
+
+/* The only topic's result. */
+static bool judge_topic(const rd_kafka_topic_result_t *const *results, size_t count,
+                        rd_kafka_resp_err_t harmless, const char *what, struct error *err) {
+    if (count != 1)
+        return error_set(err, ERROR_PROTOCOL, "%s: an answer for %zu topics", what, count);
+    rd_kafka_resp_err_t code = rd_kafka_topic_result_error(results[0]);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == harmless)
+        return true;
+    const char *reason = rd_kafka_topic_result_error_string(results[0]);
+    return error_set(err, kafka_error_kind(code), "%s: %s", what,
+                     reason != NULL ? reason : rd_kafka_err2str(code));
+}
+
+/* ---- topics ---- */
+
+/* topic NULL: only the brokers are asked for. */
+static bool read_metadata(struct client *client, const char *topic,
+                          const struct rd_kafka_metadata **ret_metadata, struct error *err) {
+    rd_kafka_topic_t *handle = topic != NULL ? rd_kafka_topic_new(client->handle, topic, NULL) : NULL;
+    if (topic != NULL && handle == NULL)
+        return kafka_error_set(err, rd_kafka_last_error(), "topic %s", topic);
+    rd_kafka_resp_err_t code = rd_kafka_metadata(client->handle, 0, handle, ret_metadata, METADATA_MAX_MS);
+    if (handle != NULL)
+        rd_kafka_topic_destroy(handle);
+    client_poll(client, 0);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return true;
+    return client_check(client, err) &&
+           kafka_error_set(err, code, "asking the cluster%s%s", topic != NULL ? " for topic " : "",
+                           topic != NULL ? topic : "");
+}
+
+static bool judge_metadata(const rd_kafka_metadata_topic_t *topic, struct topic_facts *ret_facts,
+                           struct error *err) {
+    *ret_facts = (struct topic_facts){0};
+    if (topic->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+        return true;
+    if (topic->err != RD_KAFKA_RESP_ERR_NO_ERROR && topic->err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
+        return kafka_error_set(err, topic->err, "topic %s", topic->topic);
+    ret_facts->partitions = topic->partition_cnt;
+    ret_facts->replicas = topic->partition_cnt > 0 ? topic->partitions[0].replica_cnt : 0;
+    return true;
+}
+
+bool admin_describe_topic(struct client *client, const char *topic, struct topic_facts *ret_facts,
+                          struct error *err) {
+    const struct rd_kafka_metadata *metadata = NULL;
+    if (!read_metadata(client, topic, &metadata, err))
+        return false;
+    bool known =
+        metadata->topic_cnt == 1
+            ? judge_metadata(&metadata->topics[0], ret_facts, err)
+            : error_set(err, ERROR_PROTOCOL, "topic %s: an answer for %d topics", topic, metadata->topic_cnt);
+    rd_kafka_metadata_destroy(metadata);
+    return known;
+}
+
+bool admin_find_broker(struct client *client, int *ret_broker, struct error *err) {
+    const struct rd_kafka_metadata *metadata = NULL;
+    if (!read_metadata(client, NULL, &metadata, err))
+        return false;
+    *ret_broker = metadata->broker_cnt > 0 ? metadata->brokers[0].id : -1;
+    rd_kafka_metadata_destroy(metadata);
+    return true;
+}
+
+static rd_kafka_NewTopic_t *new_topic(const struct topic_definition *definition, struct error *err) {
+    char reason[REASON_BYTES] = "out of memory";
+    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(definition->name, definition->partitions,
+                                                       definition->replication, reason, sizeof reason);
+    if (topic == NULL) {
+        error_set(err, ERROR_CONFIG, "topic %s: %s", definition->name, reason);
+        return NULL;
+    }
+    for (const struct client_setting *setting = definition->settings; setting->name != NULL; setting++)
+        if (setting->value != NULL)
+            rd_kafka_NewTopic_set_config(topic, setting->name, setting->value);
+    return topic;
+}
+
+static bool send_create(struct request *request, const struct topic_definition *definition,
+                        struct error *err) {
+    char what[TOPIC_NAME_MAX + 32], reason[REASON_BYTES];
+    size_t count = 0;
+    if (rd_kafka_AdminOptions_set_validate_only(request->options, definition->only_asked, reason,
+                                                sizeof reason) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return error_set(err, ERROR_SYSTEM, "%s", reason);
+    rd_kafka_NewTopic_t *topic = new_topic(definition, err);
+    if (topic == NULL)
+        return false;
+    snprintf(what, sizeof what, "creating topic %s", definition->name);
+    rd_kafka_CreateTopics(request->client->handle, &topic, 1, request->options, request->queue);
+    rd_kafka_NewTopic_destroy(topic);
+    if (!request_await(request, what, err))
+        return false;
+    const rd_kafka_topic_result_t *const *results =
+        rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(request->answer), &count);
+    return judge_topic(results, count, RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS, what, err);
+}
+
+bool admin_create_topic(struct client *client, const struct topic_definition *definition, struct error *err) {
+    struct request request AUTO(request_release) = {0};
+    return request_init(&request, client, RD_KAFKA_ADMIN_OP_CREATETOPICS, err) &&
+           send_create(&request, definition, err);
+}
+
+static bool send_delete(struct request *request, const char *name, struct error *err) {
+    char what[TOPIC_NAME_MAX + 32];
+    size_t count = 0;
+    rd_kafka_DeleteTopic_t *topic = rd_kafka_DeleteTopic_new(name);
+    snprintf(what, sizeof what, "deleting topic %s", name);
+    rd_kafka_DeleteTopics(request->client->handle, &topic, 1, request->options, request->queue);
+    rd_kafka_DeleteTopic_destroy(topic);
+    if (!request_await(request, what, err))
+        return false;
+    const rd_kafka_topic_result_t *const *results =
+        rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(request->answer), &count);
+    return judge_topic(results, count, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, what, err);
+}
+
+bool admin_delete_topic(struct client *client, const char *topic, struct error *err) {
+    struct request request AUTO(request_release) = {0};
+    return request_init(&request, client, RD_KAFKA_ADMIN_OP_DELETETOPICS, err) &&
+           send_delete(&request, topic, err);
+}
+
+/* ---- settings ---- */
+
+static void take_setting(const rd_kafka_ConfigEntry_t *entry, struct admin_setting *settings, size_t count) {
+    const char *value = rd_kafka_ConfigEntry_value(entry);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(settings[i].name, rd_kafka_ConfigEntry_name(entry)) == 0)
+            snprintf(settings[i].value, sizeof settings[i].value, "%s", value != NULL ? value : "");
+}
+
+static bool take_settings(rd_kafka_event_t *answer, const char *what, struct admin_setting *settings,
+                          size_t count, bool *ret_known, struct error *err) {
+    size_t resource_count = 0, entry_count = 0;
+    const rd_kafka_ConfigResource_t *const *resources = rd_kafka_DescribeConfigs_result_resources(
+        rd_kafka_event_DescribeConfigs_result(answer), &resource_count);
+    if (resource_count != 1)
+        return error_set(err, ERROR_PROTOCOL, "%s: an answer for %zu resources", what, resource_count);
+    rd_kafka_resp_err_t code = rd_kafka_ConfigResource_error(resources[0]);
+    *ret_known = code == RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (!*ret_known)
+        return kafka_error_kind(code) == ERROR_CONFIG || kafka_error_set(err, code, "%s", what);
+    const rd_kafka_ConfigEntry_t *const *entries =
+        rd_kafka_ConfigResource_configs(resources[0], &entry_count);
+    for (size_t i = 0; i < entry_count; i++)
+        take_setting(entries[i], settings, count);
+    return true;
+}
+
+bool admin_read_settings(struct client *client, rd_kafka_ResourceType_t type, const char *resource,
+                         struct admin_setting *settings, size_t count, bool *ret_known, struct error *err) {
+    char what[TOPIC_NAME_MAX + 64];
+    struct request request AUTO(request_release) = {0};
+    for (size_t i = 0; i < count; i++)
+        settings[i].value[0] = '\0';
+    snprintf(what, sizeof what, "reading the settings of %s %s",
+             type == RD_KAFKA_RESOURCE_TOPIC ? "topic" : "broker", resource);
+    if (!request_init(&request, client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, err))
+        return false;
+    rd_kafka_ConfigResource_t *asked = rd_kafka_ConfigResource_new(type, resource);
+    rd_kafka_DescribeConfigs(client->handle, &asked, 1, request.options, request.queue);
+    rd_kafka_ConfigResource_destroy(asked);
+    return request_await(&request, what, err) &&
+           take_settings(request.answer, what, settings, count, ret_known, err);
+}

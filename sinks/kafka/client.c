@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * client.c - the settings in their order: ours, the user's, those that correctness needs.
+ */
+#include "sinks/kafka/client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cdc/base/clock.h"
+#include "sinks/kafka/kafka_error.h"
+
+#define PROPERTIES "properties."
+#define PASSWORD_MAX 1024
+
+/* A name may have several addresses, of which librdkafka tries one after the other (localhost: ::1 first). */
+enum { ALL_DOWN_AFTER_MS = 2000, ALL_DOWN_COUNTS_MS = 10000 };
+
+/* Where a user may want another value. */
+static const struct client_setting DEFAULTS[] = {
+    {"compression.codec", "zstd"},
+    {"socket.nagle.disable", "true"},
+    /* A group is flushed at its end, whatever this says; until then larger batches compress better. */
+    {"linger.ms", "20"},
+    {"queue.buffering.max.kbytes", "65536"},
+    {"queue.buffering.max.messages", "200000"},
+    /* Each topic's own limit is asked and kept; this one only must not be in its way. */
+    {"message.max.bytes", "67108864"},
+    /* What other clients compute for a key; a message without one goes anywhere. */
+    {"partitioner", "murmur2_random"},
+    {"reconnect.backoff.max.ms", "2000"},
+    {NULL, NULL},
+};
+
+/* What a user may not say, and why. */
+static const struct client_setting RESERVED[] = {
+    {"bootstrap.servers", "use brokers"},
+    {"metadata.broker.list", "use brokers"},
+    {"transactional.id", "it is made of pipeline and sink"},
+    {"enable.idempotence", "exactly once needs it"},
+    {"acks", "exactly once needs all"},
+    {"request.required.acks", "exactly once needs all"},
+    {"isolation.level", "consumers choose it"},
+    {"group.id", "a sink is no consumer"},
+    {"allow.auto.create.topics", "topics are created as partitions, replication and cleanup_policy say"},
+    {"delivery.report.only.error", "the sink needs it"},
+    {"plugin.library.paths", "no code is loaded"},
+    {NULL, NULL},
+};
+
+static bool is_secret(const char *name) {
+    return strstr(name, "password") != NULL || strstr(name, "secret") != NULL ||
+           strstr(name, ".pem") != NULL || strstr(name, "oauth") != NULL || strstr(name, "jaas") != NULL;
+}
+
+static bool set_property(rd_kafka_conf_t *conf, const char *sink, const char *prefix, const char *name,
+                         const char *value, struct error *err) {
+    char reason[512];
+    if (rd_kafka_conf_set(conf, name, value, reason, sizeof reason) == RD_KAFKA_CONF_OK)
+        return true;
+    return error_set(err, ERROR_CONFIG, "sink %s: %s%s: %s", sink, prefix, name,
+                     is_secret(name) ? "librdkafka does not take this value" : reason);
+}
+
+static bool set_all(rd_kafka_conf_t *conf, const char *sink, const struct client_setting *settings,
+                    struct error *err) {
+    for (; settings->name != NULL; settings++)
+        if (!set_property(conf, sink, "", settings->name, settings->value, err))
+            return false;
+    return true;
+}
+
+static const char *find_reason(const char *name) {
+    for (const struct client_setting *reserved = RESERVED; reserved->name != NULL; reserved++)
+        if (strcmp(reserved->name, name) == 0)
+            return reserved->value;
+    return NULL;
+}
+
+static bool set_properties(rd_kafka_conf_t *conf, const struct sink_config *config, struct error *err) {
+    for (size_t i = 0; i < config->option_count; i++) {
+        const struct sink_option *option = &config->options[i];
+        if (strncmp(option->key, PROPERTIES, strlen(PROPERTIES)) != 0)
+            continue;
+        const char *name = option->key + strlen(PROPERTIES);
+        const char *reason = find_reason(name);
+        if (reason != NULL)
+            return error_set(err, ERROR_CONFIG, "sink %s: %s cannot be set: %s", config->name, option->key,
+                             reason);
+        if (!set_property(conf, config->name, PROPERTIES, name, option->value, err))
+            return false;
+    }
+    return true;
+}
+
+static bool set_password(rd_kafka_conf_t *conf, const struct kafka_options *options, struct error *err) {
+    char password[PASSWORD_MAX];
+    const char *path = options->password_file;
+    if (path == NULL)
+        return true;
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return error_set(err, ERROR_CONFIG, "sink %s: password_file %s: %s", options->config->name, path,
+                         strerror(errno));
+    bool has_line = fgets(password, sizeof password, file) != NULL;
+    fclose(file);
+    if (!has_line)
+        return error_set(err, ERROR_CONFIG, "sink %s: password_file %s has no first line",
+                         options->config->name, path);
+    password[strcspn(password, "\r\n")] = '\0';
+    bool set = set_property(conf, options->config->name, "", "sasl.password", password, err);
+    explicit_bzero(password, sizeof password);
+    return set;
+}
+
+/* ---- callbacks, inside client_poll ---- */
+
+static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opaque) {
+    struct client *client = opaque;
+    (void) handle;
+    client->complaint_count++;
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+        client->all_down_ms = clock_now_ms();
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__FATAL)
+        return;
+    /* A refused password stays the reason, whatever else is said later. */
+    if (kafka_error_kind(client->complaint.code) == ERROR_CONFIG)
+        return;
+    client->complaint.code = code;
+    snprintf(client->complaint.text, sizeof client->complaint.text, "%s", reason);
+}
+
+/* Only of messages that failed: delivery.report.only.error. */
+static void on_delivery(rd_kafka_t *handle, const rd_kafka_message_t *message, void *opaque) {
+    struct client *client = opaque;
+    (void) handle;
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR || client->undelivered.code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    client->undelivered.code = message->err;
+    client->undelivered.bytes = message->len + message->key_len;
+    snprintf(client->undelivered.topic, sizeof client->undelivered.topic, "%s",
+             rd_kafka_topic_name(message->rkt));
+}
+
+/* A sink does not log. */
+static void on_log(const rd_kafka_t *handle, int level, const char *facility, const char *text) {
+    (void) handle;
+    (void) level;
+    (void) facility;
+    (void) text;
+}
+
+/* ---- the client ---- */
+
+static bool fill(rd_kafka_conf_t *conf, struct client *client, const struct kafka_options *options,
+                 const struct client_options *client_options, struct error *err) {
+    const char *sink = options->config->name;
+    const struct client_setting own[] = {{"bootstrap.servers", options->brokers},
+                                         {"client.id", options->transactional_id},
+                                         {"allow.auto.create.topics", "false"},
+                                         {NULL, NULL}};
+    rd_kafka_conf_set_opaque(conf, client);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    if (client_options->type == RD_KAFKA_PRODUCER)
+        rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    return set_all(conf, sink, DEFAULTS, err) && set_all(conf, sink, own, err) &&
+           set_properties(conf, options->config, err) && set_password(conf, options, err) &&
+           set_all(conf, sink, client_options->settings, err);
+}
+
+bool client_open(struct client *client, const struct kafka_options *options,
+                 const struct client_options *client_options, struct error *err) {
+    char reason[512];
+    *client = (struct client){
+        .stop = client_options->stop, .sink_name = options->config->name, .opened_ms = clock_now_ms()};
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    if (conf == NULL)
+        return error_no_memory(err);
+    if (!fill(conf, client, options, client_options, err)) {
+        rd_kafka_conf_destroy(conf);
+        return false;
+    }
+    client->handle = rd_kafka_new(client_options->type, conf, reason, sizeof reason);
+    if (client->handle != NULL)
+        return true;
+    rd_kafka_conf_destroy(conf);
+    return error_set(err, ERROR_CONFIG, "sink %s: %s", client->sink_name, reason);
+}
+
+void client_close(struct client *client) {
+    if (client->handle == NULL)
+        return;
+    rd_kafka_purge(client->handle, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    rd_kafka_destroy_flags(client->handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    client->handle = NULL;
+}
+
+void client_poll(struct client *client, int timeout_ms) {
+    rd_kafka_poll(client->handle, timeout_ms);
+}
+
+static bool is_certificate(const struct client *client) {
+    return client->complaint.code == RD_KAFKA_RESP_ERR__SSL &&
+           (strstr(client->complaint.text, "certificate") != NULL ||
+            strstr(client->complaint.text, "verif") != NULL);
+}
+
+/* That it can be reached again is not said, so an old complaint counts for nothing. */
+static bool is_all_down(const struct client *client) {
+    int64_t now_ms = clock_now_ms();
+    return client->all_down_ms != 0 && now_ms - client->all_down_ms < ALL_DOWN_COUNTS_MS &&
+           now_ms - client->opened_ms >= ALL_DOWN_AFTER_MS;
+}
+
+bool client_check(const struct client *client, struct error *err) {
+    rd_kafka_resp_err_t code = client->complaint.code;
+    if (is_certificate(client)) {
+        kafka_error_set(err, code, "%s", client->complaint.text);
+        err->kind = ERROR_CONFIG;
+        return false;
+    }
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR && kafka_error_kind(code) == ERROR_CONFIG)
+        return kafka_error_set(err, code, "%s", client->complaint.text);
+    if (is_all_down(client))
+        return error_set(err, ERROR_RETRY, "no broker can be reached: %s", client->complaint.text);
+    return true;
+}
+
+bool client_timed_out(const struct client *client, struct error *err, const char *text) {
+    struct error reason = {0};
+    if (!client_check(client, &reason)) {
+        *err = reason;
+        return error_wrap(err, "%s", text);
+    }
+    return error_set(err, ERROR_RETRY, "%s: no answer in time%s%s", text,
+                     client->complaint.text[0] != '\0' ? "; last said: " : "", client->complaint.text);
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kafka.c - changes into topics of Apache Kafka, exactly once for consumers that read committed.
+ *
+ * A commit here is a Kafka transaction that holds the messages of whole source transactions and, last, the position, a record in a
+ * compacted topic (position_topic.h). open fences the producer before (takeover.c) and returns the position that was
+ * committed last, whatever happened to the answer. Any failure throws the producer away: there is no other way back.
+ *
+ * A source transaction that does not fit one Kafka transaction is committed in parts by write, which is the one exception to
+ * "nothing is visible before flush": the position of a part says how many changes of that transaction are there. The
+ * initial copy is never split, because what was read from a lost snapshot cannot be continued: it is one Kafka
+ * transaction with a timeout of its own.
+ */
+#include "sinks/kafka/kafka.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+#include "cdc/base/clock.h"
+#include "cdc/base/fault.h"
+#include "sinks/kafka/admin.h"
+#include "sinks/types.h"
+
+#define POSTGRES_EPOCH_US INT64_C(946684800000000) /* 2000-01-01 in microseconds since 1970 */
+
+enum {
+    MESSAGES_BYTES_MAX = 1 << 30,
+    AGE_PARTS = 4, /* a transaction is split at a quarter of the time that the broker gives it */
+};
+
+static struct kafka_sink *kafka_of(struct sink *sink) {
+    return (struct kafka_sink *) sink;
+}
+
+/* ---- open and close ---- */
+
+static bool make_format(struct kafka_sink *kafka, struct error *err) {
+    const struct format_options options = {.config = kafka->sink.config};
+    buffer_init(&kafka->messages.bytes, MESSAGES_BYTES_MAX);
+    return kafka->options.format->create(&options, &kafka->format, err);
+}
+
+static bool kafka_open(struct sink *sink, struct position *ret_position, struct error *err) {
+    struct kafka_sink *kafka = kafka_of(sink);
+    kafka->copying = false;
+    if (!kafka_options_read(&kafka->options, sink->config, err) || !make_format(kafka, err) ||
+        !kafka_take_over(kafka, kafka->options.transaction_timeout_ms, err))
+        return false;
+    kafka->whole_lsn = kafka->position.end_lsn;
+    *ret_position = kafka->position;
+    return true;
+}
+
+static void kafka_close(struct sink *sink) {
+    struct kafka_sink *kafka = kafka_of(sink);
+    kafka_let_go(kafka);
+    if (kafka->options.format != NULL)
+        kafka->options.format->free(kafka->format);
+    kafka->format = NULL;
+    buffer_release(&kafka->messages.bytes);
+}
+
+/* Between two Kafka transactions: nothing is undone, and the position must be where it was. */
+static bool renew_producer(struct kafka_sink *kafka, int timeout_ms, struct error *err) {
+    const struct position before = kafka->position;
+    assert(!kafka->producer.in_transaction);
+    kafka_let_go(kafka);
+    if (!kafka_take_over(kafka, timeout_ms, err))
+        return false;
+    if (kafka->position.end_lsn != before.end_lsn || kafka->position.index != before.index)
+        return error_set(err, ERROR_RETRY, "the position in topic %s is not where it was",
+                         kafka->options.position_topic);
+    return true;
+}
+
+/* A producer that may begin another transaction, which ends in time. */
+static bool prepare_producer(struct kafka_sink *kafka, struct error *err) {
+    int timeout_ms = kafka->copying ? kafka->options.copy_timeout_ms : kafka->options.transaction_timeout_ms;
+    const struct producer *producer = &kafka->producer;
+    if (producer->in_transaction || (!producer->is_worn && producer->timeout_ms == timeout_ms))
+        return true;
+    return renew_producer(kafka, timeout_ms, err);
+}
+
+/* ---- the initial copy ---- */
+
+/* Said before the broker ends the transaction, after which it would only be tried again. */
+static bool copy_check_age(const struct kafka_sink *kafka, struct error *err) {
+    const struct producer *producer = &kafka->producer;
+    int64_t age_ms = producer->in_transaction ? kafka->now_ms - producer->began_ms : 0;
+    if (age_ms < producer->timeout_ms - producer->timeout_ms / 10)
+        return true;
+    return error_set(
+        err, ERROR_CONFIG,
+        "the initial copy is one Kafka transaction and does not end within copy_timeout_ms, %d; raise it, and "
+        "transaction.max.timeout.ms of the brokers to at least that",
+        producer->timeout_ms);
+}
+
+/* ---- splitting ---- */
+
+static bool is_full(const struct kafka_sink *kafka) {
+    const struct producer *producer = &kafka->producer;
+    return kafka->sent.changes >= kafka->options.transaction_changes ||
+           kafka->sent.bytes >= kafka->options.transaction_bytes ||
+           kafka->now_ms - producer->began_ms >= producer->timeout_ms / AGE_PARTS;
+}
+
+/* Before the change: what is sent already becomes durable. A part needs a whole transaction to stand behind. */
+static bool split(struct kafka_sink *kafka, const struct change *change, struct error *err) {
+    struct position position = kafka->position;
+    if (!position_exists(&position))
+        return true;
+    position.end_lsn = kafka->whole_lsn;
+    position.commit_lsn = change->index > 0 ? change->transaction->commit_lsn : 0;
+    position.index = change->index;
+    FAULT_POINT("kafka-before-split");
+    if (!kafka_commit(kafka, &position, err))
+        return false;
+    FAULT_POINT("kafka-after-split");
+    return prepare_producer(kafka, err);
+}
+
+/* ---- write and flush ---- */
+
+static bool write_streamed(struct kafka_sink *kafka, const struct change *change, struct error *err) {
+    if (kafka->producer.in_transaction && is_full(kafka) && !split(kafka, change, err))
+        return false;
+    return kafka_publish(kafka, change, err);
+}
+
+static bool write_change(struct kafka_sink *kafka, const struct change *change, struct error *err) {
+    switch (change->kind) {
+    case CHANGE_READ:
+        return kafka_publish(kafka, change, err);
+    case CHANGE_INSERT:
+    case CHANGE_UPDATE:
+    case CHANGE_DELETE:
+    case CHANGE_TRUNCATE:
+        return write_streamed(kafka, change, err);
+    case CHANGE_COMMIT:
+        kafka->whole_lsn = change->end_lsn;
+        return true;
+    case CHANGE_BEGIN:
+    case CHANGE_MESSAGE:
+        return true;
+    }
+    return error_set(err, ERROR_PROTOCOL, "an unknown kind of change");
+}
+
+static bool write_all(struct kafka_sink *kafka, const struct change *changes, size_t count,
+                      struct error *err) {
+    kafka->now_us = clock_postgres_us() + POSTGRES_EPOCH_US;
+    kafka->now_ms = clock_now_ms();
+    kafka->copying = count > 0 && changes[0].kind == CHANGE_READ;
+    if (!prepare_producer(kafka, err))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (!write_change(kafka, &changes[i], err))
+            return false;
+    if (kafka->copying && !copy_check_age(kafka, err))
+        return false;
+    return producer_check(&kafka->producer, err);
+}
+
+static bool kafka_write(struct sink *sink, const struct change *changes, size_t count, struct error *err) {
+    struct kafka_sink *kafka = kafka_of(sink);
+    if (!write_all(kafka, changes, count, err)) {
+        if (kafka->topics.smallest_bytes != 0)
+            kafka->batch_bytes = kafka->topics.smallest_bytes;
+        return kafka_judge(kafka, err);
+    }
+    FAULT_POINT("kafka-after-write");
+    return true;
+}
+
+static bool check_position(const struct kafka_sink *kafka, const struct position *position,
+                           struct error *err) {
+    if (position->end_lsn >= kafka->position.end_lsn)
+        return true;
+    return error_set(err, ERROR_REFUSE, "the position would go back from %s to %s",
+                     lsn_format(kafka->position.end_lsn).text, lsn_format(position->end_lsn).text);
+}
+
+static bool kafka_flush(struct sink *sink, const struct position *position, struct error *err) {
+    struct kafka_sink *kafka = kafka_of(sink);
+    assert(position_exists(position));
+    if (!check_position(kafka, position, err))
+        return false;
+    kafka->copying = kafka->copying && kafka->producer.in_transaction;
+    if (!prepare_producer(kafka, err) || !kafka_commit(kafka, position, err))
+        return kafka_judge(kafka, err);
+    kafka->whole_lsn = position->end_lsn;
+    return true;
+}
+
+/* ---- from outside ---- */
+
+static bool kafka_look(struct sink *sink, struct sink_view *ret_view, struct error *err) {
+    struct kafka_sink *kafka = kafka_of(sink);
+    struct position_found found = {0};
+    if (!kafka_options_read(&kafka->options, sink->config, err) ||
+        !position_topic_read(&kafka->options, &sink->stop, false, &found, err))
+        return false;
+    *ret_view = (struct sink_view){0};
+    if (found.exists)
+        *ret_view = (struct sink_view){.position = found.record.position, .age_ms = found.age_ms};
+    return true;
+}
+
+/* Fences an engine that still runs, and leaves a tombstone, or nothing when no other sink's position is there. */
+static bool forget(struct kafka_sink *kafka, struct error *err) {
+    struct position_found found = {0};
+    const struct kafka_options *options = &kafka->options;
+    if (!kafka_take_over(kafka, options->transaction_timeout_ms, err))
+        return false;
+    const struct outgoing tombstone = {.topic = kafka->position_topic,
+                                       .key = slice_of(options->position_key)};
+    if (!producer_begin(&kafka->producer, err) || !producer_send(&kafka->producer, &tombstone, err) ||
+        !producer_commit(&kafka->producer, err) ||
+        !position_topic_read(options, &kafka->sink.stop, true, &found, err))
+        return false;
+    return !options->owns_position_topic || found.has_others ||
+           admin_delete_topic(&kafka->producer.client, options->position_topic, err);
+}
+
+static bool kafka_drop(struct sink *sink, struct error *err) {
+    struct kafka_sink *kafka = kafka_of(sink);
+    bool exists = false;
+    if (!kafka_options_read(&kafka->options, sink->config, err) ||
+        !position_topic_exists(&kafka->options, &sink->stop, &exists, err))
+        return false;
+    bool dropped = !exists || forget(kafka, err);
+    kafka_close(sink);
+    return dropped;
+}
+
+const struct sink_ops sink_kafka = {
+    .type = "kafka",
+    .options = KAFKA_OPTIONS,
+    .size = sizeof(struct kafka_sink),
+    .stores_position = true,
+    .takes_text_only = true,
+    .open = kafka_open,
+    .write = kafka_write,
+    .flush = kafka_flush,
+    .close = kafka_close,
+    .look = kafka_look,
+    .check = kafka_check,
+    .drop = kafka_drop,
+};

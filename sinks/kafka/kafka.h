@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kafka.h - the Kafka sink's own struct, shared by the files of this folder and by nobody else.
+ *
+ * kafka.c     the contract's functions
+ * takeover.c  who owns the pipeline: opening, the claim, what a fenced producer means
+ * publish.c   a change as messages, and those that are too large
+ * kafka_check.c  what `pgcdc check` says of it
+ */
+#pragma once
+
+#include "sinks/kafka/position_topic.h"
+#include "sinks/kafka/producer.h"
+#include "sinks/kafka/topics.h"
+#include "sinks/sink.h"
+
+struct kafka_sink {
+    struct sink sink;
+    struct kafka_options options;
+    struct producer producer;
+    struct topics topics;
+    rd_kafka_topic_t *position_topic;
+    struct format *format;
+    struct message_list messages; /* of the change at hand */
+    int64_t now_us;               /* since 1970, as of the batch at hand */
+    int64_t now_ms;               /* the same moment for intervals */
+
+    /* Kept over close and open: what this process knows. */
+    uint64_t claim;     /* 0: never opened */
+    bool has_claimed;   /* the position topic held our claim once, so another one there has fenced us */
+    size_t batch_bytes; /* 0: never lowered */
+
+    struct position position; /* durable */
+    lsn_t whole_lsn;          /* the end of the last transaction that was written whole */
+    struct {
+        uint64_t changes;
+        uint64_t bytes;
+    } sent;       /* in the open Kafka transaction */
+    bool copying; /* what is written are rows of the initial copy */
+};
+
+/*
+ * takeover.c: opens the producer, unless another engine has claimed the pipeline since we did (ERROR_REFUSE); reads the position
+ * and, the first time, claims the pipeline.
+ */
+MUST_CHECK bool kafka_take_over(struct kafka_sink *kafka, int timeout_ms, struct error *err);
+
+/* Ends what is open, without an error. */
+void kafka_let_go(struct kafka_sink *kafka);
+
+/* Turns "perhaps fenced" into ERROR_REFUSE, when another engine has taken over, or ERROR_RETRY. Returns false. */
+bool kafka_judge(struct kafka_sink *kafka, struct error *err);
+
+/* Sends the position and commits. On success it is kafka->position. */
+MUST_CHECK bool kafka_commit(struct kafka_sink *kafka, const struct position *position, struct error *err);
+
+/* publish.c: the messages of a row change, or of a truncate for each of its tables, into the open transaction. */
+MUST_CHECK bool kafka_publish(struct kafka_sink *kafka, const struct change *change, struct error *err);
+
+/* kafka_check.c: the sink contract's check. */
+bool kafka_check(struct sink *sink, const struct sink_check *check, struct error *err);

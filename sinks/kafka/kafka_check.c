@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kafka_check.c - what would keep the sink from working, found without changing anything.
+ *
+ * Whether a topic could be created is asked with a request that the cluster only judges. Whether the transactional.id may be used
+ * shows when it is used, which fences a running engine: so only while there is no position, and thus no engine.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sinks/kafka/admin.h"
+#include "sinks/kafka/kafka.h"
+#include "sinks/kafka/kafka_error.h"
+
+enum { WHAT_BYTES = ERROR_TEXT_MAX, BATCH_BYTES = 1000000 };
+
+struct checking {
+    const struct kafka_options *options;
+    const struct sink_check *check;
+    struct client client; /* a producer that is not transactional: it fences nobody */
+};
+
+static void report(const struct checking *checking, enum sink_severity severity, const char *code,
+                   const char *fix, const char *format, ...) PRINTF_LIKE(5, 6);
+
+static void report(const struct checking *checking, enum sink_severity severity, const char *code,
+                   const char *fix, const char *format, ...) {
+    char what[WHAT_BYTES];
+    va_list values;
+    va_start(values, format);
+    vsnprintf(what, sizeof what, format, values);
+    va_end(values);
+    checking->check->report(checking->check->context, severity, code, what, fix);
+}
+
+/* ---- the cluster ---- */
+
+static const char *remedy_of(const struct error *err) {
+    if (strstr(err->text, "certificate") != NULL)
+        return "correct ssl.ca.location, ssl.certificate.location and ssl.key.location in properties, or the broker's name "
+               "in brokers";
+    if (err->kind == ERROR_CONFIG)
+        return "correct sasl.username, sasl.mechanisms and the password (password_file), or grant the right";
+    return "start the cluster, or correct brokers (listeners, firewall)";
+}
+
+static bool find_cluster(struct checking *checking, int *ret_broker) {
+    struct error err = {0};
+    if (admin_find_broker(&checking->client, ret_broker, &err))
+        return true;
+    report(checking, SINK_PROBLEM, "connection", remedy_of(&err), "%s", err.text);
+    return false;
+}
+
+static void compare_timeout(const struct checking *checking, const char *key, int timeout_ms,
+                            const char *cap) {
+    char fix[256];
+    if (cap[0] == '\0' || timeout_ms <= strtol(cap, NULL, 10))
+        return;
+    snprintf(fix, sizeof fix, "lower %s to %s, or set transaction.max.timeout.ms of every broker to %d", key,
+             cap, timeout_ms);
+    report(checking, SINK_PROBLEM, "transaction_timeout", fix,
+           "%s is %d, and the brokers allow %s (transaction.max.timeout.ms)", key, timeout_ms, cap);
+}
+
+static bool check_broker(struct checking *checking, int broker, struct error *err) {
+    struct admin_setting settings[] = {{.name = "transaction.max.timeout.ms"}};
+    bool known = false;
+    char number[16];
+    snprintf(number, sizeof number, "%d", broker);
+    if (!admin_read_settings(&checking->client, RD_KAFKA_RESOURCE_BROKER, number, settings, 1, &known, err))
+        return false;
+    if (!known)
+        report(checking, SINK_NOTE, "broker_settings", "",
+               "the brokers' settings may not be read, so timeouts could not be compared");
+    compare_timeout(checking, "properties.transaction.timeout.ms", checking->options->transaction_timeout_ms,
+                    settings[0].value);
+    if (checking->check->expects_copy)
+        compare_timeout(checking, "copy_timeout_ms", checking->options->copy_timeout_ms, settings[0].value);
+    return true;
+}
+
+/* ---- topics ---- */
+
+/* Not there yet: would it be created? */
+static void ask_creation(struct checking *checking, const char *name, int partitions) {
+    const struct kafka_options *options = checking->options;
+    const struct client_setting settings[] = {{"cleanup.policy", options->cleanup_policy}, {NULL, NULL}};
+    const struct topic_definition definition = {.name = name,
+                                                .partitions = partitions,
+                                                .replication = options->replication,
+                                                .settings = settings,
+                                                .only_asked = true};
+    struct error err = {0};
+    if (!admin_create_topic(&checking->client, &definition, &err))
+        report(
+            checking, SINK_PROBLEM, "topic_creation",
+            "correct partitions, replication and cleanup_policy, grant CREATE, or create the topic yourself",
+            "%s", err.text);
+}
+
+static void compare_replicas(const struct checking *checking, const char *name, int replicas,
+                             const char *text) {
+    int in_sync = (int) strtol(text, NULL, 10);
+    if (in_sync > replicas)
+        report(checking, SINK_PROBLEM, "min_insync_replicas", "lower min.insync.replicas, or add replicas",
+               "topic %s has %d replicas, and min.insync.replicas asks for %d: nothing can be written", name,
+               replicas, in_sync);
+    else if (in_sync == replicas && replicas > 1)
+        report(checking, SINK_WARNING, "min_insync_replicas",
+               "lower min.insync.replicas by one, or add a replica",
+               "topic %s cannot be written while one of its %d replicas is away", name, replicas);
+    else if (in_sync == 1 && replicas > 1)
+        report(
+            checking, SINK_WARNING, "min_insync_replicas", "set min.insync.replicas to 2",
+            "topic %s takes a message when one replica of %d has it (min.insync.replicas 1): the loss of that broker "
+            "loses changes that were confirmed",
+            name, replicas);
+    else if (replicas == 1)
+        report(checking, SINK_NOTE, "replication", "",
+               "topic %s has one replica: what its disk loses is lost", name);
+}
+
+static void compare_size(const struct checking *checking, const char *name, const char *text) {
+    unsigned long bytes = strtoul(text, NULL, 10);
+    if (bytes != 0 && bytes < BATCH_BYTES)
+        report(
+            checking, SINK_WARNING, "max_message_bytes", "raise max.message.bytes of the topic",
+            "topic %s takes %lu bytes in one batch: batches are kept below, and a change that is larger stops the "
+            "pipeline, or becomes a dead letter",
+            name, bytes);
+}
+
+static void compare_policy(const struct checking *checking, const char *name, const char *policy) {
+    const char *wanted = checking->options->cleanup_policy;
+    if (wanted != NULL && policy[0] != '\0' && strcmp(policy, wanted) != 0)
+        report(checking, SINK_WARNING, "cleanup_policy", "correct one of them",
+               "topic %s has cleanup.policy %s, and cleanup_policy says %s", name, policy, wanted);
+}
+
+static bool check_topic(struct checking *checking, const char *name, struct error *err) {
+    struct admin_setting settings[] = {
+        {.name = "min.insync.replicas"}, {.name = "max.message.bytes"}, {.name = "cleanup.policy"}};
+    struct topic_facts facts;
+    bool known = false;
+    if (!admin_describe_topic(&checking->client, name, &facts, err))
+        return false;
+    if (facts.partitions == 0) {
+        ask_creation(checking, name, checking->options->partitions);
+        return true;
+    }
+    if (!admin_read_settings(&checking->client, RD_KAFKA_RESOURCE_TOPIC, name, settings, 3, &known, err))
+        return false;
+    if (!known)
+        return true;
+    compare_replicas(checking, name, facts.replicas, settings[0].value);
+    compare_size(checking, name, settings[1].value);
+    compare_policy(checking, name, settings[2].value);
+    return true;
+}
+
+static bool check_tables(struct checking *checking, struct error *err) {
+    const struct sink_check *check = checking->check;
+    for (size_t i = 0; i < check->table_count; i++) {
+        char name[TOPIC_NAME_MAX + 1];
+        struct error refusal = {0};
+        const struct topic_subject subject = {.source = slice_of(checking->options->config->pipeline),
+                                              .schema = slice_of(check->tables[i].schema),
+                                              .table = slice_of(check->tables[i].name)};
+        if (!topic_name_build(checking->options->topic_template, &subject, name, &refusal))
+            report(checking, SINK_PROBLEM, "topic_name", "choose a shorter template in topic", "%s",
+                   refusal.text);
+        else if (!check_topic(checking, name, err))
+            return false;
+    }
+    return true;
+}
+
+/* ---- the position ---- */
+
+static bool check_position_topic(struct checking *checking, struct error *err) {
+    const char *name = checking->options->position_topic;
+    struct admin_setting policy = {.name = "cleanup.policy"};
+    struct topic_facts facts;
+    bool known = false;
+    if (!admin_describe_topic(&checking->client, name, &facts, err))
+        return false;
+    if (facts.partitions == 0) {
+        ask_creation(checking, name, 1);
+        return true;
+    }
+    if (facts.partitions != 1)
+        report(checking, SINK_PROBLEM, "position_topic", "give position_topic another name",
+               "topic %s holds the position and must have one partition, not %d", name, facts.partitions);
+    if (!admin_read_settings(&checking->client, RD_KAFKA_RESOURCE_TOPIC, name, &policy, 1, &known, err))
+        return false;
+    if (known && strcmp(policy.value, "compact") != 0)
+        report(checking, SINK_PROBLEM, "position_topic", "set its cleanup.policy to compact",
+               "topic %s holds the position, and its cleanup.policy %s would forget it", name, policy.value);
+    return true;
+}
+
+/* Rights and timeout, by using them. */
+static bool check_transactions(struct checking *checking, const atomic_bool *stop, struct error *err) {
+    const struct producer_options options = {.kafka = checking->options,
+                                             .timeout_ms = checking->options->transaction_timeout_ms,
+                                             .batch_bytes = BATCH_BYTES,
+                                             .stop = stop};
+    struct position_found found = {0};
+    struct producer producer = {0};
+    struct error refusal = {0};
+    if (!position_topic_read(checking->options, stop, false, &found, err))
+        return false;
+    if (found.exists)
+        return true;
+    if (!producer_open(&producer, &options, &refusal))
+        report(checking, SINK_PROBLEM, "transactions",
+               "grant WRITE and DESCRIBE on the transactional id, and DESCRIBE on the cluster",
+               "transactional.id %s: %s", checking->options->transactional_id, refusal.text);
+    producer_close(&producer);
+    return true;
+}
+
+/* ---- all of it ---- */
+
+static bool check_all(struct checking *checking, const atomic_bool *stop, struct error *err) {
+    int broker = -1;
+    if (!find_cluster(checking, &broker))
+        return true;
+    return (broker < 0 || check_broker(checking, broker, err)) && check_position_topic(checking, err) &&
+           check_tables(checking, err) && check_transactions(checking, stop, err);
+}
+
+bool kafka_check(struct sink *sink, const struct sink_check *check, struct error *err) {
+    static const struct client_setting NONE[] = {{NULL, NULL}};
+    const struct client_options client_options = {
+        .type = RD_KAFKA_PRODUCER, .settings = NONE, .stop = &sink->stop};
+    struct kafka_options options;
+    struct checking checking = {.options = &options, .check = check};
+    struct error refusal = {0};
+    if (!kafka_options_read(&options, sink->config, &refusal) ||
+        !client_open(&checking.client, &options, &client_options, &refusal)) {
+        report(&checking, SINK_PROBLEM, "options", "correct the sink's section of the configuration", "%s",
+               refusal.text);
+        return true;
+    }
+    bool checked = check_all(&checking, &sink->stop, err);
+    client_close(&checking.client);
+    return checked;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * position_record.h - the position as the value of a Kafka record, in a text that people can read.
+ *
+ *     {"version":1,"claim":"9f0c…16 digits","end_lsn":"0/16B3748","commit_lsn":"0/0","index":0,
+ *      "system_id":"7316…","timeline":1}
+ *
+ * claim names the engine that wrote it: a random number of the process. end_lsn 0/0: the engine has claimed the pipeline,
+ * and there is no position yet.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "cdc/base/attributes.h"
+#include "cdc/base/position.h"
+#include "cdc/base/slice.h"
+
+#define POSITION_RECORD_MAX 256
+
+struct position_record {
+    uint64_t claim; /* never 0 */
+    struct position position;
+};
+
+/* By value, so that it can stand in an argument list. */
+struct position_text {
+    char text[POSITION_RECORD_MAX];
+};
+
+struct position_text position_record_format(const struct position_record *record);
+
+/* False when text is not exactly such a record; *ret_record is then untouched. */
+MUST_CHECK bool position_record_parse(struct slice text, struct position_record *ret_record);

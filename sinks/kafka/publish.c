@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * publish.c - from a change to messages in the queue.
+ *
+ * A message that its topic does not take is found before it is sent: in a batch the broker would refuse its neighbours with it.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cdc/base/fault.h"
+#include "sinks/kafka/kafka.h"
+#include "sinks/kafka/kafka_error.h"
+
+enum { COLUMN_NAMES_BYTES_MAX = 512, NUMBER_TEXT_MAX = 24 };
+
+static struct slice slice_at(const struct message_list *list, const struct message_span *span) {
+    if (span->is_null)
+        return (struct slice){0};
+    return (struct slice){.data = span->size > 0 ? list->bytes.data + span->offset : "", .size = span->size};
+}
+
+/* ---- headers ---- */
+
+static bool add_header(rd_kafka_headers_t *headers, const char *name, struct slice value) {
+    return rd_kafka_header_add(headers, name, -1, value.data, (ssize_t) value.size) ==
+           RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static bool add_text(rd_kafka_headers_t *headers, const char *name, const char *text) {
+    return add_header(headers, name, slice_of(text));
+}
+
+/* What identifies a change. */
+static bool add_identity(rd_kafka_headers_t *headers, const struct change *change) {
+    char index[NUMBER_TEXT_MAX], xid[NUMBER_TEXT_MAX];
+    snprintf(index, sizeof index, "%" PRIu64, change->index);
+    snprintf(xid, sizeof xid, "%" PRIu32, change->transaction->xid);
+    return add_text(headers, "pgcdc.commit_lsn", lsn_format(change->transaction->commit_lsn).text) &&
+           add_text(headers, "pgcdc.index", index) && add_text(headers, "pgcdc.xid", xid);
+}
+
+static bool add_own(rd_kafka_headers_t *headers, const struct message_list *list,
+                    const struct message *message) {
+    for (uint32_t i = 0; i < message->header_count; i++)
+        if (!add_header(headers, message->headers[i].name, slice_at(list, &message->headers[i].value)))
+            return false;
+    return true;
+}
+
+/* *ret_headers NULL: the message has none, and goes the cheaper way. origin: of a dead letter, else NULL. */
+static bool make_headers(const struct kafka_sink *kafka, const struct change *change,
+                         const struct message *message, const char *origin, rd_kafka_headers_t **ret_headers,
+                         struct error *err) {
+    bool identifies = kafka->options.headers || origin != NULL;
+    *ret_headers = NULL;
+    if (!identifies && message->header_count == 0)
+        return true;
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(8);
+    if (headers == NULL)
+        return error_no_memory(err);
+    if (add_own(headers, &kafka->messages, message) && (!identifies || add_identity(headers, change)) &&
+        (origin == NULL || add_text(headers, "pgcdc.topic", origin))) {
+        *ret_headers = headers;
+        return true;
+    }
+    rd_kafka_headers_destroy(headers);
+    return error_no_memory(err);
+}
+
+/* ---- messages that are too large ---- */
+
+/* Names are the catalog's and no secret; values are not shown. */
+static const char *list_key_columns(const struct relation *relation, struct buffer *names) {
+    for (uint32_t i = 0; i < relation->column_count; i++)
+        if (relation->columns[i].is_key)
+            buffer_printf(names, "%s%s", names->size > 0 ? ", " : "", relation->columns[i].name.data);
+    const char *text = buffer_text(names);
+    return text != NULL && names->size > 0 ? text : "none";
+}
+
+static bool refuse_oversized(const struct change *change, const struct message *message, size_t bytes,
+                             const struct topic *topic, struct error *err) {
+    struct buffer names AUTO(buffer_release);
+    buffer_init(&names, COLUMN_NAMES_BYTES_MAX);
+    return error_set(
+        err, ERROR_DATA,
+        "a change of table %s.%s (key: %s) at %s, number %" PRIu64
+        ", makes a message of %zu bytes, and topic %s takes "
+        "%zu; raise max.message.bytes of the topic, or send such messages to a topic of their own with oversized: "
+        "dead-letter",
+        message->relation->schema.data, message->relation->name.data,
+        list_key_columns(message->relation, &names), lsn_format(change->transaction->commit_lsn).text,
+        change->index, bytes, topic->name, topic->message_bytes_max);
+}
+
+/* ---- one message ---- */
+
+static bool send_to(struct kafka_sink *kafka, const struct change *change, const struct message *message,
+                    const struct topic *topic, const char *origin, struct error *err) {
+    struct outgoing outgoing = {.topic = topic->handle,
+                                .key = slice_at(&kafka->messages, &message->key),
+                                .value = slice_at(&kafka->messages, &message->value)};
+    if (!make_headers(kafka, change, message, origin, &outgoing.headers, err) ||
+        !producer_send(&kafka->producer, &outgoing, err))
+        return false;
+    kafka->sent.bytes += outgoing.key.size + outgoing.value.size;
+    return true;
+}
+
+static bool send_dead_letter(struct kafka_sink *kafka, const struct change *change,
+                             const struct message *message, size_t bytes, const struct topic *origin,
+                             struct error *err) {
+    struct topic *topic = NULL;
+    if (kafka->options.oversized == OVERSIZED_STOP)
+        return refuse_oversized(change, message, bytes, origin, err);
+    if (!topics_find_dead_letters(&kafka->topics, &topic, err))
+        return false;
+    if (bytes > topic->message_bytes_max)
+        return refuse_oversized(change, message, bytes, topic, err);
+    return send_to(kafka, change, message, topic, origin->name, err);
+}
+
+static bool send_message(struct kafka_sink *kafka, const struct change *change, const struct message *message,
+                         struct error *err) {
+    struct topic *topic = NULL;
+    size_t bytes = message->key.size + message->value.size;
+    for (uint32_t i = 0; i < message->header_count; i++)
+        bytes += message->headers[i].value.size;
+    if (!topics_find(&kafka->topics, message->relation, &topic, err))
+        return false;
+    if (bytes > topic->message_bytes_max)
+        return send_dead_letter(kafka, change, message, bytes, topic, err);
+    return send_to(kafka, change, message, topic, NULL, err);
+}
+
+static bool publish_for(struct kafka_sink *kafka, const struct change *change, uint32_t relation_index,
+                        struct error *err) {
+    struct message_list *list = &kafka->messages;
+    if (!kafka->options.format->encode(kafka->format, change, relation_index, kafka->now_us, list, err))
+        return false;
+    for (size_t i = 0; i < list->count; i++)
+        if (!send_message(kafka, change, &list->messages[i], err))
+            return false;
+    return true;
+}
+
+bool kafka_publish(struct kafka_sink *kafka, const struct change *change, struct error *err) {
+    uint32_t count = change->kind == CHANGE_TRUNCATE ? change->relation_count : 1;
+    if (!producer_begin(&kafka->producer, err))
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        if (!publish_for(kafka, change, i, err))
+            return false;
+    kafka->sent.changes++;
+    return true;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * takeover.c - one engine at a time, and which one is known by what stands in the position topic.
+ *
+ * init_transactions fences whoever had the transactional.id, and cannot ask whether it may. Two engines that both reopen when
+ * they are fenced would take the pipeline from each other for ever. So an engine claims it: the first record that it commits
+ * to the position topic bears a random number of its process, as do all later ones. Who finds another claim than its
+ * own, having had one, has a successor, and must stop: it looks before init_transactions, so that it does not even
+ * disturb, and after it, for what was on its way.
+ *
+ * A fenced producer alone proves nothing: a broker fences one whose transaction grew too old, or whose id it has forgotten after
+ * a week of silence. Then the claim is still ours, and a new producer goes on.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "cdc/base/fault.h"
+#include "sinks/kafka/kafka.h"
+#include "sinks/kafka/kafka_error.h"
+
+enum {
+    BATCH_BYTES = 1000000, /* below the 1 MiB that brokers take by default */
+};
+
+static bool refuse_succeeded(const struct kafka_sink *kafka, struct error *err) {
+    return error_set(
+        err, ERROR_REFUSE,
+        "another engine has taken over pipeline %s, sink %s (topic %s has its claim); run only one",
+        kafka->sink.config->pipeline, kafka->sink.config->name, kafka->options.position_topic);
+}
+
+static bool refuse_forgotten(const struct kafka_sink *kafka, struct error *err) {
+    return error_set(
+        err, ERROR_REFUSE,
+        "another producer has fenced this one, and the position of pipeline %s, sink %s is gone from topic "
+        "%s: was it dropped meanwhile?",
+        kafka->sink.config->pipeline, kafka->sink.config->name, kafka->options.position_topic);
+}
+
+static bool is_ours(const struct kafka_sink *kafka, const struct position_found *found) {
+    return !kafka->has_claimed || (found->exists && found->record.claim == kafka->claim);
+}
+
+/* A topic that was emptied has nobody's claim; the start finds that the position is gone and says so. */
+static bool is_succeeded(const struct kafka_sink *kafka, const struct position_found *found) {
+    return found->exists && !is_ours(kafka, found);
+}
+
+static bool read_position(struct kafka_sink *kafka, struct position_found *ret_found, struct error *err) {
+    return position_topic_read(&kafka->options, &kafka->sink.stop, false, ret_found, err);
+}
+
+static bool look_before(struct kafka_sink *kafka, struct error *err) {
+    struct position_found found = {0};
+    if (!kafka->has_claimed)
+        return true;
+    if (!read_position(kafka, &found, err))
+        return false;
+    return !is_succeeded(kafka, &found) || refuse_succeeded(kafka, err);
+}
+
+static bool open_producer(struct kafka_sink *kafka, int timeout_ms, struct error *err) {
+    if (kafka->batch_bytes == 0)
+        kafka->batch_bytes = BATCH_BYTES;
+    const struct producer_options options = {.kafka = &kafka->options,
+                                             .timeout_ms = timeout_ms,
+                                             .batch_bytes = kafka->batch_bytes,
+                                             .stop = &kafka->sink.stop};
+    if (!producer_open(&kafka->producer, &options, err))
+        return false;
+    topics_init(&kafka->topics, &kafka->options, &kafka->producer.client, kafka->batch_bytes);
+    if (!position_topic_ensure(&kafka->producer.client, &kafka->options, err))
+        return false;
+    kafka->position_topic =
+        rd_kafka_topic_new(kafka->producer.client.handle, kafka->options.position_topic, NULL);
+    return kafka->position_topic != NULL ||
+           kafka_error_set(err, rd_kafka_last_error(), "topic %s", kafka->options.position_topic);
+}
+
+static bool send_position(struct kafka_sink *kafka, const struct position *position, struct error *err) {
+    const struct position_record record = {.claim = kafka->claim, .position = *position};
+    const struct position_text text = position_record_format(&record);
+    const struct outgoing message = {.topic = kafka->position_topic,
+                                     .key = slice_of(kafka->options.position_key),
+                                     .value = slice_of(text.text)};
+    FAULT_POINT("kafka-before-position");
+    return producer_begin(&kafka->producer, err) && producer_send(&kafka->producer, &message, err);
+}
+
+bool kafka_commit(struct kafka_sink *kafka, const struct position *position, struct error *err) {
+    if (!send_position(kafka, position, err) || !producer_commit(&kafka->producer, err))
+        return kafka_judge(kafka, err);
+    kafka->position = *position;
+    kafka->sent.changes = 0;
+    kafka->sent.bytes = 0;
+    return true;
+}
+
+/* arc4random never fails, and 0 would mean none. */
+static uint64_t new_claim(void) {
+    uint64_t claim = 0;
+    while (claim == 0)
+        arc4random_buf(&claim, sizeof claim);
+    return claim;
+}
+
+static bool claim(struct kafka_sink *kafka, struct error *err) {
+    if (kafka->has_claimed)
+        return true;
+    if (kafka->claim == 0)
+        kafka->claim = new_claim();
+    FAULT_POINT("kafka-before-claim");
+    if (!kafka_commit(kafka, &kafka->position, err))
+        return false;
+    kafka->has_claimed = true;
+    return true;
+}
+
+bool kafka_take_over(struct kafka_sink *kafka, int timeout_ms, struct error *err) {
+    struct position_found found = {0};
+    if (!look_before(kafka, err) || !open_producer(kafka, timeout_ms, err) ||
+        !read_position(kafka, &found, err))
+        return kafka_judge(kafka, err);
+    if (is_succeeded(kafka, &found))
+        return refuse_succeeded(kafka, err);
+    kafka->position = found.exists ? found.record.position : (struct position){0};
+    return claim(kafka, err);
+}
+
+void kafka_let_go(struct kafka_sink *kafka) {
+    topics_release(&kafka->topics);
+    if (kafka->position_topic != NULL)
+        rd_kafka_topic_destroy(kafka->position_topic);
+    kafka->position_topic = NULL;
+    producer_close(&kafka->producer);
+    kafka->sent.changes = 0;
+    kafka->sent.bytes = 0;
+}
+
+/*
+ * Before the claim is made there is nothing to be judged by, and whoever was faster will be found at the next open. A producer
+ * that is already fenced disturbs nobody by reading.
+ */
+bool kafka_judge(struct kafka_sink *kafka, struct error *err) {
+    struct position_found found = {0};
+    struct error ignored = {0};
+    if (err->kind != ERROR_REFUSE)
+        return false;
+    if (kafka->has_claimed && read_position(kafka, &found, &ignored) && !is_ours(kafka, &found))
+        return found.exists ? refuse_succeeded(kafka, err) : refuse_forgotten(kafka, err);
+    err->kind = ERROR_RETRY;
+    return error_wrap(err, "the broker has ended this producer, and no other engine has taken over");
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * topics.c - tables to topics, and what the cluster says of them.
+ */
+#include "sinks/kafka/topics.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc/base/fault.h"
+#include "sinks/kafka/admin.h"
+#include "sinks/kafka/kafka_error.h"
+
+enum {
+    FIRST_PLACES = 64,
+    /* What a batch of one record costs besides key and value: its header, the record's own and three headers. */
+    BATCH_OVERHEAD_BYTES = 512,
+    BROKER_MESSAGE_BYTES_MAX = 1048588, /* a broker's message.max.bytes, when it does not tell */
+};
+
+void topics_init(struct topics *topics, const struct kafka_options *options, struct client *client,
+                 size_t batch_bytes) {
+    *topics = (struct topics){.options = options, .client = client, .batch_bytes = batch_bytes};
+}
+
+void topics_release(struct topics *topics) {
+    for (size_t i = 0; i < topics->count; i++) {
+        if (topics->all[i]->handle != NULL)
+            rd_kafka_topic_destroy(topics->all[i]->handle);
+        free(topics->all[i]);
+    }
+    for (size_t i = 0; i < topics->place_count; i++)
+        free(topics->tables[i].name);
+    free(topics->all);
+    free(topics->tables);
+    *topics = (struct topics){0};
+}
+
+/* ---- a topic in the cluster ---- */
+
+/* The largest message that the producer sends, as librdkafka has it. */
+static size_t producer_limit(const struct topics *topics) {
+    char text[32] = "";
+    size_t size = sizeof text;
+    const rd_kafka_conf_t *conf = rd_kafka_conf(topics->client->handle);
+    if (rd_kafka_conf_get(conf, "message.max.bytes", text, &size) != RD_KAFKA_CONF_OK)
+        return BROKER_MESSAGE_BYTES_MAX;
+    return strtoul(text, NULL, 10);
+}
+
+static bool create(struct topics *topics, const char *name, const char *message_bytes_max,
+                   struct error *err) {
+    const struct kafka_options *options = topics->options;
+    const struct client_setting settings[] = {
+        {"cleanup.policy", options->cleanup_policy}, {"max.message.bytes", message_bytes_max}, {NULL, NULL}};
+    const struct topic_definition definition = {.name = name,
+                                                .partitions = options->partitions,
+                                                .replication = options->replication,
+                                                .settings = settings};
+    if (!admin_create_topic(topics->client, &definition, err))
+        return error_wrap(err, "sink %s", options->config->name);
+    FAULT_POINT("kafka-topic-created");
+    return true;
+}
+
+static bool create_if_missing(struct topics *topics, const char *name, const char *message_bytes_max,
+                              struct error *err) {
+    struct topic_facts facts;
+    if (!admin_describe_topic(topics->client, name, &facts, err))
+        return false;
+    return facts.partitions > 0 || create(topics, name, message_bytes_max, err);
+}
+
+/*
+ * A message must fit by itself, and a batch of several, too: otherwise the broker refuses the batch, and a large message takes
+ * its neighbours with it.
+ */
+static bool read_limits(struct topics *topics, struct topic *topic, struct error *err) {
+    struct admin_setting limit = {.name = "max.message.bytes"};
+    bool known = false;
+    if (!admin_read_settings(topics->client, RD_KAFKA_RESOURCE_TOPIC, topic->name, &limit, 1, &known, err))
+        return false;
+    size_t bytes = strtoul(limit.value, NULL, 10);
+    size_t producer_bytes = producer_limit(topics);
+    if (bytes == 0)
+        bytes = BROKER_MESSAGE_BYTES_MAX;
+    if (bytes < topics->batch_bytes + BATCH_OVERHEAD_BYTES) {
+        topics->smallest_bytes =
+            bytes > 2 * BATCH_OVERHEAD_BYTES ? bytes - BATCH_OVERHEAD_BYTES : BATCH_OVERHEAD_BYTES;
+        if (topics->smallest_bytes < topics->batch_bytes)
+            return error_set(
+                err, ERROR_RETRY,
+                "topic %s takes %zu bytes in one batch, so the producer is opened again with smaller batches",
+                topic->name, bytes);
+    }
+    if (producer_bytes < bytes)
+        bytes = producer_bytes;
+    topic->message_bytes_max = bytes > BATCH_OVERHEAD_BYTES ? bytes - BATCH_OVERHEAD_BYTES : 0;
+    return true;
+}
+
+/* ---- the list of topics ---- */
+
+static struct topic *find_by_name(const struct topics *topics, const char *name) {
+    for (size_t i = 0; i < topics->count; i++)
+        if (strcmp(topics->all[i]->name, name) == 0)
+            return topics->all[i];
+    return NULL;
+}
+
+static struct topic *append(struct topics *topics, const char *name) {
+    struct topic **all = reallocarray(topics->all, topics->count + 1, sizeof *all);
+    if (all == NULL)
+        return NULL;
+    topics->all = all;
+    struct topic *topic = calloc(1, sizeof *topic);
+    if (topic == NULL)
+        return NULL;
+    snprintf(topic->name, sizeof topic->name, "%s", name);
+    all[topics->count++] = topic;
+    return topic;
+}
+
+static bool add(struct topics *topics, const char *name, const char *message_bytes_max,
+                struct topic **ret_topic, struct error *err) {
+    *ret_topic = find_by_name(topics, name);
+    if (*ret_topic != NULL)
+        return true;
+    if (!create_if_missing(topics, name, message_bytes_max, err))
+        return false;
+    struct topic *topic = append(topics, name);
+    if (topic == NULL)
+        return error_no_memory(err);
+    topic->handle = rd_kafka_topic_new(topics->client->handle, name, NULL);
+    if (topic->handle == NULL)
+        return kafka_error_set(err, rd_kafka_last_error(), "topic %s", name);
+    *ret_topic = topic;
+    return read_limits(topics, topic, err);
+}
+
+/* ---- tables ---- */
+
+static bool is_table(const struct topic_table *table, const struct relation *relation) {
+    return table->oid == relation->oid && table->schema_size == relation->schema.size &&
+           table->table_size == relation->name.size &&
+           memcmp(table->name, relation->schema.data, table->schema_size) == 0 &&
+           memcmp(table->name + table->schema_size, relation->name.data, table->table_size) == 0;
+}
+
+/* Its place, or the free one where it would be. */
+static struct topic_table *find_place(const struct topics *topics, const struct relation *relation) {
+    size_t mask = topics->place_count - 1;
+    size_t i = (relation->oid * 2654435761u) & mask;
+    while (topics->tables[i].oid != 0 && !is_table(&topics->tables[i], relation))
+        i = (i + 1) & mask;
+    return &topics->tables[i];
+}
+
+static bool grow(struct topics *topics) {
+    struct topics larger = *topics;
+    larger.place_count = topics->place_count != 0 ? topics->place_count * 2 : FIRST_PLACES;
+    larger.tables = calloc(larger.place_count, sizeof *larger.tables);
+    if (larger.tables == NULL)
+        return false;
+    for (size_t i = 0; i < topics->place_count; i++) {
+        const struct topic_table *table = &topics->tables[i];
+        const struct relation named = {
+            .oid = table->oid,
+            .schema = {.data = table->name, .size = table->schema_size},
+            .name = {.data = table->name + table->schema_size, .size = table->table_size}};
+        if (table->oid != 0)
+            *find_place(&larger, &named) = *table;
+    }
+    free(topics->tables);
+    *topics = larger;
+    return true;
+}
+
+static bool remember(struct topics *topics, const struct relation *relation, struct topic *topic,
+                     struct error *err) {
+    if (topics->table_count * 2 >= topics->place_count && !grow(topics))
+        return error_no_memory(err);
+    char *name = malloc(relation->schema.size + relation->name.size + 1);
+    if (name == NULL)
+        return error_no_memory(err);
+    memcpy(name, relation->schema.data, relation->schema.size);
+    memcpy(name + relation->schema.size, relation->name.data, relation->name.size);
+    *find_place(topics, relation) = (struct topic_table){.oid = relation->oid,
+                                                         .name = name,
+                                                         .schema_size = relation->schema.size,
+                                                         .table_size = relation->name.size,
+                                                         .topic = topic};
+    topics->table_count++;
+    return true;
+}
+
+bool topics_find(struct topics *topics, const struct relation *relation, struct topic **ret_topic,
+                 struct error *err) {
+    char name[TOPIC_NAME_MAX + 1];
+    const struct topic_subject subject = {.source = slice_of(topics->options->config->pipeline),
+                                          .schema = relation->schema,
+                                          .table = relation->name};
+    if (topics->place_count != 0) {
+        const struct topic_table *table = find_place(topics, relation);
+        if (table->oid != 0) {
+            *ret_topic = table->topic;
+            return true;
+        }
+    }
+    return topic_name_build(topics->options->topic_template, &subject, name, err) &&
+           add(topics, name, NULL, ret_topic, err) && remember(topics, relation, *ret_topic, err);
+}
+
+bool topics_find_dead_letters(struct topics *topics, struct topic **ret_topic, struct error *err) {
+    char limit[32];
+    snprintf(limit, sizeof limit, "%zu", producer_limit(topics));
+    return add(topics, topics->options->dead_letter_topic, limit, ret_topic, err);
+}

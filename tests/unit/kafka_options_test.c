@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kafka_options_test.c - the sink's section: defaults, limits, and who may set what.
+ */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sinks/kafka/client.h"
+#include "sinks/kafka/kafka_options.h"
+
+#define OPTIONS(...) ((const struct sink_option[]){{"brokers", "127.0.0.1:9092"}, __VA_ARGS__, {0}})
+
+static struct sink_config config_of(const struct sink_option *options) {
+    struct sink_config config = {.pipeline = "shop", .name = "events", .options = options};
+    while (options[config.option_count].key != NULL)
+        config.option_count++;
+    return config;
+}
+
+static bool read(const struct sink_option *list, struct kafka_options *options, struct error *err) {
+    static struct sink_config config;
+    config = config_of(list);
+    return kafka_options_read(options, &config, err);
+}
+
+static void expect_refusal(const struct sink_option *list, const char *names) {
+    struct kafka_options options;
+    struct error err = {0};
+    cr_assert_not(read(list, &options, &err), "%s", names);
+    cr_assert_eq(err.kind, ERROR_CONFIG);
+    cr_assert_not_null(strstr(err.text, names), "%s", err.text);
+}
+
+Test(kafka_options, defaults) {
+    struct kafka_options options;
+    struct error err = {0};
+    cr_assert(read(OPTIONS({0}), &options, &err), "%s", err.text);
+    cr_assert_str_eq(options.topic_template, TOPIC_TEMPLATE_DEFAULT);
+    cr_assert_str_eq(options.position_topic, "pgcdc-position-shop");
+    cr_assert_str_eq(options.position_key, "shop.events");
+    cr_assert_str_eq(options.transactional_id, "pgcdc-shop-events");
+    cr_assert_str_eq(options.format->name, "protobuf");
+    cr_assert_eq(options.partitions, 1);
+    cr_assert_eq(options.replication, -1);
+    cr_assert_eq(options.transaction_timeout_ms, 60000);
+    cr_assert_eq(options.oversized, OVERSIZED_STOP);
+}
+
+Test(kafka_options, what_does_not_fit_is_named) {
+    expect_refusal(OPTIONS({"partitions", "0"}), "partitions");
+    expect_refusal(OPTIONS({"partitions", "-1"}), "partitions");
+    expect_refusal(OPTIONS({"replication", "3x"}), "replication");
+    expect_refusal(OPTIONS({"headers", "yes"}), "headers");
+    expect_refusal(OPTIONS({"format", "avro"}), "format");
+    expect_refusal(OPTIONS({"topic", "{schema}{table}"}), "topic");
+    expect_refusal(OPTIONS({"oversized", "drop"}), "oversized");
+    expect_refusal(OPTIONS({"oversized", "dead-letter"}), "dead_letter_topic");
+    expect_refusal(OPTIONS({"transaction_changes", "0"}), "transaction_changes");
+    expect_refusal(OPTIONS({"position_topic", "{table}"}), "position_topic");
+    expect_refusal(OPTIONS({"properties.transaction.timeout.ms", "soon"}), "transaction.timeout.ms");
+}
+
+static void expect_property_refusal(const char *key, const char *value, const char *says) {
+    const struct client_options client_options = {.type = RD_KAFKA_PRODUCER,
+                                                  .settings = (const struct client_setting[]){{NULL, NULL}}};
+    struct kafka_options options;
+    struct client client;
+    struct error err = {0};
+    cr_assert(read(OPTIONS({key, value}), &options, &err), "%s", err.text);
+    cr_assert_not(client_open(&client, &options, &client_options, &err), "%s", key);
+    cr_assert_eq(err.kind, ERROR_CONFIG);
+    cr_assert_not_null(strstr(err.text, says), "%s", err.text);
+}
+
+Test(kafka_options, properties_are_checked_by_librdkafka) {
+    expect_property_refusal("properties.compresion.codec", "zstd", "compresion.codec");
+    expect_property_refusal("properties.linger.ms", "soon", "linger.ms");
+}
+
+Test(kafka_options, what_exactly_once_needs_cannot_be_set) {
+    expect_property_refusal("properties.acks", "1", "exactly once");
+    expect_property_refusal("properties.enable.idempotence", "false", "exactly once");
+    expect_property_refusal("properties.transactional.id", "x", "transactional.id");
+}
+
+Test(kafka_options, a_secret_is_not_repeated) {
+    const struct client_options client_options = {.type = RD_KAFKA_PRODUCER,
+                                                  .settings = (const struct client_setting[]){{NULL, NULL}}};
+    struct kafka_options options;
+    struct client client;
+    struct error err = {0};
+    cr_assert(read(OPTIONS({"properties.ssl.key.pem", "sesame"}), &options, &err), "%s", err.text);
+    if (!client_open(&client, &options, &client_options, &err))
+        cr_assert_null(strstr(err.text, "sesame"), "%s", err.text);
+    else
+        client_close(&client);
+}
+
+/* The configuration file knows a sink's keys from its table alone. */
+Test(kafka_options, every_key_of_a_format_is_a_key_of_the_sink) {
+    const struct format_ops *format = NULL;
+    for (size_t i = 0; (format = format_at(i)) != NULL; i++)
+        for (const struct sink_option_spec *spec = format->options; spec->key != NULL; spec++) {
+            bool found = false;
+            for (const struct sink_option_spec *own = KAFKA_OPTIONS; own->key != NULL; own++)
+                found = found || strcmp(own->key, spec->key) == 0;
+            cr_assert(found, "key %s of format %s is not in KAFKA_OPTIONS", spec->key, format->name);
+        }
+}
