@@ -4,11 +4,13 @@
 import contextlib
 import importlib.util
 import math
+import re
 import struct
 import subprocess
 from pathlib import Path
 
 import pytest
+from google.protobuf import text_format
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests/golden"
@@ -212,3 +214,15 @@ def test_golden_streams_are_read(read, name):
         assert record.operation and record.schema and record.table and record.commit_lsn
         values(record.before)
         values(record.after)
+
+
+def test_the_examples_of_the_readme_are_records(schema):
+    readme = (ROOT / "proto/README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"(?:^    (?:operation|commit_lsn|before|after|moved_to|truncate)\b.*\n)+", readme, re.MULTILINE)
+    records = [text_format.Parse(block, schema.Change()) for block in blocks]
+    assert {record.operation for record in records} == {1, 2, 3, 4, 5}
+    for record in records:
+        values(record.before)
+        values(record.after)
+    key, = re.findall(r"message key is `(.*?)`", readme)
+    assert values(text_format.Parse(key, schema.Key()).columns) == {"id": 7}
