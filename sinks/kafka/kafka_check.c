@@ -35,6 +35,14 @@ static void report(const struct checking *checking, enum sink_severity severity,
     checking->check->report(checking->check->context, severity, code, what, fix);
 }
 
+/* Rights that are missing are a finding, and no reason to leave out what follows. */
+static bool settle(const struct checking *checking, bool done, const struct error *err) {
+    if (done || err->kind != ERROR_CONFIG)
+        return done;
+    report(checking, SINK_PROBLEM, "rights", "grant it, or correct the name", "%s", err->text);
+    return true;
+}
+
 /* ---- the cluster ---- */
 
 static const char *remedy_of(const struct error *err) {
@@ -172,7 +180,7 @@ static bool check_tables(struct checking *checking, struct error *err) {
         if (!topic_name_build(checking->options->topic_template, &subject, name, &refusal))
             report(checking, SINK_PROBLEM, "topic_name", "choose a shorter template in topic", "%s",
                    refusal.text);
-        else if (!check_topic(checking, name, err))
+        else if (!settle(checking, check_topic(checking, name, err), err))
             return false;
     }
     return true;
@@ -229,8 +237,10 @@ static bool check_all(struct checking *checking, const atomic_bool *stop, struct
     int broker = -1;
     if (!find_cluster(checking, &broker))
         return true;
-    return (broker < 0 || check_broker(checking, broker, err)) && check_position_topic(checking, err) &&
-           check_tables(checking, err) && check_transactions(checking, stop, err);
+    return (broker < 0 || settle(checking, check_broker(checking, broker, err), err)) &&
+           settle(checking, check_position_topic(checking, err), err) &&
+           settle(checking, check_tables(checking, err), err) &&
+           settle(checking, check_transactions(checking, stop, err), err);
 }
 
 bool kafka_check(struct sink *sink, const struct sink_check *check, struct error *err) {
