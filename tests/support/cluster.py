@@ -153,6 +153,8 @@ class Cluster:
         return f"host=127.0.0.1 port={self.port} user={user} dbname={dbname}"
 
     def connect(self, dbname="postgres", user="postgres", autocommit=True, **arguments):
+        """The test's own sessions keep no time limit that a test gives to a database."""
+        arguments.setdefault("options", "-c statement_timeout=0 -c lock_timeout=0")
         connection = psycopg2.connect(self.dsn(dbname, user), connect_timeout=10, **arguments)
         connection.autocommit = autocommit
         return connection
