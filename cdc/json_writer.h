@@ -13,6 +13,7 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/base/error.h"
+#include "cdc/base/json_text.h"
 #include "cdc/base/slice.h"
 
 struct json_writer {
@@ -46,8 +47,3 @@ void json_put_embedded(struct json_writer *json, struct slice text);
 
 /* A string of hexadecimal digits. */
 void json_put_hex(struct json_writer *json, struct slice bytes);
-
-bool json_is_utf8(struct slice text);
-
-/* Is it a number as JSON writes them? */
-bool json_is_number(struct slice text);
