@@ -26,12 +26,16 @@ enum {
 /* ---- opening ---- */
 
 static bool open_source(struct attempt *attempt, struct error *err) {
-    const struct config *config = attempt->pipeline->config;
-    const atomic_bool *stop = attempt->pipeline->options->stop;
-    return source_open(&attempt->source, &config->source, stop, err) &&
-           source_open_replication(&attempt->replication, &config->source, stop, err) &&
-           source_identify(&attempt->replication, &attempt->identity, err) &&
-           source_sender_timeout(&attempt->replication, &attempt->sender_timeout_ms, err);
+    struct pipeline *pipeline = attempt->pipeline;
+    const struct config *config = pipeline->config;
+    const atomic_bool *stop = pipeline->options->stop;
+    if (!source_open(&attempt->source, &config->source, stop, err) ||
+        !source_open_replication(&attempt->replication, &config->source, stop, err) ||
+        !source_identify(&attempt->replication, &attempt->identity, err) ||
+        !source_sender_timeout(&attempt->replication, &attempt->sender_timeout_ms, err))
+        return false;
+    memcpy(pipeline->database, attempt->identity.database, sizeof pipeline->database);
+    return true;
 }
 
 static bool open_sinks(struct attempt *attempt, struct error *err) {

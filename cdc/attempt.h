@@ -22,9 +22,11 @@ struct pipeline {
     const struct pipeline_options *options;
     struct checkpoint checkpoint;
     struct sink *sinks[CHECKPOINT_SINKS_MAX];
-    lsn_t careful_until_lsn[CHECKPOINT_SINKS_MAX]; /* see struct runner */
-    lsn_t until_lsn;                               /* 0: none, or not known yet */
-    bool progressed;                               /* the last attempt flushed something */
+    struct sink_config sink_configs[CHECKPOINT_SINKS_MAX]; /* the configuration's, with the database's name */
+    char database[DATABASE_NAME_MAX];                      /* the source's, once it was reached */
+    lsn_t careful_until_lsn[CHECKPOINT_SINKS_MAX];         /* see struct runner */
+    lsn_t until_lsn;                                       /* 0: none, or not known yet */
+    bool progressed;                                       /* the last attempt flushed something */
 };
 
 struct attempt {

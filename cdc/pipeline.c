@@ -58,7 +58,9 @@ static bool make_sinks(struct pipeline *pipeline, struct error *err) {
         return error_set(err, ERROR_CONFIG, "%s: more than %d sinks in one pipeline", config->path,
                          CHECKPOINT_SINKS_MAX);
     for (size_t i = 0; i < config->sink_count; i++) {
-        pipeline->sinks[i] = sink_new(config->sinks[i].ops, &config->sinks[i].sink);
+        pipeline->sink_configs[i] = config->sinks[i].sink;
+        pipeline->sink_configs[i].database = pipeline->database;
+        pipeline->sinks[i] = sink_new(config->sinks[i].ops, &pipeline->sink_configs[i]);
         if (pipeline->sinks[i] == NULL)
             return error_no_memory(err);
     }

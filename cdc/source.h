@@ -10,11 +10,13 @@
 #include "cdc/config.h"
 #include "cdc/pq/session.h"
 
+enum { DATABASE_NAME_MAX = 64 }; /* PostgreSQL's NAMEDATALEN, NUL included */
+
 struct source_identity {
     uint64_t system_id;
     uint32_t timeline;
     lsn_t flush_lsn; /* the end of the WAL that is on disk there */
-    char database[64];
+    char database[DATABASE_NAME_MAX];
 };
 
 /* An ordinary session, for questions. stop may be NULL. */

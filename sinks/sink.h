@@ -42,6 +42,8 @@ struct sink_option {
 struct sink_config {
     const char *pipeline;
     const char *name; /* unique in the pipeline */
+    const char
+        *database; /* the source's, set by the engine before it opens the sink; NULL without an engine */
     const struct sink_option *options;
     size_t option_count;
 };
