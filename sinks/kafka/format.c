@@ -10,6 +10,7 @@
 
 static const struct format_ops *const FORMATS[] = {
     &format_protobuf,
+    &format_debezium_json,
 };
 
 #define FORMAT_COUNT (sizeof FORMATS / sizeof *FORMATS)

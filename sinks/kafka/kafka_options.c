@@ -44,6 +44,16 @@ const struct sink_option_spec KAFKA_OPTIONS[] = {
     {"copy_timeout_ms", false, "how long the initial copy, one Kafka transaction, may take; default 900000"},
     {"tombstones", false, "protobuf: true: a message without value after each delete, for compacted topics"},
     {"position_topic", false, "the compacted topic with the position; default pgcdc-position-PIPELINE"},
+    {"time.precision.mode", false, "this and those below: of debezium-json, by Debezium's names"},
+    {"decimal.handling.mode", false, "precise (the default), double or string"},
+    {"binary.handling.mode", false, "bytes (the default), base64, base64-url-safe or hex"},
+    {"interval.handling.mode", false, "numeric (the default) or string"},
+    {"hstore.handling.mode", false, "json (the default) or map"},
+    {"money.fraction.digits", false, "digits behind the point of a money value; 2"},
+    {"unavailable.value.placeholder", false, "stands for a large value that an update did not touch"},
+    {"include.unknown.datatypes", false, "true: values of types that Debezium does not know, as bytes"},
+    {"tombstones.on.delete", false, "false: no tombstone after a delete"},
+    {"skipped.operations", false, "c, u, d and t in a list, or none; t by default"},
     {0},
 };
 
