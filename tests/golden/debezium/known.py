@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Where we differ from Debezium on purpose. sinks/kafka/debezium-json.md says the same to people.
+
+A rule is its reason and a question about one difference: the variant, the table, the path in the record and both sides.
+"""
+
+def is_column(path, *names):
+    return path[:2] in {("value", "after"), ("value", "before")} and path[-1] in names
+
+
+RULES = {
+    "Debezium streams null for a name, and copies its text: ours is the text":
+        lambda variant, table, path, theirs, ours: is_column(path, "c_name") and theirs is None,
+    "Java 17 does not write the shortest digits of every float":
+        lambda variant, table, path, theirs, ours: is_column(path, "c_float4") and theirs == 1.4e-45 and ours == 1e-45,
+    "pgoutput does not tell a domain's modifier: its numeric brings its own scale":
+        lambda variant, table, path, theirs, ours: path[:3] == ("value", "after", "c_price"),
+    "Debezium reads a negative scale as one of 2046 digits: ours is 0":
+        lambda variant, table, path, theirs, ours: table == "odd_scales" and is_column(path, "n"),
+    "microseconds since 1970 overflow in the year 294247: ours stop at the largest":
+        lambda variant, table, path, theirs, ours: is_column(path, "ts") and theirs == -9223372036853775810,
+    "Debezium cuts times in arrays to milliseconds and seconds: ours are whole":
+        lambda variant, table, path, theirs, ours: is_column(path, "a_time", "a_timetz"),
+    "Debezium loses an array of an enum that has a null element":
+        lambda variant, table, path, theirs, ours: is_column(path, "a_mood") and theirs is None,
+    "Debezium has a column for an array of bits and no value in it":
+        lambda variant, table, path, theirs, ours: is_column(path, "a_bit") and theirs is None,
+    "Debezium loses what is nested in an array":
+        lambda variant, table, path, theirs, ours: table == "nested_arrays",
+    "pgoutput does not tell an enum from other types of users: all are texts":
+        lambda variant, table, path, theirs, ours: is_column(path, "c_pair", "c_pairs", "c_positives"),
+    "Debezium makes a UUID of the placeholder's hash":
+        lambda variant, table, path, theirs, ours: table == "large" and is_column(path, "au"),
+    "Debezium has null for a bytea that was not touched in some modes: ours is the placeholder":
+        lambda variant, table, path, theirs, ours: table == "large" and is_column(path, "b", "ay") and theirs is None,
+    "null is null, though the column has a default":
+        lambda variant, table, path, theirs, ours: table == "plain" and is_column(path, "optional") and ours is None,
+    "what is not known of a deleted row is null, though the column is not nullable":
+        lambda variant, table, path, theirs, ours: path[:2] == ("value", "before") and ours is None and theirs in (0, 7, ""),
+    "a key has its columns in the table's order":
+        lambda variant, table, path, theirs, ours: path[-1:] == ("(order)",) and table == "two_keys",
+    "the key is the replica identity: none with identity full":
+        lambda variant, table, path, theirs, ours: table in ("full_identity", "no_key_full") and (path == ("key",) or path == ()),
+    "the key is the replica identity: its index's columns":
+        lambda variant, table, path, theirs, ours: table == "by_index" and path[:1] in (("key",), ("headers",)),
+    "the sink names topics, not the format":
+        lambda variant, table, path, theirs, ours: path == ("topic",),
+    "Debezium drops a row with an offset of seconds":
+        lambda variant, table, path, theirs, ours: table == "times" and path == () and theirs is None,
+    "an array that Debezium never has is bytes as well when those are asked for":
+        lambda variant, table, path, theirs, ours: variant == "texts" and table == "rare_arrays",
+    "Debezium reads geometry and writes its numbers again: ours is PostgreSQL's text":
+        lambda variant, table, path, theirs, ours: variant == "texts" and is_column(
+            path, "c_box", "c_lseg", "c_path", "c_polygon", "c_circle", "c_line"),
+}
+KNOWN = list(RULES)
+
+
+def table_of(record):
+    return record["topic"].split(".", 2)[2]
+
+
+def is_known(variant, record, path, theirs, ours):
+    """The reason, or None."""
+    return next((reason for reason, rule in RULES.items() if rule(variant, table_of(record), path, theirs, ours)), None)
