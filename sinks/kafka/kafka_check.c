@@ -148,13 +148,31 @@ static void compare_policy(const struct checking *checking, const char *name, co
                "topic %s has cleanup.policy %s, and cleanup_policy says %s", name, policy, wanted);
 }
 
+/* *ret_may false: it may not even be looked at, which is reported; then it may not be written either. */
+static bool describe_topic(struct checking *checking, const char *name, struct topic_facts *ret_facts,
+                           bool *ret_may, struct error *err) {
+    struct error refusal = {0};
+    *ret_may = admin_describe_topic(&checking->client, name, ret_facts, &refusal);
+    if (*ret_may)
+        return true;
+    if (refusal.kind != ERROR_CONFIG) {
+        *err = refusal;
+        return false;
+    }
+    report(checking, SINK_PROBLEM, "rights", "grant DESCRIBE, READ, WRITE and CREATE on it", "%s",
+           refusal.text);
+    return true;
+}
+
 static bool check_topic(struct checking *checking, const char *name, struct error *err) {
     struct admin_setting settings[] = {
         {.name = "min.insync.replicas"}, {.name = "max.message.bytes"}, {.name = "cleanup.policy"}};
     struct topic_facts facts;
-    bool known = false;
-    if (!admin_describe_topic(&checking->client, name, &facts, err))
+    bool may = false, known = false;
+    if (!describe_topic(checking, name, &facts, &may, err))
         return false;
+    if (!may)
+        return true;
     if (facts.partitions == 0) {
         ask_creation(checking, name, checking->options->partitions);
         return true;
@@ -192,9 +210,11 @@ static bool check_position_topic(struct checking *checking, struct error *err) {
     const char *name = checking->options->position_topic;
     struct admin_setting policy = {.name = "cleanup.policy"};
     struct topic_facts facts;
-    bool known = false;
-    if (!admin_describe_topic(&checking->client, name, &facts, err))
+    bool may = false, known = false;
+    if (!describe_topic(checking, name, &facts, &may, err))
         return false;
+    if (!may)
+        return true;
     if (facts.partitions == 0) {
         ask_creation(checking, name, 1);
         return true;
@@ -219,8 +239,15 @@ static bool check_transactions(struct checking *checking, const atomic_bool *sto
     struct position_found found = {0};
     struct producer producer = {0};
     struct error refusal = {0};
-    if (!position_topic_read(checking->options, stop, false, &found, err))
-        return false;
+    if (!position_topic_read(checking->options, stop, false, &found, &refusal)) {
+        if (refusal.kind != ERROR_CONFIG) {
+            *err = refusal;
+            return false;
+        }
+        report(checking, SINK_PROBLEM, "position_topic", "grant DESCRIBE, READ, WRITE and CREATE on it", "%s",
+               refusal.text);
+        return true;
+    }
     if (found.exists)
         return true;
     if (!producer_open(&producer, &options, &refusal))
