@@ -153,9 +153,10 @@ class Kafka:
         return AdminClient({**CLIENT, "bootstrap.servers": self.bootstrap})
 
     def topics(self, prefix=""):
-        """{name: number of partitions}"""
+        """{name: number of partitions}, without Kafka's own."""
         found = self.admin().list_topics(timeout=20).topics
-        return {name: len(topic.partitions) for name, topic in found.items() if name.startswith(prefix)}
+        return {name: len(topic.partitions) for name, topic in found.items()
+                if name.startswith(prefix) and not name.startswith("__")}
 
     def create_topic(self, name, partitions=1, config=None):
         topic = NewTopic(name, partitions, len(self.brokers), config={key: str(value) for key, value in (config or {}).items()})

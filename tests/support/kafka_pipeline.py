@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pipeline from a database to Kafka, a witness of what the database commits, and a database to replay the topics in."""
 
+import json
+
 from support import oracle
 from support.committed import Witness
 from support.engine import Engine
@@ -20,6 +22,7 @@ class KafkaPipeline(Pipeline):
         self.kafka = kafka
         self.name = name
         self.witness = None
+        self._follower = self._position = None
         self.state = folder / "state"
         self.state.mkdir(parents=True, exist_ok=True)
         self.engine = Engine(program, folder, {
@@ -32,6 +35,11 @@ class KafkaPipeline(Pipeline):
     def servers(self):
         return [self.source.cluster, self.kafka]
 
+    def close(self):
+        super().close()
+        if self._follower is not None:
+            self._follower.close()
+
     def publish(self):
         """The publication, made before the engine would, so that the witness sees everything that the engine can see."""
         self.source.execute(f"create publication {self.name} for all tables with (publish_via_partition_root = true)")
@@ -39,13 +47,20 @@ class KafkaPipeline(Pipeline):
 
     def wait_streaming(self):
         self.wait_while_running(self.slot_is_active, "the slot to be in use")
-        self.wait_while_running(self.position, "the slot to have a position")
+        self.wait_while_running(self.position, "a position in Kafka")
 
-    # The slot knows a position only after Kafka and the disk do.
+    # The position, as the last committed record of its topic has it
 
     def position(self):
-        slot = self.slot()
-        return slot and slot["confirmed_flush_lsn"]
+        """end_lsn, or None before the initial copy is committed."""
+        if self._follower is None:
+            if self.position_topic not in self.kafka.topics(self.position_topic):
+                return None
+            self._follower = TopicReader(self.kafka.bootstrap).follow(self.position_topic)
+        for message in self._follower.consume(1000, 0.02):
+            if message.error() is None and message.key() == f"{self.name}.{SINK}".encode():
+                self._position = json.loads(message.value())["end_lsn"] if message.value() else None
+        return self._position if self._position != "0/0" else None
 
     def position_reached(self, lsn):
         position = self.position()

@@ -44,7 +44,7 @@ class TopicReader:
             consumer.close()
 
     def follow(self, topic, partition=0):
-        """An open consumer at the partition's beginning; the caller closes it."""
+        """An open consumer at the partition's beginning, which must exist; the caller closes it."""
         consumer = self._consumer(COMMITTED)
         consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
         return consumer

@@ -1,0 +1,362 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Whatever dies on the way to Kafka: each committed change is there exactly once, in order, and the topics replay to the source.
+
+Records that only read_uncommitted sees prove that the faults came between two records and their commit.
+"""
+
+import random
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from support import load
+from support.cluster import Cluster
+from support.kafka import Kafka
+from support.load import Load
+from support.topic_reader import TopicReader
+from support.wait import wait_until
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+POINT = re.compile(r'FAULT_POINT\("([^"]+)"\)')
+KILLS = 200
+KILLS_LONG = 1000
+BROKER_KILLS = 20
+TABLES = ("public.journal", "public.account", "public.document", "public.seat", "public.part")
+
+
+def fault_points():
+    """The sink's own, and those of the engine that lie around its calls."""
+    around = ("runner-", "snapshot-", "checkpoint-before-confirm")
+    own = points_of("sinks/kafka")
+    return own + [point for point in points_of("cdc") if point.startswith(around)]
+
+
+def points_of(folder):
+    return sorted({name for path in (ROOT / folder).rglob("*.c") for name in POINT.findall(path.read_text(encoding="utf-8"))})
+
+
+def prepare(pipeline):
+    """The tables of support/load.py on both sides, the publication and the witness; not started yet."""
+    pipeline.source.execute(load.SCHEMA + load.ROWS)
+    pipeline.replay.execute(load.SCHEMA)
+    pipeline.publish()
+    return pipeline
+
+
+@pytest.fixture(scope="module")
+def source_cluster():
+    """The walsender gives a silent client up after 3 s."""
+    with Cluster("source", settings={"wal_sender_timeout": "3s"}) as cluster:
+        cluster.is_shared = True
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def sturdy_kafka():
+    """One broker that the tests of this file may kill and freeze."""
+    with Kafka("sturdy") as kafka:
+        yield kafka
+
+
+@pytest.fixture(scope="module")
+def three_brokers():
+    with Kafka("three", brokers=3) as kafka:
+        yield kafka
+
+
+@pytest.fixture
+def loaded(new_kafka_pipeline, source_cluster, sturdy_kafka):
+    return prepare(new_kafka_pipeline(source_cluster, sturdy_kafka))
+
+
+@pytest.fixture
+def loaded_on_three(new_kafka_pipeline, source_cluster, three_brokers):
+    return prepare(new_kafka_pipeline(source_cluster, three_brokers))
+
+
+def sink(pipeline):
+    return pipeline.engine.configuration["sinks"][0]
+
+
+def transactional_id(pipeline):
+    return f"pgcdc-{pipeline.name}-events"
+
+
+def set_properties(pipeline, **properties):
+    """Handed to librdkafka: a_b stands for a.b."""
+    sink(pipeline).setdefault("properties", {}).update({key.replace("_", "."): value for key, value in properties.items()})
+
+
+def wait_briefly(condition, seconds):
+    """Whether it comes true in that time."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.1)
+    return condition()
+
+
+def finish(pipeline):
+    """The engine has ended, the load too: the rest arrives; everything is there once. Returns the checker."""
+    pipeline.engine.catch_up()
+    return pipeline.assert_equal(*TABLES)
+
+
+def wait_for_progress(pipeline, deadline_s=120):
+    lsn = pipeline.source_lsn()
+    pipeline.wait_while_running(lambda: pipeline.position_reached(lsn), f"Kafka to have {lsn}", deadline_s)
+
+
+# The engine dies
+
+def test_killed_at_random_moments_under_load(loaded, request):
+    """Every other life is killed after something of it has arrived; the rest at any time, mostly early."""
+    kills = KILLS_LONG if request.config.getoption("--long") else KILLS
+    chance = random.Random(20261122)
+    with Load(loaded.source, pause_s=0.01):
+        for life in range(kills):
+            loaded.engine.start()
+            if life % 2 == 0:
+                wait_for_progress(loaded)
+            time.sleep(chance.random() * 0.3)
+            assert loaded.engine.is_running(), loaded.engine.log_tail()
+            loaded.engine.kill()
+            assert loaded.engine.process.returncode == -signal.SIGKILL
+    finish(loaded).assert_faults_hit()
+
+
+def test_killed_during_the_initial_copy(loaded):
+    """Each start begins the copy again; what the ones before have sent was never committed."""
+    loaded.source.execute("insert into account select g, 0, repeat('x', 200) from generate_series(100000, 250000) g")
+    chance = random.Random(7)
+    with Load(loaded.source, pause_s=0.01):
+        for _ in range(8):
+            loaded.engine.start()
+            time.sleep(chance.random() * 1.2)
+            loaded.engine.kill()
+    finish(loaded).assert_faults_hit()
+
+
+@pytest.mark.parametrize("point", fault_points())
+def test_killed_at_a_fault_point(loaded, point):
+    """At its first visit, which must come, and, where a life has so many, at the third."""
+    if point.endswith("-split"):
+        sink(loaded)["transaction_changes"] = 20  # the load has transactions of 41
+    with Load(loaded.source, pause_s=0.01):
+        assert dies_at(loaded, point, 1), f"{point} was not reached\n{loaded.engine.log_tail()}"
+        dies_at(loaded, point, 3)
+    finish(loaded)
+
+
+def dies_at(pipeline, point, visit):
+    """Two lives, so that the second starts from a position and finds a backlog: does one of them end at the point?"""
+    for _ in range(2):
+        pipeline.engine.start(environment={"PGCDC_FAULT": f"{point}:{visit}"})
+        code = live_and_stop(pipeline, 3)
+        if code == -signal.SIGKILL:
+            return True
+        assert code == 0, f"{point}:{visit}: exit code {code}\n{pipeline.engine.log_tail()}"
+    return False
+
+
+def live_and_stop(pipeline, seconds):
+    end = time.monotonic() + seconds
+    while pipeline.engine.is_running() and time.monotonic() < end:
+        time.sleep(0.02)
+    if pipeline.engine.is_running():
+        pipeline.engine.process.send_signal(signal.SIGTERM)
+    return pipeline.engine.wait_exit(30)
+
+
+# The broker dies, freezes, loses its place
+
+def test_a_broker_killed_again_and_again(loaded):
+    """What a killed broker has written is the kernel's, so even one replica keeps it."""
+    loaded.kafka.mark_log()
+    loaded.start()
+    chance = random.Random(3)
+    with Load(loaded.source, pause_s=0.02):
+        for _ in range(BROKER_KILLS):
+            wait_for_progress(loaded)
+            time.sleep(chance.random() * 0.2)
+            loaded.kafka.kill()
+            loaded.kafka.start()
+        wait_for_progress(loaded)
+    loaded.engine.stop()
+    finish(loaded)
+    starts = loaded.kafka.log_text().count("Kafka Server started")
+    assert starts >= BROKER_KILLS, f"the broker has started {starts} times"
+
+
+def test_a_frozen_broker_is_waited_for(loaded):
+    """Nothing is confirmed meanwhile, the source's server is answered, and all goes on when the broker thaws."""
+    loaded.start()
+    with Load(loaded.source, pause_s=0.01):
+        wait_for_progress(loaded)
+        loaded.kafka.freeze()
+        frozen = loaded.source_lsn()
+        sender = loaded.slot()["active_pid"]
+        wait_until(lambda: loaded.source.value(
+            "select backend_start < now() - interval '8 s' from pg_stat_replication where pid = %s", (sender,)), "8 s")
+        assert loaded.slot()["active_pid"] == sender, "the connection was lost while the broker was frozen"
+        assert not loaded.position_reached(frozen)
+        loaded.kafka.thaw()
+        wait_for_progress(loaded)
+    loaded.engine.stop()
+    finish(loaded)
+
+
+def test_a_leader_moves(loaded_on_three):
+    """The broker that leads a data topic dies; another one leads, and the engine goes on by itself."""
+    pipeline = loaded_on_three
+    pipeline.start()
+    with Load(pipeline.source, pause_s=0.01):
+        for _ in range(3):
+            wait_for_progress(pipeline)
+            leader = pipeline.kafka.leader_of(pipeline.topic("journal"))
+            leader.kill()
+            wait_until(lambda: pipeline.kafka.leader_of(pipeline.topic("journal")) not in (leader, None),  # pylint: disable=cell-var-from-loop
+                       "another leader")
+            wait_for_progress(pipeline)
+            leader.start()
+            pipeline.kafka.wait_ready()
+    pipeline.engine.stop()
+    finish(pipeline)
+
+
+def test_the_coordinator_is_lost(loaded_on_three):
+    """The broker that decides about our transactions dies in the midst of them."""
+    pipeline = loaded_on_three
+    pipeline.start()
+    with Load(pipeline.source, pause_s=0.01):
+        for _ in range(3):
+            wait_for_progress(pipeline)
+            coordinator = pipeline.kafka.coordinator_of(transactional_id(pipeline))
+            coordinator.kill()
+            wait_until(lambda: pipeline.kafka.coordinator_of(transactional_id(pipeline)) not in (coordinator, None),  # pylint: disable=cell-var-from-loop
+                       "another coordinator")
+            wait_for_progress(pipeline)
+            coordinator.start()
+            pipeline.kafka.wait_ready()
+    pipeline.engine.stop()
+    finish(pipeline)
+
+
+def test_a_transaction_that_outlives_its_time(loaded):
+    """The coordinator aborts it while the engine is frozen; that is no fence, so the engine goes on by itself."""
+    set_properties(loaded, transaction_timeout_ms=2000)
+    loaded.kafka.mark_log()
+    loaded.start()
+    rolled_back = f"transactionalId {transactional_id(loaded)} due to timeout"
+    with Load(loaded.source, pause_s=0.002):
+        for _ in range(20):
+            wait_for_progress(loaded)
+            loaded.engine.freeze()
+            rolled = wait_briefly(lambda: rolled_back in loaded.kafka.log_text(), 4)
+            loaded.engine.thaw()
+            if rolled:
+                break
+        wait_for_progress(loaded)
+    assert rolled_back in loaded.kafka.log_text(), "the freezes met no open transaction"
+    loaded.engine.stop()
+    finish(loaded)
+
+
+# Topics that are gone
+
+@pytest.mark.parametrize("keeps_state", [True, False], ids=["with_the_disk", "with_the_slot_alone"])
+def test_a_deleted_position_topic_is_refused(loaded, keeps_state):
+    """Nobody knows any more what Kafka has; the data topics are left as they were."""
+    with Load(loaded.source, pause_s=0.01):
+        loaded.start()
+        wait_for_progress(loaded)
+        loaded.engine.stop()
+    loaded.kafka.delete_topic(loaded.position_topic)
+    if not keeps_state:
+        for path in loaded.state.iterdir():
+            path.unlink()
+    before = TopicReader(loaded.kafka.bootstrap).ends(loaded.topics())
+    loaded.assert_refused("position" if keeps_state else "no sink has a position")
+    assert TopicReader(loaded.kafka.bootstrap).ends(loaded.topics()) == before
+
+
+def test_a_position_topic_deleted_at_work_is_refused(loaded):
+    with Load(loaded.source, pause_s=0.01):
+        loaded.start()
+        wait_for_progress(loaded)
+        loaded.kafka.delete_topic(loaded.position_topic)
+        assert loaded.engine.wait_exit(120) == 3, loaded.engine.log_tail()
+
+
+def test_a_data_topic_deleted_at_work(loaded):
+    """Its records are gone by an operator's will; what comes later arrives in a new one, and the others lose nothing."""
+    loaded.start()
+    with Load(loaded.source, pause_s=0.01):
+        wait_for_progress(loaded)
+        loaded.kafka.delete_topic(loaded.topic("part"))
+        wait_for_progress(loaded)
+        wait_until(lambda: loaded.topic("part") in loaded.topics(), lambda: f"a new topic\n{loaded.engine.log_tail()}")
+        wait_for_progress(loaded)
+    loaded.engine.stop()
+    loaded.engine.catch_up()
+    loaded.assert_equal(*[table for table in TABLES if table != "public.part"], without=["part"])
+
+
+# Two engines
+
+def test_a_frozen_engine_wakes_after_its_successor_took_over(loaded, program, tmp_path):
+    """It is fenced: it ends with 3, and nothing that it held becomes visible."""
+    successor = second_engine(loaded, program, tmp_path)
+    loaded.start()
+    with Load(loaded.source, pause_s=0.01):
+        wait_for_progress(loaded)
+        loaded.engine.freeze()
+        wait_until(lambda: not loaded.slot_is_active(), "the server to give the frozen engine up")
+        successor.start()
+        wait_until(loaded.slot_is_active, "the successor to stream")
+        wait_for_position(loaded, successor)
+        loaded.engine.thaw()
+        code = loaded.engine.wait_exit(60)
+    assert code == 3, f"exit code {code}\n{loaded.engine.log_tail()}"
+    assert "another engine has taken over" in loaded.engine.log_text(), loaded.engine.log_tail()
+    assert successor.is_running(), successor.log_tail()
+    successor.stop()
+    finish(loaded)
+
+
+def test_two_engines_at_once(loaded, program, tmp_path):
+    """One of them ends with 3, soon; the other one goes on undisturbed."""
+    successor = second_engine(loaded, program, tmp_path)
+    loaded.start()
+    with Load(loaded.source, pause_s=0.01):
+        wait_for_progress(loaded)
+        successor.start()
+        engines = [loaded.engine, successor]
+        wait_until(lambda: not all(engine.is_running() for engine in engines),
+                   lambda: "one of them to end\n" + "\n".join(engine.log_tail() for engine in engines), 30)
+        winner = next(engine for engine in engines if engine.is_running())
+        loser = next(engine for engine in engines if engine is not winner)
+        assert loser.wait_exit() == 3, loser.log_tail()
+        assert "another engine has taken over" in loser.log_text()
+        wait_for_position(loaded, winner)
+        before = winner.log_text()
+        wait_for_position(loaded, winner)
+        assert winner.log_text() == before, "the winner was disturbed"
+    winner.stop()
+    finish(loaded)
+
+
+def wait_for_position(pipeline, engine):
+    lsn = pipeline.source_lsn()
+    wait_until(lambda: pipeline.position_reached(lsn), lambda: f"Kafka to have {lsn}\n{engine.log_tail()}")
+
+
+def second_engine(pipeline, program, tmp_path):
+    """The same pipeline with a state directory of its own, as on another machine."""
+    from support.engine import Engine  # pylint: disable=import-outside-toplevel
+    state = tmp_path / "second" / "state"
+    state.mkdir(parents=True)
+    return Engine(program, tmp_path / "second", {**pipeline.engine.configuration, "state": str(state)})
