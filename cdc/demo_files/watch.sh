@@ -47,7 +47,7 @@ rows_applied() {
 # show_table SECOND RATE LAG
 show_table() {
     local table
-    printf '  %s%3d s    %6d rows/s applied    lag %s ms%s%s\n' "$bold" "$1" "$2" "$3" "$plain" "$clear_line"
+    printf '  %s%3d s    %6d rows/s applied    lag %s ms%s%s%s\n' "$bold" "$1" "$2" "$3" "$consumed" "$plain" "$clear_line"
     printf '  %-14s %12s %12s%s\n' '' source target "$clear_line"
     for table in "${tables[@]}"; do
         printf '  %-14s %12s %12s%s\n' "$table" "${at_source[$table]:--}" "${at_target[$table]:--}" "$clear_line"
@@ -56,7 +56,7 @@ show_table() {
 
 show_line() {
     local table
-    printf '  %3d s  %6d rows/s applied  lag %4s ms ' "$1" "$2" "$3"
+    printf '  %3d s  %6d rows/s applied  lag %4s ms%s ' "$1" "$2" "$3" "$consumed"
     for table in orders order_lines journal; do
         printf '  %s %s/%s' "$table" "${at_source[$table]:--}" "${at_target[$table]:--}"
     done
@@ -80,7 +80,7 @@ now_ms() {
 # Until the traffic ends; fails when the engine does.
 watch_traffic() {
     declare -A at_source at_target
-    local drawn=false start then now before applied lag
+    local drawn=false start then now before applied lag consumed=
     start=$(now_ms) then=$start before=$(rows_applied)
     while traffic_runs; do
         sleep 0.7
@@ -89,6 +89,7 @@ watch_traffic() {
         now=$(now_ms)
         read_counts source_sql at_source
         read_counts target_sql at_target
+        [ -z "$kafka" ] || consumed=$(consumer_view)
         show $(((now - start) / 1000)) $(((applied - before) * 1000 / (now - then))) "$lag"
         before=$applied then=$now
         engine_runs || { engine_says; return 1; }
