@@ -5,6 +5,9 @@ Where we differ from Debezium on purpose. sinks/kafka/debezium-json.md says the 
 A rule is its reason and a question about one difference: the variant, the table, the path in the record and both sides.
 """
 
+SOURCE_OF_A_COPY = {("value", "source", key) for key in ("ts_ms", "ts_us", "ts_ns", "txId", "lsn", "snapshot")}
+
+
 def is_column(path, *names):
     return path[:2] in {("value", "after"), ("value", "before")} and path[-1] in names
 
@@ -53,6 +56,14 @@ RULES = {
     "Debezium reads geometry and writes its numbers again: ours is PostgreSQL's text":
         lambda variant, table, path, theirs, ours: variant == "texts" and is_column(
             path, "c_box", "c_lseg", "c_path", "c_polygon", "c_circle", "c_line"),
+    "Debezium copies dates before 1582 by the Julian calendar, and infinity with them":
+        lambda variant, table, path, theirs, ours: variant == "snapshot" and table == "times" and is_column(path, "d"),
+    "Debezium copies a time with an offset of seconds as null":
+        lambda variant, table, path, theirs, ours: variant == "snapshot" and table == "times" and is_column(path, "tz"),
+    "a copied row says when and where it was copied":
+        lambda variant, table, path, theirs, ours: variant == "snapshot" and path in SOURCE_OF_A_COPY,
+    "the row of the copy was updated before":
+        lambda variant, table, path, theirs, ours: variant == "snapshot" and table in ("large", "plain", "no_key_full", "by_index", "full_identity"),
 }
 KNOWN = list(RULES)
 

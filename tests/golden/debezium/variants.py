@@ -22,4 +22,6 @@ VARIANTS = {
     },
     "iso": {"time.precision.mode": "isostring", "binary.handling.mode": "base64", "money.fraction.digits": "4"},
     "micro": {"time.precision.mode": "microseconds"},
+    "nano": {"time.precision.mode": "nanoseconds"},
+    "snapshot": {"snapshot.mode": "initial_only"},
 }
