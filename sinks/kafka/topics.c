@@ -8,13 +8,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "sinks/kafka/admin.h"
 #include "sinks/kafka/kafka_error.h"
 
 enum {
     FIRST_PLACES = 64,
+    KNOWN_AFTER_MS = 5000,
+    PAUSE_MS = 20,
     /* What a batch of one record costs besides key and value: its header, the record's own and three headers. */
     BATCH_OVERHEAD_BYTES = 512,
     BROKER_MESSAGE_BYTES_MAX = 1048588, /* a broker's message.max.bytes, when it does not tell */
@@ -73,14 +77,35 @@ static bool create_if_missing(struct topics *topics, const char *name, const cha
     return facts.partitions > 0 || create(topics, name, message_bytes_max, err);
 }
 
+static void pause_shortly(void) {
+    const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000L};
+    nanosleep(&pause, NULL);
+}
+
+/* A topic that was just created is not known to every broker at once, and an initial copy must not start over for that. */
+static bool ask_limit(struct topics *topics, const struct topic *topic, struct admin_setting *limit,
+                      struct error *err) {
+    int64_t deadline_ms = clock_now_ms() + KNOWN_AFTER_MS;
+    struct error answer = {0};
+    bool known = false;
+    while (!admin_read_settings(topics->client, RD_KAFKA_RESOURCE_TOPIC, topic->name, limit, 1, &known,
+                                &answer)) {
+        if (answer.kind != ERROR_RETRY || clock_now_ms() >= deadline_ms) {
+            *err = answer;
+            return false;
+        }
+        pause_shortly();
+    }
+    return true;
+}
+
 /*
  * A message must fit by itself, and a batch of several, too: otherwise the broker refuses the batch, and a large message takes
  * its neighbours with it.
  */
 static bool read_limits(struct topics *topics, struct topic *topic, struct error *err) {
     struct admin_setting limit = {.name = "max.message.bytes"};
-    bool known = false;
-    if (!admin_read_settings(topics->client, RD_KAFKA_RESOURCE_TOPIC, topic->name, &limit, 1, &known, err))
+    if (!ask_limit(topics, topic, &limit, err))
         return false;
     size_t bytes = strtoul(limit.value, NULL, 10);
     size_t producer_bytes = producer_limit(topics);
