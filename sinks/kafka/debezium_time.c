@@ -31,10 +31,13 @@ static wide_t floor_thousandth(wide_t number) {
     return number / 1000 - (number % 1000 < 0);
 }
 
+/* The day that minus infinity falls on begins before what microseconds hold, so the day is not counted back. */
 static struct pg_timestamp infinite_timestamp(enum pg_infinity infinity) {
     const int64_t microseconds = infinity == PG_INFINITY ? INFINITY_US : MINUS_INFINITY_US;
-    const int64_t days = microseconds / MICROSECONDS_PER_DAY - (microseconds % MICROSECONDS_PER_DAY < 0);
-    return (struct pg_timestamp){.days = days, .microseconds = microseconds - days * MICROSECONDS_PER_DAY};
+    const bool borrows = microseconds % MICROSECONDS_PER_DAY < 0;
+    return (struct pg_timestamp){.days = microseconds / MICROSECONDS_PER_DAY - borrows,
+                                 .microseconds = microseconds % MICROSECONDS_PER_DAY +
+                                                 (borrows ? MICROSECONDS_PER_DAY : 0)};
 }
 
 static int64_t saturate(wide_t number) {
