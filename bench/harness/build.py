@@ -11,8 +11,9 @@ INSTALL = ROOT / "tests" / "support" / "install"
 ENGINE = ROOT / "build" / "cdc" / "pgcdc"
 
 
-def install():
-    _run([INSTALL, "program", "bench"])
+def install(groups):
+    """What every benchmark needs, and the groups of tests/support/install."""
+    _run([INSTALL, "program", "bench", *groups])
     try:
         import psycopg2  # noqa: F401
     except ImportError:

@@ -18,22 +18,20 @@ class LatencyError(Exception):
     """A row did not arrive."""
 
 
-def measure(run, count):
-    """Milliseconds from COMMIT to visible, one for each of count commits."""
+def measure(run, count, wait):
+    """Milliseconds from COMMIT to visible, one for each of count commits. wait: what the peer's visible(run) yields."""
     source = run.source.connect(run.source_database)
-    target = run.target.connect(run.target_database)
     try:
         pauses = random.Random(1)
         samples = []
         for number in range(count + WARM_UP):
             sent = _commit(source, number)
-            _wait_visible(target, number, sent + (TIMEOUT_S if number else FIRST_TIMEOUT_S))
+            wait(number, sent + (TIMEOUT_S if number else FIRST_TIMEOUT_S))
             samples.append((time.monotonic() - sent) * 1000)
             time.sleep(pauses.uniform(*PAUSE_S))
         return samples[WARM_UP:]
     finally:
         source.close()
-        target.close()
 
 
 def _commit(source, number):
@@ -46,7 +44,7 @@ def _commit(source, number):
         return sent
 
 
-def _wait_visible(target, number, deadline):
+def wait_visible(target, number, deadline):
     with target.cursor() as cursor:
         while True:
             cursor.execute("select from ping where id = %s", (number,))

@@ -10,6 +10,7 @@ import sys
 import tempfile
 
 from . import build, contents, latency, measure, peers, report, workload
+from .broker import Kafka
 from .cluster import Cluster, ClusterError, find_binaries, server_user
 from .peer import PeerError, Run
 
@@ -63,6 +64,7 @@ class Bench:
         binaries = find_binaries(options.pg_bin)
         self.source = Cluster("source", folder, binaries, SETTINGS)
         self.target = Cluster("target", folder, binaries, SETTINGS)
+        self.kafka = Kafka()
         self.results = {}
         self.failures = []
 
@@ -81,6 +83,7 @@ class Bench:
         say(f"{item.name}: recording {item.rows} ...")
         end_lsn = self._record(item)
         expected = contents.fingerprint(self.source, item.name)
+        self.changes = item.count_changes(self.source, item.name) if any(peer.needs_kafka for peer in self.peers) else 0
         for number in range(self.options.rounds):
             shift = number % len(self.peers)  # nobody is always the first
             for peer in self.peers[shift:] + self.peers[:shift]:
@@ -91,7 +94,7 @@ class Bench:
         """Commit to visible, for the peers that fill a target."""
         self._set_synchronous_commit("on")
         self._record(item)
-        for peer in [peer for peer in self.peers if peer.applies]:
+        for peer in [peer for peer in self.peers if peer.applies or peer.needs_kafka]:
             self.source.query("truncate ping", database=item.name)
             self.source.query("select pg_replication_slot_advance(%s, pg_current_wal_flush_lsn())",
                               (workload.RECORDED_SLOT,), item.name)
@@ -120,6 +123,7 @@ class Bench:
             peer.prepare(run)
             with measure.Sampler(self.source, self.target, run.target_database) as sampler:
                 outcome = peer.drain(run)
+            peer.verify(run, self.changes)
         finally:
             peer.clean(run)
         if peer.applies:
@@ -131,8 +135,8 @@ class Bench:
 
     @staticmethod
     def _time(item, peer, run):
-        with peer.follow(run):
-            samples = latency.measure(run, item.rows)
+        with peer.follow(run), peer.visible(run) as wait:
+            samples = latency.measure(run, item.rows, wait)
         return {"commits": len(samples), "median_ms": report.percentile(samples, 0.5),
                 "p90_ms": report.percentile(samples, 0.9), "p99_ms": report.percentile(samples, 0.99)}
 
@@ -165,7 +169,7 @@ class Bench:
         self.target.query("vacuum", database=name)
         for cluster in (self.source, self.target):
             cluster.query("checkpoint")
-        return Run(self.source, self.target, item.name, name, name, end_lsn, self.folder, self.engine)
+        return Run(self.source, self.target, item.name, name, name, end_lsn, self.folder, self.engine, self.kafka)
 
     def _end_run(self, run):
         self.target.query(f"drop database if exists {run.target_database} with (force)")
@@ -178,9 +182,10 @@ class Bench:
 
 def run_bench(options, chosen):
     """True when everybody arrived, and with the right contents."""
-    build.install()
+    chosen_peers = peers.choose([name for name in options.peers.split(",") if name])
+    build.install(["kafka"] if any(peer.needs_kafka for peer in chosen_peers) else [])
     engine = None
-    if not options.peers or peers.Pgcdc.name in options.peers:
+    if any(peer.name.startswith(peers.Pgcdc.name) for peer in chosen_peers):
         engine = options.engine or build.build_engine()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="pgcdc-bench-", dir=options.dir))
     folder.chmod(0o755)
@@ -194,6 +199,7 @@ def run_bench(options, chosen):
         report.print_head(head)
         bench.run(chosen)
         report.print_drains(bench.results)
+        report.print_kafka_drains(bench.results)
         report.print_latency(bench.results)
         report.write_json(options.json, head, bench.results)
         print(f"written to {options.json}")
@@ -201,6 +207,7 @@ def run_bench(options, chosen):
             say(f"FAILED {failure}")
         return not bench.failures
     finally:
+        bench.kafka.stop()
         for cluster in (bench.source, bench.target):
             cluster.stop()
         shutil.rmtree(folder, ignore_errors=True)

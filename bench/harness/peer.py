@@ -5,12 +5,17 @@ The harness calls, for each run:
 
     prepare(run)   untimed: configuration, subscription; may leave sessions open
     drain(run)     timed; returns an Outcome when everything up to run.end_lsn is where it belongs
+    verify(run, changes)   untimed: is everything there? For peers that do not fill the target database
     clean(run)     untimed, also after a failure: leaves neither slot nor process
 
-`follow(run)`, a context manager, keeps the peer streaming in the background for the latency measurement.
+`follow(run)`, a context manager, keeps the peer streaming in the background for the latency measurement; `visible(run)` yields
+what waits for one row there.
 """
+import contextlib
 import dataclasses
 import pathlib
+
+from . import latency
 
 DECODING_WORK_MEM = "256MB"
 
@@ -27,6 +32,7 @@ class Run:
     end_lsn: str  # where the recording ends; None when there is none
     folder: pathlib.Path  # for logs and state
     engine: pathlib.Path
+    kafka: object  # Kafka, not started yet
 
 
 @dataclasses.dataclass
@@ -45,6 +51,8 @@ class Peer:
     name = ""
     title = ""
     applies = True  # it fills the target database, so the contents are compared
+    needs_kafka = False
+    by_default = True  # it runs when no peers are named
 
     def prepare(self, run):
         pass
@@ -52,8 +60,17 @@ class Peer:
     def drain(self, run):
         raise NotImplementedError
 
+    def verify(self, run, changes):
+        pass
+
     def clean(self, run):
         pass
+
+    @contextlib.contextmanager
+    def visible(self, run):
+        """In the target database; peers that go elsewhere have their own."""
+        with contextlib.closing(run.target.connect(run.target_database)) as target:
+            yield lambda number, deadline: latency.wait_visible(target, number, deadline)
 
 
 def log_end(path, lines=12):

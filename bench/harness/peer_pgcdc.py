@@ -33,9 +33,14 @@ class Pgcdc(Peer):
     def prepare(self, run):
         state = run.folder / f"{run.slot}.state"
         state.mkdir(exist_ok=True)
-        self._file(run).write_text(CONFIGURATION.format(
+        form, values = self.configuration(run)
+        self._file(run).write_text(form.format(
             slot=run.slot, publication=PUBLICATION, decoding_work_mem=DECODING_WORK_MEM, state=state,
-            source=run.source.dsn(run.source_database), target=run.target.dsn(run.target_database)))
+            source=run.source.dsn(run.source_database), **values))
+
+    def configuration(self, run):
+        """The file's form, and what fills it beside the source."""
+        return CONFIGURATION, {"target": run.target.dsn(run.target_database)}
 
     def drain(self, run):
         done = measure.run_to_end([*self._command(run), "--until", run.end_lsn], self._log(run))

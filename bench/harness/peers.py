@@ -3,13 +3,14 @@
 from .cluster import ClusterError
 from .peer_native import Native
 from .peer_pgcdc import Pgcdc
+from .peer_pgcdc_kafka import PgcdcKafka
 from .peer_recvlogical import Recvlogical
 
-ALL = (Recvlogical, Native, Pgcdc)
+ALL = (Recvlogical, Native, Pgcdc, PgcdcKafka)
 
 
 def choose(names):
     unknown = [name for name in names if name not in [peer.name for peer in ALL]]
     if unknown:
         raise ClusterError(f"no peer {', '.join(unknown)} (known: {', '.join(peer.name for peer in ALL)})")
-    return [peer() for peer in ALL if peer.name in names or not names]
+    return [peer() for peer in ALL if (peer.name in names if names else peer.by_default)]

@@ -46,6 +46,24 @@ def print_drains(results):
     _print_table(rows)
 
 
+def print_kafka_drains(results):
+    """The same backlogs into Kafka, beside pg_recvlogical to nowhere."""
+    rows = [("workload", "rows", "recv", "pgcdc to Kafka", "Kafka/recv", "engine", "walsender", "engine/walsender", "peak MiB")]
+    rows += [_kafka_row(name, peers) for name, peers in results.items() if "seconds" in peers.get("pgcdc_kafka", [{}])[0]]
+    if len(rows) > 1:
+        print("Draining into Kafka: seconds, processor seconds, and the engine's peak memory")
+        _print_table(rows)
+
+
+def _kafka_row(name, peers):
+    ours = peers["pgcdc_kafka"]
+    recv, kafka = _seconds(peers, "recvlogical"), _seconds(peers, "pgcdc_kafka")
+    engine, walsender = median_of(ours, "client_cpu_s"), median_of(ours, "walsender_cpu_s")
+    return (name, str(ours[0]["rows"]), _spread(peers, "recvlogical"), _spread(peers, "pgcdc_kafka"),
+            _ratio(kafka, recv) if recv else "-", _number(engine), _number(walsender), _ratio(engine, walsender),
+            _number(max(run["client_peak_bytes"] for run in ours) / 2**20, 1))
+
+
 def print_latency(results):
     rows = [("workload", "peer", "commits", "median ms", "p90 ms", "p99 ms")]
     for name, peers in results.items():

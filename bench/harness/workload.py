@@ -64,6 +64,13 @@ class Workload:
         source.query("checkpoint")  # flushes what asynchronous commits left behind, and the end with it
         return end_lsn
 
+    @staticmethod
+    def count_changes(source, database):
+        """Row changes in the recording."""
+        return source.value("select count(*) from pg_logical_slot_peek_binary_changes(%s, null, null, 'proto_version', '1', "
+                            "'publication_names', %s) where get_byte(data, 0) in (ascii('I'), ascii('U'), ascii('D'))",
+                            (RECORDED_SLOT, PUBLICATION), database)
+
     def _pgbench(self, source, database):
         transactions = self.rows // self.batch // self.clients
         with tempfile.NamedTemporaryFile("w", suffix=".sql", encoding="utf-8") as script:
