@@ -64,10 +64,11 @@ Test(kafka_options, what_does_not_fit_is_named) {
 static void expect_property_refusal(const char *key, const char *value, const char *says) {
     const struct client_options client_options = {.type = RD_KAFKA_PRODUCER,
                                                   .settings = (const struct client_setting[]){{NULL, NULL}}};
+    const struct sink_option *list = OPTIONS({key, value}); /* options point into it */
     struct kafka_options options;
     struct client client;
     struct error err = {0};
-    cr_assert(read(OPTIONS({key, value}), &options, &err), "%s", err.text);
+    cr_assert(read(list, &options, &err), "%s", err.text);
     cr_assert_not(client_open(&client, &options, &client_options, &err), "%s", key);
     cr_assert_eq(err.kind, ERROR_CONFIG);
     cr_assert_not_null(strstr(err.text, says), "%s", err.text);
@@ -87,10 +88,11 @@ Test(kafka_options, what_exactly_once_needs_cannot_be_set) {
 Test(kafka_options, a_secret_is_not_repeated) {
     const struct client_options client_options = {.type = RD_KAFKA_PRODUCER,
                                                   .settings = (const struct client_setting[]){{NULL, NULL}}};
+    const struct sink_option *list = OPTIONS({"properties.ssl.key.pem", "sesame"});
     struct kafka_options options;
     struct client client;
     struct error err = {0};
-    cr_assert(read(OPTIONS({"properties.ssl.key.pem", "sesame"}), &options, &err), "%s", err.text);
+    cr_assert(read(list, &options, &err), "%s", err.text);
     if (!client_open(&client, &options, &client_options, &err))
         cr_assert_null(strstr(err.text, "sesame"), "%s", err.text);
     else
