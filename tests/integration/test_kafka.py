@@ -37,7 +37,6 @@ def fill(pipeline, rows=5):
 
 # Changes
 
-@pytest.mark.threads
 def test_everything_is_published(kafka_pipeline):
     on_both(kafka_pipeline, TABLES)
     kafka_pipeline.source.execute(ROWS)
@@ -53,7 +52,6 @@ def test_everything_is_published(kafka_pipeline):
     kafka_pipeline.assert_equal()
 
 
-@pytest.mark.threads
 def test_the_copy_joins_the_stream(kafka_pipeline):
     """Nothing that changes meanwhile is lost or doubled."""
     on_both(kafka_pipeline, "create table t (id int primary key, v int, pad text); create table journal (seq bigint)")
