@@ -99,17 +99,33 @@ static bool copy_check_age(const struct kafka_sink *kafka, struct error *err) {
 
 /* ---- splitting ---- */
 
-static bool is_full(const struct kafka_sink *kafka) {
+static bool is_old(const struct kafka_sink *kafka) {
     const struct producer *producer = &kafka->producer;
-    return kafka->sent.changes >= kafka->options.transaction_changes ||
-           kafka->sent.bytes >= kafka->options.transaction_bytes ||
-           kafka->now_ms - producer->began_ms >= producer->timeout_ms / AGE_PARTS;
+    return kafka->now_ms - producer->began_ms >= producer->timeout_ms / AGE_PARTS;
 }
 
-/* Before the change: what is sent already becomes durable. A part needs a whole transaction to stand behind. */
-static bool split(struct kafka_sink *kafka, const struct change *change, struct error *err) {
+static bool is_full(const struct kafka_sink *kafka, uint64_t changes, uint64_t bytes) {
+    return changes >= kafka->options.transaction_changes || bytes >= kafka->options.transaction_bytes ||
+           is_old(kafka);
+}
+
+/*
+ * The limits hold for the whole source transactions of a group together and for one source transaction by itself. So one that
+ * is within them is never split for what stands before it, and a Kafka transaction is at most twice as large.
+ */
+static bool must_split_before(const struct kafka_sink *kafka, const struct change *change) {
+    const struct kafka_volume *sent = &kafka->sent, *whole = &kafka->sent_whole;
+    if (!kafka->producer.in_transaction)
+        return false;
+    if (change->kind == CHANGE_BEGIN)
+        return is_full(kafka, sent->changes, sent->bytes);
+    return is_full(kafka, sent->changes - whole->changes, sent->bytes - whole->bytes);
+}
+
+/* What was sent before the change becomes durable. A part needs a whole transaction to stand behind. */
+static bool split_if_due(struct kafka_sink *kafka, const struct change *change, struct error *err) {
     struct position position = kafka->position;
-    if (!position_exists(&position))
+    if (!position_exists(&position) || !must_split_before(kafka, change))
         return true;
     position.end_lsn = kafka->whole_lsn;
     position.commit_lsn = change->index > 0 ? change->transaction->commit_lsn : 0;
@@ -124,9 +140,7 @@ static bool split(struct kafka_sink *kafka, const struct change *change, struct 
 /* ---- write and flush ---- */
 
 static bool write_streamed(struct kafka_sink *kafka, const struct change *change, struct error *err) {
-    if (kafka->producer.in_transaction && is_full(kafka) && !split(kafka, change, err))
-        return false;
-    return kafka_publish(kafka, change, err);
+    return split_if_due(kafka, change, err) && kafka_publish(kafka, change, err);
 }
 
 static bool write_change(struct kafka_sink *kafka, const struct change *change, struct error *err) {
@@ -140,8 +154,10 @@ static bool write_change(struct kafka_sink *kafka, const struct change *change, 
         return write_streamed(kafka, change, err);
     case CHANGE_COMMIT:
         kafka->whole_lsn = change->end_lsn;
+        kafka->sent_whole = kafka->sent;
         return true;
     case CHANGE_BEGIN:
+        return split_if_due(kafka, change, err);
     case CHANGE_MESSAGE:
         return true;
     }

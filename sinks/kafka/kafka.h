@@ -14,6 +14,12 @@
 #include "sinks/kafka/topics.h"
 #include "sinks/sink.h"
 
+/* How much is in the open Kafka transaction. */
+struct kafka_volume {
+    uint64_t changes;
+    uint64_t bytes; /* of keys and values */
+};
+
 struct kafka_sink {
     struct sink sink;
     struct kafka_options options;
@@ -32,11 +38,9 @@ struct kafka_sink {
 
     struct position position; /* durable */
     lsn_t whole_lsn;          /* the end of the last transaction that was written whole */
-    struct {
-        uint64_t changes;
-        uint64_t bytes;
-    } sent;       /* in the open Kafka transaction */
-    bool copying; /* what is written are rows of the initial copy */
+    struct kafka_volume sent;
+    struct kafka_volume sent_whole; /* of that, in source transactions that are whole */
+    bool copying;                   /* what is written are rows of the initial copy */
 };
 
 /*

@@ -87,12 +87,16 @@ static bool send_position(struct kafka_sink *kafka, const struct position *posit
     return producer_begin(&kafka->producer, err) && producer_send(&kafka->producer, &message, err);
 }
 
+static void forget_sent(struct kafka_sink *kafka) {
+    kafka->sent = (struct kafka_volume){0};
+    kafka->sent_whole = (struct kafka_volume){0};
+}
+
 bool kafka_commit(struct kafka_sink *kafka, const struct position *position, struct error *err) {
     if (!send_position(kafka, position, err) || !producer_commit(&kafka->producer, err))
         return kafka_judge(kafka, err);
     kafka->position = *position;
-    kafka->sent.changes = 0;
-    kafka->sent.bytes = 0;
+    forget_sent(kafka);
     return true;
 }
 
@@ -133,8 +137,7 @@ void kafka_let_go(struct kafka_sink *kafka) {
         rd_kafka_topic_destroy(kafka->position_topic);
     kafka->position_topic = NULL;
     producer_close(&kafka->producer);
-    kafka->sent.changes = 0;
-    kafka->sent.bytes = 0;
+    forget_sent(kafka);
 }
 
 /*

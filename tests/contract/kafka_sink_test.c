@@ -140,12 +140,31 @@ Test(kafka_sink, whole_transactions_before_a_split_are_whole_in_its_position) {
     open_with_position(&h);
     add_transaction(&h, 100, 6);
     const lsn_t end_lsn = h.builder.end_lsn;
-    add_transaction(&h, 200, 6);
+    add_transaction(&h, 200, 15);
     cr_assert(write_from(&h, 0), "%s", h.err.text);
     reopen(&h);
     cr_assert_eq(h.opened.end_lsn, end_lsn);
-    cr_assert_eq(h.opened.index, 4);
-    cr_assert_eq(topics_count_committed(h.topic), 12);
+    cr_assert_eq(h.opened.index, 10);
+    cr_assert_eq(topics_count_committed(h.topic), 2 + 6 + 10);
+    end(&h);
+}
+
+/* It once was, when what stood before it in the group came near the limit. */
+Test(kafka_sink, a_transaction_within_the_limit_is_never_split) {
+    struct harness h;
+    start(&h);
+    add_option(&h, "transaction_changes", "10");
+    open_with_position(&h);
+    add_transaction(&h, 100, 6);
+    add_transaction(&h, 200, 6);
+    const lsn_t end_lsn = h.builder.end_lsn;
+    add_transaction(&h, 300, 6);
+    cr_assert(write_from(&h, 0), "%s", h.err.text);
+    reopen(&h);
+    cr_assert_eq(h.opened.end_lsn, end_lsn);
+    cr_assert_eq(h.opened.index, 0);
+    cr_assert_eq(h.opened.commit_lsn, 0);
+    cr_assert_eq(topics_count_committed(h.topic), 2 + 6 + 6);
     end(&h);
 }
 
