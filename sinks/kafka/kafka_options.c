@@ -136,7 +136,8 @@ static bool read_oversized(struct kafka_options *options, struct error *err) {
         return complain(config, "dead_letter_topic", "the topic that oversized: dead-letter needs", err);
     if (topic != NULL && strchr(topic, '{') != NULL)
         return complain(config, "dead_letter_topic", "one topic, not a template", err);
-    return topic == NULL || topic_template_check(topic, err);
+    return topic == NULL || topic_template_check(topic, err) ||
+           error_wrap(err, "sink %s: dead_letter_topic", config->name);
 }
 
 static bool read_transactions(struct kafka_options *options, struct error *err) {
@@ -194,7 +195,7 @@ static bool name_things(struct kafka_options *options, struct error *err) {
     if (strchr(topic, '{') != NULL || strlen(topic) > TOPIC_NAME_MAX || topic[0] == '\0')
         return complain(config, "position_topic", "one topic, not a template", err);
     snprintf(options->position_topic, sizeof options->position_topic, "%s", topic);
-    return topic_template_check(topic, err);
+    return topic_template_check(topic, err) || error_wrap(err, "sink %s: position_topic", config->name);
 }
 
 bool kafka_options_read(struct kafka_options *options, const struct sink_config *config, struct error *err) {

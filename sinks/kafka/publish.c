@@ -76,7 +76,9 @@ static const char *list_key_columns(const struct relation *relation, struct buff
         if (relation->columns[i].is_key)
             buffer_printf(names, "%s%s", names->size > 0 ? ", " : "", relation->columns[i].name.data);
     const char *text = buffer_text(names);
-    return text != NULL && names->size > 0 ? text : "none";
+    if (text == NULL)
+        return "more columns than fit here";
+    return names->size > 0 ? text : "none";
 }
 
 static bool refuse_oversized(const struct change *change, const struct message *message, size_t bytes,

@@ -90,7 +90,8 @@ static bool ask_limit(struct topics *topics, const struct topic *topic, struct a
     bool known = false;
     while (!admin_read_settings(topics->client, RD_KAFKA_RESOURCE_TOPIC, topic->name, limit, 1, &known,
                                 &answer)) {
-        if (answer.kind != ERROR_RETRY || clock_now_ms() >= deadline_ms) {
+        if (answer.kind != ERROR_RETRY || clock_now_ms() >= deadline_ms ||
+            client_is_stopped(topics->client)) {
             *err = answer;
             return false;
         }

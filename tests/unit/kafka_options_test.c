@@ -58,6 +58,8 @@ Test(kafka_options, what_does_not_fit_is_named) {
     expect_refusal(OPTIONS({"oversized", "dead-letter"}), "dead_letter_topic");
     expect_refusal(OPTIONS({"transaction_changes", "0"}), "transaction_changes");
     expect_refusal(OPTIONS({"position_topic", "{table}"}), "position_topic");
+    expect_refusal(OPTIONS({"position_topic", "a/b"}), "position_topic");
+    expect_refusal(OPTIONS({"oversized", "dead-letter"}, {"dead_letter_topic", "a/b"}), "dead_letter_topic");
     expect_refusal(OPTIONS({"properties.transaction.timeout.ms", "soon"}), "transaction.timeout.ms");
 }
 
