@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "cdc/base/lsn.h"
+#include "cdc/base/utf8.h"
 
 enum type_oid {
     TYPE_BOOL = 16,
@@ -229,7 +230,7 @@ static void put_message(struct json_writer *json, const struct change *change) {
     yajl_gen_bool(json->generator, change->transactional);
     json_put_key(json, "prefix");
     json_put_text(json, change->prefix);
-    if (json_is_utf8(change->content)) {
+    if (utf8_is_valid(change->content)) {
         json_put_key(json, "content");
         json_put_text(json, change->content);
     } else {

@@ -3,13 +3,14 @@
  * json_writer.c - JSON, one document a line.
  */
 #include "cdc/json_writer.h"
+#include "cdc/base/utf8.h"
 
 #define LINE_BYTES_MAX ((size_t) 4 << 30) /* a value has up to 1 GB, and escapes lengthen it */
 
 /* ---- pieces ---- */
 
 void json_put_text(struct json_writer *json, struct slice text) {
-    if (json_is_utf8(text))
+    if (utf8_is_valid(text))
         yajl_gen_string(json->generator, (const unsigned char *) text.data, text.size);
     else
         json->problem = "a text is not UTF-8";

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "cdc/base/utf8.h"
 #include "cdc/status_text.h"
 
 static void put_lsn(struct json_writer *json, const char *key, lsn_t lsn) {
@@ -34,7 +35,7 @@ static void put_text(struct json_writer *json, const char *key, const char *text
     if (text[0] == '\0')
         yajl_gen_null(json->generator);
     else
-        json_put_text(json, slice_of(json_is_utf8(slice_of(text)) ? text : "a message that is not UTF-8"));
+        json_put_text(json, slice_of(utf8_is_valid(slice_of(text)) ? text : "a message that is not UTF-8"));
 }
 
 static int64_t lag_of(const struct status *status, lsn_t lsn) {

@@ -10,7 +10,7 @@
 #include <assert.h>
 
 #include "proto/record_type.h"
-#include "proto/utf8.h"
+#include "cdc/base/utf8.h"
 #include "proto/value_text.h"
 #include "proto/wire.h"
 

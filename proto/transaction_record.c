@@ -5,7 +5,7 @@
 #include "proto/transaction_record.h"
 
 #include "proto/record_type.h"
-#include "proto/utf8.h"
+#include "cdc/base/utf8.h"
 #include "proto/wire.h"
 
 enum { STATUS = 1, XID = 2, COMMIT_LSN = 3, COMMIT_TIME = 4, CHANGE_COUNT = 5, TABLES = 6 };

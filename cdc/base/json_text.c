@@ -2,40 +2,13 @@
 /*
  * json_text.c - what JSON allows.
  *
- * Most bytes need no escape, so a string is looked through once for those that do and copied run by run.
+ * Most bytes need no escape, so a string is copied run by run.
  */
 #include "cdc/base/json_text.h"
 
+#include "cdc/base/utf8.h"
+
 /* ---- what JSON allows ---- */
-
-/* How many bytes the character at the start takes, 0 when it is none: overlong, a surrogate, cut off. */
-static size_t utf8_size(const unsigned char *bytes, size_t left) {
-    static const uint32_t LEAST[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t size = bytes[0] < 0x80       ? 1
-                  : bytes[0] >> 5 == 6  ? 2
-                  : bytes[0] >> 4 == 14 ? 3
-                  : bytes[0] >> 3 == 30 ? 4
-                                        : 0;
-    if (size <= 1 || size > left)
-        return size > left ? 0 : size;
-    uint32_t code = bytes[0] & (0xffU >> (size + 1));
-    for (size_t i = 1; i < size; i++) {
-        if (bytes[i] >> 6 != 2)
-            return 0;
-        code = code << 6 | (bytes[i] & 0x3f);
-    }
-    return code < LEAST[size] || code > 0x10ffff || code >> 11 == 0xd800 >> 11 ? 0 : size;
-}
-
-bool json_is_utf8(struct slice text) {
-    for (size_t at = 0; at < text.size;) {
-        size_t size = utf8_size((const unsigned char *) text.data + at, text.size - at);
-        if (size == 0)
-            return false;
-        at += size;
-    }
-    return true;
-}
 
 static const char *skip_digits(const char *next, const char *end) {
     while (next < end && *next >= '0' && *next <= '9')
@@ -88,21 +61,16 @@ static void append_escape(struct buffer *json, unsigned char byte) {
 }
 
 bool json_append_string(struct buffer *json, struct slice text) {
-    size_t before = json->size, copied = 0;
+    size_t copied = 0;
+    if (!utf8_is_valid(text))
+        return false;
     buffer_append_u8(json, '"');
-    for (size_t at = 0; at < text.size;) {
-        const unsigned char *bytes = (const unsigned char *) text.data + at;
-        size_t size = bytes[0] < 0x80 ? 1 : utf8_size(bytes, text.size - at);
-        if (size == 0) {
-            json->size = before;
-            return false;
-        }
-        if (needs_escape(bytes[0])) {
-            buffer_append(json, text.data + copied, at - copied);
-            append_escape(json, bytes[0]);
-            copied = at + 1;
-        }
-        at += size;
+    for (size_t at = 0; at < text.size; at++) {
+        if (!needs_escape((unsigned char) text.data[at]))
+            continue;
+        buffer_append(json, text.data + copied, at - copied);
+        append_escape(json, (unsigned char) text.data[at]);
+        copied = at + 1;
     }
     if (copied < text.size)
         buffer_append(json, text.data + copied, text.size - copied);

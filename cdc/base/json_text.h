@@ -13,8 +13,6 @@
 #include "cdc/base/buffer.h"
 #include "cdc/base/slice.h"
 
-bool json_is_utf8(struct slice text);
-
 /* Is it a number as JSON writes them? */
 bool json_is_number(struct slice text);
 

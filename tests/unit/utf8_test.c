@@ -2,7 +2,7 @@
 /*
  * utf8_test.c - what is a string, at every place in and around the eight bytes that are looked at together.
  */
-#include "proto/utf8.h"
+#include "cdc/base/utf8.h"
 
 #include <criterion/criterion.h>
 #include <stdint.h>

@@ -2,7 +2,7 @@
 /*
  * utf8.c - eight bytes at a time while they are ASCII, as most texts are.
  */
-#include "proto/utf8.h"
+#include "cdc/base/utf8.h"
 
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * utf8.h - is a text what protobuf calls a string?
+ * utf8.h - is a text UTF-8, as JSON and protobuf want their strings?
  */
 #pragma once
 
