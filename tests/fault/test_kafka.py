@@ -274,7 +274,7 @@ def test_a_deleted_position_topic_is_refused(loaded, keeps_state):
         loaded.start()
         wait_for_progress(loaded)
         loaded.engine.stop()
-    loaded.kafka.delete_topic(loaded.position_topic)
+    loaded.delete_position_topic()
     if not keeps_state:
         for path in loaded.state.iterdir():
             path.unlink()
@@ -287,7 +287,7 @@ def test_a_position_topic_deleted_at_work_is_refused(loaded):
     with Load(loaded.source, pause_s=0.01):
         loaded.start()
         wait_for_progress(loaded)
-        loaded.kafka.delete_topic(loaded.position_topic)
+        loaded.delete_position_topic()
         assert loaded.engine.wait_exit(120) == 3, loaded.engine.log_tail()
 
 

@@ -37,8 +37,7 @@ class KafkaPipeline(Pipeline):
 
     def close(self):
         super().close()
-        if self._follower is not None:
-            self._follower.close()
+        self._close_follower()
 
     def publish(self):
         """The publication, made before the engine would, so that the witness sees everything that the engine can see."""
@@ -61,6 +60,16 @@ class KafkaPipeline(Pipeline):
             if message.error() is None and message.key() == f"{self.name}.{SINK}".encode():
                 self._position = json.loads(message.value())["end_lsn"] if message.value() else None
         return self._position if self._position != "0/0" else None
+
+    def delete_position_topic(self):
+        """A consumer of librdkafka 2.0 may never close again once a topic that it reads is gone, so ours goes before it."""
+        self._close_follower()
+        self.kafka.delete_topic(self.position_topic)
+
+    def _close_follower(self):
+        if self._follower is not None:
+            self._follower.close()
+            self._follower = None
 
     def position_reached(self, lsn):
         position = self.position()
