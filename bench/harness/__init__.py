@@ -9,5 +9,7 @@ peer*     who drains a backlog: pg_recvlogical, the native subscription, pgcdc
 measure   processor time and memory of everybody who takes part
 contents  is the target equal to the source?
 latency   commit to visible, one commit at a time
-report    the table on the terminal and the JSON file
+document  the result as JSON: its shape, written and read
+about     the commit, the machine and the versions that go into it
+report    the tables on the terminal
 """

@@ -29,13 +29,6 @@ def build_engine():
     return ENGINE
 
 
-def commit():
-    """The commit that is measured, "+" when files differ from it."""
-    said = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty=+"], capture_output=True, text=True,
-                          check=False)
-    return said.stdout.strip() or "unknown"
-
-
 def _run(command):
     command = list(map(str, command))
     try:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-from . import build, contents, latency, measure, peers, report, workload
+from . import build, contents, document, latency, measure, peers, report, workload
 from .broker import Kafka
 from .cluster import Cluster, ClusterError, find_binaries, server_user
 from .peer import PeerError, Run
@@ -68,14 +68,11 @@ class Bench:
         self.results = {}
         self.failures = []
 
-    def head(self):
-        return {"commit": build.commit(), "postgres": self.source.value("show server_version"),
-                "machine": report.machine(), "settings": SETTINGS, "rounds": self.options.rounds}
+    def head(self, chosen):
+        return document.head(SETTINGS, self.source.value("show server_version"), self.options.rounds, chosen, self.peers)
 
     def run(self, chosen):
         for item in chosen:
-            if self.options.quick:
-                item.shrink()
             self.results[item.name] = {}
             (self.drain_workload if item.measure == "drain" else self.time_workload)(item)
 
@@ -128,7 +125,7 @@ class Bench:
             peer.clean(run)
         if peer.applies:
             self._compare(peer, run, expected)
-        return {"rows": item.rows, "seconds": outcome.seconds, "client_cpu_s": outcome.client_cpu_s,
+        return {"kind": "drain", "rows": item.rows, "seconds": outcome.seconds, "client_cpu_s": outcome.client_cpu_s,
                 "client_system_cpu_s": outcome.client_system_cpu_s, "client_peak_bytes": outcome.client_peak_bytes,
                 "walsender_cpu_s": sampler.seconds("walsender"),
                 "apply_cpu_s": sampler.seconds("apply")}
@@ -137,7 +134,7 @@ class Bench:
     def _time(item, peer, run):
         with peer.follow(run), peer.visible(run) as wait:
             samples = latency.measure(run, item.rows, wait)
-        return {"commits": len(samples), "median_ms": report.percentile(samples, 0.5),
+        return {"kind": "idle", "commits": len(samples), "median_ms": report.percentile(samples, 0.5),
                 "p90_ms": report.percentile(samples, 0.9), "p99_ms": report.percentile(samples, 0.99)}
 
     @staticmethod
@@ -180,6 +177,11 @@ class Bench:
             shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
+def save(path, result):
+    document.write(path, result)
+    print(f"written to {path}")
+
+
 def run_bench(options, chosen):
     """True when everybody arrived, and with the right contents."""
     chosen_peers = peers.choose([name for name in options.peers.split(",") if name])
@@ -195,14 +197,13 @@ def run_bench(options, chosen):
     try:
         for cluster in (bench.source, bench.target):
             cluster.start()
-        head = bench.head()
+        head = bench.head(chosen)
         report.print_head(head)
         bench.run(chosen)
         report.print_drains(bench.results)
         report.print_kafka_drains(bench.results)
         report.print_latency(bench.results)
-        report.write_json(options.json, head, bench.results)
-        print(f"written to {options.json}")
+        save(options.json, document.make(head, bench.results, bench.failures))
         for failure in bench.failures:
             say(f"FAILED {failure}")
         return not bench.failures
@@ -220,7 +221,10 @@ def main():
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        succeeded = run_bench(options, workload.load(options.workloads))
+        chosen = workload.load(options.workloads)
+        for item in chosen if options.quick else []:
+            item.shrink()
+        succeeded = run_bench(options, chosen)
     except (ClusterError, PeerError, latency.LatencyError, subprocess.SubprocessError) as problem:
         say(f"bench/run: {problem}")
         return 1

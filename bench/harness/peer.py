@@ -54,6 +54,14 @@ class Peer:
     needs_kafka = False
     by_default = True  # it runs when no peers are named
 
+    def version(self):
+        """Of what runs, when it is neither PostgreSQL's own nor this commit."""
+        return ""
+
+    def settings(self):
+        """What it was told, by name, for everybody to see."""
+        return {}
+
     def prepare(self, run):
         pass
 

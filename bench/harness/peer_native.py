@@ -21,6 +21,9 @@ class Native(Peer):
     def __init__(self):
         self.session = None
 
+    def settings(self):
+        return {"binary": "true", "streaming": "off", "synchronous_commit": "off (the subscription's default)"}
+
     def prepare(self, run):
         self.session = run.target.connect(run.target_database)
         self._execute(f"create subscription bench connection '{run.source.dsn(run.source_database)}' "

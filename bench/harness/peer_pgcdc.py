@@ -30,6 +30,9 @@ class Pgcdc(Peer):
     name = "pgcdc"
     title = "pgcdc to its Postgres sink"
 
+    def settings(self):
+        return {"decoding_work_mem": DECODING_WORK_MEM, "snapshot": "never", "everything else": "default"}
+
     def prepare(self, run):
         state = run.folder / f"{run.slot}.state"
         state.mkdir(exist_ok=True)

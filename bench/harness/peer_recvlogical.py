@@ -12,6 +12,9 @@ class Recvlogical(Peer):
     title = "pg_recvlogical to /dev/null"
     applies = False
 
+    def settings(self):
+        return {"proto_version": 1, "binary": "true", "logical_decoding_work_mem": DECODING_WORK_MEM}
+
     def drain(self, run):
         command = [run.source.binaries / "pg_recvlogical", "-d", run.source.dsn(run.source_database),
                    "--slot", run.slot, "--start", "--file", "/dev/null", "--endpos", run.end_lsn, "--no-loop",

@@ -1,18 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was measured, as a table for people and as JSON for programs."""
-import json
-import os
-import platform
+"""What was measured, as tables on the terminal."""
 import statistics
-
-
-def machine():
-    model = ""
-    with open("/proc/cpuinfo", encoding="utf-8") as lines:
-        model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {"cpu": model, "cores": os.cpu_count(), "memory_gib": round(memory / 2**30), "kernel": platform.release(),
-            "load_average": round(os.getloadavg()[0], 1)}
 
 
 def median_of(runs, key):
@@ -25,7 +13,7 @@ def percentile(samples, share):
 
 
 def print_head(head):
-    print(f"pgcdc {head['commit']} · PostgreSQL {head['postgres']} · {head['machine']['cores']} x "
+    print(f"pgcdc {head['commit']}{'+' if head['dirty'] else ''} · PostgreSQL {head['versions']['PostgreSQL']} · {head['machine']['cores']} x "
           f"{head['machine']['cpu']}, {head['machine']['memory_gib']} GiB, load {head['machine']['load_average']}")
     print("both servers: " + ", ".join(f"{key}={value}" for key, value in head["settings"].items()))
     print()
@@ -74,11 +62,6 @@ def print_latency(results):
     if len(rows) > 1:
         print("Idle: from COMMIT sent at the source to visible at the target")
         _print_table(rows)
-
-
-def write_json(path, head, results):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({**head, "results": results}, indent=2) + "\n", encoding="utf-8")
 
 
 def _first_run(peers):

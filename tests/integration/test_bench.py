@@ -34,9 +34,13 @@ def test_a_small_run_measures_every_peer(program, tmp_path):
     figures = tmp_path / "figures.json"
     result = bench("--quick", "--engine", program, "--json", figures, "insert_one_row")
     assert result.returncode == 0, result.stdout + result.stderr
-    peers = json.loads(figures.read_text())["results"]["insert_one_row"]
-    assert set(peers) == {"recvlogical", "native", "pgcdc"}
+    result = json.loads(figures.read_text())
+    assert (result["format"], result["version"]) == ("pgcdc-bench", 1)
+    assert result["head"]["versions"]["PostgreSQL"]
+    peers = result["results"]["insert_one_row"]
+    assert set(peers) == set(result["head"]["peers"]) == {"recvlogical", "native", "pgcdc"}
     for runs in peers.values():
+        assert runs[0]["kind"] == "drain"
         assert runs[0]["seconds"] > 0
         assert runs[0]["walsender_cpu_s"] > 0
     assert peers["pgcdc"][0]["apply_cpu_s"] > 0

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The result as one JSON document that says by itself what it is.
+
+    {"format": "pgcdc-bench", "version": 1,
+     "head": {"date", "command", "commit", "dirty", "rounds", "machine": {...}, "versions": {...}, "settings": {...},
+              "workloads": {NAME: {"imitates", "rows"}}, "peers": {NAME: {"title", "version", "settings"}}},
+     "results": {WORKLOAD: {PEER: [RUN, ...]}},
+     "failures": [SENTENCE, ...]}
+
+A run says what it is by its "kind"; keys end with their unit (_s, _ms, _bytes, _count):
+
+    drain    rows, seconds, and what it cost: client_cpu_s, walsender_cpu_s, apply_cpu_s, client_peak_bytes, ...
+    idle     commits, median_ms, p90_ms, p99_ms: one commit at a time on a pipeline with nothing else to do
+    lag      rate (transactions a second that were due), duration_s, sent, late_sends,
+             percentiles_ms {"50", "90", "99", "99.9", "100"}, histogram [[value_us, count], ...],
+             over_time [[second, median_ms, max_ms], ...], highest_rate where it was looked for
+
+A reader shows keys that it does not know, and leaves blank what is missing.
+"""
+import datetime
+import json
+import shlex
+import sys
+
+from . import about
+
+FORMAT = "pgcdc-bench"
+VERSION = 1
+
+
+class DocumentError(Exception):
+    """A file that is not a result that we can read."""
+
+
+def head(settings, postgres, rounds, workloads, peers):
+    """Of the run that begins now."""
+    commit, dirty = about.commit()
+    return {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "command": shlex.join(["bench/run", *sys.argv[1:]]), "commit": commit, "dirty": dirty, "rounds": rounds,
+            "machine": about.machine(), "versions": about.versions(postgres, peers), "settings": dict(settings),
+            "workloads": {item.name: {"imitates": item.imitates, "rows": item.rows} for item in workloads},
+            "peers": {peer.name: {"title": peer.title, "version": peer.version(), "settings": peer.settings()}
+                      for peer in peers}}
+
+
+def make(header, results, failures=()):
+    return {"format": FORMAT, "version": VERSION, "head": header, "results": results, "failures": list(failures)}
+
+
+def write(path, document):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def read(path):
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as problem:
+        raise DocumentError(f"{path} cannot be read: {problem}") from None
+    _check(path, document)
+    return document
+
+
+def _check(path, document):
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise DocumentError(f"{path} is not a result of bench/run, or one from before results had a version; run it again")
+    if not isinstance(document.get("version"), int) or document["version"] > VERSION:
+        raise DocumentError(f"{path} has version {document.get('version')}, this program reads up to {VERSION}; "
+                            "use the bench/ folder of the commit that wrote it")
+    if not isinstance(document.get("head"), dict) or not isinstance(document.get("results"), dict):
+        raise DocumentError(f"{path} has no head or no results")
+    for workload, peers in document["results"].items():
+        if not isinstance(peers, dict) or not all(_is_runs(runs) for runs in peers.values()):
+            raise DocumentError(f"{path}: the results of {workload} are not peers with lists of runs")
+
+
+def _is_runs(runs):
+    return isinstance(runs, list) and all(isinstance(run, dict) for run in runs)
+
+
+# ---- what readers ask ----
+
+def runs_of(document, kind):
+    """(workload, {peer: runs}) for every workload that has runs of the kind, in the order in which they were made."""
+    for workload, peers in document["results"].items():
+        chosen = {peer: [run for run in runs if kind_of(run) == kind] for peer, runs in peers.items()}
+        chosen = {peer: runs for peer, runs in chosen.items() if runs}
+        if chosen:
+            yield workload, chosen
+
+
+def kind_of(run):
+    return run.get("kind") or "unknown"
+
+
+def peer_title(document, peer):
+    known = document["head"].get("peers", {}).get(peer)
+    return known.get("title") or peer if isinstance(known, dict) else peer
+
+
+def numbers_of(runs, key):
+    """The values of a key, of the runs that have one."""
+    return [run[key] for run in runs if is_number(run.get(key))]
+
+
+def is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
