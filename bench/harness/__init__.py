@@ -10,6 +10,8 @@ measure   processor time and memory of everybody who takes part
 contents  is the target equal to the source?
 latency   commit to visible, one commit at a time
 document  the result as JSON: its shape, written and read
+figures   what the keys of a run mean, and how they are shown
+page      the result as HTML (page.css), with the drawings of charts and plot
 about     the commit, the machine and the versions that go into it
 report    the tables on the terminal
 """

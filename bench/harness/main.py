@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-from . import build, contents, document, latency, measure, peers, report, workload
+from . import build, contents, document, latency, measure, page, peers, report, workload
 from .broker import Kafka
 from .cluster import Cluster, ClusterError, find_binaries, server_user
 from .peer import PeerError, Run
@@ -178,8 +178,10 @@ class Bench:
 
 
 def save(path, result):
+    """The document, and the page beside it."""
     document.write(path, result)
-    print(f"written to {path}")
+    page.write(path.with_suffix(".html"), result)
+    print(f"written to {path} and {path.with_suffix('.html')}")
 
 
 def run_bench(options, chosen):

@@ -4,6 +4,7 @@
 import json
 import subprocess
 import sys
+import xml.etree.ElementTree
 from pathlib import Path
 
 BENCH = Path(__file__).resolve().parents[2] / "bench"
@@ -34,6 +35,7 @@ def test_a_small_run_measures_every_peer(program, tmp_path):
     figures = tmp_path / "figures.json"
     result = bench("--quick", "--engine", program, "--json", figures, "insert_one_row")
     assert result.returncode == 0, result.stdout + result.stderr
+    xml.etree.ElementTree.parse(figures.with_suffix(".html"))
     result = json.loads(figures.read_text())
     assert (result["format"], result["version"]) == ("pgcdc-bench", 1)
     assert result["head"]["versions"]["PostgreSQL"]

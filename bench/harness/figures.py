@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a key of a run means: its label, its unit, and how it is shown. A key that nobody named here is shown by its suffix."""
+import statistics
+
+from . import document
+
+# Of several rounds the median is shown; of these the most.
+OF_THE_MOST = ("peak", "max")
+
+LABELS = {
+    "client_cpu_s": "client",
+    "client_system_cpu_s": "of it in the kernel",
+    "walsender_cpu_s": "walsender",
+    "apply_cpu_s": "target",
+    "broker_cpu_s": "broker",
+    "client_peak_bytes": "peak memory",
+    "wal_bytes": "WAL",
+    "wire_bytes": "on the wire",
+}
+# Not costs: what was done, and what says which run it is.
+WORK = ("kind", "rows", "changes", "transactions", "seconds", "wal_bytes", "round", "rate")
+
+
+def flat(run, before=""):
+    """The run's numbers; those of a dictionary within it as outer.inner."""
+    found = {}
+    for key, value in run.items():
+        if isinstance(value, dict):
+            found |= flat(value, f"{before}{key}.")
+        elif document.is_number(value):
+            found[before + key] = value
+    return found
+
+
+def cost_keys(runs):
+    """The keys that are costs, in the order of LABELS and then as they come."""
+    keys = dict.fromkeys(key for run in runs for key in flat(run) if key not in WORK)
+    order = {key: place for place, key in enumerate(LABELS)}
+    return sorted(keys, key=lambda key: order.get(key, len(order)))
+
+
+def median(runs, key):
+    """None when no run has the key."""
+    values = [flat(run)[key] for run in runs if key in flat(run)]
+    if not values:
+        return None
+    return max(values) if any(word in key for word in OF_THE_MOST) else statistics.median(values)
+
+
+def changes_of(runs):
+    return median(runs, "changes") or median(runs, "rows")
+
+
+def column(key):
+    """(label, unit) of a cost."""
+    label = LABELS.get(key) or key.removesuffix("_bytes").removesuffix("_s").replace("_", " ").replace(".", " ")
+    if "cpu" in key and key.endswith("_s"):
+        return label, "CPU s a million"
+    return label, ("MiB" if "peak" in key else "MB") if key.endswith("_bytes") else "s" if key.endswith("_s") else (
+        "ms" if key.endswith("_ms") else "")
+
+
+def cost(runs, key):
+    """In the unit that column names; None when it is not known."""
+    value = median(runs, key)
+    if value is None:
+        return None
+    if column(key)[1] == "CPU s a million":
+        return value / changes_of(runs) * 1e6 if changes_of(runs) else None
+    return value / {"MiB": 2**20, "MB": 1e6}.get(column(key)[1], 1)
+
+
+def rates(runs):
+    """What was done a second: {label: value}, of what is known."""
+    seconds = median(runs, "seconds")
+    done = {"rows/s": changes_of(runs), "transactions/s": median(runs, "transactions"),
+            "WAL MB/s": (median(runs, "wal_bytes") or 0) / 1e6 or None}
+    return {label: value / seconds for label, value in done.items() if value and seconds}

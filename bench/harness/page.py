@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The result as one HTML page that needs nothing but itself. Made from the document alone, so it can be made again."""
+import html
+import pathlib
+import statistics
+
+from . import charts, document, figures
+from .plot import number
+
+STYLE = pathlib.Path(__file__).with_name("page.css")
+
+WORDS = (
+    ("Drain", "The time to work off a backlog that was recorded before: how fast can it be? Everybody reads the identical WAL "
+              "behind a copy of the same slot, one after the other, in an order that turns from round to round."),
+    ("Lag", "The time from a transaction's commit at the source until it can be seen at the other end, while transactions "
+            "come in at a set rate. In a table of the target: a reader sees the row. In Kafka: a read_committed consumer has the record."),
+    ("Open loop", "Transactions are due by the clock, whether or not the one before has arrived. One that starts late "
+                  "counts from when it was due, so that a stall shows in every transaction that it held up."),
+    ("Late sends", "Transactions that the load generator itself started after they were due. Many of them mean that the "
+                   "machine, not the peer, was at its limit."),
+    ("Percentile", "99 % = 3 ms: of a hundred transactions, ninety-nine took at most 3 ms."),
+    ("Idle latency", "One commit at a time on a pipeline that has nothing else to do, each after the one before was seen. "
+                     "It shows the best case and hides every stall; lag does not."),
+    ("Round", "Everything measured once. Of several rounds the bar is the median, dots are the rounds, a line goes from the least to the most."),
+    ("Recvlogical", "pg_recvlogical, PostgreSQL's own client, which throws away what it receives: what the server gives to a client like it."),
+    ("Native", "PostgreSQL's own subscription, which ends when the last row is visible in the target."),
+    ("Client, walsender, target", "The peer's own process; the source's process that decodes WAL and sends; the target's "
+                                  "processes that apply. Processor seconds, user and system, for a million changes."),
+    ("Peak memory", "The most that the peer's own process had in memory at once (VmHWM)."),
+    ("On the wire", "Bytes between source and peer."),
+)
+
+
+def write(path, result):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(render(result), encoding="utf-8")
+
+
+def render(result):
+    sections = [section for section in (_drains(result), _lags(result), _idles(result), _costs(result), _others(result),
+                                        _settings(result), _words()) if section]
+    links = "".join(f'<a href="#{name}">{title}</a>' for name, title, _ in sections)
+    body = "".join(f'<section id="{name}"><h2>{title}</h2>{content}</section>' for name, title, content in sections)
+    return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8"/>\n'
+            f'<meta name="viewport" content="width=device-width, initial-scale=1"/>\n<title>{_title(result)}</title>\n'
+            f"<style>\n{STYLE.read_text(encoding='utf-8')}</style>\n</head>\n<body>\n<main>\n"
+            f"<header><h1>How fast is pgcdc?</h1>{_summary(result)}<nav>{links}</nav></header>\n{body}\n</main>\n</body>\n</html>\n")
+
+
+# ---- head ----
+
+def _title(result):
+    return html.escape(f"pgcdc benchmark {_commit(result['head'])}, {str(result['head'].get('date', ''))[:10]}")
+
+
+def _commit(head):
+    return f"{head.get('commit', '?')}{' with changes' if head.get('dirty') else ''}"
+
+
+def _summary(result):
+    head = result["head"]
+    machine = head.get("machine", {})
+    facts = [f"Commit <code>{html.escape(_commit(head))}</code>", html.escape(str(head.get("date", ""))[:16].replace("T", " ")),
+             html.escape(f"{machine.get('cores', '?')} × {machine.get('cpu', '?')}, {machine.get('memory_gib', '?')} GiB"),
+             html.escape(", ".join(f"{name} {version}" for name, version in list(head.get("versions", {}).items())[:1])),
+             f"{head.get('rounds', '?')} {'round' if head.get('rounds') == 1 else 'rounds'}"]
+    told = "".join(f"<li>{html.escape(failure)}</li>" for failure in result.get("failures", []))
+    return (f'<p class="soft">{" · ".join(fact for fact in facts if fact)}</p>'
+            f"<p>Everybody ran on this one machine and shared its cores, so only what was measured in this run can be compared.</p>"
+            + (f'<div class="warn"><strong>Not everything went well.</strong><ul>{told}</ul></div>' if told else ""))
+
+
+def _styles(result):
+    peers = [peer for peers in result["results"].values() for peer in peers]
+    return {peer: charts.style_of(peer, set(peers)) for peer in dict.fromkeys(peers)}
+
+
+def _legend(result, peers):
+    styles = _styles(result)
+    items = "".join(f'<li><i class="{styles[peer]}"></i>{html.escape(peer)}: {html.escape(document.peer_title(result, peer))}</li>'
+                    for peer in peers)
+    return f'<ul class="legend">{items}</ul>'
+
+
+def _peers_of(found):
+    return list(dict.fromkeys(peer for _, peers in found for peer in peers))
+
+
+def _card(title, note, drawing):
+    return f'<div class="card"><h3>{html.escape(title)}</h3><p class="note">{html.escape(note)}</p>{drawing}</div>'
+
+
+def _imitates(result, workload):
+    """The first sentence of what the workload imitates."""
+    about = result["head"].get("workloads", {}).get(workload, {})
+    said = about.get("imitates", "").split(". ")[0].removeprefix("Imitates ").rstrip(".")
+    return said[:1].upper() + said[1:]
+
+
+# ---- drains ----
+
+def _drains(result):
+    found = list(document.runs_of(result, "drain"))
+    cards = "".join(_drain_card(result, workload, peers) for workload, peers in found)
+    if not cards:
+        return None
+    return ("drain", "Draining a backlog",
+            "<p>Seconds until everything that was recorded is where it belongs; shorter is faster. "
+            "On the right: how many times as long as pgcdc it took.</p>"
+            f'{_legend(result, _peers_of(found))}<div class="cards">{cards}</div>')
+
+
+def _drain_card(result, workload, peers):
+    series = [(peer, document.numbers_of(runs, "seconds")) for peer, runs in peers.items()]
+    series = [(peer, seconds) for peer, seconds in series if seconds]
+    if not series:
+        return ""
+    drawing = charts.bars(workload, series, _styles(result), _ours(dict(series)))
+    changes = figures.changes_of([run for runs in peers.values() for run in runs])
+    rows = f"{changes:,.0f} rows" if changes else ""
+    return _card(workload, ". ".join(part for part in (_imitates(result, workload), rows) if part), drawing)
+
+
+def _ours(by_peer):
+    """What others are compared with: the first of pgcdc's own."""
+    return next((value for peer, value in by_peer.items() if peer.startswith("pgcdc")), None)
+
+
+# ---- lag ----
+
+def _lags(result):
+    found = list(document.runs_of(result, "lag"))
+    if not found:
+        return None
+    content = "".join(_lag_of_workload(result, workload, peers) for workload, peers in found)
+    return ("lag", "Lag at a set rate",
+            "<p>From the commit at the source, or from when it was due if that was earlier, until it can be seen at the other "
+            "end; lower is better, and each step up is a multiple.</p>"
+            f"{_legend(result, _peers_of(found))}{content}")
+
+
+def _lag_of_workload(result, workload, peers):
+    rates = sorted({run.get("rate") or 0 for runs in peers.values() for run in runs})
+    of_rates = [_lag_at_rate(result, workload, peers, rate) for rate in rates]
+    whole = _lag_curve(result, workload, peers) if len(rates) > 1 else ""
+    table = _lag_table(workload, peers)
+    shown = whole + (of_rates[len(rates) // 2] if len(rates) > 1 else of_rates[0])
+    rest = "".join(of_rates[:len(rates) // 2] + of_rates[len(rates) // 2 + 1:]) if len(rates) > 1 else ""
+    folded = f'<details><summary>The other rates of {html.escape(workload)}</summary><div class="cards">{rest}</div></details>' if rest else ""
+    return f'<div class="cards">{shown}</div>{folded}{table}'
+
+
+def _lag_at_rate(result, workload, peers, rate):
+    styles = _styles(result)
+    chosen = {peer: [run for run in runs if (run.get("rate") or 0) == rate] for peer, runs in peers.items()}
+    over_time = [(peer, [point for point in run["over_time"] if None not in point])
+                 for peer, runs in chosen.items() for run in runs if run.get("over_time")]
+    over_time = [(peer, points) for peer, points in over_time if points]
+    curves = [(peer, curve) for peer, runs in chosen.items() if (curve := _curve(runs))]
+    at = f"{workload} at {rate:,.0f}/s"
+    cards = ""
+    if curves:
+        cards += _card(at, "Percentiles: so many of the transactions were not slower.", charts.percentiles(at, curves, styles))
+    if over_time:
+        cards += _card(at, "Over time: of each second the median (thick) and the worst (thin).",
+                       charts.over_time(at, over_time, styles))
+    return cards
+
+
+def _curve(runs):
+    """[(percentile, ms)] of all rounds: of their histograms together, else the medians of their percentiles."""
+    merged = {}
+    for run in runs:
+        for value_us, count in run.get("histogram") or []:
+            merged[value_us] = merged.get(value_us, 0) + count
+    if merged:
+        return _of_histogram(merged)
+    shares = dict.fromkeys(share for run in runs for share in run.get("percentiles_ms") or {})
+    return sorted((float(share), statistics.median(run["percentiles_ms"][share] for run in runs
+                                                   if share in run.get("percentiles_ms", {}))) for share in shares)
+
+
+def _of_histogram(counts):
+    total, seen, curve = sum(counts.values()), 0, []
+    wanted = [50, 90, 99, 99.9]
+    for value_us in sorted(counts):
+        before, seen = seen, seen + counts[value_us]
+        curve += [(share, value_us / 1000) for share in wanted if before / total < share / 100 <= seen / total]
+        if seen < total:
+            curve.append((seen / total * 100, value_us / 1000))
+    return sorted(set(curve)) + [(100.0, max(counts) / 1000)]
+
+
+def _lag_curve(result, workload, peers):
+    series = [(peer, [(rate, _percentile(runs, rate, "50"), _percentile(runs, rate, "99"))
+                      for rate in sorted({run["rate"] for run in runs if run.get("rate")})]) for peer, runs in peers.items()]
+    highest = {peer: rate for peer, runs in peers.items() if (rate := figures.median(runs, "highest_rate"))}
+    drawing = charts.against_rate(workload, [(peer, curve) for peer, curve in series if curve], _styles(result), highest)
+    return _card(workload, "Against the rate: median (solid), 99 % (dashed), and the highest rate that it keeps up with (upright).",
+                 drawing)
+
+
+def _percentile(runs, rate, share):
+    values = [run["percentiles_ms"][share] for run in runs
+              if run.get("rate") == rate and (run.get("percentiles_ms") or {}).get(share) is not None]
+    return statistics.median(values) if values else None
+
+
+LAG_COLUMNS = ("50", "90", "99", "99.9", "100")
+
+
+def _lag_table(workload, peers):
+    rows = []
+    for peer, runs in peers.items():
+        for rate in sorted({run.get("rate") or 0 for run in runs}):
+            chosen = [run for run in runs if (run.get("rate") or 0) == rate]
+            rows.append([peer, _blank(rate), *(_blank(_percentile(runs, rate, share)) for share in LAG_COLUMNS),
+                         _blank(figures.median(chosen, "sent")), _blank(figures.median(chosen, "late_sends")),
+                         _blank(figures.median(runs, "highest_rate"))])
+    return _table(f"{workload}: milliseconds", ["peer", "rate/s", "median", "90 %", "99 %", "99.9 %", "all", "sent", "late sends",
+                                                "highest rate/s"], rows)
+
+
+# ---- idle, costs and what nobody named ----
+
+def _idles(result):
+    found = list(document.runs_of(result, "idle"))
+    if not found:
+        return None
+    rows = [[peer, *(_blank(figures.median(runs, key)) for key in ("median_ms", "p90_ms", "p99_ms", "commits"))]
+            for _, peers in found for peer, runs in peers.items()]
+    return ("idle", "Idle latency", "<p>One commit at a time, with <code>synchronous_commit = on</code> at both servers: "
+            "milliseconds from COMMIT sent to visible.</p>" + _table("", ["peer", "median", "90 %", "99 %", "commits"], rows))
+
+
+def _costs(result):
+    found = list(document.runs_of(result, "drain"))
+    if not found:
+        return None
+    everything = [run for _, peers in found for runs in peers.values() for run in runs]
+    keys = figures.cost_keys(everything)
+    rates = list(dict.fromkeys(label for _, peers in found for runs in peers.values() for label in figures.rates(runs)))
+    heads = ["workload, peer", *rates, *(" · ".join(part for part in figures.column(key) if part) for key in keys)]
+    rows = []
+    for workload, peers in found:
+        rows.append([workload] + [""] * (len(heads) - 1))
+        rows += [[f"\u2003{peer}", *(_blank(figures.rates(runs).get(label)) for label in rates),
+                  *(_blank(figures.cost(runs, key)) for key in keys)] for peer, runs in peers.items()]
+    return ("cost", "What it cost", "<p>Of each drain: what was done a second, processor seconds for a million changes, the "
+            "most memory at once. A blank was not measured, or there is none.</p>" + _table("", heads, rows))
+
+
+def _others(result):
+    known = ("drain", "lag", "idle")
+    kinds = dict.fromkeys(document.kind_of(run) for peers in result["results"].values() for runs in peers.values() for run in runs)
+    tables = ""
+    for kind in [kind for kind in kinds if kind not in known]:
+        for workload, peers in document.runs_of(result, kind):
+            keys = list(dict.fromkeys(key for runs in peers.values() for run in runs for key in figures.flat(run)))
+            rows = [[peer, *(_blank(figures.median(runs, key)) for key in keys)] for peer, runs in peers.items()]
+            tables += _table(f"{workload}: {kind}", ["peer", *keys], rows)
+    return ("other", "Other figures", tables) if tables else None
+
+
+def _table(caption, heads, rows):
+    said = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    top = "".join(f'<th scope="col">{html.escape(head)}</th>' for head in heads)
+    body = "".join(f'<tr{_row_class(row)}><th scope="row">{html.escape(row[0])}</th>'
+                   + "".join(f"<td>{html.escape(cell)}</td>" for cell in row[1:]) + "</tr>" for row in rows)
+    return f'<div class="scroll"><table>{said}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _row_class(row):
+    if len(row) > 1 and not any(row[1:]):
+        return ' class="group"'
+    return ' class="own"' if row[0].strip().startswith("pgcdc") else ""
+
+
+def _blank(value):
+    return "" if value is None else number(value) if document.is_number(value) else str(value)
+
+
+# ---- settings and words ----
+
+def _settings(result):
+    head = result["head"]
+    facts = {"Command": head.get("command"), "Commit": _commit(head), "Date": head.get("date"), "Rounds": head.get("rounds"),
+             **{_capital(key): value for key, value in head.get("machine", {}).items()}, **head.get("versions", {})}
+    settings = {f"{key}": value for key, value in head.get("settings", {}).items()}
+    return ("settings", "Settings of everybody",
+            _facts("This run", facts) + _facts("Both servers", settings) + _peers_table(head)
+            + _unknown(head))
+
+
+def _peers_table(head):
+    rows = [[name, str(peer.get("title", "")), str(peer.get("version", "")), _joined(peer.get("settings")),
+             *([str(peer["reason"])] if peer.get("reason") else [])]
+            for name, peer in head.get("peers", {}).items() if isinstance(peer, dict)]
+    table = _table("Peers", ["peer", "what it is", "version", "settings"], rows) if rows else ""
+    return table.replace("<table>", '<table class="settings">')
+
+
+def _unknown(head):
+    """What the head says besides."""
+    known = ("date", "command", "commit", "dirty", "rounds", "machine", "versions", "settings", "workloads", "peers")
+    return _facts("Besides", {_capital(key): _joined(value) for key, value in head.items() if key not in known})
+
+
+def _joined(value):
+    if isinstance(value, dict):
+        return ", ".join(f"{key} = {_joined(part)}" for key, part in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_joined, value))
+    return "" if value is None else str(value)
+
+
+def _capital(key):
+    return key[:1].upper() + key[1:].replace("_", " ")
+
+
+def _facts(caption, facts):
+    rows = "".join(f'<tr><th scope="row">{html.escape(str(key))}</th><td>{html.escape(_joined(value))}</td></tr>'
+                   for key, value in facts.items() if value not in (None, ""))
+    if not rows:
+        return ""
+    return f'<div class="scroll"><table class="facts"><caption>{html.escape(caption)}</caption><tbody>{rows}</tbody></table></div>'
+
+
+def _words():
+    return ("words", "What the words mean",
+            "<dl>" + "".join(f"<dt>{html.escape(word)}</dt><dd>{html.escape(meaning)}</dd>" for word, meaning in WORDS) + "</dl>")

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page of a result shows what is in it, needs nothing but itself, and takes what it does not know."""
+
+import copy
+import json
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from support.bench_results import drains, lag, result
+
+BENCH = Path(__file__).resolve().parents[2] / "bench"
+sys.path.insert(0, str(BENCH))
+
+from harness import document, page  # noqa: E402
+
+EVERYTHING = result({
+    "pgbench": {"recvlogical": drains(6.3, 6.4, 6.1), "pgcdc": drains(2.5, 2.6, 2.4, wal_bytes=90_000_000)},
+    "steady": {"native": [lag(500, 1.5), lag(1000, 40)],
+               "pgcdc": [lag(500, 1.2, highest_rate=2100), lag(1000, 1.3, highest_rate=2100)]},
+    "idle": {"pgcdc": [{"kind": "idle", "commits": 500, "median_ms": 2.7, "p90_ms": 6.2, "p99_ms": 12.1}]},
+})
+
+
+def rendered(result_):
+    """The page as a tree; it is well-formed XML besides."""
+    return ElementTree.fromstring(page.render(result_))
+
+
+def text_of(tree):
+    return " ".join(tree.itertext())
+
+
+def drawings(tree):
+    return {drawing.find("title").text: drawing for drawing in tree.iter("svg")}
+
+
+def test_every_measure_has_its_drawing_with_a_title_and_what_it_shows_in_words():
+    found = drawings(rendered(EVERYTHING))
+    for title in ("pgbench: seconds to drain", "steady: lag against rate", "steady at 500/s: lag percentiles",
+                  "steady at 1,000/s: lag over time"):
+        assert title in found
+        assert "pgcdc" in found[title].find("desc").text
+
+
+def test_a_bar_is_as_long_as_the_median_and_every_round_is_a_dot():
+    bars = drawings(rendered(EVERYTHING))["pgbench: seconds to drain"]
+    lengths = [float(bar.get("width")) for bar in bars.iter("rect")]
+    assert abs(lengths[0] / lengths[1] - 6.3 / 2.5) < 0.01
+    assert len([dot for dot in bars.iter("circle") if dot.get("class") == "round"]) == 6
+
+
+def test_the_page_asks_nobody_for_anything():
+    text = page.render(EVERYTHING)
+    for outside in ("http:", "https:", "src=", "url(", "@import", "<script"):
+        assert outside not in text
+
+
+def test_what_a_result_says_is_shown_as_text_whatever_is_in_it():
+    evil = copy.deepcopy(EVERYTHING)
+    evil["results"] = {"<b>w</b>": {"<i>p</i>": drains(1.0, 2.0) + [lag(100, 2)]}}
+    evil["head"]["settings"]["a & b"] = "<script>"
+    assert "<b>w</b>" in text_of(rendered(evil))
+    assert not list(rendered(evil).iter("script"))
+
+
+def test_keys_and_kinds_that_nobody_named_are_shown():
+    known = result({"w": {"pgcdc": drains(1.0, unheard_of_bytes=5_000_000, cost={"spool_s": 3}) + [{"kind": "new", "thing_ms": 41}]}},
+                   weather="rain")
+    said = text_of(rendered(known))
+    for expected in ("unheard of · MB", "cost spool · s", "w: new", "thing_ms", "41", "Weather", "rain"):
+        assert expected in said
+
+
+@pytest.mark.parametrize("run", [{}, {"kind": "drain"}, {"kind": "lag"}, {"kind": "idle"}, {"kind": "lag", "rate": 5},
+                                 {"kind": "drain", "seconds": 0.0}, {"kind": "lag", "over_time": [], "histogram": []},
+                                 {"kind": "lag", "rate": 5, "percentiles_ms": {"50": 1}},
+                                 {"kind": "lag", "rate": 5, "over_time": [[0, None, None], [1, 2.0, 2.0]]}])
+def test_what_is_missing_is_left_blank(run):
+    bare = {"format": "pgcdc-bench", "version": 1, "head": {}, "results": {"w": {"pgcdc": [run], "other": [run, run]}}}
+    assert "How fast" in text_of(rendered(bare))
+
+
+def test_a_failure_is_told_on_top():
+    assert "it fell over" in text_of(rendered(EVERYTHING | {"failures": ["native: it fell over"]}))
+
+
+def test_the_program_makes_the_page_beside_the_result(tmp_path):
+    (tmp_path / "r.json").write_text(json.dumps(EVERYTHING))
+    done = subprocess.run([BENCH / "page", tmp_path / "r.json"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    ElementTree.parse(tmp_path / "r.html")
+
+
+@pytest.mark.parametrize("content, said", [
+    ("", "cannot be read"), ("[]", "is not a result"), ('{"commit": "x"}', "is not a result"),
+    ('{"format": "pgcdc-bench", "version": 2}', "has version 2"),
+    ('{"format": "pgcdc-bench", "version": 1, "head": {}}', "no head or no results"),
+    ('{"format": "pgcdc-bench", "version": 1, "head": {}, "results": {"w": {"p": 1}}}', "the results of w")])
+def test_a_file_that_is_no_result_is_refused(tmp_path, content, said):
+    (tmp_path / "r.json").write_text(content)
+    with pytest.raises(document.DocumentError, match=said):
+        document.read(tmp_path / "r.json")
