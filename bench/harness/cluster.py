@@ -99,6 +99,10 @@ class Cluster:
         rows = self.query(sql, parameters, database)
         return rows[0][0] if rows else None
 
+    def version(self):
+        """150020"""
+        return int(self.value("show server_version_num"))
+
     def script(self, text, database, **variables):
         """Runs a psql script; psql's variables are given by name."""
         command = [str(self.binaries / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.dsn(database)]

@@ -32,14 +32,16 @@ class DocumentError(Exception):
     """A file that is not a result that we can read."""
 
 
-def head(settings, postgres, rounds, workloads, peers):
+def head(settings, server, rounds, workloads, peers):
     """Of the run that begins now."""
     commit, dirty = about.commit()
+    server_version = server.version()
     return {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             "command": shlex.join(["bench/run", *sys.argv[1:]]), "commit": commit, "dirty": dirty, "rounds": rounds,
-            "machine": about.machine(), "versions": about.versions(postgres, peers), "settings": dict(settings),
+            "machine": about.machine(), "versions": about.versions(server.value("show server_version"), peers),
+            "settings": dict(settings),
             "workloads": {item.name: {"imitates": item.imitates, "rows": item.rows} for item in workloads},
-            "peers": {peer.name: {"title": peer.title, "version": peer.version(), "settings": peer.settings()}
+            "peers": {peer.name: {"title": peer.title, "version": peer.version(), "settings": peer.settings(server_version)}
                       for peer in peers}}
 
 

@@ -69,7 +69,7 @@ class Bench:
         self.failures = []
 
     def head(self, chosen):
-        return document.head(SETTINGS, self.source.value("show server_version"), self.options.rounds, chosen, self.peers)
+        return document.head(SETTINGS, self.source, self.options.rounds, chosen, self.peers)
 
     def run(self, chosen):
         for item in chosen:

@@ -58,8 +58,8 @@ class Peer:
         """Of what runs, when it is neither PostgreSQL's own nor this commit."""
         return ""
 
-    def settings(self):
-        """What it was told, by name, for everybody to see."""
+    def settings(self, server_version):
+        """What it is told of a server of that version (150020), by name, for everybody to see."""
         return {}
 
     def prepare(self, run):

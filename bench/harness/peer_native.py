@@ -21,7 +21,7 @@ class Native(Peer):
     def __init__(self):
         self.session = None
 
-    def settings(self):
+    def settings(self, server_version):
         return {"binary": "true", "streaming": "off", "synchronous_commit": "off (the subscription's default)"}
 
     def prepare(self, run):

@@ -30,7 +30,7 @@ class Pgcdc(Peer):
     name = "pgcdc"
     title = "pgcdc to its Postgres sink"
 
-    def settings(self):
+    def settings(self, server_version):
         return {"decoding_work_mem": DECODING_WORK_MEM, "snapshot": "never", "everything else": "default"}
 
     def prepare(self, run):

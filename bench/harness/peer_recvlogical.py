@@ -1,27 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
-"""pg_recvlogical to nowhere: what PostgreSQL's own client needs to receive the stream and throw it away."""
+"""pg_recvlogical to nowhere: what PostgreSQL's own client needs to receive the stream and throw it away.
+
+Two peers, because what the server has to write depends on the reader: pgcdc asks for binary values when all its sinks take them
+(Postgres) and for text otherwise (Kafka). Everything else in START_REPLICATION and in the session is as pgcdc has it
+(cdc/replication.c, cdc/pq/session.c).
+"""
 import os
 
 from . import measure
 from .peer import DECODING_WORK_MEM, Outcome, Peer, PeerError, log_end
 from .workload import PUBLICATION
 
+# How values look as text. Some of them also decide how much work it is to write one.
+PINNED = ("-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC -c bytea_output=hex -c extra_float_digits=3 "
+          f"-c logical_decoding_work_mem={DECODING_WORK_MEM}")
+
+
+def protocol_version(server_version):
+    """What pgcdc asks for. What a higher version adds stays off, so only the number differs."""
+    return 4 if server_version >= 160000 else 3 if server_version >= 150000 else 2
+
 
 class Recvlogical(Peer):
     name = "recvlogical"
-    title = "pg_recvlogical to /dev/null"
+    title = "pg_recvlogical to /dev/null, binary values"
     applies = False
+    binary = True
 
-    def settings(self):
-        return {"proto_version": 1, "binary": "true", "logical_decoding_work_mem": DECODING_WORK_MEM}
+    def settings(self, server_version):
+        return {**self._options(server_version), "logical_decoding_work_mem": DECODING_WORK_MEM}
 
     def drain(self, run):
+        options = [word for key, value in self._options(run.source.version()).items() for word in ("-o", f"{key}={value}")]
         command = [run.source.binaries / "pg_recvlogical", "-d", run.source.dsn(run.source_database),
-                   "--slot", run.slot, "--start", "--file", "/dev/null", "--endpos", run.end_lsn, "--no-loop",
-                   "-o", "proto_version=1", "-o", f"publication_names={PUBLICATION}", "-o", "binary=true"]
-        env = dict(os.environ, PGOPTIONS=f"-c logical_decoding_work_mem={DECODING_WORK_MEM}")
+                   "--slot", run.slot, "--start", "--file", "/dev/null", "--endpos", run.end_lsn, "--no-loop", *options]
         log = run.folder / f"{run.slot}.log"
-        done = measure.run_to_end(command, log, env)
+        done = measure.run_to_end(command, log, dict(os.environ, PGOPTIONS=PINNED))
         if done.returncode != 0:
             raise PeerError(f"pg_recvlogical ended with {done.returncode}: {log_end(log)}")
         return Outcome(done.seconds, done.cpu, done.system_cpu, done.peak_bytes)
+
+    def _options(self, server_version):
+        options = {"proto_version": protocol_version(server_version), "publication_names": PUBLICATION}
+        return {**options, "binary": "true"} if self.binary else options
+
+
+class RecvlogicalText(Recvlogical):
+    name = "recvlogical_text"
+    title = "pg_recvlogical to /dev/null, text values"
+    binary = False
+    by_default = False

@@ -4,9 +4,9 @@ from .cluster import ClusterError
 from .peer_native import Native
 from .peer_pgcdc import Pgcdc
 from .peer_pgcdc_kafka import PgcdcKafka
-from .peer_recvlogical import Recvlogical
+from .peer_recvlogical import Recvlogical, RecvlogicalText
 
-ALL = (Recvlogical, Native, Pgcdc, PgcdcKafka)
+ALL = (Recvlogical, RecvlogicalText, Native, Pgcdc, PgcdcKafka)
 
 
 def choose(names):

@@ -16,6 +16,9 @@ def print_head(head):
     print(f"pgcdc {head['commit']}{'+' if head['dirty'] else ''} · PostgreSQL {head['versions']['PostgreSQL']} · {head['machine']['cores']} x "
           f"{head['machine']['cpu']}, {head['machine']['memory_gib']} GiB, load {head['machine']['load_average']}")
     print("both servers: " + ", ".join(f"{key}={value}" for key, value in head["settings"].items()))
+    for name, peer in head["peers"].items():
+        settings = ", ".join(f"{key}={value}" for key, value in peer["settings"].items())
+        print(f"{name}: {' '.join(filter(None, (peer['title'], peer['version'])))} ({settings or 'defaults'})")
     print()
 
 
@@ -35,8 +38,8 @@ def print_drains(results):
 
 
 def print_kafka_drains(results):
-    """The same backlogs into Kafka, beside pg_recvlogical to nowhere."""
-    rows = [("workload", "rows", "recv", "pgcdc to Kafka", "Kafka/recv", "engine", "walsender", "engine/walsender", "peak MiB")]
+    """The same backlogs into Kafka, beside pg_recvlogical to nowhere with the same settings: values as text."""
+    rows = [("workload", "rows", "recv (text)", "pgcdc to Kafka", "Kafka/recv", "engine", "walsender", "engine/walsender", "peak MiB")]
     rows += [_kafka_row(name, peers) for name, peers in results.items() if "seconds" in peers.get("pgcdc_kafka", [{}])[0]]
     if len(rows) > 1:
         print("Draining into Kafka: seconds, processor seconds, and the engine's peak memory")
@@ -45,9 +48,9 @@ def print_kafka_drains(results):
 
 def _kafka_row(name, peers):
     ours = peers["pgcdc_kafka"]
-    recv, kafka = _seconds(peers, "recvlogical"), _seconds(peers, "pgcdc_kafka")
+    recv, kafka = _seconds(peers, "recvlogical_text"), _seconds(peers, "pgcdc_kafka")
     engine, walsender = median_of(ours, "client_cpu_s"), median_of(ours, "walsender_cpu_s")
-    return (name, str(ours[0]["rows"]), _spread(peers, "recvlogical"), _spread(peers, "pgcdc_kafka"),
+    return (name, str(ours[0]["rows"]), _spread(peers, "recvlogical_text"), _spread(peers, "pgcdc_kafka"),
             _ratio(kafka, recv) if recv else "-", _number(engine), _number(walsender), _ratio(engine, walsender),
             _number(max(run["client_peak_bytes"] for run in ours) / 2**20, 1))
 
