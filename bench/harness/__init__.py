@@ -12,6 +12,7 @@ latency   commit to visible, one commit at a time
 document  the result as JSON: its shape, written and read
 figures   what the keys of a run mean, and how they are shown
 page      the result as HTML (page.css), with the drawings of charts and plot
+compare   two results side by side, with the test of certainty
 about     the commit, the machine and the versions that go into it
 report    the tables on the terminal
 """
