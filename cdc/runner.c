@@ -154,6 +154,15 @@ static bool check_order(const struct runner *runner, const struct change *change
                      lsn_format(runner->written.end_lsn).text);
 }
 
+/* What is there of a transaction that was split, not what is there of whole ones. */
+static bool tell_skipped(struct runner *runner, const struct change *change, struct error *err) {
+    const struct sink_ops *ops = runner->sink->ops;
+    if (ops->skip == NULL || change->transaction == NULL ||
+        !position_has_change(&runner->start, change->transaction->commit_lsn, change->index))
+        return true;
+    return ops->skip(runner->sink, change, err);
+}
+
 /* Writes what the sink does not have, in runs as long as possible. */
 static bool write_new(struct runner *runner, const struct change *changes, size_t count, struct error *err) {
     size_t first = 0;
@@ -163,7 +172,7 @@ static bool write_new(struct runner *runner, const struct change *changes, size_
                 return false;
             continue;
         }
-        if (!write_span(runner, changes + first, i - first, err))
+        if (!write_span(runner, changes + first, i - first, err) || !tell_skipped(runner, &changes[i], err))
             return false;
         first = i + 1;
     }

@@ -4,12 +4,14 @@
  */
 #include "proto/transaction_record.h"
 
-#include "proto/record_type.h"
 #include "cdc/base/utf8.h"
+#include "proto/record_type.h"
 #include "proto/wire.h"
 
 enum { STATUS = 1, XID = 2, COMMIT_LSN = 3, COMMIT_TIME = 4, CHANGE_COUNT = 5, TABLES = 6 };
 enum { TABLE_SCHEMA = 1, TABLE_NAME = 2, TABLE_CHANGE_COUNT = 3 };
+
+enum { KEY_COMMIT_LSN = 1 };
 
 enum { HEAD_MAX = 64, TABLE_HEAD_MAX = 64 }; /* tags, sizes and numbers */
 
@@ -42,6 +44,15 @@ static char *put_head(char *at, const struct transaction_record *record) {
 static bool refuse(const struct transaction_record *record, const char *problem, struct error *err) {
     return error_set(err, ERROR_DATA, "the record of the transaction at %s: %s",
                      lsn_format(record->transaction->commit_lsn).text, problem);
+}
+
+bool transaction_record_write_key(const struct transaction_record *record, struct buffer *buffer,
+                                  struct error *err) {
+    if (!buffer_reserve(buffer, HEAD_MAX))
+        return refuse(record, "no room for its key", err);
+    char *at = buffer->data + buffer->size;
+    buffer->size += (size_t) (wire_put_number_if(at, KEY_COMMIT_LSN, record->transaction->commit_lsn) - at);
+    return true;
 }
 
 bool transaction_record_write(const struct transaction_record *record, struct buffer *buffer,

@@ -29,6 +29,10 @@ struct transaction_record {
     size_t table_count; /* 0 but at the end */
 };
 
+/* Appends the bytes of its TransactionKey: the same for all records of a transaction. */
+MUST_CHECK bool transaction_record_write_key(const struct transaction_record *record, struct buffer *buffer,
+                                             struct error *err);
+
 /* Appends it. ERROR_DATA when a table's name is not UTF-8 or the buffer has no room. */
 MUST_CHECK bool transaction_record_write(const struct transaction_record *record, struct buffer *buffer,
                                          struct error *err);

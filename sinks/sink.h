@@ -108,6 +108,11 @@ struct sink_ops {
     bool takes_text_only; /* values must come as text: VALUE_BINARY is never written */
     bool (*open)(struct sink *sink, struct position *ret_position, struct error *err);
     bool (*write)(struct sink *sink, const struct change *changes, size_t count, struct error *err);
+    /*
+     * Optional: a change of a transaction that was split, which by the position is there already. Comes between the
+     * transaction's Begin and the first change that is not there, for a sink that says something about the whole.
+     */
+    bool (*skip)(struct sink *sink, const struct change *change, struct error *err);
     bool (*flush)(struct sink *sink, const struct position *position, struct error *err);
     void (*close)(struct sink *sink);
     /*

@@ -14,6 +14,7 @@
 #include "cdc/base/error.h"
 #include "cdc/base/slice.h"
 #include "decoder/change.h"
+#include "sinks/kafka/transaction_tally.h"
 #include "sinks/sink.h"
 
 enum { MESSAGES_PER_CHANGE_MAX = 4, MESSAGE_HEADERS_MAX = 4 };
@@ -26,7 +27,7 @@ struct message_span {
 };
 
 struct message {
-    const struct relation *relation; /* whose topic it goes to */
+    const struct relation *relation; /* whose topic it goes to; NULL: the transaction topic */
     struct message_span key;
     struct message_span value;
     uint32_t header_count;
@@ -35,6 +36,12 @@ struct message {
         struct message_span value;
     } headers[MESSAGE_HEADERS_MAX];
 };
+
+static inline struct slice message_slice(const struct buffer *bytes, const struct message_span *span) {
+    if (span->is_null)
+        return (struct slice){0};
+    return (struct slice){.data = span->size > 0 ? bytes->data + span->offset : "", .size = span->size};
+}
 
 /* The messages of one change, in order. Reused from change to change. */
 struct message_list {
@@ -47,6 +54,8 @@ struct format;
 
 struct format_options {
     const struct sink_config *config; /* the sink's section, for the format's own keys */
+    /* The transaction at hand, to which encode adds; NULL without a transaction topic. Lives as long as the format. */
+    struct transaction_tally *tally;
 };
 
 struct format_ops {
@@ -62,6 +71,9 @@ struct format_ops {
      */
     bool (*encode)(struct format *format, const struct change *change, uint32_t relation_index,
                    int64_t now_us, struct message_list *list, struct error *err);
+    /* The record that the tally's transaction begins, is split or ends: one message, or none where the format has none. */
+    bool (*encode_transaction)(struct format *format, enum transaction_status status,
+                               struct message_list *list, struct error *err);
 };
 
 extern const struct format_ops format_protobuf;

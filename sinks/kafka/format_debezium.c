@@ -10,6 +10,8 @@
  *                       new key   envelope of an insert, with the old key as header
  *     truncate          no key    envelope
  *
+ * With a transaction topic each envelope says its place in its transaction, and BEGIN and END are messages of their own.
+ *
  * Messages are written one behind the other into the list's buffer; what two of them share is written once.
  */
 #include <assert.h>
@@ -21,11 +23,15 @@
 
 #define POSTGRES_EPOCH_US INT64_C(946684800000000) /* 2000-01-01 in microseconds since 1970-01-01 */
 
-enum { NAMES_BYTES_MAX = 400 }; /* of a table's key columns, in an error */
+enum {
+    NAMES_BYTES_MAX = 400, /* of a table's key columns, in an error */
+    COLLECTION_BYTES_MAX = 1 << 16,
+};
 
 struct format {
     struct debezium_writer writer;
     const struct sink_config *config;
+    struct transaction_tally *tally; /* NULL: nobody counts */
 };
 
 /* One call of encode. */
@@ -213,11 +219,34 @@ static bool append_source(const struct encoding *e) {
     return true;
 }
 
+static void append_transaction_id(struct buffer *json, const struct transaction *transaction) {
+    buffer_printf(json, "{\"id\":\"%u:%llu\"", transaction->xid,
+                  (unsigned long long) transaction->commit_lsn);
+}
+
+/* The transaction block: the how manieth event of the transaction this is, and of those of its table. */
+static bool append_order(const struct encoding *e) {
+    struct transaction_tally *tally = e->format->tally;
+    uint64_t of_table;
+    append_text(e, ",\"transaction\":");
+    if (tally == NULL || e->change->kind == CHANGE_READ) {
+        append_text(e, "null");
+        return true;
+    }
+    if (!transaction_tally_add(tally, e->relation, &of_table, e->err))
+        return false;
+    append_transaction_id(e->json, e->change->transaction);
+    buffer_printf(e->json, ",\"total_order\":%llu,\"data_collection_order\":%llu}",
+                  (unsigned long long) tally->event_count, (unsigned long long) of_table);
+    return true;
+}
+
 static bool append_envelope(const struct encoding *e, char op, const struct value *before,
                             const struct value *after) {
-    if (!append_row(e, "{\"before\":", before) || !append_row(e, ",\"after\":", after) || !append_source(e))
+    if (!append_row(e, "{\"before\":", before) || !append_row(e, ",\"after\":", after) || !append_source(e) ||
+        !append_order(e))
         return false;
-    buffer_printf(e->json, ",\"transaction\":null,\"op\":\"%c\"", op);
+    buffer_printf(e->json, ",\"op\":\"%c\"", op);
     append_milliseconds(e, e->now_us);
     append_finer_times(e, e->now_us);
     append_text(e, "}");
@@ -318,6 +347,68 @@ static bool encode_change(const struct encoding *e) {
     return false;
 }
 
+/* ---- transactions ---- */
+
+/* "schema.table", as Debezium has it: in one string, and not quoted. */
+static bool append_collection(struct buffer *json, const struct relation *relation) {
+    struct buffer name AUTO(buffer_release) = {.bytes_max = COLLECTION_BYTES_MAX};
+    buffer_append_slice(&name, relation->schema);
+    buffer_append_text(&name, ".");
+    buffer_append_slice(&name, relation->name);
+    buffer_append_text(json, "{\"data_collection\":");
+    return buffer_ok(&name) && json_append_string(json, buffer_slice(&name));
+}
+
+static bool append_collections(struct buffer *json, const struct transaction_tally *tally,
+                               struct error *err) {
+    buffer_printf(json, ",\"event_count\":%llu,\"data_collections\":[",
+                  (unsigned long long) tally->event_count);
+    for (size_t i = 0; i < tally->table_count; i++) {
+        const struct table_count *table = &tally->tables[i];
+        buffer_append_text(json, i > 0 ? "," : "");
+        if (!append_collection(json, table->relation))
+            return error_set(err, ERROR_DATA, "table %s.%s: a name is not UTF-8",
+                             table->relation->schema.data, table->relation->name.data);
+        buffer_printf(json, ",\"event_count\":%llu}", (unsigned long long) table->change_count);
+    }
+    buffer_append_text(json, "]");
+    return true;
+}
+
+static bool append_boundary(struct buffer *json, enum transaction_status status,
+                            const struct transaction_tally *tally, struct error *err) {
+    const struct transaction *transaction = &tally->transaction;
+    const bool is_end = status == TRANSACTION_END;
+    buffer_printf(json, "{\"status\":\"%s\",\"id\":\"%u:%llu\"", is_end ? "END" : "BEGIN", transaction->xid,
+                  (unsigned long long) transaction->commit_lsn);
+    if (!is_end)
+        buffer_append_text(json, ",\"event_count\":null,\"data_collections\":null");
+    else if (!append_collections(json, tally, err))
+        return false;
+    buffer_append_text(json, ",\"ts_ms\":");
+    json_append_integer(json, (transaction->commit_time_us + POSTGRES_EPOCH_US) / 1000);
+    buffer_append_text(json, "}");
+    return true;
+}
+
+/* Debezium knows no parts. */
+static bool debezium_encode_transaction(struct format *format, enum transaction_status status,
+                                        struct message_list *list, struct error *err) {
+    struct buffer *json = &list->bytes;
+    struct message *message = &list->messages[0];
+    *message = (struct message){0};
+    buffer_reset(json);
+    list->count = status == TRANSACTION_SPLIT ? 0 : 1;
+    append_transaction_id(json, &format->tally->transaction);
+    buffer_append_text(json, "}");
+    message->key = (struct message_span){.size = json->size};
+    if (!append_boundary(json, status, format->tally, err))
+        return false;
+    message->value =
+        (struct message_span){.offset = message->key.size, .size = json->size - message->key.size};
+    return buffer_ok(json) || error_no_memory(err);
+}
+
 /* ---- the format ---- */
 
 static bool debezium_create(const struct format_options *options, struct format **ret_format,
@@ -330,6 +421,7 @@ static bool debezium_create(const struct format_options *options, struct format 
         return error_no_memory(err);
     debezium_writer_init(&format->writer, &values);
     format->config = options->config;
+    format->tally = options->tally;
     *ret_format = format;
     return true;
 }
@@ -365,4 +457,5 @@ const struct format_ops format_debezium_json = {
     .create = debezium_create,
     .free = debezium_free,
     .encode = debezium_encode,
+    .encode_transaction = debezium_encode_transaction,
 };

@@ -6,7 +6,8 @@
  *     delete                            one, and a tombstone if they were asked for
  *     update that changes the key       the old key's message (a DELETE with moved_to; a tombstone), then the new one's
  *
- * A table without a key has messages without one. A truncate's key names the table alone.
+ * A table without a key has messages without one. A truncate's key names the table alone. A transaction's records bear its
+ * commit LSN as key.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 
 struct format {
     bool tombstones;
+    struct transaction_tally *tally; /* NULL: nobody counts */
 };
 
 static const struct sink_option_spec OPTIONS[] = {
@@ -32,7 +34,7 @@ static bool read_switch(const struct sink_config *config, const char *key, bool 
 
 static bool protobuf_create(const struct format_options *options, struct format **ret_format,
                             struct error *err) {
-    struct format made;
+    struct format made = {.tally = options->tally};
     if (!read_switch(options->config, "tombstones", &made.tombstones, err))
         return false;
     struct format *format = malloc(sizeof *format);
@@ -109,12 +111,25 @@ static void add_tombstone(const struct format *format, struct encoding *e) {
         add_message(e)->key = key;
 }
 
+/* However many messages it makes, it is one change of the table. */
+static bool count_change(const struct format *format, const struct encoding *e, struct error *err) {
+    const struct change *change = e->change;
+    uint64_t count;
+    if (format->tally == NULL || change->kind == CHANGE_READ)
+        return true;
+    return transaction_tally_add(
+        format->tally, change_is_row(change) ? change->relation : change->relations[e->relation_index],
+        &count, err);
+}
+
 static bool protobuf_encode(struct format *format, const struct change *change, uint32_t relation_index,
                             int64_t now_us, struct message_list *list, struct error *err) {
     struct encoding e = {.change = change, .relation_index = relation_index, .list = list, .err = err};
     (void) now_us;
     buffer_reset(&list->bytes);
     list->count = 0;
+    if (!count_change(format, &e, err))
+        return false;
     if (record_is_move(change)) {
         if (!add_moved(&e))
             return false;
@@ -127,10 +142,35 @@ static bool protobuf_encode(struct format *format, const struct change *change, 
     return true;
 }
 
+static bool protobuf_encode_transaction(struct format *format, enum transaction_status status,
+                                        struct message_list *list, struct error *err) {
+    const struct transaction_tally *tally = format->tally;
+    const bool is_end = status == TRANSACTION_END;
+    const struct transaction_record record = {.status = status,
+                                              .transaction = &tally->transaction,
+                                              .change_count =
+                                                  status == TRANSACTION_BEGIN ? 0 : tally->change_count,
+                                              .tables = tally->tables,
+                                              .table_count = is_end ? tally->table_count : 0};
+    struct message *message = &list->messages[0];
+    *message = (struct message){0};
+    buffer_reset(&list->bytes);
+    list->count = 1;
+    if (!transaction_record_write_key(&record, &list->bytes, err))
+        return false;
+    message->key = span_from(list, 0);
+    const size_t offset = list->bytes.size;
+    if (!transaction_record_write(&record, &list->bytes, err))
+        return false;
+    message->value = span_from(list, offset);
+    return true;
+}
+
 const struct format_ops format_protobuf = {
     .name = "protobuf",
     .options = OPTIONS,
     .create = protobuf_create,
     .free = protobuf_free,
     .encode = protobuf_encode,
+    .encode_transaction = protobuf_encode_transaction,
 };

@@ -35,8 +35,11 @@ static struct kafka_sink *kafka_of(struct sink *sink) {
 /* ---- open and close ---- */
 
 static bool make_format(struct kafka_sink *kafka, struct error *err) {
-    const struct format_options options = {.config = kafka->sink.config};
+    const struct format_options options = {.config = kafka->sink.config,
+                                           .tally = kafka->options.transaction_topic != NULL ? &kafka->tally
+                                                                                             : NULL};
     buffer_init(&kafka->messages.bytes, MESSAGES_BYTES_MAX);
+    buffer_init(&kafka->boundary.bytes, MESSAGES_BYTES_MAX);
     return kafka->options.format->create(&options, &kafka->format, err);
 }
 
@@ -58,6 +61,8 @@ static void kafka_close(struct sink *sink) {
         kafka->options.format->free(kafka->format);
     kafka->format = NULL;
     buffer_release(&kafka->messages.bytes);
+    buffer_release(&kafka->boundary.bytes);
+    transaction_tally_release(&kafka->tally);
 }
 
 /* Between two Kafka transactions: nothing is undone, and the position must be where it was. */
@@ -130,6 +135,8 @@ static bool split_if_due(struct kafka_sink *kafka, const struct change *change, 
     position.end_lsn = kafka->whole_lsn;
     position.commit_lsn = change->index > 0 ? change->transaction->commit_lsn : 0;
     position.index = change->index;
+    if (change->index > 0 && !kafka_transaction_split(kafka, err))
+        return false;
     FAULT_POINT("kafka-before-split");
     if (!kafka_commit(kafka, &position, err))
         return false;
@@ -143,6 +150,14 @@ static bool write_streamed(struct kafka_sink *kafka, const struct change *change
     return split_if_due(kafka, change, err) && kafka_publish(kafka, change, err);
 }
 
+static bool write_commit(struct kafka_sink *kafka, const struct change *change, struct error *err) {
+    if (!kafka_transaction_end(kafka, err))
+        return false;
+    kafka->whole_lsn = change->end_lsn;
+    kafka->sent_whole = kafka->sent;
+    return true;
+}
+
 static bool write_change(struct kafka_sink *kafka, const struct change *change, struct error *err) {
     switch (change->kind) {
     case CHANGE_READ:
@@ -153,10 +168,9 @@ static bool write_change(struct kafka_sink *kafka, const struct change *change, 
     case CHANGE_TRUNCATE:
         return write_streamed(kafka, change, err);
     case CHANGE_COMMIT:
-        kafka->whole_lsn = change->end_lsn;
-        kafka->sent_whole = kafka->sent;
-        return true;
+        return write_commit(kafka, change, err);
     case CHANGE_BEGIN:
+        kafka_transaction_start(kafka, change);
         return split_if_due(kafka, change, err);
     case CHANGE_MESSAGE:
         return true;
@@ -259,6 +273,7 @@ const struct sink_ops sink_kafka = {
     .takes_text_only = true,
     .open = kafka_open,
     .write = kafka_write,
+    .skip = kafka_skip,
     .flush = kafka_flush,
     .close = kafka_close,
     .look = kafka_look,

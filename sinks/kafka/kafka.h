@@ -5,6 +5,7 @@
  * kafka.c     the contract's functions
  * takeover.c  who owns the pipeline: opening, the claim, what a fenced producer means
  * publish.c   a change as messages, and those that are too large
+ * transactions.c  where source transactions begin, are split and end, in a topic of their own
  * kafka_check.c  what `pgcdc check` says of it
  */
 #pragma once
@@ -28,8 +29,10 @@ struct kafka_sink {
     rd_kafka_topic_t *position_topic;
     struct format *format;
     struct message_list messages; /* of the change at hand */
-    int64_t now_us;               /* since 1970, as of the batch at hand */
-    int64_t now_ms;               /* the same moment for intervals */
+    struct message_list boundary; /* of the transaction at hand: the last record about it */
+    struct transaction_tally tally;
+    int64_t now_us; /* since 1970, as of the batch at hand */
+    int64_t now_ms; /* the same moment for intervals */
 
     /* Kept over close and open: what this process knows. */
     uint64_t claim;     /* 0: never opened */
@@ -60,6 +63,19 @@ MUST_CHECK bool kafka_commit(struct kafka_sink *kafka, const struct position *po
 
 /* publish.c: the messages of a row change, or of a truncate for each of its tables, into the open transaction. */
 MUST_CHECK bool kafka_publish(struct kafka_sink *kafka, const struct change *change, struct error *err);
+
+/*
+ * transactions.c: nothing without a transaction topic. start: at each Begin. begin: before the first message of a change. split
+ * and end: what was published before is a part, or all of it.
+ */
+void kafka_transaction_start(struct kafka_sink *kafka, const struct change *change);
+MUST_CHECK bool kafka_transaction_begin(struct kafka_sink *kafka, const struct change *change,
+                                        struct error *err);
+MUST_CHECK bool kafka_transaction_split(struct kafka_sink *kafka, struct error *err);
+MUST_CHECK bool kafka_transaction_end(struct kafka_sink *kafka, struct error *err);
+
+/* The sink contract's skip. */
+bool kafka_skip(struct sink *sink, const struct change *change, struct error *err);
 
 /* kafka_check.c: the sink contract's check. */
 bool kafka_check(struct sink *sink, const struct sink_check *check, struct error *err);

@@ -187,20 +187,98 @@ static bool check_topic(struct checking *checking, const char *name, struct erro
     return true;
 }
 
-static bool check_tables(struct checking *checking, struct error *err) {
+/* A table, and the topic that it has. */
+struct named_table {
+    const struct table *table;
+    char topic[TOPIC_NAME_MAX + 1]; /* "": none can be made of its name */
+};
+
+/* Reports when it is one of the sink's own topics; whether it is. */
+static bool compare_own(const struct checking *checking, const struct named_table *named) {
+    const char *key = kafka_options_own(checking->options, named->topic);
+    if (key == NULL)
+        return false;
+    report(checking, SINK_PROBLEM, "topic_name", "change topic, or give the other one another name",
+           "table %s.%s has topic %s, which to Kafka is the one of %s", named->table->schema,
+           named->table->name, named->topic, key);
+    return true;
+}
+
+/* As Kafka sees them: '.' is '_'. */
+static int compare_topics(const void *one, const void *other) {
+    const char *left = ((const struct named_table *) one)->topic;
+    const char *right = ((const struct named_table *) other)->topic;
+    for (; *left != '\0' || *right != '\0'; left++, right++) {
+        int difference = (*left == '.' ? '_' : *left) - (*right == '.' ? '_' : *right);
+        if (difference != 0)
+            return difference;
+    }
+    return 0;
+}
+
+/* Tables that share a topic do so by the template's will. */
+static void compare_neighbours(const struct checking *checking, const struct named_table *named,
+                               size_t count) {
+    for (size_t i = 1; i < count; i++) {
+        const struct named_table *one = &named[i - 1], *other = &named[i];
+        if (other->topic[0] != '\0' && topic_names_collide(one->topic, other->topic) &&
+            strcmp(one->topic, other->topic) != 0)
+            report(checking, SINK_PROBLEM, "topic_name",
+                   "tell them apart with topic, for instance {source}.{schema}..{table}",
+                   "tables %s.%s and %s.%s have topics %s and %s, and Kafka refuses the second of two that "
+                   "differ in '.' and '_' only",
+                   one->table->schema, one->table->name, other->table->schema, other->table->name, one->topic,
+                   other->topic);
+    }
+}
+
+static bool name_topic(const struct checking *checking, struct named_table *named, struct error *err) {
+    const struct topic_subject subject = {.source = slice_of(checking->options->config->pipeline),
+                                          .schema = slice_of(named->table->schema),
+                                          .table = slice_of(named->table->name)};
+    return topic_name_build(checking->options->topic_template, &subject, named->topic, err);
+}
+
+static bool check_table(struct checking *checking, struct named_table *named, struct error *err) {
+    struct error refusal = {0};
+    if (!name_topic(checking, named, &refusal)) {
+        report(checking, SINK_PROBLEM, "topic_name", "choose a shorter template in topic", "%s",
+               refusal.text);
+        return true;
+    }
+    return compare_own(checking, named) || settle(checking, check_topic(checking, named->topic, err), err);
+}
+
+static bool check_all_tables(struct checking *checking, struct named_table *named, struct error *err) {
     const struct sink_check *check = checking->check;
     for (size_t i = 0; i < check->table_count; i++) {
-        char name[TOPIC_NAME_MAX + 1];
-        struct error refusal = {0};
-        const struct topic_subject subject = {.source = slice_of(checking->options->config->pipeline),
-                                              .schema = slice_of(check->tables[i].schema),
-                                              .table = slice_of(check->tables[i].name)};
-        if (!topic_name_build(checking->options->topic_template, &subject, name, &refusal))
-            report(checking, SINK_PROBLEM, "topic_name", "choose a shorter template in topic", "%s",
-                   refusal.text);
-        else if (!settle(checking, check_topic(checking, name, err), err))
+        named[i].table = &check->tables[i];
+        if (!check_table(checking, &named[i], err))
             return false;
     }
+    qsort(named, check->table_count, sizeof *named, compare_topics);
+    compare_neighbours(checking, named, check->table_count);
+    return true;
+}
+
+static bool check_tables(struct checking *checking, struct error *err) {
+    struct named_table *named = calloc(checking->check->table_count + 1, sizeof *named);
+    if (named == NULL)
+        return error_no_memory(err);
+    bool checked = check_all_tables(checking, named, err);
+    free(named);
+    return checked;
+}
+
+/* The sink's own topics that are created when they are needed. */
+static bool check_own_topics(struct checking *checking, struct error *err) {
+    const struct kafka_options *options = checking->options;
+    const char *const topics[] = {options->transaction_topic, options->oversized == OVERSIZED_DEAD_LETTER
+                                                                  ? options->dead_letter_topic
+                                                                  : NULL};
+    for (size_t i = 0; i < sizeof topics / sizeof *topics; i++)
+        if (topics[i] != NULL && !settle(checking, check_topic(checking, topics[i], err), err))
+            return false;
     return true;
 }
 
@@ -265,9 +343,8 @@ static bool check_all(struct checking *checking, const atomic_bool *stop, struct
     if (!find_cluster(checking, &broker))
         return true;
     return (broker < 0 || settle(checking, check_broker(checking, broker, err), err)) &&
-           settle(checking, check_position_topic(checking, err), err) &&
-           settle(checking, check_tables(checking, err), err) &&
-           settle(checking, check_transactions(checking, stop, err), err);
+           settle(checking, check_position_topic(checking, err), err) && check_tables(checking, err) &&
+           check_own_topics(checking, err) && settle(checking, check_transactions(checking, stop, err), err);
 }
 
 bool kafka_check(struct sink *sink, const struct sink_check *check, struct error *err) {

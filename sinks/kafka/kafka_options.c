@@ -37,6 +37,8 @@ const struct sink_option_spec KAFKA_OPTIONS[] = {
     {"oversized", false,
      "what to do with a message that is larger than its topic takes: stop (the default) or dead-letter"},
     {"dead_letter_topic", false, "where oversized: dead-letter puts them"},
+    {"transaction_topic", false,
+     "one topic for where source transactions begin and end, with counts per table; default: none"},
     {"headers", false, "on: three headers a message with commit LSN, index and transaction id; default off"},
     {"transaction_changes", false,
      "a source transaction with more changes is split over several of Kafka; 100000"},
@@ -124,20 +126,27 @@ static bool read_topics(struct kafka_options *options, struct error *err) {
            read_int(config, "replication", 1000, &options->replication, err);
 }
 
+/* A topic of the sink's own, which is no table's. */
+static bool read_topic(const struct sink_config *config, const char *key, const char **ret_topic,
+                       struct error *err) {
+    const char *topic = sink_config_find(config, key);
+    *ret_topic = topic;
+    if (topic == NULL)
+        return true;
+    if (strchr(topic, '{') != NULL || topic[0] == '\0' || strlen(topic) > TOPIC_NAME_MAX)
+        return complain(config, key, "one topic, not a template", err);
+    return topic_template_check(topic, err) || error_wrap(err, "sink %s: %s", config->name, key);
+}
+
 static bool read_oversized(struct kafka_options *options, struct error *err) {
     bool dead_letter = false;
     const struct sink_config *config = options->config;
-    const char *topic = sink_config_find(config, "dead_letter_topic");
     if (!read_choice(config, "oversized", "stop", "dead-letter", &dead_letter, err))
         return false;
     options->oversized = dead_letter ? OVERSIZED_DEAD_LETTER : OVERSIZED_STOP;
-    options->dead_letter_topic = topic;
-    if (dead_letter && topic == NULL)
+    if (dead_letter && sink_config_find(config, "dead_letter_topic") == NULL)
         return complain(config, "dead_letter_topic", "the topic that oversized: dead-letter needs", err);
-    if (topic != NULL && strchr(topic, '{') != NULL)
-        return complain(config, "dead_letter_topic", "one topic, not a template", err);
-    return topic == NULL || topic_template_check(topic, err) ||
-           error_wrap(err, "sink %s: dead_letter_topic", config->name);
+    return read_topic(config, "dead_letter_topic", &options->dead_letter_topic, err);
 }
 
 static bool read_transactions(struct kafka_options *options, struct error *err) {
@@ -182,20 +191,57 @@ static bool read_format(struct kafka_options *options, struct error *err) {
 /* Pipeline and sink are [a-z0-9_], so nothing has to be escaped and the '.' keeps them apart. */
 static bool name_things(struct kafka_options *options, struct error *err) {
     const struct sink_config *config = options->config;
-    const char *topic = sink_config_find(config, "position_topic");
+    const char *topic = NULL;
+    if (!read_topic(config, "position_topic", &topic, err))
+        return false;
     options->owns_position_topic = topic == NULL;
     snprintf(options->transactional_id, sizeof options->transactional_id, "pgcdc-%s-%s", config->pipeline,
              config->name);
     snprintf(options->position_key, sizeof options->position_key, "%s.%s", config->pipeline, config->name);
-    if (topic == NULL) {
+    if (topic == NULL)
         snprintf(options->position_topic, sizeof options->position_topic, "pgcdc-position-%s",
                  config->pipeline);
-        return true;
-    }
-    if (strchr(topic, '{') != NULL || strlen(topic) > TOPIC_NAME_MAX || topic[0] == '\0')
-        return complain(config, "position_topic", "one topic, not a template", err);
-    snprintf(options->position_topic, sizeof options->position_topic, "%s", topic);
-    return topic_template_check(topic, err) || error_wrap(err, "sink %s: position_topic", config->name);
+    else
+        snprintf(options->position_topic, sizeof options->position_topic, "%s", topic);
+    return true;
+}
+
+/* ---- the sink's own topics ---- */
+
+struct own_topic {
+    const char *key;
+    const char *name; /* NULL: there is none */
+};
+
+enum { OWN_TOPICS = 3 };
+
+static void list_own_topics(const struct kafka_options *options, struct own_topic own[OWN_TOPICS]) {
+    own[0] = (struct own_topic){"position_topic", options->position_topic};
+    own[1] = (struct own_topic){"dead_letter_topic", options->dead_letter_topic};
+    own[2] = (struct own_topic){"transaction_topic", options->transaction_topic};
+}
+
+const char *kafka_options_own(const struct kafka_options *options, const char *topic) {
+    struct own_topic own[OWN_TOPICS];
+    list_own_topics(options, own);
+    for (size_t i = 0; i < OWN_TOPICS; i++)
+        if (own[i].name != NULL && topic_names_collide(own[i].name, topic))
+            return own[i].key;
+    return NULL;
+}
+
+/* A template without placeholders is a topic as well. */
+static bool check_own_topics(const struct kafka_options *options, struct error *err) {
+    struct own_topic all[OWN_TOPICS + 1];
+    list_own_topics(options, all);
+    all[OWN_TOPICS] = (struct own_topic){"topic", options->topic_template};
+    for (size_t i = 0; i <= OWN_TOPICS; i++)
+        for (size_t j = 0; j < i; j++)
+            if (all[i].name != NULL && all[j].name != NULL && topic_names_collide(all[i].name, all[j].name))
+                return error_set(err, ERROR_CONFIG,
+                                 "sink %s: %s %s and %s %s are one topic to Kafka; give each its own",
+                                 options->config->name, all[j].key, all[j].name, all[i].key, all[i].name);
+    return true;
 }
 
 bool kafka_options_read(struct kafka_options *options, const struct sink_config *config, struct error *err) {
@@ -205,6 +251,7 @@ bool kafka_options_read(struct kafka_options *options, const struct sink_config 
     if (options->brokers == NULL)
         return complain(config, "brokers", "HOST:PORT[,HOST:PORT...]", err);
     return read_topics(options, err) && read_oversized(options, err) && read_transactions(options, err) &&
+           read_topic(config, "transaction_topic", &options->transaction_topic, err) &&
            read_choice(config, "headers", "off", "on", &options->headers, err) && read_format(options, err) &&
-           name_things(options, err);
+           name_things(options, err) && check_own_topics(options, err);
 }

@@ -25,6 +25,7 @@ struct kafka_options {
     const char *cleanup_policy; /* NULL: the broker's default */
     enum oversized_action oversized;
     const char *dead_letter_topic; /* NULL unless oversized records go there */
+    const char *transaction_topic; /* NULL: none */
     bool headers;
     uint64_t transaction_changes; /* a source transaction with more is split */
     uint64_t transaction_bytes;
@@ -41,6 +42,9 @@ extern const struct sink_option_spec KAFKA_OPTIONS[];
 /* ERROR_CONFIG names the key and what is expected, and never a value of properties. */
 MUST_CHECK bool kafka_options_read(struct kafka_options *options, const struct sink_config *config,
                                    struct error *err);
+
+/* The key that gives the sink's own topic of this name, or of one that Kafka does not tell from it; NULL: there is none. */
+const char *kafka_options_own(const struct kafka_options *options, const char *topic);
 
 /* format.c: the format called name, or NULL; every format in turn, NULL after the last. */
 const struct format_ops *format_find(const char *name);

@@ -14,12 +14,6 @@
 
 enum { COLUMN_NAMES_BYTES_MAX = 512, NUMBER_TEXT_MAX = 24 };
 
-static struct slice slice_at(const struct message_list *list, const struct message_span *span) {
-    if (span->is_null)
-        return (struct slice){0};
-    return (struct slice){.data = span->size > 0 ? list->bytes.data + span->offset : "", .size = span->size};
-}
-
 /* ---- headers ---- */
 
 static bool add_header(rd_kafka_headers_t *headers, const char *name, struct slice value) {
@@ -43,7 +37,8 @@ static bool add_identity(rd_kafka_headers_t *headers, const struct change *chang
 static bool add_own(rd_kafka_headers_t *headers, const struct message_list *list,
                     const struct message *message) {
     for (uint32_t i = 0; i < message->header_count; i++)
-        if (!add_header(headers, message->headers[i].name, slice_at(list, &message->headers[i].value)))
+        if (!add_header(headers, message->headers[i].name,
+                        message_slice(&list->bytes, &message->headers[i].value)))
             return false;
     return true;
 }
@@ -101,8 +96,8 @@ static bool refuse_oversized(const struct change *change, const struct message *
 static bool send_to(struct kafka_sink *kafka, const struct change *change, const struct message *message,
                     const struct topic *topic, const char *origin, struct error *err) {
     struct outgoing outgoing = {.topic = topic->handle,
-                                .key = slice_at(&kafka->messages, &message->key),
-                                .value = slice_at(&kafka->messages, &message->value)};
+                                .key = message_slice(&kafka->messages.bytes, &message->key),
+                                .value = message_slice(&kafka->messages.bytes, &message->value)};
     if (!make_headers(kafka, change, message, origin, &outgoing.headers, err) ||
         !producer_send(&kafka->producer, &outgoing, err))
         return false;
@@ -141,6 +136,8 @@ static bool publish_for(struct kafka_sink *kafka, const struct change *change, u
     struct message_list *list = &kafka->messages;
     if (!kafka->options.format->encode(kafka->format, change, relation_index, kafka->now_us, list, err))
         return false;
+    if (list->count > 0 && !kafka_transaction_begin(kafka, change, err))
+        return false;
     for (size_t i = 0; i < list->count; i++)
         if (!send_message(kafka, change, &list->messages[i], err))
             return false;
@@ -155,5 +152,6 @@ bool kafka_publish(struct kafka_sink *kafka, const struct change *change, struct
         if (!publish_for(kafka, change, i, err))
             return false;
     kafka->sent.changes++;
+    kafka->tally.change_count++;
     return true;
 }

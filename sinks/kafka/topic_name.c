@@ -55,6 +55,16 @@ bool topic_template_check(const char *template, struct error *err) {
     return true;
 }
 
+static char without_dot(char letter) {
+    return letter == '.' ? '_' : letter;
+}
+
+bool topic_names_collide(const char *one, const char *other) {
+    while (*one != '\0' && without_dot(*one) == without_dot(*other))
+        one++, other++;
+    return *one == *other;
+}
+
 static void append_escaped(struct buffer *name, struct slice text) {
     for (size_t i = 0; i < text.size; i++) {
         if (is_plain(text.data[i]))

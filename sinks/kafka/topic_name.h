@@ -31,6 +31,9 @@ struct topic_subject {
 /* Is every character legal, every placeholder known, and a '.' between each two? ERROR_CONFIG. */
 MUST_CHECK bool topic_template_check(const char *template, struct error *err);
 
+/* Are they one name, or two that Kafka refuses beside each other because they differ in '.' and '_' only? */
+bool topic_names_collide(const char *one, const char *other);
+
 /* The name, NUL-terminated, in place of what ret_name held. ERROR_CONFIG: longer than Kafka takes. */
 MUST_CHECK bool topic_name_build(const char *template, const struct topic_subject *subject,
                                  char ret_name[TOPIC_NAME_MAX + 1], struct error *err);

@@ -222,6 +222,18 @@ static bool remember(struct topics *topics, const struct relation *relation, str
     return true;
 }
 
+/* Between a table's rows a consumer expects none of the sink's records, and the position would be lost among rows. */
+static bool check_not_own(const struct topics *topics, const struct topic_subject *subject, const char *name,
+                          struct error *err) {
+    const char *key = kafka_options_own(topics->options, name);
+    return key == NULL ||
+           error_set(
+               err, ERROR_CONFIG,
+               "sink %s: table %.*s.%.*s has topic %s, which to Kafka is the one of %s; change topic or %s",
+               topics->options->config->name, (int) subject->schema.size, subject->schema.data,
+               (int) subject->table.size, subject->table.data, name, key, key);
+}
+
 bool topics_find(struct topics *topics, const struct relation *relation, struct topic **ret_topic,
                  struct error *err) {
     char name[TOPIC_NAME_MAX + 1];
@@ -236,11 +248,20 @@ bool topics_find(struct topics *topics, const struct relation *relation, struct 
         }
     }
     return topic_name_build(topics->options->topic_template, &subject, name, err) &&
-           add(topics, name, NULL, ret_topic, err) && remember(topics, relation, *ret_topic, err);
+           check_not_own(topics, &subject, name, err) && add(topics, name, NULL, ret_topic, err) &&
+           remember(topics, relation, *ret_topic, err);
 }
 
 bool topics_find_dead_letters(struct topics *topics, struct topic **ret_topic, struct error *err) {
     char limit[32];
     snprintf(limit, sizeof limit, "%zu", producer_limit(topics));
     return add(topics, topics->options->dead_letter_topic, limit, ret_topic, err);
+}
+
+bool topics_find_transactions(struct topics *topics, struct topic **ret_topic, struct error *err) {
+    if (topics->transactions == NULL &&
+        !add(topics, topics->options->transaction_topic, NULL, &topics->transactions, err))
+        return false;
+    *ret_topic = topics->transactions;
+    return true;
 }

@@ -32,6 +32,7 @@ struct topics {
     size_t smallest_bytes; /* the least that a topic takes in one batch, when that is less; else 0 */
     struct topic **all;
     size_t count;
+    struct topic *transactions; /* NULL: not asked for yet */
     struct topic_table *tables; /* a hash by OID, open addressing; place_count is a power of two */
     size_t table_count;
     size_t place_count;
@@ -52,3 +53,6 @@ MUST_CHECK bool topics_find(struct topics *topics, const struct relation *relati
 
 /* The dead-letter topic; created with the largest message size that the producer sends. */
 MUST_CHECK bool topics_find_dead_letters(struct topics *topics, struct topic **ret_topic, struct error *err);
+
+/* The transaction topic; created as those of tables are. */
+MUST_CHECK bool topics_find_transactions(struct topics *topics, struct topic **ret_topic, struct error *err);

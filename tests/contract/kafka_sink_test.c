@@ -21,6 +21,7 @@ struct harness {
     char pipeline[64]; /* of this test alone */
     char topic[128];   /* of table t */
     char letters[128]; /* the dead-letter topic */
+    char told[128];    /* the transaction topic */
     struct sink *sink;
     struct position opened;
     struct change_builder builder;
@@ -41,6 +42,7 @@ static void start(struct harness *harness) {
     snprintf(harness->pipeline, sizeof harness->pipeline, "ks_%ld", (long) getpid());
     snprintf(harness->topic, sizeof harness->topic, "%s.public.t", harness->pipeline);
     snprintf(harness->letters, sizeof harness->letters, "%s.letters", harness->pipeline);
+    snprintf(harness->told, sizeof harness->told, "%s.transactions", harness->pipeline);
     harness->config.pipeline = harness->pipeline;
     add_option(harness, "brokers", topics_brokers());
     change_builder_init(&harness->builder);
@@ -167,6 +169,86 @@ Test(kafka_sink, a_transaction_within_the_limit_is_never_split) {
     cr_assert_eq(topics_count_committed(h.topic), 2 + 6 + 6);
     end(&h);
 }
+
+/* ---- the transaction topic ---- */
+
+/* The last message, as text. */
+static void keep_value(void *context, const struct topic_message *message) {
+    snprintf(context, 512, "%.*s", (int) message->value_size, message->value);
+}
+
+/* As the runner does after a crash: Begin is written, what is there is skipped, the rest is written. */
+static void write_behind(struct harness *harness, uint64_t index) {
+    const struct sink_ops *ops = harness->sink->ops;
+    const struct change *changes = harness->builder.changes;
+    bool good = ops->write(harness->sink, changes, 1, &harness->err);
+    for (uint64_t i = 0; i < index && good; i++)
+        good = ops->skip(harness->sink, &changes[1 + i], &harness->err);
+    cr_assert(good && write_from(harness, 1 + index) && flush(harness), "%s", harness->err.text);
+}
+
+Test(kafka_sink, the_end_counts_what_was_there_before_a_crash) {
+    struct harness h;
+    char end_record[512];
+    start(&h);
+    add_option(&h, "transaction_changes", "10");
+    add_option(&h, "transaction_topic", h.told);
+    add_option(&h, "format", "debezium-json");
+    open_with_position(&h);
+    add_transaction(&h, 100, 25);
+    cr_assert(write_from(&h, 0), "%s", h.err.text);
+    cr_assert_eq(topics_count_committed(h.told), 3, "the former transaction's two, and a Begin");
+    reopen(&h);
+    cr_assert_eq(h.opened.index, 20);
+    write_behind(&h, 20);
+    cr_assert_eq(topics_read_committed(h.told, keep_value, end_record), 4);
+    cr_assert_not_null(strstr(end_record, "\"status\":\"END\""), "%s", end_record);
+    cr_assert_not_null(strstr(end_record, "\"event_count\":25,\"data_collections\":[{\"data_collection\":"
+                                          "\"public.t\",\"event_count\":25}]"),
+                       "%s", end_record);
+    end(&h);
+}
+
+Test(kafka_sink, a_boundary_that_its_topic_does_not_take_stops_and_is_named) {
+    struct harness h;
+    char name[16];
+    start(&h);
+    add_option(&h, "transaction_topic", h.told);
+    add_option(&h, "topic", h.topic);
+    topics_create_narrow(h.told, "1500");
+    open_sink(&h);
+    change_builder_begin(&h.builder);
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "t%d", i);
+        change_builder_insert(
+            &h.builder, change_builder_relation(&h.builder, name, REPLICA_IDENTITY_DEFAULT, "id int8 key"),
+            ROW("1"));
+    }
+    change_builder_commit(&h.builder);
+    cr_assert_not(write_from(&h, 0));
+    cr_assert_eq(h.err.kind, ERROR_RETRY, "smaller batches: %s", h.err.text);
+    reopen(&h);
+    cr_assert_not(write_from(&h, 0));
+    cr_assert_eq(h.err.kind, ERROR_DATA, "%s", h.err.text);
+    cr_assert_not_null(strstr(h.err.text, "max.message.bytes"), "%s", h.err.text);
+    cr_assert_not_null(strstr(h.err.text, h.told), "%s", h.err.text);
+    end(&h);
+}
+
+Test(kafka_sink, a_table_with_a_topic_of_the_sinks_own_is_refused) {
+    struct harness h;
+    start(&h);
+    add_option(&h, "transaction_topic", h.topic);
+    open_sink(&h);
+    add_transaction(&h, 1, 1);
+    cr_assert_not(write_from(&h, 0));
+    cr_assert_eq(h.err.kind, ERROR_CONFIG, "%s", h.err.text);
+    cr_assert_not_null(strstr(h.err.text, "public.t"), "%s", h.err.text);
+    cr_assert_not_null(strstr(h.err.text, "transaction_topic"), "%s", h.err.text);
+    end(&h);
+}
+
+/* ---- messages over the limit ---- */
 
 Test(kafka_sink, a_message_that_its_topic_does_not_take_stops_and_is_named) {
     struct harness h;

@@ -28,6 +28,7 @@ class KafkaChecker:
         self.aborted = len(seen - places)
         self.messages = committed
         self.published = [published(message) for message in committed]
+        self.committed = []  # by the source, after the copy: known to the witness
 
     # What a consumer may rely on
 
@@ -38,7 +39,8 @@ class KafkaChecker:
         assert len(starts) <= 1, f"rows of several copies: {sorted(map(lsn_text, starts))}"
         if not without:
             _assert_same(Counter((each.index for each in snapshot)), Counter(range(len(snapshot))), "the snapshot")
-        expected = [change for change in witness.changes(after_lsn=next(iter(starts), 0)) if change.table not in without]
+        self.committed = witness.changes(after_lsn=next(iter(starts), 0))
+        expected = [change for change in self.committed if change.table not in without]
         streamed = [each for each in self.published if each.kind != "r"]
         told_twice = [change._replace(kind="M") for change in expected if _moves_key(change)]
         _assert_same(Counter(map(_identity, streamed)), Counter(map(_identity, expected + told_twice)), "the stream")

@@ -9,6 +9,7 @@ from support.engine import Engine
 from support.kafka_checker import KafkaChecker
 from support.pipeline import Pipeline
 from support.topic_reader import TopicReader
+from support.transaction_checker import assert_told
 
 SINK = "events"
 
@@ -90,7 +91,9 @@ class KafkaPipeline(Pipeline):
 
     def read(self, table, **arguments):
         """The messages of an ordinary table's topic."""
-        topic = self.topic(table)
+        return self.read_topic(self.topic(table), **arguments)
+
+    def read_topic(self, topic, **arguments):
         return TopicReader(self.kafka.bootstrap).read({topic: self.kafka.topics()[topic]}, **arguments)
 
     # The oracle
@@ -98,9 +101,12 @@ class KafkaPipeline(Pipeline):
     def check(self, without=()):
         """What was published is exactly what was committed, but for some tables. Returns the checker, for what it has counted."""
         assert self.witness is not None, "publish() first"
-        topics = {name: count for name, count in self.topics().items() if name not in map(self.topic, without)}
+        told_in = self.sink_configuration.get("transaction_topic")
+        topics = {name: count for name, count in self.topics().items() if name not in [told_in, *map(self.topic, without)]}
         checker = KafkaChecker(TopicReader(self.kafka.bootstrap), topics)
         checker.assert_exactly_once(self.witness, without)
+        if told_in is not None:
+            checker.told = assert_told(self.read_topic(told_in), checker.committed)
         return checker
 
     def assert_equal(self, *tables, without=()):

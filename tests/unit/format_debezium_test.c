@@ -259,3 +259,39 @@ Test(format_debezium, a_value_that_does_not_fit_is_named_and_not_shown) {
     cr_assert_not(encode_value(&column, (struct value) TEXT("\xff")));
     cr_expect_eq(err.kind, ERROR_DATA);
 }
+
+/* An update of the key is two events, and so two of the transaction's. */
+Test(format_debezium, a_transaction_is_counted_in_events) {
+    struct transaction_tally tally = {0};
+    struct format *format = NULL;
+    struct change change = change_of(CHANGE_UPDATE, &ORDERS);
+    struct error ignored = {0};
+    change.old_kind = OLD_KEY;
+    change.old_values = TUPLE(TEXT("7"), NULL_VALUE).values;
+    change.new_values = TUPLE(TEXT("8"), NULL_VALUE).values;
+    list = (struct message_list){.bytes.bytes_max = 65536};
+    option = (struct sink_option){"", ""};
+    cr_assert(format_debezium_json.create(&(struct format_options){.config = &config, .tally = &tally},
+                                          &format, &ignored));
+    transaction_tally_start(&tally, &TRANSACTION);
+    cr_assert(format_debezium_json.encode_transaction(format, TRANSACTION_BEGIN, &list, &ignored));
+    expect_span(&list.messages[0].key, "{\"id\":\"739:4294967328\"}");
+    expect_span(&list.messages[0].value,
+                "{\"status\":\"BEGIN\",\"id\":\"739:4294967328\",\"event_count\":null,"
+                "\"data_collections\":null,\"ts_ms\":1795424400123}");
+    cr_assert(format_debezium_json.encode(format, &change, 0, NOW_US, &list, &ignored));
+    cr_assert_eq(list.count, 3);
+    const struct slice last = message_slice(&list.bytes, &list.messages[2].value);
+    static const char BLOCK[] = "\"transaction\":{\"id\":\"739:4294967328\",\"total_order\":2,"
+                                "\"data_collection_order\":2},\"op\":\"c\"";
+    cr_assert_not_null(memmem(last.data, last.size, BLOCK, strlen(BLOCK)));
+    cr_assert(format_debezium_json.encode_transaction(format, TRANSACTION_SPLIT, &list, &ignored));
+    cr_assert_eq(list.count, 0, "Debezium knows no parts");
+    cr_assert(format_debezium_json.encode_transaction(format, TRANSACTION_END, &list, &ignored));
+    expect_span(&list.messages[0].value,
+                "{\"status\":\"END\",\"id\":\"739:4294967328\",\"event_count\":2,\"data_collections\":"
+                "[{\"data_collection\":\"public.orders\",\"event_count\":2}],\"ts_ms\":1795424400123}");
+    format_debezium_json.free(format);
+    transaction_tally_release(&tally);
+    buffer_release(&list.bytes);
+}

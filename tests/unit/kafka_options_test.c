@@ -60,7 +60,23 @@ Test(kafka_options, what_does_not_fit_is_named) {
     expect_refusal(OPTIONS({"position_topic", "{table}"}), "position_topic");
     expect_refusal(OPTIONS({"position_topic", "a/b"}), "position_topic");
     expect_refusal(OPTIONS({"oversized", "dead-letter"}, {"dead_letter_topic", "a/b"}), "dead_letter_topic");
+    expect_refusal(OPTIONS({"transaction_topic", "{table}"}), "transaction_topic");
     expect_refusal(OPTIONS({"properties.transaction.timeout.ms", "soon"}), "transaction.timeout.ms");
+}
+
+Test(kafka_options, topics_of_the_sinks_own_are_different_ones) {
+    struct kafka_options options;
+    struct error err = {0};
+    expect_refusal(OPTIONS({"transaction_topic", "t"}, {"position_topic", "t"}), "transaction_topic");
+    expect_refusal(OPTIONS({"transaction_topic", "a.b"}, {"position_topic", "a_b"}), "transaction_topic");
+    expect_refusal(OPTIONS({"transaction_topic", "pgcdc-position-shop"}), "transaction_topic");
+    expect_refusal(OPTIONS({"dead_letter_topic", "t"}, {"transaction_topic", "t"}), "dead_letter_topic");
+    expect_refusal(OPTIONS({"dead_letter_topic", "all"}, {"topic", "all"}), "dead_letter_topic");
+    cr_assert(read(OPTIONS({"transaction_topic", "t"}, {"dead_letter_topic", "d"}), &options, &err), "%s",
+              err.text);
+    cr_assert_str_eq(kafka_options_own(&options, "t"), "transaction_topic");
+    cr_assert_str_eq(kafka_options_own(&options, "pgcdc-position-shop"), "position_topic");
+    cr_assert_null(kafka_options_own(&options, "tt"));
 }
 
 static void expect_property_refusal(const char *key, const char *value, const char *says) {

@@ -59,6 +59,14 @@ Test(topic_name, a_name_that_kafka_does_not_take_is_refused) {
     cr_assert_eq(err.kind, ERROR_CONFIG);
 }
 
+Test(topic_name, kafka_does_not_tell_dots_from_underscores) {
+    cr_assert(topic_names_collide("a.b_c", "a_b.c"));
+    cr_assert(topic_names_collide("a", "a"));
+    cr_assert_not(topic_names_collide("a.b", "a-b"));
+    cr_assert_not(topic_names_collide("a.b", "a.b."));
+    cr_assert_not(topic_names_collide("a.b.", "a.b"));
+}
+
 Test(topic_name, a_template_keeps_names_apart) {
     struct error err = {0};
     cr_assert(topic_template_check(TOPIC_TEMPLATE_DEFAULT, &err), "%s", err.text);

@@ -76,6 +76,20 @@ Test(transaction_record, is_byte_for_byte_what_protobuf_c_packs) {
     }
 }
 
+Test(transaction_record, its_key_is_what_protobuf_c_packs) {
+    const struct transaction transaction = {.commit_lsn = UINT64_C(0x1234567890), .xid = 7};
+    const struct transaction_record record = {.status = TRANSACTION_END, .transaction = &transaction};
+    Pgcdc__V1__TransactionKey tree;
+    uint8_t packed[32];
+    AUTO(buffer_release) struct buffer buffer = {.bytes_max = 1 << 10};
+    struct error err;
+    pgcdc__v1__transaction_key__init(&tree);
+    tree.commit_lsn = transaction.commit_lsn;
+    cr_assert(transaction_record_write_key(&record, &buffer, &err), "%s", err.text);
+    size_t size = pgcdc__v1__transaction_key__pack(&tree, packed);
+    cr_assert(slice_equal(buffer_slice(&buffer), (struct slice){.data = (char *) packed, .size = size}));
+}
+
 Test(transaction_record, a_name_that_is_not_utf8_is_refused) {
     static struct made made;
     struct random random = {.state = 1};
