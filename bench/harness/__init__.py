@@ -9,6 +9,9 @@ peer*     who drains a backlog: pg_recvlogical, the native subscription, pgcdc
 measure   processor time and memory of everybody who takes part
 contents  is the target equal to the source?
 latency   commit to visible, one commit at a time
+lag       due to visible at a set rate, open loop
+histogram counts by value, as percentiles are made of
+rates     the highest rate that a peer holds
 document  the result as JSON: its shape, written and read
 figures   what the keys of a run mean, and how they are shown
 page      the result as HTML (page.css), with the drawings of charts and plot

@@ -8,7 +8,6 @@ from .cluster import ClusterError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 INSTALL = ROOT / "tests" / "support" / "install"
-ENGINE = ROOT / "build" / "cdc" / "pgcdc"
 
 
 def install(groups):
@@ -22,11 +21,20 @@ def install(groups):
 
 def build_engine():
     """A release build, in which faults and tests have no part."""
+    return _build("cdc/pgcdc")
+
+
+def build_lag():
+    """The program that makes and watches the load of a lag measurement."""
+    return _build("bench/lag")
+
+
+def _build(program):
     folder = ROOT / "build"
     if not (folder / "build.ninja").exists():
         _run(["meson", "setup", folder, ROOT, "--buildtype=release"])
-    _run(["ninja", "-C", folder, "cdc/pgcdc"])
-    return ENGINE
+    _run(["ninja", "-C", folder, program])
+    return folder / program
 
 
 def _run(command):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-from . import build, contents, document, latency, measure, page, peers, report, workload
+from . import build, contents, document, lag, latency, measure, page, peers, rates, report, workload
 from .broker import Kafka
 from .cluster import Cluster, ClusterError, find_binaries, server_user
 from .peer import PeerError, Run
@@ -33,6 +33,11 @@ def arguments():
     parser.add_argument("--list", action="store_true", help="say which workloads and peers there are, and stop")
     parser.add_argument("--quick", action="store_true", help="a tenth of the size: does it work?")
     parser.add_argument("--rounds", type=int, default=1, metavar="N", help="repeat N times, report the median")
+    parser.add_argument("--rate", type=rate_list, default=[100, 1000], metavar="N,N",
+                        help="transactions a second at which lag is measured (100,1000)")
+    parser.add_argument("--duration", type=int, metavar="S", help="seconds of each lag run, after 2 of warm-up (20; quick: 3)")
+    parser.add_argument("--curve", action="store_true",
+                        help="instead of --rate: look for the highest rate of each peer, and measure lag at 25, 50, 75, 90 %% of it")
     parser.add_argument("--peers", default="", metavar="A,B", help="only these peers")
     parser.add_argument("--json", type=pathlib.Path, default=build.ROOT / "build" / "bench.json", metavar="FILE",
                         help="where the figures go (build/bench.json)")
@@ -42,6 +47,13 @@ def arguments():
     return parser.parse_args()
 
 
+def rate_list(text):
+    rates_wanted = [int(word) for word in text.split(",")]
+    if not all(1 <= rate <= rates.RATE_MAX for rate in rates_wanted):
+        raise argparse.ArgumentTypeError(f"rates are from 1 to {rates.RATE_MAX}")
+    return rates_wanted
+
+
 def say(text):
     print(text, file=sys.stderr, flush=True)
 
@@ -49,7 +61,7 @@ def say(text):
 def show_list():
     print("workloads:")
     for item in workload.load([]):
-        print(f"  {item.name:24} {item.summary} ({item.rows})")
+        print(f"  {item.name:24} {item.summary}" + (f" ({item.rows})" if item.rows else ""))
     print("peers:")
     for peer in peers.ALL:
         print(f"  {peer.name:24} {peer.title}")
@@ -74,7 +86,7 @@ class Bench:
     def run(self, chosen):
         for item in chosen:
             self.results[item.name] = {}
-            (self.drain_workload if item.measure == "drain" else self.time_workload)(item)
+            {"drain": self.drain_workload, "latency": self.time_workload, "lag": self.lag_workload}[item.measure](item)
 
     def drain_workload(self, item):
         say(f"{item.name}: recording {item.rows} ...")
@@ -92,14 +104,50 @@ class Bench:
         self._set_synchronous_commit("on")
         self._record(item)
         for peer in [peer for peer in self.peers if peer.applies or peer.needs_kafka]:
-            self.source.query("truncate ping", database=item.name)
-            self.source.query("select pg_replication_slot_advance(%s, pg_current_wal_flush_lsn())",
-                              (workload.RECORDED_SLOT,), item.name)
+            self._start_over(item, "ping")
             self._attempt(item, peer, None, lambda run, peer=peer: self._time(item, peer, run))
         self._forget(item)
         self._set_synchronous_commit("off")
 
-    def _attempt(self, item, peer, end_lsn, measure_run):
+    def lag_workload(self, item):
+        """Due to visible at set rates, for everybody who can follow."""
+        self.lag_program = build.build_lag()
+        self._set_synchronous_commit("on")
+        self._record(item)
+        for peer in [peer for peer in self.peers if peer.follows]:
+            if self.options.curve:
+                self._lag_curve(item, peer)
+            else:
+                for rate in self.options.rate:
+                    self._lag(item, peer, rate, self.options.duration)
+        self._forget(item)
+        self._set_synchronous_commit("off")
+
+    def _lag_curve(self, item, peer):
+        def holds(rate):
+            figures = self._lag(item, peer, rate, min(self.options.duration, lag.PROBE_S), is_probe=True)
+            return figures is not None and lag.holds(figures)
+
+        highest = rates.highest(holds)
+        say(f"{item.name}: {peer.name} holds {highest} transactions a second")
+        for rate in rates.of_curve(highest):
+            figures = self._lag(item, peer, rate, self.options.duration)
+            if figures is not None:
+                figures["highest_rate"] = highest
+
+    def _lag(self, item, peer, rate, duration_s, is_probe=False):
+        """The figures of a run, None when it failed. A probe's are not kept, and it may leave transactions behind."""
+        self._start_over(item, "lag")
+        timeout_s = lag.PROBE_TIMEOUT_S if is_probe else lag.ARRIVAL_TIMEOUT_S
+        return self._attempt(item, peer, None, lambda run: lag.measure(
+            run, peer, self.lag_program, item.parts["transaction"].strip(), rate, duration_s, timeout_s), keep=not is_probe)
+
+    def _start_over(self, item, table):
+        self.source.query(f"truncate {table}", database=item.name)
+        self.source.query("select pg_replication_slot_advance(%s, pg_current_wal_flush_lsn())", (workload.RECORDED_SLOT,),
+                          item.name)
+
+    def _attempt(self, item, peer, end_lsn, measure_run, keep=True):
         """One run from a fresh copy of everything. A peer that fails does not take the others' figures with it."""
         run = self._new_run(item, peer, end_lsn)
         try:
@@ -107,11 +155,12 @@ class Bench:
         except (PeerError, latency.LatencyError) as failure:
             self.failures.append(f"{item.name}: {failure}")
             say(f"FAILED {self.failures[-1]}")
+            return None
         else:
-            self.results[item.name].setdefault(peer.name, []).append(figures)
-            seconds = figures.get("seconds")
-            say(f"{item.name}: {peer.name} "
-                + (f"{seconds:.2f} s" if seconds is not None else f"{figures['median_ms']:.2f} ms"))
+            if keep:
+                self.results[item.name].setdefault(peer.name, []).append(figures)
+            say(f"{item.name}: {peer.name} {report.in_short(figures)}")
+            return figures
         finally:
             self._end_run(run)
 
@@ -205,6 +254,7 @@ def run_bench(options, chosen):
         report.print_drains(bench.results)
         report.print_kafka_drains(bench.results)
         report.print_latency(bench.results)
+        report.print_lags(bench.results)
         save(options.json, document.make(head, bench.results, bench.failures))
         for failure in bench.failures:
             say(f"FAILED {failure}")
@@ -221,6 +271,8 @@ def main():
     if options.list:
         show_list()
         return 0
+    if options.duration is None:
+        options.duration = lag.QUICK_DURATION_S if options.quick else lag.DURATION_S
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         chosen = workload.load(options.workloads)

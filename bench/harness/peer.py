@@ -8,8 +8,8 @@ The harness calls, for each run:
     verify(run, changes)   untimed: is everything there? For peers that do not fill the target database
     clean(run)     untimed, also after a failure: leaves neither slot nor process
 
-`follow(run)`, a context manager, keeps the peer streaming in the background for the latency measurement; `visible(run)` yields
-what waits for one row there.
+`follow(run)`, a context manager, keeps the peer streaming in the background for the latency and lag measurements; `visible(run)`
+yields what waits for one row there, `watch(run)` says how bench/lag sees rows there.
 """
 import contextlib
 import dataclasses
@@ -52,6 +52,7 @@ class Peer:
     title = ""
     applies = True  # it fills the target database, so the contents are compared
     needs_kafka = False
+    follows = True  # it can keep streaming, so its lag can be measured
     by_default = True  # it runs when no peers are named
 
     def version(self):
@@ -73,6 +74,10 @@ class Peer:
 
     def clean(self, run):
         pass
+
+    def watch(self, run):
+        """What makes bench/lag see this peer's rows: the words after its FILE and COUNT, the first before them."""
+        return ["postgres", run.target.dsn(run.target_database)]
 
     @contextlib.contextmanager
     def visible(self, run):

@@ -39,6 +39,9 @@ class PgcdcKafka(Pgcdc):
             if topic.startswith(f"{run.slot}.") or topic.startswith("pgcdc") or topic.startswith("_pgcdc"):
                 kafka.delete_topic(topic)
 
+    def watch(self, run):
+        return ["kafka", run.kafka.get().bootstrap, f"{run.slot}.public.lag"]
+
     @contextlib.contextmanager
     def follow(self, run):
         try:

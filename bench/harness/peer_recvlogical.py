@@ -5,7 +5,9 @@ Two peers, because what the server has to write depends on the reader: pgcdc ask
 (Postgres) and for text otherwise (Kafka). Everything else in START_REPLICATION and in the session is as pgcdc has it
 (cdc/replication.c, cdc/pq/session.c).
 """
+import contextlib
 import os
+import subprocess
 
 from . import measure
 from .peer import DECODING_WORK_MEM, Outcome, Peer, PeerError, log_end
@@ -31,18 +33,51 @@ class Recvlogical(Peer):
         return {**self._options(server_version), "logical_decoding_work_mem": DECODING_WORK_MEM}
 
     def drain(self, run):
-        options = [word for key, value in self._options(run.source.version()).items() for word in ("-o", f"{key}={value}")]
-        command = [run.source.binaries / "pg_recvlogical", "-d", run.source.dsn(run.source_database),
-                   "--slot", run.slot, "--start", "--file", "/dev/null", "--endpos", run.end_lsn, "--no-loop", *options]
-        log = run.folder / f"{run.slot}.log"
-        done = measure.run_to_end(command, log, dict(os.environ, PGOPTIONS=PINNED))
+        log = self._log(run)
+        command = self._command(run, "/dev/null", "--endpos", run.end_lsn)
+        done = measure.run_to_end(command, log, self._environment())
         if done.returncode != 0:
             raise PeerError(f"pg_recvlogical ended with {done.returncode}: {log_end(log)}")
         return Outcome(done.seconds, done.cpu, done.system_cpu, done.peak_bytes)
 
+    def watch(self, run):
+        return ["pipe", self._pipe(run)]
+
+    @contextlib.contextmanager
+    def follow(self, run):
+        """Into a named pipe."""
+        os.mkfifo(self._pipe(run))
+        with open(self._log(run), "wb") as log:
+            receiver = subprocess.Popen(list(map(str, self._command(run, self._pipe(run)))), stdin=subprocess.DEVNULL,
+                                        stdout=log, stderr=log, env=self._environment())
+        try:
+            yield
+            if receiver.poll() is not None:
+                raise PeerError(f"pg_recvlogical ended with {receiver.returncode}: {log_end(self._log(run))}")
+        finally:
+            receiver.kill()
+            receiver.wait()
+
+    def _command(self, run, file, *more):
+        options = [word for key, value in self._options(run.source.version()).items() for word in ("-o", f"{key}={value}")]
+        return [run.source.binaries / "pg_recvlogical", "-d", run.source.dsn(run.source_database),
+                "--slot", run.slot, "--start", "--file", file, "--no-loop", *more, *options]
+
     def _options(self, server_version):
         options = {"proto_version": protocol_version(server_version), "publication_names": PUBLICATION}
         return {**options, "binary": "true"} if self.binary else options
+
+    @staticmethod
+    def _environment():
+        return dict(os.environ, PGOPTIONS=PINNED)
+
+    @staticmethod
+    def _log(run):
+        return run.folder / f"{run.slot}.log"
+
+    @staticmethod
+    def _pipe(run):
+        return run.folder / f"{run.slot}.pipe"
 
 
 class RecvlogicalText(Recvlogical):

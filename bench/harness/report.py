@@ -67,6 +67,35 @@ def print_latency(results):
         _print_table(rows)
 
 
+def in_short(figures):
+    """The one figure of a run for the line that says that it is over."""
+    if figures["kind"] == "drain":
+        return f"{figures['seconds']:.2f} s"
+    if figures["kind"] == "idle":
+        return f"{figures['median_ms']:.2f} ms"
+    percentiles = figures["percentiles_ms"]
+    behind = f", FALLS BEHIND, {figures['unseen']} unseen" if figures["falls_behind"] or figures["unseen"] else ""
+    return f"{figures['rate']}/s: median {percentiles['50']:.2f} ms, p99 {percentiles['99']:.2f} ms{behind}"
+
+
+def print_lags(results):
+    head = ("peer", "rate", "median", "90 %", "99 %", "99.9 %", "most", "source 50", "source 99", "late sends", "")
+    rows = [_lag_row(peer, run) for peers in results.values() for peer, runs in peers.items() for run in runs
+            if run["kind"] == "lag"]
+    if rows:
+        print("Lag: ms from when a transaction is due to when it is visible; of that, to its commit at the source")
+        _print_table([head, *rows])
+
+
+def _lag_row(peer, run):
+    percentiles, source = run["percentiles_ms"], run["source_percentiles_ms"]
+    note = "falls behind" if run["falls_behind"] or run["unseen"] else ""
+    if "highest_rate" in run:
+        note = f"{run['rate'] / run['highest_rate']:.0%} of {run['highest_rate']} {note}".rstrip()
+    return (peer, str(run["rate"]), *(f"{percentiles[share]:.2f}" for share in ("50", "90", "99", "99.9", "100")),
+            f"{source['50']:.2f}", f"{source['99']:.2f}", str(run["late_sends"]), note)
+
+
 def _first_run(peers):
     return next(iter(peers.values()))[0]
 

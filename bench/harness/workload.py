@@ -16,7 +16,7 @@ import tempfile
 from .cluster import ClusterError
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "workloads"
-ORDER = ("insert_one_transaction", "pgbench", "insert_one_row", "update_one_transaction", "insert_wide", "idle")
+ORDER = ("insert_one_transaction", "pgbench", "insert_one_row", "update_one_transaction", "insert_wide", "idle", "lag")
 PUBLICATION = "bench"
 RECORDED_SLOT = "bench_recorded"
 MARKER_SCHEMA = "create table bench_marker (id integer primary key);"
@@ -31,8 +31,8 @@ class Workload:
         options = dict(match.groups() for match in map(re.compile(r"(\w+): (\S+)$").match, lines) if match)
         self.imitates = " ".join(line for line in lines if not re.match(r"\w+: \S+$", line))
         self.measure = options.get("measure", "drain")
-        self.rows = int(options["rows"])
-        self.quick_rows = int(options["quick"])
+        self.rows = int(options.get("rows", 0))
+        self.quick_rows = int(options.get("quick", 0))
         self.batch = int(options.get("batch", 1))
         self.clients = int(options.get("clients", 1))
 
