@@ -29,6 +29,10 @@ def on_both(pipeline, sql):
     pipeline.replay.execute(sql)
 
 
+def problems(pipeline):
+    return [finding for finding in pipeline.engine.json("check")["findings"] if finding["severity"] == "problem"]
+
+
 def fill(pipeline, rows=5):
     on_both(pipeline, ITEM)
     pipeline.source.execute(f"insert into item select g, 'v' from generate_series(1, {rows}) g")
@@ -99,10 +103,12 @@ def test_odd_names_have_topics_of_their_own(kafka_pipeline):
 
 
 def test_names_that_kafka_cannot_tell_apart_are_refused(kafka_pipeline):
-    """To Kafka '.' and '_' are one in the names of topics: it says so, and nothing of the change is lost."""
+    """To Kafka '.' and '_' are one in the names of topics: check and it say so, and nothing of the change is lost."""
     on_both(kafka_pipeline, "create schema a; create schema a_b; create table a.b_c (id int primary key); create table a_b.c (id int primary key)")
     kafka_pipeline.source_configuration["tables"] = ["*.*"]
     kafka_pipeline.publish()
+    (found,) = problems(kafka_pipeline)
+    assert found["code"].endswith("topic_name") and "a.b_c" in found["what"] and "a_b.c" in found["what"], found
     kafka_pipeline.start()
     kafka_pipeline.source.execute("insert into a.b_c values (1)")
     kafka_pipeline.source.execute("insert into a_b.c values (1)")
@@ -110,7 +116,30 @@ def test_names_that_kafka_cannot_tell_apart_are_refused(kafka_pipeline):
     for topic in (f"{kafka_pipeline.name}.a.b_c", f"{kafka_pipeline.name}.a_b.c"):
         assert topic in kafka_pipeline.engine.log_text()
     sink(kafka_pipeline)["topic"] = "{source}.{schema}..{table}"
-    kafka_pipeline.engine.command("run", "--until", "caught-up")
+    assert problems(kafka_pipeline) == []
+    kafka_pipeline.engine.catch_up()
+
+
+@pytest.mark.parametrize("key", ["position_topic", "transaction_topic", "dead_letter_topic"])
+def test_a_table_and_the_sink_itself_do_not_share_a_topic(kafka_pipeline, key):
+    """By a name that Kafka does not tell apart either; check says so, and nothing is written."""
+    sink(kafka_pipeline).update({"oversized": "dead-letter", "dead_letter_topic": f"{kafka_pipeline.name}-dead"})
+    sink(kafka_pipeline)[key] = f"{kafka_pipeline.name}_public.item"
+    fill(kafka_pipeline)
+    (found,) = problems(kafka_pipeline)
+    assert "public.item" in found["what"] and key in found["what"], found
+    result = kafka_pipeline.engine.command("run", "--until", "caught-up")
+    assert result.returncode == 2 and "public.item" in result.stderr and key in result.stderr, result.stderr
+    assert kafka_pipeline.topics() == {}
+
+
+def test_topics_of_the_sinks_own_are_not_one(kafka_pipeline):
+    sink(kafka_pipeline)["transaction_topic"] = kafka_pipeline.position_topic
+    fill(kafka_pipeline)
+    (found,) = problems(kafka_pipeline)
+    assert "transaction_topic" in found["what"] and "position_topic" in found["what"], found
+    assert kafka_pipeline.engine.command("run").returncode == 2
+    assert kafka_pipeline.kafka.topics(kafka_pipeline.position_topic) == {}
 
 
 def test_a_large_transaction_spans_several_of_kafkas(kafka_pipeline):
@@ -269,8 +298,7 @@ def test_a_broker_that_comes_late_is_waited_for(new_kafka_pipeline, shared_clust
 
 def test_check_is_content_with_a_plain_broker(kafka_pipeline):
     fill(kafka_pipeline)
-    report = kafka_pipeline.engine.json("check")
-    assert [finding for finding in report["findings"] if finding["severity"] == "problem"] == []
+    assert problems(kafka_pipeline) == []
     assert kafka_pipeline.topics() == {}, "check creates nothing"
 
 
