@@ -16,6 +16,7 @@ document  the result as JSON: its shape, written and read
 figures   what the keys of a run mean, and how they are shown
 page      the result as HTML (page.css), with the drawings of charts and plot
 compare   two results side by side, with the test of certainty
+micro     the engine's parts by themselves (bench/micro)
 about     the commit, the machine and the versions that go into it
 report    the tables on the terminal
 """

@@ -12,7 +12,7 @@ INSTALL = ROOT / "tests" / "support" / "install"
 
 def install(groups):
     """What every benchmark needs, and the groups of tests/support/install."""
-    _run([INSTALL, "program", "bench", *groups])
+    run_command([INSTALL, "program", "bench", *groups])
     try:
         import psycopg2  # noqa: F401
     except ImportError:
@@ -32,12 +32,12 @@ def build_lag():
 def _build(program):
     folder = ROOT / "build"
     if not (folder / "build.ninja").exists():
-        _run(["meson", "setup", folder, ROOT, "--buildtype=release"])
-    _run(["ninja", "-C", folder, program])
+        run_command(["meson", "setup", folder, ROOT, "--buildtype=release"])
+    run_command(["ninja", "-C", folder, program])
     return folder / program
 
 
-def _run(command):
+def run_command(command):
     command = list(map(str, command))
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
