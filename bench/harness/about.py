@@ -19,7 +19,7 @@ def commit():
 def machine():
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {"cpu": _line_of("/proc/cpuinfo", r"model name\s*: (.*)"), "cores": os.cpu_count(),
-            "memory_gib": round(memory / 2**30), "kernel": platform.release(),
+            "memory_gib": round(memory / 2**30), "kernel": platform.release().split("-")[0],
             "system": _line_of("/etc/os-release", r'PRETTY_NAME="?([^"]*)'),
             "load_average": round(os.getloadavg()[0], 1)}
 

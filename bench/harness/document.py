@@ -20,6 +20,7 @@ A reader shows keys that it does not know, and leaves blank what is missing.
 """
 import datetime
 import json
+import re
 import shlex
 import sys
 
@@ -52,7 +53,12 @@ def make(header, results, failures=()):
 
 def write(path, document):
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    path.write_text(_compact(json.dumps(document, indent=2)) + "\n", encoding="utf-8")
+
+
+def _compact(text):
+    """Lists of numbers, and lists of those, on one line: a histogram has hundreds. (A string has no raw line break in it.)"""
+    return re.sub(r"\[[-\d\s.,eE+\[\]nul]*\]", lambda found: re.sub(r"\n *", "", found[0]).replace(",", ", "), text)
 
 
 def read(path):

@@ -61,9 +61,9 @@ def column(key):
 
 
 def cost(runs, key):
-    """In the unit that column names; None when it is not known."""
+    """In the unit that column names; None when it is not known, or nought because there is no such process."""
     value = median(runs, key)
-    if value is None:
+    if not value:
         return None
     if column(key)[1] == "CPU s a million":
         return value / changes_of(runs) * 1e6 if changes_of(runs) else None
@@ -76,3 +76,25 @@ def rates(runs):
     done = {"rows/s": changes_of(runs), "transactions/s": median(runs, "transactions"),
             "WAL MB/s": (median(runs, "wal_bytes") or 0) / 1e6 or None}
     return {label: value / seconds for label, value in done.items() if value and seconds}
+
+
+# ---- lag at rates ----
+
+def at_rate(runs, rate):
+    return [run for run in runs if (run.get("rate") or 0) == rate]
+
+
+def lag_levels(peers):
+    """[{peer: rate}]: what belongs side by side. Rates that peers have in common; or, when each was measured at shares of its
+    own highest rate, the lowest of each, the next of each, and so on."""
+    rates = {peer: sorted({run.get("rate") or 0 for run in runs}) for peer, runs in peers.items()}
+    everything = sorted({rate for each in rates.values() for rate in each})
+    if not any(median(runs, "highest_rate") for runs in peers.values()):
+        return [{peer: rate for peer, each in rates.items() if rate in each} for rate in everything]
+    return [{peer: each[place] for peer, each in rates.items() if place < len(each)}
+            for place in range(max(len(each) for each in rates.values()))]
+
+
+def middle_of(levels):
+    """The one to show when there is room for one: about half of what is possible."""
+    return levels[(len(levels) - 1) // 2]

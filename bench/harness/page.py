@@ -18,6 +18,8 @@ WORDS = (
                   "counts from when it was due, so that a stall shows in every transaction that it held up."),
     ("Late sends", "Transactions that the load generator itself started after they were due. Many of them mean that the "
                    "machine, not the peer, was at its limit."),
+    ("Keeps up", "Lag does not grow through the run. A peer's highest rate is the highest at which that is so."),
+    ("Source's own COMMIT", "From when the transaction was due to when the source's server answered its COMMIT: what nobody can be faster than by much."),
     ("Percentile", "99 % = 3 ms: of a hundred transactions, ninety-nine took at most 3 ms."),
     ("Idle latency", "One commit at a time on a pipeline that has nothing else to do, each after the one before was seen. "
                      "It shows the best case and hides every stall; lag does not."),
@@ -140,31 +142,40 @@ def _lags(result):
 
 
 def _lag_of_workload(result, workload, peers):
-    rates = sorted({run.get("rate") or 0 for runs in peers.values() for run in runs})
-    of_rates = [_lag_at_rate(result, workload, peers, rate) for rate in rates]
-    whole = _lag_curve(result, workload, peers) if len(rates) > 1 else ""
-    table = _lag_table(workload, peers)
-    shown = whole + (of_rates[len(rates) // 2] if len(rates) > 1 else of_rates[0])
-    rest = "".join(of_rates[:len(rates) // 2] + of_rates[len(rates) // 2 + 1:]) if len(rates) > 1 else ""
-    folded = f'<details><summary>The other rates of {html.escape(workload)}</summary><div class="cards">{rest}</div></details>' if rest else ""
-    return f'<div class="cards">{shown}</div>{folded}{table}'
+    levels = figures.lag_levels(peers)
+    shown = figures.middle_of(levels)
+    rest = "".join(_lag_at(result, workload, peers, level) for level in levels if level is not shown)
+    curve = _lag_curve(result, workload, peers) if len(levels) > 1 else ""
+    folded = (f"<details><summary>The other rates of {html.escape(workload)}</summary>"
+              f'<div class="cards">{rest}</div></details>') if rest else ""
+    return f'<div class="cards">{curve}{_lag_at(result, workload, peers, shown)}</div>{folded}{_lag_table(workload, peers)}'
 
 
-def _lag_at_rate(result, workload, peers, rate):
+def _lag_at(result, workload, peers, level):
+    """Of each peer the runs at the rate that the level has for it."""
     styles = _styles(result)
-    chosen = {peer: [run for run in runs if (run.get("rate") or 0) == rate] for peer, runs in peers.items()}
+    chosen = {peer: figures.at_rate(peers[peer], rate) for peer, rate in level.items()}
     over_time = [(peer, [point for point in run["over_time"] if None not in point])
                  for peer, runs in chosen.items() for run in runs if run.get("over_time")]
     over_time = [(peer, points) for peer, points in over_time if points]
     curves = [(peer, curve) for peer, runs in chosen.items() if (curve := _curve(runs))]
-    at = f"{workload} at {rate:,.0f}/s"
+    at, rates = _level_title(workload, peers, level)
     cards = ""
     if curves:
-        cards += _card(at, "Percentiles: so many of the transactions were not slower.", charts.percentiles(at, curves, styles))
+        cards += _card(at, f"Percentiles: so many of the transactions were not slower. {rates}", charts.percentiles(at, curves, styles))
     if over_time:
-        cards += _card(at, "Over time: of each second the median (thick) and the worst (thin).",
+        cards += _card(at, f"Over time: of each second the median (thick) and the worst (thin). {rates}",
                        charts.over_time(at, over_time, styles))
     return cards
+
+
+def _level_title(workload, peers, level):
+    """Of one rate that is everybody's; or of a share of each one's highest, and then the rates."""
+    if len(set(level.values())) == 1:
+        return f"{workload} at {next(iter(level.values())):,.0f}/s", ""
+    rates = ", ".join(f"{peer} {rate:,.0f}/s" for peer, rate in level.items()) + "."
+    shares = {round(rate / highest * 20) * 5 for peer, rate in level.items() if (highest := figures.median(peers[peer], "highest_rate"))}
+    return (f"{workload} at {shares.pop()} % of each one's highest rate" if len(shares) == 1 else workload), rates
 
 
 def _curve(runs):
@@ -210,15 +221,22 @@ LAG_COLUMNS = ("50", "90", "99", "99.9", "100")
 
 
 def _lag_table(workload, peers):
+    heads = ["peer", "rate/s", "median", "90 %", "99 %", "99.9 %", "all", "99 % of source's own COMMIT", "sent", "late sends",
+             "never seen", "keeps up", "highest rate/s"]
     rows = []
     for peer, runs in peers.items():
         for rate in sorted({run.get("rate") or 0 for run in runs}):
-            chosen = [run for run in runs if (run.get("rate") or 0) == rate]
+            chosen = figures.at_rate(runs, rate)
             rows.append([peer, _blank(rate), *(_blank(_percentile(runs, rate, share)) for share in LAG_COLUMNS),
-                         _blank(figures.median(chosen, "sent")), _blank(figures.median(chosen, "late_sends")),
-                         _blank(figures.median(runs, "highest_rate"))])
-    return _table(f"{workload}: milliseconds", ["peer", "rate/s", "median", "90 %", "99 %", "99.9 %", "all", "sent", "late sends",
-                                                "highest rate/s"], rows)
+                         _blank(figures.median(chosen, "source_percentiles_ms.99")),
+                         *(_blank(figures.median(chosen, key)) for key in ("sent", "late_sends", "unseen")),
+                         _keeps_up(chosen), _blank(figures.median(runs, "highest_rate"))])
+    return _table(f"{workload}: milliseconds", heads, rows)
+
+
+def _keeps_up(runs):
+    told = [run["falls_behind"] for run in runs if "falls_behind" in run]
+    return "" if not told else "falls behind" if any(told) else "yes"
 
 
 # ---- idle, costs and what nobody named ----

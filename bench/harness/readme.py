@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sections on speed in README.md and bench/README.md, written from the committed reference result between two marks."""
+import html
+import statistics
+
+from . import document, figures
+from .build import ROOT
+from .plot import number
+
+REFERENCE = ROOT / "bench" / "reference.json"
+BEGIN = "<!-- written by bench/readme from bench/reference.json -->"
+END = "<!-- end of what bench/readme wrote -->"
+
+
+class ReadmeError(Exception):
+    """A README that has no place for the section."""
+
+
+def sections(result):
+    """{file: its section}."""
+    return {ROOT / "README.md": short(result), ROOT / "bench" / "README.md": full(result)}
+
+
+def replace(text, section):
+    """The text with the section between the marks."""
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise ReadmeError(f"it needs one line {BEGIN} and, below it, one line {END}")
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n{section}{rest[rest.index(END):]}"
+
+
+# ---- the two sections ----
+
+def short(result):
+    """For README.md: how fast, beside whom, at what cost."""
+    return "\n".join(part for part in (_made_with(result), _drains(result, with_spread=False), _lags(result, every_rate=False),
+                                       _idle(result), _cost_in_words(result)) if part)
+
+
+def full(result):
+    """For bench/README.md: every rate, spreads, and costs."""
+    return "\n".join(part for part in (_made_with(result), _drains(result, with_spread=True), _lags(result, every_rate=True),
+                                       _idle(result), _costs(result)) if part)
+
+
+def _made_with(result):
+    head = result["head"]
+    machine, versions = head.get("machine", {}), head.get("versions", {})
+    commit = f"{head.get('commit')}{' with changes' if head.get('dirty') else ''}"
+    return (f"`{head.get('command')}` at commit {commit} on {str(head.get('date', ''))[:10]}: {machine.get('cores')} cores of "
+            f"{_article(str(machine.get('cpu')))}, {machine.get('memory_gib')} GiB, "
+            + ", ".join(f"{name} {version}" for name, version in versions.items() if name in ("PostgreSQL", "Apache Kafka"))
+            + ". Everybody ran on that one machine and shared its cores: only ratios mean something.\n")
+
+
+def _article(name):
+    return f"{'an' if name[:1] in 'AEIOaeio' else 'a'} {name}"
+
+
+def _peers_of(found):
+    return list(dict.fromkeys(peer for _, peers in found for peer in peers))
+
+
+def _drains(result, with_spread):
+    found = list(document.runs_of(result, "drain"))
+    if not found:
+        return ""
+    peers = _peers_of(found)
+    said = "; ".join(f"`{peer}`: {document.peer_title(result, peer)}" for peer in peers)
+    rows = [["workload", "rows", *peers]]
+    for workload, by_peer in found:
+        changes = figures.changes_of([run for runs in by_peer.values() for run in runs])
+        rows.append([workload, f"{changes:,.0f}" if changes else "", *(_seconds(by_peer, peer, with_spread) for peer in peers)])
+    return (f"Seconds to drain a recorded backlog (the median of the rounds{', from least to most' if with_spread else ''}), and how many times as long "
+            f"as pgcdc it took. {said}.\n\n{_table(rows)}")
+
+
+def _seconds(by_peer, peer, with_spread):
+    seconds = document.numbers_of(by_peer.get(peer, []), "seconds")
+    if not seconds:
+        return ""
+    median = statistics.median(seconds)
+    ours = next((name for name in by_peer if name.startswith("pgcdc")), None)
+    spread = f" ({min(seconds):.2f}-{max(seconds):.2f})" if with_spread and len(seconds) > 1 else ""
+    if peer == ours:
+        return f"**{median:.2f}**{spread}"
+    theirs = figures.median(by_peer[ours], "seconds") if ours else None
+    return f"{median:.2f}{spread}" + (f" · {median / theirs:.2f}×" if theirs else "")
+
+
+def _lags(result, every_rate):
+    rows = [["workload", "peer", "transactions/s", "median", "90 %", "99 %", "99.9 %", "worst", "highest rate"]]
+    for workload, peers in document.runs_of(result, "lag"):
+        levels = figures.lag_levels(peers)
+        for level in levels if every_rate else [figures.middle_of(levels)]:
+            for peer, rate in level.items():
+                runs = figures.at_rate(peers[peer], rate)
+                rows.append([workload, peer, f"{rate:,.0f}",
+                             *(_number(figures.median(runs, f"percentiles_ms.{share}")) for share in ("50", "90", "99", "99.9", "100")),
+                             _number(figures.median(peers[peer], "highest_rate"))])
+    if len(rows) == 1:
+        return ""
+    if not any(row[-1] for row in rows[1:]):
+        rows = [row[:-1] for row in rows]
+    return ("Lag in milliseconds, from when a transaction was due at the source to when it can be seen at the other end, at a set rate and with "
+            f"`synchronous_commit = on`:\n\n{_table(rows)}")
+
+
+def _idle(result):
+    said = [f"{peer} {runs_median['median_ms']:.2f} ms at the median ({runs_median['p90_ms']:.2f} at 90 %, {runs_median['p99_ms']:.2f} at 99 %)"
+            for _, peers in document.runs_of(result, "idle") for peer, runs in peers.items()
+            if None not in (runs_median := {key: figures.median(runs, key) for key in ("median_ms", "p90_ms", "p99_ms")}).values()]
+    return f"With nothing else to do, from COMMIT to visible: {'; '.join(said)}.\n" if said else ""
+
+
+def _cost_in_words(result):
+    """What the engine itself needs, next to the source's walsender."""
+    shares, peaks = [], []
+    for _, peers in document.runs_of(result, "drain"):
+        for peer, runs in peers.items():
+            ours, walsender = figures.median(runs, "client_cpu_s"), figures.median(runs, "walsender_cpu_s")
+            if peer == "pgcdc" and ours and walsender:
+                shares.append(ours / walsender)
+                peaks.append((figures.median(runs, "client_peak_bytes") or 0) / 2**20)
+    if not shares:
+        return ""
+    return (f"Meanwhile pgcdc itself took {min(shares):.0%} to {max(shares):.0%} of the processor time of the source's walsender, and at "
+            f"most {max(peaks):.0f} MiB.\n").replace("%", " %")
+
+
+def _costs(result):
+    found = list(document.runs_of(result, "drain"))
+    keys = figures.cost_keys([run for _, peers in found for runs in peers.values() for run in runs])
+    if not keys:
+        return ""
+    rows = [["workload", "peer", *map(_label, keys)]]
+    rows += [[workload, peer, *(_number(figures.cost(runs, key)) for key in keys)] for workload, peers in found
+             for peer, runs in peers.items()]
+    return ("What it cost: processor seconds (of the peer's own process, of the source's walsender, of the target's backends) for a million "
+            f"changes, and the most memory at once.\n\n{_table(rows)}")
+
+
+def _label(key):
+    label, unit = figures.column(key)
+    return f"{label}, {unit}" if unit and "cpu" not in key else label
+
+
+def _number(value):
+    return "" if value is None else number(value)
+
+
+def _table(rows):
+    head, *body = [[html.escape(cell, quote=False).replace("|", "\\|") for cell in row] for row in rows]
+    lines = [head, ["---"] * len(head), *body]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)

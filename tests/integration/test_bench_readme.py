@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The figures in README.md and bench/README.md are those of the committed reference result."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.bench_results import drains, lag, result
+
+BENCH = Path(__file__).resolve().parents[2] / "bench"
+sys.path.insert(0, str(BENCH))
+
+from harness import document, figures, readme  # noqa: E402
+
+
+def test_the_readmes_say_what_the_reference_says():
+    for path, section in readme.sections(document.read(readme.REFERENCE)).items():
+        text = path.read_text(encoding="utf-8")
+        assert readme.replace(text, section) == text, f"{path.name} is not what the reference says: run bench/readme"
+
+
+def test_a_changed_reference_changes_the_readmes():
+    reference = document.read(readme.REFERENCE)
+    reference["results"]["pgbench"]["pgcdc"] = drains(77.7)
+    for path, section in readme.sections(reference).items():
+        assert readme.replace(path.read_text(encoding="utf-8"), section) != path.read_text(encoding="utf-8")
+        assert "**77.70**" in section
+
+
+def test_only_what_is_between_the_marks_is_replaced():
+    text = f"above\n{readme.BEGIN}\nold\n{readme.END}\nbelow\n"
+    assert readme.replace(text, "new\n") == f"above\n{readme.BEGIN}\nnew\n{readme.END}\nbelow\n"
+
+
+@pytest.mark.parametrize("text", ["no marks", f"{readme.BEGIN}\n", f"{readme.END}\n{readme.BEGIN}\n", f"{readme.BEGIN}{readme.END}" * 2])
+def test_a_readme_without_a_place_for_it_is_refused(text):
+    with pytest.raises(readme.ReadmeError, match="needs one line"):
+        readme.replace(text, "new")
+
+
+def test_drains_are_said_as_multiples_of_ours():
+    said = readme.short(result({"pgbench": {"recvlogical": drains(6, 5, 7), "pgcdc": drains(2, 1.5, 2.5), "debezium": drains(50)}}))
+    assert "| pgbench | 100,000 | 6.00 · 3.00× | **2.00** | 50.00 · 25.00× |" in said
+    assert "(5.00-7.00)" in readme.full(result({"w": {"p": drains(6, 5, 7)}}))
+
+
+def test_the_short_section_has_one_rate_and_the_full_one_all():
+    lags = result({"steady": {"pgcdc": [lag(rate, 1.5) for rate in (100, 200, 300)]}})
+    assert [line.split("|")[3].strip() for line in readme.short(lags).splitlines() if "| pgcdc |" in line] == ["200"]
+    assert [line.split("|")[3].strip() for line in readme.full(lags).splitlines() if "| pgcdc |" in line] == ["100", "200", "300"]
+
+
+def test_peers_that_were_measured_at_shares_of_their_own_highest_rate_stand_side_by_side():
+    peers = {"fast": [lag(rate, 1, highest_rate=4000) for rate in (1000, 2000)], "slow": [lag(rate, 1, highest_rate=40) for rate in (10, 20)]}
+    assert figures.lag_levels(peers) == [{"fast": 1000, "slow": 10}, {"fast": 2000, "slow": 20}]
+
+
+def test_a_table_cannot_be_broken_by_what_is_in_it():
+    assert r"| a\|b &lt;i&gt; |" in readme.full(result({"a|b <i>": {"pgcdc": drains(1.0)}}))
