@@ -6,22 +6,19 @@ Records that only read_uncommitted sees prove that the faults came between two r
 """
 
 import random
-import re
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
 from support import load
 from support.cluster import Cluster
 from support.kafka import Kafka
+from support.lives import dies_at, points_of
 from support.load import Load
 from support.topic_reader import TopicReader
 from support.wait import wait_until
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-POINT = re.compile(r'FAULT_POINT\("([^"]+)"\)')
 KILLS = 200
 KILLS_LONG = 1000
 BROKER_KILLS = 20
@@ -33,10 +30,6 @@ def fault_points():
     around = ("runner-", "snapshot-", "checkpoint-before-confirm")
     own = points_of("sinks/kafka")
     return own + [point for point in points_of("cdc") if point.startswith(around)]
-
-
-def points_of(folder):
-    return sorted({name for path in (ROOT / folder).rglob("*.c") for name in POINT.findall(path.read_text(encoding="utf-8"))})
 
 
 def prepare(pipeline):
@@ -129,15 +122,24 @@ def test_killed_at_random_moments_under_load(loaded, request):
 
 
 def test_killed_during_the_initial_copy(loaded):
-    """Each start begins the copy again; what the ones before have sent was never committed."""
-    loaded.source.execute("insert into account select g, 0, repeat('x', 200) from generate_series(100000, 250000) g")
+    """Each start begins the copy again; what the ones before have sent was never committed. Every other one is killed once it has sent something."""
+    loaded.source.execute("insert into account select g, 0, repeat('x', 200) from generate_series(100000, 300000) g")
     chance = random.Random(7)
     with Load(loaded.source, pause_s=0.01):
-        for _ in range(8):
+        for life in range(8):
+            sent = records_sent(loaded)
             loaded.engine.start()
-            time.sleep(chance.random() * 1.2)
+            if life % 2 == 0:
+                loaded.wait_while_running(lambda: records_sent(loaded) > sent, "records of the copy")  # pylint: disable=cell-var-from-loop
+            else:
+                time.sleep(chance.random() * 1.2)
             loaded.engine.kill()
     finish(loaded).assert_faults_hit()
+
+
+def records_sent(pipeline):
+    """Committed or not."""
+    return sum(TopicReader(pipeline.kafka.bootstrap).ends(pipeline.topics()).values())
 
 
 @pytest.mark.parametrize("point", fault_points())
@@ -149,26 +151,6 @@ def test_killed_at_a_fault_point(loaded, point):
         assert dies_at(loaded, point, 1), f"{point} was not reached\n{loaded.engine.log_tail()}"
         dies_at(loaded, point, 3)
     finish(loaded)
-
-
-def dies_at(pipeline, point, visit):
-    """Two lives, so that the second starts from a position and finds a backlog: does one of them end at the point?"""
-    for _ in range(2):
-        pipeline.engine.start(environment={"PGCDC_FAULT": f"{point}:{visit}"})
-        code = live_and_stop(pipeline, 3)
-        if code == -signal.SIGKILL:
-            return True
-        assert code == 0, f"{point}:{visit}: exit code {code}\n{pipeline.engine.log_tail()}"
-    return False
-
-
-def live_and_stop(pipeline, seconds):
-    end = time.monotonic() + seconds
-    while pipeline.engine.is_running() and time.monotonic() < end:
-        time.sleep(0.02)
-    if pipeline.engine.is_running():
-        pipeline.engine.process.send_signal(signal.SIGTERM)
-    return pipeline.engine.wait_exit(30)
 
 
 # The broker dies, freezes, loses its place
@@ -316,7 +298,7 @@ def test_a_frozen_engine_wakes_after_its_successor_took_over(loaded, program, tm
         loaded.engine.freeze()
         wait_until(lambda: not loaded.slot_is_active(), "the server to give the frozen engine up")
         successor.start()
-        wait_until(loaded.slot_is_active, "the successor to stream")
+        wait_until(loaded.is_streaming, "the successor to stream")
         wait_for_position(loaded, successor)
         loaded.engine.thaw()
         code = loaded.engine.wait_exit(60)

@@ -2,25 +2,21 @@
 """kill -9 of the engine: at random moments under load, and at every named fault point."""
 
 import random
-import re
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
+from support.lives import dies_at, points_of
 from support.load import Load
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-POINT = re.compile(r'FAULT_POINT\("([^"]+)"\)')
 KILLS = 200
 KILLS_LONG = 1000
 
 
 def fault_points():
     """Every named place of the engine's sources that a pipeline to PostgreSQL can come to."""
-    return sorted({name for folder in ("cdc", "sinks/postgres") for path in (ROOT / folder).rglob("*.c")
-                   for name in POINT.findall(path.read_text(encoding="utf-8"))})
+    return points_of("cdc", "sinks/postgres")
 
 
 def test_killed_at_random_moments_under_load(loaded, finish, request):
@@ -61,27 +57,6 @@ def test_killed_at_a_fault_point(loaded, finish, point):
         if dies_at(loaded, point, 3):
             dies_at(loaded, point, 40)
     finish(loaded)
-
-
-def dies_at(pipeline, point, visit):
-    """Two lives, so that the second starts from a position and finds a backlog: does one of them end at the point?"""
-    for _ in range(2):
-        pipeline.engine.start(environment={"PGCDC_FAULT": f"{point}:{visit}"})
-        code = live_and_stop(pipeline, 3)
-        if code == -signal.SIGKILL:
-            return True
-        assert code == 0, f"{point}:{visit}: exit code {code}\n{pipeline.engine.log_tail()}"
-    return False
-
-
-def live_and_stop(pipeline, seconds):
-    """The exit code of a life that is ended by SIGTERM when nothing else has ended it; that has points of its own."""
-    end = time.monotonic() + seconds
-    while pipeline.engine.is_running() and time.monotonic() < end:
-        time.sleep(0.02)
-    if pipeline.engine.is_running():
-        pipeline.engine.process.send_signal(signal.SIGTERM)
-    return pipeline.engine.wait_exit(30)
 
 
 @pytest.mark.parametrize("point", [point for point in fault_points() if point.startswith("drop-")])

@@ -46,7 +46,7 @@ class KafkaPipeline(Pipeline):
         self.witness = Witness(self.source, self.name, f"{self.name}_witness")
 
     def wait_streaming(self):
-        self.wait_while_running(self.slot_is_active, "the slot to be in use")
+        self.wait_while_running(self.is_streaming, "the stream to begin")
         self.wait_while_running(self.position, "a position in Kafka")
 
     # The position, as the last committed record of its topic has it

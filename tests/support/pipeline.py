@@ -46,7 +46,7 @@ class Pipeline:
         self.wait_streaming()
 
     def wait_streaming(self):
-        self.wait_while_running(self.slot_is_active, "the slot to be in use")
+        self.wait_while_running(self.is_streaming, "the stream to begin")
         self.wait_while_running(self.position, "a position in the target")
 
     def wait_while_running(self, condition, what, deadline_s=120):
@@ -98,6 +98,11 @@ class Pipeline:
     def slot_is_active(self):
         slot = self.slot()
         return slot is not None and slot["active"]
+
+    def is_streaming(self):
+        """More than active, which a slot is while it is made, too."""
+        return bool(self.source.execute("select 1 from pg_replication_slots s join pg_stat_replication r on r.pid = s.active_pid"
+                                        " where s.slot_name = %s and r.state in ('catchup', 'streaming')", (self.slot_name(),)))
 
     def wait_slot_free(self):
         wait_until(lambda: not self.slot_is_active(), "the slot to be free")
