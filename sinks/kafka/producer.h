@@ -18,7 +18,8 @@ struct producer {
     bool in_transaction;
     bool is_worn; /* it must not begin another transaction */
     int64_t began_ms;
-    int timeout_ms; /* transaction.timeout.ms */
+    int64_t rested_us; /* the next transaction begins no earlier */
+    int timeout_ms;    /* transaction.timeout.ms */
 };
 
 struct producer_options {
