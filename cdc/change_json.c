@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "cdc/base/epoch.h"
 #include "cdc/base/lsn.h"
 #include "cdc/base/utf8.h"
 
@@ -28,7 +29,6 @@ enum type_oid {
 };
 
 #define EXACT_INTEGER_MAX (INT64_C(1) << 53) /* what a double holds without rounding */
-#define POSTGRES_EPOCH_S INT64_C(946684800)  /* 2000-01-01 in seconds since 1970-01-01 */
 #define MICROSECONDS INT64_C(1000000)
 
 /* ---- values ---- */

@@ -10,7 +10,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cdc/base/buffer.h"
@@ -56,11 +55,6 @@ static bool refuse_active(struct drop *drop, int pid, struct error *err) {
                      known ? PQgetvalue(result, 0, 1) : "that is leaving");
 }
 
-static void pause_step(void) {
-    const struct timespec step = {.tv_nsec = RELEASE_STEP_MS * 1000000L};
-    nanosleep(&step, NULL);
-}
-
 static bool read_released(struct drop *drop, struct slot_facts *ret_slot, struct error *err) {
     int64_t deadline_ms = clock_now_ms() + RELEASE_WAIT_MS;
     for (;;) {
@@ -70,7 +64,7 @@ static bool read_released(struct drop *drop, struct slot_facts *ret_slot, struct
             return true;
         if (clock_now_ms() >= deadline_ms)
             return refuse_active(drop, ret_slot->active_pid, err);
-        pause_step();
+        clock_pause_ms(RELEASE_STEP_MS);
     }
 }
 

@@ -5,7 +5,6 @@
 #include "cdc/pipeline.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "cdc/attempt.h"
 #include "cdc/base/clock.h"
@@ -24,11 +23,10 @@ static bool is_stopped(const struct pipeline *pipeline) {
 
 /* Between half of pause_ms and all of it, so that many engines do not come back at once. */
 static void pause_before_retry(const struct pipeline *pipeline, int pause_ms) {
-    struct timespec step = {.tv_nsec = PAUSE_STEP_MS * 1000000L};
     int64_t jitter_ms = clock_now_us() % (pause_ms / 2 + 1);
     int64_t deadline_ms = clock_now_ms() + pause_ms / 2 + jitter_ms;
     while (clock_now_ms() < deadline_ms && !is_stopped(pipeline))
-        nanosleep(&step, NULL);
+        clock_pause_ms(PAUSE_STEP_MS);
 }
 
 /* True: ended in peace. False with an error that waiting cannot cure. */

@@ -261,10 +261,10 @@ static bool take_change(struct reading *r) {
     struct transaction *transaction = arena_alloc(r->arena, sizeof *transaction);
     if (transaction == NULL)
         return error_no_memory(r->err);
-    *transaction = (struct transaction){.commit_lsn = message->commit_lsn,
-                                        .commit_time_us =
-                                            (int64_t) ((uint64_t) message->commit_time_us - RECORD_EPOCH_US),
-                                        .xid = message->xid};
+    *transaction = (struct transaction){
+        .commit_lsn = message->commit_lsn,
+        .commit_time_us = (int64_t) ((uint64_t) message->commit_time_us - POSTGRES_EPOCH_US),
+        .xid = message->xid};
     *r->change =
         (struct change){.lsn = message->commit_lsn, .index = message->index, .transaction = transaction};
     if (!take_operation(r))

@@ -6,9 +6,8 @@
 
 #include <stdint.h>
 
+#include "cdc/base/epoch.h"
 #include "decoder/relation.h"
-
-#define RECORD_EPOCH_US INT64_C(946684800000000) /* 2000-01-01, in microseconds since 1970-01-01 */
 
 /* The numbers of the fields in change.proto. */
 enum {
@@ -64,5 +63,5 @@ static inline bool record_type_is_builtin(const struct column *column) {
 
 /* A record's times count from 1970, PostgreSQL's from 2000; as protobuf carries an int64. */
 static inline uint64_t record_unix_us(int64_t postgres_us) {
-    return (uint64_t) postgres_us + RECORD_EPOCH_US;
+    return (uint64_t) postgres_us + POSTGRES_EPOCH_US;
 }

@@ -6,7 +6,7 @@
 
 #include <time.h>
 
-#define POSTGRES_EPOCH_S INT64_C(946684800) /* 2000-01-01 in seconds since 1970-01-01 */
+#include "cdc/base/epoch.h"
 
 static int64_t read_us(clockid_t id) {
     struct timespec now;
@@ -22,6 +22,15 @@ int64_t clock_now_ms(void) {
     return clock_now_us() / 1000;
 }
 
+int64_t clock_unix_us(void) {
+    return read_us(CLOCK_REALTIME);
+}
+
 int64_t clock_postgres_us(void) {
-    return read_us(CLOCK_REALTIME) - POSTGRES_EPOCH_S * 1000000;
+    return clock_unix_us() - POSTGRES_EPOCH_US;
+}
+
+void clock_pause_ms(int pause_ms) {
+    const struct timespec pause = {.tv_sec = pause_ms / 1000, .tv_nsec = pause_ms % 1000 * 1000000L};
+    nanosleep(&pause, NULL);
 }

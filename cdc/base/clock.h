@@ -10,5 +10,9 @@
 int64_t clock_now_ms(void);
 int64_t clock_now_us(void);
 
-/* Wall time as PostgreSQL counts it: microseconds since 2000-01-01 UTC. */
+/* Wall time: microseconds since 1970-01-01 UTC; as PostgreSQL counts it, since 2000-01-01 UTC. */
+int64_t clock_unix_us(void);
 int64_t clock_postgres_us(void);
+
+/* A step of a wait that looks in between for what it waits for; a signal may cut it short. */
+void clock_pause_ms(int pause_ms);

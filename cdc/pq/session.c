@@ -13,6 +13,7 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/base/clock.h"
+#include "cdc/base/password_file.h"
 
 /*
  * The defaults of a database or a role would change the text of values, or end a session that waits for its
@@ -26,7 +27,6 @@ static const char PINNED[] =
 
 #define STOP_POLL_MS 100         /* how soon a wait notices the stop flag */
 #define CONNECT_TIMEOUT_MS 15000 /* one attempt, all hosts of the DSN */
-#define PASSWORD_BYTES_MAX 4096
 
 struct connect_parameters {
     const char *keywords[16];
@@ -47,24 +47,6 @@ static void add_defaults(struct connect_parameters *parameters) {
     add(parameters, "keepalives_interval", "5");
     add(parameters, "keepalives_count", "4");
     add(parameters, "tcp_user_timeout", "30000");
-}
-
-static bool read_password(const char *path, struct buffer *password, struct error *err) {
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        error_errno(err, "password_file %s", path);
-        err->kind = ERROR_CONFIG;
-        return false;
-    }
-    char line[PASSWORD_BYTES_MAX];
-    bool got = fgets(line, sizeof line, file) != NULL;
-    fclose(file);
-    if (!got)
-        return error_set(err, ERROR_CONFIG, "password_file %s is empty", path);
-    line[strcspn(line, "\r\n")] = '\0';
-    buffer_append_text(password, line);
-    explicit_bzero(line, sizeof line);
-    return buffer_text(password) != NULL ? true : error_no_memory(err);
 }
 
 /* The DSN may bring options of its own; ours are put behind them, where they win. */
@@ -175,7 +157,7 @@ static bool connect_with(struct session *session, const struct connect_parameter
 bool session_open(struct session *session, const struct session_options *options, struct error *err) {
     *session = (struct session){.stop = options->stop, .peer = options->peer};
     struct buffer text AUTO(buffer_release) = {.bytes_max = 65536};
-    struct buffer password AUTO(buffer_release) = {.bytes_max = PASSWORD_BYTES_MAX + 1};
+    char password[PASSWORD_BYTES_MAX + 1] = "";
     if (!build_options(options, &text, err))
         return false;
     struct connect_parameters parameters = {0};
@@ -187,13 +169,12 @@ bool session_open(struct session *session, const struct session_options *options
     if (options->replication)
         add(&parameters, "replication", "database");
     if (options->password_file != NULL) {
-        if (!read_password(options->password_file, &password, err))
+        if (!password_file_read(options->password_file, password, err))
             return false;
-        add(&parameters, "password", password.data);
+        add(&parameters, "password", password);
     }
     bool connected = connect_with(session, &parameters, err);
-    if (password.data != NULL)
-        explicit_bzero(password.data, password.capacity);
+    explicit_bzero(password, sizeof password);
     if (connected && PQsetnonblocking(session->conn, 1) != 0)
         connected = session_error(session, NULL, err);
     return connected;

@@ -4,15 +4,14 @@
  */
 #include "sinks/kafka/client.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cdc/base/clock.h"
+#include "cdc/base/password_file.h"
 #include "sinks/kafka/kafka_error.h"
 
 #define PROPERTIES "properties."
-#define PASSWORD_MAX 1024
 
 /* A name may have several addresses, of which librdkafka tries one after the other (localhost: ::1 first). */
 enum { ALL_DOWN_AFTER_MS = 2000, ALL_DOWN_COUNTS_MS = 10000 };
@@ -95,21 +94,13 @@ static bool set_properties(rd_kafka_conf_t *conf, const struct sink_config *conf
 }
 
 static bool set_password(rd_kafka_conf_t *conf, const struct kafka_options *options, struct error *err) {
-    char password[PASSWORD_MAX];
-    const char *path = options->password_file;
-    if (path == NULL)
+    char password[PASSWORD_BYTES_MAX + 1];
+    const char *sink = options->config->name;
+    if (options->password_file == NULL)
         return true;
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return error_set(err, ERROR_CONFIG, "sink %s: password_file %s: %s", options->config->name, path,
-                         strerror(errno));
-    bool has_line = fgets(password, sizeof password, file) != NULL;
-    fclose(file);
-    if (!has_line)
-        return error_set(err, ERROR_CONFIG, "sink %s: password_file %s has no first line",
-                         options->config->name, path);
-    password[strcspn(password, "\r\n")] = '\0';
-    bool set = set_property(conf, options->config->name, "", "sasl.password", password, err);
+    if (!password_file_read(options->password_file, password, err))
+        return error_wrap(err, "sink %s", sink);
+    bool set = set_property(conf, sink, "", "sasl.password", password, err);
     explicit_bzero(password, sizeof password);
     return set;
 }

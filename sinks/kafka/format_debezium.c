@@ -17,11 +17,10 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "cdc/base/epoch.h"
 #include "cdc/base/json_text.h"
 #include "sinks/kafka/debezium_value.h"
 #include "sinks/kafka/format.h"
-
-#define POSTGRES_EPOCH_US INT64_C(946684800000000) /* 2000-01-01 in microseconds since 1970-01-01 */
 
 enum {
     NAMES_BYTES_MAX = 400, /* of a table's key columns, in an error */

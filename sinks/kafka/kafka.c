@@ -21,8 +21,6 @@
 #include "sinks/kafka/admin.h"
 #include "sinks/types.h"
 
-#define POSTGRES_EPOCH_US INT64_C(946684800000000) /* 2000-01-01 in microseconds since 1970 */
-
 enum {
     MESSAGES_BYTES_MAX = 1 << 30,
     AGE_PARTS = 4, /* a transaction is split at a quarter of the time that the broker gives it */
@@ -180,7 +178,7 @@ static bool write_change(struct kafka_sink *kafka, const struct change *change, 
 
 static bool write_all(struct kafka_sink *kafka, const struct change *changes, size_t count,
                       struct error *err) {
-    kafka->now_us = clock_postgres_us() + POSTGRES_EPOCH_US;
+    kafka->now_us = clock_unix_us();
     kafka->now_ms = clock_now_ms();
     kafka->copying = count > 0 && changes[0].kind == CHANGE_READ;
     if (!prepare_producer(kafka, err))

@@ -15,6 +15,8 @@
 #include "sinks/kafka/topics.h"
 #include "sinks/sink.h"
 
+enum { KAFKA_BATCH_BYTES = 1000000 }; /* below the 1 MiB that brokers take by default */
+
 /* How much is in the open Kafka transaction. */
 struct kafka_volume {
     uint64_t changes;

@@ -14,7 +14,7 @@
 #include "sinks/kafka/kafka.h"
 #include "sinks/kafka/kafka_error.h"
 
-enum { WHAT_BYTES = ERROR_TEXT_MAX, BATCH_BYTES = 1000000 };
+enum { WHAT_BYTES = ERROR_TEXT_MAX };
 
 struct checking {
     const struct kafka_options *options;
@@ -133,7 +133,7 @@ static void compare_replicas(const struct checking *checking, const char *name, 
 
 static void compare_size(const struct checking *checking, const char *name, const char *text) {
     unsigned long bytes = strtoul(text, NULL, 10);
-    if (bytes != 0 && bytes < BATCH_BYTES)
+    if (bytes != 0 && bytes < KAFKA_BATCH_BYTES)
         report(
             checking, SINK_WARNING, "max_message_bytes", "raise max.message.bytes of the topic",
             "topic %s takes %lu bytes in one batch: batches are kept below, and a change that is larger stops the "
@@ -312,7 +312,7 @@ static bool check_position_topic(struct checking *checking, struct error *err) {
 static bool check_transactions(struct checking *checking, const atomic_bool *stop, struct error *err) {
     const struct producer_options options = {.kafka = checking->options,
                                              .timeout_ms = checking->options->transaction_timeout_ms,
-                                             .batch_bytes = BATCH_BYTES,
+                                             .batch_bytes = KAFKA_BATCH_BYTES,
                                              .stop = stop};
     struct position_found found = {0};
     struct producer producer = {0};

@@ -210,11 +210,6 @@ static bool may_pass(rd_kafka_resp_err_t code) {
            code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || code == RD_KAFKA_RESP_ERR__WAIT_CACHE;
 }
 
-static void pause_shortly(void) {
-    const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000L};
-    nanosleep(&pause, NULL);
-}
-
 /* Where the partition begins and ends; *ret_exists false: there is none. A leader may be on its way. */
 static bool find_ends(struct reading *reading, int64_t *ret_low, int64_t *ret_high, bool *ret_exists,
                       struct error *err) {
@@ -228,7 +223,7 @@ static bool find_ends(struct reading *reading, int64_t *ret_low, int64_t *ret_hi
             return kafka_error_set(err, code, "reading topic %s", reading->options->position_topic);
         if (!check_time(reading, err))
             return false;
-        pause_shortly();
+        clock_pause_ms(PAUSE_MS);
     }
 }
 

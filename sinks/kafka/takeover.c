@@ -18,10 +18,6 @@
 #include "sinks/kafka/kafka.h"
 #include "sinks/kafka/kafka_error.h"
 
-enum {
-    BATCH_BYTES = 1000000, /* below the 1 MiB that brokers take by default */
-};
-
 static bool refuse_succeeded(const struct kafka_sink *kafka, struct error *err) {
     return error_set(
         err, ERROR_REFUSE,
@@ -61,7 +57,7 @@ static bool look_before(struct kafka_sink *kafka, struct error *err) {
 
 static bool open_producer(struct kafka_sink *kafka, int timeout_ms, struct error *err) {
     if (kafka->batch_bytes == 0)
-        kafka->batch_bytes = BATCH_BYTES;
+        kafka->batch_bytes = KAFKA_BATCH_BYTES;
     const struct producer_options options = {.kafka = &kafka->options,
                                              .timeout_ms = timeout_ms,
                                              .batch_bytes = kafka->batch_bytes,

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
@@ -77,11 +76,6 @@ static bool create_if_missing(struct topics *topics, const char *name, const cha
     return facts.partitions > 0 || create(topics, name, message_bytes_max, err);
 }
 
-static void pause_shortly(void) {
-    const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000L};
-    nanosleep(&pause, NULL);
-}
-
 /* A topic that was just created is not known to every broker at once, and an initial copy must not start over for that. */
 static bool ask_limit(struct topics *topics, const struct topic *topic, struct admin_setting *limit,
                       struct error *err) {
@@ -95,7 +89,7 @@ static bool ask_limit(struct topics *topics, const struct topic *topic, struct a
             *err = answer;
             return false;
         }
-        pause_shortly();
+        clock_pause_ms(PAUSE_MS);
     }
     return true;
 }

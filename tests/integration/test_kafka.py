@@ -352,6 +352,18 @@ def test_the_right_password(secure_pipeline):
     secure_pipeline.assert_equal()
 
 
+def test_a_password_from_a_file(secure_pipeline, tmp_path):
+    path = tmp_path / "password"
+    path.write_text(PASSWORD + "\nnot this\n", encoding="utf-8")
+    del sink(secure_pipeline)["properties"]["sasl.password"]
+    sink(secure_pipeline)["password_file"] = str(path)
+    secure_pipeline.engine.catch_up()
+    secure_pipeline.assert_equal()
+    path.unlink()
+    (found,) = problems(secure_pipeline)
+    assert str(path) in found["what"] and "No such file" in found["what"], found
+
+
 def test_scram(secure_pipeline):
     """With a newer librdkafka: Debian's 2.0.2 sends its nonce twice, which brokers refuse since 3.7.2."""
     libraries = sorted(cache_folder().glob("librdkafka/*/librdkafka.so.1"))
