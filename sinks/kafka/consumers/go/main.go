@@ -58,6 +58,9 @@ func consume(ctx context.Context, brokers, pipeline, group string, left int) err
 		}
 		for messages := fetches.RecordIter(); !messages.Done(); {
 			message := messages.Next()
+			if message.Value == nil { // a tombstone: it is for the compaction of the topic
+				continue
+			}
 			change := &pgcdcv1.Change{}
 			if err := proto.Unmarshal(message.Value, change); err != nil {
 				return err

@@ -28,10 +28,11 @@ def main(brokers, pipeline, group, count=None):
                 continue
             if message.error():
                 raise KafkaException(message.error())
-            change = change_pb2.Change.FromString(message.value())
-            if progress.moves_on(message, change):
-                print(line(message, change), flush=True)
-                left -= 1
+            if message.value() is not None:  # a tombstone has none: it is for the compaction of the topic
+                change = change_pb2.Change.FromString(message.value())
+                if progress.moves_on(message, change):
+                    print(line(message, change), flush=True)
+                    left -= 1
             consumer.store_offsets(message)
     finally:
         consumer.close()

@@ -46,6 +46,9 @@ public final class Consume {
             consumer.subscribe(Pattern.compile("^" + pipeline + "\\.[^.]+\\.[^.]+$")); // PIPELINE.SCHEMA.TABLE
             while (left != 0) {
                 for (ConsumerRecord<byte[], byte[]> message : consumer.poll(Duration.ofSeconds(1))) {
+                    if (message.value() == null) { // a tombstone: it is for the compaction of the topic
+                        continue;
+                    }
                     Change change = Change.parseFrom(message.value());
                     if (progress.movesOn(message, change)) {
                         out.println(line(message, change));
