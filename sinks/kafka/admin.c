@@ -65,8 +65,7 @@ static bool request_await(struct request *request, const char *what, struct erro
     rd_kafka_resp_err_t code = rd_kafka_event_error(request->answer);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return true;
-    return error_set(err, kafka_error_kind(code), "%s: %s", what,
-                     rd_kafka_event_error_string(request->answer));
+    return kafka_error_quote(err, code, what, rd_kafka_event_error_string(request->answer));
 }
 
 /* The only topic's result. */
@@ -78,8 +77,7 @@ static bool judge_topic(const rd_kafka_topic_result_t *const *results, size_t co
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == harmless)
         return true;
     const char *reason = rd_kafka_topic_result_error_string(results[0]);
-    return error_set(err, kafka_error_kind(code), "%s: %s", what,
-                     reason != NULL ? reason : rd_kafka_err2str(code));
+    return kafka_error_quote(err, code, what, reason != NULL ? reason : rd_kafka_err2str(code));
 }
 
 /* ---- topics ---- */

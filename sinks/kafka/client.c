@@ -4,8 +4,10 @@
  */
 #include "sinks/kafka/client.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cdc/base/clock.h"
 #include "cdc/base/password_file.h"
@@ -53,19 +55,18 @@ static bool is_secret(const char *name) {
            strstr(name, ".pem") != NULL || strstr(name, "oauth") != NULL || strstr(name, "jaas") != NULL;
 }
 
-static bool set_property(rd_kafka_conf_t *conf, const char *sink, const char *prefix, const char *name,
-                         const char *value, struct error *err) {
+static bool set_property(rd_kafka_conf_t *conf, const char *prefix, const char *name, const char *value,
+                         struct error *err) {
     char reason[512];
     if (rd_kafka_conf_set(conf, name, value, reason, sizeof reason) == RD_KAFKA_CONF_OK)
         return true;
-    return error_set(err, ERROR_CONFIG, "sink %s: %s%s: %s", sink, prefix, name,
+    return error_set(err, ERROR_CONFIG, "%s%s: %s", prefix, name,
                      is_secret(name) ? "librdkafka does not take this value" : reason);
 }
 
-static bool set_all(rd_kafka_conf_t *conf, const char *sink, const struct client_setting *settings,
-                    struct error *err) {
+static bool set_all(rd_kafka_conf_t *conf, const struct client_setting *settings, struct error *err) {
     for (; settings->name != NULL; settings++)
-        if (!set_property(conf, sink, "", settings->name, settings->value, err))
+        if (!set_property(conf, "", settings->name, settings->value, err))
             return false;
     return true;
 }
@@ -77,6 +78,17 @@ static const char *find_reason(const char *name) {
     return NULL;
 }
 
+/* librdkafka's own word about a certificate that is not there does not name it. */
+static bool check_file(const struct sink_option *option, struct error *err) {
+    static const char *const FILES[] = {"ssl.ca.location", "ssl.certificate.location", "ssl.key.location",
+                                        "ssl.crl.location", "ssl.keystore.location"};
+    for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++)
+        if (strcmp(option->key + strlen(PROPERTIES), FILES[i]) == 0 && option->value[0] == '/' &&
+            access(option->value, R_OK) != 0)
+            return error_set(err, ERROR_CONFIG, "%s: %s: %s", option->key, option->value, strerror(errno));
+    return true;
+}
+
 static bool set_properties(rd_kafka_conf_t *conf, const struct sink_config *config, struct error *err) {
     for (size_t i = 0; i < config->option_count; i++) {
         const struct sink_option *option = &config->options[i];
@@ -85,9 +97,8 @@ static bool set_properties(rd_kafka_conf_t *conf, const struct sink_config *conf
         const char *name = option->key + strlen(PROPERTIES);
         const char *reason = find_reason(name);
         if (reason != NULL)
-            return error_set(err, ERROR_CONFIG, "sink %s: %s cannot be set: %s", config->name, option->key,
-                             reason);
-        if (!set_property(conf, config->name, PROPERTIES, name, option->value, err))
+            return error_set(err, ERROR_CONFIG, "%s cannot be set: %s", option->key, reason);
+        if (!check_file(option, err) || !set_property(conf, PROPERTIES, name, option->value, err))
             return false;
     }
     return true;
@@ -95,12 +106,11 @@ static bool set_properties(rd_kafka_conf_t *conf, const struct sink_config *conf
 
 static bool set_password(rd_kafka_conf_t *conf, const struct kafka_options *options, struct error *err) {
     char password[PASSWORD_BYTES_MAX + 1];
-    const char *sink = options->config->name;
     if (options->password_file == NULL)
         return true;
     if (!password_file_read(options->password_file, password, err))
-        return error_wrap(err, "sink %s", sink);
-    bool set = set_property(conf, sink, "", "sasl.password", password, err);
+        return false;
+    bool set = set_property(conf, "", "sasl.password", password, err);
     explicit_bzero(password, sizeof password);
     return set;
 }
@@ -146,7 +156,6 @@ static void on_log(const rd_kafka_t *handle, int level, const char *facility, co
 
 static bool fill(rd_kafka_conf_t *conf, struct client *client, const struct kafka_options *options,
                  const struct client_options *client_options, struct error *err) {
-    const char *sink = options->config->name;
     const struct client_setting own[] = {{"bootstrap.servers", options->brokers},
                                          {"client.id", options->transactional_id},
                                          {"allow.auto.create.topics", "false"},
@@ -156,16 +165,26 @@ static bool fill(rd_kafka_conf_t *conf, struct client *client, const struct kafk
     rd_kafka_conf_set_log_cb(conf, on_log);
     if (client_options->type == RD_KAFKA_PRODUCER)
         rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-    return set_all(conf, sink, DEFAULTS, err) && set_all(conf, sink, own, err) &&
+    return set_all(conf, DEFAULTS, err) && set_all(conf, own, err) &&
            set_properties(conf, options->config, err) && set_password(conf, options, err) &&
-           set_all(conf, sink, client_options->settings, err);
+           set_all(conf, client_options->settings, err);
+}
+
+/* Without a mechanism it is Kerberos, of which librdkafka then speaks to those who never heard of it. */
+static bool refuse_settings(const struct sink_config *config, const char *reason, struct error *err) {
+    bool has_mechanism = sink_config_find(config, PROPERTIES "sasl.mechanisms") != NULL ||
+                         sink_config_find(config, PROPERTIES "sasl.mechanism") != NULL;
+    if (strstr(reason, "kerberos") != NULL && !has_mechanism)
+        return error_set(err, ERROR_CONFIG,
+                         "properties.sasl.mechanisms is missing (SCRAM-SHA-512, PLAIN, ...): without it, %s",
+                         reason);
+    return error_set(err, ERROR_CONFIG, "%s", reason);
 }
 
 bool client_open(struct client *client, const struct kafka_options *options,
                  const struct client_options *client_options, struct error *err) {
     char reason[512];
-    *client = (struct client){
-        .stop = client_options->stop, .sink_name = options->config->name, .opened_ms = clock_now_ms()};
+    *client = (struct client){.stop = client_options->stop, .opened_ms = clock_now_ms()};
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     if (conf == NULL)
         return error_no_memory(err);
@@ -177,7 +196,7 @@ bool client_open(struct client *client, const struct kafka_options *options,
     if (client->handle != NULL)
         return true;
     rd_kafka_conf_destroy(conf);
-    return error_set(err, ERROR_CONFIG, "sink %s: %s", client->sink_name, reason);
+    return refuse_settings(options->config, reason, err);
 }
 
 void client_close(struct client *client) {

@@ -22,7 +22,6 @@ struct client_setting {
 struct client {
     rd_kafka_t *handle; /* NULL: closed */
     const atomic_bool *stop;
-    const char *sink_name;
     int64_t opened_ms;
     unsigned complaint_count; /* since then */
     struct {

@@ -42,8 +42,8 @@ static const char *help_of(const char *key) {
     return spec->help;
 }
 
-static bool refuse(const struct sink_config *config, const char *key, struct error *err) {
-    return error_set(err, ERROR_CONFIG, "sink %s: %s: expected %s", config->name, key, help_of(key));
+static bool refuse(const char *key, struct error *err) {
+    return error_set(err, ERROR_CONFIG, "%s: expected %s", key, help_of(key));
 }
 
 /* The place of the option's value among the words; fallback when it is not given. */
@@ -59,7 +59,7 @@ static bool read_word(const struct sink_config *config, const char *key, const c
             return true;
         }
     }
-    return refuse(config, key, err);
+    return refuse(key, err);
 }
 
 static unsigned skip_bit(char letter) {
@@ -88,11 +88,11 @@ static bool read_skipped(const struct sink_config *config, unsigned *ret_skipped
         if (*value == ' ')
             continue;
         if (after_letter ? *value != ',' : skip_bit(*value) == 0)
-            return refuse(config, KEY, err);
+            return refuse(KEY, err);
         *ret_skipped |= skip_bit(*value);
         after_letter = !after_letter;
     }
-    return *ret_skipped != 0 || refuse(config, KEY, err);
+    return *ret_skipped != 0 || refuse(KEY, err);
 }
 
 static bool read_money_digits(const struct sink_config *config, int *ret_digits, struct error *err) {
@@ -102,7 +102,7 @@ static bool read_money_digits(const struct sink_config *config, int *ret_digits,
     if (value == NULL)
         return true;
     if (value[0] < '0' || value[0] > '0' + MONEY_FRACTION_DIGITS_MAX || value[1] != '\0')
-        return refuse(config, KEY, err);
+        return refuse(KEY, err);
     *ret_digits = value[0] - '0';
     return true;
 }

@@ -29,7 +29,7 @@ static bool read_switch(const struct sink_config *config, const char *key, bool 
     const char *text = sink_config_find(config, key);
     *ret_on = text != NULL && strcmp(text, "true") == 0;
     return text == NULL || *ret_on || strcmp(text, "false") == 0 ||
-           error_set(err, ERROR_CONFIG, "sink %s: %s is true or false, not \"%s\"", config->name, key, text);
+           error_set(err, ERROR_CONFIG, "%s is true or false, not \"%s\"", key, text);
 }
 
 static bool protobuf_create(const struct format_options *options, struct format **ret_format,

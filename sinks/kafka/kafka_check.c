@@ -51,7 +51,7 @@ static const char *remedy_of(const struct error *err) {
                "in brokers";
     if (err->kind == ERROR_CONFIG)
         return "correct sasl.username, sasl.mechanisms and the password (password_file), or grant the right";
-    return "start the cluster, or correct brokers (listeners, firewall)";
+    return "start the cluster, or correct brokers (listeners, firewall), or security.protocol in properties";
 }
 
 static bool find_cluster(struct checking *checking, int *ret_broker) {
@@ -113,9 +113,11 @@ static void compare_replicas(const struct checking *checking, const char *name, 
                              const char *text) {
     int in_sync = (int) strtol(text, NULL, 10);
     if (in_sync > replicas)
-        report(checking, SINK_PROBLEM, "min_insync_replicas", "lower min.insync.replicas, or add replicas",
-               "topic %s has %d replicas, and min.insync.replicas asks for %d: nothing can be written", name,
-               replicas, in_sync);
+        /* Newer brokers take what there is for enough. */
+        report(
+            checking, SINK_WARNING, "min_insync_replicas", "lower min.insync.replicas, or add replicas",
+            "topic %s has %d replicas, and min.insync.replicas asks for %d: older brokers refuse every message",
+            name, replicas, in_sync);
     else if (in_sync == replicas && replicas > 1)
         report(checking, SINK_WARNING, "min_insync_replicas",
                "lower min.insync.replicas by one, or add a replica",
@@ -164,7 +166,21 @@ static bool describe_topic(struct checking *checking, const char *name, struct t
     return true;
 }
 
-static bool check_topic(struct checking *checking, const char *name, struct error *err) {
+/* A table whose messages have no key, which the brokers refuse for a compacted topic. */
+static void compare_key(const struct checking *checking, const struct table *table, const char *name,
+                        const char *policy) {
+    bool has_key = table->identity == 'i' || (table->identity == 'd' && table->key_count > 0);
+    if (!has_key && policy != NULL && strstr(policy, "compact") != NULL)
+        report(
+            checking, SINK_PROBLEM, "cleanup_policy",
+            "set cleanup.policy to delete, or give the table a primary key and the default replica identity",
+            "topic %s is compacted (cleanup.policy %s), and changes of table %s.%s have no key: Kafka refuses them",
+            name, policy, table->schema, table->name);
+}
+
+/* table: NULL for a topic of the sink's own. */
+static bool check_topic(struct checking *checking, const char *name, const struct table *table,
+                        struct error *err) {
     struct admin_setting settings[] = {
         {.name = "min.insync.replicas"}, {.name = "max.message.bytes"}, {.name = "cleanup.policy"}};
     struct topic_facts facts;
@@ -175,6 +191,8 @@ static bool check_topic(struct checking *checking, const char *name, struct erro
         return true;
     if (facts.partitions == 0) {
         ask_creation(checking, name, checking->options->partitions);
+        if (table != NULL)
+            compare_key(checking, table, name, checking->options->cleanup_policy);
         return true;
     }
     if (!admin_read_settings(&checking->client, RD_KAFKA_RESOURCE_TOPIC, name, settings, 3, &known, err))
@@ -184,6 +202,8 @@ static bool check_topic(struct checking *checking, const char *name, struct erro
     compare_replicas(checking, name, facts.replicas, settings[0].value);
     compare_size(checking, name, settings[1].value);
     compare_policy(checking, name, settings[2].value);
+    if (table != NULL)
+        compare_key(checking, table, name, settings[2].value);
     return true;
 }
 
@@ -246,7 +266,8 @@ static bool check_table(struct checking *checking, struct named_table *named, st
                refusal.text);
         return true;
     }
-    return compare_own(checking, named) || settle(checking, check_topic(checking, named->topic, err), err);
+    return compare_own(checking, named) ||
+           settle(checking, check_topic(checking, named->topic, named->table, err), err);
 }
 
 static bool check_all_tables(struct checking *checking, struct named_table *named, struct error *err) {
@@ -277,7 +298,7 @@ static bool check_own_topics(struct checking *checking, struct error *err) {
                                                                   ? options->dead_letter_topic
                                                                   : NULL};
     for (size_t i = 0; i < sizeof topics / sizeof *topics; i++)
-        if (topics[i] != NULL && !settle(checking, check_topic(checking, topics[i], err), err))
+        if (topics[i] != NULL && !settle(checking, check_topic(checking, topics[i], NULL, err), err))
             return false;
     return true;
 }

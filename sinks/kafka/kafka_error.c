@@ -56,8 +56,27 @@ static void to_one_line(char *text) {
             *text = ' ';
 }
 
-static bool set(struct error *err, rd_kafka_resp_err_t code, const char *what, const char *reason) {
-    error_set(err, kafka_error_kind(code), "%s: %s", what, reason);
+/* What the operator may do where the broker's own word is no help. */
+static const char *remedy_of(rd_kafka_resp_err_t code) {
+    switch (code) {
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+        return "; a compacted topic takes no message without a key: give the table a primary key, or the topic "
+               "cleanup.policy delete";
+    case RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR:
+        return "; lower replication, or add brokers";
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+        return "; grant DESCRIBE, READ, WRITE and CREATE on it";
+    case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+        return "; grant WRITE and DESCRIBE on it";
+    case RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT:
+        return "; lower copy_timeout_ms and transaction.timeout.ms, or raise transaction.max.timeout.ms of the brokers";
+    default:
+        return "";
+    }
+}
+
+bool kafka_error_quote(struct error *err, rd_kafka_resp_err_t code, const char *what, const char *reason) {
+    error_set(err, kafka_error_kind(code), "%s: %s%s", what, reason, remedy_of(code));
     to_one_line(err->text);
     return false;
 }
@@ -68,7 +87,7 @@ bool kafka_error_set(struct error *err, rd_kafka_resp_err_t code, const char *fo
     va_start(values, format);
     vsnprintf(what, sizeof what, format, values);
     va_end(values);
-    return set(err, code, what, rd_kafka_err2str(code));
+    return kafka_error_quote(err, code, what, rd_kafka_err2str(code));
 }
 
 bool kafka_error_take(struct error *err, rd_kafka_error_t *error, const char *format, ...) {
@@ -77,7 +96,7 @@ bool kafka_error_take(struct error *err, rd_kafka_error_t *error, const char *fo
     va_start(values, format);
     vsnprintf(what, sizeof what, format, values);
     va_end(values);
-    set(err, rd_kafka_error_code(error), what, rd_kafka_error_string(error));
+    kafka_error_quote(err, rd_kafka_error_code(error), what, rd_kafka_error_string(error));
     rd_kafka_error_destroy(error);
     return false;
 }

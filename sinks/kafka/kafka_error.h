@@ -16,6 +16,9 @@
 
 enum error_kind kafka_error_kind(rd_kafka_resp_err_t code);
 
+/* Returns false with "what: reason" as one line, and what the operator may do where that is known. */
+bool kafka_error_quote(struct error *err, rd_kafka_resp_err_t code, const char *what, const char *reason);
+
 /* Returns false with "formatted text: what the code says". */
 bool kafka_error_set(struct error *err, rd_kafka_resp_err_t code, const char *format, ...) PRINTF_LIKE(3, 4);
 

@@ -59,9 +59,8 @@ const struct sink_option_spec KAFKA_OPTIONS[] = {
     {0},
 };
 
-static bool complain(const struct sink_config *config, const char *key, const char *expected,
-                     struct error *err) {
-    return error_set(err, ERROR_CONFIG, "sink %s: %s: expected %s", config->name, key, expected);
+static bool complain(const char *key, const char *expected, struct error *err) {
+    return error_set(err, ERROR_CONFIG, "%s: expected %s", key, expected);
 }
 
 /* ---- single values ---- */
@@ -83,7 +82,7 @@ static bool read_number(const struct sink_config *config, const char *key, uint6
     if (!isdigit((unsigned char) text[0]) || *end != '\0' || errno != 0 || number < least || number > most) {
         snprintf(expected, sizeof expected, "a number from %llu to %llu", (unsigned long long) least,
                  (unsigned long long) most);
-        return complain(config, key, expected, err);
+        return complain(key, expected, err);
     }
     *ret_number = number;
     return true;
@@ -109,7 +108,7 @@ static bool read_choice(const struct sink_config *config, const char *key, const
     if (*ret_second || strcmp(text, first) == 0)
         return true;
     snprintf(expected, sizeof expected, "%s or %s", first, second);
-    return complain(config, key, expected, err);
+    return complain(key, expected, err);
 }
 
 /* ---- groups of them ---- */
@@ -120,9 +119,8 @@ static bool read_topics(struct kafka_options *options, struct error *err) {
     options->cleanup_policy = sink_config_find(config, "cleanup_policy");
     options->partitions = DEFAULT_PARTITIONS;
     options->replication = -1;
-    if (!topic_template_check(options->topic_template, err))
-        return error_wrap(err, "sink %s", config->name);
-    return read_int(config, "partitions", 100000, &options->partitions, err) &&
+    return topic_template_check(options->topic_template, err) &&
+           read_int(config, "partitions", 100000, &options->partitions, err) &&
            read_int(config, "replication", 1000, &options->replication, err);
 }
 
@@ -134,8 +132,8 @@ static bool read_topic(const struct sink_config *config, const char *key, const 
     if (topic == NULL)
         return true;
     if (strchr(topic, '{') != NULL || topic[0] == '\0' || strlen(topic) > TOPIC_NAME_MAX)
-        return complain(config, key, "one topic, not a template", err);
-    return topic_template_check(topic, err) || error_wrap(err, "sink %s: %s", config->name, key);
+        return complain(key, "one topic, not a template", err);
+    return topic_template_check(topic, err) || error_wrap(err, "%s", key);
 }
 
 static bool read_oversized(struct kafka_options *options, struct error *err) {
@@ -145,7 +143,7 @@ static bool read_oversized(struct kafka_options *options, struct error *err) {
         return false;
     options->oversized = dead_letter ? OVERSIZED_DEAD_LETTER : OVERSIZED_STOP;
     if (dead_letter && sink_config_find(config, "dead_letter_topic") == NULL)
-        return complain(config, "dead_letter_topic", "the topic that oversized: dead-letter needs", err);
+        return complain("dead_letter_topic", "the topic that oversized: dead-letter needs", err);
     return read_topic(config, "dead_letter_topic", &options->dead_letter_topic, err);
 }
 
@@ -176,15 +174,15 @@ static bool check_format_keys(const struct kafka_options *options, struct error 
     for (size_t f = 0; (format = format_at(f)) != NULL; f++)
         for (size_t i = 0; i < config->option_count; i++)
             if (has_key(format, config->options[i].key) && !has_key(options->format, config->options[i].key))
-                return error_set(err, ERROR_CONFIG, "sink %s: %s is a key of format %s, not of %s",
-                                 config->name, config->options[i].key, format->name, options->format->name);
+                return error_set(err, ERROR_CONFIG, "%s is a key of format %s, not of %s",
+                                 config->options[i].key, format->name, options->format->name);
     return true;
 }
 
 static bool read_format(struct kafka_options *options, struct error *err) {
     options->format = format_find(text_or(options->config, "format", DEFAULT_FORMAT));
     if (options->format == NULL)
-        return complain(options->config, "format", "protobuf or debezium-json", err);
+        return complain("format", "protobuf or debezium-json", err);
     return check_format_keys(options, err);
 }
 
@@ -239,18 +237,46 @@ static bool check_own_topics(const struct kafka_options *options, struct error *
         for (size_t j = 0; j < i; j++)
             if (all[i].name != NULL && all[j].name != NULL && topic_names_collide(all[i].name, all[j].name))
                 return error_set(err, ERROR_CONFIG,
-                                 "sink %s: %s %s and %s %s are one topic to Kafka; give each its own",
-                                 options->config->name, all[j].key, all[j].name, all[i].key, all[i].name);
+                                 "%s %s and %s %s are one topic to Kafka; give each its own", all[j].key,
+                                 all[j].name, all[i].key, all[i].name);
     return true;
 }
 
+/* ---- brokers ---- */
+
+/* librdkafka takes a port that is no number for 0. */
+static bool is_broker(const char *text, size_t size) {
+    const char *colon = memrchr(text, ':', size);
+    const char *bracket = memchr(text, ']', size);
+    if (size == 0 || colon == text)
+        return false;
+    if (colon == NULL || colon[1] == '/' || (bracket != NULL && colon < bracket))
+        return true; /* no port, but for the ':' of PROTOCOL:// and of an IPv6 address */
+    size_t digits = strspn(colon + 1, "0123456789");
+    long port = strtol(colon + 1, NULL, 10);
+    return digits == (size_t) (text + size - colon - 1) && port >= 1 && port <= UINT16_MAX;
+}
+
+static bool read_brokers(struct kafka_options *options, struct error *err) {
+    const char *next = options->brokers = sink_config_find(options->config, "brokers");
+    while (next != NULL) {
+        next += strspn(next, " ");
+        size_t size = strcspn(next, ",; ");
+        const char *rest = next + size + strspn(next + size, " ");
+        if (!is_broker(next, size) || (*rest != ',' && *rest != '\0'))
+            break;
+        if (*rest == '\0')
+            return true;
+        next = rest + 1;
+    }
+    return complain("brokers", "HOST:PORT[,HOST:PORT...]", err);
+}
+
 bool kafka_options_read(struct kafka_options *options, const struct sink_config *config, struct error *err) {
-    *options = (struct kafka_options){.config = config,
-                                      .brokers = sink_config_find(config, "brokers"),
-                                      .password_file = sink_config_find(config, "password_file")};
-    if (options->brokers == NULL)
-        return complain(config, "brokers", "HOST:PORT[,HOST:PORT...]", err);
-    return read_topics(options, err) && read_oversized(options, err) && read_transactions(options, err) &&
+    *options =
+        (struct kafka_options){.config = config, .password_file = sink_config_find(config, "password_file")};
+    return read_brokers(options, err) && read_topics(options, err) && read_oversized(options, err) &&
+           read_transactions(options, err) &&
            read_topic(config, "transaction_topic", &options->transaction_topic, err) &&
            read_choice(config, "headers", "off", "on", &options->headers, err) && read_format(options, err) &&
            name_things(options, err) && check_own_topics(options, err);

@@ -63,7 +63,7 @@ static bool create(struct topics *topics, const char *name, const char *message_
                                                 .replication = options->replication,
                                                 .settings = settings};
     if (!admin_create_topic(topics->client, &definition, err))
-        return error_wrap(err, "sink %s", options->config->name);
+        return false;
     FAULT_POINT("kafka-topic-created");
     return true;
 }
@@ -221,11 +221,10 @@ static bool check_not_own(const struct topics *topics, const struct topic_subjec
                           struct error *err) {
     const char *key = kafka_options_own(topics->options, name);
     return key == NULL ||
-           error_set(
-               err, ERROR_CONFIG,
-               "sink %s: table %.*s.%.*s has topic %s, which to Kafka is the one of %s; change topic or %s",
-               topics->options->config->name, (int) subject->schema.size, subject->schema.data,
-               (int) subject->table.size, subject->table.data, name, key, key);
+           error_set(err, ERROR_CONFIG,
+                     "table %.*s.%.*s has topic %s, which to Kafka is the one of %s; change topic or %s",
+                     (int) subject->schema.size, subject->schema.data, (int) subject->table.size,
+                     subject->table.data, name, key, key);
 }
 
 bool topics_find(struct topics *topics, const struct relation *relation, struct topic **ret_topic,

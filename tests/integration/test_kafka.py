@@ -296,6 +296,42 @@ def test_a_broker_that_comes_late_is_waited_for(new_kafka_pipeline, shared_clust
     pipeline.assert_follows()
 
 
+def assert_said(pipeline, severity, *words):
+    """check says it in one finding, remedy included; run, too, when it cannot go on."""
+    report = pipeline.engine.json("check")
+    found = [f"{finding['what']}; {finding['fix']}" for finding in report["findings"] if finding["severity"] == severity]
+    assert any(all(word in text for word in words) for text in found), report
+
+
+def test_a_table_without_a_key_does_not_go_to_a_compacted_topic(kafka_pipeline):
+    kafka_pipeline.source.execute("create table keyless (v text); alter table keyless replica identity full; "
+                                  "insert into keyless values ('v')")
+    kafka_pipeline.publish()
+    topic = kafka_pipeline.topic("keyless")
+    sink(kafka_pipeline)["cleanup_policy"] = "compact"
+    assert_said(kafka_pipeline, "problem", topic, "public.keyless", "primary key")
+    result = kafka_pipeline.engine.command("run", "--until", "caught-up")
+    assert result.returncode == 2 and topic in result.stderr and "primary key" in result.stderr, result.stderr
+    assert_said(kafka_pipeline, "problem", topic, "public.keyless", "primary key")
+
+
+def test_more_replicas_than_brokers_are_named(kafka_pipeline):
+    fill(kafka_pipeline)
+    sink(kafka_pipeline)["replication"] = 3
+    assert_said(kafka_pipeline, "problem", kafka_pipeline.topic("item"), "only 1 broker", "replication")
+    result = kafka_pipeline.engine.command("run", "--until", "caught-up")
+    assert result.returncode == 2 and "lower replication" in result.stderr, result.stderr
+
+
+def test_more_replicas_in_sync_than_there_are_is_a_warning(kafka_pipeline):
+    """Newer brokers write all the same, so it must not stop anybody."""
+    kafka_pipeline.kafka.create_topic(kafka_pipeline.topic("item"), config={"min.insync.replicas": 2})
+    fill(kafka_pipeline)
+    assert_said(kafka_pipeline, "warning", kafka_pipeline.topic("item"), "min.insync.replicas")
+    kafka_pipeline.engine.catch_up()
+    kafka_pipeline.assert_equal()
+
+
 def test_check_is_content_with_a_plain_broker(kafka_pipeline):
     fill(kafka_pipeline)
     assert problems(kafka_pipeline) == []

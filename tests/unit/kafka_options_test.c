@@ -64,6 +64,29 @@ Test(kafka_options, what_does_not_fit_is_named) {
     expect_refusal(OPTIONS({"properties.transaction.timeout.ms", "soon"}), "transaction.timeout.ms");
 }
 
+static bool takes_brokers(const char *brokers) {
+    const struct sink_option *list = (const struct sink_option[]){{"brokers", brokers}, {0}};
+    struct kafka_options options;
+    struct error err = {0};
+    return read(list, &options, &err);
+}
+
+Test(kafka_options, brokers_have_ports_that_are_numbers) {
+    cr_assert(takes_brokers("kafka"));
+    cr_assert(takes_brokers("kafka:9092"));
+    cr_assert(takes_brokers("[::1]:9092, [::1],kafka-2.example.org:65535"));
+    cr_assert(takes_brokers("ssl://kafka:9092"));
+    cr_assert(takes_brokers("ssl://kafka"));
+    cr_assert_not(takes_brokers(""));
+    cr_assert_not(takes_brokers("kafka:port"));
+    cr_assert_not(takes_brokers("kafka:0"));
+    cr_assert_not(takes_brokers("kafka:65536"));
+    cr_assert_not(takes_brokers("kafka:9092,"));
+    cr_assert_not(takes_brokers("kafka:9092;kafka:9093"));
+    cr_assert_not(takes_brokers("kafka:9092 kafka:9093"));
+    cr_assert_not(takes_brokers(":9092"));
+}
+
 Test(kafka_options, topics_of_the_sinks_own_are_different_ones) {
     struct kafka_options options;
     struct error err = {0};
@@ -95,6 +118,11 @@ static void expect_property_refusal(const char *key, const char *value, const ch
 Test(kafka_options, properties_are_checked_by_librdkafka) {
     expect_property_refusal("properties.compresion.codec", "zstd", "compresion.codec");
     expect_property_refusal("properties.linger.ms", "soon", "linger.ms");
+}
+
+Test(kafka_options, what_librdkafka_puts_darkly_is_said_clearly) {
+    expect_property_refusal("properties.ssl.ca.location", "/nowhere/ca.pem", "/nowhere/ca.pem: No such file");
+    expect_property_refusal("properties.security.protocol", "sasl_ssl", "sasl.mechanisms is missing");
 }
 
 Test(kafka_options, what_exactly_once_needs_cannot_be_set) {
