@@ -65,6 +65,8 @@ static bool request_await(struct request *request, const char *what, struct erro
     rd_kafka_resp_err_t code = rd_kafka_event_error(request->answer);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return true;
+    if (code == RD_KAFKA_RESP_ERR__TIMED_OUT)
+        return client_timed_out(request->client, err, what);
     return kafka_error_quote(err, code, what, rd_kafka_event_error_string(request->answer));
 }
 

@@ -238,12 +238,26 @@ bool client_check(const struct client *client, struct error *err) {
     return true;
 }
 
+/*
+ * A broker is asked for the others at brokers ("HOST:PORT/bootstrap"), and then called by the address that it gives ("HOST:PORT/1"): a
+ * broker in a container often gives one that is none outside, and nothing else looks wrong.
+ */
+static const char *hint_of(const struct client *client) {
+    rd_kafka_resp_err_t code = client->complaint.code;
+    bool is_unreached = code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__RESOLVE ||
+                        code == RD_KAFKA_RESP_ERR__TIMED_OUT;
+    if (!is_unreached || strstr(client->complaint.text, "/bootstrap") != NULL)
+        return "";
+    return "; that is the address by which the broker itself wants to be called: correct its advertised.listeners";
+}
+
 bool client_timed_out(const struct client *client, struct error *err, const char *text) {
     struct error reason = {0};
     if (!client_check(client, &reason)) {
         *err = reason;
         return error_wrap(err, "%s", text);
     }
-    return error_set(err, ERROR_RETRY, "%s: no answer in time%s%s", text,
-                     client->complaint.text[0] != '\0' ? "; last said: " : "", client->complaint.text);
+    return error_set(err, ERROR_RETRY, "%s: no answer in time%s%s%s", text,
+                     client->complaint.text[0] != '\0' ? "; last said: " : "", client->complaint.text,
+                     hint_of(client));
 }

@@ -359,12 +359,21 @@ static bool check_transactions(struct checking *checking, const atomic_bool *sto
 
 /* ---- all of it ---- */
 
+/* Whether it can be talked to. The cluster has answered, but maybe at another address than this broker's own. */
+static bool reach_broker(struct checking *checking, int broker) {
+    struct error err = {0};
+    if (broker < 0 || settle(checking, check_broker(checking, broker, &err), &err))
+        return true;
+    if (err.kind != ERROR_STOPPED)
+        report(checking, SINK_PROBLEM, "connection", remedy_of(&err), "%s", err.text);
+    return false;
+}
+
 static bool check_all(struct checking *checking, const atomic_bool *stop, struct error *err) {
     int broker = -1;
-    if (!find_cluster(checking, &broker))
+    if (!find_cluster(checking, &broker) || !reach_broker(checking, broker))
         return true;
-    return (broker < 0 || settle(checking, check_broker(checking, broker, err), err)) &&
-           settle(checking, check_position_topic(checking, err), err) && check_tables(checking, err) &&
+    return settle(checking, check_position_topic(checking, err), err) && check_tables(checking, err) &&
            check_own_topics(checking, err) && settle(checking, check_transactions(checking, stop, err), err);
 }
 

@@ -296,6 +296,18 @@ def test_a_broker_that_comes_late_is_waited_for(new_kafka_pipeline, shared_clust
     pipeline.assert_follows()
 
 
+@pytest.mark.long
+def test_a_broker_that_advertises_a_wrong_address_is_named(new_kafka_pipeline, shared_clusters, own_kafka):
+    """It answers the first question, and no other: check used to be content, and run to say nothing."""
+    pipeline = new_kafka_pipeline(shared_clusters("source"),
+                                  own_kafka("astray", settings={"advertised.listeners": "PLAINTEXT://127.0.0.1:1"}))
+    pipeline.source.execute(ITEM)
+    assert_said(pipeline, "problem", "127.0.0.1:1/1", "advertised.listeners")
+    pipeline.engine.start()
+    pipeline.engine.wait_log("advertised.listeners")
+    pipeline.engine.stop()
+
+
 def assert_said(pipeline, severity, *words):
     """check says it in one finding, remedy included; run, too, when it cannot go on."""
     report = pipeline.engine.json("check")
