@@ -52,7 +52,8 @@ def _load(program, run, transaction, count, rate):
     """Returns when every commit was answered: [(due, sent, answered)] in microseconds by number - 1."""
     path = run.folder / f"{run.slot}.departures"
     command = [program, "load", path, count, run.source.dsn(run.source_database), transaction, CONNECTIONS, rate]
-    load = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    load = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                            start_new_session=True)  # so that Ctrl-C is heard by the harness alone, which ends everything in order
     try:
         _, said = load.communicate()
     finally:
@@ -70,7 +71,7 @@ class Watcher:
         what, *arguments = words
         command = [program, what, self.path, count, *arguments]
         self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True)
+                                        stderr=subprocess.PIPE, text=True, start_new_session=True)
 
     def wait_ready(self, peer):
         with selectors.DefaultSelector() as selector:

@@ -55,7 +55,8 @@ class Pgcdc(Peer):
     def follow(self, run):
         self.prepare(run)
         with open(self._log(run), "wb") as log:
-            engine = subprocess.Popen(self._command(run), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            engine = subprocess.Popen(self._command(run), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                      start_new_session=True)  # Ctrl-C is the harness's, which then stops the engine
         try:
             yield
         finally:

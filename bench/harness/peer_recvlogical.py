@@ -49,7 +49,7 @@ class Recvlogical(Peer):
         os.mkfifo(self._pipe(run))
         with open(self._log(run), "wb") as log:
             receiver = subprocess.Popen(list(map(str, self._command(run, self._pipe(run)))), stdin=subprocess.DEVNULL,
-                                        stdout=log, stderr=log, env=self._environment())
+                                        stdout=log, stderr=log, env=self._environment(), start_new_session=True)
         try:
             yield
             if receiver.poll() is not None:
