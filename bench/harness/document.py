@@ -11,10 +11,11 @@ A run says what it is by its "kind"; keys end with their unit (_s, _ms, _bytes, 
 
     drain    rows, seconds, and what it cost: client_cpu_s, walsender_cpu_s, apply_cpu_s, client_peak_bytes, ...
     idle     commits, median_ms, p90_ms, p99_ms: one commit at a time on a pipeline with nothing else to do
-    lag      rate (transactions a second that were due), duration_s, sent, late_sends,
-             unseen, falls_behind, percentiles_ms {"50", "90", "99", "99.9", "100"} from due to visible, source_percentiles_ms
+    lag      rate (transactions a second that were due), duration_s, sent, late_sends, unseen, falls_behind,
+             source_falls_behind, percentiles_ms {"50", "90", "99", "99.9", "100"} from due to visible, source_percentiles_ms
              from due to the commit's answer, reader (the watcher's own resolution), histogram [[value_us, count], ...],
-             over_time [[second, median_ms, max_ms], ...], highest_rate where it was looked for
+             over_time [[second, median_ms, max_ms], ...]; where the highest rate was looked for, highest_rate, and
+             limited_by "source" or "peer", who falls behind above it
 
 A reader shows keys that it does not know, and leaves blank what is missing.
 """

@@ -128,24 +128,36 @@ def _read(path):
 def figures(departures, arrivals, ended_us):
     first_due = departures[0][0] + WARM_UP_S * 1_000_000
     measured = [(number, *departure) for number, departure in enumerate(departures, 1) if departure[0] >= first_due]
-    lags, of_source = Histogram(), Histogram()
-    seconds = {}
+    lags, of_source = Lags(first_due), Lags(first_due)
     for number, due, _, answered in measured:
-        lag = (arrivals[number][1] if number in arrivals else ended_us) - due
-        lags.add(lag)
-        of_source.add((answered or ended_us) - due)
-        seconds.setdefault((due - first_due) // 1_000_000, []).append(lag)
-    over_time = [[second, _ms(statistics.median(some)), _ms(max(some))] for second, some in sorted(seconds.items())]
+        lags.add(due, arrivals[number][1] if number in arrivals else ended_us)
+        of_source.add(due, answered or ended_us)
+    over_time = lags.over_time()
     return {"sent": sum(sent != 0 for _, _, sent, _ in measured),
             "late_sends": sum(sent == 0 or sent - due > LATE_US for _, due, sent, _ in measured),
             "unseen": sum(number not in arrivals for number, *_ in measured),
-            "falls_behind": falls_behind(over_time),
-            "percentiles_ms": _percentiles(lags), "source_percentiles_ms": _percentiles(of_source),
-            "histogram": lags.buckets(), "over_time": over_time}
+            "falls_behind": falls_behind(over_time), "source_falls_behind": falls_behind(of_source.over_time()),
+            "percentiles_ms": lags.percentiles_ms(), "source_percentiles_ms": of_source.percentiles_ms(),
+            "histogram": lags.histogram.buckets(), "over_time": over_time}
 
 
-def _percentiles(histogram):
-    return {percent: _ms(histogram.percentile(float(percent))) for percent in PERCENTS}
+class Lags:
+    """Of one run's transactions, up to one of the moments in their lives."""
+
+    def __init__(self, first_due):
+        self.first_due = first_due
+        self.histogram = Histogram()
+        self.seconds = {}  # the lags of the transactions that were due in each
+
+    def add(self, due, happened):
+        self.histogram.add(happened - due)
+        self.seconds.setdefault((due - self.first_due) // 1_000_000, []).append(happened - due)
+
+    def percentiles_ms(self):
+        return {percent: _ms(self.histogram.percentile(float(percent))) for percent in PERCENTS}
+
+    def over_time(self):
+        return [[second, _ms(statistics.median(lags)), _ms(max(lags))] for second, lags in sorted(self.seconds.items())]
 
 
 def _ms(microseconds):

@@ -124,16 +124,23 @@ class Bench:
         self._set_synchronous_commit("off")
 
     def _lag_curve(self, item, peer):
+        too_fast = {}  # the figures of the lowest rate that was not held
+
         def holds(rate):
             figures = self._lag(item, peer, rate, min(self.options.duration, lag.PROBE_S), is_probe=True)
-            return figures is not None and lag.holds(figures)
+            if figures is None or lag.holds(figures):
+                return figures is not None
+            if rate <= too_fast.get("rate", rate):
+                too_fast.update(figures)
+            return False
 
         highest = rates.highest(holds)
-        say(f"{item.name}: {peer.name} holds {highest} transactions a second")
+        limit = "source" if too_fast.get("source_falls_behind") else "peer"
+        say(f"{item.name}: {peer.name} holds {highest} transactions a second; above it the {limit} falls behind")
         for rate in rates.of_curve(highest):
             figures = self._lag(item, peer, rate, self.options.duration)
             if figures is not None:
-                figures["highest_rate"] = highest
+                figures.update(highest_rate=highest, limited_by=limit)
 
     def _lag(self, item, peer, rate, duration_s, is_probe=False):
         """The figures of a run, None when it failed. A probe's are not kept, and it may leave transactions behind."""

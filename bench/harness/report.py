@@ -83,7 +83,7 @@ def print_lags(results):
     rows = [_lag_row(peer, run) for peers in results.values() for peer, runs in peers.items() for run in runs
             if run["kind"] == "lag"]
     if rows:
-        print("Lag: ms from when a transaction is due to when it is visible; of that, to its commit at the source")
+        print("Lag, with synchronous_commit = on: ms from when a transaction is due to when it is visible; to its commit at the source")
         _print_table([head, *rows])
 
 
@@ -91,7 +91,7 @@ def _lag_row(peer, run):
     percentiles, source = run["percentiles_ms"], run["source_percentiles_ms"]
     note = "falls behind" if run["falls_behind"] or run["unseen"] else ""
     if "highest_rate" in run:
-        note = f"{run['rate'] / run['highest_rate']:.0%} of {run['highest_rate']} {note}".rstrip()
+        note = f"{run['rate'] / run['highest_rate']:.0%} of {run['highest_rate']} (limit: the {run['limited_by']}) {note}".rstrip()
     return (peer, str(run["rate"]), *(f"{percentiles[share]:.2f}" for share in ("50", "90", "99", "99.9", "100")),
             f"{source['50']:.2f}", f"{source['99']:.2f}", str(run["late_sends"]), note)
 

@@ -65,6 +65,17 @@ def test_what_never_arrived_counts_until_the_end():
     assert (figures["sent"], figures["late_sends"], figures["unseen"]) == (0, 1, 1)
 
 
+def test_a_source_that_falls_behind_is_told_from_the_peer():
+    due = [10_000_000 + number * 100_000 for number in range(100)]
+    departures = [(moment, moment, moment + (moment - due[0]) // 2) for moment in due]
+    figures = lag.figures(departures, {number: (row[0], row[2] + 3000) for number, row in enumerate(departures, 1)}, 0)
+    assert figures["falls_behind"] and figures["source_falls_behind"]
+    departures = [(moment, moment, moment + 1000) for moment in due]
+    figures = lag.figures(departures, {number: (row[0], row[0] + (row[0] - due[0]) // 2)
+                                       for number, row in enumerate(departures, 1)}, 0)
+    assert figures["falls_behind"] and not figures["source_falls_behind"]
+
+
 def test_falling_behind_is_lag_that_grows_and_not_one_bad_second():
     assert not lag.falls_behind([[second, 5.0, 9.0] for second in range(10)])
     assert not lag.falls_behind([[second, 900.0 if second == 6 else 5.0, 950.0] for second in range(10)])
