@@ -18,6 +18,7 @@ page      the result as HTML (page.css), with the drawings of charts and plot
 compare   two results side by side, with the test of certainty
 micro     the engine's parts by themselves (bench/micro)
 readme    the sections of the READMEs that are written from the reference result
+profile   the most expensive functions of a drain
 about     the commit, the machine and the versions that go into it
 report    the tables on the terminal
 """

@@ -9,12 +9,12 @@ import statistics
 from .plot import Drawing, Scale, WIDTH, linear_ticks, number, tick_label
 
 # Each peer keeps its colour from page to page; others take what is left, in turn.
-STYLES = {"pgcdc": "s1", "pgcdc_kafka": "s2", "recvlogical": "s0", "native": "s3", "native_tuned": "s4",
+STYLES = {"pgcdc": "s1", "pgcdc_kafka": "s2", "pgcdc_null": "s12", "recvlogical": "s0", "recvlogical_text": "s13", "native": "s3", "native_tuned": "s4",
           "debezium": "s5", "debezium_tuned": "s6", "pgcopydb": "s7"}
 SPARE_STYLES = ("s8", "s9", "s10", "s11")
 
-LEFT, RIGHT, TOP, BOTTOM = 46, WIDTH - 14, 12, 226
-HEIGHT = 262
+LEFT, RIGHT, TOP, BOTTOM = 46, WIDTH - 14, 24, 236
+HEIGHT = 272
 
 
 def style_of(peer, peers):
@@ -154,7 +154,7 @@ def _frame(drawing, x, y, x_title, x_ticks):
     for tick in y.ticks():
         drawing.line(LEFT, y.place(tick), RIGHT, y.place(tick), "grid")
         drawing.text(LEFT - 6, y.place(tick) + 4, tick_label(tick), "tick", "end")
-    drawing.text(LEFT + 4, TOP + 9, "milliseconds", "tick")
+    drawing.text(4, 10, "milliseconds", "tick")
     for value, label in x_ticks:
         drawing.line(x.place(value), BOTTOM, x.place(value), BOTTOM + 4, "axis")
         drawing.text(x.place(value), BOTTOM + 16, label, "tick", "end" if x.place(value) > RIGHT - 12 else "middle")

@@ -44,7 +44,13 @@ def median(runs, key):
     values = [flat(run)[key] for run in runs if key in flat(run)]
     if not values:
         return None
-    return max(values) if any(word in key for word in OF_THE_MOST) else statistics.median(values)
+    value = max(values) if any(word in key for word in OF_THE_MOST) else statistics.median(values)
+    return int(value) if all(isinstance(each, int) for each in values) and value == int(value) else value
+
+
+def ours(peers):
+    """The one that others are compared with, None when it was not measured."""
+    return next((peer for peer in ("pgcdc", "pgcdc_kafka") if peer in peers), None)
 
 
 def changes_of(runs):
@@ -97,4 +103,4 @@ def lag_levels(peers):
 
 def middle_of(levels):
     """The one to show when there is room for one: about half of what is possible."""
-    return levels[(len(levels) - 1) // 2]
+    return levels[max((len(levels) - 1) // 2, min(1, len(levels) - 1))]

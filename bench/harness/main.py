@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-from . import build, contents, document, lag, latency, measure, page, peers, rates, report, workload
+from . import build, contents, document, lag, latency, measure, micro, page, peers, profile, rates, report, workload
 from .broker import Kafka
 from .cluster import Cluster, ClusterError, find_binaries, server_user
 from .peer import PeerError, Run
@@ -39,6 +39,9 @@ def arguments():
     parser.add_argument("--curve", action="store_true",
                         help="instead of --rate: look for the highest rate of each peer, and measure lag at 25, 50, 75, 90 %% of it")
     parser.add_argument("--peers", default="", metavar="A,B", help="only these peers")
+    parser.add_argument("--profile", action="store_true",
+                        help="drain once more with perf (as root), and leave the most expensive functions beside the figures")
+    parser.add_argument("--micro", action="store_true", help="instead of all this: the engine's parts by themselves, as bench/micro/run")
     parser.add_argument("--json", type=pathlib.Path, default=build.ROOT / "build" / "bench.json", metavar="FILE",
                         help="where the figures go (build/bench.json)")
     parser.add_argument("--engine", type=pathlib.Path, metavar="FILE", help="a pgcdc that is already built")
@@ -79,6 +82,7 @@ class Bench:
         self.kafka = Kafka()
         self.results = {}
         self.failures = []
+        self.profiler = profile.Profiler(folder) if options.profile else None
 
     def head(self, chosen):
         return document.head(SETTINGS, self.source, self.options.rounds, chosen, self.peers)
@@ -97,7 +101,17 @@ class Bench:
             shift = number % len(self.peers)  # nobody is always the first
             for peer in self.peers[shift:] + self.peers[:shift]:
                 self._attempt(item, peer, end_lsn, lambda run, peer=peer: self._drain(item, peer, run, expected))
+        if self.profiler is not None:
+            self._profile(item, end_lsn, expected)
         self._forget(item)
+
+    def _profile(self, item, end_lsn, expected):
+        """One more drain by each of our own, whose figures are not kept."""
+        for peer in [peer for peer in self.peers if peer.name.startswith(peers.Pgcdc.name)]:
+            def drain(run, peer=peer):
+                with self.profiler.watch(f"{item.name}: {peer.title}", run):
+                    return self._drain(item, peer, run, expected)
+            self._attempt(item, peer, end_lsn, drain, keep=False)
 
     def time_workload(self, item):
         """Commit to visible, for the peers that fill a target."""
@@ -263,6 +277,9 @@ def run_bench(options, chosen):
         report.print_latency(bench.results)
         report.print_lags(bench.results)
         save(options.json, document.make(head, bench.results, bench.failures))
+        if bench.profiler is not None:
+            bench.profiler.write(options.json.with_suffix(".profile.txt"))
+            print(f"profiles in {options.json.with_suffix('.profile.txt')}")
         for failure in bench.failures:
             say(f"FAILED {failure}")
         return not bench.failures
@@ -278,6 +295,8 @@ def main():
     if options.list:
         show_list()
         return 0
+    if options.micro:
+        return micro.main([])
     if options.duration is None:
         options.duration = lag.QUICK_DURATION_S if options.quick else lag.DURATION_S
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

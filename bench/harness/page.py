@@ -64,7 +64,7 @@ def _summary(result):
     machine = head.get("machine", {})
     facts = [f"Commit <code>{html.escape(_commit(head))}</code>", html.escape(str(head.get("date", ""))[:16].replace("T", " ")),
              html.escape(f"{machine.get('cores', '?')} × {machine.get('cpu', '?')}, {machine.get('memory_gib', '?')} GiB"),
-             html.escape(", ".join(f"{name} {version}" for name, version in list(head.get("versions", {}).items())[:1])),
+             html.escape(", ".join(f"{name} {str(version).split(' ')[0]}" for name, version in list(head.get("versions", {}).items())[:1])),
              f"{head.get('rounds', '?')} {'round' if head.get('rounds') == 1 else 'rounds'}"]
     told = "".join(f"<li>{html.escape(failure)}</li>" for failure in result.get("failures", []))
     return (f'<p class="soft">{" · ".join(fact for fact in facts if fact)}</p>'
@@ -108,7 +108,7 @@ def _drains(result):
         return None
     return ("drain", "Draining a backlog",
             "<p>Seconds until everything that was recorded is where it belongs; shorter is faster. "
-            "On the right: how many times as long as pgcdc it took.</p>"
+            "On the right: how many times as long as pgcdc it took (as pgcdc_kafka, where pgcdc did not run).</p>"
             f'{_legend(result, _peers_of(found))}<div class="cards">{cards}</div>')
 
 
@@ -117,15 +117,10 @@ def _drain_card(result, workload, peers):
     series = [(peer, seconds) for peer, seconds in series if seconds]
     if not series:
         return ""
-    drawing = charts.bars(workload, series, _styles(result), _ours(dict(series)))
+    drawing = charts.bars(workload, series, _styles(result), dict(series).get(figures.ours(peers)))
     changes = figures.changes_of([run for runs in peers.values() for run in runs])
     rows = f"{changes:,.0f} rows" if changes else ""
     return _card(workload, ". ".join(part for part in (_imitates(result, workload), rows) if part), drawing)
-
-
-def _ours(by_peer):
-    """What others are compared with: the first of pgcdc's own."""
-    return next((value for peer, value in by_peer.items() if peer.startswith("pgcdc")), None)
 
 
 # ---- lag ----
@@ -281,8 +276,11 @@ def _others(result):
 
 
 def _table(caption, heads, rows):
+    """What no row has is left out."""
+    told = [place for place in range(len(heads)) if place == 0 or any(row[place] for row in rows)]
+    heads, rows = [heads[place] for place in told], [[row[place] for place in told] for row in rows]
     said = f"<caption>{html.escape(caption)}</caption>" if caption else ""
-    top = "".join(f'<th scope="col">{html.escape(head)}</th>' for head in heads)
+    top = "".join(f'<th scope="col">{html.escape(head).replace(" %", "&#160;%")}</th>' for head in heads)
     body = "".join(f'<tr{_row_class(row)}><th scope="row">{html.escape(row[0])}</th>'
                    + "".join(f"<td>{html.escape(cell)}</td>" for cell in row[1:]) + "</tr>" for row in rows)
     return f'<div class="scroll"><table>{said}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
@@ -311,10 +309,9 @@ def _settings(result):
 
 
 def _peers_table(head):
-    rows = [[name, str(peer.get("title", "")), str(peer.get("version", "")), _joined(peer.get("settings")),
-             *([str(peer["reason"])] if peer.get("reason") else [])]
+    rows = [[name, str(peer.get("title", "")), str(peer.get("version", "")), _joined(peer.get("settings")), str(peer.get("reason", ""))]
             for name, peer in head.get("peers", {}).items() if isinstance(peer, dict)]
-    table = _table("Peers", ["peer", "what it is", "version", "settings"], rows) if rows else ""
+    table = _table("Peers", ["peer", "what it is", "version", "settings", "why it did not run"], rows) if rows else ""
     return table.replace("<table>", '<table class="settings">')
 
 

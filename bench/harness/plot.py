@@ -80,7 +80,7 @@ def _decades(low, high):
 
 def _log_ticks(low, high):
     """All of 1, 2, 5 while they have room, else the powers of ten."""
-    mantissas = (1, 2, 5) if high / low <= 200 else (1,)
+    mantissas = (1, 2, 5) if high / low <= 1000 else (1,)
     steps = [mantissa * 10.0**exponent for exponent in range(-6, 10) for mantissa in mantissas]
     return [step for step in steps if low * 0.999 <= step <= high * 1.001]
 

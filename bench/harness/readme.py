@@ -49,7 +49,7 @@ def _made_with(result):
     commit = f"{head.get('commit')}{' with changes' if head.get('dirty') else ''}"
     return (f"`{head.get('command')}` at commit {commit} on {str(head.get('date', ''))[:10]}: {machine.get('cores')} cores of "
             f"{_article(str(machine.get('cpu')))}, {machine.get('memory_gib')} GiB, "
-            + ", ".join(f"{name} {version}" for name, version in versions.items() if name in ("PostgreSQL", "Apache Kafka"))
+            + ", ".join(f"{name} {str(version).split(' ')[0]}" for name, version in versions.items() if name in ("PostgreSQL", "Apache Kafka"))
             + ". Everybody ran on that one machine and shared its cores: only ratios mean something.\n")
 
 
@@ -80,7 +80,7 @@ def _seconds(by_peer, peer, with_spread):
     if not seconds:
         return ""
     median = statistics.median(seconds)
-    ours = next((name for name in by_peer if name.startswith("pgcdc")), None)
+    ours = figures.ours(by_peer)
     spread = f" ({min(seconds):.2f}-{max(seconds):.2f})" if with_spread and len(seconds) > 1 else ""
     if peer == ours:
         return f"**{median:.2f}**{spread}"

@@ -11,12 +11,12 @@
 
 #include "bench/micro/micro.h"
 #include "bench/micro/rows.h"
+#include "cdc/base/epoch.h"
 #include "proto/change.pb-c.h"
 #include "proto/record.h"
 #include "proto/value_text.h"
 
 #define RECORD_BYTES_MAX ((size_t) 1 << 20)
-#define POSTGRES_EPOCH_US INT64_C(946684800000000)
 
 enum { COLUMNS_MAX = 16 };
 

@@ -7,10 +7,12 @@ import sys
 import xml.etree.ElementTree
 from pathlib import Path
 
+import pytest
+
 BENCH = Path(__file__).resolve().parents[2] / "bench"
 sys.path.insert(0, str(BENCH))
 
-from harness import contents  # noqa: E402
+from harness import contents, profile  # noqa: E402
 
 
 def bench(*arguments):
@@ -68,3 +70,29 @@ def test_contents_tell_a_lost_a_repeated_and_a_changed_row(shared_clusters):
 
 def fingerprint(database):
     return contents.fingerprint(database.cluster, database.name)
+
+
+PERF_REPORT = """
+#
+# Overhead       Samples  Shared Object      Symbol                       IPC   [IPC Coverage]
+    52.00%           520  pgcdc              [.] decoder_decode           -      -
+    24.00%           240  [kernel.kallsyms]  [k] tcp_sendmsg              -      -
+    20.00%           200  libpq.so.5.15      [.] 0x00000000000206e0       -      -
+     4.00%            40  libpq.so.5.15      [.] 0x00000000000206c1
+"""
+
+
+def test_a_profile_has_shares_of_the_process_and_names_what_it_can():
+    lines = list(profile.table("engine", profile.parse(PERF_REPORT)))
+    assert lines[0] == "-- engine: 1.00 s of processor time"
+    assert [line.split()[0] for line in lines[1:]] == ["52.0%", "24.0%", "24.0%"]
+    assert lines[1].split()[1:] == ["pgcdc", "decoder_decode"]
+    assert [line for line in lines if "(no name)" in line and "libpq" in line]
+
+
+@pytest.mark.long
+def test_a_profile_is_left_beside_the_figures_or_why_there_is_none(program, tmp_path):
+    result = bench("--quick", "--profile", "--peers", "pgcdc", "--engine", program, "--json", tmp_path / "r.json", "insert_one_row")
+    assert result.returncode == 0, result.stdout + result.stderr
+    said = (tmp_path / "r.profile.txt").read_text()
+    assert "There is no profile" in said or ("-- engine: " in said and "-- walsender: " in said)
