@@ -101,6 +101,11 @@ def lag_levels(peers):
             for place in range(max(len(each) for each in rates.values()))]
 
 
+def limit_of(runs):
+    """Who falls behind above the highest rate: "source" or "peer", "" when it is not known."""
+    return next((run["limited_by"] for run in runs if isinstance(run.get("limited_by"), str)), "")
+
+
 def middle_of(levels):
     """The one to show when there is room for one: about half of what is possible."""
     return levels[max((len(levels) - 1) // 2, min(1, len(levels) - 1))]

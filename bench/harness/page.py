@@ -18,7 +18,8 @@ WORDS = (
                   "counts from when it was due, so that a stall shows in every transaction that it held up."),
     ("Late sends", "Transactions that the load generator itself started after they were due. Many of them mean that the "
                    "machine, not the peer, was at its limit."),
-    ("Keeps up", "Lag does not grow through the run. A peer's highest rate is the highest at which that is so."),
+    ("Keeps up", "Lag does not grow through the run. A peer's highest rate is the highest at which that is so. Where the source "
+                 "falls behind above it, the peer could do more, but this machine cannot show how much."),
     ("Source's own COMMIT", "From when the transaction was due to when the source's server answered its COMMIT: what nobody can be faster than by much."),
     ("Percentile", "99 % = 3 ms: of a hundred transactions, ninety-nine took at most 3 ms."),
     ("Idle latency", "One commit at a time on a pipeline that has nothing else to do, each after the one before was seen. "
@@ -217,7 +218,7 @@ LAG_COLUMNS = ("50", "90", "99", "99.9", "100")
 
 def _lag_table(workload, peers):
     heads = ["peer", "rate/s", "median", "90 %", "99 %", "99.9 %", "all", "99 % of source's own COMMIT", "sent", "late sends",
-             "never seen", "keeps up", "highest rate/s"]
+             "never seen", "keeps up", "highest rate/s", "above it falls behind"]
     rows = []
     for peer, runs in peers.items():
         for rate in sorted({run.get("rate") or 0 for run in runs}):
@@ -225,12 +226,14 @@ def _lag_table(workload, peers):
             rows.append([peer, _blank(rate), *(_blank(_percentile(runs, rate, share)) for share in LAG_COLUMNS),
                          _blank(figures.median(chosen, "source_percentiles_ms.99")),
                          *(_blank(figures.median(chosen, key)) for key in ("sent", "late_sends", "unseen")),
-                         _keeps_up(chosen), _blank(figures.median(runs, "highest_rate"))])
+                         _keeps_up(chosen), _blank(figures.median(runs, "highest_rate")), figures.limit_of(runs)])
     return _table(f"{workload}: milliseconds", heads, rows)
 
 
 def _keeps_up(runs):
     told = [run["falls_behind"] for run in runs if "falls_behind" in run]
+    if any(run.get("source_falls_behind") for run in runs):
+        return "source falls behind"
     return "" if not told else "falls behind" if any(told) else "yes"
 
 

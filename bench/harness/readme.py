@@ -97,13 +97,20 @@ def _lags(result, every_rate):
                 runs = figures.at_rate(peers[peer], rate)
                 rows.append([workload, peer, f"{rate:,.0f}",
                              *(_number(figures.median(runs, f"percentiles_ms.{share}")) for share in ("50", "90", "99", "99.9", "100")),
-                             _number(figures.median(peers[peer], "highest_rate"))])
+                             _highest_rate(peers[peer])])
     if len(rows) == 1:
         return ""
     if not any(row[-1] for row in rows[1:]):
         rows = [row[:-1] for row in rows]
     return ("Lag in milliseconds, from when a transaction was due at the source to when it can be seen at the other end, at a set rate and with "
             f"`synchronous_commit = on`:\n\n{_table(rows)}")
+
+
+def _highest_rate(runs):
+    rate = figures.median(runs, "highest_rate")
+    if rate is None:
+        return ""
+    return f"{rate:,.0f}" + (", then the source falls behind" if figures.limit_of(runs) == "source" else "")
 
 
 def _idle(result):

@@ -84,6 +84,18 @@ def test_what_is_missing_is_left_blank(run):
     assert "How fast" in text_of(rendered(bare))
 
 
+def test_a_limit_that_is_the_source_s_is_told():
+    limited = result({"steady": {"pgcdc": [lag(500, 1.2, highest_rate=2100, limited_by="source", falls_behind=False, source_falls_behind=True)]}})
+    said = text_of(rendered(limited))
+    assert "above it falls behind" in said
+    assert "source falls behind" in said
+
+
+def test_columns_that_nobody_has_are_left_out():
+    assert "never seen" not in text_of(rendered(result({"steady": {"pgcdc": [lag(500, 1.2)]}})))
+    assert "never seen" in text_of(rendered(result({"steady": {"pgcdc": [lag(500, 1.2, unseen=0)]}})))
+
+
 def test_a_failure_is_told_on_top():
     assert "it fell over" in text_of(rendered(EVERYTHING | {"failures": ["native: it fell over"]}))
 

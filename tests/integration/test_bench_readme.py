@@ -56,5 +56,10 @@ def test_peers_that_were_measured_at_shares_of_their_own_highest_rate_stand_side
     assert figures.lag_levels(peers) == [{"fast": 1000, "slow": 10}, {"fast": 2000, "slow": 20}]
 
 
+def test_a_highest_rate_that_is_the_source_s_is_said_to_be():
+    said = readme.full(result({"steady": {"pgcdc": [lag(500, 1.2, highest_rate=2100, limited_by="source")]}}))
+    assert "| 2,100, then the source falls behind |" in said
+
+
 def test_a_table_cannot_be_broken_by_what_is_in_it():
     assert r"| a\|b &lt;i&gt; |" in readme.full(result({"a|b <i>": {"pgcdc": drains(1.0)}}))
