@@ -24,6 +24,8 @@ SETTINGS = {
     "autovacuum": "off",
     "max_wal_size": "16GB",
     "checkpoint_timeout": "1h",
+    # The launcher starts at most one subscription in this time, 5 s by default: the next peer would wait for the one before.
+    "wal_retrieve_retry_interval": "100ms",
 }
 
 
@@ -32,6 +34,7 @@ def arguments():
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="by name; all of them by default")
     parser.add_argument("--list", action="store_true", help="say which workloads and peers there are, and stop")
     parser.add_argument("--quick", action="store_true", help="a tenth of the size: does it work?")
+    parser.add_argument("--rows", type=int, metavar="N", help="the size of every backlog, instead of its own")
     parser.add_argument("--rounds", type=int, default=1, metavar="N", help="repeat N times, report the median")
     parser.add_argument("--rate", type=rate_list, default=[100, 1000], metavar="N,N",
                         help="transactions a second at which lag is measured (100,1000)")
@@ -304,6 +307,9 @@ def main():
         chosen = workload.load(options.workloads)
         for item in chosen if options.quick else []:
             item.shrink()
+        for item in chosen if options.rows is not None else []:
+            if item.measure == "drain":
+                item.resize(options.rows)
         succeeded = run_bench(options, chosen)
     except (ClusterError, PeerError, latency.LatencyError, subprocess.SubprocessError) as problem:
         say(f"bench/run: {problem}")

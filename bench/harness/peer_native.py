@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PostgreSQL's own subscription, `binary = true` and defaults otherwise.
+"""PostgreSQL's own subscription: as it is by default, and tuned with what its documentation offers for throughput.
 
 Its end is a marker row that becomes visible in the target. The slot's confirmed_flush_lsn would not do: the worker's
 feedback lags while a backlog flows.
@@ -16,19 +16,25 @@ DRAIN_TIMEOUT_S = 1800
 
 class Native(Peer):
     name = "native"
-    title = "native subscription"
+    title = "native subscription, defaults"
 
     def __init__(self):
         self.session = None
 
     def settings(self, server_version):
-        return {"binary": "true", "streaming": "off", "synchronous_commit": "off (the subscription's default)"}
+        return {**self.options(server_version), "synchronous_commit": "off (the subscription's default)"}
+
+    def options(self, server_version):
+        """Those that say how it works; that it uses a slot that is there, and copies nothing, comes from the benchmark."""
+        del server_version
+        return {}
 
     def prepare(self, run):
         self.session = run.target.connect(run.target_database)
+        options = {"create_slot": "false", "slot_name": f"'{run.slot}'", "copy_data": "false", "enabled": "false",
+                   **self.options(run.target.version())}
         self._execute(f"create subscription bench connection '{run.source.dsn(run.source_database)}' "
-                      f"publication {PUBLICATION} with (create_slot = false, slot_name = '{run.slot}', "
-                      "copy_data = false, enabled = false, binary = true)")
+                      f"publication {PUBLICATION} with ({', '.join(f'{key} = {value}' for key, value in options.items())})")
         # With copy_data = false every table is ready at once, so the apply worker is the only one.
 
     def drain(self, run):
@@ -63,3 +69,13 @@ class Native(Peer):
         with self.session.cursor() as cursor:
             cursor.execute(sql)
             return cursor.fetchall() if cursor.description is not None else []
+
+
+class NativeTuned(Native):
+    """Binary values, and large transactions sent before they end (applied before they end, too, from PostgreSQL 16 on)."""
+
+    name = "native_tuned"
+    title = "native subscription, tuned"
+
+    def options(self, server_version):
+        return {"binary": "true", "streaming": "parallel" if server_version >= 160000 else "on"}

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The peers that there are, in the order in which they are shown."""
 from .cluster import ClusterError
-from .peer_native import Native
+from .peer_native import Native, NativeTuned
 from .peer_pgcdc import Pgcdc
 from .peer_pgcdc_kafka import PgcdcKafka
+from .peer_pgcdc_null import PgcdcNull
 from .peer_recvlogical import Recvlogical, RecvlogicalText
 
-ALL = (Recvlogical, RecvlogicalText, Native, Pgcdc, PgcdcKafka)
+ALL = (Recvlogical, RecvlogicalText, PgcdcNull, Native, NativeTuned, Pgcdc, PgcdcKafka)
 
 
 def choose(names):

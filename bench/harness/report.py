@@ -27,12 +27,13 @@ def print_drains(results):
     drains = {name: peers for name, peers in results.items() if peers and "seconds" in _first_run(peers)}
     if not drains:
         return
-    print("Draining a backlog: seconds (of several rounds: median, least, most), and how many times faster pgcdc is")
-    rows = [("workload", "rows", "recv", "native", "pgcdc", "recv/pgcdc", "native/pgcdc")]
+    print("Draining a backlog: seconds (of several rounds: median, least, most), and how many times faster pgcdc is "
+          "(null: pgcdc to nowhere; tuned: the native subscription)")
+    rows = [("workload", "rows", "recv", "null", "native", "tuned", "pgcdc", "recv/null", "recv/pgcdc", "tuned/pgcdc")]
     rows += [_drain_row(name, peers) for name, peers in drains.items()]
     _print_table(rows)
     print("What it cost: processor seconds, and the engine's peak memory")
-    rows = [("workload", "engine", "walsender", "engine/walsender", "target", "native target", "peak MiB")]
+    rows = [("workload", "engine", "walsender", "engine/walsender", "target", "tuned target", "peak MiB")]
     rows += [_cost_row(name, peers) for name, peers in drains.items()]
     _print_table(rows)
 
@@ -122,14 +123,15 @@ def _number(value, digits=2):
 
 
 def _drain_row(name, peers):
-    recv, native, ours = (_seconds(peers, peer) for peer in ("recvlogical", "native", "pgcdc"))
-    spreads = [_spread(peers, peer) for peer in ("recvlogical", "native", "pgcdc")]
-    return (name, str(_first_run(peers)["rows"]), *spreads, _ratio(recv, ours), _ratio(native, ours))
+    shown = ("recvlogical", "pgcdc_null", "native", "native_tuned", "pgcdc")
+    recv, null, _, tuned, ours = (_seconds(peers, peer) for peer in shown)
+    return (name, str(_first_run(peers)["rows"]), *(_spread(peers, peer) for peer in shown), _ratio(recv, null),
+            _ratio(recv, ours), _ratio(tuned, ours))
 
 
 def _cost_row(name, peers):
     ours = peers.get("pgcdc")
-    native = median_of(peers["native"], "apply_cpu_s") if "native" in peers else None
+    native = median_of(peers["native_tuned"], "apply_cpu_s") if "native_tuned" in peers else None
     if ours is None:
         return (name, "-", "-", "-", "-", _number(native), "-")
     engine, walsender = median_of(ours, "client_cpu_s"), median_of(ours, "walsender_cpu_s")

@@ -16,7 +16,9 @@ import tempfile
 from .cluster import ClusterError
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "workloads"
-ORDER = ("insert_one_transaction", "pgbench", "insert_one_row", "update_one_transaction", "insert_wide", "idle", "lag")
+ORDER = ("insert_one_transaction", "pgbench", "insert_one_row", "update_one_transaction", "insert_wide", "insert_every_type",
+         "update_hot", "update_documents", "delete_rows", "many_tables", "mix", "bursts", "idle", "lag")
+MIN_ROWS = 1000
 PUBLICATION = "bench"
 RECORDED_SLOT = "bench_recorded"
 MARKER_SCHEMA = "create table bench_marker (id integer primary key);"
@@ -42,6 +44,11 @@ class Workload:
 
     def shrink(self):
         self.rows = self.quick_rows
+
+    def resize(self, rows):
+        if rows < MIN_ROWS:
+            raise ClusterError(f"a workload of {rows} rows says nothing; --rows takes {MIN_ROWS} and more")
+        self.rows = rows
 
     def prepare(self, cluster, database):
         """Schema and rows in a new database, tidied up as a server has them that has been running for a while."""

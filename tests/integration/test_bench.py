@@ -42,7 +42,7 @@ def test_a_small_run_measures_every_peer(program, tmp_path):
     assert (result["format"], result["version"]) == ("pgcdc-bench", 1)
     assert result["head"]["versions"]["PostgreSQL"]
     peers = result["results"]["insert_one_row"]
-    assert set(peers) == set(result["head"]["peers"]) == {"recvlogical", "native", "pgcdc"}
+    assert set(peers) == set(result["head"]["peers"]) == {"recvlogical", "pgcdc_null", "native", "native_tuned", "pgcdc"}
     for runs in peers.values():
         assert runs[0]["kind"] == "drain"
         assert runs[0]["seconds"] > 0

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""pgcdc: the release engine, from the recorded slot into its null sink, which throws away what it gets.
+
+What is left is receiving, decoding and handing on: the engine's own limit, to be held against pg_recvlogical to nowhere.
+"""
+from .peer_pgcdc import CONFIGURATION, Pgcdc
+
+CONFIGURATION_NULL = CONFIGURATION[:CONFIGURATION.index("sinks:")] + """\
+sinks:
+  - name: nowhere
+    type: "null"
+"""
+
+
+class PgcdcNull(Pgcdc):
+    name = "pgcdc_null"
+    title = "pgcdc to its null sink"
+    applies = False
+    follows = False
+
+    def configuration(self, run):
+        return CONFIGURATION_NULL, {}

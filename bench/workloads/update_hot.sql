@@ -1,0 +1,21 @@
+-- Imitates counters that everybody wants: single-row updates of the same thousand rows, one a transaction.
+-- What the target needs at the end is a thousand rows; what it is sent is every one of their versions.
+-- rows: 200000
+-- quick: 20000
+-- clients: 4
+
+-- [schema]
+create table counter (
+    id integer primary key,
+    hits bigint not null,
+    last_visitor text not null,
+    at timestamptz not null
+) with (fillfactor = 50);
+
+-- [rows]
+select setseed(0.5);
+insert into counter select g, 0, md5(random()::text), '2026-01-01 00:00:00+00' from generate_series(1, 1000) g;
+
+-- [pgbench]
+\set id random(1, 1000)
+update counter set hits = hits + 1, last_visitor = md5(random()::text), at = clock_timestamp() where id = :id;
