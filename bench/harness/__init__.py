@@ -5,8 +5,9 @@ main      the command line and the order of things
 build     what must be installed, and the release engine
 cluster   a private PostgreSQL in a temporary folder
 workload  bench/workloads/NAME.sql: its parts, and how its backlog is recorded
-peer*     who drains a backlog: pg_recvlogical, the native subscription, pgcdc
+peer*     who drains a backlog: pg_recvlogical, the native subscription, Debezium, pgcdc
 measure   processor time and memory of everybody who takes part
+wire      bytes that the source sent
 contents  is the target equal to the source?
 latency   commit to visible, one commit at a time
 lag       due to visible at a set rate, open loop

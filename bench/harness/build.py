@@ -8,6 +8,7 @@ from .cluster import ClusterError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 INSTALL = ROOT / "tests" / "support" / "install"
+DEBEZIUM = ROOT / "tests" / "support" / "debezium"
 
 
 def install(groups):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line, and the order of things: record a backlog once, let every peer drain a copy of it in turn."""
 import argparse
+import contextlib
 import os
 import pathlib
 import shutil
@@ -13,6 +14,7 @@ from . import build, contents, document, lag, latency, measure, micro, page, pee
 from .broker import Kafka
 from .cluster import Cluster, ClusterError, find_binaries, server_user
 from .peer import PeerError, Run
+from .wire import Wire
 
 # The box on which the figures of bench/README.md were measured. Throughput is measured with asynchronous commit on both
 # sides and for everybody; latency with synchronous commit.
@@ -71,6 +73,8 @@ def show_list():
     print("peers:")
     for peer in peers.ALL:
         print(f"  {peer.name:24} {peer.title}")
+    for name, reason in peers.ABSENT.items():
+        print(f"  {name:24} does not run: {reason}")
 
 
 class Bench:
@@ -99,7 +103,7 @@ class Bench:
         say(f"{item.name}: recording {item.rows} ...")
         end_lsn = self._record(item)
         expected = contents.fingerprint(self.source, item.name)
-        self.changes = item.count_changes(self.source, item.name) if any(peer.needs_kafka for peer in self.peers) else 0
+        self.counts = item.count(self.source, item.name, end_lsn)
         for number in range(self.options.rounds):
             shift = number % len(self.peers)  # nobody is always the first
             for peer in self.peers[shift:] + self.peers[:shift]:
@@ -120,7 +124,7 @@ class Bench:
         """Commit to visible, for the peers that fill a target."""
         self._set_synchronous_commit("on")
         self._record(item)
-        for peer in [peer for peer in self.peers if peer.applies or peer.needs_kafka]:
+        for peer in [peer for peer in self.peers if peer.follows and (peer.applies or peer.needs_kafka)]:
             self._start_over(item, "ping")
             self._attempt(item, peer, None, lambda run, peer=peer: self._time(item, peer, run))
         self._forget(item)
@@ -189,19 +193,26 @@ class Bench:
             self._end_run(run)
 
     def _drain(self, item, peer, run, expected):
-        try:
-            peer.prepare(run)
-            with measure.Sampler(self.source, self.target, run.target_database) as sampler:
-                outcome = peer.drain(run)
-            peer.verify(run, self.changes)
-        finally:
-            peer.clean(run)
+        run.counts = self.counts
+        with contextlib.closing(Wire(self.source.port)) as wire:
+            try:
+                peer.prepare(run)
+                broker_before = self.kafka.cpu_seconds() if peer.needs_kafka else 0
+                with measure.Sampler(self.source, self.target, run.target_database) as sampler:
+                    outcome = peer.drain(run)
+                broker = {"broker_cpu_s": self.kafka.cpu_seconds() - broker_before} if peer.needs_kafka else {}
+                peer.verify(run)
+            finally:
+                peer.clean(run)
+            sampler.wait_gone("walsender")
+            sent_bytes = wire.sent_bytes()
         if peer.applies:
             self._compare(peer, run, expected)
-        return {"kind": "drain", "rows": item.rows, "seconds": outcome.seconds, "client_cpu_s": outcome.client_cpu_s,
+        return {"kind": "drain", "rows": item.rows, "changes": self.counts.changes, "transactions": self.counts.transactions,
+                "wal_bytes": self.counts.wal_bytes, "seconds": outcome.seconds, "client_cpu_s": outcome.client_cpu_s,
                 "client_system_cpu_s": outcome.client_system_cpu_s, "client_peak_bytes": outcome.client_peak_bytes,
-                "walsender_cpu_s": sampler.seconds("walsender"),
-                "apply_cpu_s": sampler.seconds("apply")}
+                "walsender_cpu_s": sampler.seconds("walsender"), "apply_cpu_s": sampler.seconds("apply"),
+                **({"wire_bytes": sent_bytes} if sent_bytes else {}), **broker, **outcome.more}
 
     @staticmethod
     def _time(item, peer, run):
@@ -260,7 +271,7 @@ def save(path, result):
 def run_bench(options, chosen):
     """True when everybody arrived, and with the right contents."""
     chosen_peers = peers.choose([name for name in options.peers.split(",") if name])
-    build.install(["kafka"] if any(peer.needs_kafka for peer in chosen_peers) else [])
+    build.install(dict.fromkeys(group for peer in chosen_peers for group in peer.groups))
     engine = None
     if any(peer.name.startswith(peers.Pgcdc.name) for peer in chosen_peers):
         engine = options.engine or build.build_engine()
@@ -274,6 +285,8 @@ def run_bench(options, chosen):
             cluster.start()
         head = bench.head(chosen)
         report.print_head(head)
+        for name, reason in peers.ABSENT.items():
+            print(f"without {name}: {reason}")
         bench.run(chosen)
         report.print_drains(bench.results)
         report.print_kafka_drains(bench.results)

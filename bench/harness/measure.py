@@ -14,13 +14,18 @@ SAMPLE_INTERVAL_S = 0.1
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
+def cpu_times(pid):
+    """(user, system) in seconds; OSError when the process is gone."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) * TICK_S, int(fields[12]) * TICK_S
+
+
 def cpu_seconds(pid):
     """utime + stime, or None when the process is gone."""
     try:
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(cpu_times(pid))
     except OSError:
         return None
-    return (int(fields[11]) + int(fields[12])) * TICK_S
 
 
 def title(pid):
@@ -114,6 +119,15 @@ class Sampler:
 
     def seconds(self, role):
         return sum(self.used[pid] for pid, of in self.role.items() if of == role)
+
+    def wait_gone(self, role, timeout_s=10):
+        """Until the processes of that role have ended; whoever stays is left to the end of the run."""
+        deadline = time.monotonic() + timeout_s
+        pids = {pid for pid, of in self.role.items() if of == role}
+        while pids & {*children(self.source.postmaster_pid), *children(self.target.postmaster_pid)}:
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.02)
 
     def _loop(self):
         while not self.ended.wait(SAMPLE_INTERVAL_S):

@@ -5,7 +5,7 @@ The harness calls, for each run:
 
     prepare(run)   untimed: configuration, subscription; may leave sessions open
     drain(run)     timed; returns an Outcome when everything up to run.end_lsn is where it belongs
-    verify(run, changes)   untimed: is everything there? For peers that do not fill the target database
+    verify(run)    untimed: is everything there? For peers that do not fill the target database
     clean(run)     untimed, also after a failure: leaves neither slot nor process
 
 `follow(run)`, a context manager, keeps the peer streaming in the background for the latency and lag measurements; `visible(run)`
@@ -33,6 +33,7 @@ class Run:
     folder: pathlib.Path  # for logs and state
     engine: pathlib.Path
     kafka: object  # Kafka, not started yet
+    counts: object = None  # workload.Counts of the recording, where there is one
 
 
 @dataclasses.dataclass
@@ -41,6 +42,7 @@ class Outcome:
     client_cpu_s: float = 0.0  # of the peer's own process; 0 when it has none
     client_system_cpu_s: float = 0.0  # the part of it that is the kernel's
     client_peak_bytes: int = 0
+    more: dict = dataclasses.field(default_factory=dict)  # figures that only this peer has
 
 
 class PeerError(Exception):
@@ -52,6 +54,7 @@ class Peer:
     title = ""
     applies = True  # it fills the target database, so the contents are compared
     needs_kafka = False
+    groups = ()  # what it needs of tests/support/install beside what everybody needs
     follows = True  # it can keep streaming, so its lag can be measured
     by_default = True  # it runs when no peers are named
 
@@ -69,7 +72,7 @@ class Peer:
     def drain(self, run):
         raise NotImplementedError
 
-    def verify(self, run, changes):
+    def verify(self, run):
         pass
 
     def clean(self, run):

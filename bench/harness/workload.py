@@ -8,6 +8,7 @@ Its first comment lines say what it imitates; `-- key: value` lines give its siz
     [traffic]  psql, at the source, recorded; :rows and :batch are set
     [pgbench]  a pgbench script, at the source, recorded: rows / batch transactions by `clients` clients
 """
+import dataclasses
 import pathlib
 import re
 import subprocess
@@ -22,6 +23,14 @@ MIN_ROWS = 1000
 PUBLICATION = "bench"
 RECORDED_SLOT = "bench_recorded"
 MARKER_SCHEMA = "create table bench_marker (id integer primary key);"
+
+
+@dataclasses.dataclass
+class Counts:
+    changes: int  # rows inserted, updated and deleted
+    deletes: int  # of these
+    transactions: int  # that changed a row
+    wal_bytes: int  # all WAL that was written meanwhile
 
 
 class Workload:
@@ -72,11 +81,14 @@ class Workload:
         return end_lsn
 
     @staticmethod
-    def count_changes(source, database):
-        """Row changes in the recording."""
-        return source.value("select count(*) from pg_logical_slot_peek_binary_changes(%s, null, null, 'proto_version', '1', "
-                            "'publication_names', %s) where get_byte(data, 0) in (ascii('I'), ascii('U'), ascii('D'))",
-                            (RECORDED_SLOT, PUBLICATION), database)
+    def count(source, database, end_lsn):
+        """What is in the recording."""
+        kinds = dict(source.query(
+            "select chr(get_byte(data, 0)), count(*) from pg_logical_slot_peek_binary_changes(%s, null, null, 'proto_version', "
+            "'1', 'publication_names', %s) group by 1", (RECORDED_SLOT, PUBLICATION), database))
+        wal_bytes = source.value("select (%s::pg_lsn - confirmed_flush_lsn)::bigint from pg_replication_slots where slot_name = %s",
+                                 (end_lsn, RECORDED_SLOT))
+        return Counts(sum(kinds.get(kind, 0) for kind in "IUD"), kinds.get("D", 0), kinds.get("C", 0), wal_bytes)
 
     def _pgbench(self, source, database):
         transactions = self.rows // self.batch // self.clients

@@ -47,6 +47,9 @@ def test_a_small_run_measures_every_peer(program, tmp_path):
         assert runs[0]["kind"] == "drain"
         assert runs[0]["seconds"] > 0
         assert runs[0]["walsender_cpu_s"] > 0
+        assert (runs[0]["changes"], runs[0]["transactions"]) == (20001, 20001)  # the marker is one of them
+        assert runs[0]["wal_bytes"] > 1_000_000
+        assert runs[0]["wire_bytes"] > 1_000_000
     assert peers["pgcdc"][0]["apply_cpu_s"] > 0
     assert peers["pgcdc"][0]["client_peak_bytes"] > 1_000_000
 
