@@ -20,12 +20,15 @@ WORDS = (
                    "machine, not the peer, was at its limit."),
     ("Keeps up", "Lag does not grow through the run. A peer's highest rate is the highest at which that is so. Where the source "
                  "falls behind above it, the peer could do more, but this machine cannot show how much."),
-    ("Source's own COMMIT", "From when the transaction was due to when the source's server answered its COMMIT: what nobody can be faster than by much."),
+    ("Source's own COMMIT", "From when the transaction was due to when the source's server answered its COMMIT: what nobody can be "
+                            "faster than by much."),
     ("Percentile", "99 % = 3 ms: of a hundred transactions, ninety-nine took at most 3 ms."),
     ("Idle latency", "One commit at a time on a pipeline that has nothing else to do, each after the one before was seen. "
                      "It shows the best case and hides every stall; lag does not."),
-    ("Round", "Everything measured once. Of several rounds the bar is the median, dots are the rounds, a line goes from the least to the most."),
-    ("Recvlogical", "pg_recvlogical, PostgreSQL's own client, which throws away what it receives: what the server gives to a client like it."),
+    ("Round", "Everything measured once. Of several rounds the bar is the median, dots are the rounds, a line goes from the least "
+              "to the most."),
+    ("Recvlogical", "pg_recvlogical, PostgreSQL's own client, which throws away what it receives: what the server gives to a client "
+                    "like it."),
     ("Native", "PostgreSQL's own subscription, which ends when the last row is visible in the target."),
     ("Client, walsender, target", "The peer's own process; the source's process that decodes WAL and sends; the target's "
                                   "processes that apply. Processor seconds, user and system, for a million changes."),

@@ -49,7 +49,7 @@ def _made_with(result):
     commit = f"{head.get('commit')}{' with changes' if head.get('dirty') else ''}"
     return (f"`{head.get('command')}` at commit {commit} on {str(head.get('date', ''))[:10]}: {machine.get('cores')} cores of "
             f"{_article(str(machine.get('cpu')))}, {machine.get('memory_gib')} GiB, "
-            + ", ".join(f"{name} {str(version).split(' ')[0]}" for name, version in versions.items() if name in ("PostgreSQL", "Apache Kafka"))
+            + ", ".join(f"{name} {str(versions[name]).split(' ')[0]}" for name in ("PostgreSQL", "Apache Kafka") if name in versions)
             + ". Everybody ran on that one machine and shared its cores: only ratios mean something.\n")
 
 
@@ -71,8 +71,9 @@ def _drains(result, with_spread):
     for workload, by_peer in found:
         changes = figures.changes_of([run for runs in by_peer.values() for run in runs])
         rows.append([workload, f"{changes:,.0f}" if changes else "", *(_seconds(by_peer, peer, with_spread) for peer in peers)])
-    return (f"Seconds to drain a recorded backlog (the median of the rounds{', from least to most' if with_spread else ''}), and how many times as long "
-            f"as pgcdc it took. {said}.\n\n{_table(rows)}")
+    spread = ", from least to most" if with_spread else ""
+    return (f"Seconds to drain a recorded backlog (the median of the rounds{spread}), and how many times as long as pgcdc it took. "
+            f"{said}.\n\n{_table(rows)}")
 
 
 def _seconds(by_peer, peer, with_spread):
@@ -102,8 +103,8 @@ def _lags(result, every_rate):
         return ""
     if not any(row[-1] for row in rows[1:]):
         rows = [row[:-1] for row in rows]
-    return ("Lag in milliseconds, from when a transaction was due at the source to when it can be seen at the other end, at a set rate and with "
-            f"`synchronous_commit = on`:\n\n{_table(rows)}")
+    return ("Lag in milliseconds, from when a transaction was due at the source to when it can be seen at the other end, at a set "
+            f"rate and with `synchronous_commit = on`:\n\n{_table(rows)}")
 
 
 def _highest_rate(runs):
@@ -114,9 +115,12 @@ def _highest_rate(runs):
 
 
 def _idle(result):
-    said = [f"{peer} {runs_median['median_ms']:.2f} ms at the median ({runs_median['p90_ms']:.2f} at 90 %, {runs_median['p99_ms']:.2f} at 99 %)"
-            for _, peers in document.runs_of(result, "idle") for peer, runs in peers.items()
-            if None not in (runs_median := {key: figures.median(runs, key) for key in ("median_ms", "p90_ms", "p99_ms")}).values()]
+    said = []
+    for _, peers in document.runs_of(result, "idle"):
+        for peer, runs in peers.items():
+            middle, slow, slowest = (figures.median(runs, key) for key in ("median_ms", "p90_ms", "p99_ms"))
+            if None not in (middle, slow, slowest):
+                said.append(f"{peer} {middle:.2f} ms at the median ({slow:.2f} at 90 %, {slowest:.2f} at 99 %)")
     return f"With nothing else to do, from COMMIT to visible: {'; '.join(said)}.\n" if said else ""
 
 
@@ -143,8 +147,8 @@ def _costs(result):
     rows = [["workload", "peer", *map(_label, keys)]]
     rows += [[workload, peer, *(_number(figures.cost(runs, key)) for key in keys)] for workload, peers in found
              for peer, runs in peers.items()]
-    return ("What it cost: processor seconds (of the peer's own process, of the source's walsender, of the target's backends) for a million "
-            f"changes, and the most memory at once.\n\n{_table(rows)}")
+    return ("What it cost: processor seconds (of the peer's own process, of the source's walsender, of the target's backends) for a "
+            f"million changes, and the most memory at once.\n\n{_table(rows)}")
 
 
 def _label(key):

@@ -77,8 +77,11 @@ def test_without_a_difference_one_is_seldom_claimed_and_with_one_it_is_found():
 
 
 def test_lag_and_costs_are_compared_too():
-    before = result({"w": {"pgcdc": drains(5, 5.1, 5.2, 5, wire_bytes=100) + [lag(500, 2, seed=seed, highest_rate=1000) for seed in range(4)]}})
-    after = result({"w": {"pgcdc": drains(5, 5.1, 5.2, 5, wire_bytes=50) + [lag(500, 4, seed=seed, highest_rate=1500) for seed in range(4)]}})
+    def made(wire_bytes, median_ms, highest_rate):
+        lags = [lag(500, median_ms, seed=seed, highest_rate=highest_rate) for seed in range(4)]
+        return result({"w": {"pgcdc": drains(5, 5.1, 5.2, 5, wire_bytes=wire_bytes) + lags}})
+
+    before, after = made(100, 2, 1000), made(50, 4, 1500)
     assert verdict(before, after, "lag at 500/s, 99 %, ms").startswith("2 times as slow")
     assert verdict(before, after, "highest rate/s").startswith("50 % higher (50 % to 50 %), sure")
     assert verdict(before, after, "on the wire").startswith("2 times as little")

@@ -85,7 +85,8 @@ def test_what_is_missing_is_left_blank(run):
 
 
 def test_a_limit_that_is_the_source_s_is_told():
-    limited = result({"steady": {"pgcdc": [lag(500, 1.2, highest_rate=2100, limited_by="source", falls_behind=False, source_falls_behind=True)]}})
+    run = lag(500, 1.2, highest_rate=2100, limited_by="source", falls_behind=False, source_falls_behind=True)
+    limited = result({"steady": {"pgcdc": [run]}})
     said = text_of(rendered(limited))
     assert "above it falls behind" in said
     assert "source falls behind" in said
