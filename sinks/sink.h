@@ -4,7 +4,7 @@
  *
  * One thread, the sink's runner, makes every call:
  *
- *     open -> [copy_begin (copy_table copy_data* copy_table_end)* copy_end] -> (write | flush)* -> close
+ *     open -> [copy_begin (copy_table copy_data* copy_table_end)* copy_end] -> (write | skip | flush)* -> close
  *
  * open   connects, proves that it can write, and returns the position that is durable there.
  * write  gets changes in commit order. It may apply at once or buffer; the changes are the caller's again when it

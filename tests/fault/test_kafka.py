@@ -16,7 +16,7 @@ from support.cluster import Cluster
 from support.kafka import Kafka
 from support.lives import dies_at, points_of
 from support.load import Load
-from support.topic_reader import TopicReader
+from support.topic_reader import UNCOMMITTED, TopicReader
 from support.wait import wait_until
 
 KILLS = 200
@@ -109,6 +109,7 @@ def test_killed_at_random_moments_under_load(loaded, request):
     """Every other life is killed after something of it has arrived; the rest at any time, mostly early."""
     kills = KILLS_LONG if request.config.getoption("--long") else KILLS
     chance = random.Random(20261122)
+    sink(loaded)["transaction_topic"] = f"{loaded.name}-transactions"
     with Load(loaded.source, pause_s=0.01):
         for life in range(kills):
             loaded.engine.start()
@@ -119,6 +120,8 @@ def test_killed_at_random_moments_under_load(loaded, request):
             loaded.engine.kill()
             assert loaded.engine.process.returncode == -signal.SIGKILL
     finish(loaded).assert_faults_hit()
+    told = loaded.read_topic(f"{loaded.name}-transactions"), loaded.read_topic(f"{loaded.name}-transactions", isolation=UNCOMMITTED)
+    assert len(told[0]) < len(told[1]), "no boundary of a transaction was aborted"
 
 
 def test_killed_during_the_initial_copy(loaded):
@@ -145,6 +148,7 @@ def records_sent(pipeline):
 @pytest.mark.parametrize("point", fault_points())
 def test_killed_at_a_fault_point(loaded, point):
     """At its first visit, which must come, and, where a life has so many, at the third."""
+    sink(loaded)["transaction_topic"] = f"{loaded.name}-transactions"
     if point.endswith("-split"):
         sink(loaded)["transaction_changes"] = 20  # the load has transactions of 41
     with Load(loaded.source, pause_s=0.01):
