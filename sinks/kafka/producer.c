@@ -5,6 +5,7 @@
 #include "sinks/kafka/producer.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -18,8 +19,11 @@ enum {
         60000, /* the coordinator may have to end the last transaction on a broker that is just coming back */
     ABORT_MAX_MS = 2000,
     QUEUE_WAIT_MS = 20,
-    DELIVERY_TURNS = 200, /* of a millisecond, before the commit waits in its own way */
-    REST_FACTOR = 2,      /* the markers take about twice as long as the coordinator's answer */
+    DELIVERY_TURNS = 1000,      /* of a millisecond, before the commit waits in its own way */
+    FLUSH_BATCHES = 2,          /* full ones, that a flush may find */
+    BATCH_MESSAGES_MAX = 10000, /* librdkafka's default */
+    IDLE_TURNS_MAX = 10,
+    REST_FACTOR = 2, /* the markers take about twice as long as the coordinator's answer */
     REST_MIN_US = 1000,
     REST_MAX_US = 20000,
     COMMIT_LONG_US = 5000000, /* far below the timeouts after which librdkafka sends a request again */
@@ -58,7 +62,7 @@ bool producer_open(struct producer *producer, const struct producer_options *opt
         .type = RD_KAFKA_PRODUCER, .settings = settings, .stop = options->stop};
     snprintf(timeout, sizeof timeout, "%d", options->timeout_ms);
     snprintf(batch, sizeof batch, "%zu", options->batch_bytes);
-    *producer = (struct producer){.timeout_ms = options->timeout_ms};
+    *producer = (struct producer){.timeout_ms = options->timeout_ms, .batch_bytes = options->batch_bytes};
     if (!client_open(&producer->client, options->kafka, &client_options, err))
         return false;
     FAULT_POINT("kafka-before-init");
@@ -143,6 +147,7 @@ bool producer_begin(struct producer *producer, struct error *err) {
         return kafka_error_take(err, error, "beginning a transaction");
     producer->in_transaction = true;
     producer->began_ms = clock_now_ms();
+    producer->sent_messages = producer->sent_bytes = 0;
     return true;
 }
 
@@ -174,8 +179,11 @@ bool producer_send(struct producer *producer, const struct outgoing *message, st
     for (;;) {
         rd_kafka_resp_err_t code =
             message->headers == NULL ? send_plain(message) : send_with_headers(producer, message);
-        if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            producer->sent_messages++;
+            producer->sent_bytes += message->key.size + message->value.size;
             return true;
+        }
         if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
             return explain_refusal(producer, code, err) || drop_headers(message);
         if (client_is_stopped(&producer->client)) {
@@ -215,11 +223,31 @@ static bool commit_in_slices(struct producer *producer, struct error *err) {
     }
 }
 
-/* The commit waits for the same, but looks only every 10 ms, as nobody asked to hear of what was delivered. */
+/* How many messages fill a batch, by their mean size in this transaction. */
+static uint64_t batch_messages(const struct producer *producer) {
+    uint64_t mean_bytes = producer->sent_bytes / (producer->sent_messages + 1) + 1;
+    uint64_t fitting = producer->batch_bytes / mean_bytes;
+    return fitting < BATCH_MESSAGES_MAX ? fitting : BATCH_MESSAGES_MAX;
+}
+
+/*
+ * The commit waits for the same, but looks only every 10 ms, as nobody asked to hear of what was delivered. And as long as a
+ * flush is on, librdkafka's thread turns in circles when a partition has as many requests on their way as it may. So full
+ * batches leave by themselves first, unless what is left lies in batches that are not.
+ */
 static void wait_delivered(struct producer *producer) {
-    for (int i = 0; i < DELIVERY_TURNS; i++)
-        if (rd_kafka_flush(producer->client.handle, 1) != RD_KAFKA_RESP_ERR__TIMED_OUT)
+    rd_kafka_t *handle = producer->client.handle;
+    const uint64_t few = batch_messages(producer) * FLUSH_BATCHES;
+    int least = INT_MAX, idle_turns = 0;
+    for (int i = 0; i < DELIVERY_TURNS && !client_is_stopped(&producer->client); i++) {
+        int left = rd_kafka_outq_len(handle);
+        idle_turns = left < least ? 0 : idle_turns + 1;
+        least = left < least ? left : least;
+        if ((uint64_t) left > few && idle_turns < IDLE_TURNS_MAX)
+            client_poll(&producer->client, 1);
+        else if (rd_kafka_flush(handle, 1) != RD_KAFKA_RESP_ERR__TIMED_OUT)
             return;
+    }
 }
 
 bool producer_commit(struct producer *producer, struct error *err) {

@@ -20,6 +20,9 @@ struct producer {
     int64_t began_ms;
     int64_t rested_us; /* the next transaction begins no earlier */
     int timeout_ms;    /* transaction.timeout.ms */
+    size_t batch_bytes;
+    uint64_t sent_messages; /* in the open transaction */
+    uint64_t sent_bytes;    /* of their keys and values */
 };
 
 struct producer_options {
