@@ -3,13 +3,13 @@
 
     {"format": "pgcdc-bench", "version": 1,
      "head": {"date", "command", "commit", "dirty", "rounds", "machine": {...}, "versions": {...}, "settings": {...},
-              "workloads": {NAME: {"imitates", "rows"}}, "peers": {NAME: {"title", "version", "settings"}}},
+              "workloads": {NAME: {"imitates", "rows"}}, "peers": {NAME: {"title", "version", "settings"}}, "absent": {NAME: REASON}},
      "results": {WORKLOAD: {PEER: [RUN, ...]}},
      "failures": [SENTENCE, ...]}
 
 A run says what it is by its "kind"; keys end with their unit (_s, _ms, _bytes, _count):
 
-    drain    rows, seconds, and what it cost: client_cpu_s, walsender_cpu_s, apply_cpu_s, client_peak_bytes, ...
+    drain    rows, changes, transactions, wal_bytes, seconds, and what it cost: client_cpu_s, walsender_cpu_s, apply_cpu_s, client_peak_bytes, ...
     idle     commits, median_ms, p90_ms, p99_ms: one commit at a time on a pipeline with nothing else to do
     lag      rate (transactions a second that were due), duration_s, sent, late_sends, unseen, falls_behind,
              source_falls_behind, percentiles_ms {"50", "90", "99", "99.9", "100"} from due to visible, source_percentiles_ms
@@ -35,7 +35,7 @@ class DocumentError(Exception):
     """A file that is not a result that we can read."""
 
 
-def head(settings, server, rounds, workloads, peers):
+def head(settings, server, rounds, workloads, peers, absent):
     """Of the run that begins now."""
     commit, dirty = about.commit()
     server_version = server.version()
@@ -45,7 +45,8 @@ def head(settings, server, rounds, workloads, peers):
             "settings": dict(settings),
             "workloads": {item.name: {"imitates": item.imitates, "rows": item.rows} for item in workloads},
             "peers": {peer.name: {"title": peer.title, "version": peer.version(), "settings": peer.settings(server_version)}
-                      for peer in peers}}
+                      for peer in peers},
+            "absent": dict(absent)}
 
 
 def make(header, results, failures=()):

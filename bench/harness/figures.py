@@ -13,6 +13,8 @@ LABELS = {
     "walsender_cpu_s": "walsender",
     "apply_cpu_s": "target",
     "broker_cpu_s": "broker",
+    "startup_s": "start",
+    "startup_cpu_s": "start, processor time",
     "client_peak_bytes": "peak memory",
     "wal_bytes": "WAL",
     "wire_bytes": "on the wire",
@@ -60,7 +62,7 @@ def changes_of(runs):
 def column(key):
     """(label, unit) of a cost."""
     label = LABELS.get(key) or key.removesuffix("_bytes").removesuffix("_s").replace("_", " ").replace(".", " ")
-    if "cpu" in key and key.endswith("_s"):
+    if "cpu" in key and key.endswith("_s") and not key.startswith("startup"):  # which does not grow with the changes
         return label, "CPU s a million"
     return label, ("MiB" if "peak" in key else "MB") if key.endswith("_bytes") else "s" if key.endswith("_s") else (
         "ms" if key.endswith("_ms") else "")
@@ -79,7 +81,7 @@ def cost(runs, key):
 def rates(runs):
     """What was done a second: {label: value}, of what is known."""
     seconds = median(runs, "seconds")
-    done = {"rows/s": changes_of(runs), "transactions/s": median(runs, "transactions"),
+    done = {"changes/s": changes_of(runs), "transactions/s": median(runs, "transactions"),
             "WAL MB/s": (median(runs, "wal_bytes") or 0) / 1e6 or None}
     return {label: value / seconds for label, value in done.items() if value and seconds}
 

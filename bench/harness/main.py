@@ -92,7 +92,7 @@ class Bench:
         self.profiler = profile.Profiler(folder) if options.profile else None
 
     def head(self, chosen):
-        return document.head(SETTINGS, self.source, self.options.rounds, chosen, self.peers)
+        return document.head(SETTINGS, self.source, self.options.rounds, chosen, self.peers, peers.ABSENT)
 
     def run(self, chosen):
         for item in chosen:

@@ -123,8 +123,8 @@ def _drain_card(result, workload, peers):
         return ""
     drawing = charts.bars(workload, series, _styles(result), dict(series).get(figures.ours(peers)))
     changes = figures.changes_of([run for runs in peers.values() for run in runs])
-    rows = f"{changes:,.0f} rows" if changes else ""
-    return _card(workload, ". ".join(part for part in (_imitates(result, workload), rows) if part), drawing)
+    told = f"{changes:,.0f} changes" if changes else ""
+    return _card(workload, ". ".join(part for part in (_imitates(result, workload), told) if part), drawing)
 
 
 # ---- lag ----
@@ -311,7 +311,7 @@ def _settings(result):
     settings = {f"{key}": value for key, value in head.get("settings", {}).items()}
     return ("settings", "Settings of everybody",
             _facts("This run", facts) + _facts("Both servers", settings) + _peers_table(head)
-            + _unknown(head))
+            + _facts("Who did not run, and why", head.get("absent") or {}) + _unknown(head))
 
 
 def _peers_table(head):
@@ -323,7 +323,7 @@ def _peers_table(head):
 
 def _unknown(head):
     """What the head says besides."""
-    known = ("date", "command", "commit", "dirty", "rounds", "machine", "versions", "settings", "workloads", "peers")
+    known = ("date", "command", "commit", "dirty", "rounds", "machine", "versions", "settings", "workloads", "peers", "absent")
     return _facts("Besides", {_capital(key): _joined(value) for key, value in head.items() if key not in known})
 
 

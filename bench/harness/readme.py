@@ -67,7 +67,7 @@ def _drains(result, with_spread):
         return ""
     peers = _peers_of(found)
     said = "; ".join(f"`{peer}`: {document.peer_title(result, peer)}" for peer in peers)
-    rows = [["workload", "rows", *peers]]
+    rows = [["workload", "changes", *peers]]
     for workload, by_peer in found:
         changes = figures.changes_of([run for runs in by_peer.values() for run in runs])
         rows.append([workload, f"{changes:,.0f}" if changes else "", *(_seconds(by_peer, peer, with_spread) for peer in peers)])

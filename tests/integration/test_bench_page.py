@@ -97,6 +97,10 @@ def test_columns_that_nobody_has_are_left_out():
     assert "never seen" in text_of(rendered(result({"steady": {"pgcdc": [lag(500, 1.2, unseen=0)]}})))
 
 
+def test_who_did_not_run_is_named_with_the_reason():
+    assert "nobody has it" in text_of(rendered(result({}, absent={"pgcopydb": "nobody has it"})))
+
+
 def test_a_failure_is_told_on_top():
     assert "it fell over" in text_of(rendered(EVERYTHING | {"failures": ["native: it fell over"]}))
 
