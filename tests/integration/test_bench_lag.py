@@ -63,6 +63,7 @@ def test_what_never_arrived_counts_until_the_end():
     figures = lag.figures([(due, due, due), (after_warm_up, 0, 0)], {}, after_warm_up + 7_000_000)
     assert figures["percentiles_ms"]["50"] == 7000
     assert (figures["sent"], figures["late_sends"], figures["unseen"]) == (0, 1, 1)
+    assert figures["falls_behind"] and figures["source_falls_behind"]
 
 
 def test_a_source_that_falls_behind_is_told_from_the_peer():
