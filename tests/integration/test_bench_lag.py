@@ -16,6 +16,7 @@ sys.path.insert(0, str(BENCH))
 from harness import lag, rates  # noqa: E402
 from harness.histogram import Histogram  # noqa: E402
 
+PEERS = ("recvlogical", "native", "pgcdc")
 DISTRIBUTIONS = {
     "constant": lambda chance: 1234,
     "small": lambda chance: chance.randrange(300),
@@ -95,11 +96,12 @@ def test_who_holds_no_rate_has_none():
 
 def test_a_small_run_measures_the_lag_of_everybody_in_postgres(program, tmp_path):
     path = tmp_path / "figures.json"
-    result = subprocess.run([BENCH / "run", "lag", "--rate", "50", "--duration", "3", "--engine", program, "--json", path],
+    result = subprocess.run([BENCH / "run", "lag", "--rate", "50", "--duration", "3", "--peers", ",".join(PEERS), "--engine", program,
+                             "--json", path],
                             capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=600, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     peers = json.loads(path.read_text())["results"]["lag"]
-    assert set(peers) == {"recvlogical", "native", "pgcdc"}
+    assert set(peers) == set(PEERS)
     for (figures,) in peers.values():
         assert (figures["kind"], figures["rate"], figures["sent"], figures["unseen"]) == ("lag", 50, 150, 0)
         assert sum(count for _, count in figures["histogram"]) == 150
