@@ -7,6 +7,7 @@ Two peers, because what the server has to write depends on the reader: pgcdc ask
 """
 import contextlib
 import os
+import signal
 import subprocess
 
 from . import measure
@@ -45,14 +46,14 @@ class Recvlogical(Peer):
 
     @contextlib.contextmanager
     def follow(self, run):
-        """Into a named pipe."""
+        """Into a named pipe, whose reader is the first to go: what the server says after that ends the writer."""
         os.mkfifo(self._pipe(run))
         with open(self._log(run), "wb") as log:
             receiver = subprocess.Popen(list(map(str, self._command(run, self._pipe(run)))), stdin=subprocess.DEVNULL,
                                         stdout=log, stderr=log, env=self._environment(), start_new_session=True)
         try:
             yield
-            if receiver.poll() is not None:
+            if receiver.poll() not in (None, -signal.SIGPIPE):
                 raise PeerError(f"pg_recvlogical ended with {receiver.returncode}: {log_end(self._log(run))}")
         finally:
             receiver.kill()
