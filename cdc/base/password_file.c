@@ -32,10 +32,12 @@ static ssize_t read_some(int fd, char *text, size_t room) {
 static bool take_line(const char *path, const char *text, size_t size,
                       char ret_password[PASSWORD_BYTES_MAX + 1], struct error *err) {
     size_t length = 0;
-    while (length < size && text[length] != '\n' && text[length] != '\r')
+    while (length < size && text[length] != '\n')
         length++;
-    if (size == 0)
-        return refuse(path, "it is empty", err);
+    if (length > 0 && text[length - 1] == '\r')
+        length--;
+    if (length == 0)
+        return refuse(path, size == 0 ? "it is empty" : "its first line is empty", err);
     if (length > PASSWORD_BYTES_MAX)
         return refuse(path, "its first line is too long for a password", err);
     if (memchr(text, '\0', length) != NULL)

@@ -36,11 +36,13 @@ Test(password_file, the_first_line_is_the_password) {
     expect("secret", "secret");
     expect("secret\r\n", "secret");
     expect(" with blanks \n", " with blanks ");
-    expect("\n", "");
+    expect("pa\rss\r\n", "pa\rss");
 }
 
 Test(password_file, what_is_no_password_is_refused) {
     cr_assert_not(read_of("", 0));
+    cr_assert_not(read_of("\nsecret\n", 8), "libpq would look elsewhere for an empty one");
+    cr_assert_not(read_of("\r\n", 2));
     cr_assert_not(read_of("sec\0ret\n", 8));
     cr_assert_null(strstr(err.text, "sec"), "%s", err.text);
     cr_assert_not(password_file_read("/nowhere/at/all", password, &err));
