@@ -27,8 +27,9 @@ struct snapshot_rows *snapshot_rows_new(struct sink *sink, const struct position
         return NULL;
     rows->sink = sink;
     rows->lsn = position->end_lsn;
+    /* Before all that follows: the first streamed transaction may have committed at the very LSN of the copy. */
     rows->transaction =
-        (struct transaction){.commit_lsn = position->end_lsn, .commit_time_us = clock_postgres_us()};
+        (struct transaction){.commit_lsn = position->end_lsn - 1, .commit_time_us = clock_postgres_us()};
     arena_init(&rows->definition, BLOCK_BYTES, DEFINITION_BYTES_MAX);
     arena_init(&rows->values, BLOCK_BYTES, VALUES_BYTES_MAX);
     return rows;
