@@ -150,6 +150,13 @@ static void compare_policy(const struct checking *checking, const char *name, co
                "topic %s has cleanup.policy %s, and cleanup_policy says %s", name, policy, wanted);
 }
 
+static void compare_own_policy(const struct checking *checking, const char *name, const char *policy) {
+    if (policy[0] != '\0' && strcmp(policy, KAFKA_OWN_POLICY) != 0)
+        report(
+            checking, SINK_WARNING, "cleanup_policy", "set cleanup.policy of the topic to " KAFKA_OWN_POLICY,
+            "topic %s has cleanup.policy %s, which forgets all records of a key but the last", name, policy);
+}
+
 /* *ret_may false: it may not even be looked at, which is reported; then it may not be written either. */
 static bool describe_topic(struct checking *checking, const char *name, struct topic_facts *ret_facts,
                            bool *ret_may, struct error *err) {
@@ -201,9 +208,12 @@ static bool check_topic(struct checking *checking, const char *name, const struc
         return true;
     compare_replicas(checking, name, facts.replicas, settings[0].value);
     compare_size(checking, name, settings[1].value);
+    if (table == NULL) {
+        compare_own_policy(checking, name, settings[2].value);
+        return true;
+    }
     compare_policy(checking, name, settings[2].value);
-    if (table != NULL)
-        compare_key(checking, table, name, settings[2].value);
+    compare_key(checking, table, name, settings[2].value);
     return true;
 }
 

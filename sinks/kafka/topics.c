@@ -53,12 +53,19 @@ static size_t producer_limit(const struct topics *topics) {
     return strtoul(text, NULL, 10);
 }
 
-static bool create(struct topics *topics, const char *name, const char *message_bytes_max,
-                   struct error *err) {
+/* What a topic shall be when it is not there. NULL: as the brokers have it. */
+struct wish {
+    const char *name;
+    const char *cleanup_policy;
+    const char *message_bytes_max;
+};
+
+static bool create(struct topics *topics, const struct wish *wish, struct error *err) {
     const struct kafka_options *options = topics->options;
-    const struct client_setting settings[] = {
-        {"cleanup.policy", options->cleanup_policy}, {"max.message.bytes", message_bytes_max}, {NULL, NULL}};
-    const struct topic_definition definition = {.name = name,
+    const struct client_setting settings[] = {{"cleanup.policy", wish->cleanup_policy},
+                                              {"max.message.bytes", wish->message_bytes_max},
+                                              {NULL, NULL}};
+    const struct topic_definition definition = {.name = wish->name,
                                                 .partitions = options->partitions,
                                                 .replication = options->replication,
                                                 .settings = settings};
@@ -68,12 +75,11 @@ static bool create(struct topics *topics, const char *name, const char *message_
     return true;
 }
 
-static bool create_if_missing(struct topics *topics, const char *name, const char *message_bytes_max,
-                              struct error *err) {
+static bool create_if_missing(struct topics *topics, const struct wish *wish, struct error *err) {
     struct topic_facts facts;
-    if (!admin_describe_topic(topics->client, name, &facts, err))
+    if (!admin_describe_topic(topics->client, wish->name, &facts, err))
         return false;
-    return facts.partitions > 0 || create(topics, name, message_bytes_max, err);
+    return facts.partitions > 0 || create(topics, wish, err);
 }
 
 /* A topic that was just created is not known to every broker at once, and an initial copy must not start over for that. */
@@ -143,19 +149,18 @@ static struct topic *append(struct topics *topics, const char *name) {
     return topic;
 }
 
-static bool add(struct topics *topics, const char *name, const char *message_bytes_max,
-                struct topic **ret_topic, struct error *err) {
-    *ret_topic = find_by_name(topics, name);
+static bool add(struct topics *topics, const struct wish *wish, struct topic **ret_topic, struct error *err) {
+    *ret_topic = find_by_name(topics, wish->name);
     if (*ret_topic != NULL)
         return true;
-    if (!create_if_missing(topics, name, message_bytes_max, err))
+    if (!create_if_missing(topics, wish, err))
         return false;
-    struct topic *topic = append(topics, name);
+    struct topic *topic = append(topics, wish->name);
     if (topic == NULL)
         return error_no_memory(err);
-    topic->handle = rd_kafka_topic_new(topics->client->handle, name, NULL);
+    topic->handle = rd_kafka_topic_new(topics->client->handle, wish->name, NULL);
     if (topic->handle == NULL)
-        return kafka_error_set(err, rd_kafka_last_error(), "topic %s", name);
+        return kafka_error_set(err, rd_kafka_last_error(), "topic %s", wish->name);
     *ret_topic = topic;
     return read_limits(topics, topic, err);
 }
@@ -233,6 +238,7 @@ bool topics_find(struct topics *topics, const struct relation *relation, struct 
     const struct topic_subject subject = {.source = slice_of(topics->options->config->pipeline),
                                           .schema = relation->schema,
                                           .table = relation->name};
+    const struct wish wish = {.name = name, .cleanup_policy = topics->options->cleanup_policy};
     if (topics->place_count != 0) {
         const struct topic_table *table = find_place(topics, relation);
         if (table->oid != 0) {
@@ -241,19 +247,22 @@ bool topics_find(struct topics *topics, const struct relation *relation, struct 
         }
     }
     return topic_name_build(topics->options->topic_template, &subject, name, err) &&
-           check_not_own(topics, &subject, name, err) && add(topics, name, NULL, ret_topic, err) &&
+           check_not_own(topics, &subject, name, err) && add(topics, &wish, ret_topic, err) &&
            remember(topics, relation, *ret_topic, err);
 }
 
 bool topics_find_dead_letters(struct topics *topics, struct topic **ret_topic, struct error *err) {
     char limit[32];
     snprintf(limit, sizeof limit, "%zu", producer_limit(topics));
-    return add(topics, topics->options->dead_letter_topic, limit, ret_topic, err);
+    const struct wish wish = {.name = topics->options->dead_letter_topic,
+                              .cleanup_policy = KAFKA_OWN_POLICY,
+                              .message_bytes_max = limit};
+    return add(topics, &wish, ret_topic, err);
 }
 
 bool topics_find_transactions(struct topics *topics, struct topic **ret_topic, struct error *err) {
-    if (topics->transactions == NULL &&
-        !add(topics, topics->options->transaction_topic, NULL, &topics->transactions, err))
+    const struct wish wish = {.name = topics->options->transaction_topic, .cleanup_policy = KAFKA_OWN_POLICY};
+    if (topics->transactions == NULL && !add(topics, &wish, &topics->transactions, err))
         return false;
     *ret_topic = topics->transactions;
     return true;

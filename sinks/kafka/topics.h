@@ -51,8 +51,14 @@ void topics_release(struct topics *topics);
 MUST_CHECK bool topics_find(struct topics *topics, const struct relation *relation, struct topic **ret_topic,
                             struct error *err);
 
+/*
+ * cleanup.policy of the dead-letter and the transaction topic, whatever those of tables have: compaction keeps the last record
+ * of a key, and there are several that belong together.
+ */
+#define KAFKA_OWN_POLICY "delete"
+
 /* The dead-letter topic; created with the largest message size that the producer sends. */
 MUST_CHECK bool topics_find_dead_letters(struct topics *topics, struct topic **ret_topic, struct error *err);
 
-/* The transaction topic; created as those of tables are. */
+/* The transaction topic; created as those of tables are, but for its policy. */
 MUST_CHECK bool topics_find_transactions(struct topics *topics, struct topic **ret_topic, struct error *err);
