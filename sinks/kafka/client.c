@@ -252,7 +252,8 @@ static const char *hint_of(const struct client *client) {
                         code == RD_KAFKA_RESP_ERR__TIMED_OUT;
     if (!is_unreached || strstr(client->complaint.text, "/bootstrap") != NULL)
         return "";
-    return "; that is the address by which the broker itself wants to be called: correct its advertised.listeners";
+    return "; if that broker is up, the address by which it wants to be called leads nowhere from here: correct its "
+           "advertised.listeners";
 }
 
 bool client_timed_out(const struct client *client, struct error *err, const char *text) {

@@ -168,6 +168,15 @@ static rd_kafka_resp_err_t send_with_headers(const struct producer *producer,
         RD_KAFKA_V_HEADERS(message->headers), RD_KAFKA_V_END);
 }
 
+/* Full batches leave by themselves; when none does, what fills the queue lies in others. */
+static void make_room(struct producer *producer) {
+    rd_kafka_t *handle = producer->client.handle;
+    int before = rd_kafka_outq_len(handle);
+    client_poll(&producer->client, QUEUE_WAIT_MS);
+    if (rd_kafka_outq_len(handle) >= before)
+        rd_kafka_flush(handle, QUEUE_WAIT_MS);
+}
+
 static bool drop_headers(const struct outgoing *message) {
     if (message->headers != NULL)
         rd_kafka_headers_destroy(message->headers);
@@ -190,7 +199,7 @@ bool producer_send(struct producer *producer, const struct outgoing *message, st
             error_set(err, ERROR_STOPPED, "stopped");
             return drop_headers(message);
         }
-        client_poll(&producer->client, QUEUE_WAIT_MS);
+        make_room(producer);
         if (!producer_check(producer, err))
             return drop_headers(message);
     }
@@ -214,6 +223,8 @@ static bool commit_in_slices(struct producer *producer, struct error *err) {
         if (!rd_kafka_error_is_retriable(error))
             return explain_commit(producer, error, err);
         rd_kafka_error_destroy(error);
+        if (rd_kafka_outq_len(producer->client.handle) > 0)
+            client_poll(&producer->client, SLICE_MS); /* not all the time in a flush, see wait_delivered */
         if (!producer_check(producer, err))
             return false;
         if (client_is_stopped(&producer->client))
@@ -241,7 +252,8 @@ static void wait_delivered(struct producer *producer) {
     int least = INT_MAX, idle_turns = 0;
     for (int i = 0; i < DELIVERY_TURNS && !client_is_stopped(&producer->client); i++) {
         int left = rd_kafka_outq_len(handle);
-        idle_turns = left < least ? 0 : idle_turns + 1;
+        if (idle_turns < IDLE_TURNS_MAX) /* else there was no full batch any more */
+            idle_turns = left < least ? 0 : idle_turns + 1;
         least = left < least ? left : least;
         if ((uint64_t) left > few && idle_turns < IDLE_TURNS_MAX)
             client_poll(&producer->client, 1);
