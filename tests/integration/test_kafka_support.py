@@ -47,7 +47,7 @@ def test_a_broker_keeps_its_topics_through_every_end(own_kafka):
         assert kafka.topic_config("t")["max.message.bytes"] == "12345"
     broker = kafka.brokers[0]
     broker.freeze()
-    assert Path(f"/proc/{broker.process.pid}/stat").read_text(encoding="ascii").split()[2] == "T"
+    wait_until(lambda: Path(f"/proc/{broker.process.pid}/stat").read_text(encoding="ascii").split()[2] == "T", "the broker to stand still")
     broker.thaw()
     kafka.wait_ready()
     kafka.delete_topic("t")
