@@ -3,10 +3,12 @@
 The example consumers of sinks/kafka/consumers, in Python, Java and Go, print exactly what was committed, all in the same words.
 
 One topic with every operation, every kind of value, messages of an aborted transaction and messages that come again is read by all.
+Called again, they go on where they were.
 """
 
 import os
 import subprocess
+from contextlib import contextmanager
 
 import pytest
 from confluent_kafka import Producer
@@ -110,20 +112,30 @@ PRINTED = {
 
 
 @pytest.fixture(scope="module")
-def pipeline(program, shared_clusters, shared_kafka, tmp_path_factory):
+def new_pipeline(program, shared_clusters, shared_kafka, tmp_path_factory):
+    """with new_pipeline(name) as made: one that all tests of this file share."""
+    @contextmanager
+    def make(name):
+        source, replay = (shared_clusters("source").create_database(part) for part in ("src", "replay"))
+        made = KafkaPipeline(program, tmp_path_factory.mktemp(name), source, replay, shared_kafka, name)
+        try:
+            yield made
+        finally:
+            made.close()
+            made.engine.assert_sane()
+            source.drop()
+            replay.drop()
+    return make
+
+
+@pytest.fixture(scope="module")
+def pipeline(new_pipeline):
     """One whose topics hold all of the above; its engine has done its work."""
-    source, replay = (shared_clusters("source").create_database(name) for name in ("src", "replay"))
-    made = KafkaPipeline(program, tmp_path_factory.mktemp("consumers"), source, replay, shared_kafka, "consumed")
-    made.source_configuration["tables"] = ["*.*"]
-    made.engine.configuration["sinks"][0]["tombstones"] = True
-    try:
+    with new_pipeline("consumed") as made:
+        made.source_configuration["tables"] = ["*.*"]
+        made.sink_configuration["tombstones"] = True
         fill(made)
         yield made
-    finally:
-        made.close()
-        made.engine.assert_sane()
-        source.drop()
-        replay.drop()
 
 
 def fill(pipeline):
@@ -168,8 +180,8 @@ def repeat_messages(pipeline):
     assert producer.flush(60) == 0
 
 
-def expected(pipeline):
-    """{table: lines}, each with the name that its change has in the topic; a message that comes again counts once."""
+def names(pipeline):
+    """{table: the names of its changes} as the topics have them; a message that comes again counts once."""
     found = {}
     for topic, partitions in pipeline.topics().items():
         named = {}
@@ -180,6 +192,12 @@ def expected(pipeline):
             named[change.commit_lsn, change.index, change.kind] = (change.table, f"{lsn_text(change.commit_lsn)} {change.index}")
         for table, name in named.values():
             found.setdefault(table, []).append(name)
+    return found
+
+
+def expected(pipeline):
+    """{table: lines}, each with the name that its change has in the topic."""
+    found = names(pipeline)
     assert {table: len(names) for table, names in found.items()} == {table: len(lines) for table, lines in PRINTED.items()}
     return {table: [f"{name} {line}" for name, line in zip(found[table], PRINTED[table])] for table in found}
 
@@ -192,17 +210,41 @@ def by_table(output):
     return found
 
 
-@pytest.mark.parametrize("language", CONSUMERS)
-def test_a_consumer_prints_what_was_committed(pipeline, language):
+def consume(pipeline, language, count):
+    """What the consumer prints of the next changes of its group."""
     if missing_tools(language):
         pytest.skip(f"the consumer in {language} needs {', '.join(missing_tools(language))} (tests/support/install consumers)")
     folder = build(language)
-    lines = expected(pipeline)
-    count = sum(map(len, lines.values()))
     result = subprocess.run([*CONSUMERS[language].call, pipeline.kafka.bootstrap, pipeline.name, f"{pipeline.name}-{language}", str(count)],
                             cwd=folder, capture_output=True, timeout=300, env={**os.environ, "LC_ALL": "C"}, check=False)
     assert result.returncode == 0, result.stderr.decode()
-    assert by_table(result.stdout.decode()) == lines
+    return result.stdout.decode()
+
+
+@pytest.mark.parametrize("language", CONSUMERS)
+def test_a_consumer_prints_what_was_committed(pipeline, language):
+    lines = expected(pipeline)
+    assert by_table(consume(pipeline, language, sum(map(len, lines.values())))) == lines
+
+
+@pytest.fixture(scope="module")
+def copied(new_pipeline):
+    """A pipeline whose two topics, named as `check` advises when Kafka cannot tell two apart, hold five rows each."""
+    with new_pipeline("copied") as made:
+        made.sink_configuration["topic"] = "{source}.{schema}..{table}"
+        made.source.execute("create table one as select generate_series(1, 5) as id; create table two as table one")
+        made.publish()
+        made.engine.catch_up()
+        yield made
+
+
+@pytest.mark.parametrize("language", CONSUMERS)
+def test_a_consumer_that_comes_again_goes_on_where_it_was(copied, language):
+    """Not before, although it left in the midst of what it had fetched; not behind either."""
+    lines = [line for count in (3, 4, 3) for line in consume(copied, language, count).splitlines()]
+    found = {table: [" ".join(line.split(" ")[:2]) for line in printed] for table, printed in by_table("\n".join(lines)).items()}
+    assert found == names(copied)
+    assert {table: len(rows) for table, rows in found.items()} == {"one": 5, "two": 5}
 
 
 def test_the_topic_holds_messages_that_were_taken_back(pipeline):

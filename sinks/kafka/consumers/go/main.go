@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -40,11 +41,11 @@ func consume(ctx context.Context, brokers, pipeline, group string, left int) err
 		kgo.SeedBrokers(strings.Split(brokers, ",")...),
 		kgo.ConsumerGroup(group),
 		kgo.ConsumeRegex(),
-		kgo.ConsumeTopics(`^`+pipeline+`\.[^.]+\.[^.]+$`), // PIPELINE.SCHEMA.TABLE
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()),      // otherwise it sees what was never committed, and sees it again
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), // a new group begins at the beginning
-		kgo.DisableAutoCommit(),                           // a change is done when CommitUncommittedOffsets says so
-		kgo.MetadataMaxAge(10*time.Second),                // when the topic of a new table is noticed
+		kgo.ConsumeTopics(`^`+regexp.QuoteMeta(pipeline)+`\.[^.]+\.+[^.]+$`), // PIPELINE.SCHEMA.TABLE or PIPELINE.SCHEMA..TABLE
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),                         // otherwise it sees what was never committed, and sees it again
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),                    // a new group begins at the beginning
+		kgo.DisableAutoCommit(),                                              // a change is done when CommitUncommittedOffsets says so
+		kgo.MetadataMaxAge(10*time.Second),                                   // when the topic of a new table is noticed
 	)
 	if err != nil {
 		return err
@@ -52,7 +53,8 @@ func consume(ctx context.Context, brokers, pipeline, group string, left int) err
 	defer client.Close()
 	done := progress{}
 	for left != 0 {
-		fetches := client.PollFetches(ctx)
+		// No more than COUNT leaves to do: what is committed below is all of a poll. Without COUNT, as many as there are.
+		fetches := client.PollRecords(ctx, left)
 		if err := fetches.Err(); err != nil {
 			return err
 		}
@@ -73,9 +75,7 @@ func consume(ctx context.Context, brokers, pipeline, group string, left int) err
 				return err
 			}
 			fmt.Println(text)
-			if left--; left == 0 {
-				return nil
-			}
+			left--
 		}
 		if err := client.CommitUncommittedOffsets(ctx); err != nil {
 			return err

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prints every change that a pipeline publishes, one a line: consume.py BROKERS PIPELINE GROUP [COUNT]"""
 
+import re
 import sys
 
 from confluent_kafka import Consumer, KafkaException
@@ -19,7 +20,7 @@ def main(brokers, pipeline, group, count=None):
         "enable.auto.offset.store": False,  # a change is done when store_offsets says so, not when poll hands it out
         "topic.metadata.refresh.interval.ms": 10000,  # when the topic of a new table is noticed
     })
-    consumer.subscribe([rf"^{pipeline}\.[^.]+\.[^.]+$"])  # PIPELINE.SCHEMA.TABLE
+    consumer.subscribe([rf"^{re.escape(pipeline)}\.[^.]+\.+[^.]+$"])  # PIPELINE.SCHEMA.TABLE or PIPELINE.SCHEMA..TABLE
     progress, left = Progress(), int(count) if count else -1
     try:
         while left != 0:

@@ -8,6 +8,7 @@ import java.io.PrintStream;
 import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
@@ -16,6 +17,8 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import pgcdc.v1.Change;
 import pgcdc.v1.Column;
@@ -43,21 +46,24 @@ public final class Consume {
         PrintStream out = new PrintStream(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8);
         Progress progress = new Progress();
         try (var consumer = new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
-            consumer.subscribe(Pattern.compile("^" + pipeline + "\\.[^.]+\\.[^.]+$")); // PIPELINE.SCHEMA.TABLE
+            // PIPELINE.SCHEMA.TABLE or PIPELINE.SCHEMA..TABLE
+            consumer.subscribe(Pattern.compile("^" + Pattern.quote(pipeline) + "\\.[^.]+\\.+[^.]+$"));
             while (left != 0) {
+                Map<TopicPartition, OffsetAndMetadata> done = new HashMap<>();
                 for (ConsumerRecord<byte[], byte[]> message : consumer.poll(Duration.ofSeconds(1))) {
-                    if (message.value() == null) { // a tombstone: it is for the compaction of the topic
-                        continue;
+                    if (left == 0) { // the rest of the poll is for the next time
+                        break;
                     }
-                    Change change = Change.parseFrom(message.value());
-                    if (progress.movesOn(message, change)) {
-                        out.println(line(message, change));
-                        if (--left == 0) {
-                            return;
+                    if (message.value() != null) { // a tombstone has none: it is for the compaction of the topic
+                        Change change = Change.parseFrom(message.value());
+                        if (progress.movesOn(message, change)) {
+                            out.println(line(message, change));
+                            left--;
                         }
                     }
+                    done.put(new TopicPartition(message.topic(), message.partition()), new OffsetAndMetadata(message.offset() + 1));
                 }
-                consumer.commitSync();
+                consumer.commitSync(done); // without them it would be all that poll has handed out
             }
         }
     }
