@@ -5,7 +5,7 @@
 import re
 import sys
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
 
 import change_pb2  # protoc makes it of change.proto
 
@@ -28,6 +28,8 @@ def main(brokers, pipeline, group, count=None):
             if message is None:
                 continue
             if message.error():
+                if message.error().code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    continue  # the pipeline has no topic yet
                 raise KafkaException(message.error())
             if message.value() is not None:  # a tombstone has none: it is for the compaction of the topic
                 change = change_pb2.Change.FromString(message.value())
