@@ -20,7 +20,6 @@ enum {
     ABORT_MAX_MS = 2000,
     QUEUE_WAIT_MS = 20,
     DELIVERY_TURNS = 1000,      /* of a millisecond, before the commit waits in its own way */
-    FLUSH_BATCHES = 2,          /* full ones, that a flush may find */
     BATCH_MESSAGES_MAX = 10000, /* librdkafka's default */
     IDLE_TURNS_MAX = 10,
     REST_FACTOR = 2, /* the markers take about twice as long as the coordinator's answer */
@@ -243,12 +242,13 @@ static uint64_t batch_messages(const struct producer *producer) {
 
 /*
  * The commit waits for the same, but looks only every 10 ms, as nobody asked to hear of what was delivered. And as long as a
- * flush is on, librdkafka's thread turns in circles when a partition has as many requests on their way as it may. So full
- * batches leave by themselves first, unless what is left lies in batches that are not.
+ * flush is on, librdkafka's thread turns in circles when a partition has a request on its way and more to send: of an idempotent
+ * producer it sends the next one only then. So full batches leave by themselves first, unless what is left lies in
+ * batches that are not.
  */
 static void wait_delivered(struct producer *producer) {
     rd_kafka_t *handle = producer->client.handle;
-    const uint64_t few = batch_messages(producer) * FLUSH_BATCHES;
+    const uint64_t few = batch_messages(producer);
     int least = INT_MAX, idle_turns = 0;
     for (int i = 0; i < DELIVERY_TURNS && !client_is_stopped(&producer->client); i++) {
         int left = rd_kafka_outq_len(handle);
