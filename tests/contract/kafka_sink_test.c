@@ -391,6 +391,7 @@ Test(kafka_sink, a_transaction_that_grew_too_old_is_begun_again) {
     start(&h);
     add_option(&h, "properties.transaction.timeout.ms", "2000");
     open_with_position(&h);
+    cr_assert_eq(topics_count_committed(h.topic), 2, "then the marker of their commit is there, too");
     const int64_t before = topics_high_watermark(h.topic);
     add_transaction(&h, 10, 3);
     cr_assert(write_from(&h, 0), "%s", h.err.text);
