@@ -14,6 +14,7 @@ enum {
     ANSWER_MAX_MS = 30000,
     SLICE_MS = 100,         /* how often a stop and the complaints are looked at */
     METADATA_MAX_MS = 5000, /* not interruptible, and a stop may take ten seconds */
+    LEARN_MAX_MS = 500,
     REASON_BYTES = 512,
 };
 
@@ -99,6 +100,12 @@ static bool read_metadata(struct client *client, const char *topic,
     return client_check(client, err) &&
            kafka_error_set(err, code, "asking the cluster%s%s", topic != NULL ? " for topic " : "",
                            topic != NULL ? topic : "");
+}
+
+void admin_learn_topic(struct client *client, rd_kafka_topic_t *topic) {
+    const struct rd_kafka_metadata *metadata = NULL;
+    if (rd_kafka_metadata(client->handle, 0, topic, &metadata, LEARN_MAX_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_metadata_destroy(metadata);
 }
 
 static bool judge_metadata(const rd_kafka_metadata_topic_t *topic, struct topic_facts *ret_facts,

@@ -29,6 +29,12 @@ MUST_CHECK bool admin_find_broker(struct client *client, int *ret_broker, struct
 MUST_CHECK bool admin_create_topic(struct client *client, const struct topic_definition *definition,
                                    struct error *err);
 
+/*
+ * Asks where the topic's partitions are, for at most half a second; without an answer nothing is lost. Of a topic that is new to
+ * it librdkafka asks at its next full second only, and sends nothing before.
+ */
+void admin_learn_topic(struct client *client, rd_kafka_topic_t *topic);
+
 /* One that is gone already is no error. */
 MUST_CHECK bool admin_delete_topic(struct client *client, const char *topic, struct error *err);
 

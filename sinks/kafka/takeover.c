@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "cdc/base/fault.h"
+#include "sinks/kafka/admin.h"
 #include "sinks/kafka/kafka.h"
 #include "sinks/kafka/kafka_error.h"
 
@@ -69,8 +70,10 @@ static bool open_producer(struct kafka_sink *kafka, int timeout_ms, struct error
         return false;
     kafka->position_topic =
         rd_kafka_topic_new(kafka->producer.client.handle, kafka->options.position_topic, NULL);
-    return kafka->position_topic != NULL ||
-           kafka_error_set(err, rd_kafka_last_error(), "topic %s", kafka->options.position_topic);
+    if (kafka->position_topic == NULL)
+        return kafka_error_set(err, rd_kafka_last_error(), "topic %s", kafka->options.position_topic);
+    admin_learn_topic(&kafka->producer.client, kafka->position_topic);
+    return true;
 }
 
 static bool send_position(struct kafka_sink *kafka, const struct position *position, struct error *err) {

@@ -162,7 +162,10 @@ static bool add(struct topics *topics, const struct wish *wish, struct topic **r
     if (topic->handle == NULL)
         return kafka_error_set(err, rd_kafka_last_error(), "topic %s", wish->name);
     *ret_topic = topic;
-    return read_limits(topics, topic, err);
+    if (!read_limits(topics, topic, err))
+        return false;
+    admin_learn_topic(topics->client, topic->handle);
+    return true;
 }
 
 /* ---- tables ---- */
