@@ -69,10 +69,6 @@ static void set_fills(struct socket_fill *fill, bool fills) {
     fill->fills = fills;
 }
 
-static bool rests(const struct socket_fill *fill) {
-    return fill->fills && fill->behind && fill->is_local;
-}
-
 /* By a quarter or so at a time: one odd burst does not upset it. */
 static void adjust_rest(struct socket_fill *fill, size_t bytes) {
     int step_ms = fill->rest_ms / 4 + 1;
@@ -83,23 +79,32 @@ static void adjust_rest(struct socket_fill *fill, size_t bytes) {
         fill->rest_ms = REST_MAX_MS;
 }
 
-void socket_fill_note(struct socket_fill *fill, size_t bytes, bool blocked, bool behind) {
-    set_fills(fill, blocked || bytes >= FILLS_FROM_BYTES || (fill->fills && bytes >= FILLS_ON_BYTES));
-    if (rests(fill))
-        adjust_rest(fill, bytes);
-    fill->behind = fill->fills && behind;
+void socket_fill_note(struct socket_fill *fill, const struct socket_reading *reading) {
+    const bool rested = fill->rests_until_ms != 0;
+    set_fills(fill, reading->blocked || reading->bytes >= FILLS_FROM_BYTES ||
+                        (fill->fills && reading->bytes >= FILLS_ON_BYTES));
+    if (rested && fill->fills)
+        adjust_rest(fill, reading->bytes);
+    fill->behind = fill->fills && reading->behind;
+    const bool rests = fill->behind && fill->is_local && !reading->blocked; /* no room is a rest by itself */
+    fill->rests_until_ms = rests ? reading->now_ms + fill->rest_ms : 0;
 }
 
 void socket_fill_end(struct socket_fill *fill) {
     set_fills(fill, false);
+    fill->rests_until_ms = 0;
 }
 
-short socket_fill_events(const struct socket_fill *fill) {
-    return rests(fill) ? 0 : POLLIN;
+bool socket_fill_rests(const struct socket_fill *fill, int64_t now_ms) {
+    return now_ms < fill->rests_until_ms;
 }
 
-int socket_fill_wait_ms(const struct socket_fill *fill) {
-    if (rests(fill))
-        return fill->rest_ms;
+short socket_fill_events(const struct socket_fill *fill, int64_t now_ms) {
+    return socket_fill_rests(fill, now_ms) ? 0 : POLLIN;
+}
+
+int socket_fill_wait_ms(const struct socket_fill *fill, int64_t now_ms) {
+    if (socket_fill_rests(fill, now_ms))
+        return (int) (fill->rests_until_ms - now_ms);
     return fill->behind ? FILL_WAIT_BEHIND_MS : FILL_WAIT_MS;
 }

@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct socket_fill {
     int fd;        /* not owned; -1: none yet */
@@ -22,20 +23,31 @@ struct socket_fill {
     bool fills;    /* data flows */
     bool behind;   /* ... and it is a backlog */
     int rest_ms;   /* between two bursts */
+    int64_t rests_until_ms; /* on clock_now_ms's clock; 0: no rest */
 };
 
 /* fd: a connected socket, in use from now on. */
 void socket_fill_init(struct socket_fill *fill, int fd);
 
-/*
- * After a read until the socket was empty: how much came; whether reading stopped because there was no room (blocked); and
- * whether what comes is a backlog, which has no latency to lose (behind).
- */
-void socket_fill_note(struct socket_fill *fill, size_t bytes, bool blocked, bool behind);
+/* What one reading until the socket was empty found. */
+struct socket_reading {
+    size_t bytes;
+    bool blocked; /* it stopped because there was no room */
+    bool behind;  /* what comes is a backlog, which has no latency to lose */
+    int64_t now_ms;
+};
+
+void socket_fill_note(struct socket_fill *fill, const struct socket_reading *reading);
 
 /* Nobody reads any more: wake at the first byte. */
 void socket_fill_end(struct socket_fill *fill);
 
-/* While it fills: what to poll for (POLLIN, or 0 to rest), and for how long at most. */
-short socket_fill_events(const struct socket_fill *fill);
-int socket_fill_wait_ms(const struct socket_fill *fill);
+/*
+ * Whether the server is left alone for now: whoever wakes the stream meanwhile (a runner that waits, a confirmation) gets what he
+ * wants, but nothing is read. A read in the middle of a rest would open the window for a few bytes.
+ */
+bool socket_fill_rests(const struct socket_fill *fill, int64_t now_ms);
+
+/* While it fills: what to poll for (POLLIN, or 0 in a rest), and for how long at most. */
+short socket_fill_events(const struct socket_fill *fill, int64_t now_ms);
+int socket_fill_wait_ms(const struct socket_fill *fill, int64_t now_ms);

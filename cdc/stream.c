@@ -276,7 +276,7 @@ static bool drain_socket(struct stream *stream, size_t *ret_bytes, bool *ret_blo
 /* How long nothing needs to be done. */
 static int wait_ms(const struct stream *stream, int64_t now_ms) {
     if (stream->fill.fills)
-        return socket_fill_wait_ms(&stream->fill);
+        return socket_fill_wait_ms(&stream->fill, now_ms);
     if (stream->status_due)
         return STATUS_INTERVAL_MIN_MS;
     int64_t wait = status_interval_ms(stream) - (now_ms - stream->status_sent_ms);
@@ -290,7 +290,8 @@ static int wait_ms(const struct stream *stream, int64_t now_ms) {
 }
 
 static bool wait_events(struct stream *stream, bool blocked, struct error *err) {
-    short socket_events = blocked ? 0 : socket_fill_events(&stream->fill);
+    int64_t now_ms = clock_now_ms();
+    short socket_events = blocked ? 0 : socket_fill_events(&stream->fill, now_ms);
     int left = PQflush(stream->session->conn);
     if (left < 0)
         return session_error(stream->session, NULL, err);
@@ -298,7 +299,7 @@ static bool wait_events(struct stream *stream, bool blocked, struct error *err) 
         socket_events |= POLLOUT;
     struct pollfd fds[] = {{.fd = stream->wake_fd, .events = POLLIN},
                            {.fd = PQsocket(stream->session->conn), .events = socket_events}};
-    int timeout_ms = blocked ? BLOCKED_WAIT_MS : wait_ms(stream, clock_now_ms());
+    int timeout_ms = blocked ? BLOCKED_WAIT_MS : wait_ms(stream, now_ms);
     if (poll(fds, 2, timeout_ms) < 0 && errno != EINTR)
         return error_errno(err, "poll");
     eventfd_t count;
@@ -313,20 +314,28 @@ static bool wait_events(struct stream *stream, bool blocked, struct error *err) 
 
 /* ---- the thread ---- */
 
+static bool read_socket(struct stream *stream, struct socket_reading *reading, struct error *err) {
+    if (!drain_socket(stream, &reading->bytes, &reading->blocked, err))
+        return false;
+    reading->now_ms = clock_now_ms();
+    reading->behind = stream->behind;
+    if (reading->bytes == 0 && !reading->blocked)
+        return true;
+    stream->heard_ms = reading->now_ms;
+    stream->asked = false;
+    return true;
+}
+
 static bool read_once(struct stream *stream, struct error *err) {
-    size_t bytes = 0;
-    bool blocked = false;
-    if (!drain_socket(stream, &bytes, &blocked, err))
+    struct socket_reading reading = {.now_ms = clock_now_ms()};
+    const bool rests = socket_fill_rests(&stream->fill, reading.now_ms);
+    if (!rests && !read_socket(stream, &reading, err))
         return false;
-    int64_t now_ms = clock_now_ms();
-    if (bytes > 0 || blocked) {
-        stream->heard_ms = now_ms;
-        stream->asked = false;
-    }
-    if (!offer_batch(stream, now_ms, err) || !keep_alive(stream, now_ms, err))
+    if (!offer_batch(stream, reading.now_ms, err) || !keep_alive(stream, reading.now_ms, err))
         return false;
-    socket_fill_note(&stream->fill, bytes, blocked, stream->behind);
-    return wait_events(stream, blocked, err);
+    if (!rests)
+        socket_fill_note(&stream->fill, &reading);
+    return wait_events(stream, reading.blocked, err);
 }
 
 /* Reads no more; goes on confirming until told to end. */
