@@ -62,11 +62,11 @@ void socket_fill_init(struct socket_fill *fill, int fd) {
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof buffer_bytes);
 }
 
-static void set_fills(struct socket_fill *fill, bool fills) {
-    if (fill->fills == fills)
-        return;
-    wake_at(fill, fills ? FILL_BYTES : 1);
+static void set_state(struct socket_fill *fill, bool fills, bool unhurried) {
+    if ((fill->fills || fill->unhurried) != (fills || unhurried))
+        wake_at(fill, fills || unhurried ? FILL_BYTES : 1);
     fill->fills = fills;
+    fill->unhurried = unhurried;
 }
 
 /* By a quarter or so at a time: one odd burst does not upset it. */
@@ -81,8 +81,9 @@ static void adjust_rest(struct socket_fill *fill, size_t bytes) {
 
 void socket_fill_note(struct socket_fill *fill, const struct socket_reading *reading) {
     const bool rested = fill->rests_until_ms != 0;
-    set_fills(fill, reading->blocked || reading->bytes >= FILLS_FROM_BYTES ||
-                        (fill->fills && reading->bytes >= FILLS_ON_BYTES));
+    const bool fills = reading->blocked || reading->bytes >= FILLS_FROM_BYTES ||
+                       (fill->fills && reading->bytes >= FILLS_ON_BYTES);
+    set_state(fill, fills, reading->bytes > 0 && !reading->wanted);
     if (rested && fill->fills)
         adjust_rest(fill, reading->bytes);
     fill->behind = fill->fills && reading->behind;
@@ -91,7 +92,7 @@ void socket_fill_note(struct socket_fill *fill, const struct socket_reading *rea
 }
 
 void socket_fill_end(struct socket_fill *fill) {
-    set_fills(fill, false);
+    set_state(fill, false, false);
     fill->rests_until_ms = 0;
 }
 

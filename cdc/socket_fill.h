@@ -7,7 +7,8 @@
  * from our own host we go further: a small receive buffer and a rest between the bursts. A full window keeps the
  * server's bytes in its own send buffer, where a call appends and returns; they cross in a few large segments when we read. This
  * works because a local window opens at once; over a network each would cost a round trip.
- * When nothing flows, the first byte wakes us: latency does not pay.
+ * When nothing flows, the first byte wakes us: latency does not pay. Nor does it while every runner is busy: what comes meanwhile is
+ * read at once when one of them wants it.
  *
  * One thread, the stream's.
  */
@@ -21,6 +22,7 @@ struct socket_fill {
     int fd;        /* not owned; -1: none yet */
     bool is_local; /* TCP, and both ends are this host */
     bool fills;    /* data flows */
+    bool unhurried; /* little comes, for which nobody waits yet */
     bool behind;   /* ... and it is a backlog */
     int rest_ms;   /* between two bursts */
     int64_t rests_until_ms; /* on clock_now_ms's clock; 0: no rest */
@@ -34,6 +36,7 @@ struct socket_reading {
     size_t bytes;
     bool blocked; /* it stopped because there was no room */
     bool behind;  /* what comes is a backlog, which has no latency to lose */
+    bool wanted;  /* a runner waits for more; when none does, the next one that does wakes the stream */
     int64_t now_ms;
 };
 

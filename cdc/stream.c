@@ -275,7 +275,7 @@ static bool drain_socket(struct stream *stream, size_t *ret_bytes, bool *ret_blo
 
 /* How long nothing needs to be done. */
 static int wait_ms(const struct stream *stream, int64_t now_ms) {
-    if (stream->fill.fills)
+    if (stream->fill.fills || stream->fill.unhurried)
         return socket_fill_wait_ms(&stream->fill, now_ms);
     if (stream->status_due)
         return STATUS_INTERVAL_MIN_MS;
@@ -333,6 +333,7 @@ static bool read_once(struct stream *stream, struct error *err) {
         return false;
     if (!offer_batch(stream, reading.now_ms, err) || !keep_alive(stream, reading.now_ms, err))
         return false;
+    reading.wanted = a_runner_waits(stream);
     if (!rests)
         socket_fill_note(&stream->fill, &reading);
     return wait_events(stream, reading.blocked, err);

@@ -42,7 +42,7 @@ static struct pair unix_pair(void) {
 
 static void note(struct socket_fill *fill, size_t bytes, bool blocked, bool behind) {
     const struct socket_reading reading = {
-        .bytes = bytes, .blocked = blocked, .behind = behind, .now_ms = NOW_MS};
+        .bytes = bytes, .blocked = blocked, .behind = behind, .wanted = true, .now_ms = NOW_MS};
     socket_fill_note(fill, &reading);
 }
 
@@ -147,5 +147,24 @@ Test(socket_fill, no_room_is_no_reason_to_rest_once_there_is) {
     socket_fill_init(&fill, pair.reader);
     note(&fill, MUCH, true, true);
     cr_assert_not(socket_fill_rests(&fill, NOW_MS));
+    pair_close(&pair);
+}
+
+/*
+ * At 8,000 small transactions a second the stream was woken for every message, the server could not keep up, and lag grew to a
+ * second with one transaction in each batch: nobody had use for them so soon, the runner was busy.
+ */
+Test(socket_fill, what_nobody_waits_for_does_not_wake_the_stream_message_by_message) {
+    struct pair pair = tcp_pair();
+    struct socket_fill fill;
+    socket_fill_init(&fill, pair.reader);
+    socket_fill_note(&fill, &(struct socket_reading){.bytes = LITTLE, .wanted = false, .now_ms = NOW_MS});
+    cr_assert_gt(wakes_at(pair.reader), 1);
+    cr_assert_eq(socket_fill_wait_ms(&fill, NOW_MS), 1, "but it is looked for");
+    cr_assert_not(fill.fills, "so that it is handed on at once when somebody waits");
+    socket_fill_note(&fill, &(struct socket_reading){.bytes = 0, .wanted = false, .now_ms = NOW_MS});
+    cr_assert_eq(wakes_at(pair.reader), 1, "nothing came, so nothing flows");
+    socket_fill_note(&fill, &(struct socket_reading){.bytes = LITTLE, .wanted = true, .now_ms = NOW_MS});
+    cr_assert_eq(wakes_at(pair.reader), 1);
     pair_close(&pair);
 }
