@@ -43,7 +43,9 @@ def arguments():
     parser.add_argument("--duration", type=int, metavar="S", help="seconds of each lag run, after 2 of warm-up (20; quick: 3)")
     parser.add_argument("--curve", action="store_true",
                         help="instead of --rate: look for the highest rate of each peer, and measure lag at 25, 50, 75, 90 %% of it")
-    parser.add_argument("--peers", default="", metavar="A,B", help="only these peers")
+    parser.add_argument("--sink", type=word_list, default=(), metavar="A,B",
+                        help=f"only these sinks of pgcdc, and whom each is measured beside ({', '.join(peers.SINKS)})")
+    parser.add_argument("--peer", type=word_list, default=(), metavar="A,B", help="only these peers")
     parser.add_argument("--profile", action="store_true",
                         help="drain once more with perf (as root), and leave the most expensive functions beside the figures")
     parser.add_argument("--micro", action="store_true", help="instead of all this: the engine's parts by themselves, as bench/micro/run")
@@ -62,27 +64,42 @@ def rate_list(text):
     return rates_wanted
 
 
+def word_list(text):
+    return tuple(word for word in text.split(",") if word)
+
+
 def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
+MEASURES = {
+    "drain": "the time to work off a backlog that was recorded before, with what it cost: processor time, memory, bytes on the wire",
+    "latency": "a commit at a time on a pipeline with nothing else to do",
+    "lag": "commits that come in at a set rate (--rate, --curve), whether or not the ones before have arrived: from due to visible",
+}
+
+
 def show_list():
-    print("workloads:")
+    print("What is measured, never mixed up:")
+    for name, meaning in MEASURES.items():
+        print(f"  {name:24} {meaning}")
+    print("\nWorkloads (and how many rows or statements; --rows takes another size), by default all of them:")
     for item in workload.load([]):
-        print(f"  {item.name:24} {item.summary}" + (f" ({item.rows})" if item.rows else ""))
-    print("peers:")
+        print(f"  {item.name:24} {item.measure}: {item.summary}" + (f" ({item.rows:,})" if item.rows else ""))
+    print("\nPeers, by default all of them; --sink takes those of a sink of pgcdc, --peer takes them by name:")
     for peer in peers.ALL:
-        print(f"  {peer.name:24} {peer.title}")
+        print(f"  {peer.name:24} {peer.title}; beside sink {', '.join(peer.sinks)}")
     for name, reason in peers.ABSENT.items():
         print(f"  {name:24} does not run: {reason}")
+    print("\nEverything else: bench/run --help, and bench/README.md")
 
 
 class Bench:
     """Two clusters and what is measured between them."""
 
-    def __init__(self, options, folder, engine):
+    def __init__(self, options, folder, engine, choice):
         self.options, self.folder, self.engine = options, folder, engine
-        self.peers = peers.choose([name for name in options.peers.split(",") if name])
+        self.choice, self.peers = choice, choice.chosen()
         binaries = find_binaries(options.pg_bin)
         self.source = Cluster("source", folder, binaries, SETTINGS)
         self.target = Cluster("target", folder, binaries, SETTINGS)
@@ -92,7 +109,7 @@ class Bench:
         self.profiler = profile.Profiler(folder) if options.profile else None
 
     def head(self, chosen):
-        return document.head(SETTINGS, self.source, self.options.rounds, chosen, self.peers, peers.ABSENT)
+        return document.head(SETTINGS, self.source, self.options.rounds, chosen, self.peers, self.choice.absent())
 
     def run(self, chosen):
         for item in chosen:
@@ -270,22 +287,22 @@ def save(path, result):
 
 def run_bench(options, chosen):
     """True when everybody arrived, and with the right contents."""
-    chosen_peers = peers.choose([name for name in options.peers.split(",") if name])
-    build.install(dict.fromkeys(group for peer in chosen_peers for group in peer.groups))
+    choice = peers.Choice(options.sink, options.peer, options.quick)
+    build.install(dict.fromkeys(group for peer in choice.chosen() for group in peer.groups))
     engine = None
-    if any(peer.name.startswith(peers.Pgcdc.name) for peer in chosen_peers):
+    if any(peer.name.startswith(peers.Pgcdc.name) for peer in choice.chosen()):
         engine = options.engine or build.build_engine()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="pgcdc-bench-", dir=options.dir))
     folder.chmod(0o755)
     if os.geteuid() == 0:
         shutil.chown(folder, server_user())
-    bench = Bench(options, folder, engine)
+    bench = Bench(options, folder, engine, choice)
     try:
         for cluster in (bench.source, bench.target):
             cluster.start()
         head = bench.head(chosen)
         report.print_head(head)
-        for name, reason in peers.ABSENT.items():
+        for name, reason in choice.absent().items():
             print(f"without {name}: {reason}")
         bench.run(chosen)
         report.print_drains(bench.results)

@@ -56,7 +56,8 @@ class Peer:
     needs_kafka = False
     groups = ()  # what it needs of tests/support/install beside what everybody needs
     follows = True  # it can keep streaming, so its lag can be measured
-    by_default = True  # it runs when no peers are named
+    sinks = ("postgres",)  # pgcdc's sinks that it is measured beside
+    starts_slowly = False  # so a quick look is had without it, unless it is named
 
     def version(self):
         """Of what runs, when it is neither PostgreSQL's own nor this commit."""

@@ -34,7 +34,7 @@ JSON_CONVERTER = "org.apache.kafka.connect.json.JsonConverter"
 class Debezium(KafkaPeer):
     name = "debezium"
     title = "Debezium in Kafka Connect, defaults"
-    follows = False
+    starts_slowly = True
     groups = ("kafka", "debezium")
     worker_settings = {}
     connector_settings = {}
@@ -69,6 +69,17 @@ class Debezium(KafkaPeer):
                                            start_new_session=True)  # Ctrl-C is the harness's
         self._wait_ready(run, started + START_TIMEOUT_S)
         self.startup = {"startup_s": time.monotonic() - started, "startup_cpu_s": sum(measure.cpu_times(self.worker.pid))}
+
+    @contextlib.contextmanager
+    def follow(self, run):
+        try:
+            self.prepare(run)
+            self._create(run)
+            yield
+            self._check_worker(run)
+            self._check_task(run)
+        finally:
+            self.clean(run)
 
     def _wait_ready(self, run, deadline):
         while True:

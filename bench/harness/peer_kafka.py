@@ -11,7 +11,7 @@ class KafkaPeer(Peer):
     applies = False
     needs_kafka = True
     groups = ("kafka",)
-    by_default = False
+    sinks = ("kafka",)
 
     def expected_records(self, counts):
         return counts.changes

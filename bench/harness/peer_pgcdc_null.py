@@ -17,6 +17,7 @@ class PgcdcNull(Pgcdc):
     title = "pgcdc to its null sink"
     applies = False
     follows = False
+    sinks = ("null",)
 
     def configuration(self, run):
         return CONFIGURATION_NULL, {}

@@ -28,6 +28,7 @@ class Recvlogical(Peer):
     name = "recvlogical"
     title = "pg_recvlogical to /dev/null, binary values"
     applies = False
+    sinks = ("null", "postgres")
     binary = True
 
     def settings(self, server_version):
@@ -85,4 +86,4 @@ class RecvlogicalText(Recvlogical):
     name = "recvlogical_text"
     title = "pg_recvlogical to /dev/null, text values"
     binary = False
-    by_default = False
+    sinks = ("kafka",)

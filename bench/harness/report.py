@@ -2,6 +2,8 @@
 """What was measured, as tables on the terminal."""
 import statistics
 
+DEBEZIUM = ("debezium", "debezium_tuned")
+
 
 def median_of(runs, key):
     return statistics.median(run[key] for run in runs)
@@ -40,20 +42,39 @@ def print_drains(results):
 
 def print_kafka_drains(results):
     """The same backlogs into Kafka, beside pg_recvlogical to nowhere with the same settings: values as text."""
-    rows = [("workload", "rows", "recv (text)", "pgcdc to Kafka", "Kafka/recv", "engine", "walsender", "engine/walsender", "peak MiB")]
-    rows += [_kafka_row(name, peers) for name, peers in results.items() if "seconds" in peers.get("pgcdc_kafka", [{}])[0]]
-    if len(rows) > 1:
-        print("Draining into Kafka: seconds, processor seconds, and the engine's peak memory")
-        _print_table(rows)
+    drains = {name: peers for name, peers in results.items() if "seconds" in peers.get("pgcdc_kafka", [{}])[0]}
+    if not drains:
+        return
+    print("Draining into Kafka: seconds, and how many times faster pgcdc is (best: Debezium at the better of its two settings)")
+    rows = [("workload", "rows", "recv (text)", "debezium", "tuned", "pgcdc", "recv/pgcdc", "best/pgcdc")]
+    rows += [_kafka_row(name, peers) for name, peers in drains.items()]
+    _print_table(rows)
+    print("What it cost: processor seconds of the peers' own processes and of the walsender, and the most memory at once")
+    rows = [("workload", "pgcdc", "walsender", "pgcdc/walsender", "debezium", "tuned", "best/pgcdc", "MiB", "debezium MiB", "times")]
+    rows += [_kafka_cost_row(name, peers) for name, peers in drains.items()]
+    _print_table(rows)
 
 
 def _kafka_row(name, peers):
+    shown = ("recvlogical_text", "debezium", "debezium_tuned", "pgcdc_kafka")
+    ours = _seconds(peers, "pgcdc_kafka")
+    return (name, str(_first_run(peers)["rows"]), *(_spread(peers, peer) for peer in shown),
+            _ratio(_seconds(peers, "recvlogical_text"), ours), _ratio(_least(peers, "seconds"), ours, 1))
+
+
+def _kafka_cost_row(name, peers):
     ours = peers["pgcdc_kafka"]
-    recv, kafka = _seconds(peers, "recvlogical_text"), _seconds(peers, "pgcdc_kafka")
     engine, walsender = median_of(ours, "client_cpu_s"), median_of(ours, "walsender_cpu_s")
-    return (name, str(ours[0]["rows"]), _spread(peers, "recvlogical_text"), _spread(peers, "pgcdc_kafka"),
-            _ratio(kafka, recv) if recv else "-", _number(engine), _number(walsender), _ratio(engine, walsender),
-            _number(max(run["client_peak_bytes"] for run in ours) / 2**20, 1))
+    peak, their_peak = max(run["client_peak_bytes"] for run in ours) / 2**20, _least(peers, "client_peak_bytes")
+    theirs = [_number(median_of(peers[peer], "client_cpu_s") if peer in peers else None) for peer in DEBEZIUM]
+    return (name, _number(engine), _number(walsender), _ratio(engine, walsender), *theirs,
+            _ratio(_least(peers, "client_cpu_s"), engine, 1), _number(peak, 1),
+            _number(their_peak / 2**20 if their_peak else None, 0), _ratio(their_peak / 2**20 if their_peak else None, peak, 1))
+
+
+def _least(peers, key):
+    """Of Debezium's settings the one that does best."""
+    return min((median_of(peers[peer], key) for peer in DEBEZIUM if peer in peers), default=None)
 
 
 def print_latency(results):

@@ -12,7 +12,8 @@ import pytest
 BENCH = Path(__file__).resolve().parents[2] / "bench"
 sys.path.insert(0, str(BENCH))
 
-from harness import contents, profile  # noqa: E402
+from harness import contents, peers as all_peers, profile  # noqa: E402
+from harness.cluster import ClusterError  # noqa: E402
 
 
 def bench(*arguments):
@@ -42,7 +43,9 @@ def test_a_small_run_measures_every_peer(program, tmp_path):
     assert (result["format"], result["version"]) == ("pgcdc-bench", 1)
     assert result["head"]["versions"]["PostgreSQL"]
     peers = result["results"]["insert_one_row"]
-    assert set(peers) == set(result["head"]["peers"]) == {"recvlogical", "pgcdc_null", "native", "native_tuned", "pgcdc"}
+    assert set(peers) == set(result["head"]["peers"]) == {"recvlogical", "recvlogical_text", "pgcdc_null", "native", "native_tuned",
+                                                          "pgcdc", "pgcdc_kafka"}
+    assert "--quick" in result["head"]["absent"]["debezium"], "who is left out is named with the reason"
     for runs in peers.values():
         assert runs[0]["kind"] == "drain"
         assert runs[0]["seconds"] > 0
@@ -52,6 +55,21 @@ def test_a_small_run_measures_every_peer(program, tmp_path):
         assert runs[0]["wire_bytes"] > 1_000_000
     assert peers["pgcdc"][0]["apply_cpu_s"] > 0
     assert peers["pgcdc"][0]["client_peak_bytes"] > 1_000_000
+    assert peers["pgcdc_kafka"][0]["broker_cpu_s"] > 0
+
+
+def names(**choice):
+    return [peer.name for peer in all_peers.Choice(**choice).chosen()]
+
+
+def test_who_takes_part_follows_from_sinks_and_names():
+    assert names() == [peer.name for peer in all_peers.ALL]
+    assert names(sinks=("kafka",)) == ["recvlogical_text", "pgcdc_kafka", "debezium", "debezium_tuned"]
+    assert names(sinks=("null", "kafka"), quick=True) == ["recvlogical", "recvlogical_text", "pgcdc_null", "pgcdc_kafka"]
+    assert names(names=("debezium",), quick=True) == ["debezium"], "who is named runs"
+    for choice in {"sinks": ("nowhere",)}, {"names": ("nobody",)}, {"sinks": ("null",), "names": ("debezium",)}:
+        with pytest.raises(ClusterError):
+            all_peers.Choice(**choice)
 
 
 def test_contents_tell_a_lost_a_repeated_and_a_changed_row(shared_clusters):
@@ -95,7 +113,7 @@ def test_a_profile_has_shares_of_the_process_and_names_what_it_can():
 
 @pytest.mark.long
 def test_a_profile_is_left_beside_the_figures_or_why_there_is_none(program, tmp_path):
-    result = bench("--quick", "--profile", "--peers", "pgcdc", "--engine", program, "--json", tmp_path / "r.json", "insert_one_row")
+    result = bench("--quick", "--profile", "--peer", "pgcdc", "--engine", program, "--json", tmp_path / "r.json", "insert_one_row")
     assert result.returncode == 0, result.stdout + result.stderr
     said = (tmp_path / "r.profile.txt").read_text()
     assert "There is no profile" in said or ("-- engine: " in said and "-- walsender: " in said)

@@ -96,7 +96,7 @@ def test_who_holds_no_rate_has_none():
 
 def test_a_small_run_measures_the_lag_of_everybody_in_postgres(program, tmp_path):
     path = tmp_path / "figures.json"
-    result = subprocess.run([BENCH / "run", "lag", "--rate", "50", "--duration", "3", "--peers", ",".join(PEERS), "--engine", program,
+    result = subprocess.run([BENCH / "run", "lag", "--rate", "50", "--duration", "3", "--peer", ",".join(PEERS), "--engine", program,
                              "--json", path],
                             capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=600, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
