@@ -32,6 +32,7 @@ enum {
     ASKED_MAX_MS = 5000,        /* ... and waits for us that long at most */
     BATCH_AGE_MS = 5,           /* under load a waiting runner waits so long for a batch to fill */
     BATCH_AGE_BEHIND_MS = 100,
+    LATE_PART = 4, /* of the age that commits have when they come: a runner waits so long, when that is a millisecond */
     BEHIND_US =
         1000000, /* commits that are older than this make a backlog; a clock that is off costs 0.1 s of lag */
     END_TIMEOUT_MS = 2000,
@@ -149,6 +150,21 @@ static void note_idle(struct stream *stream, int64_t now_ms) {
     stream->idle_urgent = false;
 }
 
+static bool is_behind(const struct stream *stream) {
+    return stream->commit_age_us > BEHIND_US;
+}
+
+/*
+ * How long a runner that waits lets a batch grow. Small batches cost everybody on the way more for each transaction, so that they
+ * would keep late what is late: the server lags, its transactions come one by one, each makes a batch.
+ */
+static int batch_age_ms(const struct stream *stream) {
+    if (stream->fill.fills)
+        return is_behind(stream) ? BATCH_AGE_BEHIND_MS : BATCH_AGE_MS;
+    int64_t late_ms = stream->commit_age_us / 1000 / LATE_PART;
+    return late_ms < 0 ? 0 : late_ms > BATCH_AGE_MS ? BATCH_AGE_MS : (int) late_ms;
+}
+
 /* After the socket gave nothing more. */
 static bool offer_batch(struct stream *stream, int64_t now_ms, struct error *err) {
     bool have = false;
@@ -160,8 +176,7 @@ static bool offer_batch(struct stream *stream, int64_t now_ms, struct error *err
     const struct batch *batch = stream->batch;
     if (batch->whole_count == 0 && batch->caught_up_lsn == 0)
         return true;
-    int age_max_ms = stream->behind ? BATCH_AGE_BEHIND_MS : BATCH_AGE_MS;
-    if (stream->fill.fills && batch->caught_up_lsn == 0 && now_ms - stream->batch_since_ms < age_max_ms)
+    if (batch->caught_up_lsn == 0 && now_ms - stream->batch_since_ms < batch_age_ms(stream))
         return true;
     if (a_runner_waits(stream))
         hand_on(stream);
@@ -188,7 +203,7 @@ static bool take_data(struct stream *stream, const struct replication_message *m
     if (stream->batch->change_count == 0)
         stream->batch_since_ms = clock_now_ms();
     if (change->kind == CHANGE_BEGIN)
-        stream->behind = clock_postgres_us() - change->transaction->commit_time_us > BEHIND_US;
+        stream->commit_age_us = clock_postgres_us() - change->transaction->commit_time_us;
     batch_append(stream->batch, change);
     atomic_fetch_add_explicit(&stream->counters.changes, 1, memory_order_relaxed);
     return true;
@@ -318,7 +333,7 @@ static bool read_socket(struct stream *stream, struct socket_reading *reading, s
     if (!drain_socket(stream, &reading->bytes, &reading->blocked, err))
         return false;
     reading->now_ms = clock_now_ms();
-    reading->behind = stream->behind;
+    reading->behind = is_behind(stream);
     if (reading->bytes == 0 && !reading->blocked)
         return true;
     stream->heard_ms = reading->now_ms;
@@ -333,7 +348,7 @@ static bool read_once(struct stream *stream, struct error *err) {
         return false;
     if (!offer_batch(stream, reading.now_ms, err) || !keep_alive(stream, reading.now_ms, err))
         return false;
-    reading.wanted = a_runner_waits(stream);
+    reading.wanted = a_runner_waits(stream) && batch_age_ms(stream) == 0;
     if (!rests)
         socket_fill_note(&stream->fill, &reading);
     return wait_events(stream, reading.blocked, err);
