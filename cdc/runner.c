@@ -4,6 +4,8 @@
  *
  * Order of a group: write* -> flush(position) -> publish the position. A kill anywhere before the flush's end loses the
  * group in the sink and the position with it; after it, the sink has both. Nothing here is ahead of the sink.
+ *
+ * With a sink that commits in two steps: write* -> commit(position) -> ... -> settled, or a flush -> publish what is durable.
  */
 #include "cdc/runner.h"
 
@@ -18,6 +20,9 @@ enum {
     QUEUE_WAIT_MS = 1000,
     GROUP_CHANGES_MAX = 50000, /* a group in a large backlog: enough to make the commit's cost vanish */
     GROUP_AGE_MAX_MS = 100,    /* how long a busy target's readers wait for the first change of a group */
+    SETTLE_PAUSE_MS = 20,      /* nothing came for so long: a flush holds nobody up */
+    SETTLE_ASK_MS = 100,       /* the checkpoint is not written more often than twice as long */
+    SETTLE_MAX_MS = 1000,      /* a server that writes its WAL so late is made to */
 };
 
 /* ---- state ---- */
@@ -62,12 +67,7 @@ static void publish_position(struct runner *runner, const struct position *posit
 
 /* ---- groups ---- */
 
-static bool flush_group(struct runner *runner, struct error *err) {
-    assert(!runner->in_transaction);
-    FAULT_POINT("runner-before-flush");
-    if (!runner->sink->ops->flush(runner->sink, &runner->written, err))
-        return false;
-    FAULT_POINT("runner-after-flush");
+static void note_group(struct runner *runner) {
     struct runner_counters *counters = &runner->counters;
     atomic_fetch_add_explicit(&counters->transactions, runner->group.transactions, memory_order_relaxed);
     atomic_fetch_add_explicit(&counters->changes, runner->group.changes, memory_order_relaxed);
@@ -75,8 +75,69 @@ static bool flush_group(struct runner *runner, struct error *err) {
     if (runner->group.commit_time_us != 0)
         atomic_store_explicit(&counters->commit_time_us, runner->group.commit_time_us, memory_order_relaxed);
     runner->group = (struct group_state){0};
+}
+
+/* Up to there nothing can be lost. */
+static void note_durable(struct runner *runner, const struct position *position) {
+    runner->settled_ms = clock_now_ms();
+    publish_position(runner, position);
+}
+
+static bool is_settled(const struct runner *runner) {
+    return runner->committed.end_lsn <= runner->position.end_lsn;
+}
+
+static bool flush(struct runner *runner, struct error *err) {
+    assert(!runner->in_transaction);
+    FAULT_POINT("runner-before-flush");
+    if (!runner->sink->ops->flush(runner->sink, &runner->written, err))
+        return false;
+    FAULT_POINT("runner-after-flush");
+    runner->committed = runner->written;
+    note_durable(runner, &runner->written);
+    return true;
+}
+
+static bool commit(struct runner *runner, struct error *err) {
+    const bool was_settled = is_settled(runner);
+    bool durable = false;
+    assert(!runner->in_transaction);
+    FAULT_POINT("runner-before-flush");
+    if (!runner->sink->ops->commit(runner->sink, &runner->written, &durable, err))
+        return false;
+    FAULT_POINT("runner-after-commit");
+    runner->committed = runner->written;
+    if (durable)
+        note_durable(runner, &runner->written);
+    else if (was_settled)
+        runner->settled_ms = clock_now_ms();
+    return true;
+}
+
+/* Makes the group visible, and durable too where that is the same. */
+static bool end_group(struct runner *runner, struct error *err) {
+    const bool in_steps = runner->sink->ops->commit != NULL && !runner->sink->careful;
+    if (!(in_steps ? commit(runner, err) : flush(runner, err)))
+        return false;
+    note_group(runner);
     runner->sink->careful = runner->written.end_lsn < runner->careful_until_lsn;
-    publish_position(runner, &runner->written);
+    return true;
+}
+
+/* Publishes what has become durable meanwhile. */
+static bool settle(struct runner *runner, struct error *err) {
+    struct position settled;
+    int64_t now_ms = clock_now_ms();
+    if (is_settled(runner) || now_ms - runner->asked_ms < SETTLE_ASK_MS)
+        return true;
+    if (!runner->in_transaction && now_ms - runner->settled_ms > SETTLE_MAX_MS)
+        return flush(runner, err);
+    runner->asked_ms = now_ms;
+    if (!runner->sink->ops->settled(runner->sink, &settled, err))
+        return false;
+    assert(settled.end_lsn <= runner->committed.end_lsn);
+    if (settled.end_lsn > runner->position.end_lsn)
+        note_durable(runner, &settled);
     return true;
 }
 
@@ -190,7 +251,7 @@ static bool take_carefully(struct runner *runner, const struct change *changes, 
             continue;
         if (!write_new(runner, changes + first, i + 1 - first, err))
             return false;
-        if (runner->group.open && !flush_group(runner, err))
+        if (runner->group.open && !end_group(runner, err))
             return false;
         first = i + 1;
     }
@@ -206,7 +267,7 @@ static bool take_changes(struct runner *runner, const struct batch *batch, struc
         return false;
     if (whole == batch->change_count)
         return true;
-    if (runner->group.open && !runner->in_transaction && !flush_group(runner, err))
+    if (runner->group.open && !runner->in_transaction && !end_group(runner, err))
         return false;
     return write_new(runner, changes + whole, batch->change_count - whole, err);
 }
@@ -222,27 +283,45 @@ static bool take_batch(struct runner *runner, const struct batch *batch, struct 
     }
     if (!runner->group.open || runner->in_transaction || (!idle && !group_is_large(runner)))
         return true;
-    return flush_group(runner, err);
+    return end_group(runner, err);
 }
 
-/* Until the queue is closed. A transaction whose end never came is left to close, which undoes it. */
+/* Nothing came for a while. */
+static bool use_pause(struct runner *runner, struct error *err) {
+    if (is_settled(runner))
+        return true;
+    return runner->in_transaction ? settle(runner, err) : flush(runner, err);
+}
+
+static bool take_next(struct runner *runner, struct error *err) {
+    struct batch *batch = queue_pop(&runner->queue, is_settled(runner) ? QUEUE_WAIT_MS : SETTLE_PAUSE_MS);
+    if (batch == NULL)
+        return use_pause(runner, err);
+    bool taken = take_batch(runner, batch, err);
+    batch_unref(batch);
+    return taken && settle(runner, err);
+}
+
+/* What is whole becomes durable. A transaction whose end never came is left to close, which undoes it. */
+static bool end_batches(struct runner *runner, struct error *err) {
+    if (runner->in_transaction)
+        return true;
+    if (runner->group.open && !end_group(runner, err))
+        return false;
+    return is_settled(runner) || flush(runner, err);
+}
+
+/* Until the queue is closed. */
 static bool run_batches(struct runner *runner, struct error *err) {
-    if (runner->group.open && !flush_group(runner, err))
+    if (runner->group.open && !end_group(runner, err))
         return false;
     while (!queue_is_finished(&runner->queue)) {
         if (atomic_load_explicit(&runner->sink->stop, memory_order_relaxed))
             return true;
-        struct batch *batch = queue_pop(&runner->queue, QUEUE_WAIT_MS);
-        if (batch == NULL)
-            continue;
-        bool taken = take_batch(runner, batch, err);
-        batch_unref(batch);
-        if (!taken)
+        if (!take_next(runner, err))
             return false;
     }
-    if (runner->group.open && !runner->in_transaction)
-        return flush_group(runner, err);
-    return true;
+    return end_batches(runner, err);
 }
 
 /* ---- orders ---- */

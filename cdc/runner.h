@@ -8,7 +8,8 @@
  *
  * Group commit, without waiting: a group is flushed when nothing more is queued, or when it is large. A batch that ends
  * inside a transaction has its whole transactions flushed first, so that a transaction of many batches is a group of its
- * own.
+ * own. A sink that can is told to commit instead, and is asked some times a second how far that is durable; a pause is used to
+ * flush. Only what is durable is ever published.
  */
 #pragma once
 
@@ -47,7 +48,7 @@ struct runner_counters {
     atomic_ullong transactions;
     atomic_ullong changes;
     atomic_ullong flushes;
-    atomic_llong commit_time_us; /* of the last durable transaction, as PostgreSQL counts; 0: none yet */
+    atomic_llong commit_time_us; /* of the last visible transaction, as PostgreSQL counts; 0: none yet */
 };
 
 struct runner {
@@ -70,6 +71,9 @@ struct runner {
     /* The runner thread's own. */
     struct position start;   /* what the sink had when it began: only that is skipped */
     struct position written; /* up to where whole transactions were written */
+    struct position committed; /* up to where it can be seen; ahead of position while it may not be durable */
+    int64_t settled_ms;        /* when something became durable, or was first committed after all had */
+    int64_t asked_ms;          /* when the sink was last asked how far it is durable */
     struct group_state {
         size_t changes;
         int64_t since_ms;

@@ -4,15 +4,19 @@
  *
  * One thread, the sink's runner, makes every call:
  *
- *     open -> [copy_begin (copy_table copy_data* copy_table_end)* copy_end] -> (write | skip | flush)* -> close
+ *     open -> [copy_begin (copy_table copy_data* copy_table_end)* copy_end] -> (write | skip | flush | commit | settled)* -> close
  *
  * open   connects, proves that it can write, and returns the position that is durable there.
  * write  gets changes in commit order. It may apply at once or buffer; the changes are the caller's again when it
- *        returns, so it copies what it keeps. Nothing written may become visible before flush.
+ *        returns, so it copies what it keeps. Nothing written may become visible before flush or commit.
  * flush  makes everything written, and the position, durable in one atomic step; true only when a crash of either
  *        side loses nothing. Between two flushes there are whole transactions only. Also called with nothing
  *        written, to carry an idle pipeline's position forward. Flushing a position that does not exist
  *        (copy_end's caller) is a bug.
+ * commit is for sinks that can do it in two steps, so that readers need not wait for a disk: it makes everything written
+ *        visible, and the position with it, in one atomic step; a crash of the other side may lose both, unless *ret_durable.
+ *        settled says up to which position nothing can be lost any more, which is the only one that anybody else is told.
+ *        A flush settles all that was committed before it, and so does the next open.
  * close  releases everything; also after a failed open, and without a flush: what was not flushed is undone.
  *
  * After an error nothing but close is called. A sink does not retry, does not log and never calls exit. The kind
@@ -114,6 +118,9 @@ struct sink_ops {
      */
     bool (*skip)(struct sink *sink, const struct change *change, struct error *err);
     bool (*flush)(struct sink *sink, const struct position *position, struct error *err);
+    /* Optional, both or none. settled costs a round trip at most, and may be asked in the middle of a transaction. */
+    bool (*commit)(struct sink *sink, const struct position *position, bool *ret_durable, struct error *err);
+    bool (*settled)(struct sink *sink, struct position *ret_position, struct error *err);
     void (*close)(struct sink *sink);
     /*
      * Optional, all or none: takes the bytes of COPY as they are. Without them the engine turns the rows into

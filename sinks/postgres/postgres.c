@@ -4,7 +4,8 @@
  *
  * A commit here is a target transaction that holds whole source transactions and, last, the position (position_row.h).
  * So open returns what is really there, whatever happened to the answer of the last COMMIT. Begin and lock
- * travel with the first changes, store and COMMIT with each other: two round trips for a small transaction.
+ * travel with the first changes, store and COMMIT with each other: two round trips for a small transaction. A COMMIT need not
+ * wait for the disk (durability.h); the one in open does, so what open returns is durable, and so is all before it.
  */
 #include <assert.h>
 #include <string.h>
@@ -22,10 +23,6 @@ static const char SETTINGS[] =
     "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan"
     " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=4 -c array_nulls=on"
     " -c client_min_messages=error";
-
-/* flush promises durability, which off does not keep; what is stricter than local stays. */
-static const char DURABLE[] = "select pg_catalog.set_config('synchronous_commit', 'local', false)"
-                              " where pg_catalog.current_setting('synchronous_commit') = 'off'";
 
 /* A session that waits for a lock while we are gone should end; servers that are not Linux cannot. */
 static const char NOTICE_OUR_END[] = "set client_connection_check_interval = '5s'";
@@ -98,7 +95,7 @@ static bool set_up_session(struct postgres_sink *postgres, struct error *err) {
         *err = answer;
         return false;
     }
-    return session_query(&postgres->session, DURABLE, 0, NULL, NULL, err);
+    return durability_open(&postgres->durability, &postgres->session, err);
 }
 
 static bool postgres_open(struct sink *sink, struct position *ret_position, struct error *err) {
@@ -146,11 +143,13 @@ static bool postgres_write(struct sink *sink, const struct change *changes, size
     return true;
 }
 
-static bool send_commit(struct postgres_sink *postgres, struct pq_pipeline *pipeline,
-                        const struct position *position, struct error *err) {
-    const struct pq_pipeline_note note = {.rows_expected = ROWS_ANY};
+static bool send_commit(struct postgres_sink *postgres, const struct position *position, bool waits,
+                        struct error *err) {
+    static const struct pq_pipeline_note ANY = {.rows_expected = ROWS_ANY};
+    struct pq_pipeline *pipeline = &postgres->apply->pipeline;
     return position_row_send_store(&postgres->row, pipeline, position, err) &&
-           pq_pipeline_query(pipeline, "commit", note, err);
+           (waits || durability_send_early(pipeline, err)) &&
+           pq_pipeline_query(pipeline, "commit", ANY, err);
 }
 
 /* A deferred constraint speaks up only now. */
@@ -162,12 +161,14 @@ static bool explain_commit(const struct postgres_sink *postgres, const struct pq
     return error_wrap(err, "commit of the transactions up to %s", lsn_format(position->end_lsn).text);
 }
 
-static bool commit(struct postgres_sink *postgres, const struct position *position, struct error *err) {
+/* waits: for the disk. */
+static bool end_transaction(struct postgres_sink *postgres, const struct position *position, bool waits,
+                            struct error *err) {
     struct pq_pipeline *pipeline = &postgres->apply->pipeline;
     FAULT_POINT("postgres-before-commit");
     if (!pq_pipeline_begin(pipeline, err))
         return false;
-    if (!send_commit(postgres, pipeline, position, err) || !pq_pipeline_finish(pipeline, err))
+    if (!send_commit(postgres, position, waits, err) || !pq_pipeline_finish(pipeline, err))
         return explain_commit(postgres, &pipeline->failure, position, err);
     postgres->in_transaction = false;
     FAULT_POINT("postgres-after-commit");
@@ -177,9 +178,31 @@ static bool commit(struct postgres_sink *postgres, const struct position *positi
 static bool postgres_flush(struct sink *sink, const struct position *position, struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
     assert(position_exists(position));
-    if (postgres->in_transaction)
-        return commit(postgres, position, err);
-    return position_row_store(&postgres->row, &postgres->session, position, err);
+    bool flushed = postgres->in_transaction
+                       ? end_transaction(postgres, position, true, err)
+                       : position_row_store(&postgres->row, &postgres->session, position, err);
+    if (flushed)
+        durability_note_waited(&postgres->durability, position);
+    return flushed;
+}
+
+/* Without rows nobody waits for it. */
+static bool postgres_commit(struct sink *sink, const struct position *position, bool *ret_durable,
+                            struct error *err) {
+    struct postgres_sink *postgres = postgres_of(sink);
+    assert(position_exists(position));
+    *ret_durable = !postgres->durability.is_early || !postgres->in_transaction;
+    if (*ret_durable)
+        return postgres_flush(sink, position, err);
+    if (!end_transaction(postgres, position, false, err))
+        return false;
+    durability_note_early(&postgres->durability, position);
+    return true;
+}
+
+static bool postgres_settled(struct sink *sink, struct position *ret_position, struct error *err) {
+    struct postgres_sink *postgres = postgres_of(sink);
+    return durability_ask(&postgres->durability, &postgres->session, ret_position, err);
 }
 
 static void postgres_close(struct sink *sink) {
@@ -214,6 +237,8 @@ const struct sink_ops sink_postgres = {
     .open = postgres_open,
     .write = postgres_write,
     .flush = postgres_flush,
+    .commit = postgres_commit,
+    .settled = postgres_settled,
     .close = postgres_close,
     .copy_begin = postgres_copy_begin,
     .copy_accepts_binary = postgres_copy_accepts_binary,

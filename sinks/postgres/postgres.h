@@ -10,6 +10,7 @@
 #pragma once
 
 #include "cdc/pq/session.h"
+#include "sinks/postgres/durability.h"
 #include "sinks/postgres/position_row.h"
 #include "sinks/postgres/pq_pipeline.h"
 #include "sinks/sink.h"
@@ -20,6 +21,7 @@ struct postgres_sink {
     struct sink sink;
     struct session session;
     struct position_row row;
+    struct durability durability;
     bool replica_role;          /* session_replication_role = replica is in force: see target_table.h */
     bool in_transaction;        /* a target transaction is open, and the position's row is locked */
     struct apply *apply;        /* NULL while closed */

@@ -249,6 +249,61 @@ Test(sink_contract, the_position_is_that_of_the_last_flush) {
     each_sink(check_position_with_data);
 }
 
+/* In two steps: seen by everybody at once, told to nobody before it is durable. */
+static void check_commit(struct harness *harness) {
+    struct position position, settled = {0};
+    struct error err = {0};
+    bool durable = false;
+    if (harness->ops->commit == NULL)
+        return;
+    struct sink *sink = open_sink(harness, &position);
+    add_inserts(harness, 1, 3);
+    write_all(harness, sink);
+    const struct position first = change_builder_position(&harness->builder);
+    cr_assert(sink->ops->commit(sink, &first, &durable, &err), "%s", err.text);
+    expect_rows(harness, 3, "after commit");
+    cr_assert(sink->ops->settled(sink, &settled, &err), "%s", err.text);
+    cr_assert(settled.end_lsn == 0 || settled.end_lsn == first.end_lsn);
+    add_inserts(harness, 11, 3);
+    write_all(harness, sink);
+    const struct position second = change_builder_position(&harness->builder);
+    cr_assert(sink->ops->settled(sink, &settled, &err), "in a transaction: %s", err.text);
+    cr_assert_leq(settled.end_lsn, first.end_lsn, "%s: what is not committed is settled",
+                  harness->subject->type);
+    flush(harness, sink);
+    cr_assert(sink->ops->settled(sink, &settled, &err), "%s", err.text);
+    cr_assert_eq(settled.end_lsn, second.end_lsn, "%s: a flush settles everything", harness->subject->type);
+    expect_rows(harness, 6, "after flush");
+    close_sink(sink);
+}
+
+Test(sink_contract, a_commit_is_visible_and_a_flush_settles_it) {
+    each_sink(check_commit);
+}
+
+static void check_commit_reopened(struct harness *harness) {
+    struct position position;
+    struct error err = {0};
+    bool durable = false;
+    cr_assert_eq(harness->ops->commit == NULL, harness->ops->settled == NULL, "both or none");
+    if (harness->ops->commit == NULL)
+        return;
+    struct sink *sink = open_sink(harness, &position);
+    add_inserts(harness, 1, 3);
+    write_all(harness, sink);
+    const struct position next = change_builder_position(&harness->builder);
+    cr_assert(sink->ops->commit(sink, &next, &durable, &err), "%s", err.text);
+    close_sink(sink);
+    sink = open_sink(harness, &position);
+    cr_assert_eq(position.end_lsn, next.end_lsn, "%s", harness->subject->type);
+    close_sink(sink);
+    expect_rows(harness, 3, "after commit and close");
+}
+
+Test(sink_contract, a_close_does_not_undo_what_was_committed) {
+    each_sink(check_commit_reopened);
+}
+
 static void check_going_back(struct harness *harness) {
     if (!harness->ops->stores_position)
         return;

@@ -39,6 +39,13 @@ def own_pair(sturdy_clusters, new_pipeline):
     return prepare(new_pipeline(*sturdy_clusters))
 
 
+@pytest.fixture
+def forgetful_pair(sturdy_clusters, new_pipeline):
+    """Not started yet. The target writes its WAL late unless a commit waits for it: what it shows it may lose in a crash."""
+    with Cluster("target", settings={"wal_writer_delay": "10s"}) as target:
+        yield prepare(new_pipeline(sturdy_clusters[0], target))
+
+
 def repeats(database):
     """Rows of the journal that came more than once."""
     return database.value("select count(*) - count(distinct (seq, at)) from journal")

@@ -89,6 +89,32 @@ def test_it_goes_on_after(own_pair, fault, rounds):
     go_on(own_pair, rounds, fault)
 
 
+def test_what_the_target_forgets_in_a_crash_comes_again(forgetful_pair, finish):
+    """
+    Rows can be seen before they are on the target's disk. The engine is frozen while the target crashes: what was visible goes,
+    with its position; the slot and the checkpoint never knew of it, so all of it comes again, once.
+    """
+    pipeline = forgetful_pair
+    pipeline.start()
+    forgotten = 0
+    with Load(pipeline.source):
+        for _ in range(8):
+            wait_for_progress(pipeline)
+            pipeline.engine.freeze()
+            shown = pipeline.position()
+            kill_target(pipeline)
+            kept = pipeline.position()
+            forgotten += pipeline.target.value("select %s::pg_lsn - %s::pg_lsn", (shown, kept)) > 0
+            confirmed = pipeline.slot()["confirmed_flush_lsn"]
+            assert pipeline.target.value("select %s::pg_lsn <= %s::pg_lsn", (confirmed, kept)), \
+                f"the slot has let go up to {confirmed}, the target is at {kept}"
+            pipeline.engine.thaw()
+        wait_for_progress(pipeline)
+    assert forgotten > 0, "no crash has cost the target anything, so nothing was tried"
+    pipeline.engine.stop()
+    finish(pipeline)
+
+
 def test_sessions_end_while_the_rows_are_copied(own_pair):
     own_pair.source.execute("insert into account select g, 0, repeat('x', 300) from generate_series(100000, 600000) g")
     with Load(own_pair.source):

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * durability.c - asks where the WAL ends and how far it is on disk.
+ *
+ * One question serves twice: its end of the WAL is noted for what is committed by now, its end of what is on disk settles what was
+ * noted before.
+ */
+#include "sinks/postgres/durability.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* flush promises durability, which off does not keep; what is stricter than local stays. */
+static const char WAIT_FOR_DISK[] = "select pg_catalog.set_config('synchronous_commit', 'local', false)"
+                                    " where pg_catalog.current_setting('synchronous_commit') = 'off'";
+
+/* The setting for standbys can change while we run. */
+static const char ASK[] = "select pg_catalog.pg_current_wal_insert_lsn(), pg_catalog.pg_current_wal_flush_lsn(),"
+                          " pg_catalog.current_setting('synchronous_commit') = 'local'"
+                          " or pg_catalog.current_setting('synchronous_standby_names') = ''";
+
+struct answer {
+    lsn_t insert_lsn;
+    lsn_t flush_lsn;
+    bool disk_suffices;
+};
+
+static bool ask(struct session *session, struct answer *ret_answer, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    struct answer answer;
+    if (!session_query(session, ASK, 0, NULL, &result, err))
+        return false;
+    if (PQntuples(result) != 1 || !lsn_parse(PQgetvalue(result, 0, 0), &answer.insert_lsn) ||
+        !lsn_parse(PQgetvalue(result, 0, 1), &answer.flush_lsn))
+        return error_set(err, ERROR_PROTOCOL, "target: the server does not say where its WAL ends");
+    answer.disk_suffices = strcmp(PQgetvalue(result, 0, 2), "t") == 0;
+    *ret_answer = answer;
+    return true;
+}
+
+bool durability_open(struct durability *durability, struct session *session, struct error *err) {
+    struct answer answer;
+    if (!session_query(session, WAIT_FOR_DISK, 0, NULL, NULL, err) || !ask(session, &answer, err))
+        return false;
+    *durability = (struct durability){.is_early = answer.disk_suffices};
+    return true;
+}
+
+bool durability_send_early(struct pq_pipeline *pipeline, struct error *err) {
+    static const struct pq_pipeline_note ANY = {.rows_expected = ROWS_ANY};
+    return pq_pipeline_query(pipeline, "set local synchronous_commit = off", ANY, err);
+}
+
+void durability_note_waited(struct durability *durability, const struct position *position) {
+    durability->committed = durability->settled = *position;
+    durability->asked_lsn = 0;
+}
+
+void durability_note_early(struct durability *durability, const struct position *position) {
+    assert(durability->is_early);
+    assert(durability->committed.end_lsn <= position->end_lsn);
+    durability->committed = *position;
+}
+
+static bool is_settled(const struct durability *durability) {
+    return durability->settled.end_lsn == durability->committed.end_lsn;
+}
+
+bool durability_ask(struct durability *durability, struct session *session, struct position *ret_position,
+                    struct error *err) {
+    struct answer answer;
+    if (!is_settled(durability)) {
+        if (!ask(session, &answer, err))
+            return false;
+        /* What is in force from now on says nothing about commits that did not wait: those are settled by one that does. */
+        durability->is_early = answer.disk_suffices;
+        if (durability->asked_lsn != 0 && answer.flush_lsn >= durability->asked_lsn && answer.disk_suffices) {
+            assert(durability->settled.end_lsn <= durability->asked.end_lsn);
+            durability->settled = durability->asked;
+            durability->asked_lsn = 0;
+        }
+        if (durability->asked_lsn == 0) {
+            durability->asked = durability->committed;
+            durability->asked_lsn = answer.insert_lsn;
+        }
+    }
+    *ret_position = durability->settled;
+    return true;
+}

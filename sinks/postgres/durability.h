@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * durability.h - commits that can be seen before they are on disk, and how far the disk is.
+ *
+ * A commit that waits for the disk keeps its rows from readers for as long, and a disk that stalls keeps everything. So a group
+ * is committed with synchronous_commit = off: its rows and its position can be seen at once, and a crash of the server loses both
+ * or none. Nobody is told of the position before the server's WAL is on disk up to where it stood right after that commit.
+ *
+ * Where commits wait for standbys (synchronous_standby_names), the disk of this server is not what was promised, and every
+ * commit waits.
+ */
+#pragma once
+
+#include "cdc/base/position.h"
+#include "cdc/pq/session.h"
+#include "sinks/postgres/pq_pipeline.h"
+
+struct durability {
+    bool is_early;             /* commits may be early */
+    struct position committed; /* the last one */
+    struct position asked;     /* was the last one when it was asked where the WAL ends */
+    lsn_t asked_lsn;           /* ... which was here, in the target's WAL; 0: nothing was asked */
+    struct position settled;   /* on disk */
+};
+
+/*
+ * Of a session that is new. A session that would not wait for the disk at all is made to: all that is not committed early is
+ * durable when its COMMIT has answered.
+ */
+MUST_CHECK bool durability_open(struct durability *durability, struct session *session, struct error *err);
+
+/* In front of a COMMIT that does not wait. */
+MUST_CHECK bool durability_send_early(struct pq_pipeline *pipeline, struct error *err);
+
+/* After a COMMIT that did not wait, and after one that did. */
+void durability_note_early(struct durability *durability, const struct position *position);
+void durability_note_waited(struct durability *durability, const struct position *position);
+
+/* How far the commits are on disk. Asks the server when that can have changed. */
+MUST_CHECK bool durability_ask(struct durability *durability, struct session *session,
+                               struct position *ret_position, struct error *err);
