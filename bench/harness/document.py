@@ -3,7 +3,7 @@
 
     {"format": "pgcdc-bench", "version": 1,
      "head": {"date", "command", "commit", "dirty", "rounds", "machine": {...}, "versions": {...}, "settings": {...},
-              "workloads": {NAME: {"imitates", "rows"}}, "peers": {NAME: {"title", "version", "settings"}}, "absent": {NAME: REASON}},
+              "workloads": {NAME: {"imitates", "rows"}}, "peers": {NAME: {"title", "version", "settings", "sinks"}}, "absent": {NAME: REASON}},
      "results": {WORKLOAD: {PEER: [RUN, ...]}},
      "failures": [SENTENCE, ...]}
 
@@ -44,8 +44,8 @@ def head(settings, server, rounds, workloads, peers, absent):
             "machine": about.machine(), "versions": about.versions(server.value("show server_version"), peers),
             "settings": dict(settings),
             "workloads": {item.name: {"imitates": item.imitates, "rows": item.rows} for item in workloads},
-            "peers": {peer.name: {"title": peer.title, "version": peer.version(), "settings": peer.settings(server_version)}
-                      for peer in peers},
+            "peers": {peer.name: {"title": peer.title, "version": peer.version(), "settings": peer.settings(server_version),
+                                  "sinks": list(peer.sinks)} for peer in peers},
             "absent": dict(absent)}
 
 

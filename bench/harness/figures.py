@@ -52,7 +52,27 @@ def median(runs, key):
 
 def ours(peers):
     """The one that others are compared with, None when it was not measured."""
-    return next((peer for peer in ("pgcdc", "pgcdc_kafka") if peer in peers), None)
+    return next((peer for peer in ("pgcdc", "pgcdc_kafka", "pgcdc_null") if peer in peers), None)
+
+
+SINK_TITLES = {"null": "To nowhere", "postgres": "Into PostgreSQL", "kafka": "Into Kafka", "": ""}
+
+
+def by_sink(result, peers):
+    """{sink: {peer: runs}}: whom each of our sinks was measured beside. Everybody under "" when the result does not say."""
+    known = result["head"].get("peers", {})
+    told = {peer: known[peer].get("sinks") if isinstance(known.get(peer), dict) else None for peer in peers}
+    if not all(told.values()):
+        return {"": peers}
+    groups = {sink: {peer: runs for peer, runs in peers.items() if sink in told[peer]}
+              for sink in dict.fromkeys(sink for sinks in told.values() for sink in sinks)}
+    with_ours = {sink: group for sink, group in groups.items() if ours(group)}
+    shown = {peer for group in with_ours.values() for peer in group}
+    return with_ours | {sink: group for sink, group in groups.items() if set(group) - shown}
+
+
+def sink_title(sink):
+    return SINK_TITLES.get(sink, f"Into {sink}")
 
 
 def changes_of(runs):

@@ -106,14 +106,21 @@ def _imitates(result, workload):
 # ---- drains ----
 
 def _drains(result):
-    found = list(document.runs_of(result, "drain"))
-    cards = "".join(_drain_card(result, workload, peers) for workload, peers in found)
-    if not cards:
+    found = [(workload, sink, group) for workload, peers in document.runs_of(result, "drain")
+             for sink, group in figures.by_sink(result, peers).items()]
+    content = "".join(_drains_of_sink(result, sink, [(workload, group) for workload, of, group in found if of == sink])
+                      for sink in dict.fromkeys(sink for _, sink, _ in found))
+    if not content:
         return None
     return ("drain", "Draining a backlog",
             "<p>Seconds until everything that was recorded is where it belongs; shorter is faster. "
-            "On the right: how many times as long as pgcdc it took (as pgcdc_kafka, where pgcdc did not run).</p>"
-            f'{_legend(result, _peers_of(found))}<div class="cards">{cards}</div>')
+            f"On the right: how many times as long as pgcdc it took.</p>{content}")
+
+
+def _drains_of_sink(result, sink, found):
+    cards = "".join(_drain_card(result, workload, peers) for workload, peers in found)
+    title = f"<h3>{html.escape(figures.sink_title(sink))}</h3>" if sink else ""
+    return f'{title}{_legend(result, _peers_of(found))}<div class="cards">{cards}</div>' if cards else ""
 
 
 def _drain_card(result, workload, peers):

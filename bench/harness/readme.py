@@ -34,7 +34,7 @@ def replace(text, section):
 def short(result):
     """For README.md: how fast, beside whom, at what cost."""
     return "\n".join(part for part in (_made_with(result), _drains(result, with_spread=False), _lags(result, every_rate=False),
-                                       _idle(result), _cost_in_words(result)) if part)
+                                       _idle(result), _cost_in_words(result), _kafka_in_words(result)) if part)
 
 
 def full(result):
@@ -62,18 +62,26 @@ def _peers_of(found):
 
 
 def _drains(result, with_spread):
-    found = list(document.runs_of(result, "drain"))
+    found = [(sink, workload, group) for workload, peers in document.runs_of(result, "drain")
+             for sink, group in figures.by_sink(result, peers).items()]
     if not found:
         return ""
+    spread = ", from least to most" if with_spread else ""
+    tables = [_drains_of_sink(result, sink, [(workload, group) for of, workload, group in found if of == sink], with_spread)
+              for sink in dict.fromkeys(sink for sink, _, _ in found)]
+    return (f"Seconds to drain a recorded backlog (the median of the rounds{spread}), and how many times as long as pgcdc it took.\n\n"
+            + "\n".join(tables))
+
+
+def _drains_of_sink(result, sink, found, with_spread):
     peers = _peers_of(found)
     said = "; ".join(f"`{peer}`: {document.peer_title(result, peer)}" for peer in peers)
     rows = [["workload", "changes", *peers]]
     for workload, by_peer in found:
         changes = figures.changes_of([run for runs in by_peer.values() for run in runs])
         rows.append([workload, f"{changes:,.0f}" if changes else "", *(_seconds(by_peer, peer, with_spread) for peer in peers)])
-    spread = ", from least to most" if with_spread else ""
-    return (f"Seconds to drain a recorded backlog (the median of the rounds{spread}), and how many times as long as pgcdc it took. "
-            f"{said}.\n\n{_table(rows)}")
+    title = f"**{figures.sink_title(sink)}.** " if sink else ""
+    return f"{title}{said}.\n\n{_table(rows)}"
 
 
 def _seconds(by_peer, peer, with_spread):
@@ -137,6 +145,24 @@ def _cost_in_words(result):
         return ""
     return (f"Meanwhile pgcdc itself took {min(shares):.0%} to {max(shares):.0%} of the processor time of the source's walsender, and at "
             f"most {max(peaks):.0f} MiB.\n").replace("%", " %")
+
+
+def _kafka_in_words(result):
+    """Beside Debezium at whichever of its settings does best, in each figure by itself."""
+    times = {"seconds": [], "client_cpu_s": [], "client_peak_bytes": []}
+    for _, peers in document.runs_of(result, "drain"):
+        theirs = [runs for peer, runs in peers.items() if peer.startswith("debezium")]
+        for key, found in times.items():
+            ours = figures.median(peers.get("pgcdc_kafka", []), key)
+            best = min((figures.median(runs, key) for runs in theirs if figures.median(runs, key)), default=None)
+            if ours and best:
+                found.append(best / ours)
+    if not all(times.values()):
+        return ""
+    seconds = " to ".join(f"{each(times['seconds']):.1f}" for each in (min, max))
+    cpu, memory = (" to ".join(f"1/{each(times[key]):.0f}" for each in (max, min)) for key in ("client_cpu_s", "client_peak_bytes"))
+    return (f"Into Kafka, pgcdc drains {seconds} times as fast as Debezium at the better of its settings, with {cpu} of its processor time "
+            f"and {memory} of its memory.\n")
 
 
 def _costs(result):

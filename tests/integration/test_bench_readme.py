@@ -45,6 +45,27 @@ def test_drains_are_said_as_multiples_of_ours():
     assert "(5.00-7.00)" in readme.full(result({"w": {"p": drains(6, 5, 7)}}))
 
 
+def test_each_of_our_sinks_stands_beside_its_own_peers():
+    peers = {"recvlogical": ["null", "postgres"], "pgcdc_null": ["null"], "pgcdc": ["postgres"], "pgcdc_kafka": ["kafka"], "debezium": ["kafka"]}
+    said = readme.full(result({"w": {"recvlogical": drains(6), "pgcdc_null": drains(3), "pgcdc": drains(2), "pgcdc_kafka": drains(4),
+                                     "debezium": drains(40)}},
+                              peers={name: {"title": name, "sinks": sinks} for name, sinks in peers.items()}))
+    for table, row in (("To nowhere", "6.00 · 2.00× | **3.00**"), ("Into PostgreSQL", "6.00 · 3.00× | **2.00**"),
+                       ("Into Kafka", "**4.00** | 40.00 · 10.00×")):
+        assert f"| w | 100,000 | {row} |" in said.partition(f"**{table}.**")[2].split("\n\n")[1]
+
+
+def test_a_group_without_us_is_shown_when_it_has_somebody_new():
+    def groups(*names):
+        sinks = {"recvlogical": ["null", "postgres"], "pgcdc": ["postgres"], "debezium": ["kafka"]}
+        made = result({"w": {name: drains(1) for name in names}}, peers={name: {"sinks": sinks[name]} for name in names})
+        return {sink: set(group) for sink, group in figures.by_sink(made, made["results"]["w"]).items()}
+
+    assert groups("recvlogical", "pgcdc") == {"postgres": {"recvlogical", "pgcdc"}}
+    assert groups("pgcdc", "debezium") == {"postgres": {"pgcdc"}, "kafka": {"debezium"}}
+    assert groups("recvlogical") == {"null": {"recvlogical"}, "postgres": {"recvlogical"}}
+
+
 def test_the_short_section_has_one_rate_and_the_full_one_all():
     lags = result({"steady": {"pgcdc": [lag(rate, 1.5) for rate in (100, 200, 300)]}})
     assert [line.split("|")[3].strip() for line in readme.short(lags).splitlines() if "| pgcdc |" in line] == ["200"]
