@@ -89,8 +89,8 @@ def show_list():
     print("\nPeers, by default all of them; --sink takes those of a sink of pgcdc, --peer takes them by name:")
     for peer in peers.ALL:
         print(f"  {peer.name:24} {peer.title}; beside sink {', '.join(peer.sinks)}")
-    for name, reason in peers.ABSENT.items():
-        print(f"  {name:24} does not run: {reason}")
+        for name, reason in peer.cannot.items():
+            print(f"  {'':24} not in {name}: {reason}")
     print("\nEverything else: bench/run --help, and bench/README.md")
 
 
@@ -109,7 +109,7 @@ class Bench:
         self.profiler = profile.Profiler(folder) if options.profile else None
 
     def head(self, chosen):
-        return document.head(SETTINGS, self.source, self.options.rounds, chosen, self.peers, self.choice.absent())
+        return document.head(SETTINGS, self.source, self.options.rounds, chosen, self.peers, self.choice.absent(chosen))
 
     def run(self, chosen):
         for item in chosen:
@@ -123,7 +123,7 @@ class Bench:
         self.counts = item.count(self.source, item.name, end_lsn)
         for number in range(self.options.rounds):
             shift = number % len(self.peers)  # nobody is always the first
-            for peer in self.peers[shift:] + self.peers[:shift]:
+            for peer in [peer for peer in self.peers[shift:] + self.peers[:shift] if item.name not in peer.cannot]:
                 self._attempt(item, peer, end_lsn, lambda run, peer=peer: self._drain(item, peer, run, expected))
         if self.profiler is not None:
             self._profile(item, end_lsn, expected)
@@ -289,6 +289,7 @@ def run_bench(options, chosen):
     """True when everybody arrived, and with the right contents."""
     choice = peers.Choice(options.sink, options.peer, options.quick)
     build.install(dict.fromkeys(group for peer in choice.chosen() for group in peer.groups))
+    choice.is_installed = True
     engine = None
     if any(peer.name.startswith(peers.Pgcdc.name) for peer in choice.chosen()):
         engine = options.engine or build.build_engine()
@@ -302,7 +303,7 @@ def run_bench(options, chosen):
             cluster.start()
         head = bench.head(chosen)
         report.print_head(head)
-        for name, reason in choice.absent().items():
+        for name, reason in choice.absent(chosen).items():
             print(f"without {name}: {reason}")
         bench.run(chosen)
         report.print_drains(bench.results)

@@ -54,6 +54,11 @@ def peak_bytes(pid):
     return 0
 
 
+def tree_peak_bytes(pid):
+    """Of the process and all below it that run now."""
+    return peak_bytes(pid) + sum(tree_peak_bytes(child) for child in children(pid))
+
+
 class Process:
     """A client that was started and ran to its end."""
 
@@ -83,7 +88,7 @@ def _wait(child, started):
     def watch():
         nonlocal peak
         while not ended.wait(SAMPLE_INTERVAL_S / 2):
-            peak = max(peak, peak_bytes(child.pid))
+            peak = max(peak, tree_peak_bytes(child.pid))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

@@ -58,6 +58,11 @@ class Peer:
     follows = True  # it can keep streaming, so its lag can be measured
     sinks = ("postgres",)  # pgcdc's sinks that it is measured beside
     starts_slowly = False  # so a quick look is had without it, unless it is named
+    cannot = {}  # {workload: why it is not asked to}
+
+    def unavailable(self):
+        """Why it cannot run here, after its groups were installed; "" when it can."""
+        return ""
 
     def version(self):
         """Of what runs, when it is neither PostgreSQL's own nor this commit."""

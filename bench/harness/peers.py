@@ -8,14 +8,11 @@ from .peer_native import Native, NativeTuned
 from .peer_pgcdc import Pgcdc
 from .peer_pgcdc_kafka import PgcdcKafka
 from .peer_pgcdc_null import PgcdcNull
+from .peer_pgcopydb import Pgcopydb
 from .peer_recvlogical import Recvlogical, RecvlogicalText
 
-ALL = (Recvlogical, RecvlogicalText, PgcdcNull, Native, NativeTuned, Pgcdc, PgcdcKafka,
+ALL = (Recvlogical, RecvlogicalText, PgcdcNull, Native, NativeTuned, Pgcopydb, Pgcdc, PgcdcKafka,
        Debezium, DebeziumTuned)
-
-# Who belongs here and does not run, and why.
-ABSENT = {"pgcopydb": "Debian's 0.10 gave up on a copy of the recorded slot (wal2json) of the workload mix and applied nothing: \"BUG: logical "
-                      "message xid is 965, which is different from the current transaction xid 967\"; no newer one was tried"}
 
 SINKS = tuple(dict.fromkeys(sink for peer in ALL for sink in peer.sinks))
 
@@ -27,6 +24,7 @@ class Choice:
     sinks: tuple = ()  # of pgcdc, each with whom it is measured beside; none: all
     names: tuple = ()  # only these
     quick: bool = False
+    is_installed: bool = False  # what they need, as far as it can be had
 
     def __post_init__(self):
         for what, words, known in (("sink", self.sinks, SINKS), ("peer", self.names, [peer.name for peer in ALL])):
@@ -38,17 +36,20 @@ class Choice:
 
     def chosen(self):
         """A new peer each."""
-        return [peer() for peer in self._asked_for() if not self._is_too_slow(peer)]
+        return [peer() for peer in self._asked_for() if not self._why_not(peer)]
 
-    def absent(self):
-        """{who belongs there and does not run: why}"""
-        late = {peer.name: "it takes long to start; without --quick it runs, or when --peer names it"
-                for peer in self._asked_for() if self._is_too_slow(peer)}
-        return {**late, **ABSENT}
+    def absent(self, workloads):
+        """{who belongs there and does not run, or in which workload: why}"""
+        asked_for = self._asked_for()
+        return ({peer.name: self._why_not(peer) for peer in asked_for if self._why_not(peer)}
+                | {f"{peer.name} in {item.name}": peer.cannot[item.name] for peer in asked_for for item in workloads
+                   if item.name in peer.cannot and not self._why_not(peer)})
 
     def _asked_for(self):
         return [peer for peer in ALL if (not self.names or peer.name in self.names)
                 and (not self.sinks or set(peer.sinks) & set(self.sinks))]
 
-    def _is_too_slow(self, peer):
-        return self.quick and peer.starts_slowly and peer.name not in self.names
+    def _why_not(self, peer):
+        if self.quick and peer.starts_slowly and peer.name not in self.names:
+            return "it takes long; without --quick it runs, or when --peer names it"
+        return peer().unavailable() if self.is_installed else ""
