@@ -55,20 +55,38 @@ struct target_table *apply_table(const struct apply *apply, const struct relatio
     return table;
 }
 
-static bool find_table(struct apply *apply, const struct change *change, const struct relation *relation,
-                       struct target_table **ret_table, struct error *err) {
-    struct target_table *table = apply_table(apply, relation);
-    if (table == NULL) {
-        if (!target_table_find(&apply->sink->session, relation, apply->role, &apply->catalog, &table, err))
-            return error_wrap(
-                err, "the transaction that commits at %s",
-                lsn_format(change->transaction != NULL ? change->transaction->commit_lsn : 0).text);
-        table->previous = latest_table(apply, relation);
-        if (!oid_map_put(&apply->by_source, relation->oid, table))
-            return error_no_memory(err);
-    }
+/* Looks the new tables up, all at once. */
+static bool look_up(struct apply *apply, struct error *err) {
+    size_t count = apply->new_count, failed = 0;
+    apply->new_count = 0;
+    if (count == 0 || target_tables_find(&apply->sink->session, apply->new_tables, count, apply->role,
+                                         &apply->catalog, &failed, err))
+        return true;
+    const struct transaction *transaction = apply->new_changes[failed]->transaction;
+    return error_wrap(err, "the transaction that commits at %s",
+                      lsn_format(transaction != NULL ? transaction->commit_lsn : 0).text);
+}
+
+static bool add_table(struct apply *apply, const struct change *change, const struct relation *relation,
+                      struct target_table **ret_table, struct error *err) {
+    struct target_table *table = NULL;
+    if (apply->new_count == TARGET_TABLES_MAX && !look_up(apply, err))
+        return false;
+    if (!target_table_new(relation, &apply->catalog, &table, err))
+        return false;
+    table->previous = latest_table(apply, relation);
+    if (!oid_map_put(&apply->by_source, relation->oid, table))
+        return error_no_memory(err);
+    apply->new_tables[apply->new_count] = table;
+    apply->new_changes[apply->new_count++] = change;
     *ret_table = table;
     return true;
+}
+
+static bool find_table(struct apply *apply, const struct change *change, const struct relation *relation,
+                       struct target_table **ret_table, struct error *err) {
+    *ret_table = apply_table(apply, relation);
+    return *ret_table != NULL || add_table(apply, change, relation, ret_table, err);
 }
 
 static bool find_truncated(struct apply *apply, const struct change *change, struct error *err) {
@@ -93,7 +111,7 @@ static bool find_tables(struct apply *apply, const struct change *changes, size_
             return false;
         apply->tables[i] = last;
     }
-    return true;
+    return look_up(apply, err);
 }
 
 static bool make_room(struct apply *apply, size_t count, struct error *err) {

@@ -27,6 +27,10 @@ struct apply {
     struct oid_map by_target;     /* the target's OID -> struct target_table in use in the current run */
     struct target_table **tables; /* of each change that is being applied */
     size_t table_capacity;
+    /* Tables that are named for the first time and wait to be looked up, and the changes that name them. */
+    struct target_table *new_tables[TARGET_TABLES_MAX];
+    const struct change *new_changes[TARGET_TABLES_MAX];
+    size_t new_count;
     uint64_t run;            /* counts the runs; see apply.c */
     size_t set_rows_min;     /* so many rows are worth a set; SIZE_MAX: never. Tests change it. */
     uint64_t fallback_count; /* spans that sets failed on, so that they were applied row by row */

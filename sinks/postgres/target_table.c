@@ -4,18 +4,21 @@
  */
 #include "sinks/postgres/target_table.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cdc/base/buffer.h"
 #include "cdc/pq/identifier.h"
 #include "decoder/builtin_type.h"
-#include "sinks/postgres/target_table_sql.h"
+#include "sinks/postgres/target_catalog.h"
 
 #define NAME_BYTES_MAX 4096u
 
 struct lookup {
     struct session *session;
+    const struct target_catalog *catalog;
+    size_t place; /* of the table in it */
     struct arena *arena;
     struct target_table *table;
     struct buffer text; /* of a name in the making */
@@ -75,33 +78,33 @@ static bool forbidden(const char *table, const struct session *session, struct e
 
 static bool find_table(struct lookup *lookup, enum trigger_role role, struct error *err) {
     struct target_table *table = lookup->table;
-    const struct relation *relation = table->relation;
-    PGresult *result AUTO_PGRESULT = NULL;
-    const char *const names[] = {relation->schema.data, relation->name.data};
-    identifier_append_qualified(&lookup->text, relation->schema, relation->name);
-    if (!keep_text(lookup, &table->name, err) ||
-        !session_query(lookup->session, FIND_TABLE, 2, names, &result, err))
+    const PGresult *tables = lookup->catalog->tables;
+    int row = (int) lookup->place - 1;
+    identifier_append_qualified(&lookup->text, table->relation->schema, table->relation->name);
+    if (!keep_text(lookup, &table->name, err))
         return false;
-    if (PQntuples(result) == 0)
+    if (PQgetisnull(tables, row, TABLE_OID))
         return missing_table(table, err);
-    char kind = PQgetvalue(result, 0, 1)[0];
+    char kind = PQgetvalue(tables, row, TABLE_KIND)[0];
     if (kind != 'r' && kind != 'p')
         return error_set(err, ERROR_DATA, "target: %s is not a table (pg_class.relkind is %c)", table->name,
                          kind);
-    table->oid = oid_value(result, 0, 0);
+    table->oid = oid_value(tables, row, TABLE_OID);
     table->is_partitioned = kind == 'p';
-    bool fires_by_itself = is_true(result, 0, 3);
-    table->is_checked_late = role == TRIGGERS_REPLICA && is_true(result, 0, 5) && !fires_by_itself;
-    table->is_strict = is_true(result, 0, role == TRIGGERS_REPLICA ? 2 : 3) || table->is_checked_late;
-    table->may_cascade = table->is_strict && role == TRIGGERS_FIRE && is_true(result, 0, 4);
+    bool fires_by_itself = is_true(tables, row, TABLE_ORDINARY);
+    table->is_checked_late =
+        role == TRIGGERS_REPLICA && is_true(tables, row, TABLE_CHECKS) && !fires_by_itself;
+    table->is_strict = is_true(tables, row, role == TRIGGERS_REPLICA ? TABLE_REPLICA : TABLE_ORDINARY) ||
+                       table->is_checked_late;
+    table->may_cascade = table->is_strict && role == TRIGGERS_FIRE && is_true(tables, row, TABLE_CASCADES);
     if (table->is_strict && role == TRIGGERS_FORBIDDEN)
         return forbidden(table->name, lookup->session, err);
     return true;
 }
 
-static int find_name(const PGresult *result, int name_column, struct slice name) {
-    for (int row = 0; row < PQntuples(result); row++)
-        if (slice_equal(slice_of(PQgetvalue(result, row, name_column)), name))
+static int find_name(const PGresult *columns, struct row_range rows, struct slice name) {
+    for (int row = rows.first; row < rows.end; row++)
+        if (slice_equal(slice_of(PQgetvalue(columns, row, COLUMN_NAME)), name))
             return row;
     return -1;
 }
@@ -109,11 +112,7 @@ static int find_name(const PGresult *result, int name_column, struct slice name)
 /* The type in the target's words, when it is one that every cluster has. */
 static bool missing_column(struct lookup *lookup, const struct column *column, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
-    char oid[16], modifier[16];
-    snprintf(oid, sizeof oid, "%u", column->type_oid);
-    snprintf(modifier, sizeof modifier, "%d", column->type_modifier);
-    const char *const values[] = {oid, modifier};
-    if (!session_query(lookup->session, NAME_TYPE, 2, values, &result, err))
+    if (!target_catalog_name_type(lookup->session, column, &result, err))
         return false;
     bool is_known = column->type_oid < 16384;
     identifier_append(&lookup->text, column->name);
@@ -125,22 +124,23 @@ static bool missing_column(struct lookup *lookup, const struct column *column, s
         is_known ? PQgetvalue(result, 0, 0) : "(with its type at the source)");
 }
 
-static bool read_column(struct lookup *lookup, const PGresult *result, int row, const struct column *source,
+static bool read_column(struct lookup *lookup, int row, const struct column *source,
                         struct target_column *column, struct error *err) {
-    column->type_oid = oid_value(result, row, 1);
-    column->array_oid = oid_value(result, row, 2);
-    column->delimiter = PQgetvalue(result, row, 3)[0];
-    column->is_written = !is_true(result, row, 4);
-    column->is_always = column->is_written && is_true(result, row, 5);
+    const PGresult *columns = lookup->catalog->columns;
+    column->type_oid = oid_value(columns, row, COLUMN_TYPE);
+    column->array_oid = oid_value(columns, row, COLUMN_ARRAY);
+    column->delimiter = PQgetvalue(columns, row, COLUMN_DELIMITER)[0];
+    column->is_written = !is_true(columns, row, COLUMN_GENERATED);
+    column->is_always = column->is_written && is_true(columns, row, COLUMN_ALWAYS);
     column->takes_binary = column->type_oid == source->type_oid && builtin_type_is_portable(source->type_oid);
     lookup->table->has_always |= column->is_always;
     lookup->table->written_count += column->is_written;
-    buffer_append_text(&lookup->text, PQgetvalue(result, row, 6));
+    buffer_append_text(&lookup->text, PQgetvalue(columns, row, COLUMN_EQUALS));
     return keep_text(lookup, &column->equals, err) &&
-           keep_identifier(lookup, PQgetvalue(result, row, 0), &column->name, err);
+           keep_identifier(lookup, PQgetvalue(columns, row, COLUMN_NAME), &column->name, err);
 }
 
-static bool match_columns(struct lookup *lookup, const PGresult *result, struct error *err) {
+static bool match_columns(struct lookup *lookup, struct row_range rows, struct error *err) {
     struct target_table *table = lookup->table;
     const struct relation *relation = table->relation;
     table->column_count = relation->column_count;
@@ -148,10 +148,10 @@ static bool match_columns(struct lookup *lookup, const PGresult *result, struct 
     if (table->columns == NULL)
         return no_room(err);
     for (uint32_t i = 0; i < relation->column_count; i++) {
-        int row = find_name(result, 0, relation->columns[i].name);
+        int row = find_name(lookup->catalog->columns, rows, relation->columns[i].name);
         if (row < 0)
             return missing_column(lookup, &relation->columns[i], err);
-        if (!read_column(lookup, result, row, &relation->columns[i], &table->columns[i], err))
+        if (!read_column(lookup, row, &relation->columns[i], &table->columns[i], err))
             return false;
     }
     return true;
@@ -165,14 +165,16 @@ static bool has_column(const struct relation *relation, const char *name) {
 }
 
 /* Columns that only the target has, without those that it generates. */
-static bool find_extra(struct lookup *lookup, const PGresult *result, struct error *err) {
+static bool find_extra(struct lookup *lookup, struct row_range rows, struct error *err) {
     struct target_table *table = lookup->table;
-    const char **extra = arena_alloc_zero(lookup->arena, (size_t) (PQntuples(result) + 1) * sizeof *extra);
+    const PGresult *columns = lookup->catalog->columns;
+    size_t count_max = (size_t) (rows.end - rows.first);
+    const char **extra = arena_alloc_zero(lookup->arena, (count_max + 1) * sizeof *extra);
     if (extra == NULL)
         return no_room(err);
-    for (int row = 0; row < PQntuples(result); row++) {
-        const char *name = PQgetvalue(result, row, 0);
-        if (is_true(result, row, 4) || has_column(table->relation, name))
+    for (int row = rows.first; row < rows.end; row++) {
+        const char *name = PQgetvalue(columns, row, COLUMN_NAME);
+        if (is_true(columns, row, COLUMN_GENERATED) || has_column(table->relation, name))
             continue;
         if (!keep_identifier(lookup, name, &extra[table->extra_count++], err))
             return false;
@@ -182,12 +184,8 @@ static bool find_extra(struct lookup *lookup, const PGresult *result, struct err
 }
 
 static bool find_columns(struct lookup *lookup, struct error *err) {
-    PGresult *result AUTO_PGRESULT = NULL;
-    char oid[16];
-    snprintf(oid, sizeof oid, "%u", lookup->table->oid);
-    const char *const values[] = {oid};
-    return session_query(lookup->session, FIND_COLUMNS, 1, values, &result, err) &&
-           match_columns(lookup, result, err) && find_extra(lookup, result, err);
+    struct row_range rows = target_catalog_rows(lookup->catalog->columns, lookup->place);
+    return match_columns(lookup, rows, err) && find_extra(lookup, rows, err);
 }
 
 static struct target_column *find_column(struct target_table *table, const char *name) {
@@ -197,50 +195,46 @@ static struct target_column *find_column(struct target_table *table, const char 
     return NULL;
 }
 
-/* Takes the index whose columns are rows first..last-1 of result as the key, if the relation has them all. */
-static bool take_index(struct target_table *table, const PGresult *result, int first, int last) {
-    for (int row = first; row < last; row++)
-        if (find_column(table, PQgetvalue(result, row, 1)) == NULL)
+/* Takes the index whose columns are these rows of keys as the key, if the relation has them all. */
+static bool take_index(struct target_table *table, const PGresult *keys, struct row_range rows) {
+    for (int row = rows.first; row < rows.end; row++)
+        if (find_column(table, PQgetvalue(keys, row, KEY_COLUMN)) == NULL)
             return false;
-    for (int row = first; row < last; row++)
-        find_column(table, PQgetvalue(result, row, 1))->is_key = true;
+    for (int row = rows.first; row < rows.end; row++)
+        find_column(table, PQgetvalue(keys, row, KEY_COLUMN))->is_key = true;
     return true;
 }
 
-static bool is_same_index(const PGresult *result, int a, int b) {
-    return strcmp(PQgetvalue(result, a, 0), PQgetvalue(result, b, 0)) == 0;
+static bool is_same_index(const PGresult *keys, int a, int b) {
+    return strcmp(PQgetvalue(keys, a, KEY_INDEX), PQgetvalue(keys, b, KEY_INDEX)) == 0;
 }
 
 /* With identity full the source sends whole old rows; a key of the target's finds them faster. */
-static bool find_key_of_full(struct lookup *lookup, struct error *err) {
-    PGresult *result AUTO_PGRESULT = NULL;
-    char oid[16];
-    snprintf(oid, sizeof oid, "%u", lookup->table->oid);
-    const char *const values[] = {oid};
-    if (!session_query(lookup->session, FIND_KEYS, 1, values, &result, err))
-        return false;
-    for (int first = 0, last = 0; first < PQntuples(result) && !lookup->table->has_key; first = last) {
-        while (last < PQntuples(result) && is_same_index(result, first, last))
-            last++;
-        lookup->table->has_key = take_index(lookup->table, result, first, last);
+static void find_key_of_full(struct lookup *lookup) {
+    const PGresult *keys = lookup->catalog->keys;
+    struct row_range rows = target_catalog_rows(keys, lookup->place);
+    struct row_range index = {.first = rows.first, .end = rows.first};
+    for (; index.first < rows.end && !lookup->table->has_key; index.first = index.end) {
+        while (index.end < rows.end && is_same_index(keys, index.first, index.end))
+            index.end++;
+        lookup->table->has_key = take_index(lookup->table, keys, index);
     }
-    return true;
 }
 
-static bool find_identity(struct lookup *lookup, struct error *err) {
+static void find_identity(struct lookup *lookup) {
     struct target_table *table = lookup->table;
-    if (table->relation->identity == REPLICA_IDENTITY_FULL)
-        return find_key_of_full(lookup, err);
+    if (table->relation->identity == REPLICA_IDENTITY_FULL) {
+        find_key_of_full(lookup);
+        return;
+    }
     table->has_key = table->relation->key_count > 0;
     for (uint32_t i = 0; i < table->column_count; i++)
         table->columns[i].is_key = table->relation->columns[i].is_key;
-    return true;
 }
 
 static bool find_key(struct lookup *lookup, struct error *err) {
     struct target_table *table = lookup->table;
-    if (!find_identity(lookup, err))
-        return false;
+    find_identity(lookup);
     table->key_columns = arena_alloc(lookup->arena, (table->column_count + 1) * sizeof *table->key_columns);
     if (table->key_columns == NULL)
         return no_room(err);
@@ -264,29 +258,50 @@ static bool name_key(struct lookup *lookup, struct error *err) {
 bool target_table_check_triggers(struct session *session, const char *schema, const char *name,
                                  enum trigger_role role, struct error *err) {
     struct buffer table AUTO(buffer_release) = {.bytes_max = NAME_BYTES_MAX};
-    PGresult *result AUTO_PGRESULT = NULL;
-    const char *const names[] = {schema, name};
+    PGresult *tables AUTO_PGRESULT = NULL;
+    const struct relation relation = {.schema = slice_of(schema), .name = slice_of(name)};
+    const struct relation *const relations = &relation;
     if (role != TRIGGERS_FORBIDDEN)
         return true;
-    if (!session_query(session, FIND_TABLE, 2, names, &result, err))
+    if (!target_catalog_read_tables(session, &relations, 1, &tables, err))
         return false;
-    if (PQntuples(result) == 0 || !is_true(result, 0, 3))
+    if (PQgetisnull(tables, 0, TABLE_OID) || !is_true(tables, 0, TABLE_ORDINARY))
         return true;
-    identifier_append_qualified(&table, slice_of(schema), slice_of(name));
+    identifier_append_qualified(&table, relation.schema, relation.name);
     return buffer_text(&table) != NULL ? forbidden(table.data, session, err) : error_no_memory(err);
 }
 
-bool target_table_find(struct session *session, const struct relation *relation, enum trigger_role role,
-                       struct arena *arena, struct target_table **ret_table, struct error *err) {
+bool target_table_new(const struct relation *relation, struct arena *arena, struct target_table **ret_table,
+                      struct error *err) {
     struct target_table *table = arena_alloc_zero(arena, sizeof *table);
     if (table == NULL)
         return no_room(err);
     table->relation = relation;
-    struct lookup lookup AUTO(lookup_release) = {.session = session, .arena = arena, .table = table};
-    buffer_init(&lookup.text, NAME_BYTES_MAX * 64);
-    if (!find_table(&lookup, role, err) || !find_columns(&lookup, err) || !find_key(&lookup, err) ||
-        !name_key(&lookup, err))
-        return false;
     *ret_table = table;
+    return true;
+}
+
+static bool fill(const struct target_catalog *catalog, struct session *session, struct arena *arena,
+                 enum trigger_role role, size_t place, struct target_table *table, struct error *err) {
+    struct lookup lookup AUTO(lookup_release) = {
+        .session = session, .catalog = catalog, .place = place, .arena = arena, .table = table};
+    buffer_init(&lookup.text, NAME_BYTES_MAX * 64);
+    return find_table(&lookup, role, err) && find_columns(&lookup, err) && find_key(&lookup, err) &&
+           name_key(&lookup, err);
+}
+
+bool target_tables_find(struct session *session, struct target_table *const *tables, size_t count,
+                        enum trigger_role role, struct arena *arena, size_t *ret_failed, struct error *err) {
+    struct target_catalog catalog AUTO(target_catalog_release) = {0};
+    const struct relation *relations[TARGET_TABLES_MAX] = {0};
+    assert(count <= TARGET_TABLES_MAX);
+    for (size_t i = 0; i < count; i++)
+        relations[i] = tables[i]->relation;
+    *ret_failed = 0;
+    if (!target_catalog_read(&catalog, session, relations, count, err))
+        return false;
+    for (; *ret_failed < count; ++*ret_failed)
+        if (!fill(&catalog, session, arena, role, *ret_failed + 1, tables[*ret_failed], err))
+            return false;
     return true;
 }

@@ -66,13 +66,20 @@ enum trigger_role {
     TRIGGERS_FORBIDDEN, /* ordinary ones would fire and nobody asked for it: such a table is ERROR_CONFIG */
 };
 
+/* Of a relation, and not looked up yet. In arena. */
+MUST_CHECK bool target_table_new(const struct relation *relation, struct arena *arena,
+                                 struct target_table **ret_table, struct error *err);
+
+#define TARGET_TABLES_MAX 128u /* looked up at once; more would only take more memory */
+
 /*
- * Looks the relation's table up and puts it into arena. Not in a pipeline. ERROR_DATA when the table or one of its
- * columns is missing, naming it and the statement that adds it.
+ * Looks new tables up, at most TARGET_TABLES_MAX, and puts what it finds into arena. Not in a pipeline. ERROR_DATA when
+ * a table or one of its columns is missing, naming it and the statement that adds it; *ret_failed is its index, or 0
+ * when it was not about one of them.
  */
-MUST_CHECK bool target_table_find(struct session *session, const struct relation *relation,
-                                  enum trigger_role role, struct arena *arena,
-                                  struct target_table **ret_table, struct error *err);
+MUST_CHECK bool target_tables_find(struct session *session, struct target_table *const *tables, size_t count,
+                                   enum trigger_role role, struct arena *arena, size_t *ret_failed,
+                                   struct error *err);
 
 /* Where triggers would fire that nobody asked for: ERROR_CONFIG with the GRANT. True when there is no such table. */
 MUST_CHECK bool target_table_check_triggers(struct session *session, const char *schema, const char *name,

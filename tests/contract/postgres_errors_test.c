@@ -37,6 +37,26 @@ Test(postgres_errors, a_missing_column_comes_with_its_statement) {
     sink_session_release(&s);
 }
 
+/* All are looked up together; narrow lacks a column. */
+Test(postgres_errors, of_tables_that_do_not_fit_the_first_is_named_with_its_transaction) {
+    session_t s;
+    sink_session_start(
+        &s, "create table t (id int8 primary key, v text); create table narrow (id int8 primary key)");
+    const struct relation *relations[] = {
+        sink_session_plain(&s),
+        change_builder_relation(&s.builder, "absent", REPLICA_IDENTITY_DEFAULT, "id int8 key, v text"),
+        change_builder_relation(&s.builder, "narrow", REPLICA_IDENTITY_DEFAULT, "id int8 key, v text"),
+    };
+    for (size_t i = 0; i < 3; i++) {
+        change_builder_begin(&s.builder);
+        sink_session_add_inserts(&s, relations[i], 1, 1);
+        change_builder_commit(&s.builder);
+    }
+    cr_assert_not(sink_session_apply(&s));
+    sink_session_expect(&s, ERROR_DATA, WORDS("no table \"public\".\"absent\"", "commits at 0/1000303"));
+    sink_session_release(&s);
+}
+
 /* The same wrong change, alone and in the middle of so many that a set is tried first. */
 static void expect_update_without_row(int others) {
     session_t s;

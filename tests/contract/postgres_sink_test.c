@@ -192,6 +192,39 @@ Test(postgres_sink, more_tables_than_statements_are_kept) {
     sink_session_release(&s);
 }
 
+/* Each has a column with a name of its own, so that a mix-up shows; every third is found by the target's key. */
+Test(postgres_sink, more_tables_than_are_looked_up_at_once) {
+    session_t s;
+    enum { TABLES = 2 * TARGET_TABLES_MAX + 44 };
+    const struct relation *relations[TABLES];
+    sink_session_start(&s, "do $$ begin for i in 1..300 loop"
+                           " execute format('create table \"t,\"\"%s\\{\" (v%s text, id int8 primary key)', i, i);"
+                           " end loop; end $$");
+    for (int i = 0; i < TABLES; i++) {
+        bool is_full = i % 3 == 0;
+        char name[32], columns[32];
+        snprintf(name, sizeof name, "t,\"%d\\{", i + 1);
+        snprintf(columns, sizeof columns, "id int8%s, v%d text", is_full ? "" : " key", i + 1);
+        relations[i] = change_builder_relation(
+            &s.builder, name, is_full ? REPLICA_IDENTITY_FULL : REPLICA_IDENTITY_DEFAULT, columns);
+    }
+    change_builder_begin(&s.builder);
+    change_builder_truncate(&s.builder, 0, TABLES - 1, relations + 1);
+    for (int i = 0; i < TABLES; i++) {
+        change_builder_insert(&s.builder, relations[i], ROW("1", "a"));
+        change_builder_update(&s.builder, relations[i], i % 3 == 0 ? ROW("1", "a") : NULL, ROW("1", "b"));
+    }
+    change_builder_commit(&s.builder);
+    cr_assert(sink_session_apply(&s), "%s", s.err.text);
+    sink_session_expect_text(&s,
+                             "select concat(v1, v128, v129, v300) from \"t,\"\"1\\{\", \"t,\"\"128\\{\","
+                             " \"t,\"\"129\\{\", \"t,\"\"300\\{\"",
+                             "bbbb");
+    for (int i = 0; i < TABLES; i += 3)
+        cr_expect(apply_table(((struct postgres_sink *) s.sink)->apply, relations[i])->has_key);
+    sink_session_release(&s);
+}
+
 static char *large_text(size_t size) {
     char *text = malloc(size + 1);
     cr_assert_not_null(text);

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * target_catalog.h - what the target's catalog says of some tables, for target_table.c.
+ *
+ * Planning the questions takes the server far longer than answering them, so they are asked for many tables at once.
+ * Tables have places, from 1 on, in the order in which they were asked for.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "cdc/base/error.h"
+#include "cdc/pq/session.h"
+#include "decoder/relation.h"
+
+/* The columns of each answer. */
+enum { TABLE_OID, TABLE_KIND, TABLE_REPLICA, TABLE_ORDINARY, TABLE_CASCADES, TABLE_CHECKS };
+enum {
+    COLUMN_PLACE,
+    COLUMN_NAME,
+    COLUMN_TYPE,
+    COLUMN_ARRAY,
+    COLUMN_DELIMITER,
+    COLUMN_GENERATED,
+    COLUMN_ALWAYS,
+    COLUMN_EQUALS,
+};
+enum { KEY_PLACE, KEY_INDEX, KEY_COLUMN };
+
+struct target_catalog {
+    PGresult *tables;  /* one row for each place; TABLE_OID is NULL when there is no such table */
+    PGresult *columns; /* by place, then in the table's order */
+    PGresult *keys;    /* by place, then the best first; NULL when no relation's identity is full */
+};
+
+/* Rows first..end-1 of an answer. */
+struct row_range {
+    int first;
+    int end;
+};
+
+/* Not in a pipeline. Release it also when this fails; a zeroed one will do, too. */
+MUST_CHECK bool target_catalog_read(struct target_catalog *catalog, struct session *session,
+                                    const struct relation *const *relations, size_t count, struct error *err);
+void target_catalog_release(struct target_catalog *catalog);
+
+/* The rows of one place in columns or keys. */
+struct row_range target_catalog_rows(const PGresult *result, size_t place);
+
+/* Only catalog->tables. */
+MUST_CHECK bool target_catalog_read_tables(struct session *session, const struct relation *const *relations,
+                                           size_t count, PGresult **ret_tables, struct error *err);
+
+/* The type's name in the target's words: one row with one column. */
+MUST_CHECK bool target_catalog_name_type(struct session *session, const struct column *column,
+                                         PGresult **ret_name, struct error *err);
