@@ -53,6 +53,31 @@ def make(header, results, failures=()):
     return {"format": FORMAT, "version": VERSION, "head": header, "results": results, "failures": list(failures)}
 
 
+def add(before, more):
+    """One document of two runs of the same commit on the same machine: the second one's figures behind the first one's."""
+    check_same(before, more["head"])
+    results = {workload: dict(peers) for workload, peers in before["results"].items()}
+    for workload, peers in more["results"].items():
+        of_workload = results.setdefault(workload, {})
+        for peer, runs in peers.items():
+            of_workload[peer] = of_workload.get(peer, []) + runs
+    heads = before["head"], more["head"]
+    joined = {what: {**heads[0][what], **heads[1][what]} for what in ("versions", "workloads", "peers", "absent")}
+    joined["absent"] = {name: why for name, why in joined["absent"].items() if name not in joined["peers"]}
+    header = {**before["head"], **joined, "command": " && ".join(head["command"] for head in heads),
+              "dirty": any(head["dirty"] for head in heads), "rounds": max(head["rounds"] for head in heads)}
+    return make(header, results, before.get("failures", []) + more["failures"])
+
+
+def check_same(before, header):
+    """Can the figures of a run with that head stand beside those that are there?"""
+    pairs = [(what, before["head"].get(what), header[what]) for what in ("commit", "settings")]
+    pairs += [(what, before["head"].get("machine", {}).get(what), header["machine"][what]) for what in ("cpu", "cores", "memory_gib")]
+    for what, was, is_now in pairs:
+        if was != is_now:
+            raise DocumentError(f"there are figures to add to, but of another {what} ({was}, now {is_now}); run it without --add")
+
+
 def write(path, document):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(_compact(json.dumps(document, indent=2)) + "\n", encoding="utf-8")

@@ -51,6 +51,8 @@ def arguments():
     parser.add_argument("--micro", action="store_true", help="instead of all this: the engine's parts by themselves, as bench/micro/run")
     parser.add_argument("--json", type=pathlib.Path, default=build.ROOT / "build" / "bench.json", metavar="FILE",
                         help="where the figures go (build/bench.json)")
+    parser.add_argument("--add", action="store_true",
+                        help="add to the figures that are there, if they are of this commit and machine, instead of replacing them")
     parser.add_argument("--engine", type=pathlib.Path, metavar="FILE", help="a pgcdc that is already built")
     parser.add_argument("--pg-bin", metavar="DIR", help="PostgreSQL's programs (the newest installed)")
     parser.add_argument("--dir", metavar="DIR", help="where the clusters live while it runs (TMPDIR or /tmp)")
@@ -302,6 +304,9 @@ def run_bench(options, chosen):
         for cluster in (bench.source, bench.target):
             cluster.start()
         head = bench.head(chosen)
+        before = document.read(options.json) if options.add and options.json.exists() else None
+        if before is not None:
+            document.check_same(before, head)
         report.print_head(head)
         for name, reason in choice.absent(chosen).items():
             print(f"without {name}: {reason}")
@@ -310,7 +315,8 @@ def run_bench(options, chosen):
         report.print_kafka_drains(bench.results)
         report.print_latency(bench.results)
         report.print_lags(bench.results)
-        save(options.json, document.make(head, bench.results, bench.failures))
+        made = document.make(head, bench.results, bench.failures)
+        save(options.json, made if before is None else document.add(before, made))
         if bench.profiler is not None:
             bench.profiler.write(options.json.with_suffix(".profile.txt"))
             print(f"profiles in {options.json.with_suffix('.profile.txt')}")
@@ -342,7 +348,7 @@ def main():
             if item.measure == "drain":
                 item.resize(options.rows)
         succeeded = run_bench(options, chosen)
-    except (ClusterError, PeerError, latency.LatencyError, subprocess.SubprocessError) as problem:
+    except (ClusterError, PeerError, latency.LatencyError, document.DocumentError, subprocess.SubprocessError) as problem:
         say(f"bench/run: {problem}")
         return 1
     except KeyboardInterrupt:

@@ -14,7 +14,7 @@ from support.bench_results import drains, lag, result
 BENCH = Path(__file__).resolve().parents[2] / "bench"
 sys.path.insert(0, str(BENCH))
 
-from harness import certainty, compare  # noqa: E402
+from harness import certainty, compare, document  # noqa: E402
 
 
 def pgcdc(*seconds, **other):
@@ -130,3 +130,17 @@ def test_the_program_says_what_changed_and_that_is_no_failure(tmp_path):
     done = compared(tmp_path / "a.json", tmp_path / "none.json")
     assert done.returncode == 1
     assert "none.json cannot be read" in done.stderr
+
+
+def test_what_was_measured_later_on_the_same_commit_is_added():
+    before, more = pgcdc(1, 2), result({"w": {"pgcdc": drains(3), "other": drains(9)}, "x": {"pgcdc": drains(4)}}, rounds=1)
+    before["head"]["absent"], more["head"]["absent"] = {"other": "it takes long"}, {}
+    more["head"]["peers"] = {"other": {"title": "another"}}
+    both = document.add(before, more)
+    assert [run["seconds"] for run in both["results"]["w"]["pgcdc"]] == [1, 2, 3]
+    assert set(both["results"]) == {"w", "x"} and set(both["results"]["w"]) == {"pgcdc", "other"}
+    assert both["head"]["command"] == "bench/run --rounds 5 && bench/run --rounds 5"
+    assert "other" in both["head"]["peers"] and not both["head"]["absent"]
+    for other in {"commit": "another"}, {"settings": {}}, {"machine": {"cpu": "B", "cores": 2, "memory_gib": 24}}:
+        with pytest.raises(document.DocumentError, match="without --add"):
+            document.add(before, pgcdc(3, **other))

@@ -8,7 +8,7 @@ def head(**other):
             "rounds": 5, "machine": {"cpu": "A <CPU> & more", "cores": 2, "memory_gib": 24, "kernel": "6.1"},
             "versions": {"PostgreSQL": "15.20", "librdkafka": "2.0.2"},
             "settings": {"shared_buffers": "1GB", "synchronous_commit": "off"},
-            "workloads": {"pgbench": {"imitates": "Imitates a busy order system. It is TPC-B.", "rows": 100000}},
+            "absent": {}, "workloads": {"pgbench": {"imitates": "Imitates a busy order system. It is TPC-B.", "rows": 100000}},
             "peers": {"recvlogical": {"title": "pg_recvlogical to /dev/null", "version": "", "settings": {"binary": "true"}},
                       "pgcdc": {"title": "pgcdc to its Postgres sink", "version": "", "settings": {}}}} | other
 
