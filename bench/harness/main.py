@@ -35,11 +35,12 @@ def arguments():
     parser = argparse.ArgumentParser(prog="bench/run", description=__doc__)
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="by name; all of them by default")
     parser.add_argument("--list", action="store_true", help="say which workloads and peers there are, and stop")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the size: does it work?")
+    parser.add_argument("--quick", action="store_true",
+                        help="a tenth of the size, some workloads, one rate, nobody who takes long to start: two minutes")
     parser.add_argument("--rows", type=int, metavar="N", help="the size of every backlog, instead of its own")
     parser.add_argument("--rounds", type=int, default=1, metavar="N", help="repeat N times, report the median")
-    parser.add_argument("--rate", type=rate_list, default=[100, 1000], metavar="N,N",
-                        help="transactions a second at which lag is measured (100,1000)")
+    parser.add_argument("--rate", type=rate_list, metavar="N,N",
+                        help="transactions a second at which lag is measured (100,1000; quick: 1000)")
     parser.add_argument("--duration", type=int, metavar="S", help="seconds of each lag run, after 2 of warm-up (20; quick: 3)")
     parser.add_argument("--curve", action="store_true",
                         help="instead of --rate: look for the highest rate of each peer, and measure lag at 25, 50, 75, 90 %% of it")
@@ -73,6 +74,8 @@ def word_list(text):
 def say(text):
     print(text, file=sys.stderr, flush=True)
 
+
+RATES, QUICK_RATES = [100, 1000], [1000]
 
 MEASURES = {
     "drain": "the time to work off a backlog that was recorded before, with what it cost: processor time, memory, bytes on the wire",
@@ -339,9 +342,11 @@ def main():
         return micro.main([])
     if options.duration is None:
         options.duration = lag.QUICK_DURATION_S if options.quick else lag.DURATION_S
+    if options.rate is None:
+        options.rate = QUICK_RATES if options.quick else RATES
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        chosen = workload.load(options.workloads)
+        chosen = workload.load(options.workloads or (workload.QUICK if options.quick else ()))
         for item in chosen if options.quick else []:
             item.shrink()
         for item in chosen if options.rows is not None else []:
