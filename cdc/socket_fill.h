@@ -4,7 +4,7 @@
  *
  * walsender makes a system call per change, and what that costs depends on us. A reader that sleeps in recv() makes each
  * call a wake-up. While data flows we therefore ask to be woken only when much is there or after a millisecond. In a backlog
- * from our own host we go further: a small receive buffer and a rest between the bursts. A full window keeps the
+ * from our own host we go further: a small receive window and a rest between the bursts. A full window keeps the
  * server's bytes in its own send buffer, where a call appends and returns; they cross in a few large segments when we read. This
  * works because a local window opens at once; over a network each would cost a round trip.
  * When nothing flows, the first byte wakes us: latency does not pay. Nor does it while every runner is busy: what comes meanwhile is
