@@ -13,7 +13,11 @@
 #include "cdc/base/log.h"
 
 enum {
-    DISK_INTERVAL_MS = 200, /* a checkpoint costs two fsyncs; the slot may lag behind the sinks by as much */
+    /*
+     * A checkpoint costs two fsyncs, and with a journalling file system every other writer on it a wait: of a server whose WAL is
+     * there, too, commits take longer. The slot may lag behind the sinks by as much.
+     */
+    DISK_INTERVAL_MS = 1000,
     DISK_RETRY_MS = 1000,
 };
 
