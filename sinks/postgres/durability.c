@@ -27,7 +27,7 @@ struct answer {
 
 static bool ask(struct session *session, struct answer *ret_answer, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
-    struct answer answer;
+    struct answer answer = {0};
     if (!session_query(session, ASK, 0, NULL, &result, err))
         return false;
     if (PQntuples(result) != 1 || !lsn_parse(PQgetvalue(result, 0, 0), &answer.insert_lsn) ||
@@ -38,11 +38,27 @@ static bool ask(struct session *session, struct answer *ret_answer, struct error
     return true;
 }
 
-bool durability_open(struct durability *durability, struct session *session, struct error *err) {
-    struct answer answer;
-    if (!session_query(session, WAIT_FOR_DISK, 0, NULL, NULL, err) || !ask(session, &answer, err))
+/* A server that does not say where its WAL ends, as some that only speak PostgreSQL do not, is one whose commits wait. */
+static bool may_be_early(struct session *session, bool *ret_early, struct error *err) {
+    struct answer answer = {0};
+    struct error refusal = {0};
+    if (ask(session, &answer, &refusal)) {
+        *ret_early = answer.disk_suffices;
+        return true;
+    }
+    if (refusal.sqlstate[0] == '\0' || refusal.kind == ERROR_RETRY) {
+        *err = refusal;
         return false;
-    *durability = (struct durability){.is_early = answer.disk_suffices};
+    }
+    *ret_early = false;
+    return true;
+}
+
+bool durability_open(struct durability *durability, struct session *session, struct error *err) {
+    bool is_early;
+    if (!session_query(session, WAIT_FOR_DISK, 0, NULL, NULL, err) || !may_be_early(session, &is_early, err))
+        return false;
+    *durability = (struct durability){.is_early = is_early};
     return true;
 }
 
@@ -68,7 +84,7 @@ static bool is_settled(const struct durability *durability) {
 
 bool durability_ask(struct durability *durability, struct session *session, struct position *ret_position,
                     struct error *err) {
-    struct answer answer;
+    struct answer answer = {0};
     if (!is_settled(durability)) {
         if (!ask(session, &answer, err))
             return false;
