@@ -4,6 +4,7 @@
  */
 #include "sinks/kafka/admin.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@ enum {
     SLICE_MS = 100,         /* how often a stop and the complaints are looked at */
     METADATA_MAX_MS = 5000, /* not interruptible, and a stop may take ten seconds */
     LEARN_MAX_MS = 500,
+    TOPICS_MAX = 128, /* in one request */
     REASON_BYTES = 512,
 };
 
@@ -108,6 +110,10 @@ void admin_learn_topic(struct client *client, rd_kafka_topic_t *topic) {
         rd_kafka_metadata_destroy(metadata);
 }
 
+void admin_learn_topics(struct client *client) {
+    admin_learn_topic(client, NULL);
+}
+
 static bool judge_metadata(const rd_kafka_metadata_topic_t *topic, struct topic_facts *ret_facts,
                            struct error *err) {
     *ret_facts = (struct topic_facts){0};
@@ -182,6 +188,45 @@ bool admin_create_topic(struct client *client, const struct topic_definition *de
            send_create(&request, definition, err);
 }
 
+/* Of many, in the order in which they were asked for; the answer may have another. */
+static void take_created(const rd_kafka_event_t *answer, const struct topic_definition *definitions,
+                         size_t count, bool *there) {
+    size_t result_count = 0;
+    const rd_kafka_topic_result_t *const *results = rd_kafka_CreateTopics_result_topics(
+        rd_kafka_event_CreateTopics_result((rd_kafka_event_t *) (uintptr_t) answer), &result_count);
+    for (size_t i = 0; i < count; i++) {
+        there[i] = false;
+        for (size_t k = 0; k < result_count; k++) {
+            rd_kafka_resp_err_t code = rd_kafka_topic_result_error(results[k]);
+            if (strcmp(rd_kafka_topic_result_name(results[k]), definitions[i].name) == 0)
+                there[i] = code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS;
+        }
+    }
+}
+
+static bool send_create_many(struct request *request, const struct topic_definition *definitions, size_t count,
+                             bool *there, struct error *err) {
+    rd_kafka_NewTopic_t *topics[TOPICS_MAX];
+    size_t made = 0;
+    while (made < count && (topics[made] = new_topic(&definitions[made], err)) != NULL)
+        made++;
+    if (made == count)
+        rd_kafka_CreateTopics(request->client->handle, topics, count, request->options, request->queue);
+    rd_kafka_NewTopic_destroy_array(topics, made);
+    if (made < count || !request_await(request, "creating topics", err))
+        return false;
+    take_created(request->answer, definitions, count, there);
+    return true;
+}
+
+bool admin_create_topics(struct client *client, const struct topic_definition *definitions, size_t count,
+                         bool *ret_there, struct error *err) {
+    struct request request AUTO(request_release) = {0};
+    assert(count <= TOPICS_MAX);
+    return request_init(&request, client, RD_KAFKA_ADMIN_OP_CREATETOPICS, err) &&
+           send_create_many(&request, definitions, count, ret_there, err);
+}
+
 static bool send_delete(struct request *request, const char *name, struct error *err) {
     char what[TOPIC_NAME_MAX + 32];
     size_t count = 0;
@@ -244,4 +289,46 @@ bool admin_read_settings(struct client *client, rd_kafka_ResourceType_t type, co
     rd_kafka_ConfigResource_destroy(asked);
     return request_await(&request, what, err) &&
            take_settings(request.answer, what, settings, count, ret_known, err);
+}
+
+/* ---- many topics ---- */
+
+static void take_answer(const rd_kafka_ConfigResource_t *resource, struct topic_answer *topic) {
+    size_t entry_count = 0;
+    rd_kafka_resp_err_t code = rd_kafka_ConfigResource_error(resource);
+    topic->state = code == RD_KAFKA_RESP_ERR_NO_ERROR                ? TOPIC_THERE
+                   : code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ? TOPIC_MISSING
+                                                                     : TOPIC_UNTOLD;
+    const rd_kafka_ConfigEntry_t *const *entries = rd_kafka_ConfigResource_configs(resource, &entry_count);
+    for (size_t i = 0; i < entry_count; i++)
+        take_setting(entries[i], &topic->setting, 1);
+}
+
+static void take_answers(rd_kafka_event_t *answer, struct topic_answer *topics, size_t count) {
+    size_t resource_count = 0;
+    const rd_kafka_ConfigResource_t *const *resources = rd_kafka_DescribeConfigs_result_resources(
+        rd_kafka_event_DescribeConfigs_result(answer), &resource_count);
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < resource_count; k++)
+            if (strcmp(rd_kafka_ConfigResource_name(resources[k]), topics[i].name) == 0)
+                take_answer(resources[k], &topics[i]);
+}
+
+bool admin_ask_topics(struct client *client, struct topic_answer *topics, size_t count, struct error *err) {
+    struct request request AUTO(request_release) = {0};
+    rd_kafka_ConfigResource_t *asked[TOPICS_MAX];
+    assert(count <= TOPICS_MAX);
+    if (!request_init(&request, client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, err))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        topics[i].state = TOPIC_UNTOLD;
+        topics[i].setting.value[0] = '\0';
+        asked[i] = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topics[i].name);
+    }
+    rd_kafka_DescribeConfigs(client->handle, asked, count, request.options, request.queue);
+    rd_kafka_ConfigResource_destroy_array(asked, count);
+    if (!request_await(&request, "reading the settings of topics", err))
+        return false;
+    take_answers(request.answer, topics, count);
+    return true;
 }

@@ -181,7 +181,7 @@ static bool write_all(struct kafka_sink *kafka, const struct change *changes, si
     kafka->now_us = clock_unix_us();
     kafka->now_ms = clock_now_ms();
     kafka->copying = count > 0 && changes[0].kind == CHANGE_READ;
-    if (!prepare_producer(kafka, err))
+    if (!prepare_producer(kafka, err) || !topics_meet(&kafka->topics, changes, count, err))
         return false;
     for (size_t i = 0; i < count; i++)
         if (!write_change(kafka, &changes[i], err))

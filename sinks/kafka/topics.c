@@ -16,12 +16,15 @@
 
 enum {
     FIRST_PLACES = 64,
+    MEET_MAX = 64,
     KNOWN_AFTER_MS = 5000,
     PAUSE_MS = 20,
     /* What a batch of one record costs besides key and value: its header, the record's own and three headers. */
     BATCH_OVERHEAD_BYTES = 512,
     BROKER_MESSAGE_BYTES_MAX = 1048588, /* a broker's message.max.bytes, when it does not tell */
 };
+
+#define LIMIT "max.message.bytes"
 
 void topics_init(struct topics *topics, const struct kafka_options *options, struct client *client,
                  size_t batch_bytes) {
@@ -60,15 +63,19 @@ struct wish {
     const char *message_bytes_max;
 };
 
+static struct topic_definition define(const struct topics *topics, const char *name,
+                                      const struct client_setting *settings) {
+    return (struct topic_definition){.name = name,
+                                     .partitions = topics->options->partitions,
+                                     .replication = topics->options->replication,
+                                     .settings = settings};
+}
+
 static bool create(struct topics *topics, const struct wish *wish, struct error *err) {
-    const struct kafka_options *options = topics->options;
     const struct client_setting settings[] = {{"cleanup.policy", wish->cleanup_policy},
                                               {"max.message.bytes", wish->message_bytes_max},
                                               {NULL, NULL}};
-    const struct topic_definition definition = {.name = wish->name,
-                                                .partitions = options->partitions,
-                                                .replication = options->replication,
-                                                .settings = settings};
+    const struct topic_definition definition = define(topics, wish->name, settings);
     if (!admin_create_topic(topics->client, &definition, err))
         return false;
     FAULT_POINT("kafka-topic-created");
@@ -104,11 +111,9 @@ static bool ask_limit(struct topics *topics, const struct topic *topic, struct a
  * A message must fit by itself, and a batch of several, too: otherwise the broker refuses the batch, and a large message takes
  * its neighbours with it.
  */
-static bool read_limits(struct topics *topics, struct topic *topic, struct error *err) {
-    struct admin_setting limit = {.name = "max.message.bytes"};
-    if (!ask_limit(topics, topic, &limit, err))
-        return false;
-    size_t bytes = strtoul(limit.value, NULL, 10);
+static bool take_limit(struct topics *topics, struct topic *topic, const struct admin_setting *limit,
+                       struct error *err) {
+    size_t bytes = strtoul(limit->value, NULL, 10);
     size_t producer_bytes = producer_limit(topics);
     if (bytes == 0)
         bytes = BROKER_MESSAGE_BYTES_MAX;
@@ -127,6 +132,11 @@ static bool read_limits(struct topics *topics, struct topic *topic, struct error
     return true;
 }
 
+static bool read_limits(struct topics *topics, struct topic *topic, struct error *err) {
+    struct admin_setting limit = {.name = LIMIT};
+    return ask_limit(topics, topic, &limit, err) && take_limit(topics, topic, &limit, err);
+}
+
 /* ---- the list of topics ---- */
 
 static struct topic *find_by_name(const struct topics *topics, const char *name) {
@@ -136,35 +146,31 @@ static struct topic *find_by_name(const struct topics *topics, const char *name)
     return NULL;
 }
 
-static struct topic *append(struct topics *topics, const char *name) {
+static bool append(struct topics *topics, const char *name, struct topic **ret_topic, struct error *err) {
     struct topic **all = reallocarray(topics->all, topics->count + 1, sizeof *all);
     if (all == NULL)
-        return NULL;
+        return error_no_memory(err);
     topics->all = all;
     struct topic *topic = calloc(1, sizeof *topic);
     if (topic == NULL)
-        return NULL;
+        return error_no_memory(err);
     snprintf(topic->name, sizeof topic->name, "%s", name);
     all[topics->count++] = topic;
-    return topic;
+    topic->handle = rd_kafka_topic_new(topics->client->handle, name, NULL);
+    if (topic->handle == NULL)
+        return kafka_error_set(err, rd_kafka_last_error(), "topic %s", name);
+    *ret_topic = topic;
+    return true;
 }
 
 static bool add(struct topics *topics, const struct wish *wish, struct topic **ret_topic, struct error *err) {
     *ret_topic = find_by_name(topics, wish->name);
     if (*ret_topic != NULL)
         return true;
-    if (!create_if_missing(topics, wish, err))
+    if (!create_if_missing(topics, wish, err) || !append(topics, wish->name, ret_topic, err) ||
+        !read_limits(topics, *ret_topic, err))
         return false;
-    struct topic *topic = append(topics, wish->name);
-    if (topic == NULL)
-        return error_no_memory(err);
-    topic->handle = rd_kafka_topic_new(topics->client->handle, wish->name, NULL);
-    if (topic->handle == NULL)
-        return kafka_error_set(err, rd_kafka_last_error(), "topic %s", wish->name);
-    *ret_topic = topic;
-    if (!read_limits(topics, topic, err))
-        return false;
-    admin_learn_topic(topics->client, topic->handle);
+    admin_learn_topic(topics->client, (*ret_topic)->handle);
     return true;
 }
 
@@ -235,23 +241,142 @@ static bool check_not_own(const struct topics *topics, const struct topic_subjec
                      subject->table.data, name, key, key);
 }
 
-bool topics_find(struct topics *topics, const struct relation *relation, struct topic **ret_topic,
-                 struct error *err) {
-    char name[TOPIC_NAME_MAX + 1];
+static bool name_topic(const struct topics *topics, const struct relation *relation,
+                       char name[TOPIC_NAME_MAX + 1], struct error *err) {
     const struct topic_subject subject = {.source = slice_of(topics->options->config->pipeline),
                                           .schema = relation->schema,
                                           .table = relation->name};
-    const struct wish wish = {.name = name, .cleanup_policy = topics->options->cleanup_policy};
-    if (topics->place_count != 0) {
-        const struct topic_table *table = find_place(topics, relation);
-        if (table->oid != 0) {
-            *ret_topic = table->topic;
-            return true;
-        }
-    }
     return topic_name_build(topics->options->topic_template, &subject, name, err) &&
-           check_not_own(topics, &subject, name, err) && add(topics, &wish, ret_topic, err) &&
+           check_not_own(topics, &subject, name, err);
+}
+
+/* NULL: not looked up yet. */
+static struct topic *known_topic(const struct topics *topics, const struct relation *relation) {
+    const struct topic_table *table = topics->place_count != 0 ? find_place(topics, relation) : NULL;
+    return table != NULL && table->oid != 0 ? table->topic : NULL;
+}
+
+bool topics_find(struct topics *topics, const struct relation *relation, struct topic **ret_topic,
+                 struct error *err) {
+    char name[TOPIC_NAME_MAX + 1];
+    const struct wish wish = {.name = name, .cleanup_policy = topics->options->cleanup_policy};
+    struct topic *known = known_topic(topics, relation);
+    if (known != NULL) {
+        *ret_topic = known;
+        return true;
+    }
+    return name_topic(topics, relation, name, err) && add(topics, &wish, ret_topic, err) &&
            remember(topics, relation, *ret_topic, err);
+}
+
+/* ---- several new tables ---- */
+
+struct newcomers {
+    size_t count;
+    const struct relation *relations[MEET_MAX];
+    char names[MEET_MAX][TOPIC_NAME_MAX + 1];
+    struct topic_answer answers[MEET_MAX];
+};
+
+static bool has_name(const struct newcomers *newcomers, const char *name) {
+    for (size_t i = 0; i < newcomers->count; i++)
+        if (strcmp(newcomers->names[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* A table without a topic to itself is topics_find's, which also says what is wrong with it. */
+static void collect(const struct topics *topics, const struct relation *relation,
+                    struct newcomers *newcomers) {
+    char name[TOPIC_NAME_MAX + 1];
+    struct error ignored;
+    const size_t i = newcomers->count;
+    if (!name_topic(topics, relation, name, &ignored) || find_by_name(topics, name) != NULL ||
+        has_name(newcomers, name))
+        return;
+    memcpy(newcomers->names[i], name, sizeof name);
+    newcomers->relations[i] = relation;
+    newcomers->answers[i] =
+        (struct topic_answer){.name = newcomers->names[i], .setting = {.name = LIMIT}};
+    newcomers->count++;
+}
+
+static size_t count_there(const struct newcomers *newcomers) {
+    size_t there = 0;
+    for (size_t i = 0; i < newcomers->count; i++)
+        there += newcomers->answers[i].state == TOPIC_THERE;
+    return there;
+}
+
+/* See ask_limit. */
+static bool ask_until_there(struct topics *topics, struct newcomers *newcomers, size_t expected,
+                            struct error *err) {
+    int64_t deadline_ms = clock_now_ms() + KNOWN_AFTER_MS;
+    for (;;) {
+        if (!admin_ask_topics(topics->client, newcomers->answers, newcomers->count, err))
+            return false;
+        if (count_there(newcomers) >= expected || clock_now_ms() >= deadline_ms)
+            return true;
+        if (client_is_stopped(topics->client))
+            return error_set(err, ERROR_STOPPED, "stopped");
+        clock_pause_ms(PAUSE_MS);
+    }
+}
+
+static bool create_missing(struct topics *topics, struct newcomers *newcomers, struct error *err) {
+    const struct client_setting settings[] = {{"cleanup.policy", topics->options->cleanup_policy},
+                                              {NULL, NULL}};
+    struct topic_definition definitions[MEET_MAX];
+    bool created[MEET_MAX];
+    size_t missing = 0, expected = count_there(newcomers);
+    for (size_t i = 0; i < newcomers->count; i++)
+        if (newcomers->answers[i].state == TOPIC_MISSING)
+            definitions[missing++] = define(topics, newcomers->names[i], settings);
+    if (missing == 0)
+        return true;
+    if (!admin_create_topics(topics->client, definitions, missing, created, err))
+        return false;
+    FAULT_POINT("kafka-topics-created");
+    for (size_t i = 0; i < missing; i++)
+        expected += created[i];
+    return ask_until_there(topics, newcomers, expected, err);
+}
+
+static bool welcome(struct topics *topics, const struct newcomers *newcomers, struct error *err) {
+    for (size_t i = 0; i < newcomers->count; i++) {
+        struct topic *topic;
+        if (newcomers->answers[i].state == TOPIC_THERE &&
+            (!append(topics, newcomers->names[i], &topic, err) ||
+             !take_limit(topics, topic, &newcomers->answers[i].setting, err) ||
+             !remember(topics, newcomers->relations[i], topic, err)))
+            return false;
+    }
+    admin_learn_topics(topics->client);
+    return true;
+}
+
+static bool meet(struct topics *topics, struct newcomers *newcomers, struct error *err) {
+    return admin_ask_topics(topics->client, newcomers->answers, newcomers->count, err) &&
+           create_missing(topics, newcomers, err) && welcome(topics, newcomers, err);
+}
+
+bool topics_meet(struct topics *topics, const struct change *changes, size_t count, struct error *err) {
+    struct newcomers newcomers;
+    const struct relation *last = NULL;
+    newcomers.count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!change_is_row(&changes[i]) || changes[i].relation == last)
+            continue;
+        last = changes[i].relation;
+        if (known_topic(topics, last) == NULL)
+            collect(topics, last, &newcomers);
+        if (newcomers.count < MEET_MAX)
+            continue;
+        if (!meet(topics, &newcomers, err))
+            return false;
+        newcomers.count = 0;
+    }
+    return newcomers.count < 2 || meet(topics, &newcomers, err);
 }
 
 bool topics_find_dead_letters(struct topics *topics, struct topic **ret_topic, struct error *err) {

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "decoder/relation.h"
+#include "decoder/change.h"
 #include "sinks/kafka/client.h"
 
 struct topic {
@@ -49,6 +49,13 @@ void topics_release(struct topics *topics);
  * ERROR_RETRY with smallest_bytes set: the producer must be opened again with batches that the topic takes.
  */
 MUST_CHECK bool topics_find(struct topics *topics, const struct relation *relation, struct topic **ret_topic,
+                            struct error *err);
+
+/*
+ * Looks up the topics of the tables among these changes that are new, when they are several: three requests for all instead of four for
+ * each. What cannot be had this way is left to topics_find, which says why.
+ */
+MUST_CHECK bool topics_meet(struct topics *topics, const struct change *changes, size_t count,
                             struct error *err);
 
 /*

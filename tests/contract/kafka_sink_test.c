@@ -312,6 +312,70 @@ Test(kafka_sink, batches_fit_a_topic_that_takes_little) {
     end(&h);
 }
 
+/* ---- many tables ---- */
+
+enum { MANY_TABLES = 150 };
+
+static void many_topic(const struct harness *harness, int table, char *topic, size_t size) {
+    snprintf(topic, size, "%s.public.many_%d", harness->pipeline, table);
+}
+
+static void add_row_to_many(struct harness *harness, int id) {
+    char name[32], text[16];
+    snprintf(text, sizeof text, "%d", id);
+    change_builder_begin(&harness->builder);
+    for (int table = 0; table < MANY_TABLES; table++) {
+        snprintf(name, sizeof name, "many_%d", table);
+        const struct relation *relation = change_builder_relation(
+            &harness->builder, name, REPLICA_IDENTITY_DEFAULT, "id int8 key, v text");
+        change_builder_insert(&harness->builder, relation, ROW(text, "v"));
+    }
+    change_builder_commit(&harness->builder);
+}
+
+static void expect_many(const struct harness *harness, long rows) {
+    for (int table = 0; table < MANY_TABLES; table += 37) {
+        char topic[128];
+        many_topic(harness, table, topic, sizeof topic);
+        cr_assert_eq(topics_count_committed(topic), rows, "%s", topic);
+    }
+}
+
+/* More than are looked up in one go, among them one that is there; and again when all are. */
+Test(kafka_sink, many_new_tables_have_their_topics_after_one_write) {
+    struct harness h;
+    char there[128];
+    start(&h);
+    many_topic(&h, 74, there, sizeof there);
+    topics_create_narrow(there, "1048588");
+    open_sink(&h);
+    add_row_to_many(&h, 1);
+    apply(&h);
+    expect_many(&h, 1);
+    reopen(&h);
+    add_row_to_many(&h, 2);
+    apply(&h);
+    expect_many(&h, 2);
+    end(&h);
+}
+
+Test(kafka_sink, of_many_topics_one_that_takes_little_decides_how_large_batches_are) {
+    struct harness h;
+    char narrow[128];
+    start(&h);
+    many_topic(&h, 111, narrow, sizeof narrow);
+    topics_create_narrow(narrow, "20000");
+    open_sink(&h);
+    add_row_to_many(&h, 1);
+    cr_assert_not(write_from(&h, 0));
+    cr_assert_eq(h.err.kind, ERROR_RETRY, "%s", h.err.text);
+    cr_assert_not_null(strstr(h.err.text, "many_111"), "%s", h.err.text);
+    reopen(&h);
+    apply(&h);
+    expect_many(&h, 1);
+    end(&h);
+}
+
 /* ---- keys ---- */
 
 /* As Java's org.apache.kafka.common.utils.Utils.murmur2 has it. */
