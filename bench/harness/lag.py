@@ -27,6 +27,7 @@ STOP_TIMEOUT_S = 10
 PERCENTS = ("50", "90", "99", "99.9", "100")
 FIELDS = 3  # int64 each, in the files of bench/lag
 GROWTH_MAX = 0.02  # seconds of lag a second: who lets it grow faster falls behind
+BACKLOG_MAX_MS = 1000  # ... and so does who still has that much of it at the end, grown before or not
 
 
 def measure(run, peer, program, transaction, rate, duration_s, arrival_timeout_s=ARRIVAL_TIMEOUT_S):
@@ -173,6 +174,10 @@ def holds(figures):
 
 
 def falls_behind(over_time):
-    """Does lag grow through the run? The median of the slopes between all seconds, which one bad second does not move."""
+    """
+    Does lag grow through the run? The median of the slopes between all seconds, which one bad second does not move. Or is there
+    a backlog that does not shrink? The median of the last third.
+    """
     slopes = [(late[1] - early[1]) / 1000 / (late[0] - early[0]) for i, late in enumerate(over_time) for early in over_time[:i]]
-    return bool(slopes) and statistics.median(slopes) > GROWTH_MAX
+    last = [median_ms for _, median_ms, _ in over_time[-(len(over_time) // 3 or 1):]]
+    return bool(slopes) and (statistics.median(slopes) > GROWTH_MAX or statistics.median(last) > BACKLOG_MAX_MS)

@@ -84,6 +84,12 @@ def test_falling_behind_is_lag_that_grows_and_not_one_bad_second():
     assert lag.falls_behind([[second, 5.0 + 100 * second, 950.0] for second in range(10)])
 
 
+def test_who_carries_a_backlog_along_has_fallen_behind_before():
+    """A peer that was slow to warm up and then goes at the rate, four seconds late, does not keep up."""
+    assert lag.falls_behind([[second, 4000.0 + second % 3, 4100.0] for second in range(10)])
+    assert not lag.falls_behind([[second, max(5.0, 4000.0 - 1000 * second), 4100.0] for second in range(10)])
+
+
 @pytest.mark.parametrize("limit", [3, 90, 999, 1000, 4321, 50_000])
 def test_the_highest_rate_is_found_within_ten_percent(limit):
     found = rates.highest(lambda rate: rate <= limit)
