@@ -69,8 +69,8 @@ struct runner {
     struct runner_counters counters;
 
     /* The runner thread's own. */
-    struct position start;   /* what the sink had when it began: only that is skipped */
-    struct position written; /* up to where whole transactions were written */
+    struct position start;     /* what the sink had when it began: only that is skipped */
+    struct position written;   /* up to where whole transactions were written */
     struct position committed; /* up to where it can be seen; ahead of position while it may not be durable */
     int64_t settled_ms;        /* when something became durable, or was first committed after all had */
     int64_t asked_ms;          /* when the sink was last asked how far it is durable */

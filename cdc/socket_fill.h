@@ -19,12 +19,12 @@
 #include <stdint.h>
 
 struct socket_fill {
-    int fd;        /* not owned; -1: none yet */
-    bool is_local; /* TCP, and both ends are this host */
-    bool fills;    /* data flows */
-    bool unhurried; /* little comes, for which nobody waits yet */
-    bool behind;   /* ... and it is a backlog */
-    int rest_ms;   /* between two bursts */
+    int fd;                 /* not owned; -1: none yet */
+    bool is_local;          /* TCP, and both ends are this host */
+    bool fills;             /* data flows */
+    bool unhurried;         /* little comes, for which nobody waits yet */
+    bool behind;            /* it flows, and is a backlog */
+    int rest_ms;            /* between two bursts */
     int64_t rests_until_ms; /* on clock_now_ms's clock; 0: no rest */
 };
 

@@ -288,6 +288,13 @@ static bool drain_socket(struct stream *stream, size_t *ret_bytes, bool *ret_blo
 
 /* ---- the socket ---- */
 
+/* Until a batch that grows is old enough to be handed on; -1: nothing waits for that. A runner that comes later wakes us. */
+static int64_t batch_left_ms(const struct stream *stream, int64_t now_ms) {
+    if (stream->batch == NULL || stream->batch->whole_count == 0)
+        return -1;
+    return stream->batch_since_ms + batch_age_ms(stream) - now_ms;
+}
+
 /* How long nothing needs to be done. */
 static int wait_ms(const struct stream *stream, int64_t now_ms) {
     if (stream->fill.fills || stream->fill.unhurried)
@@ -299,6 +306,9 @@ static int wait_ms(const struct stream *stream, int64_t now_ms) {
         wait = wait < EAGER_INTERVAL_MS ? wait : EAGER_INTERVAL_MS;
     if (atomic_load_explicit(&stream->confirmed_lsn, memory_order_relaxed) > stream->confirmed_sent_lsn)
         wait = wait < CONFIRM_INTERVAL_MS ? wait : CONFIRM_INTERVAL_MS;
+    int64_t batch_left = batch_left_ms(stream, now_ms);
+    if (batch_left > 0 && batch_left < wait)
+        wait = batch_left;
     if (wait > 1000)
         wait = 1000;
     return wait > 1 ? (int) wait : 1;
