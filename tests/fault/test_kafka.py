@@ -14,7 +14,7 @@ import pytest
 from support import load
 from support.cluster import Cluster
 from support.kafka import Kafka
-from support.lives import dies_at, points_of
+from support.lives import dies_at, must_die_at, points_of
 from support.load import Load
 from support.topic_reader import UNCOMMITTED, TopicReader
 from support.wait import wait_until
@@ -162,7 +162,7 @@ def test_killed_at_a_fault_point(loaded, point):
     if point == "kafka-topics-created":
         add_late_tables(loaded)
     with Load(loaded.source, pause_s=0.01):
-        assert dies_at(loaded, point, 1), f"{point} was not reached\n{loaded.engine.log_tail()}"
+        must_die_at(loaded, point)
         dies_at(loaded, point, 3)
     finish(loaded)
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from support.lives import dies_at, points_of
+from support.lives import dies_at, must_die_at, points_of
 from support.load import Load
 
 KILLS = 200
@@ -53,7 +53,7 @@ def test_killed_during_the_initial_copy(loaded, finish):
 def test_killed_at_a_fault_point(loaded, finish, point):
     """At its first visit, which must come, and, where a life has so many, at the third and the fortieth."""
     with Load(loaded.source):
-        assert dies_at(loaded, point, 1), f"{point} was not reached\n{loaded.engine.log_tail()}"
+        must_die_at(loaded, point)
         if dies_at(loaded, point, 3):
             dies_at(loaded, point, 40)
     finish(loaded)

@@ -74,7 +74,11 @@ class Load:
 
 
 def transaction(seq, chance):
-    """One transaction of one to a few statements; seq is written down, in a table without a key."""
+    """
+    One transaction of one to a few statements; seq is written down, in a table without a key.
+
+    A block of rows is large enough for a COPY, whatever it meets in a batch.
+    """
     account, part, document = chance.randint(1, 2000), chance.randint(1, 500), chance.randint(1, 50)
     seat = chance.randint(1, 99)
     statements = chance.choice([
@@ -85,7 +89,7 @@ def transaction(seq, chance):
         f"update account set id = id + 100000 where id = {account}",
         f"update account set id = id - 100000 where id = {account + 100000} and not exists "
         f"(select from account where id = {account})",
-        f"insert into account select g, 0, 'block' from generate_series({1000000 + seq * 100}, {1000000 + seq * 100 + 40}) g",
+        f"insert into account select g, 0, 'block' from generate_series({1000000 + seq * 100}, {1000000 + seq * 100 + 80}) g",
         f"delete from account where id between {1000000 + (seq - 50) * 100} and {1000000 + seq * 100}",
         f"update document set title = 'seq {seq}' where id = {document}",
         f"update document set body = reverse(body), title = 'reversed' where id = {document}",
