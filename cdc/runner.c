@@ -161,20 +161,38 @@ static void count_span(struct runner *runner, const struct change *changes, size
     }
 }
 
-/* Writes one span and notes how far whole transactions reach. */
-static bool write_span(struct runner *runner, const struct change *changes, size_t count, struct error *err) {
-    if (count == 0)
-        return true;
-    if (!runner->sink->ops->write(runner->sink, changes, count, err))
-        return false;
-    count_span(runner, changes, count);
+static void reach(struct position *position, lsn_t end_lsn) {
+    position->end_lsn = end_lsn;
+    position->commit_lsn = 0; /* what was there in part is there whole */
+    position->index = 0;
+}
+
+/* How far whole transactions reach when these are written, too. */
+static struct position reached_by(const struct runner *runner, const struct change *changes, size_t count) {
+    struct position position = runner->written;
     for (size_t i = count; i > 0; i--)
         if (changes[i - 1].kind == CHANGE_COMMIT) {
-            runner->written.end_lsn = changes[i - 1].end_lsn;
-            runner->written.commit_lsn = 0; /* what was there in part is there whole */
-            runner->written.index = 0;
+            reach(&position, changes[i - 1].end_lsn);
             break;
         }
+    return position;
+}
+
+/* ending: a batch whose group ends behind this span, or NULL. */
+static bool write_span(struct runner *runner, const struct change *changes, size_t count,
+                       const struct batch *ending, struct error *err) {
+    if (count == 0)
+        return true;
+    struct position reached = reached_by(runner, changes, count);
+    if (ending != NULL && ending->caught_up_lsn > reached.end_lsn)
+        reached.end_lsn = ending->caught_up_lsn;
+    runner->sink->flush_follows = ending != NULL ? &reached : NULL;
+    const bool written = runner->sink->ops->write(runner->sink, changes, count, err);
+    runner->sink->flush_follows = NULL;
+    if (!written)
+        return false;
+    count_span(runner, changes, count);
+    runner->written = reached;
     const struct change *last = &changes[count - 1];
     runner->in_transaction = last->kind != CHANGE_COMMIT && last->transaction != NULL;
     return true;
@@ -224,8 +242,9 @@ static bool tell_skipped(struct runner *runner, const struct change *change, str
     return ops->skip(runner->sink, change, err);
 }
 
-/* Writes what the sink does not have, in runs as long as possible. */
-static bool write_new(struct runner *runner, const struct change *changes, size_t count, struct error *err) {
+/* Writes what the sink does not have, in runs as long as possible. ending: as for the last of them. */
+static bool write_new(struct runner *runner, const struct change *changes, size_t count,
+                      const struct batch *ending, struct error *err) {
     size_t first = 0;
     for (size_t i = 0; i < count; i++) {
         if (!sink_has(runner, &changes[i])) {
@@ -233,11 +252,12 @@ static bool write_new(struct runner *runner, const struct change *changes, size_
                 return false;
             continue;
         }
-        if (!write_span(runner, changes + first, i - first, err) || !tell_skipped(runner, &changes[i], err))
+        if (!write_span(runner, changes + first, i - first, NULL, err) ||
+            !tell_skipped(runner, &changes[i], err))
             return false;
         first = i + 1;
     }
-    return write_span(runner, changes + first, count - first, err);
+    return write_span(runner, changes + first, count - first, ending, err);
 }
 
 /* ---- batches ---- */
@@ -249,39 +269,42 @@ static bool take_carefully(struct runner *runner, const struct change *changes, 
     for (size_t i = 0; i < count; i++) {
         if (changes[i].kind != CHANGE_COMMIT)
             continue;
-        if (!write_new(runner, changes + first, i + 1 - first, err))
+        if (!write_new(runner, changes + first, i + 1 - first, NULL, err))
             return false;
         if (runner->group.open && !end_group(runner, err))
             return false;
         first = i + 1;
     }
-    return write_new(runner, changes + first, count - first, err);
+    return write_new(runner, changes + first, count - first, NULL, err);
 }
 
-static bool take_changes(struct runner *runner, const struct batch *batch, struct error *err) {
+/* The group ends before a transaction that is not whole, and with the batch when that is the last for now. */
+static bool take_changes(struct runner *runner, const struct batch *batch, bool is_last, struct error *err) {
     const struct change *changes = batch->changes;
     size_t whole = batch->whole_count;
     if (runner->sink->careful)
         return take_carefully(runner, changes, batch->change_count, err);
-    if (!write_new(runner, changes, whole, err))
+    if (!write_new(runner, changes, whole, is_last || whole < batch->change_count ? batch : NULL, err))
         return false;
     if (whole == batch->change_count)
         return true;
     if (runner->group.open && !runner->in_transaction && !end_group(runner, err))
         return false;
-    return write_new(runner, changes + whole, batch->change_count - whole, err);
+    return write_new(runner, changes + whole, batch->change_count - whole, NULL, err);
 }
 
 static bool take_batch(struct runner *runner, const struct batch *batch, struct error *err) {
+    const bool is_last = queue_is_empty(&runner->queue);
     FAULT_POINT("runner-batch");
-    if (!take_changes(runner, batch, err))
+    if (!take_changes(runner, batch, is_last, err))
         return false;
-    bool idle = queue_is_empty(&runner->queue);
     if (batch->caught_up_lsn > runner->written.end_lsn && !runner->in_transaction) {
         runner->written.end_lsn = batch->caught_up_lsn;
         runner->group.open = true;
     }
-    if (!runner->group.open || runner->in_transaction || (!idle && !group_is_large(runner)))
+    if (!runner->group.open || runner->in_transaction)
+        return true;
+    if (!is_last && !queue_is_empty(&runner->queue) && !group_is_large(runner))
         return true;
     return end_group(runner, err);
 }

@@ -8,7 +8,8 @@
  *
  * open   connects, proves that it can write, and returns the position that is durable there.
  * write  gets changes in commit order. It may apply at once or buffer; the changes are the caller's again when it
- *        returns, so it copies what it keeps. Nothing written may become visible before flush or commit.
+ *        returns, so it copies what it keeps (but see flush_follows). Nothing written may become visible before flush or
+ *        commit.
  * flush  makes everything written, and the position, durable in one atomic step; true only when a crash of either
  *        side loses nothing. Between two flushes there are whole transactions only. Also called with nothing
  *        written, to carry an idle pipeline's position forward. Flushing a position that does not exist
@@ -75,6 +76,12 @@ struct sink {
     bool needs_text;
     /* Set by the engine: write and flush one transaction at a time, to find the one that does not fit. */
     bool careful;
+    /*
+     * Set by the engine during a write that ends with a whole transaction: the next call is flush or commit, with this
+     * position, or close, and the changes stay until it returns. So an answer that write would wait for, and its error, may
+     * be left to it. NULL: something else may come.
+     */
+    const struct position *flush_follows;
     /* Set by the engine from another thread: give up waiting and return ERROR_STOPPED soon. */
     atomic_bool stop;
 };

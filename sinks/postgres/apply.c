@@ -11,7 +11,8 @@
 #define CATALOG_BYTES_MAX (64u * 1024u * 1024u) /* thousands of tables of ordinary width */
 #define ARRAY_BYTES_MAX (512u * 1024u * 1024u)  /* a parameter must stay below 1 GiB */
 #define KEPT_BYTES_MAX (4u * 1024u * 1024u)
-#define SET_ROWS_MIN 32u /* below, one round trip with a statement a row is faster */
+#define SET_ROWS_MIN 32u   /* below, one round trip with a statement a row is faster */
+#define WHOLE_ROWS_MAX 16u /* above, a round trip costs less than the server's counting */
 
 struct apply *apply_new(struct postgres_sink *sink, enum trigger_role role) {
     struct apply *apply = calloc(1, sizeof *apply);
@@ -22,6 +23,7 @@ struct apply *apply_new(struct postgres_sink *sink, enum trigger_role role) {
     apply->pipeline.session = &sink->session;
     arena_init(&apply->catalog, CATALOG_BLOCK_BYTES, CATALOG_BYTES_MAX);
     apply->set_rows_min = SET_ROWS_MIN;
+    apply->whole_rows_max = WHOLE_ROWS_MAX;
     statements_init(&apply->statements);
     net_effect_init(&apply->net);
     copy_in_init(&apply->copy, &sink->session);
@@ -183,6 +185,21 @@ static bool apply_range(struct apply *apply, const struct change *changes, size_
     return first == end || !has_work(span.changes, span.count) || way(apply, &span, err);
 }
 
+/* Few rows, and nobody on the target who looks at what they do or does something else instead. */
+static bool may_be_whole(const struct apply *apply, const struct change *changes, size_t count) {
+    size_t rows = 0;
+    if (apply->sink->whole_failed)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const struct target_table *table = apply->tables[i];
+        if (is_ordered(&changes[i], table) || (table != NULL && table->has_rules))
+            return false;
+        rows += table != NULL;
+    }
+    assert(apply->whole_rows_max <= PIPELINE_COMMANDS_MAX / 4);
+    return rows <= apply->whole_rows_max;
+}
+
 static bool apply_runs(struct apply *apply, const struct change *changes, size_t count, struct error *err) {
     size_t waiting = 0; /* from here on changes wait to be applied by rows, with what follows */
     struct run run = {0};
@@ -205,11 +222,20 @@ static void trim(struct buffer *buffer) {
         buffer_release(buffer);
 }
 
-bool apply_changes(struct apply *apply, const struct change *changes, size_t count, struct error *err) {
+static bool apply_found(struct apply *apply, const struct change *changes, size_t count,
+                        const struct position *until, struct error *err) {
+    const struct span span = {.changes = changes, .tables = apply->tables, .count = count};
+    if (until != NULL && !apply->sink->in_transaction && may_be_whole(apply, changes, count))
+        return apply_whole(apply, &span, until, err);
+    return apply_runs(apply, changes, count, err);
+}
+
+bool apply_changes(struct apply *apply, const struct change *changes, size_t count,
+                   const struct position *until, struct error *err) {
     if (!has_work(changes, count))
         return true;
     bool applied = make_room(apply, count, err) && find_tables(apply, changes, count, err) &&
-                   apply_runs(apply, changes, count, err);
+                   apply_found(apply, changes, count, until, err);
     trim(&apply->statements.texts);
     trim(&apply->arrays);
     trim(&apply->copy.buffer);

@@ -22,6 +22,8 @@ struct apply {
     struct postgres_sink *sink;
     enum trigger_role role;
     bool ordinary_role;           /* apply_rows.c has switched the replica role off for the moment */
+    bool counts_one;              /* row statements are sent as those that count for themselves */
+    bool in_savepoint;            /* apply_sets.c has left its savepoint for the next statements to release */
     struct arena catalog;         /* target tables; kept until close */
     struct oid_map by_source;     /* the source's OID -> struct target_table of its latest definition */
     struct oid_map by_target;     /* the target's OID -> struct target_table in use in the current run */
@@ -33,6 +35,7 @@ struct apply {
     size_t new_count;
     uint64_t run;            /* counts the runs; see apply.c */
     size_t set_rows_min;     /* so many rows are worth a set; SIZE_MAX: never. Tests change it. */
+    size_t whole_rows_max;   /* so many rows at most make a target transaction of one pipeline. Tests change it. */
     uint64_t fallback_count; /* spans that sets failed on, so that they were applied row by row */
     struct statements statements;
     struct pq_pipeline pipeline;
@@ -45,15 +48,27 @@ struct apply {
 MUST_CHECK struct apply *apply_new(struct postgres_sink *sink, enum trigger_role role);
 void apply_free(struct apply *apply);
 
-/* Applies the changes in the target transaction, which it begins when there is none. */
+/*
+ * Applies the changes in the target transaction, which it begins when there is none. until: the position of the commit that
+ * follows, until which the changes stay, or NULL. A few rows that are all of their transaction are then left in the open
+ * pipeline, whose end is the commit.
+ */
 MUST_CHECK bool apply_changes(struct apply *apply, const struct change *changes, size_t count,
-                              struct error *err);
+                              const struct position *until, struct error *err);
 
 /* The table of a relation that the changes name; it has been found. */
 struct target_table *apply_table(const struct apply *apply, const struct relation *relation);
 
 /* apply_rows.c: every change of the span. */
 MUST_CHECK bool apply_rows(struct apply *apply, const struct span *span, struct error *err);
+
+/*
+ * apply_rows.c: every change of the span behind the position, in a pipeline that stays open and is a transaction by itself. The
+ * server itself stops at a statement that does not change exactly one row. At most PIPELINE_COMMANDS_MAX / 4 rows, and none of
+ * a table that is strict.
+ */
+MUST_CHECK bool apply_whole(struct apply *apply, const struct span *span, const struct position *until,
+                            struct error *err);
 
 /* apply_rows.c: into the open pipeline, one row. */
 MUST_CHECK bool apply_send_insert(struct apply *apply, struct target_table *table,
@@ -68,6 +83,10 @@ bool apply_needs_text(struct apply *apply, const struct target_table *table, uin
 
 /* apply_sets.c: a span of rows that no trigger acts on, each table with one definition. */
 MUST_CHECK bool apply_sets(struct apply *apply, const struct span *span, struct error *err);
+
+/* apply_sets.c: into the open pipeline, the end of the savepoint that a set may have left; in front of all that ends a target
+ * transaction: a row that was locked outside a savepoint and is updated inside costs the server a multixact. */
+MUST_CHECK bool apply_send_release(struct apply *apply, struct error *err);
 
 /* explain.c: puts change, table and remedy around *err; returns false. failure may be NULL. */
 bool explain_failure(const struct target_table *table, const struct change *change,

@@ -64,7 +64,8 @@ static bool send_set(struct apply *apply, const struct table_effect *of_table, e
                      const struct column_set *written, const struct effect_list *list, struct error *err) {
     const struct statement *statement = NULL;
     struct statements *scratch = &apply->statements;
-    if (!statement_find(scratch, &apply->pipeline, of_table->table, kind, written, &statement, err) ||
+    if (!statement_find(scratch, &apply->pipeline, of_table->table, kind, written, false, &statement,
+                        err) ||
         !encode_parameters(apply, of_table, statement, list, err))
         return false;
     const struct pq_pipeline_note note = {.rows_expected = list->count, .table = of_table->table};
@@ -142,12 +143,26 @@ static bool send_sets(struct apply *apply, struct error *err) {
     return true;
 }
 
+bool apply_send_release(struct apply *apply, struct error *err) {
+    if (!apply->in_savepoint)
+        return true;
+    apply->in_savepoint = false;
+    return pq_pipeline_query(&apply->pipeline, "release savepoint pgcdc", ANY, err);
+}
+
+static bool send_savepoint(struct apply *apply, struct error *err) {
+    if (!apply_send_release(apply, err))
+        return false;
+    apply->in_savepoint = true;
+    return pq_pipeline_query(&apply->pipeline, "savepoint pgcdc", ANY, err);
+}
+
 /* Everything but COPY, which cannot be pipelined. */
 static bool run_pipeline(struct apply *apply, const struct span *span, struct error *err) {
     struct pq_pipeline *pipeline = &apply->pipeline;
     return pq_pipeline_begin(pipeline, err) && postgres_begin(apply->sink, pipeline, err) &&
-           pq_pipeline_query(pipeline, "savepoint pgcdc", ANY, err) && send_sets(apply, err) &&
-           apply_send_left_rows(apply, span, err) && pq_pipeline_finish(pipeline, err);
+           send_savepoint(apply, err) && send_sets(apply, err) && apply_send_left_rows(apply, span, err) &&
+           pq_pipeline_finish(pipeline, err);
 }
 
 static bool is_binary(const struct table_effect *of_table) {
@@ -203,8 +218,7 @@ static bool try_sets(struct apply *apply, const struct span *span, struct target
         return postgres_explain(apply->sink, &apply->pipeline.failure, err);
     }
     FAULT_POINT("postgres-before-copy");
-    return run_copies(apply, ret_failed, err) &&
-           session_execute(&apply->sink->session, "release savepoint pgcdc", err);
+    return run_copies(apply, ret_failed, err);
 }
 
 /* What row by row may do better. Everything else is not about these changes. */
@@ -232,6 +246,7 @@ static bool undo_sets(struct apply *apply, struct error *err) {
         (void) !pq_pipeline_finish(&apply->pipeline, &broken);
     statements_forget(&apply->statements);
     FAULT_POINT("postgres-before-undo");
+    apply->in_savepoint = false;
     if (!session_execute(&apply->sink->session, "rollback to savepoint pgcdc; release savepoint pgcdc", err))
         return false;
     FAULT_POINT("postgres-after-undo");

@@ -62,11 +62,6 @@ bool durability_open(struct durability *durability, struct session *session, str
     return true;
 }
 
-bool durability_send_early(struct pq_pipeline *pipeline, struct error *err) {
-    static const struct pq_pipeline_note ANY = {.rows_expected = ROWS_ANY};
-    return pq_pipeline_query(pipeline, "set local synchronous_commit = off", ANY, err);
-}
-
 void durability_note_waited(struct durability *durability, const struct position *position) {
     durability->committed = durability->settled = *position;
     durability->asked_lsn = 0;

@@ -13,7 +13,6 @@
 
 #include "cdc/base/position.h"
 #include "cdc/pq/session.h"
-#include "sinks/postgres/pq_pipeline.h"
 
 struct durability {
     bool is_early;             /* commits may be early */
@@ -29,8 +28,8 @@ struct durability {
  */
 MUST_CHECK bool durability_open(struct durability *durability, struct session *session, struct error *err);
 
-/* In front of a COMMIT that does not wait. */
-MUST_CHECK bool durability_send_early(struct pq_pipeline *pipeline, struct error *err);
+/* An expression: the transaction that selects it does not wait for the disk when it commits. */
+#define COMMITS_EARLY "pg_catalog.set_config('synchronous_commit', 'off', true)"
 
 /* After a COMMIT that did not wait, and after one that did. */
 void durability_note_early(struct durability *durability, const struct position *position);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sinks/postgres/durability.h"
 #include "sinks/postgres/pq_pipeline.h"
 
 #define DIVISION_BY_ZERO "22012"
@@ -64,11 +65,14 @@ static const char LOOK[] = "select epoch, end_lsn, commit_lsn, index, system_id,
 static const char LOCK[] = "select 1 / pg_catalog.count(*) from (select from pgcdc.position"
                            " where pipeline = $1 and sink = $2 and epoch = $3 for update) locked";
 
-static const char STORE[] =
-    "with stored as (update pgcdc.position set end_lsn = $4, commit_lsn = $5, index = $6, system_id = $7,"
-    " timeline = $8, updated_at = pg_catalog.clock_timestamp()"
-    " where pipeline = $1 and sink = $2 and epoch = $3 and end_lsn <= $4 returning 1)"
-    " select 1 / pg_catalog.count(*) from stored";
+#define UPDATE                                                                                               \
+    "with stored as (update pgcdc.position set end_lsn = $4, commit_lsn = $5, index = $6, system_id = $7,"  \
+    " timeline = $8, updated_at = pg_catalog.clock_timestamp()"                                             \
+    " where pipeline = $1 and sink = $2 and epoch = $3 and end_lsn <= $4 returning 1)"                      \
+    " select 1 / pg_catalog.count(*)"
+
+static const char STORE[] = UPDATE " from stored";
+static const char STORE_EARLY[] = UPDATE ", " COMMITS_EARLY " from stored";
 
 static const char DROP_ROW[] = "delete from pgcdc.position where pipeline = $1 and sink = $2";
 
@@ -136,11 +140,14 @@ bool position_row_send_lock(struct position_row *row, struct pq_pipeline *pipeli
 }
 
 bool position_row_send_store(struct position_row *row, struct pq_pipeline *pipeline,
-                             const struct position *position, struct error *err) {
+                             const struct position *position, bool is_early, struct error *err) {
     struct row_parameters parameters;
     set_row(&parameters, row);
     set_position(&parameters, position);
-    return send_prepared(pipeline, &row->store_prepared, "pgcdc_store", STORE, 8, parameters.values, err);
+    return is_early ? send_prepared(pipeline, &row->store_early_prepared, "pgcdc_store_early", STORE_EARLY, 8,
+                                    parameters.values, err)
+                    : send_prepared(pipeline, &row->store_prepared, "pgcdc_store", STORE, 8,
+                                    parameters.values, err);
 }
 
 bool position_row_store(const struct position_row *row, struct session *session,

@@ -2,8 +2,8 @@
 /*
  * position_row.h - the position of one sink, in the target itself: one row of pgcdc.position.
  *
- * The row is locked first and updated last in every target transaction, so position and data are one atomic step,
- * and two engines cannot both commit. Opening raises the row's epoch; whoever holds an older epoch is fenced: its
+ * The row is locked first in every target transaction, and updated in it: last, or at once when it is known how far the
+ * transaction goes. So position and data are one atomic step, and two engines cannot both commit. Opening raises the row's epoch; whoever holds an older epoch is fenced: its
  * next lock or store finds no row and it must stop (ERROR_REFUSE). So must it when it opens again: an engine that
  * was thought dead does not take back what another has taken over. A COMMIT whose answer was lost is decided by reading
  * the row again, which is what open does.
@@ -25,6 +25,7 @@ struct position_row {
     /* Lock and store are prepared in the session's pipeline; 1 more than the drops (pq_pipeline.h) they were prepared after. */
     uint64_t lock_prepared;
     uint64_t store_prepared;
+    uint64_t store_early_prepared;
 };
 
 /*
@@ -46,9 +47,9 @@ MUST_CHECK bool position_row_look(const struct position_row *row, struct session
 MUST_CHECK bool position_row_send_lock(struct position_row *row, struct pq_pipeline *pipeline,
                                        struct error *err);
 
-/* Puts the update into a pipeline, before COMMIT; the same holds. */
+/* Puts the update into a pipeline; the same holds. is_early: this transaction's commit does not wait for the disk. */
 MUST_CHECK bool position_row_send_store(struct position_row *row, struct pq_pipeline *pipeline,
-                                        const struct position *position, struct error *err);
+                                        const struct position *position, bool is_early, struct error *err);
 
 /* Makes ERROR_REFUSE of a failed lock or store that found no row of our epoch; returns false. */
 bool position_row_judge(const struct position_row *row, struct error *err);

@@ -4,8 +4,8 @@
  *
  * A commit here is a target transaction that holds whole source transactions and, last, the position (position_row.h).
  * So open returns what is really there, whatever happened to the answer of the last COMMIT. Begin and lock
- * travel with the first changes, store and COMMIT with each other: two round trips for a small transaction. A COMMIT need not
- * wait for the disk (durability.h); the one in open does, so what open returns is durable, and so is all before it.
+ * travel with the first changes, store and COMMIT with each other; a few changes with their position travel at once. A COMMIT need
+ * not wait for the disk (durability.h); the one in open does, so what open returns is durable, and so is all before it.
  */
 #include <assert.h>
 #include <string.h>
@@ -20,7 +20,7 @@
  * open transaction holds the position's lock. Notices are for nobody here.
  */
 static const char SETTINGS[] =
-    "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan"
+    "-c default_transaction_isolation=read\\ committed -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan"
     " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=4 -c array_nulls=on"
     " -c client_min_messages=error";
 
@@ -127,6 +127,13 @@ bool postgres_begin(struct postgres_sink *postgres, struct pq_pipeline *pipeline
     return postgres->replica_role || pq_pipeline_query(pipeline, "set constraints all deferred", ANY, err);
 }
 
+bool postgres_begin_whole(struct postgres_sink *postgres, struct pq_pipeline *pipeline,
+                          const struct position *position, struct error *err) {
+    assert(!postgres->in_transaction);
+    postgres->whole = *position;
+    return position_row_send_store(&postgres->row, pipeline, position, postgres->durability.is_early, err);
+}
+
 bool postgres_explain(const struct postgres_sink *postgres, const struct pq_pipeline_failure *failure,
                       struct error *err) {
     if (failure->note.is_position)
@@ -137,7 +144,7 @@ bool postgres_explain(const struct postgres_sink *postgres, const struct pq_pipe
 }
 
 static bool postgres_write(struct sink *sink, const struct change *changes, size_t count, struct error *err) {
-    if (!apply_changes(postgres_of(sink)->apply, changes, count, err))
+    if (!apply_changes(postgres_of(sink)->apply, changes, count, sink->flush_follows, err))
         return false;
     FAULT_POINT("postgres-after-write");
     return true;
@@ -147,16 +154,16 @@ static bool send_commit(struct postgres_sink *postgres, const struct position *p
                         struct error *err) {
     static const struct pq_pipeline_note ANY = {.rows_expected = ROWS_ANY};
     struct pq_pipeline *pipeline = &postgres->apply->pipeline;
-    return position_row_send_store(&postgres->row, pipeline, position, err) &&
-           (waits || durability_send_early(pipeline, err)) &&
+    return apply_send_release(postgres->apply, err) &&
+           position_row_send_store(&postgres->row, pipeline, position, !waits, err) &&
            pq_pipeline_query(pipeline, "commit", ANY, err);
 }
 
-/* A deferred constraint speaks up only now. */
+/* A row that went ahead may have failed. A deferred constraint speaks up only now. */
 static bool explain_commit(const struct postgres_sink *postgres, const struct pq_pipeline_failure *failure,
                            const struct position *position, struct error *err) {
     postgres_explain(postgres, failure, err);
-    if (err->kind != ERROR_DATA)
+    if (err->kind != ERROR_DATA || failure->note.change != NULL)
         return false;
     return error_wrap(err, "commit of the transactions up to %s", lsn_format(position->end_lsn).text);
 }
@@ -175,15 +182,42 @@ static bool end_transaction(struct postgres_sink *postgres, const struct positio
     return true;
 }
 
+/* A pipeline that is a transaction by itself waits for its end. */
+static bool has_whole(const struct postgres_sink *postgres) {
+    return postgres->apply->pipeline.active;
+}
+
+static bool end_whole(struct postgres_sink *postgres, const struct position *position, struct error *err) {
+    struct pq_pipeline *pipeline = &postgres->apply->pipeline;
+    assert(position->end_lsn == postgres->whole.end_lsn);
+    FAULT_POINT("postgres-before-whole");
+    if (!pq_pipeline_finish(pipeline, err)) {
+        postgres->whole_failed = err->kind == ERROR_DATA;
+        return explain_commit(postgres, &pipeline->failure, position, err);
+    }
+    FAULT_POINT("postgres-after-whole");
+    return true;
+}
+
+static bool end_durably(struct postgres_sink *postgres, const struct position *position, struct error *err) {
+    if (postgres->in_transaction)
+        return end_transaction(postgres, position, true, err);
+    if (has_whole(postgres)) {
+        if (!end_whole(postgres, position, err))
+            return false;
+        if (!postgres->durability.is_early)
+            return true;
+    }
+    return position_row_store(&postgres->row, &postgres->session, position, err);
+}
+
 static bool postgres_flush(struct sink *sink, const struct position *position, struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
     assert(position_exists(position));
-    bool flushed = postgres->in_transaction
-                       ? end_transaction(postgres, position, true, err)
-                       : position_row_store(&postgres->row, &postgres->session, position, err);
-    if (flushed)
-        durability_note_waited(&postgres->durability, position);
-    return flushed;
+    if (!end_durably(postgres, position, err))
+        return false;
+    durability_note_waited(&postgres->durability, position);
+    return true;
 }
 
 /* Without rows nobody waits for it. */
@@ -191,10 +225,12 @@ static bool postgres_commit(struct sink *sink, const struct position *position, 
                             struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
     assert(position_exists(position));
-    *ret_durable = !postgres->durability.is_early || !postgres->in_transaction;
+    *ret_durable =
+        !postgres->durability.is_early || (!postgres->in_transaction && !has_whole(postgres));
     if (*ret_durable)
         return postgres_flush(sink, position, err);
-    if (!end_transaction(postgres, position, false, err))
+    if (!(postgres->in_transaction ? end_transaction(postgres, position, false, err)
+                                   : end_whole(postgres, position, err)))
         return false;
     durability_note_early(&postgres->durability, position);
     return true;

@@ -24,12 +24,21 @@ struct postgres_sink {
     struct durability durability;
     bool replica_role;          /* session_replication_role = replica is in force: see target_table.h */
     bool in_transaction;        /* a target transaction is open, and the position's row is locked */
+    struct position whole;      /* of the transaction that an open pipeline is by itself */
+    bool whole_failed;          /* on the data: from now on, also when opened again, the plain way, which knows more */
     struct apply *apply;        /* NULL while closed */
     const struct table *copied; /* into which a COPY is under way, or NULL */
 };
 
 /* postgres.c: puts the start of the target transaction into the pipeline when there is none yet. */
 MUST_CHECK bool postgres_begin(struct postgres_sink *sink, struct pq_pipeline *pipeline, struct error *err);
+
+/*
+ * postgres.c: instead of it, in a pipeline that holds nothing yet and will hold all changes up to position: without BEGIN it is
+ * one transaction, which its end commits. Its end is left to the flush or commit that follows.
+ */
+MUST_CHECK bool postgres_begin_whole(struct postgres_sink *sink, struct pq_pipeline *pipeline,
+                                     const struct position *position, struct error *err);
 
 /* What a failed pipeline means: fenced, a change that does not fit, or what *err says already. Returns false. */
 bool postgres_explain(const struct postgres_sink *sink, const struct pq_pipeline_failure *failure,

@@ -10,7 +10,10 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
+#define DIVISION_BY_ZERO "22012"
+#define ROOT_OF_NEGATIVE "2201F"
 #define SEND_BYTES (256u * 1024u)
 #define STATEMENT_BYTES 64u /* what Bind, Describe and Execute weigh besides their parameters, about */
 
@@ -25,14 +28,29 @@ bool pq_pipeline_begin(struct pq_pipeline *pipeline, struct error *err) {
     return true;
 }
 
+/* Whether COUNTS_ONE has failed, and on how many rows. */
+static bool has_counted(const struct error *err, uint64_t *ret_rows) {
+    *ret_rows = strcmp(err->sqlstate, DIVISION_BY_ZERO) == 0 ? 0 : 2;
+    return *ret_rows == 0 || strcmp(err->sqlstate, ROOT_OF_NEGATIVE) == 0;
+}
+
+static bool judge_failure(struct pq_pipeline *pipeline, const struct pq_pipeline_note *note, PGresult *result,
+                          struct error *err) {
+    struct pq_pipeline_failure failure = {.note = *note};
+    session_error(pipeline->session, result, err);
+    failure.is_count = note->counts_one && has_counted(err, &failure.rows);
+    pipeline->failure = failure;
+    return !failure.is_count ? false
+                             : error_set(err, ERROR_DATA, "target: %s was there instead of one row",
+                                         failure.rows == 0 ? "none" : "more than one");
+}
+
 /* Fails when the answer is not what the note expects; remembers only the first failure. */
 static bool judge(struct pq_pipeline *pipeline, const struct pq_pipeline_note *note, PGresult *result,
                   struct error *err) {
     ExecStatusType status = PQresultStatus(result);
-    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-        pipeline->failure = (struct pq_pipeline_failure){.note = *note};
-        return session_error(pipeline->session, result, err);
-    }
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
+        return judge_failure(pipeline, note, result, err);
     if (note->rows_expected == ROWS_ANY)
         return true;
     uint64_t rows = strtoull(PQcmdTuples(result), NULL, 10);

@@ -21,10 +21,17 @@ struct target_table;
 
 #define ROWS_ANY UINT64_MAX /* the number of rows does not matter */
 
+/*
+ * The select list of a statement that counts rows and fails on the server unless there is one: what stands behind it, a COMMIT
+ * perhaps, then does not happen. Division by zero: none; the root of a negative number: several.
+ */
+#define COUNTS_ONE "1 / pg_catalog.count(*), pg_catalog.sqrt(1 - pg_catalog.count(*))"
+
 /* What a statement is about and what its answer must say. */
 struct pq_pipeline_note {
     uint64_t rows_expected;      /* the command tag's count must be this, or ROWS_ANY */
     bool may_miss;               /* 0 rows will do too */
+    bool counts_one;             /* the statement selects COUNTS_ONE */
     bool is_position;            /* the lock or the store of the position row */
     struct target_table *table;  /* or NULL */
     const struct change *change; /* or NULL */
@@ -43,7 +50,7 @@ struct pq_pipeline_parameters {
 struct pq_pipeline_failure {
     struct pq_pipeline_note note;
     bool is_count; /* the statement worked, on another number of rows */
-    uint64_t rows;
+    uint64_t rows; /* 2: or more, where the server counts them */
 };
 
 struct pq_pipeline {

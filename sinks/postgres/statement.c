@@ -51,12 +51,13 @@ static bool drop_forgotten(struct statements *statements, struct pq_pipeline *pi
 
 static const struct statement *find_prepared(const struct statements *statements,
                                              const struct target_table *table, enum statement_kind kind,
-                                             const struct column_set *written) {
+                                             const struct column_set *written, bool counts_one) {
     if (table->statements_generation != statements->generation)
         return NULL;
     for (const struct statement *statement = table->statements; statement != NULL;
          statement = statement->next)
-        if (statement->kind == kind && column_set_equal(&statement->written, written))
+        if (statement->kind == kind && statement->counts_one == counts_one &&
+            column_set_equal(&statement->written, written))
             return statement;
     return NULL;
 }
@@ -92,7 +93,7 @@ static void mark_one_form(const struct target_table *table, struct statement *st
 }
 
 static bool make_statement(struct statements *statements, struct target_table *table,
-                           enum statement_kind kind, const struct column_set *written,
+                           enum statement_kind kind, const struct column_set *written, bool counts_one,
                            struct statement **ret_statement, struct error *err) {
     struct statement *statement = arena_alloc_zero(&statements->arena, sizeof *statement);
     struct statement_parameter *parameters =
@@ -101,10 +102,11 @@ static bool make_statement(struct statements *statements, struct target_table *t
         return error_no_memory(err);
     statement->kind = kind;
     statement->written = *written;
+    statement->counts_one = counts_one;
     statement->parameters = parameters;
     snprintf(statement->name, sizeof statement->name, "pgcdc_%" PRIu64, ++statements->serial);
     buffer_reset(&statements->sql);
-    statement->parameter_count = statement_text(&statements->sql, table, kind, written, parameters);
+    statement->parameter_count = statement_text(&statements->sql, table, kind, written, counts_one, parameters);
     if (buffer_text(&statements->sql) == NULL)
         return error_no_memory(err);
     mark_one_form(table, statement);
@@ -135,20 +137,20 @@ static void keep(struct statements *statements, struct target_table *table, stru
 }
 
 bool statement_find(struct statements *statements, struct pq_pipeline *pipeline, struct target_table *table,
-                    enum statement_kind kind, const struct column_set *written,
+                    enum statement_kind kind, const struct column_set *written, bool counts_one,
                     const struct statement **ret_statement, struct error *err) {
     struct column_set none;
     column_set_init(&none, table->column_count);
     if (written == NULL)
         written = &none;
-    *ret_statement = find_prepared(statements, table, kind, written);
+    *ret_statement = find_prepared(statements, table, kind, written, counts_one);
     if (*ret_statement != NULL)
         return true;
     if (statements->count >= statements->count_max)
         statements_forget(statements);
     struct statement *statement = NULL;
     if (!drop_forgotten(statements, pipeline, err) ||
-        !make_statement(statements, table, kind, written, &statement, err) ||
+        !make_statement(statements, table, kind, written, counts_one, &statement, err) ||
         !prepare(statements, pipeline, table, statement, err))
         return false;
     keep(statements, table, statement);

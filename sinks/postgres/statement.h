@@ -36,6 +36,7 @@ struct statement {
     int parameter_count;
     struct statement_parameter *parameters;
     struct column_set written; /* what an UPDATE or REPLACE sets; empty for the others */
+    bool counts_one;           /* a ROW statement that fails on the server unless it changes one row */
 };
 
 struct statements {
@@ -65,8 +66,8 @@ void statements_forget(struct statements *statements);
  */
 MUST_CHECK bool statement_find(struct statements *statements, struct pq_pipeline *pipeline,
                                struct target_table *table, enum statement_kind kind,
-                               const struct column_set *written, const struct statement **ret_statement,
-                               struct error *err);
+                               const struct column_set *written, bool counts_one,
+                               const struct statement **ret_statement, struct error *err);
 
 /* Sends a ROW statement. old_values finds the row (NULL for INSERT); both are a whole row of the relation. */
 MUST_CHECK bool statement_execute_row(struct statements *statements, struct pq_pipeline *pipeline,

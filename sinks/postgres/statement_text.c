@@ -11,6 +11,7 @@ struct text {
     struct buffer *sql;
     const struct target_table *table;
     const struct column_set *written;
+    bool counts_one;
     struct statement_parameter *parameters;
     int count;
 };
@@ -135,15 +136,19 @@ static void append_row_update(struct text *text) {
     append_match(text);
 }
 
-/* What the change does not set, and what only the target has, comes from the row that was there. */
-static void append_row_replace(struct text *text) {
-    const struct target_table *table = text->table;
-    bool is_first = true;
-    append(text, "with old as (delete from ");
+static void append_replaced(struct text *text) {
+    append(text, "old as (delete from ");
     append_table(text);
     append(text, " as t");
     append_match(text);
-    buffer_printf(text->sql, " returning t.*) insert into %s (", table->name);
+    append(text, " returning t.*)");
+}
+
+/* What the change does not set, and what only the target has, comes from the row that was there: "old". */
+static void append_row_replace(struct text *text) {
+    const struct target_table *table = text->table;
+    bool is_first = true;
+    buffer_printf(text->sql, "insert into %s (", table->name);
     append_written_names(text, &is_first);
     for (uint32_t i = 0; i < table->extra_count; i++)
         buffer_printf(text->sql, ", %s", table->extra[i]);
@@ -227,28 +232,57 @@ static void append_set_delete(struct text *text) {
     append(text, ")");
 }
 
-int statement_text(struct buffer *sql, const struct target_table *table, enum statement_kind kind,
-                   const struct column_set *written, struct statement_parameter *parameters) {
-    struct text text = {.sql = sql, .table = table, .written = written, .parameters = parameters};
+/* What stands in front of the change itself. */
+static void append_with(struct text *text, enum statement_kind kind) {
+    bool replaces = kind == STATEMENT_ROW_REPLACE;
+    append(text, replaces || text->counts_one ? "with " : "");
+    if (replaces)
+        append_replaced(text);
+    if (text->counts_one)
+        append(text, replaces ? ", done as (" : "done as (");
+    else
+        append(text, replaces ? " " : "");
+}
+
+static void append_change(struct text *text, enum statement_kind kind) {
     switch (kind) {
     case STATEMENT_ROW_INSERT:
-        writes_nothing(table) ? append_row_insert_default(&text) : append_row_insert(&text);
+        writes_nothing(text->table) ? append_row_insert_default(text) : append_row_insert(text);
         break;
     case STATEMENT_ROW_UPDATE:
-        append_row_update(&text);
+        append_row_update(text);
         break;
     case STATEMENT_ROW_REPLACE:
-        append_row_replace(&text);
+        append_row_replace(text);
         break;
     case STATEMENT_ROW_DELETE:
-        append_row_delete(&text);
+        append_row_delete(text);
         break;
     case STATEMENT_SET_UPDATE:
-        append_set_update(&text);
+        append_set_update(text);
         break;
     case STATEMENT_SET_DELETE:
-        append_set_delete(&text);
+        append_set_delete(text);
         break;
     }
+}
+
+static void append_count(struct text *text, enum statement_kind kind) {
+    bool only_looks = kind == STATEMENT_ROW_UPDATE && text->written->count == 0;
+    buffer_printf(text->sql, "%s) select " COUNTS_ONE " from done", only_looks ? "" : " returning 1");
+}
+
+int statement_text(struct buffer *sql, const struct target_table *table, enum statement_kind kind,
+                   const struct column_set *written, bool counts_one,
+                   struct statement_parameter *parameters) {
+    struct text text = {.sql = sql,
+                        .table = table,
+                        .written = written,
+                        .counts_one = counts_one,
+                        .parameters = parameters};
+    append_with(&text, kind);
+    append_change(&text, kind);
+    if (counts_one)
+        append_count(&text, kind);
     return text.count;
 }

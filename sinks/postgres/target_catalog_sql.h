@@ -16,7 +16,7 @@
 static const char FIND_TABLES[] =
     "select t.oid, t.relkind, coalesce(pg_catalog.bool_or(g.replica), false),"
     "   coalesce(pg_catalog.bool_or(g.ordinary), false), coalesce(pg_catalog.bool_or(f.cascades), false),"
-    "   coalesce(pg_catalog.bool_or(g.checks), false)"
+    "   coalesce(pg_catalog.bool_or(g.checks), false), t.relhasrules"
     " from rows from (pg_catalog.unnest($1::pg_catalog.name[]), pg_catalog.unnest($2::pg_catalog.name[]))"
     "   with ordinality k (schema, name, place)"
     " left join (pg_catalog.pg_class t join pg_catalog.pg_namespace n on n.oid = t.relnamespace)"
@@ -30,7 +30,7 @@ static const char FIND_TABLES[] =
     "   from pg_catalog.pg_trigger g join pg_catalog.pg_proc p on p.oid = g.tgfoid where g.tgrelid = tree.oid) g on true"
     " left join lateral (select pg_catalog.bool_or(f.contype = 'f' and f.confdeltype = 'c') as cascades"
     "   from pg_catalog.pg_constraint f where f.conrelid = tree.oid) f on true"
-    " group by k.place, t.oid, t.relkind order by k.place";
+    " group by k.place, t.oid, t.relkind, t.relhasrules order by k.place";
 
 /*
  * search_path is empty, so an operator outside pg_catalog (citext's =) has to be named with its schema: it is the

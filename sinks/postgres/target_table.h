@@ -40,6 +40,7 @@ struct target_table {
     bool is_strict;
     /* A deferrable unique constraint, which the replica role would not check, and no trigger that it keeps quiet. */
     bool is_checked_late;
+    bool has_rules;        /* statements mean something else there */
     bool may_cascade;      /* ON DELETE CASCADE may have deleted a row before its own change comes */
     bool has_always;       /* a column is_always */
     bool has_key;          /* false: rows are found only by comparing them whole */

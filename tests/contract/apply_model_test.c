@@ -2,7 +2,8 @@
 /*
  * apply_model_test.c - random programs, applied by sets, by rows and as it comes, against a naive model.
  *
- * Each program is cut into writes at random places, in mid-transaction too, and flushed between transactions. The
+ * Each program is cut into writes at random places, in mid-transaction too, and flushed between transactions; every other write
+ * before a flush knows of it. The
  * tables have what makes order matter: unique columns, keys that move, no keys, identity and generated columns.
  */
 #include <criterion/criterion.h>
@@ -135,9 +136,13 @@ static void write_span(struct sink *sink, const struct program *program, size_t 
     cr_assert(sink->ops->write(sink, program->builder.changes + first, end - first, &err), "%s", err.text);
 }
 
+static struct position position_of(const struct change *commit) {
+    return (struct position){.end_lsn = commit->end_lsn, .system_id = 7, .timeline = 1};
+}
+
 static void flush_at(struct sink *sink, const struct change *commit) {
     struct error err = {0};
-    const struct position position = {.end_lsn = commit->end_lsn, .system_id = 7, .timeline = 1};
+    const struct position position = position_of(commit);
     cr_assert(sink->ops->flush(sink, &position, &err), "%s", err.text);
 }
 
@@ -151,7 +156,10 @@ static void run(struct sink *sink, struct program *program) {
             first = i + 1;
         }
         if (change->kind == CHANGE_COMMIT && random_below(&program->random, 6) == 0) {
+            const struct position position = position_of(change);
+            sink->flush_follows = random_below(&program->random, 2) == 0 ? &position : NULL;
             write_span(sink, program, first, i + 1);
+            sink->flush_follows = NULL;
             first = i + 1;
             flush_at(sink, change);
         }
@@ -184,6 +192,7 @@ static void apply_program(PGconn *conn, struct program *program, const char *way
     cr_assert(sink->ops->open(sink, &position, &err), "%s", err.text);
     struct apply *apply = ((struct postgres_sink *) sink)->apply;
     apply->set_rows_min = set_rows_min;
+    apply->whole_rows_max = PIPELINE_COMMANDS_MAX / 4;
     run(sink, program);
     /* The row path would hide a set that is wrong. */
     if (!program->has_unique)

@@ -58,7 +58,7 @@ Test(postgres_errors, of_tables_that_do_not_fit_the_first_is_named_with_its_tran
 }
 
 /* The same wrong change, alone and in the middle of so many that a set is tried first. */
-static void expect_update_without_row(int others) {
+static void expect_update_without_row(int others, bool (*apply)(session_t *)) {
     session_t s;
     sink_session_start(&s, "create table t (id int8 primary key, v text)");
     const struct relation *t = sink_session_plain(&s);
@@ -69,25 +69,95 @@ static void expect_update_without_row(int others) {
     change_builder_commit(&s.builder);
     char index[64];
     snprintf(index, sizeof index, "change %d of the transaction that commits at 0/1000100", others);
-    cr_assert_not(sink_session_apply(&s));
+    cr_assert_not(apply(&s));
     sink_session_expect(&s, ERROR_DATA,
                         WORDS("update of", "\"public\".\"t\"", "key \"id\"", index, "pgcdc verify"));
     expect_no_value(&s);
+    sink_session_expect_text(&s, "select count(*) from t", "0");
     sink_session_release(&s);
 }
 
 Test(postgres_errors, an_update_without_its_row_is_an_error) {
-    expect_update_without_row(0);
-    expect_update_without_row(100);
+    expect_update_without_row(0, sink_session_apply);
+    expect_update_without_row(100, sink_session_apply);
+    expect_update_without_row(0, sink_session_apply_whole);
+    expect_update_without_row(3, sink_session_apply_whole);
 }
 
-static void expect_duplicate(int others) {
+/* What an answer would have told is told by the server itself, when nobody waits for the answer. */
+static void expect_stopped_by_itself(const char *ddl, const char *words, void (*add)(session_t *)) {
+    session_t s;
+    sink_session_start(&s, ddl);
+    change_builder_begin(&s.builder);
+    add(&s);
+    change_builder_commit(&s.builder);
+    cr_assert_not(sink_session_apply_whole(&s), "%s: %s", ddl, words);
+    sink_session_expect(&s, ERROR_DATA, WORDS("\"public\".\"t\"", "change 1", words));
+    expect_no_value(&s);
+    sink_session_expect_text(&s, "select count(*) || ' ' || (select end_lsn from pgcdc.position) from t", "2 0/0");
+    sink_session_release(&s);
+}
+
+static void add_delete(session_t *s) {
+    const struct relation *t = sink_session_plain(s);
+    sink_session_add_inserts(s, t, 1, 1);
+    change_builder_delete(&s->builder, t, ROW("5", NULL));
+    sink_session_add_inserts(s, t, 2, 1);
+}
+
+static void add_update(session_t *s) {
+    const struct relation *t = sink_session_plain(s);
+    sink_session_add_inserts(s, t, 1, 1);
+    change_builder_update(&s->builder, t, NULL, ROW("5", SESSION_VALUE));
+    sink_session_add_inserts(s, t, 2, 1);
+}
+
+static void add_insert_that_a_rule_takes(session_t *s) {
+    sink_session_add_inserts(s, sink_session_plain(s), 1, 3);
+}
+
+Test(postgres_errors, a_small_transaction_stops_at_the_row_that_does_not_fit) {
+    static const char NONE[] = "create table t (id int8 primary key, v text); insert into t values (7, ''), (8, '')";
+    static const char TWICE[] = "create table t (id int8, v text); insert into t values (5, ''), (5, '')";
+    expect_stopped_by_itself(NONE, "none was there", add_delete);
+    expect_stopped_by_itself(NONE, "none was there", add_update);
+    expect_stopped_by_itself(TWICE, "more than one was there", add_delete);
+    expect_stopped_by_itself(TWICE, "make it a primary key", add_update);
+    expect_stopped_by_itself(
+        "create table t (id int8, v text); insert into t values (7, ''), (8, '');"
+        " create rule r as on insert to t where new.id = 2 do instead nothing; alter table t enable always rule r",
+        "a rule of the target took the row away", add_insert_that_a_rule_takes);
+}
+
+/* A constraint that came after the table was looked up, and speaks when all answers are there. */
+Test(postgres_errors, a_small_transaction_that_fails_at_its_end_leaves_nothing) {
+    session_t s;
+    sink_session_start(&s, "create table t (id int8 primary key, v text);"
+                           "create function refuse() returns trigger language plpgsql as"
+                           " $$ begin raise check_violation; end $$");
+    const struct relation *t = sink_session_plain(&s);
+    change_builder_begin(&s.builder);
+    sink_session_add_inserts(&s, t, 1, 1);
+    change_builder_commit(&s.builder);
+    cr_assert(sink_session_apply_whole(&s), "%s", s.err.text);
+    database_execute(s.conn, "create constraint trigger c after insert on t deferrable initially deferred"
+                             " for each row execute function refuse(); alter table t enable always trigger c");
+    change_builder_begin(&s.builder);
+    sink_session_add_inserts(&s, t, 2, 1);
+    change_builder_commit(&s.builder);
+    cr_assert_not(sink_session_apply_whole(&s));
+    sink_session_expect(&s, ERROR_DATA, WORDS("commit of the transactions up to", "23514"));
+    sink_session_expect_text(&s, "select string_agg(id::text, ',') from t", "1");
+    sink_session_release(&s);
+}
+
+static void expect_duplicate(int others, bool (*apply)(session_t *)) {
     session_t s;
     sink_session_start(&s, "create table t (id int8 primary key, v text); insert into t values (5, 'mine')");
     change_builder_begin(&s.builder);
     sink_session_add_inserts(&s, sink_session_plain(&s), 5, 1 + others);
     change_builder_commit(&s.builder);
-    cr_assert_not(sink_session_apply(&s));
+    cr_assert_not(apply(&s));
     sink_session_expect(
         &s, ERROR_DATA,
         WORDS("insert into", "\"public\".\"t\"", "key \"id\"", "change 0", "23505", "t_pkey"));
@@ -97,8 +167,9 @@ static void expect_duplicate(int others) {
 }
 
 Test(postgres_errors, a_row_that_is_there_already_is_an_error) {
-    expect_duplicate(0);
-    expect_duplicate(200);
+    expect_duplicate(0, sink_session_apply);
+    expect_duplicate(200, sink_session_apply);
+    expect_duplicate(2, sink_session_apply_whole);
 }
 
 Test(postgres_errors, a_value_that_does_not_fit_is_not_told) {
@@ -165,7 +236,7 @@ Test(postgres_errors, a_terminated_session_asks_for_a_retry) {
 }
 
 /* Not only at commit: a fenced engine must not wait for, or hold, the locks of rows. */
-Test(postgres_errors, a_fenced_sink_stops_at_its_first_write) {
+static void expect_fenced(bool (*apply)(session_t *)) {
     session_t s;
     sink_session_start(&s, "create table t (id int8 primary key, v text)");
     struct position position;
@@ -175,11 +246,16 @@ Test(postgres_errors, a_fenced_sink_stops_at_its_first_write) {
     change_builder_begin(&s.builder);
     sink_session_add_inserts(&s, sink_session_plain(&s), 1, 1);
     change_builder_commit(&s.builder);
-    cr_assert_not(sink_session_write(&s));
+    cr_assert_not(apply(&s));
     sink_session_expect(&s, ERROR_REFUSE, WORDS("another engine"));
     newer->ops->close(newer);
     sink_free(newer);
     sink_session_release(&s);
+}
+
+Test(postgres_errors, a_fenced_sink_stops_at_its_first_write) {
+    expect_fenced(sink_session_write);
+    expect_fenced(sink_session_apply_whole);
 }
 
 /* Only an engine's session is ended to get at its lock; anybody else's is waited for, and told of. */

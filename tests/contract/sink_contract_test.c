@@ -249,6 +249,49 @@ Test(sink_contract, the_position_is_that_of_the_last_flush) {
     each_sink(check_position_with_data);
 }
 
+/* Writes a few rows, knowing of the flush. */
+static struct position write_whole(struct harness *harness, struct sink *sink, int first) {
+    struct error err = {0};
+    add_inserts(harness, first, 3);
+    const struct position position = change_builder_position(&harness->builder);
+    sink->flush_follows = &position;
+    cr_assert(sink->ops->write(sink, harness->builder.changes, harness->builder.count, &err), "%s: %s",
+              harness->subject->type, err.text);
+    sink->flush_follows = NULL;
+    return position;
+}
+
+static void check_whole(struct harness *harness) {
+    struct position position;
+    struct error err = {0};
+    struct sink *sink = open_sink(harness, &position);
+    const struct position first = write_whole(harness, sink, 1);
+    expect_rows(harness, 0, "before the flush that was to follow");
+    cr_assert(sink->ops->flush(sink, &first, &err), "%s: %s", harness->subject->type, err.text);
+    change_builder_clear(&harness->builder);
+    expect_rows(harness, 3, "after it");
+    if (harness->ops->commit != NULL) {
+        bool durable = false;
+        const struct position second = write_whole(harness, sink, 11);
+        cr_assert(sink->ops->commit(sink, &second, &durable, &err), "%s: %s", harness->subject->type, err.text);
+        change_builder_clear(&harness->builder);
+        expect_rows(harness, 6, "after a commit that followed");
+    }
+    const struct position stored = change_builder_position(&harness->builder);
+    write_whole(harness, sink, 21);
+    change_builder_clear(&harness->builder);
+    close_sink(sink);
+    sink = open_sink(harness, &position);
+    close_sink(sink);
+    expect_rows(harness, harness->ops->commit != NULL ? 6 : 3, "after a close instead of a flush");
+    if (harness->ops->stores_position)
+        cr_assert_eq(position.end_lsn, stored.end_lsn);
+}
+
+Test(sink_contract, a_write_that_knows_of_its_flush_waits_for_it) {
+    each_sink(check_whole);
+}
+
 /* In two steps: seen by everybody at once, told to nobody before it is durable. */
 static void check_commit(struct harness *harness) {
     struct position position, settled = {0};

@@ -67,6 +67,18 @@ bool sink_session_apply(struct sink_session *session) {
     return sink_session_write(session) && session->sink->ops->flush(session->sink, &position, &session->err);
 }
 
+bool sink_session_apply_whole(struct sink_session *session) {
+    const struct position position = change_builder_position(&session->builder);
+    struct change_builder *builder = &session->builder;
+    struct sink *sink = session->sink;
+    sink->flush_follows = &position;
+    bool written = sink->ops->write(sink, builder->changes, builder->count, &session->err);
+    sink->flush_follows = NULL;
+    bool applied = written && sink->ops->flush(sink, &position, &session->err);
+    change_builder_clear(builder);
+    return applied;
+}
+
 void sink_session_expect(const struct sink_session *session, enum error_kind kind, const char *const *words) {
     cr_expect_eq(session->err.kind, kind, "kind is %s: %s", error_kind_name(session->err.kind),
                  session->err.text);

@@ -42,6 +42,9 @@ bool sink_session_write(struct sink_session *session);
 /* The same and a flush up to the last commit. */
 bool sink_session_apply(struct sink_session *session);
 
+/* The same, and the sink knows of the flush when it writes; the changes stay until then. */
+bool sink_session_apply_whole(struct sink_session *session);
+
 /* The last call failed with this kind, and its text has every one of the NULL-terminated list of words. */
 void sink_session_expect(const struct sink_session *session, enum error_kind kind, const char *const *words);
 
