@@ -43,6 +43,7 @@ void pool_release(struct pool *pool) {
 struct batch *pool_take(struct pool *pool) {
     pthread_mutex_lock(&pool->lock);
     struct batch *batch = pool->free_count > 0 ? pool->free[--pool->free_count] : NULL;
+    pool->wanted = batch == NULL;
     pthread_mutex_unlock(&pool->lock);
     if (batch == NULL)
         return NULL;
@@ -59,8 +60,11 @@ static void pool_give(struct pool *pool, struct batch *batch) {
     batch->state = BATCH_FREE;
     pthread_mutex_lock(&pool->lock);
     pool->free[pool->free_count++] = batch;
+    const bool wanted = pool->wanted;
+    pool->wanted = false;
     pthread_mutex_unlock(&pool->lock);
-    eventfd_write(pool->wake_fd, 1);
+    if (wanted)
+        eventfd_write(pool->wake_fd, 1);
 }
 
 void batch_append(struct batch *batch, const struct change *change) {

@@ -42,10 +42,11 @@ struct batch {
 };
 
 struct pool {
-    pthread_mutex_t lock; /* guards free and free_count */
+    pthread_mutex_t lock; /* guards the next three */
     struct batch *free[POOL_BATCHES];
     size_t free_count;
-    int wake_fd; /* an eventfd that giving a batch back writes to; not owned */
+    bool wanted; /* somebody found none */
+    int wake_fd; /* an eventfd that is written to when one that was wanted comes back; not owned */
     struct batch batches[POOL_BATCHES];
 };
 
@@ -54,7 +55,7 @@ MUST_CHECK bool pool_init(struct pool *pool, int wake_fd, struct error *err);
 /* Every batch must be back. Accepts a zeroed pool. */
 void pool_release(struct pool *pool);
 
-/* An empty batch in state FILLING, or NULL when all are in use. Stream thread. */
+/* An empty batch in state FILLING, or NULL when all are in use: wake_fd then tells when one is back. Stream thread. */
 struct batch *pool_take(struct pool *pool);
 
 static inline bool batch_is_full(const struct batch *batch) {
@@ -71,7 +72,7 @@ void batch_append(struct batch *batch, const struct change *change);
 /* FILLING -> SEALED with so many references. Stream thread. */
 void batch_seal(struct batch *batch, unsigned references);
 
-/* Gives one reference back; the last one empties the batch and wakes the stream. Any thread. */
+/* Gives one reference back; the last one empties the batch, and wakes the stream if it wanted one. Any thread. */
 void batch_unref(struct batch *batch);
 
 /* FILLING -> FREE, for a batch that is not going to be sealed. Stream thread. */

@@ -40,8 +40,8 @@ void queue_push(struct queue *queue, struct batch *batch) {
     queue->batches[(queue->first + queue->count) % POOL_BATCHES] = batch;
     queue->count++;
     atomic_store_explicit(&queue->hungry, false, memory_order_relaxed);
-    pthread_cond_signal(&queue->changed);
     pthread_mutex_unlock(&queue->lock);
+    pthread_cond_signal(&queue->changed); /* behind the lock, which the woken runner wants first */
 }
 
 /* The stream fills its batch while nobody waits; it must learn that somebody does. */

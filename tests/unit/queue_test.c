@@ -97,6 +97,12 @@ Test(batch, comes_home_with_its_last_reference) {
     }
 }
 
+Test(batch, that_nobody_waits_for_wakes_nobody) {
+    AUTO(free_rig) struct rig *rig = new_rig();
+    batch_unref(sealed(rig, 1, 1));
+    cr_assert_not(woken(rig));
+}
+
 Test(batch, knows_how_many_of_its_changes_are_of_whole_transactions) {
     AUTO(free_rig) struct rig *rig = new_rig();
     struct batch *batch = pool_take(&rig->pool);
