@@ -26,6 +26,9 @@ enum {
     BURST_BYTES = 4 * WINDOW_BYTES, /* what a burst should bring */
     REST_MIN_MS = 5,
     REST_MAX_MS = 40,
+    WAKES_BYTES_MIN = 1,
+    FLOW_MS = 2,            /* so long after the last bytes the next transaction is expected soon */
+    SMALLEST_OF = 64,       /* transactions; one that is smaller counts at once */
 };
 
 union address {
@@ -53,7 +56,10 @@ static bool is_local_tcp(int fd) {
 }
 
 /* Failures of setsockopt cost speed and nothing else. Unix sockets ignore it. */
-static void wake_at(const struct socket_fill *fill, int bytes) {
+static void wake_at(struct socket_fill *fill, int bytes) {
+    if (fill->wakes_at == bytes)
+        return;
+    fill->wakes_at = bytes;
     setsockopt(fill->fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
 }
 
@@ -68,16 +74,30 @@ static void narrow_window(int fd) {
 }
 
 void socket_fill_init(struct socket_fill *fill, int fd) {
-    *fill = (struct socket_fill){.fd = fd, .is_local = is_local_tcp(fd), .rest_ms = REST_MIN_MS};
+    *fill = (struct socket_fill){
+        .fd = fd, .is_local = is_local_tcp(fd), .rest_ms = REST_MIN_MS, .wakes_at = WAKES_BYTES_MIN};
     if (fill->is_local)
         narrow_window(fd);
 }
 
-static void set_state(struct socket_fill *fill, bool fills, bool unhurried) {
-    if ((fill->fills || fill->unhurried) != (fills || unhurried))
-        wake_at(fill, fills || unhurried ? FILL_BYTES : 1);
-    fill->fills = fills;
-    fill->unhurried = unhurried;
+void socket_fill_note_transaction(struct socket_fill *fill, size_t bytes) {
+    if (fill->smallest == 0 || bytes < fill->smallest)
+        fill->smallest = bytes;
+    if (fill->counted == 0 || bytes < fill->smallest_next)
+        fill->smallest_next = bytes;
+    if (++fill->counted < SMALLEST_OF)
+        return;
+    fill->smallest = fill->smallest_next;
+    fill->counted = 0;
+}
+
+/* What makes a reading worth while: much, a transaction where one is expected, or anything at all. */
+static int worth_bytes(const struct socket_fill *fill, const struct socket_reading *reading) {
+    if (fill->fills || fill->unhurried)
+        return FILL_BYTES;
+    if (reading->in_transaction || fill->smallest == 0 || reading->now_ms - fill->flowed_ms > FLOW_MS)
+        return WAKES_BYTES_MIN;
+    return fill->smallest < FILL_BYTES ? (int) fill->smallest : FILL_BYTES;
 }
 
 /* By a quarter or so at a time: one odd burst does not upset it. */
@@ -94,7 +114,11 @@ void socket_fill_note(struct socket_fill *fill, const struct socket_reading *rea
     const bool rested = fill->rests_until_ms != 0;
     const bool fills = reading->blocked || reading->bytes >= FILLS_FROM_BYTES ||
                        (fill->fills && reading->bytes >= FILLS_ON_BYTES);
-    set_state(fill, fills, reading->bytes > 0 && !reading->wanted);
+    fill->fills = fills;
+    fill->unhurried = reading->bytes > 0 && !reading->wanted;
+    if (reading->bytes > 0)
+        fill->flowed_ms = reading->now_ms;
+    wake_at(fill, worth_bytes(fill, reading));
     if (rested && fill->fills)
         adjust_rest(fill, reading->bytes);
     fill->behind = fill->fills && reading->behind;
@@ -103,12 +127,17 @@ void socket_fill_note(struct socket_fill *fill, const struct socket_reading *rea
 }
 
 void socket_fill_end(struct socket_fill *fill) {
-    set_state(fill, false, false);
+    fill->fills = fill->unhurried = false;
     fill->rests_until_ms = 0;
+    wake_at(fill, WAKES_BYTES_MIN);
 }
 
 bool socket_fill_rests(const struct socket_fill *fill, int64_t now_ms) {
     return now_ms < fill->rests_until_ms;
+}
+
+bool socket_fill_is_set(const struct socket_fill *fill) {
+    return fill->wakes_at > WAKES_BYTES_MIN;
 }
 
 short socket_fill_events(const struct socket_fill *fill, int64_t now_ms) {

@@ -8,7 +8,8 @@
  * server's bytes in its own send buffer, where a call appends and returns; they cross in a few large segments when we read. This
  * works because a local window opens at once; over a network each would cost a round trip.
  * When nothing flows, the first byte wakes us: latency does not pay. Nor does it while every runner is busy: what comes meanwhile is
- * read at once when one of them wants it.
+ * read at once when one of them wants it. While small transactions come one by one, a runner that waits has use for a whole one only,
+ * so the socket wakes us when as many bytes are there as the smallest of those that came lately, not at each of its messages.
  *
  * One thread, the stream's.
  */
@@ -24,6 +25,11 @@ struct socket_fill {
     bool fills;             /* data flows */
     bool unhurried;         /* little comes, for which nobody waits yet */
     bool behind;            /* it flows, and is a backlog */
+    int wakes_at;           /* so many bytes, as the socket is set */
+    size_t smallest;        /* transaction of the last ones, in bytes; 0: none came yet */
+    size_t smallest_next;   /* of those that came since that was found out ... */
+    unsigned counted;       /* ... which are so many */
+    int64_t flowed_ms;      /* when something came for the last time */
     int rest_ms;            /* between two bursts */
     int64_t rests_until_ms; /* on clock_now_ms's clock; 0: no rest */
 };
@@ -37,10 +43,14 @@ struct socket_reading {
     bool blocked; /* it stopped because there was no room */
     bool behind;  /* what comes is a backlog, which has no latency to lose */
     bool wanted;  /* a runner waits for more; when none does, the next one that does wakes the stream */
+    bool in_transaction; /* whose end has not come */
     int64_t now_ms;
 };
 
 void socket_fill_note(struct socket_fill *fill, const struct socket_reading *reading);
+
+/* A whole transaction came, of so many bytes on the wire. */
+void socket_fill_note_transaction(struct socket_fill *fill, size_t bytes);
 
 /* Nobody reads any more: wake at the first byte. */
 void socket_fill_end(struct socket_fill *fill);
@@ -51,6 +61,9 @@ void socket_fill_end(struct socket_fill *fill);
  */
 bool socket_fill_rests(const struct socket_fill *fill, int64_t now_ms);
 
-/* While it fills: what to poll for (POLLIN, or 0 in a rest), and for how long at most. */
+/* Whether less may be there than the socket wakes us for, so that we look by ourselves. */
+bool socket_fill_is_set(const struct socket_fill *fill);
+
+/* What to poll for (POLLIN, or 0 in a rest), and, while it is set, for how long at most. */
 short socket_fill_events(const struct socket_fill *fill, int64_t now_ms);
 int socket_fill_wait_ms(const struct socket_fill *fill, int64_t now_ms);

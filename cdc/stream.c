@@ -202,8 +202,13 @@ static bool take_data(struct stream *stream, const struct replication_message *m
         return true;
     if (stream->batch->change_count == 0)
         stream->batch_since_ms = clock_now_ms();
-    if (change->kind == CHANGE_BEGIN)
+    if (change->kind == CHANGE_BEGIN) {
         stream->commit_age_us = clock_postgres_us() - change->transaction->commit_time_us;
+        stream->transaction_bytes = 0;
+    }
+    stream->transaction_bytes += payload.size + MESSAGE_OVERHEAD_BYTES;
+    if (change->kind == CHANGE_COMMIT)
+        socket_fill_note_transaction(&stream->fill, stream->transaction_bytes);
     batch_append(stream->batch, change);
     atomic_fetch_add_explicit(&stream->counters.changes, 1, memory_order_relaxed);
     return true;
@@ -297,7 +302,7 @@ static int64_t batch_left_ms(const struct stream *stream, int64_t now_ms) {
 
 /* How long nothing needs to be done. */
 static int wait_ms(const struct stream *stream, int64_t now_ms) {
-    if (stream->fill.fills || stream->fill.unhurried)
+    if (socket_fill_is_set(&stream->fill))
         return socket_fill_wait_ms(&stream->fill, now_ms);
     if (stream->status_due)
         return STATUS_INTERVAL_MIN_MS;
@@ -359,6 +364,7 @@ static bool read_once(struct stream *stream, struct error *err) {
     if (!offer_batch(stream, reading.now_ms, err) || !keep_alive(stream, reading.now_ms, err))
         return false;
     reading.wanted = a_runner_waits(stream) && batch_age_ms(stream) == 0;
+    reading.in_transaction = decoder_in_transaction(stream->decoder);
     if (!rests)
         socket_fill_note(&stream->fill, &reading);
     return wait_events(stream, reading.blocked, err);

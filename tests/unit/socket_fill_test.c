@@ -150,6 +150,47 @@ Test(socket_fill, no_room_is_no_reason_to_rest_once_there_is) {
     pair_close(&pair);
 }
 
+static void note_wanted(struct socket_fill *fill, size_t bytes, bool in_transaction, int64_t now_ms) {
+    socket_fill_note(fill, &(struct socket_reading){
+                               .bytes = bytes, .wanted = true, .in_transaction = in_transaction, .now_ms = now_ms});
+}
+
+/* walsender sends each message by itself: a transaction of one row woke the stream three times. */
+Test(socket_fill, a_small_transaction_wakes_the_stream_once) {
+    struct pair pair = tcp_pair();
+    struct socket_fill fill;
+    socket_fill_init(&fill, pair.reader);
+    socket_fill_note_transaction(&fill, 300);
+    socket_fill_note_transaction(&fill, 231);
+    socket_fill_note_transaction(&fill, 500);
+    note_wanted(&fill, LITTLE, false, NOW_MS);
+    cr_assert_eq(wakes_at(pair.reader), 231);
+    cr_assert_eq(socket_fill_wait_ms(&fill, NOW_MS), 1, "a smaller one is looked for");
+    note_wanted(&fill, LITTLE, true, NOW_MS);
+    cr_assert_eq(wakes_at(pair.reader), 1, "the rest of one may be small");
+    note_wanted(&fill, 0, false, NOW_MS + 1);
+    cr_assert_eq(wakes_at(pair.reader), 231, "a runner that woke the stream does not change it");
+    note_wanted(&fill, 0, false, NOW_MS + 100);
+    cr_assert_eq(wakes_at(pair.reader), 1, "and in a pause nobody looks");
+    pair_close(&pair);
+}
+
+Test(socket_fill, transactions_that_grow_are_noticed) {
+    struct pair pair = tcp_pair();
+    struct socket_fill fill;
+    socket_fill_init(&fill, pair.reader);
+    socket_fill_note_transaction(&fill, 200);
+    for (int i = 0; i < 1000; i++)
+        socket_fill_note_transaction(&fill, 5000);
+    note_wanted(&fill, LITTLE, false, NOW_MS);
+    cr_assert_eq(wakes_at(pair.reader), 5000);
+    for (int i = 0; i < 1000; i++)
+        socket_fill_note_transaction(&fill, MUCH);
+    note_wanted(&fill, LITTLE, false, NOW_MS);
+    cr_assert_lt(wakes_at(pair.reader), MUCH, "no more than is read at once");
+    pair_close(&pair);
+}
+
 /*
  * At 8,000 small transactions a second the stream was woken for every message, the server could not keep up, and lag grew to a
  * second with one transaction in each batch: nobody had use for them so soon, the runner was busy.
