@@ -168,7 +168,7 @@ bool replication_end(struct session *session, int timeout_ms, struct error *err)
         bool ready = false;
         if (size == 0 && !session_wait(session, left > 0, 100, &ready, err))
             return false;
-        if (ready && PQconsumeInput(session->conn) == 0)
+        if (PQconsumeInput(session->conn) == 0)
             return true;
     }
     return true;

@@ -391,6 +391,7 @@ static bool stream_run(struct stream *stream, struct error *err) {
     while (atomic_load(&stream->wanted) == STREAM_DRAINING)
         if (!confirm_once(stream, err))
             return false;
+    socket_fill_end(&stream->fill); /* the server's last words are short */
     FAULT_POINT("stream-before-last-status");
     return send_status(stream, false, err) && replication_end(stream->session, END_TIMEOUT_MS, err);
 }

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A change that does not fit stops the pipeline before its transaction; no row is ever skipped in silence."""
 
+import time
+
 import pytest
+
+from support import load
+from support.load import Load
 
 START = "create table t9 (id int primary key, v text); insert into t9 select g, 'a' from generate_series(1, 10) g"
 CASES = {
@@ -58,3 +63,25 @@ def test_a_deferred_constraint_that_fails_at_commit_is_a_conflict(pipeline):
     pipeline.source.execute("insert into t values (2, 1)")
     pipeline.assert_refused("23505", code=1)
     assert pipeline.target.execute("select id from t") == [(1,)]
+
+
+def seconds_to_stop(pipeline):
+    """From a change that does not fit, among others that keep coming, to the engine's end."""
+    pipeline.engine.start()
+    with Load(pipeline.source):
+        pipeline.wait_applied()
+        pipeline.target.execute("delete from t9 where id = 3")
+        pipeline.source.execute("update t9 set v = 'b' where id = 3")
+        start = time.monotonic()
+        assert pipeline.engine.wait_exit(60) == 1, pipeline.engine.log_tail()
+        seconds = time.monotonic() - start
+    pipeline.target.execute("insert into t9 values (3, 'a')")
+    return seconds
+
+
+def test_a_failure_while_data_flows_does_not_wait_for_the_source(pipeline):
+    """Each attempt once waited the whole 2 s for the server's goodbye, whose few bytes did not wake it; the best of three counts."""
+    pipeline.source.execute(load.SCHEMA + load.ROWS + START)
+    pipeline.target.execute(load.TARGET_SCHEMA)
+    pipeline.engine.catch_up()
+    assert min(seconds_to_stop(pipeline) for _ in range(3)) < 1.8
