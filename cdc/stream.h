@@ -47,7 +47,7 @@ struct stream {
     size_t runner_count;
     struct pool pool;
     struct decoder *decoder;
-    int wake_fd;  /* an eventfd: a batch came back, a runner waits, there is more to confirm, an order */
+    int wake_fd;  /* an eventfd: a batch that was wanted came back, a runner waits, there is more to confirm, an order */
     int event_fd; /* an eventfd for the supervisor: the state changed; not owned */
     atomic_ullong confirmed_lsn;
     _Atomic(enum stream_state) wanted; /* the supervisor's order */

@@ -192,7 +192,7 @@ static bool may_be_whole(const struct apply *apply, const struct change *changes
         return false;
     for (size_t i = 0; i < count; i++) {
         const struct target_table *table = apply->tables[i];
-        if (is_ordered(&changes[i], table) || (table != NULL && table->has_rules))
+        if (is_ordered(&changes[i], table) || (table != NULL && (table->has_rules || table->defers_checks)))
             return false;
         rows += table != NULL;
     }

@@ -2,7 +2,7 @@
 /*
  * postgres.c - changes into the tables of another PostgreSQL, exactly once.
  *
- * A commit here is a target transaction that holds whole source transactions and, last, the position (position_row.h).
+ * A commit here is a target transaction that holds whole source transactions and the position (position_row.h).
  * So open returns what is really there, whatever happened to the answer of the last COMMIT. Begin and lock
  * travel with the first changes, store and COMMIT with each other; a few changes with their position travel at once. A COMMIT need
  * not wait for the disk (durability.h); the one in open does, so what open returns is durable, and so is all before it.
@@ -15,12 +15,14 @@
 #include "sinks/types.h"
 
 /*
- * Plans: a set operation must find its rows by index, also in a table that was empty when the plan was made and in one
- * that was never analyzed; plans are made once. tcp_*: the server must notice within 30 s that we are gone, because our
- * open transaction holds the position's lock. Notices are for nobody here.
+ * Isolation: a transaction without BEGIN has the session's. Plans: a set operation must find its rows by index, also in a
+ * table that was empty when the plan was made and in one that was never analyzed; plans are made once. tcp_*: the server
+ * must notice within 30 s that we are gone, because our open transaction holds the position's lock. Notices are for nobody
+ * here.
  */
 static const char SETTINGS[] =
-    "-c default_transaction_isolation=read\\ committed -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan"
+    "-c default_transaction_isolation=read\\ committed"
+    " -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan"
     " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=4 -c array_nulls=on"
     " -c client_min_messages=error";
 
@@ -130,6 +132,7 @@ bool postgres_begin(struct postgres_sink *postgres, struct pq_pipeline *pipeline
 bool postgres_begin_whole(struct postgres_sink *postgres, struct pq_pipeline *pipeline,
                           const struct position *position, struct error *err) {
     assert(!postgres->in_transaction);
+    pipeline->whole = true;
     postgres->whole = *position;
     return position_row_send_store(&postgres->row, pipeline, position, postgres->durability.is_early, err);
 }
@@ -187,12 +190,21 @@ static bool has_whole(const struct postgres_sink *postgres) {
     return postgres->apply->pipeline.active;
 }
 
+/* A statement that counts may not be possible where the plain one is: then, too, the engine goes on one by one. */
+static void note_whole_failure(struct postgres_sink *postgres, struct error *err) {
+    if (err->kind == ERROR_CONFIG)
+        err->kind = ERROR_DATA;
+    postgres->whole_failed = err->kind == ERROR_DATA;
+}
+
 static bool end_whole(struct postgres_sink *postgres, const struct position *position, struct error *err) {
     struct pq_pipeline *pipeline = &postgres->apply->pipeline;
-    assert(position->end_lsn == postgres->whole.end_lsn);
+    if (position->end_lsn != postgres->whole.end_lsn)
+        return error_set(err, ERROR_SYSTEM, "target: a commit up to %s, where one up to %s was to follow",
+                         lsn_format(position->end_lsn).text, lsn_format(postgres->whole.end_lsn).text);
     FAULT_POINT("postgres-before-whole");
     if (!pq_pipeline_finish(pipeline, err)) {
-        postgres->whole_failed = err->kind == ERROR_DATA;
+        note_whole_failure(postgres, err);
         return explain_commit(postgres, &pipeline->failure, position, err);
     }
     FAULT_POINT("postgres-after-whole");

@@ -23,6 +23,7 @@ bool pq_pipeline_begin(struct pq_pipeline *pipeline, struct error *err) {
     if (PQenterPipelineMode(pipeline->session->conn) == 0)
         return session_error(pipeline->session, NULL, err);
     pipeline->active = true;
+    pipeline->whole = false;
     pipeline->unsent_bytes = 0;
     pipeline->failure = (struct pq_pipeline_failure){0};
     return true;
@@ -119,6 +120,8 @@ bool pq_pipeline_finish(struct pq_pipeline *pipeline, struct error *err) {
 static bool make_room(struct pq_pipeline *pipeline, struct error *err) {
     assert(pipeline->active);
     struct error broken;
+    if (pipeline->count == PIPELINE_COMMANDS_MAX && pipeline->whole)
+        return error_set(err, ERROR_SYSTEM, "target: too many statements for a transaction of one pipeline");
     if (pipeline->count == PIPELINE_COMMANDS_MAX && !synchronise(pipeline, err)) {
         (void) leave(pipeline, &broken);
         return false;

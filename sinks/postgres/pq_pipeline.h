@@ -6,7 +6,7 @@
  *
  * The server stops at the first statement that fails and skips the rest, so nothing that stands behind a failure,
  * a COMMIT least of all, can happen. What a statement is about is remembered until its answer is there, so that an
- * error can name the change. When the list is full the pipeline synchronises by itself and goes on.
+ * error can name the change. When the list is full the pipeline synchronises by itself and goes on, unless it is whole.
  *
  * COPY cannot run in a pipeline.
  */
@@ -56,6 +56,7 @@ struct pq_pipeline_failure {
 struct pq_pipeline {
     struct session *session;
     bool active;         /* between begin and finish; a statement that fails may have ended it, too */
+    bool whole;          /* has no BEGIN: to synchronise is to commit, which only its end may do. Set behind begin. */
     uint64_t drops;      /* how often all prepared statements were dropped */
     size_t unsent_bytes; /* about; handed to libpq since the last flush */
     size_t count;

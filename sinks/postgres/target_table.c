@@ -97,6 +97,7 @@ static bool find_table(struct lookup *lookup, enum trigger_role role, struct err
     table->is_strict = is_true(tables, row, role == TRIGGERS_REPLICA ? TABLE_REPLICA : TABLE_ORDINARY) ||
                        table->is_checked_late;
     table->has_rules = is_true(tables, row, TABLE_RULES);
+    table->defers_checks = is_true(tables, row, TABLE_CHECKS);
     table->may_cascade = table->is_strict && role == TRIGGERS_FIRE && is_true(tables, row, TABLE_CASCADES);
     if (table->is_strict && role == TRIGGERS_FORBIDDEN)
         return forbidden(table->name, lookup->session, err);

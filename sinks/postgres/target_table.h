@@ -41,6 +41,7 @@ struct target_table {
     /* A deferrable unique constraint, which the replica role would not check, and no trigger that it keeps quiet. */
     bool is_checked_late;
     bool has_rules;        /* statements mean something else there */
+    bool defers_checks;    /* or can: a deferrable unique constraint, whoever has to check it */
     bool may_cascade;      /* ON DELETE CASCADE may have deleted a row before its own change comes */
     bool has_always;       /* a column is_always */
     bool has_key;          /* false: rows are found only by comparing them whole */
