@@ -278,21 +278,24 @@ struct newcomers {
     struct topic_answer answers[MEET_MAX];
 };
 
-static bool has_name(const struct newcomers *newcomers, const char *name) {
+static bool collides(const struct newcomers *newcomers, const char *name) {
     for (size_t i = 0; i < newcomers->count; i++)
-        if (strcmp(newcomers->names[i], name) == 0)
+        if (topic_names_collide(newcomers->names[i], name))
             return true;
     return false;
 }
 
-/* A table without a topic to itself is topics_find's, which also says what is wrong with it. */
+/*
+ * A table without a topic to itself is topics_find's, which also says what is wrong with it: Kafka refuses a name that collides
+ * with one that is there, but not with one of the same request.
+ */
 static void collect(const struct topics *topics, const struct relation *relation,
                     struct newcomers *newcomers) {
     char name[TOPIC_NAME_MAX + 1];
     struct error ignored;
     const size_t i = newcomers->count;
     if (!name_topic(topics, relation, name, &ignored) || find_by_name(topics, name) != NULL ||
-        has_name(newcomers, name))
+        collides(newcomers, name))
         return;
     memcpy(newcomers->names[i], name, sizeof name);
     newcomers->relations[i] = relation;

@@ -102,7 +102,8 @@ def test_odd_names_have_topics_of_their_own(kafka_pipeline):
     assert all(len(found) == 1 for found in tables.values()), tables
 
 
-def test_names_that_kafka_cannot_tell_apart_are_refused(kafka_pipeline):
+@pytest.mark.parametrize("glue", ["commit; begin", "select"], ids=["in_turn", "together"])
+def test_names_that_kafka_cannot_tell_apart_are_refused(kafka_pipeline, glue):
     """To Kafka '.' and '_' are one in the names of topics: check and it say so, and nothing of the change is lost."""
     on_both(kafka_pipeline, "create schema a; create schema a_b; create table a.b_c (id int primary key); create table a_b.c (id int primary key)")
     kafka_pipeline.source_configuration["tables"] = ["*.*"]
@@ -110,8 +111,7 @@ def test_names_that_kafka_cannot_tell_apart_are_refused(kafka_pipeline):
     (found,) = problems(kafka_pipeline)
     assert found["code"].endswith("topic_name") and "a.b_c" in found["what"] and "a_b.c" in found["what"], found
     kafka_pipeline.start()
-    kafka_pipeline.source.execute("insert into a.b_c values (1)")
-    kafka_pipeline.source.execute("insert into a_b.c values (1)")
+    kafka_pipeline.source.execute(f"begin; insert into a.b_c values (1); {glue}; insert into a_b.c values (1); commit")
     assert kafka_pipeline.engine.wait_exit() == 2
     for topic in (f"{kafka_pipeline.name}.a.b_c", f"{kafka_pipeline.name}.a_b.c"):
         assert topic in kafka_pipeline.engine.log_text()
