@@ -55,22 +55,23 @@ static void hand_over(const rd_kafka_message_t *message, int partition_count,
         take(context, &taken);
 }
 
-/* An end event comes at the last stable offset: behind it a transaction may still be about to be decided. */
-static bool is_end(rd_kafka_t *consumer, const rd_kafka_message_t *message) {
-    int64_t low = 0, high = 0;
-    rd_kafka_get_watermark_offsets(consumer, rd_kafka_topic_name(message->rkt), message->partition, &low,
-                                   &high);
-    return message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF && message->offset >= high;
-}
-
 /* To be read: a partition of a topic, and who takes what is in it. */
 struct reading {
     rd_kafka_t *consumer;
     rd_kafka_topic_t *topic;
     int partition_count;
+    bool is_open; /* a transaction that nobody decides now */
     void (*take)(void *context, const struct topic_message *message);
     void *context;
 };
+
+/* An end event comes at the last stable offset: behind it a transaction may still be about to be decided. */
+static bool is_end(const struct reading *reading, const rd_kafka_message_t *message) {
+    int64_t low = 0, high = 0;
+    rd_kafka_get_watermark_offsets(reading->consumer, rd_kafka_topic_name(message->rkt), message->partition, &low,
+                                   &high);
+    return message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF && (reading->is_open || message->offset >= high);
+}
 
 static long read_partition(const struct reading *reading, int partition) {
     long count = 0;
@@ -82,7 +83,7 @@ static long read_partition(const struct reading *reading, int partition) {
         rd_kafka_message_t *message = rd_kafka_consume(reading->topic, partition, SLICE_MS);
         if (message == NULL)
             continue;
-        at_end = is_end(reading->consumer, message);
+        at_end = is_end(reading, message);
         if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
             hand_over(message, reading->partition_count, reading->take, reading->context);
             count++;
@@ -93,10 +94,9 @@ static long read_partition(const struct reading *reading, int partition) {
     return count;
 }
 
-long topics_read_committed(const char *name, void (*take)(void *context, const struct topic_message *message),
-                           void *context) {
+static long read_topic(const char *name, struct reading reading) {
     long count = 0;
-    struct reading reading = {.consumer = open_consumer(), .take = take, .context = context};
+    reading.consumer = open_consumer();
     reading.topic = rd_kafka_topic_new(reading.consumer, name, NULL);
     reading.partition_count = count_partitions(reading.consumer, reading.topic);
     for (int i = 0; i < reading.partition_count; i++)
@@ -104,6 +104,15 @@ long topics_read_committed(const char *name, void (*take)(void *context, const s
     rd_kafka_topic_destroy(reading.topic);
     rd_kafka_destroy(reading.consumer);
     return count;
+}
+
+long topics_read_committed(const char *name, void (*take)(void *context, const struct topic_message *message),
+                           void *context) {
+    return read_topic(name, (struct reading){.take = take, .context = context});
+}
+
+long topics_count_before_open(const char *topic) {
+    return read_topic(topic, (struct reading){.is_open = true});
 }
 
 long topics_count_committed(const char *topic) {

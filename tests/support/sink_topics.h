@@ -23,6 +23,9 @@ struct topic_message {
 long topics_read_committed(const char *topic,
                            void (*take)(void *context, const struct topic_message *message), void *context);
 
+/* The same while a transaction is open, whose messages may have been sent: only what stands before it. */
+long topics_count_before_open(const char *topic);
+
 /* How many messages of the topic a consumer that reads committed is given, from first to last; 0 when there is no topic. */
 long topics_count_committed(const char *topic);
 
