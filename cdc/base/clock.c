@@ -30,7 +30,11 @@ int64_t clock_postgres_us(void) {
     return clock_unix_us() - POSTGRES_EPOCH_US;
 }
 
-void clock_pause_ms(int pause_ms) {
-    const struct timespec pause = {.tv_sec = pause_ms / 1000, .tv_nsec = pause_ms % 1000 * 1000000L};
+void clock_pause_us(int64_t pause_us) {
+    const struct timespec pause = {.tv_sec = pause_us / 1000000, .tv_nsec = pause_us % 1000000 * 1000};
     nanosleep(&pause, NULL);
+}
+
+void clock_pause_ms(int pause_ms) {
+    clock_pause_us((int64_t) pause_ms * 1000);
 }

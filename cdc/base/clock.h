@@ -16,3 +16,4 @@ int64_t clock_postgres_us(void);
 
 /* A step of a wait that looks in between for what it waits for; a signal may cut it short. */
 void clock_pause_ms(int pause_ms);
+void clock_pause_us(int64_t pause_us); /* some 50 longer than asked for */
