@@ -372,7 +372,6 @@ static bool read_once(struct stream *stream, struct error *err) {
 
 /* Reads no more; goes on confirming until told to end. */
 static bool confirm_once(struct stream *stream, struct error *err) {
-    socket_fill_end(&stream->fill);
     int64_t now_ms = clock_now_ms();
     stream->heard_ms = now_ms;
     return keep_alive(stream, now_ms, err) && wait_events(stream, true, err);
@@ -383,6 +382,7 @@ static bool stream_run(struct stream *stream, struct error *err) {
     while (atomic_load(&stream->wanted) == STREAM_READING)
         if (!read_once(stream, err))
             return false;
+    socket_fill_end(&stream->fill); /* the server's last words are short, and must wake us */
     if (stream->batch != NULL)
         batch_discard(stream->batch);
     stream->batch = NULL;
@@ -391,7 +391,6 @@ static bool stream_run(struct stream *stream, struct error *err) {
     while (atomic_load(&stream->wanted) == STREAM_DRAINING)
         if (!confirm_once(stream, err))
             return false;
-    socket_fill_end(&stream->fill); /* the server's last words are short */
     FAULT_POINT("stream-before-last-status");
     return send_status(stream, false, err) && replication_end(stream->session, END_TIMEOUT_MS, err);
 }
