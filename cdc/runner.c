@@ -20,7 +20,7 @@ enum {
     QUEUE_WAIT_MS = 1000,
     GROUP_CHANGES_MAX = 50000, /* a group in a large backlog: enough to make the commit's cost vanish */
     GROUP_AGE_MAX_MS = 100,    /* how long a busy target's readers wait for the first change of a group */
-    REST_MAX_US = 500,
+    REST_MAX_US = 500,         /* what a reader waits longer at most, so that others may come along */
     SETTLE_PAUSE_MS = 20,      /* nothing came for so long: a flush holds nobody up */
     SETTLE_ASK_MS = 250,       /* the checkpoint is not written more often than four times as long */
     SETTLE_MAX_MS = 1000,      /* a server that writes its WAL so late is made to */

@@ -27,8 +27,8 @@ enum {
     REST_MIN_MS = 5,
     REST_MAX_MS = 40,
     WAKES_BYTES_MIN = 1,
-    FLOW_MS = 2,            /* so long after the last bytes the next transaction is expected soon */
-    SMALLEST_OF = 64,       /* transactions; one that is smaller counts at once */
+    FLOW_MS = 2,      /* so long after the last bytes the next transaction is expected soon */
+    SMALLEST_OF = 64, /* transactions; one that is smaller counts at once */
 };
 
 union address {

@@ -56,10 +56,10 @@ struct stream {
     struct error error; /* set in STREAM_FAILED, before the state */
 
     /* The stream thread's own. */
-    struct batch *batch;    /* being filled, or NULL when none was free */
-    int64_t batch_since_ms; /* when its first change came */
+    struct batch *batch;      /* being filled, or NULL when none was free */
+    int64_t batch_since_ms;   /* when its first change came */
     size_t transaction_bytes; /* on the wire, of the last transaction so far */
-    int64_t commit_age_us; /* of the last transaction, when its Begin came; by two clocks, so it may be negative */
+    int64_t commit_age_us;    /* of the last transaction, when its Begin came; by two clocks, so it may be negative */
     lsn_t idle_lsn; /* of a keepalive not yet handed on, else 0 */
     lsn_t idle_sent_lsn; /* the last one handed on */
     int64_t idle_sent_ms;

@@ -65,14 +65,14 @@ static const char LOOK[] = "select epoch, end_lsn, commit_lsn, index, system_id,
 static const char LOCK[] = "select 1 / pg_catalog.count(*) from (select from pgcdc.position"
                            " where pipeline = $1 and sink = $2 and epoch = $3 for update) locked";
 
-#define UPDATE                                                                                               \
+#define UPDATE_ROW                                                                                           \
     "with stored as (update pgcdc.position set end_lsn = $4, commit_lsn = $5, index = $6, system_id = $7,"  \
     " timeline = $8, updated_at = pg_catalog.clock_timestamp()"                                             \
     " where pipeline = $1 and sink = $2 and epoch = $3 and end_lsn <= $4 returning 1)"                      \
     " select 1 / pg_catalog.count(*)"
 
-static const char STORE[] = UPDATE " from stored";
-static const char STORE_EARLY[] = UPDATE ", " COMMITS_EARLY " from stored";
+static const char STORE[] = UPDATE_ROW " from stored";
+static const char STORE_EARLY[] = UPDATE_ROW ", " COMMITS_EARLY " from stored";
 
 static const char DROP_ROW[] = "delete from pgcdc.position where pipeline = $1 and sink = $2";
 
