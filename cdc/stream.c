@@ -102,15 +102,11 @@ static bool keep_alive(struct stream *stream, int64_t now_ms, struct error *err)
 
 /* ---- batches ---- */
 
-/* True when there is a batch to fill. A transaction that is going on moves into it. */
-static bool have_batch(struct stream *stream, bool *ret_have, struct error *err) {
-    if (stream->batch == NULL) {
+/* True when there is a batch to fill. */
+static bool have_batch(struct stream *stream) {
+    if (stream->batch == NULL)
         stream->batch = pool_take(&stream->pool);
-        if (stream->batch != NULL && !decoder_continue_in(stream->decoder, &stream->batch->arena, err))
-            return false;
-    }
-    *ret_have = stream->batch != NULL;
-    return true;
+    return stream->batch != NULL;
 }
 
 static void hand_on(struct stream *stream) {
@@ -166,21 +162,17 @@ static int batch_age_ms(const struct stream *stream) {
 }
 
 /* After the socket gave nothing more. */
-static bool offer_batch(struct stream *stream, int64_t now_ms, struct error *err) {
-    bool have = false;
-    if (!have_batch(stream, &have, err))
-        return false;
-    if (!have)
-        return true;
+static void offer_batch(struct stream *stream, int64_t now_ms) {
+    if (!have_batch(stream))
+        return;
     note_idle(stream, now_ms);
     const struct batch *batch = stream->batch;
     if (batch->whole_count == 0 && batch->caught_up_lsn == 0)
-        return true;
+        return;
     if (batch->caught_up_lsn == 0 && now_ms - stream->batch_since_ms < batch_age_ms(stream))
-        return true;
+        return;
     if (a_runner_waits(stream))
         hand_on(stream);
-    return true;
 }
 
 /* ---- messages ---- */
@@ -245,12 +237,10 @@ static bool take_message(struct stream *stream, const struct replication_message
 /* Takes what libpq has, until there is nothing more or no batch to put it in. */
 static bool take_messages(struct stream *stream, size_t *ret_bytes, bool *ret_drained, struct error *err) {
     for (;;) {
-        bool have = false, got = false;
+        bool got = false;
         struct replication_message message;
-        if (!have_batch(stream, &have, err))
-            return false;
         *ret_drained = false;
-        if (!have)
+        if (!have_batch(stream))
             return true;
         if (!replication_receive(stream->session, &message, &got, err))
             return false;
@@ -361,7 +351,8 @@ static bool read_once(struct stream *stream, struct error *err) {
     const bool rests = socket_fill_rests(&stream->fill, reading.now_ms);
     if (!rests && !read_socket(stream, &reading, err))
         return false;
-    if (!offer_batch(stream, reading.now_ms, err) || !keep_alive(stream, reading.now_ms, err))
+    offer_batch(stream, reading.now_ms);
+    if (!keep_alive(stream, reading.now_ms, err))
         return false;
     reading.wanted = a_runner_waits(stream) && batch_age_ms(stream) == 0;
     reading.in_transaction = decoder_in_transaction(stream->decoder);

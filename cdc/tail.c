@@ -25,8 +25,8 @@
 
 enum {
     ARENA_BLOCK_BYTES = 64 * 1024,
-    ARENA_TURN_BYTES = 1024 * 1024, /* used up to here, the other arena takes over */
-    OUTPUT_PENDING_MAX = 64 * 1024, /* no further message is taken while so much waits for the reader */
+    ARENA_RESET_BYTES = 1024 * 1024, /* what was decoded is written by then */
+    OUTPUT_PENDING_MAX = 64 * 1024,  /* no further message is taken while so much waits for the reader */
     STATUS_INTERVAL_MAX_MS = 10000,
     WAIT_MS = 100, /* how soon the stop flag is noticed */
     END_TIMEOUT_MS = 1000,
@@ -40,8 +40,7 @@ struct tail {
     struct session source;
     struct session replication;
     struct decoder *decoder;
-    struct arena arenas[2]; /* a long transaction moves from one to the other, and the one it left is reset */
-    unsigned turn;          /* which one is in use */
+    struct arena arena; /* of the changes that were decoded last */
     struct json_writer json;
     struct buffer output;
     size_t output_done; /* bytes of output that are written */
@@ -73,24 +72,15 @@ static bool write_change(struct tail *tail, const struct change *change, struct 
     return buffer_ok(&tail->output) ? true : error_no_memory(err);
 }
 
-/* What was decoded is written by now, so only the transaction that goes on has to be kept. */
-static bool turn_arena(struct tail *tail, struct error *err) {
-    if (tail->arenas[tail->turn].used_bytes < ARENA_TURN_BYTES)
-        return true;
-    unsigned other = 1 - tail->turn;
-    if (!decoder_continue_in(tail->decoder, &tail->arenas[other], err))
-        return false;
-    arena_reset(&tail->arenas[tail->turn]);
-    tail->turn = other;
-    return true;
-}
-
 static bool take_data(struct tail *tail, const struct replication_message *message, struct error *err) {
     struct change *change = NULL;
-    if (!decoder_decode(tail->decoder, message->lsn, message->payload, &tail->arenas[tail->turn], &change,
-                        err))
+    if (!decoder_decode(tail->decoder, message->lsn, message->payload, &tail->arena, &change, err))
         return error_wrap(err, "the message at %s", lsn_format(message->lsn).text);
-    return (change == NULL || write_change(tail, change, err)) && turn_arena(tail, err);
+    if (change != NULL && !write_change(tail, change, err))
+        return false;
+    if (tail->arena.used_bytes >= ARENA_RESET_BYTES)
+        arena_reset(&tail->arena);
+    return true;
 }
 
 static bool take_message(struct tail *tail, const struct replication_message *message, struct error *err) {
@@ -245,8 +235,7 @@ static bool start(struct tail *tail, struct error *err) {
 }
 
 static bool init(struct tail *tail, struct error *err) {
-    for (size_t i = 0; i < 2; i++)
-        arena_init(&tail->arenas[i], ARENA_BLOCK_BYTES, ARENA_BYTES_MAX);
+    arena_init(&tail->arena, ARENA_BLOCK_BYTES, ARENA_BYTES_MAX);
     buffer_init(&tail->output, SIZE_MAX / 2);
     tail->decoder = decoder_new();
     if (tail->decoder == NULL)
@@ -266,8 +255,7 @@ static void release(struct tail *tail) {
     decoder_free(tail->decoder);
     json_writer_release(&tail->json);
     buffer_release(&tail->output);
-    for (size_t i = 0; i < 2; i++)
-        arena_release(&tail->arenas[i]);
+    arena_release(&tail->arena);
 }
 
 bool tail_run(const struct config *config, int output_fd, const atomic_bool *stop, struct error *err) {

@@ -72,18 +72,7 @@ bool decoder_decode(struct decoder *decoder, lsn_t lsn, struct slice message, st
 }
 
 bool decoder_in_transaction(const struct decoder *decoder) {
-    return decoder->transaction != NULL;
-}
-
-bool decoder_continue_in(struct decoder *decoder, struct arena *arena, struct error *err) {
-    if (decoder->transaction == NULL)
-        return true;
-    struct transaction *moved = arena_alloc(arena, sizeof *moved);
-    if (moved == NULL)
-        return error_no_memory(err);
-    *moved = *decoder->transaction;
-    decoder->transaction = moved;
-    return true;
+    return decoder->in_transaction;
 }
 
 const struct type_name *decoder_find_type(const struct decoder *decoder, oid_t oid) {

@@ -28,7 +28,8 @@ void decoder_free(struct decoder *decoder);
 /*
  * Decodes one message that came with the WAL position lsn. Its bytes are not copied: values point into message,
  * which must live as long as arena. True with *ret_change NULL: nothing to hand on (Relation, Type, Origin).
- * *ret_change is in arena.
+ * *ret_change is in arena, and so is its transaction: a transaction may go on in another arena, or in one that was
+ * reset, but an arena must not be initialised anew meanwhile.
  *
  * With replica identity full, a new value sent as unchanged is filled in from the old tuple.
  */
@@ -37,12 +38,6 @@ MUST_CHECK bool decoder_decode(struct decoder *decoder, lsn_t lsn, struct slice 
 
 /* True between Begin and Commit. */
 bool decoder_in_transaction(const struct decoder *decoder);
-
-/*
- * The transaction that is being decoded lives in the arena of the batch in which it began; before that arena can
- * be recycled, while the transaction goes on, the caller moves it to the next one. No-op outside a transaction.
- */
-MUST_CHECK bool decoder_continue_in(struct decoder *decoder, struct arena *arena, struct error *err);
 
 /* The name of a user-defined type; NULL for built-in ones and for those no Type message announced. */
 const struct type_name *decoder_find_type(const struct decoder *decoder, oid_t oid);

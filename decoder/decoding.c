@@ -41,19 +41,36 @@ bool decoding_finish(struct decoding *d) {
 }
 
 bool decoding_expect_transaction(struct decoding *d) {
-    if (d->decoder->transaction != NULL)
+    if (d->decoder->in_transaction)
         return true;
     return error_set(d->err, ERROR_PROTOCOL, "%s message outside a transaction at %s",
                      message_name(d->letter), lsn_format(d->lsn).text);
 }
 
+/* Copies the open transaction into d->arena, once as long as that arena is not reset. */
+static bool share_transaction(struct decoding *d) {
+    struct decoder *decoder = d->decoder;
+    if (decoder->shared != NULL && decoder->shared_in == d->arena &&
+        decoder->shared_generation == d->arena->generation)
+        return true;
+    struct transaction *copy = arena_alloc(d->arena, sizeof *copy);
+    if (copy == NULL)
+        return false;
+    *copy = decoder->transaction;
+    decoder->shared = copy;
+    decoder->shared_in = d->arena;
+    decoder->shared_generation = d->arena->generation;
+    return true;
+}
+
 struct change *decoding_add_change(struct decoding *d, enum change_kind kind) {
     struct change *change = arena_alloc(d->arena, sizeof *change);
-    if (change == NULL) {
+    if (change == NULL || (d->decoder->in_transaction && !share_transaction(d))) {
         error_no_memory(d->err);
         return NULL;
     }
-    *change = (struct change){.kind = kind, .lsn = d->lsn, .transaction = d->decoder->transaction};
+    *change = (struct change){
+        .kind = kind, .lsn = d->lsn, .transaction = d->decoder->in_transaction ? d->decoder->shared : NULL};
     d->change = change;
     return change;
 }

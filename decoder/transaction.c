@@ -18,15 +18,13 @@ bool decode_begin(struct decoding *d) {
     transaction.xid = reader_u32(&d->reader);
     if (!decoding_finish(d))
         return false;
-    if (d->decoder->transaction != NULL)
+    if (d->decoder->in_transaction)
         return error_set(d->err, ERROR_PROTOCOL,
                          "a Begin message at %s inside the transaction that commits at %s",
-                         lsn_format(d->lsn).text, lsn_format(d->decoder->transaction->commit_lsn).text);
-    struct transaction *begun = arena_alloc(d->arena, sizeof *begun);
-    if (begun == NULL)
-        return error_no_memory(d->err);
-    *begun = transaction;
-    d->decoder->transaction = begun;
+                         lsn_format(d->lsn).text, lsn_format(d->decoder->transaction.commit_lsn).text);
+    d->decoder->in_transaction = true;
+    d->decoder->transaction = transaction;
+    d->decoder->shared = NULL;
     d->decoder->next_index = 0;
     return decoding_add_change(d, CHANGE_BEGIN) != NULL;
 }
@@ -40,14 +38,14 @@ bool decode_commit(struct decoding *d) {
         return false;
     if (flags != 0 || end_lsn <= commit_lsn)
         return decoding_malformed(d);
-    if (commit_lsn != d->decoder->transaction->commit_lsn)
+    if (commit_lsn != d->decoder->transaction.commit_lsn)
         return error_set(d->err, ERROR_PROTOCOL, "the transaction that was to commit at %s committed at %s",
-                         lsn_format(d->decoder->transaction->commit_lsn).text, lsn_format(commit_lsn).text);
+                         lsn_format(d->decoder->transaction.commit_lsn).text, lsn_format(commit_lsn).text);
     struct change *change = decoding_add_change(d, CHANGE_COMMIT);
     if (change == NULL)
         return false;
     change->end_lsn = end_lsn;
-    d->decoder->transaction = NULL;
+    d->decoder->in_transaction = false;
     return true;
 }
 

@@ -5,7 +5,7 @@
 #include "cdc/base/arena.h"
 
 #include <assert.h>
-#include <stdint.h>
+#include <sanitizer/asan_interface.h>
 #include <stdlib.h>
 
 #define ALIGNMENT 8u
@@ -35,7 +35,9 @@ static void free_list(struct arena_block *block) {
 void arena_release(struct arena *arena) {
     free_list(arena->blocks);
     free_list(arena->spare);
-    *arena = (struct arena){.block_bytes = arena->block_bytes, .bytes_max = arena->bytes_max};
+    *arena = (struct arena){.block_bytes = arena->block_bytes,
+                            .bytes_max = arena->bytes_max,
+                            .generation = arena->generation + 1};
 }
 
 void arena_reset(struct arena *arena) {
@@ -43,6 +45,7 @@ void arena_reset(struct arena *arena) {
     while (block != NULL) {
         struct arena_block *next = block->next;
         if (block->size == arena->block_bytes) {
+            ASAN_POISON_MEMORY_REGION(block->bytes, block->size);
             block->next = arena->spare;
             arena->spare = block;
             arena->spare_bytes += block->size;
@@ -56,6 +59,7 @@ void arena_reset(struct arena *arena) {
     arena->end = NULL;
     arena->held_bytes = 0;
     arena->used_bytes = 0;
+    arena->generation++;
 }
 
 static struct arena_block *take_spare(struct arena *arena) {
@@ -85,6 +89,7 @@ static struct arena_block *new_block(struct arena *arena, size_t size) {
         block = malloc_block(arena, size);
     if (block == NULL)
         return NULL;
+    ASAN_POISON_MEMORY_REGION(block->bytes, size);
     arena->held_bytes += size;
     return block;
 }
@@ -123,6 +128,8 @@ void *arena_alloc(struct arena *arena, size_t size) {
         if (size > arena->block_bytes / 4) {
             void *own = alloc_own_block(arena, size);
             arena->used_bytes += own != NULL ? size : 0;
+            if (own != NULL)
+                ASAN_UNPOISON_MEMORY_REGION(own, size);
             return own;
         }
         if (!next_block(arena))
@@ -131,6 +138,7 @@ void *arena_alloc(struct arena *arena, size_t size) {
     void *bytes = arena->next;
     arena->next += size;
     arena->used_bytes += size;
+    ASAN_UNPOISON_MEMORY_REGION(bytes, size);
     return bytes;
 }
 
