@@ -14,6 +14,7 @@
 #include "cdc/base/buffer.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/password_file.h"
+#include "cdc/pq/server_message.h"
 
 /*
  * The defaults of a database or a role would change the text of values, or end a session that waits for its
@@ -49,6 +50,27 @@ static void add_defaults(struct connect_parameters *parameters) {
     add(parameters, "tcp_user_timeout", "30000");
 }
 
+/*
+ * An @, a slash or a question mark that a password has unescaped ends it for libpq, and the rest becomes the name of a
+ * host, a port or a database, which libpq's messages quote. So such a name is refused before it is used.
+ */
+static bool check_dsn_part(const PQconninfoOption *option, const char *peer, struct error *err) {
+    const char *value = option->val;
+    if (value == NULL)
+        return true;
+    bool is_host = strcmp(option->keyword, "host") == 0 && value[0] != '@';
+    bool good = !(is_host || strcmp(option->keyword, "dbname") == 0) || strchr(value, '@') == NULL;
+    if (strcmp(option->keyword, "port") == 0)
+        good = strspn(value, "0123456789,") == strlen(value);
+    if (good)
+        return true;
+    return error_set(
+        err, ERROR_CONFIG,
+        "the %s's dsn has a character in its %s that cannot stand there; in a password of a URI write @ as "
+        "%%40, / as %%2F and %% as %%25, or use password_file",
+        peer, option->keyword);
+}
+
 /* The DSN may bring options of its own; ours are put behind them, where they win. */
 static bool build_options(const struct session_options *options, struct buffer *text, struct error *err) {
     char *message = NULL;
@@ -58,10 +80,15 @@ static bool build_options(const struct session_options *options, struct buffer *
         PQfreemem(message);
         return error_set(err, ERROR_CONFIG, "the %s's dsn is not a valid connection string", options->peer);
     }
-    for (const PQconninfoOption *option = parsed; option->keyword != NULL; option++)
+    bool good = true;
+    for (const PQconninfoOption *option = parsed; good && option->keyword != NULL; option++) {
+        good = check_dsn_part(option, options->peer, err);
         if (strcmp(option->keyword, "options") == 0 && option->val != NULL)
             buffer_printf(text, "%s ", option->val);
+    }
     PQconninfoFree(parsed);
+    if (!good)
+        return false;
     buffer_printf(text, "%s %s", PINNED, options->gucs != NULL ? options->gucs : "");
     return buffer_text(text) != NULL ? true : error_no_memory(err);
 }
@@ -288,27 +315,6 @@ static void append_field(struct error *err, const PGresult *result, int field, c
         snprintf(err->text + length, sizeof err->text - length, ", %s \"%s\"", label, value);
 }
 
-/*
- * The primary message of a data exception quotes the value ("invalid input syntax for type integer: "x""). What
- * stands in such messages after the colon is cut off.
- */
-static void set_primary(struct error *err, const struct session *session, const PGresult *result,
-                        const char *sqlstate) {
-    const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    if (primary == NULL)
-        primary = "unknown error";
-    size_t length = strlen(primary);
-    if (strncmp(sqlstate, "22", 2) == 0) {
-        length = strcspn(primary, ":");
-        const char *quote = strchr(primary, '"');
-        if (quote != NULL && (size_t) (quote - primary) < length && strstr(primary, "type") == NULL)
-            length = (size_t) (quote - primary);
-    }
-    error_set(err, session_error_kind(sqlstate), "%s: %.*s (SQLSTATE %s)", session->peer, (int) length,
-              primary, sqlstate);
-    snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate);
-}
-
 bool session_error(const struct session *session, const PGresult *result, struct error *err) {
     const char *sqlstate = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
     if (sqlstate == NULL) {
@@ -317,7 +323,12 @@ bool session_error(const struct session *session, const PGresult *result, struct
                   message != NULL && message[0] != '\0' ? message : "the connection was lost");
         return false;
     }
-    set_primary(err, session, result, sqlstate);
+    char message[1024];
+    server_message_write(result, sqlstate, message, sizeof message);
+    error_set(err, session_error_kind(sqlstate), "%s: %s (SQLSTATE %s)", session->peer, message, sqlstate);
+    snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate);
+    if (server_message_is_raised(result))
+        return false;
     append_field(err, result, PG_DIAG_SCHEMA_NAME, "schema");
     append_field(err, result, PG_DIAG_TABLE_NAME, "table");
     append_field(err, result, PG_DIAG_COLUMN_NAME, "column");

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""No value of a row and no part of a secret is in anything that the program writes: log, output, state."""
+
+import pytest
+
+MARK = "4111111111111111"  # planted as a value; the servers quote it in their messages
+TRIGGER = """create function refuse() returns trigger language plpgsql as $$begin {body} end$$;
+    create trigger refuse before insert or update on t for each row execute function refuse();
+    alter table t enable always trigger refuse"""
+
+# What the target's table is made to be, and what is inserted at the source: id, and the columns v text, n bigint.
+CASES = {
+    "out of range for integer": ("alter table t alter n type int", f"'x', {MARK}"),
+    "out of range for real": ("alter table t alter v type real using null", f"'{MARK}e400', 1"),
+    "no number": ("alter table t alter v type int using null", f"'a{MARK}', 1"),
+    "a type in the value": ("alter table t alter v type int using null", f"'type a:\"{MARK}', 1"),
+    "no date": ("alter table t alter v type date using null", f"'{MARK}', 1"),
+    "no label": ("create type mood as enum ('a'); alter table t alter v type mood using null", f"'{MARK}', 1"),
+    "no json": ("alter table t alter v type jsonb using null", f"'{{{MARK}', 1"),
+    "too long": ("alter table t alter v type varchar(3)", f"'{MARK}', 1"),
+    "a check": ("alter table t add check (n < 10)", f"'x', {MARK}"),
+    "a unique index": ("alter table t add unique (v); insert into t values (0, '" + MARK + "', 1)", f"'{MARK}', 1"),
+    "a domain": ("create domain d as bigint check (value < 10); alter table t alter n type d", f"'x', {MARK}"),
+    "a trigger raises": (TRIGGER.format(body="raise exception 'bad %', new.v;"), f"'{MARK}', 1"),
+    "a trigger raises a unique violation": (
+        TRIGGER.format(body="raise exception using errcode = '23505', message = new.v, table = new.v, column = new.v;"),
+        f"'{MARK}', 1"),
+    "a trigger runs what is no SQL": (TRIGGER.format(body="execute 'select ' || new.v || ' from';"), f"'a b {MARK}', 1"),
+    "a trigger casts": (TRIGGER.format(body="perform new.v::int; return new;"), f"'x{MARK}', 1"),
+}
+
+
+def everything_written(pipeline):
+    """The log, what status and check print, and all files of the state directory."""
+    for name in ("status", "check"):
+        pipeline.engine.command(name)
+        pipeline.engine.command(name, "--json")
+    files = [file.read_bytes().decode(errors="replace") for file in pipeline.state.rglob("*") if file.is_file()]
+    return pipeline.engine.log_path.read_text(errors="replace") + "".join(files)
+
+
+@pytest.mark.parametrize("rows", [1, 64], ids=["row", "set"])
+@pytest.mark.parametrize("case", CASES)
+def test_a_value_is_not_written(pipeline, case, rows):
+    spoil, values = CASES[case]
+    pipeline.source.execute("create table t (id int primary key, v text, n bigint)")
+    pipeline.engine.catch_up()
+    pipeline.target.execute(spoil)
+    pipeline.source.execute(f"insert into t select g, {values} from generate_series(1, {rows}) g")
+    result = pipeline.engine.command("run", "--until", "caught-up")
+    assert result.returncode in (1, 2), result.stderr
+    assert "SQLSTATE" in result.stderr or "type" in result.stderr, result.stderr
+    assert MARK not in everything_written(pipeline)
+
+
+@pytest.mark.parametrize("case", ["no number", "out of range for integer", "a trigger raises"])
+def test_a_value_is_not_written_by_the_copy(pipeline, case):
+    spoil, values = CASES[case]
+    ddl = "create table t (id int primary key, v text, n bigint)"
+    pipeline.execute_both(ddl)
+    pipeline.target.execute(spoil)
+    pipeline.source.execute(f"insert into t select 1, {values}")
+    result = pipeline.engine.command("run", "--until", "caught-up")
+    assert result.returncode in (1, 2), result.stderr
+    assert MARK not in everything_written(pipeline)
+
+
+@pytest.mark.parametrize("dsn", [
+    "postgresql://replicator:src-Geh@eim@{host}:{port}/x",
+    "postgresql://replicator:geh/eim@{host}:{port}/x",
+    "postgresql://replicator:123/eim@{host}:{port}/x",
+    "postgresql://replicator:geh%eim@{host}:{port}/x",
+    "postgresql://replicator:geh@/eim@{host}:{port}/x",
+    "host={host} port={port} password=geh eim",
+    "host={host} port={port} password='geh\\'eim",
+    "host={host} port=geheim",
+])
+def test_a_part_of_a_password_in_the_wrong_place_is_not_written(pipeline, dsn):
+    """An @ or a slash that is not escaped ends the password, and its rest was told as the name of a host."""
+    address = {"host": "127.0.0.1", "port": pipeline.source.cluster.port}
+    pipeline.source_configuration["dsn"] = dsn.format(**address)
+    for name in ("check", "run", "status"):
+        result = pipeline.engine.command(name, timeout_s=60)
+        assert result.returncode != 0, result.stderr
+        assert "dsn" in result.stdout + result.stderr
+    written = everything_written(pipeline)
+    assert not any(part in written for part in ("eim", "geh", "Geh", "123/"))
