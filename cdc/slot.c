@@ -58,13 +58,15 @@ bool slot_read(struct session *source, const char *slot, struct slot_facts *ret_
 /* ---- creating ---- */
 
 /*
- * Literals in the query are masked: they are rows' values. A prepared transaction has no pid but blocks just as well.
+ * Of the query only what comes before its first literal, digit or comment: a row's value could follow. A role without
+ * pg_read_all_stats sees neither state nor query of others. A prepared transaction has no pid but blocks just as well.
  */
 static const char BLOCKERS_SQL[] =
     "select string_agg(line, '; ') from ("
-    " select format('pid %s, user %s, %s, %s since %s, query: %s', pid, usename, coalesce(nullif(application_name, ''),"
-    "   'no application name'), state, date_trunc('second', xact_start), left(regexp_replace(regexp_replace(query,"
-    "   $$'[^']*'|[0-9]+$$, '?', 'g'), '\\s+', ' ', 'g'), 100)) as line"
+    " select format('pid %s, user %s, %s', pid, usename, coalesce(nullif(application_name, ''), 'no application name'))"
+    "   || case when state is null then ' (pg_read_all_stats would show its query)' else format(', %s since %s, query: %s', state,"
+    "   date_trunc('second', xact_start), left(regexp_replace(regexp_replace(query, $re$(['$0-9]|--|/[*]).*$re$, '…'),"
+    "   '\\s+', ' ', 'g'), 100)) end as line"
     " from pg_catalog.pg_stat_activity where backend_xid is not null and pid <> pg_backend_pid()"
     " union all"
     " select format('prepared transaction %L of user %s since %s', gid, owner, date_trunc('second', prepared))"

@@ -85,3 +85,19 @@ def test_a_part_of_a_password_in_the_wrong_place_is_not_written(pipeline, dsn):
         assert "dsn" in result.stdout + result.stderr
     written = everything_written(pipeline)
     assert not any(part in written for part in ("eim", "geh", "Geh", "123/"))
+
+
+@pytest.mark.parametrize("query", ["$x$planted$x$", "E'\\'' || 'planted'", "'a' /* planted */"])
+def test_a_query_that_is_in_the_way_is_shown_up_to_its_first_literal(pipeline, query):
+    pipeline.source.execute("create table t (id int primary key, v text)")
+    connection = pipeline.source.connect()
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(f"begin; insert into t (id, v) values (1, {query})")
+        pipeline.engine.start()
+        pipeline.engine.wait_log("query: begin; insert into t (id, v) values (")
+        pipeline.engine.stop()
+    finally:
+        connection.close()
+    assert "planted" not in everything_written(pipeline)
