@@ -52,7 +52,7 @@ static bool differs(const struct checkpoint *a, const struct checkpoint *b) {
 static void say_disk(struct attempt *attempt, const struct error *err) {
     if (err != NULL && !attempt->disk_fails)
         log_line(LOG_LEVEL_ERROR,
-                 "the checkpoint cannot be written, so the slot keeps its WAL until it can: %s", err->text);
+                 "the checkpoint cannot be written, so the slot keeps its WAL until it can: %s", error_line(err).text);
     if (err == NULL && attempt->disk_fails)
         log_line(LOG_LEVEL_INFO, "the checkpoint is written again");
     attempt->disk_fails = err != NULL;

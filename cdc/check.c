@@ -57,7 +57,7 @@ static bool is_stopped(const struct check *check) {
 
 static void add_undone(struct check *check, const struct error *error) {
     findings_add(&check->findings, SEVERITY_WARNING, "unchecked", "a part could not be checked: %s",
-                 error->text);
+                 error_line(error).text);
 }
 
 static void run_step(struct check *check, const struct check_step *step) {

@@ -38,7 +38,8 @@ struct source_facts {
     int slots_max;
     int slots_used;
     int sender_timeout_ms;
-    int keep_mb; /* max_slot_wal_keep_size, -1: no limit */
+    int keep_mb;        /* max_slot_wal_keep_size, -1: no limit */
+    int idle_timeout_s; /* idle_replication_slot_timeout, 0: none; from 18 on */
 };
 
 struct check {

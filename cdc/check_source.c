@@ -20,7 +20,9 @@ static const char FACTS[] =
     " has_database_privilege(current_database(), 'create'), current_setting('max_replication_slots'),"
     " (select count(*) from pg_replication_slots),"
     " (select setting from pg_settings where name = 'wal_sender_timeout'),"
-    " (select setting from pg_settings where name = 'max_slot_wal_keep_size')"
+    " (select setting from pg_settings where name = 'max_slot_wal_keep_size'),"
+    " (select coalesce(max(case unit when 'min' then 60 when 'ms' then 0.001 else 1 end * setting::numeric), 0)::int"
+    "  from pg_settings where name = 'idle_replication_slot_timeout')"
     " from pg_database d, pg_roles r where d.datname = current_database() and r.rolname = current_user";
 
 static void take_text(const PGresult *result, int column, char *text, size_t size) {
@@ -54,6 +56,7 @@ static bool read_facts(struct check *check, struct error *err) {
     facts->slots_used = take_number(result, 9);
     facts->sender_timeout_ms = take_number(result, 10);
     facts->keep_mb = take_number(result, 11);
+    facts->idle_timeout_s = take_number(result, 12);
     return true;
 }
 
@@ -121,6 +124,17 @@ static void check_keep_size(struct findings *findings, const struct source_facts
     }
 }
 
+static void check_idle_timeout(struct findings *findings, const struct source_facts *facts) {
+    if (facts->idle_timeout_s == 0)
+        return;
+    findings_add(
+        findings, SEVERITY_WARNING, "idle_replication_slot_timeout",
+        "idle_replication_slot_timeout is %d s: a pipeline that is stopped for longer loses its slot and has to "
+        "copy again",
+        facts->idle_timeout_s);
+    findings_fix(findings, "alter system set idle_replication_slot_timeout = 0;\nselect pg_reload_conf();");
+}
+
 static void check_synchronous_commit(struct findings *findings, const struct source_facts *facts) {
     if (strcmp(facts->synchronous_commit, "off") != 0)
         return;
@@ -140,6 +154,7 @@ bool check_source_settings(struct check *check, struct error *err) {
     check_encoding(findings, &check->facts);
     check_sender_timeout(findings, &check->facts);
     check_keep_size(findings, &check->facts);
+    check_idle_timeout(findings, &check->facts);
     check_synchronous_commit(findings, &check->facts);
     return true;
 }

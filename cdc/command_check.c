@@ -23,7 +23,7 @@ static enum exit_code report(const struct check *check, bool json) {
     if (!json) {
         findings_print(findings, check->config->name, stdout);
     } else if (!findings_print_json(findings, check->config->name, stdout, &err)) {
-        fprintf(stderr, "pgcdc check: %s\n", err.text);
+        fprintf(stderr, "pgcdc check: %s\n", error_line(&err).text);
         return EXIT_FAILED;
     }
     return findings->counts[SEVERITY_PROBLEM] == 0 ? EXIT_DONE : EXIT_USAGE;

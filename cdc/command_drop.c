@@ -169,7 +169,7 @@ static bool drop_sinks(const struct config *config, struct error *err) {
     for (size_t i = 0; i < config->sink_count; i++) {
         if (drop_sink(&config->sinks[i], err))
             continue;
-        fprintf(stderr, "pgcdc drop: %s\n", err->text);
+        fprintf(stderr, "pgcdc drop: %s\n", error_line(err).text);
         dropped = false;
     }
     return dropped ? true
@@ -219,7 +219,7 @@ static enum exit_code run(const struct command_line *line) {
     if (drop_locked(&drop, &err))
         return EXIT_DONE;
     fflush(stdout);
-    fprintf(stderr, "pgcdc drop: %s\n", err.text);
+    fprintf(stderr, "pgcdc drop: %s\n", error_line(&err).text);
     return err.kind == ERROR_STOPPED ? EXIT_FAILED : exit_code_of(&err);
 }
 

@@ -14,7 +14,7 @@ static enum exit_code run(const struct command_line *line) {
         log_line(LOG_LEVEL_INFO, "stopped");
         return EXIT_DONE;
     }
-    log_line(LOG_LEVEL_ERROR, "%s", err.text);
+    log_line(LOG_LEVEL_ERROR, "%s", error_line(&err).text);
     return exit_code_of(&err);
 }
 

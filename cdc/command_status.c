@@ -55,7 +55,7 @@ static enum exit_code judge(const struct status *status) {
 }
 
 static enum exit_code fail(const struct error *err) {
-    log_line(LOG_LEVEL_ERROR, "%s", err->text);
+    log_line(LOG_LEVEL_ERROR, "%s", error_line(err).text);
     return exit_code_of(err);
 }
 

@@ -12,7 +12,7 @@ static enum exit_code run(const struct command_line *line) {
     struct error err = {0};
     if (tail_run(line->config, STDOUT_FILENO, line->stop, &err) || err.kind == ERROR_STOPPED)
         return EXIT_DONE;
-    log_line(LOG_LEVEL_ERROR, "%s", err.text);
+    log_line(LOG_LEVEL_ERROR, "%s", error_line(&err).text);
     return exit_code_of(&err);
 }
 

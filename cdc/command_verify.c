@@ -107,7 +107,7 @@ static enum exit_code run(const struct command_line *line) {
     arena_init(&verifying.arena, BLOCK_BYTES, CATALOG_BYTES_MAX);
     if (line->json ? verify_json(&verifying, &err) : verify_sinks(&verifying, &err))
         return verifying.code;
-    log_line(LOG_LEVEL_ERROR, "%s", err.text);
+    log_line(LOG_LEVEL_ERROR, "%s", error_line(&err).text);
     return err.kind == ERROR_STOPPED ? EXIT_FAILED : exit_code_of(&err); /* stopped is not verified */
 }
 

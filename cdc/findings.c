@@ -71,20 +71,11 @@ void findings_fix(struct findings *findings, const char *format, ...) {
     va_end(arguments);
 }
 
-static const char *find_remedy(const char *text) {
-    const char *remedy = NULL;
-    for (const char *next = strstr(text, "; "); next != NULL; next = strstr(next + 2, "; "))
-        remedy = next;
-    return remedy;
-}
-
 void findings_add_error(struct findings *findings, enum severity severity, const char *code,
                         const struct error *error) {
-    const char *remedy = find_remedy(error->text);
-    size_t length = remedy != NULL ? (size_t) (remedy - error->text) : strlen(error->text);
-    findings_add(findings, severity, code, "%.*s", (int) length, error->text);
-    if (remedy != NULL)
-        findings_fix(findings, "%s", remedy + 2);
+    findings_add(findings, severity, code, "%s", error->text);
+    if (error->remedy[0] != '\0')
+        findings_fix(findings, "%s", error->remedy);
 }
 
 /* A fix of several lines stays under its finding. */

@@ -46,7 +46,7 @@ void findings_add(struct findings *findings, enum severity severity, const char 
 /* What to do about the one that was added last. */
 void findings_fix(struct findings *findings, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* An error's text as it is; what follows its last "; " is taken for the remedy, as this program's errors have it. */
+/* An error's text and its remedy. */
 void findings_add_error(struct findings *findings, enum severity severity, const char *code,
                         const struct error *error);
 

@@ -160,7 +160,7 @@ static void set_signals(void) {
 static enum exit_code run_with_config(struct invocation *invocation) {
     struct error err = {0};
     if (!config_read(invocation->line.config_path, &invocation->line.config, &err)) {
-        fprintf(stderr, "pgcdc: %s\n", err.text);
+        fprintf(stderr, "pgcdc: %s\n", error_line(&err).text);
         return exit_code_of(&err);
     }
     log_init(invocation->log_level, invocation->line.config->name);

@@ -43,7 +43,7 @@ static bool attempt_until_final(struct pipeline *pipeline, struct error *err) {
         }
         if (pipeline->progressed)
             pause_ms = PAUSE_MIN_MS;
-        log_line(LOG_LEVEL_WARNING, "%s; starting again in %d ms at most", error.text, pause_ms);
+        log_line(LOG_LEVEL_WARNING, "%s; starting again in %d ms at most", error_line(&error).text, pause_ms);
         pause_before_retry(pipeline, pause_ms);
         pause_ms = pause_ms * 2 < PAUSE_MAX_MS ? pause_ms * 2 : PAUSE_MAX_MS;
     }

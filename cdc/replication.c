@@ -36,9 +36,7 @@ static bool judge(const struct session *session, const PGresult *result, struct 
     if (remedy == NULL)
         return false;
     err->kind = ERROR_REFUSE;
-    size_t length = strlen(err->text);
-    snprintf(err->text + length, sizeof err->text - length, ": %s", remedy);
-    return false;
+    return error_remedy(err, "%s", remedy);
 }
 
 static bool build_command(const struct session *session, const struct replication_options *options,

@@ -47,15 +47,17 @@ static bool check_disk(const struct start_facts *facts, size_t i, struct error *
         return true;
     if (!position_exists(position))
         return error_set(
-            err, ERROR_REFUSE,
-            "sink %s has no position although it had %s according to %s/%s.checkpoint: it was emptied, or it is another "
-            "target; point to the right one, or " START_OVER,
-            sink_name(facts, i), lsn_format(on_disk->position.end_lsn).text, facts->config->state,
-            facts->config->name);
-    return error_set(
-        err, ERROR_REFUSE,
-        "sink %s is at %s but was at %s before: it lost changes (restored from a backup?); restore a newer one, or " START_OVER,
-        sink_name(facts, i), lsn_format(position->end_lsn).text, lsn_format(on_disk->position.end_lsn).text);
+                   err, ERROR_REFUSE,
+                   "sink %s has no position although it had %s according to %s/%s.checkpoint: it was emptied, or it is another "
+                   "target",
+                   sink_name(facts, i), lsn_format(on_disk->position.end_lsn).text, facts->config->state,
+                   facts->config->name) ||
+               error_remedy(err, "point to the right one, or " START_OVER);
+    return error_set(err, ERROR_REFUSE,
+                     "sink %s is at %s but was at %s before: it lost changes (restored from a backup?)",
+                     sink_name(facts, i), lsn_format(position->end_lsn).text,
+                     lsn_format(on_disk->position.end_lsn).text) ||
+           error_remedy(err, "restore a newer one, or " START_OVER);
 }
 
 static bool check_source(const struct start_facts *facts, size_t i, struct error *err) {
@@ -64,15 +66,17 @@ static bool check_source(const struct start_facts *facts, size_t i, struct error
         return error_set(err, ERROR_REFUSE,
                          "the source is another cluster: system identifier %" PRIu64
                          ", but sink %s has a position of "
-                         "%" PRIu64 "; point source.dsn to the right server, or " START_OVER,
-                         facts->identity->system_id, sink_name(facts, i), position->system_id);
+                         "%" PRIu64,
+                         facts->identity->system_id, sink_name(facts, i), position->system_id) ||
+               error_remedy(err, "point source.dsn to the right server, or " START_OVER);
     if (position->end_lsn > facts->identity->flush_lsn)
         return error_set(
-            err, ERROR_REFUSE,
-            "sink %s is at %s, beyond the end of the source's WAL at %s: the source went back (restored from a "
-            "backup?) and would silently send nothing; " START_OVER,
-            sink_name(facts, i), lsn_format(position->end_lsn).text,
-            lsn_format(facts->identity->flush_lsn).text);
+                   err, ERROR_REFUSE,
+                   "sink %s is at %s, beyond the end of the source's WAL at %s: the source went back (restored from a "
+                   "backup?) and would silently send nothing",
+                   sink_name(facts, i), lsn_format(position->end_lsn).text,
+                   lsn_format(facts->identity->flush_lsn).text) ||
+               error_remedy(err, START_OVER);
     return true;
 }
 
@@ -84,9 +88,37 @@ static bool check_gap(const struct start_facts *facts, size_t i, struct error *e
     return error_set(err, ERROR_REFUSE,
                      "slot %s is at %s, ahead of sink %s at %s: %" PRIu64
                      " bytes of WAL in between are gone (the slot was advanced or "
-                     "created again, or the sink went back); " START_OVER,
+                     "created again, or the sink went back)",
                      facts->config->source.slot, lsn_format(confirmed_lsn).text, sink_name(facts, i),
-                     lsn_format(position->end_lsn).text, confirmed_lsn - position->end_lsn);
+                     lsn_format(position->end_lsn).text, confirmed_lsn - position->end_lsn) ||
+           error_remedy(err, START_OVER);
+}
+
+/* Why the server took a slot away, in its own words, and what keeps it from doing so again. */
+static const struct loss {
+    const char *reason;
+    const char *meaning;
+    const char *remedy;
+} LOSSES[] = {
+    {"wal_removed", "the server removed WAL that it needs",
+     "raise max_slot_wal_keep_size at the source (select pg_reload_conf() afterwards), then "},
+    {"idle_timeout", "nobody read from it for longer than idle_replication_slot_timeout",
+     "raise idle_replication_slot_timeout at the source or set it to 0 (select pg_reload_conf() afterwards), then "},
+    {"rows_removed", "the server removed catalog rows that it needs",
+     "set hot_standby_feedback = on where the slot is on a standby, then "},
+    {"wal_level_insufficient", "wal_level was lowered below logical",
+     "set wal_level = logical at the source and restart it, then "},
+    {"conflict", "a recovery conflict took it away",
+     "keep wal_level = logical on the primary and hot_standby_feedback = on on the standby, then "},
+    {"restart_lsn is null", "it holds no WAL any more", ""},
+    {NULL, "the server invalidated it", "see the server's log for the cause, then "},
+};
+
+static const struct loss *loss_of(const char *reason) {
+    const struct loss *loss = LOSSES;
+    while (loss->reason != NULL && strcmp(loss->reason, reason) != 0)
+        loss++;
+    return loss;
 }
 
 /* Whatever the positions: a slot that cannot serve. */
@@ -96,25 +128,22 @@ static bool check_slot(const struct start_facts *facts, struct error *err) {
     if (!slot->exists)
         return true;
     if (!slot->is_logical || !slot->is_pgoutput)
-        return error_set(
-            err, ERROR_REFUSE,
-            "slot %s is not a logical slot with plugin pgoutput; give source.slot another name, or drop that slot",
-            name);
+        return error_set(err, ERROR_REFUSE, "slot %s is not a logical slot with plugin pgoutput", name) ||
+               error_remedy(err, "give source.slot another name, or drop that slot");
     if (slot->is_two_phase)
         return error_set(
-            err, ERROR_REFUSE,
-            "slot %s was created with two_phase, which would send a transaction before it has committed; "
-            "create it without, or give source.slot another name",
-            name);
+                   err, ERROR_REFUSE,
+                   "slot %s was created with two_phase, which would send a transaction before it has committed",
+                   name) ||
+               error_remedy(err, "create it without, or give source.slot another name");
     if (strcmp(slot->database, facts->identity->database) != 0)
-        return error_set(err, ERROR_REFUSE,
-                         "slot %s belongs to database %s, but source.dsn connects to %s; correct one of them",
-                         name, slot->database, facts->identity->database);
+        return error_set(err, ERROR_REFUSE, "slot %s belongs to database %s, but source.dsn connects to %s",
+                         name, slot->database, facts->identity->database) ||
+               error_remedy(err, "correct one of them");
     if (slot->is_lost)
-        return error_set(
-            err, ERROR_REFUSE,
-            "slot %s is lost (%s): the server removed WAL that it needs; raise max_slot_wal_keep_size, then " START_OVER,
-            name, slot->reason);
+        return error_set(err, ERROR_REFUSE, "slot %s is lost (%s): %s", name, slot->reason,
+                         loss_of(slot->reason)->meaning) ||
+               error_remedy(err, "%s" START_OVER, loss_of(slot->reason)->remedy);
     return true;
 }
 
@@ -122,10 +151,12 @@ static bool check_slot(const struct start_facts *facts, struct error *err) {
 static bool check_positions(const struct start_facts *facts, struct error *err) {
     if (!facts->slot->exists)
         return error_set(
-            err, ERROR_REFUSE,
-            "slot %s is missing although sink %s has position %s: what was changed since is lost to it (slot dropped, or a "
-            "failover without its slots?); " START_OVER,
-            facts->config->source.slot, sink_name(facts, 0), lsn_format(facts->positions[0].end_lsn).text);
+                   err, ERROR_REFUSE,
+                   "slot %s is missing although sink %s has position %s: what was changed since is lost to it (slot dropped, or a "
+                   "failover without its slots?)",
+                   facts->config->source.slot, sink_name(facts, 0),
+                   lsn_format(facts->positions[0].end_lsn).text) ||
+               error_remedy(err, START_OVER);
     for (size_t i = 0; i < facts->config->sink_count; i++)
         if (!check_gap(facts, i, err))
             return false;
@@ -137,10 +168,10 @@ static bool refuse_newcomer(const struct start_facts *facts, struct error *err) 
     while (position_exists(&facts->positions[without]))
         without++;
     return error_set(
-        err, ERROR_REFUSE,
-        "sink %s has no position but others of pipeline %s have: it would miss every change before; give it a pipeline of "
-        "its own, or " START_OVER,
-        sink_name(facts, without), facts->config->name);
+               err, ERROR_REFUSE,
+               "sink %s has no position but others of pipeline %s have: it would miss every change before",
+               sink_name(facts, without), facts->config->name) ||
+           error_remedy(err, "give it a pipeline of its own, or " START_OVER);
 }
 
 /* No sink has a position. */
@@ -148,9 +179,10 @@ static bool decide_new(const struct start_facts *facts, enum start_action *ret_a
     const char *slot = facts->config->source.slot;
     if (facts->checkpoint->phase == CHECKPOINT_CORRUPT)
         return error_set(
-            err, ERROR_REFUSE,
-            "%s/%s.checkpoint is corrupt, and no sink has a position: it cannot be known how far the pipeline was; " START_OVER,
-            facts->config->state, facts->config->name);
+                   err, ERROR_REFUSE,
+                   "%s/%s.checkpoint is corrupt, and no sink has a position: it cannot be known how far the pipeline was",
+                   facts->config->state, facts->config->name) ||
+               error_remedy(err, START_OVER);
     if (!facts->slot->exists) {
         *ret_action = START_NEW;
         return true;
@@ -165,11 +197,11 @@ static bool decide_new(const struct start_facts *facts, enum start_action *ret_a
         *ret_action = START_ADOPT;
         return true;
     }
-    return error_set(
-        err, ERROR_REFUSE,
-        "slot %s exists but no sink has a position: whose it is cannot be known; if it is a left-over of this pipeline, run "
-        "`pgcdc drop`; to go on from it without a copy, set source.snapshot to never",
-        slot);
+    return error_set(err, ERROR_REFUSE,
+                     "slot %s exists but no sink has a position: whose it is cannot be known", slot) ||
+           error_remedy(
+               err,
+               "if it is a left-over of this pipeline, run `pgcdc drop`; to go on from it without a copy, set source.snapshot to never");
 }
 
 bool start_decide(const struct start_facts *facts, enum start_action *ret_action, struct error *err) {
@@ -198,7 +230,8 @@ bool start_check_fork(const struct position *position, const char *sink, lsn_t f
     return error_set(err, ERROR_REFUSE,
                      "sink %s is at %s on timeline %" PRIu32 ", but the source is on timeline %" PRIu32
                      ", which left that one at %s: the "
-                     "sink has changes that the source never had; " START_OVER,
+                     "sink has changes that the source never had",
                      sink, lsn_format(position->end_lsn).text, position->timeline, identity->timeline,
-                     lsn_format(fork_lsn).text);
+                     lsn_format(fork_lsn).text) ||
+           error_remedy(err, START_OVER);
 }

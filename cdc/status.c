@@ -125,7 +125,7 @@ static bool check_forks(struct session *replication, const struct status *status
 static void refuse(struct status *status, const struct error *err) {
     enum pipeline_state of_slot = state_of_slot(status);
     status->state = of_slot == STATE_LOST || of_slot == STATE_MISSING ? of_slot : STATE_REFUSED;
-    snprintf(status->reason, sizeof status->reason, "%s", err->text);
+    snprintf(status->reason, sizeof status->reason, "%s", error_line(err).text);
 }
 
 static void judge(struct session *replication, struct status *status) {

@@ -34,7 +34,7 @@ struct sink_status {
 struct status {
     const struct config *config;
     enum pipeline_state state;
-    char reason[ERROR_TEXT_MAX]; /* of LOST, MISSING, REFUSED and UNKNOWN, with the remedy; else "" */
+    char reason[sizeof(struct error_line)]; /* of LOST, MISSING, REFUSED and UNKNOWN, with the remedy; else "" */
     pid_t engine_pid;            /* of the engine that uses the state directory on this machine, or 0 */
     struct checkpoint checkpoint;
     int server_version;

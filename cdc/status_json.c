@@ -92,7 +92,7 @@ static void put_sink(struct json_writer *json, const struct status *status, size
     put_number(json, "lag_bytes", lag_of(status, lsn));
     put_number(json, "age_ms", lsn != 0 ? sink->view.age_ms : -1);
     json_put_field(json, "stored_in", sink->is_from_disk ? "checkpoint" : "sink");
-    put_text(json, "error", sink->error.text);
+    put_text(json, "error", error_line(&sink->error).text);
     yajl_gen_map_close(json->generator);
 }
 

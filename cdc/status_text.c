@@ -132,7 +132,7 @@ static void append_sinks(struct buffer *text, const struct status *status) {
             append_position(text, status, sink);
         else
             buffer_printf(text, "unknown: %s\n",
-                          sink->is_from_disk ? "the checkpoint is corrupt" : sink->error.text);
+                          sink->is_from_disk ? "the checkpoint is corrupt" : error_line(&sink->error).text);
     }
 }
 

@@ -23,9 +23,19 @@ bool error_set(struct error *err, enum error_kind kind, const char *format, ...)
     va_start(arguments, format);
     err->kind = kind;
     err->sqlstate[0] = '\0';
+    err->remedy[0] = '\0';
     vsnprintf(err->text, sizeof err->text, format, arguments);
     va_end(arguments);
     one_line(err->text);
+    return false;
+}
+
+bool error_remedy(struct error *err, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(err->remedy, sizeof err->remedy, format, arguments);
+    va_end(arguments);
+    one_line(err->remedy);
     return false;
 }
 
@@ -58,6 +68,13 @@ bool error_errno(struct error *err, const char *format, ...) {
 
 bool error_no_memory(struct error *err) {
     return error_set(err, ERROR_SYSTEM, "out of memory");
+}
+
+struct error_line error_line(const struct error *err) {
+    struct error_line line;
+    snprintf(line.text, sizeof line.text, "%s%s%s", err->text, err->remedy[0] != '\0' ? "; " : "",
+             err->remedy);
+    return line;
 }
 
 const char *error_kind_name(enum error_kind kind) {

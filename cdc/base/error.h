@@ -23,17 +23,27 @@ enum error_kind {
 };
 
 #define ERROR_TEXT_MAX 2048
+#define ERROR_REMEDY_MAX 1024
 
 struct error {
     enum error_kind kind;
-    char sqlstate[6]; /* the server's code, or "" */
-    char text[ERROR_TEXT_MAX];
+    char sqlstate[6];              /* the server's code, or "" */
+    char text[ERROR_TEXT_MAX];     /* what happened */
+    char remedy[ERROR_REMEDY_MAX]; /* what an operator does about it, or "" */
 };
 
-/* Sets *err, whatever it held, and returns false. text: lower case, one line, the object and the reason. */
+/* Both in one line, for a log or a terminal: "text; remedy". */
+struct error_line {
+    char text[ERROR_TEXT_MAX + ERROR_REMEDY_MAX + 2];
+};
+
+/* Sets *err, whatever it held, without a remedy, and returns false. text: lower case, one line, the object and the reason. */
 bool error_set(struct error *err, enum error_kind kind, const char *format, ...) PRINTF_LIKE(3, 4);
 
-/* Puts context before the text, "context: text", keeps kind and sqlstate, and returns false. */
+/* Says what to do about the error that *err holds, in place of what was said before; returns false. */
+bool error_remedy(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Puts context before the text, "context: text", keeps kind, sqlstate and remedy, and returns false. */
 bool error_wrap(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* ERROR_SYSTEM with errno's text after the formatted object; returns false. */
@@ -41,5 +51,7 @@ bool error_errno(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* ERROR_SYSTEM "out of memory"; returns false. */
 bool error_no_memory(struct error *err);
+
+struct error_line error_line(const struct error *err);
 
 const char *error_kind_name(enum error_kind kind);

@@ -63,17 +63,12 @@ static const char *verb_of(const struct change *change) {
     return "change of";
 }
 
-static void append(struct error *err, const char *text) {
-    size_t length = strlen(err->text);
-    if (length < sizeof err->text)
-        snprintf(err->text + length, sizeof err->text - length, "; %s; then start again", text);
-}
-
 bool explain_failure(const struct target_table *table, const struct change *change,
                      const struct pq_pipeline_failure *failure, struct error *err) {
     if (err->kind != ERROR_DATA && err->kind != ERROR_CONFIG)
         return false;
-    append(err, remedy_of(change, failure, err));
+    if (err->remedy[0] == '\0')
+        error_remedy(err, "%s; then start again", remedy_of(change, failure, err));
     const struct transaction *transaction = change->transaction;
     return error_wrap(err, "%s %s (%s), change %" PRIu64 " of the transaction that commits at %s",
                       verb_of(change), table->name, table->key_names, change->index,

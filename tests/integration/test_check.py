@@ -457,3 +457,26 @@ def test_a_target_that_cannot_be_written(pipeline):
     pipeline.source.execute(T)
     pipeline.target.execute(f"alter database {pipeline.target.name} set default_transaction_read_only = on")
     assert problems(pipeline) == ["read_only"]
+
+
+def test_a_server_that_takes_idle_slots_away(own_cluster, new_pipeline, shared_clusters):
+    """PostgreSQL 18 invalidates a slot that nobody reads: said before, and with its own remedy after."""
+    pipeline = new_pipeline(own_cluster("idle", 18), shared_clusters("target", 18))
+    pipeline.source.execute(T)
+    pipeline.engine.catch_up()
+    pipeline.source.execute("alter system set idle_replication_slot_timeout = '2s'")
+    pipeline.source.execute("select pg_reload_conf()")
+    wait_until(lambda: found(check(pipeline), "warning") == ["idle_replication_slot_timeout"], "the warning")
+
+    def is_taken():
+        pipeline.source.execute("checkpoint")
+        return pipeline.slot()["wal_status"] == "lost"
+
+    wait_until(is_taken, "the slot to be taken away")
+    report = check(pipeline)
+    assert "(idle_timeout)" in the(report, "refusal")["what"]
+    assert "idle_replication_slot_timeout" in the(report, "refusal")["fix"]
+    assert "max_slot_wal_keep_size" not in the(report, "refusal")["fix"]
+    for statement in the(report, "idle_replication_slot_timeout")["fix"].splitlines():
+        pipeline.source.execute(statement)
+    pipeline.assert_refused("idle_timeout", "raise idle_replication_slot_timeout", "`pgcdc drop`")

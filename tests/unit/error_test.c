@@ -32,6 +32,18 @@ Test(error, wrap_puts_context_in_front_and_keeps_the_kind) {
     cr_assert_str_eq(err.sqlstate, "08006");
 }
 
+Test(error, a_remedy_stands_beside_the_text_and_behind_it_in_a_line) {
+    struct error err = {0};
+    error_set(&err, ERROR_CONFIG, "slot shop is lost");
+    cr_assert_str_eq(error_line(&err).text, "slot shop is lost");
+    cr_assert_not(error_remedy(&err, "raise %s;\nthen start again\n", "it"));
+    error_wrap(&err, "source");
+    cr_assert_str_eq(err.text, "source: slot shop is lost");
+    cr_assert_str_eq(error_line(&err).text, "source: slot shop is lost; raise it; then start again");
+    error_set(&err, ERROR_RETRY, "another");
+    cr_assert_str_eq(err.remedy, "", "another error's remedy is not this one's");
+}
+
 Test(error, long_text_is_cut_not_overrun) {
     struct error err;
     char text[ERROR_TEXT_MAX * 2];

@@ -75,10 +75,11 @@ Test(findings, take_the_remedy_off_an_error) {
     struct findings findings;
     struct error err = {0};
     findings_init(&findings);
-    error_set(&err, ERROR_REFUSE, "slot shop is lost; raise it; then start over");
+    error_set(&err, ERROR_REFUSE, "slot shop is lost; it was idle");
+    error_remedy(&err, "raise it; then start over");
     findings_add_error(&findings, SEVERITY_PROBLEM, "refusal", &err);
-    cr_assert_str_eq(findings.last->what, "slot shop is lost; raise it");
-    cr_assert_str_eq(findings.last->fix, "then start over");
+    cr_assert_str_eq(findings.last->what, "slot shop is lost; it was idle");
+    cr_assert_str_eq(findings.last->fix, "raise it; then start over");
     error_set(&err, ERROR_REFUSE, "no remedy at all");
     findings_add_error(&findings, SEVERITY_PROBLEM, "refusal", &err);
     cr_assert_str_eq(findings.last->what, "no remedy at all");

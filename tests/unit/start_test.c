@@ -68,7 +68,7 @@ static void expect_refusal(struct scene *scene, const char *naming) {
     struct error err = {0};
     cr_assert_not(decide(scene, &action, &err));
     cr_assert_eq(err.kind, ERROR_REFUSE, "%s", err.text);
-    cr_assert_not_null(strstr(err.text, naming), "the refusal does not name \"%s\": %s", naming, err.text);
+    cr_assert_not_null(strstr(error_line(&err).text, naming), "the refusal does not name \"%s\": %s", naming, err.text);
 }
 
 Test(start, streams_when_slot_disk_and_sinks_are_in_order) {
@@ -125,6 +125,24 @@ Test(start, a_lost_slot_is_refused) {
     scene.slot.is_lost = true;
     snprintf(scene.slot.reason, sizeof scene.slot.reason, "wal_removed");
     expect_refusal(&scene, "wal_removed");
+}
+
+/* One remedy for all causes sends the operator to the wrong setting. */
+Test(start, each_cause_of_a_lost_slot_has_its_own_remedy) {
+    static const char *const CAUSES[][2] = {{"wal_removed", "max_slot_wal_keep_size"},
+                                            {"idle_timeout", "idle_replication_slot_timeout"},
+                                            {"rows_removed", "hot_standby_feedback"},
+                                            {"wal_level_insufficient", "wal_level = logical"},
+                                            {"one of a later release", "the server's log"}};
+    for (size_t i = 0; i < sizeof CAUSES / sizeof CAUSES[0]; i++) {
+        struct scene scene;
+        set_scene(&scene);
+        scene.slot.is_lost = true;
+        snprintf(scene.slot.reason, sizeof scene.slot.reason, "%s", CAUSES[i][0]);
+        expect_refusal(&scene, CAUSES[i][0]);
+        expect_refusal(&scene, CAUSES[i][1]);
+        expect_refusal(&scene, "`pgcdc drop`");
+    }
 }
 
 Test(start, a_slot_of_another_plugin_or_database_is_refused) {
