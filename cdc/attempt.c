@@ -5,6 +5,7 @@
 #include "cdc/attempt.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -189,6 +190,16 @@ static void report(struct attempt *attempt) {
     attempt->reported_ms = now_ms;
 }
 
+/* A table that came while the stream ran may have a type, inside of a domain or an array perhaps, that has no binary form. */
+static void learn_to_want_text(struct attempt *attempt, struct error *err) {
+    static const char NO_SUCH_FUNCTION[] = "42883";
+    if (!attempt->stream.options.binary || strcmp(err->sqlstate, NO_SUCH_FUNCTION) != 0)
+        return;
+    attempt->pipeline->sinks[0]->needs_text = true;
+    err->kind = ERROR_RETRY;
+    error_wrap(err, "going on with values in text");
+}
+
 static bool supervise(struct attempt *attempt, struct error *err) {
     while (!attempt_is_stopped(attempt)) {
         attempt_save(attempt, false);
@@ -199,6 +210,7 @@ static bool supervise(struct attempt *attempt, struct error *err) {
             return false;
         if (atomic_load(&attempt->stream.state) == STREAM_FAILED) {
             *err = attempt->stream.error;
+            learn_to_want_text(attempt, err);
             return false;
         }
         attempt_wait_event(attempt);

@@ -71,7 +71,7 @@ struct sink {
     const struct sink_config *config;
     /*
      * Set by the sink when it returns ERROR_RETRY because binary values do not fit its tables; the engine then asks
-     * the source for text. Kept over reopening.
+     * the source for text. By the engine, where the source cannot send binary. Kept over reopening.
      */
     bool needs_text;
     /* Set by the engine: write and flush one transaction at a time, to find the one that does not fit. */

@@ -12,6 +12,7 @@
 #include "cdc/base/fault.h"
 #include "sinks/postgres/apply.h"
 #include "sinks/postgres/row_change.h"
+#include "sinks/postgres/row_match.h"
 
 #define TRUNCATE_SQL_BYTES_MAX (4u * 1024u * 1024u)
 
@@ -39,22 +40,24 @@ static bool no_identity(const struct target_table *table, struct error *err) {
                      table->name, table->name);
 }
 
-static bool execute(struct apply *apply, struct target_table *table, enum statement_kind kind,
-                    const struct column_set *written, const struct value *key, const struct value *values,
-                    struct pq_pipeline_note note, struct error *err) {
+static bool execute(struct apply *apply, struct target_table *table, struct statement_form form,
+                    const struct value *key, const struct value *values, struct pq_pipeline_note note,
+                    struct error *err) {
     const struct statement *statement = NULL;
     note.table = table;
     note.rows_expected = 1;
     note.counts_one = apply->counts_one;
-    return statement_find(&apply->statements, &apply->pipeline, table, kind, written, apply->counts_one,
-                          &statement, err) &&
+    form.counts_one = apply->counts_one;
+    form.nulls = key != NULL ? row_match_nulls(table, key) : 0;
+    return statement_find(&apply->statements, &apply->pipeline, table, &form, &statement, err) &&
            statement_execute_row(&apply->statements, &apply->pipeline, statement, key, values, note, err);
 }
 
 bool apply_send_insert(struct apply *apply, struct target_table *table, const struct change *change,
                        const struct value *values, struct error *err) {
     const struct pq_pipeline_note note = {.change = change};
-    return execute(apply, table, STATEMENT_ROW_INSERT, NULL, NULL, values, note, err);
+    const struct statement_form form = {.kind = STATEMENT_ROW_INSERT};
+    return execute(apply, table, form, NULL, values, note, err);
 }
 
 static bool send_update(struct apply *apply, struct target_table *table, const struct change *change,
@@ -65,9 +68,10 @@ static bool send_update(struct apply *apply, struct target_table *table, const s
     bool replace = row_change_must_replace(table, change);
     struct column_set written;
     row_change_written(table, change, replace, &written);
-    const enum statement_kind kind = replace ? STATEMENT_ROW_REPLACE : STATEMENT_ROW_UPDATE;
+    const struct statement_form form = {.kind = replace ? STATEMENT_ROW_REPLACE : STATEMENT_ROW_UPDATE,
+                                        .written = &written};
     const struct pq_pipeline_note note = {.change = change};
-    return execute(apply, table, kind, &written, key, change->new_values, note, err);
+    return execute(apply, table, form, key, change->new_values, note, err);
 }
 
 static bool send_delete(struct apply *apply, struct target_table *table, const struct change *change,
@@ -76,7 +80,8 @@ static bool send_delete(struct apply *apply, struct target_table *table, const s
     if (key == NULL)
         return no_identity(table, err);
     const struct pq_pipeline_note note = {.may_miss = table->may_cascade, .change = change};
-    return execute(apply, table, STATEMENT_ROW_DELETE, NULL, key, NULL, note, err);
+    const struct statement_form form = {.kind = STATEMENT_ROW_DELETE};
+    return execute(apply, table, form, key, NULL, note, err);
 }
 
 static bool send_row(struct apply *apply, struct target_table *table, const struct change *change,

@@ -64,8 +64,8 @@ static bool send_set(struct apply *apply, const struct table_effect *of_table, e
                      const struct column_set *written, const struct effect_list *list, struct error *err) {
     const struct statement *statement = NULL;
     struct statements *scratch = &apply->statements;
-    if (!statement_find(scratch, &apply->pipeline, of_table->table, kind, written, false, &statement,
-                        err) ||
+    const struct statement_form form = {.kind = kind, .written = written};
+    if (!statement_find(scratch, &apply->pipeline, of_table->table, &form, &statement, err) ||
         !encode_parameters(apply, of_table, statement, list, err))
         return false;
     const struct pq_pipeline_note note = {.rows_expected = list->count, .table = of_table->table};

@@ -225,10 +225,11 @@ static bool can_unnest(const struct target_table *table, const struct column_set
 static bool has_mixed_format(const struct table_effect *effect) {
     uint8_t all = 0;
     for (uint32_t i = 0; i < effect->table->column_count; i++) {
+        const struct target_column *column = &effect->table->columns[i];
         if (effect->formats[i] == FORMAT_MIXED)
             return true;
-        if (effect->table->columns[i].is_written)
-            all |= effect->formats[i];
+        if (column->is_written)
+            all |= effect->formats[i] | (column->is_text_only ? FORMAT_TEXT : 0);
     }
     return effect->has_inserts && all == FORMAT_MIXED; /* a COPY has one format for all columns */
 }

@@ -50,14 +50,14 @@ static bool drop_forgotten(struct statements *statements, struct pq_pipeline *pi
 }
 
 static const struct statement *find_prepared(const struct statements *statements,
-                                             const struct target_table *table, enum statement_kind kind,
-                                             const struct column_set *written, bool counts_one) {
+                                             const struct target_table *table,
+                                             const struct statement_form *form) {
     if (table->statements_generation != statements->generation)
         return NULL;
     for (const struct statement *statement = table->statements; statement != NULL;
          statement = statement->next)
-        if (statement->kind == kind && statement->counts_one == counts_one &&
-            column_set_equal(&statement->written, written))
+        if (statement->kind == form->kind && statement->counts_one == form->counts_one &&
+            statement->nulls == form->nulls && column_set_equal(&statement->written, form->written))
             return statement;
     return NULL;
 }
@@ -93,20 +93,21 @@ static void mark_one_form(const struct target_table *table, struct statement *st
 }
 
 static bool make_statement(struct statements *statements, struct target_table *table,
-                           enum statement_kind kind, const struct column_set *written, bool counts_one,
-                           struct statement **ret_statement, struct error *err) {
+                           const struct statement_form *form, struct statement **ret_statement,
+                           struct error *err) {
     struct statement *statement = arena_alloc_zero(&statements->arena, sizeof *statement);
     struct statement_parameter *parameters =
         arena_alloc(&statements->arena, 2 * ((size_t) table->column_count + 1) * sizeof *parameters);
     if (statement == NULL || parameters == NULL)
         return error_no_memory(err);
-    statement->kind = kind;
-    statement->written = *written;
-    statement->counts_one = counts_one;
+    statement->kind = form->kind;
+    statement->written = *form->written;
+    statement->nulls = form->nulls;
+    statement->counts_one = form->counts_one;
     statement->parameters = parameters;
     snprintf(statement->name, sizeof statement->name, "pgcdc_%" PRIu64, ++statements->serial);
     buffer_reset(&statements->sql);
-    statement->parameter_count = statement_text(&statements->sql, table, kind, written, counts_one, parameters);
+    statement->parameter_count = statement_text(&statements->sql, table, form, parameters);
     if (buffer_text(&statements->sql) == NULL)
         return error_no_memory(err);
     mark_one_form(table, statement);
@@ -137,20 +138,22 @@ static void keep(struct statements *statements, struct target_table *table, stru
 }
 
 bool statement_find(struct statements *statements, struct pq_pipeline *pipeline, struct target_table *table,
-                    enum statement_kind kind, const struct column_set *written, bool counts_one,
-                    const struct statement **ret_statement, struct error *err) {
+                    const struct statement_form *form, const struct statement **ret_statement,
+                    struct error *err) {
     struct column_set none;
-    column_set_init(&none, table->column_count);
-    if (written == NULL)
-        written = &none;
-    *ret_statement = find_prepared(statements, table, kind, written, counts_one);
+    struct statement_form whole = *form;
+    if (whole.written == NULL) {
+        column_set_init(&none, table->column_count);
+        whole.written = &none;
+    }
+    *ret_statement = find_prepared(statements, table, &whole);
     if (*ret_statement != NULL)
         return true;
     if (statements->count >= statements->count_max)
         statements_forget(statements);
     struct statement *statement = NULL;
     if (!drop_forgotten(statements, pipeline, err) ||
-        !make_statement(statements, table, kind, written, counts_one, &statement, err) ||
+        !make_statement(statements, table, &whole, &statement, err) ||
         !prepare(statements, pipeline, table, statement, err))
         return false;
     keep(statements, table, statement);
@@ -195,7 +198,8 @@ static void set_parameter(struct statements *statements, int at, const struct st
                           const struct value *value) {
     bool is_text = needs_nul(parameter, value);
     statements->sizes[at] = (int) value->size;
-    statements->formats[at] = !is_text;
+    /* The server looks the function of the format up for a NULL, too, and not every type has one for binary. */
+    statements->formats[at] = !is_text && value->kind != VALUE_NULL;
     if (value->kind == VALUE_NULL)
         statements->values[at] = NULL;
     else

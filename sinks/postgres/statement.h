@@ -29,14 +29,23 @@ struct statement_parameter {
     bool is_one_form; /* text and binary form of its type are the same bytes */
 };
 
+/* What makes a statement another one, for the same table. */
+struct statement_form {
+    enum statement_kind kind;
+    const struct column_set *written; /* what an UPDATE or REPLACE sets; NULL for the others */
+    uint32_t nulls;                   /* see row_match.h; 0 for a table with a key, and for INSERT */
+    bool counts_one;                  /* a ROW statement that fails on the server unless it changes one row */
+};
+
 struct statement {
     struct statement *next; /* of the same table */
     enum statement_kind kind;
     char name[24];
     int parameter_count;
     struct statement_parameter *parameters;
-    struct column_set written; /* what an UPDATE or REPLACE sets; empty for the others */
-    bool counts_one;           /* a ROW statement that fails on the server unless it changes one row */
+    struct column_set written; /* of the form; empty when it has none */
+    uint32_t nulls;
+    bool counts_one;
 };
 
 struct statements {
@@ -60,13 +69,9 @@ void statements_release(struct statements *statements);
 /* Forgets every statement, because an error may have kept the server from preparing some. */
 void statements_forget(struct statements *statements);
 
-/*
- * The statement, prepared in the open pipeline if need be. written may be NULL for INSERT and DELETE. Valid until
- * the next find.
- */
+/* The statement, prepared in the open pipeline if need be. Valid until the next find. */
 MUST_CHECK bool statement_find(struct statements *statements, struct pq_pipeline *pipeline,
-                               struct target_table *table, enum statement_kind kind,
-                               const struct column_set *written, bool counts_one,
+                               struct target_table *table, const struct statement_form *form,
                                const struct statement **ret_statement, struct error *err);
 
 /* Sends a ROW statement. old_values finds the row (NULL for INSERT); both are a whole row of the relation. */

@@ -7,10 +7,13 @@
  */
 #include "sinks/postgres/statement_text.h"
 
+#include "sinks/postgres/row_match.h"
+
 struct text {
     struct buffer *sql;
     const struct target_table *table;
     const struct column_set *written;
+    uint32_t nulls;
     bool counts_one;
     struct statement_parameter *parameters;
     int count;
@@ -47,41 +50,12 @@ static void append_key_match(struct text *text) {
     }
 }
 
-static void append_whole_row(struct text *text, bool as_parameters) {
-    bool is_first = true;
-    append(text, "row(");
-    for (uint32_t i = 0; i < text->table->column_count; i++) {
-        if (!text->table->columns[i].is_written)
-            continue;
-        append_comma(text, &is_first);
-        if (as_parameters)
-            append_parameter(text, i, true);
-        else
-            buffer_printf(text->sql, "w.%s", text->table->columns[i].name);
-    }
-    append(text, ")");
-}
-
-/*
- * Without a key: exactly one of the rows that are equal in every byte. *= compares images, so it also works for types
- * without an equality (json, point) and for NULL. The casts keep the parser from comparing column by column.
- */
-static void append_row_match(struct text *text) {
-    append(text, "(t.tableoid, t.ctid) = (select w.tableoid, w.ctid from ");
-    append_table(text);
-    append(text, " w where ");
-    append_whole_row(text, false);
-    append(text, "::pg_catalog.record operator(pg_catalog.*=) ");
-    append_whole_row(text, true);
-    append(text, "::pg_catalog.record limit 1)");
-}
-
 static void append_match(struct text *text) {
     append(text, " where ");
     if (text->table->has_key)
         append_key_match(text);
     else
-        append_row_match(text);
+        row_match_append(text->sql, text->table, text->nulls, text->parameters, &text->count);
 }
 
 static void append_written_names(struct text *text, bool *is_first) {
@@ -272,17 +246,17 @@ static void append_count(struct text *text, enum statement_kind kind) {
     buffer_printf(text->sql, "%s) select " COUNTS_ONE " from done", only_looks ? "" : " returning 1");
 }
 
-int statement_text(struct buffer *sql, const struct target_table *table, enum statement_kind kind,
-                   const struct column_set *written, bool counts_one,
+int statement_text(struct buffer *sql, const struct target_table *table, const struct statement_form *form,
                    struct statement_parameter *parameters) {
     struct text text = {.sql = sql,
                         .table = table,
-                        .written = written,
-                        .counts_one = counts_one,
+                        .written = form->written,
+                        .nulls = form->nulls,
+                        .counts_one = form->counts_one,
                         .parameters = parameters};
-    append_with(&text, kind);
-    append_change(&text, kind);
-    if (counts_one)
-        append_count(&text, kind);
+    append_with(&text, form->kind);
+    append_change(&text, form->kind);
+    if (form->counts_one)
+        append_count(&text, form->kind);
     return text.count;
 }

@@ -7,9 +7,6 @@
 #include "cdc/base/buffer.h"
 #include "sinks/postgres/statement.h"
 
-/*
- * Appends the text to sql and fills parameters (room for 2 x column_count); returns how many there are. counts_one: as in
- * struct statement.
- */
-int statement_text(struct buffer *sql, const struct target_table *table, enum statement_kind kind,
-                   const struct column_set *written, bool counts_one, struct statement_parameter *parameters);
+/* Appends the text to sql and fills parameters (room for 2 x column_count); returns how many there are. form->written is set. */
+int statement_text(struct buffer *sql, const struct target_table *table, const struct statement_form *form,
+                   struct statement_parameter *parameters);

@@ -65,16 +65,18 @@ bool target_catalog_read(struct target_catalog *catalog, struct session *session
     return target_catalog_read_tables(session, relations, count, &catalog->tables, err) &&
            ask_by_oid(session, FIND_COLUMNS, catalog->tables, &catalog->columns, err) &&
            (!has_full(relations, count) ||
-            ask_by_oid(session, FIND_KEYS, catalog->tables, &catalog->keys, err));
+            (ask_by_oid(session, FIND_KEYS, catalog->tables, &catalog->keys, err) &&
+             ask_by_oid(session, FIND_INDEXED, catalog->tables, &catalog->indexed, err)));
 }
 
 void target_catalog_release(struct target_catalog *catalog) {
     session_clear_result(&catalog->tables);
     session_clear_result(&catalog->columns);
     session_clear_result(&catalog->keys);
+    session_clear_result(&catalog->indexed);
 }
 
-/* The place is the first column of both. */
+/* The place is the first column of each. */
 static int first_row(const PGresult *result, size_t place) {
     int low = 0, high = PQntuples(result);
     while (low < high) {

@@ -24,13 +24,19 @@ enum {
     COLUMN_GENERATED,
     COLUMN_ALWAYS,
     COLUMN_EQUALS,
+    COLUMN_RECEIVES,
+    COLUMN_COMPARES,
+    COLUMN_FOLDS,
+    COLUMN_HOLDS_ROW,
 };
 enum { KEY_PLACE, KEY_INDEX, KEY_COLUMN };
+enum { INDEXED_PLACE, INDEXED_COLUMN };
 
 struct target_catalog {
     PGresult *tables;  /* one row for each place; TABLE_OID is NULL when there is no such table */
     PGresult *columns; /* by place, then in the table's order */
     PGresult *keys;    /* by place, then the best first; NULL when no relation's identity is full */
+    PGresult *indexed; /* the same */
 };
 
 /* Rows first..end-1 of an answer. */
@@ -44,7 +50,7 @@ MUST_CHECK bool target_catalog_read(struct target_catalog *catalog, struct sessi
                                     const struct relation *const *relations, size_t count, struct error *err);
 void target_catalog_release(struct target_catalog *catalog);
 
-/* The rows of one place in columns or keys. */
+/* The rows of one place in columns, keys or indexed. */
 struct row_range target_catalog_rows(const PGresult *result, size_t place);
 
 /* Only catalog->tables. */

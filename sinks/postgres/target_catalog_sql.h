@@ -34,23 +34,55 @@ static const char FIND_TABLES[] =
 
 /*
  * search_path is empty, so an operator outside pg_catalog (citext's =) has to be named with its schema: it is the
- * equality of the type's default btree operator class, which is also the one that its indexes can use. No index finds
- * that, so it is looked for once for each type, not for each column.
+ * equality of the default btree operator class of the type, or of what a domain is made of, however deep: the one that its
+ * indexes can use, too. No index finds that, so it is looked for once for each type, not for each column.
+ *
+ * A type's walk goes from domains to what they are made of, from arrays and ranges to what they are of. Its first stop that is
+ * no domain is the base; its last decides whether equality exists (an array of json has an operator that fails), and
+ * whether a row type is inside. Two values of the types in the list, in a deterministic collation, are equal only when
+ * their bytes are.
  */
+#define NEXT_TYPE(t)                                                                                          \
+    "case when " t ".typtype = 'd' then " t ".typbasetype"                                                    \
+    " when " t ".typtype = 'b' and " t ".typcategory = 'A' then " t ".typelem"                                \
+    " when " t ".typtype = 'r' then (select r.rngsubtype from pg_catalog.pg_range r where r.rngtypid = " t    \
+    ".oid)"                                                                                                   \
+    " when " t ".typtype = 'm' then (select r.rngtypid from pg_catalog.pg_range r where r.rngmultitypid = " t \
+    ".oid)"                                                                                                   \
+    " else 0 end"
+
 static const char FIND_COLUMNS[] =
     "with columns as (select k.place, a.* from pg_catalog.unnest($1::pg_catalog.oid[]) with ordinality k (oid, place)"
     "     join pg_catalog.pg_attribute a on a.attrelid = k.oid where a.attnum > 0 and not a.attisdropped),"
-    " types as materialized (select t.oid, t.typarray, t.typdelim,"
-    "   coalesce((select pg_catalog.format('operator(%I.%s)', n.nspname, o.oprname)"
+    " walks as materialized (select t.oid, t.typarray, t.typdelim, t.typcollation, w.base, w.receive, w.last, w.kind"
+    "   from (select distinct atttypid from columns) d join pg_catalog.pg_type t on t.oid = d.atttypid"
+    "   cross join lateral (with recursive walk (depth, oid, typtype, typreceive, next) as ("
+    "       select 1, t.oid, t.typtype, t.typreceive, " NEXT_TYPE("t")
+    "       union all select walk.depth + 1, u.oid, u.typtype, u.typreceive, " NEXT_TYPE("u")
+    "         from walk join pg_catalog.pg_type u on u.oid = walk.next)"
+    "     select (pg_catalog.array_agg(walk.oid order by depth) filter (where typtype <> 'd'))[1] as base,"
+    "       (pg_catalog.array_agg(walk.typreceive::pg_catalog.oid order by depth) filter (where typtype <> 'd'))[1] as receive,"
+    "       (pg_catalog.array_agg(walk.oid order by depth desc))[1] as last,"
+    "       (pg_catalog.array_agg(walk.typtype order by depth desc))[1] as kind from walk) w),"
+    " types as materialized (select t.*, o.equals, e.compares"
+    "   from walks t left join lateral (select pg_catalog.format('operator(%I.%s)', n.nspname, o.oprname) as equals"
     "     from pg_catalog.pg_opclass c join pg_catalog.pg_am m on m.oid = c.opcmethod and m.amname = 'btree'"
     "     join pg_catalog.pg_amop s on s.amopfamily = c.opcfamily and s.amoplefttype = c.opcintype"
     "       and s.amoprighttype = c.opcintype and s.amopstrategy = 3"
     "     join pg_catalog.pg_operator o on o.oid = s.amopopr join pg_catalog.pg_namespace n on n.oid = o.oprnamespace"
-    "     where c.opcdefault and c.opcintype = case t.typtype when 'd' then t.typbasetype else t.oid end limit 1),"
-    "     'operator(pg_catalog.=)') as equals"
-    "   from (select distinct atttypid from columns) d join pg_catalog.pg_type t on t.oid = d.atttypid)"
-    " select c.place, c.attname, c.atttypid, t.typarray, t.typdelim, c.attgenerated <> '', c.attidentity = 'a', t.equals"
-    " from columns c join types t on t.oid = c.atttypid order by c.place, c.attnum";
+    "     where c.opcdefault and c.opcintype = t.base limit 1) o on true"
+    "   cross join lateral (select pg_catalog.count(*) > 0 as compares"
+    "     from pg_catalog.pg_opclass c join pg_catalog.pg_am m on m.oid = c.opcmethod and m.amname = 'btree'"
+    "     where c.opcdefault and c.opcintype = case when t.kind = 'e' then 3500 when t.last = 1043 then 25 else t.last end"
+    "   ) e)"
+    " select c.place, c.attname, c.atttypid, t.typarray, t.typdelim, c.attgenerated <> '', c.attidentity = 'a',"
+    "   coalesce(t.equals, 'operator(pg_catalog.=)'), t.receive <> 0,"
+    "   t.compares and (t.typcollation in (0, 100) or t.typcollation = c.attcollation),"
+    "   t.base <> t.last or coalesce(not l.collisdeterministic, false) or not (t.kind = 'e' or t.last in"
+    "     (16, 17, 18, 19, 20, 21, 23, 25, 26, 1043, 1082, 1083, 1114, 1184, 2950)),"
+    "   t.kind = 'c'"
+    " from columns c join types t on t.oid = c.atttypid left join pg_catalog.pg_collation l on l.oid = c.attcollation"
+    " order by c.place, c.attnum";
 
 /* Unique, checked at once, over plain columns that are never null; the primary key first. */
 static const char FIND_KEYS[] =
@@ -64,5 +96,18 @@ static const char FIND_KEYS[] =
     "     join pg_catalog.pg_attribute b on b.attrelid = i.indrelid and b.attnum = u.number"
     "     where u.place <= i.indnkeyatts and not b.attnotnull)"
     " order by t.place, i.indisprimary desc, i.indnkeyatts, i.indexrelid, k.place";
+
+/* Columns by which an index finds rows: those in front of its first expression. Of each table the most useful first. */
+static const char FIND_INDEXED[] =
+    "select t.place, a.attname from pg_catalog.unnest($1::pg_catalog.oid[]) with ordinality t (oid, place)"
+    " join pg_catalog.pg_index i on i.indrelid = t.oid"
+    " join pg_catalog.pg_class x on x.oid = i.indexrelid join pg_catalog.pg_am m on m.oid = x.relam"
+    " cross join lateral pg_catalog.unnest(i.indkey) with ordinality k (number, place)"
+    " join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number"
+    " where i.indisvalid and i.indpred is null and m.amname in ('btree', 'hash') and k.place <= i.indnkeyatts"
+    "   and not exists (select from pg_catalog.unnest(i.indkey) with ordinality u (number, place)"
+    "     where u.place <= k.place and u.number = 0)"
+    " group by t.place, a.attnum, a.attname"
+    " order by t.place, pg_catalog.min(k.place), pg_catalog.bool_or(i.indisunique) desc, a.attnum";
 
 static const char NAME_TYPE[] = "select pg_catalog.format_type($1, $2)";

@@ -133,6 +133,10 @@ static bool read_column(struct lookup *lookup, int row, const struct column *sou
     column->array_oid = oid_value(columns, row, COLUMN_ARRAY);
     column->delimiter = PQgetvalue(columns, row, COLUMN_DELIMITER)[0];
     column->is_written = !is_true(columns, row, COLUMN_GENERATED);
+    column->is_text_only = !is_true(columns, row, COLUMN_RECEIVES);
+    column->compares = is_true(columns, row, COLUMN_COMPARES);
+    column->folds = column->compares && is_true(columns, row, COLUMN_FOLDS);
+    column->holds_row = is_true(columns, row, COLUMN_HOLDS_ROW);
     column->is_always = column->is_written && is_true(columns, row, COLUMN_ALWAYS);
     column->takes_binary = column->type_oid == source->type_oid && builtin_type_is_portable(source->type_oid);
     lookup->table->has_always |= column->is_always;
@@ -223,10 +227,24 @@ static void find_key_of_full(struct lookup *lookup) {
     }
 }
 
+/* Without a key, any index makes the search shorter: which, the server's planner knows best. */
+static void find_searched(struct lookup *lookup) {
+    struct target_table *table = lookup->table;
+    const PGresult *indexed = lookup->catalog->indexed;
+    struct row_range rows = target_catalog_rows(indexed, lookup->place);
+    for (int row = rows.first; row < rows.end && table->searched_count < TARGET_SEARCHED_MAX; row++) {
+        const struct target_column *column = find_column(table, PQgetvalue(indexed, row, INDEXED_COLUMN));
+        if (column != NULL && column->compares && column->is_written)
+            table->searched[table->searched_count++] = (uint32_t) (column - table->columns);
+    }
+}
+
 static void find_identity(struct lookup *lookup) {
     struct target_table *table = lookup->table;
     if (table->relation->identity == REPLICA_IDENTITY_FULL) {
         find_key_of_full(lookup);
+        if (!table->has_key)
+            find_searched(lookup);
         return;
     }
     table->has_key = table->relation->key_count > 0;

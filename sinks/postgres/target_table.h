@@ -18,6 +18,8 @@
 struct statement;
 struct table_effect;
 
+#define TARGET_SEARCHED_MAX 8u /* each of them may be NULL or not, which makes a statement of its own */
+
 struct target_column {
     const char *name;   /* quoted */
     oid_t type_oid;     /* of the target */
@@ -27,6 +29,10 @@ struct target_column {
     bool is_written;    /* false: the target generates it, so it is never named */
     bool is_always;     /* GENERATED ALWAYS AS IDENTITY: can be inserted but not set */
     bool takes_binary;  /* the source's binary form is this column's, too */
+    bool is_text_only;  /* its type has no binary form, which a NULL in a binary COPY needs, too */
+    bool compares;      /* equals works on every two values, and on equal bytes it is true */
+    bool folds;         /* equals may be true on different bytes, too */
+    bool holds_row;     /* a value has a row inside, whose bytes depend on when it was written */
     bool is_key;        /* part of the key by which rows are found */
 };
 
@@ -48,6 +54,8 @@ struct target_table {
     const char *key_names; /* for errors: "key id, part", or "no key" */
     uint32_t key_count;    /* columns that are is_key, and their indexes */
     uint32_t *key_columns;
+    uint32_t searched_count; /* without a key: columns that an index may find, and their indexes */
+    uint32_t searched[TARGET_SEARCHED_MAX];
     uint32_t written_count; /* columns that are is_written */
     uint32_t column_count;  /* the relation's */
     struct target_column *columns;
