@@ -74,6 +74,7 @@ static void check_unlogged(struct check *check, PGresult *rows) {
         findings_add(&check->findings, SEVERITY_WARNING, "unlogged",
                      "table %s is unlogged: its changes are not in the WAL and cannot be sent", name);
         findings_fix(&check->findings, "alter table %s set logged;", name);
+        findings_object(&check->findings, name);
     }
 }
 
@@ -113,6 +114,7 @@ static void check_missing_tables(struct check *check, PGresult *rows) {
                      "table %s is named by source.tables, but publication %s does not send it", name,
                      publication_name(check));
         findings_fix(&check->findings, "alter publication %s add table %s;", publication_name(check), name);
+        findings_object(&check->findings, name);
     }
 }
 
@@ -127,6 +129,7 @@ static void check_extra_tables(struct check *check) {
                      publication_name(check), name);
         findings_fix(&check->findings, "add it to source.tables, or: alter publication %s drop table %s;",
                      publication_name(check), name);
+        findings_object(&check->findings, name);
     }
 }
 
@@ -196,9 +199,9 @@ static void check_may_create(struct check *check, struct wanted *wanted) {
                  check_name(check, NULL, check->facts.role),
                  for_all ? " (for all tables only a superuser may)" : "");
     findings_fix(&check->findings,
-                 "as %s: create publication %s for %s%s with (publish_via_partition_root = true);",
-                 for_all ? "a superuser" : "the tables' owner", publication_name(check),
-                 for_all ? "all tables" : "table ", for_all ? "" : names);
+                 "create publication %s for %s%s with (publish_via_partition_root = true);  -- as %s",
+                 publication_name(check), for_all ? "all tables" : "table ", for_all ? "" : names,
+                 for_all ? "a superuser" : "the tables' owner");
 }
 
 static void check_slot_without(struct check *check) {

@@ -220,7 +220,7 @@ static bool check_prepared(struct check *check, struct error *err) {
             "transaction %s of user %s in database %s is prepared since %s; the slot's creation waits for its end",
             PQgetvalue(result, row, 0), PQgetvalue(result, row, 1), PQgetvalue(result, row, 2),
             PQgetvalue(result, row, 3));
-        findings_fix(&check->findings, "in that database: commit prepared %s;  -- or rollback prepared",
+        findings_fix(&check->findings, "commit prepared %s;  -- in that database; or rollback prepared",
                      PQgetvalue(result, row, 0));
     }
     return true;

@@ -71,6 +71,7 @@ static void add_no_select(struct check *check, const char *table) {
     findings_add(&check->findings, reading_severity(check), "table_select", "role %s may not read table %s",
                  role, table);
     findings_fix(&check->findings, "grant select on table %s to %s;", table, role);
+    findings_object(&check->findings, table);
 }
 
 static void add_row_security(struct check *check, const char *table) {
@@ -79,6 +80,7 @@ static void add_row_security(struct check *check, const char *table) {
                  "row level security hides rows of table %s from role %s; the copy refuses to miss them",
                  table, role);
     findings_fix(&check->findings, "alter role %s bypassrls;", role);
+    findings_object(&check->findings, table);
 }
 
 static void check_rights_row(struct check *check, const PGresult *rows, int row) {
@@ -116,6 +118,7 @@ static void add_identity(struct check *check, const PGresult *rows, int row) {
     else
         findings_fix(&check->findings, "alter table %s replica identity using index %s;", table,
                      check_name(check, NULL, PQgetvalue(rows, row, 3)));
+    findings_object(&check->findings, table);
 }
 
 static bool check_identity(struct check *check, struct error *err) {

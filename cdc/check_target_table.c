@@ -67,11 +67,13 @@ static void check_creation(const struct pair *pair, const PGresult *schema) {
                      pair->name, pair->target->role);
         findings_fix(findings_of(pair), "create schema %s authorization %s;", schema_name,
                      pair->target->role);
+        findings_object(findings_of(pair), pair->name);
     } else if (PQntuples(schema) == 1 && !(is_true(schema, 0, 0) && is_true(schema, 0, 1))) {
         findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_schema",
                      "table %s is missing, and role %s may not create it", pair->name, pair->target->role);
         findings_fix(findings_of(pair), "grant usage, create on schema %s to %s;", schema_name,
                      pair->target->role);
+        findings_object(findings_of(pair), pair->name);
     }
 }
 
@@ -90,12 +92,14 @@ static bool check_type(const struct pair *pair, const struct table_type *type, s
                  "type %s, of column %s of table %s, is missing and cannot be created by the copy",
                  check_name(pair->check, type->schema, type->name),
                  check_name(pair->check, NULL, type->column), pair->name);
+    findings_object(findings_of(pair), pair->name);
     if (type->extension != NULL)
         findings_fix(findings_of(pair), "create extension %s with schema %s;",
                      check_name(pair->check, NULL, type->extension),
                      check_name(pair->check, NULL, type->schema));
     else
         findings_fix(findings_of(pair), "create the type in the target as it is in the source");
+    findings_object(findings_of(pair), pair->name);
     return true;
 }
 
@@ -106,6 +110,7 @@ static bool check_missing(const struct pair *pair, struct error *err) {
                      "table %s is missing, and only the initial copy creates tables", pair->name);
         findings_fix(findings_of(pair), "pg_dump --schema-only --table='%s' SOURCE | psql TARGET",
                      pair->name);
+        findings_object(findings_of(pair), pair->name);
         return true;
     }
     if (!query(pair, SCHEMA, 1, &schema, err))
@@ -142,6 +147,7 @@ static void check_generated(const struct pair *pair, const struct table_column *
                  "column %s of table %s is generated at the %s only, so it can differ",
                  check_name(pair->check, NULL, column->name), pair->name, at_target ? "target" : "source");
     findings_fix(findings_of(pair), "give both sides the same definition");
+    findings_object(findings_of(pair), pair->name);
 }
 
 static void add_no_column(const struct pair *pair, const struct table_column *column) {
@@ -149,6 +155,7 @@ static void add_no_column(const struct pair *pair, const struct table_column *co
     findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_column", "table %s has no column %s",
                  pair->name, name);
     findings_fix(findings_of(pair), "alter table %s add column %s %s;", pair->name, name, column->type_sql);
+    findings_object(findings_of(pair), pair->name);
 }
 
 static void check_column(const struct pair *pair, const struct table_column *column,
@@ -169,6 +176,7 @@ static void check_column(const struct pair *pair, const struct table_column *col
         pair->name, PQgetvalue(columns, row, ROW_TYPE), column->type_sql);
     findings_fix(findings_of(pair), "alter table %s alter column %s type %s;", pair->name, name,
                  column->type_sql);
+    findings_object(findings_of(pair), pair->name);
 }
 
 static bool check_columns(const struct pair *pair, struct error *err) {
@@ -188,6 +196,7 @@ static bool check_columns(const struct pair *pair, struct error *err) {
             "column %s of table %s is not null and has no default, and the source has no such column", name,
             pair->name);
         findings_fix(findings_of(pair), "alter table %s alter column %s drop not null;", pair->name, name);
+        findings_object(findings_of(pair), pair->name);
     }
     return true;
 }
@@ -202,17 +211,20 @@ static void check_rights(const struct pair *pair, const PGresult *table) {
                      "role %s has no right to use schema %s, of table %s", pair->target->role, schema,
                      pair->name);
         findings_fix(findings_of(pair), "grant usage on schema %s to %s;", schema, pair->target->role);
+        findings_object(findings_of(pair), pair->name);
     }
     if (denied[0] != '\0') {
         findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_rights", "role %s may not %s table %s",
                      pair->target->role, denied, pair->name);
         findings_fix(findings_of(pair), "grant %s on table %s to %s;", denied, pair->name,
                      pair->target->role);
+        findings_object(findings_of(pair), pair->name);
     }
     if (is_true(table, 0, TABLE_ROW_SECURITY)) {
         findings_add(findings_of(pair), SEVERITY_PROBLEM, "row_security",
                      "row level security of table %s applies to role %s", pair->name, pair->target->role);
         findings_fix(findings_of(pair), "alter role %s bypassrls;", pair->target->role);
+        findings_object(findings_of(pair), pair->name);
     }
 }
 
@@ -226,6 +238,7 @@ static void check_triggers(const struct pair *pair, const PGresult *table) {
                  pair->target->can_grant ? "grant set on parameter session_replication_role to"
                                          : "alter role",
                  pair->target->role, pair->target->can_grant ? "" : " superuser");
+    findings_object(findings_of(pair), pair->name);
 }
 
 static void check_key(const struct pair *pair, const PGresult *table) {
@@ -245,6 +258,7 @@ static void check_key(const struct pair *pair, const PGresult *table) {
                  "table %s has no primary key, so every update and delete reads the whole table", pair->name);
     findings_fix(findings_of(pair), "alter table %s add primary key (%s);", pair->name,
                  list != NULL ? list : "");
+    findings_object(findings_of(pair), pair->name);
 }
 
 /* The copy refuses rows of unknown origin. */
@@ -269,6 +283,7 @@ static bool check_empty(const struct pair *pair, struct error *err) {
                  "table %s holds rows already, and the initial copy refuses to add to them", pair->name);
     findings_fix(findings_of(pair), "truncate %s;  -- or, when they are the source's: snapshot: never",
                  pair->name);
+    findings_object(findings_of(pair), pair->name);
     return true;
 }
 
@@ -278,6 +293,7 @@ static bool check_present(const struct pair *pair, const PGresult *table, struct
         findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_table", "%s is there, but it is no table",
                      pair->name);
         findings_fix(findings_of(pair), "rename it, or take the table out of the publication");
+        findings_object(findings_of(pair), pair->name);
         return true;
     }
     check_rights(pair, table);

@@ -18,6 +18,7 @@ struct command_line {
     const char *config_path; /* -c FILE */
     const char *argument;    /* what stands alone (tail ARCHIVE, help COMMAND), or NULL */
     bool json;               /* --json */
+    const char *sql_side;    /* --sql source|target: "source" or "target", else NULL */
     bool until_caught_up;    /* --until caught-up */
     lsn_t until_lsn;         /* --until LSN, else 0 */
     struct config *config;   /* read from config_path, NULL for commands that need none */

@@ -61,6 +61,15 @@ void findings_add(struct findings *findings, enum severity severity, const char 
     append(findings, finding);
 }
 
+void findings_object(struct findings *findings, const char *object) {
+    if (findings->failed)
+        return;
+    assert(findings->last != NULL);
+    findings->last->object = object;
+    findings->last->object_count = 1;
+    findings->last->last_alike = findings->last;
+}
+
 void findings_fix(struct findings *findings, const char *format, ...) {
     if (findings->failed)
         return;
@@ -84,6 +93,40 @@ static void print_fix(const char *fix, FILE *file) {
         size_t length = strcspn(fix, "\n");
         fprintf(file, "         %.*s\n", (int) length, fix);
         fix += length + (fix[length] == '\n');
+    }
+}
+
+/* ---- the fixes alone ---- */
+
+/*
+ * TRUNCATE is SQL, too, but never what somebody may pipe into psql unread. A step of prose is never taken for SQL,
+ * because it does not end in a semicolon.
+ */
+static bool is_statement(const char *line, size_t length) {
+    static const char *const VERBS[] = {"alter ", "create ", "drop ", "grant ", "select ", "commit "};
+    const char *comment = memmem(line, length, ";  -- ", 6);
+    if (comment == NULL && (length == 0 || line[length - 1] != ';'))
+        return false;
+    for (size_t i = 0; i < sizeof VERBS / sizeof VERBS[0]; i++)
+        if (strncmp(line, VERBS[i], strlen(VERBS[i])) == 0)
+            return true;
+    return false;
+}
+
+static void print_statements(const char *fix, FILE *file) {
+    while (*fix != '\0') {
+        size_t length = strcspn(fix, "\n");
+        fprintf(file, "%s%.*s\n", is_statement(fix, length) ? "" : "-- ", (int) length, fix);
+        fix += length + (fix[length] == '\n');
+    }
+}
+
+void findings_print_sql(const struct findings *findings, const char *where, FILE *file) {
+    for (const struct finding *finding = findings->first; finding != NULL; finding = finding->next) {
+        if (strncmp(finding->where, where, strlen(where)) != 0 || finding->fix[0] == '\0')
+            continue;
+        fprintf(file, "-- %s, %s: %s\n", SEVERITY_NAMES[finding->severity], finding->where, finding->what);
+        print_statements(finding->fix, file);
     }
 }
 
@@ -115,6 +158,12 @@ static void put_finding(struct json_writer *json, const struct finding *finding)
     json_put_field(json, "where", finding->where);
     json_put_field(json, "what", finding->what);
     json_put_field(json, "fix", finding->fix);
+    json_put_key(json, "objects");
+    yajl_gen_array_open(json->generator);
+    for (const struct finding *one = finding; one != NULL; one = one->alike)
+        if (one->object != NULL)
+            json_put_text(json, slice_of(one->object));
+    yajl_gen_array_close(json->generator);
     yajl_gen_map_close(json->generator);
 }
 

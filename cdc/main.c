@@ -41,6 +41,11 @@ static bool take_json(struct invocation *invocation, const char *value) {
     return true;
 }
 
+static bool take_sql(struct invocation *invocation, const char *value) {
+    invocation->line.sql_side = value;
+    return strcmp(value, "source") == 0 || strcmp(value, "target") == 0;
+}
+
 static bool take_until(struct invocation *invocation, const char *value) {
     invocation->line.until_caught_up = strcmp(value, "caught-up") == 0;
     invocation->line.until_lsn = 0;
@@ -57,6 +62,7 @@ static bool take_verbose(struct invocation *invocation, const char *value) {
 static const struct option OPTIONS[] = {
     {.name = "-c", .has_value = true, .take = take_config, .expected = "the path of a configuration file"},
     {.name = "--json", .take = take_json},
+    {.name = "--sql", .has_value = true, .take = take_sql, .expected = "source or target"},
     {.name = "--until",
      .has_value = true,
      .take = take_until,

@@ -200,9 +200,9 @@ def test_a_role_that_may_not_create_the_publication(pipeline, roles):
     pipeline.source.execute(f"grant select on t to {role}")
     pipeline.source_configuration["dsn"] = dsn_as(pipeline.source, role)
     finding = the(check(pipeline), "publication_missing")
-    assert finding["fix"] == ("as the tables' owner: create publication \"shop\" for table \"public\".\"t\""
-                              " with (publish_via_partition_root = true);")
-    pipeline.source.execute(finding["fix"].split(": ", 1)[1])
+    assert finding["fix"] == ("create publication \"shop\" for table \"public\".\"t\""
+                              " with (publish_via_partition_root = true);  -- as the tables' owner")
+    pipeline.source.execute(finding["fix"])
     assert_ready(pipeline)
 
 
@@ -214,7 +214,8 @@ def test_all_tables_need_a_superuser(pipeline, roles):
     pipeline.source.execute(f"grant select on t to {role}")
     pipeline.source_configuration["dsn"] = dsn_as(pipeline.source, role)
     finding = the(check(pipeline), "publication_missing")
-    assert "as a superuser: create publication \"shop\" for all tables with" in finding["fix"]
+    assert finding["fix"].startswith("create publication \"shop\" for all tables with")
+    assert finding["fix"].endswith("-- as a superuser")
 
 
 def test_a_publication_that_does_not_fit(pipeline):
@@ -279,7 +280,7 @@ def test_rights_that_the_copy_needs(pipeline, roles):
     role = roles.create(pipeline.source, "replication")
     pipeline.source_configuration["dsn"] = dsn_as(pipeline.source, role)
     report = check(pipeline)
-    assert found(report, "problem") == ["row_security", "schema_usage", "table_select", "table_select"]
+    assert found(report, "problem") == ["row_security", "schema_usage", "table_select"]
     for finding in report["findings"]:
         if finding["severity"] == "problem":
             pipeline.source.execute(finding["fix"])
@@ -398,7 +399,7 @@ def test_triggers_that_a_loader_may_not_switch_off(pipeline, loader):
     pipeline.target.execute(tables + f"; create schema pgcdc authorization {loader};"
                             f" grant all on a, b to {loader}")
     report = check(pipeline)
-    assert found(report, "problem") == ["target_triggers", "target_triggers"]
+    assert found(report, "problem") == ["target_triggers"]
     pipeline.sink_configuration["triggers"] = "fire"
     assert_ready(pipeline)
     del pipeline.sink_configuration["triggers"]

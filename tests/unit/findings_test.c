@@ -50,9 +50,9 @@ Test(findings, are_one_line_of_json_in_the_order_of_discovery) {
     cr_assert_str_eq(
         text, "{\"pipeline\":\"shop\",\"ready\":false,\"problems\":1,\"warnings\":1,\"findings\":["
               "{\"severity\":\"warning\",\"code\":\"slow\",\"where\":\"source\",\"what\":\"it is 7 ms\","
-              "\"fix\":\"\"},"
+              "\"fix\":\"\",\"objects\":[]},"
               "{\"severity\":\"problem\",\"code\":\"closed\",\"where\":\"sink warehouse\","
-              "\"what\":\"the \\\"door\\\" is closed\",\"fix\":\"open it;\\nwalk in\"}]}\n");
+              "\"what\":\"the \\\"door\\\" is closed\",\"fix\":\"open it;\\nwalk in\",\"objects\":[]}]}\n");
     free(text);
     findings_release(&findings);
 }
@@ -84,5 +84,67 @@ Test(findings, take_the_remedy_off_an_error) {
     findings_add_error(&findings, SEVERITY_PROBLEM, "refusal", &err);
     cr_assert_str_eq(findings.last->what, "no remedy at all");
     cr_assert_str_eq(findings.last->fix, "");
+    findings_release(&findings);
+}
+
+static void add_table(struct findings *findings, const char *table, const char *code, const char *what,
+                      const char *fix) {
+    findings_add(findings, SEVERITY_PROBLEM, code, "table %s %s", table, what);
+    if (strcmp(fix, "grant") == 0)
+        findings_fix(findings, "grant select on table %s to r;", table);
+    else
+        findings_fix(findings, "alter table %s %s;  -- or not", table, fix);
+    findings_object(findings, table);
+}
+
+Test(findings, of_one_cause_are_one_finding_with_every_object) {
+    static const char *const TABLES[] = {"t.a", "t.b", "t.c", "t.d", "t.e", "t.f", "t.g"};
+    struct findings findings;
+    findings_init(&findings);
+    findings.where = "source";
+    for (size_t i = 0; i < 7; i++)
+        add_table(&findings, TABLES[i], "rights", "is closed", "grant");
+    add_table(&findings, "t.a", "identity", "has none", "replica identity full");
+    add_table(&findings, "t.b", "identity", "has none", "replica identity full");
+    add_table(&findings, "t.c", "identity", "has another", "replica identity full");
+    findings_group(&findings);
+    char *text = printed(&findings, false);
+    cr_assert_str_eq(text, "problem  source: table t.a, t.b, t.c, t.d, t.e and 2 more is closed\n"
+                           "         grant select on table t.a, t.b, t.c, t.d, t.e, t.f, t.g to r;\n"
+                           "problem  source: table t.a, t.b has none\n"
+                           "         alter table t.a replica identity full;  -- or not\n"
+                           "         alter table t.b replica identity full;  -- or not\n"
+                           "problem  source: table t.c has another\n"
+                           "         alter table t.c replica identity full;  -- or not\n"
+                           "shop: not ready, 3 problems, 0 warnings\n");
+    free(text);
+    text = printed(&findings, true);
+    cr_assert_not_null(strstr(text, "\"objects\":[\"t.a\",\"t.b\",\"t.c\",\"t.d\",\"t.e\",\"t.f\",\"t.g\"]"), "%s", text);
+    free(text);
+    findings_release(&findings);
+}
+
+Test(findings, sql_is_what_psql_takes_and_nothing_that_empties_a_table) {
+    struct findings findings;
+    findings_init(&findings);
+    findings.where = "sink a";
+    findings_add(&findings, SEVERITY_PROBLEM, "one", "one is wrong");
+    findings_fix(&findings, "alter table t add column c int;  -- now\ngrant it, or not");
+    findings_add(&findings, SEVERITY_PROBLEM, "two", "two is full");
+    findings_fix(&findings, "truncate t;");
+    findings.where = "source";
+    findings_add(&findings, SEVERITY_PROBLEM, "three", "three");
+    findings_fix(&findings, "alter table u;");
+    char *text = NULL;
+    size_t size = 0;
+    FILE *file = open_memstream(&text, &size);
+    findings_print_sql(&findings, "sink ", file);
+    fclose(file);
+    cr_assert_str_eq(text, "-- problem, sink a: one is wrong\n"
+                           "alter table t add column c int;  -- now\n"
+                           "-- grant it, or not\n"
+                           "-- problem, sink a: two is full\n"
+                           "-- truncate t;\n");
+    free(text);
     findings_release(&findings);
 }
