@@ -4,6 +4,7 @@
  */
 #include "cdc/attempt.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -129,8 +130,8 @@ static bool choose_binary(struct attempt *attempt, bool *ret_binary, struct erro
         return false;
     *ret_binary = catalog_is_portable(&list);
     for (size_t i = 0; i < pipeline->config->sink_count; i++)
-        *ret_binary = *ret_binary && !pipeline->sinks[i]->needs_text &&
-                      !pipeline->sinks[i]->ops->takes_text_only;
+        *ret_binary =
+            *ret_binary && !pipeline->sinks[i]->needs_text && !pipeline->sinks[i]->ops->takes_text_only;
     return true;
 }
 
@@ -144,7 +145,7 @@ static bool start_streaming(struct attempt *attempt, struct error *err) {
                                            .start_lsn = start_lsn(attempt->positions, attempt->runner_count),
                                            .binary = binary,
                                            .sender_timeout_ms = attempt->sender_timeout_ms,
-                                           .eager_lsn = pipeline->until_lsn};
+                                           .until_lsn = pipeline->until_lsn};
     for (size_t i = 0; i < attempt->runner_count; i++)
         runner_order_run(&attempt->runners[i], &attempt->positions[i], attempt->store_positions);
     FAULT_POINT("stream-before-start");
@@ -161,13 +162,20 @@ static bool start_streaming(struct attempt *attempt, struct error *err) {
 
 /* ---- supervising ---- */
 
+static bool sinks_have(struct attempt *attempt, lsn_t lsn) {
+    for (size_t i = 0; i < attempt->runner_count; i++)
+        if (runner_position(&attempt->runners[i]).end_lsn < lsn)
+            return false;
+    return true;
+}
+
 /* By what the sinks hold; the stop that follows saves and confirms it. */
 static bool reached_end(struct attempt *attempt) {
-    lsn_t until_lsn = attempt->pipeline->until_lsn;
-    for (size_t i = 0; i < attempt->runner_count && until_lsn != 0; i++)
-        if (runner_position(&attempt->runners[i]).end_lsn < until_lsn)
-            return false;
-    return until_lsn != 0;
+    const lsn_t until_lsn = attempt->pipeline->until_lsn;
+    const lsn_t end_lsn = atomic_load(&attempt->stream.counters.end_lsn);
+    if (until_lsn == 0)
+        return false;
+    return sinks_have(attempt, until_lsn) || (end_lsn != 0 && sinks_have(attempt, end_lsn));
 }
 
 static void report(struct attempt *attempt) {
@@ -204,8 +212,11 @@ static bool supervise(struct attempt *attempt, struct error *err) {
     while (!attempt_is_stopped(attempt)) {
         attempt_save(attempt, false);
         report(attempt);
-        if (reached_end(attempt))
+        if (reached_end(attempt)) {
+            FAULT_POINT("attempt-end-reached");
+            attempt->pipeline->result.reached = true;
             return true;
+        }
         if (attempt_runner_failed(attempt, err))
             return false;
         if (atomic_load(&attempt->stream.state) == STREAM_FAILED) {
@@ -247,6 +258,18 @@ static void end_everything(struct attempt *attempt) {
         runner_stop(&attempt->runners[i], true);
     for (size_t i = 0; i < attempt->runner_count; i++)
         runner_join(&attempt->runners[i]);
+}
+
+/* After the runners have ended. */
+static void count_work(struct attempt *attempt) {
+    struct pipeline_result *result = &attempt->pipeline->result;
+    for (size_t i = 0; i < attempt->runner_count; i++) {
+        struct runner *runner = &attempt->runners[i];
+        result->transactions += atomic_load(&runner->counters.transactions);
+        result->changes += atomic_load(&runner->counters.changes);
+        if (position_exists(&runner->position))
+            result->rows_copied += atomic_load(&runner->copy.progress.rows);
+    }
 }
 
 /* A change that did not fit may be one of a large group: the next attempt goes one transaction at a time. */
@@ -293,6 +316,11 @@ static void set_end(struct attempt *attempt) {
     if (pipeline->until_lsn == 0)
         pipeline->until_lsn =
             pipeline->options->until_caught_up ? attempt->identity.flush_lsn : pipeline->options->until_lsn;
+    if (pipeline->until_lsn > attempt->identity.flush_lsn)
+        log_line(LOG_LEVEL_INFO,
+                 "the source's WAL ends at %s, %" PRIu64 " bytes before %s: this run waits for it",
+                 lsn_format(attempt->identity.flush_lsn).text,
+                 pipeline->until_lsn - attempt->identity.flush_lsn, lsn_format(pipeline->until_lsn).text);
 }
 
 static bool live(struct attempt *attempt, struct error *err) {
@@ -314,6 +342,7 @@ bool attempt_run(struct pipeline *pipeline, struct error *err) {
     attempt->event_fd = -1;
     bool good = allocate(attempt, err) && live(attempt, err);
     end_everything(attempt);
+    count_work(attempt);
     if (!good)
         learn_from_failure(attempt, err);
     release(attempt);

@@ -27,6 +27,7 @@ struct pipeline {
     lsn_t careful_until_lsn[CHECKPOINT_SINKS_MAX];         /* see struct runner */
     lsn_t until_lsn;                                       /* 0: none, or not known yet */
     bool progressed;                                       /* the last attempt flushed something */
+    struct pipeline_result result; /* counts so far, and whether the end was reached */
 };
 
 struct attempt {

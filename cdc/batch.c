@@ -76,6 +76,12 @@ void batch_append(struct batch *batch, const struct change *change) {
         batch->whole_count = batch->change_count;
 }
 
+void batch_cut(struct batch *batch) {
+    assert(batch->state == BATCH_FILLING);
+    assert(batch->whole_count <= batch->change_count);
+    batch->change_count = batch->whole_count;
+}
+
 void batch_seal(struct batch *batch, unsigned references) {
     assert(batch->state == BATCH_FILLING);
     assert(references > 0);

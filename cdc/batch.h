@@ -69,6 +69,9 @@ static inline bool batch_is_empty(const struct batch *batch) {
 /* Appends a copy of the change; the batch must not be full. Stream thread. */
 void batch_append(struct batch *batch, const struct change *change);
 
+/* Takes out the changes of a transaction that has not ended. */
+void batch_cut(struct batch *batch);
+
 /* FILLING -> SEALED with so many references. Stream thread. */
 void batch_seal(struct batch *batch, unsigned references);
 

@@ -21,6 +21,9 @@ struct command_line {
     const char *sql_side;    /* --sql source|target: "source" or "target", else NULL */
     bool until_caught_up;    /* --until caught-up */
     lsn_t until_lsn;         /* --until LSN, else 0 */
+    int64_t timeout_ms;      /* --timeout, else 0 */
+    int64_t retry_for_ms;    /* --retry-for, else 0 */
+    bool take_over;          /* --take-over */
     struct config *config;   /* read from config_path, NULL for commands that need none */
     const atomic_bool *stop; /* becomes true on SIGTERM or SIGINT; a second signal leaves at once */
 };

@@ -13,7 +13,9 @@ static const char EXIT_CODES[] =
     "  1  failed\n"
     "  2  the command line or the configuration needs a hand; check found a problem\n"
     "  3  refused: going on would lose or repeat data\n"
-    "  4  verify found a difference\n";
+    "  4  verify found a difference\n"
+    "  5  run was stopped before the end that --until names\n"
+    "  6  another engine runs this pipeline\n";
 
 static const char CONFIGURATION[] =
     "One YAML file describes one pipeline:\n"
@@ -36,11 +38,20 @@ static const char CONFIGURATION[] =
     "\n"
     "types of sink and their keys (* required):\n";
 
+/* The summary behind the usage, or under one that is long. */
+static void print_command(const struct command *command) {
+    enum { WIDTH = 38 };
+    if (strlen(command->usage) <= WIDTH)
+        printf("  pgcdc %-*s %s\n", WIDTH, command->usage, command->summary);
+    else
+        printf("  pgcdc %s\n%*s%s\n", command->usage, WIDTH + 9, "", command->summary);
+}
+
 static void print_commands(void) {
     const struct command *command = NULL;
     printf("pgcdc - every committed change of a PostgreSQL database, exactly once, into its sinks\n\n");
     for (size_t i = 0; (command = command_at(i)) != NULL; i++)
-        printf("  pgcdc %-38s %s\n", command->usage, command->summary);
+        print_command(command);
     printf("\n  --verbose, with any command, logs in detail\n"
            "  pgcdc help COMMAND explains a command, pgcdc help config the configuration file\n\n%s",
            EXIT_CODES);

@@ -2,37 +2,156 @@
 /*
  * command_run.c - pgcdc run.
  */
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/time.h>
+
+#include "cdc/base/amount.h"
 #include "cdc/base/log.h"
 #include "cdc/command.h"
+#include "cdc/json_writer.h"
 #include "cdc/pipeline.h"
 
-static enum exit_code run(const struct command_line *line) {
-    const struct pipeline_options options = {
-        .until_caught_up = line->until_caught_up, .until_lsn = line->until_lsn, .stop = line->stop};
-    struct error err = {0};
-    if (pipeline_run(line->config, &options, &err)) {
-        log_line(LOG_LEVEL_INFO, "stopped");
+/* main's handler of SIGALRM sets the stop flag, so that the end of the time is an orderly stop. */
+static bool set_timeout(int64_t timeout_ms, struct error *err) {
+    const struct itimerval timer = {
+        .it_value = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000}};
+    return setitimer(ITIMER_REAL, &timer, NULL) == 0 ? true : error_errno(err, "--timeout");
+}
+
+/* ---- what it did ---- */
+
+static void put_lsn(struct json_writer *json, const char *key, lsn_t lsn) {
+    json_put_key(json, key);
+    if (lsn == 0)
+        yajl_gen_null(json->generator);
+    else
+        json_put_text(json, slice_of(lsn_format(lsn).text));
+}
+
+static void put_number(struct json_writer *json, const char *key, int64_t number) {
+    json_put_key(json, key);
+    json_put_integer(json, number);
+}
+
+static void put_result(struct json_writer *json, const char *pipeline, const struct pipeline_result *result,
+                       enum exit_code code, const char *error) {
+    yajl_gen_map_open(json->generator);
+    json_put_field(json, "pipeline", pipeline);
+    put_number(json, "exit_code", code);
+    json_put_key(json, "reached");
+    yajl_gen_bool(json->generator, result->reached);
+    put_lsn(json, "position", result->position_lsn);
+    put_lsn(json, "until", result->until_lsn);
+    put_number(json, "transactions", (int64_t) result->transactions);
+    put_number(json, "changes", (int64_t) result->changes);
+    put_number(json, "rows_copied", (int64_t) result->rows_copied);
+    put_number(json, "duration_ms", result->duration_ms);
+    json_put_key(json, "error");
+    if (error[0] == '\0')
+        yajl_gen_null(json->generator);
+    else
+        json_put_text(json, slice_of(error));
+    yajl_gen_map_close(json->generator);
+}
+
+static bool print_json(const char *pipeline, const struct pipeline_result *result, enum exit_code code,
+                       const char *error, struct error *err) {
+    struct json_writer json AUTO(json_writer_release) = {0};
+    struct slice line;
+    if (!json_writer_init(&json, err))
+        return false;
+    put_result(&json, pipeline, result, code, error);
+    if (!json_writer_finish(&json, &line, err))
+        return false;
+    fwrite(line.data, 1, line.size, stdout);
+    return true;
+}
+
+/* "12 transactions, 345 changes, 100 rows copied in 3.2 s" */
+static void log_result(const char *what, const struct pipeline_result *result) {
+    log_line(LOG_LEVEL_INFO,
+             "%s: %" PRIu64 " transactions, %" PRIu64 " changes, %" PRIu64 " rows copied in %" PRId64
+             ".%03" PRId64 " s, position %s",
+             what, result->transactions, result->changes, result->rows_copied, result->duration_ms / 1000,
+             result->duration_ms % 1000,
+             result->position_lsn != 0 ? lsn_format(result->position_lsn).text : "none");
+}
+
+static enum exit_code judge(const struct command_line *line, const struct pipeline_result *result, char *what,
+                            size_t size) {
+    const bool has_end = line->until_caught_up || line->until_lsn != 0;
+    const lsn_t until_lsn = result->until_lsn != 0 ? result->until_lsn : line->until_lsn;
+    const struct lsn_text lsn = lsn_format(until_lsn);
+    const char *end = until_lsn != 0 ? lsn.text : "the end of the source's WAL";
+    if (!has_end || result->reached) {
+        snprintf(what, size, result->reached ? "reached %s" : "stopped", end);
         return EXIT_DONE;
     }
-    log_line(LOG_LEVEL_ERROR, "%s", error_line(&err).text);
-    return exit_code_of(&err);
+    if (result->position_lsn != 0)
+        snprintf(what, size, "stopped at %s, %s not reached", lsn_format(result->position_lsn).text, end);
+    else
+        snprintf(what, size, "stopped before the first position, %s not reached", end);
+    return EXIT_SHORT;
+}
+
+static enum exit_code report(const struct command_line *line, const struct pipeline_result *result) {
+    char what[128];
+    const enum exit_code code = judge(line, result, what, sizeof what);
+    if (result->copy_interrupted)
+        log_line(
+            LOG_LEVEL_WARNING,
+            "the initial copy was interrupted: its rows are undone, and the next run starts it over; slot %s stays "
+            "and keeps WAL until then, or until `pgcdc drop` removes it",
+            line->config->source.slot);
+    log_result(what, result);
+    return code;
+}
+
+static enum exit_code run(const struct command_line *line) {
+    const struct pipeline_options options = {.until_caught_up = line->until_caught_up,
+                                             .until_lsn = line->until_lsn,
+                                             .retry_for_ms = line->retry_for_ms,
+                                             .take_over = line->take_over,
+                                             .stop = line->stop};
+    struct pipeline_result result = {0};
+    struct error err = {0};
+    bool good = set_timeout(line->timeout_ms, &err) && pipeline_run(line->config, &options, &result, &err);
+    enum exit_code code = good ? report(line, &result) : exit_code_of(&err);
+    if (!good)
+        log_line(LOG_LEVEL_ERROR, "%s", error_line(&err).text);
+    if (line->json && !print_json(line->config->name, &result, code, error_line(&err).text, &err)) {
+        log_line(LOG_LEVEL_ERROR, "%s", error_line(&err).text);
+        return EXIT_FAILED;
+    }
+    return code;
 }
 
 const struct command command_run = {
     .name = "run",
-    .usage = "run -c FILE [--until caught-up|LSN]",
-    .summary = "copy what is there, then stream every change into the sinks",
+    .usage =
+        "run -c FILE [--until caught-up|LSN] [--timeout DURATION] [--retry-for DURATION] [--take-over] [--json]",
+    .summary = "copy existing rows, then stream every change into the sinks",
     .help =
         "Creates the publication and the slot when no position exists anywhere, copies the rows that are present\n"
         "(source.snapshot: initial), then streams changes for ever, each commit exactly once.\n"
         "\n"
-        "--until caught-up   take the end of the source's WAL now, reach it durably in every sink, and exit 0\n"
-        "--until LSN         the same for a given position, such as 16/B374D848\n"
+        "--until LSN            apply every transaction that ends at or before this position, such as 16/B374D848, and\n"
+        "                       none behind it; make that durable in every sink and exit 0\n"
+        "--until caught-up      the same for the end of the source's WAL, taken once at the start\n"
+        "--timeout DURATION     stop after this time, such as 30s, 5m or 2h, as SIGTERM does\n"
+        "--retry-for DURATION   give up when an error has lasted this long without progress, with exit 1. Without it\n"
+        "                       errors are retried indefinitely; only at the very first start, when nothing was ever\n"
+        "                       reached, run gives up after 30s with exit 2\n"
+        "--take-over            take the pipeline from an engine that uses its slot now. Without it run waits until the\n"
+        "                       slot is free; with --until it waits 10 s and exits 6\n"
+        "--json                 at the end print one object with the numbers of the last line to standard output\n"
         "\n"
-        "SIGTERM and SIGINT: stop reading, flush, confirm, exit 0 within 10 seconds; a second one leaves at once.\n"
-        "Lost connections, restarts of either server, deadlocks and full disks are waited out for ever. A change that\n"
-        "does not fit the target stops the pipeline right before its transaction (exit 1). When going on would lose or\n"
-        "repeat data, run refuses and says why (exit 3).",
+        "SIGTERM and SIGINT: stop reading, flush, confirm, exit within 10 seconds; a second one leaves at once. The code\n"
+        "is 0; with --until it is 5 when the end was not reached. SIGHUP, SIGUSR1 and SIGUSR2 are ignored.\n"
+        "Lost connections, restarts of either server, deadlocks and full disks are retried. A change that\n"
+        "cannot be applied stops the pipeline right before its transaction (exit 1). When going on would lose or\n"
+        "repeat data, run refuses and says why (exit 3). Exit 6: another engine with this state directory runs already.",
     .needs_config = true,
     .run = run,
 };

@@ -12,6 +12,8 @@ enum exit_code {
     EXIT_USAGE = 2,     /* command line or configuration */
     EXIT_REFUSED = 3,   /* going on would lose or repeat data */
     EXIT_DIFFERENT = 4, /* verify found a difference */
+    EXIT_SHORT = 5,     /* run was stopped before the end that it was told to reach */
+    EXIT_RUNNING = 6,   /* another engine runs this pipeline */
 };
 
 static inline enum exit_code exit_code_of(const struct error *err) {

@@ -4,17 +4,22 @@
  *
  * An option is taken by a command when the command's usage line names it, so help and behaviour cannot differ.
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cdc/base/log.h"
 #include "cdc/command.h"
 
-/* The one variable of the process: set by the signal handler, read by everybody. */
+#define DURATION_EXPECTED "a duration like 30s, 5m or 2h"
+
+/* The variables of the process: stop is set by the signal handlers and read by everybody; asked: a signal set it. */
 static atomic_bool stop;
+static atomic_bool asked;
 
 struct invocation {
     const struct command *command;
@@ -53,6 +58,40 @@ static bool take_until(struct invocation *invocation, const char *value) {
            (lsn_parse(value, &invocation->line.until_lsn) && invocation->line.until_lsn != 0);
 }
 
+/* "500ms", "30s", "5m", "2h", "1d"; a number alone is seconds. 0: it is none of these. */
+static int64_t parse_duration(const char *text) {
+    static const struct {
+        const char *name;
+        int64_t ms;
+    } UNITS[] = {{"ms", 1},      {"s", 1000},    {"", 1000},     {"m", 60000},
+                 {"min", 60000}, {"h", 3600000}, {"d", 86400000}};
+    char *end = NULL;
+    errno = 0;
+    long number = strtol(text, &end, 10);
+    if (end == text || text[0] < '0' || text[0] > '9' || errno != 0 || number <= 0 || number > 1000000000)
+        return 0;
+    for (size_t i = 0; i < sizeof UNITS / sizeof UNITS[0]; i++)
+        if (strcmp(end, UNITS[i].name) == 0)
+            return number * UNITS[i].ms;
+    return 0;
+}
+
+static bool take_timeout(struct invocation *invocation, const char *value) {
+    invocation->line.timeout_ms = parse_duration(value);
+    return invocation->line.timeout_ms != 0;
+}
+
+static bool take_retry_for(struct invocation *invocation, const char *value) {
+    invocation->line.retry_for_ms = parse_duration(value);
+    return invocation->line.retry_for_ms != 0;
+}
+
+static bool take_take_over(struct invocation *invocation, const char *value) {
+    (void) value;
+    invocation->line.take_over = true;
+    return true;
+}
+
 static bool take_verbose(struct invocation *invocation, const char *value) {
     (void) value;
     invocation->log_level = LOG_LEVEL_DEBUG;
@@ -67,6 +106,9 @@ static const struct option OPTIONS[] = {
      .has_value = true,
      .take = take_until,
      .expected = "caught-up or an LSN like 16/B374D848"},
+    {.name = "--timeout", .has_value = true, .take = take_timeout, .expected = DURATION_EXPECTED},
+    {.name = "--retry-for", .has_value = true, .take = take_retry_for, .expected = DURATION_EXPECTED},
+    {.name = "--take-over", .take = take_take_over},
     {.name = "--verbose", .is_general = true, .take = take_verbose},
     {.name = "--debug", .is_general = true, .take = take_verbose},
 };
@@ -149,16 +191,33 @@ static enum exit_code parse(struct invocation *invocation, char **arguments) {
 /* The first signal asks for the orderly stop, the second does not wait for it. */
 static void handle_stop(int signal_number) {
     (void) signal_number;
-    if (atomic_exchange(&stop, true))
+    if (atomic_exchange(&asked, true))
         _exit(EXIT_FAILED);
+    atomic_store(&stop, true);
 }
 
-/* A reader or a disk that is gone shall be an error of write, not the end of the process. */
+/* The end of --timeout. A signal that comes after it is the first one. */
+static void handle_alarm(int signal_number) {
+    (void) signal_number;
+    atomic_store(&stop, true);
+}
+
+static void ignore_signals(void) {
+    static const int SIGNALS[] = {SIGPIPE, SIGXFSZ, SIGHUP, SIGUSR1, SIGUSR2};
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    for (size_t i = 0; i < sizeof SIGNALS / sizeof SIGNALS[0]; i++)
+        sigaction(SIGNALS[i], &ignore, NULL);
+}
+
+/*
+ * A reader or a disk that is gone shall be an error of write, not the end of the process, and neither shall a terminal that
+ * closes, or a signal that other programs take for "read your files again".
+ */
 static void set_signals(void) {
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    struct sigaction alarm = {.sa_handler = handle_alarm, .sa_flags = SA_RESTART};
     struct sigaction handle = {.sa_handler = handle_stop, .sa_flags = SA_RESTART};
-    sigaction(SIGPIPE, &ignore, NULL);
-    sigaction(SIGXFSZ, &ignore, NULL);
+    ignore_signals();
+    sigaction(SIGALRM, &alarm, NULL);
     sigaction(SIGTERM, &handle, NULL);
     sigaction(SIGINT, &handle, NULL);
 }

@@ -75,7 +75,20 @@ static bool run_locked(struct pipeline *pipeline, struct error *err) {
     return make_sinks(pipeline, err) && attempt_until_final(pipeline, err);
 }
 
-bool pipeline_run(const struct config *config, const struct pipeline_options *options, struct error *err) {
+static void tell_result(const struct pipeline *pipeline, int64_t began_ms, struct pipeline_result *result) {
+    const struct checkpoint *checkpoint = &pipeline->checkpoint;
+    *result = pipeline->result;
+    result->until_lsn = pipeline->until_lsn;
+    if (checkpoint->phase == CHECKPOINT_STREAMING)
+        result->position_lsn = checkpoint_confirmed_lsn(checkpoint);
+    result->copy_interrupted = checkpoint->phase == CHECKPOINT_COPYING;
+    result->duration_ms = clock_now_ms() - began_ms;
+}
+
+bool pipeline_run(const struct config *config, const struct pipeline_options *options,
+                  struct pipeline_result *ret_result, struct error *err) {
+    const int64_t began_ms = clock_now_ms();
+    *ret_result = (struct pipeline_result){0};
     struct state_lock lock;
     struct pipeline *pipeline = calloc(1, sizeof *pipeline);
     if (pipeline == NULL)
@@ -85,6 +98,7 @@ bool pipeline_run(const struct config *config, const struct pipeline_options *op
     bool good = state_lock_take(&lock, config->state, config->name, err);
     if (good) {
         good = run_locked(pipeline, err);
+        tell_result(pipeline, began_ms, ret_result);
         for (size_t i = 0; i < config->sink_count; i++)
             sink_free(pipeline->sinks[i]);
     }

@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "cdc/base/error.h"
 #include "cdc/base/lsn.h"
@@ -16,10 +17,24 @@
 
 struct pipeline_options {
     bool until_caught_up;    /* end when every sink has what the source had on disk at the start */
-    lsn_t until_lsn;         /* or this; 0: run for ever */
+    lsn_t until_lsn;         /* or when they have all that ends at or before this; 0: run for ever */
+    int64_t retry_for_ms;    /* give up an error that lasts this long; 0: the default */
+    bool take_over;          /* also from an engine that uses the slot now */
     const atomic_bool *stop; /* becomes true: stop reading, flush, confirm, end */
+};
+
+/* What a run did: over all its attempts, and over all sinks together. */
+struct pipeline_result {
+    bool reached;       /* the end that was asked for */
+    lsn_t until_lsn;    /* that end; 0: none was asked for, or the source was not reached */
+    lsn_t position_lsn; /* durable in every sink and on disk; 0: none */
+    uint64_t transactions;
+    uint64_t changes;
+    uint64_t rows_copied; /* by initial copies that ended */
+    int64_t duration_ms;
+    bool copy_interrupted; /* what it had copied is undone, and the next run starts it over */
 };
 
 /* Runs until stopped, the end is reached, or an error that waiting cannot cure. Logs what it does. */
 MUST_CHECK bool pipeline_run(const struct config *config, const struct pipeline_options *options,
-                             struct error *err);
+                             struct pipeline_result *ret_result, struct error *err);

@@ -32,7 +32,8 @@ enum {
     ASKED_MAX_MS = 5000,        /* ... and waits for us that long at most */
     BATCH_AGE_MS = 5,           /* under load a waiting runner waits so long for a batch to fill */
     BATCH_AGE_BEHIND_MS = 100,
-    LATE_PART = 4, /* of the age that commits have when they come: a runner waits so long, when that is a millisecond */
+    LATE_PART =
+        4, /* of the age that commits have when they come: a runner waits so long, when that is a millisecond */
     BEHIND_US =
         1000000, /* commits that are older than this make a backlog; a clock that is off costs 0.1 s of lag */
     END_TIMEOUT_MS = 2000,
@@ -131,14 +132,15 @@ static bool idle_is_due(const struct stream *stream, int64_t now_ms) {
     int64_t since_ms = now_ms - stream->idle_sent_ms;
     if (stream->idle_urgent || stream->batch->change_count > 0)
         return true;
-    if (stream->options.eager_lsn > stream->idle_sent_lsn)
+    if (stream->options.until_lsn > stream->idle_sent_lsn)
         return since_ms >= EAGER_INTERVAL_MS;
     return since_ms >= IDLE_INTERVAL_MS ||
            (since_ms >= IDLE_INTERVAL_MIN_MS && stream->idle_lsn - stream->idle_sent_lsn >= IDLE_BYTES);
 }
 
 static void note_idle(struct stream *stream, int64_t now_ms) {
-    if (decoder_in_transaction(stream->decoder) || !idle_is_due(stream, now_ms))
+    const bool in_transaction = decoder_in_transaction(stream->decoder) && !stream->at_end;
+    if (in_transaction || !idle_is_due(stream, now_ms))
         return;
     stream->batch->caught_up_lsn = stream->idle_lsn;
     stream->idle_sent_lsn = stream->idle_lsn;
@@ -177,6 +179,48 @@ static void offer_batch(struct stream *stream, int64_t now_ms) {
 
 /* ---- messages ---- */
 
+/* Nothing more is read. Every transaction that ends at or before until_lsn came, so that position may be stored. */
+static void end_at_until(struct stream *stream) {
+    const lsn_t until_lsn = stream->options.until_lsn;
+    stream->at_end = true;
+    stream->idle_lsn = until_lsn;
+    stream->idle_urgent = true;
+    atomic_store(&stream->counters.end_lsn, until_lsn);
+    eventfd_write(stream->event_fd, 1);
+}
+
+/*
+ * The commit record of this transaction begins before until_lsn and ends behind it. A position inside the record would call the
+ * transaction present, so the last one before it is the end. Parts of it that were handed on are undone by the sinks' close.
+ */
+static void end_before_transaction(struct stream *stream) {
+    stream->at_end = true;
+    stream->idle_lsn = stream->idle_sent_lsn;
+    batch_cut(stream->batch);
+    atomic_store(&stream->counters.end_lsn, stream->whole_lsn);
+    eventfd_write(stream->event_fd, 1);
+}
+
+/* True: the change lies behind the end, and so does everything after it. */
+static bool is_behind_end(struct stream *stream, const struct change *change) {
+    const lsn_t until_lsn = stream->options.until_lsn;
+    if (until_lsn == 0)
+        return false;
+    if (change->kind == CHANGE_COMMIT && change->end_lsn > until_lsn) {
+        end_before_transaction(stream);
+        return true;
+    }
+    const bool begins_behind = change->kind == CHANGE_BEGIN && change->transaction->commit_lsn >= until_lsn;
+    if (begins_behind || (change->transaction == NULL && change->lsn > until_lsn))
+        end_at_until(stream);
+    return stream->at_end;
+}
+
+static void note_commit(struct stream *stream, const struct change *change) {
+    stream->whole_lsn = change->end_lsn;
+    socket_fill_note_transaction(&stream->fill, stream->transaction_bytes);
+}
+
 /* libpq's buffer is given back at once; what stays lives in the batch. */
 static bool take_data(struct stream *stream, const struct replication_message *message, struct error *err) {
     struct arena *arena = &stream->batch->arena;
@@ -190,7 +234,7 @@ static bool take_data(struct stream *stream, const struct replication_message *m
     if (!decoder_decode(stream->decoder, message->lsn, payload, arena, &change, err))
         return error_wrap(err, "the message at %s", lsn_format(message->lsn).text);
     atomic_fetch_add_explicit(&stream->counters.bytes, payload.size, memory_order_relaxed);
-    if (change == NULL)
+    if (change == NULL || is_behind_end(stream, change))
         return true;
     if (stream->batch->change_count == 0)
         stream->batch_since_ms = clock_now_ms();
@@ -200,7 +244,7 @@ static bool take_data(struct stream *stream, const struct replication_message *m
     }
     stream->transaction_bytes += payload.size + MESSAGE_OVERHEAD_BYTES;
     if (change->kind == CHANGE_COMMIT)
-        socket_fill_note_transaction(&stream->fill, stream->transaction_bytes);
+        note_commit(stream, change);
     batch_append(stream->batch, change);
     atomic_fetch_add_explicit(&stream->counters.changes, 1, memory_order_relaxed);
     return true;
@@ -214,6 +258,10 @@ static void take_keepalive(struct stream *stream, const struct replication_messa
     stream->status_due = stream->status_due || message->reply_requested;
     if (decoder_in_transaction(stream->decoder))
         return;
+    if (stream->options.until_lsn != 0 && message->lsn >= stream->options.until_lsn) {
+        end_at_until(stream);
+        return;
+    }
     if (message->reply_requested && stream->asked_lsn == 0)
         stream->asked_since_ms = clock_now_ms();
     if (message->reply_requested)
@@ -240,7 +288,7 @@ static bool take_messages(struct stream *stream, size_t *ret_bytes, bool *ret_dr
         bool got = false;
         struct replication_message message;
         *ret_drained = false;
-        if (!have_batch(stream))
+        if (stream->at_end || !have_batch(stream))
             return true;
         if (!replication_receive(stream->session, &message, &got, err))
             return false;
@@ -252,6 +300,8 @@ static bool take_messages(struct stream *stream, size_t *ret_bytes, bool *ret_dr
         replication_message_release(&message);
         if (!taken)
             return false;
+        if (stream->at_end)
+            return true;
         if (batch_is_full(stream->batch))
             hand_on(stream);
     }
@@ -297,7 +347,7 @@ static int wait_ms(const struct stream *stream, int64_t now_ms) {
     if (stream->status_due)
         return STATUS_INTERVAL_MIN_MS;
     int64_t wait = status_interval_ms(stream) - (now_ms - stream->status_sent_ms);
-    if (stream->idle_lsn > stream->idle_sent_lsn || stream->options.eager_lsn > stream->idle_sent_lsn)
+    if (stream->idle_lsn > stream->idle_sent_lsn || stream->options.until_lsn > stream->idle_sent_lsn)
         wait = wait < EAGER_INTERVAL_MS ? wait : EAGER_INTERVAL_MS;
     if (atomic_load_explicit(&stream->confirmed_lsn, memory_order_relaxed) > stream->confirmed_sent_lsn)
         wait = wait < CONFIRM_INTERVAL_MS ? wait : CONFIRM_INTERVAL_MS;
@@ -361,6 +411,15 @@ static bool read_once(struct stream *stream, struct error *err) {
     return wait_events(stream, reading.blocked, err);
 }
 
+/* Hands on what there is, reads no more; the end of what was asked for. */
+static bool wait_at_end(struct stream *stream, struct error *err) {
+    int64_t now_ms = clock_now_ms();
+    stream->heard_ms = now_ms;
+    if (stream->batch != NULL || stream->idle_lsn > stream->idle_sent_lsn)
+        offer_batch(stream, now_ms);
+    return keep_alive(stream, now_ms, err) && wait_events(stream, true, err);
+}
+
 /* Reads no more; goes on confirming until told to end. */
 static bool confirm_once(struct stream *stream, struct error *err) {
     int64_t now_ms = clock_now_ms();
@@ -371,7 +430,7 @@ static bool confirm_once(struct stream *stream, struct error *err) {
 static bool stream_run(struct stream *stream, struct error *err) {
     stream->heard_ms = clock_now_ms();
     while (atomic_load(&stream->wanted) == STREAM_READING)
-        if (!read_once(stream, err))
+        if (!(stream->at_end ? wait_at_end : read_once)(stream, err))
             return false;
     socket_fill_end(&stream->fill); /* the server's last words are short, and must wake us */
     if (stream->batch != NULL)
@@ -423,6 +482,7 @@ bool stream_start(struct stream *stream, struct session *session, const struct s
     stream->runners = runners;
     stream->runner_count = runner_count;
     stream->idle_sent_lsn = options->start_lsn;
+    stream->whole_lsn = options->start_lsn;
     stream->status_due = true;
     stream->decoder = decoder_new();
     if (stream->decoder == NULL)

@@ -28,7 +28,8 @@ struct stream_options {
     lsn_t start_lsn;
     bool binary;
     int sender_timeout_ms; /* the server's wal_sender_timeout, 0: none */
-    lsn_t eager_lsn;       /* up to there the sinks learn at once how far an idle source is; 0: at leisure */
+    lsn_t
+        until_lsn; /* reads no transaction that ends behind it, and tells the sinks at once how far it is; 0: none */
 };
 
 /* Written by the stream thread, read by any. */
@@ -36,6 +37,11 @@ struct stream_counters {
     atomic_ullong received_lsn; /* the last WAL position the server mentioned */
     atomic_ullong changes;
     atomic_ullong bytes; /* of messages */
+    /*
+     * Set once nothing more will come: what a sink's position reaches when it has all that ends at or before until_lsn. That is
+     * until_lsn, or the end of the last transaction before one whose commit record lies across it; 0: not known yet.
+     */
+    atomic_ullong end_lsn;
 };
 
 struct stream {
@@ -47,7 +53,7 @@ struct stream {
     size_t runner_count;
     struct pool pool;
     struct decoder *decoder;
-    int wake_fd;  /* an eventfd: a batch that was wanted came back, a runner waits, there is more to confirm, an order */
+    int wake_fd; /* an eventfd: a batch that was wanted came back, a runner waits, there is more to confirm, an order */
     int event_fd; /* an eventfd for the supervisor: the state changed; not owned */
     atomic_ullong confirmed_lsn;
     _Atomic(enum stream_state) wanted; /* the supervisor's order */
@@ -59,8 +65,9 @@ struct stream {
     struct batch *batch;      /* being filled, or NULL when none was free */
     int64_t batch_since_ms;   /* when its first change came */
     size_t transaction_bytes; /* on the wire, of the last transaction so far */
-    int64_t commit_age_us;    /* of the last transaction, when its Begin came; by two clocks, so it may be negative */
-    lsn_t idle_lsn; /* of a keepalive not yet handed on, else 0 */
+    int64_t
+        commit_age_us; /* of the last transaction, when its Begin came; by two clocks, so it may be negative */
+    lsn_t idle_lsn;    /* of a keepalive not yet handed on, else 0 */
     lsn_t idle_sent_lsn; /* the last one handed on */
     int64_t idle_sent_ms;
     bool idle_urgent;         /* the server waits for it, to shut down perhaps */
@@ -72,6 +79,8 @@ struct stream {
     int64_t heard_ms;       /* when the server last said anything */
     bool asked;             /* ... and was asked to */
     struct socket_fill fill;
+    lsn_t whole_lsn;          /* end of the last whole transaction, or where the stream began */
+    bool at_end;              /* until_lsn is reached: nothing more is read */
     bool publication_missing; /* the server said so in a notice */
 };
 

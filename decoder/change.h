@@ -56,7 +56,15 @@ struct transaction {
     lsn_t commit_lsn;       /* where its commit record starts; the same in Begin and Commit */
     int64_t commit_time_us; /* microseconds since 2000-01-01 UTC */
     xid_t xid;
+    lsn_t end_lsn; /* of the commit record, once that was decoded into the same arena; 0 before */
 };
+
+/* What people are told, and may give to `run --until`: the end of the transaction, or its commit record while that is not known. */
+static inline lsn_t transaction_named_lsn(const struct transaction *transaction) {
+    if (transaction == NULL)
+        return 0;
+    return transaction->end_lsn != 0 ? transaction->end_lsn : transaction->commit_lsn;
+}
 
 enum { TRUNCATE_CASCADE = 1, TRUNCATE_RESTART_IDENTITY = 2 };
 

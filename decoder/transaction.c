@@ -45,6 +45,7 @@ bool decode_commit(struct decoding *d) {
     if (change == NULL)
         return false;
     change->end_lsn = end_lsn;
+    d->decoder->shared->end_lsn = end_lsn;
     d->decoder->in_transaction = false;
     return true;
 }

@@ -64,9 +64,8 @@ static bool look_up(struct apply *apply, struct error *err) {
     if (count == 0 || target_tables_find(&apply->sink->session, apply->new_tables, count, apply->role,
                                          &apply->catalog, &failed, err))
         return true;
-    const struct transaction *transaction = apply->new_changes[failed]->transaction;
     return error_wrap(err, "the transaction that commits at %s",
-                      lsn_format(transaction != NULL ? transaction->commit_lsn : 0).text);
+                      lsn_format(transaction_named_lsn(apply->new_changes[failed]->transaction)).text);
 }
 
 static bool add_table(struct apply *apply, const struct change *change, const struct relation *relation,

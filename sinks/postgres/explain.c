@@ -69,8 +69,7 @@ bool explain_failure(const struct target_table *table, const struct change *chan
         return false;
     if (err->remedy[0] == '\0')
         error_remedy(err, "%s; then start again", remedy_of(change, failure, err));
-    const struct transaction *transaction = change->transaction;
     return error_wrap(err, "%s %s (%s), change %" PRIu64 " of the transaction that commits at %s",
                       verb_of(change), table->name, table->key_names, change->index,
-                      lsn_format(transaction != NULL ? transaction->commit_lsn : 0).text);
+                      lsn_format(transaction_named_lsn(change->transaction)).text);
 }

@@ -48,9 +48,9 @@ class Engine:
         result = self.command(name, "--json", *arguments)
         return json.loads(result.stdout)
 
-    def catch_up(self, **arguments):
+    def catch_up(self, *more, **arguments):
         """`run --until caught-up`, which must end well."""
-        result = self.command("run", "--until", "caught-up", **arguments)
+        result = self.command("run", "--until", "caught-up", *more, **arguments)
         assert result.returncode == 0, f"run --until caught-up: exit code {result.returncode}\n{result.stderr}"
         return result
 
