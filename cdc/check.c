@@ -20,6 +20,7 @@ struct check_step {
 
 static const struct check_step STEPS[] = {
     {"configuration", false, check_config_file},
+    {"configuration", false, check_password_files},
     {"source", false, check_source_connection},
     {"source", true, check_source_settings},
     {"source", true, check_replication_connection},

@@ -6,6 +6,7 @@
  * becomes a finding of its own; the checks after it still run. What one check learns and another needs stands here.
  *
  * check_connection.c   can the servers be reached, and if not, why
+ * check_secrets.c    may others read the passwords' files, or what goes over a connection
  * check_source.c       the source's settings and what is left of its slots and senders
  * check_start.c        state directory, positions and slot: would run start, and from where
  * check_publication.c  the publication, its coverage, and who may create it
@@ -78,11 +79,15 @@ const char *check_name(struct check *check, const char *schema, const char *name
 /* Adds what is to be said of a server that could not be reached. */
 void check_add_unreachable(struct check *check, const struct error *error, bool replication);
 
+/* Notes an open session that somebody on the way could read or stand in for. */
+void check_transport(struct check *check, const struct session *session);
+
 /* The text of an array of the tables' OIDs, for $1::oid[]; NULL when memory is exhausted. */
 const char *check_table_oids(struct check *check);
 
 typedef bool check_fn(struct check *check, struct error *err);
 check_fn check_config_file;
+check_fn check_password_files;
 check_fn check_source_connection;
 check_fn check_source_settings;
 check_fn check_replication_connection;

@@ -93,8 +93,10 @@ bool check_config_file(struct check *check, struct error *err) {
 
 bool check_source_connection(struct check *check, struct error *err) {
     struct error answer = {0};
-    if (source_open(&check->source, &check->config->source, check->stop, &answer))
+    if (source_open(&check->source, &check->config->source, check->stop, &answer)) {
+        check_transport(check, &check->source);
         return true;
+    }
     if (answer.kind == ERROR_STOPPED)
         return error_set(err, ERROR_STOPPED, "stopped");
     check_add_unreachable(check, &answer, false);

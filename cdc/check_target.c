@@ -192,6 +192,7 @@ bool check_target(struct check *check, const struct config_sink *sink, struct er
         check_add_unreachable(check, &answer, false);
         return true;
     }
+    check_transport(check, &session);
     bool checked = check_session(check, &session, sink, err);
     session_close(&session);
     return checked;

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """No value of a row and no part of a secret is in anything that the program writes: log, output, state."""
 
+import shutil
+import subprocess
+
 import pytest
 
 MARK = "4111111111111111"  # planted as a value; the servers quote it in their messages
@@ -101,3 +104,65 @@ def test_a_query_that_is_in_the_way_is_shown_up_to_its_first_literal(pipeline, q
     finally:
         connection.close()
     assert "planted" not in everything_written(pipeline)
+
+
+# Files and connections
+
+def found(pipeline):
+    report = pipeline.engine.json("check")
+    return {finding["code"]: finding for finding in report["findings"]}
+
+
+def test_check_warns_of_a_password_file_that_others_can_read(pipeline, tmp_path):
+    pipeline.source.execute("create table t (id int primary key)")
+    path = tmp_path / "password"
+    path.write_text("secret\n", encoding="utf-8")
+    path.chmod(0o644)
+    pipeline.sink_configuration["password_file"] = str(path)
+    subprocess.run(found(pipeline)["password_file_mode"]["fix"], shell=True, check=True)
+    assert "password_file_mode" not in found(pipeline)
+
+
+def other_address():
+    """An address of this machine that is not its loopback."""
+    addresses = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=True).stdout.split()
+    for address in addresses:
+        if "." in address and not address.startswith("127."):
+            return address
+    return pytest.skip("this machine has no address besides its loopback")
+
+
+def openssl(folder, *arguments):
+    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def test_check_notes_a_connection_that_is_not_encrypted_or_not_verified(pipeline, own_cluster, new_pipeline, tmp_path):
+    """As cdc/tls.md says: authority, certificate, ssl = on, sslmode=verify-full."""
+    address = other_address()
+    openssl(tmp_path, "req", "-new", "-x509", "-nodes", "-days", "30", "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.crt")
+    openssl(tmp_path, "req", "-new", "-nodes", "-subj", "/CN=db.example.com", "-keyout", "server.key", "-out", "server.csr")
+    openssl(tmp_path, "x509", "-req", "-in", "server.csr", "-days", "30", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial",
+            "-out", "server.crt")
+    cluster = own_cluster("tls", settings={"listen_addresses": f"127.0.0.1, {address}"})
+    with open(cluster.data / "pg_hba.conf", "a", encoding="utf-8") as hba:
+        hba.write(f"host all all {address}/32 trust\n")
+    for name in ("server.key", "server.crt"):
+        shutil.copy(tmp_path / name, cluster.data / name)
+        shutil.chown(cluster.data / name, cluster.data.stat().st_uid, cluster.data.stat().st_gid)
+        (cluster.data / name).chmod(0o600)
+    tls = new_pipeline(cluster, pipeline.target.cluster)
+    tls.source.execute("create table t (id int primary key)")
+    local = tls.source.dsn()
+    assert not {"not_encrypted", "not_verified"} & found(tls).keys(), "over the loopback"
+    cluster.reload()
+    remote = local.replace("host=127.0.0.1", f"host=db.example.com hostaddr={address}")
+    assert remote != local
+    tls.source_configuration["dsn"] = remote
+    assert "not_encrypted" in found(tls)
+    cluster.configure({"ssl": "on"})
+    cluster.restart()
+    assert "not_verified" in found(tls)
+    tls.source_configuration["dsn"] = f"{remote} sslmode=verify-full sslrootcert={tmp_path}/ca.crt"
+    assert not {"not_encrypted", "not_verified"} & found(tls).keys()
+    tls.source_configuration["dsn"] = f"{remote} sslmode=verify-full sslrootcert={tmp_path}/server.crt"
+    assert "certificate verify failed" in found(tls)["connection"]["what"]
