@@ -89,6 +89,13 @@ static void run_sink(struct check *check, const struct config_sink *sink) {
         add_undone(check, &err);
 }
 
+void check_release(struct check *check) {
+    session_close(&check->source);
+    session_close(&check->replication);
+    findings_release(&check->findings);
+    arena_release(&check->arena);
+}
+
 void check_all(struct check *check) {
     for (size_t i = 0; i < sizeof STEPS / sizeof STEPS[0]; i++)
         run_step(check, &STEPS[i]);

@@ -13,6 +13,7 @@
  * check_tables.c       each table at the source: rights, replica identity
  * check_target.c       a Postgres sink's server and the role's rights there
  * check_target_table.c each table there: present, fitting, writable
+ * check_target_columns.c its missing columns: added at the source, or renamed
  * check_sink.c         what another type of sink says of itself
  */
 #pragma once
@@ -64,6 +65,9 @@ struct check {
     bool has_tables;
 };
 
+/* Closes and frees what the checks opened; the check itself is the caller's. */
+void check_release(struct check *check);
+
 /* Finds everything, the findings' memory permitting. */
 void check_all(struct check *check);
 
@@ -112,6 +116,10 @@ struct target_check {
     bool may_create;      /* CREATE on the database */
     const char *role;     /* quoted */
 };
+
+/* check_target_columns.c; columns: the target's name, type and whether it is generated, in its order. */
+MUST_CHECK bool check_missing_columns(struct check *check, const struct table *table, const char *name,
+                                      const PGresult *columns, struct error *err);
 
 MUST_CHECK bool check_target_table(struct check *check, const struct target_check *target,
                                    const struct table *table, struct error *err);

@@ -150,23 +150,12 @@ static void check_generated(const struct pair *pair, const struct table_column *
     findings_object(findings_of(pair), pair->name);
 }
 
-static void add_no_column(const struct pair *pair, const struct table_column *column) {
-    const char *name = check_name(pair->check, NULL, column->name);
-    findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_column", "table %s has no column %s",
-                 pair->name, name);
-    findings_fix(findings_of(pair), "alter table %s add column %s %s;", pair->name, name, column->type_sql);
-    findings_object(findings_of(pair), pair->name);
-}
-
 static void check_column(const struct pair *pair, const struct table_column *column,
                          const PGresult *columns) {
     int row = find_column(columns, column->name);
     const char *name = check_name(pair->check, NULL, column->name);
-    if (row < 0) {
-        if (table_column_is_copied(column))
-            add_no_column(pair, column);
+    if (row < 0)
         return;
-    }
     check_generated(pair, column, is_true(columns, row, ROW_GENERATED));
     if (strcmp(PQgetvalue(columns, row, ROW_TYPE), column->type_sql) == 0)
         return;
@@ -185,6 +174,8 @@ static bool check_columns(const struct pair *pair, struct error *err) {
         return false;
     for (uint32_t i = 0; i < pair->table->column_count; i++)
         check_column(pair, &pair->table->columns[i], columns);
+    if (!check_missing_columns(pair->check, pair->table, pair->name, columns, err))
+        return false;
     for (int row = 0; row < PQntuples(columns); row++) {
         const char *name = PQgetvalue(columns, row, ROW_NAME);
         if (!is_true(columns, row, ROW_NEEDED) || is_true(columns, row, ROW_GENERATED) ||

@@ -45,10 +45,7 @@ static enum exit_code run(const struct command_line *line) {
     findings_init(&check->findings);
     check_all(check);
     enum exit_code code = report(check, line);
-    session_close(&check->source);
-    session_close(&check->replication);
-    findings_release(&check->findings);
-    arena_release(&check->arena);
+    check_release(check);
     free(check);
     return code;
 }

@@ -9,6 +9,7 @@
 #include "cdc/base/amount.h"
 #include "cdc/base/log.h"
 #include "cdc/command.h"
+#include "cdc/explain_stop.h"
 #include "cdc/json_writer.h"
 #include "cdc/pipeline.h"
 
@@ -118,8 +119,10 @@ static enum exit_code run(const struct command_line *line) {
     struct error err = {0};
     bool good = set_timeout(line->timeout_ms, &err) && pipeline_run(line->config, &options, &result, &err);
     enum exit_code code = good ? report(line, &result) : exit_code_of(&err);
-    if (!good)
+    if (!good) {
+        explain_stop(line->config, line->stop, &err);
         log_line(LOG_LEVEL_ERROR, "%s", error_line(&err).text);
+    }
     if (line->json && !print_json(line->config->name, &result, code, error_line(&err).text, &err)) {
         log_line(LOG_LEVEL_ERROR, "%s", error_line(&err).text);
         return EXIT_FAILED;

@@ -92,12 +92,3 @@ static int first_row(const PGresult *result, size_t place) {
 struct row_range target_catalog_rows(const PGresult *result, size_t place) {
     return (struct row_range){.first = first_row(result, place), .end = first_row(result, place + 1)};
 }
-
-bool target_catalog_name_type(struct session *session, const struct column *column, PGresult **ret_name,
-                              struct error *err) {
-    char oid[16], modifier[16];
-    snprintf(oid, sizeof oid, "%u", column->type_oid);
-    snprintf(modifier, sizeof modifier, "%d", column->type_modifier);
-    const char *const values[] = {oid, modifier};
-    return session_query(session, NAME_TYPE, 2, values, ret_name, err);
-}

@@ -56,7 +56,3 @@ struct row_range target_catalog_rows(const PGresult *result, size_t place);
 /* Only catalog->tables. */
 MUST_CHECK bool target_catalog_read_tables(struct session *session, const struct relation *const *relations,
                                            size_t count, PGresult **ret_tables, struct error *err);
-
-/* The type's name in the target's words: one row with one column. */
-MUST_CHECK bool target_catalog_name_type(struct session *session, const struct column *column,
-                                         PGresult **ret_name, struct error *err);

@@ -109,5 +109,3 @@ static const char FIND_INDEXED[] =
     "     where u.place <= k.place and u.number = 0)"
     " group by t.place, a.attnum, a.attname"
     " order by t.place, pg_catalog.min(k.place), pg_catalog.bool_or(i.indisunique) desc, a.attnum";
-
-static const char NAME_TYPE[] = "select pg_catalog.format_type($1, $2)";

@@ -59,11 +59,9 @@ static bool keep_identifier(struct lookup *lookup, const char *name, const char 
 }
 
 static bool missing_table(const struct target_table *table, struct error *err) {
-    return error_set(
-        err, ERROR_DATA,
-        "target: there is no table %s, which the source has changes for; create it, or take it out "
-        "of the publication",
-        table->name);
+    error_set(err, ERROR_DATA, "target: there is no table %s, which the source has changes for", table->name);
+    memcpy(err->sqlstate, "42P01", sizeof err->sqlstate);
+    return error_remedy(err, "create it, or take it out of the publication; then start again");
 }
 
 static bool forbidden(const char *table, const struct session *session, struct error *err) {
@@ -111,19 +109,22 @@ static int find_name(const PGresult *columns, struct row_range rows, struct slic
     return -1;
 }
 
-/* The type in the target's words, when it is one that every cluster has. */
-static bool missing_column(struct lookup *lookup, const struct column *column, struct error *err) {
-    PGresult *result AUTO_PGRESULT = NULL;
-    if (!target_catalog_name_type(lookup->session, column, &result, err))
-        return false;
-    bool is_known = column->type_oid < 16384;
-    identifier_append(&lookup->text, column->name);
-    const char *name = buffer_text(&lookup->text);
-    return error_set(
-        err, ERROR_DATA,
-        "target: table %s has no column %s, which the source has; alter table %s add column %s %s",
-        lookup->table->name, name != NULL ? name : "?", lookup->table->name, name != NULL ? name : "?",
-        is_known ? PQgetvalue(result, 0, 0) : "(with its type at the source)");
+/* All of them at once. What the rows from before have in them, only the source's catalog knows. */
+static bool missing_columns(struct lookup *lookup, struct row_range rows, struct error *err) {
+    const struct relation *relation = lookup->table->relation;
+    for (uint32_t i = 0; i < relation->column_count; i++) {
+        if (find_name(lookup->catalog->columns, rows, relation->columns[i].name) >= 0)
+            continue;
+        buffer_append_text(&lookup->text, lookup->text.size > 0 ? ", " : "");
+        identifier_append(&lookup->text, relation->columns[i].name);
+    }
+    const char *names = buffer_text(&lookup->text);
+    error_set(err, ERROR_DATA, "target: table %s has no column %s, which the source has", lookup->table->name,
+              names != NULL ? names : "?");
+    memcpy(err->sqlstate, "42703", sizeof err->sqlstate);
+    return error_remedy(
+        err, "pgcdc check prints the statement that adds or renames it, with the source's default; then "
+             "start again");
 }
 
 static bool read_column(struct lookup *lookup, int row, const struct column *source,
@@ -156,7 +157,7 @@ static bool match_columns(struct lookup *lookup, struct row_range rows, struct e
     for (uint32_t i = 0; i < relation->column_count; i++) {
         int row = find_name(lookup->catalog->columns, rows, relation->columns[i].name);
         if (row < 0)
-            return missing_column(lookup, &relation->columns[i], err);
+            return missing_columns(lookup, rows, err);
         if (!read_column(lookup, row, &relation->columns[i], &table->columns[i], err))
             return false;
     }

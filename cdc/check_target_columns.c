@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * check_target_columns.c - columns that the source has and the target's table lacks: added there, or renamed.
+ *
+ * Rows from before an ADD COLUMN are in no change, so the target has to fill them as the source did. The value that the
+ * source gave them is in pg_attribute.attmissingval, if it was a constant and nothing has rewritten the table since; without
+ * it and with a default, only a new copy knows what those rows have.
+ *
+ * A rename changes no row. It is told by a column of the target that the source lacks: of the same type, behind the same
+ * column, and with no attribute number at the source between the two that was dropped.
+ *
+ * Before the initial copy none of this matters: the copy brings all rows.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc/base/buffer.h"
+#include "cdc/check.h"
+#include "cdc/pq/identifier.h"
+
+#define TEXT_BYTES_MAX (1u << 20)
+
+/* $1 the table's OID. A partitioned table's leaves hold the values; all of them must have the same. */
+static const char ADDED[] =
+    "select a.attname, a.attnum, a.attnotnull,"
+    " a.atthasdef or a.attidentity <> '' or t.typdefaultbin is not null,"
+    " quote_literal(case when bool_and(l.atthasmissing) and count(distinct l.attmissingval::text) = 1"
+    "   and min(cardinality(l.attmissingval::text::text[])) = 1 then min((l.attmissingval::text::text[])[1]) end)"
+    " from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_type t on t.oid = a.atttypid"
+    " cross join lateral (select c.oid where c.relkind <> 'p' union all"
+    "   select p.relid from pg_partition_tree(c.oid) p where p.isleaf and c.relkind = 'p') leaf (oid)"
+    " join pg_attribute l on l.attrelid = leaf.oid and l.attname = a.attname"
+    " where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped"
+    " group by a.attname, a.attnum, a.attnotnull, a.atthasdef, a.attidentity, t.typdefaultbin order by a.attnum";
+
+enum { ADDED_NAME, ADDED_NUMBER, ADDED_NOT_NULL, ADDED_HAS_DEFAULT, ADDED_VALUE };
+
+struct comparison {
+    struct check *check;
+    const struct table *table;
+    const char *name;        /* quoted */
+    const PGresult *columns; /* the target's, in its order: name, type, generated */
+    const PGresult *numbers; /* ADDED */
+    bool same_order;         /* what both have stands in the same order on both sides */
+    struct buffer statement; /* alter table ... add column ..., */
+    struct buffer added;     /* the names of these */
+    struct buffer copied;    /* of those that only a copy can fill */
+};
+
+static void comparison_release(struct comparison *comparison) {
+    buffer_release(&comparison->statement);
+    buffer_release(&comparison->added);
+    buffer_release(&comparison->copied);
+}
+
+static int find(const PGresult *rows, const char *name) {
+    for (int row = 0; row < PQntuples(rows); row++)
+        if (strcmp(PQgetvalue(rows, row, 0), name) == 0)
+            return row;
+    return -1;
+}
+
+static int number_of(const struct comparison *comparison, const char *name) {
+    int row = find(comparison->numbers, name);
+    return row < 0 ? 0 : (int) strtol(PQgetvalue(comparison->numbers, row, ADDED_NUMBER), NULL, 10);
+}
+
+static bool is_same_order(const struct comparison *comparison) {
+    int last = 0;
+    for (int row = 0; row < PQntuples(comparison->columns); row++) {
+        int number = number_of(comparison, PQgetvalue(comparison->columns, row, 0));
+        if (number != 0 && number < last)
+            return false;
+        last = number != 0 ? number : last;
+    }
+    return true;
+}
+
+/* The number of the last column before this one that both sides have, 0: none. */
+static int number_before(const struct comparison *comparison, int number) {
+    int before = 0;
+    for (int row = 0; row < PQntuples(comparison->numbers); row++) {
+        int other = (int) strtol(PQgetvalue(comparison->numbers, row, ADDED_NUMBER), NULL, 10);
+        if (other < number && find(comparison->columns, PQgetvalue(comparison->numbers, row, 0)) >= 0)
+            before = other;
+    }
+    return before;
+}
+
+static int number_before_extra(const struct comparison *comparison, int extra) {
+    int before = 0;
+    for (int row = 0; row < extra; row++) {
+        int number = number_of(comparison, PQgetvalue(comparison->columns, row, 0));
+        before = number != 0 ? number : before;
+    }
+    return before;
+}
+
+enum origin { ORIGIN_ADDED, ORIGIN_RENAMED, ORIGIN_UNCERTAIN };
+
+static enum origin find_origin(const struct comparison *comparison, const struct table_column *column,
+                               int *ret_extra) {
+    int number = number_of(comparison, column->name), before = number_before(comparison, number);
+    enum origin origin = ORIGIN_ADDED;
+    if (check_expects_copy(comparison->check))
+        return origin;
+    for (int row = 0; row < PQntuples(comparison->columns); row++) {
+        if (find(comparison->numbers, PQgetvalue(comparison->columns, row, 0)) >= 0 ||
+            PQgetvalue(comparison->columns, row, 2)[0] == 't' ||
+            strcmp(PQgetvalue(comparison->columns, row, 1), column->type_sql) != 0)
+            continue;
+        bool is_there = number_before_extra(comparison, row) == before;
+        if (comparison->same_order && !is_there)
+            continue;
+        bool is_certain = comparison->same_order && origin == ORIGIN_ADDED && number == before + 1;
+        origin = is_certain ? ORIGIN_RENAMED : ORIGIN_UNCERTAIN;
+        *ret_extra = row;
+    }
+    return origin;
+}
+
+/* "add column c type default 'value' not null" */
+static void append_add(const struct comparison *comparison, struct buffer *text,
+                       const struct table_column *column) {
+    int row = find(comparison->numbers, column->name);
+    buffer_append_text(text, "add column ");
+    identifier_append(text, slice_of(column->name));
+    buffer_printf(text, " %s", column->type_sql);
+    if (column->collation_sql != NULL)
+        buffer_printf(text, " collate %s", column->collation_sql);
+    if (row < 0 || PQgetisnull(comparison->numbers, row, ADDED_VALUE))
+        return;
+    buffer_printf(text, " default %s", PQgetvalue(comparison->numbers, row, ADDED_VALUE));
+    if (PQgetvalue(comparison->numbers, row, ADDED_NOT_NULL)[0] == 't')
+        buffer_append_text(text, " not null");
+}
+
+/* Do the rows from before have a value that is not known here? */
+static bool needs_copy(const struct comparison *comparison, const struct table_column *column) {
+    int row = find(comparison->numbers, column->name);
+    if (check_expects_copy(comparison->check))
+        return false;
+    return row < 0 || (PQgetisnull(comparison->numbers, row, ADDED_VALUE) &&
+                       PQgetvalue(comparison->numbers, row, ADDED_HAS_DEFAULT)[0] == 't');
+}
+
+static void take_added(struct comparison *comparison, const struct table_column *column) {
+    struct buffer *names = needs_copy(comparison, column) ? &comparison->copied : &comparison->added;
+    buffer_append_text(names, names->size > 0 ? ", " : "");
+    identifier_append(names, slice_of(column->name));
+    if (names == &comparison->copied)
+        return;
+    buffer_append_text(&comparison->statement, comparison->statement.size > 0 ? ", " : "");
+    append_add(comparison, &comparison->statement, column);
+}
+
+static void add_renamed(const struct comparison *comparison, const struct table_column *column, int extra) {
+    struct findings *findings = &comparison->check->findings;
+    const char *name = check_name(comparison->check, NULL, column->name);
+    const char *old = check_name(comparison->check, NULL, PQgetvalue(comparison->columns, extra, 0));
+    findings_add(
+        findings, SEVERITY_PROBLEM, "target_column_renamed",
+        "table %s has no column %s, but in its place a column %s of the same type, which the source lacks",
+        comparison->name, name, old);
+    findings_fix(findings, "alter table %s rename column %s to %s;  -- unless %s is the target's own",
+                 comparison->name, old, name, old);
+    findings_object(findings, comparison->name);
+}
+
+static bool add_uncertain(const struct comparison *comparison, const struct table_column *column, int extra,
+                          struct error *err) {
+    struct findings *findings = &comparison->check->findings;
+    struct buffer text AUTO(buffer_release) = {.bytes_max = TEXT_BYTES_MAX};
+    const char *name = check_name(comparison->check, NULL, column->name);
+    const char *old = check_name(comparison->check, NULL, PQgetvalue(comparison->columns, extra, 0));
+    if (!needs_copy(comparison, column))
+        append_add(comparison, &text, column);
+    if (buffer_text(&text) == NULL)
+        return error_no_memory(err);
+    findings_add(
+        findings, SEVERITY_PROBLEM, "target_column_uncertain",
+        "table %s has no column %s; it has %s, of the same type, which the source lacks: whether that was renamed "
+        "or another one was added cannot be known",
+        comparison->name, name, old);
+    findings_fix(
+        findings,
+        "if it was renamed at the source: alter table %s rename column %s to %s\nif it was added: %s%s%s%s",
+        comparison->name, old, name, needs_copy(comparison, column) ? "" : "alter table ",
+        needs_copy(comparison, column) ? "" : comparison->name, needs_copy(comparison, column) ? "" : " ",
+        needs_copy(comparison, column) ? "run `pgcdc drop` and start over with a new copy" : text.data);
+    findings_object(findings, comparison->name);
+    return true;
+}
+
+static bool report_added(struct comparison *comparison, struct error *err) {
+    struct findings *findings = &comparison->check->findings;
+    const char *statement = buffer_text(&comparison->statement), *added = buffer_text(&comparison->added),
+               *copied = buffer_text(&comparison->copied);
+    if (statement == NULL || added == NULL || copied == NULL)
+        return error_no_memory(err);
+    if (added[0] != '\0') {
+        findings_add(findings, SEVERITY_PROBLEM, "target_column", "table %s has no column %s",
+                     comparison->name, added);
+        findings_fix(findings, "alter table %s %s;", comparison->name, statement);
+        findings_object(findings, comparison->name);
+    }
+    if (copied[0] == '\0')
+        return true;
+    findings_add(
+        findings, SEVERITY_PROBLEM, "target_column_copy",
+        "table %s has no column %s; its default is no constant, or the source's table was rewritten since, so what "
+        "its earlier rows have is only at the source",
+        comparison->name, copied);
+    findings_fix(
+        findings,
+        "copy again: run `pgcdc drop`, drop table %s at the target, empty the others, and start over",
+        comparison->name);
+    findings_object(findings, comparison->name);
+    return true;
+}
+
+static bool read_numbers(struct comparison *comparison, PGresult **ret_numbers, struct error *err) {
+    char oid[16];
+    const char *parameters[] = {oid};
+    snprintf(oid, sizeof oid, "%u", comparison->table->oid);
+    if (!session_query(&comparison->check->source, ADDED, 1, parameters, ret_numbers, err))
+        return false;
+    comparison->numbers = *ret_numbers;
+    comparison->same_order = is_same_order(comparison);
+    return true;
+}
+
+static bool compare(struct comparison *comparison, struct error *err) {
+    const struct table *table = comparison->table;
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        const struct table_column *column = &table->columns[i];
+        int extra = -1;
+        if (!table_column_is_copied(column) || find(comparison->columns, column->name) >= 0)
+            continue;
+        enum origin origin = find_origin(comparison, column, &extra);
+        if (origin == ORIGIN_ADDED)
+            take_added(comparison, column);
+        else if (origin == ORIGIN_RENAMED)
+            add_renamed(comparison, column, extra);
+        else if (!add_uncertain(comparison, column, extra, err))
+            return false;
+    }
+    return report_added(comparison, err);
+}
+
+bool check_missing_columns(struct check *check, const struct table *table, const char *name,
+                           const PGresult *columns, struct error *err) {
+    struct comparison comparison AUTO(comparison_release) = {
+        .check = check, .table = table, .name = name, .columns = columns};
+    PGresult *numbers AUTO_PGRESULT = NULL;
+    buffer_init(&comparison.statement, TEXT_BYTES_MAX);
+    buffer_init(&comparison.added, TEXT_BYTES_MAX);
+    buffer_init(&comparison.copied, TEXT_BYTES_MAX);
+    return read_numbers(&comparison, &numbers, err) && compare(&comparison, err);
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * explain_stop.c - asks check why run has stopped.
+ *
+ * The engine knows the change that cannot be applied; check knows both catalogs, and so the statement that helps. What
+ * it finds of the table and of the kind of the error becomes the error's remedy; its other problems are logged before.
+ */
+#include "cdc/explain_stop.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc/base/log.h"
+#include "cdc/check.h"
+
+#define ARENA_BYTES_MAX ((size_t) 512 << 20)
+
+/* Which finding explains which error. */
+static const struct relation_of_codes {
+    const char *sqlstate; /* a prefix of it */
+    const char *code;     /* a prefix of the finding's */
+} RELATIONS[] = {
+    {"42703", "target_column"},     {"42P01", "target_table"},      {"23502", "target_column"},
+    {"23505", "target_deferrable"}, {"23P01", "target_deferrable"}, {"23514", "target_domain"},
+    {"22P02", "target_enum"},       {"22", "target_column_type"},   {"42501", "target_rights"},
+    {"42501", "table_select"},      {"42501", "schema_usage"},
+};
+
+static bool is_of_kind(const struct finding *finding, const struct error *err) {
+    for (size_t i = 0; i < sizeof RELATIONS / sizeof RELATIONS[0]; i++)
+        if (strncmp(err->sqlstate, RELATIONS[i].sqlstate, strlen(RELATIONS[i].sqlstate)) == 0 &&
+            strncmp(finding->code, RELATIONS[i].code, strlen(RELATIONS[i].code)) == 0)
+            return true;
+    return false;
+}
+
+/* "public"."t" in our own texts; a type's finding is about the type, which the server names in other words. */
+static bool is_named(const struct finding *finding, const struct error *err) {
+    if (strncmp(finding->code, "target_enum", 11) == 0 || strncmp(finding->code, "target_domain", 13) == 0)
+        return true;
+    for (const struct finding *one = finding; one != NULL; one = one->alike)
+        if (one->object != NULL && strstr(err->text, one->object) != NULL)
+            return true;
+    return false;
+}
+
+static bool explains(const struct finding *finding, const struct error *err) {
+    if (finding->severity == SEVERITY_NOTE || finding->fix[0] == '\0')
+        return false;
+    return (is_of_kind(finding, err) && is_named(finding, err)) || strstr(err->text, finding->what) != NULL;
+}
+
+static void take_findings(const struct findings *findings, struct error *err) {
+    const struct finding *best = NULL;
+    for (const struct finding *finding = findings->first; finding != NULL; finding = finding->next) {
+        if (best == NULL && explains(finding, err))
+            best = finding;
+        else if (finding->severity == SEVERITY_PROBLEM)
+            log_line(LOG_LEVEL_ERROR, "check: %s: %s%s%s", finding->where, finding->what,
+                     finding->fix[0] != '\0' ? "; " : "", finding->fix);
+    }
+    if (best != NULL)
+        error_remedy(err, "%s%s", best->fix, "  -- then start again");
+}
+
+void explain_stop(const struct config *config, const atomic_bool *stop, struct error *err) {
+    if (err->kind != ERROR_DATA && err->kind != ERROR_CONFIG)
+        return;
+    struct check *check = calloc(1, sizeof *check);
+    if (check == NULL)
+        return;
+    check->config = config;
+    check->stop = stop;
+    arena_init(&check->arena, 65536, ARENA_BYTES_MAX);
+    findings_init(&check->findings);
+    check_all(check);
+    findings_group(&check->findings);
+    if (!check->findings.failed)
+        take_findings(&check->findings, err);
+    check_release(check);
+    free(check);
+}

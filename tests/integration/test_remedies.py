@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Every printed remedy is right when followed to the letter: a fault is brought about, what was printed is executed as it
+stands, and both sides are equal and ready after.
+"""
+
+import json
+
+import pytest
+
+from support import oracle
+
+# What stops the engine: at the source before and after the first run, what check calls it, and a part of the remedy.
+STOPS = {
+    "columns with constant defaults": (
+        "create table t (id int primary key, v text); insert into t values (1, 'x'), (2, 'y')",
+        "alter table t add column status text not null default 'o''pen', add column score int default 7,"
+        " add column tags text[] default '{a,\"b c\"}', add column at timestamptz not null default '2020-01-01 00:00+00',"
+        " add column plain numeric(5,2); insert into t values (3, 'z', 'closed', 9)",
+        "target_column", "add column \"status\" text default 'o''pen' not null, add column \"score\" integer default '7'"),
+    "a default that was constant when it was asked for": (
+        "create table t (id int primary key); insert into t values (1)",
+        "alter table t add column at timestamptz not null default now(); insert into t values (2)",
+        "target_column", "not null"),
+    "a default that changed since": (
+        "create table t (id int primary key); insert into t values (1)",
+        "alter table t add column c text default 'a'; alter table t alter column c set default 'b'; insert into t values (2)",
+        "target_column", "default 'a'"),
+    "a column of a partitioned table": (
+        "create table t (id int primary key) partition by range (id);"
+        "create table t1 partition of t for values from (0) to (10);"
+        "create table t2 partition of t for values from (10) to (20); insert into t values (1), (11)",
+        "alter table t add column c int not null default 7; insert into t values (2, 8), (12, 9)",
+        "target_column", "default '7' not null"),
+    "a renamed column in the middle": (
+        "create table t (id int primary key, note text, v text); insert into t values (1, 'n', 'v')",
+        "alter table t rename column note to remark; update t set remark = 'm' where id = 1; insert into t values (2, 'o', 'w')",
+        "target_column_renamed", 'rename column "note" to "remark"'),
+    "a renamed column at the end": (
+        "create table t (id int primary key, note text); insert into t values (1, 'n')",
+        "alter table t rename column note to remark; insert into t values (2, 'o')",
+        "target_column_renamed", 'rename column "note" to "remark"'),
+    "a column renamed and another added": (
+        "create table t (id int primary key, note text, v int); insert into t values (1, 'n', 5)",
+        "alter table t rename column note to remark; alter table t add column w int default 3; insert into t values (2, 'o', 6)",
+        "target_column_renamed", 'rename column "note" to "remark"'),
+}
+
+
+def report_of(pipeline):
+    return json.loads(pipeline.engine.command("check", "--json").stdout)
+
+
+def findings_of(pipeline, code):
+    return [finding for finding in report_of(pipeline)["findings"] if finding["code"] == code]
+
+
+def execute_sql(pipeline, side):
+    """What `check --sql` prints, each statement as it stands, as psql does it."""
+    database = pipeline.source if side == "source" else pipeline.target
+    for line in pipeline.engine.command("check", "--sql", side).stdout.splitlines():
+        if not line.startswith("--"):
+            database.execute(line)
+
+
+def assert_ready_and_equal(pipeline):
+    assert report_of(pipeline)["ready"], report_of(pipeline)
+    tables = oracle.published_tables(pipeline.source, "shop")
+    oracle.assert_equal(pipeline.source, pipeline.target, tables)
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_the_remedy_of_a_stop(pipeline, stop):
+    before, change, code, remedy = STOPS[stop]
+    pipeline.source.execute(before)
+    pipeline.engine.catch_up()
+    pipeline.source.execute(change)
+    result = pipeline.engine.command("run", "--until", "caught-up")
+    last = result.stderr.splitlines()[-1]
+    assert result.returncode == 1, result.stderr
+    assert remedy in last, last
+    [finding] = findings_of(pipeline, code)
+    assert finding["fix"].split("\n")[0] in last
+    execute_sql(pipeline, "target")
+    pipeline.engine.catch_up()
+    assert_ready_and_equal(pipeline)
+
+
+def test_a_default_that_is_no_constant_needs_a_copy(pipeline):
+    """The rows from before got values that are in no change; adding an empty column would be wrong in silence."""
+    pipeline.source.execute("create table t (id int primary key); insert into t values (1), (2)")
+    pipeline.engine.catch_up()
+    pipeline.source.execute("alter table t add column r float8 default random(), add column s serial; insert into t values (3)")
+    result = pipeline.engine.command("run", "--until", "caught-up")
+    assert "start over" in result.stderr.splitlines()[-1]
+    [finding] = findings_of(pipeline, "target_column_copy")
+    assert '"r", "s"' in finding["what"]
+    assert not [line for line in pipeline.engine.command("check", "--sql", "target").stdout.splitlines()
+                if not line.startswith("--")], "nothing that psql would execute"
+    assert pipeline.engine.command("drop").returncode == 0
+    pipeline.target.execute("drop table t")
+    pipeline.engine.catch_up()
+    assert_ready_and_equal(pipeline)
+
+
+def test_what_may_be_a_rename_or_not_is_not_guessed(pipeline):
+    pipeline.source.execute("create table t (id int primary key, note text); insert into t values (1, 'n')")
+    pipeline.engine.catch_up()
+    pipeline.source.execute("alter table t drop column note; alter table t add column remark text; insert into t values (2, 'o')")
+    result = pipeline.engine.command("run", "--until", "caught-up")
+    assert "cannot be known" in findings_of(pipeline, "target_column_uncertain")[0]["what"]
+    assert "if it was renamed at the source: " in result.stderr.splitlines()[-1]
+    fix = findings_of(pipeline, "target_column_uncertain")[0]["fix"].splitlines()[1]
+    pipeline.target.execute(fix.removeprefix("if it was added: "))
+    pipeline.target.execute("alter table t drop column note")
+    pipeline.engine.catch_up()
+    assert_ready_and_equal(pipeline)
