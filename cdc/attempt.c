@@ -73,17 +73,17 @@ static bool check_forks(struct attempt *attempt, struct error *err) {
 }
 
 static bool check_publication(struct attempt *attempt, struct error *err) {
-    const char *publication = attempt->pipeline->config->source.publication;
+    const struct source_config *source = &attempt->pipeline->config->source;
     bool exists = false;
-    if (!publication_exists(&attempt->source, publication, &exists, err))
+    if (!publication_exists(&attempt->source, source, &exists, err))
         return false;
-    return exists
-               ? true
-               : error_set(
-                     err, ERROR_REFUSE,
-                     "publication %s is missing although the pipeline has a position: a new one would be newer than the slot and "
-                     "could not decode what is waiting in it; run `pgcdc drop` and start over with a new copy",
-                     publication);
+    if (!exists)
+        return error_set(
+            err, ERROR_REFUSE,
+            "publication %s is missing although the pipeline has a position: a new one would be newer than the slot and "
+            "could not decode what is waiting in it; run `pgcdc drop` and start over with a new copy",
+            source->publication);
+    return attempt_check_scope(attempt, SCOPE_RUNNING, err);
 }
 
 static bool act(struct attempt *attempt, enum start_action action, const struct slot_facts *slot,
@@ -126,7 +126,8 @@ static bool choose_binary(struct attempt *attempt, bool *ret_binary, struct erro
     struct arena arena AUTO(arena_release);
     struct table_list list;
     arena_init(&arena, 64 * 1024, CATALOG_BYTES_MAX);
-    if (!catalog_read_tables(&attempt->source, pipeline->config->source.publication, &arena, &list, err))
+    if (!catalog_read_tables(&attempt->source, pipeline->config->source.publication_array, &arena, &list,
+                             err))
         return false;
     *ret_binary = catalog_is_portable(&list);
     for (size_t i = 0; i < pipeline->config->sink_count; i++)
@@ -136,24 +137,32 @@ static bool choose_binary(struct attempt *attempt, bool *ret_binary, struct erro
 }
 
 static bool start_streaming(struct attempt *attempt, struct error *err) {
-    const struct pipeline *pipeline = attempt->pipeline;
+    struct pipeline *pipeline = attempt->pipeline;
     bool binary = false;
-    if (!choose_binary(attempt, &binary, err))
+    if (!choose_binary(attempt, &binary, err) ||
+        !scope_read_sent(&attempt->source, &pipeline->config->source, &attempt->sent, err))
         return false;
-    const struct stream_options options = {.slot = pipeline->config->source.slot,
-                                           .publication = pipeline->config->source.publication,
+    const struct stream_options options = {.source = &pipeline->config->source,
+                                           .sent = attempt->sent,
+                                           .watch = &attempt->watch,
                                            .start_lsn = start_lsn(attempt->positions, attempt->runner_count),
                                            .binary = binary,
                                            .sender_timeout_ms = attempt->sender_timeout_ms,
                                            .until_lsn = pipeline->until_lsn};
     for (size_t i = 0; i < attempt->runner_count; i++)
         runner_order_run(&attempt->runners[i], &attempt->positions[i], attempt->store_positions);
+    attempt->watch = (struct watch){.source = &pipeline->config->source,
+                                    .sent = attempt->sent,
+                                    .warned = pipeline->scope_warned,
+                                    .event_fd = attempt->event_fd};
     FAULT_POINT("stream-before-start");
+    if (!watch_start(&attempt->watch, err))
+        return false;
     if (!stream_start(&attempt->stream, &attempt->replication, &options, attempt->runners,
                       attempt->runner_count, err))
         return false;
     log_line(LOG_LEVEL_INFO, "streaming slot %s from %s, values in %s, at most %d MiB in %d batches",
-             options.slot, lsn_format(options.start_lsn).text, binary ? "binary" : "text",
+             options.source->slot, lsn_format(options.start_lsn).text, binary ? "binary" : "text",
              POOL_BATCHES * (BATCH_BYTES / 1024 / 1024), POOL_BATCHES);
     /* Idle from here on; it would only hold a connection. */
     session_close(&attempt->source);
@@ -224,6 +233,10 @@ static bool supervise(struct attempt *attempt, struct error *err) {
             learn_to_want_text(attempt, err);
             return false;
         }
+        if (atomic_load(&attempt->watch.state) == WATCH_FAILED) {
+            *err = attempt->watch.error;
+            return false;
+        }
         attempt_wait_event(attempt);
     }
     return true;
@@ -254,6 +267,7 @@ static void stop_in_peace(struct attempt *attempt) {
 static void end_everything(struct attempt *attempt) {
     stream_end(&attempt->stream);
     stream_join(&attempt->stream);
+    watch_stop(&attempt->watch);
     for (size_t i = 0; i < attempt->runner_count; i++)
         runner_stop(&attempt->runners[i], true);
     for (size_t i = 0; i < attempt->runner_count; i++)
@@ -303,6 +317,7 @@ static bool allocate(struct attempt *attempt, struct error *err) {
 static void release(struct attempt *attempt) {
     session_close(&attempt->source);
     session_close(&attempt->replication);
+    PQclear(attempt->sent);
     if (attempt->stream.pool.wake_fd != 0)
         stream_release(&attempt->stream);
     free(attempt->runners);

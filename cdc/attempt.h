@@ -13,8 +13,10 @@
 #include "cdc/pipeline.h"
 #include "cdc/progress.h"
 #include "cdc/runner.h"
+#include "cdc/scope.h"
 #include "cdc/source.h"
 #include "cdc/stream.h"
+#include "cdc/watch.h"
 
 /* What outlives an attempt. */
 struct pipeline {
@@ -26,8 +28,9 @@ struct pipeline {
     char database[DATABASE_NAME_MAX];                      /* the source's, once it was reached */
     lsn_t careful_until_lsn[CHECKPOINT_SINKS_MAX];         /* see struct runner */
     lsn_t until_lsn;                                       /* 0: none, or not known yet */
-    bool progressed;                                       /* the last attempt flushed something */
-    struct pipeline_result result; /* counts so far, and whether the end was reached */
+    char scope_warned[SCOPE_WARNING_MAX]; /* what was said last of tables that are not sent */
+    bool progressed;                      /* the last attempt flushed something */
+    struct pipeline_result result;        /* counts so far, and whether the end was reached */
 };
 
 struct attempt {
@@ -38,6 +41,8 @@ struct attempt {
     int sender_timeout_ms;
     int event_fd; /* runners and stream write to it */
     struct stream stream;
+    PGresult *sent; /* scope_read_sent at the start of the stream */
+    struct watch watch;
     struct runner *runners; /* one a sink */
     size_t runner_count;
     struct position *positions; /* one a sink, from where it starts */
@@ -55,6 +60,9 @@ MUST_CHECK bool attempt_run(struct pipeline *pipeline, struct error *err);
 /* attempt_new.c: brings a pipeline into being: publication, slot, copy; or adopts a slot. Sets the positions. */
 MUST_CHECK bool attempt_create(struct attempt *attempt, struct error *err);
 MUST_CHECK bool attempt_adopt(struct attempt *attempt, lsn_t confirmed_lsn, struct error *err);
+
+/* Is what is replicated what source.tables names? Warns of what can wait. */
+MUST_CHECK bool attempt_check_scope(struct attempt *attempt, enum scope_moment moment, struct error *err);
 
 /* attempt_save.c: checkpoint and confirmation, when something moved; at intervals, or now when at_once. */
 void attempt_save(struct attempt *attempt, bool at_once);

@@ -16,10 +16,37 @@
 #include "cdc/base/log.h"
 #include "cdc/progress.h"
 #include "cdc/publication.h"
+#include "cdc/scope.h"
 #include "cdc/slot.h"
 
 static void log_blockers(const char *blockers) {
     log_line(LOG_LEVEL_WARNING, "creating the slot waits for older transactions to end: %s", blockers);
+}
+
+/* Made later than a publication for all tables, or by somebody who did not look. */
+static bool warn_unusable(struct attempt *attempt, struct error *err) {
+    struct buffer names AUTO(buffer_release) = {.bytes_max = 4096};
+    const struct source_config *source = &attempt->pipeline->config->source;
+    if (!publication_name_unusable(&attempt->source, source, &names, err))
+        return false;
+    if (names.size > 0)
+        log_line(
+            LOG_LEVEL_WARNING,
+            "because of publication %s the source refuses updates and deletes of %s: no usable replica identity; pgcdc "
+            "check says what to do",
+            source->publication, buffer_text(&names));
+    return true;
+}
+
+bool attempt_check_scope(struct attempt *attempt, enum scope_moment moment, struct error *err) {
+    char warning[SCOPE_WARNING_MAX] = "";
+    struct pipeline *pipeline = attempt->pipeline;
+    if (!scope_check(&attempt->source, &pipeline->config->source, moment, warning, err))
+        return false;
+    if (warning[0] != '\0' && strcmp(warning, pipeline->scope_warned) != 0)
+        log_line(LOG_LEVEL_WARNING, "%s", warning);
+    memcpy(pipeline->scope_warned, warning, sizeof warning);
+    return warn_unusable(attempt, err);
 }
 
 static bool mark_copying(struct attempt *attempt, struct error *err) {
@@ -71,6 +98,8 @@ bool attempt_create(struct attempt *attempt, struct error *err) {
         return false;
     if (created)
         log_line(LOG_LEVEL_INFO, "created publication %s", config->source.publication);
+    else if (!attempt_check_scope(attempt, SCOPE_NEW, err))
+        return false;
     if (!mark_copying(attempt, err) || !slot_drop(&attempt->source, config->source.slot, err))
         return false;
     FAULT_POINT("slot-before-create");
@@ -88,15 +117,17 @@ bool attempt_create(struct attempt *attempt, struct error *err) {
 bool attempt_adopt(struct attempt *attempt, lsn_t confirmed_lsn, struct error *err) {
     assert(confirmed_lsn != 0);
     bool exists = false;
-    const char *publication = attempt->pipeline->config->source.publication;
-    if (!publication_exists(&attempt->source, publication, &exists, err))
+    const struct source_config *source = &attempt->pipeline->config->source;
+    if (!publication_exists(&attempt->source, source, &exists, err))
+        return false;
+    if (exists && !attempt_check_scope(attempt, SCOPE_NEW, err))
         return false;
     if (!exists)
         return error_set(
             err, ERROR_REFUSE,
             "slot %s exists but publication %s does not, and one created now would be newer than the slot; correct "
             "source.publication, or drop the slot",
-            attempt->pipeline->config->source.slot, publication);
+            source->slot, source->publication);
     set_positions(attempt, confirmed_lsn);
     attempt->store_positions = true;
     return true;

@@ -142,14 +142,26 @@ static bool take_tables(struct catalog_reading *reading, struct table_list *ret_
     return true;
 }
 
-static bool check_publication(struct session *source, const char *publication, struct error *err) {
-    PGresult *result AUTO_PGRESULT = NULL;
-    if (!session_query(source, "select from pg_publication where pubname = $1", 1, &publication, &result,
-                       err))
+static bool check_publications(struct session *source, const char *publications, struct error *err) {
+    static const char MISSING[] = "select quote_ident(named) from unnest($1::name[]) named"
+                                  " where named not in (select pubname from pg_publication) limit 1";
+    PGresult *missing AUTO_PGRESULT = NULL;
+    PGresult *differing AUTO_PGRESULT = NULL;
+    if (!session_query(source, MISSING, 1, &publications, &missing, err))
         return false;
-    if (PQntuples(result) == 0)
-        return error_set(err, ERROR_CONFIG, "publication \"%s\" does not exist at the %s", publication,
-                         source->peer);
+    if (PQntuples(missing) > 0)
+        return error_set(err, ERROR_CONFIG, "publication %s does not exist at the %s",
+                         PQgetvalue(missing, 0, 0), source->peer);
+    if (source->server_version < 150000)
+        return true;
+    if (!session_query(source, LISTS_DIFFER, 1, &publications, &differing, err))
+        return false;
+    if (PQntuples(differing) > 0)
+        return error_set(
+            err, ERROR_CONFIG,
+            "table %s has different column lists in the pipeline's publications; give it the same list in "
+            "each of them",
+            PQgetvalue(differing, 0, 0));
     return true;
 }
 
@@ -183,14 +195,14 @@ static bool read_selection(struct session *source, const struct selection *selec
     return take_tables(&reading, ret_list, err);
 }
 
-bool catalog_read_tables(struct session *source, const char *publication, struct arena *arena,
+bool catalog_read_tables(struct session *source, const char *publications, struct arena *arena,
                          struct table_list *ret_list, struct error *err) {
     const struct selection selection = {
-        .head = source->server_version >= 150000 ? PUBLISHED_15 : PUBLISHED_14, .parameter = publication};
-    return check_publication(source, publication, err) &&
+        .head = source->server_version >= 150000 ? PUBLISHED_15 : PUBLISHED_14, .parameter = publications};
+    return check_publications(source, publications, err) &&
                    read_selection(source, &selection, arena, ret_list, err)
                ? true
-               : error_wrap(err, "reading the tables of publication \"%s\"", publication);
+               : error_wrap(err, "reading the published tables");
 }
 
 bool catalog_read_oids(struct session *source, const char *oids, struct arena *arena,

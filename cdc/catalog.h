@@ -15,11 +15,11 @@ struct table_list {
 };
 
 /*
- * The tables that the publication sends changes for (the root of a partition tree when it publishes via the root, its leaves
+ * The tables that the publications (an array's text, source_config.publication_array) send changes for (the root of a partition tree when it publishes via the root, its leaves
  * otherwise), with their columns (column lists of the publication respected). In arena. Needs no right but to
  * read the catalog; inside the caller's transaction if there is one.
  */
-MUST_CHECK bool catalog_read_tables(struct session *source, const char *publication, struct arena *arena,
+MUST_CHECK bool catalog_read_tables(struct session *source, const char *publications, struct arena *arena,
                                     struct table_list *ret_list, struct error *err);
 
 /*

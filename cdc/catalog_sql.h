@@ -2,7 +2,10 @@
 /*
  * catalog_sql.h - the queries of catalog.c; each is a head, which says what is published, and a body.
  *
- * $1 is the publication, except for NAMED. pg_publication_tables knows what it means: roots or leaves, schemas, column
+ * $1 is an array of the publications, except for NAMED. Of several publications a table has what pgoutput makes of them: the
+ * rows that any filter lets through, all when one has none, and the root in place of leaves that are named, too. Their
+ * column lists must be the same; catalog.c refuses others, as the server would at the first change.
+ * pg_publication_tables knows what it means: roots or leaves, schemas, column
  * lists and row filters (both from 15 on). A generated column is not published before 18 and on demand since; it
  * still belongs to the table unless a column list leaves it out.
  *
@@ -11,23 +14,36 @@
  */
 #pragma once
 
+#define UNION_OF_SENT                                                                                           \
+    ", published (oid, attnames, has_list, rowfilter) as materialized ("                                        \
+    " select s.oid, min(s.attnames), bool_or(s.has_list),"                                                      \
+    "  case when bool_and(s.rowfilter is not null) then string_agg(distinct s.rowfilter, ' or ') end"           \
+    " from sent s where not exists (select from pg_partition_ancestors(s.oid) a join sent r on r.oid = a.relid" \
+    "  where a.relid <> s.oid) group by s.oid)"
+
 static const char PUBLISHED_14[] =
-    "with recursive published (oid, attnames, has_list, rowfilter) as materialized ("
+    "with recursive sent (oid, attnames, has_list, rowfilter) as materialized ("
     " select c.oid, null::name[], false, null::text"
     " from pg_publication_tables p"
     " join pg_namespace n on n.nspname = p.schemaname"
     " join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename"
-    " where p.pubname = $1)";
+    " where p.pubname = any($1::name[]))" UNION_OF_SENT;
 
 static const char PUBLISHED_15[] =
-    "with recursive published (oid, attnames, has_list, rowfilter) as materialized ("
+    "with recursive sent (oid, attnames, has_list, rowfilter) as materialized ("
     " select c.oid, p.attnames, exists ("
     "   select from pg_publication_rel r join pg_publication b on b.oid = r.prpubid"
-    "   where b.pubname = $1 and r.prrelid = c.oid and r.prattrs is not null), p.rowfilter"
+    "   where b.pubname = p.pubname and r.prrelid = c.oid and r.prattrs is not null), p.rowfilter"
     " from pg_publication_tables p"
     " join pg_namespace n on n.nspname = p.schemaname"
     " join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename"
-    " where p.pubname = $1)";
+    " where p.pubname = any($1::name[]))" UNION_OF_SENT;
+
+/* Tables for which two publications have different column lists. */
+static const char LISTS_DIFFER[] =
+    "select format('%I.%I', p.schemaname, p.tablename) from pg_publication_tables p"
+    " where p.pubname = any($1::name[]) group by p.schemaname, p.tablename"
+    " having count(distinct p.attnames) > 1 order by 1 limit 1";
 
 /* For tables that no publication names yet; $1 is an array of their OIDs. */
 static const char NAMED[] = "with recursive published (oid, attnames, has_list, rowfilter) as ("

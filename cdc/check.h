@@ -60,8 +60,9 @@ struct check {
     bool has_action; /* false: a refusal, or a fact is missing */
     enum start_action action;
     bool publication_exists;
-    bool sends_updates;       /* updates or deletes, so that a replica identity is needed */
-    struct table_list tables; /* that the publication sends, or would when it is created */
+    bool publication_is_for_all; /* it lists no tables that could be taken out */
+    bool sends_updates;          /* updates or deletes, so that a replica identity is needed */
+    struct table_list tables;    /* that the publication sends, or would when it is created */
     bool has_tables;
 };
 

@@ -2,33 +2,15 @@
 /*
  * check_publication.c - does the publication send what source.tables asks for, or may run create it?
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "cdc/base/buffer.h"
 #include "cdc/check.h"
 #include "cdc/pq/identifier.h"
+#include "cdc/scope.h"
 
 #define SQL_BYTES_MAX (16u << 20)
-
-/* What a pattern can mean, as publication.c has it: roots of partition trees, no system, temporary or unlogged tables. */
-static const char CANDIDATES[] =
-    "with sent as materialized (select c.oid from pg_publication_tables p join pg_namespace n on n.nspname = p.schemaname"
-    "   join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename where p.pubname = $1)"
-    " select c.oid, n.nspname, c.relname, c.relpersistence, pg_has_role(c.relowner, 'usage'),"
-    " c.oid in (select oid from sent) or (c.relkind = 'p'"
-    "  and exists (select from pg_partition_tree(c.oid) t where t.relid in (select oid from sent)))"
-    " from pg_class c join pg_namespace n on n.oid = c.relnamespace"
-    " where c.relkind in ('r', 'p') and c.relpersistence <> 't' and not c.relispartition"
-    " and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_toast' order by 2, 3";
-
-enum {
-    CANDIDATE_OID,
-    CANDIDATE_SCHEMA,
-    CANDIDATE_NAME,
-    CANDIDATE_PERSISTENCE,
-    CANDIDATE_OWNED,
-    CANDIDATE_SENT
-};
 
 struct candidates {
     PGresult *rows;
@@ -37,17 +19,12 @@ struct candidates {
     const char *name;
 };
 
-static bool read_candidates(struct check *check, PGresult **ret_rows, struct error *err) {
-    const char *parameters[] = {check->config->source.publication};
-    return session_query(&check->source, CANDIDATES, 1, parameters, ret_rows, err);
-}
-
 /* The next one that the configuration takes. */
 static bool next_candidate(const struct check *check, struct candidates *candidates) {
     while (++candidates->row < PQntuples(candidates->rows)) {
         candidates->schema = PQgetvalue(candidates->rows, candidates->row, CANDIDATE_SCHEMA);
         candidates->name = PQgetvalue(candidates->rows, candidates->row, CANDIDATE_NAME);
-        if (config_takes_table(check->config, candidates->schema, candidates->name))
+        if (config_takes_table(&check->config->source, candidates->schema, candidates->name))
             return true;
     }
     return false;
@@ -62,7 +39,7 @@ static bool is_unlogged(const struct candidates *candidates) {
 }
 
 static const char *publication_name(struct check *check) {
-    return check_name(check, NULL, check->config->source.publication);
+    return check_name(check, NULL, check->config->source.publications[0]);
 }
 
 static void check_unlogged(struct check *check, PGresult *rows) {
@@ -118,19 +95,38 @@ static void check_missing_tables(struct check *check, PGresult *rows) {
     }
 }
 
-static void check_extra_tables(struct check *check) {
-    for (size_t i = 0; i < check->tables.count; i++) {
-        const struct table *table = &check->tables.tables[i];
-        if (config_takes_table(check->config, table->schema, table->name))
-            continue;
-        const char *name = check_name(check, table->schema, table->name);
-        findings_add(&check->findings, SEVERITY_WARNING, "publication_has_more",
-                     "publication %s sends table %s, which source.tables does not name; it is taken along",
+static void add_extra_table(struct check *check, const char *name) {
+    findings_add(&check->findings, SEVERITY_PROBLEM, "publication_has_more",
+                 "publication %s sends table %s, which source.tables does not name", publication_name(check),
+                 name);
+    if (check->publication_is_for_all)
+        findings_fix(
+            &check->findings,
+            "name it in source.tables, or use a publication that lists its tables; %s is for all tables or for "
+            "schemas",
+            publication_name(check));
+    else
+        findings_fix(&check->findings, "alter publication %s drop table %s;  -- or name it in source.tables",
                      publication_name(check), name);
-        findings_fix(&check->findings, "add it to source.tables, or: alter publication %s drop table %s;",
-                     publication_name(check), name);
-        findings_object(&check->findings, name);
-    }
+    findings_object(&check->findings, name);
+}
+
+static bool check_extra_tables(struct check *check, struct error *err) {
+    PGresult *sent AUTO_PGRESULT = NULL;
+    if (!scope_read_sent(&check->source, &check->config->source, &sent, err))
+        return false;
+    for (int row = 0; row < PQntuples(sent); row++)
+        if (!scope_takes_sent(&check->config->source, sent, row))
+            add_extra_table(check, check_name(check, PQgetvalue(sent, row, SENT_SCHEMA),
+                                              PQgetvalue(sent, row, SENT_NAME)));
+    return true;
+}
+
+/* Each entry of source.tables stands for something. */
+static void check_patterns(struct check *check, const PGresult *rows) {
+    struct error refusal = {0};
+    if (!scope_check_patterns(&check->config->source, rows, &refusal))
+        findings_add_error(&check->findings, SEVERITY_PROBLEM, "no_tables", &refusal);
 }
 
 static void check_empty(struct check *check) {
@@ -143,18 +139,18 @@ static void check_empty(struct check *check) {
 
 static bool check_present(struct check *check, const PGresult *publication, struct error *err) {
     PGresult *rows AUTO_PGRESULT = NULL;
-    if (!read_candidates(check, &rows, err) ||
-        !catalog_read_tables(&check->source, check->config->source.publication, &check->arena, &check->tables,
-                             err))
+    if (!scope_read_candidates(&check->source, &check->config->source, &rows, err) ||
+        !catalog_read_tables(&check->source, check->config->source.publication_array, &check->arena,
+                             &check->tables, err))
         return false;
     check->has_tables = true;
     check_operations(check, publication);
     check_empty(check);
     check_filters(check);
     check_unlogged(check, rows);
+    check_patterns(check, rows);
     check_missing_tables(check, rows);
-    check_extra_tables(check);
-    return true;
+    return check_extra_tables(check, err);
 }
 
 /* ---- a publication that is still to be made ---- */
@@ -191,8 +187,19 @@ static void gather_wanted(const struct check *check, PGresult *rows, struct want
 static void check_may_create(struct check *check, struct wanted *wanted) {
     bool for_all = check->config->source.table_count == 0;
     const char *names = buffer_text(&wanted->names);
-    if (check->facts.is_superuser || names == NULL ||
-        (!for_all && check->facts.may_create && wanted->not_owned == 0))
+    if (names == NULL)
+        return;
+    if (check->config->source.publication_is_given) {
+        findings_add(&check->findings, SEVERITY_PROBLEM, "publication_missing",
+                     "publication %s does not exist, and pgcdc creates only one that the file does not name",
+                     check_name(check, NULL, check->config->source.publication));
+        findings_fix(
+            &check->findings,
+            "create publication %s for %s%s with (publish_via_partition_root = true);  -- or correct its name",
+            publication_name(check), for_all ? "all tables" : "table ", for_all ? "" : names);
+        return;
+    }
+    if (check->facts.is_superuser || (!for_all && check->facts.may_create && wanted->not_owned == 0))
         return;
     findings_add(&check->findings, SEVERITY_PROBLEM, "publication_missing",
                  "publication %s does not exist, and role %s may not create it%s", publication_name(check),
@@ -214,18 +221,10 @@ static void check_slot_without(struct check *check) {
     findings_fix(&check->findings, "run `pgcdc drop` and start over with a new copy");
 }
 
-static void check_some(struct check *check, const struct wanted *wanted) {
-    if (wanted->count > 0)
-        return;
-    findings_add(&check->findings, SEVERITY_PROBLEM, "no_tables",
-                 "no table of the source matches source.tables");
-    findings_fix(&check->findings, "correct source.tables, or connect to the database that has them");
-}
-
 static bool check_absent(struct check *check, struct error *err) {
     PGresult *rows AUTO_PGRESULT = NULL;
     struct wanted wanted AUTO(wanted_release) = {0};
-    if (!read_candidates(check, &rows, err))
+    if (!scope_read_candidates(&check->source, &check->config->source, &rows, err))
         return false;
     gather_wanted(check, rows, &wanted);
     const char *oids = buffer_text(&wanted.oids);
@@ -234,7 +233,7 @@ static bool check_absent(struct check *check, struct error *err) {
     if (!catalog_read_oids(&check->source, oids, &check->arena, &check->tables, err))
         return false;
     check->has_tables = true;
-    check_some(check, &wanted);
+    check_patterns(check, rows);
     check_unlogged(check, rows);
     check_slot_without(check);
     if (wanted.count > 0)
@@ -244,12 +243,16 @@ static bool check_absent(struct check *check, struct error *err) {
 
 bool check_publication(struct check *check, struct error *err) {
     static const char SQL[] =
-        "select pubinsert, pubupdate, pubdelete, pubtruncate from pg_publication where pubname = $1";
-    const char *parameters[] = {check->config->source.publication};
+        "select bool_or(pubinsert), bool_or(pubupdate), bool_or(pubdelete), bool_or(pubtruncate),"
+        " not exists (select from pg_publication_rel r join pg_publication l on l.oid = r.prpubid"
+        "  where l.pubname = any($1::name[])),"
+        " count(*) from pg_publication where pubname = any($1::name[])";
+    const struct source_config *config = &check->config->source;
     PGresult *publication AUTO_PGRESULT = NULL;
-    if (!session_query(&check->source, SQL, 1, parameters, &publication, err))
+    if (!session_query(&check->source, SQL, 1, &config->publication_array, &publication, err))
         return false;
-    check->publication_exists = PQntuples(publication) == 1;
+    check->publication_exists = strtoul(PQgetvalue(publication, 0, 5), NULL, 10) == config->publication_count;
+    check->publication_is_for_all = PQgetvalue(publication, 0, 4)[0] == 't';
     check->sends_updates = !check->publication_exists || PQgetvalue(publication, 0, 1)[0] == 't' ||
                            PQgetvalue(publication, 0, 2)[0] == 't';
     return check->publication_exists ? check_present(check, publication, err) : check_absent(check, err);

@@ -6,6 +6,7 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/check.h"
+#include "cdc/identity.h"
 
 #define OIDS_BYTES_MAX (16u << 20)
 
@@ -15,26 +16,6 @@ static const char RIGHTS[] =
     " from unnest($1::oid[]) named join pg_class c on c.oid = named join pg_namespace n on n.oid = c.relnamespace"
     " where not has_schema_privilege(n.oid, 'usage') or not has_table_privilege(c.oid, 'select')"
     " or row_security_active(c.oid) order by 1, 2";
-
-/*
- * A partitioned table's own identity does not matter, its leaves' does. candidate: an index that could be the
- * identity; unique, checked at once, on plain columns that are never null.
- */
-static const char IDENTITY[] =
-    "select n.nspname, l.relname, l.relreplident,"
-    " (select x.relname from pg_index i join pg_class x on x.oid = i.indexrelid where i.indrelid = l.oid"
-    "   and i.indisunique and i.indimmediate and i.indisvalid and i.indpred is null and i.indexprs is null"
-    "   and not exists (select from pg_attribute a where a.attrelid = l.oid and not a.attnotnull"
-    "     and a.attnum = any ((i.indkey::int2[])[0:i.indnkeyatts - 1]))"
-    "   order by i.indisprimary desc, i.indnkeyatts, x.relname limit 1)"
-    " from unnest($1::oid[]) named join pg_class c on c.oid = named"
-    " cross join lateral (select c.oid where c.relkind <> 'p' union all"
-    "   select t.relid from pg_partition_tree(c.oid) t where t.isleaf and c.relkind = 'p') leaf (oid)"
-    " join pg_class l on l.oid = leaf.oid and l.relkind = 'r' join pg_namespace n on n.oid = l.relnamespace"
-    " where not case l.relreplident when 'f' then true when 'n' then false"
-    "   when 'd' then exists (select from pg_index i where i.indrelid = l.oid and i.indisprimary and i.indimmediate)"
-    "   else exists (select from pg_index i where i.indrelid = l.oid and i.indisreplident and i.indisvalid) end"
-    " order by 1, 2";
 
 const char *check_table_oids(struct check *check) {
     struct buffer text AUTO(buffer_release);
@@ -105,25 +86,43 @@ static bool check_rights(struct check *check, struct error *err) {
 
 /* ---- replica identity ---- */
 
+/* Identity full would hold the generated column, so a key is needed, and there is none: one that nobody has to choose. */
+static void fix_without_full(struct check *check, const char *table, const PGresult *rows, int row) {
+    const char *oid = PQgetvalue(rows, row, IDENTITY_OID);
+    findings_fix(
+        &check->findings,
+        "alter table %s add column pgcdc_key bigint generated always as identity, add constraint pgcdc_key_%s unique "
+        "(pgcdc_key); alter table %s replica identity using index pgcdc_key_%s;  -- or give it a key of its own "
+        "columns; identity full cannot be, because of the generated column %s",
+        table, oid, table, oid, check_name(check, NULL, PQgetvalue(rows, row, IDENTITY_GENERATED)));
+}
+
 static void add_identity(struct check *check, const PGresult *rows, int row) {
-    const char *table = check_name(check, PQgetvalue(rows, row, 0), PQgetvalue(rows, row, 1));
+    const char *table =
+        check_name(check, PQgetvalue(rows, row, IDENTITY_SCHEMA), PQgetvalue(rows, row, IDENTITY_NAME));
     findings_add(
         &check->findings, SEVERITY_PROBLEM, "replica_identity",
         "table %s has no usable replica identity: once published, the source refuses its updates and deletes",
         table);
-    if (PQgetisnull(rows, row, 3))
+    if (!PQgetisnull(rows, row, IDENTITY_INDEX))
+        findings_fix(&check->findings, "alter table %s replica identity using index %s;", table,
+                     check_name(check, NULL, PQgetvalue(rows, row, IDENTITY_INDEX)));
+    else if (!PQgetisnull(rows, row, IDENTITY_GENERATED))
+        fix_without_full(check, table, rows, row);
+    else
         findings_fix(&check->findings,
                      "alter table %s replica identity full;  -- or give it a primary key, which is cheaper",
                      table);
-    else
-        findings_fix(&check->findings, "alter table %s replica identity using index %s;", table,
-                     check_name(check, NULL, PQgetvalue(rows, row, 3)));
     findings_object(&check->findings, table);
 }
 
 static bool check_identity(struct check *check, struct error *err) {
     PGresult *rows AUTO_PGRESULT = NULL;
-    if (!query_tables(check, IDENTITY, &rows, err))
+    const char *publications = check->publication_exists ? check->config->source.publication_array : "{}";
+    const char *oids = check_table_oids(check);
+    if (oids == NULL)
+        return error_no_memory(err);
+    if (!identity_find_unusable(&check->source, oids, publications, &rows, err))
         return false;
     for (int row = 0; row < PQntuples(rows); row++)
         add_identity(check, rows, row);

@@ -103,37 +103,36 @@ static bool drop_slot(struct drop *drop, struct error *err) {
 
 /* ---- the publication ---- */
 
-static bool read_mark(struct drop *drop, bool *ret_exists, bool *ret_ours, struct error *err) {
+static bool read_mark(struct drop *drop, const char *name, bool *ret_exists, bool *ret_ours,
+                      struct error *err) {
     static const char SQL[] = "select coalesce(pg_catalog.obj_description(oid, 'pg_publication'), '')"
                               " from pg_catalog.pg_publication where pubname = $1";
-    const char *parameters[] = {drop->config->source.publication};
     PGresult *result AUTO_PGRESULT = NULL;
-    if (!session_query(&drop->source, SQL, 1, parameters, &result, err))
+    if (!session_query(&drop->source, SQL, 1, &name, &result, err))
         return false;
     *ret_exists = PQntuples(result) == 1;
     *ret_ours = *ret_exists && strcmp(PQgetvalue(result, 0, 0), PUBLICATION_MARK) == 0;
     return true;
 }
 
-static bool execute_drop(struct drop *drop, struct error *err) {
+static bool execute_drop(struct drop *drop, const char *name, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = 1024};
     buffer_append_text(&sql, "drop publication if exists ");
-    identifier_append(&sql, slice_of(drop->config->source.publication));
+    identifier_append(&sql, slice_of(name));
     const char *text = buffer_text(&sql);
     if (text == NULL)
         return error_no_memory(err);
     if (!session_execute(&drop->source, text, err))
-        return error_wrap(err, "publication %s", drop->config->source.publication);
+        return error_wrap(err, "publication %s", name);
     FAULT_POINT("drop-publication");
     return true;
 }
 
-static bool drop_publication(struct drop *drop, struct error *err) {
-    const char *name = drop->config->source.publication;
+static bool drop_publication(struct drop *drop, const char *name, struct error *err) {
     bool exists = false, ours = false;
-    if (!read_mark(drop, &exists, &ours, err))
+    if (!read_mark(drop, name, &exists, &ours, err))
         return false;
-    if (ours && !execute_drop(drop, err))
+    if (ours && !execute_drop(drop, name, err))
         return false;
     if (!exists)
         printf("publication %s: not there\n", name);
@@ -141,6 +140,13 @@ static bool drop_publication(struct drop *drop, struct error *err) {
         printf("publication %s: dropped\n", name);
     else
         printf("publication %s: left, because pgcdc did not create it\n", name);
+    return true;
+}
+
+static bool drop_publications(struct drop *drop, struct error *err) {
+    for (size_t i = 0; i < drop->config->source.publication_count; i++)
+        if (!drop_publication(drop, drop->config->source.publications[i], err))
+            return false;
     return true;
 }
 
@@ -193,7 +199,7 @@ static bool drop_state(const struct config *config, struct error *err) {
 static bool drop_at_source(struct drop *drop, struct error *err) {
     if (!source_open(&drop->source, &drop->config->source, drop->stop, err))
         return false;
-    bool dropped = drop_slot(drop, err) && drop_publication(drop, err);
+    bool dropped = drop_slot(drop, err) && drop_publications(drop, err);
     session_close(&drop->source);
     return dropped;
 }

@@ -136,13 +136,22 @@ static bool glob_matches(const char *pattern, const char *text) {
     return pattern[strspn(pattern, "*")] == '\0';
 }
 
-bool table_pattern_matches(const struct table_pattern *pattern, const char *schema, const char *name) {
-    return glob_matches(pattern->schema, schema) && glob_matches(pattern->name, name);
+static bool part_matches(const char *pattern, bool is_exact, const char *text) {
+    return is_exact ? strcmp(pattern, text) == 0 : glob_matches(pattern, text);
 }
 
-bool config_takes_table(const struct config *config, const char *schema, const char *name) {
-    for (size_t i = 0; i < config->source.table_count; i++)
-        if (table_pattern_matches(&config->source.tables[i], schema, name))
+bool table_pattern_matches(const struct table_pattern *pattern, const char *schema, const char *name) {
+    return part_matches(pattern->schema, pattern->schema_is_exact, schema) &&
+           part_matches(pattern->name, pattern->name_is_exact, name);
+}
+
+bool table_pattern_is_exact(const struct table_pattern *pattern) {
+    return pattern->schema_is_exact && pattern->name_is_exact;
+}
+
+bool config_takes_table(const struct source_config *source, const char *schema, const char *name) {
+    for (size_t i = 0; i < source->table_count; i++)
+        if (table_pattern_matches(&source->tables[i], schema, name))
             return true;
-    return config->source.table_count == 0;
+    return source->table_count == 0;
 }

@@ -15,20 +15,30 @@
 
 enum snapshot_mode { SNAPSHOT_INITIAL, SNAPSHOT_NEVER };
 
-/* One entry of source.tables: schema.table, where * in either stands for any run of characters. */
+/*
+ * One entry of source.tables: schema.table, where * in either stands for any run of characters. In quotes a name is what it
+ * says, dots and stars included: "a.b"."c d".
+ */
 struct table_pattern {
     const char *schema;
     const char *name;
+    bool schema_is_exact;
+    bool name_is_exact;
 };
 
 struct source_config {
     const char *dsn;
     const char *password_file; /* or NULL */
     const char *slot;          /* by default the pipeline's name */
-    const char *publication;   /* by default the pipeline's name */
+    const char *publication;   /* by default the pipeline's name; of several, all of them, to be shown */
+    bool publication_is_given; /* the file names it: then it has to be there */
+    const char *const *publications; /* one or more */
+    size_t publication_count;
+    const char *publication_array; /* the same as the text of an array, for $1::name[] */
     const struct table_pattern *tables;
     size_t table_count; /* 0: all tables */
     enum snapshot_mode snapshot;
+    bool origin_is_none; /* only what was changed there, not what replication brought there; 16 and later */
     const char
         *decoding_work_mem; /* logical_decoding_work_mem of our session, as PostgreSQL writes it: "256MB" */
 };
@@ -55,5 +65,8 @@ void config_free(struct config *config);
 
 bool table_pattern_matches(const struct table_pattern *pattern, const char *schema, const char *name);
 
+/* No star: it stands for one table. */
+bool table_pattern_is_exact(const struct table_pattern *pattern);
+
 /* Does the pipeline take this table? True for every table when the file names none. */
-bool config_takes_table(const struct config *config, const char *schema, const char *name);
+bool config_takes_table(const struct source_config *source, const char *schema, const char *name);

@@ -10,9 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cdc/base/buffer.h"
 #include "cdc/config_expand.h"
 
 #define IDENTIFIER_MAX 63 /* NAMEDATALEN - 1 */
+#define LIST_BYTES_MAX (1u << 20)
 #define DECODING_WORK_MEM_DEFAULT "256MB"
 
 bool config_build_error(const struct config_build *build, const struct config_value *value, struct error *err,
@@ -79,15 +81,11 @@ static bool build_source_text(const struct config_build *build, const char *key,
     return text == NULL || config_build_text(build, &value, ret_text, err);
 }
 
-static bool check_identifiers(const struct config_build *build, const struct source_config *source,
-                              struct error *err) {
+static bool check_slot_name(const struct config_build *build, const struct source_config *source,
+                            struct error *err) {
     const struct config_value slot = source_value(build, "slot", build->raw->source.slot);
-    const struct config_value publication =
-        source_value(build, "publication", build->raw->source.publication);
     if (!config_name_is_good(source->slot, IDENTIFIER_MAX))
         return config_build_error(build, &slot, err, "expected 1 to %d of a-z, 0-9 and _", IDENTIFIER_MAX);
-    if (strlen(source->publication) > IDENTIFIER_MAX)
-        return config_build_error(build, &publication, err, "a name has at most %d bytes", IDENTIFIER_MAX);
     return true;
 }
 
@@ -116,21 +114,65 @@ static bool build_snapshot(const struct config_build *build, struct source_confi
                : config_build_error(build, &value, err, "expected initial or never");
 }
 
+static bool build_origin(const struct config_build *build, struct source_config *source, struct error *err) {
+    const char *text = "any";
+    if (!build_source_text(build, "origin", build->raw->source.origin, &text, err))
+        return false;
+    const struct config_value value = source_value(build, "origin", text);
+    source->origin_is_none = strcmp(text, "none") == 0;
+    return source->origin_is_none || strcmp(text, "any") == 0
+               ? true
+               : config_build_error(build, &value, err, "expected any or none");
+}
+
+/* What follows the opening quote; quotes inside are doubled. NULL when there is no closing one. */
+static char *take_quoted(char *text) {
+    char *to = text;
+    for (; *text != '"' || text[1] == '"'; text++) {
+        if (*text == '\0')
+            return NULL;
+        *to++ = *text;
+        text += *text == '"';
+    }
+    *to = '\0';
+    return text + 1;
+}
+
+/* A name in place, quotes taken off, and the dot behind it when one has to follow. */
+static bool take_part(char **rest, bool has_dot, const char **ret_part, bool *ret_is_exact) {
+    char *text = *rest;
+    char *end = NULL;
+    *ret_is_exact = text[0] == '"';
+    *ret_part = text + *ret_is_exact;
+    if (*ret_is_exact)
+        end = take_quoted(text + 1);
+    else
+        end = has_dot ? strchr(text, '.') : text + strlen(text);
+    if (end == NULL || *end != (has_dot ? '.' : '\0'))
+        return false;
+    *end = '\0';
+    *rest = end + has_dot;
+    *ret_is_exact = *ret_is_exact || strchr(*ret_part, '*') == NULL;
+    return (*ret_part)[0] != '\0';
+}
+
 static bool build_pattern(const struct config_build *build, size_t index, struct table_pattern *ret_pattern,
                           struct error *err) {
     struct config_value value = source_value(build, "tables", build->raw->source.tables[index]);
     const char *text = NULL;
     if (!config_build_text(build, &value, &text, err))
         return false;
-    const char *dot = strchr(text, '.');
-    if (dot == NULL || dot == text || dot[1] == '\0')
-        return config_build_error(build, &value, err,
-                                  "entry %zu: expected schema.table, where * stands for any characters",
-                                  index + 1);
-    ret_pattern->schema =
-        arena_copy(build->arena, (struct slice){.data = text, .size = (size_t) (dot - text)});
-    ret_pattern->name = dot + 1;
-    return ret_pattern->schema != NULL ? true : error_no_memory(err);
+    char *rest = arena_copy(build->arena, slice_of(text));
+    if (rest == NULL)
+        return error_no_memory(err);
+    if (!take_part(&rest, true, &ret_pattern->schema, &ret_pattern->schema_is_exact) ||
+        !take_part(&rest, false, &ret_pattern->name, &ret_pattern->name_is_exact))
+        return config_build_error(
+            build, &value, err,
+            "entry %zu: expected schema.table, where * stands for any characters and a name "
+            "may stand in double quotes",
+            index + 1);
+    return true;
 }
 
 static bool build_tables(const struct config_build *build, struct source_config *source, struct error *err) {
@@ -146,17 +188,83 @@ static bool build_tables(const struct config_build *build, struct source_config 
     return true;
 }
 
+/* ---- publications ---- */
+
+static bool build_publication(const struct config_build *build, const char *key, const char *text,
+                              const char **ret_name, struct error *err) {
+    const struct config_value value = source_value(build, key, text);
+    if (!config_build_text(build, &value, ret_name, err))
+        return false;
+    return strlen(*ret_name) <= IDENTIFIER_MAX
+               ? true
+               : config_build_error(build, &value, err, "a name has at most %d bytes", IDENTIFIER_MAX);
+}
+
+static void append_element(struct buffer *array, const char *name) {
+    buffer_append_u8(array, '"');
+    for (; *name != '\0'; name++) {
+        if (*name == '"' || *name == '\\')
+            buffer_append_u8(array, '\\');
+        buffer_append_u8(array, (uint8_t) *name);
+    }
+    buffer_append_u8(array, '"');
+}
+
+/* The texts that are made of the list. */
+static bool join_publications(const struct config_build *build, struct source_config *source,
+                              struct error *err) {
+    struct buffer array AUTO(buffer_release) = {.bytes_max = LIST_BYTES_MAX};
+    struct buffer shown AUTO(buffer_release) = {.bytes_max = LIST_BYTES_MAX};
+    for (size_t i = 0; i < source->publication_count; i++) {
+        buffer_append_text(&array, i == 0 ? "{" : ",");
+        append_element(&array, source->publications[i]);
+        buffer_printf(&shown, "%s%s", i == 0 ? "" : ", ", source->publications[i]);
+    }
+    buffer_append_text(&array, "}");
+    if (!buffer_ok(&array) || !buffer_ok(&shown))
+        return error_no_memory(err);
+    source->publication_array = arena_copy(build->arena, buffer_slice(&array));
+    source->publication = arena_copy(build->arena, buffer_slice(&shown));
+    return source->publication_array != NULL && source->publication != NULL ? true : error_no_memory(err);
+}
+
+static bool build_publications(const struct config_build *build, const char *name,
+                               struct source_config *source, struct error *err) {
+    const struct raw_source *raw = &build->raw->source;
+    const struct config_value list = source_value(build, "publications", NULL);
+    const size_t count = raw->publications_count > 0 ? raw->publications_count : 1;
+    const char **names = arena_alloc_zero(build->arena, count * sizeof *names);
+    if (names == NULL)
+        return error_no_memory(err);
+    if (raw->publication != NULL && raw->publications_count > 0)
+        return config_build_error(build, &list, err, "publication is given, too; name them all here");
+    names[0] = name;
+    if (raw->publication != NULL &&
+        !build_publication(build, "publication", raw->publication, &names[0], err))
+        return false;
+    for (size_t i = 0; i < raw->publications_count; i++) {
+        if (!build_publication(build, "publications", raw->publications[i], &names[i], err))
+            return false;
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(names[i], names[j]) == 0)
+                return config_build_error(build, &list, err, "entry %zu is there already", i + 1);
+    }
+    source->publications = names;
+    source->publication_count = count;
+    source->publication_is_given = raw->publication != NULL || raw->publications_count > 0;
+    return join_publications(build, source, err);
+}
+
 static bool build_source(const struct config_build *build, const char *name, struct source_config *source,
                          struct error *err) {
     const struct raw_source *raw = &build->raw->source;
-    *source = (struct source_config){
-        .slot = name, .publication = name, .decoding_work_mem = DECODING_WORK_MEM_DEFAULT};
+    *source = (struct source_config){.slot = name, .decoding_work_mem = DECODING_WORK_MEM_DEFAULT};
     return build_source_text(build, "dsn", raw->dsn, &source->dsn, err) &&
            build_source_text(build, "password_file", raw->password_file, &source->password_file, err) &&
            build_source_text(build, "slot", raw->slot, &source->slot, err) &&
-           build_source_text(build, "publication", raw->publication, &source->publication, err) &&
-           check_identifiers(build, source, err) && build_tables(build, source, err) &&
-           build_snapshot(build, source, err) &&
+           check_slot_name(build, source, err) && build_publications(build, name, source, err) &&
+           build_tables(build, source, err) && build_snapshot(build, source, err) &&
+           build_origin(build, source, err) &&
            build_source_text(build, "decoding_work_mem", raw->decoding_work_mem, &source->decoding_work_mem,
                              err) &&
            check_work_mem(build, source->decoding_work_mem, err);

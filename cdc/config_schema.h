@@ -21,9 +21,12 @@ struct raw_source {
     char *password_file;
     char *slot;
     char *publication;
+    char **publications;
+    unsigned publications_count;
     char **tables;
     unsigned tables_count;
     char *snapshot;
+    char *origin;
     char *decoding_work_mem;
 };
 

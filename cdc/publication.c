@@ -11,60 +11,70 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/base/fault.h"
+#include "cdc/identity.h"
 #include "cdc/pq/identifier.h"
+#include "cdc/scope.h"
 
 #define SQL_BYTES_MAX (64u * 1024 * 1024)
+#define NAMES_BYTES_MAX 600 /* names in an error; more are counted */
 
-bool publication_exists(struct session *source, const char *publication, bool *ret_exists,
+bool publication_exists(struct session *source, const struct source_config *config, bool *ret_exists,
                         struct error *err) {
-    const char *parameters[] = {publication};
+    static const char MISSING[] = "select from unnest($1::name[]) named"
+                                  " where named not in (select pubname from pg_catalog.pg_publication)";
     PGresult *result AUTO_PGRESULT = NULL;
-    if (!session_query(source, "select from pg_catalog.pg_publication where pubname = $1", 1, parameters,
-                       &result, err))
+    if (!session_query(source, MISSING, 1, &config->publication_array, &result, err))
         return false;
-    *ret_exists = PQntuples(result) == 1;
+    *ret_exists = PQntuples(result) == 0;
     return true;
 }
 
-static bool is_wanted(const struct source_config *config, const char *schema, const char *name) {
-    for (size_t i = 0; i < config->table_count; i++)
-        if (table_pattern_matches(&config->tables[i], schema, name))
-            return true;
-    return false;
+/* What is to be published, as SQL and as the text of an array of OIDs. */
+struct wanted {
+    struct buffer sql;
+    struct buffer oids;
+};
+
+static void wanted_release(struct wanted *wanted) {
+    buffer_release(&wanted->sql);
+    buffer_release(&wanted->oids);
 }
 
-/* Leaves of a partition tree go through their root; temporary, unlogged and system tables cannot be published. */
-static bool append_tables(struct session *source, const struct source_config *config, struct buffer *sql,
-                          struct error *err) {
-    static const char SQL[] =
-        "select n.nspname, c.relname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
-        " where c.relkind in ('r', 'p') and c.relpersistence = 'p' and not c.relispartition"
-        " and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_toast' order by 1, 2";
-    PGresult *result AUTO_PGRESULT = NULL;
-    if (!session_query(source, SQL, 0, NULL, &result, err))
-        return false;
-    int count = 0;
-    for (int row = 0; row < PQntuples(result); row++) {
-        const char *schema = PQgetvalue(result, row, 0);
-        const char *name = PQgetvalue(result, row, 1);
-        if (!is_wanted(config, schema, name))
+/* Leaves of a partition tree go through their root; unlogged tables cannot be published. */
+static void append_tables(const struct source_config *config, const PGresult *candidates,
+                          struct wanted *wanted) {
+    const char *before = " for table ";
+    buffer_append_text(&wanted->oids, "{");
+    for (int row = 0; row < PQntuples(candidates); row++) {
+        const char *schema = PQgetvalue(candidates, row, CANDIDATE_SCHEMA);
+        const char *name = PQgetvalue(candidates, row, CANDIDATE_NAME);
+        if (PQgetvalue(candidates, row, CANDIDATE_PERSISTENCE)[0] == 'u' ||
+            !config_takes_table(config, schema, name))
             continue;
-        buffer_append_text(sql, count++ == 0 ? " for table " : ", ");
-        identifier_append_qualified(sql, slice_of(schema), slice_of(name));
+        buffer_printf(&wanted->oids, "%s%s", wanted->oids.size > 1 ? "," : "",
+                      PQgetvalue(candidates, row, CANDIDATE_OID));
+        if (config->table_count == 0)
+            continue;
+        buffer_append_text(&wanted->sql, before);
+        identifier_append_qualified(&wanted->sql, slice_of(schema), slice_of(name));
+        before = ", ";
     }
-    return count > 0 ? true : error_set(err, ERROR_CONFIG, "source.tables: no table of the source matches");
+    buffer_append_text(&wanted->oids, "}");
 }
 
-static bool build(struct session *source, const struct source_config *config, struct buffer *sql,
+static bool build(struct session *source, const struct source_config *config, struct wanted *wanted,
                   struct error *err) {
-    buffer_append_text(sql, "create publication ");
-    identifier_append(sql, slice_of(config->publication));
-    if (config->table_count == 0)
-        buffer_append_text(sql, " for all tables");
-    else if (!append_tables(source, config, sql, err))
+    PGresult *candidates AUTO_PGRESULT = NULL;
+    if (!scope_read_candidates(source, config, &candidates, err) ||
+        !scope_check_patterns(config, candidates, err))
         return false;
-    buffer_append_text(sql, " with (publish_via_partition_root = true)");
-    return buffer_text(sql) != NULL ? true : error_no_memory(err);
+    buffer_append_text(&wanted->sql, "create publication ");
+    identifier_append(&wanted->sql, slice_of(config->publications[0]));
+    append_tables(config, candidates, wanted);
+    buffer_append_text(&wanted->sql, config->table_count == 0 ? " for all tables" : "");
+    buffer_append_text(&wanted->sql, " with (publish_via_partition_root = true)");
+    return buffer_text(&wanted->sql) != NULL && buffer_text(&wanted->oids) != NULL ? true
+                                                                                   : error_no_memory(err);
 }
 
 static bool mark(struct session *source, const char *publication, struct error *err) {
@@ -89,25 +99,92 @@ static bool create(struct session *source, const struct source_config *config, c
     return false;
 }
 
+static void append_names(const PGresult *rows, struct buffer *names) {
+    for (int row = 0; row < PQntuples(rows); row++) {
+        if (names->size > NAMES_BYTES_MAX) {
+            buffer_printf(names, " and %d more", PQntuples(rows) - row);
+            return;
+        }
+        buffer_append_text(names, row == 0 ? "" : ", ");
+        identifier_append_qualified(names, slice_of(PQgetvalue(rows, row, IDENTITY_SCHEMA)),
+                                    slice_of(PQgetvalue(rows, row, IDENTITY_NAME)));
+    }
+}
+
+/* From the moment of its publication the source would refuse the application's own updates and deletes of such a table. */
+static bool refuse_unusable(struct session *source, const struct source_config *config, const char *oids,
+                            struct error *err) {
+    PGresult *rows AUTO_PGRESULT = NULL;
+    struct buffer names AUTO(buffer_release) = {.bytes_max = 4 * NAMES_BYTES_MAX};
+    if (!identity_find_unusable(source, oids, "{}", &rows, err))
+        return false;
+    if (PQntuples(rows) == 0)
+        return true;
+    append_names(rows, &names);
+    const char *text = buffer_text(&names);
+    return error_set(
+        err, ERROR_CONFIG,
+        "publication %s is not created, because the source would then refuse updates and deletes of these tables, which have no "
+        "usable replica identity: %s; give each a primary key or another replica identity (pgcdc check prints the SQL for "
+        "each), name only other tables in source.tables, or create the publication yourself with publish = 'insert'",
+        config->publication, text != NULL ? text : "?");
+}
+
+static bool refuse_given(const struct source_config *config, const char *sql, struct error *err) {
+    if (config->publication_count > 1)
+        return error_set(
+            err, ERROR_CONFIG,
+            "source.publications: one of %s does not exist at the source; create it, or correct the name",
+            config->publication);
+    return error_set(
+        err, ERROR_CONFIG,
+        "source.publication: %s does not exist at the source, and pgcdc creates only one that the file does not "
+        "name; correct the name, or, at the source: %.1200s%s",
+        config->publication, sql, strlen(sql) > 1200 ? "... (pgcdc check prints all of it)" : "");
+}
+
+static bool refuse_rights(const struct source_config *config, const char *sql, struct error *err) {
+    if (strcmp(err->sqlstate, "42501") != 0)
+        return false;
+    return error_wrap(
+        err,
+        "publication %s is missing and this role may not create it; let the tables' owner (a superuser for "
+        "all tables) run: %.1200s%s",
+        config->publication, sql, strlen(sql) > 1200 ? "... (pgcdc check prints all of it)" : "");
+}
+
 bool publication_ensure(struct session *source, const struct source_config *config, bool *ret_created,
                         struct error *err) {
     bool exists = false;
-    if (!publication_exists(source, config->publication, &exists, err))
+    struct wanted wanted AUTO(wanted_release) = {.sql = {.bytes_max = SQL_BYTES_MAX},
+                                                 .oids = {.bytes_max = SQL_BYTES_MAX}};
+    if (!publication_exists(source, config, &exists, err))
         return false;
     if (ret_created != NULL)
         *ret_created = !exists;
     if (exists)
         return true;
-    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
-    if (!build(source, config, &sql, err))
+    if (!build(source, config, &wanted, err))
         return false;
-    if (create(source, config, sql.data, err))
-        return true;
-    if (strcmp(err->sqlstate, "42501") == 0)
-        error_wrap(
-            err,
-            "publication %s is missing and this role may not create it; let the tables' owner (a superuser for all "
-            "tables) run: %.1200s;",
-            config->publication, sql.data);
-    return false;
+    if (config->publication_is_given)
+        return refuse_given(config, wanted.sql.data, err);
+    if (!refuse_unusable(source, config, wanted.oids.data, err))
+        return false;
+    return create(source, config, wanted.sql.data, err) || refuse_rights(config, wanted.sql.data, err);
+}
+
+bool publication_name_unusable(struct session *source, const struct source_config *config,
+                               struct buffer *names, struct error *err) {
+    static const char SQL[] =
+        "select coalesce(array_agg(c.oid), '{}') from pg_publication_tables p"
+        " join pg_publication b on b.pubname = p.pubname and (b.pubupdate or b.pubdelete)"
+        " join pg_namespace n on n.nspname = p.schemaname"
+        " join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename where p.pubname = any($1::name[])";
+    PGresult *oids AUTO_PGRESULT = NULL;
+    PGresult *rows AUTO_PGRESULT = NULL;
+    if (!session_query(source, SQL, 1, &config->publication_array, &oids, err) ||
+        !identity_find_unusable(source, PQgetvalue(oids, 0, 0), config->publication_array, &rows, err))
+        return false;
+    append_names(rows, names);
+    return true;
 }

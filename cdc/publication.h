@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "cdc/base/buffer.h"
 #include "cdc/base/error.h"
 #include "cdc/config.h"
 #include "cdc/pq/session.h"
@@ -11,12 +12,18 @@
 /* The comment on a publication that pgcdc made itself, and may therefore drop. */
 #define PUBLICATION_MARK "created by pgcdc"
 
-MUST_CHECK bool publication_exists(struct session *source, const char *publication, bool *ret_exists,
-                                   struct error *err);
+/* All that the pipeline has. */
+MUST_CHECK bool publication_exists(struct session *source, const struct source_config *config,
+                                   bool *ret_exists, struct error *err);
+
+/* The tables that are sent and whose updates or deletes the source refuses for it, appended to names for people. */
+MUST_CHECK bool publication_name_unusable(struct session *source, const struct source_config *config,
+                                          struct buffer *names, struct error *err);
 
 /*
  * Creates the publication when it is missing: the tables that the configuration names, or all tables, through their
- * partition roots. A role that may not is told what its owner has to run (ERROR_CONFIG). *ret_created may be NULL.
+ * partition roots. ERROR_CONFIG, with what has to be run: when the file names the publication itself, which may be a slip;
+ * when the source would refuse updates of a table for it; when the role may not. *ret_created may be NULL.
  */
 MUST_CHECK bool publication_ensure(struct session *source, const struct source_config *config,
                                    bool *ret_created, struct error *err);

@@ -12,6 +12,8 @@
 #include "cdc/base/reader.h"
 #include "cdc/pq/identifier.h"
 
+#define COMMAND_BYTES_MAX (1u << 20)
+
 enum { STATUS_BYTES = 1 + 8 + 8 + 8 + 8 + 1 };
 
 /* 1: everywhere; 2: 14; 3: 15; 4: 16 and later. What they add stays off, so only the number differs. */
@@ -41,21 +43,29 @@ static bool judge(const struct session *session, const PGresult *result, struct 
 
 static bool build_command(const struct session *session, const struct replication_options *options,
                           struct buffer *sql) {
-    struct buffer names AUTO(buffer_release) = {.bytes_max = 1024};
-    identifier_append(&names, slice_of(options->publication));
+    struct buffer names AUTO(buffer_release) = {.bytes_max = COMMAND_BYTES_MAX};
+    for (size_t i = 0; i < options->publication_count; i++) {
+        buffer_append_text(&names, i == 0 ? "" : ",");
+        identifier_append(&names, slice_of(options->publications[i]));
+    }
     buffer_append_text(sql, "START_REPLICATION SLOT ");
     identifier_append(sql, slice_of(options->slot));
     buffer_printf(sql, " LOGICAL %s (proto_version '%d', publication_names ",
                   lsn_format(options->start_lsn).text, protocol_version(session->server_version));
     literal_append(sql, buffer_slice(&names));
     buffer_append_text(sql, options->binary ? ", binary 'true'" : "");
+    buffer_append_text(sql, options->origin_is_none ? ", origin 'none'" : "");
     buffer_append_text(sql, options->messages ? ", messages 'true')" : ")");
     return buffer_ok(&names) && buffer_text(sql) != NULL;
 }
 
 bool replication_start(struct session *session, const struct replication_options *options,
                        struct error *err) {
-    struct buffer sql AUTO(buffer_release) = {.bytes_max = 4096};
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = COMMAND_BYTES_MAX};
+    if (options->origin_is_none && session->server_version < 160000)
+        return error_set(
+            err, ERROR_CONFIG,
+            "source.origin is none, which PostgreSQL has since 16; the source is older, so set it to any");
     if (!build_command(session, options, &sql))
         return error_no_memory(err);
     if (PQsendQuery(session->conn, sql.data) == 0)

@@ -18,10 +18,12 @@
 
 struct replication_options {
     const char *slot;
-    const char *publication;
+    const char *const *publications;
+    size_t publication_count;
     lsn_t start_lsn; /* 0: from the slot's own position */
     bool binary;
-    bool messages; /* pg_logical_emit_message too */
+    bool origin_is_none; /* leave out what replication brought there; 16 and later */
+    bool messages;       /* pg_logical_emit_message too */
 };
 
 enum replication_message_kind { REPLICATION_DATA = 'w', REPLICATION_KEEPALIVE = 'k' };

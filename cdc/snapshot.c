@@ -132,14 +132,14 @@ static bool append_oids(struct buffer *oids, const struct table_list *list) {
     return buffer_text(oids) != NULL;
 }
 
-static bool find_changed(struct snapshot *snapshot, const char *sql, const char *publication,
+static bool find_changed(struct snapshot *snapshot, const char *sql, const char *publications,
                          const char *what, struct error *err) {
     struct buffer oids AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     PGresult *result AUTO_PGRESULT = NULL;
     if (!append_oids(&oids, &snapshot->list))
         return error_no_memory(err);
-    const char *const parameters[] = {oids.data, publication};
-    if (!session_query(&snapshot->source, sql, publication != NULL ? 2 : 1, parameters, &result, err))
+    const char *const parameters[] = {oids.data, publications};
+    if (!session_query(&snapshot->source, sql, publications != NULL ? 2 : 1, parameters, &result, err))
         return false;
     if (PQntuples(result) == 0)
         return true;
@@ -150,17 +150,20 @@ static bool find_changed(struct snapshot *snapshot, const char *sql, const char 
 }
 
 /* pg_class is read in the snapshot; pg_relation_filenode, to_regclass and pg_get_publication_tables answer for now. */
-static bool check_unchanged(struct snapshot *snapshot, const char *publication, struct error *err) {
+static bool check_unchanged(struct snapshot *snapshot, const char *publications, struct error *err) {
     static const char REWRITTEN[] =
         "select c.oid::regclass from unnest($1::oid[]) t (oid) cross join lateral"
         " (select t.oid union select p.relid from pg_partition_tree(t.oid) p) part (oid)"
         " join pg_class c on c.oid = part.oid join pg_namespace n on n.oid = c.relnamespace"
         " where (c.relfilenode <> 0 and c.relfilenode is distinct from pg_relation_filenode(c.oid))"
         " or to_regclass(format('%I.%I', n.nspname, c.relname)) is distinct from c.oid limit 1";
-    static const char PUBLISHED[] = "select t.relid::regclass from pg_get_publication_tables($2) t"
-                                    " where not t.relid = any($1::oid[]) limit 1";
+    static const char PUBLISHED[] =
+        "select t.relid::regclass from unnest($2::name[]) named,"
+        " lateral pg_get_publication_tables(named::text) t"
+        " where not t.relid = any($1::oid[]) and not exists (select from"
+        "  pg_partition_ancestors(t.relid) a where a.relid = any($1::oid[])) limit 1";
     return find_changed(snapshot, REWRITTEN, NULL, "rewritten, truncated or replaced", err) &&
-           find_changed(snapshot, PUBLISHED, publication, "created or published", err);
+           find_changed(snapshot, PUBLISHED, publications, "created or published", err);
 }
 
 static void announce(const struct table_list *list, struct snapshot_progress *progress) {
@@ -173,16 +176,16 @@ static void announce(const struct table_list *list, struct snapshot_progress *pr
 
 static bool prepare(struct snapshot *snapshot, const struct config *config, const char *snapshot_name,
                     const atomic_bool *stop, struct error *err) {
-    const char *publication = config->source.publication;
+    const char *publications = config->source.publication_array;
     struct table_list by_name;
     if (!source_open(&snapshot->source, &config->source, stop, err) ||
         !import(&snapshot->source, snapshot_name, err) || !prove(snapshot, err) ||
-        !catalog_read_tables(&snapshot->source, publication, &snapshot->arena, &by_name, err) ||
+        !catalog_read_tables(&snapshot->source, publications, &snapshot->arena, &by_name, err) ||
         !copy_order(&snapshot->source, &by_name, &snapshot->arena, &snapshot->list, err))
         return false;
     if (snapshot->list.count > 0 && !lock_tables(snapshot, err))
         return false;
-    return check_unchanged(snapshot, publication, err);
+    return check_unchanged(snapshot, publications, err);
 }
 
 /* ---- progress ---- */

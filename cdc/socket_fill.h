@@ -40,9 +40,9 @@ void socket_fill_init(struct socket_fill *fill, int fd);
 /* What one reading until the socket was empty found. */
 struct socket_reading {
     size_t bytes;
-    bool blocked;        /* it stopped because there was no room */
-    bool behind;         /* what comes is a backlog, which has no latency to lose */
-    bool wanted;         /* a runner waits for more; when none does, the next one that does wakes the stream */
+    bool blocked; /* it stopped because there was no room */
+    bool behind;  /* what comes is a backlog, which has no latency to lose */
+    bool wanted;  /* a runner waits for more; when none does, the next one that does wakes the stream */
     bool in_transaction; /* whose end has not come */
     int64_t now_ms;
 };

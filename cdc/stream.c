@@ -16,6 +16,7 @@
 
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
+#include "cdc/base/reader.h"
 #include "cdc/replication.h"
 
 enum {
@@ -221,6 +222,26 @@ static void note_commit(struct stream *stream, const struct change *change) {
     socket_fill_note_transaction(&stream->fill, stream->transaction_bytes);
 }
 
+/*
+ * A definition comes before a relation's first change, and again after the catalog has changed. A publication that was altered
+ * since the start gets nothing to a sink that source.tables does not name.
+ */
+static bool check_relation(struct stream *stream, struct slice payload, struct error *err) {
+    const struct source_config *source = stream->options.source;
+    struct reader reader = reader_over(payload);
+    reader_bytes(&reader, 1 + sizeof(oid_t));
+    struct slice schema = reader_string(&reader);
+    struct slice name = reader_string(&reader);
+    watch_poke(stream->options.watch);
+    if (scope_takes_relation(source, stream->options.sent, schema, name))
+        return true;
+    return error_set(
+        err, ERROR_CONFIG,
+        "publication %s sends changes of table \"%.*s\".\"%.*s\", which source.tables does not name; name it there, "
+        "or, when nobody may have them, run `pgcdc drop`, take it out of the publication and start over",
+        source->publication, (int) schema.size, schema.data, (int) name.size, name.data);
+}
+
 /* libpq's buffer is given back at once; what stays lives in the batch. */
 static bool take_data(struct stream *stream, const struct replication_message *message, struct error *err) {
     struct arena *arena = &stream->batch->arena;
@@ -231,6 +252,8 @@ static bool take_data(struct stream *stream, const struct replication_message *m
         return error_set(err, ERROR_SYSTEM, "out of memory for a change of %zu bytes", payload.size);
     memcpy(bytes, message->payload.data, payload.size);
     payload.data = bytes;
+    if (payload.size > 0 && bytes[0] == 'R' && !check_relation(stream, payload, err))
+        return false;
     if (!decoder_decode(stream->decoder, message->lsn, payload, arena, &change, err))
         return error_wrap(err, "the message at %s", lsn_format(message->lsn).text);
     atomic_fetch_add_explicit(&stream->counters.bytes, payload.size, memory_order_relaxed);
@@ -327,7 +350,7 @@ static bool drain_socket(struct stream *stream, size_t *ret_bytes, bool *ret_blo
             err, ERROR_REFUSE,
             "source: publication %s does not exist for a part of the WAL: it was created after the slot or dropped "
             "since; run `pgcdc drop` and start over with a new copy",
-            stream->options.publication);
+            stream->options.source->publication);
     return true;
 }
 
@@ -488,8 +511,10 @@ bool stream_start(struct stream *stream, struct session *session, const struct s
     if (stream->decoder == NULL)
         return error_no_memory(err);
     PQsetNoticeReceiver(session->conn, take_notice, stream);
-    const struct replication_options replication = {.slot = options->slot,
-                                                    .publication = options->publication,
+    const struct replication_options replication = {.slot = options->source->slot,
+                                                    .publications = options->source->publications,
+                                                    .publication_count = options->source->publication_count,
+                                                    .origin_is_none = options->source->origin_is_none,
                                                     .start_lsn = options->start_lsn,
                                                     .binary = options->binary};
     if (!replication_start(session, &replication, err))

@@ -15,16 +15,19 @@
 #include <stdbool.h>
 
 #include "cdc/batch.h"
+#include "cdc/config.h"
 #include "cdc/pq/session.h"
 #include "cdc/runner.h"
 #include "cdc/socket_fill.h"
+#include "cdc/watch.h"
 #include "decoder/decoder.h"
 
 enum stream_state { STREAM_READING, STREAM_DRAINING, STREAM_ENDED, STREAM_FAILED };
 
 struct stream_options {
-    const char *slot;
-    const char *publication;
+    const struct source_config *source;
+    const PGresult *sent; /* scope_read_sent at the start */
+    struct watch *watch;  /* is told when a definition comes */
     lsn_t start_lsn;
     bool binary;
     int sender_timeout_ms; /* the server's wal_sender_timeout, 0: none */

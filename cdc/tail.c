@@ -202,7 +202,7 @@ static void log_blockers(const char *blockers) {
 static bool require_publication(struct tail *tail, struct error *err) {
     bool exists = false;
     const char *publication = tail->config->source.publication;
-    if (!publication_exists(&tail->source, publication, &exists, err))
+    if (!publication_exists(&tail->source, &tail->config->source, &exists, err))
         return false;
     return exists ? true
                   : error_set(err, ERROR_CONFIG,
@@ -225,8 +225,11 @@ static bool start(struct tail *tail, struct error *err) {
                                err))
         return false;
     session_close(&tail->source);
-    const struct replication_options options = {
-        .slot = slot, .publication = config->publication, .messages = true};
+    const struct replication_options options = {.slot = slot,
+                                                .publications = config->publications,
+                                                .publication_count = config->publication_count,
+                                                .origin_is_none = config->origin_is_none,
+                                                .messages = true};
     if (!replication_start(&tail->replication, &options, err))
         return false;
     log_line(LOG_LEVEL_INFO, "the changes of publication %s after %s", config->publication,

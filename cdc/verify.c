@@ -9,6 +9,7 @@
 #include "cdc/base/clock.h"
 #include "cdc/base/log.h"
 #include "cdc/catalog.h"
+#include "cdc/scope.h"
 
 enum {
     ROUND_INTERVAL_MS = 300,
@@ -22,7 +23,9 @@ enum {
 static bool prepare_tables(struct verify *verify, const struct config *config, struct arena *arena,
                            struct error *err) {
     struct table_list list;
-    if (!catalog_read_tables(&verify->sides.source, config->source.publication, arena, &list, err))
+    if (!scope_check(&verify->sides.source, &config->source, SCOPE_COMPARING, NULL, err))
+        return false;
+    if (!catalog_read_tables(&verify->sides.source, config->source.publication_array, arena, &list, err))
         return false;
     if (list.count == 0)
         return error_set(err, ERROR_CONFIG,

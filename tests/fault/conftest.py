@@ -9,6 +9,7 @@ from support.cluster import Cluster
 
 def prepare(pipeline):
     pipeline.source.execute(load.SCHEMA + load.ROWS)
+    pipeline.publish()
     pipeline.target.execute(load.TARGET_SCHEMA)
     return pipeline
 

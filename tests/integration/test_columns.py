@@ -73,6 +73,7 @@ def test_many_columns_and_no_columns(pipeline):
     many = ", ".join(f"c{n} int" for n in range(1, 1500))
     pipeline.source.execute(f"create table wide (id int primary key, {many}); insert into wide (id, c1499) values (1, 2);"
                             "create table none (); insert into none default values; insert into none default values")
+    pipeline.publish()
     pipeline.start()
     pipeline.source.execute("insert into wide (id, c700) select g, g from generate_series(2, 50) g; update wide set c3 = 4; "
                             "update wide set id = 100 where id = 2; insert into none default values")

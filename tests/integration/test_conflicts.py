@@ -82,6 +82,7 @@ def seconds_to_stop(pipeline):
 def test_a_failure_while_data_flows_does_not_wait_for_the_source(pipeline):
     """Each attempt once waited the whole 2 s for the server's goodbye, whose few bytes did not wake it; the best of three counts."""
     pipeline.source.execute(load.SCHEMA + load.ROWS + START)
+    pipeline.publish()
     pipeline.target.execute(load.TARGET_SCHEMA)
     pipeline.engine.catch_up()
     assert min(seconds_to_stop(pipeline) for _ in range(3)) < 1.8

@@ -51,6 +51,7 @@ def test_types_come_with_their_tables(pipeline):
 def test_every_type_in_odd_places(pipeline):
     pipeline.source_configuration["tables"] = ["*.*"]
     pipeline.source.execute(EVERY_TYPE)
+    pipeline.publish()
     pipeline.start()
     pipeline.assert_follows()
 
@@ -147,6 +148,7 @@ def test_killed_anywhere_it_leaves_all_or_nothing(pipeline, point):
     pipeline.source.execute("create table a (id int primary key, pad text); insert into a select g, repeat('p', 200) from generate_series(1, 3000) g;"
                             "create table b (v text); insert into b select 'same' from generate_series(1, 1000); create type mood as enum ('sad');"
                             "create table c (id int primary key, m mood); insert into c values (1, 'sad')")
+    pipeline.publish()
     result = pipeline.engine.command("run", environment={"PGCDC_FAULT": point})
     if result.returncode != -signal.SIGKILL:
         pytest.fail(f"never came to {point}: {result.stderr}")

@@ -147,7 +147,8 @@ def test_identity_by_a_unique_index(pipeline):
 
 
 def test_identity_nothing_takes_inserts(pipeline):
-    follow(pipeline, "create table t (v text); alter table t replica identity nothing; insert into t values ('a')",
+    follow(pipeline, "create table t (v text); alter table t replica identity nothing; insert into t values ('a');"
+           "create publication shop for table t with (publish = 'insert, truncate')",
            "insert into t select null from generate_series(1, 100)", "truncate t", "insert into t values ('b')")
 
 

@@ -31,12 +31,12 @@ def retained_bytes(pipeline):
 
 
 def test_the_slot_moves_on_foreign_traffic(pipeline, reader):
-    pipeline.source.execute("create table t (id int primary key); create table noise (x text); create publication shop for table t")
+    pipeline.source.execute("create table t (id int primary key); create schema apart; create table apart.noise (x text); create publication shop for table t")
     other = pipeline.source.cluster.create_database("other")
-    other.execute("create table noise (x text)")
+    other.execute("create schema apart; create table apart.noise (x text)")
     pipeline.start()
     for database in (pipeline.source, other):
-        database.execute("insert into noise select repeat('z', 1000) from generate_series(1, 30000) g")
+        database.execute("insert into apart.noise select repeat('z', 1000) from generate_series(1, 30000) g")
         wait_until(lambda: retained_bytes(pipeline) < MEGABYTE, "the slot to let go of foreign WAL")
     pipeline.source.execute("insert into t values (1)")
     pipeline.assert_follows()
@@ -44,12 +44,12 @@ def test_the_slot_moves_on_foreign_traffic(pipeline, reader):
 
 
 def test_a_transaction_that_is_open_while_the_slot_moves_still_arrives(pipeline, reader):
-    pipeline.source.execute("create table t (id int primary key); create table noise (x text); create publication shop for table t")
+    pipeline.source.execute("create table t (id int primary key); create schema apart; create table apart.noise (x text); create publication shop for table t")
     pipeline.start()
     session = pipeline.source.connect(autocommit=False)
     with session.cursor() as cursor:
         cursor.execute("insert into t values (1)")
-    pipeline.source.execute("insert into noise select repeat('z', 1000) from generate_series(1, 30000) g")
+    pipeline.source.execute("insert into apart.noise select repeat('z', 1000) from generate_series(1, 30000) g")
     wait_until(lambda: retained_bytes(pipeline) < MEGABYTE, "the slot to let go of foreign WAL")
     session.commit()
     session.close()

@@ -30,6 +30,7 @@ def test_changes_during_the_copy_arrive_once(pipeline, user_type):
                             "insert into t select g, 0, repeat('p', 100) from generate_series(1, 100000) g")
     if user_type:
         pipeline.source.execute("create type mood as enum ('a'); alter table t add column m mood default 'a'")
+    pipeline.publish()
     stop, errors = threading.Event(), []
     writers = [threading.Thread(target=change_everything, args=(pipeline.source, stop, errors, n)) for n in range(2)]
     for writer in writers:

@@ -74,6 +74,7 @@ def test_a_lost_slot_is_refused(own_cluster, shared_clusters, new_pipeline):
     cluster = own_cluster("source", settings={"max_slot_wal_keep_size": "1MB", "min_wal_size": "32MB", "max_wal_size": "32MB"})
     pipeline = new_pipeline(cluster, shared_clusters("target"))
     pipeline.source.execute(T + "; create table noise (x text)")
+    pipeline.publish()
     pipeline.engine.catch_up()
     for _ in range(4):
         pipeline.source.execute("insert into noise select repeat('x', 1000) from generate_series(1, 20000)")

@@ -42,7 +42,7 @@ class KafkaPipeline(Pipeline):
 
     def publish(self):
         """The publication, made before the engine would, so that the witness sees everything that the engine can see."""
-        self.source.execute(f"create publication {self.name} for all tables with (publish_via_partition_root = true)")
+        super().publish()
         self.witness = Witness(self.source, self.name, f"{self.name}_witness")
 
     def wait_streaming(self):

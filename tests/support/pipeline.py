@@ -40,6 +40,10 @@ class Pipeline:
         self.source.execute(sql)
         self.target.execute(sql)
 
+    def publish(self):
+        """The publication, made by hand: the engine makes none for tables whose updates the source would then refuse."""
+        self.source.execute(f"create publication {self.name} for all tables with (publish_via_partition_root = true)")
+
     def start(self, **arguments):
         """`pgcdc run`, and waits until it has a position: from here on it streams."""
         self.engine.start(**arguments)

@@ -173,11 +173,11 @@ static const struct bad BAD[] = {
     {"name: shop\n\tsource: x\n", "shop.yaml:2: found a tab character that violates indentation"},
     {HEAD "  dsn: host=SECRET\n" TAIL, "shop.yaml:4: this key stands here a second time"},
     {HEAD "  snapshott: initial\n" TAIL,
-     "shop.yaml:4: source.snapshott: unknown key (expected one of: dsn, password_file, slot, publication, tables, "
-     "snapshot, decoding_work_mem)"},
+     "shop.yaml:4: source.snapshott: unknown key (expected one of: dsn, password_file, slot, publication, publications, tables, "
+     "snapshot, origin, decoding_work_mem)"},
     {HEAD "  password=SECRET: 1\n" TAIL,
-     "shop.yaml:4: source....: unknown key (expected one of: dsn, password_file, slot, publication, tables, snapshot, "
-     "decoding_work_mem)"},
+     "shop.yaml:4: source....: unknown key (expected one of: dsn, password_file, slot, publication, publications, tables, snapshot, "
+     "origin, decoding_work_mem)"},
     {HEAD "sink: []\n" TAIL, "shop.yaml:4: sink: unknown key (expected one of: name, source, state, sinks)"},
     {HEAD TAIL "    brokres: x\n",
      "shop.yaml:9: sinks[0].brokres: unknown key (expected one of: name, type, dsn, password_file, brokers, topic, "
@@ -205,7 +205,8 @@ static const struct bad BAD[] = {
     {HEAD "  tables: [public.a, {b: c}]\n" TAIL,
      "shop.yaml:4: source.tables[1]: expected one value, not a list or a mapping"},
     {HEAD "  tables: [public.a, orders]\n" TAIL,
-     "shop.yaml:4: source.tables: entry 2: expected schema.table, where * stands for any characters"},
+     "shop.yaml:4: source.tables: entry 2: expected schema.table, where * stands for any characters and a name may stand in "
+     "double quotes"},
     {HEAD "  tables: [*]\n" TAIL, "shop.yaml:4: did not find expected alphabetic or numeric character"},
     {HEAD "  tables: [*.orders]\n" TAIL,
      "shop.yaml:4: did not find expected alphabetic or numeric character"},
@@ -351,10 +352,10 @@ Test(config, matches_patterns) {
 
 Test(config, takes_every_table_when_it_names_none) {
     struct config *config = read_good(HEAD TAIL);
-    cr_assert(config_takes_table(config, "any", "table"));
+    cr_assert(config_takes_table(&config->source, "any", "table"));
     config_free(config);
     config = read_good(HEAD "  tables: [\"public.*\"]\n" TAIL);
-    cr_assert(config_takes_table(config, "public", "orders"));
-    cr_assert_not(config_takes_table(config, "sales", "orders"));
+    cr_assert(config_takes_table(&config->source, "public", "orders"));
+    cr_assert_not(config_takes_table(&config->source, "sales", "orders"));
     config_free(config);
 }

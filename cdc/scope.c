@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * scope.c - reads both sides from the catalog and compares them.
+ */
+#include "cdc/scope.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cdc/base/buffer.h"
+#include "cdc/pq/identifier.h"
+
+#define NAME_BYTES_MAX 64   /* NAMEDATALEN */
+#define NAMES_BYTES_MAX 600 /* names in an error; more are counted */
+
+/* Temporary and system tables cannot be published; leaves of a partition tree go through their root. */
+static const char CANDIDATES[] =
+    "with sent as materialized (select c.oid from pg_publication_tables p join pg_namespace n on n.nspname = p.schemaname"
+    "   join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename where p.pubname = any($1::name[]))"
+    " select c.oid, n.nspname, c.relname, c.relpersistence, pg_has_role(c.relowner, 'usage'),"
+    " c.oid in (select oid from sent) or (c.relkind = 'p'"
+    "  and exists (select from pg_partition_tree(c.oid) t where t.relid in (select oid from sent)))"
+    " from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+    " where c.relkind in ('r', 'p') and c.relpersistence <> 't' and not c.relispartition"
+    " and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_toast' order by 2, 3";
+
+static const char SENT[] =
+    "select distinct n.nspname, c.relname, rn.nspname, r.relname"
+    " from pg_publication_tables p join pg_namespace n on n.nspname = p.schemaname"
+    " join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename"
+    " join pg_class r on r.oid = case when c.relispartition then pg_partition_root(c.oid) else c.oid end"
+    " join pg_namespace rn on rn.oid = r.relnamespace"
+    " where p.pubname = any($1::name[]) order by 1, 2";
+
+bool scope_read_candidates(struct session *source, const struct source_config *config, PGresult **ret_rows,
+                           struct error *err) {
+    return session_query(source, CANDIDATES, 1, &config->publication_array, ret_rows, err);
+}
+
+bool scope_read_sent(struct session *source, const struct source_config *config, PGresult **ret_rows,
+                     struct error *err) {
+    return session_query(source, SENT, 1, &config->publication_array, ret_rows, err);
+}
+
+bool scope_takes_sent(const struct source_config *config, const PGresult *sent, int row) {
+    return config_takes_table(config, PQgetvalue(sent, row, SENT_SCHEMA), PQgetvalue(sent, row, SENT_NAME)) ||
+           config_takes_table(config, PQgetvalue(sent, row, SENT_ROOT_SCHEMA),
+                              PQgetvalue(sent, row, SENT_ROOT_NAME));
+}
+
+static bool is_named_exactly(const struct source_config *config, const char *schema, const char *name) {
+    for (size_t i = 0; i < config->table_count; i++)
+        if (table_pattern_is_exact(&config->tables[i]) &&
+            table_pattern_matches(&config->tables[i], schema, name))
+            return true;
+    return false;
+}
+
+/* ---- names ---- */
+
+/* "a"."b", "a"."c" and 7 more */
+struct names {
+    struct buffer text;
+    size_t count;
+    size_t shown;
+};
+
+static void names_release(struct names *names) {
+    buffer_release(&names->text);
+}
+
+static void names_init(struct names *names) {
+    *names = (struct names){0};
+    buffer_init(&names->text, 4 * NAMES_BYTES_MAX);
+}
+
+static void names_add(struct names *names, const char *schema, const char *name) {
+    names->count++;
+    if (names->text.size > NAMES_BYTES_MAX)
+        return;
+    buffer_append_text(&names->text, names->shown++ == 0 ? "" : ", ");
+    identifier_append_qualified(&names->text, slice_of(schema), slice_of(name));
+}
+
+static const char *names_text(struct names *names) {
+    if (names->count > names->shown)
+        buffer_printf(&names->text, " and %zu more", names->count - names->shown);
+    const char *text = buffer_text(&names->text);
+    return text != NULL ? text : "?";
+}
+
+/* ---- patterns ---- */
+
+static bool is_unlogged(const PGresult *candidates, int row) {
+    return PQgetvalue(candidates, row, CANDIDATE_PERSISTENCE)[0] == 'u';
+}
+
+static bool check_pattern(const struct table_pattern *pattern, const PGresult *candidates,
+                          struct error *err) {
+    bool only_unlogged = false;
+    for (int row = 0; row < PQntuples(candidates); row++) {
+        if (!table_pattern_matches(pattern, PQgetvalue(candidates, row, CANDIDATE_SCHEMA),
+                                   PQgetvalue(candidates, row, CANDIDATE_NAME)))
+            continue;
+        if (!is_unlogged(candidates, row))
+            return true;
+        only_unlogged = true;
+    }
+    return error_set(
+        err, ERROR_CONFIG,
+        only_unlogged
+            ? "source.tables: %s.%s is unlogged, so its changes are not in the WAL and cannot be sent; make it "
+              "logged, or take it out of source.tables"
+            : "source.tables: no table of the source matches %s.%s (of a partitioned table the root counts); "
+              "correct source.tables, or connect to the database that has it",
+        pattern->schema, pattern->name);
+}
+
+bool scope_check_patterns(const struct source_config *config, const PGresult *candidates, struct error *err) {
+    for (size_t i = 0; i < config->table_count; i++)
+        if (!check_pattern(&config->tables[i], candidates, err))
+            return false;
+    return true;
+}
+
+/* ---- named, and not sent ---- */
+
+static bool refuse_lacking(const struct source_config *config, enum scope_moment moment,
+                           struct names *lacking, struct error *err) {
+    struct buffer remedy AUTO(buffer_release) = {.bytes_max = 8 * NAMES_BYTES_MAX};
+    struct buffer publication AUTO(buffer_release) = {.bytes_max = NAMES_BYTES_MAX};
+    const char *names = names_text(lacking);
+    identifier_append(&publication, slice_of(config->publications[0]));
+    const char *name = buffer_text(&publication);
+    if (name == NULL)
+        return error_no_memory(err);
+    if (moment == SCOPE_COMPARING)
+        buffer_append_text(&remedy, "they were not compared; pgcdc check says what to do");
+    else if (moment == SCOPE_NEW)
+        buffer_printf(&remedy, "alter publication %s add table %s; or take them out of source.tables", name,
+                      names);
+    else
+        buffer_printf(
+            &remedy,
+            "take them out of source.tables, or, at the source: alter publication %s add table %s; that sends "
+            "what is changed from then on, not the rows that are there: for those, pgcdc drop, empty the "
+            "target's tables and run again",
+            name, names);
+    const char *text = buffer_text(&remedy);
+    return error_set(
+        err, ERROR_CONFIG,
+        "source.tables names %s, which publication %s does not send (never had, or a table was dropped and "
+        "created again); %s",
+        names, config->publication, text != NULL ? text : "pgcdc check says what to do");
+}
+
+static void warn_lacking(const struct source_config *config, struct names *newcomers, char *warning) {
+    if (newcomers->count > 0 && warning != NULL)
+        snprintf(
+            warning, SCOPE_WARNING_MAX,
+            "source.tables takes %s, but publication %s does not send it, so its changes are not replicated; pgcdc "
+            "check says what to do",
+            names_text(newcomers), config->publication);
+}
+
+static bool check_lacking(const struct source_config *config, const PGresult *candidates,
+                          enum scope_moment moment, char *warning, struct error *err) {
+    struct names lacking AUTO(names_release);
+    struct names newcomers AUTO(names_release);
+    names_init(&lacking);
+    names_init(&newcomers);
+    for (int row = 0; row < PQntuples(candidates); row++) {
+        const char *schema = PQgetvalue(candidates, row, CANDIDATE_SCHEMA);
+        const char *name = PQgetvalue(candidates, row, CANDIDATE_NAME);
+        if (PQgetvalue(candidates, row, CANDIDATE_SENT)[0] == 't' || is_unlogged(candidates, row) ||
+            !config_takes_table(config, schema, name))
+            continue;
+        bool may_be_new = moment == SCOPE_RUNNING && !is_named_exactly(config, schema, name);
+        names_add(may_be_new ? &newcomers : &lacking, schema, name);
+    }
+    warn_lacking(config, &newcomers, warning);
+    return lacking.count == 0 || refuse_lacking(config, moment, &lacking, err);
+}
+
+/* ---- sent, and not named ---- */
+
+static bool check_extra(const struct source_config *config, const PGresult *sent, enum scope_moment moment,
+                        struct error *err) {
+    struct names extra AUTO(names_release);
+    names_init(&extra);
+    for (int row = 0; row < PQntuples(sent); row++)
+        if (!scope_takes_sent(config, sent, row))
+            names_add(&extra, PQgetvalue(sent, row, SENT_SCHEMA), PQgetvalue(sent, row, SENT_NAME));
+    if (extra.count == 0 || moment == SCOPE_COMPARING)
+        return true;
+    const char *names = names_text(&extra);
+    return error_set(
+        err, ERROR_CONFIG,
+        "publication %s sends %s, which source.tables does not name; name them there, or take them out at the "
+        "source: alter publication %s drop table %s (one for all tables or for a schema: use a publication "
+        "that lists its tables)",
+        config->publication, names, config->publication, names);
+}
+
+bool scope_check(struct session *source, const struct source_config *config, enum scope_moment moment,
+                 char *warning, struct error *err) {
+    PGresult *candidates AUTO_PGRESULT = NULL;
+    PGresult *sent AUTO_PGRESULT = NULL;
+    if (config->table_count == 0)
+        return true;
+    return scope_read_candidates(source, config, &candidates, err) &&
+           scope_read_sent(source, config, &sent, err) && scope_check_patterns(config, candidates, err) &&
+           check_lacking(config, candidates, moment, warning, err) && check_extra(config, sent, moment, err);
+}
+
+/* ---- while it streams ---- */
+
+static bool has_sent(const PGresult *sent, const char *schema, const char *name) {
+    for (int row = 0; row < PQntuples(sent); row++)
+        if (strcmp(PQgetvalue(sent, row, SENT_NAME), name) == 0 &&
+            strcmp(PQgetvalue(sent, row, SENT_SCHEMA), schema) == 0)
+            return true;
+    return false;
+}
+
+bool scope_check_kept(struct session *source, const struct source_config *config, const PGresult *sent,
+                      char *warning, struct error *err) {
+    PGresult *candidates AUTO_PGRESULT = NULL;
+    struct names lost AUTO(names_release);
+    names_init(&lost);
+    if (config->table_count > 0)
+        return true;
+    if (!scope_read_candidates(source, config, &candidates, err))
+        return false;
+    for (int row = 0; row < PQntuples(candidates); row++) {
+        const char *schema = PQgetvalue(candidates, row, CANDIDATE_SCHEMA);
+        const char *name = PQgetvalue(candidates, row, CANDIDATE_NAME);
+        if (PQgetvalue(candidates, row, CANDIDATE_SENT)[0] != 't' && has_sent(sent, schema, name))
+            names_add(&lost, schema, name);
+    }
+    if (lost.count > 0)
+        snprintf(
+            warning, SCOPE_WARNING_MAX,
+            "publication %s sends %s no more (taken out of it, or dropped and created again), so its changes are not "
+            "replicated",
+            config->publication, names_text(&lost));
+    return true;
+}
+
+bool scope_takes_relation(const struct source_config *config, const PGresult *sent, struct slice schema,
+                          struct slice name) {
+    char names[2][NAME_BYTES_MAX];
+    if (config->table_count == 0)
+        return true;
+    snprintf(names[0], sizeof names[0], "%.*s", (int) schema.size, schema.data);
+    snprintf(names[1], sizeof names[1], "%.*s", (int) name.size, name.data);
+    if (config_takes_table(config, names[0], names[1]))
+        return true;
+    for (int row = 0; row < PQntuples(sent); row++)
+        if (strcmp(PQgetvalue(sent, row, SENT_NAME), names[1]) == 0 &&
+            strcmp(PQgetvalue(sent, row, SENT_SCHEMA), names[0]) == 0)
+            return scope_takes_sent(config, sent, row);
+    return false;
+}

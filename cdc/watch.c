@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * watch.c - the thread that looks at the source's catalog.
+ *
+ * A look that finds something wrong is repeated before it counts: between DROP and the ALTER PUBLICATION that follows the
+ * new CREATE there may be a moment. A look that cannot be done says nothing: the stream notices by itself that the source is gone.
+ */
+#include "cdc/watch.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "cdc/base/clock.h"
+#include "cdc/base/log.h"
+#include "cdc/source.h"
+
+enum {
+    INTERVAL_MS = 60000,
+    PAUSE_MS = 1000, /* between two looks */
+};
+
+static bool is_stopped(const struct watch *watch) {
+    return atomic_load(&watch->stop);
+}
+
+/* True when it is time to look; doubts: the last look found something. */
+static bool wait_turn(struct watch *watch, bool doubts) {
+    const int64_t since_ms = clock_now_ms();
+    bool is_soon = doubts;
+    while (!is_stopped(watch)) {
+        int64_t left_ms = since_ms + (is_soon ? PAUSE_MS : INTERVAL_MS) - clock_now_ms();
+        struct pollfd fd = {.fd = watch->wake_fd, .events = POLLIN};
+        eventfd_t count;
+        if (left_ms <= 0)
+            return true;
+        if (poll(&fd, 1, (int) left_ms) > 0 && eventfd_read(watch->wake_fd, &count) == 0)
+            is_soon = true;
+    }
+    return false;
+}
+
+static void say(struct watch *watch, const char *warning) {
+    if (warning[0] != '\0' && strcmp(warning, watch->warned) != 0)
+        log_line(LOG_LEVEL_WARNING, "%s", warning);
+    memcpy(watch->warned, warning, SCOPE_WARNING_MAX);
+}
+
+/* False: something is wrong, said in *err. */
+static bool look(struct watch *watch, struct error *err) {
+    struct session session = {0};
+    char warning[SCOPE_WARNING_MAX] = "";
+    bool looked = source_open(&session, watch->source, &watch->stop, err) &&
+                  scope_check_kept(&session, watch->source, watch->sent, warning, err) &&
+                  scope_check(&session, watch->source, SCOPE_RUNNING, warning, err);
+    session_close(&session);
+    if (looked)
+        say(watch, warning);
+    return looked || err->kind != ERROR_CONFIG || err->sqlstate[0] != '\0';
+}
+
+static void *watch_main(void *argument) {
+    struct watch *watch = argument;
+    bool doubts = false;
+    while (wait_turn(watch, doubts)) {
+        struct error error = {0};
+        bool good = look(watch, &error);
+        if (!good && doubts) {
+            watch->error = error;
+            atomic_store(&watch->state, WATCH_FAILED);
+            eventfd_write(watch->event_fd, 1);
+            break;
+        }
+        doubts = !good;
+    }
+    return NULL;
+}
+
+bool watch_start(struct watch *watch, struct error *err) {
+    watch->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (watch->wake_fd < 0)
+        return error_errno(err, "eventfd");
+    int failure = pthread_create(&watch->thread, NULL, watch_main, watch);
+    watch->started = failure == 0;
+    if (watch->started)
+        return true;
+    close(watch->wake_fd);
+    return error_set(err, ERROR_SYSTEM, "a thread for the catalog: %s", strerror(failure));
+}
+
+void watch_poke(struct watch *watch) {
+    if (watch->started)
+        eventfd_write(watch->wake_fd, 1);
+}
+
+void watch_stop(struct watch *watch) {
+    if (!watch->started)
+        return;
+    atomic_store(&watch->stop, true);
+    eventfd_write(watch->wake_fd, 1);
+    pthread_join(watch->thread, NULL);
+    close(watch->wake_fd);
+    watch->started = false;
+}

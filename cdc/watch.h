@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * watch.h - looks, while the pipeline streams, whether what is replicated is still what source.tables names.
+ *
+ * A table that is dropped and created again is in no publication that lists its tables, and the stream says nothing of it.
+ * A thread of its own, with a connection only while it looks: at intervals, and soon after the stream has brought a
+ * definition, which is what follows a change of the catalog.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "cdc/pq/session.h"
+#include "cdc/scope.h"
+
+enum watch_state { WATCH_LOOKING, WATCH_FAILED };
+
+struct watch {
+    pthread_t thread;
+    bool started;
+    const struct source_config *source;
+    const PGresult *sent; /* scope_read_sent at the start of the stream */
+    char *warned;         /* SCOPE_WARNING_MAX bytes: what was said last, so that it is said once */
+    int event_fd;         /* an eventfd for the supervisor; not owned */
+    int wake_fd;          /* an eventfd: look soon, or stop */
+    atomic_bool stop;
+    _Atomic(enum watch_state) state;
+    struct error error; /* set in WATCH_FAILED, before the state */
+};
+
+/* Starts the thread. source, sent and warned outlive it. */
+MUST_CHECK bool watch_start(struct watch *watch, struct error *err);
+
+/* A definition came by. Any thread; on a watch that was never started, too. */
+void watch_poke(struct watch *watch);
+
+/* Waits for the thread's end. Also after a failed start, or none. */
+void watch_stop(struct watch *watch);

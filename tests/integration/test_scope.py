@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""source.tables is what is replicated, or an error; and a publication of pgcdc's own never hurts the source."""
+
+import json
+
+import pytest
+
+from support.wait import wait_until
+
+AB = "create table a (id int primary key); create table b (id int primary key); insert into a values (1); insert into b values (1)"
+
+
+def run(pipeline):
+    return pipeline.engine.command("run", "--until", "caught-up")
+
+
+def refused(pipeline, *texts):
+    """run is exit 2 with every text; check finds a problem too."""
+    result = run(pipeline)
+    assert result.returncode == 2, result.stderr
+    for text in texts:
+        assert text in result.stderr, result.stderr
+    assert pipeline.engine.json("check")["problems"] > 0
+    return result.stderr
+
+
+def findings(pipeline, code):
+    return [finding for finding in pipeline.engine.json("check")["findings"] if finding["code"] == code]
+
+
+# What is named, and what is sent
+
+def test_a_table_named_later_is_no_silent_gap(pipeline):
+    pipeline.source_configuration["tables"] = ["public.a"]
+    pipeline.source.execute(AB)
+    pipeline.engine.catch_up()
+    pipeline.source_configuration["tables"] = ["public.a", "public.b"]
+    refused(pipeline, '"public"."b"', 'alter publication "shop" add table "public"."b"')
+    result = pipeline.engine.command("verify")
+    assert result.returncode == 2 and '"public"."b"' in result.stderr and "not compared" in result.stderr
+    pipeline.source.execute(findings(pipeline, "publication_lacks_table")[0]["fix"])
+    pipeline.target.execute("create table b (id int primary key); insert into b values (1)")
+    pipeline.engine.catch_up()
+    pipeline.assert_equal()
+
+
+def test_a_table_named_no_more_is_not_replicated(pipeline):
+    pipeline.source_configuration["tables"] = ["public.a", "public.b"]
+    pipeline.source.execute(AB)
+    pipeline.engine.catch_up()
+    pipeline.source_configuration["tables"] = ["public.a"]
+    pipeline.source.execute("insert into b values (2)")
+    refused(pipeline, '"public"."b"', "source.tables does not name")
+    assert pipeline.target.value("select count(*) from b") == 1
+    pipeline.source.execute(findings(pipeline, "publication_has_more")[0]["fix"])
+    assert findings(pipeline, "publication_has_more") == []
+
+
+@pytest.mark.parametrize("tables, text", [(["public.a", "public.nowhere"], "public.nowhere"), (["public.*", "sales.*"], "sales.*"),
+                                          (["public.a", "public.log"], "unlogged")])
+def test_an_entry_that_stands_for_nothing(pipeline, tables, text):
+    pipeline.source.execute(AB + "; create unlogged table log (id int primary key)")
+    pipeline.source_configuration["tables"] = tables
+    refused(pipeline, text)
+    assert pipeline.slot() is None
+    pipeline.source_configuration["tables"] = ["public.a", "public.b"]
+    pipeline.engine.catch_up()
+    pipeline.source_configuration["tables"] = tables
+    refused(pipeline, text)
+
+
+def test_any_name_can_be_named(pipeline):
+    pipeline.source.execute('create schema "a.b"; create table "a.b"."c ""d*" (id int primary key); create table "a.b"."c ""d2" (id int primary key);'
+                            'create table a (id int primary key); insert into "a.b"."c ""d*" values (1)')
+    pipeline.source_configuration["tables"] = ['"a.b"."c ""d*"', 'public."a"']
+    pipeline.engine.catch_up()
+    assert pipeline.source.execute("select tablename from pg_publication_tables order by 1") == [("a",), ('c "d*',)]
+    pipeline.assert_equal()
+
+
+def test_a_prepared_publication_has_to_agree(pipeline):
+    pipeline.source.execute(AB + "; create publication shop for table a")
+    refused(pipeline, '"public"."b"', "alter publication")
+    assert pipeline.slot() is None
+    pipeline.source.execute('alter publication "shop" add table "public"."b"; create schema s; create table s.c (id int primary key);'
+                            "alter publication shop add table s.c")
+    refused(pipeline, '"s"."c"')
+    assert pipeline.slot() is None
+    pipeline.source.execute('alter publication "shop" drop table "s"."c"')
+    pipeline.engine.catch_up()
+    pipeline.assert_equal()
+
+
+def test_a_newcomer_that_a_pattern_takes_is_warned_of(pipeline):
+    """The application may create a table at any time; that must not stop what runs."""
+    pipeline.source.execute(AB)
+    pipeline.start()
+    pipeline.source.execute("create table newcomer (id int primary key); insert into a values (2)")
+    pipeline.assert_follows()
+    wait_until(lambda: '"public"."newcomer"' in pipeline.engine.log_text(), "a word about the new table")
+    pipeline.engine.stop()
+    assert '"public"."newcomer"' in run(pipeline).stderr
+    assert pipeline.engine.command("verify").returncode == 2
+
+
+def test_a_table_made_again_stops_what_names_it(pipeline):
+    pipeline.source_configuration["tables"] = ["public.a", "public.b"]
+    pipeline.source.execute(AB)
+    pipeline.start()
+    pipeline.source.execute("drop table a; create table a (id int primary key); insert into a values (7); insert into b values (7)")
+    assert pipeline.engine.wait_exit() == 2
+    assert '"public"."a"' in pipeline.engine.log_text()
+    refused(pipeline, '"public"."a"')
+
+
+def test_a_table_made_again_is_said_where_the_publication_decides(pipeline):
+    del pipeline.source_configuration["tables"]
+    pipeline.source.execute(AB + "; create publication shop for table a, b")
+    pipeline.start()
+    pipeline.source.execute("drop table a; create table a (id int primary key); insert into a values (7); insert into b values (7)")
+    wait_until(lambda: 'sends "public"."a" no more' in pipeline.engine.log_text(), "a word about the table")
+
+
+def test_an_altered_publication_gets_nothing_through(pipeline):
+    pipeline.source_configuration["tables"] = ["public.a"]
+    pipeline.source.execute(AB)
+    pipeline.target.execute("create table b (id int primary key)")
+    pipeline.start()
+    pipeline.source.execute("insert into a values (2); alter publication shop add table b; insert into b values (2)")
+    assert pipeline.engine.wait_exit() == 2
+    assert '"public"."b"' in pipeline.engine.log_text()
+    assert pipeline.target.value("select count(*) from b") == 0
+
+
+# A publication of pgcdc's own
+
+@pytest.mark.parametrize("shape", ["(v text)", "(v text); alter table other replica identity nothing",
+                                   "(id int primary key deferrable)", "(id int) partition by list (id); create table leaf partition of other default"])
+def test_a_table_without_identity_is_not_published(pipeline, shape):
+    del pipeline.source_configuration["tables"]
+    pipeline.source.execute(f"create table t (id int primary key); create table other {shape}")
+    name = '"public"."leaf"' if "leaf" in shape else '"public"."other"'
+    refused(pipeline, name, "replica identity")
+    pipeline.source.execute("delete from other")
+    assert pipeline.slot() is None and pipeline.source.execute("select from pg_publication") == []
+    pipeline.source.execute(findings(pipeline, "replica_identity")[0]["fix"])
+    pipeline.engine.catch_up()
+    pipeline.source.execute("delete from other")
+
+
+@pytest.mark.parametrize("kind, identity", [("stored", "full"), ("virtual", "full"), ("stored", "default"), ("stored", "index")])
+def test_a_generated_column_in_the_identity(new_pipeline, shared_clusters, kind, identity):
+    pipeline = new_pipeline(shared_clusters("source", 18), shared_clusters("target"))
+    key = {"full": "", "default": ", primary key (g)", "index": ", unique (g)"}[identity]
+    more = {"full": "alter table t replica identity full", "default": "select", "index": "alter table t alter g set not null; alter table t replica identity using index t_g_key"}[identity]
+    pipeline.source.execute(f"create table t (a int, g int generated always as (a * 2) {kind}{key}); {more}; insert into t values (1)")
+    refused(pipeline, '"public"."t"')
+    pipeline.source.execute("update t set a = 2")
+    pipeline.source.execute(findings(pipeline, "replica_identity")[0]["fix"])
+    pipeline.engine.catch_up()
+    pipeline.source.execute("update t set a = 3")
+    pipeline.engine.catch_up()
+    assert pipeline.target.value("select a from t") == 3
+
+
+def test_a_table_made_later_is_warned_of_at_the_start(pipeline):
+    del pipeline.source_configuration["tables"]
+    pipeline.source.execute(AB)
+    pipeline.engine.catch_up()
+    pipeline.source.execute("create table later (v text)")
+    assert 'refuses updates and deletes of "public"."later"' in run(pipeline).stderr
+
+
+def test_a_publication_that_the_file_names_is_not_made(pipeline):
+    pipeline.source_configuration["publication"] = "shpo"
+    pipeline.source.execute(AB)
+    log = refused(pipeline, 'create publication "shpo" for table "public"."a", "public"."b" with')
+    assert pipeline.source.execute("select from pg_publication") == []
+    assert log.count(";:") == 0
+    pipeline.source.execute(findings(pipeline, "publication_missing")[0]["fix"])
+    pipeline.engine.catch_up()
+    pipeline.assert_equal()
+
+
+# Several publications
+
+def test_several_publications_are_one_pipeline(pipeline):
+    pipeline.source_configuration["publications"] = ["first", 'the "second"']
+    pipeline.source.execute(AB + "; create table c (id int primary key, v int); insert into c select g, g from generate_series(1, 30) g;"
+                            "create table p (id int primary key) partition by range (id); create table p1 partition of p for values from (0) to (100);"
+                            "insert into p values (1); create publication first for table a, c where (v < 10), p1;"
+                            'create publication "the ""second""" for table b, c where (v > 20), p with (publish_via_partition_root = true)')
+    report = json.loads(pipeline.engine.command("check", "--json").stdout)
+    assert report["problems"] == 0, report
+    pipeline.start()
+    pipeline.source.execute("insert into a values (2); insert into b values (2); insert into c values (31, 5), (32, 15), (33, 25); insert into p values (2)")
+    pipeline.wait_applied()
+    pipeline.assert_equal("public.a", "public.b", "public.p")
+    assert pipeline.target.value("select count(*) from c") == 9 + 10 + 2
+    assert pipeline.engine.command("verify").returncode == 0
+    pipeline.engine.stop()
+    pipeline.source.execute("drop publication first")
+    pipeline.assert_refused("publication")
+
+
+def test_one_of_several_is_missing(pipeline):
+    pipeline.source_configuration["publications"] = ["first", "second"]
+    pipeline.source.execute(AB + "; create publication first for table a, b")
+    refused(pipeline, "first, second")
+    pipeline.source.execute("create publication second for table a")
+    pipeline.engine.catch_up()
