@@ -19,7 +19,10 @@ static const char TABLE[] =
     " exists (select from pg_trigger g join pg_proc p on p.oid = g.tgfoid"
     "   where p.proname <> 'unique_key_recheck' and g.tgenabled in ('A', 'O') and (g.tgrelid = c.oid"
     "     or g.tgrelid in (select relid from pg_partition_tree(c.oid)))),"
-    " row_security_active(c.oid)"
+    " row_security_active(c.oid),"
+    " pg_has_role(c.relowner, 'usage'), (select format('%I.%I', ln.nspname, l.relname) from pg_class l join pg_namespace ln on ln.oid = l.relnamespace"
+    "  where l.relpersistence = 'u' and (l.oid = c.oid or l.oid in (select relid from pg_partition_tree(c.oid)))"
+    "  order by 1 limit 1)"
     " from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = $2";
 
 static const char COLUMNS[] =
@@ -32,7 +35,16 @@ static const char COLUMNS[] =
 static const char SCHEMA[] = "select has_schema_privilege(oid, 'create'), has_schema_privilege(oid, 'usage')"
                              " from pg_namespace where nspname = $1";
 
-enum { TABLE_KIND, TABLE_USAGE, TABLE_DENIED, TABLE_HAS_KEY, TABLE_ACTS, TABLE_ROW_SECURITY };
+enum {
+    TABLE_KIND,
+    TABLE_USAGE,
+    TABLE_DENIED,
+    TABLE_HAS_KEY,
+    TABLE_ACTS,
+    TABLE_ROW_SECURITY,
+    TABLE_OWNED,
+    TABLE_UNLOGGED
+};
 enum { ROW_NAME, ROW_TYPE, ROW_GENERATED, ROW_NEEDED };
 
 /* One comparison. */
@@ -232,6 +244,17 @@ static void check_triggers(const struct pair *pair, const PGresult *table) {
     findings_object(findings_of(pair), pair->name);
 }
 
+static void check_logged(const struct pair *pair, const PGresult *table) {
+    const char *name = PQgetvalue(table, 0, TABLE_UNLOGGED);
+    if (PQgetisnull(table, 0, TABLE_UNLOGGED))
+        return;
+    const bool made = check_expects_copy(pair->check) && is_true(table, 0, TABLE_OWNED);
+    findings_add(findings_of(pair), made ? SEVERITY_WARNING : SEVERITY_PROBLEM, "target_unlogged",
+                 "table %s is unlogged: a crash of that server would empty it while the position stays%s",
+                 name, made ? "; the initial copy makes it logged" : "");
+    findings_fix(findings_of(pair), "alter table %s set logged;", name);
+}
+
 static void check_key(const struct pair *pair, const PGresult *table) {
     if (pair->table->key_count == 0 || is_true(table, 0, TABLE_HAS_KEY))
         return;
@@ -290,6 +313,7 @@ static bool check_present(const struct pair *pair, const PGresult *table, struct
     check_rights(pair, table);
     check_triggers(pair, table);
     check_key(pair, table);
+    check_logged(pair, table);
     return check_columns(pair, err) && (!check_expects_copy(pair->check) || check_empty(pair, err));
 }
 

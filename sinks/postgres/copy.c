@@ -158,7 +158,12 @@ bool postgres_copy_begin(struct sink *sink, const struct table *tables, size_t c
         if (!prepare_table(postgres, &tables[i], err))
             return explain_locks(count, err);
     FAULT_POINT("copy-tables-created");
-    return check_all_empty(&postgres->session, tables, count, err);
+    if (!check_all_empty(&postgres->session, tables, count, err))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (!target_table_make_logged(&postgres->session, tables[i].schema, tables[i].name, err))
+            return false;
+    return true;
 }
 
 bool postgres_copy_accepts_binary(struct sink *sink, const struct table *table) {

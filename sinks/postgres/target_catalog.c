@@ -92,3 +92,9 @@ static int first_row(const PGresult *result, size_t place) {
 struct row_range target_catalog_rows(const PGresult *result, size_t place) {
     return (struct row_range){.first = first_row(result, place), .end = first_row(result, place + 1)};
 }
+
+bool target_catalog_find_unlogged(struct session *session, const char *schema, const char *name,
+                                  PGresult **ret_name, struct error *err) {
+    const char *const values[] = {schema, name};
+    return session_query(session, FIND_UNLOGGED, 2, values, ret_name, err);
+}

@@ -14,7 +14,16 @@
 #include "decoder/relation.h"
 
 /* The columns of each answer. */
-enum { TABLE_OID, TABLE_KIND, TABLE_REPLICA, TABLE_ORDINARY, TABLE_CASCADES, TABLE_CHECKS, TABLE_RULES };
+enum {
+    TABLE_OID,
+    TABLE_KIND,
+    TABLE_REPLICA,
+    TABLE_ORDINARY,
+    TABLE_CASCADES,
+    TABLE_CHECKS,
+    TABLE_RULES,
+    TABLE_UNLOGGED
+};
 enum {
     COLUMN_PLACE,
     COLUMN_NAME,
@@ -56,3 +65,7 @@ struct row_range target_catalog_rows(const PGresult *result, size_t place);
 /* Only catalog->tables. */
 MUST_CHECK bool target_catalog_read_tables(struct session *session, const struct relation *const *relations,
                                            size_t count, PGresult **ret_tables, struct error *err);
+
+/* One row with the quoted name of the table, or of a partition of it, when that is unlogged. */
+MUST_CHECK bool target_catalog_find_unlogged(struct session *session, const char *schema, const char *name,
+                                             PGresult **ret_name, struct error *err);

@@ -16,7 +16,11 @@
 static const char FIND_TABLES[] =
     "select t.oid, t.relkind, coalesce(pg_catalog.bool_or(g.replica), false),"
     "   coalesce(pg_catalog.bool_or(g.ordinary), false), coalesce(pg_catalog.bool_or(f.cascades), false),"
-    "   coalesce(pg_catalog.bool_or(g.checks), false), t.relhasrules"
+    "   coalesce(pg_catalog.bool_or(g.checks), false), t.relhasrules,"
+    "   case t.relkind when 'p' then (select pg_catalog.format('%I.%I', ln.nspname, l.relname) from pg_catalog.pg_partition_tree(t.oid) p"
+    "     join pg_catalog.pg_class l on l.oid = p.relid and l.relpersistence = 'u'"
+    "     join pg_catalog.pg_namespace ln on ln.oid = l.relnamespace order by 1 limit 1)"
+    "    else case t.relpersistence when 'u' then pg_catalog.format('%I.%I', k.schema, k.name) end end"
     " from rows from (pg_catalog.unnest($1::pg_catalog.name[]), pg_catalog.unnest($2::pg_catalog.name[]))"
     "   with ordinality k (schema, name, place)"
     " left join (pg_catalog.pg_class t join pg_catalog.pg_namespace n on n.oid = t.relnamespace)"
@@ -30,7 +34,16 @@ static const char FIND_TABLES[] =
     "   from pg_catalog.pg_trigger g join pg_catalog.pg_proc p on p.oid = g.tgfoid where g.tgrelid = tree.oid) g on true"
     " left join lateral (select pg_catalog.bool_or(f.contype = 'f' and f.confdeltype = 'c') as cascades"
     "   from pg_catalog.pg_constraint f where f.conrelid = tree.oid) f on true"
-    " group by k.place, t.oid, t.relkind, t.relhasrules order by k.place";
+    " group by k.place, t.oid, t.relkind, t.relhasrules, t.relpersistence, k.schema, k.name order by k.place";
+
+/* An unlogged table, or partition of it, by schema and name. */
+static const char FIND_UNLOGGED[] =
+    "select pg_catalog.format('%I.%I', ln.nspname, l.relname) from pg_catalog.pg_class c"
+    " join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+    " cross join lateral (select c.oid union select p.relid from pg_catalog.pg_partition_tree(c.oid) p) part (oid)"
+    " join pg_catalog.pg_class l on l.oid = part.oid and l.relpersistence = 'u'"
+    " join pg_catalog.pg_namespace ln on ln.oid = l.relnamespace"
+    " where n.nspname = $1 and c.relname = $2 order by 1 limit 1";
 
 /*
  * search_path is empty, so an operator outside pg_catalog (citext's =) has to be named with its schema: it is the

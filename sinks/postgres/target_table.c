@@ -74,6 +74,15 @@ static bool forbidden(const char *table, const struct session *session, struct e
         table, PQuser(session->conn), PQuser(session->conn));
 }
 
+/* The position is logged: it would survive the crash that empties the table. */
+static bool refuse_unlogged(const char *table, struct error *err) {
+    return error_set(
+        err, ERROR_CONFIG,
+        "target: table %s is unlogged, so a crash of that server would empty it while the position stays; alter "
+        "table %s set logged",
+        table, table);
+}
+
 static bool find_table(struct lookup *lookup, enum trigger_role role, struct error *err) {
     struct target_table *table = lookup->table;
     const PGresult *tables = lookup->catalog->tables;
@@ -87,6 +96,8 @@ static bool find_table(struct lookup *lookup, enum trigger_role role, struct err
     if (kind != 'r' && kind != 'p')
         return error_set(err, ERROR_DATA, "target: %s is not a table (pg_class.relkind is %c)", table->name,
                          kind);
+    if (!PQgetisnull(tables, row, TABLE_UNLOGGED))
+        return refuse_unlogged(PQgetvalue(tables, row, TABLE_UNLOGGED), err);
     table->oid = oid_value(tables, row, TABLE_OID);
     table->is_partitioned = kind == 'p';
     bool fires_by_itself = is_true(tables, row, TABLE_ORDINARY);
@@ -290,6 +301,29 @@ bool target_table_check_triggers(struct session *session, const char *schema, co
         return true;
     identifier_append_qualified(&table, relation.schema, relation.name);
     return buffer_text(&table) != NULL ? forbidden(table.data, session, err) : error_no_memory(err);
+}
+
+static bool make_logged(struct session *session, const char *table, struct error *err) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = NAME_BYTES_MAX};
+    buffer_printf(&sql, "alter table %s set logged", table);
+    if (buffer_text(&sql) == NULL)
+        return error_no_memory(err);
+    if (session_execute(session, sql.data, err))
+        return true;
+    return err->kind == ERROR_RETRY || err->kind == ERROR_STOPPED ? false : refuse_unlogged(table, err);
+}
+
+bool target_table_make_logged(struct session *session, const char *schema, const char *name,
+                              struct error *err) {
+    for (;;) {
+        PGresult *unlogged AUTO_PGRESULT = NULL;
+        if (!target_catalog_find_unlogged(session, schema, name, &unlogged, err))
+            return false;
+        if (PQntuples(unlogged) == 0)
+            return true;
+        if (!make_logged(session, PQgetvalue(unlogged, 0, 0), err))
+            return false;
+    }
 }
 
 bool target_table_new(const struct relation *relation, struct arena *arena, struct target_table **ret_table,

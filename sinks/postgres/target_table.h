@@ -94,3 +94,10 @@ MUST_CHECK bool target_tables_find(struct session *session, struct target_table 
 /* Where triggers would fire that nobody asked for: ERROR_CONFIG with the GRANT. True when there is no such table. */
 MUST_CHECK bool target_table_check_triggers(struct session *session, const char *schema, const char *name,
                                             enum trigger_role role, struct error *err);
+
+/*
+ * Makes an empty table, and its partitions, logged where it is not: a crash would empty it while the position stays. In
+ * the caller's transaction. ERROR_CONFIG with the ALTER when it may not. True when there is no such table.
+ */
+MUST_CHECK bool target_table_make_logged(struct session *session, const char *schema, const char *name,
+                                         struct error *err);

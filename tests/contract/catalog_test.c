@@ -52,7 +52,7 @@ static void read_catalog(struct sides *sides) {
     struct error err;
     const struct session_options options = {.dsn = database_dsn(), .peer = "source"};
     cr_assert(session_open(&sides->source, &options, &err), "%s", err.text);
-    cr_assert(catalog_read_tables(&sides->source, "kinds", &sides->arena, &sides->tables, &err), "%s",
+    cr_assert(catalog_read_tables(&sides->source, "{kinds}", &sides->arena, &sides->tables, &err), "%s",
               err.text);
 }
 

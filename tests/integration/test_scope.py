@@ -209,3 +209,43 @@ def test_one_of_several_is_missing(pipeline):
     refused(pipeline, "first, second")
     pipeline.source.execute("create publication second for table a")
     pipeline.engine.catch_up()
+
+
+# Unlogged tables at the target
+
+UNLOGGED = [
+    ("public.t", "create unlogged table t (id int primary key)"),
+    ('public."U 1"', 'create table t (id int primary key) partition by range (id); create unlogged table "U 1" partition of t default'),
+]
+
+
+@pytest.mark.parametrize("name, tables", UNLOGGED)
+def test_an_unlogged_table_at_the_target_is_refused(pipeline, name, tables):
+    """Its rows are gone after a crash, and the position, which is logged, says that they are there."""
+    pipeline.source.execute("create table t (id int primary key)")
+    pipeline.target.execute(tables)
+    pipeline.source_configuration["snapshot"] = "never"
+    run(pipeline)
+    pipeline.source.execute("insert into t values (1)")
+    refused(pipeline, f"{name} set logged")
+    pipeline.target.execute(findings(pipeline, "target_unlogged")[0]["fix"])
+    pipeline.engine.catch_up()
+    pipeline.assert_equal()
+
+
+@pytest.mark.parametrize("name, tables", UNLOGGED)
+def test_the_copy_makes_an_empty_table_logged(pipeline, name, tables):
+    pipeline.source.execute("create table t (id int primary key); insert into t values (1)")
+    pipeline.target.execute(tables)
+    assert name in findings(pipeline, "target_unlogged")[0]["what"]
+    role = f"loader_{pipeline.target.name}"
+    pipeline.target.execute(f"create role {role} login; grant all on schema public to {role}; grant create on database {pipeline.target.name} to {role};"
+                            f"grant all on all tables in schema public to {role}")
+    owner, pipeline.sink_configuration["dsn"] = pipeline.sink_configuration["dsn"], pipeline.target.dsn(role)
+    refused(pipeline, f"{name} set logged")
+    pipeline.sink_configuration["dsn"] = owner
+    pipeline.engine.command("drop")
+    pipeline.target.execute(f"drop owned by {role} cascade; drop role {role}")
+    pipeline.engine.catch_up()
+    assert pipeline.target.execute("select relname from pg_class where relpersistence = 'u'") == []
+    pipeline.assert_equal()

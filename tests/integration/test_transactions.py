@@ -173,7 +173,7 @@ FOREIGN_KEYS = """
 create table par (id int primary key); create table chi (id int primary key, p int references par on delete cascade);
 create table ca (id int primary key, b int); create table cb (id int primary key, a int references ca);
 alter table ca add constraint fk_b foreign key (b) references cb deferrable initially deferred;
-create table self (id int primary key, up int references self); create table audit (n int);
+create table self (id int primary key, up int references self); create table audit (n int); alter table audit replica identity full;
 create function trg() returns trigger language plpgsql as 'begin insert into audit values (1); return new; end';
 create trigger tr after insert on chi for each row execute function trg();
 """
