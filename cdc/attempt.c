@@ -136,10 +136,18 @@ static bool choose_binary(struct attempt *attempt, bool *ret_binary, struct erro
     return true;
 }
 
+/* Text goes through as it is stored where every sink can take that. */
+static bool choose_encoding(struct attempt *attempt, struct error *err) {
+    for (size_t i = 0; i < attempt->runner_count; i++)
+        if (!attempt->pipeline->sinks[i]->ops->takes_bytes)
+            return true;
+    return session_take_bytes(&attempt->replication, err);
+}
+
 static bool start_streaming(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
     bool binary = false;
-    if (!choose_binary(attempt, &binary, err) ||
+    if (!choose_binary(attempt, &binary, err) || !choose_encoding(attempt, err) ||
         !scope_read_sent(&attempt->source, &pipeline->config->source, &attempt->sent, err))
         return false;
     const struct stream_options options = {.source = &pipeline->config->source,

@@ -92,8 +92,8 @@ static void check_encoding(struct findings *findings, const struct source_facts 
         return;
     findings_add(
         findings, SEVERITY_WARNING, "encoding",
-        "the database's encoding is SQL_ASCII, so bytes that are not UTF-8 can be in it; they would stop "
-        "the pipeline at the target");
+        "the database's encoding is SQL_ASCII, so bytes that are not UTF-8 can be in it; they would stop the "
+        "pipeline at every sink but a PostgreSQL database of encoding SQL_ASCII");
 }
 
 static void check_sender_timeout(struct findings *findings, const struct source_facts *facts) {

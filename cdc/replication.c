@@ -78,6 +78,44 @@ bool replication_start(struct session *session, const struct replication_options
     return true;
 }
 
+/* The last LSN that the context names: that of the change at which it happened. 0: none. */
+static lsn_t change_lsn(const PGresult *result) {
+    const char *context = PQresultErrorField(result, PG_DIAG_CONTEXT);
+    const char *word = context != NULL ? strrchr(context, ' ') : NULL;
+    lsn_t lsn = 0;
+    return word != NULL && lsn_parse(word + 1, &lsn) ? lsn : 0;
+}
+
+/* Where the allocator itself says no, the size was above its limit. */
+static bool is_too_large(const struct error *err, const PGresult *result) {
+    const char *file = PQresultErrorField(result, PG_DIAG_SOURCE_FILE);
+    return strcmp(err->sqlstate, "54000") == 0 ||
+           (strcmp(err->sqlstate, "XX000") == 0 && file != NULL && strcmp(file, "mcxt.c") == 0);
+}
+
+/* The server failed on a change: that is not lost WAL, and it will fail again. */
+static bool judge_change(const struct session *session, const PGresult *result, struct error *err) {
+    judge(session, result, err);
+    const lsn_t lsn = change_lsn(result);
+    if (is_too_large(err, result)) {
+        char sqlstate[sizeof err->sqlstate];
+        memcpy(sqlstate, err->sqlstate, sizeof sqlstate);
+        error_set(
+            err, ERROR_DATA,
+            "source: the server cannot send a row: it is larger than 1 GB, the limit of a value and of a message (SQLSTATE %s)",
+            sqlstate);
+        memcpy(err->sqlstate, sqlstate, sizeof sqlstate);
+        error_remedy(
+            err,
+            "make the row smaller at the source, or leave its large column out of the publication by a list of columns; the change stays in the slot, so then run `pgcdc drop` and start over with a new copy");
+    } else if (strcmp(err->sqlstate, "22021") == 0 || strcmp(err->sqlstate, "22P05") == 0) {
+        error_remedy(
+            err,
+            "every sink that is no database of encoding SQL_ASCII needs text that can be UTF-8: correct the row at the source; the change stays in the slot, so then run `pgcdc drop` and start over with a new copy");
+    }
+    return lsn == 0 ? false : error_wrap(err, "the change at %s", lsn_format(lsn).text);
+}
+
 /* The server ended the stream: because of an error, or because it shuts down. */
 static bool ended(struct session *session, struct error *err) {
     for (;;) {
@@ -87,7 +125,7 @@ static bool ended(struct session *session, struct error *err) {
         if (result == NULL)
             return error_set(err, ERROR_RETRY, "source: the server ended the stream");
         if (PQresultStatus(result) == PGRES_FATAL_ERROR)
-            return judge(session, result, err);
+            return judge_change(session, result, err);
     }
 }
 

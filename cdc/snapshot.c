@@ -179,6 +179,7 @@ static bool prepare(struct snapshot *snapshot, const struct config *config, cons
     const char *publications = config->source.publication_array;
     struct table_list by_name;
     if (!source_open(&snapshot->source, &config->source, stop, err) ||
+        (snapshot->move.sink->ops->takes_bytes && !session_take_bytes(&snapshot->source, err)) ||
         !import(&snapshot->source, snapshot_name, err) || !prove(snapshot, err) ||
         !catalog_read_tables(&snapshot->source, publications, &snapshot->arena, &by_name, err) ||
         !copy_order(&snapshot->source, &by_name, &snapshot->arena, &snapshot->list, err))

@@ -264,6 +264,7 @@ static bool take_data(struct stream *stream, const struct replication_message *m
     if (change->kind == CHANGE_BEGIN) {
         stream->commit_age_us = clock_postgres_us() - change->transaction->commit_time_us;
         stream->transaction_bytes = 0;
+        stream->commit_lsn = transaction_named_lsn(change->transaction);
     }
     stream->transaction_bytes += payload.size + MESSAGE_OVERHEAD_BYTES;
     if (change->kind == CHANGE_COMMIT)
@@ -305,6 +306,12 @@ static bool take_message(struct stream *stream, const struct replication_message
     return true;
 }
 
+static bool fail_in_transaction(const struct stream *stream, struct error *err) {
+    if (!decoder_in_transaction(stream->decoder) || err->kind == ERROR_RETRY)
+        return false;
+    return error_wrap(err, "the transaction that commits at %s", lsn_format(stream->commit_lsn).text);
+}
+
 /* Takes what libpq has, until there is nothing more or no batch to put it in. */
 static bool take_messages(struct stream *stream, size_t *ret_bytes, bool *ret_drained, struct error *err) {
     for (;;) {
@@ -314,7 +321,7 @@ static bool take_messages(struct stream *stream, size_t *ret_bytes, bool *ret_dr
         if (stream->at_end || !have_batch(stream))
             return true;
         if (!replication_receive(stream->session, &message, &got, err))
-            return false;
+            return fail_in_transaction(stream, err);
         *ret_drained = !got;
         if (!got)
             return true;

@@ -67,6 +67,7 @@ struct stream {
     /* The stream thread's own. */
     struct batch *batch;      /* being filled, or NULL when none was free */
     int64_t batch_since_ms;   /* when its first change came */
+    lsn_t commit_lsn;         /* of the last transaction so far */
     size_t transaction_bytes; /* on the wire, of the last transaction so far */
     int64_t
         commit_age_us; /* of the last transaction, when its Begin came; by two clocks, so it may be negative */

@@ -63,7 +63,8 @@ static void watch_client(struct session *session) {
 static bool open_sessions(struct verify_sides *sides, const struct session_options *target,
                           struct error *err) {
     if (!source_open(&sides->source, &sides->config->source, sides->stop, err) ||
-        !session_open(&sides->target, target, err))
+        !session_open(&sides->target, target, err) || !session_take_bytes(&sides->source, err) ||
+        !session_take_bytes(&sides->target, err))
         return false;
     watch_client(&sides->source);
     watch_client(&sides->target);

@@ -45,6 +45,7 @@ const struct sink_ops sink_null = {
     .options = NULL_OPTIONS,
     .size = sizeof(struct null_sink),
     .stores_position = false,
+    .takes_bytes = true,
     .open = null_open,
     .write = null_write,
     .flush = null_flush,

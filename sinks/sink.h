@@ -117,6 +117,7 @@ struct sink_ops {
      * least once. */
     bool stores_position;
     bool takes_text_only; /* values must come as text: VALUE_BINARY is never written */
+    bool takes_bytes;     /* text need not be UTF-8: from a source of encoding SQL_ASCII it comes as it is stored */
     bool (*open)(struct sink *sink, struct position *ret_position, struct error *err);
     bool (*write)(struct sink *sink, const struct change *changes, size_t count, struct error *err);
     /*

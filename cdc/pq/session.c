@@ -207,6 +207,13 @@ bool session_open(struct session *session, const struct session_options *options
     return connected;
 }
 
+bool session_take_bytes(struct session *session, struct error *err) {
+    const char *encoding = PQparameterStatus(session->conn, "server_encoding");
+    if (encoding == NULL || strcmp(encoding, "SQL_ASCII") != 0)
+        return true;
+    return session_execute(session, "set client_encoding = 'SQL_ASCII'", err);
+}
+
 void session_close(struct session *session) {
     PQfinish(session->conn);
     session->conn = NULL;
@@ -315,6 +322,16 @@ static void append_field(struct error *err, const PGresult *result, int field, c
         snprintf(err->text + length, sizeof err->text - length, ", %s \"%s\"", label, value);
 }
 
+/* The server's own words show the character's bytes. */
+static void write_encodings(const struct session *session, const char *sqlstate, char *message, size_t size) {
+    const char *client = PQparameterStatus(session->conn, "client_encoding");
+    const char *server = PQparameterStatus(session->conn, "server_encoding");
+    const char *what =
+        strcmp(sqlstate, "22P05") == 0 ? "a character has no equivalent" : "bytes are no character";
+    snprintf(message, size, "%s between %s and the database's encoding %s", what,
+             client != NULL ? client : "?", server != NULL ? server : "?");
+}
+
 bool session_error(const struct session *session, const PGresult *result, struct error *err) {
     const char *sqlstate = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
     if (sqlstate == NULL) {
@@ -325,6 +342,8 @@ bool session_error(const struct session *session, const PGresult *result, struct
     }
     char message[1024];
     server_message_write(result, sqlstate, message, sizeof message);
+    if (strcmp(sqlstate, "22P05") == 0 || strcmp(sqlstate, "22021") == 0)
+        write_encodings(session, sqlstate, message, sizeof message);
     error_set(err, session_error_kind(sqlstate), "%s: %s (SQLSTATE %s)", session->peer, message, sqlstate);
     snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate);
     if (server_message_is_raised(result))

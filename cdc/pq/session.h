@@ -42,6 +42,12 @@ struct session_options {
 MUST_CHECK bool session_open(struct session *session, const struct session_options *options,
                              struct error *err);
 
+/*
+ * In a database of encoding SQL_ASCII, which says nothing of its bytes, lets text through as it is stored, both ways; without
+ * it, bytes that are not UTF-8 are an error there. For whoever hands text on without reading it.
+ */
+MUST_CHECK bool session_take_bytes(struct session *session, struct error *err);
+
 /* Accepts a zeroed or closed session. */
 void session_close(struct session *session);
 

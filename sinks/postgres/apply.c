@@ -184,14 +184,27 @@ static bool apply_range(struct apply *apply, const struct change *changes, size_
     return first == end || !has_work(span.changes, span.count) || way(apply, &span, err);
 }
 
+static bool has_failed_whole(const struct apply *apply, const struct target_table *table) {
+    const struct whole_failures *failures = &apply->sink->whole_failures;
+    for (uint32_t i = 0; i < failures->count && i < WHOLE_FAILURES_MAX; i++)
+        if (failures->tables[i] == table->oid)
+            return true;
+    return false;
+}
+
+/* Rules, late checks and former failures are for the plain way, which gets an answer to each statement. */
+static bool wants_answers(const struct apply *apply, const struct target_table *table) {
+    return table->has_rules || table->defers_checks || has_failed_whole(apply, table);
+}
+
 /* Few rows, and nobody on the target who looks at what they do or does something else instead. */
 static bool may_be_whole(const struct apply *apply, const struct change *changes, size_t count) {
     size_t rows = 0;
-    if (apply->sink->whole_failed)
+    if (apply->sink->whole_failures.anywhere)
         return false;
     for (size_t i = 0; i < count; i++) {
         const struct target_table *table = apply->tables[i];
-        if (is_ordered(&changes[i], table) || (table != NULL && (table->has_rules || table->defers_checks)))
+        if (is_ordered(&changes[i], table) || (table != NULL && wants_answers(apply, table)))
             return false;
         rows += table != NULL;
     }

@@ -22,6 +22,8 @@ struct apply {
     struct postgres_sink *sink;
     enum trigger_role role;
     bool ordinary_role;           /* apply_rows.c has switched the replica role off for the moment */
+    bool planner_is_theirs;       /* apply_rows.c has set the planner for triggers, up to the end of the span */
+    bool has_fired;               /* triggers acted in this target transaction, and may again when it commits */
     bool counts_one;              /* row statements are sent as those that count for themselves */
     bool in_savepoint;            /* apply_sets.c has left its savepoint for the next statements to release */
     struct arena catalog;         /* target tables; kept until close */
@@ -73,6 +75,9 @@ MUST_CHECK bool apply_whole(struct apply *apply, const struct span *span, const 
 /* apply_rows.c: into the open pipeline, one row. */
 MUST_CHECK bool apply_send_insert(struct apply *apply, struct target_table *table,
                                   const struct change *change, const struct value *values, struct error *err);
+
+/* apply_rows.c: in front of a commit: triggers that wait for it find the planner as the database and the role have it. */
+MUST_CHECK bool apply_send_triggers_planner(struct apply *apply, struct error *err);
 
 /* apply_rows.c: into the open pipeline, the changes of tables that the net effect leaves to be done by rows. */
 MUST_CHECK bool apply_send_left_rows(struct apply *apply, const struct span *span, struct error *err);

@@ -142,19 +142,59 @@ static bool set_role(struct apply *apply, bool ordinary, struct error *err) {
            pq_pipeline_query(&apply->pipeline, "set constraints all deferred", ANY, err);
 }
 
+/*
+ * The planner is set for our own statements (PLANNER_OURS in postgres.c). What the functions of triggers plan is theirs, so while
+ * changes of such tables are applied it is as the database and the role want it. Tables without triggers pay nothing.
+ */
+static bool set_planner(struct apply *apply, bool theirs, struct error *err) {
+    static const struct pq_pipeline_note ANY = {.rows_expected = ROWS_ANY};
+    static const char *const THEIRS[] = {
+        "set local enable_seqscan to default", "set local enable_hashjoin to default",
+        "set local enable_mergejoin to default", "set local plan_cache_mode to default",
+        "set local max_parallel_workers_per_gather to default"};
+    static const char *const OURS[] = {"set local enable_seqscan = off", "set local enable_hashjoin = off",
+                                       "set local enable_mergejoin = off",
+                                       "set local plan_cache_mode = force_generic_plan",
+                                       "set local max_parallel_workers_per_gather = 0"};
+    if (apply->planner_is_theirs == theirs)
+        return true;
+    apply->planner_is_theirs = theirs;
+    apply->has_fired |= theirs;
+    for (size_t i = 0; i < sizeof OURS / sizeof OURS[0]; i++)
+        if (!pq_pipeline_query(&apply->pipeline, theirs ? THEIRS[i] : OURS[i], ANY, err))
+            return false;
+    return true;
+}
+
+bool apply_send_triggers_planner(struct apply *apply, struct error *err) {
+    bool fired = apply->has_fired;
+    bool set = !fired || set_planner(apply, true, err);
+    apply->has_fired = false;
+    apply->planner_is_theirs = false; /* the commit ends what is local */
+    return set;
+}
+
+static bool truncates_fired(const struct apply *apply, const struct change *change) {
+    for (uint32_t i = 0; change->kind == CHANGE_TRUNCATE && i < change->relation_count; i++)
+        if (apply_table(apply, change->relations[i])->fires)
+            return true;
+    return false;
+}
+
 static bool send_change(struct apply *apply, struct target_table *table, const struct change *change,
                         struct error *err) {
     if (change->kind == CHANGE_TRUNCATE)
-        return send_truncate(apply, change, err);
+        return set_planner(apply, truncates_fired(apply, change), err) && send_truncate(apply, change, err);
     return table == NULL ||
-           (set_role(apply, table->is_checked_late, err) && send_row(apply, table, change, err));
+           (set_planner(apply, table->fires, err) && set_role(apply, table->is_checked_late, err) &&
+            send_row(apply, table, change, err));
 }
 
 static bool send_span(struct apply *apply, const struct span *span, struct error *err) {
     for (size_t i = 0; i < span->count; i++)
         if (!send_change(apply, span->tables[i], &span->changes[i], err))
             return false;
-    return set_role(apply, false, err);
+    return set_planner(apply, false, err) && set_role(apply, false, err);
 }
 
 bool apply_rows(struct apply *apply, const struct span *span, struct error *err) {

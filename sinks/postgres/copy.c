@@ -147,10 +147,16 @@ static bool prepare_table(struct postgres_sink *sink, const struct table *table,
 bool postgres_copy_begin(struct sink *sink, const struct table *tables, size_t count, struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
     assert(!postgres->in_transaction);
-    /* Where foreign keys act, those that can wait do: tables may refer to each other in a circle. */
-    if (!session_execute(&postgres->session,
-                         "begin isolation level read committed read write; set constraints all deferred",
-                         err))
+    /*
+     * Where foreign keys act, those that can wait do: tables may refer to each other in a circle. COPY needs no plan, and
+     * triggers plan as the database has it.
+     */
+    static const char BEGIN[] =
+        "begin isolation level read committed read write; set constraints all deferred;"
+        " set local enable_seqscan to default; set local enable_hashjoin to default;"
+        " set local enable_mergejoin to default; set local plan_cache_mode to default;"
+        " set local max_parallel_workers_per_gather to default";
+    if (!session_execute(&postgres->session, BEGIN, err))
         return false;
     postgres->in_transaction = true;
     postgres->copied = NULL;

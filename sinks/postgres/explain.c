@@ -17,6 +17,12 @@ static const struct remedy {
     {"23502", "drop the not null of that column, or give it a default and leave it out of the publication"},
     {"23503", "the row it refers to is not on the target: replicate that table, too, or drop the constraint"},
     {"23514", "drop the check on the target, or replace it with the source's"},
+    {"22P05",
+     "the database's encoding does not have a character of the row: run `pgcdc drop` and point the sink at a "
+     "database of encoding UTF8, which gets a new copy"},
+    {"22021",
+     "the row has bytes that are no character in the database's encoding: run `pgcdc drop`, correct them at the "
+     "source or point the sink at a database of encoding SQL_ASCII, which gets a new copy"},
     {"22", "the value does not fit the target's column: give it the type that it has at the source"},
     {"42501", "grant the right to the sink's role"},
     {"42P10", "compare the table with the source's"},
@@ -25,23 +31,61 @@ static const struct remedy {
 
 static const char GENERAL_REMEDY[] = "compare the table with the source's";
 
-static const char *count_remedy(const struct change *change, uint64_t rows) {
-    if (rows > 1)
-        return "the key is not unique on the target: make it a primary key";
-    if (change->kind == CHANGE_INSERT)
-        return "a trigger or a rule of the target took the row away: drop it";
-    return "the row is not on the target, somebody changed it there or the tables differed from the start: "
-           "compare them with pgcdc verify and put the row back";
+static const char GONE[] =
+    "the row is not on the target, somebody changed it there or the tables differed from the start: "
+    "compare them with pgcdc verify and put the row back";
+
+/* Triggers that act here and may have taken the change away, or NULL. */
+static const char *takers_of(const struct target_table *table, const struct change *change) {
+    switch (change->kind) {
+    case CHANGE_UPDATE:
+        return table->takers[1];
+    case CHANGE_DELETE:
+        return table->takers[2];
+    default:
+        return table->takers[0];
+    }
 }
 
-static const char *remedy_of(const struct change *change, const struct pq_pipeline_failure *failure,
-                             const struct error *err) {
-    if (failure != NULL && failure->is_count)
-        return count_remedy(change, failure->rows);
+/* No row was there to be changed, or what acts on the target has taken the change away; only the latter is known of inserts. */
+static void remedy_none(const struct target_table *table, const struct change *change, struct error *err) {
+    const char *takers = takers_of(table, change);
+    bool is_insert = change->kind == CHANGE_INSERT || change->kind == CHANGE_READ;
+    if (takers != NULL && is_insert)
+        error_remedy(err,
+                     "trigger %s of the target takes inserted rows away: drop it there; then start again",
+                     takers);
+    else if (takers != NULL)
+        error_remedy(
+            err,
+            "trigger %s of the target may take such a change away, which replication cannot allow: drop it there; or %s; "
+            "then start again",
+            takers, GONE);
+    else if (is_insert)
+        error_remedy(err, "a trigger or a rule of the target took the row away: drop it; then start again");
+    else if (table->has_rules)
+        error_remedy(
+            err, "a rule of the target may take such a change away: drop it there; or %s; then start again",
+            GONE);
+    else
+        error_remedy(err, "%s; then start again", GONE);
+}
+
+static const char *sqlstate_remedy(const struct error *err) {
     for (size_t i = 0; i < sizeof REMEDIES / sizeof *REMEDIES; i++)
         if (strncmp(err->sqlstate, REMEDIES[i].sqlstate, strlen(REMEDIES[i].sqlstate)) == 0)
             return REMEDIES[i].text;
     return GENERAL_REMEDY;
+}
+
+static void remedy(const struct target_table *table, const struct change *change,
+                   const struct pq_pipeline_failure *failure, struct error *err) {
+    if (failure == NULL || !failure->is_count)
+        error_remedy(err, "%s; then start again", sqlstate_remedy(err));
+    else if (failure->rows > 1)
+        error_remedy(err, "the key is not unique on the target: make it a primary key; then start again");
+    else
+        remedy_none(table, change, err);
 }
 
 static const char *verb_of(const struct change *change) {
@@ -68,7 +112,7 @@ bool explain_failure(const struct target_table *table, const struct change *chan
     if (err->kind != ERROR_DATA && err->kind != ERROR_CONFIG)
         return false;
     if (err->remedy[0] == '\0')
-        error_remedy(err, "%s; then start again", remedy_of(change, failure, err));
+        remedy(table, change, failure, err);
     return error_wrap(err, "%s %s (%s), change %" PRIu64 " of the transaction that commits at %s",
                       verb_of(change), table->name, table->key_names, change->index,
                       lsn_format(transaction_named_lsn(change->transaction)).text);

@@ -15,14 +15,11 @@
 #include "sinks/types.h"
 
 /*
- * Isolation: a transaction without BEGIN has the session's. Plans: a set operation must find its rows by index, also in a
- * table that was empty when the plan was made and in one that was never analyzed; plans are made once. tcp_*: the server
- * must notice within 30 s that we are gone, because our open transaction holds the position's lock. Notices are for nobody
+ * Isolation: a transaction without BEGIN has the session's. tcp_*: the server must notice within 30 s that we are gone, because our open transaction holds the position's lock. Notices are for nobody
  * here.
  */
 static const char SETTINGS[] =
     "-c default_transaction_isolation=read\\ committed"
-    " -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan"
     " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=4 -c array_nulls=on"
     " -c client_min_messages=error";
 
@@ -53,7 +50,7 @@ static bool connect_target(struct postgres_sink *postgres, struct error *err) {
     };
     if (options.dsn == NULL)
         return error_set(err, ERROR_CONFIG, "sink %s: dsn is missing", config->name);
-    return session_open(&postgres->session, &options, err);
+    return session_open(&postgres->session, &options, err) && session_take_bytes(&postgres->session, err);
 }
 
 /* A statement that the server may refuse; only a lost connection is a failure. */
@@ -90,6 +87,15 @@ static bool set_trigger_role(struct postgres_sink *postgres, enum trigger_role *
     return true;
 }
 
+/*
+ * A set operation must find its rows by index, also in a table that was empty when the plan was made and in one that was never
+ * analyzed; plans are made once, and a search takes its ways in the order in which they are written. Set in the session, not by
+ * the connection, so that TO DEFAULT is what the database and the role want, for triggers: see apply_rows.c.
+ */
+static const char PLANNER_OURS[] =
+    "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off;"
+    " set plan_cache_mode = force_generic_plan; set max_parallel_workers_per_gather = 0";
+
 static bool set_up_session(struct postgres_sink *postgres, struct error *err) {
     struct error answer = {0};
     bool done = false;
@@ -97,6 +103,8 @@ static bool set_up_session(struct postgres_sink *postgres, struct error *err) {
         *err = answer;
         return false;
     }
+    if (!session_execute(&postgres->session, PLANNER_OURS, err))
+        return false;
     return durability_open(&postgres->durability, &postgres->session, err);
 }
 
@@ -159,6 +167,7 @@ static bool send_commit(struct postgres_sink *postgres, const struct position *p
     struct pq_pipeline *pipeline = &postgres->apply->pipeline;
     return apply_send_release(postgres->apply, err) &&
            position_row_send_store(&postgres->row, pipeline, position, !waits, err) &&
+           apply_send_triggers_planner(postgres->apply, err) &&
            pq_pipeline_query(pipeline, "commit", ANY, err);
 }
 
@@ -181,6 +190,7 @@ static bool end_transaction(struct postgres_sink *postgres, const struct positio
     if (!send_commit(postgres, position, waits, err) || !pq_pipeline_finish(pipeline, err))
         return explain_commit(postgres, &pipeline->failure, position, err);
     postgres->in_transaction = false;
+    postgres->whole_failures.anywhere = false;
     FAULT_POINT("postgres-after-commit");
     return true;
 }
@@ -192,9 +202,16 @@ static bool has_whole(const struct postgres_sink *postgres) {
 
 /* A statement that counts may not be possible where the plain one is: then, too, the engine goes on one by one. */
 static void note_whole_failure(struct postgres_sink *postgres, struct error *err) {
+    struct whole_failures *failures = &postgres->whole_failures;
+    const struct target_table *table = postgres->apply->pipeline.failure.note.table;
     if (err->kind == ERROR_CONFIG)
         err->kind = ERROR_DATA;
-    postgres->whole_failed = err->kind == ERROR_DATA;
+    if (err->kind != ERROR_DATA)
+        return;
+    if (table != NULL)
+        failures->tables[failures->count++ % WHOLE_FAILURES_MAX] = table->oid;
+    else
+        failures->anywhere = true;
 }
 
 static bool end_whole(struct postgres_sink *postgres, const struct position *position, struct error *err) {
@@ -237,8 +254,7 @@ static bool postgres_commit(struct sink *sink, const struct position *position, 
                             struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
     assert(position_exists(position));
-    *ret_durable =
-        !postgres->durability.is_early || (!postgres->in_transaction && !has_whole(postgres));
+    *ret_durable = !postgres->durability.is_early || (!postgres->in_transaction && !has_whole(postgres));
     if (*ret_durable)
         return postgres_flush(sink, position, err);
     if (!(postgres->in_transaction ? end_transaction(postgres, position, false, err)
@@ -282,6 +298,7 @@ const struct sink_ops sink_postgres = {
     .options = POSTGRES_OPTIONS,
     .size = sizeof(struct postgres_sink),
     .stores_position = true,
+    .takes_bytes = true,
     .open = postgres_open,
     .write = postgres_write,
     .flush = postgres_flush,

@@ -17,6 +17,18 @@
 
 struct apply; /* what is needed to apply changes: target tables, statements, the reduction */
 
+#define WHOLE_FAILURES_MAX 64u /* tables; the oldest makes room */
+
+/*
+ * Where a transaction of one pipeline failed on the data. Kept when the sink is opened again: the plain way, which knows more,
+ * then does the same change.
+ */
+struct whole_failures {
+    oid_t tables[WHOLE_FAILURES_MAX]; /* of the target */
+    uint32_t count;                   /* of all failures so far */
+    bool anywhere;                    /* on none that is known, and nothing was committed since */
+};
+
 struct postgres_sink {
     struct sink sink;
     struct session session;
@@ -25,7 +37,7 @@ struct postgres_sink {
     bool replica_role;          /* session_replication_role = replica is in force: see target_table.h */
     bool in_transaction;        /* a target transaction is open, and the position's row is locked */
     struct position whole;      /* of the transaction that an open pipeline is by itself */
-    bool whole_failed;          /* on the data: from now on, also when opened again, the plain way, which knows more */
+    struct whole_failures whole_failures;
     struct apply *apply;        /* NULL while closed */
     const struct table *copied; /* into which a COPY is under way, or NULL */
 };

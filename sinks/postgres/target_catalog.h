@@ -14,6 +14,7 @@
 #include "decoder/relation.h"
 
 /* The columns of each answer. */
+/* TABLE_TAKERS and the two behind it: triggers that may take an insert, an update, a delete away. */
 enum {
     TABLE_OID,
     TABLE_KIND,
@@ -22,7 +23,8 @@ enum {
     TABLE_CASCADES,
     TABLE_CHECKS,
     TABLE_RULES,
-    TABLE_UNLOGGED
+    TABLE_UNLOGGED,
+    TABLE_TAKERS
 };
 enum {
     COLUMN_PLACE,

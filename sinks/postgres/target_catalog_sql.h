@@ -11,8 +11,14 @@
 /*
  * The parameters are the schemas and the names. Triggers count in every partition. A deferrable unique constraint checks
  * itself by a trigger too, unique_key_recheck: it is no one's ordinary trigger. Foreign keys are triggers as well, so
- * where relhastriggers is false there is nothing to look for.
+ * where relhastriggers is false there is nothing to look for. A BEFORE trigger for each row that acts in our role may take
+ * the row away.
  */
+#define TAKERS(event)                                                                                        \
+    "pg_catalog.string_agg(pg_catalog.quote_ident(g.tgname), ', ') filter (where g.tgtype & 3 = 3"            \
+    " and g.tgtype & " event " <> 0 and g.tgenabled in ('A',"                                                 \
+    "   case pg_catalog.current_setting('session_replication_role') when 'replica' then 'R' else 'O' end))"
+
 static const char FIND_TABLES[] =
     "select t.oid, t.relkind, coalesce(pg_catalog.bool_or(g.replica), false),"
     "   coalesce(pg_catalog.bool_or(g.ordinary), false), coalesce(pg_catalog.bool_or(f.cascades), false),"
@@ -20,7 +26,9 @@ static const char FIND_TABLES[] =
     "   case t.relkind when 'p' then (select pg_catalog.format('%I.%I', ln.nspname, l.relname) from pg_catalog.pg_partition_tree(t.oid) p"
     "     join pg_catalog.pg_class l on l.oid = p.relid and l.relpersistence = 'u'"
     "     join pg_catalog.pg_namespace ln on ln.oid = l.relnamespace order by 1 limit 1)"
-    "    else case t.relpersistence when 'u' then pg_catalog.format('%I.%I', k.schema, k.name) end end"
+    "    else case t.relpersistence when 'u' then pg_catalog.format('%I.%I', k.schema, k.name) end end,"
+    "   pg_catalog.string_agg(distinct g.inserts, ', '), pg_catalog.string_agg(distinct g.updates, ', '),"
+    "   pg_catalog.string_agg(distinct g.deletes, ', ')"
     " from rows from (pg_catalog.unnest($1::pg_catalog.name[]), pg_catalog.unnest($2::pg_catalog.name[]))"
     "   with ordinality k (schema, name, place)"
     " left join (pg_catalog.pg_class t join pg_catalog.pg_namespace n on n.oid = t.relnamespace)"
@@ -30,7 +38,8 @@ static const char FIND_TABLES[] =
     " left join lateral (select"
     "     pg_catalog.bool_or(g.tgenabled in ('A', 'R') and p.proname <> 'unique_key_recheck') as replica,"
     "     pg_catalog.bool_or(g.tgenabled in ('A', 'O') and p.proname <> 'unique_key_recheck') as ordinary,"
-    "     pg_catalog.bool_or(p.proname = 'unique_key_recheck') as checks"
+    "     pg_catalog.bool_or(p.proname = 'unique_key_recheck') as checks,"
+    "     " TAKERS("4") " as inserts, " TAKERS("16") " as updates, " TAKERS("8") " as deletes"
     "   from pg_catalog.pg_trigger g join pg_catalog.pg_proc p on p.oid = g.tgfoid where g.tgrelid = tree.oid) g on true"
     " left join lateral (select pg_catalog.bool_or(f.contype = 'f' and f.confdeltype = 'c') as cascades"
     "   from pg_catalog.pg_constraint f where f.conrelid = tree.oid) f on true"

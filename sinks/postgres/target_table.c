@@ -83,6 +83,18 @@ static bool refuse_unlogged(const char *table, struct error *err) {
         table, table);
 }
 
+static bool keep_takers(struct lookup *lookup, int row, struct error *err) {
+    const PGresult *tables = lookup->catalog->tables;
+    for (int i = 0; i < 3; i++) {
+        if (PQgetisnull(tables, row, TABLE_TAKERS + i))
+            continue;
+        buffer_append_text(&lookup->text, PQgetvalue(tables, row, TABLE_TAKERS + i));
+        if (!keep_text(lookup, &lookup->table->takers[i], err))
+            return false;
+    }
+    return true;
+}
+
 static bool find_table(struct lookup *lookup, enum trigger_role role, struct error *err) {
     struct target_table *table = lookup->table;
     const PGresult *tables = lookup->catalog->tables;
@@ -103,14 +115,14 @@ static bool find_table(struct lookup *lookup, enum trigger_role role, struct err
     bool fires_by_itself = is_true(tables, row, TABLE_ORDINARY);
     table->is_checked_late =
         role == TRIGGERS_REPLICA && is_true(tables, row, TABLE_CHECKS) && !fires_by_itself;
-    table->is_strict = is_true(tables, row, role == TRIGGERS_REPLICA ? TABLE_REPLICA : TABLE_ORDINARY) ||
-                       table->is_checked_late;
+    table->fires = is_true(tables, row, role == TRIGGERS_REPLICA ? TABLE_REPLICA : TABLE_ORDINARY);
+    table->is_strict = table->fires || table->is_checked_late;
     table->has_rules = is_true(tables, row, TABLE_RULES);
     table->defers_checks = is_true(tables, row, TABLE_CHECKS);
     table->may_cascade = table->is_strict && role == TRIGGERS_FIRE && is_true(tables, row, TABLE_CASCADES);
     if (table->is_strict && role == TRIGGERS_FORBIDDEN)
         return forbidden(table->name, lookup->session, err);
-    return true;
+    return keep_takers(lookup, row, err);
 }
 
 static int find_name(const PGresult *columns, struct row_range rows, struct slice name) {

@@ -46,6 +46,8 @@ struct target_table {
     bool is_strict;
     /* A deferrable unique constraint, which the replica role would not check, and no trigger that it keeps quiet. */
     bool is_checked_late;
+    bool fires;            /* triggers of users act there, or foreign keys */
+    const char *takers[3]; /* those that may take an insert, an update, a delete away: their names, or NULL */
     bool has_rules;        /* statements mean something else there */
     bool defers_checks;    /* or can: a deferrable unique constraint, whoever has to check it */
     bool may_cascade;      /* ON DELETE CASCADE may have deleted a row before its own change comes */

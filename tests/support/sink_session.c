@@ -82,9 +82,9 @@ bool sink_session_apply_whole(struct sink_session *session) {
 void sink_session_expect(const struct sink_session *session, enum error_kind kind, const char *const *words) {
     cr_expect_eq(session->err.kind, kind, "kind is %s: %s", error_kind_name(session->err.kind),
                  session->err.text);
+    const struct error_line line = error_line(&session->err);
     for (; *words != NULL; words++)
-        cr_expect_not_null(strstr(session->err.text, *words), "\"%s\" is not in: %s", *words,
-                           session->err.text);
+        cr_expect_not_null(strstr(line.text, *words), "\"%s\" is not in: %s", *words, line.text);
 }
 
 void sink_session_expect_text(const struct sink_session *session, const char *sql, const char *expected) {
