@@ -68,11 +68,13 @@ const struct relation *relation_cache_find(const struct relation_cache *cache, o
 /*
  * Puts a deep copy of the definition in force and returns it; when it equals the one in force, that one is
  * returned and nothing is allocated (servers repeat definitions after every ANALYZE). The copy's columns get
- * the names of their types as of now: announced, else built in, else "oid:1234". Fails with ERROR_RETRY when
- * the cache's memory is used up by ever new definitions: a new session starts empty.
+ * the names of their types as of now: announced, else built in, else "oid:1234".
  */
 MUST_CHECK bool relation_cache_put(struct relation_cache *cache, const struct relation *definition,
                                    const struct relation **ret_relation, struct error *err);
+
+/* Has it grown so that a new session, with an empty cache, is better? To be asked between transactions. */
+bool relation_cache_is_large(const struct relation_cache *cache);
 
 MUST_CHECK bool relation_cache_put_type(struct relation_cache *cache, const struct type_name *type,
                                         struct error *err);

@@ -3,8 +3,9 @@
  * relation_cache.c - the definitions in force, by OID, and everything that was ever in force, in one arena.
  *
  * A change in a batch may point to a definition that is no longer in force, so nothing is freed before the
- * session ends. What bounds it is the arena's maximum: far above what a database has tables, and reached only by
- * a session that sees tables made without end; a new session then starts with an empty cache.
+ * session ends. One transaction may change every table of a database, so inside a transaction the cache takes what the
+ * definitions need: some 80 bytes and its name for each column. Between two transactions a cache that has grown large is
+ * a reason for a new session, which starts with an empty one: tables may be made and dropped without end.
  */
 #include "decoder/relation.h"
 
@@ -14,7 +15,8 @@
 #include "decoder/oid_map.h"
 
 #define BLOCK_BYTES ((size_t) 64 * 1024)
-#define CACHE_BYTES_MAX ((size_t) 64 * 1024 * 1024)
+#define CACHE_LARGE_BYTES ((size_t) 256 * 1024 * 1024) /* some 30,000 tables of 100 columns */
+#define CACHE_BYTES_MAX (SIZE_MAX / 2)
 
 struct relation_cache {
     struct arena arena;
@@ -129,11 +131,8 @@ static struct relation *copy_relation(struct relation_cache *cache, const struct
     return copy;
 }
 
-static bool cache_full(struct error *err) {
-    return error_set(err, ERROR_RETRY,
-                     "the source described more tables than one session's %zu MiB of memory for "
-                     "them hold: starting a new session",
-                     CACHE_BYTES_MAX >> 20);
+bool relation_cache_is_large(const struct relation_cache *cache) {
+    return cache->arena.held_bytes > CACHE_LARGE_BYTES;
 }
 
 bool relation_cache_put(struct relation_cache *cache, const struct relation *definition,
@@ -142,7 +141,7 @@ bool relation_cache_put(struct relation_cache *cache, const struct relation *def
     if (in_force == NULL || !still_holds(cache, in_force, definition)) {
         in_force = copy_relation(cache, definition);
         if (in_force == NULL || !oid_map_put(&cache->relations, definition->oid, in_force))
-            return cache_full(err);
+            return error_no_memory(err);
     }
     *ret_relation = in_force;
     return true;
@@ -155,10 +154,10 @@ bool relation_cache_put_type(struct relation_cache *cache, const struct type_nam
         return true;
     struct type_name *copy = arena_alloc(&cache->arena, sizeof *copy);
     if (copy == NULL)
-        return cache_full(err);
+        return error_no_memory(err);
     *copy = *type;
     if (!copy_slice(&cache->arena, &copy->schema) || !copy_slice(&cache->arena, &copy->name) ||
         !oid_map_put(&cache->types, copy->oid, copy))
-        return cache_full(err);
+        return error_no_memory(err);
     return true;
 }

@@ -22,6 +22,10 @@ bool decode_begin(struct decoding *d) {
         return error_set(d->err, ERROR_PROTOCOL,
                          "a Begin message at %s inside the transaction that commits at %s",
                          lsn_format(d->lsn).text, lsn_format(d->decoder->transaction.commit_lsn).text);
+    if (relation_cache_is_large(d->decoder->relations))
+        return error_set(
+            d->err, ERROR_RETRY,
+            "the definitions of tables that this session has seen take much memory: starting a new session");
     d->decoder->in_transaction = true;
     d->decoder->transaction = transaction;
     d->decoder->shared = NULL;

@@ -102,26 +102,30 @@ Test(relation_cache, a_table_without_columns_is_one) {
     cr_assert_eq(put(cache, &bare)->column_count, 0);
 }
 
-static bool fill(struct relation_cache *cache, struct error *err) {
+/* Puts count tables of column_count columns. */
+static void fill(struct relation_cache *cache, oid_t count, uint32_t column_count) {
     static struct column columns[RELATION_COLUMNS_MAX];
-    for (size_t i = 0; i < RELATION_COLUMNS_MAX; i++)
-        columns[i] =
-            (struct column) COLUMN("a column's name as long as they get, sixty-three bytes with this", 25, 0);
+    for (uint32_t i = 0; i < column_count; i++)
+        columns[i] = (struct column) COLUMN("a_column_with_a_name", 25, 0);
     struct relation wide = orders;
     wide.columns = columns;
-    wide.column_count = RELATION_COLUMNS_MAX;
-    const struct relation *relation = NULL;
-    for (wide.oid = 1; wide.oid < 10000; wide.oid++)
-        if (!relation_cache_put(cache, &wide, &relation, err))
-            return false;
-    return true;
+    wide.column_count = column_count;
+    for (wide.oid = 1; wide.oid <= count; wide.oid++)
+        put(cache, &wide);
 }
 
-Test(relation_cache, its_memory_is_bounded_and_a_new_session_is_the_way_out) {
+/* 9,000 tables of 100 columns, changed in one transaction, were more than a session took, each time anew. */
+Test(relation_cache, a_large_schema_fits_whole) {
     AUTO(free_cache) struct relation_cache *cache = relation_cache_new();
-    struct error err = {0};
-    cr_assert_not(fill(cache, &err));
-    cr_assert_eq(err.kind, ERROR_RETRY);
+    fill(cache, 9000, 100);
+    cr_assert_not_null(relation_cache_find(cache, 9000));
+    cr_assert_not(relation_cache_is_large(cache));
+}
+
+Test(relation_cache, tables_made_without_end_are_a_reason_for_a_new_session) {
+    AUTO(free_cache) struct relation_cache *cache = relation_cache_new();
+    fill(cache, 2500, RELATION_COLUMNS_MAX);
+    cr_assert(relation_cache_is_large(cache));
 }
 
 Test(relation_cache, types_are_found_by_oid_and_the_last_name_counts) {
