@@ -11,6 +11,7 @@ enum { MONEY_FRACTION_DIGITS_MAX = 9 };
 #define PLACEHOLDER "__debezium_unavailable_value"
 
 const struct sink_option_spec DEBEZIUM_OPTIONS[] = {
+    {"schemas", false, "none (default) or inline: a schema of Kafka Connect in each key and value"},
     {"time.precision.mode", false,
      "adaptive (default), adaptive_time_microseconds, connect, isostring, microseconds or nanoseconds"},
     {"decimal.handling.mode", false, "precise (default), double or string"},
@@ -33,6 +34,7 @@ static const char *const DECIMAL_MODES[] = {"precise", "double", "string", NULL}
 static const char *const BINARY_MODES[] = {"bytes", "base64", "base64-url-safe", "hex", NULL};
 static const char *const INTERVAL_MODES[] = {"numeric", "string", NULL};
 static const char *const HSTORE_MODES[] = {"json", "map", NULL};
+static const char *const SCHEMAS_MODES[] = {"none", "inline", NULL};
 static const char *const SWITCHES[] = {"false", "true", NULL};
 
 static const char *help_of(const char *key) {
@@ -109,13 +111,14 @@ static bool read_money_digits(const struct sink_config *config, int *ret_digits,
 
 bool debezium_options_read(const struct sink_config *config, struct debezium_options *ret_options,
                            struct error *err) {
-    unsigned time, decimal, binary, interval, hstore, unknown, tombstones;
+    unsigned time, decimal, binary, interval, hstore, schemas, unknown, tombstones;
     struct debezium_options options = {0};
     if (!read_word(config, "time.precision.mode", TIME_MODES, TIME_ADAPTIVE, &time, err) ||
         !read_word(config, "decimal.handling.mode", DECIMAL_MODES, DECIMAL_PRECISE, &decimal, err) ||
         !read_word(config, "binary.handling.mode", BINARY_MODES, BINARY_BYTES, &binary, err) ||
         !read_word(config, "interval.handling.mode", INTERVAL_MODES, INTERVAL_NUMERIC, &interval, err) ||
         !read_word(config, "hstore.handling.mode", HSTORE_MODES, HSTORE_JSON, &hstore, err) ||
+        !read_word(config, "schemas", SCHEMAS_MODES, SCHEMAS_NONE, &schemas, err) ||
         !read_word(config, "include.unknown.datatypes", SWITCHES, 0, &unknown, err) ||
         !read_word(config, "tombstones.on.delete", SWITCHES, 1, &tombstones, err) ||
         !read_money_digits(config, &options.money_fraction_digits, err) ||
@@ -128,6 +131,7 @@ bool debezium_options_read(const struct sink_config *config, struct debezium_opt
     options.binary = (enum debezium_binary_mode) binary;
     options.interval = (enum debezium_interval_mode) interval;
     options.hstore = (enum debezium_hstore_mode) hstore;
+    options.schemas = (enum debezium_schemas_mode) schemas;
     options.include_unknown_types = unknown != 0;
     options.tombstones = tombstones != 0;
     *ret_options = options;

@@ -21,6 +21,7 @@ enum debezium_time_mode {
 enum debezium_decimal_mode { DECIMAL_PRECISE, DECIMAL_DOUBLE, DECIMAL_STRING };
 enum debezium_binary_mode { BINARY_BYTES, BINARY_BASE64, BINARY_BASE64_URL_SAFE, BINARY_HEX };
 enum debezium_interval_mode { INTERVAL_NUMERIC, INTERVAL_STRING };
+enum debezium_schemas_mode { SCHEMAS_NONE, SCHEMAS_INLINE };
 enum debezium_hstore_mode { HSTORE_JSON, HSTORE_MAP };
 
 /* Operations that may be skipped, as bits. */
@@ -32,6 +33,7 @@ struct debezium_options {
     enum debezium_binary_mode binary;
     enum debezium_interval_mode interval;
     enum debezium_hstore_mode hstore;
+    enum debezium_schemas_mode schemas;
     const char *placeholder; /* of a TOASTed value that the UPDATE did not touch */
     int money_fraction_digits;
     bool include_unknown_types;

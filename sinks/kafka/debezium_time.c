@@ -49,7 +49,7 @@ static int32_t precision_of(const struct debezium_type *type) {
     return type->modifier >= 0 && type->modifier <= 6 ? type->modifier : -1;
 }
 
-static bool is_millisecond_type(const struct debezium_type *type) {
+bool debezium_time_is_milliseconds(const struct debezium_type *type) {
     int32_t precision = precision_of(type);
     return precision >= 0 && precision <= MILLISECOND_DIGITS;
 }
@@ -83,7 +83,7 @@ static bool append_time(const struct debezium_options *options, const struct deb
         json_append_integer(json, microseconds / 1000);
         return true;
     case TIME_ADAPTIVE:
-        json_append_integer(json, is_millisecond_type(type) ? microseconds / 1000 : microseconds);
+        json_append_integer(json, debezium_time_is_milliseconds(type) ? microseconds / 1000 : microseconds);
         return true;
     case TIME_ADAPTIVE_TIME_MICROSECONDS:
     case TIME_MICROSECONDS:
@@ -123,7 +123,7 @@ static bool append_timestamp(const struct debezium_options *options, const struc
     switch (options->time) {
     case TIME_ADAPTIVE:
     case TIME_ADAPTIVE_TIME_MICROSECONDS:
-        is_millisecond = is_millisecond_type(type);
+        is_millisecond = debezium_time_is_milliseconds(type);
         break;
     case TIME_NANOSECONDS:
         append_nanoseconds(json, microseconds * 1000);

@@ -11,6 +11,9 @@
 #include "sinks/kafka/debezium_options.h"
 #include "sinks/kafka/debezium_type.h"
 
+/* Is it declared with three digits behind the point or fewer? */
+bool debezium_time_is_milliseconds(const struct debezium_type *type);
+
 /* False, with anything appended, when the text is not what PostgreSQL writes for the type. */
 MUST_CHECK bool debezium_time_append(const struct debezium_options *options, const struct debezium_type *type,
                                      struct slice text, struct buffer *json);

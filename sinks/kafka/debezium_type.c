@@ -7,7 +7,13 @@
  */
 #include "sinks/kafka/debezium_type.h"
 
-enum { FIRST_USER_OID = 16384 };
+enum {
+    FIRST_USER_OID = 16384,
+    MODIFIER_HEADER = 4, /* VARHDRSZ, which the modifiers of numeric and others count */
+    NUMERIC_PRECISION_SHIFT = 16,
+    NUMERIC_SCALE_MASK = 0x7ff,
+    NUMERIC_SCALE_SIGN = 0x400,
+};
 
 static const struct known_type {
     oid_t oid;       /* 0: of an extension */
@@ -96,4 +102,13 @@ struct debezium_type debezium_type_of(const struct column *column) {
     return (struct debezium_type){.kind = kind_of_name(name, in_catalog, is_array),
                                   .is_array = is_array,
                                   .modifier = column->type_modifier};
+}
+
+bool debezium_numeric_modifier(int32_t modifier, int32_t *ret_precision, int32_t *ret_scale) {
+    if (modifier < MODIFIER_HEADER)
+        return false;
+    int32_t scale = (modifier - MODIFIER_HEADER) & NUMERIC_SCALE_MASK;
+    *ret_precision = (modifier - MODIFIER_HEADER) >> NUMERIC_PRECISION_SHIFT;
+    *ret_scale = (scale ^ NUMERIC_SCALE_SIGN) - NUMERIC_SCALE_SIGN;
+    return true;
 }

@@ -41,3 +41,6 @@ struct debezium_type {
  * enum, which is one, from others.
  */
 struct debezium_type debezium_type_of(const struct column *column);
+
+/* The digits of numeric(precision, scale), whose scale may be negative since PostgreSQL 15. False: it has none. */
+bool debezium_numeric_modifier(int32_t modifier, int32_t *ret_precision, int32_t *ret_scale);

@@ -18,12 +18,7 @@
 #include "sinks/kafka/float_text.h"
 #include "sinks/kafka/hstore_text.h"
 
-enum {
-    MODIFIER_HEADER = 4, /* VARHDRSZ, which the modifiers of numeric and others count */
-    NUMERIC_SCALE_MASK = 0x7ff,
-    NUMERIC_SCALE_SIGN = 0x400,
-    POINT_TEXT_MAX = 64,
-};
+enum { POINT_TEXT_MAX = 64 };
 
 #define BYTES_MAX ((size_t) 4 << 30) /* a value has up to 1 GB; JSON's escapes lengthen it */
 
@@ -143,12 +138,6 @@ static bool append_unscaled(struct debezium_writer *writer, const struct decimal
     return buffer_ok(&writer->bytes);
 }
 
-/* The scale may be negative since PostgreSQL 15. */
-static int32_t modifier_scale(int32_t modifier) {
-    int32_t scale = (modifier - MODIFIER_HEADER) & NUMERIC_SCALE_MASK;
-    return (scale ^ NUMERIC_SCALE_SIGN) - NUMERIC_SCALE_SIGN;
-}
-
 static bool append_precise(struct debezium_writer *writer, int32_t modifier, struct slice text,
                            struct buffer *json) {
     struct decimal decimal;
@@ -158,10 +147,9 @@ static bool append_precise(struct debezium_writer *writer, int32_t modifier, str
         buffer_append_text(json, "null");
         return true;
     }
-    if (modifier >= MODIFIER_HEADER) {
-        int32_t scale = modifier_scale(modifier);
+    int32_t precision, scale;
+    if (debezium_numeric_modifier(modifier, &precision, &scale))
         return append_unscaled(writer, &decimal, scale > 0 ? (uint32_t) scale : 0, json);
-    }
     decimal_strip(&decimal);
     buffer_append_text(json, "{\"scale\":");
     json_append_integer(json, (int64_t) decimal.fraction.size);
@@ -401,11 +389,16 @@ static bool append_array(struct debezium_writer *writer, const struct debezium_t
     struct array_text array AUTO(array_text_release);
     enum array_piece piece = ARRAY_END, before;
     struct slice element = {0};
+    size_t depth = 0;
     if (!array_text_init(&array, text, ','))
         return false;
     do {
         before = piece;
         if (!array_text_next(&array, &piece, &element))
+            return false;
+        depth += piece == ARRAY_OPEN;
+        writer->met_nested = depth > 1 && writer->options.schemas == SCHEMAS_INLINE;
+        if (writer->met_nested)
             return false;
         if (before != ARRAY_END && before != ARRAY_OPEN && piece != ARRAY_CLOSE && piece != ARRAY_END)
             buffer_append_u8(json, ',');

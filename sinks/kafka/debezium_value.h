@@ -15,6 +15,7 @@
 struct debezium_writer {
     struct debezium_options options;
     struct buffer bytes;   /* of a value, before they are base64 */
+    bool met_nested;       /* an array of several dimensions, which no schema describes */
     struct buffer scratch; /* for the digits of a numeric, or a text before its escapes */
 };
 

@@ -19,6 +19,7 @@
 
 #include "cdc/base/epoch.h"
 #include "cdc/base/json_text.h"
+#include "sinks/kafka/debezium_schema.h"
 #include "sinks/kafka/debezium_value.h"
 #include "sinks/kafka/format.h"
 
@@ -29,6 +30,7 @@ enum {
 
 struct format {
     struct debezium_writer writer;
+    struct debezium_schemas schemas; /* of schemas: inline */
     const struct sink_config *config;
     struct transaction_tally *tally; /* NULL: nobody counts */
 };
@@ -38,6 +40,7 @@ struct encoding {
     struct format *format;
     const struct change *change;
     const struct relation *relation;
+    const struct debezium_schema *schema; /* NULL: none is written */
     int64_t now_us;
     struct message_list *list;
     struct buffer *json; /* the list's */
@@ -94,13 +97,16 @@ static bool refuse_value(const struct encoding *e, const struct column *column, 
     struct buffer names AUTO(buffer_release) = {.bytes_max = NAMES_BYTES_MAX};
     fill_key_names(e->relation, &names);
     const char *key = buffer_text(&names);
+    const bool is_nested = e->format->writer.met_nested;
     return error_set(
         e->err, value->kind == VALUE_BINARY ? ERROR_PROTOCOL : ERROR_DATA,
         "table %s.%s (key %s) at %s: column %s of type %s.%s has a value that is %s",
         e->relation->schema.data, e->relation->name.data, key != NULL && *key != '\0' ? key : "none",
         lsn_format(e->change->lsn).text, column->name.data, column->type_schema.data, column->type_name.data,
         value->kind == VALUE_BINARY ? "binary, although text was asked for"
-                                    : "not the text that PostgreSQL writes for it in a UTF-8 database");
+        : is_nested
+            ? "an array of several dimensions, which schemas: inline cannot describe; set schemas: none"
+            : "not the text that PostgreSQL writes for it in a UTF-8 database");
 }
 
 /* A column that the change did not touch has its value in the old row, when that was sent. */
@@ -145,8 +151,11 @@ static bool make_key(const struct encoding *e, const struct value *values, struc
     *ret_key = (struct message_span){.is_null = true};
     if (values == NULL || !has_key(e->relation))
         return true;
+    if (e->schema != NULL)
+        buffer_append_slice(e->json, buffer_slice(&e->schema->key));
     if (!append_columns(e, values, true))
         return false;
+    append_text(e, e->schema != NULL ? "}" : "");
     *ret_key = span_from(e, start);
     return true;
 }
@@ -269,8 +278,11 @@ static void add_header(struct message *message, const char *name, struct message
 static bool add_envelope(const struct encoding *e, struct message_span key, char op,
                          const struct value *before, const struct value *after) {
     size_t start = e->json->size;
+    if (e->schema != NULL)
+        buffer_append_slice(e->json, buffer_slice(&e->schema->value));
     if (!append_envelope(e, op, before, after))
         return false;
+    append_text(e, e->schema != NULL ? "}" : "");
     add_message(e, key)->value = span_from(e, start);
     return true;
 }
@@ -398,11 +410,15 @@ static bool debezium_encode_transaction(struct format *format, enum transaction_
     *message = (struct message){0};
     buffer_reset(json);
     list->count = status == TRANSACTION_SPLIT ? 0 : 1;
+    const bool has_schemas = format->writer.options.schemas == SCHEMAS_INLINE;
+    buffer_append_text(json, has_schemas ? DEBEZIUM_TRANSACTION_KEY_SCHEMA : "");
     append_transaction_id(json, &format->tally->transaction);
-    buffer_append_text(json, "}");
+    buffer_append_text(json, has_schemas ? "}}" : "}");
     message->key = (struct message_span){.size = json->size};
+    buffer_append_text(json, has_schemas ? DEBEZIUM_TRANSACTION_VALUE_SCHEMA : "");
     if (!append_boundary(json, status, format->tally, err))
         return false;
+    buffer_append_text(json, has_schemas ? "}" : "");
     message->value =
         (struct message_span){.offset = message->key.size, .size = json->size - message->key.size};
     return buffer_ok(json) || error_no_memory(err);
@@ -419,6 +435,9 @@ static bool debezium_create(const struct format_options *options, struct format 
     if (format == NULL)
         return error_no_memory(err);
     debezium_writer_init(&format->writer, &values);
+    const char *topic = sink_config_find(options->config, "topic");
+    debezium_schemas_init(&format->schemas, &format->writer, topic != NULL ? topic : TOPIC_TEMPLATE_DEFAULT,
+                          slice_of(options->config->pipeline));
     format->config = options->config;
     format->tally = options->tally;
     *ret_format = format;
@@ -428,6 +447,7 @@ static bool debezium_create(const struct format_options *options, struct format 
 static void debezium_free(struct format *format) {
     if (format == NULL)
         return;
+    debezium_schemas_release(&format->schemas);
     debezium_writer_release(&format->writer);
     free(format);
 }
@@ -437,14 +457,18 @@ static bool debezium_encode(struct format *format, const struct change *change, 
     bool is_truncate = change->kind == CHANGE_TRUNCATE;
     buffer_reset(&list->bytes);
     list->count = 0;
-    const struct encoding encoding = {.format = format,
-                                      .change = change,
-                                      .relation =
-                                          is_truncate ? change->relations[relation_index] : change->relation,
-                                      .now_us = now_us,
-                                      .list = list,
-                                      .json = &list->bytes,
-                                      .err = err};
+    struct encoding encoding = {.format = format,
+                                .change = change,
+                                .relation =
+                                    is_truncate ? change->relations[relation_index] : change->relation,
+                                .now_us = now_us,
+                                .list = list,
+                                .json = &list->bytes,
+                                .err = err};
+    if (format->writer.options.schemas == SCHEMAS_INLINE &&
+        !debezium_schemas_find(&format->schemas, encoding.relation, change->kind == CHANGE_READ,
+                               &encoding.schema, err))
+        return false;
     if (!encode_change(&encoding))
         return false;
     return buffer_ok(&list->bytes) || error_no_memory(err);

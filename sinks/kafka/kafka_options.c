@@ -46,6 +46,8 @@ const struct sink_option_spec KAFKA_OPTIONS[] = {
     {"copy_timeout_ms", false, "how long the initial copy, one Kafka transaction, may take; default 900000"},
     {"tombstones", false, "protobuf: true: a message without value after each delete, for compacted topics"},
     {"position_topic", false, "the compacted topic with the position; default pgcdc-position-PIPELINE"},
+    {"schemas", false,
+     "debezium-json: inline: a schema of Kafka Connect in each key and value; default none"},
     {"time.precision.mode", false, "this and those below: of debezium-json, by Debezium's names"},
     {"decimal.handling.mode", false, "precise (the default), double or string"},
     {"binary.handling.mode", false, "bytes (the default), base64, base64-url-safe or hex"},

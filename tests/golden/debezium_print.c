@@ -4,7 +4,7 @@
  *
  *     debezium_print RECORDING DATABASE [--read] [OPTION=VALUE...]
  *
- * --read: every insert as if it were a row of the initial copy.
+ * --read: every insert as if it were a row of the initial copy. A change that cannot be written is complained of and left out.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,8 +66,10 @@ static bool print_message(struct printing *printing, const struct message *messa
 
 static bool print_change(struct printing *printing, const struct change *change, uint32_t relation_index,
                          struct error *err) {
-    if (!format_debezium_json.encode(printing->format, change, relation_index, NOW_US, &printing->list, err))
-        return false;
+    if (!format_debezium_json.encode(printing->format, change, relation_index, NOW_US, &printing->list, err)) {
+        fprintf(stderr, "%s\n", err->text);
+        return err->kind == ERROR_DATA;
+    }
     for (size_t i = 0; i < printing->list.count; i++)
         if (!print_message(printing, &printing->list.messages[i]))
             return error_no_memory(err);

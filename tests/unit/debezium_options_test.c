@@ -50,6 +50,7 @@ Test(debezium_options, a_wrong_value_names_its_key_and_what_is_expected) {
         {"binary.handling.mode", "base64url", "base64-url-safe"},
         {"interval.handling.mode", "iso", "numeric (default)"},
         {"hstore.handling.mode", "object", "json (default)"},
+        {"schemas", "true", "none (default) or inline"},
         {"money.fraction.digits", "10", "0 to 9"},
         {"money.fraction.digits", "", "0 to 9"},
         {"include.unknown.datatypes", "yes", "true"},

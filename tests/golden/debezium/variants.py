@@ -25,3 +25,6 @@ VARIANTS = {
     "nano": {"time.precision.mode": "nanoseconds"},
     "snapshot": {"snapshot.mode": "initial_only"},
 }
+
+# Those that make schemas of their own, which are recorded as well.
+SCHEMAS = ("default", "numbers", "texts", "iso", "micro", "nano")

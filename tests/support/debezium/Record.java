@@ -2,10 +2,10 @@
 /*
  * Record.java - runs Debezium's embedded engine and writes down what it would have sent.
  *
- *     java -cp JARS Record.java LAST_TOPIC < PROPERTIES
+ *     java -cp JARS Record.java LAST_TOPIC [schemas] < PROPERTIES
  *
  * One line a record: {"topic": ..., "key": ..., "value": ..., "headers": {...}}, through Kafka's JSON converter without
- * schemas. Ends behind the first record of LAST_TOPIC.
+ * schemas, or with them. Ends behind the first record of LAST_TOPIC.
  */
 import io.debezium.embedded.Connect;
 import io.debezium.engine.DebeziumEngine;
@@ -25,14 +25,15 @@ import org.apache.kafka.connect.source.SourceRecord;
 
 public class Record {
     private static final long DEADLINE_S = 60;
-    private static final JsonConverter KEYS = converter("key");
-    private static final JsonConverter VALUES = converter("value");
-    private static final JsonConverter HEADERS = converter("header");
+    private static final JsonConverter KEYS = new JsonConverter();
+    private static final JsonConverter VALUES = new JsonConverter();
+    private static final JsonConverter HEADERS = new JsonConverter();
 
-    private static JsonConverter converter(String type) {
-        JsonConverter converter = new JsonConverter();
-        converter.configure(Map.of("schemas.enable", "false", "converter.type", type));
-        return converter;
+    private static void configure(boolean hasSchemas) {
+        String enable = String.valueOf(hasSchemas);
+        KEYS.configure(Map.of("schemas.enable", enable, "converter.type", "key"));
+        VALUES.configure(Map.of("schemas.enable", enable, "converter.type", "value"));
+        HEADERS.configure(Map.of("schemas.enable", enable, "converter.type", "header"));
     }
 
     private static String text(byte[] json) {
@@ -55,6 +56,7 @@ public class Record {
     }
 
     public static void main(String[] arguments) throws Exception {
+        configure(arguments.length > 1);
         Properties properties = new Properties();
         properties.load(System.in);
         CountDownLatch ended = new CountDownLatch(1);
