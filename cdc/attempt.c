@@ -10,7 +10,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "cdc/base/arena.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
@@ -22,7 +21,6 @@
 enum {
     DRAIN_MAX_MS = 6000, /* of the ten seconds that a stop may take */
     REPORT_INTERVAL_MS = 60000,
-    CATALOG_BYTES_MAX = 512 * 1024 * 1024,
 };
 
 /* ---- opening ---- */
@@ -123,13 +121,8 @@ static bool decide(struct attempt *attempt, struct error *err) {
 /* Binary values cost both sides less, but mean the same everywhere only for built-in types. */
 static bool choose_binary(struct attempt *attempt, bool *ret_binary, struct error *err) {
     const struct pipeline *pipeline = attempt->pipeline;
-    struct arena arena AUTO(arena_release);
-    struct table_list list;
-    arena_init(&arena, 64 * 1024, CATALOG_BYTES_MAX);
-    if (!catalog_read_tables(&attempt->source, pipeline->config->source.publication_array, &arena, &list,
-                             err))
+    if (!catalog_read_portable(&attempt->source, pipeline->config->source.publication_array, ret_binary, err))
         return false;
-    *ret_binary = catalog_is_portable(&list);
     for (size_t i = 0; i < pipeline->config->sink_count; i++)
         *ret_binary =
             *ret_binary && !pipeline->sinks[i]->needs_text && !pipeline->sinks[i]->ops->takes_text_only;

@@ -12,6 +12,7 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/catalog_sql.h"
+#include "cdc/pq/lock_wait.h"
 #include "decoder/builtin_type.h"
 
 #define SQL_BYTES_MAX 32768
@@ -171,6 +172,10 @@ struct selection {
     const char *parameter;
 };
 
+/* pg_get_expr, pg_table_size, pg_partition_tree and, from 15 on, pg_publication_tables wait for the table's lock. */
+#define LOCK_LIMIT "set lock_timeout = '1s'"
+#define NO_LOCK_LIMIT "set lock_timeout = 0"
+
 static bool run_query(struct session *source, const struct selection *selection, const char *extra,
                       const char *body, PGresult **ret_result, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
@@ -182,8 +187,8 @@ static bool run_query(struct session *source, const struct selection *selection,
     return session_query(source, sql.data, 1, &selection->parameter, ret_result, err);
 }
 
-static bool read_selection(struct session *source, const struct selection *selection, struct arena *arena,
-                           struct table_list *ret_list, struct error *err) {
+static bool read_quickly(struct session *source, const struct selection *selection, struct arena *arena,
+                         struct table_list *ret_list, struct error *err) {
     PGresult *tables AUTO_PGRESULT = NULL;
     PGresult *columns AUTO_PGRESULT = NULL;
     PGresult *types AUTO_PGRESULT = NULL;
@@ -193,6 +198,16 @@ static bool read_selection(struct session *source, const struct selection *selec
         return false;
     struct catalog_reading reading = {.tables = tables, .columns = columns, .types = types, .arena = arena};
     return take_tables(&reading, ret_list, err);
+}
+
+static bool read_selection(struct session *source, const struct selection *selection, struct arena *arena,
+                           struct table_list *ret_list, struct error *err) {
+    struct error ignored = {0};
+    if (!session_execute(source, LOCK_LIMIT, err))
+        return false;
+    bool read = read_quickly(source, selection, arena, ret_list, err) || lock_wait_explain(source, err);
+    /* Not in a transaction that has failed, which its owner will end. */
+    return session_execute(source, NO_LOCK_LIMIT, read ? err : &ignored) && read;
 }
 
 bool catalog_read_tables(struct session *source, const char *publications, struct arena *arena,
@@ -213,11 +228,16 @@ bool catalog_read_oids(struct session *source, const char *oids, struct arena *a
                : error_wrap(err, "reading the definitions of the tables");
 }
 
-bool catalog_is_portable(const struct table_list *list) {
-    for (size_t i = 0; i < list->count; i++)
-        for (uint32_t j = 0; j < list->tables[i].column_count; j++)
-            if (list->tables[i].columns[j].published &&
-                !builtin_type_is_portable(list->tables[i].columns[j].type_oid))
-                return false;
+bool catalog_read_portable(struct session *source, const char *publications, bool *ret_portable,
+                           struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    const char *sql = source->server_version >= 180000   ? COLUMN_TYPES_18
+                      : source->server_version >= 150000 ? COLUMN_TYPES_15
+                                                         : COLUMN_TYPES_14;
+    if (!session_query(source, sql, 1, &publications, &result, err))
+        return error_wrap(err, "reading the types of the published columns");
+    *ret_portable = true;
+    for (int row = 0; row < PQntuples(result); row++)
+        *ret_portable = *ret_portable && builtin_type_is_portable(get_oid(result, row, 0));
     return true;
 }

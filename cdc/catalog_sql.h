@@ -49,6 +49,27 @@ static const char LISTS_DIFFER[] =
 static const char NAMED[] = "with recursive published (oid, attnames, has_list, rowfilter) as ("
                             " select named, null::name[], false, null::text from unnest($1::oid[]) named)";
 
+/*
+ * The types of all columns that can be sent, a few more when a column list names a generated one; pg_publication_tables
+ * would wait for the lock of each table. Partitions have their root's types.
+ */
+#define COLUMN_TYPES(LIST, SCHEMAS, GENERATED)                                                               \
+    "select distinct a.atttypid from pg_publication p cross join lateral ("                                  \
+    " select c.oid, null::int2[] from pg_class c where p.puballtables and c.relkind in ('r', 'p')"           \
+    "  and c.relpersistence = 'p' and c.oid >= 16384"                                                        \
+    " union all select r.prrelid, " LIST " from pg_publication_rel r where r.prpubid = p.oid" SCHEMAS        \
+    " ) t (relid, list) join pg_attribute a on a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped" \
+    "  and " GENERATED " and (t.list is null or a.attnum = any(t.list)) where p.pubname = any($1::name[])"
+
+#define PUBLISHED_SCHEMAS                                                                                    \
+    " union all select c.oid, null from pg_publication_namespace n"                                          \
+    " join pg_class c on c.relnamespace = n.pnnspid and c.relkind in ('r', 'p') where n.pnpubid = p.oid"
+
+static const char COLUMN_TYPES_14[] = COLUMN_TYPES("null::int2[]", "", "a.attgenerated = ''");
+static const char COLUMN_TYPES_15[] =
+    COLUMN_TYPES("r.prattrs::int2[]", PUBLISHED_SCHEMAS, "a.attgenerated = ''");
+static const char COLUMN_TYPES_18[] = COLUMN_TYPES("r.prattrs::int2[]", PUBLISHED_SCHEMAS, "true");
+
 /* Partitioned tables have no rows of their own: their leaves are counted. */
 static const char TABLES[] =
     " select c.oid, n.nspname, c.relname, c.relkind, c.relreplident, p.rowfilter, size.rows, size.bytes,"

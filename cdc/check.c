@@ -8,6 +8,7 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/pq/identifier.h"
+#include "cdc/pq/lock_wait.h"
 
 #define NAME_BYTES_MAX 1024
 
@@ -56,9 +57,16 @@ static bool is_stopped(const struct check *check) {
     return atomic_load_explicit(check->stop, memory_order_relaxed);
 }
 
-static void add_undone(struct check *check, const struct error *error) {
+static void add_undone(struct check *check, struct error *error) {
+    if (check->source.conn != NULL)
+        lock_wait_explain(&check->source, error);
     findings_add(&check->findings, SEVERITY_WARNING, "unchecked", "a part could not be checked: %s",
                  error_line(error).text);
+}
+
+/* People wait for the answer; what somebody has locked is left out, and said. */
+static bool limit_lock_waits(struct check *check, struct error *err) {
+    return check->source.conn == NULL || session_execute(&check->source, "set lock_timeout = '1s'", err);
 }
 
 static void run_step(struct check *check, const struct check_step *step) {
@@ -66,7 +74,7 @@ static void run_step(struct check *check, const struct check_step *step) {
     if (is_stopped(check) || (step->needs_source && check->source.conn == NULL))
         return;
     check->findings.where = step->where;
-    if (!step->run(check, &err))
+    if (!limit_lock_waits(check, &err) || !step->run(check, &err))
         add_undone(check, &err);
 }
 

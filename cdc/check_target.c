@@ -27,8 +27,7 @@ enum {
 
 static const char FACTS[] =
     "select current_setting('server_version'),"
-    " case when pg_is_in_recovery() then 'a standby'"
-    "  when current_setting('default_transaction_read_only')::bool then 'read-only (default_transaction_read_only)' end,"
+    " case when pg_is_in_recovery() then 'a standby' end,"
     " pg_encoding_to_char(d.encoding), has_database_privilege(d.oid, 'create'), s.oid is not null,"
     " s.oid is not null and has_schema_privilege(s.oid, 'usage'),"
     " s.oid is not null and has_schema_privilege(s.oid, 'create'), t.oid is not null,"

@@ -24,6 +24,7 @@ bool error_set(struct error *err, enum error_kind kind, const char *format, ...)
     err->kind = kind;
     err->sqlstate[0] = '\0';
     err->remedy[0] = '\0';
+    err->place[0] = '\0';
     vsnprintf(err->text, sizeof err->text, format, arguments);
     va_end(arguments);
     one_line(err->text);

@@ -28,6 +28,7 @@ enum error_kind {
 struct error {
     enum error_kind kind;
     char sqlstate[6];              /* the server's code, or "" */
+    char place[40];                /* the server's function that said no, the same in every language, or "" */
     char text[ERROR_TEXT_MAX];     /* what happened */
     char remedy[ERROR_REMEDY_MAX]; /* what an operator does about it, or "" */
 };

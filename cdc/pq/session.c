@@ -14,40 +14,21 @@
 #include "cdc/base/buffer.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/password_file.h"
+#include "cdc/pq/connect.h"
+#include "cdc/pq/lock_wait.h"
 #include "cdc/pq/server_message.h"
+#include "cdc/pq/settings.h"
 
-/*
- * The defaults of a database or a role would change the text of values, or end a session that waits for its
- * peer. lc_monetary fixes money; search_path fixes what a name means and what regclass prints.
- */
-static const char PINNED[] =
-    "-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC -c bytea_output=hex -c extra_float_digits=3"
-    " -c lc_monetary=C -c xmloption=content -c search_path= -c statement_timeout=0 -c lock_timeout=0"
-    " -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0 -c standard_conforming_strings=on -c quote_all_identifiers=off"
-    " -c row_security=off -c jit=off";
-
-#define STOP_POLL_MS 100         /* how soon a wait notices the stop flag */
-#define CONNECT_TIMEOUT_MS 15000 /* one attempt, all hosts of the DSN */
-
-struct connect_parameters {
-    const char *keywords[16];
-    const char *values[16];
-    int count;
-};
-
-static void add(struct connect_parameters *parameters, const char *keyword, const char *value) {
-    assert(parameters->count < 15);
-    parameters->keywords[parameters->count] = keyword;
-    parameters->values[parameters->count] = value;
-    parameters->count++;
-}
+#define STOP_POLL_MS 100    /* how soon a wait notices the stop flag */
+#define SILENCE_MS 5000     /* so long we wait for an answer before we look who is in the way ... */
+#define SILENCE_ON_MS 60000 /* ... and again */
 
 /* What the DSN sets stands after these in the list and wins, except where we must win. */
 static void add_defaults(struct connect_parameters *parameters) {
-    add(parameters, "keepalives_idle", "10");
-    add(parameters, "keepalives_interval", "5");
-    add(parameters, "keepalives_count", "4");
-    add(parameters, "tcp_user_timeout", "30000");
+    connect_parameters_add(parameters, "keepalives_idle", "10");
+    connect_parameters_add(parameters, "keepalives_interval", "5");
+    connect_parameters_add(parameters, "keepalives_count", "4");
+    connect_parameters_add(parameters, "tcp_user_timeout", "30000");
 }
 
 /*
@@ -75,11 +56,10 @@ static bool check_dsn_part(const PQconninfoOption *option, const char *peer, str
 static bool build_options(const struct session_options *options, struct buffer *text, struct error *err) {
     char *message = NULL;
     PQconninfoOption *parsed = PQconninfoParse(options->dsn, &message);
-    if (parsed == NULL) {
-        /* libpq's message can quote a part of the DSN, and that part can be the password. */
-        PQfreemem(message);
+    /* libpq's message can quote a part of the DSN, and that part can be the password. */
+    PQfreemem(message);
+    if (parsed == NULL)
         return error_set(err, ERROR_CONFIG, "the %s's dsn is not a valid connection string", options->peer);
-    }
     bool good = true;
     for (const PQconninfoOption *option = parsed; good && option->keyword != NULL; option++) {
         good = check_dsn_part(option, options->peer, err);
@@ -89,7 +69,7 @@ static bool build_options(const struct session_options *options, struct buffer *
     PQconninfoFree(parsed);
     if (!good)
         return false;
-    buffer_printf(text, "%s %s", PINNED, options->gucs != NULL ? options->gucs : "");
+    buffer_printf(text, "%s %s", SETTINGS_PINNED, options->gucs != NULL ? options->gucs : "");
     return buffer_text(text) != NULL ? true : error_no_memory(err);
 }
 
@@ -129,82 +109,75 @@ bool session_wait(struct session *session, bool writable, int timeout_ms, bool *
     return true;
 }
 
-static bool connect_poll(struct session *session, struct error *err) {
-    int64_t deadline_ms = clock_now_ms() + CONNECT_TIMEOUT_MS;
-    PostgresPollingStatusType status = PGRES_POLLING_WRITING;
-    while (status != PGRES_POLLING_OK && status != PGRES_POLLING_FAILED) {
-        int64_t left_ms = deadline_ms - clock_now_ms();
-        if (left_ms <= 0)
-            return error_set(err, ERROR_RETRY, "no answer from the %s at %s port %s within %d s",
-                             session->peer, PQhost(session->conn), PQport(session->conn),
-                             CONNECT_TIMEOUT_MS / 1000);
-        short revents = 0;
-        short events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT;
-        if (!wait_socket(session, events, (int) left_ms, &revents, err))
+bool session_wait_for(struct session *session, short events, int timeout_ms, bool *ret_ready,
+                      struct error *err) {
+    short revents = 0;
+    if (!wait_socket(session, events, timeout_ms, &revents, err))
+        return false;
+    *ret_ready = revents != 0;
+    return true;
+}
+
+/* For an answer, as long as it takes; a silence is explained in the log. */
+static bool wait_answer(struct session *session, short events, short *ret_revents, struct error *err) {
+    int64_t waited_ms = 0;
+    int silence_ms = session->is_observer || session->conn == NULL ? -1 : SILENCE_MS;
+    for (;;) {
+        if (!wait_socket(session, events, silence_ms, ret_revents, err))
             return false;
-        if (revents != 0)
-            status = PQconnectPoll(session->conn);
+        if (*ret_revents != 0)
+            return true;
+        waited_ms += silence_ms;
+        lock_wait_report(session, waited_ms);
+        silence_ms = SILENCE_ON_MS;
     }
-    return status == PGRES_POLLING_OK ? true : session_error(session, NULL, err);
 }
 
-/* A server that accepts connections and yet refused this one has an operator's reason. */
-static void judge_refusal(const struct connect_parameters *parameters, struct error *err) {
-    static const char *const TRANSIENT[] = {
-        "too many",      "remaining connection slots",  "starting up", "shutting down",
-        "recovery mode", "number of requested standby", "terminating", "not yet accepting"};
-    for (size_t i = 0; i < sizeof TRANSIENT / sizeof TRANSIENT[0]; i++)
-        if (strstr(err->text, TRANSIENT[i]) != NULL)
-            return;
-    if (strstr(err->text, "FATAL") == NULL && strstr(err->text, "SSL") == NULL &&
-        strstr(err->text, "ssl") == NULL && strstr(err->text, "certificate") == NULL &&
-        strstr(err->text, "no password supplied") == NULL)
-        return;
-    if (PQpingParams(parameters->keywords, parameters->values, 1) == PQPING_OK)
-        err->kind = ERROR_CONFIG;
+/* Notices are for nobody here, and libpq would write them, and complaints of its own, to standard error. */
+static void ignore_notice(void *context, const PGresult *result) {
+    (void) context;
+    (void) result;
 }
 
-static bool connect_with(struct session *session, const struct connect_parameters *parameters,
-                         struct error *err) {
-    session->conn = PQconnectStartParams(parameters->keywords, parameters->values, 1);
-    if (session->conn == NULL)
-        return error_no_memory(err);
-    if (PQstatus(session->conn) == CONNECTION_BAD) {
-        session_error(session, NULL, err);
-    } else if (connect_poll(session, err)) {
-        session->server_version = PQserverVersion(session->conn);
-        return true;
-    }
-    if (err->kind == ERROR_RETRY)
-        judge_refusal(parameters, err);
-    session_close(session);
-    return false;
+static bool set_up(struct session *session, struct error *err) {
+    session->server_version = PQserverVersion(session->conn);
+    PQsetNoticeReceiver(session->conn, ignore_notice, NULL);
+    if (PQsetnonblocking(session->conn, 1) != 0)
+        return session_error(session, NULL, err);
+    return settings_pin(session, err);
 }
 
 bool session_open(struct session *session, const struct session_options *options, struct error *err) {
-    *session = (struct session){.stop = options->stop, .peer = options->peer};
+    *session = (struct session){.stop = options->stop,
+                                .peer = options->peer,
+                                .dsn = options->dsn,
+                                .password_file = options->password_file,
+                                .connect_ms_max = options->connect_ms_max,
+                                .is_observer = options->is_observer || options->replication};
     struct buffer text AUTO(buffer_release) = {.bytes_max = 65536};
     char password[PASSWORD_BYTES_MAX + 1] = "";
     if (!build_options(options, &text, err))
         return false;
     struct connect_parameters parameters = {0};
     add_defaults(&parameters);
-    add(&parameters, "dbname", options->dsn);
-    add(&parameters, "options", text.data);
-    add(&parameters, "client_encoding", "UTF8");
-    add(&parameters, "application_name", options->application != NULL ? options->application : "pgcdc");
+    connect_parameters_add(&parameters, "dbname", options->dsn);
+    connect_parameters_add(&parameters, "options", text.data);
+    connect_parameters_add(&parameters, "client_encoding", "UTF8");
+    connect_parameters_add(&parameters, "application_name",
+                           options->application != NULL ? options->application : "pgcdc");
     if (options->replication)
-        add(&parameters, "replication", "database");
+        connect_parameters_add(&parameters, "replication", "database");
     if (options->password_file != NULL) {
         if (!password_file_read(options->password_file, password, err))
             return false;
-        add(&parameters, "password", password);
+        connect_parameters_add(&parameters, "password", password);
     }
-    bool connected = connect_with(session, &parameters, err);
+    bool connected = connect_session(session, &parameters, options->dsn, err);
     explicit_bzero(password, sizeof password);
-    if (connected && PQsetnonblocking(session->conn, 1) != 0)
-        connected = session_error(session, NULL, err);
-    return connected;
+    if (connected && set_up(session, err))
+        return true;
+    session_close(session);
+    return false;
 }
 
 bool session_take_bytes(struct session *session, struct error *err) {
@@ -227,7 +200,7 @@ bool session_flush(struct session *session, struct error *err) {
         if (left < 0)
             return session_error(session, NULL, err);
         short revents = 0;
-        if (!wait_socket(session, POLLIN | POLLOUT, -1, &revents, err))
+        if (!wait_answer(session, POLLIN | POLLOUT, &revents, err))
             return false;
         if ((revents & POLLIN) != 0 && PQconsumeInput(session->conn) == 0)
             return session_error(session, NULL, err);
@@ -239,7 +212,7 @@ bool session_next_result(struct session *session, PGresult **ret_result, struct 
         return false;
     while (PQisBusy(session->conn) != 0) {
         short revents = 0;
-        if (!wait_socket(session, POLLIN, -1, &revents, err))
+        if (!wait_answer(session, POLLIN, &revents, err))
             return false;
         if (PQconsumeInput(session->conn) == 0)
             return session_error(session, NULL, err);

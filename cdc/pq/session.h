@@ -2,12 +2,13 @@
 /*
  * session.h - a PostgreSQL session in which values look the same on both sides.
  *
- * Every session that reads or writes values, at the source and at a target, pins what changes their text
- * (client_encoding, datestyle, intervalstyle, timezone, bytea_output, extra_float_digits, lc_monetary, xmloption),
- * an empty search_path, and switches off what could end it (statement, lock and idle timeouts a DBA set as default).
+ * Every session, at the source and at a target, pins what changes the text of values, what a name means, what could end it and
+ * what could refuse or falsify its work, whatever a DBA has set as a default: settings.h has the whole list.
  *
  * Nothing blocks for ever: all waits poll the socket and give up with ERROR_STOPPED when *stop becomes true, and
- * TCP keepalives find a peer that is gone in 30 seconds. One thread at a time uses a session.
+ * TCP keepalives find a peer that is gone in 30 seconds. Nothing waits without a word: an answer that does not come for 5
+ * seconds is explained in the log, with the holder of the lock that it waits for (lock_wait.h). One thread at a time uses
+ * a session.
  */
 #pragma once
 
@@ -23,6 +24,11 @@ struct session {
     const atomic_bool *stop; /* may be NULL: never */
     const char *peer;        /* "source", "target": for errors */
     int server_version;      /* 150004 */
+    /* As in the options; the texts live as long as the session. */
+    const char *dsn;
+    const char *password_file;
+    int connect_ms_max;
+    bool is_observer;
 };
 
 struct session_options {
@@ -33,11 +39,13 @@ struct session_options {
     const char *gucs;        /* more settings for the options parameter: "-c work_mem=64MB -c ...", or NULL */
     bool replication;        /* a logical replication connection (replication=database) */
     const atomic_bool *stop; /* may be NULL */
+    int connect_ms_max;      /* for each address at most, whatever the dsn says; 0: as the dsn says */
+    bool is_observer;        /* looks after another session: its own waits are not explained */
 };
 
 /*
- * Connects. A server that cannot be reached or is starting up is ERROR_RETRY; one that answers and turns us
- * away (password, pg_hba, no such database) is ERROR_CONFIG.
+ * Connects; each host and address has its own time (connect.h). What only an operator can change (password, pg_hba, no such
+ * database) is ERROR_CONFIG, known by its SQLSTATE and never by its words; all else is ERROR_RETRY (refusal.h).
  */
 MUST_CHECK bool session_open(struct session *session, const struct session_options *options,
                              struct error *err);
@@ -77,6 +85,10 @@ MUST_CHECK bool session_flush(struct session *session, struct error *err);
 /* Waits at most timeout_ms (-1: until stop) for the socket to be readable or, when asked, writable. */
 MUST_CHECK bool session_wait(struct session *session, bool writable, int timeout_ms, bool *ret_ready,
                              struct error *err);
+
+/* The same for these poll(2) events alone. */
+MUST_CHECK bool session_wait_for(struct session *session, short events, int timeout_ms, bool *ret_ready,
+                                 struct error *err);
 
 /* What to do about a server's error code: RETRY for transient ones (08, 40, 53, 55P03, 55006, 57, 58, 25006), CONFIG
  * for missing rights and objects (28, 3D, 3F, 42), DATA for the rest. */

@@ -44,6 +44,11 @@ class Engine:
         assert "Sanitizer" not in result.stderr, result.stderr
         return result
 
+    def spawn(self, name, *arguments):
+        """A command in the background, which the caller ends."""
+        return subprocess.Popen([self.program, name, "-c", self.config_path, *arguments], stdin=subprocess.DEVNULL,
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self._environment(None))
+
     def json(self, name, *arguments):
         result = self.command(name, "--json", *arguments)
         return json.loads(result.stdout)

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lock_wait.c - pg_blocking_pids and pg_locks, in words.
+ */
+#include "cdc/pq/lock_wait.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cdc/base/log.h"
+
+enum { CONNECT_MAX_MS = 3000 };
+
+/* What is visible of one of pg_stat_activity's rows; the blanks of the others are left out. */
+#define HOLDER                                                                                                  \
+    "pg_catalog.concat_ws(', ', 'pid ' || a.pid, 'user ' || a.usename, nullif(a.application_name, ''),"         \
+    " a.state || ' since ' || pg_catalog.date_trunc('second', a.xact_start),"                                   \
+    " case when a.query = '<insufficient privilege>' then 'its query is shown to roles with pg_read_all_stats'" \
+    "  when a.query <> '' then 'query: ' || pg_catalog.left(pg_catalog.regexp_replace("                         \
+    "   pg_catalog.regexp_replace(a.query, '([''\"$0-9]|--|/[*]).*$', '...'), '\\s+', ' ', 'g'), 100) end)"
+
+static const char BLOCKERS_SQL[] =
+    "select (select pg_catalog.string_agg(" HOLDER ", '; ') from pg_catalog.pg_stat_activity a"
+    "   where a.pid = any(b.pids)), 0 = any(b.pids),"
+    " (select pg_catalog.format('%I.%I', n.nspname, c.relname) from pg_catalog.pg_locks l"
+    "   join pg_catalog.pg_class c on c.oid = l.relation join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+    "   where l.pid = $1::int and not l.granted limit 1),"
+    " (select s.wait_event from pg_catalog.pg_stat_activity s where s.pid = $1::int)"
+    " from (select pg_catalog.pg_blocking_pids($1::int) as pids) b";
+
+enum { HOLDERS, PREPARED, TABLE, EVENT, BLOCKERS_FIELDS };
+
+#define IS_LOCKED " is locked by "
+
+static const char STRONG_SQL[] =
+    "select pg_catalog.string_agg(pg_catalog.format('table %I.%I" IS_LOCKED "', n.nspname, c.relname) ||"
+    "  coalesce(" HOLDER ", 'a prepared transaction'), '; ')"
+    " from pg_catalog.pg_locks l join pg_catalog.pg_class c on c.oid = l.relation"
+    " join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+    " left join pg_catalog.pg_stat_activity a on a.pid = l.pid"
+    " where l.locktype = 'relation' and l.granted and l.mode = 'AccessExclusiveLock' and c.relkind in ('r', 'p', 'f', 'm')"
+    " and l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())";
+
+static bool open_observer(struct session *observer, const struct session *session, struct error *err) {
+    const struct session_options options = {.dsn = session->dsn,
+                                            .password_file = session->password_file,
+                                            .peer = session->peer,
+                                            .stop = session->stop,
+                                            .connect_ms_max = CONNECT_MAX_MS,
+                                            .is_observer = true};
+    return session_open(observer, &options, err);
+}
+
+static bool ask(struct session *observer, const char *sql, int count, const char *const *parameters,
+                int fields, PGresult **ret_result, struct error *err) {
+    return session_query(observer, sql, count, parameters, ret_result, err) && PQntuples(*ret_result) == 1 &&
+           PQnfields(*ret_result) == fields;
+}
+
+static void log_blockers(const struct session *session, const PGresult *result, long long seconds) {
+    const bool is_prepared = PQgetvalue(result, 0, PREPARED)[0] == 't';
+    const bool is_named = !PQgetisnull(result, 0, TABLE);
+    if (!PQgetisnull(result, 0, HOLDERS) || is_prepared)
+        log_line(LOG_LEVEL_WARNING, "%s: waits for a lock%s%s since %lld s, held by %s%s", session->peer,
+                 is_named ? " on table " : "", is_named ? PQgetvalue(result, 0, TABLE) : "", seconds,
+                 PQgetvalue(result, 0, HOLDERS),
+                 is_prepared ? " a prepared transaction (pg_prepared_xacts)" : "");
+    else if (strcmp(PQgetvalue(result, 0, EVENT), "SyncRep") == 0)
+        log_line(LOG_LEVEL_WARNING,
+                 "%s: a commit waits since %lld s for a standby that synchronous_standby_names asks for",
+                 session->peer, seconds);
+    else
+        log_line(LOG_LEVEL_DEBUG, "%s: a statement is executed since %lld s", session->peer, seconds);
+}
+
+void lock_wait_report(const struct session *session, int64_t waited_ms) {
+    struct session observer AUTO(session_close) = {0};
+    struct error err = {0};
+    PGresult *result AUTO_PGRESULT = NULL;
+    char pid[16];
+    const char *parameters[] = {pid};
+    const long long seconds = waited_ms / 1000;
+    snprintf(pid, sizeof pid, "%d", PQbackendPID(session->conn));
+    if (!open_observer(&observer, session, &err)) {
+        if (err.kind != ERROR_STOPPED)
+            log_line(LOG_LEVEL_WARNING, "%s: no answer since %lld s, and why cannot be asked: %s",
+                     session->peer, seconds, err.text);
+    } else if (ask(&observer, BLOCKERS_SQL, 1, parameters, BLOCKERS_FIELDS, &result, &err)) {
+        log_blockers(session, result, seconds);
+    }
+}
+
+bool lock_wait_explain(const struct session *session, struct error *err) {
+    struct session observer AUTO(session_close) = {0};
+    struct error ignored = {0};
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (strcmp(err->sqlstate, "55P03") != 0 || strstr(err->text, IS_LOCKED) != NULL ||
+        !open_observer(&observer, session, &ignored) ||
+        !ask(&observer, STRONG_SQL, 0, NULL, 1, &result, &ignored) || PQgetisnull(result, 0, 0))
+        return false;
+    const size_t length = strlen(err->text);
+    snprintf(err->text + length, sizeof err->text - length, ": %s", PQgetvalue(result, 0, 0));
+    return false;
+}

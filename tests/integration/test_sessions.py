@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sessions stand what others do to servers: settings of a DBA, locks, hosts that are not there."""
+
+import socket
+import time
+
+import pytest
+
+T = "create table t (id int primary key, v text, m money, d timestamptz, f float8, b bytea, i interval);" \
+    "create table other (id int primary key, v text)"
+ROW = "1234.5::float8::numeric::money, '2020-05-04 03:02:01+00', 0.1::float8, '\\x01', '1 day 2 h'"
+
+# Each would break something that is not pinned.
+SETTINGS = {
+    "statement_timeout": "'30ms'", "lock_timeout": "'1ms'", "idle_in_transaction_session_timeout": "'30ms'", "idle_session_timeout": "'30ms'",
+    "default_transaction_read_only": "on", "default_transaction_isolation": "serializable", "default_transaction_deferrable": "on",
+    "client_min_messages": "error", "exit_on_error": "on", "datestyle": "'SQL, DMY'", "intervalstyle": "iso_8601", "timezone": "'Asia/Tokyo'",
+    "bytea_output": "escape", "extra_float_digits": "-10", "lc_monetary": "'C.UTF-8'", "xmloption": "document", "xmlbinary": "hex",
+    "search_path": "nowhere", "quote_all_identifiers": "on", "standard_conforming_strings": "off", "backslash_quote": "on",
+    "array_nulls": "off", "transform_null_equals": "on", "row_security": "on", "default_tablespace": "''",
+    "gin_fuzzy_search_limit": "1", "plan_cache_mode": "force_generic_plan", "enable_indexscan": "off", "enable_nestloop": "off",
+    "enable_hashjoin": "off", "join_collapse_limit": "1", "synchronous_commit": "off", "session_replication_role": "replica",
+    "check_function_bodies": "off", "escape_string_warning": "on", "default_toast_compression": "pglz",
+}
+
+
+@pytest.mark.parametrize("version", ["14", "18"])
+def test_no_default_of_a_database_or_a_role_hurts(new_pipeline, shared_clusters, version):
+    """All at once, on database and role, at both sides, over copy, stream, check, status, verify and drop."""
+    pipeline = new_pipeline(shared_clusters("source", version), shared_clusters("target", version))
+    role = f"pinned{version}"
+    settings = {**SETTINGS, **({"transaction_timeout": "'100ms'", "restrict_nonsystem_relation_kind": "'view, foreign-table'"} if version == "18" else {})}
+    pipeline.source.execute(T + f"; insert into t select g, 'x', {ROW} from generate_series(1, 5000) g")
+    for side, configuration in ((pipeline.source, pipeline.source_configuration), (pipeline.target, pipeline.sink_configuration)):
+        side.execute(f"create role {role} superuser login")
+        for name, value in settings.items():
+            side.execute(f"alter role {role} set {name} = {value}")
+            side.execute(f"alter role {role} in database {side.name} set {name} = {value}")
+        configuration["dsn"] = side.dsn(user=role)
+    try:
+        assert pipeline.engine.command("check").returncode == 0
+        pipeline.engine.catch_up()
+        pipeline.source.execute(f"insert into t select g, 'y', {ROW} from generate_series(5001, 50000) g; update t set v = 'z' where id < 100")
+        pipeline.engine.catch_up()
+        for command in ("status", "verify", "drop"):
+            result = pipeline.engine.command(command)
+            assert result.returncode == 0, result.stdout + result.stderr
+        pipeline.assert_equal("public.t")
+    finally:
+        for side in (pipeline.source, pipeline.target):
+            side.execute(f"reassign owned by {role} to postgres; drop owned by {role}; drop role {role}")
+
+
+def test_pages_that_are_read_as_empty_are_refused(new_pipeline, shared_clusters):
+    """zero_damaged_pages turns lost rows into rows that never were; a plain role cannot switch it off."""
+    pipeline = new_pipeline(shared_clusters("source"), shared_clusters("target"))
+    pipeline.source.execute(T + "; create role zeroes login replication; alter role zeroes set zero_damaged_pages = on")
+    pipeline.source_configuration["dsn"] = pipeline.source.dsn(user="zeroes")
+    try:
+        result = pipeline.engine.command("run", "--until", "caught-up")
+        assert result.returncode == 2, result.stderr
+        assert "alter role zeroes reset zero_damaged_pages" in result.stderr
+    finally:
+        pipeline.source.execute("drop role zeroes")
+
+
+def locked(database, statement):
+    connection = database.connect(autocommit=False, application_name="in_the_way")
+    connection.cursor().execute(statement)
+    return connection
+
+
+def test_a_locked_table_stops_neither_a_start_nor_status_nor_check(pipeline):
+    pipeline.source.execute(T)
+    pipeline.engine.catch_up()
+    holder = locked(pipeline.source, "lock table other in access exclusive mode")
+    try:
+        pipeline.source.execute("insert into t (id) values (1)")
+        pipeline.engine.catch_up(timeout_s=30)
+        assert pipeline.engine.command("status", timeout_s=20).returncode == 0
+        checked = pipeline.engine.command("check", timeout_s=30)
+        assert "table public.other is locked by pid" in checked.stdout + checked.stderr
+        assert "in_the_way" in checked.stdout + checked.stderr
+    finally:
+        holder.close()
+    pipeline.assert_equal("public.t")
+
+
+def test_a_copy_that_a_lock_holds_up_says_by_whom(pipeline):
+    pipeline.source.execute(T + "; insert into other values (1, 'x')")
+    holder = locked(pipeline.source, "lock table other in access exclusive mode; select 'secret' as x")
+    pipeline.engine.start()
+    pipeline.engine.wait_log("table public.other")
+    assert "in_the_way" in pipeline.engine.log_text()
+    assert "secret" not in pipeline.engine.log_text()
+    holder.close()
+    pipeline.wait_streaming()
+    pipeline.assert_follows("public.other")
+
+
+def test_a_row_that_is_locked_in_the_target_names_its_holder(pipeline):
+    pipeline.source.execute(T + "; insert into other values (1, 'x')")
+    pipeline.start()
+    holder = locked(pipeline.target, "select * from other where v <> 'secret' for update")
+    pipeline.source.execute("update other set v = 'y'")
+    pipeline.engine.wait_log("held by pid")
+    assert "in_the_way" in pipeline.engine.log_text()
+    assert "secret" not in pipeline.engine.log_text()
+    holder.close()
+    pipeline.assert_follows("public.other")
+
+
+class BlackHole:
+    """A port that takes connections and never says a word."""
+
+    def __enter__(self):
+        self.socket = socket.socket()
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.listen(64)
+        self.port = self.socket.getsockname()[1]
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+
+def two_hosts(database, hole, more):
+    return f"host=127.0.0.1,127.0.0.1 port={hole.port},{database.cluster.port} user=postgres dbname={database.name} {more}"
+
+
+def test_each_host_of_a_dsn_has_its_own_time(pipeline):
+    """One time for all hosts was spent on the first one, which swallowed everything, at each attempt again."""
+    pipeline.source.execute(T + "; insert into t (id) values (1)")
+    with BlackHole() as hole:
+        pipeline.source_configuration["dsn"] = two_hosts(pipeline.source, hole, "connect_timeout=2 target_session_attrs=read-write")
+        pipeline.sink_configuration["dsn"] = two_hosts(pipeline.target, hole, "connect_timeout=2 target_session_attrs=prefer-standby")
+        pipeline.engine.catch_up(timeout_s=120)
+    pipeline.assert_equal("public.t")
+
+
+@pytest.mark.parametrize("command", ["run", "check", "status", "verify", "tail", "drop"])
+def test_every_command_ends_soon_when_it_waits_for_a_silent_server(pipeline, command):
+    pipeline.source.execute(T)
+    with BlackHole() as hole:
+        silent = f"host=127.0.0.1 port={hole.port} user=postgres dbname=x connect_timeout=0"
+        pipeline.source_configuration["dsn"] = silent
+        pipeline.sink_configuration["dsn"] = silent
+        engine = pipeline.engine
+        engine.write_configuration()
+        process = engine.spawn(command)
+        hole.socket.settimeout(60)
+        held, _ = hole.socket.accept()
+        process.terminate()
+        began = time.monotonic()
+        process.wait(30)
+        assert time.monotonic() - began < 5
+        held.close()
