@@ -23,18 +23,33 @@ static int protocol_version(int server_version) {
     return server_version >= 150000 ? 3 : 2;
 }
 
+#define START_OVER "run `pgcdc drop` and start over with a new copy"
+
+/* An object is gone; which one, the server's function tells in every language. */
+static const char *remedy_of_missing(const char *place) {
+    if (strcmp(place, "get_publication_oid") == 0 || strcmp(place, "GetPublicationByName") == 0)
+        return "the publication was created after the slot or dropped since; changes made in between cannot be decoded; " START_OVER;
+    if (strncmp(place, "ReplicationSlot", strlen("ReplicationSlot")) == 0)
+        return "the slot is gone; " START_OVER;
+    return "the slot or the publication is gone; " START_OVER;
+}
+
+/* 55000 is also said of a server that is not configured for logical decoding, which is no loss. */
+static bool has_lost_wal(const struct error *err) {
+    return strcmp(err->sqlstate, "58P01") == 0 ||
+           (strcmp(err->sqlstate, "55000") == 0 &&
+            strcmp(err->place, "CheckLogicalDecodingRequirements") != 0 &&
+            strcmp(err->place, "CheckSlotRequirements") != 0);
+}
+
 /* Says what an error of the walsender means for the pipeline. */
 static bool judge(const struct session *session, const PGresult *result, struct error *err) {
     session_error(session, result, err);
     const char *remedy = NULL;
-    if (strcmp(err->sqlstate, "42704") == 0 && strstr(err->text, "publication") != NULL)
-        remedy =
-            "the publication was created after the slot or dropped since; changes made in between cannot be decoded; run "
-            "`pgcdc drop` and start over with a new copy";
-    else if (strcmp(err->sqlstate, "42704") == 0)
-        remedy = "the slot is gone; run `pgcdc drop` and start over with a new copy";
-    else if (strcmp(err->sqlstate, "58P01") == 0 || strcmp(err->sqlstate, "55000") == 0)
-        remedy = "the slot lost WAL that it needs; run `pgcdc drop` and start over with a new copy";
+    if (strcmp(err->sqlstate, "42704") == 0)
+        remedy = remedy_of_missing(err->place);
+    else if (has_lost_wal(err))
+        remedy = "the slot lost WAL that it needs; " START_OVER;
     if (remedy == NULL)
         return false;
     err->kind = ERROR_REFUSE;

@@ -486,11 +486,16 @@ static void *stream_main(void *argument) {
     return NULL;
 }
 
-/* Since 18 a publication that is missing for a part of the WAL is skipped with a mere warning: changes lost. */
+/*
+ * Since 18 a publication that is missing for a part of the WAL is skipped with a mere warning: changes lost. It is known by its code and
+ * by the server's function, since its words are in the server's language; settings.c sees to it that it is sent.
+ */
 static void take_notice(void *argument, const PGresult *result) {
     struct stream *stream = argument;
-    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    if (message != NULL && strstr(message, "skipped loading publication") != NULL)
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *place = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
+    if (sqlstate != NULL && place != NULL && strcmp(sqlstate, "55000") == 0 &&
+        strcmp(place, "LoadPublications") == 0)
         stream->publication_missing = true;
 }
 

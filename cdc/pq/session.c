@@ -319,6 +319,8 @@ bool session_error(const struct session *session, const PGresult *result, struct
         write_encodings(session, sqlstate, message, sizeof message);
     error_set(err, session_error_kind(sqlstate), "%s: %s (SQLSTATE %s)", session->peer, message, sqlstate);
     snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate);
+    const char *place = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
+    snprintf(err->place, sizeof err->place, "%s", place != NULL ? place : "");
     if (server_message_is_raised(result))
         return false;
     append_field(err, result, PG_DIAG_SCHEMA_NAME, "schema");

@@ -4,6 +4,7 @@
 import socket
 import time
 
+import psycopg2
 import pytest
 
 T = "create table t (id int primary key, v text, m money, d timestamptz, f float8, b bytea, i interval);" \
@@ -155,3 +156,21 @@ def test_every_command_ends_soon_when_it_waits_for_a_silent_server(pipeline, com
         process.wait(30)
         assert time.monotonic() - began < 5
         held.close()
+
+
+def test_a_lost_publication_is_refused_in_every_language(own_cluster, shared_clusters, new_pipeline):
+    """18 skips it with a warning, which a role may have silenced and a server says in German; the program knew the English words."""
+    cluster = own_cluster("german", "18")
+    try:
+        cluster.execute("alter system set lc_messages = 'de_DE.UTF-8'")
+    except psycopg2.Error:
+        pytest.skip("no locale de_DE.UTF-8 on this machine")
+    cluster.reload()
+    pipeline = new_pipeline(cluster, shared_clusters("target"))
+    pipeline.source.execute(T + "; alter role postgres set client_min_messages = error")
+    pipeline.engine.catch_up()
+    pipeline.source.execute("drop publication shop; insert into t (id) values (1); create publication shop for table t")
+    result = pipeline.engine.command("run", "--until", "caught-up", timeout_s=60)
+    assert result.returncode == 3, result.stderr
+    assert "publication" in result.stderr
+    assert pipeline.target.value("select count(*) from t") == 0
