@@ -13,6 +13,8 @@
  * check_tables.c       each table at the source: rights, replica identity
  * check_target.c       a Postgres sink's server and the role's rights there
  * check_target_table.c each table there: present, fitting, writable
+ * check_target_types.c its enums and domains
+ * check_target_deferrable.c constraints that only the source checks late
  * check_target_columns.c its missing columns: added at the source, or renamed
  * check_sink.c         what another type of sink says of itself
  */
@@ -117,6 +119,12 @@ struct target_check {
     bool may_create;      /* CREATE on the database */
     const char *role;     /* quoted */
 };
+
+/* What a type of the table, or a constraint of any table, has at one side only. */
+MUST_CHECK bool check_target_types(struct check *check, const struct target_check *target,
+                                   const struct table *table, struct error *err);
+MUST_CHECK bool check_target_deferrable(struct check *check, const struct target_check *target,
+                                        struct error *err);
 
 /* check_target_columns.c; columns: the target's name, type and whether it is generated, in its order. */
 MUST_CHECK bool check_missing_columns(struct check *check, const struct table *table, const char *name,

@@ -159,9 +159,10 @@ static bool check_tables_there(struct check *check, struct session *session, con
     if (!try_replica_role(session, &target.acts_as_replica, err))
         return false;
     for (size_t i = 0; i < check->tables.count; i++)
-        if (!check_target_table(check, &target, &check->tables.tables[i], err))
+        if (!check_target_table(check, &target, &check->tables.tables[i], err) ||
+            !check_target_types(check, &target, &check->tables.tables[i], err))
             return false;
-    return true;
+    return check->source.conn == NULL || check_target_deferrable(check, &target, err);
 }
 
 static bool check_session(struct check *check, struct session *session, const struct config_sink *sink,

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * check_target_types.c - enums, domains and deferrable constraints that the target has otherwise than the source.
+ *
+ * They were alike when the copy made them; ALTER TYPE, ALTER DOMAIN and ALTER TABLE at the source do not travel.
+ */
+#include <string.h>
+
+#include "cdc/base/buffer.h"
+#include "cdc/check.h"
+#include "cdc/pq/identifier.h"
+
+#define TEXT_BYTES_MAX (1u << 20)
+
+/* ---- enums ---- */
+
+/*
+ * Asked of both sides: the labels of a type, each with how ALTER TYPE writes it. $1 schema, $2 name.
+ */
+static const char LABELS[] =
+    "select e.enumlabel, quote_literal(e.enumlabel) from pg_enum e join pg_type t on t.oid = e.enumtypid"
+    " join pg_namespace n on n.oid = t.typnamespace where n.nspname = $1 and t.typname = $2 order by e.enumsortorder";
+
+static const char CONSTRAINTS[] =
+    "select pg_get_constraintdef(k.oid), quote_ident(k.conname) from pg_constraint k"
+    " join pg_type t on t.oid = k.contypid join pg_namespace n on n.oid = t.typnamespace"
+    " where n.nspname = $1 and t.typname = $2 and k.contype = 'c'"
+    " union all select 'NOT NULL', null from pg_type t join pg_namespace n on n.oid = t.typnamespace"
+    " where n.nspname = $1 and t.typname = $2 and t.typtype = 'd' and t.typnotnull";
+
+struct both {
+    struct check *check;
+    const char *name; /* quoted, of the type */
+    PGresult *source;
+    PGresult *target;
+};
+
+static void both_release(struct both *both) {
+    PQclear(both->source);
+    PQclear(both->target);
+}
+
+static bool read_both(struct both *both, const struct target_check *target, const struct table_type *type,
+                      const char *sql, struct error *err) {
+    const char *parameters[] = {type->schema, type->name};
+    return session_query(&both->check->source, sql, 2, parameters, &both->source, err) &&
+           session_query(target->session, sql, 2, parameters, &both->target, err);
+}
+
+static int find(const PGresult *rows, const char *text) {
+    for (int row = 0; row < PQntuples(rows); row++)
+        if (strcmp(PQgetvalue(rows, row, 0), text) == 0)
+            return row;
+    return -1;
+}
+
+static bool is_missing(const PGresult *there, const PGresult *here, int row) {
+    return find(there, PQgetvalue(here, row, 0)) < 0;
+}
+
+static int count_missing(const PGresult *there, const PGresult *here, int *ret_row) {
+    int count = 0;
+    for (int row = 0; row < PQntuples(here); row++)
+        if (is_missing(there, here, row)) {
+            count++;
+            *ret_row = row;
+        }
+    return count;
+}
+
+/* Labels are added from the first on, so that the one before each is always there. */
+static void append_additions(const struct both *both, struct buffer *text) {
+    for (int row = 0; row < PQntuples(both->source); row++) {
+        if (!is_missing(both->target, both->source, row))
+            continue;
+        buffer_printf(text, "%salter type %s add value %s", text->size > 0 ? "\n" : "", both->name,
+                      PQgetvalue(both->source, row, 1));
+        if (row > 0)
+            buffer_printf(text, " after %s", PQgetvalue(both->source, row - 1, 1));
+        else if (PQntuples(both->target) > 0)
+            buffer_printf(text, " before %s", PQgetvalue(both->target, 0, 1));
+        buffer_append_text(text, ";");
+    }
+}
+
+/* One label of the target gone and one new in its place. */
+static bool is_renamed(const struct both *both, int *ret_old, int *ret_new) {
+    return PQntuples(both->source) == PQntuples(both->target) &&
+           count_missing(both->target, both->source, ret_new) == 1 &&
+           count_missing(both->source, both->target, ret_old) == 1 && *ret_old == *ret_new;
+}
+
+static bool has_same_order(const struct both *both) {
+    int last = -1;
+    for (int row = 0; row < PQntuples(both->source); row++) {
+        int place = find(both->target, PQgetvalue(both->source, row, 0));
+        if (place >= 0 && place < last)
+            return false;
+        last = place >= 0 ? place : last;
+    }
+    return true;
+}
+
+static void compare_order(const struct both *both) {
+    if (has_same_order(both))
+        return;
+    findings_add(
+        &both->check->findings, SEVERITY_WARNING, "target_enum_order",
+        "the labels of type %s stand in another order than at the source, so the target sorts otherwise",
+        both->name);
+    findings_fix(&both->check->findings, "make the type anew at the target in the source's order");
+    findings_object(&both->check->findings, both->name);
+}
+
+static bool report_labels(const struct both *both, struct error *err) {
+    struct findings *findings = &both->check->findings;
+    struct buffer text AUTO(buffer_release) = {.bytes_max = TEXT_BYTES_MAX};
+    int old_row = 0, new_row = 0, missing_row = 0;
+    if (is_renamed(both, &old_row, &new_row))
+        buffer_printf(&text, "alter type %s rename value %s to %s;", both->name,
+                      PQgetvalue(both->target, old_row, 1), PQgetvalue(both->source, new_row, 1));
+    else
+        append_additions(both, &text);
+    if (buffer_text(&text) == NULL)
+        return error_no_memory(err);
+    if (count_missing(both->target, both->source, &missing_row) == 0)
+        return true;
+    findings_add(findings, SEVERITY_PROBLEM, "target_enum", "type %s lacks labels that the source has: %s%s",
+                 both->name, PQgetvalue(both->source, missing_row, 1),
+                 count_missing(both->target, both->source, &missing_row) > 1 ? " and others" : "");
+    findings_fix(findings, "%s", text.data);
+    findings_object(findings, both->name);
+    return true;
+}
+
+static bool compare_labels(struct check *check, const struct target_check *target,
+                           const struct table_type *type, struct error *err) {
+    struct both both AUTO(both_release) = {.check = check,
+                                           .name = check_name(check, type->schema, type->name)};
+    if (!read_both(&both, target, type, LABELS, err))
+        return false;
+    if (PQntuples(both.target) == 0)
+        return true;
+    compare_order(&both);
+    return report_labels(&both, err);
+}
+
+/* ---- domains ---- */
+
+/* A constraint that only the target has stops a value that the source takes. The other way round nothing is stopped. */
+static bool compare_constraints(struct check *check, const struct target_check *target,
+                                const struct table_type *type, struct error *err) {
+    struct both both AUTO(both_release) = {.check = check,
+                                           .name = check_name(check, type->schema, type->name)};
+    if (!read_both(&both, target, type, CONSTRAINTS, err))
+        return false;
+    for (int row = 0; row < PQntuples(both.target); row++) {
+        if (!is_missing(both.source, both.target, row))
+            continue;
+        bool is_null = PQgetisnull(both.target, row, 1);
+        findings_add(
+            &check->findings, SEVERITY_PROBLEM, "target_domain",
+            "domain %s is %s, which it is not at the source: a value that is valid there stops the pipeline",
+            both.name, PQgetvalue(both.target, row, 0));
+        findings_fix(&check->findings, "alter domain %s drop %s%s;", both.name,
+                     is_null ? "not null" : "constraint ", is_null ? "" : PQgetvalue(both.target, row, 1));
+        findings_object(&check->findings, both.name);
+    }
+    return true;
+}
+
+/* ---- */
+
+/* Many tables use one type; it is compared with the first of them. */
+static bool is_first_use(const struct check *check, const struct table *table, uint32_t index) {
+    const struct table_type *type = &table->types[index];
+    for (const struct table *before = check->tables.tables; before < table; before++)
+        for (uint32_t i = 0; i < before->type_count; i++)
+            if (strcmp(before->types[i].name, type->name) == 0 &&
+                strcmp(before->types[i].schema, type->schema) == 0)
+                return false;
+    return true;
+}
+
+static bool starts_with(const char *text, const char *start) {
+    return text != NULL && strncmp(text, start, strlen(start)) == 0;
+}
+
+bool check_target_types(struct check *check, const struct target_check *target, const struct table *table,
+                        struct error *err) {
+    for (uint32_t i = 0; i < table->type_count; i++) {
+        const struct table_type *type = &table->types[i];
+        if (type->create_sql == NULL || !is_first_use(check, table, i))
+            continue;
+        bool is_domain = starts_with(type->create_sql, "create domain ");
+        if (is_domain ? !compare_constraints(check, target, type, err)
+                      : !compare_labels(check, target, type, err))
+            return false;
+    }
+    return true;
+}
