@@ -41,6 +41,8 @@ static bool open_source(struct attempt *attempt, struct error *err) {
 static bool open_sinks(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
     for (size_t i = 0; i < pipeline->config->sink_count; i++) {
+        pipeline->sinks[i]->gone = pipeline->gone;
+        pipeline->sinks[i]->gone_count = pipeline->gone_count;
         if (!runner_start(&attempt->runners[i], pipeline->sinks[i], attempt->event_fd,
                           attempt->stream.wake_fd, pipeline->careful_until_lsn[i], err))
             return false;
@@ -287,13 +289,48 @@ static void count_work(struct attempt *attempt) {
     }
 }
 
+/* A table that was dropped and is on no target leaves nothing to replicate. One that was renamed keeps its OID. */
+static bool is_gone(struct attempt *attempt, oid_t oid, struct error *err) {
+    const struct pipeline *pipeline = attempt->pipeline;
+    struct session session = {0};
+    PGresult *rows AUTO_PGRESULT = NULL;
+    char text[16];
+    const char *parameters[] = {text};
+    snprintf(text, sizeof text, "%u", oid);
+    bool asked = source_open(&session, &pipeline->config->source, pipeline->options->stop, err) &&
+                 session_query(&session, "select from pg_catalog.pg_class where oid = $1::oid", 1, parameters,
+                               &rows, err);
+    session_close(&session);
+    return asked && PQntuples(rows) == 0;
+}
+
+/* True when a sink lacks a table that is gone at the source: the next attempt leaves its changes out. */
+static bool learn_gone(struct attempt *attempt, struct sink *sink, struct error *err) {
+    struct pipeline *pipeline = attempt->pipeline;
+    struct error ignored = {0};
+    const oid_t oid = sink->missing_oid;
+    sink->missing_oid = 0;
+    if (oid == 0 || !is_gone(attempt, oid, &ignored))
+        return false;
+    oid_t *gone = reallocarray(pipeline->gone, pipeline->gone_count + 1, sizeof *gone);
+    if (gone == NULL)
+        return false;
+    gone[pipeline->gone_count++] = oid;
+    pipeline->gone = gone;
+    err->kind = ERROR_RETRY;
+    error_wrap(err,
+               "a table was dropped at the source and is not on the target, so its changes are left out");
+    return true;
+}
+
 /* A change that did not fit may be one of a large group: the next attempt goes one transaction at a time. */
 static void learn_from_failure(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
     lsn_t received_lsn = atomic_load(&attempt->stream.counters.received_lsn);
     for (size_t i = 0; i < attempt->runner_count; i++) {
         struct runner *runner = &attempt->runners[i];
-        if (runner->error.kind != ERROR_DATA || runner->sink->careful)
+        if (runner->error.kind != ERROR_DATA || learn_gone(attempt, runner->sink, err) ||
+            runner->sink->careful)
             continue;
         pipeline->careful_until_lsn[i] = received_lsn + 1;
         err->kind = ERROR_RETRY;

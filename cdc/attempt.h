@@ -28,6 +28,8 @@ struct pipeline {
     char database[DATABASE_NAME_MAX];                      /* the source's, once it was reached */
     lsn_t careful_until_lsn[CHECKPOINT_SINKS_MAX];         /* see struct runner */
     lsn_t until_lsn;                                       /* 0: none, or not known yet */
+    oid_t *gone; /* tables that neither source nor target has any more; the sinks leave their changes out */
+    size_t gone_count;
     char scope_warned[SCOPE_WARNING_MAX]; /* what was said last of tables that are not sent */
     bool progressed;                      /* the last attempt flushed something */
     struct pipeline_result result;        /* counts so far, and whether the end was reached */

@@ -103,6 +103,7 @@ bool pipeline_run(const struct config *config, const struct pipeline_options *op
             sink_free(pipeline->sinks[i]);
     }
     state_lock_release(&lock);
+    free(pipeline->gone);
     free(pipeline);
     return good;
 }

@@ -74,6 +74,13 @@ struct sink {
      * the source for text. By the engine, where the source cannot send binary. Kept over reopening.
      */
     bool needs_text;
+    /*
+     * Set by the sink when it returns ERROR_DATA because it has no such table: the relation's OID at the source. A table that
+     * is gone there, too, the engine puts on the list of those whose changes the sink leaves out. Both kept over reopening.
+     */
+    oid_t missing_oid;
+    const oid_t *gone;
+    size_t gone_count;
     /* Set by the engine: write and flush one transaction at a time, to find the one that does not fit. */
     bool careful;
     /*

@@ -42,6 +42,7 @@ void apply_free(struct apply *apply) {
     oid_map_release(&apply->by_source);
     arena_release(&apply->catalog);
     free(apply->tables);
+    free(apply->kept);
     free(apply);
 }
 
@@ -64,6 +65,8 @@ static bool look_up(struct apply *apply, struct error *err) {
     if (count == 0 || target_tables_find(&apply->sink->session, apply->new_tables, count, apply->role,
                                          &apply->catalog, &failed, err))
         return true;
+    if (apply->new_tables[failed]->is_missing)
+        apply->sink->sink.missing_oid = apply->new_tables[failed]->relation->oid;
     return error_wrap(err, "the transaction that commits at %s",
                       lsn_format(transaction_named_lsn(apply->new_changes[failed]->transaction)).text);
 }
@@ -242,8 +245,54 @@ static bool apply_found(struct apply *apply, const struct change *changes, size_
     return apply_runs(apply, changes, count, err);
 }
 
+static bool is_gone(const struct apply *apply, const struct relation *relation) {
+    for (size_t i = 0; i < apply->sink->sink.gone_count; i++)
+        if (apply->sink->sink.gone[i] == relation->oid)
+            return true;
+    return false;
+}
+
+/* A TRUNCATE of several tables goes on for those that are there. False: nothing of the change is left. */
+static bool keep_truncated(struct apply *apply, struct change *change, bool *ret_kept, struct error *err) {
+    uint32_t count = 0;
+    const struct relation **relations =
+        arena_alloc(&apply->catalog, (change->relation_count + 1) * sizeof *relations);
+    if (relations == NULL)
+        return error_no_memory(err);
+    for (uint32_t i = 0; i < change->relation_count; i++)
+        if (!is_gone(apply, change->relations[i]))
+            relations[count++] = change->relations[i];
+    *ret_kept = count > 0;
+    change->relations = relations;
+    change->relation_count = count;
+    return true;
+}
+
+/* Leaves out the changes of tables that neither side has any more; see sink.h. */
+static bool leave_out_gone(struct apply *apply, const struct change **changes, size_t *count,
+                           struct error *err) {
+    struct change *kept = reallocarray(apply->kept, *count, sizeof *kept);
+    size_t kept_count = 0;
+    if (kept == NULL)
+        return error_no_memory(err);
+    apply->kept = kept;
+    for (size_t i = 0; i < *count; i++) {
+        const struct change *change = &(*changes)[i];
+        bool is_kept = !change_is_row(change) || !is_gone(apply, change->relation);
+        kept[kept_count] = *change;
+        if (change->kind == CHANGE_TRUNCATE && !keep_truncated(apply, &kept[kept_count], &is_kept, err))
+            return false;
+        kept_count += is_kept;
+    }
+    *changes = kept;
+    *count = kept_count;
+    return true;
+}
+
 bool apply_changes(struct apply *apply, const struct change *changes, size_t count,
                    const struct position *until, struct error *err) {
+    if (apply->sink->sink.gone_count > 0 && count > 0 && !leave_out_gone(apply, &changes, &count, err))
+        return false;
     if (!has_work(changes, count))
         return true;
     bool applied = make_room(apply, count, err) && find_tables(apply, changes, count, err) &&

@@ -31,13 +31,15 @@ struct apply {
     struct oid_map by_target;     /* the target's OID -> struct target_table in use in the current run */
     struct target_table **tables; /* of each change that is being applied */
     size_t table_capacity;
+    struct change *kept; /* without those of tables that are gone; until the next span */
     /* Tables that are named for the first time and wait to be looked up, and the changes that name them. */
     struct target_table *new_tables[TARGET_TABLES_MAX];
     const struct change *new_changes[TARGET_TABLES_MAX];
     size_t new_count;
-    uint64_t run;            /* counts the runs; see apply.c */
-    size_t set_rows_min;     /* so many rows are worth a set; SIZE_MAX: never. Tests change it. */
-    size_t whole_rows_max;   /* so many rows at most make a target transaction of one pipeline. Tests change it. */
+    uint64_t run;        /* counts the runs; see apply.c */
+    size_t set_rows_min; /* so many rows are worth a set; SIZE_MAX: never. Tests change it. */
+    size_t
+        whole_rows_max; /* so many rows at most make a target transaction of one pipeline. Tests change it. */
     uint64_t fallback_count; /* spans that sets failed on, so that they were applied row by row */
     struct statements statements;
     struct pq_pipeline pipeline;

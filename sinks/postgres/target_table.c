@@ -102,7 +102,8 @@ static bool find_table(struct lookup *lookup, enum trigger_role role, struct err
     identifier_append_qualified(&lookup->text, table->relation->schema, table->relation->name);
     if (!keep_text(lookup, &table->name, err))
         return false;
-    if (PQgetisnull(tables, row, TABLE_OID))
+    table->is_missing = PQgetisnull(tables, row, TABLE_OID);
+    if (table->is_missing)
         return missing_table(table, err);
     char kind = PQgetvalue(tables, row, TABLE_KIND)[0];
     if (kind != 'r' && kind != 'p')

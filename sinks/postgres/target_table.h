@@ -41,6 +41,7 @@ struct target_table {
     struct target_table *previous;   /* of an earlier definition of the same relation */
     oid_t oid;                       /* of the target */
     const char *name;                /* quoted, schema and all */
+    bool is_missing; /* the target has no such table, and nothing else is known */
     bool is_partitioned;
     /* Somebody looks at the order: triggers, foreign keys, late checks. Changes come one by one, as at the source. */
     bool is_strict;

@@ -249,3 +249,30 @@ def test_the_copy_makes_an_empty_table_logged(pipeline, name, tables):
     pipeline.engine.catch_up()
     assert pipeline.target.execute("select relname from pg_class where relpersistence = 'u'") == []
     pipeline.assert_equal()
+
+
+# Tables that are gone
+
+def test_a_scratch_table_that_is_gone_stops_nothing(pipeline):
+    """A job makes a table, fills it and drops it; the definition is gone with it, so nobody could create it at the target."""
+    del pipeline.source_configuration["tables"]
+    pipeline.source.execute("create table t (id int primary key, v text); insert into t values (1, 'a')")
+    pipeline.engine.catch_up()
+    for number in range(3):
+        pipeline.source.execute(f"create table scratch{number} (x int primary key); insert into scratch{number} select generate_series(1, 100)")
+        pipeline.source.execute(f"update scratch{number} set x = x + 1000; insert into t values ({number + 10}, 'b'); truncate scratch{number}")
+    pipeline.source.execute("insert into t values (2, 'c'); truncate scratch0, scratch1; drop table scratch0; drop table scratch1; drop table scratch2")
+    log = pipeline.engine.catch_up().stderr
+    assert all(f'"public"."scratch{number}"' in log for number in range(3))
+    pipeline.assert_equal("public.t")
+
+
+@pytest.mark.parametrize("then", ["alter table scratch rename to kept", "select"])
+def test_a_table_that_is_still_there_is_not_left_out(pipeline, then):
+    del pipeline.source_configuration["tables"]
+    pipeline.source.execute("create table t (id int primary key)")
+    pipeline.engine.catch_up()
+    pipeline.source.execute("create table scratch (x int primary key); insert into scratch values (1)")
+    pipeline.source.execute(then)
+    result = run(pipeline)
+    assert result.returncode == 1 and '"public"."scratch"' in result.stderr
