@@ -145,3 +145,14 @@ def test_what_may_be_a_rename_or_not_is_not_guessed(pipeline):
     pipeline.target.execute("alter table t drop column note")
     pipeline.engine.catch_up()
     assert_ready_and_equal(pipeline)
+
+
+@pytest.mark.parametrize("more,word", [({"dsn": " sslmode=require"}, "sslmode"),
+                                       ({"password_file": "/nowhere/password"}, "password_file")])
+def test_a_fault_of_files_and_certificates_names_its_key(pipeline, more, word):
+    """"correct the dsn" was said of them all."""
+    pipeline.source.execute("create table t (id int primary key)")
+    for key, value in more.items():
+        pipeline.source_configuration[key] = pipeline.source_configuration.get(key, "") + value
+    [finding] = findings_of(pipeline, "connection")
+    assert word in finding["fix"], finding
