@@ -19,7 +19,8 @@
 #include "cdc/start.h"
 
 enum {
-    DRAIN_MAX_MS = 6000, /* of the ten seconds that a stop may take */
+    DRAIN_MAX_MS = 6000,  /* of the ten seconds that a stop may take */
+    TAKE_WAIT_MS = 10000, /* a run with an end waits so long for a slot that is in use */
     REPORT_INTERVAL_MS = 60000,
 };
 
@@ -53,6 +54,32 @@ static bool open_sinks(struct attempt *attempt, struct error *err) {
     for (size_t i = 0; i < attempt->runner_count; i++)
         attempt->positions[i] = runner_position(&attempt->runners[i]);
     return true;
+}
+
+/*
+ * Opening a sink raises its epoch, which ends an engine that works. So it is asked first whether one reads the slot. What a killed
+ * engine left is free again within moments; a standby waits for as long as it takes.
+ */
+static bool check_nobody_streams(struct attempt *attempt, struct error *err) {
+    struct pipeline *pipeline = attempt->pipeline;
+    const struct pipeline_options *options = pipeline->options;
+    const bool has_end = options->until_caught_up || options->until_lsn != 0;
+    struct slot_facts slot;
+    if (options->take_over && !pipeline->streamed)
+        return true;
+    if (!slot_read(&attempt->source, pipeline->config->source.slot, &slot, err))
+        return false;
+    if (slot.active_pid == 0) {
+        pipeline->waiting_since_ms = 0;
+        return true;
+    }
+    if (pipeline->waiting_since_ms == 0)
+        pipeline->waiting_since_ms = clock_now_ms();
+    const bool gives_up = has_end && clock_now_ms() - pipeline->waiting_since_ms > TAKE_WAIT_MS;
+    error_set(err, gives_up ? ERROR_RUNNING : ERROR_RETRY,
+              "source: slot %s is in use by the server's pid %d: another engine runs this pipeline",
+              pipeline->config->source.slot, slot.active_pid);
+    return error_remedy(err, "stop that engine, or take the pipeline from it with `pgcdc run --take-over`");
 }
 
 /* ---- deciding ---- */
@@ -93,7 +120,7 @@ static bool act(struct attempt *attempt, enum start_action action, const struct 
         return check_publication(attempt, err) && check_forks(attempt, err);
     case START_NEW:
     case START_COPY_AGAIN:
-        return attempt_create(attempt, err);
+        return attempt_create(attempt, action == START_COPY_AGAIN, err);
     case START_ADOPT:
         return attempt_adopt(attempt, slot->confirmed_lsn, err);
     }
@@ -169,6 +196,7 @@ static bool start_streaming(struct attempt *attempt, struct error *err) {
              POOL_BATCHES * (BATCH_BYTES / 1024 / 1024), POOL_BATCHES);
     /* Idle from here on; it would only hold a connection. */
     session_close(&attempt->source);
+    attempt->pipeline->streamed = true;
     return true;
 }
 
@@ -220,13 +248,23 @@ static void learn_to_want_text(struct attempt *attempt, struct error *err) {
     error_wrap(err, "going on with values in text");
 }
 
+/* Also when nothing comes: what the server mentioned is there. */
+static void forget_failure(struct attempt *attempt) {
+    const lsn_t received_lsn =
+        atomic_load_explicit(&attempt->stream.counters.received_lsn, memory_order_relaxed);
+    if (attempt->pipeline->failure.exists && received_lsn != 0 && sinks_have(attempt, received_lsn))
+        attempt_forget_failure(attempt);
+}
+
 static bool supervise(struct attempt *attempt, struct error *err) {
     while (!attempt_is_stopped(attempt)) {
         attempt_save(attempt, false);
         report(attempt);
+        forget_failure(attempt);
         if (reached_end(attempt)) {
             FAULT_POINT("attempt-end-reached");
             attempt->pipeline->result.reached = true;
+            attempt_forget_failure(attempt);
             return true;
         }
         if (attempt_runner_failed(attempt, err))
@@ -333,8 +371,13 @@ static void learn_from_failure(struct attempt *attempt, struct error *err) {
             runner->sink->careful)
             continue;
         pipeline->careful_until_lsn[i] = received_lsn + 1;
-        err->kind = ERROR_RETRY;
-        error_wrap(err, "going on one transaction at a time to find the one that does not fit");
+        pipeline->looks_for_cause = true;
+        error_set(
+            err, ERROR_RETRY,
+            "sink %s: a group of transactions could not be applied (SQLSTATE %s); retrying one by one to find the "
+            "transaction",
+            runner->sink->config->name,
+            runner->error.sqlstate[0] != '\0' ? runner->error.sqlstate : "unknown");
     }
 }
 
@@ -380,8 +423,8 @@ static bool live(struct attempt *attempt, struct error *err) {
     if (!open_source(attempt, err))
         return false;
     set_end(attempt);
-    if (!open_sinks(attempt, err) || !decide(attempt, err) || !start_streaming(attempt, err) ||
-        !supervise(attempt, err))
+    if (!check_nobody_streams(attempt, err) || !open_sinks(attempt, err) || !decide(attempt, err) ||
+        !start_streaming(attempt, err) || !supervise(attempt, err))
         return false;
     stop_in_peace(attempt);
     return !attempt_runner_failed(attempt, err);
@@ -398,6 +441,8 @@ bool attempt_run(struct pipeline *pipeline, struct error *err) {
     count_work(attempt);
     if (!good)
         learn_from_failure(attempt, err);
+    if (!good && err->kind != ERROR_RETRY && err->kind != ERROR_STOPPED)
+        attempt_drop_own_slot(attempt);
     release(attempt);
     free(attempt);
     return good;

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "cdc/checkpoint.h"
+#include "cdc/failure.h"
 #include "cdc/pipeline.h"
 #include "cdc/progress.h"
 #include "cdc/runner.h"
@@ -17,6 +18,13 @@
 #include "cdc/source.h"
 #include "cdc/stream.h"
 #include "cdc/watch.h"
+
+/* The last retry that was logged. */
+struct retry_log {
+    char text[ERROR_TEXT_MAX];
+    int64_t logged_ms;
+    int count; /* of the same, with those that were not logged */
+};
 
 /* What outlives an attempt. */
 struct pipeline {
@@ -31,8 +39,16 @@ struct pipeline {
     oid_t *gone; /* tables that neither source nor target has any more; the sinks leave their changes out */
     size_t gone_count;
     char scope_warned[SCOPE_WARNING_MAX]; /* what was said last of tables that are not sent */
-    bool progressed;                      /* the last attempt flushed something */
-    struct pipeline_result result;        /* counts so far, and whether the end was reached */
+    bool progressed;                                       /* the last attempt flushed something */
+    bool
+        looks_for_cause; /* the last attempt failed in a group: the next finds the transaction, and has the error */
+    struct retry_log retry_log;
+    struct failure failure; /* as it is on disk */
+    bool streamed;          /* an attempt of this process read the slot */
+    bool has_own_slot;      /* an attempt of this process created the slot, and no sink has a position yet */
+    lsn_t own_slot_lsn;     /* where that slot began */
+    int64_t waiting_since_ms;      /* for an engine that uses the slot; 0: none does */
+    struct pipeline_result result; /* counts so far, and whether the end was reached */
 };
 
 struct attempt {
@@ -59,12 +75,21 @@ struct attempt {
 /* True: stopped in peace, or the end was reached. */
 MUST_CHECK bool attempt_run(struct pipeline *pipeline, struct error *err);
 
-/* attempt_new.c: brings a pipeline into being: publication, slot, copy; or adopts a slot. Sets the positions. */
-MUST_CHECK bool attempt_create(struct attempt *attempt, struct error *err);
+/*
+ * attempt_new.c: brings a pipeline into being: publication, slot, copy; or adopts a slot. Sets the positions.
+ * again: a slot of that name is what an interrupted copy left, and is dropped first.
+ */
+MUST_CHECK bool attempt_create(struct attempt *attempt, bool again, struct error *err);
 MUST_CHECK bool attempt_adopt(struct attempt *attempt, lsn_t confirmed_lsn, struct error *err);
 
 /* Is what is replicated what source.tables names? Warns of what can wait. */
 MUST_CHECK bool attempt_check_scope(struct attempt *attempt, enum scope_moment moment, struct error *err);
+
+/* It goes well again: no failure stays on disk. */
+void attempt_forget_failure(struct attempt *attempt);
+
+/* After a failure that ends the run: drops the slot that this process made for a copy that came to nothing. */
+void attempt_drop_own_slot(struct attempt *attempt);
 
 /* attempt_save.c: checkpoint and confirmation, when something moved; at intervals, or now when at_once. */
 void attempt_save(struct attempt *attempt, bool at_once);

@@ -19,6 +19,8 @@
 #include "cdc/scope.h"
 #include "cdc/slot.h"
 
+#define DUPLICATE_OBJECT "42710"
+
 static void log_blockers(const char *blockers) {
     log_line(LOG_LEVEL_WARNING, "creating the slot waits for older transactions to end: %s", blockers);
 }
@@ -90,7 +92,20 @@ static bool copy_rows(struct attempt *attempt, const struct slot_creation *slot,
     return copied;
 }
 
-bool attempt_create(struct attempt *attempt, struct error *err) {
+/* The slot did not exist a moment ago: whoever made it, it is not the one that the mark on disk speaks of. */
+static bool refuse_foreign_slot(struct attempt *attempt, struct error *err) {
+    struct pipeline *pipeline = attempt->pipeline;
+    if (strcmp(err->sqlstate, DUPLICATE_OBJECT) != 0)
+        return false;
+    if (!checkpoint_remove(pipeline->config->state, pipeline->config->name, err))
+        return false;
+    pipeline->checkpoint = (struct checkpoint){0};
+    error_set(err, ERROR_REFUSE, "slot %s was created by somebody else while this pipeline started",
+              pipeline->config->source.slot);
+    return error_remedy(err, "drop that slot, or give source.slot another name");
+}
+
+bool attempt_create(struct attempt *attempt, bool again, struct error *err) {
     const struct config *config = attempt->pipeline->config;
     const bool copies = config->source.snapshot == SNAPSHOT_INITIAL;
     bool created = false;
@@ -100,18 +115,50 @@ bool attempt_create(struct attempt *attempt, struct error *err) {
         log_line(LOG_LEVEL_INFO, "created publication %s", config->source.publication);
     else if (!attempt_check_scope(attempt, SCOPE_NEW, err))
         return false;
-    if (!mark_copying(attempt, err) || !slot_drop(&attempt->source, config->source.slot, err))
+    if (!mark_copying(attempt, err) || (again && !slot_drop(&attempt->source, config->source.slot, err)))
         return false;
     FAULT_POINT("slot-before-create");
     struct slot_creation slot;
     if (!slot_create(&attempt->replication, &attempt->source, config->source.slot, copies, log_blockers,
                      &slot, err))
-        return false;
+        return refuse_foreign_slot(attempt, err);
+    attempt->pipeline->has_own_slot = true;
+    attempt->pipeline->own_slot_lsn = slot.consistent_lsn;
     log_line(LOG_LEVEL_INFO, "created slot %s at %s", config->source.slot,
              lsn_format(slot.consistent_lsn).text);
     set_positions(attempt, slot.consistent_lsn);
     attempt->store_positions = !copies;
-    return !copies || copy_rows(attempt, &slot, err);
+    if (copies && !copy_rows(attempt, &slot, err))
+        return false;
+    attempt->pipeline->has_own_slot = false;
+    return true;
+}
+
+static bool a_sink_has_position(struct attempt *attempt) {
+    for (size_t i = 0; i < attempt->runner_count; i++)
+        if (position_exists(&attempt->runners[i].position))
+            return true;
+    return false;
+}
+
+/* Its confirmed position shows that it is the one that was made, and that nobody has read from it. */
+void attempt_drop_own_slot(struct attempt *attempt) {
+    struct pipeline *pipeline = attempt->pipeline;
+    const char *name = pipeline->config->source.slot;
+    struct slot_facts slot = {0};
+    struct error err = {0};
+    if (!pipeline->has_own_slot || a_sink_has_position(attempt))
+        return;
+    session_close(&attempt->replication);
+    bool known = slot_read(&attempt->source, name, &slot, &err);
+    if (known && !slot.exists)
+        return;
+    if (known && slot.active_pid == 0 && slot.confirmed_lsn == pipeline->own_slot_lsn &&
+        slot_drop(&attempt->source, name, &err))
+        log_line(LOG_LEVEL_INFO, "slot %s, which this run had made, is dropped again", name);
+    else
+        log_line(LOG_LEVEL_WARNING,
+                 "slot %s stays and keeps WAL until the next run, or until `pgcdc drop` removes it", name);
 }
 
 bool attempt_adopt(struct attempt *attempt, lsn_t confirmed_lsn, struct error *err) {

@@ -52,10 +52,21 @@ static bool differs(const struct checkpoint *a, const struct checkpoint *b) {
 static void say_disk(struct attempt *attempt, const struct error *err) {
     if (err != NULL && !attempt->disk_fails)
         log_line(LOG_LEVEL_ERROR,
-                 "the checkpoint cannot be written, so the slot keeps its WAL until it can: %s", error_line(err).text);
+                 "the checkpoint cannot be written, so the slot keeps its WAL until it can: %s",
+                 error_line(err).text);
     if (err == NULL && attempt->disk_fails)
         log_line(LOG_LEVEL_INFO, "the checkpoint is written again");
     attempt->disk_fails = err != NULL;
+}
+
+void attempt_forget_failure(struct attempt *attempt) {
+    struct pipeline *pipeline = attempt->pipeline;
+    struct error err = {0};
+    if (!pipeline->failure.exists)
+        return;
+    if (!failure_remove(pipeline->config->state, pipeline->config->name, &err))
+        log_line(LOG_LEVEL_WARNING, "the last error stays in the state directory: %s", err.text);
+    pipeline->failure = (struct failure){0};
 }
 
 void attempt_save(struct attempt *attempt, bool at_once) {
@@ -75,6 +86,7 @@ void attempt_save(struct attempt *attempt, bool at_once) {
         if (!written)
             return;
         pipeline->progressed = true;
+        attempt_forget_failure(attempt);
         pipeline->checkpoint = checkpoint;
     }
     FAULT_POINT("checkpoint-before-confirm");

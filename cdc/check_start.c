@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cdc/check.h"
+#include "cdc/failure.h"
 #include "cdc/state_lock.h"
 
 enum {
@@ -69,9 +70,18 @@ static void check_directory(struct check *check) {
     check_space(check);
 }
 
+/* Why the last run stopped, or retries; it may be solved since. */
+static void check_failure(struct check *check) {
+    struct failure failure;
+    failure_read(check->config->state, check->config->name, &failure);
+    if (failure.exists)
+        findings_add_error(&check->findings, SEVERITY_WARNING, "last_error", &failure.error);
+}
+
 bool check_state(struct check *check, struct error *err) {
     struct findings *findings = &check->findings;
     check_directory(check);
+    check_failure(check);
     pid_t pid = state_lock_holder(check->config->state, check->config->name);
     if (pid != 0)
         findings_add(findings, SEVERITY_NOTE, "running", "pid %ld runs this pipeline now", (long) pid);

@@ -17,6 +17,7 @@
 #include "cdc/base/fault.h"
 #include "cdc/checkpoint.h"
 #include "cdc/command.h"
+#include "cdc/failure.h"
 #include "cdc/pq/identifier.h"
 #include "cdc/publication.h"
 #include "cdc/slot.h"
@@ -186,7 +187,8 @@ static bool drop_sinks(const struct config *config, struct error *err) {
 
 static bool drop_state(const struct config *config, struct error *err) {
     char path[PATH_MAX];
-    if (!checkpoint_remove(config->state, config->name, err))
+    if (!checkpoint_remove(config->state, config->name, err) ||
+        !failure_remove(config->state, config->name, err))
         return false;
     FAULT_POINT("drop-state");
     snprintf(path, sizeof path, "%s/%s.lock", config->state, config->name);
@@ -208,12 +210,17 @@ static bool drop_all(struct drop *drop, struct error *err) {
     return drop_at_source(drop, err) && drop_sinks(drop->config, err) && drop_state(drop->config, err);
 }
 
+static bool refuse_running(struct error *err) {
+    err->kind = ERROR_REFUSE;
+    return error_wrap(err, "stop it first");
+}
+
 /* A state directory that is not there needs no lock, and taking one would create it. */
 static bool drop_locked(struct drop *drop, struct error *err) {
     struct state_lock lock = {.fd = -1};
     if (access(drop->config->state, F_OK) == 0 &&
         !state_lock_take(&lock, drop->config->state, drop->config->name, err))
-        return err->kind == ERROR_REFUSE ? error_wrap(err, "stop it first") : false;
+        return err->kind == ERROR_RUNNING ? refuse_running(err) : false;
     bool dropped = drop_all(drop, err);
     state_lock_release(&lock);
     return dropped;

@@ -44,6 +44,9 @@ static enum exit_code judge(const struct status *status) {
     case STATE_MISSING:
     case STATE_REFUSED:
         return EXIT_REFUSED;
+    case STATE_RETRYING:
+    case STATE_FAILED:
+        return EXIT_FAILED;
     case STATE_NEW:
     case STATE_COPYING:
     case STATE_STREAMING:
@@ -86,12 +89,15 @@ const struct command command_status = {
         "missing     a position exists but the slot does not\n"
         "lost        the server removed WAL that the slot needs\n"
         "refused     run would refuse for the reason given\n"
+        "retrying    an engine runs, and its last attempt failed with the error that is shown\n"
+        "failed      none runs, and the last one ended with the error that is shown\n"
         "unknown     the source cannot be reached\n"
         "\n"
         "lag: the WAL between a sink's position and the end of the source's. stored: how long ago the sink made the\n"
         "position durable. --json prints one object; what is not known in it is null.\n"
         "\n"
-        "Exit codes: 3 missing, lost or refused; 1 the source or a sink could not be asked; else 0.",
+        "Exit codes: 3 missing, lost or refused; 1 failed, retrying, or the source or a sink could not be asked;\n"
+        "else 0.",
     .needs_config = true,
     .run = run,
 };

@@ -25,6 +25,8 @@ static inline enum exit_code exit_code_of(const struct error *err) {
         return EXIT_USAGE;
     case ERROR_REFUSE:
         return EXIT_REFUSED;
+    case ERROR_RUNNING:
+        return EXIT_RUNNING;
     case ERROR_RETRY:
     case ERROR_PROTOCOL:
     case ERROR_DATA:

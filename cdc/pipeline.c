@@ -4,17 +4,23 @@
  */
 #include "cdc/pipeline.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cdc/attempt.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/log.h"
 #include "cdc/state_lock.h"
 
+#define LIMIT_EXCEEDED "53400" /* all slots are taken */
+
 enum {
     PAUSE_MIN_MS = 100,
     PAUSE_MAX_MS = 15000,
     PAUSE_STEP_MS = 50,
+    FIRST_RETRY_MS = 30000, /* a server that starts together with us is up by then */
+    REPEAT_INTERVAL_MS = 60000,
 };
 
 static bool is_stopped(const struct pipeline *pipeline) {
@@ -29,21 +35,96 @@ static void pause_before_retry(const struct pipeline *pipeline, int pause_ms) {
         clock_pause_ms(PAUSE_STEP_MS);
 }
 
+/* ---- failures ---- */
+
+/* Beside the checkpoint, for whoever asks why. One group's failure has its cause in the next attempt's. */
+static void store_failure(struct pipeline *pipeline, const struct error *error) {
+    const struct config *config = pipeline->config;
+    struct failure *failure = &pipeline->failure;
+    struct error err = {0};
+    failure->last_us = clock_unix_us();
+    if (!failure->exists)
+        failure->since_us = failure->last_us;
+    failure->exists = true;
+    failure->attempts++;
+    failure->position_lsn = pipeline->checkpoint.phase == CHECKPOINT_STREAMING
+                                ? checkpoint_confirmed_lsn(&pipeline->checkpoint)
+                                : 0;
+    failure->error = *error;
+    if (!failure_write(config->state, config->name, failure, &err))
+        log_line(LOG_LEVEL_WARNING, "the error cannot be stored for `pgcdc status`: %s", err.text);
+}
+
+/*
+ * The same again is said once a minute, with a count: what is new is easier to find, and a log that is watched stays short.
+ */
+static void log_retry(struct pipeline *pipeline, const struct error *error, int pause_ms) {
+    const int64_t now_ms = clock_now_ms();
+    struct retry_log *last = &pipeline->retry_log;
+    const bool same = strcmp(last->text, error->text) == 0;
+    last->count++;
+    if (same && now_ms - last->logged_ms < REPEAT_INTERVAL_MS)
+        return;
+    if (same)
+        log_line(LOG_LEVEL_WARNING, "%s; the same in %d attempts by now", error->text, last->count);
+    else
+        log_line(LOG_LEVEL_WARNING, "%s; starting again in %d ms at most", error_line(error).text, pause_ms);
+    last->logged_ms = now_ms;
+    if (same)
+        return;
+    last->count = 1;
+    snprintf(last->text, sizeof last->text, "%s", error->text);
+}
+
+/* Until the copy is prepared, nothing but a mistake in the configuration is as likely. */
+static bool is_first_start(const struct pipeline *pipeline, const struct error *error) {
+    if (pipeline->waiting_since_ms != 0)
+        return false;
+    if (pipeline->checkpoint.phase == CHECKPOINT_NONE)
+        return true;
+    return pipeline->checkpoint.phase == CHECKPOINT_COPYING && strcmp(error->sqlstate, LIMIT_EXCEEDED) == 0;
+}
+
+/* An error that has lasted long enough becomes the run's. */
+static bool gives_up(const struct pipeline *pipeline, int64_t since_ms, struct error *error) {
+    const bool first = is_first_start(pipeline, error);
+    int64_t limit_ms = pipeline->options->retry_for_ms;
+    if (limit_ms == 0 && first)
+        limit_ms = FIRST_RETRY_MS;
+    if (limit_ms == 0 || clock_now_ms() - since_ms < limit_ms)
+        return false;
+    if (!first)
+        return true;
+    error->kind = ERROR_CONFIG;
+    if (error->remedy[0] == '\0')
+        error_remedy(error, "`pgcdc check -c %s` says what to correct; --retry-for waits longer",
+                     pipeline->config->path);
+    return true;
+}
+
 /* True: ended in peace. False with an error that waiting cannot cure. */
 static bool attempt_until_final(struct pipeline *pipeline, struct error *err) {
     int pause_ms = PAUSE_MIN_MS;
+    int64_t since_ms = 0; /* when the first failure without progress came; 0: none */
     while (!is_stopped(pipeline)) {
         struct error error = {0};
         pipeline->progressed = false;
+        pipeline->looks_for_cause = false;
         if (attempt_run(pipeline, &error) || error.kind == ERROR_STOPPED)
             return true;
-        if (error.kind != ERROR_RETRY) {
+        if (pipeline->progressed)
+            pause_ms = PAUSE_MIN_MS;
+        if (pipeline->progressed || since_ms == 0)
+            since_ms = clock_now_ms();
+        if (error.kind != ERROR_RETRY || gives_up(pipeline, since_ms, &error)) {
+            if (error.kind != ERROR_RUNNING)
+                store_failure(pipeline, &error);
             *err = error;
             return false;
         }
-        if (pipeline->progressed)
-            pause_ms = PAUSE_MIN_MS;
-        log_line(LOG_LEVEL_WARNING, "%s; starting again in %d ms at most", error_line(&error).text, pause_ms);
+        if (!pipeline->looks_for_cause)
+            store_failure(pipeline, &error);
+        log_retry(pipeline, &error, pause_ms);
         pause_before_retry(pipeline, pause_ms);
         pause_ms = pause_ms * 2 < PAUSE_MAX_MS ? pause_ms * 2 : PAUSE_MAX_MS;
     }
@@ -72,6 +153,8 @@ static bool run_locked(struct pipeline *pipeline, struct error *err) {
     if (pipeline->checkpoint.phase == CHECKPOINT_CORRUPT)
         log_line(LOG_LEVEL_WARNING, "%s/%s.checkpoint is corrupt; asking the sinks for their positions",
                  config->state, config->name);
+    failure_read(config->state, config->name, &pipeline->failure);
+    pipeline->failure.attempts = 0;
     return make_sinks(pipeline, err) && attempt_until_final(pipeline, err);
 }
 

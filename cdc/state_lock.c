@@ -42,7 +42,7 @@ bool state_lock_take(struct state_lock *lock, const char *directory, const char 
         return error_errno(err, "%s", path);
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno == EWOULDBLOCK)
-            error_set(err, ERROR_REFUSE, "pipeline %s is already run by pid %ld (state directory %s)",
+            error_set(err, ERROR_RUNNING, "pipeline %s is already run by pid %ld (state directory %s)",
                       pipeline, (long) read_pid(fd), directory);
         else
             error_errno(err, "%s", path);

@@ -14,7 +14,7 @@ struct state_lock {
     int fd; /* -1: not held */
 };
 
-/* Creates the directory when missing. ERROR_REFUSE names the pid that holds it. */
+/* Creates the directory when missing. ERROR_RUNNING names the pid that holds it. */
 MUST_CHECK bool state_lock_take(struct state_lock *lock, const char *directory, const char *pipeline,
                                 struct error *err);
 void state_lock_release(struct state_lock *lock);

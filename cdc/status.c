@@ -140,6 +140,14 @@ static void judge(struct session *replication, struct status *status) {
         status->state = state_of_action(status, action);
 }
 
+/* A start would be possible; that the last one came to nothing is what matters more. */
+static void judge_failure(struct status *status) {
+    const bool could_start = status->state == STATE_NEW || status->state == STATE_COPYING ||
+                             status->state == STATE_STREAMING || status->state == STATE_STOPPED;
+    if (status->failure.exists && could_start)
+        status->state = status->engine_pid != 0 ? STATE_RETRYING : STATE_FAILED;
+}
+
 /* ---- all of it ---- */
 
 static bool open_source(struct session *source, const atomic_bool *stop, struct status *status,
@@ -167,12 +175,14 @@ bool status_read(const struct config *config, const atomic_bool *stop, struct st
     bool has_source = open_source(&source, stop, ret_status, &problem);
     if (!checkpoint_read(config->state, config->name, &ret_status->checkpoint, err))
         return false;
+    failure_read(config->state, config->name, &ret_status->failure);
     look_at_sinks(ret_status, stop);
     has_source = has_source && open_replication(&replication, stop, ret_status, &problem);
     if (problem.kind == ERROR_STOPPED)
         return error_set(err, ERROR_STOPPED, "stopped");
     if (has_source) {
         judge(&replication, ret_status);
+        judge_failure(ret_status);
     } else {
         ret_status->state = STATE_UNKNOWN;
         snprintf(ret_status->reason, sizeof ret_status->reason, "%s", problem.text);
@@ -189,9 +199,10 @@ bool status_is_complete(const struct status *status) {
 
 const char *pipeline_state_name(enum pipeline_state state) {
     static const char *const NAMES[] = {
-        [STATE_NEW] = "new",         [STATE_COPYING] = "copying", [STATE_STREAMING] = "streaming",
-        [STATE_STOPPED] = "stopped", [STATE_LOST] = "lost",       [STATE_MISSING] = "missing",
-        [STATE_REFUSED] = "refused", [STATE_UNKNOWN] = "unknown",
+        [STATE_NEW] = "new",           [STATE_COPYING] = "copying", [STATE_STREAMING] = "streaming",
+        [STATE_STOPPED] = "stopped",   [STATE_LOST] = "lost",       [STATE_MISSING] = "missing",
+        [STATE_RETRYING] = "retrying", [STATE_FAILED] = "failed",   [STATE_REFUSED] = "refused",
+        [STATE_UNKNOWN] = "unknown",
     };
     return NAMES[state];
 }

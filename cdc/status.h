@@ -10,6 +10,7 @@
 
 #include "cdc/checkpoint.h"
 #include "cdc/config.h"
+#include "cdc/failure.h"
 #include "cdc/slot.h"
 #include "cdc/source.h"
 
@@ -21,6 +22,8 @@ enum pipeline_state {
     STATE_LOST,      /* the slot lost WAL that is needed */
     STATE_MISSING,   /* there is a position but no slot */
     STATE_REFUSED,   /* a start would be refused for another reason */
+    STATE_RETRYING,  /* an engine runs, and its last attempt failed */
+    STATE_FAILED,    /* none runs, and the last one ended with an error */
     STATE_UNKNOWN,   /* the source cannot be reached */
 };
 
@@ -34,8 +37,10 @@ struct sink_status {
 struct status {
     const struct config *config;
     enum pipeline_state state;
-    char reason[sizeof(struct error_line)]; /* of LOST, MISSING, REFUSED and UNKNOWN, with the remedy; else "" */
-    pid_t engine_pid;            /* of the engine that uses the state directory on this machine, or 0 */
+    char reason[sizeof(
+        struct error_line)]; /* of LOST, MISSING, REFUSED and UNKNOWN, with the remedy; else "" */
+    pid_t engine_pid;        /* of the engine that uses the state directory on this machine, or 0 */
+    struct failure failure;  /* the last error, until there is progress again */
     struct checkpoint checkpoint;
     int server_version;
     struct source_identity identity;

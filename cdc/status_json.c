@@ -96,6 +96,23 @@ static void put_sink(struct json_writer *json, const struct status *status, size
     yajl_gen_map_close(json->generator);
 }
 
+static void put_failure(struct json_writer *json, const struct failure *failure) {
+    json_put_key(json, "last_error");
+    if (!failure->exists) {
+        yajl_gen_null(json->generator);
+        return;
+    }
+    yajl_gen_map_open(json->generator);
+    put_text(json, "text", failure->error.text);
+    put_text(json, "remedy", failure->error.remedy);
+    put_text(json, "sqlstate", failure->error.sqlstate);
+    put_number(json, "attempts", (int64_t) failure->attempts);
+    put_number(json, "since_unix_ms", failure->since_us / 1000);
+    put_number(json, "last_unix_ms", failure->last_us / 1000);
+    put_lsn(json, "position", failure->position_lsn);
+    yajl_gen_map_close(json->generator);
+}
+
 static const char *phase_name(enum checkpoint_phase phase) {
     static const char *const NAMES[] = {[CHECKPOINT_NONE] = "none",
                                         [CHECKPOINT_COPYING] = "copying",
@@ -123,6 +140,7 @@ void status_put_json(struct json_writer *json, const struct status *status) {
     json_put_field(json, "state", pipeline_state_name(status->state));
     put_text(json, "reason", status->reason);
     put_pid(json, "engine_pid", (int) status->engine_pid);
+    put_failure(json, &status->failure);
     put_source(json, status);
     put_slot(json, status);
     json_put_key(json, "sinks");

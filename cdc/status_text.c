@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cdc/base/amount.h"
+#include "cdc/base/clock.h"
 
 enum { NAME_WIDTH_MIN = 4, NAME_WIDTH_MAX = 50, TYPE_WIDTH = 8, LSN_WIDTH = 17, LAG_WIDTH = 8 };
 
@@ -29,6 +30,17 @@ static void append_pipeline(struct buffer *text, const struct status *status) {
     buffer_append_text(text, "\n");
     if (status->reason[0] != '\0')
         buffer_printf(text, "            %s\n", status->reason);
+}
+
+static void append_failure(struct buffer *text, const struct status *status) {
+    const struct failure *failure = &status->failure;
+    if (!failure->exists)
+        return;
+    const int64_t age_ms = (clock_unix_us() - failure->last_us) / 1000;
+    buffer_printf(text, "last error  %s ago, %" PRIu64 " attempts: %s\n",
+                  amount_duration(age_ms > 0 ? age_ms : 0).text, failure->attempts, failure->error.text);
+    if (failure->error.remedy[0] != '\0')
+        buffer_printf(text, "            %s\n", failure->error.remedy);
 }
 
 static void append_source(struct buffer *text, const struct status *status) {
@@ -138,6 +150,7 @@ static void append_sinks(struct buffer *text, const struct status *status) {
 
 void status_append_text(struct buffer *text, const struct status *status) {
     append_pipeline(text, status);
+    append_failure(text, status);
     if (status->state != STATE_UNKNOWN) {
         append_source(text, status);
         append_slot(text, status);

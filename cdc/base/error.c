@@ -96,6 +96,8 @@ const char *error_kind_name(enum error_kind kind) {
         return "system";
     case ERROR_STOPPED:
         return "stopped";
+    case ERROR_RUNNING:
+        return "running";
     }
     return "unknown";
 }

@@ -20,6 +20,7 @@ enum error_kind {
     ERROR_DATA,     /* this change cannot be applied */
     ERROR_SYSTEM,   /* the operating system said no: memory, disk, descriptors */
     ERROR_STOPPED,  /* the caller asked for the stop */
+    ERROR_RUNNING,  /* another engine runs this pipeline */
 };
 
 #define ERROR_TEXT_MAX 2048

@@ -304,7 +304,7 @@ def test_a_data_topic_deleted_at_work(loaded):
 # Two engines
 
 def test_a_frozen_engine_wakes_after_its_successor_took_over(loaded, program, tmp_path):
-    """It is fenced: it ends with 3, and nothing that it held becomes visible."""
+    """It is fenced and ends with 3, or stands by; nothing that it held becomes visible."""
     successor = second_engine(loaded, program, tmp_path)
     loaded.start()
     with Load(loaded.source, pause_s=0.01):
@@ -315,9 +315,12 @@ def test_a_frozen_engine_wakes_after_its_successor_took_over(loaded, program, tm
         wait_until(loaded.is_streaming, "the successor to stream")
         wait_for_position(loaded, successor)
         loaded.engine.thaw()
-        code = loaded.engine.wait_exit(60)
-    assert code == 3, f"exit code {code}\n{loaded.engine.log_tail()}"
-    assert "another engine has taken over" in loaded.engine.log_text(), loaded.engine.log_tail()
+        wait_until(lambda: not loaded.engine.is_running() or "another engine runs this pipeline" in loaded.engine.log_text(),
+                   lambda: f"it to be fenced or to stand by\n{loaded.engine.log_tail()}")
+    if loaded.engine.is_running():
+        loaded.engine.stop()
+    else:
+        assert loaded.engine.wait_exit() == 3, loaded.engine.log_tail()
     assert successor.is_running(), successor.log_tail()
     successor.stop()
     finish(loaded)
@@ -329,7 +332,7 @@ def test_two_engines_at_once(loaded, program, tmp_path):
     loaded.start()
     with Load(loaded.source, pause_s=0.01):
         wait_for_progress(loaded)
-        successor.start()
+        successor.start("--take-over")
         engines = [loaded.engine, successor]
         wait_until(lambda: not all(engine.is_running() for engine in engines),
                    lambda: "one of them to end\n" + "\n".join(engine.log_tail() for engine in engines), 30)

@@ -223,7 +223,7 @@ def test_a_second_engine_is_told_who_the_first_is(started):
     started.start()
     first = started.engine.process
     started.engine.process = None
-    started.assert_refused(str(first.pid))
+    started.assert_refused(str(first.pid), code=6)
     assert first.poll() is None
     started.engine.process = first
     started.source.execute("insert into t values (3, 3)")
