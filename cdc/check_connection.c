@@ -58,10 +58,19 @@ static const char *find_remedy(const char *text) {
     return "correct the dsn";
 }
 
+/* Where it was found is said beside it. */
+static const char *without_peer(const char *text) {
+    static const char *const PEERS[] = {"source: ", "target: "};
+    for (size_t i = 0; i < sizeof PEERS / sizeof PEERS[0]; i++)
+        if (strncmp(text, PEERS[i], strlen(PEERS[i])) == 0)
+            return text + strlen(PEERS[i]);
+    return text;
+}
+
 void check_add_unreachable(struct check *check, const struct error *error, bool replication) {
     static const char ROLE[] = "%s";
     findings_add(&check->findings, SEVERITY_PROBLEM, replication ? "replication_connection" : "connection",
-                 "%s%s", replication ? "no replication connection: " : "", error->text);
+                 "%s%s", replication ? "no replication connection: " : "", without_peer(error->text));
     const char *fix = find_remedy(error->text);
     const char *role = strstr(fix, ROLE);
     if (role == NULL)

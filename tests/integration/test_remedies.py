@@ -156,3 +156,4 @@ def test_a_fault_of_files_and_certificates_names_its_key(pipeline, more, word):
         pipeline.source_configuration[key] = pipeline.source_configuration.get(key, "") + value
     [finding] = findings_of(pipeline, "connection")
     assert word in finding["fix"], finding
+    assert not finding["what"].startswith("source: "), "where it was found is said once"
