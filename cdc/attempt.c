@@ -228,12 +228,13 @@ static void report(struct attempt *attempt) {
         unsigned long long flushed_lsn = atomic_load_explicit(&counters->flushed_lsn, memory_order_relaxed);
         unsigned long long received_lsn =
             atomic_load_explicit(&attempt->stream.counters.received_lsn, memory_order_relaxed);
-        if (attempt->reported_ms != 0 && (changes != attempt->reported_changes || flushed_lsn < received_lsn))
+        if (attempt->reported_ms != 0 &&
+            (changes != attempt->reported_changes[i] || flushed_lsn < received_lsn))
             log_line(LOG_LEVEL_INFO,
                      "sink %s is at %s, %llu changes in all, %llu bytes of WAL behind what was received",
                      attempt->runners[i].sink->config->name, lsn_format(flushed_lsn).text, changes,
                      received_lsn > flushed_lsn ? received_lsn - flushed_lsn : 0);
-        attempt->reported_changes = changes;
+        attempt->reported_changes[i] = changes;
     }
     attempt->reported_ms = now_ms;
 }
@@ -399,7 +400,7 @@ static void release(struct attempt *attempt) {
     session_close(&attempt->source);
     session_close(&attempt->replication);
     PQclear(attempt->sent);
-    if (attempt->stream.pool.wake_fd != 0)
+    if (attempt->stream.wake_fd >= 0)
         stream_release(&attempt->stream);
     free(attempt->runners);
     free(attempt->positions);
@@ -436,6 +437,7 @@ bool attempt_run(struct pipeline *pipeline, struct error *err) {
         return error_no_memory(err);
     attempt->pipeline = pipeline;
     attempt->event_fd = -1;
+    attempt->stream.wake_fd = -1; /* until it is initialised */
     bool good = allocate(attempt, err) && live(attempt, err);
     end_everything(attempt);
     count_work(attempt);

@@ -39,7 +39,7 @@ struct pipeline {
     oid_t *gone; /* tables that neither source nor target has any more; the sinks leave their changes out */
     size_t gone_count;
     char scope_warned[SCOPE_WARNING_MAX]; /* what was said last of tables that are not sent */
-    bool progressed;                                       /* the last attempt flushed something */
+    bool progressed;                      /* the last attempt flushed something */
     bool
         looks_for_cause; /* the last attempt failed in a group: the next finds the transaction, and has the error */
     struct retry_log retry_log;
@@ -69,7 +69,7 @@ struct attempt {
     bool disk_fails;            /* the checkpoint could not be written; tried again */
     int64_t disk_tried_ms;
     int64_t reported_ms;
-    unsigned long long reported_changes;
+    unsigned long long reported_changes[CHECKPOINT_SINKS_MAX];
 };
 
 /* True: stopped in peace, or the end was reached. */
