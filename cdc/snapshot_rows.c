@@ -15,7 +15,7 @@
 enum {
     BLOCK_BYTES = 64 * 1024,
     DEFINITION_BYTES_MAX = 16 * 1024 * 1024,
-    BATCH_BYTES = 1024 * 1024,
+    SNAPSHOT_BATCH_BYTES = 1024 * 1024,
 };
 
 /* One row of the largest size that COPY can send, copied once, and its values. */
@@ -153,7 +153,7 @@ bool snapshot_rows_add(struct snapshot_rows *rows, struct slice row, struct erro
                                                    .transaction = &rows->transaction,
                                                    .relation = relation,
                                                    .new_values = values};
-    if (rows->count == SNAPSHOT_ROWS_MAX || rows->values.used_bytes >= BATCH_BYTES)
+    if (rows->count == SNAPSHOT_ROWS_MAX || rows->values.used_bytes >= SNAPSHOT_BATCH_BYTES)
         return snapshot_rows_write(rows, err);
     return true;
 }

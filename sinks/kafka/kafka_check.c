@@ -22,6 +22,9 @@ struct checking {
     struct client client; /* a producer that is not transactional: it fences nobody */
 };
 
+#define TOPIC_RIGHTS                                                                                         \
+    "--operation Describe --operation DescribeConfigs --operation Read --operation Write --operation Create"
+
 static void report(const struct checking *checking, enum sink_severity severity, const char *code,
                    const char *fix, const char *format, ...) PRINTF_LIKE(5, 6);
 
@@ -33,6 +36,18 @@ static void report(const struct checking *checking, enum sink_severity severity,
     vsnprintf(what, sizeof what, format, values);
     va_end(values);
     checking->check->report(checking->check->context, severity, code, what, fix);
+}
+
+/* The command that lets the sink's user do these to a resource, given as kafka-acls has it: "--topic", its name. */
+static void report_right(const struct checking *checking, const char *code, const char *operations,
+                         const char *option, const char *name, const char *reason) {
+    const struct sink_config *config = checking->options->config;
+    const char *user = sink_config_find(config, "properties.sasl.username");
+    const char *brokers = sink_config_find(config, "brokers");
+    char fix[WHAT_BYTES];
+    snprintf(fix, sizeof fix, "kafka-acls --bootstrap-server %s --add --allow-principal User:%s %s %s %s",
+             brokers, user != NULL ? user : "NAME", operations, option, name);
+    report(checking, SINK_PROBLEM, code, fix, "%s", reason);
 }
 
 /* Rights that are missing are a finding, and no reason to leave out what follows. */
@@ -168,8 +183,7 @@ static bool describe_topic(struct checking *checking, const char *name, struct t
         *err = refusal;
         return false;
     }
-    report(checking, SINK_PROBLEM, "rights", "grant DESCRIBE, READ, WRITE and CREATE on it", "%s",
-           refusal.text);
+    report_right(checking, "rights", TOPIC_RIGHTS, "--topic", name, refusal.text);
     return true;
 }
 
@@ -353,16 +367,18 @@ static bool check_transactions(struct checking *checking, const atomic_bool *sto
             *err = refusal;
             return false;
         }
-        report(checking, SINK_PROBLEM, "position_topic", "grant DESCRIBE, READ, WRITE and CREATE on it", "%s",
-               refusal.text);
+        report_right(checking, "position_topic", TOPIC_RIGHTS, "--topic", checking->options->position_topic,
+                     refusal.text);
         return true;
     }
     if (found.exists)
         return true;
-    if (!producer_open(&producer, &options, &refusal))
-        report(checking, SINK_PROBLEM, "transactions",
-               "grant WRITE and DESCRIBE on the transactional id, and DESCRIBE on the cluster",
-               "transactional.id %s: %s", checking->options->transactional_id, refusal.text);
+    if (!producer_open(&producer, &options, &refusal)) {
+        const char *id = checking->options->transactional_id;
+        error_wrap(&refusal, "transactional.id %s", id);
+        report_right(checking, "transactions", "--operation Describe --operation Write", "--transactional-id",
+                     id, refusal.text);
+    }
     producer_close(&producer);
     return true;
 }
