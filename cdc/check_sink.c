@@ -33,6 +33,7 @@ bool check_sink(struct check *check, const struct config_sink *config, struct er
     struct sink *sink = sink_new(config->ops, &config->sink);
     if (sink == NULL)
         return error_no_memory(err);
+    sink->caller_stop = check->stop;
     bool checked = config->ops->check(sink, &asked, err);
     sink_free(sink);
     return checked;

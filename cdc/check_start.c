@@ -105,6 +105,8 @@ static bool look(struct check *check, size_t index) {
     if (config->ops->look == NULL)
         return true;
     struct sink *sink = sink_new(config->ops, &config->sink);
+    if (sink != NULL)
+        sink->caller_stop = check->stop;
     bool seen = sink != NULL && config->ops->look(sink, &view, &ignored);
     sink_free(sink);
     check->positions[index] = view.position;

@@ -153,7 +153,7 @@ static bool drop_publications(struct drop *drop, struct error *err) {
 
 /* ---- the sinks ---- */
 
-static bool drop_sink(const struct config_sink *config, struct error *err) {
+static bool drop_sink(const struct config_sink *config, const atomic_bool *stop, struct error *err) {
     if (config->ops->drop == NULL) {
         printf("sink %s: keeps no position\n", config->sink.name);
         return true;
@@ -161,6 +161,7 @@ static bool drop_sink(const struct config_sink *config, struct error *err) {
     struct sink *sink = sink_new(config->ops, &config->sink);
     if (sink == NULL)
         return error_no_memory(err);
+    sink->caller_stop = stop;
     bool dropped = config->ops->drop(sink, err);
     sink_free(sink);
     if (!dropped)
@@ -171,10 +172,10 @@ static bool drop_sink(const struct config_sink *config, struct error *err) {
 }
 
 /* Goes on after one that fails, so that the rest need not wait for it; *err is the last one's. */
-static bool drop_sinks(const struct config *config, struct error *err) {
+static bool drop_sinks(const struct config *config, const atomic_bool *stop, struct error *err) {
     bool dropped = true;
     for (size_t i = 0; i < config->sink_count; i++) {
-        if (drop_sink(&config->sinks[i], err))
+        if (drop_sink(&config->sinks[i], stop, err))
             continue;
         fprintf(stderr, "pgcdc drop: %s\n", error_line(err).text);
         dropped = false;
@@ -207,7 +208,7 @@ static bool drop_at_source(struct drop *drop, struct error *err) {
 }
 
 static bool drop_all(struct drop *drop, struct error *err) {
-    return drop_at_source(drop, err) && drop_sinks(drop->config, err) && drop_state(drop->config, err);
+    return drop_at_source(drop, err) && drop_sinks(drop->config, drop->stop, err) && drop_state(drop->config, err);
 }
 
 static bool refuse_running(struct error *err) {

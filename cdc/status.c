@@ -38,7 +38,7 @@ static bool look_at_sink(const struct config_sink *config, const atomic_bool *st
     struct sink *sink = sink_new(config->ops, &config->sink);
     if (sink == NULL)
         return error_no_memory(err);
-    atomic_store(&sink->stop, atomic_load(stop));
+    sink->caller_stop = stop;
     bool seen = config->ops->look(sink, ret_view, err);
     sink_free(sink);
     return seen;

@@ -91,6 +91,8 @@ struct sink {
     const struct position *flush_follows;
     /* Set by the engine from another thread: give up waiting and return ERROR_STOPPED soon. */
     atomic_bool stop;
+    /* The same for a caller that has a flag of its own (check, status, drop); set before the first call, or NULL. */
+    const atomic_bool *caller_stop;
 };
 
 /* What a sink holds, seen from outside. */
@@ -176,3 +178,8 @@ const struct sink_ops *sink_ops_at(size_t index);
 /* A closed sink, or NULL when memory is exhausted. config must outlive it. sink_free accepts NULL, not an open one. */
 MUST_CHECK struct sink *sink_new(const struct sink_ops *ops, const struct sink_config *config);
 void sink_free(struct sink *sink);
+
+/* The flag that a sink's waits look at. */
+static inline const atomic_bool *sink_stop(const struct sink *sink) {
+    return sink->caller_stop != NULL ? sink->caller_stop : &sink->stop;
+}

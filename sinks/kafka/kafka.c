@@ -228,7 +228,7 @@ static bool kafka_look(struct sink *sink, struct sink_view *ret_view, struct err
     struct kafka_sink *kafka = kafka_of(sink);
     struct position_found found = {0};
     if (!kafka_options_read(&kafka->options, sink->config, err) ||
-        !position_topic_read(&kafka->options, &sink->stop, false, &found, err))
+        !position_topic_read(&kafka->options, sink_stop(sink), false, &found, err))
         return false;
     *ret_view = (struct sink_view){0};
     if (found.exists)
@@ -246,7 +246,7 @@ static bool forget(struct kafka_sink *kafka, struct error *err) {
                                        .key = slice_of(options->position_key)};
     if (!producer_begin(&kafka->producer, err) || !producer_send(&kafka->producer, &tombstone, err) ||
         !producer_commit(&kafka->producer, err) ||
-        !position_topic_read(options, &kafka->sink.stop, true, &found, err))
+        !position_topic_read(options, sink_stop(&kafka->sink), true, &found, err))
         return false;
     return !options->owns_position_topic || found.has_others ||
            admin_delete_topic(&kafka->producer.client, options->position_topic, err);
@@ -256,7 +256,7 @@ static bool kafka_drop(struct sink *sink, struct error *err) {
     struct kafka_sink *kafka = kafka_of(sink);
     bool exists = false;
     if (!kafka_options_read(&kafka->options, sink->config, err) ||
-        !position_topic_exists(&kafka->options, &sink->stop, &exists, err))
+        !position_topic_exists(&kafka->options, sink_stop(sink), &exists, err))
         return false;
     bool dropped = !exists || forget(kafka, err);
     kafka_close(sink);

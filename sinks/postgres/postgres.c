@@ -46,7 +46,7 @@ static bool connect_target(struct postgres_sink *postgres, struct error *err) {
         .password_file = sink_config_find(config, "password_file"),
         .peer = "target",
         .gucs = SETTINGS,
-        .stop = &postgres->sink.stop,
+        .stop = sink_stop(&postgres->sink),
     };
     if (options.dsn == NULL)
         return error_set(err, ERROR_CONFIG, "sink %s: dsn is missing", config->name);

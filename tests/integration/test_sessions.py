@@ -139,13 +139,14 @@ def test_each_host_of_a_dsn_has_its_own_time(pipeline):
     pipeline.assert_equal("public.t")
 
 
-@pytest.mark.parametrize("command", ["run", "check", "status", "verify", "tail", "drop"])
-def test_every_command_ends_soon_when_it_waits_for_a_silent_server(pipeline, command):
+@pytest.mark.parametrize("command, side", [(command, "source") for command in ("run", "check", "status", "verify", "tail", "drop")] +
+                         [(command, "sink") for command in ("run", "check", "status", "verify", "drop")])
+def test_every_command_ends_soon_when_it_waits_for_a_silent_server(pipeline, command, side):
     pipeline.source.execute(T)
     with BlackHole() as hole:
         silent = f"host=127.0.0.1 port={hole.port} user=postgres dbname=x connect_timeout=0"
-        pipeline.source_configuration["dsn"] = silent
-        pipeline.sink_configuration["dsn"] = silent
+        configuration = pipeline.source_configuration if side == "source" else pipeline.sink_configuration
+        configuration["dsn"] = silent
         engine = pipeline.engine
         engine.write_configuration()
         process = engine.spawn(command)
