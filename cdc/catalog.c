@@ -76,6 +76,7 @@ static struct table_column take_column(struct catalog_reading *reading, int row)
         .type_schema = get_text(reading, columns, row, 3),
         .type_name = get_text(reading, columns, row, 4),
         .type_modifier = (int32_t) strtol(PQgetvalue(columns, row, 5), NULL, 10),
+        .base_modifier = (int32_t) strtol(PQgetvalue(columns, row, 15), NULL, 10),
         .type_sql = get_text(reading, columns, row, 6),
         .generated = PQgetvalue(columns, row, 7)[0],
         .generated_sql = get_text(reading, columns, row, 8),

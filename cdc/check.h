@@ -116,6 +116,7 @@ struct target_check {
     bool acts_as_replica; /* session_replication_role = replica may be set */
     bool can_grant;       /* GRANT SET ON PARAMETER exists there */
     bool may_fire;        /* triggers: fire */
+    bool may_narrow;      /* narrowing: allow */
     bool may_create;      /* CREATE on the database */
     const char *role;     /* quoted */
 };

@@ -149,10 +149,22 @@ static bool check_trigger_option(struct check *check, const struct config_sink *
     return false;
 }
 
+static bool check_narrowing_option(struct check *check, const struct config_sink *sink) {
+    const char *narrowing = sink_config_find(&sink->sink, "narrowing");
+    if (narrowing == NULL || strcmp(narrowing, "refuse") == 0)
+        return false;
+    if (strcmp(narrowing, "allow") == 0)
+        return true;
+    findings_add(&check->findings, SEVERITY_PROBLEM, "narrowing", "narrowing has an unknown value");
+    findings_fix(&check->findings, "narrowing: refuse, or narrowing: allow");
+    return false;
+}
+
 static bool check_tables_there(struct check *check, struct session *session, const PGresult *facts,
                                const struct config_sink *sink, struct error *err) {
     struct target_check target = {.session = session,
                                   .may_fire = check_trigger_option(check, sink),
+                                  .may_narrow = check_narrowing_option(check, sink),
                                   .may_create = is_true(facts, COLUMN_MAY_CREATE),
                                   .role = role_of(check, facts)};
     target.can_grant = session->server_version >= SET_PARAMETER_VERSION;

@@ -7,6 +7,7 @@
 #include "cdc/base/buffer.h"
 #include "cdc/check.h"
 #include "cdc/pq/identifier.h"
+#include "sinks/postgres/type_shape.h"
 
 #define TEXT_BYTES_MAX 65536
 
@@ -162,19 +163,28 @@ static void check_generated(const struct pair *pair, const struct table_column *
     findings_object(findings_of(pair), pair->name);
 }
 
-static void check_column(const struct pair *pair, const struct table_column *column,
-                         const PGresult *columns) {
+static bool fits(const struct table_column *column, const PGresult *shapes, int row) {
+    const struct type_shape source = type_shape_of_table_column(column);
+    const struct type_shape target = type_shape_of_row(shapes, row);
+    return type_fits(&source, &target);
+}
+
+static void check_column(const struct pair *pair, const struct table_column *column, const PGresult *columns,
+                         const PGresult *shapes) {
     int row = find_column(columns, column->name);
+    int shape = type_shapes_find(shapes, 0, PQntuples(shapes), slice_of(column->name));
     const char *name = check_name(pair->check, NULL, column->name);
     if (row < 0)
         return;
     check_generated(pair, column, is_true(columns, row, ROW_GENERATED));
     if (strcmp(PQgetvalue(columns, row, ROW_TYPE), column->type_sql) == 0)
         return;
+    bool narrows = shape >= 0 && column->published && !fits(column, shapes, shape);
     findings_add(
-        findings_of(pair), SEVERITY_WARNING, "target_column_type",
-        "column %s of table %s is %s, at the source %s; a value that does not fit stops the pipeline", name,
-        pair->name, PQgetvalue(columns, row, ROW_TYPE), column->type_sql);
+        findings_of(pair), narrows && !pair->target->may_narrow ? SEVERITY_PROBLEM : SEVERITY_WARNING,
+        "target_column_type", "column %s of table %s is %s, at the source %s; %s", name, pair->name,
+        PQgetvalue(columns, row, ROW_TYPE), column->type_sql,
+        narrows ? "that can change values silently" : "a value that does not fit stops the pipeline");
     findings_fix(findings_of(pair), "alter table %s alter column %s type %s;", pair->name, name,
                  column->type_sql);
     findings_object(findings_of(pair), pair->name);
@@ -182,10 +192,12 @@ static void check_column(const struct pair *pair, const struct table_column *col
 
 static bool check_columns(const struct pair *pair, struct error *err) {
     PGresult *columns AUTO_PGRESULT = NULL;
-    if (!query(pair, COLUMNS, 2, &columns, err))
+    PGresult *shapes AUTO_PGRESULT = NULL;
+    if (!query(pair, COLUMNS, 2, &columns, err) ||
+        !type_shapes_read_table(pair->target->session, pair->table->schema, pair->table->name, &shapes, err))
         return false;
     for (uint32_t i = 0; i < pair->table->column_count; i++)
-        check_column(pair, &pair->table->columns[i], columns);
+        check_column(pair, &pair->table->columns[i], columns, shapes);
     if (!check_missing_columns(pair->check, pair->table, pair->name, columns, err))
         return false;
     for (int row = 0; row < PQntuples(columns); row++) {

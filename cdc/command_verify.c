@@ -31,8 +31,12 @@ static void verifying_release(struct verifying *verifying) {
     json_writer_release(&verifying->json);
 }
 
-static enum exit_code code_of(enum verify_result result) {
+/* Narrowed is fine where the operator said so. */
+static enum exit_code code_of(enum verify_result result, const struct sink_config *sink) {
+    const char *narrowing = sink_config_find(sink, "narrowing");
     switch (result) {
+    case VERIFY_NARROWED:
+        return narrowing != NULL && strcmp(narrowing, "allow") == 0 ? EXIT_DONE : EXIT_DIFFERENT;
     case VERIFY_EQUAL:
         return EXIT_DONE;
     case VERIFY_DIFFERENT:
@@ -57,7 +61,7 @@ static bool verify_sink(struct verifying *verifying, const struct sink_config *s
     arena_reset(&verifying->arena);
     if (!verify_run(&verify, line->config, sink, line->stop, &verifying->arena, err))
         return error_wrap(err, "sink %s", sink->name);
-    take_code(verifying, code_of(verify.result));
+    take_code(verifying, code_of(verify.result, sink));
     if (line->json)
         verify_put(&verify, &verifying->json);
     else
@@ -126,6 +130,9 @@ const struct command command_verify = {
         "\n"
         "missing: rows that only the source has; extra: only the target; different: both, with other values.\n"
         "Both servers read their tables once; the roles need SELECT on them.\n"
+        "\n"
+        "narrowed: a column's type on the target can change values; they are compared as that type reads them. Exit code 0 with\n"
+        "the sink's option narrowing: allow, else 4.\n"
         "\n"
         "Exit code 0: equal. 4: different. 1: undecided, because some rows changed all the time, or it could not be done.",
     .needs_config = true,

@@ -56,7 +56,7 @@ static bool compare_tables(struct verify *verify, struct error *err) {
                                 : !verify_table_compare_again(compared, &verify->sides, err))
             return false;
         if (verify_table_is_settled(compared))
-            compared->result = VERIFY_EQUAL;
+            compared->result = compared->expressions.narrows ? VERIFY_NARROWED : VERIFY_EQUAL;
         if (clock_now_ms() - said_ms < SAY_INTERVAL_MS)
             continue;
         said_ms = clock_now_ms();
@@ -125,6 +125,10 @@ static enum verify_result conclude(const struct verify *verify) {
     for (size_t i = 0; i < verify->count; i++) {
         switch (verify->tables[i].result) {
         case VERIFY_EQUAL:
+            break;
+        case VERIFY_NARROWED:
+            if (result == VERIFY_EQUAL)
+                result = VERIFY_NARROWED;
             break;
         case VERIFY_DIFFERENT:
         case VERIFY_MISSING:

@@ -18,6 +18,7 @@
 #include "cdc/base/buffer.h"
 #include "cdc/pq/identifier.h"
 #include "cdc/verify_hash.h"
+#include "sinks/postgres/type_shape.h"
 
 #define SQL_BYTES_MAX (4 << 20)
 #define NOTE_BYTES_MAX 1024
@@ -37,6 +38,8 @@ struct preparation {
     struct arena *arena;
     bool has_hash;
     PGresult *columns; /* of the target's table */
+    PGresult *shapes;  /* their types */
+    bool narrows;
     struct side_texts source;
     struct side_texts target;
     struct buffer missing;
@@ -46,6 +49,7 @@ struct preparation {
 
 static void preparation_release(struct preparation *preparation) {
     PQclear(preparation->columns);
+    PQclear(preparation->shapes);
     buffer_release(&preparation->missing);
     buffer_release(&preparation->left_out);
 }
@@ -112,9 +116,20 @@ static void add_text(struct side_texts *side, const char *text, bool is_key) {
         side->key.items[side->key.count++] = text;
 }
 
+static bool narrows(const struct preparation *preparation, const struct table_column *column) {
+    int row =
+        type_shapes_find(preparation->shapes, 0, PQntuples(preparation->shapes), slice_of(column->name));
+    if (row < 0)
+        return false;
+    const struct type_shape source = type_shape_of_table_column(column);
+    const struct type_shape target = type_shape_of_row(preparation->shapes, row);
+    return !type_fits(&source, &target);
+}
+
 static void add_column(struct preparation *preparation, const struct table_column *column, int row) {
     const char *type = PQgetvalue(preparation->columns, row, FIELD_TYPE_SQL);
     bool same_type = strcmp(column->type_sql, type) == 0;
+    preparation->narrows |= !same_type && narrows(preparation, column);
     bool is_builtin =
         strtoul(PQgetvalue(preparation->columns, row, FIELD_TYPE_OID), NULL, 10) < FIRST_USER_OID;
     enum text_kind source = same_type ? TEXT_CAST : is_builtin ? TEXT_CONVERTED : TEXT_FORMATTED;
@@ -199,6 +214,7 @@ static bool match_columns(struct preparation *preparation, struct verify_express
         expressions->missing = keep(preparation, &preparation->missing);
     else
         write_expressions(preparation, expressions);
+    expressions->narrows = preparation->narrows;
     return !preparation->failed;
 }
 
@@ -212,7 +228,8 @@ bool verify_expressions_prepare(struct verify_expressions *expressions, const st
         .left_out = {.bytes_max = 2 * NOTE_BYTES_MAX},
     };
     *expressions = (struct verify_expressions){0};
-    if (!read_columns(&sides->target, table, &preparation.columns, err))
+    if (!read_columns(&sides->target, table, &preparation.columns, err) ||
+        !type_shapes_read_table(&sides->target, table->schema, table->name, &preparation.shapes, err))
         return false;
     if (PQntuples(preparation.columns) == 0) {
         expressions->missing = "the table";

@@ -30,6 +30,8 @@ static const char *result_name(enum verify_result result) {
     switch (result) {
     case VERIFY_EQUAL:
         return "equal";
+    case VERIFY_NARROWED:
+        return "narrowed";
     case VERIFY_DIFFERENT:
         return "different";
     case VERIFY_MISSING:
@@ -74,6 +76,9 @@ static void print_result(const struct verify_table *compared, FILE *out) {
     switch (compared->result) {
     case VERIFY_EQUAL:
         fputs("equal", out);
+        break;
+    case VERIFY_NARROWED:
+        fputs("narrowed: compared as the target's narrower types read the values", out);
         break;
     case VERIFY_DIFFERENT:
         print_differences(compared, out);
@@ -145,6 +150,12 @@ void verify_print(const struct verify *verify, FILE *out) {
     switch (verify->result) {
     case VERIFY_EQUAL:
         print_equal(verify, out);
+        break;
+    case VERIFY_NARROWED:
+        fprintf(
+            out,
+            "NARROWED at LSN %s: %zu of %zu tables have columns whose types can change values; beyond that nothing differs\n",
+            lsn_format(verify->first_lsn).text, count_tables(verify, VERIFY_NARROWED), verify->count);
         break;
     case VERIFY_DIFFERENT:
     case VERIFY_MISSING:

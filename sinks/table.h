@@ -28,6 +28,7 @@ struct table_column {
     const char *name;
     oid_t type_oid;
     int32_t type_modifier;
+    int32_t base_modifier;     /* of a domain that of its base type; else the same */
     const char *type_schema;   /* as a Relation has it: of a domain its base type's */
     const char *type_name;     /* likewise */
     const char *type_sql;      /* format_type() with typmod under an empty search_path: ready to use in DDL */

@@ -3,6 +3,7 @@
  * apply.c - finds the tables of a span of changes and decides how it is applied.
  */
 #include "sinks/postgres/apply.h"
+#include "sinks/postgres/narrowing.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -62,8 +63,12 @@ struct target_table *apply_table(const struct apply *apply, const struct relatio
 static bool look_up(struct apply *apply, struct error *err) {
     size_t count = apply->new_count, failed = 0;
     apply->new_count = 0;
-    if (count == 0 || target_tables_find(&apply->sink->session, apply->new_tables, count, apply->role,
-                                         &apply->catalog, &failed, err))
+    if (count == 0)
+        return true;
+    if (target_tables_find(&apply->sink->session, apply->new_tables, count, apply->role, &apply->catalog,
+                           &failed, err) &&
+        (apply->sink->may_narrow ||
+         narrowing_check_stream(&apply->sink->session, apply->new_tables, count, &failed, err)))
         return true;
     if (apply->new_tables[failed]->is_missing)
         apply->sink->sink.missing_oid = apply->new_tables[failed]->relation->oid;

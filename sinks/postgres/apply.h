@@ -21,14 +21,14 @@
 struct apply {
     struct postgres_sink *sink;
     enum trigger_role role;
-    bool ordinary_role;           /* apply_rows.c has switched the replica role off for the moment */
-    bool planner_is_theirs;       /* apply_rows.c has set the planner for triggers, up to the end of the span */
-    bool has_fired;               /* triggers acted in this target transaction, and may again when it commits */
-    bool counts_one;              /* row statements are sent as those that count for themselves */
-    bool in_savepoint;            /* apply_sets.c has left its savepoint for the next statements to release */
-    struct arena catalog;         /* target tables; kept until close */
-    struct oid_map by_source;     /* the source's OID -> struct target_table of its latest definition */
-    struct oid_map by_target;     /* the target's OID -> struct target_table in use in the current run */
+    bool ordinary_role;       /* apply_rows.c has switched the replica role off for the moment */
+    bool planner_is_theirs;   /* apply_rows.c has set the planner for triggers, up to the end of the span */
+    bool has_fired;           /* triggers acted in this target transaction, and may again when it commits */
+    bool counts_one;          /* row statements are sent as those that count for themselves */
+    bool in_savepoint;        /* apply_sets.c has left its savepoint for the next statements to release */
+    struct arena catalog;     /* target tables; kept until close */
+    struct oid_map by_source; /* the source's OID -> struct target_table of its latest definition */
+    struct oid_map by_target; /* the target's OID -> struct target_table in use in the current run */
     struct target_table **tables; /* of each change that is being applied */
     size_t table_capacity;
     struct change *kept; /* without those of tables that are gone; until the next span */

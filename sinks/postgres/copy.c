@@ -10,6 +10,7 @@
 #include "cdc/pq/identifier.h"
 #include "decoder/builtin_type.h"
 #include "sinks/postgres/apply.h"
+#include "sinks/postgres/narrowing.h"
 #include "sinks/postgres/postgres.h"
 
 #include <assert.h>
@@ -141,6 +142,7 @@ static bool explain_locks(size_t count, struct error *err) {
 
 static bool prepare_table(struct postgres_sink *sink, const struct table *table, struct error *err) {
     return postgres_create_table(sink, table, err) && check_columns(&sink->session, table, err) &&
+           (sink->may_narrow || narrowing_check_copy(&sink->session, table, err)) &&
            target_table_check_triggers(&sink->session, table->schema, table->name, sink->apply->role, err);
 }
 

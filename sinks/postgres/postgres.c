@@ -12,6 +12,7 @@
 
 #include "cdc/base/fault.h"
 #include "sinks/postgres/apply.h"
+#include "sinks/postgres/narrowing.h"
 #include "sinks/types.h"
 
 /*
@@ -32,6 +33,9 @@ static const struct sink_option_spec POSTGRES_OPTIONS[] = {
     {"triggers", false,
      "replica (the default): foreign keys and ordinary triggers do not act on the changes; fire: they do, and every "
      "change of such a table is applied on its own"},
+    {"narrowing", false,
+     "refuse (the default): a column whose type can change the source's values silently stops the pipeline; allow: "
+     "it may"},
     {0},
 };
 
@@ -116,7 +120,8 @@ static bool postgres_open(struct sink *sink, struct position *ret_position, stru
                                           .sink = sink->config->name,
                                           .epoch = postgres->row.epoch,
                                           .claim = postgres->row.claim};
-    if (!read_trigger_option(sink->config, &role, err) || !connect_target(postgres, err) ||
+    if (!read_trigger_option(sink->config, &role, err) ||
+        !narrowing_read_option(sink->config, &postgres->may_narrow, err) || !connect_target(postgres, err) ||
         !set_up_session(postgres, err) || !set_trigger_role(postgres, &role, err))
         return false;
     postgres->apply = apply_new(postgres, role);

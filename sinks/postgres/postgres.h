@@ -34,6 +34,7 @@ struct postgres_sink {
     struct session session;
     struct position_row row;
     struct durability durability;
+    bool may_narrow;            /* narrowing: allow */
     bool replica_role;          /* session_replication_role = replica is in force: see target_table.h */
     bool in_transaction;        /* a target transaction is open, and the position's row is locked */
     struct position whole;      /* of the transaction that an open pipeline is by itself */

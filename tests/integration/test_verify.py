@@ -139,8 +139,9 @@ def test_other_types_that_hold_the_same_values(pipeline):
     pipeline.source.execute("""create type mood as enum ('sad'); create table t (id int primary key, j json, c char(4), n numeric, v varchar(5), m mood, ts timestamp);
         insert into t values (1, '{"b":  1, "a":2, "a":3}', 'x', 1.50, 'v', 'sad', '2024-01-01 00:00'), (2, null, null, null, null, null, null)""")
     pipeline.target.execute("create table t (id bigint primary key, j jsonb, c char(8), n float8, v text, m text, ts timestamptz)")
+    pipeline.sink_configuration["narrowing"] = "allow"
     pipeline.engine.catch_up()
-    assert_verified(pipeline, EQUAL)
+    assert table_of(assert_verified(pipeline, EQUAL), "t")["result"] == "narrowed"
     pipeline.target.execute("update t set j = '{}' where id = 1")
     assert counts_of(assert_verified(pipeline, DIFFERENT), "t") == (0, 0, 1)
 
@@ -349,3 +350,46 @@ def test_interrupted_it_is_no_success_and_leaves_no_query_behind(pipeline):
     process.communicate(timeout=10)
     assert process.returncode == 1
     wait_until(lambda: not pipeline.target.execute(busy), "the query to end", 30)
+
+
+NARROWER = [("numeric", "numeric(10,2)"), ("numeric(10,4)", "numeric(10,2)"), ("timestamp", "timestamp(0)"), ("timestamp", "date"), ("time", "time(0)"),
+            ("interval", "interval hour to minute"), ("float8", "real"), ("numeric", "float8"), ("text", "varchar(9)"), ("text", "char(9)"), ("json", "jsonb"),
+            ("numeric[]", "numeric(10,2)[]")]
+
+
+def test_a_narrower_type_is_refused_before_the_copy_and_in_the_stream(pipeline):
+    """The server rounds without a word, so the value of the row would be another one."""
+    columns = ", ".join(f"c{n} {source}" for n, (source, _) in enumerate(NARROWER))
+    pipeline.source.execute(f"create table same (id int primary key); create table t (id int primary key, {columns}); insert into t values (1)")
+    pipeline.target.execute("create table t (id int primary key, " + ", ".join(f"c{n} {target}" for n, (_, target) in enumerate(NARROWER)) + ")")
+    report = json.loads(pipeline.engine.command("check", "--json").stdout)
+    assert sum(finding["code"] == "target_column_type" and finding["severity"] == "problem" for finding in report["findings"]) == len(NARROWER)
+    pipeline.assert_refused('"c0"', "numeric(10,2)", "narrowing: allow", code=2)
+    for n, (source, target) in enumerate(NARROWER):
+        pipeline.target.execute(f"alter table t alter column c{n} type {source} using c{n}::{source}")
+    pipeline.engine.catch_up()
+    assert_verified(pipeline, EQUAL)
+    pipeline.target.execute("alter table t alter column c0 type numeric(10,2)")
+    pipeline.source.execute("insert into t (id, c0) values (2, 2.71828)")
+    pipeline.assert_refused('"c0"', "numeric(10,2)", "narrowing: allow", code=1)
+    assert pipeline.target.value("select count(*) from t") == 1
+    pipeline.sink_configuration["narrowing"] = "allow"
+    pipeline.engine.catch_up()
+    assert table_of(assert_verified(pipeline, EQUAL), "t")["result"] == "narrowed"
+    del pipeline.sink_configuration["narrowing"]
+    assert_verified(pipeline, DIFFERENT)
+
+
+def test_a_wider_type_is_taken(pipeline):
+    pipeline.source.execute("""create type mood as enum ('sad'); create domain cents as numeric(10,2);
+        create table t (id int primary key, a text, b varchar(10), c varchar(10), d int2, e mood, f numeric(10,2), g cents, h timestamp(0), i date, j float4,
+          k int[], l char(4), m uuid, n cents[], o cents, p int);
+        insert into t values (1, 'a ', 'b', 'c', 4, 'sad', 1.5, 2.5, '2024-01-01 10:00', '2024-01-01', 0.1, '{1}', 'l', null, '{1.25}', 3.25, 7)""")
+    pipeline.target.execute("""create domain cents as numeric(10,2);
+        create table t (id int8 primary key, a varchar, b varchar(20), c text, d int8, e text, f numeric, g cents, h timestamptz, i timestamp, j float8,
+          k int8[], l text, m varchar(36), n cents[], o numeric(10,2), p numeric(12,2))""")
+    pipeline.start()
+    pipeline.source.execute("insert into t select 2, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p from t")
+    pipeline.wait_applied()
+    assert pipeline.target.value("select count(*) from t") == 2
+    assert table_of(assert_verified(pipeline, EQUAL), "t")["result"] == "equal"

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * narrowing.c - compares the types of each column, before its first value arrives.
+ */
+#include "sinks/postgres/narrowing.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cdc/base/buffer.h"
+#include "sinks/postgres/target_catalog.h"
+
+#define OIDS_BYTES_MAX 65536u
+
+bool narrowing_read_option(const struct sink_config *config, bool *ret_allowed, struct error *err) {
+    const char *value = sink_config_find(config, "narrowing");
+    *ret_allowed = value != NULL && strcmp(value, "allow") == 0;
+    if (value == NULL || *ret_allowed || strcmp(value, "refuse") == 0)
+        return true;
+    return error_set(err, ERROR_CONFIG, "sink %s: narrowing is %s, expected refuse or allow", config->name,
+                     value);
+}
+
+bool narrowing_check_copy(struct session *session, const struct table *table, struct error *err) {
+    PGresult *shapes AUTO_PGRESULT = NULL;
+    if (!type_shapes_read_table(session, table->schema, table->name, &shapes, err))
+        return false;
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        const struct table_column *column = &table->columns[i];
+        int row = type_shapes_find(shapes, 0, PQntuples(shapes), slice_of(column->name));
+        if (row < 0 || !column->published ||
+            strcmp(PQgetvalue(shapes, row, SHAPE_SQL), column->type_sql) == 0)
+            continue;
+        const struct type_shape source = type_shape_of_table_column(column);
+        const struct type_shape target = type_shape_of_row(shapes, row);
+        if (!type_fits(&source, &target))
+            return error_set(
+                err, ERROR_CONFIG,
+                "column \"%s\".\"%s\".\"%s\" is %s on the target and %s at the source, which can change values "
+                "silently; give it the source's type, or allow it with the sink's option narrowing: allow",
+                table->schema, table->name, column->name, PQgetvalue(shapes, row, SHAPE_SQL),
+                column->type_sql);
+    }
+    return true;
+}
+
+static bool refuse_column(struct session *session, const struct target_table *table, uint32_t column,
+                          const char *target_type, struct error *err) {
+    PGresult *name AUTO_PGRESULT = NULL;
+    const struct column *source = &table->relation->columns[column];
+    char oid[16], modifier[16];
+    snprintf(oid, sizeof oid, "%u", source->type_oid);
+    snprintf(modifier, sizeof modifier, "%d", source->type_modifier);
+    const char *const parameters[] = {oid, modifier};
+    if (!session_query(session, "select pg_catalog.format_type($1, $2)", 2, parameters, &name, err))
+        return false;
+    bool is_known = source->type_oid < 16384;
+    return error_set(
+        err, ERROR_DATA,
+        "target: column %s of table %s is %s, at the source %s, which can change values silently; give it the "
+        "source's type, or allow it with the sink's option narrowing: allow",
+        table->columns[column].name, table->name, target_type,
+        is_known ? PQgetvalue(name, 0, 0) : source->type_name.data);
+}
+
+static bool check_table(struct session *session, const struct target_table *table, const PGresult *shapes,
+                        struct row_range rows, struct error *err) {
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        const struct column *column = &table->relation->columns[i];
+        int row = type_shapes_find(shapes, rows.first, rows.end, column->name);
+        if (row < 0 || !table->columns[i].is_written)
+            continue;
+        const struct type_shape source = type_shape_of_column(column);
+        const struct type_shape target = type_shape_of_row(shapes, row);
+        if (!type_fits(&source, &target))
+            return refuse_column(session, table, i, PQgetvalue(shapes, row, SHAPE_SQL), err);
+    }
+    return true;
+}
+
+bool narrowing_check_stream(struct session *session, struct target_table *const *tables, size_t count,
+                            size_t *ret_failed, struct error *err) {
+    struct buffer oids AUTO(buffer_release) = {.bytes_max = OIDS_BYTES_MAX};
+    PGresult *shapes AUTO_PGRESULT = NULL;
+    *ret_failed = 0;
+    for (size_t i = 0; i < count; i++)
+        buffer_printf(&oids, "%c%u", i == 0 ? '{' : ',', tables[i]->oid);
+    buffer_append_text(&oids, "}");
+    const char *list = buffer_text(&oids);
+    if (list == NULL)
+        return error_no_memory(err);
+    if (!type_shapes_read(session, list, &shapes, err))
+        return false;
+    for (; *ret_failed < count; ++*ret_failed)
+        if (!check_table(session, tables[*ret_failed], shapes, target_catalog_rows(shapes, *ret_failed + 1),
+                         err))
+            return false;
+    return true;
+}
