@@ -154,12 +154,13 @@ static void write_data_exception(const char *message, const char *sqlstate, char
 
 void server_message_write(const PGresult *result, const char *sqlstate, char *text, size_t size) {
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    const bool is_shown_whole = names_objects_only(sqlstate);
     if (message == NULL)
         snprintf(text, size, "%s", condition_name(sqlstate));
-    else if (server_message_is_raised(result) || comes_from_a_function(result))
+    else if (server_message_is_raised(result) || (is_shown_whole && comes_from_a_function(result)))
         snprintf(text, size, "%s, in a function or trigger of the server, whose text is not shown",
                  condition_name(sqlstate));
-    else if (names_objects_only(sqlstate))
+    else if (is_shown_whole)
         snprintf(text, size, "%s", message);
     else
         write_data_exception(message, sqlstate, text, size);
