@@ -53,6 +53,8 @@ static bool explains(const struct finding *finding, const struct error *err) {
 static void take_findings(const struct findings *findings, struct error *err) {
     const struct finding *best = NULL;
     for (const struct finding *finding = findings->first; finding != NULL; finding = finding->next) {
+        if (strstr(err->text, finding->what) != NULL && strcmp(finding->fix, err->remedy) == 0)
+            continue; /* the very error, as it was kept for status */
         if (best == NULL && explains(finding, err))
             best = finding;
         else if (finding->severity == SEVERITY_PROBLEM)
