@@ -30,6 +30,7 @@ static const struct check_step STEPS[] = {
     {"source", true, check_slot_creation},
     {"source", true, check_publication},
     {"source", true, check_tables},
+    {"source", true, check_old_rows},
 };
 
 /* Types of sink whose check needs what the engine knows of both sides; others bring their own. */

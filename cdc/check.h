@@ -11,6 +11,7 @@
  * check_start.c        state directory, positions and slot: would run start, and from where
  * check_publication.c  the publication, its coverage, and who may create it
  * check_tables.c       each table at the source: rights, replica identity
+ * check_old_rows.c     what the server will not send of old rows although the identity looks right
  * check_target.c       a Postgres sink's server and the role's rights there
  * check_target_table.c each table there: present, fitting, writable
  * check_target_types.c its enums and domains
@@ -103,6 +104,7 @@ check_fn check_start;
 check_fn check_slot_creation;
 check_fn check_publication;
 check_fn check_tables;
+check_fn check_old_rows;
 
 /* One sink; findings.where names it already. */
 MUST_CHECK bool check_target(struct check *check, const struct config_sink *sink, struct error *err);

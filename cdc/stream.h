@@ -30,7 +30,8 @@ struct stream_options {
     struct watch *watch;  /* is told when a definition comes */
     lsn_t start_lsn;
     bool binary;
-    int sender_timeout_ms; /* the server's wal_sender_timeout, 0: none */
+    const struct partition_trees *trees; /* for the decoder; lives as long as the stream */
+    int sender_timeout_ms;               /* the server's wal_sender_timeout, 0: none */
     lsn_t
         until_lsn; /* reads no transaction that ends behind it, and tells the sinks at once how far it is; 0: none */
 };

@@ -17,6 +17,7 @@
 #include "cdc/base/clock.h"
 #include "cdc/base/log.h"
 #include "cdc/change_json.h"
+#include "cdc/leaf_identity.h"
 #include "cdc/publication.h"
 #include "cdc/replication.h"
 #include "cdc/slot.h"
@@ -41,6 +42,8 @@ struct tail {
     struct session replication;
     struct decoder *decoder;
     struct arena arena; /* of the changes that were decoded last */
+    struct arena trees_arena;
+    struct partition_trees trees;
     struct json_writer json;
     struct buffer output;
     size_t output_done; /* bytes of output that are written */
@@ -224,6 +227,9 @@ static bool start(struct tail *tail, struct error *err) {
     if (!slot_create_temporary(&tail->replication, &tail->source, slot, log_blockers, &tail->received_lsn,
                                err))
         return false;
+    if (!leaf_identity_read(&tail->source, config->publication_array, &tail->trees_arena, &tail->trees, err))
+        return false;
+    decoder_set_trees(tail->decoder, &tail->trees);
     session_close(&tail->source);
     const struct replication_options options = {.slot = slot,
                                                 .publications = config->publications,
@@ -239,6 +245,7 @@ static bool start(struct tail *tail, struct error *err) {
 
 static bool init(struct tail *tail, struct error *err) {
     arena_init(&tail->arena, ARENA_BLOCK_BYTES, ARENA_BYTES_MAX);
+    arena_init(&tail->trees_arena, ARENA_BLOCK_BYTES, ARENA_BYTES_MAX);
     buffer_init(&tail->output, SIZE_MAX / 2);
     tail->decoder = decoder_new();
     if (tail->decoder == NULL)
@@ -256,6 +263,7 @@ static void release(struct tail *tail) {
     session_close(&tail->replication);
     session_close(&tail->source);
     decoder_free(tail->decoder);
+    arena_release(&tail->trees_arena);
     json_writer_release(&tail->json);
     buffer_release(&tail->output);
     arena_release(&tail->arena);

@@ -71,6 +71,10 @@ bool decoder_decode(struct decoder *decoder, lsn_t lsn, struct slice message, st
     return true;
 }
 
+void decoder_set_trees(struct decoder *decoder, const struct partition_trees *trees) {
+    decoder->trees = trees;
+}
+
 bool decoder_in_transaction(const struct decoder *decoder) {
     return decoder->in_transaction;
 }

@@ -16,6 +16,7 @@
 #include "cdc/base/lsn.h"
 #include "cdc/base/slice.h"
 #include "decoder/change.h"
+#include "decoder/partition_tree.h"
 #include "decoder/relation.h"
 
 struct decoder;
@@ -25,13 +26,17 @@ MUST_CHECK struct decoder *decoder_new(void);
 /* Frees the relations of every change it decoded, too. Accepts NULL. */
 void decoder_free(struct decoder *decoder);
 
+/* What partitioned tables log, before the first message; NULL: none is sent by its root. Lives as long as the decoder. */
+void decoder_set_trees(struct decoder *decoder, const struct partition_trees *trees);
+
 /*
  * Decodes one message that came with the WAL position lsn. Its bytes are not copied: values point into message,
  * which must live as long as arena. True with *ret_change NULL: nothing to hand on (Relation, Type, Origin).
  * *ret_change is in arena, and so is its transaction: a transaction may go on in another arena, or in one that was
  * reset, but an arena must not be initialised anew meanwhile.
  *
- * With replica identity full, a new value sent as unchanged is filled in from the old tuple.
+ * A new value sent as unchanged is filled in from the old tuple, when that has it. What the server did not send is never
+ * taken for null: a change that does not tell its row, or a row that is not whole, is ERROR_DATA.
  */
 MUST_CHECK bool decoder_decode(struct decoder *decoder, lsn_t lsn, struct slice message, struct arena *arena,
                                struct change **ret_change, struct error *err);

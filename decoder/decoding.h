@@ -14,10 +14,12 @@
 #include "cdc/base/error.h"
 #include "cdc/base/reader.h"
 #include "decoder/change.h"
+#include "decoder/partition_tree.h"
 #include "decoder/relation.h"
 
 struct decoder {
     struct relation_cache *relations;
+    const struct partition_trees *trees; /* or NULL */
     const struct relation
         *last_relation;             /* of the last row, in force, or NULL: most rows have that one again */
     bool in_transaction;            /* between Begin and Commit */

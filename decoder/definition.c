@@ -47,6 +47,9 @@ bool decode_relation(struct decoding *d) {
     relation.identity = identity;
     if (!take_columns(d, &relation))
         return false;
+    partition_trees_settle(d->decoder->trees, &relation);
+    relation.needs_old = relation.key_count == 0 || relation.is_unclear ||
+                         (relation.is_tree && relation.identity == REPLICA_IDENTITY_FULL);
     d->decoder->last_relation = NULL;
     return relation_cache_put(d->decoder->relations, &relation, &d->decoder->last_relation, d->err);
 }

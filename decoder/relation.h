@@ -43,6 +43,9 @@ struct relation {
     enum replica_identity identity;
     uint32_t column_count;
     uint32_t key_count; /* how many columns are is_key */
+    bool is_tree;       /* a partitioned table whose identity is its leaves': partition_tree.h */
+    bool is_unclear;    /* its leaves log different keys: nobody can say which row an old tuple was */
+    bool needs_old;     /* an update without an old tuple does not tell its row */
     struct column *columns;
 };
 

@@ -104,10 +104,65 @@ static bool expect_all_known(struct decoding *d, const struct change *change, co
     return true;
 }
 
+/*
+ * An update that makes a row enter the publication's row filter is sent as an INSERT; without identity full the server does
+ * not have a large value that the update left alone.
+ */
+static bool expect_whole_row(struct decoding *d, const struct change *change) {
+    const struct relation *relation = change->relation;
+    uint32_t i = 0;
+    while (i < relation->column_count && change->new_values[i].kind != VALUE_UNCHANGED)
+        i++;
+    if (i == relation->column_count)
+        return true;
+    error_set(
+        d->err, ERROR_DATA,
+        "source: an update made a row of table \"%s\".\"%s\" enter the publication's row filter at %s, and "
+        "the server did not send its large value of column \"%s\"",
+        relation->schema.data, relation->name.data, lsn_format(d->lsn).text, relation->columns[i].name.data);
+    return error_remedy(
+        d->err,
+        "alter table \"%s\".\"%s\" replica identity full there, which helps later changes only; "
+        "this one still waits and needs a new copy: pgcdc drop, empty the target's tables, pgcdc "
+        "run",
+        relation->schema.data, relation->name.data);
+}
+
+/* Nobody may guess which row it was. What is done at the source does not change what is in the WAL. */
+static bool unknown_row(struct decoding *d, const struct relation *relation) {
+    error_set(d->err, ERROR_DATA,
+              "source: a change of table \"%s\".\"%s\" at %s does not say which row it was: %s",
+              relation->schema.data, relation->name.data, lsn_format(d->lsn).text,
+              relation->is_tree ? "its partitions did not log the key, or not the same one"
+                                : "no column of its replica identity is sent");
+    return error_remedy(
+        d->err,
+        "%s at the source (pgcdc check prints the statements), which helps later changes only; this "
+        "one still waits and needs a new copy: pgcdc drop, empty the target's tables, pgcdc run",
+        relation->is_tree ? "give every partition replica identity full"
+                          : "give the table replica identity full");
+}
+
+/* A root's letter is the root's; what the tuple holds is the leaf's. Columns of a key are never null: those were not sent. */
+static bool settle_old_of_tree(struct decoding *d, struct change *change) {
+    const struct relation *relation = change->relation;
+    if (relation->is_unclear)
+        return unknown_row(d, relation);
+    change->old_kind = relation->identity == REPLICA_IDENTITY_FULL ? OLD_FULL : OLD_KEY;
+    for (uint32_t i = 0; change->old_kind == OLD_KEY && i < relation->column_count; i++)
+        if (relation->columns[i].is_key && change->old_values[i].kind == VALUE_NULL)
+            return unknown_row(d, relation);
+    return true;
+}
+
 static bool take_old(struct decoding *d, struct change *change, uint8_t letter) {
     change->old_kind = letter;
     change->old_values = take_tuple(d, change->relation);
-    return change->old_values != NULL && expect_all_known(d, change, change->old_values);
+    if (change->old_values == NULL || !expect_all_known(d, change, change->old_values))
+        return false;
+    if (letter == OLD_KEY && change->relation->key_count == 0)
+        return unknown_row(d, change->relation);
+    return !change->relation->is_tree || settle_old_of_tree(d, change);
 }
 
 /* The row is whole: it gets its place in the transaction. */
@@ -125,14 +180,16 @@ bool decode_insert(struct decoding *d) {
     if (reader_u8(&d->reader) != 'N')
         return decoding_malformed(d);
     change->new_values = take_tuple(d, change->relation);
-    return change->new_values != NULL && expect_all_known(d, change, change->new_values) &&
-           finish_row(d, change);
+    return change->new_values != NULL && expect_whole_row(d, change) && finish_row(d, change);
 }
 
-/* Replica identity full sends the old row whole, so what the new one leaves out is known after all. */
+/*
+ * What the new row leaves out the old one may have. A value that was left out is large, so never null: a null beside it
+ * was not sent either.
+ */
 static void fill_unchanged(const struct change *change, struct value *new_values) {
     for (uint32_t i = 0; i < change->relation->column_count; i++)
-        if (new_values[i].kind == VALUE_UNCHANGED)
+        if (new_values[i].kind == VALUE_UNCHANGED && change->old_values[i].kind != VALUE_NULL)
             new_values[i] = change->old_values[i];
 }
 
@@ -151,8 +208,10 @@ bool decode_update(struct decoding *d) {
     struct value *new_values = take_tuple(d, change->relation);
     if (new_values == NULL)
         return false;
-    if (change->old_kind == OLD_FULL)
+    if (change->old_kind != OLD_NONE)
         fill_unchanged(change, new_values);
+    else if (change->relation->needs_old)
+        return unknown_row(d, change->relation);
     change->new_values = new_values;
     return finish_row(d, change);
 }

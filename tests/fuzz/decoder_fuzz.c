@@ -102,7 +102,8 @@ static uint64_t check_change(const struct change *change, uint64_t next_index) {
 }
 
 static void check_error(const struct error *err) {
-    assert(err->kind == ERROR_PROTOCOL || err->kind == ERROR_RETRY || err->kind == ERROR_SYSTEM);
+    assert(err->kind == ERROR_PROTOCOL || err->kind == ERROR_RETRY || err->kind == ERROR_SYSTEM ||
+           err->kind == ERROR_DATA);
     assert(err->text[0] != '\0');
     assert(strchr(err->text, '\n') == NULL);
 }

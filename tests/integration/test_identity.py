@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Replica identities, keys that change, unchanged TOAST, unique columns: which row an old tuple means."""
 
+import json
+
 import pytest
 
 LONG = "(select string_agg(md5(x::text), '') from generate_series(1, 300) x)"
@@ -229,3 +231,86 @@ def test_unique_values_change_hands_on_a_target_that_checks_them(pipeline):
         "".join(f"begin; update acc set email = 'tmp' where id = {n}; update acc set email = 'e{n}' where id = {n + 1};"
                 f" update acc set email = 'e{n + 1}' where id = {n}; commit;" for n in range(10, 190, 2)),
         "begin; delete from acc where id % 2 = 0; insert into acc select id + 2000, 'e' || (id + 1), 0 from generate_series(20, 180, 2) id; commit")
+
+
+# Partitioned tables by their root: what a leaf logged decides
+
+LEAVES = {
+    "full root, keyed leaves": """create table t (id int, r int, v text, n int, primary key (id, r)) partition by list (r);
+        alter table t replica identity full;""",
+    "keys on leaves": "create table t (id int not null, r int not null, v text, n int) partition by list (r);",
+    "full leaves": "create table t (id int, r int, v text, n int) partition by list (r);",
+    "full and keyed leaves": "create table t (id int not null, r int not null, v text, n int) partition by list (r);",
+}
+LEAF_IDENTITIES = {
+    "full root, keyed leaves": "",
+    "keys on leaves": "alter table t_1 add primary key (id); alter table t_2 add primary key (id);",
+    "full leaves": "alter table t_1 replica identity full; alter table t_2 replica identity full;",
+    "full and keyed leaves": "alter table t_1 replica identity full; alter table t_2 add primary key (id);",
+}
+
+
+@pytest.mark.parametrize("shape", LEAVES)
+def test_a_row_of_a_leaf_is_found_by_what_the_leaf_logged(pipeline, shape):
+    """The server writes the root's letter and the leaf's values; those not logged come as null, and were taken for it."""
+    follow(pipeline, LEAVES[shape] + f"""create table t_1 partition of t for values in (1);
+        create table t_2 partition of t for values in (2); alter table t_1 alter v set storage external;
+        {LEAF_IDENTITIES[shape]}
+        insert into t select x, 1, {LONG}, null from generate_series(1, 5) x;
+        insert into t select x, 2, {LONG}, 7 from generate_series(11, 15) x""",
+           "update t set id = id + 100 where id in (1, 11)", "update t set n = 5 where id in (2, 12)",
+           "delete from t where id in (3, 13)", "update t set v = 'short' where id in (4, 14)",
+           "insert into t values (6, 1, 'x', 1), (16, 2, 'y', 1)")
+
+
+NOT_TOLD = {
+    "generated key": ("create table t (code text generated always as ('c' || a::text) stored primary key, a int, v text);"
+                      "insert into t (a) values (1)", "update t set v = 'x'", "does not say which row"),
+    "different keys": ("create table t (id int not null, r int not null, v text) partition by list (r);"
+                       "create table t_1 partition of t for values in (1); create table t_2 partition of t for values in (2);"
+                       "alter table t_1 add primary key (id); alter table t_2 add primary key (id, r);"
+                       "insert into t values (1, 1, 'a')", "update t set v = 'x'", "does not say which row"),
+    "row filter": (f"create table t (id int primary key, v text); alter table t alter v set storage external;"
+                   f"insert into t select 1, {LONG}; create publication shop for table t where (id > 100)",
+                   "update t set id = 101", "did not send its large value"),
+}
+FOUND = {"generated key": "generated_key", "different keys": "leaf_identities", "row filter": "row_filter_large"}
+
+
+@pytest.mark.parametrize("shape", NOT_TOLD)
+def test_a_row_that_nobody_can_tell_stops_the_stream(pipeline, shape):
+    tables, change, reason = NOT_TOLD[shape]
+    pipeline.source.execute(tables)
+    pipeline.start()
+    pipeline.wait_streaming()
+    pipeline.engine.stop()
+    pipeline.source.execute(change)
+    pipeline.assert_refused(reason, "needs a new copy", code=1)
+
+
+@pytest.mark.parametrize("shape", NOT_TOLD)
+def test_check_finds_it_first_and_its_fix_is_enough(pipeline, shape):
+    tables, change, _ = NOT_TOLD[shape]
+    pipeline.source.execute(tables)
+    findings = json.loads(pipeline.engine.command("check", "--json").stdout)["findings"]
+    fixes = [finding["fix"] for finding in findings if finding["code"] == FOUND[shape]]
+    assert fixes, findings
+    for fix in fixes:
+        pipeline.source.execute(fix)
+    report = json.loads(pipeline.engine.command("check", "--json").stdout)
+    assert report["ready"], report
+    pipeline.start()
+    pipeline.wait_streaming()
+    pipeline.source.execute(change)
+    pipeline.wait_applied()
+    assert pipeline.target.execute("select count(*) from t where v = 'x' or id = 101" if shape == "row filter"
+                                   else "select count(*) from t where v = 'x'") == [(1,)]
+
+
+def test_check_names_leaves_whose_changes_are_not_sent(pipeline):
+    pipeline.source.execute("create table t (id int primary key) partition by list (id);"
+                            "create unlogged table t_1 partition of t for values in (1)")
+    findings = json.loads(pipeline.engine.command("check", "--json").stdout)["findings"]
+    [finding] = [finding for finding in findings if finding["code"] == "leaf_unlogged"]
+    pipeline.source.execute(finding["fix"])
+    assert json.loads(pipeline.engine.command("check", "--json").stdout)["ready"]

@@ -71,16 +71,26 @@ static inline struct change *take(struct decoder_session *session, struct slice 
     return change;
 }
 
-/* Decodes a message that must be refused, and returns why. */
-static inline const char *refuse(struct decoder_session *session, struct slice message) {
+/* Decodes a message that must be refused with an error of the kind, and returns why. */
+static inline const char *refuse_as(struct decoder_session *session, struct slice message,
+                                    enum error_kind kind) {
     static struct change untouched;
     struct change *change = &untouched;
     session->err = (struct error){0};
     cr_assert_not(
         decoder_decode(session->decoder, session->lsn, message, &session->arena, &change, &session->err));
     cr_assert_eq(change, &untouched, "a result was published though the message failed");
-    cr_assert_eq(session->err.kind, ERROR_PROTOCOL, "%s", session->err.text);
+    cr_assert_eq(session->err.kind, kind, "%s", session->err.text);
     return session->err.text;
+}
+
+static inline const char *refuse(struct decoder_session *session, struct slice message) {
+    return refuse_as(session, message, ERROR_PROTOCOL);
+}
+
+/* ... because the server did not send enough of a row. */
+static inline const char *refuse_row(struct decoder_session *session, struct slice message) {
+    return refuse_as(session, message, ERROR_DATA);
 }
 
 /* A session inside T1 that knows orders, lines and bare. */

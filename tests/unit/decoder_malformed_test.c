@@ -105,7 +105,8 @@ Test(decoder_malformed, no_single_changed_byte_crashes) {
                 ((char *) (uintptr_t) copy.data)[at] = (char) byte;
                 struct change *change = NULL;
                 if (!decoder_decode(session.decoder, 1, copy, &session.arena, &change, &session.err))
-                    cr_assert_eq(session.err.kind, ERROR_PROTOCOL, "%s", session.err.text);
+                    cr_assert(session.err.kind == ERROR_PROTOCOL || session.err.kind == ERROR_DATA, "%s",
+                              session.err.text);
             }
         }
     }
@@ -182,9 +183,8 @@ Test(decoder_malformed, unchanged_from_nothing_is_refused) {
     IN_TRANSACTION();
     struct tuple unknown = TUPLE(TEXT("1"), UNCHANGED, NULL_VALUE);
     struct tuple known = TUPLE(TEXT("1"), NULL_VALUE, NULL_VALUE);
-    expect_reason(&session, pgoutput_insert(&session.out, ORDERS, unknown),
+    expect_reason(&session, pgoutput_delete(&session.out, ORDERS, OLD_KEY, unknown),
                   "column note of relation public.orders");
-    expect_reason(&session, pgoutput_delete(&session.out, ORDERS, OLD_KEY, unknown), "column note");
     expect_reason(&session, pgoutput_update(&session.out, ORDERS, OLD_FULL, unknown, known), "column note");
 }
 

@@ -120,11 +120,72 @@ Test(decoder, identity_full_fills_in_what_is_unchanged) {
     expect_value(&change->new_values[1], VALUE_TEXT, "long");
 }
 
-Test(decoder, identity_full_fills_in_a_null_too) {
+/* A value that was left out is large, so the null beside it says only that a partition did not log it. */
+Test(decoder, a_null_does_not_fill_in_what_is_unchanged) {
     IN_TRANSACTION();
     struct slice message = pgoutput_update(&session.out, LINES, OLD_FULL, TUPLE(TEXT("1"), NULL_VALUE),
                                            TUPLE(TEXT("2"), UNCHANGED));
-    cr_assert_eq(take(&session, message)->new_values[1].kind, VALUE_NULL);
+    cr_assert_eq(take(&session, message)->new_values[1].kind, VALUE_UNCHANGED);
+}
+
+static const struct slice line_key = NAME("order_id");
+static const struct partition_tree KEYED = {.root_oid = LINES, .keys = &line_key, .key_count = 1};
+
+/* lines has replica identity full, and a tree stands behind it. */
+static void send_tree(struct decoder_session *session, const struct partition_trees *trees,
+                      const struct relation *root) {
+    struct relation other = *root;
+    other.name = slice_of("root"); /* not the definition in force, so it is looked at again */
+    decoder_set_trees(session->decoder, trees);
+    struct change *change = NULL;
+    cr_assert(decoder_decode(session->decoder, 1, pgoutput_relation(&session->out, &other), &session->arena,
+                             &change, &session->err));
+}
+
+Test(decoder, a_full_root_over_keyed_leaves_knows_the_key_alone) {
+    IN_TRANSACTION();
+    const struct partition_trees trees = {.trees = &KEYED, .count = 1};
+    send_tree(&session, &trees, &lines);
+    const struct change *change =
+        take(&session, pgoutput_delete(&session.out, LINES, OLD_FULL, TUPLE(TEXT("1"), NULL_VALUE)));
+    cr_assert_eq(change->old_kind, OLD_KEY);
+    cr_assert_eq(change->relation->key_count, 1);
+    cr_assert(change->relation->columns[0].is_key);
+    struct slice nothing = pgoutput_delete(&session.out, LINES, OLD_FULL, TUPLE(NULL_VALUE, TEXT("x")));
+    cr_assert_not_null(strstr(refuse_row(&session, nothing), "does not say which row"));
+}
+
+Test(decoder, a_root_without_a_key_over_full_leaves_knows_the_whole_row) {
+    IN_TRANSACTION();
+    const struct partition_tree full = {.root_oid = LINES, .is_full = true};
+    const struct partition_trees trees = {.trees = &full, .count = 1};
+    struct column columns[] = {COLUMN("order_id", 20, false), COLUMN("text", 25, false)};
+    struct relation root = lines;
+    root.identity = REPLICA_IDENTITY_DEFAULT;
+    root.key_count = 0;
+    root.columns = columns;
+    send_tree(&session, &trees, &root);
+    const struct change *change =
+        take(&session, pgoutput_delete(&session.out, LINES, OLD_KEY, TUPLE(TEXT("1"), NULL_VALUE)));
+    cr_assert_eq(change->old_kind, OLD_FULL);
+    cr_assert_eq(change->relation->identity, REPLICA_IDENTITY_FULL);
+}
+
+Test(decoder, leaves_with_different_keys_tell_no_row) {
+    IN_TRANSACTION();
+    const struct partition_tree differing = {.root_oid = LINES, .differs = true};
+    const struct partition_trees trees = {.trees = &differing, .count = 1};
+    send_tree(&session, &trees, &lines);
+    struct slice update =
+        pgoutput_update(&session.out, LINES, OLD_NONE, NO_TUPLE, TUPLE(TEXT("1"), TEXT("x")));
+    cr_assert_not_null(strstr(refuse_row(&session, update), "does not say which row"));
+}
+
+Test(decoder, an_insert_that_a_row_filter_made_of_an_update_is_refused_when_not_whole) {
+    IN_TRANSACTION();
+    struct slice message = pgoutput_insert(&session.out, ORDERS, TUPLE(TEXT("1"), UNCHANGED, NULL_VALUE));
+    cr_assert_not_null(strstr(refuse_row(&session, message), "enter the publication's row filter"));
+    cr_assert_not_null(strstr(session.err.remedy, "needs a new copy"));
 }
 
 Test(decoder, a_delete_has_only_old_values) {
