@@ -8,6 +8,7 @@
  */
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cdc/attempt.h"
@@ -105,10 +106,52 @@ static bool refuse_foreign_slot(struct attempt *attempt, struct error *err) {
     return error_remedy(err, "drop that slot, or give source.slot another name");
 }
 
+/* Whatever name its host has: a pipeline into its own source feeds itself. Who may not ask is believed. */
+static bool is_own_source(const struct attempt *attempt, struct session *target, bool *ret_own,
+                          struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_query(target, "select current_database(), system_identifier from pg_control_system()", 0,
+                       NULL, &result, err))
+        return err->sqlstate[0] != '\0';
+    *ret_own = strcmp(PQgetvalue(result, 0, 0), attempt->identity.database) == 0 &&
+               strtoull(PQgetvalue(result, 0, 1), NULL, 10) == attempt->identity.system_id;
+    return true;
+}
+
+static bool refuse_own_source(const struct attempt *attempt, const struct config_sink *sink,
+                              struct error *err) {
+    const struct session_options options = {.dsn = sink_config_find(&sink->sink, "dsn"),
+                                            .password_file = sink_config_find(&sink->sink, "password_file"),
+                                            .peer = "target",
+                                            .stop = attempt->pipeline->options->stop};
+    struct session target = {0};
+    bool is_own = false;
+    if (strcmp(sink->ops->type, "postgres") != 0)
+        return true;
+    bool asked = session_open(&target, &options, err) && is_own_source(attempt, &target, &is_own, err);
+    session_close(&target);
+    if (!asked || !is_own)
+        return asked;
+    error_set(err, ERROR_CONFIG,
+              "sink %s is the source's own database: each change would come back as a change",
+              sink->sink.name);
+    return error_remedy(err, "correct the sink's dsn");
+}
+
+static bool refuse_own_sources(const struct attempt *attempt, struct error *err) {
+    const struct config *config = attempt->pipeline->config;
+    for (size_t i = 0; i < config->sink_count; i++)
+        if (!refuse_own_source(attempt, &config->sinks[i], err))
+            return false;
+    return true;
+}
+
 bool attempt_create(struct attempt *attempt, bool again, struct error *err) {
     const struct config *config = attempt->pipeline->config;
     const bool copies = config->source.snapshot == SNAPSHOT_INITIAL;
     bool created = false;
+    if (!refuse_own_sources(attempt, err))
+        return false;
     if (!publication_ensure(&attempt->source, &config->source, &created, err))
         return false;
     if (created)
@@ -165,6 +208,8 @@ bool attempt_adopt(struct attempt *attempt, lsn_t confirmed_lsn, struct error *e
     assert(confirmed_lsn != 0);
     bool exists = false;
     const struct source_config *source = &attempt->pipeline->config->source;
+    if (!refuse_own_sources(attempt, err))
+        return false;
     if (!publication_exists(&attempt->source, source, &exists, err))
         return false;
     if (exists && !attempt_check_scope(attempt, SCOPE_NEW, err))

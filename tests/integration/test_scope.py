@@ -276,3 +276,11 @@ def test_a_table_that_is_still_there_is_not_left_out(pipeline, then):
     pipeline.source.execute(then)
     result = run(pipeline)
     assert result.returncode == 1 and '"public"."scratch"' in result.stderr
+
+
+def test_a_sink_that_is_its_own_source_is_refused(pipeline):
+    pipeline.source.execute("create table t (id int primary key)")
+    pipeline.sink_configuration["dsn"] = pipeline.source.dsn() + " application_name=other"
+    pipeline.source_configuration["snapshot"] = "never"
+    refused(pipeline, "own database")
+    assert pipeline.slot() is None
