@@ -88,11 +88,21 @@ struct parsed {
     char place[sizeof((struct error *) NULL)->place];
 };
 
+/* LOCATION:  ClientAuthentication, auth.c:447 */
+static void take_place(struct parsed *parsed, const char *line, size_t length) {
+    static const char LOCATION[] = "LOCATION:  ";
+    const size_t head = sizeof LOCATION - 1;
+    if (length <= head || memcmp(line, LOCATION, head) != 0 || parsed->sqlstate[0] == '\0')
+        return;
+    const char *comma = memchr(line + head, ',', length - head);
+    const size_t size = comma != NULL ? (size_t) (comma - line) - head : length - head;
+    snprintf(parsed->place, sizeof parsed->place, "%.*s", (int) size, line + head);
+}
+
 /* The last refusal counts: with sslmode=prefer there are two, and only the second is final. */
 static void take_line(struct parsed *parsed, const char *line, size_t length) {
     const char *code = find_code(line, length);
-    if (begins_with(line, "LOCATION:  ") && parsed->sqlstate[0] != '\0')
-        snprintf(parsed->place, sizeof parsed->place, "%.*s", (int) strcspn(line + 11, ",\n"), line + 11);
+    take_place(parsed, line, length);
     if (is_detail(line))
         return;
     if (parsed->text[0] != '\0')
