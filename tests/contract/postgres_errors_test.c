@@ -174,7 +174,7 @@ Test(postgres_errors, a_row_that_is_there_already_is_an_error) {
 
 Test(postgres_errors, a_value_that_does_not_fit_is_not_told) {
     session_t s;
-    sink_session_start(&s, "create table t (id int8 primary key, v int4)");
+    sink_session_start_narrow(&s, "create table t (id int8 primary key, v int4)");
     change_builder_begin(&s.builder);
     sink_session_add_inserts(&s, sink_session_plain(&s), 1, 100);
     change_builder_commit(&s.builder);

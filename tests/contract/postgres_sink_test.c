@@ -11,7 +11,7 @@ typedef struct sink_session session_t;
 
 Test(postgres_sink, text_goes_into_another_type_by_its_input_function) {
     session_t s;
-    sink_session_start(
+    sink_session_start_narrow(
         &s,
         "create domain positive as int4 check (value > 0); create table t (id positive primary key, v varchar(20))");
     change_builder_begin(&s.builder);
@@ -33,10 +33,9 @@ Test(postgres_sink, text_goes_into_another_type_by_its_input_function) {
 /* citext's = is not in pg_catalog, and search_path is empty. */
 Test(postgres_sink, a_key_with_an_equality_of_its_own_is_found) {
     session_t s;
-    sink_session_init(
+    sink_session_start_narrow(
         &s, "create schema if not exists odd; drop extension if exists citext cascade;"
             " create extension citext schema odd; create table t (id odd.citext primary key, v text)");
-    sink_session_open(&s);
     const struct relation *t =
         change_builder_relation(&s.builder, "t", REPLICA_IDENTITY_DEFAULT, "id 70000 key, v text");
     for (int way = 0; way < 2; way++) {

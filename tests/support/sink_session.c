@@ -42,6 +42,13 @@ void sink_session_start(struct sink_session *session, const char *ddl) {
     sink_session_open(session);
 }
 
+void sink_session_start_narrow(struct sink_session *session, const char *ddl) {
+    sink_session_init(session, ddl);
+    session->options[1] = (struct sink_option){"narrowing", "allow"};
+    session->config.option_count = 2;
+    sink_session_open(session);
+}
+
 const struct relation *sink_session_plain(struct sink_session *session) {
     return change_builder_relation(&session->builder, "t", REPLICA_IDENTITY_DEFAULT, "id int8 key, v text");
 }

@@ -27,6 +27,9 @@ void sink_session_open(struct sink_session *session);
 /* Both: the SQL, and an open sink. */
 void sink_session_start(struct sink_session *session, const char *ddl);
 
+/* The same with narrowing: allow, for a table whose types are not the source's. */
+void sink_session_start_narrow(struct sink_session *session, const char *ddl);
+
 #define SESSION_VALUE "s3cr3t-value" /* stands in rows, must stand in no error */
 
 /* t (id int8 primary key, v text) of the source. */
