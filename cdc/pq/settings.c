@@ -25,8 +25,7 @@ const char SETTINGS_PINNED[] =
     " -c default_tablespace= -c temp_tablespaces= -c default_table_access_method=heap"
     /* gin_fuzzy_search_limit makes answers incomplete; the others make plans of small questions slow or wild */
     " -c gin_fuzzy_search_limit=0 -c jit=off -c plan_cache_mode=auto -c enable_indexscan=on -c enable_indexonlyscan=on"
-    " -c enable_bitmapscan=on -c enable_nestloop=on -c enable_hashjoin=on -c enable_mergejoin=on -c enable_seqscan=on"
-    " -c enable_sort=on -c enable_hashagg=on -c enable_material=on -c join_collapse_limit=8 -c from_collapse_limit=8";
+    " -c enable_bitmapscan=on";
 
 /*
  * transaction_timeout (17) would end every copy, stream and large transaction; restrict_nonsystem_relation_kind (minor

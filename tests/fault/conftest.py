@@ -8,8 +8,7 @@ from support.cluster import Cluster
 
 
 def prepare(pipeline):
-    pipeline.source.execute(load.SCHEMA + load.ROWS)
-    pipeline.publish()
+    pipeline.source.execute(load.SCHEMA + load.ROWS + "alter table journal replica identity full")
     pipeline.target.execute(load.TARGET_SCHEMA)
     return pipeline
 
