@@ -123,6 +123,7 @@ static bool refuse_own_source(const struct attempt *attempt, const struct config
     const struct session_options options = {.dsn = sink_config_find(&sink->sink, "dsn"),
                                             .password_file = sink_config_find(&sink->sink, "password_file"),
                                             .peer = "target",
+                                            .application = sink->sink.application,
                                             .stop = attempt->pipeline->options->stop};
     struct session target = {0};
     bool is_own = false;

@@ -196,6 +196,7 @@ bool check_target(struct check *check, const struct config_sink *sink, struct er
         .dsn = sink_config_find(&sink->sink, "dsn"),
         .password_file = sink_config_find(&sink->sink, "password_file"),
         .peer = "target",
+        .application = sink->sink.application,
         .stop = check->stop,
     };
     struct session session = {0};

@@ -29,6 +29,7 @@ struct table_pattern {
 struct source_config {
     const char *dsn;
     const char *password_file; /* or NULL */
+    const char *application;   /* application_name of all sessions: pgcdc:NAME */
     const char *slot;          /* by default the pipeline's name */
     const char *publication;   /* by default the pipeline's name; of several, all of them, to be shown */
     bool publication_is_given; /* the file names it: then it has to be there */

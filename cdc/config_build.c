@@ -255,11 +255,21 @@ static bool build_publications(const struct config_build *build, const char *nam
     return join_publications(build, source, err);
 }
 
+/* At most 6 + CONFIG_NAME_MAX bytes; a server cuts it at 63. */
+static bool build_application(const struct config_build *build, const char *name,
+                              struct source_config *source, struct error *err) {
+    char text[sizeof "pgcdc:" + CONFIG_NAME_MAX];
+    snprintf(text, sizeof text, "pgcdc:%s", name);
+    source->application = arena_copy(build->arena, slice_of(text));
+    return source->application != NULL ? true : error_no_memory(err);
+}
+
 static bool build_source(const struct config_build *build, const char *name, struct source_config *source,
                          struct error *err) {
     const struct raw_source *raw = &build->raw->source;
     *source = (struct source_config){.slot = name, .decoding_work_mem = DECODING_WORK_MEM_DEFAULT};
-    return build_source_text(build, "dsn", raw->dsn, &source->dsn, err) &&
+    return build_application(build, name, source, err) &&
+           build_source_text(build, "dsn", raw->dsn, &source->dsn, err) &&
            build_source_text(build, "password_file", raw->password_file, &source->password_file, err) &&
            build_source_text(build, "slot", raw->slot, &source->slot, err) &&
            check_slot_name(build, source, err) && build_publications(build, name, source, err) &&

@@ -213,6 +213,7 @@ static bool build_sink(const struct config_build *build, size_t index, const str
     const struct config_value name = value_at(&place, "name", raw->name);
     const struct config_value type = value_at(&place, "type", raw->type);
     sink->sink.pipeline = config->name;
+    sink->sink.application = config->source.application;
     return config_build_text(build, &name, &sink->sink.name, err) &&
            check_name(build, &name, config, sink->sink.name, err) &&
            find_type(build, &type, &sink->ops, err) && build_options(build, &place, raw, sink, err);

@@ -11,8 +11,11 @@
 
 bool source_open(struct session *session, const struct source_config *config, const atomic_bool *stop,
                  struct error *err) {
-    const struct session_options options = {
-        .dsn = config->dsn, .password_file = config->password_file, .peer = "source", .stop = stop};
+    const struct session_options options = {.dsn = config->dsn,
+                                            .password_file = config->password_file,
+                                            .peer = "source",
+                                            .application = config->application,
+                                            .stop = stop};
     return session_open(session, &options, err);
 }
 
@@ -23,6 +26,7 @@ bool source_open_replication(struct session *session, const struct source_config
     const struct session_options options = {.dsn = config->dsn,
                                             .password_file = config->password_file,
                                             .peer = "source",
+                                            .application = config->application,
                                             .gucs = gucs,
                                             .replication = true,
                                             .stop = stop};

@@ -5,6 +5,7 @@
 #include "cdc/verify_sides.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,10 +75,11 @@ static bool open_sessions(struct verify_sides *sides, const struct session_optio
 bool verify_sides_open(struct verify_sides *sides, const struct config *config,
                        const struct sink_config *sink, const atomic_bool *stop, struct error *err) {
     *sides = (struct verify_sides){.config = config, .sink = sink, .stop = stop};
+    snprintf(sides->application, sizeof sides->application, "%s verify", config->source.application);
     const struct session_options target = {.dsn = sink_config_find(sink, "dsn"),
                                            .password_file = sink_config_find(sink, "password_file"),
                                            .peer = "target",
-                                           .application = "pgcdc verify",
+                                           .application = sides->application,
                                            .stop = stop};
     return open_sessions(sides, &target, err) && choose_hash(sides, err);
 }

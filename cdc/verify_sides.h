@@ -17,10 +17,11 @@ struct verify_sides {
     const struct config *config;
     const struct sink_config *sink;
     const atomic_bool *stop;
-    bool has_hash;    /* hashtextextended gives the same on both sides; else it is md5 */
-    bool is_fed;      /* an engine reads the slot, so the target moves */
-    lsn_t source_lsn; /* of the snapshots in force or, after unpinning, of the last ones */
-    lsn_t target_lsn; /* 0: the target has no position */
+    char application[64]; /* of the target's session: pgcdc:NAME verify */
+    bool has_hash;        /* hashtextextended gives the same on both sides; else it is md5 */
+    bool is_fed;          /* an engine reads the slot, so the target moves */
+    lsn_t source_lsn;     /* of the snapshots in force or, after unpinning, of the last ones */
+    lsn_t target_lsn;     /* 0: the target has no position */
 };
 
 /* Release it in any case. */

@@ -46,7 +46,8 @@ struct sink_option {
 
 struct sink_config {
     const char *pipeline;
-    const char *name; /* unique in the pipeline */
+    const char *application; /* what a server shows of our sessions: pgcdc:NAME; NULL: pgcdc */
+    const char *name;        /* unique in the pipeline */
     const char
         *database; /* the source's, set by the engine before it opens the sink; NULL without an engine */
     const struct sink_option *options;
@@ -126,7 +127,8 @@ struct sink_ops {
      * least once. */
     bool stores_position;
     bool takes_text_only; /* values must come as text: VALUE_BINARY is never written */
-    bool takes_bytes;     /* text need not be UTF-8: from a source of encoding SQL_ASCII it comes as it is stored */
+    bool
+        takes_bytes; /* text need not be UTF-8: from a source of encoding SQL_ASCII it comes as it is stored */
     bool (*open)(struct sink *sink, struct position *ret_position, struct error *err);
     bool (*write)(struct sink *sink, const struct change *changes, size_t count, struct error *err);
     /*

@@ -45,6 +45,7 @@ static bool open_observer(struct session *observer, const struct session *sessio
     const struct session_options options = {.dsn = session->dsn,
                                             .password_file = session->password_file,
                                             .peer = session->peer,
+                                            .application = session->application,
                                             .stop = session->stop,
                                             .connect_ms_max = CONNECT_MAX_MS,
                                             .is_observer = true};

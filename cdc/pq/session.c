@@ -152,6 +152,7 @@ bool session_open(struct session *session, const struct session_options *options
                                 .peer = options->peer,
                                 .dsn = options->dsn,
                                 .password_file = options->password_file,
+                                .application = options->application,
                                 .connect_ms_max = options->connect_ms_max,
                                 .is_observer = options->is_observer || options->replication};
     struct buffer text AUTO(buffer_release) = {.bytes_max = 65536};

@@ -27,6 +27,7 @@ struct session {
     /* As in the options; the texts live as long as the session. */
     const char *dsn;
     const char *password_file;
+    const char *application;
     int connect_ms_max;
     bool is_observer;
 };
@@ -35,7 +36,7 @@ struct session_options {
     const char *dsn;           /* libpq's; password and TLS as libpq has them */
     const char *password_file; /* a file whose first line is the password, or NULL */
     const char *peer;          /* for errors: "source", "target"; static */
-    const char *application;   /* application_name, or NULL: pgcdc */
+    const char *application;   /* application_name, whatever the dsn says; NULL: pgcdc */
     const char *gucs;        /* more settings for the options parameter: "-c work_mem=64MB -c ...", or NULL */
     bool replication;        /* a logical replication connection (replication=database) */
     const atomic_bool *stop; /* may be NULL */

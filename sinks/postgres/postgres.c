@@ -49,6 +49,7 @@ static bool connect_target(struct postgres_sink *postgres, struct error *err) {
         .dsn = sink_config_find(config, "dsn"),
         .password_file = sink_config_find(config, "password_file"),
         .peer = "target",
+        .application = config->application,
         .gucs = SETTINGS,
         .stop = sink_stop(&postgres->sink),
     };

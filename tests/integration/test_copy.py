@@ -152,7 +152,7 @@ def test_killed_anywhere_it_leaves_all_or_nothing(pipeline, point):
     result = pipeline.engine.command("run", environment={"PGCDC_FAULT": point})
     if result.returncode != -signal.SIGKILL:
         pytest.fail(f"never came to {point}: {result.stderr}")
-    wait_until(lambda: not pipeline.target.execute("select 1 from pg_stat_activity where datname = current_database() and application_name = 'pgcdc'"),
+    wait_until(lambda: not pipeline.target.execute("select 1 from pg_stat_activity where datname = current_database() and application_name = 'pgcdc:shop'"),
                "the killed engine's session to end")
     if point == "copy-committed":
         assert pipeline.target.value("select count(*) from b") == 1000

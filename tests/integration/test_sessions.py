@@ -175,3 +175,17 @@ def test_a_lost_publication_is_refused_in_every_language(own_cluster, shared_clu
     assert result.returncode == 3, result.stderr
     assert "publication" in result.stderr
     assert pipeline.target.value("select count(*) from t") == 0
+
+
+def test_every_session_has_the_pipelines_name(new_pipeline, shared_clusters):
+    """With five pipelines a DBA sees whose walsender it is; the longest name is not cut."""
+    name = "p" * 50
+    pipeline = new_pipeline(shared_clusters("source"), shared_clusters("target"), name=name)
+    pipeline.source_configuration["dsn"] += " application_name=other"
+    pipeline.source.execute(T)
+    pipeline.start()
+    names = "select distinct application_name from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    walsender = "select application_name from pg_stat_replication r join pg_replication_slots s on s.active_pid = r.pid where slot_name = %s"
+    assert pipeline.source.execute(walsender, (name,)) == [(f"pgcdc:{name}",)]
+    for side in (pipeline.source, pipeline.target):
+        assert [row for row in side.execute(names) if row[0]] == [(f"pgcdc:{name}",)]

@@ -344,7 +344,7 @@ def test_interrupted_it_is_no_success_and_leaves_no_query_behind(pipeline):
                             "alter table t rename to stored; create view t as select id from stored where slow()")
     pipeline.engine.write_configuration()
     process = subprocess.Popen([pipeline.engine.program, "verify", "-c", pipeline.engine.config_path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    busy = "select 1 from pg_stat_activity where datname = current_database() and application_name = 'pgcdc verify' and state = 'active'"
+    busy = "select 1 from pg_stat_activity where datname = current_database() and application_name = 'pgcdc:shop verify' and state = 'active'"
     wait_until(lambda: pipeline.target.execute(busy), "the query to run")
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=10)
