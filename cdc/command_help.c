@@ -37,7 +37,8 @@ static const char CONFIGURATION[] =
     "    - name: warehouse\n"
     "      type: TYPE               # and the keys of that type, below\n"
     "\n"
-    "${VAR} in a value is replaced by the environment's, $$ by one $.\n"
+    "${VAR} in a value is replaced by the environment's, $$ by one $. A relative path of state or password_file is relative\n"
+    "to this file's folder.\n"
     "\n"
     "types of sink and their keys (* required):\n";
 

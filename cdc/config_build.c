@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <ctype.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,6 +41,25 @@ bool config_build_text(const struct config_build *build, const struct config_val
     return config_build_error(build, value, err, "the value is empty once its variables are replaced");
 }
 
+bool config_build_path(const struct config_build *build, const struct config_value *value,
+                       const char **ret_path, struct error *err) {
+    const char *file = build->document->path;
+    const char *slash = strrchr(file, '/');
+    struct buffer path AUTO(buffer_release) = {.bytes_max = PATH_MAX};
+    if (!config_build_text(build, value, ret_path, err))
+        return false;
+    if ((*ret_path)[0] == '/' || slash == NULL)
+        return true;
+    if (strncmp(file, "/dev/", 5) == 0 || strncmp(file, "/proc/", 6) == 0)
+        return config_build_error(build, value, err,
+                                  "a relative path, but %s is in no folder; give an absolute one", file);
+    buffer_printf(&path, "%.*s%s", (int) (slash + 1 - file), file, *ret_path);
+    if (!buffer_ok(&path))
+        return config_build_error(build, value, err, "the path is too long");
+    *ret_path = arena_copy(build->arena, buffer_slice(&path));
+    return *ret_path != NULL ? true : error_no_memory(err);
+}
+
 bool config_name_is_good(const char *name, size_t length_max) {
     size_t length = strlen(name);
     return length > 0 && length <= length_max &&
@@ -62,7 +82,7 @@ static bool build_state(const struct config_build *build, struct config *config,
                                        .path = "",
                                        .key = "state",
                                        .text = build->raw->state};
-    return config_build_text(build, &value, &config->state, err);
+    return config_build_path(build, &value, &config->state, err);
 }
 
 static struct config_value source_value(const struct config_build *build, const char *key, const char *text) {
@@ -255,6 +275,12 @@ static bool build_publications(const struct config_build *build, const char *nam
     return join_publications(build, source, err);
 }
 
+static bool build_password_file(const struct config_build *build, struct source_config *source,
+                                struct error *err) {
+    const struct config_value value = source_value(build, "password_file", build->raw->source.password_file);
+    return value.text == NULL || config_build_path(build, &value, &source->password_file, err);
+}
+
 /* At most 6 + CONFIG_NAME_MAX bytes; a server cuts it at 63. */
 static bool build_application(const struct config_build *build, const char *name,
                               struct source_config *source, struct error *err) {
@@ -270,7 +296,7 @@ static bool build_source(const struct config_build *build, const char *name, str
     *source = (struct source_config){.slot = name, .decoding_work_mem = DECODING_WORK_MEM_DEFAULT};
     return build_application(build, name, source, err) &&
            build_source_text(build, "dsn", raw->dsn, &source->dsn, err) &&
-           build_source_text(build, "password_file", raw->password_file, &source->password_file, err) &&
+           build_password_file(build, source, err) &&
            build_source_text(build, "slot", raw->slot, &source->slot, err) &&
            check_slot_name(build, source, err) && build_publications(build, name, source, err) &&
            build_tables(build, source, err) && build_snapshot(build, source, err) &&

@@ -37,6 +37,13 @@ struct config_value {
 MUST_CHECK bool config_build_text(const struct config_build *build, const struct config_value *value,
                                   const char **ret_text, struct error *err);
 
+/*
+ * The same for a file or a folder: a relative path is relative to the configuration file's folder, whatever the working directory
+ * is; of a configuration that is no file (/dev/stdin) it is an error.
+ */
+MUST_CHECK bool config_build_path(const struct config_build *build, const struct config_value *value,
+                                  const char **ret_path, struct error *err);
+
 /* "FILE:LINE: PATH.KEY: text"; returns false. */
 bool config_build_error(const struct config_build *build, const struct config_value *value, struct error *err,
                         const char *format, ...) PRINTF_LIKE(4, 5);

@@ -98,7 +98,8 @@ static bool gather_text(struct gathering *gathering, const char *key, const char
     struct sink_option *option = &gathering->options[gathering->count];
     if (find_spec(gathering->sink->ops, key) == NULL)
         return complain_option(gathering->build, &value, gathering->sink, err);
-    if (!config_build_text(gathering->build, &value, &option->value, err))
+    const bool is_path = strcmp(key, "password_file") == 0;
+    if (!(is_path ? config_build_path : config_build_text)(gathering->build, &value, &option->value, err))
         return false;
     option->key = key; /* the registry's: static */
     gathering->count++;

@@ -142,3 +142,30 @@ def test_a_signal_ends_a_wait_for_a_server(program, config):
             process.kill()
             process.wait()
             process.stderr.close()
+
+
+def test_paths_are_relative_to_the_configuration_file(run, tmp_path):
+    """A cron job and a shell find the same state, and so the same lock."""
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    password = "source: {password_file: secret/source, "
+    (folder / "shop.yaml").write_text(CONFIG.replace("STATE", "state/here").replace("source: {", password))
+    (folder / "secret").mkdir()
+    (folder / "state").mkdir()
+    for working_directory, path in (("/", folder / "shop.yaml"), (tmp_path, "etc/shop.yaml"), (folder, "shop.yaml"), (folder, "../etc/./shop.yaml")):
+        (folder / "secret" / "source").unlink(missing_ok=True)
+        missing = run("status", "-c", path, cwd=working_directory)
+        assert "secret/source" in missing.stdout + missing.stderr
+        (folder / "secret" / "source").write_text("x\n")
+        result = run("run", "-c", path, "--retry-for", "1ms", cwd=working_directory)
+        assert result.returncode == 2 and "secret/source" not in result.stderr, result.stderr
+        assert sorted(file.name for file in (folder / "state" / "here").iterdir()) == ["shop.failure", "shop.lock"]
+        for file in (folder / "state" / "here").iterdir():
+            file.unlink()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["etc"]
+
+
+def test_a_relative_path_of_a_configuration_without_a_folder_is_refused(program):
+    result = subprocess.run([program, "status", "-c", "/dev/stdin"], input=CONFIG.replace("STATE", "state"), capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "/dev/stdin:4: state: a relative path, but /dev/stdin is in no folder; give an absolute one" in result.stderr
