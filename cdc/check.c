@@ -47,9 +47,9 @@ const char *check_name(struct check *check, const char *schema, const char *name
     struct buffer text AUTO(buffer_release);
     buffer_init(&text, NAME_BYTES_MAX);
     if (schema != NULL)
-        identifier_append_qualified(&text, slice_of(schema), slice_of(name));
+        identifier_append_printable_qualified(&text, slice_of(schema), slice_of(name));
     else
-        identifier_append(&text, slice_of(name));
+        identifier_append_printable(&text, slice_of(name));
     const char *copy = buffer_ok(&text) ? arena_copy(&check->arena, buffer_slice(&text)) : NULL;
     return copy != NULL ? copy : name;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "cdc/base/log.h"
+#include "cdc/base/visible.h"
 #include "cdc/command.h"
 #include "cdc/status_text.h"
 
@@ -28,7 +29,7 @@ static bool print_text(const struct status *status, struct error *err) {
     status_append_text(&text, status);
     if (!buffer_ok(&text))
         return error_no_memory(err);
-    fwrite(text.data, 1, text.size, stdout);
+    visible_print_lines(stdout, buffer_slice(&text));
     return true;
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cdc/base/visible.h"
 #include "cdc/json_writer.h"
 
 #define ARENA_BYTES_MAX ((size_t) 256 << 20)
@@ -87,11 +88,24 @@ void findings_add_error(struct findings *findings, enum severity severity, const
         findings_fix(findings, "%s", error->remedy);
 }
 
+/* One line, whatever the names in it are. */
+static void print_what(const struct finding *finding, const char *comma, FILE *file) {
+    if (comma == NULL)
+        fprintf(file, "%-8s ", SEVERITY_NAMES[finding->severity]);
+    else
+        fprintf(file, "%s%s", SEVERITY_NAMES[finding->severity], comma);
+    fprintf(file, "%s: ", finding->where);
+    visible_print(file, slice_of(finding->what));
+    fputc('\n', file);
+}
+
 /* A fix of several lines stays under its finding. */
 static void print_fix(const char *fix, FILE *file) {
     while (*fix != '\0') {
         size_t length = strcspn(fix, "\n");
-        fprintf(file, "         %.*s\n", (int) length, fix);
+        fputs("         ", file);
+        visible_print(file, (struct slice){.data = fix, .size = length});
+        fputc('\n', file);
         fix += length + (fix[length] == '\n');
     }
 }
@@ -102,21 +116,41 @@ static void print_fix(const char *fix, FILE *file) {
  * TRUNCATE is SQL, too, but never what somebody may pipe into psql unread. A step of prose is never taken for SQL,
  * because it does not end in a semicolon.
  */
-static bool is_statement(const char *line, size_t length) {
+static bool begins_statement(const char *line) {
     static const char *const VERBS[] = {"alter ", "create ", "drop ", "grant ", "select ", "commit "};
-    const char *comment = memmem(line, length, ";  -- ", 6);
-    if (comment == NULL && (length == 0 || line[length - 1] != ';'))
-        return false;
     for (size_t i = 0; i < sizeof VERBS / sizeof VERBS[0]; i++)
         if (strncmp(line, VERBS[i], strlen(VERBS[i])) == 0)
             return true;
     return false;
 }
 
+static bool is_statement(const char *line, size_t length) {
+    const char *comment = memmem(line, length, ";  -- ", 6);
+    if (comment == NULL && (length == 0 || line[length - 1] != ';'))
+        return false;
+    return begins_statement(line);
+}
+
+/* A name with a line feed goes on in the next line, which may look like a statement and is none of ours. */
+static bool ends_inside_name(const char *line, size_t length) {
+    size_t quotes = 0, marks = 0;
+    const char *comment = memmem(line, length, ";  -- ", 6);
+    const size_t end = comment != NULL ? (size_t) (comment - line) : length;
+    for (size_t i = 0; i < end; i++) {
+        quotes += line[i] == '"';
+        marks += line[i] == '\'';
+    }
+    return begins_statement(line) && (quotes % 2 != 0 || marks % 2 != 0);
+}
+
 static void print_statements(const char *fix, FILE *file) {
+    bool is_ours = true;
     while (*fix != '\0') {
         size_t length = strcspn(fix, "\n");
-        fprintf(file, "%s%.*s\n", is_statement(fix, length) ? "" : "-- ", (int) length, fix);
+        is_ours = is_ours && !ends_inside_name(fix, length);
+        fputs(is_ours && is_statement(fix, length) ? "" : "-- ", file);
+        visible_print(file, (struct slice){.data = fix, .size = length});
+        fputc('\n', file);
         fix += length + (fix[length] == '\n');
     }
 }
@@ -125,7 +159,8 @@ void findings_print_sql(const struct findings *findings, const char *where, FILE
     for (const struct finding *finding = findings->first; finding != NULL; finding = finding->next) {
         if (strncmp(finding->where, where, strlen(where)) != 0 || finding->fix[0] == '\0')
             continue;
-        fprintf(file, "-- %s, %s: %s\n", SEVERITY_NAMES[finding->severity], finding->where, finding->what);
+        fputs("-- ", file);
+        print_what(finding, ", ", file);
         print_statements(finding->fix, file);
     }
 }
@@ -145,7 +180,7 @@ void findings_print(const struct findings *findings, const char *pipeline, FILE 
         for (const struct finding *finding = findings->first; finding != NULL; finding = finding->next) {
             if (finding->severity != (enum severity) severity)
                 continue;
-            fprintf(file, "%-8s %s: %s\n", SEVERITY_NAMES[severity], finding->where, finding->what);
+            print_what(finding, NULL, file);
             print_fix(finding->fix, file);
         }
     print_summary(findings, pipeline, file);

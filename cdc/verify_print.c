@@ -7,6 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "cdc/base/visible.h"
+
 #define NAME_WIDTH_MAX 60
 
 static struct verify_counts count_rows(const struct verify_table *compared) {
@@ -84,21 +86,28 @@ static void print_result(const struct verify_table *compared, FILE *out) {
         print_differences(compared, out);
         break;
     case VERIFY_MISSING:
-        fprintf(out, "the target lacks %s", compared->expressions.missing);
+        fputs("the target lacks ", out);
+        visible_print(out, slice_of(compared->expressions.missing));
         break;
     case VERIFY_MOVING:
     case VERIFY_UNDECIDED:
         fputs("still moving: ", out);
         print_differences(compared, out);
     }
-    if (compared->expressions.left_out != NULL)
-        fprintf(out, " (%s)", compared->expressions.left_out);
+    if (compared->expressions.left_out == NULL)
+        return;
+    fputs(" (", out);
+    visible_print(out, slice_of(compared->expressions.left_out));
+    fputc(')', out);
 }
 
 static void print_table(const struct verify_table *compared, int width, FILE *out) {
     const struct table *table = compared->table;
     int length = (int) (strlen(table->schema) + 1 + strlen(table->name));
-    fprintf(out, "%s.%s%*s", table->schema, table->name, length < width ? width - length : 0, "");
+    visible_print(out, slice_of(table->schema));
+    fputc('.', out);
+    visible_print(out, slice_of(table->name));
+    fprintf(out, "%*s", length < width ? width - length : 0, "");
     if (compared->result == VERIFY_MISSING)
         fprintf(out, "  %14s  %14s  ", "-", "-");
     else

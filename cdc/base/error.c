@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * error.c - fills a struct error; newlines become blanks, so that one error is one line of log.
+ * error.c - fills a struct error; newlines become blanks and other control characters are spelled out, so that one error is
+ * one line of a log or a JSON string, whoever wrote its words.
  */
 #include "cdc/base/error.h"
 
@@ -9,13 +10,18 @@
 #include <stdio.h>
 #include <string.h>
 
-static void one_line(char *text) {
+#include "cdc/base/visible.h"
+
+static void one_line(char *text, size_t size) {
+    char raw[ERROR_TEXT_MAX];
     size_t length = strlen(text);
     while (length > 0 && strchr("\n\r\t ", text[length - 1]) != NULL)
         text[--length] = '\0';
-    for (; *text != '\0'; text++)
-        if (*text == '\n' || *text == '\r' || *text == '\t')
-            *text = ' ';
+    for (size_t i = 0; i < length; i++)
+        if (text[i] == '\n' || text[i] == '\r' || text[i] == '\t')
+            text[i] = ' ';
+    memcpy(raw, text, length);
+    visible_write(text, size, (struct slice){.data = raw, .size = length});
 }
 
 bool error_set(struct error *err, enum error_kind kind, const char *format, ...) {
@@ -27,7 +33,7 @@ bool error_set(struct error *err, enum error_kind kind, const char *format, ...)
     err->place[0] = '\0';
     vsnprintf(err->text, sizeof err->text, format, arguments);
     va_end(arguments);
-    one_line(err->text);
+    one_line(err->text, sizeof err->text);
     return false;
 }
 
@@ -36,7 +42,7 @@ bool error_remedy(struct error *err, const char *format, ...) {
     va_start(arguments, format);
     vsnprintf(err->remedy, sizeof err->remedy, format, arguments);
     va_end(arguments);
-    one_line(err->remedy);
+    one_line(err->remedy, sizeof err->remedy);
     return false;
 }
 
@@ -53,7 +59,7 @@ bool error_wrap(struct error *err, const char *format, ...) {
     memmove(err->text + length, err->text, kept);
     memcpy(err->text, context, length);
     err->text[length + kept] = '\0';
-    one_line(err->text);
+    one_line(err->text, sizeof err->text);
     return false;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * log.c - formats a line on the stack and writes it at once, so that lines of two threads never mix.
+ * log.c - formats a line on the stack and writes it at once, so that lines of two threads never mix. What came from
+ * outside stands in it so that it can neither end the line nor move the cursor.
  */
 #include "cdc/base/log.h"
 
@@ -8,6 +9,8 @@
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "cdc/base/visible.h"
 
 #define LINE_MAX_BYTES 4096
 
@@ -35,15 +38,14 @@ static int format_head(char *line, size_t size, enum log_level level) {
 void log_line(enum log_level level, const char *format, ...) {
     if (level < log_least)
         return;
-    char line[LINE_MAX_BYTES];
-    int length = format_head(line, sizeof line - 1, level);
+    char line[LINE_MAX_BYTES], body[LINE_MAX_BYTES];
     va_list arguments;
     va_start(arguments, format);
-    int body = vsnprintf(line + length, sizeof line - 1 - (size_t) length, format, arguments);
+    vsnprintf(body, sizeof body, format, arguments);
     va_end(arguments);
-    size_t room = sizeof line - 2 - (size_t) length;
-    length += body < 0 ? 0 : (int) ((size_t) body < room ? (size_t) body : room);
+    size_t length = (size_t) format_head(line, sizeof line - 1, level);
+    length += visible_write(line + length, sizeof line - 1 - length, slice_of(body));
     line[length++] = '\n';
-    ssize_t written = write(STDERR_FILENO, line, (size_t) length);
+    ssize_t written = write(STDERR_FILENO, line, length);
     (void) written; /* there is nowhere to say that standard error is gone */
 }

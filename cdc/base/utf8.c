@@ -54,6 +54,11 @@ static const unsigned char *skip_ascii(const unsigned char *at, const unsigned c
     return is_short_ascii(at, (size_t) (end - at)) ? end : at;
 }
 
+size_t utf8_character_size(struct slice text) {
+    const unsigned char *at = (const unsigned char *) text.data;
+    return text.size > 0 ? character_size(at, at + text.size) : 0;
+}
+
 bool utf8_is_valid(struct slice text) {
     const unsigned char *at = (const unsigned char *) text.data, *end = at + text.size;
     while ((at = skip_ascii(at, end)) < end) {

@@ -10,3 +10,6 @@
 
 /* No byte out of place, nothing longer than needed, no surrogate, nothing above U+10FFFF. */
 bool utf8_is_valid(struct slice text);
+
+/* The bytes of the character that text begins with; 0: it begins with none. */
+size_t utf8_character_size(struct slice text);

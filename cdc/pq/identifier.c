@@ -24,6 +24,35 @@ void identifier_append_qualified(struct buffer *sql, struct slice schema, struct
     identifier_append(sql, name);
 }
 
+static bool has_controls(struct slice name) {
+    for (size_t i = 0; i < name.size; i++)
+        if ((unsigned char) name.data[i] < 0x20 || name.data[i] == 0x7F)
+            return true;
+    return false;
+}
+
+void identifier_append_printable(struct buffer *sql, struct slice name) {
+    if (!has_controls(name)) {
+        identifier_append(sql, name);
+        return;
+    }
+    buffer_append_text(sql, "U&\"");
+    for (size_t i = 0; i < name.size; i++) {
+        struct slice one = {.data = name.data + i, .size = 1};
+        if (has_controls(one))
+            buffer_printf(sql, "\\%04x", (unsigned) (unsigned char) name.data[i]);
+        else
+            append_doubling(sql, one, "\"\\");
+    }
+    buffer_append(sql, "\"", 1);
+}
+
+void identifier_append_printable_qualified(struct buffer *sql, struct slice schema, struct slice name) {
+    identifier_append_printable(sql, schema);
+    buffer_append(sql, ".", 1);
+    identifier_append_printable(sql, name);
+}
+
 void literal_append(struct buffer *sql, struct slice text) {
     bool escape = text.size > 0 && memchr(text.data, '\\', text.size) != NULL;
     buffer_append_text(sql, escape ? " E'" : "'");

@@ -189,3 +189,19 @@ def test_every_session_has_the_pipelines_name(new_pipeline, shared_clusters):
     assert pipeline.source.execute(walsender, (name,)) == [(f"pgcdc:{name}",)]
     for side in (pipeline.source, pipeline.target):
         assert [row for row in side.execute(names) if row[0]] == [(f"pgcdc:{name}",)]
+
+
+def test_no_name_of_a_table_moves_the_cursor(pipeline):
+    """A name is the work of whoever may create a table; nothing of it is obeyed by a terminal or begins a line of a log."""
+    name = 'a\x1b[2J\x07\n2026 error: forged\x9b'
+    quoted = '"' + name + '"'
+    pipeline.source.execute(f"create table {quoted} (v text); create publication shop for table {quoted}")
+    pipeline.source_configuration["publication"] = "shop"
+    outputs = [pipeline.engine.command("check"), pipeline.engine.command("check", "--sql", "source"), pipeline.engine.command("run", "--until", "caught-up"),
+               pipeline.engine.command("status"), pipeline.engine.command("verify"), pipeline.engine.command("drop")]
+    for result in outputs:
+        text = result.stdout + result.stderr
+        assert not any(ord(letter) < 32 and letter != "\n" or letter == "\x9b" for letter in text), repr(text)
+        assert "\n2026 error" not in text, text
+    assert any("\\x1b[2J\\x07" in result.stdout + result.stderr for result in outputs)
+    assert 'U&"a\\001b[2J' in outputs[0].stdout + outputs[1].stdout, outputs[0].stdout

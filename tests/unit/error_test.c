@@ -73,3 +73,13 @@ Test(error, every_kind_has_a_name_of_its_own) {
             cr_assert_str_neq(error_kind_name(a), error_kind_name(b));
     }
 }
+
+Test(error, a_text_from_outside_cannot_move_the_cursor) {
+    struct error err = {0};
+    error_set(&err, ERROR_RETRY, "%s", "a\x1b[2J\x07\x7f\r\nb \xff \xc2\x9b \xc3\xa4");
+    cr_assert_str_eq(err.text, "a\\x1b[2J\\x07\\x7f  b \\xff \\u009b \xc3\xa4");
+    error_remedy(&err, "%s", "\x1b]0;x");
+    error_wrap(&err, "%s", "\x1b");
+    cr_assert_eq(strncmp(err.text, "\\x1b: a\\x1b", 11), 0, "%s", err.text);
+    cr_assert_str_eq(err.remedy, "\\x1b]0;x");
+}

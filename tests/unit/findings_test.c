@@ -119,7 +119,8 @@ Test(findings, of_one_cause_are_one_finding_with_every_object) {
                            "shop: not ready, 3 problems, 0 warnings\n");
     free(text);
     text = printed(&findings, true);
-    cr_assert_not_null(strstr(text, "\"objects\":[\"t.a\",\"t.b\",\"t.c\",\"t.d\",\"t.e\",\"t.f\",\"t.g\"]"), "%s", text);
+    cr_assert_not_null(strstr(text, "\"objects\":[\"t.a\",\"t.b\",\"t.c\",\"t.d\",\"t.e\",\"t.f\",\"t.g\"]"),
+                       "%s", text);
     free(text);
     findings_release(&findings);
 }
@@ -145,6 +146,30 @@ Test(findings, sql_is_what_psql_takes_and_nothing_that_empties_a_table) {
                            "-- grant it, or not\n"
                            "-- problem, sink a: two is full\n"
                            "-- truncate t;\n");
+    free(text);
+    findings_release(&findings);
+}
+
+Test(findings, a_name_from_a_catalog_is_neither_a_line_nor_a_statement_of_its_own) {
+    struct findings findings;
+    findings_init(&findings);
+    findings.where = "source";
+    findings_add(&findings, SEVERITY_PROBLEM, "x", "table %s", "\"a\nproblem  source: \x1b[2Jb\"");
+    findings_fix(&findings, "alter table %s add primary key (id);\nalter table y;",
+                 "\"a;  -- \ndrop table y;  -- \x1b\"");
+    char *text = printed(&findings, false);
+    cr_assert_null(strchr(text, 0x1b));
+    cr_assert_null(strstr(text, "\nproblem  source: \\x1b"), "%s", text);
+    free(text);
+    size_t size = 0;
+    FILE *file = open_memstream(&text, &size);
+    findings_print_sql(&findings, "source", file);
+    fclose(file);
+    cr_assert_null(strchr(text, 0x1b));
+    for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
+        line += line[0] == '\n';
+        cr_assert(*line == '\0' || strncmp(line, "--", 2) == 0, "%s", text);
+    }
     free(text);
     findings_release(&findings);
 }

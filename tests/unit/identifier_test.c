@@ -61,3 +61,9 @@ Test(identifier, backslashes_mean_themselves_whatever_the_session_says) {
     expect_literal("a\\b", " E'a\\\\b'");
     expect_literal("\\'; drop table x; --", " E'\\\\''; drop table x; --'");
 }
+
+Test(identifier, a_name_that_a_terminal_would_not_show_is_spelled_for_people) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = 1024};
+    identifier_append_printable_qualified(&sql, slice_of("a\nb\x1b\\\"c"), slice_of("plain"));
+    cr_assert_str_eq(buffer_text(&sql), "U&\"a\\000ab\\001b\\\\\"\"c\".\"plain\"");
+}
