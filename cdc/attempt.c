@@ -40,11 +40,22 @@ static bool open_source(struct attempt *attempt, struct error *err) {
     return true;
 }
 
+/* Before 18 no generated column is sent. */
+static bool read_generated(struct attempt *attempt, struct error *err) {
+    struct pipeline *pipeline = attempt->pipeline;
+    if (attempt->source.server_version < 180000)
+        return true;
+    generated_columns_release(&pipeline->generated);
+    return generated_columns_read(&attempt->source, &pipeline->generated, err);
+}
+
 static bool open_sinks(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
     for (size_t i = 0; i < pipeline->config->sink_count; i++) {
         pipeline->sinks[i]->gone = pipeline->gone;
         pipeline->sinks[i]->gone_count = pipeline->gone_count;
+        pipeline->sinks[i]->generated = pipeline->generated.items;
+        pipeline->sinks[i]->generated_count = pipeline->generated.count;
         if (!runner_start(&attempt->runners[i], pipeline->sinks[i], attempt->event_fd,
                           attempt->stream.wake_fd, pipeline->careful_until_lsn[i], err))
             return false;
@@ -367,6 +378,33 @@ static bool learn_gone(struct attempt *attempt, struct sink *sink, struct error 
     return true;
 }
 
+/*
+ * True when a sink generates a sent column that the source generates, too, and that nobody had asked the source for. What
+ * it generates now is what all its rows have now.
+ */
+static bool learn_generated(struct attempt *attempt, struct sink *sink, struct error *err) {
+    struct pipeline *pipeline = attempt->pipeline;
+    struct generated_columns columns = {0};
+    struct session session = {0};
+    struct error ignored = {0};
+    const struct sink_column wanted = sink->only_here;
+    sink->only_here = (struct sink_column){0};
+    if (wanted.relation_oid == 0 || generated_columns_find(&pipeline->generated, &wanted))
+        return false;
+    bool asked = source_open(&session, &pipeline->config->source, pipeline->options->stop, &ignored) &&
+                 generated_columns_read(&session, &columns, &ignored);
+    session_close(&session);
+    if (!asked || !generated_columns_find(&columns, &wanted)) {
+        generated_columns_release(&columns);
+        return false;
+    }
+    generated_columns_release(&pipeline->generated);
+    pipeline->generated = columns;
+    err->kind = ERROR_RETRY;
+    error_wrap(err, "the source generates the column, too, so it is left to the target");
+    return true;
+}
+
 /* A change that did not fit may be one of a large group: the next attempt goes one transaction at a time. */
 static void learn_from_failure(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
@@ -374,7 +412,7 @@ static void learn_from_failure(struct attempt *attempt, struct error *err) {
     for (size_t i = 0; i < attempt->runner_count; i++) {
         struct runner *runner = &attempt->runners[i];
         if (runner->error.kind != ERROR_DATA || learn_gone(attempt, runner->sink, err) ||
-            runner->sink->careful)
+            learn_generated(attempt, runner->sink, err) || runner->sink->careful)
             continue;
         pipeline->careful_until_lsn[i] = received_lsn + 1;
         pipeline->looks_for_cause = true;
@@ -430,8 +468,8 @@ static bool live(struct attempt *attempt, struct error *err) {
     if (!open_source(attempt, err))
         return false;
     set_end(attempt);
-    if (!check_nobody_streams(attempt, err) || !open_sinks(attempt, err) || !decide(attempt, err) ||
-        !start_streaming(attempt, err) || !supervise(attempt, err))
+    if (!check_nobody_streams(attempt, err) || !read_generated(attempt, err) || !open_sinks(attempt, err) ||
+        !decide(attempt, err) || !start_streaming(attempt, err) || !supervise(attempt, err))
         return false;
     stop_in_peace(attempt);
     return !attempt_runner_failed(attempt, err);

@@ -11,6 +11,7 @@
 
 #include "cdc/checkpoint.h"
 #include "cdc/failure.h"
+#include "cdc/generated_columns.h"
 #include "cdc/pipeline.h"
 #include "cdc/progress.h"
 #include "cdc/runner.h"
@@ -38,6 +39,7 @@ struct pipeline {
     lsn_t until_lsn;                                       /* 0: none, or not known yet */
     oid_t *gone; /* tables that neither source nor target has any more; the sinks leave their changes out */
     size_t gone_count;
+    struct generated_columns generated; /* what the source generates, once it was asked */
     char scope_warned[SCOPE_WARNING_MAX]; /* what was said last of tables that are not sent */
     bool progressed;                      /* the last attempt flushed something */
     bool

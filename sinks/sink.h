@@ -67,6 +67,12 @@ enum copy_format {
     COPY_FORMAT_BINARY,
 };
 
+/* A column of a relation at the source. */
+struct sink_column {
+    oid_t relation_oid; /* 0: none */
+    char name[64];      /* PostgreSQL's NAMEDATALEN */
+};
+
 struct sink {
     const struct sink_ops *ops;
     const struct sink_config *config;
@@ -82,6 +88,13 @@ struct sink {
     oid_t missing_oid;
     const oid_t *gone;
     size_t gone_count;
+    /*
+     * Set by the sink when it returns ERROR_DATA because it generates a column by itself that the source sends values for.
+     * When the source generates it, too (PostgreSQL 18 can send such a column), the engine lists what the source generates.
+     */
+    struct sink_column only_here;
+    const struct sink_column *generated;
+    size_t generated_count;
     /* Set by the engine: write and flush one transaction at a time, to find the one that does not fit. */
     bool careful;
     /*

@@ -3,6 +3,7 @@
  * apply.c - finds the tables of a span of changes and decides how it is applied.
  */
 #include "sinks/postgres/apply.h"
+#include "sinks/postgres/generated.h"
 #include "sinks/postgres/narrowing.h"
 
 #include <assert.h>
@@ -67,6 +68,7 @@ static bool look_up(struct apply *apply, struct error *err) {
         return true;
     if (target_tables_find(&apply->sink->session, apply->new_tables, count, apply->role, &apply->catalog,
                            &failed, err) &&
+        generated_check(&apply->sink->sink, apply->new_tables, count, &failed, err) &&
         (apply->sink->may_narrow ||
          narrowing_check_stream(&apply->sink->session, apply->new_tables, count, &failed, err)))
         return true;

@@ -34,6 +34,33 @@ def test_generated_and_identity_columns_on_a_target_of_its_own(pipeline):
     assert pipeline.target.value("select count(*) from g where thrice = 3 * a and local = 'here'") == 199
 
 
+@pytest.mark.parametrize("narrowing", ["refuse", "allow"])
+def test_a_column_generated_at_the_target_only_stops_before_the_row(pipeline, narrowing):
+    """The sink never names a column that the target generates, so the source's value went nowhere, and nobody was told."""
+    pipeline.sink_configuration["narrowing"] = narrowing
+    pipeline.source.execute("create table t (id int primary key, a int, g int); insert into t values (1, 10, 5)")
+    pipeline.engine.catch_up()
+    pipeline.target.execute("alter table t drop column g, add column g int generated always as (a * 2) stored")
+    pipeline.source.execute("insert into t values (2, 20, 7)")
+    pipeline.assert_refused('column "g" of table "public"."t" is generated there and not at the source', "drop expression", code=1)
+    assert pipeline.target.value("select count(*) from t") == 1
+    pipeline.target.execute("alter table t alter column g drop expression; update t set g = 5 where id = 1")
+    pipeline.engine.catch_up()
+    assert pipeline.target.execute("select * from t order by id") == [(1, 10, 5), (2, 20, 7)]
+
+
+def test_a_column_that_both_generate_may_be_sent(new_pipeline, shared_clusters):
+    """PostgreSQL 18 sends it when the publication says so; one that is made while the engine runs is asked for when it comes."""
+    pipeline = new_pipeline(shared_clusters("source", 18), shared_clusters("target", 18))
+    table = "(id int primary key, a int, g int generated always as (a * 2) stored)"
+    pipeline.source.execute(f"create table t {table}; insert into t values (1, 10); create publication shop for all tables with (publish_generated_columns = stored)")
+    pipeline.target.execute(f"create table later {table}")
+    pipeline.start()
+    pipeline.source.execute(f"create table later {table}; insert into t values (2, 20); insert into later values (1, 10)")
+    pipeline.assert_follows()
+    assert pipeline.target.execute("select * from t union all select * from later order by id, a") == [(1, 10, 20), (1, 10, 20), (2, 20, 40)]
+
+
 NAMES = ['Upper', 'with space', 'quo"te', "apo'strophe", 'select', 'back\\slash', 'dollar$1', 'ümlaut', 'per%cent', 'a.b',
          'semi;colon', 'new\nline', 'n' * 63]
 
