@@ -34,10 +34,11 @@ def kafka_classes():
     return f"{folders[-1]}/*" if folders else None
 
 
-def java(folder, main, *arguments, options=JAVA_OPTIONS):
-    """The command that runs a class of Kafka's as the server's user; ended with this process."""
-    assert kafka_classes() is not None, "Apache Kafka is not here: tests/support/install kafka"
-    return as_server_user(["java", *options, *LOG_OPTIONS, f"-Djava.io.tmpdir={folder}", "-cp", kafka_classes(), main,
+def java(folder, main, *arguments, options=JAVA_OPTIONS, classes=None):
+    """The command that runs a class of Kafka's, or of other jars', as the server's user; ended with this process."""
+    classes = classes or kafka_classes()
+    assert classes is not None, "Apache Kafka is not here: tests/support/install kafka"
+    return as_server_user(["java", *options, *LOG_OPTIONS, f"-Djava.io.tmpdir={folder}", "-cp", classes, main,
                            *map(str, arguments)], death="KILL")
 
 
