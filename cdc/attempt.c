@@ -191,6 +191,8 @@ static bool start_streaming(struct attempt *attempt, struct error *err) {
                                            .sent = attempt->sent,
                                            .watch = &attempt->watch,
                                            .start_lsn = start_lsn(attempt->positions, attempt->runner_count),
+                                           .flush_lsn = attempt->identity.flush_lsn,
+                                           .stop = pipeline->options->stop,
                                            .binary = binary,
                                            .trees = &attempt->trees,
                                            .sender_timeout_ms = attempt->sender_timeout_ms,

@@ -18,6 +18,7 @@
 #include "cdc/base/fault.h"
 #include "cdc/base/reader.h"
 #include "cdc/replication.h"
+#include "cdc/source.h"
 
 enum {
     STATUS_INTERVAL_MAX_MS =
@@ -85,20 +86,27 @@ static bool let_server_go(struct stream *stream, int64_t now_ms, struct error *e
         lsn_format(stream->asked_lsn).text);
 }
 
+/* What a keepalive said counts once it was said twice; a server that is not asked may be silent for long. */
+static int64_t keepalive_interval_ms(const struct stream *stream) {
+    return stream->options.until_lsn != 0 ? STATUS_INTERVAL_MIN_MS : CONFIRM_INTERVAL_MS;
+}
+
 /* Keeps the server content, and finds out whether it is still there. */
 static bool keep_alive(struct stream *stream, int64_t now_ms, struct error *err) {
     int64_t since_ms = now_ms - stream->status_sent_ms;
     bool confirms =
         atomic_load_explicit(&stream->confirmed_lsn, memory_order_relaxed) > stream->confirmed_sent_lsn;
     bool silent = now_ms - stream->heard_ms > SILENCE_ASK_MS;
+    const bool wants_keepalive =
+        wal_end_wants_keepalive(&stream->wal) && !stream->at_end && since_ms >= keepalive_interval_ms(stream);
     if (now_ms - stream->heard_ms > SILENCE_MAX_MS && stream->asked)
         return error_set(err, ERROR_RETRY, "source: no word from the server for %d s", SILENCE_MAX_MS / 1000);
     if (!let_server_go(stream, now_ms, err))
         return false;
     if ((stream->status_due && since_ms >= STATUS_INTERVAL_MIN_MS) ||
         since_ms >= status_interval_ms(stream) || (confirms && since_ms >= CONFIRM_INTERVAL_MS) ||
-        (silent && !stream->asked))
-        return send_status(stream, silent, err);
+        wants_keepalive || (silent && !stream->asked))
+        return send_status(stream, silent || wants_keepalive, err);
     return true;
 }
 
@@ -211,11 +219,61 @@ static bool is_behind_end(struct stream *stream, const struct change *change) {
         end_before_transaction(stream);
         return true;
     }
-    const bool begins_behind = change->kind == CHANGE_BEGIN && change->transaction->commit_lsn >= until_lsn;
-    if (begins_behind || (change->transaction == NULL && change->lsn > until_lsn))
+    if (change->kind == CHANGE_COMMIT && stream->is_leaving)
         end_at_until(stream);
-    return stream->at_end;
+    /* One wrong bit in Begin must not leave out what is in front of the end, so its Commit is awaited. */
+    if (change->kind == CHANGE_BEGIN)
+        stream->is_leaving = change->transaction->commit_lsn >= until_lsn;
+    return stream->at_end || stream->is_leaving;
 }
+
+/* ---- what may be believed ---- */
+
+/* The stream cannot be asked, and whoever garbles it should not be. */
+static bool ask_flush_lsn(struct stream *stream, lsn_t *ret_flush_lsn, struct error *err) {
+    static const char SQL[] =
+        "select case when pg_catalog.pg_is_in_recovery() then greatest(pg_catalog.pg_last_wal_receive_lsn(),"
+        " pg_catalog.pg_last_wal_replay_lsn()) else pg_catalog.pg_current_wal_flush_lsn() end";
+    struct session session = {0};
+    PGresult *result AUTO_PGRESULT = NULL;
+    bool asked = source_open(&session, stream->options.source, stream->options.stop, err) &&
+                 session_query(&session, SQL, 0, NULL, &result, err);
+    session_close(&session);
+    if (!asked)
+        return false;
+    if (PQntuples(result) != 1 || PQnfields(result) != 1 ||
+        !lsn_parse(PQgetvalue(result, 0, 0), ret_flush_lsn))
+        return error_set(err, ERROR_PROTOCOL, "source: the end of the WAL is not an LSN");
+    return true;
+}
+
+/* Nothing that the source does not have is stored or confirmed. */
+static bool check_exists(struct stream *stream, lsn_t lsn, struct error *err) {
+    lsn_t flush_lsn = 0;
+    if (wal_end_is_near(&stream->wal, lsn))
+        return true;
+    if (!ask_flush_lsn(stream, &flush_lsn, err))
+        return false;
+    wal_end_know(&stream->wal, flush_lsn);
+    if (lsn <= flush_lsn)
+        return true;
+    return error_set(err, ERROR_PROTOCOL,
+                     "source: the stream is at %s, but the server's WAL ends at %s: what the server sends is "
+                     "damaged on the way",
+                     lsn_format(lsn).text, lsn_format(flush_lsn).text);
+}
+
+static bool check_change(struct stream *stream, const struct replication_message *message,
+                         const struct change *change, struct error *err) {
+    if (change->kind == CHANGE_BEGIN)
+        return wal_end_check_begin(&stream->wal, change->transaction->commit_lsn, err);
+    if (change->kind != CHANGE_COMMIT)
+        return true;
+    return wal_end_note_commit(&stream->wal, change->end_lsn, message->lsn, err) &&
+           check_exists(stream, change->end_lsn, err);
+}
+
+/* ---- messages ---- */
 
 static void note_commit(struct stream *stream, const struct change *change) {
     stream->whole_lsn = change->end_lsn;
@@ -242,11 +300,19 @@ static bool check_relation(struct stream *stream, struct slice payload, struct e
         source->publication, (int) schema.size, schema.data, (int) name.size, name.data);
 }
 
+static void note_received(struct stream *stream, lsn_t lsn) {
+    lsn_t received_lsn = atomic_load_explicit(&stream->counters.received_lsn, memory_order_relaxed);
+    if (lsn > received_lsn)
+        atomic_store_explicit(&stream->counters.received_lsn, lsn, memory_order_relaxed);
+}
+
 /* libpq's buffer is given back at once; what stays lives in the batch. */
 static bool take_data(struct stream *stream, const struct replication_message *message, struct error *err) {
     struct arena *arena = &stream->batch->arena;
     struct change *change = NULL;
     struct slice payload = {.size = message->payload.size};
+    if (stream->is_leaving && payload.size > 0 && message->payload.data[0] != 'C')
+        return true;
     char *bytes = arena_alloc(arena, payload.size);
     if (bytes == NULL)
         return error_set(err, ERROR_SYSTEM, "out of memory for a change of %zu bytes", payload.size);
@@ -257,6 +323,8 @@ static bool take_data(struct stream *stream, const struct replication_message *m
     if (!decoder_decode(stream->decoder, message->lsn, payload, arena, &change, err))
         return error_wrap(err, "the message at %s", lsn_format(message->lsn).text);
     atomic_fetch_add_explicit(&stream->counters.bytes, payload.size, memory_order_relaxed);
+    if (change != NULL && !check_change(stream, message, change, err))
+        return false;
     if (change == NULL || is_behind_end(stream, change))
         return true;
     if (stream->batch->change_count == 0)
@@ -278,32 +346,35 @@ static bool take_data(struct stream *stream, const struct replication_message *m
  * Everything before a keepalive's LSN was sent before it, so with what was received handed on it may be confirmed.
  * Inside a transaction it says nothing that could be used.
  */
-static void take_keepalive(struct stream *stream, const struct replication_message *message) {
+static bool take_keepalive(struct stream *stream, const struct replication_message *message,
+                           struct error *err) {
     stream->status_due = stream->status_due || message->reply_requested;
     if (decoder_in_transaction(stream->decoder))
-        return;
-    if (stream->options.until_lsn != 0 && message->lsn >= stream->options.until_lsn) {
-        end_at_until(stream);
-        return;
-    }
+        return true;
     if (message->reply_requested && stream->asked_lsn == 0)
         stream->asked_since_ms = clock_now_ms();
     if (message->reply_requested)
         stream->asked_lsn = message->lsn;
-    if (message->lsn > stream->idle_lsn)
-        stream->idle_lsn = message->lsn;
     stream->idle_urgent = stream->idle_urgent || message->reply_requested;
+    const lsn_t lsn = wal_end_note_keepalive(&stream->wal, message->lsn);
+    if (lsn == 0)
+        return true;
+    if (!check_exists(stream, lsn, err))
+        return false;
+    note_received(stream, lsn);
+    if (stream->options.until_lsn != 0 && lsn >= stream->options.until_lsn)
+        end_at_until(stream);
+    else
+        stream->idle_lsn = lsn;
+    return true;
 }
 
 static bool take_message(struct stream *stream, const struct replication_message *message,
                          struct error *err) {
-    lsn_t received_lsn = atomic_load_explicit(&stream->counters.received_lsn, memory_order_relaxed);
-    if (message->lsn > received_lsn)
-        atomic_store_explicit(&stream->counters.received_lsn, message->lsn, memory_order_relaxed);
-    if (message->kind == REPLICATION_DATA)
-        return take_data(stream, message, err);
-    take_keepalive(stream, message);
-    return true;
+    if (message->kind == REPLICATION_KEEPALIVE)
+        return take_keepalive(stream, message, err);
+    note_received(stream, message->lsn);
+    return take_data(stream, message, err);
 }
 
 static bool fail_in_transaction(const struct stream *stream, struct error *err) {
@@ -381,6 +452,8 @@ static int wait_ms(const struct stream *stream, int64_t now_ms) {
         wait = wait < EAGER_INTERVAL_MS ? wait : EAGER_INTERVAL_MS;
     if (atomic_load_explicit(&stream->confirmed_lsn, memory_order_relaxed) > stream->confirmed_sent_lsn)
         wait = wait < CONFIRM_INTERVAL_MS ? wait : CONFIRM_INTERVAL_MS;
+    if (wal_end_wants_keepalive(&stream->wal) && wait > keepalive_interval_ms(stream))
+        wait = keepalive_interval_ms(stream);
     int64_t batch_left = batch_left_ms(stream, now_ms);
     if (batch_left > 0 && batch_left < wait)
         wait = batch_left;
@@ -518,6 +591,7 @@ bool stream_start(struct stream *stream, struct session *session, const struct s
     stream->runner_count = runner_count;
     stream->idle_sent_lsn = options->start_lsn;
     stream->whole_lsn = options->start_lsn;
+    wal_end_init(&stream->wal, options->start_lsn, options->flush_lsn);
     stream->status_due = true;
     stream->decoder = decoder_new();
     if (stream->decoder == NULL)

@@ -19,6 +19,7 @@
 #include "cdc/pq/session.h"
 #include "cdc/runner.h"
 #include "cdc/socket_fill.h"
+#include "cdc/wal_end.h"
 #include "cdc/watch.h"
 #include "decoder/decoder.h"
 
@@ -29,6 +30,8 @@ struct stream_options {
     const PGresult *sent; /* scope_read_sent at the start */
     struct watch *watch;  /* is told when a definition comes */
     lsn_t start_lsn;
+    lsn_t flush_lsn;         /* where the source's WAL ended a moment ago */
+    const atomic_bool *stop; /* for a question on another connection */
     bool binary;
     const struct partition_trees *trees; /* for the decoder; lives as long as the stream */
     int sender_timeout_ms;               /* the server's wal_sender_timeout, 0: none */
@@ -85,6 +88,8 @@ struct stream {
     bool asked;             /* ... and was asked to */
     struct socket_fill fill;
     lsn_t whole_lsn;          /* end of the last whole transaction, or where the stream began */
+    struct wal_end wal;       /* what may be believed */
+    bool is_leaving;          /* until_lsn is in front of the open transaction, whose Commit is still to say so */
     bool at_end;              /* until_lsn is reached: nothing more is read */
     bool publication_missing; /* the server said so in a notice */
 };
