@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cdc/base/clock.h"
@@ -30,6 +31,7 @@ enum {
     EAGER_INTERVAL_MS = 20,
     SILENCE_ASK_MS = 12000,     /* a server that says nothing is asked */
     SILENCE_MAX_MS = 25000,     /* ... and given up: the connection is dead */
+    PROGRESS_BYTES = 65536,     /* a message that is not whole goes on when so much more of it came */
     STATUS_INTERVAL_MIN_MS = 5, /* a server that shuts down asks again at each answer */
     ASKED_MAX_MS = 5000,        /* ... and waits for us that long at most */
     BATCH_AGE_MS = 5,           /* under load a waiting runner waits so long for a batch to fill */
@@ -99,6 +101,10 @@ static bool keep_alive(struct stream *stream, int64_t now_ms, struct error *err)
     bool silent = now_ms - stream->heard_ms > SILENCE_ASK_MS;
     const bool wants_keepalive =
         wal_end_wants_keepalive(&stream->wal) && !stream->at_end && since_ms >= keepalive_interval_ms(stream);
+    if (now_ms - stream->heard_ms > SILENCE_MAX_MS && stream->asked && stream->is_partial)
+        return error_set(err, ERROR_RETRY,
+                         "source: a message of the server does not go on for %d s: its length may be damaged",
+                         SILENCE_MAX_MS / 1000);
     if (now_ms - stream->heard_ms > SILENCE_MAX_MS && stream->asked)
         return error_set(err, ERROR_RETRY, "source: no word from the server for %d s", SILENCE_MAX_MS / 1000);
     if (!let_server_go(stream, now_ms, err))
@@ -462,6 +468,21 @@ static int wait_ms(const struct stream *stream, int64_t now_ms) {
     return wait > 1 ? (int) wait : 1;
 }
 
+/*
+ * What comes belongs to a message that is not whole. A large one comes in many parts; one whose length is wrong swallows
+ * the few bytes of a server that has nothing to send, and hides its answers.
+ */
+static void note_part(struct stream *stream) {
+    int size = 0;
+    if (ioctl(PQsocket(stream->session->conn), FIONREAD, &size) == 0 && size > 0)
+        stream->partial_bytes += (size_t) size;
+    if (stream->partial_bytes < PROGRESS_BYTES)
+        return;
+    stream->partial_bytes = 0;
+    stream->heard_ms = clock_now_ms();
+    stream->asked = false;
+}
+
 static bool wait_events(struct stream *stream, bool blocked, struct error *err) {
     int64_t now_ms = clock_now_ms();
     short socket_events = blocked ? 0 : socket_fill_events(&stream->fill, now_ms);
@@ -478,8 +499,9 @@ static bool wait_events(struct stream *stream, bool blocked, struct error *err) 
     eventfd_t count;
     if ((fds[0].revents & POLLIN) != 0)
         eventfd_read(stream->wake_fd, &count);
-    if ((fds[1].revents & POLLIN) != 0)
-        stream->heard_ms = clock_now_ms();
+    stream->is_readable = (fds[1].revents & POLLIN) != 0;
+    if (stream->is_readable && stream->is_partial)
+        note_part(stream);
     if (blocked && (fds[1].revents & (POLLERR | POLLHUP)) != 0)
         return error_set(err, ERROR_RETRY, "source: the connection was lost");
     return true;
@@ -492,8 +514,12 @@ static bool read_socket(struct stream *stream, struct socket_reading *reading, s
         return false;
     reading->now_ms = clock_now_ms();
     reading->behind = is_behind(stream);
-    if (reading->bytes == 0 && !reading->blocked)
+    if (reading->bytes == 0 && !reading->blocked) {
+        stream->is_partial = stream->is_partial || stream->is_readable;
         return true;
+    }
+    stream->is_partial = false;
+    stream->partial_bytes = 0;
     stream->heard_ms = reading->now_ms;
     stream->asked = false;
     return true;

@@ -86,11 +86,14 @@ struct stream {
     int64_t asked_since_ms; /* when it began to */
     int64_t heard_ms;       /* when the server last said anything */
     bool asked;             /* ... and was asked to */
+    bool is_readable;       /* the last poll said so */
+    bool is_partial;        /* ... and what came since the last whole message makes none */
+    size_t partial_bytes;   /* of it, since it last went on */
     struct socket_fill fill;
-    lsn_t whole_lsn;          /* end of the last whole transaction, or where the stream began */
-    struct wal_end wal;       /* what may be believed */
-    bool is_leaving;          /* until_lsn is in front of the open transaction, whose Commit is still to say so */
-    bool at_end;              /* until_lsn is reached: nothing more is read */
+    lsn_t whole_lsn;    /* end of the last whole transaction, or where the stream began */
+    struct wal_end wal; /* what may be believed */
+    bool is_leaving;    /* until_lsn is in front of the open transaction, whose Commit is still to say so */
+    bool at_end;        /* until_lsn is reached: nothing more is read */
     bool publication_missing; /* the server said so in a notice */
 };
 

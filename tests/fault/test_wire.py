@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes wrong on the wire is never a wrong position, and never a silence."""
+
+import struct
+import time
+
+import pytest
+
+from support.wire_proxy import WireProxy, flip
+
+T = "create table t (id int primary key, v text)"
+
+
+def lsn_of(database, sql="select pg_current_wal_insert_lsn()"):
+    return int(database.value(f"select ({sql}) - '0/0'::pg_lsn"))
+
+
+class OneBit:
+    """Turns one bit of the first message that fits, at a place behind the header of CopyData."""
+
+    def __init__(self, begins, byte, bit):
+        self.begins, self.byte, self.bit, self.done = begins, byte, bit, 0
+
+    def __call__(self, _, message):
+        body = message[5:]
+        if message[:1] != b"d" or self.done or not (body[:1] == self.begins[:1] and body[25:26] == self.begins[1:] or body[:1] == self.begins):
+            return message
+        self.done += 1
+        return flip(message, 5 + self.byte, self.bit)
+
+
+# Where a position stands: message, its byte that holds bits 16 to 23 and the one that holds bits 40 to 47.
+PLACES = {"keepalive": (b"k", 1), "begin": (b"wB", 26), "commit_at": (b"wC", 27), "commit_end": (b"wC", 35), "header_of_begin": (b"wB", 1),
+          "header_of_commit": (b"wC", 1), "second_in_header": (b"wC", 9)}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_one_wrong_bit_in_a_position_is_never_stored(pipeline, place):
+    """Ahead of the server by a little and by much: refused, or of no effect; then everything arrives."""
+    begins, at = PLACES[place]
+    pipeline.source.execute(T + "; insert into t values (0, 'x')")
+    pipeline.engine.catch_up()
+    direct = pipeline.source_configuration["dsn"]
+    for number, (byte, bit) in enumerate(((at + 2, 0), (at + 5, 4), (at + 6, 3)), 1):
+        taken = OneBit(begins, byte, bit)
+        with WireProxy(pipeline.source.cluster.port, taken) as proxy:
+            pipeline.source_configuration["dsn"] = proxy.dsn(pipeline.source)
+            pipeline.source.execute(f"insert into t values ({number}, 'x')")
+            result = pipeline.engine.command("run", "--until", "caught-up", "--timeout", "60s", timeout_s=90)
+            assert taken.done == 1
+            assert result.returncode == 0 or (result.returncode == 1 and " error " in result.stderr), result.stderr
+        end = lsn_of(pipeline.source)
+        stored = lsn_of(pipeline.target, "select max(end_lsn) from pgcdc.position")
+        confirmed = lsn_of(pipeline.source, f"select confirmed_flush_lsn from pg_replication_slots where slot_name = '{pipeline.slot_name()}'")
+        assert confirmed <= stored <= end, result.stderr
+        pipeline.source_configuration["dsn"] = direct
+        pipeline.engine.catch_up()
+        pipeline.assert_equal("public.t")
+
+
+class LongLength:
+    """The first message of the stream after it is armed claims to be 16 MiB long, and swallows what follows."""
+
+    def __init__(self):
+        self.armed, self.done = False, 0
+
+    def __call__(self, _, message):
+        if not self.armed or self.done or message[:2] != b"d\x00" or message[5:6] not in b"wk":
+            return message
+        self.done += 1
+        return message[:1] + struct.pack(">I", (1 << 24) + len(message) - 1) + message[5:]
+
+
+def test_a_length_that_never_fills_is_given_up_like_a_silent_server(pipeline):
+    """It hid every keepalive: the engine waited for as long as the bytes did not come, without a word."""
+    pipeline.source.execute(T)
+    taken = LongLength()
+    with WireProxy(pipeline.source.cluster.port, taken) as proxy:
+        pipeline.source_configuration["dsn"] = proxy.dsn(pipeline.source)
+        pipeline.start()
+        pipeline.wait_applied()
+        taken.armed = True
+        pipeline.source.execute("insert into t values (1, 'x')")
+        began = time.monotonic()
+        pipeline.engine.wait_log("does not go on", deadline_s=60)
+        assert taken.done == 1 and time.monotonic() - began > 10
+        pipeline.assert_follows("public.t")
