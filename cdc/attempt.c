@@ -238,6 +238,8 @@ static bool reached_end(struct attempt *attempt) {
 
 static void report(struct attempt *attempt) {
     int64_t now_ms = clock_now_ms();
+    conflict_log_say(&attempt->pipeline->conflict_log, attempt->pipeline->sinks, attempt->runner_count,
+                     false);
     if (now_ms - attempt->reported_ms < REPORT_INTERVAL_MS)
         return;
     for (size_t i = 0; i < attempt->runner_count; i++) {

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "cdc/checkpoint.h"
+#include "cdc/conflict_log.h"
 #include "cdc/failure.h"
 #include "cdc/generated_columns.h"
 #include "cdc/pipeline.h"
@@ -45,6 +46,7 @@ struct pipeline {
     bool
         looks_for_cause; /* the last attempt failed in a group: the next finds the transaction, and has the error */
     struct retry_log retry_log;
+    struct conflict_log conflict_log;
     struct failure failure; /* as it is on disk */
     bool streamed;          /* an attempt of this process read the slot */
     bool has_own_slot;      /* an attempt of this process created the slot, and no sink has a position yet */

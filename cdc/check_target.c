@@ -160,6 +160,21 @@ static bool check_narrowing_option(struct check *check, const struct config_sink
     return false;
 }
 
+/* Values that run refuses. */
+static void check_conflict_options(struct check *check, const struct config_sink *sink) {
+    const char *missing = sink_config_find(&sink->sink, "on_missing");
+    const char *exists = sink_config_find(&sink->sink, "on_exists");
+    if (missing != NULL && strcmp(missing, "stop") != 0 && strcmp(missing, "ignore") != 0 &&
+        strcmp(missing, "insert") != 0) {
+        findings_add(&check->findings, SEVERITY_PROBLEM, "on-missing", "on_missing has an unknown value");
+        findings_fix(&check->findings, "on_missing: stop, on_missing: ignore, or on_missing: insert");
+    }
+    if (exists != NULL && strcmp(exists, "stop") != 0 && strcmp(exists, "overwrite") != 0) {
+        findings_add(&check->findings, SEVERITY_PROBLEM, "on-exists", "on_exists has an unknown value");
+        findings_fix(&check->findings, "on_exists: stop, or on_exists: overwrite");
+    }
+}
+
 static bool check_tables_there(struct check *check, struct session *session, const PGresult *facts,
                                const struct config_sink *sink, struct error *err) {
     struct target_check target = {.session = session,
@@ -167,6 +182,7 @@ static bool check_tables_there(struct check *check, struct session *session, con
                                   .may_narrow = check_narrowing_option(check, sink),
                                   .may_create = is_true(facts, COLUMN_MAY_CREATE),
                                   .role = role_of(check, facts)};
+    check_conflict_options(check, sink);
     target.can_grant = session->server_version >= SET_PARAMETER_VERSION;
     if (!try_replica_role(session, &target.acts_as_replica, err))
         return false;

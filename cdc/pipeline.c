@@ -181,6 +181,7 @@ bool pipeline_run(const struct config *config, const struct pipeline_options *op
     bool good = state_lock_take(&lock, config->state, config->name, err);
     if (good) {
         good = run_locked(pipeline, err);
+        conflict_log_say(&pipeline->conflict_log, pipeline->sinks, config->sink_count, true);
         tell_result(pipeline, began_ms, ret_result);
         for (size_t i = 0; i < config->sink_count; i++)
             sink_free(pipeline->sinks[i]);

@@ -81,6 +81,15 @@ static void put_slot(struct json_writer *json, const struct status *status) {
     yajl_gen_map_close(json->generator);
 }
 
+static void put_conflicts(struct json_writer *json, const struct sink_view *view) {
+    json_put_key(json, "conflicts");
+    yajl_gen_map_open(json->generator);
+    for (size_t i = 0; i < CONFLICT_KINDS; i++)
+        if (view->conflicts[i] > 0)
+            put_number(json, conflict_kind_name((enum conflict_kind) i), (int64_t) view->conflicts[i]);
+    yajl_gen_map_close(json->generator);
+}
+
 static void put_sink(struct json_writer *json, const struct status *status, size_t i) {
     const struct config_sink *config = &status->config->sinks[i];
     const struct sink_status *sink = &status->sinks[i];
@@ -92,6 +101,7 @@ static void put_sink(struct json_writer *json, const struct status *status, size
     put_number(json, "lag_bytes", lag_of(status, lsn));
     put_number(json, "age_ms", lsn != 0 ? sink->view.age_ms : -1);
     json_put_field(json, "stored_in", sink->is_from_disk ? "checkpoint" : "sink");
+    put_conflicts(json, &sink->view);
     put_text(json, "error", error_line(&sink->error).text);
     yajl_gen_map_close(json->generator);
 }

@@ -132,6 +132,21 @@ static void append_position(struct buffer *text, const struct status *status,
         buffer_printf(text, "%s ago\n", amount_duration(sink->view.age_ms).text);
 }
 
+static void append_conflicts(struct buffer *text, const struct sink_view *view, int indent) {
+    const char *glue = "conflicts settled: ";
+    for (size_t i = 0; i < CONFLICT_KINDS; i++) {
+        if (view->conflicts[i] == 0)
+            continue;
+        if (*glue == 'c')
+            buffer_printf(text, "%*s", indent, "");
+        buffer_printf(text, "%s%" PRIu64 " %s", glue, view->conflicts[i],
+                      conflict_kind_name((enum conflict_kind) i));
+        glue = ", ";
+    }
+    if (*glue != 'c')
+        buffer_append_text(text, "\n");
+}
+
 static void append_sinks(struct buffer *text, const struct status *status) {
     int width = name_width(status->config);
     buffer_printf(text, "\n%-*s  %-*s  %-*s  %*s  %s\n", width, "sink", TYPE_WIDTH, "type", LSN_WIDTH,
@@ -145,6 +160,7 @@ static void append_sinks(struct buffer *text, const struct status *status) {
         else
             buffer_printf(text, "unknown: %s\n",
                           sink->is_from_disk ? "the checkpoint is corrupt" : error_line(&sink->error).text);
+        append_conflicts(text, &sink->view, width + 2);
     }
 }
 

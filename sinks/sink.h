@@ -36,6 +36,7 @@
 #include "cdc/base/position.h"
 #include "cdc/base/slice.h"
 #include "decoder/change.h"
+#include "sinks/conflict.h"
 #include "sinks/table.h"
 
 /* One key of a sink's section in the configuration file, beyond name and type. Texts live as long as the sink. */
@@ -103,6 +104,8 @@ struct sink {
      * be left to it. NULL: something else may come.
      */
     const struct position *flush_follows;
+    /* Conflicts that it has settled and committed in this process; read by any thread. */
+    atomic_ullong conflicts[CONFLICT_KINDS];
     /* Set by the engine from another thread: give up waiting and return ERROR_STOPPED soon. */
     atomic_bool stop;
     /* The same for a caller that has a flag of its own (check, status, drop); set before the first call, or NULL. */
@@ -111,8 +114,9 @@ struct sink {
 
 /* What a sink holds, seen from outside. */
 struct sink_view {
-    struct position position; /* end_lsn 0: none */
-    int64_t age_ms;           /* since it was stored, by the sink's own clock */
+    struct position position;           /* end_lsn 0: none */
+    uint64_t conflicts[CONFLICT_KINDS]; /* that it has settled, ever */
+    int64_t age_ms;                     /* since it was stored, by the sink's own clock */
 };
 
 enum sink_severity {

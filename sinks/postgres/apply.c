@@ -26,8 +26,10 @@ struct apply *apply_new(struct postgres_sink *sink, enum trigger_role role) {
     arena_init(&apply->catalog, CATALOG_BLOCK_BYTES, CATALOG_BYTES_MAX);
     apply->set_rows_min = SET_ROWS_MIN;
     apply->whole_rows_max = WHOLE_ROWS_MAX;
+    arena_init(&apply->conflict_arena, CATALOG_BLOCK_BYTES, ARRAY_BYTES_MAX);
     statements_init(&apply->statements);
     net_effect_init(&apply->net);
+    apply->net.shows_conflicts = conflict_policy_settles(&sink->policy);
     copy_in_init(&apply->copy, &sink->session);
     buffer_init(&apply->arrays, ARRAY_BYTES_MAX);
     return apply;
@@ -42,6 +44,7 @@ void apply_free(struct apply *apply) {
     statements_release(&apply->statements);
     oid_map_release(&apply->by_target);
     oid_map_release(&apply->by_source);
+    arena_release(&apply->conflict_arena);
     arena_release(&apply->catalog);
     free(apply->tables);
     free(apply->kept);

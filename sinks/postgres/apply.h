@@ -5,6 +5,7 @@
  * apply.c       finds the tables of a span of changes and decides how it is applied
  * apply_rows.c  one statement a change, in the source's order: always right
  * apply_sets.c  the net effect on each row, a few statements a table: fast, and equal to it or undone
+ * apply_conflicts.c  rows that are missing or there already, as the operator wants it
  * explain.c     what an operator is told of a change that does not fit
  */
 #pragma once
@@ -45,7 +46,9 @@ struct apply {
     struct pq_pipeline pipeline;
     struct net_effect net;
     struct copy_in copy;
-    struct buffer arrays; /* the parameters of a set statement */
+    struct buffer arrays;        /* the parameters of a set statement */
+    struct arena conflict_arena; /* of one conflict */
+    struct span whole;           /* what an open pipeline that is a transaction by itself does */
 };
 
 /* NULL when memory is exhausted. sink's session is open. apply_free accepts NULL. */
@@ -88,12 +91,31 @@ MUST_CHECK bool apply_send_left_rows(struct apply *apply, const struct span *spa
 bool apply_needs_text(struct apply *apply, const struct target_table *table, uint32_t column,
                       struct error *err);
 
+/* apply_rows.c: into the open pipeline, the statement for one row. */
+MUST_CHECK bool apply_send_statement(struct apply *apply, struct target_table *table,
+                                     struct statement_form form, const struct value *key,
+                                     const struct value *values, struct pq_pipeline_note note,
+                                     struct error *err);
+
+/* apply_rows.c: into the open pipeline, role and planner as the table's changes want them; NULL: as all others do. */
+MUST_CHECK bool apply_send_as(struct apply *apply, const struct target_table *table, struct error *err);
+
+/* apply_rows.c: into the open pipeline, a statement for each change. */
+MUST_CHECK bool apply_send_span(struct apply *apply, const struct span *span, struct error *err);
+
+/* apply_conflicts.c: as apply_rows, and conflicts are settled by the sink's policy. */
+MUST_CHECK bool apply_settling(struct apply *apply, const struct span *span, struct error *err);
+
 /* apply_sets.c: a span of rows that no trigger acts on, each table with one definition. */
 MUST_CHECK bool apply_sets(struct apply *apply, const struct span *span, struct error *err);
 
 /* apply_sets.c: into the open pipeline, the end of the savepoint that a set may have left; in front of all that ends a target
  * transaction: a row that was locked outside a savepoint and is updated inside costs the server a multixact. */
 MUST_CHECK bool apply_send_release(struct apply *apply, struct error *err);
+
+/* apply_sets.c: into the open pipeline, a savepoint in place of the one that may be left; and back to it, not in a pipeline. */
+MUST_CHECK bool apply_send_savepoint(struct apply *apply, struct error *err);
+MUST_CHECK bool apply_undo(struct apply *apply, struct error *err);
 
 /* explain.c: puts change, table and remedy around *err; returns false. failure may be NULL. */
 bool explain_failure(const struct target_table *table, const struct change *change,

@@ -40,9 +40,9 @@ static bool no_identity(const struct target_table *table, struct error *err) {
                      table->name, table->name);
 }
 
-static bool execute(struct apply *apply, struct target_table *table, struct statement_form form,
-                    const struct value *key, const struct value *values, struct pq_pipeline_note note,
-                    struct error *err) {
+bool apply_send_statement(struct apply *apply, struct target_table *table, struct statement_form form,
+                          const struct value *key, const struct value *values, struct pq_pipeline_note note,
+                          struct error *err) {
     const struct statement *statement = NULL;
     note.table = table;
     note.rows_expected = 1;
@@ -57,7 +57,7 @@ bool apply_send_insert(struct apply *apply, struct target_table *table, const st
                        const struct value *values, struct error *err) {
     const struct pq_pipeline_note note = {.change = change};
     const struct statement_form form = {.kind = STATEMENT_ROW_INSERT};
-    return execute(apply, table, form, NULL, values, note, err);
+    return apply_send_statement(apply, table, form, NULL, values, note, err);
 }
 
 static bool send_update(struct apply *apply, struct target_table *table, const struct change *change,
@@ -71,7 +71,7 @@ static bool send_update(struct apply *apply, struct target_table *table, const s
     const struct statement_form form = {.kind = replace ? STATEMENT_ROW_REPLACE : STATEMENT_ROW_UPDATE,
                                         .written = &written};
     const struct pq_pipeline_note note = {.change = change};
-    return execute(apply, table, form, key, change->new_values, note, err);
+    return apply_send_statement(apply, table, form, key, change->new_values, note, err);
 }
 
 static bool send_delete(struct apply *apply, struct target_table *table, const struct change *change,
@@ -81,7 +81,7 @@ static bool send_delete(struct apply *apply, struct target_table *table, const s
         return no_identity(table, err);
     const struct pq_pipeline_note note = {.may_miss = table->may_cascade, .change = change};
     const struct statement_form form = {.kind = STATEMENT_ROW_DELETE};
-    return execute(apply, table, form, key, NULL, note, err);
+    return apply_send_statement(apply, table, form, key, NULL, note, err);
 }
 
 static bool send_row(struct apply *apply, struct target_table *table, const struct change *change,
@@ -181,26 +181,31 @@ static bool truncates_fired(const struct apply *apply, const struct change *chan
     return false;
 }
 
+bool apply_send_as(struct apply *apply, const struct target_table *table, struct error *err) {
+    return set_planner(apply, table != NULL && table->fires, err) &&
+           set_role(apply, table != NULL && table->is_checked_late, err);
+}
+
 static bool send_change(struct apply *apply, struct target_table *table, const struct change *change,
                         struct error *err) {
     if (change->kind == CHANGE_TRUNCATE)
         return set_planner(apply, truncates_fired(apply, change), err) && send_truncate(apply, change, err);
-    return table == NULL ||
-           (set_planner(apply, table->fires, err) && set_role(apply, table->is_checked_late, err) &&
-            send_row(apply, table, change, err));
+    return table == NULL || (apply_send_as(apply, table, err) && send_row(apply, table, change, err));
 }
 
-static bool send_span(struct apply *apply, const struct span *span, struct error *err) {
+bool apply_send_span(struct apply *apply, const struct span *span, struct error *err) {
     for (size_t i = 0; i < span->count; i++)
         if (!send_change(apply, span->tables[i], &span->changes[i], err))
             return false;
-    return set_planner(apply, false, err) && set_role(apply, false, err);
+    return apply_send_as(apply, NULL, err);
 }
 
 bool apply_rows(struct apply *apply, const struct span *span, struct error *err) {
     struct pq_pipeline *pipeline = &apply->pipeline;
+    if (conflict_policy_settles(&apply->sink->policy))
+        return apply_settling(apply, span, err);
     return pq_pipeline_begin(pipeline, err) && postgres_begin(apply->sink, pipeline, err) &&
-                   send_span(apply, span, err) && pq_pipeline_finish(pipeline, err)
+                   apply_send_span(apply, span, err) && pq_pipeline_finish(pipeline, err)
                ? true
                : postgres_explain(apply->sink, &pipeline->failure, err);
 }
@@ -210,8 +215,9 @@ bool apply_whole(struct apply *apply, const struct span *span, const struct posi
     struct pq_pipeline *pipeline = &apply->pipeline;
     if (!pq_pipeline_begin(pipeline, err) || !postgres_begin_whole(apply->sink, pipeline, until, err))
         return false;
+    apply->whole = *span;
     apply->counts_one = true;
-    const bool sent = send_span(apply, span, err);
+    const bool sent = apply_send_span(apply, span, err);
     apply->counts_one = false;
     return sent;
 }

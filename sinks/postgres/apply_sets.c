@@ -150,7 +150,7 @@ bool apply_send_release(struct apply *apply, struct error *err) {
     return pq_pipeline_query(&apply->pipeline, "release savepoint pgcdc", ANY, err);
 }
 
-static bool send_savepoint(struct apply *apply, struct error *err) {
+bool apply_send_savepoint(struct apply *apply, struct error *err) {
     if (!apply_send_release(apply, err))
         return false;
     apply->in_savepoint = true;
@@ -161,8 +161,8 @@ static bool send_savepoint(struct apply *apply, struct error *err) {
 static bool run_pipeline(struct apply *apply, const struct span *span, struct error *err) {
     struct pq_pipeline *pipeline = &apply->pipeline;
     return pq_pipeline_begin(pipeline, err) && postgres_begin(apply->sink, pipeline, err) &&
-           send_savepoint(apply, err) && send_sets(apply, err) && apply_send_left_rows(apply, span, err) &&
-           pq_pipeline_finish(pipeline, err);
+           apply_send_savepoint(apply, err) && send_sets(apply, err) &&
+           apply_send_left_rows(apply, span, err) && pq_pipeline_finish(pipeline, err);
 }
 
 static bool is_binary(const struct table_effect *of_table) {
@@ -239,14 +239,16 @@ static void note_success(struct apply *apply) {
             of_table->table->set_failures = 0;
 }
 
-/* Statements that stood behind the failure were not prepared, so none is known to be. */
-static bool undo_sets(struct apply *apply, struct error *err) {
+/* Statements that stood behind the failure were not prepared, so none is known to be; what was set for the rows is undone, too. */
+bool apply_undo(struct apply *apply, struct error *err) {
     struct error broken;
     if (apply->pipeline.active)
         (void) !pq_pipeline_finish(&apply->pipeline, &broken);
     statements_forget(&apply->statements);
     FAULT_POINT("postgres-before-undo");
     apply->in_savepoint = false;
+    apply->ordinary_role = false;
+    apply->planner_is_theirs = false;
     if (!session_execute(&apply->sink->session, "rollback to savepoint pgcdc; release savepoint pgcdc", err))
         return false;
     FAULT_POINT("postgres-after-undo");
@@ -277,5 +279,5 @@ bool apply_sets(struct apply *apply, const struct span *span, struct error *err)
     }
     apply->fallback_count++;
     note_failure(failed);
-    return undo_sets(apply, err) && apply_rows(apply, span, err);
+    return apply_undo(apply, err) && apply_rows(apply, span, err);
 }

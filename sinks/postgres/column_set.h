@@ -31,6 +31,12 @@ static inline void column_set_add(struct column_set *set, uint32_t column) {
     set->count++;
 }
 
+/* The column must be in it. */
+static inline void column_set_remove(struct column_set *set, uint32_t column) {
+    set->words[column / 64] &= ~(UINT64_C(1) << column % 64);
+    set->count--;
+}
+
 static inline bool column_set_has(const struct column_set *set, uint32_t column) {
     return (set->words[column / 64] >> column % 64 & 1) != 0;
 }

@@ -281,7 +281,8 @@ static bool sort_effects(struct net_effect *net, struct table_effect *effect) {
         enum effect_kind kind = effect_kind_of(&net->effects[i]);
         effect->insert_count += kind == EFFECT_INSERT || kind == EFFECT_REPLACE;
         effect->delete_count += kind == EFFECT_DELETE || kind == EFFECT_REPLACE;
-        if (kind == EFFECT_UPDATE && !add_to_group(net, effect, i))
+        if ((kind == EFFECT_NOTHING && net->shows_conflicts) ||
+            (kind == EFFECT_UPDATE && !add_to_group(net, effect, i)))
             return false;
     }
     return true;

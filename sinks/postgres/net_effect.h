@@ -55,6 +55,7 @@ struct net_effect {
     struct effect *effects;
     uint32_t effect_count;
     uint32_t effect_capacity;
+    bool shows_conflicts; /* a row that came and went again goes row by row: it may have been there before */
     struct effect_index index; /* the effects of rows that have a key */
 };
 

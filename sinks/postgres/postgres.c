@@ -36,6 +36,9 @@ static const struct sink_option_spec POSTGRES_OPTIONS[] = {
     {"narrowing", false,
      "refuse (the default): a column whose type can change the source's values silently stops the pipeline; allow: "
      "it may"},
+    {"on_missing", false,
+     "a row to update or delete is missing: stop (the default), ignore the change, or insert the row of an update"},
+    {"on_exists", false, "a row with the new key is there already: stop (the default), or overwrite it"},
     {0},
 };
 
@@ -117,19 +120,22 @@ static bool postgres_open(struct sink *sink, struct position *ret_position, stru
     struct postgres_sink *postgres = postgres_of(sink);
     enum trigger_role role;
     postgres->in_transaction = false;
+    postgres->conflicts = (struct conflict_counts){0};
     postgres->row = (struct position_row){.pipeline = sink->config->pipeline,
                                           .sink = sink->config->name,
                                           .epoch = postgres->row.epoch,
                                           .claim = postgres->row.claim};
     if (!read_trigger_option(sink->config, &role, err) ||
-        !narrowing_read_option(sink->config, &postgres->may_narrow, err) || !connect_target(postgres, err) ||
+        !narrowing_read_option(sink->config, &postgres->may_narrow, err) ||
+        !conflict_policy_read(sink->config, &postgres->policy, err) || !connect_target(postgres, err) ||
         !set_up_session(postgres, err) || !set_trigger_role(postgres, &role, err))
         return false;
     postgres->apply = apply_new(postgres, role);
     if (postgres->apply == NULL)
         return error_no_memory(err);
     FAULT_POINT("postgres-before-epoch");
-    return position_row_open(&postgres->row, &postgres->session, ret_position, err);
+    return position_row_open(&postgres->row, &postgres->session, ret_position, err) &&
+           (!conflict_policy_settles(&postgres->policy) || conflict_counts_open(&postgres->session, err));
 }
 
 bool postgres_begin(struct postgres_sink *postgres, struct pq_pipeline *pipeline, struct error *err) {
@@ -172,6 +178,7 @@ static bool send_commit(struct postgres_sink *postgres, const struct position *p
     static const struct pq_pipeline_note ANY = {.rows_expected = ROWS_ANY};
     struct pq_pipeline *pipeline = &postgres->apply->pipeline;
     return apply_send_release(postgres->apply, err) &&
+           conflict_counts_send(&postgres->conflicts, postgres->sink.config, pipeline, err) &&
            position_row_send_store(&postgres->row, pipeline, position, !waits, err) &&
            apply_send_triggers_planner(postgres->apply, err) &&
            pq_pipeline_query(pipeline, "commit", ANY, err);
@@ -186,6 +193,15 @@ static bool explain_commit(const struct postgres_sink *postgres, const struct pq
     return error_wrap(err, "commit of the transactions up to %s", lsn_format(position->end_lsn).text);
 }
 
+/* They are there for good, or as good as the rows are. */
+static void tell_conflicts(struct postgres_sink *postgres) {
+    for (size_t i = 0; i < CONFLICT_KINDS; i++)
+        if (postgres->conflicts.pending[i] > 0)
+            atomic_fetch_add_explicit(&postgres->sink.conflicts[i], postgres->conflicts.pending[i],
+                                      memory_order_relaxed);
+    postgres->conflicts = (struct conflict_counts){0};
+}
+
 /* waits: for the disk. */
 static bool end_transaction(struct postgres_sink *postgres, const struct position *position, bool waits,
                             struct error *err) {
@@ -198,6 +214,7 @@ static bool end_transaction(struct postgres_sink *postgres, const struct positio
     postgres->in_transaction = false;
     postgres->whole_failures.anywhere = false;
     FAULT_POINT("postgres-after-commit");
+    tell_conflicts(postgres);
     return true;
 }
 
@@ -220,13 +237,30 @@ static void note_whole_failure(struct postgres_sink *postgres, struct error *err
         failures->anywhere = true;
 }
 
-static bool end_whole(struct postgres_sink *postgres, const struct position *position, struct error *err) {
+/* A conflict that may be settled undid it all, and the changes are still there: once more, the plain way. */
+static bool settle_whole(struct postgres_sink *postgres, const struct position *position, bool waits,
+                         struct error *err) {
+    struct apply *apply = postgres->apply;
+    statements_forget(&apply->statements);
+    return apply_rows(apply, &apply->whole, err) && end_transaction(postgres, position, waits, err);
+}
+
+static bool may_settle_whole(const struct postgres_sink *postgres, const struct error *err) {
+    const struct pq_pipeline_note *note = &postgres->apply->pipeline.failure.note;
+    return conflict_policy_settles(&postgres->policy) && err->kind == ERROR_DATA && note->change != NULL &&
+           !note->is_position;
+}
+
+static bool end_whole(struct postgres_sink *postgres, const struct position *position, bool waits,
+                      struct error *err) {
     struct pq_pipeline *pipeline = &postgres->apply->pipeline;
     if (position->end_lsn != postgres->whole.end_lsn)
         return error_set(err, ERROR_SYSTEM, "target: a commit up to %s, where one up to %s was to follow",
                          lsn_format(position->end_lsn).text, lsn_format(postgres->whole.end_lsn).text);
     FAULT_POINT("postgres-before-whole");
     if (!pq_pipeline_finish(pipeline, err)) {
+        if (may_settle_whole(postgres, err))
+            return settle_whole(postgres, position, waits, err);
         note_whole_failure(postgres, err);
         return explain_commit(postgres, &pipeline->failure, position, err);
     }
@@ -238,7 +272,7 @@ static bool end_durably(struct postgres_sink *postgres, const struct position *p
     if (postgres->in_transaction)
         return end_transaction(postgres, position, true, err);
     if (has_whole(postgres)) {
-        if (!end_whole(postgres, position, err))
+        if (!end_whole(postgres, position, true, err))
             return false;
         if (!postgres->durability.is_early)
             return true;
@@ -264,7 +298,7 @@ static bool postgres_commit(struct sink *sink, const struct position *position, 
     if (*ret_durable)
         return postgres_flush(sink, position, err);
     if (!(postgres->in_transaction ? end_transaction(postgres, position, false, err)
-                                   : end_whole(postgres, position, err)))
+                                   : end_whole(postgres, position, false, err)))
         return false;
     durability_note_early(&postgres->durability, position);
     return true;
@@ -286,7 +320,8 @@ static void postgres_close(struct sink *sink) {
 static bool postgres_look(struct sink *sink, struct sink_view *ret_view, struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
     const struct position_row row = {.pipeline = sink->config->pipeline, .sink = sink->config->name};
-    bool seen = connect_target(postgres, err) && position_row_look(&row, &postgres->session, ret_view, err);
+    bool seen = connect_target(postgres, err) && position_row_look(&row, &postgres->session, ret_view, err) &&
+                conflict_counts_look(sink->config, &postgres->session, ret_view->conflicts, err);
     session_close(&postgres->session);
     return seen;
 }
@@ -294,7 +329,9 @@ static bool postgres_look(struct sink *sink, struct sink_view *ret_view, struct 
 static bool postgres_drop(struct sink *sink, struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
     const struct position_row row = {.pipeline = sink->config->pipeline, .sink = sink->config->name};
-    bool dropped = connect_target(postgres, err) && position_row_drop(&row, &postgres->session, err);
+    bool dropped = connect_target(postgres, err) &&
+                   conflict_counts_drop(sink->config, &postgres->session, err) &&
+                   position_row_drop(&row, &postgres->session, err);
     session_close(&postgres->session);
     return dropped;
 }

@@ -10,6 +10,8 @@
 #pragma once
 
 #include "cdc/pq/session.h"
+#include "sinks/postgres/conflict_counts.h"
+#include "sinks/postgres/conflict_policy.h"
 #include "sinks/postgres/durability.h"
 #include "sinks/postgres/position_row.h"
 #include "sinks/postgres/pq_pipeline.h"
@@ -34,10 +36,12 @@ struct postgres_sink {
     struct session session;
     struct position_row row;
     struct durability durability;
-    bool may_narrow;            /* narrowing: allow */
-    bool replica_role;          /* session_replication_role = replica is in force: see target_table.h */
-    bool in_transaction;        /* a target transaction is open, and the position's row is locked */
-    struct position whole;      /* of the transaction that an open pipeline is by itself */
+    bool may_narrow;     /* narrowing: allow */
+    bool replica_role;   /* session_replication_role = replica is in force: see target_table.h */
+    bool in_transaction; /* a target transaction is open, and the position's row is locked */
+    struct conflict_policy policy;
+    struct conflict_counts conflicts;
+    struct position whole; /* of the transaction that an open pipeline is by itself */
     struct whole_failures whole_failures;
     struct apply *apply;        /* NULL while closed */
     const struct table *copied; /* into which a COPY is under way, or NULL */

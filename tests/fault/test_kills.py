@@ -14,7 +14,8 @@ KILLS = 200
 KILLS_LONG = 1000
 
 
-ELSEWHERE = {"attempt-end-reached", "failure-written"}  # only with --until, only after an error: test_until.py, test_failure.py
+# Only with --until, only after an error, only with a policy: test_until.py, test_failure.py, test_conflict_policies.py.
+ELSEWHERE = {"attempt-end-reached", "failure-written", "postgres-after-resolve"}
 
 
 def fault_points():

@@ -9,7 +9,7 @@
 #include "tests/support/sink_database.h"
 
 struct sink_session {
-    struct sink_option options[2];
+    struct sink_option options[3];
     struct sink_config config;
     struct sink *sink;
     struct change_builder builder;

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * conflict_policy.h - the sink's options on_missing and on_exists: what becomes of a change whose row is not as it should be.
+ */
+#pragma once
+
+#include "sinks/conflict.h"
+#include "sinks/sink.h"
+
+enum on_missing { ON_MISSING_STOP, ON_MISSING_IGNORE, ON_MISSING_INSERT };
+enum on_exists { ON_EXISTS_STOP, ON_EXISTS_OVERWRITE };
+
+struct conflict_policy {
+    enum on_missing on_missing;
+    enum on_exists on_exists;
+};
+
+/* Any other value than theirs is ERROR_CONFIG. */
+MUST_CHECK bool conflict_policy_read(const struct sink_config *config, struct conflict_policy *ret_policy,
+                                     struct error *err);
+
+static inline bool conflict_policy_settles(const struct conflict_policy *policy) {
+    return policy->on_missing != ON_MISSING_STOP || policy->on_exists != ON_EXISTS_STOP;
+}
