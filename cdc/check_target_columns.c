@@ -128,7 +128,9 @@ static void append_add(const struct comparison *comparison, struct buffer *text,
     buffer_printf(text, " %s", column->type_sql);
     if (column->collation_sql != NULL)
         buffer_printf(text, " collate %s", column->collation_sql);
-    if (row < 0 || PQgetisnull(comparison->numbers, row, ADDED_VALUE))
+    if (column->generated_sql != NULL)
+        buffer_printf(text, " generated always as (%s) stored", column->generated_sql);
+    if (column->generated_sql != NULL || row < 0 || PQgetisnull(comparison->numbers, row, ADDED_VALUE))
         return;
     buffer_printf(text, " default %s", PQgetvalue(comparison->numbers, row, ADDED_VALUE));
     if (PQgetvalue(comparison->numbers, row, ADDED_NOT_NULL)[0] == 't')
@@ -138,7 +140,7 @@ static void append_add(const struct comparison *comparison, struct buffer *text,
 /* Do the rows from before have a value that is not known here? */
 static bool needs_copy(const struct comparison *comparison, const struct table_column *column) {
     int row = find(comparison->numbers, column->name);
-    if (check_expects_copy(comparison->check))
+    if (check_expects_copy(comparison->check) || column->generated != '\0')
         return false;
     return row < 0 || (PQgetisnull(comparison->numbers, row, ADDED_VALUE) &&
                        PQgetvalue(comparison->numbers, row, ADDED_HAS_DEFAULT)[0] == 't');

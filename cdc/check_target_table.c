@@ -28,7 +28,7 @@ static const char TABLE[] =
 
 static const char COLUMNS[] =
     "select a.attname, format_type(a.atttypid, a.atttypmod), a.attgenerated <> '',"
-    " a.attnotnull and not a.atthasdef and a.attidentity = '' and t.typdefaultbin is null"
+    " a.attnotnull and not a.atthasdef and a.attidentity = '' and t.typdefaultbin is null, a.attgenerated"
     " from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace"
     " join pg_type t on t.oid = a.atttypid"
     " where n.nspname = $1 and c.relname = $2 and a.attnum > 0 and not a.attisdropped order by a.attnum";
@@ -46,7 +46,7 @@ enum {
     TABLE_OWNED,
     TABLE_UNLOGGED
 };
-enum { ROW_NAME, ROW_TYPE, ROW_GENERATED, ROW_NEEDED };
+enum { ROW_NAME, ROW_TYPE, ROW_GENERATED, ROW_NEEDED, ROW_GENERATED_HOW };
 
 /* One comparison. */
 struct pair {
@@ -144,23 +144,49 @@ static int find_column(const PGresult *columns, const char *name) {
     return -1;
 }
 
-static const struct table_column *find_source_column(const struct table *table, const char *name) {
+static bool is_sent(const struct table *table, const char *name) {
     for (uint32_t i = 0; i < table->column_count; i++)
         if (strcmp(table->columns[i].name, name) == 0)
-            return &table->columns[i];
-    return NULL;
+            return table->columns[i].published;
+    return false;
 }
 
-/* A column that one side generates is never written, so the other side's expression or value is not carried over. */
-static void check_generated(const struct pair *pair, const struct table_column *column, bool at_target) {
-    bool at_source = !table_column_is_copied(column);
-    if (at_source == at_target)
-        return;
-    findings_add(findings_of(pair), SEVERITY_WARNING, "target_generated",
-                 "column %s of table %s is generated at the %s only, so it can differ",
-                 check_name(pair->check, NULL, column->name), pair->name, at_target ? "target" : "source");
+/* A value that is sent has no place in a column that only the target generates: copy and stream refuse it. */
+static void add_generated_at_target(const struct pair *pair, const struct table_column *column,
+                                    bool is_virtual) {
+    const char *name = check_name(pair->check, NULL, column->name);
+    findings_add(
+        findings_of(pair), SEVERITY_PROBLEM, "target_generated",
+        "column %s of table %s is generated at the target only, so the source's values would be lost", name,
+        pair->name);
+    if (is_virtual)
+        findings_fix(findings_of(pair), "alter table %s drop column %s, add column %s %s;", pair->name, name,
+                     name, column->type_sql);
+    else
+        findings_fix(findings_of(pair), "alter table %s alter column %s drop expression;%s", pair->name, name,
+                     check_expects_copy(pair->check)
+                         ? ""
+                         : "  -- rows that are there keep what was computed: pgcdc verify finds them");
+    findings_object(findings_of(pair), pair->name);
+}
+
+/* Not sent, so nothing is lost on the way, and nothing arrives. One that is sent is a value like any other. */
+static void add_generated_at_source(const struct pair *pair, const struct table_column *column) {
+    const char *name = check_name(pair->check, NULL, column->name);
+    findings_add(
+        findings_of(pair), SEVERITY_WARNING, "source_generated",
+        "column %s of table %s is generated at the source only, which does not send it; here it stays empty or has "
+        "its default",
+        name, pair->name);
     findings_fix(findings_of(pair), "give both sides the same definition");
     findings_object(findings_of(pair), pair->name);
+}
+
+static void check_generated(const struct pair *pair, const struct table_column *column, const char *there) {
+    if (column->generated == '\0' && there[0] != '\0')
+        add_generated_at_target(pair, column, there[0] == 'v');
+    else if (column->generated != '\0' && !column->published && there[0] == '\0')
+        add_generated_at_source(pair, column);
 }
 
 static bool fits(const struct table_column *column, const PGresult *shapes, int row) {
@@ -176,10 +202,11 @@ static void check_column(const struct pair *pair, const struct table_column *col
     const char *name = check_name(pair->check, NULL, column->name);
     if (row < 0)
         return;
-    check_generated(pair, column, is_true(columns, row, ROW_GENERATED));
+    check_generated(pair, column, PQgetvalue(columns, row, ROW_GENERATED_HOW));
     if (strcmp(PQgetvalue(columns, row, ROW_TYPE), column->type_sql) == 0)
         return;
-    bool narrows = shape >= 0 && column->published && !fits(column, shapes, shape);
+    bool narrows = shape >= 0 && column->published && !is_true(columns, row, ROW_GENERATED) &&
+                   !fits(column, shapes, shape);
     findings_add(
         findings_of(pair), narrows && !pair->target->may_narrow ? SEVERITY_PROBLEM : SEVERITY_WARNING,
         "target_column_type", "column %s of table %s is %s, at the source %s; %s", name, pair->name,
@@ -203,13 +230,12 @@ static bool check_columns(const struct pair *pair, struct error *err) {
     for (int row = 0; row < PQntuples(columns); row++) {
         const char *name = PQgetvalue(columns, row, ROW_NAME);
         if (!is_true(columns, row, ROW_NEEDED) || is_true(columns, row, ROW_GENERATED) ||
-            find_source_column(pair->table, name) != NULL)
+            is_sent(pair->table, name))
             continue;
         name = check_name(pair->check, NULL, name);
-        findings_add(
-            findings_of(pair), SEVERITY_PROBLEM, "target_column",
-            "column %s of table %s is not null and has no default, and the source has no such column", name,
-            pair->name);
+        findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_column",
+                     "column %s of table %s is not null and has no default, and the source does not send it",
+                     name, pair->name);
         findings_fix(findings_of(pair), "alter table %s alter column %s drop not null;", pair->name, name);
         findings_object(findings_of(pair), pair->name);
     }

@@ -4,7 +4,7 @@
  *
  *     COPY "s"."t" ("a", "b")                            a plain table: its own rows, not those of its children
  *     COPY (SELECT "a", "b" FROM "s"."t")                a partitioned table: the rows of all partitions
- *     COPY (SELECT "a", "b" FROM ONLY "s"."t" WHERE ...) a row filter
+ *     COPY (SELECT "a", "b" FROM ONLY "s"."t" WHERE ...) a row filter, or columns that are generated
  */
 #include "cdc/copy_out.h"
 
@@ -25,6 +25,14 @@ static size_t append_columns(struct buffer *sql, const struct table *table) {
         identifier_append(sql, slice_of(table->columns[i].name));
     }
     return count;
+}
+
+/* COPY of a table has no generated columns. */
+static bool needs_query(const struct table *table) {
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (table->columns[i].generated != '\0' && table_column_is_copied(&table->columns[i]))
+            return true;
+    return table->kind == 'p' || table->row_filter_sql != NULL;
 }
 
 static void append_query(struct buffer *sql, const struct table *table) {
@@ -50,7 +58,7 @@ bool copy_out_start(struct session *source, const struct table *table, enum copy
                     struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     buffer_append_text(&sql, "copy ");
-    if (table->kind == 'p' || table->row_filter_sql != NULL)
+    if (needs_query(table))
         append_query(&sql, table);
     else
         append_table(&sql, table);

@@ -161,7 +161,7 @@ struct sink_ops {
     /*
      * Optional, all or none: takes the bytes of COPY as they are. Without them the engine turns the rows into
      * CHANGE_READ changes and writes those. Everything up to copy_end, which stores the position, is one atomic step:
-     * an interrupted copy leaves nothing and starts over.
+     * an interrupted copy leaves nothing and starts over. copy_begin sets left_to_sink of the tables' columns.
      */
     bool (*copy_begin)(struct sink *sink, const struct table *tables, size_t count, struct error *err);
     /* May the rows come in the binary format? False also when a column's type differs there. */

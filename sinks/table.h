@@ -38,6 +38,7 @@ struct table_column {
     const char *collation_sql; /* ready to use, when not the type's default, else NULL */
     bool not_null;
     bool published;     /* its values are in the stream; false for what the target generates by itself */
+    bool left_to_sink;  /* both sides generate it: set by the sink's copy_begin, so that it is not copied */
     bool in_identity;   /* part of the replica identity; with identity full, every column */
     uint32_t key_index; /* place in the primary key from 1, 0: not part of it */
 };
@@ -59,7 +60,7 @@ struct table {
     struct table_type *types;
 };
 
-/* The columns of COPY on both sides, in the table's order: a generated column cannot be written. */
+/* The columns of COPY on both sides, in the table's order: what is streamed, but for what a sink computes by itself. */
 static inline bool table_column_is_copied(const struct table_column *column) {
-    return column->generated == '\0';
+    return column->published && !column->left_to_sink;
 }

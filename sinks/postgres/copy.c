@@ -64,14 +64,14 @@ static bool refuse_missing(const struct table *table, const PGresult *columns, s
                      additions != NULL ? additions : "add column ... (many)");
 }
 
-/* Generated there and not here, or the other way round: its rows would differ from the source's without a word. */
+/* Its rows would differ from the source's without a word. */
 static bool refuse_generated(const struct table *table, const struct table_column *column,
                              struct error *err) {
-    return error_set(
+    error_set(
         err, ERROR_CONFIG,
-        "column %s.%s.%s is generated on one side only, so its values cannot be copied: make it the "
-        "same on both sides",
-        table->schema, table->name, column->name);
+        "target: column %s of table %s.%s is generated there and not at the source, whose values would be lost",
+        column->name, table->schema, table->name);
+    return error_remedy(err, "pgcdc check prints the statement that makes it a plain column");
 }
 
 static bool check_columns(struct session *target, const struct table *table, struct error *err) {
@@ -79,13 +79,14 @@ static bool check_columns(struct session *target, const struct table *table, str
     if (!read_columns(target, table, &columns, err))
         return false;
     for (uint32_t i = 0; i < table->column_count; i++) {
-        const struct table_column *column = &table->columns[i];
+        struct table_column *column = &table->columns[i];
         if (!column->published)
             continue;
         int row = find_column(columns, column->name);
         if (row < 0)
             return refuse_missing(table, columns, err);
-        if (is_generated(columns, row) == table_column_is_copied(column))
+        column->left_to_sink = is_generated(columns, row);
+        if (column->left_to_sink && column->generated == '\0')
             return refuse_generated(table, column, err);
     }
     return true;

@@ -28,7 +28,7 @@ bool narrowing_check_copy(struct session *session, const struct table *table, st
     for (uint32_t i = 0; i < table->column_count; i++) {
         const struct table_column *column = &table->columns[i];
         int row = type_shapes_find(shapes, 0, PQntuples(shapes), slice_of(column->name));
-        if (row < 0 || !column->published ||
+        if (row < 0 || !table_column_is_copied(column) ||
             strcmp(PQgetvalue(shapes, row, SHAPE_SQL), column->type_sql) == 0)
             continue;
         const struct type_shape source = type_shape_of_table_column(column);

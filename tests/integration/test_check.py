@@ -423,10 +423,48 @@ def test_tables_that_do_not_fit(pipeline):
 
 
 def test_columns_that_only_one_side_generates(pipeline):
-    pipeline.source.execute("create table t (id int primary key, a int, b int generated always as (1) stored)")
+    """The copy refuses what check refuses, and its remedy is right; what the source does not send, both only warn of or leave."""
+    pipeline.source.execute("create table t (id int primary key, a int, b int generated always as (id) stored); insert into t values (1, 7)")
     pipeline.target.execute("create table t (id int primary key, a int generated always as (1) stored, b int)")
     report = check(pipeline)
-    assert found(report, "warning") == ["target_generated", "target_generated"]
+    assert found(report, "problem") == ["target_generated"] and found(report, "warning") == ["source_generated"]
+    pipeline.assert_refused("generated there and not at the source", code=2)
+    pipeline.target.execute(next(finding["fix"] for finding in report["findings"] if finding["code"] == "target_generated"))
+    assert problems(pipeline) == []
+    pipeline.engine.catch_up()
+    pipeline.source.execute("insert into t values (2, 8)")
+    pipeline.engine.catch_up()
+    assert pipeline.target.execute("select * from t order by id") == [(1, 7, None), (2, 8, None)]
+
+
+def test_a_column_that_is_not_sent_may_not_be_needed(pipeline):
+    pipeline.source.execute("create table t (id int primary key, b int generated always as (id) stored)")
+    pipeline.target.execute("create table t (id int primary key, b int not null)")
+    assert problems(pipeline) == ["target_column"]
+
+
+@pytest.mark.parametrize("publication", ["for table t with (publish_generated_columns = stored)", "for table t (id, g)"])
+@pytest.mark.parametrize("target", ["plain", "none", "generated"])
+def test_a_generated_column_that_is_published_is_copied_and_streamed(new_pipeline, shared_clusters, publication, target):
+    """The stream had its values, and the copy could not read them: COPY of a table has no generated columns."""
+    pipeline = new_pipeline(shared_clusters("source", 18), shared_clusters("target", 18))
+    pipeline.source.execute("create table t (id int primary key, g int generated always as (id * 40) stored); insert into t values (1);"
+                            f"create publication shop {publication}")
+    if target != "none":
+        pipeline.target.execute("create table t (id int primary key, g int" + (" generated always as (id * 40) stored)" if target == "generated" else ")"))
+    report = check(pipeline)
+    assert found(report, "problem") == [] and found(report, "warning") == []
+    pipeline.engine.catch_up()
+    pipeline.source.execute("insert into t values (2)")
+    pipeline.engine.catch_up()
+    assert pipeline.target.execute("select * from t order by id") == [(1, 40), (2, 80)]
+    if target == "plain":
+        pipeline.target.execute("alter table t drop column g")
+        pipeline.source.execute("insert into t values (3)")
+        pipeline.assert_refused("has no column", code=1)
+        pipeline.target.execute(next(finding["fix"] for finding in check(pipeline)["findings"] if finding["code"] == "target_column"))
+        pipeline.engine.catch_up()
+        assert pipeline.target.execute("select * from t order by id") == [(1, 40), (2, 80), (3, 120)]
 
 
 def test_an_unknown_value_of_triggers(pipeline):

@@ -43,13 +43,19 @@ static const struct sink_ops KEEPER = {.type = "keeper", .write = keeper_write};
 static const struct position POSITION = {.end_lsn = 0x100};
 
 static struct table_column columns[] = {
-    {.name = "id", .type_oid = 23, .type_schema = "pg_catalog", .type_name = "int4", .in_identity = true},
+    {.name = "id",
+     .type_oid = 23,
+     .type_schema = "pg_catalog",
+     .type_name = "int4",
+     .published = true,
+     .in_identity = true},
     {.name = "sum", .type_oid = 23, .type_schema = "pg_catalog", .type_name = "int4", .generated = 's'},
     {.name = "note",
      .type_oid = 1043,
      .type_modifier = 24,
      .type_schema = "pg_catalog",
-     .type_name = "varchar"},
+     .type_name = "varchar",
+     .published = true},
 };
 static const struct table TABLE = {.oid = 7,
                                    .schema = "public",
