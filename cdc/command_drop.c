@@ -19,6 +19,7 @@
 #include "cdc/command.h"
 #include "cdc/failure.h"
 #include "cdc/pq/identifier.h"
+#include "cdc/pq/result.h"
 #include "cdc/publication.h"
 #include "cdc/slot.h"
 #include "cdc/source.h"
@@ -48,6 +49,9 @@ static bool refuse_active(struct drop *drop, int pid, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     snprintf(text, sizeof text, "%d", pid);
     if (!session_query(&drop->source, SQL, 1, parameters, &result, err))
+        return false;
+    static const struct result_shape SHAPE = {"source", "the query for the slot's reader", 0, 1, 2, 0};
+    if (!result_check(result, &SHAPE, err))
         return false;
     bool known = PQntuples(result) == 1;
     return error_set(err, ERROR_REFUSE,
@@ -110,6 +114,9 @@ static bool read_mark(struct drop *drop, const char *name, bool *ret_exists, boo
                               " from pg_catalog.pg_publication where pubname = $1";
     PGresult *result AUTO_PGRESULT = NULL;
     if (!session_query(&drop->source, SQL, 1, &name, &result, err))
+        return false;
+    static const struct result_shape SHAPE = {"source", "the query for the publication", 0, 1, 1, 0};
+    if (!result_check(result, &SHAPE, err))
         return false;
     *ret_exists = PQntuples(result) == 1;
     *ret_ours = *ret_exists && strcmp(PQgetvalue(result, 0, 0), PUBLICATION_MARK) == 0;
@@ -208,7 +215,8 @@ static bool drop_at_source(struct drop *drop, struct error *err) {
 }
 
 static bool drop_all(struct drop *drop, struct error *err) {
-    return drop_at_source(drop, err) && drop_sinks(drop->config, drop->stop, err) && drop_state(drop->config, err);
+    return drop_at_source(drop, err) && drop_sinks(drop->config, drop->stop, err) &&
+           drop_state(drop->config, err);
 }
 
 static bool refuse_running(struct error *err) {

@@ -11,9 +11,14 @@
 #include "cdc/base/buffer.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
+#include "cdc/pq/aside.h"
 #include "cdc/pq/identifier.h"
+#include "cdc/pq/result.h"
 
-enum { WAITING_REPORT_MS = 4000 }; /* how long a creation may take before it is said what it waits for */
+enum {
+    WAITING_REPORT_MS = 4000, /* how long a creation may take before it is said what it waits for */
+    CANCEL_WAIT_MS = 2000,
+};
 
 /* ---- reading ---- */
 
@@ -49,6 +54,9 @@ bool slot_read(struct session *source, const char *slot, struct slot_facts *ret_
     PGresult *result AUTO_PGRESULT = NULL;
     if (!session_query(source, SQL, 1, parameters, &result, err))
         return false;
+    static const struct result_shape SHAPE = {"source", "the query for the slot", 0, 1, 8, 1u << 4 | 1u << 5};
+    if (!result_check(result, &SHAPE, err))
+        return false;
     *ret_facts = (struct slot_facts){0};
     if (PQntuples(result) == 1)
         read_row(result, ret_facts);
@@ -82,13 +90,27 @@ static void report_blockers(struct session *source, slot_waiting_fn *waiting) {
         waiting("transactions that this role may not see");
 }
 
-/* The server gives the creation up only when told so; without that, a slot would appear after we left. */
-static void cancel(struct session *replication) {
+static void run_cancel(void *context) {
     char message[256];
-    PGcancel *cancel = PQgetCancel(replication->conn);
-    if (cancel != NULL)
-        PQcancel(cancel, message, sizeof message);
-    PQfreeCancel(cancel);
+    PQcancel(context, message, sizeof message);
+}
+
+static void release_cancel(void *context) {
+    PQfreeCancel(context);
+}
+
+/*
+ * The server gives the creation up only when told so; without that, a slot would appear after we left. libpq connects for it and
+ * waits without a limit, so we wait for it a little.
+ */
+static void cancel(struct session *replication) {
+    PGcancel *request = PQgetCancel(replication->conn);
+    if (request == NULL)
+        return;
+    const struct aside_call call = {.run = run_cancel, .release = release_cancel, .context = request};
+    const enum aside_end end = aside_run(&call, NULL, CANCEL_WAIT_MS);
+    if (end == ASIDE_DONE || end == ASIDE_FAILED)
+        PQfreeCancel(request);
 }
 
 static bool wait_created(struct session *replication, struct session *source, slot_waiting_fn *waiting,
@@ -132,9 +154,11 @@ static bool create(struct session *replication, struct session *source, const ch
     if (PQresultStatus(result) != PGRES_TUPLES_OK)
         return session_error(replication, result, err) || error_wrap(err, "slot %s", slot);
     FAULT_POINT("slot-created");
+    static const struct result_shape SHAPE = {"source", "CREATE_REPLICATION_SLOT", 1, 1, 4, 1u << 2};
     struct slot_creation creation = {0};
-    if (PQntuples(result) != 1 || PQnfields(result) < 4 ||
-        !lsn_parse(PQgetvalue(result, 0, 1), &creation.consistent_lsn))
+    if (!result_check(result, &SHAPE, err))
+        return false;
+    if (!lsn_parse(PQgetvalue(result, 0, 1), &creation.consistent_lsn))
         return error_set(err, ERROR_PROTOCOL, "source: CREATE_REPLICATION_SLOT answered something unknown");
     snprintf(creation.snapshot_name, sizeof creation.snapshot_name, "%s", PQgetvalue(result, 0, 2));
     *ret_creation = creation;

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cdc/pq/result.h"
 #include "cdc/start.h"
 #include "cdc/state_lock.h"
 
@@ -24,6 +25,9 @@ static bool read_slot(struct session *source, struct status *status, struct erro
     PGresult *result AUTO_PGRESULT = NULL;
     if (!slot_read(source, status->config->source.slot, &status->slot, err) ||
         !session_query(source, SQL, 1, parameters, &result, err))
+        return false;
+    static const struct result_shape SHAPE = {"source", "the query for the slot's WAL", 0, 1, 2, 0};
+    if (!result_check(result, &SHAPE, err))
         return false;
     status->safe_wal_bytes = -1;
     if (PQntuples(result) == 1) {

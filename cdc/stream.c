@@ -18,6 +18,7 @@
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/reader.h"
+#include "cdc/pq/result.h"
 #include "cdc/replication.h"
 #include "cdc/source.h"
 
@@ -247,8 +248,10 @@ static bool ask_flush_lsn(struct stream *stream, lsn_t *ret_flush_lsn, struct er
     session_close(&session);
     if (!asked)
         return false;
-    if (PQntuples(result) != 1 || PQnfields(result) != 1 ||
-        !lsn_parse(PQgetvalue(result, 0, 0), ret_flush_lsn))
+    static const struct result_shape SHAPE = {"source", "the query for the end of its WAL", 1, 1, 1, 0};
+    if (!result_check(result, &SHAPE, err))
+        return false;
+    if (!lsn_parse(PQgetvalue(result, 0, 0), ret_flush_lsn))
         return error_set(err, ERROR_PROTOCOL, "source: the end of the WAL is not an LSN");
     return true;
 }

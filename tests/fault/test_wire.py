@@ -85,3 +85,48 @@ def test_a_length_that_never_fills_is_given_up_like_a_silent_server(pipeline):
         pipeline.engine.wait_log("does not go on", deadline_s=60)
         assert taken.done == 1 and time.monotonic() - began > 10
         pipeline.assert_follows("public.t")
+
+
+class OtherShape:
+    """Gives the Nth answer with rows another shape: no row, NULL in each field, or its first column alone."""
+
+    def __init__(self, number, shape):
+        self.left, self.shape, self.active, self.done = number, shape, False, 0
+
+    def __call__(self, _, message):
+        if message[:1] == b"T":
+            self.left -= 1
+            self.active = self.left == 0
+        if not self.active or message[:1] not in b"TD":
+            return message
+        self.done += 1
+        return self.change(message)
+
+    def change(self, message):
+        is_row, count = message[:1] == b"D", struct.unpack_from(">H", message, 5)[0]
+        if self.shape == "no row":
+            return b"" if is_row else message
+        if self.shape == "nulls":
+            return b"D" + struct.pack(">IH", 6 + 4 * count, count) + b"\xff" * (4 * count) if is_row else message
+        body = message[7:7 + 4 + max(0, struct.unpack_from(">i", message, 7)[0])] if is_row else message[7:message.index(b"\0", 7) + 19]
+        return message[:1] + struct.pack(">IH", 6 + len(body), 1) + body if count > 0 else message
+
+
+def test_an_answer_of_another_shape_is_an_error_and_no_empty_value(pipeline):
+    """libpq's complaint about the missing column went to the screen, and its empty text on as if the server had said it."""
+    pipeline.source.execute(T + "; insert into t values (0, 'x')")
+    pipeline.engine.catch_up()
+    direct = pipeline.source_configuration["dsn"]
+    named = 0
+    for shape in ("no row", "nulls", "fewer columns"):
+        for number in (2, 3, 4, 5):
+            taken = OtherShape(number, shape)
+            with WireProxy(pipeline.source.cluster.port, taken) as proxy:
+                pipeline.source_configuration["dsn"] = proxy.dsn(pipeline.source)
+                result = pipeline.engine.command("status", timeout_s=90)
+            assert result.returncode >= 0 and "out of range" not in result.stderr, (shape, number, result.stderr)
+            named += " answered " in result.stdout + result.stderr
+    assert named >= 5
+    pipeline.source_configuration["dsn"] = direct
+    pipeline.engine.catch_up()
+    pipeline.assert_equal("public.t")
