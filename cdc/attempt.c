@@ -18,6 +18,7 @@
 #include "cdc/publication.h"
 #include "cdc/slot.h"
 #include "cdc/start.h"
+#include "cdc/uncopied.h"
 
 enum {
     DRAIN_MAX_MS = 6000,  /* of the ten seconds that a stop may take */
@@ -122,7 +123,9 @@ static bool check_publication(struct attempt *attempt, struct error *err) {
             "publication %s is missing although the pipeline has a position: a new one would be newer than the slot and "
             "could not decode what is waiting in it; run `pgcdc drop` and start over with a new copy",
             source->publication);
-    return attempt_check_scope(attempt, SCOPE_RUNNING, err);
+    return attempt_check_scope(attempt, SCOPE_RUNNING, err) &&
+           (attempt->pipeline->streamed ||
+            uncopied_refuse(attempt->pipeline->config, attempt->pipeline->options->stop, err));
 }
 
 static bool act(struct attempt *attempt, enum start_action action, const struct slot_facts *slot,

@@ -14,6 +14,7 @@
  * check_old_rows.c     what the server will not send of old rows although the identity looks right
  * check_target.c       a Postgres sink's server and the role's rights there
  * check_target_table.c each table there: present, fitting, writable
+ * uncopied.c           rows that are older than their table's publication, and that no copy brought
  * check_target_types.c its enums and domains
  * check_target_deferrable.c constraints that only the source checks late
  * check_target_columns.c its missing columns: added at the source, or renamed

@@ -7,6 +7,7 @@
 #include "cdc/base/buffer.h"
 #include "cdc/check.h"
 #include "cdc/pq/identifier.h"
+#include "cdc/uncopied.h"
 #include "sinks/postgres/type_shape.h"
 
 #define TEXT_BYTES_MAX 65536
@@ -355,6 +356,25 @@ static bool check_present(const struct pair *pair, const PGresult *table, struct
     return check_columns(pair, err) && (!check_expects_copy(pair->check) || check_empty(pair, err));
 }
 
+/* A pipeline that goes on copies nothing more. */
+static bool check_uncopied(const struct pair *pair, struct error *err) {
+    struct check *check = pair->check;
+    bool lacks = false;
+    if (!check->has_action || check->action != START_STREAM || check->source.conn == NULL ||
+        check->config->source.snapshot != SNAPSHOT_INITIAL)
+        return true;
+    if (!uncopied_look(&check->source, pair->target->session, check->config->source.publication_array,
+                       pair->table, &lacks, err))
+        return false;
+    if (!lacks)
+        return true;
+    findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_old_rows", "table %s " UNCOPIED_TEXT,
+                 pair->name);
+    findings_fix(findings_of(pair), UNCOPIED_REMEDY);
+    findings_object(findings_of(pair), pair->name);
+    return true;
+}
+
 bool check_target_table(struct check *check, const struct target_check *target, const struct table *table,
                         struct error *err) {
     const struct pair pair = {.check = check,
@@ -364,5 +384,6 @@ bool check_target_table(struct check *check, const struct target_check *target, 
     PGresult *result AUTO_PGRESULT = NULL;
     if (!query(&pair, TABLE, 2, &result, err))
         return false;
-    return PQntuples(result) == 0 ? check_missing(&pair, err) : check_present(&pair, result, err);
+    bool checked = PQntuples(result) == 0 ? check_missing(&pair, err) : check_present(&pair, result, err);
+    return checked && check_uncopied(&pair, err);
 }

@@ -157,3 +157,64 @@ def test_a_fault_of_files_and_certificates_names_its_key(pipeline, more, word):
     [finding] = findings_of(pipeline, "connection")
     assert word in finding["fix"], finding
     assert not finding["what"].startswith("source: "), "where it was found is said once"
+
+
+# A table that is published later: which rows it had, how it came, and what the target has when it is asked.
+LATER = {
+    "published after its rows": ("create table u (id int primary key); insert into u values (1), (2)", None),
+    "whose target table was made by hand": ("create table u (id int primary key); insert into u values (1), (2)",
+                                            "create table u (id int primary key)"),
+    "whose newer rows have arrived": ("create table u (id int primary key); insert into u values (1), (2)",
+                                      "create table u (id int primary key); insert into u values (3)"),
+    "without a key": ("create table u (id int); alter table u replica identity full; insert into u values (1)",
+                      "create table u (id int)"),
+    "partitioned": ("create table u (id int primary key) partition by range (id); create table u1 partition of u"
+                    " for values from (0) to (9); insert into u values (1), (2)", "create table u (id int primary key)"),
+    "in one transaction": ("begin; create table u (id int primary key); insert into u values (1);"
+                           " alter publication shop add table u; commit", "create table u (id int primary key)"),
+}
+
+
+@pytest.mark.parametrize("later", LATER)
+def test_a_table_published_later_lacks_its_old_rows(pipeline, later):
+    """check said ready, run went on, and the rows from before never came."""
+    source, target = LATER[later]
+    pipeline.source.execute("create table t (id int primary key); insert into t values (1)")
+    pipeline.engine.catch_up()
+    pipeline.source.execute(source)
+    if "alter publication" not in source:
+        pipeline.source.execute("alter publication shop add table u")
+    pipeline.target.execute(target or "select")
+    [finding] = findings_of(pipeline, "target_old_rows")
+    assert '"public"."u"' in finding["what"] and "start over with a new copy" in finding["fix"]
+    result = pipeline.engine.command("run", "--until", "caught-up")
+    assert result.returncode == 2 and "has no initial copy" in result.stderr, result.stderr
+    assert pipeline.engine.command("drop").returncode == 0
+    pipeline.target.execute("drop table t; drop table if exists u")
+    pipeline.engine.catch_up()
+    assert_ready_and_equal(pipeline)
+
+
+def test_a_table_published_later_with_all_its_rows_goes_on(pipeline):
+    """Rows that are newer than the publication come as changes; so do those of a table that was there from the start."""
+    pipeline.source.execute("create table t (id int primary key); insert into t values (1)")
+    pipeline.engine.catch_up()
+    pipeline.source.execute("create table u (id int primary key); alter publication shop add table u; insert into u values (1)")
+    pipeline.source.execute("insert into t values (2)")
+    pipeline.target.execute("create table u (id int primary key)")
+    assert findings_of(pipeline, "target_old_rows") == []
+    pipeline.engine.catch_up()
+    assert_ready_and_equal(pipeline)
+
+
+def test_old_rows_that_are_not_wanted_are_not_asked_for(pipeline):
+    pipeline.source.execute("create table t (id int primary key)")
+    pipeline.engine.catch_up()
+    pipeline.source.execute("create table u (id int primary key); insert into u values (1); alter publication shop add table u")
+    pipeline.target.execute("create table u (id int primary key)")
+    pipeline.source_configuration["snapshot"] = "never"
+    pipeline.engine.catch_up()
+    pipeline.source.execute("insert into u values (2)")
+    pipeline.engine.catch_up()
+    assert report_of(pipeline)["ready"]
+    assert pipeline.target.value("select array_agg(id) from u") == [2]

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * uncopied.c - one old row at the source, and its key at the target.
+ *
+ * How old a row is, its xmin tells, and that of the entry in the publication how long it is published. What is older by its
+ * xid and committed later is taken for on its way; so is what only shows behind the first rows of the table.
+ */
+#include "cdc/uncopied.h"
+
+#include <string.h>
+
+#include "cdc/base/buffer.h"
+#include "cdc/catalog.h"
+#include "cdc/pq/identifier.h"
+#include "cdc/source.h"
+
+#define SQL_BYTES_MAX (1u << 20)
+#define ARENA_BYTES_MAX ((size_t) 512 << 20)
+#define UNDEFINED_TABLE "42P01"
+
+enum {
+    KEYS_MAX = 32, /* of an index, in PostgreSQL */
+    LOOKS = 2,     /* the row may have gone between the two questions */
+};
+
+/* Since when the table, a root above it or its schema is published; publications for all tables have no newcomers. */
+static const char ENTRY[] =
+    "select e.xmin, e.cmin from (select r.xmin, r.cmin, r.prrelid = any (t.oids) as covers, r.prpubid from pg_publication_rel r,"
+    "  (select array_agg(relid::oid) || $2::oid as oids from pg_partition_ancestors($2::oid::regclass)) t%s) e"
+    " join pg_publication p on p.oid = e.prpubid where p.pubname = any ($1::name[]) and e.covers"
+    " and not exists (select from pg_publication where pubname = any ($1::name[]) and puballtables)"
+    " order by age(e.xmin) desc, e.cmin::text::bigint limit 1";
+
+static const char SCHEMA_ENTRY[] =
+    " union all select s.xmin, s.cmin, s.pnnspid = (select relnamespace from pg_class where oid = $2::oid), s.pnpubid"
+    " from pg_publication_namespace s";
+
+static const struct table_column *key_column(const struct table *table, uint32_t place) {
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (table->columns[i].key_index == place)
+            return &table->columns[i];
+    return NULL;
+}
+
+/* Answers of the server are no failure here; a lost connection is one. Zero rows and false: nothing to say. */
+static bool ask(struct session *session, const char *sql, int count, const char *const *parameters,
+                PGresult **ret_rows, struct error *ret_answer, struct error *err) {
+    *ret_answer = (struct error){0};
+    if (session_query(session, sql, count, parameters, ret_rows, ret_answer) ||
+        ret_answer->sqlstate[0] != '\0')
+        return true;
+    *err = *ret_answer;
+    return false;
+}
+
+static bool read_entry(struct session *source, const char *publications, const struct table *table,
+                       PGresult **ret_entry, struct error *err) {
+    char sql[2048], oid[16];
+    struct error answer;
+    snprintf(sql, sizeof sql, ENTRY, source->server_version >= 150000 ? SCHEMA_ENTRY : "");
+    snprintf(oid, sizeof oid, "%u", table->oid);
+    const char *parameters[] = {publications, oid};
+    return ask(source, sql, 2, parameters, ret_entry, &answer, err);
+}
+
+static void append_source(struct buffer *sql, const struct table *table) {
+    buffer_append_text(sql, "select ");
+    for (uint32_t place = 1; place <= table->key_count && key_column(table, place) != NULL; place++) {
+        identifier_append(sql, slice_of(key_column(table, place)->name));
+        buffer_append_text(sql, "::text, ");
+    }
+    buffer_append_text(sql, "1 from (select *, xmin as pgcdc_xmin, cmin as pgcdc_cmin from ");
+    buffer_append_text(sql, table->kind == 'p' ? "" : "only ");
+    identifier_append_qualified(sql, slice_of(table->schema), slice_of(table->name));
+    buffer_printf(
+        sql,
+        " limit 100) old where (%s) and (age(pgcdc_xmin) > age($1::text::xid) or pgcdc_xmin = $1::text::xid"
+        " and pgcdc_cmin::text::bigint < $2::text::bigint) limit 1",
+        table->row_filter_sql != NULL ? table->row_filter_sql : "true");
+}
+
+/* Without a key only an empty table is sure to lack the row. */
+static void append_target(struct buffer *sql, const struct table *table) {
+    buffer_append_text(sql, "select from ");
+    identifier_append_qualified(sql, slice_of(table->schema), slice_of(table->name));
+    for (uint32_t place = 1; place <= table->key_count; place++) {
+        buffer_append_text(sql, place == 1 ? " where " : " and ");
+        identifier_append(sql, slice_of(key_column(table, place)->name));
+        buffer_printf(sql, " = $%u", place);
+    }
+    buffer_append_text(sql, " limit 1");
+}
+
+/* Is the row that the source has shown at the target? What cannot be asked counts as there. */
+static bool ask_target(struct session *target, const struct table *table, const PGresult *old,
+                       bool *ret_lacks, struct error *err) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    PGresult *rows AUTO_PGRESULT = NULL;
+    const char *parameters[KEYS_MAX];
+    struct error answer;
+    append_target(&sql, table);
+    if (buffer_text(&sql) == NULL)
+        return error_no_memory(err);
+    for (uint32_t i = 0; i < table->key_count; i++)
+        parameters[i] = PQgetvalue(old, 0, (int) i);
+    if (!ask(target, sql.data, (int) table->key_count, parameters, &rows, &answer, err))
+        return false;
+    *ret_lacks = rows != NULL && PQresultStatus(rows) == PGRES_TUPLES_OK
+                     ? PQntuples(rows) == 0
+                     : strcmp(answer.sqlstate, UNDEFINED_TABLE) == 0;
+    return true;
+}
+
+static bool has_whole_key(const struct table *table) {
+    for (uint32_t place = 1; place <= table->key_count; place++)
+        if (place > KEYS_MAX || key_column(table, place) == NULL)
+            return false;
+    return true;
+}
+
+static bool look_once(struct session *source, struct session *target, const PGresult *entry,
+                      const struct table *table, bool *ret_lacks, struct error *err) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    PGresult *old AUTO_PGRESULT = NULL;
+    struct error answer;
+    const char *parameters[] = {PQgetvalue(entry, 0, 0), PQgetvalue(entry, 0, 1)};
+    *ret_lacks = false;
+    append_source(&sql, table);
+    if (buffer_text(&sql) == NULL)
+        return error_no_memory(err);
+    if (!ask(source, sql.data, 2, parameters, &old, &answer, err))
+        return false;
+    return old == NULL || PQntuples(old) == 0 || ask_target(target, table, old, ret_lacks, err);
+}
+
+bool uncopied_look(struct session *source, struct session *target, const char *publications,
+                   const struct table *table, bool *ret_lacks, struct error *err) {
+    PGresult *entry AUTO_PGRESULT = NULL;
+    *ret_lacks = false;
+    if (!has_whole_key(table))
+        return true;
+    if (!read_entry(source, publications, table, &entry, err))
+        return false;
+    if (entry == NULL || PQntuples(entry) == 0)
+        return true;
+    *ret_lacks = true;
+    for (int i = 0; i < LOOKS && *ret_lacks; i++)
+        if (!look_once(source, target, entry, table, ret_lacks, err))
+            return false;
+    return true;
+}
+
+/* ---- before a start goes on ---- */
+
+static bool refuse_table(const struct table *table, struct error *err) {
+    struct buffer name AUTO(buffer_release) = {.bytes_max = 4096};
+    identifier_append_printable_qualified(&name, slice_of(table->schema), slice_of(table->name));
+    const char *text = buffer_text(&name);
+    error_set(err, ERROR_CONFIG, "table %s " UNCOPIED_TEXT, text != NULL ? text : table->name);
+    return error_remedy(err, UNCOPIED_REMEDY);
+}
+
+static bool refuse_of_sink(const struct config *config, struct session *source,
+                           const struct config_sink *sink, const struct table_list *tables,
+                           const atomic_bool *stop, struct error *err) {
+    const struct session_options options = {.dsn = sink_config_find(&sink->sink, "dsn"),
+                                            .password_file = sink_config_find(&sink->sink, "password_file"),
+                                            .peer = "target",
+                                            .stop = stop};
+    struct session target = {0};
+    bool lacks = false;
+    bool looked =
+        session_open(&target, &options, err) && session_execute(&target, "set lock_timeout = '1s'", err);
+    for (size_t i = 0; looked && !lacks && i < tables->count; i++) {
+        looked =
+            uncopied_look(source, &target, config->source.publication_array, &tables->tables[i], &lacks, err);
+        if (looked && lacks)
+            looked = refuse_table(&tables->tables[i], err);
+    }
+    session_close(&target);
+    return looked;
+}
+
+/* A definition that cannot be read now does not keep a pipeline from going on. */
+static bool refuse_with(const struct config *config, struct session *source, struct arena *arena,
+                        const atomic_bool *stop, struct error *err) {
+    struct table_list tables = {0};
+    struct error answer = {0};
+    if (!catalog_read_tables(source, config->source.publication_array, arena, &tables, &answer))
+        return true;
+    for (size_t i = 0; i < config->sink_count; i++)
+        if (strcmp(config->sinks[i].ops->type, "postgres") == 0 &&
+            !refuse_of_sink(config, source, &config->sinks[i], &tables, stop, err))
+            return false;
+    return true;
+}
+
+bool uncopied_refuse(const struct config *config, const atomic_bool *stop, struct error *err) {
+    struct session source = {0};
+    struct arena arena;
+    if (config->source.snapshot != SNAPSHOT_INITIAL)
+        return true;
+    arena_init(&arena, 65536, ARENA_BYTES_MAX);
+    bool good = source_open(&source, &config->source, stop, err) &&
+                session_execute(&source, "set lock_timeout = '1s'", err) &&
+                refuse_with(config, &source, &arena, stop, err);
+    session_close(&source);
+    arena_release(&arena);
+    return good;
+}
