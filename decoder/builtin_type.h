@@ -20,6 +20,8 @@
 #include "cdc/base/lsn.h"
 #include "cdc/base/slice.h"
 
+#define BUILTIN_TYPE_FIXED_END 10000u /* an OID below is the same type on every server */
+
 /* True when the type's send format can be handed to any other PostgreSQL 14 to 18 as it is. */
 bool builtin_type_is_portable(oid_t type_oid);
 

@@ -10,8 +10,9 @@
 #include <stdlib.h>
 
 #define CATALOG_BLOCK_BYTES (64u * 1024u)
-#define CATALOG_BYTES_MAX (64u * 1024u * 1024u) /* thousands of tables of ordinary width */
-#define ARRAY_BYTES_MAX (512u * 1024u * 1024u)  /* a parameter must stay below 1 GiB */
+#define CATALOG_KEPT_BYTES (64u * 1024u * 1024u)  /* 9,000 tables of 100 columns */
+#define CATALOG_BYTES_MAX (1024u * 1024u * 1024u) /* one TRUNCATE may name all tables that there are */
+#define ARRAY_BYTES_MAX (512u * 1024u * 1024u)    /* a parameter must stay below 1 GiB */
 #define KEPT_BYTES_MAX (4u * 1024u * 1024u)
 #define SET_ROWS_MIN 32u   /* below, one round trip with a statement a row is faster */
 #define WHOLE_ROWS_MAX 16u /* above, a round trip costs less than the server's counting */
@@ -24,6 +25,8 @@ struct apply *apply_new(struct postgres_sink *sink, enum trigger_role role) {
     apply->role = role;
     apply->pipeline.session = &sink->session;
     arena_init(&apply->catalog, CATALOG_BLOCK_BYTES, CATALOG_BYTES_MAX);
+    arena_init(&apply->kept_relations, CATALOG_BLOCK_BYTES, CATALOG_BYTES_MAX);
+    apply->catalog_kept_bytes = CATALOG_KEPT_BYTES;
     apply->set_rows_min = SET_ROWS_MIN;
     apply->whole_rows_max = WHOLE_ROWS_MAX;
     arena_init(&apply->conflict_arena, CATALOG_BLOCK_BYTES, ARRAY_BYTES_MAX);
@@ -45,6 +48,7 @@ void apply_free(struct apply *apply) {
     oid_map_release(&apply->by_target);
     oid_map_release(&apply->by_source);
     arena_release(&apply->conflict_arena);
+    arena_release(&apply->kept_relations);
     arena_release(&apply->catalog);
     free(apply->tables);
     free(apply->kept);
@@ -111,10 +115,19 @@ static bool find_truncated(struct apply *apply, const struct change *change, str
     return true;
 }
 
-/* Neighbours mostly change the same table. */
-static bool find_tables(struct apply *apply, const struct change *changes, size_t count, struct error *err) {
+static bool is_full(const struct apply *apply) {
+    return apply->catalog.used_bytes >= apply->catalog_kept_bytes;
+}
+
+/*
+ * Neighbours mostly change the same table. *ret_count: so many changes have their tables; fewer than count when there is no
+ * room for the tables of the others.
+ */
+static bool find_tables(struct apply *apply, const struct change *changes, size_t count, size_t *ret_count,
+                        struct error *err) {
     struct target_table *last = NULL;
-    for (size_t i = 0; i < count; i++) {
+    size_t i = 0;
+    for (; i < count && (i == 0 || !is_full(apply)); i++) {
         apply->tables[i] = NULL;
         if (changes[i].kind == CHANGE_TRUNCATE && !find_truncated(apply, &changes[i], err))
             return false;
@@ -125,6 +138,7 @@ static bool find_tables(struct apply *apply, const struct change *changes, size_
             return false;
         apply->tables[i] = last;
     }
+    *ret_count = i;
     return look_up(apply, err);
 }
 
@@ -266,7 +280,7 @@ static bool is_gone(const struct apply *apply, const struct relation *relation) 
 static bool keep_truncated(struct apply *apply, struct change *change, bool *ret_kept, struct error *err) {
     uint32_t count = 0;
     const struct relation **relations =
-        arena_alloc(&apply->catalog, (change->relation_count + 1) * sizeof *relations);
+        arena_alloc(&apply->kept_relations, (change->relation_count + 1) * sizeof *relations);
     if (relations == NULL)
         return error_no_memory(err);
     for (uint32_t i = 0; i < change->relation_count; i++)
@@ -283,6 +297,7 @@ static bool leave_out_gone(struct apply *apply, const struct change **changes, s
                            struct error *err) {
     struct change *kept = reallocarray(apply->kept, *count, sizeof *kept);
     size_t kept_count = 0;
+    arena_reset(&apply->kept_relations);
     if (kept == NULL)
         return error_no_memory(err);
     apply->kept = kept;
@@ -299,14 +314,37 @@ static bool leave_out_gone(struct apply *apply, const struct change **changes, s
     return true;
 }
 
+/* The statements go with the tables, which know their names. */
+static void forget_tables(struct apply *apply) {
+    assert(!apply->pipeline.active);
+    net_effect_forget(&apply->net);
+    statements_forget(&apply->statements);
+    oid_map_release(&apply->by_target);
+    oid_map_release(&apply->by_source);
+    apply->new_count = 0;
+    arena_reset(&apply->catalog);
+}
+
+/* In parts, when the changes are of more tables than are kept. */
+static bool apply_parts(struct apply *apply, const struct change *changes, size_t count,
+                        const struct position *until, struct error *err) {
+    for (size_t first = 0, found = 0; first < count; first += found) {
+        if (is_full(apply))
+            forget_tables(apply);
+        if (!find_tables(apply, changes + first, count - first, &found, err) ||
+            !apply_found(apply, changes + first, found, found == count ? until : NULL, err))
+            return false;
+    }
+    return true;
+}
+
 bool apply_changes(struct apply *apply, const struct change *changes, size_t count,
                    const struct position *until, struct error *err) {
     if (apply->sink->sink.gone_count > 0 && count > 0 && !leave_out_gone(apply, &changes, &count, err))
         return false;
     if (!has_work(changes, count))
         return true;
-    bool applied = make_room(apply, count, err) && find_tables(apply, changes, count, err) &&
-                   apply_found(apply, changes, count, until, err);
+    bool applied = make_room(apply, count, err) && apply_parts(apply, changes, count, until, err);
     trim(&apply->statements.texts);
     trim(&apply->arrays);
     trim(&apply->copy.buffer);

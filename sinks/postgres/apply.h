@@ -22,17 +22,19 @@
 struct apply {
     struct postgres_sink *sink;
     enum trigger_role role;
-    bool ordinary_role;       /* apply_rows.c has switched the replica role off for the moment */
-    bool planner_is_theirs;   /* apply_rows.c has set the planner for triggers, up to the end of the span */
-    bool has_fired;           /* triggers acted in this target transaction, and may again when it commits */
-    bool counts_one;          /* row statements are sent as those that count for themselves */
-    bool in_savepoint;        /* apply_sets.c has left its savepoint for the next statements to release */
-    struct arena catalog;     /* target tables; kept until close */
-    struct oid_map by_source; /* the source's OID -> struct target_table of its latest definition */
-    struct oid_map by_target; /* the target's OID -> struct target_table in use in the current run */
+    bool ordinary_role;        /* apply_rows.c has switched the replica role off for the moment */
+    bool planner_is_theirs;    /* apply_rows.c has set the planner for triggers, up to the end of the span */
+    bool has_fired;            /* triggers acted in this target transaction, and may again when it commits */
+    bool counts_one;           /* row statements are sent as those that count for themselves */
+    bool in_savepoint;         /* apply_sets.c has left its savepoint for the next statements to release */
+    struct arena catalog;      /* target tables; kept until close, or until they are too many */
+    size_t catalog_kept_bytes; /* more, and all are forgotten and looked up again. Tests lower it. */
+    struct oid_map by_source;  /* the source's OID -> struct target_table of its latest definition */
+    struct oid_map by_target;  /* the target's OID -> struct target_table in use in the current run */
     struct target_table **tables; /* of each change that is being applied */
     size_t table_capacity;
-    struct change *kept; /* without those of tables that are gone; until the next span */
+    struct change *kept;         /* without those of tables that are gone; until the next span */
+    struct arena kept_relations; /* of their TRUNCATEs */
     /* Tables that are named for the first time and wait to be looked up, and the changes that name them. */
     struct target_table *new_tables[TARGET_TABLES_MAX];
     const struct change *new_changes[TARGET_TABLES_MAX];

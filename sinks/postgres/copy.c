@@ -24,11 +24,12 @@ static struct postgres_sink *postgres_of(struct sink *sink) {
     return (struct postgres_sink *) sink;
 }
 
-/* name, type, generated of every column of the table on the target. */
+/* name, type, generated, modifier of every column of the table on the target. */
 static bool read_columns(struct session *target, const struct table *table, PGresult **ret_columns,
                          struct error *err) {
     static const char SQL[] =
-        "select a.attname, a.atttypid, a.attgenerated from pg_attribute a join pg_class c on c.oid = a.attrelid"
+        "select a.attname, a.atttypid, a.attgenerated, a.atttypmod"
+        " from pg_attribute a join pg_class c on c.oid = a.attrelid"
         " join pg_namespace n on n.oid = c.relnamespace"
         " where n.nspname = $1 and c.relname = $2 and a.attnum > 0 and not a.attisdropped";
     const char *parameters[] = {table->schema, table->name};
@@ -74,8 +75,18 @@ static bool refuse_generated(const struct table *table, const struct table_colum
     return error_remedy(err, "pgcdc check prints the statement that makes it a plain column");
 }
 
-static bool check_columns(struct session *target, const struct table *table, struct error *err) {
+/* A built-in one, with the same modifier: nothing to compare. */
+static bool has_same_type(const PGresult *columns, int row, const struct table_column *column) {
+    return column->type_oid < BUILTIN_TYPE_FIXED_END &&
+           strtoul(PQgetvalue(columns, row, 1), NULL, 10) == column->type_oid &&
+           strtol(PQgetvalue(columns, row, 3), NULL, 10) == column->type_modifier;
+}
+
+/* *ret_same: each column has the source's type. */
+static bool check_columns(struct session *target, const struct table *table, bool *ret_same,
+                          struct error *err) {
     PGresult *columns AUTO_PGRESULT = NULL;
+    *ret_same = true;
     if (!read_columns(target, table, &columns, err))
         return false;
     for (uint32_t i = 0; i < table->column_count; i++) {
@@ -88,6 +99,7 @@ static bool check_columns(struct session *target, const struct table *table, str
         column->left_to_sink = is_generated(columns, row);
         if (column->left_to_sink && column->generated == '\0')
             return refuse_generated(table, column, err);
+        *ret_same &= has_same_type(columns, row, column);
     }
     return true;
 }
@@ -142,8 +154,9 @@ static bool explain_locks(size_t count, struct error *err) {
 }
 
 static bool prepare_table(struct postgres_sink *sink, const struct table *table, struct error *err) {
-    return postgres_create_table(sink, table, err) && check_columns(&sink->session, table, err) &&
-           (sink->may_narrow || narrowing_check_copy(&sink->session, table, err)) &&
+    bool is_same = false;
+    return postgres_create_table(sink, table, err) && check_columns(&sink->session, table, &is_same, err) &&
+           (sink->may_narrow || is_same || narrowing_check_copy(&sink->session, table, err)) &&
            target_table_check_triggers(&sink->session, table->schema, table->name, sink->apply->role, err);
 }
 

@@ -78,13 +78,27 @@ static bool check_table(struct session *session, const struct target_table *tabl
     return true;
 }
 
+static bool has_other_type(const struct target_table *table) {
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (table->columns[i].is_written && !table->columns[i].is_same_type)
+            return true;
+    return false;
+}
+
 bool narrowing_check_stream(struct session *session, struct target_table *const *tables, size_t count,
                             size_t *ret_failed, struct error *err) {
     struct buffer oids AUTO(buffer_release) = {.bytes_max = OIDS_BYTES_MAX};
     PGresult *shapes AUTO_PGRESULT = NULL;
+    bool has_other = false;
     *ret_failed = 0;
-    for (size_t i = 0; i < count; i++)
-        buffer_printf(&oids, "%c%u", i == 0 ? '{' : ',', tables[i]->oid);
+    for (size_t i = 0; i < count; i++) {
+        bool is_other = has_other_type(tables[i]);
+        has_other |= is_other;
+        /* 0 keeps the place of a table that is the same and need not be asked for. */
+        buffer_printf(&oids, "%c%u", i == 0 ? '{' : ',', is_other ? tables[i]->oid : 0);
+    }
+    if (!has_other)
+        return true;
     buffer_append_text(&oids, "}");
     const char *list = buffer_text(&oids);
     if (list == NULL)

@@ -34,7 +34,7 @@ enum effect_kind effect_kind_of(const struct effect *effect) {
     return effect->was_deleted ? EFFECT_REPLACE : EFFECT_UPDATE;
 }
 
-static void forget_last_span(struct net_effect *net) {
+void net_effect_forget(struct net_effect *net) {
     for (struct table_effect *effect = net->tables; effect != NULL; effect = effect->next)
         effect->table->effect = NULL;
     net->tables = NULL;
@@ -297,7 +297,7 @@ static void finish_table(struct net_effect *net, struct table_effect *effect) {
 
 bool net_effect_build(struct net_effect *net, const struct span *span, struct error *err) {
     size_t rows = 0;
-    forget_last_span(net);
+    net_effect_forget(net);
     if (!find_tables(net, span, &rows, err) || !make_room(net, rows, err))
         return false;
     for (size_t i = 0; i < span->count; i++) {

@@ -62,6 +62,9 @@ struct net_effect {
 void net_effect_init(struct net_effect *net);
 void net_effect_release(struct net_effect *net);
 
+/* The last span, and with it the tables that it was of. */
+void net_effect_forget(struct net_effect *net);
+
 /*
  * Takes the span apart. Every change of it is a row or nothing, no two definitions of one table are in it. The result
  * points into the span's changes; table->effect of each table is its part.

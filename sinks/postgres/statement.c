@@ -13,6 +13,7 @@
 
 /* A session of the server spends 12 KiB on an INSERT of four columns, 32 KiB on an UPDATE by a set. */
 #define STATEMENTS_MAX 4000u
+#define PARAMETERS_MAX 100000u /* of all of them; about a KiB each */
 #define ARENA_BLOCK_BYTES (64u * 1024u)
 #define ARENA_BYTES_MAX (64u * 1024u * 1024u)
 #define SQL_BYTES_MAX (1024u * 1024u)
@@ -39,6 +40,7 @@ void statements_forget(struct statements *statements) {
     arena_reset(&statements->arena);
     statements->must_drop |= statements->count > 0;
     statements->count = 0;
+    statements->parameter_count = 0;
     statements->generation++;
 }
 
@@ -135,6 +137,7 @@ static void keep(struct statements *statements, struct target_table *table, stru
     table->statements = statement;
     table->statements_generation = statements->generation;
     statements->count++;
+    statements->parameter_count += (uint64_t) statement->parameter_count;
 }
 
 bool statement_find(struct statements *statements, struct pq_pipeline *pipeline, struct target_table *table,
@@ -149,7 +152,7 @@ bool statement_find(struct statements *statements, struct pq_pipeline *pipeline,
     *ret_statement = find_prepared(statements, table, &whole);
     if (*ret_statement != NULL)
         return true;
-    if (statements->count >= statements->count_max)
+    if (statements->count >= statements->count_max || statements->parameter_count >= PARAMETERS_MAX)
         statements_forget(statements);
     struct statement *statement = NULL;
     if (!drop_forgotten(statements, pipeline, err) ||

@@ -53,10 +53,11 @@ struct statements {
     struct buffer sql;
     struct buffer texts; /* text parameters, each with a NUL */
     uint32_t count;
-    uint32_t count_max;  /* tests lower it */
-    uint64_t serial;     /* makes names */
-    uint64_t generation; /* raised when all are dropped; a table's list is of one generation */
-    bool must_drop;      /* the server has statements that we have forgotten */
+    uint32_t count_max;       /* tests lower it */
+    uint64_t parameter_count; /* of all of them, which is what they weigh in the server */
+    uint64_t serial;          /* makes names */
+    uint64_t generation;      /* raised when all are dropped; a table's list is of one generation */
+    bool must_drop;           /* the server has statements that we have forgotten */
     int scratch_count;
     const char **values; /* scratch_count of each */
     int *sizes;

@@ -45,14 +45,15 @@ static const char FIND_TABLES[] =
     "   from pg_catalog.pg_constraint f where f.conrelid = tree.oid) f on true"
     " group by k.place, t.oid, t.relkind, t.relhasrules, t.relpersistence, k.schema, k.name order by k.place";
 
-/* An unlogged table, or partition of it, by schema and name. */
+/* An unlogged table, or partition of it, by schema and name; the aggregate keeps pg_class from being read whole. */
 static const char FIND_UNLOGGED[] =
-    "select pg_catalog.format('%I.%I', ln.nspname, l.relname) from pg_catalog.pg_class c"
-    " join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
-    " cross join lateral (select c.oid union select p.relid from pg_catalog.pg_partition_tree(c.oid) p) part (oid)"
-    " join pg_catalog.pg_class l on l.oid = part.oid and l.relpersistence = 'u'"
-    " join pg_catalog.pg_namespace ln on ln.oid = l.relnamespace"
-    " where n.nspname = $1 and c.relname = $2 order by 1 limit 1";
+    "select p.name from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+    " cross join lateral (select c.oid union select t.relid from pg_catalog.pg_partition_tree(c.oid) t"
+    "   where c.relkind = 'p') part (oid)"
+    " cross join lateral (select pg_catalog.max(pg_catalog.format('%I.%I', ln.nspname, l.relname))"
+    "   from pg_catalog.pg_class l join pg_catalog.pg_namespace ln on ln.oid = l.relnamespace"
+    "   where l.oid = part.oid and l.relpersistence = 'u') p (name)"
+    " where n.nspname = $1 and c.relname = $2 and p.name is not null order by 1 limit 1";
 
 /*
  * search_path is empty, so an operator outside pg_catalog (citext's =) has to be named with its schema: it is the
@@ -102,7 +103,7 @@ static const char FIND_COLUMNS[] =
     "   t.compares and (t.typcollation in (0, 100) or t.typcollation = c.attcollation),"
     "   t.base <> t.last or coalesce(not l.collisdeterministic, false) or not (t.kind = 'e' or t.last in"
     "     (16, 17, 18, 19, 20, 21, 23, 25, 26, 1043, 1082, 1083, 1114, 1184, 2950)),"
-    "   t.kind = 'c'"
+    "   t.kind = 'c', c.atttypmod"
     " from columns c join types t on t.oid = c.atttypid left join pg_catalog.pg_collation l on l.oid = c.attcollation"
     " order by c.place, c.attnum";
 

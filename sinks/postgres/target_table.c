@@ -15,6 +15,8 @@
 
 #define NAME_BYTES_MAX 4096u
 
+static const char ORDINARY_EQUALITY[] = "operator(pg_catalog.=)";
+
 struct lookup {
     struct session *session;
     const struct target_catalog *catalog;
@@ -151,6 +153,23 @@ static bool missing_columns(struct lookup *lookup, struct row_range rows, struct
              "start again");
 }
 
+/* Nearly every type has the same one, which takes no memory then. */
+static bool keep_equality(struct lookup *lookup, const char *equals, const char **ret_equals,
+                          struct error *err) {
+    if (strcmp(equals, ORDINARY_EQUALITY) == 0) {
+        *ret_equals = ORDINARY_EQUALITY;
+        return true;
+    }
+    buffer_append_text(&lookup->text, equals);
+    return keep_text(lookup, ret_equals, err);
+}
+
+static bool has_same_type(const PGresult *columns, int row, const struct column *source) {
+    return source->type_oid < BUILTIN_TYPE_FIXED_END &&
+           oid_value(columns, row, COLUMN_TYPE) == source->type_oid &&
+           strtol(PQgetvalue(columns, row, COLUMN_MODIFIER), NULL, 10) == source->type_modifier;
+}
+
 static bool read_column(struct lookup *lookup, int row, const struct column *source,
                         struct target_column *column, struct error *err) {
     const PGresult *columns = lookup->catalog->columns;
@@ -164,10 +183,10 @@ static bool read_column(struct lookup *lookup, int row, const struct column *sou
     column->holds_row = is_true(columns, row, COLUMN_HOLDS_ROW);
     column->is_always = column->is_written && is_true(columns, row, COLUMN_ALWAYS);
     column->takes_binary = column->type_oid == source->type_oid && builtin_type_is_portable(source->type_oid);
+    column->is_same_type = has_same_type(columns, row, source);
     lookup->table->has_always |= column->is_always;
     lookup->table->written_count += column->is_written;
-    buffer_append_text(&lookup->text, PQgetvalue(columns, row, COLUMN_EQUALS));
-    return keep_text(lookup, &column->equals, err) &&
+    return keep_equality(lookup, PQgetvalue(columns, row, COLUMN_EQUALS), &column->equals, err) &&
            keep_identifier(lookup, PQgetvalue(columns, row, COLUMN_NAME), &column->name, err);
 }
 

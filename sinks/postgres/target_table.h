@@ -34,6 +34,7 @@ struct target_column {
     bool folds;         /* equals may be true on different bytes, too */
     bool holds_row;     /* a value has a row inside, whose bytes depend on when it was written */
     bool is_key;        /* part of the key by which rows are found */
+    bool is_same_type;  /* a built-in one, with the same modifier as at the source */
 };
 
 struct target_table {
@@ -41,7 +42,7 @@ struct target_table {
     struct target_table *previous;   /* of an earlier definition of the same relation */
     oid_t oid;                       /* of the target */
     const char *name;                /* quoted, schema and all */
-    bool is_missing; /* the target has no such table, and nothing else is known */
+    bool is_missing;                 /* the target has no such table, and nothing else is known */
     bool is_partitioned;
     /* Somebody looks at the order: triggers, foreign keys, late checks. Changes come one by one, as at the source. */
     bool is_strict;

@@ -191,6 +191,43 @@ Test(postgres_sink, more_tables_than_statements_are_kept) {
     sink_session_release(&s);
 }
 
+/*
+ * One transaction changes more tables than there is room for, twice and with sets among the rows: the span is applied in
+ * parts, each of which forgets the tables and the statements of the one before. It goes on when a table is gone, too.
+ */
+Test(postgres_sink, more_tables_than_are_kept) {
+    session_t s;
+    enum { TABLES = 30 };
+    const struct relation *relations[TABLES];
+    sink_session_start(
+        &s,
+        "do $$ begin for i in 1..30 loop execute format('create table t%s (id int8 primary key, v text)', i);"
+        " end loop; end $$");
+    for (int i = 0; i < TABLES; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "t%d", i + 1);
+        relations[i] =
+            change_builder_relation(&s.builder, name, REPLICA_IDENTITY_DEFAULT, "id int8 key, v text");
+    }
+    struct apply *apply = ((struct postgres_sink *) s.sink)->apply;
+    apply->catalog_kept_bytes = 1;
+    for (int round = 0; round < 2; round++) {
+        change_builder_begin(&s.builder);
+        for (int i = 0; i < TABLES; i++)
+            sink_session_add_inserts(&s, relations[i], round * 100, i % 7 == 0 ? 60 : 1);
+        for (int i = 0; i < TABLES; i++)
+            change_builder_delete(&s.builder, relations[i], round == 0 ? ROW("0", NULL) : ROW("100", NULL));
+        change_builder_commit(&s.builder);
+        cr_assert(sink_session_apply(&s), "%s", s.err.text);
+    }
+    cr_expect_geq(apply->statements.generation, 4, "the span was applied in parts");
+    sink_session_expect_text(&s,
+                             "select (select count(*) from t1) || ' ' || (select count(*) from t2) || ' ' ||"
+                             " (select count(*) from t29) || ' ' || (select count(*) from t30)",
+                             "118 0 118 0");
+    sink_session_release(&s);
+}
+
 /* Each has a column with a name of its own, so that a mix-up shows; every third is found by the target's key. */
 Test(postgres_sink, more_tables_than_are_looked_up_at_once) {
     session_t s;

@@ -91,6 +91,38 @@ def test_a_large_transaction_with_bounded_memory(pipeline):
         assert peak_kb < 128 * 1024, f"the engine's peak is {peak_kb} kB"
 
 
+def change_many_tables(pipeline, tables, columns):
+    """Copies empty tables, then one transaction inserts a row into each of them."""
+    list_of_columns = ", ".join(f"a_column_{n} int" for n in range(columns - 1))
+    for first in range(1, tables + 1, 1500):
+        pipeline.execute_both(f"""do $$ begin for n in {first}..{min(first + 1499, tables)} loop
+            execute format('create table t%s (id int primary key, {list_of_columns})', n); end loop; end $$""")
+    pipeline.engine.catch_up(timeout_s=600)
+    pipeline.start()
+    pipeline.source.execute(f"""do $$ begin for n in 1..{tables} loop
+        execute format('insert into t%s (id) values (%s)', n, n); end loop; end $$""")
+    pipeline.wait_applied(deadline_s=300)
+    assert pipeline.target.value("select sum((xpath('/row/c/text()', query_to_xml('select count(*) as c from ' || oid::regclass, false, true, '')))"
+                                 "[1]::text::int) from pg_class where relname ~ '^t[0-9]+$' and relkind = 'r'") == tables
+    return peak_memory_kb(pipeline.engine.process.pid)
+
+
+def test_one_transaction_changes_1500_tables(pipeline):
+    peak_kb = change_many_tables(pipeline, 1500, 30)
+    if "san" not in str(pipeline.engine.program):
+        assert peak_kb < 128 * 1024, f"the engine's peak is {peak_kb} kB"
+
+
+@pytest.mark.long
+def test_one_transaction_changes_9000_tables_of_100_columns(new_pipeline, own_cluster):
+    """The memory for the target's tables was used up, and each attempt began anew with none, for ever."""
+    settings = {"max_locks_per_transaction": 4000}
+    pipeline = new_pipeline(own_cluster("source", settings=settings), own_cluster("target", settings=settings))
+    peak_kb = change_many_tables(pipeline, 9000, 100)
+    if "san" not in str(pipeline.engine.program):
+        assert peak_kb < 320 * 1024, f"the engine's peak is {peak_kb} kB"
+
+
 def test_a_row_of_50_mb(pipeline):
     pipeline.source.execute("create table t (id bigint primary key, v text, n int)")
     pipeline.source.execute("insert into t values (1, repeat('s', 30 * 1024 * 1024), 0)")
