@@ -13,7 +13,7 @@ static const char EXIT_CODES[] =
     "  1  failed\n"
     "  2  the command line or the configuration needs a hand; check found a problem\n"
     "  3  refused: going on would lose or repeat data\n"
-    "  4  verify found a difference\n"
+    "  4  verify found a difference, or columns that it could not compare\n"
     "  5  run was stopped before the end that --until names\n"
     "  6  another engine runs this pipeline\n";
 

@@ -39,6 +39,7 @@ static enum exit_code code_of(enum verify_result result, const struct sink_confi
         return narrowing != NULL && strcmp(narrowing, "allow") == 0 ? EXIT_DONE : EXIT_DIFFERENT;
     case VERIFY_EQUAL:
         return EXIT_DONE;
+    case VERIFY_PARTIAL:
     case VERIFY_DIFFERENT:
     case VERIFY_MISSING:
         return EXIT_DIFFERENT;
@@ -133,6 +134,9 @@ const struct command command_verify = {
         "\n"
         "narrowed: a column's type on the target can change values; they are compared as that type reads them. Exit code 0 with\n"
         "the sink's option narrowing: allow, else 4.\n"
+        "\n"
+        "partial: a column is generated at the source, which does not send it, and plain at the target, so it was not compared;\n"
+        "nothing else of the table differs. Exit code 4, because it is not proved to be equal.\n"
         "\n"
         "Exit code 0: equal. 4: different. 1: undecided, because some rows changed all the time, or it could not be done.",
     .needs_config = true,

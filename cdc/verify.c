@@ -46,6 +46,12 @@ static bool prepare_tables(struct verify *verify, const struct config *config, s
     return true;
 }
 
+static enum verify_result settled_result(const struct verify_expressions *expressions) {
+    if (expressions->left_out != NULL)
+        return VERIFY_PARTIAL;
+    return expressions->narrows ? VERIFY_NARROWED : VERIFY_EQUAL;
+}
+
 static bool compare_tables(struct verify *verify, struct error *err) {
     int64_t said_ms = clock_now_ms();
     for (size_t i = 0; i < verify->count; i++) {
@@ -56,7 +62,7 @@ static bool compare_tables(struct verify *verify, struct error *err) {
                                 : !verify_table_compare_again(compared, &verify->sides, err))
             return false;
         if (verify_table_is_settled(compared))
-            compared->result = compared->expressions.narrows ? VERIFY_NARROWED : VERIFY_EQUAL;
+            compared->result = settled_result(&compared->expressions);
         if (clock_now_ms() - said_ms < SAY_INTERVAL_MS)
             continue;
         said_ms = clock_now_ms();
@@ -129,6 +135,10 @@ static enum verify_result conclude(const struct verify *verify) {
         case VERIFY_NARROWED:
             if (result == VERIFY_EQUAL)
                 result = VERIFY_NARROWED;
+            break;
+        case VERIFY_PARTIAL:
+            if (result != VERIFY_MOVING)
+                result = VERIFY_PARTIAL;
             break;
         case VERIFY_DIFFERENT:
         case VERIFY_MISSING:

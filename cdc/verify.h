@@ -22,7 +22,7 @@ struct verify {
     lsn_t last_lsn;  /* and in the last */
     lsn_t target_lsn;
     unsigned int rounds;
-    enum verify_result result; /* EQUAL, DIFFERENT or MOVING, of all tables together */
+    enum verify_result result; /* of all tables together */
 };
 
 /*

@@ -34,6 +34,8 @@ static const char *result_name(enum verify_result result) {
         return "equal";
     case VERIFY_NARROWED:
         return "narrowed";
+    case VERIFY_PARTIAL:
+        return "partial";
     case VERIFY_DIFFERENT:
         return "different";
     case VERIFY_MISSING:
@@ -81,6 +83,9 @@ static void print_result(const struct verify_table *compared, FILE *out) {
         break;
     case VERIFY_NARROWED:
         fputs("narrowed: compared as the target's narrower types read the values", out);
+        break;
+    case VERIFY_PARTIAL:
+        fputs("partial: what was compared does not differ", out);
         break;
     case VERIFY_DIFFERENT:
         print_differences(compared, out);
@@ -165,6 +170,12 @@ void verify_print(const struct verify *verify, FILE *out) {
             out,
             "NARROWED at LSN %s: %zu of %zu tables have columns whose types can change values; beyond that nothing differs\n",
             lsn_format(verify->first_lsn).text, count_tables(verify, VERIFY_NARROWED), verify->count);
+        break;
+    case VERIFY_PARTIAL:
+        fprintf(
+            out,
+            "PARTIAL at LSN %s: %zu of %zu tables have columns that could not be compared; nothing else differs\n",
+            lsn_format(verify->first_lsn).text, count_tables(verify, VERIFY_PARTIAL), verify->count);
         break;
     case VERIFY_DIFFERENT:
     case VERIFY_MISSING:

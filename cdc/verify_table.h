@@ -16,6 +16,7 @@ enum verify_result {
     VERIFY_UNDECIDED,
     VERIFY_EQUAL,
     VERIFY_NARROWED, /* nothing differs but by what the target's narrower types may have made of values */
+    VERIFY_PARTIAL,  /* nothing differs, but columns were left out that only the source generates */
     VERIFY_DIFFERENT,
     VERIFY_MISSING, /* the target lacks the table or columns of it */
     VERIFY_MOVING,  /* rows that changed in every round, so nothing was proved */
