@@ -183,6 +183,44 @@ static bool gather_options(struct gathering *gathering, const struct raw_sink *r
     return check_required(gathering, err);
 }
 
+/* Where the option stands: its mapping and its key there. */
+static struct config_value place_of_option(const struct gathering *gathering, const char *option,
+                                           struct buffer *path) {
+    const struct sink_place *place = gathering->place;
+    for (const struct sink_option_spec *spec = gathering->sink->ops->options; spec->key != NULL; spec++) {
+        size_t length = config_schema_mapping_length(spec->key);
+        if (length == 0 || strncmp(option, spec->key, length + 1) != 0)
+            continue;
+        char mapping[PATH_TEXT_MAX];
+        snprintf(mapping, sizeof mapping, "%.*s", (int) length, spec->key);
+        const yaml_node_t *node = config_document_get(gathering->build->document, place->node, mapping);
+        buffer_printf(path, "%s%s.", place->path, mapping);
+        if (node != NULL && buffer_text(path) != NULL)
+            return (struct config_value){
+                .parent = node, .path = buffer_text(path), .key = option + length + 1};
+    }
+    return value_at(place, option, NULL);
+}
+
+/* The type's own view of the values; its words may begin with the key, which is said already. */
+static bool check_values(const struct gathering *gathering, const struct config_sink *sink,
+                         struct error *err) {
+    struct error cause = {0};
+    if (sink->ops->validate == NULL || sink->ops->validate(&sink->sink, &cause))
+        return true;
+    if (cause.kind != ERROR_CONFIG || cause.option[0] == '\0') {
+        *err = cause;
+        return false;
+    }
+    struct buffer path AUTO(buffer_release);
+    buffer_init(&path, ERROR_TEXT_MAX);
+    const struct config_value value = place_of_option(gathering, cause.option, &path);
+    const size_t length = strlen(cause.option);
+    const bool is_said = strncmp(cause.text, cause.option, length) == 0 && cause.text[length] == ':';
+    return config_build_error(gathering->build, &value, err, "%s",
+                              is_said ? cause.text + length + strlen(": ") : cause.text);
+}
+
 static bool build_options(const struct config_build *build, const struct sink_place *place,
                           const struct raw_sink *raw, struct config_sink *sink, struct error *err) {
     size_t bytes = (count_options(build, place) + 1) * sizeof(struct sink_option);
@@ -194,7 +232,7 @@ static bool build_options(const struct config_build *build, const struct sink_pl
         return false;
     sink->sink.options = gathering.options;
     sink->sink.option_count = gathering.count;
-    return true;
+    return check_values(&gathering, sink, err);
 }
 
 static bool check_name(const struct config_build *build, const struct config_value *value,

@@ -146,6 +146,11 @@ struct sink_ops {
     bool takes_text_only; /* values must come as text: VALUE_BINARY is never written */
     bool
         takes_bytes; /* text need not be UTF-8: from a source of encoding SQL_ASCII it comes as it is stored */
+    /*
+     * Optional: are the values of the options right, as far as they tell without a server or a file? ERROR_CONFIG, with the
+     * option that is not: the configuration's file and line are put before it.
+     */
+    bool (*validate)(const struct sink_config *config, struct error *err);
     bool (*open)(struct sink *sink, struct position *ret_position, struct error *err);
     bool (*write)(struct sink *sink, const struct change *changes, size_t count, struct error *err);
     /*

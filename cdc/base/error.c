@@ -31,6 +31,7 @@ bool error_set(struct error *err, enum error_kind kind, const char *format, ...)
     err->sqlstate[0] = '\0';
     err->remedy[0] = '\0';
     err->place[0] = '\0';
+    err->option[0] = '\0';
     vsnprintf(err->text, sizeof err->text, format, arguments);
     va_end(arguments);
     one_line(err->text, sizeof err->text);
@@ -43,6 +44,11 @@ bool error_remedy(struct error *err, const char *format, ...) {
     vsnprintf(err->remedy, sizeof err->remedy, format, arguments);
     va_end(arguments);
     one_line(err->remedy, sizeof err->remedy);
+    return false;
+}
+
+bool error_option(struct error *err, const char *key) {
+    snprintf(err->option, sizeof err->option, "%s", key);
     return false;
 }
 

@@ -30,6 +30,7 @@ struct error {
     enum error_kind kind;
     char sqlstate[6];              /* the server's code, or "" */
     char place[40];                /* the server's function that said no, the same in every language, or "" */
+    char option[128];              /* the key of the configuration that is at fault, or "" */
     char text[ERROR_TEXT_MAX];     /* what happened */
     char remedy[ERROR_REMEDY_MAX]; /* what an operator does about it, or "" */
 };
@@ -44,6 +45,9 @@ bool error_set(struct error *err, enum error_kind kind, const char *format, ...)
 
 /* Says what to do about the error that *err holds, in place of what was said before; returns false. */
 bool error_remedy(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Says which key of the configuration is at fault; returns false. */
+bool error_option(struct error *err, const char *key);
 
 /* Puts context before the text, "context: text", keeps kind, sqlstate and remedy, and returns false. */
 bool error_wrap(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -64,8 +64,11 @@ static bool set_property(rd_kafka_conf_t *conf, const char *prefix, const char *
     char reason[512];
     if (rd_kafka_conf_set(conf, name, value, reason, sizeof reason) == RD_KAFKA_CONF_OK)
         return true;
-    return error_set(err, ERROR_CONFIG, "%s%s: %s", prefix, name,
-                     is_secret(name) ? "librdkafka does not take this value" : reason);
+    error_set(err, ERROR_CONFIG, "%s%s: %s", prefix, name,
+              is_secret(name) ? "librdkafka does not take this value" : reason);
+    char option[128];
+    snprintf(option, sizeof option, "%s%s", prefix, name);
+    return error_option(err, option);
 }
 
 static bool set_all(rd_kafka_conf_t *conf, const struct client_setting *settings, struct error *err) {
@@ -82,8 +85,10 @@ static const char *find_reason(const char *name) {
     return NULL;
 }
 
-/* librdkafka's own word about a certificate that is not there does not name it. */
+/* Files are looked at when they are used. librdkafka's own word about a certificate that is not there does not name it. */
 static bool check_file(const struct sink_option *option, struct error *err) {
+    if (strncmp(option->key, PROPERTIES, strlen(PROPERTIES)) != 0)
+        return true;
     static const char *const FILES[] = {"ssl.ca.location", "ssl.certificate.location", "ssl.key.location",
                                         "ssl.crl.location", "ssl.keystore.location"};
     for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++)
@@ -100,12 +105,30 @@ static bool set_properties(rd_kafka_conf_t *conf, const struct sink_config *conf
             continue;
         const char *name = option->key + strlen(PROPERTIES);
         const char *reason = find_reason(name);
-        if (reason != NULL)
-            return error_set(err, ERROR_CONFIG, "%s cannot be set: %s", option->key, reason);
-        if (!check_file(option, err) || !set_property(conf, PROPERTIES, name, option->value, err))
+        if (reason != NULL) {
+            error_set(err, ERROR_CONFIG, "%s: cannot be set: %s", option->key, reason);
+            return error_option(err, option->key);
+        }
+        if (!set_property(conf, PROPERTIES, name, option->value, err))
             return false;
     }
     return true;
+}
+
+static bool check_files(const struct sink_config *config, struct error *err) {
+    for (size_t i = 0; i < config->option_count; i++)
+        if (!check_file(&config->options[i], err))
+            return false;
+    return true;
+}
+
+bool client_check_properties(const struct sink_config *config, struct error *err) {
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    if (conf == NULL)
+        return error_no_memory(err);
+    bool good = set_properties(conf, config, err);
+    rd_kafka_conf_destroy(conf);
+    return good;
 }
 
 static bool set_password(rd_kafka_conf_t *conf, const struct kafka_options *options, struct error *err) {
@@ -169,7 +192,7 @@ static bool fill(rd_kafka_conf_t *conf, struct client *client, const struct kafk
     rd_kafka_conf_set_log_cb(conf, on_log);
     if (client_options->type == RD_KAFKA_PRODUCER)
         rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-    return set_all(conf, DEFAULTS, err) && set_all(conf, own, err) &&
+    return set_all(conf, DEFAULTS, err) && set_all(conf, own, err) && check_files(options->config, err) &&
            set_properties(conf, options->config, err) && set_password(conf, options, err) &&
            set_all(conf, client_options->settings, err);
 }

@@ -42,6 +42,9 @@ struct client_options {
     const atomic_bool *stop;
 };
 
+/* Does librdkafka take all properties of the configuration? Looks at no file. ERROR_CONFIG, with the option. */
+MUST_CHECK bool client_check_properties(const struct sink_config *config, struct error *err);
+
 /* Reaches out to no broker yet. ERROR_CONFIG: a property that librdkafka does not take. The client stays where it is. */
 MUST_CHECK bool client_open(struct client *client, const struct kafka_options *options,
                             const struct client_options *client_options, struct error *err);

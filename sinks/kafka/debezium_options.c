@@ -45,7 +45,8 @@ static const char *help_of(const char *key) {
 }
 
 static bool refuse(const char *key, struct error *err) {
-    return error_set(err, ERROR_CONFIG, "%s: expected %s", key, help_of(key));
+    error_set(err, ERROR_CONFIG, "%s: expected %s", key, help_of(key));
+    return error_option(err, key);
 }
 
 /* The place of the option's value among the words; fallback when it is not given. */

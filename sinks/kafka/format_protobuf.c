@@ -28,8 +28,10 @@ static const struct sink_option_spec OPTIONS[] = {
 static bool read_switch(const struct sink_config *config, const char *key, bool *ret_on, struct error *err) {
     const char *text = sink_config_find(config, key);
     *ret_on = text != NULL && strcmp(text, "true") == 0;
-    return text == NULL || *ret_on || strcmp(text, "false") == 0 ||
-           error_set(err, ERROR_CONFIG, "%s is true or false, not \"%s\"", key, text);
+    if (text == NULL || *ret_on || strcmp(text, "false") == 0)
+        return true;
+    error_set(err, ERROR_CONFIG, "%s: expected true or false", key);
+    return error_option(err, key);
 }
 
 static bool protobuf_create(const struct format_options *options, struct format **ret_format,

@@ -263,12 +263,25 @@ static bool kafka_drop(struct sink *sink, struct error *err) {
     return dropped;
 }
 
+static bool kafka_validate(const struct sink_config *config, struct error *err) {
+    struct kafka_options options;
+    struct format *format = NULL;
+    if (!kafka_options_read(&options, config, err))
+        return false;
+    const struct format_options format_options = {.config = config};
+    if (!options.format->create(&format_options, &format, err))
+        return false;
+    options.format->free(format);
+    return client_check_properties(config, err);
+}
+
 const struct sink_ops sink_kafka = {
     .type = "kafka",
     .options = KAFKA_OPTIONS,
     .size = sizeof(struct kafka_sink),
     .stores_position = true,
     .takes_text_only = true,
+    .validate = kafka_validate,
     .open = kafka_open,
     .write = kafka_write,
     .skip = kafka_skip,

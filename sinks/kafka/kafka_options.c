@@ -62,7 +62,8 @@ const struct sink_option_spec KAFKA_OPTIONS[] = {
 };
 
 static bool complain(const char *key, const char *expected, struct error *err) {
-    return error_set(err, ERROR_CONFIG, "%s: expected %s", key, expected);
+    error_set(err, ERROR_CONFIG, "%s: expected %s", key, expected);
+    return error_option(err, key);
 }
 
 /* ---- single values ---- */
@@ -121,8 +122,9 @@ static bool read_topics(struct kafka_options *options, struct error *err) {
     options->cleanup_policy = sink_config_find(config, "cleanup_policy");
     options->partitions = DEFAULT_PARTITIONS;
     options->replication = -1;
-    return topic_template_check(options->topic_template, err) &&
-           read_int(config, "partitions", 100000, &options->partitions, err) &&
+    if (!topic_template_check(options->topic_template, err))
+        return error_option(err, "topic");
+    return read_int(config, "partitions", 100000, &options->partitions, err) &&
            read_int(config, "replication", 1000, &options->replication, err);
 }
 
@@ -135,7 +137,7 @@ static bool read_topic(const struct sink_config *config, const char *key, const 
         return true;
     if (strchr(topic, '{') != NULL || topic[0] == '\0' || strlen(topic) > TOPIC_NAME_MAX)
         return complain(key, "one topic, not a template", err);
-    return topic_template_check(topic, err) || error_wrap(err, "%s", key);
+    return topic_template_check(topic, err) || (error_wrap(err, "%s", key), error_option(err, key));
 }
 
 static bool read_oversized(struct kafka_options *options, struct error *err) {
@@ -175,9 +177,12 @@ static bool check_format_keys(const struct kafka_options *options, struct error 
     const struct format_ops *format = NULL;
     for (size_t f = 0; (format = format_at(f)) != NULL; f++)
         for (size_t i = 0; i < config->option_count; i++)
-            if (has_key(format, config->options[i].key) && !has_key(options->format, config->options[i].key))
-                return error_set(err, ERROR_CONFIG, "%s is a key of format %s, not of %s",
-                                 config->options[i].key, format->name, options->format->name);
+            if (has_key(format, config->options[i].key) &&
+                !has_key(options->format, config->options[i].key)) {
+                error_set(err, ERROR_CONFIG, "%s is a key of format %s, not of %s", config->options[i].key,
+                          format->name, options->format->name);
+                return error_option(err, config->options[i].key);
+            }
     return true;
 }
 
@@ -237,10 +242,11 @@ static bool check_own_topics(const struct kafka_options *options, struct error *
     all[OWN_TOPICS] = (struct own_topic){"topic", options->topic_template};
     for (size_t i = 0; i <= OWN_TOPICS; i++)
         for (size_t j = 0; j < i; j++)
-            if (all[i].name != NULL && all[j].name != NULL && topic_names_collide(all[i].name, all[j].name))
-                return error_set(err, ERROR_CONFIG,
-                                 "%s %s and %s %s are one topic to Kafka; give each its own", all[j].key,
-                                 all[j].name, all[i].key, all[i].name);
+            if (all[i].name != NULL && all[j].name != NULL && topic_names_collide(all[i].name, all[j].name)) {
+                error_set(err, ERROR_CONFIG, "%s %s and %s %s are one topic to Kafka; give each its own",
+                          all[j].key, all[j].name, all[i].key, all[i].name);
+                return error_option(err, all[i].key);
+            }
     return true;
 }
 

@@ -17,8 +17,8 @@ bool narrowing_read_option(const struct sink_config *config, bool *ret_allowed, 
     *ret_allowed = value != NULL && strcmp(value, "allow") == 0;
     if (value == NULL || *ret_allowed || strcmp(value, "refuse") == 0)
         return true;
-    return error_set(err, ERROR_CONFIG, "sink %s: narrowing is %s, expected refuse or allow", config->name,
-                     value);
+    error_set(err, ERROR_CONFIG, "narrowing: expected refuse or allow");
+    return error_option(err, "narrowing");
 }
 
 bool narrowing_check_copy(struct session *session, const struct table *table, struct error *err) {

@@ -77,8 +77,8 @@ static bool read_trigger_option(const struct sink_config *config, enum trigger_r
     *ret_role = TRIGGERS_FIRE;
     if (strcmp(value, "fire") == 0)
         return true;
-    return error_set(err, ERROR_CONFIG, "sink %s: triggers is %s, expected replica or fire", config->name,
-                     value);
+    error_set(err, ERROR_CONFIG, "triggers: expected replica or fire");
+    return error_option(err, "triggers");
 }
 
 static bool set_trigger_role(struct postgres_sink *postgres, enum trigger_role *role, struct error *err) {
@@ -336,12 +336,19 @@ static bool postgres_drop(struct sink *sink, struct error *err) {
     return dropped;
 }
 
+static bool postgres_validate(const struct sink_config *config, struct error *err) {
+    enum trigger_role role;
+    bool narrowing;
+    return read_trigger_option(config, &role, err) && narrowing_read_option(config, &narrowing, err);
+}
+
 const struct sink_ops sink_postgres = {
     .type = "postgres",
     .options = POSTGRES_OPTIONS,
     .size = sizeof(struct postgres_sink),
     .stores_position = true,
     .takes_bytes = true,
+    .validate = postgres_validate,
     .open = postgres_open,
     .write = postgres_write,
     .flush = postgres_flush,

@@ -98,6 +98,64 @@ def test_a_bad_configuration_ends_with_2_and_says_where(run, tmp_path):
     assert "secret" not in result.stderr
 
 
+KAFKA = """name: shop
+source: {dsn: "host=127.0.0.1 port=1 user=u dbname=d"}
+state: /nowhere
+sinks:
+  - name: events
+    type: kafka
+    brokers: 127.0.0.1:1
+    SETTING
+"""
+BAD_VALUES = [
+    ("format: avro", "8: sinks[0].format: expected protobuf or debezium-json"),
+    ("brokers: 127.0.0.1:port", "7: sinks[0].brokers: expected HOST:PORT"),
+    ("topic: '{schema}{table}'", "8: sinks[0].topic: "),
+    ("topic: '{tabel}'", "8: sinks[0].topic: "),
+    ("headers: perhaps", "8: sinks[0].headers: expected off or on"),
+    ("tombstones: perhaps", "8: sinks[0].tombstones: expected true or false"),
+    ("partitions: none", "8: sinks[0].partitions: expected a number"),
+    ("copy_timeout_ms: soon", "8: sinks[0].copy_timeout_ms: expected a number"),
+    ("oversized: drop", "8: sinks[0].oversized: expected stop or dead-letter"),
+    ("oversized: dead-letter", "5: sinks[0].dead_letter_topic: expected the topic"),
+    ("position_topic: '{table}'", "8: sinks[0].position_topic: "),
+    ("transaction_topic: pgcdc-position-shop", "8: sinks[0].transaction_topic: "),
+    ("schemas: inline", "8: sinks[0].schemas: schemas is a key of format debezium-json"),
+    ("{format: debezium-json, time.precision.mode: exact}", "8: sinks[0].time.precision.mode: expected"),
+    ("{properties: {acks: 1}}", "8: sinks[0].properties.acks: cannot be set: exactly once needs all"),
+    ("{properties: {compresion.codec: zstd}}", "8: sinks[0].properties.compresion.codec: No such configuration property"),
+    ("{properties: {linger.ms: soon}}", "8: sinks[0].properties.linger.ms: "),
+    ("{properties: {transaction.timeout.ms: soon}}", "8: sinks[0].properties.transaction.timeout.ms: expected a number"),
+]
+
+
+def kafka_section(setting):
+    """The sink's lines with one more; in braces: several keys, one a line."""
+    section = KAFKA.replace("    brokers: 127.0.0.1:1\n", "") if setting.startswith("brokers") else KAFKA
+    if not setting.startswith("{"):
+        return section.replace("SETTING", setting)
+    pairs = setting[1:-1].split(", ", 1)
+    return section.replace("    SETTING", "\n".join(f"    {pair}" for pair in reversed(pairs)))
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+@pytest.mark.parametrize("setting, expected", BAD_VALUES)
+def test_a_bad_value_of_kafkas_has_file_line_and_key(run, tmp_path, setting, expected, command):
+    file = tmp_path / "shop.yaml"
+    file.write_text(kafka_section(setting))
+    result = run(command, "-c", str(file))
+    assert result.returncode == 2 and f"{file}:{expected}" in result.stderr, result.stderr
+    assert result.stderr.count("\n") == 1, result.stderr
+
+
+@pytest.mark.parametrize("key, expected", [("triggers", "replica or fire"), ("narrowing", "refuse or allow")])
+def test_a_bad_value_of_postgres_has_file_line_and_key(run, tmp_path, key, expected):
+    file = tmp_path / "shop.yaml"
+    file.write_text(CONFIG.replace('}]', f', {key}: perhaps}}]'))
+    result = run("check", "-c", str(file))
+    assert result.returncode == 2 and f"{file}:5: sinks[0].{key}: expected {expected}" in result.stderr, result.stderr
+
+
 def test_the_environment_fills_in(run, config):
     config.write_text(config.read_text().replace("port=1 user=u", "port=${PGCDC_TEST_PORT} user=u", 1))
     environment = {key: value for key, value in os.environ.items() if key != "PGCDC_TEST_PORT"}
