@@ -23,7 +23,6 @@
 enum {
     DRAIN_MAX_MS = 6000,  /* of the ten seconds that a stop may take */
     TAKE_WAIT_MS = 10000, /* a run with an end waits so long for a slot that is in use */
-    REPORT_INTERVAL_MS = 60000,
 };
 
 /* ---- opening ---- */
@@ -205,7 +204,10 @@ static bool start_streaming(struct attempt *attempt, struct error *err) {
     attempt->watch = (struct watch){.source = &pipeline->config->source,
                                     .sent = attempt->sent,
                                     .warned = pipeline->scope_warned,
-                                    .event_fd = attempt->event_fd};
+                                    .event_fd = attempt->event_fd,
+                                    .lock = PTHREAD_MUTEX_INITIALIZER};
+    if (!wal_sample_read(&attempt->source, &attempt->watch.sample, err))
+        return false;
     FAULT_POINT("stream-before-start");
     if (!watch_start(&attempt->watch, err))
         return false;
@@ -239,29 +241,6 @@ static bool reached_end(struct attempt *attempt) {
     return sinks_have(attempt, until_lsn) || (end_lsn != 0 && sinks_have(attempt, end_lsn));
 }
 
-static void report(struct attempt *attempt) {
-    int64_t now_ms = clock_now_ms();
-    conflict_log_say(&attempt->pipeline->conflict_log, attempt->pipeline->sinks, attempt->runner_count,
-                     false);
-    if (now_ms - attempt->reported_ms < REPORT_INTERVAL_MS)
-        return;
-    for (size_t i = 0; i < attempt->runner_count; i++) {
-        struct runner_counters *counters = &attempt->runners[i].counters;
-        unsigned long long changes = atomic_load_explicit(&counters->changes, memory_order_relaxed);
-        unsigned long long flushed_lsn = atomic_load_explicit(&counters->flushed_lsn, memory_order_relaxed);
-        unsigned long long received_lsn =
-            atomic_load_explicit(&attempt->stream.counters.received_lsn, memory_order_relaxed);
-        if (attempt->reported_ms != 0 &&
-            (changes != attempt->reported_changes[i] || flushed_lsn < received_lsn))
-            log_line(LOG_LEVEL_INFO,
-                     "sink %s is at %s, %llu changes in all, %llu bytes of WAL behind what was received",
-                     attempt->runners[i].sink->config->name, lsn_format(flushed_lsn).text, changes,
-                     received_lsn > flushed_lsn ? received_lsn - flushed_lsn : 0);
-        attempt->reported_changes[i] = changes;
-    }
-    attempt->reported_ms = now_ms;
-}
-
 /* A table that came while the stream ran may have a type, inside of a domain or an array perhaps, that has no binary form. */
 static void learn_to_want_text(struct attempt *attempt, struct error *err) {
     static const char NO_SUCH_FUNCTION[] = "42883";
@@ -283,7 +262,10 @@ static void forget_failure(struct attempt *attempt) {
 static bool supervise(struct attempt *attempt, struct error *err) {
     while (!attempt_is_stopped(attempt)) {
         attempt_save(attempt, false);
-        report(attempt);
+        attempt_note_activity(attempt, false);
+        attempt_report(attempt);
+        conflict_log_say(&attempt->pipeline->conflict_log, attempt->pipeline->sinks, attempt->runner_count,
+                         false);
         forget_failure(attempt);
         if (reached_end(attempt)) {
             FAULT_POINT("attempt-end-reached");
@@ -326,6 +308,7 @@ static void stop_in_peace(struct attempt *attempt) {
         runner_stop(&attempt->runners[i], false);
     wait_runners_ended(attempt, deadline_ms);
     attempt_save(attempt, true);
+    attempt_note_activity(attempt, true);
 }
 
 /* From whatever state. The stream first: it pushes to the runners' queues. */
@@ -344,8 +327,11 @@ static void count_work(struct attempt *attempt) {
     struct pipeline_result *result = &attempt->pipeline->result;
     for (size_t i = 0; i < attempt->runner_count; i++) {
         struct runner *runner = &attempt->runners[i];
+        struct activity_counts *counts = &attempt->pipeline->activity.counts[i];
         result->transactions += atomic_load(&runner->counters.transactions);
         result->changes += atomic_load(&runner->counters.changes);
+        counts->transactions_before += atomic_load(&runner->counters.transactions);
+        counts->changes_before += atomic_load(&runner->counters.changes);
         if (position_exists(&runner->position))
             result->rows_copied += atomic_load(&runner->copy.progress.rows);
     }

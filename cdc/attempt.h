@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "cdc/activity.h"
 #include "cdc/checkpoint.h"
 #include "cdc/conflict_log.h"
 #include "cdc/failure.h"
@@ -26,6 +27,20 @@ struct retry_log {
     char text[ERROR_TEXT_MAX];
     int64_t logged_ms;
     int count; /* of the same, with those that were not logged */
+};
+
+/* What the activity file is made from: counts of attempts that ended, and the window that rates are taken over. */
+struct activity_state {
+    struct activity written;
+    int64_t written_ms;
+    int64_t window_ms; /* when it began */
+    struct activity_counts {
+        uint64_t transactions_before; /* in attempts that ended */
+        uint64_t changes_before;
+        uint64_t transactions_at; /* at the window's begin */
+        uint64_t changes_at;
+        int64_t caught_up_us;
+    } counts[CHECKPOINT_SINKS_MAX];
 };
 
 /* What outlives an attempt. */
@@ -51,7 +66,8 @@ struct pipeline {
     bool streamed;          /* an attempt of this process read the slot */
     bool has_own_slot;      /* an attempt of this process created the slot, and no sink has a position yet */
     lsn_t own_slot_lsn;     /* where that slot began */
-    int64_t waiting_since_ms;      /* for an engine that uses the slot; 0: none does */
+    int64_t waiting_since_ms; /* for an engine that uses the slot; 0: none does */
+    struct activity_state activity;
     struct pipeline_result result; /* counts so far, and whether the end was reached */
 };
 
@@ -75,7 +91,11 @@ struct attempt {
     bool disk_fails;            /* the checkpoint could not be written; tried again */
     int64_t disk_tried_ms;
     int64_t reported_ms;
-    unsigned long long reported_changes[CHECKPOINT_SINKS_MAX];
+    unsigned int reported_sample; /* the number of the last one in a report */
+    struct wal_sample seen;       /* the first one behind that, and when it was seen */
+    int64_t seen_ms;
+    uint64_t reported_transactions[CHECKPOINT_SINKS_MAX];
+    uint64_t reported_changes[CHECKPOINT_SINKS_MAX];
 };
 
 /* True: stopped in peace, or the end was reached. */
@@ -99,6 +119,12 @@ void attempt_drop_own_slot(struct attempt *attempt);
 
 /* attempt_save.c: checkpoint and confirmation, when something moved; at intervals, or now when at_once. */
 void attempt_save(struct attempt *attempt, bool at_once);
+
+/* attempt_activity.c: writes NAME.activity when it is time to and something is new, or now when at_once. */
+void attempt_note_activity(struct attempt *attempt, bool at_once);
+
+/* Once a minute, a line in the log for each sink that did something or is late. */
+void attempt_report(struct attempt *attempt);
 
 /* attempt_runners.c: waits for a runner or the stream to say something, for a moment. */
 void attempt_wait_event(struct attempt *attempt);

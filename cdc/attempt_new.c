@@ -76,6 +76,7 @@ static void show_copy(struct attempt *attempt) {
     for (size_t i = 0; i < attempt->runner_count; i++)
         copies[i] = &attempt->runners[i].copy.progress;
     progress_print(&attempt->progress, copies, attempt->runner_count, clock_now_ms());
+    attempt_note_activity(attempt, false);
 }
 
 static bool copy_rows(struct attempt *attempt, const struct slot_creation *slot, struct error *err) {

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cdc/activity.h"
 #include "cdc/base/buffer.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
@@ -196,7 +197,8 @@ static bool drop_sinks(const struct config *config, const atomic_bool *stop, str
 static bool drop_state(const struct config *config, struct error *err) {
     char path[PATH_MAX];
     if (!checkpoint_remove(config->state, config->name, err) ||
-        !failure_remove(config->state, config->name, err))
+        !failure_remove(config->state, config->name, err) ||
+        !activity_remove(config->state, config->name, err))
         return false;
     FAULT_POINT("drop-state");
     snprintf(path, sizeof path, "%s/%s.lock", config->state, config->name);

@@ -95,7 +95,10 @@ const struct command command_status = {
         "unknown     the source cannot be reached\n"
         "\n"
         "lag: the WAL between a sink's position and the end of the source's. stored: how long ago the sink made the\n"
-        "position durable. --json prints one object; what is not known in it is null.\n"
+        "position durable. behind: at most so long ago the sink had all that was committed until then, by the source's clock;\n"
+        "0 when it has the source's whole WAL. Counts are since the start of the engine, or of the last one that ran; it\n"
+        "writes them every few seconds (NAME.activity), with the progress of the initial copy while that runs; rates are\n"
+        "over the last ten seconds. --json prints one object; what is not known in it is null.\n"
         "\n"
         "Exit codes: 3 missing, lost or refused; 1 failed, retrying, or the source or a sink could not be asked;\n"
         "else 0.",

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cdc/attempt.h"
 #include "cdc/base/clock.h"
@@ -155,6 +156,7 @@ static bool run_locked(struct pipeline *pipeline, struct error *err) {
                  config->state, config->name);
     failure_read(config->state, config->name, &pipeline->failure);
     pipeline->failure.attempts = 0;
+    pipeline->activity.written = (struct activity){.pid = getpid(), .started_us = clock_unix_us()};
     return make_sinks(pipeline, err) && attempt_until_final(pipeline, err);
 }
 

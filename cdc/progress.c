@@ -22,16 +22,6 @@ enum {
     TEXT_MAX = 256,
 };
 
-/* The sum of all copies, and the name of a table that one of them is at. */
-struct total {
-    uint64_t bytes;
-    uint64_t bytes_done;
-    uint64_t bytes_estimate;
-    unsigned int tables_done;
-    unsigned int table_count;
-    char table[SNAPSHOT_TABLE_MAX];
-};
-
 void progress_init(struct progress *progress) {
     *progress = (struct progress){.is_terminal = isatty(STDERR_FILENO) == 1};
 }
@@ -40,9 +30,10 @@ static uint64_t get(const atomic_ullong *counter) {
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-static struct total add_up(const struct snapshot_progress *const *copies, size_t count) {
-    struct total total = {0};
+struct progress_total progress_add_up(const struct snapshot_progress *const *copies, size_t count) {
+    struct progress_total total = {0};
     for (size_t i = 0; i < count; i++) {
+        total.rows += get(&copies[i]->rows);
         total.bytes += get(&copies[i]->bytes);
         total.bytes_done += get(&copies[i]->bytes_done);
         total.bytes_estimate += get(&copies[i]->bytes_estimate);
@@ -54,7 +45,7 @@ static struct total add_up(const struct snapshot_progress *const *copies, size_t
     return total;
 }
 
-static unsigned int percent(const struct total *total) {
+static unsigned int percent(const struct progress_total *total) {
     if (total->bytes_estimate == 0)
         return 0;
     double part = (double) total->bytes_done / (double) total->bytes_estimate;
@@ -77,7 +68,7 @@ static void measure(struct progress *progress, uint64_t bytes, int64_t now_ms) {
 }
 
 /* One write, so that a log line of another thread does not fall in between. */
-static void draw(struct progress *progress, const struct total *total) {
+static void draw(struct progress *progress, const struct progress_total *total) {
     char bar[BAR_WIDTH + 1];
     char text[TEXT_MAX];
     size_t filled = percent(total) * BAR_WIDTH / 100;
@@ -92,7 +83,7 @@ static void draw(struct progress *progress, const struct total *total) {
         progress->is_drawn = write(STDERR_FILENO, text, (size_t) length) > 0;
 }
 
-static void say(const struct progress *progress, const struct total *total) {
+static void say(const struct progress *progress, const struct progress_total *total) {
     log_line(LOG_LEVEL_INFO, "copy: %s %u/%u tables, %s of %s (%u %%), %s/s", total->table,
              total->tables_done, total->table_count, amount_bytes((double) total->bytes_done).text,
              amount_bytes((double) total->bytes_estimate).text, percent(total),
@@ -101,7 +92,7 @@ static void say(const struct progress *progress, const struct total *total) {
 
 void progress_print(struct progress *progress, const struct snapshot_progress *const *copies, size_t count,
                     int64_t now_ms) {
-    struct total total = add_up(copies, count);
+    struct progress_total total = progress_add_up(copies, count);
     if (progress->printed_ms == 0)
         progress->printed_ms = now_ms;
     measure(progress, total.bytes, now_ms);

@@ -23,6 +23,19 @@ struct progress {
 
 void progress_init(struct progress *progress);
 
+/* The sum of all copies, and the name of a table that one of them is at. */
+struct progress_total {
+    uint64_t rows;
+    uint64_t bytes;
+    uint64_t bytes_done;
+    uint64_t bytes_estimate;
+    unsigned int tables_done;
+    unsigned int table_count;
+    char table[SNAPSHOT_TABLE_MAX];
+};
+
+struct progress_total progress_add_up(const struct snapshot_progress *const *copies, size_t count);
+
 /* Call it often: it prints when it is time to. The copies of all sinks count as one. now_ms: clock_now_ms(). */
 void progress_print(struct progress *progress, const struct snapshot_progress *const *copies, size_t count,
                     int64_t now_ms);

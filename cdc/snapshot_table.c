@@ -37,7 +37,6 @@ static void report_end(struct snapshot_move *move, const struct table *table, ui
     move->bytes_done_before += table->bytes_estimate;
     set(&move->progress->rows, move->rows_before);
     set(&move->progress->bytes_done, move->bytes_done_before);
-    atomic_fetch_add_explicit(&move->progress->tables_done, 1, memory_order_relaxed);
 }
 
 static bool types_are_portable(const struct table *table) {
@@ -108,5 +107,8 @@ static bool move_changes(struct snapshot_move *move, const struct table *table, 
 
 bool snapshot_move_table(struct snapshot_move *move, const struct table *table, struct error *err) {
     bool moved = move->rows != NULL ? move_changes(move, table, err) : move_bytes(move, table, err);
-    return moved ? true : error_wrap(err, "copying table %s.%s", table->schema, table->name);
+    if (!moved)
+        return error_wrap(err, "copying table %s.%s", table->schema, table->name);
+    atomic_fetch_add_explicit(&move->progress->tables_done, 1, memory_order_relaxed);
+    return true;
 }

@@ -15,6 +15,7 @@
 #include "cdc/pq/result.h"
 #include "cdc/start.h"
 #include "cdc/state_lock.h"
+#include "cdc/watch.h"
 
 /* ---- the facts ---- */
 
@@ -34,6 +35,14 @@ static bool read_slot(struct session *source, struct status *status, struct erro
         snprintf(status->wal_status, sizeof status->wal_status, "%s", PQgetvalue(result, 0, 0));
         status->safe_wal_bytes = strtoll(PQgetvalue(result, 0, 1), NULL, 10);
     }
+    return true;
+}
+
+static bool read_clock(struct session *source, struct status *status, struct error *err) {
+    struct wal_sample sample = {0};
+    if (!wal_sample_read(source, &sample, err))
+        return false;
+    status->source_us = sample.time_us;
     return true;
 }
 
@@ -159,7 +168,7 @@ static bool open_source(struct session *source, const atomic_bool *stop, struct 
     if (!source_open(source, &status->config->source, stop, err))
         return false;
     status->server_version = source->server_version;
-    return read_slot(source, status, err);
+    return read_slot(source, status, err) && read_clock(source, status, err);
 }
 
 static bool open_replication(struct session *replication, const atomic_bool *stop, struct status *status,
@@ -180,6 +189,9 @@ bool status_read(const struct config *config, const atomic_bool *stop, struct st
     if (!checkpoint_read(config->state, config->name, &ret_status->checkpoint, err))
         return false;
     failure_read(config->state, config->name, &ret_status->failure);
+    activity_read(config->state, config->name, &ret_status->activity);
+    ret_status->activity_is_current =
+        ret_status->activity.exists && ret_status->activity.pid == ret_status->engine_pid;
     look_at_sinks(ret_status, stop);
     has_source = has_source && open_replication(&replication, stop, ret_status, &problem);
     if (problem.kind == ERROR_STOPPED)
@@ -209,6 +221,17 @@ const char *pipeline_state_name(enum pipeline_state state) {
         [STATE_UNKNOWN] = "unknown",
     };
     return NAMES[state];
+}
+
+int64_t status_lag_ms(const struct status *status, size_t sink) {
+    const struct position *position = &status->sinks[sink].view.position;
+    const struct activity_sink *activity =
+        activity_find(&status->activity, status->config->sinks[sink].sink.name);
+    if (status->identity.flush_lsn == 0 || status->source_us == 0 || !position_exists(position))
+        return -1;
+    if (position->end_lsn >= status->identity.flush_lsn)
+        return 0;
+    return activity != NULL ? activity_lag_ms(activity, status->source_us) : -1;
 }
 
 uint64_t status_lag_bytes(const struct status *status, lsn_t lsn) {

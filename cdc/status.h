@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include "cdc/activity.h"
 #include "cdc/checkpoint.h"
 #include "cdc/config.h"
 #include "cdc/failure.h"
@@ -38,9 +39,12 @@ struct status {
     const struct config *config;
     enum pipeline_state state;
     char reason[sizeof(
-        struct error_line)]; /* of LOST, MISSING, REFUSED and UNKNOWN, with the remedy; else "" */
-    pid_t engine_pid;        /* of the engine that uses the state directory on this machine, or 0 */
-    struct failure failure;  /* the last error, until there is progress again */
+        struct error_line)];  /* of LOST, MISSING, REFUSED and UNKNOWN, with the remedy; else "" */
+    pid_t engine_pid;         /* of the engine that uses the state directory on this machine, or 0 */
+    struct activity activity; /* of the engine that runs, or of the last one */
+    bool activity_is_current; /* of the one that runs */
+    int64_t source_us;        /* the source's clock, since 1970; 0: not known */
+    struct failure failure;   /* the last error, until there is progress again */
     struct checkpoint checkpoint;
     int server_version;
     struct source_identity identity;
@@ -58,6 +62,12 @@ MUST_CHECK bool status_read(const struct config *config, const atomic_bool *stop
 bool status_is_complete(const struct status *status);
 
 const char *pipeline_state_name(enum pipeline_state state);
+
+/*
+ * How late a sink is, in time: at most so long ago it had all that was committed until then. 0 when it has the source's whole WAL, -1
+ * when that is not known: no engine has told since it last moved.
+ */
+int64_t status_lag_ms(const struct status *status, size_t sink);
 
 /* How much WAL lies between a position and the end of the source's WAL. */
 uint64_t status_lag_bytes(const struct status *status, lsn_t lsn);

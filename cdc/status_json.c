@@ -90,6 +90,64 @@ static void put_conflicts(struct json_writer *json, const struct sink_view *view
     yajl_gen_map_close(json->generator);
 }
 
+/* One digit behind the point. */
+static void put_rate(struct json_writer *json, const char *key, bool is_known, double rate) {
+    char text[64];
+    json_put_key(json, key);
+    int length = snprintf(text, sizeof text, "%.1f", rate);
+    if (is_known)
+        yajl_gen_number(json->generator, text, (size_t) length);
+    else
+        yajl_gen_null(json->generator);
+}
+
+/* Counts since the engine's start, of the last one when none runs; rates only of one that runs. */
+static void put_activity_sink(struct json_writer *json, const struct status *status,
+                              const struct activity_sink *sink) {
+    static const struct activity_sink NOTHING;
+    const bool has_rate = sink != NULL && status->activity_is_current;
+    const struct activity_sink *known = sink != NULL ? sink : &NOTHING;
+    put_number(json, "transactions", sink != NULL ? (int64_t) sink->transactions : -1);
+    put_number(json, "changes", sink != NULL ? (int64_t) sink->changes : -1);
+    put_rate(json, "transactions_per_s", has_rate, known->transactions_per_s);
+    put_rate(json, "changes_per_s", has_rate, known->changes_per_s);
+}
+
+static void put_activity(struct json_writer *json, const struct status *status) {
+    const struct activity *activity = &status->activity;
+    json_put_key(json, "activity");
+    if (!activity->exists) {
+        yajl_gen_null(json->generator);
+        return;
+    }
+    yajl_gen_map_open(json->generator);
+    json_put_key(json, "is_current");
+    yajl_gen_bool(json->generator, status->activity_is_current);
+    put_number(json, "engine_pid", activity->pid);
+    put_number(json, "started_unix_ms", activity->started_us / 1000);
+    put_number(json, "written_unix_ms", activity->written_us / 1000);
+    put_number(json, "rows_copied", (int64_t) activity->rows_copied);
+    yajl_gen_map_close(json->generator);
+}
+
+static void put_copy(struct json_writer *json, const struct status *status) {
+    const struct activity_copy *copy = &status->activity.copy;
+    json_put_key(json, "copy");
+    if (!status->activity_is_current || !copy->runs) {
+        yajl_gen_null(json->generator);
+        return;
+    }
+    yajl_gen_map_open(json->generator);
+    put_text(json, "table", copy->table);
+    put_number(json, "tables_done", (int64_t) copy->tables_done);
+    put_number(json, "table_count", copy->table_count > 0 ? (int64_t) copy->table_count : -1);
+    put_number(json, "rows", (int64_t) copy->rows);
+    put_number(json, "bytes", (int64_t) copy->bytes);
+    put_number(json, "bytes_done", (int64_t) copy->bytes_done);
+    put_number(json, "bytes_estimate", (int64_t) copy->bytes_estimate);
+    yajl_gen_map_close(json->generator);
+}
+
 static void put_sink(struct json_writer *json, const struct status *status, size_t i) {
     const struct config_sink *config = &status->config->sinks[i];
     const struct sink_status *sink = &status->sinks[i];
@@ -99,6 +157,8 @@ static void put_sink(struct json_writer *json, const struct status *status, size
     json_put_field(json, "type", config->ops->type);
     put_lsn(json, "position", lsn);
     put_number(json, "lag_bytes", lag_of(status, lsn));
+    put_number(json, "lag_ms", status_lag_ms(status, i));
+    put_activity_sink(json, status, activity_find(&status->activity, config->sink.name));
     put_number(json, "age_ms", lsn != 0 ? sink->view.age_ms : -1);
     json_put_field(json, "stored_in", sink->is_from_disk ? "checkpoint" : "sink");
     put_conflicts(json, &sink->view);
@@ -158,6 +218,8 @@ void status_put_json(struct json_writer *json, const struct status *status) {
     for (size_t i = 0; i < status->config->sink_count; i++)
         put_sink(json, status, i);
     yajl_gen_array_close(json->generator);
+    put_copy(json, status);
+    put_activity(json, status);
     put_checkpoint(json, &status->checkpoint);
     yajl_gen_map_close(json->generator);
 }

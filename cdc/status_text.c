@@ -11,7 +11,14 @@
 #include "cdc/base/amount.h"
 #include "cdc/base/clock.h"
 
-enum { NAME_WIDTH_MIN = 4, NAME_WIDTH_MAX = 50, TYPE_WIDTH = 8, LSN_WIDTH = 17, LAG_WIDTH = 8 };
+enum {
+    NAME_WIDTH_MIN = 4,
+    NAME_WIDTH_MAX = 50,
+    TYPE_WIDTH = 8,
+    LSN_WIDTH = 17,
+    LAG_WIDTH = 8,
+    BEHIND_WIDTH = 8
+};
 
 /* ---- pipeline, source, slot ---- */
 
@@ -105,6 +112,43 @@ static void append_checkpoint(struct buffer *text, const struct status *status) 
     buffer_append_text(text, "\n");
 }
 
+/* ---- what the engine does ---- */
+
+static void append_copy(struct buffer *text, const struct status *status) {
+    const struct activity_copy *copy = &status->activity.copy;
+    if (!status->activity_is_current || !copy->runs)
+        return;
+    if (copy->table_count == 0) {
+        buffer_append_text(text, "copy        begins\n");
+        return;
+    }
+    const double part =
+        copy->bytes_estimate > 0 ? (double) copy->bytes_done * 100 / (double) copy->bytes_estimate : 0;
+    buffer_printf(
+        text, "copy        %s%s%" PRIu64 "/%" PRIu64 " tables, %" PRIu64 " rows, %s of %s (%.0f %%)\n",
+        copy->table, copy->table[0] != '\0' ? ", " : "", copy->tables_done, copy->table_count, copy->rows,
+        amount_bytes((double) copy->bytes_done).text, amount_bytes((double) copy->bytes_estimate).text, part);
+}
+
+static void append_counts(struct buffer *text, const struct status *status) {
+    const struct activity *activity = &status->activity;
+    if (!activity->exists)
+        return;
+    const int64_t end_us = status->activity_is_current ? clock_unix_us() : activity->written_us;
+    const int64_t ran_ms = end_us > activity->started_us ? (end_us - activity->started_us) / 1000 : 0;
+    buffer_printf(text, "%s %s, %" PRIu64 " rows copied",
+                  status->activity_is_current ? "engine      runs for" : "last run    took",
+                  amount_duration(ran_ms).text, activity->rows_copied);
+    for (size_t i = 0; i < activity->sink_count; i++) {
+        const struct activity_sink *sink = &activity->sinks[i];
+        buffer_printf(text, "; %s: %" PRIu64 " transactions, %" PRIu64 " changes", sink->name,
+                      sink->transactions, sink->changes);
+        if (status->activity_is_current)
+            buffer_printf(text, ", %.1f changes/s", sink->changes_per_s);
+    }
+    buffer_append_text(text, "\n");
+}
+
 /* ---- sinks ---- */
 
 static int name_width(const struct config *config) {
@@ -115,8 +159,9 @@ static int name_width(const struct config *config) {
     return width < NAME_WIDTH_MAX ? (int) width : NAME_WIDTH_MAX;
 }
 
-static void append_position(struct buffer *text, const struct status *status,
-                            const struct sink_status *sink) {
+static void append_position(struct buffer *text, const struct status *status, size_t i) {
+    const struct sink_status *sink = &status->sinks[i];
+    const int64_t lag_ms = status_lag_ms(status, i);
     const struct position *position = &sink->view.position;
     if (!position_exists(position)) {
         buffer_append_text(text, "none\n");
@@ -124,8 +169,9 @@ static void append_position(struct buffer *text, const struct status *status,
     }
     bool has_lag = status->identity.flush_lsn != 0;
     struct amount lag = amount_bytes((double) status_lag_bytes(status, position->end_lsn));
-    buffer_printf(text, "%-*s  %*s  ", LSN_WIDTH, lsn_format(position->end_lsn).text, LAG_WIDTH,
-                  has_lag ? lag.text : "unknown");
+    buffer_printf(text, "%-*s  %*s  %*s  ", LSN_WIDTH, lsn_format(position->end_lsn).text, LAG_WIDTH,
+                  has_lag ? lag.text : "unknown", BEHIND_WIDTH,
+                  lag_ms >= 0 ? amount_duration(lag_ms).text : "unknown");
     if (sink->is_from_disk)
         buffer_append_text(text, "in the checkpoint\n");
     else
@@ -149,14 +195,14 @@ static void append_conflicts(struct buffer *text, const struct sink_view *view, 
 
 static void append_sinks(struct buffer *text, const struct status *status) {
     int width = name_width(status->config);
-    buffer_printf(text, "\n%-*s  %-*s  %-*s  %*s  %s\n", width, "sink", TYPE_WIDTH, "type", LSN_WIDTH,
-                  "position", LAG_WIDTH, "lag", "stored");
+    buffer_printf(text, "\n%-*s  %-*s  %-*s  %*s  %*s  %s\n", width, "sink", TYPE_WIDTH, "type", LSN_WIDTH,
+                  "position", LAG_WIDTH, "lag", BEHIND_WIDTH, "behind", "stored");
     for (size_t i = 0; i < status->config->sink_count; i++) {
         const struct config_sink *config = &status->config->sinks[i];
         const struct sink_status *sink = &status->sinks[i];
         buffer_printf(text, "%-*s  %-*s  ", width, config->sink.name, TYPE_WIDTH, config->ops->type);
         if (sink->is_known)
-            append_position(text, status, sink);
+            append_position(text, status, i);
         else
             buffer_printf(text, "unknown: %s\n",
                           sink->is_from_disk ? "the checkpoint is corrupt" : error_line(&sink->error).text);
@@ -172,5 +218,7 @@ void status_append_text(struct buffer *text, const struct status *status) {
         append_slot(text, status);
     }
     append_checkpoint(text, status);
+    append_copy(text, status);
+    append_counts(text, status);
     append_sinks(text, status);
 }

@@ -8,11 +8,13 @@
 #include "cdc/watch.h"
 
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "cdc/base/clock.h"
+#include "cdc/base/fault.h"
 #include "cdc/base/log.h"
 #include "cdc/source.h"
 
@@ -30,7 +32,7 @@ static bool wait_turn(struct watch *watch, bool doubts) {
     const int64_t since_ms = clock_now_ms();
     bool is_soon = doubts;
     while (!is_stopped(watch)) {
-        int64_t left_ms = since_ms + (is_soon ? PAUSE_MS : INTERVAL_MS) - clock_now_ms();
+        int64_t left_ms = since_ms + (is_soon ? PAUSE_MS : FAULT_INTERVAL_MS(INTERVAL_MS)) - clock_now_ms();
         struct pollfd fd = {.fd = watch->wake_fd, .events = POLLIN};
         eventfd_t count;
         if (left_ms <= 0)
@@ -47,11 +49,48 @@ static void say(struct watch *watch, const char *warning) {
     memcpy(watch->warned, warning, SCOPE_WARNING_MAX);
 }
 
+/* The clock first: what was committed before that lies before the end. */
+bool wal_sample_read(struct session *source, struct wal_sample *sample, struct error *err) {
+    static const char SQL[] =
+        "select (extract(epoch from pg_catalog.clock_timestamp()) * 1000000)::bigint,"
+        " case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn()"
+        " else pg_catalog.pg_current_wal_flush_lsn() end";
+    PGresult *result AUTO_PGRESULT = NULL;
+    lsn_t end_lsn = 0;
+    if (!session_query(source, SQL, 0, NULL, &result, err))
+        return false;
+    if (PQntuples(result) != 1 || !lsn_parse(PQgetvalue(result, 0, 1), &end_lsn))
+        return error_set(err, ERROR_PROTOCOL, "source: no answer to where its WAL ends");
+    sample->time_us = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
+    sample->end_lsn = end_lsn;
+    sample->number++;
+    return true;
+}
+
+static bool take_sample(struct watch *watch, struct session *session, struct error *err) {
+    struct wal_sample sample = watch_sample(watch);
+    if (!wal_sample_read(session, &sample, err))
+        return false;
+    pthread_mutex_lock(&watch->lock);
+    watch->sample = sample;
+    pthread_mutex_unlock(&watch->lock);
+    eventfd_write(watch->event_fd, 1);
+    return true;
+}
+
+struct wal_sample watch_sample(struct watch *watch) {
+    pthread_mutex_lock(&watch->lock);
+    struct wal_sample sample = watch->sample;
+    pthread_mutex_unlock(&watch->lock);
+    return sample;
+}
+
 /* False: something is wrong, said in *err. */
 static bool look(struct watch *watch, struct error *err) {
     struct session session = {0};
     char warning[SCOPE_WARNING_MAX] = "";
     bool looked = source_open(&session, watch->source, &watch->stop, err) &&
+                  take_sample(watch, &session, err) &&
                   scope_check_kept(&session, watch->source, watch->sent, warning, err) &&
                   scope_check(&session, watch->source, SCOPE_RUNNING, warning, err);
     session_close(&session);

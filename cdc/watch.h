@@ -2,6 +2,8 @@
 /*
  * watch.h - looks, while the pipeline streams, whether what is replicated is still what source.tables names.
  *
+ * It also samples where the source's WAL ends, for whoever wants to know how late a sink is.
+ *
  * A table that is dropped and created again is in no publication that lists its tables, and the stream says nothing of it.
  * A thread of its own, with a connection only while it looks: at intervals, and soon after the stream has brought a
  * definition, which is what follows a change of the catalog.
@@ -10,9 +12,17 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdint.h>
 
 #include "cdc/pq/session.h"
 #include "cdc/scope.h"
+
+/* Where the source's WAL ended at a moment of the source's clock; number 0: not known yet. */
+struct wal_sample {
+    lsn_t end_lsn;
+    int64_t time_us; /* since 1970 */
+    unsigned int number;
+};
 
 enum watch_state { WATCH_LOOKING, WATCH_FAILED };
 
@@ -25,12 +35,20 @@ struct watch {
     int event_fd;         /* an eventfd for the supervisor; not owned */
     int wake_fd;          /* an eventfd: look soon, or stop */
     atomic_bool stop;
+    pthread_mutex_t lock; /* guards sample */
+    struct wal_sample sample;
     _Atomic(enum watch_state) state;
     struct error error; /* set in WATCH_FAILED, before the state */
 };
 
-/* Starts the thread. source, sent and warned outlive it. */
+/* Starts the thread. source, sent and warned outlive it; sample is one from the start, or zeroed. */
 MUST_CHECK bool watch_start(struct watch *watch, struct error *err);
+
+/* Asks the source; on the caller's session. */
+MUST_CHECK bool wal_sample_read(struct session *source, struct wal_sample *sample, struct error *err);
+
+/* The last one. Any thread. */
+struct wal_sample watch_sample(struct watch *watch);
 
 /* A definition came by. Any thread; on a watch that was never started, too. */
 void watch_poke(struct watch *watch);

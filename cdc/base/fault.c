@@ -22,3 +22,8 @@ void fault_point(const char *name) {
     if (atomic_fetch_add(&fault_visits, 1) + 1 == visit)
         raise(SIGKILL);
 }
+
+int fault_interval_ms(int interval_ms) {
+    const char *wanted = getenv("PGCDC_INTERVAL_MS");
+    return wanted != NULL ? (int) strtol(wanted, NULL, 10) : interval_ms;
+}

@@ -10,9 +10,14 @@
 
 #ifdef PGCDC_FAULT_POINTS
 #define FAULT_POINT(name) fault_point(name)
+#define FAULT_INTERVAL_MS(interval_ms) fault_interval_ms(interval_ms)
 #else
 #define FAULT_POINT(name) ((void) 0)
+#define FAULT_INTERVAL_MS(interval_ms) (interval_ms)
 #endif
 
 /* Any thread. */
 void fault_point(const char *name);
+
+/* What a test would have to wait for minutes for: PGCDC_INTERVAL_MS when it is set, else the interval itself. */
+int fault_interval_ms(int interval_ms);

@@ -2,6 +2,10 @@
 """`pgcdc status`: it tells the truth in every state of a pipeline, and disturbs none."""
 
 import json
+import re
+import time
+
+from support.wait import wait_until
 
 TABLE = "create table item (id int primary key, v text); insert into item select g, 'v' from generate_series(1, 100) g"
 
@@ -130,3 +134,78 @@ def test_people_get_the_same_in_words(pipeline):
     text = pipeline.engine.command("status").stdout
     for words in ("shop: streaming, engine pid", "warehouse  postgres", "in use by pid", "confirmed to"):
         assert words in text, text
+
+
+def test_counts_and_lag_in_seconds_are_the_sinks(pipeline):
+    pipeline.source.execute(TABLE)
+    pipeline.start()
+    for number in range(3):
+        pipeline.source.execute("insert into item values (%s, 'x'), (%s, 'x')", (1000 + number, 2000 + number))
+    pipeline.assert_follows()
+
+    def told():
+        found = status(pipeline)
+        return found if sink(found)["transactions"] == 3 and sink(found)["lag_ms"] == 0 and sink(found)["lag_bytes"] == 0 else None
+    found = wait_until(told, "the engine to tell what it did, and the sink to have all that the source has")
+    assert sink(found)["changes"] == 6
+    assert found["activity"]["is_current"] and found["activity"]["engine_pid"] == pipeline.engine.process.pid
+    assert found["activity"]["rows_copied"] == 100
+    assert found["copy"] is None
+    wait_until(lambda: sink(status(pipeline))["changes_per_s"] is not None, "a rate")
+    pipeline.engine.stop()
+    stopped = time.time()
+    pipeline.source.execute("insert into item values (9, 'not there') on conflict (id) do update set v = 'late'")
+    found = status(pipeline)
+    assert not found["activity"]["is_current"]
+    assert sink(found)["transactions"] == 3, "of the last run"
+    assert sink(found)["changes_per_s"] is None
+    assert 0 < sink(found)["lag_ms"] < (time.time() - stopped + 120) * 1000
+    text = pipeline.engine.command("status").stdout
+    assert "last run    took" in text and "warehouse: 3 transactions, 6 changes" in text, text
+
+
+def test_a_killed_engines_numbers_are_not_current(pipeline):
+    pipeline.source.execute(TABLE)
+    pipeline.start()
+    pipeline.engine.kill()
+    found = status(pipeline)
+    assert found["activity"]["is_current"] is False
+    assert found["copy"] is None
+    pipeline.engine.catch_up()
+    assert status(pipeline)["activity"]["rows_copied"] == 0, "counts are of the last engine"
+
+
+def test_a_copy_shows_its_progress(pipeline):
+    pipeline.source.execute(TABLE + "; create table slow (id int primary key); insert into slow select generate_series(1, 100)")
+    pipeline.target.execute("create table item (id int primary key, v text); create table slow (id int primary key);"
+                            "create function slowly(int) returns bool language plpgsql as 'begin perform pg_sleep(0.1); return true; end';"
+                            "alter table slow add check (slowly(id))")
+    pipeline.engine.start()
+
+    def shown():
+        copy = status(pipeline)["copy"]
+        return copy if copy and copy["tables_done"] == 1 else None
+    copy = pipeline.wait_while_running(shown, "the second table's copy")
+    assert copy["table"] == "public.slow" and copy["table_count"] == 2
+    assert copy["rows"] >= 100 and copy["bytes"] > 0
+    assert 0 < copy["bytes_done"] <= copy["bytes_estimate"]
+    text = pipeline.engine.command("status").stdout
+    assert "copy        public.slow, 1/2 tables" in text, text
+    pipeline.engine.stop()
+
+
+def test_a_line_a_minute_tells_lag_against_the_source(pipeline):
+    """Not against what was received: that a stopped target receives nothing is what is to be seen."""
+    pipeline.source.execute(TABLE)
+    pipeline.start(environment={"PGCDC_INTERVAL_MS": "1000"})
+    pipeline.source.execute("insert into item values (1000, 'x'), (1001, 'x')")
+    pipeline.engine.wait_log("sink warehouse: 1 transactions, 2 changes in ")
+    assert "with all that the source has" in pipeline.engine.log_text()
+    lock = pipeline.target.connect(autocommit=False)
+    lock.cursor().execute("lock table item in access exclusive mode")
+    pipeline.source.execute("update item set v = repeat('x', 2000)")
+    pipeline.engine.wait_log(" behind the source")
+    assert re.search(r"sink warehouse: 0 transactions, 0 changes in .* \(0.0 changes/s\), at \S+, \d+.* of WAL and .* s behind the source",
+                     pipeline.engine.log_text()), pipeline.engine.log_tail()
+    lock.close()
+    pipeline.assert_follows()

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * attempt_activity.c - what the supervisor tells people of a pipeline that runs: a small file and a line a minute.
+ *
+ * Lag is measured against the source's WAL, where the watch has last seen its end, not against what was received. In time
+ * it is at most as long ago as the commit of the last transaction that the sink has, or as the last moment at which the sink had
+ * all that the source's WAL held.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cdc/attempt.h"
+#include "cdc/base/amount.h"
+#include "cdc/base/clock.h"
+#include "cdc/base/epoch.h"
+#include "cdc/base/fault.h"
+#include "cdc/base/log.h"
+
+enum {
+    WRITE_INTERVAL_MS = 2000,
+    RATE_WINDOW_MS = 10000,
+    REPORT_INTERVAL_MS = 60000,
+    REPORT_LATE_MS = 10000, /* so much later without a new sample: the source cannot be asked */
+    REPORT_GRACE_MS = 5000, /* what takes a sink less to reach is no lag for people */
+};
+
+static uint64_t get(const atomic_ullong *counter) {
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* ---- the file ---- */
+
+static void gather_copy(struct attempt *attempt, struct activity_copy *copy) {
+    const struct snapshot_progress *copies[CHECKPOINT_SINKS_MAX];
+    *copy = (struct activity_copy){.runs = attempt->pipeline->checkpoint.phase == CHECKPOINT_COPYING};
+    if (!copy->runs)
+        return;
+    for (size_t i = 0; i < attempt->runner_count; i++)
+        copies[i] = &attempt->runners[i].copy.progress;
+    const struct progress_total total = progress_add_up(copies, attempt->runner_count);
+    copy->tables_done = total.tables_done;
+    copy->table_count = total.table_count;
+    copy->rows = total.rows;
+    copy->bytes = total.bytes;
+    copy->bytes_done = total.bytes_done;
+    copy->bytes_estimate = total.bytes_estimate;
+    memcpy(copy->table, total.table, sizeof copy->table);
+}
+
+static void gather_sink(struct attempt *attempt, size_t i, const struct wal_sample *sample,
+                        struct activity_sink *sink) {
+    struct runner *runner = &attempt->runners[i];
+    struct activity_counts *counts = &attempt->pipeline->activity.counts[i];
+    const int64_t commit_us = atomic_load_explicit(&runner->counters.commit_time_us, memory_order_relaxed);
+    snprintf(sink->name, sizeof sink->name, "%s", runner->sink->config->name);
+    sink->transactions = counts->transactions_before + get(&runner->counters.transactions);
+    sink->changes = counts->changes_before + get(&runner->counters.changes);
+    if (commit_us != 0)
+        sink->commit_us = commit_us + POSTGRES_EPOCH_US;
+    if (sample->number != 0 && runner_position(runner).end_lsn >= sample->end_lsn)
+        counts->caught_up_us = sample->time_us;
+    sink->caught_up_us = counts->caught_up_us;
+}
+
+static void measure(struct activity_state *state, struct activity *activity, int64_t now_ms) {
+    const int64_t window_ms = now_ms - state->window_ms;
+    if (state->window_ms != 0 && window_ms < RATE_WINDOW_MS)
+        return;
+    for (size_t i = 0; i < activity->sink_count; i++) {
+        struct activity_sink *sink = &activity->sinks[i];
+        struct activity_counts *counts = &state->counts[i];
+        if (state->window_ms != 0) {
+            const double seconds = (double) window_ms / 1000;
+            sink->transactions_per_s = (double) (sink->transactions - counts->transactions_at) / seconds;
+            sink->changes_per_s = (double) (sink->changes - counts->changes_at) / seconds;
+        }
+        counts->transactions_at = sink->transactions;
+        counts->changes_at = sink->changes;
+    }
+    state->window_ms = now_ms;
+}
+
+static struct wal_sample sample_of(struct attempt *attempt) {
+    return attempt->watch.started ? watch_sample(&attempt->watch) : (struct wal_sample){0};
+}
+
+void attempt_note_activity(struct attempt *attempt, bool at_once) {
+    struct pipeline *pipeline = attempt->pipeline;
+    struct activity_state *state = &pipeline->activity;
+    const int64_t now_ms = clock_now_ms();
+    if (!at_once && state->written_ms != 0 && now_ms - state->written_ms < WRITE_INTERVAL_MS)
+        return;
+    struct error err = {0};
+    struct activity activity = state->written;
+    const struct wal_sample sample = sample_of(attempt);
+    activity.sink_count = attempt->runner_count;
+    activity.rows_copied = pipeline->result.rows_copied;
+    gather_copy(attempt, &activity.copy);
+    for (size_t i = 0; i < attempt->runner_count; i++) {
+        gather_sink(attempt, i, &sample, &activity.sinks[i]);
+        if (!activity.copy.runs)
+            activity.rows_copied += get(&attempt->runners[i].copy.progress.rows);
+    }
+    measure(state, &activity, now_ms);
+    state->written_ms = now_ms;
+    if (memcmp(&activity, &state->written, sizeof activity) == 0)
+        return;
+    activity.written_us = clock_unix_us();
+    if (activity_write(pipeline->config->state, pipeline->config->name, &activity, &err))
+        state->written = activity;
+}
+
+/* ---- the line ---- */
+
+static void report_sink(struct attempt *attempt, size_t i, const struct wal_sample *sample, int64_t now_ms) {
+    const int64_t interval_ms = now_ms - attempt->reported_ms;
+    struct runner *runner = &attempt->runners[i];
+    struct activity_sink sink = {0};
+    char late[128] = "where the source's WAL ends is not known";
+    const lsn_t end_lsn = runner_position(runner).end_lsn;
+    gather_sink(attempt, i, sample, &sink);
+    const uint64_t transactions = sink.transactions - attempt->reported_transactions[i];
+    const uint64_t changes = sink.changes - attempt->reported_changes[i];
+    const bool is_new = sample->number != attempt->reported_sample;
+    const bool is_late = !is_new || end_lsn < sample->end_lsn;
+    const int64_t lag_ms = activity_lag_ms(&sink, sample->time_us + (now_ms - attempt->seen_ms) * 1000);
+    attempt->reported_transactions[i] = sink.transactions;
+    attempt->reported_changes[i] = sink.changes;
+    if (attempt->reported_ms == 0 || (transactions == 0 && !is_late))
+        return;
+    if (is_new && !is_late)
+        snprintf(late, sizeof late, "with all that the source has");
+    else if (is_new)
+        snprintf(late, sizeof late, "%s of WAL%s%s behind the source",
+                 amount_bytes((double) (sample->end_lsn - end_lsn)).text, lag_ms >= 0 ? " and " : "",
+                 lag_ms >= 0 ? amount_duration(lag_ms).text : "");
+    log_line(LOG_LEVEL_INFO,
+             "sink %s: %" PRIu64 " transactions, %" PRIu64 " changes in %s (%.1f changes/s), at %s, %s",
+             sink.name, transactions, changes, amount_duration(interval_ms).text,
+             (double) changes * 1000 / (double) interval_ms, lsn_format(end_lsn).text, late);
+}
+
+static bool sinks_reach(struct attempt *attempt, lsn_t lsn) {
+    for (size_t i = 0; i < attempt->runner_count; i++)
+        if (runner_position(&attempt->runners[i]).end_lsn < lsn)
+            return false;
+    return true;
+}
+
+/* A new sample is there, and the sinks had the time to reach it. */
+static bool can_report(struct attempt *attempt, int64_t now_ms) {
+    if (attempt->seen.number == attempt->reported_sample) {
+        attempt->seen = sample_of(attempt);
+        attempt->seen_ms = now_ms;
+    }
+    if (attempt->seen.number == attempt->reported_sample)
+        return now_ms - attempt->reported_ms >= FAULT_INTERVAL_MS(REPORT_INTERVAL_MS) + REPORT_LATE_MS;
+    return sinks_reach(attempt, attempt->seen.end_lsn) || now_ms - attempt->seen_ms >= REPORT_GRACE_MS;
+}
+
+/* The first is the interval's begin, and says nothing. */
+void attempt_report(struct attempt *attempt) {
+    const int64_t now_ms = clock_now_ms();
+    if (now_ms - attempt->reported_ms < FAULT_INTERVAL_MS(REPORT_INTERVAL_MS))
+        return;
+    if (attempt->reported_ms != 0 && !can_report(attempt, now_ms))
+        return;
+    for (size_t i = 0; i < attempt->runner_count; i++)
+        report_sink(attempt, i, &attempt->seen, now_ms);
+    attempt->reported_sample = attempt->seen.number;
+    attempt->reported_ms = now_ms;
+}
