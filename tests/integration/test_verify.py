@@ -344,6 +344,19 @@ def test_nothing_published_is_not_equal(pipeline):
     assert result.returncode == 2 and "has no tables" in result.stderr
 
 
+@pytest.mark.parametrize("entry", ["public.b", "public.gone", "sales.*", '"Odd.s"."t"'])
+def test_an_entry_that_stands_for_nothing_compared_is_not_equal(pipeline, entry):
+    """All that is published is equal, but the operator asked for more."""
+    pipeline.source_configuration["tables"] = ["public.a"]
+    pipeline.source.execute("create table a (id int primary key); create table b (id int primary key)")
+    pipeline.engine.catch_up()
+    assert_verified(pipeline, EQUAL)
+    pipeline.source_configuration["tables"] = ["public.a", entry]
+    result = pipeline.engine.command("verify")
+    assert result.returncode == 2 and entry.split(".")[-1].strip('"') in result.stderr
+    assert "equal" not in result.stdout
+
+
 def test_interrupted_it_is_no_success_and_leaves_no_query_behind(pipeline):
     pipeline.source.execute("create table t (id int primary key); insert into t select generate_series(1, 100)")
     pipeline.engine.catch_up()
