@@ -156,39 +156,28 @@ static void take_added(struct comparison *comparison, const struct table_column 
     append_add(comparison, &comparison->statement, column);
 }
 
-static void add_renamed(const struct comparison *comparison, const struct table_column *column, int extra) {
-    struct findings *findings = &comparison->check->findings;
-    const char *name = check_name(comparison->check, NULL, column->name);
-    const char *old = check_name(comparison->check, NULL, PQgetvalue(comparison->columns, extra, 0));
-    findings_add(
-        findings, SEVERITY_PROBLEM, "target_column_renamed",
-        "table %s has no column %s, but in its place a column %s of the same type, which the source lacks",
-        comparison->name, name, old);
-    findings_fix(findings, "alter table %s rename column %s to %s;  -- unless %s is the target's own",
-                 comparison->name, old, name, old);
-    findings_object(findings, comparison->name);
-}
-
-static bool add_uncertain(const struct comparison *comparison, const struct table_column *column, int extra,
-                          struct error *err) {
+/* A rename is inferred, and never more: both ways are said, and neither is a statement that psql would run. */
+static bool add_renamed(const struct comparison *comparison, const struct table_column *column, int extra,
+                        enum origin origin, struct error *err) {
     struct findings *findings = &comparison->check->findings;
     struct buffer text AUTO(buffer_release) = {.bytes_max = TEXT_BYTES_MAX};
     const char *name = check_name(comparison->check, NULL, column->name);
     const char *old = check_name(comparison->check, NULL, PQgetvalue(comparison->columns, extra, 0));
-    if (!needs_copy(comparison, column))
-        append_add(comparison, &text, column);
+    const bool is_likely = origin == ORIGIN_RENAMED;
+    buffer_printf(&text, "alter table %s ", comparison->name);
+    append_add(comparison, &text, column);
+    buffer_append_text(&text, ";");
     if (buffer_text(&text) == NULL)
         return error_no_memory(err);
-    findings_add(
-        findings, SEVERITY_PROBLEM, "target_column_uncertain",
-        "table %s has no column %s; it has %s, of the same type, which the source lacks: whether that was renamed "
-        "or another one was added cannot be known",
-        comparison->name, name, old);
+    findings_add(findings, SEVERITY_PROBLEM, is_likely ? "target_column_renamed" : "target_column_uncertain",
+                 "table %s has no column %s; it has %s%s, of the same type, which the source lacks: %s",
+                 comparison->name, name, is_likely ? "in its place " : "", old,
+                 is_likely ? "most likely that was renamed, but it cannot be known"
+                           : "whether that was renamed or another one was added cannot be known");
     findings_fix(
         findings,
-        "if it was renamed at the source: alter table %s rename column %s to %s\nif it was added: %s%s%s%s",
-        comparison->name, old, name, needs_copy(comparison, column) ? "" : "alter table ",
-        needs_copy(comparison, column) ? "" : comparison->name, needs_copy(comparison, column) ? "" : " ",
+        "if it was renamed at the source: alter table %s rename column %s to %s;\nif it was added: %s",
+        comparison->name, old, name,
         needs_copy(comparison, column) ? "run `pgcdc drop` and start over with a new copy" : text.data);
     findings_object(findings, comparison->name);
     return true;
@@ -242,9 +231,7 @@ static bool compare(struct comparison *comparison, struct error *err) {
         enum origin origin = find_origin(comparison, column, &extra);
         if (origin == ORIGIN_ADDED)
             take_added(comparison, column);
-        else if (origin == ORIGIN_RENAMED)
-            add_renamed(comparison, column, extra);
-        else if (!add_uncertain(comparison, column, extra, err))
+        else if (!add_renamed(comparison, column, extra, origin, err))
             return false;
     }
     return report_added(comparison, err);
