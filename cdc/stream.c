@@ -289,6 +289,22 @@ static void note_commit(struct stream *stream, const struct change *change) {
     socket_fill_note_transaction(&stream->fill, stream->transaction_bytes);
 }
 
+/* A partition that is younger than the stream: the catalog says whose it is. */
+static bool takes_newcomer(struct stream *stream, struct slice schema, struct slice name, bool *ret_takes,
+                           struct error *err) {
+    struct session session = {0};
+    PGresult *sent AUTO_PGRESULT = NULL;
+    const struct source_config *source = stream->options.source;
+    bool read = source_open(&session, source, stream->options.stop, err) &&
+                scope_read_sent(&session, source, &sent, err);
+    session_close(&session);
+    if (!read)
+        return error_wrap(err, "table \"%.*s\".\"%.*s\" is new", (int) schema.size, schema.data,
+                          (int) name.size, name.data);
+    *ret_takes = scope_takes_relation(source, sent, schema, name);
+    return true;
+}
+
 /*
  * A definition comes before a relation's first change, and again after the catalog has changed. A publication that was altered
  * since the start gets nothing to a sink that source.tables does not name.
@@ -300,13 +316,17 @@ static bool check_relation(struct stream *stream, struct slice payload, struct e
     struct slice schema = reader_string(&reader);
     struct slice name = reader_string(&reader);
     watch_poke(stream->options.watch);
-    if (scope_takes_relation(source, stream->options.sent, schema, name))
+    bool takes = scope_takes_relation(source, stream->options.sent, schema, name);
+    if (!takes && !takes_newcomer(stream, schema, name, &takes, err))
+        return false;
+    if (takes)
         return true;
-    return error_set(
-        err, ERROR_CONFIG,
-        "publication %s sends changes of table \"%.*s\".\"%.*s\", which source.tables does not name; name it there, "
-        "or, when nobody may have them, run `pgcdc drop`, take it out of the publication and start over",
-        source->publication, (int) schema.size, schema.data, (int) name.size, name.data);
+    error_set(err, ERROR_CONFIG,
+              "publication %s sends changes of table \"%.*s\".\"%.*s\", which source.tables does not name",
+              source->publication, (int) schema.size, schema.data, (int) name.size, name.data);
+    return error_remedy(err,
+                        "name it there, or, when nobody may have them, run `pgcdc drop`, take it out of the "
+                        "publication and start over");
 }
 
 static void note_received(struct stream *stream, lsn_t lsn) {

@@ -132,6 +132,18 @@ def test_an_altered_publication_gets_nothing_through(pipeline):
     assert pipeline.target.value("select count(*) from b") == 0
 
 
+def test_a_partition_made_while_running_is_its_roots(pipeline):
+    """The publication sends it by itself, and source.tables names only the root: what was sent at the start knows nothing of it."""
+    pipeline.source_configuration["tables"] = ["public.p"]
+    pipeline.execute_both("create table p (id int primary key) partition by range (id); "
+                          "create table p_1 partition of p for values from (0) to (10)")
+    pipeline.source.execute("create publication shop for table p with (publish_via_partition_root = false); insert into p values (1)")
+    pipeline.start()
+    pipeline.execute_both("create table p_2 partition of p for values from (10) to (20)")
+    pipeline.source.execute("insert into p values (2), (11), (12); delete from p where id = 12")
+    pipeline.assert_follows("public.p")
+
+
 # A publication of pgcdc's own
 
 @pytest.mark.parametrize("shape", ["(v text)", "(v text); alter table other replica identity nothing",
