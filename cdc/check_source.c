@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cdc/check.h"
+#include "cdc/pq/result.h"
 
 enum {
     VERSION_MIN = 140000,
@@ -41,6 +42,9 @@ static bool read_facts(struct check *check, struct error *err) {
     struct source_facts *facts = &check->facts;
     PGresult *result AUTO_PGRESULT = NULL;
     if (!session_query(&check->source, FACTS, 0, NULL, &result, err))
+        return false;
+    static const struct result_shape SHAPE = {"source", "the query for its settings", 0, 1, 13, 7u << 10};
+    if (!result_check(result, &SHAPE, err))
         return false;
     if (PQntuples(result) != 1)
         return error_set(err, ERROR_PROTOCOL, "source: the current role or database is not in its catalog");

@@ -4,7 +4,10 @@
  */
 #include "cdc/leaf_identity.h"
 
+#include <limits.h>
 #include <stdlib.h>
+
+#include "cdc/pq/result.h"
 
 /*
  * A row for each root and column of the key that its leaves log; one without a column when all are FULL. Leaves without an
@@ -56,7 +59,9 @@ bool leaf_identity_read(struct session *source, const char *publications, struct
                         struct partition_trees *ret_trees, struct error *err) {
     PGresult *rows AUTO_PGRESULT = NULL;
     const char *parameters[] = {publications};
-    if (!session_query(source, LEAVES, 1, parameters, &rows, err))
+    static const struct result_shape SHAPE = {"source", "the query for partitions", 0, INT_MAX,
+                                              4,        1u << LEAVES_COLUMN};
+    if (!session_query(source, LEAVES, 1, parameters, &rows, err) || !result_check(rows, &SHAPE, err))
         return error_wrap(err, "reading the identities of partitions");
     size_t count = (size_t) PQntuples(rows);
     const struct room room = {.trees = arena_alloc_zero(arena, (count + 1) * sizeof *room.trees),
