@@ -147,9 +147,10 @@ static void add_generated_key(struct check *check, const char *table) {
 
 static void add_filter(struct check *check, const char *table) {
     findings_add(
-        &check->findings, SEVERITY_PROBLEM, "row_filter_large",
+        &check->findings, SEVERITY_WARNING, "row_filter_large",
         "an update of the key can make a row of table %s enter the publication's row filter, and the source "
-        "then does not send the large values that it left alone",
+        "then does not send the large values that it left alone; run reads them from the row, and stops when the row "
+        "was changed again before it could",
         table);
     findings_fix(
         &check->findings,

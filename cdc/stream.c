@@ -356,6 +356,9 @@ static bool take_data(struct stream *stream, const struct replication_message *m
         return false;
     if (change == NULL || is_behind_end(stream, change))
         return true;
+    if (change->kind == CHANGE_INSERT && change->is_partial &&
+        !row_fetch_complete(&stream->fetch, change, arena, err))
+        return false;
     if (stream->batch->change_count == 0)
         stream->batch_since_ms = clock_now_ms();
     if (change->kind == CHANGE_BEGIN) {
@@ -642,6 +645,8 @@ bool stream_start(struct stream *stream, struct session *session, const struct s
     stream->whole_lsn = options->start_lsn;
     wal_end_init(&stream->wal, options->start_lsn, options->flush_lsn);
     stream->status_due = true;
+    stream->fetch =
+        (struct row_fetch){.source = options->source, .stop = session->stop, .binary = options->binary};
     stream->decoder = decoder_new();
     if (stream->decoder == NULL)
         return error_no_memory(err);
@@ -696,6 +701,7 @@ void stream_join(struct stream *stream) {
 
 void stream_release(struct stream *stream) {
     pool_release(&stream->pool);
+    row_fetch_release(&stream->fetch);
     decoder_free(stream->decoder);
     stream->decoder = NULL;
     if (stream->wake_fd >= 0)

@@ -17,6 +17,7 @@
 #include "cdc/batch.h"
 #include "cdc/config.h"
 #include "cdc/pq/session.h"
+#include "cdc/row_fetch.h"
 #include "cdc/runner.h"
 #include "cdc/socket_fill.h"
 #include "cdc/wal_end.h"
@@ -60,6 +61,7 @@ struct stream {
     size_t runner_count;
     struct pool pool;
     struct decoder *decoder;
+    struct row_fetch fetch; /* of the stream thread */
     int wake_fd; /* an eventfd: a batch that was wanted came back, a runner waits, there is more to confirm, an order */
     int event_fd; /* an eventfd for the supervisor: the state changed; not owned */
     atomic_ullong confirmed_lsn;

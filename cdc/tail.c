@@ -79,6 +79,8 @@ static bool take_data(struct tail *tail, const struct replication_message *messa
     struct change *change = NULL;
     if (!decoder_decode(tail->decoder, message->lsn, message->payload, &tail->arena, &change, err))
         return error_wrap(err, "the message at %s", lsn_format(message->lsn).text);
+    if (change != NULL && change->kind == CHANGE_INSERT && change->is_partial)
+        return change_refuse_partial(change, err);
     if (change != NULL && !write_change(tail, change, err))
         return false;
     if (tail->arena.used_bytes >= ARENA_RESET_BYTES)

@@ -79,6 +79,7 @@ struct change {
             const struct relation *relation;
             const struct value *old_values; /* relation->column_count of them, or NULL (old_kind) */
             const struct value *new_values; /* relation->column_count of them, or NULL (delete) */
+            bool is_partial; /* an INSERT that came without a large value: VALUE_UNCHANGED is in it */
         };
         struct { /* T */
             const struct relation *const *relations;

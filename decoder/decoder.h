@@ -41,6 +41,12 @@ void decoder_set_trees(struct decoder *decoder, const struct partition_trees *tr
 MUST_CHECK bool decoder_decode(struct decoder *decoder, lsn_t lsn, struct slice message, struct arena *arena,
                                struct change **ret_change, struct error *err);
 
+/*
+ * Of a change that is_partial: ERROR_DATA that names table, column and remedy; returns false. Whoever takes changes completes
+ * such a one or refuses it, so that a value that was not sent never becomes a null.
+ */
+bool change_refuse_partial(const struct change *change, struct error *err);
+
 /* True between Begin and Commit. */
 bool decoder_in_transaction(const struct decoder *decoder);
 

@@ -9,6 +9,7 @@
  *     Tuple    = value_count:u16 Value*
  *     Value    = 'n' | 'u' | ('t' | 'b') size:u32 bytes
  */
+#include "decoder/decoder.h"
 #include "decoder/decoding.h"
 
 static const struct relation *find_relation(struct decoding *d, oid_t oid) {
@@ -104,24 +105,29 @@ static bool expect_all_known(struct decoding *d, const struct change *change, co
     return true;
 }
 
+/* Where the first value that was not sent is; column_count when all were. */
+static uint32_t find_unsent(const struct change *change) {
+    uint32_t i = 0;
+    while (i < change->relation->column_count && change->new_values[i].kind != VALUE_UNCHANGED)
+        i++;
+    return i;
+}
+
 /*
  * An update that makes a row enter the publication's row filter is sent as an INSERT; without identity full the server does
  * not have a large value that the update left alone.
  */
-static bool expect_whole_row(struct decoding *d, const struct change *change) {
+bool change_refuse_partial(const struct change *change, struct error *err) {
     const struct relation *relation = change->relation;
-    uint32_t i = 0;
-    while (i < relation->column_count && change->new_values[i].kind != VALUE_UNCHANGED)
-        i++;
-    if (i == relation->column_count)
-        return true;
+    const uint32_t i = find_unsent(change);
     error_set(
-        d->err, ERROR_DATA,
+        err, ERROR_DATA,
         "source: an update made a row of table \"%s\".\"%s\" enter the publication's row filter at %s, and "
         "the server did not send its large value of column \"%s\"",
-        relation->schema.data, relation->name.data, lsn_format(d->lsn).text, relation->columns[i].name.data);
+        relation->schema.data, relation->name.data, lsn_format(change->lsn).text,
+        relation->columns[i].name.data);
     return error_remedy(
-        d->err,
+        err,
         "alter table \"%s\".\"%s\" replica identity full there, which helps later changes only; "
         "this one still waits and needs a new copy: pgcdc drop, empty the target's tables, pgcdc "
         "run",
@@ -180,7 +186,10 @@ bool decode_insert(struct decoding *d) {
     if (reader_u8(&d->reader) != 'N')
         return decoding_malformed(d);
     change->new_values = take_tuple(d, change->relation);
-    return change->new_values != NULL && expect_whole_row(d, change) && finish_row(d, change);
+    if (change->new_values == NULL)
+        return false;
+    change->is_partial = find_unsent(change) < change->relation->column_count;
+    return finish_row(d, change);
 }
 
 /*

@@ -262,6 +262,15 @@ bool session_query(struct session *session, const char *sql, int count, const ch
     return take_results(session, ret_result, err);
 }
 
+bool session_query_typed(struct session *session, const char *sql,
+                         const struct session_parameters *parameters, PGresult **ret_result,
+                         struct error *err) {
+    if (PQsendQueryParams(session->conn, sql, parameters->count, parameters->types, parameters->values,
+                          parameters->lengths, parameters->formats, parameters->result_format) == 0)
+        return session_error(session, NULL, err);
+    return take_results(session, ret_result, err);
+}
+
 bool session_simple_query(struct session *session, const char *sql, PGresult **ret_result,
                           struct error *err) {
     if (PQsendQuery(session->conn, sql) == 0)

@@ -67,6 +67,21 @@ void session_close(struct session *session);
 MUST_CHECK bool session_query(struct session *session, const char *sql, int count,
                               const char *const *parameters, PGresult **ret_result, struct error *err);
 
+/* Parameters and result in the formats of the protocol: 0 text, 1 binary. Arrays of count. */
+struct session_parameters {
+    int count;
+    const oid_t *types; /* 0: the server infers it */
+    const char *const *values;
+    const int *lengths; /* of values in binary */
+    const int *formats;
+    int result_format;
+};
+
+/* The same with typed parameters. */
+MUST_CHECK bool session_query_typed(struct session *session, const char *sql,
+                                    const struct session_parameters *parameters, PGresult **ret_result,
+                                    struct error *err);
+
 /* The same for one statement or several without parameters, result thrown away; a replication session can do it. */
 MUST_CHECK bool session_execute(struct session *session, const char *sql, struct error *err);
 

@@ -57,7 +57,7 @@ static void check_row(const struct change *change) {
         check_values(change->relation, change->old_values, false);
     if (change->new_values != NULL)
         check_values(change->relation, change->new_values,
-                     change->kind == CHANGE_UPDATE && change->old_kind != OLD_FULL);
+                     (change->kind == CHANGE_UPDATE && change->old_kind != OLD_FULL) || change->is_partial);
 }
 
 static void check_truncate(const struct change *change) {

@@ -2,6 +2,7 @@
 """Replica identities, keys that change, unchanged TOAST, unique columns: which row an old tuple means."""
 
 import json
+import threading
 
 import pytest
 
@@ -272,7 +273,7 @@ NOT_TOLD = {
                        "insert into t values (1, 1, 'a')", "update t set v = 'x'", "does not say which row"),
     "row filter": (f"create table t (id int primary key, v text); alter table t alter v set storage external;"
                    f"insert into t select 1, {LONG}; create publication shop for table t where (id > 100)",
-                   "update t set id = 101", "did not send its large value"),
+                   "update t set id = 101; update t set id = 102", "did not send its large value"),
 }
 FOUND = {"generated key": "generated_key", "different keys": "leaf_identities", "row filter": "row_filter_large"}
 
@@ -303,8 +304,50 @@ def test_check_finds_it_first_and_its_fix_is_enough(pipeline, shape):
     pipeline.wait_streaming()
     pipeline.source.execute(change)
     pipeline.wait_applied()
-    assert pipeline.target.execute("select count(*) from t where v = 'x' or id = 101" if shape == "row filter"
+    assert pipeline.target.execute("select count(*) from t where v = 'x' or id = 102" if shape == "row filter"
                                    else "select count(*) from t where v = 'x'") == [(1,)]
+
+
+@pytest.mark.parametrize("more", ["", ", d date, p pg_lsn, a int[]", ", m mood"], ids=["binary", "other_types", "text"])
+def test_a_large_value_that_was_not_sent_is_read_from_the_row(pipeline, more):
+    """An update made the row enter the row filter; the row is still the version that it wrote."""
+    pipeline.source.execute(f"create type mood as enum ('a'); create table t (id int, k text, v text, b bytea{more}, primary key (id, k));"
+                            "alter table t alter v set storage external, alter b set storage external;"
+                            f"insert into t (id, k, v, b) select g, 'k\"' || g, {LONG}, decode(repeat('ab', 5000), 'hex')"
+                            " from generate_series(1, 3) x, lateral (select x) l (g); create publication shop for table t where (id > 100)")
+    pipeline.start()
+    pipeline.wait_streaming()
+    pipeline.source.execute("update t set id = id + 100 where id < 3")
+    pipeline.source.execute("update t set v = 'short' where id = 103")
+    pipeline.wait_applied()
+    rows = "select id, k, md5(v), md5(b) from t where id > 100 order by id"
+    assert pipeline.target.execute(rows) == pipeline.source.execute(rows)
+    assert pipeline.target.value("select count(*) from t") == 2
+
+
+def test_a_row_of_a_transaction_that_waits_for_a_standby_is_read_once_it_is_visible(new_pipeline, own_cluster, shared_clusters):
+    """It is sent before others can see it."""
+    source = own_cluster("source")
+    pipeline = new_pipeline(source, shared_clusters("target"))
+    pipeline.source.execute("create table t (id int primary key, v text); alter table t alter v set storage external;"
+                            f"insert into t select x, {LONG} from (values (1)) l (x); create publication shop for table t where (id > 100)")
+    pipeline.start()
+    pipeline.wait_streaming()
+    source.configure({"synchronous_standby_names": "nobody"})
+    source.reload()
+    connection = pipeline.source.connect()
+    connection.autocommit = True
+    updating = threading.Thread(target=lambda: connection.cursor().execute("update t set id = 101"))
+    try:
+        updating.start()
+        pipeline.engine.wait_log("is not visible there yet")
+    finally:
+        source.configure({"synchronous_standby_names": ""})
+        source.reload()
+        updating.join(60)
+        connection.close()
+    pipeline.wait_applied()
+    assert pipeline.target.value("select count(*) from t where id = 101 and length(v) > 1000") == 1
 
 
 def test_check_names_leaves_whose_changes_are_not_sent(pipeline):
