@@ -10,6 +10,7 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/pq/identifier.h"
+#include "cdc/pq/result.h"
 #include "cdc/source.h"
 #include "decoder/decoder.h"
 
@@ -112,10 +113,21 @@ static bool expect_visible(struct row_fetch *fetch, const struct change *change,
     snprintf(xid, sizeof xid, "%u", change->transaction->xid);
     if (!session_query(&fetch->session, IS_VISIBLE, 1, parameters, &result, err))
         return false;
-    if (PQntuples(result) == 1 && strcmp(PQgetvalue(result, 0, 0), "t") == 0)
+    const struct result_shape shape = {
+        .peer = "source", .query = "is a transaction visible", .rows_min = 1, .rows_max = 1, .columns = 1};
+    if (!result_check(result, &shape, err))
+        return false;
+    if (strcmp(PQgetvalue(result, 0, 0), "t") == 0)
         return true;
     return error_set(err, ERROR_RETRY, "source: the transaction that commits at %s is not visible there yet",
                      lsn_format(change->transaction->commit_lsn).text);
+}
+
+static uint32_t find_unsent(const struct change *change) {
+    uint32_t i = 0;
+    while (i < change->relation->column_count && change->new_values[i].kind != VALUE_UNCHANGED)
+        i++;
+    return i;
 }
 
 static bool fill_in(const struct row_fetch *fetch, const PGresult *row, struct change *change,
@@ -124,8 +136,9 @@ static bool fill_in(const struct row_fetch *fetch, const PGresult *row, struct c
     if (values == NULL)
         return error_no_memory(err);
     memcpy(values, change->new_values, change->relation->column_count * sizeof *values);
-    for (int i = 0, column = 0; column < PQnfields(row); i++) {
-        if (values[i].kind != VALUE_UNCHANGED)
+    int column = 0;
+    for (uint32_t i = 0; i < change->relation->column_count; i++) {
+        if (values[i].kind != VALUE_UNCHANGED || column == PQnfields(row))
             continue;
         const struct slice bytes = {.data = PQgetvalue(row, 0, column),
                                     .size = (size_t) PQgetlength(row, 0, column)};
@@ -137,8 +150,9 @@ static bool fill_in(const struct row_fetch *fetch, const PGresult *row, struct c
         column++;
     }
     change->new_values = values;
-    change->is_partial = false;
-    return true;
+    change->is_partial = find_unsent(change) < change->relation->column_count;
+    return !change->is_partial ||
+           error_set(err, ERROR_PROTOCOL, "source: a row came with other columns than asked for");
 }
 
 static bool has_null(const PGresult *row) {
