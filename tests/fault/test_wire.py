@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from support.wire_proxy import WireProxy, flip
+from support.wait import wait_until
+from support.wire_proxy import Garbler, WireProxy, flip
 
 T = "create table t (id int primary key, v text)"
 
@@ -135,3 +136,24 @@ def test_an_answer_of_another_shape_is_an_error_and_no_empty_value(pipeline):
     pipeline.source_configuration["dsn"] = direct
     pipeline.engine.catch_up()
     pipeline.assert_equal("public.t")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_bytes_that_are_garbled_on_the_way_end_in_an_error_or_nothing(pipeline, seed):
+    """Whatever the seed does to the source's messages: no signal, no position that the source lacks, and equal once it is over."""
+    pipeline.source.execute(T + "; insert into t select g, 'x' from generate_series(1, 50) g")
+    pipeline.engine.catch_up()
+    direct = pipeline.source_configuration["dsn"]
+    garbler = Garbler(seed)
+    for turn in range(3):
+        pipeline.source.execute(f"insert into t select g, 'y' from generate_series({1000 * (turn + 1)}, {1000 * (turn + 1) + 40}) g")
+        with WireProxy(pipeline.source.cluster.port, garbler) as proxy:
+            pipeline.source_configuration["dsn"] = proxy.dsn(pipeline.source)
+            result = pipeline.engine.command("run", "--until", "caught-up", "--timeout", "5s", timeout_s=90)
+        assert result.returncode >= 0 and "Sanitizer" not in result.stderr, f"seed {seed}: {garbler.done}\n{result.stderr}"
+        assert lsn_of(pipeline.target, "select max(end_lsn) from pgcdc.position") <= lsn_of(pipeline.source), garbler.done
+    pipeline.source_configuration["dsn"] = direct
+    wait_until(lambda: not pipeline.slot_is_active(), "the slot to be free")
+    pipeline.engine.catch_up()
+    pipeline.assert_equal("public.t")
+    assert garbler.done, "nothing was garbled"

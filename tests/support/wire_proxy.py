@@ -97,10 +97,16 @@ def flip(message, byte, bit):
     return bytes(changed)
 
 
-class Garbler:
-    """From a seed: once in a while a message is flipped, cut, repeated, left out, shortened or followed by noise."""
+def is_row(message):
+    return message[:1] == b"D" or (message[:1] == b"d" and message[30:31] in (b"I", b"U", b"D", b"T", b"R")) or (message[:1] == b"d" and message[5:6] not in (b"w", b"k"))
 
-    KINDS = ("flip", "cut", "repeat", "lose", "half", "noise", "swap")
+
+class Garbler:
+    """From a seed: now and then a message is flipped, repeated, left out, shortened, held back or followed by noise, or the connection cut."""
+
+    KINDS = ("flip", "cut", "repeat", "lose", "half", "noise", "pause")
+    # The protocol has no checksum: a row that is whole, but another one or not there, cannot be told from a true one.
+    ROW_KINDS = ("cut", "half", "noise", "pause")
 
     def __init__(self, seed, one_in=60, most=6):
         self.random = random.Random(seed)
@@ -116,7 +122,7 @@ class Garbler:
             if self.left == 0 or self.random.randrange(self.one_in) != 0:
                 return message
             self.left -= 1
-            kind = self.random.choice(self.KINDS)
+            kind = self.random.choice(self.ROW_KINDS if is_row(message) else self.KINDS)
             self.done.append((number, kind, message[:1]))
             return self.garble(kind, number, message)
 
