@@ -180,6 +180,18 @@ static bool choose_encoding(struct attempt *attempt, struct error *err) {
     return session_take_bytes(&attempt->replication, err);
 }
 
+/* A transaction that the sink is past, or never comes to as it was asked for, is forgotten. */
+static bool set_skip(struct attempt *attempt, size_t i, struct error *err) {
+    const struct config *config = attempt->pipeline->config;
+    const char *sink = config->sinks[i].sink.name;
+    struct runner *runner = &attempt->runners[i];
+    skip_read(config->state, config->name, sink, &runner->skip);
+    if (runner->skip.lsn == 0 || skip_is_ahead(&runner->skip, &attempt->positions[i]))
+        return true;
+    runner->skip = (struct skip){0};
+    return skip_remove(config->state, config->name, sink, err);
+}
+
 static bool start_streaming(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
     bool binary = false;
@@ -199,6 +211,9 @@ static bool start_streaming(struct attempt *attempt, struct error *err) {
                                            .trees = &attempt->trees,
                                            .sender_timeout_ms = attempt->sender_timeout_ms,
                                            .until_lsn = pipeline->until_lsn};
+    for (size_t i = 0; i < attempt->runner_count; i++)
+        if (!set_skip(attempt, i, err))
+            return false;
     for (size_t i = 0; i < attempt->runner_count; i++)
         runner_order_run(&attempt->runners[i], &attempt->positions[i], attempt->store_positions);
     attempt->watch = (struct watch){.source = &pipeline->config->source,

@@ -13,6 +13,7 @@ static const struct command *const COMMANDS[] = {
     &command_status,
     &command_verify,
     &command_tail,
+    &command_skip,
     &command_drop,
     &command_help,
     &command_version,
@@ -39,7 +40,8 @@ bool command_takes(const struct command *command, const char *option) {
     return strstr(command->usage, option) != NULL;
 }
 
-/* Words that stand alone are in capitals at the end: "tail -c FILE | ARCHIVE", "help [COMMAND]". */
+/* Words that stand alone are in capitals at the end: "tail -c FILE | ARCHIVE", "skip -c FILE LSN", "help [COMMAND]". */
 bool command_takes_argument(const struct command *command) {
-    return strstr(command->usage, "ARCHIVE") != NULL || strstr(command->usage, "[COMMAND]") != NULL;
+    return strstr(command->usage, "ARCHIVE") != NULL || strstr(command->usage, "FILE LSN") != NULL ||
+           strstr(command->usage, "[COMMAND]") != NULL;
 }

@@ -22,6 +22,7 @@
 #include "cdc/pq/identifier.h"
 #include "cdc/pq/result.h"
 #include "cdc/publication.h"
+#include "cdc/skip.h"
 #include "cdc/slot.h"
 #include "cdc/source.h"
 #include "cdc/state_lock.h"
@@ -200,6 +201,9 @@ static bool drop_state(const struct config *config, struct error *err) {
         !failure_remove(config->state, config->name, err) ||
         !activity_remove(config->state, config->name, err))
         return false;
+    for (size_t i = 0; i < config->sink_count; i++)
+        if (!skip_remove(config->state, config->name, config->sinks[i].sink.name, err))
+            return false;
     FAULT_POINT("drop-state");
     snprintf(path, sizeof path, "%s/%s.lock", config->state, config->name);
     if (unlink(path) != 0 && errno != ENOENT)

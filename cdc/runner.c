@@ -15,6 +15,7 @@
 
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
+#include "cdc/base/log.h"
 
 enum {
     QUEUE_WAIT_MS = 1000,
@@ -243,12 +244,40 @@ static bool tell_skipped(struct runner *runner, const struct change *change, str
     return ops->skip(runner->sink, change, err);
 }
 
+/*
+ * Begin and Commit of a transaction that is left out are written, so that the position passes it as any other; what is between
+ * them is not.
+ */
+static bool is_left_out(struct runner *runner, const struct change *change) {
+    if (change->transaction == NULL)
+        return false;
+    if (change->kind == CHANGE_BEGIN && runner->skip.lsn != 0)
+        runner->leaving_out = skip_is(&runner->skip, change->transaction);
+    if (!runner->leaving_out && change->kind == CHANGE_COMMIT &&
+        skip_is_passed(&runner->skip, change->end_lsn))
+        runner->skip.lsn = 0;
+    if (!runner->leaving_out || change->kind == CHANGE_BEGIN)
+        return false;
+    if (change->kind != CHANGE_COMMIT) {
+        runner->left_out++;
+        return true;
+    }
+    log_line(
+        LOG_LEVEL_WARNING,
+        "sink %s: the transaction that commits at %s was left out with its %llu changes, as `pgcdc skip` said",
+        runner->sink->config->name, lsn_format(runner->skip.lsn).text, (unsigned long long) runner->left_out);
+    runner->leaving_out = false;
+    runner->skip.lsn = 0;
+    return false;
+}
+
 /* Writes what the sink does not have, in runs as long as possible. ending: as for the last of them. */
 static bool write_new(struct runner *runner, const struct change *changes, size_t count,
                       const struct batch *ending, struct error *err) {
     size_t first = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!sink_has(runner, &changes[i])) {
+        const bool has = sink_has(runner, &changes[i]);
+        if (!has && !is_left_out(runner, &changes[i])) {
             if (!check_order(runner, &changes[i], err))
                 return false;
             continue;

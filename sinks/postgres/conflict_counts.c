@@ -12,8 +12,6 @@
 #include "cdc/base/buffer.h"
 #include "sinks/postgres/pq_pipeline.h"
 
-#define UNDEFINED_TABLE "42P01"
-#define INVALID_SCHEMA "3F000"
 #define COUNT_TEXT_MAX 24
 #define SQL_BYTES_MAX 65536u
 
@@ -89,15 +87,14 @@ bool conflict_counts_look(const struct sink_config *config, struct session *sess
                           struct error *err) {
     static const char SQL[] = "select kind, count from pgcdc.conflicts where pipeline = $1 and sink = $2";
     PGresult *result AUTO_PGRESULT = NULL;
-    struct error answer = {0};
+    bool exists = false;
     memset(ret_counts, 0, CONFLICT_KINDS * sizeof *ret_counts);
-    if (!session_query(session, SQL, 2, (const char *const[]){config->pipeline, config->name}, &result,
-                       &answer)) {
-        if (strcmp(answer.sqlstate, UNDEFINED_TABLE) == 0 || strcmp(answer.sqlstate, INVALID_SCHEMA) == 0)
-            return true;
-        *err = answer;
+    if (!table_exists(session, &exists, err))
         return false;
-    }
+    if (!exists)
+        return true;
+    if (!session_query(session, SQL, 2, (const char *const[]){config->pipeline, config->name}, &result, err))
+        return false;
     for (int row = 0; row < PQntuples(result); row++)
         for (size_t i = 0; i < CONFLICT_KINDS; i++)
             if (strcmp(PQgetvalue(result, row, 0), conflict_kind_name((enum conflict_kind) i)) == 0)

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * command_skip.c - pgcdc skip: the transaction that stopped the pipeline is left out of the sink that it stopped.
+ *
+ * Only that one: the LSN must be the one of the stored failure, and the sink must not be past it. No engine runs meanwhile,
+ * because the state's lock is held.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cdc/checkpoint.h"
+#include "cdc/command.h"
+#include "cdc/failure.h"
+#include "cdc/skip.h"
+#include "cdc/state_lock.h"
+
+static const char NAMED[] = "the transaction that commits at ";
+
+/* The sink that the failure is of: its text begins with "sink NAME: ". */
+static const struct config_sink *failed_sink(const struct config *config, const struct failure *failure) {
+    for (size_t i = 0; i < config->sink_count; i++) {
+        const char *name = config->sinks[i].sink.name;
+        const size_t length = strlen(name);
+        const char *text = failure->error.text;
+        if (strncmp(text, "sink ", 5) == 0 && strncmp(text + 5, name, length) == 0 &&
+            strncmp(text + 5 + length, ": ", 2) == 0)
+            return &config->sinks[i];
+    }
+    return NULL;
+}
+
+/* Of the transaction that the failure names; 0: it names none. */
+static lsn_t failed_lsn(const struct failure *failure) {
+    char text[32];
+    lsn_t lsn = 0;
+    const char *named = strstr(failure->error.text, NAMED);
+    if (named == NULL)
+        return 0;
+    snprintf(text, sizeof text, "%.*s", (int) strspn(named + strlen(NAMED), "0123456789ABCDEFabcdef/"),
+             named + strlen(NAMED));
+    return lsn_parse(text, &lsn) ? lsn : 0;
+}
+
+static bool read_position(const struct command_line *line, const struct config_sink *config,
+                          struct position *ret_position, struct error *err) {
+    struct sink_view view = {0};
+    struct checkpoint checkpoint;
+    if (config->ops->look == NULL) {
+        if (!checkpoint_read(line->config->state, line->config->name, &checkpoint, err))
+            return false;
+        const struct checkpoint_sink *stored = checkpoint_find(&checkpoint, config->sink.name);
+        *ret_position = stored != NULL ? stored->position : (struct position){0};
+        return true;
+    }
+    struct sink *sink = sink_new(config->ops, &config->sink);
+    if (sink == NULL)
+        return error_no_memory(err);
+    sink->caller_stop = line->stop;
+    const bool seen = config->ops->look(sink, &view, err);
+    sink_free(sink);
+    *ret_position = view.position;
+    return seen;
+}
+
+static bool refuse(const struct failure *failure, lsn_t lsn, struct error *err) {
+    const lsn_t failed = failed_lsn(failure);
+    error_set(err, ERROR_REFUSE, "the transaction that commits at %s did not stop this pipeline",
+              lsn_format(lsn).text);
+    if (failed == 0)
+        return error_remedy(err, "no transaction did: run it, and skip the one that it names when it stops");
+    return error_remedy(err, "the one that did commits at %s", lsn_format(failed).text);
+}
+
+static bool skip_locked(const struct command_line *line, lsn_t lsn, struct error *err) {
+    const struct config *config = line->config;
+    struct failure failure;
+    struct position position = {0};
+    failure_read(config->state, config->name, &failure);
+    const struct config_sink *sink = failed_sink(config, &failure);
+    if (sink == NULL || failed_lsn(&failure) != lsn)
+        return refuse(&failure, lsn, err);
+    if (!read_position(line, sink, &position, err))
+        return error_wrap(err, "sink %s", sink->sink.name);
+    const struct skip skip = {.lsn = lsn, .behind_lsn = position.end_lsn};
+    if (!position_exists(&position) || position.end_lsn > lsn || position.index != 0)
+        return error_set(
+            err, ERROR_REFUSE,
+            "sink %s is at %s, where the transaction that commits at %s does not come as a whole any more",
+            sink->sink.name, lsn_format(position.end_lsn).text, lsn_format(lsn).text);
+    if (!skip_write(config->state, config->name, sink->sink.name, &skip, err))
+        return false;
+    printf("sink %s: the transaction that commits at %s will be left out; start the pipeline again\n",
+           sink->sink.name, lsn_format(lsn).text);
+    return true;
+}
+
+static bool take_lock(const struct config *config, struct state_lock *lock, struct error *err) {
+    if (state_lock_take(lock, config->state, config->name, err))
+        return true;
+    if (err->kind != ERROR_RUNNING)
+        return false;
+    err->kind = ERROR_REFUSE;
+    return error_wrap(err, "stop it first");
+}
+
+static enum exit_code run(const struct command_line *line) {
+    struct state_lock lock = {.fd = -1};
+    struct error err = {0};
+    lsn_t lsn = 0;
+    if (line->argument == NULL || !lsn_parse(line->argument, &lsn) || lsn == 0) {
+        fprintf(stderr, "pgcdc skip: expected the LSN of a transaction, as the stop printed it\n");
+        return EXIT_USAGE;
+    }
+    const bool done = take_lock(line->config, &lock, &err) && skip_locked(line, lsn, &err);
+    state_lock_release(&lock);
+    if (done)
+        return EXIT_DONE;
+    fprintf(stderr, "pgcdc skip: %s\n", error_line(&err).text);
+    return err.kind == ERROR_STOPPED ? EXIT_FAILED : exit_code_of(&err);
+}
+
+const struct command command_skip = {
+    .name = "skip",
+    .usage = "skip -c FILE LSN",
+    .summary = "leave out the transaction that stopped the pipeline",
+    .help =
+        "A change that cannot be applied stops the pipeline before its transaction, which the error names: \"the\n"
+        "transaction that commits at LSN\". skip makes the next run leave out all changes of that transaction, for\n"
+        "the sink that it stopped, and go on behind it. The log says so with the number of changes. What is\n"
+        "left out is lost for that sink: compare with `pgcdc verify` afterwards. A transaction of more than some\n"
+        "4 MiB is not left out yet: it stops the pipeline again.\n"
+        "\n"
+        "Refused (exit 3): any other LSN than the one that stopped the pipeline, and while an engine runs.",
+    .needs_config = true,
+    .run = run,
+};
