@@ -40,6 +40,7 @@ struct preparation {
     PGresult *columns; /* of the target's table */
     PGresult *shapes;  /* their types */
     bool narrows;
+    struct buffer narrowed; /* a condition: the target's type changes one of the row's texts */
     struct side_texts source;
     struct side_texts target;
     struct buffer missing;
@@ -52,6 +53,7 @@ static void preparation_release(struct preparation *preparation) {
     PQclear(preparation->shapes);
     buffer_release(&preparation->missing);
     buffer_release(&preparation->left_out);
+    buffer_release(&preparation->narrowed);
 }
 
 /* No row: no such table. A table without columns has one row of NULLs. */
@@ -126,16 +128,31 @@ static bool narrows(const struct preparation *preparation, const struct table_co
     return !type_fits(&source, &target);
 }
 
+/* converted: the column's text as the target's type reads it. */
+static void add_narrowed(struct preparation *preparation, const char *column, const char *converted) {
+    struct buffer *sql = &preparation->narrowed;
+    buffer_append_text(sql, sql->size > 0 ? " or (" : "(");
+    identifier_append(sql, slice_of(column));
+    buffer_append_text(sql, " is not null and format('%s', ");
+    identifier_append(sql, slice_of(column));
+    buffer_printf(sql, ") collate \"C\" is distinct from (%s) collate \"C\")",
+                  converted != NULL ? converted : "");
+}
+
 static void add_column(struct preparation *preparation, const struct table_column *column, int row) {
     const char *type = PQgetvalue(preparation->columns, row, FIELD_TYPE_SQL);
     bool same_type = strcmp(column->type_sql, type) == 0;
-    preparation->narrows |= !same_type && narrows(preparation, column);
+    bool is_narrowed = !same_type && narrows(preparation, column);
+    preparation->narrows |= is_narrowed;
     bool is_builtin =
         strtoul(PQgetvalue(preparation->columns, row, FIELD_TYPE_OID), NULL, 10) < FIRST_USER_OID;
     enum text_kind source = same_type ? TEXT_CAST : is_builtin ? TEXT_CONVERTED : TEXT_FORMATTED;
     enum text_kind target = same_type || is_builtin ? TEXT_CAST : TEXT_FORMATTED;
     bool is_key = column->key_index > 0;
-    add_text(&preparation->source, write_text(preparation, column->name, source, type), is_key);
+    const char *source_text = write_text(preparation, column->name, source, type);
+    add_text(&preparation->source, source_text, is_key);
+    if (is_narrowed && source == TEXT_CONVERTED)
+        add_narrowed(preparation, column->name, source_text);
     add_text(&preparation->target, write_text(preparation, column->name, target, type), is_key);
 }
 
@@ -181,6 +198,16 @@ static struct verify_expression write_expression(struct preparation *preparation
     };
 }
 
+static const char *write_count(struct preparation *preparation, const char *from) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    const char *condition = buffer_text(&preparation->narrowed);
+    if (condition == NULL || from == NULL)
+        preparation->failed = true;
+    else
+        buffer_printf(&sql, "select count(*) filter (where %s) from %s", condition, from);
+    return keep(preparation, &sql);
+}
+
 static void write_expressions(struct preparation *preparation, struct verify_expressions *expressions) {
     const struct table *table = preparation->table;
     char target_kind = PQgetvalue(preparation->columns, 0, FIELD_KIND)[0];
@@ -188,6 +215,8 @@ static void write_expressions(struct preparation *preparation, struct verify_exp
                                            write_from(preparation, table->kind, table->row_filter_sql));
     expressions->target =
         write_expression(preparation, &preparation->target, write_from(preparation, target_kind, NULL));
+    if (preparation->narrowed.size > 0)
+        expressions->count_narrowed = write_count(preparation, expressions->source.from);
     if (preparation->left_out.size == 0)
         return;
     buffer_append_text(&preparation->left_out, ": generated at the source only, not compared");
@@ -224,6 +253,7 @@ bool verify_expressions_prepare(struct verify_expressions *expressions, const st
         .table = table,
         .arena = arena,
         .has_hash = sides->has_hash,
+        .narrowed = {.bytes_max = SQL_BYTES_MAX},
         .missing = {.bytes_max = NOTE_BYTES_MAX},
         .left_out = {.bytes_max = 2 * NOTE_BYTES_MAX},
     };

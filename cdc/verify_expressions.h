@@ -18,8 +18,10 @@ struct verify_expression {
 struct verify_expressions {
     struct verify_expression source;
     struct verify_expression target;
-    const char *missing;  /* what the target lacks, so that nothing can be compared; else NULL */
-    bool narrows;         /* a column's type over there can change values, and what it makes of them is compared */
+    const char *missing; /* what the target lacks, so that nothing can be compared; else NULL */
+    bool narrows; /* a column's type over there can change values, and what it makes of them is compared */
+    const char *
+        count_narrowed; /* the query that counts the source's rows that these change; NULL: none can be seen */
     const char *left_out; /* columns that are not compared, and why; else NULL */
 };
 

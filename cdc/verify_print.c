@@ -82,7 +82,7 @@ static void print_result(const struct verify_table *compared, FILE *out) {
         fputs("equal", out);
         break;
     case VERIFY_NARROWED:
-        fputs("narrowed: compared as the target's narrower types read the values", out);
+        fputs("narrowed: beyond what the target's narrower types change nothing differs", out);
         break;
     case VERIFY_PARTIAL:
         fputs("partial: what was compared does not differ", out);
@@ -99,6 +99,8 @@ static void print_result(const struct verify_table *compared, FILE *out) {
         fputs("still moving: ", out);
         print_differences(compared, out);
     }
+    if (compared->expressions.count_narrowed != NULL)
+        fprintf(out, "; %" PRIu64 " rows narrowed", compared->narrowed_rows);
     if (compared->expressions.left_out == NULL)
         return;
     fputs(" (", out);
@@ -214,6 +216,8 @@ static void put_table(const struct verify_table *compared, struct json_writer *j
         put_number(json, "extra", counts.extra);
         put_number(json, "different", counts.different);
         put_boolean(json, "exact", is_exact(compared));
+        if (compared->expressions.count_narrowed != NULL)
+            put_number(json, "narrowed", compared->narrowed_rows);
     }
     if (compared->expressions.left_out != NULL)
         json_put_field(json, "left_out", compared->expressions.left_out);

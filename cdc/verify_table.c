@@ -143,10 +143,20 @@ static bool compare_whole(struct verify_table *compared, struct verify_sides *si
     return true;
 }
 
+static bool count_narrowed(struct verify_table *compared, struct verify_sides *sides, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (compared->expressions.count_narrowed == NULL)
+        return true;
+    if (!session_query(&sides->source, compared->expressions.count_narrowed, 0, NULL, &result, err))
+        return error_wrap(err, "comparing %s.%s", compared->table->schema, compared->table->name);
+    compared->narrowed_rows = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
+    return true;
+}
+
 bool verify_table_compare(struct verify_table *compared, struct verify_sides *sides, struct error *err) {
     bool is_equal = false;
     assert(compared->result == VERIFY_UNDECIDED);
-    if (!compare_whole(compared, sides, &is_equal, err))
+    if (!compare_whole(compared, sides, &is_equal, err) || !count_narrowed(compared, sides, err))
         return false;
     if (is_equal)
         return true;

@@ -28,6 +28,7 @@ struct verify_table {
     enum verify_result result;
     uint64_t source_rows; /* when the whole was compared */
     uint64_t target_rows;
+    uint64_t narrowed_rows; /* of the source, then: rows with a value whose text the target's type changes */
     int64_t bucket_mask;
     struct verify_differences rows;    /* by key */
     struct verify_differences buckets; /* differing ones too large to look into */

@@ -395,7 +395,12 @@ def test_a_narrower_type_is_refused_before_the_copy_and_in_the_stream(pipeline):
     assert pipeline.target.value("select count(*) from t") == 1
     pipeline.sink_configuration["narrowing"] = "allow"
     pipeline.engine.catch_up()
-    assert table_of(assert_verified(pipeline, EQUAL), "t")["result"] == "narrowed"
+    table = table_of(assert_verified(pipeline, EQUAL), "t")
+    assert (table["result"], table["narrowed"]) == ("narrowed", 1)
+    pipeline.target.execute("update t set c0 = 3 where id = 2")
+    table = table_of(assert_verified(pipeline, DIFFERENT), "t")
+    assert (table["result"], table["narrowed"], table["different"]) == ("different", 1, 1)
+    pipeline.target.execute("update t set c0 = 2.72 where id = 2")
     del pipeline.sink_configuration["narrowing"]
     assert_verified(pipeline, DIFFERENT)
 
