@@ -3,6 +3,7 @@
  * attempt_runners.c - what the supervisor asks of its runners, and how it waits for them.
  */
 #include <poll.h>
+#include <string.h>
 #include <sys/eventfd.h>
 
 #include "cdc/attempt.h"
@@ -21,7 +22,9 @@ bool attempt_runner_failed(struct attempt *attempt, struct error *err) {
         struct runner *runner = &attempt->runners[i];
         if (runner_state(runner) == RUNNER_FAILED) {
             *err = runner->error;
-            error_wrap(err, "sink %s", runner->sink->config->name);
+            /* The copy reads: what the source refuses is no matter of the sink. */
+            if (strcmp(err->sqlstate, "42501") != 0 || strncmp(err->text, "source: ", 8) != 0)
+                error_wrap(err, "sink %s", runner->sink->config->name);
             return true;
         }
     }

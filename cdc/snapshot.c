@@ -121,6 +121,8 @@ static bool lock_tables(struct snapshot *snapshot, struct error *err) {
         return error_wrap(err, "locking %zu tables; raise max_locks_per_transaction on the source",
                           snapshot->list.count);
     }
+    if (strcmp(err->sqlstate, "42501") == 0)
+        return false; /* a right that is missing at the source is no matter of the lock */
     return error_wrap(err, "locking the published tables against DDL");
 }
 

@@ -99,14 +99,26 @@ static void take_place(struct parsed *parsed, const char *line, size_t length) {
     snprintf(parsed->place, sizeof parsed->place, "%.*s", (int) size, line + head);
 }
 
+/* libpq's lines are sentences, without a stop between them; all but the first may be indented. */
+static void join(struct parsed *parsed, const char **line, size_t *length) {
+    const size_t used = strlen(parsed->text);
+    if (used == 0)
+        return;
+    while (*length > 0 && (**line == '\t' || **line == ' ')) {
+        ++*line;
+        --*length;
+    }
+    const bool ended = strchr(".,;:?!", parsed->text[used - 1]) != NULL;
+    append(parsed->text, sizeof parsed->text, ended ? " " : ". ", ended ? 1 : 2);
+}
+
 /* The last refusal counts: with sslmode=prefer there are two, and only the second is final. */
 static void take_line(struct parsed *parsed, const char *line, size_t length) {
     const char *code = find_code(line, length);
     take_place(parsed, line, length);
     if (is_detail(line))
         return;
-    if (parsed->text[0] != '\0')
-        append(parsed->text, sizeof parsed->text, " ", 1);
+    join(parsed, &line, &length);
     if (code == NULL) {
         append(parsed->text, sizeof parsed->text, line, length);
         return;

@@ -170,6 +170,19 @@ def test_a_fault_of_files_and_certificates_names_its_key(pipeline, more, word):
     assert not finding["what"].startswith("source: "), "where it was found is said once"
 
 
+def test_a_right_that_is_missing_at_the_source_is_told_under_the_source(pipeline):
+    """It was "sink warehouse: locking the published tables against DDL", without the grant."""
+    pipeline.source.execute("create role unread login replication;"
+                            " create table t (id int primary key); insert into t values (1); create publication shop for table t")
+    pipeline.source_configuration["dsn"] = pipeline.source.dsn() + " user=unread"
+    last = pipeline.engine.command("run", "--until", "caught-up").stderr.splitlines()[-1]
+    assert "source: permission denied" in last and "sink" not in last, last
+    assert 'grant select on table "public"."t" to "unread";' in last, last
+    execute_sql(pipeline, "source")
+    pipeline.engine.catch_up()
+    oracle.assert_equal(pipeline.source, pipeline.target, oracle.published_tables(pipeline.source, "shop"))
+
+
 # A table that is published later: which rows it had, how it came, and what the target has when it is asked.
 LATER = {
     "published after its rows": ("create table u (id int primary key); insert into u values (1), (2)", None),

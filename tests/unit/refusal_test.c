@@ -57,6 +57,15 @@ Test(refusal, what_libpq_says_by_itself_is_judged_by_its_words) {
     cr_assert_eq(parsed(AT "fe_sendauth: no password supplied").kind, ERROR_CONFIG);
 }
 
+Test(refusal, two_sentences_have_a_stop_between_them) {
+    cr_assert_str_eq(
+        parsed("root certificate file \"/x\" does not exist\nEither provide the file or change sslmode.\n")
+            .text,
+        "source: root certificate file \"/x\" does not exist. Either provide the file or change sslmode.");
+    cr_assert_str_eq(parsed(AT "Connection refused\n\tIs the server running?\n").text,
+                     "source: " AT "Connection refused. Is the server running?");
+}
+
 Test(refusal, a_text_without_an_end_is_cut) {
     static char message[1 << 20];
     memset(message, 'x', sizeof message - 1);
