@@ -229,9 +229,10 @@ static bool start_streaming(struct attempt *attempt, struct error *err) {
     if (!stream_start(&attempt->stream, &attempt->replication, &options, attempt->runners,
                       attempt->runner_count, err))
         return false;
-    log_line(LOG_LEVEL_INFO, "streaming slot %s from %s, values in %s, at most %d MiB in %d batches",
+    log_line(LOG_LEVEL_INFO,
+             "streaming slot %s from %s, values in %s, %d batches of %d MiB of values and one change more",
              options.source->slot, lsn_format(options.start_lsn).text, binary ? "binary" : "text",
-             POOL_BATCHES * (BATCH_BYTES / 1024 / 1024), POOL_BATCHES);
+             POOL_BATCHES, BATCH_BYTES / 1024 / 1024);
     /* Idle from here on; it would only hold a connection. */
     session_close(&attempt->source);
     attempt->pipeline->streamed = true;

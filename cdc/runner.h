@@ -69,7 +69,7 @@ struct runner {
 
     struct runner_counters counters;
 
-    /* The runner thread's own. */
+    /* The runner thread's own; the supervisor sets them before it orders to run, under the lock. */
     struct position start;     /* what the sink had when it began: only that is skipped */
     struct position written;   /* up to where whole transactions were written */
     struct position committed; /* up to where it can be seen; ahead of position while it may not be durable */

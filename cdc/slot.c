@@ -32,7 +32,7 @@ static void read_row(const PGresult *result, struct slot_facts *facts) {
     facts->is_logical = strcmp(PQgetvalue(result, 0, 0), "logical") == 0;
     facts->is_pgoutput = strcmp(PQgetvalue(result, 0, 1), "pgoutput") == 0;
     snprintf(facts->database, sizeof facts->database, "%s", PQgetvalue(result, 0, 2));
-    facts->active_pid = atoi(PQgetvalue(result, 0, 3));
+    facts->active_pid = (int) strtol(PQgetvalue(result, 0, 3), NULL, 10);
     facts->confirmed_lsn = lsn_column(result, 4);
     facts->restart_lsn = lsn_column(result, 5);
     snprintf(facts->reason, sizeof facts->reason, "%s", PQgetvalue(result, 0, 6));

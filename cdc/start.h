@@ -2,7 +2,7 @@
 /*
  * start.h - from where to stream, or why not: every check before START_REPLICATION.
  *
- * Pure: facts in, decision out, so that each refusal can be tested. START_REPLICATION from before the slot's
+ * No I/O: facts in, decision out, so that each refusal can be tested; start_decide completes facts->positions with those on disk. START_REPLICATION from before the slot's
  * confirmed_flush_lsn is silently moved forward, and a position beyond the server's WAL silently waits; so gaps
  * must be found here. Every refusal names both values and the remedy.
  */

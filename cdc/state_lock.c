@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * state_lock.c - flock on a file that stays.
+ * state_lock.c - flock on a file that stays until `drop`, which removes it while it holds the lock.
  */
 #include "cdc/state_lock.h"
 
@@ -12,6 +12,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "cdc/base/fault.h"
 
 static void lock_path(char path[static PATH_MAX], const char *directory, const char *pipeline) {
     snprintf(path, PATH_MAX, "%s/%s.lock", directory, pipeline);
@@ -30,6 +32,13 @@ static void write_pid(int fd) {
         errno = 0;
 }
 
+/* False: it was removed between open and flock, and another engine may lock a new one of that name. */
+static bool is_still_there(int fd, const char *path) {
+    struct stat held, named;
+    return fstat(fd, &held) == 0 && stat(path, &named) == 0 && held.st_dev == named.st_dev &&
+           held.st_ino == named.st_ino;
+}
+
 bool state_lock_take(struct state_lock *lock, const char *directory, const char *pipeline,
                      struct error *err) {
     char path[PATH_MAX];
@@ -40,6 +49,7 @@ bool state_lock_take(struct state_lock *lock, const char *directory, const char 
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
     if (fd < 0)
         return error_errno(err, "%s", path);
+    FAULT_POINT("lock-opened");
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno == EWOULDBLOCK)
             error_set(err, ERROR_RUNNING, "pipeline %s is already run by pid %ld (state directory %s)",
@@ -48,6 +58,11 @@ bool state_lock_take(struct state_lock *lock, const char *directory, const char 
             error_errno(err, "%s", path);
         close(fd);
         return false;
+    }
+    if (!is_still_there(fd, path)) {
+        close(fd);
+        return error_set(err, ERROR_RUNNING, "pipeline %s is being dropped (state directory %s)", pipeline,
+                         directory);
     }
     write_pid(fd);
     lock->fd = fd;

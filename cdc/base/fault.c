@@ -18,6 +18,11 @@ void fault_point(const char *name) {
         return;
     if (wanted[length] != '\0' && wanted[length] != ':')
         return;
+    if (strcmp(wanted + length, ":stop") == 0) {
+        if (atomic_fetch_add(&fault_visits, 1) == 0)
+            raise(SIGSTOP);
+        return;
+    }
     unsigned long visit = wanted[length] == ':' ? strtoul(wanted + length + 1, NULL, 10) : 1;
     if (atomic_fetch_add(&fault_visits, 1) + 1 == visit)
         raise(SIGKILL);

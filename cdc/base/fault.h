@@ -3,7 +3,7 @@
  * fault.h - named places where a test can make the program die or a call fail.
  *
  * PGCDC_FAULT="name" kills the process (SIGKILL) the first time it comes to FAULT_POINT(name);
- * PGCDC_FAULT="name:7" the seventh time. Built in only with -Dfault_points=true; otherwise a point is nothing.
+ * PGCDC_FAULT="name:7" the seventh time; "name:stop" stops it there (SIGSTOP), until the test goes on with SIGCONT. Built in only with -Dfault_points=true; otherwise a point is nothing.
  * `grep -rhoE 'FAULT_POINT\("[^"]+"' cdc sinks` lists them, which is how the fault tests find them all.
  */
 #pragma once

@@ -124,7 +124,7 @@ static bool explain_refusal(struct producer *producer, rd_kafka_resp_err_t code,
 static void rest(const struct producer *producer) {
     int64_t left_us = producer->rested_us - clock_now_us();
     if (left_us > 0)
-        usleep((useconds_t) left_us);
+        clock_pause_us(left_us);
 }
 
 static void plan_rest(struct producer *producer, int64_t answer_us) {

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a start refuses, whom it waits for, and what it leaves behind."""
 
+from pathlib import Path
+
 import psycopg2
 import psycopg2.extras
 import pytest
@@ -286,3 +288,29 @@ def test_a_plain_role_on_both_sides_is_enough(pipeline):
     pipeline.source.execute("drop owned by plain_reader")
     pipeline.source.execute("select pg_drop_replication_slot('shop')")
     pipeline.source.cluster.execute("drop role plain_reader")
+
+
+def test_a_slot_that_somebody_creates_meanwhile_is_not_dropped(pipeline):
+    """Between the decision that there is none and its creation: it is refused, and theirs stays."""
+    pipeline.source.execute("create table t (id int primary key)")
+    pipeline.engine.start(environment={"PGCDC_FAULT": "slot-before-create:stop"})
+    wait_until(lambda: "State:\tT" in Path(f"/proc/{pipeline.engine.process.pid}/status").read_text(), "the engine to stand before the creation")
+    pipeline.source.execute("select pg_create_logical_replication_slot(%s, 'pgoutput')", (pipeline.slot_name(),))
+    theirs = pipeline.slot()["confirmed_flush_lsn"]
+    pipeline.engine.thaw()
+    assert pipeline.engine.wait_exit() == 3
+    assert "was created by somebody else while this pipeline started" in pipeline.engine.log_text()
+    assert pipeline.slot()["confirmed_flush_lsn"] == theirs
+    assert not list(pipeline.state.glob("*.checkpoint"))
+
+
+def test_a_lock_file_that_was_dropped_meanwhile_is_no_lock(pipeline):
+    """Two engines would each hold one: the one whose file is gone must not run."""
+    pipeline.source.execute("create table t (id int primary key)")
+    pipeline.engine.start(environment={"PGCDC_FAULT": "lock-opened:stop"})
+    wait_until(lambda: "State:\tT" in Path(f"/proc/{pipeline.engine.process.pid}/status").read_text(), "the engine to stand before its lock")
+    (pipeline.state / "shop.lock").unlink()
+    pipeline.engine.thaw()
+    assert pipeline.engine.wait_exit() == 6
+    assert "pipeline shop is being dropped" in pipeline.engine.log_text()
+    assert pipeline.slot() is None
