@@ -122,12 +122,15 @@ static bool refuse_unusable(struct session *source, const struct source_config *
         return true;
     append_names(rows, &names);
     const char *text = buffer_text(&names);
-    return error_set(
+    error_set(
         err, ERROR_CONFIG,
-        "publication %s is not created, because the source would then refuse updates and deletes of these tables, which have no "
-        "usable replica identity: %s; give each a primary key or another replica identity (pgcdc check prints the SQL for "
-        "each), name only other tables in source.tables, or create the publication yourself with publish = 'insert'",
+        "publication %s is not created, because the source would then refuse updates and deletes of these "
+        "tables, which have no usable replica identity: %s",
         config->publication, text != NULL ? text : "?");
+    return error_remedy(
+        err,
+        "give each a primary key or another replica identity (pgcdc check prints the SQL for each), name only "
+        "other tables in source.tables, or create the publication yourself with publish = 'insert'");
 }
 
 static bool refuse_given(const struct source_config *config, const char *sql, struct error *err) {

@@ -112,14 +112,14 @@ static bool check_pattern(const struct table_pattern *pattern, const PGresult *c
             return true;
         only_unlogged = true;
     }
-    return error_set(
+    error_set(
         err, ERROR_CONFIG,
         only_unlogged
-            ? "source.tables: %s.%s is unlogged, so its changes are not in the WAL and cannot be sent; make it "
-              "logged, or take it out of source.tables"
-            : "source.tables: no table of the source matches %s.%s (of a partitioned table the root counts); "
-              "correct source.tables, or connect to the database that has it",
+            ? "source.tables: %s.%s is unlogged, so its changes are not in the WAL and cannot be sent"
+            : "source.tables: no table of the source matches %s.%s (of a partitioned table the root counts)",
         pattern->schema, pattern->name);
+    return error_remedy(err, only_unlogged ? "make it logged, or take it out of source.tables"
+                                           : "correct source.tables, or connect to the database that has it");
 }
 
 bool scope_check_patterns(const struct source_config *config, const PGresult *candidates, struct error *err) {
@@ -153,11 +153,14 @@ static bool refuse_lacking(const struct source_config *config, enum scope_moment
             "target's tables and run again",
             name, names);
     const char *text = buffer_text(&remedy);
-    return error_set(
+    error_set(
         err, ERROR_CONFIG,
         "source.tables names %s, which publication %s does not send (never had, or a table was dropped and "
-        "created again); %s",
-        names, config->publication, text != NULL ? text : "pgcdc check says what to do");
+        "created again)",
+        names, config->publication);
+    /* A statement that is cut off would be followed to the letter. */
+    bool is_whole = text != NULL && lacking->count == lacking->shown && remedy.size < ERROR_REMEDY_MAX;
+    return error_remedy(err, "%s", is_whole ? text : "pgcdc check says what to do");
 }
 
 static void warn_lacking(const struct source_config *config, struct names *newcomers, char *warning) {
@@ -200,12 +203,16 @@ static bool check_extra(const struct source_config *config, const PGresult *sent
     if (extra.count == 0 || moment == SCOPE_COMPARING)
         return true;
     const char *names = names_text(&extra);
-    return error_set(
-        err, ERROR_CONFIG,
-        "publication %s sends %s, which source.tables does not name; name them there, or take them out at the "
-        "source: alter publication %s drop table %s (one for all tables or for a schema: use a publication "
-        "that lists its tables)",
-        config->publication, names, config->publication, names);
+    error_set(err, ERROR_CONFIG, "publication %s sends %s, which source.tables does not name",
+              config->publication, names);
+    if (extra.count > extra.shown)
+        return error_remedy(err,
+                            "name them there, or take them out of the publication; pgcdc check says which");
+    return error_remedy(
+        err,
+        "name them there, or take them out at the source: alter publication %s drop table %s (one "
+        "for all tables or for a schema: use a publication that lists its tables)",
+        config->publication, names);
 }
 
 bool scope_check(struct session *source, const struct source_config *config, enum scope_moment moment,
