@@ -91,6 +91,13 @@ static bool has_password(const char *dsn) {
     return found;
 }
 
+static bool has_secret(const struct config_sink *sink) {
+    for (size_t i = 0; sink->ops->is_secret != NULL && i < sink->sink.option_count; i++)
+        if (sink->ops->is_secret(sink->sink.options[i].key))
+            return true;
+    return false;
+}
+
 /* Whether the password stands in the file or came from the environment is not known any more. */
 bool check_config_file(struct check *check, struct error *err) {
     const struct config *config = check->config;
@@ -99,12 +106,13 @@ bool check_config_file(struct check *check, struct error *err) {
     bool found = has_password(config->source.dsn);
     for (size_t i = 0; i < config->sink_count; i++) {
         const char *dsn = sink_config_find(&config->sinks[i].sink, "dsn");
-        found = found || (dsn != NULL && has_password(dsn));
+        found = found || (dsn != NULL && has_password(dsn)) || has_secret(&config->sinks[i]);
     }
     if (!found || stat(config->path, &file) != 0 || !S_ISREG(file.st_mode) || (file.st_mode & S_IROTH) == 0)
         return true;
     findings_add(&check->findings, SEVERITY_WARNING, "file_mode",
-                 "%s is readable by every user of this machine, and a dsn has a password", config->path);
+                 "%s is readable by every user of this machine, and it has a password or another secret",
+                 config->path);
     findings_fix(&check->findings, "chmod o-rwx %s; or take the password from password_file or ${VARIABLE}",
                  config->path);
     return true;

@@ -176,7 +176,8 @@ static bool drop_sink(const struct config_sink *config, const atomic_bool *stop,
     if (!dropped)
         return error_wrap(err, "sink %s", config->sink.name);
     FAULT_POINT("drop-sink");
-    printf("sink %s: its position is dropped, its data stays\n", config->sink.name);
+    printf("sink %s: its position is dropped, its data stays%s\n", config->sink.name,
+           config->ops->appends ? ", and a new start publishes every row again behind it" : "");
     return true;
 }
 
@@ -254,11 +255,12 @@ static enum exit_code run(const struct command_line *line) {
 const struct command command_drop = {
     .name = "drop",
     .usage = "drop -c FILE",
-    .summary = "remove slot, publication and positions; leave nothing behind",
+    .summary = "remove slot, publication and positions; copied rows stay",
     .help =
         "Removes, in this order: the slot (it refuses while an engine uses it, exit 3), the publication if pgcdc\n"
         "created it (one that you made is left), each sink's position, and the files in the state directory. The\n"
-        "rows that were copied into a sink stay where they are.\n"
+        "rows that were copied into a sink stay where they are. A run afterwards starts over: into Postgres it wants\n"
+        "empty tables, and into Kafka it publishes every present row again, behind the records that are there.\n"
         "\n"
         "What is gone already is no error, so an interrupted drop is finished by running it again.",
     .needs_config = true,

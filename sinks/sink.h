@@ -144,6 +144,7 @@ struct sink_ops {
      * least once. */
     bool stores_position;
     bool takes_text_only; /* values must come as text: VALUE_BINARY is never written */
+    bool appends;         /* a copy adds to what is there: a second one is there twice */
     bool
         takes_bytes; /* text need not be UTF-8: from a source of encoding SQL_ASCII it comes as it is stored */
     /*
@@ -151,6 +152,8 @@ struct sink_ops {
      * option that is not: the configuration's file and line are put before it.
      */
     bool (*validate)(const struct sink_config *config, struct error *err);
+    /* Optional: is this option's value a password, a key or another secret? Of dsn the engine knows it. */
+    bool (*is_secret)(const char *key);
     bool (*open)(struct sink *sink, struct position *ret_position, struct error *err);
     bool (*write)(struct sink *sink, const struct change *changes, size_t count, struct error *err);
     /*

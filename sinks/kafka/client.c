@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cdc/base/clock.h"
@@ -54,9 +55,23 @@ static const struct client_setting RESERVED[] = {
     {NULL, NULL},
 };
 
+/* By words, so that those which a newer librdkafka brings are among them. */
 static bool is_secret(const char *name) {
-    return strstr(name, "password") != NULL || strstr(name, "secret") != NULL ||
-           strstr(name, ".pem") != NULL || strstr(name, "oauth") != NULL || strstr(name, "jaas") != NULL;
+    static const char *const WORDS[] = {"password",    "passphrase", "secret", ".pem",
+                                        "oauthbearer", "jaas",       "token",  "kinit"};
+    static const char *const OPEN[] = {"ssl.ca.pem", "ssl.certificate.pem", "ssl.crl.pem",
+                                       "sasl.oauthbearer.method"};
+    for (size_t i = 0; i < sizeof OPEN / sizeof *OPEN; i++)
+        if (strcmp(name, OPEN[i]) == 0)
+            return false;
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+        if (strstr(name, WORDS[i]) != NULL)
+            return true;
+    return false;
+}
+
+bool client_is_secret(const char *key) {
+    return strncmp(key, PROPERTIES, strlen(PROPERTIES)) == 0 && is_secret(key + strlen(PROPERTIES));
 }
 
 static bool set_property(rd_kafka_conf_t *conf, const char *prefix, const char *name, const char *value,
@@ -115,9 +130,24 @@ static bool set_properties(rd_kafka_conf_t *conf, const struct sink_config *conf
     return true;
 }
 
+/* A private key is only as good as its file is closed. */
+static bool check_key(const struct sink_option *option, struct error *err) {
+    static const char *const KEYS[] = {PROPERTIES "ssl.key.location", PROPERTIES "ssl.keystore.location",
+                                       PROPERTIES "sasl.kerberos.keytab"};
+    struct stat file;
+    for (size_t i = 0; i < sizeof KEYS / sizeof *KEYS; i++)
+        if (strcmp(option->key, KEYS[i]) == 0 && stat(option->value, &file) == 0 && S_ISREG(file.st_mode) &&
+            (file.st_mode & (S_IROTH | S_IWOTH)) != 0) {
+            error_set(err, ERROR_CONFIG, "%s: every user of this machine may %s %s", option->key,
+                      (file.st_mode & S_IROTH) != 0 ? "read" : "change", option->value);
+            return error_remedy(err, "chmod o-rwx %s", option->value);
+        }
+    return true;
+}
+
 static bool check_files(const struct sink_config *config, struct error *err) {
     for (size_t i = 0; i < config->option_count; i++)
-        if (!check_file(&config->options[i], err))
+        if (!check_file(&config->options[i], err) || !check_key(&config->options[i], err))
             return false;
     return true;
 }
@@ -142,6 +172,22 @@ static bool set_password(rd_kafka_conf_t *conf, const struct kafka_options *opti
     return set;
 }
 
+/* ---- what librdkafka says, without a secret ---- */
+
+static void mask(char *text, const char *value) {
+    const size_t length = strlen(value);
+    if (length == 0)
+        return;
+    for (char *found = strstr(text, value); found != NULL; found = strstr(found + length, value))
+        memset(found, '*', length);
+}
+
+static void mask_secrets(const struct client *client, char *text) {
+    for (size_t i = 0; i < client->config->option_count; i++)
+        if (client_is_secret(client->config->options[i].key))
+            mask(text, client->config->options[i].value);
+}
+
 /* ---- callbacks, inside client_poll ---- */
 
 static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opaque) {
@@ -157,6 +203,7 @@ static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opa
         return;
     client->complaint.code = code;
     snprintf(client->complaint.text, sizeof client->complaint.text, "%s", reason);
+    mask_secrets(client, client->complaint.text);
 }
 
 /* Only of messages that failed: delivery.report.only.error. */
@@ -211,7 +258,8 @@ static bool refuse_settings(const struct sink_config *config, const char *reason
 bool client_open(struct client *client, const struct kafka_options *options,
                  const struct client_options *client_options, struct error *err) {
     char reason[512];
-    *client = (struct client){.stop = client_options->stop, .opened_ms = clock_now_ms()};
+    *client =
+        (struct client){.config = options->config, .stop = client_options->stop, .opened_ms = clock_now_ms()};
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     if (conf == NULL)
         return error_no_memory(err);
@@ -223,6 +271,7 @@ bool client_open(struct client *client, const struct kafka_options *options,
     if (client->handle != NULL)
         return true;
     rd_kafka_conf_destroy(conf);
+    mask_secrets(client, reason);
     return refuse_settings(options->config, reason, err);
 }
 

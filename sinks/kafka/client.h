@@ -20,7 +20,8 @@ struct client_setting {
 };
 
 struct client {
-    rd_kafka_t *handle; /* NULL: closed */
+    rd_kafka_t *handle;               /* NULL: closed */
+    const struct sink_config *config; /* whose secrets are in no text of it */
     const atomic_bool *stop;
     int64_t opened_ms;
     unsigned complaint_count; /* since then */
@@ -41,6 +42,9 @@ struct client_options {
     const struct client_setting *settings;
     const atomic_bool *stop;
 };
+
+/* Is it a property whose value nobody may see? key: "properties.NAME". */
+bool client_is_secret(const char *key);
 
 /* Does librdkafka take all properties of the configuration? Looks at no file. ERROR_CONFIG, with the option. */
 MUST_CHECK bool client_check_properties(const struct sink_config *config, struct error *err);

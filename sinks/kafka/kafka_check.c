@@ -412,7 +412,8 @@ bool kafka_check(struct sink *sink, const struct sink_check *check, struct error
     struct error refusal = {0};
     if (!kafka_options_read(&options, sink->config, &refusal) ||
         !client_open(&checking.client, &options, &client_options, &refusal)) {
-        report(&checking, SINK_PROBLEM, "options", "correct the sink's section of the configuration", "%s",
+        report(&checking, SINK_PROBLEM, "options",
+               refusal.remedy[0] != '\0' ? refusal.remedy : "correct the sink's section of the configuration", "%s",
                refusal.text);
         return true;
     }

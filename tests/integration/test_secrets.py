@@ -166,3 +166,33 @@ def test_check_notes_a_connection_that_is_not_encrypted_or_not_verified(pipeline
     assert not {"not_encrypted", "not_verified"} & found(tls).keys()
     tls.source_configuration["dsn"] = f"{remote} sslmode=verify-full sslrootcert={tmp_path}/server.crt"
     assert "certificate verify failed" in found(tls)["connection"]["what"]
+
+
+# Kafka's
+
+@pytest.fixture
+def to_kafka(pipeline):
+    pipeline.source.execute("create table t (id int primary key)")
+    pipeline.engine.configuration["sinks"] = [{"name": "events", "type": "kafka", "brokers": "127.0.0.1:1", "properties": {}}]
+    return pipeline
+
+
+def test_a_secret_of_kafkas_is_one_for_check_and_in_no_text(to_kafka):
+    to_kafka.sink_configuration["properties"] = {"sasl.password": MARK, "ssl.key.password": MARK, "sasl.username": "u"}
+    to_kafka.engine.write_configuration()
+    to_kafka.engine.config_path.chmod(0o644)
+    result = to_kafka.engine.command("check")
+    assert "another secret" in result.stdout and f"chmod o-rwx {to_kafka.engine.config_path}" in result.stdout, result.stdout
+    assert MARK not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("key", ["ssl.key.location", "ssl.keystore.location"])
+def test_a_key_of_kafkas_that_others_can_read_is_refused(to_kafka, tmp_path, key):
+    file = tmp_path / "client.key"
+    file.write_text(MARK)
+    file.chmod(0o644)
+    to_kafka.sink_configuration["properties"] = {"security.protocol": "ssl", key: str(file)}
+    result = to_kafka.engine.command("run", "--retry-for", "1s")
+    refusal = f"properties.{key}: every user of this machine may read {file}; chmod o-rwx {file}"
+    assert result.returncode == 2 and refusal in result.stderr, result.stderr
+    assert f"chmod o-rwx {file}" in to_kafka.engine.command("check").stdout
