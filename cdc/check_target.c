@@ -166,11 +166,11 @@ static void check_conflict_options(struct check *check, const struct config_sink
     const char *exists = sink_config_find(&sink->sink, "on_exists");
     if (missing != NULL && strcmp(missing, "stop") != 0 && strcmp(missing, "ignore") != 0 &&
         strcmp(missing, "insert") != 0) {
-        findings_add(&check->findings, SEVERITY_PROBLEM, "on-missing", "on_missing has an unknown value");
+        findings_add(&check->findings, SEVERITY_PROBLEM, "on_missing", "on_missing has an unknown value");
         findings_fix(&check->findings, "on_missing: stop, on_missing: ignore, or on_missing: insert");
     }
     if (exists != NULL && strcmp(exists, "stop") != 0 && strcmp(exists, "overwrite") != 0) {
-        findings_add(&check->findings, SEVERITY_PROBLEM, "on-exists", "on_exists has an unknown value");
+        findings_add(&check->findings, SEVERITY_PROBLEM, "on_exists", "on_exists has an unknown value");
         findings_fix(&check->findings, "on_exists: stop, or on_exists: overwrite");
     }
 }

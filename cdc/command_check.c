@@ -65,6 +65,8 @@ const struct command command_check = {
         "--sql source, --sql target\n"
         "         only the fixes of that side, ready for psql; what is no SQL, or empties a table, stands in a comment\n"
         "\n"
+        "cdc/findings.md has every code: what it means, what to do, and whether its fix is SQL or a step.\n"
+        "\n"
         "Exit code 0 when there is no problem (warnings do not count), 2 when there is one.",
     .needs_config = true,
     .run = run,
