@@ -27,27 +27,30 @@ def style_of(peer, peers):
 
 # ---- bars ----
 
-BAR_ROW, BAR_LEFT, BAR_RIGHT = 32, 112, WIDTH - 132
+BAR_ROW, BAR_HEAD, BAR_LEFT, BAR_RIGHT = 32, 18, 112, WIDTH - 132
 
 
-def bars(title, series, styles, compared_with):
-    """A bar a peer: the median's, with every round as a dot and a line from least to most. In seconds."""
-    drawing = Drawing(len(series) * BAR_ROW + 30)
+def bars(title, series, styles, ours):
+    """A bar a peer: the median's, with every round as a dot and a line from least to most. In seconds. The shortest is bold.
+    ours: whom the others are compared with, None for nobody."""
+    compared_with = dict(series).get(ours)
+    top = BAR_HEAD if compared_with is not None and len(series) > 1 else 0
+    best = min(statistics.median(seconds) for _, seconds in series)
+    drawing = Drawing(top + len(series) * BAR_ROW + 30)
     scale = Scale(0, max(max(seconds) for _, seconds in series), BAR_LEFT, BAR_RIGHT)
-    bottom = len(series) * BAR_ROW + 4
+    bottom = top + len(series) * BAR_ROW + 4
+    if top:
+        drawing.text(WIDTH - 4, 12, f"times {ours}’s", "tick", "end")
     for tick in linear_ticks(scale.low, scale.high, 4):
-        drawing.line(scale.place(tick), 2, scale.place(tick), bottom, "grid")
+        drawing.line(scale.place(tick), top + 2, scale.place(tick), bottom, "grid")
         drawing.text(scale.place(tick), bottom + 16, tick_label(tick), "tick", "middle")
     drawing.text(WIDTH - 4, bottom + 16, "seconds", "tick", "end")
     for row, (peer, seconds) in enumerate(series):
-        _bar(drawing, scale, row * BAR_ROW + BAR_ROW / 2, peer, seconds, styles[peer],
-             _times(seconds, compared_with) if peer_differs(peer, series, compared_with) else "")
+        _bar(drawing, scale, top + row * BAR_ROW + BAR_ROW / 2, peer, seconds, styles[peer],
+             _times(seconds, compared_with) if compared_with is not None and peer != ours else "",
+             len(series) > 1 and statistics.median(seconds) == best)
     said = "; ".join(f"{peer} {_spread(seconds)} seconds" for peer, seconds in series)
     return drawing.render(f"{title}: seconds to drain", f"Shorter is faster. {said}.")
-
-
-def peer_differs(peer, series, compared_with):
-    return compared_with is not None and dict(series)[peer] is not compared_with
 
 
 def _times(seconds, compared_with):
@@ -55,7 +58,7 @@ def _times(seconds, compared_with):
     return f"{statistics.median(seconds) / ours:.2f} ×" if ours > 0 else ""
 
 
-def _bar(drawing, scale, middle, peer, seconds, style, times):
+def _bar(drawing, scale, middle, peer, seconds, style, times, is_best):
     median, low, high = statistics.median(seconds), min(seconds), max(seconds)
     drawing.text(BAR_LEFT - 8, middle + 4, peer, "label", "end")
     drawing.add("rect", x=scale.start, y=middle - 9, width=scale.place(median) - scale.start, height=18, rx=2,
@@ -65,7 +68,7 @@ def _bar(drawing, scale, middle, peer, seconds, style, times):
         for value in seconds:
             drawing.dot(scale.place(value), middle, "round", f"{number(value)} s", 2.2)
     after = max(scale.place(median), scale.place(high)) + 8
-    drawing.text(after, middle + 4, f"{number(median)} s", "value")
+    drawing.text(after, middle + 4, f"{number(median)} s", "value best" if is_best else "value")
     drawing.text(WIDTH - 4, middle + 4, times, "times", "end")
 
 

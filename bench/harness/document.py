@@ -2,7 +2,7 @@
 """The result as one JSON document that says by itself what it is.
 
     {"format": "pgcdc-bench", "version": 1,
-     "head": {"date", "command", "commit", "dirty", "rounds", "machine": {...}, "versions": {...}, "settings": {...},
+     "head": {"date", "command", "commit", "dirty", "rounds", "quick", "machine": {...}, "versions": {...}, "settings": {...},
               "workloads": {NAME: {"imitates", "rows"}}, "peers": {NAME: {"title", "version", "settings", "sinks"}}, "absent": {NAME: REASON}},
      "results": {WORKLOAD: {PEER: [RUN, ...]}},
      "failures": [SENTENCE, ...]}
@@ -35,12 +35,13 @@ class DocumentError(Exception):
     """A file that is not a result that we can read."""
 
 
-def head(settings, server, rounds, workloads, peers, absent):
+def head(settings, server, options, workloads, peers, absent):
     """Of the run that begins now."""
     commit, dirty = about.commit()
     server_version = server.version()
     return {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            "command": shlex.join(["bench/run", *sys.argv[1:]]), "commit": commit, "dirty": dirty, "rounds": rounds,
+            "command": shlex.join(["bench/run", *sys.argv[1:]]), "commit": commit, "dirty": dirty,
+            "rounds": options.rounds, "quick": options.quick,
             "machine": about.machine(), "versions": about.versions(server.value("show server_version"), peers),
             "settings": dict(settings),
             "workloads": {item.name: {"imitates": item.imitates, "rows": item.rows} for item in workloads},
@@ -65,7 +66,8 @@ def add(before, more):
     joined = {what: {**heads[0][what], **heads[1][what]} for what in ("versions", "workloads", "peers", "absent")}
     joined["absent"] = {name: why for name, why in joined["absent"].items() if name not in joined["peers"]}
     header = {**before["head"], **joined, "command": " && ".join(head["command"] for head in heads),
-              "dirty": any(head["dirty"] for head in heads), "rounds": max(head["rounds"] for head in heads)}
+              "dirty": any(head["dirty"] for head in heads),
+              "quick": any(head.get("quick") for head in heads), "rounds": max(head["rounds"] for head in heads)}
     return make(header, results, before.get("failures", []) + more["failures"])
 
 

@@ -114,7 +114,7 @@ class Bench:
         self.profiler = profile.Profiler(folder) if options.profile else None
 
     def head(self, chosen):
-        return document.head(SETTINGS, self.source, self.options.rounds, chosen, self.peers, self.choice.absent(chosen))
+        return document.head(SETTINGS, self.source, self.options, chosen, self.peers, self.choice.absent(chosen))
 
     def run(self, chosen):
         for item in chosen:

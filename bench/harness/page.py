@@ -4,7 +4,7 @@ import html
 import pathlib
 import statistics
 
-from . import charts, document, figures
+from . import charts, document, figures, headline
 from .plot import number
 
 STYLE = pathlib.Path(__file__).with_name("page.css")
@@ -70,10 +70,24 @@ def _summary(result):
              html.escape(f"{machine.get('cores', '?')} × {machine.get('cpu', '?')}, {machine.get('memory_gib', '?')} GiB"),
              html.escape(", ".join(f"{name} {str(version).split(' ')[0]}" for name, version in list(head.get("versions", {}).items())[:1])),
              f"{head.get('rounds', '?')} {'round' if head.get('rounds') == 1 else 'rounds'}"]
-    told = "".join(f"<li>{html.escape(failure)}</li>" for failure in result.get("failures", []))
-    return (f'<p class="soft">{" · ".join(fact for fact in facts if fact)}</p>'
-            f"<p>Everybody ran on this one machine and shared its cores, so only what was measured in this run can be compared.</p>"
-            + (f'<div class="warn"><strong>Not everything went well.</strong><ul>{told}</ul></div>' if told else ""))
+    told = "".join(f"<li>{html.escape(str(failure))}</li>" for failure in result.get("failures", []))
+    return (_banner(result) + _headline(result)
+            + (f'<div class="warn">Not everything went well:<ul>{told}</ul></div>' if told else "")
+            + f'<p class="soft">{" · ".join(fact for fact in facts if fact)}</p>'
+            f"<p>Everybody ran on this one machine and shared its cores, so only what was measured in this run can be compared.</p>")
+
+
+def _banner(result):
+    return f'<p class="banner">{html.escape(headline.quick_said(result))}</p>' if headline.is_quick(result) else ""
+
+
+def _headline(result):
+    return "".join(f'<p class="headline">{html.escape(sentence)}</p>' for sentence in headline.sentences(result))
+
+
+def _failed(result, kind):
+    said = headline.failures_said(result, kind)
+    return f'<p class="warn">{html.escape(said)}</p>' if said else ""
 
 
 def _styles(result):
@@ -113,8 +127,9 @@ def _drains(result):
     if not content:
         return None
     return ("drain", "Draining a backlog",
-            "<p>Seconds until everything that was recorded is where it belongs; shorter is faster. "
-            f"On the right: how many times as long as pgcdc it took.</p>{content}")
+            "<p>Seconds until everything that was recorded is where it belongs; shorter is faster, and the shortest is bold. "
+            "On the right: how many times as long as pgcdc it took. Each card has a scale of its own, so compare bars within a card only.</p>"
+            f"{_failed(result, 'drain')}{content}")
 
 
 def _drains_of_sink(result, sink, found):
@@ -128,7 +143,7 @@ def _drain_card(result, workload, peers):
     series = [(peer, seconds) for peer, seconds in series if seconds]
     if not series:
         return ""
-    drawing = charts.bars(workload, series, _styles(result), dict(series).get(figures.ours(peers)))
+    drawing = charts.bars(workload, series, _styles(result), figures.ours(peers))
     changes = figures.changes_of([run for runs in peers.values() for run in runs])
     told = f"{changes:,.0f} changes" if changes else ""
     return _card(workload, ". ".join(part for part in (_imitates(result, workload), told) if part), drawing)
@@ -143,8 +158,8 @@ def _lags(result):
     content = "".join(_lag_of_workload(result, workload, peers) for workload, peers in found)
     return ("lag", "Lag at a set rate",
             "<p>From the commit at the source, or from when it was due if that was earlier, until it can be seen at the other "
-            "end; lower is better, and each step up is a multiple.</p>"
-            f"{_legend(result, _peers_of(found))}{content}")
+            "end; lower is better, and each step up is a multiple. Each card has scales of its own.</p>"
+            f"{_failed(result, 'lag')}{_legend(result, _peers_of(found))}{content}")
 
 
 def _lag_of_workload(result, workload, peers):
@@ -154,7 +169,10 @@ def _lag_of_workload(result, workload, peers):
     curve = _lag_curve(result, workload, peers) if len(levels) > 1 else ""
     folded = (f"<details><summary>The other rates of {html.escape(workload)}</summary>"
               f'<div class="cards">{rest}</div></details>') if rest else ""
-    return f'<div class="cards">{curve}{_lag_at(result, workload, peers, shown)}</div>{folded}{_lag_table(workload, peers)}'
+    return f'<div class="cards">{curve}{_lag_at(result, workload, peers, shown)}</div>{folded}{_lag_table(result, workload, peers)}'
+
+
+OVER_TIME_MIN = 5  # seconds: a line of fewer points shows nothing
 
 
 def _lag_at(result, workload, peers, level):
@@ -163,7 +181,7 @@ def _lag_at(result, workload, peers, level):
     chosen = {peer: figures.at_rate(peers[peer], rate) for peer, rate in level.items()}
     over_time = [(peer, [point for point in run["over_time"] if None not in point])
                  for peer, runs in chosen.items() for run in runs if run.get("over_time")]
-    over_time = [(peer, points) for peer, points in over_time if points]
+    over_time = [(peer, points) for peer, points in over_time if len(points) >= OVER_TIME_MIN]
     curves = [(peer, curve) for peer, runs in chosen.items() if (curve := _curve(runs))]
     at, rates = _level_title(workload, peers, level)
     cards = ""
@@ -226,7 +244,7 @@ def _percentile(runs, rate, share):
 LAG_COLUMNS = ("50", "90", "99", "99.9", "100")
 
 
-def _lag_table(workload, peers):
+def _lag_table(result, workload, peers):
     heads = ["peer", "rate/s", "median", "90 %", "99 %", "99.9 %", "all", "99 % of source's own COMMIT", "sent", "late sends",
              "never seen", "keeps up", "highest rate/s", "above it falls behind"]
     rows = []
@@ -237,7 +255,7 @@ def _lag_table(workload, peers):
                          _blank(figures.median(chosen, "source_percentiles_ms.99")),
                          *(_blank(figures.median(chosen, key)) for key in ("sent", "late_sends", "unseen")),
                          _keeps_up(chosen), _blank(figures.median(runs, "highest_rate")), figures.limit_of(runs)])
-    return _table(f"{workload}: milliseconds", heads, rows)
+    return _table(f"{workload}: milliseconds", heads, rows, _styles(result))
 
 
 def _keeps_up(runs):
@@ -256,7 +274,8 @@ def _idles(result):
     rows = [[peer, *(_blank(figures.median(runs, key)) for key in ("median_ms", "p90_ms", "p99_ms", "commits"))]
             for _, peers in found for peer, runs in peers.items()]
     return ("idle", "Idle latency", "<p>One commit at a time, with <code>synchronous_commit = on</code> at both servers: "
-            "milliseconds from COMMIT sent to visible.</p>" + _table("", ["peer", "median", "90 %", "99 %", "commits"], rows))
+            "milliseconds from COMMIT sent to visible.</p>" + _failed(result, "idle")
+            + _table("", ["peer", "median", "90 %", "99 %", "commits"], rows, _styles(result)))
 
 
 def _costs(result):
@@ -270,10 +289,10 @@ def _costs(result):
     rows = []
     for workload, peers in found:
         rows.append([workload] + [""] * (len(heads) - 1))
-        rows += [[f"\u2003{peer}", *(_blank(figures.rates(runs).get(label)) for label in rates),
+        rows += [[f"\u2002{peer}", *(_blank(figures.rates(runs).get(label)) for label in rates),
                   *(_blank(figures.cost(runs, key)) for key in keys)] for peer, runs in peers.items()]
     return ("cost", "What it cost", "<p>Of each drain: what was done a second, processor seconds for a million changes, the "
-            "most memory at once. A blank was not measured, or there is none.</p>" + _table("", heads, rows))
+            "most memory at once. A blank was not measured, or there is none.</p>" + _table("", heads, rows, _styles(result)))
 
 
 def _others(result):
@@ -284,25 +303,28 @@ def _others(result):
         for workload, peers in document.runs_of(result, kind):
             keys = list(dict.fromkeys(key for runs in peers.values() for run in runs for key in figures.flat(run)))
             rows = [[peer, *(_blank(figures.median(runs, key)) for key in keys)] for peer, runs in peers.items()]
-            tables += _table(f"{workload}: {kind}", ["peer", *keys], rows)
+            tables += _table(f"{workload}: {kind}", ["peer", *keys], rows, _styles(result))
     return ("other", "Other figures", tables) if tables else None
 
 
-def _table(caption, heads, rows):
-    """What no row has is left out."""
+def _table(caption, heads, rows, styles=None):
+    """What no row has is left out. A row that begins with a peer has its colour."""
     told = [place for place in range(len(heads)) if place == 0 or any(row[place] for row in rows)]
     heads, rows = [heads[place] for place in told], [[row[place] for place in told] for row in rows]
     said = f"<caption>{html.escape(caption)}</caption>" if caption else ""
     top = "".join(f'<th scope="col">{html.escape(head).replace(" %", "&#160;%")}</th>' for head in heads)
-    body = "".join(f'<tr{_row_class(row)}><th scope="row">{html.escape(row[0])}</th>'
+    body = "".join(f'<tr{_row_class(row)}><th scope="row">{_swatch(row[0], styles or {})}{html.escape(row[0])}</th>'
                    + "".join(f"<td>{html.escape(cell)}</td>" for cell in row[1:]) + "</tr>" for row in rows)
     return f'<div class="scroll"><table>{said}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _row_class(row):
-    if len(row) > 1 and not any(row[1:]):
-        return ' class="group"'
-    return ' class="own"' if row[0].strip().startswith("pgcdc") else ""
+    return ' class="group"' if len(row) > 1 and not any(row[1:]) else ""
+
+
+def _swatch(name, styles):
+    style = styles.get(name.strip())
+    return f'<i class="{style}"></i>' if style else ""
 
 
 def _blank(value):
@@ -330,7 +352,7 @@ def _peers_table(head):
 
 def _unknown(head):
     """What the head says besides."""
-    known = ("date", "command", "commit", "dirty", "rounds", "machine", "versions", "settings", "workloads", "peers", "absent")
+    known = ("date", "command", "commit", "dirty", "rounds", "quick", "machine", "versions", "settings", "workloads", "peers", "absent")
     return _facts("Besides", {_capital(key): _joined(value) for key, value in head.items() if key not in known})
 
 
@@ -342,8 +364,11 @@ def _joined(value):
     return "" if value is None else str(value)
 
 
+NAMES = {"cpu": "Processor", "memory_gib": "Memory, GiB", "load_average": "Load when it began", "system": "Operating system"}
+
+
 def _capital(key):
-    return key[:1].upper() + key[1:].replace("_", " ")
+    return NAMES.get(key) or key[:1].upper() + key[1:].replace("_", " ")
 
 
 def _facts(caption, facts):

@@ -2,8 +2,9 @@
 """The sections on speed in README.md and bench/README.md, written from the committed reference result between two marks."""
 import html
 import statistics
+import textwrap
 
-from . import document, figures
+from . import document, figures, headline
 from .build import ROOT
 from .plot import number
 
@@ -33,7 +34,7 @@ def replace(text, section):
 
 def short(result):
     """For README.md: how fast, beside whom, at what cost."""
-    return "\n".join(part for part in (_made_with(result), _drains(result, with_spread=False), _lags(result, every_rate=False),
+    return "\n".join(part for part in (_headline(result), _made_with(result), _drains(result, with_spread=False), _lags(result, every_rate=False),
                                        _idle(result), _cost_in_words(result), _kafka_in_words(result)) if part)
 
 
@@ -47,10 +48,29 @@ def _made_with(result):
     head = result["head"]
     machine, versions = head.get("machine", {}), head.get("versions", {})
     commit = f"{head.get('commit')}{' with changes' if head.get('dirty') else ''}"
-    return (f"`{head.get('command')}` at commit {commit} on {str(head.get('date', ''))[:10]}: {machine.get('cores')} cores of "
-            f"{_article(str(machine.get('cpu')))}, {machine.get('memory_gib')} GiB, "
-            + ", ".join(f"{name} {str(versions[name]).split(' ')[0]}" for name in ("PostgreSQL", "Apache Kafka") if name in versions)
-            + ". Everybody ran on that one machine and shared its cores: only ratios mean something.\n")
+    quick = f"{headline.quick_said(result)}. " if headline.is_quick(result) else ""
+    told = [f"“{failure}”" for failure in headline.other_failures(result)]
+    failed = f" Not everything went well: {'; '.join(told)}." if told else ""
+    return _wrapped(f"{quick}Measured at commit {commit} on {str(head.get('date', ''))[:10]}: {machine.get('cores')} cores of "
+                    f"{_article(str(machine.get('cpu')))}, {machine.get('memory_gib')} GiB, "
+                    + ", ".join(f"{name} {str(versions[name]).split(' ')[0]}" for name in ("PostgreSQL", "Apache Kafka") if name in versions)
+                    + ". Everybody ran on that one machine and shared its cores: only ratios mean something."
+                    + failed + " The commands:") + "\n" + _command(str(head.get("command")))
+
+
+def _headline(result):
+    return "\n".join(_wrapped(sentence) for sentence in headline.drains(result))
+
+
+def _wrapped(text):
+    """A number stays with its %."""
+    return textwrap.fill(text.replace(" %", "\u00a0%"), 140, break_long_words=False, break_on_hyphens=False).replace("\u00a0", " ") + "\n"
+
+
+def _command(command):
+    """As a block to copy, in lines of a width that can be read."""
+    parts = [" \\\n        ".join(textwrap.wrap(part, 130, break_long_words=False, break_on_hyphens=False)) for part in command.split(" && ")]
+    return "    " + " &&\n    ".join(parts) + "\n"
 
 
 def _article(name):
@@ -69,8 +89,13 @@ def _drains(result, with_spread):
     spread = ", from least to most" if with_spread else ""
     tables = [_drains_of_sink(result, sink, [(workload, group) for of, workload, group in found if of == sink], with_spread)
               for sink in dict.fromkeys(sink for sink, _, _ in found)]
-    return (f"Seconds to drain a recorded backlog (the median of the rounds{spread}), and how many times as long as pgcdc it took.\n\n"
-            + "\n".join(tables))
+    return (_wrapped(f"Seconds to drain a recorded backlog (the median of the rounds{spread}; bold: the shortest of its row), and how many "
+                     "times as long as pgcdc it took.") + _failed(result, "drain") + "\n" + "\n".join(tables))
+
+
+def _failed(result, kind):
+    said = headline.failures_said(result, kind)
+    return "\n" + _wrapped(said) if said else ""
 
 
 def _drains_of_sink(result, sink, found, with_spread):
@@ -91,14 +116,17 @@ def _seconds(by_peer, peer, with_spread):
     median = statistics.median(seconds)
     ours = figures.ours(by_peer)
     spread = f" ({min(seconds):.2f}-{max(seconds):.2f})" if with_spread and len(seconds) > 1 else ""
-    if peer == ours:
-        return f"**{median:.2f}**{spread}"
-    theirs = figures.median(by_peer[ours], "seconds") if ours else None
-    return f"{median:.2f}{spread}" + (f" · {median / theirs:.2f}×" if theirs else "")
+    theirs = figures.median(by_peer[ours], "seconds") if ours and peer != ours else None
+    shown = f"**{median:.2f}**" if len(by_peer) > 1 and median == _shortest(by_peer) else f"{median:.2f}"
+    return f"{shown}{spread}" + (f" · {median / theirs:.2f}×" if theirs else "")
+
+
+def _shortest(by_peer):
+    return min(filter(None, (figures.median(runs, "seconds") for runs in by_peer.values())), default=None)
 
 
 def _lags(result, every_rate):
-    rows = [["workload", "peer", "transactions/s", "median", "90 %", "99 %", "99.9 %", "worst", "highest rate"]]
+    rows = [["workload", "peer", "transactions/s", "median", "90 %", "99 %", "99.9 %", "worst", "source's own COMMIT, 99 %", "highest rate"]]
     for workload, peers in document.runs_of(result, "lag"):
         levels = figures.lag_levels(peers)
         for level in levels if every_rate else [figures.middle_of(levels)]:
@@ -106,13 +134,13 @@ def _lags(result, every_rate):
                 runs = figures.at_rate(peers[peer], rate)
                 rows.append([workload, peer, f"{rate:,.0f}",
                              *(_number(figures.median(runs, f"percentiles_ms.{share}")) for share in ("50", "90", "99", "99.9", "100")),
-                             _highest_rate(peers[peer])])
+                             _number(figures.median(runs, "source_percentiles_ms.99")), _highest_rate(peers[peer])])
     if len(rows) == 1:
         return ""
-    if not any(row[-1] for row in rows[1:]):
-        rows = [row[:-1] for row in rows]
-    return ("Lag in milliseconds, from when a transaction was due at the source to when it can be seen at the other end, at a set "
-            f"rate and with `synchronous_commit = on`:\n\n{_table(rows)}")
+    told = [column for column in range(len(rows[0])) if any(row[column] for row in rows[1:])]
+    rows = [[row[column] for column in told] for row in rows]
+    return (_wrapped("Lag in milliseconds, from when a transaction was due at the source to when it can be seen at the other end, at a set "
+                     "rate and with `synchronous_commit = on`:") + _failed(result, "lag") + f"\n{_table(rows)}")
 
 
 def _highest_rate(runs):
@@ -129,7 +157,7 @@ def _idle(result):
             middle, slow, slowest = (figures.median(runs, key) for key in ("median_ms", "p90_ms", "p99_ms"))
             if None not in (middle, slow, slowest):
                 said.append(f"{peer} {middle:.2f} ms at the median ({slow:.2f} at 90 %, {slowest:.2f} at 99 %)")
-    return f"With nothing else to do, from COMMIT to visible: {'; '.join(said)}.\n" if said else ""
+    return _wrapped(f"With nothing else to do, from COMMIT to visible: {'; '.join(said)}.") + _failed(result, "idle") if said else ""
 
 
 def _cost_in_words(result):
@@ -143,13 +171,13 @@ def _cost_in_words(result):
                 peaks.append((figures.median(runs, "client_peak_bytes") or 0) / 2**20)
     if not shares:
         return ""
-    return (f"Meanwhile pgcdc itself took {min(shares):.0%} to {max(shares):.0%} of the processor time of the source's walsender, and at "
+    return (f"In the drains into PostgreSQL pgcdc itself took {min(shares):.0%} to {max(shares):.0%} of the processor time of the source's walsender, and at "
             f"most {max(peaks):.0f} MiB.\n").replace("%", " %")
 
 
 def _kafka_in_words(result):
     """Beside Debezium at whichever of its settings does best, in each figure by itself."""
-    times = {"seconds": [], "client_cpu_s": [], "client_peak_bytes": []}
+    times = {"client_cpu_s": [], "client_peak_bytes": []}
     for _, peers in document.runs_of(result, "drain"):
         theirs = [runs for peer, runs in peers.items() if peer.startswith("debezium")]
         for key, found in times.items():
@@ -159,10 +187,8 @@ def _kafka_in_words(result):
                 found.append(best / ours)
     if not all(times.values()):
         return ""
-    seconds = " to ".join(f"{each(times['seconds']):.1f}" for each in (min, max))
     cpu, memory = (" to ".join(f"1/{each(times[key]):.0f}" for each in (max, min)) for key in ("client_cpu_s", "client_peak_bytes"))
-    return (f"Into Kafka, pgcdc drains {seconds} times as fast as Debezium at the better of its settings, with {cpu} of its processor time "
-            f"and {memory} of its memory.\n")
+    return f"Into Kafka, pgcdc needs {cpu} of the processor time and {memory} of the memory of Debezium at the better of its settings.\n"
 
 
 def _costs(result):

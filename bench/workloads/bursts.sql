@@ -1,4 +1,4 @@
--- Imitates a system with a schedule: twenty times a thousand small transactions and then a batch job, one transaction of many rows,
+-- Imitates a system with a schedule: twenty times many small transactions and then a batch job, one transaction of many rows,
 -- half inserts and half updates. Whoever sets its batches to either size meets the other.
 -- rows: 400000
 -- quick: 40000

@@ -1,4 +1,4 @@
--- Imitates a bulk load: one INSERT of a million narrow rows, one transaction.
+-- Imitates a bulk load: one INSERT of narrow rows, one transaction.
 -- The whole transaction reaches the reader at once, after its commit.
 -- rows: 1000000
 -- quick: 100000

@@ -1,4 +1,4 @@
--- Imitates a nightly job that touches every row of a table: one UPDATE of a million rows, one transaction.
+-- Imitates a nightly job that touches every row of a table: one UPDATE, one transaction.
 -- rows: 1000000
 -- quick: 100000
 

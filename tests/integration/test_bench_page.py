@@ -15,7 +15,7 @@ from support.bench_results import drains, lag, result
 BENCH = Path(__file__).resolve().parents[2] / "bench"
 sys.path.insert(0, str(BENCH))
 
-from harness import document, page  # noqa: E402
+from harness import document, page, workload  # noqa: E402
 
 EVERYTHING = result({
     "pgbench": {"recvlogical": drains(6.3, 6.4, 6.1), "pgcdc": drains(2.5, 2.6, 2.4, wal_bytes=90_000_000)},
@@ -103,6 +103,58 @@ def test_who_did_not_run_is_named_with_the_reason():
 
 def test_a_failure_is_told_on_top():
     assert "it fell over" in text_of(rendered(EVERYTHING | {"failures": ["native: it fell over"]}))
+
+
+def test_a_failure_is_told_beside_the_figures_that_it_concerns():
+    tree = rendered(EVERYTHING | {"failures": ["steady: it fell over"]})
+    sections = {section.get("id"): text_of(section) for section in tree.iter("section")}
+    assert "steady: it fell over" in sections["lag"]
+    assert "steady: it fell over" not in sections["drain"]
+
+
+def test_the_headline_stands_first():
+    header = next(rendered(EVERYTHING).iter("header"))
+    assert header[1].get("class") == "headline"
+    assert "2.5 times as fast" in text_of(rendered(result({"w": {"native": drains(5), "pgcdc": drains(2)}})))
+    assert "0.40 times as fast" in text_of(rendered(result({"w": {"native": drains(2), "pgcdc": drains(5)}})))
+
+
+@pytest.mark.parametrize("head", [{"quick": True, "rounds": 1}, {"command": "bench/run --quick", "rounds": 1}])
+def test_a_quick_result_has_a_banner_above_all(head):
+    header = next(rendered(result({"w": {"pgcdc": drains(1)}}, **head)).iter("header"))
+    assert header[1].get("class") == "banner"
+    assert header[1].text == "quick: one round, a tenth of the size; start-up dominates; do not quote"
+
+
+def test_a_result_that_is_not_quick_has_no_banner():
+    assert "do not quote" not in text_of(rendered(EVERYTHING))
+
+
+def test_bold_is_the_shortest_bar_and_nothing_else():
+    tree = rendered(result({"w": {"native": drains(2.0), "pgcdc": drains(5.0)}}))
+    assert [text.text for text in tree.iter("text") if "best" in text.get("class", "")] == ["2.00 s"]
+    assert not [row for row in tree.iter("tr") if row.get("class") == "own"]
+
+
+def test_the_ratios_have_a_head_that_says_of_what():
+    assert "times pgcdc’s" in text_of(drawings(rendered(EVERYTHING))["pgbench: seconds to drain"])
+
+
+def test_the_machine_is_told_in_words():
+    said = text_of(rendered(EVERYTHING))
+    assert "Memory, GiB" in said and "Processor" in said
+    assert "Memory gib" not in said and "Cpu" not in said
+
+
+@pytest.mark.parametrize("item", workload.load([]), ids=lambda item: item.name)
+def test_what_a_workload_is_said_to_imitate_holds_at_every_size(item):
+    for size in {item.rows, item.quick_rows} - {0}:
+        assert f"{size:,} " not in item.imitates
+    assert "million" not in item.imitates and "thousand small" not in item.imitates
+
+
+def test_a_line_of_few_seconds_is_left_out():
+    assert not [title for title in drawings(rendered(result({"steady": {"pgcdc": [lag(500, 1.2, seconds=3)]}}))) if "over time" in title]
 
 
 def test_the_program_makes_the_page_beside_the_result(tmp_path):

@@ -25,7 +25,7 @@ def test_a_changed_reference_changes_the_readmes():
     reference["results"]["pgbench"]["pgcdc"] = drains(77.7)
     for path, section in readme.sections(reference).items():
         assert readme.replace(path.read_text(encoding="utf-8"), section) != path.read_text(encoding="utf-8")
-        assert "**77.70**" in section
+        assert "| 77.70 |" in section
 
 
 def test_only_what_is_between_the_marks_is_replaced():
@@ -43,6 +43,44 @@ def test_drains_are_said_as_multiples_of_ours():
     said = readme.short(result({"pgbench": {"recvlogical": drains(6, 5, 7), "pgcdc": drains(2, 1.5, 2.5), "debezium": drains(50)}}))
     assert "| pgbench | 100,000 | 6.00 · 3.00× | **2.00** | 50.00 · 25.00× |" in said
     assert "(5.00-7.00)" in readme.full(result({"w": {"p": drains(6, 5, 7)}}))
+
+
+def test_bold_is_the_shortest_of_its_row_whoever_that_is():
+    said = readme.short(result({"pgbench": {"native": drains(2), "pgcdc": drains(4)}}))
+    assert "| **2.00** · 0.50× | 4.00 |" in said
+    assert "bold: the shortest of its row" in said
+
+
+def test_a_failed_measurement_is_told_where_its_figures_are():
+    failed = "steady: lag postgres: stopped"
+    made = result({"w": {"pgcdc": drains(1)}, "steady": {"pgcdc": [lag(100, 1, highest_rate=200)]}}) | {"failures": [failed, "gone: it fell over"]}
+    for section in (readme.short(made), readme.full(made)):
+        lags = section[section.index("Lag in milliseconds"):]
+        assert failed in lags.partition("| workload")[0]
+        assert "counts as not held" in " ".join(lags.split())
+        assert failed not in section.partition("Lag in")[0]
+        assert "gone: it fell over" in " ".join(section.partition("Seconds to drain")[0].split())
+
+
+def test_the_committed_reference_s_failures_are_in_both_readmes():
+    reference = document.read(readme.REFERENCE)
+    for path in readme.sections(reference):
+        said = " ".join(path.read_text(encoding="utf-8").split())
+        for failure in reference["failures"]:
+            assert failure in said
+
+
+def test_the_headline_is_first_and_says_so_when_we_are_slower():
+    said = readme.short(result({"a": {"native": drains(2), "native_tuned": drains(1), "pgcdc": drains(4)}, "b": {"native": drains(8), "pgcdc": drains(4)}}))
+    assert said.startswith("In all, pgcdc drains a backlog 0.25 to 2.00 times as fast as the native subscription at the better of its settings.")
+
+
+def test_no_line_of_prose_is_wider_than_a_screen_and_the_commands_can_be_pasted():
+    section = readme.short(result({"w": {"pgcdc": drains(1)}}, command="bench/run " + "some_workload " * 30 + "&& bench/run lag --add"))
+    assert max(len(line) for line in section.splitlines() if not line.startswith("|")) <= 140
+    commands = [line for line in section.splitlines() if line.startswith("    ")]
+    assert len(commands) > 2
+    assert all(line.endswith((" \\", " &&")) for line in commands[:-1])
 
 
 def test_each_of_our_sinks_stands_beside_its_own_peers():
