@@ -467,12 +467,6 @@ def test_a_generated_column_that_is_published_is_copied_and_streamed(new_pipelin
         assert pipeline.target.execute("select * from t order by id") == [(1, 40), (2, 80), (3, 120)]
 
 
-def test_an_unknown_value_of_triggers(pipeline):
-    pipeline.source.execute(T)
-    pipeline.sink_configuration["triggers"] = "sometimes"
-    assert problems(pipeline) == ["triggers"]
-
-
 def test_a_missing_table_without_a_copy(pipeline):
     pipeline.source.execute(T)
     pipeline.source_configuration["snapshot"] = "never"
