@@ -294,24 +294,37 @@ static void check_logged(const struct pair *pair, const PGresult *table) {
     findings_fix(findings_of(pair), "alter table %s set logged;", name);
 }
 
-static void check_key(const struct pair *pair, const PGresult *table) {
-    if (pair->table->key_count == 0 || is_true(table, 0, TABLE_HAS_KEY))
-        return;
-    struct buffer columns AUTO(buffer_release);
-    buffer_init(&columns, TEXT_BYTES_MAX);
+/* The key's columns, ", "-separated; "" while the target lacks one of them: it is added first. */
+static const char *key_columns(const struct pair *pair, const PGresult *columns, struct buffer *text) {
     for (uint32_t place = 1; place <= pair->table->key_count; place++)
         for (uint32_t i = 0; i < pair->table->column_count; i++) {
             if (pair->table->columns[i].key_index != place)
                 continue;
-            buffer_append_text(&columns, place > 1 ? ", " : "");
-            identifier_append(&columns, slice_of(pair->table->columns[i].name));
+            if (find_column(columns, pair->table->columns[i].name) < 0)
+                return "";
+            buffer_append_text(text, place > 1 ? ", " : "");
+            identifier_append(text, slice_of(pair->table->columns[i].name));
         }
-    const char *list = buffer_text(&columns);
+    const char *list = buffer_text(text);
+    return list != NULL ? list : "";
+}
+
+static bool check_key(const struct pair *pair, const PGresult *table, struct error *err) {
+    PGresult *columns AUTO_PGRESULT = NULL;
+    struct buffer text AUTO(buffer_release);
+    buffer_init(&text, TEXT_BYTES_MAX);
+    if (pair->table->key_count == 0 || is_true(table, 0, TABLE_HAS_KEY))
+        return true;
+    if (!query(pair, COLUMNS, 2, &columns, err))
+        return false;
+    const char *list = key_columns(pair, columns, &text);
+    if (list[0] == '\0')
+        return true;
     findings_add(findings_of(pair), SEVERITY_WARNING, "target_key",
                  "table %s has no primary key, so every update and delete reads the whole table", pair->name);
-    findings_fix(findings_of(pair), "alter table %s add primary key (%s);", pair->name,
-                 list != NULL ? list : "");
+    findings_fix(findings_of(pair), "alter table %s add primary key (%s);", pair->name, list);
     findings_object(findings_of(pair), pair->name);
+    return true;
 }
 
 /* The copy refuses rows of unknown origin. */
@@ -351,9 +364,9 @@ static bool check_present(const struct pair *pair, const PGresult *table, struct
     }
     check_rights(pair, table);
     check_triggers(pair, table);
-    check_key(pair, table);
     check_logged(pair, table);
-    return check_columns(pair, err) && (!check_expects_copy(pair->check) || check_empty(pair, err));
+    return check_key(pair, table, err) && check_columns(pair, err) &&
+           (!check_expects_copy(pair->check) || check_empty(pair, err));
 }
 
 /* A pipeline that goes on copies nothing more. */

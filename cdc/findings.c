@@ -133,14 +133,15 @@ static bool is_statement(const char *line, size_t length) {
 
 /* A name with a line feed goes on in the next line, which may look like a statement and is none of ours. */
 static bool ends_inside_name(const char *line, size_t length) {
-    size_t quotes = 0, marks = 0;
     const char *comment = memmem(line, length, ";  -- ", 6);
     const size_t end = comment != NULL ? (size_t) (comment - line) : length;
-    for (size_t i = 0; i < end; i++) {
-        quotes += line[i] == '"';
-        marks += line[i] == '\'';
-    }
-    return begins_statement(line) && (quotes % 2 != 0 || marks % 2 != 0);
+    char open = '\0'; /* the quote that is not closed yet; the other one is a letter in it */
+    for (size_t i = 0; i < end; i++)
+        if (line[i] == open)
+            open = '\0';
+        else if (open == '\0' && (line[i] == '"' || line[i] == '\''))
+            open = line[i];
+    return begins_statement(line) && open != '\0';
 }
 
 static void print_statements(const char *fix, FILE *file) {

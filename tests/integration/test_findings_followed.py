@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What `pgcdc check` finds is brought about, what it printed is followed to the letter, and then it is ready, run catches up
+and verify says equal. SQL goes through psql as `check --sql` prints it; a step is done as its text says.
+"""
+
+import subprocess
+
+import pytest
+
+from support.server import as_server_user
+
+# How often what is printed is followed, since one fix can show the next fault.
+ROUNDS_MAX = 4
+
+
+def report_of(pipeline):
+    return pipeline.engine.json("check")
+
+
+def codes_of(report, *severities):
+    return {finding["code"] for finding in report["findings"] if not severities or finding["severity"] in severities}
+
+
+def psql(database, sql):
+    """As a superuser, and stops at the first error."""
+    result = subprocess.run(as_server_user([database.cluster.programs / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1",
+                                            "-d", database.dsn(), "-f", "-"]),
+                            input=sql, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, f"{result.stderr}\n{sql}"
+
+
+def follow_sql(pipeline, side):
+    psql(pipeline.source if side == "source" else pipeline.target,
+         pipeline.engine.command("check", "--sql", side).stdout)
+
+
+def make_role(database, attributes=""):
+    """A role of this database, and a dsn with it."""
+    name = f"follower_{database.name}"
+    database.execute(f"create role {name} login {attributes}")
+    return name, database.dsn(name)
+
+
+def follow_until_ready(pipeline, sides=("source", "target")):
+    """Every code that was found on the way."""
+    found = set()
+    for _ in range(ROUNDS_MAX):
+        report = report_of(pipeline)
+        found |= codes_of(report)
+        if not codes_of(report, "problem", "warning"):
+            return found
+        for side in sides:
+            follow_sql(pipeline, side)
+    raise AssertionError(report_of(pipeline))
+
+
+def assert_goes_on(pipeline):
+    """Run catches up, check is content, both sides are equal, and stay so."""
+    pipeline.engine.catch_up()
+    report = report_of(pipeline)
+    assert report["ready"], report
+    result = pipeline.engine.command("verify")
+    assert result.returncode == 0 and "equal" in result.stdout, result.stdout + result.stderr
+
+
+# ---- the source ----
+
+def test_a_role_at_the_source_without_any_right(pipeline):
+    """One role, every right that a copy needs, the names hard to quote."""
+    pipeline.source.execute("""
+        create schema "S x"; create table "S x"."T 'y" (id int primary key, v text);
+        insert into "S x"."T 'y" values (1, 'a');
+        create table t (id int primary key); insert into t values (1), (2);
+        create table u (v int); insert into u values (1);
+        create table w (v int not null unique, g int generated always as (v) stored); insert into w values (1);
+        create table x (v int, g int generated always as (v) stored); insert into x values (1);
+        alter table t enable row level security; revoke usage on schema public from public""")
+    pipeline.source_configuration["dsn"] = make_role(pipeline.source)[1]
+    pipeline.source_configuration["tables"] = ["public.*", "S x.*"]
+    found = follow_until_ready(pipeline, ["source"])
+    assert found >= {"replication_connection", "schema_usage", "publication_missing", "replica_identity", "row_security",
+                     "table_select"}, found
+    assert_goes_on(pipeline)
+    pipeline.source.execute("update t set id = id + 5; update u set v = 7; delete from w; update x set v = 3")
+    assert_goes_on(pipeline)
+
+
+def test_a_publication_made_by_hand_that_does_not_fit(pipeline):
+    pipeline.source.execute("""
+        create table t (id int primary key); create table u (id int primary key); create unlogged table w (id int primary key);
+        create schema other; create table other.v (id int primary key); create table other."V 2" (id int primary key);
+        insert into t values (1); insert into u values (1); insert into w values (1);
+        create publication shop for table t, other.v, other."V 2" with (publish = 'insert, update')""")
+    found = follow_until_ready(pipeline, ["source"])
+    assert found >= {"publication_lacks_table", "publication_has_more", "publication_operations", "unlogged"}, found
+    assert_goes_on(pipeline)
+    pipeline.source.execute("update t set id = 2; delete from u; truncate w")
+    assert_goes_on(pipeline)
+
+
+def test_partitions_and_keys_whose_old_rows_are_not_sent(pipeline):
+    pipeline.source.execute("""
+        create table p (id int, v text) partition by range (id);
+        create table p1 partition of p for values from (0) to (10);
+        create unlogged table p2 (id int, v text); alter table p attach partition p2 for values from (10) to (20);
+        alter table p1 add primary key (id); alter table p2 add primary key (v);
+        insert into p values (1, 'a'), (11, 'b');
+        create table g (a int, b int generated always as (a) stored primary key); insert into g (a) values (1), (2);
+        create table f (id int primary key, v text, big text); insert into f values (1, 'a', 'b');
+        create publication shop for table p, g, f where (id > 0) with (publish_via_partition_root = true)""")
+    found = follow_until_ready(pipeline, ["source"])
+    assert found >= {"leaf_unlogged", "leaf_identities", "generated_key", "row_filter_large", "row_filter"}, found
+    assert_goes_on(pipeline)
+    pipeline.source.execute("update p set v = v || 'x'; update g set a = a + 10; update f set id = 5; delete from p where id = 1")
+    assert_goes_on(pipeline)
+
+
+# ---- the target ----
+
+def test_a_role_at_the_target_without_any_right(pipeline):
+    pipeline.source.execute("""
+        create extension citext; create schema "S x"; create table "S x"."T 'y" (id int primary key, v citext);
+        insert into "S x"."T 'y" values (1, 'a'); create schema open; create table open.o (id int primary key);
+        create table t (id int primary key, b int); insert into t values (1, 1);
+        create table u (id int primary key references t); insert into u values (1)""")
+    pipeline.source_configuration["tables"] = ["public.*", "S x.*", "open.*"]
+    pipeline.target.execute("""create schema open; create table t (id int primary key, b int);
+        create table u (id int primary key references t); alter table t enable row level security;
+        create schema shut; revoke usage on schema public from public""")
+    role, pipeline.sink_configuration["dsn"] = make_role(pipeline.target)
+    found = follow_until_ready(pipeline, ["target"])
+    assert found >= {"position_schema", "target_schema", "target_type", "target_rights", "row_security", "target_triggers"}, found
+    assert_goes_on(pipeline)
+    pipeline.target.execute(f"revoke delete on pgcdc.position from {role}; revoke usage on schema pgcdc from {role};"
+                            f" alter table pgcdc.position owner to postgres; alter schema pgcdc owner to postgres;"
+                            f" revoke all on schema pgcdc from {role}; revoke all on pgcdc.position from {role}")
+    pipeline.source.execute("update t set b = 2; delete from u")
+    assert follow_until_ready(pipeline, ["target"]) >= {"position_table"}
+    assert_goes_on(pipeline)
+
+
+def test_tables_at_the_target_that_differ(pipeline):
+    pipeline.source.execute("""
+        create type mood as enum ('a', 'b'); create domain small as int;
+        create table k (id int primary key, v text); create table ul (id int primary key);
+        create table g (id int primary key, v int); create table c (id int primary key, v bigint, w numeric(9,4));
+        create table n (id int primary key); create table e (id int primary key, v mood); create table d (id int primary key, v small);
+        create table q (id int primary key, pos int unique deferrable initially deferred);
+        create table z (id int primary key);
+        insert into k values (1, 'a'); insert into ul values (1); insert into g values (1, 7); insert into c values (1, 1 << 31, 1.2345);
+        insert into n values (1); insert into e values (1, 'b'); insert into d values (1, 20); insert into q values (1, 1), (2, 2)""")
+    pipeline.target.execute("""
+        create type mood as enum ('a'); create domain small as int check (value < 10);
+        create table k (id int, v text); create unlogged table ul (id int primary key);
+        create table g (id int primary key, v int generated always as (id) stored);
+        create table c (id int primary key, v int, w numeric(9,2));
+        create table n (id int primary key, more int not null); create table e (id int primary key, v mood);
+        create table d (id int primary key, v small); create table q (id int primary key, pos int unique);
+        create table z ()""")
+    found = follow_until_ready(pipeline, ["target"])
+    assert found >= {"target_key", "target_unlogged", "target_generated", "target_column_type", "target_column", "target_enum",
+                     "target_domain", "target_deferrable"}, found
+    pipeline.source.execute("begin; update q set pos = 3 - pos; commit; update c set v = v + 1, w = w + 0.0001; delete from k")
+    assert_goes_on(pipeline)
+    pipeline.source.execute("begin; update q set pos = 3 - pos; commit; update c set v = v + 1, w = w + 0.0001; update g set v = 9")
+    assert_goes_on(pipeline)
