@@ -137,52 +137,19 @@ static bool try_replica_role(struct session *session, bool *ret_allowed, struct 
     return session_execute(session, "rollback", err);
 }
 
-/* Whether triggers shall fire; anything but its two values is what run refuses. */
-static bool check_trigger_option(struct check *check, const struct config_sink *sink) {
-    const char *triggers = sink_config_find(&sink->sink, "triggers");
-    if (triggers == NULL || strcmp(triggers, "replica") == 0)
-        return false;
-    if (strcmp(triggers, "fire") == 0)
-        return true;
-    findings_add(&check->findings, SEVERITY_PROBLEM, "triggers", "triggers has an unknown value");
-    findings_fix(&check->findings, "triggers: replica, or triggers: fire");
-    return false;
-}
-
-static bool check_narrowing_option(struct check *check, const struct config_sink *sink) {
-    const char *narrowing = sink_config_find(&sink->sink, "narrowing");
-    if (narrowing == NULL || strcmp(narrowing, "refuse") == 0)
-        return false;
-    if (strcmp(narrowing, "allow") == 0)
-        return true;
-    findings_add(&check->findings, SEVERITY_PROBLEM, "narrowing", "narrowing has an unknown value");
-    findings_fix(&check->findings, "narrowing: refuse, or narrowing: allow");
-    return false;
-}
-
-/* Values that run refuses. */
-static void check_conflict_options(struct check *check, const struct config_sink *sink) {
-    const char *missing = sink_config_find(&sink->sink, "on_missing");
-    const char *exists = sink_config_find(&sink->sink, "on_exists");
-    if (missing != NULL && strcmp(missing, "stop") != 0 && strcmp(missing, "ignore") != 0 &&
-        strcmp(missing, "insert") != 0) {
-        findings_add(&check->findings, SEVERITY_PROBLEM, "on_missing", "on_missing has an unknown value");
-        findings_fix(&check->findings, "on_missing: stop, on_missing: ignore, or on_missing: insert");
-    }
-    if (exists != NULL && strcmp(exists, "stop") != 0 && strcmp(exists, "overwrite") != 0) {
-        findings_add(&check->findings, SEVERITY_PROBLEM, "on_exists", "on_exists has an unknown value");
-        findings_fix(&check->findings, "on_exists: stop, or on_exists: overwrite");
-    }
+/* Its values were checked when the configuration was read. */
+static bool has_option(const struct config_sink *sink, const char *key, const char *value) {
+    const char *found = sink_config_find(&sink->sink, key);
+    return found != NULL && strcmp(found, value) == 0;
 }
 
 static bool check_tables_there(struct check *check, struct session *session, const PGresult *facts,
                                const struct config_sink *sink, struct error *err) {
     struct target_check target = {.session = session,
-                                  .may_fire = check_trigger_option(check, sink),
-                                  .may_narrow = check_narrowing_option(check, sink),
+                                  .may_fire = has_option(sink, "triggers", "fire"),
+                                  .may_narrow = has_option(sink, "narrowing", "allow"),
                                   .may_create = is_true(facts, COLUMN_MAY_CREATE),
                                   .role = role_of(check, facts)};
-    check_conflict_options(check, sink);
     target.can_grant = session->server_version >= SET_PARAMETER_VERSION;
     if (!try_replica_role(session, &target.acts_as_replica, err))
         return false;
