@@ -21,12 +21,14 @@ bool conflict_policy_read(const struct sink_config *config, struct conflict_poli
     static const char *const EXISTS[] = {"stop", "overwrite", NULL};
     int on_missing = find_word(config, "on_missing", MISSING);
     int on_exists = find_word(config, "on_exists", EXISTS);
-    if (on_missing < 0)
-        return error_set(err, ERROR_CONFIG, "sink %s: on_missing is %s, expected stop, ignore or insert",
-                         config->name, sink_config_find(config, "on_missing"));
-    if (on_exists < 0)
-        return error_set(err, ERROR_CONFIG, "sink %s: on_exists is %s, expected stop or overwrite",
-                         config->name, sink_config_find(config, "on_exists"));
+    if (on_missing < 0) {
+        error_set(err, ERROR_CONFIG, "on_missing: expected stop, ignore or insert");
+        return error_option(err, "on_missing");
+    }
+    if (on_exists < 0) {
+        error_set(err, ERROR_CONFIG, "on_exists: expected stop or overwrite");
+        return error_option(err, "on_exists");
+    }
     *ret_policy = (struct conflict_policy){.on_missing = (enum on_missing) on_missing,
                                            .on_exists = (enum on_exists) on_exists};
     return true;

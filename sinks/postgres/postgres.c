@@ -338,8 +338,10 @@ static bool postgres_drop(struct sink *sink, struct error *err) {
 
 static bool postgres_validate(const struct sink_config *config, struct error *err) {
     enum trigger_role role;
+    struct conflict_policy policy;
     bool narrowing;
-    return read_trigger_option(config, &role, err) && narrowing_read_option(config, &narrowing, err);
+    return read_trigger_option(config, &role, err) && narrowing_read_option(config, &narrowing, err) &&
+           conflict_policy_read(config, &policy, err);
 }
 
 const struct sink_ops sink_postgres = {

@@ -315,7 +315,7 @@ Test(postgres_conflicts, an_option_of_another_value_is_refused) {
     s.options[1] = (struct sink_option){"on_missing", "skip"};
     s.config.option_count = 2;
     cr_assert_not(s.sink->ops->open(s.sink, &position, &s.err));
-    sink_session_expect(&s, ERROR_CONFIG, WORDS("on_missing is skip", "stop, ignore or insert"));
+    sink_session_expect(&s, ERROR_CONFIG, WORDS("on_missing: expected", "stop, ignore or insert"));
     sink_session_release(&s);
 }
 

@@ -139,6 +139,18 @@ def kafka_section(setting):
 
 
 @pytest.mark.parametrize("command", ["run", "check"])
+@pytest.mark.parametrize("setting, expected", [("triggers", "replica or fire"), ("narrowing", "refuse or allow"),
+                                               ("on_missing", "stop, ignore or insert"), ("on_exists", "stop or overwrite")])
+def test_a_bad_value_of_postgres_has_file_line_and_key(run, tmp_path, setting, expected, command):
+    file = tmp_path / "shop.yaml"
+    file.write_text(KAFKA.replace("kafka", "postgres").replace("brokers: 127.0.0.1:1", "dsn: host=127.0.0.1 port=1")
+                    .replace("SETTING", f"{setting}: sometimes"))
+    result = run(command, "-c", file)
+    assert result.returncode == 2
+    assert f"{file}:8: sinks[0].{setting}: expected {expected}" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
 @pytest.mark.parametrize("setting, expected", BAD_VALUES)
 def test_a_bad_value_of_kafkas_has_file_line_and_key(run, tmp_path, setting, expected, command):
     file = tmp_path / "shop.yaml"
