@@ -24,6 +24,7 @@ struct command_line {
     int64_t timeout_ms;      /* --timeout, else 0 */
     int64_t retry_for_ms;    /* --retry-for, else 0 */
     bool take_over;          /* --take-over */
+    size_t keys_max;         /* --keys, else 0 */
     struct config *config;   /* read from config_path, NULL for commands that need none */
     const atomic_bool *stop; /* becomes true on SIGTERM or SIGINT; a second signal leaves at once */
 };

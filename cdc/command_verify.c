@@ -60,7 +60,8 @@ static bool verify_sink(struct verifying *verifying, const struct sink_config *s
     const struct command_line *line = verifying->line;
     struct verify verify AUTO(verify_release) = {0};
     arena_reset(&verifying->arena);
-    if (!verify_run(&verify, line->config, sink, line->stop, &verifying->arena, err))
+    const struct verify_options options = {.sink = sink, .keys_max = line->keys_max, .stop = line->stop};
+    if (!verify_run(&verify, line->config, &options, &verifying->arena, err))
         return error_wrap(err, "sink %s", sink->name);
     take_code(verifying, code_of(verify.result, sink));
     if (line->json)
@@ -118,7 +119,7 @@ static enum exit_code run(const struct command_line *line) {
 
 const struct command command_verify = {
     .name = "verify",
-    .usage = "verify -c FILE [--json]",
+    .usage = "verify -c FILE [--keys N] [--json]",
     .summary = "is the target equal to the source, and at which LSN",
     .help =
         "Compares every published table with its counterpart in each postgres sink: count and a hash that does not depend\n"
@@ -131,6 +132,10 @@ const struct command command_verify = {
         "\n"
         "missing: rows that only the source has; extra: only the target; different: both, with other values.\n"
         "Both servers read their tables once; the roles need SELECT on them.\n"
+        "\n"
+        "--keys N prints the keys of up to N rows of each different table, to standard output only; such a table is read once\n"
+        "more. A row is named by the primary key, without one by the replica identity's columns, without that by all columns.\n"
+        "Each value is cut after 1000 characters. Under traffic only rows that stood still are named.\n"
         "\n"
         "narrowed: a column's type on the target can change values; they are compared as that type reads them. How many rows of the\n"
         "source it changes is counted apart, by their text; missing, extra and different differ beyond that. Exit code 0 with\n"

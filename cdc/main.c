@@ -15,6 +15,8 @@
 #include "cdc/base/log.h"
 #include "cdc/command.h"
 
+enum { KEYS_MAX = 10000 }; /* of a table, in memory until they are printed */
+
 #define DURATION_EXPECTED "a duration like 30s, 5m or 2h"
 
 /* The variables of the process: stop is set by the signal handlers and read by everybody; asked: a signal set it. */
@@ -86,6 +88,15 @@ static bool take_retry_for(struct invocation *invocation, const char *value) {
     return invocation->line.retry_for_ms != 0;
 }
 
+static bool take_keys(struct invocation *invocation, const char *value) {
+    char *end = NULL;
+    errno = 0;
+    const unsigned long number = strtoul(value, &end, 10);
+    invocation->line.keys_max = number;
+    return value[0] >= '0' && value[0] <= '9' && *end == '\0' && errno == 0 && number > 0 &&
+           number <= KEYS_MAX;
+}
+
 static bool take_take_over(struct invocation *invocation, const char *value) {
     (void) value;
     invocation->line.take_over = true;
@@ -108,6 +119,7 @@ static const struct option OPTIONS[] = {
      .expected = "caught-up or an LSN like 16/B374D848"},
     {.name = "--timeout", .has_value = true, .take = take_timeout, .expected = DURATION_EXPECTED},
     {.name = "--retry-for", .has_value = true, .take = take_retry_for, .expected = DURATION_EXPECTED},
+    {.name = "--keys", .has_value = true, .take = take_keys, .expected = "a number from 1 to 10000"},
     {.name = "--take-over", .take = take_take_over},
     {.name = "--verbose", .is_general = true, .take = take_verbose},
     {.name = "--debug", .is_general = true, .take = take_verbose},

@@ -10,6 +10,7 @@
 #include "cdc/base/log.h"
 #include "cdc/catalog.h"
 #include "cdc/scope.h"
+#include "cdc/verify_keys.h"
 
 enum {
     ROUND_INTERVAL_MS = 300,
@@ -71,6 +72,7 @@ static bool compare_tables(struct verify *verify, struct error *err) {
     return true;
 }
 
+/* Leaves the snapshots in force. */
 static bool run_round(struct verify *verify, struct error *err) {
     struct verify_sides *sides = &verify->sides;
     if (!verify_sides_pin(sides, err))
@@ -80,7 +82,7 @@ static bool run_round(struct verify *verify, struct error *err) {
         verify->first_lsn = sides->source_lsn;
     verify->last_lsn = sides->source_lsn;
     verify->target_lsn = sides->target_lsn;
-    return compare_tables(verify, err) && verify_sides_unpin(sides, err);
+    return compare_tables(verify, err);
 }
 
 /* ---- conclusions ---- */
@@ -151,25 +153,47 @@ static enum verify_result conclude(const struct verify *verify) {
     return result;
 }
 
-static bool run_rounds(struct verify *verify, struct error *err) {
-    if (!run_round(verify, err))
-        return false;
-    int64_t deadline_ms = clock_now_ms() + ROUNDS_MS;
-    while (!decide_tables(verify) && clock_now_ms() < deadline_ms) {
-        bool ready = false;
-        if (!session_wait(&verify->sides.source, false, ROUND_INTERVAL_MS, &ready, err) ||
-            !run_round(verify, err))
+/* Of the tables that this round has decided: its snapshots are those of their differences. */
+static bool read_keys(struct verify *verify, struct error *err) {
+    for (size_t i = 0; verify->keys_max > 0 && i < verify->count; i++) {
+        struct verify_table *compared = &verify->tables[i];
+        if (compared->result != VERIFY_DIFFERENT || compared->keys_are_read)
+            continue;
+        compared->keys_are_read = true;
+        if (!verify_keys_read(compared, &verify->sides, verify->keys_max,
+                              verify->sides.is_fed ? STREAK_MIN : 1, err))
             return false;
     }
-    decide_rest(verify);
+    return true;
+}
+
+static bool run_rounds(struct verify *verify, struct error *err) {
+    struct verify_sides *sides = &verify->sides;
+    int64_t deadline_ms = 0;
+    for (;;) {
+        bool ready = false;
+        if (!run_round(verify, err))
+            return false;
+        if (verify->rounds == 1)
+            deadline_ms = clock_now_ms() + ROUNDS_MS;
+        bool is_last = decide_tables(verify) || clock_now_ms() >= deadline_ms;
+        if (is_last)
+            decide_rest(verify);
+        if (!read_keys(verify, err) || !verify_sides_unpin(sides, err))
+            return false;
+        if (is_last)
+            break;
+        if (!session_wait(&sides->source, false, ROUND_INTERVAL_MS, &ready, err))
+            return false;
+    }
     verify->result = conclude(verify);
     return true;
 }
 
-bool verify_run(struct verify *verify, const struct config *config, const struct sink_config *sink,
-                const atomic_bool *stop, struct arena *arena, struct error *err) {
-    *verify = (struct verify){.sink = sink};
-    return verify_sides_open(&verify->sides, config, sink, stop, err) &&
+bool verify_run(struct verify *verify, const struct config *config, const struct verify_options *options,
+                struct arena *arena, struct error *err) {
+    *verify = (struct verify){.sink = options->sink, .keys_max = options->keys_max};
+    return verify_sides_open(&verify->sides, config, options->sink, options->stop, err) &&
            prepare_tables(verify, config, arena, err) && run_rounds(verify, err);
 }
 

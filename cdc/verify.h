@@ -22,13 +22,20 @@ struct verify {
     lsn_t last_lsn;  /* and in the last */
     lsn_t target_lsn;
     unsigned int rounds;
+    size_t keys_max;           /* of the rows that differ, a table; 0: none are read */
     enum verify_result result; /* of all tables together */
+};
+
+struct verify_options {
+    const struct sink_config *sink;
+    size_t keys_max;
+    const atomic_bool *stop;
 };
 
 /*
  * Compares the tables of the pipeline's publication with those in the sink's database. False only when that was not
  * possible; release in any case. What it says lives in the arena and in the struct.
  */
-MUST_CHECK bool verify_run(struct verify *verify, const struct config *config, const struct sink_config *sink,
-                           const atomic_bool *stop, struct arena *arena, struct error *err);
+MUST_CHECK bool verify_run(struct verify *verify, const struct config *config,
+                           const struct verify_options *options, struct arena *arena, struct error *err);
 void verify_release(struct verify *verify);

@@ -13,7 +13,8 @@ void verify_differences_release(struct verify_differences *differences) {
     *differences = (struct verify_differences){0};
 }
 
-static bool append(struct verify_differences *differences, const struct verify_difference *difference) {
+bool verify_differences_append(struct verify_differences *differences,
+                               const struct verify_difference *difference) {
     if (differences->count == differences->capacity) {
         size_t capacity = differences->capacity == 0 ? CAPACITY_MIN : differences->capacity * 2;
         void *items = reallocarray(differences->items, capacity, sizeof *differences->items);
@@ -48,7 +49,7 @@ bool verify_differences_read(struct verify_differences *differences, const PGres
             difference.target = get_sum(target, target_row++);
         bool is_equal = difference.source.count == difference.target.count &&
                         difference.source.hash == difference.target.hash;
-        if (!is_equal && !append(differences, &difference))
+        if (!is_equal && !verify_differences_append(differences, &difference))
             return error_no_memory(err);
     }
     return true;

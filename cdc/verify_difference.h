@@ -36,6 +36,10 @@ struct verify_differences {
 
 void verify_differences_release(struct verify_differences *differences);
 
+/* False: no memory. */
+MUST_CHECK bool verify_differences_append(struct verify_differences *differences,
+                                          const struct verify_difference *difference);
+
 /* Merges two results of (key, count, hash), each ordered by key; streaks begin at 1. */
 MUST_CHECK bool verify_differences_read(struct verify_differences *differences, const PGresult *source,
                                         const PGresult *target, struct error *err);

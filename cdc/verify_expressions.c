@@ -31,6 +31,7 @@ enum { FIELD_NAME, FIELD_TYPE_OID, FIELD_TYPE_SQL, FIELD_GENERATED, FIELD_KIND }
 struct side_texts {
     struct verify_texts row;
     struct verify_texts key;
+    struct verify_texts shown; /* what names a row */
 };
 
 struct preparation {
@@ -41,6 +42,7 @@ struct preparation {
     PGresult *shapes;  /* their types */
     bool narrows;
     struct buffer narrowed; /* a condition: the target's type changes one of the row's texts */
+    const char **shown_names;
     struct side_texts source;
     struct side_texts target;
     struct buffer missing;
@@ -112,10 +114,22 @@ static const char *write_text(struct preparation *preparation, const char *colum
     return keep(preparation, &sql);
 }
 
-static void add_text(struct side_texts *side, const char *text, bool is_key) {
+static void add_text(struct side_texts *side, const char *text, bool is_key, bool is_shown) {
     side->row.items[side->row.count++] = text;
     if (is_key)
         side->key.items[side->key.count++] = text;
+    if (is_shown)
+        side->shown.items[side->shown.count++] = text;
+}
+
+/* The primary key's columns name a row, else those of the replica identity, else all. */
+static bool is_shown(const struct table *table, const struct table_column *column) {
+    bool has_key = false, has_identity = false;
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        has_key |= table->columns[i].key_index > 0;
+        has_identity |= table->columns[i].in_identity;
+    }
+    return has_key ? column->key_index > 0 : has_identity ? column->in_identity : true;
 }
 
 static bool narrows(const struct preparation *preparation, const struct table_column *column) {
@@ -150,10 +164,13 @@ static void add_column(struct preparation *preparation, const struct table_colum
     enum text_kind target = same_type || is_builtin ? TEXT_CAST : TEXT_FORMATTED;
     bool is_key = column->key_index > 0;
     const char *source_text = write_text(preparation, column->name, source, type);
-    add_text(&preparation->source, source_text, is_key);
+    bool names_row = is_shown(preparation->table, column);
+    if (names_row)
+        preparation->shown_names[preparation->source.shown.count] = column->name;
+    add_text(&preparation->source, source_text, is_key, names_row);
     if (is_narrowed && source == TEXT_CONVERTED)
         add_narrowed(preparation, column->name, source_text);
-    add_text(&preparation->target, write_text(preparation, column->name, target, type), is_key);
+    add_text(&preparation->target, write_text(preparation, column->name, target, type), is_key, names_row);
 }
 
 static void take_column(struct preparation *preparation, const struct table_column *column) {
@@ -189,12 +206,22 @@ static const char *write_from(struct preparation *preparation, char kind, const 
     return keep(preparation, &sql);
 }
 
+static const char *write_shown(struct preparation *preparation, const struct verify_texts *texts) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    for (size_t i = 0; i < texts->count; i++)
+        buffer_printf(&sql, "%sleft(%s, 1000)", i > 0 ? ", " : "",
+                      texts->items[i] != NULL ? texts->items[i] : "");
+    buffer_append_text(&sql, texts->count == 0 ? "null" : "");
+    return keep(preparation, &sql);
+}
+
 static struct verify_expression write_expression(struct preparation *preparation,
                                                  const struct side_texts *texts, const char *from) {
     return (struct verify_expression){
         .from = from,
         .row = write_hash(preparation, &texts->row),
         .key = write_hash(preparation, texts->key.count > 0 ? &texts->key : &texts->row),
+        .shown = write_shown(preparation, &texts->shown),
     };
 }
 
@@ -230,13 +257,19 @@ static bool make_room(struct verify_texts *texts, struct arena *arena, size_t co
     return texts->items != NULL;
 }
 
+static bool make_side(struct side_texts *side, struct arena *arena, size_t count) {
+    return make_room(&side->row, arena, count) && make_room(&side->key, arena, count) &&
+           make_room(&side->shown, arena, count);
+}
+
 static bool match_columns(struct preparation *preparation, struct verify_expressions *expressions) {
     const struct table *table = preparation->table;
-    if (!make_room(&preparation->source.row, preparation->arena, table->column_count) ||
-        !make_room(&preparation->source.key, preparation->arena, table->column_count) ||
-        !make_room(&preparation->target.row, preparation->arena, table->column_count) ||
-        !make_room(&preparation->target.key, preparation->arena, table->column_count))
+    struct verify_texts names = {0};
+    if (!make_room(&names, preparation->arena, table->column_count) ||
+        !make_side(&preparation->source, preparation->arena, table->column_count) ||
+        !make_side(&preparation->target, preparation->arena, table->column_count))
         return false;
+    preparation->shown_names = names.items;
     for (uint32_t i = 0; i < table->column_count; i++)
         take_column(preparation, &table->columns[i]);
     if (preparation->missing.size > 0)
@@ -244,6 +277,8 @@ static bool match_columns(struct preparation *preparation, struct verify_express
     else
         write_expressions(preparation, expressions);
     expressions->narrows = preparation->narrows;
+    expressions->shown_names = preparation->shown_names;
+    expressions->shown_count = preparation->source.shown.count;
     return !preparation->failed;
 }
 

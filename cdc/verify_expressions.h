@@ -10,14 +10,17 @@
 
 /* SQL over one side's table. */
 struct verify_expression {
-    const char *from; /* the table and the publication's row filter */
-    const char *row;  /* a bigint of all columns' texts */
-    const char *key;  /* the same of the primary key; of the row where there is none */
+    const char *from;  /* the table and the publication's row filter */
+    const char *row;   /* a bigint of all columns' texts */
+    const char *key;   /* the same of the primary key; of the row where there is none */
+    const char *shown; /* the columns that name a row to people, each cut to 1000 characters */
 };
 
 struct verify_expressions {
     struct verify_expression source;
     struct verify_expression target;
+    const char *const *shown_names; /* the columns of shown */
+    size_t shown_count;
     const char *missing; /* what the target lacks, so that nothing can be compared; else NULL */
     bool narrows; /* a column's type over there can change values, and what it makes of them is compared */
     const char *

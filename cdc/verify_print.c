@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verify_print.c - counts and names; no key and no value of any row.
+ * verify_print.c - counts and names; no value of any row, and keys only when they were asked for.
  */
 #include "cdc/verify_print.h"
 
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cdc/base/visible.h"
+#include "cdc/verify_keys.h"
 
 #define NAME_WIDTH_MAX 60
 
@@ -121,6 +122,7 @@ static void print_table(const struct verify_table *compared, int width, FILE *ou
         fprintf(out, "  %14" PRIu64 "  %14" PRIu64 "  ", compared->source_rows, compared->target_rows);
     print_result(compared, out);
     fputc('\n', out);
+    verify_keys_print(compared, out);
 }
 
 static size_t count_tables(const struct verify *verify, enum verify_result result) {
@@ -221,6 +223,10 @@ static void put_table(const struct verify_table *compared, struct json_writer *j
     }
     if (compared->expressions.left_out != NULL)
         json_put_field(json, "left_out", compared->expressions.left_out);
+    if (compared->keys_are_read) {
+        json_put_key(json, "keys");
+        verify_keys_put(compared, json);
+    }
     yajl_gen_map_close(json->generator);
 }
 

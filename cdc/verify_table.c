@@ -226,7 +226,49 @@ bool verify_table_compare_again(struct verify_table *compared, struct verify_sid
     return true;
 }
 
+/* ---- some rows ---- */
+
+/* Every bucket has at least one row that differs, so count_max of them are enough. */
+static const char *open_buckets(const struct verify_table *compared, size_t count_max,
+                                unsigned int streak_min, struct buffer *open) {
+    uint64_t rows = 0;
+    size_t taken = 0;
+    for (size_t i = 0; i < compared->buckets.count && taken < count_max && rows < LOOK_INTO_ROWS_MAX; i++) {
+        const struct verify_difference *bucket = &compared->buckets.items[i];
+        if (bucket->streak < streak_min)
+            continue;
+        append_open(open, bucket->key);
+        rows += bucket->source.count + bucket->target.count;
+        taken += is_one_sided(bucket) ? bucket->source.count + bucket->target.count : 1;
+    }
+    return close_open(open);
+}
+
+static bool pick(const struct verify_differences *rows, size_t count_max, unsigned int streak_min,
+                 struct verify_differences *picked, struct error *err) {
+    for (size_t i = 0; i < rows->count && picked->count < count_max; i++)
+        if (rows->items[i].streak >= streak_min && !verify_differences_append(picked, &rows->items[i]))
+            return error_no_memory(err);
+    return true;
+}
+
+bool verify_table_pick(const struct verify_table *compared, struct verify_sides *sides, size_t count_max,
+                       unsigned int streak_min, struct verify_differences *ret_picked, struct error *err) {
+    struct buffer open AUTO(buffer_release) = {.bytes_max = OPEN_BYTES_MAX};
+    struct verify_differences found AUTO(verify_differences_release) = {0};
+    if (!pick(&compared->rows, count_max, streak_min, ret_picked, err))
+        return false;
+    if (ret_picked->count == count_max || compared->buckets.count == 0)
+        return true;
+    if (open_buckets(compared, count_max - ret_picked->count, streak_min, &open) == NULL)
+        return error_no_memory(err);
+    return find_differences(compared, sides, MASK_ROWS, open.data, &found, err) &&
+           pick(&found, count_max, 1, ret_picked, err);
+}
+
 void verify_table_release(struct verify_table *compared) {
+    verify_differences_release(&compared->picked);
+    verify_answers_release(&compared->picked_rows);
     verify_differences_release(&compared->rows);
     verify_differences_release(&compared->buckets);
 }

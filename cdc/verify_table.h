@@ -32,6 +32,9 @@ struct verify_table {
     int64_t bucket_mask;
     struct verify_differences rows;    /* by key */
     struct verify_differences buckets; /* differing ones too large to look into */
+    struct verify_differences picked;  /* the rows whose keys are shown, and what was read of them */
+    struct verify_answers picked_rows;
+    bool keys_are_read;
 };
 
 void verify_table_release(struct verify_table *compared);
@@ -46,6 +49,14 @@ MUST_CHECK bool verify_table_compare(struct verify_table *compared, struct verif
  */
 MUST_CHECK bool verify_table_compare_again(struct verify_table *compared, struct verify_sides *sides,
                                            struct error *err);
+
+/*
+ * Copies count_max of the rows that differ at most, each by its key, and looks for more in the buckets where there are not
+ * as many. Only what differed in streak_min rounds. In the snapshots of the last comparison.
+ */
+MUST_CHECK bool verify_table_pick(const struct verify_table *compared, struct verify_sides *sides,
+                                  size_t count_max, unsigned int streak_min,
+                                  struct verify_differences *ret_picked, struct error *err);
 
 static inline bool verify_table_is_settled(const struct verify_table *compared) {
     return compared->rows.count == 0 && compared->buckets.count == 0;

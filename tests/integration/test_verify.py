@@ -330,6 +330,56 @@ def test_no_value_is_printed(pipeline):
         assert word not in result.stdout + result.stderr
 
 
+def test_keys_name_the_rows_on_standard_output_alone(pipeline):
+    pipeline.source.execute("create table t (id int, part text, v text, primary key (id, part)); insert into t select g, 'p', 'secret' from generate_series(1, 9) g;"
+                            "create table full_row (a text); alter table full_row replica identity full; insert into full_row values ('x'), (null);"
+                            "create table named (a int, u int not null unique, v text); alter table named replica identity using index named_u_key;"
+                            "insert into named values (1, 77, 'secret'); create table same (id int primary key); insert into same values (123456)")
+    pipeline.engine.catch_up()
+    pipeline.target.execute(r"delete from t where id = 3; insert into t values (10, E'o\x1b[31mdd', 'forged'); update t set v = 'forged' where id = 5;"
+                            "delete from full_row; update named set v = 'forged'")
+    result = pipeline.engine.command("verify", "--keys", "5")
+    assert result.returncode == DIFFERENT
+    for line in ("missing    (id, part)=(3, p)", r"extra      (id, part)=(10, o\x1b[31mdd)", "different  (id, part)=(5, p)",
+                 "missing    (a)=(x)", "missing    (a)=(null)", "missing    (u)=(77)", "extra      (u)=(77)"):
+        assert line in result.stdout
+    for word in ("secret", "forged", "123456"):
+        assert word not in result.stdout + result.stderr
+    assert "(id, part)" not in result.stderr
+    _, sink = verify(pipeline, "--keys", "5")
+    keys = table_of(sink, "t")["keys"]
+    assert len(keys) == 3 and {"row": "extra", "key": {"id": "10", "part": "o\x1b[31mdd"}} in keys
+    assert {"row": "missing", "key": {"a": None}} in table_of(sink, "full_row")["keys"]
+    assert "keys" not in table_of(sink, "same")
+    _, sink = verify(pipeline, "--keys", "1")
+    assert len(table_of(sink, "t")["keys"]) == 1
+    _, sink = verify(pipeline)
+    assert "keys" not in table_of(sink, "t")
+
+
+def test_keys_of_a_table_that_differs_all_over(pipeline):
+    """Neither the rows of a table that is gone nor those of one too large were looked at one by one before."""
+    pipeline.source.execute("create table t (id int primary key, v int); insert into t select g, 0 from generate_series(1, 120000) g;"
+                            "create table gone (id int primary key); insert into gone select generate_series(1, 3000)")
+    pipeline.engine.catch_up()
+    pipeline.target.execute("update t set v = 1; truncate gone")
+    _, sink = verify(pipeline, "--keys", "40")
+    for name, kind in (("t", "different"), ("gone", "missing")):
+        keys = table_of(sink, name)["keys"]
+        assert len({key["key"]["id"] for key in keys}) == 40
+        assert {key["row"] for key in keys} == {kind}
+    assert not table_of(sink, "t")["exact"]
+
+
+def test_keys_are_named_under_traffic(pipeline):
+    pipeline.source.execute("create table t (id int primary key, v int); insert into t select g, 0 from generate_series(1, 100) g")
+    pipeline.start()
+    pipeline.wait_applied()
+    pipeline.target.execute("update t set v = 9 where id = 50")
+    code, sink = verify(pipeline, "--keys", "3")
+    assert code == DIFFERENT and table_of(sink, "t")["keys"] == [{"row": "different", "key": {"id": "50"}}]
+
+
 def test_no_sink_to_verify(pipeline):
     pipeline.engine.configuration["sinks"] = [{"name": "nothing", "type": "null"}]
     pipeline.source.execute("create table t (id int primary key)")

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * verify_keys.c - the rows behind the hashes.
+ *
+ *     select distinct on (k) * from (select hash(key) as k, left(key's column, 1000) ... from table) rows
+ *      where k = any($1) order by k
+ */
+#include "cdc/verify_keys.h"
+
+#include <stdlib.h>
+
+#include "cdc/base/buffer.h"
+#include "cdc/base/utf8.h"
+#include "cdc/base/visible.h"
+
+#define SQL_BYTES_MAX (16 << 20)
+
+enum { VISIBLE_BYTES_MAX = 32 * 1024 }; /* of one value: 1000 characters, each of at most 4 bytes as \xNN */
+
+/* ---- reading ---- */
+
+static bool append_question(struct buffer *sql, const struct verify_expression *side) {
+    buffer_printf(sql,
+                  "select distinct on (k) * from (select %s as k, %s from %s) rows"
+                  " where k = any($1::bigint[]) order by k",
+                  side->key, side->shown, side->from);
+    return buffer_text(sql) != NULL;
+}
+
+static bool append_picked(struct buffer *keys, const struct verify_differences *picked) {
+    for (size_t i = 0; i < picked->count; i++)
+        buffer_printf(keys, "%s%lld", i == 0 ? "{" : ",", (long long) picked->items[i].key);
+    buffer_append_text(keys, "}");
+    return buffer_text(keys) != NULL;
+}
+
+bool verify_keys_read(struct verify_table *compared, struct verify_sides *sides, size_t count_max,
+                      unsigned int streak_min, struct error *err) {
+    struct buffer source_sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    struct buffer target_sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    struct buffer keys AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    if (compared->expressions.shown_count == 0 ||
+        !verify_table_pick(compared, sides, count_max, streak_min, &compared->picked, err))
+        return compared->expressions.shown_count == 0;
+    if (compared->picked.count == 0)
+        return true;
+    if (!append_question(&source_sql, &compared->expressions.source) ||
+        !append_question(&target_sql, &compared->expressions.target) ||
+        !append_picked(&keys, &compared->picked))
+        return error_no_memory(err);
+    const struct verify_question question = {
+        .source_sql = source_sql.data, .target_sql = target_sql.data, .parameter = keys.data};
+    if (!verify_sides_ask(sides, &question, &compared->picked_rows, err))
+        return error_wrap(err, "comparing %s.%s", compared->table->schema, compared->table->name);
+    return true;
+}
+
+/* ---- what was read ---- */
+
+/* Where one row is; NULL: on neither side, which a snapshot does not allow. */
+struct place {
+    const PGresult *rows;
+    int row;
+};
+
+static int find_row(const PGresult *rows, int64_t key) {
+    int low = 0, high = PQntuples(rows);
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        if (strtoll(PQgetvalue(rows, middle, 0), NULL, 10) < key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < PQntuples(rows) && strtoll(PQgetvalue(rows, low, 0), NULL, 10) == key ? low : -1;
+}
+
+static struct place place_of(const struct verify_table *compared, int64_t key) {
+    const PGresult *const sides[] = {compared->picked_rows.source, compared->picked_rows.target};
+    for (size_t i = 0; i < 2; i++) {
+        int row = sides[i] != NULL ? find_row(sides[i], key) : -1;
+        if (row >= 0)
+            return (struct place){.rows = sides[i], .row = row};
+    }
+    return (struct place){0};
+}
+
+static const char *kind_of(const struct verify_difference *difference) {
+    struct verify_counts counts = {0};
+    verify_counts_add(&counts, difference);
+    return counts.missing > 0 ? "missing" : counts.extra > 0 ? "extra" : "different";
+}
+
+static struct slice value_of(const struct place *place, size_t column) {
+    return (struct slice){.data = PQgetvalue(place->rows, place->row, (int) column + 1),
+                          .size = (size_t) PQgetlength(place->rows, place->row, (int) column + 1)};
+}
+
+static bool is_null(const struct place *place, size_t column) {
+    return PQgetisnull(place->rows, place->row, (int) column + 1) == 1;
+}
+
+/* ---- for people ---- */
+
+static void print_key(const struct verify_table *compared, const struct place *place, FILE *out) {
+    const struct verify_expressions *expressions = &compared->expressions;
+    for (size_t i = 0; i < expressions->shown_count; i++) {
+        fputs(i == 0 ? "(" : ", ", out);
+        visible_print(out, slice_of(expressions->shown_names[i]));
+    }
+    fputs(")=(", out);
+    for (size_t i = 0; i < expressions->shown_count; i++) {
+        fputs(i == 0 ? "" : ", ", out);
+        visible_print(out, is_null(place, i) ? slice_of("null") : value_of(place, i));
+    }
+    fputs(")\n", out);
+}
+
+void verify_keys_print(const struct verify_table *compared, FILE *out) {
+    for (size_t i = 0; i < compared->picked.count; i++) {
+        const struct verify_difference *difference = &compared->picked.items[i];
+        const struct place place = place_of(compared, difference->key);
+        if (place.rows == NULL)
+            continue;
+        fprintf(out, "    %-9s  ", kind_of(difference));
+        print_key(compared, &place, out);
+    }
+}
+
+/* ---- for programs ---- */
+
+/* What is not UTF-8 comes from a database of encoding SQL_ASCII; JSON cannot hold it as it is. */
+static void put_value(struct json_writer *json, struct slice value) {
+    char visible[VISIBLE_BYTES_MAX];
+    if (!utf8_is_valid(value))
+        value = (struct slice){.data = visible, .size = visible_write(visible, sizeof visible, value)};
+    json_put_text(json, value);
+}
+
+static void put_key(const struct verify_table *compared, const struct place *place,
+                    struct json_writer *json) {
+    yajl_gen_map_open(json->generator);
+    for (size_t i = 0; i < compared->expressions.shown_count; i++) {
+        json_put_key(json, compared->expressions.shown_names[i]);
+        if (is_null(place, i))
+            yajl_gen_null(json->generator);
+        else
+            put_value(json, value_of(place, i));
+    }
+    yajl_gen_map_close(json->generator);
+}
+
+void verify_keys_put(const struct verify_table *compared, struct json_writer *json) {
+    yajl_gen_array_open(json->generator);
+    for (size_t i = 0; i < compared->picked.count; i++) {
+        const struct verify_difference *difference = &compared->picked.items[i];
+        const struct place place = place_of(compared, difference->key);
+        if (place.rows == NULL)
+            continue;
+        yajl_gen_map_open(json->generator);
+        json_put_field(json, "row", kind_of(difference));
+        json_put_key(json, "key");
+        put_key(compared, &place, json);
+        yajl_gen_map_close(json->generator);
+    }
+    yajl_gen_array_close(json->generator);
+}
