@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+DDL in the target while the engine streams. The sink knows its tables from before: it looks at them again, and goes on right, or stops
+with what is wrong now and goes on once that is mended. Each case is tried by every way to apply: one row in one round trip, rows by
+prepared statements, a set by COPY, updates and deletes of both.
+"""
+
+import pytest
+
+COLUMNS = "id int primary key, a int, n numeric, v text, w int"
+SIZES = [1, 25, 300]
+TEXTS = "select id::text, a::text, n::text, v, w::text from t order by t.id"
+
+GOES_ON = {
+    "a column more": ["alter table t add column more text default 'x'"],
+    "a wider type": ["alter table t alter column a type bigint"],
+    "a type of another family": ["alter table t alter column a type text"],
+    "a numeric for an int": ["alter table t alter column a type numeric"],
+    "an index more": ["create index on t (v)", "create index on t (a, w)"],
+    "a new table of that name": ["create table t2 (like t including all)", "insert into t2 select * from t",
+                                 "drop table t", "alter table t2 rename to t"],
+    "columns in another order": ["create table t2 (v text, w int, n numeric, a int, id int primary key)",
+                                 "insert into t2 (id, a, n, v, w) select id, a, n, v, w from t", "drop table t", "alter table t2 rename to t"],
+    "renamed and back": ["alter table t rename to t2", "alter table t2 rename to t"],
+    "a column dropped and added": ["alter table t drop column w", "alter table t add column w int", "update t set w = id"],
+    "rewritten": ["vacuum full t", "cluster t using t_pkey"],
+}
+
+
+def fill(pipeline, first, size):
+    pipeline.source.execute("insert into t select g, g, g + 0.125, 'v' || g, g from generate_series(%s, %s) g", (first, first + size - 1))
+
+
+def warmed(pipeline):
+    """An engine that has applied each way to the table, so that it has statements for all of them."""
+    pipeline.source.execute(f"create table t ({COLUMNS})")
+    fill(pipeline, 1, 400)
+    pipeline.start()
+    change(pipeline, 1000)
+    pipeline.assert_follows()
+
+
+def change(pipeline, first):
+    """Inserts, updates and deletes in transactions of each size."""
+    for size in SIZES:
+        fill(pipeline, first, size)
+        pipeline.source.execute("update t set a = a + 1, w = w where id >= %s and id < %s", (first, first + size))
+        pipeline.source.execute("delete from t where id >= %s and id < %s", (first, first + (size + 1) // 3))
+        first += size
+
+
+@pytest.mark.parametrize("case", list(GOES_ON))
+def test_the_stream_goes_on_over(pipeline, case):
+    warmed(pipeline)
+    for statement in GOES_ON[case]:
+        pipeline.target.execute(statement)
+    first = 2000
+    for size in reversed(SIZES):
+        fill(pipeline, first, size)
+        pipeline.wait_applied()
+        first += size
+    change(pipeline, 3000)
+    pipeline.wait_applied()
+    assert pipeline.source.execute(TEXTS) == pipeline.target.execute(TEXTS)
