@@ -10,6 +10,7 @@
 #include "cdc/base/log.h"
 #include "cdc/command.h"
 #include "cdc/explain_stop.h"
+#include "cdc/failure.h"
 #include "cdc/json_writer.h"
 #include "cdc/pipeline.h"
 
@@ -120,7 +121,10 @@ static enum exit_code run(const struct command_line *line) {
     bool good = set_timeout(line->timeout_ms, &err) && pipeline_run(line->config, &options, &result, &err);
     enum exit_code code = good ? report(line, &result) : exit_code_of(&err);
     if (!good) {
+        struct error unwritten = {0};
         explain_stop(line->config, line->stop, &err);
+        if (!failure_explain(line->config->state, line->config->name, &err, &unwritten))
+            log_line(LOG_LEVEL_WARNING, "the remedy cannot be stored for `pgcdc status`: %s", unwritten.text);
         log_line(LOG_LEVEL_ERROR, "%s", error_line(&err).text);
     }
     if (line->json && !print_json(line->config->name, &result, code, error_line(&err).text, &err)) {

@@ -72,10 +72,14 @@ void failure_read(const char *directory, const char *pipeline, struct failure *r
 /* ---- writing ---- */
 
 /* A line stays one. */
+static char in_line(char letter) {
+    return (unsigned char) letter < ' ' ? ' ' : letter;
+}
+
 static void print_text(FILE *file, const char *key, const char *text) {
     fputs(key, file);
     for (; *text != '\0'; text++)
-        putc((unsigned char) *text < ' ' ? ' ' : *text, file);
+        putc(in_line(*text), file);
     putc('\n', file);
 }
 
@@ -104,6 +108,25 @@ bool failure_write(const char *directory, const char *pipeline, const struct fai
         return error_errno(err, "%s", temporary);
     FAULT_POINT("failure-written");
     return rename(temporary, path) == 0 ? true : error_errno(err, "%s", path);
+}
+
+static bool is_kept(const char *kept, const char *text) {
+    while (*kept != '\0' && *kept == in_line(*text)) {
+        kept++;
+        text++;
+    }
+    return *kept == '\0' && *text == '\0';
+}
+
+bool failure_explain(const char *directory, const char *pipeline, const struct error *error,
+                     struct error *err) {
+    struct failure failure;
+    failure_read(directory, pipeline, &failure);
+    if (!failure.exists || !is_kept(failure.error.text, error->text) ||
+        is_kept(failure.error.remedy, error->remedy))
+        return true;
+    failure.error = *error;
+    return failure_write(directory, pipeline, &failure, err);
 }
 
 bool failure_remove(const char *directory, const char *pipeline, struct error *err) {

@@ -28,5 +28,9 @@ void failure_read(const char *directory, const char *pipeline, struct failure *r
 MUST_CHECK bool failure_write(const char *directory, const char *pipeline, const struct failure *failure,
                               struct error *err);
 
+/* What was found out about this very error since it was written: its remedy. True when another one is there, or none. */
+MUST_CHECK bool failure_explain(const char *directory, const char *pipeline, const struct error *error,
+                                struct error *err);
+
 /* True when there is none. */
 MUST_CHECK bool failure_remove(const char *directory, const char *pipeline, struct error *err);

@@ -120,6 +120,8 @@ def test_the_remedy_of_a_stop(pipeline, stop):
     assert remedy.lower() in last.lower(), last
     [finding] = findings_of(pipeline, code)
     assert finding["fix"].split("\n")[0] in last
+    kept = pipeline.engine.json("status")["last_error"]
+    assert finding["fix"].split("\n")[0] in kept["remedy"], kept
     execute_sql(pipeline, "target")
     if code == "target_column_renamed":
         follow_rename(pipeline, finding)
