@@ -120,7 +120,7 @@ static bool check_publication(struct attempt *attempt, struct error *err) {
         return error_set(
             err, ERROR_REFUSE,
             "publication %s is missing although the pipeline has a position: a new one would be newer than the slot and "
-            "could not decode what is waiting in it; run `pgcdc drop` and start over with a new copy",
+            "could not decode what is waiting in it; run `pgcdc drop`, empty the target's tables, and start over with a new copy",
             source->publication);
     return attempt_check_scope(attempt, SCOPE_RUNNING, err) &&
            (attempt->pipeline->streamed ||

@@ -218,7 +218,8 @@ static void check_slot_without(struct check *check) {
         &check->findings, SEVERITY_PROBLEM, "publication_missing",
         "publication %s is missing, but slot %s exists: a new publication could not decode what waits in the slot",
         publication_name(check), check->config->source.slot);
-    findings_fix(&check->findings, "run `pgcdc drop` and start over with a new copy");
+    findings_fix(&check->findings,
+                 "run `pgcdc drop`, empty the target's tables, and start over with a new copy");
 }
 
 static bool check_absent(struct check *check, struct error *err) {

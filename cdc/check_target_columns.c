@@ -178,7 +178,9 @@ static bool add_renamed(const struct comparison *comparison, const struct table_
         findings,
         "if it was renamed at the source: alter table %s rename column %s to %s;\nif it was added: %s",
         comparison->name, old, name,
-        needs_copy(comparison, column) ? "run `pgcdc drop` and start over with a new copy" : text.data);
+        needs_copy(comparison, column)
+            ? "run `pgcdc drop`, empty the target's tables, and start over with a new copy"
+            : text.data);
     findings_object(findings, comparison->name);
     return true;
 }

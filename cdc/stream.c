@@ -459,7 +459,7 @@ static bool drain_socket(struct stream *stream, size_t *ret_bytes, bool *ret_blo
         return error_set(
             err, ERROR_REFUSE,
             "source: publication %s does not exist for a part of the WAL: it was created after the slot or dropped "
-            "since; run `pgcdc drop` and start over with a new copy",
+            "since; run `pgcdc drop`, empty the target's tables, and start over with a new copy",
             stream->options.source->publication);
     return true;
 }

@@ -165,3 +165,73 @@ def test_tables_at_the_target_that_differ(pipeline):
     assert_goes_on(pipeline)
     pipeline.source.execute("begin; update q set pos = 3 - pos; commit; update c set v = v + 1, w = w + 0.0001; update g set v = 9")
     assert_goes_on(pipeline)
+
+
+# ---- positions that do not fit: the same three steps ----
+
+def lose_slot(pipeline):
+    pipeline.source.execute("select pg_drop_replication_slot('shop')")
+
+
+def advance_slot(pipeline):
+    pipeline.source.execute("insert into t values (100)")
+    pipeline.source.execute("select pg_replication_slot_advance('shop', pg_current_wal_lsn())")
+
+
+def lose_publication(pipeline):
+    pipeline.source.execute("drop publication shop")
+
+
+def go_back_at_the_source(pipeline):
+    pipeline.target.execute("update pgcdc.position set end_lsn = 'FFFF/0'")
+    (pipeline.state / "shop.checkpoint").unlink()
+
+
+def forget_at_the_target(pipeline):
+    pipeline.target.execute("delete from pgcdc.position")
+
+
+def go_back_at_the_target(pipeline):
+    pipeline.target.execute("update pgcdc.position set end_lsn = '0/1'")
+
+
+def come_from_elsewhere(pipeline):
+    pipeline.target.execute("update pgcdc.position set system_id = 1")
+
+
+def publish_later(pipeline):
+    pipeline.source.execute("create table u (id int primary key); insert into u values (1); alter publication shop add table u")
+    pipeline.target.execute("create table u (id int primary key)")
+
+
+
+
+# What was done, and the code that says so.
+LOSSES = [
+    (lose_slot, "refusal"), (advance_slot, "refusal"), (lose_publication, "publication_missing"),
+    (go_back_at_the_source, "refusal"), (forget_at_the_target, "refusal"), (go_back_at_the_target, "refusal"),
+    (come_from_elsewhere, "refusal"), (publish_later, "target_old_rows"),
+]
+
+
+def start_over(pipeline, fix):
+    """run `pgcdc drop`, empty the target's tables, and start over with a new copy"""
+    assert "run `pgcdc drop`, empty the target's tables, and start over with a new copy" in fix, fix
+    dropped = pipeline.engine.command("drop")
+    assert dropped.returncode == 0, dropped.stderr
+    for table, in pipeline.target.execute("select format('%I.%I', schemaname, tablename) from pg_tables where schemaname = 'public'"):
+        pipeline.target.execute(f"truncate {table}")
+
+
+@pytest.mark.parametrize("lose,code", LOSSES)
+def test_a_loss_ends_with_a_new_copy(pipeline, lose, code):
+    pipeline.source.execute("create table t (id int primary key); insert into t select generate_series(1, 9)")
+    pipeline.engine.catch_up()
+    lose(pipeline)
+    pipeline.source.execute("insert into t values (10)")
+    [finding] = [finding for finding in report_of(pipeline)["findings"] if finding["code"] == code]
+    result = pipeline.engine.command("run", "--until", "caught-up")
+    assert result.returncode in (2, 3), result.stderr
+    assert finding["fix"] in result.stderr, "run prints what check does"
+    start_over(pipeline, finding["fix"])
+    assert_goes_on(pipeline)
