@@ -14,7 +14,7 @@
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
 #include "cdc/catalog.h"
-#include "cdc/leaf_identity.h"
+#include "cdc/unsent_key.h"
 #include "cdc/publication.h"
 #include "cdc/slot.h"
 #include "cdc/start.h"
@@ -195,11 +195,10 @@ static bool set_skip(struct attempt *attempt, size_t i, struct error *err) {
 static bool start_streaming(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
     bool binary = false;
-    arena_init(&attempt->trees_arena, 64 * 1024, 64 * 1024 * 1024);
+    arena_init(&attempt->keys_arena, 64 * 1024, 64 * 1024 * 1024);
     if (!choose_binary(attempt, &binary, err) || !choose_encoding(attempt, err) ||
         !scope_read_sent(&attempt->source, &pipeline->config->source, &attempt->sent, err) ||
-        !leaf_identity_read(&attempt->source, pipeline->config->source.publication_array,
-                            &attempt->trees_arena, &attempt->trees, err))
+        !unsent_key_read(&attempt->source, &attempt->keys_arena, &attempt->unsent_keys, err))
         return false;
     const struct stream_options options = {.source = &pipeline->config->source,
                                            .sent = attempt->sent,
@@ -208,7 +207,7 @@ static bool start_streaming(struct attempt *attempt, struct error *err) {
                                            .flush_lsn = attempt->identity.flush_lsn,
                                            .stop = pipeline->options->stop,
                                            .binary = binary,
-                                           .trees = &attempt->trees,
+                                           .unsent_keys = attempt->unsent_keys,
                                            .sender_timeout_ms = attempt->sender_timeout_ms,
                                            .until_lsn = pipeline->until_lsn};
     for (size_t i = 0; i < attempt->runner_count; i++)
@@ -454,7 +453,7 @@ static void release(struct attempt *attempt) {
     PQclear(attempt->sent);
     if (attempt->stream.wake_fd >= 0)
         stream_release(&attempt->stream);
-    arena_release(&attempt->trees_arena);
+    arena_release(&attempt->keys_arena);
     free(attempt->runners);
     free(attempt->positions);
     if (attempt->event_fd >= 0)

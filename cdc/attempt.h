@@ -81,8 +81,8 @@ struct attempt {
     struct stream stream;
     PGresult *sent; /* scope_read_sent at the start of the stream */
     struct watch watch;
-    struct arena trees_arena; /* of trees, for the stream */
-    struct partition_trees trees;
+    struct arena keys_arena; /* of unsent_keys, for the stream */
+    struct oid_list unsent_keys;
     struct runner *runners; /* one a sink */
     size_t runner_count;
     struct position *positions; /* one a sink, from where it starts */

@@ -650,7 +650,7 @@ bool stream_start(struct stream *stream, struct session *session, const struct s
     stream->decoder = decoder_new();
     if (stream->decoder == NULL)
         return error_no_memory(err);
-    decoder_set_trees(stream->decoder, options->trees);
+    decoder_set_unsent_keys(stream->decoder, options->unsent_keys);
     PQsetNoticeReceiver(session->conn, take_notice, stream);
     const struct replication_options replication = {.slot = options->source->slot,
                                                     .publications = options->source->publications,

@@ -34,7 +34,7 @@ struct stream_options {
     lsn_t flush_lsn;         /* where the source's WAL ended a moment ago */
     const atomic_bool *stop; /* for a question on another connection */
     bool binary;
-    const struct partition_trees *trees; /* for the decoder; lives as long as the stream */
+    struct oid_list unsent_keys;         /* for the decoder; lives as long as the stream */
     int sender_timeout_ms;               /* the server's wal_sender_timeout, 0: none */
     lsn_t
         until_lsn; /* reads no transaction that ends behind it, and tells the sinks at once how far it is; 0: none */

@@ -17,7 +17,7 @@
 #include "cdc/base/clock.h"
 #include "cdc/base/log.h"
 #include "cdc/change_json.h"
-#include "cdc/leaf_identity.h"
+#include "cdc/unsent_key.h"
 #include "cdc/publication.h"
 #include "cdc/replication.h"
 #include "cdc/slot.h"
@@ -42,8 +42,7 @@ struct tail {
     struct session replication;
     struct decoder *decoder;
     struct arena arena; /* of the changes that were decoded last */
-    struct arena trees_arena;
-    struct partition_trees trees;
+    struct arena keys_arena; /* of what the decoder knows of keys */
     struct json_writer json;
     struct buffer output;
     size_t output_done; /* bytes of output that are written */
@@ -229,9 +228,10 @@ static bool start(struct tail *tail, struct error *err) {
     if (!slot_create_temporary(&tail->replication, &tail->source, slot, log_blockers, &tail->received_lsn,
                                err))
         return false;
-    if (!leaf_identity_read(&tail->source, config->publication_array, &tail->trees_arena, &tail->trees, err))
+    struct oid_list unsent_keys = {0};
+    if (!unsent_key_read(&tail->source, &tail->keys_arena, &unsent_keys, err))
         return false;
-    decoder_set_trees(tail->decoder, &tail->trees);
+    decoder_set_unsent_keys(tail->decoder, unsent_keys);
     session_close(&tail->source);
     const struct replication_options options = {.slot = slot,
                                                 .publications = config->publications,
@@ -247,7 +247,7 @@ static bool start(struct tail *tail, struct error *err) {
 
 static bool init(struct tail *tail, struct error *err) {
     arena_init(&tail->arena, ARENA_BLOCK_BYTES, ARENA_BYTES_MAX);
-    arena_init(&tail->trees_arena, ARENA_BLOCK_BYTES, ARENA_BYTES_MAX);
+    arena_init(&tail->keys_arena, ARENA_BLOCK_BYTES, ARENA_BYTES_MAX);
     buffer_init(&tail->output, SIZE_MAX / 2);
     tail->decoder = decoder_new();
     if (tail->decoder == NULL)
@@ -265,7 +265,7 @@ static void release(struct tail *tail) {
     session_close(&tail->replication);
     session_close(&tail->source);
     decoder_free(tail->decoder);
-    arena_release(&tail->trees_arena);
+    arena_release(&tail->keys_arena);
     json_writer_release(&tail->json);
     buffer_release(&tail->output);
     arena_release(&tail->arena);

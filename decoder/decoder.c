@@ -19,8 +19,8 @@ struct decoder *decoder_new(void) {
     if (decoder == NULL)
         return NULL;
     decoder->relations = relation_cache_new();
-    if (decoder->relations == NULL) {
-        free(decoder);
+    if (decoder->relations == NULL || !partition_trees_init(&decoder->trees)) {
+        decoder_free(decoder);
         return NULL;
     }
     return decoder;
@@ -29,6 +29,7 @@ struct decoder *decoder_new(void) {
 void decoder_free(struct decoder *decoder) {
     if (decoder == NULL)
         return;
+    partition_trees_release(&decoder->trees);
     relation_cache_free(decoder->relations);
     free(decoder);
 }
@@ -71,8 +72,8 @@ bool decoder_decode(struct decoder *decoder, lsn_t lsn, struct slice message, st
     return true;
 }
 
-void decoder_set_trees(struct decoder *decoder, const struct partition_trees *trees) {
-    decoder->trees = trees;
+void decoder_set_unsent_keys(struct decoder *decoder, struct oid_list oids) {
+    decoder->unsent_keys = oids;
 }
 
 bool decoder_in_transaction(const struct decoder *decoder) {

@@ -16,7 +16,6 @@
 #include "cdc/base/lsn.h"
 #include "cdc/base/slice.h"
 #include "decoder/change.h"
-#include "decoder/partition_tree.h"
 #include "decoder/relation.h"
 
 struct decoder;
@@ -26,8 +25,13 @@ MUST_CHECK struct decoder *decoder_new(void);
 /* Frees the relations of every change it decoded, too. Accepts NULL. */
 void decoder_free(struct decoder *decoder);
 
-/* What partitioned tables log, before the first message; NULL: none is sent by its root. Lives as long as the decoder. */
-void decoder_set_trees(struct decoder *decoder, const struct partition_trees *trees);
+struct oid_list {
+    const oid_t *oids;
+    size_t count;
+};
+
+/* Tables whose key has a column that is not sent; what a Relation message shows of it tells no row. Lives as long as the decoder. */
+void decoder_set_unsent_keys(struct decoder *decoder, struct oid_list oids);
 
 /*
  * Decodes one message that came with the WAL position lsn. Its bytes are not copied: values point into message,

@@ -14,12 +14,15 @@
 #include "cdc/base/error.h"
 #include "cdc/base/reader.h"
 #include "decoder/change.h"
+#include "decoder/decoder.h"
 #include "decoder/partition_tree.h"
 #include "decoder/relation.h"
 
 struct decoder {
     struct relation_cache *relations;
-    const struct partition_trees *trees; /* or NULL */
+    struct partition_trees trees;
+    struct oid_list unsent_keys;
+    oid_t announced[2]; /* the last two Relation messages since the last row, the newest last; 0: none */
     const struct relation
         *last_relation;             /* of the last row, in force, or NULL: most rows have that one again */
     bool in_transaction;            /* between Begin and Commit */

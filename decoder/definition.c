@@ -35,6 +35,15 @@ static bool take_columns(struct decoding *d, struct relation *relation) {
     return decoding_finish(d);
 }
 
+static bool key_is_unsent(const struct decoder *decoder, const struct relation *relation) {
+    if (relation->identity == REPLICA_IDENTITY_FULL)
+        return false;
+    for (size_t i = 0; i < decoder->unsent_keys.count; i++)
+        if (decoder->unsent_keys.oids[i] == relation->oid)
+            return true;
+    return false;
+}
+
 bool decode_relation(struct decoding *d) {
     struct relation relation = {0};
     relation.oid = reader_u32(&d->reader);
@@ -47,11 +56,13 @@ bool decode_relation(struct decoding *d) {
     relation.identity = identity;
     if (!take_columns(d, &relation))
         return false;
-    partition_trees_settle(d->decoder->trees, &relation);
-    relation.needs_old = relation.key_count == 0 || relation.is_unclear ||
-                         (relation.is_tree && relation.identity == REPLICA_IDENTITY_FULL);
+    relation.is_unclear = key_is_unsent(d->decoder, &relation);
+    relation.needs_old = relation.key_count == 0 || relation.is_unclear;
     d->decoder->last_relation = NULL;
-    return relation_cache_put(d->decoder->relations, &relation, &d->decoder->last_relation, d->err);
+    d->decoder->announced[0] = d->decoder->announced[1];
+    d->decoder->announced[1] = relation.oid;
+    const struct relation *in_force = NULL;
+    return relation_cache_put(d->decoder->relations, &relation, &in_force, d->err);
 }
 
 bool decode_type(struct decoding *d) {
@@ -59,5 +70,6 @@ bool decode_type(struct decoding *d) {
     type.oid = reader_u32(&d->reader);
     type.schema = decoding_take_schema(d);
     type.name = reader_string(&d->reader);
-    return decoding_finish(d) && relation_cache_put_type(d->decoder->relations, &type, d->err);
+    return decoding_finish(d) && relation_cache_put_type(d->decoder->relations, &type, d->err) &&
+           relation_cache_put_type(d->decoder->trees.relations, &type, d->err);
 }

@@ -44,7 +44,7 @@ struct relation {
     uint32_t column_count;
     uint32_t key_count; /* how many columns are is_key */
     bool is_tree;       /* a partitioned table whose identity is its leaves': partition_tree.h */
-    bool is_unclear;    /* its leaves log different keys: nobody can say which row an old tuple was */
+    bool is_unclear;    /* its leaves log different keys, or a part is not sent: an old tuple does not tell its row */
     bool needs_old;     /* an update without an old tuple does not tell its row */
     struct column *columns;
 };

@@ -12,11 +12,29 @@
 #include "decoder/decoder.h"
 #include "decoder/decoding.h"
 
+/* What the definitions say that were sent for this row: its own, or its root's and then its leaf's. */
+static bool take_announced(struct decoding *d, const struct relation *relation) {
+    struct decoder *decoder = d->decoder;
+    const oid_t before = decoder->announced[0], last = decoder->announced[1];
+    decoder->announced[0] = decoder->announced[1] = 0;
+    if (last == 0 || relation == NULL)
+        return true;
+    if (last == relation->oid || before != relation->oid)
+        return partition_trees_define(&decoder->trees, relation, d->err);
+    return partition_trees_announce(&decoder->trees, relation, relation_cache_find(decoder->relations, last),
+                                    d->err);
+}
+
 static const struct relation *find_relation(struct decoding *d, oid_t oid) {
     const struct relation *last = d->decoder->last_relation;
     if (last != NULL && last->oid == oid)
         return last;
     const struct relation *relation = relation_cache_find(d->decoder->relations, oid);
+    if (!take_announced(d, relation))
+        return NULL;
+    const struct relation *settled = partition_trees_find(&d->decoder->trees, oid);
+    if (settled != NULL)
+        relation = settled;
     if (relation == NULL) {
         error_set(d->err, ERROR_PROTOCOL,
                   "a change of relation %u at %s, which no Relation message described", oid,
@@ -140,7 +158,7 @@ static bool unknown_row(struct decoding *d, const struct relation *relation) {
               "source: a change of table \"%s\".\"%s\" at %s does not say which row it was: %s",
               relation->schema.data, relation->name.data, lsn_format(d->lsn).text,
               relation->is_tree ? "its partitions did not log the key, or not the same one"
-                                : "no column of its replica identity is sent");
+                                : "a column of its replica identity is not sent");
     return error_remedy(
         d->err,
         "%s at the source (pgcdc check prints the statements), which helps later changes only; this "
@@ -152,8 +170,6 @@ static bool unknown_row(struct decoding *d, const struct relation *relation) {
 /* A root's letter is the root's; what the tuple holds is the leaf's. Columns of a key are never null: those were not sent. */
 static bool settle_old_of_tree(struct decoding *d, struct change *change) {
     const struct relation *relation = change->relation;
-    if (relation->is_unclear)
-        return unknown_row(d, relation);
     change->old_kind = relation->identity == REPLICA_IDENTITY_FULL ? OLD_FULL : OLD_KEY;
     for (uint32_t i = 0; change->old_kind == OLD_KEY && i < relation->column_count; i++)
         if (relation->columns[i].is_key && change->old_values[i].kind == VALUE_NULL)
@@ -166,7 +182,7 @@ static bool take_old(struct decoding *d, struct change *change, uint8_t letter) 
     change->old_values = take_tuple(d, change->relation);
     if (change->old_values == NULL || !expect_all_known(d, change, change->old_values))
         return false;
-    if (letter == OLD_KEY && change->relation->key_count == 0)
+    if ((letter == OLD_KEY && change->relation->key_count == 0) || change->relation->is_unclear)
         return unknown_row(d, change->relation);
     return !change->relation->is_tree || settle_old_of_tree(d, change);
 }
@@ -240,7 +256,11 @@ static bool take_relations(struct decoding *d, struct change *change) {
     if (relations == NULL)
         return error_no_memory(d->err);
     for (uint32_t i = 0; i < change->relation_count; i++) {
-        relations[i] = find_relation(d, reader_u32(&d->reader));
+        const oid_t oid = reader_u32(&d->reader);
+        const struct relation *sent = relation_cache_find(d->decoder->relations, oid);
+        if (sent != NULL && !partition_trees_define(&d->decoder->trees, sent, d->err))
+            return false;
+        relations[i] = find_relation(d, oid);
         if (relations[i] == NULL)
             return false;
     }
@@ -261,6 +281,8 @@ bool decode_truncate(struct decoding *d) {
     if (change == NULL)
         return false;
     change->relation_count = count;
+    d->decoder->announced[0] = d->decoder->announced[1] = 0; /* each of them was announced for itself */
+    d->decoder->last_relation = NULL;
     change->truncate_flags = flags;
     return take_relations(d, change) && finish_row(d, change);
 }

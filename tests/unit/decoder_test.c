@@ -128,43 +128,104 @@ Test(decoder, a_null_does_not_fill_in_what_is_unchanged) {
     cr_assert_eq(take(&session, message)->new_values[1].kind, VALUE_UNCHANGED);
 }
 
-static const struct slice line_key = NAME("order_id");
-static const struct partition_tree KEYED = {.root_oid = LINES, .keys = &line_key, .key_count = 1};
+enum { LEAF = 17000, OTHER_LEAF };
+static struct column by_order[] = {COLUMN("order_id", 20, true), COLUMN("text", 25, false)};
+static struct column by_text[] = {COLUMN("text", 25, true), COLUMN("order_id", 20, false)};
+static struct column by_nothing[] = {COLUMN("order_id", 20, false), COLUMN("text", 25, false)};
 
-/* lines has replica identity full, and a tree stands behind it. */
-static void send_tree(struct decoder_session *session, const struct partition_trees *trees,
-                      const struct relation *root) {
-    struct relation other = *root;
-    other.name = slice_of("root"); /* not the definition in force, so it is looked at again */
-    decoder_set_trees(session->decoder, trees);
+static void send_definition(struct decoder_session *session, const struct relation *definition) {
     struct change *change = NULL;
-    cr_assert(decoder_decode(session->decoder, 1, pgoutput_relation(&session->out, &other), &session->arena,
-                             &change, &session->err));
+    cr_assert(decoder_decode(session->decoder, 1, pgoutput_relation(&session->out, definition),
+                             &session->arena, &change, &session->err));
 }
+
+/* As the server does before a leaf's first row. */
+static void announce(struct decoder_session *session, const struct relation *root, oid_t oid, char identity,
+                     struct column *columns) {
+    struct relation leaf = *root;
+    leaf.oid = oid;
+    leaf.identity = (enum replica_identity) identity;
+    leaf.columns = columns;
+    send_definition(session, root);
+    send_definition(session, &leaf);
+}
+
+static const struct change *insert_line(struct decoder_session *session) {
+    return take(session, pgoutput_insert(&session->out, LINES, TUPLE(TEXT("1"), TEXT("x"))));
+}
+
+static struct slice delete_line(struct decoder_session *session, struct value order_id, struct value text) {
+    const struct value values[] = {order_id, text};
+    return pgoutput_delete(&session->out, LINES, OLD_FULL, (struct tuple){values, 2});
+}
+
+static const struct value ONE = TEXT("1"), NONE = NULL_VALUE;
 
 Test(decoder, a_full_root_over_keyed_leaves_knows_the_key_alone) {
     IN_TRANSACTION();
-    const struct partition_trees trees = {.trees = &KEYED, .count = 1};
-    send_tree(&session, &trees, &lines);
-    const struct change *change =
-        take(&session, pgoutput_delete(&session.out, LINES, OLD_FULL, TUPLE(TEXT("1"), NULL_VALUE)));
+    announce(&session, &lines, LEAF, 'd', by_order);
+    const struct change *change = take(&session, delete_line(&session, ONE, NONE));
     cr_assert_eq(change->old_kind, OLD_KEY);
     cr_assert_eq(change->relation->key_count, 1);
     cr_assert(change->relation->columns[0].is_key);
-    struct slice nothing = pgoutput_delete(&session.out, LINES, OLD_FULL, TUPLE(NULL_VALUE, TEXT("x")));
-    cr_assert_not_null(strstr(refuse_row(&session, nothing), "does not say which row"));
+    cr_assert_not_null(
+        strstr(refuse_row(&session, delete_line(&session, NONE, ONE)), "does not say which row"));
+}
+
+Test(decoder, a_leaf_that_is_altered_is_known_from_its_next_row_on) {
+    IN_TRANSACTION();
+    announce(&session, &lines, LEAF, 'f', line_columns);
+    const struct change *whole = take(&session, delete_line(&session, ONE, NONE));
+    cr_assert_eq(whole->old_kind, OLD_FULL, "the null is the row's");
+    announce(&session, &lines, LEAF, 'i', by_text);
+    const struct change *key = take(&session, delete_line(&session, NONE, ONE));
+    cr_assert_eq(key->old_kind, OLD_KEY);
+    cr_assert(key->relation->columns[1].is_key);
+    cr_assert_not(key->relation->columns[0].is_key);
+    cr_assert_eq(whole->relation->key_count, 2, "a definition never changes");
+}
+
+Test(decoder, a_leaf_that_is_attached_is_known_from_its_first_row_on) {
+    IN_TRANSACTION();
+    announce(&session, &lines, LEAF, 'f', line_columns);
+    insert_line(&session);
+    announce(&session, &lines, OTHER_LEAF, 'd', by_order);
+    cr_assert_eq(take(&session, delete_line(&session, ONE, NONE))->old_kind, OLD_KEY);
+}
+
+Test(decoder, a_leaf_that_is_detached_and_sent_by_itself_is_forgotten) {
+    IN_TRANSACTION();
+    announce(&session, &lines, LEAF, 'd', by_order);
+    insert_line(&session);
+    struct relation detached = lines;
+    detached.oid = LEAF;
+    send_definition(&session, &detached);
+    take(&session, pgoutput_insert(&session.out, LEAF, TUPLE(TEXT("1"), TEXT("x"))));
+    announce(&session, &lines, OTHER_LEAF, 'i', by_text);
+    cr_assert_eq(take(&session, delete_line(&session, NONE, ONE))->old_kind, OLD_KEY);
+}
+
+Test(decoder, tables_truncated_together_are_no_root_and_leaf) {
+    IN_TRANSACTION();
+    struct relation other = lines;
+    other.oid = LEAF;
+    other.identity = REPLICA_IDENTITY_DEFAULT;
+    other.columns = by_text;
+    send_definition(&session, &lines);
+    send_definition(&session, &other);
+    const oid_t oids[] = {LINES, LEAF};
+    take(&session, pgoutput_truncate(&session.out, 0, 2, oids));
+    const struct change *change = take(&session, delete_line(&session, ONE, NONE));
+    cr_assert_eq(change->old_kind, OLD_FULL);
+    cr_assert_not(change->relation->is_tree);
 }
 
 Test(decoder, a_root_without_a_key_over_full_leaves_knows_the_whole_row) {
     IN_TRANSACTION();
-    const struct partition_tree full = {.root_oid = LINES, .is_full = true};
-    const struct partition_trees trees = {.trees = &full, .count = 1};
-    struct column columns[] = {COLUMN("order_id", 20, false), COLUMN("text", 25, false)};
     struct relation root = lines;
     root.identity = REPLICA_IDENTITY_DEFAULT;
-    root.key_count = 0;
-    root.columns = columns;
-    send_tree(&session, &trees, &root);
+    root.columns = by_nothing;
+    announce(&session, &root, LEAF, 'f', line_columns);
     const struct change *change =
         take(&session, pgoutput_delete(&session.out, LINES, OLD_KEY, TUPLE(TEXT("1"), NULL_VALUE)));
     cr_assert_eq(change->old_kind, OLD_FULL);
@@ -173,11 +234,23 @@ Test(decoder, a_root_without_a_key_over_full_leaves_knows_the_whole_row) {
 
 Test(decoder, leaves_with_different_keys_tell_no_row) {
     IN_TRANSACTION();
-    const struct partition_tree differing = {.root_oid = LINES, .differs = true};
-    const struct partition_trees trees = {.trees = &differing, .count = 1};
-    send_tree(&session, &trees, &lines);
+    announce(&session, &lines, LEAF, 'd', by_order);
+    insert_line(&session);
+    announce(&session, &lines, OTHER_LEAF, 'd', by_text);
     struct slice update =
         pgoutput_update(&session.out, LINES, OLD_NONE, NO_TUPLE, TUPLE(TEXT("1"), TEXT("x")));
+    cr_assert_not_null(strstr(refuse_row(&session, update), "does not say which row"));
+}
+
+Test(decoder, a_key_of_which_a_column_is_not_sent_tells_no_row) {
+    IN_TRANSACTION();
+    static const oid_t unsent[] = {ORDERS};
+    decoder_set_unsent_keys(session.decoder, (struct oid_list){unsent, 1});
+    struct relation again = orders;
+    again.name = slice_of("again");
+    send_definition(&session, &again);
+    struct slice update =
+        pgoutput_update(&session.out, ORDERS, OLD_NONE, NO_TUPLE, TUPLE(TEXT("1"), TEXT("x"), TEXT("1")));
     cr_assert_not_null(strstr(refuse_row(&session, update), "does not say which row"));
 }
 

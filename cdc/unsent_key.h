@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * unsent_key.h - tables and partitions whose replica identity has a column that the server does not send.
+ *
+ * Before 18 no generated column is sent; a Relation message then shows a part of the key as if it was the key. Later the
+ * server refuses the updates and deletes of such tables.
+ */
+#pragma once
+
+#include "cdc/base/arena.h"
+#include "cdc/base/error.h"
+#include "cdc/pq/session.h"
+#include "decoder/decoder.h"
+
+/* In arena. Of the whole database. */
+MUST_CHECK bool unsent_key_read(struct session *source, struct arena *arena, struct oid_list *ret_oids,
+                                struct error *err);
