@@ -18,7 +18,7 @@ struct command_line {
     const char *config_path; /* -c FILE */
     const char *argument;    /* what stands alone (tail ARCHIVE, help COMMAND), or NULL */
     bool json;               /* --json */
-    const char *sql_side;    /* --sql source|target: "source" or "target", else NULL */
+    const char *sql_side;    /* --sql: "source", "target" or "target:SINK", else NULL */
     bool until_caught_up;    /* --until caught-up */
     lsn_t until_lsn;         /* --until LSN, else 0 */
     int64_t timeout_ms;      /* --timeout, else 0 */

@@ -10,6 +10,41 @@
 
 #define ARENA_BYTES_MAX ((size_t) 512 << 20) /* the definitions of many tables */
 
+/* ---- --sql ---- */
+
+static bool is_database(const struct config_sink *sink) {
+    return strcmp(sink->ops->type, "postgres") == 0;
+}
+
+/* What psql runs has one database: where there are several, one of them is named. */
+static bool is_one_side(const struct config *config, const char *side) {
+    size_t count = 0;
+    if (side == NULL || strcmp(side, "source") == 0)
+        return true;
+    const char *name = strchr(side, ':');
+    for (size_t i = 0; i < config->sink_count; i++)
+        count +=
+            name != NULL ? strcmp(config->sinks[i].sink.name, name + 1) == 0 : is_database(&config->sinks[i]);
+    if (name != NULL ? count == 1 : count <= 1)
+        return true;
+    fprintf(stderr, "pgcdc check: %s; give one of them:",
+            name != NULL ? "there is no such sink" : "there are several sinks");
+    for (size_t i = 0; i < config->sink_count; i++)
+        fprintf(stderr, " --sql target:%s", config->sinks[i].sink.name);
+    fputc('\n', stderr);
+    return false;
+}
+
+static void print_sql(const struct findings *findings, const char *side) {
+    const char *name = strchr(side, ':');
+    char where[128] = "source";
+    if (strcmp(side, "source") != 0)
+        snprintf(where, sizeof where, "sink %s", name != NULL ? name + 1 : "");
+    findings_print_sql(findings, where, stdout);
+}
+
+/* ---- */
+
 static enum exit_code report(struct check *check, const struct command_line *line) {
     struct findings *findings = &check->findings;
     struct error err = {0};
@@ -23,7 +58,7 @@ static enum exit_code report(struct check *check, const struct command_line *lin
         return EXIT_FAILED;
     }
     if (line->sql_side != NULL) {
-        findings_print_sql(findings, strcmp(line->sql_side, "source") == 0 ? "source" : "sink ", stdout);
+        print_sql(findings, line->sql_side);
     } else if (!line->json) {
         findings_print(findings, check->config->name, stdout);
     } else if (!findings_print_json(findings, check->config->name, stdout, &err)) {
@@ -34,6 +69,8 @@ static enum exit_code report(struct check *check, const struct command_line *lin
 }
 
 static enum exit_code run(const struct command_line *line) {
+    if (!is_one_side(line->config, line->sql_side))
+        return EXIT_USAGE;
     struct check *check = calloc(1, sizeof *check);
     if (check == NULL) {
         fprintf(stderr, "pgcdc check: out of memory\n");
@@ -52,7 +89,7 @@ static enum exit_code run(const struct command_line *line) {
 
 const struct command command_check = {
     .name = "check",
-    .usage = "check -c FILE [--json | --sql source|target]",
+    .usage = "check -c FILE [--json | --sql source|target[:SINK]]",
     .summary = "every problem at once, each with its fix; changes nothing",
     .help =
         "Looks at the source, the state directory and every sink as run would, and prints what it finds: problems,\n"
@@ -62,8 +99,9 @@ const struct command command_check = {
         "Tables that have one cause are one finding, with one statement where SQL has a list of tables.\n"
         "\n"
         "--json   one object: pipeline, ready, problems, warnings, findings (severity, code, where, what, fix, objects)\n"
-        "--sql source, --sql target\n"
-        "         only the fixes of that side, ready for psql; what is no SQL, or empties a table, stands in a comment\n"
+        "--sql source, --sql target, --sql target:SINK\n"
+        "         only the fixes of that side, ready for psql; what is no SQL, or empties a table, stands in a comment;\n"
+        "         with several Postgres sinks the one that is meant is named\n"
         "\n"
         "cdc/findings.md has every code: what it means, what to do, and whether its fix is SQL or a step.\n"
         "\n"

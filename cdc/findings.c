@@ -156,9 +156,16 @@ static void print_statements(const char *fix, FILE *file) {
     }
 }
 
+/* "sink " has all sinks, "sink a" that one. */
+static bool is_at(const struct finding *finding, const char *where) {
+    const size_t length = strlen(where);
+    return where[length - 1] == ' ' ? strncmp(finding->where, where, length) == 0
+                                    : strcmp(finding->where, where) == 0;
+}
+
 void findings_print_sql(const struct findings *findings, const char *where, FILE *file) {
     for (const struct finding *finding = findings->first; finding != NULL; finding = finding->next) {
-        if (strncmp(finding->where, where, strlen(where)) != 0 || finding->fix[0] == '\0')
+        if (!is_at(finding, where) || finding->fix[0] == '\0')
             continue;
         fputs("-- ", file);
         print_what(finding, ", ", file);

@@ -63,7 +63,7 @@ void findings_group(struct findings *findings);
 void findings_add_error(struct findings *findings, enum severity severity, const char *code,
                         const struct error *error);
 
-/* The fixes of one side, for psql: where is "source", or the beginning of a place, "sink ". Steps are comments. */
+/* The fixes of one side, for psql: where is "source", "sink NAME", or "sink " for all. Steps are comments. */
 void findings_print_sql(const struct findings *findings, const char *where, FILE *file);
 
 /* For people, and the same as one line of JSON. */

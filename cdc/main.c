@@ -50,7 +50,8 @@ static bool take_json(struct invocation *invocation, const char *value) {
 
 static bool take_sql(struct invocation *invocation, const char *value) {
     invocation->line.sql_side = value;
-    return strcmp(value, "source") == 0 || strcmp(value, "target") == 0;
+    return strcmp(value, "source") == 0 || strcmp(value, "target") == 0 ||
+           (strncmp(value, "target:", 7) == 0 && value[7] != '\0');
 }
 
 static bool take_until(struct invocation *invocation, const char *value) {
@@ -112,7 +113,7 @@ static bool take_verbose(struct invocation *invocation, const char *value) {
 static const struct option OPTIONS[] = {
     {.name = "-c", .has_value = true, .take = take_config, .expected = "the path of a configuration file"},
     {.name = "--json", .take = take_json},
-    {.name = "--sql", .has_value = true, .take = take_sql, .expected = "source or target"},
+    {.name = "--sql", .has_value = true, .take = take_sql, .expected = "source, target or target:SINK"},
     {.name = "--until",
      .has_value = true,
      .take = take_until,

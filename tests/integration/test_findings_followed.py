@@ -167,6 +167,24 @@ def test_tables_at_the_target_that_differ(pipeline):
     assert_goes_on(pipeline)
 
 
+def test_each_of_several_targets_gets_its_own_statements(pipeline, shared_clusters):
+    """Both went to the one database that psql had; the name of a sink can be the beginning of another's."""
+    pipeline.source.execute("create table t (id int primary key, v text); insert into t values (1, 'a')")
+    pipeline.target.execute("create table t (id int primary key)")
+    other = shared_clusters("target").create_database("dst")
+    other.execute("create table t (id int, v text)")
+    pipeline.engine.configuration["sinks"].append({"name": "ware", "type": "postgres", "dsn": other.dsn()})
+    refused = pipeline.engine.command("check", "--sql", "target")
+    assert refused.returncode == 2 and refused.stdout == "", refused.stdout
+    assert "--sql target:warehouse --sql target:ware" in refused.stderr
+    assert pipeline.engine.command("check", "--sql", "target:nobody").returncode == 2
+    for name, database in (("ware", other), ("warehouse", pipeline.target)):
+        psql(database, pipeline.engine.command("check", "--sql", f"target:{name}").stdout)
+    assert not codes_of(report_of(pipeline), "problem", "warning"), report_of(pipeline)
+    pipeline.engine.catch_up()
+    assert pipeline.target.execute("select * from t") == other.execute("select * from t") == [(1, "a")]
+
+
 # ---- positions that do not fit: the same three steps ----
 
 def lose_slot(pipeline):
