@@ -82,7 +82,7 @@ struct attempt {
     PGresult *sent; /* scope_read_sent at the start of the stream */
     struct watch watch;
     struct arena keys_arena; /* of unsent_keys, for the stream */
-    struct oid_list unsent_keys;
+    struct unsent_keys unsent_keys;
     struct runner *runners; /* one a sink */
     size_t runner_count;
     struct position *positions; /* one a sink, from where it starts */

@@ -136,7 +136,7 @@ static void add_generated_key(struct check *check, const char *table) {
     findings_add(
         &check->findings, SEVERITY_PROBLEM, "generated_key",
         "the replica identity of table %s has a generated column, which the source does not send: its "
-        "updates and deletes do not tell the row",
+        "deletes, and updates that change the key, do not tell the row",
         table);
     findings_fix(
         &check->findings,

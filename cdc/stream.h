@@ -34,8 +34,8 @@ struct stream_options {
     lsn_t flush_lsn;         /* where the source's WAL ended a moment ago */
     const atomic_bool *stop; /* for a question on another connection */
     bool binary;
-    struct oid_list unsent_keys;         /* for the decoder; lives as long as the stream */
-    int sender_timeout_ms;               /* the server's wal_sender_timeout, 0: none */
+    struct unsent_keys unsent_keys; /* for the decoder; lives as long as the stream */
+    int sender_timeout_ms;          /* the server's wal_sender_timeout, 0: none */
     lsn_t
         until_lsn; /* reads no transaction that ends behind it, and tells the sinks at once how far it is; 0: none */
 };

@@ -228,7 +228,7 @@ static bool start(struct tail *tail, struct error *err) {
     if (!slot_create_temporary(&tail->replication, &tail->source, slot, log_blockers, &tail->received_lsn,
                                err))
         return false;
-    struct oid_list unsent_keys = {0};
+    struct unsent_keys unsent_keys = {0};
     if (!unsent_key_read(&tail->source, &tail->keys_arena, &unsent_keys, err))
         return false;
     decoder_set_unsent_keys(tail->decoder, unsent_keys);

@@ -13,5 +13,5 @@
 #include "decoder/decoder.h"
 
 /* In arena. Of the whole database. */
-MUST_CHECK bool unsent_key_read(struct session *source, struct arena *arena, struct oid_list *ret_oids,
+MUST_CHECK bool unsent_key_read(struct session *source, struct arena *arena, struct unsent_keys *ret_keys,
                                 struct error *err);

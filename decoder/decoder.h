@@ -25,13 +25,25 @@ MUST_CHECK struct decoder *decoder_new(void);
 /* Frees the relations of every change it decoded, too. Accepts NULL. */
 void decoder_free(struct decoder *decoder);
 
-struct oid_list {
-    const oid_t *oids;
+/* A table whose key has a column that is not sent: what a Relation message shows of the key tells no row. */
+struct unsent_key {
+    oid_t oid;
+    const struct slice
+        *columns; /* that determine the key: those of it that are sent, and what the others are made of */
+    uint32_t column_count;
+    uint32_t sent_count; /* the first so many are columns of the key that are sent */
+};
+
+struct unsent_keys {
+    const struct unsent_key *keys;
     size_t count;
 };
 
-/* Tables whose key has a column that is not sent; what a Relation message shows of it tells no row. Lives as long as the decoder. */
-void decoder_set_unsent_keys(struct decoder *decoder, struct oid_list oids);
+/*
+ * Lives as long as the decoder. An update that left the key alone is found by the columns that determine it: no other row can
+ * have the same. An old tuple never tells the row.
+ */
+void decoder_set_unsent_keys(struct decoder *decoder, struct unsent_keys keys);
 
 /*
  * Decodes one message that came with the WAL position lsn. Its bytes are not copied: values point into message,

@@ -21,7 +21,7 @@
 struct decoder {
     struct relation_cache *relations;
     struct partition_trees trees;
-    struct oid_list unsent_keys;
+    struct unsent_keys unsent_keys;
     oid_t announced[2]; /* the last two Relation messages since the last row, the newest last; 0: none */
     const struct relation
         *last_relation;             /* of the last row, in force, or NULL: most rows have that one again */

@@ -35,13 +35,42 @@ static bool take_columns(struct decoding *d, struct relation *relation) {
     return decoding_finish(d);
 }
 
-static bool key_is_unsent(const struct decoder *decoder, const struct relation *relation) {
-    if (relation->identity == REPLICA_IDENTITY_FULL)
-        return false;
+static const struct unsent_key *find_unsent_key(const struct decoder *decoder,
+                                                const struct relation *relation) {
     for (size_t i = 0; i < decoder->unsent_keys.count; i++)
-        if (decoder->unsent_keys.oids[i] == relation->oid)
+        if (decoder->unsent_keys.keys[i].oid == relation->oid)
+            return &decoder->unsent_keys.keys[i];
+    return NULL;
+}
+
+static bool is_among(const struct unsent_key *key, uint32_t count, struct slice name) {
+    for (uint32_t i = 0; i < count; i++)
+        if (slice_equal(key->columns[i], name))
             return true;
     return false;
+}
+
+/* The catalog is that of now: was the key the same when the change was made? */
+static bool is_of_now(const struct unsent_key *key, const struct relation *relation) {
+    bool same = relation->key_count == key->sent_count;
+    for (uint32_t i = 0; same && i < relation->column_count; i++)
+        same = !relation->columns[i].is_key || is_among(key, key->sent_count, relation->columns[i].name);
+    return same;
+}
+
+/* The columns that determine the key take its place, when all of them are sent. */
+static void take_unsent_key(const struct decoder *decoder, struct relation *relation) {
+    const struct unsent_key *key = find_unsent_key(decoder, relation);
+    if (key == NULL || relation->identity == REPLICA_IDENTITY_FULL)
+        return;
+    const bool known = is_of_now(key, relation);
+    relation->is_unclear = true;
+    relation->key_count = 0;
+    for (uint32_t i = 0; i < relation->column_count; i++) {
+        relation->columns[i].is_key = is_among(key, key->column_count, relation->columns[i].name);
+        relation->key_count += relation->columns[i].is_key;
+    }
+    relation->needs_old = !known || relation->key_count == 0 || relation->key_count < key->column_count;
 }
 
 bool decode_relation(struct decoding *d) {
@@ -56,8 +85,8 @@ bool decode_relation(struct decoding *d) {
     relation.identity = identity;
     if (!take_columns(d, &relation))
         return false;
-    relation.is_unclear = key_is_unsent(d->decoder, &relation);
-    relation.needs_old = relation.key_count == 0 || relation.is_unclear;
+    relation.needs_old = relation.key_count == 0;
+    take_unsent_key(d->decoder, &relation);
     d->decoder->last_relation = NULL;
     d->decoder->announced[0] = d->decoder->announced[1];
     d->decoder->announced[1] = relation.oid;

@@ -218,6 +218,14 @@ static void fill_unchanged(const struct change *change, struct value *new_values
             new_values[i] = change->old_values[i];
 }
 
+/* Has a column that tells the row no value, as it is large and did not change? */
+static bool key_is_unchanged(const struct change *change, const struct value *new_values) {
+    for (uint32_t i = 0; i < change->relation->column_count; i++)
+        if (change->relation->columns[i].is_key && new_values[i].kind == VALUE_UNCHANGED)
+            return true;
+    return false;
+}
+
 bool decode_update(struct decoding *d) {
     struct change *change = add_row(d, CHANGE_UPDATE);
     if (change == NULL)
@@ -235,7 +243,8 @@ bool decode_update(struct decoding *d) {
         return false;
     if (change->old_kind != OLD_NONE)
         fill_unchanged(change, new_values);
-    else if (change->relation->needs_old)
+    else if (change->relation->needs_old ||
+             (change->relation->is_unclear && key_is_unchanged(change, new_values)))
         return unknown_row(d, change->relation);
     change->new_values = new_values;
     return finish_row(d, change);
