@@ -415,3 +415,32 @@ def test_check_names_leaves_whose_changes_are_not_sent(pipeline):
     [finding] = [finding for finding in findings if finding["code"] == "leaf_unlogged"]
     pipeline.source.execute(finding["fix"])
     assert json.loads(pipeline.engine.command("check", "--json").stdout)["ready"]
+
+
+def test_check_names_foreign_leaves_whose_changes_are_not_sent(pipeline):
+    """Their changes would be lost without a word; nothing but the finding tells."""
+    pipeline.source.execute("create extension postgres_fdw; create server there foreign data wrapper postgres_fdw;"
+                            "create table t (id int not null) partition by list (id); create table t_1 partition of t for values in (1);"
+                            "create foreign table t_2 partition of t for values in (2) server there;"
+                            "create publication shop for table t with (publish_via_partition_root = true, publish = 'insert')")
+    report = json.loads(pipeline.engine.command("check", "--json").stdout)
+    [finding] = [finding for finding in report["findings"] if finding["code"] == "leaf_foreign"]
+    assert not report["ready"] and finding["objects"] == ['"public"."t_2"'], report
+    pipeline.source.execute(finding["fix"].partition(": ")[2])
+    pipeline.target.execute("create table if not exists t (id int not null)")
+    assert not [each for each in json.loads(pipeline.engine.command("check", "--json").stdout)["findings"] if each["code"] == "leaf_foreign"]
+
+
+@pytest.mark.parametrize("change", ["update t set v = 'x' where r = 1", "delete from t where r = 1",
+                                    "update t set v = case r when 1 then 'x' else 'y' end"])
+def test_a_key_that_rows_of_two_leaves_have_stops_before_either_is_changed(pipeline, change):
+    pipeline.source.execute("create table t (id int not null, r int not null, v text) partition by list (r);"
+                            "create table t_1 partition of t for values in (1); create table t_2 partition of t for values in (2);"
+                            "alter table t_1 add primary key (id); alter table t_2 add primary key (id);"
+                            "insert into t values (1, 1, 'a'), (1, 2, 'b'), (2, 1, 'c'), (2, 2, 'd')")
+    pipeline.start()
+    pipeline.wait_streaming()
+    pipeline.engine.stop()
+    pipeline.source.execute(change)
+    pipeline.assert_refused("t", code=1)
+    assert pipeline.target.execute("select * from t order by 1, 2") == [(1, 1, 'a'), (1, 2, 'b'), (2, 1, 'c'), (2, 2, 'd')]
