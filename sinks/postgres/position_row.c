@@ -15,7 +15,6 @@
 #include "sinks/postgres/durability.h"
 #include "sinks/postgres/pq_pipeline.h"
 
-#define DIVISION_BY_ZERO "22012"
 #define UNDEFINED_TABLE "42P01"
 
 /* Half-filled pages, so that an update stays on its page and touches no index. */

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DIVISION_BY_ZERO "22012"
 #define ROOT_OF_NEGATIVE "2201F"
 #define SEND_BYTES (256u * 1024u)
 #define STATEMENT_BYTES 64u /* what Bind, Describe and Execute weigh besides their parameters, about */

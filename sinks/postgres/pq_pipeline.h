@@ -25,6 +25,7 @@ struct target_table;
  * The select list of a statement that counts rows and fails on the server unless there is one: what stands behind it, a COMMIT
  * perhaps, then does not happen. Division by zero: none; the root of a negative number: several.
  */
+#define DIVISION_BY_ZERO "22012"
 #define COUNTS_ONE "1 / pg_catalog.count(*), pg_catalog.sqrt(1 - pg_catalog.count(*))"
 
 /* What a statement is about and what its answer must say. */
