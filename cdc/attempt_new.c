@@ -79,15 +79,6 @@ static void show_copy(struct attempt *attempt) {
     attempt_note_activity(attempt, false);
 }
 
-static void say_what_appends(const struct config *config) {
-    for (size_t i = 0; i < config->sink_count; i++)
-        if (config->sinks[i].ops->appends)
-            log_line(LOG_LEVEL_INFO,
-                     "sink %s: publishes every present row; where a topic has records of an earlier "
-                     "pipeline, consumers get those rows again",
-                     config->sinks[i].sink.name);
-}
-
 static bool copy_rows(struct attempt *attempt, const struct slot_creation *slot, struct error *err) {
     for (size_t i = 0; i < attempt->runner_count; i++) {
         const struct runner_copy copy = {.config = attempt->pipeline->config,
@@ -185,8 +176,6 @@ bool attempt_create(struct attempt *attempt, bool again, struct error *err) {
     log_line(LOG_LEVEL_INFO, "created slot %s at %s", config->source.slot,
              lsn_format(slot.consistent_lsn).text);
     set_positions(attempt, slot.consistent_lsn);
-    if (copies)
-        say_what_appends(config);
     attempt->store_positions = !copies;
     if (copies && !copy_rows(attempt, &slot, err))
         return false;

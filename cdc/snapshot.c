@@ -14,6 +14,7 @@
 
 #include "cdc/base/arena.h"
 #include "cdc/base/fault.h"
+#include "cdc/base/log.h"
 #include "cdc/catalog.h"
 #include "cdc/copy_order.h"
 #include "cdc/pq/identifier.h"
@@ -232,12 +233,33 @@ static bool copy_bytes(struct snapshot *snapshot, struct sink *sink, const struc
            move_tables(snapshot, err) && sink->ops->copy_end(sink, position, err);
 }
 
+/* Whoever reads the sink gets the present rows behind what is there. */
+static void tell_held(const struct snapshot *snapshot, struct sink *sink) {
+    struct sink_held held = {0};
+    struct error err = {0};
+    if (sink->ops->find_held == NULL)
+        return;
+    if (!sink->ops->find_held(sink, snapshot->list.tables, snapshot->list.count, &held, &err))
+        log_line(
+            LOG_LEVEL_INFO,
+            "sink %s: whether its topics hold records already could not be found out (%s); where they do, "
+            "consumers get the present rows again",
+            sink->config->name, err.text);
+    else if (held.count > 0)
+        log_line(
+            LOG_LEVEL_INFO,
+            "sink %s: %zu of its topics hold records already, %s for one; every present row is published "
+            "behind them, so consumers get those rows again",
+            sink->config->name, held.count, held.name);
+}
+
 /* Any other sink gets the rows as changes. */
 static bool copy_changes(struct snapshot *snapshot, struct sink *sink, const struct position *position,
                          struct error *err) {
     snapshot->move.rows = snapshot_rows_new(sink, position);
     if (snapshot->move.rows == NULL)
         return error_no_memory(err);
+    tell_held(snapshot, sink);
     return move_tables(snapshot, err) && sink->ops->flush(sink, position, err);
 }
 

@@ -119,6 +119,12 @@ struct sink_view {
     int64_t age_ms;                     /* since it was stored, by the sink's own clock */
 };
 
+/* The places of a sink that appends (topics) which hold records before its first copy. */
+struct sink_held {
+    size_t count;
+    char name[256]; /* of one of them; "" for none */
+};
+
 enum sink_severity {
     SINK_PROBLEM, /* run will fail, or lose something */
     SINK_WARNING, /* run works, and somebody may be surprised */
@@ -161,6 +167,12 @@ struct sink_ops {
      * transaction's Begin and the first change that is not there, for a sink that says something about the whole.
      */
     bool (*skip)(struct sink *sink, const struct change *change, struct error *err);
+    /*
+     * Optional, of a sink that appends: where the rows of these tables will go, are there records already? Called between
+     * open and the copy's first write. Its error is only told: the copy goes on.
+     */
+    bool (*find_held)(struct sink *sink, const struct table *tables, size_t count, struct sink_held *ret_held,
+                      struct error *err);
     bool (*flush)(struct sink *sink, const struct position *position, struct error *err);
     /* Optional, both or none. settled costs a round trip at most, and may be asked in the middle of a transaction. */
     bool (*commit)(struct sink *sink, const struct position *position, bool *ret_durable, struct error *err);

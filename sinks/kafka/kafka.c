@@ -287,6 +287,7 @@ const struct sink_ops sink_kafka = {
     .open = kafka_open,
     .write = kafka_write,
     .skip = kafka_skip,
+    .find_held = kafka_find_held,
     .flush = kafka_flush,
     .close = kafka_close,
     .look = kafka_look,

@@ -6,6 +6,7 @@
  * takeover.c  who owns the pipeline: opening, the claim, what a fenced producer means
  * publish.c   a change as messages, and those that are too large
  * transactions.c  where source transactions begin, are split and end, in a topic of their own
+ * held.c      which topics have records before the first copy
  * kafka_check.c  what `pgcdc check` says of it
  */
 #pragma once
@@ -78,6 +79,10 @@ MUST_CHECK bool kafka_transaction_end(struct kafka_sink *kafka, struct error *er
 
 /* The sink contract's skip. */
 bool kafka_skip(struct sink *sink, const struct change *change, struct error *err);
+
+/* held.c: the sink contract's find_held. */
+bool kafka_find_held(struct sink *sink, const struct table *tables, size_t count, struct sink_held *ret_held,
+                     struct error *err);
 
 /* kafka_check.c: the sink contract's check. */
 bool kafka_check(struct sink *sink, const struct sink_check *check, struct error *err);

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * held.c - do the topics of tables that are about to be copied hold records already?
+ *
+ * Two questions for all of them: which topics are there, and the first record of each partition (by time, from 1970 on). A
+ * record of a transaction that was aborted counts, as the cluster does not tell it from another.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sinks/kafka/kafka.h"
+#include "sinks/kafka/kafka_error.h"
+
+/* Neither can be interrupted, and a stop may take ten seconds. */
+enum { TOPICS_MAX_MS = 4000, RECORDS_MAX_MS = 4000 };
+
+struct topic_text {
+    char name[TOPIC_NAME_MAX + 1];
+};
+
+static int compare_names(const void *one, const void *other) {
+    return strcmp(one, other);
+}
+
+/* A table without a name for its topic is told by its first row. Sorted. */
+static size_t name_topics(const struct kafka_sink *kafka, const struct table *tables, size_t count,
+                          struct topic_text *names) {
+    size_t named = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct topic_subject subject = {.source = slice_of(kafka->sink.config->pipeline),
+                                              .schema = slice_of(tables[i].schema),
+                                              .table = slice_of(tables[i].name)};
+        struct error refusal = {0};
+        if (topic_name_build(kafka->options.topic_template, &subject, names[named].name, &refusal))
+            named++;
+    }
+    qsort(names, named, sizeof *names, compare_names);
+    return named;
+}
+
+static void list_partitions(const struct rd_kafka_metadata *metadata, const struct topic_text *names,
+                            size_t count, rd_kafka_topic_partition_list_t *list) {
+    for (int i = 0; i < metadata->topic_cnt; i++) {
+        const rd_kafka_metadata_topic_t *topic = &metadata->topics[i];
+        if (bsearch(topic->topic, names, count, sizeof *names, compare_names) == NULL)
+            continue;
+        for (int k = 0; k < topic->partition_cnt; k++)
+            rd_kafka_topic_partition_list_add(list, topic->topic, topic->partitions[k].id)->offset = 0;
+    }
+}
+
+/* A topic's partitions stand together. */
+static void count_held(const rd_kafka_topic_partition_list_t *list, struct sink_held *held) {
+    const char *last = "";
+    for (int i = 0; i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *partition = &list->elems[i];
+        if (partition->err != RD_KAFKA_RESP_ERR_NO_ERROR || partition->offset < 0 ||
+            strcmp(partition->topic, last) == 0)
+            continue;
+        last = partition->topic;
+        if (held->count++ == 0)
+            snprintf(held->name, sizeof held->name, "%s", partition->topic);
+    }
+}
+
+static bool ask_records(struct client *client, rd_kafka_topic_partition_list_t *list, struct error *err) {
+    if (list->cnt == 0)
+        return true;
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(client->handle, list, RECORDS_MAX_MS);
+    client_poll(client, 0);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR || kafka_error_set(err, code, "asking for the topics' records");
+}
+
+static bool find(struct client *client, const struct topic_text *names, size_t count, struct sink_held *held,
+                 struct error *err) {
+    const struct rd_kafka_metadata *metadata = NULL;
+    rd_kafka_resp_err_t code = rd_kafka_metadata(client->handle, 1, NULL, &metadata, TOPICS_MAX_MS);
+    client_poll(client, 0);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return kafka_error_set(err, code, "asking for the topics");
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(0);
+    list_partitions(metadata, names, count, list);
+    rd_kafka_metadata_destroy(metadata);
+    bool asked = ask_records(client, list, err);
+    if (asked)
+        count_held(list, held);
+    rd_kafka_topic_partition_list_destroy(list);
+    return asked;
+}
+
+bool kafka_find_held(struct sink *sink, const struct table *tables, size_t count, struct sink_held *ret_held,
+                     struct error *err) {
+    struct kafka_sink *kafka = (struct kafka_sink *) sink;
+    struct topic_text *names = calloc(count + 1, sizeof *names);
+    *ret_held = (struct sink_held){0};
+    if (names == NULL)
+        return error_no_memory(err);
+    size_t named = name_topics(kafka, tables, count, names);
+    bool found = find(&kafka->producer.client, names, named, ret_held, err);
+    free(names);
+    return found;
+}
