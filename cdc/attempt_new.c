@@ -125,15 +125,12 @@ static bool is_own_source(const struct attempt *attempt, struct session *target,
 
 static bool refuse_own_source(const struct attempt *attempt, const struct config_sink *sink,
                               struct error *err) {
-    const struct session_options options = {.dsn = sink_config_find(&sink->sink, "dsn"),
-                                            .password_file = sink_config_find(&sink->sink, "password_file"),
-                                            .peer = "target",
-                                            .application = sink->sink.application,
-                                            .stop = attempt->pipeline->options->stop};
+    struct session_options options = {.stop = attempt->pipeline->options->stop};
     struct session target = {0};
     bool is_own = false;
-    if (strcmp(sink->ops->type, "postgres") != 0)
+    if (sink->ops->target == NULL)
         return true;
+    sink->ops->target(&sink->sink, &options);
     bool asked = session_open(&target, &options, err) && is_own_source(attempt, &target, &is_own, err);
     session_close(&target);
     if (!asked || !is_own)

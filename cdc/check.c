@@ -33,16 +33,6 @@ static const struct check_step STEPS[] = {
     {"source", true, check_old_rows},
 };
 
-/* Types of sink whose check needs what the engine knows of both sides; others bring their own. */
-struct own_check {
-    const char *type;
-    bool (*run)(struct check *check, const struct config_sink *sink, struct error *err);
-};
-
-static const struct own_check SINK_CHECKS[] = {
-    {"postgres", check_target},
-};
-
 const char *check_name(struct check *check, const char *schema, const char *name) {
     struct buffer text AUTO(buffer_release);
     buffer_init(&text, NAME_BYTES_MAX);
@@ -90,10 +80,9 @@ static const char *sink_place(struct check *check, const char *name) {
 static void run_sink(struct check *check, const struct config_sink *sink) {
     struct error err = {0};
     check->findings.where = sink_place(check, sink->sink.name);
-    for (size_t i = 0; i < sizeof SINK_CHECKS / sizeof SINK_CHECKS[0]; i++)
-        if (!is_stopped(check) && strcmp(SINK_CHECKS[i].type, sink->ops->type) == 0 &&
-            !SINK_CHECKS[i].run(check, sink, &err))
-            add_undone(check, &err);
+    /* Tables are compared with those of the source, which only the engine knows; others bring their own. */
+    if (!is_stopped(check) && sink->ops->target != NULL && !check_target(check, sink, &err))
+        add_undone(check, &err);
     if (!is_stopped(check) && sink->ops->check != NULL && !check_sink(check, sink, &err))
         add_undone(check, &err);
 }

@@ -175,15 +175,10 @@ static bool check_session(struct check *check, struct session *session, const st
 }
 
 bool check_target(struct check *check, const struct config_sink *sink, struct error *err) {
-    const struct session_options options = {
-        .dsn = sink_config_find(&sink->sink, "dsn"),
-        .password_file = sink_config_find(&sink->sink, "password_file"),
-        .peer = "target",
-        .application = sink->sink.application,
-        .stop = check->stop,
-    };
+    struct session_options options = {.stop = check->stop};
     struct session session = {0};
     struct error answer = {0};
+    sink->ops->target(&sink->sink, &options);
     if (!session_open(&session, &options, &answer)) {
         check_add_unreachable(check, &answer, false);
         return true;

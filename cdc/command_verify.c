@@ -56,14 +56,14 @@ static void take_code(struct verifying *verifying, enum exit_code code) {
         verifying->code = code;
 }
 
-static bool verify_sink(struct verifying *verifying, const struct sink_config *sink, struct error *err) {
+static bool verify_sink(struct verifying *verifying, const struct config_sink *sink, struct error *err) {
     const struct command_line *line = verifying->line;
     struct verify verify AUTO(verify_release) = {0};
     arena_reset(&verifying->arena);
     const struct verify_options options = {.sink = sink, .keys_max = line->keys_max, .stop = line->stop};
     if (!verify_run(&verify, line->config, &options, &verifying->arena, err))
-        return error_wrap(err, "sink %s", sink->name);
-    take_code(verifying, code_of(verify.result, sink));
+        return error_wrap(err, "sink %s", sink->sink.name);
+    take_code(verifying, code_of(verify.result, &sink->sink));
     if (line->json)
         verify_put(&verify, &verifying->json);
     else
@@ -75,10 +75,10 @@ static bool verify_sink(struct verifying *verifying, const struct sink_config *s
 static bool verify_sinks(struct verifying *verifying, struct error *err) {
     const struct config *config = verifying->line->config;
     for (size_t i = 0; i < config->sink_count; i++) {
-        if (strcmp(config->sinks[i].ops->type, "postgres") != 0)
+        if (config->sinks[i].ops->target == NULL)
             continue;
         verifying->count++;
-        if (!verify_sink(verifying, &config->sinks[i].sink, err))
+        if (!verify_sink(verifying, &config->sinks[i], err))
             return false;
     }
     if (verifying->count == 0)

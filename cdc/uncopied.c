@@ -163,12 +163,10 @@ static bool refuse_table(const struct table *table, struct error *err) {
 static bool refuse_of_sink(const struct config *config, struct session *source,
                            const struct config_sink *sink, const struct table_list *tables,
                            const atomic_bool *stop, struct error *err) {
-    const struct session_options options = {.dsn = sink_config_find(&sink->sink, "dsn"),
-                                            .password_file = sink_config_find(&sink->sink, "password_file"),
-                                            .peer = "target",
-                                            .stop = stop};
+    struct session_options options = {.stop = stop};
     struct session target = {0};
     bool lacks = false;
+    sink->ops->target(&sink->sink, &options);
     bool looked =
         session_open(&target, &options, err) && session_execute(&target, "set lock_timeout = '1s'", err);
     for (size_t i = 0; looked && !lacks && i < tables->count; i++) {
@@ -189,7 +187,7 @@ static bool refuse_with(const struct config *config, struct session *source, str
     if (!catalog_read_tables(source, config->source.publication_array, arena, &tables, &answer))
         return true;
     for (size_t i = 0; i < config->sink_count; i++)
-        if (strcmp(config->sinks[i].ops->type, "postgres") == 0 &&
+        if (config->sinks[i].ops->target != NULL &&
             !refuse_of_sink(config, source, &config->sinks[i], &tables, stop, err))
             return false;
     return true;

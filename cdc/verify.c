@@ -192,7 +192,7 @@ static bool run_rounds(struct verify *verify, struct error *err) {
 
 bool verify_run(struct verify *verify, const struct config *config, const struct verify_options *options,
                 struct arena *arena, struct error *err) {
-    *verify = (struct verify){.sink = options->sink, .keys_max = options->keys_max};
+    *verify = (struct verify){.sink = &options->sink->sink, .keys_max = options->keys_max};
     return verify_sides_open(&verify->sides, config, options->sink, options->stop, err) &&
            prepare_tables(verify, config, arena, err) && run_rounds(verify, err);
 }

@@ -27,7 +27,7 @@ struct verify {
 };
 
 struct verify_options {
-    const struct sink_config *sink;
+    const struct config_sink *sink;
     size_t keys_max;
     const atomic_bool *stop;
 };

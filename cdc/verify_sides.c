@@ -73,14 +73,12 @@ static bool open_sessions(struct verify_sides *sides, const struct session_optio
 }
 
 bool verify_sides_open(struct verify_sides *sides, const struct config *config,
-                       const struct sink_config *sink, const atomic_bool *stop, struct error *err) {
-    *sides = (struct verify_sides){.config = config, .sink = sink, .stop = stop};
+                       const struct config_sink *sink, const atomic_bool *stop, struct error *err) {
+    *sides = (struct verify_sides){.config = config, .ops = sink->ops, .sink = &sink->sink, .stop = stop};
     snprintf(sides->application, sizeof sides->application, "%s verify", config->source.application);
-    const struct session_options target = {.dsn = sink_config_find(sink, "dsn"),
-                                           .password_file = sink_config_find(sink, "password_file"),
-                                           .peer = "target",
-                                           .application = sides->application,
-                                           .stop = stop};
+    struct session_options target = {.stop = stop};
+    sides->ops->target(sides->sink, &target);
+    target.application = sides->application;
     return open_sessions(sides, &target, err) && choose_hash(sides, err);
 }
 
@@ -130,21 +128,8 @@ static bool pin_source(struct verify_sides *sides, struct error *err) {
 
 /* Begins the target's transaction and reads the position that its snapshot sees; 0 when there is none. */
 static bool pin_target(struct verify_sides *sides, struct error *err) {
-    PGresult *found AUTO_PGRESULT = NULL;
-    PGresult *position AUTO_PGRESULT = NULL;
-    const char *const parameters[] = {sides->config->name, sides->sink->name};
-    sides->target_lsn = 0;
-    if (!session_execute(&sides->target, BEGIN, err) ||
-        !session_query(&sides->target, "select to_regclass('pgcdc.position')", 0, NULL, &found, err))
-        return false;
-    if (PQgetisnull(found, 0, 0))
-        return true;
-    if (!session_query(&sides->target, "select end_lsn from pgcdc.position where pipeline = $1 and sink = $2",
-                       2, parameters, &position, err))
-        return false;
-    if (PQntuples(position) == 1 && !lsn_parse(PQgetvalue(position, 0, 0), &sides->target_lsn))
-        sides->target_lsn = 0; /* a row without a position yet */
-    return true;
+    return session_execute(&sides->target, BEGIN, err) &&
+           sides->ops->target_lsn(&sides->target, sides->sink, &sides->target_lsn, err);
 }
 
 static bool is_slot_active(struct verify_sides *sides, bool *ret_active, struct error *err) {

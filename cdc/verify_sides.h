@@ -15,6 +15,7 @@ struct verify_sides {
     struct session source;
     struct session target;
     const struct config *config;
+    const struct sink_ops *ops; /* that have target */
     const struct sink_config *sink;
     const atomic_bool *stop;
     char application[64]; /* of the target's session: pgcdc:NAME verify */
@@ -26,7 +27,7 @@ struct verify_sides {
 
 /* Release it in any case. */
 MUST_CHECK bool verify_sides_open(struct verify_sides *sides, const struct config *config,
-                                  const struct sink_config *sink, const atomic_bool *stop, struct error *err);
+                                  const struct config_sink *sink, const atomic_bool *stop, struct error *err);
 void verify_sides_release(struct verify_sides *sides);
 
 /*

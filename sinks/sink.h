@@ -74,6 +74,9 @@ struct sink_column {
     char name[64];      /* PostgreSQL's NAMEDATALEN */
 };
 
+struct session;
+struct session_options;
+
 struct sink {
     const struct sink_ops *ops;
     const struct sink_config *config;
@@ -158,6 +161,14 @@ struct sink_ops {
      * option that is not: the configuration's file and line are put before it.
      */
     bool (*validate)(const struct sink_config *config, struct error *err);
+    /*
+     * Optional: the target is tables of a PostgreSQL database, and this is how somebody else's session gets there who looks at
+     * them (check, verify). Sets what the sink's options say and leaves the rest.
+     */
+    void (*target)(const struct sink_config *config, struct session_options *ret_options);
+    /* With target: the position that the snapshot of such a session sees; 0: none. */
+    bool (*target_lsn)(struct session *session, const struct sink_config *config, lsn_t *ret_lsn,
+                       struct error *err);
     /* Optional: is this option's value a password, a key or another secret? Of dsn the engine knows it. */
     bool (*is_secret)(const char *key);
     bool (*open)(struct sink *sink, struct position *ret_position, struct error *err);

@@ -65,9 +65,9 @@ static const char LOCK[] = "select 1 / pg_catalog.count(*) from (select from pgc
                            " where pipeline = $1 and sink = $2 and epoch = $3 for update) locked";
 
 #define UPDATE_ROW                                                                                           \
-    "with stored as (update pgcdc.position set end_lsn = $4, commit_lsn = $5, index = $6, system_id = $7,"  \
-    " timeline = $8, updated_at = pg_catalog.clock_timestamp()"                                             \
-    " where pipeline = $1 and sink = $2 and epoch = $3 and end_lsn <= $4 returning 1)"                      \
+    "with stored as (update pgcdc.position set end_lsn = $4, commit_lsn = $5, index = $6, system_id = $7,"   \
+    " timeline = $8, updated_at = pg_catalog.clock_timestamp()"                                              \
+    " where pipeline = $1 and sink = $2 and epoch = $3 and end_lsn <= $4 returning 1)"                       \
     " select 1 / pg_catalog.count(*)"
 
 static const char STORE[] = UPDATE_ROW " from stored";
@@ -300,6 +300,23 @@ bool position_row_look(const struct position_row *row, struct session *session, 
         view.age_ms = strtoll(PQgetvalue(result, 0, 6), NULL, 10);
     }
     *ret_view = view;
+    return true;
+}
+
+bool position_row_find_lsn(const struct position_row *row, struct session *session, lsn_t *ret_lsn,
+                           struct error *err) {
+    PGresult *found AUTO_PGRESULT = NULL;
+    PGresult *position AUTO_PGRESULT = NULL;
+    *ret_lsn = 0;
+    if (!session_query(session, "select pg_catalog.to_regclass('pgcdc.position')", 0, NULL, &found, err))
+        return false;
+    if (PQgetisnull(found, 0, 0))
+        return true;
+    if (!session_query(session, "select end_lsn from pgcdc.position where pipeline = $1 and sink = $2", 2,
+                       (const char *const[]){row->pipeline, row->sink}, &position, err))
+        return false;
+    if (PQntuples(position) == 1 && !lsn_parse(PQgetvalue(position, 0, 0), ret_lsn))
+        *ret_lsn = 0; /* a row without a position yet */
     return true;
 }
 

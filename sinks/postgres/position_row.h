@@ -40,6 +40,10 @@ MUST_CHECK bool position_row_open(struct position_row *row, struct session *sess
 MUST_CHECK bool position_row_look(const struct position_row *row, struct session *session,
                                   struct sink_view *ret_view, struct error *err);
 
+/* Reads where it is in the transaction that the session is in, which goes on also without the table. 0: no position. */
+MUST_CHECK bool position_row_find_lsn(const struct position_row *row, struct session *session, lsn_t *ret_lsn,
+                                      struct error *err);
+
 /*
  * Puts the lock into a pipeline, behind BEGIN. When we are fenced the statement fails, and with it all behind it;
  * position_row_judge then turns the server's error into ERROR_REFUSE.

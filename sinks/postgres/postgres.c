@@ -46,16 +46,17 @@ static struct postgres_sink *postgres_of(struct sink *sink) {
     return (struct postgres_sink *) sink;
 }
 
+static void postgres_target(const struct sink_config *config, struct session_options *ret_options) {
+    ret_options->dsn = sink_config_find(config, "dsn");
+    ret_options->password_file = sink_config_find(config, "password_file");
+    ret_options->peer = "target";
+    ret_options->application = config->application;
+}
+
 static bool connect_target(struct postgres_sink *postgres, struct error *err) {
     const struct sink_config *config = postgres->sink.config;
-    const struct session_options options = {
-        .dsn = sink_config_find(config, "dsn"),
-        .password_file = sink_config_find(config, "password_file"),
-        .peer = "target",
-        .application = config->application,
-        .gucs = SETTINGS,
-        .stop = sink_stop(&postgres->sink),
-    };
+    struct session_options options = {.gucs = SETTINGS, .stop = sink_stop(&postgres->sink)};
+    postgres_target(config, &options);
     if (options.dsn == NULL)
         return error_set(err, ERROR_CONFIG, "sink %s: dsn is missing", config->name);
     return session_open(&postgres->session, &options, err) && session_take_bytes(&postgres->session, err);
@@ -326,6 +327,12 @@ static bool postgres_look(struct sink *sink, struct sink_view *ret_view, struct 
     return seen;
 }
 
+static bool postgres_target_lsn(struct session *session, const struct sink_config *config, lsn_t *ret_lsn,
+                                struct error *err) {
+    const struct position_row row = {.pipeline = config->pipeline, .sink = config->name};
+    return position_row_find_lsn(&row, session, ret_lsn, err);
+}
+
 static bool postgres_drop(struct sink *sink, struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
     const struct position_row row = {.pipeline = sink->config->pipeline, .sink = sink->config->name};
@@ -351,6 +358,8 @@ const struct sink_ops sink_postgres = {
     .stores_position = true,
     .takes_bytes = true,
     .validate = postgres_validate,
+    .target = postgres_target,
+    .target_lsn = postgres_target_lsn,
     .open = postgres_open,
     .write = postgres_write,
     .flush = postgres_flush,
