@@ -50,12 +50,30 @@ static void report_right(const struct checking *checking, const char *code, cons
     report(checking, SINK_PROBLEM, code, fix, "%s", reason);
 }
 
-/* Rights that are missing are a finding, and no reason to leave out what follows. */
-static bool settle(const struct checking *checking, bool done, const struct error *err) {
+/* Rights that are missing are a finding, and no reason to leave out what follows. topic: whom it is about. */
+static bool settle(const struct checking *checking, const char *topic, bool done, const struct error *err) {
     if (done || err->kind != ERROR_CONFIG)
         return done;
-    report(checking, SINK_PROBLEM, "rights", "grant it, or correct the name", "%s", err->text);
+    if (kafka_error_is_right(err))
+        report_right(checking, "rights", TOPIC_RIGHTS, "--topic", topic, err->text);
+    else
+        report(checking, SINK_PROBLEM, "rights",
+               "correct the name, or the option that the cluster does not take", "%s", err->text);
     return true;
+}
+
+enum { FIX_BYTES = 1024 };
+
+/* The command that gives a topic another setting. A list has brackets there, and the shell wants quotes then. */
+static const char *alter(const struct checking *checking, const char *topic, const char *setting,
+                         const char *value, char fix[FIX_BYTES]) {
+    const bool is_list = strchr(value, ',') != NULL;
+    snprintf(fix, FIX_BYTES,
+             "kafka-configs --bootstrap-server %s --alter --entity-type topics --entity-name %s --add-config "
+             "%s%s=%s%s%s",
+             sink_config_find(checking->options->config, "brokers"), topic, is_list ? "'" : "", setting,
+             is_list ? "[" : "", value, is_list ? "]'" : "");
+    return fix;
 }
 
 /* ---- the cluster ---- */
@@ -117,29 +135,36 @@ static void ask_creation(struct checking *checking, const char *name, int partit
                                                 .settings = settings,
                                                 .only_asked = true};
     struct error err = {0};
-    if (!admin_create_topic(&checking->client, &definition, &err))
-        report(
-            checking, SINK_PROBLEM, "topic_creation",
-            "correct partitions, replication and cleanup_policy, grant CREATE, or create the topic yourself",
-            "%s", err.text);
+    if (admin_create_topic(&checking->client, &definition, &err))
+        return;
+    if (kafka_error_is_right(&err))
+        report_right(checking, "topic_creation", TOPIC_RIGHTS, "--topic", name, err.text);
+    else
+        report(checking, SINK_PROBLEM, "topic_creation",
+               "correct partitions, replication and cleanup_policy of the sink, or create the topic yourself",
+               "%s", err.text);
 }
 
 static void compare_replicas(const struct checking *checking, const char *name, int replicas,
                              const char *text) {
+    static const char ONE_MORE[] =
+        "give the topic a third replica (kafka-reassign-partitions) and min.insync.replicas=2";
     int in_sync = (int) strtol(text, NULL, 10);
+    char fix[FIX_BYTES], wanted[16];
+    snprintf(wanted, sizeof wanted, "%d", replicas > 2 ? replicas - 1 : replicas);
+    alter(checking, name, "min.insync.replicas", wanted, fix);
     if (in_sync > replicas)
         /* Newer brokers take what there is for enough. */
         report(
-            checking, SINK_WARNING, "min_insync_replicas", "lower min.insync.replicas, or add replicas",
+            checking, SINK_WARNING, "min_insync_replicas", fix,
             "topic %s has %d replicas, and min.insync.replicas asks for %d: older brokers refuse every message",
             name, replicas, in_sync);
     else if (in_sync == replicas && replicas > 1)
-        report(checking, SINK_WARNING, "min_insync_replicas",
-               "lower min.insync.replicas by one, or add a replica",
+        report(checking, SINK_WARNING, "min_insync_replicas", replicas > 2 ? fix : ONE_MORE,
                "topic %s cannot be written while one of its %d replicas is away", name, replicas);
     else if (in_sync == 1 && replicas > 1)
         report(
-            checking, SINK_WARNING, "min_insync_replicas", "set min.insync.replicas to 2",
+            checking, SINK_WARNING, "min_insync_replicas", replicas > 2 ? fix : ONE_MORE,
             "topic %s takes a message when one replica of %d has it (min.insync.replicas 1): the loss of that broker "
             "loses changes that were confirmed",
             name, replicas);
@@ -150,9 +175,11 @@ static void compare_replicas(const struct checking *checking, const char *name, 
 
 static void compare_size(const struct checking *checking, const char *name, const char *text) {
     unsigned long bytes = strtoul(text, NULL, 10);
+    char fix[FIX_BYTES];
     if (bytes != 0 && bytes < KAFKA_BATCH_BYTES)
         report(
-            checking, SINK_WARNING, "max_message_bytes", "raise max.message.bytes of the topic",
+            checking, SINK_WARNING, "max_message_bytes",
+            alter(checking, name, "max.message.bytes", "1048588", fix), /* Kafka's default */
             "topic %s takes %lu bytes in one batch: batches are kept below, and a change that is larger stops the "
             "pipeline, or becomes a dead letter",
             name, bytes);
@@ -160,16 +187,19 @@ static void compare_size(const struct checking *checking, const char *name, cons
 
 static void compare_policy(const struct checking *checking, const char *name, const char *policy) {
     const char *wanted = checking->options->cleanup_policy;
+    char fix[FIX_BYTES];
     if (wanted != NULL && policy[0] != '\0' && strcmp(policy, wanted) != 0)
-        report(checking, SINK_WARNING, "cleanup_policy", "correct one of them",
+        report(checking, SINK_WARNING, "cleanup_policy", alter(checking, name, "cleanup.policy", wanted, fix),
                "topic %s has cleanup.policy %s, and cleanup_policy says %s", name, policy, wanted);
 }
 
 static void compare_own_policy(const struct checking *checking, const char *name, const char *policy) {
+    char fix[FIX_BYTES];
     if (policy[0] != '\0' && strcmp(policy, KAFKA_OWN_POLICY) != 0)
-        report(
-            checking, SINK_WARNING, "cleanup_policy", "set cleanup.policy of the topic to " KAFKA_OWN_POLICY,
-            "topic %s has cleanup.policy %s, which forgets all records of a key but the last", name, policy);
+        report(checking, SINK_WARNING, "cleanup_policy",
+               alter(checking, name, "cleanup.policy", KAFKA_OWN_POLICY, fix),
+               "topic %s has cleanup.policy %s, which forgets all records of a key but the last", name,
+               policy);
 }
 
 /* *ret_may false: it may not even be looked at, which is reported; then it may not be written either. */
@@ -187,15 +217,19 @@ static bool describe_topic(struct checking *checking, const char *name, struct t
     return true;
 }
 
-/* A table whose messages have no key, which the brokers refuse for a compacted topic. */
+/* A table whose messages have no key, which the brokers refuse for a compacted topic. is_there: the topic. */
 static void compare_key(const struct checking *checking, const struct table *table, const char *name,
-                        const char *policy) {
+                        const char *policy, bool is_there) {
+    char fix[FIX_BYTES];
     bool has_key = table->identity == 'i' || (table->identity == 'd' && table->key_count > 0);
     if (!has_key && policy != NULL && strstr(policy, "compact") != NULL)
         report(
             checking, SINK_PROBLEM, "cleanup_policy",
-            "set cleanup.policy to delete, or give the table a primary key and the default replica identity",
-            "topic %s is compacted (cleanup.policy %s), and changes of table %s.%s have no key: Kafka refuses them",
+            is_there
+                ? alter(checking, name, "cleanup.policy", "delete", fix)
+                : "set cleanup_policy of the sink to delete, or give the table a primary key and the default "
+                  "replica identity",
+            "topic %s is compacted (cleanup.policy %s), and changes of table %s.%s have no primary key: Kafka refuses them",
             name, policy, table->schema, table->name);
 }
 
@@ -213,7 +247,7 @@ static bool check_topic(struct checking *checking, const char *name, const struc
     if (facts.partitions == 0) {
         ask_creation(checking, name, checking->options->partitions);
         if (table != NULL)
-            compare_key(checking, table, name, checking->options->cleanup_policy);
+            compare_key(checking, table, name, checking->options->cleanup_policy, false);
         return true;
     }
     if (!admin_read_settings(&checking->client, RD_KAFKA_RESOURCE_TOPIC, name, settings, 3, &known, err))
@@ -227,7 +261,7 @@ static bool check_topic(struct checking *checking, const char *name, const struc
         return true;
     }
     compare_policy(checking, name, settings[2].value);
-    compare_key(checking, table, name, settings[2].value);
+    compare_key(checking, table, name, settings[2].value, true);
     return true;
 }
 
@@ -291,7 +325,7 @@ static bool check_table(struct checking *checking, struct named_table *named, st
         return true;
     }
     return compare_own(checking, named) ||
-           settle(checking, check_topic(checking, named->topic, named->table, err), err);
+           settle(checking, named->topic, check_topic(checking, named->topic, named->table, err), err);
 }
 
 static bool check_all_tables(struct checking *checking, struct named_table *named, struct error *err) {
@@ -322,7 +356,8 @@ static bool check_own_topics(struct checking *checking, struct error *err) {
                                                                   ? options->dead_letter_topic
                                                                   : NULL};
     for (size_t i = 0; i < sizeof topics / sizeof *topics; i++)
-        if (topics[i] != NULL && !settle(checking, check_topic(checking, topics[i], NULL, err), err))
+        if (topics[i] != NULL &&
+            !settle(checking, topics[i], check_topic(checking, topics[i], NULL, err), err))
             return false;
     return true;
 }
@@ -334,6 +369,7 @@ static bool check_position_topic(struct checking *checking, struct error *err) {
     struct admin_setting policy = {.name = "cleanup.policy"};
     struct topic_facts facts;
     bool may = false, known = false;
+    char fix[FIX_BYTES];
     if (!describe_topic(checking, name, &facts, &may, err))
         return false;
     if (!may)
@@ -348,7 +384,8 @@ static bool check_position_topic(struct checking *checking, struct error *err) {
     if (!admin_read_settings(&checking->client, RD_KAFKA_RESOURCE_TOPIC, name, &policy, 1, &known, err))
         return false;
     if (known && strcmp(policy.value, "compact") != 0)
-        report(checking, SINK_PROBLEM, "position_topic", "set its cleanup.policy to compact",
+        report(checking, SINK_PROBLEM, "position_topic",
+               alter(checking, name, "cleanup.policy", "compact", fix),
                "topic %s holds the position, and its cleanup.policy %s would forget it", name, policy.value);
     return true;
 }
@@ -388,7 +425,7 @@ static bool check_transactions(struct checking *checking, const atomic_bool *sto
 /* Whether it can be talked to. The cluster has answered, but maybe at another address than this broker's own. */
 static bool reach_broker(struct checking *checking, int broker) {
     struct error err = {0};
-    if (broker < 0 || settle(checking, check_broker(checking, broker, &err), &err))
+    if (broker < 0 || check_broker(checking, broker, &err))
         return true;
     if (err.kind != ERROR_STOPPED)
         report(checking, SINK_PROBLEM, "connection", remedy_of(&err), "%s", err.text);
@@ -399,8 +436,10 @@ static bool check_all(struct checking *checking, const atomic_bool *stop, struct
     int broker = -1;
     if (!find_cluster(checking, &broker) || !reach_broker(checking, broker))
         return true;
-    return settle(checking, check_position_topic(checking, err), err) && check_tables(checking, err) &&
-           check_own_topics(checking, err) && settle(checking, check_transactions(checking, stop, err), err);
+    const char *position_topic = checking->options->position_topic;
+    return settle(checking, position_topic, check_position_topic(checking, err), err) &&
+           check_tables(checking, err) && check_own_topics(checking, err) &&
+           check_transactions(checking, stop, err);
 }
 
 bool kafka_check(struct sink *sink, const struct sink_check *check, struct error *err) {
@@ -413,8 +452,8 @@ bool kafka_check(struct sink *sink, const struct sink_check *check, struct error
     if (!kafka_options_read(&options, sink->config, &refusal) ||
         !client_open(&checking.client, &options, &client_options, &refusal)) {
         report(&checking, SINK_PROBLEM, "options",
-               refusal.remedy[0] != '\0' ? refusal.remedy : "correct the sink's section of the configuration", "%s",
-               refusal.text);
+               refusal.remedy[0] != '\0' ? refusal.remedy : "correct the sink's section of the configuration",
+               "%s", refusal.text);
         return true;
     }
     bool checked = check_all(&checking, sink_stop(sink), err);

@@ -56,6 +56,14 @@ static void to_one_line(char *text) {
             *text = ' ';
 }
 
+#define GRANT_TOPIC "; grant DESCRIBE, READ, WRITE and CREATE on it"
+#define GRANT_ID "; grant WRITE and DESCRIBE on it"
+
+bool kafka_error_is_right(const struct error *err) {
+    return err->kind == ERROR_CONFIG &&
+           (strstr(err->text, GRANT_TOPIC) != NULL || strstr(err->text, GRANT_ID) != NULL);
+}
+
 /* What the operator may do where the broker's own word is no help. */
 static const char *remedy_of(rd_kafka_resp_err_t code) {
     switch (code) {
@@ -65,9 +73,9 @@ static const char *remedy_of(rd_kafka_resp_err_t code) {
     case RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR:
         return "; lower replication, or add brokers";
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-        return "; grant DESCRIBE, READ, WRITE and CREATE on it";
+        return GRANT_TOPIC;
     case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
-        return "; grant WRITE and DESCRIBE on it";
+        return GRANT_ID;
     case RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT:
         return "; lower copy_timeout_ms and transaction.timeout.ms, or raise transaction.max.timeout.ms of the brokers";
     default:

@@ -16,6 +16,9 @@
 
 enum error_kind kafka_error_kind(rd_kafka_resp_err_t code);
 
+/* Is it a right on a topic, or on a transactional.id, that is missing? */
+bool kafka_error_is_right(const struct error *err);
+
 /* Returns false with "what: reason" as one line, and what the operator may do where that is known. */
 bool kafka_error_quote(struct error *err, rd_kafka_resp_err_t code, const char *what, const char *reason);
 

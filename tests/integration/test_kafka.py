@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pipeline to Kafka: every committed change is in its topic exactly once, and the topics replay to the source."""
 
+import shlex
 import subprocess
 import sys
 import threading
@@ -345,6 +346,28 @@ def test_more_replicas_in_sync_than_there_are_is_a_warning(kafka_pipeline):
     kafka_pipeline.kafka.create_topic(kafka_pipeline.topic("item"), config={"min.insync.replicas": 2})
     fill(kafka_pipeline)
     assert_said(kafka_pipeline, "warning", kafka_pipeline.topic("item"), "min.insync.replicas")
+    kafka_pipeline.engine.catch_up()
+    kafka_pipeline.assert_equal()
+
+
+def test_a_topic_s_settings_are_corrected_by_the_printed_commands(kafka_pipeline):
+    fill(kafka_pipeline)
+    kafka_pipeline.kafka.create_topic(kafka_pipeline.topic("item"), config={
+        "min.insync.replicas": 2, "max.message.bytes": 5000, "cleanup.policy": "delete"})
+    sink(kafka_pipeline).update({"cleanup_policy": "compact,delete", "position_topic": f"{kafka_pipeline.name}-where"})
+    kafka_pipeline.kafka.create_topic(f"{kafka_pipeline.name}-where", config={"cleanup.policy": "delete"})
+
+    def fixes():
+        return {finding["code"].rpartition(".")[2]: finding["fix"] for finding in kafka_pipeline.engine.json("check")["findings"]
+                if finding["code"].rpartition(".")[2] in ("min_insync_replicas", "max_message_bytes", "cleanup_policy", "position_topic")}
+
+    printed = fixes()
+    assert len(printed) == 4, printed
+    for command in printed.values():
+        program, server, brokers, *arguments = shlex.split(command)
+        assert (program, server, brokers) == ("kafka-configs", "--bootstrap-server", kafka_pipeline.kafka.bootstrap), command
+        kafka_pipeline.kafka.tool("kafka.admin.ConfigCommand", *arguments)
+    assert fixes() == {}
     kafka_pipeline.engine.catch_up()
     kafka_pipeline.assert_equal()
 
