@@ -106,7 +106,7 @@ def _drains_of_sink(result, sink, found, with_spread):
         changes = figures.changes_of([run for runs in by_peer.values() for run in runs])
         rows.append([workload, f"{changes:,.0f}" if changes else "", *(_seconds(by_peer, peer, with_spread) for peer in peers)])
     title = f"**{figures.sink_title(sink)}.** " if sink else ""
-    return f"{title}{said}.\n\n{_table(rows)}"
+    return f"{_wrapped(f'{title}{said}.')}\n{_table(rows)}"
 
 
 def _seconds(by_peer, peer, with_spread):
