@@ -444,3 +444,25 @@ def test_a_key_that_rows_of_two_leaves_have_stops_before_either_is_changed(pipel
     pipeline.source.execute(change)
     pipeline.assert_refused("t", code=1)
     assert pipeline.target.execute("select * from t order by 1, 2") == [(1, 1, 'a'), (1, 2, 'b'), (2, 1, 'c'), (2, 2, 'd')]
+
+
+@pytest.mark.parametrize("kind", ["the key", "a part of the key"])
+def test_a_generated_key_that_is_published_tells_the_row(new_pipeline, shared_clusters, kind):
+    """From PostgreSQL 18 on it is sent when the publication says so; otherwise the server refuses the application's updates."""
+    pipeline = new_pipeline(shared_clusters("source", 18), shared_clusters("target", 18))
+    key = "code" if kind == "the key" else "a, code"
+    follow(pipeline, f"create table t (code text generated always as ('c' || a::text) stored, a int, v text, primary key ({key}));"
+           "insert into t (a) select g from generate_series(1, 9) g; create publication shop for table t with (publish_generated_columns = stored)",
+           "update t set v = 'u' where a = 1; update t set a = a + 100 where a in (2, 3); delete from t where a = 4",
+           "insert into t (a) values (50); update t set a = 51 where a = 50; delete from t where a = 51")
+
+
+def test_a_generated_key_that_18_does_not_publish_is_found_by_check(new_pipeline, shared_clusters):
+    pipeline = new_pipeline(shared_clusters("source", 18), shared_clusters("target", 18))
+    pipeline.source.execute("create table t (code text generated always as ('c' || a::text) stored primary key, a int, v text);"
+                            "create publication shop for table t")
+    report = json.loads(pipeline.engine.command("check", "--json").stdout)
+    [finding] = [finding for finding in report["findings"] if finding["code"] == "replica_identity"]
+    assert not report["ready"] and "generated column" in finding["fix"], report
+    pipeline.source.execute(finding["fix"])
+    assert json.loads(pipeline.engine.command("check", "--json").stdout)["ready"]
