@@ -71,7 +71,7 @@ void check_add_unreachable(struct check *check, const struct error *error, bool 
     static const char ROLE[] = "%s";
     findings_add(&check->findings, SEVERITY_PROBLEM, replication ? "replication_connection" : "connection",
                  "%s%s", replication ? "no replication connection: " : "", without_peer(error->text));
-    const char *fix = find_remedy(error->text);
+    const char *fix = error->remedy[0] != '\0' ? error->remedy : find_remedy(error->text);
     const char *role = strstr(fix, ROLE);
     if (role == NULL)
         findings_fix(&check->findings, "%s", fix);

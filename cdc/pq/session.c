@@ -15,6 +15,7 @@
 #include "cdc/base/clock.h"
 #include "cdc/base/password_file.h"
 #include "cdc/pq/connect.h"
+#include "cdc/pq/dsn_keyword.h"
 #include "cdc/pq/lock_wait.h"
 #include "cdc/pq/server_message.h"
 #include "cdc/pq/settings.h"
@@ -57,7 +58,12 @@ static bool build_options(const struct session_options *options, struct buffer *
     char *message = NULL;
     PQconninfoOption *parsed = PQconninfoParse(options->dsn, &message);
     /* libpq's message can quote a part of the DSN, and that part can be the password. */
+    char word[DSN_KEYWORD_MAX], keyword[DSN_KEYWORD_MAX];
+    const bool is_misspelt = parsed == NULL && dsn_keyword_find(options->dsn, message, word, keyword);
     PQfreemem(message);
+    if (is_misspelt)
+        return error_set(err, ERROR_CONFIG, "the %s's dsn has the unknown keyword %s", options->peer, word) ||
+               error_remedy(err, "write %s in the dsn for %s", keyword, word);
     if (parsed == NULL)
         return error_set(err, ERROR_CONFIG, "the %s's dsn is not a valid connection string", options->peer);
     bool good = true;

@@ -90,6 +90,29 @@ def test_a_part_of_a_password_in_the_wrong_place_is_not_written(pipeline, dsn):
     assert not any(part in written for part in ("eim", "geh", "Geh", "123/"))
 
 
+@pytest.mark.parametrize("dsn,word,keyword", [
+    ("hots=127.0.0.1 dbname=x", "hots", "host"), ("host=127.0.0.1 dbnam=x", "dbnam", "dbname"),
+    ("host=127.0.0.1 password='a b' sslmod = require", "sslmod", "sslmode"),
+    ("postgresql://u:geheim@127.0.0.1/x?sslrootcrt=x", "sslrootcrt", "sslrootcert"),
+])
+def test_a_misspelt_keyword_is_named(pipeline, dsn, word, keyword):
+    pipeline.source_configuration["dsn"] = dsn
+    finding = found(pipeline)["connection"]
+    assert finding["what"] == f"the source's dsn has the unknown keyword {word}"
+    assert finding["fix"] == f"write {keyword} in the dsn for {word}"
+    result = pipeline.engine.command("run", "--until", "caught-up")
+    assert result.returncode == 2 and finding["fix"] in result.stderr, result.stderr
+    assert "geheim" not in everything_written(pipeline)
+
+
+@pytest.mark.parametrize("dsn", ["host=127.0.0.1 password=geh eim=x", "host=127.0.0.1 password=geh hots", "password=geh abc_def=1",
+                                 "host=127.0.0.1 password=geh 'hots=x"])
+def test_a_word_that_may_be_of_a_password_is_not_named(pipeline, dsn):
+    pipeline.source_configuration["dsn"] = dsn
+    assert found(pipeline)["connection"]["what"] == "the source's dsn is not a valid connection string"
+    assert not any(part in everything_written(pipeline) for part in ("eim", "hots", "abc_def"))
+
+
 @pytest.mark.parametrize("query", ["$x$planted$x$", "E'\\'' || 'planted'", "'a' /* planted */"])
 def test_a_query_that_is_in_the_way_is_shown_up_to_its_first_literal(pipeline, query):
     pipeline.source.execute("create table t (id int primary key, v text)")

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dsn_keyword.c - compares the words before a "=" with libpq's keywords.
+ */
+#include "cdc/pq/dsn_keyword.h"
+
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { WORD_MIN = 4, LETTERS_WRONG_MAX = 2 };
+
+static const char LETTERS[] = "abcdefghijklmnopqrstuvwxyz_";
+
+static size_t least(size_t a, size_t b, size_t c) {
+    const size_t least_of_two = a < b ? a : b;
+    return least_of_two < c ? least_of_two : c;
+}
+
+/* How many letters have to be put in, taken out or changed. */
+static size_t distance(const char *one, const char *other) {
+    size_t row[DSN_KEYWORD_MAX + 1];
+    const size_t width = strlen(other);
+    for (size_t i = 0; i <= width; i++)
+        row[i] = i;
+    for (size_t i = 0; one[i] != '\0'; i++) {
+        size_t diagonal = row[0];
+        row[0] = i + 1;
+        for (size_t j = 0; j < width; j++) {
+            const size_t above = row[j + 1];
+            row[j + 1] = least(above + 1, row[j] + 1, diagonal + (one[i] != other[j]));
+            diagonal = above;
+        }
+    }
+    return row[width];
+}
+
+/* False for a keyword itself, too: it is not what libpq complains of. */
+static bool resembles(const PQconninfoOption *keywords, const char *word,
+                      char ret_keyword[static DSN_KEYWORD_MAX]) {
+    size_t best = LETTERS_WRONG_MAX + 1;
+    for (const PQconninfoOption *keyword = keywords; keyword->keyword != NULL; keyword++) {
+        if (strlen(keyword->keyword) >= DSN_KEYWORD_MAX)
+            continue;
+        const size_t wrong = distance(word, keyword->keyword);
+        if (wrong == 0)
+            return false;
+        if (wrong < best && wrong * 2 < strlen(keyword->keyword) + 1) {
+            best = wrong;
+            snprintf(ret_keyword, DSN_KEYWORD_MAX, "%s", keyword->keyword);
+        }
+    }
+    return best <= LETTERS_WRONG_MAX;
+}
+
+/* The next word before a "="; false: there is none. *place moves behind it. */
+static bool next_word(const char *dsn, const char **place, char ret_word[static DSN_KEYWORD_MAX]) {
+    while (**place != '\0') {
+        const char *start = *place;
+        const size_t length = strspn(start, LETTERS);
+        const bool begins = start == dsn || strchr(" \t\r\n?&", start[-1]) != NULL;
+        *place += length > 0 ? length : 1;
+        if (!begins || length < WORD_MIN || length >= DSN_KEYWORD_MAX ||
+            start[length + strspn(start + length, " \t\r\n")] != '=')
+            continue;
+        snprintf(ret_word, DSN_KEYWORD_MAX, "%.*s", (int) length, start);
+        return true;
+    }
+    return false;
+}
+
+bool dsn_keyword_find(const char *dsn, const char *message, char ret_word[static DSN_KEYWORD_MAX],
+                      char ret_keyword[static DSN_KEYWORD_MAX]) {
+    const char *place = dsn;
+    bool found = false;
+    PQconninfoOption *keywords = message != NULL ? PQconndefaults() : NULL;
+    while (keywords != NULL && !found && next_word(dsn, &place, ret_word))
+        found = strstr(message, ret_word) != NULL && resembles(keywords, ret_word, ret_keyword);
+    PQconninfoFree(keywords);
+    return found;
+}
