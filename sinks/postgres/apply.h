@@ -93,6 +93,13 @@ MUST_CHECK bool apply_send_left_rows(struct apply *apply, const struct span *spa
 bool apply_needs_text(struct apply *apply, const struct target_table *table, uint32_t column,
                       struct error *err);
 
+/*
+ * apply_rows.c: into the open pipeline, once a table and target transaction, in front of all that changes the table: has it the
+ * columns and types that it had when it was looked up? COPY would store an int's bits as a float's, and a numeric with fewer decimals
+ * cuts them off without a word. Behind it nobody can change them before the transaction ends.
+ */
+MUST_CHECK bool apply_look(struct apply *apply, struct target_table *table, struct error *err);
+
 /* apply_rows.c: into the open pipeline, the statement for one row. */
 MUST_CHECK bool apply_send_statement(struct apply *apply, struct target_table *table,
                                      struct statement_form form, const struct value *key,

@@ -40,6 +40,17 @@ static bool no_identity(const struct target_table *table, struct error *err) {
                      table->name, table->name);
 }
 
+bool apply_look(struct apply *apply, struct target_table *table, struct error *err) {
+    static const struct statement_form FORM = {.kind = STATEMENT_SHAPE};
+    const struct pq_pipeline_note note = {.rows_expected = ROWS_ANY, .shape = &table->shape, .table = table};
+    const struct statement *statement = NULL;
+    if (table->looked_at_in == apply->sink->transaction_count)
+        return true;
+    table->looked_at_in = apply->sink->transaction_count;
+    return statement_find(&apply->statements, &apply->pipeline, table, &FORM, &statement, err) &&
+           pq_pipeline_describe(&apply->pipeline, statement->name, note, err);
+}
+
 bool apply_send_statement(struct apply *apply, struct target_table *table, struct statement_form form,
                           const struct value *key, const struct value *values, struct pq_pipeline_note note,
                           struct error *err) {
@@ -49,7 +60,8 @@ bool apply_send_statement(struct apply *apply, struct target_table *table, struc
     note.counts_one = apply->counts_one;
     form.counts_one = apply->counts_one;
     form.nulls = key != NULL ? row_match_nulls(table, key) : 0;
-    return statement_find(&apply->statements, &apply->pipeline, table, &form, &statement, err) &&
+    return apply_look(apply, table, err) &&
+           statement_find(&apply->statements, &apply->pipeline, table, &form, &statement, err) &&
            statement_execute_row(&apply->statements, &apply->pipeline, statement, key, values, note, err);
 }
 

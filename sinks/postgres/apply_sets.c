@@ -65,7 +65,8 @@ static bool send_set(struct apply *apply, const struct table_effect *of_table, e
     const struct statement *statement = NULL;
     struct statements *scratch = &apply->statements;
     const struct statement_form form = {.kind = kind, .written = written};
-    if (!statement_find(scratch, &apply->pipeline, of_table->table, &form, &statement, err) ||
+    if (!apply_look(apply, of_table->table, err) ||
+        !statement_find(scratch, &apply->pipeline, of_table->table, &form, &statement, err) ||
         !encode_parameters(apply, of_table, statement, list, err))
         return false;
     const struct pq_pipeline_note note = {.rows_expected = list->count, .table = of_table->table};
@@ -125,7 +126,7 @@ static bool send_updates(struct apply *apply, const struct table_effect *of_tabl
 
 static bool send_few_inserts(struct apply *apply, const struct table_effect *of_table, struct error *err) {
     if (of_table->insert_count >= COPY_ROWS_MIN)
-        return true;
+        return apply_look(apply, of_table->table, err);
     for (uint32_t i = of_table->first; i != EFFECT_NONE; i = apply->net.effects[i].next) {
         const struct effect *effect = &apply->net.effects[i];
         if (is_inserted(effect) && !apply_send_insert(apply, of_table->table, NULL, effect->values, err))
@@ -249,6 +250,7 @@ bool apply_undo(struct apply *apply, struct error *err) {
     apply->in_savepoint = false;
     apply->ordinary_role = false;
     apply->planner_is_theirs = false;
+    apply->sink->transaction_count++; /* the savepoint's locks are gone, too */
     if (!session_execute(&apply->sink->session, "rollback to savepoint pgcdc; release savepoint pgcdc", err))
         return false;
     FAULT_POINT("postgres-after-undo");

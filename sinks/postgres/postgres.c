@@ -144,6 +144,7 @@ bool postgres_begin(struct postgres_sink *postgres, struct pq_pipeline *pipeline
     if (postgres->in_transaction)
         return true;
     postgres->in_transaction = true;
+    postgres->transaction_count++;
     if (!pq_pipeline_query(pipeline, "begin isolation level read committed", ANY, err) ||
         !position_row_send_lock(&postgres->row, pipeline, err))
         return false;
@@ -154,6 +155,7 @@ bool postgres_begin_whole(struct postgres_sink *postgres, struct pq_pipeline *pi
                           const struct position *position, struct error *err) {
     assert(!postgres->in_transaction);
     pipeline->whole = true;
+    postgres->transaction_count++;
     postgres->whole = *position;
     return position_row_send_store(&postgres->row, pipeline, position, postgres->durability.is_early, err);
 }

@@ -36,9 +36,10 @@ struct postgres_sink {
     struct session session;
     struct position_row row;
     struct durability durability;
-    bool may_narrow;     /* narrowing: allow */
-    bool replica_role;   /* session_replication_role = replica is in force: see target_table.h */
-    bool in_transaction; /* a target transaction is open, and the position's row is locked */
+    bool may_narrow;            /* narrowing: allow */
+    bool replica_role;          /* session_replication_role = replica is in force: see target_table.h */
+    bool in_transaction;        /* a target transaction is open, and the position's row is locked */
+    uint64_t transaction_count; /* changes with each target transaction; see apply_look */
     struct conflict_policy policy;
     struct conflict_counts conflicts;
     struct position whole; /* of the transaction that an open pipeline is by itself */

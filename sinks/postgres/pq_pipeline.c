@@ -45,12 +45,42 @@ static bool judge_failure(struct pq_pipeline *pipeline, const struct pq_pipeline
                                          failure.rows == 0 ? "none" : "more than one");
 }
 
+/* Cached plan must not change result type, no such column, no such table: what is so now, a new look tells. */
+static bool is_other_shape(const char *sqlstate) {
+    return strcmp(sqlstate, "0A000") == 0 || strcmp(sqlstate, "42703") == 0 || strcmp(sqlstate, "42P01") == 0;
+}
+
+static bool table_has_changed(struct pq_pipeline *pipeline, const struct pq_pipeline_note *note,
+                              struct error *err) {
+    pipeline->failure = (struct pq_pipeline_failure){.note = *note};
+    return error_set(err, ERROR_RETRY, "target: a table was changed there, so it is looked at again");
+}
+
+static bool judge_shape(struct pq_pipeline *pipeline, const struct pq_pipeline_note *note,
+                        const PGresult *result, struct error *err) {
+    static const uint64_t FACTOR = UINT64_C(0x9E3779B97F4A7C15);
+    uint64_t shape = 1;
+    for (int i = 0; i < PQnfields(result); i++) {
+        shape = (shape ^ PQftable(result, i)) * FACTOR;
+        shape = (shape ^ PQftype(result, i)) * FACTOR;
+        shape = (shape ^ (uint32_t) PQfmod(result, i)) * FACTOR;
+    }
+    shape |= 1;
+    if (*note->shape == 0)
+        *note->shape = shape;
+    return *note->shape == shape || table_has_changed(pipeline, note, err);
+}
+
 /* Fails when the answer is not what the note expects; remembers only the first failure. */
 static bool judge(struct pq_pipeline *pipeline, const struct pq_pipeline_note *note, PGresult *result,
                   struct error *err) {
     ExecStatusType status = PQresultStatus(result);
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
-        return judge_failure(pipeline, note, result, err);
+        return judge_failure(pipeline, note, result, err) ||
+               (note->shape != NULL && is_other_shape(err->sqlstate) ? table_has_changed(pipeline, note, err)
+                                                                     : false);
+    if (note->shape != NULL)
+        return judge_shape(pipeline, note, result, err);
     if (note->rows_expected == ROWS_ANY)
         return true;
     uint64_t rows = strtoull(PQcmdTuples(result), NULL, 10);
@@ -179,4 +209,12 @@ bool pq_pipeline_execute(struct pq_pipeline *pipeline, const char *name,
     int sent = PQsendQueryPrepared(pipeline->session->conn, name, parameters->count, parameters->values,
                                    parameters->sizes, parameters->formats, 0);
     return note_sent(pipeline, sent, parameter_bytes(parameters), note, err);
+}
+
+bool pq_pipeline_describe(struct pq_pipeline *pipeline, const char *name, struct pq_pipeline_note note,
+                          struct error *err) {
+    assert(note.shape != NULL);
+    if (!make_room(pipeline, err))
+        return false;
+    return note_sent(pipeline, PQsendDescribePrepared(pipeline->session->conn, name), 0, note, err);
 }

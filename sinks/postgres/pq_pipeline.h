@@ -34,6 +34,7 @@ struct pq_pipeline_note {
     bool may_miss;               /* 0 rows will do too */
     bool counts_one;             /* the statement selects COUNTS_ONE */
     bool is_position;            /* the lock or the store of the position row */
+    uint64_t *shape;             /* the answer describes columns; see pq_pipeline_describe */
     struct target_table *table;  /* or NULL */
     const struct change *change; /* or NULL */
 };
@@ -56,8 +57,8 @@ struct pq_pipeline_failure {
 
 struct pq_pipeline {
     struct session *session;
-    bool active;         /* between begin and finish; a statement that fails may have ended it, too */
-    bool whole;          /* has no BEGIN: to synchronise is to commit, which only its end may do. Set behind begin. */
+    bool active; /* between begin and finish; a statement that fails may have ended it, too */
+    bool whole;  /* has no BEGIN: to synchronise is to commit, which only its end may do. Set behind begin. */
     uint64_t drops;      /* how often all prepared statements were dropped */
     size_t unsent_bytes; /* about; handed to libpq since the last flush */
     size_t count;
@@ -81,6 +82,13 @@ MUST_CHECK bool pq_pipeline_prepare(struct pq_pipeline *pipeline, const char *na
 MUST_CHECK bool pq_pipeline_execute(struct pq_pipeline *pipeline, const char *name,
                                     const struct pq_pipeline_parameters *parameters,
                                     struct pq_pipeline_note note, struct error *err);
+
+/*
+ * What a prepared statement returns: table, columns, types and modifiers. *note.shape keeps them when it is 0; where they are others than
+ * it says, the table was changed, and the failure is ERROR_RETRY. What the answer names is locked up to the transaction's end.
+ */
+MUST_CHECK bool pq_pipeline_describe(struct pq_pipeline *pipeline, const char *name,
+                                     struct pq_pipeline_note note, struct error *err);
 
 /*
  * Waits for every answer and leaves the pipeline. False: the connection is lost, or pipeline->failure says which

@@ -21,6 +21,7 @@ enum statement_kind {
     STATEMENT_ROW_DELETE,
     STATEMENT_SET_UPDATE,
     STATEMENT_SET_DELETE,
+    STATEMENT_SHAPE, /* only described: the columns that the others name */
 };
 
 struct statement_parameter {

@@ -218,6 +218,13 @@ static void append_with(struct text *text, enum statement_kind kind) {
         append(text, replaces ? " " : "");
 }
 
+static void append_shape(struct text *text) {
+    const struct target_table *table = text->table;
+    for (uint32_t i = 0; i < table->column_count; i++)
+        buffer_printf(text->sql, "%s%s", i == 0 ? "select " : ", ", table->columns[i].name);
+    buffer_printf(text->sql, "%s from %s", table->column_count == 0 ? "select" : "", table->name);
+}
+
 static void append_change(struct text *text, enum statement_kind kind) {
     switch (kind) {
     case STATEMENT_ROW_INSERT:
@@ -237,6 +244,9 @@ static void append_change(struct text *text, enum statement_kind kind) {
         break;
     case STATEMENT_SET_DELETE:
         append_set_delete(text);
+        break;
+    case STATEMENT_SHAPE:
+        append_shape(text);
         break;
     }
 }

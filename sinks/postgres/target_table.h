@@ -69,6 +69,8 @@ struct target_table {
     struct table_effect *effect;  /* its part in the net effect that is being applied, or NULL */
     struct statement *statements; /* those that are prepared, as long as their generation is in force */
     uint64_t statements_generation;
+    uint64_t shape;        /* of the columns that we name, when they were first used; 0: not yet */
+    uint64_t looked_at_in; /* the target transaction in which they were last compared; see apply_look */
     uint32_t set_failures; /* sets failed so many times in a row */
     uint32_t set_pause;    /* and for so many spans more it is applied row by row */
 };

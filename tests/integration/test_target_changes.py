@@ -7,6 +7,8 @@ prepared statements, a set by COPY, updates and deletes of both.
 
 import pytest
 
+from support.wait import wait_until
+
 COLUMNS = "id int primary key, a int, n numeric, v text, w int"
 SIZES = [1, 25, 300]
 TEXTS = "select id::text, a::text, n::text, v, w::text from t order by t.id"
@@ -16,6 +18,7 @@ GOES_ON = {
     "a wider type": ["alter table t alter column a type bigint"],
     "a type of another family": ["alter table t alter column a type text"],
     "a numeric for an int": ["alter table t alter column a type numeric"],
+    "a smaller integer that takes the values": ["alter table t alter column a type smallint"],
     "an index more": ["create index on t (v)", "create index on t (a, w)"],
     "a new table of that name": ["create table t2 (like t including all)", "insert into t2 select * from t",
                                  "drop table t", "alter table t2 rename to t"],
@@ -28,7 +31,7 @@ GOES_ON = {
 
 
 def fill(pipeline, first, size):
-    pipeline.source.execute("insert into t select g, g, g + 0.125, 'v' || g, g from generate_series(%s, %s) g", (first, first + size - 1))
+    pipeline.source.execute("insert into t select g, g, g + 0.25, 'v' || g, g from generate_series(%s, %s) g", (first, first + size - 1))
 
 
 def warmed(pipeline):
@@ -62,3 +65,41 @@ def test_the_stream_goes_on_over(pipeline, case):
     change(pipeline, 3000)
     pipeline.wait_applied()
     assert pipeline.source.execute(TEXTS) == pipeline.target.execute(TEXTS)
+
+
+# What is done to the target, what the stop names, what mends it.
+STOPS = {
+    "a column less": ("alter table t drop column w", ['"w"', "alter table"],
+                      "alter table t add column w int; update t set w = id"),
+    "a column renamed": ("alter table t rename column w to other", ['"w"', "alter table"], "alter table t rename column other to w"),
+    "a column that must have a value": ("alter table t add column must int not null default 1; alter table t alter column must drop default",
+                                        ["must", "23502"], "alter table t drop column must"),
+    "a float of the same width": ("alter table t alter column a type real", ['column "a"', "real", "integer"], "alter table t alter column a type int"),
+    "a date of the same width": ("alter table t alter column a type date using date '2000-01-01' + a", ['column "a"', "date", "integer"],
+                                 "alter table t alter column a type int using a - date '2000-01-01'"),
+    "fewer decimals": ("alter table t alter column n type numeric(20,2)", ['column "n"', "numeric(20,2)"], "alter table t alter column n type numeric"),
+    "fewer characters": ("alter table t alter column v type varchar(10)", ['column "v"', "character varying(10)"],
+                         "alter table t alter column v type text"),
+    "another unique index": ("create unique index once on t ((id > 1999)) where id > 1999", ["23505", "once"], "drop index once"),
+    "a check": ("alter table t add constraint small check (id < 2000)", ["23514", "small"], "alter table t drop constraint small"),
+    "the table renamed": ("alter table t rename to t2", ['"public"."t"'], "alter table t2 rename to t"),
+}
+
+
+@pytest.mark.parametrize("case, size", [(case, 300) for case in STOPS] + [("fewer decimals", 1), ("fewer decimals", 25), ("a column less", 1)])
+def test_the_stream_stops_at(pipeline, case, size):
+    """A float took the bits of an int, decimals were cut off and nobody was told: the types were looked at only once."""
+    warmed(pipeline)
+    statement, texts, mend = STOPS[case]
+    before = pipeline.target.execute("select id from t order by id")
+    pipeline.target.execute(statement)
+    fill(pipeline, 2000, size + 1)
+    lsn = pipeline.source_lsn()
+    wait_until(lambda: not pipeline.engine.is_running() or pipeline.position_reached(lsn), "a stop")
+    assert pipeline.engine.wait_exit() in (1, 2), pipeline.engine.log_tail()
+    for text in texts:
+        assert text in pipeline.engine.log_text(), pipeline.engine.log_tail()
+    pipeline.target.execute(mend)
+    assert pipeline.target.execute("select id from t order by id") == before
+    pipeline.engine.catch_up()
+    pipeline.assert_equal()
