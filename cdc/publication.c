@@ -133,27 +133,30 @@ static bool refuse_unusable(struct session *source, const struct source_config *
         "other tables in source.tables, or create the publication yourself with publish = 'insert'");
 }
 
+static const char *shortened(const char *sql) {
+    return strlen(sql) > 800 ? "... (pgcdc check prints all of it)" : "";
+}
+
 static bool refuse_given(const struct source_config *config, const char *sql, struct error *err) {
-    if (config->publication_count > 1)
-        return error_set(
-            err, ERROR_CONFIG,
-            "source.publications: one of %s does not exist at the source; create it, or correct the name",
-            config->publication);
-    return error_set(
+    if (config->publication_count > 1) {
+        error_set(err, ERROR_CONFIG, "source.publications: one of %s does not exist at the source",
+                  config->publication);
+        return error_remedy(err, "create it, or correct the name");
+    }
+    error_set(
         err, ERROR_CONFIG,
         "source.publication: %s does not exist at the source, and pgcdc creates only one that the file does not "
-        "name; correct the name, or, at the source: %.1200s%s",
-        config->publication, sql, strlen(sql) > 1200 ? "... (pgcdc check prints all of it)" : "");
+        "name",
+        config->publication);
+    return error_remedy(err, "correct the name, or, at the source: %.800s%s", sql, shortened(sql));
 }
 
 static bool refuse_rights(const struct source_config *config, const char *sql, struct error *err) {
     if (strcmp(err->sqlstate, "42501") != 0)
         return false;
-    return error_wrap(
-        err,
-        "publication %s is missing and this role may not create it; let the tables' owner (a superuser for "
-        "all tables) run: %.1200s%s",
-        config->publication, sql, strlen(sql) > 1200 ? "... (pgcdc check prints all of it)" : "");
+    error_wrap(err, "publication %s is missing and this role may not create it", config->publication);
+    return error_remedy(err, "let the tables' owner (a superuser for all tables) run: %.800s%s", sql,
+                        shortened(sql));
 }
 
 bool publication_ensure(struct session *source, const struct source_config *config, bool *ret_created,
