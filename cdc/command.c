@@ -13,6 +13,7 @@ static const struct command *const COMMANDS[] = {
     &command_status,
     &command_verify,
     &command_tail,
+    &command_why,
     &command_skip,
     &command_drop,
     &command_help,

@@ -43,6 +43,7 @@ extern const struct command command_check;
 extern const struct command command_status;
 extern const struct command command_verify;
 extern const struct command command_tail;
+extern const struct command command_why;
 extern const struct command command_skip;
 extern const struct command command_drop;
 extern const struct command command_help;

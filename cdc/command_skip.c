@@ -6,64 +6,14 @@
  * because the state's lock is held.
  */
 #include <stdio.h>
-#include <string.h>
 
-#include "cdc/checkpoint.h"
 #include "cdc/command.h"
 #include "cdc/failure.h"
 #include "cdc/skip.h"
 #include "cdc/state_lock.h"
+#include "cdc/stop_place.h"
 
-static const char NAMED[] = "the transaction that commits at ";
-
-/* The sink that the failure is of: its text begins with "sink NAME: ". */
-static const struct config_sink *failed_sink(const struct config *config, const struct failure *failure) {
-    for (size_t i = 0; i < config->sink_count; i++) {
-        const char *name = config->sinks[i].sink.name;
-        const size_t length = strlen(name);
-        const char *text = failure->error.text;
-        if (strncmp(text, "sink ", 5) == 0 && strncmp(text + 5, name, length) == 0 &&
-            strncmp(text + 5 + length, ": ", 2) == 0)
-            return &config->sinks[i];
-    }
-    return NULL;
-}
-
-/* Of the transaction that the failure names; 0: it names none. */
-static lsn_t failed_lsn(const struct failure *failure) {
-    char text[32];
-    lsn_t lsn = 0;
-    const char *named = strstr(failure->error.text, NAMED);
-    if (named == NULL)
-        return 0;
-    snprintf(text, sizeof text, "%.*s", (int) strspn(named + strlen(NAMED), "0123456789ABCDEFabcdef/"),
-             named + strlen(NAMED));
-    return lsn_parse(text, &lsn) ? lsn : 0;
-}
-
-static bool read_position(const struct command_line *line, const struct config_sink *config,
-                          struct position *ret_position, struct error *err) {
-    struct sink_view view = {0};
-    struct checkpoint checkpoint;
-    if (config->ops->look == NULL) {
-        if (!checkpoint_read(line->config->state, line->config->name, &checkpoint, err))
-            return false;
-        const struct checkpoint_sink *stored = checkpoint_find(&checkpoint, config->sink.name);
-        *ret_position = stored != NULL ? stored->position : (struct position){0};
-        return true;
-    }
-    struct sink *sink = sink_new(config->ops, &config->sink);
-    if (sink == NULL)
-        return error_no_memory(err);
-    sink->caller_stop = line->stop;
-    const bool seen = config->ops->look(sink, &view, err);
-    sink_free(sink);
-    *ret_position = view.position;
-    return seen;
-}
-
-static bool refuse(const struct failure *failure, lsn_t lsn, struct error *err) {
-    const lsn_t failed = failed_lsn(failure);
+static bool refuse(lsn_t failed, lsn_t lsn, struct error *err) {
     error_set(err, ERROR_REFUSE, "the transaction that commits at %s did not stop this pipeline",
               lsn_format(lsn).text);
     if (failed == 0)
@@ -74,12 +24,14 @@ static bool refuse(const struct failure *failure, lsn_t lsn, struct error *err) 
 static bool skip_locked(const struct command_line *line, lsn_t lsn, struct error *err) {
     const struct config *config = line->config;
     struct failure failure;
+    struct stop_place place;
     struct position position = {0};
     failure_read(config->state, config->name, &failure);
-    const struct config_sink *sink = failed_sink(config, &failure);
-    if (sink == NULL || failed_lsn(&failure) != lsn)
-        return refuse(&failure, lsn, err);
-    if (!read_position(line, sink, &position, err))
+    stop_place_read(config, &failure, &place);
+    if (place.sink == NULL || place.lsn != lsn)
+        return refuse(place.sink != NULL ? place.lsn : 0, lsn, err);
+    const struct config_sink *sink = place.sink;
+    if (!stop_place_position(&place, config, line->stop, &position, err))
         return error_wrap(err, "sink %s", sink->sink.name);
     const struct skip skip = {.lsn = lsn, .behind_lsn = position.end_lsn};
     if (!position_exists(&position) || position.end_lsn > lsn || position.index != 0)

@@ -69,7 +69,7 @@ def test_a_usage_error_is_one_line_with_a_hint(run, arguments, expected):
 def test_help_names_every_command_and_exit_code(run):
     text = run("help").stdout
     commands = re.findall(r"^  pgcdc (\w+)", text, re.MULTILINE)
-    assert {"check", "run", "status", "verify", "tail", "skip", "drop", "help", "version"} <= set(commands)
+    assert {"check", "run", "status", "verify", "tail", "why", "skip", "drop", "help", "version"} <= set(commands)
     for command in commands:
         described = run("help", command)
         assert described.returncode == 0

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * command_why.c - pgcdc why: the change that stopped the pipeline, and what stands in its way.
+ *
+ * The keys go to standard output; nothing of a row goes to the log or to the state. It changes nothing on either side.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cdc/base/utf8.h"
+#include "cdc/base/visible.h"
+#include "cdc/command.h"
+#include "cdc/json_writer.h"
+#include "cdc/state_lock.h"
+#include "cdc/stopped_change.h"
+#include "cdc/why.h"
+
+enum { VISIBLE_BYTES_MAX = 64 * 1024 };
+
+struct answer {
+    const struct failure *failure;
+    const struct stop_place *place;
+    const struct change *change;
+    const struct why *why; /* NULL: not a row, or the sink is not of type postgres */
+};
+
+static const char *operation_of(const struct change *change) {
+    switch (change->kind) {
+    case CHANGE_INSERT:
+        return "insert";
+    case CHANGE_UPDATE:
+        return "update";
+    case CHANGE_DELETE:
+        return "delete";
+    default:
+        return "truncate";
+    }
+}
+
+static const struct relation *relation_of(const struct change *change) {
+    return change->kind == CHANGE_TRUNCATE ? change->relations[0] : change->relation;
+}
+
+/* ---- for people ---- */
+
+static void print_values(const struct named_values *values) {
+    for (size_t i = 0; i < values->count; i++) {
+        fputs(i == 0 ? "(" : ", ", stdout);
+        visible_print(stdout, values->items[i].name);
+    }
+    fputs(")=(", stdout);
+    for (size_t i = 0; i < values->count; i++) {
+        fputs(i == 0 ? "" : ", ", stdout);
+        visible_print(stdout, values->items[i].is_null ? slice_of("null") : values->items[i].text);
+    }
+    fputs(")\n", stdout);
+}
+
+static void print_why(const struct why *why) {
+    fputs("key        ", stdout);
+    print_values(&why->key);
+    printf("conflict   %s\n", why->kind != NULL ? why->kind : "none is seen now: see the error");
+    printf("target     %s\n", !why->is_known ? "not known: it cannot be asked for that key"
+                              : why->exists  ? "exists: it has a row of that key"
+                                             : "missing: it has no row of that key");
+    for (size_t i = 0; i < why->clash_count; i++) {
+        fputs("clash      ", stdout);
+        visible_print(stdout, why->clashes[i].constraint);
+        fputs(": the target's row ", stdout);
+        print_values(&why->clashes[i].row);
+    }
+}
+
+static void print_answer(const struct answer *answer) {
+    const struct relation *relation = relation_of(answer->change);
+    printf("sink       %s\nchange     %" PRIu64
+           " of the transaction that commits at %s\noperation  %s\ntable      ",
+           answer->place->sink->sink.name, answer->place->index, lsn_format(answer->place->lsn).text,
+           operation_of(answer->change));
+    visible_print(stdout, relation->schema);
+    fputc('.', stdout);
+    visible_print(stdout, relation->name);
+    fputc('\n', stdout);
+    if (answer->why != NULL)
+        print_why(answer->why);
+    fputs("error      ", stdout);
+    visible_print(stdout, slice_of(error_line(&answer->failure->error).text));
+    fputc('\n', stdout);
+}
+
+/* ---- for programs ---- */
+
+/* JSON cannot hold the bytes of a database of encoding SQL_ASCII as they are. */
+static void put_text(struct json_writer *json, struct slice text) {
+    char visible[VISIBLE_BYTES_MAX];
+    if (!utf8_is_valid(text))
+        text = (struct slice){.data = visible, .size = visible_write(visible, sizeof visible, text)};
+    json_put_text(json, text);
+}
+
+static void put_values(struct json_writer *json, const struct named_values *values) {
+    yajl_gen_map_open(json->generator);
+    for (size_t i = 0; i < values->count; i++) {
+        put_text(json, values->items[i].name);
+        if (values->items[i].is_null)
+            yajl_gen_null(json->generator);
+        else
+            put_text(json, values->items[i].text);
+    }
+    yajl_gen_map_close(json->generator);
+}
+
+static void put_why(struct json_writer *json, const struct why *why) {
+    json_put_key(json, "key");
+    put_values(json, &why->key);
+    json_put_key(json, "conflict");
+    if (why->kind != NULL)
+        json_put_text(json, slice_of(why->kind));
+    else
+        yajl_gen_null(json->generator);
+    json_put_field(json, "target", !why->is_known ? "unknown" : why->exists ? "exists" : "missing");
+    json_put_key(json, "clashes");
+    yajl_gen_array_open(json->generator);
+    for (size_t i = 0; i < why->clash_count; i++) {
+        yajl_gen_map_open(json->generator);
+        json_put_key(json, "constraint");
+        put_text(json, why->clashes[i].constraint);
+        json_put_key(json, "key");
+        put_values(json, &why->clashes[i].row);
+        yajl_gen_map_close(json->generator);
+    }
+    yajl_gen_array_close(json->generator);
+}
+
+static bool put_answer(const struct answer *answer, struct error *err) {
+    struct json_writer json AUTO(json_writer_release) = {0};
+    struct slice text;
+    if (!json_writer_init(&json, err))
+        return false;
+    json_writer_begin(&json);
+    yajl_gen_map_open(json.generator);
+    json_put_field(&json, "sink", answer->place->sink->sink.name);
+    json_put_field(&json, "lsn", lsn_format(answer->place->lsn).text);
+    json_put_key(&json, "index");
+    json_put_integer(&json, (int64_t) answer->place->index);
+    json_put_field(&json, "operation", operation_of(answer->change));
+    json_put_key(&json, "schema");
+    put_text(&json, relation_of(answer->change)->schema);
+    json_put_key(&json, "table");
+    put_text(&json, relation_of(answer->change)->name);
+    if (answer->why != NULL)
+        put_why(&json, answer->why);
+    json_put_field(&json, "error", error_line(&answer->failure->error).text);
+    yajl_gen_map_close(json.generator);
+    if (!json_writer_finish(&json, &text, err))
+        return false;
+    fwrite(text.data, 1, text.size, stdout);
+    return true;
+}
+
+/* ---- the command ---- */
+
+static bool read_place(const struct config *config, struct failure *failure, struct stop_place *place,
+                       struct error *err) {
+    failure_read(config->state, config->name, failure);
+    stop_place_read(config, failure, place);
+    if (!failure->exists)
+        return error_set(err, ERROR_REFUSE, "nothing has stopped this pipeline");
+    if (place->sink == NULL || place->lsn == 0 || !place->has_index)
+        return error_set(err, ERROR_REFUSE, "the stop is not about one change: %s",
+                         error_line(&failure->error).text);
+    return true;
+}
+
+static bool answer(const struct command_line *line, const struct answer *known,
+                   struct stopped_change *stopped, struct error *err) {
+    struct answer answer = *known;
+    struct why why;
+    const struct config_sink *of = known->place->sink;
+    answer.change = stopped->change;
+    if (change_is_row(stopped->change) && strcmp(of->ops->type, "postgres") == 0) {
+        struct sink *sink = sink_new(of->ops, &of->sink);
+        if (sink == NULL)
+            return error_no_memory(err);
+        sink->caller_stop = line->stop;
+        const bool asked = why_ask(&why, stopped->change, sink, &stopped->arena, err);
+        sink_free(sink);
+        if (!asked)
+            return false;
+        answer.why = &why;
+    }
+    if (line->json)
+        return put_answer(&answer, err);
+    print_answer(&answer);
+    return true;
+}
+
+static bool why_locked(const struct command_line *line, struct error *err) {
+    struct failure failure;
+    struct stop_place place;
+    struct position position = {0};
+    struct stopped_change stopped AUTO(stopped_change_release) = {0};
+    if (!read_place(line->config, &failure, &place, err))
+        return false;
+    if (!stop_place_position(&place, line->config, line->stop, &position, err))
+        return error_wrap(err, "sink %s", place.sink->sink.name);
+    const struct answer known = {.failure = &failure, .place = &place};
+    return stopped_change_read(&stopped, &line->config->source, &place, &position, line->stop, err) &&
+           answer(line, &known, &stopped, err);
+}
+
+static enum exit_code run(const struct command_line *line) {
+    struct state_lock lock = {.fd = -1};
+    struct error err = {0};
+    bool done = state_lock_take(&lock, line->config->state, line->config->name, &err);
+    if (!done && err.kind == ERROR_RUNNING) {
+        err.kind = ERROR_REFUSE;
+        error_wrap(&err, "stop it first");
+    } else if (done) {
+        done = why_locked(line, &err);
+    }
+    state_lock_release(&lock);
+    if (done)
+        return EXIT_DONE;
+    fprintf(stderr, "pgcdc why: %s\n", error_line(&err).text);
+    return err.kind == ERROR_STOPPED ? EXIT_FAILED : exit_code_of(&err);
+}
+
+const struct command command_why = {
+    .name = "why",
+    .usage = "why -c FILE [--json]",
+    .summary = "which change stopped the pipeline, and what stands in its way",
+    .help =
+        "Shows the change that the stored error of the last stop names: operation, table and key, what a postgres sink's\n"
+        "target has for that key now, and which unique constraints clash with which row there. The conflict has the name that\n"
+        "PostgreSQL has for it: insert_exists, update_exists, update_missing, delete_missing, multiple_unique_conflicts.\n"
+        "\n"
+        "It looks into the slot without consuming anything, and changes nothing on either side. Keys are printed to\n"
+        "standard output only. The server decodes what waits in the slot up to that transaction, which may take a while.\n"
+        "\n"
+        "Refused (exit 3): while an engine runs, when nothing stopped the pipeline, and when the stop is not about one change.",
+    .needs_config = true,
+    .run = run,
+};

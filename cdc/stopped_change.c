@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stopped_change.c - one message of a transaction, and what is needed to read it.
+ *
+ * The server decodes what waits in the slot up to the transaction and sends its Begin, the definitions before the change, and
+ * the change: memory here does not depend on the backlog.
+ */
+#include "cdc/stopped_change.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cdc/pq/identifier.h"
+#include "cdc/slot.h"
+#include "cdc/source.h"
+#include "cdc/unsent_key.h"
+
+#define ARENA_BYTES_MAX ((size_t) 1 << 30)
+#define NAMES_BYTES_MAX (1u << 20)
+
+enum { BLOCK_BYTES = 64 * 1024 };
+
+/*
+ * $4: the LSN as in the messages; $5: may the transaction end there? $6: the change's index. A Begin is "B", where the commit
+ * record begins; a Commit is "C", flags, where its record begins, and where it ends. A row that a definition stands right before
+ * comes along, for it tells the decoder whose leaf that is.
+ */
+static const char SQL[] =
+    "with peeked as materialized (select p.n, p.lsn, p.xid::text as xid, p.data, get_byte(p.data, 0) as letter,"
+    "  lag(get_byte(p.data, 0)) over (order by p.n) as letter_before"
+    "  from pg_logical_slot_peek_binary_changes($1::name, $2::pg_lsn, null, 'proto_version', '1',"
+    "    'publication_names', $3%s) with ordinality p (lsn, xid, data, n)),"
+    " found as (select xid from peeked where letter = 67"
+    "   and substr(data, case when $5::boolean then 11 else 3 end, 8) = decode($4, 'hex') limit 1),"
+    " changes as (select n, row_number() over (order by n) - 1 as index from peeked join found using (xid)"
+    "   where letter in (73, 85, 68, 84)),"
+    " stopped as (select n from changes where index = $6::bigint)"
+    " select p.lsn, p.data from peeked p, stopped s"
+    "  where (p.n < s.n and (letter in (82, 89) or (letter in (73, 85, 68) and letter_before = 82))) or p.n = s.n"
+    "    or (letter = 66 and p.xid = (select xid from found))"
+    "  order by letter <> 66, p.n";
+
+static bool names_append(struct buffer *names, const struct source_config *source) {
+    for (size_t i = 0; i < source->publication_count; i++) {
+        buffer_append_text(names, i == 0 ? "" : ",");
+        identifier_append(names, slice_of(source->publications[i]));
+    }
+    return buffer_text(names) != NULL;
+}
+
+static bool refuse_active(const struct slot_facts *facts, const struct source_config *source,
+                          struct error *err) {
+    if (!facts->exists)
+        return error_set(err, ERROR_REFUSE, "source: slot %s does not exist, so the change is not known",
+                         source->slot);
+    if (facts->active_pid != 0)
+        return error_set(err, ERROR_REFUSE,
+                         "source: slot %s is in use by pid %d: stop the engine that reads it", source->slot,
+                         facts->active_pid);
+    return true;
+}
+
+static bool peek(struct stopped_change *stopped, const struct source_config *source,
+                 const struct stop_place *place, const struct position *position, struct error *err) {
+    struct buffer names AUTO(buffer_release) = {.bytes_max = NAMES_BYTES_MAX};
+    char sql[sizeof SQL + 32], hex[17], index[21];
+    snprintf(sql, sizeof sql, SQL, source->origin_is_none ? ", 'origin', 'none'" : "");
+    snprintf(hex, sizeof hex, "%016" PRIx64, (uint64_t) place->lsn);
+    snprintf(index, sizeof index, "%" PRIu64, place->index);
+    if (!names_append(&names, source))
+        return error_no_memory(err);
+    const struct lsn_text upto =
+        lsn_format(place->lsn + 1); /* the record that begins or ends there is read */
+    const bool ends_there = position->end_lsn < place->lsn;
+    const char *const values[] = {source->slot, upto.text, names.data, hex, ends_there ? "t" : "f", index};
+    const struct session_parameters parameters = {
+        .count = 6, .types = (const oid_t[]){0, 0, 25, 0, 0, 0}, .values = values, .result_format = 1};
+    if (!session_query_typed(&stopped->source, sql, &parameters, &stopped->messages, err))
+        return error_wrap(err, "looking into slot %s", source->slot);
+    if (PQntuples(stopped->messages) == 0 &&
+        ends_there) { /* its end was not known: the commit record's begin */
+        const char *const begins[] = {source->slot, upto.text, names.data, hex, "f", index};
+        const struct session_parameters again = {
+            .count = 6, .types = parameters.types, .values = begins, .result_format = 1};
+        PQclear(stopped->messages);
+        stopped->messages = NULL;
+        return session_query_typed(&stopped->source, sql, &again, &stopped->messages, err);
+    }
+    return true;
+}
+
+static bool decode(struct stopped_change *stopped, struct error *err) {
+    for (int row = 0; row < PQntuples(stopped->messages); row++) {
+        struct change *change = NULL;
+        uint64_t lsn = 0;
+        memcpy(&lsn, PQgetvalue(stopped->messages, row, 0), sizeof lsn);
+        const struct slice message = {.data = PQgetvalue(stopped->messages, row, 1),
+                                      .size = (size_t) PQgetlength(stopped->messages, row, 1)};
+        if (!decoder_decode(stopped->decoder, be64toh(lsn), message, &stopped->arena, &change, err))
+            return false;
+        if (change != NULL && change->kind != CHANGE_BEGIN)
+            stopped->change = change;
+    }
+    return stopped->change != NULL
+               ? true
+               : error_set(err, ERROR_REFUSE,
+                           "the change that stopped it is not in the slot: run the pipeline again, and ask "
+                           "when it has stopped");
+}
+
+bool stopped_change_read(struct stopped_change *stopped, const struct source_config *source,
+                         const struct stop_place *place, const struct position *position,
+                         const atomic_bool *stop, struct error *err) {
+    struct slot_facts facts;
+    struct unsent_keys unsent_keys = {0};
+    arena_init(&stopped->arena, BLOCK_BYTES, ARENA_BYTES_MAX);
+    stopped->decoder = decoder_new();
+    if (stopped->decoder == NULL)
+        return error_no_memory(err);
+    if (!source_open(&stopped->source, source, stop, err) || !session_take_bytes(&stopped->source, err) ||
+        !slot_read(&stopped->source, source->slot, &facts, err) || !refuse_active(&facts, source, err) ||
+        !unsent_key_read(&stopped->source, &stopped->arena, &unsent_keys, err))
+        return false;
+    decoder_set_unsent_keys(stopped->decoder, unsent_keys);
+    return peek(stopped, source, place, position, err) && decode(stopped, err);
+}
+
+void stopped_change_release(struct stopped_change *stopped) {
+    session_close(&stopped->source);
+    decoder_free(stopped->decoder);
+    PQclear(stopped->messages);
+    arena_release(&stopped->arena);
+}
