@@ -362,7 +362,7 @@ static bool is_gone(struct attempt *attempt, oid_t oid, struct error *err) {
     snprintf(text, sizeof text, "%u", oid);
     bool asked = source_open(&session, &pipeline->config->source, pipeline->options->stop, err) &&
                  session_query(&session, "select from pg_catalog.pg_class where oid = $1::oid", 1, parameters,
-                               &rows, err);
+                               &(const struct result_shape){"the query for a table", 0, 1, 0, 0}, &rows, err);
     session_close(&session);
     return asked && PQntuples(rows) == 0;
 }

@@ -15,7 +15,6 @@
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
-#include "cdc/pq/result.h"
 #include "cdc/progress.h"
 #include "cdc/publication.h"
 #include "cdc/scope.h"
@@ -113,11 +112,9 @@ static bool is_own_source(const struct attempt *attempt, struct session *target,
                           struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     if (!session_query(target, "select current_database(), system_identifier from pg_control_system()", 0,
-                       NULL, &result, err))
+                       NULL, &(const struct result_shape){"the query for its identity", 1, 1, 2, 0}, &result,
+                       err))
         return err->sqlstate[0] != '\0';
-    static const struct result_shape SHAPE = {"target", "the query for its identity", 1, 1, 2, 0};
-    if (!result_check(result, &SHAPE, err))
-        return false;
     *ret_own = strcmp(PQgetvalue(result, 0, 0), attempt->identity.database) == 0 &&
                strtoull(PQgetvalue(result, 0, 1), NULL, 10) == attempt->identity.system_id;
     return true;

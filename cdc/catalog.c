@@ -330,14 +330,17 @@ static bool check_publications(struct session *source, const char *publications,
                                   " where named not in (select pubname from pg_publication) limit 1";
     PGresult *missing AUTO_PGRESULT = NULL;
     PGresult *differing AUTO_PGRESULT = NULL;
-    if (!session_query(source, MISSING, 1, &publications, &missing, err))
+    if (!session_query(source, MISSING, 1, &publications,
+                       &(const struct result_shape){"the query for publications", 0, 1, 1, 0}, &missing, err))
         return false;
     if (PQntuples(missing) > 0)
         return error_set(err, ERROR_CONFIG, "publication %s does not exist at the %s",
                          PQgetvalue(missing, 0, 0), source->peer);
     if (source->server_version < 150000)
         return true;
-    if (!session_query(source, LISTS_DIFFER, 1, &publications, &differing, err))
+    if (!session_query(source, LISTS_DIFFER, 1, &publications,
+                       &(const struct result_shape){"the query for column lists", 0, 1, 1, 0}, &differing,
+                       err))
         return false;
     if (PQntuples(differing) > 0)
         return error_set(
@@ -359,24 +362,30 @@ struct selection {
 #define NO_LOCK_LIMIT "set lock_timeout = 0"
 
 static bool run_query(struct session *source, const struct selection *selection, const char *extra,
-                      const char *body, PGresult **ret_result, struct error *err) {
+                      const char *body, const struct result_shape *shape, PGresult **ret_result,
+                      struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     buffer_append_text(&sql, selection->head);
     buffer_append_text(&sql, extra);
     buffer_append_text(&sql, body);
     if (buffer_text(&sql) == NULL)
         return error_no_memory(err);
-    return session_query(source, sql.data, 1, &selection->parameter, ret_result, err);
+    return session_query(source, sql.data, 1, &selection->parameter, shape, ret_result, err);
 }
 
 static bool read_quickly(struct session *source, const struct selection *selection, struct arena *arena,
                          struct table_list *ret_list, struct error *err) {
+    static const struct result_shape TABLES_SHAPE = {"the query for tables", 0, RESULT_ROWS_ANY, 10, 1u << 5};
+    static const struct result_shape COLUMNS_SHAPE = {"the query for columns", 0, RESULT_ROWS_ANY, 16,
+                                                      1u << 8 | 1u << 10};
+    static const struct result_shape TYPES_SHAPE = {"the query for types", 0, RESULT_ROWS_ANY, 6,
+                                                    1u << 3 | 1u << 4};
     PGresult *tables AUTO_PGRESULT = NULL;
     PGresult *columns AUTO_PGRESULT = NULL;
     PGresult *types AUTO_PGRESULT = NULL;
-    if (!run_query(source, selection, "", TABLES, &tables, err) ||
-        !run_query(source, selection, INCLUDED, COLUMNS, &columns, err) ||
-        !run_query(source, selection, INCLUDED, TYPES, &types, err))
+    if (!run_query(source, selection, "", TABLES, &TABLES_SHAPE, &tables, err) ||
+        !run_query(source, selection, INCLUDED, COLUMNS, &COLUMNS_SHAPE, &columns, err) ||
+        !run_query(source, selection, INCLUDED, TYPES, &TYPES_SHAPE, &types, err))
         return false;
     struct catalog_reading reading = {.tables = tables, .columns = columns, .types = types, .arena = arena};
     return take_tables(&reading, ret_list, err);
@@ -416,7 +425,10 @@ bool catalog_read_portable(struct session *source, const char *publications, boo
     const char *sql = source->server_version >= 180000   ? COLUMN_TYPES_18
                       : source->server_version >= 150000 ? COLUMN_TYPES_15
                                                          : COLUMN_TYPES_14;
-    if (!session_query(source, sql, 1, &publications, &result, err))
+    if (!session_query(
+            source, sql, 1, &publications,
+            &(const struct result_shape){"the query for the columns' types", 0, RESULT_ROWS_ANY, 1, 0},
+            &result, err))
         return error_wrap(err, "reading the types of the published columns");
     *ret_portable = true;
     for (int row = 0; row < PQntuples(result); row++)

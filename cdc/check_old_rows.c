@@ -167,7 +167,9 @@ static bool check_rows(struct check *check, const char *sql, int parameter_count
     const char *parameters[] = {check_table_oids(check), check->config->source.publication_array};
     if (parameters[0] == NULL)
         return error_no_memory(err);
-    if (!session_query(&check->source, sql, parameter_count, parameters, &rows, err))
+    if (!session_query(&check->source, sql, parameter_count, parameters,
+                       &(const struct result_shape){"the query for old rows", 0, RESULT_ROWS_ANY, 2, 0},
+                       &rows, err))
         return false;
     for (int row = 0; row < PQntuples(rows); row++)
         add(check, check_name(check, cell(rows, row, 0), cell(rows, row, 1)));
@@ -179,7 +181,10 @@ static bool check_leaves(struct check *check, struct error *err) {
     const char *parameters[] = {check_table_oids(check)};
     if (parameters[0] == NULL)
         return error_no_memory(err);
-    if (!session_query(&check->source, LEAVES, 1, parameters, &rows, err))
+    if (!session_query(&check->source, LEAVES, 1, parameters,
+                       &(const struct result_shape){"the query for partitions", 0, RESULT_ROWS_ANY,
+                                                    LEAF_ROOT_KEY + 1, 1u << LEAF_DIFFERS},
+                       &rows, err))
         return false;
     for (int row = 0; row < PQntuples(rows); row++)
         check_leaf(check, rows, row);

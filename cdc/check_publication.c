@@ -250,7 +250,9 @@ bool check_publication(struct check *check, struct error *err) {
         " count(*) from pg_publication where pubname = any($1::name[])";
     const struct source_config *config = &check->config->source;
     PGresult *publication AUTO_PGRESULT = NULL;
-    if (!session_query(&check->source, SQL, 1, &config->publication_array, &publication, err))
+    if (!session_query(&check->source, SQL, 1, &config->publication_array,
+                       &(const struct result_shape){"the query for publications", 1, 1, 6, 15u}, &publication,
+                       err))
         return false;
     check->publication_exists = strtoul(PQgetvalue(publication, 0, 5), NULL, 10) == config->publication_count;
     check->publication_is_for_all = PQgetvalue(publication, 0, 4)[0] == 't';

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "cdc/check.h"
-#include "cdc/pq/result.h"
 
 enum {
     VERSION_MIN = 140000,
@@ -41,10 +40,9 @@ static bool take_truth(const PGresult *result, int column) {
 static bool read_facts(struct check *check, struct error *err) {
     struct source_facts *facts = &check->facts;
     PGresult *result AUTO_PGRESULT = NULL;
-    if (!session_query(&check->source, FACTS, 0, NULL, &result, err))
-        return false;
-    static const struct result_shape SHAPE = {"source", "the query for its settings", 0, 1, 13, 7u << 10};
-    if (!result_check(result, &SHAPE, err))
+    if (!session_query(&check->source, FACTS, 0, NULL,
+                       &(const struct result_shape){"the query for its settings", 0, 1, 13, 7u << 10},
+                       &result, err))
         return false;
     if (PQntuples(result) != 1)
         return error_set(err, ERROR_PROTOCOL, "source: the current role or database is not in its catalog");

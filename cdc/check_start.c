@@ -207,7 +207,10 @@ static bool check_transactions(struct check *check, struct error *err) {
     const char *parameters[] = {seconds};
     PGresult *result AUTO_PGRESULT = NULL;
     snprintf(seconds, sizeof seconds, "%d", TRANSACTION_LONG_S);
-    if (!session_query(&check->source, SQL, 1, parameters, &result, err))
+    if (!session_query(
+            &check->source, SQL, 1, parameters,
+            &(const struct result_shape){"the query for transactions", 0, RESULT_ROWS_ANY, 3, 1u << 1},
+            &result, err))
         return false;
     for (int row = 0; row < PQntuples(result); row++) {
         findings_add(
@@ -224,7 +227,10 @@ static bool check_prepared(struct check *check, struct error *err) {
     static const char SQL[] =
         "select quote_literal(gid), owner, database, date_trunc('second', prepared) from pg_prepared_xacts order by prepared";
     PGresult *result AUTO_PGRESULT = NULL;
-    if (!session_query(&check->source, SQL, 0, NULL, &result, err))
+    if (!session_query(&check->source, SQL, 0, NULL,
+                       &(const struct result_shape){"the query for prepared transactions", 0, RESULT_ROWS_ANY,
+                                                    4, 1u << 1 | 1u << 2},
+                       &result, err))
         return false;
     for (int row = 0; row < PQntuples(result); row++) {
         findings_add(

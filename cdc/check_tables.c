@@ -29,8 +29,11 @@ const char *check_table_oids(struct check *check) {
 
 static bool query_tables(struct check *check, const char *sql, PGresult **ret_rows, struct error *err) {
     const char *parameters[] = {check_table_oids(check)};
-    return parameters[0] != NULL ? session_query(&check->source, sql, 1, parameters, ret_rows, err)
-                                 : error_no_memory(err);
+    return parameters[0] != NULL
+               ? session_query(&check->source, sql, 1, parameters,
+                               &(const struct result_shape){"the query for rights", 0, RESULT_ROWS_ANY, 5, 0},
+                               ret_rows, err)
+               : error_no_memory(err);
 }
 
 /* ---- rights ---- */

@@ -109,7 +109,8 @@ static bool check_other_database(struct check *check, struct session *session, c
     struct error answer = {0};
     if (!check->has_identity || strcmp(PQgetvalue(facts, 0, COLUMN_DATABASE), check->identity.database) != 0)
         return true;
-    if (!session_query(session, "select system_identifier from pg_control_system()", 0, NULL, &result,
+    if (!session_query(session, "select system_identifier from pg_control_system()", 0, NULL,
+                       &(const struct result_shape){"the query for its identity", 1, 1, 1, 0}, &result,
                        &answer)) {
         if (answer.sqlstate[0] != '\0')
             return true;
@@ -163,7 +164,10 @@ static bool check_tables_there(struct check *check, struct session *session, con
 static bool check_session(struct check *check, struct session *session, const struct config_sink *sink,
                           struct error *err) {
     PGresult *facts AUTO_PGRESULT = NULL;
-    if (!session_query(session, FACTS, 0, NULL, &facts, err))
+    if (!session_query(session, FACTS, 0, NULL,
+                       &(const struct result_shape){"the query for its settings", 0, 1, COLUMN_DATABASE + 1,
+                                                    1u << COLUMN_READ_ONLY},
+                       &facts, err))
         return false;
     if (PQntuples(facts) != 1)
         return error_set(err, ERROR_PROTOCOL, "target: the current database is not in its catalog");

@@ -216,7 +216,10 @@ static bool read_numbers(struct comparison *comparison, PGresult **ret_numbers, 
     char oid[16];
     const char *parameters[] = {oid};
     snprintf(oid, sizeof oid, "%u", comparison->table->oid);
-    if (!session_query(&comparison->check->source, ADDED, 1, parameters, ret_numbers, err))
+    if (!session_query(&comparison->check->source, ADDED, 1, parameters,
+                       &(const struct result_shape){"the query for added columns", 0, RESULT_ROWS_ANY,
+                                                    ADDED_VALUE + 1, 1u << ADDED_VALUE},
+                       ret_numbers, err))
         return false;
     comparison->numbers = *ret_numbers;
     comparison->same_order = is_same_order(comparison);

@@ -43,7 +43,9 @@ static bool compare(struct check *check, const struct target_check *target, cons
                                 PQgetvalue(source, row, SOURCE_KIND),
                                 PQgetvalue(source, row, SOURCE_COLUMNS)};
     PGresult *result AUTO_PGRESULT = NULL;
-    if (!session_query(target->session, IMMEDIATE, 4, parameters, &result, err))
+    if (!session_query(target->session, IMMEDIATE, 4, parameters,
+                       &(const struct result_shape){"the query for indexes", 0, RESULT_ROWS_ANY, 3, 0},
+                       &result, err))
         return false;
     const char *table = check_name(check, parameters[0], parameters[1]);
     for (int i = 0; i < PQntuples(result); i++) {
@@ -70,7 +72,11 @@ bool check_target_deferrable(struct check *check, const struct target_check *tar
     PGresult *source AUTO_PGRESULT = NULL;
     if (parameters[0] == NULL)
         return error_no_memory(err);
-    if (!session_query(&check->source, DEFERRABLE, 1, parameters, &source, err))
+    if (!session_query(&check->source, DEFERRABLE, 1, parameters,
+                       &(const struct result_shape){"the query for deferrable constraints", 0,
+                                                    RESULT_ROWS_ANY, SOURCE_CONSTRAINT + 1,
+                                                    1u << SOURCE_COLUMNS},
+                       &source, err))
         return false;
     for (int row = 0; row < PQntuples(source); row++)
         if (!compare(check, target, source, row, err))

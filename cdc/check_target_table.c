@@ -49,6 +49,9 @@ enum {
 };
 enum { ROW_NAME, ROW_TYPE, ROW_GENERATED, ROW_NEEDED, ROW_GENERATED_HOW };
 
+static const struct result_shape COLUMNS_SHAPE = {"the query for columns", 0, RESULT_ROWS_ANY,
+                                                  ROW_GENERATED_HOW + 1, 0};
+
 /* One comparison. */
 struct pair {
     struct check *check;
@@ -65,10 +68,10 @@ static struct findings *findings_of(const struct pair *pair) {
     return &pair->check->findings;
 }
 
-static bool query(const struct pair *pair, const char *sql, int count, PGresult **ret_result,
-                  struct error *err) {
+static bool query(const struct pair *pair, const char *sql, int count, const struct result_shape *shape,
+                  PGresult **ret_result, struct error *err) {
     const char *parameters[] = {pair->table->schema, pair->table->name};
-    return session_query(pair->target->session, sql, count, parameters, ret_result, err);
+    return session_query(pair->target->session, sql, count, parameters, shape, ret_result, err);
 }
 
 /* ---- a table that is missing ---- */
@@ -98,7 +101,8 @@ static bool check_type(const struct pair *pair, const struct table_type *type, s
     PGresult *result AUTO_PGRESULT = NULL;
     if (type->create_sql != NULL)
         return true;
-    if (!session_query(pair->target->session, SQL, 2, parameters, &result, err))
+    if (!session_query(pair->target->session, SQL, 2, parameters,
+                       &(const struct result_shape){"the query for a type", 0, 1, 0, 0}, &result, err))
         return false;
     if (PQntuples(result) > 0)
         return true;
@@ -127,7 +131,8 @@ static bool check_missing(const struct pair *pair, struct error *err) {
         findings_object(findings_of(pair), pair->name);
         return true;
     }
-    if (!query(pair, SCHEMA, 1, &schema, err))
+    if (!query(pair, SCHEMA, 1, &(const struct result_shape){"the query for a schema", 0, 1, 2, 0}, &schema,
+               err))
         return false;
     check_creation(pair, schema);
     for (uint32_t i = 0; i < pair->table->type_count; i++)
@@ -221,7 +226,7 @@ static void check_column(const struct pair *pair, const struct table_column *col
 static bool check_columns(const struct pair *pair, struct error *err) {
     PGresult *columns AUTO_PGRESULT = NULL;
     PGresult *shapes AUTO_PGRESULT = NULL;
-    if (!query(pair, COLUMNS, 2, &columns, err) ||
+    if (!query(pair, COLUMNS, 2, &COLUMNS_SHAPE, &columns, err) ||
         !type_shapes_read_table(pair->target->session, pair->table->schema, pair->table->name, &shapes, err))
         return false;
     for (uint32_t i = 0; i < pair->table->column_count; i++)
@@ -315,7 +320,7 @@ static bool check_key(const struct pair *pair, const PGresult *table, struct err
     buffer_init(&text, TEXT_BYTES_MAX);
     if (pair->table->key_count == 0 || is_true(table, 0, TABLE_HAS_KEY))
         return true;
-    if (!query(pair, COLUMNS, 2, &columns, err))
+    if (!query(pair, COLUMNS, 2, &COLUMNS_SHAPE, &columns, err))
         return false;
     const char *list = key_columns(pair, columns, &text);
     if (list[0] == '\0')
@@ -337,7 +342,8 @@ static bool check_empty(const struct pair *pair, struct error *err) {
     const char *text = buffer_text(&sql);
     if (text == NULL)
         return error_no_memory(err);
-    if (!session_query(pair->target->session, text, 0, NULL, &result, &answer)) {
+    if (!session_query(pair->target->session, text, 0, NULL,
+                       &(const struct result_shape){"the query for a row", 0, 1, 0, 0}, &result, &answer)) {
         if (answer.sqlstate[0] != '\0')
             return true; /* a right that is missing was found already */
         *err = answer;
@@ -395,7 +401,10 @@ bool check_target_table(struct check *check, const struct target_check *target, 
                               .table = table,
                               .name = check_name(check, table->schema, table->name)};
     PGresult *result AUTO_PGRESULT = NULL;
-    if (!query(&pair, TABLE, 2, &result, err))
+    if (!query(&pair, TABLE, 2,
+               &(const struct result_shape){"the query for a table", 0, 1, TABLE_UNLOGGED + 1,
+                                            1u << TABLE_UNLOGGED},
+               &result, err))
         return false;
     bool checked = PQntuples(result) == 0 ? check_missing(&pair, err) : check_present(&pair, result, err);
     return checked && check_uncopied(&pair, err);

@@ -41,10 +41,11 @@ static void both_release(struct both *both) {
 }
 
 static bool read_both(struct both *both, const struct target_check *target, const struct table_type *type,
-                      const char *sql, struct error *err) {
+                      const char *sql, unsigned nullable, struct error *err) {
+    const struct result_shape shape = {"the query for a type", 0, RESULT_ROWS_ANY, 2, nullable};
     const char *parameters[] = {type->schema, type->name};
-    return session_query(&both->check->source, sql, 2, parameters, &both->source, err) &&
-           session_query(target->session, sql, 2, parameters, &both->target, err);
+    return session_query(&both->check->source, sql, 2, parameters, &shape, &both->source, err) &&
+           session_query(target->session, sql, 2, parameters, &shape, &both->target, err);
 }
 
 static int find(const PGresult *rows, const char *text) {
@@ -137,7 +138,7 @@ static bool compare_labels(struct check *check, const struct target_check *targe
                            const struct table_type *type, struct error *err) {
     struct both both AUTO(both_release) = {.check = check,
                                            .name = check_name(check, type->schema, type->name)};
-    if (!read_both(&both, target, type, LABELS, err))
+    if (!read_both(&both, target, type, LABELS, 0, err))
         return false;
     if (PQntuples(both.target) == 0)
         return true;
@@ -152,7 +153,7 @@ static bool compare_constraints(struct check *check, const struct target_check *
                                 const struct table_type *type, struct error *err) {
     struct both both AUTO(both_release) = {.check = check,
                                            .name = check_name(check, type->schema, type->name)};
-    if (!read_both(&both, target, type, CONSTRAINTS, err))
+    if (!read_both(&both, target, type, CONSTRAINTS, 1u << 1, err))
         return false;
     for (int row = 0; row < PQntuples(both.target); row++) {
         if (!is_missing(both.source, both.target, row))

@@ -20,7 +20,6 @@
 #include "cdc/command.h"
 #include "cdc/failure.h"
 #include "cdc/pq/identifier.h"
-#include "cdc/pq/result.h"
 #include "cdc/publication.h"
 #include "cdc/skip.h"
 #include "cdc/slot.h"
@@ -50,10 +49,9 @@ static bool refuse_active(struct drop *drop, int pid, struct error *err) {
     const char *parameters[] = {text};
     PGresult *result AUTO_PGRESULT = NULL;
     snprintf(text, sizeof text, "%d", pid);
-    if (!session_query(&drop->source, SQL, 1, parameters, &result, err))
-        return false;
-    static const struct result_shape SHAPE = {"source", "the query for the slot's reader", 0, 1, 2, 0};
-    if (!result_check(result, &SHAPE, err))
+    if (!session_query(&drop->source, SQL, 1, parameters,
+                       &(const struct result_shape){"the query for the slot's reader", 0, 1, 2, 0}, &result,
+                       err))
         return false;
     bool known = PQntuples(result) == 1;
     return error_set(err, ERROR_REFUSE,
@@ -115,10 +113,9 @@ static bool read_mark(struct drop *drop, const char *name, bool *ret_exists, boo
     static const char SQL[] = "select coalesce(pg_catalog.obj_description(oid, 'pg_publication'), '')"
                               " from pg_catalog.pg_publication where pubname = $1";
     PGresult *result AUTO_PGRESULT = NULL;
-    if (!session_query(&drop->source, SQL, 1, &name, &result, err))
-        return false;
-    static const struct result_shape SHAPE = {"source", "the query for the publication", 0, 1, 1, 0};
-    if (!result_check(result, &SHAPE, err))
+    if (!session_query(&drop->source, SQL, 1, &name,
+                       &(const struct result_shape){"the query for the publication", 0, 1, 1, 0}, &result,
+                       err))
         return false;
     *ret_exists = PQntuples(result) == 1;
     *ret_ours = *ret_exists && strcmp(PQgetvalue(result, 0, 0), PUBLICATION_MARK) == 0;

@@ -24,7 +24,9 @@ static bool read_references(struct session *source, PGresult **ret_references, s
     return session_query(source,
                          "select distinct conrelid, confrelid from pg_constraint"
                          " where contype = 'f' and not condeferrable order by 1, 2",
-                         0, NULL, ret_references, err);
+                         0, NULL,
+                         &(const struct result_shape){"the query for foreign keys", 0, RESULT_ROWS_ANY, 2, 0},
+                         ret_references, err);
 }
 
 /* The first row of the referring table, or of the one behind it. */

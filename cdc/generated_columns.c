@@ -17,7 +17,10 @@ static const char COLUMNS[] =
 
 bool generated_columns_read(struct session *source, struct generated_columns *columns, struct error *err) {
     PGresult *rows AUTO_PGRESULT = NULL;
-    if (!session_query(source, COLUMNS, 0, NULL, &rows, err))
+    if (!session_query(
+            source, COLUMNS, 0, NULL,
+            &(const struct result_shape){"the query for generated columns", 0, RESULT_ROWS_ANY, 2, 0}, &rows,
+            err))
         return error_wrap(err, "reading which columns are generated");
     size_t count = (size_t) PQntuples(rows);
     columns->items = calloc(count + 1, sizeof *columns->items);

@@ -53,5 +53,8 @@ bool identity_find_unusable(struct session *source, const char *oids, const char
     buffer_append_text(&sql, TAIL);
     if (buffer_text(&sql) == NULL)
         return error_no_memory(err);
-    return session_query(source, sql.data, 2, parameters, ret_rows, err);
+    return session_query(source, sql.data, 2, parameters,
+                         &(const struct result_shape){"the query for replica identities", 0, RESULT_ROWS_ANY,
+                                                      5, 1u << 2 | 1u << 3},
+                         ret_rows, err);
 }

@@ -23,7 +23,9 @@ bool publication_exists(struct session *source, const struct source_config *conf
     static const char MISSING[] = "select from unnest($1::name[]) named"
                                   " where named not in (select pubname from pg_catalog.pg_publication)";
     PGresult *result AUTO_PGRESULT = NULL;
-    if (!session_query(source, MISSING, 1, &config->publication_array, &result, err))
+    if (!session_query(source, MISSING, 1, &config->publication_array,
+                       &(const struct result_shape){"the query for publications", 0, RESULT_ROWS_ANY, 0, 0},
+                       &result, err))
         return false;
     *ret_exists = PQntuples(result) == 0;
     return true;
@@ -188,7 +190,9 @@ bool publication_name_unusable(struct session *source, const struct source_confi
         " join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename where p.pubname = any($1::name[])";
     PGresult *oids AUTO_PGRESULT = NULL;
     PGresult *rows AUTO_PGRESULT = NULL;
-    if (!session_query(source, SQL, 1, &config->publication_array, &oids, err) ||
+    if (!session_query(source, SQL, 1, &config->publication_array,
+                       &(const struct result_shape){"the query for published tables", 1, 1, 1, 0}, &oids,
+                       err) ||
         !identity_find_unusable(source, PQgetvalue(oids, 0, 0), config->publication_array, &rows, err))
         return false;
     append_names(rows, names);

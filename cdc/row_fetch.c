@@ -10,7 +10,6 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/pq/identifier.h"
-#include "cdc/pq/result.h"
 #include "cdc/source.h"
 #include "decoder/decoder.h"
 
@@ -90,6 +89,13 @@ static bool write_sql(const struct change *change, struct buffer *sql) {
     return buffer_text(sql) != NULL;
 }
 
+static int count_unsent(const struct change *change) {
+    int count = 0;
+    for (uint32_t i = 0; i < change->relation->column_count; i++)
+        count += change->new_values[i].kind == VALUE_UNCHANGED;
+    return count;
+}
+
 static bool select_row(struct row_fetch *fetch, const struct change *change, struct arena *arena,
                        PGresult **ret_row, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
@@ -102,7 +108,10 @@ static bool select_row(struct row_fetch *fetch, const struct change *change, str
                                                   .lengths = key->lengths,
                                                   .formats = key->formats,
                                                   .result_format = fetch->binary};
-    return session_query_typed(&fetch->session, sql.data, &parameters, ret_row, err);
+    /* A NULL is judged by fetch_row. */
+    const struct result_shape shape = {"the query for a row", 0, RESULT_ROWS_ANY, count_unsent(change),
+                                       RESULT_NULL_ANYWHERE};
+    return session_query_typed(&fetch->session, sql.data, &parameters, &shape, ret_row, err);
 }
 
 /* A snapshot taken after the row was not seen: that it is visible there settles nothing for the row, so ask again. */
@@ -111,11 +120,8 @@ static bool expect_visible(struct row_fetch *fetch, const struct change *change,
     const char *parameters[] = {xid};
     PGresult *result AUTO_PGRESULT = NULL;
     snprintf(xid, sizeof xid, "%u", change->transaction->xid);
-    if (!session_query(&fetch->session, IS_VISIBLE, 1, parameters, &result, err))
-        return false;
-    const struct result_shape shape = {
-        .peer = "source", .query = "is a transaction visible", .rows_min = 1, .rows_max = 1, .columns = 1};
-    if (!result_check(result, &shape, err))
+    if (!session_query(&fetch->session, IS_VISIBLE, 1, parameters,
+                       &(const struct result_shape){"the query for a transaction", 1, 1, 1, 0}, &result, err))
         return false;
     if (strcmp(PQgetvalue(result, 0, 0), "t") == 0)
         return true;

@@ -4,13 +4,11 @@
  */
 #include "cdc/scope.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cdc/base/buffer.h"
 #include "cdc/pq/identifier.h"
-#include "cdc/pq/result.h"
 
 #define NAME_BYTES_MAX 64   /* NAMEDATALEN */
 #define NAMES_BYTES_MAX 600 /* names in an error; more are counted */
@@ -36,16 +34,14 @@ static const char SENT[] =
 
 bool scope_read_candidates(struct session *source, const struct source_config *config, PGresult **ret_rows,
                            struct error *err) {
-    static const struct result_shape SHAPE = {"source", "the query for its tables", 0, INT_MAX, 6, 0};
-    return session_query(source, CANDIDATES, 1, &config->publication_array, ret_rows, err) &&
-           result_check(*ret_rows, &SHAPE, err);
+    static const struct result_shape SHAPE = {"the query for its tables", 0, RESULT_ROWS_ANY, 6, 0};
+    return session_query(source, CANDIDATES, 1, &config->publication_array, &SHAPE, ret_rows, err);
 }
 
 bool scope_read_sent(struct session *source, const struct source_config *config, PGresult **ret_rows,
                      struct error *err) {
-    static const struct result_shape SHAPE = {"source", "the query for published tables", 0, INT_MAX, 4, 0};
-    return session_query(source, SENT, 1, &config->publication_array, ret_rows, err) &&
-           result_check(*ret_rows, &SHAPE, err);
+    static const struct result_shape SHAPE = {"the query for published tables", 0, RESULT_ROWS_ANY, 4, 0};
+    return session_query(source, SENT, 1, &config->publication_array, &SHAPE, ret_rows, err);
 }
 
 bool scope_takes_sent(const struct source_config *config, const PGresult *sent, int row) {

@@ -52,10 +52,9 @@ bool slot_read(struct session *source, const char *slot, struct slot_facts *ret_
         " from pg_catalog.pg_replication_slots s where slot_name = $1";
     const char *parameters[] = {slot};
     PGresult *result AUTO_PGRESULT = NULL;
-    if (!session_query(source, SQL, 1, parameters, &result, err))
-        return false;
-    static const struct result_shape SHAPE = {"source", "the query for the slot", 0, 1, 8, 1u << 4 | 1u << 5};
-    if (!result_check(result, &SHAPE, err))
+    if (!session_query(source, SQL, 1, parameters,
+                       &(const struct result_shape){"the query for the slot", 0, 1, 8, 1u << 4 | 1u << 5},
+                       &result, err))
         return false;
     *ret_facts = (struct slot_facts){0};
     if (PQntuples(result) == 1)
@@ -83,7 +82,9 @@ static const char BLOCKERS_SQL[] =
 static void report_blockers(struct session *source, slot_waiting_fn *waiting) {
     PGresult *result AUTO_PGRESULT = NULL;
     struct error ignored;
-    if (session_query(source, BLOCKERS_SQL, 0, NULL, &result, &ignored) && PQntuples(result) == 1 &&
+    if (session_query(source, BLOCKERS_SQL, 0, NULL,
+                      &(const struct result_shape){"the query for transactions", 1, 1, 1, 1u}, &result,
+                      &ignored) &&
         !PQgetisnull(result, 0, 0))
         waiting(PQgetvalue(result, 0, 0));
     else
@@ -154,9 +155,9 @@ static bool create(struct session *replication, struct session *source, const ch
     if (PQresultStatus(result) != PGRES_TUPLES_OK)
         return session_error(replication, result, err) || error_wrap(err, "slot %s", slot);
     FAULT_POINT("slot-created");
-    static const struct result_shape SHAPE = {"source", "CREATE_REPLICATION_SLOT", 1, 1, 4, 1u << 2};
+    static const struct result_shape SHAPE = {"CREATE_REPLICATION_SLOT", 1, 1, 4, 1u << 2};
     struct slot_creation creation = {0};
-    if (!result_check(result, &SHAPE, err))
+    if (!result_check(result, "source", &SHAPE, err))
         return false;
     if (!lsn_parse(PQgetvalue(result, 0, 1), &creation.consistent_lsn))
         return error_set(err, ERROR_PROTOCOL, "source: CREATE_REPLICATION_SLOT answered something unknown");
@@ -193,5 +194,6 @@ bool slot_drop(struct session *source, const char *slot, struct error *err) {
     if (facts.active_pid != 0)
         return error_set(err, ERROR_RETRY, "source: slot %s is in use by pid %d", slot, facts.active_pid);
     const char *parameters[] = {slot};
-    return session_query(source, "select pg_catalog.pg_drop_replication_slot($1)", 1, parameters, NULL, err);
+    return session_query(source, "select pg_catalog.pg_drop_replication_slot($1)", 1, parameters, NULL, NULL,
+                         err);
 }

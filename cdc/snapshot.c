@@ -68,7 +68,8 @@ static bool import(struct session *source, const char *snapshot_name, struct err
 
 static bool read_pin(struct session *source, PGresult **ret_pin, struct error *err) {
     return session_query(source, "select pg_current_snapshot(), current_setting('transaction_isolation')", 0,
-                         NULL, ret_pin, err);
+                         NULL, &(const struct result_shape){"the query for its snapshot", 1, 1, 2, 0},
+                         ret_pin, err);
 }
 
 /*
@@ -142,7 +143,9 @@ static bool find_changed(struct snapshot *snapshot, const char *sql, const char 
     if (!append_oids(&oids, &snapshot->list))
         return error_no_memory(err);
     const char *const parameters[] = {oids.data, publications};
-    if (!session_query(&snapshot->source, sql, publications != NULL ? 2 : 1, parameters, &result, err))
+    if (!session_query(&snapshot->source, sql, publications != NULL ? 2 : 1, parameters,
+                       &(const struct result_shape){"the query for changed tables", 0, 1, 1, 0}, &result,
+                       err))
         return false;
     if (PQntuples(result) == 0)
         return true;

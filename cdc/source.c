@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdc/pq/result.h"
-
 bool source_open(struct session *session, const struct source_config *config, const atomic_bool *stop,
                  struct error *err) {
     const struct session_options options = {.dsn = config->dsn,
@@ -37,12 +35,10 @@ bool source_open_replication(struct session *session, const struct source_config
 
 bool source_identify(struct session *replication, struct source_identity *ret_identity, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
-    if (!session_simple_query(replication, "IDENTIFY_SYSTEM", &result, err))
+    if (!session_simple_query(replication, "IDENTIFY_SYSTEM",
+                              &(const struct result_shape){"IDENTIFY_SYSTEM", 1, 1, 4, 0}, &result, err))
         return false;
-    static const struct result_shape SHAPE = {"source", "IDENTIFY_SYSTEM", 1, 1, 4, 0};
     struct source_identity identity = {0};
-    if (!result_check(result, &SHAPE, err))
-        return false;
     if (!lsn_parse(PQgetvalue(result, 0, 2), &identity.flush_lsn))
         return error_set(err, ERROR_PROTOCOL, "source: IDENTIFY_SYSTEM answered something unknown");
     identity.system_id = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
@@ -78,10 +74,10 @@ bool source_fork_lsn(struct session *replication, const struct source_identity *
         char command[64];
         PGresult *result AUTO_PGRESULT = NULL;
         snprintf(command, sizeof command, "TIMELINE_HISTORY %" PRIu32, identity->timeline);
-        if (!session_simple_query(replication, command, &result, err))
+        if (!session_simple_query(replication, command,
+                                  &(const struct result_shape){"TIMELINE_HISTORY", 1, 1, 2, 0}, &result, err))
             return false;
-        if (PQntuples(result) == 1 && PQnfields(result) == 2 &&
-            find_fork(PQgetvalue(result, 0, 1), timeline, &fork_lsn)) {
+        if (find_fork(PQgetvalue(result, 0, 1), timeline, &fork_lsn)) {
             *ret_fork_lsn = fork_lsn;
             return true;
         }
@@ -97,10 +93,9 @@ bool source_fork_lsn(struct session *replication, const struct source_identity *
 
 bool source_sender_timeout(struct session *replication, int *ret_timeout_ms, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
-    if (!session_simple_query(replication, "SHOW wal_sender_timeout", &result, err))
-        return false;
-    static const struct result_shape SHAPE = {"source", "SHOW wal_sender_timeout", 1, 1, 1, 0};
-    if (!result_check(result, &SHAPE, err))
+    if (!session_simple_query(replication, "SHOW wal_sender_timeout",
+                              &(const struct result_shape){"SHOW wal_sender_timeout", 1, 1, 1, 0}, &result,
+                              err))
         return false;
     char *unit = NULL;
     double value = strtod(PQgetvalue(result, 0, 0), &unit);

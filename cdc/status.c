@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdc/pq/result.h"
 #include "cdc/start.h"
 #include "cdc/state_lock.h"
 #include "cdc/watch.h"
@@ -25,10 +24,9 @@ static bool read_slot(struct session *source, struct status *status, struct erro
     const char *parameters[] = {status->config->source.slot};
     PGresult *result AUTO_PGRESULT = NULL;
     if (!slot_read(source, status->config->source.slot, &status->slot, err) ||
-        !session_query(source, SQL, 1, parameters, &result, err))
-        return false;
-    static const struct result_shape SHAPE = {"source", "the query for the slot's WAL", 0, 1, 2, 0};
-    if (!result_check(result, &SHAPE, err))
+        !session_query(source, SQL, 1, parameters,
+                       &(const struct result_shape){"the query for the slot's WAL", 0, 1, 2, 0}, &result,
+                       err))
         return false;
     status->safe_wal_bytes = -1;
     if (PQntuples(result) == 1) {

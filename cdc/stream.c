@@ -18,7 +18,6 @@
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/reader.h"
-#include "cdc/pq/result.h"
 #include "cdc/replication.h"
 #include "cdc/source.h"
 
@@ -244,12 +243,11 @@ static bool ask_flush_lsn(struct stream *stream, lsn_t *ret_flush_lsn, struct er
     struct session session = {0};
     PGresult *result AUTO_PGRESULT = NULL;
     bool asked = source_open(&session, stream->options.source, stream->options.stop, err) &&
-                 session_query(&session, SQL, 0, NULL, &result, err);
+                 session_query(&session, SQL, 0, NULL,
+                               &(const struct result_shape){"the query for the end of its WAL", 1, 1, 1, 0},
+                               &result, err);
     session_close(&session);
     if (!asked)
-        return false;
-    static const struct result_shape SHAPE = {"source", "the query for the end of its WAL", 1, 1, 1, 0};
-    if (!result_check(result, &SHAPE, err))
         return false;
     if (!lsn_parse(PQgetvalue(result, 0, 0), ret_flush_lsn))
         return error_set(err, ERROR_PROTOCOL, "source: the end of the WAL is not an LSN");

@@ -44,9 +44,10 @@ static const struct table_column *key_column(const struct table *table, uint32_t
 
 /* Answers of the server are no failure here; a lost connection is one. Zero rows and false: nothing to say. */
 static bool ask(struct session *session, const char *sql, int count, const char *const *parameters,
-                PGresult **ret_rows, struct error *ret_answer, struct error *err) {
+                int columns, PGresult **ret_rows, struct error *ret_answer, struct error *err) {
+    const struct result_shape shape = {"the query for an old row", 0, 1, columns, 0};
     *ret_answer = (struct error){0};
-    if (session_query(session, sql, count, parameters, ret_rows, ret_answer) ||
+    if (session_query(session, sql, count, parameters, &shape, ret_rows, ret_answer) ||
         ret_answer->sqlstate[0] != '\0')
         return true;
     *err = *ret_answer;
@@ -60,7 +61,7 @@ static bool read_entry(struct session *source, const char *publications, const s
     snprintf(sql, sizeof sql, ENTRY, source->server_version >= 150000 ? SCHEMA_ENTRY : "");
     snprintf(oid, sizeof oid, "%u", table->oid);
     const char *parameters[] = {publications, oid};
-    return ask(source, sql, 2, parameters, ret_entry, &answer, err);
+    return ask(source, sql, 2, parameters, 2, ret_entry, &answer, err);
 }
 
 static void append_source(struct buffer *sql, const struct table *table) {
@@ -103,7 +104,7 @@ static bool ask_target(struct session *target, const struct table *table, const 
         return error_no_memory(err);
     for (uint32_t i = 0; i < table->key_count; i++)
         parameters[i] = PQgetvalue(old, 0, (int) i);
-    if (!ask(target, sql.data, (int) table->key_count, parameters, &rows, &answer, err))
+    if (!ask(target, sql.data, (int) table->key_count, parameters, 0, &rows, &answer, err))
         return false;
     *ret_lacks = rows != NULL && PQresultStatus(rows) == PGRES_TUPLES_OK
                      ? PQntuples(rows) == 0
@@ -128,7 +129,7 @@ static bool look_once(struct session *source, struct session *target, const PGre
     append_source(&sql, table);
     if (buffer_text(&sql) == NULL)
         return error_no_memory(err);
-    if (!ask(source, sql.data, 2, parameters, &old, &answer, err))
+    if (!ask(source, sql.data, 2, parameters, (int) table->key_count + 1, &old, &answer, err))
         return false;
     return old == NULL || PQntuples(old) == 0 || ask_target(target, table, old, ret_lacks, err);
 }

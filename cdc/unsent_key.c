@@ -4,10 +4,7 @@
  */
 #include "cdc/unsent_key.h"
 
-#include <limits.h>
 #include <stdlib.h>
-
-#include "cdc/pq/result.h"
 
 /*
  * A row for each such table and column that determines its key. What a generated column is made of is a dependency: of the
@@ -48,12 +45,12 @@ static bool take_row(const PGresult *rows, int row, struct arena *arena, const s
 bool unsent_key_read(struct session *source, struct arena *arena, struct unsent_keys *ret_keys,
                      struct error *err) {
     PGresult *rows AUTO_PGRESULT = NULL;
-    static const struct result_shape SHAPE = {
-        "source", "the query for keys with generated columns", 0, INT_MAX, 3, 0};
+    static const struct result_shape SHAPE = {"the query for keys with generated columns", 0, RESULT_ROWS_ANY,
+                                              3, 0};
     *ret_keys = (struct unsent_keys){0};
     if (source->server_version >= 180000)
         return true;
-    if (!session_query(source, GENERATED, 0, NULL, &rows, err) || !result_check(rows, &SHAPE, err))
+    if (!session_query(source, GENERATED, 0, NULL, &SHAPE, &rows, err))
         return error_wrap(err, "reading the keys with generated columns");
     size_t count = (size_t) PQntuples(rows);
     const struct room room = {.keys = arena_alloc_zero(arena, (count + 1) * sizeof *room.keys),

@@ -67,7 +67,10 @@ static bool read_columns(struct session *target, const struct table *table, PGre
         " left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped"
         " where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p', 'v', 'm', 'f')";
     const char *parameters[] = {table->schema, table->name};
-    return session_query(target, SQL, 2, parameters, ret_columns, err);
+    return session_query(
+        target, SQL, 2, parameters,
+        &(const struct result_shape){"the query for columns", 0, RESULT_ROWS_ANY, FIELD_KIND + 1, 15u},
+        ret_columns, err);
 }
 
 static int find_column(const PGresult *columns, const char *name) {

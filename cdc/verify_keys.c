@@ -48,8 +48,12 @@ bool verify_keys_read(struct verify_table *compared, struct verify_sides *sides,
         !append_question(&target_sql, &compared->expressions.target) ||
         !append_picked(&keys, &compared->picked))
         return error_no_memory(err);
-    const struct verify_question question = {
-        .source_sql = source_sql.data, .target_sql = target_sql.data, .parameter = keys.data};
+    const struct verify_question question = {.source_sql = source_sql.data,
+                                             .target_sql = target_sql.data,
+                                             .parameter = keys.data,
+                                             .shape = {"the query for keys", 0, RESULT_ROWS_ANY,
+                                                       (int) compared->expressions.shown_count + 1,
+                                                       RESULT_NULL_ANYWHERE}};
     if (!verify_sides_ask(sides, &question, &compared->picked_rows, err))
         return error_wrap(err, "comparing %s.%s", compared->table->schema, compared->table->name);
     return true;

@@ -43,7 +43,8 @@ static bool choose_hash(struct verify_sides *sides, struct error *err) {
         "select getdatabaseencoding(), array_agg(hashtextextended(repeat('Pg-cdc/', n), 0) order by n)"
         " from generate_series(0, 40) n";
     struct verify_answers answers AUTO(verify_answers_release) = {0};
-    const struct verify_question question = {.source_sql = SQL, .target_sql = SQL};
+    const struct verify_question question = {
+        .source_sql = SQL, .target_sql = SQL, .shape = {"the query for its hash", 1, 1, 2, 0}};
     if (!verify_sides_ask(sides, &question, &answers, err))
         return false;
     sides->has_hash = strcmp(PQgetvalue(answers.source, 0, 0), PQgetvalue(answers.target, 0, 0)) == 0 &&
@@ -114,7 +115,9 @@ static bool pin_source(struct verify_sides *sides, struct error *err) {
     const char *const parameters[] = {sides->config->source.slot};
     lsn_t lsn = 0;
     if (!session_execute(&sides->source, BEGIN, err) ||
-        !session_query(&sides->source, SQL, 1, parameters, &result, err))
+        !session_query(&sides->source, SQL, 1, parameters,
+                       &(const struct result_shape){"the query for the end of its WAL", 1, 1, 4, 0}, &result,
+                       err))
         return false;
     if (!lsn_parse(PQgetvalue(result, 0, 0), &lsn))
         return error_set(err, ERROR_PROTOCOL, "source: \"%s\" is no LSN", PQgetvalue(result, 0, 0));
@@ -136,7 +139,8 @@ static bool is_slot_active(struct verify_sides *sides, bool *ret_active, struct 
     PGresult *result AUTO_PGRESULT = NULL;
     const char *const parameters[] = {sides->config->source.slot};
     if (!session_query(&sides->source, "select from pg_replication_slots where slot_name = $1 and active", 1,
-                       parameters, &result, err))
+                       parameters, &(const struct result_shape){"the query for the slot", 0, 1, 0, 0},
+                       &result, err))
         return false;
     *ret_active = PQntuples(result) == 1;
     return true;
@@ -204,7 +208,8 @@ static bool send(struct session *session, const char *sql, const char *parameter
     return session_flush(session, err);
 }
 
-static bool receive(struct session *session, PGresult **ret_result, struct error *err) {
+static bool receive(struct session *session, const struct result_shape *shape, PGresult **ret_result,
+                    struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     PGresult *mark AUTO_PGRESULT = NULL;
     if (!session_next_result(session, &result, err))
@@ -213,7 +218,10 @@ static bool receive(struct session *session, PGresult **ret_result, struct error
         return session_error(session, result, err);
     if (!session_next_result(session, &mark, err))
         return false;
-    assert(mark == NULL);
+    if (mark != NULL)
+        return error_set(err, ERROR_PROTOCOL, "%s: more than one answer to %s", session->peer, shape->query);
+    if (!result_check(result, session->peer, shape, err))
+        return false;
     *ret_result = result;
     result = NULL;
     return true;
@@ -223,8 +231,8 @@ bool verify_sides_ask(struct verify_sides *sides, const struct verify_question *
                       struct verify_answers *ret_answers, struct error *err) {
     return send(&sides->source, question->source_sql, question->parameter, err) &&
            send(&sides->target, question->target_sql, question->parameter, err) &&
-           receive(&sides->source, &ret_answers->source, err) &&
-           receive(&sides->target, &ret_answers->target, err);
+           receive(&sides->source, &question->shape, &ret_answers->source, err) &&
+           receive(&sides->target, &question->shape, &ret_answers->target, err);
 }
 
 void verify_answers_release(struct verify_answers *answers) {

@@ -42,6 +42,7 @@ struct verify_question {
     const char *source_sql;
     const char *target_sql;
     const char *parameter;
+    struct result_shape shape;
 };
 
 struct verify_answers {

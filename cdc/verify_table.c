@@ -52,8 +52,10 @@ static bool ask(const struct verify_table *compared, struct verify_sides *sides,
     append_question(&target_sql, &compared->expressions.target, mask, open_mask);
     if (buffer_text(&source_sql) == NULL || buffer_text(&target_sql) == NULL)
         return error_no_memory(err);
-    const struct verify_question question = {
-        .source_sql = source_sql.data, .target_sql = target_sql.data, .parameter = is_all ? NULL : open_keys};
+    const struct verify_question question = {.source_sql = source_sql.data,
+                                             .target_sql = target_sql.data,
+                                             .parameter = is_all ? NULL : open_keys,
+                                             .shape = {"the query for sums", 0, RESULT_ROWS_ANY, 3, 0}};
     if (!verify_sides_ask(sides, &question, ret_answers, err))
         return error_wrap(err, "comparing %s.%s", compared->table->schema, compared->table->name);
     return true;
@@ -147,7 +149,8 @@ static bool count_narrowed(struct verify_table *compared, struct verify_sides *s
     PGresult *result AUTO_PGRESULT = NULL;
     if (compared->expressions.count_narrowed == NULL)
         return true;
-    if (!session_query(&sides->source, compared->expressions.count_narrowed, 0, NULL, &result, err))
+    if (!session_query(&sides->source, compared->expressions.count_narrowed, 0, NULL,
+                       &(const struct result_shape){"the query for narrowed rows", 1, 1, 1, 0}, &result, err))
         return error_wrap(err, "comparing %s.%s", compared->table->schema, compared->table->name);
     compared->narrowed_rows = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
     return true;

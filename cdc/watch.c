@@ -57,9 +57,11 @@ bool wal_sample_read(struct session *source, struct wal_sample *sample, struct e
         " else pg_catalog.pg_current_wal_flush_lsn() end";
     PGresult *result AUTO_PGRESULT = NULL;
     lsn_t end_lsn = 0;
-    if (!session_query(source, SQL, 0, NULL, &result, err))
+    if (!session_query(source, SQL, 0, NULL,
+                       &(const struct result_shape){"the query for the end of its WAL", 1, 1, 2, 0}, &result,
+                       err))
         return false;
-    if (PQntuples(result) != 1 || !lsn_parse(PQgetvalue(result, 0, 1), &end_lsn))
+    if (!lsn_parse(PQgetvalue(result, 0, 1), &end_lsn))
         return error_set(err, ERROR_PROTOCOL, "source: no answer to where its WAL ends");
     sample->time_us = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
     sample->end_lsn = end_lsn;

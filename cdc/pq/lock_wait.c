@@ -54,8 +54,8 @@ static bool open_observer(struct session *observer, const struct session *sessio
 
 static bool ask(struct session *observer, const char *sql, int count, const char *const *parameters,
                 int fields, PGresult **ret_result, struct error *err) {
-    return session_query(observer, sql, count, parameters, ret_result, err) && PQntuples(*ret_result) == 1 &&
-           PQnfields(*ret_result) == fields;
+    const struct result_shape shape = {"the query for locks", 1, 1, fields, RESULT_NULL_ANYWHERE};
+    return session_query(observer, sql, count, parameters, &shape, ret_result, err);
 }
 
 static void log_blockers(const struct session *session, const PGresult *result, long long seconds) {

@@ -4,22 +4,28 @@
  */
 #include "cdc/pq/result.h"
 
-static bool check_nulls(const PGresult *result, const struct result_shape *shape, struct error *err) {
+static bool may_be_null(const struct result_shape *shape, int column) {
+    return shape->nullable == RESULT_NULL_ANYWHERE || (column < 32 && (shape->nullable >> column & 1u) != 0);
+}
+
+static bool check_nulls(const PGresult *result, const char *peer, const struct result_shape *shape,
+                        struct error *err) {
     for (int row = 0; row < PQntuples(result); row++)
         for (int column = 0; column < shape->columns; column++)
-            if ((shape->nullable >> column & 1u) == 0 && PQgetisnull(result, row, column))
+            if (!may_be_null(shape, column) && PQgetisnull(result, row, column))
                 return error_set(err, ERROR_PROTOCOL, "%s: %s answered NULL in column %d, where none can be",
-                                 shape->peer, shape->query, column + 1);
+                                 peer, shape->query, column + 1);
     return true;
 }
 
-bool result_check(const PGresult *result, const struct result_shape *shape, struct error *err) {
+bool result_check(const PGresult *result, const char *peer, const struct result_shape *shape,
+                  struct error *err) {
     const int rows = PQntuples(result), columns = PQnfields(result);
     if (columns != shape->columns)
-        return error_set(err, ERROR_PROTOCOL, "%s: %s answered %d columns instead of %d", shape->peer,
-                         shape->query, columns, shape->columns);
+        return error_set(err, ERROR_PROTOCOL, "%s: %s answered %d columns instead of %d", peer, shape->query,
+                         columns, shape->columns);
     if (rows < shape->rows_min || rows > shape->rows_max)
-        return error_set(err, ERROR_PROTOCOL, "%s: %s answered %d rows, expected %d to %d", shape->peer,
+        return error_set(err, ERROR_PROTOCOL, "%s: %s answered %d rows, expected %d to %d", peer,
                          shape->query, rows, shape->rows_min, shape->rows_max);
-    return check_nulls(result, shape, err);
+    return check_nulls(result, peer, shape, err);
 }

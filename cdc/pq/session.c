@@ -234,7 +234,9 @@ static bool result_is_good(const PGresult *result) {
 }
 
 /* Takes results up to the end mark; keeps the first bad one, or else the last. */
-static bool take_results(struct session *session, PGresult **ret_result, struct error *err) {
+static bool take_results(struct session *session, const struct result_shape *shape, PGresult **ret_result,
+                         struct error *err) {
+    assert((shape == NULL) == (ret_result == NULL));
     PGresult *kept AUTO_PGRESULT = NULL;
     for (;;) {
         PGresult *result = NULL;
@@ -254,7 +256,9 @@ static bool take_results(struct session *session, PGresult **ret_result, struct 
     }
     if (!result_is_good(kept))
         return session_error(session, kept, err);
-    if (ret_result != NULL) {
+    if (shape != NULL) {
+        if (!result_check(kept, session->peer, shape, err))
+            return false;
         *ret_result = kept;
         kept = NULL;
     }
@@ -262,30 +266,30 @@ static bool take_results(struct session *session, PGresult **ret_result, struct 
 }
 
 bool session_query(struct session *session, const char *sql, int count, const char *const *parameters,
-                   PGresult **ret_result, struct error *err) {
+                   const struct result_shape *shape, PGresult **ret_result, struct error *err) {
     if (PQsendQueryParams(session->conn, sql, count, NULL, parameters, NULL, NULL, 0) == 0)
         return session_error(session, NULL, err);
-    return take_results(session, ret_result, err);
+    return take_results(session, shape, ret_result, err);
 }
 
 bool session_query_typed(struct session *session, const char *sql,
-                         const struct session_parameters *parameters, PGresult **ret_result,
-                         struct error *err) {
+                         const struct session_parameters *parameters, const struct result_shape *shape,
+                         PGresult **ret_result, struct error *err) {
     if (PQsendQueryParams(session->conn, sql, parameters->count, parameters->types, parameters->values,
                           parameters->lengths, parameters->formats, parameters->result_format) == 0)
         return session_error(session, NULL, err);
-    return take_results(session, ret_result, err);
+    return take_results(session, shape, ret_result, err);
 }
 
-bool session_simple_query(struct session *session, const char *sql, PGresult **ret_result,
-                          struct error *err) {
+bool session_simple_query(struct session *session, const char *sql, const struct result_shape *shape,
+                          PGresult **ret_result, struct error *err) {
     if (PQsendQuery(session->conn, sql) == 0)
         return session_error(session, NULL, err);
-    return take_results(session, ret_result, err);
+    return take_results(session, shape, ret_result, err);
 }
 
 bool session_execute(struct session *session, const char *sql, struct error *err) {
-    return session_simple_query(session, sql, NULL, err);
+    return session_simple_query(session, sql, NULL, NULL, err);
 }
 
 static bool is_in(const char *sqlstate, const char *const *prefixes) {

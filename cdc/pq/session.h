@@ -18,6 +18,7 @@
 
 #include "cdc/base/error.h"
 #include "cdc/base/lsn.h"
+#include "cdc/pq/result.h"
 
 struct session {
     PGconn *conn;            /* NULL when closed */
@@ -62,10 +63,12 @@ void session_close(struct session *session);
 
 /*
  * Runs one statement (parameters in text format, a NULL is NULL) and takes its last result, which must be
- * PGRES_COMMAND_OK or PGRES_TUPLES_OK. The caller clears *ret_result; ret_result may be NULL when nobody wants it.
+ * PGRES_COMMAND_OK or PGRES_TUPLES_OK and has this shape, or it is ERROR_PROTOCOL. The caller clears *ret_result; both are
+ * NULL when nobody wants it.
  */
 MUST_CHECK bool session_query(struct session *session, const char *sql, int count,
-                              const char *const *parameters, PGresult **ret_result, struct error *err);
+                              const char *const *parameters, const struct result_shape *shape,
+                              PGresult **ret_result, struct error *err);
 
 /* Parameters and result in the formats of the protocol: 0 text, 1 binary. Arrays of count. */
 struct session_parameters {
@@ -79,14 +82,16 @@ struct session_parameters {
 
 /* The same with typed parameters. */
 MUST_CHECK bool session_query_typed(struct session *session, const char *sql,
-                                    const struct session_parameters *parameters, PGresult **ret_result,
+                                    const struct session_parameters *parameters,
+                                    const struct result_shape *shape, PGresult **ret_result,
                                     struct error *err);
 
 /* The same for one statement or several without parameters, result thrown away; a replication session can do it. */
 MUST_CHECK bool session_execute(struct session *session, const char *sql, struct error *err);
 
 /* Runs sql without parameters on any session, replication ones included, and hands over its result. */
-MUST_CHECK bool session_simple_query(struct session *session, const char *sql, PGresult **ret_result,
+MUST_CHECK bool session_simple_query(struct session *session, const char *sql,
+                                     const struct result_shape *shape, PGresult **ret_result,
                                      struct error *err);
 
 /*

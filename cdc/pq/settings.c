@@ -65,11 +65,11 @@ static bool pin_row(struct session *session, const PGresult *result, int row, st
 
 bool settings_pin(struct session *session, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
-    if (!session_simple_query(session, WANTED_SQL, &result, err))
+    if (!session_simple_query(
+            session, WANTED_SQL,
+            &(const struct result_shape){"the query for settings", 0, RESULT_ROWS_ANY, FIELDS, 1u << SETTING},
+            &result, err))
         return false;
-    if (PQnfields(result) != FIELDS)
-        return error_set(err, ERROR_PROTOCOL, "%s: an answer of %d columns about the settings", session->peer,
-                         PQnfields(result));
     for (int row = 0; row < PQntuples(result); row++)
         if (!pin_row(session, result, row, err))
             return false;

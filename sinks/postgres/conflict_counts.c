@@ -30,7 +30,9 @@ static const char DELETE[] = "delete from pgcdc.conflicts where pipeline = $1 an
 
 static bool table_exists(struct session *session, bool *ret_exists, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
-    if (!session_query(session, EXISTS, 0, NULL, &result, err))
+    if (!session_query(session, EXISTS, 0, NULL,
+                       &(const struct result_shape){"the query for pgcdc.conflicts", 1, 1, 1, 0}, &result,
+                       err))
         return false;
     *ret_exists = strcmp(PQgetvalue(result, 0, 0), "0") != 0;
     return true;
@@ -93,7 +95,9 @@ bool conflict_counts_look(const struct sink_config *config, struct session *sess
         return false;
     if (!exists)
         return true;
-    if (!session_query(session, SQL, 2, (const char *const[]){config->pipeline, config->name}, &result, err))
+    if (!session_query(session, SQL, 2, (const char *const[]){config->pipeline, config->name},
+                       &(const struct result_shape){"the query for conflicts", 0, RESULT_ROWS_ANY, 2, 0},
+                       &result, err))
         return false;
     for (int row = 0; row < PQntuples(result); row++)
         for (size_t i = 0; i < CONFLICT_KINDS; i++)
@@ -104,7 +108,8 @@ bool conflict_counts_look(const struct sink_config *config, struct session *sess
 
 static bool is_empty(struct session *session, bool *ret_empty, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
-    if (!session_query(session, "select from pgcdc.conflicts limit 1", 0, NULL, &result, err))
+    if (!session_query(session, "select from pgcdc.conflicts limit 1", 0, NULL,
+                       &(const struct result_shape){"the query for conflicts", 0, 1, 0, 0}, &result, err))
         return false;
     *ret_empty = PQntuples(result) == 0;
     return true;
@@ -131,6 +136,6 @@ bool conflict_counts_drop(const struct sink_config *config, struct session *sess
     const char *const values[] = {config->pipeline, config->name};
     return session_execute(session, "begin isolation level read committed", err) &&
            session_execute(session, "lock table pgcdc.conflicts in share row exclusive mode", err) &&
-           session_query(session, DELETE, 2, values, NULL, err) && drop_if_empty(session, err) &&
+           session_query(session, DELETE, 2, values, NULL, NULL, err) && drop_if_empty(session, err) &&
            session_execute(session, "commit", err);
 }

@@ -33,7 +33,9 @@ static bool read_columns(struct session *target, const struct table *table, PGre
         " join pg_namespace n on n.oid = c.relnamespace"
         " where n.nspname = $1 and c.relname = $2 and a.attnum > 0 and not a.attisdropped";
     const char *parameters[] = {table->schema, table->name};
-    return session_query(target, SQL, 2, parameters, ret_columns, err);
+    return session_query(target, SQL, 2, parameters,
+                         &(const struct result_shape){"the query for columns", 0, RESULT_ROWS_ANY, 4, 0},
+                         ret_columns, err);
 }
 
 /* The row of read_columns with that name, or -1. */
@@ -113,7 +115,8 @@ static bool check_empty(struct session *target, const struct table *table, bool 
     buffer_append_text(&sql, " limit 1");
     if (buffer_text(&sql) == NULL)
         return error_no_memory(err);
-    if (!session_query(target, sql.data, 0, NULL, &rows, err))
+    if (!session_query(target, sql.data, 0, NULL,
+                       &(const struct result_shape){"the query for a row", 0, 1, 0, 0}, &rows, err))
         return error_wrap(err, "table %s.%s", table->schema, table->name);
     *ret_empty = PQntuples(rows) == 0;
     return true;
@@ -302,7 +305,8 @@ bool postgres_copy_table_end(struct sink *sink, struct error *err) {
         return explain_reference(err);
     if (!session_next_result(target, &end, err))
         return false;
-    assert(end == NULL);
+    if (end != NULL)
+        return error_set(err, ERROR_PROTOCOL, "target: more than one answer to the end of COPY");
     postgres->copied = NULL;
     FAULT_POINT("copy-table-ended");
     return analyze(target, table, err);

@@ -24,7 +24,9 @@ static bool find(struct session *target, const char *sql, const char *schema, co
                  bool *ret_found, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     const char *parameters[] = {schema, name};
-    if (!session_query(target, sql, name != NULL ? 2 : 1, parameters, &result, err))
+    if (!session_query(target, sql, name != NULL ? 2 : 1, parameters,
+                       &(const struct result_shape){"the query for a schema or type", 0, 1, 0, 0}, &result,
+                       err))
         return false;
     *ret_found = PQntuples(result) > 0;
     return true;
@@ -145,7 +147,8 @@ static bool find_table(struct session *target, const struct table *table, bool *
                        struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     const char *parameters[] = {table->schema, table->name};
-    if (!session_query(target, RELATION_KIND, 2, parameters, &result, err))
+    if (!session_query(target, RELATION_KIND, 2, parameters,
+                       &(const struct result_shape){"the query for a table", 0, 1, 1, 0}, &result, err))
         return false;
     *ret_found = PQntuples(result) > 0;
     if (*ret_found && strchr("rp", PQgetvalue(result, 0, 0)[0]) == NULL)

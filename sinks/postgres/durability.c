@@ -15,9 +15,10 @@ static const char WAIT_FOR_DISK[] = "select pg_catalog.set_config('synchronous_c
                                     " where pg_catalog.current_setting('synchronous_commit') = 'off'";
 
 /* The setting for standbys can change while we run. */
-static const char ASK[] = "select pg_catalog.pg_current_wal_insert_lsn(), pg_catalog.pg_current_wal_flush_lsn(),"
-                          " pg_catalog.current_setting('synchronous_commit') = 'local'"
-                          " or pg_catalog.current_setting('synchronous_standby_names') = ''";
+static const char ASK[] =
+    "select pg_catalog.pg_current_wal_insert_lsn(), pg_catalog.pg_current_wal_flush_lsn(),"
+    " pg_catalog.current_setting('synchronous_commit') = 'local'"
+    " or pg_catalog.current_setting('synchronous_standby_names') = ''";
 
 struct answer {
     lsn_t insert_lsn;
@@ -28,9 +29,11 @@ struct answer {
 static bool ask(struct session *session, struct answer *ret_answer, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     struct answer answer = {0};
-    if (!session_query(session, ASK, 0, NULL, &result, err))
+    if (!session_query(session, ASK, 0, NULL,
+                       &(const struct result_shape){"the query for the end of its WAL", 1, 1, 3, 0}, &result,
+                       err))
         return false;
-    if (PQntuples(result) != 1 || !lsn_parse(PQgetvalue(result, 0, 0), &answer.insert_lsn) ||
+    if (!lsn_parse(PQgetvalue(result, 0, 0), &answer.insert_lsn) ||
         !lsn_parse(PQgetvalue(result, 0, 1), &answer.flush_lsn))
         return error_set(err, ERROR_PROTOCOL, "target: the server does not say where its WAL ends");
     answer.disk_suffices = strcmp(PQgetvalue(result, 0, 2), "t") == 0;
@@ -56,7 +59,8 @@ static bool may_be_early(struct session *session, bool *ret_early, struct error 
 
 bool durability_open(struct durability *durability, struct session *session, struct error *err) {
     bool is_early;
-    if (!session_query(session, WAIT_FOR_DISK, 0, NULL, NULL, err) || !may_be_early(session, &is_early, err))
+    if (!session_query(session, WAIT_FOR_DISK, 0, NULL, NULL, NULL, err) ||
+        !may_be_early(session, &is_early, err))
         return false;
     *durability = (struct durability){.is_early = is_early};
     return true;

@@ -52,7 +52,8 @@ static bool refuse_column(struct session *session, const struct target_table *ta
     snprintf(oid, sizeof oid, "%u", source->type_oid);
     snprintf(modifier, sizeof modifier, "%d", source->type_modifier);
     const char *const parameters[] = {oid, modifier};
-    if (!session_query(session, "select pg_catalog.format_type($1, $2)", 2, parameters, &name, err))
+    if (!session_query(session, "select pg_catalog.format_type($1, $2)", 2, parameters,
+                       &(const struct result_shape){"the query for a type", 1, 1, 1, 0}, &name, err))
         return false;
     bool is_known = source->type_oid < 16384;
     return error_set(

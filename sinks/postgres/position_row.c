@@ -30,6 +30,8 @@ static const char EXISTS[] =
     " (select pg_catalog.count(*) from pg_catalog.pg_class c join pg_catalog.pg_namespace n"
     " on n.oid = c.relnamespace where n.nspname = 'pgcdc' and c.relname = 'position')";
 
+static const struct result_shape EXISTS_SHAPE = {"the query for pgcdc.position", 1, 1, 2, 0};
+
 /* Any two engines that create at once: the second waits here and then finds it. */
 static const char CREATE_LOCK[] = "select pg_catalog.pg_advisory_xact_lock(7165065, 1)";
 
@@ -154,7 +156,7 @@ bool position_row_store(const struct position_row *row, struct session *session,
     struct row_parameters parameters;
     set_row(&parameters, row);
     set_position(&parameters, position);
-    if (session_query(session, STORE, 8, parameters.values, NULL, err))
+    if (session_query(session, STORE, 8, parameters.values, NULL, NULL, err))
         return true;
     return position_row_judge(row, err);
 }
@@ -174,7 +176,7 @@ static bool rights_missing(struct session *session, struct error *err) {
 /* Looks first, so that a role that may not create can use what an administrator made. */
 static bool create_if_missing(struct session *session, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
-    if (!session_query(session, EXISTS, 0, NULL, &result, err))
+    if (!session_query(session, EXISTS, 0, NULL, &EXISTS_SHAPE, &result, err))
         return false;
     bool has_schema = strcmp(PQgetvalue(result, 0, 0), "0") != 0;
     bool has_table = strcmp(PQgetvalue(result, 0, 1), "0") != 0;
@@ -222,7 +224,9 @@ static bool claim_row(struct position_row *row, struct session *session, PGresul
     struct claim claim;
     int64_t next = claim_prepare(row, &claim);
     const char *const values[] = {row->pipeline, row->sink, claim.epoch, claim.lost, claim.next};
-    bool done = session_query(session, OPEN, 5, values, ret_result, err);
+    bool done =
+        session_query(session, OPEN, 5, values,
+                      &(const struct result_shape){"the claim of the position", 0, 1, 6, 0}, ret_result, err);
     if (done || err->sqlstate[0] == '\0')
         row->claim = next;
     return done;
@@ -250,7 +254,7 @@ static bool end_holder(const struct position_row *row, struct session *session, 
     claim_prepare(row, &claim);
     const char *const values[] = {row->pipeline, row->sink, claim.epoch, claim.lost};
     return session_execute(session, "rollback", err) &&
-           session_query(session, END_HOLDER, 4, values, NULL, err);
+           session_query(session, END_HOLDER, 4, values, NULL, NULL, err);
 }
 
 /*
@@ -289,7 +293,9 @@ bool position_row_look(const struct position_row *row, struct session *session, 
     struct position_row seen = *row;
     struct sink_view view = {0};
     struct error answer = {0};
-    if (!session_query(session, LOOK, 2, (const char *const[]){row->pipeline, row->sink}, &result, &answer)) {
+    if (!session_query(session, LOOK, 2, (const char *const[]){row->pipeline, row->sink},
+                       &(const struct result_shape){"the query for the position", 0, 1, 7, 0}, &result,
+                       &answer)) {
         if (strcmp(answer.sqlstate, UNDEFINED_TABLE) != 0) {
             *err = answer;
             return rights_missing(session, err);
@@ -308,12 +314,16 @@ bool position_row_find_lsn(const struct position_row *row, struct session *sessi
     PGresult *found AUTO_PGRESULT = NULL;
     PGresult *position AUTO_PGRESULT = NULL;
     *ret_lsn = 0;
-    if (!session_query(session, "select pg_catalog.to_regclass('pgcdc.position')", 0, NULL, &found, err))
+    if (!session_query(session, "select pg_catalog.to_regclass('pgcdc.position')", 0, NULL,
+                       &(const struct result_shape){"the query for pgcdc.position", 1, 1, 1, 1u}, &found,
+                       err))
         return false;
     if (PQgetisnull(found, 0, 0))
         return true;
     if (!session_query(session, "select end_lsn from pgcdc.position where pipeline = $1 and sink = $2", 2,
-                       (const char *const[]){row->pipeline, row->sink}, &position, err))
+                       (const char *const[]){row->pipeline, row->sink},
+                       &(const struct result_shape){"the query for the position", 0, 1, 1, 0}, &position,
+                       err))
         return false;
     if (PQntuples(position) == 1 && !lsn_parse(PQgetvalue(position, 0, 0), ret_lsn))
         *ret_lsn = 0; /* a row without a position yet */
@@ -322,7 +332,8 @@ bool position_row_find_lsn(const struct position_row *row, struct session *sessi
 
 static bool has_no_row(struct session *session, bool *ret_empty, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
-    if (!session_query(session, "select from pgcdc.position limit 1", 0, NULL, &result, err))
+    if (!session_query(session, "select from pgcdc.position limit 1", 0, NULL,
+                       &(const struct result_shape){"the query for positions", 0, 1, 0, 0}, &result, err))
         return false;
     *ret_empty = PQntuples(result) == 0;
     return true;
@@ -344,13 +355,13 @@ static bool drop_if_empty(struct session *session, struct error *err) {
 
 bool position_row_drop(const struct position_row *row, struct session *session, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
-    if (!session_query(session, EXISTS, 0, NULL, &result, err))
+    if (!session_query(session, EXISTS, 0, NULL, &EXISTS_SHAPE, &result, err))
         return false;
     if (strcmp(PQgetvalue(result, 0, 1), "0") == 0)
         return true;
     const char *const values[] = {row->pipeline, row->sink};
     return session_execute(session, "begin isolation level read committed", err) &&
            session_execute(session, "lock table pgcdc.position in share row exclusive mode", err) &&
-           session_query(session, DROP_ROW, 2, values, NULL, err) && drop_if_empty(session, err) &&
+           session_query(session, DROP_ROW, 2, values, NULL, NULL, err) && drop_if_empty(session, err) &&
            session_execute(session, "commit", err);
 }

@@ -9,6 +9,12 @@
 
 #include "cdc/base/buffer.h"
 
+/* A table that is missing has no OID, kind and rules; most have no unlogged part, and no trigger that takes rows away. */
+enum {
+    TABLE_NULLABLE =
+        1 << TABLE_OID | 1 << TABLE_KIND | 1 << TABLE_RULES | 1 << TABLE_UNLOGGED | 7 << TABLE_TAKERS
+};
+
 #define LIST_BYTES_MAX (1024u * 1024u) /* hundreds of names */
 
 /* ---- the questions ---- */
@@ -171,19 +177,25 @@ bool target_catalog_read_tables(struct session *session, const struct relation *
     const char *const lists[] = {buffer_text(&schemas), buffer_text(&names)};
     if (lists[0] == NULL || lists[1] == NULL)
         return error_no_memory(err);
-    return session_query(session, FIND_TABLES, 2, lists, ret_tables, err);
+    const struct result_shape shape = {"the query for tables", (int) count, (int) count, TABLE_TAKERS + 3,
+                                       TABLE_NULLABLE};
+    return session_query(session, FIND_TABLES, 2, lists, &shape, ret_tables, err);
 }
 
 /* A missing table keeps its place with an OID that none has. */
-static bool ask_by_oid(struct session *session, const char *sql, const PGresult *tables, PGresult **ret_rows,
-                       struct error *err) {
+static bool ask_by_oid(struct session *session, const char *sql, int columns, const PGresult *tables,
+                       PGresult **ret_rows, struct error *err) {
     struct buffer oids AUTO(buffer_release) = {.bytes_max = LIST_BYTES_MAX};
     for (int i = 0; i < PQntuples(tables); i++)
         buffer_printf(&oids, "%c%s", i == 0 ? '{' : ',',
                       PQgetisnull(tables, i, TABLE_OID) ? "0" : PQgetvalue(tables, i, TABLE_OID));
     buffer_append_u8(&oids, '}');
     const char *const list = buffer_text(&oids);
-    return list != NULL ? session_query(session, sql, 1, &list, ret_rows, err) : error_no_memory(err);
+    return list != NULL ? session_query(session, sql, 1, &list,
+                                        &(const struct result_shape){"the query for columns", 0,
+                                                                     RESULT_ROWS_ANY, columns, 0},
+                                        ret_rows, err)
+                        : error_no_memory(err);
 }
 
 static bool has_full(const struct relation *const *relations, size_t count) {
@@ -197,10 +209,10 @@ bool target_catalog_read(struct target_catalog *catalog, struct session *session
                          const struct relation *const *relations, size_t count, struct error *err) {
     *catalog = (struct target_catalog){0};
     return target_catalog_read_tables(session, relations, count, &catalog->tables, err) &&
-           ask_by_oid(session, FIND_COLUMNS, catalog->tables, &catalog->columns, err) &&
+           ask_by_oid(session, FIND_COLUMNS, COLUMN_MODIFIER + 1, catalog->tables, &catalog->columns, err) &&
            (!has_full(relations, count) ||
-            (ask_by_oid(session, FIND_KEYS, catalog->tables, &catalog->keys, err) &&
-             ask_by_oid(session, FIND_INDEXED, catalog->tables, &catalog->indexed, err)));
+            (ask_by_oid(session, FIND_KEYS, KEY_COLUMN + 1, catalog->tables, &catalog->keys, err) &&
+             ask_by_oid(session, FIND_INDEXED, INDEXED_COLUMN + 1, catalog->tables, &catalog->indexed, err)));
 }
 
 void target_catalog_release(struct target_catalog *catalog) {
@@ -230,5 +242,7 @@ struct row_range target_catalog_rows(const PGresult *result, size_t place) {
 bool target_catalog_find_unlogged(struct session *session, const char *schema, const char *name,
                                   PGresult **ret_name, struct error *err) {
     const char *const values[] = {schema, name};
-    return session_query(session, FIND_UNLOGGED, 2, values, ret_name, err);
+    return session_query(session, FIND_UNLOGGED, 2, values,
+                         &(const struct result_shape){"the query for unlogged tables", 0, 1, 1, 0}, ret_name,
+                         err);
 }

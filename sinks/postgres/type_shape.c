@@ -32,14 +32,16 @@ static const char BY_NAME[] =
     "with tables (oid, place) as (select c.oid, 1 from pg_catalog.pg_class c"
     "  join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = $2)" SHAPES;
 
+static const struct result_shape SHAPE = {"the query for types", 0, RESULT_ROWS_ANY, 11, 0};
+
 bool type_shapes_read(struct session *session, const char *oids, PGresult **ret_shapes, struct error *err) {
-    return session_query(session, BY_OID, 1, &oids, ret_shapes, err);
+    return session_query(session, BY_OID, 1, &oids, &SHAPE, ret_shapes, err);
 }
 
 bool type_shapes_read_table(struct session *session, const char *schema, const char *name,
                             PGresult **ret_shapes, struct error *err) {
     const char *const parameters[] = {schema, name};
-    return session_query(session, BY_NAME, 2, parameters, ret_shapes, err);
+    return session_query(session, BY_NAME, 2, parameters, &SHAPE, ret_shapes, err);
 }
 
 static struct slice field(const PGresult *shapes, int row, int column) {

@@ -185,7 +185,8 @@ Test(postgres_sink, more_tables_than_statements_are_kept) {
                              "6");
     PGresult *result = NULL;
     cr_assert(session_query(&((struct postgres_sink *) s.sink)->session,
-                            "select count(*) from pg_prepared_statements", 0, NULL, &result, &s.err));
+                            "select count(*) from pg_prepared_statements", 0, NULL,
+                            &(const struct result_shape){"a test", 1, 1, 1, 0}, &result, &s.err));
     cr_expect_leq(atoi(PQgetvalue(result, 0, 0)), 7 + 2, "the position's two and those of the last tables");
     PQclear(result);
     sink_session_release(&s);
@@ -444,7 +445,9 @@ Test(postgres_sink, a_commit_is_durable_where_the_default_is_not) {
     sink_session_open(&s);
     PGresult *result = NULL;
     struct session *session = &((struct postgres_sink *) s.sink)->session;
-    cr_assert(session_query(session, "show synchronous_commit", 0, NULL, &result, &s.err), "%s", s.err.text);
+    cr_assert(session_query(session, "show synchronous_commit", 0, NULL,
+                            &(const struct result_shape){"a test", 1, 1, 1, 0}, &result, &s.err),
+              "%s", s.err.text);
     cr_assert_str_eq(PQgetvalue(result, 0, 0), "local");
     PQclear(result);
     database_execute(s.conn, "alter role current_user reset synchronous_commit");

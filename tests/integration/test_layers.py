@@ -51,6 +51,19 @@ def test_the_decoder_is_pure():
     assert not faults
 
 
+def test_no_answer_is_read_before_its_shape_is_checked():
+    """session_query does it; who takes results by hand does it by hand."""
+    faults = []
+    for file, path in sources():
+        text = file.read_text(encoding="utf-8")
+        takes = re.search(r"\b(session_next_result|PQgetResult|PQexec\w*)\(", text) and path != "cdc/pq/session.c"
+        if takes and re.search(r"\bPQgetvalue\(", text) and "result_check(" not in text and "session_query(" not in text:
+            faults.append(path)
+        if path != "cdc/pq/session.c" and re.search(r"\bPQexec\w*\(", text):
+            faults.append(path)
+    assert not faults
+
+
 def test_only_the_program_logs():
     faults = [path for file, path in sources()
               if layer_of(path) != "cdc" and path not in ("cdc/base/log.c", "cdc/pq/lock_wait.c") and "log_line(" in file.read_text(encoding="utf-8")
