@@ -41,6 +41,8 @@ static const char SQL[] =
     "    or (letter = 66 and p.xid = (select xid from found))"
     "  order by letter <> 66, p.n";
 
+static const struct result_shape SHAPE = {"the look into the slot", 0, RESULT_ROWS_ANY, 2, 0};
+
 static bool names_append(struct buffer *names, const struct source_config *source) {
     for (size_t i = 0; i < source->publication_count; i++) {
         buffer_append_text(names, i == 0 ? "" : ",");
@@ -76,7 +78,7 @@ static bool peek(struct stopped_change *stopped, const struct source_config *sou
     const char *const values[] = {source->slot, upto.text, names.data, hex, ends_there ? "t" : "f", index};
     const struct session_parameters parameters = {
         .count = 6, .types = (const oid_t[]){0, 0, 25, 0, 0, 0}, .values = values, .result_format = 1};
-    if (!session_query_typed(&stopped->source, sql, &parameters, &stopped->messages, err))
+    if (!session_query_typed(&stopped->source, sql, &parameters, &SHAPE, &stopped->messages, err))
         return error_wrap(err, "looking into slot %s", source->slot);
     if (PQntuples(stopped->messages) == 0 &&
         ends_there) { /* its end was not known: the commit record's begin */
@@ -85,7 +87,7 @@ static bool peek(struct stopped_change *stopped, const struct source_config *sou
             .count = 6, .types = parameters.types, .values = begins, .result_format = 1};
         PQclear(stopped->messages);
         stopped->messages = NULL;
-        return session_query_typed(&stopped->source, sql, &again, &stopped->messages, err);
+        return session_query_typed(&stopped->source, sql, &again, &SHAPE, &stopped->messages, err);
     }
     return true;
 }
@@ -94,6 +96,8 @@ static bool decode(struct stopped_change *stopped, struct error *err) {
     for (int row = 0; row < PQntuples(stopped->messages); row++) {
         struct change *change = NULL;
         uint64_t lsn = 0;
+        if (PQgetlength(stopped->messages, row, 0) != sizeof lsn)
+            return error_set(err, ERROR_PROTOCOL, "source: a change's LSN is not of 8 bytes");
         memcpy(&lsn, PQgetvalue(stopped->messages, row, 0), sizeof lsn);
         const struct slice message = {.data = PQgetvalue(stopped->messages, row, 1),
                                       .size = (size_t) PQgetlength(stopped->messages, row, 1)};

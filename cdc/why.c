@@ -51,7 +51,10 @@ static bool open_target(struct asking *asking, const struct sink *sink, struct e
     const char *const parameters[] = {relation->schema.data, relation->name.data};
     return session_open(&asking->session, &options, err) && session_take_bytes(&asking->session, err) &&
            session_execute(&asking->session, "begin isolation level repeatable read read only", err) &&
-           session_query(&asking->session, INDEXES, 2, parameters, &asking->indexes, err);
+           session_query(&asking->session, INDEXES, 2, parameters,
+                         &(const struct result_shape){"the query for indexes", 0, RESULT_ROWS_ANY,
+                                                      INDEX_PRIMARY + 1, 0},
+                         &asking->indexes, err);
 }
 
 static int find_column(const struct relation *relation, const char *name) {
@@ -159,8 +162,10 @@ static bool ask(struct asking *asking, struct question *question, PGresult **ret
         return error_no_memory(err);
     if (!session_execute(&asking->session, "savepoint asked", err))
         return false;
-    if (session_query(&asking->session, question->sql.data, question->count, question->parameters, ret_result,
-                      err))
+    const struct result_shape shape = {"the query for a row", 0, 1, (int) asking->why->key.count,
+                                       RESULT_NULL_ANYWHERE};
+    if (session_query(&asking->session, question->sql.data, question->count, question->parameters, &shape,
+                      ret_result, err))
         return true;
     return err->sqlstate[0] != '\0' && err->kind != ERROR_RETRY &&
            session_execute(&asking->session, "rollback to asked", err);
