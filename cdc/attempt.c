@@ -197,7 +197,7 @@ static bool start_streaming(struct attempt *attempt, struct error *err) {
     bool binary = false;
     arena_init(&attempt->keys_arena, 64 * 1024, 64 * 1024 * 1024);
     if (!choose_binary(attempt, &binary, err) || !choose_encoding(attempt, err) ||
-        !scope_read_sent(&attempt->source, &pipeline->config->source, &attempt->sent, err) ||
+        !scope_read_announced(&attempt->source, &pipeline->config->source, &attempt->sent, err) ||
         !unsent_key_read(&attempt->source, &attempt->keys_arena, &attempt->unsent_keys, err))
         return false;
     const struct stream_options options = {.source = &pipeline->config->source,

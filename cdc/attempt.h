@@ -79,7 +79,7 @@ struct attempt {
     int sender_timeout_ms;
     int event_fd; /* runners and stream write to it */
     struct stream stream;
-    PGresult *sent; /* scope_read_sent at the start of the stream */
+    PGresult *sent; /* scope_read_announced at the start of the stream */
     struct watch watch;
     struct arena keys_arena; /* of unsent_keys, for the stream */
     struct unsent_keys unsent_keys;

@@ -32,6 +32,19 @@ static const char SENT[] =
     " join pg_namespace rn on rn.oid = r.relnamespace"
     " where p.pubname = any($1::name[]) order by 1, 2";
 
+/* The same, and the partitions of each published root: the server announces the root and then the leaf whose row it is. */
+static const char ANNOUNCED[] =
+    "with sent as materialized (select distinct n.nspname, c.relname, c.oid, c.relkind,"
+    "   case when c.relispartition then pg_partition_root(c.oid) else c.oid end as root"
+    "  from pg_publication_tables p join pg_namespace n on n.nspname = p.schemaname"
+    "  join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename where p.pubname = any($1::name[])),"
+    " of as (select nspname, relname, unnest(array[root, oid]) as owner from sent union"
+    "  select n.nspname, l.relname, unnest(array[sent.root, sent.oid]) from sent"
+    "  cross join lateral pg_partition_tree(sent.oid) t join pg_class l on l.oid = t.relid"
+    "  join pg_namespace n on n.oid = l.relnamespace where sent.relkind = 'p')"
+    " select of.nspname, of.relname, n.nspname, r.relname from of join pg_class r on r.oid = of.owner"
+    " join pg_namespace n on n.oid = r.relnamespace order by 1, 2, 3, 4";
+
 bool scope_read_candidates(struct session *source, const struct source_config *config, PGresult **ret_rows,
                            struct error *err) {
     static const struct result_shape SHAPE = {"the query for its tables", 0, RESULT_ROWS_ANY, 6, 0};
@@ -42,6 +55,14 @@ bool scope_read_sent(struct session *source, const struct source_config *config,
                      struct error *err) {
     static const struct result_shape SHAPE = {"the query for published tables", 0, RESULT_ROWS_ANY, 4, 0};
     return session_query(source, SENT, 1, &config->publication_array, &SHAPE, ret_rows, err);
+}
+
+bool scope_read_announced(struct session *source, const struct source_config *config, PGresult **ret_rows,
+                          struct error *err) {
+    static const struct result_shape SHAPE = {
+        "source", "the query for published tables and their partitions", 0, INT_MAX, 4, 0};
+    return session_query(source, ANNOUNCED, 1, &config->publication_array, ret_rows, err) &&
+           result_check(*ret_rows, &SHAPE, err);
 }
 
 bool scope_takes_sent(const struct source_config *config, const PGresult *sent, int row) {
@@ -267,7 +288,7 @@ bool scope_takes_relation(const struct source_config *config, const PGresult *se
         return true;
     for (int row = 0; row < PQntuples(sent); row++)
         if (strcmp(PQgetvalue(sent, row, SENT_NAME), names[1]) == 0 &&
-            strcmp(PQgetvalue(sent, row, SENT_SCHEMA), names[0]) == 0)
-            return scope_takes_sent(config, sent, row);
+            strcmp(PQgetvalue(sent, row, SENT_SCHEMA), names[0]) == 0 && scope_takes_sent(config, sent, row))
+            return true;
     return false;
 }

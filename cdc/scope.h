@@ -27,6 +27,9 @@ enum { SENT_SCHEMA, SENT_NAME, SENT_ROOT_SCHEMA, SENT_ROOT_NAME };
 
 MUST_CHECK bool scope_read_sent(struct session *source, const struct source_config *config,
                                 PGresult **ret_rows, struct error *err);
+/* The same, with the partitions of a published root, each once for every relation whose name takes it. */
+MUST_CHECK bool scope_read_announced(struct session *source, const struct source_config *config,
+                                     PGresult **ret_rows, struct error *err);
 bool scope_takes_sent(const struct source_config *config, const PGresult *sent, int row);
 
 /* A pattern that stands for no table: ERROR_CONFIG. */
@@ -48,7 +51,7 @@ enum scope_moment {
 MUST_CHECK bool scope_check(struct session *source, const struct source_config *config,
                             enum scope_moment moment, char *warning, struct error *err);
 
-/* Without source.tables: a warning of tables that were sent, as scope_read_sent had it, are there and are sent no more. */
+/* Without source.tables: a warning of tables that were sent, as scope_read_announced had it, are there and are sent no more. */
 MUST_CHECK bool scope_check_kept(struct session *source, const struct source_config *config,
                                  const PGresult *sent, char *warning, struct error *err);
 

@@ -294,7 +294,7 @@ static bool takes_newcomer(struct stream *stream, struct slice schema, struct sl
     PGresult *sent AUTO_PGRESULT = NULL;
     const struct source_config *source = stream->options.source;
     bool read = source_open(&session, source, stream->options.stop, err) &&
-                scope_read_sent(&session, source, &sent, err);
+                scope_read_announced(&session, source, &sent, err);
     session_close(&session);
     if (!read)
         return error_wrap(err, "table \"%.*s\".\"%.*s\" is new", (int) schema.size, schema.data,

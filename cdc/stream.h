@@ -28,7 +28,7 @@ enum stream_state { STREAM_READING, STREAM_DRAINING, STREAM_ENDED, STREAM_FAILED
 
 struct stream_options {
     const struct source_config *source;
-    const PGresult *sent; /* scope_read_sent at the start */
+    const PGresult *sent; /* scope_read_announced at the start */
     struct watch *watch;  /* is told when a definition comes */
     lsn_t start_lsn;
     lsn_t flush_lsn;         /* where the source's WAL ended a moment ago */

@@ -30,7 +30,7 @@ struct watch {
     pthread_t thread;
     bool started;
     const struct source_config *source;
-    const PGresult *sent; /* scope_read_sent at the start of the stream */
+    const PGresult *sent; /* scope_read_announced at the start of the stream */
     char *warned;         /* SCOPE_WARNING_MAX bytes: what was said last, so that it is said once */
     int event_fd;         /* an eventfd for the supervisor; not owned */
     int wake_fd;          /* an eventfd: look soon, or stop */

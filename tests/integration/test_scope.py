@@ -144,6 +144,20 @@ def test_a_partition_made_while_running_is_its_roots(pipeline):
     pipeline.assert_follows("public.p")
 
 
+def test_a_leaf_whose_root_is_sent_is_its_roots(pipeline):
+    """The server announces the root, then the leaf whose row it is; the leaf's name was taken for a table that nobody named."""
+    pipeline.source_configuration["tables"] = ["public.p"]
+    pipeline.execute_both("create table p (id int primary key) partition by range (id); "
+                          "create table p_0 partition of p for values from (0) to (10) partition by range (id); "
+                          "create table p_1 partition of p_0 for values from (0) to (5)")
+    pipeline.source.execute("create publication shop for table p with (publish_via_partition_root = true)")
+    pipeline.start()
+    pipeline.execute_both("create table p_2 partition of p_0 for values from (5) to (10)")
+    pipeline.source.execute("insert into p values (1), (2), (6), (7)")
+    pipeline.source.execute("delete from p where id in (2, 7); update p set id = 3 where id = 1")
+    pipeline.assert_follows("public.p")
+
+
 # A publication of pgcdc's own
 
 @pytest.mark.parametrize("shape", ["(v text)", "(v text); alter table other replica identity nothing",
