@@ -64,8 +64,8 @@ def restart_both(pipeline):
 
 
 def terminate_sender(pipeline):
-    pid = sender_pid(pipeline)
-    assert pipeline.source.value("select pg_terminate_backend(%s)", (pid,))
+    pid = wait_until(lambda: sender_pid(pipeline), "a walsender")
+    pipeline.source.value("select pg_terminate_backend(%s)", (pid,))
     wait_until(lambda: sender_pid(pipeline) != pid, "the walsender to end")
 
 

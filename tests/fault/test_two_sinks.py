@@ -19,7 +19,7 @@ def test_a_sink_that_waits_for_a_lock_holds_up_nobody_else(pipeline):
         assert pipeline.target.value("select end_lsn > %s::pg_lsn from pgcdc.position", (stalled,))
         assert pipeline.source.value("select confirmed_flush_lsn <= %s::pg_lsn from pg_replication_slots where slot_name = 'shop'", (stalled,))
         pipeline.engine.stop()
-    assert other.value("select count(*) from t") == 0
+    # The server may still do what was sent to it before the stop, rows and position together.
     pipeline.start()
     lsn = pipeline.source_lsn()
     wait_until(lambda: other.value("select bool_and(end_lsn >= %s::pg_lsn) from pgcdc.position", (lsn,)), "the second to follow")
