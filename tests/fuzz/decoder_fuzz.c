@@ -47,6 +47,13 @@ static void check_relation(const struct relation *relation) {
     assert(key_count == relation->key_count);
 }
 
+/* A whole old row fills what the new one leaves out; a null in it beside such a value was not sent either. */
+static void check_filled(const struct change *change) {
+    for (uint32_t i = 0; i < change->relation->column_count; i++)
+        if (change->new_values[i].kind == VALUE_UNCHANGED)
+            assert(change->old_values[i].kind == VALUE_NULL);
+}
+
 static void check_row(const struct change *change) {
     check_relation(change->relation);
     assert((change->old_values != NULL) == (change->old_kind != OLD_NONE));
@@ -57,7 +64,9 @@ static void check_row(const struct change *change) {
         check_values(change->relation, change->old_values, false);
     if (change->new_values != NULL)
         check_values(change->relation, change->new_values,
-                     (change->kind == CHANGE_UPDATE && change->old_kind != OLD_FULL) || change->is_partial);
+                     change->kind == CHANGE_UPDATE || change->is_partial);
+    if (change->kind == CHANGE_UPDATE && change->old_kind == OLD_FULL)
+        check_filled(change);
 }
 
 static void check_truncate(const struct change *change) {

@@ -80,6 +80,6 @@ def test_check_names_an_unknown_policy(pipeline):
     pipeline.source.execute(SCHEMA)
     result = pipeline.engine.command("check")
     assert result.returncode == 2
-    assert "on_missing: ignore" in result.stdout
+    assert "sinks[0].on_missing: expected stop, ignore or insert" in result.stderr
     result = pipeline.engine.command("run", "--until", "caught-up")
     assert result.returncode == 2 and "stop, ignore or insert" in result.stderr
