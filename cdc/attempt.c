@@ -186,7 +186,7 @@ static bool set_skip(struct attempt *attempt, size_t i, struct error *err) {
     const char *sink = config->sinks[i].sink.name;
     struct runner *runner = &attempt->runners[i];
     skip_read(config->state, config->name, sink, &runner->skip);
-    if (runner->skip.lsn == 0 || skip_is_ahead(&runner->skip, &attempt->positions[i]))
+    if (runner->skip.commit_lsn == 0 || skip_is_ahead(&runner->skip, &attempt->positions[i]))
         return true;
     runner->skip = (struct skip){0};
     return skip_remove(config->state, config->name, sink, err);

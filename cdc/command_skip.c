@@ -5,6 +5,7 @@
  * Only that one: the LSN must be the one of the stored failure, and the sink must not be past it. No engine runs meanwhile,
  * because the state's lock is held.
  */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "cdc/command.h"
@@ -21,6 +22,11 @@ static bool refuse(lsn_t failed, lsn_t lsn, struct error *err) {
     return error_remedy(err, "the one that did commits at %s", lsn_format(failed).text);
 }
 
+/* As the stop named it, or by where its commit record begins. */
+static bool is_place(const struct stop_place *place, lsn_t lsn) {
+    return place->sink != NULL && place->commit_lsn != 0 && (lsn == place->lsn || lsn == place->commit_lsn);
+}
+
 static bool skip_locked(const struct command_line *line, lsn_t lsn, struct error *err) {
     const struct config *config = line->config;
     struct failure failure;
@@ -28,21 +34,22 @@ static bool skip_locked(const struct command_line *line, lsn_t lsn, struct error
     struct position position = {0};
     failure_read(config->state, config->name, &failure);
     stop_place_read(config, &failure, &place);
-    if (place.sink == NULL || place.lsn != lsn)
-        return refuse(place.sink != NULL ? place.lsn : 0, lsn, err);
+    if (!is_place(&place, lsn))
+        return refuse(place.sink != NULL && place.commit_lsn != 0 ? place.lsn : 0, lsn, err);
     const struct config_sink *sink = place.sink;
     if (!stop_place_position(&place, config, line->stop, &position, err))
         return error_wrap(err, "sink %s", sink->sink.name);
-    const struct skip skip = {.lsn = lsn, .behind_lsn = position.end_lsn};
-    if (!position_exists(&position) || position.end_lsn > lsn || position.index != 0)
-        return error_set(
-            err, ERROR_REFUSE,
-            "sink %s is at %s, where the transaction that commits at %s does not come as a whole any more",
-            sink->sink.name, lsn_format(position.end_lsn).text, lsn_format(lsn).text);
+    const struct skip skip = {.commit_lsn = place.commit_lsn, .lsn = lsn};
+    if (!position_exists(&position) || !skip_is_ahead(&skip, &position))
+        return error_set(err, ERROR_REFUSE, "sink %s is at %s, past the transaction that commits at %s",
+                         sink->sink.name, lsn_format(position.end_lsn).text, lsn_format(lsn).text);
     if (!skip_write(config->state, config->name, sink->sink.name, &skip, err))
         return false;
-    printf("sink %s: the transaction that commits at %s will be left out; start the pipeline again\n",
-           sink->sink.name, lsn_format(lsn).text);
+    printf("sink %s: ", sink->sink.name);
+    if (position.index > 0 && position.commit_lsn == place.commit_lsn)
+        printf("%" PRIu64 " changes are there already; what else there is of ", position.index);
+    printf("the transaction that commits at %s will be left out; start the pipeline again\n",
+           lsn_format(lsn).text);
     return true;
 }
 
@@ -79,8 +86,8 @@ const struct command command_skip = {
         "A change that cannot be applied stops the pipeline before its transaction, which the error names: \"the\n"
         "transaction that commits at LSN\". skip makes the next run leave out all changes of that transaction, for\n"
         "the sink that it stopped, and go on behind it. The log says so with the number of changes. What is\n"
-        "left out is lost for that sink: compare with `pgcdc verify` afterwards. A transaction of more than some\n"
-        "4 MiB is not left out yet: it stops the pipeline again.\n"
+        "left out is lost for that sink: compare with `pgcdc verify` afterwards. Of a large transaction that a kafka sink\n"
+        "has published in part, the rest is left out.\n"
         "\n"
         "Refused (exit 3): any other LSN than the one that stopped the pipeline, and while an engine runs.",
     .needs_config = true,

@@ -167,7 +167,7 @@ static bool read_place(const struct config *config, struct failure *failure, str
     stop_place_read(config, failure, place);
     if (!failure->exists)
         return error_set(err, ERROR_REFUSE, "nothing has stopped this pipeline");
-    if (place->sink == NULL || place->lsn == 0 || !place->has_index)
+    if (place->sink == NULL || place->commit_lsn == 0 || !place->has_index)
         return error_set(err, ERROR_REFUSE, "the stop is not about one change: %s",
                          error_line(&failure->error).text);
     return true;
@@ -199,14 +199,11 @@ static bool answer(const struct command_line *line, const struct answer *known,
 static bool why_locked(const struct command_line *line, struct error *err) {
     struct failure failure;
     struct stop_place place;
-    struct position position = {0};
     struct stopped_change stopped AUTO(stopped_change_release) = {0};
     if (!read_place(line->config, &failure, &place, err))
         return false;
-    if (!stop_place_position(&place, line->config, line->stop, &position, err))
-        return error_wrap(err, "sink %s", place.sink->sink.name);
     const struct answer known = {.failure = &failure, .place = &place};
-    return stopped_change_read(&stopped, &line->config->source, &place, &position, line->stop, err) &&
+    return stopped_change_read(&stopped, &line->config->source, &place, line->stop, err) &&
            answer(line, &known, &stopped, err);
 }
 

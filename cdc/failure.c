@@ -9,6 +9,7 @@
  *     since 1764399600000000
  *     last 1764399607000000
  *     position 0/16B3748
+ *     transaction 0/16B3700
  *     text ...
  *     remedy ...
  *     end
@@ -40,17 +41,20 @@ static void take_text(char *target, size_t size, const char *line, const char *k
 }
 
 static void take_line(const char *line, struct failure *failure) {
-    char lsn[32] = "";
+    char lsn[32] = "", commit_lsn[32] = "";
     take_text(failure->error.sqlstate, sizeof failure->error.sqlstate, line, "sqlstate ");
     take_text(failure->error.text, sizeof failure->error.text, line, "text ");
     take_text(failure->error.remedy, sizeof failure->error.remedy, line, "remedy ");
     take_text(lsn, sizeof lsn, line, "position ");
+    take_text(commit_lsn, sizeof commit_lsn, line, "transaction ");
     if (sscanf(line, "attempts %" SCNu64, &failure->attempts) == 1 ||
         sscanf(line, "since %" SCNd64, &failure->since_us) == 1 ||
         sscanf(line, "last %" SCNd64, &failure->last_us) == 1)
         return;
     if (lsn[0] != '\0' && !lsn_parse(lsn, &failure->position_lsn))
         failure->position_lsn = 0;
+    if (commit_lsn[0] != '\0' && !lsn_parse(commit_lsn, &failure->error.commit_lsn))
+        failure->error.commit_lsn = 0;
     failure->exists = strcmp(line, "end\n") == 0;
 }
 
@@ -92,6 +96,8 @@ static bool print_failure(const char *path, const struct failure *failure) {
                   "\nposition %s\n",
             error_kind_name(failure->error.kind), failure->error.sqlstate, failure->attempts,
             failure->since_us, failure->last_us, lsn_format(failure->position_lsn).text);
+    if (failure->error.commit_lsn != 0)
+        fprintf(file, "transaction %s\n", lsn_format(failure->error.commit_lsn).text);
     print_text(file, "text ", failure->error.text);
     print_text(file, "remedy ", failure->error.remedy);
     fputs("end\n", file);

@@ -251,11 +251,8 @@ static bool tell_skipped(struct runner *runner, const struct change *change, str
 static bool is_left_out(struct runner *runner, const struct change *change) {
     if (change->transaction == NULL)
         return false;
-    if (change->kind == CHANGE_BEGIN && runner->skip.lsn != 0)
+    if (change->kind == CHANGE_BEGIN)
         runner->leaving_out = skip_is(&runner->skip, change->transaction);
-    if (!runner->leaving_out && change->kind == CHANGE_COMMIT &&
-        skip_is_passed(&runner->skip, change->end_lsn))
-        runner->skip.lsn = 0;
     if (!runner->leaving_out || change->kind == CHANGE_BEGIN)
         return false;
     if (change->kind != CHANGE_COMMIT) {
@@ -264,10 +261,11 @@ static bool is_left_out(struct runner *runner, const struct change *change) {
     }
     log_line(
         LOG_LEVEL_WARNING,
-        "sink %s: the transaction that commits at %s was left out with its %llu changes, as `pgcdc skip` said",
-        runner->sink->config->name, lsn_format(runner->skip.lsn).text, (unsigned long long) runner->left_out);
+        "sink %s: the transaction that commits at %s was left out with %s %llu changes, as `pgcdc skip` said",
+        runner->sink->config->name, lsn_format(runner->skip.lsn).text,
+        runner->start.commit_lsn == runner->skip.commit_lsn ? "the other" : "its",
+        (unsigned long long) runner->left_out);
     runner->leaving_out = false;
-    runner->skip.lsn = 0;
     return false;
 }
 
@@ -292,6 +290,15 @@ static bool write_new(struct runner *runner, const struct change *changes, size_
 
 /* ---- batches ---- */
 
+/* One transaction alone was written and not flushed: what does not fit is of that one, whatever the sink knows of it. */
+static bool name_transaction(const struct change *change, struct error *err) {
+    if (err->kind != ERROR_DATA || err->commit_lsn != 0 || change->transaction == NULL)
+        return false;
+    error_transaction(err, change->transaction->commit_lsn);
+    return error_wrap(err, "the transaction that commits at %s",
+                      lsn_format(transaction_named_lsn(change->transaction)).text);
+}
+
 /* One transaction at a time: a flush after each commit. */
 static bool take_carefully(struct runner *runner, const struct change *changes, size_t count,
                            struct error *err) {
@@ -300,12 +307,13 @@ static bool take_carefully(struct runner *runner, const struct change *changes, 
         if (changes[i].kind != CHANGE_COMMIT)
             continue;
         if (!write_new(runner, changes + first, i + 1 - first, NULL, err))
-            return false;
+            return name_transaction(&changes[i], err);
         if (runner->group.open && !end_group(runner, err))
-            return false;
+            return name_transaction(&changes[i], err);
         first = i + 1;
     }
-    return write_new(runner, changes + first, count - first, NULL, err);
+    return write_new(runner, changes + first, count - first, NULL, err) ||
+           name_transaction(&changes[count - 1], err);
 }
 
 /* The group ends before a transaction that is not whole, and with the batch when that is the last for now. */

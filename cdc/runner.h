@@ -85,9 +85,9 @@ struct runner {
     bool in_transaction; /* the last thing written was not a commit */
     bool skipping;       /* inside a transaction that the sink has already */
     lsn_t careful_until_lsn;
-    struct skip skip;  /* set before the order to run; lsn 0: nothing is left out, or it came by */
+    struct skip skip;  /* set before the order to run */
     bool leaving_out;  /* inside the transaction that an operator wants left out */
-    uint64_t left_out; /* changes of it so far */
+    uint64_t left_out; /* changes of it so far, in however many batches */
 };
 
 /*

@@ -2,9 +2,9 @@
 /*
  * skip.c - the file's text.
  *
- *     pgcdc skip 1
+ *     pgcdc skip 2
+ *     commit 0/16B3700
  *     lsn 0/16B3748
- *     behind 0/16B3700
  *     end
  */
 #include "cdc/skip.h"
@@ -22,15 +22,15 @@ static void file_path(char path[static PATH_MAX], const char *directory, const c
 }
 
 void skip_read(const char *directory, const char *pipeline, const char *sink, struct skip *ret_skip) {
-    char path[PATH_MAX], lsn[32], behind[32], end[8];
+    char path[PATH_MAX], commit_lsn[32], lsn[32], end[8];
     struct skip skip;
     *ret_skip = (struct skip){0};
     file_path(path, directory, pipeline, sink, "");
     FILE *file = fopen(path, "re");
     if (file == NULL)
         return;
-    if (fscanf(file, "pgcdc skip 1 lsn %31s behind %31s %7s", lsn, behind, end) == 3 &&
-        strcmp(end, "end") == 0 && lsn_parse(lsn, &skip.lsn) && lsn_parse(behind, &skip.behind_lsn))
+    if (fscanf(file, "pgcdc skip 2 commit %31s lsn %31s %7s", commit_lsn, lsn, end) == 3 &&
+        strcmp(end, "end") == 0 && lsn_parse(commit_lsn, &skip.commit_lsn) && lsn_parse(lsn, &skip.lsn))
         *ret_skip = skip;
     fclose(file);
 }
@@ -39,8 +39,8 @@ static bool print_skip(const char *path, const struct skip *skip) {
     FILE *file = fopen(path, "we");
     if (file == NULL)
         return false;
-    fprintf(file, "pgcdc skip 1\nlsn %s\nbehind %s\nend\n", lsn_format(skip->lsn).text,
-            lsn_format(skip->behind_lsn).text);
+    fprintf(file, "pgcdc skip 2\ncommit %s\nlsn %s\nend\n", lsn_format(skip->commit_lsn).text,
+            lsn_format(skip->lsn).text);
     const bool written = fflush(file) == 0 && ferror(file) == 0 && fsync(fileno(file)) == 0;
     return fclose(file) == 0 && written;
 }
@@ -78,16 +78,9 @@ bool skip_remove(const char *directory, const char *pipeline, const char *sink, 
 }
 
 bool skip_is_ahead(const struct skip *skip, const struct position *position) {
-    if (skip->lsn == 0 || position->index != 0)
-        return false;
-    return skip->behind_lsn < skip->lsn ? position->end_lsn < skip->lsn : position->end_lsn == skip->lsn;
-}
-
-bool skip_is_passed(const struct skip *skip, lsn_t end_lsn) {
-    return end_lsn > skip->lsn || (skip->behind_lsn < skip->lsn && end_lsn == skip->lsn);
+    return skip->commit_lsn != 0 && !position_has_begin(position, skip->commit_lsn);
 }
 
 bool skip_is(const struct skip *skip, const struct transaction *transaction) {
-    const bool ends_there = transaction->end_lsn != 0 && transaction->end_lsn == skip->lsn;
-    return transaction->commit_lsn == skip->lsn || (skip->behind_lsn < skip->lsn && ends_there);
+    return skip->commit_lsn != 0 && transaction->commit_lsn == skip->commit_lsn;
 }

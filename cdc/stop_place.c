@@ -39,7 +39,7 @@ void stop_place_read(const struct config *config, const struct failure *failure,
                      struct stop_place *ret_place) {
     char lsn[32];
     const char *text = failure->error.text, *named = strstr(text, NAMED);
-    *ret_place = (struct stop_place){.sink = sink_of(config, text)};
+    *ret_place = (struct stop_place){.sink = sink_of(config, text), .commit_lsn = failure->error.commit_lsn};
     if (named == NULL)
         return;
     snprintf(lsn, sizeof lsn, "%.*s", (int) strspn(named + strlen(NAMED), "0123456789ABCDEFabcdef/"),

@@ -2,7 +2,9 @@
 /*
  * stop_place.h - where a stored failure says that a sink stopped: its transaction, and the change in it.
  *
- * The errors of sinks say it in their text: "sink NAME: ... change N of the transaction that commits at LSN".
+ * The errors of sinks say it to people in their text: "sink NAME: ... change N of the transaction that commits at LSN". That
+ * LSN is where the transaction ends, or where its commit record begins while the end was not known. Transactions are told apart
+ * by the latter, which is stored besides: where one ends the commit record of the next may begin.
  */
 #pragma once
 
@@ -11,7 +13,8 @@
 
 struct stop_place {
     const struct config_sink *sink; /* NULL: no sink stopped */
-    lsn_t lsn;                      /* of the transaction; 0: none is named */
+    lsn_t commit_lsn; /* where the commit record of the transaction begins; 0: it is about none */
+    lsn_t lsn;        /* as the text names the transaction; 0: it does not */
     bool has_index;
     uint64_t index; /* of the change */
 };

@@ -22,9 +22,8 @@
 enum { BLOCK_BYTES = 64 * 1024 };
 
 /*
- * $4: the LSN as in the messages; $5: may the transaction end there? $6: the change's index. A Begin is "B", where the commit
- * record begins; a Commit is "C", flags, where its record begins, and where it ends. A row that a definition stands right before
- * comes along, for it tells the decoder whose leaf that is.
+ * $4: where the commit record begins, as in the messages; $5: the change's index. A Commit is "C", flags, where its record begins,
+ * and where it ends. A row that a definition stands right before comes along, for it tells the decoder whose leaf that is.
  */
 static const char SQL[] =
     "with peeked as materialized (select p.n, p.lsn, p.xid::text as xid, p.data, get_byte(p.data, 0) as letter,"
@@ -32,10 +31,10 @@ static const char SQL[] =
     "  from pg_logical_slot_peek_binary_changes($1::name, $2::pg_lsn, null, 'proto_version', '1',"
     "    'publication_names', $3%s) with ordinality p (lsn, xid, data, n)),"
     " found as (select xid from peeked where letter = 67"
-    "   and substr(data, case when $5::boolean then 11 else 3 end, 8) = decode($4, 'hex') limit 1),"
+    "   and substr(data, 3, 8) = decode($4, 'hex') limit 1),"
     " changes as (select n, row_number() over (order by n) - 1 as index from peeked join found using (xid)"
     "   where letter in (73, 85, 68, 84)),"
-    " stopped as (select n from changes where index = $6::bigint)"
+    " stopped as (select n from changes where index = $5::bigint)"
     " select p.lsn, p.data from peeked p, stopped s"
     "  where (p.n < s.n and (letter in (82, 89) or (letter in (73, 85, 68) and letter_before = 82))) or p.n = s.n"
     "    or (letter = 66 and p.xid = (select xid from found))"
@@ -64,32 +63,21 @@ static bool refuse_active(const struct slot_facts *facts, const struct source_co
 }
 
 static bool peek(struct stopped_change *stopped, const struct source_config *source,
-                 const struct stop_place *place, const struct position *position, struct error *err) {
+                 const struct stop_place *place, struct error *err) {
     struct buffer names AUTO(buffer_release) = {.bytes_max = NAMES_BYTES_MAX};
     char sql[sizeof SQL + 32], hex[17], index[21];
     snprintf(sql, sizeof sql, SQL, source->origin_is_none ? ", 'origin', 'none'" : "");
-    snprintf(hex, sizeof hex, "%016" PRIx64, (uint64_t) place->lsn);
+    snprintf(hex, sizeof hex, "%016" PRIx64, (uint64_t) place->commit_lsn);
     snprintf(index, sizeof index, "%" PRIu64, place->index);
     if (!names_append(&names, source))
         return error_no_memory(err);
-    const struct lsn_text upto =
-        lsn_format(place->lsn + 1); /* the record that begins or ends there is read */
-    const bool ends_there = position->end_lsn < place->lsn;
-    const char *const values[] = {source->slot, upto.text, names.data, hex, ends_there ? "t" : "f", index};
+    const struct lsn_text upto = lsn_format(place->commit_lsn + 1); /* the record that begins there is read */
+    const char *const values[] = {source->slot, upto.text, names.data, hex, index};
     const struct session_parameters parameters = {
-        .count = 6, .types = (const oid_t[]){0, 0, 25, 0, 0, 0}, .values = values, .result_format = 1};
-    if (!session_query_typed(&stopped->source, sql, &parameters, &SHAPE, &stopped->messages, err))
-        return error_wrap(err, "looking into slot %s", source->slot);
-    if (PQntuples(stopped->messages) == 0 &&
-        ends_there) { /* its end was not known: the commit record's begin */
-        const char *const begins[] = {source->slot, upto.text, names.data, hex, "f", index};
-        const struct session_parameters again = {
-            .count = 6, .types = parameters.types, .values = begins, .result_format = 1};
-        PQclear(stopped->messages);
-        stopped->messages = NULL;
-        return session_query_typed(&stopped->source, sql, &again, &SHAPE, &stopped->messages, err);
-    }
-    return true;
+        .count = 5, .types = (const oid_t[]){0, 0, 25, 0, 0}, .values = values, .result_format = 1};
+    return session_query_typed(&stopped->source, sql, &parameters, &SHAPE, &stopped->messages, err)
+               ? true
+               : error_wrap(err, "looking into slot %s", source->slot);
 }
 
 static bool decode(struct stopped_change *stopped, struct error *err) {
@@ -114,8 +102,7 @@ static bool decode(struct stopped_change *stopped, struct error *err) {
 }
 
 bool stopped_change_read(struct stopped_change *stopped, const struct source_config *source,
-                         const struct stop_place *place, const struct position *position,
-                         const atomic_bool *stop, struct error *err) {
+                         const struct stop_place *place, const atomic_bool *stop, struct error *err) {
     struct slot_facts facts;
     struct unsent_keys unsent_keys = {0};
     arena_init(&stopped->arena, BLOCK_BYTES, ARENA_BYTES_MAX);
@@ -127,7 +114,7 @@ bool stopped_change_read(struct stopped_change *stopped, const struct source_con
         !unsent_key_read(&stopped->source, &stopped->arena, &unsent_keys, err))
         return false;
     decoder_set_unsent_keys(stopped->decoder, unsent_keys);
-    return peek(stopped, source, place, position, err) && decode(stopped, err);
+    return peek(stopped, source, place, err) && decode(stopped, err);
 }
 
 void stopped_change_release(struct stopped_change *stopped) {

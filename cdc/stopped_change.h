@@ -16,11 +16,8 @@ struct stopped_change {
     const struct change *change;
 };
 
-/*
- * position: of the sink, which tells a transaction that ends at the place's LSN from one whose commit record begins there. No
- * engine may read the slot: ERROR_REFUSE. Not there: ERROR_REFUSE. Release it in any case.
- */
+/* No engine may read the slot: ERROR_REFUSE. Not there: ERROR_REFUSE. Release it in any case. */
 MUST_CHECK bool stopped_change_read(struct stopped_change *stopped, const struct source_config *source,
-                                    const struct stop_place *place, const struct position *position,
-                                    const atomic_bool *stop, struct error *err);
+                                    const struct stop_place *place, const atomic_bool *stop,
+                                    struct error *err);
 void stopped_change_release(struct stopped_change *stopped);

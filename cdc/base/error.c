@@ -32,6 +32,7 @@ bool error_set(struct error *err, enum error_kind kind, const char *format, ...)
     err->remedy[0] = '\0';
     err->place[0] = '\0';
     err->option[0] = '\0';
+    err->commit_lsn = 0;
     vsnprintf(err->text, sizeof err->text, format, arguments);
     va_end(arguments);
     one_line(err->text, sizeof err->text);
@@ -49,6 +50,11 @@ bool error_remedy(struct error *err, const char *format, ...) {
 
 bool error_option(struct error *err, const char *key) {
     snprintf(err->option, sizeof err->option, "%s", key);
+    return false;
+}
+
+bool error_transaction(struct error *err, lsn_t commit_lsn) {
+    err->commit_lsn = commit_lsn;
     return false;
 }
 

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "cdc/base/attributes.h"
+#include "cdc/base/lsn.h"
 
 enum error_kind {
     ERROR_NONE = 0,
@@ -28,9 +29,11 @@ enum error_kind {
 
 struct error {
     enum error_kind kind;
-    char sqlstate[6];              /* the server's code, or "" */
-    char place[40];                /* the server's function that said no, the same in every language, or "" */
-    char option[128];              /* the key of the configuration that is at fault, or "" */
+    char sqlstate[6]; /* the server's code, or "" */
+    char place[40];   /* the server's function that said no, the same in every language, or "" */
+    char option[128]; /* the key of the configuration that is at fault, or "" */
+    lsn_t
+        commit_lsn; /* where the commit record of the transaction that does not fit begins; 0: it is about none */
     char text[ERROR_TEXT_MAX];     /* what happened */
     char remedy[ERROR_REMEDY_MAX]; /* what an operator does about it, or "" */
 };
@@ -49,7 +52,10 @@ bool error_remedy(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Says which key of the configuration is at fault; returns false. */
 bool error_option(struct error *err, const char *key);
 
-/* Puts context before the text, "context: text", keeps kind, sqlstate and remedy, and returns false. */
+/* Says which transaction does not fit; returns false. */
+bool error_transaction(struct error *err, lsn_t commit_lsn);
+
+/* Puts context before the text, "context: text", keeps everything else, and returns false. */
 bool error_wrap(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* ERROR_SYSTEM with errno's text after the formatted object; returns false. */

@@ -176,6 +176,18 @@ static bool write_change(struct kafka_sink *kafka, const struct change *change, 
     return error_set(err, ERROR_PROTOCOL, "an unknown kind of change");
 }
 
+/* A row of a copy is of no transaction. */
+static bool name_change(const struct change *change, struct error *err) {
+    if (err->kind != ERROR_DATA || change->kind == CHANGE_READ)
+        return false;
+    const struct lsn_text lsn = lsn_format(transaction_named_lsn(change->transaction));
+    error_transaction(err, change->transaction->commit_lsn);
+    if (change->kind == CHANGE_BEGIN || change->kind == CHANGE_COMMIT)
+        return error_wrap(err, "the transaction that commits at %s", lsn.text);
+    return error_wrap(err, "change %" PRIu64 " of the transaction that commits at %s", change->index,
+                      lsn.text);
+}
+
 static bool write_all(struct kafka_sink *kafka, const struct change *changes, size_t count,
                       struct error *err) {
     kafka->now_us = clock_unix_us();
@@ -185,7 +197,7 @@ static bool write_all(struct kafka_sink *kafka, const struct change *changes, si
         return false;
     for (size_t i = 0; i < count; i++)
         if (!write_change(kafka, &changes[i], err))
-            return false;
+            return name_change(&changes[i], err);
     if (kafka->copying && !copy_check_age(kafka, err))
         return false;
     return producer_check(&kafka->producer, err);

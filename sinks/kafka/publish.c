@@ -76,19 +76,17 @@ static const char *list_key_columns(const struct relation *relation, struct buff
     return names->size > 0 ? text : "none";
 }
 
-static bool refuse_oversized(const struct change *change, const struct message *message, size_t bytes,
-                             const struct topic *topic, struct error *err) {
+static bool refuse_oversized(const struct message *message, size_t bytes, const struct topic *topic,
+                             struct error *err) {
     struct buffer names AUTO(buffer_release);
     buffer_init(&names, COLUMN_NAMES_BYTES_MAX);
     return error_set(
         err, ERROR_DATA,
-        "a change of table %s.%s (key: %s) at %s, number %" PRIu64
-        ", makes a message of %zu bytes, and topic %s takes "
+        "a change of table %s.%s (key: %s) makes a message of %zu bytes, and topic %s takes "
         "%zu; raise max.message.bytes of the topic, or send such messages to a topic of their own with oversized: "
         "dead-letter",
         message->relation->schema.data, message->relation->name.data,
-        list_key_columns(message->relation, &names), lsn_format(change->transaction->commit_lsn).text,
-        change->index, bytes, topic->name, topic->message_bytes_max);
+        list_key_columns(message->relation, &names), bytes, topic->name, topic->message_bytes_max);
 }
 
 /* ---- one message ---- */
@@ -110,11 +108,11 @@ static bool send_dead_letter(struct kafka_sink *kafka, const struct change *chan
                              struct error *err) {
     struct topic *topic = NULL;
     if (kafka->options.oversized == OVERSIZED_STOP)
-        return refuse_oversized(change, message, bytes, origin, err);
+        return refuse_oversized(message, bytes, origin, err);
     if (!topics_find_dead_letters(&kafka->topics, &topic, err))
         return false;
     if (bytes > topic->message_bytes_max)
-        return refuse_oversized(change, message, bytes, topic, err);
+        return refuse_oversized(message, bytes, topic, err);
     return send_to(kafka, change, message, topic, origin->name, err);
 }
 

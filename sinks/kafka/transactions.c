@@ -18,10 +18,9 @@ static bool refuse_large(const struct kafka_sink *kafka, size_t bytes, const str
                          struct error *err) {
     return error_set(
         err, ERROR_DATA,
-        "the record of the transaction that commits at %s, with its counts of %zu tables, makes a "
-        "message of %zu bytes, and topic %s takes %zu; raise max.message.bytes of the topic",
-        lsn_format(kafka->tally.transaction.commit_lsn).text, kafka->tally.table_count, bytes, topic->name,
-        topic->message_bytes_max);
+        "the transaction's record, with its counts of %zu tables, makes a message of %zu bytes, and topic %s takes "
+        "%zu; raise max.message.bytes of the topic",
+        kafka->tally.table_count, bytes, topic->name, topic->message_bytes_max);
 }
 
 static bool send_boundary(struct kafka_sink *kafka, const struct message *message, struct error *err) {

@@ -81,8 +81,10 @@ static bool look_up(struct apply *apply, struct error *err) {
         return true;
     if (apply->new_tables[failed]->is_missing)
         apply->sink->sink.missing_oid = apply->new_tables[failed]->relation->oid;
+    const struct transaction *transaction = apply->new_changes[failed]->transaction;
+    error_transaction(err, transaction->commit_lsn);
     return error_wrap(err, "the transaction that commits at %s",
-                      lsn_format(transaction_named_lsn(apply->new_changes[failed]->transaction)).text);
+                      lsn_format(transaction_named_lsn(transaction)).text);
 }
 
 static bool add_table(struct apply *apply, const struct change *change, const struct relation *relation,

@@ -126,6 +126,9 @@ MUST_CHECK bool apply_send_release(struct apply *apply, struct error *err);
 MUST_CHECK bool apply_send_savepoint(struct apply *apply, struct error *err);
 MUST_CHECK bool apply_undo(struct apply *apply, struct error *err);
 
+/* explain.c: the remedy of an error that only the commit had, which is of no change that is known. */
+void explain_commit_remedy(struct error *err);
+
 /* explain.c: puts change, table and remedy around *err; returns false. failure may be NULL. */
 bool explain_failure(const struct target_table *table, const struct change *change,
                      const struct pq_pipeline_failure *failure, struct error *err);

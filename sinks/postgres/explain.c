@@ -88,6 +88,11 @@ static void remedy(const struct target_table *table, const struct change *change
         remedy_none(table, change, err);
 }
 
+void explain_commit_remedy(struct error *err) {
+    if (err->kind == ERROR_DATA && err->remedy[0] == '\0')
+        error_remedy(err, "%s; then start again", sqlstate_remedy(err));
+}
+
 static const char *verb_of(const struct change *change) {
     switch (change->kind) {
     case CHANGE_INSERT:
@@ -113,6 +118,8 @@ bool explain_failure(const struct target_table *table, const struct change *chan
         return false;
     if (err->remedy[0] == '\0')
         remedy(table, change, failure, err);
+    if (change->transaction != NULL)
+        error_transaction(err, change->transaction->commit_lsn);
     return error_wrap(err, "%s %s (%s), change %" PRIu64 " of the transaction that commits at %s",
                       verb_of(change), table->name, table->key_names, change->index,
                       lsn_format(transaction_named_lsn(change->transaction)).text);

@@ -193,6 +193,7 @@ static bool explain_commit(const struct postgres_sink *postgres, const struct pq
     postgres_explain(postgres, failure, err);
     if (err->kind != ERROR_DATA || failure->note.change != NULL)
         return false;
+    explain_commit_remedy(err);
     return error_wrap(err, "commit of the transactions up to %s", lsn_format(position->end_lsn).text);
 }
 
