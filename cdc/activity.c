@@ -9,6 +9,7 @@
  *     rows_copied 1000
  *     copy TABLES_DONE TABLE_COUNT ROWS BYTES BYTES_DONE BYTES_ESTIMATE TABLE      only while it runs
  *     sink NAME TRANSACTIONS CHANGES PER_S PER_S COMMIT_US CAUGHT_UP_US
+ *     stops NAME KIND COUNT
  *     end
  */
 #include "cdc/activity.h"
@@ -68,6 +69,17 @@ static void take_sink(const char *line, struct activity *activity) {
         activity->sinks[activity->sink_count++] = sink;
 }
 
+static void take_stops(const char *line, struct activity *activity) {
+    char name[CHECKPOINT_NAME_MAX], text[32];
+    enum conflict_kind kind;
+    uint64_t count = 0;
+    if (sscanf(line, "stops %63s %31s %" SCNu64, name, text, &count) != 3 || !conflict_kind_find(text, &kind))
+        return;
+    for (size_t i = 0; i < activity->sink_count; i++)
+        if (strcmp(activity->sinks[i].name, name) == 0)
+            activity->sinks[i].stops[kind] = count;
+}
+
 static void take_line(const char *line, struct activity *activity) {
     int pid = 0;
     if (sscanf(line, "pid %d", &pid) == 1)
@@ -78,6 +90,7 @@ static void take_line(const char *line, struct activity *activity) {
         return;
     take_copy(line, &activity->copy);
     take_sink(line, activity);
+    take_stops(line, activity);
     activity->exists = strcmp(line, "end\n") == 0;
 }
 
@@ -110,6 +123,13 @@ static void print_copy(FILE *file, const struct activity_copy *copy) {
     putc('\n', file);
 }
 
+static void print_stops(FILE *file, const struct activity_sink *sink) {
+    for (size_t i = 0; i < CONFLICT_KINDS; i++)
+        if (sink->stops[i] > 0)
+            fprintf(file, "stops %s %s %" PRIu64 "\n", sink->name, conflict_kind_name((enum conflict_kind) i),
+                    sink->stops[i]);
+}
+
 static bool print_activity(const char *path, const struct activity *activity) {
     FILE *file = fopen(path, "we");
     if (file == NULL)
@@ -122,6 +142,7 @@ static bool print_activity(const char *path, const struct activity *activity) {
         fprintf(file, "sink %s %" PRIu64 " %" PRIu64 " %.1f %.1f %" PRId64 " %" PRId64 "\n", sink->name,
                 sink->transactions, sink->changes, sink->transactions_per_s, sink->changes_per_s,
                 sink->commit_us, sink->caught_up_us);
+        print_stops(file, sink);
     }
     fputs("end\n", file);
     const bool written = fflush(file) == 0 && ferror(file) == 0;

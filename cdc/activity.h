@@ -3,7 +3,8 @@
  * activity.h - what an engine does and how fast, beside its checkpoint: NAME.activity in the state directory.
  *
  * For people and `status` only: nothing is decided by it, it is never synced, and a file that is not whole is none. Its engine
- * writes it every few seconds, when something in it has changed, and once more at the end. No row's value is in it.
+ * writes it every few seconds, when something in it has changed, and once more at the end. Counts of stops go on from one process
+ * to the next, until `drop`. No row's value is in it.
  */
 #pragma once
 
@@ -11,6 +12,7 @@
 
 #include "cdc/checkpoint.h"
 #include "cdc/snapshot.h"
+#include "sinks/conflict.h"
 
 /* Of the initial copy while it runs; all sinks together. */
 struct activity_copy {
@@ -31,8 +33,9 @@ struct activity_sink {
     uint64_t changes;
     double transactions_per_s;
     double changes_per_s;
-    int64_t commit_us;    /* when the last transaction that it has was committed */
-    int64_t caught_up_us; /* when the source's WAL ended at or before what it has */
+    int64_t commit_us;              /* when the last transaction that it has was committed */
+    int64_t caught_up_us;           /* when the source's WAL ended at or before what it has */
+    uint64_t stops[CONFLICT_KINDS]; /* ever: how often a conflict stopped the pipeline there */
 };
 
 struct activity {

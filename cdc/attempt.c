@@ -14,11 +14,11 @@
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
 #include "cdc/catalog.h"
-#include "cdc/unsent_key.h"
 #include "cdc/publication.h"
 #include "cdc/slot.h"
 #include "cdc/start.h"
 #include "cdc/uncopied.h"
+#include "cdc/unsent_key.h"
 
 enum {
     DRAIN_MAX_MS = 6000,  /* of the ten seconds that a stop may take */

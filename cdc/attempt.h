@@ -40,6 +40,7 @@ struct activity_state {
         uint64_t transactions_at; /* at the window's begin */
         uint64_t changes_at;
         int64_t caught_up_us;
+        uint64_t stops[CONFLICT_KINDS]; /* of all processes */
     } counts[CHECKPOINT_SINKS_MAX];
 };
 
@@ -119,6 +120,12 @@ void attempt_drop_own_slot(struct attempt *attempt);
 
 /* attempt_save.c: checkpoint and confirmation, when something moved; at intervals, or now when at_once. */
 void attempt_save(struct attempt *attempt, bool at_once);
+
+/* attempt_activity.c: before the first attempt: what earlier processes have counted. */
+void attempt_recall_activity(struct pipeline *pipeline);
+
+/* attempt_activity.c: the stored failure ends the run: a conflict is counted for its sink. */
+void attempt_count_stop(struct pipeline *pipeline);
 
 /* attempt_activity.c: writes NAME.activity when it is time to and something is new, or now when at_once. */
 void attempt_note_activity(struct attempt *attempt, bool at_once);

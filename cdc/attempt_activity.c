@@ -16,6 +16,7 @@
 #include "cdc/base/epoch.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
+#include "cdc/stop_place.h"
 
 enum {
     WRITE_INTERVAL_MS = 2000,
@@ -61,6 +62,7 @@ static void gather_sink(struct attempt *attempt, size_t i, const struct wal_samp
     if (sample->number != 0 && runner_position(runner).end_lsn >= sample->end_lsn)
         counts->caught_up_us = sample->time_us;
     sink->caught_up_us = counts->caught_up_us;
+    memcpy(sink->stops, counts->stops, sizeof sink->stops);
 }
 
 static void measure(struct activity_state *state, struct activity *activity, int64_t now_ms) {
@@ -109,6 +111,40 @@ void attempt_note_activity(struct attempt *attempt, bool at_once) {
     activity.written_us = clock_unix_us();
     if (activity_write(pipeline->config->state, pipeline->config->name, &activity, &err))
         state->written = activity;
+}
+
+/* ---- what outlives a process ---- */
+
+void attempt_recall_activity(struct pipeline *pipeline) {
+    const struct config *config = pipeline->config;
+    struct activity before;
+    activity_read(config->state, config->name, &before);
+    for (size_t i = 0; i < config->sink_count; i++) {
+        const struct activity_sink *sink = activity_find(&before, config->sinks[i].sink.name);
+        if (sink != NULL)
+            memcpy(pipeline->activity.counts[i].stops, sink->stops, sizeof sink->stops);
+    }
+}
+
+void attempt_count_stop(struct pipeline *pipeline) {
+    const struct config *config = pipeline->config;
+    struct activity activity = pipeline->activity.written;
+    struct stop_place place;
+    struct error err = {0};
+    enum conflict_kind kind;
+    stop_place_read(config, &pipeline->failure, &place);
+    if (place.sink == NULL || !conflict_kind_find(pipeline->failure.error.conflict, &kind))
+        return;
+    pipeline->activity.counts[place.sink - config->sinks].stops[kind]++;
+    activity.sink_count = config->sink_count;
+    activity.written_us = clock_unix_us();
+    for (size_t i = 0; i < config->sink_count; i++) {
+        struct activity_sink *sink = &activity.sinks[i];
+        snprintf(sink->name, sizeof sink->name, "%s", config->sinks[i].sink.name);
+        memcpy(sink->stops, pipeline->activity.counts[i].stops, sizeof sink->stops);
+    }
+    if (!activity_write(config->state, config->name, &activity, &err))
+        log_line(LOG_LEVEL_WARNING, "the conflict cannot be counted: %s", err.text);
 }
 
 /* ---- the line ---- */

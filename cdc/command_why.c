@@ -22,7 +22,7 @@ struct answer {
     const struct failure *failure;
     const struct stop_place *place;
     const struct change *change;
-    const struct why *why; /* NULL: not a row, or the sink is not of type postgres */
+    const struct why *why; /* NULL: not a row */
 };
 
 static const char *operation_of(const struct change *change) {
@@ -60,6 +60,8 @@ static void print_values(const struct named_values *values) {
 static void print_why(const struct why *why) {
     fputs("key        ", stdout);
     print_values(&why->key);
+    if (!why->is_asked)
+        return;
     printf("conflict   %s\n", why->kind != NULL ? why->kind : "none is seen now: see the error");
     printf("target     %s\n", !why->is_known ? "not known: it cannot be asked for that key"
                               : why->exists  ? "exists: it has a row of that key"
@@ -69,6 +71,11 @@ static void print_why(const struct why *why) {
         visible_print(stdout, why->clashes[i].constraint);
         fputs(": the target's row ", stdout);
         print_values(&why->clashes[i].row);
+    }
+    for (size_t i = 0; i < why->unasked_count; i++) {
+        fputs("not asked  ", stdout);
+        visible_print(stdout, why->unasked[i]);
+        fputs(": an exclusion constraint, or an index on an expression or on a part of the rows\n", stdout);
     }
 }
 
@@ -131,6 +138,11 @@ static void put_why(struct json_writer *json, const struct why *why) {
         yajl_gen_map_close(json->generator);
     }
     yajl_gen_array_close(json->generator);
+    json_put_key(json, "not_asked");
+    yajl_gen_array_open(json->generator);
+    for (size_t i = 0; i < why->unasked_count; i++)
+        put_text(json, why->unasked[i]);
+    yajl_gen_array_close(json->generator);
 }
 
 static bool put_answer(const struct answer *answer, struct error *err) {
@@ -173,20 +185,26 @@ static bool read_place(const struct config *config, struct failure *failure, str
     return true;
 }
 
+static bool ask(const struct command_line *line, const struct config_sink *of, struct stopped_change *stopped,
+                struct why *why, struct error *err) {
+    if (strcmp(of->ops->type, "postgres") != 0)
+        return why_take_key(why, stopped->change, &stopped->arena, err);
+    struct sink *sink = sink_new(of->ops, &of->sink);
+    if (sink == NULL)
+        return error_no_memory(err);
+    sink->caller_stop = line->stop;
+    const bool asked = why_ask(why, stopped->change, sink, &stopped->arena, err);
+    sink_free(sink);
+    return asked;
+}
+
 static bool answer(const struct command_line *line, const struct answer *known,
                    struct stopped_change *stopped, struct error *err) {
     struct answer answer = *known;
     struct why why;
-    const struct config_sink *of = known->place->sink;
     answer.change = stopped->change;
-    if (change_is_row(stopped->change) && strcmp(of->ops->type, "postgres") == 0) {
-        struct sink *sink = sink_new(of->ops, &of->sink);
-        if (sink == NULL)
-            return error_no_memory(err);
-        sink->caller_stop = line->stop;
-        const bool asked = why_ask(&why, stopped->change, sink, &stopped->arena, err);
-        sink_free(sink);
-        if (!asked)
+    if (change_is_row(stopped->change)) {
+        if (!ask(line, known->place->sink, stopped, &why, err))
             return false;
         answer.why = &why;
     }
@@ -232,6 +250,8 @@ const struct command command_why = {
         "Shows the change that the stored error of the last stop names: operation, table and key, what a postgres sink's\n"
         "target has for that key now, and which unique constraints clash with which row there. The conflict has the name that\n"
         "PostgreSQL has for it: insert_exists, update_exists, update_missing, delete_missing, multiple_unique_conflicts.\n"
+        "Exclusion constraints, and unique indexes on an expression or on a part of the rows, are named and not asked. Of a sink\n"
+        "of another type the key is all that is shown.\n"
         "\n"
         "It looks into the slot without consuming anything, and changes nothing on either side. Keys are printed to\n"
         "standard output only. The server decodes what waits in the slot up to that transaction, which may take a while.\n"

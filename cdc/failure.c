@@ -10,6 +10,7 @@
  *     last 1764399607000000
  *     position 0/16B3748
  *     transaction 0/16B3700
+ *     conflict update_missing
  *     text ...
  *     remedy ...
  *     end
@@ -45,6 +46,7 @@ static void take_line(const char *line, struct failure *failure) {
     take_text(failure->error.sqlstate, sizeof failure->error.sqlstate, line, "sqlstate ");
     take_text(failure->error.text, sizeof failure->error.text, line, "text ");
     take_text(failure->error.remedy, sizeof failure->error.remedy, line, "remedy ");
+    take_text(failure->error.conflict, sizeof failure->error.conflict, line, "conflict ");
     take_text(lsn, sizeof lsn, line, "position ");
     take_text(commit_lsn, sizeof commit_lsn, line, "transaction ");
     if (sscanf(line, "attempts %" SCNu64, &failure->attempts) == 1 ||
@@ -98,6 +100,8 @@ static bool print_failure(const char *path, const struct failure *failure) {
             failure->since_us, failure->last_us, lsn_format(failure->position_lsn).text);
     if (failure->error.commit_lsn != 0)
         fprintf(file, "transaction %s\n", lsn_format(failure->error.commit_lsn).text);
+    if (failure->error.conflict[0] != '\0')
+        print_text(file, "conflict ", failure->error.conflict);
     print_text(file, "text ", failure->error.text);
     print_text(file, "remedy ", failure->error.remedy);
     fputs("end\n", file);

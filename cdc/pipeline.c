@@ -120,6 +120,8 @@ static bool attempt_until_final(struct pipeline *pipeline, struct error *err) {
         if (error.kind != ERROR_RETRY || gives_up(pipeline, since_ms, &error)) {
             if (error.kind != ERROR_RUNNING)
                 store_failure(pipeline, &error);
+            if (error.kind == ERROR_DATA)
+                attempt_count_stop(pipeline);
             *err = error;
             return false;
         }
@@ -157,6 +159,7 @@ static bool run_locked(struct pipeline *pipeline, struct error *err) {
     failure_read(config->state, config->name, &pipeline->failure);
     pipeline->failure.attempts = 0;
     pipeline->activity.written = (struct activity){.pid = getpid(), .started_us = clock_unix_us()};
+    attempt_recall_activity(pipeline);
     return make_sinks(pipeline, err) && attempt_until_final(pipeline, err);
 }
 

@@ -81,12 +81,12 @@ static void put_slot(struct json_writer *json, const struct status *status) {
     yajl_gen_map_close(json->generator);
 }
 
-static void put_conflicts(struct json_writer *json, const struct sink_view *view) {
-    json_put_key(json, "conflicts");
+static void put_conflicts(struct json_writer *json, const char *key, const uint64_t *counts) {
+    json_put_key(json, key);
     yajl_gen_map_open(json->generator);
     for (size_t i = 0; i < CONFLICT_KINDS; i++)
-        if (view->conflicts[i] > 0)
-            put_number(json, conflict_kind_name((enum conflict_kind) i), (int64_t) view->conflicts[i]);
+        if (counts[i] > 0)
+            put_number(json, conflict_kind_name((enum conflict_kind) i), (int64_t) counts[i]);
     yajl_gen_map_close(json->generator);
 }
 
@@ -151,6 +151,7 @@ static void put_copy(struct json_writer *json, const struct status *status) {
 static void put_sink(struct json_writer *json, const struct status *status, size_t i) {
     const struct config_sink *config = &status->config->sinks[i];
     const struct sink_status *sink = &status->sinks[i];
+    const struct activity_sink *activity = activity_find(&status->activity, config->sink.name);
     lsn_t lsn = sink->view.position.end_lsn;
     yajl_gen_map_open(json->generator);
     json_put_field(json, "name", config->sink.name);
@@ -158,10 +159,12 @@ static void put_sink(struct json_writer *json, const struct status *status, size
     put_lsn(json, "position", lsn);
     put_number(json, "lag_bytes", lag_of(status, lsn));
     put_number(json, "lag_ms", status_lag_ms(status, i));
-    put_activity_sink(json, status, activity_find(&status->activity, config->sink.name));
+    put_activity_sink(json, status, activity);
     put_number(json, "age_ms", lsn != 0 ? sink->view.age_ms : -1);
     json_put_field(json, "stored_in", sink->is_from_disk ? "checkpoint" : "sink");
-    put_conflicts(json, &sink->view);
+    put_conflicts(json, "conflicts", sink->view.conflicts);
+    put_conflicts(json, "conflicts_stopped",
+                  activity != NULL ? activity->stops : (uint64_t[CONFLICT_KINDS]){0});
     put_text(json, "error", error_line(&sink->error).text);
     yajl_gen_map_close(json->generator);
 }
@@ -176,6 +179,7 @@ static void put_failure(struct json_writer *json, const struct failure *failure)
     put_text(json, "text", failure->error.text);
     put_text(json, "remedy", failure->error.remedy);
     put_text(json, "sqlstate", failure->error.sqlstate);
+    put_text(json, "conflict", failure->error.conflict);
     put_number(json, "attempts", (int64_t) failure->attempts);
     put_number(json, "since_unix_ms", failure->since_us / 1000);
     put_number(json, "last_unix_ms", failure->last_us / 1000);

@@ -178,18 +178,18 @@ static void append_position(struct buffer *text, const struct status *status, si
         buffer_printf(text, "%s ago\n", amount_duration(sink->view.age_ms).text);
 }
 
-static void append_conflicts(struct buffer *text, const struct sink_view *view, int indent) {
-    const char *glue = "conflicts settled: ";
+/* head: "conflicts ...: " */
+static void append_conflicts(struct buffer *text, const uint64_t *counts, const char *head, int indent) {
+    const char *glue = head;
     for (size_t i = 0; i < CONFLICT_KINDS; i++) {
-        if (view->conflicts[i] == 0)
+        if (counts[i] == 0)
             continue;
-        if (*glue == 'c')
+        if (glue == head)
             buffer_printf(text, "%*s", indent, "");
-        buffer_printf(text, "%s%" PRIu64 " %s", glue, view->conflicts[i],
-                      conflict_kind_name((enum conflict_kind) i));
+        buffer_printf(text, "%s%" PRIu64 " %s", glue, counts[i], conflict_kind_name((enum conflict_kind) i));
         glue = ", ";
     }
-    if (*glue != 'c')
+    if (glue != head)
         buffer_append_text(text, "\n");
 }
 
@@ -206,7 +206,10 @@ static void append_sinks(struct buffer *text, const struct status *status) {
         else
             buffer_printf(text, "unknown: %s\n",
                           sink->is_from_disk ? "the checkpoint is corrupt" : error_line(&sink->error).text);
-        append_conflicts(text, &sink->view, width + 2);
+        const struct activity_sink *activity = activity_find(&status->activity, config->sink.name);
+        append_conflicts(text, sink->view.conflicts, "conflicts settled: ", width + 2);
+        if (activity != NULL)
+            append_conflicts(text, activity->stops, "conflicts that stopped it: ", width + 2);
     }
 }
 

@@ -20,11 +20,19 @@ static const char INDEXES[] =
     " cross join lateral unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) with ordinality k (attnum, n)"
     " join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum"
     " join pg_class t on t.oid = i.indrelid join pg_namespace s on s.oid = t.relnamespace"
-    " where s.nspname = $1 and t.relname = $2 and i.indisunique and i.indisvalid"
+    " where s.nspname = $1 and t.relname = $2 and i.indisunique and i.indisvalid and not i.indisexclusion"
     "   and i.indpred is null and i.indexprs is null"
     " order by i.indisprimary desc, c.relname, k.n";
 
 enum { INDEX_NAME, INDEX_COLUMN, INDEX_PRIMARY };
+
+/* Those that hold expressions or a part of the rows, and exclusion constraints. */
+static const char UNASKED[] =
+    "select c.relname from pg_index i join pg_class c on c.oid = i.indexrelid"
+    " join pg_class t on t.oid = i.indrelid join pg_namespace s on s.oid = t.relnamespace"
+    " where s.nspname = $1 and t.relname = $2 and i.indisvalid"
+    "   and (i.indisexclusion or (i.indisunique and (i.indpred is not null or i.indexprs is not null)))"
+    " order by 1";
 
 struct asking {
     struct session session;
@@ -65,7 +73,8 @@ static int find_column(const struct relation *relation, const char *name) {
 }
 
 static bool has_primary_key(const struct asking *asking) {
-    return PQntuples(asking->indexes) > 0 && PQgetvalue(asking->indexes, 0, INDEX_PRIMARY)[0] == 't';
+    return asking->indexes != NULL && PQntuples(asking->indexes) > 0 &&
+           PQgetvalue(asking->indexes, 0, INDEX_PRIMARY)[0] == 't';
 }
 
 /* Where the replica identity is the whole row, the target's primary key names it; where there is none, the whole row. */
@@ -258,6 +267,29 @@ static bool ask_clashes(struct asking *asking, struct error *err) {
     return true;
 }
 
+static bool take_unasked(struct asking *asking, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    struct why *why = asking->why;
+    const struct relation *relation = asking->change->relation;
+    const char *const parameters[] = {relation->schema.data, relation->name.data};
+    if (asking->change->new_values == NULL)
+        return true;
+    if (!session_query(&asking->session, UNASKED, 2, parameters,
+                       &(const struct result_shape){"the query for indexes", 0, RESULT_ROWS_ANY, 1, 0},
+                       &result, err))
+        return false;
+    why->unasked = arena_alloc_zero(asking->arena, ((size_t) PQntuples(result) + 1) * sizeof *why->unasked);
+    if (why->unasked == NULL)
+        return error_no_memory(err);
+    for (int row = 0; row < PQntuples(result); row++) {
+        const char *name = arena_copy(asking->arena, slice_of(PQgetvalue(result, row, 0)));
+        if (name == NULL)
+            return error_no_memory(err);
+        why->unasked[why->unasked_count++] = slice_of(name);
+    }
+    return true;
+}
+
 static const char *kind_of(const struct why *why, const struct change *change) {
     if (!why->is_known)
         return NULL;
@@ -266,19 +298,25 @@ static const char *kind_of(const struct why *why, const struct change *change) {
     if (change->kind == CHANGE_UPDATE && !why->exists)
         return conflict_kind_name(CONFLICT_UPDATE_MISSING);
     if (why->clash_count > 1)
-        return "multiple_unique_conflicts";
+        return conflict_kind_name(CONFLICT_MULTIPLE_UNIQUE_CONFLICTS);
     if (why->clash_count == 0)
         return NULL;
     return conflict_kind_name(change->kind == CHANGE_UPDATE ? CONFLICT_UPDATE_EXISTS
                                                             : CONFLICT_INSERT_EXISTS);
 }
 
+bool why_take_key(struct why *why, const struct change *change, struct arena *arena, struct error *err) {
+    struct asking asking = {.change = change, .arena = arena, .why = why};
+    *why = (struct why){0};
+    return take_key(&asking, err);
+}
+
 bool why_ask(struct why *why, const struct change *change, const struct sink *sink, struct arena *arena,
              struct error *err) {
     struct asking asking AUTO(asking_release) = {.change = change, .arena = arena, .why = why};
-    *why = (struct why){0};
+    *why = (struct why){.is_asked = true};
     if (!open_target(&asking, sink, err) || !take_key(&asking, err) || !ask_row(&asking, err) ||
-        !ask_clashes(&asking, err))
+        !ask_clashes(&asking, err) || !take_unasked(&asking, err))
         return false;
     why->kind = kind_of(why, change);
     return true;

@@ -32,6 +32,7 @@ bool error_set(struct error *err, enum error_kind kind, const char *format, ...)
     err->remedy[0] = '\0';
     err->place[0] = '\0';
     err->option[0] = '\0';
+    err->conflict[0] = '\0';
     err->commit_lsn = 0;
     vsnprintf(err->text, sizeof err->text, format, arguments);
     va_end(arguments);
@@ -73,6 +74,11 @@ bool error_wrap(struct error *err, const char *format, ...) {
     err->text[length + kept] = '\0';
     one_line(err->text, sizeof err->text);
     return false;
+}
+
+bool error_conflict(struct error *err, const char *kind) {
+    snprintf(err->conflict, sizeof err->conflict, "%s", kind);
+    return error_wrap(err, "conflict %s", kind);
 }
 
 bool error_errno(struct error *err, const char *format, ...) {

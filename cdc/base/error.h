@@ -34,6 +34,7 @@ struct error {
     char option[128]; /* the key of the configuration that is at fault, or "" */
     lsn_t
         commit_lsn; /* where the commit record of the transaction that does not fit begins; 0: it is about none */
+    char conflict[32];             /* the kind of conflict, as PostgreSQL names it, or "" */
     char text[ERROR_TEXT_MAX];     /* what happened */
     char remedy[ERROR_REMEDY_MAX]; /* what an operator does about it, or "" */
 };
@@ -54,6 +55,9 @@ bool error_option(struct error *err, const char *key);
 
 /* Says which transaction does not fit; returns false. */
 bool error_transaction(struct error *err, lsn_t commit_lsn);
+
+/* Says which kind of conflict it is, in the text, too; returns false. */
+bool error_conflict(struct error *err, const char *kind);
 
 /* Puts context before the text, "context: text", keeps everything else, and returns false. */
 bool error_wrap(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);

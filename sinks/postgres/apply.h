@@ -115,6 +115,12 @@ MUST_CHECK bool apply_send_span(struct apply *apply, const struct span *span, st
 /* apply_conflicts.c: as apply_rows, and conflicts are settled by the sink's policy. */
 MUST_CHECK bool apply_settling(struct apply *apply, const struct span *span, struct error *err);
 
+/*
+ * apply_conflicts.c: *err is why apply_changes failed for good: if it is a conflict, says which kind; returns false. Only close may
+ * follow, for the target transaction is given up.
+ */
+bool apply_name_conflict(struct apply *apply, struct error *err);
+
 /* apply_sets.c: a span of rows that no trigger acts on, each table with one definition. */
 MUST_CHECK bool apply_sets(struct apply *apply, const struct span *span, struct error *err);
 

@@ -12,6 +12,7 @@
 
 #include "cdc/base/fault.h"
 #include "sinks/postgres/apply.h"
+#include "sinks/postgres/clashes.h"
 #include "sinks/postgres/row_change.h"
 
 #define UNIQUE_VIOLATION "23505"
@@ -289,4 +290,28 @@ bool apply_settling(struct apply *apply, const struct span *span, struct error *
         }
     }
     return true;
+}
+
+/* ---- what stops ---- */
+
+static bool clashes_often(struct apply *apply, const struct pq_pipeline_failure *failure) {
+    struct error ignored;
+    uint32_t count = 0;
+    if (apply->pipeline.active)
+        (void) !pq_pipeline_finish(&apply->pipeline, &ignored);
+    return session_execute(&apply->sink->session, "rollback", &ignored) &&
+           clashes_count(&apply->sink->session, failure->note.table, failure->note.change, &count,
+                         &ignored) &&
+           count > 1;
+}
+
+bool apply_name_conflict(struct apply *apply, struct error *err) {
+    const struct pq_pipeline_failure failure = apply->pipeline.failure;
+    enum conflict_kind kind;
+    if (!is_about_row(&failure, err) || failure.note.change->transaction->commit_lsn != err->commit_lsn ||
+        !find_kind(&failure, &kind))
+        return false;
+    if (!failure.is_count && clashes_often(apply, &failure))
+        kind = CONFLICT_MULTIPLE_UNIQUE_CONFLICTS;
+    return error_conflict(err, conflict_kind_name(kind));
 }

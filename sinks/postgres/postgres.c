@@ -170,8 +170,9 @@ bool postgres_explain(const struct postgres_sink *postgres, const struct pq_pipe
 }
 
 static bool postgres_write(struct sink *sink, const struct change *changes, size_t count, struct error *err) {
-    if (!apply_changes(postgres_of(sink)->apply, changes, count, sink->flush_follows, err))
-        return false;
+    struct apply *apply = postgres_of(sink)->apply;
+    if (!apply_changes(apply, changes, count, sink->flush_follows, err))
+        return sink->careful ? apply_name_conflict(apply, err) : false;
     FAULT_POINT("postgres-after-write");
     return true;
 }

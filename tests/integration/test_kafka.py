@@ -216,6 +216,8 @@ def test_the_rest_of_a_split_transaction_is_left_out(kafka_pipeline):
     kafka_pipeline.source.execute("insert into item values (3000, 'behind')")
     log = kafka_pipeline.assert_refused("change 250 of the transaction that commits at", code=1)
     lsn = log.split("the transaction that commits at ")[-1].split(":")[0]
+    why = kafka_pipeline.engine.command("why").stdout
+    assert "(id)=(2000)" in why and "operation  insert" in why and "target" not in why, why
     skipped = kafka_pipeline.engine.command("skip", lsn)
     assert skipped.returncode == 0 and "200 changes are there already" in skipped.stdout, skipped.stdout + skipped.stderr
     kafka_pipeline.engine.start(environment={"PGCDC_FAULT": "kafka-before-commit"})

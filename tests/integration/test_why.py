@@ -43,6 +43,12 @@ def why(pipeline):
     return json.loads(result.stdout)
 
 
+def counted(pipeline):
+    """The kind of the last error, and the counts of the sink."""
+    status = pipeline.engine.json("status")
+    return status["last_error"]["conflict"], status["sinks"][0]["conflicts_stopped"]
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_the_change_and_what_is_in_its_way(pipeline, case):
     spoil, statement, (operation, key, target, clashes) = CASES[case]
@@ -58,8 +64,36 @@ def test_the_change_and_what_is_in_its_way(pipeline, case):
     assert not printed.stderr
     assert "private" not in printed.stdout + pipeline.engine.log_text()
     assert pipeline.slot() == confirmed, "nothing is consumed"
+    assert f"conflict {kind}: " in pipeline.engine.log_text(), "the stop names it, too"
+    assert counted(pipeline) == (kind, {kind: 1})
     again = pipeline.assert_refused("the transaction that commits at", code=1)
     assert "(id)=(" not in again
+    assert counted(pipeline) == (kind, {kind: 2}), "each stop is counted, over processes"
+    assert f"conflicts that stopped it: 2 {kind}" in pipeline.engine.command("status").stdout
+
+
+def test_constraints_that_are_not_asked_are_named(pipeline):
+    """An index on a part of the rows clashes here: the stop is a conflict, and nobody says that nothing is in its way."""
+    pipeline.source.execute("create table t (id int primary key, v text)")
+    pipeline.engine.catch_up()
+    pipeline.target.execute("create unique index part on t (v) where id > 0; create unique index low on t (lower(v)); insert into t values (7, 'x'); "
+                            "alter table t add constraint apart exclude (id with =) where (id > 5)")
+    pipeline.source.execute("insert into t values (1, 'x')")
+    pipeline.assert_refused("conflict insert_exists: ", code=1)
+    found = why(pipeline)
+    assert (found["clashes"], found["not_asked"]) == ([], ["apart", "low", "part"])
+    printed = pipeline.engine.command("why").stdout
+    assert "not asked  part: " in printed and "none is seen now" in printed
+
+
+def test_what_is_no_conflict_is_not_named_as_one(pipeline):
+    pipeline.source.execute("create table t (id int primary key, v text)")
+    pipeline.engine.catch_up()
+    pipeline.target.execute("alter table t add check (id < 5)")
+    pipeline.source.execute("insert into t values (7, 'x')")
+    log = pipeline.assert_refused("23514", code=1)
+    assert "conflict" not in log
+    assert counted(pipeline) == (None, {})
 
 
 def test_identity_full_is_named_by_the_targets_key(pipeline):
