@@ -37,6 +37,7 @@ static bool open_source(struct attempt *attempt, struct error *err) {
         !source_sender_timeout(&attempt->replication, &attempt->sender_timeout_ms, err))
         return false;
     memcpy(pipeline->database, attempt->identity.database, sizeof pipeline->database);
+    attempt_debug_source(attempt);
     return true;
 }
 
@@ -156,6 +157,7 @@ static bool decide(struct attempt *attempt, struct error *err) {
     enum start_action action;
     if (!start_decide(&facts, &action, err))
         return false;
+    attempt_debug_decision(attempt, &slot, action);
     return act(attempt, action, &slot, err);
 }
 
@@ -222,6 +224,7 @@ static bool start_streaming(struct attempt *attempt, struct error *err) {
                                     .lock = PTHREAD_MUTEX_INITIALIZER};
     if (!wal_sample_read(&attempt->source, &attempt->watch.sample, err))
         return false;
+    attempt_debug_stream(attempt);
     FAULT_POINT("stream-before-start");
     if (!watch_start(&attempt->watch, err))
         return false;

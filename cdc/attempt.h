@@ -19,6 +19,7 @@
 #include "cdc/runner.h"
 #include "cdc/scope.h"
 #include "cdc/source.h"
+#include "cdc/start.h"
 #include "cdc/stream.h"
 #include "cdc/watch.h"
 
@@ -56,7 +57,7 @@ struct pipeline {
     lsn_t until_lsn;                                       /* 0: none, or not known yet */
     oid_t *gone; /* tables that neither source nor target has any more; the sinks leave their changes out */
     size_t gone_count;
-    struct generated_columns generated; /* what the source generates, once it was asked */
+    struct generated_columns generated;   /* what the source generates, once it was asked */
     char scope_warned[SCOPE_WARNING_MAX]; /* what was said last of tables that are not sent */
     bool progressed;                      /* the last attempt flushed something */
     bool
@@ -120,6 +121,13 @@ void attempt_drop_own_slot(struct attempt *attempt);
 
 /* attempt_save.c: checkpoint and confirmation, when something moved; at intervals, or now when at_once. */
 void attempt_save(struct attempt *attempt, bool at_once);
+
+/* attempt_debug.c: lines for --verbose. */
+void attempt_debug_source(const struct attempt *attempt);
+void attempt_debug_decision(const struct attempt *attempt, const struct slot_facts *slot,
+                            enum start_action action);
+void attempt_debug_stream(const struct attempt *attempt);
+void attempt_debug_checkpoint(const struct checkpoint *checkpoint);
 
 /* attempt_activity.c: before the first attempt: what earlier processes have counted. */
 void attempt_recall_activity(struct pipeline *pipeline);

@@ -88,6 +88,7 @@ void attempt_save(struct attempt *attempt, bool at_once) {
         pipeline->progressed = true;
         attempt_forget_failure(attempt);
         pipeline->checkpoint = checkpoint;
+        attempt_debug_checkpoint(&checkpoint);
     }
     FAULT_POINT("checkpoint-before-confirm");
     stream_confirm(&attempt->stream, checkpoint_confirmed_lsn(&checkpoint));

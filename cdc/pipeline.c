@@ -64,6 +64,8 @@ static void log_retry(struct pipeline *pipeline, const struct error *error, int 
     struct retry_log *last = &pipeline->retry_log;
     const bool same = strcmp(last->text, error->text) == 0;
     last->count++;
+    log_line(LOG_LEVEL_DEBUG, "the attempt ended: %s; the next in %d ms at most", error_line(error).text,
+             pause_ms);
     if (same && now_ms - last->logged_ms < REPEAT_INTERVAL_MS)
         return;
     if (same)

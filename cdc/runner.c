@@ -10,6 +10,7 @@
 #include "cdc/runner.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -24,7 +25,8 @@ enum {
     REST_MAX_US = 500,         /* what a reader waits longer at most, so that others may come along */
     SETTLE_PAUSE_MS = 20,      /* nothing came for so long: a flush holds nobody up */
     SETTLE_ASK_MS = 250,       /* the checkpoint is not written more often than four times as long */
-    SETTLE_MAX_MS = 1000,      /* a server that writes its WAL so late is made to */
+    DEBUG_INTERVAL_MS = 1000,
+    SETTLE_MAX_MS = 1000, /* a server that writes its WAL so late is made to */
 };
 
 /* ---- state ---- */
@@ -116,11 +118,31 @@ static bool commit(struct runner *runner, struct error *err) {
     return true;
 }
 
+/* One line a second at most, of all since the last one. */
+static void debug_group(struct runner *runner, const char *how) {
+    struct group_log *log = &runner->group_log;
+    if (!log_wants(LOG_LEVEL_DEBUG))
+        return;
+    log->groups++;
+    log->transactions += runner->group.transactions;
+    log->changes += runner->group.changes;
+    const int64_t now_ms = clock_now_ms();
+    if (now_ms - log->logged_ms < DEBUG_INTERVAL_MS)
+        return;
+    log_line(LOG_LEVEL_DEBUG,
+             "sink %s: %s up to %s; %" PRIu64 " groups of %" PRIu64 " transactions and %" PRIu64
+             " changes since the last line",
+             runner->sink->config->name, how, lsn_format(runner->written.end_lsn).text, log->groups,
+             log->transactions, log->changes);
+    *log = (struct group_log){.logged_ms = now_ms};
+}
+
 /* Makes the group visible, and durable too where that is the same. */
 static bool end_group(struct runner *runner, struct error *err) {
     const bool in_steps = runner->sink->ops->commit != NULL && !runner->sink->careful;
     if (!(in_steps ? commit(runner, err) : flush(runner, err)))
         return false;
+    debug_group(runner, in_steps ? "committed" : "flushed");
     note_group(runner);
     runner->sink->careful = runner->written.end_lsn < runner->careful_until_lsn;
     return true;

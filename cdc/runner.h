@@ -82,6 +82,10 @@ struct runner {
         uint64_t transactions;
         bool open; /* something was written since the last flush */
     } group;
+    struct group_log { /* since the last line about groups */
+        int64_t logged_ms;
+        uint64_t groups, transactions, changes;
+    } group_log;
     bool in_transaction; /* the last thing written was not a commit */
     bool skipping;       /* inside a transaction that the sink has already */
     lsn_t careful_until_lsn;

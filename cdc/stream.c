@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -17,6 +18,7 @@
 
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
+#include "cdc/base/log.h"
 #include "cdc/base/reader.h"
 #include "cdc/replication.h"
 #include "cdc/source.h"
@@ -43,6 +45,7 @@ enum {
     END_TIMEOUT_MS = 2000,
     MESSAGE_OVERHEAD_BYTES = 30, /* the headers of CopyData and XLogData */
     BLOCKED_WAIT_MS = 100,
+    DEBUG_INTERVAL_MS = 1000,
 };
 
 /* ---- status ---- */
@@ -60,6 +63,9 @@ static bool send_status(struct stream *stream, bool ask_reply, struct error *err
         received_lsn = confirmed_lsn;
     if (!replication_send_status(stream->session, received_lsn, confirmed_lsn, ask_reply, &sent, err))
         return false;
+    if (sent && confirmed_lsn > stream->confirmed_sent_lsn)
+        log_line(LOG_LEVEL_DEBUG, "told the source: received %s, durable everywhere %s",
+                 lsn_format(received_lsn).text, lsn_format(confirmed_lsn).text);
     if (sent) {
         stream->confirmed_sent_lsn = confirmed_lsn;
         stream->status_sent_ms = clock_now_ms();
@@ -125,9 +131,23 @@ static bool have_batch(struct stream *stream) {
     return stream->batch != NULL;
 }
 
+/* One a second at most. */
+static void debug_batch(struct stream *stream, const struct batch *batch) {
+    stream->batches_handed_on++;
+    if (!log_wants(LOG_LEVEL_DEBUG) || clock_now_ms() - stream->debugged_ms < DEBUG_INTERVAL_MS)
+        return;
+    stream->debugged_ms = clock_now_ms();
+    log_line(LOG_LEVEL_DEBUG,
+             "batch %" PRIu64
+             ": %zu changes, %zu of them of whole transactions, %zu bytes; nothing else before %s",
+             stream->batches_handed_on, batch->change_count, batch->whole_count, batch->arena.used_bytes,
+             lsn_format(batch->caught_up_lsn).text);
+}
+
 static void hand_on(struct stream *stream) {
     struct batch *batch = stream->batch;
     stream->batch = NULL;
+    debug_batch(stream, batch);
     batch_seal(batch, (unsigned) stream->runner_count);
     for (size_t i = 0; i < stream->runner_count; i++)
         queue_push(&stream->runners[i].queue, batch);
@@ -310,9 +330,12 @@ static bool takes_newcomer(struct stream *stream, struct slice schema, struct sl
 static bool check_relation(struct stream *stream, struct slice payload, struct error *err) {
     const struct source_config *source = stream->options.source;
     struct reader reader = reader_over(payload);
-    reader_bytes(&reader, 1 + sizeof(oid_t));
+    reader_bytes(&reader, 1);
+    const oid_t oid = reader_u32(&reader);
     struct slice schema = reader_string(&reader);
     struct slice name = reader_string(&reader);
+    log_line(LOG_LEVEL_DEBUG, "relation %u is \"%.*s\".\"%.*s\"", oid, (int) schema.size, schema.data,
+             (int) name.size, name.data);
     watch_poke(stream->options.watch);
     bool takes = scope_takes_relation(source, stream->options.sent, schema, name);
     if (!takes && !takes_newcomer(stream, schema, name, &takes, err))

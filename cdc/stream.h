@@ -71,7 +71,9 @@ struct stream {
     struct error error; /* set in STREAM_FAILED, before the state */
 
     /* The stream thread's own. */
-    struct batch *batch;      /* being filled, or NULL when none was free */
+    struct batch *batch; /* being filled, or NULL when none was free */
+    uint64_t batches_handed_on;
+    int64_t debugged_ms;      /* when one of them was logged */
     int64_t batch_since_ms;   /* when its first change came */
     lsn_t commit_lsn;         /* of the last transaction so far */
     size_t transaction_bytes; /* on the wire, of the last transaction so far */

@@ -25,6 +25,10 @@ void log_init(enum log_level least, const char *name) {
     log_name = name;
 }
 
+bool log_wants(enum log_level level) {
+    return level >= log_least;
+}
+
 static int format_head(char *line, size_t size, enum log_level level) {
     struct timespec now;
     struct tm utc;
@@ -36,7 +40,7 @@ static int format_head(char *line, size_t size, enum log_level level) {
 }
 
 void log_line(enum log_level level, const char *format, ...) {
-    if (level < log_least)
+    if (!log_wants(level))
         return;
     char line[LINE_MAX_BYTES], body[LINE_MAX_BYTES];
     va_list arguments;

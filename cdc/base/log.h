@@ -7,11 +7,16 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "cdc/base/attributes.h"
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
 
 /* Set once in main before threads start. name may be NULL; it is not copied. */
 void log_init(enum log_level least, const char *name);
+
+/* Would a line of that level be written? For what costs something to find out. */
+bool log_wants(enum log_level level);
 
 void log_line(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * attempt_debug.c - what an attempt says with --verbose: facts and positions, never a value, a dsn or a part of one that did not
+ * connect.
+ */
+#include <inttypes.h>
+
+#include "cdc/attempt.h"
+#include "cdc/base/log.h"
+#include "cdc/pq/settings.h"
+#include "cdc/publication.h"
+
+static void say_session(const char *what, const struct session *session, const char *more) {
+    const PGconn *conn = session->conn;
+    log_line(LOG_LEVEL_DEBUG,
+             "%s: connected to host %s, port %s, database %s as %s, server process %d, PostgreSQL %d, %s%s",
+             what, PQhost(conn), PQport(conn), PQdb(conn), PQuser(conn), PQbackendPID(conn),
+             PQserverVersion(conn), PQsslInUse((PGconn *) (uintptr_t) conn) ? "encrypted" : "not encrypted",
+             more);
+}
+
+void attempt_debug_source(const struct attempt *attempt) {
+    const struct source_identity *identity = &attempt->identity;
+    if (!log_wants(LOG_LEVEL_DEBUG))
+        return;
+    say_session("source", &attempt->source, "");
+    say_session("source", &attempt->replication, ", for replication");
+    log_line(LOG_LEVEL_DEBUG,
+             "source: options of each session: %s, logical_decoding_work_mem of replication: %s",
+             SETTINGS_PINNED, attempt->pipeline->config->source.decoding_work_mem);
+    log_line(LOG_LEVEL_DEBUG,
+             "source: system identifier %" PRIu64 ", timeline %" PRIu32
+             ", WAL flushed to %s, wal_sender_timeout %d ms",
+             identity->system_id, identity->timeline, lsn_format(identity->flush_lsn).text,
+             attempt->sender_timeout_ms);
+}
+
+static const char *action_text(enum start_action action) {
+    switch (action) {
+    case START_STREAM:
+        return "go on from the sinks' positions";
+    case START_NEW:
+        return "create the slot";
+    case START_COPY_AGAIN:
+        return "drop the slot of a copy that was interrupted, and create it again";
+    case START_ADOPT:
+        return "adopt the slot";
+    }
+    return "";
+}
+
+void attempt_debug_decision(const struct attempt *attempt, const struct slot_facts *slot,
+                            enum start_action action) {
+    const struct pipeline *pipeline = attempt->pipeline;
+    const char *name = pipeline->config->source.slot;
+    if (!log_wants(LOG_LEVEL_DEBUG))
+        return;
+    if (slot->exists)
+        log_line(LOG_LEVEL_DEBUG, "slot %s: confirmed to %s, WAL kept from %s, used by process %d%s", name,
+                 lsn_format(slot->confirmed_lsn).text, lsn_format(slot->restart_lsn).text, slot->active_pid,
+                 slot->is_lost ? ", lost" : "");
+    else
+        log_line(LOG_LEVEL_DEBUG, "slot %s: does not exist", name);
+    for (size_t i = 0; i < attempt->runner_count; i++) {
+        const char *sink = pipeline->config->sinks[i].sink.name;
+        const struct position *position = &attempt->positions[i];
+        const struct checkpoint_sink *on_disk = checkpoint_find(&pipeline->checkpoint, sink);
+        log_line(LOG_LEVEL_DEBUG,
+                 "sink %s: at %s, %" PRIu64
+                 " changes into the transaction whose commit record begins at %s; on disk at %s",
+                 sink, lsn_format(position->end_lsn).text, position->index,
+                 lsn_format(position->commit_lsn).text,
+                 lsn_format(on_disk != NULL ? on_disk->position.end_lsn : 0).text);
+    }
+    log_line(LOG_LEVEL_DEBUG, "the start: %s", action_text(action));
+}
+
+void attempt_debug_stream(const struct attempt *attempt) {
+    const struct source_config *source = &attempt->pipeline->config->source;
+    if (!log_wants(LOG_LEVEL_DEBUG))
+        return;
+    for (size_t i = 0; i < source->publication_count; i++)
+        log_line(LOG_LEVEL_DEBUG, "publication %s, one of %zu, which together announce %d tables",
+                 source->publications[i], source->publication_count, PQntuples(attempt->sent));
+}
+
+void attempt_debug_checkpoint(const struct checkpoint *checkpoint) {
+    if (!log_wants(LOG_LEVEL_DEBUG))
+        return;
+    for (size_t i = 0; i < checkpoint->sink_count; i++)
+        log_line(LOG_LEVEL_DEBUG, "checkpoint %" PRIu64 " is on disk: sink %s at %s", checkpoint->generation,
+                 checkpoint->sinks[i].name, lsn_format(checkpoint->sinks[i].position.end_lsn).text);
+}
