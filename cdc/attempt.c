@@ -149,6 +149,7 @@ static bool decide(struct attempt *attempt, struct error *err) {
     if (!source_identify(&attempt->replication, &attempt->identity, err) ||
         !slot_read(&attempt->source, pipeline->config->source.slot, &slot, err))
         return false;
+    start_complete(pipeline->config, &pipeline->checkpoint, attempt->positions);
     const struct start_facts facts = {.config = pipeline->config,
                                       .checkpoint = &pipeline->checkpoint,
                                       .identity = &attempt->identity,
@@ -183,14 +184,13 @@ static bool choose_encoding(struct attempt *attempt, struct error *err) {
 }
 
 /* A transaction that the sink is past, or never comes to as it was asked for, is forgotten. */
-static bool set_skip(struct attempt *attempt, size_t i, struct error *err) {
+static bool find_skip(struct attempt *attempt, size_t i, struct skip *ret_skip, struct error *err) {
     const struct config *config = attempt->pipeline->config;
     const char *sink = config->sinks[i].sink.name;
-    struct runner *runner = &attempt->runners[i];
-    skip_read(config->state, config->name, sink, &runner->skip);
-    if (runner->skip.commit_lsn == 0 || skip_is_ahead(&runner->skip, &attempt->positions[i]))
+    skip_read(config->state, config->name, sink, ret_skip);
+    if (ret_skip->commit_lsn == 0 || skip_is_ahead(ret_skip, &attempt->positions[i]))
         return true;
-    runner->skip = (struct skip){0};
+    *ret_skip = (struct skip){0};
     return skip_remove(config->state, config->name, sink, err);
 }
 
@@ -212,11 +212,12 @@ static bool start_streaming(struct attempt *attempt, struct error *err) {
                                            .unsent_keys = attempt->unsent_keys,
                                            .sender_timeout_ms = attempt->sender_timeout_ms,
                                            .until_lsn = pipeline->until_lsn};
-    for (size_t i = 0; i < attempt->runner_count; i++)
-        if (!set_skip(attempt, i, err))
+    for (size_t i = 0; i < attempt->runner_count; i++) {
+        struct runner_run run = {.position = attempt->positions[i], .store = attempt->store_positions};
+        if (!find_skip(attempt, i, &run.skip, err))
             return false;
-    for (size_t i = 0; i < attempt->runner_count; i++)
-        runner_order_run(&attempt->runners[i], &attempt->positions[i], attempt->store_positions);
+        runner_order_run(&attempt->runners[i], &run);
+    }
     attempt->watch = (struct watch){.source = &pipeline->config->source,
                                     .sent = attempt->sent,
                                     .warned = pipeline->scope_warned,

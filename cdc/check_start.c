@@ -121,6 +121,7 @@ static bool look_at_all(struct check *check) {
 }
 
 static bool decide(struct check *check) {
+    start_complete(check->config, &check->checkpoint, check->positions);
     const struct start_facts facts = {.config = check->config,
                                       .checkpoint = &check->checkpoint,
                                       .identity = &check->identity,

@@ -449,6 +449,17 @@ static bool obey_copy(struct runner *runner, struct error *err) {
     return true;
 }
 
+/* What the supervisor has said becomes the thread's own; nobody changes it until the next order, which does not come. */
+static bool obey_run(struct runner *runner, struct error *err) {
+    const struct runner_run *run = &runner->run;
+    runner->start = run->position;
+    runner->written = run->position;
+    runner->committed = run->store ? (struct position){0} : run->position;
+    runner->group.open = run->store;
+    runner->skip = run->skip;
+    return run_batches(runner, err);
+}
+
 static bool obey(struct runner *runner, struct error *err) {
     for (;;) {
         switch (wait_order(runner)) {
@@ -457,7 +468,7 @@ static bool obey(struct runner *runner, struct error *err) {
                 return false;
             break;
         case ORDER_RUN:
-            return run_batches(runner, err);
+            return obey_run(runner, err);
         case ORDER_QUIT:
         case ORDER_NONE:
             return true;
@@ -543,18 +554,16 @@ void runner_order_copy(struct runner *runner, const struct runner_copy *copy) {
     pthread_mutex_unlock(&runner->lock);
 }
 
-void runner_order_run(struct runner *runner, const struct position *position, bool store) {
+void runner_order_run(struct runner *runner, const struct runner_run *run) {
     pthread_mutex_lock(&runner->lock);
     assert(runner->state == RUNNER_OPENED);
-    runner->start = *position;
-    runner->written = *position;
-    runner->group.open = store;
-    if (!store)
-        runner->position = *position;
+    runner->run = *run;
+    if (!run->store)
+        runner->position = run->position;
     give_order_locked(runner, ORDER_RUN);
     pthread_mutex_unlock(&runner->lock);
-    if (!store)
-        atomic_store_explicit(&runner->counters.flushed_lsn, position->end_lsn, memory_order_relaxed);
+    if (!run->store)
+        atomic_store_explicit(&runner->counters.flushed_lsn, run->position.end_lsn, memory_order_relaxed);
 }
 
 void runner_stop(struct runner *runner, bool now) {

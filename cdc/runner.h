@@ -43,6 +43,12 @@ struct runner_copy {
     struct snapshot_progress progress;
 };
 
+struct runner_run {
+    struct position position; /* from where it starts */
+    bool store;       /* the sink does not hold it yet (a new pipeline without a copy): it is flushed first */
+    struct skip skip; /* what it leaves out */
+};
+
 /* Written by the runner thread, read by any. */
 struct runner_counters {
     atomic_ullong flushed_lsn; /* end_lsn of the durable position */
@@ -59,17 +65,18 @@ struct runner {
     struct queue queue;
     int event_fd; /* an eventfd for the supervisor: state or flushed_lsn changed; not owned */
 
-    pthread_mutex_t lock; /* guards state, order, copy, position, error */
+    pthread_mutex_t lock; /* guards state, order, copy, run, position, error */
     pthread_cond_t ordered;
     enum runner_state state;
     enum runner_order order;
     struct runner_copy copy;
+    struct runner_run run;
     struct position position; /* durable in the sink */
     struct error error;       /* set in state FAILED */
 
     struct runner_counters counters;
 
-    /* The runner thread's own; the supervisor sets them before it orders to run, under the lock. */
+    /* The runner thread's own, from runner_run on. */
     struct position start;     /* what the sink had when it began: only that is skipped */
     struct position written;   /* up to where whole transactions were written */
     struct position committed; /* up to where it can be seen; ahead of position while it may not be durable */
@@ -89,7 +96,7 @@ struct runner {
     bool in_transaction; /* the last thing written was not a commit */
     bool skipping;       /* inside a transaction that the sink has already */
     lsn_t careful_until_lsn;
-    struct skip skip;  /* set before the order to run */
+    struct skip skip;
     bool leaving_out;  /* inside the transaction that an operator wants left out */
     uint64_t left_out; /* changes of it so far, in however many batches */
 };
@@ -109,9 +116,7 @@ bool runner_has_order(struct runner *runner);
 
 /* From state OPENED. Supervisor. */
 void runner_order_copy(struct runner *runner, const struct runner_copy *copy);
-/* position: where it starts from. store: the sink does not hold it yet (a new pipeline without a copy); it is flushed
- * first. */
-void runner_order_run(struct runner *runner, const struct position *position, bool store);
+void runner_order_run(struct runner *runner, const struct runner_run *run);
 
 /* The state's position; any thread. */
 struct position runner_position(struct runner *runner);

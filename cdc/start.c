@@ -28,13 +28,14 @@ static size_t count_positions(const struct start_facts *facts) {
     return count;
 }
 
-/* A sink that cannot store its position has the one on disk. */
-static void take_from_disk(const struct start_facts *facts) {
-    for (size_t i = 0; i < facts->config->sink_count; i++) {
-        const struct checkpoint_sink *on_disk = checkpoint_find(facts->checkpoint, sink_name(facts, i));
-        if (!facts->config->sinks[i].ops->stores_position && on_disk != NULL &&
-            facts->checkpoint->phase == CHECKPOINT_STREAMING)
-            facts->positions[i] = on_disk->position;
+void start_complete(const struct config *config, const struct checkpoint *checkpoint,
+                    struct position *positions) {
+    if (checkpoint->phase != CHECKPOINT_STREAMING)
+        return;
+    for (size_t i = 0; i < config->sink_count; i++) {
+        const struct checkpoint_sink *on_disk = checkpoint_find(checkpoint, config->sinks[i].sink.name);
+        if (!config->sinks[i].ops->stores_position && on_disk != NULL)
+            positions[i] = on_disk->position;
     }
 }
 
@@ -205,7 +206,6 @@ static bool decide_new(const struct start_facts *facts, enum start_action *ret_a
 }
 
 bool start_decide(const struct start_facts *facts, enum start_action *ret_action, struct error *err) {
-    take_from_disk(facts);
     size_t count = count_positions(facts);
     for (size_t i = 0; i < facts->config->sink_count; i++) {
         if (!check_disk(facts, i, err))

@@ -2,7 +2,7 @@
 /*
  * start.h - from where to stream, or why not: every check before START_REPLICATION.
  *
- * No I/O: facts in, decision out, so that each refusal can be tested; start_decide completes facts->positions with those on disk. START_REPLICATION from before the slot's
+ * Pure: facts in, decision out, so that each refusal can be tested. START_REPLICATION from before the slot's
  * confirmed_flush_lsn is silently moved forward, and a position beyond the server's WAL silently waits; so gaps
  * must be found here. Every refusal names both values and the remedy.
  */
@@ -25,9 +25,14 @@ struct start_facts {
     const struct checkpoint *checkpoint;
     const struct source_identity *identity;
     const struct slot_facts *slot;
-    struct position *
-        positions; /* one a sink of the config, as its open returned; filled from disk where it stores none */
+    const struct position *positions; /* one a sink of the config: start_complete's */
 };
+
+/*
+ * positions: one a sink of the config, as its open returned it. A sink that cannot store its position gets the one that is on disk.
+ */
+void start_complete(const struct config *config, const struct checkpoint *checkpoint,
+                    struct position *positions);
 
 /* ERROR_REFUSE, or ERROR_CONFIG where the configuration contradicts itself. */
 MUST_CHECK bool start_decide(const struct start_facts *facts, enum start_action *ret_action,

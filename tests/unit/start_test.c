@@ -47,7 +47,9 @@ static void nobody_has_a_position(struct scene *scene) {
     scene->checkpoint = (struct checkpoint){.phase = CHECKPOINT_NONE};
 }
 
+/* As a start does it. */
 static bool decide(struct scene *scene, enum start_action *ret_action, struct error *err) {
+    start_complete(&scene->config, &scene->checkpoint, scene->positions);
     const struct start_facts facts = {.config = &scene->config,
                                       .checkpoint = &scene->checkpoint,
                                       .identity = &scene->identity,
@@ -68,7 +70,8 @@ static void expect_refusal(struct scene *scene, const char *naming) {
     struct error err = {0};
     cr_assert_not(decide(scene, &action, &err));
     cr_assert_eq(err.kind, ERROR_REFUSE, "%s", err.text);
-    cr_assert_not_null(strstr(error_line(&err).text, naming), "the refusal does not name \"%s\": %s", naming, err.text);
+    cr_assert_not_null(strstr(error_line(&err).text, naming), "the refusal does not name \"%s\": %s", naming,
+                       err.text);
 }
 
 Test(start, streams_when_slot_disk_and_sinks_are_in_order) {
