@@ -23,6 +23,7 @@
 enum {
     DRAIN_MAX_MS = 6000,  /* of the ten seconds that a stop may take */
     TAKE_WAIT_MS = 10000, /* a run with an end waits so long for a slot that is in use */
+    PROTOCOL_ERRORS_MAX = 3,
 };
 
 /* ---- opening ---- */
@@ -437,6 +438,28 @@ static void learn_from_failure(struct attempt *attempt, struct error *err) {
     }
 }
 
+/*
+ * A bit that was lost on the way is not lost again at the same place; a peer that speaks another protocol does it each time. Nothing of
+ * the damaged transaction was committed, so sending it again is what every retry does.
+ */
+static void bear_protocol_error(struct attempt *attempt, struct error *err) {
+    struct pipeline *pipeline = attempt->pipeline;
+    if (pipeline->progressed)
+        pipeline->protocol_errors = 0;
+    if (err->kind != ERROR_PROTOCOL)
+        return;
+    if (++pipeline->protocol_errors < PROTOCOL_ERRORS_MAX) {
+        err->kind = ERROR_RETRY;
+        return;
+    }
+    error_remedy(
+        err,
+        "%d attempts in a row ended so, without progress: look for what damages data on the way (with "
+        "sslmode=require in the dsn every damage is noticed and retried); if nothing does, report it as a fault "
+        "of pgcdc",
+        pipeline->protocol_errors);
+}
+
 /* ---- an attempt ---- */
 
 static bool allocate(struct attempt *attempt, struct error *err) {
@@ -497,8 +520,10 @@ bool attempt_run(struct pipeline *pipeline, struct error *err) {
     bool good = allocate(attempt, err) && live(attempt, err);
     end_everything(attempt);
     count_work(attempt);
-    if (!good)
+    if (!good) {
         learn_from_failure(attempt, err);
+        bear_protocol_error(attempt, err);
+    }
     if (!good && err->kind != ERROR_RETRY && err->kind != ERROR_STOPPED)
         attempt_drop_own_slot(attempt);
     release(attempt);

@@ -60,6 +60,7 @@ struct pipeline {
     struct generated_columns generated;   /* what the source generates, once it was asked */
     char scope_warned[SCOPE_WARNING_MAX]; /* what was said last of tables that are not sent */
     bool progressed;                      /* the last attempt flushed something */
+    int protocol_errors;                  /* attempts in a row that ended in one, without progress */
     bool
         looks_for_cause; /* the last attempt failed in a group: the next finds the transaction, and has the error */
     struct retry_log retry_log;

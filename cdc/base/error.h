@@ -14,14 +14,14 @@
 
 enum error_kind {
     ERROR_NONE = 0,
-    ERROR_RETRY,    /* close, wait, reopen, resume from the positions: the one recovery path */
-    ERROR_PROTOCOL, /* the peer broke the protocol; a bug there or here */
-    ERROR_CONFIG,   /* an operator must change configuration, rights or schema */
-    ERROR_REFUSE,   /* going on would lose or repeat data */
-    ERROR_DATA,     /* this change cannot be applied */
-    ERROR_SYSTEM,   /* the operating system said no: memory, disk, descriptors */
-    ERROR_STOPPED,  /* the caller asked for the stop */
-    ERROR_RUNNING,  /* another engine runs this pipeline */
+    ERROR_RETRY, /* close, wait, reopen, resume from the positions: the one recovery path */
+    ERROR_PROTOCOL, /* the peer broke the protocol: damage on the way, or a bug there or here; retried a few times */
+    ERROR_CONFIG,  /* an operator must change configuration, rights or schema */
+    ERROR_REFUSE,  /* going on would lose or repeat data */
+    ERROR_DATA,    /* this change cannot be applied */
+    ERROR_SYSTEM,  /* the operating system said no: memory, disk, descriptors */
+    ERROR_STOPPED, /* the caller asked for the stop */
+    ERROR_RUNNING, /* another engine runs this pipeline */
 };
 
 #define ERROR_TEXT_MAX 2048

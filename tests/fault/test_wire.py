@@ -60,6 +60,55 @@ def test_one_wrong_bit_in_a_position_is_never_stored(pipeline, place):
         pipeline.assert_equal("public.t")
 
 
+def test_a_damaged_message_is_asked_for_again(pipeline):
+    """One wrong bit ended the engine for good. More than three of them in all, but with progress between them."""
+    pipeline.source.execute(T)
+    taken = OneBit(b"wB", 3, 0)
+    taken.done = 1
+    with WireProxy(pipeline.source.cluster.port, taken) as proxy:
+        pipeline.source_configuration["dsn"] = proxy.dsn(pipeline.source)
+        pipeline.start()
+        pipeline.wait_applied()
+        for number in range(5):
+            taken.done = 0
+            pipeline.source.execute("insert into t values (%s, 'x')", (number,))
+            pipeline.assert_follows("public.t")
+            assert taken.done == 1
+        assert "says that it is at" in pipeline.engine.log_text()
+        pipeline.engine.stop()
+
+
+def test_messages_that_are_damaged_each_time_end_the_run_with_the_reason(pipeline):
+    pipeline.source.execute(T)
+    pipeline.engine.catch_up()
+    direct = pipeline.source_configuration["dsn"]
+    taken = Each(OneBit(b"wB", 3, 0))
+    pipeline.source.execute("insert into t values (1, 'x')")
+    with WireProxy(pipeline.source.cluster.port, taken) as proxy:
+        pipeline.source_configuration["dsn"] = proxy.dsn(pipeline.source)
+        pipeline.engine.start()
+        assert pipeline.engine.wait_exit() == 1
+    assert taken.count == 3
+    assert "says that it is at" in pipeline.engine.log_text() and "3 attempts in a row" in pipeline.engine.log_text()
+    pipeline.source_configuration["dsn"] = direct
+    assert "3 attempts in a row" in pipeline.engine.command("status").stdout
+    pipeline.engine.catch_up()
+    pipeline.assert_equal("public.t")
+
+
+class Each:
+    """Whatever the other does once, each time."""
+
+    def __init__(self, once):
+        self.once, self.count = once, 0
+
+    def __call__(self, number, message):
+        self.once.done = 0
+        message = self.once(number, message)
+        self.count += self.once.done
+        return message
+
+
 class LongLength:
     """The first message of the stream after it is armed claims to be 16 MiB long, and swallows what follows."""
 
