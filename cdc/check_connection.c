@@ -7,53 +7,76 @@
 
 #include "cdc/check.h"
 
-/* What the server or libpq says, and what an operator can do about it; the first that fits. */
+/*
+ * What a server says is known by its code and by its function, which are the same in every language; only names and what pgcdc or libpq
+ * say themselves are looked for in the text. The first that fits; NULL fits all.
+ */
 struct remedy {
+    const char *sqlstate; /* "": it came from no server */
+    const char *place;
     const char *sign;
     const char *fix;
 };
 
+#define POOLER "this looks like a connection pooler; let the dsn point to the server itself"
+#define SENDERS "alter system set max_wal_senders = 20;  -- then restart the server"
+
 static const struct remedy REMEDIES[] = {
-    {"logical_decoding_work_mem", "correct source.decoding_work_mem"},
-    {"unsupported startup parameter",
-     "this looks like a connection pooler; let the dsn point to the server itself"},
-    {"bouncer", "this looks like a connection pooler; let the dsn point to the server itself"},
-    {"no pg_hba.conf entry",
-     "add a line to the server's pg_hba.conf: host DATABASE ROLE ADDRESS scram-sha-256\n"
-     "then: select pg_reload_conf();"},
-    {"pg_hba.conf rejects", "change the line of the server's pg_hba.conf that rejects this role"},
-    {"password authentication failed",
-     "correct the password (password_file, PGPASSWORD, ~/.pgpass or the dsn)"},
-    {"no password supplied", "give the password: password_file, PGPASSWORD, ~/.pgpass or the dsn"},
-    {"must be superuser or replication role", "alter role %s with replication;"},
-    {"permission denied to start WAL sender", "alter role %s with replication;"},
-    {"standby connections exceed", "alter system set max_wal_senders = 20;  -- then restart the server"},
-    {"number of requested standby", "alter system set max_wal_senders = 20;  -- then restart the server"},
-    {"too many", "close other connections, or raise max_connections and restart the server"},
-    {"remaining connection slots",
-     "close other connections, or raise max_connections and restart the server"},
-    {"role \"", "create the role, or correct user in the dsn"},
-    {"database \"", "create the database, or correct dbname in the dsn"},
-    {"does not support SSL", "switch TLS on at the server (ssl = on), or correct sslmode in the dsn"},
-    {"certificate verify failed",
+    {NULL, NULL, "logical_decoding_work_mem", "correct source.decoding_work_mem"},
+    {"08P01", NULL, "unsupported startup parameter", POOLER},
+    {"08P01", NULL, "bouncer", POOLER},
+    {"28P01", NULL, NULL, "correct the password (password_file, PGPASSWORD, ~/.pgpass or the dsn)"},
+    {"28000", "ClientAuthentication", NULL,
+     "let the server's pg_hba.conf have this line before all that reject the role: host DATABASE ROLE ADDRESS scram-sha-256\n"
+     "then: select pg_reload_conf();\nif that line asks for a certificate (clientcert), give sslcert and sslkey in the dsn"},
+    {"28000", "InitializeSessionUserId", NULL,
+     "create the role (create role ROLE login), let it log in (alter role ROLE login), or correct user in the dsn"},
+    {"28000", NULL, NULL,
+     "the line of the server's pg_hba.conf for this role asks for another proof than a password (peer, ident, cert, ldap, gss): give it, "
+     "or let the line say scram-sha-256"},
+    {"3D000", NULL, NULL, "create the database, or correct dbname in the dsn"},
+    {"42501", "CheckMyDatabase", NULL, "grant connect on database DATABASE to ROLE;"},
+    {"42501", NULL, NULL, "alter role %s with replication;"},
+    {"53300", "InitializeSessionUserId", NULL,
+     "raise the role's limit (alter role ROLE connection limit -1), or close other connections of it"},
+    {"53300", "CheckMyDatabase", NULL,
+     "raise the database's limit (alter database DATABASE connection limit -1), or close other connections to it"},
+    {"53300", NULL, NULL, "close other connections, or raise max_connections and restart the server"},
+    {"57P03", NULL, NULL, "wait until the server is up"},
+    {"42704", NULL, NULL, "correct options in the dsn"},
+    {"22023", NULL, NULL, "correct options in the dsn"},
+    {"55P02", NULL, NULL, "correct options in the dsn"},
+    {"", NULL, "no password supplied", "give the password: password_file, PGPASSWORD, ~/.pgpass or the dsn"},
+    {"", NULL, "does not support SSL",
+     "switch TLS on at the server (ssl = on), or correct sslmode in the dsn"},
+    {"", NULL, "certificate verify failed",
      "let sslrootcert in the dsn name the CA that signed the server's certificate, or renew that certificate"},
-    {"does not match host name", "let host in the dsn be a name that the server's certificate has"},
-    {"root certificate file",
+    {"", NULL, "does not match host name", "let host in the dsn be a name that the server's certificate has"},
+    {"", NULL, "root certificate file",
      "put the CA's certificate where sslrootcert in the dsn says, readable by the user that runs pgcdc"},
-    {"certificate file", "correct sslcert in the dsn, or put the file there"},
-    {"private key file", "correct sslkey in the dsn, or put the file there with mode 0600"},
-    {"password_file ",
+    {"", NULL, "certificate file", "correct sslcert in the dsn, or put the file there"},
+    {"", NULL, "private key file", "correct sslkey in the dsn, or put the file there with mode 0600"},
+    {"", NULL, "password_file ",
      "write the password into the file that password_file names, readable by the user that runs pgcdc"},
-    {"could not translate host name", "correct host in the dsn"},
-    {"Connection refused",
+    {"", NULL, "could not translate host name", "correct host in the dsn"},
+    {"", NULL, "Connection refused",
      "start the server, or correct host and port in the dsn (listen_addresses, firewall)"},
-    {"no answer", "correct host and port in the dsn, or let the firewall pass them"},
-    {"starting up", "wait until the server is up"},
+    {"", NULL, "no answer", "correct host and port in the dsn, or let the firewall pass them"},
 };
 
-static const char *find_remedy(const char *text) {
+static bool fits(const struct remedy *remedy, const struct error *error) {
+    return (remedy->sqlstate == NULL || strcmp(remedy->sqlstate, error->sqlstate) == 0) &&
+           (remedy->place == NULL || strcmp(remedy->place, error->place) == 0) &&
+           (remedy->sign == NULL || strstr(error->text, remedy->sign) != NULL);
+}
+
+static const char *find_remedy(const struct error *error, bool replication) {
+    /* Walsenders have places of their own, which the same function gives away. */
+    if (replication && strcmp(error->sqlstate, "53300") == 0 &&
+        (strcmp(error->place, "InitProcess") == 0 || strcmp(error->place, "InitWalSenderSlot") == 0))
+        return SENDERS;
     for (size_t i = 0; i < sizeof REMEDIES / sizeof REMEDIES[0]; i++)
-        if (strstr(text, REMEDIES[i].sign) != NULL)
+        if (fits(&REMEDIES[i], error))
             return REMEDIES[i].fix;
     return "correct the dsn";
 }
@@ -71,7 +94,7 @@ void check_add_unreachable(struct check *check, const struct error *error, bool 
     static const char ROLE[] = "%s";
     findings_add(&check->findings, SEVERITY_PROBLEM, replication ? "replication_connection" : "connection",
                  "%s%s", replication ? "no replication connection: " : "", without_peer(error->text));
-    const char *fix = error->remedy[0] != '\0' ? error->remedy : find_remedy(error->text);
+    const char *fix = error->remedy[0] != '\0' ? error->remedy : find_remedy(error, replication);
     const char *role = strstr(fix, ROLE);
     if (role == NULL)
         findings_fix(&check->findings, "%s", fix);
