@@ -23,6 +23,7 @@ enum {
     COLUMN_CONNECTIONS_LEFT,
     COLUMN_ROLE,
     COLUMN_DATABASE,
+    COLUMN_IS_REPLICA,
 };
 
 static const char FACTS[] =
@@ -35,7 +36,7 @@ static const char FACTS[] =
     "  and has_table_privilege(t.oid, 'update') and has_table_privilege(t.oid, 'delete'),"
     " current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
     "  - (select count(*) from pg_stat_activity where backend_type = 'client backend'),"
-    " current_user, d.datname"
+    " current_user, d.datname, current_setting('session_replication_role') = 'replica'"
     " from pg_database d left join pg_namespace s on s.nspname = 'pgcdc'"
     " left join pg_class t on t.relnamespace = s.oid and t.relname = 'position'"
     " where d.datname = current_database()";
@@ -144,6 +145,18 @@ static bool has_option(const struct config_sink *sink, const char *key, const ch
     return found != NULL && strcmp(found, value) == 0;
 }
 
+/* A superuser has given it to the role, and run may not take it back. */
+static void check_fires(struct check *check, const struct target_check *target, const PGresult *facts) {
+    if (!target->may_fire || target->acts_as_replica || !is_true(facts, COLUMN_IS_REPLICA))
+        return;
+    findings_add(&check->findings, SEVERITY_PROBLEM, "target_triggers",
+                 "triggers: fire, but session_replication_role is replica for role %s, which may not change "
+                 "it, so no trigger and no foreign key would act",
+                 target->role);
+    findings_fix(&check->findings, "alter role %s in database %s set session_replication_role = origin;",
+                 target->role, check_name(check, NULL, PQgetvalue(facts, 0, COLUMN_DATABASE)));
+}
+
 static bool check_tables_there(struct check *check, struct session *session, const PGresult *facts,
                                const struct config_sink *sink, struct error *err) {
     struct target_check target = {.session = session,
@@ -154,6 +167,7 @@ static bool check_tables_there(struct check *check, struct session *session, con
     target.can_grant = session->server_version >= SET_PARAMETER_VERSION;
     if (!try_replica_role(session, &target.acts_as_replica, err))
         return false;
+    check_fires(check, &target, facts);
     for (size_t i = 0; i < check->tables.count; i++)
         if (!check_target_table(check, &target, &check->tables.tables[i], err) ||
             !check_target_types(check, &target, &check->tables.tables[i], err))
@@ -165,7 +179,7 @@ static bool check_session(struct check *check, struct session *session, const st
                           struct error *err) {
     PGresult *facts AUTO_PGRESULT = NULL;
     if (!session_query(session, FACTS, 0, NULL,
-                       &(const struct result_shape){"the query for its settings", 0, 1, COLUMN_DATABASE + 1,
+                       &(const struct result_shape){"the query for its settings", 0, 1, COLUMN_IS_REPLICA + 1,
                                                     1u << COLUMN_READ_ONLY},
                        &facts, err))
         return false;

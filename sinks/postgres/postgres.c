@@ -10,7 +10,9 @@
 #include <assert.h>
 #include <string.h>
 
+#include "cdc/base/buffer.h"
 #include "cdc/base/fault.h"
+#include "cdc/pq/identifier.h"
 #include "sinks/postgres/apply.h"
 #include "sinks/postgres/narrowing.h"
 #include "sinks/types.h"
@@ -82,11 +84,52 @@ static bool read_trigger_option(const struct sink_config *config, enum trigger_r
     return error_option(err, "triggers");
 }
 
+static bool is_replica(struct postgres_sink *postgres, bool *ret_replica, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_query(&postgres->session,
+                       "select pg_catalog.current_setting('session_replication_role') = 'replica'", 0, NULL,
+                       &(const struct result_shape){"the query for session_replication_role", 1, 1, 1, 0},
+                       &result, err))
+        return false;
+    *ret_replica = PQgetvalue(result, 0, 0)[0] == 't';
+    return true;
+}
+
+static bool refuse_replica(const struct postgres_sink *postgres, struct error *err) {
+    const PGconn *conn = postgres->session.conn;
+    struct buffer fix AUTO(buffer_release) = {.bytes_max = ERROR_REMEDY_MAX};
+    buffer_append_text(&fix, "let a superuser say: alter role ");
+    identifier_append_printable(&fix, slice_of(PQuser(conn)));
+    buffer_append_text(&fix, " in database ");
+    identifier_append_printable(&fix, slice_of(PQdb(conn)));
+    buffer_append_text(&fix, " set session_replication_role = origin;");
+    error_set(err, ERROR_CONFIG,
+              "target: triggers: fire, but session_replication_role is replica for role %s, which may not "
+              "change it, so no trigger and no foreign key would act",
+              PQuser(conn));
+    return buffer_text(&fix) != NULL ? error_remedy(err, "%s", fix.data) : false;
+}
+
+/* A superuser's ALTER ROLE or ALTER DATABASE would silence the triggers and foreign keys that were asked for. */
+static bool let_triggers_fire(struct postgres_sink *postgres, struct error *err) {
+    struct error answer = {0};
+    bool replica = false, done = false;
+    if (!is_replica(postgres, &replica, err))
+        return false;
+    if (!replica)
+        return true;
+    if (!try_statement(postgres, "set session_replication_role = origin", &done, &answer)) {
+        *err = answer;
+        return false;
+    }
+    return done ? true : refuse_replica(postgres, err);
+}
+
 static bool set_trigger_role(struct postgres_sink *postgres, enum trigger_role *role, struct error *err) {
     struct error answer = {0};
     postgres->replica_role = false;
     if (*role == TRIGGERS_FIRE)
-        return true;
+        return let_triggers_fire(postgres, err);
     if (!try_statement(postgres, "set session_replication_role = replica", &postgres->replica_role,
                        &answer)) {
         *err = answer;

@@ -61,3 +61,56 @@ def test_triggers_plan_as_the_database_has_it(pipeline):
     assert pipeline.target.execute("select distinct event from seen order by 1") == [
         ("cut TRUNCATE",), ("late INSERT",), ("now DELETE",), ("now INSERT",), ("now UPDATE",)]
     assert pipeline.target.execute("select distinct settings from seen") == [("on,off,on,2,auto",)]
+
+
+FIRED = "create table fired (id int); create function fire() returns trigger language plpgsql as $$begin insert into public.fired values (new.id); return new; end$$;" \
+    "create trigger fires after insert on t for each row execute function fire()"
+
+
+def asks_to_fire(pipeline, attributes=""):
+    """A role at the target whose default would silence what `triggers: fire` asks for."""
+    role = f"quiet_{pipeline.target.name}"
+    pipeline.execute_both(TABLE)
+    pipeline.source.execute("create publication shop for table t, other")
+    pipeline.target.execute(FIRED + f"; create role {role} login {attributes}; alter role {role} set session_replication_role = replica;"
+                            f"grant create on database {pipeline.target.name} to {role}; grant all on all tables in schema public to {role}")
+    pipeline.sink_configuration["dsn"] = pipeline.target.dsn(user=role)
+    pipeline.sink_configuration["triggers"] = "fire"
+    return role
+
+
+def forget(pipeline, role):
+    pipeline.target.execute(f"drop owned by {role} cascade; drop role {role}")
+
+
+def fires(pipeline):
+    pipeline.source.execute("insert into t values (1, 'a')")
+    pipeline.engine.catch_up()
+    pipeline.source.execute("insert into t values (2, 'b')")
+    pipeline.engine.catch_up()
+    return pipeline.target.execute("select id from fired order by id") == [(1,), (2,)]
+
+
+def test_triggers_fire_whatever_a_role_has_by_default(pipeline):
+    """session_replication_role of the role was left as it was, and no trigger and no foreign key acted."""
+    role = asks_to_fire(pipeline, "superuser")
+    try:
+        assert pipeline.engine.command("check").returncode == 0
+        assert fires(pipeline)
+    finally:
+        forget(pipeline, role)
+
+
+def test_triggers_that_cannot_be_made_to_fire_are_refused(pipeline):
+    role = asks_to_fire(pipeline)
+    try:
+        refused = pipeline.engine.command("run", "--until", "caught-up")
+        fix = f'alter role {role} in database {pipeline.target.name} set session_replication_role = origin;'
+        assert refused.returncode == 2 and fix in refused.stderr.replace('"', ""), refused.stderr
+        findings = pipeline.engine.json("check")["findings"]
+        fixes = [finding["fix"] for finding in findings if finding["code"] == "target_triggers"]
+        assert len(fixes) == 1
+        pipeline.target.execute(fixes[0])
+        assert fires(pipeline)
+    finally:
+        forget(pipeline, role)
