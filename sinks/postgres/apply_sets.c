@@ -6,12 +6,15 @@
  * index besides the key can: then a statement fails or counts other rows than it should, everything is undone up to
  * the savepoint, and the span is applied row by row. A table where that happened is spared the attempt for a while.
  */
+#include <arpa/inet.h>
 #include <assert.h>
+#include <string.h>
 
 #include "cdc/base/fault.h"
 #include "sinks/postgres/apply.h"
 #include "sinks/postgres/array_encoder.h"
 #include "sinks/postgres/copy_rows.h"
+#include "sinks/postgres/row_match.h"
 
 #define COPY_ROWS_MIN 64u /* fewer are not worth the round trips of a COPY */
 #define PAUSE_BITS_MAX                                                                                       \
@@ -25,17 +28,85 @@ struct effect_list {
     uint32_t count;
 };
 
+/* In front of the statements for rows without a key, whose whole plan is to be hash joins; and behind them. */
+static bool send_hash_joins(struct apply *apply, bool on, struct error *err) {
+    return pq_pipeline_query(&apply->pipeline,
+                             on ? "set local enable_hashjoin = on" : "set local enable_hashjoin = off", ANY,
+                             err) &&
+           pq_pipeline_query(&apply->pipeline,
+                             on ? "set local enable_nestloop = off" : "set local enable_nestloop to default",
+                             ANY, err);
+}
+
+static struct value number_value(const uint32_t *big_endian) {
+    return (struct value){
+        .kind = VALUE_BINARY, .data = (const char *) big_endian, .size = sizeof *big_endian};
+}
+
+/* Which rows were alike, and the how many-th of them. */
+static void encode_places(struct apply *apply, enum parameter_kind kind, const struct effect_list *list) {
+    static const struct target_column INT4 = {.type_oid = 23, .delimiter = ','};
+    struct array_encoder array;
+    array_encoder_begin(&array, &apply->arrays, &INT4, true, list->count);
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct image_place *place = &apply->net.places[list->effects[i] - apply->net.effects];
+        uint32_t number = htonl(kind == PARAMETER_IMAGE ? place->image : place->rank);
+        const struct value value = number_value(&number);
+        array_encoder_add(&array, &value);
+    }
+    array_encoder_end(&array);
+}
+
+/* As get_bit numbers them. */
+static void encode_written(struct apply *apply, uint32_t columns, const struct effect_list *list) {
+    static const struct target_column BYTEA = {.type_oid = 17, .delimiter = ','};
+    uint8_t bits[COLUMN_SET_WORDS * sizeof(uint64_t)];
+    const struct value value = {.kind = VALUE_BINARY, .data = (const char *) bits, .size = (columns + 7) / 8};
+    struct array_encoder array;
+    array_encoder_begin(&array, &apply->arrays, &BYTEA, true, list->count);
+    for (uint32_t i = 0; i < list->count; i++) {
+        memset(bits, 0, value.size);
+        for (uint32_t c = 0; c < columns; c++)
+            if (list->effects[i]->values[c].kind != VALUE_UNCHANGED)
+                bits[c / 8] |= (uint8_t) (1u << c % 8);
+        array_encoder_add(&array, &value);
+    }
+    array_encoder_end(&array);
+}
+
 static void encode_column(struct apply *apply, const struct table_effect *of_table,
                           const struct statement_parameter *parameter, const struct effect_list *list) {
+    static const struct value NOTHING = {.kind = VALUE_NULL}; /* of rows that do not set the column */
     struct array_encoder array;
     uint32_t column = parameter->column;
     array_encoder_begin(&array, &apply->arrays, &of_table->table->columns[column],
                         of_table->formats[column] == FORMAT_BINARY, list->count);
     for (uint32_t i = 0; i < list->count; i++) {
-        const struct effect *effect = list->effects[i];
-        array_encoder_add(&array, parameter->is_old ? &effect->key[column] : &effect->values[column]);
+        const struct value *values = parameter->is_old ? list->effects[i]->key : list->effects[i]->values;
+        array_encoder_add(&array, values[column].kind != VALUE_UNCHANGED ? &values[column] : &NOTHING);
     }
     array_encoder_end(&array);
+}
+
+static bool is_binary_parameter(const struct table_effect *of_table,
+                                const struct statement_parameter *parameter) {
+    return parameter->kind != PARAMETER_VALUE || of_table->formats[parameter->column] == FORMAT_BINARY;
+}
+
+static void encode_parameter(struct apply *apply, const struct table_effect *of_table,
+                             const struct statement_parameter *parameter, const struct effect_list *list) {
+    switch (parameter->kind) {
+    case PARAMETER_VALUE:
+        encode_column(apply, of_table, parameter, list);
+        break;
+    case PARAMETER_IMAGE:
+    case PARAMETER_RANK:
+        encode_places(apply, parameter->kind, list);
+        break;
+    case PARAMETER_WRITTEN:
+        encode_written(apply, of_table->table->column_count, list);
+        break;
+    }
 }
 
 /* One array behind the other in one buffer; pointers are taken when it grows no more. */
@@ -46,9 +117,9 @@ static bool encode_parameters(struct apply *apply, const struct table_effect *of
     buffer_reset(&apply->arrays);
     for (int i = 0; i < statement->parameter_count; i++) {
         size_t start = apply->arrays.size;
-        encode_column(apply, of_table, &statement->parameters[i], list);
+        encode_parameter(apply, of_table, &statement->parameters[i], list);
         scratch->sizes[i] = (int) (apply->arrays.size - start);
-        scratch->formats[i] = of_table->formats[statement->parameters[i].column] == FORMAT_BINARY;
+        scratch->formats[i] = is_binary_parameter(of_table, &statement->parameters[i]);
     }
     if (!buffer_ok(&apply->arrays))
         return error_no_memory(err);
@@ -60,11 +131,25 @@ static bool encode_parameters(struct apply *apply, const struct table_effect *of
     return true;
 }
 
-static bool send_set(struct apply *apply, const struct table_effect *of_table, enum statement_kind kind,
-                     const struct column_set *written, const struct effect_list *list, struct error *err) {
+/* Which columns of an index are NULL in all rows that are looked for, and which in some. */
+static void find_nulls(const struct table_effect *of_table, const struct effect_list *list,
+                       struct statement_form *form) {
+    uint32_t some = 0;
+    form->nulls = UINT32_MAX;
+    for (uint32_t i = 0; i < list->count; i++) {
+        uint32_t nulls = row_match_nulls(of_table->table, list->effects[i]->key);
+        some |= nulls;
+        form->nulls &= nulls;
+    }
+    form->mixed = some & ~form->nulls;
+}
+
+static bool send_set(struct apply *apply, const struct table_effect *of_table, struct statement_form form,
+                     const struct effect_list *list, struct error *err) {
     const struct statement *statement = NULL;
     struct statements *scratch = &apply->statements;
-    const struct statement_form form = {.kind = kind, .written = written};
+    if (of_table->by_images)
+        find_nulls(of_table, list, &form);
     if (!apply_look(apply, of_table->table, err) ||
         !statement_find(scratch, &apply->pipeline, of_table->table, &form, &statement, err) ||
         !encode_parameters(apply, of_table, statement, list, err))
@@ -103,7 +188,9 @@ static bool send_deletes(struct apply *apply, const struct table_effect *of_tabl
         if (is_deleted(&apply->net.effects[i]))
             list.effects[list.count++] = &apply->net.effects[i];
     assert(list.count == of_table->delete_count);
-    return send_set(apply, of_table, STATEMENT_SET_DELETE, NULL, &list, err);
+    const struct statement_form form = {.kind = of_table->by_images ? STATEMENT_IMAGE_DELETE
+                                                                    : STATEMENT_SET_DELETE};
+    return send_set(apply, of_table, form, &list, err);
 }
 
 static bool send_group(struct apply *apply, const struct table_effect *of_table,
@@ -114,7 +201,11 @@ static bool send_group(struct apply *apply, const struct table_effect *of_table,
     for (uint32_t i = group->first; i != EFFECT_NONE; i = apply->net.effects[i].next_update)
         list.effects[list.count++] = &apply->net.effects[i];
     assert(list.count == group->count);
-    return send_set(apply, of_table, STATEMENT_SET_UPDATE, &group->written, &list, err);
+    const struct statement_form form = {.kind = of_table->by_images ? STATEMENT_IMAGE_UPDATE
+                                                                    : STATEMENT_SET_UPDATE,
+                                        .written = &group->written,
+                                        .is_partial = group->is_partial};
+    return send_set(apply, of_table, form, &list, err);
 }
 
 static bool send_updates(struct apply *apply, const struct table_effect *of_table, struct error *err) {
@@ -135,11 +226,16 @@ static bool send_few_inserts(struct apply *apply, const struct table_effect *of_
     return true;
 }
 
+static bool send_table(struct apply *apply, const struct table_effect *of_table, struct error *err) {
+    bool by_images = of_table->by_images;
+    return (!by_images || send_hash_joins(apply, true, err)) && send_deletes(apply, of_table, err) &&
+           send_updates(apply, of_table, err) && (!by_images || send_hash_joins(apply, false, err)) &&
+           send_few_inserts(apply, of_table, err);
+}
+
 static bool send_sets(struct apply *apply, struct error *err) {
     for (const struct table_effect *of_table = apply->net.tables; of_table != NULL; of_table = of_table->next)
-        if (!of_table->by_rows &&
-            (!send_deletes(apply, of_table, err) || !send_updates(apply, of_table, err) ||
-             !send_few_inserts(apply, of_table, err)))
+        if (!of_table->by_rows && !send_table(apply, of_table, err))
             return false;
     return true;
 }

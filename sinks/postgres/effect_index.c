@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "sinks/postgres/row_change.h"
+#include "sinks/postgres/value_hash.h"
 
 #define SLOTS_MIN 1024u
 
@@ -31,30 +32,11 @@ bool effect_index_reset(struct effect_index *index, size_t rows, struct error *e
     return true;
 }
 
-static uint64_t mix(uint64_t hash, uint64_t word) {
-    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-    return hash ^ hash >> 29;
-}
-
-static uint64_t hash_bytes(uint64_t hash, const char *data, size_t size) {
-    uint64_t word;
-    hash = mix(hash, size);
-    for (; size >= sizeof word; data += sizeof word, size -= sizeof word) {
-        memcpy(&word, data, sizeof word);
-        hash = mix(hash, word);
-    }
-    word = 0;
-    memcpy(&word, data, size);
-    return mix(hash, word);
-}
-
 uint32_t effect_index_hash(const struct target_table *table, const struct value *key) {
     uint64_t hash = table->oid;
-    for (uint32_t i = 0; i < table->key_count; i++) {
-        const struct value *value = &key[table->key_columns[i]];
-        hash = hash_bytes(hash, value->size > 0 ? value->data : "", value->size);
-    }
-    return (uint32_t) (hash ^ hash >> 32);
+    for (uint32_t i = 0; i < table->key_count; i++)
+        hash = value_hash_add(hash, &key[table->key_columns[i]]);
+    return value_hash_end(hash);
 }
 
 static bool has_key(const struct effect *effect, const struct target_table *table, const struct value *key) {

@@ -13,6 +13,12 @@
 #define BYTES_MAX (64u * 1024u * 1024u)
 #define VALUE_BYTES_MAX (1024u * 1024u) /* larger ones are not gathered in arrays: memory */
 #define GROUPS_MAX 8u                   /* of updates that write different columns, a table */
+/*
+ * Of a table without a key, fewer changes than these are found one by one: the hash of a row takes ten times as long as to see that
+ * it is another one. With an index all that is saved is statements.
+ */
+#define HASHED_MIN 12u
+#define SEARCHED_MIN 4u
 
 void net_effect_init(struct net_effect *net) {
     *net = (struct net_effect){0};
@@ -23,6 +29,7 @@ void net_effect_release(struct net_effect *net) {
     arena_release(&net->arena);
     free(net->effects);
     effect_index_release(&net->index);
+    image_index_release(&net->images);
     *net = (struct net_effect){0};
 }
 
@@ -40,6 +47,7 @@ void net_effect_forget(struct net_effect *net) {
     net->tables = NULL;
     net->last_table = NULL;
     net->effect_count = 0;
+    net->places = NULL;
     arena_reset(&net->arena);
 }
 
@@ -61,6 +69,17 @@ static bool add_table(struct net_effect *net, struct target_table *table, struct
     return true;
 }
 
+static bool find_images(struct net_effect *net, size_t rows, struct error *err) {
+    bool any = false;
+    for (struct table_effect *effect = net->tables; effect != NULL; effect = effect->next) {
+        uint32_t least = effect->table->searched_count > 0 ? SEARCHED_MIN : HASHED_MIN;
+        effect->by_images = effect->table->takes_images && effect->other_count > 0;
+        effect->by_rows |= effect->by_images && effect->other_count < least;
+        any |= effect->by_images && !effect->by_rows;
+    }
+    return !any || image_index_reset(&net->images, rows, false, err);
+}
+
 /* Which tables, with which kinds of change; and how many rows there are. */
 static bool find_tables(struct net_effect *net, const struct span *span, size_t *ret_rows,
                         struct error *err) {
@@ -73,7 +92,7 @@ static bool find_tables(struct net_effect *net, const struct span *span, size_t 
             return false;
         bool is_insert = span->changes[i].kind == CHANGE_INSERT || span->changes[i].kind == CHANGE_READ;
         table->effect->has_inserts |= is_insert;
-        table->effect->has_others |= !is_insert;
+        table->effect->other_count += !is_insert;
         rows++;
     }
     *ret_rows = rows;
@@ -89,7 +108,7 @@ static bool make_room(struct net_effect *net, size_t rows, struct error *err) {
         net->effects = effects;
         net->effect_capacity = (uint32_t) rows;
     }
-    return effect_index_reset(&net->index, rows, err);
+    return effect_index_reset(&net->index, rows, err) && find_images(net, rows, err);
 }
 
 static struct effect *append_effect(struct net_effect *net, struct target_table *table,
@@ -180,6 +199,56 @@ static bool add_keyed(struct net_effect *net, struct target_table *table, const 
     return true;
 }
 
+/* Every column of the old row, as a search needs it. */
+static bool note_image(struct table_effect *effect, const struct value *image) {
+    bool has_unchanged = false;
+    return note_values(effect, image, &has_unchanged) && !has_unchanged;
+}
+
+static void add_image(struct net_effect *net, struct effect *effect) {
+    effect->hash = image_index_hash(effect->table, effect->values, effect->key);
+    image_index_add(&net->images, net->effects, (uint32_t) (effect - net->effects));
+}
+
+/* The effect on the row that is like this now: it has one, or none yet. */
+static struct effect *take_image(struct net_effect *net, struct target_table *table,
+                                 const struct value *image) {
+    const struct effect like = {.table = table, .key = image, .hash = image_index_hash(table, image, image)};
+    uint32_t found = image_index_find(&net->images, net->effects, &like, true);
+    if (found != EFFECT_NONE)
+        return &net->effects[found];
+    struct effect *effect = append_effect(net, table, image);
+    effect->existed = true;
+    return effect;
+}
+
+static bool change_image(struct net_effect *net, struct effect *effect, const struct change *change,
+                         bool has_unchanged, struct error *err) {
+    if (change->kind == CHANGE_DELETE) {
+        effect->values = NULL;
+        effect->was_deleted = true;
+        return true;
+    }
+    if (!has_unchanged || effect->values == NULL)
+        effect->values = change->new_values;
+    else if (!merge(net, effect, change->new_values, err))
+        return false;
+    add_image(net, effect);
+    return true;
+}
+
+static bool add_without_key(struct net_effect *net, struct target_table *table, const struct change *change,
+                            bool has_unchanged, struct error *err) {
+    struct effect *effect;
+    if (change->kind != CHANGE_INSERT && change->kind != CHANGE_READ)
+        return change_image(net, take_image(net, table, change->old_values), change, has_unchanged, err);
+    table->effect->by_rows |= has_unchanged;
+    effect = append_effect(net, table, change->new_values);
+    effect->values = change->new_values;
+    add_image(net, effect);
+    return true;
+}
+
 /* In a table that is only inserted into no row meets another: the index of the target would say so. */
 static void add_unkeyed(struct net_effect *net, struct target_table *table, const struct change *change) {
     append_effect(net, table, change->new_values)->values = change->new_values;
@@ -196,28 +265,38 @@ static bool add_change(struct net_effect *net, struct target_table *table, const
     struct table_effect *effect = table->effect;
     bool has_unchanged = false;
     if (change->new_values != NULL && !note_values(effect, change->new_values, &has_unchanged) &&
-        effect->has_others) {
+        effect->other_count > 0) {
         effect->by_rows = true;
         return true;
     }
-    if (!effect->has_others) {
+    if (effect->other_count == 0) {
         effect->by_rows |= has_unchanged;
         add_unkeyed(net, table, change);
         return true;
     }
     bool is_insert = change->kind == CHANGE_INSERT || change->kind == CHANGE_READ;
     const struct value *key = is_insert ? change->new_values : row_change_key(table, change);
-    if (!table->has_key || key == NULL || !note_key(effect, key) || !update_fits_set(table, change)) {
+    if (!(table->has_key || effect->by_images) || key == NULL || !update_fits_set(table, change) ||
+        !(effect->by_images ? note_image(effect, key) : note_key(effect, key))) {
         effect->by_rows = true;
         return true;
     }
+    if (effect->by_images)
+        return add_without_key(net, table, change, has_unchanged, err);
     return add_keyed(net, table, change, key, has_unchanged, err);
 }
 
+/* By these the row is found. */
+static bool is_searched(const struct table_effect *effect, uint32_t column) {
+    const struct target_column *of_table = &effect->table->columns[column];
+    return effect->by_images ? of_table->is_written : of_table->is_key;
+}
+
 /* Arrays have no array type, and unnest would take them apart to their elements. */
-static bool can_unnest(const struct target_table *table, const struct column_set *written) {
-    for (uint32_t i = 0; i < table->column_count; i++)
-        if (table->columns[i].array_oid == 0 && (table->columns[i].is_key || column_set_has(written, i)))
+static bool can_unnest(const struct table_effect *effect, const struct column_set *written) {
+    for (uint32_t i = 0; i < effect->table->column_count; i++)
+        if (effect->table->columns[i].array_oid == 0 &&
+            (is_searched(effect, i) || column_set_has(written, i)))
             return false;
     return true;
 }
@@ -239,7 +318,7 @@ static struct update_group *find_group(struct net_effect *net, struct table_effe
     for (struct update_group *group = effect->groups; group != NULL; group = group->next)
         if (column_set_equal(&group->written, written))
             return group;
-    if (effect->group_count == GROUPS_MAX || !can_unnest(effect->table, written))
+    if (effect->group_count == GROUPS_MAX || !can_unnest(effect, written))
         return NULL;
     struct update_group *group = arena_alloc(&net->arena, sizeof *group);
     if (group == NULL)
@@ -260,11 +339,32 @@ static void written_by(const struct effect *effect, struct column_set *written) 
             column_set_add(written, i);
 }
 
+/*
+ * Updates of rows without a key are one statement, whatever each writes: it looks for all of them before it changes the first,
+ * and so takes none for a row that another has made the same.
+ */
+static void widen_group(struct update_group *group, const struct column_set *written, uint32_t columns) {
+    group->is_partial = true;
+    for (uint32_t i = 0; i < columns; i++)
+        if (column_set_has(written, i) && !column_set_has(&group->written, i))
+            column_set_add(&group->written, i);
+}
+
+static struct update_group *group_for(struct net_effect *net, struct table_effect *effect,
+                                      const struct column_set *written) {
+    struct update_group *group = effect->groups;
+    if (!effect->by_images || group == NULL)
+        return find_group(net, effect, written);
+    if (!column_set_equal(&group->written, written))
+        widen_group(group, written, effect->table->column_count);
+    return group;
+}
+
 /* False: too many groups, nothing to set, which a set cannot say, or something that cannot be unnested. */
 static bool add_to_group(struct net_effect *net, struct table_effect *effect, uint32_t index) {
     struct column_set written;
     written_by(&net->effects[index], &written);
-    struct update_group *group = written.count > 0 ? find_group(net, effect, &written) : NULL;
+    struct update_group *group = written.count > 0 ? group_for(net, effect, &written) : NULL;
     if (group == NULL)
         return false;
     if (group->last != EFFECT_NONE)
@@ -291,8 +391,40 @@ static bool sort_effects(struct net_effect *net, struct table_effect *effect) {
 static void finish_table(struct net_effect *net, struct table_effect *effect) {
     struct column_set none;
     column_set_init(&none, effect->table->column_count);
-    effect->by_rows = has_mixed_format(effect) || (effect->has_others && !can_unnest(effect->table, &none)) ||
+    effect->by_rows = has_mixed_format(effect) || (effect->other_count > 0 && !can_unnest(effect, &none)) ||
                       !sort_effects(net, effect);
+}
+
+static void place_effect(struct net_effect *net, uint32_t index) {
+    struct effect *effect = &net->effects[index];
+    effect->hash = image_index_hash(effect->table, effect->key, effect->key) ^ (effect->values == NULL);
+    uint32_t first = image_index_find(&net->images, net->effects, effect, false);
+    if (first == EFFECT_NONE) {
+        first = index;
+        image_index_add(&net->images, net->effects, index);
+    }
+    net->places[index].image = first;
+    net->places[index].rank = ++net->places[first].count;
+}
+
+/* Which rows were alike: so many of them as there are changes have to be found. */
+static bool place_effects(struct net_effect *net, struct error *err) {
+    bool any = false;
+    for (const struct table_effect *effect = net->tables; effect != NULL; effect = effect->next)
+        any |= effect->by_images && !effect->by_rows;
+    if (!any)
+        return true;
+    net->places = arena_alloc_zero(&net->arena, net->effect_count * sizeof(*net->places));
+    if (net->places == NULL)
+        return error_no_memory(err);
+    if (!image_index_reset(&net->images, net->effect_count, true, err))
+        return false;
+    for (uint32_t i = 0; i < net->effect_count; i++) {
+        const struct table_effect *of_table = net->effects[i].table->effect;
+        if (of_table->by_images && !of_table->by_rows && net->effects[i].existed)
+            place_effect(net, i);
+    }
+    return true;
 }
 
 bool net_effect_build(struct net_effect *net, const struct span *span, struct error *err) {
@@ -308,5 +440,5 @@ bool net_effect_build(struct net_effect *net, const struct span *span, struct er
     for (struct table_effect *effect = net->tables; effect != NULL; effect = effect->next)
         if (!effect->by_rows)
             finish_table(net, effect);
-    return true;
+    return place_effects(net, err);
 }

@@ -4,13 +4,17 @@
  *
  * Tables are taken apart and, in each, rows by their key: an insert and an update become one insert, an insert and a
  * delete nothing, two updates one, where what the later one left unchanged keeps the earlier one's value. What cannot
- * be told that way is left to be applied row by row, table by table: changed keys, no key, one column in two formats,
+ * be told that way is left to be applied row by row, table by table: changed keys, one column in two formats,
  * columns that cannot be unnested, and whatever contradicts itself (the row path then says what is wrong).
+ *
+ * Without a key a row is what is in it. A change of a row that an earlier change left like this goes on from there; otherwise
+ * the row was like this before the span. Among rows that are alike any will do, so each of them counts which it is.
  */
 #pragma once
 
 #include "sinks/postgres/column_set.h"
 #include "sinks/postgres/effect_index.h"
+#include "sinks/postgres/image_index.h"
 #include "sinks/postgres/span.h"
 #include "sinks/postgres/target_table.h"
 
@@ -26,18 +30,27 @@ enum effect_kind {
 struct update_group {
     struct update_group *next;
     struct column_set written;
+    bool is_partial; /* of a table without a key: some write fewer */
     uint32_t first;
     uint32_t last;
     uint32_t count;
+};
+
+/* Of an effect on a row without a key that is updated or deleted. */
+struct image_place {
+    uint32_t image; /* the same for rows that were alike and have the same kind of effect */
+    uint32_t rank;  /* the how many-th of these, from 1 on */
+    uint32_t count; /* of the first: so many there are */
 };
 
 struct table_effect {
     struct table_effect *next;
     struct target_table *table;
     bool by_rows;
+    bool by_images; /* its rows have no key */
     bool has_inserts;
-    bool has_others;  /* updates or deletes */
-    uint8_t *formats; /* of each column: FORMAT_TEXT and FORMAT_BINARY bits of the values seen */
+    uint32_t other_count; /* updates and deletes */
+    uint8_t *formats;     /* of each column: FORMAT_TEXT and FORMAT_BINARY bits of the values seen */
     uint32_t first;
     uint32_t last;
     uint32_t insert_count; /* of EFFECT_INSERT and EFFECT_REPLACE */
@@ -56,7 +69,9 @@ struct net_effect {
     uint32_t effect_count;
     uint32_t effect_capacity;
     bool shows_conflicts; /* a row that came and went again goes row by row: it may have been there before */
-    struct effect_index index; /* the effects of rows that have a key */
+    struct effect_index index;  /* the effects of rows that have a key */
+    struct image_index images;  /* and of those that have none */
+    struct image_place *places; /* of each effect; NULL when all tables have keys */
 };
 
 void net_effect_init(struct net_effect *net);

@@ -59,7 +59,8 @@ static const struct statement *find_prepared(const struct statements *statements
     for (const struct statement *statement = table->statements; statement != NULL;
          statement = statement->next)
         if (statement->kind == form->kind && statement->counts_one == form->counts_one &&
-            statement->nulls == form->nulls && column_set_equal(&statement->written, form->written))
+            statement->is_partial == form->is_partial && statement->nulls == form->nulls &&
+            statement->mixed == form->mixed && column_set_equal(&statement->written, form->written))
             return statement;
     return NULL;
 }
@@ -83,7 +84,17 @@ static bool grow_scratch(struct statements *statements, int count, struct error 
 }
 
 static bool is_set(enum statement_kind kind) {
-    return kind == STATEMENT_SET_UPDATE || kind == STATEMENT_SET_DELETE;
+    return kind == STATEMENT_SET_UPDATE || kind == STATEMENT_SET_DELETE || kind == STATEMENT_IMAGE_UPDATE ||
+           kind == STATEMENT_IMAGE_DELETE;
+}
+
+static oid_t type_of(const struct target_table *table, const struct statement *statement, int parameter) {
+    enum { INT4_ARRAY = 1007, BYTEA_ARRAY = 1001 };
+    const struct statement_parameter *of = &statement->parameters[parameter];
+    const struct target_column *column = &table->columns[of->column];
+    if (of->kind != PARAMETER_VALUE)
+        return of->kind == PARAMETER_WRITTEN ? BYTEA_ARRAY : INT4_ARRAY;
+    return is_set(statement->kind) ? column->array_oid : column->type_oid;
 }
 
 /* text, varchar, bpchar, json: such a text can be handed on as it is, however large, where others need a NUL. */
@@ -99,12 +110,14 @@ static bool make_statement(struct statements *statements, struct target_table *t
                            struct error *err) {
     struct statement *statement = arena_alloc_zero(&statements->arena, sizeof *statement);
     struct statement_parameter *parameters =
-        arena_alloc(&statements->arena, 2 * ((size_t) table->column_count + 1) * sizeof *parameters);
+        arena_alloc(&statements->arena, 2 * ((size_t) table->column_count + 2) * sizeof *parameters);
     if (statement == NULL || parameters == NULL)
         return error_no_memory(err);
     statement->kind = form->kind;
     statement->written = *form->written;
     statement->nulls = form->nulls;
+    statement->mixed = form->mixed;
+    statement->is_partial = form->is_partial;
     statement->counts_one = form->counts_one;
     statement->parameters = parameters;
     snprintf(statement->name, sizeof statement->name, "pgcdc_%" PRIu64, ++statements->serial);
@@ -122,10 +135,8 @@ static bool prepare(struct statements *statements, struct pq_pipeline *pipeline,
     oid_t *types = arena_alloc(&statements->arena, ((size_t) statement->parameter_count + 1) * sizeof *types);
     if (types == NULL)
         return error_no_memory(err);
-    for (int i = 0; i < statement->parameter_count; i++) {
-        const struct target_column *column = &table->columns[statement->parameters[i].column];
-        types[i] = is_set(statement->kind) ? column->array_oid : column->type_oid;
-    }
+    for (int i = 0; i < statement->parameter_count; i++)
+        types[i] = type_of(table, statement, i);
     return pq_pipeline_prepare(pipeline, statement->name, statements->sql.data, statement->parameter_count,
                                types, (struct pq_pipeline_note){.rows_expected = ROWS_ANY, .table = table},
                                err);

@@ -13,7 +13,7 @@
 #include "sinks/postgres/pq_pipeline.h"
 #include "sinks/postgres/target_table.h"
 
-/* ROW: one row, its values are parameters. SET: many rows, each parameter is an array with one column's values. */
+/* ROW: one row, its values are parameters. SET, IMAGE: many rows, each parameter is an array with one column's values. */
 enum statement_kind {
     STATEMENT_ROW_INSERT,
     STATEMENT_ROW_UPDATE,
@@ -21,10 +21,21 @@ enum statement_kind {
     STATEMENT_ROW_DELETE,
     STATEMENT_SET_UPDATE,
     STATEMENT_SET_DELETE,
+    STATEMENT_IMAGE_UPDATE, /* of rows without a key; see statement_image.h */
+    STATEMENT_IMAGE_DELETE,
     STATEMENT_SHAPE, /* only described: the columns that the others name */
 };
 
+/* Of IMAGE statements there are some that are no column's. */
+enum parameter_kind {
+    PARAMETER_VALUE,
+    PARAMETER_IMAGE,   /* int4: which old rows are alike */
+    PARAMETER_RANK,    /* int4: the how many-th of these */
+    PARAMETER_WRITTEN, /* bytea: a bit for each column that is set */
+};
+
 struct statement_parameter {
+    enum parameter_kind kind;
     uint32_t column;
     bool is_old;      /* the value by which the row is found */
     bool is_one_form; /* text and binary form of its type are the same bytes */
@@ -35,6 +46,8 @@ struct statement_form {
     enum statement_kind kind;
     const struct column_set *written; /* what an UPDATE or REPLACE sets; NULL for the others */
     uint32_t nulls;                   /* see row_match.h; 0 for a table with a key, and for INSERT */
+    uint32_t mixed;                   /* of an IMAGE statement: of which some are NULL and some are not */
+    bool is_partial;                  /* an IMAGE UPDATE where each row says which of them it sets */
     bool counts_one;                  /* a ROW statement that fails on the server unless it changes one row */
 };
 
@@ -46,6 +59,8 @@ struct statement {
     struct statement_parameter *parameters;
     struct column_set written; /* of the form; empty when it has none */
     uint32_t nulls;
+    uint32_t mixed;
+    bool is_partial;
     bool counts_one;
 };
 

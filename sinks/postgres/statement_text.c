@@ -8,6 +8,7 @@
 #include "sinks/postgres/statement_text.h"
 
 #include "sinks/postgres/row_match.h"
+#include "sinks/postgres/statement_image.h"
 
 struct text {
     struct buffer *sql;
@@ -225,8 +226,8 @@ static void append_shape(struct text *text) {
     buffer_printf(text->sql, "%s from %s", table->column_count == 0 ? "select" : "", table->name);
 }
 
-static void append_change(struct text *text, enum statement_kind kind) {
-    switch (kind) {
+static void append_change(struct text *text, const struct statement_form *form) {
+    switch (form->kind) {
     case STATEMENT_ROW_INSERT:
         writes_nothing(text->table) ? append_row_insert_default(text) : append_row_insert(text);
         break;
@@ -244,6 +245,10 @@ static void append_change(struct text *text, enum statement_kind kind) {
         break;
     case STATEMENT_SET_DELETE:
         append_set_delete(text);
+        break;
+    case STATEMENT_IMAGE_UPDATE:
+    case STATEMENT_IMAGE_DELETE:
+        text->count = statement_image_text(text->sql, text->table, form, text->parameters);
         break;
     case STATEMENT_SHAPE:
         append_shape(text);
@@ -265,7 +270,7 @@ int statement_text(struct buffer *sql, const struct target_table *table, const s
                         .counts_one = form->counts_one,
                         .parameters = parameters};
     append_with(&text, form->kind);
-    append_change(&text, form->kind);
+    append_change(&text, form);
     if (form->counts_one)
         append_count(&text, form->kind);
     return text.count;

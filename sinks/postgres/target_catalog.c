@@ -95,7 +95,7 @@ static const char FIND_UNLOGGED[] =
 static const char FIND_COLUMNS[] =
     "with columns as (select k.place, a.* from pg_catalog.unnest($1::pg_catalog.oid[]) with ordinality k (oid, place)"
     "     join pg_catalog.pg_attribute a on a.attrelid = k.oid where a.attnum > 0 and not a.attisdropped),"
-    " walks as materialized (select t.oid, t.typarray, t.typdelim, t.typcollation, w.base, w.receive, w.last, w.kind"
+    " walks as materialized (select t.oid, t.typarray, t.typdelim, t.typlen, t.typcollation, w.base, w.receive, w.last, w.kind"
     "   from (select distinct atttypid from columns) d join pg_catalog.pg_type t on t.oid = d.atttypid"
     "   cross join lateral (with recursive walk (depth, oid, typtype, typreceive, next) as ("
     "       select 1, t.oid, t.typtype, t.typreceive, " NEXT_TYPE("t") "       union all select walk.depth + 1, u.oid, u.typtype, u.typreceive, " NEXT_TYPE(
@@ -120,7 +120,7 @@ static const char FIND_COLUMNS[] =
              "   t.compares and (t.typcollation in (0, 100) or t.typcollation = c.attcollation),"
              "   t.base <> t.last or coalesce(not l.collisdeterministic, false) or not (t.kind = 'e' or t.last in"
              "     (16, 17, 18, 19, 20, 21, 23, 25, 26, 1043, 1082, 1083, 1114, 1184, 2950)),"
-             "   t.kind = 'c', c.atttypmod"
+             "   t.kind = 'c', c.atttypmod, t.typlen"
              " from columns c join types t on t.oid = c.atttypid left join pg_catalog.pg_collation l on l.oid = c.attcollation"
              " order by c.place, c.attnum";
 
@@ -209,7 +209,7 @@ bool target_catalog_read(struct target_catalog *catalog, struct session *session
                          const struct relation *const *relations, size_t count, struct error *err) {
     *catalog = (struct target_catalog){0};
     return target_catalog_read_tables(session, relations, count, &catalog->tables, err) &&
-           ask_by_oid(session, FIND_COLUMNS, COLUMN_MODIFIER + 1, catalog->tables, &catalog->columns, err) &&
+           ask_by_oid(session, FIND_COLUMNS, COLUMN_SIZE + 1, catalog->tables, &catalog->columns, err) &&
            (!has_full(relations, count) ||
             (ask_by_oid(session, FIND_KEYS, KEY_COLUMN + 1, catalog->tables, &catalog->keys, err) &&
              ask_by_oid(session, FIND_INDEXED, INDEXED_COLUMN + 1, catalog->tables, &catalog->indexed, err)));

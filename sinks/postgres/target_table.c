@@ -14,6 +14,7 @@
 #include "sinks/postgres/target_catalog.h"
 
 #define NAME_BYTES_MAX 4096u
+#define IMAGE_COLUMNS_MAX 700u /* old and new ones and some more in one select list, of at most 1664 */
 
 static const char ORDINARY_EQUALITY[] = "operator(pg_catalog.=)";
 
@@ -170,6 +171,19 @@ static bool has_same_type(const PGresult *columns, int row, const struct column 
            strtol(PQgetvalue(columns, row, COLUMN_MODIFIER), NULL, 10) == source->type_modifier;
 }
 
+/* Built-in types whose text is no larger than a few hundred bytes, though their values have no fixed size. */
+static bool has_short_text(oid_t type) {
+    enum { INET = 869, CIDR = 650, BPCHAR = 1042, BIT = 1560, VARBIT = 1562, NUMERIC = 1700 };
+    return type == NUMERIC || type == BPCHAR || type == INET || type == CIDR || type == BIT || type == VARBIT;
+}
+
+/* What compares and does not fold is a number, a time, an enum and the like, or text or bytea. */
+static enum column_hash hash_of(const struct target_column *column, bool has_fixed_size) {
+    if (column->compares && !column->folds)
+        return has_fixed_size ? HASH_VALUE : HASH_SHORT;
+    return has_fixed_size || has_short_text(column->type_oid) ? HASH_TEXT : HASH_NOT;
+}
+
 static bool read_column(struct lookup *lookup, int row, const struct column *source,
                         struct target_column *column, struct error *err) {
     const PGresult *columns = lookup->catalog->columns;
@@ -183,6 +197,7 @@ static bool read_column(struct lookup *lookup, int row, const struct column *sou
     column->holds_row = is_true(columns, row, COLUMN_HOLDS_ROW);
     column->is_always = column->is_written && is_true(columns, row, COLUMN_ALWAYS);
     column->takes_binary = column->type_oid == source->type_oid && builtin_type_is_portable(source->type_oid);
+    column->hash = hash_of(column, PQgetvalue(columns, row, COLUMN_SIZE)[0] != '-');
     column->is_same_type = has_same_type(columns, row, source);
     lookup->table->has_always |= column->is_always;
     lookup->table->written_count += column->is_written;
@@ -283,12 +298,25 @@ static void find_searched(struct lookup *lookup) {
     }
 }
 
+/* There is always something to hash. */
+static void find_images(struct target_table *table) {
+    bool any = false;
+    table->takes_images =
+        !table->has_rules && table->written_count > 0 && table->column_count <= IMAGE_COLUMNS_MAX;
+    for (uint32_t i = 0; i < table->column_count; i++)
+        any |= table->columns[i].is_written && table->columns[i].hash != HASH_NOT;
+    for (uint32_t i = 0; !any && i < table->column_count; i++)
+        table->columns[i].hash = HASH_TEXT;
+}
+
 static void find_identity(struct lookup *lookup) {
     struct target_table *table = lookup->table;
     if (table->relation->identity == REPLICA_IDENTITY_FULL) {
         find_key_of_full(lookup);
-        if (!table->has_key)
-            find_searched(lookup);
+        if (table->has_key)
+            return;
+        find_searched(lookup);
+        find_images(table);
         return;
     }
     table->has_key = table->relation->key_count > 0;

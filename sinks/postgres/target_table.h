@@ -20,6 +20,14 @@ struct table_effect;
 
 #define TARGET_SEARCHED_MAX 8u /* each of them may be NULL or not, which makes a statement of its own */
 
+/* How a column takes part in the hash by which many rows without a key are found at once. */
+enum column_hash {
+    HASH_NOT,   /* it may be large, and then the rows would take long to read */
+    HASH_VALUE, /* its type has a hash function, and values that are the same have the same hash */
+    HASH_SHORT, /* the same; of a large value only its size */
+    HASH_TEXT,  /* as text, which is not large */
+};
+
 struct target_column {
     const char *name;   /* quoted */
     oid_t type_oid;     /* of the target */
@@ -34,7 +42,8 @@ struct target_column {
     bool folds;         /* equals may be true on different bytes, too */
     bool holds_row;     /* a value has a row inside, whose bytes depend on when it was written */
     bool is_key;        /* part of the key by which rows are found */
-    bool is_same_type;  /* a built-in one, with the same modifier as at the source */
+    enum column_hash hash;
+    bool is_same_type; /* a built-in one, with the same modifier as at the source */
 };
 
 struct target_table {
@@ -60,6 +69,7 @@ struct target_table {
     uint32_t *key_columns;
     uint32_t searched_count; /* without a key: columns that an index may find, and their indexes */
     uint32_t searched[TARGET_SEARCHED_MAX];
+    bool takes_images;      /* without a key: many rows are found at once, by such columns or by a hash */
     uint32_t written_count; /* columns that are is_written */
     uint32_t column_count;  /* the relation's */
     struct target_column *columns;

@@ -41,6 +41,33 @@ static const struct model_shape SHAPES[] = {
      .columns = "n int4, v text, j json",
      .column_count = 3,
      .column = {{"n", 'i'}, {"v", 's'}, {"j", 'j'}}},
+    {.table = "m_alike",
+     .ddl = "extra text default 'x', v text, n int4, w text, up text generated always as (upper(v)) stored",
+     .identity = REPLICA_IDENTITY_FULL,
+     .columns = "n int4, v text, w text",
+     .column_count = 3,
+     .column = {{"n", 'k'}, {"v", 't'}, {"w", 't'}},
+     .also = "extra = 'x' and up is not distinct from upper(v)"},
+    {.table = "m_odd",
+     .ddl = "f float8, n numeric, p point, v text",
+     .identity = REPLICA_IDENTITY_FULL,
+     .columns = "f float8, n numeric, p point, v text",
+     .column_count = 4,
+     .column = {{"f", 'f'}, {"n", 'n'}, {"p", 'p'}, {"v", 't'}}},
+    {.table = "m_indexed",
+     .ddl = "n int4, v text, d numeric, w text, f float8",
+     .also_ddl =
+         "create index on m_indexed (n, v); create index on m_indexed (d); create index on m_indexed using hash (f)",
+     .identity = REPLICA_IDENTITY_FULL,
+     .columns = "n int4, v text, d numeric, w text, f float8",
+     .column_count = 5,
+     .column = {{"n", 'k'}, {"v", 't'}, {"d", 'n'}, {"w", 't'}, {"f", 'f'}}},
+    {.table = "m_heaps",
+     .ddl = "n int4, v text) partition by hash (n",
+     .identity = REPLICA_IDENTITY_FULL,
+     .columns = "n int4, v text",
+     .column_count = 2,
+     .column = {{"n", 'k'}, {"v", 't'}}},
     {.table = "m_full",
      .ddl = "id int8 primary key, n int4, v text",
      .identity = REPLICA_IDENTITY_FULL,
@@ -92,13 +119,15 @@ static void create_tables(PGconn *conn) {
     char sql[1024];
     database_execute(conn, "drop schema if exists pgcdc cascade");
     for (size_t i = 0; i < SHAPE_COUNT; i++) {
-        snprintf(sql, sizeof sql, "drop table if exists %s; create table %s (%s)", SHAPES[i].table,
-                 SHAPES[i].table, SHAPES[i].ddl);
+        snprintf(sql, sizeof sql, "drop table if exists %s; create table %s (%s); %s", SHAPES[i].table,
+                 SHAPES[i].table, SHAPES[i].ddl, SHAPES[i].also_ddl != NULL ? SHAPES[i].also_ddl : "");
         database_execute(conn, sql);
     }
     database_execute(conn,
                      "create table m_parts_0 partition of m_parts for values with (modulus 2, remainder 0);"
-                     "create table m_parts_1 partition of m_parts for values with (modulus 2, remainder 1)");
+                     "create table m_parts_1 partition of m_parts for values with (modulus 2, remainder 1);"
+                     "create table m_heaps_0 partition of m_heaps for values with (modulus 2, remainder 0);"
+                     "create table m_heaps_1 partition of m_heaps for values with (modulus 2, remainder 1)");
 }
 
 static void program_make(struct program *program, bool binary) {

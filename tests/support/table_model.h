@@ -15,12 +15,14 @@
 
 struct model_column {
     const char *name;
-    char kind; /* i: a number, u: a number that is unique, s: any text, a: text[], j: json */
+    /* i: a number, u: a number that is unique, s: any text, a: text[], j: json, k: one of two numbers, t: one of three texts, f: float8, n: numeric, p: point */
+    char kind;
 };
 
 struct model_shape {
     const char *table;
-    const char *ddl; /* at the target */
+    const char *ddl;      /* at the target */
+    const char *also_ddl; /* there, too, or NULL */
     enum replica_identity identity;
     const char *columns; /* for change_builder_relation */
     uint32_t key_count;  /* the first columns are the source's primary key; 0: none, rows repeat */

@@ -250,3 +250,100 @@ Test(net_effect, a_second_span_remembers_nothing_of_the_first) {
     update(&bench, "1", "A", "B");
     expect_one(&bench, EFFECT_UPDATE, "A", "B");
 }
+
+static struct bench start_without_key(void) {
+    struct bench bench;
+    bench_init(&bench, REPLICA_IDENTITY_FULL, "id int8, a text, b text");
+    for (uint32_t i = 0; i < bench.table->column_count; i++)
+        bench.table->columns[i].is_key = false;
+    bench.table->key_count = 0;
+    bench.table->has_key = false;
+    bench.table->takes_images = true;
+    return bench;
+}
+
+static void update_image(struct bench *bench, const char *const *old, const char *const *new) {
+    change_builder_update(&bench->builder, bench->relation, old, new);
+}
+
+/* Changes of rows that are of no matter, so that there are enough for a set. */
+static void fill_up(struct bench *bench) {
+    for (int i = 0; i < 12; i++)
+        update_image(bench, ROW("9", "fill", "up"), ROW("9", "fill", "again"));
+}
+
+Test(net_effect, without_a_key_a_change_goes_on_where_the_row_is_now) {
+    struct bench bench = start_without_key();
+    update_image(&bench, ROW("1", "a", "b"), ROW("1", "A", UNCHANGED_TEXT));
+    update_image(&bench, ROW("1", "A", "b"), ROW("1", UNCHANGED_TEXT, "B"));
+    insert(&bench, "2", "c", "d");
+    update_image(&bench, ROW("2", "c", "d"), ROW("3", "c", "d"));
+    change_builder_delete(&bench.builder, bench.relation, ROW("3", "c", "d"));
+    fill_up(&bench);
+    const struct table_effect *effect = reduce(&bench);
+    cr_assert_not(effect->by_rows);
+    cr_assert_eq(bench.net.effect_count, 14);
+    const struct effect *row = &bench.net.effects[0];
+    cr_assert_eq(effect_kind_of(row), EFFECT_UPDATE);
+    cr_assert(value_is(&row->key[1], "a"));
+    cr_assert(value_is(&row->values[1], "A"));
+    cr_assert(value_is(&row->values[2], "B"));
+    cr_assert_eq(effect_kind_of(&bench.net.effects[1]), EFFECT_NOTHING);
+    bench_release(&bench);
+}
+
+/* Two rows were alike and a third became so: each change of such a row is one row's. */
+Test(net_effect, without_a_key_rows_that_are_alike_are_counted) {
+    struct bench bench = start_without_key();
+    update_image(&bench, ROW("1", "a", "b"), ROW("2", "a", "b"));
+    update_image(&bench, ROW("1", "a", "b"), ROW("3", "a", "b"));
+    update_image(&bench, ROW("4", "a", "b"), ROW("1", "a", "b"));
+    change_builder_delete(&bench.builder, bench.relation, ROW("1", "a", "b"));
+    change_builder_delete(&bench.builder, bench.relation, ROW("1", "a", "b"));
+    fill_up(&bench);
+    const struct table_effect *effect = reduce(&bench);
+    cr_assert_not(effect->by_rows);
+    cr_assert_eq(bench.net.effect_count, 16);
+    cr_assert_eq(effect->delete_count, 2, "of the row that became so and of a third");
+    cr_assert_eq(bench.net.places[0].image, bench.net.places[1].image);
+    cr_assert_eq(bench.net.places[0].rank, 1);
+    cr_assert_eq(bench.net.places[1].rank, 2);
+    cr_assert_eq(bench.net.places[3].rank, 1, "deletes are a statement of their own");
+    bench_release(&bench);
+}
+
+Test(net_effect, without_a_key_updates_of_other_columns_are_one_group) {
+    struct bench bench = start_without_key();
+    update_image(&bench, ROW("1", "a", "b"), ROW("1", UNCHANGED_TEXT, "B"));
+    update_image(&bench, ROW("2", "a", "b"), ROW("2", "A", UNCHANGED_TEXT));
+    fill_up(&bench);
+    const struct table_effect *effect = reduce(&bench);
+    cr_assert_not(effect->by_rows);
+    cr_assert_eq(effect->group_count, 1);
+    cr_assert(effect->groups->is_partial);
+    cr_assert_eq(effect->groups->written.count, 3);
+    bench_release(&bench);
+}
+
+static void update_five(struct bench *bench) {
+    for (int i = 0; i < 5; i++)
+        update_image(bench, ROW("1", "a", "b"), ROW("2", "a", "b"));
+}
+
+Test(net_effect, without_a_key_few_changes_are_left_to_the_rows_and_fewer_with_an_index) {
+    struct bench bench = start_without_key();
+    update_five(&bench);
+    expect_by_rows(&bench);
+    bench = start_without_key();
+    bench.table->searched_count = 1;
+    update_five(&bench);
+    cr_assert_not(reduce(&bench)->by_rows);
+    bench_release(&bench);
+}
+
+Test(net_effect, a_table_that_is_too_wide_for_a_search_of_many_is_left_to_the_rows) {
+    struct bench bench = start_without_key();
+    bench.table->takes_images = false;
+    fill_up(&bench);
+    expect_by_rows(&bench);
+}
