@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cdc/base/shell_word.h"
 #include "cdc/check.h"
 
 /*
@@ -137,7 +138,7 @@ bool check_config_file(struct check *check, struct error *err) {
                  "%s is readable by every user of this machine, and it has a password or another secret",
                  config->path);
     findings_fix(&check->findings, "chmod o-rwx %s; or take the password from password_file or ${VARIABLE}",
-                 config->path);
+                 shell_word_of_file(config->path).text);
     return true;
 }
 

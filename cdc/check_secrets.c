@@ -4,6 +4,7 @@
  */
 #include <sys/stat.h>
 
+#include "cdc/base/shell_word.h"
 #include "cdc/check.h"
 #include "cdc/pq/transport.h"
 
@@ -15,7 +16,7 @@ static void check_mode(struct check *check, const char *path) {
     findings_add(&check->findings, SEVERITY_WARNING, "password_file_mode",
                  "every user of this machine may %s password_file %s",
                  (file.st_mode & S_IROTH) != 0 ? "read" : "change", path);
-    findings_fix(&check->findings, "chmod o-rwx %s", path);
+    findings_fix(&check->findings, "chmod o-rwx %s", shell_word_of_file(path).text);
 }
 
 bool check_password_files(struct check *check, struct error *err) {

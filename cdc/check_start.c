@@ -4,17 +4,21 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <pwd.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "cdc/base/fault.h"
+#include "cdc/base/shell_word.h"
 #include "cdc/check.h"
 #include "cdc/failure.h"
 #include "cdc/state_lock.h"
 
 enum {
     FREE_MIN_KB = 1024,
-    TRANSACTION_LONG_S = 10,
+    TRANSACTION_LONG_MS = 10000,
 };
 
 /* ---- the state directory ---- */
@@ -31,16 +35,30 @@ static void parent_of(const char *path, char parent[static PATH_MAX]) {
         slash[slash == parent ? 1 : 0] = '\0';
 }
 
+/* The user that runs pgcdc gets the directory. */
+static void fix_owner(struct check *check, const char *before) {
+    const struct passwd *user = getpwuid(geteuid());
+    const struct shell_word state = shell_word_of_file(check->config->state);
+    char number[16];
+    snprintf(number, sizeof number, "%u", (unsigned) geteuid());
+    findings_fix(&check->findings, "as root: %s%s%schown %s %s && chmod u+rwx %s", before,
+                 before[0] != '\0' ? state.text : "", before[0] != '\0' ? " && " : "",
+                 user != NULL ? shell_word(user->pw_name).text : number, state.text, state.text);
+}
+
 /* run makes the directory itself, but not the path to it. */
 static void check_missing_directory(struct check *check) {
     char parent[PATH_MAX];
     parent_of(check->config->state, parent);
     if (access(parent, W_OK | X_OK) == 0)
         return;
+    const int why = errno;
     findings_add(&check->findings, SEVERITY_PROBLEM, "state", "%s is missing and cannot be created: %s: %s",
-                 check->config->state, parent, strerror(errno));
-    findings_fix(&check->findings, "mkdir -p %s and make it the property of the user that runs pgcdc",
-                 check->config->state);
+                 check->config->state, parent, strerror(why));
+    if (why == ENOTDIR)
+        findings_fix(&check->findings, "let state in the configuration file name a path of directories");
+    else
+        fix_owner(check, "mkdir -p ");
 }
 
 static void check_space(struct check *check) {
@@ -56,18 +74,40 @@ static void check_space(struct check *check) {
     findings_fix(&check->findings, "free some space there");
 }
 
+/* What is above it may be closed, too, which chown does not open. */
+static void fix_unwritable(struct check *check, bool is_there) {
+    if (is_there)
+        fix_owner(check, "");
+    else
+        findings_fix(&check->findings,
+                     "let the user that runs pgcdc enter the directories above it (chmod o+x)");
+}
+
+static void add_state(struct check *check, const char *why) {
+    findings_add(&check->findings, SEVERITY_PROBLEM, "state", "%s: %s", check->config->state, why);
+}
+
 static void check_directory(struct check *check) {
+    struct stat file;
     const char *state = check->config->state;
-    if (access(state, F_OK) != 0 && errno == ENOENT) {
+    const bool is_there = stat(state, &file) == 0;
+    const bool is_usable = is_there && S_ISDIR(file.st_mode) && access(state, R_OK | W_OK | X_OK) == 0;
+    const int why = errno;
+    if (is_usable) {
+        check_space(check);
+    } else if (!is_there && why == ENOENT) {
         check_missing_directory(check);
-        return;
+    } else if (is_there && !S_ISDIR(file.st_mode)) {
+        add_state(check, "it is there, and is no directory");
+        findings_fix(&check->findings, "let state in the configuration file name a directory");
+    } else {
+        add_state(check, strerror(why));
+        if (why == EACCES)
+            fix_unwritable(check, is_there);
+        else
+            findings_fix(&check->findings,
+                         "let state in the configuration file name a directory that can be written");
     }
-    if (access(state, R_OK | W_OK | X_OK) != 0) {
-        findings_add(&check->findings, SEVERITY_PROBLEM, "state", "%s: %s", state, strerror(errno));
-        findings_fix(&check->findings, "make it a directory that the user who runs pgcdc can write");
-        return;
-    }
-    check_space(check);
 }
 
 /* Why the last run stopped, or retries; it may be solved since. */
@@ -203,11 +243,11 @@ static bool check_transactions(struct check *check, struct error *err) {
     static const char SQL[] =
         "select pid, usename, extract(epoch from clock_timestamp() - xact_start)::bigint from pg_stat_activity"
         " where backend_xid is not null and pid <> pg_backend_pid()"
-        " and xact_start < clock_timestamp() - $1::int * interval '1 s' order by xact_start";
-    char seconds[16];
-    const char *parameters[] = {seconds};
+        " and xact_start < clock_timestamp() - $1::int * interval '1 ms' order by xact_start";
+    char age_ms[16];
+    const char *parameters[] = {age_ms};
     PGresult *result AUTO_PGRESULT = NULL;
-    snprintf(seconds, sizeof seconds, "%d", TRANSACTION_LONG_S);
+    snprintf(age_ms, sizeof age_ms, "%d", FAULT_INTERVAL_MS(TRANSACTION_LONG_MS));
     if (!session_query(
             &check->source, SQL, 1, parameters,
             &(const struct result_shape){"the query for transactions", 0, RESULT_ROWS_ANY, 3, 1u << 1},
@@ -239,8 +279,8 @@ static bool check_prepared(struct check *check, struct error *err) {
             "transaction %s of user %s in database %s is prepared since %s; the slot's creation waits for its end",
             PQgetvalue(result, row, 0), PQgetvalue(result, row, 1), PQgetvalue(result, row, 2),
             PQgetvalue(result, row, 3));
-        findings_fix(&check->findings, "commit prepared %s;  -- in that database; or rollback prepared",
-                     PQgetvalue(result, row, 0));
+        findings_fix(&check->findings, "in database %s: commit prepared %s, or: rollback prepared %s",
+                     PQgetvalue(result, row, 2), PQgetvalue(result, row, 0), PQgetvalue(result, row, 0));
     }
     return true;
 }

@@ -12,6 +12,7 @@
 #include "cdc/attempt.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/log.h"
+#include "cdc/base/shell_word.h"
 #include "cdc/state_lock.h"
 
 #define LIMIT_EXCEEDED "53400" /* all slots are taken */
@@ -101,7 +102,7 @@ static bool gives_up(const struct pipeline *pipeline, int64_t since_ms, struct e
     error->kind = ERROR_CONFIG;
     if (error->remedy[0] == '\0')
         error_remedy(error, "`pgcdc check -c %s` says what to correct; --retry-for waits longer",
-                     pipeline->config->path);
+                     shell_word_of_file(pipeline->config->path).text);
     return true;
 }
 

@@ -12,6 +12,7 @@
 
 #include "cdc/base/clock.h"
 #include "cdc/base/password_file.h"
+#include "cdc/base/shell_word.h"
 #include "sinks/kafka/kafka_error.h"
 
 #define PROPERTIES "properties."
@@ -140,7 +141,7 @@ static bool check_key(const struct sink_option *option, struct error *err) {
             (file.st_mode & (S_IROTH | S_IWOTH)) != 0) {
             error_set(err, ERROR_CONFIG, "%s: every user of this machine may %s %s", option->key,
                       (file.st_mode & S_IROTH) != 0 ? "read" : "change", option->value);
-            return error_remedy(err, "chmod o-rwx %s", option->value);
+            return error_remedy(err, "chmod o-rwx %s", shell_word_of_file(option->value).text);
         }
     return true;
 }

@@ -10,11 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cdc/base/buffer.h"
+#include "cdc/base/shell_word.h"
 #include "sinks/kafka/admin.h"
 #include "sinks/kafka/kafka.h"
 #include "sinks/kafka/kafka_error.h"
 
-enum { WHAT_BYTES = ERROR_TEXT_MAX };
+enum { WHAT_BYTES = ERROR_TEXT_MAX, FIX_BYTES = 65536 };
 
 struct checking {
     const struct kafka_options *options;
@@ -44,10 +46,12 @@ static void report_right(const struct checking *checking, const char *code, cons
     const struct sink_config *config = checking->options->config;
     const char *user = sink_config_find(config, "properties.sasl.username");
     const char *brokers = sink_config_find(config, "brokers");
-    char fix[WHAT_BYTES];
-    snprintf(fix, sizeof fix, "kafka-acls --bootstrap-server %s --add --allow-principal User:%s %s %s %s",
-             brokers, user != NULL ? user : "NAME", operations, option, name);
-    report(checking, SINK_PROBLEM, code, fix, "%s", reason);
+    struct buffer fix AUTO(buffer_release) = {.bytes_max = FIX_BYTES};
+    buffer_printf(&fix, "kafka-acls --bootstrap-server %s --add --allow-principal User:%s %s %s %s",
+                  shell_word(brokers).text, user != NULL ? shell_word(user).text : "NAME", operations, option,
+                  shell_word(name).text);
+    const char *command = buffer_text(&fix);
+    report(checking, SINK_PROBLEM, code, command != NULL ? command : "", "%s", reason);
 }
 
 /* Rights that are missing are a finding, and no reason to leave out what follows. topic: whom it is about. */
@@ -62,18 +66,16 @@ static bool settle(const struct checking *checking, const char *topic, bool done
     return true;
 }
 
-enum { FIX_BYTES = 1024 };
-
 /* The command that gives a topic another setting. A list has brackets there, and the shell wants quotes then. */
 static const char *alter(const struct checking *checking, const char *topic, const char *setting,
-                         const char *value, char fix[FIX_BYTES]) {
+                         const char *value, struct buffer *fix) {
     const bool is_list = strchr(value, ',') != NULL;
-    snprintf(fix, FIX_BYTES,
-             "kafka-configs --bootstrap-server %s --alter --entity-type topics --entity-name %s --add-config "
-             "%s%s=%s%s%s",
-             sink_config_find(checking->options->config, "brokers"), topic, is_list ? "'" : "", setting,
-             is_list ? "[" : "", value, is_list ? "]'" : "");
-    return fix;
+    buffer_printf(fix, "kafka-configs --bootstrap-server %s --alter --entity-type topics --entity-name %s",
+                  shell_word(sink_config_find(checking->options->config, "brokers")).text, topic);
+    buffer_printf(fix, " --add-config %s%s=%s%s%s", is_list ? "'" : "", setting, is_list ? "[" : "", value,
+                  is_list ? "]'" : "");
+    const char *text = buffer_text(fix);
+    return text != NULL ? text : "";
 }
 
 /* ---- the cluster ---- */
@@ -150,9 +152,10 @@ static void compare_replicas(const struct checking *checking, const char *name, 
     static const char ONE_MORE[] =
         "give the topic a third replica (kafka-reassign-partitions) and min.insync.replicas=2";
     int in_sync = (int) strtol(text, NULL, 10);
-    char fix[FIX_BYTES], wanted[16];
+    struct buffer text_of_fix AUTO(buffer_release) = {.bytes_max = FIX_BYTES};
+    char wanted[16];
     snprintf(wanted, sizeof wanted, "%d", replicas > 2 ? replicas - 1 : replicas);
-    alter(checking, name, "min.insync.replicas", wanted, fix);
+    const char *fix = alter(checking, name, "min.insync.replicas", wanted, &text_of_fix);
     if (in_sync > replicas)
         /* Newer brokers take what there is for enough. */
         report(
@@ -175,11 +178,11 @@ static void compare_replicas(const struct checking *checking, const char *name, 
 
 static void compare_size(const struct checking *checking, const char *name, const char *text) {
     unsigned long bytes = strtoul(text, NULL, 10);
-    char fix[FIX_BYTES];
+    struct buffer fix AUTO(buffer_release) = {.bytes_max = FIX_BYTES};
     if (bytes != 0 && bytes < KAFKA_BATCH_BYTES)
         report(
             checking, SINK_WARNING, "max_message_bytes",
-            alter(checking, name, "max.message.bytes", "1048588", fix), /* Kafka's default */
+            alter(checking, name, "max.message.bytes", "1048588", &fix), /* Kafka's default */
             "topic %s takes %lu bytes in one batch: batches are kept below, and a change that is larger stops the "
             "pipeline, or becomes a dead letter",
             name, bytes);
@@ -187,17 +190,18 @@ static void compare_size(const struct checking *checking, const char *name, cons
 
 static void compare_policy(const struct checking *checking, const char *name, const char *policy) {
     const char *wanted = checking->options->cleanup_policy;
-    char fix[FIX_BYTES];
+    struct buffer fix AUTO(buffer_release) = {.bytes_max = FIX_BYTES};
     if (wanted != NULL && policy[0] != '\0' && strcmp(policy, wanted) != 0)
-        report(checking, SINK_WARNING, "cleanup_policy", alter(checking, name, "cleanup.policy", wanted, fix),
+        report(checking, SINK_WARNING, "cleanup_policy",
+               alter(checking, name, "cleanup.policy", wanted, &fix),
                "topic %s has cleanup.policy %s, and cleanup_policy says %s", name, policy, wanted);
 }
 
 static void compare_own_policy(const struct checking *checking, const char *name, const char *policy) {
-    char fix[FIX_BYTES];
+    struct buffer fix AUTO(buffer_release) = {.bytes_max = FIX_BYTES};
     if (policy[0] != '\0' && strcmp(policy, KAFKA_OWN_POLICY) != 0)
         report(checking, SINK_WARNING, "cleanup_policy",
-               alter(checking, name, "cleanup.policy", KAFKA_OWN_POLICY, fix),
+               alter(checking, name, "cleanup.policy", KAFKA_OWN_POLICY, &fix),
                "topic %s has cleanup.policy %s, which forgets all records of a key but the last", name,
                policy);
 }
@@ -220,13 +224,13 @@ static bool describe_topic(struct checking *checking, const char *name, struct t
 /* A table whose messages have no key, which the brokers refuse for a compacted topic. is_there: the topic. */
 static void compare_key(const struct checking *checking, const struct table *table, const char *name,
                         const char *policy, bool is_there) {
-    char fix[FIX_BYTES];
+    struct buffer fix AUTO(buffer_release) = {.bytes_max = FIX_BYTES};
     bool has_key = table->identity == 'i' || (table->identity == 'd' && table->key_count > 0);
     if (!has_key && policy != NULL && strstr(policy, "compact") != NULL)
         report(
             checking, SINK_PROBLEM, "cleanup_policy",
             is_there
-                ? alter(checking, name, "cleanup.policy", "delete", fix)
+                ? alter(checking, name, "cleanup.policy", "delete", &fix)
                 : "set cleanup_policy of the sink to delete, or give the table a primary key and the default "
                   "replica identity",
             "topic %s is compacted (cleanup.policy %s), and changes of table %s.%s have no primary key: Kafka refuses them",
@@ -369,7 +373,7 @@ static bool check_position_topic(struct checking *checking, struct error *err) {
     struct admin_setting policy = {.name = "cleanup.policy"};
     struct topic_facts facts;
     bool may = false, known = false;
-    char fix[FIX_BYTES];
+    struct buffer fix AUTO(buffer_release) = {.bytes_max = FIX_BYTES};
     if (!describe_topic(checking, name, &facts, &may, err))
         return false;
     if (!may)
@@ -385,7 +389,7 @@ static bool check_position_topic(struct checking *checking, struct error *err) {
         return false;
     if (known && strcmp(policy.value, "compact") != 0)
         report(checking, SINK_PROBLEM, "position_topic",
-               alter(checking, name, "cleanup.policy", "compact", fix),
+               alter(checking, name, "cleanup.policy", "compact", &fix),
                "topic %s holds the position, and its cleanup.policy %s would forget it", name, policy.value);
     return true;
 }
