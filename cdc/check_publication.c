@@ -9,6 +9,7 @@
 #include "cdc/check.h"
 #include "cdc/pq/identifier.h"
 #include "cdc/scope.h"
+#include "cdc/start_over.h"
 
 #define SQL_BYTES_MAX (16u << 20)
 
@@ -218,8 +219,7 @@ static void check_slot_without(struct check *check) {
         &check->findings, SEVERITY_PROBLEM, "publication_missing",
         "publication %s is missing, but slot %s exists: a new publication could not decode what waits in the slot",
         publication_name(check), check->config->source.slot);
-    findings_fix(&check->findings,
-                 "run `pgcdc drop`, empty the target's tables, and start over with a new copy");
+    findings_fix(&check->findings, START_OVER);
 }
 
 static bool check_absent(struct check *check, struct error *err) {

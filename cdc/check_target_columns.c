@@ -17,6 +17,7 @@
 #include "cdc/base/buffer.h"
 #include "cdc/check.h"
 #include "cdc/pq/identifier.h"
+#include "cdc/start_over.h"
 
 #define TEXT_BYTES_MAX (1u << 20)
 
@@ -177,10 +178,7 @@ static bool add_renamed(const struct comparison *comparison, const struct table_
     findings_fix(
         findings,
         "if it was renamed at the source: alter table %s rename column %s to %s;\nif it was added: %s",
-        comparison->name, old, name,
-        needs_copy(comparison, column)
-            ? "run `pgcdc drop`, empty the target's tables, and start over with a new copy"
-            : text.data);
+        comparison->name, old, name, needs_copy(comparison, column) ? START_OVER : text.data);
     findings_object(findings, comparison->name);
     return true;
 }
@@ -206,7 +204,7 @@ static bool report_added(struct comparison *comparison, struct error *err) {
         comparison->name, copied);
     findings_fix(
         findings,
-        "copy again: run `pgcdc drop`, drop table %s at the target, empty the others, and start over",
+        "copy again: run `pgcdc drop`, drop table %s at the target, empty the others, and start over with a new copy",
         comparison->name);
     findings_object(findings, comparison->name);
     return true;

@@ -4,6 +4,8 @@
  */
 #include "cdc/replication.h"
 
+#include "cdc/start_over.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -22,8 +24,6 @@ static int protocol_version(int server_version) {
         return 4;
     return server_version >= 150000 ? 3 : 2;
 }
-
-#define START_OVER "run `pgcdc drop`, empty the target's tables, and start over with a new copy"
 
 /* An object is gone; which one, the server's function tells in every language. */
 static const char *remedy_of_missing(const char *place) {
@@ -122,11 +122,11 @@ static bool judge_change(const struct session *session, const PGresult *result, 
         memcpy(err->sqlstate, sqlstate, sizeof sqlstate);
         error_remedy(
             err,
-            "make the row smaller at the source, or leave its large column out of the publication by a list of columns; the change stays in the slot, so then run `pgcdc drop`, empty the target's tables, and start over with a new copy");
+            "make the row smaller at the source, or leave its large column out of the publication by a list of columns; the change stays in the slot, so then " START_OVER);
     } else if (strcmp(err->sqlstate, "22021") == 0 || strcmp(err->sqlstate, "22P05") == 0) {
         error_remedy(
             err,
-            "every sink that is no database of encoding SQL_ASCII needs text that can be UTF-8: correct the row at the source; the change stays in the slot, so then run `pgcdc drop`, empty the target's tables, and start over with a new copy");
+            "every sink that is no database of encoding SQL_ASCII needs text that can be UTF-8: correct the row at the source; the change stays in the slot, so then " START_OVER);
     }
     return lsn == 0 ? false : error_wrap(err, "the change at %s", lsn_format(lsn).text);
 }

@@ -4,6 +4,8 @@
  */
 #include "cdc/source.h"
 
+#include "cdc/start_over.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,10 +87,9 @@ bool source_fork_lsn(struct session *replication, const struct source_identity *
     return error_set(err, ERROR_REFUSE,
                      "source: the position was reached on timeline %" PRIu32
                      ", which is not in the history of the server's "
-                     "timeline %" PRIu32
-                     ": this is another server's future; connect to the right server, or start over "
-                     "with `pgcdc drop` and a new copy",
-                     timeline, identity->timeline);
+                     "timeline %" PRIu32 ": this is another server's future",
+                     timeline, identity->timeline) ||
+           error_remedy(err, "connect to the right server, or " START_OVER);
 }
 
 bool source_sender_timeout(struct session *replication, int *ret_timeout_ms, struct error *err) {

@@ -4,10 +4,10 @@
  */
 #include "cdc/start.h"
 
+#include "cdc/start_over.h"
+
 #include <inttypes.h>
 #include <string.h>
-
-#define START_OVER "run `pgcdc drop`, empty the target's tables, and start over with a new copy"
 
 lsn_t start_lsn(const struct position *positions, size_t count) {
     lsn_t lsn = 0;

@@ -22,6 +22,7 @@
 #include "cdc/base/reader.h"
 #include "cdc/replication.h"
 #include "cdc/source.h"
+#include "cdc/start_over.h"
 
 enum {
     STATUS_INTERVAL_MAX_MS =
@@ -345,9 +346,8 @@ static bool check_relation(struct stream *stream, struct slice payload, struct e
     error_set(err, ERROR_CONFIG,
               "publication %s sends changes of table \"%.*s\".\"%.*s\", which source.tables does not name",
               source->publication, (int) schema.size, schema.data, (int) name.size, name.data);
-    return error_remedy(err,
-                        "name it there, or, when nobody may have them, run `pgcdc drop`, take it out of the "
-                        "publication and start over");
+    return error_remedy(
+        err, "name it there, or, when nobody may have them, take it out of the publication, " START_OVER);
 }
 
 static void note_received(struct stream *stream, lsn_t lsn) {
@@ -478,10 +478,11 @@ static bool drain_socket(struct stream *stream, size_t *ret_bytes, bool *ret_blo
     *ret_blocked = !drained;
     if (stream->publication_missing)
         return error_set(
-            err, ERROR_REFUSE,
-            "source: publication %s does not exist for a part of the WAL: it was created after the slot or dropped "
-            "since; run `pgcdc drop`, empty the target's tables, and start over with a new copy",
-            stream->options.source->publication);
+                   err, ERROR_REFUSE,
+                   "source: publication %s does not exist for a part of the WAL: it was created after the slot or dropped "
+                   "since",
+                   stream->options.source->publication) ||
+               error_remedy(err, START_OVER);
     return true;
 }
 

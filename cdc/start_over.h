@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * start_over.h - the way out that is left when what was replicated cannot be gone on from; cdc/findings.md has each step.
+ */
+#pragma once
+
+#define START_OVER "run `pgcdc drop`, empty the target's tables, and start over with a new copy"
