@@ -17,6 +17,7 @@
 #include "cdc/publication.h"
 #include "cdc/slot.h"
 #include "cdc/start.h"
+#include "cdc/start_over.h"
 #include "cdc/uncopied.h"
 #include "cdc/unsent_key.h"
 
@@ -120,13 +121,15 @@ static bool check_publication(struct attempt *attempt, struct error *err) {
         return false;
     if (!exists)
         return error_set(
-            err, ERROR_REFUSE,
-            "publication %s is missing although the pipeline has a position: a new one would be newer than the slot and "
-            "could not decode what is waiting in it; run `pgcdc drop`, empty the target's tables, and start over with a new copy",
-            source->publication);
+                   err, ERROR_REFUSE,
+                   "publication %s is missing although the pipeline has a position: a new one would be newer than the slot and "
+                   "could not decode what is waiting in it",
+                   source->publication) ||
+               error_remedy(err, START_OVER);
     return attempt_check_scope(attempt, SCOPE_RUNNING, err) &&
            (attempt->pipeline->streamed ||
-            uncopied_refuse(attempt->pipeline->config, attempt->pipeline->options->stop, err));
+            (uncopied_moment_read(&attempt->source, &attempt->pipeline->looked_at, err) &&
+             uncopied_refuse(attempt->pipeline->config, attempt->pipeline->options->stop, err)));
 }
 
 static bool act(struct attempt *attempt, enum start_action action, const struct slot_facts *slot,
@@ -219,7 +222,9 @@ static bool start_streaming(struct attempt *attempt, struct error *err) {
             return false;
         runner_order_run(&attempt->runners[i], &run);
     }
-    attempt->watch = (struct watch){.source = &pipeline->config->source,
+    attempt->watch = (struct watch){.config = pipeline->config,
+                                    .runners = attempt->runners,
+                                    .looked_at = &pipeline->looked_at,
                                     .sent = attempt->sent,
                                     .warned = pipeline->scope_warned,
                                     .event_fd = attempt->event_fd,

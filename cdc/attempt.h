@@ -65,10 +65,11 @@ struct pipeline {
         looks_for_cause; /* the last attempt failed in a group: the next finds the transaction, and has the error */
     struct retry_log retry_log;
     struct conflict_log conflict_log;
-    struct failure failure; /* as it is on disk */
-    bool streamed;          /* an attempt of this process read the slot */
-    bool has_own_slot;      /* an attempt of this process created the slot, and no sink has a position yet */
-    lsn_t own_slot_lsn;     /* where that slot began */
+    struct failure failure;           /* as it is on disk */
+    struct uncopied_moment looked_at; /* publications up to there have no table that lacks old rows */
+    bool streamed;                    /* an attempt of this process read the slot */
+    bool has_own_slot;  /* an attempt of this process created the slot, and no sink has a position yet */
+    lsn_t own_slot_lsn; /* where that slot began */
     int64_t waiting_since_ms; /* for an engine that uses the slot; 0: none does */
     struct activity_state activity;
     struct pipeline_result result; /* counts so far, and whether the end was reached */

@@ -160,6 +160,8 @@ bool attempt_create(struct attempt *attempt, bool again, struct error *err) {
         return false;
     if (!mark_copying(attempt, err) || (again && !slot_drop(&attempt->source, config->source.slot, err)))
         return false;
+    if (!uncopied_moment_read(&attempt->source, &attempt->pipeline->looked_at, err))
+        return false;
     FAULT_POINT("slot-before-create");
     struct slot_creation slot;
     if (!slot_create(&attempt->replication, &attempt->source, config->source.slot, copies, log_blockers,

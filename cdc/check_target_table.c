@@ -382,8 +382,10 @@ static bool check_uncopied(const struct pair *pair, struct error *err) {
     if (!check->has_action || check->action != START_STREAM || check->source.conn == NULL ||
         check->config->source.snapshot != SNAPSHOT_INITIAL)
         return true;
-    if (!uncopied_look(&check->source, pair->target->session, check->config->source.publication_array,
-                       pair->table, &lacks, err))
+    struct uncopied_question question = {.source = &check->source,
+                                         .target = pair->target->session,
+                                         .publications = check->config->source.publication_array};
+    if (!uncopied_look(&question, pair->table, &lacks, err))
         return false;
     if (!lacks)
         return true;

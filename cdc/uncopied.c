@@ -4,6 +4,8 @@
  *
  * How old a row is, its xmin tells, and that of the entry in the publication how long it is published. What is older by its
  * xid and committed later is taken for on its way; so is what only shows behind the first rows of the table.
+ *
+ * While the pipeline runs a row may be on its way in truth: its sink is waited for before the target is believed.
  */
 #include "cdc/uncopied.h"
 
@@ -17,6 +19,7 @@
 #define SQL_BYTES_MAX (1u << 20)
 #define ARENA_BYTES_MAX ((size_t) 512 << 20)
 #define UNDEFINED_TABLE "42P01"
+#define LOCK_NOT_AVAILABLE "55P03"
 
 enum {
     KEYS_MAX = 32, /* of an index, in PostgreSQL */
@@ -29,6 +32,7 @@ static const char ENTRY[] =
     "  (select array_agg(relid::oid) || $2::oid as oids from pg_partition_ancestors($2::oid::regclass)) t%s) e"
     " join pg_publication p on p.oid = e.prpubid where p.pubname = any ($1::name[]) and e.covers"
     " and not exists (select from pg_publication where pubname = any ($1::name[]) and puballtables)"
+    " and ($3::text is null or age(e.xmin) <= age($3::text::xid8::xid))"
     " order by age(e.xmin) desc, e.cmin::text::bigint limit 1";
 
 static const char SCHEMA_ENTRY[] =
@@ -43,25 +47,28 @@ static const struct table_column *key_column(const struct table *table, uint32_t
 }
 
 /* Answers of the server are no failure here; a lost connection is one. Zero rows and false: nothing to say. */
-static bool ask(struct session *session, const char *sql, int count, const char *const *parameters,
-                int columns, PGresult **ret_rows, struct error *ret_answer, struct error *err) {
+static bool ask(struct uncopied_question *question, struct session *session, const char *sql, int count,
+                const char *const *parameters, int columns, PGresult **ret_rows, struct error *ret_answer,
+                struct error *err) {
     const struct result_shape shape = {"the query for an old row", 0, 1, columns, 0};
     *ret_answer = (struct error){0};
-    if (session_query(session, sql, count, parameters, &shape, ret_rows, ret_answer) ||
-        ret_answer->sqlstate[0] != '\0')
+    if (session_query(session, sql, count, parameters, &shape, ret_rows, ret_answer))
+        return true;
+    question->is_open = question->is_open || strcmp(ret_answer->sqlstate, LOCK_NOT_AVAILABLE) == 0;
+    if (ret_answer->sqlstate[0] != '\0')
         return true;
     *err = *ret_answer;
     return false;
 }
 
-static bool read_entry(struct session *source, const char *publications, const struct table *table,
-                       PGresult **ret_entry, struct error *err) {
+static bool read_entry(struct uncopied_question *question, const struct table *table, PGresult **ret_entry,
+                       struct error *err) {
     char sql[2048], oid[16];
     struct error answer;
-    snprintf(sql, sizeof sql, ENTRY, source->server_version >= 150000 ? SCHEMA_ENTRY : "");
+    snprintf(sql, sizeof sql, ENTRY, question->source->server_version >= 150000 ? SCHEMA_ENTRY : "");
     snprintf(oid, sizeof oid, "%u", table->oid);
-    const char *parameters[] = {publications, oid};
-    return ask(source, sql, 2, parameters, 2, ret_entry, &answer, err);
+    const char *parameters[] = {question->publications, oid, question->since_xid};
+    return ask(question, question->source, sql, 3, parameters, 2, ret_entry, &answer, err);
 }
 
 static void append_source(struct buffer *sql, const struct table *table) {
@@ -93,7 +100,7 @@ static void append_target(struct buffer *sql, const struct table *table) {
 }
 
 /* Is the row that the source has shown at the target? What cannot be asked counts as there. */
-static bool ask_target(struct session *target, const struct table *table, const PGresult *old,
+static bool ask_target(struct uncopied_question *question, const struct table *table, const PGresult *old,
                        bool *ret_lacks, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     PGresult *rows AUTO_PGRESULT = NULL;
@@ -104,11 +111,42 @@ static bool ask_target(struct session *target, const struct table *table, const 
         return error_no_memory(err);
     for (uint32_t i = 0; i < table->key_count; i++)
         parameters[i] = PQgetvalue(old, 0, (int) i);
-    if (!ask(target, sql.data, (int) table->key_count, parameters, 0, &rows, &answer, err))
+    if (!ask(question, question->target, sql.data, (int) table->key_count, parameters, 0, &rows, &answer,
+             err))
         return false;
     *ret_lacks = rows != NULL && PQresultStatus(rows) == PGRES_TUPLES_OK
                      ? PQntuples(rows) == 0
                      : strcmp(answer.sqlstate, UNDEFINED_TABLE) == 0;
+    return true;
+}
+
+/* Whatever the source has shown is committed before this. */
+static bool read_end(struct session *source, lsn_t *ret_lsn, struct error *err) {
+    static const struct result_shape SHAPE = {"the query for the end of its WAL", 1, 1, 1, 0};
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_query(source, "select pg_catalog.pg_current_wal_insert_lsn()", 0, NULL, &SHAPE, &result,
+                       err))
+        return false;
+    return lsn_parse(PQgetvalue(result, 0, 0), ret_lsn) ||
+           error_set(err, ERROR_PROTOCOL, "source: no answer to where its WAL ends");
+}
+
+/* A target that is written to is believed only once it has all that the source had when it showed the row. */
+static bool ask_written_target(struct uncopied_question *question, const struct table *table,
+                               const PGresult *old, bool *ret_lacks, struct error *err) {
+    lsn_t end_lsn = 0;
+    if (!ask_target(question, table, old, ret_lacks, err))
+        return false;
+    if (!*ret_lacks || question->reaches == NULL)
+        return true;
+    *ret_lacks = false;
+    if (question->is_open)
+        return true; /* all of it is asked again */
+    if (!read_end(question->source, &end_lsn, err))
+        return false;
+    if (question->reaches(question->context, end_lsn))
+        return ask_target(question, table, old, ret_lacks, err);
+    question->is_open = true;
     return true;
 }
 
@@ -119,8 +157,8 @@ static bool has_whole_key(const struct table *table) {
     return true;
 }
 
-static bool look_once(struct session *source, struct session *target, const PGresult *entry,
-                      const struct table *table, bool *ret_lacks, struct error *err) {
+static bool look_once(struct uncopied_question *question, const PGresult *entry, const struct table *table,
+                      bool *ret_lacks, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     PGresult *old AUTO_PGRESULT = NULL;
     struct error answer;
@@ -129,24 +167,25 @@ static bool look_once(struct session *source, struct session *target, const PGre
     append_source(&sql, table);
     if (buffer_text(&sql) == NULL)
         return error_no_memory(err);
-    if (!ask(source, sql.data, 2, parameters, (int) table->key_count + 1, &old, &answer, err))
+    if (!ask(question, question->source, sql.data, 2, parameters, (int) table->key_count + 1, &old, &answer,
+             err))
         return false;
-    return old == NULL || PQntuples(old) == 0 || ask_target(target, table, old, ret_lacks, err);
+    return old == NULL || PQntuples(old) == 0 || ask_written_target(question, table, old, ret_lacks, err);
 }
 
-bool uncopied_look(struct session *source, struct session *target, const char *publications,
-                   const struct table *table, bool *ret_lacks, struct error *err) {
+bool uncopied_look(struct uncopied_question *question, const struct table *table, bool *ret_lacks,
+                   struct error *err) {
     PGresult *entry AUTO_PGRESULT = NULL;
     *ret_lacks = false;
     if (!has_whole_key(table))
         return true;
-    if (!read_entry(source, publications, table, &entry, err))
+    if (!read_entry(question, table, &entry, err))
         return false;
     if (entry == NULL || PQntuples(entry) == 0)
         return true;
     *ret_lacks = true;
     for (int i = 0; i < LOOKS && *ret_lacks; i++)
-        if (!look_once(source, target, entry, table, ret_lacks, err))
+        if (!look_once(question, entry, table, ret_lacks, err))
             return false;
     return true;
 }
@@ -161,49 +200,128 @@ static bool refuse_table(const struct table *table, struct error *err) {
     return error_remedy(err, UNCOPIED_REMEDY);
 }
 
-static bool refuse_of_sink(const struct config *config, struct session *source,
-                           const struct config_sink *sink, const struct table_list *tables,
-                           const atomic_bool *stop, struct error *err) {
-    struct session_options options = {.stop = stop};
-    struct session target = {0};
-    bool lacks = false;
-    sink->ops->target(&sink->sink, &options);
-    bool looked =
-        session_open(&target, &options, err) && session_execute(&target, "set lock_timeout = '1s'", err);
-    for (size_t i = 0; looked && !lacks && i < tables->count; i++) {
-        looked =
-            uncopied_look(source, &target, config->source.publication_array, &tables->tables[i], &lacks, err);
-        if (looked && lacks)
-            looked = refuse_table(&tables->tables[i], err);
+static bool refuse_tables(struct uncopied_question *question, const struct table_list *tables,
+                          struct error *err) {
+    for (size_t i = 0; i < tables->count; i++) {
+        bool lacks = false;
+        if (!uncopied_look(question, &tables->tables[i], &lacks, err) ||
+            (lacks && !refuse_table(&tables->tables[i], err)))
+            return false;
     }
+    return true;
+}
+
+/* The tables' definitions, the question for the sources' side of it, and who asks it of each target. */
+struct refusing {
+    const struct config *config;
+    const atomic_bool *stop;
+    struct table_list tables;
+    struct uncopied_question question;
+    const struct uncopied_sinks *sinks; /* that are written to, or NULL */
+};
+
+/* What a sink is waited for with. */
+struct awaited {
+    const struct uncopied_sinks *sinks;
+    size_t index;
+};
+
+static bool awaited_reaches(void *context, lsn_t lsn) {
+    const struct awaited *awaited = context;
+    return awaited->sinks->reaches(awaited->sinks->context, awaited->index, lsn);
+}
+
+static bool refuse_of_sink(struct refusing *refusing, size_t index, struct error *err) {
+    const struct config_sink *sink = &refusing->config->sinks[index];
+    struct session_options options = {.stop = refusing->stop};
+    struct session target = {0};
+    struct awaited awaited = {.sinks = refusing->sinks, .index = index};
+    sink->ops->target(&sink->sink, &options);
+    refusing->question.target = &target;
+    refusing->question.context = &awaited;
+    refusing->question.reaches = refusing->sinks != NULL ? awaited_reaches : NULL;
+    bool opened = session_open(&target, &options, err);
+    if (!opened && refusing->sinks != NULL)
+        err->kind = ERROR_RETRY; /* the sink's own business, which has its connection */
+    bool looked = opened && session_execute(&target, "set lock_timeout = '1s'", err) &&
+                  refuse_tables(&refusing->question, &refusing->tables, err);
     session_close(&target);
     return looked;
 }
 
 /* A definition that cannot be read now does not keep a pipeline from going on. */
-static bool refuse_with(const struct config *config, struct session *source, struct arena *arena,
-                        const atomic_bool *stop, struct error *err) {
-    struct table_list tables = {0};
+static bool refuse_with(struct refusing *refusing, struct error *err) {
+    struct uncopied_question *question = &refusing->question;
+    const struct config *config = refusing->config;
     struct error answer = {0};
-    if (!catalog_read_tables(source, config->source.publication_array, arena, &tables, &answer))
-        return true;
+    struct arena arena;
+    bool good = true;
+    arena_init(&arena, 65536, ARENA_BYTES_MAX);
+    question->publications = config->source.publication_array;
+    if (!catalog_read_tables(question->source, question->publications, &arena, &refusing->tables, &answer))
+        question->is_open = true;
     for (size_t i = 0; i < config->sink_count; i++)
-        if (config->sinks[i].ops->target != NULL &&
-            !refuse_of_sink(config, source, &config->sinks[i], &tables, stop, err))
-            return false;
-    return true;
+        if (good && config->sinks[i].ops->target != NULL)
+            good = refuse_of_sink(refusing, i, err);
+    arena_release(&arena);
+    return good;
 }
 
 bool uncopied_refuse(const struct config *config, const atomic_bool *stop, struct error *err) {
     struct session source = {0};
-    struct arena arena;
+    struct refusing refusing = {.config = config, .stop = stop, .question = {.source = &source}};
     if (config->source.snapshot != SNAPSHOT_INITIAL)
         return true;
-    arena_init(&arena, 65536, ARENA_BYTES_MAX);
     bool good = source_open(&source, &config->source, stop, err) &&
-                session_execute(&source, "set lock_timeout = '1s'", err) &&
-                refuse_with(config, &source, &arena, stop, err);
+                session_execute(&source, "set lock_timeout = '1s'", err) && refuse_with(&refusing, err);
     session_close(&source);
-    arena_release(&arena);
     return good;
+}
+
+/* ---- while it runs ---- */
+
+/* Has an entry come since, and until which transaction is that known? */
+static bool read_newcomers(struct session *source, const char *publications, const char *since_xid,
+                           bool *ret_some, struct uncopied_moment *moment, struct error *err) {
+    static const char SQL[] =
+        "select pg_snapshot_xmin(pg_current_snapshot()), $2::text is not null and exists (select from (select prpubid as id, xmin as since"
+        " from pg_publication_rel%s) e join pg_publication p on p.oid = e.id where p.pubname = any ($1::name[])"
+        " and age(e.since) <= age($2::text::xid8::xid))";
+    static const struct result_shape SHAPE = {"the query for new tables", 1, 1, 2, 0};
+    PGresult *result AUTO_PGRESULT = NULL;
+    const char *parameters[] = {publications, since_xid};
+    char sql[1024];
+    snprintf(sql, sizeof sql, SQL,
+             source->server_version >= 150000
+                 ? " union all select pnpubid, xmin from pg_publication_namespace"
+                 : "");
+    if (!session_query(source, sql, 2, parameters, &SHAPE, &result, err))
+        return false;
+    snprintf(moment->xid, sizeof moment->xid, "%s", PQgetvalue(result, 0, 0));
+    *ret_some = PQgetvalue(result, 0, 1)[0] == 't';
+    return true;
+}
+
+bool uncopied_moment_read(struct session *source, struct uncopied_moment *ret_moment, struct error *err) {
+    bool some = false;
+    return read_newcomers(source, "{}", NULL, &some, ret_moment, err);
+}
+
+bool uncopied_refuse_newcomers(const struct config *config, struct session *source,
+                               const struct uncopied_sinks *sinks, struct uncopied_moment *moment,
+                               const atomic_bool *stop, struct error *err) {
+    struct uncopied_moment now = {0};
+    struct refusing refusing = {
+        .config = config, .stop = stop, .sinks = sinks, .question = {.source = source}};
+    bool some = false;
+    if (config->source.snapshot != SNAPSHOT_INITIAL)
+        return true;
+    refusing.question.since_xid = moment->xid[0] != '\0' ? moment->xid : NULL;
+    if (!read_newcomers(source, config->source.publication_array, refusing.question.since_xid, &some, &now,
+                        err) ||
+        !session_execute(source, "set lock_timeout = '1s'", err) || (some && !refuse_with(&refusing, err)))
+        return false;
+    if (!refusing.question.is_open)
+        *moment = now;
+    return true;
 }

@@ -21,6 +21,9 @@
 enum {
     INTERVAL_MS = 60000,
     PAUSE_MS = 1000, /* between two looks */
+    REACH_MS =
+        10000, /* so long a look waits for a sink; one that is later is looked at again in the next turn */
+    REACH_STEP_MS = 20,
 };
 
 static bool is_stopped(const struct watch *watch) {
@@ -87,14 +90,36 @@ struct wal_sample watch_sample(struct watch *watch) {
     return sample;
 }
 
+/* A sink that has the row in its queue has not lost it. */
+static bool sink_reaches(void *context, size_t index, lsn_t lsn) {
+    struct watch *watch = context;
+    const int64_t since_ms = clock_now_ms();
+    while (!is_stopped(watch) && clock_now_ms() - since_ms < REACH_MS) {
+        if (runner_position(&watch->runners[index]).end_lsn >= lsn)
+            return true;
+        poll(NULL, 0, REACH_STEP_MS);
+    }
+    return false;
+}
+
+/* Tables that were published while the pipeline runs have no initial copy. */
+static bool check_newcomers(struct watch *watch, struct session *session, struct error *err) {
+    const struct uncopied_sinks sinks = {.reaches = sink_reaches, .context = watch};
+    return uncopied_refuse_newcomers(watch->config, session, &sinks, watch->looked_at, &watch->stop, err);
+}
+
 /* False: something is wrong, said in *err. */
 static bool look(struct watch *watch, struct error *err) {
     struct session session = {0};
     char warning[SCOPE_WARNING_MAX] = "";
-    bool looked = source_open(&session, watch->source, &watch->stop, err) &&
-                  take_sample(watch, &session, err) &&
-                  scope_check_kept(&session, watch->source, watch->sent, warning, err) &&
-                  scope_check(&session, watch->source, SCOPE_RUNNING, warning, err);
+    const struct source_config *source = &watch->config->source;
+    if (!source_open(&session, source, &watch->stop, err)) {
+        session_close(&session);
+        return true;
+    }
+    bool looked =
+        take_sample(watch, &session, err) && scope_check_kept(&session, source, watch->sent, warning, err) &&
+        scope_check(&session, source, SCOPE_RUNNING, warning, err) && check_newcomers(watch, &session, err);
     session_close(&session);
     if (looked)
         say(watch, warning);

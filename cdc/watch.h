@@ -2,6 +2,8 @@
 /*
  * watch.h - looks, while the pipeline streams, whether what is replicated is still what source.tables names.
  *
+ * It looks at tables that were published since, too: rows that they had before are in no change.
+ *
  * It also samples where the source's WAL ends, for whoever wants to know how late a sink is.
  *
  * A table that is dropped and created again is in no publication that lists its tables, and the stream says nothing of it.
@@ -15,7 +17,9 @@
 #include <stdint.h>
 
 #include "cdc/pq/session.h"
+#include "cdc/runner.h"
 #include "cdc/scope.h"
+#include "cdc/uncopied.h"
 
 /* Where the source's WAL ended at a moment of the source's clock; number 0: not known yet. */
 struct wal_sample {
@@ -29,11 +33,13 @@ enum watch_state { WATCH_LOOKING, WATCH_FAILED };
 struct watch {
     pthread_t thread;
     bool started;
-    const struct source_config *source;
-    const PGresult *sent; /* scope_read_announced at the start of the stream */
-    char *warned;         /* SCOPE_WARNING_MAX bytes: what was said last, so that it is said once */
-    int event_fd;         /* an eventfd for the supervisor; not owned */
-    int wake_fd;          /* an eventfd: look soon, or stop */
+    const struct config *config;
+    struct runner *runners;            /* one a sink, for where they are */
+    struct uncopied_moment *looked_at; /* outlives the attempt */
+    const PGresult *sent;              /* scope_read_announced at the start of the stream */
+    char *warned; /* SCOPE_WARNING_MAX bytes: what was said last, so that it is said once */
+    int event_fd; /* an eventfd for the supervisor; not owned */
+    int wake_fd;  /* an eventfd: look soon, or stop */
     atomic_bool stop;
     pthread_mutex_t lock; /* guards sample */
     struct wal_sample sample;
@@ -41,7 +47,7 @@ struct watch {
     struct error error; /* set in WATCH_FAILED, before the state */
 };
 
-/* Starts the thread. source, sent and warned outlive it; sample is one from the start, or zeroed. */
+/* Starts the thread. config, sent and warned outlive it, runners are joined after it has stopped; sample is one from the start, or zeroed. */
 MUST_CHECK bool watch_start(struct watch *watch, struct error *err);
 
 /* Asks the source; on the caller's session. */
