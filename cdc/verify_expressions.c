@@ -135,32 +135,41 @@ static bool is_shown(const struct table *table, const struct table_column *colum
     return has_key ? column->key_index > 0 : has_identity ? column->in_identity : true;
 }
 
-static bool narrows(const struct preparation *preparation, const struct table_column *column) {
+enum narrowing { NARROWS_NOTHING, NARROWS_TEXT, NARROWS_NUMBER, NARROWS_NUMBERS };
+
+static enum narrowing narrowing_of(const struct preparation *preparation, const struct table_column *column) {
     int row =
         type_shapes_find(preparation->shapes, 0, PQntuples(preparation->shapes), slice_of(column->name));
     if (row < 0)
-        return false;
+        return NARROWS_NOTHING;
     const struct type_shape source = type_shape_of_table_column(column);
     const struct type_shape target = type_shape_of_row(preparation->shapes, row);
-    return !type_fits(&source, &target);
+    if (type_fits(&source, &target))
+        return NARROWS_NOTHING;
+    if (!type_pair_is_numeric(&source, &target))
+        return NARROWS_TEXT;
+    return source.is_array ? NARROWS_NUMBERS : NARROWS_NUMBER;
 }
 
-/* converted: the column's text as the target's type reads it. */
-static void add_narrowed(struct preparation *preparation, const char *column, const char *converted) {
+/* converted: the column's text as the target's type reads it. 1.50 that becomes 1.5 is the number that it was. */
+static void add_narrowed(struct preparation *preparation, const char *column, enum narrowing narrowing,
+                         const char *converted) {
+    static const char *const AS[] = {
+        [NARROWS_TEXT] = " collate \"C\"", [NARROWS_NUMBER] = "::numeric", [NARROWS_NUMBERS] = "::numeric[]"};
     struct buffer *sql = &preparation->narrowed;
     buffer_append_text(sql, sql->size > 0 ? " or (" : "(");
     identifier_append(sql, slice_of(column));
     buffer_append_text(sql, " is not null and format('%s', ");
     identifier_append(sql, slice_of(column));
-    buffer_printf(sql, ") collate \"C\" is distinct from (%s) collate \"C\")",
-                  converted != NULL ? converted : "");
+    buffer_printf(sql, ")%s is distinct from (%s)%s)", AS[narrowing], converted != NULL ? converted : "",
+                  AS[narrowing]);
 }
 
 static void add_column(struct preparation *preparation, const struct table_column *column, int row) {
     const char *type = PQgetvalue(preparation->columns, row, FIELD_TYPE_SQL);
     bool same_type = strcmp(column->type_sql, type) == 0;
-    bool is_narrowed = !same_type && narrows(preparation, column);
-    preparation->narrows |= is_narrowed;
+    const enum narrowing narrowing = same_type ? NARROWS_NOTHING : narrowing_of(preparation, column);
+    preparation->narrows |= narrowing != NARROWS_NOTHING;
     bool is_builtin =
         strtoul(PQgetvalue(preparation->columns, row, FIELD_TYPE_OID), NULL, 10) < FIRST_USER_OID;
     enum text_kind source = same_type ? TEXT_CAST : is_builtin ? TEXT_CONVERTED : TEXT_FORMATTED;
@@ -171,8 +180,8 @@ static void add_column(struct preparation *preparation, const struct table_colum
     if (names_row)
         preparation->shown_names[preparation->source.shown.count] = column->name;
     add_text(&preparation->source, source_text, is_key, names_row);
-    if (is_narrowed && source == TEXT_CONVERTED)
-        add_narrowed(preparation, column->name, source_text);
+    if (narrowing != NARROWS_NOTHING && source == TEXT_CONVERTED)
+        add_narrowed(preparation, column->name, narrowing, source_text);
     add_text(&preparation->target, write_text(preparation, column->name, target, type), is_key, names_row);
 }
 

@@ -263,3 +263,12 @@ bool type_fits(const struct type_shape *source, const struct type_shape *target)
                target->modifier == NO_MODIFIER;
     return builtin_keeps(source, target);
 }
+
+static bool is_number(const struct type_shape *shape) {
+    const enum family family = find_builtin(shape->base_name)->family;
+    return is_builtin(shape->base_schema) && (family == INTEGER || family == REAL || family == DECIMAL);
+}
+
+bool type_pair_is_numeric(const struct type_shape *source, const struct type_shape *target) {
+    return is_number(source) && is_number(target) && source->is_array == target->is_array;
+}

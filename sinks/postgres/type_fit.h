@@ -36,3 +36,6 @@ struct type_shape type_shape_of_table_column(const struct table_column *column);
  * modifier, the target's is taken for the same: the copy and `check` have compared them by the catalog.
  */
 bool type_fits(const struct type_shape *source, const struct type_shape *target);
+
+/* Both are built-in numbers, or both arrays of them: their texts can be compared as numeric. */
+bool type_pair_is_numeric(const struct type_shape *source, const struct type_shape *target);

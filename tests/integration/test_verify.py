@@ -468,3 +468,17 @@ def test_a_wider_type_is_taken(pipeline):
     pipeline.wait_applied()
     assert pipeline.target.value("select count(*) from t") == 2
     assert table_of(assert_verified(pipeline, EQUAL), "t")["result"] == "equal"
+
+
+def test_a_number_that_is_written_otherwise_is_not_narrowed(pipeline):
+    """1.50 is 1.5 in a float8: its text was counted as another value."""
+    pipeline.source.execute("""create table t (id int primary key, v numeric, a numeric[], f float8, s timestamp);
+        insert into t values (1, 1.50, '{2.00,NULL,NaN}', 0.5, '2020-01-01 00:00:00.5'), (2, 'NaN', null, 'Infinity', null),
+            (3, 100, '{}', 1e30, null), (4, null, null, '-0', null),
+            (5, 1.00000000000000000001, '{1}', 0, null), (6, 1, '{0.00000000000000000001,1.00000000000000000001}', 0, null),
+            (7, 1, '{1}', 0.123456789, null), (8, 1, '{1}', 0, '2020-01-01 00:00:00.000001')""")
+    pipeline.target.execute("create table t (id int primary key, v float8, a float8[], f float4, s timestamp(3))")
+    pipeline.sink_configuration["narrowing"] = "allow"
+    pipeline.engine.catch_up()
+    table = table_of(assert_verified(pipeline, EQUAL), "t")
+    assert (table["result"], table["narrowed"]) == ("narrowed", 4)
