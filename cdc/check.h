@@ -122,7 +122,12 @@ struct target_check {
     bool may_narrow;      /* narrowing: allow */
     bool may_create;      /* CREATE on the database */
     const char *role;     /* quoted */
+    struct buffer *said;  /* types that a fix creates */
 };
+
+/* A table that the sink lacks; name: quoted. */
+MUST_CHECK bool check_target_missing(struct check *check, const struct target_check *target,
+                                     const struct table *table, const char *name, struct error *err);
 
 /* What a type of the table, or a constraint of any table, has at one side only. */
 MUST_CHECK bool check_target_types(struct check *check, const struct target_check *target,

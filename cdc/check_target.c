@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cdc/base/buffer.h"
 #include "cdc/check.h"
+
+#define SAID_BYTES_MAX ((size_t) 16 << 20)
 
 enum {
     VERSION_MIN = 140000,
@@ -159,7 +162,9 @@ static void check_fires(struct check *check, const struct target_check *target, 
 
 static bool check_tables_there(struct check *check, struct session *session, const PGresult *facts,
                                const struct config_sink *sink, struct error *err) {
+    struct buffer said AUTO(buffer_release) = {.bytes_max = SAID_BYTES_MAX};
     struct target_check target = {.session = session,
+                                  .said = &said,
                                   .may_fire = has_option(sink, "triggers", "fire"),
                                   .may_narrow = has_option(sink, "narrowing", "allow"),
                                   .may_create = is_true(facts, COLUMN_MAY_CREATE),

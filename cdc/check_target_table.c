@@ -34,9 +34,6 @@ static const char COLUMNS[] =
     " join pg_type t on t.oid = a.atttypid"
     " where n.nspname = $1 and c.relname = $2 and a.attnum > 0 and not a.attisdropped order by a.attnum";
 
-static const char SCHEMA[] = "select has_schema_privilege(oid, 'create'), has_schema_privilege(oid, 'usage')"
-                             " from pg_namespace where nspname = $1";
-
 enum {
     TABLE_KIND,
     TABLE_USAGE,
@@ -72,73 +69,6 @@ static bool query(const struct pair *pair, const char *sql, int count, const str
                   PGresult **ret_result, struct error *err) {
     const char *parameters[] = {pair->table->schema, pair->table->name};
     return session_query(pair->target->session, sql, count, parameters, shape, ret_result, err);
-}
-
-/* ---- a table that is missing ---- */
-
-static void check_creation(const struct pair *pair, const PGresult *schema) {
-    const char *schema_name = check_name(pair->check, NULL, pair->table->schema);
-    if (PQntuples(schema) == 0 && !pair->target->may_create) {
-        findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_schema",
-                     "schema %s, of table %s, is missing, and role %s may not create it", schema_name,
-                     pair->name, pair->target->role);
-        findings_fix(findings_of(pair), "create schema %s authorization %s;", schema_name,
-                     pair->target->role);
-        findings_object(findings_of(pair), pair->name);
-    } else if (PQntuples(schema) == 1 && !(is_true(schema, 0, 0) && is_true(schema, 0, 1))) {
-        findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_schema",
-                     "table %s is missing, and role %s may not create it", pair->name, pair->target->role);
-        findings_fix(findings_of(pair), "grant usage, create on schema %s to %s;", schema_name,
-                     pair->target->role);
-        findings_object(findings_of(pair), pair->name);
-    }
-}
-
-static bool check_type(const struct pair *pair, const struct table_type *type, struct error *err) {
-    static const char SQL[] = "select from pg_type t join pg_namespace n on n.oid = t.typnamespace"
-                              " where n.nspname = $1 and t.typname = $2";
-    const char *parameters[] = {type->schema, type->name};
-    PGresult *result AUTO_PGRESULT = NULL;
-    if (type->create_sql != NULL)
-        return true;
-    if (!session_query(pair->target->session, SQL, 2, parameters,
-                       &(const struct result_shape){"the query for a type", 0, 1, 0, 0}, &result, err))
-        return false;
-    if (PQntuples(result) > 0)
-        return true;
-    findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_type",
-                 "type %s, of column %s of table %s, is missing and cannot be created by the copy",
-                 check_name(pair->check, type->schema, type->name),
-                 check_name(pair->check, NULL, type->column), pair->name);
-    findings_object(findings_of(pair), pair->name);
-    if (type->extension != NULL)
-        findings_fix(findings_of(pair), "create extension %s with schema %s;",
-                     check_name(pair->check, NULL, type->extension),
-                     check_name(pair->check, NULL, type->schema));
-    else
-        findings_fix(findings_of(pair), "create the type in the target as it is in the source");
-    findings_object(findings_of(pair), pair->name);
-    return true;
-}
-
-static bool check_missing(const struct pair *pair, struct error *err) {
-    PGresult *schema AUTO_PGRESULT = NULL;
-    if (!check_expects_copy(pair->check)) {
-        findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_table",
-                     "table %s is missing, and only the initial copy creates tables", pair->name);
-        findings_fix(findings_of(pair), "pg_dump --schema-only --table='%s' SOURCE | psql TARGET",
-                     pair->name);
-        findings_object(findings_of(pair), pair->name);
-        return true;
-    }
-    if (!query(pair, SCHEMA, 1, &(const struct result_shape){"the query for a schema", 0, 1, 2, 0}, &schema,
-               err))
-        return false;
-    check_creation(pair, schema);
-    for (uint32_t i = 0; i < pair->table->type_count; i++)
-        if (!check_type(pair, &pair->table->types[i], err))
-            return false;
-    return true;
 }
 
 /* ---- the columns ---- */
@@ -364,7 +294,7 @@ static bool check_present(const struct pair *pair, const PGresult *table, struct
     if (kind != 'r' && kind != 'p') {
         findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_table", "%s is there, but it is no table",
                      pair->name);
-        findings_fix(findings_of(pair), "rename it, or take the table out of the publication");
+        findings_fix(findings_of(pair), "drop it, or give it another name");
         findings_object(findings_of(pair), pair->name);
         return true;
     }
@@ -408,6 +338,7 @@ bool check_target_table(struct check *check, const struct target_check *target, 
                                             1u << TABLE_UNLOGGED},
                &result, err))
         return false;
-    bool checked = PQntuples(result) == 0 ? check_missing(&pair, err) : check_present(&pair, result, err);
+    bool checked = PQntuples(result) == 0 ? check_target_missing(check, target, table, pair.name, err)
+                                          : check_present(&pair, result, err);
     return checked && check_uncopied(&pair, err);
 }

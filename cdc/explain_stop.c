@@ -13,6 +13,7 @@
 #include "cdc/base/log.h"
 #include "cdc/check.h"
 
+#define AGAIN "  -- then start again"
 #define ARENA_BYTES_MAX ((size_t) 512 << 20)
 
 /* Which finding explains which error. */
@@ -20,10 +21,10 @@ static const struct relation_of_codes {
     const char *sqlstate; /* a prefix of it */
     const char *code;     /* a prefix of the finding's */
 } RELATIONS[] = {
-    {"42703", "target_column"},     {"42P01", "target_table"},      {"23502", "target_column"},
-    {"23505", "target_deferrable"}, {"23P01", "target_deferrable"}, {"23514", "target_domain"},
-    {"22P02", "target_enum"},       {"22", "target_column_type"},   {"42501", "target_rights"},
-    {"42501", "table_select"},      {"42501", "schema_usage"},
+    {"42703", "target_column"}, {"42P01", "target_table"},      {"42809", "target_table"},
+    {"23502", "target_column"}, {"23505", "target_deferrable"}, {"23P01", "target_deferrable"},
+    {"23514", "target_domain"}, {"22P02", "target_enum"},       {"22", "target_column_type"},
+    {"42501", "target_rights"}, {"42501", "table_select"},      {"42501", "schema_usage"},
 };
 
 static bool is_of_kind(const struct finding *finding, const struct error *err) {
@@ -65,8 +66,11 @@ static void take_findings(const struct findings *findings, struct error *err) {
             log_line(LOG_LEVEL_ERROR, "check: %s: %s%s%s", finding->where, finding->what,
                      finding->fix[0] != '\0' ? "; " : "", finding->fix);
     }
-    if (best != NULL)
-        error_remedy(err, "%s%s", best->fix, "  -- then start again");
+    if (best != NULL && strlen(best->fix) + sizeof AGAIN < sizeof err->remedy)
+        error_remedy(err, "%s%s", best->fix, AGAIN);
+    else if (best != NULL)
+        error_remedy(err, "%s has a fix of many lines, which pgcdc check prints; then start again",
+                     best->code);
 }
 
 void explain_stop(const struct config *config, const atomic_bool *stop, struct error *err) {

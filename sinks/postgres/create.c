@@ -2,16 +2,14 @@
 /*
  * create.c - makes what is missing on the target: schema, user-defined types, table.
  *
- * What exists is left as it is. A new table gets columns, types, NOT NULL, generated columns and the primary key: what
- * a replica needs to be equal. It gets no defaults, no identity and no sequences, for every value comes from the
- * source; no foreign keys and no other indexes, for they are the target's own business and cheaper after the copy.
+ * What exists is left as it is. What a new table gets, table_sql.h says.
  */
 #include "cdc/base/buffer.h"
 #include "cdc/pq/identifier.h"
 #include "sinks/postgres/postgres.h"
+#include "sinks/postgres/table_sql.h"
 
 #define SQL_BYTES_MAX (4 << 20) /* 1600 columns with long names, types and expressions */
-#define VIRTUAL_COLUMNS_VERSION 180000
 
 static const char SCHEMA_EXISTS[] = "select from pg_namespace where nspname = $1";
 static const char TYPE_EXISTS[] =
@@ -81,61 +79,9 @@ static bool create_type(struct session *target, const struct table *table, const
     return true;
 }
 
-static void append_column(struct buffer *sql, const struct table_column *column, int target_version) {
-    identifier_append(sql, slice_of(column->name));
-    buffer_printf(sql, " %s", column->type_sql);
-    if (column->collation_sql != NULL)
-        buffer_printf(sql, " collate %s", column->collation_sql);
-    if (column->generated_sql != NULL) {
-        bool is_virtual = column->generated == 'v' && target_version >= VIRTUAL_COLUMNS_VERSION;
-        buffer_printf(sql, " generated always as (%s) %s", column->generated_sql,
-                      is_virtual ? "virtual" : "stored");
-    }
-    if (column->not_null)
-        buffer_append_text(sql, " not null");
-}
-
-static const struct table_column *find_key(const struct table *table, uint32_t key_index) {
-    for (uint32_t i = 0; i < table->column_count; i++)
-        if (table->columns[i].key_index == key_index)
-            return &table->columns[i];
-    return NULL;
-}
-
-/* A key of which the publication leaves a column out is no key over there. */
-static bool key_is_complete(const struct table *table) {
-    uint32_t count = 0, last = 0;
-    for (uint32_t i = 0; i < table->column_count; i++) {
-        count += table->columns[i].key_index != 0;
-        if (table->columns[i].key_index > last)
-            last = table->columns[i].key_index;
-    }
-    return count > 0 && count == last && count == table->key_count;
-}
-
-static void append_key(struct buffer *sql, const struct table *table) {
-    buffer_append_text(sql, ", primary key (");
-    for (uint32_t i = 1; i <= table->key_count; i++) {
-        if (i > 1)
-            buffer_append_text(sql, ", ");
-        identifier_append(sql, slice_of(find_key(table, i)->name));
-    }
-    buffer_append_text(sql, table->key_is_deferrable ? ") deferrable" : ")");
-}
-
 static bool create_table(struct session *target, const struct table *table, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
-    buffer_append_text(&sql, "create table ");
-    identifier_append_qualified(&sql, slice_of(table->schema), slice_of(table->name));
-    buffer_append_text(&sql, " (");
-    for (uint32_t i = 0; i < table->column_count; i++) {
-        if (i > 0)
-            buffer_append_text(&sql, ", ");
-        append_column(&sql, &table->columns[i], target->server_version);
-    }
-    if (key_is_complete(table))
-        append_key(&sql, table);
-    buffer_append_text(&sql, ")");
+    table_sql_append(&sql, table, target->server_version);
     if (buffer_text(&sql) == NULL)
         return error_set(err, ERROR_CONFIG, "table %s.%s is too wide to be created: create it on the target",
                          table->schema, table->name);

@@ -5,7 +5,7 @@
  * postgres.c   the contract's functions, the target transaction, the options
  * apply*.c     the changes
  * copy.c       the initial copy: COPY bytes passed through in one target transaction
- * create.c     CREATE SCHEMA, TYPE and TABLE for what is missing on the target
+ * create.c     CREATE SCHEMA, TYPE and TABLE for what is missing on the target; table_sql.c the last of them
  */
 #pragma once
 

@@ -64,7 +64,15 @@ static bool keep_identifier(struct lookup *lookup, const char *name, const char 
 static bool missing_table(const struct target_table *table, struct error *err) {
     error_set(err, ERROR_DATA, "target: there is no table %s, which the source has changes for", table->name);
     memcpy(err->sqlstate, "42P01", sizeof err->sqlstate);
-    return error_remedy(err, "create it, or take it out of the publication; then start again");
+    return error_remedy(err, "pgcdc check prints the SQL that creates it; then start again");
+}
+
+static bool not_a_table(const struct target_table *table, char kind, struct error *err) {
+    error_set(err, ERROR_DATA, "target: %s is not a table (pg_class.relkind is %c)", table->name, kind);
+    memcpy(err->sqlstate, "42809", sizeof err->sqlstate);
+    return error_remedy(
+        err,
+        "drop it, or give it another name; pgcdc check prints the SQL that creates the table; then start again");
 }
 
 static bool forbidden(const char *table, const struct session *session, struct error *err) {
@@ -110,8 +118,7 @@ static bool find_table(struct lookup *lookup, enum trigger_role role, struct err
         return missing_table(table, err);
     char kind = PQgetvalue(tables, row, TABLE_KIND)[0];
     if (kind != 'r' && kind != 'p')
-        return error_set(err, ERROR_DATA, "target: %s is not a table (pg_class.relkind is %c)", table->name,
-                         kind);
+        return not_a_table(table, kind, err);
     if (!PQgetisnull(tables, row, TABLE_UNLOGGED))
         return refuse_unlogged(PQgetvalue(tables, row, TABLE_UNLOGGED), err);
     table->oid = oid_value(tables, row, TABLE_OID);

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from support.server import as_server_user
+from support.server import DEFAULT_VERSION, as_server_user, server_programs
 
 # How often what is printed is followed, since one fix can show the next fault.
 ROUNDS_MAX = 4
@@ -24,7 +24,7 @@ def codes_of(report, *severities):
 
 def psql(database, sql):
     """As a superuser, and stops at the first error."""
-    result = subprocess.run(as_server_user([database.cluster.programs / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1",
+    result = subprocess.run(as_server_user([server_programs(DEFAULT_VERSION) / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1",
                                             "-d", database.dsn(), "-f", "-"]),
                             input=sql, capture_output=True, text=True, check=False)
     assert result.returncode == 0, f"{result.stderr}\n{sql}"
@@ -185,6 +185,63 @@ def test_each_of_several_targets_gets_its_own_statements(pipeline, shared_cluste
     assert pipeline.target.execute("select * from t") == other.execute("select * from t") == [(1, "a")]
 
 
+# ---- files of this machine ----
+
+def follow_in_a_shell(fix):
+    """A fix that is a command, by root as it says."""
+    command = fix.removeprefix("as root: ").split("; or ")[0]
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, f"{command}\n{result.stderr}"
+
+
+def fixes_of(pipeline, code):
+    return [finding["fix"] for finding in report_of(pipeline)["findings"] if finding["code"] == code]
+
+
+def test_files_whose_names_a_shell_would_take_apart(pipeline, tmp_path):
+    """Their names stood in chmod and mkdir as they are."""
+    pipeline.source.execute("create table t (id int primary key); insert into t values (1)")
+    odd = tmp_path / "it's a \"$HOME\" -- of; files\t&"
+    odd.mkdir()
+    pipeline.engine.config_path = odd / "-c of shop.yaml"
+    pipeline.engine.configuration["state"] = str(odd / "more of it" / "state's")
+    password = odd / "pass 'word"
+    password.write_text("secret\n", encoding="utf-8")
+    password.chmod(0o666)
+    pipeline.source_configuration["password_file"] = str(password)
+    pipeline.sink_configuration["dsn"] += " password=x"
+    pipeline.engine.write_configuration()
+    pipeline.engine.config_path.chmod(0o644)
+    for code in ("password_file_mode", "file_mode", "state"):
+        [fix] = fixes_of(pipeline, code)
+        follow_in_a_shell(fix)
+        assert fixes_of(pipeline, code) == [], code
+    assert password.stat().st_mode & 0o7 == 0
+    assert_goes_on(pipeline)
+
+
+STATES = {
+    "a file is in the way": (lambda path: path.write_text("", encoding="utf-8"), "", "it is there, and is no directory"),
+    "a file is in its path": (lambda path: path.write_text("", encoding="utf-8"), "/a/state", "Not a directory"),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_state_directory_that_cannot_be(pipeline, tmp_path, state):
+    """A file that may be executed was taken for a directory."""
+    make, more, what = STATES[state]
+    pipeline.source.execute("create table t (id int primary key)")
+    path = tmp_path / "there"
+    make(path)
+    path.chmod(0o755)
+    pipeline.engine.configuration["state"] = f"{path}{more}"
+    [finding] = [finding for finding in report_of(pipeline)["findings"] if finding["code"] == "state"]
+    assert what in finding["what"] and "let state in the configuration file name a " in finding["fix"], finding
+    assert pipeline.engine.command("run", "--until", "caught-up").returncode != 0
+    pipeline.engine.configuration["state"] = str(tmp_path / "other")
+    assert_goes_on(pipeline)
+
+
 # ---- positions that do not fit: the same three steps ----
 
 def lose_slot(pipeline):
@@ -252,4 +309,59 @@ def test_a_loss_ends_with_a_new_copy(pipeline, lose, code):
     assert result.returncode in (2, 3), result.stderr
     assert finding["fix"] in result.stderr, "run prints what check does"
     start_over(pipeline, finding["fix"])
+    assert_goes_on(pipeline)
+
+
+# ---- a table that comes later, and nobody copies ----
+
+LATER = """
+    create schema ext; create extension citext with schema ext; create schema "S x";
+    create type "S x".mood as enum ('a', 'it''s'); create domain "S x".small as int check (value < 100);
+    create domain small2 as "S x".small not null; create type pair as (a small2, b "S x".mood[]);
+    create table "S x"."U 'q" (id bigint generated always as identity primary key, m "S x".mood not null, p pair, c ext.citext,
+        n numeric(9, 3), g text collate "C" generated always as (upper(k)) stored, k text default 'x' collate "C");
+    create table v (a int, b "S x".mood, primary key (b, a)) partition by range (a);
+    create table v1 partition of v for values from (0) to (9);
+    create table w (id int); alter table w replica identity full;
+    alter publication shop add table "S x"."U 'q", v, w;
+    insert into "S x"."U 'q" (m, p, c, n) values ('it''s', row(7, '{a}'), 'C', 1.5); insert into v values (1, 'a'); insert into w values (1)"""
+
+
+@pytest.mark.parametrize("who", ["superuser", "the sink's role"])
+def test_a_table_that_only_a_copy_would_create(pipeline, who):
+    """It was a pg_dump that gave away owners and publications, and forgot schemas and types."""
+    pipeline.source.execute("create table t (id int primary key); insert into t values (1)")
+    pipeline.target.execute("revoke create on schema public from public")
+    role, dsn = make_role(pipeline.target)
+    name = pipeline.target.value("select quote_ident(current_database())")
+    pipeline.target.execute(f"grant create on database {name} to {role}; grant create, usage on schema public to {role}")
+    pipeline.sink_configuration["dsn"] = dsn
+    pipeline.engine.catch_up()
+    if who == "superuser":
+        pipeline.target.execute(f"revoke create on database {name} from {role}; revoke create on schema public from {role}")
+    pipeline.source.execute(LATER)
+    pipeline.source_configuration["tables"] = ["public.*", "S x.*"]
+    result = pipeline.engine.command("run", "--until", "caught-up")
+    assert result.returncode == 1 and "pgcdc check prints" in result.stderr.splitlines()[-1], result.stderr
+    sql = pipeline.engine.command("check", "--sql", "target").stdout
+    psql(pipeline.target, sql if who == "superuser" else f"set role {role};\n{sql}")
+    assert not codes_of(report_of(pipeline), "problem"), report_of(pipeline)
+    assert_goes_on(pipeline)
+    pipeline.source.execute("""update "S x"."U 'q" set k = 'y'; delete from v; update w set id = 2; truncate w""")
+    assert_goes_on(pipeline)
+
+
+def test_what_has_the_name_of_a_table(pipeline):
+    pipeline.source.execute("create table t (id int primary key); insert into t values (1)")
+    pipeline.target.execute("create view t as select 1 as id")
+    [fix] = fixes_of(pipeline, "target_table")
+    assert fix == "drop it, or give it another name"
+    pipeline.target.execute("alter view t rename to old")
+    assert_goes_on(pipeline)
+    pipeline.source.execute("create table u (id int primary key); alter publication shop add table u; insert into u values (1)")
+    pipeline.target.execute("create view u as select 1 as id")
+    last = pipeline.engine.command("run", "--until", "caught-up").stderr.splitlines()[-1]
+    assert '"public"."u" is not a table' in last and "drop it, or give it another name" in last
+    pipeline.target.execute("drop view u")
+    follow_sql(pipeline, "target")
     assert_goes_on(pipeline)
