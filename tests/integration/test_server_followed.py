@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What `check` finds of the servers themselves, the slot and what a slot waits for: brought about, followed to the letter, and then it is
+ready, catches up and is equal.
+"""
+
+import json
+
+import pytest
+
+from test_findings_followed import assert_goes_on, codes_of, follow_sql, report_of
+
+from support.engine import Engine
+from support.wait import wait_until
+
+SOON = {"PGCDC_INTERVAL_MS": "300"}
+
+
+def finding_of(pipeline, code, **arguments):
+    """The one finding of this code, or None."""
+    report = json.loads(pipeline.engine.command("check", "--json", **arguments).stdout)
+    return next((finding for finding in report["findings"] if finding["code"] == code), None)
+
+
+def test_settings_of_a_server_that_was_made_for_no_replication(own_cluster, new_pipeline, shared_clusters):
+    """Each round shows what the one before hid; a server that may not even let us in is last."""
+    cluster = own_cluster("settings", "18", {"wal_level": "replica", "max_replication_slots": "1", "max_wal_senders": "0",
+                                             "wal_sender_timeout": "500ms", "max_slot_wal_keep_size": "64MB",
+                                             "idle_replication_slot_timeout": "5min"})
+    pipeline = new_pipeline(cluster, shared_clusters("target"))
+    pipeline.source.execute("create table t (id int primary key); insert into t values (1);"
+                            " select pg_create_physical_replication_slot('other')")
+    found = set()
+    for _ in range(3):
+        report = report_of(pipeline)
+        found |= codes_of(report)
+        if not codes_of(report, "problem", "warning"):
+            break
+        follow_sql(pipeline, "source")
+        cluster.restart()
+    assert found >= {"wal_level", "max_replication_slots", "replication_connection", "wal_sender_timeout",
+                     "max_slot_wal_keep_size", "idle_replication_slot_timeout"}, found
+    assert_goes_on(pipeline)
+
+
+def test_a_slot_that_another_engine_reads(pipeline, program, tmp_path):
+    pipeline.source.execute("create table t (id int primary key); insert into t values (1)")
+    other = Engine(program, tmp_path / "other", {**pipeline.engine.configuration, "state": str(tmp_path / "elsewhere")})
+    pipeline.engine.write_configuration()
+    other.start()
+    try:
+        wait_until(pipeline.is_streaming, "the other engine to stream")
+        finding = finding_of(pipeline, "slot_active")
+        assert "stop the other engine" in finding["fix"]
+        other.stop()
+    finally:
+        other.kill()
+    pipeline.wait_slot_free()
+    assert finding_of(pipeline, "slot_active") is None
+    assert_goes_on(pipeline)
+
+
+def test_a_transaction_that_the_slot_would_wait_for(pipeline):
+    pipeline.source.execute("create table t (id int primary key); insert into t values (1)")
+    writer = pipeline.source.connect(autocommit=False)
+    try:
+        writer.cursor().execute("insert into t values (2)")
+        finding = wait_until(lambda: finding_of(pipeline, "long_transaction", environment=SOON), "the transaction to be old")
+        assert f"pid {writer.get_backend_pid()}, " in finding["what"]
+        pipeline.source.execute(finding["fix"].removeprefix("wait for it, or: "))
+        wait_until(lambda: finding_of(pipeline, "long_transaction", environment=SOON) is None, "it to be gone")
+    finally:
+        writer.close()
+    assert_goes_on(pipeline)
+
+
+@pytest.mark.parametrize("way", ["commit", "rollback"])
+def test_a_prepared_transaction_of_another_database(pipeline, way):
+    """Its fix was SQL for psql in the source's database, where it does not exist; and it is nobody's to commit unasked."""
+    cluster = pipeline.source.cluster
+    pipeline.source.execute("create table t (id int primary key); insert into t values (1)")
+    owner = cluster.connect()
+    owner.cursor().execute("begin; create table prepared (id int); prepare transaction 'it''s'")
+    owner.close()
+    try:
+        finding = finding_of(pipeline, "prepared_transaction")
+        follow_sql(pipeline, "source")
+        assert finding_of(pipeline, "prepared_transaction") == finding, "psql runs nothing of it"
+        where, statements = finding["fix"].removeprefix("in database ").split(": ", 1)
+        commit, rollback = statements.split(", or: ")
+        cluster.execute(commit if way == "commit" else rollback, dbname=where)
+        assert finding_of(pipeline, "prepared_transaction") is None
+        assert_goes_on(pipeline)
+    finally:
+        for left, in cluster.execute("select quote_literal(gid) from pg_prepared_xacts"):
+            cluster.execute(f"rollback prepared {left}")
+        cluster.execute("drop table if exists prepared")
