@@ -10,7 +10,8 @@
 
 /*
  * What a server says is known by its code and by its function, which are the same in every language; only names and what pgcdc or libpq
- * say themselves are looked for in the text. The first that fits; NULL fits all.
+ * say themselves are looked for in the text, or, before what fits in every language, what is more exact in English. The first that fits;
+ * NULL fits all.
  */
 struct remedy {
     const char *sqlstate; /* "": it came from no server */
@@ -20,6 +21,8 @@ struct remedy {
 };
 
 #define POOLER "this looks like a connection pooler; let the dsn point to the server itself"
+#define CLIENT_CERTIFICATE                                                                                   \
+    "let sslcert in the dsn name a client certificate that the CA of the server's ssl_ca_file has signed"
 #define SENDERS "alter system set max_wal_senders = 20;  -- then restart the server"
 
 static const struct remedy REMEDIES[] = {
@@ -27,6 +30,10 @@ static const struct remedy REMEDIES[] = {
     {"08P01", NULL, "unsupported startup parameter", POOLER},
     {"08P01", NULL, "bouncer", POOLER},
     {"28P01", NULL, NULL, "correct the password (password_file, PGPASSWORD, ~/.pgpass or the dsn)"},
+    {"28000", "ClientAuthentication", "requires a valid client certificate",
+     CLIENT_CERTIFICATE ", and sslkey its key"},
+    {"28000", NULL, "certificate authentication failed",
+     "let user in the dsn be the name (CN) in the certificate that sslcert names, or map that name in the server's pg_ident.conf"},
     {"28000", "ClientAuthentication", NULL,
      "let the server's pg_hba.conf have this line before all that reject the role: host DATABASE ROLE ADDRESS scram-sha-256\n"
      "then: select pg_reload_conf();\nif that line asks for a certificate (clientcert), give sslcert and sslkey in the dsn"},
@@ -48,6 +55,11 @@ static const struct remedy REMEDIES[] = {
     {"22023", NULL, NULL, "correct options in the dsn"},
     {"55P02", NULL, NULL, "correct options in the dsn"},
     {"", NULL, "no password supplied", "give the password: password_file, PGPASSWORD, ~/.pgpass or the dsn"},
+    {"", NULL, "alert unknown ca", CLIENT_CERTIFICATE},
+    {"", NULL, "alert decrypt error", CLIENT_CERTIFICATE},
+    {"", NULL, "alert certificate expired", "renew the client certificate that sslcert in the dsn names"},
+    {"", NULL, "alert certificate revoked",
+     "get a new client certificate for sslcert in the dsn: the server's ssl_crl_file has this one"},
     {"", NULL, "does not support SSL",
      "switch TLS on at the server (ssl = on), or correct sslmode in the dsn"},
     {"", NULL, "certificate verify failed",
@@ -55,7 +67,18 @@ static const struct remedy REMEDIES[] = {
     {"", NULL, "does not match host name", "let host in the dsn be a name that the server's certificate has"},
     {"", NULL, "root certificate file",
      "put the CA's certificate where sslrootcert in the dsn says, readable by the user that runs pgcdc"},
-    {"", NULL, "certificate file", "correct sslcert in the dsn, or put the file there"},
+    {"", NULL, "key values mismatch",
+     "let sslkey in the dsn name the key of the certificate that sslcert names"},
+    {"", NULL, "does not match private key file",
+     "let sslkey in the dsn name the key of the certificate that sslcert names"},
+    {"", NULL, "could not load private key file",
+     "let sslkey in the dsn name the certificate's own key, and sslpassword its passphrase if it has one"},
+    {"", NULL, "has group or world access",
+     "let nobody else read the file that sslkey in the dsn names (mode 0600)"},
+    {"", NULL, "private key file \"",
+     "put the key of sslcert's certificate where sslkey in the dsn says, or correct sslkey; mode 0600"},
+    {"", NULL, "certificate file",
+     "correct sslcert in the dsn, or put the client certificate there, readable by the user that runs pgcdc"},
     {"", NULL, "private key file", "correct sslkey in the dsn, or put the file there with mode 0600"},
     {"", NULL, "password_file ",
      "write the password into the file that password_file names, readable by the user that runs pgcdc"},

@@ -29,6 +29,16 @@ class Certificates:
                       "-CAcreateserial", "-days", "2", "-extfile", extensions, "-out", certificate)
         self.server.write_text(key.read_text(encoding="utf-8") + certificate.read_text(encoding="utf-8"), encoding="utf-8")
 
+    def make_client(self, name, days=2, passphrase=None):
+        """A client's certificate and key, signed by the authority; days 0: it is over already."""
+        key, request, certificate = (self.folder / f"{name}.{end}" for end in ("key", "csr", "crt"))
+        secret = ["-passout", f"pass:{passphrase}"] if passphrase else ["-nodes"]
+        self._openssl("req", "-newkey", "rsa:2048", *secret, "-subj", f"/CN={name}", "-keyout", key, "-out", request)
+        self._openssl("x509", "-req", "-in", request, "-CA", self.authority, "-CAkey", self.folder / "authority.key",
+                      "-CAcreateserial", "-days", str(days), "-out", certificate)
+        key.chmod(0o600)
+        return certificate, key
+
     @staticmethod
     def _openssl(*arguments):
         result = subprocess.run(["openssl", *map(str, arguments)], capture_output=True, text=True, check=False)
