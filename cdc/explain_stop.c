@@ -21,10 +21,11 @@ static const struct relation_of_codes {
     const char *sqlstate; /* a prefix of it */
     const char *code;     /* a prefix of the finding's */
 } RELATIONS[] = {
-    {"42703", "target_column"}, {"42P01", "target_table"},      {"42809", "target_table"},
-    {"23502", "target_column"}, {"23505", "target_deferrable"}, {"23P01", "target_deferrable"},
-    {"23514", "target_domain"}, {"22P02", "target_enum"},       {"22", "target_column_type"},
-    {"42501", "target_rights"}, {"42501", "table_select"},      {"42501", "schema_usage"},
+    {"42703", "target_column"},      {"42P01", "target_table"},  {"42809", "target_table"},
+    {"42804", "target_column_type"}, {"23502", "target_column"}, {"23505", "target_deferrable"},
+    {"23P01", "target_deferrable"},  {"23514", "target_domain"}, {"22P02", "target_enum"},
+    {"22", "target_column_type"},    {"42501", "target_rights"}, {"42501", "table_select"},
+    {"42501", "schema_usage"},
 };
 
 static bool is_of_kind(const struct finding *finding, const struct error *err) {

@@ -140,7 +140,7 @@ static bool check_slot(const struct start_facts *facts, struct error *err) {
     if (strcmp(slot->database, facts->identity->database) != 0)
         return error_set(err, ERROR_REFUSE, "slot %s belongs to database %s, but source.dsn connects to %s",
                          name, slot->database, facts->identity->database) ||
-               error_remedy(err, "correct one of them");
+               error_remedy(err, "correct source.dsn, or give source.slot another name");
     if (slot->is_lost)
         return error_set(err, ERROR_REFUSE, "slot %s is lost (%s): %s", name, slot->reason,
                          loss_of(slot->reason)->meaning) ||

@@ -14,7 +14,7 @@ static const struct remedy {
 } REMEDIES[] = {
     {"23505", "the target has that row, or another with its unique value, already: take it out"},
     {"23P01", "a row that only the target has stands in the way: take it out"},
-    {"23502", "drop the not null of that column, or give it a default and leave it out of the publication"},
+    {"23502", "drop the not null of that column on the target"},
     {"23503", "the row it refers to is not on the target: replicate that table, too, or drop the constraint"},
     {"23514", "drop the check on the target, or replace it with the source's"},
     {"22P05",
@@ -83,7 +83,9 @@ static void remedy(const struct target_table *table, const struct change *change
     if (failure == NULL || !failure->is_count)
         error_remedy(err, "%s; then start again", sqlstate_remedy(err));
     else if (failure->rows > 1)
-        error_remedy(err, "the key is not unique on the target: make it a primary key; then start again");
+        error_remedy(
+            err, "the key is not unique on the target: take the surplus rows out, and make it a primary key; "
+                 "then start again");
     else
         remedy_none(table, change, err);
 }

@@ -21,6 +21,12 @@ bool narrowing_read_option(const struct sink_config *config, bool *ret_allowed, 
     return error_option(err, "narrowing");
 }
 
+/* As the server's own word for it, by which check's statement is found. */
+static bool is_mismatch(struct error *err) {
+    memcpy(err->sqlstate, "42804", sizeof err->sqlstate);
+    return false;
+}
+
 bool narrowing_check_copy(struct session *session, const struct table *table, struct error *err) {
     PGresult *shapes AUTO_PGRESULT = NULL;
     if (!type_shapes_read_table(session, table->schema, table->name, &shapes, err))
@@ -35,11 +41,12 @@ bool narrowing_check_copy(struct session *session, const struct table *table, st
         const struct type_shape target = type_shape_of_row(shapes, row);
         if (!type_fits(&source, &target))
             return error_set(
-                err, ERROR_CONFIG,
-                "column \"%s\".\"%s\".\"%s\" is %s on the target and %s at the source, which can change values "
-                "silently; give it the source's type, or allow it with the sink's option narrowing: allow",
-                table->schema, table->name, column->name, PQgetvalue(shapes, row, SHAPE_SQL),
-                column->type_sql);
+                       err, ERROR_CONFIG,
+                       "column \"%s\".\"%s\".\"%s\" is %s on the target and %s at the source, which can change values "
+                       "silently; give it the source's type, or allow it with the sink's option narrowing: allow",
+                       table->schema, table->name, column->name, PQgetvalue(shapes, row, SHAPE_SQL),
+                       column->type_sql) ||
+                   is_mismatch(err);
     }
     return true;
 }
@@ -57,11 +64,12 @@ static bool refuse_column(struct session *session, const struct target_table *ta
         return false;
     bool is_known = source->type_oid < 16384;
     return error_set(
-        err, ERROR_DATA,
-        "target: column %s of table %s is %s, at the source %s, which can change values silently; give it the "
-        "source's type, or allow it with the sink's option narrowing: allow",
-        table->columns[column].name, table->name, target_type,
-        is_known ? PQgetvalue(name, 0, 0) : source->type_name.data);
+               err, ERROR_DATA,
+               "target: column %s of table %s is %s, at the source %s, which can change values silently; give it the "
+               "source's type, or allow it with the sink's option narrowing: allow",
+               table->columns[column].name, table->name, target_type,
+               is_known ? PQgetvalue(name, 0, 0) : source->type_name.data) ||
+           is_mismatch(err);
 }
 
 static bool check_table(struct session *session, const struct target_table *table, const PGresult *shapes,

@@ -87,11 +87,11 @@ static bool forbidden(const char *table, const struct session *session, struct e
 
 /* The position is logged: it would survive the crash that empties the table. */
 static bool refuse_unlogged(const char *table, struct error *err) {
-    return error_set(
+    error_set(
         err, ERROR_CONFIG,
-        "target: table %s is unlogged, so a crash of that server would empty it while the position stays; alter "
-        "table %s set logged",
-        table, table);
+        "target: table %s is unlogged, so a crash of that server would empty it while the position stays",
+        table);
+    return error_remedy(err, "alter table %s set logged; then start again", table);
 }
 
 static bool keep_takers(struct lookup *lookup, int row, struct error *err) {

@@ -22,7 +22,7 @@ Test(postgres_errors, a_missing_table_is_named) {
     sink_session_add_inserts(&s, sink_session_plain(&s), 1, 1);
     change_builder_commit(&s.builder);
     cr_assert_not(sink_session_apply(&s));
-    sink_session_expect(&s, ERROR_DATA, WORDS("\"public\".\"t\"", "create it", "0/1000100"));
+    sink_session_expect(&s, ERROR_DATA, WORDS("\"public\".\"t\"", "prints the SQL that creates it", "0/1000100"));
     sink_session_release(&s);
 }
 

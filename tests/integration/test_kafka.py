@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pipeline to Kafka: every committed change is in its topic exactly once, and the topics replay to the source."""
 
+import json
+import os
 import shlex
 import signal
 import subprocess
@@ -513,3 +515,24 @@ def test_missing_rights_are_named(new_kafka_pipeline, shared_clusters, secure_ka
     assert result.returncode == 2, result.stderr
     assert "authori" in result.stderr.lower()
     assert TopicReader(secure_kafka.bootstrap).ends(pipeline.topics()) == {}
+
+
+def test_missing_rights_are_granted_by_the_printed_commands(new_kafka_pipeline, shared_clusters, secure_kafka):
+    pipeline = new_kafka_pipeline(shared_clusters("source"), secure_kafka, f"denied{os.getpid()}")
+    fill(pipeline)
+    use_password(pipeline)
+    followed = []
+    for _ in range(4):
+        report = json.loads(pipeline.engine.command("check", "--json", environment=run_environment()).stdout)
+        commands = [finding["fix"] for finding in report["findings"] if finding["fix"].startswith("kafka-acls ")]
+        if not commands:
+            break
+        for line in commands:
+            for command in line.splitlines():
+                _, server, _, *arguments = shlex.split(command)
+                assert server == "--bootstrap-server" and command not in followed, command
+                secure_kafka.tool("org.apache.kafka.tools.AclCommand", *arguments)
+                followed.append(command)
+    assert len(followed) > 1 and report["ready"], (followed, report)
+    pipeline.engine.catch_up(environment=run_environment())
+    pipeline.assert_equal()

@@ -72,6 +72,7 @@ def test_a_server_that_wants_a_client_certificate(tls, tmp_path):
     cluster.reload()
     plain = f"{pipeline.source.dsn('certified')} sslmode=verify-full sslrootcert={certificates.authority}"
     certificate, key = certificates.make_client("certified")
+    certificate.chmod(0o600)  # a certificate is no key, and then nothing is wrong with its mode
     other, other_key = certificates.make_client("other")
     old, old_key = certificates.make_client("old", days=0)
     locked, locked_key = certificates.make_client("locked", passphrase="secret")
