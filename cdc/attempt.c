@@ -36,6 +36,8 @@ static bool open_source(struct attempt *attempt, struct error *err) {
     if (!source_open(&attempt->source, &config->source, stop, err) ||
         !source_open_replication(&attempt->replication, &config->source, stop, err) ||
         !source_identify(&attempt->replication, &attempt->identity, err) ||
+        !standby_check_version(&attempt->replication, err) ||
+        !standby_open(&attempt->standby, &config->source, &attempt->identity, stop, err) ||
         !source_sender_timeout(&attempt->replication, &attempt->sender_timeout_ms, err))
         return false;
     memcpy(pipeline->database, attempt->identity.database, sizeof pipeline->database);
@@ -209,6 +211,8 @@ static bool start_streaming(struct attempt *attempt, struct error *err) {
     const struct stream_options options = {.source = &pipeline->config->source,
                                            .sent = attempt->sent,
                                            .watch = &attempt->watch,
+                                           .standby = &attempt->standby,
+                                           .timeline = attempt->identity.timeline,
                                            .start_lsn = start_lsn(attempt->positions, attempt->runner_count),
                                            .flush_lsn = attempt->identity.flush_lsn,
                                            .stop = pipeline->options->stop,
@@ -482,6 +486,7 @@ static bool allocate(struct attempt *attempt, struct error *err) {
 static void release(struct attempt *attempt) {
     session_close(&attempt->source);
     session_close(&attempt->replication);
+    standby_close(&attempt->standby);
     PQclear(attempt->sent);
     if (attempt->stream.wake_fd >= 0)
         stream_release(&attempt->stream);

@@ -19,6 +19,7 @@
 #include "cdc/runner.h"
 #include "cdc/scope.h"
 #include "cdc/source.h"
+#include "cdc/standby.h"
 #include "cdc/start.h"
 #include "cdc/stream.h"
 #include "cdc/watch.h"
@@ -80,6 +81,7 @@ struct attempt {
     struct session source;
     struct session replication;
     struct source_identity identity;
+    struct standby standby; /* watched when the source is one */
     int sender_timeout_ms;
     int event_fd; /* runners and stream write to it */
     struct stream stream;

@@ -23,7 +23,7 @@
 #define DUPLICATE_OBJECT "42710"
 
 static void log_blockers(const char *blockers) {
-    log_line(LOG_LEVEL_WARNING, "creating the slot waits for older transactions to end: %s", blockers);
+    log_line(LOG_LEVEL_WARNING, "creating the slot waits for %s", blockers);
 }
 
 /* Made later than a publication for all tables, or by somebody who did not look. */
@@ -171,6 +171,9 @@ bool attempt_create(struct attempt *attempt, bool again, struct error *err) {
     attempt->pipeline->own_slot_lsn = slot.consistent_lsn;
     log_line(LOG_LEVEL_INFO, "created slot %s at %s", config->source.slot,
              lsn_format(slot.consistent_lsn).text);
+    /* A standby may have been promoted while it made the slot. */
+    if (!standby_check_timeline(&attempt->standby, attempt->identity.timeline, err))
+        return false;
     set_positions(attempt, slot.consistent_lsn);
     attempt->store_positions = !copies;
     if (copies && !copy_rows(attempt, &slot, err))

@@ -8,6 +8,7 @@
  * check_connection.c   can the servers be reached, and if not, why
  * check_secrets.c    may others read the passwords' files, or what goes over a connection
  * check_source.c       the source's settings and what is left of its slots and senders
+ * check_standby.c      what a source that is a standby needs of its primary
  * check_start.c        state directory, positions and slot: would run start, and from where
  * check_publication.c  the publication, its coverage, and who may create it
  * check_tables.c       each table at the source: rights, replica identity
@@ -99,6 +100,7 @@ check_fn check_config_file;
 check_fn check_password_files;
 check_fn check_source_connection;
 check_fn check_source_settings;
+check_fn check_standby;
 check_fn check_replication_connection;
 check_fn check_state;
 check_fn check_start;

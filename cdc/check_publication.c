@@ -200,6 +200,16 @@ static void check_may_create(struct check *check, struct wanted *wanted) {
             publication_name(check), for_all ? "all tables" : "table ", for_all ? "" : names);
         return;
     }
+    if (check->facts.in_recovery) {
+        findings_add(&check->findings, SEVERITY_PROBLEM, "publication_missing",
+                     "publication %s does not exist, and a standby cannot create it",
+                     publication_name(check));
+        findings_fix(
+            &check->findings,
+            "create publication %s for %s%s with (publish_via_partition_root = true);  -- at its primary",
+            publication_name(check), for_all ? "all tables" : "table ", for_all ? "" : names);
+        return;
+    }
     if (check->facts.is_superuser || (!for_all && check->facts.may_create && wanted->not_owned == 0))
         return;
     findings_add(&check->findings, SEVERITY_PROBLEM, "publication_missing",

@@ -73,13 +73,6 @@ static void check_version(struct findings *findings, const struct source_facts *
     }
 }
 
-static void check_recovery(struct findings *findings, const struct source_facts *facts) {
-    if (!facts->in_recovery)
-        return;
-    findings_add(findings, SEVERITY_PROBLEM, "standby", "this server is a standby");
-    findings_fix(findings, "let source.dsn point to the primary (target_session_attrs=read-write)");
-}
-
 static void check_wal_level(struct findings *findings, const struct source_facts *facts) {
     if (strcmp(facts->wal_level, "logical") == 0)
         return;
@@ -151,7 +144,6 @@ bool check_source_settings(struct check *check, struct error *err) {
     if (!read_facts(check, err))
         return false;
     check_version(findings, &check->facts, check->source.server_version);
-    check_recovery(findings, &check->facts);
     check_wal_level(findings, &check->facts);
     check_encoding(findings, &check->facts);
     check_sender_timeout(findings, &check->facts);

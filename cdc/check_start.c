@@ -285,7 +285,21 @@ static bool check_prepared(struct check *check, struct error *err) {
     return true;
 }
 
+/* A standby knows nothing of the transactions that its primary runs. */
+static void add_snapshot_record(struct check *check) {
+    findings_add(
+        &check->findings, SEVERITY_NOTE, "standby_snapshot",
+        "the slot's creation on a standby waits for the primary to log its running transactions, and for those to "
+        "end; an idle primary does not log them");
+    findings_fix(&check->findings,
+                 "when pgcdc run says that it waits, run at the primary: select pg_log_standby_snapshot();");
+}
+
 bool check_slot_creation(struct check *check, struct error *err) {
     check_free_slot(check);
+    if (check->facts.in_recovery && check_expects_slot(check)) {
+        add_snapshot_record(check);
+        return true;
+    }
     return !check_expects_slot(check) || (check_transactions(check, err) && check_prepared(check, err));
 }

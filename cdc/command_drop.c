@@ -139,9 +139,12 @@ static bool drop_publication(struct drop *drop, const char *name, struct error *
     bool exists = false, ours = false;
     if (!read_mark(drop, name, &exists, &ours, err))
         return false;
-    if (ours && !execute_drop(drop, name, err))
+    const bool is_standby = session_is_standby(&drop->source);
+    if (ours && !is_standby && !execute_drop(drop, name, err))
         return false;
-    if (!exists)
+    if (ours && is_standby)
+        printf("publication %s: left, because the source is a standby; drop it at the primary\n", name);
+    else if (!exists)
         printf("publication %s: not there\n", name);
     else if (ours)
         printf("publication %s: dropped\n", name);

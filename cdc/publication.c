@@ -153,6 +153,12 @@ static bool refuse_given(const struct source_config *config, const char *sql, st
     return error_remedy(err, "correct the name, or, at the source: %.800s%s", sql, shortened(sql));
 }
 
+static bool refuse_standby(const struct source_config *config, const char *sql, struct error *err) {
+    error_set(err, ERROR_CONFIG, "publication %s does not exist, and a standby cannot create it",
+              config->publication);
+    return error_remedy(err, "at its primary: %.800s%s", sql, shortened(sql));
+}
+
 static bool refuse_rights(const struct source_config *config, const char *sql, struct error *err) {
     if (strcmp(err->sqlstate, "42501") != 0)
         return false;
@@ -178,6 +184,8 @@ bool publication_ensure(struct session *source, const struct source_config *conf
         return refuse_given(config, wanted.sql.data, err);
     if (!refuse_unusable(source, config, wanted.oids.data, err))
         return false;
+    if (session_is_standby(source))
+        return refuse_standby(config, wanted.sql.data, err);
     return create(source, config, wanted.sql.data, err) || refuse_rights(config, wanted.sql.data, err);
 }
 

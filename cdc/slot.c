@@ -44,8 +44,8 @@ bool slot_read(struct session *source, const char *slot, struct slot_facts *ret_
     static const char SQL[] =
         "select slot_type, coalesce(plugin, ''), coalesce(database, ''), coalesce(active_pid, 0),"
         " confirmed_flush_lsn, restart_lsn,"
-        " case when wal_status = 'lost' then coalesce(to_jsonb(s)->>'invalidation_reason', 'wal_removed')"
-        "      when to_jsonb(s)->>'conflicting' = 'true' then coalesce(to_jsonb(s)->>'invalidation_reason', 'conflict')"
+        " case when to_jsonb(s)->>'conflicting' = 'true' then coalesce(to_jsonb(s)->>'invalidation_reason', 'conflict')"
+        "      when wal_status = 'lost' then coalesce(to_jsonb(s)->>'invalidation_reason', 'wal_removed')"
         "      when slot_type = 'logical' and restart_lsn is null then 'restart_lsn is null'"
         "      else coalesce(to_jsonb(s)->>'invalidation_reason', '') end,"
         " coalesce(to_jsonb(s)->>'two_phase' = 'true', false)"
@@ -69,7 +69,7 @@ bool slot_read(struct session *source, const char *slot, struct slot_facts *ret_
  * pg_read_all_stats sees neither state nor query of others. A prepared transaction has no pid but blocks just as well.
  */
 static const char BLOCKERS_SQL[] =
-    "select string_agg(line, '; ') from ("
+    "select 'older transactions to end: ' || string_agg(line, '; ') from ("
     " select format('pid %s, user %s, %s', pid, usename, coalesce(nullif(application_name, ''), 'no application name'))"
     "   || case when state is null then ' (pg_read_all_stats would show its query)' else format(', %s since %s, query: %s', state,"
     "   date_trunc('second', xact_start), left(regexp_replace(regexp_replace(query, $re$(['$0-9]|--|/[*]).*$re$, '…'),"
@@ -82,13 +82,17 @@ static const char BLOCKERS_SQL[] =
 static void report_blockers(struct session *source, slot_waiting_fn *waiting) {
     PGresult *result AUTO_PGRESULT = NULL;
     struct error ignored;
-    if (session_query(source, BLOCKERS_SQL, 0, NULL,
-                      &(const struct result_shape){"the query for transactions", 1, 1, 1, 1u}, &result,
-                      &ignored) &&
-        !PQgetisnull(result, 0, 0))
+    const bool asked = session_query(source, BLOCKERS_SQL, 0, NULL,
+                                     &(const struct result_shape){"the query for transactions", 1, 1, 1, 1u},
+                                     &result, &ignored);
+    if (session_is_standby(source)) /* which knows nothing of the transactions of its primary */
+        waiting(
+            "the primary to log its running transactions, and for those to end; when it is idle, run there: "
+            "select pg_log_standby_snapshot();");
+    else if (asked && !PQgetisnull(result, 0, 0))
         waiting(PQgetvalue(result, 0, 0));
     else
-        waiting("transactions that this role may not see");
+        waiting("older transactions to end, which this role may not see");
 }
 
 static void run_cancel(void *context) {

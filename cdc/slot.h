@@ -35,7 +35,7 @@ struct slot_creation {
 MUST_CHECK bool slot_read(struct session *source, const char *slot, struct slot_facts *ret_facts,
                           struct error *err);
 
-/* Told what slot creation waits for; called from slot_create about every five seconds. */
+/* Told what slot creation waits for ("older transactions to end: pid ..."); called from slot_create about every five seconds. */
 typedef void slot_waiting_fn(const char *blockers);
 
 /*

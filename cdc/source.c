@@ -43,6 +43,7 @@ bool source_identify(struct session *replication, struct source_identity *ret_id
     struct source_identity identity = {0};
     if (!lsn_parse(PQgetvalue(result, 0, 2), &identity.flush_lsn))
         return error_set(err, ERROR_PROTOCOL, "source: IDENTIFY_SYSTEM answered something unknown");
+    identity.is_standby = session_is_standby(replication);
     identity.system_id = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
     identity.timeline = (uint32_t) strtoul(PQgetvalue(result, 0, 1), NULL, 10);
     snprintf(identity.database, sizeof identity.database, "%s", PQgetvalue(result, 0, 3));

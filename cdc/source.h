@@ -16,6 +16,7 @@ struct source_identity {
     uint64_t system_id;
     uint32_t timeline;
     lsn_t flush_lsn; /* the end of the WAL that is on disk there */
+    bool is_standby;
     char database[DATABASE_NAME_MAX];
 };
 

@@ -70,6 +70,12 @@ static bool check_source(const struct start_facts *facts, size_t i, struct error
                          "%" PRIu64,
                          facts->identity->system_id, sink_name(facts, i), position->system_id) ||
                error_remedy(err, "point source.dsn to the right server, or " START_OVER);
+    if (position->end_lsn > facts->identity->flush_lsn && facts->identity->is_standby)
+        return error_set(
+            err, ERROR_RETRY,
+            "sink %s is at %s, and the standby that is the source has the WAL up to %s: it has to come after",
+            sink_name(facts, i), lsn_format(position->end_lsn).text,
+            lsn_format(facts->identity->flush_lsn).text);
     if (position->end_lsn > facts->identity->flush_lsn)
         return error_set(
                    err, ERROR_REFUSE,
@@ -150,6 +156,15 @@ static bool check_slot(const struct start_facts *facts, struct error *err) {
 
 /* Every sink has a position, so everything else must fit to it. */
 static bool check_positions(const struct start_facts *facts, struct error *err) {
+    if (!facts->slot->exists && facts->identity->is_standby)
+        return error_set(
+                   err, ERROR_REFUSE,
+                   "slot %s is missing on this standby although sink %s has position %s: another server of the cluster may have it",
+                   facts->config->source.slot, sink_name(facts, 0),
+                   lsn_format(facts->positions[0].end_lsn).text) ||
+               error_remedy(
+                   err,
+                   "let source.dsn point to that one (the primary: target_session_attrs=read-write); when the slot is gone, " START_OVER);
     if (!facts->slot->exists)
         return error_set(
                    err, ERROR_REFUSE,

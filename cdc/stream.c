@@ -145,13 +145,18 @@ static void debug_batch(struct stream *stream, const struct batch *batch) {
              lsn_format(batch->caught_up_lsn).text);
 }
 
-static void hand_on(struct stream *stream) {
+/* With a batch that ends a transaction, or that says how far an idle source is, goes a position that the sinks will store. */
+static bool hand_on(struct stream *stream, struct error *err) {
     struct batch *batch = stream->batch;
+    const bool has_position = batch->whole_count > 0 || batch->caught_up_lsn != 0;
+    if (has_position && !standby_check_timeline(stream->options.standby, stream->options.timeline, err))
+        return false;
     stream->batch = NULL;
     debug_batch(stream, batch);
     batch_seal(batch, (unsigned) stream->runner_count);
     for (size_t i = 0; i < stream->runner_count; i++)
         queue_push(&stream->runners[i].queue, batch);
+    return true;
 }
 
 static bool a_runner_waits(struct stream *stream) {
@@ -200,17 +205,16 @@ static int batch_age_ms(const struct stream *stream) {
 }
 
 /* After the socket gave nothing more. */
-static void offer_batch(struct stream *stream, int64_t now_ms) {
+static bool offer_batch(struct stream *stream, int64_t now_ms, struct error *err) {
     if (!have_batch(stream))
-        return;
+        return true;
     note_idle(stream, now_ms);
     const struct batch *batch = stream->batch;
     if (batch->whole_count == 0 && batch->caught_up_lsn == 0)
-        return;
+        return true;
     if (batch->caught_up_lsn == 0 && now_ms - stream->batch_since_ms < batch_age_ms(stream))
-        return;
-    if (a_runner_waits(stream))
-        hand_on(stream);
+        return true;
+    return !a_runner_waits(stream) || hand_on(stream, err);
 }
 
 /* ---- messages ---- */
@@ -456,8 +460,8 @@ static bool take_messages(struct stream *stream, size_t *ret_bytes, bool *ret_dr
             return false;
         if (stream->at_end)
             return true;
-        if (batch_is_full(stream->batch))
-            hand_on(stream);
+        if (batch_is_full(stream->batch) && !hand_on(stream, err))
+            return false;
     }
 }
 
@@ -578,8 +582,7 @@ static bool read_once(struct stream *stream, struct error *err) {
     const bool rests = socket_fill_rests(&stream->fill, reading.now_ms);
     if (!rests && !read_socket(stream, &reading, err))
         return false;
-    offer_batch(stream, reading.now_ms);
-    if (!keep_alive(stream, reading.now_ms, err))
+    if (!offer_batch(stream, reading.now_ms, err) || !keep_alive(stream, reading.now_ms, err))
         return false;
     reading.wanted = a_runner_waits(stream) && batch_age_ms(stream) == 0;
     reading.in_transaction = decoder_in_transaction(stream->decoder);
@@ -592,8 +595,9 @@ static bool read_once(struct stream *stream, struct error *err) {
 static bool wait_at_end(struct stream *stream, struct error *err) {
     int64_t now_ms = clock_now_ms();
     stream->heard_ms = now_ms;
-    if (stream->batch != NULL || stream->idle_lsn > stream->idle_sent_lsn)
-        offer_batch(stream, now_ms);
+    const bool has_news = stream->batch != NULL || stream->idle_lsn > stream->idle_sent_lsn;
+    if (has_news && !offer_batch(stream, now_ms, err))
+        return false;
     return keep_alive(stream, now_ms, err) && wait_events(stream, true, err);
 }
 

@@ -20,6 +20,7 @@
 #include "cdc/row_fetch.h"
 #include "cdc/runner.h"
 #include "cdc/socket_fill.h"
+#include "cdc/standby.h"
 #include "cdc/wal_end.h"
 #include "cdc/watch.h"
 #include "decoder/decoder.h"
@@ -28,8 +29,10 @@ enum stream_state { STREAM_READING, STREAM_DRAINING, STREAM_ENDED, STREAM_FAILED
 
 struct stream_options {
     const struct source_config *source;
-    const PGresult *sent; /* scope_read_announced at the start */
-    struct watch *watch;  /* is told when a definition comes */
+    const PGresult *sent;    /* scope_read_announced at the start */
+    struct watch *watch;     /* is told when a definition comes */
+    struct standby *standby; /* of the stream thread from here on */
+    uint32_t timeline;       /* of every position that is stored */
     lsn_t start_lsn;
     lsn_t flush_lsn;         /* where the source's WAL ended a moment ago */
     const atomic_bool *stop; /* for a question on another connection */

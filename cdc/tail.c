@@ -17,11 +17,11 @@
 #include "cdc/base/clock.h"
 #include "cdc/base/log.h"
 #include "cdc/change_json.h"
-#include "cdc/unsent_key.h"
 #include "cdc/publication.h"
 #include "cdc/replication.h"
 #include "cdc/slot.h"
 #include "cdc/source.h"
+#include "cdc/unsent_key.h"
 #include "decoder/decoder.h"
 
 enum {
@@ -41,7 +41,7 @@ struct tail {
     struct session source;
     struct session replication;
     struct decoder *decoder;
-    struct arena arena; /* of the changes that were decoded last */
+    struct arena arena;      /* of the changes that were decoded last */
     struct arena keys_arena; /* of what the decoder knows of keys */
     struct json_writer json;
     struct buffer output;
@@ -200,7 +200,7 @@ static bool follow(struct tail *tail, struct error *err) {
 /* ---- start and end ---- */
 
 static void log_blockers(const char *blockers) {
-    log_line(LOG_LEVEL_WARNING, "waiting for transactions older than the slot: %s", blockers);
+    log_line(LOG_LEVEL_WARNING, "creating the slot waits for %s", blockers);
 }
 
 static bool require_publication(struct tail *tail, struct error *err) {

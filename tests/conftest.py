@@ -98,6 +98,23 @@ def own_cluster():
 
 
 @pytest.fixture
+def own_standby():
+    """own_standby(primary, settings=...): a started hot standby of a cluster of this test alone."""
+    clusters = []
+
+    def make(primary, settings=None):
+        cluster = Cluster("standby", primary.version)
+        clusters.append(cluster)
+        cluster.init_standby(primary, settings)
+        cluster.start()
+        return cluster
+
+    yield make
+    for cluster in clusters:
+        cluster.remove()
+
+
+@pytest.fixture
 def new_pipeline(request, program, tmp_path):
     """new_pipeline(source cluster, target cluster, name=...): fresh databases and an engine between them."""
     request.node.pipelines = []

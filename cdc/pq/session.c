@@ -194,6 +194,11 @@ bool session_take_bytes(struct session *session, struct error *err) {
     return session_execute(session, "set client_encoding = 'SQL_ASCII'", err);
 }
 
+bool session_is_standby(const struct session *session) {
+    const char *standby = PQparameterStatus(session->conn, "in_hot_standby");
+    return standby != NULL && strcmp(standby, "on") == 0;
+}
+
 void session_close(struct session *session) {
     PQfinish(session->conn);
     session->conn = NULL;

@@ -58,6 +58,11 @@ MUST_CHECK bool session_open(struct session *session, const struct session_optio
  */
 MUST_CHECK bool session_take_bytes(struct session *session, struct error *err);
 
+/*
+ * The server is in recovery, so it is a hot standby. It tells so when a session begins and, when that has changed, with its next answer.
+ */
+bool session_is_standby(const struct session *session);
+
 /* Accepts a zeroed or closed session. */
 void session_close(struct session *session);
 

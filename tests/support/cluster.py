@@ -59,6 +59,14 @@ class Cluster:
                   "--no-sync")
         self.configure(self.settings)
 
+    def init_standby(self, primary, settings=None):
+        """Instead of init: the files of the primary, which is stopped for it and started again, and streams from then on."""
+        primary.stop()
+        primary.backup_to(self.data)
+        primary.start()
+        subprocess.run(as_server_user(["touch", self.data / "standby.signal"]), check=True)
+        self.configure({"primary_conninfo": primary.dsn(), "hot_standby_feedback": "on", **(settings or {})})
+
     def configure(self, settings):
         """Appends to postgresql.conf, where the last word counts; start or reload makes it so."""
         with open(self.data / "postgresql.conf", "a", encoding="utf-8") as conf:

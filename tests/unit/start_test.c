@@ -108,6 +108,28 @@ Test(start, a_sink_may_stand_exactly_at_the_end_of_the_wal) {
     expect_refusal(&scene, "beyond the end of the source's WAL at 0/77");
 }
 
+/* It replays after a restart, or comes after its primary. */
+Test(start, a_standby_that_is_behind_a_sink_is_waited_for) {
+    struct scene scene;
+    enum start_action action;
+    struct error err = {0};
+    set_scene(&scene);
+    scene.identity.flush_lsn = 119;
+    scene.identity.is_standby = true;
+    cr_assert_not(decide(&scene, &action, &err));
+    cr_assert_eq(err.kind, ERROR_RETRY, "%s", err.text);
+    scene.identity.flush_lsn = 120;
+    expect_action(&scene, START_STREAM);
+}
+
+Test(start, a_slot_that_a_standby_lacks_is_looked_for_at_the_primary) {
+    struct scene scene;
+    set_scene(&scene);
+    scene.identity.is_standby = true;
+    scene.slot = (struct slot_facts){0};
+    expect_refusal(&scene, "target_session_attrs=read-write");
+}
+
 Test(start, another_cluster_is_refused) {
     struct scene scene;
     set_scene(&scene);
