@@ -135,7 +135,9 @@ static void check_empty(struct check *check) {
         return;
     findings_add(&check->findings, SEVERITY_WARNING, "publication_empty", "publication %s sends no table",
                  publication_name(check));
-    findings_fix(&check->findings, "alter publication %s add table SCHEMA.TABLE;", publication_name(check));
+    findings_fix(&check->findings,
+                 "add the tables that are wanted: alter publication %s add table SCHEMA.TABLE",
+                 publication_name(check));
 }
 
 static bool check_present(struct check *check, const PGresult *publication, struct error *err) {

@@ -71,7 +71,7 @@ static void check_space(struct check *check) {
     findings_add(&check->findings, SEVERITY_PROBLEM, "state_space",
                  "%s: the disk is full; while the checkpoint cannot be written, the slot keeps its WAL",
                  check->config->state);
-    findings_fix(&check->findings, "free some space there");
+    findings_fix(&check->findings, "free some space on the disk of %s", check->config->state);
 }
 
 /* What is above it may be closed, too, which chown does not open. */

@@ -114,7 +114,11 @@ static void add_generated_at_source(const struct pair *pair, const struct table_
         "column %s of table %s is generated at the source only, which does not send it; here it stays empty or has "
         "its default",
         name, pair->name);
-    findings_fix(findings_of(pair), "give both sides the same definition");
+    findings_fix(
+        findings_of(pair),
+        "if it is to be here, too: alter table %s drop column %s, add column %s %s generated always as (%s) %s",
+        pair->name, name, name, column->type_sql, column->generated_sql,
+        column->generated == 'v' && pair->target->session->server_version >= 180000 ? "virtual" : "stored");
     findings_object(findings_of(pair), pair->name);
 }
 
@@ -262,6 +266,42 @@ static bool check_key(const struct pair *pair, const PGresult *table, struct err
     return true;
 }
 
+/* Tables that refer to it have to be emptied with it, even when they have no rows. */
+static bool append_referring(const struct pair *pair, struct buffer *names, struct error *err) {
+    static const char SQL[] =
+        "with recursive known (oid) as (select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+        "  where n.nspname = $1 and c.relname = $2 union select k.conrelid from pg_constraint k join known on k.confrelid = known.oid"
+        "  where k.contype = 'f')"
+        " select n.nspname, c.relname from known join pg_class c on c.oid = known.oid join pg_namespace n on n.oid = c.relnamespace"
+        " where not c.relispartition and not (n.nspname = $1 and c.relname = $2) order by 1, 2";
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!query(pair, SQL, 2,
+               &(const struct result_shape){"the query for foreign keys", 0, RESULT_ROWS_ANY, 2, 0}, &result,
+               err))
+        return false;
+    for (int row = 0; row < PQntuples(result); row++) {
+        buffer_append_text(names, ", ");
+        identifier_append_qualified(names, slice_of(PQgetvalue(result, row, 0)),
+                                    slice_of(PQgetvalue(result, row, 1)));
+    }
+    return true;
+}
+
+static bool add_rows(const struct pair *pair, struct error *err) {
+    struct buffer referring AUTO(buffer_release) = {.bytes_max = TEXT_BYTES_MAX};
+    if (!append_referring(pair, &referring, err))
+        return false;
+    const char *more = buffer_text(&referring);
+    if (more == NULL)
+        return error_no_memory(err);
+    findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_rows",
+                 "table %s holds rows already, and the initial copy refuses to add to them", pair->name);
+    findings_fix(findings_of(pair), "truncate %s%s;  -- %sor, when they are the source's: snapshot: never",
+                 pair->name, more, more[0] != '\0' ? "with what refers to it; " : "");
+    findings_object(findings_of(pair), pair->name);
+    return true;
+}
+
 /* The copy refuses rows of unknown origin. */
 static bool check_empty(const struct pair *pair, struct error *err) {
     struct buffer sql AUTO(buffer_release);
@@ -279,14 +319,7 @@ static bool check_empty(const struct pair *pair, struct error *err) {
         *err = answer;
         return false;
     }
-    if (PQntuples(result) == 0)
-        return true;
-    findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_rows",
-                 "table %s holds rows already, and the initial copy refuses to add to them", pair->name);
-    findings_fix(findings_of(pair), "truncate %s;  -- or, when they are the source's: snapshot: never",
-                 pair->name);
-    findings_object(findings_of(pair), pair->name);
-    return true;
+    return PQntuples(result) == 0 || add_rows(pair, err);
 }
 
 static bool check_present(const struct pair *pair, const PGresult *table, struct error *err) {

@@ -30,7 +30,9 @@ static const char CONSTRAINTS[] =
 
 struct both {
     struct check *check;
-    const char *name; /* quoted, of the type */
+    const char *name;   /* quoted, of the type */
+    const char *schema; /* quoted */
+    const char *create_sql;
     PGresult *source;
     PGresult *target;
 };
@@ -109,7 +111,12 @@ static void compare_order(const struct both *both) {
         &both->check->findings, SEVERITY_WARNING, "target_enum_order",
         "the labels of type %s stand in another order than at the source, so the target sorts otherwise",
         both->name);
-    findings_fix(&both->check->findings, "make the type anew at the target in the source's order");
+    findings_fix(
+        &both->check->findings,
+        "make the type anew, in one transaction:\n1. alter type %s rename to pgcdc_old_type\n2. %s\n"
+        "3. for each column that has it: alter table TABLE alter column COLUMN type %s using COLUMN::text::%s "
+        "(an array: %s[])\n4. drop type %s.pgcdc_old_type",
+        both->name, both->create_sql, both->name, both->name, both->name, both->schema);
     findings_object(&both->check->findings, both->name);
 }
 
@@ -137,7 +144,9 @@ static bool report_labels(const struct both *both, struct error *err) {
 static bool compare_labels(struct check *check, const struct target_check *target,
                            const struct table_type *type, struct error *err) {
     struct both both AUTO(both_release) = {.check = check,
-                                           .name = check_name(check, type->schema, type->name)};
+                                           .name = check_name(check, type->schema, type->name),
+                                           .schema = check_name(check, NULL, type->schema),
+                                           .create_sql = type->create_sql};
     if (!read_both(&both, target, type, LABELS, 0, err))
         return false;
     if (PQntuples(both.target) == 0)

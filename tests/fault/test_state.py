@@ -92,6 +92,10 @@ def tiny_disk(started, tmp_path):
     subprocess.run(["umount", folder], check=True)
 
 
+def state_space_of(pipeline):
+    return [finding for finding in pipeline.engine.json("check")["findings"] if finding["code"] == "state_space"]
+
+
 def test_a_full_disk_pauses_the_slot_and_nothing_else(started, tiny_disk, finish):
     filler = tiny_disk / "filler"
     subprocess.run(["dd", "if=/dev/zero", f"of={filler}", "bs=1k", "count=1024"], capture_output=True, check=False)
@@ -103,6 +107,8 @@ def test_a_full_disk_pauses_the_slot_and_nothing_else(started, tiny_disk, finish
         lsn = started.source_lsn()
         started.wait_while_running(lambda: started.position_reached(lsn), "the target to go on")
         assert started.slot()["confirmed_flush_lsn"] == confirmed, "confirmed more than is on disk"
+        [finding] = state_space_of(started)
+        assert finding["severity"] == "problem" and str(started.engine.configuration["state"]) in finding["fix"], finding
         filler.unlink()
         wait_until(lambda: started.source.value("select confirmed_flush_lsn > %s from pg_replication_slots where slot_name = 'shop'",
                                                 (lsn,)), "the slot to go on")

@@ -365,3 +365,112 @@ def test_what_has_the_name_of_a_table(pipeline):
     pipeline.target.execute("drop view u")
     follow_sql(pipeline, "target")
     assert_goes_on(pipeline)
+
+
+# ---- what is left to a decision ----
+
+def test_rows_at_the_target_are_emptied_with_what_refers_to_them(pipeline):
+    """psql is given nothing that empties a table, and a table that others refer to is not emptied by itself."""
+    tables = "create table t (id int primary key); create table u (id int primary key references t); create table v (id int primary key references u)"
+    pipeline.source.execute(tables + "; insert into t values (1); insert into u values (1)")
+    pipeline.target.execute(tables + "; insert into t values (5), (6); insert into u values (5)")
+    follow_sql(pipeline, "target")
+    assert pipeline.target.value("select count(*) from t") == 2
+    [fix] = fixes_of(pipeline, "target_rows")
+    assert len(fix.splitlines()) == 2 and "with what refers to it" in fix
+    for line in fix.splitlines():
+        psql(pipeline.target, line)
+    assert_goes_on(pipeline)
+
+
+def test_a_publication_without_tables(pipeline):
+    """Its fix had the words SCHEMA.TABLE, and was given to psql."""
+    pipeline.source.execute("create table t (id int primary key); insert into t values (1); create publication shop")
+    pipeline.source_configuration.pop("tables")
+    pipeline.source_configuration["publication"] = "shop"
+    [fix] = fixes_of(pipeline, "publication_empty")
+    follow_sql(pipeline, "source")
+    pipeline.source.execute(fix.removeprefix("add the tables that are wanted: ").replace("SCHEMA.TABLE", "public.t"))
+    assert fixes_of(pipeline, "publication_empty") == []
+    assert_goes_on(pipeline)
+
+
+@pytest.mark.parametrize("way", ["correct the entry", "make the table"])
+def test_an_entry_that_stands_for_no_table(pipeline, way):
+    pipeline.source.execute("create table t (id int primary key); insert into t values (1)")
+    pipeline.source_configuration["tables"] = ["public.t", "public.ordres"]
+    [fix] = fixes_of(pipeline, "no_tables")
+    assert fix.startswith("correct source.tables"), fix
+    if way == "make the table":
+        pipeline.source.execute("create table ordres (id int primary key)")
+    else:
+        pipeline.source_configuration["tables"] = ["public.t"]
+    assert_goes_on(pipeline)
+
+
+@pytest.mark.parametrize("way", ["ordinary", "detached"])
+def test_a_foreign_table_among_partitions(pipeline, way):
+    pipeline.source.execute("""
+        create foreign data wrapper nothing; create server nowhere foreign data wrapper nothing;
+        create table p (id int not null) partition by range (id); create table p1 partition of p for values from (0) to (9);
+        create foreign table p2 partition of p for values from (10) to (19) server nowhere; insert into p values (1);
+        alter table p replica identity full; alter table p1 replica identity full""")
+    [fix] = fixes_of(pipeline, "leaf_foreign")
+    detach = fix.split("or detach it: ")[1]
+    follow_sql(pipeline, "source")
+    pipeline.source.execute(detach)
+    pipeline.source.execute("drop foreign table p2")
+    if way == "ordinary":
+        pipeline.source.execute("create table p2 partition of p for values from (10) to (19); insert into p values (11);"
+                                " alter table p2 replica identity full")
+    assert_goes_on(pipeline)
+
+
+def test_a_column_that_only_the_source_generates(pipeline):
+    pipeline.source.execute("create table t (id int primary key, v int, g int generated always as (v * 2) stored); insert into t values (1, 4)")
+    pipeline.target.execute("create table t (id int primary key, v int, g int)")
+    [fix] = fixes_of(pipeline, "source_generated")
+    follow_sql(pipeline, "target")
+    assert fixes_of(pipeline, "source_generated") == [fix], "psql drops no column by itself"
+    pipeline.target.execute(fix.removeprefix("if it is to be here, too: "))
+    assert fixes_of(pipeline, "source_generated") == []
+    assert_goes_on(pipeline)
+    assert pipeline.target.execute("select * from t") == [(1, 4, 8)]
+
+
+def test_labels_of_an_enum_in_another_order(pipeline):
+    pipeline.source.execute("""create schema "S x"; create type "S x"."Mo'od" as enum ('a', 'b', 'c');
+        create table t (id int primary key, m "S x"."Mo'od", a "S x"."Mo'od"[]); insert into t values (1, 'b', '{c,a}')""")
+    pipeline.target.execute("""create schema "S x"; create type "S x"."Mo'od" as enum ('b', 'a', 'c');
+        create table t (id int primary key, m "S x"."Mo'od", a "S x"."Mo'od"[])""")
+    pipeline.engine.catch_up()
+    [fix] = fixes_of(pipeline, "target_enum_order")
+    follow_sql(pipeline, "target")
+    assert fixes_of(pipeline, "target_enum_order") == [fix], "psql runs no half of it"
+    head, rename, create, alter, drop = fix.splitlines()
+    assert head == "make the type anew, in one transaction:"
+    alter, array = alter.split("for each column that has it: ")[1].removesuffix(")").split(" (an array: ")
+    named = array.removesuffix("[]")
+    in_array = alter.replace(f"type {named}", f"type {array}").replace(f"::{named}", f"::{array}")
+    statements = [rename[3:], create[3:], alter.replace("TABLE", "t").replace("COLUMN", "m"),
+                  in_array.replace("TABLE", "t").replace("COLUMN", "a"), drop[3:]]
+    psql(pipeline.target, "begin;\n" + ";\n".join(statements) + ";\ncommit;\n")
+    assert fixes_of(pipeline, "target_enum_order") == []
+    assert_goes_on(pipeline)
+    assert pipeline.target.value("""select array_agg(v::text order by v) from unnest(enum_range(null::"S x"."Mo'od")) v""") == ["a", "b", "c"]
+
+
+def test_a_database_of_another_encoding(pipeline):
+    cluster = pipeline.target.cluster
+    pipeline.source.execute("create table t (id int primary key, v text); insert into t values (1, '\u20ac')")
+    cluster.execute("create database latin encoding latin1 template template0 lc_collate 'C' lc_ctype 'C'")
+    try:
+        pipeline.sink_configuration["dsn"] = cluster.dsn("latin")
+        assert fixes_of(pipeline, "encoding") == ["use a target database with encoding UTF8"]
+        last = pipeline.engine.command("run", "--until", "caught-up").stderr.splitlines()[-1]
+        assert "22P05" in last and "UTF8" in last, last
+        assert pipeline.engine.command("drop").returncode == 0
+        pipeline.sink_configuration["dsn"] = pipeline.target.dsn()
+        assert_goes_on(pipeline)
+    finally:
+        cluster.execute("drop database latin")
