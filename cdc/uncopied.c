@@ -124,8 +124,10 @@ static bool ask_target(struct uncopied_question *question, const struct table *t
 static bool read_end(struct session *source, lsn_t *ret_lsn, struct error *err) {
     static const struct result_shape SHAPE = {"the query for the end of its WAL", 1, 1, 1, 0};
     PGresult *result AUTO_PGRESULT = NULL;
-    if (!session_query(source, "select pg_catalog.pg_current_wal_insert_lsn()", 0, NULL, &SHAPE, &result,
-                       err))
+    static const char SQL[] =
+        "select case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn()"
+        " else pg_catalog.pg_current_wal_insert_lsn() end";
+    if (!session_query(source, SQL, 0, NULL, &SHAPE, &result, err))
         return false;
     return lsn_parse(PQgetvalue(result, 0, 0), ret_lsn) ||
            error_set(err, ERROR_PROTOCOL, "source: no answer to where its WAL ends");

@@ -66,9 +66,9 @@ def findings(pipeline):
     return found["ready"], {finding["code"]: finding for finding in found["findings"]}
 
 
-def start(pipeline):
+def start(pipeline, **arguments):
     with Snapshots(pipeline.source.cluster):
-        pipeline.engine.start()
+        pipeline.engine.start(**arguments)
         pipeline.wait_while_running(
             lambda: pipeline.position() and pipeline.standby.execute("select 1 from pg_replication_slots where slot_name = 'shop' and active"),
             "the stream to begin")
@@ -199,3 +199,14 @@ def test_a_slot_that_another_server_has_is_looked_for_there(new_standby_pipeline
     pipeline.assert_refused("slot shop is missing on this standby", "target_session_attrs=read-write")
     pipeline.source_configuration["dsn"] = pipeline.source.dsn()
     pipeline.engine.catch_up()
+
+
+def test_a_table_that_the_primary_publishes_later_is_noticed(new_standby_pipeline):
+    """Where the WAL of a standby ends is asked in another way."""
+    pipeline = new_standby_pipeline("18", f"{T}; insert into t values (1, 1); {PUBLICATION}")
+    start(pipeline, environment={"PGCDC_INTERVAL_MS": "300"})
+    pipeline.target.execute("create table u (id int primary key)")
+    pipeline.source.execute("create table u (id int primary key); insert into u values (1); alter publication shop add table u")
+    with Snapshots(pipeline.source.cluster):
+        assert pipeline.engine.wait_exit() == 2
+    assert "has rows that are older than its publication" in pipeline.engine.log_tail()
