@@ -47,12 +47,13 @@ bool decoding_expect_transaction(struct decoding *d) {
                      message_name(d->letter), lsn_format(d->lsn).text);
 }
 
-/* Copies the open transaction into d->arena, once as long as that arena is not reset. */
+/* Does the open transaction have its copy in d->arena? It lasts as long as that arena is not reset. */
+static bool is_shared(const struct decoding *d) {
+    return d->decoder->shared_in == d->arena && d->decoder->shared_generation == d->arena->generation;
+}
+
 static bool share_transaction(struct decoding *d) {
     struct decoder *decoder = d->decoder;
-    if (decoder->shared != NULL && decoder->shared_in == d->arena &&
-        decoder->shared_generation == d->arena->generation)
-        return true;
     struct transaction *copy = arena_alloc(d->arena, sizeof *copy);
     if (copy == NULL)
         return false;
@@ -65,12 +66,11 @@ static bool share_transaction(struct decoding *d) {
 
 struct change *decoding_add_change(struct decoding *d, enum change_kind kind) {
     struct change *change = arena_alloc(d->arena, sizeof *change);
-    if (change == NULL || (d->decoder->in_transaction && !share_transaction(d))) {
+    if (change == NULL || (d->decoder->in_transaction && !is_shared(d) && !share_transaction(d))) {
         error_no_memory(d->err);
         return NULL;
     }
-    *change = (struct change){
-        .kind = kind, .lsn = d->lsn, .transaction = d->decoder->in_transaction ? d->decoder->shared : NULL};
+    *change = (struct change){.kind = kind, .lsn = d->lsn, .transaction = d->decoder->shared};
     d->change = change;
     return change;
 }

@@ -27,8 +27,9 @@ struct decoder {
         *last_relation;             /* of the last row, in force, or NULL: most rows have that one again */
     bool in_transaction;            /* between Begin and Commit */
     struct transaction transaction; /* the open one */
-    struct transaction *shared;     /* its copy that the changes in one arena point to, or NULL … */
-    const struct arena *shared_in;  /* … in that arena, as long as it was not reset since */
+    struct transaction
+        *shared; /* its copy that the changes in one arena point to; NULL when there is none … */
+    const struct arena *shared_in; /* … in that arena, as long as it was not reset since */
     uint64_t shared_generation;
     uint64_t next_index;                         /* of the next change of the transaction */
     struct column columns[RELATION_COLUMNS_MAX]; /* of the Relation message being decoded */

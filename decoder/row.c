@@ -64,12 +64,14 @@ static struct change *add_row(struct decoding *d, enum change_kind kind) {
 }
 
 /* False for an unknown letter; missing bytes fail the reader, as ever. */
-static inline bool take_value(struct reader *reader, struct value *value) {
+static inline bool take_value(struct reader *reader, struct value *value, bool *has_unchanged) {
     uint8_t kind = reader_u8(reader);
     *value = (struct value){.kind = kind};
     switch (kind) {
-    case VALUE_NULL:
     case VALUE_UNCHANGED:
+        *has_unchanged = true;
+        return true;
+    case VALUE_NULL:
         return true;
     case VALUE_TEXT:
     case VALUE_BINARY:
@@ -87,8 +89,8 @@ static bool wrong_count(struct decoding *d, const struct relation *relation, uin
                      relation->column_count);
 }
 
-/* The relation's number of values, or NULL, and *err. */
-static struct value *take_tuple(struct decoding *d, const struct relation *relation) {
+/* The relation's number of values, or NULL, and *err. Sets *has_unchanged when one was left out. */
+static struct value *take_tuple(struct decoding *d, const struct relation *relation, bool *has_unchanged) {
     uint32_t count = reader_u16(&d->reader);
     if (d->reader.failed || count > reader_left(&d->reader)) {
         decoding_malformed(d);
@@ -104,7 +106,7 @@ static struct value *take_tuple(struct decoding *d, const struct relation *relat
         return NULL;
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (!take_value(&d->reader, &values[i])) {
+        if (!take_value(&d->reader, &values[i], has_unchanged)) {
             decoding_malformed(d);
             return NULL;
         }
@@ -112,23 +114,20 @@ static struct value *take_tuple(struct decoding *d, const struct relation *relat
     return values;
 }
 
-/* Only the new tuple of an UPDATE may leave values out: anywhere else nobody could say what they are. */
-static bool expect_all_known(struct decoding *d, const struct change *change, const struct value *values) {
-    for (uint32_t i = 0; i < change->relation->column_count; i++)
-        if (values[i].kind == VALUE_UNCHANGED)
-            return error_set(d->err, ERROR_PROTOCOL,
-                             "column %s of relation %s.%s at %s is unchanged from nothing",
-                             change->relation->columns[i].name.data, change->relation->schema.data,
-                             change->relation->name.data, lsn_format(d->lsn).text);
-    return true;
-}
-
-/* Where the first value that was not sent is; column_count when all were. */
-static uint32_t find_unsent(const struct change *change) {
+/* Where the first value that was not sent is, of a tuple that has one. */
+static uint32_t find_unsent(const struct value *values) {
     uint32_t i = 0;
-    while (i < change->relation->column_count && change->new_values[i].kind != VALUE_UNCHANGED)
+    while (values[i].kind != VALUE_UNCHANGED)
         i++;
     return i;
+}
+
+/* Only a new tuple may leave values out: of an old one nobody could say what they are. */
+static bool unchanged_from_nothing(struct decoding *d, const struct change *change) {
+    const struct relation *relation = change->relation;
+    return error_set(d->err, ERROR_PROTOCOL, "column %s of relation %s.%s at %s is unchanged from nothing",
+                     relation->columns[find_unsent(change->old_values)].name.data, relation->schema.data,
+                     relation->name.data, lsn_format(d->lsn).text);
 }
 
 /*
@@ -137,7 +136,7 @@ static uint32_t find_unsent(const struct change *change) {
  */
 bool change_refuse_partial(const struct change *change, struct error *err) {
     const struct relation *relation = change->relation;
-    const uint32_t i = find_unsent(change);
+    const uint32_t i = find_unsent(change->new_values);
     error_set(
         err, ERROR_DATA,
         "source: an update made a row of table \"%s\".\"%s\" enter the publication's row filter at %s, and "
@@ -178,10 +177,13 @@ static bool settle_old_of_tree(struct decoding *d, struct change *change) {
 }
 
 static bool take_old(struct decoding *d, struct change *change, uint8_t letter) {
+    bool has_unchanged = false;
     change->old_kind = letter;
-    change->old_values = take_tuple(d, change->relation);
-    if (change->old_values == NULL || !expect_all_known(d, change, change->old_values))
+    change->old_values = take_tuple(d, change->relation, &has_unchanged);
+    if (change->old_values == NULL)
         return false;
+    if (has_unchanged)
+        return unchanged_from_nothing(d, change);
     if ((letter == OLD_KEY && change->relation->key_count == 0) || change->relation->is_unclear)
         return unknown_row(d, change->relation);
     return !change->relation->is_tree || settle_old_of_tree(d, change);
@@ -201,11 +203,8 @@ bool decode_insert(struct decoding *d) {
         return false;
     if (reader_u8(&d->reader) != 'N')
         return decoding_malformed(d);
-    change->new_values = take_tuple(d, change->relation);
-    if (change->new_values == NULL)
-        return false;
-    change->is_partial = find_unsent(change) < change->relation->column_count;
-    return finish_row(d, change);
+    change->new_values = take_tuple(d, change->relation, &change->is_partial);
+    return change->new_values != NULL && finish_row(d, change);
 }
 
 /*
@@ -226,6 +225,13 @@ static bool key_is_unchanged(const struct change *change, const struct value *ne
     return false;
 }
 
+/* Does an update without an old row not say which row it was? */
+static bool lacks_old(const struct change *change, const struct value *new_values, bool has_unchanged) {
+    const struct relation *relation = change->relation;
+    return relation->needs_old ||
+           (has_unchanged && relation->is_unclear && key_is_unchanged(change, new_values));
+}
+
 bool decode_update(struct decoding *d) {
     struct change *change = add_row(d, CHANGE_UPDATE);
     if (change == NULL)
@@ -238,14 +244,14 @@ bool decode_update(struct decoding *d) {
     }
     if (letter != 'N')
         return decoding_malformed(d);
-    struct value *new_values = take_tuple(d, change->relation);
+    bool has_unchanged = false;
+    struct value *new_values = take_tuple(d, change->relation, &has_unchanged);
     if (new_values == NULL)
         return false;
-    if (change->old_kind != OLD_NONE)
-        fill_unchanged(change, new_values);
-    else if (change->relation->needs_old ||
-             (change->relation->is_unclear && key_is_unchanged(change, new_values)))
+    if (change->old_kind == OLD_NONE && lacks_old(change, new_values, has_unchanged))
         return unknown_row(d, change->relation);
+    if (has_unchanged && change->old_kind != OLD_NONE)
+        fill_unchanged(change, new_values);
     change->new_values = new_values;
     return finish_row(d, change);
 }

@@ -28,7 +28,7 @@ bool decode_begin(struct decoding *d) {
             "the definitions of tables that this session has seen take much memory: starting a new session");
     d->decoder->in_transaction = true;
     d->decoder->transaction = transaction;
-    d->decoder->shared = NULL;
+    d->decoder->shared_in = NULL;
     d->decoder->next_index = 0;
     return decoding_add_change(d, CHANGE_BEGIN) != NULL;
 }
@@ -50,6 +50,7 @@ bool decode_commit(struct decoding *d) {
         return false;
     change->end_lsn = end_lsn;
     d->decoder->shared->end_lsn = end_lsn;
+    d->decoder->shared = NULL;
     d->decoder->in_transaction = false;
     return true;
 }

@@ -237,16 +237,10 @@ static bool change_image(struct net_effect *net, struct effect *effect, const st
     return true;
 }
 
-static bool add_without_key(struct net_effect *net, struct target_table *table, const struct change *change,
-                            bool has_unchanged, struct error *err) {
-    struct effect *effect;
-    if (change->kind != CHANGE_INSERT && change->kind != CHANGE_READ)
-        return change_image(net, take_image(net, table, change->old_values), change, has_unchanged, err);
-    table->effect->by_rows |= has_unchanged;
-    effect = append_effect(net, table, change->new_values);
+static void insert_image(struct net_effect *net, struct target_table *table, const struct change *change) {
+    struct effect *effect = append_effect(net, table, change->new_values);
     effect->values = change->new_values;
     add_image(net, effect);
-    return true;
 }
 
 /* In a table that is only inserted into no row meets another: the index of the target would say so. */
@@ -258,6 +252,20 @@ static void add_unkeyed(struct net_effect *net, struct target_table *table, cons
 static bool update_fits_set(const struct target_table *table, const struct change *change) {
     return change->kind != CHANGE_UPDATE ||
            (!row_change_moves_key(table, change) && !row_change_must_replace(table, change));
+}
+
+static bool add_without_key(struct net_effect *net, struct target_table *table, const struct change *change,
+                            bool has_unchanged, struct error *err) {
+    bool is_insert = change->kind == CHANGE_INSERT || change->kind == CHANGE_READ;
+    const struct value *image = is_insert ? change->new_values : row_change_key(table, change);
+    if (image == NULL || !note_image(table->effect, image) || !update_fits_set(table, change)) {
+        table->effect->by_rows = true;
+        return true;
+    }
+    if (!is_insert)
+        return change_image(net, take_image(net, table, image), change, has_unchanged, err);
+    insert_image(net, table, change);
+    return true;
 }
 
 static bool add_change(struct net_effect *net, struct target_table *table, const struct change *change,
@@ -274,15 +282,14 @@ static bool add_change(struct net_effect *net, struct target_table *table, const
         add_unkeyed(net, table, change);
         return true;
     }
+    if (effect->by_images)
+        return add_without_key(net, table, change, has_unchanged, err);
     bool is_insert = change->kind == CHANGE_INSERT || change->kind == CHANGE_READ;
     const struct value *key = is_insert ? change->new_values : row_change_key(table, change);
-    if (!(table->has_key || effect->by_images) || key == NULL || !update_fits_set(table, change) ||
-        !(effect->by_images ? note_image(effect, key) : note_key(effect, key))) {
+    if (!table->has_key || key == NULL || !note_key(effect, key) || !update_fits_set(table, change)) {
         effect->by_rows = true;
         return true;
     }
-    if (effect->by_images)
-        return add_without_key(net, table, change, has_unchanged, err);
     return add_keyed(net, table, change, key, has_unchanged, err);
 }
 
