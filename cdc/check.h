@@ -16,6 +16,7 @@
  * check_target.c       a Postgres sink's server and the role's rights there
  * check_target_table.c each table there: present, fitting, writable
  * uncopied.c           rows that are older than their table's publication, and that no copy brought
+ * check_circle.c       is the source itself the target of this sink's server
  * check_target_types.c its enums and domains
  * check_target_deferrable.c constraints that only the source checks late
  * check_target_columns.c its missing columns: added at the source, or renamed
@@ -130,6 +131,9 @@ struct target_check {
 /* A table that the sink lacks; name: quoted. */
 MUST_CHECK bool check_target_missing(struct check *check, const struct target_check *target,
                                      const struct table *table, const char *name, struct error *err);
+
+/* check_circle.c; on the target's session. */
+MUST_CHECK bool check_circle(struct check *check, struct session *target, struct error *err);
 
 /* What a type of the table, or a constraint of any table, has at one side only. */
 MUST_CHECK bool check_target_types(struct check *check, const struct target_check *target,

@@ -193,7 +193,7 @@ static bool check_session(struct check *check, struct session *session, const st
     check_server(check, facts, session->server_version);
     check_encoding(check, facts);
     check_position_table(check, facts);
-    return check_other_database(check, session, facts, err) &&
+    return check_other_database(check, session, facts, err) && check_circle(check, session, err) &&
            check_tables_there(check, session, facts, sink, err);
 }
 

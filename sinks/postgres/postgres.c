@@ -15,6 +15,7 @@
 #include "cdc/pq/identifier.h"
 #include "sinks/postgres/apply.h"
 #include "sinks/postgres/narrowing.h"
+#include "sinks/postgres/origin.h"
 #include "sinks/types.h"
 
 /*
@@ -41,6 +42,9 @@ static const struct sink_option_spec POSTGRES_OPTIONS[] = {
     {"on_missing", false,
      "a row to update or delete is missing: stop (the default), ignore the change, or insert the row of an update"},
     {"on_exists", false, "a row with the new key is there already: stop (the default), or overwrite it"},
+    {"origin", false,
+     "a name: the changes are committed under this replication origin of the target, so that source.origin: none of "
+     "another pipeline leaves them out; of its own for each sink"},
     {0},
 };
 
@@ -162,6 +166,7 @@ static bool set_up_session(struct postgres_sink *postgres, struct error *err) {
 
 static bool postgres_open(struct sink *sink, struct position *ret_position, struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
+    const char *origin = NULL;
     enum trigger_role role;
     postgres->in_transaction = false;
     postgres->conflicts = (struct conflict_counts){0};
@@ -171,7 +176,8 @@ static bool postgres_open(struct sink *sink, struct position *ret_position, stru
                                           .claim = postgres->row.claim};
     if (!read_trigger_option(sink->config, &role, err) ||
         !narrowing_read_option(sink->config, &postgres->may_narrow, err) ||
-        !conflict_policy_read(sink->config, &postgres->policy, err) || !connect_target(postgres, err) ||
+        !conflict_policy_read(sink->config, &postgres->policy, err) ||
+        !origin_read_option(sink->config, &origin, err) || !connect_target(postgres, err) ||
         !set_up_session(postgres, err) || !set_trigger_role(postgres, &role, err))
         return false;
     postgres->apply = apply_new(postgres, role);
@@ -179,6 +185,7 @@ static bool postgres_open(struct sink *sink, struct position *ret_position, stru
         return error_no_memory(err);
     FAULT_POINT("postgres-before-epoch");
     return position_row_open(&postgres->row, &postgres->session, ret_position, err) &&
+           (origin == NULL || origin_set_up(&postgres->session, origin, err)) &&
            (!conflict_policy_settles(&postgres->policy) || conflict_counts_open(&postgres->session, err));
 }
 
@@ -383,9 +390,11 @@ static bool postgres_target_lsn(struct session *session, const struct sink_confi
 static bool postgres_drop(struct sink *sink, struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
     const struct position_row row = {.pipeline = sink->config->pipeline, .sink = sink->config->name};
-    bool dropped = connect_target(postgres, err) &&
+    const char *origin = NULL;
+    bool dropped = origin_read_option(sink->config, &origin, err) && connect_target(postgres, err) &&
                    conflict_counts_drop(sink->config, &postgres->session, err) &&
-                   position_row_drop(&row, &postgres->session, err);
+                   position_row_drop(&row, &postgres->session, err) &&
+                   (origin == NULL || origin_drop(&postgres->session, origin, err));
     session_close(&postgres->session);
     return dropped;
 }
@@ -393,9 +402,25 @@ static bool postgres_drop(struct sink *sink, struct error *err) {
 static bool postgres_validate(const struct sink_config *config, struct error *err) {
     enum trigger_role role;
     struct conflict_policy policy;
+    const char *origin;
     bool narrowing;
     return read_trigger_option(config, &role, err) && narrowing_read_option(config, &narrowing, err) &&
-           conflict_policy_read(config, &policy, err);
+           conflict_policy_read(config, &policy, err) && origin_read_option(config, &origin, err);
+}
+
+/* Of what only this sink knows: its tables the engine compares with the source's. A server that is not there is told by others. */
+static bool postgres_check(struct sink *sink, const struct sink_check *check, struct error *err) {
+    struct postgres_sink *postgres = postgres_of(sink);
+    const char *origin = NULL;
+    struct error ignored = {0};
+    if (!origin_read_option(sink->config, &origin, err))
+        return false;
+    if (origin == NULL)
+        return true;
+    bool checked =
+        !connect_target(postgres, &ignored) || origin_check(&postgres->session, origin, check, err);
+    session_close(&postgres->session);
+    return checked;
 }
 
 const struct sink_ops sink_postgres = {
@@ -420,5 +445,6 @@ const struct sink_ops sink_postgres = {
     .copy_table_end = postgres_copy_table_end,
     .copy_end = postgres_copy_end,
     .look = postgres_look,
+    .check = postgres_check,
     .drop = postgres_drop,
 };

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * check_circle.c - does another pipeline bring the changes of this sink's server to the source?
+ *
+ * What is known: the source's database holds a position (pgcdc.position) of a pipeline whose source has the system identifier of this
+ * sink's server. Then each change goes round for ever, or stops a pipeline at the first row that is there already, unless both
+ * pipelines leave out what replication brought.
+ */
+#include <string.h>
+
+#include "cdc/check.h"
+
+enum { ORIGIN_VERSION_MIN = 160000 };
+
+static const char READABLE[] =
+    "select coalesce((select has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')"
+    " from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'pgcdc' and c.relname = 'position'), false),"
+    " exists (select from pg_replication_origin where roname !~ '^pg_')";
+
+/* Who may not ask is believed. */
+static bool read_system_id(struct session *target, PGresult **ret_id, struct error *err) {
+    struct error answer = {0};
+    if (session_query(target, "select system_identifier from pg_control_system()", 0, NULL,
+                      &(const struct result_shape){"the query for its identity", 1, 1, 1, 0}, ret_id,
+                      &answer) ||
+        answer.sqlstate[0] != '\0')
+        return true;
+    *err = answer;
+    return false;
+}
+
+/* The pipelines into the source, as "a, b". */
+static bool read_pipelines(struct check *check, const char *system_id, PGresult **ret_names,
+                           struct error *err) {
+    static const char SQL[] =
+        "select string_agg(distinct pipeline, ', ') from pgcdc.position where system_id = $1::numeric";
+    return session_query(&check->source, SQL, 1, &system_id,
+                         &(const struct result_shape){"the query for positions at the source", 1, 1, 1, 1},
+                         ret_names, err);
+}
+
+static void add_circle(struct check *check, const char *pipelines) {
+    findings_add(
+        &check->findings, SEVERITY_WARNING, "circle",
+        "the source is the target of pipeline %s, whose source is this sink's server: what one brings, the "
+        "other sends back",
+        pipelines);
+    if (check->source.server_version < ORIGIN_VERSION_MIN)
+        findings_fix(
+            &check->findings,
+            "use only one of the two; both need a source of PostgreSQL 16 or later for source.origin: none");
+    else
+        findings_fix(&check->findings,
+                     "in both pipelines: source.origin: none, and at the Postgres sink origin: "
+                     "NAME, of its own for each sink");
+}
+
+bool check_circle(struct check *check, struct session *target, struct error *err) {
+    PGresult *id AUTO_PGRESULT = NULL;
+    PGresult *readable AUTO_PGRESULT = NULL;
+    PGresult *names AUTO_PGRESULT = NULL;
+    if (check->source.conn == NULL)
+        return true;
+    if (!session_query(&check->source, READABLE, 0, NULL,
+                       &(const struct result_shape){"the query for pgcdc.position", 1, 1, 2, 0}, &readable,
+                       err) ||
+        !read_system_id(target, &id, err))
+        return false;
+    if (PQgetvalue(readable, 0, 0)[0] != 't' || id == NULL)
+        return true;
+    if (!read_pipelines(check, PQgetvalue(id, 0, 0), &names, err))
+        return false;
+    const bool has_origin = PQgetvalue(readable, 0, 1)[0] == 't';
+    if (!PQgetisnull(names, 0, 0) && !(check->config->source.origin_is_none && has_origin))
+        add_circle(check, PQgetvalue(names, 0, 0));
+    return true;
+}

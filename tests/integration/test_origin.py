@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two pipelines in a circle: what one brings, the other leaves out, because it is committed under a replication origin."""
+
+import pytest
+
+from support.engine import Engine
+from support.oracle import assert_equal
+from support.pipeline import SINK, Pipeline
+from support.wait import wait_until
+
+T = "create table t (id int primary key, v text)"
+
+
+@pytest.fixture
+def circle(new_pipeline, shared_clusters, program, tmp_path):
+    """Two pipelines between two databases; of the second only what comes is sent. Neither is started yet."""
+    there = new_pipeline(shared_clusters("source", 18), shared_clusters("target", 18), "there")
+    there.source.execute(T + "; insert into t select g, 'a' from generate_series(1, 100) g; create publication there for table t")
+    there.target.execute(T + "; create publication back for table t")
+    back = Pipeline(program, tmp_path / "back", there.target, there.source, "back")
+    back.source_configuration["snapshot"] = "never"
+    for pipeline in (there, back):
+        pipeline.source_configuration["origin"] = "none"
+        pipeline.sink_configuration["origin"] = f"{pipeline.name}_origin"
+    yield there, back
+    back.close()
+    back.engine.assert_sane()
+    for pipeline in (there, back):
+        pipeline.close()
+        pipeline.wait_slot_free()
+        pipeline.target.execute("select pg_replication_origin_drop(roname) from pg_replication_origin where roname = %s",
+                                (f"{pipeline.name}_origin",))
+
+
+def write_both(there, first):
+    """On both sides, in rows of their own and in those that the other one made."""
+    for pipeline, offset in ((there, 0), (there, 1000)):
+        database = pipeline.source if offset == 0 else pipeline.target
+        start = first + offset
+        database.execute(f"insert into t select g, 'new' from generate_series({start}, {start + 99}) g")
+        for number in range(5):
+            database.execute(f"insert into t values ({start + 100 + number}, 'one')")
+        database.execute(f"update t set v = v || '!' where id = {start}; delete from t where id = {start + 1}")
+        database.execute(f"update t set v = repeat('x', 9000), id = id + 500 where id = {start + 2}")
+
+
+def wait_equal(there, back):
+    there.wait_applied()
+    back.wait_applied()
+    assert_equal(there.source, there.target, ["public.t"])
+
+
+def test_a_row_goes_round_a_circle_once(circle):
+    there, back = circle
+    there.start()
+    back.start()
+    write_both(there, 10000)
+    wait_equal(there, back)
+    there.target.execute("update t set v = 'from b' where id between 10010 and 10060; delete from t where id between 1 and 50")
+    wait_equal(there, back)
+    for pipeline in circle:
+        pipeline.engine.kill()
+    write_both(there, 20000)
+    for pipeline in circle:
+        pipeline.wait_slot_free()
+        pipeline.start()
+    wait_equal(there, back)
+    for pipeline in circle:
+        ready = pipeline.engine.json("check")
+        assert ready["ready"] and "circle" not in [finding["code"] for finding in ready["findings"]]
+        pipeline.engine.stop()
+        assert pipeline.engine.command("drop").returncode == 0
+        assert pipeline.target.execute("select 1 from pg_replication_origin where roname = %s", (f"{pipeline.name}_origin",)) == []
+
+
+def test_check_warns_of_a_circle_without_origins(circle):
+    there, back = circle
+    there.start()
+    there.source_configuration["origin"] = "any"
+    back.sink_configuration.pop("origin")
+    back.start()
+    found = there.engine.json("check")
+    warning = [finding for finding in found["findings"] if finding["code"] == "circle"]
+    assert [(finding["severity"], finding["where"]) for finding in warning] == [("warning", f"sink {SINK}")]
+    assert "target of pipeline back" in warning[0]["what"] and "source.origin: none" in warning[0]["fix"]
+    there.source_configuration["origin"] = "none"
+    assert "circle" in [finding["code"] for finding in there.engine.json("check")["findings"]], "no origin is known at the source"
+
+
+def test_a_role_without_the_right_is_told_before_and_by_run(circle):
+    there, _ = circle
+    there.target.cluster.execute("drop role if exists origin_loader; create role origin_loader login")
+    there.target.execute(f'grant create on database "{there.target.name}" to origin_loader; alter table t owner to origin_loader')
+    there.sink_configuration["dsn"] = there.target.dsn(user="origin_loader")
+    problems = [finding for finding in there.engine.json("check")["findings"] if finding["severity"] == "problem"]
+    assert [finding["code"] for finding in problems] == ["origin_rights"]
+    log = there.assert_refused("origin there_origin", "grant execute on function pg_replication_origin_create(text)", code=2)
+    assert "origin_loader" in log
+    there.target.execute(problems[0]["fix"])
+    try:
+        there.start()
+        there.assert_follows("public.t")
+        there.engine.stop()
+        assert there.engine.command("drop").returncode == 0
+    finally:
+        there.engine.close()
+        there.target.execute("drop owned by origin_loader cascade; drop role origin_loader")
+
+
+def test_a_frozen_engine_does_not_keep_the_origin(circle):
+    """The one that takes over raises the epoch first, so that the session it ends has lost the pipeline already."""
+    there, _ = circle
+    there.start()
+    there.engine.freeze()
+    second = Engine(there.engine.program, there.engine.folder / "second", {**there.engine.configuration,
+                                                                          "state": str(there.state.parent / "state2")})
+    try:
+        there.source.execute("insert into t values (5000, 'second')")
+        there.source.execute("select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = 'there'")
+        there.wait_slot_free()
+        second.start()
+        wait_until(lambda: there.target.execute("select 1 from t where id = 5000"),
+                   lambda: f"the second engine to apply\n{second.log_tail()}", 60)
+        second.stop()
+    finally:
+        second.close()
+        there.engine.kill()
+    second.assert_sane()
+
+
+def test_an_origin_that_another_session_has_is_named(circle):
+    there, _ = circle
+    there.start()
+    holder = there.target.connect()
+    with holder.cursor() as cursor:
+        cursor.execute("select pg_replication_origin_create('taken'), pg_replication_origin_session_setup('taken')")
+    there.engine.stop()
+    there.sink_configuration["origin"] = "taken"
+    there.engine.start()
+    there.engine.wait_log("origin taken")
+    assert "give each sink an origin of its own" in there.engine.log_text()
+    holder.close()
+    there.wait_streaming()
+    there.engine.stop()
+    assert there.engine.command("drop").returncode == 0
+    assert there.target.execute("select 1 from pg_replication_origin where roname = 'taken'") == []
+
+
+@pytest.mark.parametrize("name", ["none", "any", "pg_mine"])
+def test_a_name_that_postgres_keeps_for_itself_has_file_and_key(pipeline, name):
+    pipeline.sink_configuration["origin"] = name
+    result = pipeline.engine.command("check")
+    assert result.returncode == 2 and "sinks[0].origin: expected a name that is not any, none or pg_..." in result.stderr
