@@ -153,6 +153,7 @@ static bool hand_on(struct stream *stream, struct error *err) {
         return false;
     stream->batch = NULL;
     debug_batch(stream, batch);
+    stream->is_split = batch->change_count > batch->whole_count;
     batch_seal(batch, (unsigned) stream->runner_count);
     for (size_t i = 0; i < stream->runner_count; i++)
         queue_push(&stream->runners[i].queue, batch);
@@ -229,11 +230,26 @@ static void end_at_until(struct stream *stream) {
     eventfd_write(stream->event_fd, 1);
 }
 
+/* A sink that splits transactions has made parts durable before the Commit said where it ends. */
+static void tell_parts(const struct stream *stream) {
+    for (size_t i = 0; i < stream->runner_count && stream->is_split; i++) {
+        const struct sink *sink = stream->runners[i].sink;
+        if (sink->ops->skip != NULL)
+            log_line(
+                LOG_LEVEL_WARNING,
+                "sink %s: %s lies inside of the commit record of a large transaction, of which a part may be there "
+                "already; the next run goes on behind that part",
+                sink->config->name, lsn_format(stream->options.until_lsn).text);
+    }
+}
+
 /*
  * The commit record of this transaction begins before until_lsn and ends behind it. A position inside the record would call the
- * transaction present, so the last one before it is the end. Parts of it that were handed on are undone by the sinks' close.
+ * transaction present, so the last one before it is the end. Parts of it that were handed on are undone by the sinks' close, or
+ * stay where they are durable.
  */
 static void end_before_transaction(struct stream *stream) {
+    tell_parts(stream);
     stream->at_end = true;
     stream->idle_lsn = stream->idle_sent_lsn;
     batch_cut(stream->batch);

@@ -99,6 +99,7 @@ struct stream {
     struct socket_fill fill;
     lsn_t whole_lsn;    /* end of the last whole transaction, or where the stream began */
     struct wal_end wal; /* what may be believed */
+    bool is_split;      /* the last batch that was handed on ends inside a transaction */
     bool is_leaving;    /* until_lsn is in front of the open transaction, whose Commit is still to say so */
     bool at_end;        /* until_lsn is reached: nothing more is read */
     bool publication_missing; /* the server said so in a notice */

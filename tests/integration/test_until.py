@@ -72,6 +72,29 @@ def test_until_inside_a_commit_record_ends_before_its_transaction(pipeline, size
     pipeline.assert_equal()
 
 
+@pytest.mark.parametrize("point", ["kafka-after-split:3", "kafka-before-split:15", "stream-before-last-status"])
+def test_until_inside_a_commit_record_with_a_sink_that_splits(kafka_pipeline, point):
+    """A part is published before the Commit says that the transaction ends behind the LSN: the next run goes on behind that part."""
+    kafka_pipeline.execute_both = lambda sql: (kafka_pipeline.source.execute(sql), kafka_pipeline.replay.execute(sql))
+    kafka_pipeline.sink_configuration["transaction_changes"] = 1000
+    kafka_pipeline.execute_both("create table t (id int primary key)")
+    kafka_pipeline.publish()
+    kafka_pipeline.engine.catch_up()
+    (_, first), (inside, end) = commit(kafka_pipeline), commit(kafka_pipeline, 50000)
+    commit(kafka_pipeline)
+    run_until(kafka_pipeline, inside, code=-signal.SIGKILL, environment={"PGCDC_FAULT": point})
+    for _ in range(2):
+        log = run_until(kafka_pipeline, inside).stderr
+        assert lsn_number(kafka_pipeline.engine.json("status")["sinks"][0]["position"]) <= first
+        assert f"sink events: {lsn_text(inside)} lies inside of the commit record of a large transaction" in log
+        published = len(kafka_pipeline.read("t"))
+        assert ROWS + 1000 <= published < ROWS + 50000, published
+    run_until(kafka_pipeline, end)
+    assert len(kafka_pipeline.read("t")) == ROWS + 50000
+    kafka_pipeline.engine.catch_up()
+    kafka_pipeline.assert_equal()
+
+
 def test_until_ends_there_in_every_sink(pipeline):
     (_, first), _ = transactions(pipeline, ROWS, ROWS)
     pipeline.engine.command("drop")
