@@ -5,101 +5,125 @@ with what is wrong now and goes on once that is mended. Each case is tried by ev
 prepared statements, a set by COPY, updates and deletes of both.
 """
 
-import pytest
-
 from support.wait import wait_until
 
 COLUMNS = "id int primary key, a int, n numeric, v text, w int"
 SIZES = [1, 25, 300]
-TEXTS = "select id::text, a::text, n::text, v, w::text from t order by t.id"
+TEXTS = "select id::text, a::text, n::text, v, w::text from {t} t order by t.id"
 
 GOES_ON = {
-    "a column more": ["alter table t add column more text default 'x'"],
-    "a wider type": ["alter table t alter column a type bigint"],
-    "a type of another family": ["alter table t alter column a type text"],
-    "a numeric for an int": ["alter table t alter column a type numeric"],
-    "a smaller integer that takes the values": ["alter table t alter column a type smallint"],
-    "an index more": ["create index on t (v)", "create index on t (a, w)"],
-    "a new table of that name": ["create table t2 (like t including all)", "insert into t2 select * from t",
-                                 "drop table t", "alter table t2 rename to t"],
-    "columns in another order": ["create table t2 (v text, w int, n numeric, a int, id int primary key)",
-                                 "insert into t2 (id, a, n, v, w) select id, a, n, v, w from t", "drop table t", "alter table t2 rename to t"],
-    "renamed and back": ["alter table t rename to t2", "alter table t2 rename to t"],
-    "a column dropped and added": ["alter table t drop column w", "alter table t add column w int", "update t set w = id"],
-    "rewritten": ["vacuum full t", "cluster t using t_pkey"],
+    "a column more": ["alter table {t} add column more text default 'x'"],
+    "a wider type": ["alter table {t} alter column a type bigint"],
+    "a type of another family": ["alter table {t} alter column a type text"],
+    "a numeric for an int": ["alter table {t} alter column a type numeric"],
+    "a smaller integer that takes the values": ["alter table {t} alter column a type smallint"],
+    "an index more": ["create index on {t} (v)", "create index on {t} (a, w)"],
+    "a new table of that name": ["create table {t}_2 (like {t} including all)", "insert into {t}_2 select * from {t}",
+                                 "drop table {t}", "alter table {t}_2 rename to {t}"],
+    "columns in another order": ["create table {t}_2 (v text, w int, n numeric, a int, id int primary key)",
+                                 "insert into {t}_2 (id, a, n, v, w) select id, a, n, v, w from {t}", "drop table {t}", "alter table {t}_2 rename to {t}"],
+    "renamed and back": ["alter table {t} rename to {t}_2", "alter table {t}_2 rename to {t}"],
+    "a column dropped and added": ["alter table {t} drop column w", "alter table {t} add column w int", "update {t} set w = id"],
+    "rewritten": ["vacuum full {t}", "cluster {t} using {t}_pkey"],
 }
 
 
-def fill(pipeline, first, size):
-    pipeline.source.execute("insert into t select g, g, g + 0.25, 'v' || g, g from generate_series(%s, %s) g", (first, first + size - 1))
+class Table:
+    """One case's own, so that all of them share a pipeline."""
+
+    def __init__(self, pipeline, number):
+        self.pipeline = pipeline
+        self.name = f"t{number}"
+
+    def sql(self, text):
+        return text.format(t=self.name)
+
+    def create(self):
+        self.pipeline.source.execute(self.sql(f"create table {{t}} ({COLUMNS})"))
+        self.fill(1, 400)
+
+    def fill(self, first, size):
+        self.pipeline.source.execute(self.sql("insert into {t} select g, g, g + 0.25, 'v' || g, g from generate_series(%s, %s) g"),
+                                     (first, first + size - 1))
+
+    def change(self, first):
+        """Inserts, updates and deletes in transactions of each size."""
+        for size in SIZES:
+            self.fill(first, size)
+            self.pipeline.source.execute(self.sql("update {t} set a = a + 1, w = w where id >= %s and id < %s"), (first, first + size))
+            self.pipeline.source.execute(self.sql("delete from {t} where id >= %s and id < %s"), (first, first + (size + 1) // 3))
+            first += size
+
+    def warm(self):
+        """The engine has applied each way to the table, so that it has statements for all of them."""
+        self.change(1000)
+        self.pipeline.wait_applied()
+
+    def rows(self, database):
+        return database.execute(self.sql(TEXTS))
 
 
-def warmed(pipeline):
-    """An engine that has applied each way to the table, so that it has statements for all of them."""
-    pipeline.source.execute(f"create table t ({COLUMNS})")
-    fill(pipeline, 1, 400)
+def tables_of(pipeline, count):
+    """In a pipeline that streams."""
+    tables = [Table(pipeline, number) for number in range(count)]
+    for table in tables:
+        table.create()
     pipeline.start()
-    change(pipeline, 1000)
-    pipeline.assert_follows()
+    return tables
 
 
-def change(pipeline, first):
-    """Inserts, updates and deletes in transactions of each size."""
-    for size in SIZES:
-        fill(pipeline, first, size)
-        pipeline.source.execute("update t set a = a + 1, w = w where id >= %s and id < %s", (first, first + size))
-        pipeline.source.execute("delete from t where id >= %s and id < %s", (first, first + (size + 1) // 3))
-        first += size
-
-
-@pytest.mark.parametrize("case", list(GOES_ON))
-def test_the_stream_goes_on_over(pipeline, case):
-    warmed(pipeline)
-    for statement in GOES_ON[case]:
-        pipeline.target.execute(statement)
-    first = 2000
-    for size in reversed(SIZES):
-        fill(pipeline, first, size)
+def test_the_stream_goes_on(pipeline):
+    for case, table in zip(GOES_ON, tables_of(pipeline, len(GOES_ON))):
+        table.warm()
+        for statement in GOES_ON[case]:
+            pipeline.target.execute(table.sql(statement))
+        first = 2000
+        for size in reversed(SIZES):
+            table.fill(first, size)
+            pipeline.wait_applied()
+            first += size
+        table.change(3000)
         pipeline.wait_applied()
-        first += size
-    change(pipeline, 3000)
-    pipeline.wait_applied()
-    assert pipeline.source.execute(TEXTS) == pipeline.target.execute(TEXTS)
+        assert table.rows(pipeline.source) == table.rows(pipeline.target), case
 
 
 # What is done to the target, what the stop names, what mends it.
 STOPS = {
-    "a column less": ("alter table t drop column w", ['"w"', "alter table"],
-                      "alter table t add column w int; update t set w = id"),
-    "a column renamed": ("alter table t rename column w to other", ['"w"', "alter table"], "alter table t rename column other to w"),
-    "a column that must have a value": ("alter table t add column must int not null default 1; alter table t alter column must drop default",
-                                        ["must", "23502"], "alter table t drop column must"),
-    "a float of the same width": ("alter table t alter column a type real", ['column "a"', "real", "integer"], "alter table t alter column a type int"),
-    "a date of the same width": ("alter table t alter column a type date using date '2000-01-01' + a", ['column "a"', "date", "integer"],
-                                 "alter table t alter column a type int using a - date '2000-01-01'"),
-    "fewer decimals": ("alter table t alter column n type numeric(20,2)", ['column "n"', "numeric(20,2)"], "alter table t alter column n type numeric"),
-    "fewer characters": ("alter table t alter column v type varchar(10)", ['column "v"', "character varying(10)"],
-                         "alter table t alter column v type text"),
-    "another unique index": ("create unique index once on t ((id > 1999)) where id > 1999", ["23505", "once"], "drop index once"),
-    "a check": ("alter table t add constraint small check (id < 2000)", ["23514", "small"], "alter table t drop constraint small"),
-    "the table renamed": ("alter table t rename to t2", ['"public"."t"'], "alter table t2 rename to t"),
+    "a column less": ("alter table {t} drop column w", ['"w"', "alter table"],
+                      "alter table {t} add column w int; update {t} set w = id"),
+    "a column renamed": ("alter table {t} rename column w to other", ['"w"', "alter table"], "alter table {t} rename column other to w"),
+    "a column that must have a value": ("alter table {t} add column must int not null default 1; alter table {t} alter column must drop default",
+                                        ["must", "23502"], "alter table {t} drop column must"),
+    "a float of the same width": ("alter table {t} alter column a type real", ['column "a"', "real", "integer"], "alter table {t} alter column a type int"),
+    "a date of the same width": ("alter table {t} alter column a type date using date '2000-01-01' + a", ['column "a"', "date", "integer"],
+                                 "alter table {t} alter column a type int using a - date '2000-01-01'"),
+    "fewer decimals": ("alter table {t} alter column n type numeric(20,2)", ['column "n"', "numeric(20,2)"], "alter table {t} alter column n type numeric"),
+    "fewer characters": ("alter table {t} alter column v type varchar(10)", ['column "v"', "character varying(10)"],
+                         "alter table {t} alter column v type text"),
+    "another unique index": ("create unique index {t}_once on {t} ((id > 1999)) where id > 1999", ["23505", "_once"], "drop index {t}_once"),
+    "a check": ("alter table {t} add constraint small check (id < 2000)", ["23514", "small"], "alter table {t} drop constraint small"),
+    "the table renamed": ("alter table {t} rename to {t}_2", ['"public"."t'], "alter table {t}_2 rename to {t}"),
 }
+STOPS_AT = [(case, 300) for case in STOPS] + [("fewer decimals", 1), ("fewer decimals", 25), ("a column less", 1)]
 
 
-@pytest.mark.parametrize("case, size", [(case, 300) for case in STOPS] + [("fewer decimals", 1), ("fewer decimals", 25), ("a column less", 1)])
-def test_the_stream_stops_at(pipeline, case, size):
+def test_the_stream_stops(pipeline):
     """A float took the bits of an int, decimals were cut off and nobody was told: the types were looked at only once."""
-    warmed(pipeline)
-    statement, texts, mend = STOPS[case]
-    before = pipeline.target.execute("select id from t order by id")
-    pipeline.target.execute(statement)
-    fill(pipeline, 2000, size + 1)
-    lsn = pipeline.source_lsn()
-    wait_until(lambda: not pipeline.engine.is_running() or pipeline.position_reached(lsn), "a stop")
-    assert pipeline.engine.wait_exit() in (1, 2), pipeline.engine.log_tail()
-    for text in texts:
-        assert text in pipeline.engine.log_text(), pipeline.engine.log_tail()
-    pipeline.target.execute(mend)
-    assert pipeline.target.execute("select id from t order by id") == before
-    pipeline.engine.catch_up()
-    pipeline.assert_equal()
+    for (case, size), table in zip(STOPS_AT, tables_of(pipeline, len(STOPS_AT))):
+        if not pipeline.engine.is_running():
+            pipeline.start()
+        table.warm()
+        statement, texts, mend = STOPS[case]
+        before = table.rows(pipeline.target)
+        pipeline.target.execute(table.sql(statement))
+        table.fill(2000, size + 1)
+        lsn = pipeline.source_lsn()
+        wait_until(lambda lsn=lsn: not pipeline.engine.is_running() or pipeline.position_reached(lsn), f"a stop at {case}")
+        assert pipeline.engine.wait_exit() in (1, 2), f"{case}\n{pipeline.engine.log_tail()}"
+        for text in texts:
+            assert text in pipeline.engine.log_text(), f"{case}\n{pipeline.engine.log_tail()}"
+        pipeline.target.execute(table.sql(mend))
+        assert [row[0] for row in table.rows(pipeline.target)] == [row[0] for row in before], case
+        pipeline.start()
+        pipeline.wait_applied()
+        pipeline.assert_equal(f"public.{table.name}")
