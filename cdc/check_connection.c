@@ -27,6 +27,7 @@ struct remedy {
 
 static const struct remedy REMEDIES[] = {
     {NULL, NULL, "logical_decoding_work_mem", "correct source.decoding_work_mem"},
+    {"", NULL, "out of memory", "give this machine more memory, and check again"},
     {"08P01", NULL, "unsupported startup parameter", POOLER},
     {"08P01", NULL, "bouncer", POOLER},
     {"28P01", NULL, NULL, "correct the password (password_file, PGPASSWORD, ~/.pgpass or the dsn)"},

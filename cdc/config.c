@@ -41,7 +41,9 @@ static bool file_error(const char *path, struct error *err) {
 
 static bool read_all(int fd, const char *path, struct buffer *text, struct error *err) {
     for (;;) {
-        if (!buffer_reserve(text, 1))
+        if (!buffer_reserve(text, 1) && text->lacks_memory)
+            return error_no_memory(err);
+        if (!buffer_ok(text))
             return error_set(err, ERROR_CONFIG, "%s: larger than %zu bytes", path, FILE_BYTES_MAX);
         ssize_t count = read(fd, text->data + text->size, text->capacity - text->size);
         if (count == 0)

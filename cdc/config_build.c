@@ -34,7 +34,7 @@ bool config_build_text(const struct config_build *build, const struct config_val
                        const char **ret_text, struct error *err) {
     if (!config_expand(value->text, build->arena, ret_text, err)) {
         struct error cause = *err;
-        return config_build_error(build, value, err, "%s", cause.text);
+        return cause.kind == ERROR_SYSTEM ? false : config_build_error(build, value, err, "%s", cause.text);
     }
     if ((*ret_text)[0] != '\0')
         return true;
@@ -54,6 +54,8 @@ bool config_build_path(const struct config_build *build, const struct config_val
         return config_build_error(build, value, err,
                                   "a relative path, but %s is in no folder; give an absolute one", file);
     buffer_printf(&path, "%.*s%s", (int) (slash + 1 - file), file, *ret_path);
+    if (path.lacks_memory)
+        return error_no_memory(err);
     if (!buffer_ok(&path))
         return config_build_error(build, value, err, "the path is too long");
     *ret_path = arena_copy(build->arena, buffer_slice(&path));

@@ -122,6 +122,8 @@ static bool gather_pair(struct gathering *gathering, const char *mapping, const 
     buffer_printf(&full, "%s.%s", mapping, key);
     if (!config_expand(text, gathering->build->arena, &option->value, err)) {
         struct error cause = *err;
+        if (cause.kind == ERROR_SYSTEM)
+            return false;
         return config_document_error(gathering->build->document, value_node, err, "%s%s.%s: %s",
                                      gathering->place->path, mapping, config_shown_key(key), cause.text);
     }

@@ -57,6 +57,8 @@ bool config_expand(const char *text, struct arena *arena, const char **ret_text,
     char *copy = buffer_ok(&expanded) ? arena_copy(arena, buffer_slice(&expanded)) : NULL;
     if (expanded.data != NULL)
         explicit_bzero(expanded.data, expanded.size); /* it may hold a password */
+    if (copy == NULL && (buffer_ok(&expanded) || expanded.lacks_memory))
+        return error_no_memory(err);
     if (copy == NULL)
         return error_set(err, ERROR_CONFIG, "the value is too long");
     *ret_text = copy;

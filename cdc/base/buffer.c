@@ -34,6 +34,7 @@ bool buffer_reserve_slow(struct buffer *buffer, size_t size) {
     char *data = realloc(buffer->data, capacity);
     if (data == NULL) {
         buffer->failed = true;
+        buffer->lacks_memory = true;
         return false;
     }
     buffer->data = data;

@@ -22,6 +22,7 @@ struct buffer {
     size_t capacity;
     size_t bytes_max;
     bool failed;
+    bool lacks_memory; /* that is why; otherwise bytes_max is */
 };
 
 void buffer_init(struct buffer *buffer, size_t bytes_max);
@@ -30,6 +31,7 @@ void buffer_release(struct buffer *buffer);
 static inline void buffer_reset(struct buffer *buffer) {
     buffer->size = 0;
     buffer->failed = false;
+    buffer->lacks_memory = false;
 }
 
 static inline bool buffer_ok(const struct buffer *buffer) {

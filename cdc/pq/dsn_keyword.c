@@ -69,6 +69,10 @@ static bool next_word(const char *dsn, const char **place, char ret_word[static 
     return false;
 }
 
+bool dsn_lacks_memory(const char *message) {
+    return message == NULL || strstr(message, "out of memory") != NULL;
+}
+
 bool dsn_keyword_find(const char *dsn, const char *message, char ret_word[static DSN_KEYWORD_MAX],
                       char ret_keyword[static DSN_KEYWORD_MAX]) {
     const char *place = dsn;

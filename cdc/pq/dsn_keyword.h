@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dsn_keyword.h - which word of a connection string was meant to be one of libpq's keywords.
+ * dsn_keyword.h - what libpq means when it cannot read a connection string: which word of it was meant to be a keyword.
  */
 #pragma once
 
 #include <stdbool.h>
 
 #define DSN_KEYWORD_MAX 64
+
+/* message: of libpq, which does not translate it here, or NULL. Then the string may be right. */
+bool dsn_lacks_memory(const char *message);
 
 /*
  * message: what libpq says of the string, which names the word that it does not know. That word may be a part of a password

@@ -12,6 +12,7 @@
 #include <sys/random.h>
 
 #include "cdc/pq/aside.h"
+#include "cdc/pq/dsn_keyword.h"
 
 enum { DEFAULT_TIMEOUT_MS = 15000 };
 
@@ -129,7 +130,10 @@ bool hosts_read(struct hosts *hosts, const char *dsn, const char *peer, struct e
     *hosts = (struct hosts){0};
     PQconninfoOption *parsed = PQconninfoParse(dsn, &message);
     /* libpq's message can quote a part of the DSN, and that part can be the password. */
+    const bool lacks_memory = parsed == NULL && dsn_lacks_memory(message);
     PQfreemem(message);
+    if (lacks_memory)
+        return error_no_memory(err);
     if (parsed == NULL)
         return error_set(err, ERROR_CONFIG, "the %s's dsn is not a valid connection string", peer);
     PQconninfoOption *defaults = PQconndefaults();

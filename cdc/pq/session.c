@@ -59,8 +59,11 @@ static bool build_options(const struct session_options *options, struct buffer *
     PQconninfoOption *parsed = PQconninfoParse(options->dsn, &message);
     /* libpq's message can quote a part of the DSN, and that part can be the password. */
     char word[DSN_KEYWORD_MAX], keyword[DSN_KEYWORD_MAX];
+    const bool lacks_memory = parsed == NULL && dsn_lacks_memory(message);
     const bool is_misspelt = parsed == NULL && dsn_keyword_find(options->dsn, message, word, keyword);
     PQfreemem(message);
+    if (lacks_memory)
+        return error_no_memory(err);
     if (is_misspelt)
         return error_set(err, ERROR_CONFIG, "the %s's dsn has the unknown keyword %s", options->peer, word) ||
                error_remedy(err, "write %s in the dsn for %s", keyword, word);

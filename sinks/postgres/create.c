@@ -82,7 +82,9 @@ static bool create_type(struct session *target, const struct table *table, const
 static bool create_table(struct session *target, const struct table *table, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     table_sql_append(&sql, table, target->server_version);
-    if (buffer_text(&sql) == NULL)
+    if (buffer_text(&sql) == NULL && sql.lacks_memory)
+        return error_no_memory(err);
+    if (!buffer_ok(&sql))
         return error_set(err, ERROR_CONFIG, "table %s.%s is too wide to be created: create it on the target",
                          table->schema, table->name);
     return session_execute(target, sql.data, err) ||
