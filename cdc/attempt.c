@@ -17,7 +17,7 @@
 #include "cdc/publication.h"
 #include "cdc/slot.h"
 #include "cdc/start.h"
-#include "cdc/start_over.h"
+#include "cdc/base/start_over.h"
 #include "cdc/uncopied.h"
 #include "cdc/unsent_key.h"
 

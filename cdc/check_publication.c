@@ -9,7 +9,7 @@
 #include "cdc/check.h"
 #include "cdc/pq/identifier.h"
 #include "cdc/scope.h"
-#include "cdc/start_over.h"
+#include "cdc/base/start_over.h"
 
 #define SQL_BYTES_MAX (16u << 20)
 

@@ -17,7 +17,7 @@
 #include "cdc/base/buffer.h"
 #include "cdc/check.h"
 #include "cdc/pq/identifier.h"
-#include "cdc/start_over.h"
+#include "cdc/base/start_over.h"
 
 #define TEXT_BYTES_MAX (1u << 20)
 

@@ -12,7 +12,7 @@
 
 #include "cdc/base/lsn.h"
 #include "cdc/config.h"
-#include "cdc/exit_code.h"
+#include "cdc/base/exit_code.h"
 
 struct command_line {
     const char *config_path; /* -c FILE */

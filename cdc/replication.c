@@ -4,7 +4,7 @@
  */
 #include "cdc/replication.h"
 
-#include "cdc/start_over.h"
+#include "cdc/base/start_over.h"
 
 #include <stdio.h>
 #include <string.h>

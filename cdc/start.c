@@ -4,7 +4,7 @@
  */
 #include "cdc/start.h"
 
-#include "cdc/start_over.h"
+#include "cdc/base/start_over.h"
 
 #include <inttypes.h>
 #include <string.h>

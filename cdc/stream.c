@@ -22,7 +22,7 @@
 #include "cdc/base/reader.h"
 #include "cdc/replication.h"
 #include "cdc/source.h"
-#include "cdc/start_over.h"
+#include "cdc/base/start_over.h"
 
 enum {
     STATUS_INTERVAL_MAX_MS =

@@ -10,7 +10,7 @@
 #include "cdc/base/lsn.h"
 #include "cdc/config.h"
 #include "cdc/pq/session.h"
-#include "cdc/start_over.h"
+#include "cdc/base/start_over.h"
 #include "sinks/table.h"
 
 /* What is asked of each table. Both sessions should have a lock_timeout. */

@@ -160,7 +160,7 @@ def openssl(folder, *arguments):
 
 
 def test_check_notes_a_connection_that_is_not_encrypted_or_not_verified(pipeline, own_cluster, new_pipeline, tmp_path):
-    """As cdc/tls.md says: authority, certificate, ssl = on, sslmode=verify-full."""
+    """As cdc/pq/tls.md says: authority, certificate, ssl = on, sslmode=verify-full."""
     address = other_address()
     openssl(tmp_path, "req", "-new", "-x509", "-nodes", "-days", "30", "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.crt")
     openssl(tmp_path, "req", "-new", "-nodes", "-subj", "/CN=db.example.com", "-keyout", "server.key", "-out", "server.csr")
