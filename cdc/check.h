@@ -26,7 +26,7 @@
 
 #include "cdc/catalog.h"
 #include "cdc/checkpoint.h"
-#include "cdc/config.h"
+#include "cdc/config/config.h"
 #include "cdc/findings.h"
 #include "cdc/pq/session.h"
 #include "cdc/slot.h"

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 #include "cdc/base/lsn.h"
-#include "cdc/config.h"
+#include "cdc/config/config.h"
 #include "cdc/base/exit_code.h"
 
 struct command_line {

@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 
 #include "cdc/base/error.h"
-#include "cdc/config.h"
+#include "cdc/config/config.h"
 
 /*
  * For an error that an operator has to mend: puts the fix that check prints for its cause into the remedy, and logs the

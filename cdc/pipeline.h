@@ -13,7 +13,7 @@
 
 #include "cdc/base/error.h"
 #include "cdc/base/lsn.h"
-#include "cdc/config.h"
+#include "cdc/config/config.h"
 
 struct pipeline_options {
     bool until_caught_up;    /* end when every sink has what the source had on disk at the start */

@@ -6,7 +6,7 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/base/error.h"
-#include "cdc/config.h"
+#include "cdc/config/config.h"
 #include "cdc/pq/session.h"
 
 /* The comment on a publication that pgcdc made itself, and may therefore drop. */

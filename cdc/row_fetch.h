@@ -9,7 +9,7 @@
 #pragma once
 
 #include "cdc/base/arena.h"
-#include "cdc/config.h"
+#include "cdc/config/config.h"
 #include "cdc/pq/session.h"
 #include "decoder/change.h"
 

@@ -6,7 +6,7 @@
 
 #include "cdc/base/error.h"
 #include "cdc/base/slice.h"
-#include "cdc/config.h"
+#include "cdc/config/config.h"
 #include "cdc/pq/session.h"
 
 /* What a pattern can mean: plain tables and roots of partition trees. The columns of the answer. */

@@ -9,7 +9,7 @@
 
 #include "cdc/base/error.h"
 #include "cdc/base/lsn.h"
-#include "cdc/config.h"
+#include "cdc/config/config.h"
 #include "cdc/pq/session.h"
 
 struct slot_facts {

@@ -9,7 +9,7 @@
 #pragma once
 
 #include "cdc/base/position.h"
-#include "cdc/config.h"
+#include "cdc/config/config.h"
 #include "sinks/sink.h"
 
 #define SNAPSHOT_TABLE_MAX 128 /* "schema.name": two names of 63 bytes, a dot, a NUL */

@@ -7,7 +7,7 @@
 #include "cdc/base/arena.h"
 #include "cdc/base/error.h"
 #include "cdc/base/lsn.h"
-#include "cdc/config.h"
+#include "cdc/config/config.h"
 #include "cdc/pq/session.h"
 
 enum { DATABASE_NAME_MAX = 64 }; /* PostgreSQL's NAMEDATALEN, NUL included */

@@ -9,7 +9,7 @@
 #pragma once
 
 #include "cdc/checkpoint.h"
-#include "cdc/config.h"
+#include "cdc/config/config.h"
 #include "cdc/slot.h"
 #include "cdc/source.h"
 

@@ -10,7 +10,7 @@
 
 #include "cdc/activity.h"
 #include "cdc/checkpoint.h"
-#include "cdc/config.h"
+#include "cdc/config/config.h"
 #include "cdc/failure.h"
 #include "cdc/slot.h"
 #include "cdc/source.h"

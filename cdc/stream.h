@@ -15,7 +15,7 @@
 #include <stdbool.h>
 
 #include "cdc/batch.h"
-#include "cdc/config.h"
+#include "cdc/config/config.h"
 #include "cdc/pq/session.h"
 #include "cdc/row_fetch.h"
 #include "cdc/runner.h"

@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 
 #include "cdc/base/error.h"
-#include "cdc/config.h"
+#include "cdc/config/config.h"
 
 /*
  * Writes to output_fd until *stop becomes true or nobody reads any more, which both are success. A reader may pause

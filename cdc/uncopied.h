@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 
 #include "cdc/base/lsn.h"
-#include "cdc/config.h"
+#include "cdc/config/config.h"
 #include "cdc/pq/session.h"
 #include "cdc/base/start_over.h"
 #include "sinks/table.h"

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "cdc/config.h"
+#include "cdc/config/config.h"
 #include "cdc/pq/session.h"
 
 struct verify_sides {

@@ -13,7 +13,8 @@ LAYERS = {
     "decoder": ["cdc/base"],
     "proto": ["cdc/base", "decoder"],
     "sinks": ["cdc/base", "cdc/pq", "decoder", "proto"],
-    "cdc": ["cdc/base", "cdc/pq", "decoder", "proto", "sinks"],
+    "cdc/config": ["cdc/base", "sinks"],
+    "cdc": ["cdc/base", "cdc/pq", "decoder", "proto", "sinks", "cdc/config"],
 }
 # The decoder can be fuzzed, benched and golden-tested because it does none of these.
 IMPURE = ["cdc/base/clock.h", "cdc/base/log.h", "pthread.h", "stdio.h", "time.h", "unistd.h", "libpq-fe.h"]

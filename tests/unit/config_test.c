@@ -4,7 +4,7 @@
  *
  * The types of sink are the test's own, so that a new real one changes no expectation.
  */
-#include "cdc/config.h"
+#include "cdc/config/config.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 /*
  * config_schema.c - the keys, fixed ones as constants, a sink's from the registry.
  */
-#include "cdc/config_schema.h"
+#include "cdc/config/config_schema.h"
 
 #include <assert.h>
 #include <stdio.h>

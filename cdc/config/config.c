@@ -6,7 +6,7 @@
  *
  * Everything that a struct config points to lives in one arena behind it.
  */
-#include "cdc/config.h"
+#include "cdc/config/config.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,8 +17,8 @@
 
 #include "cdc/base/arena.h"
 #include "cdc/base/buffer.h"
-#include "cdc/config_build.h"
-#include "cdc/config_diagnosis.h"
+#include "cdc/config/config_build.h"
+#include "cdc/config/config_diagnosis.h"
 
 #define FILE_BYTES_MAX ((size_t) 1 << 20) /* a pipeline of a thousand tables takes 40 kB */
 #define ARENA_BYTES_MAX ((size_t) 32 << 20)

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "cdc/base/buffer.h"
-#include "cdc/config_build.h"
-#include "cdc/config_diagnosis.h"
-#include "cdc/config_expand.h"
+#include "cdc/config/config_build.h"
+#include "cdc/config/config_diagnosis.h"
+#include "cdc/config/config_expand.h"
 
 #define SINKS_MAX 64 /* one thread and at least one connection each */
 #define PATH_TEXT_MAX 32

@@ -2,7 +2,7 @@
 /*
  * config_expand.c - a text with its variables replaced.
  */
-#include "cdc/config_expand.h"
+#include "cdc/config/config_expand.h"
 
 #include <stdlib.h>
 

@@ -4,8 +4,8 @@
  */
 #pragma once
 
-#include "cdc/config_document.h"
-#include "cdc/config_schema.h"
+#include "cdc/config/config_document.h"
+#include "cdc/config/config_schema.h"
 
 /*
  * Walks the document along libcyaml's own schema and puts the first misfit into *err; where it finds none *err stays

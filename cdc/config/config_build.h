@@ -5,9 +5,9 @@
 #pragma once
 
 #include "cdc/base/arena.h"
-#include "cdc/config.h"
-#include "cdc/config_document.h"
-#include "cdc/config_schema.h"
+#include "cdc/config/config.h"
+#include "cdc/config/config_document.h"
+#include "cdc/config/config_schema.h"
 
 struct config_build {
     struct config_document *document; /* where errors take their line from */

@@ -2,7 +2,7 @@
 /*
  * config_diagnosis.c - one walk over document and schema, side by side.
  */
-#include "cdc/config_diagnosis.h"
+#include "cdc/config/config_diagnosis.h"
 
 #include <stdio.h>
 #include <string.h>

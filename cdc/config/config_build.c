@@ -2,7 +2,7 @@
 /*
  * config_build.c - the pipeline and its source.
  */
-#include "cdc/config_build.h"
+#include "cdc/config/config_build.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "cdc/base/buffer.h"
-#include "cdc/config_expand.h"
+#include "cdc/config/config_expand.h"
 
 #define IDENTIFIER_MAX 63 /* NAMEDATALEN - 1 */
 #define LIST_BYTES_MAX (1u << 20)

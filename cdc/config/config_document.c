@@ -4,7 +4,7 @@
  *
  * The events show what the tree no longer has: anchors, aliases, tags and a second document.
  */
-#include "cdc/config_document.h"
+#include "cdc/config/config_document.h"
 
 #include <stdarg.h>
 #include <stdio.h>
