@@ -11,7 +11,7 @@
 #include "cdc/command.h"
 #include "cdc/explain_stop.h"
 #include "cdc/failure.h"
-#include "cdc/json_writer.h"
+#include "cdc/print/json_writer.h"
 #include "cdc/pipeline.h"
 
 /* main's handler of SIGALRM sets the stop flag, so that the end of the time is an orderly stop. */

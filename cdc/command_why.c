@@ -11,7 +11,7 @@
 #include "cdc/base/utf8.h"
 #include "cdc/base/visible.h"
 #include "cdc/command.h"
-#include "cdc/json_writer.h"
+#include "cdc/print/json_writer.h"
 #include "cdc/state_lock.h"
 #include "cdc/stopped_change.h"
 #include "cdc/why.h"

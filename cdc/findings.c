@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "cdc/base/visible.h"
-#include "cdc/json_writer.h"
+#include "cdc/print/json_writer.h"
 
 #define ARENA_BYTES_MAX ((size_t) 256 << 20)
 

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "cdc/json_writer.h"
+#include "cdc/print/json_writer.h"
 #include "cdc/status.h"
 
 /* A few lines and a table. */

@@ -16,7 +16,7 @@
 
 #include "cdc/base/clock.h"
 #include "cdc/base/log.h"
-#include "cdc/change_json.h"
+#include "cdc/print/change_json.h"
 #include "cdc/publication.h"
 #include "cdc/replication.h"
 #include "cdc/slot.h"

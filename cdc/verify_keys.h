@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-#include "cdc/json_writer.h"
+#include "cdc/print/json_writer.h"
 #include "cdc/verify_table.h"
 
 /*

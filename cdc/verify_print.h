@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "cdc/json_writer.h"
+#include "cdc/print/json_writer.h"
 #include "cdc/verify.h"
 
 /* A table of the tables and a sentence. */

@@ -14,7 +14,8 @@ LAYERS = {
     "proto": ["cdc/base", "decoder"],
     "sinks": ["cdc/base", "cdc/pq", "decoder", "proto"],
     "cdc/config": ["cdc/base", "sinks"],
-    "cdc": ["cdc/base", "cdc/pq", "decoder", "proto", "sinks", "cdc/config"],
+    "cdc/print": ["cdc/base", "decoder"],
+    "cdc": ["cdc/base", "cdc/pq", "decoder", "proto", "sinks", "cdc/config", "cdc/print"],
 }
 # The decoder can be fuzzed, benched and golden-tested because it does none of these.
 IMPURE = ["cdc/base/clock.h", "cdc/base/log.h", "pthread.h", "stdio.h", "time.h", "unistd.h", "libpq-fe.h"]

@@ -2,7 +2,7 @@
 /*
  * json_writer.c - JSON, one document a line.
  */
-#include "cdc/json_writer.h"
+#include "cdc/print/json_writer.h"
 #include "cdc/base/utf8.h"
 
 #define LINE_BYTES_MAX ((size_t) 4 << 30) /* a value has up to 1 GB, and escapes lengthen it */

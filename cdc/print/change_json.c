@@ -4,7 +4,7 @@
  *
  * Rows are put down column by column in the relation's order; what stays unknown is left out, never made null.
  */
-#include "cdc/change_json.h"
+#include "cdc/print/change_json.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -23,7 +23,7 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/base/error.h"
-#include "cdc/json_writer.h"
+#include "cdc/print/json_writer.h"
 #include "decoder/change.h"
 
 /*
