@@ -13,13 +13,13 @@
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
-#include "cdc/catalog.h"
-#include "cdc/publication.h"
-#include "cdc/slot.h"
+#include "cdc/source/catalog.h"
+#include "cdc/source/publication.h"
+#include "cdc/source/slot.h"
 #include "cdc/start.h"
 #include "cdc/base/start_over.h"
-#include "cdc/uncopied.h"
-#include "cdc/unsent_key.h"
+#include "cdc/source/uncopied.h"
+#include "cdc/source/unsent_key.h"
 
 enum {
     DRAIN_MAX_MS = 6000,  /* of the ten seconds that a stop may take */

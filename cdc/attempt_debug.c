@@ -8,7 +8,7 @@
 #include "cdc/attempt.h"
 #include "cdc/base/log.h"
 #include "cdc/pq/settings.h"
-#include "cdc/publication.h"
+#include "cdc/source/publication.h"
 
 static void say_session(const char *what, const struct session *session, const char *more) {
     const PGconn *conn = session->conn;

@@ -16,9 +16,9 @@
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
 #include "cdc/progress.h"
-#include "cdc/publication.h"
-#include "cdc/scope.h"
-#include "cdc/slot.h"
+#include "cdc/source/publication.h"
+#include "cdc/source/scope.h"
+#include "cdc/source/slot.h"
 
 #define DUPLICATE_OBJECT "42710"
 

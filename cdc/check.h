@@ -24,13 +24,13 @@
  */
 #pragma once
 
-#include "cdc/catalog.h"
+#include "cdc/source/catalog.h"
 #include "cdc/checkpoint.h"
 #include "cdc/config/config.h"
 #include "cdc/findings.h"
 #include "cdc/pq/session.h"
-#include "cdc/slot.h"
-#include "cdc/source.h"
+#include "cdc/source/slot.h"
+#include "cdc/source/source.h"
 #include "cdc/start.h"
 
 /* The source's settings and the role that source.dsn connects as. */

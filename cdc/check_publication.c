@@ -8,7 +8,7 @@
 #include "cdc/base/buffer.h"
 #include "cdc/check.h"
 #include "cdc/pq/identifier.h"
-#include "cdc/scope.h"
+#include "cdc/source/scope.h"
 #include "cdc/base/start_over.h"
 
 #define SQL_BYTES_MAX (16u << 20)

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cdc/check.h"
-#include "cdc/standby.h"
+#include "cdc/source/standby.h"
 
 /*
  * A standby's own wal_level says nothing of what its primary writes. Decoding asks for that before it looks for the slot, and no

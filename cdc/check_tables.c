@@ -6,7 +6,7 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/check.h"
-#include "cdc/identity.h"
+#include "cdc/source/identity.h"
 
 #define OIDS_BYTES_MAX (16u << 20)
 

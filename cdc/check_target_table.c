@@ -7,7 +7,7 @@
 #include "cdc/base/buffer.h"
 #include "cdc/check.h"
 #include "cdc/pq/identifier.h"
-#include "cdc/uncopied.h"
+#include "cdc/source/uncopied.h"
 #include "sinks/postgres/type_shape.h"
 
 #define TEXT_BYTES_MAX 65536

@@ -20,10 +20,10 @@
 #include "cdc/command.h"
 #include "cdc/failure.h"
 #include "cdc/pq/identifier.h"
-#include "cdc/publication.h"
+#include "cdc/source/publication.h"
 #include "cdc/skip.h"
-#include "cdc/slot.h"
-#include "cdc/source.h"
+#include "cdc/source/slot.h"
+#include "cdc/source/source.h"
 #include "cdc/state_lock.h"
 
 enum {

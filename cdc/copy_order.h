@@ -7,7 +7,7 @@
 #pragma once
 
 #include "cdc/base/arena.h"
-#include "cdc/catalog.h"
+#include "cdc/source/catalog.h"
 #include "cdc/pq/session.h"
 
 /* The same tables in another order, in arena; ordered by name where no foreign key says otherwise. */

@@ -10,7 +10,7 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/pq/identifier.h"
-#include "cdc/source.h"
+#include "cdc/source/source.h"
 #include "decoder/decoder.h"
 
 enum { SQL_BYTES_MAX = 1 << 20 };

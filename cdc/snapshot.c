@@ -15,11 +15,11 @@
 #include "cdc/base/arena.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
-#include "cdc/catalog.h"
+#include "cdc/source/catalog.h"
 #include "cdc/copy_order.h"
 #include "cdc/pq/identifier.h"
 #include "cdc/snapshot_table.h"
-#include "cdc/source.h"
+#include "cdc/source/source.h"
 
 enum {
     BLOCK_BYTES = 64 * 1024,

@@ -10,8 +10,8 @@
 
 #include "cdc/checkpoint.h"
 #include "cdc/config/config.h"
-#include "cdc/slot.h"
-#include "cdc/source.h"
+#include "cdc/source/slot.h"
+#include "cdc/source/source.h"
 
 enum start_action {
     START_STREAM,     /* every sink has its position in start_facts.positions */

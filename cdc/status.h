@@ -12,8 +12,8 @@
 #include "cdc/checkpoint.h"
 #include "cdc/config/config.h"
 #include "cdc/failure.h"
-#include "cdc/slot.h"
-#include "cdc/source.h"
+#include "cdc/source/slot.h"
+#include "cdc/source/source.h"
 
 enum pipeline_state {
     STATE_NEW,       /* nothing exists yet that it could lose */

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 
 #include "cdc/pq/identifier.h"
-#include "cdc/slot.h"
-#include "cdc/source.h"
-#include "cdc/unsent_key.h"
+#include "cdc/source/slot.h"
+#include "cdc/source/source.h"
+#include "cdc/source/unsent_key.h"
 
 #define ARENA_BYTES_MAX ((size_t) 1 << 30)
 #define NAMES_BYTES_MAX (1u << 20)

@@ -21,7 +21,7 @@
 #include "cdc/base/log.h"
 #include "cdc/base/reader.h"
 #include "cdc/replication.h"
-#include "cdc/source.h"
+#include "cdc/source/source.h"
 #include "cdc/base/start_over.h"
 
 enum {

@@ -20,8 +20,8 @@
 #include "cdc/row_fetch.h"
 #include "cdc/runner.h"
 #include "cdc/socket_fill.h"
-#include "cdc/standby.h"
-#include "cdc/wal_end.h"
+#include "cdc/source/standby.h"
+#include "cdc/source/wal_end.h"
 #include "cdc/watch.h"
 #include "decoder/decoder.h"
 

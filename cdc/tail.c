@@ -17,11 +17,11 @@
 #include "cdc/base/clock.h"
 #include "cdc/base/log.h"
 #include "cdc/print/change_json.h"
-#include "cdc/publication.h"
+#include "cdc/source/publication.h"
 #include "cdc/replication.h"
-#include "cdc/slot.h"
-#include "cdc/source.h"
-#include "cdc/unsent_key.h"
+#include "cdc/source/slot.h"
+#include "cdc/source/source.h"
+#include "cdc/source/unsent_key.h"
 #include "decoder/decoder.h"
 
 enum {

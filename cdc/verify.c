@@ -8,8 +8,8 @@
 
 #include "cdc/base/clock.h"
 #include "cdc/base/log.h"
-#include "cdc/catalog.h"
-#include "cdc/scope.h"
+#include "cdc/source/catalog.h"
+#include "cdc/source/scope.h"
 #include "cdc/verify_keys.h"
 
 enum {

@@ -11,7 +11,7 @@
 
 #include "cdc/base/clock.h"
 #include "cdc/base/log.h"
-#include "cdc/source.h"
+#include "cdc/source/source.h"
 
 enum {
     POLL_MS = 5,           /* also the time in which rows can move between the snapshots */

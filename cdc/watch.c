@@ -16,7 +16,7 @@
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
-#include "cdc/source.h"
+#include "cdc/source/source.h"
 
 enum {
     INTERVAL_MS = 60000,

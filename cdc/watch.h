@@ -18,8 +18,8 @@
 
 #include "cdc/pq/session.h"
 #include "cdc/runner.h"
-#include "cdc/scope.h"
-#include "cdc/uncopied.h"
+#include "cdc/source/scope.h"
+#include "cdc/source/uncopied.h"
 
 /* Where the source's WAL ended at a moment of the source's clock; number 0: not known yet. */
 struct wal_sample {

@@ -3,7 +3,7 @@
  * catalog_test.c - a table is the same to a sink whether its row comes from the initial copy or from the
  * stream: the catalog's definition and pgoutput's Relation, both from the server in PGCDC_TEST_DSN.
  */
-#include "cdc/catalog.h"
+#include "cdc/source/catalog.h"
 
 #include <criterion/criterion.h>
 

@@ -15,7 +15,8 @@ LAYERS = {
     "sinks": ["cdc/base", "cdc/pq", "decoder", "proto"],
     "cdc/config": ["cdc/base", "sinks"],
     "cdc/print": ["cdc/base", "decoder"],
-    "cdc": ["cdc/base", "cdc/pq", "decoder", "proto", "sinks", "cdc/config", "cdc/print"],
+    "cdc/source": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config"],
+    "cdc": ["cdc/base", "cdc/pq", "decoder", "proto", "sinks", "cdc/config", "cdc/print", "cdc/source"],
 }
 # The decoder can be fuzzed, benched and golden-tested because it does none of these.
 IMPURE = ["cdc/base/clock.h", "cdc/base/log.h", "pthread.h", "stdio.h", "time.h", "unistd.h", "libpq-fe.h"]

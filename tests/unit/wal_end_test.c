@@ -2,7 +2,7 @@
 /*
  * wal_end_test.c - one wrong bit in a position is never believed.
  */
-#include "cdc/wal_end.h"
+#include "cdc/source/wal_end.h"
 
 #include <criterion/criterion.h>
 

@@ -5,7 +5,7 @@
  * Columns and types come ordered by table OID, tables by name; so each table finds its run of rows by looking for
  * its first one.
  */
-#include "cdc/catalog.h"
+#include "cdc/source/catalog.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 /*
  * slot.c - reading, creating and dropping the slot.
  */
-#include "cdc/slot.h"
+#include "cdc/source/slot.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "cdc/source.h"
+#include "cdc/source/source.h"
 
 struct standby {
     struct session replication; /* closed: the source is a primary, and nothing is asked */

@@ -2,7 +2,7 @@
 /*
  * wal_end.c - compares what the source says with what it said.
  */
-#include "cdc/wal_end.h"
+#include "cdc/source/wal_end.h"
 
 #include <inttypes.h>
 

@@ -7,14 +7,14 @@
  *
  * While the pipeline runs a row may be on its way in truth: its sink is waited for before the target is believed.
  */
-#include "cdc/uncopied.h"
+#include "cdc/source/uncopied.h"
 
 #include <string.h>
 
 #include "cdc/base/buffer.h"
-#include "cdc/catalog.h"
+#include "cdc/source/catalog.h"
 #include "cdc/pq/identifier.h"
-#include "cdc/source.h"
+#include "cdc/source/source.h"
 
 #define SQL_BYTES_MAX (1u << 20)
 #define ARENA_BYTES_MAX ((size_t) 512 << 20)

@@ -2,7 +2,7 @@
 /*
  * source.c - sessions to the source and the questions about its identity.
  */
-#include "cdc/source.h"
+#include "cdc/source/source.h"
 
 #include "cdc/base/start_over.h"
 

@@ -2,7 +2,7 @@
 /*
  * unsent_key.c - asks the catalog for keys with generated columns.
  */
-#include "cdc/unsent_key.h"
+#include "cdc/source/unsent_key.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
 /*
  * standby.c - asks a standby for its timeline.
  */
-#include "cdc/standby.h"
+#include "cdc/source/standby.h"
 
 #include <inttypes.h>
 

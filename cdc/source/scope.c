@@ -2,7 +2,7 @@
 /*
  * scope.c - reads both sides from the catalog and compares them.
  */
-#include "cdc/scope.h"
+#include "cdc/source/scope.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,7 +5,7 @@
  * A partitioned table's own identity does not matter to the server, its leaves' does. candidate: an index that could be the
  * identity; unique, checked at once, on plain columns that are never null and not generated.
  */
-#include "cdc/identity.h"
+#include "cdc/source/identity.h"
 
 #include "cdc/base/buffer.h"
 

@@ -2,7 +2,7 @@
 /*
  * generated_columns.c - reads the source's catalog.
  */
-#include "cdc/generated_columns.h"
+#include "cdc/source/generated_columns.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,15 +5,15 @@
  * A pattern is expanded to the tables that match now; a table created later has to be added to the publication.
  * FOR ALL TABLES and FOR TABLES IN SCHEMA would follow by themselves but need a superuser.
  */
-#include "cdc/publication.h"
+#include "cdc/source/publication.h"
 
 #include <string.h>
 
 #include "cdc/base/buffer.h"
 #include "cdc/base/fault.h"
-#include "cdc/identity.h"
+#include "cdc/source/identity.h"
 #include "cdc/pq/identifier.h"
-#include "cdc/scope.h"
+#include "cdc/source/scope.h"
 
 #define SQL_BYTES_MAX (64u * 1024 * 1024)
 #define NAMES_BYTES_MAX 600 /* names in an error; more are counted */
