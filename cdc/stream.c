@@ -20,7 +20,7 @@
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
 #include "cdc/base/reader.h"
-#include "cdc/replication.h"
+#include "cdc/readers/slot/replication.h"
 #include "cdc/source/source.h"
 #include "cdc/base/start_over.h"
 

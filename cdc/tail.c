@@ -18,7 +18,7 @@
 #include "cdc/base/log.h"
 #include "cdc/print/change_json.h"
 #include "cdc/source/publication.h"
-#include "cdc/replication.h"
+#include "cdc/readers/slot/replication.h"
 #include "cdc/source/slot.h"
 #include "cdc/source/source.h"
 #include "cdc/source/unsent_key.h"

@@ -3,7 +3,7 @@
 
 Two peers, because what the server has to write depends on the reader: pgcdc asks for binary values when all its sinks take them
 (Postgres) and for text otherwise (Kafka). Everything else in START_REPLICATION and in the session is as pgcdc has it
-(cdc/replication.c, cdc/pq/session.c).
+(cdc/readers/slot/replication.c, cdc/pq/session.c).
 """
 import contextlib
 import os

@@ -16,7 +16,8 @@ LAYERS = {
     "cdc/config": ["cdc/base", "sinks"],
     "cdc/print": ["cdc/base", "decoder"],
     "cdc/source": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config"],
-    "cdc": ["cdc/base", "cdc/pq", "decoder", "proto", "sinks", "cdc/config", "cdc/print", "cdc/source"],
+    "cdc/readers": ["cdc/base", "cdc/pq", "decoder", "cdc/config", "cdc/source"],
+    "cdc": ["cdc/base", "cdc/pq", "decoder", "proto", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/readers"],
 }
 # The decoder can be fuzzed, benched and golden-tested because it does none of these.
 IMPURE = ["cdc/base/clock.h", "cdc/base/log.h", "pthread.h", "stdio.h", "time.h", "unistd.h", "libpq-fe.h"]

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cdc/socket_fill.h"
+#include "cdc/readers/slot/socket_fill.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>

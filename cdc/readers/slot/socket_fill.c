@@ -7,7 +7,7 @@
  * instead of 3.7 and 3.3. A fixed rest of 10 ms helped the wide rows always and the narrow ones only on some runs. A window of 16
  * kB and less stalls: loopback's segments are larger.
  */
-#include "cdc/socket_fill.h"
+#include "cdc/readers/slot/socket_fill.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>

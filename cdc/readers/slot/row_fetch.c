@@ -2,7 +2,7 @@
 /*
  * row_fetch.c - one SELECT by key and xmin.
  */
-#include "cdc/row_fetch.h"
+#include "cdc/readers/slot/row_fetch.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 /*
  * replication.c - START_REPLICATION and what travels after it.
  */
-#include "cdc/replication.h"
+#include "cdc/readers/slot/replication.h"
 
 #include "cdc/base/start_over.h"
 
