@@ -11,7 +11,7 @@
 #include <sys/types.h>
 
 #include "cdc/checkpoint.h"
-#include "cdc/snapshot.h"
+#include "cdc/copy/snapshot.h"
 #include "sinks/conflict.h"
 
 /* Of the initial copy while it runs; all sinks together. */

@@ -15,7 +15,7 @@
 #include "cdc/failure.h"
 #include "cdc/source/generated_columns.h"
 #include "cdc/pipeline.h"
-#include "cdc/progress.h"
+#include "cdc/copy/progress.h"
 #include "cdc/runner.h"
 #include "cdc/source/scope.h"
 #include "cdc/source/source.h"

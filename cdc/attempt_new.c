@@ -15,7 +15,7 @@
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
-#include "cdc/progress.h"
+#include "cdc/copy/progress.h"
 #include "cdc/source/publication.h"
 #include "cdc/source/scope.h"
 #include "cdc/source/slot.h"

@@ -21,7 +21,7 @@
 #include "cdc/base/position.h"
 #include "cdc/queue.h"
 #include "cdc/skip.h"
-#include "cdc/snapshot.h"
+#include "cdc/copy/snapshot.h"
 #include "sinks/sink.h"
 
 enum runner_state {

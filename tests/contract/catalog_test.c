@@ -7,7 +7,7 @@
 
 #include <criterion/criterion.h>
 
-#include "cdc/snapshot_rows.h"
+#include "cdc/copy/snapshot_rows.h"
 #include "decoder/decoder.h"
 #include "tests/support/sink_database.h"
 

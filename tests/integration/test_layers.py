@@ -17,7 +17,10 @@ LAYERS = {
     "cdc/print": ["cdc/base", "decoder"],
     "cdc/source": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config"],
     "cdc/readers": ["cdc/base", "cdc/pq", "decoder", "cdc/config", "cdc/source"],
-    "cdc": ["cdc/base", "cdc/pq", "decoder", "proto", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/readers"],
+    "cdc/copy": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source"],
+    "cdc": [
+        "cdc/base", "cdc/pq", "decoder", "proto", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/readers", "cdc/copy",
+    ],
 }
 # The decoder can be fuzzed, benched and golden-tested because it does none of these.
 IMPURE = ["cdc/base/clock.h", "cdc/base/log.h", "pthread.h", "stdio.h", "time.h", "unistd.h", "libpq-fe.h"]

@@ -2,7 +2,7 @@
 /*
  * snapshot_rows_test.c - rows of COPY's text format as changes, for a sink that only knows write.
  */
-#include "cdc/snapshot_rows.h"
+#include "cdc/copy/snapshot_rows.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

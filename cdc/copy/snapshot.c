@@ -7,7 +7,7 @@
  * the first row is read, and whoever was faster, between the slot's creation and the lock, is found out by the
  * table's file: the snapshot remembers another one. The copy then starts over with a new slot.
  */
-#include "cdc/snapshot.h"
+#include "cdc/copy/snapshot.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -16,9 +16,9 @@
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
 #include "cdc/source/catalog.h"
-#include "cdc/copy_order.h"
+#include "cdc/copy/copy_order.h"
 #include "cdc/pq/identifier.h"
-#include "cdc/snapshot_table.h"
+#include "cdc/copy/snapshot_table.h"
 #include "cdc/source/source.h"
 
 enum {

@@ -5,8 +5,8 @@
 #pragma once
 
 #include "cdc/base/buffer.h"
-#include "cdc/snapshot.h"
-#include "cdc/snapshot_rows.h"
+#include "cdc/copy/snapshot.h"
+#include "cdc/copy/snapshot_rows.h"
 
 struct snapshot_move {
     struct session *source;

@@ -5,7 +5,7 @@
  *     copy: public.orders 3/7 tables, 1.2 of 4.0 GB (30 %), 81 MB/s
  *     [========            ] 30 %  public.orders  3/7 tables  1.2 of 4.0 GB  81 MB/s
  */
-#include "cdc/progress.h"
+#include "cdc/copy/progress.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,10 +5,10 @@
  * A sink with copy functions gets the bytes as they come, rows put together into chunks, so that a narrow row costs a
  * memcpy. Nothing is read from the source while the sink is busy: TCP holds the server back.
  */
-#include "cdc/snapshot_table.h"
+#include "cdc/copy/snapshot_table.h"
 
 #include "cdc/base/fault.h"
-#include "cdc/copy_out.h"
+#include "cdc/copy/copy_out.h"
 #include "decoder/builtin_type.h"
 
 #define CHUNK_BYTES ((size_t) 128 << 10)

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cdc/snapshot.h"
+#include "cdc/copy/snapshot.h"
 
 struct progress {
     bool is_terminal; /* standard error is one */

@@ -2,7 +2,7 @@
 /*
  * copy_order.c - a walk along the source's foreign keys, depth first.
  */
-#include "cdc/copy_order.h"
+#include "cdc/copy/copy_order.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
  *     COPY (SELECT "a", "b" FROM "s"."t")                a partitioned table: the rows of all partitions
  *     COPY (SELECT "a", "b" FROM ONLY "s"."t" WHERE ...) a row filter, or columns that are generated
  */
-#include "cdc/copy_out.h"
+#include "cdc/copy/copy_out.h"
 
 #include <stdlib.h>
 

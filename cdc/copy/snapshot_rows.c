@@ -5,7 +5,7 @@
  *     row   := field (TAB field)* LF          backslash escapes: \b \f \n \r \t \v \\
  *     field := "\N" for NULL, or text
  */
-#include "cdc/snapshot_rows.h"
+#include "cdc/copy/snapshot_rows.h"
 
 #include <assert.h>
 #include <stdlib.h>
