@@ -25,13 +25,13 @@
 #pragma once
 
 #include "cdc/source/catalog.h"
-#include "cdc/checkpoint.h"
+#include "cdc/engine/checkpoint.h"
 #include "cdc/config/config.h"
 #include "cdc/findings.h"
 #include "cdc/pq/session.h"
 #include "cdc/source/slot.h"
 #include "cdc/source/source.h"
-#include "cdc/start.h"
+#include "cdc/engine/start.h"
 
 /* The source's settings and the role that source.dsn connects as. */
 struct source_facts {

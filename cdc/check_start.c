@@ -13,8 +13,8 @@
 #include "cdc/base/fault.h"
 #include "cdc/base/shell_word.h"
 #include "cdc/check.h"
-#include "cdc/failure.h"
-#include "cdc/state_lock.h"
+#include "cdc/engine/failure.h"
+#include "cdc/engine/state_lock.h"
 
 enum {
     FREE_MIN_KB = 1024,

@@ -12,19 +12,19 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cdc/activity.h"
+#include "cdc/engine/activity.h"
 #include "cdc/base/buffer.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
-#include "cdc/checkpoint.h"
+#include "cdc/engine/checkpoint.h"
 #include "cdc/command.h"
-#include "cdc/failure.h"
+#include "cdc/engine/failure.h"
 #include "cdc/pq/identifier.h"
 #include "cdc/source/publication.h"
-#include "cdc/skip.h"
+#include "cdc/engine/skip.h"
 #include "cdc/source/slot.h"
 #include "cdc/source/source.h"
-#include "cdc/state_lock.h"
+#include "cdc/engine/state_lock.h"
 
 enum {
     RELEASE_WAIT_MS = 5000, /* an engine that was killed a moment ago; its walsender notices soon */

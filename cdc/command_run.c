@@ -10,9 +10,9 @@
 #include "cdc/base/log.h"
 #include "cdc/command.h"
 #include "cdc/explain_stop.h"
-#include "cdc/failure.h"
+#include "cdc/engine/failure.h"
 #include "cdc/print/json_writer.h"
-#include "cdc/pipeline.h"
+#include "cdc/engine/pipeline.h"
 
 /* main's handler of SIGALRM sets the stop flag, so that the end of the time is an orderly stop. */
 static bool set_timeout(int64_t timeout_ms, struct error *err) {

@@ -9,10 +9,10 @@
 #include <stdio.h>
 
 #include "cdc/command.h"
-#include "cdc/failure.h"
-#include "cdc/skip.h"
-#include "cdc/state_lock.h"
-#include "cdc/stop_place.h"
+#include "cdc/engine/failure.h"
+#include "cdc/engine/skip.h"
+#include "cdc/engine/state_lock.h"
+#include "cdc/engine/stop_place.h"
 
 static bool refuse(lsn_t failed, lsn_t lsn, struct error *err) {
     error_set(err, ERROR_REFUSE, "the transaction that commits at %s did not stop this pipeline",

@@ -6,7 +6,7 @@
 
 #include "cdc/base/log.h"
 #include "cdc/command.h"
-#include "cdc/tail.h"
+#include "cdc/engine/tail.h"
 
 static enum exit_code run(const struct command_line *line) {
     struct error err = {0};

@@ -12,7 +12,7 @@
 #include "cdc/base/visible.h"
 #include "cdc/command.h"
 #include "cdc/print/json_writer.h"
-#include "cdc/state_lock.h"
+#include "cdc/engine/state_lock.h"
 #include "cdc/stopped_change.h"
 #include "cdc/why.h"
 

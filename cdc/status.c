@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdc/start.h"
-#include "cdc/state_lock.h"
-#include "cdc/watch.h"
+#include "cdc/engine/start.h"
+#include "cdc/engine/state_lock.h"
+#include "cdc/engine/watch.h"
 
 /* ---- the facts ---- */
 

@@ -8,10 +8,10 @@
 
 #include <sys/types.h>
 
-#include "cdc/activity.h"
-#include "cdc/checkpoint.h"
+#include "cdc/engine/activity.h"
+#include "cdc/engine/checkpoint.h"
 #include "cdc/config/config.h"
-#include "cdc/failure.h"
+#include "cdc/engine/failure.h"
 #include "cdc/source/slot.h"
 #include "cdc/source/source.h"
 

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "cdc/pq/session.h"
-#include "cdc/stop_place.h"
+#include "cdc/engine/stop_place.h"
 #include "decoder/decoder.h"
 
 struct stopped_change {

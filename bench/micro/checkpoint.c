@@ -2,7 +2,7 @@
 /*
  * checkpoint.c - one write of the checkpoint, of a pipeline with two sinks. Waiting for the disk is not counted.
  */
-#include "cdc/checkpoint.h"
+#include "cdc/engine/checkpoint.h"
 
 #include <stdio.h>
 #include <stdlib.h>

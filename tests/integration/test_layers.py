@@ -18,8 +18,11 @@ LAYERS = {
     "cdc/source": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config"],
     "cdc/readers": ["cdc/base", "cdc/pq", "decoder", "cdc/config", "cdc/source"],
     "cdc/copy": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source"],
+    "cdc/engine": [
+        "cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/readers", "cdc/copy",
+    ],
     "cdc": [
-        "cdc/base", "cdc/pq", "decoder", "proto", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/readers", "cdc/copy",
+        "cdc/base", "cdc/pq", "decoder", "proto", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/readers", "cdc/copy", "cdc/engine",
     ],
 }
 # The decoder can be fuzzed, benched and golden-tested because it does none of these.

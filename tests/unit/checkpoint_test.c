@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cdc/checkpoint.h"
+#include "cdc/engine/checkpoint.h"
 
 #define PIPELINE "shop"
 

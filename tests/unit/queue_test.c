@@ -6,7 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "cdc/queue.h"
+#include "cdc/engine/queue.h"
 
 struct rig {
     int wake_fd;

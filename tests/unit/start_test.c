@@ -4,7 +4,7 @@
  */
 #include <criterion/criterion.h>
 
-#include "cdc/start.h"
+#include "cdc/engine/start.h"
 
 #define SYSTEM UINT64_C(7000000000000000001)
 

@@ -9,20 +9,20 @@
  */
 #pragma once
 
-#include "cdc/activity.h"
-#include "cdc/checkpoint.h"
-#include "cdc/conflict_log.h"
-#include "cdc/failure.h"
+#include "cdc/engine/activity.h"
+#include "cdc/engine/checkpoint.h"
+#include "cdc/engine/conflict_log.h"
+#include "cdc/engine/failure.h"
 #include "cdc/source/generated_columns.h"
-#include "cdc/pipeline.h"
+#include "cdc/engine/pipeline.h"
 #include "cdc/copy/progress.h"
-#include "cdc/runner.h"
+#include "cdc/engine/runner.h"
 #include "cdc/source/scope.h"
 #include "cdc/source/source.h"
 #include "cdc/source/standby.h"
-#include "cdc/start.h"
-#include "cdc/stream.h"
-#include "cdc/watch.h"
+#include "cdc/engine/start.h"
+#include "cdc/engine/stream.h"
+#include "cdc/engine/watch.h"
 
 /* The last retry that was logged. */
 struct retry_log {

@@ -2,7 +2,7 @@
 /*
  * queue.c - a ring under a mutex. A batch is thousands of rows, so the lock costs nothing.
  */
-#include "cdc/queue.h"
+#include "cdc/engine/queue.h"
 
 #include <assert.h>
 #include <errno.h>

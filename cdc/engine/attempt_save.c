@@ -7,7 +7,7 @@
  */
 #include <stdio.h>
 
-#include "cdc/attempt.h"
+#include "cdc/engine/attempt.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"

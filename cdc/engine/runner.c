@@ -7,7 +7,7 @@
  *
  * With a sink that commits in two steps: write* -> commit(position) -> ... -> settled, or a flush -> publish what is durable.
  */
-#include "cdc/runner.h"
+#include "cdc/engine/runner.h"
 
 #include <assert.h>
 #include <inttypes.h>

@@ -2,18 +2,18 @@
 /*
  * pipeline.c - attempt after attempt, with a growing pause between them.
  */
-#include "cdc/pipeline.h"
+#include "cdc/engine/pipeline.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "cdc/attempt.h"
+#include "cdc/engine/attempt.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/log.h"
 #include "cdc/base/shell_word.h"
-#include "cdc/state_lock.h"
+#include "cdc/engine/state_lock.h"
 
 #define LIMIT_EXCEEDED "53400" /* all slots are taken */
 

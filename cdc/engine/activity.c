@@ -12,7 +12,7 @@
  *     stops NAME KIND COUNT
  *     end
  */
-#include "cdc/activity.h"
+#include "cdc/engine/activity.h"
 
 #include <errno.h>
 #include <inttypes.h>

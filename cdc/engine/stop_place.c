@@ -2,13 +2,13 @@
 /*
  * stop_place.c - reads the text of an error that a sink wrote.
  */
-#include "cdc/stop_place.h"
+#include "cdc/engine/stop_place.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "cdc/checkpoint.h"
+#include "cdc/engine/checkpoint.h"
 
 static const char NAMED[] = "the transaction that commits at ";
 static const char CHANGE[] = "change ";

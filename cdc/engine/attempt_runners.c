@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-#include "cdc/attempt.h"
+#include "cdc/engine/attempt.h"
 
 enum { POLL_MS = 100 }; /* how soon the stop flag is noticed, which wakes nobody */
 

@@ -10,13 +10,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cdc/attempt.h"
+#include "cdc/engine/attempt.h"
 #include "cdc/base/amount.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/epoch.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
-#include "cdc/stop_place.h"
+#include "cdc/engine/stop_place.h"
 
 enum {
     WRITE_INTERVAL_MS = 2000,

@@ -5,7 +5,7 @@
  * A look that finds something wrong is repeated before it counts: between DROP and the ALTER PUBLICATION that follows the
  * new CREATE there may be a moment. A look that cannot be done says nothing: the stream notices by itself that the source is gone.
  */
-#include "cdc/watch.h"
+#include "cdc/engine/watch.h"
 
 #include <poll.h>
 #include <stdlib.h>

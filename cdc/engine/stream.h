@@ -14,15 +14,15 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "cdc/batch.h"
+#include "cdc/engine/batch.h"
 #include "cdc/config/config.h"
 #include "cdc/pq/session.h"
 #include "cdc/readers/slot/row_fetch.h"
-#include "cdc/runner.h"
+#include "cdc/engine/runner.h"
 #include "cdc/readers/slot/socket_fill.h"
 #include "cdc/source/standby.h"
 #include "cdc/source/wal_end.h"
-#include "cdc/watch.h"
+#include "cdc/engine/watch.h"
 #include "decoder/decoder.h"
 
 enum stream_state { STREAM_READING, STREAM_DRAINING, STREAM_ENDED, STREAM_FAILED };

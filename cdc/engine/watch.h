@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #include "cdc/pq/session.h"
-#include "cdc/runner.h"
+#include "cdc/engine/runner.h"
 #include "cdc/source/scope.h"
 #include "cdc/source/uncopied.h"
 

@@ -5,7 +5,7 @@
  */
 #include <inttypes.h>
 
-#include "cdc/attempt.h"
+#include "cdc/engine/attempt.h"
 #include "cdc/base/log.h"
 #include "cdc/pq/settings.h"
 #include "cdc/source/publication.h"

@@ -9,7 +9,7 @@
 #pragma once
 
 #include "cdc/config/config.h"
-#include "cdc/failure.h"
+#include "cdc/engine/failure.h"
 
 struct stop_place {
     const struct config_sink *sink; /* NULL: no sink stopped */

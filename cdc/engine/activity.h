@@ -10,7 +10,7 @@
 
 #include <sys/types.h>
 
-#include "cdc/checkpoint.h"
+#include "cdc/engine/checkpoint.h"
 #include "cdc/copy/snapshot.h"
 #include "sinks/conflict.h"
 

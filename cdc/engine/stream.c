@@ -5,7 +5,7 @@
  * A batch is handed on when it is full, or when a runner waits and the batch holds a whole transaction. While all
  * runners are busy it goes on filling: batches grow with the load by themselves.
  */
-#include "cdc/stream.h"
+#include "cdc/engine/stream.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -2,7 +2,7 @@
 /*
  * attempt.c - one life of a pipeline.
  */
-#include "cdc/attempt.h"
+#include "cdc/engine/attempt.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 #include "cdc/source/catalog.h"
 #include "cdc/source/publication.h"
 #include "cdc/source/slot.h"
-#include "cdc/start.h"
+#include "cdc/engine/start.h"
 #include "cdc/base/start_over.h"
 #include "cdc/source/uncopied.h"
 #include "cdc/source/unsent_key.h"

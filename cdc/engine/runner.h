@@ -19,8 +19,8 @@
 
 #include "cdc/base/error.h"
 #include "cdc/base/position.h"
-#include "cdc/queue.h"
-#include "cdc/skip.h"
+#include "cdc/engine/queue.h"
+#include "cdc/engine/skip.h"
 #include "cdc/copy/snapshot.h"
 #include "sinks/sink.h"
 

@@ -2,7 +2,7 @@
 /*
  * conflict_log.c - counts and kinds, never a value.
  */
-#include "cdc/conflict_log.h"
+#include "cdc/engine/conflict_log.h"
 
 #include <stdio.h>
 #include <string.h>

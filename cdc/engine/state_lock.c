@@ -2,7 +2,7 @@
 /*
  * state_lock.c - flock on a file that stays until `drop`, which removes it while it holds the lock.
  */
-#include "cdc/state_lock.h"
+#include "cdc/engine/state_lock.h"
 
 #include <errno.h>
 #include <fcntl.h>

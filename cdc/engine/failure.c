@@ -15,7 +15,7 @@
  *     remedy ...
  *     end
  */
-#include "cdc/failure.h"
+#include "cdc/engine/failure.h"
 
 #include <errno.h>
 #include <inttypes.h>

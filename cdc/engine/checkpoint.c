@@ -13,7 +13,7 @@
  *
  * A sink's numbers: end_lsn, commit_lsn and index of a split transaction, system identifier, timeline.
  */
-#include "cdc/checkpoint.h"
+#include "cdc/engine/checkpoint.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -2,7 +2,7 @@
 /*
  * batch.c - batches and the pool they come from.
  */
-#include "cdc/batch.h"
+#include "cdc/engine/batch.h"
 
 #include <assert.h>
 #include <stdlib.h>

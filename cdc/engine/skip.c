@@ -7,7 +7,7 @@
  *     lsn 0/16B3748
  *     end
  */
-#include "cdc/skip.h"
+#include "cdc/engine/skip.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,7 +5,7 @@
  * The output never blocks us: it is written in pieces that a pipe with room takes at once, so that a pager left open over
  * lunch does not cost the connection.
  */
-#include "cdc/tail.h"
+#include "cdc/engine/tail.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include "cdc/checkpoint.h"
+#include "cdc/engine/checkpoint.h"
 #include "sinks/sink.h"
 
 struct conflict_log {

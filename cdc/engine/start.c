@@ -2,7 +2,7 @@
 /*
  * start.c - the decisions and refusals of a start, one function each.
  */
-#include "cdc/start.h"
+#include "cdc/engine/start.h"
 
 #include "cdc/base/start_over.h"
 

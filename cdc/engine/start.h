@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "cdc/checkpoint.h"
+#include "cdc/engine/checkpoint.h"
 #include "cdc/config/config.h"
 #include "cdc/source/slot.h"
 #include "cdc/source/source.h"
