@@ -8,7 +8,7 @@
 #include "cdc/base/log.h"
 #include "cdc/base/visible.h"
 #include "cdc/command.h"
-#include "cdc/status_text.h"
+#include "cdc/status/status_text.h"
 
 #define TEXT_BYTES_MAX (1024 * 1024)
 

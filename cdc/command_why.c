@@ -13,8 +13,8 @@
 #include "cdc/command.h"
 #include "cdc/print/json_writer.h"
 #include "cdc/engine/state_lock.h"
-#include "cdc/stopped_change.h"
-#include "cdc/why.h"
+#include "cdc/status/stopped_change.h"
+#include "cdc/status/why.h"
 
 enum { VISIBLE_BYTES_MAX = 64 * 1024 };
 

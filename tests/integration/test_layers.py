@@ -21,8 +21,9 @@ LAYERS = {
     "cdc/engine": [
         "cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/readers", "cdc/copy",
     ],
+    "cdc/status": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/engine"],
     "cdc": [
-        "cdc/base", "cdc/pq", "decoder", "proto", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/readers", "cdc/copy", "cdc/engine",
+        "cdc/base", "cdc/pq", "decoder", "proto", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/readers", "cdc/copy", "cdc/engine", "cdc/status",
     ],
 }
 # The decoder can be fuzzed, benched and golden-tested because it does none of these.

@@ -2,7 +2,7 @@
 /*
  * status_text.c - a status for people.
  */
-#include "cdc/status_text.h"
+#include "cdc/status/status_text.h"
 
 #include <inttypes.h>
 #include <stdio.h>

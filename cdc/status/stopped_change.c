@@ -5,7 +5,7 @@
  * The server decodes what waits in the slot up to the transaction and sends its Begin, the definitions before the change, and
  * the change: memory here does not depend on the backlog.
  */
-#include "cdc/stopped_change.h"
+#include "cdc/status/stopped_change.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "cdc/base/utf8.h"
-#include "cdc/status_text.h"
+#include "cdc/status/status_text.h"
 
 static void put_lsn(struct json_writer *json, const char *key, lsn_t lsn) {
     json_put_key(json, key);

@@ -5,7 +5,7 @@
  * Everything moves while we look. slot <= disk <= sinks <= end of the WAL holds at every moment, so they are read in this
  * order: then it holds for what was read, too, and a running pipeline never looks like one with a gap.
  */
-#include "cdc/status.h"
+#include "cdc/status/status.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "cdc/print/json_writer.h"
-#include "cdc/status.h"
+#include "cdc/status/status.h"
 
 /* A few lines and a table. */
 void status_append_text(struct buffer *text, const struct status *status);

@@ -2,7 +2,7 @@
 /*
  * why.c - looks for the row and for those that its new values clash with.
  */
-#include "cdc/why.h"
+#include "cdc/status/why.h"
 
 #include <string.h>
 
