@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdc/check.h"
+#include "cdc/check/check.h"
 #include "cdc/command.h"
 
 #define ARENA_BYTES_MAX ((size_t) 512 << 20) /* the definitions of many tables */
@@ -103,7 +103,7 @@ const struct command command_check = {
         "         only the fixes of that side, ready for psql; what is no SQL, or empties a table, stands in a comment;\n"
         "         with several Postgres sinks the one that is meant is named\n"
         "\n"
-        "cdc/findings.md has every code: what it means, what to do, and whether its fix is SQL or a step.\n"
+        "cdc/check/findings.md has every code: what it means, what to do, and whether its fix is SQL or a step.\n"
         "\n"
         "Exit code 0 when there is no problem (warnings do not count), 2 when there is one.",
     .needs_config = true,

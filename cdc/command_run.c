@@ -9,7 +9,7 @@
 #include "cdc/base/amount.h"
 #include "cdc/base/log.h"
 #include "cdc/command.h"
-#include "cdc/explain_stop.h"
+#include "cdc/check/explain_stop.h"
 #include "cdc/engine/failure.h"
 #include "cdc/print/json_writer.h"
 #include "cdc/engine/pipeline.h"

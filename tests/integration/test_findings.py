@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cdc/findings.md has every code that `pgcdc check` can find, once, and no other."""
+"""cdc/check/findings.md has every code that `pgcdc check` can find, once, and no other."""
 
 import re
 import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "cdc" / "findings.md"
+PAGE = ROOT / "cdc" / "check" / "findings.md"
 
 # Which argument of a call is the code; a call that passes on its caller's has no literal there.
 CODE_ARGUMENT = {"findings_add": 2, "findings_add_error": 2, "report": 2, "report_right": 1}
@@ -70,6 +70,6 @@ def test_every_row_of_the_page_is_whole():
 
 
 def test_readme_and_help_lead_to_the_page(program):
-    assert "cdc/findings.md" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "cdc/check/findings.md" in (ROOT / "README.md").read_text(encoding="utf-8")
     shown = subprocess.run([program, "help", "check"], capture_output=True, text=True, check=True)
-    assert "cdc/findings.md" in shown.stdout
+    assert "cdc/check/findings.md" in shown.stdout

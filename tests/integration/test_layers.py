@@ -22,8 +22,9 @@ LAYERS = {
         "cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/readers", "cdc/copy",
     ],
     "cdc/status": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/engine"],
+    "cdc/check": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/engine"],
     "cdc": [
-        "cdc/base", "cdc/pq", "decoder", "proto", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/readers", "cdc/copy", "cdc/engine", "cdc/status",
+        "cdc/base", "cdc/pq", "decoder", "proto", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/readers", "cdc/copy", "cdc/engine", "cdc/status", "cdc/check",
     ],
 }
 # The decoder can be fuzzed, benched and golden-tested because it does none of these.

@@ -2,7 +2,7 @@
 /*
  * findings_test.c - findings keep their order, their place and their words, and print them for people and programs.
  */
-#include "cdc/findings.h"
+#include "cdc/check/findings.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -12,7 +12,7 @@
 
 #include "cdc/base/fault.h"
 #include "cdc/base/shell_word.h"
-#include "cdc/check.h"
+#include "cdc/check/check.h"
 #include "cdc/engine/failure.h"
 #include "cdc/engine/state_lock.h"
 

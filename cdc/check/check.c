@@ -2,7 +2,7 @@
 /*
  * check.c - the checks in their order, each on its own.
  */
-#include "cdc/check.h"
+#include "cdc/check/check.h"
 
 #include <string.h>
 

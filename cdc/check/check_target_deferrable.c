@@ -4,7 +4,7 @@
  *
  * Two rows that swap their values are right at the source and a clash at the target.
  */
-#include "cdc/check.h"
+#include "cdc/check/check.h"
 
 /* $1: the tables' OIDs. */
 static const char DEFERRABLE[] =

@@ -5,13 +5,13 @@
  * The engine knows the change that cannot be applied; check knows both catalogs, and so the statement that helps. What
  * it finds of the table and of the kind of the error becomes the error's remedy; its other problems are logged before.
  */
-#include "cdc/explain_stop.h"
+#include "cdc/check/explain_stop.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "cdc/base/log.h"
-#include "cdc/check.h"
+#include "cdc/check/check.h"
 
 #define AGAIN "  -- then start again"
 #define ARENA_BYTES_MAX ((size_t) 512 << 20)

@@ -27,7 +27,7 @@
 #include "cdc/source/catalog.h"
 #include "cdc/engine/checkpoint.h"
 #include "cdc/config/config.h"
-#include "cdc/findings.h"
+#include "cdc/check/findings.h"
 #include "cdc/pq/session.h"
 #include "cdc/source/slot.h"
 #include "cdc/source/source.h"

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cdc/base/buffer.h"
-#include "cdc/check.h"
+#include "cdc/check/check.h"
 #include "cdc/pq/identifier.h"
 #include "sinks/postgres/table_sql.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cdc/base/buffer.h"
-#include "cdc/check.h"
+#include "cdc/check/check.h"
 #include "cdc/source/identity.h"
 
 #define OIDS_BYTES_MAX (16u << 20)

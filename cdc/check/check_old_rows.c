@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "cdc/check.h"
+#include "cdc/check/check.h"
 
 /*
  * Leaves of tables that are sent by their root. number of different keys among the leaves with a key; is any leaf FULL; does

@@ -2,7 +2,7 @@
 /*
  * findings.c - gathers findings in an arena and prints them, for people and as JSON.
  */
-#include "cdc/findings.h"
+#include "cdc/check/findings.h"
 
 #include <assert.h>
 #include <stdarg.h>

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include "cdc/base/shell_word.h"
-#include "cdc/check.h"
+#include "cdc/check/check.h"
 #include "cdc/pq/transport.h"
 
 static void check_mode(struct check *check, const char *path) {

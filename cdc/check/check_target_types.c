@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "cdc/base/buffer.h"
-#include "cdc/check.h"
+#include "cdc/check/check.h"
 #include "cdc/pq/identifier.h"
 
 #define TEXT_BYTES_MAX (1u << 20)

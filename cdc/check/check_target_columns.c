@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "cdc/base/buffer.h"
-#include "cdc/check.h"
+#include "cdc/check/check.h"
 #include "cdc/pq/identifier.h"
 #include "cdc/base/start_over.h"
 

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "cdc/check.h"
+#include "cdc/check/check.h"
 #include "cdc/source/standby.h"
 
 /*

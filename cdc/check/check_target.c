@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cdc/base/buffer.h"
-#include "cdc/check.h"
+#include "cdc/check/check.h"
 
 #define SAID_BYTES_MAX ((size_t) 16 << 20)
 

@@ -2,7 +2,7 @@
 /*
  * check_sink.c - lets a sink look at itself, and passes on what it finds.
  */
-#include "cdc/check.h"
+#include "cdc/check/check.h"
 
 static enum severity severity_of(enum sink_severity severity) {
     switch (severity) {

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cdc/base/buffer.h"
-#include "cdc/check.h"
+#include "cdc/check/check.h"
 #include "cdc/pq/identifier.h"
 #include "cdc/source/scope.h"
 #include "cdc/base/start_over.h"

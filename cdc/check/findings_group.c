@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "cdc/base/buffer.h"
-#include "cdc/findings.h"
+#include "cdc/check/findings.h"
 
 #define TEXT_BYTES_MAX ((size_t) 64 << 20)
 #define NAMED_MAX 5 /* so many objects are named in the text; the fix has all of them */

@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "cdc/check.h"
+#include "cdc/check/check.h"
 
 enum { ORIGIN_VERSION_MIN = 160000 };
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdc/check.h"
+#include "cdc/check/check.h"
 
 enum {
     VERSION_MIN = 140000,

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "cdc/base/shell_word.h"
-#include "cdc/check.h"
+#include "cdc/check/check.h"
 
 /*
  * What a server says is known by its code and by its function, which are the same in every language; only names and what pgcdc or libpq
