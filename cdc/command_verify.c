@@ -10,8 +10,8 @@
 #include "cdc/base/arena.h"
 #include "cdc/base/log.h"
 #include "cdc/command.h"
-#include "cdc/verify.h"
-#include "cdc/verify_print.h"
+#include "cdc/verify/verify.h"
+#include "cdc/verify/verify_print.h"
 
 enum {
     BLOCK_BYTES = 64 * 1024,

@@ -23,8 +23,9 @@ LAYERS = {
     ],
     "cdc/status": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/engine"],
     "cdc/check": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/engine"],
+    "cdc/verify": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/print", "cdc/source"],
     "cdc": [
-        "cdc/base", "cdc/pq", "decoder", "proto", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/readers", "cdc/copy", "cdc/engine", "cdc/status", "cdc/check",
+        "cdc/base", "cdc/pq", "decoder", "proto", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/readers", "cdc/copy", "cdc/engine", "cdc/status", "cdc/check", "cdc/verify",
     ],
 }
 # The decoder can be fuzzed, benched and golden-tested because it does none of these.

@@ -2,7 +2,7 @@
 /*
  * verify_difference_test.c - the merge of two sides' sums, on its own and against a naive one.
  */
-#include "cdc/verify_difference.h"
+#include "cdc/verify/verify_difference.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

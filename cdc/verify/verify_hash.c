@@ -2,7 +2,7 @@
 /*
  * verify_hash.c - writes the nested calls.
  */
-#include "cdc/verify_hash.h"
+#include "cdc/verify/verify_hash.h"
 
 /* So many calls deep; the server's stack would not bear the 1600 columns that a table can have. */
 #define DEPTH_MAX 64

@@ -2,13 +2,13 @@
 /*
  * verify_print.c - counts and names; no value of any row, and keys only when they were asked for.
  */
-#include "cdc/verify_print.h"
+#include "cdc/verify/verify_print.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 #include "cdc/base/visible.h"
-#include "cdc/verify_keys.h"
+#include "cdc/verify/verify_keys.h"
 
 #define NAME_WIDTH_MAX 60
 

@@ -2,7 +2,7 @@
 /*
  * verify_difference.c - a merge of two ordered results.
  */
-#include "cdc/verify_difference.h"
+#include "cdc/verify/verify_difference.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
 /*
  * verify_sides.c - pins the two snapshots.
  */
-#include "cdc/verify_sides.h"
+#include "cdc/verify/verify_sides.h"
 
 #include <assert.h>
 #include <stdio.h>

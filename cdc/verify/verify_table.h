@@ -7,9 +7,9 @@
  */
 #pragma once
 
-#include "cdc/verify_difference.h"
-#include "cdc/verify_expressions.h"
-#include "cdc/verify_sides.h"
+#include "cdc/verify/verify_difference.h"
+#include "cdc/verify/verify_expressions.h"
+#include "cdc/verify/verify_sides.h"
 #include "sinks/table.h"
 
 enum verify_result {

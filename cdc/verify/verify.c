@@ -2,7 +2,7 @@
 /*
  * verify.c - rounds of comparison, and what may be concluded from them.
  */
-#include "cdc/verify.h"
+#include "cdc/verify/verify.h"
 
 #include <assert.h>
 
@@ -10,7 +10,7 @@
 #include "cdc/base/log.h"
 #include "cdc/source/catalog.h"
 #include "cdc/source/scope.h"
-#include "cdc/verify_keys.h"
+#include "cdc/verify/verify_keys.h"
 
 enum {
     ROUND_INTERVAL_MS = 300,

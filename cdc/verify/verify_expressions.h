@@ -5,7 +5,7 @@
 #pragma once
 
 #include "cdc/base/arena.h"
-#include "cdc/verify_sides.h"
+#include "cdc/verify/verify_sides.h"
 #include "sinks/table.h"
 
 /* SQL over one side's table. */

@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #include "cdc/print/json_writer.h"
-#include "cdc/verify_table.h"
+#include "cdc/verify/verify_table.h"
 
 /*
  * Fetches the keys of count_max of the rows that differ at most, in the snapshots in force, which must be those of the last

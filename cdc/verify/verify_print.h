@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "cdc/print/json_writer.h"
-#include "cdc/verify.h"
+#include "cdc/verify/verify.h"
 
 /* A table of the tables and a sentence. */
 void verify_print(const struct verify *verify, FILE *out);

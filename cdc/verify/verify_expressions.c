@@ -10,14 +10,14 @@
  * float8. So the source's value is read by it, too. format is the function that always calls the type's output function;
  * a cast to text strips char(n).
  */
-#include "cdc/verify_expressions.h"
+#include "cdc/verify/verify_expressions.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "cdc/base/buffer.h"
 #include "cdc/pq/identifier.h"
-#include "cdc/verify_hash.h"
+#include "cdc/verify/verify_hash.h"
 #include "sinks/postgres/type_shape.h"
 
 #define SQL_BYTES_MAX (4 << 20)

@@ -5,7 +5,7 @@
  *     select distinct on (k) * from (select hash(key) as k, left(key's column, 1000) ... from table) rows
  *      where k = any($1) order by k
  */
-#include "cdc/verify_keys.h"
+#include "cdc/verify/verify_keys.h"
 
 #include <stdlib.h>
 

@@ -11,7 +11,7 @@
 #pragma once
 
 #include "cdc/base/arena.h"
-#include "cdc/verify_table.h"
+#include "cdc/verify/verify_table.h"
 
 struct verify {
     const struct sink_config *sink;

@@ -7,7 +7,7 @@
  * asked three times with an ever longer mask: none for the whole table, some bits for buckets, all bits for rows. The
  * second question is about the whole table, the third about the buckets that differ.
  */
-#include "cdc/verify_table.h"
+#include "cdc/verify/verify_table.h"
 
 #include "cdc/base/buffer.h"
 
