@@ -15,7 +15,7 @@ OF_THE_SINK = ["kafka-before-init", "kafka-before-claim", "kafka-before-commit:1
 
 
 def points():
-    of_the_command = sorted({name for path in (ROOT / "cdc").glob("*.c") for name in POINT.findall(path.read_text(encoding="utf-8"))})
+    of_the_command = sorted({name for path in (ROOT / "cdc").rglob("*.c") for name in POINT.findall(path.read_text(encoding="utf-8"))})
     assert of_the_command, "no point was found"
     return of_the_command + OF_THE_SINK
 

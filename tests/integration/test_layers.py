@@ -24,9 +24,10 @@ LAYERS = {
     "cdc/status": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/engine"],
     "cdc/check": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/engine"],
     "cdc/verify": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/print", "cdc/source"],
-    "cdc": [
-        "cdc/base", "cdc/pq", "decoder", "proto", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/readers", "cdc/copy", "cdc/engine", "cdc/status", "cdc/check", "cdc/verify",
+    "cdc/commands": [
+        "cdc", "cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/engine", "cdc/status", "cdc/check", "cdc/verify",
     ],
+    "cdc": ["cdc/base", "cdc/config"],
 }
 # The decoder can be fuzzed, benched and golden-tested because it does none of these.
 IMPURE = ["cdc/base/clock.h", "cdc/base/log.h", "pthread.h", "stdio.h", "time.h", "unistd.h", "libpq-fe.h"]
