@@ -64,8 +64,8 @@ static bool decode(struct decoding *d) {
 bool decoder_decode(struct decoder *decoder, lsn_t lsn, struct slice message, struct arena *arena,
                     struct change **ret_change, struct error *err) {
     struct decoding d = {
-        .decoder = decoder, .reader = reader_over(message), .arena = arena, .lsn = lsn, .err = err};
-    d.letter = (char) reader_u8(&d.reader);
+        .decoder = decoder, .cursor = cursor_over(message), .arena = arena, .lsn = lsn, .err = err};
+    d.letter = (char) cursor_u8(&d.cursor);
     if (!decode(&d))
         return false;
     *ret_change = d.change;

@@ -37,7 +37,7 @@ bool decoding_malformed(struct decoding *d) {
 }
 
 bool decoding_finish(struct decoding *d) {
-    return reader_finish(&d->reader) || decoding_malformed(d);
+    return cursor_finish(&d->cursor) || decoding_malformed(d);
 }
 
 bool decoding_expect_transaction(struct decoding *d) {
@@ -76,6 +76,6 @@ struct change *decoding_add_change(struct decoding *d, enum change_kind kind) {
 }
 
 struct slice decoding_take_schema(struct decoding *d) {
-    struct slice schema = reader_string(&d->reader);
+    struct slice schema = cursor_string(&d->cursor);
     return schema.size > 0 ? schema : slice_of("pg_catalog");
 }

@@ -2,7 +2,7 @@
 /*
  * decoding.h - one message on its way through the decoder. For the files of decoder/ only.
  *
- * Every decode_… takes a message's fields off d->reader in the order of the wire, asks decoding_finish whether
+ * Every decode_… takes a message's fields off d->cursor in the order of the wire, asks decoding_finish whether
  * they were all there and nothing more, and only then publishes: d->change, a relation, the transaction.
  */
 #pragma once
@@ -12,7 +12,7 @@
 
 #include "cdc/base/arena.h"
 #include "cdc/base/error.h"
-#include "cdc/base/reader.h"
+#include "cdc/base/cursor.h"
 #include "decoder/change.h"
 #include "decoder/decoder.h"
 #include "decoder/partition_tree.h"
@@ -37,7 +37,7 @@ struct decoder {
 
 struct decoding {
     struct decoder *decoder;
-    struct reader reader; /* what follows the letter */
+    struct cursor cursor; /* what follows the letter */
     struct arena *arena;
     lsn_t lsn;
     char letter;

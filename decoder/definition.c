@@ -15,20 +15,20 @@ static bool identity_is_known(uint8_t identity) {
            identity == REPLICA_IDENTITY_FULL || identity == REPLICA_IDENTITY_INDEX;
 }
 
-/* False when the column's flags are unknown; missing bytes fail the reader, as ever. */
-static bool take_column(struct reader *reader, struct column *column) {
-    uint8_t flags = reader_u8(reader);
+/* False when the column's flags are unknown; missing bytes fail the cursor, as ever. */
+static bool take_column(struct cursor *cursor, struct column *column) {
+    uint8_t flags = cursor_u8(cursor);
     column->is_key = flags == COLUMN_IS_KEY;
-    column->name = reader_string(reader);
-    column->type_oid = reader_u32(reader);
-    column->type_modifier = (int32_t) reader_u32(reader);
+    column->name = cursor_string(cursor);
+    column->type_oid = cursor_u32(cursor);
+    column->type_modifier = (int32_t) cursor_u32(cursor);
     return flags == 0 || flags == COLUMN_IS_KEY;
 }
 
 static bool take_columns(struct decoding *d, struct relation *relation) {
     relation->columns = d->decoder->columns;
     for (uint32_t i = 0; i < relation->column_count; i++) {
-        if (!take_column(&d->reader, &relation->columns[i]))
+        if (!take_column(&d->cursor, &relation->columns[i]))
             return decoding_malformed(d);
         relation->key_count += relation->columns[i].is_key;
     }
@@ -75,12 +75,12 @@ static void take_unsent_key(const struct decoder *decoder, struct relation *rela
 
 bool decode_relation(struct decoding *d) {
     struct relation relation = {0};
-    relation.oid = reader_u32(&d->reader);
+    relation.oid = cursor_u32(&d->cursor);
     relation.schema = decoding_take_schema(d);
-    relation.name = reader_string(&d->reader);
-    uint8_t identity = reader_u8(&d->reader);
-    relation.column_count = reader_u16(&d->reader);
-    if (d->reader.failed || !identity_is_known(identity) || relation.column_count > RELATION_COLUMNS_MAX)
+    relation.name = cursor_string(&d->cursor);
+    uint8_t identity = cursor_u8(&d->cursor);
+    relation.column_count = cursor_u16(&d->cursor);
+    if (d->cursor.failed || !identity_is_known(identity) || relation.column_count > RELATION_COLUMNS_MAX)
         return decoding_malformed(d);
     relation.identity = identity;
     if (!take_columns(d, &relation))
@@ -96,9 +96,9 @@ bool decode_relation(struct decoding *d) {
 
 bool decode_type(struct decoding *d) {
     struct type_name type = {0};
-    type.oid = reader_u32(&d->reader);
+    type.oid = cursor_u32(&d->cursor);
     type.schema = decoding_take_schema(d);
-    type.name = reader_string(&d->reader);
+    type.name = cursor_string(&d->cursor);
     return decoding_finish(d) && relation_cache_put_type(d->decoder->relations, &type, d->err) &&
            relation_cache_put_type(d->decoder->trees.relations, &type, d->err);
 }

@@ -29,20 +29,20 @@ static const struct refused {
     {'r', "Rollback Prepared", "188884s", TWO_PHASE}, /* flags, prepare_end_lsn, end_lsn, 2 times, xid, gid */
 };
 
-static bool follows_grammar(struct reader reader, const char *grammar) {
+static bool follows_grammar(struct cursor cursor, const char *grammar) {
     for (; *grammar != '\0'; grammar++) {
-        if (*grammar == '|' && reader_finish(&reader))
+        if (*grammar == '|' && cursor_finish(&cursor))
             return true;
         if (*grammar == 's')
-            reader_string(&reader);
+            cursor_string(&cursor);
         else if (*grammar != '|')
-            reader_bytes(&reader, (size_t) (*grammar - '0'));
+            cursor_bytes(&cursor, (size_t) (*grammar - '0'));
     }
-    return reader_finish(&reader);
+    return cursor_finish(&cursor);
 }
 
 static bool refuse(struct decoding *d, const struct refused *refused) {
-    if (!follows_grammar(d->reader, refused->grammar))
+    if (!follows_grammar(d->cursor, refused->grammar))
         return error_set(d->err, ERROR_PROTOCOL, "a malformed %s message at %s", refused->name,
                          lsn_format(d->lsn).text);
     return error_set(d->err, ERROR_PROTOCOL, "a %s message at %s: %s", refused->name, lsn_format(d->lsn).text,
@@ -50,7 +50,7 @@ static bool refuse(struct decoding *d, const struct refused *refused) {
 }
 
 bool decode_refused(struct decoding *d) {
-    if (d->reader.failed)
+    if (d->cursor.failed)
         return error_set(d->err, ERROR_PROTOCOL, "an empty message at %s", lsn_format(d->lsn).text);
     for (size_t i = 0; i < sizeof REFUSED / sizeof *REFUSED; i++)
         if (REFUSED[i].letter == d->letter)

@@ -47,8 +47,8 @@ static const struct relation *find_relation(struct decoding *d, oid_t oid) {
 
 /* Makes the change and takes what every row message begins with; NULL, and *err, when that cannot be. */
 static struct change *add_row(struct decoding *d, enum change_kind kind) {
-    oid_t oid = reader_u32(&d->reader);
-    if (d->reader.failed) {
+    oid_t oid = cursor_u32(&d->cursor);
+    if (d->cursor.failed) {
         decoding_malformed(d);
         return NULL;
     }
@@ -63,9 +63,9 @@ static struct change *add_row(struct decoding *d, enum change_kind kind) {
     return change;
 }
 
-/* False for an unknown letter; missing bytes fail the reader, as ever. */
-static inline bool take_value(struct reader *reader, struct value *value, bool *has_unchanged) {
-    uint8_t kind = reader_u8(reader);
+/* False for an unknown letter; missing bytes fail the cursor, as ever. */
+static inline bool take_value(struct cursor *cursor, struct value *value, bool *has_unchanged) {
+    uint8_t kind = cursor_u8(cursor);
     *value = (struct value){.kind = kind};
     switch (kind) {
     case VALUE_UNCHANGED:
@@ -75,8 +75,8 @@ static inline bool take_value(struct reader *reader, struct value *value, bool *
         return true;
     case VALUE_TEXT:
     case VALUE_BINARY:
-        value->size = reader_u32(reader);
-        value->data = reader_bytes(reader, value->size).data;
+        value->size = cursor_u32(cursor);
+        value->data = cursor_bytes(cursor, value->size).data;
         return true;
     default:
         return false;
@@ -91,8 +91,8 @@ static bool wrong_count(struct decoding *d, const struct relation *relation, uin
 
 /* The relation's number of values, or NULL, and *err. Sets *has_unchanged when one was left out. */
 static struct value *take_tuple(struct decoding *d, const struct relation *relation, bool *has_unchanged) {
-    uint32_t count = reader_u16(&d->reader);
-    if (d->reader.failed || count > reader_left(&d->reader)) {
+    uint32_t count = cursor_u16(&d->cursor);
+    if (d->cursor.failed || count > cursor_left(&d->cursor)) {
         decoding_malformed(d);
         return NULL;
     }
@@ -106,7 +106,7 @@ static struct value *take_tuple(struct decoding *d, const struct relation *relat
         return NULL;
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (!take_value(&d->reader, &values[i], has_unchanged)) {
+        if (!take_value(&d->cursor, &values[i], has_unchanged)) {
             decoding_malformed(d);
             return NULL;
         }
@@ -201,7 +201,7 @@ bool decode_insert(struct decoding *d) {
     struct change *change = add_row(d, CHANGE_INSERT);
     if (change == NULL)
         return false;
-    if (reader_u8(&d->reader) != 'N')
+    if (cursor_u8(&d->cursor) != 'N')
         return decoding_malformed(d);
     change->new_values = take_tuple(d, change->relation, &change->is_partial);
     return change->new_values != NULL && finish_row(d, change);
@@ -236,11 +236,11 @@ bool decode_update(struct decoding *d) {
     struct change *change = add_row(d, CHANGE_UPDATE);
     if (change == NULL)
         return false;
-    uint8_t letter = reader_u8(&d->reader);
+    uint8_t letter = cursor_u8(&d->cursor);
     if (letter == OLD_KEY || letter == OLD_FULL) {
         if (!take_old(d, change, letter))
             return false;
-        letter = reader_u8(&d->reader);
+        letter = cursor_u8(&d->cursor);
     }
     if (letter != 'N')
         return decoding_malformed(d);
@@ -260,7 +260,7 @@ bool decode_delete(struct decoding *d) {
     struct change *change = add_row(d, CHANGE_DELETE);
     if (change == NULL)
         return false;
-    uint8_t letter = reader_u8(&d->reader);
+    uint8_t letter = cursor_u8(&d->cursor);
     if (letter != OLD_KEY && letter != OLD_FULL)
         return decoding_malformed(d);
     return take_old(d, change, letter) && finish_row(d, change);
@@ -271,7 +271,7 @@ static bool take_relations(struct decoding *d, struct change *change) {
     if (relations == NULL)
         return error_no_memory(d->err);
     for (uint32_t i = 0; i < change->relation_count; i++) {
-        const oid_t oid = reader_u32(&d->reader);
+        const oid_t oid = cursor_u32(&d->cursor);
         const struct relation *sent = relation_cache_find(d->decoder->relations, oid);
         if (sent != NULL && !partition_trees_define(&d->decoder->trees, sent, d->err))
             return false;
@@ -284,11 +284,11 @@ static bool take_relations(struct decoding *d, struct change *change) {
 }
 
 bool decode_truncate(struct decoding *d) {
-    uint32_t count = reader_u32(&d->reader);
-    uint8_t flags = reader_u8(&d->reader);
-    if (d->reader.failed || count == 0 || flags > (TRUNCATE_CASCADE | TRUNCATE_RESTART_IDENTITY))
+    uint32_t count = cursor_u32(&d->cursor);
+    uint8_t flags = cursor_u8(&d->cursor);
+    if (d->cursor.failed || count == 0 || flags > (TRUNCATE_CASCADE | TRUNCATE_RESTART_IDENTITY))
         return decoding_malformed(d);
-    if (reader_left(&d->reader) != count * sizeof(oid_t))
+    if (cursor_left(&d->cursor) != count * sizeof(oid_t))
         return decoding_malformed(d);
     if (!decoding_expect_transaction(d))
         return false;

@@ -13,9 +13,9 @@ enum { MESSAGE_TRANSACTIONAL = 1 };
 
 bool decode_begin(struct decoding *d) {
     struct transaction transaction = {0};
-    transaction.commit_lsn = reader_u64(&d->reader);
-    transaction.commit_time_us = (int64_t) reader_u64(&d->reader);
-    transaction.xid = reader_u32(&d->reader);
+    transaction.commit_lsn = cursor_u64(&d->cursor);
+    transaction.commit_time_us = (int64_t) cursor_u64(&d->cursor);
+    transaction.xid = cursor_u32(&d->cursor);
     if (!decoding_finish(d))
         return false;
     if (d->decoder->in_transaction)
@@ -34,10 +34,10 @@ bool decode_begin(struct decoding *d) {
 }
 
 bool decode_commit(struct decoding *d) {
-    uint8_t flags = reader_u8(&d->reader);
-    lsn_t commit_lsn = reader_u64(&d->reader);
-    lsn_t end_lsn = reader_u64(&d->reader);
-    reader_u64(&d->reader); /* the commit time, which Begin had */
+    uint8_t flags = cursor_u8(&d->cursor);
+    lsn_t commit_lsn = cursor_u64(&d->cursor);
+    lsn_t end_lsn = cursor_u64(&d->cursor);
+    cursor_u64(&d->cursor); /* the commit time, which Begin had */
     if (!decoding_finish(d) || !decoding_expect_transaction(d))
         return false;
     if (flags != 0 || end_lsn <= commit_lsn)
@@ -56,16 +56,16 @@ bool decode_commit(struct decoding *d) {
 }
 
 bool decode_origin(struct decoding *d) {
-    reader_u64(&d->reader);
-    reader_string(&d->reader);
+    cursor_u64(&d->cursor);
+    cursor_string(&d->cursor);
     return decoding_finish(d) && decoding_expect_transaction(d);
 }
 
 bool decode_logical_message(struct decoding *d) {
-    uint8_t flags = reader_u8(&d->reader);
-    lsn_t lsn = reader_u64(&d->reader);
-    struct slice prefix = reader_string(&d->reader);
-    struct slice content = reader_bytes(&d->reader, reader_u32(&d->reader));
+    uint8_t flags = cursor_u8(&d->cursor);
+    lsn_t lsn = cursor_u64(&d->cursor);
+    struct slice prefix = cursor_string(&d->cursor);
+    struct slice content = cursor_bytes(&d->cursor, cursor_u32(&d->cursor));
     if (!decoding_finish(d))
         return false;
     bool transactional = flags == MESSAGE_TRANSACTIONAL;

@@ -19,7 +19,7 @@
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
-#include "cdc/base/reader.h"
+#include "cdc/base/cursor.h"
 #include "cdc/readers/slot/replication.h"
 #include "cdc/source/source.h"
 #include "cdc/base/start_over.h"
@@ -350,11 +350,11 @@ static bool takes_newcomer(struct stream *stream, struct slice schema, struct sl
  */
 static bool check_relation(struct stream *stream, struct slice payload, struct error *err) {
     const struct source_config *source = stream->options.source;
-    struct reader reader = reader_over(payload);
-    reader_bytes(&reader, 1);
-    const oid_t oid = reader_u32(&reader);
-    struct slice schema = reader_string(&reader);
-    struct slice name = reader_string(&reader);
+    struct cursor cursor = cursor_over(payload);
+    cursor_bytes(&cursor, 1);
+    const oid_t oid = cursor_u32(&cursor);
+    struct slice schema = cursor_string(&cursor);
+    struct slice name = cursor_string(&cursor);
     log_line(LOG_LEVEL_DEBUG, "relation %u is \"%.*s\".\"%.*s\"", oid, (int) schema.size, schema.data,
              (int) name.size, name.data);
     watch_poke(stream->options.watch);

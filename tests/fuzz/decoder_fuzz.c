@@ -143,12 +143,12 @@ static bool decode_one(struct decoder *decoder, lsn_t lsn, struct arena *arena, 
     return true;
 }
 
-static void decode_all(struct decoder *decoder, struct arena *arena, struct reader *reader) {
+static void decode_all(struct decoder *decoder, struct arena *arena, struct cursor *cursor) {
     uint64_t next_index = 0;
     struct slice message;
     lsn_t lsn;
     bool is_sound = true;
-    while (is_sound && recording_next(reader, &lsn, &message)) {
+    while (is_sound && recording_next(cursor, &lsn, &message)) {
         message_now = copy_message(message);
         is_sound = decode_one(decoder, lsn, arena, &next_index);
         free((void *) (uintptr_t) message_now.data);
@@ -160,8 +160,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct arena arena;
     assert(decoder != NULL);
     arena_init(&arena, 64 * 1024, ARENA_BYTES_MAX);
-    struct reader reader = reader_over((struct slice){.data = (const char *) data, .size = size});
-    decode_all(decoder, &arena, &reader);
+    struct cursor cursor = cursor_over((struct slice){.data = (const char *) data, .size = size});
+    decode_all(decoder, &arena, &cursor);
     arena_release(&arena);
     decoder_free(decoder);
     return 0;

@@ -30,7 +30,7 @@ struct corpus {
 
 static struct slice corpus_pick(const struct corpus *corpus, struct random *random) {
     const struct recording *recording = &corpus->recordings[random_below(random, corpus->count)];
-    return (struct slice){.data = recording->bytes, .size = reader_left(&recording->reader)};
+    return (struct slice){.data = recording->bytes, .size = cursor_left(&recording->cursor)};
 }
 
 /* A piece of source, of which a fuzzer would choose the beginning most of all. */

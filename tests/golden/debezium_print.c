@@ -94,7 +94,7 @@ static bool print_stream(struct printing *printing, const char *path, struct err
     lsn_t lsn;
     if (!recording_open(&recording, path))
         return error_set(err, ERROR_SYSTEM, "%s cannot be read", path);
-    while (recording_next(&recording.reader, &lsn, &message)) {
+    while (recording_next(&recording.cursor, &lsn, &message)) {
         struct change *change = NULL;
         if (!decoder_decode(printing->decoder, lsn, message, &printing->arena, &change, err) ||
             (change != NULL && !print_decoded(printing, change, err)))

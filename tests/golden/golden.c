@@ -34,11 +34,11 @@ static void release(struct decoding_run *run) {
 }
 
 /* What is refused is part of the text as well; a new decoder goes on behind it, like a new session. */
-static bool decode_stream(struct decoding_run *run, struct reader *reader, struct buffer *text) {
+static bool decode_stream(struct decoding_run *run, struct cursor *cursor, struct buffer *text) {
     struct error err = {0};
     struct slice message;
     lsn_t lsn;
-    while (recording_next(reader, &lsn, &message)) {
+    while (recording_next(cursor, &lsn, &message)) {
         struct change *change = NULL;
         if (!decoder_decode(run->decoder, lsn, message, &run->arena, &change, &err)) {
             buffer_printf(text, "%s error: %s\n", error_kind_name(err.kind), err.text);
@@ -55,7 +55,7 @@ static bool print_recording(const char *path, struct buffer *text) {
     AUTO(recording_close) struct recording recording = {0};
     AUTO(release) struct decoding_run run = {0};
     arena_init(&run.arena, 64 * 1024, TEXT_BYTES_MAX);
-    return start(&run) && recording_open(&recording, path) && decode_stream(&run, &recording.reader, text);
+    return start(&run) && recording_open(&recording, path) && decode_stream(&run, &recording.cursor, text);
 }
 
 /* Where the two part: that line of each, as TAP diagnostics. */
@@ -76,7 +76,7 @@ static bool read_text(const char *path, struct buffer *text) {
     AUTO(recording_close) struct recording file = {0};
     if (!recording_open(&file, path))
         return false;
-    buffer_append(text, file.reader.next, reader_left(&file.reader));
+    buffer_append(text, file.cursor.next, cursor_left(&file.cursor));
     return buffer_ok(text);
 }
 

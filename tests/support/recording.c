@@ -25,7 +25,7 @@ bool recording_open(struct recording *recording, const char *path) {
         return false;
     }
     recording->bytes = bytes;
-    recording->reader = reader_over((struct slice){.data = bytes, .size = (size_t) size});
+    recording->cursor = cursor_over((struct slice){.data = bytes, .size = (size_t) size});
     return true;
 }
 
@@ -34,15 +34,15 @@ void recording_close(struct recording *recording) {
     *recording = (struct recording){0};
 }
 
-bool recording_next(struct reader *reader, lsn_t *ret_lsn, struct slice *ret_message) {
-    if (reader_left(reader) == 0)
+bool recording_next(struct cursor *cursor, lsn_t *ret_lsn, struct slice *ret_message) {
+    if (cursor_left(cursor) == 0)
         return false;
-    lsn_t lsn = reader_u64(reader);
-    uint32_t size = reader_u32(reader);
-    if (reader->failed)
+    lsn_t lsn = cursor_u64(cursor);
+    uint32_t size = cursor_u32(cursor);
+    if (cursor->failed)
         return false;
-    size_t left = reader_left(reader);
+    size_t left = cursor_left(cursor);
     *ret_lsn = lsn;
-    *ret_message = reader_bytes(reader, size < left ? size : left);
+    *ret_message = cursor_bytes(cursor, size < left ? size : left);
     return true;
 }

@@ -7,11 +7,11 @@
 #include <stdbool.h>
 
 #include "cdc/base/lsn.h"
-#include "cdc/base/reader.h"
+#include "cdc/base/cursor.h"
 
 struct recording {
     char *bytes;
-    struct reader reader;
+    struct cursor cursor;
 };
 
 /* Reads the whole file; false, and a word on standard error, when that cannot be. */
@@ -19,4 +19,4 @@ bool recording_open(struct recording *recording, const char *path);
 void recording_close(struct recording *recording);
 
 /* False at the end of the stream. A message that is cut off there comes as short as it is. */
-bool recording_next(struct reader *reader, lsn_t *ret_lsn, struct slice *ret_message);
+bool recording_next(struct cursor *cursor, lsn_t *ret_lsn, struct slice *ret_message);

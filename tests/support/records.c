@@ -50,10 +50,10 @@ static bool put_change(struct run *run, const struct change *change) {
     return true;
 }
 
-static bool put_stream(struct run *run, struct reader *reader) {
+static bool put_stream(struct run *run, struct cursor *cursor) {
     struct slice message;
     lsn_t lsn;
-    while (recording_next(reader, &lsn, &message)) {
+    while (recording_next(cursor, &lsn, &message)) {
         struct change *change = NULL;
         if (!decoder_decode(run->decoder, lsn, message, &run->arena, &change, &run->err))
             return false;
@@ -73,7 +73,7 @@ int main(int argc, char **argv) {
     if (argc != 2 || !recording_open(&recording, argv[1]))
         return EXIT_FAILURE;
     bool done =
-        format_protobuf.create(&options, &run.format, &run.err) && put_stream(&run, &recording.reader);
+        format_protobuf.create(&options, &run.format, &run.err) && put_stream(&run, &recording.cursor);
     if (!done)
         fprintf(stderr, "records: %s\n", run.err.text);
     format_protobuf.free(run.format);

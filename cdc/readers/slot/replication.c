@@ -11,7 +11,7 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/base/clock.h"
-#include "cdc/base/reader.h"
+#include "cdc/base/cursor.h"
 #include "cdc/pq/identifier.h"
 
 #define COMMAND_BYTES_MAX (1u << 20)
@@ -145,25 +145,25 @@ static bool ended(struct session *session, struct error *err) {
 }
 
 static bool parse(struct slice bytes, struct replication_message *message, struct error *err) {
-    struct reader reader = reader_over(bytes);
-    message->kind = (enum replication_message_kind) reader_u8(&reader);
-    message->lsn = reader_u64(&reader);
+    struct cursor cursor = cursor_over(bytes);
+    message->kind = (enum replication_message_kind) cursor_u8(&cursor);
+    message->lsn = cursor_u64(&cursor);
     lsn_t end_lsn = message->lsn;
     switch (message->kind) {
     case REPLICATION_DATA:
-        end_lsn = reader_u64(&reader);
-        reader_bytes(&reader, 8);
-        message->payload = reader_bytes(&reader, reader_left(&reader));
+        end_lsn = cursor_u64(&cursor);
+        cursor_bytes(&cursor, 8);
+        message->payload = cursor_bytes(&cursor, cursor_left(&cursor));
         break;
     case REPLICATION_KEEPALIVE:
-        reader_bytes(&reader, 8);
-        message->reply_requested = reader_u8(&reader) != 0;
+        cursor_bytes(&cursor, 8);
+        message->reply_requested = cursor_u8(&cursor) != 0;
         break;
     default:
         return error_set(err, ERROR_PROTOCOL, "source: an unknown replication message 0x%02x",
                          (unsigned) message->kind);
     }
-    if (!reader_finish(&reader))
+    if (!cursor_finish(&cursor))
         return error_set(err, ERROR_PROTOCOL, "source: a malformed replication message '%c' of %zu bytes",
                          (int) message->kind, bytes.size);
     /* A walsender that decodes writes the same twice, so a bit that was lost on the way shows. */
