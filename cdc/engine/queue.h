@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "cdc/engine/batch.h"
+#include "cdc/readers/batch.h"
 
 struct queue {
     pthread_mutex_t lock; /* guards everything but hungry */

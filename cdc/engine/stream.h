@@ -14,7 +14,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "cdc/engine/batch.h"
+#include "cdc/readers/batch.h"
 #include "cdc/config/config.h"
 #include "cdc/pq/session.h"
 #include "cdc/readers/slot/row_fetch.h"

@@ -2,7 +2,7 @@
 /*
  * batch.c - batches and the pool they come from.
  */
-#include "cdc/engine/batch.h"
+#include "cdc/readers/batch.h"
 
 #include <assert.h>
 #include <stdlib.h>
