@@ -13,11 +13,11 @@
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
+#include "cdc/base/start_over.h"
+#include "cdc/engine/start.h"
 #include "cdc/source/catalog.h"
 #include "cdc/source/publication.h"
 #include "cdc/source/slot.h"
-#include "cdc/engine/start.h"
-#include "cdc/base/start_over.h"
 #include "cdc/source/uncopied.h"
 #include "cdc/source/unsent_key.h"
 
@@ -61,8 +61,8 @@ static bool open_sinks(struct attempt *attempt, struct error *err) {
         pipeline->sinks[i]->gone_count = pipeline->gone_count;
         pipeline->sinks[i]->generated = pipeline->generated.items;
         pipeline->sinks[i]->generated_count = pipeline->generated.count;
-        if (!runner_start(&attempt->runners[i], pipeline->sinks[i], attempt->event_fd,
-                          attempt->stream.wake_fd, pipeline->careful_until_lsn[i], err))
+        if (!runner_start(&attempt->runners[i], pipeline->sinks[i], attempt->event_fd, attempt->feed.wake_fd,
+                          pipeline->careful_until_lsn[i], err))
             return false;
         attempt->runner_count++;
     }
@@ -200,6 +200,26 @@ static bool find_skip(struct attempt *attempt, size_t i, struct skip *ret_skip, 
     return skip_remove(config->state, config->name, sink, err);
 }
 
+static bool start_reader(struct attempt *attempt, lsn_t from_lsn, bool binary, struct error *err) {
+    struct pipeline *pipeline = attempt->pipeline;
+    const struct slot_reader_options options = {.session = &attempt->replication,
+                                                .source = &pipeline->config->source,
+                                                .slot = pipeline->config->source.slot,
+                                                .sent = attempt->sent,
+                                                .standby = &attempt->standby,
+                                                .timeline = attempt->identity.timeline,
+                                                .definition_fd = attempt->watch.wake_fd,
+                                                .start_lsn = from_lsn,
+                                                .flush_lsn = attempt->identity.flush_lsn,
+                                                .stop = pipeline->options->stop,
+                                                .binary = binary,
+                                                .unsent_keys = attempt->unsent_keys,
+                                                .sender_timeout_ms = attempt->sender_timeout_ms,
+                                                .until_lsn = pipeline->until_lsn};
+    struct reader *reader = &attempt->reader.reader;
+    return slot_reader_init(&attempt->reader, &options, err) && reader->ops->start(reader, err);
+}
+
 static bool start_streaming(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
     bool binary = false;
@@ -208,18 +228,7 @@ static bool start_streaming(struct attempt *attempt, struct error *err) {
         !scope_read_announced(&attempt->source, &pipeline->config->source, &attempt->sent, err) ||
         !unsent_key_read(&attempt->source, &attempt->keys_arena, &attempt->unsent_keys, err))
         return false;
-    const struct stream_options options = {.source = &pipeline->config->source,
-                                           .sent = attempt->sent,
-                                           .watch = &attempt->watch,
-                                           .standby = &attempt->standby,
-                                           .timeline = attempt->identity.timeline,
-                                           .start_lsn = start_lsn(attempt->positions, attempt->runner_count),
-                                           .flush_lsn = attempt->identity.flush_lsn,
-                                           .stop = pipeline->options->stop,
-                                           .binary = binary,
-                                           .unsent_keys = attempt->unsent_keys,
-                                           .sender_timeout_ms = attempt->sender_timeout_ms,
-                                           .until_lsn = pipeline->until_lsn};
+    const lsn_t from_lsn = start_lsn(attempt->positions, attempt->runner_count);
     for (size_t i = 0; i < attempt->runner_count; i++) {
         struct runner_run run = {.position = attempt->positions[i], .store = attempt->store_positions};
         if (!find_skip(attempt, i, &run.skip, err))
@@ -239,12 +248,16 @@ static bool start_streaming(struct attempt *attempt, struct error *err) {
     FAULT_POINT("stream-before-start");
     if (!watch_start(&attempt->watch, err))
         return false;
-    if (!stream_start(&attempt->stream, &attempt->replication, &options, attempt->runners,
-                      attempt->runner_count, err))
+    const struct feed_options feed = {.runners = attempt->runners,
+                                      .runner_count = attempt->runner_count,
+                                      .start_lsn = from_lsn,
+                                      .until_lsn = pipeline->until_lsn};
+    if (!start_reader(attempt, from_lsn, binary, err) ||
+        !feed_start(&attempt->feed, &attempt->reader.reader, &feed, err))
         return false;
     log_line(LOG_LEVEL_INFO,
              "streaming slot %s from %s, values in %s, %d batches of %d MiB of values and one change more",
-             options.source->slot, lsn_format(options.start_lsn).text, binary ? "binary" : "text",
+             pipeline->config->source.slot, lsn_format(from_lsn).text, binary ? "binary" : "text",
              POOL_BATCHES, BATCH_BYTES / 1024 / 1024);
     /* Idle from here on; it would only hold a connection. */
     session_close(&attempt->source);
@@ -264,7 +277,7 @@ static bool sinks_have(struct attempt *attempt, lsn_t lsn) {
 /* By what the sinks hold; the stop that follows saves and confirms it. */
 static bool reached_end(struct attempt *attempt) {
     const lsn_t until_lsn = attempt->pipeline->until_lsn;
-    const lsn_t end_lsn = atomic_load(&attempt->stream.counters.end_lsn);
+    const lsn_t end_lsn = atomic_load(&attempt->reader.reader.end_lsn);
     if (until_lsn == 0)
         return false;
     return sinks_have(attempt, until_lsn) || (end_lsn != 0 && sinks_have(attempt, end_lsn));
@@ -273,7 +286,7 @@ static bool reached_end(struct attempt *attempt) {
 /* A table that came while the stream ran may have a type, inside of a domain or an array perhaps, that has no binary form. */
 static void learn_to_want_text(struct attempt *attempt, struct error *err) {
     static const char NO_SUCH_FUNCTION[] = "42883";
-    if (!attempt->stream.options.binary || strcmp(err->sqlstate, NO_SUCH_FUNCTION) != 0)
+    if (!attempt->reader.options.binary || strcmp(err->sqlstate, NO_SUCH_FUNCTION) != 0)
         return;
     attempt->pipeline->sinks[0]->needs_text = true;
     err->kind = ERROR_RETRY;
@@ -283,7 +296,7 @@ static void learn_to_want_text(struct attempt *attempt, struct error *err) {
 /* Also when nothing comes: what the server mentioned is there. */
 static void forget_failure(struct attempt *attempt) {
     const lsn_t received_lsn =
-        atomic_load_explicit(&attempt->stream.counters.received_lsn, memory_order_relaxed);
+        atomic_load_explicit(&attempt->reader.reader.received_lsn, memory_order_relaxed);
     if (attempt->pipeline->failure.exists && received_lsn != 0 && sinks_have(attempt, received_lsn))
         attempt_forget_failure(attempt);
 }
@@ -304,8 +317,8 @@ static bool supervise(struct attempt *attempt, struct error *err) {
         }
         if (attempt_runner_failed(attempt, err))
             return false;
-        if (atomic_load(&attempt->stream.state) == STREAM_FAILED) {
-            *err = attempt->stream.error;
+        if (atomic_load(&attempt->feed.state) == FEED_FAILED) {
+            *err = attempt->feed.error;
             learn_to_want_text(attempt, err);
             return false;
         }
@@ -328,10 +341,10 @@ static void wait_runners_ended(struct attempt *attempt, int64_t deadline_ms) {
 /* Reads no more, lets the sinks finish what they have, saves and confirms it. What does not finish in time is undone. */
 static void stop_in_peace(struct attempt *attempt) {
     int64_t deadline_ms = clock_now_ms() + DRAIN_MAX_MS;
-    stream_drain(&attempt->stream);
-    while (atomic_load(&attempt->stream.state) == STREAM_READING && clock_now_ms() < deadline_ms)
+    feed_drain(&attempt->feed);
+    while (atomic_load(&attempt->feed.state) == FEED_READING && clock_now_ms() < deadline_ms)
         attempt_wait_event(attempt);
-    if (atomic_load(&attempt->stream.state) == STREAM_READING)
+    if (atomic_load(&attempt->feed.state) == FEED_READING)
         return;
     for (size_t i = 0; i < attempt->runner_count; i++)
         runner_stop(&attempt->runners[i], false);
@@ -340,10 +353,10 @@ static void stop_in_peace(struct attempt *attempt) {
     attempt_note_activity(attempt, true);
 }
 
-/* From whatever state. The stream first: it pushes to the runners' queues. */
+/* From whatever state. The feed first: it pushes to the runners' queues. */
 static void end_everything(struct attempt *attempt) {
-    stream_end(&attempt->stream);
-    stream_join(&attempt->stream);
+    feed_end(&attempt->feed);
+    feed_join(&attempt->feed);
     watch_stop(&attempt->watch);
     for (size_t i = 0; i < attempt->runner_count; i++)
         runner_stop(&attempt->runners[i], true);
@@ -430,7 +443,7 @@ static bool learn_generated(struct attempt *attempt, struct sink *sink, struct e
 /* A change that did not fit may be one of a large group: the next attempt goes one transaction at a time. */
 static void learn_from_failure(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
-    lsn_t received_lsn = atomic_load(&attempt->stream.counters.received_lsn);
+    lsn_t received_lsn = atomic_load(&attempt->reader.reader.received_lsn);
     for (size_t i = 0; i < attempt->runner_count; i++) {
         struct runner *runner = &attempt->runners[i];
         if (runner->error.kind != ERROR_DATA || learn_gone(attempt, runner->sink, err) ||
@@ -480,7 +493,7 @@ static bool allocate(struct attempt *attempt, struct error *err) {
     attempt->positions = calloc(count, sizeof *attempt->positions);
     if (attempt->runners == NULL || attempt->positions == NULL)
         return error_no_memory(err);
-    return stream_init(&attempt->stream, attempt->event_fd, err);
+    return feed_init(&attempt->feed, attempt->event_fd, err);
 }
 
 static void release(struct attempt *attempt) {
@@ -488,8 +501,10 @@ static void release(struct attempt *attempt) {
     session_close(&attempt->replication);
     standby_close(&attempt->standby);
     PQclear(attempt->sent);
-    if (attempt->stream.wake_fd >= 0)
-        stream_release(&attempt->stream);
+    if (attempt->feed.wake_fd >= 0)
+        feed_release(&attempt->feed);
+    if (attempt->reader.reader.ops != NULL)
+        attempt->reader.reader.ops->close(&attempt->reader.reader);
     arena_release(&attempt->keys_arena);
     free(attempt->runners);
     free(attempt->positions);
@@ -526,7 +541,7 @@ bool attempt_run(struct pipeline *pipeline, struct error *err) {
         return error_no_memory(err);
     attempt->pipeline = pipeline;
     attempt->event_fd = -1;
-    attempt->stream.wake_fd = -1; /* until it is initialised */
+    attempt->feed.wake_fd = -1; /* until it is initialised */
     bool good = allocate(attempt, err) && live(attempt, err);
     end_everything(attempt);
     count_work(attempt);

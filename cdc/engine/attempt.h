@@ -9,20 +9,21 @@
  */
 #pragma once
 
+#include "cdc/copy/progress.h"
 #include "cdc/engine/activity.h"
 #include "cdc/engine/checkpoint.h"
 #include "cdc/engine/conflict_log.h"
 #include "cdc/engine/failure.h"
-#include "cdc/source/generated_columns.h"
+#include "cdc/engine/feed.h"
 #include "cdc/engine/pipeline.h"
-#include "cdc/copy/progress.h"
 #include "cdc/engine/runner.h"
+#include "cdc/engine/start.h"
+#include "cdc/engine/watch.h"
+#include "cdc/readers/slot/slot_reader.h"
+#include "cdc/source/generated_columns.h"
 #include "cdc/source/scope.h"
 #include "cdc/source/source.h"
 #include "cdc/source/standby.h"
-#include "cdc/engine/start.h"
-#include "cdc/engine/stream.h"
-#include "cdc/engine/watch.h"
 
 /* The last retry that was logged. */
 struct retry_log {
@@ -83,11 +84,12 @@ struct attempt {
     struct source_identity identity;
     struct standby standby; /* watched when the source is one */
     int sender_timeout_ms;
-    int event_fd; /* runners and stream write to it */
-    struct stream stream;
+    int event_fd; /* runners and feed write to it */
+    struct feed feed;
+    struct slot_reader reader;
     PGresult *sent; /* scope_read_announced at the start of the stream */
     struct watch watch;
-    struct arena keys_arena; /* of unsent_keys, for the stream */
+    struct arena keys_arena; /* of unsent_keys, for the reader */
     struct unsent_keys unsent_keys;
     struct runner *runners; /* one a sink */
     size_t runner_count;

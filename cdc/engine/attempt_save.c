@@ -91,5 +91,5 @@ void attempt_save(struct attempt *attempt, bool at_once) {
         attempt_debug_checkpoint(&checkpoint);
     }
     FAULT_POINT("checkpoint-before-confirm");
-    stream_confirm(&attempt->stream, checkpoint_confirmed_lsn(&checkpoint));
+    feed_confirm(&attempt->feed, checkpoint_confirmed_lsn(&checkpoint));
 }

@@ -19,7 +19,7 @@ const char SETTINGS_PINNED[] =
     /* our transactions write, see what is committed, and do not wait for a safe snapshot */
     " -c default_transaction_read_only=off -c default_transaction_isolation=read\\ committed"
     " -c default_transaction_deferrable=off"
-    /* an error ends a statement and not the session; row security would hide rows; warnings carry facts (see stream.c) */
+    /* an error ends a statement and not the session; row security would hide rows; warnings carry facts (see slot_reader.c) */
     " -c exit_on_error=off -c row_security=off -c client_min_messages=warning"
     /* where tables of ours would be created, and by what */
     " -c default_tablespace= -c temp_tablespaces= -c default_table_access_method=heap"

@@ -80,7 +80,7 @@ static void append_name(struct buffer *text, const struct relation *relation) {
 }
 
 static void append_column(struct buffer *text, const struct column *column, const struct decoder *decoder) {
-    const struct type_name *type = decoder_find_type(decoder, column->type_oid);
+    const struct type_name *type = decoder == NULL ? NULL : decoder_find_type(decoder, column->type_oid);
     buffer_append_text(text, "    ");
     append_escaped(text, column->name);
     buffer_printf(text, ": type %u", column->type_oid);

@@ -10,7 +10,7 @@
 
 /*
  * Appends the change. *described is the relation whose definition was printed last: a change of another one prints
- * its definition first. Types announced by the decoder are named.
+ * its definition first. Types announced by the decoder are named; decoder may be NULL.
  */
 void change_text_append(struct buffer *text, const struct change *change, const struct decoder *decoder,
                         const struct relation **described);

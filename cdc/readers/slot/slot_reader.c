@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * slot_reader.c - from the socket to the batch, and the answers.
+ */
+#include "cdc/readers/slot/slot_reader.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "cdc/base/clock.h"
+#include "cdc/base/fault.h"
+#include "cdc/base/start_over.h"
+#include "cdc/readers/slot/replication.h"
+#include "cdc/source/source.h"
+
+enum {
+    END_TIMEOUT_MS = 2000,
+    MESSAGE_OVERHEAD_BYTES = 30, /* the headers of CopyData and XLogData */
+    BLOCKED_WAIT_MS = 100,
+};
+
+static struct slot_reader *slot_of(struct reader *reader) {
+    return (struct slot_reader *) reader;
+}
+
+/* ---- the end that was asked for ---- */
+
+/* Nothing more is read. Every transaction that ends at or before until_lsn came, so that position may be stored. */
+static void end_at_until(struct slot_reader *slot) {
+    slot->reader.caught_up_lsn = slot->options.until_lsn;
+    slot->reader.is_urgent = true;
+    atomic_store(&slot->reader.end_lsn, slot->options.until_lsn);
+}
+
+/*
+ * The commit record of this transaction begins before until_lsn and ends behind it. A position inside the record would call the
+ * transaction present, so the last one before it is the end. Parts of it that were handed on are undone by the sinks' close, or
+ * stay where they are durable.
+ */
+static void end_before_transaction(struct slot_reader *slot, struct batch *batch) {
+    slot->reader.caught_up_lsn = 0;
+    batch_cut(batch);
+    atomic_store(&slot->reader.end_lsn, slot->whole_lsn);
+}
+
+/* True: the change lies behind the end, and so does everything after it. */
+static bool is_behind_end(struct slot_reader *slot, struct batch *batch, const struct change *change) {
+    const lsn_t until_lsn = slot->options.until_lsn;
+    if (until_lsn == 0)
+        return false;
+    if (change->kind == CHANGE_COMMIT && change->end_lsn > until_lsn) {
+        end_before_transaction(slot, batch);
+        return true;
+    }
+    if (change->kind == CHANGE_COMMIT && slot->is_leaving)
+        end_at_until(slot);
+    /* One wrong bit in Begin must not leave out what is in front of the end, so its Commit is awaited. */
+    if (change->kind == CHANGE_BEGIN)
+        slot->is_leaving = change->transaction->commit_lsn >= until_lsn;
+    return reader_has_ended(&slot->reader) || slot->is_leaving;
+}
+
+/* ---- what may be believed ---- */
+
+/* The stream cannot be asked, and whoever garbles it should not be. */
+static bool ask_flush_lsn(const struct slot_reader *slot, lsn_t *ret_flush_lsn, struct error *err) {
+    static const char SQL[] =
+        "select case when pg_catalog.pg_is_in_recovery() then greatest(pg_catalog.pg_last_wal_receive_lsn(),"
+        " pg_catalog.pg_last_wal_replay_lsn()) else pg_catalog.pg_current_wal_flush_lsn() end";
+    struct session session = {0};
+    PGresult *result AUTO_PGRESULT = NULL;
+    bool asked = source_open(&session, slot->options.source, slot->options.stop, err) &&
+                 session_query(&session, SQL, 0, NULL,
+                               &(const struct result_shape){"the query for the end of its WAL", 1, 1, 1, 0},
+                               &result, err);
+    session_close(&session);
+    if (!asked)
+        return false;
+    if (!lsn_parse(PQgetvalue(result, 0, 0), ret_flush_lsn))
+        return error_set(err, ERROR_PROTOCOL, "source: the end of the WAL is not an LSN");
+    return true;
+}
+
+/* Nothing that the source does not have is stored or confirmed. */
+static bool check_exists(struct slot_reader *slot, lsn_t lsn, struct error *err) {
+    lsn_t flush_lsn = 0;
+    if (wal_end_is_near(&slot->wal, lsn))
+        return true;
+    if (!ask_flush_lsn(slot, &flush_lsn, err))
+        return false;
+    wal_end_know(&slot->wal, flush_lsn);
+    if (lsn <= flush_lsn)
+        return true;
+    return error_set(err, ERROR_PROTOCOL,
+                     "source: the stream is at %s, but the server's WAL ends at %s: what the server sends is "
+                     "damaged on the way",
+                     lsn_format(lsn).text, lsn_format(flush_lsn).text);
+}
+
+static bool check_change(struct slot_reader *slot, const struct replication_message *message,
+                         const struct change *change, struct error *err) {
+    if (change->kind == CHANGE_BEGIN)
+        return wal_end_check_begin(&slot->wal, change->transaction->commit_lsn, err);
+    if (change->kind != CHANGE_COMMIT)
+        return true;
+    return wal_end_note_commit(&slot->wal, change->end_lsn, message->lsn, err) &&
+           check_exists(slot, change->end_lsn, err);
+}
+
+static bool check_relation(struct slot_reader *slot, struct slice payload, struct error *err) {
+    if (slot->options.definition_fd > 0)
+        eventfd_write(slot->options.definition_fd, 1);
+    return announced_check(&slot->announced, payload, err);
+}
+
+/* ---- messages ---- */
+
+static void note_received(struct slot_reader *slot, lsn_t lsn) {
+    if (lsn > atomic_load_explicit(&slot->reader.received_lsn, memory_order_relaxed))
+        atomic_store_explicit(&slot->reader.received_lsn, lsn, memory_order_relaxed);
+}
+
+static void append(struct slot_reader *slot, struct batch *batch, const struct change *change,
+                   size_t message_bytes) {
+    if (change->kind == CHANGE_BEGIN) {
+        slot->reader.commit_age_us = clock_postgres_us() - change->transaction->commit_time_us;
+        slot->transaction_bytes = 0;
+        slot->commit_lsn = transaction_named_lsn(change->transaction);
+    }
+    slot->transaction_bytes += message_bytes + MESSAGE_OVERHEAD_BYTES;
+    if (change->kind == CHANGE_COMMIT) {
+        slot->whole_lsn = change->end_lsn;
+        socket_fill_note_transaction(&slot->fill, slot->transaction_bytes);
+    }
+    batch_append(batch, change);
+}
+
+/* libpq's buffer is given back at once; what stays lives in the batch. */
+static bool take_data(struct slot_reader *slot, struct batch *batch,
+                      const struct replication_message *message, struct error *err) {
+    struct change *change = NULL;
+    struct slice payload = {.size = message->payload.size};
+    if (slot->is_leaving && payload.size > 0 && message->payload.data[0] != 'C')
+        return true;
+    char *bytes = arena_alloc(&batch->arena, payload.size);
+    if (bytes == NULL)
+        return error_set(err, ERROR_SYSTEM, "out of memory for a change of %zu bytes", payload.size);
+    memcpy(bytes, message->payload.data, payload.size);
+    payload.data = bytes;
+    if (payload.size > 0 && bytes[0] == 'R' && !check_relation(slot, payload, err))
+        return false;
+    if (!decoder_decode(slot->decoder, message->lsn, payload, &batch->arena, &change, err))
+        return error_wrap(err, "the message at %s", lsn_format(message->lsn).text);
+    if (change != NULL && !check_change(slot, message, change, err))
+        return false;
+    if (change == NULL || is_behind_end(slot, batch, change))
+        return true;
+    if (change->kind == CHANGE_INSERT && change->is_partial &&
+        !row_fetch_complete(&slot->fetch, change, &batch->arena, err))
+        return false;
+    append(slot, batch, change, payload.size);
+    return true;
+}
+
+/*
+ * Everything before a keepalive's LSN was sent before it, so with what was received handed on it may be confirmed.
+ * Inside a transaction it says nothing that could be used.
+ */
+static bool take_keepalive(struct slot_reader *slot, const struct replication_message *message,
+                           struct error *err) {
+    const bool in_transaction = decoder_in_transaction(slot->decoder);
+    if (message->reply_requested)
+        keepalive_note_request(&slot->keepalive, in_transaction ? 0 : message->lsn);
+    if (in_transaction)
+        return true;
+    slot->reader.is_urgent = slot->reader.is_urgent || message->reply_requested;
+    const lsn_t lsn = wal_end_note_keepalive(&slot->wal, message->lsn);
+    if (lsn == 0)
+        return true;
+    if (!check_exists(slot, lsn, err))
+        return false;
+    note_received(slot, lsn);
+    if (slot->options.until_lsn != 0 && lsn >= slot->options.until_lsn)
+        end_at_until(slot);
+    else
+        slot->reader.caught_up_lsn = lsn;
+    return true;
+}
+
+static bool take_message(struct slot_reader *slot, struct batch *batch,
+                         const struct replication_message *message, struct error *err) {
+    if (message->kind == REPLICATION_KEEPALIVE)
+        return take_keepalive(slot, message, err);
+    note_received(slot, message->lsn);
+    return take_data(slot, batch, message, err);
+}
+
+static bool fail_in_transaction(const struct slot_reader *slot, struct error *err) {
+    if (!decoder_in_transaction(slot->decoder) || err->kind == ERROR_RETRY)
+        return false;
+    return error_wrap(err, "the transaction that commits at %s", lsn_format(slot->commit_lsn).text);
+}
+
+/* Takes what libpq has, until there is nothing more, the batch is full or the end is reached. */
+static bool take_messages(struct slot_reader *slot, struct batch *batch, bool *ret_drained,
+                          struct error *err) {
+    *ret_drained = false;
+    while (!batch_is_full(batch) && !reader_has_ended(&slot->reader)) {
+        bool got = false;
+        struct replication_message message;
+        if (!replication_receive(slot->options.session, &message, &got, err))
+            return fail_in_transaction(slot, err);
+        *ret_drained = !got;
+        if (!got)
+            return true;
+        slot->turn_bytes += message.payload.size + MESSAGE_OVERHEAD_BYTES;
+        bool taken = take_message(slot, batch, &message, err);
+        replication_message_release(&message);
+        if (!taken)
+            return false;
+    }
+    return true;
+}
+
+/* Reads the socket until it is empty. */
+static bool drain_socket(struct slot_reader *slot, struct batch *batch, bool *ret_drained,
+                         struct error *err) {
+    size_t before = SIZE_MAX;
+    if (!take_messages(slot, batch, ret_drained, err))
+        return false;
+    while (*ret_drained && slot->turn_bytes != before) {
+        before = slot->turn_bytes;
+        if (PQconsumeInput(slot->options.session->conn) == 0)
+            return session_error(slot->options.session, NULL, err);
+        if (!take_messages(slot, batch, ret_drained, err))
+            return false;
+    }
+    return true;
+}
+
+static bool refuse_missing_publication(const struct slot_reader *slot, struct error *err) {
+    error_set(err, ERROR_REFUSE,
+              "source: publication %s does not exist for a part of the WAL: it was created after the slot or "
+              "dropped since",
+              slot->options.source->publication);
+    return error_remedy(err, START_OVER);
+}
+
+static bool slot_read_batch(struct reader *reader, struct batch *batch, bool *ret_drained,
+                            struct error *err) {
+    struct slot_reader *slot = slot_of(reader);
+    *ret_drained = true;
+    if (slot->turn_bytes == 0) {
+        slot->rests = socket_fill_rests(&slot->fill, clock_now_ms());
+        if (slot->rests)
+            return true;
+        if ((reader->revents & POLLIN) != 0)
+            keepalive_note_readable(&slot->keepalive);
+    }
+    if (!drain_socket(slot, batch, ret_drained, err))
+        return false;
+    reader->in_transaction = decoder_in_transaction(slot->decoder) && !reader_has_ended(reader);
+    return slot->publication_missing ? refuse_missing_publication(slot, err) : true;
+}
+
+/* ---- the server ---- */
+
+/* What was received before a standby answers was replayed on the timeline that it names. */
+static bool slot_check_history(struct reader *reader, struct error *err) {
+    struct slot_reader *slot = slot_of(reader);
+    return slot->options.standby == NULL ||
+           standby_check_timeline(slot->options.standby, slot->options.timeline, err);
+}
+
+/* What this turn's reading found. */
+static void note_reading(struct slot_reader *slot, const struct reader_tending *tending) {
+    if (slot->turn_bytes > 0 || tending->is_blocked)
+        keepalive_note_heard(&slot->keepalive, tending->now_ms);
+    else if ((slot->reader.revents & POLLIN) != 0)
+        keepalive_note_partial(&slot->keepalive);
+    const struct socket_reading reading = {.bytes = slot->turn_bytes,
+                                           .blocked = tending->is_blocked,
+                                           .behind = reader_is_behind(&slot->reader),
+                                           .wanted = tending->is_wanted,
+                                           .in_transaction = decoder_in_transaction(slot->decoder),
+                                           .now_ms = tending->now_ms};
+    socket_fill_note(&slot->fill, &reading);
+    slot->reader.is_flowing = slot->fill.fills;
+}
+
+static struct keepalive_report report_of(const struct slot_reader *slot, lsn_t durable_lsn, int64_t now_ms) {
+    return (struct keepalive_report){
+        .received_lsn = atomic_load_explicit(&slot->reader.received_lsn, memory_order_relaxed),
+        .durable_lsn = durable_lsn,
+        .now_ms = now_ms,
+        .is_prompt = slot->options.until_lsn != 0,
+        .wants_message = wal_end_wants_keepalive(&slot->wal) && !reader_has_ended(&slot->reader)};
+}
+
+static bool set_wait(struct slot_reader *slot, const struct reader_tending *tending,
+                     const struct keepalive_report *report, struct reader_wait *ret_wait, struct error *err) {
+    const int left = PQflush(slot->options.session->conn);
+    if (left < 0)
+        return session_error(slot->options.session, NULL, err);
+    *ret_wait = (struct reader_wait){.fd = PQsocket(slot->options.session->conn)};
+    if (tending->is_blocked) {
+        ret_wait->timeout_ms = BLOCKED_WAIT_MS;
+    } else {
+        ret_wait->events = socket_fill_events(&slot->fill, tending->now_ms);
+        ret_wait->timeout_ms = socket_fill_is_set(&slot->fill)
+                                   ? socket_fill_wait_ms(&slot->fill, tending->now_ms)
+                                   : keepalive_wait_ms(&slot->keepalive, report);
+    }
+    if (left > 0)
+        ret_wait->events |= POLLOUT;
+    return true;
+}
+
+static bool slot_tend(struct reader *reader, const struct reader_tending *tending,
+                      struct reader_wait *ret_wait, struct error *err) {
+    struct slot_reader *slot = slot_of(reader);
+    const struct keepalive_report report = report_of(slot, tending->durable_lsn, tending->now_ms);
+    if (tending->is_blocked && (reader->revents & (POLLERR | POLLHUP)) != 0)
+        return error_set(err, ERROR_RETRY, "source: the connection was lost");
+    if (reader_has_ended(reader))
+        keepalive_note_heard(&slot->keepalive, tending->now_ms);
+    else if (!slot->rests)
+        note_reading(slot, tending);
+    slot->rests = false;
+    slot->turn_bytes = 0;
+    return keepalive_tend(&slot->keepalive, &report, err) && set_wait(slot, tending, &report, ret_wait, err);
+}
+
+/* ---- start and end ---- */
+
+/*
+ * Since 18 a publication that is missing for a part of the WAL is skipped with a mere warning: changes lost. It is known by its code and
+ * by the server's function, since its words are in the server's language; settings.c sees to it that it is sent.
+ */
+static void take_notice(void *argument, const PGresult *result) {
+    struct slot_reader *slot = argument;
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *place = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
+    if (sqlstate != NULL && place != NULL && strcmp(sqlstate, "55000") == 0 &&
+        strcmp(place, "LoadPublications") == 0)
+        slot->publication_missing = true;
+}
+
+static bool slot_start(struct reader *reader, struct error *err) {
+    struct slot_reader *slot = slot_of(reader);
+    const struct slot_reader_options *options = &slot->options;
+    PQsetNoticeReceiver(options->session->conn, take_notice, slot);
+    const struct replication_options replication = {.slot = options->slot,
+                                                    .publications = options->source->publications,
+                                                    .publication_count = options->source->publication_count,
+                                                    .origin_is_none = options->source->origin_is_none,
+                                                    .start_lsn = options->start_lsn,
+                                                    .binary = options->binary,
+                                                    .messages = options->messages};
+    if (!replication_start(options->session, &replication, err))
+        return false;
+    socket_fill_init(&slot->fill, PQsocket(options->session->conn));
+    keepalive_init(&slot->keepalive, options->session, options->sender_timeout_ms);
+    /* From here the feed's loop watches for orders; the last words are sent after the program was told to stop. */
+    options->session->stop = NULL;
+    return true;
+}
+
+static bool slot_finish(struct reader *reader, lsn_t durable_lsn, struct error *err) {
+    struct slot_reader *slot = slot_of(reader);
+    const struct keepalive_report report = report_of(slot, durable_lsn, clock_now_ms());
+    socket_fill_end(&slot->fill); /* the server's last words are short, and must wake us */
+    FAULT_POINT("stream-before-last-status");
+    return keepalive_send(&slot->keepalive, &report, false, err) &&
+           replication_end(slot->options.session, END_TIMEOUT_MS, err);
+}
+
+static void slot_close(struct reader *reader) {
+    struct slot_reader *slot = slot_of(reader);
+    row_fetch_release(&slot->fetch);
+    decoder_free(slot->decoder);
+    slot->decoder = NULL;
+}
+
+static const struct reader_ops SLOT_READER = {
+    .name = "slot",
+    .start = slot_start,
+    .read = slot_read_batch,
+    .check_history = slot_check_history,
+    .tend = slot_tend,
+    .finish = slot_finish,
+    .close = slot_close,
+};
+
+bool slot_reader_init(struct slot_reader *slot, const struct slot_reader_options *options,
+                      struct error *err) {
+    *slot = (struct slot_reader){
+        .reader = {.ops = &SLOT_READER},
+        .options = *options,
+        .announced = {.source = options->source, .sent = options->sent, .stop = options->stop},
+        .fetch = {.source = options->source, .stop = options->stop, .binary = options->binary},
+        .whole_lsn = options->start_lsn,
+        .decoder = decoder_new(),
+    };
+    if (slot->decoder == NULL)
+        return error_no_memory(err);
+    wal_end_init(&slot->wal, options->start_lsn, options->flush_lsn);
+    decoder_set_unsent_keys(slot->decoder, options->unsent_keys);
+    return true;
+}
