@@ -12,20 +12,36 @@
 /* PostgreSQL's own limit on a message is 1 GB; old and new tuple of one change can come in one. */
 #define ARENA_BYTES_MAX (UINT64_C(3) * 1024 * 1024 * 1024)
 
-static bool batch_init(struct batch *batch, struct pool *pool, struct error *err) {
-    *batch = (struct batch){.state = BATCH_FREE, .pool = pool};
+bool batch_init(struct batch *batch, struct error *err) {
+    *batch = (struct batch){.state = BATCH_FILLING};
     arena_init(&batch->arena, ARENA_BLOCK_BYTES, ARENA_BYTES_MAX);
     batch->changes = malloc(BATCH_CHANGES_MAX * sizeof *batch->changes);
     return batch->changes != NULL ? true : error_no_memory(err);
+}
+
+void batch_release(struct batch *batch) {
+    arena_release(&batch->arena);
+    free(batch->changes);
+    batch->changes = NULL;
+}
+
+void batch_empty(struct batch *batch) {
+    arena_reset(&batch->arena);
+    batch->change_count = 0;
+    batch->whole_count = 0;
+    batch->caught_up_lsn = 0;
 }
 
 bool pool_init(struct pool *pool, int wake_fd, struct error *err) {
     *pool = (struct pool){.wake_fd = wake_fd};
     pthread_mutex_init(&pool->lock, NULL);
     for (size_t i = 0; i < POOL_BATCHES; i++) {
-        if (!batch_init(&pool->batches[i], pool, err))
+        struct batch *batch = &pool->batches[i];
+        if (!batch_init(batch, err))
             return false;
-        pool->free[pool->free_count++] = &pool->batches[i];
+        batch->pool = pool;
+        batch->state = BATCH_FREE;
+        pool->free[pool->free_count++] = batch;
     }
     return true;
 }
@@ -33,9 +49,7 @@ bool pool_init(struct pool *pool, int wake_fd, struct error *err) {
 void pool_release(struct pool *pool) {
     for (size_t i = 0; i < POOL_BATCHES; i++) {
         assert(pool->batches[i].state == BATCH_FREE);
-        arena_release(&pool->batches[i].arena);
-        free(pool->batches[i].changes);
-        pool->batches[i].changes = NULL;
+        batch_release(&pool->batches[i]);
     }
     pthread_mutex_destroy(&pool->lock);
 }
@@ -53,10 +67,7 @@ struct batch *pool_take(struct pool *pool) {
 }
 
 static void pool_give(struct pool *pool, struct batch *batch) {
-    arena_reset(&batch->arena);
-    batch->change_count = 0;
-    batch->whole_count = 0;
-    batch->caught_up_lsn = 0;
+    batch_empty(batch);
     batch->state = BATCH_FREE;
     pthread_mutex_lock(&pool->lock);
     pool->free[pool->free_count++] = batch;
