@@ -12,7 +12,7 @@ struct null_sink {
     uint64_t change_count; /* rows and truncates since open */
 };
 
-static const struct sink_option_spec NULL_OPTIONS[] = {{0}};
+static const struct option_spec NULL_OPTIONS[] = {{0}};
 
 static bool null_open(struct sink *sink, struct position *ret_position, struct error *err) {
     (void) err;

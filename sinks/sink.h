@@ -33,6 +33,7 @@
 #include <stdint.h>
 
 #include "cdc/base/error.h"
+#include "cdc/base/option.h"
 #include "cdc/base/position.h"
 #include "cdc/base/slice.h"
 #include "decoder/change.h"
@@ -53,13 +54,6 @@ struct sink_config {
         *database; /* the source's, set by the engine before it opens the sink; NULL without an engine */
     const struct sink_option *options;
     size_t option_count;
-};
-
-/* What a type of sink understands; the table ends with key NULL. */
-struct sink_option_spec {
-    const char *key;
-    bool required;
-    const char *help; /* one line for `pgcdc help` */
 };
 
 /* How the rows of a copy are laid out in the bytes that copy_data gets: those of COPY TO STDOUT. */
@@ -147,7 +141,7 @@ struct sink_check {
 
 struct sink_ops {
     const char *type; /* as the configuration names it */
-    const struct sink_option_spec *options;
+    const struct option_spec *options; /* its keys, besides name and type */
     size_t size; /* of the sink's own struct, which begins with struct sink */
     /* It stores its position together with the data: exactly once. False: the disk checkpoint is its position, at
      * least once. */

@@ -78,7 +78,7 @@ static void print_wrapped(const char *text) {
 
 static void print_options(const struct sink_ops *ops) {
     printf("\n  %s (%s)\n", ops->type, ops->stores_position ? "exactly once" : "at least once");
-    for (const struct sink_option_spec *spec = ops->options; spec->key != NULL; spec++) {
+    for (const struct option_spec *spec = ops->options; spec->key != NULL; spec++) {
         printf("    %c %-16s ", spec->required ? '*' : ' ', spec->key);
         print_wrapped(spec->help != NULL ? spec->help : "");
     }

@@ -2,7 +2,7 @@
 /*
  * config.c - from a file to a pipeline.
  *
- *     file -> text -> document (lines, hostile YAML refused) -> libcyaml (keys and types) -> build (meaning)
+ *     file -> text -> document (lines, hostile YAML refused) -> sections (keys, kinds) -> meaning
  *
  * Everything that a struct config points to lives in one arena behind it.
  */
@@ -17,11 +17,20 @@
 
 #include "cdc/base/arena.h"
 #include "cdc/base/buffer.h"
-#include "cdc/config/config_build.h"
-#include "cdc/config/config_diagnosis.h"
+#include "cdc/config/config_read.h"
 
 #define FILE_BYTES_MAX ((size_t) 1 << 20) /* a pipeline of a thousand tables takes 40 kB */
 #define ARENA_BYTES_MAX ((size_t) 32 << 20)
+
+const struct option_spec PIPELINE_OPTIONS[] = {
+    {"name", true,
+     "`[a-z0-9_]{1,50}`; names the pipeline in the target, on disk and, as `pgcdc:NAME`, each of its sessions",
+     OPTION_TEXT, NULL},
+    {"source", true, "the section of the source", OPTION_SECTION, NULL},
+    {"state", true, "directory of the checkpoint, the lock and the last error", OPTION_PATH, NULL},
+    {"sinks", true, "the list of sinks, one or more", OPTION_SECTIONS, NULL},
+    {0},
+};
 
 struct config_memory {
     struct config config; /* first, so that the caller's pointer is ours */
@@ -65,31 +74,36 @@ static bool read_file(const char *path, struct buffer *text, struct error *err) 
     return true;
 }
 
-/* libcyaml decides whether the file fits the schema, the diagnosis says where it does not. */
-static bool build_from_schema(struct config_build *build, struct slice text, struct config *ret_config,
-                              struct error *err) {
-    struct raw_config *raw = NULL;
-    if (!config_schema_load(build->schema, text, &raw, err)) {
-        config_diagnose(build->document, build->schema, err);
-        return false;
-    }
-    build->raw = raw;
-    bool built = config_build(build, ret_config, err);
-    config_schema_release(build->schema, raw);
-    return built;
+bool config_name_is_good(const char *name, size_t length_max) {
+    size_t length = strlen(name);
+    return length > 0 && length <= length_max &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == length;
 }
 
-static bool build_from_text(struct slice text, struct arena *arena, struct config *ret_config,
-                            struct error *err) {
-    struct config_document document;
-    struct config_schema schema;
-    if (!config_document_load(&document, ret_config->path, text, err))
+static bool read_name(const struct section *root, const char **ret_name, struct error *err) {
+    if (!section_text(root, "name", ret_name, err))
         return false;
-    config_schema_init(&schema);
-    struct config_build build = {.document = &document, .schema = &schema, .arena = arena};
-    bool built = config_build_check_types(&build, err) && build_from_schema(&build, text, ret_config, err);
-    config_document_release(&document);
-    return built;
+    return config_name_is_good(*ret_name, CONFIG_NAME_MAX)
+               ? true
+               : section_error(root, "name", NULL, err, "expected 1 to %d of a-z, 0-9 and _",
+                               CONFIG_NAME_MAX);
+}
+
+static bool read_sections(struct config_file *file, struct config *config, struct error *err) {
+    struct section root;
+    return section_root(file, &root, err) && section_check(&root, PIPELINE_OPTIONS, NULL, NULL, err) &&
+           read_name(&root, &config->name, err) &&
+           config_read_source(&root, config->name, &config->source, err) &&
+           section_path(&root, "state", &config->state, err) && config_read_sinks(&root, config, err);
+}
+
+static bool read_text(struct slice text, struct arena *arena, struct config *config, struct error *err) {
+    struct config_file file = {.arena = arena};
+    if (!config_document_load(&file.document, config->path, text, err))
+        return false;
+    bool is_read = read_sections(&file, config, err);
+    config_document_release(&file.document);
+    return is_read;
 }
 
 bool config_read(const char *path, struct config **ret_config, struct error *err) {
@@ -101,7 +115,7 @@ bool config_read(const char *path, struct config **ret_config, struct error *err
     arena_init(&memory->arena, 16384, ARENA_BYTES_MAX);
     memory->config.path = arena_copy(&memory->arena, slice_of(path));
     bool built = memory->config.path != NULL ? read_file(path, &text, err) : error_no_memory(err);
-    if (built && build_from_text(buffer_slice(&text), &memory->arena, &memory->config, err)) {
+    if (built && read_text(buffer_slice(&text), &memory->arena, &memory->config, err)) {
         *ret_config = &memory->config;
         return true;
     }

@@ -2,7 +2,7 @@
 /*
  * config.h - a pipeline as its YAML file describes it.
  *
- * Read with libcyaml. An unknown key, a wrong type or a missing key is ERROR_CONFIG naming file, line, key and what
+ * An unknown key, a wrong type or a missing key is ERROR_CONFIG naming file, line, key and what
  * is expected. ${VAR} in a value is taken from the environment. Read-only once read.
  */
 #pragma once
@@ -57,6 +57,11 @@ struct config {
     const struct config_sink *sinks;
     size_t sink_count; /* at least 1 */
 };
+
+/* The keys of the file, of source and of every sink; a type of sink has further ones. */
+extern const struct option_spec PIPELINE_OPTIONS[];
+extern const struct option_spec SOURCE_OPTIONS[];
+extern const struct option_spec SINK_OPTIONS[];
 
 /* The caller frees *ret_config. */
 MUST_CHECK bool config_read(const char *path, struct config **ret_config, struct error *err);

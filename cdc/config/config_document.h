@@ -2,8 +2,7 @@
 /*
  * config_document.h - the configuration file as a tree of YAML nodes that know their lines.
  *
- * libcyaml turns the text into C structs and forgets where each value stood; this tree is what errors take the
- * line from, and what a mapping with free keys (properties) is read from. Refuses what a configuration has no use
+ * Refuses what a configuration has no use
  * for and an attacker has: anchors and aliases, tags, several documents, duplicate keys, NULs.
  */
 #pragma once

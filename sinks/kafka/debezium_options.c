@@ -10,7 +10,7 @@ enum { MONEY_FRACTION_DIGITS_MAX = 9 };
 
 #define PLACEHOLDER "__debezium_unavailable_value"
 
-const struct sink_option_spec DEBEZIUM_OPTIONS[] = {
+const struct option_spec DEBEZIUM_OPTIONS[] = {
     {"schemas", false, "none (default) or inline: a schema of Kafka Connect in each key and value"},
     {"time.precision.mode", false,
      "adaptive (default), adaptive_time_microseconds, connect, isostring, microseconds or nanoseconds"},
@@ -38,7 +38,7 @@ static const char *const SCHEMAS_MODES[] = {"none", "inline", NULL};
 static const char *const SWITCHES[] = {"false", "true", NULL};
 
 static const char *help_of(const char *key) {
-    const struct sink_option_spec *spec = DEBEZIUM_OPTIONS;
+    const struct option_spec *spec = DEBEZIUM_OPTIONS;
     while (strcmp(spec->key, key) != 0)
         spec++;
     return spec->help;

@@ -42,7 +42,7 @@ struct debezium_options {
 };
 
 /* Ended by key NULL. */
-extern const struct sink_option_spec DEBEZIUM_OPTIONS[];
+extern const struct option_spec DEBEZIUM_OPTIONS[];
 
 /* ERROR_CONFIG names the key and what is expected. The texts stay the configuration's. */
 MUST_CHECK bool debezium_options_read(const struct sink_config *config, struct debezium_options *ret_options,

@@ -20,7 +20,7 @@ struct format {
     struct transaction_tally *tally; /* NULL: nobody counts */
 };
 
-static const struct sink_option_spec OPTIONS[] = {
+static const struct option_spec OPTIONS[] = {
     {"tombstones", false, "true: a message without value after each delete, for compacted topics"},
     {NULL, false, NULL},
 };

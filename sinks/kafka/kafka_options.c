@@ -21,14 +21,15 @@ enum {
     DEFAULT_COPY_TIMEOUT_MS = 900000, /* what a broker allows by default: transaction.max.timeout.ms */
 };
 
-const struct sink_option_spec KAFKA_OPTIONS[] = {
+const struct option_spec KAFKA_OPTIONS[] = {
     {"brokers", true, "where the cluster is: HOST:PORT[,HOST:PORT...]"},
     {"topic", false,
      "the topics' names, of {source} (the pipeline), {schema} and {table}; default {source}.{schema}.{table}"},
     {"format", false, "protobuf (the default) or debezium-json"},
-    {"properties.*", false,
-     "settings of librdkafka, handed through: compression.codec, security.protocol, ..."},
-    {"password_file", false, "a file whose first line is the SASL password (sasl.password)"},
+    {"properties", false, "settings of librdkafka, handed through: compression.codec, security.protocol, ...",
+     OPTION_MAP, NULL},
+    {"password_file", false, "a file whose first line is the SASL password (sasl.password)", OPTION_PATH,
+     NULL},
     {"partitions", false, "of topics that are created; default 1"},
     {"replication", false,
      "factor of topics that are created; default: the broker's default.replication.factor"},
@@ -165,7 +166,7 @@ static bool read_transactions(struct kafka_options *options, struct error *err) 
 }
 
 static bool has_key(const struct format_ops *format, const char *key) {
-    for (const struct sink_option_spec *spec = format->options; spec->key != NULL; spec++)
+    for (const struct option_spec *spec = format->options; spec->key != NULL; spec++)
         if (strcmp(spec->key, key) == 0)
             return true;
     return false;

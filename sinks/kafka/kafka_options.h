@@ -37,7 +37,7 @@ struct kafka_options {
     char position_key[KAFKA_NAME_MAX];
 };
 
-extern const struct sink_option_spec KAFKA_OPTIONS[];
+extern const struct option_spec KAFKA_OPTIONS[];
 
 /* ERROR_CONFIG names the key and what is expected, and never a value of properties. */
 MUST_CHECK bool kafka_options_read(struct kafka_options *options, const struct sink_config *config,

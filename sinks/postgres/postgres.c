@@ -30,9 +30,9 @@ static const char SETTINGS[] =
 /* A session that waits for a lock while we are gone should end; servers that are not Linux cannot. */
 static const char NOTICE_OUR_END[] = "set client_connection_check_interval = '5s'";
 
-static const struct sink_option_spec POSTGRES_OPTIONS[] = {
+static const struct option_spec POSTGRES_OPTIONS[] = {
     {"dsn", true, "the target, as libpq takes it: host=… port=… user=… dbname=…"},
-    {"password_file", false, "a file whose first line is the password"},
+    {"password_file", false, "a file whose first line is the password", OPTION_PATH, NULL},
     {"triggers", false,
      "replica (the default): foreign keys and ordinary triggers do not act on the changes; fire: they do, and every "
      "change of such a table is applied on its own"},

@@ -149,9 +149,9 @@ Test(kafka_options, a_secret_is_not_repeated) {
 Test(kafka_options, every_key_of_a_format_is_a_key_of_the_sink) {
     const struct format_ops *format = NULL;
     for (size_t i = 0; (format = format_at(i)) != NULL; i++)
-        for (const struct sink_option_spec *spec = format->options; spec->key != NULL; spec++) {
+        for (const struct option_spec *spec = format->options; spec->key != NULL; spec++) {
             bool found = false;
-            for (const struct sink_option_spec *own = KAFKA_OPTIONS; own->key != NULL; own++)
+            for (const struct option_spec *own = KAFKA_OPTIONS; own->key != NULL; own++)
                 found = found || strcmp(own->key, spec->key) == 0;
             cr_assert(found, "key %s of format %s is not in KAFKA_OPTIONS", spec->key, format->name);
         }

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config_source.c - the section source.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cdc/base/buffer.h"
+#include "cdc/config/config_read.h"
+
+#define LIST_BYTES_MAX (1u << 20)
+#define DECODING_WORK_MEM_DEFAULT "256MB"
+
+enum { IDENTIFIER_MAX = 63 }; /* NAMEDATALEN - 1 */
+
+const struct option_spec SOURCE_OPTIONS[] = {
+    {"dsn", true, "as libpq takes it: host=db user=replicator dbname=shop", OPTION_TEXT, NULL},
+    {"password_file", false, "a file whose first line is the password", OPTION_PATH, "none"},
+    {"slot", false, "the replication slot's name", OPTION_TEXT, "`name`"},
+    {"publication", false,
+     "its name. One that is named here has to exist; without this key the first `run` creates it",
+     OPTION_TEXT, "`name`"},
+    {"publications", false,
+     "instead of it, a list of names, which all have to exist: the pipeline takes what any of them sends, row "
+     "filters combined as PostgreSQL does",
+     OPTION_LIST, NULL},
+    {"tables", false,
+     "list of `schema.table`: what is replicated. `*` stands for any characters; a name in double quotes is what it "
+     "says: `'\"a.b\".\"c d\"'`",
+     OPTION_LIST, "all that is published"},
+    {"snapshot", false,
+     "`initial`: copy the present rows first; `never`: changes only, also from a slot that you prepared",
+     OPTION_TEXT, "`initial`"},
+    {"origin", false,
+     "`any`, or `none`: leave out what replication itself brought to the source; `none` needs PostgreSQL 16 or "
+     "later there",
+     OPTION_TEXT, "`any`"},
+    {"decoding_work_mem", false,
+     "`logical_decoding_work_mem` of our session: what a transaction may take at the source before it spills",
+     OPTION_TEXT, "`" DECODING_WORK_MEM_DEFAULT "`"},
+    {0},
+};
+
+/* ---- plain keys ---- */
+
+/* At most 6 + CONFIG_NAME_MAX bytes; a server cuts it at 63. */
+static bool set_application(struct arena *arena, const char *name, struct source_config *source,
+                            struct error *err) {
+    char text[sizeof "pgcdc:" + CONFIG_NAME_MAX];
+    snprintf(text, sizeof text, "pgcdc:%s", name);
+    source->application = arena_copy(arena, slice_of(text));
+    return source->application != NULL ? true : error_no_memory(err);
+}
+
+static bool read_slot(const struct section *section, struct source_config *source, struct error *err) {
+    if (!section_text(section, "slot", &source->slot, err))
+        return false;
+    return config_name_is_good(source->slot, IDENTIFIER_MAX)
+               ? true
+               : section_error(section, "slot", NULL, err, "expected 1 to %d of a-z, 0-9 and _",
+                               IDENTIFIER_MAX);
+}
+
+static bool read_words(const struct section *section, struct source_config *source, struct error *err) {
+    static const char *const SNAPSHOTS[] = {[SNAPSHOT_INITIAL] = "initial", [SNAPSHOT_NEVER] = "never", NULL};
+    static const char *const ORIGINS[] = {"any", "none", NULL};
+    size_t snapshot = SNAPSHOT_INITIAL;
+    size_t origin = 0;
+    if (!section_word(section, "snapshot", SNAPSHOTS, &snapshot, err) ||
+        !section_word(section, "origin", ORIGINS, &origin, err))
+        return false;
+    source->snapshot = (enum snapshot_mode) snapshot;
+    source->origin_is_none = origin == 1;
+    return true;
+}
+
+/* It becomes a part of the session's options, so nothing but a number and its unit passes. */
+static bool read_work_mem(const struct section *section, struct source_config *source, struct error *err) {
+    if (!section_text(section, "decoding_work_mem", &source->decoding_work_mem, err))
+        return false;
+    size_t digits = strspn(source->decoding_work_mem, "0123456789");
+    const char *unit = source->decoding_work_mem + digits;
+    bool is_unit = strcmp(unit, "kB") == 0 || strcmp(unit, "MB") == 0 || strcmp(unit, "GB") == 0;
+    return digits > 0 && digits < 10 && is_unit
+               ? true
+               : section_error(
+                     section, "decoding_work_mem", NULL, err,
+                     "expected a whole number and a unit, kB, MB or GB: " DECODING_WORK_MEM_DEFAULT);
+}
+
+/* ---- tables ---- */
+
+/* What follows the opening quote; quotes inside are doubled. NULL when there is no closing one. */
+static char *take_quoted(char *text) {
+    char *to = text;
+    for (; *text != '"' || text[1] == '"'; text++) {
+        if (*text == '\0')
+            return NULL;
+        *to++ = *text;
+        text += *text == '"';
+    }
+    *to = '\0';
+    return text + 1;
+}
+
+/* A name in place, quotes taken off, and the dot behind it when one has to follow. */
+static bool take_part(char **rest, bool has_dot, const char **ret_part, bool *ret_is_exact) {
+    char *text = *rest;
+    char *end = NULL;
+    *ret_is_exact = text[0] == '"';
+    *ret_part = text + *ret_is_exact;
+    if (*ret_is_exact)
+        end = take_quoted(text + 1);
+    else
+        end = has_dot ? strchr(text, '.') : text + strlen(text);
+    if (end == NULL || *end != (has_dot ? '.' : '\0'))
+        return false;
+    *end = '\0';
+    *rest = end + has_dot;
+    *ret_is_exact = *ret_is_exact || strchr(*ret_part, '*') == NULL;
+    return (*ret_part)[0] != '\0';
+}
+
+static bool read_pattern(const struct section *section, size_t index, const char *text,
+                         struct table_pattern *ret_pattern, struct error *err) {
+    char *rest = arena_copy(section->file->arena, slice_of(text));
+    if (rest == NULL)
+        return error_no_memory(err);
+    if (!take_part(&rest, true, &ret_pattern->schema, &ret_pattern->schema_is_exact) ||
+        !take_part(&rest, false, &ret_pattern->name, &ret_pattern->name_is_exact))
+        return section_error(section, "tables", NULL, err,
+                             "entry %zu: expected schema.table, where * stands for any characters and a name "
+                             "may be in double quotes",
+                             index + 1);
+    return true;
+}
+
+static bool read_tables(const struct section *section, struct source_config *source, struct error *err) {
+    const char *const *texts = NULL;
+    size_t count = 0;
+    if (!section_list(section, "tables", &texts, &count, err))
+        return false;
+    struct table_pattern *tables = arena_alloc_zero(section->file->arena, count * sizeof *tables + 1);
+    if (tables == NULL)
+        return error_no_memory(err);
+    for (size_t i = 0; i < count; i++)
+        if (!read_pattern(section, i, texts[i], &tables[i], err))
+            return false;
+    source->tables = tables;
+    source->table_count = count;
+    return true;
+}
+
+/* ---- publications ---- */
+
+static void append_element(struct buffer *array, const char *name) {
+    buffer_append_u8(array, '"');
+    for (; *name != '\0'; name++) {
+        if (*name == '"' || *name == '\\')
+            buffer_append_u8(array, '\\');
+        buffer_append_u8(array, (uint8_t) *name);
+    }
+    buffer_append_u8(array, '"');
+}
+
+/* The texts that are made of the list. */
+static bool join_publications(struct arena *arena, struct source_config *source, struct error *err) {
+    struct buffer array AUTO(buffer_release) = {.bytes_max = LIST_BYTES_MAX};
+    struct buffer shown AUTO(buffer_release) = {.bytes_max = LIST_BYTES_MAX};
+    for (size_t i = 0; i < source->publication_count; i++) {
+        buffer_append_text(&array, i == 0 ? "{" : ",");
+        append_element(&array, source->publications[i]);
+        buffer_printf(&shown, "%s%s", i == 0 ? "" : ", ", source->publications[i]);
+    }
+    buffer_append_text(&array, "}");
+    if (!buffer_ok(&array) || !buffer_ok(&shown))
+        return error_no_memory(err);
+    source->publication_array = arena_copy(arena, buffer_slice(&array));
+    source->publication = arena_copy(arena, buffer_slice(&shown));
+    return source->publication_array != NULL && source->publication != NULL ? true : error_no_memory(err);
+}
+
+static bool check_publications(const struct section *section, const char *key,
+                               const struct source_config *source, struct error *err) {
+    for (size_t i = 0; i < source->publication_count; i++) {
+        if (strlen(source->publications[i]) > IDENTIFIER_MAX)
+            return section_error(section, key, NULL, err, "a name has at most %d bytes", IDENTIFIER_MAX);
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(source->publications[i], source->publications[j]) == 0)
+                return section_error(section, key, NULL, err, "entry %zu is there already", i + 1);
+    }
+    return true;
+}
+
+/* name: the pipeline's, for a publication that no key names. */
+static bool read_one_publication(const struct section *section, const char *name,
+                                 struct source_config *source, struct error *err) {
+    const char **names = arena_alloc_zero(section->file->arena, sizeof *names);
+    if (names == NULL)
+        return error_no_memory(err);
+    names[0] = name;
+    source->publications = names;
+    source->publication_count = 1;
+    return section_text(section, "publication", &names[0], err);
+}
+
+static bool read_publications(const struct section *section, const char *name, struct source_config *source,
+                              struct error *err) {
+    const bool has_list = section_has(section, "publications");
+    const bool has_one = section_has(section, "publication");
+    if (has_list && has_one)
+        return section_error(section, "publications", NULL, err,
+                             "publication is given, too; name them all here");
+    source->publication_is_given = has_list || has_one;
+    bool is_read = has_list ? section_list(section, "publications", &source->publications,
+                                           &source->publication_count, err)
+                            : read_one_publication(section, name, source, err);
+    return is_read && check_publications(section, has_list ? "publications" : "publication", source, err) &&
+           join_publications(section->file->arena, source, err);
+}
+
+bool config_read_source(const struct section *root, const char *name, struct source_config *ret_source,
+                        struct error *err) {
+    struct section section;
+    *ret_source = (struct source_config){.slot = name, .decoding_work_mem = DECODING_WORK_MEM_DEFAULT};
+    return section_open(root, "source", &section, err) &&
+           section_check(&section, SOURCE_OPTIONS, NULL, NULL, err) &&
+           set_application(root->file->arena, name, ret_source, err) &&
+           section_text(&section, "dsn", &ret_source->dsn, err) &&
+           section_path(&section, "password_file", &ret_source->password_file, err) &&
+           read_slot(&section, ret_source, err) && read_publications(&section, name, ret_source, err) &&
+           read_tables(&section, ret_source, err) && read_words(&section, ret_source, err) &&
+           read_work_mem(&section, ret_source, err);
+}
