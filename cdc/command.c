@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * command.c - the table of commands, in the order in which a user meets them.
+ *
+ * What a command takes is in its own table; usage lines, help and the manual page are made from it.
  */
 #include "cdc/command.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#include "cdc/base/nearest.h"
 
 /* clang-format off */
 static const struct command *const COMMANDS[] = {
@@ -21,28 +26,63 @@ static const struct command *const COMMANDS[] = {
 };
 /* clang-format on */
 
+enum { COMMAND_COUNT = sizeof COMMANDS / sizeof COMMANDS[0] };
+
 const struct command *command_at(size_t index) {
-    return index < sizeof COMMANDS / sizeof COMMANDS[0] ? COMMANDS[index] : NULL;
+    return index < COMMAND_COUNT ? COMMANDS[index] : NULL;
 }
 
-const struct command *command_find(const char *name) {
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+/* Does name, of one word or two, stand at the beginning of words? *ret_count: of how many. */
+static bool begins_with(const char *const *words, const char *name, size_t *ret_count) {
+    const size_t first = strcspn(name, " ");
+    *ret_count = name[first] == ' ' ? 2 : 1;
+    if (strlen(words[0]) != first || strncmp(words[0], name, first) != 0)
+        return false;
+    return *ret_count == 1 || (words[1] != NULL && strcmp(words[1], name + first + 1) == 0);
+}
+
+const struct command *command_find(const char *const *words, size_t *ret_word_count) {
+    *ret_word_count = 1;
+    if (strcmp(words[0], "--help") == 0 || strcmp(words[0], "-h") == 0)
         return &command_help;
-    if (strcmp(name, "--version") == 0)
+    if (strcmp(words[0], "--version") == 0)
         return &command_version;
-    for (size_t i = 0; i < sizeof COMMANDS / sizeof COMMANDS[0]; i++)
-        if (strcmp(COMMANDS[i]->name, name) == 0)
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (begins_with(words, COMMANDS[i]->name, ret_word_count))
             return COMMANDS[i];
     return NULL;
 }
 
-/* "run -c FILE [--until caught-up|LSN]" names -c and --until. */
-bool command_takes(const struct command *command, const char *option) {
-    return strstr(command->usage, option) != NULL;
+const char *command_nearest(const char *word) {
+    const char *names[COMMAND_COUNT];
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        names[i] = COMMANDS[i]->name;
+    return nearest(word, names, COMMAND_COUNT);
 }
 
-/* Words that stand alone are in capitals at the end: "tail -c FILE | ARCHIVE", "skip -c FILE LSN", "help [COMMAND]". */
-bool command_takes_argument(const struct command *command) {
-    return strstr(command->usage, "ARCHIVE") != NULL || strstr(command->usage, "FILE LSN") != NULL ||
-           strstr(command->usage, "[COMMAND]") != NULL;
+const struct command_use *command_find_use(const struct command *command, const char *name, size_t length) {
+    const struct command_use *use = command->uses;
+    for (; use != NULL && use->option != NULL; use++)
+        if (strlen(use->option->name) == length && memcmp(use->option->name, name, length) == 0)
+            return use;
+    return NULL;
+}
+
+struct usage command_usage(const struct command *command) {
+    struct usage usage;
+    size_t size = (size_t) snprintf(usage.text, sizeof usage.text, "%s", command->name);
+    const struct command_use *use = command->uses;
+    for (; use != NULL && use->option != NULL && size < sizeof usage.text; use++)
+        size += (size_t) snprintf(
+            usage.text + size, sizeof usage.text - size, " %s%s%s%s%s", use->required ? "" : "[",
+            use->option->name, use->option->value != NULL ? " " : "",
+            use->option->value != NULL ? use->option->value : "", use->required ? "" : "]");
+    if (command->argument != NULL && size < sizeof usage.text)
+        snprintf(usage.text + size, sizeof usage.text - size, " %s", command->argument);
+    return usage;
+}
+
+bool command_needs_config(const struct command *command) {
+    const struct command_use *use = command_find_use(command, "-c", 2);
+    return use != NULL && use->required;
 }

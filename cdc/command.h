@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * command.h - the commands of the program; each lives in cdc/command_NAME.c.
+ * command.h - the commands of the program; each lives in cdc/commands/command_NAME.c.
  *
  * main parses the command line into struct command_line and hands it to the command, which prints what it has to say
  * (results to standard output, log lines and errors to standard error) and returns the exit code.
@@ -10,13 +10,13 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "cdc/base/exit_code.h"
 #include "cdc/base/lsn.h"
 #include "cdc/config/config.h"
-#include "cdc/base/exit_code.h"
 
 struct command_line {
     const char *config_path; /* -c FILE */
-    const char *argument;    /* what stands alone (tail ARCHIVE, help COMMAND), or NULL */
+    const char *argument;    /* what stands alone (skip LSN, help COMMAND), or NULL */
     bool json;               /* --json */
     const char *sql_side;    /* --sql: "source", "target" or "target:SINK", else NULL */
     bool until_caught_up;    /* --until caught-up */
@@ -26,15 +26,31 @@ struct command_line {
     bool take_over;          /* --take-over */
     size_t keys_max;         /* --keys, else 0 */
     struct config *config;   /* read from config_path, NULL for commands that need none */
+    bool verbose;            /* --verbose */
     const atomic_bool *stop; /* becomes true on SIGTERM or SIGINT; a second signal leaves at once */
 };
 
+/* An option, whichever command takes it. */
+struct command_option {
+    const char *name;     /* "--until" */
+    const char *value;    /* what stands for its value in a usage line: "caught-up|LSN"; NULL: it has none */
+    const char *expected; /* of the value, for an error */
+    bool (*take)(struct command_line *line, const char *value); /* false: the value is not what is expected */
+};
+
+/* An option as one command takes it. */
+struct command_use {
+    const struct command_option *option; /* NULL ends the list */
+    const char *help;                    /* lines for `pgcdc help NAME`; NULL: none is needed */
+    bool required;
+};
+
 struct command {
-    const char *name;
-    const char *usage;   /* "run -c FILE [--until caught-up|LSN]"; main takes the options that stand here */
-    const char *summary; /* one line */
-    const char *help;    /* paragraphs for `pgcdc help NAME` */
-    bool needs_config;
+    const char *name;               /* one word, or two: "table add" */
+    const struct command_use *uses; /* or NULL */
+    const char *argument; /* what stands alone: "LSN"; in brackets when it may be left out; NULL: none */
+    const char *summary;  /* one line */
+    const char *help;     /* paragraphs for `pgcdc help NAME` */
     enum exit_code (*run)(const struct command_line *line);
 };
 
@@ -49,10 +65,33 @@ extern const struct command command_drop;
 extern const struct command command_help;
 extern const struct command command_version;
 
-/* command.c: every command in turn, NULL after the last; the one of that name, or NULL. */
+/* command.c: every command in turn, NULL after the last. */
 const struct command *command_at(size_t index);
-const struct command *command_find(const char *name);
 
-/* Does the command's usage name this option ("--json"), or an argument that stands alone? */
-bool command_takes(const struct command *command, const char *option);
-bool command_takes_argument(const struct command *command);
+/* The command that these words begin with, and of how many it is; NULL: none. */
+const struct command *command_find(const char *const *words, size_t *ret_word_count);
+
+/* The name that somebody probably meant, or NULL. */
+const char *command_nearest(const char *word);
+
+/* Of so many letters, or longer; NULL: the command takes no such option. */
+const struct command_use *command_find_use(const struct command *command, const char *name, size_t length);
+
+/* "run -c FILE [--until caught-up|LSN]", for a usage line. */
+struct usage {
+    char text[256];
+};
+struct usage command_usage(const struct command *command);
+
+bool command_needs_config(const struct command *command);
+
+/* commands/options.c */
+extern const struct command_option OPTION_CONFIG;
+extern const struct command_option OPTION_JSON_OUTPUT;
+extern const struct command_option OPTION_SQL;
+extern const struct command_option OPTION_UNTIL;
+extern const struct command_option OPTION_TIMEOUT;
+extern const struct command_option OPTION_RETRY_FOR;
+extern const struct command_option OPTION_KEYS;
+extern const struct command_option OPTION_TAKE_OVER;
+extern const struct command_option OPTION_VERBOSE;

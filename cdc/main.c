@@ -2,22 +2,17 @@
 /*
  * main.c - the command line, the signals, and one command run.
  *
- * An option is taken by a command when the command's usage line names it, so help and behaviour cannot differ.
+ * A command takes the options of its own table, from which its help is made, too.
  */
-#include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cdc/base/log.h"
+#include "cdc/base/nearest.h"
 #include "cdc/command.h"
-
-enum { KEYS_MAX = 10000 }; /* of a table, in memory until they are printed */
-
-#define DURATION_EXPECTED "a duration like 30s, 5m or 2h"
 
 /* The variables of the process: stop is set by the signal handlers and read by everybody; asked: a signal set it. */
 static atomic_bool stop;
@@ -26,112 +21,7 @@ static atomic_bool asked;
 struct invocation {
     const struct command *command;
     struct command_line line;
-    enum log_level log_level;
 };
-
-struct option {
-    const char *name;
-    bool has_value;
-    bool is_general; /* taken by every command */
-    bool (*take)(struct invocation *invocation, const char *value);
-    const char *expected; /* of the value */
-};
-
-static bool take_config(struct invocation *invocation, const char *value) {
-    invocation->line.config_path = value;
-    return value[0] != '\0';
-}
-
-static bool take_json(struct invocation *invocation, const char *value) {
-    (void) value;
-    invocation->line.json = true;
-    return true;
-}
-
-static bool take_sql(struct invocation *invocation, const char *value) {
-    invocation->line.sql_side = value;
-    return strcmp(value, "source") == 0 || strcmp(value, "target") == 0 ||
-           (strncmp(value, "target:", 7) == 0 && value[7] != '\0');
-}
-
-static bool take_until(struct invocation *invocation, const char *value) {
-    invocation->line.until_caught_up = strcmp(value, "caught-up") == 0;
-    invocation->line.until_lsn = 0;
-    return invocation->line.until_caught_up ||
-           (lsn_parse(value, &invocation->line.until_lsn) && invocation->line.until_lsn != 0);
-}
-
-/* "500ms", "30s", "5m", "2h", "1d"; a number alone is seconds. 0: it is none of these. */
-static int64_t parse_duration(const char *text) {
-    static const struct {
-        const char *name;
-        int64_t ms;
-    } UNITS[] = {{"ms", 1},      {"s", 1000},    {"", 1000},     {"m", 60000},
-                 {"min", 60000}, {"h", 3600000}, {"d", 86400000}};
-    char *end = NULL;
-    errno = 0;
-    long number = strtol(text, &end, 10);
-    if (end == text || text[0] < '0' || text[0] > '9' || errno != 0 || number <= 0 || number > 1000000000)
-        return 0;
-    for (size_t i = 0; i < sizeof UNITS / sizeof UNITS[0]; i++)
-        if (strcmp(end, UNITS[i].name) == 0)
-            return number * UNITS[i].ms;
-    return 0;
-}
-
-static bool take_timeout(struct invocation *invocation, const char *value) {
-    invocation->line.timeout_ms = parse_duration(value);
-    return invocation->line.timeout_ms != 0;
-}
-
-static bool take_retry_for(struct invocation *invocation, const char *value) {
-    invocation->line.retry_for_ms = parse_duration(value);
-    return invocation->line.retry_for_ms != 0;
-}
-
-static bool take_keys(struct invocation *invocation, const char *value) {
-    char *end = NULL;
-    errno = 0;
-    const unsigned long number = strtoul(value, &end, 10);
-    invocation->line.keys_max = number;
-    return value[0] >= '0' && value[0] <= '9' && *end == '\0' && errno == 0 && number > 0 &&
-           number <= KEYS_MAX;
-}
-
-static bool take_take_over(struct invocation *invocation, const char *value) {
-    (void) value;
-    invocation->line.take_over = true;
-    return true;
-}
-
-static bool take_verbose(struct invocation *invocation, const char *value) {
-    (void) value;
-    invocation->log_level = LOG_LEVEL_DEBUG;
-    return true;
-}
-
-static const struct option OPTIONS[] = {
-    {.name = "-c", .has_value = true, .take = take_config, .expected = "the path of a configuration file"},
-    {.name = "--json", .take = take_json},
-    {.name = "--sql", .has_value = true, .take = take_sql, .expected = "source, target or target:SINK"},
-    {.name = "--until",
-     .has_value = true,
-     .take = take_until,
-     .expected = "caught-up or an LSN like 16/B374D848"},
-    {.name = "--timeout", .has_value = true, .take = take_timeout, .expected = DURATION_EXPECTED},
-    {.name = "--retry-for", .has_value = true, .take = take_retry_for, .expected = DURATION_EXPECTED},
-    {.name = "--keys", .has_value = true, .take = take_keys, .expected = "a number from 1 to 10000"},
-    {.name = "--take-over", .take = take_take_over},
-    {.name = "--verbose", .is_general = true, .take = take_verbose},
-    {.name = "--debug", .is_general = true, .take = take_verbose},
-};
-
-static const struct option *find_option(const char *name, size_t length) {
-    for (size_t i = 0; i < sizeof OPTIONS / sizeof OPTIONS[0]; i++)
-        if (strlen(OPTIONS[i].name) == length && memcmp(OPTIONS[i].name, name, length) == 0)
-            return &OPTIONS[i];
-    return NULL;
-}
 
 /* One line and where to read on; a usage error. */
 PRINTF_LIKE(2, 3)
@@ -149,29 +39,62 @@ static enum exit_code complain(const struct invocation *invocation, const char *
     return EXIT_USAGE;
 }
 
+static enum exit_code complain_option(const struct invocation *invocation, const char *argument,
+                                      size_t length) {
+    char name[64];
+    const char *names[32];
+    size_t count = 0;
+    const struct command_use *use = invocation->command->uses;
+    for (; use != NULL && use->option != NULL && count < sizeof names / sizeof *names; use++)
+        names[count++] = use->option->name;
+    snprintf(name, sizeof name, "%.*s", (int) length, argument);
+    const char *meant = nearest(name, names, count);
+    return meant != NULL ? complain(invocation, "unknown option %s, did you mean %s?", argument, meant)
+                         : complain(invocation, "unknown option %s", argument);
+}
+
+/* Every command may be asked to log in detail; --debug is its former name. */
+static const struct command_option *find_option(const struct invocation *invocation, const char *argument,
+                                                size_t length) {
+    const struct command_use *use = command_find_use(invocation->command, argument, length);
+    if (strcmp(argument, OPTION_VERBOSE.name) == 0 || strcmp(argument, "--debug") == 0)
+        return &OPTION_VERBOSE;
+    return use != NULL ? use->option : NULL;
+}
+
 /* "-c FILE", "--until=LSN": takes one option, and its value from itself or from the next argument. */
 static enum exit_code parse_option(struct invocation *invocation, char **arguments, int *at) {
     const char *argument = arguments[*at];
     size_t length = strcspn(argument, "=");
-    const struct option *option = find_option(argument, length);
+    const struct command_option *option = find_option(invocation, argument, length);
     const char *value = argument[length] == '=' ? argument + length + 1 : NULL;
-    if (option == NULL || !(option->is_general || command_takes(invocation->command, option->name)))
-        return complain(invocation, "unknown option %s", argument);
-    if (!option->has_value && value != NULL)
+    if (option == NULL)
+        return complain_option(invocation, argument, length);
+    if (option->value == NULL && value != NULL)
         return complain(invocation, "%s takes no value", option->name);
-    if (option->has_value && value == NULL)
+    if (option->value != NULL && value == NULL)
         value = arguments[*at + 1] != NULL ? arguments[++*at] : NULL;
-    if (option->has_value && value == NULL)
+    if (option->value != NULL && value == NULL)
         return complain(invocation, "%s needs a value", option->name);
-    return option->take(invocation, value)
+    return option->take(&invocation->line, value)
                ? EXIT_DONE
                : complain(invocation, "%s: expected %s", option->name, option->expected);
 }
 
 static enum exit_code parse_argument(struct invocation *invocation, const char *argument) {
-    if (invocation->line.argument != NULL || !command_takes_argument(invocation->command))
+    if (invocation->line.argument != NULL || invocation->command->argument == NULL)
         return complain(invocation, "unexpected argument %s", argument);
     invocation->line.argument = argument;
+    return EXIT_DONE;
+}
+
+/* Is all there that the command cannot do without? */
+static enum exit_code check_complete(const struct invocation *invocation) {
+    const struct command *command = invocation->command;
+    if (command_needs_config(command) && invocation->line.config_path == NULL)
+        return complain(invocation, "-c FILE is required");
+    if (command->argument != NULL && command->argument[0] != '[' && invocation->line.argument == NULL)
+        return complain(invocation, "%s is missing", command->argument);
     return EXIT_DONE;
 }
 
@@ -187,18 +110,19 @@ static enum exit_code parse_rest(struct invocation *invocation, char **arguments
                    ? parse_option(invocation, arguments, &at)
                    : parse_argument(invocation, arguments[at]);
     }
-    if (code == EXIT_DONE && invocation->command->needs_config && invocation->line.config_path == NULL)
-        code = complain(invocation, "-c FILE is required");
-    return code;
+    return code == EXIT_DONE ? check_complete(invocation) : code;
 }
 
 static enum exit_code parse(struct invocation *invocation, char **arguments) {
+    size_t words = 0;
     if (arguments[0] == NULL)
         return complain(invocation, "a command is required");
-    invocation->command = command_find(arguments[0]);
-    if (invocation->command == NULL)
-        return complain(invocation, "unknown command %s", arguments[0]);
-    return parse_rest(invocation, arguments + 1);
+    invocation->command = command_find((const char *const *) arguments, &words);
+    if (invocation->command != NULL)
+        return parse_rest(invocation, arguments + words);
+    const char *meant = command_nearest(arguments[0]);
+    return meant != NULL ? complain(invocation, "unknown command %s, did you mean %s?", arguments[0], meant)
+                         : complain(invocation, "unknown command %s", arguments[0]);
 }
 
 /* The first signal asks for the orderly stop, the second does not wait for it. */
@@ -241,9 +165,10 @@ static enum exit_code run_with_config(struct invocation *invocation) {
         fprintf(stderr, "pgcdc: %s\n", error_line(&err).text);
         return exit_code_of(&err);
     }
-    log_init(invocation->log_level, invocation->line.config->name);
+    const enum log_level level = invocation->line.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
+    log_init(level, invocation->line.config->name);
     enum exit_code code = invocation->command->run(&invocation->line);
-    log_init(invocation->log_level, NULL);
+    log_init(level, NULL);
     config_free(invocation->line.config);
     return code;
 }
@@ -258,12 +183,12 @@ static enum exit_code check_output(enum exit_code code) {
 }
 
 int main(int argument_count, char **arguments) {
-    struct invocation invocation = {.line = {.stop = &stop}, .log_level = LOG_LEVEL_INFO};
+    struct invocation invocation = {.line = {.stop = &stop}};
     enum exit_code code = parse(&invocation, arguments + (argument_count > 0));
     if (code != EXIT_DONE)
         return code;
     set_signals();
-    log_init(invocation.log_level, NULL);
+    log_init(invocation.line.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, NULL);
     code = invocation.line.config_path != NULL ? run_with_config(&invocation)
                                                : invocation.command->run(&invocation.line);
     return check_output(code);

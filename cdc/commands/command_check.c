@@ -87,9 +87,21 @@ static enum exit_code run(const struct command_line *line) {
     return code;
 }
 
+static const struct command_use USES[] = {
+    {&OPTION_CONFIG, NULL, true},
+    {&OPTION_JSON_OUTPUT,
+     "one object: pipeline, ready, problems, warnings, findings (severity, code, where, what, fix, objects)",
+     false},
+    {&OPTION_SQL,
+     "only the fixes of that side, ready for psql; what is no SQL, or empties a table, is in a comment;\n"
+     "with several Postgres sinks the one that is meant is named",
+     false},
+    {0},
+};
+
 const struct command command_check = {
     .name = "check",
-    .usage = "check -c FILE [--json | --sql source|target[:SINK]]",
+    .uses = USES,
     .summary = "every problem at once, each with its fix; changes nothing",
     .help =
         "Looks at the source, the state directory and every sink as run would, and prints what it finds: problems,\n"
@@ -98,14 +110,8 @@ const struct command command_check = {
         "\n"
         "Tables that have one cause are one finding, with one statement where SQL has a list of tables.\n"
         "\n"
-        "--json   one object: pipeline, ready, problems, warnings, findings (severity, code, where, what, fix, objects)\n"
-        "--sql source, --sql target, --sql target:SINK\n"
-        "         only the fixes of that side, ready for psql; what is no SQL, or empties a table, stands in a comment;\n"
-        "         with several Postgres sinks the one that is meant is named\n"
-        "\n"
         "cdc/check/findings.md has every code: what it means, what to do, and whether its fix is SQL or a step.\n"
         "\n"
         "Exit code 0 when there is no problem (warnings do not count), 2 when there is one.",
-    .needs_config = true,
     .run = run,
 };

@@ -12,19 +12,19 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cdc/engine/activity.h"
 #include "cdc/base/buffer.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
-#include "cdc/engine/checkpoint.h"
 #include "cdc/command.h"
+#include "cdc/engine/activity.h"
+#include "cdc/engine/checkpoint.h"
 #include "cdc/engine/failure.h"
+#include "cdc/engine/skip.h"
+#include "cdc/engine/state_lock.h"
 #include "cdc/pq/identifier.h"
 #include "cdc/source/publication.h"
-#include "cdc/engine/skip.h"
 #include "cdc/source/slot.h"
 #include "cdc/source/source.h"
-#include "cdc/engine/state_lock.h"
 
 enum {
     RELEASE_WAIT_MS = 5000, /* an engine that was killed a moment ago; its walsender notices soon */
@@ -252,9 +252,14 @@ static enum exit_code run(const struct command_line *line) {
     return err.kind == ERROR_STOPPED ? EXIT_FAILED : exit_code_of(&err);
 }
 
+static const struct command_use USES[] = {
+    {&OPTION_CONFIG, NULL, true},
+    {0},
+};
+
 const struct command command_drop = {
     .name = "drop",
-    .usage = "drop -c FILE",
+    .uses = USES,
     .summary = "remove slot, publication and positions; copied rows stay",
     .help =
         "Removes, in this order: the slot (it refuses while an engine uses it, exit 3), the publication if pgcdc\n"
@@ -263,6 +268,5 @@ const struct command command_drop = {
         "empty tables, and into Kafka it publishes every present row again, behind the records that are there.\n"
         "\n"
         "What is gone already is no error, so an interrupted drop is finished by running it again.",
-    .needs_config = true,
     .run = run,
 };

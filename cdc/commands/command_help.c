@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cdc/base/buffer.h"
 #include "cdc/command.h"
 
 static const char EXIT_CODES[] =
@@ -20,85 +21,179 @@ static const char EXIT_CODES[] =
 static const char CONFIGURATION[] =
     "One YAML file describes one pipeline:\n"
     "\n"
-    "  name: shop                   # 1 to 50 of a-z, 0-9 and _; names slot and publication\n"
+    "  name: shop\n"
     "  source:\n"
     "    dsn: host=db user=replicator dbname=shop\n"
-    "    password_file: FILE        # its first line is the password; or PGPASSWORD, ~/.pgpass\n"
-    "    slot: shop                 # default: name\n"
-    "    publication: shop          # it has to be there; default: name, created by the first run\n"
-    "    publications: [a, b]       # or several, together\n"
-    "    tables: [\"public.*\"]       # what is replicated: schema.table, * for any characters, a name in quotes\n"
-    "                               # as it is: '\"a.b\".\"c d\"'; default: all that is published\n"
-    "    origin: any                # any, or none: not what replication brought there (PostgreSQL 16)\n"
-    "    snapshot: initial          # initial: first copy the rows that are there; or never\n"
-    "    decoding_work_mem: 256MB   # of the source's server, for this pipeline\n"
-    "  state: /var/lib/pgcdc        # a directory: the checkpoint and the lock\n"
-    "  sinks:                       # one or more\n"
+    "    tables: [\"public.*\"]\n"
+    "  state: /var/lib/pgcdc\n"
+    "  sinks:\n"
     "    - name: warehouse\n"
-    "      type: TYPE               # and the keys of that type, below\n"
+    "      type: postgres\n"
+    "      dsn: host=warehouse user=loader dbname=shop\n"
     "\n"
     "${VAR} in a value is replaced by the environment's, $$ by one $. A relative path of state or password_file is relative\n"
     "to this file's folder.\n"
     "\n"
-    "types of sink and their keys (* required):\n";
+    "keys (* required):\n";
 
-/* The summary behind the usage, or under one that is long. */
-static void print_command(const struct command *command) {
+enum { LINE_WIDTH = 116 };
+
+/* ---- the terminal ---- */
+
+/* Marks for pages are left out. Lines after the first are indented. */
+static void print_wrapped(const char *text, int indent) {
+    int column = indent;
+    for (; *text != '\0'; text++) {
+        if (*text == ' ' && column + 1 + (int) strcspn(text + 1, " ") > LINE_WIDTH) {
+            printf("\n%*s", indent, "");
+            column = indent;
+        } else if (*text != '`') {
+            putchar(*text);
+            column++;
+        }
+    }
+    putchar('\n');
+}
+
+static void print_option(const char *prefix, const struct option_spec *spec) {
+    enum { WIDTH = 28 };
+    char key[64];
+    struct buffer help AUTO(buffer_release) = {.bytes_max = 4096};
+    snprintf(key, sizeof key, "%s%s", prefix, spec->key);
+    buffer_append_text(&help, spec->help);
+    if (spec->fallback != NULL)
+        buffer_printf(&help, "; default: %s", spec->fallback);
+    printf("  %c %-*s ", spec->required ? '*' : ' ', WIDTH, key);
+    print_wrapped(buffer_text(&help) != NULL ? buffer_text(&help) : spec->help, WIDTH + 5);
+}
+
+static void print_options(const char *prefix, const struct option_spec *specs) {
+    for (; specs->key != NULL; specs++)
+        if (specs->kind != OPTION_SECTION && specs->kind != OPTION_SECTIONS)
+            print_option(prefix, specs);
+}
+
+static void print_configuration(void) {
+    const struct sink_ops *ops = NULL;
+    fputs(CONFIGURATION, stdout);
+    print_options("", PIPELINE_OPTIONS);
+    print_options("source.", SOURCE_OPTIONS);
+    print_options("sinks[].", SINK_OPTIONS);
+    for (size_t i = 0; (ops = sink_ops_at(i)) != NULL; i++) {
+        if (ops->options->key == NULL)
+            continue;
+        printf("\nof a sink of type %s (%s):\n", ops->type,
+               ops->stores_position ? "exactly once" : "at least once");
+        print_options("", ops->options);
+    }
+}
+
+/* The summary after the usage, or under one that is long. */
+static void print_line(const struct command *command) {
     enum { WIDTH = 38 };
-    if (strlen(command->usage) <= WIDTH)
-        printf("  pgcdc %-*s %s\n", WIDTH, command->usage, command->summary);
+    const struct usage usage = command_usage(command);
+    if (strlen(usage.text) <= WIDTH)
+        printf("  pgcdc %-*s %s\n", WIDTH, usage.text, command->summary);
     else
-        printf("  pgcdc %s\n%*s%s\n", command->usage, WIDTH + 9, "", command->summary);
+        printf("  pgcdc %s\n%*s%s\n", usage.text, WIDTH + 9, "", command->summary);
 }
 
 static void print_commands(void) {
     const struct command *command = NULL;
     printf("pgcdc - every committed change of a PostgreSQL database, exactly once, into its sinks\n\n");
     for (size_t i = 0; (command = command_at(i)) != NULL; i++)
-        print_command(command);
+        print_line(command);
     printf("\n  --verbose, with any command, logs in detail\n"
            "  pgcdc help COMMAND explains a command, pgcdc help config the configuration file\n\n%s",
            EXIT_CODES);
 }
 
-/* The text behind a key, its further lines under the first. */
-static void print_wrapped(const char *text) {
-    enum { INDENT = 23, WIDTH = 90 };
-    while (strlen(text) > WIDTH) {
-        int length = WIDTH;
-        while (length > 0 && text[length] != ' ')
-            length--;
-        if (length == 0)
-            break;
-        printf("%.*s\n%*s", length, text, INDENT, "");
-        text += length + 1;
-    }
-    printf("%s\n", text);
-}
-
-static void print_options(const struct sink_ops *ops) {
-    printf("\n  %s (%s)\n", ops->type, ops->stores_position ? "exactly once" : "at least once");
-    for (const struct option_spec *spec = ops->options; spec->key != NULL; spec++) {
-        printf("    %c %-16s ", spec->required ? '*' : ' ', spec->key);
-        print_wrapped(spec->help != NULL ? spec->help : "");
+/* "--until caught-up|LSN", and its lines below. */
+static void print_use(const struct command_use *use) {
+    printf("%s%s%s\n", use->option->name, use->option->value != NULL ? " " : "",
+           use->option->value != NULL ? use->option->value : "");
+    for (const char *line = use->help; line != NULL;) {
+        const char *end = strchr(line, '\n');
+        printf("    %.*s\n", end != NULL ? (int) (end - line) : (int) strlen(line), line);
+        line = end != NULL ? end + 1 : NULL;
     }
 }
 
-static void print_configuration(void) {
+static void print_command(const struct command *command) {
+    bool has_options = false;
+    printf("pgcdc %s\n\n%s.\n\n%s\n", command_usage(command).text, command->summary, command->help);
+    for (const struct command_use *use = command->uses; use != NULL && use->option != NULL; use++) {
+        if (use->help == NULL)
+            continue;
+        printf(has_options ? "" : "\n");
+        has_options = true;
+        print_use(use);
+    }
+}
+
+/* ---- pages ---- */
+
+/* A row of a table in Markdown. */
+static void print_row(const char *prefix, const struct option_spec *spec) {
+    printf("| `%s%s` | ", prefix, spec->key);
+    for (const char *c = spec->help; *c != '\0'; c++)
+        printf(*c == '|' ? "\\|" : "%c", *c);
+    printf(" | %s |\n", spec->required ? "required" : spec->fallback != NULL ? spec->fallback : "");
+}
+
+static void print_rows(const char *prefix, const struct option_spec *specs) {
+    for (; specs->key != NULL; specs++)
+        if (specs->kind != OPTION_SECTION && specs->kind != OPTION_SECTIONS)
+            print_row(prefix, specs);
+}
+
+static void begin_table(const char *name) {
+    printf("<!-- keys of %s, as pgcdc help markdown prints them -->\n| key | meaning | default |\n"
+           "|---|---|---|\n",
+           name);
+}
+
+static void end_table(const char *name) {
+    printf("<!-- end of the keys of %s -->\n", name);
+}
+
+/* The tables of README.md and of the sinks' pages, which a test compares. */
+static void print_markdown(void) {
     const struct sink_ops *ops = NULL;
-    fputs(CONFIGURATION, stdout);
-    for (size_t i = 0; (ops = sink_ops_at(i)) != NULL; i++)
-        print_options(ops);
+    begin_table("the file");
+    print_rows("", PIPELINE_OPTIONS);
+    print_rows("source.", SOURCE_OPTIONS);
+    print_rows("sinks[].", SINK_OPTIONS);
+    end_table("the file");
+    for (size_t i = 0; (ops = sink_ops_at(i)) != NULL; i++) {
+        if (ops->options->key == NULL)
+            continue;
+        begin_table(ops->type);
+        print_rows("", ops->options);
+        end_table(ops->type);
+    }
+}
+
+/* ---- the command ---- */
+
+static const struct command *find(const char *name) {
+    const struct command *command = NULL;
+    for (size_t i = 0; (command = command_at(i)) != NULL; i++)
+        if (strcmp(command->name, name) == 0)
+            return command;
+    return NULL;
 }
 
 static enum exit_code run(const struct command_line *line) {
-    const struct command *command = line->argument != NULL ? command_find(line->argument) : NULL;
+    const struct command *command = line->argument != NULL ? find(line->argument) : NULL;
     if (line->argument == NULL) {
         print_commands();
     } else if (command != NULL) {
-        printf("pgcdc %s\n\n%s.\n\n%s\n", command->usage, command->summary, command->help);
+        print_command(command);
     } else if (strcmp(line->argument, "config") == 0) {
         print_configuration();
+    } else if (strcmp(line->argument, "markdown") == 0) {
+        print_markdown();
     } else {
         fprintf(stderr, "pgcdc help: unknown command %s; see: pgcdc help\n", line->argument);
         return EXIT_USAGE;
@@ -108,10 +203,11 @@ static enum exit_code run(const struct command_line *line) {
 
 const struct command command_help = {
     .name = "help",
-    .usage = "help [COMMAND]",
+    .argument = "[COMMAND]",
     .summary = "this list, a command, or (help config) the configuration file",
     .help = "pgcdc help            the commands and the exit codes\n"
             "pgcdc help COMMAND    one command\n"
-            "pgcdc help config     the configuration file and what each type of sink takes",
+            "pgcdc help config     the configuration file and what each type of sink takes\n"
+            "pgcdc help markdown   the same keys as tables for a page",
     .run = run,
 };

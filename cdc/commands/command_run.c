@@ -8,11 +8,11 @@
 
 #include "cdc/base/amount.h"
 #include "cdc/base/log.h"
-#include "cdc/command.h"
 #include "cdc/check/explain_stop.h"
+#include "cdc/command.h"
 #include "cdc/engine/failure.h"
-#include "cdc/print/json_writer.h"
 #include "cdc/engine/pipeline.h"
+#include "cdc/print/json_writer.h"
 
 /* main's handler of SIGALRM sets the stop flag, so that the end of the time is an orderly stop. */
 static bool set_timeout(int64_t timeout_ms, struct error *err) {
@@ -134,31 +134,40 @@ static enum exit_code run(const struct command_line *line) {
     return code;
 }
 
+static const struct command_use USES[] = {
+    {&OPTION_CONFIG, NULL, true},
+    {&OPTION_UNTIL,
+     "LSN: apply every transaction that ends at or before this position, such as 16/B374D848, and none\n"
+     "after it; make that durable in every sink and exit 0. caught-up: the same for the end of the source's\n"
+     "WAL, taken once at the start",
+     false},
+    {&OPTION_TIMEOUT, "stop after this time, such as 30s, 5m or 2h, as SIGTERM does", false},
+    {&OPTION_RETRY_FOR,
+     "give up when an error has lasted this long without progress, with exit 1. Without it errors are\n"
+     "retried indefinitely; only at the very first start, when nothing was ever reached, run gives up after\n"
+     "30s with exit 2",
+     false},
+    {&OPTION_TAKE_OVER,
+     "take the pipeline from an engine that uses its slot now. Without it run waits until the slot is free;\n"
+     "with --until it waits 10 s and exits 6",
+     false},
+    {&OPTION_JSON_OUTPUT, "at the end print one object with the numbers of the last line to standard output",
+     false},
+    {0},
+};
+
 const struct command command_run = {
     .name = "run",
-    .usage =
-        "run -c FILE [--until caught-up|LSN] [--timeout DURATION] [--retry-for DURATION] [--take-over] [--json]",
+    .uses = USES,
     .summary = "copy existing rows, then stream every change into the sinks",
     .help =
         "Creates the publication and the slot when no position exists anywhere, copies the rows that are present\n"
         "(source.snapshot: initial), then streams changes for ever, each commit exactly once.\n"
-        "\n"
-        "--until LSN            apply every transaction that ends at or before this position, such as 16/B374D848, and\n"
-        "                       none behind it; make that durable in every sink and exit 0\n"
-        "--until caught-up      the same for the end of the source's WAL, taken once at the start\n"
-        "--timeout DURATION     stop after this time, such as 30s, 5m or 2h, as SIGTERM does\n"
-        "--retry-for DURATION   give up when an error has lasted this long without progress, with exit 1. Without it\n"
-        "                       errors are retried indefinitely; only at the very first start, when nothing was ever\n"
-        "                       reached, run gives up after 30s with exit 2\n"
-        "--take-over            take the pipeline from an engine that uses its slot now. Without it run waits until the\n"
-        "                       slot is free; with --until it waits 10 s and exits 6\n"
-        "--json                 at the end print one object with the numbers of the last line to standard output\n"
         "\n"
         "SIGTERM and SIGINT: stop reading, flush, confirm, exit within 10 seconds; a second one leaves at once. The code\n"
         "is 0; with --until it is 5 when the end was not reached. SIGHUP, SIGUSR1 and SIGUSR2 are ignored.\n"
         "Lost connections, restarts of either server, deadlocks and full disks are retried. A change that\n"
         "cannot be applied stops the pipeline right before its transaction (exit 1). When going on would lose or\n"
         "repeat data, run refuses and says why (exit 3). Exit 6: another engine with this state directory runs already.",
-    .needs_config = true,
     .run = run,
 };

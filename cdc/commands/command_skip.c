@@ -78,9 +78,15 @@ static enum exit_code run(const struct command_line *line) {
     return err.kind == ERROR_STOPPED ? EXIT_FAILED : exit_code_of(&err);
 }
 
+static const struct command_use USES[] = {
+    {&OPTION_CONFIG, NULL, true},
+    {0},
+};
+
 const struct command command_skip = {
     .name = "skip",
-    .usage = "skip -c FILE LSN",
+    .uses = USES,
+    .argument = "LSN",
     .summary = "leave out the transaction that stopped the pipeline",
     .help =
         "A change that cannot be applied stops the pipeline before its transaction, which the error names: \"the\n"
@@ -90,6 +96,5 @@ const struct command command_skip = {
         "has published in part, the rest is left out.\n"
         "\n"
         "Refused (exit 3): any other LSN than the one that stopped the pipeline, and while an engine runs.",
-    .needs_config = true,
     .run = run,
 };

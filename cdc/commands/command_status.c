@@ -76,9 +76,15 @@ static enum exit_code run(const struct command_line *line) {
     return code;
 }
 
+static const struct command_use USES[] = {
+    {&OPTION_CONFIG, NULL, true},
+    {&OPTION_JSON_OUTPUT, "one object; what is not known in it is null", false},
+    {0},
+};
+
 const struct command command_status = {
     .name = "status",
-    .usage = "status -c FILE [--json]",
+    .uses = USES,
     .summary = "positions and lag of source, slot and each sink",
     .help =
         "Shows where the pipeline stands, whether an engine is running or not, and changes nothing.\n"
@@ -98,10 +104,9 @@ const struct command command_status = {
         "position durable. behind: at most so long ago the sink had all that was committed until then, by the source's clock;\n"
         "0 when it has the source's whole WAL. Counts are since the start of the engine, or of the last one that ran; it\n"
         "writes them every few seconds (NAME.activity), with the progress of the initial copy while that runs; rates are\n"
-        "over the last ten seconds. --json prints one object; what is not known in it is null.\n"
+        "over the last ten seconds.\n"
         "\n"
         "Exit codes: 3 missing, lost or refused; 1 failed, retrying, or the source or a sink could not be asked;\n"
         "else 0.",
-    .needs_config = true,
     .run = run,
 };

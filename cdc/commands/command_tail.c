@@ -16,9 +16,14 @@ static enum exit_code run(const struct command_line *line) {
     return exit_code_of(&err);
 }
 
+static const struct command_use USES[] = {
+    {&OPTION_CONFIG, NULL, true},
+    {0},
+};
+
 const struct command command_tail = {
     .name = "tail",
-    .usage = "tail -c FILE",
+    .uses = USES,
     .summary = "changes as JSON, one a line, for people and pipes",
     .help =
         "Shows what the pipeline's publication sends from now on, through a temporary slot of its own: it neither needs a\n"
@@ -37,6 +42,5 @@ const struct command command_tail = {
         "\n"
         "No value is rounded: numeric, bigint beyond 2^53, NaN and Infinity are strings; so is every type that JSON does\n"
         "not know, in PostgreSQL's text form. json and jsonb are embedded as they are.",
-    .needs_config = true,
     .run = run,
 };

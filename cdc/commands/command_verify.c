@@ -117,9 +117,21 @@ static enum exit_code run(const struct command_line *line) {
     return err.kind == ERROR_STOPPED ? EXIT_FAILED : exit_code_of(&err); /* stopped is not verified */
 }
 
+static const struct command_use USES[] = {
+    {&OPTION_CONFIG, NULL, true},
+    {&OPTION_KEYS,
+     "print the keys of up to N rows of each different table, to standard output only; such a table is read\n"
+     "once more. A row is named by the primary key, without one by the replica identity's columns, without\n"
+     "that by all columns. Each value is cut after 1000 characters. Under traffic only rows that stood still\n"
+     "are named",
+     false},
+    {&OPTION_JSON_OUTPUT, "one object", false},
+    {0},
+};
+
 const struct command command_verify = {
     .name = "verify",
-    .usage = "verify -c FILE [--keys N] [--json]",
+    .uses = USES,
     .summary = "is the target equal to the source, and at which LSN",
     .help =
         "Compares every published table with its counterpart in each postgres sink: count and a hash that does not depend\n"
@@ -133,10 +145,6 @@ const struct command command_verify = {
         "missing: rows that only the source has; extra: only the target; different: both, with other values.\n"
         "Both servers read their tables once; the roles need SELECT on them.\n"
         "\n"
-        "--keys N prints the keys of up to N rows of each different table, to standard output only; such a table is read once\n"
-        "more. A row is named by the primary key, without one by the replica identity's columns, without that by all columns.\n"
-        "Each value is cut after 1000 characters. Under traffic only rows that stood still are named.\n"
-        "\n"
         "narrowed: a column's type on the target can change values; they are compared as that type reads them. How many rows of the\n"
         "source it changes is counted apart, by their text; missing, extra and different differ beyond that. Exit code 0 with\n"
         "the sink's option narrowing: allow, else 4.\n"
@@ -145,6 +153,5 @@ const struct command command_verify = {
         "nothing else of the table differs. Exit code 4, because it is not proved to be equal.\n"
         "\n"
         "Exit code 0: equal. 4: different. 1: undecided, because some rows changed all the time, or it could not be done.",
-    .needs_config = true,
     .run = run,
 };

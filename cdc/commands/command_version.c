@@ -24,7 +24,6 @@ static enum exit_code run(const struct command_line *line) {
 
 const struct command command_version = {
     .name = "version",
-    .usage = "version",
     .summary = "of the program, of libpq, and how it was built",
     .help = "Prints one line each.",
     .run = run,

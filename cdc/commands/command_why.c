@@ -11,8 +11,8 @@
 #include "cdc/base/utf8.h"
 #include "cdc/base/visible.h"
 #include "cdc/command.h"
-#include "cdc/print/json_writer.h"
 #include "cdc/engine/state_lock.h"
+#include "cdc/print/json_writer.h"
 #include "cdc/status/stopped_change.h"
 #include "cdc/status/why.h"
 
@@ -242,9 +242,15 @@ static enum exit_code run(const struct command_line *line) {
     return err.kind == ERROR_STOPPED ? EXIT_FAILED : exit_code_of(&err);
 }
 
+static const struct command_use USES[] = {
+    {&OPTION_CONFIG, NULL, true},
+    {&OPTION_JSON_OUTPUT, "one object", false},
+    {0},
+};
+
 const struct command command_why = {
     .name = "why",
-    .usage = "why -c FILE [--json]",
+    .uses = USES,
     .summary = "which change stopped the pipeline, and what stands in its way",
     .help =
         "Shows the change that the stored error of the last stop names: operation, table and key, what a postgres sink's\n"
@@ -257,6 +263,5 @@ const struct command command_why = {
         "standard output only. The server decodes what waits in the slot up to that transaction, which may take a while.\n"
         "\n"
         "Refused (exit 3): while an engine runs, when nothing stopped the pipeline, and when the stop is not about one change.",
-    .needs_config = true,
     .run = run,
 };

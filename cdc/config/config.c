@@ -89,10 +89,18 @@ static bool read_name(const struct section *root, const char **ret_name, struct 
                                CONFIG_NAME_MAX);
 }
 
+/* Before any key is missed: it may be there, misspelt. */
+static bool check_keys(const struct section *root, struct error *err) {
+    struct section source;
+    return section_check_keys(root, PIPELINE_OPTIONS, err) &&
+           (!section_has(root, "source") ||
+            (section_open(root, "source", &source, err) && section_check_keys(&source, SOURCE_OPTIONS, err)));
+}
+
 static bool read_sections(struct config_file *file, struct config *config, struct error *err) {
     struct section root;
-    return section_root(file, &root, err) && section_check(&root, PIPELINE_OPTIONS, NULL, NULL, err) &&
-           read_name(&root, &config->name, err) &&
+    return section_root(file, &root, err) && check_keys(&root, err) &&
+           section_check(&root, PIPELINE_OPTIONS, NULL, NULL, err) && read_name(&root, &config->name, err) &&
            config_read_source(&root, config->name, &config->source, err) &&
            section_path(&root, "state", &config->state, err) && config_read_sinks(&root, config, err);
 }

@@ -204,6 +204,10 @@ static bool check_required(const struct section *section, const struct option_sp
     return true;
 }
 
+bool section_check_keys(const struct section *section, const struct option_spec *specs, struct error *err) {
+    return check_keys(section, specs, NULL, NULL, err);
+}
+
 bool section_check(const struct section *section, const struct option_spec *specs,
                    const struct option_spec *more, const char *of, struct error *err) {
     return check_keys(section, specs, more, of, err) && check_required(section, specs, of, err) &&

@@ -39,8 +39,12 @@ MUST_CHECK bool section_open_item(const struct section *parent, const char *key,
 /* Items of the list under key; 0 for no list. */
 size_t section_count(const struct section *section, const char *key);
 
+/* Is every key in the table, with a value of its kind? */
+MUST_CHECK bool section_check_keys(const struct section *section, const struct option_spec *specs,
+                                   struct error *err);
+
 /*
- * Is every key in one of the tables, with a value of its kind, and no required one missing? more: a second table, or NULL. of:
+ * The same of two tables, and is no required key missing? more: a second table, or NULL. of:
  * whose keys they are, for the error ("a sink of type kafka"), or NULL.
  */
 MUST_CHECK bool section_check(const struct section *section, const struct option_spec *specs,

@@ -6,9 +6,13 @@ import re
 import signal
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from support.tables import PAGES, TABLE, replace_tables
+
+ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """
 name: shop
 source: {dsn: "host=127.0.0.1 port=1 user=u dbname=d"}
@@ -35,6 +39,9 @@ def run(program):
 USAGE = [
     ([], "pgcdc: a command is required; see: pgcdc help"),
     (["nonsense"], "pgcdc: unknown command nonsense; see: pgcdc help"),
+    (["chekc"], "pgcdc: unknown command chekc, did you mean check?; see: pgcdc help"),
+    (["run", "-c", "f", "--untl", "caught-up"], "pgcdc run: unknown option --untl, did you mean --until?; see: pgcdc help run"),
+    (["skip", "-c", "f"], "pgcdc skip: LSN is missing; see: pgcdc help skip"),
     (["-c"], "pgcdc: unknown command -c; see: pgcdc help"),
     (["run"], "pgcdc run: -c FILE is required; see: pgcdc help run"),
     (["run", "-c"], "pgcdc run: -c needs a value; see: pgcdc help run"),
@@ -83,6 +90,14 @@ def test_help_describes_the_configuration(run):
     text = run("help", "config").stdout
     for word in ("decoding_work_mem", "password_file", "postgres (exactly once)", "* dsn"):
         assert word in text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_tables_of_keys_are_those_of_the_program(run, page):
+    """When it fails: tests/support/write_tables PROGRAM."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert TABLE.search(text)
+    assert replace_tables(text, run("help", "markdown").stdout) == text
 
 
 @pytest.mark.parametrize("arguments", [["version"], ["--version"]])

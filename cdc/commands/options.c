@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * options.c - the options of the command line, and how each value is read.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc/command.h"
+
+enum { KEYS_MAX = 10000 }; /* of a table, in memory until they are printed */
+
+#define DURATION_EXPECTED "a duration like 30s, 5m or 2h"
+
+static bool take_config(struct command_line *line, const char *value) {
+    line->config_path = value;
+    return value[0] != '\0';
+}
+
+static bool take_json(struct command_line *line, const char *value) {
+    (void) value;
+    line->json = true;
+    return true;
+}
+
+static bool take_sql(struct command_line *line, const char *value) {
+    line->sql_side = value;
+    return strcmp(value, "source") == 0 || strcmp(value, "target") == 0 ||
+           (strncmp(value, "target:", 7) == 0 && value[7] != '\0');
+}
+
+static bool take_until(struct command_line *line, const char *value) {
+    line->until_caught_up = strcmp(value, "caught-up") == 0;
+    line->until_lsn = 0;
+    return line->until_caught_up || (lsn_parse(value, &line->until_lsn) && line->until_lsn != 0);
+}
+
+/* "500ms", "30s", "5m", "2h", "1d"; a number alone is seconds. 0: it is none of these. */
+static int64_t parse_duration(const char *text) {
+    static const struct {
+        const char *name;
+        int64_t ms;
+    } UNITS[] = {{"ms", 1},      {"s", 1000},    {"", 1000},     {"m", 60000},
+                 {"min", 60000}, {"h", 3600000}, {"d", 86400000}};
+    char *end = NULL;
+    errno = 0;
+    long number = strtol(text, &end, 10);
+    if (end == text || text[0] < '0' || text[0] > '9' || errno != 0 || number <= 0 || number > 1000000000)
+        return 0;
+    for (size_t i = 0; i < sizeof UNITS / sizeof UNITS[0]; i++)
+        if (strcmp(end, UNITS[i].name) == 0)
+            return number * UNITS[i].ms;
+    return 0;
+}
+
+static bool take_timeout(struct command_line *line, const char *value) {
+    line->timeout_ms = parse_duration(value);
+    return line->timeout_ms != 0;
+}
+
+static bool take_retry_for(struct command_line *line, const char *value) {
+    line->retry_for_ms = parse_duration(value);
+    return line->retry_for_ms != 0;
+}
+
+static bool take_keys(struct command_line *line, const char *value) {
+    char *end = NULL;
+    errno = 0;
+    const unsigned long number = strtoul(value, &end, 10);
+    line->keys_max = number;
+    return value[0] >= '0' && value[0] <= '9' && *end == '\0' && errno == 0 && number > 0 &&
+           number <= KEYS_MAX;
+}
+
+static bool take_take_over(struct command_line *line, const char *value) {
+    (void) value;
+    line->take_over = true;
+    return true;
+}
+
+static bool take_verbose(struct command_line *line, const char *value) {
+    (void) value;
+    line->verbose = true;
+    return true;
+}
+
+const struct command_option OPTION_CONFIG = {"-c", "FILE", "the path of a configuration file", take_config};
+const struct command_option OPTION_JSON_OUTPUT = {"--json", NULL, NULL, take_json};
+const struct command_option OPTION_SQL = {"--sql", "source|target[:SINK]", "source, target or target:SINK",
+                                          take_sql};
+const struct command_option OPTION_UNTIL = {"--until", "caught-up|LSN",
+                                            "caught-up or an LSN like 16/B374D848", take_until};
+const struct command_option OPTION_TIMEOUT = {"--timeout", "DURATION", DURATION_EXPECTED, take_timeout};
+const struct command_option OPTION_RETRY_FOR = {"--retry-for", "DURATION", DURATION_EXPECTED, take_retry_for};
+const struct command_option OPTION_KEYS = {"--keys", "N", "a number from 1 to 10000", take_keys};
+const struct command_option OPTION_TAKE_OVER = {"--take-over", NULL, NULL, take_take_over};
+const struct command_option OPTION_VERBOSE = {"--verbose", NULL, NULL, take_verbose};
