@@ -10,8 +10,8 @@
 
 #include <sys/types.h>
 
-#include "cdc/engine/checkpoint.h"
 #include "cdc/copy/snapshot.h"
+#include "cdc/engine/checkpoint.h"
 #include "sinks/conflict.h"
 
 /* Of the initial copy while it runs; all sinks together. */

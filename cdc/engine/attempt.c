@@ -61,8 +61,8 @@ static bool open_sinks(struct attempt *attempt, struct error *err) {
         pipeline->sinks[i]->gone_count = pipeline->gone_count;
         pipeline->sinks[i]->generated = pipeline->generated.items;
         pipeline->sinks[i]->generated_count = pipeline->generated.count;
-        if (!runner_start(&attempt->runners[i], pipeline->sinks[i], attempt->event_fd, attempt->feed.wake_fd,
-                          pipeline->careful_until_lsn[i], err))
+        if (!runner_start(&attempt->runners[i], pipeline->sinks[i], &pipeline->metrics[i], attempt->event_fd,
+                          attempt->feed.wake_fd, pipeline->careful_until_lsn[i], err))
             return false;
         attempt->runner_count++;
     }
@@ -365,17 +365,11 @@ static void end_everything(struct attempt *attempt) {
 }
 
 /* After the runners have ended. */
-static void count_work(struct attempt *attempt) {
-    struct pipeline_result *result = &attempt->pipeline->result;
+static void count_rows(struct attempt *attempt) {
     for (size_t i = 0; i < attempt->runner_count; i++) {
         struct runner *runner = &attempt->runners[i];
-        struct activity_counts *counts = &attempt->pipeline->activity.counts[i];
-        result->transactions += atomic_load(&runner->counters.transactions);
-        result->changes += atomic_load(&runner->counters.changes);
-        counts->transactions_before += atomic_load(&runner->counters.transactions);
-        counts->changes_before += atomic_load(&runner->counters.changes);
         if (position_exists(&runner->position))
-            result->rows_copied += atomic_load(&runner->copy.progress.rows);
+            attempt->pipeline->result.rows_copied += atomic_load(&runner->copy.progress.rows);
     }
 }
 
@@ -544,7 +538,7 @@ bool attempt_run(struct pipeline *pipeline, struct error *err) {
     attempt->feed.wake_fd = -1; /* until it is initialised */
     bool good = allocate(attempt, err) && live(attempt, err);
     end_everything(attempt);
-    count_work(attempt);
+    count_rows(attempt);
     if (!good) {
         learn_from_failure(attempt, err);
         bear_protocol_error(attempt, err);

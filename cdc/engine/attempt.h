@@ -32,14 +32,12 @@ struct retry_log {
     int count; /* of the same, with those that were not logged */
 };
 
-/* What the activity file is made from: counts of attempts that ended, and the window that rates are taken over. */
+/* What the activity file is made from, besides the metrics: the window that rates are taken over. */
 struct activity_state {
     struct activity written;
     int64_t written_ms;
     int64_t window_ms; /* when it began */
     struct activity_counts {
-        uint64_t transactions_before; /* in attempts that ended */
-        uint64_t changes_before;
         uint64_t transactions_at; /* at the window's begin */
         uint64_t changes_at;
         int64_t caught_up_us;
@@ -52,6 +50,7 @@ struct pipeline {
     const struct config *config;
     const struct pipeline_options *options;
     struct checkpoint checkpoint;
+    struct sink_metrics metrics[CHECKPOINT_SINKS_MAX];
     struct sink *sinks[CHECKPOINT_SINKS_MAX];
     struct sink_config sink_configs[CHECKPOINT_SINKS_MAX]; /* the configuration's, with the database's name */
     char database[DATABASE_NAME_MAX];                      /* the source's, once it was reached */

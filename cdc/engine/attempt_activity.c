@@ -10,12 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cdc/engine/attempt.h"
 #include "cdc/base/amount.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/epoch.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
+#include "cdc/engine/attempt.h"
 #include "cdc/engine/stop_place.h"
 
 enum {
@@ -53,10 +53,11 @@ static void gather_sink(struct attempt *attempt, size_t i, const struct wal_samp
                         struct activity_sink *sink) {
     struct runner *runner = &attempt->runners[i];
     struct activity_counts *counts = &attempt->pipeline->activity.counts[i];
-    const int64_t commit_us = atomic_load_explicit(&runner->counters.commit_time_us, memory_order_relaxed);
+    const struct sink_metrics *metrics = &attempt->pipeline->metrics[i];
+    const int64_t commit_us = atomic_load_explicit(&metrics->commit_time_us, memory_order_relaxed);
     snprintf(sink->name, sizeof sink->name, "%s", runner->sink->config->name);
-    sink->transactions = counts->transactions_before + get(&runner->counters.transactions);
-    sink->changes = counts->changes_before + get(&runner->counters.changes);
+    sink->transactions = get(&metrics->transactions);
+    sink->changes = get(&metrics->changes);
     if (commit_us != 0)
         sink->commit_us = commit_us + POSTGRES_EPOCH_US;
     if (sample->number != 0 && runner_position(runner).end_lsn >= sample->end_lsn)

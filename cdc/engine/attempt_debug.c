@@ -5,8 +5,8 @@
  */
 #include <inttypes.h>
 
-#include "cdc/engine/attempt.h"
 #include "cdc/base/log.h"
+#include "cdc/engine/attempt.h"
 #include "cdc/pq/settings.h"
 #include "cdc/source/publication.h"
 

@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdc/engine/attempt.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
 #include "cdc/copy/progress.h"
+#include "cdc/engine/attempt.h"
 #include "cdc/source/publication.h"
 #include "cdc/source/scope.h"
 #include "cdc/source/slot.h"

@@ -7,10 +7,10 @@
  */
 #include <stdio.h>
 
-#include "cdc/engine/attempt.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
+#include "cdc/engine/attempt.h"
 
 enum {
     /*

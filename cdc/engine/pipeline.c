@@ -9,10 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cdc/engine/attempt.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/log.h"
 #include "cdc/base/shell_word.h"
+#include "cdc/engine/attempt.h"
 #include "cdc/engine/state_lock.h"
 
 #define LIMIT_EXCEEDED "53400" /* all slots are taken */
@@ -169,6 +169,10 @@ static bool run_locked(struct pipeline *pipeline, struct error *err) {
 static void tell_result(const struct pipeline *pipeline, int64_t began_ms, struct pipeline_result *result) {
     const struct checkpoint *checkpoint = &pipeline->checkpoint;
     *result = pipeline->result;
+    for (size_t i = 0; i < pipeline->config->sink_count; i++) {
+        result->transactions += atomic_load(&pipeline->metrics[i].transactions);
+        result->changes += atomic_load(&pipeline->metrics[i].changes);
+    }
     result->until_lsn = pipeline->until_lsn;
     if (checkpoint->phase == CHECKPOINT_STREAMING)
         result->position_lsn = checkpoint_confirmed_lsn(checkpoint);

@@ -65,19 +65,17 @@ static void publish_position(struct runner *runner, const struct position *posit
     assert(position->end_lsn >= runner->position.end_lsn);
     runner->position = *position;
     pthread_mutex_unlock(&runner->lock);
-    atomic_store_explicit(&runner->counters.flushed_lsn, position->end_lsn, memory_order_relaxed);
     eventfd_write(runner->event_fd, 1);
 }
 
 /* ---- groups ---- */
 
 static void note_group(struct runner *runner) {
-    struct runner_counters *counters = &runner->counters;
-    atomic_fetch_add_explicit(&counters->transactions, runner->group.transactions, memory_order_relaxed);
-    atomic_fetch_add_explicit(&counters->changes, runner->group.changes, memory_order_relaxed);
-    atomic_fetch_add_explicit(&counters->flushes, 1, memory_order_relaxed);
+    struct sink_metrics *metrics = runner->metrics;
+    atomic_fetch_add_explicit(&metrics->transactions, runner->group.transactions, memory_order_relaxed);
+    atomic_fetch_add_explicit(&metrics->changes, runner->group.changes, memory_order_relaxed);
     if (runner->group.commit_time_us != 0)
-        atomic_store_explicit(&counters->commit_time_us, runner->group.commit_time_us, memory_order_relaxed);
+        atomic_store_explicit(&metrics->commit_time_us, runner->group.commit_time_us, memory_order_relaxed);
     runner->group = (struct group_state){0};
 }
 
@@ -502,9 +500,10 @@ static void *runner_main(void *argument) {
 
 /* ---- the supervisor's side ---- */
 
-bool runner_start(struct runner *runner, struct sink *sink, int event_fd, int wake_fd,
-                  lsn_t careful_until_lsn, struct error *err) {
-    *runner = (struct runner){.sink = sink, .event_fd = event_fd, .careful_until_lsn = careful_until_lsn};
+bool runner_start(struct runner *runner, struct sink *sink, struct sink_metrics *metrics, int event_fd,
+                  int wake_fd, lsn_t careful_until_lsn, struct error *err) {
+    *runner = (struct runner){
+        .sink = sink, .metrics = metrics, .event_fd = event_fd, .careful_until_lsn = careful_until_lsn};
     sink->careful = careful_until_lsn != 0;
     atomic_store(&sink->stop, false);
     pthread_mutex_init(&runner->lock, NULL);
@@ -562,8 +561,6 @@ void runner_order_run(struct runner *runner, const struct runner_run *run) {
         runner->position = run->position;
     give_order_locked(runner, ORDER_RUN);
     pthread_mutex_unlock(&runner->lock);
-    if (!run->store)
-        atomic_store_explicit(&runner->counters.flushed_lsn, run->position.end_lsn, memory_order_relaxed);
 }
 
 void runner_stop(struct runner *runner, bool now) {

@@ -19,9 +19,10 @@
 
 #include "cdc/base/error.h"
 #include "cdc/base/position.h"
+#include "cdc/copy/snapshot.h"
+#include "cdc/engine/metrics.h"
 #include "cdc/engine/queue.h"
 #include "cdc/engine/skip.h"
-#include "cdc/copy/snapshot.h"
 #include "sinks/sink.h"
 
 enum runner_state {
@@ -49,21 +50,12 @@ struct runner_run {
     struct skip skip; /* what it leaves out */
 };
 
-/* Written by the runner thread, read by any. */
-struct runner_counters {
-    atomic_ullong flushed_lsn; /* end_lsn of the durable position */
-    atomic_ullong transactions;
-    atomic_ullong changes;
-    atomic_ullong flushes;
-    atomic_llong commit_time_us; /* of the last visible transaction, as PostgreSQL counts; 0: none yet */
-};
-
 struct runner {
     pthread_t thread;
     bool started;
     struct sink *sink;
     struct queue queue;
-    int event_fd; /* an eventfd for the supervisor: state or flushed_lsn changed; not owned */
+    int event_fd; /* an eventfd for the supervisor: state or position changed; not owned */
 
     pthread_mutex_t lock; /* guards state, order, copy, run, position, error */
     pthread_cond_t ordered;
@@ -74,7 +66,7 @@ struct runner {
     struct position position; /* durable in the sink */
     struct error error;       /* set in state FAILED */
 
-    struct runner_counters counters;
+    struct sink_metrics *metrics; /* the pipeline's */
 
     /* The runner thread's own, from runner_run on. */
     struct position start;     /* what the sink had when it began: only that is skipped */
@@ -103,10 +95,10 @@ struct runner {
 
 /*
  * careful_until_lsn: up to there one transaction at a time, to find the one that does not fit; 0: never.
- * sink is closed and stays the caller's.
+ * sink is closed; it and metrics stay the caller's.
  */
-MUST_CHECK bool runner_start(struct runner *runner, struct sink *sink, int event_fd, int wake_fd,
-                             lsn_t careful_until_lsn, struct error *err);
+MUST_CHECK bool runner_start(struct runner *runner, struct sink *sink, struct sink_metrics *metrics,
+                             int event_fd, int wake_fd, lsn_t careful_until_lsn, struct error *err);
 
 /* Any thread. */
 enum runner_state runner_state(struct runner *runner);

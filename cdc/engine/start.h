@@ -8,8 +8,8 @@
  */
 #pragma once
 
-#include "cdc/engine/checkpoint.h"
 #include "cdc/config/config.h"
+#include "cdc/engine/checkpoint.h"
 #include "cdc/source/slot.h"
 #include "cdc/source/source.h"
 

@@ -16,8 +16,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "cdc/pq/session.h"
 #include "cdc/engine/runner.h"
+#include "cdc/pq/session.h"
 #include "cdc/source/scope.h"
 #include "cdc/source/uncopied.h"
 

@@ -183,6 +183,7 @@ static void wait_event(int event_fd) {
 static void play(const char *path, size_t per_read, lsn_t end_lsn, struct text_sink *sink) {
     struct recorded_reader recorded = {.reader = {.ops = &RECORDED}, .path = path, .per_read = per_read};
     struct runner runner;
+    struct sink_metrics metrics = {0};
     struct feed feed;
     struct error err = {0};
     const struct position start = {.end_lsn = 1, .system_id = 1, .timeline = 1};
@@ -190,7 +191,7 @@ static void play(const char *path, size_t per_read, lsn_t end_lsn, struct text_s
         .runners = &runner, .runner_count = 1, .start_lsn = 1, .until_lsn = end_lsn};
     int event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     cr_assert(feed_init(&feed, event_fd, &err), "%s", err.text);
-    cr_assert(runner_start(&runner, &sink->sink, event_fd, feed.wake_fd, 0, &err), "%s", err.text);
+    cr_assert(runner_start(&runner, &sink->sink, &metrics, event_fd, feed.wake_fd, 0, &err), "%s", err.text);
     while (runner_state(&runner) != RUNNER_OPENED)
         wait_event(event_fd);
     runner_order_run(&runner, &(const struct runner_run){.position = start});
