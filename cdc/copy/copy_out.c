@@ -85,14 +85,6 @@ static bool take_end(struct session *source, uint64_t *ret_rows, struct error *e
     return session_next_result(source, &mark, err);
 }
 
-static bool receive(struct session *source, struct error *err) {
-    bool ready = false;
-    while (!ready)
-        if (!session_wait(source, false, -1, &ready, err))
-            return false;
-    return PQconsumeInput(source->conn) == 1 ? true : session_error(source, NULL, err);
-}
-
 bool copy_out_next(struct session *source, struct copy_message *ret_message, uint64_t *ret_rows,
                    struct error *err) {
     for (;;) {
@@ -108,7 +100,7 @@ bool copy_out_next(struct session *source, struct copy_message *ret_message, uin
         }
         if (size == -2)
             return session_error(source, NULL, err);
-        if (!receive(source, err))
+        if (!session_read(source, err))
             return false;
     }
 }

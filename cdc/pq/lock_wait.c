@@ -25,10 +25,13 @@ static const char BLOCKERS_SQL[] =
     " (select pg_catalog.format('%I.%I', n.nspname, c.relname) from pg_catalog.pg_locks l"
     "   join pg_catalog.pg_class c on c.oid = l.relation join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
     "   where l.pid = $1::int and not l.granted limit 1),"
-    " (select s.wait_event from pg_catalog.pg_stat_activity s where s.pid = $1::int)"
+    " (select s.wait_event from pg_catalog.pg_stat_activity s where s.pid = $1::int),"
+    " (select s.state_change::text from pg_catalog.pg_stat_activity s where s.pid = $1::int and s.state like 'idle%'"
+    "   and s.state_change < pg_catalog.clock_timestamp() - interval '1 s'"
+    "   and s.application_name = pg_catalog.current_setting('application_name'))"
     " from (select pg_catalog.pg_blocking_pids($1::int) as pids) b";
 
-enum { HOLDERS, PREPARED, TABLE, EVENT, BLOCKERS_FIELDS };
+enum { HOLDERS, PREPARED, TABLE, EVENT, IDLE_SINCE, BLOCKERS_FIELDS };
 
 #define IS_LOCKED " is locked by "
 
@@ -70,11 +73,15 @@ static void log_blockers(const struct session *session, const PGresult *result, 
         log_line(LOG_LEVEL_WARNING,
                  "%s: a commit waits since %lld s for a standby that synchronous_standby_names asks for",
                  session->peer, seconds);
+    else if (!PQgetisnull(result, 0, IDLE_SINCE))
+        log_line(LOG_LEVEL_WARNING,
+                 "%s: no answer since %lld s, although the server has nothing more to do for this session",
+                 session->peer, seconds);
     else
         log_line(LOG_LEVEL_DEBUG, "%s: a statement is executed since %lld s", session->peer, seconds);
 }
 
-void lock_wait_report(const struct session *session, int64_t waited_ms) {
+void lock_wait_report(const struct session *session, int64_t waited_ms, char *ret_idle_since, size_t size) {
     struct session observer AUTO(session_close) = {0};
     struct error err = {0};
     PGresult *result AUTO_PGRESULT = NULL;
@@ -88,6 +95,7 @@ void lock_wait_report(const struct session *session, int64_t waited_ms) {
                      session->peer, seconds, err.text);
     } else if (ask(&observer, BLOCKERS_SQL, 1, parameters, BLOCKERS_FIELDS, &result, &err)) {
         log_blockers(session, result, seconds);
+        snprintf(ret_idle_since, size, "%s", PQgetvalue(result, 0, IDLE_SINCE));
     }
 }
 

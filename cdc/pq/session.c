@@ -16,20 +16,22 @@
 #include "cdc/base/password_file.h"
 #include "cdc/pq/connect.h"
 #include "cdc/pq/dsn_keyword.h"
-#include "cdc/pq/lock_wait.h"
 #include "cdc/pq/server_message.h"
 #include "cdc/pq/settings.h"
+#include "cdc/pq/silence.h"
 
-#define STOP_POLL_MS 100    /* how soon a wait notices the stop flag */
-#define SILENCE_MS 5000     /* so long we wait for an answer before we look who is in the way ... */
-#define SILENCE_ON_MS 60000 /* ... and again */
+#define STOP_POLL_MS 100 /* how soon a wait notices the stop flag */
+#define OBSERVER_MAX_MS 10000
+#define REPLICATION_MAX_MS                                                                                   \
+    300000 /* START_REPLICATION may have the spilled files of a large slot to clean up */
 
 /* What the DSN sets stands after these in the list and wins, except where we must win. */
-static void add_defaults(struct connect_parameters *parameters) {
+static void add_defaults(struct connect_parameters *parameters, bool replication) {
     connect_parameters_add(parameters, "keepalives_idle", "10");
     connect_parameters_add(parameters, "keepalives_interval", "5");
     connect_parameters_add(parameters, "keepalives_count", "4");
-    connect_parameters_add(parameters, "tcp_user_timeout", "30000");
+    if (replication) /* a walsender always reads; others wait for locks, see silence.h */
+        connect_parameters_add(parameters, "tcp_user_timeout", "30000");
 }
 
 /*
@@ -127,18 +129,16 @@ bool session_wait_for(struct session *session, short events, int timeout_ms, boo
     return true;
 }
 
-/* For an answer, as long as it takes; a silence is explained in the log. */
+/* For an answer, as long as it takes; a silence is looked into. */
 static bool wait_answer(struct session *session, short events, short *ret_revents, struct error *err) {
-    int64_t waited_ms = 0;
-    int silence_ms = session->is_observer || session->conn == NULL ? -1 : SILENCE_MS;
+    struct silence silence = {0};
     for (;;) {
-        if (!wait_socket(session, events, silence_ms, ret_revents, err))
+        if (!wait_socket(session, events, SILENCE_STEP_MS, ret_revents, err))
             return false;
         if (*ret_revents != 0)
             return true;
-        waited_ms += silence_ms;
-        lock_wait_report(session, waited_ms);
-        silence_ms = SILENCE_ON_MS;
+        if (!silence_bear(&silence, session, err))
+            return false;
     }
 }
 
@@ -163,13 +163,13 @@ bool session_open(struct session *session, const struct session_options *options
                                 .password_file = options->password_file,
                                 .application = options->application,
                                 .connect_ms_max = options->connect_ms_max,
-                                .is_observer = options->is_observer || options->replication};
+                                .is_observer = options->is_observer};
     struct buffer text AUTO(buffer_release) = {.bytes_max = 65536};
     char password[PASSWORD_BYTES_MAX + 1] = "";
     if (!build_options(options, &text, err))
         return false;
     struct connect_parameters parameters = {0};
-    add_defaults(&parameters);
+    add_defaults(&parameters, options->replication);
     connect_parameters_add(&parameters, "dbname", options->dsn);
     connect_parameters_add(&parameters, "options", text.data);
     connect_parameters_add(&parameters, "client_encoding", "UTF8");
@@ -222,16 +222,19 @@ bool session_flush(struct session *session, struct error *err) {
     }
 }
 
+bool session_read(struct session *session, struct error *err) {
+    short revents = 0;
+    if (!wait_answer(session, POLLIN, &revents, err))
+        return false;
+    return PQconsumeInput(session->conn) == 1 ? true : session_error(session, NULL, err);
+}
+
 bool session_next_result(struct session *session, PGresult **ret_result, struct error *err) {
     if (!session_flush(session, err))
         return false;
-    while (PQisBusy(session->conn) != 0) {
-        short revents = 0;
-        if (!wait_answer(session, POLLIN, &revents, err))
+    while (PQisBusy(session->conn) != 0)
+        if (!session_read(session, err))
             return false;
-        if (PQconsumeInput(session->conn) == 0)
-            return session_error(session, NULL, err);
-    }
     *ret_result = PQgetResult(session->conn);
     return true;
 }

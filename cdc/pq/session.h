@@ -5,10 +5,10 @@
  * Every session, at the source and at a target, pins what changes the text of values, what a name means, what could end it and
  * what could refuse or falsify its work, whatever a DBA has set as a default: settings.h has the whole list.
  *
- * Nothing blocks for ever: all waits poll the socket and give up with ERROR_STOPPED when *stop becomes true, and
- * TCP keepalives find a peer that is gone in 30 seconds. Nothing waits without a word: an answer that does not come for 5
- * seconds is explained in the log, with the holder of the lock that it waits for (lock_wait.h). One thread at a time uses
- * a session.
+ * Nothing blocks for ever: all waits poll the socket and give up with ERROR_STOPPED when *stop becomes true, and a peer that is
+ * gone is found in 30 seconds. Nothing waits without a word: an answer that does not come for 5 seconds is explained in the log,
+ * with the holder of the lock that it waits for, and one that the server has given and that does not arrive is given up
+ * (silence.h). One thread at a time uses a session.
  */
 #pragma once
 
@@ -104,6 +104,9 @@ MUST_CHECK bool session_simple_query(struct session *session, const char *sql,
  * *ret_result is libpq's end mark. Result status is not judged.
  */
 MUST_CHECK bool session_next_result(struct session *session, PGresult **ret_result, struct error *err);
+
+/* Waits until something comes, for as long as it takes, and takes it from the socket. */
+MUST_CHECK bool session_read(struct session *session, struct error *err);
 
 /* Pushes out everything libpq has buffered; reads meanwhile, so that both sides cannot fill up and stand still. */
 MUST_CHECK bool session_flush(struct session *session, struct error *err);

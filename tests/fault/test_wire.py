@@ -138,6 +138,36 @@ def test_a_length_that_never_fills_is_given_up_like_a_silent_server(pipeline):
         pipeline.assert_follows("public.t")
 
 
+class LongRow:
+    """The first row of an answer after it is armed claims to be longer by 16 MiB, and swallows the end of the answer."""
+
+    def __init__(self):
+        self.armed, self.done = False, 0
+
+    def __call__(self, _, message):
+        if not self.armed or self.done or message[:1] != b"D":
+            return message
+        self.done += 1
+        return message[:1] + struct.pack(">I", (1 << 24) + len(message) - 1) + message[5:]
+
+
+@pytest.mark.parametrize("side", ["source", pytest.param("target", marks=pytest.mark.long)])
+def test_an_answer_whose_length_never_fills_is_given_up(pipeline, side):
+    """The server had answered and waited for the next question, and so did we, for ever and without a word."""
+    pipeline.source.execute(T + "; insert into t values (0, 'x')")
+    pipeline.engine.catch_up()
+    pipeline.source.execute("insert into t values (1, 'x')")
+    database, configuration = side_of(pipeline, side)
+    taken = LongRow()
+    with WireProxy(database.cluster.port, taken) as proxy:
+        configuration["dsn"] = proxy.dsn(database)
+        taken.armed = True
+        result = pipeline.engine.command("run", "--until", "caught-up", timeout_s=90)
+    assert taken.done == 1 and result.returncode == 0
+    assert "does not come to its end" in result.stderr and "no answer since 5 s" in result.stderr, result.stderr
+    pipeline.assert_equal("public.t")
+
+
 RUN = ["run", "--until", "caught-up", "--timeout", "20s"]
 
 

@@ -7,6 +7,8 @@ import time
 import psycopg2
 import pytest
 
+from support.wait import wait_until
+
 T = "create table t (id int primary key, v text, m money, d timestamptz, f float8, b bytea, i interval);" \
     "create table other (id int primary key, v text)"
 ROW = "1234.5::float8::numeric::money, '2020-05-04 03:02:01+00', 0.1::float8, '\\x01', '1 day 2 h'"
@@ -109,6 +111,31 @@ def test_a_row_that_is_locked_in_the_target_names_its_holder(pipeline):
     assert "secret" not in pipeline.engine.log_text()
     holder.close()
     pipeline.assert_follows("public.other")
+
+
+@pytest.mark.long
+def test_a_long_wait_for_a_lock_is_not_a_dead_peer(pipeline):
+    """The server does not read while it waits, and TCP_USER_TIMEOUT of 30 s ended the session that had more to send, again and again."""
+    pipeline.source.execute(T)
+    pipeline.start()
+    applies = "select array_agg(pid order by pid) from pg_stat_activity where datname = current_database() and application_name like 'pgcdc%'"
+    change = "begin; update t set v = {0} where id = 1; insert into other values ({0}, repeat('x', {1})); commit"
+    pipeline.source.execute("insert into t (id) values (1)")
+    for number in (1, 2, 3):
+        pipeline.source.execute(change.format(number, 10))
+        pipeline.wait_applied()
+    holder = locked(pipeline.target, "select from t where id = 1 for update")
+    pids = pipeline.target.value(applies)
+    pipeline.source.execute(change.format(4, 40000000))
+    try:
+        pipeline.engine.wait_log("held by pid")
+        wait_until(lambda: pipeline.target.value("select clock_timestamp() - query_start > '36 s' from pg_stat_activity"
+                                                 " where application_name = 'in_the_way'"), "36 s")
+        assert pipeline.target.value(applies) == pids, pipeline.engine.log_text()
+    finally:
+        holder.close()
+    pipeline.assert_follows("public.other")
+    assert "starting again" not in pipeline.engine.log_text()
 
 
 class BlackHole:
