@@ -8,7 +8,7 @@ import time
 import pytest
 
 from support.wait import wait_until
-from support.wire_proxy import Garbler, WireProxy, flip
+from support.wire_proxy import ClientGarbler, Garbler, WireProxy, flip
 
 T = "create table t (id int primary key, v text)"
 
@@ -254,22 +254,131 @@ def test_an_answer_of_another_shape_stops_a_first_start_and_a_drop(pipeline, sid
     assert with_each_answer_changed(pipeline, side, ["drop"], step) >= 1
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_bytes_that_are_garbled_on_the_way_end_in_an_error_or_nothing(pipeline, seed):
-    """Whatever the seed does to the source's messages: no signal, no position that the source lacks, and equal once it is over."""
-    pipeline.source.execute(T + "; insert into t select g, 'x' from generate_series(1, 50) g")
+def message_of(letter, body):
+    return letter + struct.pack(">I", 4 + len(body)) + body
+
+
+def many(message, megabytes):
+    part = message * (1 + (1 << 16) // len(message))
+    for _ in range((megabytes << 20) // len(part)):
+        yield part
+
+
+def huge_error():
+    """One of 1 GiB, in which nothing is wrong but its size."""
+    head, size = b"SERROR\0VERROR\0CXX000\0M", 1 << 30
+    yield b"E" + struct.pack(">I", 4 + len(head) + size + 2) + head
+    yield from (b"x" * (1 << 20) for _ in range(size >> 20))
+    yield b"\0\0"
+
+
+FLOODS = {
+    "notices": lambda: many(message_of(b"N", b"SWARNING\0VWARNING\0C01000\0Mflood\0\0"), 64),
+    "large notices": lambda: many(message_of(b"N", b"SWARNING\0VWARNING\0C01000\0M" + b"x" * 1000000 + b"\0\0"), 64),
+    "notifications": lambda: many(message_of(b"A", struct.pack(">I", 1) + b"flood\0x\0"), 16),
+    "parameters": lambda: many(message_of(b"S", b"application_name\0flood\0"), 64),
+    "error of 1 GiB": huge_error,
+}
+
+
+class Flooded:
+    """Puts a flood in front of the Nth answer with rows, or in front of what follows so much of the stream."""
+
+    def __init__(self, flood, number, letter=b"T"):
+        self.flood, self.left, self.letter, self.lock = flood, number, letter, threading.Lock()
+
+    def __call__(self, _, message):
+        with self.lock:
+            self.left -= message[:1] == self.letter
+            if self.left != 0 or message[:1] != self.letter:
+                return message
+            self.left = -1
+        return (part for parts in (FLOODS[self.flood](), (message,)) for part in parts)
+
+
+def run_in_little_memory(pipeline):
+    """Of this much no answer of a healthy server needs a part. Sanitizers need an address space without a limit."""
+    wrapper = () if pipeline.engine.has_sanitizer() else ("prlimit", f"--as={900 << 20}", "--")
+    pipeline.engine.start("--until", "caught-up", "--timeout", "30s", wrapper=wrapper)
+    return pipeline.engine.wait_exit(90)
+
+
+@pytest.mark.parametrize("where", ["source", "target", "stream"])
+@pytest.mark.parametrize("flood", [pytest.param(flood, marks=() if flood in ("notices", "error of 1 GiB") else pytest.mark.long) for flood in FLOODS])
+def test_a_flood_is_let_through_or_ends_the_connection_in_bounded_memory(pipeline, flood, where):
+    if flood == "error of 1 GiB" and pipeline.engine.has_sanitizer():
+        pytest.skip("without a limit of memory it is an error like any other")
+    pipeline.source.execute(T + "; insert into t values (0, 'x')")
     pipeline.engine.catch_up()
-    direct = pipeline.source_configuration["dsn"]
-    garbler = Garbler(seed)
-    for turn in range(3):
-        pipeline.source.execute(f"insert into t select g, 'y' from generate_series({1000 * (turn + 1)}, {1000 * (turn + 1) + 40}) g")
-        with WireProxy(pipeline.source.cluster.port, garbler) as proxy:
-            pipeline.source_configuration["dsn"] = proxy.dsn(pipeline.source)
-            result = pipeline.engine.command("run", "--until", "caught-up", "--timeout", "5s", timeout_s=90)
-        assert result.returncode >= 0 and "Sanitizer" not in result.stderr, f"seed {seed}: {garbler.done}\n{result.stderr}"
-        assert lsn_of(pipeline.target, "select max(end_lsn) from pgcdc.position") <= lsn_of(pipeline.source), garbler.done
-    pipeline.source_configuration["dsn"] = direct
+    pipeline.source.execute("insert into t select g, 'x' from generate_series(1, 200) g")
+    database, configuration = side_of(pipeline, "target" if where == "target" else "source")
+    taken = Flooded(flood, 50, b"d") if where == "stream" else Flooded(flood, 4)
+    with WireProxy(database.cluster.port, taken) as proxy:
+        configuration["dsn"] = proxy.dsn(database)
+        code = run_in_little_memory(pipeline)
+    assert taken.left < 0 and code == 0, pipeline.engine.log_text()
+    if flood == "error of 1 GiB":
+        assert "starting again" in pipeline.engine.log_text()
+    pipeline.assert_equal("public.t")
+
+
+TWO = T + "; create table log (v text); alter table log replica identity full"
+
+
+def seeds(few, many):
+    return [pytest.param(seed, marks=() if seed < few else pytest.mark.long) for seed in range(many)]
+
+
+def garbled_run(pipeline, garblers, timeout="5s"):
+    """garblers: by side, what becomes of the server's messages and of ours. The configuration is as before when it returns."""
+    proxies = []
+    try:
+        for side, (ours, theirs) in garblers.items():
+            database, configuration = side_of(pipeline, side)
+            proxy = WireProxy(database.cluster.port, theirs, ours)
+            proxies.append((proxy.__enter__(), configuration, configuration["dsn"]))
+            configuration["dsn"] = proxy.dsn(database)
+        return pipeline.engine.command("run", "--until", "caught-up", "--timeout", timeout, timeout_s=90)
+    finally:
+        for proxy, configuration, dsn in proxies:
+            configuration["dsn"] = dsn
+            proxy.__exit__()
+
+
+def assert_garbled_harmlessly(pipeline, garblers, turns=3):
+    """Copy and stream: no signal, no position that the source lacks, and equal once it is over, nothing twice and nothing lost."""
+    done = lambda: [one.done for pair in garblers.values() for one in pair if one is not None]
+    pipeline.source.execute(TWO + "; insert into t select g, 'x' from generate_series(1, 50) g; insert into log select 'x' from generate_series(1, 50)")
+    for turn in range(turns):
+        result = garbled_run(pipeline, garblers)
+        said = f"{done()}\n{result.stderr}"
+        assert 0 <= result.returncode < 99 and "out of range" not in result.stderr and "Sanitizer" not in result.stderr, said
+        stored = pipeline.position()
+        assert stored is None or pipeline.source.value("select %s::pg_lsn <= pg_current_wal_insert_lsn()", (stored,)), said
+        if stored is not None:
+            first = 1000 * (turn + 1)
+            pipeline.source.execute(f"insert into t select g, 'y' from generate_series({first}, {first + 40}) g; insert into log values ('{turn}'), ('{turn}');"
+                                    f"update t set v = 'z' where id % 7 = {turn}; delete from log where ctid = (select min(ctid) from log)")
     wait_until(lambda: not pipeline.slot_is_active(), "the slot to be free")
     pipeline.engine.catch_up()
-    pipeline.assert_equal("public.t")
-    assert garbler.done, "nothing was garbled"
+    pipeline.assert_equal("public.t", "public.log")
+    assert any(done()), "nothing was garbled"
+
+
+@pytest.mark.parametrize("seed", seeds(2, 30))
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_bytes_that_are_garbled_on_the_way_end_in_an_error_or_nothing(pipeline, side, seed):
+    """Whatever the seed does to the server's messages."""
+    assert_garbled_harmlessly(pipeline, {side: (None, Garbler(seed))})
+
+
+@pytest.mark.parametrize("seed", seeds(2, 30))
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_bytes_that_are_garbled_on_the_way_to_the_server_are_harmless_too(pipeline, side, seed):
+    assert_garbled_harmlessly(pipeline, {side: (ClientGarbler(seed), None)})
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(100, 120))
+def test_bytes_that_are_garbled_everywhere_at_once_are_harmless_too(pipeline, seed):
+    assert_garbled_harmlessly(pipeline, {"source": (ClientGarbler(seed), Garbler(seed + 1)), "target": (ClientGarbler(seed + 2), Garbler(seed + 3))})

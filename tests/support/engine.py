@@ -72,6 +72,10 @@ class Engine:
                  *arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment(environment))
 
+    def has_sanitizer(self):
+        """Whether it needs an address space without a limit."""
+        return b"__asan_init" in self.program.read_bytes() or b"__tsan_init" in self.program.read_bytes()
+
     def is_running(self):
         return self.process is not None and self.process.poll() is None
 
