@@ -327,6 +327,18 @@ static void forget_tables(struct apply *apply) {
     arena_reset(&apply->catalog);
 }
 
+/* Between two transactions: a table may have got a trigger, or become unlogged. */
+static bool forget_changed(struct apply *apply, struct error *err) {
+    bool has_changed = false;
+    if (apply->sink->in_transaction || apply->pipeline.active)
+        return true;
+    if (!target_watch_ask(&apply->watch, &apply->sink->session, &has_changed, err))
+        return false;
+    if (has_changed)
+        forget_tables(apply);
+    return true;
+}
+
 /* In parts, when the changes are of more tables than are kept. */
 static bool apply_parts(struct apply *apply, const struct change *changes, size_t count,
                         const struct position *until, struct error *err) {
@@ -346,7 +358,8 @@ bool apply_changes(struct apply *apply, const struct change *changes, size_t cou
         return false;
     if (!has_work(changes, count))
         return true;
-    bool applied = make_room(apply, count, err) && apply_parts(apply, changes, count, until, err);
+    bool applied = make_room(apply, count, err) && forget_changed(apply, err) &&
+                   apply_parts(apply, changes, count, until, err);
     trim(&apply->statements.texts);
     trim(&apply->arrays);
     trim(&apply->copy.buffer);

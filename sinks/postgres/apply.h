@@ -18,6 +18,7 @@
 #include "sinks/postgres/span.h"
 #include "sinks/postgres/statement.h"
 #include "sinks/postgres/target_table.h"
+#include "sinks/postgres/target_watch.h"
 
 struct apply {
     struct postgres_sink *sink;
@@ -29,6 +30,7 @@ struct apply {
     bool in_savepoint;         /* apply_sets.c has left its savepoint for the next statements to release */
     struct arena catalog;      /* target tables; kept until close, or until they are too many */
     size_t catalog_kept_bytes; /* more, and all are forgotten and looked up again. Tests lower it. */
+    struct target_watch watch; /* says when they are to be forgotten */
     struct oid_map by_source;  /* the source's OID -> struct target_table of its latest definition */
     struct oid_map by_target;  /* the target's OID -> struct target_table in use in the current run */
     struct target_table **tables; /* of each change that is being applied */

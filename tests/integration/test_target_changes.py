@@ -68,8 +68,13 @@ def tables_of(pipeline, count):
     tables = [Table(pipeline, number) for number in range(count)]
     for table in tables:
         table.create()
-    pipeline.start()
+    start(pipeline)
     return tables
+
+
+def start(pipeline):
+    """Triggers and the like are asked for once a minute, and here all the time."""
+    pipeline.start(environment={"PGCDC_INTERVAL_MS": "1"})
 
 
 def test_the_stream_goes_on(pipeline):
@@ -87,6 +92,34 @@ def test_the_stream_goes_on(pipeline):
         assert table.rows(pipeline.source) == table.rows(pipeline.target), case
 
 
+def test_a_new_trigger_is_noticed(pipeline):
+    """It sees each change by itself and in its order, which a net effect does not keep: the table's changes come one by one from then on."""
+    table, = tables_of(pipeline, 1)
+    table.warm()
+    pipeline.target.execute("create table seen (n serial, what text, id int);"
+                            "create function see() returns trigger language plpgsql as $$begin insert into public.seen (what, id) values (tg_op, "
+                            "coalesce(new.id, old.id)); return null; end$$; create trigger see after insert or update or delete on t0 for each row execute function see();"
+                            "alter table t0 enable always trigger see")
+    pipeline.source.execute("begin; insert into t0 (id) select generate_series(5000, 5099); update t0 set a = 1 where id = 5000; "
+                            "delete from t0 where id = 5001; commit")
+    pipeline.wait_applied()
+    seen = pipeline.target.execute("select what, id from seen order by n")
+    assert seen == [("INSERT", number) for number in range(5000, 5100)] + [("UPDATE", 5000), ("DELETE", 5001)]
+    pipeline.assert_equal("public.t0")
+
+
+def test_rows_that_a_truncate_took_are_missing(pipeline):
+    table, = tables_of(pipeline, 1)
+    table.warm()
+    pipeline.target.execute("truncate t0")
+    table.fill(6000, 300)
+    pipeline.wait_applied()
+    assert pipeline.target.value("select count(*) from t0") == 300
+    pipeline.source.execute("update t0 set a = 1 where id = 300")
+    assert pipeline.engine.wait_exit() == 1
+    assert "conflict update_missing: " in pipeline.engine.log_text()
+
+
 # What is done to the target, what the stop names, what mends it.
 STOPS = {
     "a column less": ("alter table {t} drop column w", ['"w"', "alter table"],
@@ -102,6 +135,11 @@ STOPS = {
                          "alter table {t} alter column v type text"),
     "another unique index": ("create unique index {t}_once on {t} ((id > 1999)) where id > 1999", ["23505", "_once"], "drop index {t}_once"),
     "a check": ("alter table {t} add constraint small check (id < 2000)", ["23514", "small"], "alter table {t} drop constraint small"),
+    "unlogged": ("alter table {t} set unlogged", ["unlogged", "set logged"], "alter table {t} set logged"),
+    "a trigger that takes rows away": ("create function {t}_none() returns trigger language plpgsql as 'begin return null; end';"
+                                       "create trigger none before insert on {t} for each row execute function {t}_none();"
+                                       "alter table {t} enable always trigger none", ["trigger", "none"],
+                                       "drop trigger none on {t}; drop function {t}_none()"),
     "the table renamed": ("alter table {t} rename to {t}_2", ['"public"."t'], "alter table {t}_2 rename to {t}"),
 }
 STOPS_AT = [(case, 300) for case in STOPS] + [("fewer decimals", 1), ("fewer decimals", 25), ("a column less", 1)]
@@ -110,8 +148,6 @@ STOPS_AT = [(case, 300) for case in STOPS] + [("fewer decimals", 1), ("fewer dec
 def test_the_stream_stops(pipeline):
     """A float took the bits of an int, decimals were cut off and nobody was told: the types were looked at only once."""
     for (case, size), table in zip(STOPS_AT, tables_of(pipeline, len(STOPS_AT))):
-        if not pipeline.engine.is_running():
-            pipeline.start()
         table.warm()
         statement, texts, mend = STOPS[case]
         before = table.rows(pipeline.target)
@@ -124,6 +160,6 @@ def test_the_stream_stops(pipeline):
             assert text in pipeline.engine.log_text(), f"{case}\n{pipeline.engine.log_tail()}"
         pipeline.target.execute(table.sql(mend))
         assert [row[0] for row in table.rows(pipeline.target)] == [row[0] for row in before], case
-        pipeline.start()
+        start(pipeline)
         pipeline.wait_applied()
         pipeline.assert_equal(f"public.{table.name}")
