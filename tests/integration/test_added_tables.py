@@ -49,7 +49,7 @@ def test_rows_that_are_on_their_way_are_waited_for(pipeline):
         pipeline.source.execute("insert into t values (2)")
         pipeline.source.execute("delete from t where id = 1")
         pipeline.source.execute("begin; alter publication shop drop table t; alter publication shop add table t; commit")
-        wait_until(lambda: looks(pipeline, "%pg_current_wal_insert_lsn%") > 0, "a look that waits for the sink")
+        pipeline.wait_while_running(lambda: looks(pipeline, "%pg_current_wal_insert_lsn%") > 0, "a look that waits for the sink")
     finally:
         blocker.close()
     pipeline.wait_applied()
