@@ -87,8 +87,8 @@ bool check_expects_slot(const struct check *check);
 /* "schema"."name" in the check's arena. */
 const char *check_name(struct check *check, const char *schema, const char *name);
 
-/* Adds what is to be said of a server that could not be reached. */
-void check_add_unreachable(struct check *check, const struct error *error, bool replication);
+/* Adds what is to be said of a server that could not be reached with this dsn. */
+void check_add_unreachable(struct check *check, const struct error *error, const char *dsn, bool replication);
 
 /* Notes an open session that somebody on the way could read or stand in for. */
 void check_transport(struct check *check, const struct session *session);

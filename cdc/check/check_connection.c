@@ -5,8 +5,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cdc/base/buffer.h"
 #include "cdc/base/shell_word.h"
 #include "cdc/check/check.h"
+
+enum { KEYWORD_MAX = 64, FIX_BYTES_MAX = 65536 };
 
 /*
  * What a server says is known by its code and by its function, which are the same in every language; only names and what pgcdc or libpq
@@ -45,7 +48,7 @@ static const struct remedy REMEDIES[] = {
      "or let the line say scram-sha-256"},
     {"3D000", NULL, NULL, "create the database, or correct dbname in the dsn"},
     {"42501", "CheckMyDatabase", NULL, "grant connect on database DATABASE to ROLE;"},
-    {"42501", NULL, NULL, "alter role %s with replication;"},
+    {"42501", NULL, NULL, "alter role ROLE with replication;"},
     {"53300", "InitializeSessionUserId", NULL,
      "raise the role's limit (alter role ROLE connection limit -1), or close other connections of it"},
     {"53300", "CheckMyDatabase", NULL,
@@ -83,6 +86,7 @@ static const struct remedy REMEDIES[] = {
     {"", NULL, "private key file", "correct sslkey in the dsn, or put the file there with mode 0600"},
     {"", NULL, "password_file ",
      "write the password into the file that password_file names, readable by the user that runs pgcdc"},
+    {"", NULL, "invalid port number", "correct port in the dsn"},
     {"", NULL, "could not translate host name", "correct host in the dsn"},
     {"", NULL, "Connection refused",
      "start the server, or correct host and port in the dsn (listen_addresses, firewall)"},
@@ -103,7 +107,7 @@ static const char *find_remedy(const struct error *error, bool replication) {
     for (size_t i = 0; i < sizeof REMEDIES / sizeof REMEDIES[0]; i++)
         if (fits(&REMEDIES[i], error))
             return REMEDIES[i].fix;
-    return "correct the dsn";
+    return NULL;
 }
 
 /* Where it was found is said beside it. */
@@ -115,17 +119,72 @@ static const char *without_peer(const char *text) {
     return text;
 }
 
-void check_add_unreachable(struct check *check, const struct error *error, bool replication) {
-    static const char ROLE[] = "%s";
+/* The keyword whose value libpq does not take, which it names; the value stays out. "": it names none. */
+static void find_keyword(const char *text, char keyword[static KEYWORD_MAX]) {
+    static const char *const BEFORE[] = {"connection option \"", "invalid "};
+    static const char LETTERS[] = "abcdefghijklmnopqrstuvwxyz_";
+    keyword[0] = '\0';
+    for (size_t i = 0; i < sizeof BEFORE / sizeof BEFORE[0] && keyword[0] == '\0'; i++) {
+        const char *word = strstr(text, BEFORE[i]);
+        if (word == NULL)
+            continue;
+        word += strlen(BEFORE[i]);
+        const size_t length = strspn(word, LETTERS);
+        const bool ends = word[length] == '"' || strncmp(word + length, " value: ", 8) == 0;
+        if (ends && length < KEYWORD_MAX)
+            snprintf(keyword, KEYWORD_MAX, "%.*s", (int) length, word);
+    }
+}
+
+/* From the dsn, else libpq's own default; in the check's arena, quoted. */
+static const char *name_of(struct check *check, const char *dsn, const char *keyword) {
+    PQconninfoOption *parsed = PQconninfoParse(dsn, NULL), *defaults = PQconndefaults();
+    const PQconninfoOption *const both[] = {parsed, defaults};
+    const char *name = NULL;
+    for (size_t i = 0; i < 2 && name == NULL; i++)
+        for (const PQconninfoOption *option = both[i]; option != NULL && option->keyword != NULL; option++)
+            if (strcmp(option->keyword, keyword) == 0 && option->val != NULL && option->val[0] != '\0')
+                name = check_name(check, NULL, option->val);
+    PQconninfoFree(parsed);
+    PQconninfoFree(defaults);
+    return name;
+}
+
+/* A fix has ROLE and DATABASE where the dsn's own names stand. */
+static void fix_with_names(struct check *check, const char *fix, const char *dsn) {
+    static const char *const WORDS[][2] = {{"ROLE", "user"}, {"DATABASE", "dbname"}};
+    struct buffer text AUTO(buffer_release) = {.bytes_max = FIX_BYTES_MAX};
+    while (*fix != '\0') {
+        const char *name = NULL;
+        size_t length = 1;
+        for (size_t i = 0; i < sizeof WORDS / sizeof WORDS[0] && name == NULL; i++)
+            if (strncmp(fix, WORDS[i][0], strlen(WORDS[i][0])) == 0) {
+                name = name_of(check, dsn, WORDS[i][1]);
+                if (name == NULL)
+                    name = name_of(check, dsn, "user"); /* a database is named after its user */
+                length = strlen(WORDS[i][0]);
+            }
+        buffer_printf(&text, "%.*s", name != NULL ? (int) strlen(name) : (int) length,
+                      name != NULL ? name : fix);
+        fix += length;
+    }
+    const char *whole = buffer_text(&text);
+    findings_fix(&check->findings, "%s", whole != NULL ? whole : "");
+}
+
+void check_add_unreachable(struct check *check, const struct error *error, const char *dsn,
+                           bool replication) {
+    char keyword[KEYWORD_MAX];
+    const char *fix = find_remedy(error, replication);
     findings_add(&check->findings, SEVERITY_PROBLEM, replication ? "replication_connection" : "connection",
                  "%s%s", replication ? "no replication connection: " : "", without_peer(error->text));
-    const char *fix = error->remedy[0] != '\0' ? error->remedy : find_remedy(error, replication);
-    const char *role = strstr(fix, ROLE);
-    if (role == NULL)
-        findings_fix(&check->findings, "%s", fix);
+    find_keyword(error->text, keyword);
+    if (error->remedy[0] != '\0')
+        findings_fix(&check->findings, "%s", error->remedy);
+    else if (fix != NULL)
+        fix_with_names(check, fix, dsn);
     else
-        findings_fix(&check->findings, "%.*s%s%s", (int) (role - fix), fix,
-                     check_name(check, NULL, check->facts.role), role + strlen(ROLE));
+        findings_fix(&check->findings, "correct %s%sthe dsn", keyword, keyword[0] != '\0' ? " in " : "");
 }
 
 static bool has_password(const char *dsn) {
@@ -174,7 +233,7 @@ bool check_source_connection(struct check *check, struct error *err) {
     }
     if (answer.kind == ERROR_STOPPED)
         return error_set(err, ERROR_STOPPED, "stopped");
-    check_add_unreachable(check, &answer, false);
+    check_add_unreachable(check, &answer, check->config->source.dsn, false);
     return true;
 }
 
@@ -182,7 +241,7 @@ bool check_source_connection(struct check *check, struct error *err) {
 bool check_replication_connection(struct check *check, struct error *err) {
     struct error answer = {0};
     if (!source_open_replication(&check->replication, &check->config->source, check->stop, &answer)) {
-        check_add_unreachable(check, &answer, true);
+        check_add_unreachable(check, &answer, check->config->source.dsn, true);
         return true;
     }
     check->has_identity = source_identify(&check->replication, &check->identity, err);

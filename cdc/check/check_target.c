@@ -203,7 +203,7 @@ bool check_target(struct check *check, const struct config_sink *sink, struct er
     struct error answer = {0};
     sink->ops->target(&sink->sink, &options);
     if (!session_open(&session, &options, &answer)) {
-        check_add_unreachable(check, &answer, false);
+        check_add_unreachable(check, &answer, options.dsn, false);
         return true;
     }
     check_transport(check, &session);

@@ -50,23 +50,48 @@ static bool is_named(const struct finding *finding, const struct error *err) {
     return false;
 }
 
+/* The very error, as it was kept for status. */
+static bool is_repeated(const struct finding *finding, const struct error *err) {
+    return strcmp(finding->code, "last_error") == 0 ||
+           (strstr(err->text, finding->what) != NULL && strcmp(finding->fix, err->remedy) == 0);
+}
+
 static bool explains(const struct finding *finding, const struct error *err) {
     if (finding->severity == SEVERITY_NOTE || finding->fix[0] == '\0')
         return false;
-    return (is_of_kind(finding, err) && is_named(finding, err)) || strstr(err->text, finding->what) != NULL;
+    return is_of_kind(finding, err) && is_named(finding, err);
+}
+
+/* Check came upon the very same: one text is a part of the other, but for where it was. */
+static bool is_same(const struct finding *finding, const struct error *err) {
+    const char *text = strncmp(err->text, "source: ", 8) == 0 ? err->text + 8 : err->text;
+    return finding->severity != SEVERITY_NOTE && finding->fix[0] != '\0' &&
+           (strstr(text, finding->what) != NULL || strstr(finding->what, text) != NULL);
+}
+
+static const struct finding *find_best(const struct findings *findings, const struct error *err,
+                                       bool (*fits)(const struct finding *, const struct error *)) {
+    for (const struct finding *finding = findings->first; finding != NULL; finding = finding->next)
+        if (!is_repeated(finding, err) && fits(finding, err))
+            return finding;
+    return NULL;
+}
+
+/* In one line, also a fix of several. */
+static void say(const struct finding *finding) {
+    struct error said = {0};
+    error_set(&said, ERROR_DATA, "check: %s: %s", finding->where, finding->what);
+    error_remedy(&said, "%s", finding->fix);
+    log_line(LOG_LEVEL_ERROR, "%s", error_line(&said).text);
 }
 
 static void take_findings(const struct findings *findings, struct error *err) {
-    const struct finding *best = NULL;
-    for (const struct finding *finding = findings->first; finding != NULL; finding = finding->next) {
-        if (strstr(err->text, finding->what) != NULL && strcmp(finding->fix, err->remedy) == 0)
-            continue; /* the very error, as it was kept for status */
-        if (best == NULL && explains(finding, err))
-            best = finding;
-        else if (finding->severity == SEVERITY_PROBLEM)
-            log_line(LOG_LEVEL_ERROR, "check: %s: %s%s%s", finding->where, finding->what,
-                     finding->fix[0] != '\0' ? "; " : "", finding->fix);
-    }
+    const struct finding *best = find_best(findings, err, is_same);
+    if (best == NULL)
+        best = find_best(findings, err, explains);
+    for (const struct finding *finding = findings->first; finding != NULL; finding = finding->next)
+        if (finding != best && finding->severity == SEVERITY_PROBLEM && !is_repeated(finding, err))
+            say(finding);
     if (best != NULL && strlen(best->fix) + sizeof AGAIN < sizeof err->remedy)
         error_remedy(err, "%s%s", best->fix, AGAIN);
     else if (best != NULL)

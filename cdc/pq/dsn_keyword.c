@@ -35,6 +35,16 @@ static size_t distance(const char *one, const char *other) {
     return row[width];
 }
 
+/* Words of other programs. */
+static const char *const OTHERS[][2] = {
+    {"database", "dbname"}, {"username", "user"}, {"hostname", "host"}, {"server", "host"}};
+
+/* Letters that are wrong, where that is a slip and no other word; else more than any slip has. */
+static size_t slip(const char *word, const char *meant) {
+    const size_t wrong = distance(word, meant);
+    return wrong * 2 < strlen(meant) + 1 ? wrong : LETTERS_WRONG_MAX + 1;
+}
+
 /* False for a keyword itself, too: it is not what libpq complains of. */
 static bool resembles(const PQconninfoOption *keywords, const char *word,
                       char ret_keyword[static DSN_KEYWORD_MAX]) {
@@ -42,12 +52,19 @@ static bool resembles(const PQconninfoOption *keywords, const char *word,
     for (const PQconninfoOption *keyword = keywords; keyword->keyword != NULL; keyword++) {
         if (strlen(keyword->keyword) >= DSN_KEYWORD_MAX)
             continue;
-        const size_t wrong = distance(word, keyword->keyword);
+        const size_t wrong = slip(word, keyword->keyword);
         if (wrong == 0)
             return false;
-        if (wrong < best && wrong * 2 < strlen(keyword->keyword) + 1) {
+        if (wrong < best) {
             best = wrong;
             snprintf(ret_keyword, DSN_KEYWORD_MAX, "%s", keyword->keyword);
+        }
+    }
+    for (size_t i = 0; i < sizeof OTHERS / sizeof OTHERS[0]; i++) {
+        const size_t wrong = slip(word, OTHERS[i][0]);
+        if (wrong < best) {
+            best = wrong;
+            snprintf(ret_keyword, DSN_KEYWORD_MAX, "%s", OTHERS[i][1]);
         }
     }
     return best <= LETTERS_WRONG_MAX;

@@ -141,7 +141,7 @@ static bool check_all_empty(struct session *target, const struct table *tables, 
         return true;
     return error_set(
         err, ERROR_CONFIG,
-        "%zu tables on the target hold rows already: %s; truncate them, or set snapshot: never when "
+        "tables on the target hold rows already (%zu): %s; truncate them, or set snapshot: never when "
         "their rows are the source's",
         full_count, buffer_text(&names));
 }

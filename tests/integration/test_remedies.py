@@ -160,7 +160,10 @@ def test_what_may_be_a_rename_or_not_is_not_guessed(pipeline):
     assert_ready_and_equal(pipeline)
 
 
-@pytest.mark.parametrize("more,word", [({"dsn": " sslmode=require"}, "sslmode"),
+@pytest.mark.parametrize("more,word", [({"dsn": " sslmode=require"}, "sslmode"), ({"dsn": " sslmode=requir"}, "correct sslmode in"),
+                                       ({"dsn": " channel_binding=x"}, "correct channel_binding in"), ({"dsn": " port=99999"}, "correct port in"),
+                                       ({"dsn": " databse=x"}, "write dbname in the dsn for databse"),
+                                       ({"dsn": " username=x"}, "write user in the dsn for username"),
                                        ({"password_file": "/nowhere/password"}, "password_file")])
 def test_a_fault_of_files_and_certificates_names_its_key(pipeline, more, word):
     """"correct the dsn" was said of them all."""

@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from test_findings_followed import assert_goes_on, codes_of, follow_sql, report_of
+from test_findings_followed import assert_goes_on, codes_of, follow_sql, make_role, report_of
 
 from support.engine import Engine
 from support.wait import wait_until
@@ -95,3 +95,40 @@ def test_a_prepared_transaction_of_another_database(pipeline, way):
         for left, in cluster.execute("select quote_literal(gid) from pg_prepared_xacts"):
             cluster.execute(f"rollback prepared {left}")
         cluster.execute("drop table if exists prepared")
+
+
+# What a superuser does so that a role is let in again, and what check prints for it.
+CLOSED = {
+    "connect": ("revoke connect on database {database} from public", 'grant connect on database "{database}" to "{role}";'),
+    "limit of the role": ("alter role {role} connection limit 0", 'alter role "{role}" connection limit -1'),
+    "limit of the database": ("alter database {database} connection limit 0", 'alter database "{database}" connection limit -1'),
+    "nologin": ("alter role {role} nologin", 'alter role "{role}" login'),
+}
+
+
+@pytest.mark.parametrize("closed", CLOSED)
+def test_a_role_that_the_server_does_not_let_in(pipeline, closed):
+    """The fixes had the words ROLE and DATABASE in them, which psql took for names."""
+    pipeline.source.execute("create table t (id int primary key); insert into t values (1)")
+    role, dsn = make_role(pipeline.source, "replication")
+    pipeline.source.execute(f"grant select on t to {role}; create publication shop for table t")
+    pipeline.source_configuration["dsn"] = dsn
+    names = {"role": role, "database": pipeline.source.name}
+    close, opened = (sql.format(**names) for sql in CLOSED[closed])
+    pipeline.source.cluster.execute(close)
+    fix = finding_of(pipeline, "connection")["fix"]
+    assert opened in fix, fix
+    assert opened in pipeline.engine.command("run", "--until", "caught-up", "--retry-for", "1s").stderr.splitlines()[-1]
+    pipeline.source.cluster.execute(opened)
+    assert_goes_on(pipeline)
+
+
+def test_each_stop_has_its_own_fix(pipeline):
+    """Two rights were missing, and the one that was met got the other's grant."""
+    pipeline.source.execute("create table t (id int primary key); insert into t values (1); create publication shop for table t")
+    role, pipeline.source_configuration["dsn"] = make_role(pipeline.source)
+    *others, last = pipeline.engine.command("run", "--until", "caught-up").stderr.splitlines()
+    assert "replication role to start" in last and f'alter role "{role}" with replication;' in last, last
+    assert any(f'grant select on table "public"."t" to "{role}";' in line for line in others), others
+    follow_sql(pipeline, "source")
+    assert_goes_on(pipeline)
