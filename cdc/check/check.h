@@ -31,6 +31,7 @@
 #include "cdc/pq/session.h"
 #include "cdc/source/slot.h"
 #include "cdc/source/source.h"
+#include "cdc/source/target_identity.h"
 #include "cdc/engine/start.h"
 
 /* The source's settings and the role that source.dsn connects as. */
@@ -63,6 +64,8 @@ struct check {
     struct slot_facts slot;
     struct checkpoint checkpoint;
     struct position positions[CHECKPOINT_SINKS_MAX];
+    struct target_identity targets[CHECKPOINT_SINKS_MAX];
+    bool is_refused; /* run would refuse to go on; what is left is a new copy, or another slot or server */
     bool has_action; /* false: a refusal, or a fact is missing */
     enum start_action action;
     bool publication_exists;

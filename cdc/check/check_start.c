@@ -171,6 +171,7 @@ static bool decide(struct check *check) {
     if (start_decide(&facts, &check->action, &refusal))
         return true;
     findings_add_error(&check->findings, SEVERITY_PROBLEM, "refusal", &refusal);
+    check->is_refused = true;
     return false;
 }
 

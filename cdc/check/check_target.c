@@ -106,26 +106,25 @@ static void check_position_table(struct check *check, const PGresult *facts) {
     }
 }
 
-/* A pipeline into its own source would feed itself. */
-static bool check_other_database(struct check *check, struct session *session, const PGresult *facts,
+/* A pipeline into its own source would feed itself, and two sinks in one database stand in each other's way. */
+static bool check_other_database(struct check *check, struct session *session, const struct config_sink *sink,
                                  struct error *err) {
-    PGresult *result AUTO_PGRESULT = NULL;
-    struct error answer = {0};
-    if (!check->has_identity || strcmp(PQgetvalue(facts, 0, COLUMN_DATABASE), check->identity.database) != 0)
-        return true;
-    if (!session_query(session, "select system_identifier from pg_control_system()", 0, NULL,
-                       &(const struct result_shape){"the query for its identity", 1, 1, 1, 0}, &result,
-                       &answer)) {
-        if (answer.sqlstate[0] != '\0')
-            return true;
-        *err = answer;
+    const struct config_sink *sinks = check->config->sinks;
+    struct target_identity *identity = &check->targets[sink - sinks];
+    if (!target_identity_read(session, identity, err))
         return false;
+    if (check->has_identity && target_identity_is_source(identity, &check->identity)) {
+        findings_add(&check->findings, SEVERITY_PROBLEM, "same_database",
+                     "source and sink are the same database: each change would come back as a change");
+        findings_fix(&check->findings, "correct the sink's dsn");
     }
-    if (strtoull(PQgetvalue(result, 0, 0), NULL, 10) != check->identity.system_id)
-        return true;
-    findings_add(&check->findings, SEVERITY_PROBLEM, "same_database",
-                 "source and sink are the same database: each change would come back as a change");
-    findings_fix(&check->findings, "correct the sink's dsn");
+    for (const struct config_sink *before = sinks; before < sink; before++)
+        if (target_identity_equal(&check->targets[before - sinks], identity)) {
+            findings_add(&check->findings, SEVERITY_PROBLEM, "same_database",
+                         "sink %s is the same database, and each would apply every change",
+                         before->sink.name);
+            findings_fix(&check->findings, "correct the dsn of one of them, or leave it out");
+        }
     return true;
 }
 
@@ -193,7 +192,7 @@ static bool check_session(struct check *check, struct session *session, const st
     check_server(check, facts, session->server_version);
     check_encoding(check, facts);
     check_position_table(check, facts);
-    return check_other_database(check, session, facts, err) && check_circle(check, session, err) &&
+    return check_other_database(check, session, sink, err) && check_circle(check, session, err) &&
            check_tables_there(check, session, facts, sink, err);
 }
 

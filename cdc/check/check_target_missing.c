@@ -155,6 +155,6 @@ bool check_target_missing(struct check *check, const struct target_check *target
                           const char *name, struct error *err) {
     const struct missing missing = {.check = check, .target = target, .table = table, .name = name};
     if (!check_expects_copy(check))
-        return check->has_action ? add_table(&missing, err) : true; /* what is refused ends with a copy */
+        return check->is_refused || add_table(&missing, err);
     return check_creation(&missing, err) && check_types(&missing, NULL, err);
 }

@@ -84,9 +84,10 @@ static bool check_ours(struct drop *drop, const struct slot_facts *slot, struct 
             "source.slot",
             name);
     if (strcmp(slot->database, database) != 0)
-        return error_set(err, ERROR_REFUSE,
-                         "slot %s belongs to database %s, but source.dsn connects to %s; correct one of them",
-                         name, slot->database, database);
+        return error_set(
+            err, ERROR_REFUSE,
+            "slot %s belongs to database %s, but source.dsn connects to %s; correct source.dsn or source.slot",
+            name, slot->database, database);
     return true;
 }
 
@@ -162,6 +163,14 @@ static bool drop_publications(struct drop *drop, struct error *err) {
 
 /* ---- the sinks ---- */
 
+/* Not known counts as one that was there. */
+static bool has_position(const struct config_sink *config, struct sink *sink) {
+    struct error ignored = {0};
+    struct sink_view view = {0};
+    return config->ops->look == NULL || !config->ops->look(sink, &view, &ignored) ||
+           position_exists(&view.position);
+}
+
 static bool drop_sink(const struct config_sink *config, const atomic_bool *stop, struct error *err) {
     if (config->ops->drop == NULL) {
         printf("sink %s: keeps no position\n", config->sink.name);
@@ -171,12 +180,14 @@ static bool drop_sink(const struct config_sink *config, const atomic_bool *stop,
     if (sink == NULL)
         return error_no_memory(err);
     sink->caller_stop = stop;
+    const bool had_position = has_position(config, sink);
     bool dropped = config->ops->drop(sink, err);
     sink_free(sink);
     if (!dropped)
         return error_wrap(err, "sink %s", config->sink.name);
     FAULT_POINT("drop-sink");
-    printf("sink %s: its position is dropped, its data stays%s\n", config->sink.name,
+    printf("sink %s: %s, its data stays%s\n", config->sink.name,
+           had_position ? "its position is dropped" : "it had no position",
            config->ops->appends ? ", and a new start publishes every row again behind it" : "");
     return true;
 }

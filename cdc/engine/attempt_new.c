@@ -19,6 +19,7 @@
 #include "cdc/source/publication.h"
 #include "cdc/source/scope.h"
 #include "cdc/source/slot.h"
+#include "cdc/source/target_identity.h"
 
 #define DUPLICATE_OBJECT "42710"
 
@@ -107,42 +108,46 @@ static bool refuse_foreign_slot(struct attempt *attempt, struct error *err) {
     return error_remedy(err, "drop that slot, or give source.slot another name");
 }
 
-/* Whatever name its host has: a pipeline into its own source feeds itself. Who may not ask is believed. */
-static bool is_own_source(const struct attempt *attempt, struct session *target, bool *ret_own,
-                          struct error *err) {
-    PGresult *result AUTO_PGRESULT = NULL;
-    if (!session_query(target, "select current_database(), system_identifier from pg_control_system()", 0,
-                       NULL, &(const struct result_shape){"the query for its identity", 1, 1, 2, 0}, &result,
-                       err))
-        return err->sqlstate[0] != '\0';
-    *ret_own = strcmp(PQgetvalue(result, 0, 0), attempt->identity.database) == 0 &&
-               strtoull(PQgetvalue(result, 0, 1), NULL, 10) == attempt->identity.system_id;
-    return true;
-}
-
-static bool refuse_own_source(const struct attempt *attempt, const struct config_sink *sink,
-                              struct error *err) {
+static bool read_target(const struct attempt *attempt, const struct config_sink *sink,
+                        struct target_identity *ret_identity, struct error *err) {
     struct session_options options = {.stop = attempt->pipeline->options->stop};
     struct session target = {0};
-    bool is_own = false;
+    *ret_identity = (struct target_identity){0};
     if (sink->ops->target == NULL)
         return true;
     sink->ops->target(&sink->sink, &options);
-    bool asked = session_open(&target, &options, err) && is_own_source(attempt, &target, &is_own, err);
+    bool asked = session_open(&target, &options, err) && target_identity_read(&target, ret_identity, err);
     session_close(&target);
-    if (!asked || !is_own)
-        return asked;
+    return asked;
+}
+
+/* A pipeline into its own source feeds itself. */
+static bool refuse_own_source(const struct config_sink *sink, struct error *err) {
     error_set(err, ERROR_CONFIG,
               "sink %s is the source's own database: each change would come back as a change",
               sink->sink.name);
     return error_remedy(err, "correct the sink's dsn");
 }
 
-static bool refuse_own_sources(const struct attempt *attempt, struct error *err) {
+static bool refuse_twins(const struct config_sink *a, const struct config_sink *b, struct error *err) {
+    error_set(err, ERROR_CONFIG, "sinks %s and %s are the same database, and each would apply every change",
+              a->sink.name, b->sink.name);
+    return error_remedy(err, "correct the dsn of one of them, or leave it out");
+}
+
+/* Whatever name its host has. Two sinks in one database would stand in each other's way. */
+static bool refuse_databases(const struct attempt *attempt, struct error *err) {
     const struct config *config = attempt->pipeline->config;
-    for (size_t i = 0; i < config->sink_count; i++)
-        if (!refuse_own_source(attempt, &config->sinks[i], err))
+    struct target_identity targets[CHECKPOINT_SINKS_MAX];
+    for (size_t i = 0; i < config->sink_count; i++) {
+        if (!read_target(attempt, &config->sinks[i], &targets[i], err))
             return false;
+        if (target_identity_is_source(&targets[i], &attempt->identity))
+            return refuse_own_source(&config->sinks[i], err);
+        for (size_t before = 0; before < i; before++)
+            if (target_identity_equal(&targets[before], &targets[i]))
+                return refuse_twins(&config->sinks[before], &config->sinks[i], err);
+    }
     return true;
 }
 
@@ -150,7 +155,7 @@ bool attempt_create(struct attempt *attempt, bool again, struct error *err) {
     const struct config *config = attempt->pipeline->config;
     const bool copies = config->source.snapshot == SNAPSHOT_INITIAL;
     bool created = false;
-    if (!refuse_own_sources(attempt, err))
+    if (!refuse_databases(attempt, err))
         return false;
     if (!publication_ensure(&attempt->source, &config->source, &created, err))
         return false;
@@ -213,7 +218,7 @@ bool attempt_adopt(struct attempt *attempt, lsn_t confirmed_lsn, struct error *e
     assert(confirmed_lsn != 0);
     bool exists = false;
     const struct source_config *source = &attempt->pipeline->config->source;
-    if (!refuse_own_sources(attempt, err))
+    if (!refuse_databases(attempt, err))
         return false;
     if (!publication_exists(&attempt->source, source, &exists, err))
         return false;

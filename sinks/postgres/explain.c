@@ -12,7 +12,9 @@ static const struct remedy {
     const char *sqlstate; /* a prefix of it */
     const char *text;
 } REMEDIES[] = {
-    {"23505", "the target has that row, or another with its unique value, already: take it out"},
+    {"23505",
+     "the target has that row, or another with its unique value, already: take it out, or, when it has the "
+     "row's key, set on_exists: overwrite"},
     {"23P01", "a row that only the target has stands in the way: take it out"},
     {"23502", "drop the not null of that column on the target"},
     {"23503", "the row it refers to is not on the target: replicate that table, too, or drop the constraint"},
@@ -33,7 +35,7 @@ static const char GENERAL_REMEDY[] = "compare the table with the source's";
 
 static const char GONE[] =
     "the row is not on the target, somebody changed it there or the tables differed from the start: "
-    "compare them with pgcdc verify and put the row back";
+    "compare them with pgcdc verify and put the row back, whose key pgcdc why shows, or set on_missing: ignore";
 
 /* Triggers that act here and may have taken the change away, or NULL. */
 static const char *takers_of(const struct target_table *table, const struct change *change) {

@@ -42,6 +42,7 @@ def test_a_second_drop_finds_nothing_to_do(ran):
     said = drop(ran)
     assert "slot shop: not there" in said
     assert "publication shop: not there" in said
+    assert "sink warehouse: it had no position" in said
     assert_nothing_left(ran)
 
 

@@ -5,7 +5,7 @@ Findings that check has as well are in test_findings_followed.py, changes of the
 """
 
 import pytest
-from test_findings_followed import assert_goes_on, follow_sql, make_role, psql, report_of
+from test_findings_followed import assert_goes_on, codes_of, follow_sql, make_role, psql, report_of
 
 # name: tables at both sides, at the target besides, the change, what the remedy says, what is done for it at the target.
 AT_TARGET = {
@@ -32,11 +32,11 @@ AT_TARGET = {
     "a row that is gone, of an update": (
         "create table t (id int primary key, v int); insert into t values (1, 1)",
         "delete from t", "update t set v = 2",
-        "compare them with pgcdc verify and put the row back", "insert into t values (1, 1)"),
+        "compare them with pgcdc verify and put the row back, whose key pgcdc why shows", "insert into t values (1, 1)"),
     "a row that is gone, of a delete": (
         "create table t (id int primary key, v int); insert into t values (1, 1), (2, 2)",
         "delete from t where id = 1", "delete from t where id = 1",
-        "compare them with pgcdc verify and put the row back", "insert into t values (1, 1)"),
+        "compare them with pgcdc verify and put the row back, whose key pgcdc why shows", "insert into t values (1, 1)"),
     "a key that is not unique": (
         "create table t (id int primary key, v int); insert into t values (1, 1)",
         "alter table t drop constraint t_pkey; insert into t values (1, 1)", "update t set v = 2",
@@ -92,6 +92,18 @@ def test_what_the_target_refuses(pipeline, stop):
     pipeline.target.execute(done)
     assert_goes_on(pipeline)
     pipeline.source.execute("insert into t (id) values (77); update t set id = 78 where id = 77; delete from t where id = 78")
+    assert_goes_on(pipeline)
+
+
+@pytest.mark.parametrize("option,value,before,change", [
+    ("on_missing", "ignore", "delete from t", "delete from t"), ("on_exists", "overwrite", "insert into t values (2, 9)", "insert into t values (2, 2)")])
+def test_a_policy_that_a_stop_names_is_set(pipeline, option, value, before, change):
+    pipeline.source.execute("create table t (id int primary key, v int); insert into t values (1, 1)")
+    pipeline.engine.catch_up()
+    pipeline.target.execute(before)
+    pipeline.source.execute(change)
+    assert f"set {option}: {value}" in stopped(pipeline)
+    pipeline.sink_configuration[option] = value
     assert_goes_on(pipeline)
 
 
@@ -182,6 +194,19 @@ def test_a_slot_of_another_database(pipeline):
         pipeline.source.cluster.execute("select pg_drop_replication_slot('shop')")
 
 
+def test_a_lost_slot_is_one_problem(pipeline):
+    """"or, when they are the source's: snapshot: never" stood beside it, which would have left out what was lost."""
+    pipeline.source.execute("create table t (id int primary key); insert into t values (1)")
+    pipeline.engine.catch_up()
+    pipeline.source.execute("select pg_drop_replication_slot('shop')")
+    assert codes_of(report_of(pipeline), "problem") == {"refusal"}
+    assert "start over with a new copy" in stopped(pipeline, 3)
+    assert pipeline.engine.command("drop").returncode == 0
+    assert codes_of(report_of(pipeline), "problem") == {"target_rows"}
+    pipeline.target.execute("truncate t")
+    assert_goes_on(pipeline)
+
+
 def test_a_second_sink_that_comes_later(pipeline, shared_clusters):
     pipeline.source.execute("create table t (id int primary key); insert into t values (1)")
     pipeline.engine.catch_up()
@@ -194,6 +219,19 @@ def test_a_second_sink_that_comes_later(pipeline, shared_clusters):
     pipeline.target.execute("truncate t")
     assert_goes_on(pipeline)
     assert other.execute("select id from t order by id") == [(1,), (2,)]
+
+
+def test_two_sinks_that_are_one_database(pipeline, shared_clusters):
+    """Each copied into what the other had copied, and what was left had to be started over."""
+    pipeline.source.execute("create table t (id int primary key); insert into t values (1)")
+    twin = {"name": "ware", "type": "postgres", "dsn": pipeline.target.dsn().replace("127.0.0.1", "localhost")}
+    pipeline.engine.configuration["sinks"].append(twin)
+    assert codes_of(report_of(pipeline), "problem") == {"same_database"}
+    last = stopped(pipeline, 2)
+    assert "sinks warehouse and ware are the same database" in last and "correct the dsn of one of them" in last, last
+    assert pipeline.slot() is None
+    twin["dsn"] = shared_clusters("target").create_database("dst").dsn()
+    assert_goes_on(pipeline)
 
 
 # ---- scope ----
