@@ -19,6 +19,7 @@
 #include "cdc/copy/copy_order.h"
 #include "cdc/pq/identifier.h"
 #include "cdc/copy/snapshot_table.h"
+#include "cdc/source/own_tables.h"
 #include "cdc/source/source.h"
 
 enum {
@@ -167,7 +168,9 @@ static bool check_unchanged(struct snapshot *snapshot, const char *publications,
         "select t.relid::regclass from unnest($2::name[]) named,"
         " lateral pg_get_publication_tables(named::text) t"
         " where not t.relid = any($1::oid[]) and not exists (select from"
-        "  pg_partition_ancestors(t.relid) a where a.relid = any($1::oid[])) limit 1";
+        "  pg_partition_ancestors(t.relid) a where a.relid = any($1::oid[])) and not exists (select from pg_class c"
+        "  join pg_namespace n on n.oid = c.relnamespace where c.oid = t.relid and " IS_OWN_TABLE(
+            "n", "c") ") limit 1";
     return find_changed(snapshot, REWRITTEN, NULL, "rewritten, truncated or replaced", err) &&
            find_changed(snapshot, PUBLISHED, publications, "created or published", err);
 }

@@ -12,6 +12,7 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/pq/lock_wait.h"
+#include "cdc/source/own_tables.h"
 #include "decoder/builtin_type.h"
 
 #define SQL_BYTES_MAX 32768
@@ -44,7 +45,8 @@ static const char PUBLISHED_14[] =
     " from pg_publication_tables p"
     " join pg_namespace n on n.nspname = p.schemaname"
     " join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename"
-    " where p.pubname = any($1::name[]))" UNION_OF_SENT;
+    " where p.pubname = any($1::name[])"
+    " and not " IS_OWN_TABLE("n", "c") ")" UNION_OF_SENT;
 
 static const char PUBLISHED_15[] =
     "with recursive sent (oid, attnames, has_list, rowfilter) as materialized ("
@@ -54,7 +56,8 @@ static const char PUBLISHED_15[] =
     " from pg_publication_tables p"
     " join pg_namespace n on n.nspname = p.schemaname"
     " join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename"
-    " where p.pubname = any($1::name[]))" UNION_OF_SENT;
+    " where p.pubname = any($1::name[])"
+    " and not " IS_OWN_TABLE("n", "c") ")" UNION_OF_SENT;
 
 /* Tables for which two publications have different column lists. */
 static const char LISTS_DIFFER[] =

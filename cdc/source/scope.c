@@ -9,6 +9,7 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/pq/identifier.h"
+#include "cdc/source/own_tables.h"
 
 #define NAME_BYTES_MAX 64   /* NAMEDATALEN */
 #define NAMES_BYTES_MAX 600 /* names in an error; more are counted */
@@ -22,7 +23,8 @@ static const char CANDIDATES[] =
     "  and exists (select from pg_partition_tree(c.oid) t where t.relid in (select oid from sent)))"
     " from pg_class c join pg_namespace n on n.oid = c.relnamespace"
     " where c.relkind in ('r', 'p') and c.relpersistence <> 't' and not c.relispartition"
-    " and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_toast' order by 2, 3";
+    " and n.nspname not in ('pg_catalog', 'information_schema')"
+    " and not " IS_OWN_TABLE("n", "c") " and n.nspname !~ '^pg_toast' order by 2, 3";
 
 static const char SENT[] =
     "select distinct n.nspname, c.relname, rn.nspname, r.relname"
@@ -30,7 +32,8 @@ static const char SENT[] =
     " join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename"
     " join pg_class r on r.oid = case when c.relispartition then pg_partition_root(c.oid) else c.oid end"
     " join pg_namespace rn on rn.oid = r.relnamespace"
-    " where p.pubname = any($1::name[]) order by 1, 2";
+    " where p.pubname = any($1::name[])"
+    " and not " IS_OWN_TABLE("n", "c") " order by 1, 2";
 
 /* The same, and the partitions of each published root: the server announces the root and then the leaf whose row it is. */
 static const char ANNOUNCED[] =

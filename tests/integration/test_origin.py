@@ -151,3 +151,40 @@ def test_a_name_that_postgres_keeps_for_itself_has_file_and_key(pipeline, name):
     pipeline.sink_configuration["origin"] = name
     result = pipeline.engine.command("check")
     assert result.returncode == 2 and "sinks[0].origin: expected a name that is not any, none or pg_..." in result.stderr
+
+
+@pytest.mark.parametrize("tables", [None, ["public.*"]])
+def test_a_target_that_is_a_source_keeps_its_state_to_itself(new_pipeline, shared_clusters, program, tmp_path, tables):
+    """A publication for all tables sends pgcdc.position with each transaction; in the next target it is another's."""
+    first = new_pipeline(shared_clusters("source", 18), shared_clusters("target", 18), "first")
+    last = new_pipeline(shared_clusters("target", 18), shared_clusters("source", 18), "last")
+    second = Pipeline(program, tmp_path / "second", first.target, last.target, "second")
+    second.source_configuration["tables"] = tables or []
+    if tables is None:
+        del second.source_configuration["tables"]
+    first.sink_configuration["on_missing"] = "ignore"
+    first.source.execute("create table t (id int primary key)")
+    try:
+        first.start()
+        second.publish()
+        found = second.engine.json("check")
+        assert found["ready"], found
+        second.start()
+        first.source.execute("insert into t values (1)")
+        first.wait_applied()
+        first.target.execute("delete from t")
+        first.source.execute("delete from t; insert into t select g from generate_series(2, 100) g")
+        first.wait_applied()
+        second.wait_applied()
+        assert_equal(second.source, second.target, ["public.t"])
+        assert second.target.execute("select pipeline from pgcdc.position") == [("second",)]
+        assert first.target.value("select sum(count) from pgcdc.conflicts") == 1
+        assert second.target.value("select to_regclass('pgcdc.conflicts')") is None
+        second.engine.stop()
+        assert second.engine.command("verify").returncode == 0
+        second.engine.catch_up()
+    finally:
+        second.close()
+        second.wait_slot_free()
+        first.close()
+        first.wait_slot_free()

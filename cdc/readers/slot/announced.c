@@ -8,6 +8,7 @@
 #include "cdc/base/log.h"
 #include "cdc/base/lsn.h"
 #include "cdc/base/start_over.h"
+#include "cdc/source/own_tables.h"
 #include "cdc/source/scope.h"
 #include "cdc/source/source.h"
 
@@ -36,7 +37,7 @@ bool announced_check(const struct announced *announced, struct slice payload, st
     struct slice name = cursor_string(&cursor);
     log_line(LOG_LEVEL_DEBUG, "relation %u is \"%.*s\".\"%.*s\"", oid, (int) schema.size, schema.data,
              (int) name.size, name.data);
-    if (announced->sent == NULL)
+    if (announced->sent == NULL || own_tables_have(schema, name))
         return true;
     bool takes = scope_takes_relation(source, announced->sent, schema, name);
     if (!takes && !takes_newcomer(announced, schema, name, &takes, err))

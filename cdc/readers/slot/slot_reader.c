@@ -12,6 +12,7 @@
 #include "cdc/base/fault.h"
 #include "cdc/base/start_over.h"
 #include "cdc/readers/slot/replication.h"
+#include "cdc/source/own_tables.h"
 #include "cdc/source/source.h"
 
 enum {
@@ -154,7 +155,7 @@ static bool take_data(struct slot_reader *slot, struct batch *batch,
         return error_wrap(err, "the message at %s", lsn_format(message->lsn).text);
     if (change != NULL && !check_change(slot, message, change, err))
         return false;
-    if (change == NULL || is_behind_end(slot, batch, change))
+    if (change == NULL || own_tables_have_row(change) || is_behind_end(slot, batch, change))
         return true;
     if (change->kind == CHANGE_INSERT && change->is_partial &&
         !row_fetch_complete(&slot->fetch, change, &batch->arena, err))
