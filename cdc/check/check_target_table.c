@@ -95,14 +95,15 @@ static void add_generated_at_target(const struct pair *pair, const struct table_
         findings_of(pair), SEVERITY_PROBLEM, "target_generated",
         "column %s of table %s is generated at the target only, so the source's values would be lost", name,
         pair->name);
+    const bool copies = check_expects_copy(pair->check);
     if (is_virtual)
-        findings_fix(findings_of(pair), "alter table %s drop column %s, add column %s %s;", pair->name, name,
-                     name, column->type_sql);
+        findings_fix(findings_of(pair), "alter table %s drop column %s, add column %s %s;%s", pair->name,
+                     name, name, column->type_sql,
+                     copies ? "" : "  -- rows that are there have no value then: pgcdc verify finds them");
     else
         findings_fix(findings_of(pair), "alter table %s alter column %s drop expression;%s", pair->name, name,
-                     check_expects_copy(pair->check)
-                         ? ""
-                         : "  -- rows that are there keep what was computed: pgcdc verify finds them");
+                     copies ? ""
+                            : "  -- rows that are there keep what was computed: pgcdc verify finds them");
     findings_object(findings_of(pair), pair->name);
 }
 

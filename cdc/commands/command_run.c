@@ -103,8 +103,8 @@ static enum exit_code report(const struct command_line *line, const struct pipel
     if (result->copy_interrupted)
         log_line(
             LOG_LEVEL_WARNING,
-            "the initial copy was interrupted: its rows are undone, and the next run starts it over; slot %s stays "
-            "and keeps WAL until then, or until `pgcdc drop` removes it",
+            "the initial copy was interrupted: its rows are undone, and the next run starts it over; slot %s, if it "
+            "was made already, stays and keeps WAL until then, or until `pgcdc drop` removes it",
             line->config->source.slot);
     log_result(what, result);
     return code;
