@@ -283,6 +283,37 @@ bool session_query(struct session *session, const char *sql, int count, const ch
     return take_results(session, shape, ret_result, err);
 }
 
+/* The rest is read in any case: the session goes on. */
+static bool take_rows(struct session *session, const struct result_shape *shape, session_row_taker *take,
+                      void *context, struct error *err) {
+    bool good = true;
+    struct error ignored;
+    for (;;) {
+        PGresult *result AUTO_PGRESULT = NULL;
+        if (!session_next_result(session, &result, good ? err : &ignored))
+            return false;
+        if (result == NULL)
+            return good;
+        if (!good)
+            continue;
+        if (PQresultStatus(result) == PGRES_SINGLE_TUPLE)
+            good = result_check(result, session->peer, shape, err) && take(context, result, err);
+        else if (PQresultStatus(result) == PGRES_TUPLES_OK)
+            good = result_check(result, session->peer, shape, err);
+        else
+            good = session_error(session, result, err);
+    }
+}
+
+bool session_query_rows(struct session *session, const char *sql, int count, const char *const *parameters,
+                        const struct result_shape *shape, session_row_taker *take, void *context,
+                        struct error *err) {
+    if (PQsendQueryParams(session->conn, sql, count, NULL, parameters, NULL, NULL, 0) == 0 ||
+        PQsetSingleRowMode(session->conn) == 0)
+        return session_error(session, NULL, err);
+    return take_rows(session, shape, take, context, err);
+}
+
 bool session_query_typed(struct session *session, const char *sql,
                          const struct session_parameters *parameters, const struct result_shape *shape,
                          PGresult **ret_result, struct error *err) {

@@ -75,6 +75,14 @@ MUST_CHECK bool session_query(struct session *session, const char *sql, int coun
                               const char *const *parameters, const struct result_shape *shape,
                               PGresult **ret_result, struct error *err);
 
+/* Takes one row of an answer, the only one of row. False and *err: no more are wanted. */
+typedef bool session_row_taker(void *context, const PGresult *row, struct error *err);
+
+/* session_query for an answer of very many rows, which are handed over one by one as they come and never held together. */
+MUST_CHECK bool session_query_rows(struct session *session, const char *sql, int count,
+                                   const char *const *parameters, const struct result_shape *shape,
+                                   session_row_taker *take, void *context, struct error *err);
+
 /* Parameters and result in the formats of the protocol: 0 text, 1 binary. Arrays of count. */
 struct session_parameters {
     int count;

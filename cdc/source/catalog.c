@@ -2,8 +2,8 @@
 /*
  * catalog.c - reads the published tables: three queries (tables, columns, types), put together in the arena.
  *
- * Columns and types come ordered by table OID, tables by name; so each table finds its run of rows by looking for
- * its first one.
+ * Types come ordered by table OID, tables by name; so each table finds its run of rows by looking for its first one. Columns, of
+ * which there may be a million, are taken one by one as they come, in the same order, and what is the same in many is kept once.
  */
 #include "cdc/source/catalog.h"
 
@@ -14,6 +14,7 @@
 #include "cdc/pq/lock_wait.h"
 #include "cdc/source/own_tables.h"
 #include "decoder/builtin_type.h"
+#include "decoder/relation.h"
 
 #define SQL_BYTES_MAX 32768
 
@@ -120,9 +121,17 @@ static const char INCLUDED[] =
 
 /*
  * b is the base type of a domain, else the type itself, as in a Relation. The replica identity is an index
- * that is checked at once, as RelationGetReplicaIndex wants it.
+ * that is checked at once, as RelationGetReplicaIndex wants it. What is one for a table is asked once for it: a database
+ * may have a million columns.
  */
 static const char COLUMNS[] =
+    ", keyed (relid, identity, main, own) as materialized ("
+    " select c.oid, c.relreplident, (select (i.indkey::int2[])[0:i.indnkeyatts - 1] from pg_index i"
+    "   where i.indrelid = c.oid and i.indisprimary),"
+    "  (select (i.indkey::int2[])[0:i.indnkeyatts - 1] from pg_index i"
+    "   where i.indrelid = c.oid and i.indisvalid and i.indimmediate"
+    "   and case c.relreplident when 'i' then i.indisreplident else i.indisprimary end limit 1)"
+    " from published p join pg_class c on c.oid = p.oid)"
     " select a.attrelid, a.attname, a.atttypid, n.nspname, b.typname, a.atttypmod,"
     "  format_type(a.atttypid, a.atttypmod), a.attgenerated,"
     "  case when a.attgenerated <> '' then pg_get_expr(d.adbin, d.adrelid) end, a.attidentity,"
@@ -130,26 +139,22 @@ static const char COLUMNS[] =
     "  a.attnotnull and not exists (select from pg_constraint k where k.conrelid = a.attrelid"
     "   and k.contype = 'n' and not k.convalidated and k.conkey = array[a.attnum]),"
     "  a.published,"
-    "  coalesce((select array_position((i.indkey::int2[])[0:i.indnkeyatts - 1], a.attnum) from pg_index i"
-    "   where i.indrelid = a.attrelid and i.indisprimary), 0),"
-    "  case c.relreplident when 'f' then true when 'n' then false else exists ("
-    "   select from pg_index i where i.indrelid = a.attrelid and i.indisvalid and i.indimmediate"
-    "   and case c.relreplident when 'i' then i.indisreplident else i.indisprimary end"
-    "   and a.attnum = any((i.indkey::int2[])[0:i.indnkeyatts - 1])) end,"
-    "  base.modifier"
+    "  coalesce(array_position(k.main, a.attnum), 0),"
+    "  case k.identity when 'f' then true when 'n' then false else coalesce(a.attnum = any(k.own), false) end,"
+    "  coalesce(base.modifier, a.atttypmod)"
     " from included a"
-    " join pg_class c on c.oid = a.attrelid"
+    " join keyed k on k.relid = a.attrelid"
     " join pg_type t on t.oid = a.atttypid"
-    " join lateral (with recursive base (oid, next_oid, modifier, inner_modifier) as ("
+    " left join lateral (with recursive base (oid, next_oid, modifier, inner_modifier) as ("
     "   select t.oid, t.typbasetype, a.atttypmod, t.typtypmod"
     "   union all select d.oid, d.typbasetype,"
     "    case base.modifier when -1 then base.inner_modifier else base.modifier end, d.typtypmod"
     "    from base join pg_type d on d.oid = base.next_oid)"
-    "  select base.oid, base.modifier from base where base.next_oid = 0) base on true"
-    " join pg_type b on b.oid = base.oid"
+    "  select base.oid, base.modifier from base where base.next_oid = 0) base on t.typtype = 'd'"
+    " join pg_type b on b.oid = coalesce(base.oid, t.oid)"
     " join pg_namespace n on n.oid = b.typnamespace"
-    " left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum"
-    " left join named_collation nc on nc.oid = a.attcollation"
+    " left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum and a.attgenerated <> ''"
+    " left join named_collation nc on nc.oid = a.attcollation and a.attcollation <> t.typcollation"
     " order by a.attrelid, a.attnum";
 
 /*
@@ -201,13 +206,21 @@ static const char TYPES[] =
 
 /* ---- what was read ---- */
 
-/* What the three queries returned, and where it goes. */
+#define SHARED_MAX 256u /* texts that are the same in many columns: types and schemas */
+
+/* What the queries returned, and where it goes. */
 struct catalog_reading {
     PGresult *tables;
-    PGresult *columns;
     PGresult *types;
     struct arena *arena;
-    bool failed; /* the arena is exhausted */
+    bool failed;           /* the arena is exhausted */
+    struct table *taken;   /* by name */
+    struct table **by_oid; /* the same */
+    size_t count;
+    oid_t relid; /* of the columns that wait until their table has all */
+    struct table_column waiting[RELATION_COLUMNS_MAX];
+    uint32_t waiting_count;
+    const char *shared[SHARED_MAX];
 };
 
 static bool is_true(const PGresult *result, int row, int field) {
@@ -252,35 +265,78 @@ static int find_run(const PGresult *result, oid_t oid, int *ret_count) {
     return low;
 }
 
-static struct table_column take_column(struct catalog_reading *reading, int row) {
-    const PGresult *columns = reading->columns;
+/* The same, for texts of which few are different. */
+static const char *share_text(struct catalog_reading *reading, const PGresult *result, int row, int field) {
+    if (PQgetisnull(result, row, field))
+        return NULL;
+    const char *text = PQgetvalue(result, row, field);
+    uint32_t hash = 0;
+    for (const char *at = text; *at != '\0'; at++)
+        hash = hash * 31 + (uint8_t) *at;
+    const char **shared = &reading->shared[hash % SHARED_MAX];
+    if (*shared == NULL || strcmp(*shared, text) != 0)
+        *shared = get_text(reading, result, row, field);
+    return *shared;
+}
+
+static struct table_column read_column(struct catalog_reading *reading, const PGresult *columns) {
     return (struct table_column){
-        .name = get_text(reading, columns, row, 1),
-        .type_oid = get_oid(columns, row, 2),
-        .type_schema = get_text(reading, columns, row, 3),
-        .type_name = get_text(reading, columns, row, 4),
-        .type_modifier = (int32_t) strtol(PQgetvalue(columns, row, 5), NULL, 10),
-        .base_modifier = (int32_t) strtol(PQgetvalue(columns, row, 15), NULL, 10),
-        .type_sql = get_text(reading, columns, row, 6),
-        .generated = PQgetvalue(columns, row, 7)[0],
-        .generated_sql = get_text(reading, columns, row, 8),
-        .identity = PQgetvalue(columns, row, 9)[0],
-        .collation_sql = get_text(reading, columns, row, 10),
-        .not_null = is_true(columns, row, 11),
-        .published = is_true(columns, row, 12),
-        .key_index = (uint32_t) strtoul(PQgetvalue(columns, row, 13), NULL, 10),
-        .in_identity = is_true(columns, row, 14),
+        .name = get_text(reading, columns, 0, 1),
+        .type_oid = get_oid(columns, 0, 2),
+        .type_schema = share_text(reading, columns, 0, 3),
+        .type_name = share_text(reading, columns, 0, 4),
+        .type_modifier = (int32_t) strtol(PQgetvalue(columns, 0, 5), NULL, 10),
+        .base_modifier = (int32_t) strtol(PQgetvalue(columns, 0, 15), NULL, 10),
+        .type_sql = share_text(reading, columns, 0, 6),
+        .generated = PQgetvalue(columns, 0, 7)[0],
+        .generated_sql = get_text(reading, columns, 0, 8),
+        .identity = PQgetvalue(columns, 0, 9)[0],
+        .collation_sql = share_text(reading, columns, 0, 10),
+        .not_null = is_true(columns, 0, 11),
+        .published = is_true(columns, 0, 12),
+        .key_index = (uint32_t) strtoul(PQgetvalue(columns, 0, 13), NULL, 10),
+        .in_identity = is_true(columns, 0, 14),
     };
 }
 
-static void take_columns(struct catalog_reading *reading, struct table *table) {
-    int count = 0;
-    int first = find_run(reading->columns, table->oid, &count);
-    struct table_column *columns = get_array(reading, (size_t) count, sizeof *columns);
-    for (int i = 0; i < count && !reading->failed; i++)
-        columns[i] = take_column(reading, first + i);
-    table->columns = columns;
+static struct table *find_table(const struct catalog_reading *reading, oid_t oid) {
+    size_t low = 0, high = reading->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (reading->by_oid[middle]->oid < oid)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < reading->count && reading->by_oid[low]->oid == oid ? reading->by_oid[low] : NULL;
+}
+
+/* A table that was published between the queries has no place, and none needs it. */
+static void give_columns(struct catalog_reading *reading) {
+    struct table *table = find_table(reading, reading->relid);
+    const size_t count = reading->waiting_count;
+    reading->waiting_count = 0;
+    if (table == NULL || count == 0)
+        return;
+    table->columns = get_array(reading, count, sizeof *table->columns);
+    if (reading->failed)
+        return;
+    memcpy(table->columns, reading->waiting, count * sizeof *table->columns);
     table->column_count = (uint32_t) count;
+}
+
+static bool take_column(void *context, const PGresult *row, struct error *err) {
+    struct catalog_reading *reading = context;
+    if (PQntuples(row) == 0)
+        return true;
+    if (get_oid(row, 0, 0) != reading->relid)
+        give_columns(reading);
+    reading->relid = get_oid(row, 0, 0);
+    if (reading->waiting_count == RELATION_COLUMNS_MAX)
+        return error_set(err, ERROR_PROTOCOL, "relation %u has more columns than a table can have",
+                         reading->relid);
+    reading->waiting[reading->waiting_count++] = read_column(reading, row);
+    return !reading->failed || error_no_memory(err);
 }
 
 static void take_types(struct catalog_reading *reading, struct table *table) {
@@ -313,18 +369,30 @@ static void take_table(struct catalog_reading *reading, int row, struct table *t
         .key_count = (uint32_t) strtoul(PQgetvalue(tables, row, 8), NULL, 10),
         .key_is_deferrable = is_true(tables, row, 9),
     };
-    take_columns(reading, table);
-    take_types(reading, table);
+    table->columns = get_array(reading, 0, sizeof *table->columns);
 }
 
-static bool take_tables(struct catalog_reading *reading, struct table_list *ret_list, struct error *err) {
-    int count = PQntuples(reading->tables);
-    struct table *tables = get_array(reading, (size_t) count, sizeof *tables);
-    for (int i = 0; i < count && !reading->failed; i++)
-        take_table(reading, i, &tables[i]);
+static int compare_oids(const void *a, const void *b) {
+    const oid_t of_a = (*(struct table *const *) a)->oid, of_b = (*(struct table *const *) b)->oid;
+    return of_a < of_b ? -1 : of_a > of_b;
+}
+
+static bool no_memory(const struct catalog_reading *reading, struct error *err) {
+    return error_set(err, ERROR_SYSTEM, "no memory for the definitions of %zu published tables",
+                     reading->count);
+}
+
+static bool take_tables(struct catalog_reading *reading, struct error *err) {
+    reading->count = (size_t) PQntuples(reading->tables);
+    reading->taken = get_array(reading, reading->count, sizeof *reading->taken);
+    reading->by_oid = get_array(reading, reading->count, sizeof(*reading->by_oid));
+    for (size_t i = 0; i < reading->count && !reading->failed; i++) {
+        take_table(reading, (int) i, &reading->taken[i]);
+        reading->by_oid[i] = &reading->taken[i];
+    }
     if (reading->failed)
-        return error_set(err, ERROR_SYSTEM, "no memory for the definitions of %d published tables", count);
-    *ret_list = (struct table_list){.tables = tables, .count = (size_t) count};
+        return no_memory(reading, err);
+    qsort(reading->by_oid, reading->count, sizeof(*reading->by_oid), compare_oids);
     return true;
 }
 
@@ -364,34 +432,68 @@ struct selection {
 #define LOCK_LIMIT "set lock_timeout = '1s'"
 #define NO_LOCK_LIMIT "set lock_timeout = 0"
 
+static bool append_query(struct buffer *sql, const struct selection *selection, const char *extra,
+                         const char *body, struct error *err) {
+    buffer_append_text(sql, selection->head);
+    buffer_append_text(sql, extra);
+    buffer_append_text(sql, body);
+    return buffer_text(sql) != NULL ? true : error_no_memory(err);
+}
+
 static bool run_query(struct session *source, const struct selection *selection, const char *extra,
                       const char *body, const struct result_shape *shape, PGresult **ret_result,
                       struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
-    buffer_append_text(&sql, selection->head);
-    buffer_append_text(&sql, extra);
-    buffer_append_text(&sql, body);
-    if (buffer_text(&sql) == NULL)
-        return error_no_memory(err);
-    return session_query(source, sql.data, 1, &selection->parameter, shape, ret_result, err);
+    return append_query(&sql, selection, extra, body, err) &&
+           session_query(source, sql.data, 1, &selection->parameter, shape, ret_result, err);
+}
+
+static bool read_columns(struct session *source, const struct selection *selection,
+                         struct catalog_reading *reading, struct error *err) {
+    static const struct result_shape SHAPE = {"the query for columns", 0, 1, 16, 1u << 8 | 1u << 10};
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    if (!append_query(&sql, selection, INCLUDED, COLUMNS, err))
+        return false;
+    const bool read =
+        session_query_rows(source, sql.data, 1, &selection->parameter, &SHAPE, take_column, reading, err);
+    give_columns(reading);
+    if (reading->failed)
+        return no_memory(reading, err);
+    return read;
+}
+
+static bool read_types(struct session *source, const struct selection *selection,
+                       struct catalog_reading *reading, struct error *err) {
+    static const struct result_shape SHAPE = {"the query for types", 0, RESULT_ROWS_ANY, 6,
+                                              1u << 3 | 1u << 4};
+    if (!run_query(source, selection, INCLUDED, TYPES, &SHAPE, &reading->types, err))
+        return false;
+    for (size_t i = 0; i < reading->count && !reading->failed; i++)
+        take_types(reading, &reading->taken[i]);
+    return reading->failed ? no_memory(reading, err) : true;
+}
+
+static void catalog_reading_free(struct catalog_reading **reading) {
+    if (*reading == NULL)
+        return;
+    PQclear((*reading)->tables);
+    PQclear((*reading)->types);
+    free(*reading);
 }
 
 static bool read_quickly(struct session *source, const struct selection *selection, struct arena *arena,
                          struct table_list *ret_list, struct error *err) {
-    static const struct result_shape TABLES_SHAPE = {"the query for tables", 0, RESULT_ROWS_ANY, 10, 1u << 5};
-    static const struct result_shape COLUMNS_SHAPE = {"the query for columns", 0, RESULT_ROWS_ANY, 16,
-                                                      1u << 8 | 1u << 10};
-    static const struct result_shape TYPES_SHAPE = {"the query for types", 0, RESULT_ROWS_ANY, 6,
-                                                    1u << 3 | 1u << 4};
-    PGresult *tables AUTO_PGRESULT = NULL;
-    PGresult *columns AUTO_PGRESULT = NULL;
-    PGresult *types AUTO_PGRESULT = NULL;
-    if (!run_query(source, selection, "", TABLES, &TABLES_SHAPE, &tables, err) ||
-        !run_query(source, selection, INCLUDED, COLUMNS, &COLUMNS_SHAPE, &columns, err) ||
-        !run_query(source, selection, INCLUDED, TYPES, &TYPES_SHAPE, &types, err))
+    static const struct result_shape SHAPE = {"the query for tables", 0, RESULT_ROWS_ANY, 10, 1u << 5};
+    struct catalog_reading *reading AUTO(catalog_reading_free) = calloc(1, sizeof *reading);
+    if (reading == NULL)
+        return error_no_memory(err);
+    reading->arena = arena;
+    if (!run_query(source, selection, "", TABLES, &SHAPE, &reading->tables, err) ||
+        !take_tables(reading, err) || !read_columns(source, selection, reading, err) ||
+        !read_types(source, selection, reading, err))
         return false;
-    struct catalog_reading reading = {.tables = tables, .columns = columns, .types = types, .arena = arena};
-    return take_tables(&reading, ret_list, err);
+    *ret_list = (struct table_list){.tables = reading->taken, .count = reading->count};
+    return true;
 }
 
 static bool read_selection(struct session *source, const struct selection *selection, struct arena *arena,

@@ -6,6 +6,7 @@ import signal
 import psycopg2
 import pytest
 
+from integration.test_transactions import peak_memory_kb
 from integration.test_verify import EVERY_TYPE
 from support.wait import wait_until
 
@@ -267,6 +268,18 @@ def test_more_tables_than_locks(own_cluster, new_pipeline):
     pipeline = new_pipeline(source, target)
     pipeline.source.execute("".join(f"create table t{n} (id int primary key, v text);" for n in range(800)))
     assert_refused(pipeline, "raise max_locks_per_transaction on the target")
+
+
+def test_fifty_thousand_columns_take_little_memory(pipeline):
+    """What the source's catalog says of them is not held twice, and given back. A database may have a million."""
+    columns = ", ".join(f"c{n} int" for n in range(250))
+    pipeline.source.execute(f"do $$ begin for n in 1..200 loop execute format('create table t%s (id int primary key, {columns})', n); end loop; end $$")
+    pipeline.start()
+    peak_kb = peak_memory_kb(pipeline.engine.process.pid)
+    pipeline.source.execute("insert into t7 (id) values (1)")
+    pipeline.assert_follows("public.t7", "public.t8")
+    if "san" not in str(pipeline.engine.program):
+        assert peak_kb < 26 * 1024, f"the engine's peak is {peak_kb} kB"
 
 
 def test_rows_become_changes_for_a_sink_without_copy(pipeline):
