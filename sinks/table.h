@@ -37,10 +37,11 @@ struct table_column {
     char identity;             /* pg_attribute.attidentity: a, d or NUL */
     const char *collation_sql; /* ready to use, when not the type's default, else NULL */
     bool not_null;
-    bool published;     /* its values are in the stream; false for what the target generates by itself */
-    bool left_to_sink;  /* both sides generate it: set by the sink's copy_begin, so that it is not copied */
-    bool in_identity;   /* part of the replica identity; with identity full, every column */
-    uint32_t key_index; /* place in the primary key from 1, 0: not part of it */
+    bool published;    /* its values are in the stream; false for what the target generates by itself */
+    bool left_to_sink; /* both sides generate it: set by the sink's copy_begin, so that it is not copied */
+    bool sink_takes_binary; /* its target column has its type: set there, too, by a sink that asks */
+    bool in_identity;       /* part of the replica identity; with identity full, every column */
+    uint32_t key_index;     /* place in the primary key from 1, 0: not part of it */
 };
 
 struct table {

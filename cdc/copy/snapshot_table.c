@@ -105,6 +105,11 @@ static bool move_changes(struct snapshot_move *move, const struct table *table, 
            snapshot_rows_write(move->rows, err);
 }
 
+void snapshot_skip_table(struct snapshot_move *move, const struct table *table) {
+    report_end(move, table, 0, 0);
+    atomic_fetch_add_explicit(&move->progress->tables_done, 1, memory_order_relaxed);
+}
+
 bool snapshot_move_table(struct snapshot_move *move, const struct table *table, struct error *err) {
     bool moved = move->rows != NULL ? move_changes(move, table, err) : move_bytes(move, table, err);
     if (!moved)

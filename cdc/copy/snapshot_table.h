@@ -19,4 +19,7 @@ struct snapshot_move {
     uint64_t bytes_done_before;
 };
 
+/* A table that has no rows in the snapshot: nothing but the progress. */
+void snapshot_skip_table(struct snapshot_move *move, const struct table *table);
+
 MUST_CHECK bool snapshot_move_table(struct snapshot_move *move, const struct table *table, struct error *err);

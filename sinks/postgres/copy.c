@@ -101,24 +101,39 @@ static bool check_columns(struct session *target, const struct table *table, boo
         column->left_to_sink = is_generated(columns, row);
         if (column->left_to_sink && column->generated == '\0')
             return refuse_generated(table, column, err);
+        column->sink_takes_binary = builtin_type_is_portable(column->type_oid) &&
+                                    strtoul(PQgetvalue(columns, row, 1), NULL, 10) == column->type_oid;
         *ret_same &= has_same_type(columns, row, column);
     }
     return true;
 }
 
-static bool check_empty(struct session *target, const struct table *table, bool *ret_empty,
-                        struct error *err) {
+/* So many at once, which is a plan of so many parts. */
+static bool find_full(struct session *target, const struct table *tables, size_t first, size_t end,
+                      PGresult **ret_full, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
-    PGresult *rows AUTO_PGRESULT = NULL;
-    buffer_append_text(&sql, "select from ");
-    identifier_append_qualified(&sql, slice_of(table->schema), slice_of(table->name));
-    buffer_append_text(&sql, " limit 1");
+    for (size_t i = first; i < end; i++) {
+        buffer_printf(&sql, "%sselect %zu where exists (select from ", i > first ? " union all " : "", i);
+        identifier_append_qualified(&sql, slice_of(tables[i].schema), slice_of(tables[i].name));
+        buffer_append_text(&sql, ")");
+    }
     if (buffer_text(&sql) == NULL)
         return error_no_memory(err);
-    if (!session_query(target, sql.data, 0, NULL,
-                       &(const struct result_shape){"the query for a row", 0, 1, 0, 0}, &rows, err))
-        return error_wrap(err, "table %s.%s", table->schema, table->name);
-    *ret_empty = PQntuples(rows) == 0;
+    return session_query(target, sql.data, 0, NULL,
+                         &(const struct result_shape){"the query for rows", 0, (int) (end - first), 1, 0},
+                         ret_full, err) ||
+           error_wrap(err, "looking for rows in the target's tables");
+}
+
+static bool name_full(const struct table *tables, size_t count, const PGresult *full, struct buffer *names,
+                      struct error *err) {
+    for (int row = 0; row < PQntuples(full); row++) {
+        const size_t i = strtoul(PQgetvalue(full, row, 0), NULL, 10);
+        if (i >= count)
+            return error_set(err, ERROR_PROTOCOL, "target: an answer about a table that was not asked for");
+        if (names->size + strlen(tables[i].schema) + strlen(tables[i].name) + 4 < LIST_BYTES_MAX)
+            buffer_printf(names, "%s%s.%s", names->size > 0 ? ", " : "", tables[i].schema, tables[i].name);
+    }
     return true;
 }
 
@@ -127,15 +142,13 @@ static bool check_all_empty(struct session *target, const struct table *tables, 
                             struct error *err) {
     struct buffer names AUTO(buffer_release) = {.bytes_max = LIST_BYTES_MAX};
     size_t full_count = 0;
-    for (size_t i = 0; i < count; i++) {
-        bool is_empty = false;
-        if (!check_empty(target, &tables[i], &is_empty, err))
+    for (size_t first = 0; first < count; first += TARGET_TABLES_MAX) {
+        const size_t end = count - first < TARGET_TABLES_MAX ? count : first + TARGET_TABLES_MAX;
+        PGresult *full AUTO_PGRESULT = NULL;
+        if (!find_full(target, tables, first, end, &full, err) ||
+            !name_full(tables, count, full, &names, err))
             return false;
-        if (is_empty)
-            continue;
-        full_count++;
-        if (names.size + strlen(tables[i].schema) + strlen(tables[i].name) + 4 < LIST_BYTES_MAX)
-            buffer_printf(&names, "%s%s.%s", names.size > 0 ? ", " : "", tables[i].schema, tables[i].name);
+        full_count += (size_t) PQntuples(full);
     }
     if (full_count == 0)
         return true;
@@ -163,6 +176,23 @@ static bool prepare_table(struct postgres_sink *sink, const struct table *table,
            target_table_check_triggers(&sink->session, table->schema, table->name, sink->apply->role, err);
 }
 
+static bool make_all_logged(struct session *target, const struct table *tables, size_t count,
+                            struct error *err) {
+    for (size_t first = 0; first < count; first += TARGET_TABLES_MAX) {
+        struct relation relations[TARGET_TABLES_MAX];
+        const struct relation *pointers[TARGET_TABLES_MAX];
+        size_t asked = 0;
+        for (; asked < TARGET_TABLES_MAX && first + asked < count; asked++) {
+            relations[asked] = (struct relation){.schema = slice_of(tables[first + asked].schema),
+                                                 .name = slice_of(tables[first + asked].name)};
+            pointers[asked] = &relations[asked];
+        }
+        if (!target_tables_make_logged(target, pointers, asked, err))
+            return false;
+    }
+    return true;
+}
+
 bool postgres_copy_begin(struct sink *sink, const struct table *tables, size_t count, struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
     assert(!postgres->in_transaction);
@@ -185,27 +215,14 @@ bool postgres_copy_begin(struct sink *sink, const struct table *tables, size_t c
     FAULT_POINT("copy-tables-created");
     if (!check_all_empty(&postgres->session, tables, count, err))
         return false;
-    for (size_t i = 0; i < count; i++)
-        if (!target_table_make_logged(&postgres->session, tables[i].schema, tables[i].name, err))
-            return false;
-    return true;
+    return make_all_logged(&postgres->session, tables, count, err);
 }
 
 bool postgres_copy_accepts_binary(struct sink *sink, const struct table *table) {
-    PGresult *columns AUTO_PGRESULT = NULL;
-    struct error ignored; /* a broken session breaks the next call, too, which reports it */
-    if (sink->needs_text || !read_columns(&postgres_of(sink)->session, table, &columns, &ignored))
-        return false;
-    for (uint32_t i = 0; i < table->column_count; i++) {
-        const struct table_column *column = &table->columns[i];
-        if (!table_column_is_copied(column))
-            continue;
-        int row = find_column(columns, column->name);
-        if (row < 0 || !builtin_type_is_portable(column->type_oid) ||
-            strtoul(PQgetvalue(columns, row, 1), NULL, 10) != column->type_oid)
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (table_column_is_copied(&table->columns[i]) && !table->columns[i].sink_takes_binary)
             return false;
-    }
-    return true;
+    return !sink->needs_text;
 }
 
 static bool append_copy(struct buffer *sql, const struct table *table, enum copy_format format,

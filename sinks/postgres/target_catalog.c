@@ -63,15 +63,18 @@ static const char FIND_TABLES[] =
              "   from pg_catalog.pg_constraint f where f.conrelid = tree.oid) f on true"
              " group by k.place, t.oid, t.relkind, t.relhasrules, t.relpersistence, k.schema, k.name order by k.place";
 
-/* An unlogged table, or partition of it, by schema and name; the aggregate keeps pg_class from being read whole. */
+/* An unlogged table, or partition of it, by schemas and names; the aggregate keeps pg_class from being read whole. */
 static const char FIND_UNLOGGED[] =
-    "select p.name from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+    "select p.name from rows from (pg_catalog.unnest($1::pg_catalog.name[]), pg_catalog.unnest($2::pg_catalog.name[]))"
+    "   with ordinality k (schema, name, place)"
+    " join pg_catalog.pg_namespace n on n.nspname = k.schema"
+    " join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = k.name"
     " cross join lateral (select c.oid union select t.relid from pg_catalog.pg_partition_tree(c.oid) t"
     "   where c.relkind = 'p') part (oid)"
     " cross join lateral (select pg_catalog.max(pg_catalog.format('%I.%I', ln.nspname, l.relname))"
     "   from pg_catalog.pg_class l join pg_catalog.pg_namespace ln on ln.oid = l.relnamespace"
     "   where l.oid = part.oid and l.relpersistence = 'u') p (name)"
-    " where n.nspname = $1 and c.relname = $2 and p.name is not null order by 1 limit 1";
+    " where p.name is not null order by k.place, 1 limit 1";
 
 /*
  * search_path is empty, so an operator outside pg_catalog (citext's =) has to be named with its schema: it is the
@@ -162,24 +165,41 @@ static void append_name(struct buffer *list, struct slice name) {
     buffer_append_u8(list, '"');
 }
 
+/* Two arrays: the schemas and the names. */
+struct name_lists {
+    struct buffer schemas;
+    struct buffer names;
+};
+
+static void name_lists_release(struct name_lists *lists) {
+    buffer_release(&lists->schemas);
+    buffer_release(&lists->names);
+}
+
+static bool list_names(struct name_lists *lists, const struct relation *const *relations, size_t count,
+                       const char **ret_parameters, struct error *err) {
+    lists->schemas.bytes_max = lists->names.bytes_max = LIST_BYTES_MAX;
+    for (size_t i = 0; i < count; i++) {
+        buffer_append_u8(&lists->schemas, i == 0 ? '{' : ',');
+        append_name(&lists->schemas, relations[i]->schema);
+        buffer_append_u8(&lists->names, i == 0 ? '{' : ',');
+        append_name(&lists->names, relations[i]->name);
+    }
+    buffer_append_u8(&lists->schemas, '}');
+    buffer_append_u8(&lists->names, '}');
+    ret_parameters[0] = buffer_text(&lists->schemas);
+    ret_parameters[1] = buffer_text(&lists->names);
+    return ret_parameters[0] != NULL && ret_parameters[1] != NULL ? true : error_no_memory(err);
+}
+
 bool target_catalog_read_tables(struct session *session, const struct relation *const *relations,
                                 size_t count, PGresult **ret_tables, struct error *err) {
-    struct buffer schemas AUTO(buffer_release) = {.bytes_max = LIST_BYTES_MAX};
-    struct buffer names AUTO(buffer_release) = {.bytes_max = LIST_BYTES_MAX};
-    for (size_t i = 0; i < count; i++) {
-        buffer_append_u8(&schemas, i == 0 ? '{' : ',');
-        append_name(&schemas, relations[i]->schema);
-        buffer_append_u8(&names, i == 0 ? '{' : ',');
-        append_name(&names, relations[i]->name);
-    }
-    buffer_append_u8(&schemas, '}');
-    buffer_append_u8(&names, '}');
-    const char *const lists[] = {buffer_text(&schemas), buffer_text(&names)};
-    if (lists[0] == NULL || lists[1] == NULL)
-        return error_no_memory(err);
+    struct name_lists lists AUTO(name_lists_release) = {0};
+    const char *parameters[2];
     const struct result_shape shape = {"the query for tables", (int) count, (int) count, TABLE_TAKERS + 3,
                                        TABLE_NULLABLE};
-    return session_query(session, FIND_TABLES, 2, lists, &shape, ret_tables, err);
+    return list_names(&lists, relations, count, parameters, err) &&
+           session_query(session, FIND_TABLES, 2, parameters, &shape, ret_tables, err);
 }
 
 /* A missing table keeps its place with an OID that none has. */
@@ -239,10 +259,12 @@ struct row_range target_catalog_rows(const PGresult *result, size_t place) {
     return (struct row_range){.first = first_row(result, place), .end = first_row(result, place + 1)};
 }
 
-bool target_catalog_find_unlogged(struct session *session, const char *schema, const char *name,
-                                  PGresult **ret_name, struct error *err) {
-    const char *const values[] = {schema, name};
-    return session_query(session, FIND_UNLOGGED, 2, values,
+bool target_catalog_find_unlogged(struct session *session, const struct relation *const *relations,
+                                  size_t count, PGresult **ret_name, struct error *err) {
+    struct name_lists lists AUTO(name_lists_release) = {0};
+    const char *parameters[2];
+    return list_names(&lists, relations, count, parameters, err) &&
+           session_query(session, FIND_UNLOGGED, 2, parameters,
                          &(const struct result_shape){"the query for unlogged tables", 0, 1, 1, 0}, ret_name,
                          err);
 }

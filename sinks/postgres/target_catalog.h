@@ -70,6 +70,6 @@ struct row_range target_catalog_rows(const PGresult *result, size_t place);
 MUST_CHECK bool target_catalog_read_tables(struct session *session, const struct relation *const *relations,
                                            size_t count, PGresult **ret_tables, struct error *err);
 
-/* One row with the quoted name of the table, or of a partition of it, when that is unlogged. */
-MUST_CHECK bool target_catalog_find_unlogged(struct session *session, const char *schema, const char *name,
-                                             PGresult **ret_name, struct error *err);
+/* One row with the quoted name of one of the tables, or of a partition of it, that is unlogged; none when there is none. */
+MUST_CHECK bool target_catalog_find_unlogged(struct session *session, const struct relation *const *relations,
+                                             size_t count, PGresult **ret_name, struct error *err);

@@ -380,11 +380,11 @@ static bool make_logged(struct session *session, const char *table, struct error
     return err->kind == ERROR_RETRY || err->kind == ERROR_STOPPED ? false : refuse_unlogged(table, err);
 }
 
-bool target_table_make_logged(struct session *session, const char *schema, const char *name,
-                              struct error *err) {
+bool target_tables_make_logged(struct session *session, const struct relation *const *relations, size_t count,
+                               struct error *err) {
     for (;;) {
         PGresult *unlogged AUTO_PGRESULT = NULL;
-        if (!target_catalog_find_unlogged(session, schema, name, &unlogged, err))
+        if (!target_catalog_find_unlogged(session, relations, count, &unlogged, err))
             return false;
         if (PQntuples(unlogged) == 0)
             return true;

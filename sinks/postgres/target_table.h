@@ -112,8 +112,9 @@ MUST_CHECK bool target_table_check_triggers(struct session *session, const char 
                                             enum trigger_role role, struct error *err);
 
 /*
- * Makes an empty table, and its partitions, logged where it is not: a crash would empty it while the position stays. In
- * the caller's transaction. ERROR_CONFIG with the ALTER when it may not. True when there is no such table.
+ * Makes empty tables, at most TARGET_TABLES_MAX, and their partitions, logged where they are not: a crash would empty them while
+ * the position stays. Of the relations only the names are known. In the caller's transaction. ERROR_CONFIG with the ALTER when it
+ * may not. A table that is missing is no matter.
  */
-MUST_CHECK bool target_table_make_logged(struct session *session, const char *schema, const char *name,
-                                         struct error *err);
+MUST_CHECK bool target_tables_make_logged(struct session *session, const struct relation *const *relations,
+                                          size_t count, struct error *err);

@@ -61,6 +61,11 @@ def test_what_is_missing_is_created(pipeline):
 def test_many_empty_and_full_tables(pipeline):
     pipeline.source.execute("".join(f"create table t{n} (id int primary key, v text); insert into t{n} select g, 'v' from "
                                     f"generate_series(1, {n % 5 * 10}) g;" for n in range(200)))
+    pipeline.execute_both("create table parent (id int primary key, v text); create table child (primary key (id)) inherits (parent)")
+    pipeline.source.execute("""insert into child values (1, 'not of its parent');
+        create table parts (id int primary key, v text) partition by range (id); create table parts_1 partition of parts for values from (0) to (9);
+        create table none (id int primary key) partition by range (id); create table none_1 partition of none for values from (0) to (9);
+        insert into parts values (1, 'v'); create table gone (id int primary key); insert into gone values (1); delete from gone""")
     pipeline.engine.catch_up()
     pipeline.assert_equal()
 
