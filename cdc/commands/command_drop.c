@@ -62,13 +62,19 @@ static bool refuse_active(struct drop *drop, int pid, struct error *err) {
 
 static bool read_released(struct drop *drop, struct slot_facts *ret_slot, struct error *err) {
     int64_t deadline_ms = clock_now_ms() + RELEASE_WAIT_MS;
-    for (;;) {
+    for (bool told = false;; told = true) {
         if (!slot_read(&drop->source, drop->config->source.slot, ret_slot, err))
             return false;
         if (ret_slot->active_pid == 0)
             return true;
         if (clock_now_ms() >= deadline_ms)
             return refuse_active(drop, ret_slot->active_pid, err);
+        if (atomic_load_explicit(drop->stop, memory_order_relaxed))
+            return error_set(err, ERROR_STOPPED, "stopped");
+        if (!told)
+            fprintf(stderr,
+                    "pgcdc drop: slot %s is in use by the server's pid %d; waiting up to %d s for it\n",
+                    drop->config->source.slot, ret_slot->active_pid, RELEASE_WAIT_MS / 1000);
         clock_pause_ms(RELEASE_STEP_MS);
     }
 }

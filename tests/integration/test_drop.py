@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`pgcdc drop`: nothing of ours is left, nothing of others is touched, and an interrupted one is finished by the next."""
 
+import signal
+
 import pytest
+
+from support.wait import wait_until
 
 T = "create table t (id int primary key)"
 
@@ -84,8 +88,14 @@ def test_an_engine_elsewhere_keeps_the_slot(ran):
     ran.engine.configuration["state"] = str(ran.state) + "2"
     pid = ran.slot()["active_pid"]
     said = drop(ran, 3)
-    assert f"pid {pid}" in said
+    assert said.startswith(f"pgcdc drop: slot shop is in use by the server's pid {pid}; waiting up to 5 s for it\n")
+    assert f"pid {pid}" in said.splitlines()[-1]
     assert ran.slot_is_active()
+    process = ran.engine.spawn("drop")
+    wait_until(lambda: ran.source.execute("select 1 from pg_stat_activity where pid <> pg_backend_pid() and query like '%from pg_catalog.pg_replication_slots%'"
+                                          " and application_name = 'pgcdc:shop'"), "drop to look at the slot")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(2) == 1
     ran.engine.configuration["state"] = str(ran.state)
     ran.engine.stop()
 
