@@ -13,8 +13,7 @@
 
 enum {
     ANSWER_MAX_MS = 30000,
-    SLICE_MS = 100,         /* how often a stop and the complaints are looked at */
-    METADATA_MAX_MS = 5000, /* not interruptible, and a stop may take ten seconds */
+    SLICE_MS = 100, /* how often a stop and the complaints are looked at */
     LEARN_MAX_MS = 500,
     TOPICS_MAX = 128, /* in one request */
     REASON_BYTES = 512,
@@ -87,18 +86,34 @@ static bool judge_topic(const rd_kafka_topic_result_t *const *results, size_t co
 
 /* ---- topics ---- */
 
+/* Asked in parts that grow, since none can be interrupted: a stop is heard soon, and a slow cluster has time to answer. */
+static rd_kafka_resp_err_t ask_metadata(struct client *client, rd_kafka_topic_t *topic,
+                                        const struct rd_kafka_metadata **ret_metadata) {
+    static const int PARTS_MS[] = {500, 1500, 3000};
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    for (size_t i = 0; i < sizeof PARTS_MS / sizeof PARTS_MS[0]; i++) {
+        code = rd_kafka_metadata(client->handle, 0, topic, ret_metadata, PARTS_MS[i]);
+        client_poll(client, 0);
+        if ((code != RD_KAFKA_RESP_ERR__TIMED_OUT && code != RD_KAFKA_RESP_ERR__TRANSPORT) ||
+            client_is_stopped(client))
+            break;
+    }
+    return code;
+}
+
 /* topic NULL: only the brokers are asked for. */
 static bool read_metadata(struct client *client, const char *topic,
                           const struct rd_kafka_metadata **ret_metadata, struct error *err) {
     rd_kafka_topic_t *handle = topic != NULL ? rd_kafka_topic_new(client->handle, topic, NULL) : NULL;
     if (topic != NULL && handle == NULL)
         return kafka_error_set(err, rd_kafka_last_error(), "topic %s", topic);
-    rd_kafka_resp_err_t code = rd_kafka_metadata(client->handle, 0, handle, ret_metadata, METADATA_MAX_MS);
+    rd_kafka_resp_err_t code = ask_metadata(client, handle, ret_metadata);
     if (handle != NULL)
         rd_kafka_topic_destroy(handle);
-    client_poll(client, 0);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return true;
+    if (client_is_stopped(client))
+        return error_set(err, ERROR_STOPPED, "stopped");
     return client_check(client, err) &&
            kafka_error_set(err, code, "asking the cluster%s%s", topic != NULL ? " for topic " : "",
                            topic != NULL ? topic : "");
@@ -199,13 +214,14 @@ static void take_created(const rd_kafka_event_t *answer, const struct topic_defi
         for (size_t k = 0; k < result_count; k++) {
             rd_kafka_resp_err_t code = rd_kafka_topic_result_error(results[k]);
             if (strcmp(rd_kafka_topic_result_name(results[k]), definitions[i].name) == 0)
-                there[i] = code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS;
+                there[i] =
+                    code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS;
         }
     }
 }
 
-static bool send_create_many(struct request *request, const struct topic_definition *definitions, size_t count,
-                             bool *there, struct error *err) {
+static bool send_create_many(struct request *request, const struct topic_definition *definitions,
+                             size_t count, bool *there, struct error *err) {
     rd_kafka_NewTopic_t *topics[TOPICS_MAX];
     size_t made = 0;
     while (made < count && (topics[made] = new_topic(&definitions[made], err)) != NULL)

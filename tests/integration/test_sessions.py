@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sessions stand what others do to servers: settings of a DBA, locks, hosts that are not there."""
 
+import signal
 import socket
 import time
 
@@ -184,6 +185,36 @@ def test_every_command_ends_soon_when_it_waits_for_a_silent_server(pipeline, com
         process.wait(30)
         assert time.monotonic() - began < 5
         held.close()
+
+
+@pytest.mark.parametrize("command", ["run", "check", "drop"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_every_command_ends_soon_when_it_waits_for_a_silent_broker(pipeline, command, number):
+    """Asking a cluster what it has could not be interrupted for 5 s."""
+    pipeline.source.execute(T)
+    with BlackHole() as hole:
+        pipeline.engine.configuration["sinks"] = [{"name": "stream", "type": "kafka", "brokers": f"127.0.0.1:{hole.port}"}]
+        pipeline.engine.write_configuration()
+        process = pipeline.engine.spawn(command)
+        hole.socket.settimeout(60)
+        held, _ = hole.socket.accept()
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(number)
+        began = time.monotonic()
+        process.wait(30)
+        assert time.monotonic() - began < 3
+        held.close()
+
+
+def test_check_gives_a_broker_that_cannot_be_reached_up_soon(pipeline):
+    pipeline.source.execute(T)
+    with BlackHole() as hole:
+        pipeline.engine.configuration["sinks"] = [{"name": "stream", "type": "kafka", "brokers": f"127.0.0.1:{hole.port}"}]
+        began = time.monotonic()
+        report = pipeline.engine.json("check")
+        assert time.monotonic() - began < 15
+    finding = next(finding for finding in report["findings"] if finding["where"] == "sink stream")
+    assert finding["code"] == "connection" and "start the cluster, or correct brokers" in finding["fix"]
 
 
 def test_a_lost_publication_is_refused_in_every_language(own_cluster, shared_clusters, new_pipeline):
