@@ -49,11 +49,19 @@ static bool is_stopped(const struct check *check) {
     return atomic_load_explicit(check->stop, memory_order_relaxed);
 }
 
+/* Ours, or libpq's, which is no matter of the server. */
+static bool is_about_memory(const struct error *error) {
+    return error->sqlstate[0] == '\0' && strstr(error->text, "out of memory") != NULL;
+}
+
 static void add_undone(struct check *check, struct error *error) {
     if (check->source.conn != NULL)
         lock_wait_explain(&check->source, error);
-    findings_add(&check->findings, SEVERITY_WARNING, "unchecked", "a part could not be checked: %s",
-                 error_line(error).text);
+    const bool lacks_memory = is_about_memory(error);
+    findings_add(&check->findings, lacks_memory ? SEVERITY_PROBLEM : SEVERITY_WARNING, "unchecked",
+                 "a part could not be checked: %s", error_line(error).text);
+    if (lacks_memory)
+        findings_fix(&check->findings, "give this machine more memory, and check again");
 }
 
 /* People wait for the answer; what somebody has locked is left out, and said. */

@@ -378,7 +378,7 @@ static int compare_oids(const void *a, const void *b) {
 }
 
 static bool no_memory(const struct catalog_reading *reading, struct error *err) {
-    return error_set(err, ERROR_SYSTEM, "no memory for the definitions of %zu published tables",
+    return error_set(err, ERROR_SYSTEM, "out of memory for the definitions of %zu published tables",
                      reading->count);
 }
 

@@ -23,8 +23,8 @@ def change(pipeline, seed):
     pipeline.source.execute(f"delete from account where id between {seed}000100 and {seed}000110")
 
 
-def run_with(pipeline, name, number):
-    """True: it came to that allocation."""
+def run_with(pipeline, name, number, healthy):
+    """True: it came to that allocation. healthy: what check says when there is memory."""
     shim = pipeline.engine.program.parent.parent / "tests" / "libfailing_allocation.so"
     assert shim.exists(), "it is built with the tests"
     result = pipeline.engine.command(*COMMANDS[name], environment={"LD_PRELOAD": str(shim), "PGCDC_FAIL_ALLOCATION": str(number)}, timeout_s=60)
@@ -32,6 +32,7 @@ def run_with(pipeline, name, number):
     assert 0 <= result.returncode <= 3, f"allocation {number}: exit code {result.returncode}\n{said}"
     if result.returncode != 0 and name != "status":
         assert "memory" in said.replace(FAILED, ""), f"allocation {number}: no clear word\n{said}"
+    assert name != "check" or result.returncode != 0 or result.stdout == healthy, f"allocation {number}: ready, and not all was checked\n{said}"
     return FAILED in result.stderr
 
 
@@ -41,12 +42,12 @@ def test_an_allocation_that_fails(loaded, finish, request, name):
         pytest.skip("sanitizers have allocators of their own")
     if name != "copy":
         loaded.engine.catch_up()
-    seed = 0
+    seed, healthy = 0, loaded.engine.command("check").stdout
     for number in numbers(request.config.getoption("--long")):
         if name == "stream":
             seed += 1
             change(loaded, seed)
-        if not run_with(loaded, name, number):
+        if not run_with(loaded, name, number, healthy):
             break
         if name == "copy" and loaded.position():
             loaded.engine.command("drop")
