@@ -126,6 +126,7 @@ struct target_check {
     bool can_grant;       /* GRANT SET ON PARAMETER exists there */
     bool may_fire;        /* triggers: fire */
     bool may_narrow;      /* narrowing: allow */
+    bool may_lack;        /* on_missing: its tables may lack rows */
     bool may_create;      /* CREATE on the database */
     const char *role;     /* quoted */
     struct buffer *said;  /* types that a fix creates */

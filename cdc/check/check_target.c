@@ -7,6 +7,7 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/check/check.h"
+#include "cdc/source/uncopied.h"
 
 #define SAID_BYTES_MAX ((size_t) 16 << 20)
 
@@ -166,6 +167,7 @@ static bool check_tables_there(struct check *check, struct session *session, con
                                   .said = &said,
                                   .may_fire = has_option(sink, "triggers", "fire"),
                                   .may_narrow = has_option(sink, "narrowing", "allow"),
+                                  .may_lack = !uncopied_matters(sink),
                                   .may_create = is_true(facts, COLUMN_MAY_CREATE),
                                   .role = role_of(check, facts)};
     target.can_grant = session->server_version >= SET_PARAMETER_VERSION;

@@ -344,7 +344,7 @@ static bool check_uncopied(const struct pair *pair, struct error *err) {
     struct check *check = pair->check;
     bool lacks = false;
     if (!check->has_action || check->action != START_STREAM || check->source.conn == NULL ||
-        check->config->source.snapshot != SNAPSHOT_INITIAL)
+        check->config->source.snapshot != SNAPSHOT_INITIAL || pair->target->may_lack)
         return true;
     struct uncopied_question question = {.source = &check->source,
                                          .target = pair->target->session,

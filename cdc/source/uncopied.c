@@ -252,6 +252,11 @@ static bool refuse_of_sink(struct refusing *refusing, size_t index, struct error
 }
 
 /* A definition that cannot be read now does not keep a pipeline from going on. */
+bool uncopied_matters(const struct config_sink *sink) {
+    const char *on_missing = sink_config_find(&sink->sink, "on_missing");
+    return sink->ops->target != NULL && (on_missing == NULL || strcmp(on_missing, "stop") == 0);
+}
+
 static bool refuse_with(struct refusing *refusing, struct error *err) {
     struct uncopied_question *question = &refusing->question;
     const struct config *config = refusing->config;
@@ -263,7 +268,7 @@ static bool refuse_with(struct refusing *refusing, struct error *err) {
     if (!catalog_read_tables(question->source, question->publications, &arena, &refusing->tables, &answer))
         question->is_open = true;
     for (size_t i = 0; i < config->sink_count; i++)
-        if (good && config->sinks[i].ops->target != NULL)
+        if (good && uncopied_matters(&config->sinks[i]))
             good = refuse_of_sink(refusing, i, err);
     arena_release(&arena);
     return good;

@@ -33,6 +33,9 @@ struct uncopied_question {
 MUST_CHECK bool uncopied_look(struct uncopied_question *question, const struct table *table, bool *ret_lacks,
                               struct error *err);
 
+/* False where the sink's on_missing says that its tables may lack rows: then nobody is stopped for one. */
+bool uncopied_matters(const struct config_sink *sink);
+
 /* What is said of it, after the table's name, and what to do. */
 #define UNCOPIED_TEXT                                                                                           \
     "has rows that are older than its publication, and the target lacks them: a table that is added later has " \

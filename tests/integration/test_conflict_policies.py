@@ -21,14 +21,14 @@ def start_and_differ(pipeline, **policy):
     pipeline.target.execute("insert into t select g, 'private' from generate_series(1001, 1050) g")
 
 
-def change_source(pipeline):
-    """Small transactions and a large one, every kind of conflict in both."""
-    for size in (10, 30):
+def change_source(pipeline, sizes=(10, 30)):
+    """Small transactions and a large one, every kind of conflict in both; some in each part when it is done in two."""
+    for size in sizes:
         first, new = (1, 1001) if size == 10 else (11, 1011)
         pipeline.source.execute(f"begin; update t set v = 'secret' where id between {first} and {first + size - 1}; "
                                 f"delete from t where id between {first + 40} and {first + 40 + size - 1}; "
                                 f"insert into t select g, 'secret' from generate_series({new}, {new + size - 1}) g; commit")
-    for number in range(10):
+    for number in range(10) if len(sizes) == 2 else range(7) if 10 in sizes else range(7, 10):
         pipeline.source.execute(f"update t set id = {1041 + number} where id = {201 + number}")
 
 
@@ -38,10 +38,14 @@ def conflicts(pipeline):
 
 def test_conflicts_are_settled_counted_and_logged_without_values(pipeline):
     start_and_differ(pipeline, on_missing="insert", on_exists="overwrite")
-    change_source(pipeline)
-    pipeline.engine.catch_up()
-    pipeline.assert_equal()
-    assert conflicts(pipeline) == COUNTS
+    pipeline.start()
+    change_source(pipeline, sizes=[10])
+    pipeline.wait_applied()
+    assert conflicts(pipeline) == {"update_missing": 10, "delete_missing": 10, "insert_exists": 10, "update_exists": 7}
+    change_source(pipeline, sizes=[30])
+    pipeline.assert_follows()
+    pipeline.engine.stop()
+    assert conflicts(pipeline) == COUNTS, "the second part's are added"
     assert "settled: 40 insert_exists, 10 update_exists, 40 update_missing, 40 delete_missing" in pipeline.engine.command("status").stdout
     log = pipeline.engine.log_text()
     assert "has settled 130 conflicts since the start: 40 insert_exists, 10 update_exists" in log
