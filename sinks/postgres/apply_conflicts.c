@@ -173,6 +173,13 @@ static void decide_missing(struct apply *apply, const struct span *one, struct c
     const enum on_missing policy = apply->sink->policy.on_missing;
     if (policy == ON_MISSING_STOP)
         return;
+    if (one->changes->relation->is_unclear) {
+        error_remedy(
+            err,
+            "on_missing does not settle it: the key has a generated column that the source does not send, so "
+            "the row may be there with the values from before; bring that row up to date on the target, then start again");
+        return;
+    }
     conflict->is_skipped = policy == ON_MISSING_IGNORE || conflict->kind == CONFLICT_DELETE_MISSING;
     if (conflict->is_skipped)
         return;

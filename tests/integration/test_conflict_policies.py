@@ -87,3 +87,20 @@ def test_check_names_an_unknown_policy(pipeline):
     assert "sinks[0].on_missing: expected stop, ignore or insert" in result.stderr
     result = pipeline.engine.command("run", "--until", "caught-up")
     assert result.returncode == 2 and "stop, ignore or insert" in result.stderr
+
+
+@pytest.mark.parametrize("policy", ["ignore", "insert"])
+def test_a_row_that_a_generated_key_hides_is_not_called_missing(pipeline, policy):
+    """The key did not change, what it is made of did: the row is on the target, with the values from before."""
+    pipeline.source.execute("create table t (g int generated always as (a / 10) stored primary key, a int, v text);"
+                            "insert into t (a) values (11), (25)")
+    pipeline.sink_configuration["on_missing"] = policy
+    pipeline.engine.catch_up()
+    pipeline.source.execute("update t set v = 'x' where a = 25; update t set a = 12, v = 'y' where a = 11")
+    pipeline.engine.start()
+    assert pipeline.engine.wait_exit() == 1
+    assert "bring that row up to date on the target, then start again" in pipeline.engine.log_text()
+    assert sum(conflicts(pipeline).values()) == 0 and pipeline.target.execute("select a from t order by a") == [(11,), (25,)]
+    pipeline.target.execute("update t set a = 12 where a = 11")
+    pipeline.engine.catch_up()
+    pipeline.assert_equal()
