@@ -80,6 +80,11 @@ bool decoder_in_transaction(const struct decoder *decoder) {
     return decoder->in_transaction;
 }
 
+const struct relation *decoder_announced(const struct decoder *decoder) {
+    const oid_t last = decoder->announced[1];
+    return last != 0 ? relation_cache_find(decoder->relations, last) : NULL;
+}
+
 const struct type_name *decoder_find_type(const struct decoder *decoder, oid_t oid) {
     return relation_cache_find_type(decoder->relations, oid);
 }

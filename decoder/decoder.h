@@ -66,5 +66,8 @@ bool change_refuse_partial(const struct change *change, struct error *err);
 /* True between Begin and Commit. */
 bool decoder_in_transaction(const struct decoder *decoder);
 
+/* The table of which a change comes next: its definition did, and no change since. NULL when that is not known. */
+const struct relation *decoder_announced(const struct decoder *decoder);
+
 /* The name of a user-defined type; NULL for built-in ones and for those no Type message announced. */
 const struct type_name *decoder_find_type(const struct decoder *decoder, oid_t oid);

@@ -52,6 +52,14 @@ Test(decoder, relation_type_and_origin_are_nothing_to_hand_on) {
     cr_assert_str_eq(decoder_find_type(session.decoder, 16500)->name.data, "mood");
 }
 
+/* What a row is of that the server announced and then could not send. */
+Test(decoder, a_relation_is_announced_until_its_row_comes) {
+    IN_TRANSACTION();
+    cr_assert_eq(decoder_announced(session.decoder)->oid, BARE, "the last definition");
+    take(&session, pgoutput_insert(&session.out, BARE, NO_TUPLE));
+    cr_assert_null(decoder_announced(session.decoder));
+}
+
 Test(decoder, an_insert_has_its_relation_and_its_new_values) {
     IN_TRANSACTION();
     struct slice message =

@@ -197,9 +197,13 @@ static bool take_message(struct slot_reader *slot, struct batch *batch,
     return take_data(slot, batch, message, err);
 }
 
+/* The server fails on a row that it cannot send. It has sent the definition of its table when that was needed, and nothing since. */
 static bool fail_in_transaction(const struct slot_reader *slot, struct error *err) {
     if (!decoder_in_transaction(slot->decoder) || err->kind == ERROR_RETRY)
         return false;
+    const struct relation *relation = decoder_announced(slot->decoder);
+    if (err->kind == ERROR_DATA && relation != NULL)
+        error_wrap(err, "table \"%s\".\"%s\"", relation->schema.data, relation->name.data);
     return error_wrap(err, "the transaction that commits at %s", lsn_format(slot->commit_lsn).text);
 }
 
