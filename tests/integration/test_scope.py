@@ -2,6 +2,7 @@
 """source.tables is what is replicated, or an error; and a publication of pgcdc's own never hurts the source."""
 
 import json
+import re
 
 import pytest
 
@@ -310,3 +311,13 @@ def test_a_sink_that_is_its_own_source_is_refused(pipeline):
     pipeline.source_configuration["snapshot"] = "never"
     refused(pipeline, "own database")
     assert pipeline.slot() is None
+
+
+def test_many_tables_without_identity_are_counted_and_check_lists_them(pipeline):
+    """An error has room for some of the names: it says how many more there are, and where all of them stand."""
+    pipeline.source.execute("; ".join(f"create table without_a_key_of_any_kind_{number} (a int)" for number in range(60)))
+    log = pipeline.assert_refused("is not created", "pgcdc check prints the SQL for each", code=2)
+    shown = re.search(r"replica identity: (.*?) and (\d+) more;", log)
+    assert shown and len(shown[1].split(", ")) + int(shown[2]) == 60, log
+    fixes = pipeline.engine.command("check", "--sql", "source").stdout
+    assert fixes.count("replica identity full;") == 60
