@@ -16,6 +16,8 @@ const char SETTINGS_PINNED[] =
     " -c standard_conforming_strings=on -c backslash_quote=safe_encoding -c array_nulls=on -c transform_null_equals=off"
     /* how long we may wait: our own waits have their limits and say what they wait for */
     " -c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0"
+    /* the server's: it would end a stream that we do not read while every sink waits for a lock */
+    " -c tcp_user_timeout=0"
     /* our transactions write, see what is committed, and do not wait for a safe snapshot */
     " -c default_transaction_read_only=off -c default_transaction_isolation=read\\ committed"
     " -c default_transaction_deferrable=off"

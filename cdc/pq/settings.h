@@ -10,7 +10,11 @@
  * - superusers only: set where it is not as it must be; a role that may not is told who can. It can have such a value
  *   only by a superuser's ALTER ROLE, ALTER DATABASE or postgresql.conf.
  *
- * Left alone on purpose: role (a way of giving rights), work_mem and its kin (slower, not wrong), log_* (the server's own log),
+ * session_replication_role is set by the sink, as triggers says (postgres.c).
+ *
+ * Left alone on purpose: role (a way of giving rights), work_mem, the planner's other switches and costs, constraint_exclusion and
+ * enable_partition_pruning (slower, not wrong), log_* (the server's own log), tcp_keepalives_* at the source (a peer that is alive
+ * answers them), default_text_search_config (a generated column cannot use it), check_function_bodies (no function is created),
  * temp_file_limit (an error that says so), wal_sender_timeout (asked for and respected), lc_messages (no decision reads a
  * message), session_preload_libraries, vacuum_* and autovacuum_* (not about us), debug_* (developers' own), synchronous_commit
  * (each COMMIT of ours decides for itself, and says so in sinks/postgres/README.md).

@@ -24,7 +24,7 @@ SETTINGS = {
     "array_nulls": "off", "transform_null_equals": "on", "row_security": "on", "default_tablespace": "''",
     "gin_fuzzy_search_limit": "1", "plan_cache_mode": "force_generic_plan", "enable_indexscan": "off", "enable_nestloop": "off",
     "enable_hashjoin": "off", "join_collapse_limit": "1", "synchronous_commit": "off", "session_replication_role": "replica",
-    "check_function_bodies": "off", "escape_string_warning": "on", "default_toast_compression": "pglz",
+    "check_function_bodies": "off", "escape_string_warning": "on", "default_toast_compression": "pglz", "enable_partition_pruning": "off", "constraint_exclusion": "on",
 }
 
 
@@ -137,6 +137,23 @@ def test_a_long_wait_for_a_lock_is_not_a_dead_peer(pipeline):
         holder.close()
     pipeline.assert_follows("public.other")
     assert "starting again" not in pipeline.engine.log_text()
+
+
+def test_a_stream_that_is_not_read_for_a_while_is_not_ended(pipeline):
+    """tcp_user_timeout of the source's role ended the walsender whenever the target waited for a lock for longer."""
+    pipeline.source.execute(T + f"; alter database {pipeline.source.name} set tcp_user_timeout = '2s'")
+    pipeline.start()
+    holder = locked(pipeline.target, "lock table other in access exclusive mode")
+    pid = pipeline.slot()["active_pid"]
+    pipeline.source.execute("insert into other select g, repeat('x', 1000) from generate_series(1, 60000) g")
+    try:
+        pipeline.engine.wait_log("held by pid")
+        wait_until(lambda: pipeline.target.value("select clock_timestamp() - query_start > '8 s' from pg_stat_activity"
+                                                 " where application_name = 'in_the_way'"), "8 s")
+        assert pipeline.slot()["active_pid"] == pid, pipeline.engine.log_text()
+    finally:
+        holder.close()
+    pipeline.assert_follows("public.other")
 
 
 class BlackHole:
