@@ -17,10 +17,11 @@
 #include "cdc/base/arena.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
-#include "cdc/source/catalog.h"
+#include "cdc/base/visible.h"
 #include "cdc/copy/copy_order.h"
-#include "cdc/pq/identifier.h"
 #include "cdc/copy/snapshot_table.h"
+#include "cdc/pq/identifier.h"
+#include "cdc/source/catalog.h"
 #include "cdc/source/own_tables.h"
 #include "cdc/source/source.h"
 
@@ -209,8 +210,12 @@ static void name_table(struct snapshot_progress *progress, const struct table *t
         char text[SNAPSHOT_TABLE_MAX];
         unsigned long long words[SNAPSHOT_TABLE_MAX / sizeof(unsigned long long)];
     } name = {0};
-    if (table != NULL)
-        snprintf(name.text, sizeof name.text, "%s.%s", table->schema, table->name);
+    char raw[SNAPSHOT_TABLE_MAX];
+    /* It is drawn on a terminal. */
+    if (table != NULL) {
+        snprintf(raw, sizeof raw, "%s.%s", table->schema, table->name);
+        visible_write(name.text, sizeof name.text, slice_of(raw));
+    }
     for (size_t i = 0; i < sizeof name.words / sizeof name.words[0]; i++)
         atomic_store_explicit(&progress->table[i], name.words[i], memory_order_relaxed);
 }

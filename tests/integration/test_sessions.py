@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sessions stand what others do to servers: settings of a DBA, locks, hosts that are not there."""
 
+import os
+import pty
 import signal
 import socket
+import subprocess
 import time
 
 import psycopg2
@@ -281,3 +284,22 @@ def test_no_name_of_a_table_moves_the_cursor(pipeline):
         assert "\n2026 error" not in text, text
     assert any("\\x1b[2J\\x07" in result.stdout + result.stderr for result in outputs)
     assert 'U&"a\\001b[2J' in outputs[0].stdout + outputs[1].stdout, outputs[0].stdout
+
+
+def test_no_name_of_a_table_moves_the_cursor_of_the_progress_bar(pipeline):
+    pipeline.source.execute('create table "a\x1b[2J\x07" (id int primary key, v text);'
+                            'insert into "a\x1b[2J\x07" select g, repeat(\'x\', 200) from generate_series(1, 300000) g')
+    pipeline.engine.write_configuration()
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([pipeline.engine.program, "run", "-c", pipeline.engine.config_path, "--until", "caught-up"],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    drawn = b""
+    try:
+        while part := os.read(ours, 65536):
+            drawn += part
+    except OSError:
+        pass
+    os.close(ours)
+    assert process.wait(60) == 0
+    assert b"\\x1b[2J\\x07" in drawn and b"\x1b[2J" not in drawn and b"\x07" not in drawn, drawn
