@@ -1,7 +1,7 @@
 -- Imitates a log without a key, identity full, that has an index which is not unique: 10,000 rows of eight columns, of which
 -- scattered ones are updated, a hundred a transaction. What finds a row is the index.
--- rows: 50000
--- quick: 5000
+-- rows: 200000
+-- quick: 20000
 -- batch: 100
 
 -- [schema]
