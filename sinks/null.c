@@ -9,30 +9,36 @@
 
 struct null_sink {
     struct sink sink;
-    uint64_t change_count; /* rows and truncates since open */
+    uint64_t change_count;    /* rows and truncates since open */
+    struct position position; /* as committed last */
 };
 
 static const struct option_spec NULL_OPTIONS[] = {{0}};
 
 static bool null_open(struct sink *sink, struct position *ret_position, struct error *err) {
     (void) err;
-    ((struct null_sink *) sink)->change_count = 0;
-    *ret_position = (struct position){0};
+    struct null_sink *null = (struct null_sink *) sink;
+    null->change_count = 0;
+    null->position = (struct position){0};
+    *ret_position = null->position;
     return true;
 }
 
-static bool null_write(struct sink *sink, const struct change *changes, size_t count, struct error *err) {
+static bool null_write(struct sink *sink, const struct sink_span *span, struct error *err) {
     (void) err;
     struct null_sink *null = (struct null_sink *) sink;
-    for (size_t i = 0; i < count; i++)
-        null->change_count += change_is_row(&changes[i]) || changes[i].kind == CHANGE_TRUNCATE;
+    for (size_t i = span->present; i < span->count; i++)
+        null->change_count += change_is_row(&span->changes[i]) || span->changes[i].kind == CHANGE_TRUNCATE;
     return true;
 }
 
-static bool null_flush(struct sink *sink, const struct position *position, struct error *err) {
-    (void) sink;
-    (void) position;
+static bool null_commit(struct sink *sink, const struct position *position, enum commit_wait wait,
+                        struct position *ret_durable, struct error *err) {
+    struct null_sink *null = (struct null_sink *) sink;
     (void) err;
+    if (wait != COMMIT_ASK)
+        null->position = *position;
+    *ret_durable = null->position;
     return true;
 }
 
@@ -48,6 +54,6 @@ const struct sink_ops sink_null = {
     .takes_bytes = true,
     .open = null_open,
     .write = null_write,
-    .flush = null_flush,
+    .commit = null_commit,
     .close = null_close,
 };

@@ -35,13 +35,14 @@ const char *sink_config_find(const struct sink_config *config, const char *key) 
     return NULL;
 }
 
-struct sink *sink_new(const struct sink_ops *ops, const struct sink_config *config) {
+struct sink *sink_new(const struct sink_ops *ops, const struct sink_config *config, const atomic_bool *stop) {
     assert(ops->size >= sizeof(struct sink));
     struct sink *sink = calloc(1, ops->size);
     if (sink == NULL)
         return NULL;
     sink->ops = ops;
     sink->config = config;
+    sink->stop = stop;
     return sink;
 }
 

@@ -2,28 +2,27 @@
 /*
  * sink.h - the contract between the engine and everything that takes changes.
  *
- * One thread, the sink's runner, makes every call:
+ * One thread, the sink's runner, makes every call of a handle:
  *
- *     open -> [copy_begin (copy_table copy_data* copy_table_end)* copy_end] -> (write | skip | flush | commit | settled)* -> close
+ *     open -> [copy.begin (copy.table copy.data* copy.table_end)* copy.end] -> (write | commit)* -> close
  *
  * open   connects, proves that it can write, and returns the position that is durable there.
  * write  gets changes in commit order. It may apply at once or buffer; the changes are the caller's again when it
- *        returns, so it copies what it keeps (but see flush_follows). Nothing written may become visible before flush or
- *        commit.
- * flush  makes everything written, and the position, durable in one atomic step; true only when a crash of either
- *        side loses nothing. Between two flushes there are whole transactions only. Also called with nothing
- *        written, to carry an idle pipeline's position forward. Flushing a position that does not exist
- *        (copy_end's caller) is a bug.
- * commit is for sinks that can do it in two steps, so that readers need not wait for a disk: it makes everything written
- *        visible, and the position with it, in one atomic step; a crash of the other side may lose both, unless *ret_durable.
- *        settled says up to which position nothing can be lost any more, which is the only one that anybody else is told.
- *        A flush settles all that was committed before it, and so does the next open.
- * close  releases everything; also after a failed open, and without a flush: what was not flushed is undone.
+ *        returns, so it copies what it keeps (but see sink_span.until). Nothing written may become visible before commit.
+ * commit makes everything written visible, and the position with it, in one atomic step, and says up to which position
+ *        nothing can be lost any more, which is the only one that anybody else is told. Between two commits there are whole
+ *        transactions only (but see splits). Also called with nothing written, to carry an idle pipeline's position
+ *        forward. Committing a position that does not exist is a bug.
+ * close  releases everything; also after a failed open, and without a commit: what was not committed is undone.
  *
  * After an error nothing but close is called. A sink does not retry, does not log and never calls exit. The kind
  * of its error is the engine's next step: RETRY (reopen after a pause, for ever: server gone, deadlock, lock
- * timeout, disk full), CONFIG (rights, missing schema objects known before a change needs them), REFUSE (fenced),
- * DATA (a change does not fit: names table, key columns, LSN, SQLSTATE and remedy, never a value), SYSTEM.
+ * timeout, disk full), NEEDS_TEXT (its tables do not take binary values), CONFIG (rights, missing schema objects known
+ * before a change needs them), REFUSE (fenced), DATA (a change does not fit: names table, key columns, LSN, SQLSTATE and
+ * remedy, never a value), SYSTEM.
+ *
+ * What looks at a sink from outside (admin) works on a handle that was never opened, disturbs no engine, and ends soon after
+ * the handle's stop flag is set.
  */
 #pragma once
 
@@ -71,42 +70,55 @@ struct sink_column {
 struct session;
 struct session_options;
 
+/* What the engine has learned of the source, for the sinks; set before open. */
+struct sink_facts {
+    const oid_t *gone; /* relations that neither side has any more: their changes are left out */
+    size_t gone_count;
+    const struct sink_column *generated; /* columns that the source generates (PostgreSQL 18 can send them) */
+    size_t generated_count;
+};
+
+/*
+ * What an ERROR_DATA of a sink is about, so that the engine can ask the source: a table that the sink lacks, by its OID at the
+ * source, or a column that it generates by itself.
+ */
+struct sink_lack {
+    oid_t relation_oid; /* 0: none */
+    struct sink_column column;
+};
+
 struct sink {
     const struct sink_ops *ops;
     const struct sink_config *config;
-    /*
-     * Set by the sink when it returns ERROR_RETRY because binary values do not fit its tables; the engine then asks
-     * the source for text. By the engine, where the source cannot send binary. Kept over reopening.
-     */
-    bool needs_text;
-    /*
-     * Set by the sink when it returns ERROR_DATA because it has no such table: the relation's OID at the source. A table that
-     * is gone there, too, the engine puts on the list of those whose changes the sink leaves out. Both kept over reopening.
-     */
-    oid_t missing_oid;
-    const oid_t *gone;
-    size_t gone_count;
-    /*
-     * Set by the sink when it returns ERROR_DATA because it generates a column by itself that the source sends values for.
-     * When the source generates it, too (PostgreSQL 18 can send such a column), the engine lists what the source generates.
-     */
-    struct sink_column only_here;
-    const struct sink_column *generated;
-    size_t generated_count;
-    /* Set by the engine: write and flush one transaction at a time, to find the one that does not fit. */
-    bool careful;
-    /*
-     * Set by the engine during a write that ends with a whole transaction: the next call is flush or commit, with this
-     * position, or close, and the changes stay until it returns. So an answer that write would wait for, and its error, may
-     * be left to it. NULL: something else may come.
-     */
-    const struct position *flush_follows;
+    const atomic_bool *stop; /* set from another thread: give up waiting and return ERROR_STOPPED soon */
+    struct sink_facts facts;
+    struct sink_lack lack;
     /* Conflicts that it has settled and committed in this process; read by any thread. */
     atomic_ullong conflicts[CONFLICT_KINDS];
-    /* Set by the engine from another thread: give up waiting and return ERROR_STOPPED soon. */
-    atomic_bool stop;
-    /* The same for a caller that has a flag of its own (check, status, drop); set before the first call, or NULL. */
-    const atomic_bool *caller_stop;
+};
+
+/* Changes of one write. */
+struct sink_span {
+    const struct change *changes;
+    size_t count;
+    /*
+     * The first so many are of a transaction that was split, and are there already: nothing is to be done but by a sink that
+     * says something about the whole.
+     */
+    size_t present;
+    /*
+     * The next call is commit with this position, or close, and the changes stay until it returns. So an answer that write
+     * would wait for, and its error, may be left to it. NULL: something else may come.
+     */
+    const struct position *until;
+    /* They are of one transaction, before and after which a commit comes: an error may say all that it knows of it. */
+    bool is_alone;
+};
+
+enum commit_wait {
+    COMMIT_VISIBLE, /* a crash of the other side may lose it, position and all, unless *ret_durable is as far */
+    COMMIT_DURABLE, /* a crash of either side loses nothing */
+    COMMIT_ASK,     /* commits nothing, also in a transaction: how far is durable what was committed? */
 };
 
 /* What a sink holds, seen from outside. */
@@ -139,15 +151,55 @@ struct sink_check {
     void *context;
 };
 
+/*
+ * Takes the bytes of COPY as they are. Everything up to end, which stores the position, is one atomic step: an interrupted
+ * copy leaves nothing and starts over.
+ */
+struct sink_copy_ops {
+    /* Sets left_to_sink of the tables' columns. */
+    bool (*begin)(struct sink *sink, const struct table *tables, size_t count, struct error *err);
+    /* May the rows come in the binary format? False also when a column's type differs there. */
+    bool (*accepts_binary)(struct sink *sink, const struct table *table);
+    bool (*table)(struct sink *sink, const struct table *table, enum copy_format format, struct error *err);
+    bool (*data)(struct sink *sink, struct slice bytes, struct error *err);
+    bool (*table_end)(struct sink *sink, struct error *err);
+    bool (*end)(struct sink *sink, const struct position *position, struct error *err);
+};
+
+/* From outside; each may be NULL. The sink was never opened, but for find_held. */
+struct sink_admin_ops {
+    /* The position as it is there now. Creates nothing. */
+    bool (*look)(struct sink *sink, struct sink_view *ret_view, struct error *err);
+    /* Everything that would keep it from working. Changes nothing. False: it could not be found out. */
+    bool (*check)(struct sink *sink, const struct sink_check *check, struct error *err);
+    /* Forgets the pipeline, position and all. */
+    bool (*drop)(struct sink *sink, struct error *err);
+    /*
+     * Of a sink that appends: where the rows of these tables will go, are there records already? Called between open and the
+     * copy's first write. Its error is only told: the copy goes on.
+     */
+    bool (*find_held)(struct sink *sink, const struct table *tables, size_t count, struct sink_held *ret_held,
+                      struct error *err);
+    /*
+     * The target is tables of a PostgreSQL database, and this is how somebody else's session gets there who looks at them
+     * (check, verify). Sets what the sink's options say and leaves the rest.
+     */
+    void (*target)(const struct sink_config *config, struct session_options *ret_options);
+    /* With target: the position that the snapshot of such a session sees; 0: none. */
+    bool (*target_lsn)(struct session *session, const struct sink_config *config, lsn_t *ret_lsn,
+                       struct error *err);
+};
+
 struct sink_ops {
-    const char *type; /* as the configuration names it */
+    const char *type;                  /* as the configuration names it */
     const struct option_spec *options; /* its keys, besides name and type */
-    size_t size; /* of the sink's own struct, which begins with struct sink */
+    size_t size;                       /* of the sink's own struct, which begins with struct sink */
     /* It stores its position together with the data: exactly once. False: the disk checkpoint is its position, at
      * least once. */
     bool stores_position;
     bool takes_text_only; /* values must come as text: VALUE_BINARY is never written */
     bool appends;         /* a copy adds to what is there: a second one is there twice */
+    bool splits;          /* write may commit a part of a large transaction, whose position says so */
     bool
         takes_bytes; /* text need not be UTF-8: from a source of encoding SQL_ASCII it comes as it is stored */
     /*
@@ -155,61 +207,16 @@ struct sink_ops {
      * option that is not: the configuration's file and line are put before it.
      */
     bool (*validate)(const struct sink_config *config, struct error *err);
-    /*
-     * Optional: the target is tables of a PostgreSQL database, and this is how somebody else's session gets there who looks at
-     * them (check, verify). Sets what the sink's options say and leaves the rest.
-     */
-    void (*target)(const struct sink_config *config, struct session_options *ret_options);
-    /* With target: the position that the snapshot of such a session sees; 0: none. */
-    bool (*target_lsn)(struct session *session, const struct sink_config *config, lsn_t *ret_lsn,
-                       struct error *err);
     /* Optional: is this option's value a password, a key or another secret? Of dsn the engine knows it. */
     bool (*is_secret)(const char *key);
     bool (*open)(struct sink *sink, struct position *ret_position, struct error *err);
-    bool (*write)(struct sink *sink, const struct change *changes, size_t count, struct error *err);
-    /*
-     * Optional: a change of a transaction that was split, which by the position is there already. Comes between the
-     * transaction's Begin and the first change that is not there, for a sink that says something about the whole.
-     */
-    bool (*skip)(struct sink *sink, const struct change *change, struct error *err);
-    /*
-     * Optional, of a sink that appends: where the rows of these tables will go, are there records already? Called between
-     * open and the copy's first write. Its error is only told: the copy goes on.
-     */
-    bool (*find_held)(struct sink *sink, const struct table *tables, size_t count, struct sink_held *ret_held,
-                      struct error *err);
-    bool (*flush)(struct sink *sink, const struct position *position, struct error *err);
-    /* Optional, both or none. settled costs a round trip at most, and may be asked in the middle of a transaction. */
-    bool (*commit)(struct sink *sink, const struct position *position, bool *ret_durable, struct error *err);
-    bool (*settled)(struct sink *sink, struct position *ret_position, struct error *err);
+    bool (*write)(struct sink *sink, const struct sink_span *span, struct error *err);
+    /* position: NULL with COMMIT_ASK, which costs a round trip at most. *ret_durable never goes back. */
+    bool (*commit)(struct sink *sink, const struct position *position, enum commit_wait wait,
+                   struct position *ret_durable, struct error *err);
     void (*close)(struct sink *sink);
-    /*
-     * Optional, all or none: takes the bytes of COPY as they are. Without them the engine turns the rows into
-     * CHANGE_READ changes and writes those. Everything up to copy_end, which stores the position, is one atomic step:
-     * an interrupted copy leaves nothing and starts over. copy_begin sets left_to_sink of the tables' columns.
-     */
-    bool (*copy_begin)(struct sink *sink, const struct table *tables, size_t count, struct error *err);
-    /* May the rows come in the binary format? False also when a column's type differs there. */
-    bool (*copy_accepts_binary)(struct sink *sink, const struct table *table);
-    bool (*copy_table)(struct sink *sink, const struct table *table, enum copy_format format,
-                       struct error *err);
-    bool (*copy_data)(struct sink *sink, struct slice bytes, struct error *err);
-    bool (*copy_table_end)(struct sink *sink, struct error *err);
-    bool (*copy_end)(struct sink *sink, const struct position *position, struct error *err);
-    /*
-     * Optional: the position as it is there now, for `pgcdc status`. Disturbs no engine and creates nothing. Works on a
-     * sink that was never opened.
-     */
-    bool (*look)(struct sink *sink, struct sink_view *ret_view, struct error *err);
-    /*
-     * Optional: everything that would keep it from working, for `pgcdc check`. Changes nothing and disturbs no engine.
-     * Works on a sink that was never opened. False: it could not be found out.
-     */
-    bool (*check)(struct sink *sink, const struct sink_check *check, struct error *err);
-    /*
-     * Optional: forget the pipeline, position and all, for `pgcdc drop`. Works on a sink that was never opened.
-     */
-    bool (*drop)(struct sink *sink, struct error *err);
+    const struct sink_copy_ops *copy;   /* NULL: the engine writes the copied rows as CHANGE_READ changes */
+    const struct sink_admin_ops *admin; /* NULL: it knows nothing of its own */
 };
 
 /* The value of key, or NULL. */
@@ -219,11 +226,10 @@ const char *sink_config_find(const struct sink_config *config, const char *key);
 const struct sink_ops *sink_ops_find(const char *type);
 const struct sink_ops *sink_ops_at(size_t index);
 
-/* A closed sink, or NULL when memory is exhausted. config must outlive it. sink_free accepts NULL, not an open one. */
-MUST_CHECK struct sink *sink_new(const struct sink_ops *ops, const struct sink_config *config);
+/* A closed sink, or NULL when memory is exhausted. config and stop must outlive it. sink_free accepts NULL, not an open one. */
+MUST_CHECK struct sink *sink_new(const struct sink_ops *ops, const struct sink_config *config,
+                                 const atomic_bool *stop);
 void sink_free(struct sink *sink);
 
-/* The flag that a sink's waits look at. */
-static inline const atomic_bool *sink_stop(const struct sink *sink) {
-    return sink->caller_stop != NULL ? sink->caller_stop : &sink->stop;
-}
+/* The function of that name among those for people, or NULL: sink_admin(ops, look). */
+#define sink_admin(ops, name) ((ops)->admin != NULL ? (ops)->admin->name : NULL)

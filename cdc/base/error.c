@@ -108,6 +108,8 @@ const char *error_kind_name(enum error_kind kind) {
         return "none";
     case ERROR_RETRY:
         return "retry";
+    case ERROR_NEEDS_TEXT:
+        return "needs text";
     case ERROR_PROTOCOL:
         return "protocol";
     case ERROR_CONFIG:

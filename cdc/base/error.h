@@ -16,6 +16,7 @@ enum error_kind {
     ERROR_NONE = 0,
     ERROR_RETRY, /* close, wait, reopen, resume from the positions: the one recovery path */
     ERROR_PROTOCOL, /* the peer broke the protocol: damage on the way, or a bug there or here; retried a few times */
+    ERROR_NEEDS_TEXT, /* the other side does not take binary values: as RETRY, with values in text */
     ERROR_CONFIG,  /* an operator must change configuration, rights or schema */
     ERROR_REFUSE,  /* going on would lose or repeat data */
     ERROR_DATA,    /* this change cannot be applied */

@@ -28,6 +28,7 @@ static inline enum exit_code exit_code_of(const struct error *err) {
     case ERROR_RUNNING:
         return EXIT_RUNNING;
     case ERROR_RETRY:
+    case ERROR_NEEDS_TEXT:
     case ERROR_PROTOCOL:
     case ERROR_DATA:
     case ERROR_SYSTEM:

@@ -90,9 +90,9 @@ static void run_sink(struct check *check, const struct config_sink *sink) {
     struct error err = {0};
     check->findings.where = sink_place(check, sink->sink.name);
     /* Tables are compared with those of the source, which only the engine knows; others bring their own. */
-    if (!is_stopped(check) && sink->ops->target != NULL && !check_target(check, sink, &err))
+    if (!is_stopped(check) && sink_admin(sink->ops, target) != NULL && !check_target(check, sink, &err))
         add_undone(check, &err);
-    if (!is_stopped(check) && sink->ops->check != NULL && !check_sink(check, sink, &err))
+    if (!is_stopped(check) && sink_admin(sink->ops, check) != NULL && !check_sink(check, sink, &err))
         add_undone(check, &err);
 }
 

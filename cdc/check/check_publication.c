@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "cdc/base/buffer.h"
+#include "cdc/base/start_over.h"
 #include "cdc/check/check.h"
 #include "cdc/pq/identifier.h"
 #include "cdc/source/scope.h"
-#include "cdc/base/start_over.h"
 
 #define SQL_BYTES_MAX (16u << 20)
 

@@ -30,11 +30,10 @@ bool check_sink(struct check *check, const struct config_sink *config, struct er
                                      .expects_copy = check_expects_copy(check),
                                      .report = report,
                                      .context = &check->findings};
-    struct sink *sink = sink_new(config->ops, &config->sink);
+    struct sink *sink = sink_new(config->ops, &config->sink, check->stop);
     if (sink == NULL)
         return error_no_memory(err);
-    sink->caller_stop = check->stop;
-    bool checked = config->ops->check(sink, &asked, err);
+    bool checked = config->ops->admin->check(sink, &asked, err);
     sink_free(sink);
     return checked;
 }

@@ -142,12 +142,10 @@ static bool look(struct check *check, size_t index) {
     const struct config_sink *config = &check->config->sinks[index];
     struct error ignored = {0};
     struct sink_view view = {0};
-    if (config->ops->look == NULL)
+    if (sink_admin(config->ops, look) == NULL)
         return true;
-    struct sink *sink = sink_new(config->ops, &config->sink);
-    if (sink != NULL)
-        sink->caller_stop = check->stop;
-    bool seen = sink != NULL && config->ops->look(sink, &view, &ignored);
+    struct sink *sink = sink_new(config->ops, &config->sink, check->stop);
+    bool seen = sink != NULL && config->ops->admin->look(sink, &view, &ignored);
     sink_free(sink);
     check->positions[index] = view.position;
     return seen;

@@ -202,7 +202,7 @@ bool check_target(struct check *check, const struct config_sink *sink, struct er
     struct session_options options = {.stop = check->stop};
     struct session session = {0};
     struct error answer = {0};
-    sink->ops->target(&sink->sink, &options);
+    sink->ops->admin->target(&sink->sink, &options);
     if (!session_open(&session, &options, &answer)) {
         check_add_unreachable(check, &answer, options.dsn, false);
         return true;

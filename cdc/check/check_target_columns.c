@@ -15,9 +15,9 @@
 #include <string.h>
 
 #include "cdc/base/buffer.h"
+#include "cdc/base/start_over.h"
 #include "cdc/check/check.h"
 #include "cdc/pq/identifier.h"
-#include "cdc/base/start_over.h"
 
 #define TEXT_BYTES_MAX (1u << 20)
 

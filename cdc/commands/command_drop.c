@@ -173,21 +173,20 @@ static bool drop_publications(struct drop *drop, struct error *err) {
 static bool has_position(const struct config_sink *config, struct sink *sink) {
     struct error ignored = {0};
     struct sink_view view = {0};
-    return config->ops->look == NULL || !config->ops->look(sink, &view, &ignored) ||
+    return sink_admin(config->ops, look) == NULL || !config->ops->admin->look(sink, &view, &ignored) ||
            position_exists(&view.position);
 }
 
 static bool drop_sink(const struct config_sink *config, const atomic_bool *stop, struct error *err) {
-    if (config->ops->drop == NULL) {
+    if (sink_admin(config->ops, drop) == NULL) {
         printf("sink %s: keeps no position\n", config->sink.name);
         return true;
     }
-    struct sink *sink = sink_new(config->ops, &config->sink);
+    struct sink *sink = sink_new(config->ops, &config->sink, stop);
     if (sink == NULL)
         return error_no_memory(err);
-    sink->caller_stop = stop;
     const bool had_position = has_position(config, sink);
-    bool dropped = config->ops->drop(sink, err);
+    bool dropped = config->ops->admin->drop(sink, err);
     sink_free(sink);
     if (!dropped)
         return error_wrap(err, "sink %s", config->sink.name);

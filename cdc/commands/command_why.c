@@ -189,10 +189,9 @@ static bool ask(const struct command_line *line, const struct config_sink *of, s
                 struct why *why, struct error *err) {
     if (strcmp(of->ops->type, "postgres") != 0)
         return why_take_key(why, stopped->change, &stopped->arena, err);
-    struct sink *sink = sink_new(of->ops, &of->sink);
+    struct sink *sink = sink_new(of->ops, &of->sink, line->stop);
     if (sink == NULL)
         return error_no_memory(err);
-    sink->caller_stop = line->stop;
     const bool asked = why_ask(why, stopped->change, sink, &stopped->arena, err);
     sink_free(sink);
     return asked;

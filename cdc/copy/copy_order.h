@@ -7,8 +7,8 @@
 #pragma once
 
 #include "cdc/base/arena.h"
-#include "cdc/source/catalog.h"
 #include "cdc/pq/session.h"
+#include "cdc/source/catalog.h"
 
 /* The same tables in another order, in arena; ordered by name where no foreign key says otherwise. */
 MUST_CHECK bool copy_order(struct session *source, const struct table_list *list, struct arena *arena,

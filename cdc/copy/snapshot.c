@@ -299,17 +299,17 @@ static bool move_tables(struct snapshot *snapshot, struct error *err) {
 /* A sink that takes the bytes of COPY as they are. */
 static bool copy_bytes(struct snapshot *snapshot, struct sink *sink, const struct position *position,
                        struct error *err) {
-    return sink->ops->copy_begin(sink, snapshot->list.tables, snapshot->list.count, err) &&
-           move_tables(snapshot, err) && sink->ops->copy_end(sink, position, err);
+    return sink->ops->copy->begin(sink, snapshot->list.tables, snapshot->list.count, err) &&
+           move_tables(snapshot, err) && sink->ops->copy->end(sink, position, err);
 }
 
 /* Whoever reads the sink gets the present rows behind what is there. */
 static void tell_held(const struct snapshot *snapshot, struct sink *sink) {
     struct sink_held held = {0};
     struct error err = {0};
-    if (sink->ops->find_held == NULL)
+    if (sink_admin(sink->ops, find_held) == NULL)
         return;
-    if (!sink->ops->find_held(sink, snapshot->list.tables, snapshot->list.count, &held, &err))
+    if (!sink->ops->admin->find_held(sink, snapshot->list.tables, snapshot->list.count, &held, &err))
         log_line(
             LOG_LEVEL_INFO,
             "sink %s: whether its topics hold records already could not be found out (%s); where they do, "
@@ -330,16 +330,18 @@ static bool copy_changes(struct snapshot *snapshot, struct sink *sink, const str
     if (snapshot->move.rows == NULL)
         return error_no_memory(err);
     tell_held(snapshot, sink);
-    return move_tables(snapshot, err) && sink->ops->flush(sink, position, err);
+    struct position durable = {0};
+    return move_tables(snapshot, err) && sink->ops->commit(sink, position, COMMIT_DURABLE, &durable, err);
 }
 
-bool snapshot_copy(const struct config *config, const char *snapshot_name, struct sink *sink,
+bool snapshot_copy(const struct config *config, const char *snapshot_name, struct sink *sink, bool text_only,
                    const struct position *position, struct snapshot_progress *progress,
                    const atomic_bool *stop, struct error *err) {
     struct snapshot snapshot AUTO(snapshot_release) = {
         .pinned = {.bytes_max = SQL_BYTES_MAX},
         .move = {.source = &snapshot.source,
                  .sink = sink,
+                 .text_only = text_only,
                  .progress = progress,
                  .chunk = {.bytes_max = CHUNK_BYTES_MAX}},
     };
@@ -349,6 +351,6 @@ bool snapshot_copy(const struct config *config, const char *snapshot_name, struc
         return false;
     announce(&snapshot.list, progress);
     FAULT_POINT("snapshot-pinned");
-    return sink->ops->copy_begin != NULL ? copy_bytes(&snapshot, sink, position, err)
-                                         : copy_changes(&snapshot, sink, position, err);
+    return sink->ops->copy != NULL ? copy_bytes(&snapshot, sink, position, err)
+                                   : copy_changes(&snapshot, sink, position, err);
 }

@@ -34,5 +34,5 @@ void snapshot_progress_table(const struct snapshot_progress *progress, char ret_
  * the snapshot is gone or a table was rewritten since: with a new slot.
  */
 MUST_CHECK bool snapshot_copy(const struct config *config, const char *snapshot_name, struct sink *sink,
-                              const struct position *position, struct snapshot_progress *progress,
-                              const atomic_bool *stop, struct error *err);
+                              bool text_only, const struct position *position,
+                              struct snapshot_progress *progress, const atomic_bool *stop, struct error *err);

@@ -159,7 +159,8 @@ bool snapshot_rows_add(struct snapshot_rows *rows, struct slice row, struct erro
 }
 
 bool snapshot_rows_write(struct snapshot_rows *rows, struct error *err) {
-    if (rows->count > 0 && !rows->sink->ops->write(rows->sink, rows->changes, rows->count, err))
+    const struct sink_span span = {.changes = rows->changes, .count = rows->count};
+    if (rows->count > 0 && !rows->sink->ops->write(rows->sink, &span, err))
         return false;
     rows->count = 0;
     arena_reset(&rows->values);

@@ -48,12 +48,13 @@ static bool types_are_portable(const struct table *table) {
 }
 
 static enum copy_format choose_format(const struct snapshot_move *move, const struct table *table) {
-    bool binary = types_are_portable(table) && move->sink->ops->copy_accepts_binary(move->sink, table);
+    bool binary = !move->text_only && types_are_portable(table) &&
+                  move->sink->ops->copy->accepts_binary(move->sink, table);
     return binary ? COPY_FORMAT_BINARY : COPY_FORMAT_TEXT;
 }
 
 static bool send_chunk(struct snapshot_move *move, struct error *err) {
-    if (!move->sink->ops->copy_data(move->sink, buffer_slice(&move->chunk), err))
+    if (!move->sink->ops->copy->data(move->sink, buffer_slice(&move->chunk), err))
         return false;
     buffer_reset(&move->chunk);
     return true;
@@ -64,7 +65,7 @@ static bool pass_on(struct snapshot_move *move, struct slice message, struct err
     if (move->chunk.size + message.size > CHUNK_BYTES && !send_chunk(move, err))
         return false;
     if (message.size > CHUNK_BYTES)
-        return move->sink->ops->copy_data(move->sink, message, err);
+        return move->sink->ops->copy->data(move->sink, message, err);
     buffer_append_slice(&move->chunk, message);
     return buffer_ok(&move->chunk) ? true : error_no_memory(err);
 }
@@ -94,9 +95,9 @@ static bool move_rows(struct snapshot_move *move, const struct table *table, str
 static bool move_bytes(struct snapshot_move *move, const struct table *table, struct error *err) {
     const struct sink_ops *ops = move->sink->ops;
     enum copy_format format = choose_format(move, table);
-    return ops->copy_table(move->sink, table, format, err) &&
+    return ops->copy->table(move->sink, table, format, err) &&
            copy_out_start(move->source, table, format, err) && move_rows(move, table, err) &&
-           send_chunk(move, err) && ops->copy_table_end(move->sink, err);
+           send_chunk(move, err) && ops->copy->table_end(move->sink, err);
 }
 
 static bool move_changes(struct snapshot_move *move, const struct table *table, struct error *err) {

@@ -11,6 +11,7 @@
 struct snapshot_move {
     struct session *source;
     struct sink *sink;
+    bool text_only; /* whatever the sink would take */
     struct snapshot_progress *progress;
     struct buffer chunk;        /* rows on their way to a sink that takes bytes */
     struct snapshot_rows *rows; /* NULL for such a sink */

@@ -57,10 +57,10 @@ static bool read_generated(struct attempt *attempt, struct error *err) {
 static bool open_sinks(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
     for (size_t i = 0; i < pipeline->config->sink_count; i++) {
-        pipeline->sinks[i]->gone = pipeline->gone;
-        pipeline->sinks[i]->gone_count = pipeline->gone_count;
-        pipeline->sinks[i]->generated = pipeline->generated.items;
-        pipeline->sinks[i]->generated_count = pipeline->generated.count;
+        pipeline->sinks[i]->facts = (struct sink_facts){.gone = pipeline->gone,
+                                                        .gone_count = pipeline->gone_count,
+                                                        .generated = pipeline->generated.items,
+                                                        .generated_count = pipeline->generated.count};
         if (!runner_start(&attempt->runners[i], pipeline->sinks[i], &pipeline->metrics[i], attempt->event_fd,
                           attempt->feed.wake_fd, pipeline->careful_until_lsn[i], err))
             return false;
@@ -176,8 +176,7 @@ static bool choose_binary(struct attempt *attempt, bool *ret_binary, struct erro
     if (!catalog_read_portable(&attempt->source, pipeline->config->source.publication_array, ret_binary, err))
         return false;
     for (size_t i = 0; i < pipeline->config->sink_count; i++)
-        *ret_binary =
-            *ret_binary && !pipeline->sinks[i]->needs_text && !pipeline->sinks[i]->ops->takes_text_only;
+        *ret_binary = *ret_binary && !pipeline->needs_text && !pipeline->sinks[i]->ops->takes_text_only;
     return true;
 }
 
@@ -288,8 +287,7 @@ static void learn_to_want_text(struct attempt *attempt, struct error *err) {
     static const char NO_SUCH_FUNCTION[] = "42883";
     if (!attempt->reader.options.binary || strcmp(err->sqlstate, NO_SUCH_FUNCTION) != 0)
         return;
-    attempt->pipeline->sinks[0]->needs_text = true;
-    err->kind = ERROR_RETRY;
+    err->kind = ERROR_NEEDS_TEXT;
     error_wrap(err, "going on with values in text");
 }
 
@@ -392,8 +390,8 @@ static bool is_gone(struct attempt *attempt, oid_t oid, struct error *err) {
 static bool learn_gone(struct attempt *attempt, struct sink *sink, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
     struct error ignored = {0};
-    const oid_t oid = sink->missing_oid;
-    sink->missing_oid = 0;
+    const oid_t oid = sink->lack.relation_oid;
+    sink->lack.relation_oid = 0;
     if (oid == 0 || !is_gone(attempt, oid, &ignored))
         return false;
     oid_t *gone = reallocarray(pipeline->gone, pipeline->gone_count + 1, sizeof *gone);
@@ -416,8 +414,8 @@ static bool learn_generated(struct attempt *attempt, struct sink *sink, struct e
     struct generated_columns columns = {0};
     struct session session = {0};
     struct error ignored = {0};
-    const struct sink_column wanted = sink->only_here;
-    sink->only_here = (struct sink_column){0};
+    const struct sink_column wanted = sink->lack.column;
+    sink->lack.column = (struct sink_column){0};
     if (wanted.relation_oid == 0 || generated_columns_find(&pipeline->generated, &wanted))
         return false;
     bool asked = source_open(&session, &pipeline->config->source, pipeline->options->stop, &ignored) &&
@@ -441,7 +439,7 @@ static void learn_from_failure(struct attempt *attempt, struct error *err) {
     for (size_t i = 0; i < attempt->runner_count; i++) {
         struct runner *runner = &attempt->runners[i];
         if (runner->error.kind != ERROR_DATA || learn_gone(attempt, runner->sink, err) ||
-            learn_generated(attempt, runner->sink, err) || runner->sink->careful)
+            learn_generated(attempt, runner->sink, err) || runner->careful)
             continue;
         pipeline->careful_until_lsn[i] = received_lsn + 1;
         pipeline->looks_for_cause = true;
@@ -452,6 +450,14 @@ static void learn_from_failure(struct attempt *attempt, struct error *err) {
             runner->sink->config->name,
             runner->error.sqlstate[0] != '\0' ? runner->error.sqlstate : "unknown");
     }
+}
+
+/* The values that come next are text, from whatever attempt on. */
+static void learn_text(struct attempt *attempt, struct error *err) {
+    if (err->kind != ERROR_NEEDS_TEXT)
+        return;
+    attempt->pipeline->needs_text = true;
+    err->kind = ERROR_RETRY;
 }
 
 /*
@@ -542,6 +548,7 @@ bool attempt_run(struct pipeline *pipeline, struct error *err) {
     if (!good) {
         learn_from_failure(attempt, err);
         bear_protocol_error(attempt, err);
+        learn_text(attempt, err);
     }
     if (!good && err->kind != ERROR_RETRY && err->kind != ERROR_STOPPED)
         attempt_drop_own_slot(attempt);

@@ -56,6 +56,7 @@ struct pipeline {
     char database[DATABASE_NAME_MAX];                      /* the source's, once it was reached */
     lsn_t careful_until_lsn[CHECKPOINT_SINKS_MAX];         /* see struct runner */
     lsn_t until_lsn;                                       /* 0: none, or not known yet */
+    bool needs_text; /* a sink does not take binary values, or the source cannot send some */
     oid_t *gone; /* tables that neither source nor target has any more; the sinks leave their changes out */
     size_t gone_count;
     struct generated_columns generated;   /* what the source generates, once it was asked */

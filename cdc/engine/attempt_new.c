@@ -83,6 +83,7 @@ static bool copy_rows(struct attempt *attempt, const struct slot_creation *slot,
     for (size_t i = 0; i < attempt->runner_count; i++) {
         const struct runner_copy copy = {.config = attempt->pipeline->config,
                                          .snapshot_name = slot->snapshot_name,
+                                         .text_only = attempt->pipeline->needs_text,
                                          .position = attempt->positions[i]};
         runner_order_copy(&attempt->runners[i], &copy);
     }
@@ -113,9 +114,9 @@ static bool read_target(const struct attempt *attempt, const struct config_sink 
     struct session_options options = {.stop = attempt->pipeline->options->stop};
     struct session target = {0};
     *ret_identity = (struct target_identity){0};
-    if (sink->ops->target == NULL)
+    if (sink_admin(sink->ops, target) == NULL)
         return true;
-    sink->ops->target(&sink->sink, &options);
+    sink->ops->admin->target(&sink->sink, &options);
     bool asked = session_open(&target, &options, err) && target_identity_read(&target, ret_identity, err);
     session_close(&target);
     return asked;

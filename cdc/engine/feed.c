@@ -194,7 +194,7 @@ static bool read_all(struct feed *feed, bool *ret_blocked, struct error *err) {
 static void tell_parts(const struct feed *feed) {
     for (size_t i = 0; i < feed->options.runner_count && feed->is_split; i++) {
         const struct sink *sink = feed->options.runners[i].sink;
-        if (sink->ops->skip != NULL)
+        if (sink->ops->splits)
             log_line(
                 LOG_LEVEL_WARNING,
                 "sink %s: %s lies inside of the commit record of a large transaction, of which a part may be there "

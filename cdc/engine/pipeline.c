@@ -145,7 +145,8 @@ static bool make_sinks(struct pipeline *pipeline, struct error *err) {
     for (size_t i = 0; i < config->sink_count; i++) {
         pipeline->sink_configs[i] = config->sinks[i].sink;
         pipeline->sink_configs[i].database = pipeline->database;
-        pipeline->sinks[i] = sink_new(config->sinks[i].ops, &pipeline->sink_configs[i]);
+        pipeline->sinks[i] =
+            sink_new(config->sinks[i].ops, &pipeline->sink_configs[i], pipeline->options->stop);
         if (pipeline->sinks[i] == NULL)
             return error_no_memory(err);
     }

@@ -89,27 +89,22 @@ static bool is_settled(const struct runner *runner) {
     return runner->committed.end_lsn <= runner->position.end_lsn;
 }
 
-static bool flush(struct runner *runner, struct error *err) {
-    assert(!runner->in_transaction);
-    FAULT_POINT("runner-before-flush");
-    if (!runner->sink->ops->flush(runner->sink, &runner->written, err))
-        return false;
-    FAULT_POINT("runner-after-flush");
-    runner->committed = runner->written;
-    note_durable(runner, &runner->written);
-    return true;
-}
-
-static bool commit(struct runner *runner, struct error *err) {
+/* What was written becomes visible; durable, too, when the sink says so or wait wants it. */
+static bool commit(struct runner *runner, enum commit_wait wait, struct error *err) {
     const bool was_settled = is_settled(runner);
-    bool durable = false;
+    struct position durable = runner->position;
     assert(!runner->in_transaction);
     FAULT_POINT("runner-before-flush");
-    if (!runner->sink->ops->commit(runner->sink, &runner->written, &durable, err))
+    if (!runner->sink->ops->commit(runner->sink, &runner->written, wait, &durable, err))
         return false;
-    FAULT_POINT("runner-after-commit");
+    const bool is_durable = durable.end_lsn >= runner->written.end_lsn;
+    assert(is_durable || wait == COMMIT_VISIBLE);
+    if (is_durable)
+        FAULT_POINT("runner-after-flush");
+    else
+        FAULT_POINT("runner-after-commit");
     runner->committed = runner->written;
-    if (durable)
+    if (is_durable)
         note_durable(runner, &runner->written);
     else if (was_settled)
         runner->settled_ms = clock_now_ms();
@@ -137,12 +132,11 @@ static void debug_group(struct runner *runner, const char *how) {
 
 /* Makes the group visible, and durable too where that is the same. */
 static bool end_group(struct runner *runner, struct error *err) {
-    const bool in_steps = runner->sink->ops->commit != NULL && !runner->sink->careful;
-    if (!(in_steps ? commit(runner, err) : flush(runner, err)))
+    if (!commit(runner, runner->careful ? COMMIT_DURABLE : COMMIT_VISIBLE, err))
         return false;
-    debug_group(runner, in_steps ? "committed" : "flushed");
+    debug_group(runner, is_settled(runner) ? "durable" : "committed");
     note_group(runner);
-    runner->sink->careful = runner->written.end_lsn < runner->careful_until_lsn;
+    runner->careful = runner->written.end_lsn < runner->careful_until_lsn;
     return true;
 }
 
@@ -153,9 +147,9 @@ static bool settle(struct runner *runner, struct error *err) {
     if (is_settled(runner) || now_ms - runner->asked_ms < SETTLE_ASK_MS)
         return true;
     if (!runner->in_transaction && now_ms - runner->settled_ms > SETTLE_MAX_MS)
-        return flush(runner, err);
+        return commit(runner, COMMIT_DURABLE, err);
     runner->asked_ms = now_ms;
-    if (!runner->sink->ops->settled(runner->sink, &settled, err))
+    if (!runner->sink->ops->commit(runner->sink, NULL, COMMIT_ASK, &settled, err))
         return false;
     assert(settled.end_lsn <= runner->committed.end_lsn);
     if (settled.end_lsn > runner->position.end_lsn)
@@ -164,7 +158,7 @@ static bool settle(struct runner *runner, struct error *err) {
 }
 
 static bool group_is_large(const struct runner *runner) {
-    return runner->sink->careful || runner->group.changes >= GROUP_CHANGES_MAX ||
+    return runner->careful || runner->group.changes >= GROUP_CHANGES_MAX ||
            clock_now_ms() - runner->group.since_ms >= GROUP_AGE_MAX_MS;
 }
 
@@ -200,19 +194,25 @@ static struct position reached_by(const struct runner *runner, const struct chan
     return position;
 }
 
-/* ending: a batch whose group ends behind this span, or NULL. */
-static bool write_span(struct runner *runner, const struct change *changes, size_t count,
-                       const struct batch *ending, struct error *err) {
-    if (count == 0)
+/*
+ * present: of the first so many of them the sink is only told. ending: a batch whose group ends after this span, or NULL.
+ */
+static bool write_span(struct runner *runner, struct sink_span span, const struct batch *ending,
+                       struct error *err) {
+    if (span.count == 0)
         return true;
+    const struct change *changes = span.changes + span.present;
+    const size_t count = span.count - span.present;
     struct position reached = reached_by(runner, changes, count);
     if (ending != NULL && ending->caught_up_lsn > reached.end_lsn)
         reached.end_lsn = ending->caught_up_lsn;
-    runner->sink->flush_follows = ending != NULL ? &reached : NULL;
-    const bool written = runner->sink->ops->write(runner->sink, changes, count, err);
-    runner->sink->flush_follows = NULL;
-    if (!written)
+    if (ending != NULL && count > 0)
+        span.until = &reached;
+    span.is_alone = runner->careful;
+    if (!runner->sink->ops->write(runner->sink, &span, err))
         return false;
+    if (count == 0)
+        return true;
     count_span(runner, changes, count);
     runner->written = reached;
     const struct change *last = &changes[count - 1];
@@ -255,13 +255,10 @@ static bool check_order(const struct runner *runner, const struct change *change
                      lsn_format(runner->written.end_lsn).text);
 }
 
-/* What is there of a transaction that was split, not what is there of whole ones. */
-static bool tell_skipped(struct runner *runner, const struct change *change, struct error *err) {
-    const struct sink_ops *ops = runner->sink->ops;
-    if (ops->skip == NULL || change->transaction == NULL ||
-        !position_has_change(&runner->start, change->transaction->commit_lsn, change->index))
-        return true;
-    return ops->skip(runner->sink, change, err);
+/* A part of a transaction that was split is there, with this change: the sink may count it. */
+static bool is_present(const struct runner *runner, const struct change *change) {
+    return change->transaction != NULL &&
+           position_has_change(&runner->start, change->transaction->commit_lsn, change->index);
 }
 
 /*
@@ -289,23 +286,29 @@ static bool is_left_out(struct runner *runner, const struct change *change) {
     return false;
 }
 
-/* Writes what the sink does not have, in runs as long as possible. ending: as for the last of them. */
+/* Writes what the sink does not have, in spans as long as possible. ending: as for the last of them. */
 static bool write_new(struct runner *runner, const struct change *changes, size_t count,
                       const struct batch *ending, struct error *err) {
-    size_t first = 0;
+    struct sink_span span = {.changes = changes};
     for (size_t i = 0; i < count; i++) {
         const bool has = sink_has(runner, &changes[i]);
+        const bool tells = has && is_present(runner, &changes[i]);
         if (!has && !is_left_out(runner, &changes[i])) {
             if (!check_order(runner, &changes[i], err))
                 return false;
+            span.count++;
             continue;
         }
-        if (!write_span(runner, changes + first, i - first, NULL, err) ||
-            !tell_skipped(runner, &changes[i], err))
+        if ((!tells || span.present < span.count) && !write_span(runner, span, NULL, err))
             return false;
-        first = i + 1;
+        if (!tells)
+            span = (struct sink_span){.changes = changes + i + 1};
+        else if (span.present < span.count)
+            span = (struct sink_span){.changes = changes + i, .count = 1, .present = 1};
+        else
+            span.count = ++span.present;
     }
-    return write_span(runner, changes + first, count - first, ending, err);
+    return write_span(runner, span, ending, err);
 }
 
 /* ---- batches ---- */
@@ -340,7 +343,7 @@ static bool take_carefully(struct runner *runner, const struct change *changes, 
 static bool take_changes(struct runner *runner, const struct batch *batch, bool is_last, struct error *err) {
     const struct change *changes = batch->changes;
     size_t whole = batch->whole_count;
-    if (runner->sink->careful)
+    if (runner->careful)
         return take_carefully(runner, changes, batch->change_count, err);
     if (!write_new(runner, changes, whole, is_last || whole < batch->change_count ? batch : NULL, err))
         return false;
@@ -371,7 +374,7 @@ static bool take_batch(struct runner *runner, const struct batch *batch, struct 
 static bool use_pause(struct runner *runner, struct error *err) {
     if (is_settled(runner))
         return true;
-    return runner->in_transaction ? settle(runner, err) : flush(runner, err);
+    return runner->in_transaction ? settle(runner, err) : commit(runner, COMMIT_DURABLE, err);
 }
 
 /*
@@ -404,7 +407,7 @@ static bool end_batches(struct runner *runner, struct error *err) {
         return true;
     if (runner->group.open && !end_group(runner, err))
         return false;
-    return is_settled(runner) || flush(runner, err);
+    return is_settled(runner) || commit(runner, COMMIT_DURABLE, err);
 }
 
 /* Until the queue is closed. */
@@ -412,7 +415,7 @@ static bool run_batches(struct runner *runner, struct error *err) {
     if (runner->group.open && !end_group(runner, err))
         return false;
     while (!queue_is_finished(&runner->queue)) {
-        if (atomic_load_explicit(&runner->sink->stop, memory_order_relaxed))
+        if (atomic_load_explicit(&runner->stop, memory_order_relaxed))
             return true;
         if (!take_next(runner, err))
             return false;
@@ -438,8 +441,8 @@ static enum runner_order wait_order(struct runner *runner) {
 
 static bool obey_copy(struct runner *runner, struct error *err) {
     struct runner_copy *copy = &runner->copy;
-    if (!snapshot_copy(copy->config, copy->snapshot_name, runner->sink, &copy->position, &copy->progress,
-                       &runner->sink->stop, err))
+    if (!snapshot_copy(copy->config, copy->snapshot_name, runner->sink, copy->text_only, &copy->position,
+                       &copy->progress, &runner->stop, err))
         return false;
     FAULT_POINT("runner-copied");
     publish_position(runner, &copy->position);
@@ -504,8 +507,8 @@ bool runner_start(struct runner *runner, struct sink *sink, struct sink_metrics 
                   int wake_fd, lsn_t careful_until_lsn, struct error *err) {
     *runner = (struct runner){
         .sink = sink, .metrics = metrics, .event_fd = event_fd, .careful_until_lsn = careful_until_lsn};
-    sink->careful = careful_until_lsn != 0;
-    atomic_store(&sink->stop, false);
+    runner->careful = careful_until_lsn != 0;
+    sink->stop = &runner->stop;
     pthread_mutex_init(&runner->lock, NULL);
     pthread_cond_init(&runner->ordered, NULL);
     queue_init(&runner->queue, wake_fd);
@@ -567,7 +570,7 @@ void runner_stop(struct runner *runner, bool now) {
     if (!runner->started)
         return;
     if (now)
-        atomic_store(&runner->sink->stop, true);
+        atomic_store(&runner->stop, true);
     queue_close(&runner->queue);
     pthread_mutex_lock(&runner->lock);
     give_order_locked(runner, ORDER_QUIT);

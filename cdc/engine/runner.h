@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * runner.h - the thread of one sink: opens it, copies into it when told to, feeds it batches, flushes groups.
+ * runner.h - the thread of one sink: opens it, copies into it when told to, feeds it batches, commits groups.
  *
  * OPENING -> OPENED -> (COPYING -> OPENED)* -> RUNNING -> STOPPED; FAILED from each. After STOPPED and FAILED the
  * thread has ended and the sink is closed. The supervisor waits for OPENED, looks at the positions, and gives the next
- * order. Everything the sink was not flushed is undone by its close.
+ * order. What was not committed is undone by its close.
  *
- * Group commit, without waiting: a group is flushed when nothing more is queued, or when it is large. A batch that ends
- * inside a transaction has its whole transactions flushed first, so that a transaction of many batches is a group of its
- * own. A sink that can is told to commit instead, and is asked some times a second how far that is durable; a pause is used to
- * flush. Only what is durable is ever published.
+ * Group commit, without waiting: a group is committed when nothing more is queued, or when it is large. A batch that ends
+ * inside a transaction has its whole transactions committed first, so that a transaction of many batches is a group of its
+ * own. What is committed may be durable only later: the sink is asked some times a second how far it is, and a pause is used
+ * to wait for it. Only what is durable is ever published.
  */
 #pragma once
 
@@ -40,6 +40,7 @@ enum runner_order { ORDER_NONE, ORDER_COPY, ORDER_RUN, ORDER_QUIT };
 struct runner_copy {
     const struct config *config;
     const char *snapshot_name;
+    bool text_only; /* a sink does not take binary values, or the source has none of a type */
     struct position position;
     struct snapshot_progress progress;
 };
@@ -55,7 +56,8 @@ struct runner {
     bool started;
     struct sink *sink;
     struct queue queue;
-    int event_fd; /* an eventfd for the supervisor: state or position changed; not owned */
+    atomic_bool stop; /* give up waiting; the sink's, too */
+    int event_fd;     /* an eventfd for the supervisor: state or position changed; not owned */
 
     pthread_mutex_t lock; /* guards state, order, copy, run, position, error */
     pthread_cond_t ordered;
@@ -88,6 +90,7 @@ struct runner {
     bool in_transaction; /* the last thing written was not a commit */
     bool skipping;       /* inside a transaction that the sink has already */
     lsn_t careful_until_lsn;
+    bool careful; /* one transaction at a time, each durable before the next */
     struct skip skip;
     bool leaving_out;  /* inside the transaction that an operator wants left out */
     uint64_t left_out; /* changes of it so far, in however many batches */

@@ -54,18 +54,17 @@ bool stop_place_position(const struct stop_place *place, const struct config *co
     struct sink_view view = {0};
     struct checkpoint checkpoint;
     const struct config_sink *of = place->sink;
-    if (of->ops->look == NULL) {
+    if (sink_admin(of->ops, look) == NULL) {
         if (!checkpoint_read(config->state, config->name, &checkpoint, err))
             return false;
         const struct checkpoint_sink *stored = checkpoint_find(&checkpoint, of->sink.name);
         *ret_position = stored != NULL ? stored->position : (struct position){0};
         return true;
     }
-    struct sink *sink = sink_new(of->ops, &of->sink);
+    struct sink *sink = sink_new(of->ops, &of->sink, stop);
     if (sink == NULL)
         return error_no_memory(err);
-    sink->caller_stop = stop;
-    const bool seen = of->ops->look(sink, &view, err);
+    const bool seen = of->ops->admin->look(sink, &view, err);
     sink_free(sink);
     *ret_position = view.position;
     return seen;

@@ -11,8 +11,8 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/base/fault.h"
-#include "cdc/source/identity.h"
 #include "cdc/pq/identifier.h"
+#include "cdc/source/identity.h"
 #include "cdc/source/scope.h"
 
 #define SQL_BYTES_MAX (64u * 1024 * 1024)

@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "cdc/base/buffer.h"
-#include "cdc/source/catalog.h"
 #include "cdc/pq/identifier.h"
+#include "cdc/source/catalog.h"
 #include "cdc/source/source.h"
 
 #define SQL_BYTES_MAX (1u << 20)
@@ -238,7 +238,7 @@ static bool refuse_of_sink(struct refusing *refusing, size_t index, struct error
     struct session_options options = {.stop = refusing->stop};
     struct session target = {0};
     struct awaited awaited = {.sinks = refusing->sinks, .index = index};
-    sink->ops->target(&sink->sink, &options);
+    sink->ops->admin->target(&sink->sink, &options);
     refusing->question.target = &target;
     refusing->question.context = &awaited;
     refusing->question.reaches = refusing->sinks != NULL ? awaited_reaches : NULL;
@@ -254,7 +254,7 @@ static bool refuse_of_sink(struct refusing *refusing, size_t index, struct error
 /* A definition that cannot be read now does not keep a pipeline from going on. */
 bool uncopied_matters(const struct config_sink *sink) {
     const char *on_missing = sink_config_find(&sink->sink, "on_missing");
-    return sink->ops->target != NULL && (on_missing == NULL || strcmp(on_missing, "stop") == 0);
+    return sink_admin(sink->ops, target) != NULL && (on_missing == NULL || strcmp(on_missing, "stop") == 0);
 }
 
 static bool refuse_with(struct refusing *refusing, struct error *err) {

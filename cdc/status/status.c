@@ -46,11 +46,10 @@ static bool read_clock(struct session *source, struct status *status, struct err
 
 static bool look_at_sink(const struct config_sink *config, const atomic_bool *stop,
                          struct sink_view *ret_view, struct error *err) {
-    struct sink *sink = sink_new(config->ops, &config->sink);
+    struct sink *sink = sink_new(config->ops, &config->sink, stop);
     if (sink == NULL)
         return error_no_memory(err);
-    sink->caller_stop = stop;
-    bool seen = config->ops->look(sink, ret_view, err);
+    bool seen = config->ops->admin->look(sink, ret_view, err);
     sink_free(sink);
     return seen;
 }
@@ -70,7 +69,7 @@ static void look_at_sinks(struct status *status, const atomic_bool *stop) {
     for (size_t i = 0; i < status->config->sink_count; i++) {
         const struct config_sink *config = &status->config->sinks[i];
         struct sink_status *sink = &status->sinks[i];
-        if (config->ops->look == NULL)
+        if (sink_admin(config->ops, look) == NULL)
             look_at_disk(status, i, sink);
         else
             sink->is_known = look_at_sink(config, stop, &sink->view, &sink->error);

@@ -54,7 +54,7 @@ static bool open_target(struct asking *asking, const struct sink *sink, struct e
                                             .password_file = sink_config_find(sink->config, "password_file"),
                                             .peer = "target",
                                             .application = sink->config->application,
-                                            .stop = sink_stop(sink)};
+                                            .stop = sink->stop};
     const struct relation *relation = asking->change->relation;
     const char *const parameters[] = {relation->schema.data, relation->name.data};
     return session_open(&asking->session, &options, err) && session_take_bytes(&asking->session, err) &&

@@ -78,7 +78,7 @@ bool verify_sides_open(struct verify_sides *sides, const struct config *config,
     *sides = (struct verify_sides){.config = config, .ops = sink->ops, .sink = &sink->sink, .stop = stop};
     snprintf(sides->application, sizeof sides->application, "%s verify", config->source.application);
     struct session_options target = {.stop = stop};
-    sides->ops->target(sides->sink, &target);
+    sides->ops->admin->target(sides->sink, &target);
     target.application = sides->application;
     return open_sessions(sides, &target, err) && choose_hash(sides, err);
 }
@@ -132,7 +132,7 @@ static bool pin_source(struct verify_sides *sides, struct error *err) {
 /* Begins the target's transaction and reads the position that its snapshot sees; 0 when there is none. */
 static bool pin_target(struct verify_sides *sides, struct error *err) {
     return session_execute(&sides->target, BEGIN, err) &&
-           sides->ops->target_lsn(&sides->target, sides->sink, &sides->target_lsn, err);
+           sides->ops->admin->target_lsn(&sides->target, sides->sink, &sides->target_lsn, err);
 }
 
 static bool is_slot_active(struct verify_sides *sides, bool *ret_active, struct error *err) {

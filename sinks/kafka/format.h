@@ -59,7 +59,7 @@ struct format_options {
 };
 
 struct format_ops {
-    const char *name;                       /* as `format:` has it */
+    const char *name;                  /* as `format:` has it */
     const struct option_spec *options; /* the format's own keys, ended by key NULL */
     /* ERROR_CONFIG names the key and what is expected. Free with free, which accepts NULL. */
     bool (*create)(const struct format_options *options, struct format **ret_format, struct error *err);

@@ -7,7 +7,7 @@
  * committed last, whatever happened to the answer. Any failure throws the producer away: there is no other way back.
  *
  * A source transaction that does not fit one Kafka transaction is committed in parts by write, which is the one exception to
- * "nothing is visible before flush": the position of a part says how many changes of that transaction are there. The
+ * "nothing is visible before commit": the position of a part says how many changes of that transaction are there. The
  * initial copy is never split, because what was read from a lost snapshot cannot be continued: it is one Kafka
  * transaction with a timeout of its own.
  */
@@ -142,7 +142,7 @@ static bool split_if_due(struct kafka_sink *kafka, const struct change *change, 
     return prepare_producer(kafka, err);
 }
 
-/* ---- write and flush ---- */
+/* ---- write and commit ---- */
 
 static bool write_streamed(struct kafka_sink *kafka, const struct change *change, struct error *err) {
     return split_if_due(kafka, change, err) && kafka_publish(kafka, change, err);
@@ -188,8 +188,9 @@ static bool name_change(const struct change *change, struct error *err) {
                       lsn.text);
 }
 
-static bool write_all(struct kafka_sink *kafka, const struct change *changes, size_t count,
-                      struct error *err) {
+static bool write_all(struct kafka_sink *kafka, const struct sink_span *span, struct error *err) {
+    const struct change *changes = span->changes + span->present;
+    const size_t count = span->count - span->present;
     kafka->now_us = clock_unix_us();
     kafka->now_ms = clock_now_ms();
     kafka->copying = count > 0 && changes[0].kind == CHANGE_READ;
@@ -203,9 +204,9 @@ static bool write_all(struct kafka_sink *kafka, const struct change *changes, si
     return producer_check(&kafka->producer, err);
 }
 
-static bool kafka_write(struct sink *sink, const struct change *changes, size_t count, struct error *err) {
+static bool kafka_write(struct sink *sink, const struct sink_span *span, struct error *err) {
     struct kafka_sink *kafka = kafka_of(sink);
-    if (!write_all(kafka, changes, count, err)) {
+    if (!write_all(kafka, span, err)) {
         if (kafka->topics.smallest_bytes != 0)
             kafka->batch_bytes = kafka->topics.smallest_bytes;
         return kafka_judge(kafka, err);
@@ -222,8 +223,13 @@ static bool check_position(const struct kafka_sink *kafka, const struct position
                      lsn_format(kafka->position.end_lsn).text, lsn_format(position->end_lsn).text);
 }
 
-static bool kafka_flush(struct sink *sink, const struct position *position, struct error *err) {
+/* What is committed in Kafka is durable. */
+static bool kafka_commit_span(struct sink *sink, const struct position *position, enum commit_wait wait,
+                              struct position *ret_durable, struct error *err) {
     struct kafka_sink *kafka = kafka_of(sink);
+    *ret_durable = kafka->position;
+    if (wait == COMMIT_ASK)
+        return true;
     assert(position_exists(position));
     if (!check_position(kafka, position, err))
         return false;
@@ -231,6 +237,7 @@ static bool kafka_flush(struct sink *sink, const struct position *position, stru
     if (!prepare_producer(kafka, err) || !kafka_commit(kafka, position, err))
         return kafka_judge(kafka, err);
     kafka->whole_lsn = position->end_lsn;
+    *ret_durable = *position;
     return true;
 }
 
@@ -240,7 +247,7 @@ static bool kafka_look(struct sink *sink, struct sink_view *ret_view, struct err
     struct kafka_sink *kafka = kafka_of(sink);
     struct position_found found = {0};
     if (!kafka_options_read(&kafka->options, sink->config, err) ||
-        !position_topic_read(&kafka->options, sink_stop(sink), false, &found, err))
+        !position_topic_read(&kafka->options, sink->stop, false, &found, err))
         return false;
     *ret_view = (struct sink_view){0};
     if (found.exists)
@@ -258,7 +265,7 @@ static bool forget(struct kafka_sink *kafka, struct error *err) {
                                        .key = slice_of(options->position_key)};
     if (!producer_begin(&kafka->producer, err) || !producer_send(&kafka->producer, &tombstone, err) ||
         !producer_commit(&kafka->producer, err) ||
-        !position_topic_read(options, sink_stop(&kafka->sink), true, &found, err))
+        !position_topic_read(options, kafka->sink.stop, true, &found, err))
         return false;
     return !options->owns_position_topic || found.has_others ||
            admin_delete_topic(&kafka->producer.client, options->position_topic, err);
@@ -268,7 +275,7 @@ static bool kafka_drop(struct sink *sink, struct error *err) {
     struct kafka_sink *kafka = kafka_of(sink);
     bool exists = false;
     if (!kafka_options_read(&kafka->options, sink->config, err) ||
-        !position_topic_exists(&kafka->options, sink_stop(sink), &exists, err))
+        !position_topic_exists(&kafka->options, sink->stop, &exists, err))
         return false;
     bool dropped = !exists || forget(kafka, err);
     kafka_close(sink);
@@ -287,6 +294,13 @@ static bool kafka_validate(const struct sink_config *config, struct error *err) 
     return client_check_properties(config, err);
 }
 
+static const struct sink_admin_ops KAFKA_ADMIN = {
+    .look = kafka_look,
+    .check = kafka_check,
+    .drop = kafka_drop,
+    .find_held = kafka_find_held,
+};
+
 const struct sink_ops sink_kafka = {
     .type = "kafka",
     .options = KAFKA_OPTIONS,
@@ -294,15 +308,12 @@ const struct sink_ops sink_kafka = {
     .stores_position = true,
     .takes_text_only = true,
     .appends = true,
+    .splits = true,
     .validate = kafka_validate,
     .is_secret = client_is_secret,
     .open = kafka_open,
     .write = kafka_write,
-    .skip = kafka_skip,
-    .find_held = kafka_find_held,
-    .flush = kafka_flush,
+    .commit = kafka_commit_span,
     .close = kafka_close,
-    .look = kafka_look,
-    .check = kafka_check,
-    .drop = kafka_drop,
+    .admin = &KAFKA_ADMIN,
 };

@@ -74,11 +74,11 @@ MUST_CHECK bool kafka_publish(struct kafka_sink *kafka, const struct change *cha
 void kafka_transaction_start(struct kafka_sink *kafka, const struct change *change);
 MUST_CHECK bool kafka_transaction_begin(struct kafka_sink *kafka, const struct change *change,
                                         struct error *err);
+/* A change that is there already, of the transaction that goes on: it counts. */
+MUST_CHECK bool kafka_transaction_count_again(struct kafka_sink *kafka, const struct change *change,
+                                              struct error *err);
 MUST_CHECK bool kafka_transaction_split(struct kafka_sink *kafka, struct error *err);
 MUST_CHECK bool kafka_transaction_end(struct kafka_sink *kafka, struct error *err);
-
-/* The sink contract's skip. */
-bool kafka_skip(struct sink *sink, const struct change *change, struct error *err);
 
 /* held.c: the sink contract's find_held. */
 bool kafka_find_held(struct sink *sink, const struct table *tables, size_t count, struct sink_held *ret_held,

@@ -449,7 +449,7 @@ static bool check_all(struct checking *checking, const atomic_bool *stop, struct
 bool kafka_check(struct sink *sink, const struct sink_check *check, struct error *err) {
     static const struct client_setting NONE[] = {{NULL, NULL}};
     const struct client_options client_options = {
-        .type = RD_KAFKA_PRODUCER, .settings = NONE, .stop = sink_stop(sink)};
+        .type = RD_KAFKA_PRODUCER, .settings = NONE, .stop = sink->stop};
     struct kafka_options options;
     struct checking checking = {.options = &options, .check = check};
     struct error refusal = {0};
@@ -460,7 +460,7 @@ bool kafka_check(struct sink *sink, const struct sink_check *check, struct error
                "%s", refusal.text);
         return true;
     }
-    bool checked = check_all(&checking, sink_stop(sink), err);
+    bool checked = check_all(&checking, sink->stop, err);
     client_close(&checking.client);
     return checked;
 }

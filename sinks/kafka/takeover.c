@@ -44,7 +44,7 @@ static bool is_succeeded(const struct kafka_sink *kafka, const struct position_f
 }
 
 static bool read_position(struct kafka_sink *kafka, struct position_found *ret_found, struct error *err) {
-    return position_topic_read(&kafka->options, sink_stop(&kafka->sink), false, ret_found, err);
+    return position_topic_read(&kafka->options, kafka->sink.stop, false, ret_found, err);
 }
 
 static bool look_before(struct kafka_sink *kafka, struct error *err) {
@@ -62,7 +62,7 @@ static bool open_producer(struct kafka_sink *kafka, int timeout_ms, struct error
     const struct producer_options options = {.kafka = &kafka->options,
                                              .timeout_ms = timeout_ms,
                                              .batch_bytes = kafka->batch_bytes,
-                                             .stop = sink_stop(&kafka->sink)};
+                                             .stop = kafka->sink.stop};
     if (!producer_open(&kafka->producer, &options, err))
         return false;
     topics_init(&kafka->topics, &kafka->options, &kafka->producer.client, kafka->batch_bytes);

@@ -299,8 +299,7 @@ static void collect(const struct topics *topics, const struct relation *relation
         return;
     memcpy(newcomers->names[i], name, sizeof name);
     newcomers->relations[i] = relation;
-    newcomers->answers[i] =
-        (struct topic_answer){.name = newcomers->names[i], .setting = {.name = LIMIT}};
+    newcomers->answers[i] = (struct topic_answer){.name = newcomers->names[i], .setting = {.name = LIMIT}};
     newcomers->count++;
 }
 

@@ -78,8 +78,7 @@ static bool count_again(struct kafka_sink *kafka, const struct change *change, u
     return true;
 }
 
-bool kafka_skip(struct sink *sink, const struct change *change, struct error *err) {
-    struct kafka_sink *kafka = (struct kafka_sink *) sink;
+bool kafka_transaction_count_again(struct kafka_sink *kafka, const struct change *change, struct error *err) {
     uint32_t count = change->kind == CHANGE_TRUNCATE ? change->relation_count : 1;
     if (!is_told(kafka) || change->kind == CHANGE_MESSAGE)
         return true;

@@ -80,7 +80,7 @@ static bool look_up(struct apply *apply, struct error *err) {
          narrowing_check_stream(&apply->sink->session, apply->new_tables, count, &failed, err)))
         return true;
     if (apply->new_tables[failed]->is_missing)
-        apply->sink->sink.missing_oid = apply->new_tables[failed]->relation->oid;
+        apply->sink->sink.lack.relation_oid = apply->new_tables[failed]->relation->oid;
     const struct transaction *transaction = apply->new_changes[failed]->transaction;
     error_transaction(err, transaction->commit_lsn);
     return error_wrap(err, "the transaction that commits at %s",
@@ -272,8 +272,8 @@ static bool apply_found(struct apply *apply, const struct change *changes, size_
 }
 
 static bool is_gone(const struct apply *apply, const struct relation *relation) {
-    for (size_t i = 0; i < apply->sink->sink.gone_count; i++)
-        if (apply->sink->sink.gone[i] == relation->oid)
+    for (size_t i = 0; i < apply->sink->sink.facts.gone_count; i++)
+        if (apply->sink->sink.facts.gone[i] == relation->oid)
             return true;
     return false;
 }
@@ -354,7 +354,7 @@ static bool apply_parts(struct apply *apply, const struct change *changes, size_
 
 bool apply_changes(struct apply *apply, const struct change *changes, size_t count,
                    const struct position *until, struct error *err) {
-    if (apply->sink->sink.gone_count > 0 && count > 0 && !leave_out_gone(apply, &changes, &count, err))
+    if (apply->sink->sink.facts.gone_count > 0 && count > 0 && !leave_out_gone(apply, &changes, &count, err))
         return false;
     if (!has_work(changes, count))
         return true;

@@ -92,8 +92,7 @@ MUST_CHECK bool apply_send_triggers_planner(struct apply *apply, struct error *e
 MUST_CHECK bool apply_send_left_rows(struct apply *apply, const struct span *span, struct error *err);
 
 /* apply_rows.c: asks the source for text; returns false. */
-bool apply_needs_text(struct apply *apply, const struct target_table *table, uint32_t column,
-                      struct error *err);
+bool apply_needs_text(const struct target_table *table, uint32_t column, struct error *err);
 
 /*
  * apply_rows.c: into the open pipeline, once a table and target transaction, in front of all that changes the table: has it the

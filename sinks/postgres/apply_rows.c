@@ -16,20 +16,17 @@
 
 #define TRUNCATE_SQL_BYTES_MAX (4u * 1024u * 1024u)
 
-bool apply_needs_text(struct apply *apply, const struct target_table *table, uint32_t column,
-                      struct error *err) {
-    apply->sink->sink.needs_text = true;
+bool apply_needs_text(const struct target_table *table, uint32_t column, struct error *err) {
     return error_set(
-        err, ERROR_RETRY,
+        err, ERROR_NEEDS_TEXT,
         "target: column %s of %s has another type than at the source, so values must come as text",
         table->columns[column].name, table->name);
 }
 
-static bool check_binary(struct apply *apply, const struct target_table *table, const struct value *values,
-                         struct error *err) {
+static bool check_binary(const struct target_table *table, const struct value *values, struct error *err) {
     for (uint32_t i = 0; values != NULL && i < table->column_count; i++)
         if (values[i].kind == VALUE_BINARY && !table->columns[i].takes_binary)
-            return apply_needs_text(apply, table, i, err);
+            return apply_needs_text(table, i, err);
     return true;
 }
 
@@ -98,8 +95,7 @@ static bool send_delete(struct apply *apply, struct target_table *table, const s
 
 static bool send_row(struct apply *apply, struct target_table *table, const struct change *change,
                      struct error *err) {
-    if (!check_binary(apply, table, change->old_values, err) ||
-        !check_binary(apply, table, change->new_values, err))
+    if (!check_binary(table, change->old_values, err) || !check_binary(table, change->new_values, err))
         return false;
     switch (change->kind) {
     case CHANGE_INSERT:

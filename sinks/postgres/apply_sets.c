@@ -358,7 +358,7 @@ static bool check_binary(struct apply *apply, struct error *err) {
     for (const struct table_effect *of_table = apply->net.tables; of_table != NULL; of_table = of_table->next)
         for (uint32_t i = 0; i < of_table->table->column_count; i++)
             if ((of_table->formats[i] & FORMAT_BINARY) != 0 && !of_table->table->columns[i].takes_binary)
-                return apply_needs_text(apply, of_table->table, i, err);
+                return apply_needs_text(of_table->table, i, err);
     return true;
 }
 

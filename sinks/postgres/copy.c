@@ -219,10 +219,11 @@ bool postgres_copy_begin(struct sink *sink, const struct table *tables, size_t c
 }
 
 bool postgres_copy_accepts_binary(struct sink *sink, const struct table *table) {
+    (void) sink;
     for (uint32_t i = 0; i < table->column_count; i++)
         if (table_column_is_copied(&table->columns[i]) && !table->columns[i].sink_takes_binary)
             return false;
-    return !sink->needs_text;
+    return true;
 }
 
 static bool append_copy(struct buffer *sql, const struct table *table, enum copy_format format,

@@ -57,12 +57,21 @@ static bool may_be_early(struct session *session, bool *ret_early, struct error 
     return true;
 }
 
-bool durability_open(struct durability *durability, struct session *session, struct error *err) {
-    bool is_early;
+bool durability_read_option(const struct sink_config *config, bool *ret_waits, struct error *err) {
+    const char *value = sink_config_find(config, "visible");
+    *ret_waits = value != NULL && strcmp(value, "durable") == 0;
+    if (value == NULL || *ret_waits || strcmp(value, "early") == 0)
+        return true;
+    error_set(err, ERROR_CONFIG, "visible: expected early or durable");
+    return error_option(err, "visible");
+}
+
+bool durability_open(struct durability *durability, struct session *session, bool waits, struct error *err) {
+    bool is_early = false;
     if (!session_query(session, WAIT_FOR_DISK, 0, NULL, NULL, NULL, err) ||
-        !may_be_early(session, &is_early, err))
+        (!waits && !may_be_early(session, &is_early, err)))
         return false;
-    *durability = (struct durability){.is_early = is_early};
+    *durability = (struct durability){.waits = waits, .is_early = is_early};
     return true;
 }
 
@@ -88,7 +97,7 @@ bool durability_ask(struct durability *durability, struct session *session, stru
         if (!ask(session, &answer, err))
             return false;
         /* What is in force from now on says nothing about commits that did not wait: those are settled by one that does. */
-        durability->is_early = answer.disk_suffices;
+        durability->is_early = answer.disk_suffices && !durability->waits;
         if (durability->asked_lsn != 0 && answer.flush_lsn >= durability->asked_lsn && answer.disk_suffices) {
             assert(durability->settled.end_lsn <= durability->asked.end_lsn);
             durability->settled = durability->asked;

@@ -13,8 +13,10 @@
 
 #include "cdc/base/position.h"
 #include "cdc/pq/session.h"
+#include "sinks/sink.h"
 
 struct durability {
+    bool waits;                /* the operator wants every commit to be on disk before it can be seen */
     bool is_early;             /* commits may be early */
     struct position committed; /* the last one */
     struct position asked;     /* was the last one when it was asked where the WAL ends */
@@ -24,9 +26,13 @@ struct durability {
 
 /*
  * Of a session that is new. A session that would not wait for the disk at all is made to: all that is not committed early is
- * durable when its COMMIT has answered.
+ * durable when its COMMIT has answered. waits: no commit is early.
  */
-MUST_CHECK bool durability_open(struct durability *durability, struct session *session, struct error *err);
+MUST_CHECK bool durability_open(struct durability *durability, struct session *session, bool waits,
+                                struct error *err);
+
+/* The option `visible`: *ret_waits for durable. */
+MUST_CHECK bool durability_read_option(const struct sink_config *config, bool *ret_waits, struct error *err);
 
 /* An expression: the transaction that selects it does not wait for the disk when it commits. */
 #define COMMITS_EARLY "pg_catalog.set_config('synchronous_commit', 'off', true)"

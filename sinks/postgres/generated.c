@@ -10,16 +10,17 @@
 #include <string.h>
 
 static bool is_generated_at_source(const struct sink *sink, oid_t oid, struct slice name) {
-    for (size_t i = 0; i < sink->generated_count; i++)
-        if (sink->generated[i].relation_oid == oid && slice_equal(slice_of(sink->generated[i].name), name))
+    for (size_t i = 0; i < sink->facts.generated_count; i++)
+        if (sink->facts.generated[i].relation_oid == oid &&
+            slice_equal(slice_of(sink->facts.generated[i].name), name))
             return true;
     return false;
 }
 
 static bool refuse(struct sink *sink, const struct target_table *table, uint32_t column, struct error *err) {
     const struct slice name = table->relation->columns[column].name;
-    sink->only_here = (struct sink_column){.relation_oid = table->relation->oid};
-    snprintf(sink->only_here.name, sizeof sink->only_here.name, "%.*s", (int) name.size, name.data);
+    sink->lack.column = (struct sink_column){.relation_oid = table->relation->oid};
+    snprintf(sink->lack.column.name, sizeof sink->lack.column.name, "%.*s", (int) name.size, name.data);
     error_set(
         err, ERROR_DATA,
         "target: column %s of table %s is generated there and not at the source, whose values would be lost",

@@ -41,6 +41,9 @@ static const struct option_spec POSTGRES_OPTIONS[] = {
      "it may"},
     {"on_missing", false,
      "a row to update or delete is missing: stop (the default), ignore the change, or insert the row of an update"},
+    {"visible", false,
+     "early (the default): readers see rows a moment before the target's disk has them; durable: they see only what no "
+     "crash takes back, and each commit waits for the disk"},
     {"on_exists", false, "a row with the new key is there already: stop (the default), or overwrite it"},
     {"origin", false,
      "a name: the changes are committed under this replication origin of the target, so that source.origin: none of "
@@ -61,7 +64,7 @@ static void postgres_target(const struct sink_config *config, struct session_opt
 
 static bool connect_target(struct postgres_sink *postgres, struct error *err) {
     const struct sink_config *config = postgres->sink.config;
-    struct session_options options = {.gucs = SETTINGS, .stop = sink_stop(&postgres->sink)};
+    struct session_options options = {.gucs = SETTINGS, .stop = postgres->sink.stop};
     postgres_target(config, &options);
     if (options.dsn == NULL)
         return error_set(err, ERROR_CONFIG, "sink %s: dsn is missing", config->name);
@@ -155,13 +158,16 @@ static const char PLANNER_OURS[] =
 static bool set_up_session(struct postgres_sink *postgres, struct error *err) {
     struct error answer = {0};
     bool done = false;
+    bool waits = false;
+    if (!durability_read_option(postgres->sink.config, &waits, err))
+        return false;
     if (!try_statement(postgres, NOTICE_OUR_END, &done, &answer)) {
         *err = answer;
         return false;
     }
     if (!session_execute(&postgres->session, PLANNER_OURS, err))
         return false;
-    return durability_open(&postgres->durability, &postgres->session, err);
+    return durability_open(&postgres->durability, &postgres->session, waits, err);
 }
 
 static bool postgres_open(struct sink *sink, struct position *ret_position, struct error *err) {
@@ -219,10 +225,10 @@ bool postgres_explain(const struct postgres_sink *postgres, const struct pq_pipe
     return explain_failure(failure->note.table, failure->note.change, failure, err);
 }
 
-static bool postgres_write(struct sink *sink, const struct change *changes, size_t count, struct error *err) {
+static bool postgres_write(struct sink *sink, const struct sink_span *span, struct error *err) {
     struct apply *apply = postgres_of(sink)->apply;
-    if (!apply_changes(apply, changes, count, sink->flush_follows, err))
-        return sink->careful ? apply_name_conflict(apply, err) : false;
+    if (!apply_changes(apply, span->changes + span->present, span->count - span->present, span->until, err))
+        return span->is_alone ? apply_name_conflict(apply, err) : false;
     FAULT_POINT("postgres-after-write");
     return true;
 }
@@ -335,23 +341,21 @@ static bool end_durably(struct postgres_sink *postgres, const struct position *p
     return position_row_store(&postgres->row, &postgres->session, position, err);
 }
 
-static bool postgres_flush(struct sink *sink, const struct position *position, struct error *err) {
-    struct postgres_sink *postgres = postgres_of(sink);
-    assert(position_exists(position));
+static bool commit_durably(struct postgres_sink *postgres, const struct position *position,
+                           struct error *err) {
     if (!end_durably(postgres, position, err))
         return false;
     durability_note_waited(&postgres->durability, position);
     return true;
 }
 
-/* Without rows nobody waits for it. */
-static bool postgres_commit(struct sink *sink, const struct position *position, bool *ret_durable,
-                            struct error *err) {
-    struct postgres_sink *postgres = postgres_of(sink);
-    assert(position_exists(position));
-    *ret_durable = !postgres->durability.is_early || (!postgres->in_transaction && !has_whole(postgres));
-    if (*ret_durable)
-        return postgres_flush(sink, position, err);
+/* Without rows nobody waits for it, so the disk may be waited for. */
+static bool is_durable_at_once(const struct postgres_sink *postgres) {
+    return !postgres->durability.is_early || (!postgres->in_transaction && !has_whole(postgres));
+}
+
+/* Readers see it before the disk has it. */
+static bool commit_early(struct postgres_sink *postgres, const struct position *position, struct error *err) {
     if (!(postgres->in_transaction ? end_transaction(postgres, position, false, err)
                                    : end_whole(postgres, position, false, err)))
         return false;
@@ -359,9 +363,18 @@ static bool postgres_commit(struct sink *sink, const struct position *position, 
     return true;
 }
 
-static bool postgres_settled(struct sink *sink, struct position *ret_position, struct error *err) {
+static bool postgres_commit(struct sink *sink, const struct position *position, enum commit_wait wait,
+                            struct position *ret_durable, struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
-    return durability_ask(&postgres->durability, &postgres->session, ret_position, err);
+    if (wait == COMMIT_ASK)
+        return durability_ask(&postgres->durability, &postgres->session, ret_durable, err);
+    assert(position_exists(position));
+    if (wait == COMMIT_VISIBLE && !is_durable_at_once(postgres)) {
+        *ret_durable = postgres->durability.settled;
+        return commit_early(postgres, position, err);
+    }
+    *ret_durable = *position;
+    return commit_durably(postgres, position, err);
 }
 
 static void postgres_close(struct sink *sink) {
@@ -404,8 +417,10 @@ static bool postgres_validate(const struct sink_config *config, struct error *er
     struct conflict_policy policy;
     const char *origin;
     bool narrowing;
-    return read_trigger_option(config, &role, err) && narrowing_read_option(config, &narrowing, err) &&
-           conflict_policy_read(config, &policy, err) && origin_read_option(config, &origin, err);
+    bool waits;
+    return durability_read_option(config, &waits, err) && read_trigger_option(config, &role, err) &&
+           narrowing_read_option(config, &narrowing, err) && conflict_policy_read(config, &policy, err) &&
+           origin_read_option(config, &origin, err);
 }
 
 /* Of what only this sink knows: its tables the engine compares with the source's. A server that is not there is told by others. */
@@ -423,6 +438,23 @@ static bool postgres_check(struct sink *sink, const struct sink_check *check, st
     return checked;
 }
 
+static const struct sink_copy_ops POSTGRES_COPY = {
+    .begin = postgres_copy_begin,
+    .accepts_binary = postgres_copy_accepts_binary,
+    .table = postgres_copy_table,
+    .data = postgres_copy_data,
+    .table_end = postgres_copy_table_end,
+    .end = postgres_copy_end,
+};
+
+static const struct sink_admin_ops POSTGRES_ADMIN = {
+    .look = postgres_look,
+    .check = postgres_check,
+    .drop = postgres_drop,
+    .target = postgres_target,
+    .target_lsn = postgres_target_lsn,
+};
+
 const struct sink_ops sink_postgres = {
     .type = "postgres",
     .options = POSTGRES_OPTIONS,
@@ -430,21 +462,10 @@ const struct sink_ops sink_postgres = {
     .stores_position = true,
     .takes_bytes = true,
     .validate = postgres_validate,
-    .target = postgres_target,
-    .target_lsn = postgres_target_lsn,
     .open = postgres_open,
     .write = postgres_write,
-    .flush = postgres_flush,
     .commit = postgres_commit,
-    .settled = postgres_settled,
     .close = postgres_close,
-    .copy_begin = postgres_copy_begin,
-    .copy_accepts_binary = postgres_copy_accepts_binary,
-    .copy_table = postgres_copy_table,
-    .copy_data = postgres_copy_data,
-    .copy_table_end = postgres_copy_table_end,
-    .copy_end = postgres_copy_end,
-    .look = postgres_look,
-    .check = postgres_check,
-    .drop = postgres_drop,
+    .copy = &POSTGRES_COPY,
+    .admin = &POSTGRES_ADMIN,
 };

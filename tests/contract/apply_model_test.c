@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "sinks/postgres/apply.h"
+#include "tests/support/sink_calls.h"
 #include "tests/support/sink_database.h"
 #include "tests/support/table_model.h"
 
@@ -160,9 +161,11 @@ static void program_release(struct program *program) {
     free(program->tables);
 }
 
-static void write_span(struct sink *sink, const struct program *program, size_t first, size_t end) {
+static void write_span(struct sink *sink, const struct program *program, size_t first, size_t end,
+                       const struct position *until) {
     struct error err = {0};
-    cr_assert(sink->ops->write(sink, program->builder.changes + first, end - first, &err), "%s", err.text);
+    cr_assert(sink_write_until(sink, program->builder.changes + first, end - first, until, &err), "%s",
+              err.text);
 }
 
 static struct position position_of(const struct change *commit) {
@@ -172,7 +175,7 @@ static struct position position_of(const struct change *commit) {
 static void flush_at(struct sink *sink, const struct change *commit) {
     struct error err = {0};
     const struct position position = position_of(commit);
-    cr_assert(sink->ops->flush(sink, &position, &err), "%s", err.text);
+    cr_assert(sink_flush(sink, &position, &err), "%s", err.text);
 }
 
 /* Cuts the program into writes; a transaction cut in two starts a target transaction of its own, as the runner has it. */
@@ -181,19 +184,18 @@ static void run(struct sink *sink, struct program *program) {
     for (size_t i = 0; i < program->builder.count; i++) {
         const struct change *change = &program->builder.changes[i];
         if (random_below(&program->random, 100) == 0) {
-            write_span(sink, program, first, i + 1);
+            write_span(sink, program, first, i + 1, NULL);
             first = i + 1;
         }
         if (change->kind == CHANGE_COMMIT && random_below(&program->random, 6) == 0) {
             const struct position position = position_of(change);
-            sink->flush_follows = random_below(&program->random, 2) == 0 ? &position : NULL;
-            write_span(sink, program, first, i + 1);
-            sink->flush_follows = NULL;
+            write_span(sink, program, first, i + 1,
+                       random_below(&program->random, 2) == 0 ? &position : NULL);
             first = i + 1;
             flush_at(sink, change);
         }
     }
-    write_span(sink, program, first, program->builder.count);
+    write_span(sink, program, first, program->builder.count, NULL);
     flush_at(sink, &program->builder.changes[program->builder.count - 1]);
 }
 
@@ -216,7 +218,7 @@ static void apply_program(PGconn *conn, struct program *program, const char *way
         .pipeline = "model", .name = way, .options = &option, .option_count = 1};
     struct position position;
     struct error err = {0};
-    struct sink *sink = sink_new(sink_ops_find("postgres"), &config);
+    struct sink *sink = sink_new(sink_ops_find("postgres"), &config, &NEVER_STOPPED);
     cr_assert_not_null(sink);
     cr_assert(sink->ops->open(sink, &position, &err), "%s", err.text);
     struct apply *apply = ((struct postgres_sink *) sink)->apply;

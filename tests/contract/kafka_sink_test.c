@@ -11,6 +11,7 @@
 #include "cdc/base/clock.h"
 #include "sinks/sink.h"
 #include "tests/support/change_builder.h"
+#include "tests/support/sink_calls.h"
 #include "tests/support/sink_topics.h"
 
 enum { OPTIONS_MAX = 8, DEADLINE_MS = 60000, LARGE_BYTES = 2 << 20 };
@@ -48,7 +49,7 @@ static void start(struct harness *harness) {
     change_builder_init(&harness->builder);
     harness->t =
         change_builder_relation(&harness->builder, "t", REPLICA_IDENTITY_DEFAULT, "id int8 key, v text");
-    harness->sink = sink_new(sink_ops_find("kafka"), &harness->config);
+    harness->sink = sink_new(sink_ops_find("kafka"), &harness->config, &NEVER_STOPPED);
     cr_assert_not_null(harness->sink);
 }
 
@@ -82,14 +83,14 @@ static void add_transaction(struct harness *harness, int first, int count) {
 }
 
 static bool write_from(struct harness *harness, size_t first) {
-    bool written = harness->sink->ops->write(harness->sink, harness->builder.changes + first,
-                                             harness->builder.count - first, &harness->err);
+    bool written = sink_write(harness->sink, harness->builder.changes + first, harness->builder.count - first,
+                              &harness->err);
     return written;
 }
 
 static bool flush(struct harness *harness) {
     const struct position position = change_builder_position(&harness->builder);
-    return harness->sink->ops->flush(harness->sink, &position, &harness->err);
+    return sink_flush(harness->sink, &position, &harness->err);
 }
 
 static void apply(struct harness *harness) {
@@ -179,11 +180,10 @@ static void keep_value(void *context, const struct topic_message *message) {
 
 /* As the runner does after a crash: Begin is written, what is there is skipped, the rest is written. */
 static void write_behind(struct harness *harness, uint64_t index) {
-    const struct sink_ops *ops = harness->sink->ops;
     const struct change *changes = harness->builder.changes;
-    bool good = ops->write(harness->sink, changes, 1, &harness->err);
+    bool good = sink_write(harness->sink, changes, 1, &harness->err);
     for (uint64_t i = 0; i < index && good; i++)
-        good = ops->skip(harness->sink, &changes[1 + i], &harness->err);
+        good = sink_tell_present(harness->sink, &changes[1 + i], 1, &harness->err);
     cr_assert(good && write_from(harness, 1 + index) && flush(harness), "%s", harness->err.text);
 }
 
@@ -326,8 +326,8 @@ static void add_row_to_many(struct harness *harness, int id) {
     change_builder_begin(&harness->builder);
     for (int table = 0; table < MANY_TABLES; table++) {
         snprintf(name, sizeof name, "many_%d", table);
-        const struct relation *relation = change_builder_relation(
-            &harness->builder, name, REPLICA_IDENTITY_DEFAULT, "id int8 key, v text");
+        const struct relation *relation =
+            change_builder_relation(&harness->builder, name, REPLICA_IDENTITY_DEFAULT, "id int8 key, v text");
         change_builder_insert(&harness->builder, relation, ROW(text, "v"));
     }
     change_builder_commit(&harness->builder);
@@ -475,7 +475,7 @@ Test(kafka_sink, an_engine_with_a_successor_disturbs_it_no_more) {
     struct position position;
     start(&h);
     open_with_position(&h);
-    struct sink *successor = sink_new(h.sink->ops, &h.config);
+    struct sink *successor = sink_new(h.sink->ops, &h.config, &NEVER_STOPPED);
     cr_assert(successor->ops->open(successor, &position, &h.err), "%s", h.err.text);
     for (int i = 0; i < 3; i++) {
         h.sink->ops->close(h.sink);
@@ -483,8 +483,8 @@ Test(kafka_sink, an_engine_with_a_successor_disturbs_it_no_more) {
         cr_assert_eq(h.err.kind, ERROR_REFUSE, "%s", h.err.text);
         add_transaction(&h, 10 + i, 1);
         const struct position next = change_builder_position(&h.builder);
-        cr_assert(successor->ops->write(successor, h.builder.changes, h.builder.count, &h.err) &&
-                      successor->ops->flush(successor, &next, &h.err),
+        cr_assert(sink_write(successor, h.builder.changes, h.builder.count, &h.err) &&
+                      sink_flush(successor, &next, &h.err),
                   "%s", h.err.text);
         change_builder_clear(&h.builder);
     }

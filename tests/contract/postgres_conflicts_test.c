@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "tests/support/random.h"
+#include "tests/support/sink_calls.h"
 #include "tests/support/sink_session.h"
 
 typedef struct sink_session session_t;
@@ -204,7 +205,7 @@ static void expect_model(session_t *s, const struct model *model) {
                                       model->target.v[id]);
     sink_session_expect_text(s, ROWS, text);
     struct sink_view view;
-    cr_assert(s->sink->ops->look(s->sink, &view, &s->err), "%s", s->err.text);
+    cr_assert(s->sink->ops->admin->look(s->sink, &view, &s->err), "%s", s->err.text);
     for (size_t i = 0; i < CONFLICT_KINDS; i++)
         cr_expect_eq(view.conflicts[i], model->counts[i], "%s: %llu, should be %llu",
                      conflict_kind_name((enum conflict_kind) i), (unsigned long long) view.conflicts[i],
@@ -328,7 +329,7 @@ Test(postgres_conflicts, drop_takes_the_counts_along) {
     change_builder_commit(&s.builder);
     cr_assert(sink_session_apply(&s), "%s", s.err.text);
     s.sink->ops->close(s.sink);
-    cr_assert(s.sink->ops->drop(s.sink, &s.err), "%s", s.err.text);
+    cr_assert(s.sink->ops->admin->drop(s.sink, &s.err), "%s", s.err.text);
     sink_session_expect_text(&s, "select count(*) from pg_namespace where nspname = 'pgcdc'", "0");
     sink_session_release(&s);
 }

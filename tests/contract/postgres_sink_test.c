@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
+#include "tests/support/sink_calls.h"
 #include "tests/support/sink_session.h"
 
 typedef struct sink_session session_t;
@@ -374,11 +375,10 @@ static bool goes_whole(session_t *s, const struct relation *relation, const char
     change_builder_insert(&s->builder, relation, ROW(id, "v"));
     change_builder_commit(&s->builder);
     const struct position position = change_builder_position(&s->builder);
-    s->sink->flush_follows = &position;
-    cr_assert(s->sink->ops->write(s->sink, s->builder.changes, s->builder.count, &s->err), "%s", s->err.text);
-    s->sink->flush_follows = NULL;
+    cr_assert(sink_write_until(s->sink, s->builder.changes, s->builder.count, &position, &s->err), "%s",
+              s->err.text);
     bool whole = ((struct postgres_sink *) s->sink)->apply->pipeline.active;
-    if (!s->sink->ops->flush(s->sink, &position, &s->err))
+    if (!sink_flush(s->sink, &position, &s->err))
         s->sink->ops->close(s->sink);
     change_builder_clear(&s->builder);
     return whole;
@@ -452,4 +452,28 @@ Test(postgres_sink, a_commit_is_durable_where_the_default_is_not) {
     PQclear(result);
     database_execute(s.conn, "alter role current_user reset synchronous_commit");
     sink_session_release(&s);
+}
+
+/* Is what was committed durable at once, with this value of the option? */
+static bool is_durable_at_once(const char *visible) {
+    session_t s;
+    bool durable = false;
+    sink_session_init(&s, "create table t (id int8 primary key, v text)");
+    s.options[1] = (struct sink_option){"visible", visible};
+    s.config.option_count = 2;
+    sink_session_open(&s);
+    change_builder_begin(&s.builder);
+    sink_session_add_inserts(&s, sink_session_plain(&s), 1, 3);
+    change_builder_commit(&s.builder);
+    const struct position position = change_builder_position(&s.builder);
+    cr_assert(sink_session_write(&s));
+    cr_assert(sink_commit(s.sink, &position, &durable, &s.err), "%s", s.err.text);
+    sink_session_expect_text(&s, "select count(*) from t", "3");
+    sink_session_release(&s);
+    return durable;
+}
+
+Test(postgres_sink, what_can_be_seen_is_durable_when_that_is_wanted) {
+    cr_assert(is_durable_at_once("durable"));
+    cr_assert_not(is_durable_at_once("early"));
 }

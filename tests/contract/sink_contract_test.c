@@ -11,6 +11,7 @@
 
 #include "sinks/sink.h"
 #include "tests/support/change_builder.h"
+#include "tests/support/sink_calls.h"
 #include "tests/support/sink_database.h"
 #include "tests/support/sink_topics.h"
 
@@ -93,7 +94,7 @@ static void harness_init(struct harness *harness, const struct subject *subject)
 
 static struct sink *open_sink(struct harness *harness, struct position *ret_position) {
     struct error err = {0};
-    struct sink *sink = sink_new(harness->ops, &harness->config);
+    struct sink *sink = sink_new(harness->ops, &harness->config, &NEVER_STOPPED);
     cr_assert_not_null(sink);
     cr_assert(sink->ops->open(sink, ret_position, &err), "%s: %s", harness->subject->type, err.text);
     return sink;
@@ -117,7 +118,7 @@ static void add_inserts(struct harness *harness, int first, int count) {
 
 static void write_all(struct harness *harness, struct sink *sink) {
     struct error err = {0};
-    cr_assert(sink->ops->write(sink, harness->builder.changes, harness->builder.count, &err), "%s: %s",
+    cr_assert(sink_write(sink, harness->builder.changes, harness->builder.count, &err), "%s: %s",
               harness->subject->type, err.text);
     change_builder_clear(&harness->builder);
 }
@@ -125,7 +126,7 @@ static void write_all(struct harness *harness, struct sink *sink) {
 static void flush(struct harness *harness, struct sink *sink) {
     struct error err = {0};
     const struct position position = change_builder_position(&harness->builder);
-    cr_assert(sink->ops->flush(sink, &position, &err), "%s: %s", harness->subject->type, err.text);
+    cr_assert(sink_flush(sink, &position, &err), "%s: %s", harness->subject->type, err.text);
 }
 
 static void expect_visible(const struct harness *harness, bool is_open, long expected, const char *when) {
@@ -216,7 +217,7 @@ static void check_position(struct harness *harness) {
     struct position position;
     struct error err = {0};
     struct sink *sink = open_sink(harness, &position);
-    cr_assert(sink->ops->flush(sink, &stored, &err), "%s", err.text);
+    cr_assert(sink_flush(sink, &stored, &err), "%s", err.text);
     close_sink(sink);
     sink = open_sink(harness, &position);
     close_sink(sink);
@@ -259,10 +260,8 @@ static struct position write_whole(struct harness *harness, struct sink *sink, i
     struct error err = {0};
     add_inserts(harness, first, 3);
     const struct position position = change_builder_position(&harness->builder);
-    sink->flush_follows = &position;
-    cr_assert(sink->ops->write(sink, harness->builder.changes, harness->builder.count, &err), "%s: %s",
-              harness->subject->type, err.text);
-    sink->flush_follows = NULL;
+    cr_assert(sink_write_until(sink, harness->builder.changes, harness->builder.count, &position, &err),
+              "%s: %s", harness->subject->type, err.text);
     return position;
 }
 
@@ -272,23 +271,21 @@ static void check_whole(struct harness *harness) {
     struct sink *sink = open_sink(harness, &position);
     const struct position first = write_whole(harness, sink, 1);
     expect_visible(harness, true, 0, "before the flush that was to follow");
-    cr_assert(sink->ops->flush(sink, &first, &err), "%s: %s", harness->subject->type, err.text);
+    cr_assert(sink_flush(sink, &first, &err), "%s: %s", harness->subject->type, err.text);
     change_builder_clear(&harness->builder);
     expect_rows(harness, 3, "after it");
-    if (harness->ops->commit != NULL) {
-        bool durable = false;
-        const struct position second = write_whole(harness, sink, 11);
-        cr_assert(sink->ops->commit(sink, &second, &durable, &err), "%s: %s", harness->subject->type, err.text);
-        change_builder_clear(&harness->builder);
-        expect_rows(harness, 6, "after a commit that followed");
-    }
+    bool durable = false;
+    const struct position second = write_whole(harness, sink, 11);
+    cr_assert(sink_commit(sink, &second, &durable, &err), "%s: %s", harness->subject->type, err.text);
+    change_builder_clear(&harness->builder);
+    expect_rows(harness, 6, "after a commit that followed");
     const struct position stored = change_builder_position(&harness->builder);
     write_whole(harness, sink, 21);
     change_builder_clear(&harness->builder);
     close_sink(sink);
     sink = open_sink(harness, &position);
     close_sink(sink);
-    expect_rows(harness, harness->ops->commit != NULL ? 6 : 3, "after a close instead of a flush");
+    expect_rows(harness, 6, "after a close instead of a commit");
     if (harness->ops->stores_position)
         cr_assert_eq(position.end_lsn, stored.end_lsn);
 }
@@ -297,29 +294,27 @@ Test(sink_contract, a_write_that_knows_of_its_flush_waits_for_it) {
     each_sink(check_whole);
 }
 
-/* In two steps: seen by everybody at once, told to nobody before it is durable. */
+/* Seen by everybody at once, told to nobody before it is durable. */
 static void check_commit(struct harness *harness) {
     struct position position, settled = {0};
     struct error err = {0};
     bool durable = false;
-    if (harness->ops->commit == NULL)
-        return;
     struct sink *sink = open_sink(harness, &position);
     add_inserts(harness, 1, 3);
     write_all(harness, sink);
     const struct position first = change_builder_position(&harness->builder);
-    cr_assert(sink->ops->commit(sink, &first, &durable, &err), "%s", err.text);
+    cr_assert(sink_commit(sink, &first, &durable, &err), "%s", err.text);
     expect_rows(harness, 3, "after commit");
-    cr_assert(sink->ops->settled(sink, &settled, &err), "%s", err.text);
+    cr_assert(sink_settled(sink, &settled, &err), "%s", err.text);
     cr_assert(settled.end_lsn == 0 || settled.end_lsn == first.end_lsn);
     add_inserts(harness, 11, 3);
     write_all(harness, sink);
     const struct position second = change_builder_position(&harness->builder);
-    cr_assert(sink->ops->settled(sink, &settled, &err), "in a transaction: %s", err.text);
+    cr_assert(sink_settled(sink, &settled, &err), "in a transaction: %s", err.text);
     cr_assert_leq(settled.end_lsn, first.end_lsn, "%s: what is not committed is settled",
                   harness->subject->type);
     flush(harness, sink);
-    cr_assert(sink->ops->settled(sink, &settled, &err), "%s", err.text);
+    cr_assert(sink_settled(sink, &settled, &err), "%s", err.text);
     cr_assert_eq(settled.end_lsn, second.end_lsn, "%s: a flush settles everything", harness->subject->type);
     expect_rows(harness, 6, "after flush");
     close_sink(sink);
@@ -333,14 +328,13 @@ static void check_commit_reopened(struct harness *harness) {
     struct position position;
     struct error err = {0};
     bool durable = false;
-    cr_assert_eq(harness->ops->commit == NULL, harness->ops->settled == NULL, "both or none");
-    if (harness->ops->commit == NULL)
+    if (!harness->ops->stores_position)
         return;
     struct sink *sink = open_sink(harness, &position);
     add_inserts(harness, 1, 3);
     write_all(harness, sink);
     const struct position next = change_builder_position(&harness->builder);
-    cr_assert(sink->ops->commit(sink, &next, &durable, &err), "%s", err.text);
+    cr_assert(sink_commit(sink, &next, &durable, &err), "%s", err.text);
     close_sink(sink);
     sink = open_sink(harness, &position);
     cr_assert_eq(position.end_lsn, next.end_lsn, "%s", harness->subject->type);
@@ -361,7 +355,7 @@ static void check_going_back(struct harness *harness) {
     add_inserts(harness, 1, 1);
     flush(harness, sink);
     const struct position back = {.end_lsn = harness->builder.end_lsn - 1, .system_id = 7, .timeline = 1};
-    cr_assert_not(sink->ops->flush(sink, &back, &err));
+    cr_assert_not(sink_flush(sink, &back, &err));
     close_sink(sink);
 }
 
@@ -380,12 +374,11 @@ static void check_fence(struct harness *harness) {
     struct sink *newer = open_sink(harness, &position);
     add_inserts(harness, 1, 3);
     const struct position next = change_builder_position(&harness->builder);
-    bool done = older->ops->write(older, harness->builder.changes, harness->builder.count, &err) &&
-                older->ops->flush(older, &next, &err);
+    bool done = sink_write(older, harness->builder.changes, harness->builder.count, &err) &&
+                sink_flush(older, &next, &err);
     cr_assert_not(done, "%s: a fenced sink could commit", harness->subject->type);
     cr_assert_eq(err.kind, ERROR_REFUSE, "%s", err.text);
-    cr_assert_not(idle->ops->flush(idle, &next, &err), "%s: a fenced sink could flush",
-                  harness->subject->type);
+    cr_assert_not(sink_flush(idle, &next, &err), "%s: a fenced sink could flush", harness->subject->type);
     cr_assert_eq(err.kind, ERROR_REFUSE, "%s", err.text);
     expect_rows(harness, 0, "of a fenced sink");
     write_all(harness, newer);
@@ -409,13 +402,11 @@ static void check_takeover(struct harness *harness) {
     struct sink *older = open_sink(harness, &position);
     add_inserts(harness, 1, 3);
     const struct position next = change_builder_position(&harness->builder);
-    cr_assert(older->ops->write(older, harness->builder.changes, harness->builder.count, &err), "%s",
-              err.text);
+    cr_assert(sink_write(older, harness->builder.changes, harness->builder.count, &err), "%s", err.text);
     struct sink *newer = open_sink(harness, &position);
     cr_assert_not(position_exists(&position), "%s: what was never flushed has a position",
                   harness->subject->type);
-    cr_assert_not(older->ops->flush(older, &next, &err), "%s: a fenced sink could flush",
-                  harness->subject->type);
+    cr_assert_not(sink_flush(older, &next, &err), "%s: a fenced sink could flush", harness->subject->type);
     older->ops->close(older);
     cr_assert_not(older->ops->open(older, &position, &err));
     cr_assert_eq(err.kind, ERROR_REFUSE, "%s", err.text);
@@ -458,17 +449,17 @@ Test(sink_contract, pipelines_do_not_share_positions) {
 static void check_drop(struct harness *harness) {
     struct position position;
     struct error err = {0};
-    if (harness->ops->drop == NULL)
+    if (sink_admin(harness->ops, drop) == NULL)
         return;
     struct sink *sink = open_sink(harness, &position);
     add_inserts(harness, 1, 1);
     write_all(harness, sink);
     flush(harness, sink);
     close_sink(sink);
-    sink = sink_new(harness->ops, &harness->config);
+    sink = sink_new(harness->ops, &harness->config, &NEVER_STOPPED);
     cr_assert_not_null(sink);
-    cr_assert(sink->ops->drop(sink, &err), "%s", err.text);
-    cr_assert(sink->ops->drop(sink, &err), "dropping twice: %s", err.text);
+    cr_assert(sink->ops->admin->drop(sink, &err), "%s", err.text);
+    cr_assert(sink->ops->admin->drop(sink, &err), "dropping twice: %s", err.text);
     sink_free(sink);
     sink = open_sink(harness, &position);
     cr_assert_not(position_exists(&position));
@@ -504,7 +495,7 @@ static void check_failed_open(struct harness *harness) {
     struct position position;
     struct error err = {0};
     harness->option.value = harness->subject->nowhere;
-    struct sink *sink = sink_new(harness->ops, &harness->config);
+    struct sink *sink = sink_new(harness->ops, &harness->config, &NEVER_STOPPED);
     cr_assert_not_null(sink);
     cr_assert_not(sink->ops->open(sink, &position, &err));
     cr_assert_eq(err.kind, ERROR_RETRY, "%s", err.text);

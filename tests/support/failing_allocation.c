@@ -19,9 +19,7 @@ void *__libc_realloc(void *block, size_t size);
 
 enum { RANGES_MAX = 32 };
 
-static struct range {
-    uintptr_t begin, end;
-} ranges[RANGES_MAX];
+static struct range { uintptr_t begin, end; } ranges[RANGES_MAX];
 static size_t range_count;
 static unsigned long fails_at;
 static atomic_ulong asked;

@@ -6,8 +6,8 @@
 
 #include <stdbool.h>
 
-#include "cdc/base/lsn.h"
 #include "cdc/base/cursor.h"
+#include "cdc/base/lsn.h"
 
 struct recording {
     char *bytes;

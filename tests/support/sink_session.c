@@ -3,6 +3,7 @@
  * sink_session.c - see sink_session.h.
  */
 #include "tests/support/sink_session.h"
+#include "tests/support/sink_calls.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@ void sink_session_init(struct sink_session *session, const char *ddl) {
     database_execute(session->conn, RESET);
     database_execute(session->conn, ddl);
     change_builder_init(&session->builder);
-    session->sink = sink_new(sink_ops_find("postgres"), &session->config);
+    session->sink = sink_new(sink_ops_find("postgres"), &session->config, &session->stop);
     cr_assert_not_null(session->sink);
 }
 
@@ -64,24 +65,22 @@ void sink_session_add_inserts(struct sink_session *session, const struct relatio
 
 bool sink_session_write(struct sink_session *session) {
     struct change_builder *builder = &session->builder;
-    bool written = session->sink->ops->write(session->sink, builder->changes, builder->count, &session->err);
+    bool written = sink_write(session->sink, builder->changes, builder->count, &session->err);
     change_builder_clear(builder);
     return written;
 }
 
 bool sink_session_apply(struct sink_session *session) {
     const struct position position = change_builder_position(&session->builder);
-    return sink_session_write(session) && session->sink->ops->flush(session->sink, &position, &session->err);
+    return sink_session_write(session) && sink_flush(session->sink, &position, &session->err);
 }
 
 bool sink_session_apply_whole(struct sink_session *session) {
     const struct position position = change_builder_position(&session->builder);
     struct change_builder *builder = &session->builder;
     struct sink *sink = session->sink;
-    sink->flush_follows = &position;
-    bool written = sink->ops->write(sink, builder->changes, builder->count, &session->err);
-    sink->flush_follows = NULL;
-    bool applied = written && sink->ops->flush(sink, &position, &session->err);
+    bool written = sink_write_until(sink, builder->changes, builder->count, &position, &session->err);
+    bool applied = written && sink_flush(sink, &position, &session->err);
     change_builder_clear(builder);
     return applied;
 }

@@ -12,6 +12,7 @@ struct sink_session {
     struct sink_option options[3];
     struct sink_config config;
     struct sink *sink;
+    atomic_bool stop; /* the sink's */
     struct change_builder builder;
     PGconn *conn;
     struct error err; /* of the last call that failed */

@@ -68,8 +68,8 @@ struct reading {
 /* An end event comes at the last stable offset: behind it a transaction may still be about to be decided. */
 static bool is_end(const struct reading *reading, const rd_kafka_message_t *message) {
     int64_t low = 0, high = 0;
-    rd_kafka_get_watermark_offsets(reading->consumer, rd_kafka_topic_name(message->rkt), message->partition, &low,
-                                   &high);
+    rd_kafka_get_watermark_offsets(reading->consumer, rd_kafka_topic_name(message->rkt), message->partition,
+                                   &low, &high);
     return message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF && (reading->is_open || message->offset >= high);
 }
 

@@ -115,17 +115,19 @@ static bool text_open(struct sink *sink, struct position *ret_position, struct e
     return true;
 }
 
-static bool text_write(struct sink *sink, const struct change *changes, size_t count, struct error *err) {
+static bool text_write(struct sink *sink, const struct sink_span *span, struct error *err) {
     struct text_sink *text = (struct text_sink *) sink;
-    for (size_t i = 0; i < count; i++)
-        change_text_append(&text->text, &changes[i], NULL, &text->described);
+    for (size_t i = 0; i < span->count; i++)
+        change_text_append(&text->text, &span->changes[i], NULL, &text->described);
     return buffer_ok(&text->text) ? true : error_no_memory(err);
 }
 
-static bool text_flush(struct sink *sink, const struct position *position, struct error *err) {
+static bool text_commit(struct sink *sink, const struct position *position, enum commit_wait wait,
+                        struct position *ret_durable, struct error *err) {
     (void) sink;
-    (void) position;
+    (void) wait;
     (void) err;
+    *ret_durable = *position;
     return true;
 }
 
@@ -138,7 +140,7 @@ static const struct sink_ops TEXT_SINK = {
     .size = sizeof(struct text_sink),
     .open = text_open,
     .write = text_write,
-    .flush = text_flush,
+    .commit = text_commit,
     .close = text_close,
 };
 

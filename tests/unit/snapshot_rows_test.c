@@ -21,12 +21,13 @@ struct keeper {
     struct relation relation;
 };
 
-static bool keeper_write(struct sink *sink, const struct change *changes, size_t count, struct error *err) {
+static bool keeper_write(struct sink *sink, const struct sink_span *span, struct error *err) {
+    const struct change *changes = span->changes;
     struct keeper *keeper = (struct keeper *) sink;
-    const struct change *last = &changes[count - 1];
+    const struct change *last = &changes[span->count - 1];
     (void) err;
     keeper->calls++;
-    keeper->changes += count;
+    keeper->changes += span->count;
     keeper->last_index = last->index;
     keeper->relation = *last->relation;
     for (uint32_t i = 0; i < last->relation->column_count; i++) {
@@ -87,9 +88,9 @@ Test(snapshot_rows, generated_columns_are_no_part_of_the_relation) {
     cr_assert_eq(keeper.relation.key_count, 1);
 }
 
-static bool keeper_checks_order(struct sink *sink, const struct change *changes, size_t count,
-                                struct error *err) {
-    (void) sink, (void) count, (void) err;
+static bool keeper_checks_order(struct sink *sink, const struct sink_span *span, struct error *err) {
+    const struct change *changes = span->changes;
+    (void) sink, (void) err;
     return changes[0].transaction->commit_lsn < POSITION.end_lsn && changes[0].lsn == POSITION.end_lsn;
 }
 
@@ -105,9 +106,9 @@ Test(snapshot_rows, a_row_comes_before_what_commits_at_the_very_lsn_of_the_copy)
     snapshot_rows_free(rows);
 }
 
-static bool keeper_checks_types(struct sink *sink, const struct change *changes, size_t count,
-                                struct error *err) {
-    (void) sink, (void) count, (void) err;
+static bool keeper_checks_types(struct sink *sink, const struct sink_span *span, struct error *err) {
+    const struct change *changes = span->changes;
+    (void) sink, (void) err;
     const struct column *note = &changes[0].relation->columns[1];
     return slice_equal(note->type_schema, slice_of("pg_catalog")) &&
            slice_equal(note->type_name, slice_of("varchar")) && note->type_modifier == 24 && !note->is_key;

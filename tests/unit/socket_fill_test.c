@@ -151,8 +151,9 @@ Test(socket_fill, no_room_is_no_reason_to_rest_once_there_is) {
 }
 
 static void note_wanted(struct socket_fill *fill, size_t bytes, bool in_transaction, int64_t now_ms) {
-    socket_fill_note(fill, &(struct socket_reading){
-                               .bytes = bytes, .wanted = true, .in_transaction = in_transaction, .now_ms = now_ms});
+    socket_fill_note(fill,
+                     &(struct socket_reading){
+                         .bytes = bytes, .wanted = true, .in_transaction = in_transaction, .now_ms = now_ms});
 }
 
 /* walsender sends each message by itself: a transaction of one row woke the stream three times. */
