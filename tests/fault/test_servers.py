@@ -70,15 +70,14 @@ def terminate_sender(pipeline):
 
 
 def terminate_apply(pipeline):
-    pids = apply_pids(pipeline)
-    assert pids, "no session of the engine in the target"
+    pids = wait_until(lambda: apply_pids(pipeline), "a session of the engine in the target")
     for pid in pids:
         pipeline.target.value("select pg_terminate_backend(%s)", (pid,))
     wait_until(lambda: not set(pids) & set(apply_pids(pipeline)), "the apply session to end")
 
 
 def kill_apply(pipeline):
-    pipeline.target.cluster.kill_backend(apply_pids(pipeline)[0])
+    pipeline.target.cluster.kill_backend(wait_until(lambda: apply_pids(pipeline), "a session of the engine in the target")[0])
 
 
 @pytest.mark.parametrize("fault, rounds", [

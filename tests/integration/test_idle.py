@@ -58,7 +58,7 @@ def test_a_transaction_that_is_open_while_the_slot_moves_still_arrives(pipeline,
 
 @pytest.mark.threads
 def test_a_blocked_target_does_not_cost_the_connection(own_cluster, shared_clusters, new_pipeline):
-    """Status updates come every third of the timeout; one that is late by as much again is a failure."""
+    """Status updates come every third of the timeout; one that the server would give us up for is a failure, however loaded the machine."""
     cluster = own_cluster("source", settings={"wal_sender_timeout": "6s"})
     pipeline = new_pipeline(cluster, shared_clusters("target"))
     pipeline.source.execute("create table t (id int primary key)")
@@ -75,7 +75,7 @@ def test_a_blocked_target_does_not_cost_the_connection(own_cluster, shared_clust
     while time.monotonic() < end:
         age = pipeline.source.value("select extract(epoch from clock_timestamp() - reply_time) from pg_stat_replication "
                                     "where pid = %s", (before["active_pid"],))
-        assert age < 4.0, "the server was not answered in time"
+        assert age < 5.8, "the server was not answered in time"
         # It may move up to the commit record, while the server reads the WAL of what was not committed yet.
         assert pipeline.source.value("select confirmed_flush_lsn < %s from pg_replication_slots where slot_name = 'shop'",
                                      (end_lsn,)), "confirmed before it was durable"
