@@ -17,13 +17,12 @@
 #define SET_ROWS_MIN 32u   /* below, one round trip with a statement a row is faster */
 #define WHOLE_ROWS_MAX 16u /* above, a round trip costs less than the server's counting */
 
-struct apply *apply_new(struct postgres_sink *sink, enum trigger_role role) {
+struct apply *apply_new(struct target *target) {
     struct apply *apply = calloc(1, sizeof *apply);
     if (apply == NULL)
         return NULL;
-    apply->sink = sink;
-    apply->role = role;
-    apply->pipeline.session = &sink->session;
+    apply->target = target;
+    apply->pipeline.session = &target->session;
     arena_init(&apply->catalog, CATALOG_BLOCK_BYTES, CATALOG_BYTES_MAX);
     arena_init(&apply->kept_relations, CATALOG_BLOCK_BYTES, CATALOG_BYTES_MAX);
     apply->catalog_kept_bytes = CATALOG_KEPT_BYTES;
@@ -32,8 +31,8 @@ struct apply *apply_new(struct postgres_sink *sink, enum trigger_role role) {
     arena_init(&apply->conflict_arena, CATALOG_BLOCK_BYTES, ARRAY_BYTES_MAX);
     statements_init(&apply->statements);
     net_effect_init(&apply->net);
-    apply->net.shows_conflicts = conflict_policy_settles(&sink->policy);
-    copy_in_init(&apply->copy, &sink->session);
+    apply->net.shows_conflicts = conflict_policy_settles(&target->policy);
+    copy_in_init(&apply->copy, &target->session);
     buffer_init(&apply->arrays, ARRAY_BYTES_MAX);
     return apply;
 }
@@ -73,14 +72,14 @@ static bool look_up(struct apply *apply, struct error *err) {
     apply->new_count = 0;
     if (count == 0)
         return true;
-    if (target_tables_find(&apply->sink->session, apply->new_tables, count, apply->role, &apply->catalog,
-                           &failed, err) &&
-        generated_check(&apply->sink->sink, apply->new_tables, count, &failed, err) &&
-        (apply->sink->may_narrow ||
-         narrowing_check_stream(&apply->sink->session, apply->new_tables, count, &failed, err)))
+    if (target_tables_find(&apply->target->session, apply->new_tables, count, apply->target->role,
+                           &apply->catalog, &failed, err) &&
+        generated_check(&apply->target->sink, apply->new_tables, count, &failed, err) &&
+        (apply->target->may_narrow ||
+         narrowing_check_stream(&apply->target->session, apply->new_tables, count, &failed, err)))
         return true;
     if (apply->new_tables[failed]->is_missing)
-        apply->sink->sink.lack.relation_oid = apply->new_tables[failed]->relation->oid;
+        apply->target->sink.lack.relation_oid = apply->new_tables[failed]->relation->oid;
     const struct transaction *transaction = apply->new_changes[failed]->transaction;
     error_transaction(err, transaction->commit_lsn);
     return error_wrap(err, "the transaction that commits at %s",
@@ -214,7 +213,7 @@ static bool apply_range(struct apply *apply, const struct change *changes, size_
 }
 
 static bool has_failed_whole(const struct apply *apply, const struct target_table *table) {
-    const struct whole_failures *failures = &apply->sink->whole_failures;
+    const struct whole_failures *failures = &apply->target->whole_failures;
     for (uint32_t i = 0; i < failures->count && i < WHOLE_FAILURES_MAX; i++)
         if (failures->tables[i] == table->oid)
             return true;
@@ -229,7 +228,7 @@ static bool wants_answers(const struct apply *apply, const struct target_table *
 /* Few rows, and nobody on the target who looks at what they do or does something else instead. */
 static bool may_be_whole(const struct apply *apply, const struct change *changes, size_t count) {
     size_t rows = 0;
-    if (apply->sink->whole_failures.anywhere)
+    if (apply->target->whole_failures.anywhere)
         return false;
     for (size_t i = 0; i < count; i++) {
         const struct target_table *table = apply->tables[i];
@@ -266,14 +265,14 @@ static void trim(struct buffer *buffer) {
 static bool apply_found(struct apply *apply, const struct change *changes, size_t count,
                         const struct position *until, struct error *err) {
     const struct span span = {.changes = changes, .tables = apply->tables, .count = count};
-    if (until != NULL && !apply->sink->in_transaction && may_be_whole(apply, changes, count))
+    if (until != NULL && !apply->target->in_transaction && may_be_whole(apply, changes, count))
         return apply_whole(apply, &span, until, err);
     return apply_runs(apply, changes, count, err);
 }
 
 static bool is_gone(const struct apply *apply, const struct relation *relation) {
-    for (size_t i = 0; i < apply->sink->sink.facts.gone_count; i++)
-        if (apply->sink->sink.facts.gone[i] == relation->oid)
+    for (size_t i = 0; i < apply->target->sink.facts.gone_count; i++)
+        if (apply->target->sink.facts.gone[i] == relation->oid)
             return true;
     return false;
 }
@@ -330,9 +329,9 @@ static void forget_tables(struct apply *apply) {
 /* Between two transactions: a table may have got a trigger, or become unlogged. */
 static bool forget_changed(struct apply *apply, struct error *err) {
     bool has_changed = false;
-    if (apply->sink->in_transaction || apply->pipeline.active)
+    if (apply->target->in_transaction || apply->pipeline.active)
         return true;
-    if (!target_watch_ask(&apply->watch, &apply->sink->session, &has_changed, err))
+    if (!target_watch_ask(&apply->watch, &apply->target->session, &has_changed, err))
         return false;
     if (has_changed)
         forget_tables(apply);
@@ -354,7 +353,8 @@ static bool apply_parts(struct apply *apply, const struct change *changes, size_
 
 bool apply_changes(struct apply *apply, const struct change *changes, size_t count,
                    const struct position *until, struct error *err) {
-    if (apply->sink->sink.facts.gone_count > 0 && count > 0 && !leave_out_gone(apply, &changes, &count, err))
+    if (apply->target->sink.facts.gone_count > 0 && count > 0 &&
+        !leave_out_gone(apply, &changes, &count, err))
         return false;
     if (!has_work(changes, count))
         return true;

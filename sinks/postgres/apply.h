@@ -13,16 +13,15 @@
 #include "decoder/oid_map.h"
 #include "sinks/postgres/copy_in.h"
 #include "sinks/postgres/net_effect.h"
-#include "sinks/postgres/postgres.h"
 #include "sinks/postgres/pq_pipeline.h"
 #include "sinks/postgres/span.h"
 #include "sinks/postgres/statement.h"
+#include "sinks/postgres/target.h"
 #include "sinks/postgres/target_table.h"
 #include "sinks/postgres/target_watch.h"
 
 struct apply {
-    struct postgres_sink *sink;
-    enum trigger_role role;
+    struct target *target;
     bool ordinary_role;        /* apply_rows.c has switched the replica role off for the moment */
     bool planner_is_theirs;    /* apply_rows.c has set the planner for triggers, up to the end of the span */
     bool has_fired;            /* triggers acted in this target transaction, and may again when it commits */
@@ -55,8 +54,8 @@ struct apply {
     struct span whole;           /* what an open pipeline that is a transaction by itself does */
 };
 
-/* NULL when memory is exhausted. sink's session is open. apply_free accepts NULL. */
-MUST_CHECK struct apply *apply_new(struct postgres_sink *sink, enum trigger_role role);
+/* NULL when memory is exhausted. target's session is open, and its role is set. apply_free accepts NULL. */
+MUST_CHECK struct apply *apply_new(struct target *target);
 void apply_free(struct apply *apply);
 
 /*
@@ -139,3 +138,7 @@ void explain_commit_remedy(struct error *err);
 /* explain.c: puts change, table and remedy around *err; returns false. failure may be NULL. */
 bool explain_failure(const struct target_table *table, const struct change *change,
                      const struct pq_pipeline_failure *failure, struct error *err);
+
+/* explain.c: what a failed pipeline means: fenced, a change that does not fit, or what *err says already. Returns false. */
+bool explain_pipeline(const struct target *target, const struct pq_pipeline_failure *failure,
+                      struct error *err);

@@ -24,7 +24,7 @@ typedef bool send_function(struct apply *apply, const struct span *span, struct 
 static bool send_attempt(struct apply *apply, const struct span *span, send_function *send,
                          struct error *err) {
     struct pq_pipeline *pipeline = &apply->pipeline;
-    return pq_pipeline_begin(pipeline, err) && postgres_begin(apply->sink, pipeline, err) &&
+    return pq_pipeline_begin(pipeline, err) && target_begin(apply->target, pipeline, err) &&
            apply_send_savepoint(apply, err) && send(apply, span, err) && pq_pipeline_finish(pipeline, err);
 }
 
@@ -170,7 +170,7 @@ struct conflict {
 
 static void decide_missing(struct apply *apply, const struct span *one, struct conflict *conflict,
                            struct error *err) {
-    const enum on_missing policy = apply->sink->policy.on_missing;
+    const enum on_missing policy = apply->target->policy.on_missing;
     if (policy == ON_MISSING_STOP)
         return;
     if (one->changes->relation->is_unclear) {
@@ -199,7 +199,7 @@ static void decide_exists(struct apply *apply, const struct span *one, struct co
     const struct change *change = one->changes;
     const struct target_table *table = one->tables[0];
     const struct value *values = known_values(apply, change);
-    if (apply->sink->policy.on_exists == ON_EXISTS_STOP || values == NULL || !key_is_known(table, values))
+    if (apply->target->policy.on_exists == ON_EXISTS_STOP || values == NULL || !key_is_known(table, values))
         return;
     if (change->kind == CHANGE_INSERT)
         conflict->send = send_overwrite;
@@ -220,7 +220,7 @@ static struct conflict decide(struct apply *apply, const struct span *one,
 }
 
 static void count(struct apply *apply, enum conflict_kind kind) {
-    apply->sink->conflicts.pending[kind]++;
+    apply->target->conflicts.pending[kind]++;
     FAULT_POINT("postgres-after-resolve");
 }
 
@@ -229,7 +229,7 @@ static bool overwrite_instead(struct apply *apply, const struct span *one,
                               struct pq_pipeline_failure *failure, struct error *err) {
     struct pq_pipeline_failure second;
     struct error second_err;
-    if (failure->is_count || apply->sink->policy.on_exists == ON_EXISTS_STOP || !one->tables[0]->has_key)
+    if (failure->is_count || apply->target->policy.on_exists == ON_EXISTS_STOP || !one->tables[0]->has_key)
         return false;
     const enum attempt_end end = attempt(apply, one, send_overwrite, &second, &second_err);
     if (end == ATTEMPT_DONE)
@@ -248,16 +248,16 @@ static bool settle(struct apply *apply, const struct span *one, const struct pq_
     struct error second_err;
     const struct conflict conflict = decide(apply, one, failure, err);
     if (!conflict.is_skipped && conflict.send == NULL)
-        return postgres_explain(apply->sink, failure, err);
+        return explain_pipeline(apply->target, failure, err);
     if (!conflict.is_skipped) {
         const enum attempt_end end = attempt(apply, one, conflict.send, &second, &second_err);
         if (end == ATTEMPT_FAILED || (end == ATTEMPT_UNDONE && conflict.kind == CONFLICT_UPDATE_MISSING &&
                                       !overwrite_instead(apply, one, &second, &second_err))) {
             *err = second_err;
-            return postgres_explain(apply->sink, &second, err);
+            return explain_pipeline(apply->target, &second, err);
         }
         if (end == ATTEMPT_UNDONE && conflict.kind != CONFLICT_UPDATE_MISSING)
-            return postgres_explain(apply->sink, failure, err);
+            return explain_pipeline(apply->target, failure, err);
     }
     count(apply, conflict.kind);
     return true;
@@ -283,7 +283,7 @@ bool apply_settling(struct apply *apply, const struct span *span, struct error *
         arena_reset(&apply->conflict_arena);
         const enum attempt_end end = attempt(apply, &part, apply_send_span, &failure, err);
         if (end == ATTEMPT_FAILED)
-            return postgres_explain(apply->sink, &failure, err);
+            return explain_pipeline(apply->target, &failure, err);
         if (end == ATTEMPT_DONE) {
             first += part.count;
             piece = 2 * part.count;
@@ -306,8 +306,8 @@ static bool clashes_often(struct apply *apply, const struct pq_pipeline_failure 
     uint32_t count = 0;
     if (apply->pipeline.active)
         (void) !pq_pipeline_finish(&apply->pipeline, &ignored);
-    return session_execute(&apply->sink->session, "rollback", &ignored) &&
-           clashes_count(&apply->sink->session, failure->note.table, failure->note.change, &count,
+    return session_execute(&apply->target->session, "rollback", &ignored) &&
+           clashes_count(&apply->target->session, failure->note.table, failure->note.change, &count,
                          &ignored) &&
            count > 1;
 }

@@ -41,9 +41,9 @@ bool apply_look(struct apply *apply, struct target_table *table, struct error *e
     static const struct statement_form FORM = {.kind = STATEMENT_SHAPE};
     const struct pq_pipeline_note note = {.rows_expected = ROWS_ANY, .shape = &table->shape, .table = table};
     const struct statement *statement = NULL;
-    if (table->looked_at_in == apply->sink->transaction_count)
+    if (table->looked_at_in == apply->target->transaction_count)
         return true;
-    table->looked_at_in = apply->sink->transaction_count;
+    table->looked_at_in = apply->target->transaction_count;
     return statement_find(&apply->statements, &apply->pipeline, table, &FORM, &statement, err) &&
            pq_pipeline_describe(&apply->pipeline, statement->name, note, err);
 }
@@ -210,18 +210,18 @@ bool apply_send_span(struct apply *apply, const struct span *span, struct error 
 
 bool apply_rows(struct apply *apply, const struct span *span, struct error *err) {
     struct pq_pipeline *pipeline = &apply->pipeline;
-    if (conflict_policy_settles(&apply->sink->policy))
+    if (conflict_policy_settles(&apply->target->policy))
         return apply_settling(apply, span, err);
-    return pq_pipeline_begin(pipeline, err) && postgres_begin(apply->sink, pipeline, err) &&
+    return pq_pipeline_begin(pipeline, err) && target_begin(apply->target, pipeline, err) &&
                    apply_send_span(apply, span, err) && pq_pipeline_finish(pipeline, err)
                ? true
-               : postgres_explain(apply->sink, &pipeline->failure, err);
+               : explain_pipeline(apply->target, &pipeline->failure, err);
 }
 
 bool apply_whole(struct apply *apply, const struct span *span, const struct position *until,
                  struct error *err) {
     struct pq_pipeline *pipeline = &apply->pipeline;
-    if (!pq_pipeline_begin(pipeline, err) || !postgres_begin_whole(apply->sink, pipeline, until, err))
+    if (!pq_pipeline_begin(pipeline, err) || !target_begin_whole(apply->target, pipeline, until, err))
         return false;
     apply->whole = *span;
     apply->counts_one = true;

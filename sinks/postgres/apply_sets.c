@@ -257,7 +257,7 @@ bool apply_send_savepoint(struct apply *apply, struct error *err) {
 /* Everything but COPY, which cannot be pipelined. */
 static bool run_pipeline(struct apply *apply, const struct span *span, struct error *err) {
     struct pq_pipeline *pipeline = &apply->pipeline;
-    return pq_pipeline_begin(pipeline, err) && postgres_begin(apply->sink, pipeline, err) &&
+    return pq_pipeline_begin(pipeline, err) && target_begin(apply->target, pipeline, err) &&
            apply_send_savepoint(apply, err) && send_sets(apply, err) &&
            apply_send_left_rows(apply, span, err) && pq_pipeline_finish(pipeline, err);
 }
@@ -312,7 +312,7 @@ static bool try_sets(struct apply *apply, const struct span *span, struct target
                      struct error *err) {
     if (!run_pipeline(apply, span, err)) {
         *ret_failed = apply->pipeline.failure.note.table;
-        return postgres_explain(apply->sink, &apply->pipeline.failure, err);
+        return explain_pipeline(apply->target, &apply->pipeline.failure, err);
     }
     FAULT_POINT("postgres-before-copy");
     return run_copies(apply, ret_failed, err);
@@ -346,8 +346,9 @@ bool apply_undo(struct apply *apply, struct error *err) {
     apply->in_savepoint = false;
     apply->ordinary_role = false;
     apply->planner_is_theirs = false;
-    apply->sink->transaction_count++; /* the savepoint's locks are gone, too */
-    if (!session_execute(&apply->sink->session, "rollback to savepoint pgcdc; release savepoint pgcdc", err))
+    apply->target->transaction_count++; /* the savepoint's locks are gone, too */
+    if (!session_execute(&apply->target->session, "rollback to savepoint pgcdc; release savepoint pgcdc",
+                         err))
         return false;
     FAULT_POINT("postgres-after-undo");
     return true;

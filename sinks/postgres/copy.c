@@ -5,13 +5,12 @@
  * An interrupted copy leaves nothing behind, tables included, and a second engine that raised the epoch meanwhile makes
  * the last statement fail (position_row.h). Tables that hold rows already are refused: nobody knows whose they are.
  */
+#include "sinks/postgres/copy.h"
 #include "cdc/base/buffer.h"
 #include "cdc/base/fault.h"
 #include "cdc/pq/identifier.h"
 #include "decoder/builtin_type.h"
-#include "sinks/postgres/apply.h"
 #include "sinks/postgres/narrowing.h"
-#include "sinks/postgres/postgres.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -20,8 +19,8 @@
 #define LIST_BYTES_MAX 1024     /* names in an error; more are counted */
 #define PIECE_BYTES (256 << 10) /* libpq buffers one piece, however large the row */
 
-static struct postgres_sink *postgres_of(struct sink *sink) {
-    return (struct postgres_sink *) sink;
+static struct target *target_of(struct sink *sink) {
+    return (struct target *) sink;
 }
 
 /* name, type, generated, modifier of every column of the table on the target. */
@@ -169,11 +168,11 @@ static bool explain_locks(size_t count, struct error *err) {
         count);
 }
 
-static bool prepare_table(struct postgres_sink *sink, const struct table *table, struct error *err) {
+static bool prepare_table(struct target *sink, const struct table *table, struct error *err) {
     bool is_same = false;
     return postgres_create_table(sink, table, err) && check_columns(&sink->session, table, &is_same, err) &&
            (sink->may_narrow || is_same || narrowing_check_copy(&sink->session, table, err)) &&
-           target_table_check_triggers(&sink->session, table->schema, table->name, sink->apply->role, err);
+           target_table_check_triggers(&sink->session, table->schema, table->name, sink->role, err);
 }
 
 static bool make_all_logged(struct session *target, const struct table *tables, size_t count,
@@ -194,8 +193,8 @@ static bool make_all_logged(struct session *target, const struct table *tables, 
 }
 
 bool postgres_copy_begin(struct sink *sink, const struct table *tables, size_t count, struct error *err) {
-    struct postgres_sink *postgres = postgres_of(sink);
-    assert(!postgres->in_transaction);
+    struct target *target = target_of(sink);
+    assert(!target->in_transaction);
     /*
      * Where foreign keys act, those that can wait do: tables may refer to each other in a circle. COPY needs no plan, and
      * triggers plan as the database has it.
@@ -205,17 +204,17 @@ bool postgres_copy_begin(struct sink *sink, const struct table *tables, size_t c
         " set local enable_seqscan to default; set local enable_hashjoin to default;"
         " set local enable_mergejoin to default; set local plan_cache_mode to default;"
         " set local max_parallel_workers_per_gather to default";
-    if (!session_execute(&postgres->session, BEGIN, err))
+    if (!session_execute(&target->session, BEGIN, err))
         return false;
-    postgres->in_transaction = true;
-    postgres->copied = NULL;
+    target->in_transaction = true;
+    target->copied = NULL;
     for (size_t i = 0; i < count; i++)
-        if (!prepare_table(postgres, &tables[i], err))
+        if (!prepare_table(target, &tables[i], err))
             return explain_locks(count, err);
     FAULT_POINT("copy-tables-created");
-    if (!check_all_empty(&postgres->session, tables, count, err))
+    if (!check_all_empty(&target->session, tables, count, err))
         return false;
-    return make_all_logged(&postgres->session, tables, count, err);
+    return make_all_logged(&target->session, tables, count, err);
 }
 
 bool postgres_copy_accepts_binary(struct sink *sink, const struct table *table) {
@@ -257,17 +256,17 @@ static bool take_result(struct session *target, ExecStatusType expected, struct 
 
 bool postgres_copy_table(struct sink *sink, const struct table *table, enum copy_format format,
                          struct error *err) {
-    struct postgres_sink *postgres = postgres_of(sink);
-    struct session *target = &postgres->session;
+    struct target *target = target_of(sink);
+    struct session *session = &target->session;
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
-    assert(postgres->in_transaction);
+    assert(target->in_transaction);
     if (!append_copy(&sql, table, format, err))
         return false;
-    if (PQsendQuery(target->conn, sql.data) == 0)
-        return session_error(target, NULL, err);
-    if (!take_result(target, PGRES_COPY_IN, err))
+    if (PQsendQuery(session->conn, sql.data) == 0)
+        return session_error(session, NULL, err);
+    if (!take_result(session, PGRES_COPY_IN, err))
         return false;
-    postgres->copied = table;
+    target->copied = table;
     return true;
 }
 
@@ -280,7 +279,7 @@ static bool copy_failed(struct session *target, struct error *err) {
 }
 
 bool postgres_copy_data(struct sink *sink, struct slice bytes, struct error *err) {
-    struct session *target = &postgres_of(sink)->session;
+    struct session *target = &target_of(sink)->session;
     while (bytes.size > 0) {
         size_t size = bytes.size < PIECE_BYTES ? bytes.size : PIECE_BYTES;
         if (PQputCopyData(target->conn, bytes.data, (int) size) != 1)
@@ -312,35 +311,35 @@ static bool explain_reference(struct error *err) {
 }
 
 bool postgres_copy_table_end(struct sink *sink, struct error *err) {
-    struct postgres_sink *postgres = postgres_of(sink);
-    struct session *target = &postgres->session;
-    const struct table *table = postgres->copied;
+    struct target *target = target_of(sink);
+    struct session *session = &target->session;
+    const struct table *table = target->copied;
     assert(table != NULL);
-    if (PQputCopyEnd(target->conn, NULL) != 1)
-        return copy_failed(target, err);
+    if (PQputCopyEnd(session->conn, NULL) != 1)
+        return copy_failed(session, err);
     PGresult *end AUTO_PGRESULT = NULL;
-    if (!take_result(target, PGRES_COMMAND_OK, err))
+    if (!take_result(session, PGRES_COMMAND_OK, err))
         return explain_reference(err);
-    if (!session_next_result(target, &end, err))
+    if (!session_next_result(session, &end, err))
         return false;
     if (end != NULL)
         return error_set(err, ERROR_PROTOCOL, "target: more than one answer to the end of COPY");
-    postgres->copied = NULL;
+    target->copied = NULL;
     FAULT_POINT("copy-table-ended");
-    return analyze(target, table, err);
+    return analyze(session, table, err);
 }
 
 bool postgres_copy_end(struct sink *sink, const struct position *position, struct error *err) {
-    struct postgres_sink *postgres = postgres_of(sink);
-    assert(postgres->in_transaction);
+    struct target *target = target_of(sink);
+    assert(target->in_transaction);
     assert(position_exists(position));
     FAULT_POINT("copy-before-store");
-    if (!position_row_store(&postgres->row, &postgres->session, position, err))
+    if (!position_row_store(&target->row, &target->session, position, err))
         return false;
     FAULT_POINT("copy-before-commit");
-    if (!session_execute(&postgres->session, "commit", err))
+    if (!session_execute(&target->session, "commit", err))
         return error_wrap(err, "committing the copy");
-    postgres->in_transaction = false;
+    target->in_transaction = false;
     FAULT_POINT("copy-committed");
     return true;
 }

@@ -6,7 +6,7 @@
  */
 #include "cdc/base/buffer.h"
 #include "cdc/pq/identifier.h"
-#include "sinks/postgres/postgres.h"
+#include "sinks/postgres/copy.h"
 #include "sinks/postgres/table_sql.h"
 
 #define SQL_BYTES_MAX (4 << 20) /* 1600 columns with long names, types and expressions */
@@ -105,7 +105,7 @@ static bool find_table(struct session *target, const struct table *table, bool *
     return true;
 }
 
-bool postgres_create_table(struct postgres_sink *sink, const struct table *table, struct error *err) {
+bool postgres_create_table(struct target *sink, const struct table *table, struct error *err) {
     struct session *target = &sink->session;
     bool found = false;
     if (!find_table(target, table, &found, err))

@@ -128,3 +128,12 @@ bool explain_failure(const struct target_table *table, const struct change *chan
                       verb_of(change), table->name, table->key_names, change->index,
                       lsn_format(transaction_named_lsn(change->transaction)).text);
 }
+
+bool explain_pipeline(const struct target *target, const struct pq_pipeline_failure *failure,
+                      struct error *err) {
+    if (failure->note.is_position)
+        return position_row_judge(&target->row, err);
+    if (failure->note.change == NULL || failure->note.table == NULL)
+        return false;
+    return explain_failure(failure->note.table, failure->note.change, failure, err);
+}

@@ -14,8 +14,10 @@
 #include "cdc/base/fault.h"
 #include "cdc/pq/identifier.h"
 #include "sinks/postgres/apply.h"
+#include "sinks/postgres/copy.h"
 #include "sinks/postgres/narrowing.h"
 #include "sinks/postgres/origin.h"
+#include "sinks/postgres/postgres.h"
 #include "sinks/types.h"
 
 /*
@@ -63,18 +65,19 @@ static void postgres_target(const struct sink_config *config, struct session_opt
 }
 
 static bool connect_target(struct postgres_sink *postgres, struct error *err) {
-    const struct sink_config *config = postgres->sink.config;
-    struct session_options options = {.gucs = SETTINGS, .stop = postgres->sink.stop};
+    const struct sink_config *config = postgres->target.sink.config;
+    struct session_options options = {.gucs = SETTINGS, .stop = postgres->target.sink.stop};
     postgres_target(config, &options);
     if (options.dsn == NULL)
         return error_set(err, ERROR_CONFIG, "sink %s: dsn is missing", config->name);
-    return session_open(&postgres->session, &options, err) && session_take_bytes(&postgres->session, err);
+    return session_open(&postgres->target.session, &options, err) &&
+           session_take_bytes(&postgres->target.session, err);
 }
 
 /* A statement that the server may refuse; only a lost connection is a failure. */
 static bool try_statement(struct postgres_sink *postgres, const char *sql, bool *ret_done,
                           struct error *err) {
-    *ret_done = session_execute(&postgres->session, sql, err);
+    *ret_done = session_execute(&postgres->target.session, sql, err);
     return *ret_done || err->sqlstate[0] != '\0';
 }
 
@@ -93,7 +96,7 @@ static bool read_trigger_option(const struct sink_config *config, enum trigger_r
 
 static bool is_replica(struct postgres_sink *postgres, bool *ret_replica, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
-    if (!session_query(&postgres->session,
+    if (!session_query(&postgres->target.session,
                        "select pg_catalog.current_setting('session_replication_role') = 'replica'", 0, NULL,
                        &(const struct result_shape){"the query for session_replication_role", 1, 1, 1, 0},
                        &result, err))
@@ -103,7 +106,7 @@ static bool is_replica(struct postgres_sink *postgres, bool *ret_replica, struct
 }
 
 static bool refuse_replica(const struct postgres_sink *postgres, struct error *err) {
-    const PGconn *conn = postgres->session.conn;
+    const PGconn *conn = postgres->target.session.conn;
     struct buffer fix AUTO(buffer_release) = {.bytes_max = ERROR_REMEDY_MAX};
     buffer_append_text(&fix, "let a superuser say: alter role ");
     identifier_append_printable(&fix, slice_of(PQuser(conn)));
@@ -132,17 +135,17 @@ static bool let_triggers_fire(struct postgres_sink *postgres, struct error *err)
     return done ? true : refuse_replica(postgres, err);
 }
 
-static bool set_trigger_role(struct postgres_sink *postgres, enum trigger_role *role, struct error *err) {
+static bool set_trigger_role(struct postgres_sink *postgres, struct error *err) {
     struct error answer = {0};
-    postgres->replica_role = false;
-    if (*role == TRIGGERS_FIRE)
+    postgres->target.replica_role = false;
+    if (postgres->target.role == TRIGGERS_FIRE)
         return let_triggers_fire(postgres, err);
-    if (!try_statement(postgres, "set session_replication_role = replica", &postgres->replica_role,
+    if (!try_statement(postgres, "set session_replication_role = replica", &postgres->target.replica_role,
                        &answer)) {
         *err = answer;
         return false;
     }
-    *role = postgres->replica_role ? TRIGGERS_REPLICA : TRIGGERS_FORBIDDEN;
+    postgres->target.role = postgres->target.replica_role ? TRIGGERS_REPLICA : TRIGGERS_FORBIDDEN;
     return true;
 }
 
@@ -159,70 +162,40 @@ static bool set_up_session(struct postgres_sink *postgres, struct error *err) {
     struct error answer = {0};
     bool done = false;
     bool waits = false;
-    if (!durability_read_option(postgres->sink.config, &waits, err))
+    if (!durability_read_option(postgres->target.sink.config, &waits, err))
         return false;
     if (!try_statement(postgres, NOTICE_OUR_END, &done, &answer)) {
         *err = answer;
         return false;
     }
-    if (!session_execute(&postgres->session, PLANNER_OURS, err))
+    if (!session_execute(&postgres->target.session, PLANNER_OURS, err))
         return false;
-    return durability_open(&postgres->durability, &postgres->session, waits, err);
+    return durability_open(&postgres->target.durability, &postgres->target.session, waits, err);
 }
 
 static bool postgres_open(struct sink *sink, struct position *ret_position, struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
     const char *origin = NULL;
-    enum trigger_role role;
-    postgres->in_transaction = false;
-    postgres->conflicts = (struct conflict_counts){0};
-    postgres->row = (struct position_row){.pipeline = sink->config->pipeline,
-                                          .sink = sink->config->name,
-                                          .epoch = postgres->row.epoch,
-                                          .claim = postgres->row.claim};
-    if (!read_trigger_option(sink->config, &role, err) ||
-        !narrowing_read_option(sink->config, &postgres->may_narrow, err) ||
-        !conflict_policy_read(sink->config, &postgres->policy, err) ||
+    postgres->target.in_transaction = false;
+    postgres->target.conflicts = (struct conflict_counts){0};
+    postgres->target.row = (struct position_row){.pipeline = sink->config->pipeline,
+                                                 .sink = sink->config->name,
+                                                 .epoch = postgres->target.row.epoch,
+                                                 .claim = postgres->target.row.claim};
+    if (!read_trigger_option(sink->config, &postgres->target.role, err) ||
+        !narrowing_read_option(sink->config, &postgres->target.may_narrow, err) ||
+        !conflict_policy_read(sink->config, &postgres->target.policy, err) ||
         !origin_read_option(sink->config, &origin, err) || !connect_target(postgres, err) ||
-        !set_up_session(postgres, err) || !set_trigger_role(postgres, &role, err))
+        !set_up_session(postgres, err) || !set_trigger_role(postgres, err))
         return false;
-    postgres->apply = apply_new(postgres, role);
+    postgres->apply = apply_new(&postgres->target);
     if (postgres->apply == NULL)
         return error_no_memory(err);
     FAULT_POINT("postgres-before-epoch");
-    return position_row_open(&postgres->row, &postgres->session, ret_position, err) &&
-           (origin == NULL || origin_set_up(&postgres->session, origin, err)) &&
-           (!conflict_policy_settles(&postgres->policy) || conflict_counts_open(&postgres->session, err));
-}
-
-bool postgres_begin(struct postgres_sink *postgres, struct pq_pipeline *pipeline, struct error *err) {
-    static const struct pq_pipeline_note ANY = {.rows_expected = ROWS_ANY};
-    if (postgres->in_transaction)
-        return true;
-    postgres->in_transaction = true;
-    postgres->transaction_count++;
-    if (!pq_pipeline_query(pipeline, "begin isolation level read committed", ANY, err) ||
-        !position_row_send_lock(&postgres->row, pipeline, err))
-        return false;
-    return postgres->replica_role || pq_pipeline_query(pipeline, "set constraints all deferred", ANY, err);
-}
-
-bool postgres_begin_whole(struct postgres_sink *postgres, struct pq_pipeline *pipeline,
-                          const struct position *position, struct error *err) {
-    assert(!postgres->in_transaction);
-    pipeline->whole = true;
-    postgres->transaction_count++;
-    postgres->whole = *position;
-    return position_row_send_store(&postgres->row, pipeline, position, postgres->durability.is_early, err);
-}
-
-bool postgres_explain(const struct postgres_sink *postgres, const struct pq_pipeline_failure *failure,
-                      struct error *err) {
-    if (failure->note.is_position)
-        return position_row_judge(&postgres->row, err);
-    if (failure->note.change == NULL || failure->note.table == NULL)
-        return false;
-    return explain_failure(failure->note.table, failure->note.change, failure, err);
+    return position_row_open(&postgres->target.row, &postgres->target.session, ret_position, err) &&
+           (origin == NULL || origin_set_up(&postgres->target.session, origin, err)) &&
+           (!conflict_policy_settles(&postgres->target.policy) ||
+            conflict_counts_open(&postgres->target.session, err));
 }
 
 static bool postgres_write(struct sink *sink, const struct sink_span *span, struct error *err) {
@@ -238,8 +211,8 @@ static bool send_commit(struct postgres_sink *postgres, const struct position *p
     static const struct pq_pipeline_note ANY = {.rows_expected = ROWS_ANY};
     struct pq_pipeline *pipeline = &postgres->apply->pipeline;
     return apply_send_release(postgres->apply, err) &&
-           conflict_counts_send(&postgres->conflicts, postgres->sink.config, pipeline, err) &&
-           position_row_send_store(&postgres->row, pipeline, position, !waits, err) &&
+           conflict_counts_send(&postgres->target.conflicts, postgres->target.sink.config, pipeline, err) &&
+           position_row_send_store(&postgres->target.row, pipeline, position, !waits, err) &&
            apply_send_triggers_planner(postgres->apply, err) &&
            pq_pipeline_query(pipeline, "commit", ANY, err);
 }
@@ -247,7 +220,7 @@ static bool send_commit(struct postgres_sink *postgres, const struct position *p
 /* A row that went ahead may have failed. A deferred constraint speaks up only now. */
 static bool explain_commit(const struct postgres_sink *postgres, const struct pq_pipeline_failure *failure,
                            const struct position *position, struct error *err) {
-    postgres_explain(postgres, failure, err);
+    explain_pipeline(&postgres->target, failure, err);
     if (err->kind != ERROR_DATA || failure->note.change != NULL)
         return false;
     explain_commit_remedy(err);
@@ -257,10 +230,10 @@ static bool explain_commit(const struct postgres_sink *postgres, const struct pq
 /* They are there for good, or as good as the rows are. */
 static void tell_conflicts(struct postgres_sink *postgres) {
     for (size_t i = 0; i < CONFLICT_KINDS; i++)
-        if (postgres->conflicts.pending[i] > 0)
-            atomic_fetch_add_explicit(&postgres->sink.conflicts[i], postgres->conflicts.pending[i],
-                                      memory_order_relaxed);
-    postgres->conflicts = (struct conflict_counts){0};
+        if (postgres->target.conflicts.pending[i] > 0)
+            atomic_fetch_add_explicit(&postgres->target.sink.conflicts[i],
+                                      postgres->target.conflicts.pending[i], memory_order_relaxed);
+    postgres->target.conflicts = (struct conflict_counts){0};
 }
 
 /* waits: for the disk. */
@@ -272,8 +245,8 @@ static bool end_transaction(struct postgres_sink *postgres, const struct positio
         return false;
     if (!send_commit(postgres, position, waits, err) || !pq_pipeline_finish(pipeline, err))
         return explain_commit(postgres, &pipeline->failure, position, err);
-    postgres->in_transaction = false;
-    postgres->whole_failures.anywhere = false;
+    postgres->target.in_transaction = false;
+    postgres->target.whole_failures.anywhere = false;
     FAULT_POINT("postgres-after-commit");
     tell_conflicts(postgres);
     return true;
@@ -286,7 +259,7 @@ static bool has_whole(const struct postgres_sink *postgres) {
 
 /* A statement that counts may not be possible where the plain one is: then, too, the engine goes on one by one. */
 static void note_whole_failure(struct postgres_sink *postgres, struct error *err) {
-    struct whole_failures *failures = &postgres->whole_failures;
+    struct whole_failures *failures = &postgres->target.whole_failures;
     const struct target_table *table = postgres->apply->pipeline.failure.note.table;
     if (err->kind == ERROR_CONFIG)
         err->kind = ERROR_DATA;
@@ -308,16 +281,16 @@ static bool settle_whole(struct postgres_sink *postgres, const struct position *
 
 static bool may_settle_whole(const struct postgres_sink *postgres, const struct error *err) {
     const struct pq_pipeline_note *note = &postgres->apply->pipeline.failure.note;
-    return conflict_policy_settles(&postgres->policy) && err->kind == ERROR_DATA && note->change != NULL &&
-           !note->is_position;
+    return conflict_policy_settles(&postgres->target.policy) && err->kind == ERROR_DATA &&
+           note->change != NULL && !note->is_position;
 }
 
 static bool end_whole(struct postgres_sink *postgres, const struct position *position, bool waits,
                       struct error *err) {
     struct pq_pipeline *pipeline = &postgres->apply->pipeline;
-    if (position->end_lsn != postgres->whole.end_lsn)
+    if (position->end_lsn != postgres->target.whole.end_lsn)
         return error_set(err, ERROR_SYSTEM, "target: a commit up to %s, where one up to %s was to follow",
-                         lsn_format(position->end_lsn).text, lsn_format(postgres->whole.end_lsn).text);
+                         lsn_format(position->end_lsn).text, lsn_format(postgres->target.whole.end_lsn).text);
     FAULT_POINT("postgres-before-whole");
     if (!pq_pipeline_finish(pipeline, err)) {
         if (may_settle_whole(postgres, err))
@@ -330,36 +303,37 @@ static bool end_whole(struct postgres_sink *postgres, const struct position *pos
 }
 
 static bool end_durably(struct postgres_sink *postgres, const struct position *position, struct error *err) {
-    if (postgres->in_transaction)
+    if (postgres->target.in_transaction)
         return end_transaction(postgres, position, true, err);
     if (has_whole(postgres)) {
         if (!end_whole(postgres, position, true, err))
             return false;
-        if (!postgres->durability.is_early)
+        if (!postgres->target.durability.is_early)
             return true;
     }
-    return position_row_store(&postgres->row, &postgres->session, position, err);
+    return position_row_store(&postgres->target.row, &postgres->target.session, position, err);
 }
 
 static bool commit_durably(struct postgres_sink *postgres, const struct position *position,
                            struct error *err) {
     if (!end_durably(postgres, position, err))
         return false;
-    durability_note_waited(&postgres->durability, position);
+    durability_note_waited(&postgres->target.durability, position);
     return true;
 }
 
 /* Without rows nobody waits for it, so the disk may be waited for. */
 static bool is_durable_at_once(const struct postgres_sink *postgres) {
-    return !postgres->durability.is_early || (!postgres->in_transaction && !has_whole(postgres));
+    return !postgres->target.durability.is_early ||
+           (!postgres->target.in_transaction && !has_whole(postgres));
 }
 
 /* Readers see it before the disk has it. */
 static bool commit_early(struct postgres_sink *postgres, const struct position *position, struct error *err) {
-    if (!(postgres->in_transaction ? end_transaction(postgres, position, false, err)
-                                   : end_whole(postgres, position, false, err)))
+    if (!(postgres->target.in_transaction ? end_transaction(postgres, position, false, err)
+                                          : end_whole(postgres, position, false, err)))
         return false;
-    durability_note_early(&postgres->durability, position);
+    durability_note_early(&postgres->target.durability, position);
     return true;
 }
 
@@ -367,10 +341,10 @@ static bool postgres_commit(struct sink *sink, const struct position *position, 
                             struct position *ret_durable, struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
     if (wait == COMMIT_ASK)
-        return durability_ask(&postgres->durability, &postgres->session, ret_durable, err);
+        return durability_ask(&postgres->target.durability, &postgres->target.session, ret_durable, err);
     assert(position_exists(position));
     if (wait == COMMIT_VISIBLE && !is_durable_at_once(postgres)) {
-        *ret_durable = postgres->durability.settled;
+        *ret_durable = postgres->target.durability.settled;
         return commit_early(postgres, position, err);
     }
     *ret_durable = *position;
@@ -381,16 +355,17 @@ static void postgres_close(struct sink *sink) {
     struct postgres_sink *postgres = postgres_of(sink);
     apply_free(postgres->apply);
     postgres->apply = NULL;
-    session_close(&postgres->session);
-    postgres->in_transaction = false;
+    session_close(&postgres->target.session);
+    postgres->target.in_transaction = false;
 }
 
 static bool postgres_look(struct sink *sink, struct sink_view *ret_view, struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
     const struct position_row row = {.pipeline = sink->config->pipeline, .sink = sink->config->name};
-    bool seen = connect_target(postgres, err) && position_row_look(&row, &postgres->session, ret_view, err) &&
-                conflict_counts_look(sink->config, &postgres->session, ret_view->conflicts, err);
-    session_close(&postgres->session);
+    bool seen = connect_target(postgres, err) &&
+                position_row_look(&row, &postgres->target.session, ret_view, err) &&
+                conflict_counts_look(sink->config, &postgres->target.session, ret_view->conflicts, err);
+    session_close(&postgres->target.session);
     return seen;
 }
 
@@ -405,10 +380,10 @@ static bool postgres_drop(struct sink *sink, struct error *err) {
     const struct position_row row = {.pipeline = sink->config->pipeline, .sink = sink->config->name};
     const char *origin = NULL;
     bool dropped = origin_read_option(sink->config, &origin, err) && connect_target(postgres, err) &&
-                   conflict_counts_drop(sink->config, &postgres->session, err) &&
-                   position_row_drop(&row, &postgres->session, err) &&
-                   (origin == NULL || origin_drop(&postgres->session, origin, err));
-    session_close(&postgres->session);
+                   conflict_counts_drop(sink->config, &postgres->target.session, err) &&
+                   position_row_drop(&row, &postgres->target.session, err) &&
+                   (origin == NULL || origin_drop(&postgres->target.session, origin, err));
+    session_close(&postgres->target.session);
     return dropped;
 }
 
@@ -433,8 +408,8 @@ static bool postgres_check(struct sink *sink, const struct sink_check *check, st
     if (origin == NULL)
         return true;
     bool checked =
-        !connect_target(postgres, &ignored) || origin_check(&postgres->session, origin, check, err);
-    session_close(&postgres->session);
+        !connect_target(postgres, &ignored) || origin_check(&postgres->target.session, origin, check, err);
+    session_close(&postgres->target.session);
     return checked;
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "sinks/postgres/apply.h"
+#include "sinks/postgres/postgres.h"
 #include "tests/support/sink_calls.h"
 #include "tests/support/sink_database.h"
 #include "tests/support/table_model.h"

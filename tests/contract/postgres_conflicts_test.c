@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
+#include "sinks/postgres/postgres.h"
 #include "tests/support/random.h"
 #include "tests/support/sink_calls.h"
 #include "tests/support/sink_session.h"
@@ -101,7 +102,7 @@ Test(postgres_conflicts, what_the_policy_does_not_settle_stops_before_its_transa
             s.sink->ops->close(s.sink);
             sink_session_expect_text(&s, ROWS, "1=a 2=b");
             sink_session_expect_text(&s, "select end_lsn from pgcdc.position", "0/0");
-            if (((struct postgres_sink *) s.sink)->policy.on_exists == ON_EXISTS_OVERWRITE)
+            if (((struct postgres_sink *) s.sink)->target.policy.on_exists == ON_EXISTS_OVERWRITE)
                 sink_session_expect_text(&s, COUNTS, "");
             sink_session_release(&s);
         }

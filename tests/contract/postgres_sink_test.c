@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
+#include "sinks/postgres/postgres.h"
 #include "tests/support/sink_calls.h"
 #include "tests/support/sink_session.h"
 
@@ -185,7 +186,7 @@ Test(postgres_sink, more_tables_than_statements_are_kept) {
                              " select from t30) t",
                              "6");
     PGresult *result = NULL;
-    cr_assert(session_query(&((struct postgres_sink *) s.sink)->session,
+    cr_assert(session_query(&((struct postgres_sink *) s.sink)->target.session,
                             "select count(*) from pg_prepared_statements", 0, NULL,
                             &(const struct result_shape){"a test", 1, 1, 1, 0}, &result, &s.err));
     cr_expect_leq(atoi(PQgetvalue(result, 0, 0)), 7 + 2, "the position's two and those of the last tables");
@@ -444,7 +445,7 @@ Test(postgres_sink, a_commit_is_durable_where_the_default_is_not) {
     sink_session_init(&s, "alter role current_user set synchronous_commit = off");
     sink_session_open(&s);
     PGresult *result = NULL;
-    struct session *session = &((struct postgres_sink *) s.sink)->session;
+    struct session *session = &((struct postgres_sink *) s.sink)->target.session;
     cr_assert(session_query(session, "show synchronous_commit", 0, NULL,
                             &(const struct result_shape){"a test", 1, 1, 1, 0}, &result, &s.err),
               "%s", s.err.text);
