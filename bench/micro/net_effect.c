@@ -2,7 +2,7 @@
 /*
  * net_effect.c - what a span of changes does, all in all: rows that are each touched once, and hot ones.
  */
-#include "sinks/postgres/net_effect.h"
+#include "sinks/postgres/apply/net_effect.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 #include "cdc/base/buffer.h"
 #include "cdc/check/check.h"
 #include "cdc/pq/identifier.h"
-#include "sinks/postgres/table_sql.h"
+#include "sinks/postgres/catalog/table_sql.h"
 
 #define SQL_BYTES_MAX ((size_t) 4 << 20) /* as the copy's own CREATE TABLE */
 

@@ -8,7 +8,7 @@
 #include "cdc/check/check.h"
 #include "cdc/pq/identifier.h"
 #include "cdc/source/uncopied.h"
-#include "sinks/postgres/type_shape.h"
+#include "sinks/postgres/catalog/type_shape.h"
 
 #define TEXT_BYTES_MAX 65536
 

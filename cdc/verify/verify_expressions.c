@@ -18,7 +18,7 @@
 #include "cdc/base/buffer.h"
 #include "cdc/pq/identifier.h"
 #include "cdc/verify/verify_hash.h"
-#include "sinks/postgres/type_shape.h"
+#include "sinks/postgres/catalog/type_shape.h"
 
 #define SQL_BYTES_MAX (4 << 20)
 #define NOTE_BYTES_MAX 1024

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "sinks/kafka/kafka.h"
-#include "sinks/kafka/kafka_error.h"
+#include "sinks/kafka/client/kafka_error.h"
 
 /* Neither can be interrupted, and a stop may take ten seconds. */
 enum { TOPICS_MAX_MS = 4000, RECORDS_MAX_MS = 4000 };

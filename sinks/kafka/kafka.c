@@ -18,7 +18,7 @@
 
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
-#include "sinks/kafka/admin.h"
+#include "sinks/kafka/client/admin.h"
 #include "sinks/types.h"
 
 enum {

@@ -11,9 +11,9 @@
  */
 #pragma once
 
-#include "sinks/kafka/position_topic.h"
-#include "sinks/kafka/producer.h"
-#include "sinks/kafka/topics.h"
+#include "sinks/kafka/position/position_topic.h"
+#include "sinks/kafka/client/producer.h"
+#include "sinks/kafka/topics/topics.h"
 #include "sinks/sink.h"
 
 enum { KAFKA_BATCH_BYTES = 1000000 }; /* below the 1 MiB that brokers take by default */

@@ -12,9 +12,9 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/base/shell_word.h"
-#include "sinks/kafka/admin.h"
+#include "sinks/kafka/client/admin.h"
 #include "sinks/kafka/kafka.h"
-#include "sinks/kafka/kafka_error.h"
+#include "sinks/kafka/client/kafka_error.h"
 
 enum { WHAT_BYTES = ERROR_TEXT_MAX, FIX_BYTES = 65536 };
 

@@ -10,7 +10,7 @@
 
 #include "cdc/base/fault.h"
 #include "sinks/kafka/kafka.h"
-#include "sinks/kafka/kafka_error.h"
+#include "sinks/kafka/client/kafka_error.h"
 
 enum { COLUMN_NAMES_BYTES_MAX = 512, NUMBER_TEXT_MAX = 24 };
 

@@ -15,9 +15,9 @@
 #include <stdlib.h>
 
 #include "cdc/base/fault.h"
-#include "sinks/kafka/admin.h"
+#include "sinks/kafka/client/admin.h"
 #include "sinks/kafka/kafka.h"
-#include "sinks/kafka/kafka_error.h"
+#include "sinks/kafka/client/kafka_error.h"
 
 static bool refuse_succeeded(const struct kafka_sink *kafka, struct error *err) {
     return error_set(

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "sinks/postgres/target.h"
+#include "sinks/postgres/target/target.h"
 
 struct apply; /* what is needed to apply changes: target tables, statements, the reduction */
 

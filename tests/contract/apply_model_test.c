@@ -9,7 +9,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
-#include "sinks/postgres/apply.h"
+#include "sinks/postgres/apply/apply.h"
 #include "sinks/postgres/postgres.h"
 #include "tests/support/sink_calls.h"
 #include "tests/support/sink_database.h"

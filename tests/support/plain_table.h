@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "sinks/postgres/target_table.h"
+#include "sinks/postgres/catalog/target_table.h"
 #include "tests/support/change_builder.h"
 
 /* Every column is written, of the source's type, and takes binary; arrays of builtin types are known. */

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "decoder/decoder.h"
-#include "sinks/kafka/format.h"
+#include "sinks/formats/format.h"
 #include "tests/support/recording.h"
 
 #define BYTES_MAX ((size_t) 64 << 20)

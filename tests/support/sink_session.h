@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "sinks/postgres/apply.h"
+#include "sinks/postgres/apply/apply.h"
 #include "tests/support/change_builder.h"
 #include "tests/support/sink_database.h"
 

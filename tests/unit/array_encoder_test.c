@@ -4,7 +4,7 @@
  */
 #include <criterion/criterion.h>
 
-#include "sinks/postgres/array_encoder.h"
+#include "sinks/postgres/apply/array_encoder.h"
 
 static const struct target_column COLUMN = {.type_oid = 25, .array_oid = 1009, .delimiter = ','};
 

@@ -2,7 +2,7 @@
 /*
  * array_text_test.c - the text of a PostgreSQL array, piece by piece.
  */
-#include "sinks/kafka/array_text.h"
+#include "sinks/formats/debezium/array_text.h"
 
 #include <criterion/criterion.h>
 

@@ -2,7 +2,7 @@
 /*
  * base64_test.c - bytes as base64, and hexadecimal digits as bytes.
  */
-#include "sinks/kafka/base64.h"
+#include "sinks/formats/debezium/base64.h"
 
 #include <criterion/criterion.h>
 

@@ -2,7 +2,7 @@
 /*
  * debezium_options_test.c - Debezium's options by their names.
  */
-#include "sinks/kafka/debezium_options.h"
+#include "sinks/formats/debezium/debezium_options.h"
 
 #include <criterion/criterion.h>
 

@@ -4,7 +4,7 @@
  *
  * That a real Debezium writes the same is tests/golden/debezium's.
  */
-#include "sinks/kafka/debezium_value.h"
+#include "sinks/formats/debezium/debezium_value.h"
 
 #include <criterion/criterion.h>
 

@@ -2,7 +2,7 @@
 /*
  * decimal_test.c - a numeric's text as an integer and a scale.
  */
-#include "sinks/kafka/decimal.h"
+#include "sinks/formats/debezium/decimal.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 /*
  * float_text_test.c - a number's decimal text as the JSON number that Java writes.
  */
-#include "sinks/kafka/float_text.h"
+#include "sinks/formats/debezium/float_text.h"
 
 #include <criterion/criterion.h>
 

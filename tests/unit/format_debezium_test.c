@@ -7,7 +7,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "sinks/kafka/format.h"
+#include "sinks/formats/format.h"
 #include "tests/support/pgoutput.h"
 
 #define NOW_US INT64_C(1795424400000007)

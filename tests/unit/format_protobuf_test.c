@@ -5,7 +5,7 @@
 #include <criterion/criterion.h>
 
 #include "proto/record_read.h"
-#include "sinks/kafka/format.h"
+#include "sinks/formats/format.h"
 #include "tests/support/change_builder.h"
 
 struct session {

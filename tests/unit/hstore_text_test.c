@@ -2,7 +2,7 @@
 /*
  * hstore_text_test.c - the text of an hstore, pair by pair.
  */
-#include "sinks/kafka/hstore_text.h"
+#include "sinks/formats/debezium/hstore_text.h"
 
 #include <criterion/criterion.h>
 

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "sinks/kafka/client.h"
-#include "sinks/kafka/kafka_options.h"
+#include "sinks/kafka/client/client.h"
+#include "sinks/kafka/client/kafka_options.h"
 
 #define OPTIONS(...) ((const struct sink_option[]){{"brokers", "127.0.0.1:9092"}, __VA_ARGS__, {0}})
 

@@ -5,7 +5,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
-#include "sinks/postgres/net_effect.h"
+#include "sinks/postgres/apply/net_effect.h"
 #include "tests/support/plain_table.h"
 
 struct bench {

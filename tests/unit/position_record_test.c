@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "sinks/kafka/position_record.h"
+#include "sinks/kafka/position/position_record.h"
 
 static const struct position_record FULL = {.claim = UINT64_MAX,
                                             .position = {.end_lsn = UINT64_MAX,

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "sinks/kafka/topic_name.h"
+#include "sinks/formats/topic_name.h"
 
 static const char *name_of(const char *template, const char *schema, const char *table) {
     static char name[TOPIC_NAME_MAX + 1];

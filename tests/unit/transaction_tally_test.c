@@ -2,7 +2,7 @@
 /*
  * transaction_tally_test.c - each table is counted under its name, in the order of the first ones.
  */
-#include "sinks/kafka/transaction_tally.h"
+#include "sinks/formats/transaction_tally.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
  */
 #include <criterion/criterion.h>
 
-#include "sinks/postgres/type_fit.h"
+#include "sinks/postgres/catalog/type_fit.h"
 
 #define NUMERIC(PRECISION, SCALE) ((((PRECISION) << 16) | ((SCALE) &0x7ff)) + 4)
 #define LENGTH(COUNT) ((COUNT) + 4)

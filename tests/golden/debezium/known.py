@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Where we differ from Debezium on purpose. sinks/kafka/debezium-json.md says the same to people.
+Where we differ from Debezium on purpose. sinks/formats/debezium/README.md says the same to people.
 
 A rule is its reason and a question about one difference: the variant, the table, the path in the record and both sides.
 """

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * format.h - how a change is written down for consumers: from one change to the messages of it.
+ *
+ * A format is pure: no I/O, no clock but the time it is given, no Kafka. One thread uses one format.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cdc/base/buffer.h"
+#include "cdc/base/error.h"
+#include "cdc/base/slice.h"
+#include "decoder/change.h"
+#include "sinks/formats/transaction_tally.h"
+#include "sinks/sink.h"
+
+enum { MESSAGES_PER_CHANGE_MAX = 4, MESSAGE_HEADERS_MAX = 4 };
+
+/* Where the bytes are in the list's buffer, which may still move while a message is added. */
+struct message_span {
+    size_t offset;
+    size_t size;
+    bool is_null; /* no key: a table without replica identity. No value: a tombstone. */
+};
+
+struct message {
+    const struct relation *relation; /* whose topic it goes to; NULL: the transaction topic */
+    struct message_span key;
+    struct message_span value;
+    uint32_t header_count;
+    struct {
+        const char *name; /* static */
+        struct message_span value;
+    } headers[MESSAGE_HEADERS_MAX];
+};
+
+static inline struct slice message_slice(const struct buffer *bytes, const struct message_span *span) {
+    if (span->is_null)
+        return (struct slice){0};
+    return (struct slice){.data = span->size > 0 ? bytes->data + span->offset : "", .size = span->size};
+}
+
+/* The messages of one change, in order. Reused from change to change. */
+struct message_list {
+    struct buffer bytes;
+    size_t count;
+    struct message messages[MESSAGES_PER_CHANGE_MAX];
+};
+
+struct format;
+
+struct format_options {
+    const struct sink_config *config; /* the sink's section, for the format's own keys */
+    /* The transaction at hand, to which encode adds; NULL without a transaction topic. Lives as long as the format. */
+    struct transaction_tally *tally;
+};
+
+struct format_ops {
+    const char *name;                  /* as `format:` has it */
+    const struct option_spec *options; /* the format's own keys, ended by key NULL */
+    /* ERROR_CONFIG names the key and what is expected. Free with free, which accepts NULL. */
+    bool (*create)(const struct format_options *options, struct format **ret_format, struct error *err);
+    void (*free)(struct format *format);
+    /*
+     * The messages of a row change, or of a truncate for its relation number relation_index (0 for rows). now_us: microseconds
+     * since 1970, for formats that say when they wrote. The list is emptied first. ERROR_DATA names table, key columns and
+     * LSN and never a value.
+     */
+    bool (*encode)(struct format *format, const struct change *change, uint32_t relation_index,
+                   int64_t now_us, struct message_list *list, struct error *err);
+    /* The record that the tally's transaction begins, is split or ends: one message, or none where the format has none. */
+    bool (*encode_transaction)(struct format *format, enum transaction_status status,
+                               struct message_list *list, struct error *err);
+};
+
+extern const struct format_ops format_protobuf;
+extern const struct format_ops format_debezium_json;
+
+/* format.c: the format called name, or NULL; every format in turn, NULL after the last. */
+const struct format_ops *format_find(const char *name);
+const struct format_ops *format_at(size_t index);

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kafka_options.c - every key of the sink, its default and its limits.
+ */
+#include "sinks/kafka/client/kafka_options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_FORMAT "protobuf"
+
+enum {
+    DEFAULT_PARTITIONS = 1,
+    DEFAULT_TRANSACTION_CHANGES = 100000,
+    DEFAULT_TRANSACTION_BYTES = 64 * 1024 * 1024,
+    DEFAULT_TRANSACTION_TIMEOUT_MS = 60000,
+    DEFAULT_COPY_TIMEOUT_MS = 900000, /* what a broker allows by default: transaction.max.timeout.ms */
+};
+
+const struct option_spec KAFKA_OPTIONS[] = {
+    {"brokers", true, "where the cluster is: HOST:PORT[,HOST:PORT...]"},
+    {"topic", false,
+     "the topics' names, of {source} (the pipeline), {schema} and {table}; default {source}.{schema}.{table}"},
+    {"format", false, "protobuf (the default) or debezium-json"},
+    {"properties", false, "settings of librdkafka, handed through: compression.codec, security.protocol, ...",
+     OPTION_MAP, NULL},
+    {"password_file", false, "a file whose first line is the SASL password (sasl.password)", OPTION_PATH,
+     NULL},
+    {"partitions", false, "of topics that are created; default 1"},
+    {"replication", false,
+     "factor of topics that are created; default: the broker's default.replication.factor"},
+    {"cleanup_policy", false,
+     "of topics that are created: delete, compact or compact,delete; default: the broker's"},
+    {"oversized", false,
+     "what to do with a message that is larger than its topic takes: stop (the default) or dead-letter"},
+    {"dead_letter_topic", false, "where oversized: dead-letter puts them"},
+    {"transaction_topic", false,
+     "one topic for where source transactions begin and end, with counts per table; default: none"},
+    {"headers", false, "on: three headers a message with commit LSN, index and transaction id; default off"},
+    {"transaction_changes", false,
+     "a source transaction with more changes is split over several of Kafka; 100000"},
+    {"transaction_bytes", false, "the same by bytes of messages; default 67108864"},
+    {"copy_timeout_ms", false, "how long the initial copy, one Kafka transaction, may take; default 900000"},
+    {"tombstones", false, "protobuf: true: a message without value after each delete, for compacted topics"},
+    {"position_topic", false, "the compacted topic with the position; default pgcdc-position-PIPELINE"},
+    {"schemas", false,
+     "debezium-json: inline: a schema of Kafka Connect in each key and value; default none"},
+    {"time.precision.mode", false, "this and those below: of debezium-json, by Debezium's names"},
+    {"decimal.handling.mode", false, "precise (the default), double or string"},
+    {"binary.handling.mode", false, "bytes (the default), base64, base64-url-safe or hex"},
+    {"interval.handling.mode", false, "numeric (the default) or string"},
+    {"hstore.handling.mode", false, "json (the default) or map"},
+    {"money.fraction.digits", false, "digits behind the point of a money value; 2"},
+    {"unavailable.value.placeholder", false, "stands for a large value that an update did not touch"},
+    {"include.unknown.datatypes", false, "true: values of types that Debezium does not know, as bytes"},
+    {"tombstones.on.delete", false, "false: no tombstone after a delete"},
+    {"skipped.operations", false, "c, u, d and t in a list, or none; t by default"},
+    {0},
+};
+
+static bool complain(const char *key, const char *expected, struct error *err) {
+    error_set(err, ERROR_CONFIG, "%s: expected %s", key, expected);
+    return error_option(err, key);
+}
+
+/* ---- single values ---- */
+
+static const char *text_or(const struct sink_config *config, const char *key, const char *otherwise) {
+    const char *value = sink_config_find(config, key);
+    return value != NULL ? value : otherwise;
+}
+
+static bool read_number(const struct sink_config *config, const char *key, uint64_t least, uint64_t most,
+                        uint64_t *ret_number, struct error *err) {
+    const char *text = sink_config_find(config, key);
+    char expected[64];
+    char *end = NULL;
+    if (text == NULL)
+        return true;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (!isdigit((unsigned char) text[0]) || *end != '\0' || errno != 0 || number < least || number > most) {
+        snprintf(expected, sizeof expected, "a number from %llu to %llu", (unsigned long long) least,
+                 (unsigned long long) most);
+        return complain(key, expected, err);
+    }
+    *ret_number = number;
+    return true;
+}
+
+static bool read_int(const struct sink_config *config, const char *key, int most, int *number,
+                     struct error *err) {
+    uint64_t wide = (uint64_t) *number;
+    if (sink_config_find(config, key) == NULL)
+        return true;
+    if (!read_number(config, key, 1, (uint64_t) most, &wide, err))
+        return false;
+    *number = (int) wide;
+    return true;
+}
+
+/* One of two words; the first is the default. */
+static bool read_choice(const struct sink_config *config, const char *key, const char *first,
+                        const char *second, bool *ret_second, struct error *err) {
+    const char *text = text_or(config, key, first);
+    char expected[64];
+    *ret_second = strcmp(text, second) == 0;
+    if (*ret_second || strcmp(text, first) == 0)
+        return true;
+    snprintf(expected, sizeof expected, "%s or %s", first, second);
+    return complain(key, expected, err);
+}
+
+/* ---- groups of them ---- */
+
+static bool read_topics(struct kafka_options *options, struct error *err) {
+    const struct sink_config *config = options->config;
+    options->topic_template = text_or(config, "topic", TOPIC_TEMPLATE_DEFAULT);
+    options->cleanup_policy = sink_config_find(config, "cleanup_policy");
+    options->partitions = DEFAULT_PARTITIONS;
+    options->replication = -1;
+    if (!topic_template_check(options->topic_template, err))
+        return error_option(err, "topic");
+    return read_int(config, "partitions", 100000, &options->partitions, err) &&
+           read_int(config, "replication", 1000, &options->replication, err);
+}
+
+/* A topic of the sink's own, which is no table's. */
+static bool read_topic(const struct sink_config *config, const char *key, const char **ret_topic,
+                       struct error *err) {
+    const char *topic = sink_config_find(config, key);
+    *ret_topic = topic;
+    if (topic == NULL)
+        return true;
+    if (strchr(topic, '{') != NULL || topic[0] == '\0' || strlen(topic) > TOPIC_NAME_MAX)
+        return complain(key, "one topic, not a template", err);
+    return topic_template_check(topic, err) || (error_wrap(err, "%s", key), error_option(err, key));
+}
+
+static bool read_oversized(struct kafka_options *options, struct error *err) {
+    bool dead_letter = false;
+    const struct sink_config *config = options->config;
+    if (!read_choice(config, "oversized", "stop", "dead-letter", &dead_letter, err))
+        return false;
+    options->oversized = dead_letter ? OVERSIZED_DEAD_LETTER : OVERSIZED_STOP;
+    if (dead_letter && sink_config_find(config, "dead_letter_topic") == NULL)
+        return complain("dead_letter_topic", "the topic that oversized: dead-letter needs", err);
+    return read_topic(config, "dead_letter_topic", &options->dead_letter_topic, err);
+}
+
+static bool read_transactions(struct kafka_options *options, struct error *err) {
+    const struct sink_config *config = options->config;
+    options->transaction_changes = DEFAULT_TRANSACTION_CHANGES;
+    options->transaction_bytes = DEFAULT_TRANSACTION_BYTES;
+    options->transaction_timeout_ms = DEFAULT_TRANSACTION_TIMEOUT_MS;
+    options->copy_timeout_ms = DEFAULT_COPY_TIMEOUT_MS;
+    return read_number(config, "transaction_changes", 1, UINT32_MAX, &options->transaction_changes, err) &&
+           read_number(config, "transaction_bytes", 1, INT64_MAX, &options->transaction_bytes, err) &&
+           read_int(config, "properties.transaction.timeout.ms", INT_MAX, &options->transaction_timeout_ms,
+                    err) &&
+           read_int(config, "copy_timeout_ms", INT_MAX, &options->copy_timeout_ms, err);
+}
+
+static bool has_key(const struct format_ops *format, const char *key) {
+    for (const struct option_spec *spec = format->options; spec->key != NULL; spec++)
+        if (strcmp(spec->key, key) == 0)
+            return true;
+    return false;
+}
+
+/* A key of another format would be ignored, which nobody would notice. */
+static bool check_format_keys(const struct kafka_options *options, struct error *err) {
+    const struct sink_config *config = options->config;
+    const struct format_ops *format = NULL;
+    for (size_t f = 0; (format = format_at(f)) != NULL; f++)
+        for (size_t i = 0; i < config->option_count; i++)
+            if (has_key(format, config->options[i].key) &&
+                !has_key(options->format, config->options[i].key)) {
+                error_set(err, ERROR_CONFIG, "%s is a key of format %s, not of %s", config->options[i].key,
+                          format->name, options->format->name);
+                return error_option(err, config->options[i].key);
+            }
+    return true;
+}
+
+static bool read_format(struct kafka_options *options, struct error *err) {
+    options->format = format_find(text_or(options->config, "format", DEFAULT_FORMAT));
+    if (options->format == NULL)
+        return complain("format", "protobuf or debezium-json", err);
+    return check_format_keys(options, err);
+}
+
+/* Pipeline and sink are [a-z0-9_], so nothing has to be escaped and the '.' keeps them apart. */
+static bool name_things(struct kafka_options *options, struct error *err) {
+    const struct sink_config *config = options->config;
+    const char *topic = NULL;
+    if (!read_topic(config, "position_topic", &topic, err))
+        return false;
+    options->owns_position_topic = topic == NULL;
+    snprintf(options->transactional_id, sizeof options->transactional_id, "pgcdc-%s-%s", config->pipeline,
+             config->name);
+    snprintf(options->position_key, sizeof options->position_key, "%s.%s", config->pipeline, config->name);
+    if (topic == NULL)
+        snprintf(options->position_topic, sizeof options->position_topic, "pgcdc-position-%s",
+                 config->pipeline);
+    else
+        snprintf(options->position_topic, sizeof options->position_topic, "%s", topic);
+    return true;
+}
+
+/* ---- the sink's own topics ---- */
+
+struct own_topic {
+    const char *key;
+    const char *name; /* NULL: there is none */
+};
+
+enum { OWN_TOPICS = 3 };
+
+static void list_own_topics(const struct kafka_options *options, struct own_topic own[OWN_TOPICS]) {
+    own[0] = (struct own_topic){"position_topic", options->position_topic};
+    own[1] = (struct own_topic){"dead_letter_topic", options->dead_letter_topic};
+    own[2] = (struct own_topic){"transaction_topic", options->transaction_topic};
+}
+
+const char *kafka_options_own(const struct kafka_options *options, const char *topic) {
+    struct own_topic own[OWN_TOPICS];
+    list_own_topics(options, own);
+    for (size_t i = 0; i < OWN_TOPICS; i++)
+        if (own[i].name != NULL && topic_names_collide(own[i].name, topic))
+            return own[i].key;
+    return NULL;
+}
+
+/* A template without placeholders is a topic as well. */
+static bool check_own_topics(const struct kafka_options *options, struct error *err) {
+    struct own_topic all[OWN_TOPICS + 1];
+    list_own_topics(options, all);
+    all[OWN_TOPICS] = (struct own_topic){"topic", options->topic_template};
+    for (size_t i = 0; i <= OWN_TOPICS; i++)
+        for (size_t j = 0; j < i; j++)
+            if (all[i].name != NULL && all[j].name != NULL && topic_names_collide(all[i].name, all[j].name)) {
+                error_set(err, ERROR_CONFIG, "%s %s and %s %s are one topic to Kafka; give each its own",
+                          all[j].key, all[j].name, all[i].key, all[i].name);
+                return error_option(err, all[i].key);
+            }
+    return true;
+}
+
+/* ---- brokers ---- */
+
+/* librdkafka takes a port that is no number for 0. */
+static bool is_broker(const char *text, size_t size) {
+    const char *colon = memrchr(text, ':', size);
+    const char *bracket = memchr(text, ']', size);
+    if (size == 0 || colon == text)
+        return false;
+    if (colon == NULL || colon[1] == '/' || (bracket != NULL && colon < bracket))
+        return true; /* no port, but for the ':' of PROTOCOL:// and of an IPv6 address */
+    size_t digits = strspn(colon + 1, "0123456789");
+    long port = strtol(colon + 1, NULL, 10);
+    return digits == (size_t) (text + size - colon - 1) && port >= 1 && port <= UINT16_MAX;
+}
+
+static bool read_brokers(struct kafka_options *options, struct error *err) {
+    const char *next = options->brokers = sink_config_find(options->config, "brokers");
+    while (next != NULL) {
+        next += strspn(next, " ");
+        size_t size = strcspn(next, ",; ");
+        const char *rest = next + size + strspn(next + size, " ");
+        if (!is_broker(next, size) || (*rest != ',' && *rest != '\0'))
+            break;
+        if (*rest == '\0')
+            return true;
+        next = rest + 1;
+    }
+    return complain("brokers", "HOST:PORT[,HOST:PORT...]", err);
+}
+
+bool kafka_options_read(struct kafka_options *options, const struct sink_config *config, struct error *err) {
+    *options =
+        (struct kafka_options){.config = config, .password_file = sink_config_find(config, "password_file")};
+    return read_brokers(options, err) && read_topics(options, err) && read_oversized(options, err) &&
+           read_transactions(options, err) &&
+           read_topic(config, "transaction_topic", &options->transaction_topic, err) &&
+           read_choice(config, "headers", "off", "on", &options->headers, err) && read_format(options, err) &&
+           name_things(options, err) && check_own_topics(options, err);
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * position_topic.c - created to be small, read from its end.
+ */
+#include "sinks/kafka/position/position_topic.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "cdc/base/clock.h"
+#include "cdc/base/fault.h"
+#include "sinks/kafka/client/admin.h"
+#include "sinks/kafka/client/kafka_error.h"
+
+enum {
+    READ_MAX_MS =
+        30000, /* another sink's open transaction ends, or is ended, before that in all but odd settings */
+    SLICE_MS = 100,
+    PAUSE_MS = 50,
+    WINDOW_RECORDS = 1000, /* ours is among the last few, unless others write much more often */
+    WINDOW_FACTOR = 32,
+    OTHERS_MAX = 64,
+};
+
+/* ---- the topic ---- */
+
+/* Small segments: the active one is never compacted, and a busy pipeline would leave a gigabyte to be read. */
+static const struct client_setting SETTINGS[] = {
+    {"cleanup.policy", "compact"},
+    {"segment.bytes", "16777216"},
+    {"min.cleanable.dirty.ratio", "0.1"},
+    {NULL, NULL},
+};
+
+static bool check_policy(struct client *client, const char *topic, struct error *err) {
+    struct admin_setting policy = {.name = "cleanup.policy"};
+    bool known = false;
+    if (!admin_read_settings(client, RD_KAFKA_RESOURCE_TOPIC, topic, &policy, 1, &known, err))
+        return false;
+    if (!known || strcmp(policy.value, "compact") == 0)
+        return true;
+    return error_set(
+        err, ERROR_CONFIG,
+        "topic %s holds the position, but its cleanup.policy is %s, which would forget it; set it to "
+        "compact",
+        topic, policy.value);
+}
+
+bool position_topic_ensure(struct client *client, const struct kafka_options *options, struct error *err) {
+    const struct topic_definition definition = {.name = options->position_topic,
+                                                .partitions = 1,
+                                                .replication = options->replication,
+                                                .settings = SETTINGS};
+    struct topic_facts facts;
+    if (!admin_describe_topic(client, definition.name, &facts, err))
+        return error_wrap(err, "the position's topic");
+    if (facts.partitions == 0) {
+        FAULT_POINT("kafka-before-position-topic");
+        return admin_create_topic(client, &definition, err);
+    }
+    if (facts.partitions != 1)
+        return error_set(err, ERROR_CONFIG, "topic %s holds the position and must have one partition, not %d",
+                         definition.name, facts.partitions);
+    return check_policy(client, definition.name, err);
+}
+
+/* ---- reading ---- */
+
+/* The keys of others that have a position, as far as one can tell: enough to know whether there are any. */
+struct other_keys {
+    uint64_t hashes[OTHERS_MAX];
+    size_t count;
+};
+
+static uint64_t hash_of(struct slice key) {
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < key.size; i++)
+        hash = (hash ^ (unsigned char) key.data[i]) * UINT64_C(1099511628211);
+    return hash;
+}
+
+/* A tombstone takes its key back; more keys than there are places are never forgotten. */
+static void note_other(struct other_keys *others, struct slice key, bool lives) {
+    uint64_t hash = hash_of(key);
+    size_t i = 0;
+    while (i < others->count && others->hashes[i] != hash)
+        i++;
+    if (i == OTHERS_MAX)
+        return;
+    if (lives && i == others->count)
+        others->hashes[others->count++] = hash;
+    if (!lives && i < others->count && others->count < OTHERS_MAX)
+        others->hashes[i] = others->hashes[--others->count];
+}
+
+/* One pass over a window of the partition, from its start to the high watermark as it was when the pass began. */
+struct reading {
+    struct client client;
+    const struct kafka_options *options;
+    rd_kafka_topic_t *topic;
+    int64_t deadline_ms;
+    int64_t target; /* the high watermark; -1: not known yet */
+    bool at_end;
+    struct other_keys others;
+    struct position_found found;
+};
+
+static bool take_record(struct reading *reading, const rd_kafka_message_t *message, struct error *err) {
+    const struct slice value = {.data = message->payload, .size = message->len};
+    struct position_found *found = &reading->found;
+    const char *key = reading->options->position_key;
+    if (message->key_len != strlen(key) || memcmp(message->key, key, message->key_len) != 0) {
+        note_other(&reading->others, (struct slice){message->key, message->key_len},
+                   message->payload != NULL);
+        return true;
+    }
+    found->exists = message->payload != NULL;
+    if (!found->exists)
+        return true;
+    if (!position_record_parse(value, &found->record))
+        return error_set(err, ERROR_CONFIG,
+                         "topic %s: what stands under key %s at offset %lld is no position",
+                         reading->options->position_topic, key, (long long) message->offset);
+    rd_kafka_timestamp_type_t type;
+    int64_t now_ms = (int64_t) time(NULL) * 1000;
+    int64_t age_ms = now_ms - rd_kafka_message_timestamp(message, &type);
+    found->age_ms = age_ms > 0 ? age_ms : 0;
+    return true;
+}
+
+/* Where the fetcher stands when it has nothing more; that may be before the high watermark. */
+static void take_end(struct reading *reading, int64_t offset) {
+    int64_t low = 0, high = 0;
+    rd_kafka_get_watermark_offsets(reading->client.handle, reading->options->position_topic, 0, &low, &high);
+    if (reading->target < 0)
+        reading->target = high;
+    reading->at_end = offset >= reading->target;
+}
+
+static bool take_message(struct reading *reading, const rd_kafka_message_t *message, struct error *err) {
+    switch (message->err) {
+    case RD_KAFKA_RESP_ERR_NO_ERROR:
+        return take_record(reading, message, err);
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        take_end(reading, message->offset);
+        return true;
+    default:
+        return kafka_error_set(err, message->err, "reading topic %s", reading->options->position_topic);
+    }
+}
+
+static bool check_time(struct reading *reading, struct error *err) {
+    client_poll(&reading->client, 0);
+    if (client_is_stopped(&reading->client))
+        return error_set(err, ERROR_STOPPED, "stopped");
+    if (!client_check(&reading->client, err))
+        return error_wrap(err, "reading the position");
+    return clock_now_ms() < reading->deadline_ms ||
+           client_timed_out(&reading->client, err, "reading the position up to its topic's high watermark");
+}
+
+static bool read_to_end(struct reading *reading, struct error *err) {
+    while (!reading->at_end) {
+        rd_kafka_message_t *message = rd_kafka_consume(reading->topic, 0, SLICE_MS);
+        if (message == NULL) {
+            if (!check_time(reading, err))
+                return false;
+            continue;
+        }
+        bool taken = take_message(reading, message, err);
+        rd_kafka_message_destroy(message);
+        if (!taken)
+            return false;
+    }
+    return true;
+}
+
+static bool read_window(struct reading *reading, int64_t start, struct error *err) {
+    reading->found = (struct position_found){0};
+    reading->others.count = 0;
+    reading->target = -1;
+    reading->at_end = false;
+    if (rd_kafka_consume_start(reading->topic, 0, start) != 0)
+        return kafka_error_set(err, rd_kafka_last_error(), "reading topic %s",
+                               reading->options->position_topic);
+    bool read = read_to_end(reading, err);
+    rd_kafka_consume_stop(reading->topic, 0);
+    return read;
+}
+
+/* A window before the end; a larger one when our record is not in it. */
+static bool read_windows(struct reading *reading, int64_t low, int64_t high, bool whole, struct error *err) {
+    for (int64_t window = WINDOW_RECORDS;; window *= WINDOW_FACTOR) {
+        int64_t start = whole || high - low <= window ? low : high - window;
+        if (!read_window(reading, start, err))
+            return false;
+        if (reading->found.exists || start == low)
+            return true;
+    }
+}
+
+static bool is_missing(rd_kafka_resp_err_t code) {
+    return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+           code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+}
+
+static bool may_pass(rd_kafka_resp_err_t code) {
+    return code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__TRANSPORT ||
+           code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+           code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || code == RD_KAFKA_RESP_ERR__WAIT_CACHE;
+}
+
+/* Where the partition begins and ends; *ret_exists false: there is none. A leader may be on its way. */
+static bool find_ends(struct reading *reading, int64_t *ret_low, int64_t *ret_high, bool *ret_exists,
+                      struct error *err) {
+    for (;;) {
+        rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
+            reading->client.handle, reading->options->position_topic, 0, ret_low, ret_high, 1000);
+        *ret_exists = code == RD_KAFKA_RESP_ERR_NO_ERROR;
+        if (*ret_exists || is_missing(code))
+            return true;
+        if (!may_pass(code))
+            return kafka_error_set(err, code, "reading topic %s", reading->options->position_topic);
+        if (!check_time(reading, err))
+            return false;
+        clock_pause_ms(PAUSE_MS);
+    }
+}
+
+static bool read_topic(struct reading *reading, bool whole, struct error *err) {
+    int64_t low = 0, high = 0;
+    bool exists = false;
+    if (!find_ends(reading, &low, &high, &exists, err))
+        return false;
+    return !exists || read_windows(reading, low, high, whole, err);
+}
+
+static void reading_release(struct reading *reading) {
+    if (reading->topic != NULL)
+        rd_kafka_topic_destroy(reading->topic);
+    client_close(&reading->client);
+}
+
+static bool open_consumer(struct client *client, const struct kafka_options *options, const atomic_bool *stop,
+                          struct error *err) {
+    static const struct client_setting SETTINGS_OF_CONSUMER[] = {
+        {"isolation.level", "read_committed"}, {"enable.partition.eof", "true"},
+        {"enable.auto.commit", "false"},       {"auto.offset.reset", "earliest"},
+        {"fetch.wait.max.ms", "10"},           {NULL, NULL},
+    };
+    const struct client_options client_options = {
+        .type = RD_KAFKA_CONSUMER, .settings = SETTINGS_OF_CONSUMER, .stop = stop};
+    return client_open(client, options, &client_options, err);
+}
+
+bool position_topic_exists(const struct kafka_options *options, const atomic_bool *stop, bool *ret_exists,
+                           struct error *err) {
+    struct client client AUTO(client_close) = {0};
+    struct topic_facts facts;
+    if (!open_consumer(&client, options, stop, err) ||
+        !admin_describe_topic(&client, options->position_topic, &facts, err))
+        return false;
+    *ret_exists = facts.partitions > 0;
+    return true;
+}
+
+bool position_topic_read(const struct kafka_options *options, const atomic_bool *stop, bool whole,
+                         struct position_found *ret_found, struct error *err) {
+    struct reading reading AUTO(reading_release) = {.options = options,
+                                                    .deadline_ms = clock_now_ms() + READ_MAX_MS};
+    if (!open_consumer(&reading.client, options, stop, err))
+        return false;
+    reading.topic = rd_kafka_topic_new(reading.client.handle, options->position_topic, NULL);
+    if (reading.topic == NULL)
+        return kafka_error_set(err, rd_kafka_last_error(), "topic %s", options->position_topic);
+    if (!read_topic(&reading, whole, err))
+        return false;
+    reading.found.has_others = reading.others.count > 0;
+    *ret_found = reading.found;
+    return true;
+}

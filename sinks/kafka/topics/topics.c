@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * topics.c - tables to topics, and what the cluster says of them.
+ */
+#include "sinks/kafka/topics/topics.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc/base/clock.h"
+#include "cdc/base/fault.h"
+#include "sinks/kafka/client/admin.h"
+#include "sinks/kafka/client/kafka_error.h"
+
+enum {
+    FIRST_PLACES = 64,
+    MEET_MAX = 64,
+    KNOWN_AFTER_MS = 5000,
+    PAUSE_MS = 20,
+    /* What a batch of one record costs besides key and value: its header, the record's own and three headers. */
+    BATCH_OVERHEAD_BYTES = 512,
+    BROKER_MESSAGE_BYTES_MAX = 1048588, /* a broker's message.max.bytes, when it does not tell */
+};
+
+#define LIMIT "max.message.bytes"
+
+void topics_init(struct topics *topics, const struct kafka_options *options, struct client *client,
+                 size_t batch_bytes) {
+    *topics = (struct topics){.options = options, .client = client, .batch_bytes = batch_bytes};
+}
+
+void topics_release(struct topics *topics) {
+    for (size_t i = 0; i < topics->count; i++) {
+        if (topics->all[i]->handle != NULL)
+            rd_kafka_topic_destroy(topics->all[i]->handle);
+        free(topics->all[i]);
+    }
+    for (size_t i = 0; i < topics->place_count; i++)
+        free(topics->tables[i].name);
+    free(topics->all);
+    free(topics->tables);
+    *topics = (struct topics){0};
+}
+
+/* ---- a topic in the cluster ---- */
+
+/* The largest message that the producer sends, as librdkafka has it. */
+static size_t producer_limit(const struct topics *topics) {
+    char text[32] = "";
+    size_t size = sizeof text;
+    const rd_kafka_conf_t *conf = rd_kafka_conf(topics->client->handle);
+    if (rd_kafka_conf_get(conf, "message.max.bytes", text, &size) != RD_KAFKA_CONF_OK)
+        return BROKER_MESSAGE_BYTES_MAX;
+    return strtoul(text, NULL, 10);
+}
+
+/* What a topic shall be when it is not there. NULL: as the brokers have it. */
+struct wish {
+    const char *name;
+    const char *cleanup_policy;
+    const char *message_bytes_max;
+};
+
+static struct topic_definition define(const struct topics *topics, const char *name,
+                                      const struct client_setting *settings) {
+    return (struct topic_definition){.name = name,
+                                     .partitions = topics->options->partitions,
+                                     .replication = topics->options->replication,
+                                     .settings = settings};
+}
+
+static bool create(struct topics *topics, const struct wish *wish, struct error *err) {
+    const struct client_setting settings[] = {{"cleanup.policy", wish->cleanup_policy},
+                                              {"max.message.bytes", wish->message_bytes_max},
+                                              {NULL, NULL}};
+    const struct topic_definition definition = define(topics, wish->name, settings);
+    if (!admin_create_topic(topics->client, &definition, err))
+        return false;
+    FAULT_POINT("kafka-topic-created");
+    return true;
+}
+
+static bool create_if_missing(struct topics *topics, const struct wish *wish, struct error *err) {
+    struct topic_facts facts;
+    if (!admin_describe_topic(topics->client, wish->name, &facts, err))
+        return false;
+    return facts.partitions > 0 || create(topics, wish, err);
+}
+
+/* A topic that was just created is not known to every broker at once, and an initial copy must not start over for that. */
+static bool ask_limit(struct topics *topics, const struct topic *topic, struct admin_setting *limit,
+                      struct error *err) {
+    int64_t deadline_ms = clock_now_ms() + KNOWN_AFTER_MS;
+    struct error answer = {0};
+    bool known = false;
+    while (!admin_read_settings(topics->client, RD_KAFKA_RESOURCE_TOPIC, topic->name, limit, 1, &known,
+                                &answer)) {
+        if (answer.kind != ERROR_RETRY || clock_now_ms() >= deadline_ms ||
+            client_is_stopped(topics->client)) {
+            *err = answer;
+            return false;
+        }
+        clock_pause_ms(PAUSE_MS);
+    }
+    return true;
+}
+
+/*
+ * A message must fit by itself, and a batch of several, too: otherwise the broker refuses the batch, and a large message takes
+ * its neighbours with it.
+ */
+static bool take_limit(struct topics *topics, struct topic *topic, const struct admin_setting *limit,
+                       struct error *err) {
+    size_t bytes = strtoul(limit->value, NULL, 10);
+    size_t producer_bytes = producer_limit(topics);
+    if (bytes == 0)
+        bytes = BROKER_MESSAGE_BYTES_MAX;
+    if (bytes < topics->batch_bytes + BATCH_OVERHEAD_BYTES) {
+        topics->smallest_bytes =
+            bytes > 2 * BATCH_OVERHEAD_BYTES ? bytes - BATCH_OVERHEAD_BYTES : BATCH_OVERHEAD_BYTES;
+        if (topics->smallest_bytes < topics->batch_bytes)
+            return error_set(
+                err, ERROR_RETRY,
+                "topic %s takes %zu bytes in one batch, so the producer is opened again with smaller batches",
+                topic->name, bytes);
+    }
+    if (producer_bytes < bytes)
+        bytes = producer_bytes;
+    topic->message_bytes_max = bytes > BATCH_OVERHEAD_BYTES ? bytes - BATCH_OVERHEAD_BYTES : 0;
+    return true;
+}
+
+static bool read_limits(struct topics *topics, struct topic *topic, struct error *err) {
+    struct admin_setting limit = {.name = LIMIT};
+    return ask_limit(topics, topic, &limit, err) && take_limit(topics, topic, &limit, err);
+}
+
+/* ---- the list of topics ---- */
+
+static struct topic *find_by_name(const struct topics *topics, const char *name) {
+    for (size_t i = 0; i < topics->count; i++)
+        if (strcmp(topics->all[i]->name, name) == 0)
+            return topics->all[i];
+    return NULL;
+}
+
+static bool append(struct topics *topics, const char *name, struct topic **ret_topic, struct error *err) {
+    struct topic **all = reallocarray(topics->all, topics->count + 1, sizeof *all);
+    if (all == NULL)
+        return error_no_memory(err);
+    topics->all = all;
+    struct topic *topic = calloc(1, sizeof *topic);
+    if (topic == NULL)
+        return error_no_memory(err);
+    snprintf(topic->name, sizeof topic->name, "%s", name);
+    all[topics->count++] = topic;
+    topic->handle = rd_kafka_topic_new(topics->client->handle, name, NULL);
+    if (topic->handle == NULL)
+        return kafka_error_set(err, rd_kafka_last_error(), "topic %s", name);
+    *ret_topic = topic;
+    return true;
+}
+
+static bool add(struct topics *topics, const struct wish *wish, struct topic **ret_topic, struct error *err) {
+    *ret_topic = find_by_name(topics, wish->name);
+    if (*ret_topic != NULL)
+        return true;
+    if (!create_if_missing(topics, wish, err) || !append(topics, wish->name, ret_topic, err) ||
+        !read_limits(topics, *ret_topic, err))
+        return false;
+    admin_learn_topic(topics->client, (*ret_topic)->handle);
+    return true;
+}
+
+/* ---- tables ---- */
+
+static bool is_table(const struct topic_table *table, const struct relation *relation) {
+    return table->oid == relation->oid && table->schema_size == relation->schema.size &&
+           table->table_size == relation->name.size &&
+           memcmp(table->name, relation->schema.data, table->schema_size) == 0 &&
+           memcmp(table->name + table->schema_size, relation->name.data, table->table_size) == 0;
+}
+
+/* Its place, or the free one where it would be. */
+static struct topic_table *find_place(const struct topics *topics, const struct relation *relation) {
+    size_t mask = topics->place_count - 1;
+    size_t i = (relation->oid * 2654435761u) & mask;
+    while (topics->tables[i].oid != 0 && !is_table(&topics->tables[i], relation))
+        i = (i + 1) & mask;
+    return &topics->tables[i];
+}
+
+static bool grow(struct topics *topics) {
+    struct topics larger = *topics;
+    larger.place_count = topics->place_count != 0 ? topics->place_count * 2 : FIRST_PLACES;
+    larger.tables = calloc(larger.place_count, sizeof *larger.tables);
+    if (larger.tables == NULL)
+        return false;
+    for (size_t i = 0; i < topics->place_count; i++) {
+        const struct topic_table *table = &topics->tables[i];
+        const struct relation named = {
+            .oid = table->oid,
+            .schema = {.data = table->name, .size = table->schema_size},
+            .name = {.data = table->name + table->schema_size, .size = table->table_size}};
+        if (table->oid != 0)
+            *find_place(&larger, &named) = *table;
+    }
+    free(topics->tables);
+    *topics = larger;
+    return true;
+}
+
+static bool remember(struct topics *topics, const struct relation *relation, struct topic *topic,
+                     struct error *err) {
+    if (topics->table_count * 2 >= topics->place_count && !grow(topics))
+        return error_no_memory(err);
+    char *name = malloc(relation->schema.size + relation->name.size + 1);
+    if (name == NULL)
+        return error_no_memory(err);
+    memcpy(name, relation->schema.data, relation->schema.size);
+    memcpy(name + relation->schema.size, relation->name.data, relation->name.size);
+    *find_place(topics, relation) = (struct topic_table){.oid = relation->oid,
+                                                         .name = name,
+                                                         .schema_size = relation->schema.size,
+                                                         .table_size = relation->name.size,
+                                                         .topic = topic};
+    topics->table_count++;
+    return true;
+}
+
+/* Between a table's rows a consumer expects none of the sink's records, and the position would be lost among rows. */
+static bool check_not_own(const struct topics *topics, const struct topic_subject *subject, const char *name,
+                          struct error *err) {
+    const char *key = kafka_options_own(topics->options, name);
+    return key == NULL ||
+           error_set(err, ERROR_CONFIG,
+                     "table %.*s.%.*s has topic %s, which to Kafka is the one of %s; change topic or %s",
+                     (int) subject->schema.size, subject->schema.data, (int) subject->table.size,
+                     subject->table.data, name, key, key);
+}
+
+static bool name_topic(const struct topics *topics, const struct relation *relation,
+                       char name[TOPIC_NAME_MAX + 1], struct error *err) {
+    const struct topic_subject subject = {.source = slice_of(topics->options->config->pipeline),
+                                          .schema = relation->schema,
+                                          .table = relation->name};
+    return topic_name_build(topics->options->topic_template, &subject, name, err) &&
+           check_not_own(topics, &subject, name, err);
+}
+
+/* NULL: not looked up yet. */
+static struct topic *known_topic(const struct topics *topics, const struct relation *relation) {
+    const struct topic_table *table = topics->place_count != 0 ? find_place(topics, relation) : NULL;
+    return table != NULL && table->oid != 0 ? table->topic : NULL;
+}
+
+bool topics_find(struct topics *topics, const struct relation *relation, struct topic **ret_topic,
+                 struct error *err) {
+    char name[TOPIC_NAME_MAX + 1];
+    const struct wish wish = {.name = name, .cleanup_policy = topics->options->cleanup_policy};
+    struct topic *known = known_topic(topics, relation);
+    if (known != NULL) {
+        *ret_topic = known;
+        return true;
+    }
+    return name_topic(topics, relation, name, err) && add(topics, &wish, ret_topic, err) &&
+           remember(topics, relation, *ret_topic, err);
+}
+
+/* ---- several new tables ---- */
+
+struct newcomers {
+    size_t count;
+    const struct relation *relations[MEET_MAX];
+    char names[MEET_MAX][TOPIC_NAME_MAX + 1];
+    struct topic_answer answers[MEET_MAX];
+};
+
+static bool collides(const struct newcomers *newcomers, const char *name) {
+    for (size_t i = 0; i < newcomers->count; i++)
+        if (topic_names_collide(newcomers->names[i], name))
+            return true;
+    return false;
+}
+
+/*
+ * A table without a topic to itself is topics_find's, which also says what is wrong with it: Kafka refuses a name that collides
+ * with one that is there, but not with one of the same request.
+ */
+static void collect(const struct topics *topics, const struct relation *relation,
+                    struct newcomers *newcomers) {
+    char name[TOPIC_NAME_MAX + 1];
+    struct error ignored;
+    const size_t i = newcomers->count;
+    if (!name_topic(topics, relation, name, &ignored) || find_by_name(topics, name) != NULL ||
+        collides(newcomers, name))
+        return;
+    memcpy(newcomers->names[i], name, sizeof name);
+    newcomers->relations[i] = relation;
+    newcomers->answers[i] = (struct topic_answer){.name = newcomers->names[i], .setting = {.name = LIMIT}};
+    newcomers->count++;
+}
+
+static size_t count_there(const struct newcomers *newcomers) {
+    size_t there = 0;
+    for (size_t i = 0; i < newcomers->count; i++)
+        there += newcomers->answers[i].state == TOPIC_THERE;
+    return there;
+}
+
+/* See ask_limit. */
+static bool ask_until_there(struct topics *topics, struct newcomers *newcomers, size_t expected,
+                            struct error *err) {
+    int64_t deadline_ms = clock_now_ms() + KNOWN_AFTER_MS;
+    for (;;) {
+        if (!admin_ask_topics(topics->client, newcomers->answers, newcomers->count, err))
+            return false;
+        if (count_there(newcomers) >= expected || clock_now_ms() >= deadline_ms)
+            return true;
+        if (client_is_stopped(topics->client))
+            return error_set(err, ERROR_STOPPED, "stopped");
+        clock_pause_ms(PAUSE_MS);
+    }
+}
+
+static bool create_missing(struct topics *topics, struct newcomers *newcomers, struct error *err) {
+    const struct client_setting settings[] = {{"cleanup.policy", topics->options->cleanup_policy},
+                                              {NULL, NULL}};
+    struct topic_definition definitions[MEET_MAX];
+    bool created[MEET_MAX];
+    size_t missing = 0, expected = count_there(newcomers);
+    for (size_t i = 0; i < newcomers->count; i++)
+        if (newcomers->answers[i].state == TOPIC_MISSING)
+            definitions[missing++] = define(topics, newcomers->names[i], settings);
+    if (missing == 0)
+        return true;
+    if (!admin_create_topics(topics->client, definitions, missing, created, err))
+        return false;
+    FAULT_POINT("kafka-topics-created");
+    for (size_t i = 0; i < missing; i++)
+        expected += created[i];
+    return ask_until_there(topics, newcomers, expected, err);
+}
+
+static bool welcome(struct topics *topics, const struct newcomers *newcomers, struct error *err) {
+    for (size_t i = 0; i < newcomers->count; i++) {
+        struct topic *topic;
+        if (newcomers->answers[i].state == TOPIC_THERE &&
+            (!append(topics, newcomers->names[i], &topic, err) ||
+             !take_limit(topics, topic, &newcomers->answers[i].setting, err) ||
+             !remember(topics, newcomers->relations[i], topic, err)))
+            return false;
+    }
+    admin_learn_topics(topics->client);
+    return true;
+}
+
+static bool meet(struct topics *topics, struct newcomers *newcomers, struct error *err) {
+    return admin_ask_topics(topics->client, newcomers->answers, newcomers->count, err) &&
+           create_missing(topics, newcomers, err) && welcome(topics, newcomers, err);
+}
+
+bool topics_meet(struct topics *topics, const struct change *changes, size_t count, struct error *err) {
+    struct newcomers newcomers;
+    const struct relation *last = NULL;
+    newcomers.count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!change_is_row(&changes[i]) || changes[i].relation == last)
+            continue;
+        last = changes[i].relation;
+        if (known_topic(topics, last) == NULL)
+            collect(topics, last, &newcomers);
+        if (newcomers.count < MEET_MAX)
+            continue;
+        if (!meet(topics, &newcomers, err))
+            return false;
+        newcomers.count = 0;
+    }
+    return newcomers.count < 2 || meet(topics, &newcomers, err);
+}
+
+bool topics_find_dead_letters(struct topics *topics, struct topic **ret_topic, struct error *err) {
+    char limit[32];
+    snprintf(limit, sizeof limit, "%zu", producer_limit(topics));
+    const struct wish wish = {.name = topics->options->dead_letter_topic,
+                              .cleanup_policy = KAFKA_OWN_POLICY,
+                              .message_bytes_max = limit};
+    return add(topics, &wish, ret_topic, err);
+}
+
+bool topics_find_transactions(struct topics *topics, struct topic **ret_topic, struct error *err) {
+    const struct wish wish = {.name = topics->options->transaction_topic, .cleanup_policy = KAFKA_OWN_POLICY};
+    if (topics->transactions == NULL && !add(topics, &wish, &topics->transactions, err))
+        return false;
+    *ret_topic = topics->transactions;
+    return true;
+}

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * apply.c - finds the tables of a span of changes and decides how it is applied.
+ */
+#include "sinks/postgres/apply/apply.h"
+#include "sinks/postgres/catalog/generated.h"
+#include "sinks/postgres/catalog/narrowing.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define CATALOG_BLOCK_BYTES (64u * 1024u)
+#define CATALOG_KEPT_BYTES (64u * 1024u * 1024u)  /* 9,000 tables of 100 columns */
+#define CATALOG_BYTES_MAX (1024u * 1024u * 1024u) /* one TRUNCATE may name all tables that there are */
+#define ARRAY_BYTES_MAX (512u * 1024u * 1024u)    /* a parameter must stay below 1 GiB */
+#define KEPT_BYTES_MAX (4u * 1024u * 1024u)
+#define SET_ROWS_MIN 32u   /* below, one round trip with a statement a row is faster */
+#define WHOLE_ROWS_MAX 16u /* above, a round trip costs less than the server's counting */
+
+struct apply *apply_new(struct target *target) {
+    struct apply *apply = calloc(1, sizeof *apply);
+    if (apply == NULL)
+        return NULL;
+    apply->target = target;
+    apply->pipeline.session = &target->session;
+    arena_init(&apply->catalog, CATALOG_BLOCK_BYTES, CATALOG_BYTES_MAX);
+    arena_init(&apply->kept_relations, CATALOG_BLOCK_BYTES, CATALOG_BYTES_MAX);
+    apply->catalog_kept_bytes = CATALOG_KEPT_BYTES;
+    apply->set_rows_min = SET_ROWS_MIN;
+    apply->whole_rows_max = WHOLE_ROWS_MAX;
+    arena_init(&apply->conflict_arena, CATALOG_BLOCK_BYTES, ARRAY_BYTES_MAX);
+    statements_init(&apply->statements);
+    net_effect_init(&apply->net);
+    apply->net.shows_conflicts = conflict_policy_settles(&target->policy);
+    copy_in_init(&apply->copy, &target->session);
+    buffer_init(&apply->arrays, ARRAY_BYTES_MAX);
+    return apply;
+}
+
+void apply_free(struct apply *apply) {
+    if (apply == NULL)
+        return;
+    buffer_release(&apply->arrays);
+    copy_in_release(&apply->copy);
+    net_effect_release(&apply->net);
+    statements_release(&apply->statements);
+    oid_map_release(&apply->by_target);
+    oid_map_release(&apply->by_source);
+    arena_release(&apply->conflict_arena);
+    arena_release(&apply->kept_relations);
+    arena_release(&apply->catalog);
+    free(apply->tables);
+    free(apply->kept);
+    free(apply);
+}
+
+static struct target_table *latest_table(const struct apply *apply, const struct relation *relation) {
+    /* oid_map holds const objects; these are ours. */
+    return (struct target_table *) (uintptr_t) oid_map_find(&apply->by_source, relation->oid);
+}
+
+struct target_table *apply_table(const struct apply *apply, const struct relation *relation) {
+    struct target_table *table = latest_table(apply, relation);
+    while (table != NULL && table->relation != relation)
+        table = table->previous;
+    return table;
+}
+
+/* Looks the new tables up, all at once. */
+static bool look_up(struct apply *apply, struct error *err) {
+    size_t count = apply->new_count, failed = 0;
+    apply->new_count = 0;
+    if (count == 0)
+        return true;
+    if (target_tables_find(&apply->target->session, apply->new_tables, count, apply->target->role,
+                           &apply->catalog, &failed, err) &&
+        generated_check(&apply->target->sink, apply->new_tables, count, &failed, err) &&
+        (apply->target->may_narrow ||
+         narrowing_check_stream(&apply->target->session, apply->new_tables, count, &failed, err)))
+        return true;
+    if (apply->new_tables[failed]->is_missing)
+        apply->target->sink.lack.relation_oid = apply->new_tables[failed]->relation->oid;
+    const struct transaction *transaction = apply->new_changes[failed]->transaction;
+    error_transaction(err, transaction->commit_lsn);
+    return error_wrap(err, "the transaction that commits at %s",
+                      lsn_format(transaction_named_lsn(transaction)).text);
+}
+
+static bool add_table(struct apply *apply, const struct change *change, const struct relation *relation,
+                      struct target_table **ret_table, struct error *err) {
+    struct target_table *table = NULL;
+    if (apply->new_count == TARGET_TABLES_MAX && !look_up(apply, err))
+        return false;
+    if (!target_table_new(relation, &apply->catalog, &table, err))
+        return false;
+    table->previous = latest_table(apply, relation);
+    if (!oid_map_put(&apply->by_source, relation->oid, table))
+        return error_no_memory(err);
+    apply->new_tables[apply->new_count] = table;
+    apply->new_changes[apply->new_count++] = change;
+    *ret_table = table;
+    return true;
+}
+
+static bool find_table(struct apply *apply, const struct change *change, const struct relation *relation,
+                       struct target_table **ret_table, struct error *err) {
+    *ret_table = apply_table(apply, relation);
+    return *ret_table != NULL || add_table(apply, change, relation, ret_table, err);
+}
+
+static bool find_truncated(struct apply *apply, const struct change *change, struct error *err) {
+    struct target_table *table = NULL;
+    for (uint32_t i = 0; i < change->relation_count; i++)
+        if (!find_table(apply, change, change->relations[i], &table, err))
+            return false;
+    return true;
+}
+
+static bool is_full(const struct apply *apply) {
+    return apply->catalog.used_bytes >= apply->catalog_kept_bytes;
+}
+
+/*
+ * Neighbours mostly change the same table. *ret_count: so many changes have their tables; fewer than count when there is no
+ * room for the tables of the others.
+ */
+static bool find_tables(struct apply *apply, const struct change *changes, size_t count, size_t *ret_count,
+                        struct error *err) {
+    struct target_table *last = NULL;
+    size_t i = 0;
+    for (; i < count && (i == 0 || !is_full(apply)); i++) {
+        apply->tables[i] = NULL;
+        if (changes[i].kind == CHANGE_TRUNCATE && !find_truncated(apply, &changes[i], err))
+            return false;
+        if (!change_is_row(&changes[i]))
+            continue;
+        if ((last == NULL || last->relation != changes[i].relation) &&
+            !find_table(apply, &changes[i], changes[i].relation, &last, err))
+            return false;
+        apply->tables[i] = last;
+    }
+    *ret_count = i;
+    return look_up(apply, err);
+}
+
+static bool make_room(struct apply *apply, size_t count, struct error *err) {
+    if (count <= apply->table_capacity)
+        return true;
+    struct target_table **tables = reallocarray(apply->tables, count, sizeof(*tables));
+    if (tables == NULL)
+        return error_no_memory(err);
+    apply->tables = tables;
+    apply->table_capacity = count;
+    return true;
+}
+
+static bool has_work(const struct change *changes, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (change_is_row(&changes[i]) || changes[i].kind == CHANGE_TRUNCATE)
+            return true;
+    return false;
+}
+
+/*
+ * Changes are taken in runs: of those that a set can hold, and of those whose order somebody could see (TRUNCATE, and
+ * tables with triggers). A run also ends where a second definition of a table begins.
+ */
+static bool is_ordered(const struct change *change, const struct target_table *table) {
+    return change->kind == CHANGE_TRUNCATE || (table != NULL && table->is_strict);
+}
+
+/* False when the run has used another definition of the same target table. */
+static bool joins_run(struct apply *apply, struct target_table *table, bool *ret_joins, struct error *err) {
+    const struct target_table *in_use = oid_map_find(&apply->by_target, table->oid);
+    *ret_joins = in_use == NULL || in_use == table || in_use->run != apply->run;
+    table->run = apply->run;
+    return in_use == table || !*ret_joins || oid_map_put(&apply->by_target, table->oid, table)
+               ? true
+               : error_no_memory(err);
+}
+
+struct run {
+    size_t end;
+    size_t rows;
+    bool is_ordered;
+};
+
+/* The run that starts at first. */
+static bool find_run(struct apply *apply, const struct change *changes, size_t first, size_t count,
+                     struct run *ret_run, struct error *err) {
+    struct run run = {.end = first, .is_ordered = is_ordered(&changes[first], apply->tables[first])};
+    const struct target_table *last = NULL;
+    apply->run++;
+    for (; run.end < count; run.end++) {
+        struct target_table *table = apply->tables[run.end];
+        bool joins = is_ordered(&changes[run.end], table) == run.is_ordered;
+        if (joins && table != NULL && table != last && !joins_run(apply, table, &joins, err))
+            return false;
+        if (!joins)
+            break;
+        last = table;
+        run.rows += table != NULL;
+    }
+    *ret_run = run;
+    return true;
+}
+
+static bool apply_range(struct apply *apply, const struct change *changes, size_t first, size_t end,
+                        bool (*way)(struct apply *, const struct span *, struct error *), struct error *err) {
+    const struct span span = {
+        .changes = changes + first, .tables = apply->tables + first, .count = end - first};
+    return first == end || !has_work(span.changes, span.count) || way(apply, &span, err);
+}
+
+static bool has_failed_whole(const struct apply *apply, const struct target_table *table) {
+    const struct whole_failures *failures = &apply->target->whole_failures;
+    for (uint32_t i = 0; i < failures->count && i < WHOLE_FAILURES_MAX; i++)
+        if (failures->tables[i] == table->oid)
+            return true;
+    return false;
+}
+
+/* Rules, late checks and former failures are for the plain way, which gets an answer to each statement. */
+static bool wants_answers(const struct apply *apply, const struct target_table *table) {
+    return table->has_rules || table->defers_checks || has_failed_whole(apply, table);
+}
+
+/* Few rows, and nobody on the target who looks at what they do or does something else instead. */
+static bool may_be_whole(const struct apply *apply, const struct change *changes, size_t count) {
+    size_t rows = 0;
+    if (apply->target->whole_failures.anywhere)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const struct target_table *table = apply->tables[i];
+        if (is_ordered(&changes[i], table) || (table != NULL && wants_answers(apply, table)))
+            return false;
+        rows += table != NULL;
+    }
+    assert(apply->whole_rows_max <= PIPELINE_COMMANDS_MAX / 4);
+    return rows <= apply->whole_rows_max;
+}
+
+static bool apply_runs(struct apply *apply, const struct change *changes, size_t count, struct error *err) {
+    size_t waiting = 0; /* from here on changes wait to be applied by rows, with what follows */
+    struct run run = {0};
+    for (size_t first = 0; first < count; first = run.end) {
+        if (!find_run(apply, changes, first, count, &run, err))
+            return false;
+        if (run.is_ordered || run.rows < apply->set_rows_min)
+            continue;
+        if (!apply_range(apply, changes, waiting, first, apply_rows, err) ||
+            !apply_range(apply, changes, first, run.end, apply_sets, err))
+            return false;
+        waiting = run.end;
+    }
+    return apply_range(apply, changes, waiting, count, apply_rows, err);
+}
+
+/* A large value leaves a large buffer behind, and the next one may never come. */
+static void trim(struct buffer *buffer) {
+    if (buffer->capacity > KEPT_BYTES_MAX)
+        buffer_release(buffer);
+}
+
+static bool apply_found(struct apply *apply, const struct change *changes, size_t count,
+                        const struct position *until, struct error *err) {
+    const struct span span = {.changes = changes, .tables = apply->tables, .count = count};
+    if (until != NULL && !apply->target->in_transaction && may_be_whole(apply, changes, count))
+        return apply_whole(apply, &span, until, err);
+    return apply_runs(apply, changes, count, err);
+}
+
+static bool is_gone(const struct apply *apply, const struct relation *relation) {
+    for (size_t i = 0; i < apply->target->sink.facts.gone_count; i++)
+        if (apply->target->sink.facts.gone[i] == relation->oid)
+            return true;
+    return false;
+}
+
+/* A TRUNCATE of several tables goes on for those that are there. False: nothing of the change is left. */
+static bool keep_truncated(struct apply *apply, struct change *change, bool *ret_kept, struct error *err) {
+    uint32_t count = 0;
+    const struct relation **relations =
+        arena_alloc(&apply->kept_relations, (change->relation_count + 1) * sizeof *relations);
+    if (relations == NULL)
+        return error_no_memory(err);
+    for (uint32_t i = 0; i < change->relation_count; i++)
+        if (!is_gone(apply, change->relations[i]))
+            relations[count++] = change->relations[i];
+    *ret_kept = count > 0;
+    change->relations = relations;
+    change->relation_count = count;
+    return true;
+}
+
+/* Leaves out the changes of tables that neither side has any more; see sink.h. */
+static bool leave_out_gone(struct apply *apply, const struct change **changes, size_t *count,
+                           struct error *err) {
+    struct change *kept = reallocarray(apply->kept, *count, sizeof *kept);
+    size_t kept_count = 0;
+    arena_reset(&apply->kept_relations);
+    if (kept == NULL)
+        return error_no_memory(err);
+    apply->kept = kept;
+    for (size_t i = 0; i < *count; i++) {
+        const struct change *change = &(*changes)[i];
+        bool is_kept = !change_is_row(change) || !is_gone(apply, change->relation);
+        kept[kept_count] = *change;
+        if (change->kind == CHANGE_TRUNCATE && !keep_truncated(apply, &kept[kept_count], &is_kept, err))
+            return false;
+        kept_count += is_kept;
+    }
+    *changes = kept;
+    *count = kept_count;
+    return true;
+}
+
+/* The statements go with the tables, which know their names. */
+static void forget_tables(struct apply *apply) {
+    assert(!apply->pipeline.active);
+    net_effect_forget(&apply->net);
+    statements_forget(&apply->statements);
+    oid_map_release(&apply->by_target);
+    oid_map_release(&apply->by_source);
+    apply->new_count = 0;
+    arena_reset(&apply->catalog);
+}
+
+/* Between two transactions: a table may have got a trigger, or become unlogged. */
+static bool forget_changed(struct apply *apply, struct error *err) {
+    bool has_changed = false;
+    if (apply->target->in_transaction || apply->pipeline.active)
+        return true;
+    if (!target_watch_ask(&apply->watch, &apply->target->session, &has_changed, err))
+        return false;
+    if (has_changed)
+        forget_tables(apply);
+    return true;
+}
+
+/* In parts, when the changes are of more tables than are kept. */
+static bool apply_parts(struct apply *apply, const struct change *changes, size_t count,
+                        const struct position *until, struct error *err) {
+    for (size_t first = 0, found = 0; first < count; first += found) {
+        if (is_full(apply))
+            forget_tables(apply);
+        if (!find_tables(apply, changes + first, count - first, &found, err) ||
+            !apply_found(apply, changes + first, found, found == count ? until : NULL, err))
+            return false;
+    }
+    return true;
+}
+
+bool apply_changes(struct apply *apply, const struct change *changes, size_t count,
+                   const struct position *until, struct error *err) {
+    if (apply->target->sink.facts.gone_count > 0 && count > 0 &&
+        !leave_out_gone(apply, &changes, &count, err))
+        return false;
+    if (!has_work(changes, count))
+        return true;
+    bool applied = make_room(apply, count, err) && forget_changed(apply, err) &&
+                   apply_parts(apply, changes, count, until, err);
+    trim(&apply->statements.texts);
+    trim(&apply->arrays);
+    trim(&apply->copy.buffer);
+    return applied;
+}

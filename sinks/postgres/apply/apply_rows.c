@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * apply_rows.c - one statement a change, in the source's order. What it does is the definition of right.
+ *
+ * All statements of a span travel in one pipeline, behind BEGIN and the position's lock when they are the first of
+ * their target transaction; each must say that it changed exactly one row. A pipeline is
+ * a transaction by itself unless it has a BEGIN; a few rows with their position need none, no COMMIT and only one round trip, if
+ * the server is made to count the rows itself (COUNTS_ONE), which costs it 5 us for each.
+ */
+#include <assert.h>
+
+#include "cdc/base/fault.h"
+#include "sinks/postgres/apply/apply.h"
+#include "sinks/postgres/apply/row_change.h"
+#include "sinks/postgres/apply/row_match.h"
+
+#define TRUNCATE_SQL_BYTES_MAX (4u * 1024u * 1024u)
+
+bool apply_needs_text(const struct target_table *table, uint32_t column, struct error *err) {
+    return error_set(
+        err, ERROR_NEEDS_TEXT,
+        "target: column %s of %s has another type than at the source, so values must come as text",
+        table->columns[column].name, table->name);
+}
+
+static bool check_binary(const struct target_table *table, const struct value *values, struct error *err) {
+    for (uint32_t i = 0; values != NULL && i < table->column_count; i++)
+        if (values[i].kind == VALUE_BINARY && !table->columns[i].takes_binary)
+            return apply_needs_text(table, i, err);
+    return true;
+}
+
+static bool no_identity(const struct target_table *table, struct error *err) {
+    return error_set(err, ERROR_DATA,
+                     "source: table %s has no replica identity that tells which row it was; alter table %s "
+                     "replica identity full there",
+                     table->name, table->name);
+}
+
+bool apply_look(struct apply *apply, struct target_table *table, struct error *err) {
+    static const struct statement_form FORM = {.kind = STATEMENT_SHAPE};
+    const struct pq_pipeline_note note = {.rows_expected = ROWS_ANY, .shape = &table->shape, .table = table};
+    const struct statement *statement = NULL;
+    if (table->looked_at_in == apply->target->transaction_count)
+        return true;
+    table->looked_at_in = apply->target->transaction_count;
+    return statement_find(&apply->statements, &apply->pipeline, table, &FORM, &statement, err) &&
+           pq_pipeline_describe(&apply->pipeline, statement->name, note, err);
+}
+
+bool apply_send_statement(struct apply *apply, struct target_table *table, struct statement_form form,
+                          const struct value *key, const struct value *values, struct pq_pipeline_note note,
+                          struct error *err) {
+    const struct statement *statement = NULL;
+    note.table = table;
+    note.rows_expected = 1;
+    note.counts_one = apply->counts_one;
+    form.counts_one = apply->counts_one;
+    form.nulls = key != NULL ? row_match_nulls(table, key) : 0;
+    return apply_look(apply, table, err) &&
+           statement_find(&apply->statements, &apply->pipeline, table, &form, &statement, err) &&
+           statement_execute_row(&apply->statements, &apply->pipeline, statement, key, values, note, err);
+}
+
+bool apply_send_insert(struct apply *apply, struct target_table *table, const struct change *change,
+                       const struct value *values, struct error *err) {
+    const struct pq_pipeline_note note = {.change = change};
+    const struct statement_form form = {.kind = STATEMENT_ROW_INSERT};
+    return apply_send_statement(apply, table, form, NULL, values, note, err);
+}
+
+static bool send_update(struct apply *apply, struct target_table *table, const struct change *change,
+                        struct error *err) {
+    const struct value *key = row_change_key(table, change);
+    if (key == NULL)
+        return no_identity(table, err);
+    bool replace = row_change_must_replace(table, change);
+    struct column_set written;
+    row_change_written(table, change, replace, &written);
+    const struct statement_form form = {.kind = replace ? STATEMENT_ROW_REPLACE : STATEMENT_ROW_UPDATE,
+                                        .written = &written};
+    const struct pq_pipeline_note note = {.change = change};
+    return apply_send_statement(apply, table, form, key, change->new_values, note, err);
+}
+
+static bool send_delete(struct apply *apply, struct target_table *table, const struct change *change,
+                        struct error *err) {
+    const struct value *key = row_change_key(table, change);
+    if (key == NULL)
+        return no_identity(table, err);
+    const struct pq_pipeline_note note = {.may_miss = table->may_cascade, .change = change};
+    const struct statement_form form = {.kind = STATEMENT_ROW_DELETE};
+    return apply_send_statement(apply, table, form, key, NULL, note, err);
+}
+
+static bool send_row(struct apply *apply, struct target_table *table, const struct change *change,
+                     struct error *err) {
+    if (!check_binary(table, change->old_values, err) || !check_binary(table, change->new_values, err))
+        return false;
+    switch (change->kind) {
+    case CHANGE_INSERT:
+    case CHANGE_READ:
+        return apply_send_insert(apply, table, change, change->new_values, err);
+    case CHANGE_UPDATE:
+        return send_update(apply, table, change, err);
+    case CHANGE_DELETE:
+        return send_delete(apply, table, change, err);
+    case CHANGE_TRUNCATE:
+    case CHANGE_BEGIN:
+    case CHANGE_COMMIT:
+    case CHANGE_MESSAGE:
+        break;
+    }
+    return true;
+}
+
+/*
+ * One statement for all its tables. CASCADE is not repeated: the message names every published table that was emptied,
+ * and what only the target has is not ours to empty; there the server refuses.
+ */
+static bool send_truncate(struct apply *apply, const struct change *change, struct error *err) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = TRUNCATE_SQL_BYTES_MAX};
+    struct target_table *table = NULL;
+    for (uint32_t i = 0; i < change->relation_count; i++) {
+        table = apply_table(apply, change->relations[i]);
+        buffer_printf(&sql, "%s%s%s", i == 0 ? "truncate " : ", ", table->is_partitioned ? "" : "only ",
+                      table->name);
+    }
+    if (change->truncate_flags & TRUNCATE_RESTART_IDENTITY)
+        buffer_append_text(&sql, " restart identity");
+    if (buffer_text(&sql) == NULL)
+        return error_no_memory(err);
+    const struct pq_pipeline_note note = {.rows_expected = ROWS_ANY, .table = table, .change = change};
+    return table == NULL || pq_pipeline_query(&apply->pipeline, sql.data, note, err);
+}
+
+/*
+ * The replica role switches off the trigger by which a deferrable unique constraint checks itself, and a duplicate would
+ * stay. Where no other trigger or foreign key would act, the ordinary role is safe; the constraint then waits for the
+ * commit, as it may have at the source. Each switch makes the server plan anew, so few are made.
+ */
+static bool set_role(struct apply *apply, bool ordinary, struct error *err) {
+    static const struct pq_pipeline_note ANY = {.rows_expected = ROWS_ANY};
+    if (apply->ordinary_role == ordinary)
+        return true;
+    apply->ordinary_role = ordinary;
+    if (!ordinary)
+        return pq_pipeline_query(&apply->pipeline, "set local session_replication_role = replica", ANY, err);
+    return pq_pipeline_query(&apply->pipeline, "set local session_replication_role = origin", ANY, err) &&
+           pq_pipeline_query(&apply->pipeline, "set constraints all deferred", ANY, err);
+}
+
+/*
+ * The planner is set for our own statements (PLANNER_OURS in postgres.c). What the functions of triggers plan is theirs, so while
+ * changes of such tables are applied it is as the database and the role want it. Tables without triggers pay nothing.
+ */
+static bool set_planner(struct apply *apply, bool theirs, struct error *err) {
+    static const struct pq_pipeline_note ANY = {.rows_expected = ROWS_ANY};
+    static const char *const THEIRS[] = {
+        "set local enable_seqscan to default", "set local enable_hashjoin to default",
+        "set local enable_mergejoin to default", "set local plan_cache_mode to default",
+        "set local max_parallel_workers_per_gather to default"};
+    static const char *const OURS[] = {"set local enable_seqscan = off", "set local enable_hashjoin = off",
+                                       "set local enable_mergejoin = off",
+                                       "set local plan_cache_mode = force_generic_plan",
+                                       "set local max_parallel_workers_per_gather = 0"};
+    if (apply->planner_is_theirs == theirs)
+        return true;
+    apply->planner_is_theirs = theirs;
+    apply->has_fired |= theirs;
+    for (size_t i = 0; i < sizeof OURS / sizeof OURS[0]; i++)
+        if (!pq_pipeline_query(&apply->pipeline, theirs ? THEIRS[i] : OURS[i], ANY, err))
+            return false;
+    return true;
+}
+
+bool apply_send_triggers_planner(struct apply *apply, struct error *err) {
+    bool fired = apply->has_fired;
+    bool set = !fired || set_planner(apply, true, err);
+    apply->has_fired = false;
+    apply->planner_is_theirs = false; /* the commit ends what is local */
+    return set;
+}
+
+static bool truncates_fired(const struct apply *apply, const struct change *change) {
+    for (uint32_t i = 0; change->kind == CHANGE_TRUNCATE && i < change->relation_count; i++)
+        if (apply_table(apply, change->relations[i])->fires)
+            return true;
+    return false;
+}
+
+bool apply_send_as(struct apply *apply, const struct target_table *table, struct error *err) {
+    return set_planner(apply, table != NULL && table->fires, err) &&
+           set_role(apply, table != NULL && table->is_checked_late, err);
+}
+
+static bool send_change(struct apply *apply, struct target_table *table, const struct change *change,
+                        struct error *err) {
+    if (change->kind == CHANGE_TRUNCATE)
+        return set_planner(apply, truncates_fired(apply, change), err) && send_truncate(apply, change, err);
+    return table == NULL || (apply_send_as(apply, table, err) && send_row(apply, table, change, err));
+}
+
+bool apply_send_span(struct apply *apply, const struct span *span, struct error *err) {
+    for (size_t i = 0; i < span->count; i++)
+        if (!send_change(apply, span->tables[i], &span->changes[i], err))
+            return false;
+    return apply_send_as(apply, NULL, err);
+}
+
+bool apply_rows(struct apply *apply, const struct span *span, struct error *err) {
+    struct pq_pipeline *pipeline = &apply->pipeline;
+    if (conflict_policy_settles(&apply->target->policy))
+        return apply_settling(apply, span, err);
+    return pq_pipeline_begin(pipeline, err) && target_begin(apply->target, pipeline, err) &&
+                   apply_send_span(apply, span, err) && pq_pipeline_finish(pipeline, err)
+               ? true
+               : explain_pipeline(apply->target, &pipeline->failure, err);
+}
+
+bool apply_whole(struct apply *apply, const struct span *span, const struct position *until,
+                 struct error *err) {
+    struct pq_pipeline *pipeline = &apply->pipeline;
+    if (!pq_pipeline_begin(pipeline, err) || !target_begin_whole(apply->target, pipeline, until, err))
+        return false;
+    apply->whole = *span;
+    apply->counts_one = true;
+    const bool sent = apply_send_span(apply, span, err);
+    apply->counts_one = false;
+    return sent;
+}
+
+bool apply_send_left_rows(struct apply *apply, const struct span *span, struct error *err) {
+    for (size_t i = 0; i < span->count; i++) {
+        struct target_table *table = span->tables[i];
+        if (table != NULL && table->effect->by_rows && !send_row(apply, table, &span->changes[i], err))
+            return false;
+    }
+    return true;
+}

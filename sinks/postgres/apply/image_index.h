@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image_index.h - rows without a key, found by all that is in them. Several may be alike.
+ *
+ * What is in them is compared byte by byte, as the source sent it. Rows that are alike are one as good as the other: whoever
+ * looks for one gets the last that was added.
+ */
+#pragma once
+
+#include "sinks/postgres/apply/effect_index.h"
+
+/* Chains of effects; the effects are in an array of the owner's. */
+struct image_index {
+    uint32_t *heads; /* indexes of effects, or EFFECT_NONE */
+    uint32_t head_count;
+    uint32_t *next; /* of each effect */
+    uint32_t next_count;
+    bool by_key; /* rows as they were before the span; otherwise as they are now */
+};
+
+/* Accepts a zeroed index. */
+void image_index_release(struct image_index *index);
+
+/* Empties it and makes room for so many rows. */
+MUST_CHECK bool image_index_reset(struct image_index *index, size_t rows, bool by_key, struct error *err);
+
+/* base: where a value is unchanged, its value. */
+uint32_t image_index_hash(const struct target_table *table, const struct value *values,
+                          const struct value *base);
+
+/* The effect's hash is of what is in its row. */
+void image_index_add(struct image_index *index, const struct effect *effects, uint32_t effect);
+
+/* An effect whose row is like this, or EFFECT_NONE. take: it is not in the index any more. */
+uint32_t image_index_find(struct image_index *index, const struct effect *effects, const struct effect *like,
+                          bool take);

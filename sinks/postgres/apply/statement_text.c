@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * statement_text.c - writes SQL.
+ *
+ * Every parameter has the type of its column, so no cast stands in the text. A plain table is named with ONLY: the
+ * source sends each table's own rows, and what inherits from it has changes of its own.
+ */
+#include "sinks/postgres/apply/statement_text.h"
+
+#include "sinks/postgres/apply/row_match.h"
+#include "sinks/postgres/apply/statement_image.h"
+
+struct text {
+    struct buffer *sql;
+    const struct target_table *table;
+    const struct column_set *written;
+    uint32_t nulls;
+    bool counts_one;
+    struct statement_parameter *parameters;
+    int count;
+};
+
+static void append(struct text *text, const char *sql) {
+    buffer_append_text(text->sql, sql);
+}
+
+static void append_table(struct text *text) {
+    buffer_printf(text->sql, "%s%s", text->table->is_partitioned ? "" : "only ", text->table->name);
+}
+
+static void append_parameter(struct text *text, uint32_t column, bool is_old) {
+    text->parameters[text->count++] = (struct statement_parameter){.column = column, .is_old = is_old};
+    buffer_printf(text->sql, "$%d", text->count);
+}
+
+/* ", " before each item of a list but the first. */
+static void append_comma(struct text *text, bool *is_first) {
+    append(text, *is_first ? "" : ", ");
+    *is_first = false;
+}
+
+static void append_key_match(struct text *text) {
+    const char *glue = "";
+    for (uint32_t i = 0; i < text->table->column_count; i++) {
+        const struct target_column *column = &text->table->columns[i];
+        if (!column->is_key)
+            continue;
+        buffer_printf(text->sql, "%st.%s %s ", glue, column->name, column->equals);
+        append_parameter(text, i, true);
+        glue = " and ";
+    }
+}
+
+static void append_match(struct text *text) {
+    append(text, " where ");
+    if (text->table->has_key)
+        append_key_match(text);
+    else
+        row_match_append(text->sql, text->table, text->nulls, text->parameters, &text->count);
+}
+
+static void append_written_names(struct text *text, bool *is_first) {
+    for (uint32_t i = 0; i < text->table->column_count; i++) {
+        if (!text->table->columns[i].is_written)
+            continue;
+        append_comma(text, is_first);
+        append(text, text->table->columns[i].name);
+    }
+}
+
+static void append_row_insert(struct text *text) {
+    bool is_first = true;
+    buffer_printf(text->sql, "insert into %s (", text->table->name);
+    append_written_names(text, &is_first);
+    append(text, ") overriding system value values (");
+    is_first = true;
+    for (uint32_t i = 0; i < text->table->column_count; i++) {
+        if (!text->table->columns[i].is_written)
+            continue;
+        append_comma(text, &is_first);
+        append_parameter(text, i, false);
+    }
+    append(text, ")");
+}
+
+/* A table without columns has rows nevertheless, but SQL has no empty list for them. */
+static void append_row_insert_default(struct text *text) {
+    buffer_printf(text->sql, "insert into %s default values", text->table->name);
+}
+
+static bool writes_nothing(const struct target_table *table) {
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (table->columns[i].is_written)
+            return false;
+    return true;
+}
+
+/* An UPDATE that sets nothing still has to find its row. */
+static void append_row_update(struct text *text) {
+    bool is_first = true;
+    append(text, text->written->count > 0 ? "update " : "select from ");
+    append_table(text);
+    append(text, text->written->count > 0 ? " as t set " : " as t");
+    for (uint32_t i = 0; i < text->table->column_count; i++) {
+        if (!column_set_has(text->written, i))
+            continue;
+        append_comma(text, &is_first);
+        buffer_printf(text->sql, "%s = ", text->table->columns[i].name);
+        append_parameter(text, i, false);
+    }
+    append_match(text);
+}
+
+static void append_replaced(struct text *text) {
+    append(text, "old as (delete from ");
+    append_table(text);
+    append(text, " as t");
+    append_match(text);
+    append(text, " returning t.*)");
+}
+
+/* What the change does not set, and what only the target has, comes from the row that was there: "old". */
+static void append_row_replace(struct text *text) {
+    const struct target_table *table = text->table;
+    bool is_first = true;
+    buffer_printf(text->sql, "insert into %s (", table->name);
+    append_written_names(text, &is_first);
+    for (uint32_t i = 0; i < table->extra_count; i++)
+        buffer_printf(text->sql, ", %s", table->extra[i]);
+    append(text, ") overriding system value select ");
+    is_first = true;
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        if (!table->columns[i].is_written)
+            continue;
+        append_comma(text, &is_first);
+        if (column_set_has(text->written, i))
+            append_parameter(text, i, false);
+        else
+            buffer_printf(text->sql, "old.%s", table->columns[i].name);
+    }
+    for (uint32_t i = 0; i < table->extra_count; i++)
+        buffer_printf(text->sql, ", old.%s", table->extra[i]);
+    append(text, " from old");
+}
+
+static void append_row_delete(struct text *text) {
+    append(text, "delete from ");
+    append_table(text);
+    append(text, " as t");
+    append_match(text);
+}
+
+/*
+ * "(select unnest($1) as c0, unnest($2) as c3) as u": one array for each column that is written or part of the key. In a select
+ * list their rows go straight to the join; a function in FROM would keep them all first, a sixth of an update's time.
+ */
+static void append_unnest(struct text *text) {
+    bool is_first = true;
+    append(text, "(select ");
+    for (uint32_t i = 0; i < text->table->column_count; i++) {
+        if (!text->table->columns[i].is_key && !column_set_has(text->written, i))
+            continue;
+        append_comma(text, &is_first);
+        append(text, "unnest(");
+        append_parameter(text, i, text->table->columns[i].is_key);
+        buffer_printf(text->sql, ") as c%u", i);
+    }
+    append(text, ") as u where ");
+    const char *glue = "";
+    for (uint32_t i = 0; i < text->table->column_count; i++) {
+        const struct target_column *column = &text->table->columns[i];
+        if (!column->is_key)
+            continue;
+        buffer_printf(text->sql, "%st.%s %s u.c%u", glue, column->name, column->equals, i);
+        glue = " and ";
+    }
+}
+
+static void append_set_update(struct text *text) {
+    bool is_first = true;
+    append(text, "update ");
+    append_table(text);
+    append(text, " as t set ");
+    for (uint32_t i = 0; i < text->table->column_count; i++) {
+        if (!column_set_has(text->written, i))
+            continue;
+        append_comma(text, &is_first);
+        buffer_printf(text->sql, "%s = u.c%u", text->table->columns[i].name, i);
+    }
+    append(text, " from ");
+    append_unnest(text);
+}
+
+/* A key of one column needs no join: the index takes the whole array, sorted. */
+static void append_set_delete(struct text *text) {
+    const struct target_table *table = text->table;
+    append(text, "delete from ");
+    append_table(text);
+    if (table->key_count > 1) {
+        append(text, " as t using ");
+        append_unnest(text);
+        return;
+    }
+    const struct target_column *column = &table->columns[table->key_columns[0]];
+    buffer_printf(text->sql, " as t where t.%s %s any (", column->name, column->equals);
+    append_parameter(text, table->key_columns[0], true);
+    append(text, ")");
+}
+
+/* What stands in front of the change itself. */
+static void append_with(struct text *text, enum statement_kind kind) {
+    bool replaces = kind == STATEMENT_ROW_REPLACE;
+    append(text, replaces || text->counts_one ? "with " : "");
+    if (replaces)
+        append_replaced(text);
+    if (text->counts_one)
+        append(text, replaces ? ", done as (" : "done as (");
+    else
+        append(text, replaces ? " " : "");
+}
+
+static void append_shape(struct text *text) {
+    const struct target_table *table = text->table;
+    for (uint32_t i = 0; i < table->column_count; i++)
+        buffer_printf(text->sql, "%s%s", i == 0 ? "select " : ", ", table->columns[i].name);
+    buffer_printf(text->sql, "%s from %s", table->column_count == 0 ? "select" : "", table->name);
+}
+
+static void append_change(struct text *text, const struct statement_form *form) {
+    switch (form->kind) {
+    case STATEMENT_ROW_INSERT:
+        writes_nothing(text->table) ? append_row_insert_default(text) : append_row_insert(text);
+        break;
+    case STATEMENT_ROW_UPDATE:
+        append_row_update(text);
+        break;
+    case STATEMENT_ROW_REPLACE:
+        append_row_replace(text);
+        break;
+    case STATEMENT_ROW_DELETE:
+        append_row_delete(text);
+        break;
+    case STATEMENT_SET_UPDATE:
+        append_set_update(text);
+        break;
+    case STATEMENT_SET_DELETE:
+        append_set_delete(text);
+        break;
+    case STATEMENT_IMAGE_UPDATE:
+    case STATEMENT_IMAGE_DELETE:
+        text->count = statement_image_text(text->sql, text->table, form, text->parameters);
+        break;
+    case STATEMENT_SHAPE:
+        append_shape(text);
+        break;
+    }
+}
+
+static void append_count(struct text *text, enum statement_kind kind) {
+    bool only_looks = kind == STATEMENT_ROW_UPDATE && text->written->count == 0;
+    buffer_printf(text->sql, "%s) select " COUNTS_ONE " from done", only_looks ? "" : " returning 1");
+}
+
+int statement_text(struct buffer *sql, const struct target_table *table, const struct statement_form *form,
+                   struct statement_parameter *parameters) {
+    struct text text = {.sql = sql,
+                        .table = table,
+                        .written = form->written,
+                        .nulls = form->nulls,
+                        .counts_one = form->counts_one,
+                        .parameters = parameters};
+    append_with(&text, form->kind);
+    append_change(&text, form);
+    if (form->counts_one)
+        append_count(&text, form->kind);
+    return text.count;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * table_sql.c - CREATE TABLE from the source's catalog.
+ */
+#include "sinks/postgres/catalog/table_sql.h"
+
+#include "cdc/pq/identifier.h"
+
+#define VIRTUAL_COLUMNS_VERSION 180000
+
+static void append_column(struct buffer *sql, const struct table_column *column, int target_version) {
+    identifier_append(sql, slice_of(column->name));
+    buffer_printf(sql, " %s", column->type_sql);
+    if (column->collation_sql != NULL)
+        buffer_printf(sql, " collate %s", column->collation_sql);
+    if (column->generated_sql != NULL) {
+        bool is_virtual = column->generated == 'v' && target_version >= VIRTUAL_COLUMNS_VERSION;
+        buffer_printf(sql, " generated always as (%s) %s", column->generated_sql,
+                      is_virtual ? "virtual" : "stored");
+    }
+    if (column->not_null)
+        buffer_append_text(sql, " not null");
+}
+
+static const struct table_column *find_key(const struct table *table, uint32_t key_index) {
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (table->columns[i].key_index == key_index)
+            return &table->columns[i];
+    return NULL;
+}
+
+/* A key of which the publication leaves a column out is no key over there. */
+static bool key_is_complete(const struct table *table) {
+    uint32_t count = 0, last = 0;
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        count += table->columns[i].key_index != 0;
+        if (table->columns[i].key_index > last)
+            last = table->columns[i].key_index;
+    }
+    return count > 0 && count == last && count == table->key_count;
+}
+
+static void append_key(struct buffer *sql, const struct table *table) {
+    buffer_append_text(sql, ", primary key (");
+    for (uint32_t i = 1; i <= table->key_count; i++) {
+        if (i > 1)
+            buffer_append_text(sql, ", ");
+        identifier_append(sql, slice_of(find_key(table, i)->name));
+    }
+    buffer_append_text(sql, table->key_is_deferrable ? ") deferrable" : ")");
+}
+
+void table_sql_append(struct buffer *sql, const struct table *table, int target_version) {
+    buffer_append_text(sql, "create table ");
+    identifier_append_qualified(sql, slice_of(table->schema), slice_of(table->name));
+    buffer_append_text(sql, " (");
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        if (i > 0)
+            buffer_append_text(sql, ", ");
+        append_column(sql, &table->columns[i], target_version);
+    }
+    if (key_is_complete(table))
+        append_key(sql, table);
+    buffer_append_text(sql, ")");
+}

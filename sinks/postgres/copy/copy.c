@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * copy.c - the initial copy: tables made when missing, rows passed through, the position last; one transaction.
+ *
+ * An interrupted copy leaves nothing behind, tables included, and a second engine that raised the epoch meanwhile makes
+ * the last statement fail (position_row.h). Tables that hold rows already are refused: nobody knows whose they are.
+ */
+#include "sinks/postgres/copy/copy.h"
+#include "cdc/base/buffer.h"
+#include "cdc/base/fault.h"
+#include "cdc/pq/identifier.h"
+#include "decoder/builtin_type.h"
+#include "sinks/postgres/catalog/narrowing.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define SQL_BYTES_MAX (1 << 20)
+#define LIST_BYTES_MAX 1024     /* names in an error; more are counted */
+#define PIECE_BYTES (256 << 10) /* libpq buffers one piece, however large the row */
+
+static struct target *target_of(struct sink *sink) {
+    return (struct target *) sink;
+}
+
+/* name, type, generated, modifier of every column of the table on the target. */
+static bool read_columns(struct session *target, const struct table *table, PGresult **ret_columns,
+                         struct error *err) {
+    static const char SQL[] =
+        "select a.attname, a.atttypid, a.attgenerated, a.atttypmod"
+        " from pg_attribute a join pg_class c on c.oid = a.attrelid"
+        " join pg_namespace n on n.oid = c.relnamespace"
+        " where n.nspname = $1 and c.relname = $2 and a.attnum > 0 and not a.attisdropped";
+    const char *parameters[] = {table->schema, table->name};
+    return session_query(target, SQL, 2, parameters,
+                         &(const struct result_shape){"the query for columns", 0, RESULT_ROWS_ANY, 4, 0},
+                         ret_columns, err);
+}
+
+/* The row of read_columns with that name, or -1. */
+static int find_column(const PGresult *columns, const char *name) {
+    for (int row = 0; row < PQntuples(columns); row++)
+        if (strcmp(PQgetvalue(columns, row, 0), name) == 0)
+            return row;
+    return -1;
+}
+
+static bool is_generated(const PGresult *columns, int row) {
+    return PQgetvalue(columns, row, 2)[0] != '\0';
+}
+
+static bool refuse_missing(const struct table *table, const PGresult *columns, struct error *err) {
+    struct buffer remedy AUTO(buffer_release) = {.bytes_max = LIST_BYTES_MAX};
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        const struct table_column *column = &table->columns[i];
+        if (!column->published || find_column(columns, column->name) >= 0)
+            continue;
+        buffer_append_text(&remedy, remedy.size > 0 ? ", add column " : "add column ");
+        identifier_append(&remedy, slice_of(column->name));
+        buffer_printf(&remedy, " %s", column->type_sql);
+    }
+    const char *additions = buffer_text(&remedy);
+    return error_set(err, ERROR_CONFIG,
+                     "table %s.%s on the target lacks columns: alter table \"%s\".\"%s\" %s", table->schema,
+                     table->name, table->schema, table->name,
+                     additions != NULL ? additions : "add column ... (many)");
+}
+
+/* Its rows would differ from the source's without a word. */
+static bool refuse_generated(const struct table *table, const struct table_column *column,
+                             struct error *err) {
+    error_set(
+        err, ERROR_CONFIG,
+        "target: column %s of table %s.%s is generated there and not at the source, whose values would be lost",
+        column->name, table->schema, table->name);
+    return error_remedy(err, "pgcdc check prints the statement that makes it a plain column");
+}
+
+/* A built-in one, with the same modifier: nothing to compare. */
+static bool has_same_type(const PGresult *columns, int row, const struct table_column *column) {
+    return column->type_oid < BUILTIN_TYPE_FIXED_END &&
+           strtoul(PQgetvalue(columns, row, 1), NULL, 10) == column->type_oid &&
+           strtol(PQgetvalue(columns, row, 3), NULL, 10) == column->type_modifier;
+}
+
+/* *ret_same: each column has the source's type. */
+static bool check_columns(struct session *target, const struct table *table, bool *ret_same,
+                          struct error *err) {
+    PGresult *columns AUTO_PGRESULT = NULL;
+    *ret_same = true;
+    if (!read_columns(target, table, &columns, err))
+        return false;
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        struct table_column *column = &table->columns[i];
+        if (!column->published)
+            continue;
+        int row = find_column(columns, column->name);
+        if (row < 0)
+            return refuse_missing(table, columns, err);
+        column->left_to_sink = is_generated(columns, row);
+        if (column->left_to_sink && column->generated == '\0')
+            return refuse_generated(table, column, err);
+        column->sink_takes_binary = builtin_type_is_portable(column->type_oid) &&
+                                    strtoul(PQgetvalue(columns, row, 1), NULL, 10) == column->type_oid;
+        *ret_same &= has_same_type(columns, row, column);
+    }
+    return true;
+}
+
+/* So many at once, which is a plan of so many parts. */
+static bool find_full(struct session *target, const struct table *tables, size_t first, size_t end,
+                      PGresult **ret_full, struct error *err) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    for (size_t i = first; i < end; i++) {
+        buffer_printf(&sql, "%sselect %zu where exists (select from ", i > first ? " union all " : "", i);
+        identifier_append_qualified(&sql, slice_of(tables[i].schema), slice_of(tables[i].name));
+        buffer_append_text(&sql, ")");
+    }
+    if (buffer_text(&sql) == NULL)
+        return error_no_memory(err);
+    return session_query(target, sql.data, 0, NULL,
+                         &(const struct result_shape){"the query for rows", 0, (int) (end - first), 1, 0},
+                         ret_full, err) ||
+           error_wrap(err, "looking for rows in the target's tables");
+}
+
+static bool name_full(const struct table *tables, size_t count, const PGresult *full, struct buffer *names,
+                      struct error *err) {
+    for (int row = 0; row < PQntuples(full); row++) {
+        const size_t i = strtoul(PQgetvalue(full, row, 0), NULL, 10);
+        if (i >= count)
+            return error_set(err, ERROR_PROTOCOL, "target: an answer about a table that was not asked for");
+        if (names->size + strlen(tables[i].schema) + strlen(tables[i].name) + 4 < LIST_BYTES_MAX)
+            buffer_printf(names, "%s%s.%s", names->size > 0 ? ", " : "", tables[i].schema, tables[i].name);
+    }
+    return true;
+}
+
+/* All of them at once, so that an operator looks only once. */
+static bool check_all_empty(struct session *target, const struct table *tables, size_t count,
+                            struct error *err) {
+    struct buffer names AUTO(buffer_release) = {.bytes_max = LIST_BYTES_MAX};
+    size_t full_count = 0;
+    for (size_t first = 0; first < count; first += TARGET_TABLES_MAX) {
+        const size_t end = count - first < TARGET_TABLES_MAX ? count : first + TARGET_TABLES_MAX;
+        PGresult *full AUTO_PGRESULT = NULL;
+        if (!find_full(target, tables, first, end, &full, err) ||
+            !name_full(tables, count, full, &names, err))
+            return false;
+        full_count += (size_t) PQntuples(full);
+    }
+    if (full_count == 0)
+        return true;
+    return error_set(
+        err, ERROR_CONFIG,
+        "tables on the target hold rows already (%zu): %s; truncate them, or set snapshot: never when "
+        "their rows are the source's",
+        full_count, buffer_text(&names));
+}
+
+/* Each table that is made is locked until the end of the transaction, with its indexes; no retry makes room for them. */
+static bool explain_locks(size_t count, struct error *err) {
+    if (strcmp(err->sqlstate, "53200") != 0)
+        return false;
+    err->kind = ERROR_CONFIG;
+    return error_wrap(
+        err, "the copy of %zu tables is one transaction; raise max_locks_per_transaction on the target",
+        count);
+}
+
+static bool prepare_table(struct target *sink, const struct table *table, struct error *err) {
+    bool is_same = false;
+    return postgres_create_table(sink, table, err) && check_columns(&sink->session, table, &is_same, err) &&
+           (sink->may_narrow || is_same || narrowing_check_copy(&sink->session, table, err)) &&
+           target_table_check_triggers(&sink->session, table->schema, table->name, sink->role, err);
+}
+
+static bool make_all_logged(struct session *target, const struct table *tables, size_t count,
+                            struct error *err) {
+    for (size_t first = 0; first < count; first += TARGET_TABLES_MAX) {
+        struct relation relations[TARGET_TABLES_MAX];
+        const struct relation *pointers[TARGET_TABLES_MAX];
+        size_t asked = 0;
+        for (; asked < TARGET_TABLES_MAX && first + asked < count; asked++) {
+            relations[asked] = (struct relation){.schema = slice_of(tables[first + asked].schema),
+                                                 .name = slice_of(tables[first + asked].name)};
+            pointers[asked] = &relations[asked];
+        }
+        if (!target_tables_make_logged(target, pointers, asked, err))
+            return false;
+    }
+    return true;
+}
+
+bool postgres_copy_begin(struct sink *sink, const struct table *tables, size_t count, struct error *err) {
+    struct target *target = target_of(sink);
+    assert(!target->in_transaction);
+    /*
+     * Where foreign keys act, those that can wait do: tables may refer to each other in a circle. COPY needs no plan, and
+     * triggers plan as the database has it.
+     */
+    static const char BEGIN[] =
+        "begin isolation level read committed read write; set constraints all deferred;"
+        " set local enable_seqscan to default; set local enable_hashjoin to default;"
+        " set local enable_mergejoin to default; set local plan_cache_mode to default;"
+        " set local max_parallel_workers_per_gather to default";
+    if (!session_execute(&target->session, BEGIN, err))
+        return false;
+    target->in_transaction = true;
+    target->copied = NULL;
+    for (size_t i = 0; i < count; i++)
+        if (!prepare_table(target, &tables[i], err))
+            return explain_locks(count, err);
+    FAULT_POINT("copy-tables-created");
+    if (!check_all_empty(&target->session, tables, count, err))
+        return false;
+    return make_all_logged(&target->session, tables, count, err);
+}
+
+bool postgres_copy_accepts_binary(struct sink *sink, const struct table *table) {
+    (void) sink;
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (table_column_is_copied(&table->columns[i]) && !table->columns[i].sink_takes_binary)
+            return false;
+    return true;
+}
+
+static bool append_copy(struct buffer *sql, const struct table *table, enum copy_format format,
+                        struct error *err) {
+    buffer_append_text(sql, "copy ");
+    identifier_append_qualified(sql, slice_of(table->schema), slice_of(table->name));
+    const char *before = " (";
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        if (!table_column_is_copied(&table->columns[i]))
+            continue;
+        buffer_append_text(sql, before);
+        identifier_append(sql, slice_of(table->columns[i].name));
+        before = ", ";
+    }
+    /* A table without columns is copied without a list. */
+    buffer_append_text(sql, before[0] == ',' ? ") from stdin" : " from stdin");
+    if (format == COPY_FORMAT_BINARY)
+        buffer_append_text(sql, " (format binary)");
+    return buffer_text(sql) != NULL ? true : error_no_memory(err);
+}
+
+/* Takes results up to the end mark and keeps the last; COPY ends with one result and the mark. */
+static bool take_result(struct session *target, ExecStatusType expected, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_next_result(target, &result, err))
+        return false;
+    if (PQresultStatus(result) != expected)
+        return session_error(target, result, err);
+    return true;
+}
+
+bool postgres_copy_table(struct sink *sink, const struct table *table, enum copy_format format,
+                         struct error *err) {
+    struct target *target = target_of(sink);
+    struct session *session = &target->session;
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    assert(target->in_transaction);
+    if (!append_copy(&sql, table, format, err))
+        return false;
+    if (PQsendQuery(session->conn, sql.data) == 0)
+        return session_error(session, NULL, err);
+    if (!take_result(session, PGRES_COPY_IN, err))
+        return false;
+    target->copied = table;
+    return true;
+}
+
+/* A COPY that failed has ended on the server's side, where the reason waits. */
+static bool copy_failed(struct session *target, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (PQstatus(target->conn) == CONNECTION_OK && !session_next_result(target, &result, err))
+        return false;
+    return session_error(target, result, err);
+}
+
+bool postgres_copy_data(struct sink *sink, struct slice bytes, struct error *err) {
+    struct session *target = &target_of(sink)->session;
+    while (bytes.size > 0) {
+        size_t size = bytes.size < PIECE_BYTES ? bytes.size : PIECE_BYTES;
+        if (PQputCopyData(target->conn, bytes.data, (int) size) != 1)
+            return copy_failed(target, err);
+        if (!session_flush(target, err))
+            return false;
+        bytes.data += size;
+        bytes.size -= size;
+    }
+    FAULT_POINT("copy-data-sent");
+    return true;
+}
+
+/* The planner knows nothing of a table it has just got; the first changes would scan it whole. */
+static bool analyze(struct session *target, const struct table *table, struct error *err) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    buffer_append_text(&sql, "analyze ");
+    identifier_append_qualified(&sql, slice_of(table->schema), slice_of(table->name));
+    return buffer_text(&sql) != NULL ? session_execute(target, sql.data, err) : error_no_memory(err);
+}
+
+/* Only where foreign keys act at all: the role may not set session_replication_role, or triggers: fire. */
+static bool explain_reference(struct error *err) {
+    if (strcmp(err->sqlstate, "23503") != 0)
+        return false;
+    err->kind = ERROR_CONFIG;
+    return error_wrap(err,
+                      "the rows that it refers to come later; make the constraint deferrable on the target");
+}
+
+bool postgres_copy_table_end(struct sink *sink, struct error *err) {
+    struct target *target = target_of(sink);
+    struct session *session = &target->session;
+    const struct table *table = target->copied;
+    assert(table != NULL);
+    if (PQputCopyEnd(session->conn, NULL) != 1)
+        return copy_failed(session, err);
+    PGresult *end AUTO_PGRESULT = NULL;
+    if (!take_result(session, PGRES_COMMAND_OK, err))
+        return explain_reference(err);
+    if (!session_next_result(session, &end, err))
+        return false;
+    if (end != NULL)
+        return error_set(err, ERROR_PROTOCOL, "target: more than one answer to the end of COPY");
+    target->copied = NULL;
+    FAULT_POINT("copy-table-ended");
+    return analyze(session, table, err);
+}
+
+bool postgres_copy_end(struct sink *sink, const struct position *position, struct error *err) {
+    struct target *target = target_of(sink);
+    assert(target->in_transaction);
+    assert(position_exists(position));
+    FAULT_POINT("copy-before-store");
+    if (!position_row_store(&target->row, &target->session, position, err))
+        return false;
+    FAULT_POINT("copy-before-commit");
+    if (!session_execute(&target->session, "commit", err))
+        return error_wrap(err, "committing the copy");
+    target->in_transaction = false;
+    FAULT_POINT("copy-committed");
+    return true;
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * conflict_counts.c - the statements on pgcdc.conflicts.
+ */
+#include "sinks/postgres/target/conflict_counts.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc/base/buffer.h"
+#include "sinks/postgres/target/pq_pipeline.h"
+
+#define COUNT_TEXT_MAX 24
+#define SQL_BYTES_MAX 65536u
+
+/* Found without a right on the schema. */
+static const char EXISTS[] =
+    "select pg_catalog.count(*) from pg_catalog.pg_class c join pg_catalog.pg_namespace n"
+    " on n.oid = c.relnamespace where n.nspname = 'pgcdc' and c.relname = 'conflicts'";
+
+/* The lock is that of pgcdc.position: any two engines that create at once. */
+static const char CREATE[] =
+    "begin; select pg_catalog.pg_advisory_xact_lock(7165065, 1);"
+    " create table if not exists pgcdc.conflicts (pipeline text, sink text, kind text, count bigint not null,"
+    " updated_at timestamptz not null, primary key (pipeline, sink, kind)); commit";
+
+static const char DELETE[] = "delete from pgcdc.conflicts where pipeline = $1 and sink = $2";
+
+static bool table_exists(struct session *session, bool *ret_exists, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_query(session, EXISTS, 0, NULL,
+                       &(const struct result_shape){"the query for pgcdc.conflicts", 1, 1, 1, 0}, &result,
+                       err))
+        return false;
+    *ret_exists = strcmp(PQgetvalue(result, 0, 0), "0") != 0;
+    return true;
+}
+
+bool conflict_counts_open(struct session *session, struct error *err) {
+    bool exists = false;
+    if (!table_exists(session, &exists, err))
+        return false;
+    if (exists || session_execute(session, CREATE, err))
+        return true;
+    if (strcmp(err->sqlstate, "42501") != 0)
+        return false;
+    const char *role = PQuser(session->conn);
+    return error_remedy(
+        err,
+        "conflicts are counted in pgcdc.conflicts: grant create on schema pgcdc to \"%s\", or create "
+        "it as an administrator: create table pgcdc.conflicts (pipeline text, sink text, kind text, "
+        "count bigint not null, updated_at timestamptz not null, primary key (pipeline, sink, kind)); "
+        "grant select, insert, update, delete on pgcdc.conflicts to \"%s\"",
+        role, role);
+}
+
+static void append_literal(struct buffer *sql, const char *text) {
+    buffer_append_text(sql, " E'");
+    for (; *text != '\0'; text++)
+        buffer_printf(sql, strchr("'\\", *text) != NULL ? "\\%c" : "%c", *text);
+    buffer_append_text(sql, "'");
+}
+
+/* One statement for all kinds. */
+bool conflict_counts_send(const struct conflict_counts *counts, const struct sink_config *config,
+                          struct pq_pipeline *pipeline, struct error *err) {
+    static const struct pq_pipeline_note ANY = {.rows_expected = ROWS_ANY};
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    for (size_t i = 0; i < CONFLICT_KINDS; i++) {
+        if (counts->pending[i] == 0)
+            continue;
+        buffer_append_text(&sql, sql.size == 0 ? "insert into pgcdc.conflicts as c values (" : ", (");
+        append_literal(&sql, config->pipeline);
+        buffer_append_text(&sql, ",");
+        append_literal(&sql, config->name);
+        buffer_printf(&sql, ", '%s', %" PRIu64 ", pg_catalog.clock_timestamp())",
+                      conflict_kind_name((enum conflict_kind) i), counts->pending[i]);
+    }
+    if (sql.size == 0)
+        return true;
+    buffer_append_text(&sql, " on conflict (pipeline, sink, kind) do update"
+                             " set count = c.count + excluded.count, updated_at = excluded.updated_at");
+    return buffer_text(&sql) != NULL ? pq_pipeline_query(pipeline, sql.data, ANY, err) : error_no_memory(err);
+}
+
+bool conflict_counts_look(const struct sink_config *config, struct session *session, uint64_t *ret_counts,
+                          struct error *err) {
+    static const char SQL[] = "select kind, count from pgcdc.conflicts where pipeline = $1 and sink = $2";
+    PGresult *result AUTO_PGRESULT = NULL;
+    bool exists = false;
+    memset(ret_counts, 0, CONFLICT_KINDS * sizeof *ret_counts);
+    if (!table_exists(session, &exists, err))
+        return false;
+    if (!exists)
+        return true;
+    if (!session_query(session, SQL, 2, (const char *const[]){config->pipeline, config->name},
+                       &(const struct result_shape){"the query for conflicts", 0, RESULT_ROWS_ANY, 2, 0},
+                       &result, err))
+        return false;
+    for (int row = 0; row < PQntuples(result); row++)
+        for (size_t i = 0; i < CONFLICT_KINDS; i++)
+            if (strcmp(PQgetvalue(result, row, 0), conflict_kind_name((enum conflict_kind) i)) == 0)
+                ret_counts[i] = strtoull(PQgetvalue(result, row, 1), NULL, 10);
+    return true;
+}
+
+static bool is_empty(struct session *session, bool *ret_empty, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_query(session, "select from pgcdc.conflicts limit 1", 0, NULL,
+                       &(const struct result_shape){"the query for conflicts", 0, 1, 0, 0}, &result, err))
+        return false;
+    *ret_empty = PQntuples(result) == 0;
+    return true;
+}
+
+/* The role may not own it: then it stays, which is no failure. */
+static bool drop_if_empty(struct session *session, struct error *err) {
+    bool empty = false;
+    struct error ignored;
+    if (!is_empty(session, &empty, err))
+        return false;
+    if (!empty || (session_execute(session, "savepoint pgcdc", err) &&
+                   session_execute(session, "drop table pgcdc.conflicts", &ignored)))
+        return true;
+    return session_execute(session, "rollback to savepoint pgcdc", err);
+}
+
+bool conflict_counts_drop(const struct sink_config *config, struct session *session, struct error *err) {
+    bool exists = false;
+    if (!table_exists(session, &exists, err))
+        return false;
+    if (!exists)
+        return true;
+    const char *const values[] = {config->pipeline, config->name};
+    return session_execute(session, "begin isolation level read committed", err) &&
+           session_execute(session, "lock table pgcdc.conflicts in share row exclusive mode", err) &&
+           session_query(session, DELETE, 2, values, NULL, NULL, err) && drop_if_empty(session, err) &&
+           session_execute(session, "commit", err);
+}

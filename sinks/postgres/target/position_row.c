@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * position_row.c - the statements on pgcdc.position.
+ *
+ * Lock and store divide by the number of rows they found: none is an error on the server, which skips what stands
+ * behind it in the pipeline. So the COMMIT can travel with them and still cannot happen without them.
+ */
+#include "sinks/postgres/target/position_row.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sinks/postgres/target/durability.h"
+#include "sinks/postgres/target/pq_pipeline.h"
+
+#define UNDEFINED_TABLE "42P01"
+
+/* Half-filled pages, so that an update stays on its page and touches no index. */
+static const char CREATE_SCHEMA[] = "create schema if not exists pgcdc";
+static const char CREATE_TABLE[] =
+    "create table if not exists pgcdc.position ("
+    " pipeline text, sink text, end_lsn pg_lsn not null, commit_lsn pg_lsn not null, index bigint not null,"
+    " system_id numeric not null, timeline bigint not null, epoch bigint not null,"
+    " updated_at timestamptz not null, primary key (pipeline, sink)) with (fillfactor = 50)";
+
+static const char EXISTS[] =
+    "select (select pg_catalog.count(*) from pg_catalog.pg_namespace where nspname = 'pgcdc'),"
+    " (select pg_catalog.count(*) from pg_catalog.pg_class c join pg_catalog.pg_namespace n"
+    " on n.oid = c.relnamespace where n.nspname = 'pgcdc' and c.relname = 'position')";
+
+static const struct result_shape EXISTS_SHAPE = {"the query for pgcdc.position", 1, 1, 2, 0};
+
+/* Any two engines that create at once: the second waits here and then finds it. */
+static const char CREATE_LOCK[] = "select pg_catalog.pg_advisory_xact_lock(7165065, 1)";
+
+/*
+ * $3: our epoch, 0 when we never had one and may take over; $4: the claim whose answer may be lost; $5: the new claim. It is
+ * ahead of the epoch by a random step, so that no other engine's can be taken for ours.
+ */
+static const char OPEN[] =
+    "insert into pgcdc.position as p values ($1, $2, '0/0', '0/0', 0, 0, 0, $5, pg_catalog.clock_timestamp())"
+    " on conflict (pipeline, sink) do update set updated_at = excluded.updated_at,"
+    "  epoch = case when $3::bigint = 0 then p.epoch + 1 else excluded.epoch end"
+    " where $3::bigint = 0 or p.epoch in ($3::bigint, $4::bigint)"
+    " returning epoch, end_lsn, commit_lsn, index, system_id, timeline";
+
+#define CLAIM_STEP_MAX 1000000u
+
+/*
+ * The engine's session that has the row locked, unless its epoch shows that we are the one who is fenced. A row that is locked
+ * or updated names that transaction in xmax.
+ */
+static const char END_HOLDER[] =
+    "select pg_catalog.count(pg_catalog.pg_terminate_backend(holder.pid)) from pgcdc.position p"
+    " join pg_catalog.pg_stat_activity holder on holder.backend_xid = p.xmax"
+    " where p.pipeline = $1 and p.sink = $2 and ($3::bigint = 0 or p.epoch in ($3::bigint, $4::bigint))"
+    "  and holder.usename = current_user and holder.pid <> pg_catalog.pg_backend_pid()"
+    "  and holder.application_name = pg_catalog.current_setting('application_name')";
+
+static const char LOOK[] = "select epoch, end_lsn, commit_lsn, index, system_id, timeline,"
+                           " (extract(epoch from pg_catalog.clock_timestamp() - updated_at) * 1000)::bigint"
+                           " from pgcdc.position where pipeline = $1 and sink = $2";
+
+static const char LOCK[] = "select 1 / pg_catalog.count(*) from (select from pgcdc.position"
+                           " where pipeline = $1 and sink = $2 and epoch = $3 for update) locked";
+
+#define UPDATE_ROW                                                                                           \
+    "with stored as (update pgcdc.position set end_lsn = $4, commit_lsn = $5, index = $6, system_id = $7,"   \
+    " timeline = $8, updated_at = pg_catalog.clock_timestamp()"                                              \
+    " where pipeline = $1 and sink = $2 and epoch = $3 and end_lsn <= $4 returning 1)"                       \
+    " select 1 / pg_catalog.count(*)"
+
+static const char STORE[] = UPDATE_ROW " from stored";
+static const char STORE_EARLY[] = UPDATE_ROW ", " COMMITS_EARLY " from stored";
+
+static const char DROP_ROW[] = "delete from pgcdc.position where pipeline = $1 and sink = $2";
+
+#define NUMBER_TEXT_MAX 24
+
+struct row_parameters {
+    const char *values[8];
+    char epoch[NUMBER_TEXT_MAX];
+    char index[NUMBER_TEXT_MAX];
+    char system_id[NUMBER_TEXT_MAX];
+    char timeline[NUMBER_TEXT_MAX];
+    struct lsn_text end_lsn;
+    struct lsn_text commit_lsn;
+};
+
+static void set_row(struct row_parameters *parameters, const struct position_row *row) {
+    snprintf(parameters->epoch, sizeof parameters->epoch, "%" PRId64, row->epoch);
+    parameters->values[0] = row->pipeline;
+    parameters->values[1] = row->sink;
+    parameters->values[2] = parameters->epoch;
+}
+
+static void set_position(struct row_parameters *parameters, const struct position *position) {
+    parameters->end_lsn = lsn_format(position->end_lsn);
+    parameters->commit_lsn = lsn_format(position->commit_lsn);
+    snprintf(parameters->index, sizeof parameters->index, "%" PRIu64, position->index);
+    snprintf(parameters->system_id, sizeof parameters->system_id, "%" PRIu64, position->system_id);
+    snprintf(parameters->timeline, sizeof parameters->timeline, "%" PRIu32, position->timeline);
+    parameters->values[3] = parameters->end_lsn.text;
+    parameters->values[4] = parameters->commit_lsn.text;
+    parameters->values[5] = parameters->index;
+    parameters->values[6] = parameters->system_id;
+    parameters->values[7] = parameters->timeline;
+}
+
+static bool refuse_fenced(const struct position_row *row, struct error *err) {
+    return error_set(err, ERROR_REFUSE,
+                     "target: this engine's epoch %" PRId64
+                     " of pipeline %s, sink %s in pgcdc.position is no "
+                     "longer in force: another engine has taken over (or the row was changed); run only one",
+                     row->epoch, row->pipeline, row->sink);
+}
+
+bool position_row_judge(const struct position_row *row, struct error *err) {
+    return strcmp(err->sqlstate, DIVISION_BY_ZERO) == 0 ? refuse_fenced(row, err) : false;
+}
+
+/* Planning them would cost a small transaction more than all else, so they are prepared once. */
+static bool send_prepared(struct pq_pipeline *pipeline, uint64_t *prepared, const char *name, const char *sql,
+                          int count, const char *const *values, struct error *err) {
+    static const struct pq_pipeline_note PREPARED = {.rows_expected = ROWS_ANY};
+    const struct pq_pipeline_note note = {.rows_expected = 1, .is_position = true};
+    const struct pq_pipeline_parameters parameters = {.count = count, .values = values};
+    if (*prepared != pipeline->drops + 1 &&
+        !pq_pipeline_prepare(pipeline, name, sql, count, NULL, PREPARED, err))
+        return false;
+    *prepared = pipeline->drops + 1;
+    return pq_pipeline_execute(pipeline, name, &parameters, note, err);
+}
+
+bool position_row_send_lock(struct position_row *row, struct pq_pipeline *pipeline, struct error *err) {
+    struct row_parameters parameters;
+    set_row(&parameters, row);
+    return send_prepared(pipeline, &row->lock_prepared, "pgcdc_lock", LOCK, 3, parameters.values, err);
+}
+
+bool position_row_send_store(struct position_row *row, struct pq_pipeline *pipeline,
+                             const struct position *position, bool is_early, struct error *err) {
+    struct row_parameters parameters;
+    set_row(&parameters, row);
+    set_position(&parameters, position);
+    return is_early ? send_prepared(pipeline, &row->store_early_prepared, "pgcdc_store_early", STORE_EARLY, 8,
+                                    parameters.values, err)
+                    : send_prepared(pipeline, &row->store_prepared, "pgcdc_store", STORE, 8,
+                                    parameters.values, err);
+}
+
+bool position_row_store(const struct position_row *row, struct session *session,
+                        const struct position *position, struct error *err) {
+    struct row_parameters parameters;
+    set_row(&parameters, row);
+    set_position(&parameters, position);
+    if (session_query(session, STORE, 8, parameters.values, NULL, NULL, err))
+        return true;
+    return position_row_judge(row, err);
+}
+
+/* Tells which rights would have done. */
+static bool rights_missing(struct session *session, struct error *err) {
+    if (strcmp(err->sqlstate, "42501") != 0)
+        return false;
+    const char *role = PQuser(session->conn);
+    return error_wrap(err,
+                      "the position is kept in pgcdc.position; grant create on database \"%s\" to \"%s\", or "
+                      "create it as an administrator and grant usage on schema pgcdc and select, insert, "
+                      "update, delete on pgcdc.position to \"%s\"",
+                      PQdb(session->conn), role, role);
+}
+
+/* Looks first, so that a role that may not create can use what an administrator made. */
+static bool create_if_missing(struct session *session, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_query(session, EXISTS, 0, NULL, &EXISTS_SHAPE, &result, err))
+        return false;
+    bool has_schema = strcmp(PQgetvalue(result, 0, 0), "0") != 0;
+    bool has_table = strcmp(PQgetvalue(result, 0, 1), "0") != 0;
+    if (has_table)
+        return true;
+    if (!session_execute(session, CREATE_LOCK, err))
+        return false;
+    if (!has_schema && !session_execute(session, CREATE_SCHEMA, err))
+        return false;
+    return session_execute(session, CREATE_TABLE, err);
+}
+
+static bool read_row(const PGresult *result, struct position_row *row, struct position *ret_position,
+                     struct error *err) {
+    struct position position = {0};
+    if (PQntuples(result) != 1 || !lsn_parse(PQgetvalue(result, 0, 1), &position.end_lsn) ||
+        !lsn_parse(PQgetvalue(result, 0, 2), &position.commit_lsn))
+        return error_set(err, ERROR_CONFIG, "target: pgcdc.position is not the table that pgcdc creates");
+    row->epoch = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
+    position.index = strtoull(PQgetvalue(result, 0, 3), NULL, 10);
+    position.system_id = strtoull(PQgetvalue(result, 0, 4), NULL, 10);
+    position.timeline = (uint32_t) strtoul(PQgetvalue(result, 0, 5), NULL, 10);
+    *ret_position = position;
+    return true;
+}
+
+/* What an open may assume of the row: our epoch, or the claim whose answer was lost. */
+struct claim {
+    char epoch[NUMBER_TEXT_MAX];
+    char lost[NUMBER_TEXT_MAX];
+    char next[NUMBER_TEXT_MAX];
+};
+
+static int64_t claim_prepare(const struct position_row *row, struct claim *claim) {
+    int64_t next = row->epoch == 0 ? 1 : row->epoch + 1 + (int64_t) arc4random_uniform(CLAIM_STEP_MAX);
+    snprintf(claim->epoch, sizeof claim->epoch, "%" PRId64, row->epoch);
+    snprintf(claim->lost, sizeof claim->lost, "%" PRId64, row->claim);
+    snprintf(claim->next, sizeof claim->next, "%" PRId64, next);
+    return next;
+}
+
+/* A claim that the server has answered with an error did not happen; any other may have. */
+static bool claim_row(struct position_row *row, struct session *session, PGresult **ret_result,
+                      struct error *err) {
+    struct claim claim;
+    int64_t next = claim_prepare(row, &claim);
+    const char *const values[] = {row->pipeline, row->sink, claim.epoch, claim.lost, claim.next};
+    bool done =
+        session_query(session, OPEN, 5, values,
+                      &(const struct result_shape){"the claim of the position", 0, 1, 6, 0}, ret_result, err);
+    if (done || err->sqlstate[0] == '\0')
+        row->claim = next;
+    return done;
+}
+
+static bool raise_epoch(struct position_row *row, struct session *session, struct position *ret_position,
+                        struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_execute(session, "begin isolation level read committed", err) ||
+        !create_if_missing(session, err) || !session_execute(session, "set local lock_timeout = '5s'", err) ||
+        !claim_row(row, session, &result, err))
+        return false;
+    if (PQntuples(result) == 0) /* still locked the row, which the other one needs */
+        return session_execute(session, "rollback", err) && refuse_fenced(row, err);
+    return session_execute(session, "commit", err) && read_row(result, row, ret_position, err);
+}
+
+static bool is_locked(const struct error *err) {
+    return strcmp(err->sqlstate, "55P03") == 0;
+}
+
+/* What it had not committed is rolled back, and streamed again to whoever holds the epoch. */
+static bool end_holder(const struct position_row *row, struct session *session, struct error *err) {
+    struct claim claim;
+    claim_prepare(row, &claim);
+    const char *const values[] = {row->pipeline, row->sink, claim.epoch, claim.lost};
+    return session_execute(session, "rollback", err) &&
+           session_query(session, END_HOLDER, 4, values, NULL, NULL, err);
+}
+
+/*
+ * The row may be locked by an engine that is about to commit, by one that is frozen, or by the session of one that is dead and
+ * that the server has not missed yet. It gets a short wait; then its session is ended, because opening takes over.
+ */
+static bool take_over(struct position_row *row, struct session *session, struct position *ret_position,
+                      struct error *err) {
+    if (raise_epoch(row, session, ret_position, err))
+        return true;
+    if (!is_locked(err))
+        return false;
+    if (!end_holder(row, session, err))
+        return false;
+    if (raise_epoch(row, session, ret_position, err))
+        return true;
+    if (is_locked(err))
+        error_wrap(
+            err,
+            "the row of pipeline %s, sink %s in pgcdc.position stays locked by a session that is no engine of "
+            "role \"%s\"; pg_locks tells which",
+            row->pipeline, row->sink, PQuser(session->conn));
+    return false;
+}
+
+bool position_row_open(struct position_row *row, struct session *session, struct position *ret_position,
+                       struct error *err) {
+    if (take_over(row, session, ret_position, err))
+        return true;
+    return rights_missing(session, err);
+}
+
+bool position_row_look(const struct position_row *row, struct session *session, struct sink_view *ret_view,
+                       struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    struct position_row seen = *row;
+    struct sink_view view = {0};
+    struct error answer = {0};
+    if (!session_query(session, LOOK, 2, (const char *const[]){row->pipeline, row->sink},
+                       &(const struct result_shape){"the query for the position", 0, 1, 7, 0}, &result,
+                       &answer)) {
+        if (strcmp(answer.sqlstate, UNDEFINED_TABLE) != 0) {
+            *err = answer;
+            return rights_missing(session, err);
+        }
+    } else if (PQntuples(result) == 1) {
+        if (!read_row(result, &seen, &view.position, err))
+            return false;
+        view.age_ms = strtoll(PQgetvalue(result, 0, 6), NULL, 10);
+    }
+    *ret_view = view;
+    return true;
+}
+
+bool position_row_find_lsn(const struct position_row *row, struct session *session, lsn_t *ret_lsn,
+                           struct error *err) {
+    PGresult *found AUTO_PGRESULT = NULL;
+    PGresult *position AUTO_PGRESULT = NULL;
+    *ret_lsn = 0;
+    if (!session_query(session, "select pg_catalog.to_regclass('pgcdc.position')", 0, NULL,
+                       &(const struct result_shape){"the query for pgcdc.position", 1, 1, 1, 1u}, &found,
+                       err))
+        return false;
+    if (PQgetisnull(found, 0, 0))
+        return true;
+    if (!session_query(session, "select end_lsn from pgcdc.position where pipeline = $1 and sink = $2", 2,
+                       (const char *const[]){row->pipeline, row->sink},
+                       &(const struct result_shape){"the query for the position", 0, 1, 1, 0}, &position,
+                       err))
+        return false;
+    if (PQntuples(position) == 1 && !lsn_parse(PQgetvalue(position, 0, 0), ret_lsn))
+        *ret_lsn = 0; /* a row without a position yet */
+    return true;
+}
+
+static bool has_no_row(struct session *session, bool *ret_empty, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_query(session, "select from pgcdc.position limit 1", 0, NULL,
+                       &(const struct result_shape){"the query for positions", 0, 1, 0, 0}, &result, err))
+        return false;
+    *ret_empty = PQntuples(result) == 0;
+    return true;
+}
+
+/* Another pipeline may use the table, and the role may not own it: then it stays, which is no failure. */
+static bool drop_if_empty(struct session *session, struct error *err) {
+    bool is_empty = false;
+    if (!has_no_row(session, &is_empty, err))
+        return false;
+    if (!is_empty)
+        return true;
+    struct error ignored;
+    if (session_execute(session, "savepoint pgcdc", err) &&
+        session_execute(session, "drop table pgcdc.position; drop schema pgcdc", &ignored))
+        return true;
+    return session_execute(session, "rollback to savepoint pgcdc", err);
+}
+
+bool position_row_drop(const struct position_row *row, struct session *session, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_query(session, EXISTS, 0, NULL, &EXISTS_SHAPE, &result, err))
+        return false;
+    if (strcmp(PQgetvalue(result, 0, 1), "0") == 0)
+        return true;
+    const char *const values[] = {row->pipeline, row->sink};
+    return session_execute(session, "begin isolation level read committed", err) &&
+           session_execute(session, "lock table pgcdc.position in share row exclusive mode", err) &&
+           session_query(session, DROP_ROW, 2, values, NULL, NULL, err) && drop_if_empty(session, err) &&
+           session_execute(session, "commit", err);
+}
