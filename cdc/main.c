@@ -113,7 +113,7 @@ static enum exit_code parse_rest(struct invocation *invocation, char **arguments
     return code == EXIT_DONE ? check_complete(invocation) : code;
 }
 
-static enum exit_code parse(struct invocation *invocation, char **arguments) {
+static enum exit_code main_parse(struct invocation *invocation, char **arguments) {
     size_t words = 0;
     if (arguments[0] == NULL)
         return complain(invocation, "a command is required");
@@ -184,7 +184,7 @@ static enum exit_code check_output(enum exit_code code) {
 
 int main(int argument_count, char **arguments) {
     struct invocation invocation = {.line = {.stop = &stop}};
-    enum exit_code code = parse(&invocation, arguments + (argument_count > 0));
+    enum exit_code code = main_parse(&invocation, arguments + (argument_count > 0));
     if (code != EXIT_DONE)
         return code;
     set_signals();

@@ -256,7 +256,7 @@ static const struct named_type {
 };
 
 /* Asked once a column of a new relation, so a walk is fast enough. */
-static const struct builtin_type *find(oid_t type_oid) {
+static const struct builtin_type *builtin_type_search(oid_t type_oid) {
     for (size_t i = 0; i < PORTABLE_COUNT; i++)
         if (PORTABLE[i].oid == type_oid)
             return &PORTABLE[i];
@@ -271,11 +271,11 @@ bool builtin_type_is_array(oid_t type_oid) {
 }
 
 bool builtin_type_is_portable(oid_t type_oid) {
-    return find(type_oid) != NULL || builtin_type_is_array(type_oid);
+    return builtin_type_search(type_oid) != NULL || builtin_type_is_array(type_oid);
 }
 
 oid_t builtin_type_array(oid_t type_oid) {
-    const struct builtin_type *type = find(type_oid);
+    const struct builtin_type *type = builtin_type_search(type_oid);
     return type != NULL ? type->array_oid : 0;
 }
 

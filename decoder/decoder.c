@@ -34,7 +34,7 @@ void decoder_free(struct decoder *decoder) {
     free(decoder);
 }
 
-static bool decode(struct decoding *d) {
+static bool decode_by_letter(struct decoding *d) {
     switch (d->letter) {
     case 'B':
         return decode_begin(d);
@@ -66,7 +66,7 @@ bool decoder_decode(struct decoder *decoder, lsn_t lsn, struct slice message, st
     struct decoding d = {
         .decoder = decoder, .cursor = cursor_over(message), .arena = arena, .lsn = lsn, .err = err};
     d.letter = (char) cursor_u8(&d.cursor);
-    if (!decode(&d))
+    if (!decode_by_letter(&d))
         return false;
     *ret_change = d.change;
     return true;

@@ -33,7 +33,7 @@ const void *oid_map_find(const struct oid_map *map, oid_t oid) {
     return map->slots == NULL ? NULL : probe(map, oid)->object;
 }
 
-static bool grow(struct oid_map *map) {
+static bool oid_map_grow(struct oid_map *map) {
     uint32_t bits = map->slots == NULL ? BITS_MIN : map->bits + 1;
     if (bits > BITS_MAX)
         return false;
@@ -53,7 +53,7 @@ static bool grow(struct oid_map *map) {
 bool oid_map_put(struct oid_map *map, oid_t oid, const void *object) {
     assert(object != NULL);
     bool is_half_full = map->slots == NULL || map->count >= UINT32_C(1) << (map->bits - 1);
-    if (is_half_full && !grow(map))
+    if (is_half_full && !oid_map_grow(map))
         return false;
     struct oid_map_slot *slot = probe(map, oid);
     map->count += slot->object == NULL;

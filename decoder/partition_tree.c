@@ -97,7 +97,7 @@ static void take_key(const struct relation *leaf, struct relation *relation) {
 }
 
 /* A root with a key over leaves that are all FULL stays as it is: its key finds the row. */
-static bool settle(struct partition_trees *trees, const struct tree *tree, struct error *err) {
+static bool partition_tree_settle(struct partition_trees *trees, const struct tree *tree, struct error *err) {
     struct column columns[RELATION_COLUMNS_MAX];
     const struct logged logged = look_at_leaves(tree);
     const struct relation *settled = NULL;
@@ -169,7 +169,7 @@ bool partition_trees_announce(struct partition_trees *trees, const struct relati
     if (known)
         return true;
     tree->root = root;
-    return settle(trees, tree, err);
+    return partition_tree_settle(trees, tree, err);
 }
 
 bool partition_trees_define(struct partition_trees *trees, const struct relation *relation,
@@ -179,10 +179,10 @@ bool partition_trees_define(struct partition_trees *trees, const struct relation
     if (leaf != NULL && leaf->tree != NULL) {
         tree = leaf->tree;
         leaf->tree = NULL;
-        return settle(trees, tree, err);
+        return partition_tree_settle(trees, tree, err);
     }
     if (tree == NULL || tree->root == relation)
         return true;
     tree->root = relation;
-    return settle(trees, tree, err);
+    return partition_tree_settle(trees, tree, err);
 }

@@ -41,7 +41,7 @@ static bool follows_grammar(struct cursor cursor, const char *grammar) {
     return cursor_finish(&cursor);
 }
 
-static bool refuse(struct decoding *d, const struct refused *refused) {
+static bool refusal_refuse(struct decoding *d, const struct refused *refused) {
     if (!follows_grammar(d->cursor, refused->grammar))
         return error_set(d->err, ERROR_PROTOCOL, "a malformed %s message at %s", refused->name,
                          lsn_format(d->lsn).text);
@@ -54,7 +54,7 @@ bool decode_refused(struct decoding *d) {
         return error_set(d->err, ERROR_PROTOCOL, "an empty message at %s", lsn_format(d->lsn).text);
     for (size_t i = 0; i < sizeof REFUSED / sizeof *REFUSED; i++)
         if (REFUSED[i].letter == d->letter)
-            return refuse(d, &REFUSED[i]);
+            return refusal_refuse(d, &REFUSED[i]);
     return error_set(d->err, ERROR_PROTOCOL, "a message of unknown kind 0x%02x at %s", (uint8_t) d->letter,
                      lsn_format(d->lsn).text);
 }

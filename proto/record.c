@@ -43,7 +43,7 @@ struct examined {
 
 /* ---- what is refused ---- */
 
-static bool refuse(const struct writing *w, enum error_kind kind, const struct column *column,
+static bool record_refuse(const struct writing *w, enum error_kind kind, const struct column *column,
                    const char *problem) {
     return error_set(w->err, kind, "column %s of %s.%s, changed at %s: %s", column->name.data,
                      w->relation->schema.data, w->relation->name.data, lsn_format(w->change->lsn).text,
@@ -51,7 +51,7 @@ static bool refuse(const struct writing *w, enum error_kind kind, const struct c
 }
 
 static bool refuse_value(const struct writing *w, const struct column *column) {
-    return refuse(w, ERROR_PROTOCOL, column, "its text is not one that its type has");
+    return record_refuse(w, ERROR_PROTOCOL, column, "its text is not one that its type has");
 }
 
 static bool refuse_record(const struct writing *w, const char *problem) {
@@ -133,7 +133,7 @@ static bool examine(const struct writing *w, const struct column *column, const 
     case VALUE_BINARY:
         break;
     }
-    return refuse(w, ERROR_PROTOCOL, column, "its value is binary although text was asked for");
+    return record_refuse(w, ERROR_PROTOCOL, column, "its value is binary although text was asked for");
 }
 
 /* False: a bytea that has something else than digits. */
@@ -202,7 +202,7 @@ static bool put_column(struct writing *w, unsigned field, const struct column *c
     if (!examine(w, column, value, &examined))
         return false;
     if (!names_are_valid(column))
-        return refuse(w, ERROR_DATA, column, "its name or its type's is not UTF-8");
+        return record_refuse(w, ERROR_DATA, column, "its name or its type's is not UTF-8");
     size_t size = wire_bytes_size(column->name.size) + wire_bytes_size(column->type_name.size) +
                   wire_bytes_size(schema.size) + wire_number_size(is_key) + examined.size;
     if (has_modifier(column))
@@ -240,11 +240,11 @@ static const struct value *new_key_value(const struct change *change, uint32_t i
 static bool put_key_column(struct writing *w, const struct column *column, const struct value *value) {
     struct examined examined;
     if (value->kind == VALUE_UNCHANGED)
-        return refuse(w, ERROR_PROTOCOL, column, "a value of the key was not sent");
+        return record_refuse(w, ERROR_PROTOCOL, column, "a value of the key was not sent");
     if (!examine(w, column, value, &examined))
         return false;
     if (!utf8_is_valid(column->name))
-        return refuse(w, ERROR_DATA, column, "its name is not UTF-8");
+        return record_refuse(w, ERROR_DATA, column, "its name is not UTF-8");
     w->at = wire_put_head(w->at, KEY_COLUMNS, wire_bytes_size(column->name.size) + examined.size);
     w->at = wire_put_bytes_if(w->at, COLUMN_NAME, column->name);
     return put_value(w, &examined) || refuse_value(w, column);

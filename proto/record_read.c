@@ -17,7 +17,7 @@ struct reading {
     struct error *err;
 };
 
-static bool refuse(const struct reading *r, const char *problem) {
+static bool record_read_refuse(const struct reading *r, const char *problem) {
     return error_set(r->err, ERROR_PROTOCOL, "a record of %s.%s at %s: %s", r->message->schema,
                      r->message->table, lsn_format(r->message->commit_lsn).text, problem);
 }
@@ -31,7 +31,7 @@ static bool refuse_column(const struct reading *r, const Pgcdc__V1__Column *colu
 
 static bool set_text(struct reading *r, struct value *value, struct slice text) {
     if (text.size > UINT32_MAX)
-        return refuse(r, "a value is too large");
+        return record_read_refuse(r, "a value is too large");
     value->kind = VALUE_TEXT;
     value->data = arena_copy(r->arena, text);
     value->size = (uint32_t) text.size;
@@ -45,7 +45,7 @@ static bool set_bytea(struct reading *r, struct value *value, struct slice bytes
         return error_no_memory(r->err);
     value_text_of_bytea(bytes, text);
     *value = (struct value){.kind = VALUE_TEXT, .data = text, .size = (uint32_t) size};
-    return size <= UINT32_MAX || refuse(r, "a value is too large");
+    return size <= UINT32_MAX || record_read_refuse(r, "a value is too large");
 }
 
 static struct slice bytes_of(const Pgcdc__V1__Column *column) {
@@ -142,7 +142,7 @@ static struct column column_of(const Pgcdc__V1__Column *column, bool is_full) {
 static bool make_relation(struct reading *r, Pgcdc__V1__Column *const *columns, size_t count) {
     const enum replica_identity identity = identity_of(r->message->replica_identity);
     if (identity == 0 || count > RELATION_COLUMNS_MAX)
-        return refuse(r, "its replica identity or the number of its columns is impossible");
+        return record_read_refuse(r, "its replica identity or the number of its columns is impossible");
     r->relation = arena_alloc_zero(r->arena, sizeof *r->relation);
     struct column *made = arena_alloc(r->arena, count * sizeof *made);
     if (r->relation == NULL || made == NULL)
@@ -179,7 +179,7 @@ static const struct value *take_row(struct reading *r, Pgcdc__V1__Column *const 
     }
     if (next == count)
         return values;
-    refuse(r, "the old row has columns that the new one has not");
+    record_read_refuse(r, "the old row has columns that the new one has not");
     return NULL;
 }
 
@@ -201,7 +201,7 @@ static bool take_new(struct reading *r) {
 
 static bool take_insert(struct reading *r, enum change_kind kind) {
     if (r->message->n_before > 0)
-        return refuse(r, "a row that is new has an old one");
+        return record_read_refuse(r, "a row that is new has an old one");
     r->change->kind = kind;
     return make_relation(r, r->message->after, r->message->n_after) && take_new(r);
 }
@@ -214,7 +214,7 @@ static bool take_update(struct reading *r) {
 
 static bool take_delete(struct reading *r) {
     if (r->message->n_after > 0)
-        return refuse(r, "a row that is gone has a new one");
+        return record_read_refuse(r, "a row that is gone has a new one");
     r->change->kind = CHANGE_DELETE;
     return make_relation(r, r->message->before, r->message->n_before) && take_old(r);
 }
@@ -222,7 +222,7 @@ static bool take_delete(struct reading *r) {
 static bool take_truncate(struct reading *r) {
     const Pgcdc__V1__Truncate *truncate = r->message->truncate;
     if (truncate == NULL || r->message->n_before + r->message->n_after > 0)
-        return refuse(r, "a truncate has rows, or does not say how");
+        return record_read_refuse(r, "a truncate has rows, or does not say how");
     const struct relation **relations = arena_alloc(r->arena, sizeof *relations);
     if (relations == NULL)
         return error_no_memory(r->err);
@@ -252,7 +252,7 @@ static bool take_operation(struct reading *r) {
     case READ:
         return take_insert(r, CHANGE_READ);
     default:
-        return refuse(r, "its operation is one that this program does not know");
+        return record_read_refuse(r, "its operation is one that this program does not know");
     }
 }
 
@@ -272,20 +272,20 @@ static bool take_change(struct reading *r) {
     if (r->change->kind != CHANGE_TRUNCATE)
         r->change->relation = r->relation;
     return message->moved_to == NULL || r->change->kind == CHANGE_DELETE ||
-           refuse(r, "a row that was not deleted has moved");
+           record_read_refuse(r, "a row that was not deleted has moved");
 }
 
-static void *allocate(void *arena, size_t size) {
+static void *record_read_allocate(void *arena, size_t size) {
     return arena_alloc(arena, size);
 }
 
 /* The arena takes everything back. */
-static void release(void *arena, void *memory) {
+static void record_read_release(void *arena, void *memory) {
     (void) arena, (void) memory;
 }
 
 bool record_read(struct slice bytes, struct arena *arena, struct record *ret_record, struct error *err) {
-    ProtobufCAllocator allocator = {.alloc = allocate, .free = release, .allocator_data = arena};
+    ProtobufCAllocator allocator = {.alloc = record_read_allocate, .free = record_read_release, .allocator_data = arena};
     struct record record = {0};
     struct reading reading = {.arena = arena, .change = &record.change, .err = err};
     reading.message = pgcdc__v1__change__unpack(&allocator, bytes.size, (const uint8_t *) bytes.data);

@@ -41,7 +41,7 @@ static char *put_head(char *at, const struct transaction_record *record) {
     return wire_put_number_if(at, CHANGE_COUNT, record->change_count);
 }
 
-static bool refuse(const struct transaction_record *record, const char *problem, struct error *err) {
+static bool transaction_record_refuse(const struct transaction_record *record, const char *problem, struct error *err) {
     return error_set(err, ERROR_DATA, "the record of the transaction at %s: %s",
                      lsn_format(record->transaction->commit_lsn).text, problem);
 }
@@ -49,7 +49,7 @@ static bool refuse(const struct transaction_record *record, const char *problem,
 bool transaction_record_write_key(const struct transaction_record *record, struct buffer *buffer,
                                   struct error *err) {
     if (!buffer_reserve(buffer, HEAD_MAX))
-        return refuse(record, "no room for its key", err);
+        return transaction_record_refuse(record, "no room for its key", err);
     char *at = buffer->data + buffer->size;
     buffer->size += (size_t) (wire_put_number_if(at, KEY_COMMIT_LSN, record->transaction->commit_lsn) - at);
     return true;
@@ -60,9 +60,9 @@ bool transaction_record_write(const struct transaction_record *record, struct bu
     for (size_t i = 0; i < record->table_count; i++)
         if (!utf8_is_valid(record->tables[i].relation->schema) ||
             !utf8_is_valid(record->tables[i].relation->name))
-            return refuse(record, "the name of a table is not UTF-8", err);
+            return transaction_record_refuse(record, "the name of a table is not UTF-8", err);
     if (!buffer_reserve(buffer, room_for(record)))
-        return refuse(record, "no room for its tables", err);
+        return transaction_record_refuse(record, "no room for its tables", err);
     char *at = put_head(buffer->data + buffer->size, record);
     for (size_t i = 0; i < record->table_count; i++)
         at = put_table(at, &record->tables[i]);

@@ -8,12 +8,12 @@
 
 enum { LENGTH_MAX = 40 };
 
-static size_t least(size_t a, size_t b) {
+static size_t nearest_least(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
 /* Optimal string alignment; rows of the table, of which three are needed. */
-static size_t distance(const char *a, const char *b) {
+size_t nearest_distance(const char *a, const char *b) {
     size_t rows[3][LENGTH_MAX + 1];
     const size_t a_length = strlen(a);
     const size_t b_length = strlen(b);
@@ -26,9 +26,9 @@ static size_t distance(const char *a, const char *b) {
         const size_t *above = rows[(i - 1) % 3];
         row[0] = i;
         for (size_t j = 1; j <= b_length; j++) {
-            row[j] = least(least(above[j], row[j - 1]) + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
+            row[j] = nearest_least(nearest_least(above[j], row[j - 1]) + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                row[j] = least(row[j], rows[(i - 2) % 3][j - 2] + 1);
+                row[j] = nearest_least(row[j], rows[(i - 2) % 3][j - 2] + 1);
         }
     }
     return rows[a_length % 3][b_length];
@@ -38,7 +38,7 @@ const char *nearest(const char *text, const char *const *words, size_t count) {
     const char *found = NULL;
     size_t found_distance = strlen(text) / 3 + 1; /* a third of the letters wrong is another word */
     for (size_t i = 0; i < count; i++) {
-        const size_t word_distance = distance(text, words[i]);
+        const size_t word_distance = nearest_distance(text, words[i]);
         if (word_distance <= found_distance && (found == NULL || word_distance < found_distance)) {
             found = words[i];
             found_distance = word_distance;

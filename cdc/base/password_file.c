@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool refuse(const char *path, const char *why, struct error *err) {
+static bool password_file_refuse(const char *path, const char *why, struct error *err) {
     return error_set(err, ERROR_CONFIG, "password_file %s: %s", path, why);
 }
 
@@ -37,11 +37,11 @@ static bool take_line(const char *path, const char *text, size_t size,
     if (length > 0 && text[length - 1] == '\r')
         length--;
     if (length == 0)
-        return refuse(path, size == 0 ? "it is empty" : "its first line is empty", err);
+        return password_file_refuse(path, size == 0 ? "it is empty" : "its first line is empty", err);
     if (length > PASSWORD_BYTES_MAX)
-        return refuse(path, "its first line is too long for a password", err);
+        return password_file_refuse(path, "its first line is too long for a password", err);
     if (memchr(text, '\0', length) != NULL)
-        return refuse(path, "its first line is no text", err);
+        return password_file_refuse(path, "its first line is no text", err);
     memcpy(ret_password, text, length);
     ret_password[length] = '\0';
     return true;
@@ -51,9 +51,9 @@ bool password_file_read(const char *path, char ret_password[PASSWORD_BYTES_MAX +
     char text[PASSWORD_BYTES_MAX + 1]; /* a byte more than fits tells a line that is too long */
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return refuse(path, strerror(errno), err);
+        return password_file_refuse(path, strerror(errno), err);
     ssize_t size = read_some(fd, text, sizeof text);
-    bool taken = size < 0 ? refuse(path, strerror(errno), err)
+    bool taken = size < 0 ? password_file_refuse(path, strerror(errno), err)
                           : take_line(path, text, (size_t) size, ret_password, err);
     close(fd);
     explicit_bzero(text, sizeof text);

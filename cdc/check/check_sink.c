@@ -16,7 +16,7 @@ static enum severity severity_of(enum sink_severity severity) {
     return SEVERITY_PROBLEM;
 }
 
-static void report(void *context, enum sink_severity severity, const char *code, const char *what,
+static void check_sink_report(void *context, enum sink_severity severity, const char *code, const char *what,
                    const char *fix) {
     struct findings *findings = context;
     findings_add(findings, severity_of(severity), code, "%s", what);
@@ -28,7 +28,7 @@ bool check_sink(struct check *check, const struct config_sink *config, struct er
     const struct sink_check asked = {.tables = check->tables.tables,
                                      .table_count = check->has_tables ? check->tables.count : 0,
                                      .expects_copy = check_expects_copy(check),
-                                     .report = report,
+                                     .report = check_sink_report,
                                      .context = &check->findings};
     struct sink *sink = sink_new(config->ops, &config->sink, check->stop);
     if (sink == NULL)

@@ -138,7 +138,7 @@ bool check_state(struct check *check, struct error *err) {
 /* ---- where run would start ---- */
 
 /* False: a sink cannot be asked; why is said when that sink is checked. */
-static bool look(struct check *check, size_t index) {
+static bool check_start_look(struct check *check, size_t index) {
     const struct config_sink *config = &check->config->sinks[index];
     struct error ignored = {0};
     struct sink_view view = {0};
@@ -154,11 +154,11 @@ static bool look(struct check *check, size_t index) {
 static bool look_at_all(struct check *check) {
     bool seen = true;
     for (size_t i = 0; i < check->config->sink_count; i++)
-        seen = look(check, i) && seen;
+        seen = check_start_look(check, i) && seen;
     return seen;
 }
 
-static bool decide(struct check *check) {
+static bool check_start_decide(struct check *check) {
     start_complete(check->config, &check->checkpoint, check->positions);
     const struct start_facts facts = {.config = check->config,
                                       .checkpoint = &check->checkpoint,
@@ -209,7 +209,7 @@ bool check_start(struct check *check, struct error *err) {
     if (!slot_read(&check->source, check->config->source.slot, &check->slot, err))
         return false;
     check_active(check);
-    check->has_action = look_at_all(check) && check->has_identity && decide(check);
+    check->has_action = look_at_all(check) && check->has_identity && check_start_decide(check);
     return !check->has_action || check_forks(check, err);
 }
 

@@ -54,7 +54,7 @@ static void comparison_release(struct comparison *comparison) {
     buffer_release(&comparison->copied);
 }
 
-static int find(const PGresult *rows, const char *name) {
+static int check_target_columns_find(const PGresult *rows, const char *name) {
     for (int row = 0; row < PQntuples(rows); row++)
         if (strcmp(PQgetvalue(rows, row, 0), name) == 0)
             return row;
@@ -62,7 +62,7 @@ static int find(const PGresult *rows, const char *name) {
 }
 
 static int number_of(const struct comparison *comparison, const char *name) {
-    int row = find(comparison->numbers, name);
+    int row = check_target_columns_find(comparison->numbers, name);
     return row < 0 ? 0 : (int) strtol(PQgetvalue(comparison->numbers, row, ADDED_NUMBER), NULL, 10);
 }
 
@@ -82,7 +82,7 @@ static int number_before(const struct comparison *comparison, int number) {
     int before = 0;
     for (int row = 0; row < PQntuples(comparison->numbers); row++) {
         int other = (int) strtol(PQgetvalue(comparison->numbers, row, ADDED_NUMBER), NULL, 10);
-        if (other < number && find(comparison->columns, PQgetvalue(comparison->numbers, row, 0)) >= 0)
+        if (other < number && check_target_columns_find(comparison->columns, PQgetvalue(comparison->numbers, row, 0)) >= 0)
             before = other;
     }
     return before;
@@ -106,7 +106,7 @@ static enum origin find_origin(const struct comparison *comparison, const struct
     if (check_expects_copy(comparison->check))
         return origin;
     for (int row = 0; row < PQntuples(comparison->columns); row++) {
-        if (find(comparison->numbers, PQgetvalue(comparison->columns, row, 0)) >= 0 ||
+        if (check_target_columns_find(comparison->numbers, PQgetvalue(comparison->columns, row, 0)) >= 0 ||
             PQgetvalue(comparison->columns, row, 2)[0] == 't' ||
             strcmp(PQgetvalue(comparison->columns, row, 1), column->type_sql) != 0)
             continue;
@@ -123,7 +123,7 @@ static enum origin find_origin(const struct comparison *comparison, const struct
 /* "add column c type default 'value' not null" */
 static void append_add(const struct comparison *comparison, struct buffer *text,
                        const struct table_column *column) {
-    int row = find(comparison->numbers, column->name);
+    int row = check_target_columns_find(comparison->numbers, column->name);
     buffer_append_text(text, "add column ");
     identifier_append(text, slice_of(column->name));
     buffer_printf(text, " %s", column->type_sql);
@@ -140,7 +140,7 @@ static void append_add(const struct comparison *comparison, struct buffer *text,
 
 /* Do the rows from before have a value that is not known here? */
 static bool needs_copy(const struct comparison *comparison, const struct table_column *column) {
-    int row = find(comparison->numbers, column->name);
+    int row = check_target_columns_find(comparison->numbers, column->name);
     if (check_expects_copy(comparison->check) || column->generated != '\0')
         return false;
     return row < 0 || (PQgetisnull(comparison->numbers, row, ADDED_VALUE) &&
@@ -229,7 +229,7 @@ static bool compare(struct comparison *comparison, struct error *err) {
     for (uint32_t i = 0; i < table->column_count; i++) {
         const struct table_column *column = &table->columns[i];
         int extra = -1;
-        if (!table_column_is_copied(column) || find(comparison->columns, column->name) >= 0)
+        if (!table_column_is_copied(column) || check_target_columns_find(comparison->columns, column->name) >= 0)
             continue;
         enum origin origin = find_origin(comparison, column, &extra);
         if (origin == ORIGIN_ADDED)

@@ -50,7 +50,7 @@ static bool read_both(struct both *both, const struct target_check *target, cons
            session_query(target->session, sql, 2, parameters, &shape, &both->target, err);
 }
 
-static int find(const PGresult *rows, const char *text) {
+static int check_target_types_find(const PGresult *rows, const char *text) {
     for (int row = 0; row < PQntuples(rows); row++)
         if (strcmp(PQgetvalue(rows, row, 0), text) == 0)
             return row;
@@ -58,7 +58,7 @@ static int find(const PGresult *rows, const char *text) {
 }
 
 static bool is_missing(const PGresult *there, const PGresult *here, int row) {
-    return find(there, PQgetvalue(here, row, 0)) < 0;
+    return check_target_types_find(there, PQgetvalue(here, row, 0)) < 0;
 }
 
 static int count_missing(const PGresult *there, const PGresult *here, int *ret_row) {
@@ -96,7 +96,7 @@ static bool is_renamed(const struct both *both, int *ret_old, int *ret_new) {
 static bool has_same_order(const struct both *both) {
     int last = -1;
     for (int row = 0; row < PQntuples(both->source); row++) {
-        int place = find(both->target, PQgetvalue(both->source, row, 0));
+        int place = check_target_types_find(both->target, PQgetvalue(both->source, row, 0));
         if (place >= 0 && place < last)
             return false;
         last = place >= 0 ? place : last;

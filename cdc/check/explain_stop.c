@@ -78,7 +78,7 @@ static const struct finding *find_best(const struct findings *findings, const st
 }
 
 /* In one line, also a fix of several. */
-static void say(const struct finding *finding) {
+static void explain_stop_say(const struct finding *finding) {
     struct error said = {0};
     error_set(&said, ERROR_DATA, "check: %s: %s", finding->where, finding->what);
     error_remedy(&said, "%s", finding->fix);
@@ -91,7 +91,7 @@ static void take_findings(const struct findings *findings, struct error *err) {
         best = find_best(findings, err, explains);
     for (const struct finding *finding = findings->first; finding != NULL; finding = finding->next)
         if (finding != best && finding->severity == SEVERITY_PROBLEM && !is_repeated(finding, err))
-            say(finding);
+            explain_stop_say(finding);
     if (best != NULL && strlen(best->fix) + sizeof AGAIN < sizeof err->remedy)
         error_remedy(err, "%s%s", best->fix, AGAIN);
     else if (best != NULL)

@@ -26,7 +26,7 @@ void findings_release(struct findings *findings) {
     *findings = (struct findings){0};
 }
 
-static const char *keep(struct findings *findings, const char *format, va_list arguments) {
+static const char *findings_keep(struct findings *findings, const char *format, va_list arguments) {
     char *text = NULL;
     int length = vasprintf(&text, format, arguments);
     const char *copy =
@@ -38,7 +38,7 @@ static const char *keep(struct findings *findings, const char *format, va_list a
     return copy != NULL ? copy : "";
 }
 
-static void append(struct findings *findings, struct finding *finding) {
+static void findings_append(struct findings *findings, struct finding *finding) {
     if (findings->last != NULL)
         findings->last->next = finding;
     else
@@ -57,9 +57,9 @@ void findings_add(struct findings *findings, enum severity severity, const char 
     va_list arguments;
     va_start(arguments, format);
     *finding = (struct finding){.severity = severity, .code = code, .where = findings->where, .fix = ""};
-    finding->what = keep(findings, format, arguments);
+    finding->what = findings_keep(findings, format, arguments);
     va_end(arguments);
-    append(findings, finding);
+    findings_append(findings, finding);
 }
 
 void findings_object(struct findings *findings, const char *object) {
@@ -77,7 +77,7 @@ void findings_fix(struct findings *findings, const char *format, ...) {
     va_list arguments;
     assert(findings->last != NULL);
     va_start(arguments, format);
-    findings->last->fix = keep(findings, format, arguments);
+    findings->last->fix = findings_keep(findings, format, arguments);
     va_end(arguments);
 }
 

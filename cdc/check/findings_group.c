@@ -99,7 +99,7 @@ static void mark_object(struct findings *findings, struct finding *finding) {
 }
 
 /* Takes what follows out of the list and into the group of its head. */
-static void gather(struct findings *findings) {
+static void findings_group_gather(struct findings *findings) {
     struct finding **link = &findings->first;
     findings->last = NULL;
     while (*link != NULL) {
@@ -122,7 +122,7 @@ void findings_group(struct findings *findings) {
     for (struct finding *finding = findings->first; finding != NULL; finding = finding->next)
         if (finding->object != NULL)
             mark_object(findings, finding);
-    gather(findings);
+    findings_group_gather(findings);
     for (struct finding *head = findings->first; head != NULL; head = head->next) {
         if (head->object == NULL)
             continue;

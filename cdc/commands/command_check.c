@@ -45,7 +45,7 @@ static void print_sql(const struct findings *findings, const char *side) {
 
 /* ---- */
 
-static enum exit_code report(struct check *check, const struct command_line *line) {
+static enum exit_code command_check_report(struct check *check, const struct command_line *line) {
     struct findings *findings = &check->findings;
     struct error err = {0};
     if (atomic_load(check->stop)) {
@@ -81,7 +81,7 @@ static enum exit_code run(const struct command_line *line) {
     arena_init(&check->arena, 65536, ARENA_BYTES_MAX);
     findings_init(&check->findings);
     check_all(check);
-    enum exit_code code = report(check, line);
+    enum exit_code code = command_check_report(check, line);
     check_release(check);
     free(check);
     return code;

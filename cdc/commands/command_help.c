@@ -176,7 +176,7 @@ static void print_markdown(void) {
 
 /* ---- the command ---- */
 
-static const struct command *find(const char *name) {
+static const struct command *command_help_find(const char *name) {
     const struct command *command = NULL;
     for (size_t i = 0; (command = command_at(i)) != NULL; i++)
         if (strcmp(command->name, name) == 0)
@@ -185,7 +185,7 @@ static const struct command *find(const char *name) {
 }
 
 static enum exit_code run(const struct command_line *line) {
-    const struct command *command = line->argument != NULL ? find(line->argument) : NULL;
+    const struct command *command = line->argument != NULL ? command_help_find(line->argument) : NULL;
     if (line->argument == NULL) {
         print_commands();
     } else if (command != NULL) {

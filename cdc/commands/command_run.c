@@ -80,7 +80,7 @@ static void log_result(const char *what, const struct pipeline_result *result) {
              result->position_lsn != 0 ? lsn_format(result->position_lsn).text : "none");
 }
 
-static enum exit_code judge(const struct command_line *line, const struct pipeline_result *result, char *what,
+static enum exit_code command_run_judge(const struct command_line *line, const struct pipeline_result *result, char *what,
                             size_t size) {
     const bool has_end = line->until_caught_up || line->until_lsn != 0;
     const lsn_t until_lsn = result->until_lsn != 0 ? result->until_lsn : line->until_lsn;
@@ -97,9 +97,9 @@ static enum exit_code judge(const struct command_line *line, const struct pipeli
     return EXIT_SHORT;
 }
 
-static enum exit_code report(const struct command_line *line, const struct pipeline_result *result) {
+static enum exit_code command_run_report(const struct command_line *line, const struct pipeline_result *result) {
     char what[128];
-    const enum exit_code code = judge(line, result, what, sizeof what);
+    const enum exit_code code = command_run_judge(line, result, what, sizeof what);
     if (result->copy_interrupted)
         log_line(
             LOG_LEVEL_WARNING,
@@ -119,7 +119,7 @@ static enum exit_code run(const struct command_line *line) {
     struct pipeline_result result = {0};
     struct error err = {0};
     bool good = set_timeout(line->timeout_ms, &err) && pipeline_run(line->config, &options, &result, &err);
-    enum exit_code code = good ? report(line, &result) : exit_code_of(&err);
+    enum exit_code code = good ? command_run_report(line, &result) : exit_code_of(&err);
     if (!good) {
         struct error unwritten = {0};
         explain_stop(line->config, line->stop, &err);

@@ -14,7 +14,7 @@
 #include "cdc/engine/state_lock.h"
 #include "cdc/engine/stop_place.h"
 
-static bool refuse(lsn_t failed, lsn_t lsn, struct error *err) {
+static bool command_skip_refuse(lsn_t failed, lsn_t lsn, struct error *err) {
     error_set(err, ERROR_REFUSE, "the transaction that commits at %s did not stop this pipeline",
               lsn_format(lsn).text);
     if (failed == 0)
@@ -35,7 +35,7 @@ static bool skip_locked(const struct command_line *line, lsn_t lsn, struct error
     failure_read(config->state, config->name, &failure);
     stop_place_read(config, &failure, &place);
     if (!is_place(&place, lsn))
-        return refuse(place.sink != NULL && place.commit_lsn != 0 ? place.lsn : 0, lsn, err);
+        return command_skip_refuse(place.sink != NULL && place.commit_lsn != 0 ? place.lsn : 0, lsn, err);
     const struct config_sink *sink = place.sink;
     if (!stop_place_position(&place, config, line->stop, &position, err))
         return error_wrap(err, "sink %s", sink->sink.name);

@@ -39,7 +39,7 @@ static bool print(const struct command_line *line, const struct status *status, 
     return fflush(stdout) == 0 ? true : error_errno(err, "standard output");
 }
 
-static enum exit_code judge(const struct status *status) {
+static enum exit_code command_status_judge(const struct status *status) {
     switch (status->state) {
     case STATE_LOST:
     case STATE_MISSING:
@@ -71,7 +71,7 @@ static enum exit_code run(const struct command_line *line) {
         return fail(&err);
     }
     bool done = status_read(line->config, line->stop, status, &err) && print(line, status, &err);
-    enum exit_code code = done ? judge(status) : fail(&err);
+    enum exit_code code = done ? command_status_judge(status) : fail(&err);
     free(status);
     return code;
 }

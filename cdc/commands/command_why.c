@@ -185,7 +185,7 @@ static bool read_place(const struct config *config, struct failure *failure, str
     return true;
 }
 
-static bool ask(const struct command_line *line, const struct config_sink *of, struct stopped_change *stopped,
+static bool command_why_ask(const struct command_line *line, const struct config_sink *of, struct stopped_change *stopped,
                 struct why *why, struct error *err) {
     if (strcmp(of->ops->type, "postgres") != 0)
         return why_take_key(why, stopped->change, &stopped->arena, err);
@@ -203,7 +203,7 @@ static bool answer(const struct command_line *line, const struct answer *known,
     struct why why;
     answer.change = stopped->change;
     if (change_is_row(stopped->change)) {
-        if (!ask(line, known->place->sink, stopped, &why, err))
+        if (!command_why_ask(line, known->place->sink, stopped, &why, err))
             return false;
         answer.why = &why;
     }

@@ -26,17 +26,17 @@ void progress_init(struct progress *progress) {
     *progress = (struct progress){.is_terminal = isatty(STDERR_FILENO) == 1};
 }
 
-static uint64_t get(const atomic_ullong *counter) {
+static uint64_t progress_get(const atomic_ullong *counter) {
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
 struct progress_total progress_add_up(const struct snapshot_progress *const *copies, size_t count) {
     struct progress_total total = {0};
     for (size_t i = 0; i < count; i++) {
-        total.rows += get(&copies[i]->rows);
-        total.bytes += get(&copies[i]->bytes);
-        total.bytes_done += get(&copies[i]->bytes_done);
-        total.bytes_estimate += get(&copies[i]->bytes_estimate);
+        total.rows += progress_get(&copies[i]->rows);
+        total.bytes += progress_get(&copies[i]->bytes);
+        total.bytes_done += progress_get(&copies[i]->bytes_done);
+        total.bytes_estimate += progress_get(&copies[i]->bytes_estimate);
         total.tables_done += atomic_load_explicit(&copies[i]->tables_done, memory_order_relaxed);
         total.table_count += atomic_load_explicit(&copies[i]->table_count, memory_order_relaxed);
         if (total.table[0] == '\0')
@@ -52,7 +52,7 @@ static unsigned int percent(const struct progress_total *total) {
     return part >= 1 ? 100 : (unsigned int) (part * 100);
 }
 
-static void measure(struct progress *progress, uint64_t bytes, int64_t now_ms) {
+static void progress_measure(struct progress *progress, uint64_t bytes, int64_t now_ms) {
     if (progress->rate_ms == 0) {
         progress->rate_ms = now_ms;
         progress->rate_bytes = bytes;
@@ -83,7 +83,7 @@ static void draw(struct progress *progress, const struct progress_total *total) 
         progress->is_drawn = write(STDERR_FILENO, text, (size_t) length) > 0;
 }
 
-static void say(const struct progress *progress, const struct progress_total *total) {
+static void progress_say(const struct progress *progress, const struct progress_total *total) {
     log_line(LOG_LEVEL_INFO, "copy: %s %u/%u tables, %s of %s (%u %%), %s/s", total->table,
              total->tables_done, total->table_count, amount_bytes((double) total->bytes_done).text,
              amount_bytes((double) total->bytes_estimate).text, percent(total),
@@ -95,7 +95,7 @@ void progress_print(struct progress *progress, const struct snapshot_progress *c
     struct progress_total total = progress_add_up(copies, count);
     if (progress->printed_ms == 0)
         progress->printed_ms = now_ms;
-    measure(progress, total.bytes, now_ms);
+    progress_measure(progress, total.bytes, now_ms);
     if (total.table_count == 0 || total.table[0] == '\0')
         return;
     int64_t interval_ms = progress->is_terminal ? BAR_INTERVAL_MS : LINE_INTERVAL_MS;
@@ -105,7 +105,7 @@ void progress_print(struct progress *progress, const struct snapshot_progress *c
     if (progress->is_terminal)
         draw(progress, &total);
     else
-        say(progress, &total);
+        progress_say(progress, &total);
 }
 
 void progress_end(struct progress *progress) {

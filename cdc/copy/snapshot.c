@@ -188,7 +188,7 @@ static void announce(const struct table_list *list, struct snapshot_progress *pr
     atomic_store(&progress->table_count, (unsigned int) list->count);
 }
 
-static bool prepare(struct snapshot *snapshot, const struct config *config, const char *snapshot_name,
+static bool snapshot_prepare(struct snapshot *snapshot, const struct config *config, const char *snapshot_name,
                     const atomic_bool *stop, struct error *err) {
     const char *publications = config->source.publication_array;
     struct table_list by_name;
@@ -347,7 +347,7 @@ bool snapshot_copy(const struct config *config, const char *snapshot_name, struc
     };
     assert(position_exists(position));
     arena_init(&snapshot.arena, BLOCK_BYTES, CATALOG_BYTES_MAX);
-    if (!prepare(&snapshot, config, snapshot_name, stop, err))
+    if (!snapshot_prepare(&snapshot, config, snapshot_name, stop, err))
         return false;
     announce(&snapshot.list, progress);
     FAULT_POINT("snapshot-pinned");

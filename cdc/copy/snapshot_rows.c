@@ -117,7 +117,7 @@ static struct value take_field(char *field, size_t size) {
     return (struct value){.data = field, .size = (uint32_t) unescape_field(field, size), .kind = VALUE_TEXT};
 }
 
-static bool split(const struct relation *relation, char *row, size_t size, struct value *values) {
+static bool snapshot_rows_split(const struct relation *relation, char *row, size_t size, struct value *values) {
     char *end = row + size;
     for (uint32_t i = 0; i < relation->column_count; i++) {
         char *tab = memchr(row, '\t', (size_t) (end - row));
@@ -145,7 +145,7 @@ bool snapshot_rows_add(struct snapshot_rows *rows, struct slice row, struct erro
     struct value *values = arena_alloc(&rows->values, (relation->column_count + 1) * sizeof *values);
     if (text == NULL || values == NULL)
         return error_no_memory(err);
-    if (!split(relation, text, row.size - 1, values))
+    if (!snapshot_rows_split(relation, text, row.size - 1, values))
         return malformed(relation, err);
     rows->changes[rows->count++] = (struct change){.kind = CHANGE_READ,
                                                    .lsn = rows->lsn,

@@ -13,7 +13,7 @@
 
 #define CHUNK_BYTES ((size_t) 128 << 10)
 
-static void set(atomic_ullong *counter, uint64_t value) {
+static void snapshot_table_set(atomic_ullong *counter, uint64_t value) {
     atomic_store_explicit(counter, value, memory_order_relaxed);
 }
 
@@ -24,19 +24,19 @@ static uint64_t part_done(const struct table *table, uint64_t rows, uint64_t byt
     return (uint64_t) (part < size ? part : size);
 }
 
-static void report(struct snapshot_move *move, const struct table *table, uint64_t rows, uint64_t bytes) {
+static void snapshot_table_report(struct snapshot_move *move, const struct table *table, uint64_t rows, uint64_t bytes) {
     struct snapshot_progress *progress = move->progress;
-    set(&progress->rows, move->rows_before + rows);
-    set(&progress->bytes, move->bytes_before + bytes);
-    set(&progress->bytes_done, move->bytes_done_before + part_done(table, rows, bytes));
+    snapshot_table_set(&progress->rows, move->rows_before + rows);
+    snapshot_table_set(&progress->bytes, move->bytes_before + bytes);
+    snapshot_table_set(&progress->bytes_done, move->bytes_done_before + part_done(table, rows, bytes));
 }
 
 static void report_end(struct snapshot_move *move, const struct table *table, uint64_t rows, uint64_t bytes) {
     move->rows_before += rows;
     move->bytes_before += bytes;
     move->bytes_done_before += table->bytes_estimate;
-    set(&move->progress->rows, move->rows_before);
-    set(&move->progress->bytes_done, move->bytes_done_before);
+    snapshot_table_set(&move->progress->rows, move->rows_before);
+    snapshot_table_set(&move->progress->bytes_done, move->bytes_done_before);
 }
 
 static bool types_are_portable(const struct table *table) {
@@ -70,7 +70,7 @@ static bool pass_on(struct snapshot_move *move, struct slice message, struct err
     return buffer_ok(&move->chunk) ? true : error_no_memory(err);
 }
 
-static bool take(struct snapshot_move *move, struct slice message, struct error *err) {
+static bool snapshot_table_take(struct snapshot_move *move, struct slice message, struct error *err) {
     return move->rows != NULL ? snapshot_rows_add(move->rows, message, err) : pass_on(move, message, err);
 }
 
@@ -82,10 +82,10 @@ static bool move_rows(struct snapshot_move *move, const struct table *table, str
             return false;
         if (message.data == NULL)
             break;
-        if (!take(move, (struct slice){.data = message.data, .size = message.size}, err))
+        if (!snapshot_table_take(move, (struct slice){.data = message.data, .size = message.size}, err))
             return false;
         bytes += message.size;
-        report(move, table, ++messages, bytes);
+        snapshot_table_report(move, table, ++messages, bytes);
     }
     FAULT_POINT("snapshot-table-read");
     report_end(move, table, rows, bytes);

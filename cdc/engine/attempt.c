@@ -148,7 +148,7 @@ static bool act(struct attempt *attempt, enum start_action action, const struct 
     return false;
 }
 
-static bool decide(struct attempt *attempt, struct error *err) {
+static bool attempt_decide(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
     struct slot_facts slot;
     /* Again: until the sinks were opened, another engine may have moved them on together with the source. */
@@ -484,7 +484,7 @@ static void bear_protocol_error(struct attempt *attempt, struct error *err) {
 
 /* ---- an attempt ---- */
 
-static bool allocate(struct attempt *attempt, struct error *err) {
+static bool attempt_allocate(struct attempt *attempt, struct error *err) {
     size_t count = attempt->pipeline->config->sink_count;
     attempt->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (attempt->event_fd < 0)
@@ -496,7 +496,7 @@ static bool allocate(struct attempt *attempt, struct error *err) {
     return feed_init(&attempt->feed, attempt->event_fd, err);
 }
 
-static void release(struct attempt *attempt) {
+static void attempt_release(struct attempt *attempt) {
     session_close(&attempt->source);
     session_close(&attempt->replication);
     standby_close(&attempt->standby);
@@ -529,7 +529,7 @@ static bool live(struct attempt *attempt, struct error *err) {
         return false;
     set_end(attempt);
     if (!check_nobody_streams(attempt, err) || !read_generated(attempt, err) || !open_sinks(attempt, err) ||
-        !decide(attempt, err) || !start_streaming(attempt, err) || !supervise(attempt, err))
+        !attempt_decide(attempt, err) || !start_streaming(attempt, err) || !supervise(attempt, err))
         return false;
     stop_in_peace(attempt);
     return !attempt_runner_failed(attempt, err);
@@ -542,7 +542,7 @@ bool attempt_run(struct pipeline *pipeline, struct error *err) {
     attempt->pipeline = pipeline;
     attempt->event_fd = -1;
     attempt->feed.wake_fd = -1; /* until it is initialised */
-    bool good = allocate(attempt, err) && live(attempt, err);
+    bool good = attempt_allocate(attempt, err) && live(attempt, err);
     end_everything(attempt);
     count_rows(attempt);
     if (!good) {
@@ -552,7 +552,7 @@ bool attempt_run(struct pipeline *pipeline, struct error *err) {
     }
     if (!good && err->kind != ERROR_RETRY && err->kind != ERROR_STOPPED)
         attempt_drop_own_slot(attempt);
-    release(attempt);
+    attempt_release(attempt);
     free(attempt);
     return good;
 }

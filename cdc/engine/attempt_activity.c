@@ -26,7 +26,7 @@ enum {
     REPORT_GRACE_MS = 5000, /* what takes a sink less to reach is no lag for people */
 };
 
-static uint64_t get(const atomic_ullong *counter) {
+static uint64_t attempt_activity_get(const atomic_ullong *counter) {
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
@@ -56,8 +56,8 @@ static void gather_sink(struct attempt *attempt, size_t i, const struct wal_samp
     const struct sink_metrics *metrics = &attempt->pipeline->metrics[i];
     const int64_t commit_us = atomic_load_explicit(&metrics->commit_time_us, memory_order_relaxed);
     snprintf(sink->name, sizeof sink->name, "%s", runner->sink->config->name);
-    sink->transactions = get(&metrics->transactions);
-    sink->changes = get(&metrics->changes);
+    sink->transactions = attempt_activity_get(&metrics->transactions);
+    sink->changes = attempt_activity_get(&metrics->changes);
     if (commit_us != 0)
         sink->commit_us = commit_us + POSTGRES_EPOCH_US;
     if (sample->number != 0 && runner_position(runner).end_lsn >= sample->end_lsn)
@@ -66,7 +66,7 @@ static void gather_sink(struct attempt *attempt, size_t i, const struct wal_samp
     memcpy(sink->stops, counts->stops, sizeof sink->stops);
 }
 
-static void measure(struct activity_state *state, struct activity *activity, int64_t now_ms) {
+static void attempt_activity_measure(struct activity_state *state, struct activity *activity, int64_t now_ms) {
     const int64_t window_ms = now_ms - state->window_ms;
     if (state->window_ms != 0 && window_ms < RATE_WINDOW_MS)
         return;
@@ -103,9 +103,9 @@ void attempt_note_activity(struct attempt *attempt, bool at_once) {
     for (size_t i = 0; i < attempt->runner_count; i++) {
         gather_sink(attempt, i, &sample, &activity.sinks[i]);
         if (!activity.copy.runs)
-            activity.rows_copied += get(&attempt->runners[i].copy.progress.rows);
+            activity.rows_copied += attempt_activity_get(&attempt->runners[i].copy.progress.rows);
     }
-    measure(state, &activity, now_ms);
+    attempt_activity_measure(state, &activity, now_ms);
     state->written_ms = now_ms;
     if (memcmp(&activity, &state->written, sizeof activity) == 0)
         return;

@@ -22,7 +22,7 @@ enum {
 };
 
 /* What the sinks hold now; false while one holds nothing yet. */
-static bool gather(struct attempt *attempt, struct checkpoint *checkpoint) {
+static bool attempt_save_gather(struct attempt *attempt, struct checkpoint *checkpoint) {
     const struct config *config = attempt->pipeline->config;
     checkpoint->phase = CHECKPOINT_STREAMING;
     checkpoint->system_id = attempt->identity.system_id;
@@ -72,7 +72,7 @@ void attempt_forget_failure(struct attempt *attempt) {
 void attempt_save(struct attempt *attempt, bool at_once) {
     struct pipeline *pipeline = attempt->pipeline;
     struct checkpoint checkpoint = pipeline->checkpoint;
-    if (!gather(attempt, &checkpoint))
+    if (!attempt_save_gather(attempt, &checkpoint))
         return;
     int64_t now_ms = clock_now_ms();
     if (!at_once &&

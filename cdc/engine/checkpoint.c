@@ -118,7 +118,7 @@ static bool checksum_holds(char *text, size_t size) {
     return holds;
 }
 
-static bool parse(char *text, size_t size, struct checkpoint *checkpoint) {
+static bool checkpoint_parse(char *text, size_t size, struct checkpoint *checkpoint) {
     if (strncmp(text, MAGIC "\n", sizeof MAGIC) != 0 || !checksum_holds(text, size))
         return false;
     char *rest = NULL;
@@ -145,7 +145,7 @@ static bool read_file(const char *path, struct checkpoint *checkpoint, struct er
     text[size] = '\0';
     bool read = ferror(file) == 0;
     fclose(file);
-    if (read && !parse(text, size, checkpoint))
+    if (read && !checkpoint_parse(text, size, checkpoint))
         *checkpoint = (struct checkpoint){.phase = CHECKPOINT_CORRUPT};
     free(text);
     return read ? true : error_set(err, ERROR_SYSTEM, "%s cannot be read", path);

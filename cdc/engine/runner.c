@@ -141,7 +141,7 @@ static bool end_group(struct runner *runner, struct error *err) {
 }
 
 /* Publishes what has become durable meanwhile. */
-static bool settle(struct runner *runner, struct error *err) {
+static bool runner_settle(struct runner *runner, struct error *err) {
     struct position settled;
     int64_t now_ms = clock_now_ms();
     if (is_settled(runner) || now_ms - runner->asked_ms < SETTLE_ASK_MS)
@@ -374,7 +374,7 @@ static bool take_batch(struct runner *runner, const struct batch *batch, struct 
 static bool use_pause(struct runner *runner, struct error *err) {
     if (is_settled(runner))
         return true;
-    return runner->in_transaction ? settle(runner, err) : commit(runner, COMMIT_DURABLE, err);
+    return runner->in_transaction ? runner_settle(runner, err) : commit(runner, COMMIT_DURABLE, err);
 }
 
 /*
@@ -382,7 +382,7 @@ static bool use_pause(struct runner *runner, struct error *err) {
  * one, and what that costs keeps everybody on a busy machine late. So half of the time is for them to gather, and the more of it the
  * longer a group takes; one that comes after a pause does not wait.
  */
-static void rest(struct runner *runner, int64_t took_us) {
+static void runner_rest(struct runner *runner, int64_t took_us) {
     if (!runner->group.open && queue_is_empty(&runner->queue))
         clock_pause_us(took_us < REST_MAX_US ? took_us : REST_MAX_US);
 }
@@ -395,9 +395,9 @@ static bool take_next(struct runner *runner, struct error *err) {
     bool taken = take_batch(runner, batch, err);
     int64_t took_us = clock_now_us() - since_us;
     batch_unref(batch);
-    if (!taken || !settle(runner, err))
+    if (!taken || !runner_settle(runner, err))
         return false;
-    rest(runner, took_us);
+    runner_rest(runner, took_us);
     return true;
 }
 

@@ -205,7 +205,7 @@ static bool init(struct tail *tail, struct error *err) {
     return batch_init(&tail->batch, err) && json_writer_init(&tail->json, err);
 }
 
-static void release(struct tail *tail) {
+static void tail_release(struct tail *tail) {
     struct reader *reader = &tail->reader.reader;
     struct error ignored;
     if (tail->is_streaming && PQtransactionStatus(tail->replication.conn) == PQTRANS_ACTIVE)
@@ -221,6 +221,6 @@ static void release(struct tail *tail) {
 }
 
 bool tail_run(const struct config *config, int output_fd, const atomic_bool *stop, struct error *err) {
-    struct tail tail AUTO(release) = {.config = config, .stop = stop, .output_fd = output_fd};
+    struct tail tail AUTO(tail_release) = {.config = config, .stop = stop, .output_fd = output_fd};
     return init(&tail, err) && start(&tail, err) && follow(&tail, err);
 }

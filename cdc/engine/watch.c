@@ -46,7 +46,7 @@ static bool wait_turn(struct watch *watch, bool doubts) {
     return false;
 }
 
-static void say(struct watch *watch, const char *warning) {
+static void watch_say(struct watch *watch, const char *warning) {
     if (warning[0] != '\0' && strcmp(warning, watch->warned) != 0)
         log_line(LOG_LEVEL_WARNING, "%s", warning);
     memcpy(watch->warned, warning, SCOPE_WARNING_MAX);
@@ -109,7 +109,7 @@ static bool check_newcomers(struct watch *watch, struct session *session, struct
 }
 
 /* False: something is wrong, said in *err. */
-static bool look(struct watch *watch, struct error *err) {
+static bool watch_look(struct watch *watch, struct error *err) {
     struct session session = {0};
     char warning[SCOPE_WARNING_MAX] = "";
     const struct source_config *source = &watch->config->source;
@@ -122,7 +122,7 @@ static bool look(struct watch *watch, struct error *err) {
         scope_check(&session, source, SCOPE_RUNNING, warning, err) && check_newcomers(watch, &session, err);
     session_close(&session);
     if (looked)
-        say(watch, warning);
+        watch_say(watch, warning);
     return looked || err->kind != ERROR_CONFIG || err->sqlstate[0] != '\0';
 }
 
@@ -131,7 +131,7 @@ static void *watch_main(void *argument) {
     bool doubts = false;
     while (wait_turn(watch, doubts)) {
         struct error error = {0};
-        bool good = look(watch, &error);
+        bool good = watch_look(watch, &error);
         if (!good && doubts) {
             watch->error = error;
             atomic_store(&watch->state, WATCH_FAILED);

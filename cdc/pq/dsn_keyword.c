@@ -8,32 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cdc/base/nearest.h"
+
 enum { WORD_MIN = 4, LETTERS_WRONG_MAX = 2 };
 
 static const char LETTERS[] = "abcdefghijklmnopqrstuvwxyz_";
-
-static size_t least(size_t a, size_t b, size_t c) {
-    const size_t least_of_two = a < b ? a : b;
-    return least_of_two < c ? least_of_two : c;
-}
-
-/* How many letters have to be put in, taken out or changed. */
-static size_t distance(const char *one, const char *other) {
-    size_t row[DSN_KEYWORD_MAX + 1];
-    const size_t width = strlen(other);
-    for (size_t i = 0; i <= width; i++)
-        row[i] = i;
-    for (size_t i = 0; one[i] != '\0'; i++) {
-        size_t diagonal = row[0];
-        row[0] = i + 1;
-        for (size_t j = 0; j < width; j++) {
-            const size_t above = row[j + 1];
-            row[j + 1] = least(above + 1, row[j] + 1, diagonal + (one[i] != other[j]));
-            diagonal = above;
-        }
-    }
-    return row[width];
-}
 
 /* Words of other programs. */
 static const char *const OTHERS[][2] = {
@@ -41,7 +20,7 @@ static const char *const OTHERS[][2] = {
 
 /* Letters that are wrong, where that is a slip and no other word; else more than any slip has. */
 static size_t slip(const char *word, const char *meant) {
-    const size_t wrong = distance(word, meant);
+    const size_t wrong = nearest_distance(word, meant);
     return wrong * 2 < strlen(meant) + 1 ? wrong : LETTERS_WRONG_MAX + 1;
 }
 

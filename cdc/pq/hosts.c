@@ -18,7 +18,7 @@ enum { DEFAULT_TIMEOUT_MS = 15000 };
 
 /* ---- the dsn ---- */
 
-static const char *find(const PQconninfoOption *options, const char *keyword) {
+static const char *hosts_find(const PQconninfoOption *options, const char *keyword) {
     for (const PQconninfoOption *option = options; option != NULL && option->keyword != NULL; option++)
         if (strcmp(option->keyword, keyword) == 0)
             return option->val != NULL && option->val[0] != '\0' ? option->val : NULL;
@@ -57,7 +57,7 @@ static bool fit(const struct lists *lists, size_t count) {
            (lists->ports == NULL || count_items(lists->ports) == 1 || count_items(lists->ports) == count);
 }
 
-static void split(struct hosts *hosts, const struct lists *lists) {
+static void hosts_split(struct hosts *hosts, const struct lists *lists) {
     const char *longest = lists->addresses != NULL ? lists->addresses : lists->names;
     const size_t count = longest != NULL ? count_items(longest) : 1;
     hosts->count = 1;
@@ -99,26 +99,26 @@ static void shuffle_hosts(struct hosts *hosts) {
     }
 }
 
-static const char *pick(const PQconninfoOption *parsed, const PQconninfoOption *defaults,
+static const char *hosts_pick(const PQconninfoOption *parsed, const PQconninfoOption *defaults,
                         const char *keyword) {
-    const char *value = find(parsed, keyword);
-    return value != NULL ? value : find(defaults, keyword);
+    const char *value = hosts_find(parsed, keyword);
+    return value != NULL ? value : hosts_find(defaults, keyword);
 }
 
 /* What a service file says is known to libpq alone; then it has the whole connection to itself. */
-static void take(struct hosts *hosts, const PQconninfoOption *parsed, const PQconninfoOption *defaults) {
-    const char *attributes = pick(parsed, defaults, "target_session_attrs");
-    const char *balance = pick(parsed, defaults, "load_balance_hosts");
-    const bool is_named = find(parsed, "host") != NULL || find(parsed, "hostaddr") != NULL;
-    struct lists lists = {.names = find(parsed, "host"),
-                          .addresses = find(parsed, "hostaddr"),
-                          .ports = pick(parsed, defaults, "port")};
-    if (!is_named && find(parsed, "service") == NULL) {
-        lists.names = find(defaults, "host");
-        lists.addresses = find(defaults, "hostaddr");
+static void hosts_take(struct hosts *hosts, const PQconninfoOption *parsed, const PQconninfoOption *defaults) {
+    const char *attributes = hosts_pick(parsed, defaults, "target_session_attrs");
+    const char *balance = hosts_pick(parsed, defaults, "load_balance_hosts");
+    const bool is_named = hosts_find(parsed, "host") != NULL || hosts_find(parsed, "hostaddr") != NULL;
+    struct lists lists = {.names = hosts_find(parsed, "host"),
+                          .addresses = hosts_find(parsed, "hostaddr"),
+                          .ports = hosts_pick(parsed, defaults, "port")};
+    if (!is_named && hosts_find(parsed, "service") == NULL) {
+        lists.names = hosts_find(defaults, "host");
+        lists.addresses = hosts_find(defaults, "hostaddr");
     }
-    split(hosts, &lists);
-    hosts->timeout_ms = timeout_of(pick(parsed, defaults, "connect_timeout"));
+    hosts_split(hosts, &lists);
+    hosts->timeout_ms = timeout_of(hosts_pick(parsed, defaults, "connect_timeout"));
     hosts->prefers_standby = attributes != NULL && strcmp(attributes, "prefer-standby") == 0;
     hosts->shuffles = balance != NULL && strcmp(balance, "random") == 0;
     if (hosts->shuffles)
@@ -137,7 +137,7 @@ bool hosts_read(struct hosts *hosts, const char *dsn, const char *peer, struct e
     if (parsed == NULL)
         return error_set(err, ERROR_CONFIG, "the %s's dsn is not a valid connection string", peer);
     PQconninfoOption *defaults = PQconndefaults();
-    take(hosts, parsed, defaults);
+    hosts_take(hosts, parsed, defaults);
     PQconninfoFree(defaults);
     PQconninfoFree(parsed);
     return true;

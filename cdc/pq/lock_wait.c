@@ -55,7 +55,7 @@ static bool open_observer(struct session *observer, const struct session *sessio
     return session_open(observer, &options, err);
 }
 
-static bool ask(struct session *observer, const char *sql, int count, const char *const *parameters,
+static bool lock_wait_ask(struct session *observer, const char *sql, int count, const char *const *parameters,
                 int fields, PGresult **ret_result, struct error *err) {
     const struct result_shape shape = {"the query for locks", 1, 1, fields, RESULT_NULL_ANYWHERE};
     return session_query(observer, sql, count, parameters, &shape, ret_result, err);
@@ -93,7 +93,7 @@ void lock_wait_report(const struct session *session, int64_t waited_ms, char *re
         if (err.kind != ERROR_STOPPED)
             log_line(LOG_LEVEL_WARNING, "%s: no answer since %lld s, and why cannot be asked: %s",
                      session->peer, seconds, err.text);
-    } else if (ask(&observer, BLOCKERS_SQL, 1, parameters, BLOCKERS_FIELDS, &result, &err)) {
+    } else if (lock_wait_ask(&observer, BLOCKERS_SQL, 1, parameters, BLOCKERS_FIELDS, &result, &err)) {
         log_blockers(session, result, seconds);
         snprintf(ret_idle_since, size, "%s", PQgetvalue(result, 0, IDLE_SINCE));
     }
@@ -105,7 +105,7 @@ bool lock_wait_explain(const struct session *session, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     if (strcmp(err->sqlstate, "55P03") != 0 || strstr(err->text, IS_LOCKED) != NULL ||
         !open_observer(&observer, session, &ignored) ||
-        !ask(&observer, STRONG_SQL, 0, NULL, 1, &result, &ignored) || PQgetisnull(result, 0, 0))
+        !lock_wait_ask(&observer, STRONG_SQL, 0, NULL, 1, &result, &ignored) || PQgetisnull(result, 0, 0))
         return false;
     const size_t length = strlen(err->text);
     snprintf(err->text + length, sizeof err->text - length, ": %s", PQgetvalue(result, 0, 0));

@@ -74,7 +74,7 @@ static bool is_detail(const char *line) {
            begins_with(line, "CONTEXT:") || begins_with(line, "QUERY:") || begins_with(line, "STATEMENT:");
 }
 
-static void append(char *text, size_t size, const char *bytes, size_t length) {
+static void refusal_append(char *text, size_t size, const char *bytes, size_t length) {
     const size_t used = strlen(text);
     const size_t room = size - 1 - used;
     const size_t taken = length < room ? length : room;
@@ -109,7 +109,7 @@ static void join(struct parsed *parsed, const char **line, size_t *length) {
         --*length;
     }
     const bool ended = strchr(".,;:?!", parsed->text[used - 1]) != NULL;
-    append(parsed->text, sizeof parsed->text, ended ? " " : ". ", ended ? 1 : 2);
+    refusal_append(parsed->text, sizeof parsed->text, ended ? " " : ". ", ended ? 1 : 2);
 }
 
 /* The last refusal counts: with sslmode=prefer there are two, and only the second is final. */
@@ -120,12 +120,12 @@ static void take_line(struct parsed *parsed, const char *line, size_t length) {
         return;
     join(parsed, &line, &length);
     if (code == NULL) {
-        append(parsed->text, sizeof parsed->text, line, length);
+        refusal_append(parsed->text, sizeof parsed->text, line, length);
         return;
     }
     memcpy(parsed->sqlstate, code, CODE_BYTES);
-    append(parsed->text, sizeof parsed->text, line, (size_t) (code - line));
-    append(parsed->text, sizeof parsed->text, code + CODE_BYTES + 2,
+    refusal_append(parsed->text, sizeof parsed->text, line, (size_t) (code - line));
+    refusal_append(parsed->text, sizeof parsed->text, code + CODE_BYTES + 2,
            length - (size_t) (code - line) - CODE_BYTES - 2);
 }
 

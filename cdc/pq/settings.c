@@ -41,7 +41,7 @@ static const char WANTED_SQL[] =
 
 enum { NAME, VALUE, SETTING, FIELDS };
 
-static bool set(struct session *session, const char *name, const char *value, struct error *err) {
+static bool settings_set(struct session *session, const char *name, const char *value, struct error *err) {
     char sql[128];
     snprintf(sql, sizeof sql, "set %s = '%s'", name, value);
     return session_execute(session, sql, err);
@@ -52,7 +52,7 @@ static bool pin_row(struct session *session, const PGresult *result, int row, st
     struct error answer = {0};
     if (strspn(name, "abcdefghijklmnopqrstuvwxyz_") != strlen(name) || strlen(name) > 64)
         return error_set(err, ERROR_PROTOCOL, "%s: a setting that was not asked for", session->peer);
-    if (set(session, name, PQgetvalue(result, row, VALUE), &answer))
+    if (settings_set(session, name, PQgetvalue(result, row, VALUE), &answer))
         return true;
     if (strcmp(answer.sqlstate, "42501") != 0) {
         *err = answer;

@@ -62,7 +62,7 @@ void json_put_hex(struct json_writer *json, struct slice bytes) {
 
 /* ---- the line ---- */
 
-static void append(void *context, const char *bytes, size_t size) {
+static void json_writer_append(void *context, const char *bytes, size_t size) {
     buffer_append(context, bytes, size);
 }
 
@@ -72,7 +72,7 @@ bool json_writer_init(struct json_writer *json, struct error *err) {
     buffer_init(&json->scratch, LINE_BYTES_MAX);
     if (json->generator == NULL)
         return error_no_memory(err);
-    yajl_gen_config(json->generator, yajl_gen_print_callback, append, &json->line);
+    yajl_gen_config(json->generator, yajl_gen_print_callback, json_writer_append, &json->line);
     return true;
 }
 

@@ -88,7 +88,7 @@ static bool mark(struct session *source, const char *publication, struct error *
 }
 
 /* One transaction: a publication without its mark would never be dropped. */
-static bool create(struct session *source, const struct source_config *config, const char *sql,
+static bool publication_create(struct session *source, const struct source_config *config, const char *sql,
                    struct error *err) {
     struct error ignored;
     if (session_execute(source, "begin", err) && session_execute(source, sql, err) &&
@@ -186,7 +186,7 @@ bool publication_ensure(struct session *source, const struct source_config *conf
         return false;
     if (session_is_standby(source))
         return refuse_standby(config, wanted.sql.data, err);
-    return create(source, config, wanted.sql.data, err) || refuse_rights(config, wanted.sql.data, err);
+    return publication_create(source, config, wanted.sql.data, err) || refuse_rights(config, wanted.sql.data, err);
 }
 
 bool publication_name_unusable(struct session *source, const struct source_config *config,

@@ -140,7 +140,7 @@ static bool wait_created(struct session *replication, struct session *source, sl
 }
 
 /* kind: what stands behind the name in the command. */
-static bool create(struct session *replication, struct session *source, const char *slot, const char *kind,
+static bool slot_create_with(struct session *replication, struct session *source, const char *slot, const char *kind,
                    slot_waiting_fn *waiting, struct slot_creation *ret_creation, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = 1024};
     buffer_append_text(&sql, "CREATE_REPLICATION_SLOT ");
@@ -174,13 +174,13 @@ bool slot_create(struct session *replication, struct session *source, const char
                  slot_waiting_fn *waiting, struct slot_creation *ret_creation, struct error *err) {
     const char *kind =
         export_snapshot ? " LOGICAL pgoutput EXPORT_SNAPSHOT" : " LOGICAL pgoutput NOEXPORT_SNAPSHOT";
-    return create(replication, source, slot, kind, waiting, ret_creation, err);
+    return slot_create_with(replication, source, slot, kind, waiting, ret_creation, err);
 }
 
 bool slot_create_temporary(struct session *replication, struct session *source, const char *slot,
                            slot_waiting_fn *waiting, lsn_t *ret_start_lsn, struct error *err) {
     struct slot_creation creation = {0};
-    if (!create(replication, source, slot, " TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT", waiting,
+    if (!slot_create_with(replication, source, slot, " TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT", waiting,
                 &creation, err))
         return false;
     *ret_start_lsn = creation.consistent_lsn;

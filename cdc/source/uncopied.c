@@ -47,7 +47,7 @@ static const struct table_column *key_column(const struct table *table, uint32_t
 }
 
 /* Answers of the server are no failure here; a lost connection is one. Zero rows and false: nothing to say. */
-static bool ask(struct uncopied_question *question, struct session *session, const char *sql, int count,
+static bool uncopied_ask(struct uncopied_question *question, struct session *session, const char *sql, int count,
                 const char *const *parameters, int columns, PGresult **ret_rows, struct error *ret_answer,
                 struct error *err) {
     const struct result_shape shape = {"the query for an old row", 0, 1, columns, 0};
@@ -68,7 +68,7 @@ static bool read_entry(struct uncopied_question *question, const struct table *t
     snprintf(sql, sizeof sql, ENTRY, question->source->server_version >= 150000 ? SCHEMA_ENTRY : "");
     snprintf(oid, sizeof oid, "%u", table->oid);
     const char *parameters[] = {question->publications, oid, question->since_xid};
-    return ask(question, question->source, sql, 3, parameters, 2, ret_entry, &answer, err);
+    return uncopied_ask(question, question->source, sql, 3, parameters, 2, ret_entry, &answer, err);
 }
 
 static void append_source(struct buffer *sql, const struct table *table) {
@@ -111,7 +111,7 @@ static bool ask_target(struct uncopied_question *question, const struct table *t
         return error_no_memory(err);
     for (uint32_t i = 0; i < table->key_count; i++)
         parameters[i] = PQgetvalue(old, 0, (int) i);
-    if (!ask(question, question->target, sql.data, (int) table->key_count, parameters, 0, &rows, &answer,
+    if (!uncopied_ask(question, question->target, sql.data, (int) table->key_count, parameters, 0, &rows, &answer,
              err))
         return false;
     *ret_lacks = rows != NULL && PQresultStatus(rows) == PGRES_TUPLES_OK
@@ -169,7 +169,7 @@ static bool look_once(struct uncopied_question *question, const PGresult *entry,
     append_source(&sql, table);
     if (buffer_text(&sql) == NULL)
         return error_no_memory(err);
-    if (!ask(question, question->source, sql.data, 2, parameters, (int) table->key_count + 1, &old, &answer,
+    if (!uncopied_ask(question, question->source, sql.data, 2, parameters, (int) table->key_count + 1, &old, &answer,
              err))
         return false;
     return old == NULL || PQntuples(old) == 0 || ask_written_target(question, table, old, ret_lacks, err);

@@ -107,7 +107,7 @@ static enum pipeline_state state_of_action(const struct status *status, enum sta
 }
 
 /* What `run` would decide, with the same words. */
-static bool decide(const struct status *status, enum start_action *ret_action, struct error *err) {
+static bool status_decide(const struct status *status, enum start_action *ret_action, struct error *err) {
     struct position positions[CHECKPOINT_SINKS_MAX];
     for (size_t i = 0; i < status->config->sink_count; i++)
         positions[i] = status->sinks[i].view.position;
@@ -132,20 +132,20 @@ static bool check_forks(struct session *replication, const struct status *status
     return true;
 }
 
-static void refuse(struct status *status, const struct error *err) {
+static void status_refuse(struct status *status, const struct error *err) {
     enum pipeline_state of_slot = state_of_slot(status);
     status->state = of_slot == STATE_LOST || of_slot == STATE_MISSING ? of_slot : STATE_REFUSED;
     snprintf(status->reason, sizeof status->reason, "%s", error_line(err).text);
 }
 
-static void judge(struct session *replication, struct status *status) {
+static void status_judge(struct session *replication, struct status *status) {
     struct error err = {0};
     enum start_action action;
     if (!status_is_complete(status))
         status->state = state_of_slot(status);
-    else if (!decide(status, &action, &err) ||
+    else if (!status_decide(status, &action, &err) ||
              (action == START_STREAM && !check_forks(replication, status, &err)))
-        refuse(status, &err);
+        status_refuse(status, &err);
     else
         status->state = state_of_action(status, action);
 }
@@ -194,7 +194,7 @@ bool status_read(const struct config *config, const atomic_bool *stop, struct st
     if (problem.kind == ERROR_STOPPED)
         return error_set(err, ERROR_STOPPED, "stopped");
     if (has_source) {
-        judge(&replication, ret_status);
+        status_judge(&replication, ret_status);
         judge_failure(ret_status);
     } else {
         ret_status->state = STATE_UNKNOWN;

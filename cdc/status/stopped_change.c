@@ -80,7 +80,7 @@ static bool peek(struct stopped_change *stopped, const struct source_config *sou
                : error_wrap(err, "looking into slot %s", source->slot);
 }
 
-static bool decode(struct stopped_change *stopped, struct error *err) {
+static bool stopped_change_decode(struct stopped_change *stopped, struct error *err) {
     for (int row = 0; row < PQntuples(stopped->messages); row++) {
         struct change *change = NULL;
         uint64_t lsn = 0;
@@ -114,7 +114,7 @@ bool stopped_change_read(struct stopped_change *stopped, const struct source_con
         !unsent_key_read(&stopped->source, &stopped->arena, &unsent_keys, err))
         return false;
     decoder_set_unsent_keys(stopped->decoder, unsent_keys);
-    return peek(stopped, source, place, err) && decode(stopped, err);
+    return peek(stopped, source, place, err) && stopped_change_decode(stopped, err);
 }
 
 void stopped_change_release(struct stopped_change *stopped) {

@@ -165,7 +165,7 @@ static void begin_question(struct question *question, const struct asking *askin
 }
 
 /* A question that the target refuses has no answer; *ret_result is NULL then, and its transaction goes on. */
-static bool ask(struct asking *asking, struct question *question, PGresult **ret_result, struct error *err) {
+static bool why_query(struct asking *asking, struct question *question, PGresult **ret_result, struct error *err) {
     buffer_append_text(&question->sql, " limit 1");
     if (question->failed || buffer_text(&question->sql) == NULL)
         return error_no_memory(err);
@@ -192,7 +192,7 @@ static bool ask_row(struct asking *asking, struct error *err) {
         return true;
     begin_question(&question, asking);
     add_key(&question, &asking->why->key);
-    if (!ask(asking, &question, &result, err))
+    if (!why_query(asking, &question, &result, err))
         return false;
     asking->why->is_known = result != NULL;
     asking->why->exists = result != NULL && PQntuples(result) > 0;
@@ -242,7 +242,7 @@ static bool ask_clash(struct asking *asking, int first, int end, struct error *e
         buffer_append_text(&question.sql, " and not ");
         add_key(&question, &asking->why->key);
     }
-    if (!ask(asking, &question, &result, err))
+    if (!why_query(asking, &question, &result, err))
         return false;
     if (result == NULL || PQntuples(result) == 0)
         return true;

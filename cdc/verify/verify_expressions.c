@@ -89,7 +89,7 @@ static void list_name(struct buffer *list, const char *label, const char *name) 
 
 enum text_kind { TEXT_CAST, TEXT_CONVERTED, TEXT_FORMATTED };
 
-static const char *keep(struct preparation *preparation, struct buffer *text) {
+static const char *verify_expressions_keep(struct preparation *preparation, struct buffer *text) {
     const char *kept = buffer_ok(text) ? arena_copy(preparation->arena, buffer_slice(text)) : NULL;
     if (kept == NULL)
         preparation->failed = true;
@@ -102,7 +102,7 @@ static const char *write_text(struct preparation *preparation, const char *colum
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     identifier_append(&name, slice_of(column));
     if (buffer_text(&name) == NULL)
-        return keep(preparation, &name);
+        return verify_expressions_keep(preparation, &name);
     switch (kind) {
     case TEXT_CAST:
         buffer_printf(&sql, "%s::text", name.data);
@@ -114,7 +114,7 @@ static const char *write_text(struct preparation *preparation, const char *colum
     case TEXT_FORMATTED:
         buffer_printf(&sql, "case when %s is not null then format('%%s', %s) end", name.data, name.data);
     }
-    return keep(preparation, &sql);
+    return verify_expressions_keep(preparation, &sql);
 }
 
 static void add_text(struct side_texts *side, const char *text, bool is_key, bool is_shown) {
@@ -204,7 +204,7 @@ static const char *write_hash(struct preparation *preparation, const struct veri
         verify_hash_append(&sql, texts);
     else
         verify_hash_append_md5(&sql, texts);
-    return keep(preparation, &sql);
+    return verify_expressions_keep(preparation, &sql);
 }
 
 /* A partitioned table's rows are in its partitions; any other table's children are tables of their own. */
@@ -215,7 +215,7 @@ static const char *write_from(struct preparation *preparation, char kind, const 
                                 slice_of(preparation->table->name));
     if (row_filter != NULL)
         buffer_printf(&sql, " where (%s)", row_filter);
-    return keep(preparation, &sql);
+    return verify_expressions_keep(preparation, &sql);
 }
 
 static const char *write_shown(struct preparation *preparation, const struct verify_texts *texts) {
@@ -224,7 +224,7 @@ static const char *write_shown(struct preparation *preparation, const struct ver
         buffer_printf(&sql, "%sleft(%s, 1000)", i > 0 ? ", " : "",
                       texts->items[i] != NULL ? texts->items[i] : "");
     buffer_append_text(&sql, texts->count == 0 ? "null" : "");
-    return keep(preparation, &sql);
+    return verify_expressions_keep(preparation, &sql);
 }
 
 static struct verify_expression write_expression(struct preparation *preparation,
@@ -244,7 +244,7 @@ static const char *write_count(struct preparation *preparation, const char *from
         preparation->failed = true;
     else
         buffer_printf(&sql, "select count(*) filter (where %s) from %s", condition, from);
-    return keep(preparation, &sql);
+    return verify_expressions_keep(preparation, &sql);
 }
 
 static void write_expressions(struct preparation *preparation, struct verify_expressions *expressions) {
@@ -259,7 +259,7 @@ static void write_expressions(struct preparation *preparation, struct verify_exp
     if (preparation->left_out.size == 0)
         return;
     buffer_append_text(&preparation->left_out, ": generated at the source only, not compared");
-    expressions->left_out = keep(preparation, &preparation->left_out);
+    expressions->left_out = verify_expressions_keep(preparation, &preparation->left_out);
 }
 
 /* ---- the table ---- */
@@ -285,7 +285,7 @@ static bool match_columns(struct preparation *preparation, struct verify_express
     for (uint32_t i = 0; i < table->column_count; i++)
         take_column(preparation, &table->columns[i]);
     if (preparation->missing.size > 0)
-        expressions->missing = keep(preparation, &preparation->missing);
+        expressions->missing = verify_expressions_keep(preparation, &preparation->missing);
     else
         write_expressions(preparation, expressions);
     expressions->narrows = preparation->narrows;

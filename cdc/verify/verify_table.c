@@ -42,7 +42,7 @@ static void append_question(struct buffer *sql, const struct verify_expression *
 }
 
 /* open_keys: an array of the buckets to look at, or NULL for all. One bucket is all of them. */
-static bool ask(const struct verify_table *compared, struct verify_sides *sides, int64_t mask,
+static bool verify_table_ask(const struct verify_table *compared, struct verify_sides *sides, int64_t mask,
                 const char *open_keys, struct verify_answers *ret_answers, struct error *err) {
     bool is_all = open_keys == NULL || compared->bucket_mask == MASK_WHOLE;
     int64_t open_mask = is_all ? MASK_WHOLE : compared->bucket_mask;
@@ -65,7 +65,7 @@ static bool find_differences(const struct verify_table *compared, struct verify_
                              const char *open_keys, struct verify_differences *ret_differences,
                              struct error *err) {
     struct verify_answers answers AUTO(verify_answers_release) = {0};
-    return ask(compared, sides, mask, open_keys, &answers, err) &&
+    return verify_table_ask(compared, sides, mask, open_keys, &answers, err) &&
            verify_differences_read(ret_differences, answers.source, answers.target, err);
 }
 
@@ -136,7 +136,7 @@ static bool compare_whole(struct verify_table *compared, struct verify_sides *si
                           struct error *err) {
     struct verify_answers answers AUTO(verify_answers_release) = {0};
     struct verify_differences differences AUTO(verify_differences_release) = {0};
-    if (!ask(compared, sides, MASK_WHOLE, NULL, &answers, err) ||
+    if (!verify_table_ask(compared, sides, MASK_WHOLE, NULL, &answers, err) ||
         !verify_differences_read(&differences, answers.source, answers.target, err))
         return false;
     compared->source_rows = get_count(answers.source);
@@ -247,7 +247,7 @@ static const char *open_buckets(const struct verify_table *compared, size_t coun
     return close_open(open);
 }
 
-static bool pick(const struct verify_differences *rows, size_t count_max, unsigned int streak_min,
+static bool verify_table_choose(const struct verify_differences *rows, size_t count_max, unsigned int streak_min,
                  struct verify_differences *picked, struct error *err) {
     for (size_t i = 0; i < rows->count && picked->count < count_max; i++)
         if (rows->items[i].streak >= streak_min && !verify_differences_append(picked, &rows->items[i]))
@@ -259,14 +259,14 @@ bool verify_table_pick(const struct verify_table *compared, struct verify_sides 
                        unsigned int streak_min, struct verify_differences *ret_picked, struct error *err) {
     struct buffer open AUTO(buffer_release) = {.bytes_max = OPEN_BYTES_MAX};
     struct verify_differences found AUTO(verify_differences_release) = {0};
-    if (!pick(&compared->rows, count_max, streak_min, ret_picked, err))
+    if (!verify_table_choose(&compared->rows, count_max, streak_min, ret_picked, err))
         return false;
     if (ret_picked->count == count_max || compared->buckets.count == 0)
         return true;
     if (open_buckets(compared, count_max - ret_picked->count, streak_min, &open) == NULL)
         return error_no_memory(err);
     return find_differences(compared, sides, MASK_ROWS, open.data, &found, err) &&
-           pick(&found, count_max, 1, ret_picked, err);
+           verify_table_choose(&found, count_max, 1, ret_picked, err);
 }
 
 void verify_table_release(struct verify_table *compared) {

@@ -71,7 +71,7 @@ static bool ask_records(struct client *client, rd_kafka_topic_partition_list_t *
     return code == RD_KAFKA_RESP_ERR_NO_ERROR || kafka_error_set(err, code, "asking for the topics' records");
 }
 
-static bool find(struct client *client, const struct topic_text *names, size_t count, struct sink_held *held,
+static bool held_find(struct client *client, const struct topic_text *names, size_t count, struct sink_held *held,
                  struct error *err) {
     const struct rd_kafka_metadata *metadata = NULL;
     rd_kafka_resp_err_t code = rd_kafka_metadata(client->handle, 1, NULL, &metadata, TOPICS_MAX_MS);
@@ -96,7 +96,7 @@ bool kafka_find_held(struct sink *sink, const struct table *tables, size_t count
     if (names == NULL)
         return error_no_memory(err);
     size_t named = name_topics(kafka, tables, count, names);
-    bool found = find(&kafka->producer.client, names, named, ret_held, err);
+    bool found = held_find(&kafka->producer.client, names, named, ret_held, err);
     free(names);
     return found;
 }

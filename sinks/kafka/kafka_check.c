@@ -27,10 +27,10 @@ struct checking {
 #define TOPIC_RIGHTS                                                                                         \
     "--operation Describe --operation DescribeConfigs --operation Read --operation Write --operation Create"
 
-static void report(const struct checking *checking, enum sink_severity severity, const char *code,
+static void kafka_check_report(const struct checking *checking, enum sink_severity severity, const char *code,
                    const char *fix, const char *format, ...) PRINTF_LIKE(5, 6);
 
-static void report(const struct checking *checking, enum sink_severity severity, const char *code,
+static void kafka_check_report(const struct checking *checking, enum sink_severity severity, const char *code,
                    const char *fix, const char *format, ...) {
     char what[WHAT_BYTES];
     va_list values;
@@ -51,17 +51,17 @@ static void report_right(const struct checking *checking, const char *code, cons
                   shell_word(brokers).text, user != NULL ? shell_word(user).text : "NAME", operations, option,
                   shell_word(name).text);
     const char *command = buffer_text(&fix);
-    report(checking, SINK_PROBLEM, code, command != NULL ? command : "", "%s", reason);
+    kafka_check_report(checking, SINK_PROBLEM, code, command != NULL ? command : "", "%s", reason);
 }
 
 /* Rights that are missing are a finding, and no reason to leave out what follows. topic: whom it is about. */
-static bool settle(const struct checking *checking, const char *topic, bool done, const struct error *err) {
+static bool kafka_check_settle(const struct checking *checking, const char *topic, bool done, const struct error *err) {
     if (done || err->kind != ERROR_CONFIG)
         return done;
     if (kafka_error_is_right(err))
         report_right(checking, "rights", TOPIC_RIGHTS, "--topic", topic, err->text);
     else
-        report(checking, SINK_PROBLEM, "rights",
+        kafka_check_report(checking, SINK_PROBLEM, "rights",
                "correct the name, or the option that the cluster does not take", "%s", err->text);
     return true;
 }
@@ -93,7 +93,7 @@ static bool find_cluster(struct checking *checking, int *ret_broker) {
     struct error err = {0};
     if (admin_find_broker(&checking->client, ret_broker, &err))
         return true;
-    report(checking, SINK_PROBLEM, "connection", remedy_of(&err), "%s", err.text);
+    kafka_check_report(checking, SINK_PROBLEM, "connection", remedy_of(&err), "%s", err.text);
     return false;
 }
 
@@ -104,7 +104,7 @@ static void compare_timeout(const struct checking *checking, const char *key, in
         return;
     snprintf(fix, sizeof fix, "lower %s to %s, or set transaction.max.timeout.ms of every broker to %d", key,
              cap, timeout_ms);
-    report(checking, SINK_PROBLEM, "transaction_timeout", fix,
+    kafka_check_report(checking, SINK_PROBLEM, "transaction_timeout", fix,
            "%s is %d, and the brokers allow %s (transaction.max.timeout.ms)", key, timeout_ms, cap);
 }
 
@@ -116,7 +116,7 @@ static bool check_broker(struct checking *checking, int broker, struct error *er
     if (!admin_read_settings(&checking->client, RD_KAFKA_RESOURCE_BROKER, number, settings, 1, &known, err))
         return false;
     if (!known)
-        report(checking, SINK_NOTE, "broker_settings", "",
+        kafka_check_report(checking, SINK_NOTE, "broker_settings", "",
                "the brokers' settings may not be read, so timeouts could not be compared");
     compare_timeout(checking, "properties.transaction.timeout.ms", checking->options->transaction_timeout_ms,
                     settings[0].value);
@@ -142,7 +142,7 @@ static void ask_creation(struct checking *checking, const char *name, int partit
     if (kafka_error_is_right(&err))
         report_right(checking, "topic_creation", TOPIC_RIGHTS, "--topic", name, err.text);
     else
-        report(checking, SINK_PROBLEM, "topic_creation",
+        kafka_check_report(checking, SINK_PROBLEM, "topic_creation",
                "correct partitions, replication and cleanup_policy of the sink, or create the topic yourself",
                "%s", err.text);
 }
@@ -158,21 +158,21 @@ static void compare_replicas(const struct checking *checking, const char *name, 
     const char *fix = alter(checking, name, "min.insync.replicas", wanted, &text_of_fix);
     if (in_sync > replicas)
         /* Newer brokers take what there is for enough. */
-        report(
+        kafka_check_report(
             checking, SINK_WARNING, "min_insync_replicas", fix,
             "topic %s has %d replicas, and min.insync.replicas asks for %d: older brokers refuse every message",
             name, replicas, in_sync);
     else if (in_sync == replicas && replicas > 1)
-        report(checking, SINK_WARNING, "min_insync_replicas", replicas > 2 ? fix : ONE_MORE,
+        kafka_check_report(checking, SINK_WARNING, "min_insync_replicas", replicas > 2 ? fix : ONE_MORE,
                "topic %s cannot be written while one of its %d replicas is away", name, replicas);
     else if (in_sync == 1 && replicas > 1)
-        report(
+        kafka_check_report(
             checking, SINK_WARNING, "min_insync_replicas", replicas > 2 ? fix : ONE_MORE,
             "topic %s takes a message when one replica of %d has it (min.insync.replicas 1): the loss of that broker "
             "loses changes that were confirmed",
             name, replicas);
     else if (replicas == 1)
-        report(checking, SINK_NOTE, "replication", "",
+        kafka_check_report(checking, SINK_NOTE, "replication", "",
                "topic %s has one replica: what its disk loses is lost", name);
 }
 
@@ -180,7 +180,7 @@ static void compare_size(const struct checking *checking, const char *name, cons
     unsigned long bytes = strtoul(text, NULL, 10);
     struct buffer fix AUTO(buffer_release) = {.bytes_max = FIX_BYTES};
     if (bytes != 0 && bytes < KAFKA_BATCH_BYTES)
-        report(
+        kafka_check_report(
             checking, SINK_WARNING, "max_message_bytes",
             alter(checking, name, "max.message.bytes", "1048588", &fix), /* Kafka's default */
             "topic %s takes %lu bytes in one batch: batches are kept below, and a change that is larger stops the "
@@ -192,7 +192,7 @@ static void compare_policy(const struct checking *checking, const char *name, co
     const char *wanted = checking->options->cleanup_policy;
     struct buffer fix AUTO(buffer_release) = {.bytes_max = FIX_BYTES};
     if (wanted != NULL && policy[0] != '\0' && strcmp(policy, wanted) != 0)
-        report(checking, SINK_WARNING, "cleanup_policy",
+        kafka_check_report(checking, SINK_WARNING, "cleanup_policy",
                alter(checking, name, "cleanup.policy", wanted, &fix),
                "topic %s has cleanup.policy %s, and cleanup_policy says %s", name, policy, wanted);
 }
@@ -200,7 +200,7 @@ static void compare_policy(const struct checking *checking, const char *name, co
 static void compare_own_policy(const struct checking *checking, const char *name, const char *policy) {
     struct buffer fix AUTO(buffer_release) = {.bytes_max = FIX_BYTES};
     if (policy[0] != '\0' && strcmp(policy, KAFKA_OWN_POLICY) != 0)
-        report(checking, SINK_WARNING, "cleanup_policy",
+        kafka_check_report(checking, SINK_WARNING, "cleanup_policy",
                alter(checking, name, "cleanup.policy", KAFKA_OWN_POLICY, &fix),
                "topic %s has cleanup.policy %s, which forgets all records of a key but the last", name,
                policy);
@@ -227,7 +227,7 @@ static void compare_key(const struct checking *checking, const struct table *tab
     struct buffer fix AUTO(buffer_release) = {.bytes_max = FIX_BYTES};
     bool has_key = table->identity == 'i' || (table->identity == 'd' && table->key_count > 0);
     if (!has_key && policy != NULL && strstr(policy, "compact") != NULL)
-        report(
+        kafka_check_report(
             checking, SINK_PROBLEM, "cleanup_policy",
             is_there
                 ? alter(checking, name, "cleanup.policy", "delete", &fix)
@@ -280,7 +280,7 @@ static bool compare_own(const struct checking *checking, const struct named_tabl
     const char *key = kafka_options_own(checking->options, named->topic);
     if (key == NULL)
         return false;
-    report(checking, SINK_PROBLEM, "topic_name", "change topic, or give the other one another name",
+    kafka_check_report(checking, SINK_PROBLEM, "topic_name", "change topic, or give the other one another name",
            "table %s.%s has topic %s, which to Kafka is the one of %s", named->table->schema,
            named->table->name, named->topic, key);
     return true;
@@ -305,7 +305,7 @@ static void compare_neighbours(const struct checking *checking, const struct nam
         const struct named_table *one = &named[i - 1], *other = &named[i];
         if (other->topic[0] != '\0' && topic_names_collide(one->topic, other->topic) &&
             strcmp(one->topic, other->topic) != 0)
-            report(checking, SINK_PROBLEM, "topic_name",
+            kafka_check_report(checking, SINK_PROBLEM, "topic_name",
                    "tell them apart with topic, for instance {source}.{schema}..{table}",
                    "tables %s.%s and %s.%s have topics %s and %s, and Kafka refuses the second of two that "
                    "differ in '.' and '_' only",
@@ -324,12 +324,12 @@ static bool name_topic(const struct checking *checking, struct named_table *name
 static bool check_table(struct checking *checking, struct named_table *named, struct error *err) {
     struct error refusal = {0};
     if (!name_topic(checking, named, &refusal)) {
-        report(checking, SINK_PROBLEM, "topic_name", "choose a shorter template in topic", "%s",
+        kafka_check_report(checking, SINK_PROBLEM, "topic_name", "choose a shorter template in topic", "%s",
                refusal.text);
         return true;
     }
     return compare_own(checking, named) ||
-           settle(checking, named->topic, check_topic(checking, named->topic, named->table, err), err);
+           kafka_check_settle(checking, named->topic, check_topic(checking, named->topic, named->table, err), err);
 }
 
 static bool check_all_tables(struct checking *checking, struct named_table *named, struct error *err) {
@@ -361,7 +361,7 @@ static bool check_own_topics(struct checking *checking, struct error *err) {
                                                                   : NULL};
     for (size_t i = 0; i < sizeof topics / sizeof *topics; i++)
         if (topics[i] != NULL &&
-            !settle(checking, topics[i], check_topic(checking, topics[i], NULL, err), err))
+            !kafka_check_settle(checking, topics[i], check_topic(checking, topics[i], NULL, err), err))
             return false;
     return true;
 }
@@ -383,12 +383,12 @@ static bool check_position_topic(struct checking *checking, struct error *err) {
         return true;
     }
     if (facts.partitions != 1)
-        report(checking, SINK_PROBLEM, "position_topic", "give position_topic another name",
+        kafka_check_report(checking, SINK_PROBLEM, "position_topic", "give position_topic another name",
                "topic %s holds the position and must have one partition, not %d", name, facts.partitions);
     if (!admin_read_settings(&checking->client, RD_KAFKA_RESOURCE_TOPIC, name, &policy, 1, &known, err))
         return false;
     if (known && strcmp(policy.value, "compact") != 0)
-        report(checking, SINK_PROBLEM, "position_topic",
+        kafka_check_report(checking, SINK_PROBLEM, "position_topic",
                alter(checking, name, "cleanup.policy", "compact", &fix),
                "topic %s holds the position, and its cleanup.policy %s would forget it", name, policy.value);
     return true;
@@ -432,7 +432,7 @@ static bool reach_broker(struct checking *checking, int broker) {
     if (broker < 0 || check_broker(checking, broker, &err))
         return true;
     if (err.kind != ERROR_STOPPED)
-        report(checking, SINK_PROBLEM, "connection", remedy_of(&err), "%s", err.text);
+        kafka_check_report(checking, SINK_PROBLEM, "connection", remedy_of(&err), "%s", err.text);
     return false;
 }
 
@@ -441,7 +441,7 @@ static bool check_all(struct checking *checking, const atomic_bool *stop, struct
     if (!find_cluster(checking, &broker) || !reach_broker(checking, broker))
         return true;
     const char *position_topic = checking->options->position_topic;
-    return settle(checking, position_topic, check_position_topic(checking, err), err) &&
+    return kafka_check_settle(checking, position_topic, check_position_topic(checking, err), err) &&
            check_tables(checking, err) && check_own_topics(checking, err) &&
            check_transactions(checking, stop, err);
 }
@@ -455,7 +455,7 @@ bool kafka_check(struct sink *sink, const struct sink_check *check, struct error
     struct error refusal = {0};
     if (!kafka_options_read(&options, sink->config, &refusal) ||
         !client_open(&checking.client, &options, &client_options, &refusal)) {
-        report(&checking, SINK_PROBLEM, "options",
+        kafka_check_report(&checking, SINK_PROBLEM, "options",
                refusal.remedy[0] != '\0' ? refusal.remedy : "correct the sink's section of the configuration",
                "%s", refusal.text);
         return true;

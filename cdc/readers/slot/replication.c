@@ -43,7 +43,7 @@ static bool has_lost_wal(const struct error *err) {
 }
 
 /* Says what an error of the walsender means for the pipeline. */
-static bool judge(const struct session *session, const PGresult *result, struct error *err) {
+static bool replication_judge(const struct session *session, const PGresult *result, struct error *err) {
     session_error(session, result, err);
     const char *remedy = NULL;
     if (strcmp(err->sqlstate, "42704") == 0)
@@ -89,7 +89,7 @@ bool replication_start(struct session *session, const struct replication_options
     if (!session_next_result(session, &result, err))
         return false;
     if (PQresultStatus(result) != PGRES_COPY_BOTH)
-        return judge(session, result, err);
+        return replication_judge(session, result, err);
     return true;
 }
 
@@ -110,7 +110,7 @@ static bool is_too_large(const struct error *err, const PGresult *result) {
 
 /* The server failed on a change: that is not lost WAL, and it will fail again. */
 static bool judge_change(const struct session *session, const PGresult *result, struct error *err) {
-    judge(session, result, err);
+    replication_judge(session, result, err);
     const lsn_t lsn = change_lsn(result);
     if (is_too_large(err, result)) {
         char sqlstate[sizeof err->sqlstate];
@@ -144,7 +144,7 @@ static bool ended(struct session *session, struct error *err) {
     }
 }
 
-static bool parse(struct slice bytes, struct replication_message *message, struct error *err) {
+static bool replication_parse(struct slice bytes, struct replication_message *message, struct error *err) {
     struct cursor cursor = cursor_over(bytes);
     message->kind = (enum replication_message_kind) cursor_u8(&cursor);
     message->lsn = cursor_u64(&cursor);
@@ -185,7 +185,7 @@ bool replication_receive(struct session *session, struct replication_message *re
     if (size < 0)
         return session_error(session, NULL, err);
     struct replication_message message = {.raw = raw};
-    if (!parse((struct slice){.data = raw, .size = (size_t) size}, &message, err)) {
+    if (!replication_parse((struct slice){.data = raw, .size = (size_t) size}, &message, err)) {
         PQfreemem(raw);
         return false;
     }

@@ -122,7 +122,7 @@ static void note_received(struct slot_reader *slot, lsn_t lsn) {
         atomic_store_explicit(&slot->reader.received_lsn, lsn, memory_order_relaxed);
 }
 
-static void append(struct slot_reader *slot, struct batch *batch, const struct change *change,
+static void slot_reader_append(struct slot_reader *slot, struct batch *batch, const struct change *change,
                    size_t message_bytes) {
     if (change->kind == CHANGE_BEGIN) {
         slot->reader.commit_age_us = clock_postgres_us() - change->transaction->commit_time_us;
@@ -160,7 +160,7 @@ static bool take_data(struct slot_reader *slot, struct batch *batch,
     if (change->kind == CHANGE_INSERT && change->is_partial &&
         !row_fetch_complete(&slot->fetch, change, &batch->arena, err))
         return false;
-    append(slot, batch, change, payload.size);
+    slot_reader_append(slot, batch, change, payload.size);
     return true;
 }
 

@@ -44,7 +44,7 @@ static const char *help_of(const char *key) {
     return spec->help;
 }
 
-static bool refuse(const char *key, struct error *err) {
+static bool debezium_options_refuse(const char *key, struct error *err) {
     error_set(err, ERROR_CONFIG, "%s: expected %s", key, help_of(key));
     return error_option(err, key);
 }
@@ -62,7 +62,7 @@ static bool read_word(const struct sink_config *config, const char *key, const c
             return true;
         }
     }
-    return refuse(key, err);
+    return debezium_options_refuse(key, err);
 }
 
 static unsigned skip_bit(char letter) {
@@ -91,11 +91,11 @@ static bool read_skipped(const struct sink_config *config, unsigned *ret_skipped
         if (*value == ' ')
             continue;
         if (after_letter ? *value != ',' : skip_bit(*value) == 0)
-            return refuse(KEY, err);
+            return debezium_options_refuse(KEY, err);
         *ret_skipped |= skip_bit(*value);
         after_letter = !after_letter;
     }
-    return *ret_skipped != 0 || refuse(KEY, err);
+    return *ret_skipped != 0 || debezium_options_refuse(KEY, err);
 }
 
 static bool read_money_digits(const struct sink_config *config, int *ret_digits, struct error *err) {
@@ -105,7 +105,7 @@ static bool read_money_digits(const struct sink_config *config, int *ret_digits,
     if (value == NULL)
         return true;
     if (value[0] < '0' || value[0] > '0' + MONEY_FRACTION_DIGITS_MAX || value[1] != '\0')
-        return refuse(KEY, err);
+        return debezium_options_refuse(KEY, err);
     *ret_digits = value[0] - '0';
     return true;
 }

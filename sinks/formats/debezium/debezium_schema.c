@@ -340,7 +340,7 @@ static bool append_row(const struct debezium_schemas *schemas, const struct rela
     return true;
 }
 
-static bool fill(const struct debezium_schemas *schemas, const struct relation *relation, const char *topic,
+static bool debezium_schema_fill(const struct debezium_schemas *schemas, const struct relation *relation, const char *topic,
                  struct debezium_schema *schema) {
     struct buffer *key = &schema->key, *value = &schema->value;
     buffer_append_text(key, "{\"schema\":");
@@ -429,7 +429,7 @@ static bool make(struct debezium_schemas *schemas, const struct relation *relati
         return false;
     buffer_init(&schema->key, SCHEMA_BYTES_MAX);
     buffer_init(&schema->value, SCHEMA_BYTES_MAX);
-    if (!fill(schemas, relation, topic, schema))
+    if (!debezium_schema_fill(schemas, relation, topic, schema))
         return error_set(err, ERROR_DATA, "table %s.%s: a name is not UTF-8", relation->schema.data,
                          relation->name.data);
     return (buffer_ok(&schema->key) && buffer_ok(&schema->value)) || error_no_memory(err);

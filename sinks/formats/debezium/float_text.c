@@ -56,7 +56,7 @@ static int exponent_of(const char *next, const char *end) {
     return is_negative ? -exponent : exponent;
 }
 
-static bool parse(struct slice text, struct digits *digits) {
+static bool float_text_parse(struct slice text, struct digits *digits) {
     *digits = (struct digits){0};
     if (!json_is_number(text))
         return false;
@@ -105,7 +105,7 @@ static void append_scientific(struct buffer *json, const struct digits *digits) 
     json_append_integer(json, digits->exponent - 1);
 }
 
-static void append(struct buffer *json, const struct digits *digits) {
+static void float_text_append(struct buffer *json, const struct digits *digits) {
     if (digits->is_negative)
         buffer_append_u8(json, '-');
     if (digits->exponent >= PLAIN_EXPONENT_MIN && digits->exponent <= PLAIN_EXPONENT_MAX)
@@ -123,9 +123,9 @@ static bool append_special(struct buffer *json, struct slice text) {
 
 bool float_append_json(struct buffer *json, struct slice text) {
     struct digits digits;
-    if (!parse(text, &digits) || digits.is_cut)
+    if (!float_text_parse(text, &digits) || digits.is_cut)
         return append_special(json, text);
-    append(json, &digits);
+    float_text_append(json, &digits);
     return true;
 }
 
@@ -142,10 +142,10 @@ static bool append_shortest(struct buffer *json, double number) {
 
 bool float_append_json_nearest(struct buffer *json, struct slice text) {
     struct digits digits;
-    if (!parse(text, &digits))
+    if (!float_text_parse(text, &digits))
         return append_special(json, text);
     if (digits.count <= EXACT_DIGITS && abs(digits.exponent) < 300) {
-        append(json, &digits);
+        float_text_append(json, &digits);
         return true;
     }
     char *copy = text.size < NUMERIC_TEXT_MAX ? strndup(text.data, text.size) : NULL;

@@ -31,7 +31,7 @@ static bool is_digit(const struct scan *scan) {
     return scan->next < scan->end && *scan->next >= '0' && *scan->next <= '9';
 }
 
-static bool take(struct scan *scan, char letter) {
+static bool pg_time_text_take(struct scan *scan, char letter) {
     if (scan->next == scan->end || *scan->next != letter)
         return false;
     scan->next++;
@@ -98,8 +98,8 @@ static struct civil civil_of(int64_t days) {
 
 /* The year as written; BC stands at the end of the text. */
 static bool take_date(struct scan *scan, struct civil *date) {
-    return take_number(scan, YEAR_DIGITS_MIN, YEAR_DIGITS_MAX, &date->year) && take(scan, '-') &&
-           take_number(scan, 2, 2, &date->month) && take(scan, '-') && take_number(scan, 2, 2, &date->day);
+    return take_number(scan, YEAR_DIGITS_MIN, YEAR_DIGITS_MAX, &date->year) && pg_time_text_take(scan, '-') &&
+           take_number(scan, 2, 2, &date->month) && pg_time_text_take(scan, '-') && take_number(scan, 2, 2, &date->day);
 }
 
 static bool date_days(struct civil date, bool is_bc, int64_t *ret_days) {
@@ -126,12 +126,12 @@ static bool take_fraction(struct scan *scan, int64_t *microseconds) {
 
 static bool take_time(struct scan *scan, int hour_digits_max, int64_t *ret_microseconds) {
     int64_t hour, minute, second;
-    if (!take_number(scan, 2, hour_digits_max, &hour) || !take(scan, ':') ||
-        !take_number(scan, 2, 2, &minute) || !take(scan, ':') || !take_number(scan, 2, 2, &second) ||
+    if (!take_number(scan, 2, hour_digits_max, &hour) || !pg_time_text_take(scan, ':') ||
+        !take_number(scan, 2, 2, &minute) || !pg_time_text_take(scan, ':') || !take_number(scan, 2, 2, &second) ||
         minute > 59 || second > 59)
         return false;
     *ret_microseconds = ((hour * 60 + minute) * 60 + second) * MICROSECONDS_PER_SECOND;
-    return !take(scan, '.') || take_fraction(scan, ret_microseconds);
+    return !pg_time_text_take(scan, '.') || take_fraction(scan, ret_microseconds);
 }
 
 static bool take_time_of_day(struct scan *scan, int64_t *ret_microseconds) {
@@ -140,11 +140,11 @@ static bool take_time_of_day(struct scan *scan, int64_t *ret_microseconds) {
 
 static bool take_offset(struct scan *scan, int32_t *ret_offset_s) {
     int64_t hour, minute = 0, second = 0;
-    bool is_west = take(scan, '-');
-    if (!is_west && !take(scan, '+'))
+    bool is_west = pg_time_text_take(scan, '-');
+    if (!is_west && !pg_time_text_take(scan, '+'))
         return false;
-    if (!take_number(scan, 2, 2, &hour) || (take(scan, ':') && !take_number(scan, 2, 2, &minute)) ||
-        (take(scan, ':') && !take_number(scan, 2, 2, &second)) || minute > 59 || second > 59)
+    if (!take_number(scan, 2, 2, &hour) || (pg_time_text_take(scan, ':') && !take_number(scan, 2, 2, &minute)) ||
+        (pg_time_text_take(scan, ':') && !take_number(scan, 2, 2, &second)) || minute > 59 || second > 59)
         return false;
     int32_t offset_s = (int32_t) ((hour * 60 + minute) * 60 + second);
     *ret_offset_s = is_west ? -offset_s : offset_s;
@@ -193,7 +193,7 @@ static bool parse_timestamp(struct slice text, bool has_offset, struct pg_timest
     struct civil date;
     int64_t days, time;
     int32_t offset_s = 0;
-    if (!take_date(&scan, &date) || !take(&scan, ' ') || !take_time_of_day(&scan, &time) ||
+    if (!take_date(&scan, &date) || !pg_time_text_take(&scan, ' ') || !take_time_of_day(&scan, &time) ||
         (has_offset && !take_offset(&scan, &offset_s)))
         return false;
     bool is_bc = take_word(&scan, " BC");
@@ -222,16 +222,16 @@ static int64_t *take_unit(struct scan *scan, struct pg_interval *interval) {
                      : take_word(scan, " mon") ? &interval->months
                      : take_word(scan, " day") ? &interval->days
                                                : NULL;
-    take(scan, 's');
+    pg_time_text_take(scan, 's');
     return field;
 }
 
 /* One part: "-3 days", or the time with its own sign. */
 static bool take_part(struct scan *scan, struct pg_interval *interval) {
     const struct scan start = *scan;
-    int64_t sign = take(scan, '-') ? -1 : 1, number;
+    int64_t sign = pg_time_text_take(scan, '-') ? -1 : 1, number;
     if (sign == 1)
-        take(scan, '+');
+        pg_time_text_take(scan, '+');
     const struct scan digits = *scan;
     if (!take_number(scan, 1, INTERVAL_DIGITS_MAX, &number))
         return false;
@@ -255,7 +255,7 @@ bool pg_interval_parse(struct slice text, struct pg_interval *ret_interval) {
     do {
         if (!take_part(&scan, ret_interval))
             return false;
-    } while (take(&scan, ' '));
+    } while (pg_time_text_take(&scan, ' '));
     return is_done(&scan);
 }
 

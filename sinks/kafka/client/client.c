@@ -229,7 +229,7 @@ static void on_log(const rd_kafka_t *handle, int level, const char *facility, co
 
 /* ---- the client ---- */
 
-static bool fill(rd_kafka_conf_t *conf, struct client *client, const struct kafka_options *options,
+static bool client_fill(rd_kafka_conf_t *conf, struct client *client, const struct kafka_options *options,
                  const struct client_options *client_options, struct error *err) {
     const struct client_setting own[] = {{"bootstrap.servers", options->brokers},
                                          {"client.id", options->transactional_id},
@@ -264,7 +264,7 @@ bool client_open(struct client *client, const struct kafka_options *options,
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     if (conf == NULL)
         return error_no_memory(err);
-    if (!fill(conf, client, options, client_options, err)) {
+    if (!client_fill(conf, client, options, client_options, err)) {
         rd_kafka_conf_destroy(conf);
         return false;
     }

@@ -121,7 +121,7 @@ static bool explain_refusal(struct producer *producer, rd_kafka_resp_err_t code,
  * The coordinator answers a commit before its markers are written, and until they are it refuses the next transaction's
  * first request, which librdkafka then repeats after 20 ms. So a short rest is the faster way.
  */
-static void rest(const struct producer *producer) {
+static void producer_rest(const struct producer *producer) {
     int64_t left_us = producer->rested_us - clock_now_us();
     if (left_us > 0)
         clock_pause_us(left_us);
@@ -140,7 +140,7 @@ bool producer_begin(struct producer *producer, struct error *err) {
     if (producer->in_transaction)
         return true;
     assert(!producer->is_worn);
-    rest(producer);
+    producer_rest(producer);
     rd_kafka_error_t *error = rd_kafka_begin_transaction(producer->client.handle);
     if (error != NULL)
         return kafka_error_take(err, error, "beginning a transaction");

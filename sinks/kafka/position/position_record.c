@@ -27,7 +27,7 @@ struct parsing {
     const char *next;
 };
 
-static void take(struct parsing *parsing, const char *expected) {
+static void position_record_take(struct parsing *parsing, const char *expected) {
     if (parsing->next == NULL || strncmp(parsing->next, expected, strlen(expected)) != 0)
         parsing->next = NULL;
     else
@@ -62,19 +62,19 @@ static lsn_t take_lsn(struct parsing *parsing) {
 
 static struct position_record take_record(struct parsing *parsing) {
     struct position_record record = {0};
-    take(parsing, "{\"version\":1,\"claim\":\"");
+    position_record_take(parsing, "{\"version\":1,\"claim\":\"");
     record.claim = take_number(parsing, 16);
-    take(parsing, "\",\"end_lsn\":\"");
+    position_record_take(parsing, "\",\"end_lsn\":\"");
     record.position.end_lsn = take_lsn(parsing);
-    take(parsing, "\",\"commit_lsn\":\"");
+    position_record_take(parsing, "\",\"commit_lsn\":\"");
     record.position.commit_lsn = take_lsn(parsing);
-    take(parsing, "\",\"index\":");
+    position_record_take(parsing, "\",\"index\":");
     record.position.index = take_number(parsing, 10);
-    take(parsing, ",\"system_id\":\"");
+    position_record_take(parsing, ",\"system_id\":\"");
     record.position.system_id = take_number(parsing, 10);
-    take(parsing, "\",\"timeline\":");
+    position_record_take(parsing, "\",\"timeline\":");
     record.position.timeline = (uint32_t) take_number(parsing, 10);
-    take(parsing, "}");
+    position_record_take(parsing, "}");
     return record;
 }
 

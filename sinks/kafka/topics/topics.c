@@ -71,7 +71,7 @@ static struct topic_definition define(const struct topics *topics, const char *n
                                      .settings = settings};
 }
 
-static bool create(struct topics *topics, const struct wish *wish, struct error *err) {
+static bool topics_create(struct topics *topics, const struct wish *wish, struct error *err) {
     const struct client_setting settings[] = {{"cleanup.policy", wish->cleanup_policy},
                                               {"max.message.bytes", wish->message_bytes_max},
                                               {NULL, NULL}};
@@ -86,7 +86,7 @@ static bool create_if_missing(struct topics *topics, const struct wish *wish, st
     struct topic_facts facts;
     if (!admin_describe_topic(topics->client, wish->name, &facts, err))
         return false;
-    return facts.partitions > 0 || create(topics, wish, err);
+    return facts.partitions > 0 || topics_create(topics, wish, err);
 }
 
 /* A topic that was just created is not known to every broker at once, and an initial copy must not start over for that. */
@@ -146,7 +146,7 @@ static struct topic *find_by_name(const struct topics *topics, const char *name)
     return NULL;
 }
 
-static bool append(struct topics *topics, const char *name, struct topic **ret_topic, struct error *err) {
+static bool topics_append(struct topics *topics, const char *name, struct topic **ret_topic, struct error *err) {
     struct topic **all = reallocarray(topics->all, topics->count + 1, sizeof *all);
     if (all == NULL)
         return error_no_memory(err);
@@ -167,7 +167,7 @@ static bool add(struct topics *topics, const struct wish *wish, struct topic **r
     *ret_topic = find_by_name(topics, wish->name);
     if (*ret_topic != NULL)
         return true;
-    if (!create_if_missing(topics, wish, err) || !append(topics, wish->name, ret_topic, err) ||
+    if (!create_if_missing(topics, wish, err) || !topics_append(topics, wish->name, ret_topic, err) ||
         !read_limits(topics, *ret_topic, err))
         return false;
     admin_learn_topic(topics->client, (*ret_topic)->handle);
@@ -192,7 +192,7 @@ static struct topic_table *find_place(const struct topics *topics, const struct 
     return &topics->tables[i];
 }
 
-static bool grow(struct topics *topics) {
+static bool topics_grow(struct topics *topics) {
     struct topics larger = *topics;
     larger.place_count = topics->place_count != 0 ? topics->place_count * 2 : FIRST_PLACES;
     larger.tables = calloc(larger.place_count, sizeof *larger.tables);
@@ -214,7 +214,7 @@ static bool grow(struct topics *topics) {
 
 static bool remember(struct topics *topics, const struct relation *relation, struct topic *topic,
                      struct error *err) {
-    if (topics->table_count * 2 >= topics->place_count && !grow(topics))
+    if (topics->table_count * 2 >= topics->place_count && !topics_grow(topics))
         return error_no_memory(err);
     char *name = malloc(relation->schema.size + relation->name.size + 1);
     if (name == NULL)
@@ -348,7 +348,7 @@ static bool welcome(struct topics *topics, const struct newcomers *newcomers, st
     for (size_t i = 0; i < newcomers->count; i++) {
         struct topic *topic;
         if (newcomers->answers[i].state == TOPIC_THERE &&
-            (!append(topics, newcomers->names[i], &topic, err) ||
+            (!topics_append(topics, newcomers->names[i], &topic, err) ||
              !take_limit(topics, topic, &newcomers->answers[i].setting, err) ||
              !remember(topics, newcomers->relations[i], topic, err)))
             return false;

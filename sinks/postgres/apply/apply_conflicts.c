@@ -207,7 +207,7 @@ static void decide_exists(struct apply *apply, const struct span *one, struct co
         conflict->send = send_move_over;
 }
 
-static struct conflict decide(struct apply *apply, const struct span *one,
+static struct conflict apply_conflicts_decide(struct apply *apply, const struct span *one,
                               const struct pq_pipeline_failure *failure, struct error *err) {
     struct conflict conflict = {0};
     if (!find_kind(failure, &conflict.kind))
@@ -242,11 +242,11 @@ static bool overwrite_instead(struct apply *apply, const struct span *one,
 }
 
 /* *failure and *err: how it failed as it is. Where it cannot be settled they are what is told. */
-static bool settle(struct apply *apply, const struct span *one, const struct pq_pipeline_failure *failure,
+static bool apply_conflicts_settle(struct apply *apply, const struct span *one, const struct pq_pipeline_failure *failure,
                    struct error *err) {
     struct pq_pipeline_failure second;
     struct error second_err;
-    const struct conflict conflict = decide(apply, one, failure, err);
+    const struct conflict conflict = apply_conflicts_decide(apply, one, failure, err);
     if (!conflict.is_skipped && conflict.send == NULL)
         return explain_pipeline(apply->target, failure, err);
     if (!conflict.is_skipped) {
@@ -291,7 +291,7 @@ bool apply_settling(struct apply *apply, const struct span *span, struct error *
             const size_t place = place_of(&part, failure.note.change);
             piece = place > 0 ? place : 1;
         } else {
-            if (!settle(apply, &part, &failure, err))
+            if (!apply_conflicts_settle(apply, &part, &failure, err))
                 return false;
             first++;
         }

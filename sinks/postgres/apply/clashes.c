@@ -113,7 +113,7 @@ static void append_indexes(struct question *question, const PGresult *indexes) {
     }
 }
 
-static bool ask(struct question *question, struct session *session, uint32_t *ret_count, struct error *err) {
+static bool clashes_ask(struct question *question, struct session *session, uint32_t *ret_count, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     const struct session_parameters parameters = {.count = question->count,
                                                   .types = question->types,
@@ -154,5 +154,5 @@ bool clashes_count(struct session *session, const struct target_table *table, co
     if (!question_init(&question, rows * (1 + table->key_count) + 1, err))
         return false;
     append_indexes(&question, indexes);
-    return ask(&question, session, ret_count, err);
+    return clashes_ask(&question, session, ret_count, err);
 }

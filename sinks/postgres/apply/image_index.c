@@ -18,7 +18,7 @@ void image_index_release(struct image_index *index) {
     *index = (struct image_index){0};
 }
 
-static bool grow(uint32_t **list, uint32_t *count, uint32_t wanted) {
+static bool image_index_grow(uint32_t **list, uint32_t *count, uint32_t wanted) {
     if (wanted <= *count)
         return true;
     uint32_t *grown = reallocarray(*list, wanted, sizeof *grown);
@@ -33,8 +33,8 @@ bool image_index_reset(struct image_index *index, size_t rows, bool by_key, stru
     uint32_t heads = HEADS_MIN;
     while (heads < rows)
         heads *= 2;
-    if (!grow(&index->heads, &index->head_count, heads) ||
-        !grow(&index->next, &index->next_count, (uint32_t) rows))
+    if (!image_index_grow(&index->heads, &index->head_count, heads) ||
+        !image_index_grow(&index->next, &index->next_count, (uint32_t) rows))
         return error_no_memory(err);
     memset(index->heads, 0xff, index->head_count * sizeof *index->heads); /* EFFECT_NONE */
     index->by_key = by_key;

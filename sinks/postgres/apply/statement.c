@@ -130,7 +130,7 @@ static bool make_statement(struct statements *statements, struct target_table *t
     return grow_scratch(statements, statement->parameter_count, err);
 }
 
-static bool prepare(struct statements *statements, struct pq_pipeline *pipeline, struct target_table *table,
+static bool statement_prepare(struct statements *statements, struct pq_pipeline *pipeline, struct target_table *table,
                     const struct statement *statement, struct error *err) {
     oid_t *types = arena_alloc(&statements->arena, ((size_t) statement->parameter_count + 1) * sizeof *types);
     if (types == NULL)
@@ -142,7 +142,7 @@ static bool prepare(struct statements *statements, struct pq_pipeline *pipeline,
                                err);
 }
 
-static void keep(struct statements *statements, struct target_table *table, struct statement *statement) {
+static void statement_keep(struct statements *statements, struct target_table *table, struct statement *statement) {
     bool is_current = table->statements_generation == statements->generation;
     statement->next = is_current ? table->statements : NULL;
     table->statements = statement;
@@ -168,9 +168,9 @@ bool statement_find(struct statements *statements, struct pq_pipeline *pipeline,
     struct statement *statement = NULL;
     if (!drop_forgotten(statements, pipeline, err) ||
         !make_statement(statements, table, &whole, &statement, err) ||
-        !prepare(statements, pipeline, table, statement, err))
+        !statement_prepare(statements, pipeline, table, statement, err))
         return false;
-    keep(statements, table, statement);
+    statement_keep(statements, table, statement);
     *ret_statement = statement;
     return true;
 }

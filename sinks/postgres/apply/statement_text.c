@@ -20,7 +20,7 @@ struct text {
     int count;
 };
 
-static void append(struct text *text, const char *sql) {
+static void statement_text_append(struct text *text, const char *sql) {
     buffer_append_text(text->sql, sql);
 }
 
@@ -35,7 +35,7 @@ static void append_parameter(struct text *text, uint32_t column, bool is_old) {
 
 /* ", " before each item of a list but the first. */
 static void append_comma(struct text *text, bool *is_first) {
-    append(text, *is_first ? "" : ", ");
+    statement_text_append(text, *is_first ? "" : ", ");
     *is_first = false;
 }
 
@@ -52,7 +52,7 @@ static void append_key_match(struct text *text) {
 }
 
 static void append_match(struct text *text) {
-    append(text, " where ");
+    statement_text_append(text, " where ");
     if (text->table->has_key)
         append_key_match(text);
     else
@@ -64,7 +64,7 @@ static void append_written_names(struct text *text, bool *is_first) {
         if (!text->table->columns[i].is_written)
             continue;
         append_comma(text, is_first);
-        append(text, text->table->columns[i].name);
+        statement_text_append(text, text->table->columns[i].name);
     }
 }
 
@@ -72,7 +72,7 @@ static void append_row_insert(struct text *text) {
     bool is_first = true;
     buffer_printf(text->sql, "insert into %s (", text->table->name);
     append_written_names(text, &is_first);
-    append(text, ") overriding system value values (");
+    statement_text_append(text, ") overriding system value values (");
     is_first = true;
     for (uint32_t i = 0; i < text->table->column_count; i++) {
         if (!text->table->columns[i].is_written)
@@ -80,7 +80,7 @@ static void append_row_insert(struct text *text) {
         append_comma(text, &is_first);
         append_parameter(text, i, false);
     }
-    append(text, ")");
+    statement_text_append(text, ")");
 }
 
 /* A table without columns has rows nevertheless, but SQL has no empty list for them. */
@@ -98,9 +98,9 @@ static bool writes_nothing(const struct target_table *table) {
 /* An UPDATE that sets nothing still has to find its row. */
 static void append_row_update(struct text *text) {
     bool is_first = true;
-    append(text, text->written->count > 0 ? "update " : "select from ");
+    statement_text_append(text, text->written->count > 0 ? "update " : "select from ");
     append_table(text);
-    append(text, text->written->count > 0 ? " as t set " : " as t");
+    statement_text_append(text, text->written->count > 0 ? " as t set " : " as t");
     for (uint32_t i = 0; i < text->table->column_count; i++) {
         if (!column_set_has(text->written, i))
             continue;
@@ -112,11 +112,11 @@ static void append_row_update(struct text *text) {
 }
 
 static void append_replaced(struct text *text) {
-    append(text, "old as (delete from ");
+    statement_text_append(text, "old as (delete from ");
     append_table(text);
-    append(text, " as t");
+    statement_text_append(text, " as t");
     append_match(text);
-    append(text, " returning t.*)");
+    statement_text_append(text, " returning t.*)");
 }
 
 /* What the change does not set, and what only the target has, comes from the row that was there: "old". */
@@ -127,7 +127,7 @@ static void append_row_replace(struct text *text) {
     append_written_names(text, &is_first);
     for (uint32_t i = 0; i < table->extra_count; i++)
         buffer_printf(text->sql, ", %s", table->extra[i]);
-    append(text, ") overriding system value select ");
+    statement_text_append(text, ") overriding system value select ");
     is_first = true;
     for (uint32_t i = 0; i < table->column_count; i++) {
         if (!table->columns[i].is_written)
@@ -140,13 +140,13 @@ static void append_row_replace(struct text *text) {
     }
     for (uint32_t i = 0; i < table->extra_count; i++)
         buffer_printf(text->sql, ", old.%s", table->extra[i]);
-    append(text, " from old");
+    statement_text_append(text, " from old");
 }
 
 static void append_row_delete(struct text *text) {
-    append(text, "delete from ");
+    statement_text_append(text, "delete from ");
     append_table(text);
-    append(text, " as t");
+    statement_text_append(text, " as t");
     append_match(text);
 }
 
@@ -156,16 +156,16 @@ static void append_row_delete(struct text *text) {
  */
 static void append_unnest(struct text *text) {
     bool is_first = true;
-    append(text, "(select ");
+    statement_text_append(text, "(select ");
     for (uint32_t i = 0; i < text->table->column_count; i++) {
         if (!text->table->columns[i].is_key && !column_set_has(text->written, i))
             continue;
         append_comma(text, &is_first);
-        append(text, "unnest(");
+        statement_text_append(text, "unnest(");
         append_parameter(text, i, text->table->columns[i].is_key);
         buffer_printf(text->sql, ") as c%u", i);
     }
-    append(text, ") as u where ");
+    statement_text_append(text, ") as u where ");
     const char *glue = "";
     for (uint32_t i = 0; i < text->table->column_count; i++) {
         const struct target_column *column = &text->table->columns[i];
@@ -178,45 +178,45 @@ static void append_unnest(struct text *text) {
 
 static void append_set_update(struct text *text) {
     bool is_first = true;
-    append(text, "update ");
+    statement_text_append(text, "update ");
     append_table(text);
-    append(text, " as t set ");
+    statement_text_append(text, " as t set ");
     for (uint32_t i = 0; i < text->table->column_count; i++) {
         if (!column_set_has(text->written, i))
             continue;
         append_comma(text, &is_first);
         buffer_printf(text->sql, "%s = u.c%u", text->table->columns[i].name, i);
     }
-    append(text, " from ");
+    statement_text_append(text, " from ");
     append_unnest(text);
 }
 
 /* A key of one column needs no join: the index takes the whole array, sorted. */
 static void append_set_delete(struct text *text) {
     const struct target_table *table = text->table;
-    append(text, "delete from ");
+    statement_text_append(text, "delete from ");
     append_table(text);
     if (table->key_count > 1) {
-        append(text, " as t using ");
+        statement_text_append(text, " as t using ");
         append_unnest(text);
         return;
     }
     const struct target_column *column = &table->columns[table->key_columns[0]];
     buffer_printf(text->sql, " as t where t.%s %s any (", column->name, column->equals);
     append_parameter(text, table->key_columns[0], true);
-    append(text, ")");
+    statement_text_append(text, ")");
 }
 
 /* What stands in front of the change itself. */
 static void append_with(struct text *text, enum statement_kind kind) {
     bool replaces = kind == STATEMENT_ROW_REPLACE;
-    append(text, replaces || text->counts_one ? "with " : "");
+    statement_text_append(text, replaces || text->counts_one ? "with " : "");
     if (replaces)
         append_replaced(text);
     if (text->counts_one)
-        append(text, replaces ? ", done as (" : "done as (");
+        statement_text_append(text, replaces ? ", done as (" : "done as (");
     else
-        append(text, replaces ? " " : "");
+        statement_text_append(text, replaces ? " " : "");
 }
 
 static void append_shape(struct text *text) {

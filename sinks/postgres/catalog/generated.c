@@ -17,7 +17,7 @@ static bool is_generated_at_source(const struct sink *sink, oid_t oid, struct sl
     return false;
 }
 
-static bool refuse(struct sink *sink, const struct target_table *table, uint32_t column, struct error *err) {
+static bool generated_refuse(struct sink *sink, const struct target_table *table, uint32_t column, struct error *err) {
     const struct slice name = table->relation->columns[column].name;
     sink->lack.column = (struct sink_column){.relation_oid = table->relation->oid};
     snprintf(sink->lack.column.name, sizeof sink->lack.column.name, "%.*s", (int) name.size, name.data);
@@ -37,7 +37,7 @@ static bool check_table(struct sink *sink, const struct target_table *table, str
     for (uint32_t i = 0; i < table->column_count; i++)
         if (!table->columns[i].is_written &&
             !is_generated_at_source(sink, table->relation->oid, table->relation->columns[i].name))
-            return refuse(sink, table, i, err);
+            return generated_refuse(sink, table, i, err);
     return true;
 }
 

@@ -403,7 +403,7 @@ bool target_table_new(const struct relation *relation, struct arena *arena, stru
     return true;
 }
 
-static bool fill(const struct target_catalog *catalog, struct session *session, struct arena *arena,
+static bool target_table_fill(const struct target_catalog *catalog, struct session *session, struct arena *arena,
                  enum trigger_role role, size_t place, struct target_table *table, struct error *err) {
     struct lookup lookup AUTO(lookup_release) = {
         .session = session, .catalog = catalog, .place = place, .arena = arena, .table = table};
@@ -423,7 +423,7 @@ bool target_tables_find(struct session *session, struct target_table *const *tab
     if (!target_catalog_read(&catalog, session, relations, count, err))
         return false;
     for (; *ret_failed < count; ++*ret_failed)
-        if (!fill(&catalog, session, arena, role, *ret_failed + 1, tables[*ret_failed], err))
+        if (!target_table_fill(&catalog, session, arena, role, *ret_failed + 1, tables[*ret_failed], err))
             return false;
     return true;
 }

@@ -18,7 +18,7 @@ static const char RELATION_KIND[] =
     "select c.relkind from pg_class c join pg_namespace n on n.oid = c.relnamespace"
     " where n.nspname = $1 and c.relname = $2";
 
-static bool find(struct session *target, const char *sql, const char *schema, const char *name,
+static bool create_find(struct session *target, const char *sql, const char *schema, const char *name,
                  bool *ret_found, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     const char *parameters[] = {schema, name};
@@ -33,7 +33,7 @@ static bool find(struct session *target, const char *sql, const char *schema, co
 /* Asked first, because CREATE SCHEMA IF NOT EXISTS wants the right to create even when there is nothing to do. */
 static bool create_schema(struct session *target, const char *schema, struct error *err) {
     bool found = false;
-    if (!find(target, SCHEMA_EXISTS, schema, NULL, &found, err))
+    if (!create_find(target, SCHEMA_EXISTS, schema, NULL, &found, err))
         return false;
     if (found)
         return true;
@@ -65,7 +65,7 @@ static bool refuse_type(const struct table *table, const struct table_type *type
 static bool create_type(struct session *target, const struct table *table, const struct table_type *type,
                         struct error *err) {
     bool found = false;
-    if (!find(target, TYPE_EXISTS, type->schema, type->name, &found, err))
+    if (!create_find(target, TYPE_EXISTS, type->schema, type->name, &found, err))
         return false;
     if (found)
         return true;

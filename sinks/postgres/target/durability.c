@@ -26,7 +26,7 @@ struct answer {
     bool disk_suffices;
 };
 
-static bool ask(struct session *session, struct answer *ret_answer, struct error *err) {
+static bool durability_query(struct session *session, struct answer *ret_answer, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     struct answer answer = {0};
     if (!session_query(session, ASK, 0, NULL,
@@ -45,7 +45,7 @@ static bool ask(struct session *session, struct answer *ret_answer, struct error
 static bool may_be_early(struct session *session, bool *ret_early, struct error *err) {
     struct answer answer = {0};
     struct error refusal = {0};
-    if (ask(session, &answer, &refusal)) {
+    if (durability_query(session, &answer, &refusal)) {
         *ret_early = answer.disk_suffices;
         return true;
     }
@@ -94,7 +94,7 @@ bool durability_ask(struct durability *durability, struct session *session, stru
                     struct error *err) {
     struct answer answer = {0};
     if (!is_settled(durability)) {
-        if (!ask(session, &answer, err))
+        if (!durability_query(session, &answer, err))
             return false;
         /* What is in force from now on says nothing about commits that did not wait: those are settled by one that does. */
         durability->is_early = answer.disk_suffices && !durability->waits;

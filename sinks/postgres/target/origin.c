@@ -105,7 +105,7 @@ static bool create_if_missing(struct session *session, const char *name, struct 
 }
 
 /* A lock that a leaving session has still does no harm: the origin itself is what one session holds. */
-static bool take(struct session *session, const char *name, struct error *err) {
+static bool origin_take(struct session *session, const char *name, struct error *err) {
     return session_query(session, SET_UP, 1, &name, NULL, NULL, err) &&
            session_query(session, LOCK, 1, &name, NULL, NULL, err);
 }
@@ -113,13 +113,13 @@ static bool take(struct session *session, const char *name, struct error *err) {
 bool origin_set_up(struct session *session, const char *name, struct error *err) {
     if (!create_if_missing(session, name, err))
         return explain(session, name, err);
-    if (take(session, name, err))
+    if (origin_take(session, name, err))
         return true;
     if (strcmp(err->sqlstate, IN_USE) != 0)
         return explain(session, name, err);
     if (!session_query(session, END_HOLDER, 1, &name, NULL, NULL, err))
         return false;
-    return take(session, name, err) || explain(session, name, err);
+    return origin_take(session, name, err) || explain(session, name, err);
 }
 
 bool origin_drop(struct session *session, const char *name, struct error *err) {

@@ -72,7 +72,7 @@ static bool judge_shape(struct pq_pipeline *pipeline, const struct pq_pipeline_n
 }
 
 /* Fails when the answer is not what the note expects; remembers only the first failure. */
-static bool judge(struct pq_pipeline *pipeline, const struct pq_pipeline_note *note, PGresult *result,
+static bool pq_pipeline_judge(struct pq_pipeline *pipeline, const struct pq_pipeline_note *note, PGresult *result,
                   struct error *err) {
     ExecStatusType status = PQresultStatus(result);
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
@@ -101,7 +101,7 @@ static bool take_answer(struct pq_pipeline *pipeline, const struct pq_pipeline_n
         if (result == NULL)
             return true;
         if (*good)
-            *good = judge(pipeline, note, result, err);
+            *good = pq_pipeline_judge(pipeline, note, result, err);
     }
 }
 
