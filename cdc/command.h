@@ -2,8 +2,8 @@
 /*
  * command.h - the commands of the program; each lives in cdc/commands/command_NAME.c.
  *
- * main parses the command line into struct command_line and hands it to the command, which prints what it has to say
- * (results to standard output, log lines and errors to standard error) and returns the exit code.
+ * main parses the command line into struct command_line and hands it to the command, which prints what it has
+ * to say (results to standard output, log lines and errors to standard error) and returns the exit code.
  */
 #pragma once
 

@@ -14,7 +14,10 @@
 #include "cdc/base/nearest.h"
 #include "cdc/command.h"
 
-/* The variables of the process: stop is set by the signal handlers and read by everybody; asked: a signal set it. */
+/*
+ * The variables of the process: stop is set by the signal handlers and read by everybody; asked: a signal set
+ * it.
+ */
 static atomic_bool stop;
 static atomic_bool asked;
 
@@ -147,8 +150,8 @@ static void ignore_signals(void) {
 }
 
 /*
- * A reader or a disk that is gone shall be an error of write, not the end of the process, and neither shall a terminal that
- * closes, or a signal that other programs take for "read your files again".
+ * A reader or a disk that is gone shall be an error of write, not the end of the process, and neither shall a
+ * terminal that closes, or a signal that other programs take for "read your files again".
  */
 static void set_signals(void) {
     struct sigaction alarm = {.sa_handler = handle_alarm, .sa_flags = SA_RESTART};

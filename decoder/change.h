@@ -2,8 +2,8 @@
 /*
  * change.h - one decoded message: what a transaction did to one row, or where a transaction begins and ends.
  *
- * Everything a change points to lives in the arena it was decoded into (values, transaction) or as long as the
- * relation cache (relation). Once its batch is sealed it is read-only and may be read by any thread.
+ * Everything a change points to lives in the arena it was decoded into (values, transaction) or as long as
+ * the relation cache (relation). Once its batch is sealed it is read-only and may be read by any thread.
  *
  * A change's identity, for every consumer, is (transaction->commit_lsn, index).
  */
@@ -59,7 +59,10 @@ struct transaction {
     lsn_t end_lsn; /* of the commit record, once that was decoded into the same arena; 0 before */
 };
 
-/* What people are told, and may give to `run --until`: the end of the transaction, or its commit record while that is not known. */
+/*
+ * What people are told, and may give to `run --until`: the end of the transaction, or its commit record while
+ * that is not known.
+ */
 static inline lsn_t transaction_named_lsn(const struct transaction *transaction) {
     if (transaction == NULL)
         return 0;

@@ -2,8 +2,9 @@
 /*
  * decoding.h - one message on its way through the decoder. For the files of decoder/ only.
  *
- * Every decode_… takes a message's fields off d->cursor in the order of the wire, asks decoding_finish whether
- * they were all there and nothing more, and only then publishes: d->change, a relation, the transaction.
+ * Every decode_… takes a message's fields off d->cursor in the order of the wire, asks decoding_finish
+ * whether they were all there and nothing more, and only then publishes: d->change, a relation, the
+ * transaction.
  */
 #pragma once
 
@@ -11,8 +12,8 @@
 #include <stdint.h>
 
 #include "cdc/base/arena.h"
-#include "cdc/base/error.h"
 #include "cdc/base/cursor.h"
+#include "cdc/base/error.h"
 #include "decoder/change.h"
 #include "decoder/decoder.h"
 #include "decoder/partition_tree.h"
@@ -23,12 +24,12 @@ struct decoder {
     struct partition_trees trees;
     struct unsent_keys unsent_keys;
     oid_t announced[2]; /* the last two Relation messages since the last row, the newest last; 0: none */
-    const struct relation
-        *last_relation;             /* of the last row, in force, or NULL: most rows have that one again */
+    /* of the last row, in force, or NULL: most rows have that one again */
+    const struct relation *last_relation;
     bool in_transaction;            /* between Begin and Commit */
     struct transaction transaction; /* the open one */
-    struct transaction
-        *shared; /* its copy that the changes in one arena point to; NULL when there is none … */
+    /* its copy that the changes in one arena point to; NULL when there is none … */
+    struct transaction *shared;
     const struct arena *shared_in; /* … in that arena, as long as it was not reset since */
     uint64_t shared_generation;
     uint64_t next_index;                         /* of the next change of the transaction */
@@ -54,7 +55,10 @@ MUST_CHECK bool decoding_finish(struct decoding *d);
 /* An error unless the message stands between Begin and Commit. */
 MUST_CHECK bool decoding_expect_transaction(struct decoding *d);
 
-/* Makes d->change, of the current transaction if there is one, and returns it. NULL, and *err, without memory. */
+/*
+ * Makes d->change, of the current transaction if there is one, and returns it. NULL, and *err, without
+ * memory.
+ */
 MUST_CHECK struct change *decoding_add_change(struct decoding *d, enum change_kind kind);
 
 /* An empty schema stands for pg_catalog. */

@@ -2,8 +2,8 @@
 /*
  * oid_map.h - an object of the source by its OID.
  *
- * Open addressing, linear probing, at most half full; entries are replaced but never removed. It owns its slots,
- * not the objects.
+ * Open addressing, linear probing, at most half full; entries are replaced but never removed. It owns its
+ * slots, not the objects.
  */
 #pragma once
 

@@ -23,7 +23,10 @@ struct tree {
     const struct relation *root; /* as sent */
 };
 
-/* What the leaves of a tree log. Leaves without an identity send neither updates nor deletes, and do not count. */
+/*
+ * What the leaves of a tree log. Leaves without an identity send neither updates nor deletes, and do not
+ * count.
+ */
 struct logged {
     bool is_full;                 /* a leaf logs the whole old row */
     const struct relation *keyed; /* a leaf that logs a key, or NULL */

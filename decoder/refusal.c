@@ -2,8 +2,8 @@
 /*
  * refusal.c - messages of features that START_REPLICATION did not ask for, refused by name.
  *
- * Their grammar is checked as well, so that a stream that merely lost its place is not taken for a server that
- * streams: the one is a bug, the other an option.
+ * Their grammar is checked as well, so that a stream that merely lost its place is not taken for a server
+ * that streams: the one is a bug, the other an option.
  */
 #include "decoder/decoding.h"
 
@@ -11,7 +11,9 @@ static const char STREAMED[] = "streamed transactions were not asked for";
 static const char TWO_PHASE[] =
     "two-phase transactions were not asked for; a slot made with two_phase sends them all the same";
 
-/* Grammar: 1, 4 and 8 are unsigned integers of that many bytes, s a string, | an end that may stand here too. */
+/*
+ * Grammar: 1, 4 and 8 are unsigned integers of that many bytes, s a string, | an end that may stand here too.
+ */
 static const struct refused {
     char letter;
     const char *name;

@@ -37,15 +37,16 @@ struct column {
 
 struct relation {
     oid_t oid; /* of the source cluster */
-    struct slice
-        schema; /* NUL-terminated as well; pgoutput sends "" for pg_catalog, the decoder restores it */
+    /* NUL-terminated as well; pgoutput sends "" for pg_catalog, the decoder restores it */
+    struct slice schema;
     struct slice name;
     enum replica_identity identity;
     uint32_t column_count;
     uint32_t key_count; /* how many columns are is_key */
     bool is_tree;       /* a partitioned table whose identity is its leaves': partition_tree.h */
-    bool is_unclear;    /* its leaves log different keys, or a part is not sent: an old tuple does not tell its row */
-    bool needs_old;     /* an update without an old tuple does not tell its row */
+    /* its leaves log different keys, or a part is not sent: an old tuple does not tell its row */
+    bool is_unclear;
+    bool needs_old; /* an update without an old tuple does not tell its row */
     struct column *columns;
 };
 

@@ -3,9 +3,10 @@
  * relation_cache.c - the definitions in force, by OID, and everything that was ever in force, in one arena.
  *
  * A change in a batch may point to a definition that is no longer in force, so nothing is freed before the
- * session ends. One transaction may change every table of a database, so inside a transaction the cache takes what the
- * definitions need: some 80 bytes and its name for each column. Between two transactions a cache that has grown large is
- * a reason for a new session, which starts with an empty one: tables may be made and dropped without end.
+ * session ends. One transaction may change every table of a database, so inside a transaction the cache takes
+ * what the definitions need: some 80 bytes and its name for each column. Between two transactions a cache
+ * that has grown large is a reason for a new session, which starts with an empty one: tables may be made and
+ * dropped without end.
  */
 #include "decoder/relation.h"
 
@@ -63,7 +64,8 @@ static bool column_equal(const struct column *a, const struct column *b) {
 /* Would the definition, put in force, be the one that is? */
 static bool still_holds(const struct relation_cache *cache, const struct relation *in_force,
                         const struct relation *definition) {
-    if (in_force->is_unclear != definition->is_unclear || in_force->identity != definition->identity || in_force->column_count != definition->column_count)
+    if (in_force->is_unclear != definition->is_unclear || in_force->identity != definition->identity ||
+        in_force->column_count != definition->column_count)
         return false;
     if (!slice_equal(in_force->schema, definition->schema) || !slice_equal(in_force->name, definition->name))
         return false;

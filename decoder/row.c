@@ -131,8 +131,8 @@ static bool unchanged_from_nothing(struct decoding *d, const struct change *chan
 }
 
 /*
- * An update that makes a row enter the publication's row filter is sent as an INSERT; without identity full the server does
- * not have a large value that the update left alone.
+ * An update that makes a row enter the publication's row filter is sent as an INSERT; without identity full
+ * the server does not have a large value that the update left alone.
  */
 bool change_refuse_partial(const struct change *change, struct error *err) {
     const struct relation *relation = change->relation;
@@ -166,7 +166,10 @@ static bool unknown_row(struct decoding *d, const struct relation *relation) {
                           : "give the table replica identity full");
 }
 
-/* A root's letter is the root's; what the tuple holds is the leaf's. Columns of a key are never null: those were not sent. */
+/*
+ * A root's letter is the root's; what the tuple holds is the leaf's. Columns of a key are never null: those
+ * were not sent.
+ */
 static bool settle_old_of_tree(struct decoding *d, struct change *change) {
     const struct relation *relation = change->relation;
     change->old_kind = relation->identity == REPLICA_IDENTITY_FULL ? OLD_FULL : OLD_KEY;
@@ -208,8 +211,8 @@ bool decode_insert(struct decoding *d) {
 }
 
 /*
- * What the new row leaves out the old one may have. A value that was left out is large, so never null: a null beside it
- * was not sent either.
+ * What the new row leaves out the old one may have. A value that was left out is large, so never null: a null
+ * beside it was not sent either.
  */
 static void fill_unchanged(const struct change *change, struct value *new_values) {
     for (uint32_t i = 0; i < change->relation->column_count; i++)

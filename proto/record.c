@@ -9,8 +9,8 @@
 
 #include <assert.h>
 
-#include "proto/record_type.h"
 #include "cdc/base/utf8.h"
+#include "proto/record_type.h"
 #include "proto/value_text.h"
 #include "proto/wire.h"
 
@@ -44,7 +44,7 @@ struct examined {
 /* ---- what is refused ---- */
 
 static bool record_refuse(const struct writing *w, enum error_kind kind, const struct column *column,
-                   const char *problem) {
+                          const char *problem) {
     return error_set(w->err, kind, "column %s of %s.%s, changed at %s: %s", column->name.data,
                      w->relation->schema.data, w->relation->name.data, lsn_format(w->change->lsn).text,
                      problem);

@@ -285,7 +285,8 @@ static void record_read_release(void *arena, void *memory) {
 }
 
 bool record_read(struct slice bytes, struct arena *arena, struct record *ret_record, struct error *err) {
-    ProtobufCAllocator allocator = {.alloc = record_read_allocate, .free = record_read_release, .allocator_data = arena};
+    ProtobufCAllocator allocator = {
+        .alloc = record_read_allocate, .free = record_read_release, .allocator_data = arena};
     struct record record = {0};
     struct reading reading = {.arena = arena, .change = &record.change, .err = err};
     reading.message = pgcdc__v1__change__unpack(&allocator, bytes.size, (const uint8_t *) bytes.data);

@@ -41,7 +41,8 @@ static char *put_head(char *at, const struct transaction_record *record) {
     return wire_put_number_if(at, CHANGE_COUNT, record->change_count);
 }
 
-static bool transaction_record_refuse(const struct transaction_record *record, const char *problem, struct error *err) {
+static bool transaction_record_refuse(const struct transaction_record *record, const char *problem,
+                                      struct error *err) {
     return error_set(err, ERROR_DATA, "the record of the transaction at %s: %s",
                      lsn_format(record->transaction->commit_lsn).text, problem);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * conflict.h - the kinds of conflict, by the names that PostgreSQL 18 has for them. A sink may settle all but the last.
+ * conflict.h - the kinds of conflict, by the names that PostgreSQL 18 has for them. A sink may settle all but
+ * the last.
  *
- * What PostgreSQL calls update_origin_differs and delete_origin_differs is none here: a row that somebody else has changed, and that
- * is still there under its key, is changed as the source says.
+ * What PostgreSQL calls update_origin_differs and delete_origin_differs is none here: a row that somebody
+ * else has changed, and that is still there under its key, is changed as the source says.
  */
 #pragma once
 

@@ -2,8 +2,8 @@
 /*
  * null.c - takes everything and keeps nothing: to measure what the rest of the engine costs.
  *
- * A commit here is nothing. It stores no position, so open always returns "none" and the disk checkpoint is its
- * position: at least once, as far as that means anything where nothing arrives.
+ * A commit here is nothing. It stores no position, so open always returns "none" and the disk checkpoint is
+ * its position: at least once, as far as that means anything where nothing arrives.
  */
 #include "sinks/types.h"
 

@@ -6,23 +6,25 @@
  *
  *     open -> [copy.begin (copy.table copy.data* copy.table_end)* copy.end] -> (write | commit)* -> close
  *
- * open   connects, proves that it can write, and returns the position that is durable there.
- * write  gets changes in commit order. It may apply at once or buffer; the changes are the caller's again when it
- *        returns, so it copies what it keeps (but see sink_span.until). Nothing written may become visible before commit.
- * commit makes everything written visible, and the position with it, in one atomic step, and says up to which position
- *        nothing can be lost any more, which is the only one that anybody else is told. Between two commits there are whole
- *        transactions only (but see splits). Also called with nothing written, to carry an idle pipeline's position
- *        forward. Committing a position that does not exist is a bug.
- * close  releases everything; also after a failed open, and without a commit: what was not committed is undone.
+ * open    connects, proves that it can write, and returns the position that is durable there.
+ * write   gets changes in commit order. It may apply at once or buffer; the changes are the caller's again
+ *         when it returns, so it copies what it keeps (but see sink_span.until). Nothing written may become
+ *         visible before commit.
+ * commit  makes everything written visible, and the position with it, in one atomic step, and says up to
+ *         which position nothing can be lost any more. No other position is told to the source. Between two
+ *         commits there are whole transactions only (but see splits). Also called with nothing written, to
+ *         carry an idle pipeline's position forward. Committing a position that does not exist is a bug.
+ * close   releases everything; also after a failed open, and without a commit: what was not committed is
+ *         undone.
  *
- * After an error nothing but close is called. A sink does not retry, does not log and never calls exit. The kind
- * of its error is the engine's next step: RETRY (reopen after a pause, for ever: server gone, deadlock, lock
- * timeout, disk full), NEEDS_TEXT (its tables do not take binary values), CONFIG (rights, missing schema objects known
- * before a change needs them), REFUSE (fenced), DATA (a change does not fit: names table, key columns, LSN, SQLSTATE and
- * remedy, never a value), SYSTEM.
+ * After an error nothing but close is called. A sink does not retry, does not log and never calls exit. The
+ * kind of its error is the engine's next step: RETRY (reopen after a pause, for ever: server gone, deadlock,
+ * lock timeout, disk full), NEEDS_TEXT (its tables do not take binary values), CONFIG (rights, missing schema
+ * objects known before a change needs them), REFUSE (fenced), DATA (a change does not fit: names table, key
+ * columns, LSN, SQLSTATE and remedy, never a value), SYSTEM.
  *
- * What looks at a sink from outside (admin) works on a handle that was never opened, disturbs no engine, and ends soon after
- * the handle's stop flag is set.
+ * What looks at a sink from outside (admin) works on a handle that was never opened, disturbs no engine, and
+ * ends soon after the handle's stop flag is set.
  */
 #pragma once
 
@@ -39,7 +41,10 @@
 #include "sinks/conflict.h"
 #include "sinks/table.h"
 
-/* One key of a sink's section in the configuration file, beyond name and type. Texts live as long as the sink. */
+/*
+ * One key of a sink's section in the configuration file, beyond name and type. Texts live as long as the
+ * sink.
+ */
 struct sink_option {
     const char *key;
     const char *value;
@@ -49,8 +54,8 @@ struct sink_config {
     const char *pipeline;
     const char *application; /* what a server shows of our sessions: pgcdc:NAME; NULL: pgcdc */
     const char *name;        /* unique in the pipeline */
-    const char
-        *database; /* the source's, set by the engine before it opens the sink; NULL without an engine */
+    /* the source's, set by the engine before it opens the sink; NULL without an engine */
+    const char *database;
     const struct sink_option *options;
     size_t option_count;
 };
@@ -79,8 +84,8 @@ struct sink_facts {
 };
 
 /*
- * What an ERROR_DATA of a sink is about, so that the engine can ask the source: a table that the sink lacks, by its OID at the
- * source, or a column that it generates by itself.
+ * What an ERROR_DATA of a sink is about, so that the engine can ask the source: a table that the sink lacks,
+ * by its OID at the source, or a column that it generates by itself.
  */
 struct sink_lack {
     oid_t relation_oid; /* 0: none */
@@ -102,21 +107,25 @@ struct sink_span {
     const struct change *changes;
     size_t count;
     /*
-     * The first so many are of a transaction that was split, and are there already: nothing is to be done but by a sink that
-     * says something about the whole.
+     * The first so many are of a transaction that was split, and are there already: nothing is to be done but
+     * by a sink that says something about the whole.
      */
     size_t present;
     /*
-     * The next call is commit with this position, or close, and the changes stay until it returns. So an answer that write
-     * would wait for, and its error, may be left to it. NULL: something else may come.
+     * The next call is commit with this position, or close, and the changes stay until it returns. So an
+     * answer that write would wait for, and its error, may be left to it. NULL: something else may come.
      */
     const struct position *until;
-    /* They are of one transaction, before and after which a commit comes: an error may say all that it knows of it. */
+    /*
+     * They are of one transaction, before and after which a commit comes: an error may say all that it knows
+     * of it.
+     */
     bool is_alone;
 };
 
 enum commit_wait {
-    COMMIT_VISIBLE, /* a crash of the other side may lose it, position and all, unless *ret_durable is as far */
+    /* a crash of the other side may lose it, position and all, unless *ret_durable is as far */
+    COMMIT_VISIBLE,
     COMMIT_DURABLE, /* a crash of either side loses nothing */
     COMMIT_ASK,     /* commits nothing, also in a transaction: how far is durable what was committed? */
 };
@@ -152,8 +161,8 @@ struct sink_check {
 };
 
 /*
- * Takes the bytes of COPY as they are. Everything up to end, which stores the position, is one atomic step: an interrupted
- * copy leaves nothing and starts over.
+ * Takes the bytes of COPY as they are. Everything up to end, which stores the position, is one atomic step:
+ * an interrupted copy leaves nothing and starts over.
  */
 struct sink_copy_ops {
     /* Sets left_to_sink of the tables' columns. */
@@ -175,14 +184,14 @@ struct sink_admin_ops {
     /* Forgets the pipeline, position and all. */
     bool (*drop)(struct sink *sink, struct error *err);
     /*
-     * Of a sink that appends: where the rows of these tables will go, are there records already? Called between open and the
-     * copy's first write. Its error is only told: the copy goes on.
+     * Of a sink that appends: where the rows of these tables will go, are there records already? Called
+     * between open and the copy's first write. Its error is only told: the copy goes on.
      */
     bool (*find_held)(struct sink *sink, const struct table *tables, size_t count, struct sink_held *ret_held,
                       struct error *err);
     /*
-     * The target is tables of a PostgreSQL database, and this is how somebody else's session gets there who looks at them
-     * (check, verify). Sets what the sink's options say and leaves the rest.
+     * The target is tables of a PostgreSQL database, and this is how somebody else's session gets there who
+     * looks at them (check, verify). Sets what the sink's options say and leaves the rest.
      */
     void (*target)(const struct sink_config *config, struct session_options *ret_options);
     /* With target: the position that the snapshot of such a session sees; 0: none. */
@@ -194,17 +203,19 @@ struct sink_ops {
     const char *type;                  /* as the configuration names it */
     const struct option_spec *options; /* its keys, besides name and type */
     size_t size;                       /* of the sink's own struct, which begins with struct sink */
-    /* It stores its position together with the data: exactly once. False: the disk checkpoint is its position, at
-     * least once. */
+    /*
+     * It stores its position together with the data: exactly once. False: the disk checkpoint is its
+     * position, at least once.
+     */
     bool stores_position;
     bool takes_text_only; /* values must come as text: VALUE_BINARY is never written */
     bool appends;         /* a copy adds to what is there: a second one is there twice */
     bool splits;          /* write may commit a part of a large transaction, whose position says so */
-    bool
-        takes_bytes; /* text need not be UTF-8: from a source of encoding SQL_ASCII it comes as it is stored */
+    /* text need not be UTF-8: from a source of encoding SQL_ASCII it comes as it is stored */
+    bool takes_bytes;
     /*
-     * Optional: are the values of the options right, as far as they tell without a server or a file? ERROR_CONFIG, with the
-     * option that is not: the configuration's file and line are put before it.
+     * Optional: are the values of the options right, as far as they tell without a server or a file?
+     * ERROR_CONFIG, with the option that is not: the configuration's file and line are put before it.
      */
     bool (*validate)(const struct sink_config *config, struct error *err);
     /* Optional: is this option's value a password, a key or another secret? Of dsn the engine knows it. */
@@ -226,7 +237,10 @@ const char *sink_config_find(const struct sink_config *config, const char *key);
 const struct sink_ops *sink_ops_find(const char *type);
 const struct sink_ops *sink_ops_at(size_t index);
 
-/* A closed sink, or NULL when memory is exhausted. config and stop must outlive it. sink_free accepts NULL, not an open one. */
+/*
+ * A closed sink, or NULL when memory is exhausted. config and stop must outlive it. sink_free accepts NULL,
+ * not an open one.
+ */
 MUST_CHECK struct sink *sink_new(const struct sink_ops *ops, const struct sink_config *config,
                                  const atomic_bool *stop);
 void sink_free(struct sink *sink);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * table.h - a published table as the source's catalog has it; what the initial copy gives a sink to create it.
+ * table.h - a published table as the source's catalog has it; what the initial copy gives a sink to create
+ * it.
  *
  * Filled by cdc/ in one arena, read-only after. Texts are NUL-terminated and not quoted unless said.
  */
@@ -12,14 +13,14 @@
 #include "cdc/base/lsn.h"
 
 /*
- * A user-defined type that a column is made of, directly or by way of an array, a domain or a composite type. A
- * table's types are in the order in which they can be created.
+ * A user-defined type that a column is made of, directly or by way of an array, a domain or a composite type.
+ * A table's types are in the order in which they can be created.
  */
 struct table_type {
     const char *schema;
     const char *name;
-    const char *
-        create_sql; /* CREATE TYPE or DOMAIN, complete; NULL: cannot be made from the catalog (ranges, base types) */
+    /* CREATE TYPE or DOMAIN, complete; NULL: cannot be made from the catalog (ranges, base types) */
+    const char *create_sql;
     const char *extension; /* that it belongs to, else NULL */
     const char *column;    /* the first column that needs it */
 };
@@ -61,7 +62,10 @@ struct table {
     struct table_type *types;
 };
 
-/* The columns of COPY on both sides, in the table's order: what is streamed, but for what a sink computes by itself. */
+/*
+ * The columns of COPY on both sides, in the table's order: what is streamed, but for what a sink computes by
+ * itself.
+ */
 static inline bool table_column_is_copied(const struct table_column *column) {
     return column->published && !column->left_to_sink;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * arrivals.h - when each transaction was seen. All memory is had and touched at the start, and the file is written at
- * the end, so that noting costs nothing that shows in a measurement.
+ * arrivals.h - when each transaction was seen. All memory is had and touched at the start, and the file is
+ * written at the end, so that noting costs nothing that shows in a measurement.
  */
 #pragma once
 
@@ -11,7 +11,10 @@
 #include "bench/lag/mark.h"
 #include "cdc/base/error.h"
 
-/* The transactions are 0, which the harness commits to see that the peer is up, and 1 to count, which are measured. */
+/*
+ * The transactions are 0, which the harness commits to see that the peer is up, and 1 to count, which are
+ * measured.
+ */
 struct arrivals {
     struct arrival *items; /* count + 1, by number */
     int64_t count;

@@ -2,9 +2,9 @@
 /*
  * load.c - one thread, some connections in pipeline mode, one statement a transaction.
  *
- * A transaction goes to the connection with the fewest unanswered ones, the first of several, as soon as it is due. So a
- * slow commit holds up no other while a connection is free; after that they wait in line at a connection, and then here,
- * and all of that waiting is in their lag because the due time is in the row.
+ * A transaction goes to the connection with the fewest unanswered ones, the first of several, as soon as it
+ * is due. So a slow commit holds up no other while a connection is free; after that they wait in line at a
+ * connection, and then here, and all of that waiting is in their lag because the due time is in the row.
  */
 #include "bench/lag/load.h"
 

@@ -20,8 +20,8 @@ struct load_options {
 };
 
 /*
- * Sends them all and waits for the commits' answers, or stops sending when it has taken twice the time. Into a new
- * file at path: due, sent and answered as three int64_t of the host's order in microseconds of CLOCK_MONOTONIC, for
- * each number from 1; sent is 0 for those that were not.
+ * Sends them all and waits for the commits' answers, or stops sending when it has taken twice the time. Into
+ * a new file at path: due, sent and answered as three int64_t of the host's order in microseconds of
+ * CLOCK_MONOTONIC, for each number from 1; sent is 0 for those that were not.
  */
 MUST_CHECK bool load_run(const struct load_options *options, struct error *err);

@@ -2,8 +2,9 @@
 /*
  * mark.h - the text in every row that says which transaction it is and when it was due: "lag:NUMBER:DUE_US;".
  *
- * A mark is found in any bytes that carry the row as text: a query's result, pgoutput, protobuf, JSON. So one reader
- * does for every sink and every peer. The due time is CLOCK_MONOTONIC's, which all processes of a host share.
+ * A mark is found in any bytes that carry the row as text: a query's result, pgoutput, protobuf, JSON. So one
+ * reader does for every sink and every peer. The due time is CLOCK_MONOTONIC's, which all processes of a host
+ * share.
  */
 #pragma once
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * watch_kafka.c - a read_committed consumer, which has a record only after its transaction was committed in Kafka.
+ * watch_kafka.c - a read_committed consumer, which has a record only after its transaction was committed in
+ * Kafka.
  *
  * The topic may appear later than the consumer, so its partitions are asked for until there are some.
  */

@@ -2,9 +2,9 @@
 /*
  * watch_postgres.c - a reader that asks again and again which rows are there.
  *
- * Transactions become visible in another order than they were numbered, so it asks for everything above the numbers
- * that it has seen without a gap. A row counts as seen when the answer is here, which is never too early, and at most
- * one interval and one query too late. Both are measured and said.
+ * Transactions become visible in another order than they were numbered, so it asks for everything above the
+ * numbers that it has seen without a gap. A row counts as seen when the answer is here, which is never too
+ * early, and at most one interval and one query too late. Both are measured and said.
  */
 #include "bench/lag/watch.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * checkpoint.c - one write of the checkpoint, of a pipeline with two sinks. Waiting for the disk is not counted.
+ * checkpoint.c - one write of the checkpoint, of a pipeline with two sinks. Waiting for the disk is not
+ * counted.
  */
 #include "cdc/engine/checkpoint.h"
 

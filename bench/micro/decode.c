@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * decode.c - pgoutput's messages of one transaction into changes, as cdc/readers/slot/slot_reader.c has them decoded.
+ * decode.c - pgoutput's messages of one transaction into changes, as cdc/readers/slot/slot_reader.c has them
+ * decoded.
  */
 #include <stdlib.h>
 

@@ -2,7 +2,8 @@
 /*
  * micro.h - one benchmark of one part of the engine, without a server: what a pass over its changes costs.
  *
- * A pass does the same every time, to the instruction, so that it can be counted. What fails aborts. One thread.
+ * A pass does the same every time, to the instruction, so that it can be counted. What fails aborts. One
+ * thread.
  */
 #pragma once
 

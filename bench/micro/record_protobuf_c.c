@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * record_protobuf_c.c - the same bytes as record.c writes, the way a program usually makes them: objects of the
- * generated code for each change, then protobuf-c packs them. It is what proto/record.c is measured against.
+ * record_protobuf_c.c - the same bytes as record.c writes, the way a program usually makes them: objects of
+ * the generated code for each change, then protobuf-c packs them. It is what proto/record.c is measured
+ * against.
  *
  * What is the same for every row (names, types, the pointers to the columns) is made once, and no memory is
  * allocated but from an arena: it is as fast as it gets this way. It does not look whether a text is UTF-8,

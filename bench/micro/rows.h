@@ -2,8 +2,8 @@
 /*
  * rows.h - the tables that the micro benchmarks speak of, and transactions on them.
  *
- * They are those of bench/workloads: a narrow one of four columns, a wide one of fifteen, and documents whose body is
- * TOASTed. The same rows come out every time.
+ * They are those of bench/workloads: a narrow one of four columns, a wide one of fifteen, and documents whose
+ * body is TOASTed. The same rows come out every time.
  */
 #pragma once
 

@@ -3,8 +3,8 @@
  * arena.h - memory that is given back all at once.
  *
  * Blocks of block_bytes; what does not fit one gets a block of its own, which a reset frees. An arena never
- * holds more than its maximum. Not thread safe: it has one owner at a time. Under AddressSanitizer bytes that are
- * not handed out, or were taken back, are poisoned: whoever touches them is caught.
+ * holds more than its maximum. Not thread safe: it has one owner at a time. Under AddressSanitizer bytes that
+ * are not handed out, or were taken back, are poisoned: whoever touches them is caught.
  */
 #pragma once
 
@@ -26,8 +26,8 @@ struct arena {
     size_t spare_bytes; /* those; held and spare together never exceed bytes_max */
     size_t used_bytes;  /* handed out since the last reset */
     size_t bytes_max;
-    uint64_t
-        generation; /* one more at each reset and release: a pointer of an older one is not valid any more */
+    /* one more at each reset and release: a pointer of an older one is not valid any more */
+    uint64_t generation;
 };
 
 void arena_init(struct arena *arena, size_t block_bytes, size_t bytes_max);

@@ -74,7 +74,9 @@ static inline uint64_t cursor_u64(struct cursor *cursor) {
     return be64toh(value);
 }
 
-/* The bytes up to the next NUL, which is consumed and not part of the slice (but does follow it in memory). */
+/*
+ * The bytes up to the next NUL, which is consumed and not part of the slice (but does follow it in memory).
+ */
 static inline struct slice cursor_string(struct cursor *cursor) {
     const char *nul = cursor->failed ? NULL : memchr(cursor->next, '\0', cursor_left(cursor));
     if (nul == NULL) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * error.c - fills a struct error; newlines become blanks and other control characters are spelled out, so that one error is
- * one line of a log or a JSON string, whoever wrote its words.
+ * error.c - fills a struct error; newlines become blanks and other control characters are spelled out, so
+ * that one error is one line of a log or a JSON string, whoever wrote its words.
  */
 #include "cdc/base/error.h"
 

@@ -15,14 +15,15 @@
 enum error_kind {
     ERROR_NONE = 0,
     ERROR_RETRY, /* close, wait, reopen, resume from the positions: the one recovery path */
-    ERROR_PROTOCOL, /* the peer broke the protocol: damage on the way, or a bug there or here; retried a few times */
+    /* the peer broke the protocol: damage on the way, or a bug there or here; retried a few times */
+    ERROR_PROTOCOL,
     ERROR_NEEDS_TEXT, /* the other side does not take binary values: as RETRY, with values in text */
-    ERROR_CONFIG,  /* an operator must change configuration, rights or schema */
-    ERROR_REFUSE,  /* going on would lose or repeat data */
-    ERROR_DATA,    /* this change cannot be applied */
-    ERROR_SYSTEM,  /* the operating system said no: memory, disk, descriptors */
-    ERROR_STOPPED, /* the caller asked for the stop */
-    ERROR_RUNNING, /* another engine runs this pipeline */
+    ERROR_CONFIG,     /* an operator must change configuration, rights or schema */
+    ERROR_REFUSE,     /* going on would lose or repeat data */
+    ERROR_DATA,       /* this change cannot be applied */
+    ERROR_SYSTEM,     /* the operating system said no: memory, disk, descriptors */
+    ERROR_STOPPED,    /* the caller asked for the stop */
+    ERROR_RUNNING,    /* another engine runs this pipeline */
 };
 
 #define ERROR_TEXT_MAX 2048
@@ -33,8 +34,8 @@ struct error {
     char sqlstate[6]; /* the server's code, or "" */
     char place[40];   /* the server's function that said no, the same in every language, or "" */
     char option[128]; /* the key of the configuration that is at fault, or "" */
-    lsn_t
-        commit_lsn; /* where the commit record of the transaction that does not fit begins; 0: it is about none */
+    /* where the commit record of the transaction that does not fit begins; 0: it is about none */
+    lsn_t commit_lsn;
     char conflict[32];             /* the kind of conflict, as PostgreSQL names it, or "" */
     char text[ERROR_TEXT_MAX];     /* what happened */
     char remedy[ERROR_REMEDY_MAX]; /* what an operator does about it, or "" */
@@ -45,7 +46,10 @@ struct error_line {
     char text[ERROR_TEXT_MAX + ERROR_REMEDY_MAX + 2];
 };
 
-/* Sets *err, whatever it held, without a remedy, and returns false. text: lower case, one line, the object and the reason. */
+/*
+ * Sets *err, whatever it held, without a remedy, and returns false. text: lower case, one line, the object
+ * and the reason.
+ */
 bool error_set(struct error *err, enum error_kind kind, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* Says what to do about the error that *err holds, in place of what was said before; returns false. */

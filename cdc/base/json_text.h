@@ -2,7 +2,8 @@
 /*
  * json_text.h - what JSON allows, and its strings, straight into a buffer.
  *
- * Who needs a whole document with its grammar kept uses cdc/print/json_writer.h; this is for those who write a lot of it.
+ * Who needs a whole document with its grammar kept uses cdc/print/json_writer.h; this is for those who write
+ * a lot of it.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * log.c - formats a line on the stack and writes it at once, so that lines of two threads never mix. What came from
- * outside stands in it so that it can neither end the line nor move the cursor.
+ * log.c - formats a line on the stack and writes it at once, so that lines of two threads never mix. What
+ * came from outside stands in it so that it can neither end the line nor move the cursor.
  */
 #include "cdc/base/log.h"
 

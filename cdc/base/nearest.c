@@ -26,7 +26,8 @@ size_t nearest_distance(const char *a, const char *b) {
         const size_t *above = rows[(i - 1) % 3];
         row[0] = i;
         for (size_t j = 1; j <= b_length; j++) {
-            row[j] = nearest_least(nearest_least(above[j], row[j - 1]) + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
+            row[j] =
+                nearest_least(nearest_least(above[j], row[j - 1]) + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
                 row[j] = nearest_least(row[j], rows[(i - 2) % 3][j - 2] + 1);
         }

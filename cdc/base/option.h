@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * option.h - what a key of the configuration takes: the tables from which the file is checked and the help is printed.
+ * option.h - what a key of the configuration takes: the tables from which the file is checked and the help is
+ * printed.
  *
  * Whatever has a section in the file has such a table: the pipeline, the source, each type of sink.
  */

@@ -10,8 +10,8 @@
 #define PASSWORD_BYTES_MAX 4096 /* tokens of clouds are some thousand bytes */
 
 /*
- * The line without its end, NUL-terminated; the caller wipes it. ERROR_CONFIG names the file, never what is in it: it cannot be read, is
- * empty, or its line is longer than a password.
+ * The line without its end, NUL-terminated; the caller wipes it. ERROR_CONFIG names the file, never what is
+ * in it: it cannot be read, is empty, or its line is longer than a password.
  */
 MUST_CHECK bool password_file_read(const char *path, char ret_password[PASSWORD_BYTES_MAX + 1],
                                    struct error *err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * start_over.h - the way out that is left when what was replicated cannot be gone on from; cdc/check/findings.md has each step.
+ * start_over.h - the way out that is left when what was replicated cannot be gone on from;
+ * cdc/check/findings.md has each step.
  */
 #pragma once
 

@@ -2,8 +2,9 @@
 /*
  * check.h - what the checks of `pgcdc check` share.
  *
- * A check reads, adds findings, and changes nothing. It returns false with an error only when it could not be done, which
- * becomes a finding of its own; the checks after it still run. What one check learns and another needs stands here.
+ * A check reads, adds findings, and changes nothing. It returns false with an error only when it could not be
+ * done, which becomes a finding of its own; the checks after it still run. What one check learns and another
+ * needs stands here.
  *
  * check_connection.c   can the servers be reached, and if not, why
  * check_secrets.c    may others read the passwords' files, or what goes over a connection
@@ -24,15 +25,15 @@
  */
 #pragma once
 
-#include "cdc/source/catalog.h"
-#include "cdc/engine/checkpoint.h"
-#include "cdc/config/config.h"
 #include "cdc/check/findings.h"
+#include "cdc/config/config.h"
+#include "cdc/engine/checkpoint.h"
+#include "cdc/engine/start.h"
 #include "cdc/pq/session.h"
+#include "cdc/source/catalog.h"
 #include "cdc/source/slot.h"
 #include "cdc/source/source.h"
 #include "cdc/source/target_identity.h"
-#include "cdc/engine/start.h"
 
 /* The source's settings and the role that source.dsn connects as. */
 struct source_facts {

@@ -2,9 +2,9 @@
 /*
  * check_circle.c - does another pipeline bring the changes of this sink's server to the source?
  *
- * What is known: the source's database holds a position (pgcdc.position) of a pipeline whose source has the system identifier of this
- * sink's server. Then each change goes round for ever, or stops a pipeline at the first row that is there already, unless both
- * pipelines leave out what replication brought.
+ * What is known: the source's database holds a position (pgcdc.position) of a pipeline whose source has the
+ * system identifier of this sink's server. Then each change goes round for ever, or stops a pipeline at the
+ * first row that is there already, unless both pipelines leave out what replication brought.
  */
 #include <string.h>
 
@@ -14,7 +14,8 @@ enum { ORIGIN_VERSION_MIN = 160000 };
 
 static const char READABLE[] =
     "select coalesce((select has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')"
-    " from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'pgcdc' and c.relname = 'position'), false),"
+    " from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'pgcdc' and c.relname "
+    "= 'position'), false),"
     " exists (select from pg_replication_origin where roname !~ '^pg_')";
 
 /* Who may not ask is believed. */

@@ -12,9 +12,9 @@
 enum { KEYWORD_MAX = 64, FIX_BYTES_MAX = 65536 };
 
 /*
- * What a server says is known by its code and by its function, which are the same in every language; only names and what pgcdc or libpq
- * say themselves are looked for in the text, or, before what fits in every language, what is more exact in English. The first that fits;
- * NULL fits all.
+ * What a server says is known by its code and by its function, which are the same in every language; only
+ * names and what pgcdc or libpq say themselves are looked for in the text, or, before what fits in every
+ * language, what is more exact in English. The first that fits; NULL fits all.
  */
 struct remedy {
     const char *sqlstate; /* "": it came from no server */
@@ -37,14 +37,19 @@ static const struct remedy REMEDIES[] = {
     {"28000", "ClientAuthentication", "requires a valid client certificate",
      CLIENT_CERTIFICATE ", and sslkey its key"},
     {"28000", NULL, "certificate authentication failed",
-     "let user in the dsn be the name (CN) in the certificate that sslcert names, or map that name in the server's pg_ident.conf"},
+     "let user in the dsn be the name (CN) in the certificate that sslcert names, or map that name in the "
+     "server's pg_ident.conf"},
     {"28000", "ClientAuthentication", NULL,
-     "let the server's pg_hba.conf have this line before all that reject the role: host DATABASE ROLE ADDRESS scram-sha-256\n"
-     "then: select pg_reload_conf();\nif that line asks for a certificate (clientcert), give sslcert and sslkey in the dsn"},
+     "let the server's pg_hba.conf have this line before all that reject the role: host DATABASE ROLE "
+     "ADDRESS scram-sha-256\n"
+     "then: select pg_reload_conf();\nif that line asks for a certificate (clientcert), give sslcert and "
+     "sslkey in the dsn"},
     {"28000", "InitializeSessionUserId", NULL,
-     "create the role (create role ROLE login), let it log in (alter role ROLE login), or correct user in the dsn"},
+     "create the role (create role ROLE login), let it log in (alter role ROLE login), or correct user in "
+     "the dsn"},
     {"28000", NULL, NULL,
-     "the line of the server's pg_hba.conf for this role asks for another proof than a password (peer, ident, cert, ldap, gss): give it, "
+     "the line of the server's pg_hba.conf for this role asks for another proof than a password (peer, "
+     "ident, cert, ldap, gss): give it, "
      "or let the line say scram-sha-256"},
     {"3D000", NULL, NULL, "create the database, or correct dbname in the dsn"},
     {"42501", "CheckMyDatabase", NULL, "grant connect on database DATABASE to ROLE;"},
@@ -52,7 +57,8 @@ static const struct remedy REMEDIES[] = {
     {"53300", "InitializeSessionUserId", NULL,
      "raise the role's limit (alter role ROLE connection limit -1), or close other connections of it"},
     {"53300", "CheckMyDatabase", NULL,
-     "raise the database's limit (alter database DATABASE connection limit -1), or close other connections to it"},
+     "raise the database's limit (alter database DATABASE connection limit -1), or close other connections "
+     "to it"},
     {"53300", NULL, NULL, "close other connections, or raise max_connections and restart the server"},
     {"57P03", NULL, NULL, "wait until the server is up"},
     {"42704", NULL, NULL, "correct options in the dsn"},
@@ -67,7 +73,8 @@ static const struct remedy REMEDIES[] = {
     {"", NULL, "does not support SSL",
      "switch TLS on at the server (ssl = on), or correct sslmode in the dsn"},
     {"", NULL, "certificate verify failed",
-     "let sslrootcert in the dsn name the CA that signed the server's certificate, or renew that certificate"},
+     "let sslrootcert in the dsn name the CA that signed the server's certificate, or renew that "
+     "certificate"},
     {"", NULL, "does not match host name", "let host in the dsn be a name that the server's certificate has"},
     {"", NULL, "root certificate file",
      "put the CA's certificate where sslrootcert in the dsn says, readable by the user that runs pgcdc"},

@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_old_rows.c - tables whose identity looks right, and of whose old rows the server will not send enough: the stream
- * would stop at the first such change, and what waits in the slot by then nothing at the source mends any more.
+ * check_old_rows.c - tables whose identity looks right, and of whose old rows the server will not send
+ * enough: the stream would stop at the first such change, and what waits in the slot by then nothing at the
+ * source mends any more.
  */
 #include <string.h>
 
 #include "cdc/check/check.h"
 
 /*
- * Leaves of tables that are sent by their root. number of different keys among the leaves with a key; is any leaf FULL; does
- * the root say something else than its leaves?
+ * Leaves of tables that are sent by their root. number of different keys among the leaves with a key; is any
+ * leaf FULL; does the root say something else than its leaves?
  */
 static const char LEAVES[] =
     "with leaf as (select c.oid as root, c.relreplident as root_identity, l.oid, l.relkind, l.relpersistence,"
     "   l.relreplident, (select array_agg(a.attname::text order by a.attname) from pg_index i"
-    "     join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any ((i.indkey::int2[])[0:i.indnkeyatts - 1])"
+    "     join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any "
+    "((i.indkey::int2[])[0:i.indnkeyatts - 1])"
     "     where i.indrelid = l.oid and case l.relreplident when 'd' then i.indisprimary"
     "       when 'i' then i.indisreplident else false end) as key,"
-    "   exists (select from pg_index i where i.indrelid = c.oid and case c.relreplident when 'd' then i.indisprimary"
+    "   exists (select from pg_index i where i.indrelid = c.oid and case c.relreplident when 'd' then "
+    "i.indisprimary"
     "       when 'i' then i.indisreplident else false end) as root_has_key"
     "   from unnest($1::oid[]) named join pg_class c on c.oid = named and c.relkind = 'p'"
     "   cross join lateral pg_partition_tree(c.oid) t join pg_class l on l.oid = t.relid where t.isleaf),"
@@ -26,8 +29,10 @@ static const char LEAVES[] =
     " select rn.nspname, r.relname, ln.nspname, x.relname, leaf.relkind, leaf.relpersistence,"
     "  leaf.relreplident <> 'f' and leaf.key is not null as is_keyed, tree.keys > 1 as differs,"
     "  leaf.root_identity = 'f' as root_is_full, leaf.root_has_key"
-    " from leaf left join tree using (root) join pg_class r on r.oid = leaf.root join pg_namespace rn on rn.oid = r.relnamespace"
-    " join pg_class x on x.oid = leaf.oid join pg_namespace ln on ln.oid = x.relnamespace order by 1, 2, 3, 4";
+    " from leaf left join tree using (root) join pg_class r on r.oid = leaf.root join pg_namespace rn on "
+    "rn.oid = r.relnamespace"
+    " join pg_class x on x.oid = leaf.oid join pg_namespace ln on ln.oid = x.relnamespace order by 1, 2, 3, "
+    "4";
 
 enum {
     LEAF_ROOT_SCHEMA,
@@ -42,12 +47,16 @@ enum {
     LEAF_ROOT_KEY,
 };
 
-/* A column of the identity that is generated is not sent before 18, and later only when the publication says so. */
+/*
+ * A column of the identity that is generated is not sent before 18, and later only when the publication says
+ * so.
+ */
 static const char GENERATED_KEYS[] =
     "select n.nspname, c.relname from unnest($1::oid[]) named join pg_class c on c.oid = named"
     " join pg_namespace n on n.oid = c.relnamespace"
     " where exists (select from pg_index i join pg_attribute a on a.attrelid = i.indrelid"
-    "   and a.attnum = any ((i.indkey::int2[])[0:i.indnkeyatts - 1]) where i.indrelid = c.oid and a.attgenerated <> ''"
+    "   and a.attnum = any ((i.indkey::int2[])[0:i.indnkeyatts - 1]) where i.indrelid = c.oid and "
+    "a.attgenerated <> ''"
     "   and case c.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident else false end)"
     " order by 1, 2";
 
@@ -55,13 +64,16 @@ static const char GENERATED_KEYS[] =
 static const char LARGE_VALUES[] =
     "select n.nspname, c.relname from unnest($1::oid[]) named join pg_class c on c.oid = named"
     " join pg_namespace n on n.oid = c.relnamespace join pg_publication_tables p"
-    "   on p.pubname = any ($2::name[]) and p.schemaname = n.nspname and p.tablename = c.relname and p.rowfilter is not null"
+    "   on p.pubname = any ($2::name[]) and p.schemaname = n.nspname and p.tablename = c.relname and "
+    "p.rowfilter is not null"
     " where exists (select from pg_partition_tree(c.oid) t join pg_class l on l.oid = t.relid where t.isleaf"
     "     and l.relreplident <> 'f' union all select where c.relkind = 'r' and c.relreplident <> 'f')"
     " and exists (select from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped"
-    "   and a.attname = any (p.attnames) and a.attlen = -1 and a.attstorage <> 'p' and not exists (select from pg_index i"
+    "   and a.attname = any (p.attnames) and a.attlen = -1 and a.attstorage <> 'p' and not exists (select "
+    "from pg_index i"
     "     where i.indrelid = c.oid and a.attnum = any ((i.indkey::int2[])[0:i.indnkeyatts - 1])"
-    "     and case c.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident else false end))"
+    "     and case c.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident else false "
+    "end))"
     " order by 1, 2";
 
 static const char *cell(const PGresult *rows, int row, int column) {
@@ -149,7 +161,8 @@ static void add_filter(struct check *check, const char *table) {
     findings_add(
         &check->findings, SEVERITY_WARNING, "row_filter_large",
         "an update of the key can make a row of table %s enter the publication's row filter, and the source "
-        "then does not send the large values that it left alone; run reads them from the row, and stops when the row "
+        "then does not send the large values that it left alone; run reads them from the row, and stops when "
+        "the row "
         "was changed again before it could",
         table);
     findings_fix(

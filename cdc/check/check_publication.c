@@ -101,11 +101,11 @@ static void add_extra_table(struct check *check, const char *name) {
                  "publication %s sends table %s, which source.tables does not name", publication_name(check),
                  name);
     if (check->publication_is_for_all)
-        findings_fix(
-            &check->findings,
-            "name it in source.tables, or use a publication that lists its tables; %s is for all tables or for "
-            "schemas",
-            publication_name(check));
+        findings_fix(&check->findings,
+                     "name it in source.tables, or use a publication that lists its tables; %s is for all "
+                     "tables or for "
+                     "schemas",
+                     publication_name(check));
     else
         findings_fix(&check->findings, "alter publication %s drop table %s;  -- or name it in source.tables",
                      publication_name(check), name);
@@ -196,10 +196,10 @@ static void check_may_create(struct check *check, struct wanted *wanted) {
         findings_add(&check->findings, SEVERITY_PROBLEM, "publication_missing",
                      "publication %s does not exist, and pgcdc creates only one that the file does not name",
                      check_name(check, NULL, check->config->source.publication));
-        findings_fix(
-            &check->findings,
-            "create publication %s for %s%s with (publish_via_partition_root = true);  -- or correct its name",
-            publication_name(check), for_all ? "all tables" : "table ", for_all ? "" : names);
+        findings_fix(&check->findings,
+                     "create publication %s for %s%s with (publish_via_partition_root = true);  -- or "
+                     "correct its name",
+                     publication_name(check), for_all ? "all tables" : "table ", for_all ? "" : names);
         return;
     }
     if (check->facts.in_recovery) {
@@ -227,10 +227,10 @@ static void check_may_create(struct check *check, struct wanted *wanted) {
 static void check_slot_without(struct check *check) {
     if (!check->slot.exists || !check->has_action || check_expects_slot(check))
         return;
-    findings_add(
-        &check->findings, SEVERITY_PROBLEM, "publication_missing",
-        "publication %s is missing, but slot %s exists: a new publication could not decode what waits in the slot",
-        publication_name(check), check->config->source.slot);
+    findings_add(&check->findings, SEVERITY_PROBLEM, "publication_missing",
+                 "publication %s is missing, but slot %s exists: a new publication could not decode what "
+                 "waits in the slot",
+                 publication_name(check), check->config->source.slot);
     findings_fix(&check->findings, START_OVER);
 }
 

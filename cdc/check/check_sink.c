@@ -17,7 +17,7 @@ static enum severity severity_of(enum sink_severity severity) {
 }
 
 static void check_sink_report(void *context, enum sink_severity severity, const char *code, const char *what,
-                   const char *fix) {
+                              const char *fix) {
     struct findings *findings = context;
     findings_add(findings, severity_of(severity), code, "%s", what);
     if (fix[0] != '\0')

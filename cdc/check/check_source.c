@@ -21,7 +21,8 @@ static const char FACTS[] =
     " (select count(*) from pg_replication_slots),"
     " (select setting from pg_settings where name = 'wal_sender_timeout'),"
     " (select setting from pg_settings where name = 'max_slot_wal_keep_size'),"
-    " (select coalesce(max(case unit when 'min' then 60 when 'ms' then 0.001 else 1 end * setting::numeric), 0)::int"
+    " (select coalesce(max(case unit when 'min' then 60 when 'ms' then 0.001 else 1 end * setting::numeric), "
+    "0)::int"
     "  from pg_settings where name = 'idle_replication_slot_timeout')"
     " from pg_database d, pg_roles r where d.datname = current_database() and r.rolname = current_user";
 
@@ -113,20 +114,19 @@ static void check_keep_size(struct findings *findings, const struct source_facts
             "max_slot_wal_keep_size is %d MB: a pipeline that is further behind loses its slot and has to "
             "copy again",
             facts->keep_mb);
-        findings_fix(
-            findings,
-            "alter system set max_slot_wal_keep_size = '50GB'; select pg_reload_conf();  -- as the disk allows");
+        findings_fix(findings, "alter system set max_slot_wal_keep_size = '50GB'; select pg_reload_conf();  "
+                               "-- as the disk allows");
     }
 }
 
 static void check_idle_timeout(struct findings *findings, const struct source_facts *facts) {
     if (facts->idle_timeout_s == 0)
         return;
-    findings_add(
-        findings, SEVERITY_WARNING, "idle_replication_slot_timeout",
-        "idle_replication_slot_timeout is %d s: a pipeline that is stopped for longer loses its slot and has to "
-        "copy again",
-        facts->idle_timeout_s);
+    findings_add(findings, SEVERITY_WARNING, "idle_replication_slot_timeout",
+                 "idle_replication_slot_timeout is %d s: a pipeline that is stopped for longer loses its "
+                 "slot and has to "
+                 "copy again",
+                 facts->idle_timeout_s);
     findings_fix(findings, "alter system set idle_replication_slot_timeout = 0;\nselect pg_reload_conf();");
 }
 

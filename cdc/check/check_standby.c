@@ -8,8 +8,8 @@
 #include "cdc/source/standby.h"
 
 /*
- * A standby's own wal_level says nothing of what its primary writes. Decoding asks for that before it looks for the slot, and no
- * slot has a space in its name.
+ * A standby's own wal_level says nothing of what its primary writes. Decoding asks for that before it looks
+ * for the slot, and no slot has a space in its name.
  */
 static bool check_primary_wal_level(struct check *check, struct error *err) {
     static const char SQL[] = "select from pg_catalog.pg_logical_slot_peek_changes('pgcdc check', null, 1)";
@@ -27,9 +27,8 @@ static bool check_primary_wal_level(struct check *check, struct error *err) {
         return true; /* that of the standby is a finding of its own */
     findings_add(&check->findings, SEVERITY_PROBLEM, "wal_level",
                  "the primary of this standby does not write its WAL with wal_level = logical");
-    findings_fix(
-        &check->findings,
-        "at the primary: alter system set wal_level = 'logical'; then restart it, and let the standby come after");
+    findings_fix(&check->findings, "at the primary: alter system set wal_level = 'logical'; then restart it, "
+                                   "and let the standby come after");
     return true;
 }
 

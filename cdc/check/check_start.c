@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_start.c - state directory, positions and slot: the very decision that run will take, without acting on it.
+ * check_start.c - state directory, positions and slot: the very decision that run will take, without acting
+ * on it.
  */
 #include <errno.h>
 #include <limits.h>
@@ -231,16 +232,17 @@ static void check_free_slot(struct check *check) {
         return;
     findings_add(&check->findings, SEVERITY_PROBLEM, "max_replication_slots",
                  "all %d replication slots are taken", facts->slots_max);
-    findings_fix(
-        &check->findings,
-        "alter system set max_replication_slots = %d;  -- then restart the server; or drop a slot nobody uses",
-        facts->slots_max + 10);
+    findings_fix(&check->findings,
+                 "alter system set max_replication_slots = %d;  -- then restart the server; or drop a slot "
+                 "nobody uses",
+                 facts->slots_max + 10);
 }
 
 /* Transactions of other users show their age only to pg_read_all_stats. */
 static bool check_transactions(struct check *check, struct error *err) {
     static const char SQL[] =
-        "select pid, usename, extract(epoch from clock_timestamp() - xact_start)::bigint from pg_stat_activity"
+        "select pid, usename, extract(epoch from clock_timestamp() - xact_start)::bigint from "
+        "pg_stat_activity"
         " where backend_xid is not null and pid <> pg_backend_pid()"
         " and xact_start < clock_timestamp() - $1::int * interval '1 ms' order by xact_start";
     char age_ms[16];
@@ -264,8 +266,8 @@ static bool check_transactions(struct check *check, struct error *err) {
 }
 
 static bool check_prepared(struct check *check, struct error *err) {
-    static const char SQL[] =
-        "select quote_literal(gid), owner, database, date_trunc('second', prepared) from pg_prepared_xacts order by prepared";
+    static const char SQL[] = "select quote_literal(gid), owner, database, date_trunc('second', prepared) "
+                              "from pg_prepared_xacts order by prepared";
     PGresult *result AUTO_PGRESULT = NULL;
     if (!session_query(&check->source, SQL, 0, NULL,
                        &(const struct result_shape){"the query for prepared transactions", 0, RESULT_ROWS_ANY,
@@ -273,11 +275,11 @@ static bool check_prepared(struct check *check, struct error *err) {
                        &result, err))
         return false;
     for (int row = 0; row < PQntuples(result); row++) {
-        findings_add(
-            &check->findings, SEVERITY_WARNING, "prepared_transaction",
-            "transaction %s of user %s in database %s is prepared since %s; the slot's creation waits for its end",
-            PQgetvalue(result, row, 0), PQgetvalue(result, row, 1), PQgetvalue(result, row, 2),
-            PQgetvalue(result, row, 3));
+        findings_add(&check->findings, SEVERITY_WARNING, "prepared_transaction",
+                     "transaction %s of user %s in database %s is prepared since %s; the slot's creation "
+                     "waits for its end",
+                     PQgetvalue(result, row, 0), PQgetvalue(result, row, 1), PQgetvalue(result, row, 2),
+                     PQgetvalue(result, row, 3));
         findings_fix(&check->findings, "in database %s: commit prepared %s, or: rollback prepared %s",
                      PQgetvalue(result, row, 2), PQgetvalue(result, row, 0), PQgetvalue(result, row, 0));
     }
@@ -286,10 +288,10 @@ static bool check_prepared(struct check *check, struct error *err) {
 
 /* A standby knows nothing of the transactions that its primary runs. */
 static void add_snapshot_record(struct check *check) {
-    findings_add(
-        &check->findings, SEVERITY_NOTE, "standby_snapshot",
-        "the slot's creation on a standby waits for the primary to log its running transactions, and for those to "
-        "end; an idle primary does not log them");
+    findings_add(&check->findings, SEVERITY_NOTE, "standby_snapshot",
+                 "the slot's creation on a standby waits for the primary to log its running transactions, "
+                 "and for those to "
+                 "end; an idle primary does not log them");
     findings_fix(&check->findings,
                  "when pgcdc run says that it waits, run at the primary: select pg_log_standby_snapshot();");
 }

@@ -13,7 +13,8 @@
 static const char RIGHTS[] =
     "select n.nspname, c.relname, has_schema_privilege(n.oid, 'usage'), has_table_privilege(c.oid, 'select'),"
     " row_security_active(c.oid)"
-    " from unnest($1::oid[]) named join pg_class c on c.oid = named join pg_namespace n on n.oid = c.relnamespace"
+    " from unnest($1::oid[]) named join pg_class c on c.oid = named join pg_namespace n on n.oid = "
+    "c.relnamespace"
     " where not has_schema_privilege(n.oid, 'usage') or not has_table_privilege(c.oid, 'select')"
     " or row_security_active(c.oid) order by 1, 2";
 
@@ -89,15 +90,19 @@ static bool check_rights(struct check *check, struct error *err) {
 
 /* ---- replica identity ---- */
 
-/* Identity full would hold the generated column, so a key is needed, and there is none: one that nobody has to choose. */
+/*
+ * Identity full would hold the generated column, so a key is needed, and there is none: one that nobody has
+ * to choose.
+ */
 static void fix_without_full(struct check *check, const char *table, const PGresult *rows, int row) {
     const char *oid = PQgetvalue(rows, row, IDENTITY_OID);
-    findings_fix(
-        &check->findings,
-        "alter table %s add column pgcdc_key bigint generated always as identity, add constraint pgcdc_key_%s unique "
-        "(pgcdc_key); alter table %s replica identity using index pgcdc_key_%s;  -- or give it a key of its own "
-        "columns; identity full cannot be, because of the generated column %s",
-        table, oid, table, oid, check_name(check, NULL, PQgetvalue(rows, row, IDENTITY_GENERATED)));
+    findings_fix(&check->findings,
+                 "alter table %s add column pgcdc_key bigint generated always as identity, add constraint "
+                 "pgcdc_key_%s unique "
+                 "(pgcdc_key); alter table %s replica identity using index pgcdc_key_%s;  -- or give it a "
+                 "key of its own "
+                 "columns; identity full cannot be, because of the generated column %s",
+                 table, oid, table, oid, check_name(check, NULL, PQgetvalue(rows, row, IDENTITY_GENERATED)));
 }
 
 static void add_identity(struct check *check, const PGresult *rows, int row) {

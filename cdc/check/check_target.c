@@ -100,14 +100,16 @@ static void check_position_table(struct check *check, const PGresult *facts) {
                (is_true(facts, COLUMN_HAS_TABLE) && !is_true(facts, COLUMN_MAY_WRITE_TABLE))) {
         findings_add(&check->findings, SEVERITY_PROBLEM, "position_table",
                      "role %s may not read and write table pgcdc.position", role);
-        findings_fix(
-            &check->findings,
-            "grant usage on schema pgcdc to %s; grant select, insert, update, delete on pgcdc.position to %s;",
-            role, role);
+        findings_fix(&check->findings,
+                     "grant usage on schema pgcdc to %s; grant select, insert, update, delete on "
+                     "pgcdc.position to %s;",
+                     role, role);
     }
 }
 
-/* A pipeline into its own source would feed itself, and two sinks in one database stand in each other's way. */
+/*
+ * A pipeline into its own source would feed itself, and two sinks in one database stand in each other's way.
+ */
 static bool check_other_database(struct check *check, struct session *session, const struct config_sink *sink,
                                  struct error *err) {
     const struct config_sink *sinks = check->config->sinks;

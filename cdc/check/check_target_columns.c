@@ -2,12 +2,12 @@
 /*
  * check_target_columns.c - columns that the source has and the target's table lacks: added there, or renamed.
  *
- * Rows from before an ADD COLUMN are in no change, so the target has to fill them as the source did. The value that the
- * source gave them is in pg_attribute.attmissingval, if it was a constant and nothing has rewritten the table since; without
- * it and with a default, only a new copy knows what those rows have.
+ * Rows from before an ADD COLUMN are in no change, so the target has to fill them as the source did. The
+ * value that the source gave them is in pg_attribute.attmissingval, if it was a constant and nothing has
+ * rewritten the table since; without it and with a default, only a new copy knows what those rows have.
  *
- * A rename changes no row. It is told by a column of the target that the source lacks: of the same type, behind the same
- * column, and with no attribute number at the source between the two that was dropped.
+ * A rename changes no row. It is told by a column of the target that the source lacks: of the same type,
+ * behind the same column, and with no attribute number at the source between the two that was dropped.
  *
  * Before the initial copy none of this matters: the copy brings all rows.
  */
@@ -26,13 +26,15 @@ static const char ADDED[] =
     "select a.attname, a.attnum, a.attnotnull,"
     " a.atthasdef or a.attidentity <> '' or t.typdefaultbin is not null,"
     " quote_literal(case when bool_and(l.atthasmissing) and count(distinct l.attmissingval::text) = 1"
-    "   and min(cardinality(l.attmissingval::text::text[])) = 1 then min((l.attmissingval::text::text[])[1]) end)"
+    "   and min(cardinality(l.attmissingval::text::text[])) = 1 then min((l.attmissingval::text::text[])[1]) "
+    "end)"
     " from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_type t on t.oid = a.atttypid"
     " cross join lateral (select c.oid where c.relkind <> 'p' union all"
     "   select p.relid from pg_partition_tree(c.oid) p where p.isleaf and c.relkind = 'p') leaf (oid)"
     " join pg_attribute l on l.attrelid = leaf.oid and l.attname = a.attname"
     " where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped"
-    " group by a.attname, a.attnum, a.attnotnull, a.atthasdef, a.attidentity, t.typdefaultbin order by a.attnum";
+    " group by a.attname, a.attnum, a.attnotnull, a.atthasdef, a.attidentity, t.typdefaultbin order by "
+    "a.attnum";
 
 enum { ADDED_NAME, ADDED_NUMBER, ADDED_NOT_NULL, ADDED_HAS_DEFAULT, ADDED_VALUE };
 
@@ -82,7 +84,8 @@ static int number_before(const struct comparison *comparison, int number) {
     int before = 0;
     for (int row = 0; row < PQntuples(comparison->numbers); row++) {
         int other = (int) strtol(PQgetvalue(comparison->numbers, row, ADDED_NUMBER), NULL, 10);
-        if (other < number && check_target_columns_find(comparison->columns, PQgetvalue(comparison->numbers, row, 0)) >= 0)
+        if (other < number &&
+            check_target_columns_find(comparison->columns, PQgetvalue(comparison->numbers, row, 0)) >= 0)
             before = other;
     }
     return before;
@@ -157,7 +160,9 @@ static void take_added(struct comparison *comparison, const struct table_column 
     append_add(comparison, &comparison->statement, column);
 }
 
-/* A rename is inferred, and never more: both ways are said, and neither is a statement that psql would run. */
+/*
+ * A rename is inferred, and never more: both ways are said, and neither is a statement that psql would run.
+ */
 static bool add_renamed(const struct comparison *comparison, const struct table_column *column, int extra,
                         enum origin origin, struct error *err) {
     struct findings *findings = &comparison->check->findings;
@@ -197,15 +202,15 @@ static bool report_added(struct comparison *comparison, struct error *err) {
     }
     if (copied[0] == '\0')
         return true;
-    findings_add(
-        findings, SEVERITY_PROBLEM, "target_column_copy",
-        "table %s has no column %s; its default is no constant, or the source's table was rewritten since, so what "
-        "its earlier rows have is only at the source",
-        comparison->name, copied);
-    findings_fix(
-        findings,
-        "copy again: run `pgcdc drop`, drop table %s at the target, empty the others, and start over with a new copy",
-        comparison->name);
+    findings_add(findings, SEVERITY_PROBLEM, "target_column_copy",
+                 "table %s has no column %s; its default is no constant, or the source's table was rewritten "
+                 "since, so what "
+                 "its earlier rows have is only at the source",
+                 comparison->name, copied);
+    findings_fix(findings,
+                 "copy again: run `pgcdc drop`, drop table %s at the target, empty the others, and start "
+                 "over with a new copy",
+                 comparison->name);
     findings_object(findings, comparison->name);
     return true;
 }
@@ -229,7 +234,8 @@ static bool compare(struct comparison *comparison, struct error *err) {
     for (uint32_t i = 0; i < table->column_count; i++) {
         const struct table_column *column = &table->columns[i];
         int extra = -1;
-        if (!table_column_is_copied(column) || check_target_columns_find(comparison->columns, column->name) >= 0)
+        if (!table_column_is_copied(column) ||
+            check_target_columns_find(comparison->columns, column->name) >= 0)
             continue;
         enum origin origin = find_origin(comparison, column, &extra);
         if (origin == ORIGIN_ADDED)

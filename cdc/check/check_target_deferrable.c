@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_target_deferrable.c - constraints that the source checks at the end of a transaction and the target at each row.
+ * check_target_deferrable.c - constraints that the source checks at the end of a transaction and the target
+ * at each row.
  *
  * Two rows that swap their values are right at the source and a clash at the target.
  */
@@ -11,16 +12,22 @@ static const char DEFERRABLE[] =
     "select k.conrelid, n.nspname, c.relname, pg_get_constraintdef(k.oid), k.contype,"
     " (select string_agg(quote_ident(a.attname), ',' order by a.attname) from pg_attribute a"
     "  where a.attrelid = k.conrelid and a.attnum = any(k.conkey)), quote_ident(k.conname)"
-    " from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace"
-    " where k.conrelid = any($1::oid[]) and k.contype in ('p', 'u', 'x') and k.condeferrable order by 2, 3, k.conname";
+    " from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = "
+    "c.relnamespace"
+    " where k.conrelid = any($1::oid[]) and k.contype in ('p', 'u', 'x') and k.condeferrable order by 2, 3, "
+    "k.conname";
 
-/* At the target: $1 schema, $2 table, $3 kind, $4 columns, an index or a constraint of just these that is checked at once. */
+/*
+ * At the target: $1 schema, $2 table, $3 kind, $4 columns, an index or a constraint of just these that is
+ * checked at once.
+ */
 static const char IMMEDIATE[] =
     "select quote_ident(coalesce(k.conname, x.relname)), k.conname is not null,"
     " format('%I.%I', n.nspname, x.relname)"
     " from pg_index i join pg_class x on x.oid = i.indexrelid join pg_class c on c.oid = i.indrelid"
     " join pg_namespace n on n.oid = c.relnamespace"
-    " left join pg_constraint k on k.conindid = i.indexrelid and k.conrelid = i.indrelid and k.contype in ('p', 'u', 'x')"
+    " left join pg_constraint k on k.conindid = i.indexrelid and k.conrelid = i.indrelid and k.contype in "
+    "('p', 'u', 'x')"
     " where n.nspname = $1 and c.relname = $2 and i.indimmediate and i.indpred is null"
     " and ($3 = 'x') = i.indisexclusion and (i.indisunique or i.indisexclusion)"
     " and (select string_agg(quote_ident(a.attname), ',' order by a.attname) from pg_attribute a"
@@ -51,10 +58,10 @@ static bool compare(struct check *check, const struct target_check *target, cons
     for (int i = 0; i < PQntuples(result); i++) {
         bool is_constraint = PQgetvalue(result, i, 1)[0] == 't';
         const char *name = PQgetvalue(result, i, 0);
-        findings_add(
-            &check->findings, SEVERITY_WARNING, "target_deferrable",
-            "%s of table %s is deferrable at the source only: rows that exchange their values stop the pipeline",
-            name, table);
+        findings_add(&check->findings, SEVERITY_WARNING, "target_deferrable",
+                     "%s of table %s is deferrable at the source only: rows that exchange their values stop "
+                     "the pipeline",
+                     name, table);
         if (is_constraint)
             findings_fix(&check->findings, "alter table %s drop constraint %s, add constraint %s %s;", table,
                          name, name, PQgetvalue(source, row, SOURCE_DEFINITION));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_target_missing.c - a table that a Postgres sink lacks: may the copy create it, or how is it created without one?
+ * check_target_missing.c - a table that a Postgres sink lacks: may the copy create it, or how is it created
+ * without one?
  */
 #include <string.h>
 

@@ -12,18 +12,25 @@
 
 #define TEXT_BYTES_MAX 65536
 
-/* acts: triggers that would fire for us, the foreign keys' own among them (unique_key_recheck only checks a constraint). */
+/*
+ * acts: triggers that would fire for us, the foreign keys' own among them (unique_key_recheck only checks a
+ * constraint).
+ */
 static const char TABLE[] =
     "select c.relkind, has_schema_privilege(n.oid, 'usage'),"
-    " array_to_string(array(select privilege from unnest(array['select', 'insert', 'update', 'delete', 'truncate'])"
+    " array_to_string(array(select privilege from unnest(array['select', 'insert', 'update', 'delete', "
+    "'truncate'])"
     "   privilege where not has_table_privilege(c.oid, privilege)), ', '),"
-    " exists (select from pg_index i where i.indrelid = c.oid and i.indisunique and i.indimmediate and i.indisvalid),"
+    " exists (select from pg_index i where i.indrelid = c.oid and i.indisunique and i.indimmediate and "
+    "i.indisvalid),"
     " exists (select from pg_trigger g join pg_proc p on p.oid = g.tgfoid"
     "   where p.proname <> 'unique_key_recheck' and g.tgenabled in ('A', 'O') and (g.tgrelid = c.oid"
     "     or g.tgrelid in (select relid from pg_partition_tree(c.oid)))),"
     " row_security_active(c.oid),"
-    " pg_has_role(c.relowner, 'usage'), (select format('%I.%I', ln.nspname, l.relname) from pg_class l join pg_namespace ln on ln.oid = l.relnamespace"
-    "  where l.relpersistence = 'u' and (l.oid = c.oid or l.oid in (select relid from pg_partition_tree(c.oid)))"
+    " pg_has_role(c.relowner, 'usage'), (select format('%I.%I', ln.nspname, l.relname) from pg_class l join "
+    "pg_namespace ln on ln.oid = l.relnamespace"
+    "  where l.relpersistence = 'u' and (l.oid = c.oid or l.oid in (select relid from "
+    "pg_partition_tree(c.oid)))"
     "  order by 1 limit 1)"
     " from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = $2";
 
@@ -107,19 +114,22 @@ static void add_generated_at_target(const struct pair *pair, const struct table_
     findings_object(findings_of(pair), pair->name);
 }
 
-/* Not sent, so nothing is lost on the way, and nothing arrives. One that is sent is a value like any other. */
+/*
+ * Not sent, so nothing is lost on the way, and nothing arrives. One that is sent is a value like any other.
+ */
 static void add_generated_at_source(const struct pair *pair, const struct table_column *column) {
     const char *name = check_name(pair->check, NULL, column->name);
-    findings_add(
-        findings_of(pair), SEVERITY_WARNING, "source_generated",
-        "column %s of table %s is generated at the source only, which does not send it; here it stays empty or has "
-        "its default",
-        name, pair->name);
-    findings_fix(
-        findings_of(pair),
-        "if it is to be here, too: alter table %s drop column %s, add column %s %s generated always as (%s) %s",
-        pair->name, name, name, column->type_sql, column->generated_sql,
-        column->generated == 'v' && pair->target->session->server_version >= 180000 ? "virtual" : "stored");
+    findings_add(findings_of(pair), SEVERITY_WARNING, "source_generated",
+                 "column %s of table %s is generated at the source only, which does not send it; here it "
+                 "stays empty or has "
+                 "its default",
+                 name, pair->name);
+    findings_fix(findings_of(pair),
+                 "if it is to be here, too: alter table %s drop column %s, add column %s %s generated always "
+                 "as (%s) %s",
+                 pair->name, name, name, column->type_sql, column->generated_sql,
+                 column->generated == 'v' && pair->target->session->server_version >= 180000 ? "virtual"
+                                                                                             : "stored");
     findings_object(findings_of(pair), pair->name);
 }
 
@@ -270,10 +280,13 @@ static bool check_key(const struct pair *pair, const PGresult *table, struct err
 /* Tables that refer to it have to be emptied with it, even when they have no rows. */
 static bool append_referring(const struct pair *pair, struct buffer *names, struct error *err) {
     static const char SQL[] =
-        "with recursive known (oid) as (select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace"
-        "  where n.nspname = $1 and c.relname = $2 union select k.conrelid from pg_constraint k join known on k.confrelid = known.oid"
+        "with recursive known (oid) as (select c.oid from pg_class c join pg_namespace n on n.oid = "
+        "c.relnamespace"
+        "  where n.nspname = $1 and c.relname = $2 union select k.conrelid from pg_constraint k join known "
+        "on k.confrelid = known.oid"
         "  where k.contype = 'f')"
-        " select n.nspname, c.relname from known join pg_class c on c.oid = known.oid join pg_namespace n on n.oid = c.relnamespace"
+        " select n.nspname, c.relname from known join pg_class c on c.oid = known.oid join pg_namespace n on "
+        "n.oid = c.relnamespace"
         " where not c.relispartition and not (n.nspname = $1 and c.relname = $2) order by 1, 2";
     PGresult *result AUTO_PGRESULT = NULL;
     if (!query(pair, SQL, 2,

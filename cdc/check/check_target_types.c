@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_target_types.c - enums, domains and deferrable constraints that the target has otherwise than the source.
+ * check_target_types.c - enums, domains and deferrable constraints that the target has otherwise than the
+ * source.
  *
- * They were alike when the copy made them; ALTER TYPE, ALTER DOMAIN and ALTER TABLE at the source do not travel.
+ * They were alike when the copy made them; ALTER TYPE, ALTER DOMAIN and ALTER TABLE at the source do not
+ * travel.
  */
 #include <string.h>
 
@@ -19,7 +21,8 @@
  */
 static const char LABELS[] =
     "select e.enumlabel, quote_literal(e.enumlabel) from pg_enum e join pg_type t on t.oid = e.enumtypid"
-    " join pg_namespace n on n.oid = t.typnamespace where n.nspname = $1 and t.typname = $2 order by e.enumsortorder";
+    " join pg_namespace n on n.oid = t.typnamespace where n.nspname = $1 and t.typname = $2 order by "
+    "e.enumsortorder";
 
 static const char CONSTRAINTS[] =
     "select pg_get_constraintdef(k.oid), quote_ident(k.conname) from pg_constraint k"
@@ -111,12 +114,12 @@ static void compare_order(const struct both *both) {
         &both->check->findings, SEVERITY_WARNING, "target_enum_order",
         "the labels of type %s stand in another order than at the source, so the target sorts otherwise",
         both->name);
-    findings_fix(
-        &both->check->findings,
-        "make the type anew, in one transaction:\n1. alter type %s rename to pgcdc_old_type\n2. %s\n"
-        "3. for each column that has it: alter table TABLE alter column COLUMN type %s using COLUMN::text::%s "
-        "(an array: %s[])\n4. drop type %s.pgcdc_old_type",
-        both->name, both->create_sql, both->name, both->name, both->name, both->schema);
+    findings_fix(&both->check->findings,
+                 "make the type anew, in one transaction:\n1. alter type %s rename to pgcdc_old_type\n2. %s\n"
+                 "3. for each column that has it: alter table TABLE alter column COLUMN type %s using "
+                 "COLUMN::text::%s "
+                 "(an array: %s[])\n4. drop type %s.pgcdc_old_type",
+                 both->name, both->create_sql, both->name, both->name, both->name, both->schema);
     findings_object(&both->check->findings, both->name);
 }
 
@@ -157,7 +160,10 @@ static bool compare_labels(struct check *check, const struct target_check *targe
 
 /* ---- domains ---- */
 
-/* A constraint that only the target has stops a value that the source takes. The other way round nothing is stopped. */
+/*
+ * A constraint that only the target has stops a value that the source takes. The other way round nothing is
+ * stopped.
+ */
 static bool compare_constraints(struct check *check, const struct target_check *target,
                                 const struct table_type *type, struct error *err) {
     struct both both AUTO(both_release) = {.check = check,

@@ -2,8 +2,9 @@
 /*
  * explain_stop.c - asks check why run has stopped.
  *
- * The engine knows the change that cannot be applied; check knows both catalogs, and so the statement that helps. What
- * it finds of the table and of the kind of the error becomes the error's remedy; its other problems are logged before.
+ * The engine knows the change that cannot be applied; check knows both catalogs, and so the statement that
+ * helps. What it finds of the table and of the kind of the error becomes the error's remedy; its other
+ * problems are logged before.
  */
 #include "cdc/check/explain_stop.h"
 
@@ -36,7 +37,9 @@ static bool is_of_kind(const struct finding *finding, const struct error *err) {
     return false;
 }
 
-/* "public"."t" in our own texts; a type's finding is about the type, which the server names in other words. */
+/*
+ * "public"."t" in our own texts; a type's finding is about the type, which the server names in other words.
+ */
 static bool is_named(const struct finding *finding, const struct error *err) {
     if (strncmp(finding->code, "target_enum", 11) == 0 || strncmp(finding->code, "target_domain", 13) == 0)
         return true;

@@ -113,8 +113,8 @@ static void print_fix(const char *fix, FILE *file) {
 /* ---- the fixes alone ---- */
 
 /*
- * TRUNCATE is SQL, too, but never what somebody may pipe into psql unread. A step of prose is never taken for SQL,
- * because it does not end in a semicolon.
+ * TRUNCATE is SQL, too, but never what somebody may pipe into psql unread. A step of prose is never taken for
+ * SQL, because it does not end in a semicolon.
  */
 static bool begins_statement(const char *line) {
     static const char *const VERBS[] = {"alter ", "create ", "drop ", "grant ", "select ", "commit "};

@@ -48,8 +48,10 @@ void findings_add(struct findings *findings, enum severity severity, const char 
                   ...) PRINTF_LIKE(4, 5);
 
 /*
- * What to do about the one that was added last. A line that begins with a word of SQL and ends in ";", a comment
- * ("  -- ...") aside, is a statement, ready for psql at the place where it was found; any other line is a step for people.
+ * What to do about the one that was added last. A line that begins with a word of SQL and ends in ";", a
+ * comment
+ * ("  -- ...") aside, is a statement, ready for psql at the place where it was found; any other line is a
+ *     step for people.
  */
 void findings_fix(struct findings *findings, const char *format, ...) PRINTF_LIKE(2, 3);
 

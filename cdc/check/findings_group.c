@@ -2,9 +2,9 @@
 /*
  * findings_group.c - makes one finding of those that say the same of several tables.
  *
- * Two findings have one cause when they differ in nothing but the object that they are about. The object is replaced by a
- * mark in both texts, and what is equal then is one finding with a list of objects. Of their fixes, those that take a
- * list of tables become one statement, the others stand below each other.
+ * Two findings have one cause when they differ in nothing but the object that they are about. The object is
+ * replaced by a mark in both texts, and what is equal then is one finding with a list of objects. Of their
+ * fixes, those that take a list of tables become one statement, the others stand below each other.
  */
 #include <string.h>
 

@@ -103,15 +103,17 @@ const struct command command_check = {
     .name = "check",
     .uses = USES,
     .summary = "every problem at once, each with its fix; changes nothing",
-    .help =
-        "Looks at the source, the state directory and every sink as run would, and prints what it finds: problems,\n"
-        "which would stop run or make it lose something, warnings and notes, each with the SQL or the step that\n"
-        "fixes it. Nothing is created or changed anywhere.\n"
-        "\n"
-        "Tables that have one cause are one finding, with one statement where SQL has a list of tables.\n"
-        "\n"
-        "cdc/check/findings.md has every code: what it means, what to do, and whether its fix is SQL or a step.\n"
-        "\n"
-        "Exit code 0 when there is no problem (warnings do not count), 2 when there is one.",
+    .help = "Looks at the source, the state directory and every sink as run would, and prints what it finds: "
+            "problems,\n"
+            "which would stop run or make it lose something, warnings and notes, each with the SQL or the "
+            "step that\n"
+            "fixes it. Nothing is created or changed anywhere.\n"
+            "\n"
+            "Tables that have one cause are one finding, with one statement where SQL has a list of tables.\n"
+            "\n"
+            "cdc/check/findings.md has every code: what it means, what to do, and whether its fix is SQL or "
+            "a step.\n"
+            "\n"
+            "Exit code 0 when there is no problem (warnings do not count), 2 when there is one.",
     .run = run,
 };

@@ -2,9 +2,9 @@
 /*
  * command_drop.c - pgcdc drop: slot, publication, the sinks' positions, the state files; in this order.
  *
- * The slot first, because it holds WAL back, and because run refuses positions without a slot: so a drop that was
- * killed in between cannot be mistaken for a pipeline, and a second drop finds what is left. What is gone already is
- * no error at any step. The state files go last, and only when nothing else is left.
+ * The slot first, because it holds WAL back, and because run refuses positions without a slot: so a drop that
+ * was killed in between cannot be mistaken for a pipeline, and a second drop finds what is left. What is gone
+ * already is no error at any step. The state files go last, and only when nothing else is left.
  */
 #include <errno.h>
 #include <limits.h>
@@ -90,10 +90,10 @@ static bool check_ours(struct drop *drop, const struct slot_facts *slot, struct 
             "source.slot",
             name);
     if (strcmp(slot->database, database) != 0)
-        return error_set(
-            err, ERROR_REFUSE,
-            "slot %s belongs to database %s, but source.dsn connects to %s; correct source.dsn or source.slot",
-            name, slot->database, database);
+        return error_set(err, ERROR_REFUSE,
+                         "slot %s belongs to database %s, but source.dsn connects to %s; correct source.dsn "
+                         "or source.slot",
+                         name, slot->database, database);
     return true;
 }
 
@@ -277,12 +277,15 @@ const struct command command_drop = {
     .name = "drop",
     .uses = USES,
     .summary = "remove slot, publication and positions; copied rows stay",
-    .help =
-        "Removes, in this order: the slot (it refuses while an engine uses it, exit 3), the publication if pgcdc\n"
-        "created it (one that you made is left), each sink's position, and the files in the state directory. The\n"
-        "rows that were copied into a sink stay where they are. A run afterwards starts over: into Postgres it wants\n"
-        "empty tables, and into Kafka it publishes every present row again, behind the records that are there.\n"
-        "\n"
-        "What is gone already is no error, so an interrupted drop is finished by running it again.",
+    .help = "Removes, in this order: the slot (it refuses while an engine uses it, exit 3), the publication "
+            "if pgcdc\n"
+            "created it (one that you made is left), each sink's position, and the files in the state "
+            "directory. The\n"
+            "rows that were copied into a sink stay where they are. A run afterwards starts over: into "
+            "Postgres it wants\n"
+            "empty tables, and into Kafka it publishes every present row again, behind the records that are "
+            "there.\n"
+            "\n"
+            "What is gone already is no error, so an interrupted drop is finished by running it again.",
     .run = run,
 };

@@ -18,23 +18,23 @@ static const char EXIT_CODES[] =
     "  5  run was stopped before the end that --until names\n"
     "  6  another engine runs this pipeline\n";
 
-static const char CONFIGURATION[] =
-    "One YAML file describes one pipeline:\n"
-    "\n"
-    "  name: shop\n"
-    "  source:\n"
-    "    dsn: host=db user=replicator dbname=shop\n"
-    "    tables: [\"public.*\"]\n"
-    "  state: /var/lib/pgcdc\n"
-    "  sinks:\n"
-    "    - name: warehouse\n"
-    "      type: postgres\n"
-    "      dsn: host=warehouse user=loader dbname=shop\n"
-    "\n"
-    "${VAR} in a value is replaced by the environment's, $$ by one $. A relative path of state or password_file is relative\n"
-    "to this file's folder.\n"
-    "\n"
-    "keys (* required):\n";
+static const char CONFIGURATION[] = "One YAML file describes one pipeline:\n"
+                                    "\n"
+                                    "  name: shop\n"
+                                    "  source:\n"
+                                    "    dsn: host=db user=replicator dbname=shop\n"
+                                    "    tables: [\"public.*\"]\n"
+                                    "  state: /var/lib/pgcdc\n"
+                                    "  sinks:\n"
+                                    "    - name: warehouse\n"
+                                    "      type: postgres\n"
+                                    "      dsn: host=warehouse user=loader dbname=shop\n"
+                                    "\n"
+                                    "${VAR} in a value is replaced by the environment's, $$ by one $. A "
+                                    "relative path of state or password_file is relative\n"
+                                    "to this file's folder.\n"
+                                    "\n"
+                                    "keys (* required):\n";
 
 enum { LINE_WIDTH = 116 };
 

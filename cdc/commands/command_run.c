@@ -80,8 +80,8 @@ static void log_result(const char *what, const struct pipeline_result *result) {
              result->position_lsn != 0 ? lsn_format(result->position_lsn).text : "none");
 }
 
-static enum exit_code command_run_judge(const struct command_line *line, const struct pipeline_result *result, char *what,
-                            size_t size) {
+static enum exit_code command_run_judge(const struct command_line *line, const struct pipeline_result *result,
+                                        char *what, size_t size) {
     const bool has_end = line->until_caught_up || line->until_lsn != 0;
     const lsn_t until_lsn = result->until_lsn != 0 ? result->until_lsn : line->until_lsn;
     const struct lsn_text lsn = lsn_format(until_lsn);
@@ -97,15 +97,16 @@ static enum exit_code command_run_judge(const struct command_line *line, const s
     return EXIT_SHORT;
 }
 
-static enum exit_code command_run_report(const struct command_line *line, const struct pipeline_result *result) {
+static enum exit_code command_run_report(const struct command_line *line,
+                                         const struct pipeline_result *result) {
     char what[128];
     const enum exit_code code = command_run_judge(line, result, what, sizeof what);
     if (result->copy_interrupted)
-        log_line(
-            LOG_LEVEL_WARNING,
-            "the initial copy was interrupted: its rows are undone, and the next run starts it over; slot %s, if it "
-            "was made already, stays and keeps WAL until then, or until `pgcdc drop` removes it",
-            line->config->source.slot);
+        log_line(LOG_LEVEL_WARNING,
+                 "the initial copy was interrupted: its rows are undone, and the next run starts it over; "
+                 "slot %s, if it "
+                 "was made already, stays and keeps WAL until then, or until `pgcdc drop` removes it",
+                 line->config->source.slot);
     log_result(what, result);
     return code;
 }
@@ -161,13 +162,17 @@ const struct command command_run = {
     .uses = USES,
     .summary = "copy existing rows, then stream every change into the sinks",
     .help =
-        "Creates the publication and the slot when no position exists anywhere, copies the rows that are present\n"
+        "Creates the publication and the slot when no position exists anywhere, copies the rows that are "
+        "present\n"
         "(source.snapshot: initial), then streams changes for ever, each commit exactly once.\n"
         "\n"
-        "SIGTERM and SIGINT: stop reading, flush, confirm, exit within 10 seconds; a second one leaves at once. The code\n"
+        "SIGTERM and SIGINT: stop reading, flush, confirm, exit within 10 seconds; a second one leaves at "
+        "once. The code\n"
         "is 0; with --until it is 5 when the end was not reached. SIGHUP, SIGUSR1 and SIGUSR2 are ignored.\n"
         "Lost connections, restarts of either server, deadlocks and full disks are retried. A change that\n"
-        "cannot be applied stops the pipeline right before its transaction (exit 1). When going on would lose or\n"
-        "repeat data, run refuses and says why (exit 3). Exit 6: another engine with this state directory runs already.",
+        "cannot be applied stops the pipeline right before its transaction (exit 1). When going on would "
+        "lose or\n"
+        "repeat data, run refuses and says why (exit 3). Exit 6: another engine with this state directory "
+        "runs already.",
     .run = run,
 };

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * command_skip.c - pgcdc skip: the transaction that stopped the pipeline is left out of the sink that it stopped.
+ * command_skip.c - pgcdc skip: the transaction that stopped the pipeline is left out of the sink that it
+ * stopped.
  *
- * Only that one: the LSN must be the one of the stored failure, and the sink must not be past it. No engine runs meanwhile,
- * because the state's lock is held.
+ * Only that one: the LSN must be the one of the stored failure, and the sink must not be past it. No engine
+ * runs meanwhile, because the state's lock is held.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -89,10 +90,13 @@ const struct command command_skip = {
     .argument = "LSN",
     .summary = "leave out the transaction that stopped the pipeline",
     .help =
-        "A change that cannot be applied stops the pipeline before its transaction, which the error names: \"the\n"
-        "transaction that commits at LSN\". skip makes the next run leave out all changes of that transaction, for\n"
+        "A change that cannot be applied stops the pipeline before its transaction, which the error names: "
+        "\"the\n"
+        "transaction that commits at LSN\". skip makes the next run leave out all changes of that "
+        "transaction, for\n"
         "the sink that it stopped, and go on behind it. The log says so with the number of changes. What is\n"
-        "left out is lost for that sink: compare with `pgcdc verify` afterwards. Of a large transaction that a kafka sink\n"
+        "left out is lost for that sink: compare with `pgcdc verify` afterwards. Of a large transaction that "
+        "a kafka sink\n"
         "has published in part, the rest is left out.\n"
         "\n"
         "Refused (exit 3): any other LSN than the one that stopped the pipeline, and while an engine runs.",

@@ -122,7 +122,8 @@ static const struct command_use USES[] = {
     {&OPTION_KEYS,
      "print the keys of up to N rows of each different table, to standard output only; such a table is read\n"
      "once more. A row is named by the primary key, without one by the replica identity's columns, without\n"
-     "that by all columns. Each value is cut after 1000 characters. Under traffic only rows that stood still\n"
+     "that by all columns. Each value is cut after 1000 characters. Under traffic only rows that stood "
+     "still\n"
      "are named",
      false},
     {&OPTION_JSON_OUTPUT, "one object", false},
@@ -133,25 +134,34 @@ const struct command command_verify = {
     .name = "verify",
     .uses = USES,
     .summary = "is the target equal to the source, and at which LSN",
-    .help =
-        "Compares every published table with its counterpart in each postgres sink: count and a hash that does not depend\n"
-        "on the order of rows, computed inside the databases over the columns that both have. Rows travel nowhere.\n"
-        "\n"
-        "It works under traffic: it takes a snapshot of the source, waits until the target has passed it, and takes one of\n"
-        "the target. What differs was changed in between or is a difference, so just those rows are compared again in\n"
-        "further snapshots until they were equal once, or stand still and differ, or a minute has passed. Where no engine\n"
-        "is running the target is taken as it is.\n"
-        "\n"
-        "missing: rows that only the source has; extra: only the target; different: both, with other values.\n"
-        "Both servers read their tables once; the roles need SELECT on them.\n"
-        "\n"
-        "narrowed: a column's type on the target can change values; they are compared as that type reads them. How many rows of the\n"
-        "source it changes is counted apart, by their text; missing, extra and different differ beyond that. Exit code 0 with\n"
-        "the sink's option narrowing: allow, else 4.\n"
-        "\n"
-        "partial: a column is generated at the source, which does not send it, and plain at the target, so it was not compared;\n"
-        "nothing else of the table differs. Exit code 4, because it is not proved to be equal.\n"
-        "\n"
-        "Exit code 0: equal. 4: different. 1: undecided, because some rows changed all the time, or it could not be done.",
+    .help = "Compares every published table with its counterpart in each postgres sink: count and a hash "
+            "that does not depend\n"
+            "on the order of rows, computed inside the databases over the columns that both have. Rows "
+            "travel nowhere.\n"
+            "\n"
+            "It works under traffic: it takes a snapshot of the source, waits until the target has passed "
+            "it, and takes one of\n"
+            "the target. What differs was changed in between or is a difference, so just those rows are "
+            "compared again in\n"
+            "further snapshots until they were equal once, or stand still and differ, or a minute has "
+            "passed. Where no engine\n"
+            "is running the target is taken as it is.\n"
+            "\n"
+            "missing: rows that only the source has; extra: only the target; different: both, with other "
+            "values.\n"
+            "Both servers read their tables once; the roles need SELECT on them.\n"
+            "\n"
+            "narrowed: a column's type on the target can change values; they are compared as that type reads "
+            "them. How many rows of the\n"
+            "source it changes is counted apart, by their text; missing, extra and different differ beyond "
+            "that. Exit code 0 with\n"
+            "the sink's option narrowing: allow, else 4.\n"
+            "\n"
+            "partial: a column is generated at the source, which does not send it, and plain at the target, "
+            "so it was not compared;\n"
+            "nothing else of the table differs. Exit code 4, because it is not proved to be equal.\n"
+            "\n"
+            "Exit code 0: equal. 4: different. 1: undecided, because some rows changed all the time, or it "
+            "could not be done.",
     .run = run,
 };

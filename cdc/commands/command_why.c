@@ -2,7 +2,8 @@
 /*
  * command_why.c - pgcdc why: the change that stopped the pipeline, and what stands in its way.
  *
- * The keys go to standard output; nothing of a row goes to the log or to the state. It changes nothing on either side.
+ * The keys go to standard output; nothing of a row goes to the log or to the state. It changes nothing on
+ * either side.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -185,8 +186,8 @@ static bool read_place(const struct config *config, struct failure *failure, str
     return true;
 }
 
-static bool command_why_ask(const struct command_line *line, const struct config_sink *of, struct stopped_change *stopped,
-                struct why *why, struct error *err) {
+static bool command_why_ask(const struct command_line *line, const struct config_sink *of,
+                            struct stopped_change *stopped, struct why *why, struct error *err) {
     if (strcmp(of->ops->type, "postgres") != 0)
         return why_take_key(why, stopped->change, &stopped->arena, err);
     struct sink *sink = sink_new(of->ops, &of->sink, line->stop);
@@ -251,16 +252,22 @@ const struct command command_why = {
     .name = "why",
     .uses = USES,
     .summary = "which change stopped the pipeline, and what stands in its way",
-    .help =
-        "Shows the change that the stored error of the last stop names: operation, table and key, what a postgres sink's\n"
-        "target has for that key now, and which unique constraints clash with which row there. The conflict has the name that\n"
-        "PostgreSQL has for it: insert_exists, update_exists, update_missing, delete_missing, multiple_unique_conflicts.\n"
-        "Exclusion constraints, and unique indexes on an expression or on a part of the rows, are named and not asked. Of a sink\n"
-        "of another type the key is all that is shown.\n"
-        "\n"
-        "It looks into the slot without consuming anything, and changes nothing on either side. Keys are printed to\n"
-        "standard output only. The server decodes what waits in the slot up to that transaction, which may take a while.\n"
-        "\n"
-        "Refused (exit 3): while an engine runs, when nothing stopped the pipeline, and when the stop is not about one change.",
+    .help = "Shows the change that the stored error of the last stop names: operation, table and key, what a "
+            "postgres sink's\n"
+            "target has for that key now, and which unique constraints clash with which row there. The "
+            "conflict has the name that\n"
+            "PostgreSQL has for it: insert_exists, update_exists, update_missing, delete_missing, "
+            "multiple_unique_conflicts.\n"
+            "Exclusion constraints, and unique indexes on an expression or on a part of the rows, are named "
+            "and not asked. Of a sink\n"
+            "of another type the key is all that is shown.\n"
+            "\n"
+            "It looks into the slot without consuming anything, and changes nothing on either side. Keys are "
+            "printed to\n"
+            "standard output only. The server decodes what waits in the slot up to that transaction, which "
+            "may take a while.\n"
+            "\n"
+            "Refused (exit 3): while an engine runs, when nothing stopped the pipeline, and when the stop is "
+            "not about one change.",
     .run = run,
 };

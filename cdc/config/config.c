@@ -24,7 +24,8 @@
 
 const struct option_spec PIPELINE_OPTIONS[] = {
     {"name", true,
-     "`[a-z0-9_]{1,50}`; names the pipeline in the target, on disk and, as `pgcdc:NAME`, each of its sessions",
+     "`[a-z0-9_]{1,50}`; names the pipeline in the target, on disk and, as `pgcdc:NAME`, each of its "
+     "sessions",
      OPTION_TEXT, NULL},
     {"source", true, "the section of the source", OPTION_SECTION, NULL},
     {"state", true, "directory of the checkpoint, the lock and the last error", OPTION_PATH, NULL},

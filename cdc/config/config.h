@@ -16,8 +16,8 @@
 enum snapshot_mode { SNAPSHOT_INITIAL, SNAPSHOT_NEVER };
 
 /*
- * One entry of source.tables: schema.table, where * in either stands for any run of characters. In quotes a name is what it
- * says, dots and stars included: "a.b"."c d".
+ * One entry of source.tables: schema.table, where * in either stands for any run of characters. In quotes a
+ * name is what it says, dots and stars included: "a.b"."c d".
  */
 struct table_pattern {
     const char *schema;
@@ -40,8 +40,8 @@ struct source_config {
     size_t table_count; /* 0: all tables */
     enum snapshot_mode snapshot;
     bool origin_is_none; /* only what was changed there, not what replication brought there; 16 and later */
-    const char
-        *decoding_work_mem; /* logical_decoding_work_mem of our session, as PostgreSQL writes it: "256MB" */
+    /* logical_decoding_work_mem of our session, as PostgreSQL writes it: "256MB" */
+    const char *decoding_work_mem;
 };
 
 struct config_sink {

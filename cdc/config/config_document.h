@@ -17,7 +17,9 @@ struct config_document {
     yaml_document_t yaml;
 };
 
-/* ERROR_CONFIG naming file and line when text is not such a document. Released by the caller only on success. */
+/*
+ * ERROR_CONFIG naming file and line when text is not such a document. Released by the caller only on success.
+ */
 MUST_CHECK bool config_document_load(struct config_document *document, const char *path, struct slice text,
                                      struct error *err);
 void config_document_release(struct config_document *document);

@@ -8,8 +8,8 @@
 #include "cdc/base/error.h"
 
 /*
- * A copy of text in arena, every ${VAR} replaced by the environment's value and every $$ by one $; any other $ stays.
- * ERROR_CONFIG names the variable that is not set; no error holds a value.
+ * A copy of text in arena, every ${VAR} replaced by the environment's value and every $$ by one $; any other
+ * $ stays. ERROR_CONFIG names the variable that is not set; no error holds a value.
  */
 MUST_CHECK bool config_expand(const char *text, struct arena *arena, const char **ret_text,
                               struct error *err);

@@ -21,18 +21,21 @@ const struct option_spec SOURCE_OPTIONS[] = {
      "its name. One that is named here has to exist; without this key the first `run` creates it",
      OPTION_TEXT, "`name`"},
     {"publications", false,
-     "instead of it, a list of names, which all have to exist: the pipeline takes what any of them sends, row "
+     "instead of it, a list of names, which all have to exist: the pipeline takes what any of them sends, "
+     "row "
      "filters combined as PostgreSQL does",
      OPTION_LIST, NULL},
     {"tables", false,
-     "list of `schema.table`: what is replicated. `*` stands for any characters; a name in double quotes is what it "
+     "list of `schema.table`: what is replicated. `*` stands for any characters; a name in double quotes is "
+     "what it "
      "says: `'\"a.b\".\"c d\"'`",
      OPTION_LIST, "all that is published"},
     {"snapshot", false,
      "`initial`: copy the present rows first; `never`: changes only, also from a slot that you prepared",
      OPTION_TEXT, "`initial`"},
     {"origin", false,
-     "`any`, or `none`: leave out what replication itself brought to the source; `none` needs PostgreSQL 16 or "
+     "`any`, or `none`: leave out what replication itself brought to the source; `none` needs PostgreSQL 16 "
+     "or "
      "later there",
      OPTION_TEXT, "`any`"},
     {"decoding_work_mem", false,

@@ -2,8 +2,8 @@
 /*
  * section.h - a mapping of the configuration file, and its values by kind.
  *
- * Whoever owns a section opens it, checks its keys against the tables of options, and asks for each value. Every error is
- * ERROR_CONFIG and begins "FILE:LINE: PATH.KEY: ". None shows a value.
+ * Whoever owns a section opens it, checks its keys against the tables of options, and asks for each value.
+ * Every error is ERROR_CONFIG and begins "FILE:LINE: PATH.KEY: ". None shows a value.
  */
 #pragma once
 
@@ -57,8 +57,8 @@ MUST_CHECK bool section_text(const struct section *section, const char *key, con
                              struct error *err);
 
 /*
- * The same for a file or a folder: a relative path is relative to the configuration file's folder, whatever the working directory
- * is; of a configuration that is no file (/dev/stdin) it is an error.
+ * The same for a file or a folder: a relative path is relative to the configuration file's folder, whatever
+ * the working directory is; of a configuration that is no file (/dev/stdin) it is an error.
  */
 MUST_CHECK bool section_path(const struct section *section, const char *key, const char **ret_path,
                              struct error *err);

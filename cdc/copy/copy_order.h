@@ -2,7 +2,8 @@
 /*
  * copy_order.h - in which order tables are copied: what a foreign key refers to before what refers to it.
  *
- * It matters to a target whose foreign keys act. A circle needs a deferrable constraint, which is made to wait.
+ * It matters to a target whose foreign keys act. A circle needs a deferrable constraint, which is made to
+ * wait.
  */
 #pragma once
 

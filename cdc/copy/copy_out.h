@@ -15,13 +15,15 @@ struct copy_message {
     size_t size;
 };
 
-/* Starts COPY of the columns that are copied, and of the rows that the publication's row filter lets through. */
+/*
+ * Starts COPY of the columns that are copied, and of the rows that the publication's row filter lets through.
+ */
 MUST_CHECK bool copy_out_start(struct session *source, const struct table *table, enum copy_format format,
                                struct error *err);
 
 /*
- * The next message, which the caller frees with copy_out_free; data is NULL after the last one, when *ret_rows
- * says how many rows there were.
+ * The next message, which the caller frees with copy_out_free; data is NULL after the last one, when
+ * *ret_rows says how many rows there were.
  */
 MUST_CHECK bool copy_out_next(struct session *source, struct copy_message *ret_message, uint64_t *ret_rows,
                               struct error *err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * progress.h - shows a person how far the initial copy is: a bar on a terminal, a log line every ten seconds elsewhere.
+ * progress.h - shows a person how far the initial copy is: a bar on a terminal, a log line every ten seconds
+ * elsewhere.
  *
  * One thread uses it, the one that supervises; it only reads the atomics of the copies.
  */
@@ -36,7 +37,9 @@ struct progress_total {
 
 struct progress_total progress_add_up(const struct snapshot_progress *const *copies, size_t count);
 
-/* Call it often: it prints when it is time to. The copies of all sinks count as one. now_ms: clock_now_ms(). */
+/*
+ * Call it often: it prints when it is time to. The copies of all sinks count as one. now_ms: clock_now_ms().
+ */
 void progress_print(struct progress *progress, const struct snapshot_progress *const *copies, size_t count,
                     int64_t now_ms);
 

@@ -2,10 +2,11 @@
 /*
  * snapshot.c - pins the snapshot, locks the tables, moves one after the other.
  *
- * What MVCC does not protect is locked: TRUNCATE and an ALTER TABLE that rewrites make a table look empty to an older
- * snapshot, and a rewrite sends nothing to the slot. So every table is locked against both (ACCESS SHARE) before
- * the first row is read, and whoever was faster, between the slot's creation and the lock, is found out by the
- * table's file: the snapshot remembers another one. The copy then starts over with a new slot.
+ * What MVCC does not protect is locked: TRUNCATE and an ALTER TABLE that rewrites make a table look empty to
+ * an older snapshot, and a rewrite sends nothing to the slot. So every table is locked against both (ACCESS
+ * SHARE) before the first row is read, and whoever was faster, between the slot's creation and the lock, is
+ * found out by the table's file: the snapshot remembers another one. The copy then starts over with a new
+ * slot.
  */
 #include "cdc/copy/snapshot.h"
 
@@ -79,8 +80,8 @@ static bool read_pin(struct session *source, PGresult **ret_pin, struct error *e
 }
 
 /*
- * Outside a transaction block SET TRANSACTION SNAPSHOT is a warning, and behind a pooler the next statement may meet
- * another backend. So it is asked what this backend sees now, and again at the end.
+ * Outside a transaction block SET TRANSACTION SNAPSHOT is a warning, and behind a pooler the next statement
+ * may meet another backend. So it is asked what this backend sees now, and again at the end.
  */
 static bool prove(struct snapshot *snapshot, struct error *err) {
     struct session *source = &snapshot->source;
@@ -161,7 +162,10 @@ static bool find_changed(struct snapshot *snapshot, const char *sql, const char 
         PQgetvalue(result, 0, 0), what);
 }
 
-/* pg_class is read in the snapshot; pg_relation_filenode, to_regclass and pg_get_publication_tables answer for now. */
+/*
+ * pg_class is read in the snapshot; pg_relation_filenode, to_regclass and pg_get_publication_tables answer
+ * for now.
+ */
 static bool check_unchanged(struct snapshot *snapshot, const char *publications, struct error *err) {
     static const char REWRITTEN[] =
         "select c.oid::regclass from unnest($1::oid[]) t (oid) cross join lateral"
@@ -173,7 +177,8 @@ static bool check_unchanged(struct snapshot *snapshot, const char *publications,
         "select t.relid::regclass from unnest($2::name[]) named,"
         " lateral pg_get_publication_tables(named::text) t"
         " where not t.relid = any($1::oid[]) and not exists (select from"
-        "  pg_partition_ancestors(t.relid) a where a.relid = any($1::oid[])) and not exists (select from pg_class c"
+        "  pg_partition_ancestors(t.relid) a where a.relid = any($1::oid[])) and not exists (select from "
+        "pg_class c"
         "  join pg_namespace n on n.oid = c.relnamespace where c.oid = t.relid and " IS_OWN_TABLE(
             "n", "c") ") limit 1";
     return find_changed(snapshot, REWRITTEN, NULL, "rewritten, truncated or replaced", err) &&
@@ -188,8 +193,8 @@ static void announce(const struct table_list *list, struct snapshot_progress *pr
     atomic_store(&progress->table_count, (unsigned int) list->count);
 }
 
-static bool snapshot_prepare(struct snapshot *snapshot, const struct config *config, const char *snapshot_name,
-                    const atomic_bool *stop, struct error *err) {
+static bool snapshot_prepare(struct snapshot *snapshot, const struct config *config,
+                             const char *snapshot_name, const atomic_bool *stop, struct error *err) {
     const char *publications = config->source.publication_array;
     struct table_list by_name;
     if (!source_open(&snapshot->source, &config->source, stop, err) ||
@@ -253,8 +258,8 @@ static bool ask_empty(struct session *source, const char *sql, PGresult **ret_em
 }
 
 /*
- * Which of the next tables have no rows in the snapshot: a COPY of each would take a few round trips on both sides. A row filter may
- * have to read the whole table before it finds none, which the copy does anyway.
+ * Which of the next tables have no rows in the snapshot: a COPY of each would take a few round trips on both
+ * sides. A row filter may have to read the whole table before it finds none, which the copy does anyway.
  */
 static bool find_empty(struct snapshot *snapshot, size_t first, bool *is_empty, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};

@@ -2,9 +2,10 @@
 /*
  * snapshot.h - the initial copy: every row that was there when the slot began, into one sink.
  *
- * Runs on the sink's runner thread with a source session of its own, pinned to the snapshot that the slot's creation
- * exported; that session must stay idle and open meanwhile. Proves that it is pinned before it reads. The whole
- * copy is one atomic step of the sink, which ends with the position; an interrupted copy leaves nothing there.
+ * Runs on the sink's runner thread with a source session of its own, pinned to the snapshot that the slot's
+ * creation exported; that session must stay idle and open meanwhile. Proves that it is pinned before it
+ * reads. The whole copy is one atomic step of the sink, which ends with the position; an interrupted copy
+ * leaves nothing there.
  */
 #pragma once
 
@@ -29,8 +30,8 @@ struct snapshot_progress {
 void snapshot_progress_table(const struct snapshot_progress *progress, char ret_table[SNAPSHOT_TABLE_MAX]);
 
 /*
- * position: the slot's consistent point. Table list and rows come from the same snapshot; the bytes are binary
- * where types and sink allow it. Errors of either side; the sink must then be closed. ERROR_RETRY when
+ * position: the slot's consistent point. Table list and rows come from the same snapshot; the bytes are
+ * binary where types and sink allow it. Errors of either side; the sink must then be closed. ERROR_RETRY when
  * the snapshot is gone or a table was rewritten since: with a new slot.
  */
 MUST_CHECK bool snapshot_copy(const struct config *config, const char *snapshot_name, struct sink *sink,

@@ -27,7 +27,9 @@ struct snapshot_rows *snapshot_rows_new(struct sink *sink, const struct position
         return NULL;
     rows->sink = sink;
     rows->lsn = position->end_lsn;
-    /* Before all that follows: the first streamed transaction may have committed at the very LSN of the copy. */
+    /*
+     * Before all that follows: the first streamed transaction may have committed at the very LSN of the copy.
+     */
     rows->transaction =
         (struct transaction){.commit_lsn = position->end_lsn - 1, .commit_time_us = clock_postgres_us()};
     arena_init(&rows->definition, BLOCK_BYTES, DEFINITION_BYTES_MAX);
@@ -117,7 +119,8 @@ static struct value take_field(char *field, size_t size) {
     return (struct value){.data = field, .size = (uint32_t) unescape_field(field, size), .kind = VALUE_TEXT};
 }
 
-static bool snapshot_rows_split(const struct relation *relation, char *row, size_t size, struct value *values) {
+static bool snapshot_rows_split(const struct relation *relation, char *row, size_t size,
+                                struct value *values) {
     char *end = row + size;
     for (uint32_t i = 0; i < relation->column_count; i++) {
         char *tab = memchr(row, '\t', (size_t) (end - row));

@@ -2,8 +2,8 @@
 /*
  * snapshot_rows.h - rows of the initial copy as changes, for sinks that do not take the bytes of COPY.
  *
- * Rows come in COPY's text format and go out as CHANGE_READ, a batch at a time, numbered from 0 through all tables as
- * if they were one transaction that commits at the slot's consistent point.
+ * Rows come in COPY's text format and go out as CHANGE_READ, a batch at a time, numbered from 0 through all
+ * tables as if they were one transaction that commits at the slot's consistent point.
  */
 #pragma once
 

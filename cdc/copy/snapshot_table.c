@@ -2,8 +2,8 @@
 /*
  * snapshot_table.c - one table of the initial copy.
  *
- * A sink with copy functions gets the bytes as they come, rows put together into chunks, so that a narrow row costs a
- * memcpy. Nothing is read from the source while the sink is busy: TCP holds the server back.
+ * A sink with copy functions gets the bytes as they come, rows put together into chunks, so that a narrow row
+ * costs a memcpy. Nothing is read from the source while the sink is busy: TCP holds the server back.
  */
 #include "cdc/copy/snapshot_table.h"
 
@@ -24,7 +24,8 @@ static uint64_t part_done(const struct table *table, uint64_t rows, uint64_t byt
     return (uint64_t) (part < size ? part : size);
 }
 
-static void snapshot_table_report(struct snapshot_move *move, const struct table *table, uint64_t rows, uint64_t bytes) {
+static void snapshot_table_report(struct snapshot_move *move, const struct table *table, uint64_t rows,
+                                  uint64_t bytes) {
     struct snapshot_progress *progress = move->progress;
     snapshot_table_set(&progress->rows, move->rows_before + rows);
     snapshot_table_set(&progress->bytes, move->bytes_before + bytes);

@@ -2,9 +2,9 @@
 /*
  * activity.h - what an engine does and how fast, beside its checkpoint: NAME.activity in the state directory.
  *
- * For people and `status` only: nothing is decided by it, it is never synced, and a file that is not whole is none. Its engine
- * writes it every few seconds, when something in it has changed, and once more at the end. Counts of stops go on from one process
- * to the next, until `drop`. No row's value is in it.
+ * For people and `status` only: nothing is decided by it, it is never synced, and a file that is not whole is
+ * none. Its engine writes it every few seconds, when something in it has changed, and once more at the end.
+ * Counts of stops go on from one process to the next, until `drop`. No row's value is in it.
  */
 #pragma once
 

@@ -74,8 +74,8 @@ static bool open_sinks(struct attempt *attempt, struct error *err) {
 }
 
 /*
- * Opening a sink raises its epoch, which ends an engine that works. So it is asked first whether one reads the slot. What a killed
- * engine left is free again within moments; a standby waits for as long as it takes.
+ * Opening a sink raises its epoch, which ends an engine that works. So it is asked first whether one reads
+ * the slot. What a killed engine left is free again within moments; a standby waits for as long as it takes.
  */
 static bool check_nobody_streams(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
@@ -122,11 +122,11 @@ static bool check_publication(struct attempt *attempt, struct error *err) {
     if (!publication_exists(&attempt->source, source, &exists, err))
         return false;
     if (!exists)
-        return error_set(
-                   err, ERROR_REFUSE,
-                   "publication %s is missing although the pipeline has a position: a new one would be newer than the slot and "
-                   "could not decode what is waiting in it",
-                   source->publication) ||
+        return error_set(err, ERROR_REFUSE,
+                         "publication %s is missing although the pipeline has a position: a new one would be "
+                         "newer than the slot and "
+                         "could not decode what is waiting in it",
+                         source->publication) ||
                error_remedy(err, START_OVER);
     return attempt_check_scope(attempt, SCOPE_RUNNING, err) &&
            (attempt->pipeline->streamed ||
@@ -282,7 +282,10 @@ static bool reached_end(struct attempt *attempt) {
     return sinks_have(attempt, until_lsn) || (end_lsn != 0 && sinks_have(attempt, end_lsn));
 }
 
-/* A table that came while the stream ran may have a type, inside of a domain or an array perhaps, that has no binary form. */
+/*
+ * A table that came while the stream ran may have a type, inside of a domain or an array perhaps, that has no
+ * binary form.
+ */
 static void learn_to_want_text(struct attempt *attempt, struct error *err) {
     static const char NO_SUCH_FUNCTION[] = "42883";
     if (!attempt->reader.options.binary || strcmp(err->sqlstate, NO_SUCH_FUNCTION) != 0)
@@ -336,7 +339,10 @@ static void wait_runners_ended(struct attempt *attempt, int64_t deadline_ms) {
         attempt_wait_event(attempt);
 }
 
-/* Reads no more, lets the sinks finish what they have, saves and confirms it. What does not finish in time is undone. */
+/*
+ * Reads no more, lets the sinks finish what they have, saves and confirms it. What does not finish in time is
+ * undone.
+ */
 static void stop_in_peace(struct attempt *attempt) {
     int64_t deadline_ms = clock_now_ms() + DRAIN_MAX_MS;
     feed_drain(&attempt->feed);
@@ -371,7 +377,10 @@ static void count_rows(struct attempt *attempt) {
     }
 }
 
-/* A table that was dropped and is on no target leaves nothing to replicate. One that was renamed keeps its OID. */
+/*
+ * A table that was dropped and is on no target leaves nothing to replicate. One that was renamed keeps its
+ * OID.
+ */
 static bool is_gone(struct attempt *attempt, oid_t oid, struct error *err) {
     const struct pipeline *pipeline = attempt->pipeline;
     struct session session = {0};
@@ -406,8 +415,8 @@ static bool learn_gone(struct attempt *attempt, struct sink *sink, struct error 
 }
 
 /*
- * True when a sink generates a sent column that the source generates, too, and that nobody had asked the source for. What
- * it generates now is what all its rows have now.
+ * True when a sink generates a sent column that the source generates, too, and that nobody had asked the
+ * source for. What it generates now is what all its rows have now.
  */
 static bool learn_generated(struct attempt *attempt, struct sink *sink, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
@@ -443,12 +452,12 @@ static void learn_from_failure(struct attempt *attempt, struct error *err) {
             continue;
         pipeline->careful_until_lsn[i] = received_lsn + 1;
         pipeline->looks_for_cause = true;
-        error_set(
-            err, ERROR_RETRY,
-            "sink %s: a group of transactions could not be applied (SQLSTATE %s); retrying one by one to find the "
-            "transaction",
-            runner->sink->config->name,
-            runner->error.sqlstate[0] != '\0' ? runner->error.sqlstate : "unknown");
+        error_set(err, ERROR_RETRY,
+                  "sink %s: a group of transactions could not be applied (SQLSTATE %s); retrying one by one "
+                  "to find the "
+                  "transaction",
+                  runner->sink->config->name,
+                  runner->error.sqlstate[0] != '\0' ? runner->error.sqlstate : "unknown");
     }
 }
 
@@ -461,8 +470,9 @@ static void learn_text(struct attempt *attempt, struct error *err) {
 }
 
 /*
- * A bit that was lost on the way is not lost again at the same place; a peer that speaks another protocol does it each time. Nothing of
- * the damaged transaction was committed, so sending it again is what every retry does.
+ * A bit that was lost on the way is not lost again at the same place; a peer that speaks another protocol
+ * does it each time. Nothing of the damaged transaction was committed, so sending it again is what every
+ * retry does.
  */
 static void bear_protocol_error(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
@@ -477,7 +487,8 @@ static void bear_protocol_error(struct attempt *attempt, struct error *err) {
     error_remedy(
         err,
         "%d attempts in a row ended so, without progress: look for what damages data on the way (with "
-        "sslmode=require in the dsn every damage is noticed and retried); if nothing does, report it as a fault "
+        "sslmode=require in the dsn every damage is noticed and retried); if nothing does, report it as a "
+        "fault "
         "of pgcdc",
         pipeline->protocol_errors);
 }

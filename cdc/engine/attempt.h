@@ -2,10 +2,11 @@
 /*
  * attempt.h - one life of a pipeline: open everything, check, start, supervise, stop everything.
  *
- * All of it on the supervisor's thread, which also writes the checkpoint, so that neither a slow disk nor a slow sink
- * keeps the stream from answering the server.
+ * All of it on the supervisor's thread, which also writes the checkpoint, so that neither a slow disk nor a
+ * slow sink keeps the stream from answering the server.
  *
- * Order of a confirmation: a sink's flush -> its position -> checkpoint on disk -> slot. So slot <= disk <= sink.
+ * Order of a confirmation: a sink's flush -> its position -> checkpoint on disk -> slot. So slot <= disk <=
+ * sink.
  */
 #pragma once
 
@@ -63,8 +64,8 @@ struct pipeline {
     char scope_warned[SCOPE_WARNING_MAX]; /* what was said last of tables that are not sent */
     bool progressed;                      /* the last attempt flushed something */
     int protocol_errors;                  /* attempts in a row that ended in one, without progress */
-    bool
-        looks_for_cause; /* the last attempt failed in a group: the next finds the transaction, and has the error */
+    /* the last attempt failed in a group: the next finds the transaction, and has the error */
+    bool looks_for_cause;
     struct retry_log retry_log;
     struct conflict_log conflict_log;
     struct failure failure;           /* as it is on disk */
@@ -122,7 +123,9 @@ MUST_CHECK bool attempt_check_scope(struct attempt *attempt, enum scope_moment m
 /* It goes well again: no failure stays on disk. */
 void attempt_forget_failure(struct attempt *attempt);
 
-/* After a failure that ends the run: drops the slot that this process made for a copy that came to nothing. */
+/*
+ * After a failure that ends the run: drops the slot that this process made for a copy that came to nothing.
+ */
 void attempt_drop_own_slot(struct attempt *attempt);
 
 /* attempt_save.c: checkpoint and confirmation, when something moved; at intervals, or now when at_once. */

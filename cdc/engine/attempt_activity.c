@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * attempt_activity.c - what the supervisor tells people of a pipeline that runs: a small file and a line a minute.
+ * attempt_activity.c - what the supervisor tells people of a pipeline that runs: a small file and a line a
+ * minute.
  *
- * Lag is measured against the source's WAL, where the watch has last seen its end, not against what was received. In time
- * it is at most as long ago as the commit of the last transaction that the sink has, or as the last moment at which the sink had
- * all that the source's WAL held.
+ * Lag is measured against the source's WAL, where the watch has last seen its end, not against what was
+ * received. In time it is at most as long ago as the commit of the last transaction that the sink has, or as
+ * the last moment at which the sink had all that the source's WAL held.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -66,7 +67,8 @@ static void gather_sink(struct attempt *attempt, size_t i, const struct wal_samp
     memcpy(sink->stops, counts->stops, sizeof sink->stops);
 }
 
-static void attempt_activity_measure(struct activity_state *state, struct activity *activity, int64_t now_ms) {
+static void attempt_activity_measure(struct activity_state *state, struct activity *activity,
+                                     int64_t now_ms) {
     const int64_t window_ms = now_ms - state->window_ms;
     if (state->window_ms != 0 && window_ms < RATE_WINDOW_MS)
         return;

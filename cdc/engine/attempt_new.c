@@ -2,9 +2,9 @@
 /*
  * attempt_new.c - a pipeline's first start.
  *
- * The checkpoint says "copying" before the slot is created and until every sink has a position. A kill in between leaves
- * a slot that nobody has read from and sinks without a position; that phase on disk proves the slot to be ours, and the
- * next start drops it and begins again.
+ * The checkpoint says "copying" before the slot is created and until every sink has a position. A kill in
+ * between leaves a slot that nobody has read from and sinks without a position; that phase on disk proves the
+ * slot to be ours, and the next start drops it and begins again.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -34,11 +34,11 @@ static bool warn_unusable(struct attempt *attempt, struct error *err) {
     if (!publication_name_unusable(&attempt->source, source, &names, err))
         return false;
     if (names.size > 0)
-        log_line(
-            LOG_LEVEL_WARNING,
-            "because of publication %s the source refuses updates and deletes of %s: no usable replica identity; pgcdc "
-            "check says what to do",
-            source->publication, buffer_text(&names));
+        log_line(LOG_LEVEL_WARNING,
+                 "because of publication %s the source refuses updates and deletes of %s: no usable replica "
+                 "identity; pgcdc "
+                 "check says what to do",
+                 source->publication, buffer_text(&names));
     return true;
 }
 
@@ -226,11 +226,11 @@ bool attempt_adopt(struct attempt *attempt, lsn_t confirmed_lsn, struct error *e
     if (exists && !attempt_check_scope(attempt, SCOPE_NEW, err))
         return false;
     if (!exists)
-        return error_set(
-            err, ERROR_REFUSE,
-            "slot %s exists but publication %s does not, and one created now would be newer than the slot; correct "
-            "source.publication, or drop the slot",
-            source->slot, source->publication);
+        return error_set(err, ERROR_REFUSE,
+                         "slot %s exists but publication %s does not, and one created now would be newer "
+                         "than the slot; correct "
+                         "source.publication, or drop the slot",
+                         source->slot, source->publication);
     set_positions(attempt, confirmed_lsn);
     attempt->store_positions = true;
     return true;

@@ -2,8 +2,8 @@
 /*
  * attempt_save.c - from the sinks' positions to the disk, and from there to the slot.
  *
- * Never the other way round, and never past a step that did not succeed: slot <= disk <= every sink. A disk that fails
- * holds the slot back, nothing else: the sinks go on, and nothing is lost.
+ * Never the other way round, and never past a step that did not succeed: slot <= disk <= every sink. A disk
+ * that fails holds the slot back, nothing else: the sinks go on, and nothing is lost.
  */
 #include <stdio.h>
 
@@ -14,8 +14,8 @@
 
 enum {
     /*
-     * A checkpoint costs two fsyncs, and with a journalling file system every other writer on it a wait: of a server whose WAL is
-     * there, too, commits take longer. The slot may lag behind the sinks by as much.
+     * A checkpoint costs two fsyncs, and with a journalling file system every other writer on it a wait: of a
+     * server whose WAL is there, too, commits take longer. The slot may lag behind the sinks by as much.
      */
     DISK_INTERVAL_MS = 1000,
     DISK_RETRY_MS = 1000,

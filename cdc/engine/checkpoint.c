@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * checkpoint.c - the checkpoint's text, and writing it so that a kill or a power cut at any line leaves a whole one.
+ * checkpoint.c - the checkpoint's text, and writing it so that a kill or a power cut at any line leaves a
+ * whole one.
  *
  *     pgcdc checkpoint 1
  *     generation 42
@@ -183,7 +184,10 @@ static bool write_all(int fd, struct slice bytes) {
     return true;
 }
 
-/* A new file each time: after a failed fsync the kernel may call the lost pages clean, so it is never retried. */
+/*
+ * A new file each time: after a failed fsync the kernel may call the lost pages clean, so it is never
+ * retried.
+ */
 static bool write_synced(const char *path, struct slice bytes, struct error *err) {
     unlink(path);
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
@@ -209,8 +213,8 @@ static bool sync_directory(const char *directory, struct error *err) {
 }
 
 /*
- * Between the two renames only the previous generation is there, which reading falls back to. A temporary file left by
- * a kill is overwritten by the next write.
+ * Between the two renames only the previous generation is there, which reading falls back to. A temporary
+ * file left by a kill is overwritten by the next write.
  */
 static bool put_in_place(const char *directory, const char *pipeline, const char *temporary,
                          struct error *err) {

@@ -2,12 +2,12 @@
 /*
  * checkpoint.h - how far each sink is, on disk: NAME.checkpoint in the state directory.
  *
- * For a sink that stores its own position this is a cache, an audit and the proof of loss; for one that cannot it is
- * the truth. What the slot may be told is what stands here: slot <= disk <= every sink.
+ * For a sink that stores its own position this is a cache, an audit and the proof of loss; for one that
+ * cannot it is the truth. What the slot may be told is what stands here: slot <= disk <= every sink.
  *
- * Text that `cat` can read, a checksum as its last line. Written to a temporary file, synced, renamed, directory
- * synced; the generation before stays as NAME.checkpoint.previous and is used when the newer one is torn: being older
- * it only makes us ask for more again.
+ * Text that `cat` can read, a checksum as its last line. Written to a temporary file, synced, renamed,
+ * directory synced; the generation before stays as NAME.checkpoint.previous and is used when the newer one is
+ * torn: being older it only makes us ask for more again.
  */
 #pragma once
 
@@ -47,7 +47,9 @@ struct checkpoint {
 MUST_CHECK bool checkpoint_read(const char *directory, const char *pipeline,
                                 struct checkpoint *ret_checkpoint, struct error *err);
 
-/* Raises the generation and writes. ERROR_SYSTEM: nothing is lost, the file before is whole; try again later. */
+/*
+ * Raises the generation and writes. ERROR_SYSTEM: nothing is lost, the file before is whole; try again later.
+ */
 MUST_CHECK bool checkpoint_write(const char *directory, const char *pipeline, struct checkpoint *checkpoint,
                                  struct error *err);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * conflict_log.h - says how many conflicts the sinks have settled: a line a sink and minute at most, and one at the end.
+ * conflict_log.h - says how many conflicts the sinks have settled: a line a sink and minute at most, and one
+ * at the end.
  */
 #pragma once
 
@@ -14,5 +15,8 @@ struct conflict_log {
     unsigned long long logged[CHECKPOINT_SINKS_MAX]; /* all kinds together */
 };
 
-/* Logs where there are more than were logged, when a minute has passed or at the end of the run. sinks may hold NULL. */
+/*
+ * Logs where there are more than were logged, when a minute has passed or at the end of the run. sinks may
+ * hold NULL.
+ */
 void conflict_log_say(struct conflict_log *log, struct sink *const *sinks, size_t count, bool at_end);

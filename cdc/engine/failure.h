@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * failure.h - why a pipeline last stopped or retries, beside its checkpoint: NAME.failure in the state directory.
+ * failure.h - why a pipeline last stopped or retries, beside its checkpoint: NAME.failure in the state
+ * directory.
  *
- * For people, `status` and `check` only: nothing is decided by it, and a file that is not whole is none. No secret and no
- * row's value is in it, since an error has none. It goes when the pipeline makes progress again.
+ * For people, `status` and `check` only: nothing is decided by it, and a file that is not whole is none. No
+ * secret and no row's value is in it, since an error has none. It goes when the pipeline makes progress
+ * again.
  */
 #pragma once
 
@@ -28,7 +30,10 @@ void failure_read(const char *directory, const char *pipeline, struct failure *r
 MUST_CHECK bool failure_write(const char *directory, const char *pipeline, const struct failure *failure,
                               struct error *err);
 
-/* What was found out about this very error since it was written: its remedy. True when another one is there, or none. */
+/*
+ * What was found out about this very error since it was written: its remedy. True when another one is there,
+ * or none.
+ */
 MUST_CHECK bool failure_explain(const char *directory, const char *pipeline, const struct error *error,
                                 struct error *err);
 

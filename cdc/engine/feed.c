@@ -2,8 +2,8 @@
 /*
  * feed.c - when a batch leaves.
  *
- * A batch is handed on when it is full, or when a runner waits and the batch holds a whole transaction. While all
- * runners are busy it goes on filling: batches grow with the load by themselves.
+ * A batch is handed on when it is full, or when a runner waits and the batch holds a whole transaction. While
+ * all runners are busy it goes on filling: batches grow with the load by themselves.
  */
 #include "cdc/engine/feed.h"
 
@@ -53,7 +53,10 @@ static void debug_batch(struct feed *feed, const struct batch *batch) {
              lsn_format(batch->caught_up_lsn).text);
 }
 
-/* With a batch that ends a transaction, or that says how far an idle source is, goes a position that the sinks will store. */
+/*
+ * With a batch that ends a transaction, or that says how far an idle source is, goes a position that the
+ * sinks will store.
+ */
 static bool hand_on(struct feed *feed, struct error *err) {
     struct batch *batch = feed->batch;
     const struct reader_ops *ops = feed->reader->ops;
@@ -107,8 +110,9 @@ static void note_idle(struct feed *feed, int64_t now_ms) {
 }
 
 /*
- * How long a runner that waits lets a batch grow. Small batches cost everybody on the way more for each transaction, so that they
- * would keep late what is late: the server lags, its transactions come one by one, each makes a batch.
+ * How long a runner that waits lets a batch grow. Small batches cost everybody on the way more for each
+ * transaction, so that they would keep late what is late: the server lags, its transactions come one by one,
+ * each makes a batch.
  */
 static int batch_age_ms(const struct feed *feed) {
     const struct reader *reader = feed->reader;
@@ -133,7 +137,10 @@ static bool offer_batch(struct feed *feed, int64_t now_ms, struct error *err) {
 
 /* ---- waiting ---- */
 
-/* Until a batch that grows is old enough to be handed on; -1: nothing waits for that. A runner that comes later wakes us. */
+/*
+ * Until a batch that grows is old enough to be handed on; -1: nothing waits for that. A runner that comes
+ * later wakes us.
+ */
 static int64_t batch_left_ms(const struct feed *feed, int64_t now_ms) {
     if (feed->batch == NULL || feed->batch->whole_count == 0)
         return -1;
@@ -195,11 +202,11 @@ static void tell_parts(const struct feed *feed) {
     for (size_t i = 0; i < feed->options.runner_count && feed->is_split; i++) {
         const struct sink *sink = feed->options.runners[i].sink;
         if (sink->ops->splits)
-            log_line(
-                LOG_LEVEL_WARNING,
-                "sink %s: %s lies inside of the commit record of a large transaction, of which a part may be there "
-                "already; the next run goes on behind that part",
-                sink->config->name, lsn_format(feed->options.until_lsn).text);
+            log_line(LOG_LEVEL_WARNING,
+                     "sink %s: %s lies inside of the commit record of a large transaction, of which a part "
+                     "may be there "
+                     "already; the next run goes on behind that part",
+                     sink->config->name, lsn_format(feed->options.until_lsn).text);
     }
 }
 

@@ -2,9 +2,9 @@
 /*
  * feed.h - the thread that turns what a reader reads into batches and hands them to the runners.
  *
- * It owns the pool of batches and makes every call of the reader. When every batch is in use nothing is read, and the reader is
- * tended as ever, so that its server stays content whatever the sinks do. What the reader may confirm is what the supervisor allows
- * (feed_confirm).
+ * It owns the pool of batches and makes every call of the reader. When every batch is in use nothing is read,
+ * and the reader is tended as ever, so that its server stays content whatever the sinks do. What the reader
+ * may confirm is what the supervisor allows (feed_confirm).
  *
  * FEED_READING -> FEED_DRAINING (reads no more, still confirms) -> FEED_ENDED; FEED_FAILED from each.
  */
@@ -33,8 +33,10 @@ struct feed {
     struct reader *reader; /* not owned; the supervisor's until feed_start and after feed_join */
     struct feed_options options;
     struct pool pool;
-    int wake_fd; /* an eventfd: a batch that was wanted came back, a runner waits, there is more to confirm, an order */
-    int event_fd; /* an eventfd for the supervisor: the state changed, or the reader came to its end; not owned */
+    /* an eventfd: a batch that was wanted came back, a runner waits, there is more to confirm, an order */
+    int wake_fd;
+    /* an eventfd for the supervisor: the state changed, or the reader came to its end; not owned */
+    int event_fd;
     atomic_ullong durable_lsn;
     _Atomic(enum feed_state) wanted; /* the supervisor's order */
     _Atomic(enum feed_state) state;

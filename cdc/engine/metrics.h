@@ -2,8 +2,8 @@
 /*
  * metrics.h - what a pipeline has done since the process began.
  *
- * They belong to the pipeline and outlive its attempts: a retry resets nothing. Each has one writer, named here, and may be
- * read by any thread at any time; a reader may see one of them ahead of another.
+ * They belong to the pipeline and outlive its attempts: a retry resets nothing. Each has one writer, named
+ * here, and may be read by any thread at any time; a reader may see one of them ahead of another.
  */
 #pragma once
 

@@ -58,7 +58,8 @@ static void store_failure(struct pipeline *pipeline, const struct error *error) 
 }
 
 /*
- * The same again is said once a minute, with a count: what is new is easier to find, and a log that is watched stays short.
+ * The same again is said once a minute, with a count: what is new is easier to find, and a log that is
+ * watched stays short.
  */
 static void log_retry(struct pipeline *pipeline, const struct error *error, int pause_ms) {
     const int64_t now_ms = clock_now_ms();

@@ -2,8 +2,8 @@
 /*
  * pipeline.h - one source, one slot, one or more sinks, from start to stop.
  *
- * There is one recovery path: whatever went wrong, everything is stopped and closed, and after a pause started again from
- * the positions that the sinks hold.
+ * There is one recovery path: whatever went wrong, everything is stopped and closed, and after a pause
+ * started again from the positions that the sinks hold.
  */
 #pragma once
 

@@ -2,8 +2,8 @@
 /*
  * queue.h - sealed batches on their way from the stream thread to one runner.
  *
- * Bounded by the pool: a queue never holds more batches than there are. Ownership of a reference moves with the
- * pointer.
+ * Bounded by the pool: a queue never holds more batches than there are. Ownership of a reference moves with
+ * the pointer.
  */
 #pragma once
 
@@ -32,7 +32,10 @@ void queue_release(struct queue *queue);
 /* Stream thread. */
 void queue_push(struct queue *queue, struct batch *batch);
 
-/* The next batch; NULL at once when it is closed and empty, or when nothing came in timeout_ms. Runner thread. */
+/*
+ * The next batch; NULL at once when it is closed and empty, or when nothing came in timeout_ms. Runner
+ * thread.
+ */
 struct batch *queue_pop(struct queue *queue, int timeout_ms);
 
 /* No more will be pushed; what is in it can still be popped. Any thread. */

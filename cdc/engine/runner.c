@@ -2,10 +2,12 @@
 /*
  * runner.c - one sink's thread.
  *
- * Order of a group: write* -> flush(position) -> publish the position. A kill anywhere before the flush's end loses the
- * group in the sink and the position with it; after it, the sink has both. Nothing here is ahead of the sink.
+ * Order of a group: write* -> flush(position) -> publish the position. A kill anywhere before the flush's end
+ * loses the group in the sink and the position with it; after it, the sink has both. Nothing here is ahead of
+ * the sink.
  *
- * With a sink that commits in two steps: write* -> commit(position) -> ... -> settled, or a flush -> publish what is durable.
+ * With a sink that commits in two steps: write* -> commit(position) -> ... -> settled, or a flush -> publish
+ * what is durable.
  */
 #include "cdc/engine/runner.h"
 
@@ -195,7 +197,8 @@ static struct position reached_by(const struct runner *runner, const struct chan
 }
 
 /*
- * present: of the first so many of them the sink is only told. ending: a batch whose group ends after this span, or NULL.
+ * present: of the first so many of them the sink is only told. ending: a batch whose group ends after this
+ * span, or NULL.
  */
 static bool write_span(struct runner *runner, struct sink_span span, const struct batch *ending,
                        struct error *err) {
@@ -241,8 +244,8 @@ static bool sink_has(struct runner *runner, const struct change *change) {
 }
 
 /*
- * Transactions come in commit order. One that commits before what is durable already, and was not there at the start,
- * would have been lost by a restart: better to stop than to apply it and hope.
+ * Transactions come in commit order. One that commits before what is durable already, and was not there at
+ * the start, would have been lost by a restart: better to stop than to apply it and hope.
  */
 static bool check_order(const struct runner *runner, const struct change *change, struct error *err) {
     if (change->kind != CHANGE_BEGIN ||
@@ -262,8 +265,8 @@ static bool is_present(const struct runner *runner, const struct change *change)
 }
 
 /*
- * Begin and Commit of a transaction that is left out are written, so that the position passes it as any other; what is between
- * them is not.
+ * Begin and Commit of a transaction that is left out are written, so that the position passes it as any
+ * other; what is between them is not.
  */
 static bool is_left_out(struct runner *runner, const struct change *change) {
     if (change->transaction == NULL)
@@ -313,7 +316,10 @@ static bool write_new(struct runner *runner, const struct change *changes, size_
 
 /* ---- batches ---- */
 
-/* One transaction alone was written and not flushed: what does not fit is of that one, whatever the sink knows of it. */
+/*
+ * One transaction alone was written and not flushed: what does not fit is of that one, whatever the sink
+ * knows of it.
+ */
 static bool name_transaction(const struct change *change, struct error *err) {
     if (err->kind != ERROR_DATA || err->commit_lsn != 0 || change->transaction == NULL)
         return false;
@@ -378,9 +384,10 @@ static bool use_pause(struct runner *runner, struct error *err) {
 }
 
 /*
- * A small group costs nearly the same whatever is in it. A sink that asks for the next one at once gets the transactions one by
- * one, and what that costs keeps everybody on a busy machine late. So half of the time is for them to gather, and the more of it the
- * longer a group takes; one that comes after a pause does not wait.
+ * A small group costs nearly the same whatever is in it. A sink that asks for the next one at once gets the
+ * transactions one by one, and what that costs keeps everybody on a busy machine late. So half of the time is
+ * for them to gather, and the more of it the longer a group takes; one that comes after a pause does not
+ * wait.
  */
 static void runner_rest(struct runner *runner, int64_t took_us) {
     if (!runner->group.open && queue_is_empty(&runner->queue))
@@ -450,7 +457,10 @@ static bool obey_copy(struct runner *runner, struct error *err) {
     return true;
 }
 
-/* What the supervisor has said becomes the thread's own; nobody changes it until the next order, which does not come. */
+/*
+ * What the supervisor has said becomes the thread's own; nobody changes it until the next order, which does
+ * not come.
+ */
 static bool obey_run(struct runner *runner, struct error *err) {
     const struct runner_run *run = &runner->run;
     runner->start = run->position;

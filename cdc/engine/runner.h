@@ -2,14 +2,14 @@
 /*
  * runner.h - the thread of one sink: opens it, copies into it when told to, feeds it batches, commits groups.
  *
- * OPENING -> OPENED -> (COPYING -> OPENED)* -> RUNNING -> STOPPED; FAILED from each. After STOPPED and FAILED the
- * thread has ended and the sink is closed. The supervisor waits for OPENED, looks at the positions, and gives the next
- * order. What was not committed is undone by its close.
+ * OPENING -> OPENED -> (COPYING -> OPENED)* -> RUNNING -> STOPPED; FAILED from each. After STOPPED and FAILED
+ * the thread has ended and the sink is closed. The supervisor waits for OPENED, looks at the positions, and
+ * gives the next order. What was not committed is undone by its close.
  *
- * Group commit, without waiting: a group is committed when nothing more is queued, or when it is large. A batch that ends
- * inside a transaction has its whole transactions committed first, so that a transaction of many batches is a group of its
- * own. What is committed may be durable only later: the sink is asked some times a second how far it is, and a pause is used
- * to wait for it. Only what is durable is ever published.
+ * Group commit, without waiting: a group is committed when nothing more is queued, or when it is large. A
+ * batch that ends inside a transaction has its whole transactions committed first, so that a transaction of
+ * many batches is a group of its own. What is committed may be durable only later: the sink is asked some
+ * times a second how far it is, and a pause is used to wait for it. Only what is durable is ever published.
  */
 #pragma once
 
@@ -119,5 +119,8 @@ struct position runner_position(struct runner *runner);
 /* Ends it: at once when it is not running; otherwise after what is queued, or sooner when now is true. */
 void runner_stop(struct runner *runner, bool now);
 
-/* Waits for the thread's end and releases everything. The error, kind ERROR_NONE when there was none, is kept. */
+/*
+ * Waits for the thread's end and releases everything. The error, kind ERROR_NONE when there was none, is
+ * kept.
+ */
 void runner_join(struct runner *runner);

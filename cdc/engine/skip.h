@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * skip.h - the one transaction that an operator wants left out of a sink: NAME.SINK.skip in the state directory.
+ * skip.h - the one transaction that an operator wants left out of a sink: NAME.SINK.skip in the state
+ * directory.
  *
- * It is known by where its commit record begins, which its Begin says already, however many batches follow: where it ends, the
- * commit record of another may begin. A transaction which the sink is past is never looked for again, so the file may stay
- * after a kill.
+ * It is known by where its commit record begins, which its Begin says already, however many batches follow:
+ * where it ends, the commit record of another may begin. A transaction which the sink is past is never looked
+ * for again, so the file may stay after a kill.
  */
 #pragma once
 

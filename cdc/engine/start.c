@@ -39,7 +39,9 @@ void start_complete(const struct config *config, const struct checkpoint *checkp
     }
 }
 
-/* The disk is never ahead of a sink. If it is, the sink went back: restored, dropped, or it is another one. */
+/*
+ * The disk is never ahead of a sink. If it is, the sink went back: restored, dropped, or it is another one.
+ */
 static bool check_disk(const struct start_facts *facts, size_t i, struct error *err) {
     const struct checkpoint_sink *on_disk = checkpoint_find(facts->checkpoint, sink_name(facts, i));
     const struct position *position = &facts->positions[i];
@@ -47,12 +49,12 @@ static bool check_disk(const struct start_facts *facts, size_t i, struct error *
         on_disk->position.end_lsn <= position->end_lsn)
         return true;
     if (!position_exists(position))
-        return error_set(
-                   err, ERROR_REFUSE,
-                   "sink %s has no position although it had %s according to %s/%s.checkpoint: it was emptied, or it is another "
-                   "target",
-                   sink_name(facts, i), lsn_format(on_disk->position.end_lsn).text, facts->config->state,
-                   facts->config->name) ||
+        return error_set(err, ERROR_REFUSE,
+                         "sink %s has no position although it had %s according to %s/%s.checkpoint: it was "
+                         "emptied, or it is another "
+                         "target",
+                         sink_name(facts, i), lsn_format(on_disk->position.end_lsn).text,
+                         facts->config->state, facts->config->name) ||
                error_remedy(err, "point to the right one, or " START_OVER);
     return error_set(err, ERROR_REFUSE,
                      "sink %s is at %s but was at %s before: it lost changes (restored from a backup?)",
@@ -77,12 +79,12 @@ static bool check_source(const struct start_facts *facts, size_t i, struct error
             sink_name(facts, i), lsn_format(position->end_lsn).text,
             lsn_format(facts->identity->flush_lsn).text);
     if (position->end_lsn > facts->identity->flush_lsn)
-        return error_set(
-                   err, ERROR_REFUSE,
-                   "sink %s is at %s, beyond the end of the source's WAL at %s: the source went back (restored from a "
-                   "backup?) and would silently send nothing",
-                   sink_name(facts, i), lsn_format(position->end_lsn).text,
-                   lsn_format(facts->identity->flush_lsn).text) ||
+        return error_set(err, ERROR_REFUSE,
+                         "sink %s is at %s, beyond the end of the source's WAL at %s: the source went back "
+                         "(restored from a "
+                         "backup?) and would silently send nothing",
+                         sink_name(facts, i), lsn_format(position->end_lsn).text,
+                         lsn_format(facts->identity->flush_lsn).text) ||
                error_remedy(err, START_OVER);
     return true;
 }
@@ -110,7 +112,8 @@ static const struct loss {
     {"wal_removed", "the server removed WAL that it needs",
      "raise max_slot_wal_keep_size at the source (select pg_reload_conf() afterwards), then "},
     {"idle_timeout", "nobody read from it for longer than idle_replication_slot_timeout",
-     "raise idle_replication_slot_timeout at the source or set it to 0 (select pg_reload_conf() afterwards), then "},
+     "raise idle_replication_slot_timeout at the source or set it to 0 (select pg_reload_conf() afterwards), "
+     "then "},
     {"rows_removed", "the server removed catalog rows that it needs",
      "set hot_standby_feedback = on where the slot is on a standby, then "},
     {"wal_level_insufficient", "wal_level was lowered below logical",
@@ -138,10 +141,10 @@ static bool check_slot(const struct start_facts *facts, struct error *err) {
         return error_set(err, ERROR_REFUSE, "slot %s is not a logical slot with plugin pgoutput", name) ||
                error_remedy(err, "give source.slot another name, or drop that slot");
     if (slot->is_two_phase)
-        return error_set(
-                   err, ERROR_REFUSE,
-                   "slot %s was created with two_phase, which would send a transaction before it has committed",
-                   name) ||
+        return error_set(err, ERROR_REFUSE,
+                         "slot %s was created with two_phase, which would send a transaction before it has "
+                         "committed",
+                         name) ||
                error_remedy(err, "create it without, or give source.slot another name");
     if (strcmp(slot->database, facts->identity->database) != 0)
         return error_set(err, ERROR_REFUSE, "slot %s belongs to database %s, but source.dsn connects to %s",
@@ -157,21 +160,20 @@ static bool check_slot(const struct start_facts *facts, struct error *err) {
 /* Every sink has a position, so everything else must fit to it. */
 static bool check_positions(const struct start_facts *facts, struct error *err) {
     if (!facts->slot->exists && facts->identity->is_standby)
-        return error_set(
-                   err, ERROR_REFUSE,
-                   "slot %s is missing on this standby although sink %s has position %s: another server of the cluster may have it",
-                   facts->config->source.slot, sink_name(facts, 0),
-                   lsn_format(facts->positions[0].end_lsn).text) ||
-               error_remedy(
-                   err,
-                   "let source.dsn point to that one (the primary: target_session_attrs=read-write); when the slot is gone, " START_OVER);
+        return error_set(err, ERROR_REFUSE,
+                         "slot %s is missing on this standby although sink %s has position %s: another "
+                         "server of the cluster may have it",
+                         facts->config->source.slot, sink_name(facts, 0),
+                         lsn_format(facts->positions[0].end_lsn).text) ||
+               error_remedy(err, "let source.dsn point to that one (the primary: "
+                                 "target_session_attrs=read-write); when the slot is gone, " START_OVER);
     if (!facts->slot->exists)
-        return error_set(
-                   err, ERROR_REFUSE,
-                   "slot %s is missing although sink %s has position %s: what was changed since is lost to it (slot dropped, or a "
-                   "failover without its slots?)",
-                   facts->config->source.slot, sink_name(facts, 0),
-                   lsn_format(facts->positions[0].end_lsn).text) ||
+        return error_set(err, ERROR_REFUSE,
+                         "slot %s is missing although sink %s has position %s: what was changed since is "
+                         "lost to it (slot dropped, or a "
+                         "failover without its slots?)",
+                         facts->config->source.slot, sink_name(facts, 0),
+                         lsn_format(facts->positions[0].end_lsn).text) ||
                error_remedy(err, START_OVER);
     for (size_t i = 0; i < facts->config->sink_count; i++)
         if (!check_gap(facts, i, err))
@@ -194,10 +196,10 @@ static bool refuse_newcomer(const struct start_facts *facts, struct error *err) 
 static bool decide_new(const struct start_facts *facts, enum start_action *ret_action, struct error *err) {
     const char *slot = facts->config->source.slot;
     if (facts->checkpoint->phase == CHECKPOINT_CORRUPT)
-        return error_set(
-                   err, ERROR_REFUSE,
-                   "%s/%s.checkpoint is corrupt, and no sink has a position: it cannot be known how far the pipeline was",
-                   facts->config->state, facts->config->name) ||
+        return error_set(err, ERROR_REFUSE,
+                         "%s/%s.checkpoint is corrupt, and no sink has a position: it cannot be known how "
+                         "far the pipeline was",
+                         facts->config->state, facts->config->name) ||
                error_remedy(err, START_OVER);
     if (!facts->slot->exists) {
         *ret_action = START_NEW;
@@ -215,9 +217,8 @@ static bool decide_new(const struct start_facts *facts, enum start_action *ret_a
     }
     return error_set(err, ERROR_REFUSE,
                      "slot %s exists but no sink has a position: whose it is cannot be known", slot) ||
-           error_remedy(
-               err,
-               "if it is a left-over of this pipeline, run `pgcdc drop`; to go on from it without a copy, set source.snapshot to never");
+           error_remedy(err, "if it is a left-over of this pipeline, run `pgcdc drop`; to go on from it "
+                             "without a copy, set source.snapshot to never");
 }
 
 bool start_decide(const struct start_facts *facts, enum start_action *ret_action, struct error *err) {

@@ -3,8 +3,8 @@
  * start.h - from where to stream, or why not: every check before START_REPLICATION.
  *
  * Pure: facts in, decision out, so that each refusal can be tested. START_REPLICATION from before the slot's
- * confirmed_flush_lsn is silently moved forward, and a position beyond the server's WAL silently waits; so gaps
- * must be found here. Every refusal names both values and the remedy.
+ * confirmed_flush_lsn is silently moved forward, and a position beyond the server's WAL silently waits; so
+ * gaps must be found here. Every refusal names both values and the remedy.
  */
 #pragma once
 
@@ -29,7 +29,8 @@ struct start_facts {
 };
 
 /*
- * positions: one a sink of the config, as its open returned it. A sink that cannot store its position gets the one that is on disk.
+ * positions: one a sink of the config, as its open returned it. A sink that cannot store its position gets
+ * the one that is on disk.
  */
 void start_complete(const struct config *config, const struct checkpoint *checkpoint,
                     struct position *positions);
@@ -38,7 +39,10 @@ void start_complete(const struct config *config, const struct checkpoint *checkp
 MUST_CHECK bool start_decide(const struct start_facts *facts, enum start_action *ret_action,
                              struct error *err);
 
-/* fork_lsn: where the source's history left the position's timeline (source_fork_lsn), 0: it is the current one. */
+/*
+ * fork_lsn: where the source's history left the position's timeline (source_fork_lsn), 0: it is the current
+ * one.
+ */
 MUST_CHECK bool start_check_fork(const struct position *position, const char *sink, lsn_t fork_lsn,
                                  const struct source_identity *identity, struct error *err);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * state_lock.h - one engine a pipeline and state directory: NAME.lock, held by flock, naming the holder's pid.
+ * state_lock.h - one engine a pipeline and state directory: NAME.lock, held by flock, naming the holder's
+ * pid.
  *
  * The kernel gives the lock up with the process, so a kill -9 leaves none behind.
  */

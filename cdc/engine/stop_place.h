@@ -2,9 +2,10 @@
 /*
  * stop_place.h - where a stored failure says that a sink stopped: its transaction, and the change in it.
  *
- * The errors of sinks say it to people in their text: "sink NAME: ... change N of the transaction that commits at LSN". That
- * LSN is where the transaction ends, or where its commit record begins while the end was not known. Transactions are told apart
- * by the latter, which is stored besides: where one ends the commit record of the next may begin.
+ * The errors of sinks say it to people in their text: "sink NAME: ... change N of the transaction that
+ * commits at LSN". That LSN is where the transaction ends, or where its commit record begins while the end
+ * was not known. Transactions are told apart by the latter, which is stored besides: where one ends the
+ * commit record of the next may begin.
  */
 #pragma once
 

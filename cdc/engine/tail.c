@@ -2,8 +2,8 @@
 /*
  * tail.c - a reader of a temporary slot, and a line for each change; one thread.
  *
- * The output never blocks us: it is written in pieces that a pipe with room takes at once, so that a pager left open over
- * lunch does not cost the connection.
+ * The output never blocks us: it is written in pieces that a pipe with room takes at once, so that a pager
+ * left open over lunch does not cost the connection.
  */
 #include "cdc/engine/tail.h"
 

@@ -2,8 +2,9 @@
 /*
  * watch.c - the thread that looks at the source's catalog.
  *
- * A look that finds something wrong is repeated before it counts: between DROP and the ALTER PUBLICATION that follows the
- * new CREATE there may be a moment. A look that cannot be done says nothing: the stream notices by itself that the source is gone.
+ * A look that finds something wrong is repeated before it counts: between DROP and the ALTER PUBLICATION that
+ * follows the new CREATE there may be a moment. A look that cannot be done says nothing: the stream notices
+ * by itself that the source is gone.
  */
 #include "cdc/engine/watch.h"
 

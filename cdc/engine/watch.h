@@ -6,9 +6,9 @@
  *
  * It also samples where the source's WAL ends, for whoever wants to know how late a sink is.
  *
- * A table that is dropped and created again is in no publication that lists its tables, and the stream says nothing of it.
- * A thread of its own, with a connection only while it looks: at intervals, and soon after the stream has brought a
- * definition, which is what follows a change of the catalog.
+ * A table that is dropped and created again is in no publication that lists its tables, and the stream says
+ * nothing of it. A thread of its own, with a connection only while it looks: at intervals, and soon after the
+ * stream has brought a definition, which is what follows a change of the catalog.
  */
 #pragma once
 
@@ -47,7 +47,10 @@ struct watch {
     struct error error; /* set in WATCH_FAILED, before the state */
 };
 
-/* Starts the thread. config, sent and warned outlive it, runners are joined after it has stopped; sample is one from the start, or zeroed. */
+/*
+ * Starts the thread. config, sent and warned outlive it, runners are joined after it has stopped; sample is
+ * one from the start, or zeroed.
+ */
 MUST_CHECK bool watch_start(struct watch *watch, struct error *err);
 
 /* Asks the source; on the caller's session. */

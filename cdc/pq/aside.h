@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * aside.h - a library call that blocks and cannot be interrupted, in a thread of its own, so that we can stop waiting for it.
+ * aside.h - a library call that blocks and cannot be interrupted, in a thread of its own, so that we can stop
+ * waiting for it.
  *
- * Names are resolved and requests are cancelled by such calls. One that never returns keeps its thread and its context until
- * the program ends.
+ * Names are resolved and requests are cancelled by such calls. One that never returns keeps its thread and
+ * its context until the program ends.
  */
 #pragma once
 

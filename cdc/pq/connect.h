@@ -18,8 +18,8 @@ struct connect_parameters {
 void connect_parameters_add(struct connect_parameters *parameters, const char *keyword, const char *value);
 
 /*
- * Sets session->conn. The next address is tried when one cannot be reached, is starting up or is not what target_session_attrs
- * asks for; a server that turns us away is believed, as libpq does.
+ * Sets session->conn. The next address is tried when one cannot be reached, is starting up or is not what
+ * target_session_attrs asks for; a server that turns us away is believed, as libpq does.
  */
 MUST_CHECK bool connect_session(struct session *session, const struct connect_parameters *parameters,
                                 const char *dsn, struct error *err);

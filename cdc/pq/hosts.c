@@ -100,13 +100,14 @@ static void shuffle_hosts(struct hosts *hosts) {
 }
 
 static const char *hosts_pick(const PQconninfoOption *parsed, const PQconninfoOption *defaults,
-                        const char *keyword) {
+                              const char *keyword) {
     const char *value = hosts_find(parsed, keyword);
     return value != NULL ? value : hosts_find(defaults, keyword);
 }
 
 /* What a service file says is known to libpq alone; then it has the whole connection to itself. */
-static void hosts_take(struct hosts *hosts, const PQconninfoOption *parsed, const PQconninfoOption *defaults) {
+static void hosts_take(struct hosts *hosts, const PQconninfoOption *parsed,
+                       const PQconninfoOption *defaults) {
     const char *attributes = hosts_pick(parsed, defaults, "target_session_attrs");
     const char *balance = hosts_pick(parsed, defaults, "load_balance_hosts");
     const bool is_named = hosts_find(parsed, "host") != NULL || hosts_find(parsed, "hostaddr") != NULL;

@@ -2,10 +2,10 @@
 /*
  * hosts.h - the servers that a dsn names, one by one.
  *
- * libpq tries several hosts, and the several addresses of a name, by itself; but when it is not to block, it gives none of
- * them a time limit, so that one that swallows packets hides all behind it. So we give it one address at a time. What the
- * dsn and the environment say holds: host, hostaddr and port lists, connect_timeout, target_session_attrs and
- * load_balance_hosts.
+ * libpq tries several hosts, and the several addresses of a name, by itself; but when it is not to block, it
+ * gives none of them a time limit, so that one that swallows packets hides all behind it. So we give it one
+ * address at a time. What the dsn and the environment say holds: host, hostaddr and port lists,
+ * connect_timeout, target_session_attrs and load_balance_hosts.
  */
 #pragma once
 
@@ -30,8 +30,8 @@ struct hosts {
     struct host list[HOSTS_MAX];
     size_t count;       /* at least 1 */
     int64_t timeout_ms; /* for each address; -1: none */
-    bool
-        shuffles; /* load_balance_hosts=random: the list is in a random order, and a name's addresses should be */
+    /* load_balance_hosts=random: the list is in a random order, and a name's addresses should be */
+    bool shuffles;
     bool prefers_standby;
 };
 
@@ -46,8 +46,8 @@ MUST_CHECK bool hosts_read(struct hosts *hosts, const char *dsn, const char *pee
 void hosts_release(struct hosts *hosts);
 
 /*
- * What to connect to for a host: count 0 means that there is nothing to look up (a socket, a given address). ERROR_RETRY for
- * a name that has no address now; ERROR_STOPPED.
+ * What to connect to for a host: count 0 means that there is nothing to look up (a socket, a given address).
+ * ERROR_RETRY for a name that has no address now; ERROR_STOPPED.
  */
 MUST_CHECK bool host_resolve(const struct hosts *hosts, const struct host *host, const atomic_bool *stop,
                              const char *peer, struct host_addresses *ret_addresses, struct error *err);

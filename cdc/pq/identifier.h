@@ -14,8 +14,8 @@ void identifier_append(struct buffer *sql, struct slice name);
 void identifier_append_qualified(struct buffer *sql, struct slice schema, struct slice name);
 
 /*
- * For a statement that somebody is to read and to run: a name that a terminal would not show as it is becomes U&"a\000Ab".
- * SQL only: replication commands do not know that form.
+ * For a statement that somebody is to read and to run: a name that a terminal would not show as it is becomes
+ * U&"a\000Ab". SQL only: replication commands do not know that form.
  */
 void identifier_append_printable(struct buffer *sql, struct slice name);
 void identifier_append_printable_qualified(struct buffer *sql, struct slice schema, struct slice name);

@@ -12,21 +12,24 @@
 enum { CONNECT_MAX_MS = 3000 };
 
 /* What is visible of one of pg_stat_activity's rows; the blanks of the others are left out. */
-#define HOLDER                                                                                                  \
-    "pg_catalog.concat_ws(', ', 'pid ' || a.pid, 'user ' || a.usename, nullif(a.application_name, ''),"         \
-    " a.state || ' since ' || pg_catalog.date_trunc('second', a.xact_start),"                                   \
-    " case when a.query = '<insufficient privilege>' then 'its query is shown to roles with pg_read_all_stats'" \
-    "  when a.query <> '' then 'query: ' || pg_catalog.left(pg_catalog.regexp_replace("                         \
+#define HOLDER                                                                                               \
+    "pg_catalog.concat_ws(', ', 'pid ' || a.pid, 'user ' || a.usename, nullif(a.application_name, ''),"      \
+    " a.state || ' since ' || pg_catalog.date_trunc('second', a.xact_start),"                                \
+    " case when a.query = '<insufficient privilege>' then 'its query is shown to roles with "                \
+    "pg_read_all_stats'"                                                                                     \
+    "  when a.query <> '' then 'query: ' || pg_catalog.left(pg_catalog.regexp_replace("                      \
     "   pg_catalog.regexp_replace(a.query, '([''\"$0-9]|--|/[*]).*$', '...'), '\\s+', ' ', 'g'), 100) end)"
 
 static const char BLOCKERS_SQL[] =
     "select (select pg_catalog.string_agg(" HOLDER ", '; ') from pg_catalog.pg_stat_activity a"
     "   where a.pid = any(b.pids)), 0 = any(b.pids),"
     " (select pg_catalog.format('%I.%I', n.nspname, c.relname) from pg_catalog.pg_locks l"
-    "   join pg_catalog.pg_class c on c.oid = l.relation join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+    "   join pg_catalog.pg_class c on c.oid = l.relation join pg_catalog.pg_namespace n on n.oid = "
+    "c.relnamespace"
     "   where l.pid = $1::int and not l.granted limit 1),"
     " (select s.wait_event from pg_catalog.pg_stat_activity s where s.pid = $1::int),"
-    " (select s.state_change::text from pg_catalog.pg_stat_activity s where s.pid = $1::int and s.state like 'idle%'"
+    " (select s.state_change::text from pg_catalog.pg_stat_activity s where s.pid = $1::int and s.state like "
+    "'idle%'"
     "   and s.state_change < pg_catalog.clock_timestamp() - interval '1 s'"
     "   and s.application_name = pg_catalog.current_setting('application_name'))"
     " from (select pg_catalog.pg_blocking_pids($1::int) as pids) b";
@@ -41,8 +44,10 @@ static const char STRONG_SQL[] =
     " from pg_catalog.pg_locks l join pg_catalog.pg_class c on c.oid = l.relation"
     " join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
     " left join pg_catalog.pg_stat_activity a on a.pid = l.pid"
-    " where l.locktype = 'relation' and l.granted and l.mode = 'AccessExclusiveLock' and c.relkind in ('r', 'p', 'f', 'm')"
-    " and l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())";
+    " where l.locktype = 'relation' and l.granted and l.mode = 'AccessExclusiveLock' and c.relkind in ('r', "
+    "'p', 'f', 'm')"
+    " and l.database = (select oid from pg_catalog.pg_database where datname = "
+    "pg_catalog.current_database())";
 
 static bool open_observer(struct session *observer, const struct session *session, struct error *err) {
     const struct session_options options = {.dsn = session->dsn,
@@ -56,7 +61,7 @@ static bool open_observer(struct session *observer, const struct session *sessio
 }
 
 static bool lock_wait_ask(struct session *observer, const char *sql, int count, const char *const *parameters,
-                int fields, PGresult **ret_result, struct error *err) {
+                          int fields, PGresult **ret_result, struct error *err) {
     const struct result_shape shape = {"the query for locks", 1, 1, fields, RESULT_NULL_ANYWHERE};
     return session_query(observer, sql, count, parameters, &shape, ret_result, err);
 }

@@ -126,7 +126,7 @@ static void take_line(struct parsed *parsed, const char *line, size_t length) {
     memcpy(parsed->sqlstate, code, CODE_BYTES);
     refusal_append(parsed->text, sizeof parsed->text, line, (size_t) (code - line));
     refusal_append(parsed->text, sizeof parsed->text, code + CODE_BYTES + 2,
-           length - (size_t) (code - line) - CODE_BYTES - 2);
+                   length - (size_t) (code - line) - CODE_BYTES - 2);
 }
 
 bool refusal_parse(const char *message, const char *peer, struct error *err) {

@@ -2,8 +2,8 @@
 /*
  * result.h - an answer has the shape that was asked for, or it is an error that names the query.
  *
- * What stands between us and a server may answer something else. libpq gives NULL for a field that is not there, and an empty text
- * for one that is NULL; neither may pass for what a server said.
+ * What stands between us and a server may answer something else. libpq gives NULL for a field that is not
+ * there, and an empty text for one that is NULL; neither may pass for what a server said.
  */
 #pragma once
 

@@ -88,8 +88,8 @@ bool server_message_is_raised(const PGresult *result) {
 }
 
 /*
- * A context tells that a function or a trigger was at work, whose statements may hold values. COPY has one as well,
- * whose first word is not translated.
+ * A context tells that a function or a trigger was at work, whose statements may hold values. COPY has one as
+ * well, whose first word is not translated.
  */
 static bool comes_from_a_function(const PGresult *result) {
     const char *context = PQresultErrorField(result, PG_DIAG_CONTEXT);
@@ -120,8 +120,8 @@ static const char *last_of(const char *text, const char *phrase) {
 }
 
 /*
- * In English the message tells which type, encoding or enum it is about: before the colon, behind which the value
- * stands. A server that speaks another language gets the condition's name alone.
+ * In English the message tells which type, encoding or enum it is about: before the colon, behind which the
+ * value stands. A server that speaks another language gets the condition's name alone.
  */
 static size_t safe_length(const char *message) {
     static const char *const BEFORE_THE_COLON[] = {"invalid input syntax for type ",

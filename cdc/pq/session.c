@@ -35,8 +35,9 @@ static void add_defaults(struct connect_parameters *parameters, bool replication
 }
 
 /*
- * An @, a slash or a question mark that a password has unescaped ends it for libpq, and the rest becomes the name of a
- * host, a port or a database, which libpq's messages quote. So such a name is refused before it is used.
+ * An @, a slash or a question mark that a password has unescaped ends it for libpq, and the rest becomes the
+ * name of a host, a port or a database, which libpq's messages quote. So such a name is refused before it is
+ * used.
  */
 static bool check_dsn_part(const PQconninfoOption *option, const char *peer, struct error *err) {
     const char *value = option->val;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * silence.h - an answer that does not come: is the peer gone, does it wait for somebody, or has it answered already?
+ * silence.h - an answer that does not come: is the peer gone, does it wait for somebody, or has it answered
+ * already?
  *
- * A peer that waits for a lock does not read, so what we have for it stays unsent for as long. TCP_USER_TIMEOUT takes that for the
- * peer's death and ends a session that is right to wait, so it is only set where nobody waits for locks. Here a peer is gone when it
- * does not even acknowledge.
+ * A peer that waits for a lock does not read, so what we have for it stays unsent for as long.
+ * TCP_USER_TIMEOUT takes that for the peer's death and ends a session that is right to wait, so it is only
+ * set where nobody waits for locks. Here a peer is gone when it does not even acknowledge.
  */
 #pragma once
 
@@ -22,8 +23,9 @@ struct silence {
 };
 
 /*
- * After one more step without a byte. ERROR_RETRY when the peer is gone, when the server says that it has nothing to answer any
- * more, or soon when the session is an observer itself; else true, and now and then a line in the log says what is waited for.
+ * After one more step without a byte. ERROR_RETRY when the peer is gone, when the server says that it has
+ * nothing to answer any more, or soon when the session is an observer itself; else true, and now and then a
+ * line in the log says what is waited for.
  */
 MUST_CHECK bool silence_bear(struct silence *silence, const struct session *session, struct error *err);
 

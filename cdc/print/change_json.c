@@ -2,7 +2,8 @@
 /*
  * change_json.c - a change as one line of JSON.
  *
- * Rows are put down column by column in the relation's order; what stays unknown is left out, never made null.
+ * Rows are put down column by column in the relation's order; what stays unknown is left out, never made
+ * null.
  */
 #include "cdc/print/change_json.h"
 

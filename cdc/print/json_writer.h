@@ -2,8 +2,9 @@
 /*
  * json_writer.h - JSON, one document a line, over yajl's generator.
  *
- * yajl keeps the grammar and the escapes; the bytes go into a buffer that fails for good when memory is exhausted. So
- * things are put straight down, and one question at the end decides: json_writer_finish. Not thread safe.
+ * yajl keeps the grammar and the escapes; the bytes go into a buffer that fails for good when memory is
+ * exhausted. So things are put straight down, and one question at the end decides: json_writer_finish. Not
+ * thread safe.
  */
 #pragma once
 
@@ -41,7 +42,9 @@ void json_put_integer(struct json_writer *json, int64_t number);
 void json_put_key(struct json_writer *json, const char *key);
 void json_put_field(struct json_writer *json, const char *key, const char *text);
 
-/* Text that is JSON already: raw as it is, embedded with line breaks made spaces, so that a line stays one. */
+/*
+ * Text that is JSON already: raw as it is, embedded with line breaks made spaces, so that a line stays one.
+ */
 void json_put_raw(struct json_writer *json, struct slice text);
 void json_put_embedded(struct json_writer *json, struct slice text);
 

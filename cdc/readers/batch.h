@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * batch.h - a run of changes in commit order, the unit that travels from a reader to the runners; and their pool.
+ * batch.h - a run of changes in commit order, the unit that travels from a reader to the runners; and their
+ * pool.
  *
- * FREE in the pool -> FILLING, owned by the feed's thread -> SEALED, shared read-only by the runners, each of which
- * holds a reference -> FREE with the last one. Message bytes, values and transactions live in the batch's arena.
- * The pool's size times the batch's size bounds the engine's memory, whatever a transaction's size; only a single
- * change larger than a batch makes its batch larger.
+ * FREE in the pool -> FILLING, owned by the feed's thread -> SEALED, shared read-only by the runners, each of
+ * which holds a reference -> FREE with the last one. Message bytes, values and transactions live in the
+ * batch's arena. The pool's size times the batch's size bounds the engine's memory, whatever a transaction's
+ * size; only a single change larger than a batch makes its batch larger.
  */
 #pragma once
 
@@ -36,8 +37,8 @@ struct batch {
     struct arena arena;
     struct change *changes; /* BATCH_CHANGES_MAX of them */
     size_t change_count;
-    size_t
-        whole_count; /* how many of them belong to transactions that end in this batch: up to the last commit */
+    /* how many of them belong to transactions that end in this batch: up to the last commit */
+    size_t whole_count;
     lsn_t caught_up_lsn; /* not 0: outside transactions, the source has nothing before it that was not sent */
 };
 
@@ -62,7 +63,10 @@ MUST_CHECK bool pool_init(struct pool *pool, int wake_fd, struct error *err);
 /* Every batch must be back. Accepts a zeroed pool. */
 void pool_release(struct pool *pool);
 
-/* An empty batch in state FILLING, or NULL when all are in use: wake_fd then tells when one is back. Feed's thread. */
+/*
+ * An empty batch in state FILLING, or NULL when all are in use: wake_fd then tells when one is back. Feed's
+ * thread.
+ */
 struct batch *pool_take(struct pool *pool);
 
 static inline bool batch_is_full(const struct batch *batch) {
@@ -82,7 +86,9 @@ void batch_cut(struct batch *batch);
 /* FILLING -> SEALED with so many references. Feed's thread. */
 void batch_seal(struct batch *batch, unsigned references);
 
-/* Gives one reference back; the last one empties the batch, and wakes the feed if it wanted one. Any thread. */
+/*
+ * Gives one reference back; the last one empties the batch, and wakes the feed if it wanted one. Any thread.
+ */
 void batch_unref(struct batch *batch);
 
 /* FILLING -> FREE, for a batch that is not going to be sealed. Feed's thread. */

@@ -2,14 +2,15 @@
 /*
  * reader.h - the contract of readers: where a pipeline's changes come from.
  *
- * A reader fills batches and keeps its peer content; the feed (engine/feed.h) owns the batches, decides when one leaves, and
- * waits. Readers may follow one another while the sinks stay open.
+ * A reader fills batches and keeps its peer content; the feed (engine/feed.h) owns the batches, decides when
+ * one leaves, and waits. Readers may follow one another while the sinks stay open.
  *
- * The supervisor calls start and, after the feed and the runners have ended, close. Between them the feed's thread makes
- * every call, in turns: read as long as there are batches, then tend, then it waits for what tend asked for.
+ * The supervisor calls start and, after the feed and the runners have ended, close. Between them the feed's
+ * thread makes every call, in turns: read as long as there are batches, then tend, then it waits for what
+ * tend asked for.
  *
- * A reader delivers whole transactions in commit order: Begin, its changes, Commit. A batch may end inside one. What it delivers
- * points into the batch's arena, or to relations that live until close.
+ * A reader delivers whole transactions in commit order: Begin, its changes, Commit. A batch may end inside
+ * one. What it delivers points into the batch's arena, or to relations that live until close.
  */
 #pragma once
 
@@ -47,13 +48,13 @@ struct reader_ops {
     /* Connects to where the changes are, and begins to ask for them. */
     bool (*start)(struct reader *reader, struct error *err);
     /*
-     * Appends to batch, which is not full, until it is full or nothing more is there: *ret_drained. Never waits for its peer.
-     * Whatever a batch holds when it fails is discarded.
+     * Appends to batch, which is not full, until it is full or nothing more is there: *ret_drained. Never
+     * waits for its peer. Whatever a batch holds when it fails is discarded.
      */
     bool (*read)(struct reader *reader, struct batch *batch, bool *ret_drained, struct error *err);
     /*
-     * Optional. A batch that holds a position is about to leave: is what was delivered still on the history that positions
-     * name? ERROR_RETRY when it is not.
+     * Optional. A batch that holds a position is about to leave: is what was delivered still on the history
+     * that positions name? ERROR_RETRY when it is not.
      */
     bool (*check_history)(struct reader *reader, struct error *err);
     /* Confirms, answers, finds out whether its peer is still there. Never waits. */
@@ -71,15 +72,15 @@ struct reader {
     /* Written by the feed's thread, read by any. */
     atomic_ullong received_lsn; /* the last position that the peer named */
     /*
-     * Not 0 once nothing more will come: what a sink's position reaches when it has all that was asked for. See until in the
-     * reader's own options.
+     * Not 0 once nothing more will come: what a sink's position reaches when it has all that was asked for.
+     * See until in the reader's own options.
      */
     atomic_ullong end_lsn;
 
     /* Of the feed's thread. The reader keeps them up to date in read and tend. */
-    lsn_t
-        caught_up_lsn; /* outside a transaction: all that ends at or before it was delivered; 0: not known */
-    bool is_urgent;    /* the peer waits for caught_up_lsn to be durable; the feed takes it back */
+    /* outside a transaction: all that ends at or before it was delivered; 0: not known */
+    lsn_t caught_up_lsn;
+    bool is_urgent;        /* the peer waits for caught_up_lsn to be durable; the feed takes it back */
     bool in_transaction;   /* its Commit was not delivered yet */
     bool is_flowing;       /* changes come one after the other */
     int64_t commit_age_us; /* of the last transaction when it came; by two clocks, so it may be negative */

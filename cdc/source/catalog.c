@@ -2,8 +2,9 @@
 /*
  * catalog.c - reads the published tables: three queries (tables, columns, types), put together in the arena.
  *
- * Types come ordered by table OID, tables by name; so each table finds its run of rows by looking for its first one. Columns, of
- * which there may be a million, are taken one by one as they come, in the same order, and what is the same in many is kept once.
+ * Types come ordered by table OID, tables by name; so each table finds its run of rows by looking for its
+ * first one. Columns, of which there may be a million, are taken one by one as they come, in the same order,
+ * and what is the same in many is kept once.
  */
 #include "cdc/source/catalog.h"
 
@@ -23,21 +24,22 @@
 /*
  * Each query is a head, which says what is published, and a body.
  *
- * $1 is an array of the publications, except for NAMED. Of several publications a table has what pgoutput makes of them: the
- * rows that any filter lets through, all when one has none, and the root in place of leaves that are named, too. Their
- * column lists must be the same; catalog.c refuses others, as the server would at the first change.
- * pg_publication_tables knows what it means: roots or leaves, schemas, column
- * lists and row filters (both from 15 on). A generated column is not published before 18 and on demand since; it
- * still belongs to the table unless a column list leaves it out.
+ * $1 is an array of the publications, except for NAMED. Of several publications a table has what pgoutput
+ * makes of them: the rows that any filter lets through, all when one has none, and the root in place of
+ * leaves that are named, too. Their column lists must be the same; catalog.c refuses others, as the server
+ * would at the first change. pg_publication_tables knows what it means: roots or leaves, schemas, column
+ * lists and row filters (both from 15 on). A generated column is not published before 18 and on demand since;
+ * it still belongs to the table unless a column list leaves it out.
  *
- * Materialized, because the planner would otherwise ask for a table's attnames again for each of its columns: nine
- * seconds for a table of 1500.
+ * Materialized, because the planner would otherwise ask for a table's attnames again for each of its columns:
+ * nine seconds for a table of 1500.
  */
-#define UNION_OF_SENT                                                                                           \
-    ", published (oid, attnames, has_list, rowfilter) as materialized ("                                        \
-    " select s.oid, min(s.attnames), bool_or(s.has_list),"                                                      \
-    "  case when bool_and(s.rowfilter is not null) then string_agg(distinct s.rowfilter, ' or ') end"           \
-    " from sent s where not exists (select from pg_partition_ancestors(s.oid) a join sent r on r.oid = a.relid" \
+#define UNION_OF_SENT                                                                                        \
+    ", published (oid, attnames, has_list, rowfilter) as materialized ("                                     \
+    " select s.oid, min(s.attnames), bool_or(s.has_list),"                                                   \
+    "  case when bool_and(s.rowfilter is not null) then string_agg(distinct s.rowfilter, ' or ') end"        \
+    " from sent s where not exists (select from pg_partition_ancestors(s.oid) a join sent r on r.oid = "     \
+    "a.relid"                                                                                                \
     "  where a.relid <> s.oid) group by s.oid)"
 
 static const char PUBLISHED_14[] =
@@ -71,8 +73,8 @@ static const char NAMED[] = "with recursive published (oid, attnames, has_list, 
                             " select named, null::name[], false, null::text from unnest($1::oid[]) named)";
 
 /*
- * The types of all columns that can be sent, a few more when a column list names a generated one; pg_publication_tables
- * would wait for the lock of each table. Partitions have their root's types.
+ * The types of all columns that can be sent, a few more when a column list names a generated one;
+ * pg_publication_tables would wait for the lock of each table. Partitions have their root's types.
  */
 #define COLUMN_TYPES(LIST, SCHEMAS, GENERATED)                                                               \
     "select distinct a.atttypid from pg_publication p cross join lateral ("                                  \
@@ -105,8 +107,8 @@ static const char TABLES[] =
     " order by n.nspname, c.relname";
 
 /*
- * included: the columns that belong to a table on the other side. attnames holds generated columns by mistake in early
- * releases of 15, so it is believed for them from 18 on only.
+ * included: the columns that belong to a table on the other side. attnames holds generated columns by mistake
+ * in early releases of 15, so it is believed for them from 18 on only.
  */
 static const char INCLUDED[] =
     ", included as materialized ("
@@ -121,8 +123,8 @@ static const char INCLUDED[] =
 
 /*
  * b is the base type of a domain, else the type itself, as in a Relation. The replica identity is an index
- * that is checked at once, as RelationGetReplicaIndex wants it. What is one for a table is asked once for it: a database
- * may have a million columns.
+ * that is checked at once, as RelationGetReplicaIndex wants it. What is one for a table is asked once for it:
+ * a database may have a million columns.
  */
 static const char COLUMNS[] =
     ", keyed (relid, identity, main, own) as materialized ("
@@ -140,7 +142,8 @@ static const char COLUMNS[] =
     "   and k.contype = 'n' and not k.convalidated and k.conkey = array[a.attnum]),"
     "  a.published,"
     "  coalesce(array_position(k.main, a.attnum), 0),"
-    "  case k.identity when 'f' then true when 'n' then false else coalesce(a.attnum = any(k.own), false) end,"
+    "  case k.identity when 'f' then true when 'n' then false else coalesce(a.attnum = any(k.own), false) "
+    "end,"
     "  coalesce(base.modifier, a.atttypmod)"
     " from included a"
     " join keyed k on k.relid = a.attrelid"
@@ -159,9 +162,10 @@ static const char COLUMNS[] =
 
 /*
  * used: every type that a column is made of; what a type is made of is always deeper than the type, so the
- * deepest are created first. enum, domain and composite: the three that the catalog describes completely. Only types that
- * are used are described: whatever odd type else the database has is nobody's business. A composite type may have no
- * attributes. The limit of depth ends a circle, which only a damaged catalog can have.
+ * deepest are created first. enum, domain and composite: the three that the catalog describes completely.
+ * Only types that are used are described: whatever odd type else the database has is nobody's business. A
+ * composite type may have no attributes. The limit of depth ends a circle, which only a damaged catalog can
+ * have.
  */
 static const char TYPES[] =
     ", used (relid, attnum, typid, depth) as ("
@@ -171,7 +175,8 @@ static const char TYPES[] =
     " lateral (select t.typelem where t.typsubscript = 'pg_catalog.array_subscript_handler'::regproc"
     "  union all select t.typbasetype where t.typtype = 'd'"
     "  union all select m.atttypid from pg_attribute m"
-    "   where t.typtype = 'c' and m.attrelid = t.typrelid and m.attnum > 0 and not m.attisdropped) part (typid)"
+    "   where t.typtype = 'c' and m.attrelid = t.typrelid and m.attnum > 0 and not m.attisdropped) part "
+    "(typid)"
     " where u.typid >= 16384 and u.depth < 100)"
     " select u.relid, n.nspname, t.typname,"
     "  case when x.extname is not null then null"
@@ -182,11 +187,14 @@ static const char TYPES[] =
     "    format_type(t.typbasetype, t.typtypmod),"
     "    case when t.typcollation <> bt.typcollation then ' collate ' || nc.name end,"
     "    case when t.typnotnull then ' not null' end, ("
-    "    select string_agg(format(' constraint %I %s', k.conname, pg_get_constraintdef(k.oid)), '' order by k.conname)"
+    "    select string_agg(format(' constraint %I %s', k.conname, pg_get_constraintdef(k.oid)), '' order by "
+    "k.conname)"
     "    from pg_constraint k where k.contypid = t.oid and k.contype = 'c' and k.convalidated))"
-    "   when t.typtype = 'c' and c.relkind = 'c' then format('create type %I.%I as (%s)', n.nspname, t.typname, ("
+    "   when t.typtype = 'c' and c.relkind = 'c' then format('create type %I.%I as (%s)', n.nspname, "
+    "t.typname, ("
     "    select string_agg(format('%I %s%s', m.attname, format_type(m.atttypid, m.atttypmod),"
-    "     case when m.attcollation <> mt.typcollation then ' collate ' || mc.name end), ', ' order by m.attnum)"
+    "     case when m.attcollation <> mt.typcollation then ' collate ' || mc.name end), ', ' order by "
+    "m.attnum)"
     "    from pg_attribute m join pg_type mt on mt.oid = m.atttypid"
     "    left join named_collation mc on mc.oid = m.attcollation"
     "    where m.attrelid = t.typrelid and m.attnum > 0 and not m.attisdropped)) end,"
@@ -199,7 +207,8 @@ static const char TYPES[] =
     " left join pg_class c on c.oid = t.typrelid"
     " left join pg_type bt on bt.oid = t.typbasetype"
     " left join named_collation nc on nc.oid = t.typcollation"
-    " left join pg_depend d on d.classid = 'pg_catalog.pg_type'::regclass and d.objid = t.oid and d.deptype = 'e'"
+    " left join pg_depend d on d.classid = 'pg_catalog.pg_type'::regclass and d.objid = t.oid and d.deptype "
+    "= 'e'"
     " left join pg_extension x on x.oid = d.refobjid"
     " where t.oid >= 16384 and t.typsubscript <> 'pg_catalog.array_subscript_handler'::regproc"
     " order by u.relid, u.depth desc, t.oid";
@@ -428,7 +437,10 @@ struct selection {
     const char *parameter;
 };
 
-/* pg_get_expr, pg_table_size, pg_partition_tree and, from 15 on, pg_publication_tables wait for the table's lock. */
+/*
+ * pg_get_expr, pg_table_size, pg_partition_tree and, from 15 on, pg_publication_tables wait for the table's
+ * lock.
+ */
 #define LOCK_LIMIT "set lock_timeout = '1s'"
 #define NO_LOCK_LIMIT "set lock_timeout = 0"
 

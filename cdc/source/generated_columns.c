@@ -13,7 +13,8 @@ static const char COLUMNS[] =
     "select a.attrelid, a.attname from pg_catalog.pg_attrdef d"
     " join pg_catalog.pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum"
     " join pg_catalog.pg_class c on c.oid = a.attrelid"
-    " where a.attgenerated <> '' and not a.attisdropped and c.relkind in ('r', 'p') and c.relpersistence = 'p'";
+    " where a.attgenerated <> '' and not a.attisdropped and c.relkind in ('r', 'p') and c.relpersistence = "
+    "'p'";
 
 bool generated_columns_read(struct session *source, struct generated_columns *columns, struct error *err) {
     PGresult *rows AUTO_PGRESULT = NULL;

@@ -2,8 +2,9 @@
 /*
  * identity.c - asks the source's catalog for replica identities that PostgreSQL does not take.
  *
- * A partitioned table's own identity does not matter to the server, its leaves' does. candidate: an index that could be the
- * identity; unique, checked at once, on plain columns that are never null and not generated.
+ * A partitioned table's own identity does not matter to the server, its leaves' does. candidate: an index
+ * that could be the identity; unique, checked at once, on plain columns that are never null and not
+ * generated.
  */
 #include "cdc/source/identity.h"
 
@@ -15,7 +16,8 @@ static const char HEAD[] =
     "select n.nspname, l.relname,"
     " (select x.relname from pg_index i join pg_class x on x.oid = i.indexrelid where i.indrelid = l.oid"
     "   and i.indisunique and i.indimmediate and i.indisvalid and i.indpred is null and i.indexprs is null"
-    "   and not exists (select from pg_attribute a where a.attrelid = l.oid and (not a.attnotnull or a.attgenerated <> '')"
+    "   and not exists (select from pg_attribute a where a.attrelid = l.oid and (not a.attnotnull or "
+    "a.attgenerated <> '')"
     "     and a.attnum = any ((i.indkey::int2[])[0:i.indnkeyatts - 1]))"
     "   order by i.indisprimary desc, i.indnkeyatts, x.relname limit 1),"
     " generated.name, l.oid"
@@ -34,15 +36,17 @@ static const char GENERATED_18[] =
     "    where i.indrelid = l.oid and a.attnum = any ((i.indkey::int2[])[0:i.indnkeyatts - 1])"
     "    and case l.relreplident when 'i' then i.indisreplident when 'd' then i.indisprimary end)"
     "   from pg_attribute a where a.attrelid = l.oid and a.attgenerated <> '' and not a.attisdropped"
-    "   and (cardinality($2::name[]) = 0 or exists (select from pg_publication_tables p where p.pubname = any($2::name[])"
+    "   and (cardinality($2::name[]) = 0 or exists (select from pg_publication_tables p where p.pubname = "
+    "any($2::name[])"
     "    and p.schemaname = cn.nspname and p.tablename = c.relname and not a.attname = any(p.attnames)))"
     "   order by 2 desc, a.attnum limit 1) generated (name, is_part) on true";
 
-static const char TAIL[] =
-    " where not case l.relreplident when 'f' then true when 'n' then false"
-    "   when 'd' then exists (select from pg_index i where i.indrelid = l.oid and i.indisprimary and i.indimmediate)"
-    "   else exists (select from pg_index i where i.indrelid = l.oid and i.indisreplident and i.indisvalid) end"
-    " or generated.is_part order by 1, 2";
+static const char TAIL[] = " where not case l.relreplident when 'f' then true when 'n' then false"
+                           "   when 'd' then exists (select from pg_index i where i.indrelid = l.oid and "
+                           "i.indisprimary and i.indimmediate)"
+                           "   else exists (select from pg_index i where i.indrelid = l.oid and "
+                           "i.indisreplident and i.indisvalid) end"
+                           " or generated.is_part order by 1, 2";
 
 bool identity_find_unusable(struct session *source, const char *oids, const char *publications,
                             PGresult **ret_rows, struct error *err) {

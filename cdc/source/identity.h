@@ -17,8 +17,8 @@ enum {
 };
 
 /*
- * Of the tables named by OID (an array's text), and of their leaves, those without a usable replica identity. publications:
- * an array's text, those that send them; "{}" for one that is still to be made.
+ * Of the tables named by OID (an array's text), and of their leaves, those without a usable replica identity.
+ * publications: an array's text, those that send them; "{}" for one that is still to be made.
  */
 MUST_CHECK bool identity_find_unusable(struct session *source, const char *oids, const char *publications,
                                        PGresult **ret_rows, struct error *err);

@@ -2,8 +2,8 @@
 /*
  * own_tables.h - tables in which a Postgres sink keeps its state: they are never replicated.
  *
- * A source that is itself a target has them, and a publication for all tables sends them. In the next target they would be mixed with
- * what its own sink keeps there.
+ * A source that is itself a target has them, and a publication for all tables sends them. In the next target
+ * they would be mixed with what its own sink keeps there.
  */
 #pragma once
 

@@ -2,8 +2,8 @@
 /*
  * publication.c - CREATE PUBLICATION for what the configuration names.
  *
- * A pattern is expanded to the tables that match now; a table created later has to be added to the publication.
- * FOR ALL TABLES and FOR TABLES IN SCHEMA would follow by themselves but need a superuser.
+ * A pattern is expanded to the tables that match now; a table created later has to be added to the
+ * publication. FOR ALL TABLES and FOR TABLES IN SCHEMA would follow by themselves but need a superuser.
  */
 #include "cdc/source/publication.h"
 
@@ -89,7 +89,7 @@ static bool mark(struct session *source, const char *publication, struct error *
 
 /* One transaction: a publication without its mark would never be dropped. */
 static bool publication_create(struct session *source, const struct source_config *config, const char *sql,
-                   struct error *err) {
+                               struct error *err) {
     struct error ignored;
     if (session_execute(source, "begin", err) && session_execute(source, sql, err) &&
         mark(source, config->publication, err) && session_execute(source, "commit", err)) {
@@ -113,7 +113,10 @@ static void append_names(const PGresult *rows, struct buffer *names) {
     }
 }
 
-/* From the moment of its publication the source would refuse the application's own updates and deletes of such a table. */
+/*
+ * From the moment of its publication the source would refuse the application's own updates and deletes of
+ * such a table.
+ */
 static bool refuse_unusable(struct session *source, const struct source_config *config, const char *oids,
                             struct error *err) {
     PGresult *rows AUTO_PGRESULT = NULL;
@@ -130,9 +133,9 @@ static bool refuse_unusable(struct session *source, const struct source_config *
         "tables, which have no usable replica identity: %s",
         config->publication, text != NULL ? text : "?");
     return error_remedy(
-        err,
-        "give each a primary key or another replica identity (pgcdc check prints the SQL for each), name only "
-        "other tables in source.tables, or create the publication yourself with publish = 'insert'");
+        err, "give each a primary key or another replica identity (pgcdc check prints the SQL for each), "
+             "name only "
+             "other tables in source.tables, or create the publication yourself with publish = 'insert'");
 }
 
 static const char *shortened(const char *sql) {
@@ -145,11 +148,11 @@ static bool refuse_given(const struct source_config *config, const char *sql, st
                   config->publication);
         return error_remedy(err, "create it, or correct the name");
     }
-    error_set(
-        err, ERROR_CONFIG,
-        "source.publication: %s does not exist at the source, and pgcdc creates only one that the file does not "
-        "name",
-        config->publication);
+    error_set(err, ERROR_CONFIG,
+              "source.publication: %s does not exist at the source, and pgcdc creates only one that the file "
+              "does not "
+              "name",
+              config->publication);
     return error_remedy(err, "correct the name, or, at the source: %.800s%s", sql, shortened(sql));
 }
 
@@ -186,7 +189,8 @@ bool publication_ensure(struct session *source, const struct source_config *conf
         return false;
     if (session_is_standby(source))
         return refuse_standby(config, wanted.sql.data, err);
-    return publication_create(source, config, wanted.sql.data, err) || refuse_rights(config, wanted.sql.data, err);
+    return publication_create(source, config, wanted.sql.data, err) ||
+           refuse_rights(config, wanted.sql.data, err);
 }
 
 bool publication_name_unusable(struct session *source, const struct source_config *config,
@@ -195,7 +199,8 @@ bool publication_name_unusable(struct session *source, const struct source_confi
         "select coalesce(array_agg(c.oid), '{}') from pg_publication_tables p"
         " join pg_publication b on b.pubname = p.pubname and (b.pubupdate or b.pubdelete)"
         " join pg_namespace n on n.nspname = p.schemaname"
-        " join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename where p.pubname = any($1::name[])";
+        " join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename where p.pubname = "
+        "any($1::name[])";
     PGresult *oids AUTO_PGRESULT = NULL;
     PGresult *rows AUTO_PGRESULT = NULL;
     if (!session_query(source, SQL, 1, &config->publication_array,

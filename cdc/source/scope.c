@@ -16,8 +16,10 @@
 
 /* Temporary and system tables cannot be published; leaves of a partition tree go through their root. */
 static const char CANDIDATES[] =
-    "with sent as materialized (select c.oid from pg_publication_tables p join pg_namespace n on n.nspname = p.schemaname"
-    "   join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename where p.pubname = any($1::name[]))"
+    "with sent as materialized (select c.oid from pg_publication_tables p join pg_namespace n on n.nspname = "
+    "p.schemaname"
+    "   join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename where p.pubname = "
+    "any($1::name[]))"
     " select c.oid, n.nspname, c.relname, c.relpersistence, pg_has_role(c.relowner, 'usage'),"
     " c.oid in (select oid from sent) or (c.relkind = 'p'"
     "  and exists (select from pg_partition_tree(c.oid) t where t.relid in (select oid from sent)))"
@@ -35,12 +37,16 @@ static const char SENT[] =
     " where p.pubname = any($1::name[])"
     " and not " IS_OWN_TABLE("n", "c") " order by 1, 2";
 
-/* The same, and the partitions of each published root: the server announces the root and then the leaf whose row it is. */
+/*
+ * The same, and the partitions of each published root: the server announces the root and then the leaf whose
+ * row it is.
+ */
 static const char ANNOUNCED[] =
     "with sent as materialized (select distinct n.nspname, c.relname, c.oid, c.relkind,"
     "   case when c.relispartition then pg_partition_root(c.oid) else c.oid end as root"
     "  from pg_publication_tables p join pg_namespace n on n.nspname = p.schemaname"
-    "  join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename where p.pubname = any($1::name[])),"
+    "  join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename where p.pubname = "
+    "any($1::name[])),"
     " of as (select nspname, relname, unnest(array[root, oid]) as owner from sent union"
     "  select n.nspname, l.relname, unnest(array[sent.root, sent.oid]) from sent"
     "  cross join lateral pg_partition_tree(sent.oid) t join pg_class l on l.oid = t.relid"
@@ -167,7 +173,8 @@ static bool refuse_lacking(const struct source_config *config, enum scope_moment
     else
         buffer_printf(
             &remedy,
-            "take them out of source.tables, or, at the source: alter publication %s add table %s; that sends "
+            "take them out of source.tables, or, at the source: alter publication %s add table %s; that "
+            "sends "
             "what is changed from then on, not the rows that are there: for those, pgcdc drop, empty the "
             "target's tables and run again",
             name, names);
@@ -184,11 +191,11 @@ static bool refuse_lacking(const struct source_config *config, enum scope_moment
 
 static void warn_lacking(const struct source_config *config, struct names *newcomers, char *warning) {
     if (newcomers->count > 0 && warning != NULL)
-        snprintf(
-            warning, SCOPE_WARNING_MAX,
-            "source.tables takes %s, but publication %s does not send it, so its changes are not replicated; pgcdc "
-            "check says what to do",
-            names_text(newcomers), config->publication);
+        snprintf(warning, SCOPE_WARNING_MAX,
+                 "source.tables takes %s, but publication %s does not send it, so its changes are not "
+                 "replicated; pgcdc "
+                 "check says what to do",
+                 names_text(newcomers), config->publication);
 }
 
 static bool check_lacking(const struct source_config *config, const PGresult *candidates,
@@ -271,11 +278,11 @@ bool scope_check_kept(struct session *source, const struct source_config *config
             names_add(&lost, schema, name);
     }
     if (lost.count > 0)
-        snprintf(
-            warning, SCOPE_WARNING_MAX,
-            "publication %s sends %s no more (taken out of it, or dropped and created again), so its changes are not "
-            "replicated",
-            config->publication, names_text(&lost));
+        snprintf(warning, SCOPE_WARNING_MAX,
+                 "publication %s sends %s no more (taken out of it, or dropped and created again), so its "
+                 "changes are not "
+                 "replicated",
+                 config->publication, names_text(&lost));
     return true;
 }
 

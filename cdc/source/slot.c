@@ -44,7 +44,8 @@ bool slot_read(struct session *source, const char *slot, struct slot_facts *ret_
     static const char SQL[] =
         "select slot_type, coalesce(plugin, ''), coalesce(database, ''), coalesce(active_pid, 0),"
         " confirmed_flush_lsn, restart_lsn,"
-        " case when to_jsonb(s)->>'conflicting' = 'true' then coalesce(to_jsonb(s)->>'invalidation_reason', 'conflict')"
+        " case when to_jsonb(s)->>'conflicting' = 'true' then coalesce(to_jsonb(s)->>'invalidation_reason', "
+        "'conflict')"
         "      when wal_status = 'lost' then coalesce(to_jsonb(s)->>'invalidation_reason', 'wal_removed')"
         "      when slot_type = 'logical' and restart_lsn is null then 'restart_lsn is null'"
         "      else coalesce(to_jsonb(s)->>'invalidation_reason', '') end,"
@@ -65,18 +66,23 @@ bool slot_read(struct session *source, const char *slot, struct slot_facts *ret_
 /* ---- creating ---- */
 
 /*
- * Of the query only what comes before its first literal, digit or comment: a row's value could follow. A role without
- * pg_read_all_stats sees neither state nor query of others. A prepared transaction has no pid but blocks just as well.
+ * Of the query only what comes before its first literal, digit or comment: a row's value could follow. A role
+ * without pg_read_all_stats sees neither state nor query of others. A prepared transaction has no pid but
+ * blocks just as well.
  */
 static const char BLOCKERS_SQL[] =
     "select 'older transactions to end: ' || string_agg(line, '; ') from ("
-    " select format('pid %s, user %s, %s', pid, usename, coalesce(nullif(application_name, ''), 'no application name'))"
-    "   || case when state is null then ' (pg_read_all_stats would show its query)' else format(', %s since %s, query: %s', state,"
-    "   date_trunc('second', xact_start), left(regexp_replace(regexp_replace(query, $re$(['$0-9]|--|/[*]).*$re$, '…'),"
+    " select format('pid %s, user %s, %s', pid, usename, coalesce(nullif(application_name, ''), 'no "
+    "application name'))"
+    "   || case when state is null then ' (pg_read_all_stats would show its query)' else format(', %s since "
+    "%s, query: %s', state,"
+    "   date_trunc('second', xact_start), left(regexp_replace(regexp_replace(query, "
+    "$re$(['$0-9]|--|/[*]).*$re$, '…'),"
     "   '\\s+', ' ', 'g'), 100)) end as line"
     " from pg_catalog.pg_stat_activity where backend_xid is not null and pid <> pg_backend_pid()"
     " union all"
-    " select format('prepared transaction %L of user %s since %s', gid, owner, date_trunc('second', prepared))"
+    " select format('prepared transaction %L of user %s since %s', gid, owner, date_trunc('second', "
+    "prepared))"
     " from pg_catalog.pg_prepared_xacts) blockers";
 
 static void report_blockers(struct session *source, slot_waiting_fn *waiting) {
@@ -105,8 +111,8 @@ static void release_cancel(void *context) {
 }
 
 /*
- * The server gives the creation up only when told so; without that, a slot would appear after we left. libpq connects for it and
- * waits without a limit, so we wait for it a little.
+ * The server gives the creation up only when told so; without that, a slot would appear after we left. libpq
+ * connects for it and waits without a limit, so we wait for it a little.
  */
 static void cancel(struct session *replication) {
     PGcancel *request = PQgetCancel(replication->conn);
@@ -140,8 +146,9 @@ static bool wait_created(struct session *replication, struct session *source, sl
 }
 
 /* kind: what stands behind the name in the command. */
-static bool slot_create_with(struct session *replication, struct session *source, const char *slot, const char *kind,
-                   slot_waiting_fn *waiting, struct slot_creation *ret_creation, struct error *err) {
+static bool slot_create_with(struct session *replication, struct session *source, const char *slot,
+                             const char *kind, slot_waiting_fn *waiting, struct slot_creation *ret_creation,
+                             struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = 1024};
     buffer_append_text(&sql, "CREATE_REPLICATION_SLOT ");
     identifier_append(&sql, slice_of(slot));
@@ -181,7 +188,7 @@ bool slot_create_temporary(struct session *replication, struct session *source, 
                            slot_waiting_fn *waiting, lsn_t *ret_start_lsn, struct error *err) {
     struct slot_creation creation = {0};
     if (!slot_create_with(replication, source, slot, " TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT", waiting,
-                &creation, err))
+                          &creation, err))
         return false;
     *ret_start_lsn = creation.consistent_lsn;
     return true;

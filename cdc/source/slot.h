@@ -27,26 +27,32 @@ struct slot_facts {
 
 struct slot_creation {
     lsn_t consistent_lsn;
-    char
-        snapshot_name[64]; /* "" unless exported; lives as long as the replication session is idle and open */
+    /* "" unless exported; lives as long as the replication session is idle and open */
+    char snapshot_name[64];
 };
 
 /* On an ordinary session. */
 MUST_CHECK bool slot_read(struct session *source, const char *slot, struct slot_facts *ret_facts,
                           struct error *err);
 
-/* Told what slot creation waits for ("older transactions to end: pid ..."); called from slot_create about every five seconds. */
+/*
+ * Told what slot creation waits for ("older transactions to end: pid ..."); called from slot_create about
+ * every five seconds.
+ */
 typedef void slot_waiting_fn(const char *blockers);
 
 /*
- * On a replication session. Waits for every write transaction that is older, for ever, and names them meanwhile through
- * waiting (asked on the ordinary session). Stopped: leaves no slot behind.
+ * On a replication session. Waits for every write transaction that is older, for ever, and names them
+ * meanwhile through waiting (asked on the ordinary session). Stopped: leaves no slot behind.
  */
 MUST_CHECK bool slot_create(struct session *replication, struct session *source, const char *slot,
                             bool export_snapshot, slot_waiting_fn *waiting,
                             struct slot_creation *ret_creation, struct error *err);
 
-/* The same for a slot that ends with the replication session; the changes after *ret_start_lsn come out of it. */
+/*
+ * The same for a slot that ends with the replication session; the changes after *ret_start_lsn come out of
+ * it.
+ */
 MUST_CHECK bool slot_create_temporary(struct session *replication, struct session *source, const char *slot,
                                       slot_waiting_fn *waiting, lsn_t *ret_start_lsn, struct error *err);
 

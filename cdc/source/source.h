@@ -24,7 +24,10 @@ struct source_identity {
 MUST_CHECK bool source_open(struct session *session, const struct source_config *config,
                             const atomic_bool *stop, struct error *err);
 
-/* A replication session, with logical_decoding_work_mem and the other settings that pgoutput's work depends on. */
+/*
+ * A replication session, with logical_decoding_work_mem and the other settings that pgoutput's work depends
+ * on.
+ */
 MUST_CHECK bool source_open_replication(struct session *session, const struct source_config *config,
                                         const atomic_bool *stop, struct error *err);
 
@@ -33,8 +36,8 @@ MUST_CHECK bool source_identify(struct session *replication, struct source_ident
                                 struct error *err);
 
 /*
- * Where the history of the current timeline left the given one. 0 when it is the current one; ERROR_REFUSE when that
- * timeline is not in this server's history at all. On a replication session that does not stream.
+ * Where the history of the current timeline left the given one. 0 when it is the current one; ERROR_REFUSE
+ * when that timeline is not in this server's history at all. On a replication session that does not stream.
  */
 MUST_CHECK bool source_fork_lsn(struct session *replication, const struct source_identity *identity,
                                 uint32_t timeline, lsn_t *ret_fork_lsn, struct error *err);

@@ -2,9 +2,11 @@
 /*
  * standby.h - a source that is a hot standby.
  *
- * A position is stored with the timeline that it is on, and a start refuses one that lies behind the point where the source's history
- * left that timeline. A primary keeps its timeline as long as it runs. A standby is promoted, or follows a primary that was, while its walsender goes on: so before a
- * position may be stored, the standby is asked for its timeline. What was received before it answered was replayed on that timeline.
+ * A position is stored with the timeline that it is on, and a start refuses one that lies behind the point
+ * where the source's history left that timeline. A primary keeps its timeline as long as it runs. A standby
+ * is promoted, or follows a primary that was, while its walsender goes on: so before a position may be
+ * stored, the standby is asked for its timeline. What was received before it answered was replayed on that
+ * timeline.
  */
 #pragma once
 

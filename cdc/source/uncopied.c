@@ -2,10 +2,12 @@
 /*
  * uncopied.c - one old row at the source, and its key at the target.
  *
- * How old a row is, its xmin tells, and that of the entry in the publication how long it is published. What is older by its
- * xid and committed later is taken for on its way; so is what only shows behind the first rows of the table.
+ * How old a row is, its xmin tells, and that of the entry in the publication how long it is published. What
+ * is older by its xid and committed later is taken for on its way; so is what only shows behind the first
+ * rows of the table.
  *
- * While the pipeline runs a row may be on its way in truth: its sink is waited for before the target is believed.
+ * While the pipeline runs a row may be on its way in truth: its sink is waited for before the target is
+ * believed.
  */
 #include "cdc/source/uncopied.h"
 
@@ -26,18 +28,23 @@ enum {
     LOOKS = 2,     /* the row may have gone between the two questions */
 };
 
-/* Since when the table, a root above it or its schema is published; publications for all tables have no newcomers. */
+/*
+ * Since when the table, a root above it or its schema is published; publications for all tables have no
+ * newcomers.
+ */
 static const char ENTRY[] =
-    "select e.xmin, e.cmin from (select r.xmin, r.cmin, r.prrelid = any (t.oids) as covers, r.prpubid from pg_publication_rel r,"
-    "  (select array_agg(relid::oid) || $2::oid as oids from pg_partition_ancestors($2::oid::regclass)) t%s) e"
+    "select e.xmin, e.cmin from (select r.xmin, r.cmin, r.prrelid = any (t.oids) as covers, r.prpubid from "
+    "pg_publication_rel r,"
+    "  (select array_agg(relid::oid) || $2::oid as oids from pg_partition_ancestors($2::oid::regclass)) t%s) "
+    "e"
     " join pg_publication p on p.oid = e.prpubid where p.pubname = any ($1::name[]) and e.covers"
     " and not exists (select from pg_publication where pubname = any ($1::name[]) and puballtables)"
     " and ($3::text is null or age(e.xmin) <= age($3::text::xid8::xid))"
     " order by age(e.xmin) desc, e.cmin::text::bigint limit 1";
 
-static const char SCHEMA_ENTRY[] =
-    " union all select s.xmin, s.cmin, s.pnnspid = (select relnamespace from pg_class where oid = $2::oid), s.pnpubid"
-    " from pg_publication_namespace s";
+static const char SCHEMA_ENTRY[] = " union all select s.xmin, s.cmin, s.pnnspid = (select relnamespace from "
+                                   "pg_class where oid = $2::oid), s.pnpubid"
+                                   " from pg_publication_namespace s";
 
 static const struct table_column *key_column(const struct table *table, uint32_t place) {
     for (uint32_t i = 0; i < table->column_count; i++)
@@ -46,10 +53,12 @@ static const struct table_column *key_column(const struct table *table, uint32_t
     return NULL;
 }
 
-/* Answers of the server are no failure here; a lost connection is one. Zero rows and false: nothing to say. */
-static bool uncopied_ask(struct uncopied_question *question, struct session *session, const char *sql, int count,
-                const char *const *parameters, int columns, PGresult **ret_rows, struct error *ret_answer,
-                struct error *err) {
+/*
+ * Answers of the server are no failure here; a lost connection is one. Zero rows and false: nothing to say.
+ */
+static bool uncopied_ask(struct uncopied_question *question, struct session *session, const char *sql,
+                         int count, const char *const *parameters, int columns, PGresult **ret_rows,
+                         struct error *ret_answer, struct error *err) {
     const struct result_shape shape = {"the query for an old row", 0, 1, columns, 0};
     *ret_answer = (struct error){0};
     if (session_query(session, sql, count, parameters, &shape, ret_rows, ret_answer))
@@ -111,8 +120,8 @@ static bool ask_target(struct uncopied_question *question, const struct table *t
         return error_no_memory(err);
     for (uint32_t i = 0; i < table->key_count; i++)
         parameters[i] = PQgetvalue(old, 0, (int) i);
-    if (!uncopied_ask(question, question->target, sql.data, (int) table->key_count, parameters, 0, &rows, &answer,
-             err))
+    if (!uncopied_ask(question, question->target, sql.data, (int) table->key_count, parameters, 0, &rows,
+                      &answer, err))
         return false;
     *ret_lacks = rows != NULL && PQresultStatus(rows) == PGRES_TUPLES_OK
                      ? PQntuples(rows) == 0
@@ -169,8 +178,8 @@ static bool look_once(struct uncopied_question *question, const PGresult *entry,
     append_source(&sql, table);
     if (buffer_text(&sql) == NULL)
         return error_no_memory(err);
-    if (!uncopied_ask(question, question->source, sql.data, 2, parameters, (int) table->key_count + 1, &old, &answer,
-             err))
+    if (!uncopied_ask(question, question->source, sql.data, 2, parameters, (int) table->key_count + 1, &old,
+                      &answer, err))
         return false;
     return old == NULL || PQntuples(old) == 0 || ask_written_target(question, table, old, ret_lacks, err);
 }
@@ -290,10 +299,11 @@ bool uncopied_refuse(const struct config *config, const atomic_bool *stop, struc
 /* Has an entry come since, and until which transaction is that known? */
 static bool read_newcomers(struct session *source, const char *publications, const char *since_xid,
                            bool *ret_some, struct uncopied_moment *moment, struct error *err) {
-    static const char SQL[] =
-        "select pg_snapshot_xmin(pg_current_snapshot()), $2::text is not null and exists (select from (select prpubid as id, xmin as since"
-        " from pg_publication_rel%s) e join pg_publication p on p.oid = e.id where p.pubname = any ($1::name[])"
-        " and age(e.since) <= age($2::text::xid8::xid))";
+    static const char SQL[] = "select pg_snapshot_xmin(pg_current_snapshot()), $2::text is not null and "
+                              "exists (select from (select prpubid as id, xmin as since"
+                              " from pg_publication_rel%s) e join pg_publication p on p.oid = e.id where "
+                              "p.pubname = any ($1::name[])"
+                              " and age(e.since) <= age($2::text::xid8::xid))";
     static const struct result_shape SHAPE = {"the query for new tables", 1, 1, 2, 0};
     PGresult *result AUTO_PGRESULT = NULL;
     const char *parameters[] = {publications, since_xid};

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 /*
- * A row for each such table and column that determines its key. What a generated column is made of is a dependency: of the
- * column in older servers, of its default in newer ones.
+ * A row for each such table and column that determines its key. What a generated column is made of is a
+ * dependency: of the column in older servers, of its default in newer ones.
  */
 static const char GENERATED[] =
     "with key as (select c.oid, a.attnum, a.attgenerated <> '' as is_generated from pg_class c"
@@ -16,12 +16,15 @@ static const char GENERATED[] =
     "  join pg_attribute a on a.attrelid = c.oid and a.attnum = any ((i.indkey::int2[])[0:i.indnkeyatts - 1])"
     "  where case c.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident else false end),"
     " part as (select oid, attnum, true as is_sent from key where not is_generated union all"
-    "  select distinct k.oid, d.refobjsubid::int2, false from key k left join pg_attrdef e on e.adrelid = k.oid and e.adnum = k.attnum"
-    "  join pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobjid = k.oid and d.refobjsubid not in (0, k.attnum)"
+    "  select distinct k.oid, d.refobjsubid::int2, false from key k left join pg_attrdef e on e.adrelid = "
+    "k.oid and e.adnum = k.attnum"
+    "  join pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobjid = k.oid and d.refobjsubid not "
+    "in (0, k.attnum)"
     "   and (d.classid = 'pg_class'::regclass and d.objid = k.oid and d.objsubid = k.attnum"
     "     or d.classid = 'pg_attrdef'::regclass and d.objid = e.oid) where k.is_generated"
     "   and not exists (select from key s where s.oid = k.oid and s.attnum = d.refobjsubid))"
-    " select p.oid, a.attname, p.is_sent from part p join pg_attribute a on a.attrelid = p.oid and a.attnum = p.attnum"
+    " select p.oid, a.attname, p.is_sent from part p join pg_attribute a on a.attrelid = p.oid and a.attnum "
+    "= p.attnum"
     " where p.oid in (select oid from key where is_generated) order by p.oid, p.is_sent desc";
 
 /* As many as there are rows. */

@@ -2,8 +2,8 @@
 /*
  * unsent_key.h - tables and partitions whose replica identity has a column that the server does not send.
  *
- * Before 18 no generated column is sent; a Relation message then shows a part of the key as if it was the key. Later the
- * server refuses the updates and deletes of such tables.
+ * Before 18 no generated column is sent; a Relation message then shows a part of the key as if it was the
+ * key. Later the server refuses the updates and deletes of such tables.
  */
 #pragma once
 

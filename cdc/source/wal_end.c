@@ -6,7 +6,10 @@
 
 #include <inttypes.h>
 
-/* No server writes that much between two messages of a stream that is read; one that was not read for long is asked. */
+/*
+ * No server writes that much between two messages of a stream that is read; one that was not read for long is
+ * asked.
+ */
 #define JUMP_BYTES_MAX ((lsn_t) 1 << 30)
 
 void wal_end_init(struct wal_end *wal, lsn_t start_lsn, lsn_t flush_lsn) {

@@ -2,13 +2,15 @@
 /*
  * wal_end.h - which positions that the source names may be believed.
  *
- * A position that is stored or confirmed and that the source does not have, or has not sent yet, loses changes without a word.
- * One wrong bit on the way is enough. So nothing is believed that was said only once:
+ * A position that is stored or confirmed and that the source does not have, or has not sent yet, loses
+ * changes without a word. One wrong bit on the way is enough. So nothing is believed that was said only once:
  *
- * - a transaction's end stands in its Commit message and in the header around it; where its commit begins, in Begin and in Commit;
+ * - a transaction's end stands in its Commit message and in the header around it; where its commit begins, in
+ *   Begin and in Commit;
  * - what a keepalive says counts once another keepalive has said as much: the server never goes back;
  * - transactions come in the order of their commits, none in front of what is known to be complete;
- * - a jump beyond what a server writes in the time is compared with what the server says on another connection.
+ * - a jump beyond what a server writes in the time is compared with what the server says on another
+ *   connection.
  *
  * The stream's thread alone uses it.
  */

@@ -2,8 +2,9 @@
 /*
  * status.c - the facts in the right order, and the judgement that a start would come to.
  *
- * Everything moves while we look. slot <= disk <= sinks <= end of the WAL holds at every moment, so they are read in this
- * order: then it holds for what was read, too, and a running pipeline never looks like one with a gap.
+ * Everything moves while we look. slot <= disk <= sinks <= end of the WAL holds at every moment, so they are
+ * read in this order: then it holds for what was read, too, and a running pipeline never looks like one with
+ * a gap.
  */
 #include "cdc/status/status.h"
 

@@ -2,15 +2,16 @@
 /*
  * status.h - where a pipeline stands: source, slot, checkpoint and each sink, seen from outside.
  *
- * Reads and changes nothing; an engine may run meanwhile or not. What cannot be reached is said, and the rest is shown.
+ * Reads and changes nothing; an engine may run meanwhile or not. What cannot be reached is said, and the rest
+ * is shown.
  */
 #pragma once
 
 #include <sys/types.h>
 
+#include "cdc/config/config.h"
 #include "cdc/engine/activity.h"
 #include "cdc/engine/checkpoint.h"
-#include "cdc/config/config.h"
 #include "cdc/engine/failure.h"
 #include "cdc/source/slot.h"
 #include "cdc/source/source.h"
@@ -64,8 +65,8 @@ bool status_is_complete(const struct status *status);
 const char *pipeline_state_name(enum pipeline_state state);
 
 /*
- * How late a sink is, in time: at most so long ago it had all that was committed until then. 0 when it has the source's whole WAL, -1
- * when that is not known: no engine has told since it last moved.
+ * How late a sink is, in time: at most so long ago it had all that was committed until then. 0 when it has
+ * the source's whole WAL, -1 when that is not known: no engine has told since it last moved.
  */
 int64_t status_lag_ms(const struct status *status, size_t sink);
 

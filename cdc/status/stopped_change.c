@@ -2,8 +2,8 @@
 /*
  * stopped_change.c - one message of a transaction, and what is needed to read it.
  *
- * The server decodes what waits in the slot up to the transaction and sends its Begin, the definitions before the change, and
- * the change: memory here does not depend on the backlog.
+ * The server decodes what waits in the slot up to the transaction and sends its Begin, the definitions before
+ * the change, and the change: memory here does not depend on the backlog.
  */
 #include "cdc/status/stopped_change.h"
 
@@ -22,11 +22,13 @@
 enum { BLOCK_BYTES = 64 * 1024 };
 
 /*
- * $4: where the commit record begins, as in the messages; $5: the change's index. A Commit is "C", flags, where its record begins,
- * and where it ends. A row that a definition stands right before comes along, for it tells the decoder whose leaf that is.
+ * $4: where the commit record begins, as in the messages; $5: the change's index. A Commit is "C", flags,
+ * where its record begins, and where it ends. A row that a definition stands right before comes along, for it
+ * tells the decoder whose leaf that is.
  */
 static const char SQL[] =
-    "with peeked as materialized (select p.n, p.lsn, p.xid::text as xid, p.data, get_byte(p.data, 0) as letter,"
+    "with peeked as materialized (select p.n, p.lsn, p.xid::text as xid, p.data, get_byte(p.data, 0) as "
+    "letter,"
     "  lag(get_byte(p.data, 0)) over (order by p.n) as letter_before"
     "  from pg_logical_slot_peek_binary_changes($1::name, $2::pg_lsn, null, 'proto_version', '1',"
     "    'publication_names', $3%s) with ordinality p (lsn, xid, data, n)),"
@@ -36,7 +38,8 @@ static const char SQL[] =
     "   where letter in (73, 85, 68, 84)),"
     " stopped as (select n from changes where index = $5::bigint)"
     " select p.lsn, p.data from peeked p, stopped s"
-    "  where (p.n < s.n and (letter in (82, 89) or (letter in (73, 85, 68) and letter_before = 82))) or p.n = s.n"
+    "  where (p.n < s.n and (letter in (82, 89) or (letter in (73, 85, 68) and letter_before = 82))) or p.n "
+    "= s.n"
     "    or (letter = 66 and p.xid = (select xid from found))"
     "  order by letter <> 66, p.n";
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stopped_change.h - the change that stopped a sink, out of the slot, which keeps it: peeking consumes nothing.
+ * stopped_change.h - the change that stopped a sink, out of the slot, which keeps it: peeking consumes
+ * nothing.
  */
 #pragma once
 
-#include "cdc/pq/session.h"
 #include "cdc/engine/stop_place.h"
+#include "cdc/pq/session.h"
 #include "decoder/decoder.h"
 
 struct stopped_change {

@@ -77,7 +77,10 @@ static bool has_primary_key(const struct asking *asking) {
            PQgetvalue(asking->indexes, 0, INDEX_PRIMARY)[0] == 't';
 }
 
-/* Where the replica identity is the whole row, the target's primary key names it; where there is none, the whole row. */
+/*
+ * Where the replica identity is the whole row, the target's primary key names it; where there is none, the
+ * whole row.
+ */
 static bool is_key(const struct asking *asking, const struct column *column) {
     if (asking->change->relation->identity != REPLICA_IDENTITY_FULL || !has_primary_key(asking))
         return column->is_key;
@@ -165,7 +168,8 @@ static void begin_question(struct question *question, const struct asking *askin
 }
 
 /* A question that the target refuses has no answer; *ret_result is NULL then, and its transaction goes on. */
-static bool why_query(struct asking *asking, struct question *question, PGresult **ret_result, struct error *err) {
+static bool why_query(struct asking *asking, struct question *question, PGresult **ret_result,
+                      struct error *err) {
     buffer_append_text(&question->sql, " limit 1");
     if (question->failed || buffer_text(&question->sql) == NULL)
         return error_no_memory(err);
@@ -223,7 +227,9 @@ static bool take_clash(struct asking *asking, const char *constraint, const PGre
     return true;
 }
 
-/* Rows first to end - 1 of the result are one index. NULL, or a value that is not known, cannot be asked for. */
+/*
+ * Rows first to end - 1 of the result are one index. NULL, or a value that is not known, cannot be asked for.
+ */
 static bool ask_clash(struct asking *asking, int first, int end, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     struct question question AUTO(question_release) = {.sql = {.bytes_max = SQL_BYTES_MAX},

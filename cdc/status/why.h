@@ -46,6 +46,9 @@ struct why {
 MUST_CHECK bool why_take_key(struct why *why, const struct change *change, struct arena *arena,
                              struct error *err);
 
-/* For a change of a row. A target that cannot answer the question leaves it not known. The texts are in the arena or the change. */
+/*
+ * For a change of a row. A target that cannot answer the question leaves it not known. The texts are in the
+ * arena or the change.
+ */
 MUST_CHECK bool why_ask(struct why *why, const struct change *change, const struct sink *sink,
                         struct arena *arena, struct error *err);

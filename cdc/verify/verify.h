@@ -2,11 +2,11 @@
 /*
  * verify.h - is a target equal to the source, and at which LSN.
  *
- * The first round compares every table in one pair of snapshots. What differs in it was changed between the two
- * snapshots or is a difference: later rounds, each in a new pair, look at just those rows again. A row that was equal once
- * is settled. A row that differs in round after round and has not changed on either side is a difference, for
- * the target has passed the LSN up to which the source's row was the same. Whatever changes in every round stays
- * undecided.
+ * The first round compares every table in one pair of snapshots. What differs in it was changed between the
+ * two snapshots or is a difference: later rounds, each in a new pair, look at just those rows again. A row
+ * that was equal once is settled. A row that differs in round after round and has not changed on either side
+ * is a difference, for the target has passed the LSN up to which the source's row was the same. Whatever
+ * changes in every round stays undecided.
  */
 #pragma once
 
@@ -33,8 +33,8 @@ struct verify_options {
 };
 
 /*
- * Compares the tables of the pipeline's publication with those in the sink's database. False only when that was not
- * possible; release in any case. What it says lives in the arena and in the struct.
+ * Compares the tables of the pipeline's publication with those in the sink's database. False only when that
+ * was not possible; release in any case. What it says lives in the arena and in the struct.
  */
 MUST_CHECK bool verify_run(struct verify *verify, const struct config *config,
                            const struct verify_options *options, struct arena *arena, struct error *err);

@@ -2,9 +2,9 @@
 /*
  * verify_difference.h - what is not the same on both sides, by key.
  *
- * A side is summed up as (key, count, hash): how many rows share the key, and the sum of their hashes, which does not
- * depend on their order. A key is a bucket of rows or the hash of one row's key. Two sums that are the same
- * leave no difference.
+ * A side is summed up as (key, count, hash): how many rows share the key, and the sum of their hashes, which
+ * does not depend on their order. A key is a bucket of rows or the hash of one row's key. Two sums that are
+ * the same leave no difference.
  */
 #pragma once
 

@@ -6,9 +6,9 @@
  *     case when "a" is not null then format('%s', "a")::T end::text    the source, where the target has another type, T
  *     case when "a" is not null then format('%s', "a") end             both, where that type is user-defined
  *
- * A value that arrives in a column of another type is read by that type: json in jsonb, char(4) in char(8), numeric in
- * float8. So the source's value is read by it, too. format is the function that always calls the type's output function;
- * a cast to text strips char(n).
+ * A value that arrives in a column of another type is read by that type: json in jsonb, char(4) in char(8),
+ * numeric in float8. So the source's value is read by it, too. format is the function that always calls the
+ * type's output function; a cast to text strips char(n).
  */
 #include "cdc/verify/verify_expressions.h"
 
@@ -151,7 +151,10 @@ static enum narrowing narrowing_of(const struct preparation *preparation, const 
     return source.is_array ? NARROWS_NUMBERS : NARROWS_NUMBER;
 }
 
-/* converted: the column's text as the target's type reads it. 1.50 that becomes 1.5 is the number that it was. */
+/*
+ * converted: the column's text as the target's type reads it. 1.50 that becomes 1.5 is the number that it
+ * was.
+ */
 static void add_narrowed(struct preparation *preparation, const char *column, enum narrowing narrowing,
                          const char *converted) {
     static const char *const AS[] = {

@@ -23,8 +23,8 @@ struct verify_expressions {
     size_t shown_count;
     const char *missing; /* what the target lacks, so that nothing can be compared; else NULL */
     bool narrows; /* a column's type over there can change values, and what it makes of them is compared */
-    const char *
-        count_narrowed; /* the query that counts the source's rows that these change; NULL: none can be seen */
+    /* the query that counts the source's rows that these change; NULL: none can be seen */
+    const char *count_narrowed;
     const char *left_out; /* columns that are not compared, and why; else NULL */
 };
 

@@ -16,8 +16,8 @@ struct verify_texts {
 };
 
 /*
- * hashtextextended, each text's hash being the seed of the next one's: four times as fast as hashing ROW(...)::text
- * where texts are long. NULL is a text of its own.
+ * hashtextextended, each text's hash being the seed of the next one's: four times as fast as hashing
+ * ROW(...)::text where texts are long. NULL is a text of its own.
  */
 void verify_hash_append(struct buffer *sql, const struct verify_texts *texts);
 

@@ -2,8 +2,9 @@
 /*
  * verify_keys.h - which rows differ: the keys of some of them, for standard output alone.
  *
- * A key is a row's value, so it is fetched only when an operator asks for it, and is never in a log, an error or a
- * state file. A table without a key names its rows by its replica identity, and without that by all that is compared.
+ * A key is a row's value, so it is fetched only when an operator asks for it, and is never in a log, an error
+ * or a state file. A table without a key names its rows by its replica identity, and without that by all that
+ * is compared.
  */
 #pragma once
 
@@ -13,8 +14,8 @@
 #include "cdc/verify/verify_table.h"
 
 /*
- * Fetches the keys of count_max of the rows that differ at most, in the snapshots in force, which must be those of the last
- * comparison. Rows whose difference is younger than streak_min rounds are left out.
+ * Fetches the keys of count_max of the rows that differ at most, in the snapshots in force, which must be
+ * those of the last comparison. Rows whose difference is younger than streak_min rounds are left out.
  */
 MUST_CHECK bool verify_keys_read(struct verify_table *compared, struct verify_sides *sides, size_t count_max,
                                  unsigned int streak_min, struct error *err);

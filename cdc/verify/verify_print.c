@@ -145,11 +145,11 @@ static void print_different(const struct verify *verify, FILE *out) {
     fprintf(out, "DIFFERENT at LSN %s: %zu of %zu tables\n", lsn_format(verify->last_lsn).text, count,
             verify->count);
     if (!verify->sides.is_fed && verify->target_lsn < verify->last_lsn)
-        fprintf(
-            out,
-            "No engine reads the slot, and the target %s%s: what the source did since may be the difference.\n",
-            verify->target_lsn != 0 ? "is at " : "has no position",
-            verify->target_lsn != 0 ? lsn_format(verify->target_lsn).text : "");
+        fprintf(out,
+                "No engine reads the slot, and the target %s%s: what the source did since may be the "
+                "difference.\n",
+                verify->target_lsn != 0 ? "is at " : "has no position",
+                verify->target_lsn != 0 ? lsn_format(verify->target_lsn).text : "");
 }
 
 static void print_moving(const struct verify *verify, FILE *out) {
@@ -170,16 +170,16 @@ void verify_print(const struct verify *verify, FILE *out) {
         print_equal(verify, out);
         break;
     case VERIFY_NARROWED:
-        fprintf(
-            out,
-            "NARROWED at LSN %s: %zu of %zu tables have columns whose types can change values; beyond that nothing differs\n",
-            lsn_format(verify->first_lsn).text, count_tables(verify, VERIFY_NARROWED), verify->count);
+        fprintf(out,
+                "NARROWED at LSN %s: %zu of %zu tables have columns whose types can change values; beyond "
+                "that nothing differs\n",
+                lsn_format(verify->first_lsn).text, count_tables(verify, VERIFY_NARROWED), verify->count);
         break;
     case VERIFY_PARTIAL:
-        fprintf(
-            out,
-            "PARTIAL at LSN %s: %zu of %zu tables have columns that could not be compared; nothing else differs\n",
-            lsn_format(verify->first_lsn).text, count_tables(verify, VERIFY_PARTIAL), verify->count);
+        fprintf(out,
+                "PARTIAL at LSN %s: %zu of %zu tables have columns that could not be compared; nothing else "
+                "differs\n",
+                lsn_format(verify->first_lsn).text, count_tables(verify, VERIFY_PARTIAL), verify->count);
         break;
     case VERIFY_DIFFERENT:
     case VERIFY_MISSING:

@@ -35,8 +35,8 @@ static const char BEGIN[] = "begin isolation level repeatable read read only";
 /* ---- opening ---- */
 
 /*
- * hashtextextended promises nothing across versions, and hashes the bytes of the database's own encoding; so it is
- * used where it gives the same for texts of every length that its inner loop knows.
+ * hashtextextended promises nothing across versions, and hashes the bytes of the database's own encoding; so
+ * it is used where it gives the same for texts of every length that its inner loop knows.
  */
 static bool choose_hash(struct verify_sides *sides, struct error *err) {
     static const char SQL[] =
@@ -53,8 +53,8 @@ static bool choose_hash(struct verify_sides *sides, struct error *err) {
 }
 
 /*
- * A question about a large table takes long; when nobody waits for the answer any more, the server shall drop it. Not
- * every server's system can tell, and then it works on for nothing.
+ * A question about a large table takes long; when nobody waits for the answer any more, the server shall drop
+ * it. Not every server's system can tell, and then it works on for nothing.
  */
 static void watch_client(struct session *session) {
     struct error ignored;
@@ -91,8 +91,8 @@ void verify_sides_release(struct verify_sides *sides) {
 /* ---- the source's snapshot ---- */
 
 /*
- * The insert position steps over a page's header before anything is written behind it, so at a page boundary it is
- * ahead of the end of every record.
+ * The insert position steps over a page's header before anything is written behind it, so at a page boundary
+ * it is ahead of the end of every record.
  */
 static lsn_t without_header(lsn_t lsn, uint64_t page_bytes, uint64_t segment_bytes) {
     if (page_bytes != 0 && segment_bytes != 0) {
@@ -107,7 +107,8 @@ static lsn_t without_header(lsn_t lsn, uint64_t page_bytes, uint64_t segment_byt
 /* A statement's snapshot is taken before its functions are called: whatever it sees ended before this LSN. */
 static bool pin_source(struct verify_sides *sides, struct error *err) {
     static const char SQL[] =
-        "select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end,"
+        "select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() "
+        "end,"
         " (select setting from pg_settings where name = 'wal_block_size'),"
         " (select setting from pg_settings where name = 'wal_segment_size'),"
         " coalesce((select active from pg_replication_slots where slot_name = $1), false)";

@@ -2,9 +2,9 @@
 /*
  * verify_sides.h - source and target, each in a snapshot, the target's just after the source's.
  *
- * Every transaction that the source's snapshot sees ends at or before source_lsn, and the target's snapshot was taken
- * as soon as its position had passed that. What differs then was changed in between, which is milliseconds, or
- * is a difference.
+ * Every transaction that the source's snapshot sees ends at or before source_lsn, and the target's snapshot
+ * was taken as soon as its position had passed that. What differs then was changed in between, which is
+ * milliseconds, or is a difference.
  */
 #pragma once
 
@@ -31,8 +31,8 @@ MUST_CHECK bool verify_sides_open(struct verify_sides *sides, const struct confi
 void verify_sides_release(struct verify_sides *sides);
 
 /*
- * Takes the two snapshots. Waits for the target as long as an engine reads the slot and the position moves; where
- * nobody reads it, the target is what it is.
+ * Takes the two snapshots. Waits for the target as long as an engine reads the slot and the position moves;
+ * where nobody reads it, the target is what it is.
  */
 MUST_CHECK bool verify_sides_pin(struct verify_sides *sides, struct error *err);
 MUST_CHECK bool verify_sides_unpin(struct verify_sides *sides, struct error *err);

@@ -4,8 +4,8 @@
  *
  *     select k & mask, count(*), sum(h) from (select hash(key) as k, hash(row) as h from table) rows group by 1
  *
- * asked three times with an ever longer mask: none for the whole table, some bits for buckets, all bits for rows. The
- * second question is about the whole table, the third about the buckets that differ.
+ * asked three times with an ever longer mask: none for the whole table, some bits for buckets, all bits for
+ * rows. The second question is about the whole table, the third about the buckets that differ.
  */
 #include "cdc/verify/verify_table.h"
 
@@ -43,7 +43,7 @@ static void append_question(struct buffer *sql, const struct verify_expression *
 
 /* open_keys: an array of the buckets to look at, or NULL for all. One bucket is all of them. */
 static bool verify_table_ask(const struct verify_table *compared, struct verify_sides *sides, int64_t mask,
-                const char *open_keys, struct verify_answers *ret_answers, struct error *err) {
+                             const char *open_keys, struct verify_answers *ret_answers, struct error *err) {
     bool is_all = open_keys == NULL || compared->bucket_mask == MASK_WHOLE;
     int64_t open_mask = is_all ? MASK_WHOLE : compared->bucket_mask;
     struct buffer source_sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
@@ -92,7 +92,10 @@ static bool is_one_sided(const struct verify_difference *bucket) {
     return bucket->source.count == 0 || bucket->target.count == 0;
 }
 
-/* Writes the keys of the buckets to look into, as many as are bearable, and leaves only the others in buckets. */
+/*
+ * Writes the keys of the buckets to look into, as many as are bearable, and leaves only the others in
+ * buckets.
+ */
 static void take_small(struct verify_differences *buckets, struct buffer *ret_small) {
     uint64_t rows = 0;
     size_t kept = 0;
@@ -247,8 +250,9 @@ static const char *open_buckets(const struct verify_table *compared, size_t coun
     return close_open(open);
 }
 
-static bool verify_table_choose(const struct verify_differences *rows, size_t count_max, unsigned int streak_min,
-                 struct verify_differences *picked, struct error *err) {
+static bool verify_table_choose(const struct verify_differences *rows, size_t count_max,
+                                unsigned int streak_min, struct verify_differences *picked,
+                                struct error *err) {
     for (size_t i = 0; i < rows->count && picked->count < count_max; i++)
         if (rows->items[i].streak >= streak_min && !verify_differences_append(picked, &rows->items[i]))
             return error_no_memory(err);

@@ -2,8 +2,9 @@
 /*
  * verify_table.h - one table of the comparison, narrowed from the whole to buckets to rows.
  *
- * A row's hash is that of its columns' texts under our pinned settings; a row's key is the hash of its primary key, or
- * the row's own where there is none. Keys, counts and sums of hashes leave the databases, rows do not.
+ * A row's hash is that of its columns' texts under our pinned settings; a row's key is the hash of its
+ * primary key, or the row's own where there is none. Keys, counts and sums of hashes leave the databases,
+ * rows do not.
  */
 #pragma once
 
@@ -44,15 +45,15 @@ MUST_CHECK bool verify_table_compare(struct verify_table *compared, struct verif
                                      struct error *err);
 
 /*
- * Looks again at what differed the last time and only at that: what was equal once is settled. A difference that
- * is exactly what it was grows its streak.
+ * Looks again at what differed the last time and only at that: what was equal once is settled. A difference
+ * that is exactly what it was grows its streak.
  */
 MUST_CHECK bool verify_table_compare_again(struct verify_table *compared, struct verify_sides *sides,
                                            struct error *err);
 
 /*
- * Copies count_max of the rows that differ at most, each by its key, and looks for more in the buckets where there are not
- * as many. Only what differed in streak_min rounds. In the snapshots of the last comparison.
+ * Copies count_max of the rows that differ at most, each by its key, and looks for more in the buckets where
+ * there are not as many. Only what differed in streak_min rounds. In the snapshots of the last comparison.
  */
 MUST_CHECK bool verify_table_pick(const struct verify_table *compared, struct verify_sides *sides,
                                   size_t count_max, unsigned int streak_min,

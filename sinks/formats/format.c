@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-
 static const struct format_ops *const FORMATS[] = {
     &format_protobuf,
     &format_debezium_json,

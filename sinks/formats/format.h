@@ -54,7 +54,10 @@ struct format;
 
 struct format_options {
     const struct sink_config *config; /* the sink's section, for the format's own keys */
-    /* The transaction at hand, to which encode adds; NULL without a transaction topic. Lives as long as the format. */
+    /*
+     * The transaction at hand, to which encode adds; NULL without a transaction topic. Lives as long as the
+     * format.
+     */
     struct transaction_tally *tally;
 };
 
@@ -65,13 +68,16 @@ struct format_ops {
     bool (*create)(const struct format_options *options, struct format **ret_format, struct error *err);
     void (*free)(struct format *format);
     /*
-     * The messages of a row change, or of a truncate for its relation number relation_index (0 for rows). now_us: microseconds
-     * since 1970, for formats that say when they wrote. The list is emptied first. ERROR_DATA names table, key columns and
-     * LSN and never a value.
+     * The messages of a row change, or of a truncate for its relation number relation_index (0 for rows).
+     * now_us: microseconds since 1970, for formats that say when they wrote. The list is emptied first.
+     * ERROR_DATA names table, key columns and LSN and never a value.
      */
     bool (*encode)(struct format *format, const struct change *change, uint32_t relation_index,
                    int64_t now_us, struct message_list *list, struct error *err);
-    /* The record that the tally's transaction begins, is split or ends: one message, or none where the format has none. */
+    /*
+     * The record that the tally's transaction begins, is split or ends: one message, or none where the format
+     * has none.
+     */
     bool (*encode_transaction)(struct format *format, enum transaction_status status,
                                struct message_list *list, struct error *err);
 };

@@ -6,8 +6,8 @@
  *     delete                            one, and a tombstone if they were asked for
  *     update that changes the key       the old key's message (a DELETE with moved_to; a tombstone), then the new one's
  *
- * A table without a key has messages without one. A truncate's key names the table alone. A transaction's records bear its
- * commit LSN as key.
+ * A table without a key has messages without one. A truncate's key names the table alone. A transaction's
+ * records bear its commit LSN as key.
  */
 #include <stdlib.h>
 #include <string.h>

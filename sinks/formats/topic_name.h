@@ -2,15 +2,16 @@
 /*
  * topic_name.h - which topic a table's messages go to.
  *
- * Of a table's name Kafka takes [a-zA-Z0-9_] as it is; every other byte becomes '-' and two hexadecimal digits:
+ * Of a table's name Kafka takes [a-zA-Z0-9_] as it is; every other byte becomes '-' and two hexadecimal
+ * digits:
  *
  *     template "{source}.{schema}.{table}", pipeline shop
  *     public.order_items   shop.public.order_items
  *     public."Größe"       shop.public.Gr-c3-b6-c3-9fe
  *     public."a.b"         shop.public.a-2eb
  *
- * A name never holds a '.', and two placeholders must have one between them, so two tables share a topic only where the
- * template leaves their names out.
+ * A name never holds a '.', and two placeholders must have one between them, so two tables share a topic only
+ * where the template leaves their names out.
  */
 #pragma once
 

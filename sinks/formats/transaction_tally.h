@@ -2,9 +2,9 @@
 /*
  * transaction_tally.h - what a source transaction has done so far, table by table, for the transaction topic.
  *
- * The sink starts it at each Begin; a format adds what it encodes, as it counts: protobuf one for each change of a table,
- * debezium-json one for each event, of which a changed key makes two. Relations belong to the session, which is longer than any
- * transaction; there are no more of them than it can hold.
+ * The sink starts it at each Begin; a format adds what it encodes, as it counts: protobuf one for each change
+ * of a table, debezium-json one for each event, of which a changed key makes two. Relations belong to the
+ * session, which is longer than any transaction; there are no more of them than it can hold.
  */
 #pragma once
 
@@ -20,8 +20,8 @@ struct transaction_tally {
     struct table_count *tables;     /* in the order of their first additions */
     size_t table_count;
     size_t table_capacity;
-    uint32_t *
-        places; /* a hash by name, open addressing, of numbers in tables plus 1; place_count is a power of two */
+    /* a hash by name, open addressing, of numbers in tables plus 1; place_count is a power of two */
+    uint32_t *places;
     size_t place_count;
     size_t last; /* the table that was added to last */
 };

@@ -2,14 +2,15 @@
 /*
  * held.c - do the topics of tables that are about to be copied hold records already?
  *
- * Two questions for all of them: which topics are there, and the first record of each partition (by time, from 1970 on). A
- * record of a transaction that was aborted counts, as the cluster does not tell it from another.
+ * Two questions for all of them: which topics are there, and the first record of each partition (by time,
+ * from 1970 on). A record of a transaction that was aborted counts, as the cluster does not tell it from
+ * another.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "sinks/kafka/kafka.h"
 #include "sinks/kafka/client/kafka_error.h"
+#include "sinks/kafka/kafka.h"
 
 /* Neither can be interrupted, and a stop may take ten seconds. */
 enum { TOPICS_MAX_MS = 4000, RECORDS_MAX_MS = 4000 };
@@ -71,8 +72,8 @@ static bool ask_records(struct client *client, rd_kafka_topic_partition_list_t *
     return code == RD_KAFKA_RESP_ERR_NO_ERROR || kafka_error_set(err, code, "asking for the topics' records");
 }
 
-static bool held_find(struct client *client, const struct topic_text *names, size_t count, struct sink_held *held,
-                 struct error *err) {
+static bool held_find(struct client *client, const struct topic_text *names, size_t count,
+                      struct sink_held *held, struct error *err) {
     const struct rd_kafka_metadata *metadata = NULL;
     rd_kafka_resp_err_t code = rd_kafka_metadata(client->handle, 1, NULL, &metadata, TOPICS_MAX_MS);
     client_poll(client, 0);

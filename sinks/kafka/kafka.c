@@ -2,14 +2,15 @@
 /*
  * kafka.c - changes into topics of Apache Kafka, exactly once for consumers that read committed.
  *
- * A commit here is a Kafka transaction that holds the messages of whole source transactions and, last, the position, a record in a
- * compacted topic (position_topic.h). open fences the producer before (takeover.c) and returns the position that was
- * committed last, whatever happened to the answer. Any failure throws the producer away: there is no other way back.
+ * A commit here is a Kafka transaction that holds the messages of whole source transactions and, last, the
+ * position, a record in a compacted topic (position_topic.h). open fences the producer before (takeover.c)
+ * and returns the position that was committed last, whatever happened to the answer. Any failure throws the
+ * producer away: there is no other way back.
  *
- * A source transaction that does not fit one Kafka transaction is committed in parts by write, which is the one exception to
- * "nothing is visible before commit": the position of a part says how many changes of that transaction are there. The
- * initial copy is never split, because what was read from a lost snapshot cannot be continued: it is one Kafka
- * transaction with a timeout of its own.
+ * A source transaction that does not fit one Kafka transaction is committed in parts by write, which is the
+ * one exception to "nothing is visible before commit": the position of a part says how many changes of that
+ * transaction are there. The initial copy is never split, because what was read from a lost snapshot cannot
+ * be continued: it is one Kafka transaction with a timeout of its own.
  */
 #include "sinks/kafka/kafka.h"
 
@@ -93,11 +94,11 @@ static bool copy_check_age(const struct kafka_sink *kafka, struct error *err) {
     int64_t age_ms = producer->in_transaction ? kafka->now_ms - producer->began_ms : 0;
     if (age_ms < producer->timeout_ms - producer->timeout_ms / 10)
         return true;
-    return error_set(
-        err, ERROR_CONFIG,
-        "the initial copy is one Kafka transaction and does not end within copy_timeout_ms, %d; raise it, and "
-        "transaction.max.timeout.ms of the brokers to at least that",
-        producer->timeout_ms);
+    return error_set(err, ERROR_CONFIG,
+                     "the initial copy is one Kafka transaction and does not end within copy_timeout_ms, %d; "
+                     "raise it, and "
+                     "transaction.max.timeout.ms of the brokers to at least that",
+                     producer->timeout_ms);
 }
 
 /* ---- splitting ---- */
@@ -113,8 +114,9 @@ static bool is_full(const struct kafka_sink *kafka, uint64_t changes, uint64_t b
 }
 
 /*
- * The limits hold for the whole source transactions of a group together and for one source transaction by itself. So one that
- * is within them is never split for what stands before it, and a Kafka transaction is at most twice as large.
+ * The limits hold for the whole source transactions of a group together and for one source transaction by
+ * itself. So one that is within them is never split for what stands before it, and a Kafka transaction is at
+ * most twice as large.
  */
 static bool must_split_before(const struct kafka_sink *kafka, const struct change *change) {
     const struct kafka_volume *sent = &kafka->sent, *whole = &kafka->sent_whole;
@@ -255,7 +257,10 @@ static bool kafka_look(struct sink *sink, struct sink_view *ret_view, struct err
     return true;
 }
 
-/* Fences an engine that still runs, and leaves a tombstone, or nothing when no other sink's position is there. */
+/*
+ * Fences an engine that still runs, and leaves a tombstone, or nothing when no other sink's position is
+ * there.
+ */
 static bool forget(struct kafka_sink *kafka, struct error *err) {
     struct position_found found = {0};
     const struct kafka_options *options = &kafka->options;

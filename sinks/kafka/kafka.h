@@ -11,8 +11,8 @@
  */
 #pragma once
 
-#include "sinks/kafka/position/position_topic.h"
 #include "sinks/kafka/client/producer.h"
+#include "sinks/kafka/position/position_topic.h"
 #include "sinks/kafka/topics/topics.h"
 #include "sinks/sink.h"
 
@@ -50,26 +50,32 @@ struct kafka_sink {
 };
 
 /*
- * takeover.c: opens the producer, unless another engine has claimed the pipeline since we did (ERROR_REFUSE); reads the position
- * and, the first time, claims the pipeline.
+ * takeover.c: opens the producer, unless another engine has claimed the pipeline since we did (ERROR_REFUSE);
+ * reads the position and, the first time, claims the pipeline.
  */
 MUST_CHECK bool kafka_take_over(struct kafka_sink *kafka, int timeout_ms, struct error *err);
 
 /* Ends what is open, without an error. */
 void kafka_let_go(struct kafka_sink *kafka);
 
-/* Turns "perhaps fenced" into ERROR_REFUSE, when another engine has taken over, or ERROR_RETRY. Returns false. */
+/*
+ * Turns "perhaps fenced" into ERROR_REFUSE, when another engine has taken over, or ERROR_RETRY. Returns
+ * false.
+ */
 bool kafka_judge(struct kafka_sink *kafka, struct error *err);
 
 /* Sends the position and commits. On success it is kafka->position. */
 MUST_CHECK bool kafka_commit(struct kafka_sink *kafka, const struct position *position, struct error *err);
 
-/* publish.c: the messages of a row change, or of a truncate for each of its tables, into the open transaction. */
+/*
+ * publish.c: the messages of a row change, or of a truncate for each of its tables, into the open
+ * transaction.
+ */
 MUST_CHECK bool kafka_publish(struct kafka_sink *kafka, const struct change *change, struct error *err);
 
 /*
- * transactions.c: nothing without a transaction topic. start: at each Begin. begin: before the first message of a change. split
- * and end: what was published before is a part, or all of it.
+ * transactions.c: nothing without a transaction topic. start: at each Begin. begin: before the first message
+ * of a change. split and end: what was published before is a part, or all of it.
  */
 void kafka_transaction_start(struct kafka_sink *kafka, const struct change *change);
 MUST_CHECK bool kafka_transaction_begin(struct kafka_sink *kafka, const struct change *change,

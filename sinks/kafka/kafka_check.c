@@ -2,8 +2,9 @@
 /*
  * kafka_check.c - what would keep the sink from working, found without changing anything.
  *
- * Whether a topic could be created is asked with a request that the cluster only judges. Whether the transactional.id may be used
- * shows when it is used, which fences a running engine: so only while there is no position, and thus no engine.
+ * Whether a topic could be created is asked with a request that the cluster only judges. Whether the
+ * transactional.id may be used shows when it is used, which fences a running engine: so only while there is
+ * no position, and thus no engine.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,8 +14,8 @@
 #include "cdc/base/buffer.h"
 #include "cdc/base/shell_word.h"
 #include "sinks/kafka/client/admin.h"
-#include "sinks/kafka/kafka.h"
 #include "sinks/kafka/client/kafka_error.h"
+#include "sinks/kafka/kafka.h"
 
 enum { WHAT_BYTES = ERROR_TEXT_MAX, FIX_BYTES = 65536 };
 
@@ -28,10 +29,10 @@ struct checking {
     "--operation Describe --operation DescribeConfigs --operation Read --operation Write --operation Create"
 
 static void kafka_check_report(const struct checking *checking, enum sink_severity severity, const char *code,
-                   const char *fix, const char *format, ...) PRINTF_LIKE(5, 6);
+                               const char *fix, const char *format, ...) PRINTF_LIKE(5, 6);
 
 static void kafka_check_report(const struct checking *checking, enum sink_severity severity, const char *code,
-                   const char *fix, const char *format, ...) {
+                               const char *fix, const char *format, ...) {
     char what[WHAT_BYTES];
     va_list values;
     va_start(values, format);
@@ -40,7 +41,10 @@ static void kafka_check_report(const struct checking *checking, enum sink_severi
     checking->check->report(checking->check->context, severity, code, what, fix);
 }
 
-/* The command that lets the sink's user do these to a resource, given as kafka-acls has it: "--topic", its name. */
+/*
+ * The command that lets the sink's user do these to a resource, given as kafka-acls has it: "--topic", its
+ * name.
+ */
 static void report_right(const struct checking *checking, const char *code, const char *operations,
                          const char *option, const char *name, const char *reason) {
     const struct sink_config *config = checking->options->config;
@@ -55,18 +59,21 @@ static void report_right(const struct checking *checking, const char *code, cons
 }
 
 /* Rights that are missing are a finding, and no reason to leave out what follows. topic: whom it is about. */
-static bool kafka_check_settle(const struct checking *checking, const char *topic, bool done, const struct error *err) {
+static bool kafka_check_settle(const struct checking *checking, const char *topic, bool done,
+                               const struct error *err) {
     if (done || err->kind != ERROR_CONFIG)
         return done;
     if (kafka_error_is_right(err))
         report_right(checking, "rights", TOPIC_RIGHTS, "--topic", topic, err->text);
     else
         kafka_check_report(checking, SINK_PROBLEM, "rights",
-               "correct the name, or the option that the cluster does not take", "%s", err->text);
+                           "correct the name, or the option that the cluster does not take", "%s", err->text);
     return true;
 }
 
-/* The command that gives a topic another setting. A list has brackets there, and the shell wants quotes then. */
+/*
+ * The command that gives a topic another setting. A list has brackets there, and the shell wants quotes then.
+ */
 static const char *alter(const struct checking *checking, const char *topic, const char *setting,
                          const char *value, struct buffer *fix) {
     const bool is_list = strchr(value, ',') != NULL;
@@ -82,7 +89,8 @@ static const char *alter(const struct checking *checking, const char *topic, con
 
 static const char *remedy_of(const struct error *err) {
     if (strstr(err->text, "certificate") != NULL)
-        return "correct ssl.ca.location, ssl.certificate.location and ssl.key.location in properties, or the broker's name "
+        return "correct ssl.ca.location, ssl.certificate.location and ssl.key.location in properties, or the "
+               "broker's name "
                "in brokers";
     if (err->kind == ERROR_CONFIG)
         return "correct sasl.username, sasl.mechanisms and the password (password_file), or grant the right";
@@ -105,7 +113,8 @@ static void compare_timeout(const struct checking *checking, const char *key, in
     snprintf(fix, sizeof fix, "lower %s to %s, or set transaction.max.timeout.ms of every broker to %d", key,
              cap, timeout_ms);
     kafka_check_report(checking, SINK_PROBLEM, "transaction_timeout", fix,
-           "%s is %d, and the brokers allow %s (transaction.max.timeout.ms)", key, timeout_ms, cap);
+                       "%s is %d, and the brokers allow %s (transaction.max.timeout.ms)", key, timeout_ms,
+                       cap);
 }
 
 static bool check_broker(struct checking *checking, int broker, struct error *err) {
@@ -117,7 +126,7 @@ static bool check_broker(struct checking *checking, int broker, struct error *er
         return false;
     if (!known)
         kafka_check_report(checking, SINK_NOTE, "broker_settings", "",
-               "the brokers' settings may not be read, so timeouts could not be compared");
+                           "the brokers' settings may not be read, so timeouts could not be compared");
     compare_timeout(checking, "properties.transaction.timeout.ms", checking->options->transaction_timeout_ms,
                     settings[0].value);
     if (checking->check->expects_copy)
@@ -142,9 +151,10 @@ static void ask_creation(struct checking *checking, const char *name, int partit
     if (kafka_error_is_right(&err))
         report_right(checking, "topic_creation", TOPIC_RIGHTS, "--topic", name, err.text);
     else
-        kafka_check_report(checking, SINK_PROBLEM, "topic_creation",
-               "correct partitions, replication and cleanup_policy of the sink, or create the topic yourself",
-               "%s", err.text);
+        kafka_check_report(
+            checking, SINK_PROBLEM, "topic_creation",
+            "correct partitions, replication and cleanup_policy of the sink, or create the topic yourself",
+            "%s", err.text);
 }
 
 static void compare_replicas(const struct checking *checking, const char *name, int replicas,
@@ -158,52 +168,52 @@ static void compare_replicas(const struct checking *checking, const char *name, 
     const char *fix = alter(checking, name, "min.insync.replicas", wanted, &text_of_fix);
     if (in_sync > replicas)
         /* Newer brokers take what there is for enough. */
-        kafka_check_report(
-            checking, SINK_WARNING, "min_insync_replicas", fix,
-            "topic %s has %d replicas, and min.insync.replicas asks for %d: older brokers refuse every message",
-            name, replicas, in_sync);
+        kafka_check_report(checking, SINK_WARNING, "min_insync_replicas", fix,
+                           "topic %s has %d replicas, and min.insync.replicas asks for %d: older brokers "
+                           "refuse every message",
+                           name, replicas, in_sync);
     else if (in_sync == replicas && replicas > 1)
         kafka_check_report(checking, SINK_WARNING, "min_insync_replicas", replicas > 2 ? fix : ONE_MORE,
-               "topic %s cannot be written while one of its %d replicas is away", name, replicas);
+                           "topic %s cannot be written while one of its %d replicas is away", name, replicas);
     else if (in_sync == 1 && replicas > 1)
-        kafka_check_report(
-            checking, SINK_WARNING, "min_insync_replicas", replicas > 2 ? fix : ONE_MORE,
-            "topic %s takes a message when one replica of %d has it (min.insync.replicas 1): the loss of that broker "
-            "loses changes that were confirmed",
-            name, replicas);
+        kafka_check_report(checking, SINK_WARNING, "min_insync_replicas", replicas > 2 ? fix : ONE_MORE,
+                           "topic %s takes a message when one replica of %d has it (min.insync.replicas 1): "
+                           "the loss of that broker "
+                           "loses changes that were confirmed",
+                           name, replicas);
     else if (replicas == 1)
         kafka_check_report(checking, SINK_NOTE, "replication", "",
-               "topic %s has one replica: what its disk loses is lost", name);
+                           "topic %s has one replica: what its disk loses is lost", name);
 }
 
 static void compare_size(const struct checking *checking, const char *name, const char *text) {
     unsigned long bytes = strtoul(text, NULL, 10);
     struct buffer fix AUTO(buffer_release) = {.bytes_max = FIX_BYTES};
     if (bytes != 0 && bytes < KAFKA_BATCH_BYTES)
-        kafka_check_report(
-            checking, SINK_WARNING, "max_message_bytes",
-            alter(checking, name, "max.message.bytes", "1048588", &fix), /* Kafka's default */
-            "topic %s takes %lu bytes in one batch: batches are kept below, and a change that is larger stops the "
-            "pipeline, or becomes a dead letter",
-            name, bytes);
+        kafka_check_report(checking, SINK_WARNING, "max_message_bytes",
+                           alter(checking, name, "max.message.bytes", "1048588", &fix), /* Kafka's default */
+                           "topic %s takes %lu bytes in one batch: batches are kept below, and a change that "
+                           "is larger stops the "
+                           "pipeline, or becomes a dead letter",
+                           name, bytes);
 }
 
 static void compare_policy(const struct checking *checking, const char *name, const char *policy) {
     const char *wanted = checking->options->cleanup_policy;
     struct buffer fix AUTO(buffer_release) = {.bytes_max = FIX_BYTES};
     if (wanted != NULL && policy[0] != '\0' && strcmp(policy, wanted) != 0)
-        kafka_check_report(checking, SINK_WARNING, "cleanup_policy",
-               alter(checking, name, "cleanup.policy", wanted, &fix),
-               "topic %s has cleanup.policy %s, and cleanup_policy says %s", name, policy, wanted);
+        kafka_check_report(
+            checking, SINK_WARNING, "cleanup_policy", alter(checking, name, "cleanup.policy", wanted, &fix),
+            "topic %s has cleanup.policy %s, and cleanup_policy says %s", name, policy, wanted);
 }
 
 static void compare_own_policy(const struct checking *checking, const char *name, const char *policy) {
     struct buffer fix AUTO(buffer_release) = {.bytes_max = FIX_BYTES};
     if (policy[0] != '\0' && strcmp(policy, KAFKA_OWN_POLICY) != 0)
         kafka_check_report(checking, SINK_WARNING, "cleanup_policy",
-               alter(checking, name, "cleanup.policy", KAFKA_OWN_POLICY, &fix),
-               "topic %s has cleanup.policy %s, which forgets all records of a key but the last", name,
-               policy);
+                           alter(checking, name, "cleanup.policy", KAFKA_OWN_POLICY, &fix),
+                           "topic %s has cleanup.policy %s, which forgets all records of a key but the last",
+                           name, policy);
 }
 
 /* *ret_may false: it may not even be looked at, which is reported; then it may not be written either. */
@@ -233,7 +243,8 @@ static void compare_key(const struct checking *checking, const struct table *tab
                 ? alter(checking, name, "cleanup.policy", "delete", &fix)
                 : "set cleanup_policy of the sink to delete, or give the table a primary key and the default "
                   "replica identity",
-            "topic %s is compacted (cleanup.policy %s), and changes of table %s.%s have no primary key: Kafka refuses them",
+            "topic %s is compacted (cleanup.policy %s), and changes of table %s.%s have no primary key: "
+            "Kafka refuses them",
             name, policy, table->schema, table->name);
 }
 
@@ -280,9 +291,10 @@ static bool compare_own(const struct checking *checking, const struct named_tabl
     const char *key = kafka_options_own(checking->options, named->topic);
     if (key == NULL)
         return false;
-    kafka_check_report(checking, SINK_PROBLEM, "topic_name", "change topic, or give the other one another name",
-           "table %s.%s has topic %s, which to Kafka is the one of %s", named->table->schema,
-           named->table->name, named->topic, key);
+    kafka_check_report(checking, SINK_PROBLEM, "topic_name",
+                       "change topic, or give the other one another name",
+                       "table %s.%s has topic %s, which to Kafka is the one of %s", named->table->schema,
+                       named->table->name, named->topic, key);
     return true;
 }
 
@@ -305,12 +317,13 @@ static void compare_neighbours(const struct checking *checking, const struct nam
         const struct named_table *one = &named[i - 1], *other = &named[i];
         if (other->topic[0] != '\0' && topic_names_collide(one->topic, other->topic) &&
             strcmp(one->topic, other->topic) != 0)
-            kafka_check_report(checking, SINK_PROBLEM, "topic_name",
-                   "tell them apart with topic, for instance {source}.{schema}..{table}",
-                   "tables %s.%s and %s.%s have topics %s and %s, and Kafka refuses the second of two that "
-                   "differ in '.' and '_' only",
-                   one->table->schema, one->table->name, other->table->schema, other->table->name, one->topic,
-                   other->topic);
+            kafka_check_report(
+                checking, SINK_PROBLEM, "topic_name",
+                "tell them apart with topic, for instance {source}.{schema}..{table}",
+                "tables %s.%s and %s.%s have topics %s and %s, and Kafka refuses the second of two that "
+                "differ in '.' and '_' only",
+                one->table->schema, one->table->name, other->table->schema, other->table->name, one->topic,
+                other->topic);
     }
 }
 
@@ -325,11 +338,12 @@ static bool check_table(struct checking *checking, struct named_table *named, st
     struct error refusal = {0};
     if (!name_topic(checking, named, &refusal)) {
         kafka_check_report(checking, SINK_PROBLEM, "topic_name", "choose a shorter template in topic", "%s",
-               refusal.text);
+                           refusal.text);
         return true;
     }
     return compare_own(checking, named) ||
-           kafka_check_settle(checking, named->topic, check_topic(checking, named->topic, named->table, err), err);
+           kafka_check_settle(checking, named->topic, check_topic(checking, named->topic, named->table, err),
+                              err);
 }
 
 static bool check_all_tables(struct checking *checking, struct named_table *named, struct error *err) {
@@ -384,13 +398,15 @@ static bool check_position_topic(struct checking *checking, struct error *err) {
     }
     if (facts.partitions != 1)
         kafka_check_report(checking, SINK_PROBLEM, "position_topic", "give position_topic another name",
-               "topic %s holds the position and must have one partition, not %d", name, facts.partitions);
+                           "topic %s holds the position and must have one partition, not %d", name,
+                           facts.partitions);
     if (!admin_read_settings(&checking->client, RD_KAFKA_RESOURCE_TOPIC, name, &policy, 1, &known, err))
         return false;
     if (known && strcmp(policy.value, "compact") != 0)
         kafka_check_report(checking, SINK_PROBLEM, "position_topic",
-               alter(checking, name, "cleanup.policy", "compact", &fix),
-               "topic %s holds the position, and its cleanup.policy %s would forget it", name, policy.value);
+                           alter(checking, name, "cleanup.policy", "compact", &fix),
+                           "topic %s holds the position, and its cleanup.policy %s would forget it", name,
+                           policy.value);
     return true;
 }
 
@@ -426,7 +442,9 @@ static bool check_transactions(struct checking *checking, const atomic_bool *sto
 
 /* ---- all of it ---- */
 
-/* Whether it can be talked to. The cluster has answered, but maybe at another address than this broker's own. */
+/*
+ * Whether it can be talked to. The cluster has answered, but maybe at another address than this broker's own.
+ */
 static bool reach_broker(struct checking *checking, int broker) {
     struct error err = {0};
     if (broker < 0 || check_broker(checking, broker, &err))
@@ -456,8 +474,9 @@ bool kafka_check(struct sink *sink, const struct sink_check *check, struct error
     if (!kafka_options_read(&options, sink->config, &refusal) ||
         !client_open(&checking.client, &options, &client_options, &refusal)) {
         kafka_check_report(&checking, SINK_PROBLEM, "options",
-               refusal.remedy[0] != '\0' ? refusal.remedy : "correct the sink's section of the configuration",
-               "%s", refusal.text);
+                           refusal.remedy[0] != '\0' ? refusal.remedy
+                                                     : "correct the sink's section of the configuration",
+                           "%s", refusal.text);
         return true;
     }
     bool checked = check_all(&checking, sink->stop, err);

@@ -2,15 +2,16 @@
 /*
  * publish.c - from a change to messages in the queue.
  *
- * A message that its topic does not take is found before it is sent: in a batch the broker would refuse its neighbours with it.
+ * A message that its topic does not take is found before it is sent: in a batch the broker would refuse its
+ * neighbours with it.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "cdc/base/fault.h"
-#include "sinks/kafka/kafka.h"
 #include "sinks/kafka/client/kafka_error.h"
+#include "sinks/kafka/kafka.h"
 
 enum { COLUMN_NAMES_BYTES_MAX = 512, NUMBER_TEXT_MAX = 24 };
 
@@ -80,13 +81,14 @@ static bool refuse_oversized(const struct message *message, size_t bytes, const 
                              struct error *err) {
     struct buffer names AUTO(buffer_release);
     buffer_init(&names, COLUMN_NAMES_BYTES_MAX);
-    return error_set(
-        err, ERROR_DATA,
-        "a change of table %s.%s (key: %s) makes a message of %zu bytes, and topic %s takes "
-        "%zu; raise max.message.bytes of the topic, or send such messages to a topic of their own with oversized: "
-        "dead-letter",
-        message->relation->schema.data, message->relation->name.data,
-        list_key_columns(message->relation, &names), bytes, topic->name, topic->message_bytes_max);
+    return error_set(err, ERROR_DATA,
+                     "a change of table %s.%s (key: %s) makes a message of %zu bytes, and topic %s takes "
+                     "%zu; raise max.message.bytes of the topic, or send such messages to a topic of their "
+                     "own with oversized: "
+                     "dead-letter",
+                     message->relation->schema.data, message->relation->name.data,
+                     list_key_columns(message->relation, &names), bytes, topic->name,
+                     topic->message_bytes_max);
 }
 
 /* ---- one message ---- */

@@ -2,22 +2,22 @@
 /*
  * takeover.c - one engine at a time, and which one is known by what stands in the position topic.
  *
- * init_transactions fences whoever had the transactional.id, and cannot ask whether it may. Two engines that both reopen when
- * they are fenced would take the pipeline from each other for ever. So an engine claims it: the first record that it commits
- * to the position topic bears a random number of its process, as do all later ones. Who finds another claim than its
- * own, having had one, has a successor, and must stop: it looks before init_transactions, so that it does not even
- * disturb, and after it, for what was on its way.
+ * init_transactions fences whoever had the transactional.id, and cannot ask whether it may. Two engines that
+ * both reopen when they are fenced would take the pipeline from each other for ever. So an engine claims it:
+ * the first record that it commits to the position topic bears a random number of its process, as do all
+ * later ones. Who finds another claim than its own, having had one, has a successor, and must stop: it looks
+ * before init_transactions, so that it does not even disturb, and after it, for what was on its way.
  *
- * A fenced producer alone proves nothing: a broker fences one whose transaction grew too old, or whose id it has forgotten after
- * a week of silence. Then the claim is still ours, and a new producer goes on.
+ * A fenced producer alone proves nothing: a broker fences one whose transaction grew too old, or whose id it
+ * has forgotten after a week of silence. Then the claim is still ours, and a new producer goes on.
  */
 #include <assert.h>
 #include <stdlib.h>
 
 #include "cdc/base/fault.h"
 #include "sinks/kafka/client/admin.h"
-#include "sinks/kafka/kafka.h"
 #include "sinks/kafka/client/kafka_error.h"
+#include "sinks/kafka/kafka.h"
 
 static bool refuse_succeeded(const struct kafka_sink *kafka, struct error *err) {
     return error_set(
@@ -140,8 +140,8 @@ void kafka_let_go(struct kafka_sink *kafka) {
 }
 
 /*
- * Before the claim is made there is nothing to be judged by, and whoever was faster will be found at the next open. A producer
- * that is already fenced disturbs nobody by reading.
+ * Before the claim is made there is nothing to be judged by, and whoever was faster will be found at the next
+ * open. A producer that is already fenced disturbs nobody by reading.
  */
 bool kafka_judge(struct kafka_sink *kafka, struct error *err) {
     struct position_found found = {0};

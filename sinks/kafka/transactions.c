@@ -2,11 +2,12 @@
 /*
  * transactions.c - where source transactions begin, are split and end, told to the transaction topic.
  *
- * The records go into the Kafka transaction of what they speak of, so they are there exactly when that is. One that
- * nothing was published of has none.
+ * The records go into the Kafka transaction of what they speak of, so they are there exactly when that is.
+ * One that nothing was published of has none.
  *
- * When an engine dies between the parts of a split transaction, its successor gets all of it from the source again. What the first
- * part has is encoded once more and thrown away; so END counts exactly what was published, whoever did it.
+ * When an engine dies between the parts of a split transaction, its successor gets all of it from the source
+ * again. What the first part has is encoded once more and thrown away; so END counts exactly what was
+ * published, whoever did it.
  */
 #include "sinks/kafka/kafka.h"
 
@@ -16,11 +17,11 @@ static bool is_told(const struct kafka_sink *kafka) {
 
 static bool refuse_large(const struct kafka_sink *kafka, size_t bytes, const struct topic *topic,
                          struct error *err) {
-    return error_set(
-        err, ERROR_DATA,
-        "the transaction's record, with its counts of %zu tables, makes a message of %zu bytes, and topic %s takes "
-        "%zu; raise max.message.bytes of the topic",
-        kafka->tally.table_count, bytes, topic->name, topic->message_bytes_max);
+    return error_set(err, ERROR_DATA,
+                     "the transaction's record, with its counts of %zu tables, makes a message of %zu bytes, "
+                     "and topic %s takes "
+                     "%zu; raise max.message.bytes of the topic",
+                     kafka->tally.table_count, bytes, topic->name, topic->message_bytes_max);
 }
 
 static bool send_boundary(struct kafka_sink *kafka, const struct message *message, struct error *err) {

@@ -2,10 +2,11 @@
 /*
  * postgres.c - changes into the tables of another PostgreSQL, exactly once.
  *
- * A commit here is a target transaction that holds whole source transactions and the position (position_row.h).
- * So open returns what is really there, whatever happened to the answer of the last COMMIT. Begin and lock
- * travel with the first changes, store and COMMIT with each other; a few changes with their position travel at once. A COMMIT need
- * not wait for the disk (durability.h); the one in open does, so what open returns is durable, and so is all before it.
+ * A commit here is a target transaction that holds whole source transactions and the position
+ * (position_row.h). So open returns what is really there, whatever happened to the answer of the last COMMIT.
+ * Begin and lock travel with the first changes, store and COMMIT with each other; a few changes with their
+ * position travel at once. A COMMIT need not wait for the disk (durability.h); the one in open does, so what
+ * open returns is durable, and so is all before it.
  */
 #include <assert.h>
 #include <string.h>
@@ -14,15 +15,15 @@
 #include "cdc/base/fault.h"
 #include "cdc/pq/identifier.h"
 #include "sinks/postgres/apply/apply.h"
-#include "sinks/postgres/copy/copy.h"
 #include "sinks/postgres/catalog/narrowing.h"
-#include "sinks/postgres/target/origin.h"
+#include "sinks/postgres/copy/copy.h"
 #include "sinks/postgres/postgres.h"
+#include "sinks/postgres/target/origin.h"
 #include "sinks/types.h"
 
 /*
- * Isolation: a transaction without BEGIN has the session's. tcp_*: the server must notice within 30 s that we are gone, because our open transaction holds the position's lock. Notices are for nobody
- * here.
+ * Isolation: a transaction without BEGIN has the session's. tcp_*: the server must notice within 30 s that we
+ * are gone, because our open transaction holds the position's lock. Notices are for nobody here.
  */
 static const char SETTINGS[] =
     "-c default_transaction_isolation=read\\ committed"
@@ -36,19 +37,24 @@ static const struct option_spec POSTGRES_OPTIONS[] = {
     {"dsn", true, "the target, as libpq takes it: host=… port=… user=… dbname=…"},
     {"password_file", false, "a file whose first line is the password", OPTION_PATH, NULL},
     {"triggers", false,
-     "replica (the default): foreign keys and ordinary triggers do not act on the changes; fire: they do, and every "
+     "replica (the default): foreign keys and ordinary triggers do not act on the changes; fire: they do, "
+     "and every "
      "change of such a table is applied on its own"},
     {"narrowing", false,
-     "refuse (the default): a column whose type can change the source's values silently stops the pipeline; allow: "
+     "refuse (the default): a column whose type can change the source's values silently stops the pipeline; "
+     "allow: "
      "it may"},
     {"on_missing", false,
-     "a row to update or delete is missing: stop (the default), ignore the change, or insert the row of an update"},
+     "a row to update or delete is missing: stop (the default), ignore the change, or insert the row of an "
+     "update"},
     {"visible", false,
-     "early (the default): readers see rows a moment before the target's disk has them; durable: they see only what no "
+     "early (the default): readers see rows a moment before the target's disk has them; durable: they see "
+     "only what no "
      "crash takes back, and each commit waits for the disk"},
     {"on_exists", false, "a row with the new key is there already: stop (the default), or overwrite it"},
     {"origin", false,
-     "a name: the changes are committed under this replication origin of the target, so that source.origin: none of "
+     "a name: the changes are committed under this replication origin of the target, so that source.origin: "
+     "none of "
      "another pipeline leaves them out; of its own for each sink"},
     {0},
 };
@@ -120,7 +126,9 @@ static bool refuse_replica(const struct postgres_sink *postgres, struct error *e
     return buffer_text(&fix) != NULL ? error_remedy(err, "%s", fix.data) : false;
 }
 
-/* A superuser's ALTER ROLE or ALTER DATABASE would silence the triggers and foreign keys that were asked for. */
+/*
+ * A superuser's ALTER ROLE or ALTER DATABASE would silence the triggers and foreign keys that were asked for.
+ */
 static bool let_triggers_fire(struct postgres_sink *postgres, struct error *err) {
     struct error answer = {0};
     bool replica = false, done = false;
@@ -150,9 +158,10 @@ static bool set_trigger_role(struct postgres_sink *postgres, struct error *err) 
 }
 
 /*
- * A set operation must find its rows by index, also in a table that was empty when the plan was made and in one that was never
- * analyzed; plans are made once, and a search takes its ways in the order in which they are written. Set in the session, not by
- * the connection, so that TO DEFAULT is what the database and the role want, for triggers: see apply_rows.c.
+ * A set operation must find its rows by index, also in a table that was empty when the plan was made and in
+ * one that was never analyzed; plans are made once, and a search takes its ways in the order in which they
+ * are written. Set in the session, not by the connection, so that TO DEFAULT is what the database and the
+ * role want, for triggers: see apply_rows.c.
  */
 static const char PLANNER_OURS[] =
     "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off;"
@@ -257,7 +266,10 @@ static bool has_whole(const struct postgres_sink *postgres) {
     return postgres->apply->pipeline.active;
 }
 
-/* A statement that counts may not be possible where the plain one is: then, too, the engine goes on one by one. */
+/*
+ * A statement that counts may not be possible where the plain one is: then, too, the engine goes on one by
+ * one.
+ */
 static void note_whole_failure(struct postgres_sink *postgres, struct error *err) {
     struct whole_failures *failures = &postgres->target.whole_failures;
     const struct target_table *table = postgres->apply->pipeline.failure.note.table;
@@ -398,7 +410,10 @@ static bool postgres_validate(const struct sink_config *config, struct error *er
            origin_read_option(config, &origin, err);
 }
 
-/* Of what only this sink knows: its tables the engine compares with the source's. A server that is not there is told by others. */
+/*
+ * Of what only this sink knows: its tables the engine compares with the source's. A server that is not there
+ * is told by others.
+ */
 static bool postgres_check(struct sink *sink, const struct sink_check *check, struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
     const char *origin = NULL;

@@ -2,9 +2,9 @@
 /*
  * apply_model_test.c - random programs, applied by sets, by rows and as it comes, against a naive model.
  *
- * Each program is cut into writes at random places, in mid-transaction too, and flushed between transactions; every other write
- * before a flush knows of it. The
- * tables have what makes order matter: unique columns, keys that move, no keys, identity and generated columns.
+ * Each program is cut into writes at random places, in mid-transaction too, and flushed between transactions;
+ * every other write before a flush knows of it. The tables have what makes order matter: unique columns, keys
+ * that move, no keys, identity and generated columns.
  */
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -58,8 +58,8 @@ static const struct model_shape SHAPES[] = {
      .column = {{"f", 'f'}, {"n", 'n'}, {"p", 'p'}, {"v", 't'}}},
     {.table = "m_indexed",
      .ddl = "n int4, v text, d numeric, w text, f float8",
-     .also_ddl =
-         "create index on m_indexed (n, v); create index on m_indexed (d); create index on m_indexed using hash (f)",
+     .also_ddl = "create index on m_indexed (n, v); create index on m_indexed (d); create index on m_indexed "
+                 "using hash (f)",
      .identity = REPLICA_IDENTITY_FULL,
      .columns = "n int4, v text, d numeric, w text, f float8",
      .column_count = 5,
@@ -179,7 +179,10 @@ static void flush_at(struct sink *sink, const struct change *commit) {
     cr_assert(sink_flush(sink, &position, &err), "%s", err.text);
 }
 
-/* Cuts the program into writes; a transaction cut in two starts a target transaction of its own, as the runner has it. */
+/*
+ * Cuts the program into writes; a transaction cut in two starts a target transaction of its own, as the
+ * runner has it.
+ */
 static void run(struct sink *sink, struct program *program) {
     size_t first = 0;
     for (size_t i = 0; i < program->builder.count; i++) {

@@ -290,7 +290,9 @@ Test(kafka_sink, a_dead_letter_is_whole_and_its_neighbours_are_where_they_belong
     free(large);
 }
 
-/* A broker refuses a batch that is too large as a whole, so batches must be as small as the narrowest topic. */
+/*
+ * A broker refuses a batch that is too large as a whole, so batches must be as small as the narrowest topic.
+ */
 Test(kafka_sink, batches_fit_a_topic_that_takes_little) {
     struct harness h;
     char value[1001];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * postgres_conflicts_test.c - on_missing and on_exists: by rows, by sets and in one round trip they end the same, and count the same.
+ * postgres_conflicts_test.c - on_missing and on_exists: by rows, by sets and in one round trip they end the
+ * same, and count the same.
  */
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -88,9 +89,9 @@ Test(postgres_conflicts, what_the_policy_does_not_settle_stops_before_its_transa
     for (size_t i = 0; i < sizeof STOPS / sizeof *STOPS; i++)
         for (int way = 0; way < WAYS; way++) {
             session_t s;
-            start(
-                &s, STOPS[i].on_missing, STOPS[i].on_exists, (enum way) way,
-                "create table t (id int8 primary key, v text unique); insert into t values (1, 'a'), (2, 'b')");
+            start(&s, STOPS[i].on_missing, STOPS[i].on_exists, (enum way) way,
+                  "create table t (id int8 primary key, v text unique); insert into t values (1, 'a'), (2, "
+                  "'b')");
             const struct relation *t = sink_session_plain(&s);
             change_builder_begin(&s.builder);
             change_builder_insert(&s.builder, t, ROW("50", "before"));

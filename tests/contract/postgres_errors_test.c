@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * postgres_errors_test.c - what the Postgres sink says when a change does not fit or the target does not answer.
+ * postgres_errors_test.c - what the Postgres sink says when a change does not fit or the target does not
+ * answer.
  */
 #include <criterion/criterion.h>
 #include <pthread.h>
@@ -127,10 +128,10 @@ Test(postgres_errors, a_small_transaction_stops_at_the_row_that_does_not_fit) {
     expect_stopped_by_itself(NONE, "none was there", add_update);
     expect_stopped_by_itself(TWICE, "more than one was there", add_delete);
     expect_stopped_by_itself(TWICE, "make it a primary key", add_update);
-    expect_stopped_by_itself(
-        "create table t (id int8, v text); insert into t values (7, ''), (8, '');"
-        " create rule r as on insert to t where new.id = 2 do instead nothing; alter table t enable always rule r",
-        "a rule of the target took the row away", add_insert_that_a_rule_takes);
+    expect_stopped_by_itself("create table t (id int8, v text); insert into t values (7, ''), (8, '');"
+                             " create rule r as on insert to t where new.id = 2 do instead nothing; alter "
+                             "table t enable always rule r",
+                             "a rule of the target took the row away", add_insert_that_a_rule_takes);
 }
 
 /* A constraint that came after the table was looked up, and speaks when all answers are there. */
@@ -229,9 +230,8 @@ Test(postgres_errors, a_terminated_session_asks_for_a_retry) {
     sink_session_add_inserts(&s, sink_session_plain(&s), 1, 10);
     change_builder_commit(&s.builder);
     cr_assert(sink_session_write(&s));
-    database_execute(
-        s.conn,
-        "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'pgcdc' and datname = current_database()");
+    database_execute(s.conn, "select pg_terminate_backend(pid, 5000) from pg_stat_activity where "
+                             "application_name = 'pgcdc' and datname = current_database()");
     const struct position position = change_builder_position(&s.builder);
     cr_assert_not(sink_flush(s.sink, &position, &s.err));
     sink_session_expect(&s, ERROR_RETRY, WORDS("target"));

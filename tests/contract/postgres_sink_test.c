@@ -13,9 +13,8 @@ typedef struct sink_session session_t;
 
 Test(postgres_sink, text_goes_into_another_type_by_its_input_function) {
     session_t s;
-    sink_session_start_narrow(
-        &s,
-        "create domain positive as int4 check (value > 0); create table t (id positive primary key, v varchar(20))");
+    sink_session_start_narrow(&s, "create domain positive as int4 check (value > 0); create table t (id "
+                                  "positive primary key, v varchar(20))");
     change_builder_begin(&s.builder);
     const struct relation *t = sink_session_plain(&s);
     sink_session_add_inserts(&s, t, 1, 100);
@@ -195,8 +194,9 @@ Test(postgres_sink, more_tables_than_statements_are_kept) {
 }
 
 /*
- * One transaction changes more tables than there is room for, twice and with sets among the rows: the span is applied in
- * parts, each of which forgets the tables and the statements of the one before. It goes on when a table is gone, too.
+ * One transaction changes more tables than there is room for, twice and with sets among the rows: the span is
+ * applied in parts, each of which forgets the tables and the statements of the one before. It goes on when a
+ * table is gone, too.
  */
 Test(postgres_sink, more_tables_than_are_kept) {
     session_t s;
@@ -231,7 +231,9 @@ Test(postgres_sink, more_tables_than_are_kept) {
     sink_session_release(&s);
 }
 
-/* Each has a column with a name of its own, so that a mix-up shows; every third is found by the target's key. */
+/*
+ * Each has a column with a name of its own, so that a mix-up shows; every third is found by the target's key.
+ */
 Test(postgres_sink, more_tables_than_are_looked_up_at_once) {
     session_t s;
     enum { TABLES = 2 * TARGET_TABLES_MAX + 44 };
@@ -337,8 +339,8 @@ Test(postgres_sink, a_table_where_sets_fail_is_spared_them) {
 }
 
 /*
- * What stood behind the statement that failed was never prepared; it was remembered as if it had been, so the other
- * table's next set failed for no reason of its own.
+ * What stood behind the statement that failed was never prepared; it was remembered as if it had been, so the
+ * other table's next set failed for no reason of its own.
  */
 Test(postgres_sink, a_failure_does_not_spoil_the_statements_of_other_tables) {
     session_t s;
@@ -385,7 +387,10 @@ static bool goes_whole(session_t *s, const struct relation *relation, const char
     return whole;
 }
 
-/* One row that did not fit cost every table of the process its one round trip, until the program was started again. */
+/*
+ * One row that did not fit cost every table of the process its one round trip, until the program was started
+ * again.
+ */
 Test(postgres_sink, a_failure_costs_only_its_own_table_the_one_round_trip) {
     session_t s;
     sink_session_start(

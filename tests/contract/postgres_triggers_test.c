@@ -144,7 +144,10 @@ static const struct relation *late_relation(session_t *s) {
     return change_builder_relation(&s->builder, "t", REPLICA_IDENTITY_DEFAULT, "id int8 key, v int8");
 }
 
-/* update t set v = 101 - v where id between first and 101 - first: legal where the constraint is looked at behind the statement. */
+/*
+ * update t set v = 101 - v where id between first and 101 - first: legal where the constraint is looked at
+ * behind the statement.
+ */
 static void expect_swap(const char *triggers, int first, bool (*apply)(session_t *)) {
     session_t s;
     sink_session_init(&s, LATE);
@@ -174,7 +177,9 @@ Test(postgres_triggers, a_swap_that_a_deferrable_constraint_allows_arrives) {
     expect_swap("fire", 50, sink_session_apply_whole);
 }
 
-/* session_replication_role = replica switches off the trigger that checks it: a duplicate would have stayed. */
+/*
+ * session_replication_role = replica switches off the trigger that checks it: a duplicate would have stayed.
+ */
 Test(postgres_triggers, a_deferrable_constraint_is_still_checked) {
     session_t s;
     sink_session_init(&s, LATE);

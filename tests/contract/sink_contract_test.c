@@ -2,8 +2,8 @@
 /*
  * sink_contract_test.c - what sinks/sink.h promises, asked of every registered sink.
  *
- * A subject says how a type of sink is configured here and how its rows are seen from outside. A new sink is one more
- * line in SUBJECTS; a type of the registry without one fails the first test.
+ * A subject says how a type of sink is configured here and how its rows are seen from outside. A new sink is
+ * one more line in SUBJECTS; a type of the registry without one fails the first test.
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -22,7 +22,10 @@ struct subject {
     const char *option_key;      /* under which the sink wants to know */
     const char *nowhere;         /* a server that is not there */
     void (*reset)(void);         /* no table but an empty "contract" (id int8 key, v text) */
-    /* rows anybody can see, perhaps while a transaction of the sink is open, or NULL when the sink keeps nothing */
+    /*
+     * rows anybody can see, perhaps while a transaction of the sink is open, or NULL when the sink keeps
+     * nothing
+     */
     long (*visible_rows)(const char *pipeline, bool is_open);
 };
 
@@ -393,7 +396,10 @@ Test(sink_contract, opening_fences_the_one_that_was_open) {
     each_sink(check_fence);
 }
 
-/* The older engine is frozen in the middle of a group; awake again, it can neither end the group nor open again. */
+/*
+ * The older engine is frozen in the middle of a group; awake again, it can neither end the group nor open
+ * again.
+ */
 static void check_takeover(struct harness *harness) {
     if (!harness->ops->stores_position)
         return;

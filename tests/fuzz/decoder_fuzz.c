@@ -117,7 +117,10 @@ static void check_error(const struct error *err) {
     assert(strchr(err->text, '\n') == NULL);
 }
 
-/* Memory of exactly the message's size, given back at once: a read past its end shows, and a pointer kept into it. */
+/*
+ * Memory of exactly the message's size, given back at once: a read past its end shows, and a pointer kept
+ * into it.
+ */
 static struct slice copy_message(struct slice message) {
     char *copy = malloc(message.size + (message.size == 0));
     assert(copy != NULL);

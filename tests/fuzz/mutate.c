@@ -4,8 +4,8 @@
  *
  *     decoder_fuzz SECONDS FOLDER    FOLDER/NAME.bin are what it starts from
  *
- * The seed is printed, and PGCDC_TEST_SEED runs the same inputs in the same order; each input is handed over in
- * memory of exactly its size, so that a sanitizer sees a read past its end.
+ * The seed is printed, and PGCDC_TEST_SEED runs the same inputs in the same order; each input is handed over
+ * in memory of exactly its size, so that a sanitizer sees a read past its end.
  */
 #include <glob.h>
 #include <stdbool.h>

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * debezium_print.c - a recorded stream as our debezium-json has it, one line a message, as Record.java writes Debezium's.
+ * debezium_print.c - a recorded stream as our debezium-json has it, one line a message, as Record.java writes
+ * Debezium's.
  *
  *     debezium_print RECORDING DATABASE [--read] [OPTION=VALUE...]
  *
- * --read: every insert as if it were a row of the initial copy. A change that cannot be written is complained of and left out.
+ * --read: every insert as if it were a row of the initial copy. A change that cannot be written is complained
+ * of and left out.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,7 +68,8 @@ static bool print_message(struct printing *printing, const struct message *messa
 
 static bool print_change(struct printing *printing, const struct change *change, uint32_t relation_index,
                          struct error *err) {
-    if (!format_debezium_json.encode(printing->format, change, relation_index, NOW_US, &printing->list, err)) {
+    if (!format_debezium_json.encode(printing->format, change, relation_index, NOW_US, &printing->list,
+                                     err)) {
         fprintf(stderr, "%s\n", err->text);
         return err->kind == ERROR_DATA;
     }

@@ -8,8 +8,8 @@
  *     change_builder_update(&builder, t, NULL, ROW("1", UNCHANGED_TEXT));
  *     change_builder_commit(&builder);
  *
- * Values are texts; NULL is null. Everything lives until change_builder_release. Running out of memory aborts: it is a
- * test.
+ * Values are texts; NULL is null. Everything lives until change_builder_release. Running out of memory
+ * aborts: it is a test.
  */
 #pragma once
 
@@ -51,7 +51,10 @@ void change_builder_commit(struct change_builder *builder);
 
 void change_builder_insert(struct change_builder *builder, const struct relation *relation,
                            const char *const *row);
-/* old: the old row (identity full), or the old key's values with NULL elsewhere, or NULL: the key did not change. */
+/*
+ * old: the old row (identity full), or the old key's values with NULL elsewhere, or NULL: the key did not
+ * change.
+ */
 void change_builder_update(struct change_builder *builder, const struct relation *relation,
                            const char *const *old, const char *const *row);
 void change_builder_delete(struct change_builder *builder, const struct relation *relation,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * change_text.c - one head line a change, one line a value. Long values are cut and carry a hash of the whole.
+ * change_text.c - one head line a change, one line a value. Long values are cut and carry a hash of the
+ * whole.
  */
 #include "tests/support/change_text.h"
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * failing_allocation.c - for LD_PRELOAD: the allocation whose number PGCDC_FAIL_ALLOCATION says has no memory.
+ * failing_allocation.c - for LD_PRELOAD: the allocation whose number PGCDC_FAIL_ALLOCATION says has no
+ * memory.
  *
- * Only those are counted that the program itself or libpq asks for: others end the process when they get nothing, as they say. It is told
- * on standard error when it happens, so that a test knows when the number is past the last one.
+ * Only those are counted that the program itself or libpq asks for: others end the process when they get
+ * nothing, as they say. It is told on standard error when it happens, so that a test knows when the number is
+ * past the last one.
  */
 #include <link.h>
 #include <stdatomic.h>

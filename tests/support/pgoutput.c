@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pgoutput.c - written from PostgreSQL's protocol chapter, not from our decoder, so that the two can disagree.
+ * pgoutput.c - written from PostgreSQL's protocol chapter, not from our decoder, so that the two can
+ * disagree.
  */
 #include "tests/support/pgoutput.h"
 

@@ -2,8 +2,8 @@
 /*
  * pgoutput.h - the messages a server would send, byte by byte, for tests of those who read them.
  *
- * Every message is a piece of memory of exactly its size, so that a sanitizer sees a read past its end; it lives
- * until pgoutput_release. Running out of memory aborts: it is a test.
+ * Every message is a piece of memory of exactly its size, so that a sanitizer sees a read past its end; it
+ * lives until pgoutput_release. Running out of memory aborts: it is a test.
  */
 #pragma once
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * recording.h - a recorded stream: (lsn:u64 size:u32 message)*, in network order, as tests/golden/record writes it.
+ * recording.h - a recorded stream: (lsn:u64 size:u32 message)*, in network order, as tests/golden/record
+ * writes it.
  */
 #pragma once
 

@@ -36,7 +36,9 @@ void sink_session_start_narrow(struct sink_session *session, const char *ddl);
 /* t (id int8 primary key, v text) of the source. */
 const struct relation *sink_session_plain(struct sink_session *session);
 
-/* Into the transaction that is being built: count rows of such a table, from id first on, with SESSION_VALUE. */
+/*
+ * Into the transaction that is being built: count rows of such a table, from id first on, with SESSION_VALUE.
+ */
 void sink_session_add_inserts(struct sink_session *session, const struct relation *relation, int first,
                               int count);
 

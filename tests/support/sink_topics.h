@@ -26,7 +26,10 @@ long topics_read_committed(const char *topic,
 /* The same while a transaction is open, whose messages may have been sent: only what stands before it. */
 long topics_count_before_open(const char *topic);
 
-/* How many messages of the topic a consumer that reads committed is given, from first to last; 0 when there is no topic. */
+/*
+ * How many messages of the topic a consumer that reads committed is given, from first to last; 0 when there
+ * is no topic.
+ */
 long topics_count_committed(const char *topic);
 
 /* Makes a topic of one partition that takes no larger batches. */

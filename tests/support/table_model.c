@@ -2,8 +2,8 @@
 /*
  * table_model.c - see table_model.h.
  *
- * Keys and unique numbers come from small ranges, so that one transaction inserts, deletes and inserts a key again,
- * hands unique values over and swaps them.
+ * Keys and unique numbers come from small ranges, so that one transaction inserts, deletes and inserts a key
+ * again, hands unique values over and swaps them.
  */
 #include "tests/support/table_model.h"
 
@@ -118,7 +118,9 @@ static void leave_out(struct table_model *model, const struct model_shape *shape
             sent->values[i] = UNCHANGED_TEXT;
 }
 
-/* Only a full identity sends all old values; without the key's change the others send none, or the key alone. */
+/*
+ * Only a full identity sends all old values; without the key's change the others send none, or the key alone.
+ */
 static void emit_update(struct table_model *model, struct model_table *table, const struct model_row *old,
                         const struct model_row *new) {
     const struct model_shape *shape = table->shape;

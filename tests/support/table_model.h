@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * table_model.h - tables as a naive program keeps them, and random transactions that the source could have run.
+ * table_model.h - tables as a naive program keeps them, and random transactions that the source could have
+ * run.
  *
- * A program changes the model and hands the same changes to a change_builder. Afterwards a target that applied them,
- * in whatever way, has the model's rows and no others.
+ * A program changes the model and hands the same changes to a change_builder. Afterwards a target that
+ * applied them, in whatever way, has the model's rows and no others.
  */
 #pragma once
 
@@ -15,7 +16,10 @@
 
 struct model_column {
     const char *name;
-    /* i: a number, u: a number that is unique, s: any text, a: text[], j: json, k: one of two numbers, t: one of three texts, f: float8, n: numeric, p: point */
+    /*
+     * i: a number, u: a number that is unique, s: any text, a: text[], j: json, k: one of two numbers, t: one
+     * of three texts, f: float8, n: numeric, p: point
+     */
     char kind;
 };
 

@@ -63,8 +63,8 @@ Test(arena, reset_makes_the_maximum_available_again) {
 }
 
 /*
- * Blocks kept by reset once did not count: an arena filled with ordinary blocks and reset could then give out its
- * whole maximum in one large piece and hold twice what it may.
+ * Blocks kept by reset once did not count: an arena filled with ordinary blocks and reset could then give out
+ * its whole maximum in one large piece and hold twice what it may.
  */
 Test(arena, spare_blocks_count_against_the_maximum) {
     AUTO(release) struct arena arena = small_arena();
@@ -110,8 +110,8 @@ Test(arena, release_accepts_zeroed_and_released) {
 }
 
 /*
- * The model: pieces filled with a byte of their own. No two overlap when all still hold it at the reset, and the
- * arena's bound holds after every step.
+ * The model: pieces filled with a byte of their own. No two overlap when all still hold it at the reset, and
+ * the arena's bound holds after every step.
  */
 #define PIECES_MAX 512
 

@@ -207,7 +207,10 @@ Test(change_json, what_json_would_round_is_a_string) {
     }
 }
 
-/* A type that says integer and a text that is none would make the line unreadable; so only numbers stand bare. */
+/*
+ * A type that says integer and a text that is none would make the line unreadable; so only numbers stand
+ * bare.
+ */
 Test(change_json, only_a_number_stands_without_quotes) {
     const char *const TEXTS[] = {"", "-", "01", "1.", ".5", "1e", "1e+", "0x10", "1 ", "+1", "1\n2"};
     for (size_t i = 0; i < sizeof TEXTS / sizeof TEXTS[0]; i++) {

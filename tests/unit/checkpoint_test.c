@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * checkpoint_test.c - what the disk says after every kind of damage: the newest whole generation, or "corrupt";
- * never something that was not written.
+ * checkpoint_test.c - what the disk says after every kind of damage: the newest whole generation, or
+ * "corrupt"; never something that was not written.
  */
 #include <criterion/criterion.h>
 #include <fcntl.h>

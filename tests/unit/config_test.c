@@ -172,19 +172,19 @@ static const struct bad BAD[] = {
     {"name: [\n", "shop.yaml:2: did not find expected node content"},
     {"name: shop\n\tsource: x\n", "shop.yaml:2: found a tab character that violates indentation"},
     {HEAD "  dsn: host=SECRET\n" TAIL, "shop.yaml:4: this key stands here a second time"},
-    {HEAD "  snapshott: initial\n" TAIL,
-     "shop.yaml:4: source.snapshott: unknown key; did you mean snapshot? source takes dsn, password_file, slot, publication, "
-     "publications, tables, snapshot, origin, decoding_work_mem"},
-    {HEAD "  password=SECRET: 1\n" TAIL,
-     "shop.yaml:4: source....: unknown key; source takes dsn, password_file, slot, publication, publications, tables, snapshot, "
-     "origin, decoding_work_mem"},
+    {HEAD "  snapshott: initial\n" TAIL, "shop.yaml:4: source.snapshott: unknown key; did you mean snapshot? "
+                                         "source takes dsn, password_file, slot, publication, "
+                                         "publications, tables, snapshot, origin, decoding_work_mem"},
+    {HEAD "  password=SECRET: 1\n" TAIL, "shop.yaml:4: source....: unknown key; source takes dsn, "
+                                         "password_file, slot, publication, publications, tables, snapshot, "
+                                         "origin, decoding_work_mem"},
     {HEAD "sink: []\n" TAIL,
      "shop.yaml:4: sink: unknown key; did you mean sinks? the file takes name, source, state, sinks"},
-    {HEAD TAIL "    brokres: x\n",
-     "shop.yaml:9: sinks[0].brokres: unknown key; a sink of type postgres takes name, type, dsn, password_file"},
-    {HEAD TAIL "    password_fiel: x\n",
-     "shop.yaml:9: sinks[0].password_fiel: unknown key; did you mean password_file? a sink of type postgres takes name, "
-     "type, dsn, password_file"},
+    {HEAD TAIL "    brokres: x\n", "shop.yaml:9: sinks[0].brokres: unknown key; a sink of type postgres "
+                                   "takes name, type, dsn, password_file"},
+    {HEAD TAIL "    password_fiel: x\n", "shop.yaml:9: sinks[0].password_fiel: unknown key; did you mean "
+                                         "password_file? a sink of type postgres takes name, "
+                                         "type, dsn, password_file"},
     {"source: {dsn: host=a}\n" TAIL, "shop.yaml:1: name: this key is required and missing"},
     {"name: shop\n" TAIL, "shop.yaml:1: source: this key is required and missing"},
     {"name: shop\nsource: {slot: a}\n" TAIL, "shop.yaml:2: source.dsn: this key is required and missing"},
@@ -208,7 +208,8 @@ static const struct bad BAD[] = {
     {HEAD "  tables: [public.a, {b: c}]\n" TAIL,
      "shop.yaml:4: source.tables[1]: expected one value, not a list or a mapping"},
     {HEAD "  tables: [public.a, orders]\n" TAIL,
-     "shop.yaml:4: source.tables: entry 2: expected schema.table, where * stands for any characters and a name may be in "
+     "shop.yaml:4: source.tables: entry 2: expected schema.table, where * stands for any characters and a "
+     "name may be in "
      "double quotes"},
     {HEAD "  tables: [*]\n" TAIL, "shop.yaml:4: did not find expected alphabetic or numeric character"},
     {HEAD "  tables: [*.orders]\n" TAIL,
@@ -234,10 +235,10 @@ static const struct bad BAD[] = {
      "shop.yaml:10: sinks[1].type: unknown sink type mysql (known: postgres, kafka)"},
     {HEAD TAIL "  - {name: other, type: kafka}\n",
      "shop.yaml:9: sinks[1].brokers: a sink of type kafka needs this key: host:port,..."},
-    {HEAD TAIL "    topic: x\n",
-     "shop.yaml:9: sinks[0].topic: unknown key; a sink of type postgres takes name, type, dsn, password_file"},
-    {HEAD TAIL "    properties: {a: b}\n",
-     "shop.yaml:9: sinks[0].properties: unknown key; a sink of type postgres takes name, type, dsn, password_file"},
+    {HEAD TAIL "    topic: x\n", "shop.yaml:9: sinks[0].topic: unknown key; a sink of type postgres takes "
+                                 "name, type, dsn, password_file"},
+    {HEAD TAIL "    properties: {a: b}\n", "shop.yaml:9: sinks[0].properties: unknown key; a sink of type "
+                                           "postgres takes name, type, dsn, password_file"},
     {HEAD TAIL "  - {name: k, type: kafka, brokers: a, properties: x}\n",
      "shop.yaml:9: sinks[1].properties: expected a mapping (lines of key: value)"},
     {HEAD TAIL "  - {name: k, type: kafka, brokers: a, properties: {a: [b]}}\n",

@@ -403,8 +403,8 @@ Test(decoder, rows_of_two_tables_alternate) {
 }
 
 /*
- * Once the batch in which a transaction had begun was handed on, another thread could reset its arena before the
- * decoder had moved the transaction to the next batch: it then read memory that was taken back.
+ * Once the batch in which a transaction had begun was handed on, another thread could reset its arena before
+ * the decoder had moved the transaction to the next batch: it then read memory that was taken back.
  */
 Test(decoder, a_transaction_goes_on_when_its_first_arena_was_reset) {
     IN_TRANSACTION();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * feed_test.c - a reader of another kind behind the feed: it plays a recorded stream, and a sink gets what was recorded.
+ * feed_test.c - a reader of another kind behind the feed: it plays a recorded stream, and a sink gets what
+ * was recorded.
  */
 #include <criterion/criterion.h>
 #include <glob.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * findings_test.c - findings keep their order, their place and their words, and print them for people and programs.
+ * findings_test.c - findings keep their order, their place and their words, and print them for people and
+ * programs.
  */
 #include "cdc/check/findings.h"
 

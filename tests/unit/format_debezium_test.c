@@ -249,10 +249,9 @@ Test(format_debezium, a_value_that_does_not_fit_is_named_and_not_shown) {
                             .type_name = {"timestamp", 9}};
     cr_assert_not(encode_value(&column, (struct value) TEXT("secret")));
     cr_expect_eq(err.kind, ERROR_DATA);
-    cr_expect_str_eq(
-        err.text,
-        "table public.orders (key id) at 1/10: column paid of type pg_catalog.timestamp has a value that is not the "
-        "text that PostgreSQL writes for it in a UTF-8 database");
+    cr_expect_str_eq(err.text, "table public.orders (key id) at 1/10: column paid of type "
+                               "pg_catalog.timestamp has a value that is not the "
+                               "text that PostgreSQL writes for it in a UTF-8 database");
     cr_assert_not(encode_value(&column, (struct value) BINARY("\0\0\0\0")));
     cr_expect_eq(err.kind, ERROR_PROTOCOL);
     column.type_oid = 25;

@@ -194,7 +194,9 @@ Test(relation_cache, release_accepts_null) {
     relation_cache_free(NULL);
 }
 
-/* The model: the last version of each table, and every pointer ever returned with the version it stands for. */
+/*
+ * The model: the last version of each table, and every pointer ever returned with the version it stands for.
+ */
 #define TABLES 50
 #define PUTS 3000
 

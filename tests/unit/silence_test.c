@@ -2,8 +2,8 @@
 /*
  * silence_test.c - a peer that waits is no dead peer.
  *
- * TCP_USER_TIMEOUT ended a session whose server waited for a lock and did not read: it counts a window that stays closed like an
- * acknowledgement that does not come.
+ * TCP_USER_TIMEOUT ended a session whose server waited for a lock and did not read: it counts a window that
+ * stays closed like an acknowledgement that does not come.
  */
 #include <criterion/criterion.h>
 

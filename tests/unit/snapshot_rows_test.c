@@ -94,7 +94,10 @@ static bool keeper_checks_order(struct sink *sink, const struct sink_span *span,
     return changes[0].transaction->commit_lsn < POSITION.end_lsn && changes[0].lsn == POSITION.end_lsn;
 }
 
-/* It once had the LSN of the copy itself, at which the first streamed transaction may commit: consumers took that for old. */
+/*
+ * It once had the LSN of the copy itself, at which the first streamed transaction may commit: consumers took
+ * that for old.
+ */
 Test(snapshot_rows, a_row_comes_before_what_commits_at_the_very_lsn_of_the_copy) {
     static const struct sink_ops CHECKER = {.type = "checker", .write = keeper_checks_order};
     struct keeper keeper = {.sink = {.ops = &CHECKER}};

@@ -124,8 +124,9 @@ Test(socket_fill, a_unix_socket_never_rests) {
 }
 
 /*
- * Runners, the pool and confirmations all wake the stream. Once each such wake-up read what had come in the rest so far: with the
- * null sink a backlog of one-row transactions took twice the time, in thousands of tiny batches.
+ * Runners, the pool and confirmations all wake the stream. Once each such wake-up read what had come in the
+ * rest so far: with the null sink a backlog of one-row transactions took twice the time, in thousands of tiny
+ * batches.
  */
 Test(socket_fill, whoever_wakes_the_stream_in_a_rest_does_not_end_it) {
     struct pair pair = tcp_pair();
@@ -193,8 +194,9 @@ Test(socket_fill, transactions_that_grow_are_noticed) {
 }
 
 /*
- * At 8,000 small transactions a second the stream was woken for every message, the server could not keep up, and lag grew to a
- * second with one transaction in each batch: nobody had use for them so soon, the runner was busy.
+ * At 8,000 small transactions a second the stream was woken for every message, the server could not keep up,
+ * and lag grew to a second with one transaction in each batch: nobody had use for them so soon, the runner
+ * was busy.
  */
 Test(socket_fill, what_nobody_waits_for_does_not_wake_the_stream_message_by_message) {
     struct pair pair = tcp_pair();

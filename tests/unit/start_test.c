@@ -8,7 +8,9 @@
 
 #define SYSTEM UINT64_C(7000000000000000001)
 
-/* A pipeline of two exactly-once sinks at 100 and 120, whose slot and disk are at 100: everything in order. */
+/*
+ * A pipeline of two exactly-once sinks at 100 and 120, whose slot and disk are at 100: everything in order.
+ */
 struct scene {
     struct sink_ops ops[2];
     struct config_sink sinks[2];

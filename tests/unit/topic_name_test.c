@@ -31,7 +31,10 @@ Test(topic_name, every_other_byte_is_escaped) {
     cr_assert_str_eq(name_of("{table}", "public", ".."), "-2e-2e");
 }
 
-/* All names of up to two of these letters, in schema and table: more than enough to find an escape that is not injective. */
+/*
+ * All names of up to two of these letters, in schema and table: more than enough to find an escape that is
+ * not injective.
+ */
 Test(topic_name, two_tables_never_share_a_topic) {
     static const char *const PARTS[] = {"a",  "2e", "-2e",  ".",  "-",  "_",
                                         "a.", ".a", "a-2e", "--", "-2", "2d"};

@@ -21,7 +21,10 @@ static uint64_t add(struct transaction_tally *tally, const struct relation *rela
     return count;
 }
 
-/* Against an array of counts, over several transactions; every other addition by a later definition of the table. */
+/*
+ * Against an array of counts, over several transactions; every other addition by a later definition of the
+ * table.
+ */
 Test(transaction_tally, counts_as_an_array_does) {
     static struct relation first[TABLES], later[TABLES];
     static char names[TABLES][16];

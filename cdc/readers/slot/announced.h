@@ -2,8 +2,8 @@
 /*
  * announced.h - whether a relation that the server announces is one that the pipeline replicates.
  *
- * A definition comes before a relation's first change, and again after the catalog has changed. A publication that was altered
- * since the start gets nothing to a sink that source.tables does not name.
+ * A definition comes before a relation's first change, and again after the catalog has changed. A publication
+ * that was altered since the start gets nothing to a sink that source.tables does not name.
  */
 #pragma once
 
@@ -21,7 +21,7 @@ struct announced {
 };
 
 /*
- * payload: a Relation message. ERROR_CONFIG with a remedy when nobody named the table. Of one that is younger than the
- * stream the source's catalog is asked.
+ * payload: a Relation message. ERROR_CONFIG with a remedy when nobody named the table. Of one that is younger
+ * than the stream the source's catalog is asked.
  */
 MUST_CHECK bool announced_check(const struct announced *announced, struct slice payload, struct error *err);

@@ -47,8 +47,8 @@ void keepalive_note_heard(struct keepalive *keepalive, int64_t now_ms) {
 }
 
 /*
- * What comes belongs to a message that is not whole. A large one comes in many parts; one whose length is wrong swallows
- * the few bytes of a server that has nothing to send, and hides its answers.
+ * What comes belongs to a message that is not whole. A large one comes in many parts; one whose length is
+ * wrong swallows the few bytes of a server that has nothing to send, and hides its answers.
  */
 void keepalive_note_readable(struct keepalive *keepalive) {
     int size = 0;
@@ -88,8 +88,8 @@ bool keepalive_send(struct keepalive *keepalive, const struct keepalive_report *
 }
 
 /*
- * A server that shuts down asks for the confirmation of everything, and waits for it for ever. While a sink is stuck we
- * cannot give it; leaving lets the server stop, and costs nothing but a new start.
+ * A server that shuts down asks for the confirmation of everything, and waits for it for ever. While a sink
+ * is stuck we cannot give it; leaving lets the server stop, and costs nothing but a new start.
  */
 static bool let_server_go(struct keepalive *keepalive, const struct keepalive_report *report,
                           struct error *err) {
@@ -101,11 +101,11 @@ static bool let_server_go(struct keepalive *keepalive, const struct keepalive_re
     }
     if (report->now_ms - keepalive->asked_since_ms < SHUTDOWN_WAIT_MAX_MS)
         return true;
-    return error_set(
-        err, ERROR_RETRY,
-        "source: the server waits for the confirmation of %s, which is not durable in every sink yet; it may be "
-        "shutting down",
-        lsn_format(keepalive->asked_lsn).text);
+    return error_set(err, ERROR_RETRY,
+                     "source: the server waits for the confirmation of %s, which is not durable in every "
+                     "sink yet; it may be "
+                     "shutting down",
+                     lsn_format(keepalive->asked_lsn).text);
 }
 
 /* What a keepalive said counts once it was said twice; a server that is not asked may be silent for long. */

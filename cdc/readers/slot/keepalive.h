@@ -2,9 +2,9 @@
 /*
  * keepalive.h - what a replication connection owes its server in time, and how a dead one is noticed.
  *
- * The server ends a connection that does not report its position within wal_sender_timeout, asks for a report when it needs
- * one, and waits for the confirmation of everything before it shuts down. A server that says nothing is asked, and given up
- * when it does not answer.
+ * The server ends a connection that does not report its position within wal_sender_timeout, asks for a report
+ * when it needs one, and waits for the confirmation of everything before it shuts down. A server that says
+ * nothing is asked, and given up when it does not answer.
  *
  * One thread, the reader's.
  */

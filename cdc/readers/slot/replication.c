@@ -28,7 +28,8 @@ static int protocol_version(int server_version) {
 /* An object is gone; which one, the server's function tells in every language. */
 static const char *remedy_of_missing(const char *place) {
     if (strcmp(place, "get_publication_oid") == 0 || strcmp(place, "GetPublicationByName") == 0)
-        return "the publication was created after the slot or dropped since; changes made in between cannot be decoded; " START_OVER;
+        return "the publication was created after the slot or dropped since; changes made in between cannot "
+               "be decoded; " START_OVER;
     if (strncmp(place, "ReplicationSlot", strlen("ReplicationSlot")) == 0)
         return "the slot is gone; " START_OVER;
     return "the slot or the publication is gone; " START_OVER;
@@ -115,18 +116,18 @@ static bool judge_change(const struct session *session, const PGresult *result, 
     if (is_too_large(err, result)) {
         char sqlstate[sizeof err->sqlstate];
         memcpy(sqlstate, err->sqlstate, sizeof sqlstate);
-        error_set(
-            err, ERROR_DATA,
-            "source: the server cannot send a row: it is larger than 1 GB, the limit of a value and of a message (SQLSTATE %s)",
-            sqlstate);
+        error_set(err, ERROR_DATA,
+                  "source: the server cannot send a row: it is larger than 1 GB, the limit of a value and of "
+                  "a message (SQLSTATE %s)",
+                  sqlstate);
         memcpy(err->sqlstate, sqlstate, sizeof sqlstate);
-        error_remedy(
-            err,
-            "make the row smaller at the source, or leave its large column out of the publication by a list of columns; the change stays in the slot, so then " START_OVER);
+        error_remedy(err,
+                     "make the row smaller at the source, or leave its large column out of the publication "
+                     "by a list of columns; the change stays in the slot, so then " START_OVER);
     } else if (strcmp(err->sqlstate, "22021") == 0 || strcmp(err->sqlstate, "22P05") == 0) {
-        error_remedy(
-            err,
-            "every sink that is no database of encoding SQL_ASCII needs text that can be UTF-8: correct the row at the source; the change stays in the slot, so then " START_OVER);
+        error_remedy(err,
+                     "every sink that is no database of encoding SQL_ASCII needs text that can be UTF-8: "
+                     "correct the row at the source; the change stays in the slot, so then " START_OVER);
     }
     return lsn == 0 ? false : error_wrap(err, "the change at %s", lsn_format(lsn).text);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * replication.h - the streaming replication protocol on a replication session: START_REPLICATION, the messages inside
- * COPY BOTH, status updates.
+ * replication.h - the streaming replication protocol on a replication session: START_REPLICATION, the
+ * messages inside COPY BOTH, status updates.
  *
  *     server: 'w' start_lsn u64, end_lsn u64, time i64, a pgoutput message     XLogData
  *             'k' end_lsn u64, time i64, reply u8                              keepalive
@@ -41,8 +41,9 @@ MUST_CHECK bool replication_start(struct session *session, const struct replicat
                                   struct error *err);
 
 /*
- * Takes one message that is in libpq's buffer; *ret_got false: there is none now. Does not read the socket. The stream's
- * end is an error: ERROR_REFUSE when the slot or the publication cannot give what is asked, else ERROR_RETRY.
+ * Takes one message that is in libpq's buffer; *ret_got false: there is none now. Does not read the socket.
+ * The stream's end is an error: ERROR_REFUSE when the slot or the publication cannot give what is asked, else
+ * ERROR_RETRY.
  */
 MUST_CHECK bool replication_receive(struct session *session, struct replication_message *ret_message,
                                     bool *ret_got, struct error *err);

@@ -15,15 +15,19 @@
 
 enum { SQL_BYTES_MAX = 1 << 20 };
 
-/* The stream thread waits meanwhile, and the server gives up a client that is silent for its wal_sender_timeout. */
+/*
+ * The stream thread waits meanwhile, and the server gives up a client that is silent for its
+ * wal_sender_timeout.
+ */
 static const char LIMITS[] = "set statement_timeout = '10s'; set lock_timeout = '2s'";
 
 /*
- * The transaction was decoded; while it waits for a standby, others do not see its rows yet. Its xid of 64 bits is the one
- * nearest to the end of the snapshot.
+ * The transaction was decoded; while it waits for a standby, others do not see its rows yet. Its xid of 64
+ * bits is the one nearest to the end of the snapshot.
  */
 static const char IS_VISIBLE[] =
-    "select pg_visible_in_snapshot((xmax + mod(mod($1::numeric - xmax + 2147483648, 4294967296) + 4294967296, 4294967296)"
+    "select pg_visible_in_snapshot((xmax + mod(mod($1::numeric - xmax + 2147483648, 4294967296) + "
+    "4294967296, 4294967296)"
     " - 2147483648)::text::xid8, now) from (select now, pg_snapshot_xmax(now)::text::numeric as xmax"
     " from pg_current_snapshot() now) s";
 
@@ -114,7 +118,10 @@ static bool select_row(struct row_fetch *fetch, const struct change *change, str
     return session_query_typed(&fetch->session, sql.data, &parameters, &shape, ret_row, err);
 }
 
-/* A snapshot taken after the row was not seen: that it is visible there settles nothing for the row, so ask again. */
+/*
+ * A snapshot taken after the row was not seen: that it is visible there settles nothing for the row, so ask
+ * again.
+ */
 static bool expect_visible(struct row_fetch *fetch, const struct change *change, struct error *err) {
     char xid[16];
     const char *parameters[] = {xid};

@@ -2,9 +2,10 @@
 /*
  * row_fetch.h - the large values that an INSERT came without, from the row itself.
  *
- * An update that makes a row enter the publication's row filter is sent as an INSERT, and the server does not send a large
- * value that the update left alone. The source's row still has it, as long as the row is the very version that the update
- * wrote: its xmin is the transaction's xid. Then the value is known; else nobody may guess.
+ * An update that makes a row enter the publication's row filter is sent as an INSERT, and the server does not
+ * send a large value that the update left alone. The source's row still has it, as long as the row is the
+ * very version that the update wrote: its xmin is the transaction's xid. Then the value is known; else nobody
+ * may guess.
  */
 #pragma once
 
@@ -21,8 +22,9 @@ struct row_fetch {
 };
 
 /*
- * Fills in what change, a partial INSERT, lacks; the values are in arena. ERROR_RETRY while the row cannot be read, ERROR_DATA
- * when it is not that version any more, or cannot be found by its key. Waits for the source, some seconds at most.
+ * Fills in what change, a partial INSERT, lacks; the values are in arena. ERROR_RETRY while the row cannot be
+ * read, ERROR_DATA when it is not that version any more, or cannot be found by its key. Waits for the source,
+ * some seconds at most.
  */
 MUST_CHECK bool row_fetch_complete(struct row_fetch *fetch, struct change *change, struct arena *arena,
                                    struct error *err);

@@ -27,7 +27,10 @@ static struct slot_reader *slot_of(struct reader *reader) {
 
 /* ---- the end that was asked for ---- */
 
-/* Nothing more is read. Every transaction that ends at or before until_lsn came, so that position may be stored. */
+/*
+ * Nothing more is read. Every transaction that ends at or before until_lsn came, so that position may be
+ * stored.
+ */
 static void end_at_until(struct slot_reader *slot) {
     slot->reader.caught_up_lsn = slot->options.until_lsn;
     slot->reader.is_urgent = true;
@@ -35,9 +38,9 @@ static void end_at_until(struct slot_reader *slot) {
 }
 
 /*
- * The commit record of this transaction begins before until_lsn and ends behind it. A position inside the record would call the
- * transaction present, so the last one before it is the end. Parts of it that were handed on are undone by the sinks' close, or
- * stay where they are durable.
+ * The commit record of this transaction begins before until_lsn and ends behind it. A position inside the
+ * record would call the transaction present, so the last one before it is the end. Parts of it that were
+ * handed on are undone by the sinks' close, or stay where they are durable.
  */
 static void end_before_transaction(struct slot_reader *slot, struct batch *batch) {
     slot->reader.caught_up_lsn = 0;
@@ -123,7 +126,7 @@ static void note_received(struct slot_reader *slot, lsn_t lsn) {
 }
 
 static void slot_reader_append(struct slot_reader *slot, struct batch *batch, const struct change *change,
-                   size_t message_bytes) {
+                               size_t message_bytes) {
     if (change->kind == CHANGE_BEGIN) {
         slot->reader.commit_age_us = clock_postgres_us() - change->transaction->commit_time_us;
         slot->transaction_bytes = 0;
@@ -165,8 +168,8 @@ static bool take_data(struct slot_reader *slot, struct batch *batch,
 }
 
 /*
- * Everything before a keepalive's LSN was sent before it, so with what was received handed on it may be confirmed.
- * Inside a transaction it says nothing that could be used.
+ * Everything before a keepalive's LSN was sent before it, so with what was received handed on it may be
+ * confirmed. Inside a transaction it says nothing that could be used.
  */
 static bool take_keepalive(struct slot_reader *slot, const struct replication_message *message,
                            struct error *err) {
@@ -197,7 +200,10 @@ static bool take_message(struct slot_reader *slot, struct batch *batch,
     return take_data(slot, batch, message, err);
 }
 
-/* The server fails on a row that it cannot send. It has sent the definition of its table when that was needed, and nothing since. */
+/*
+ * The server fails on a row that it cannot send. It has sent the definition of its table when that was
+ * needed, and nothing since.
+ */
 static bool fail_in_transaction(const struct slot_reader *slot, struct error *err) {
     if (!decoder_in_transaction(slot->decoder) || err->kind == ERROR_RETRY)
         return false;
@@ -340,8 +346,9 @@ static bool slot_tend(struct reader *reader, const struct reader_tending *tendin
 /* ---- start and end ---- */
 
 /*
- * Since 18 a publication that is missing for a part of the WAL is skipped with a mere warning: changes lost. It is known by its code and
- * by the server's function, since its words are in the server's language; settings.c sees to it that it is sent.
+ * Since 18 a publication that is missing for a part of the WAL is skipped with a mere warning: changes lost.
+ * It is known by its code and by the server's function, since its words are in the server's language;
+ * settings.c sees to it that it is sent.
  */
 static void take_notice(void *argument, const PGresult *result) {
     struct slot_reader *slot = argument;
@@ -367,7 +374,10 @@ static bool slot_start(struct reader *reader, struct error *err) {
         return false;
     socket_fill_init(&slot->fill, PQsocket(options->session->conn));
     keepalive_init(&slot->keepalive, options->session, options->sender_timeout_ms);
-    /* From here the feed's loop watches for orders; the last words are sent after the program was told to stop. */
+    /*
+     * From here the feed's loop watches for orders; the last words are sent after the program was told to
+     * stop.
+     */
     options->session->stop = NULL;
     return true;
 }

@@ -2,8 +2,8 @@
 /*
  * slot_reader.h - the reader of a replication slot: receive, decode, append to batches, confirm.
  *
- * It answers the server in time whatever the sinks do. What it confirms as flushed is what the feed calls durable, never
- * what it received.
+ * It answers the server in time whatever the sinks do. What it confirms as flushed is what the feed calls
+ * durable, never what it received.
  */
 #pragma once
 
@@ -34,8 +34,8 @@ struct slot_reader_options {
     struct unsent_keys unsent_keys; /* lives until close */
     int sender_timeout_ms;          /* the server's wal_sender_timeout, 0: none */
     /*
-     * Reads no transaction that ends behind it; 0: none. Once all before it came, reader.end_lsn is until_lsn, or the end of the
-     * last transaction before one whose commit record lies across it.
+     * Reads no transaction that ends behind it; 0: none. Once all before it came, reader.end_lsn is
+     * until_lsn, or the end of the last transaction before one whose commit record lies across it.
      */
     lsn_t until_lsn;
 };

@@ -2,10 +2,11 @@
 /*
  * socket_fill.c - see socket_fill.h.
  *
- * The rest is as long as it takes the server to write several windows, so that the window is closed most of the time. Measured on
- * a backlog of 200,000 one-row transactions and of 300,000 wide rows, two cores: walsender spends 2.3 and 2.3 s of processor time
- * instead of 3.7 and 3.3. A fixed rest of 10 ms helped the wide rows always and the narrow ones only on some runs. A window of 16
- * kB and less stalls: loopback's segments are larger.
+ * The rest is as long as it takes the server to write several windows, so that the window is closed most of
+ * the time. Measured on a backlog of 200,000 one-row transactions and of 300,000 wide rows, two cores:
+ * walsender spends 2.3 and 2.3 s of processor time instead of 3.7 and 3.3. A fixed rest of 10 ms helped the
+ * wide rows always and the narrow ones only on some runs. A window of 16 kB and less stalls: loopback's
+ * segments are larger.
  */
 #include "cdc/readers/slot/socket_fill.h"
 
@@ -47,7 +48,10 @@ static bool same_host(const union address *here, const union address *there) {
            memcmp(&here->v6.sin6_addr, &there->v6.sin6_addr, sizeof here->v6.sin6_addr) == 0;
 }
 
-/* A Unix socket is not: what it holds is bounded by the sender's buffer, so that resting would only stop the sender. */
+/*
+ * A Unix socket is not: what it holds is bounded by the sender's buffer, so that resting would only stop the
+ * sender.
+ */
 static bool is_local_tcp(int fd) {
     union address here = {0}, there = {0};
     socklen_t here_size = sizeof here, there_size = sizeof there;
@@ -64,8 +68,9 @@ static void wake_at(struct socket_fill *fill, int bytes) {
 }
 
 /*
- * A small window with much memory behind it: a message of a hundred bytes can take a thousand of the kernel's, and a segment for
- * which a buffer as small as the window has no room is dropped, and comes again after 200 ms.
+ * A small window with much memory behind it: a message of a hundred bytes can take a thousand of the
+ * kernel's, and a segment for which a buffer as small as the window has no room is dropped, and comes again
+ * after 200 ms.
  */
 static void narrow_window(int fd) {
     const int window_bytes = WINDOW_BYTES, memory_bytes = MEMORY_BYTES;

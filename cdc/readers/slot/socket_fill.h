@@ -2,14 +2,16 @@
 /*
  * socket_fill.h - lets the replication socket fill, so that the server sends much at a time.
  *
- * walsender makes a system call per change, and what that costs depends on us. A reader that sleeps in recv() makes each
- * call a wake-up. While data flows we therefore ask to be woken only when much is there or after a millisecond. In a backlog
- * from our own host we go further: a small receive window and a rest between the bursts. A full window keeps the
- * server's bytes in its own send buffer, where a call appends and returns; they cross in a few large segments when we read. This
- * works because a local window opens at once; over a network each would cost a round trip.
- * When nothing flows, the first byte wakes us: latency does not pay. Nor does it while every runner is busy: what comes meanwhile is
- * read at once when one of them wants it. While small transactions come one by one, a runner that waits has use for a whole one only,
- * so the socket wakes us when as many bytes are there as the smallest of those that came lately, not at each of its messages.
+ * walsender makes a system call per change, and what that costs depends on us. A reader that sleeps in recv()
+ * makes each call a wake-up. While data flows we therefore ask to be woken only when much is there or after a
+ * millisecond. In a backlog from our own host we go further: a small receive window and a rest between the
+ * bursts. A full window keeps the server's bytes in its own send buffer, where a call appends and returns;
+ * they cross in a few large segments when we read. This works because a local window opens at once; over a
+ * network each would cost a round trip. When nothing flows, the first byte wakes us: latency does not pay.
+ * Nor does it while every runner is busy: what comes meanwhile is read at once when one of them wants it.
+ * While small transactions come one by one, a runner that waits has use for a whole one only, so the socket
+ * wakes us when as many bytes are there as the smallest of those that came lately, not at each of its
+ * messages.
  *
  * One thread, the stream's.
  */
@@ -56,8 +58,9 @@ void socket_fill_note_transaction(struct socket_fill *fill, size_t bytes);
 void socket_fill_end(struct socket_fill *fill);
 
 /*
- * Whether the server is left alone for now: whoever wakes the stream meanwhile (a runner that waits, a confirmation) gets what he
- * wants, but nothing is read. A read in the middle of a rest would open the window for a few bytes.
+ * Whether the server is left alone for now: whoever wakes the stream meanwhile (a runner that waits, a
+ * confirmation) gets what he wants, but nothing is read. A read in the middle of a rest would open the window
+ * for a few bytes.
  */
 bool socket_fill_rests(const struct socket_fill *fill, int64_t now_ms);
 

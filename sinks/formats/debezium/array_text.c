@@ -6,8 +6,8 @@
  *     array   := "{" [item (delimiter item)*] "}"
  *     item    := array | NULL | quoted | plain
  *
- * PostgreSQL quotes an element that is empty, that reads like NULL or that has a brace, a quote, a backslash, a delimiter
- * or a blank.
+ * PostgreSQL quotes an element that is empty, that reads like NULL or that has a brace, a quote, a backslash,
+ * a delimiter or a blank.
  */
 #include "sinks/formats/debezium/array_text.h"
 

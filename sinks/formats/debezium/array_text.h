@@ -35,8 +35,8 @@ MUST_CHECK bool array_text_init(struct array_text *array, struct slice text, cha
 void array_text_release(struct array_text *array);
 
 /*
- * The next piece, and the element's text, which lives until the next call. ARRAY_END once, when the last brace is closed
- * and nothing is left. False when the text is none of an array, or memory is exhausted.
+ * The next piece, and the element's text, which lives until the next call. ARRAY_END once, when the last
+ * brace is closed and nothing is left. False when the text is none of an array, or memory is exhausted.
  */
 MUST_CHECK bool array_text_next(struct array_text *array, enum array_piece *ret_piece,
                                 struct slice *ret_element);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * debezium_options.c - how values are written down, by the names that Debezium's own configuration has for it.
+ * debezium_options.c - how values are written down, by the names that Debezium's own configuration has for
+ * it.
  */
 #include "sinks/formats/debezium/debezium_options.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * debezium_options.h - how values are written down, by the names that Debezium's own configuration has for it.
+ * debezium_options.h - how values are written down, by the names that Debezium's own configuration has for
+ * it.
  */
 #pragma once
 

@@ -2,8 +2,9 @@
 /*
  * debezium_schema.c - the schemas of Kafka Connect that go before a key and a value.
  *
- * They are what Debezium's connector declares, as Kafka's JSON converter writes it, as far as the stream tells: a column may be
- * null unless it is of the key, and has no default. tests/golden/debezium holds those of the real one.
+ * They are what Debezium's connector declares, as Kafka's JSON converter writes it, as far as the stream
+ * tells: a column may be null unless it is of the key, and has no default. tests/golden/debezium holds those
+ * of the real one.
  */
 #include "sinks/formats/debezium/debezium_schema.h"
 
@@ -25,43 +26,63 @@ enum { FIRST_PLACES = 64 };
     "incremental\"},\"default\":\"false\",\"field\":\"snapshot\"}"
 
 /* The envelope behind before and after. */
+/* clang-format off */
 static const char ENVELOPE_REST[] =
-    ",{\"type\":\"struct\",\"fields\":[" FIELD("string", "false", "version") "," FIELD("string", "false", "connector") "," FIELD("string", "false", "name") "," FIELD(
-        "int64", "false",
-        "ts_ms") "," ENUM_OF_SNAPSHOT
-                 "," FIELD("string", "false", "db") "," FIELD("string", "true", "sequence") "," FIELD("int64", "true", "ts_us") "," FIELD("int64", "true", "ts_ns") "," FIELD(
-                     "string", "false",
-                     "schema") "," FIELD("string", "false",
-                                         "table") "," FIELD("int64", "true",
-                                                            "txId") "," FIELD("int64", "true",
-                                                                              "lsn") "," FIELD("int64",
-                                                                                               "true",
-                                                                                               "xmin") "," FIELD("string",
-                                                                                                                 "true",
-                                                                                                                 "origin") "," FIELD("int64",
-                                                                                                                                     "true",
-                                                                                                                                     "origin_lsn") "],\"optional\":false,\"name\":\"io.debezium.connector.postgresql.Source\",\"version\":1,\"field\":\"source\"},"
-                                                                                                                                                   "{\"type\":\"struct\",\"fields\":[" FIELD(
-                                                                                                                                                       "string",
-                                                                                                                                                       "false", "id") "," FIELD("int64", "false", "total_order") "," FIELD("int64", "false", "data_collection_order") "],\"optional\":true,\"name\":\"event.block\",\"version\":1,\"field\":\"transaction\"}," FIELD("string",
-                                                                                                                                                                                                                                                                                                                                                                     "false", "op") "," FIELD("int64",
-                                                                                                                                                                                                                                                                                                                                                                                              "true", "ts_ms") "," FIELD("int64",
-                                                                                                                                                                                                                                                                                                                                                                                                                         "true",
-                                                                                                                                                                                                                                                                                                                                                                                                                         "ts_us") "," FIELD("int64",
-                                                                                                                                                                                                                                                                                                                                                                                                                                            "true",
-                                                                                                                                                                                                                                                                                                                                                                                                                                            "ts_ns") "],\"optional\":false,\"name\":\"";
+    ",{\"type\":\"struct\",\"fields\":["
+    FIELD("string", "false", "version") ","
+    FIELD("string", "false", "connector") ","
+    FIELD("string", "false", "name") ","
+    FIELD("int64", "false", "ts_ms") ","
+    ENUM_OF_SNAPSHOT
+    ","
+    FIELD("string", "false", "db") ","
+    FIELD("string", "true", "sequence") ","
+    FIELD("int64", "true", "ts_us") ","
+    FIELD("int64", "true", "ts_ns") ","
+    FIELD("string", "false", "schema") ","
+    FIELD("string", "false", "table") ","
+    FIELD("int64", "true", "txId") ","
+    FIELD("int64", "true", "lsn") ","
+    FIELD("int64", "true", "xmin") ","
+    FIELD("string", "true", "origin") ","
+    FIELD("int64", "true", "origin_lsn")
+    "],\"optional\":false,\"name\":\"io.debezium.connector.postgresql.Source\",\"version\":1,\""
+    "field\":\"source\"},"
+    "{\"type\":\"struct\",\"fields\":["
+    FIELD("string", "false", "id") ","
+    FIELD("int64", "false", "total_order") ","
+    FIELD("int64", "false", "data_collection_order")
+    "],\"optional\":true,\"name\":\"event.block\",\"version\":1,\"field\":\"transaction\"},"
+    FIELD("string", "false", "op") ","
+    FIELD("int64", "true", "ts_ms") ","
+    FIELD("int64", "true", "ts_us") ","
+    FIELD("int64", "true", "ts_ns")
+    "],\"optional\":false,\"name\":\"";
+/* clang-format on */
 
-const char DEBEZIUM_TRANSACTION_KEY_SCHEMA[] = "{\"schema\":{\"type\":\"struct\",\"fields\":[" FIELD(
-    "string", "false",
-    "id") "],\"optional\":false,\"name\":\"io.debezium.connector.common.TransactionMetadataKey\",\"version\":1},\"payload\":";
+/* clang-format off */
+const char DEBEZIUM_TRANSACTION_KEY_SCHEMA[] =
+    "{\"schema\":{\"type\":\"struct\",\"fields\":["
+    FIELD("string", "false", "id")
+    "],\"optional\":false,\"name\":\"io.debezium.connector.common."
+    "TransactionMetadataKey\",\"version\":1},\"payload\":";
+/* clang-format on */
 
+/* clang-format off */
 const char DEBEZIUM_TRANSACTION_VALUE_SCHEMA[] =
-    "{\"schema\":{\"type\":\"struct\",\"fields\":[" FIELD("string", "false", "status") "," FIELD("string", "false", "id") "," FIELD("int64", "true", "event_count") ",{\"type\":\"array\",\"items\":{\"type\":\"struct\",\"fields\":[" FIELD(
-        "string", "false",
-        "data_collection") "," FIELD("int64", "false",
-                                     "event_count") "],\"optional\":false,\"name\":\"event.collection\",\"version\":1},\"optional\":true,\"field\":\"data_collections\"}," FIELD("int64",
-                                                                                                                                                                                 "false",
-                                                                                                                                                                                 "ts_ms") "],\"optional\":false,\"name\":\"io.debezium.connector.common.TransactionMetadataValue\",\"version\":1},\"payload\":";
+    "{\"schema\":{\"type\":\"struct\",\"fields\":["
+    FIELD("string", "false", "status") ","
+    FIELD("string", "false", "id") ","
+    FIELD("int64", "true", "event_count")
+    ",{\"type\":\"array\",\"items\":{\"type\":\"struct\",\"fields\":["
+    FIELD("string", "false", "data_collection") ","
+    FIELD("int64", "false", "event_count")
+    "],\"optional\":false,\"name\":\"event.collection\",\"version\":1},\"optional\":true,"
+    "\"field\":\"data_collections\"},"
+    FIELD("int64", "false", "ts_ms")
+    "],\"optional\":false,\"name\":\"io.debezium.connector.common.TransactionMetadataValue\",\""
+    "version\":1},\"payload\":";
+/* clang-format on */
 
 /* ---- one type, without the brace that ends it: a field's name may follow ---- */
 
@@ -340,8 +361,8 @@ static bool append_row(const struct debezium_schemas *schemas, const struct rela
     return true;
 }
 
-static bool debezium_schema_fill(const struct debezium_schemas *schemas, const struct relation *relation, const char *topic,
-                 struct debezium_schema *schema) {
+static bool debezium_schema_fill(const struct debezium_schemas *schemas, const struct relation *relation,
+                                 const char *topic, struct debezium_schema *schema) {
     struct buffer *key = &schema->key, *value = &schema->value;
     buffer_append_text(key, "{\"schema\":");
     if (!append_columns(schemas, relation, true, key))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * debezium_schema.h - the schemas of Kafka Connect that go before a key and a value (schemas: inline), made once a table.
+ * debezium_schema.h - the schemas of Kafka Connect that go before a key and a value (schemas: inline), made
+ * once a table.
  */
 #pragma once
 
@@ -31,8 +32,9 @@ void debezium_schemas_init(struct debezium_schemas *schemas, const struct debezi
 void debezium_schemas_release(struct debezium_schemas *schemas);
 
 /*
- * The schemas of the relation that a change is of; valid until the next call. Streamed relations live longer than the
- * schemas do. ERROR_CONFIG: no topic can be named for the table, ERROR_DATA: a name that is not UTF-8.
+ * The schemas of the relation that a change is of; valid until the next call. Streamed relations live longer
+ * than the schemas do. ERROR_CONFIG: no topic can be named for the table, ERROR_DATA: a name that is not
+ * UTF-8.
  */
 MUST_CHECK bool debezium_schemas_find(struct debezium_schemas *schemas, const struct relation *relation,
                                       bool is_copied, const struct debezium_schema **ret_schema,

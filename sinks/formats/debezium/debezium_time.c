@@ -31,7 +31,9 @@ static wide_t floor_thousandth(wide_t number) {
     return number / 1000 - (number % 1000 < 0);
 }
 
-/* The day that minus infinity falls on begins before what microseconds hold, so the day is not counted back. */
+/*
+ * The day that minus infinity falls on begins before what microseconds hold, so the day is not counted back.
+ */
 static struct pg_timestamp infinite_timestamp(enum pg_infinity infinity) {
     const int64_t microseconds = infinity == PG_INFINITY ? INFINITY_US : MINUS_INFINITY_US;
     const bool borrows = microseconds % MICROSECONDS_PER_DAY < 0;
@@ -44,7 +46,9 @@ static int64_t saturate(wide_t number) {
     return number > INT64_MAX ? INT64_MAX : number < INT64_MIN ? INT64_MIN : (int64_t) number;
 }
 
-/* Digits behind the point that the type was declared with, or -1. An interval's modifier is not of this form. */
+/*
+ * Digits behind the point that the type was declared with, or -1. An interval's modifier is not of this form.
+ */
 static int32_t precision_of(const struct debezium_type *type) {
     return type->modifier >= 0 && type->modifier <= 6 ? type->modifier : -1;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * debezium_time.h - dates, times and intervals as Debezium writes them, by time.precision.mode and interval.handling.mode.
+ * debezium_time.h - dates, times and intervals as Debezium writes them, by time.precision.mode and
+ * interval.handling.mode.
  */
 #pragma once
 

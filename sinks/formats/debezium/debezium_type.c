@@ -2,8 +2,8 @@
 /*
  * debezium_type.c - which of Debezium's mappings a column's type has.
  *
- * OIDs of built-in types are the same everywhere. Types of extensions have their OID from CREATE EXTENSION, so they are known by
- * name; a domain has an OID of its own and its base type's name.
+ * OIDs of built-in types are the same everywhere. Types of extensions have their OID from CREATE EXTENSION,
+ * so they are known by name; a domain has an OID of its own and its base type's name.
  */
 #include "sinks/formats/debezium/debezium_type.h"
 

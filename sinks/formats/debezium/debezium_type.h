@@ -37,10 +37,13 @@ struct debezium_type {
 };
 
 /*
- * A domain is its base type. A user-defined type that has no mapping of its own is a string: pgoutput does not tell an
- * enum, which is one, from others.
+ * A domain is its base type. A user-defined type that has no mapping of its own is a string: pgoutput does
+ * not tell an enum, which is one, from others.
  */
 struct debezium_type debezium_type_of(const struct column *column);
 
-/* The digits of numeric(precision, scale), whose scale may be negative since PostgreSQL 15. False: it has none. */
+/*
+ * The digits of numeric(precision, scale), whose scale may be negative since PostgreSQL 15. False: it has
+ * none.
+ */
 bool debezium_numeric_modifier(int32_t modifier, int32_t *ret_precision, int32_t *ret_scale);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * debezium_value.c - one column's value as Debezium's PostgreSQL connector and Kafka's JSON converter write it.
+ * debezium_value.c - one column's value as Debezium's PostgreSQL connector and Kafka's JSON converter write
+ * it.
  *
- * debezium-json.md has the mapping with an example of each; tests/golden/debezium holds what the real one sent.
+ * debezium-json.md has the mapping with an example of each; tests/golden/debezium holds what the real one
+ * sent.
  */
 #include "sinks/formats/debezium/debezium_value.h"
 

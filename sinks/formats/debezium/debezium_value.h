@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * debezium_value.h - one column's value as Debezium's PostgreSQL connector and Kafka's JSON converter write it.
+ * debezium_value.h - one column's value as Debezium's PostgreSQL connector and Kafka's JSON converter write
+ * it.
  */
 #pragma once
 
@@ -25,6 +26,9 @@ void debezium_writer_release(struct debezium_writer *writer);
 /* Does the column stand in a row at all? */
 bool debezium_column_is_written(const struct debezium_writer *writer, const struct column *column);
 
-/* The value of a column that is written. False, with anything appended, when the text is not what PostgreSQL writes. */
+/*
+ * The value of a column that is written. False, with anything appended, when the text is not what PostgreSQL
+ * writes.
+ */
 MUST_CHECK bool debezium_value_append(struct debezium_writer *writer, const struct column *column,
                                       const struct value *value, struct buffer *json);

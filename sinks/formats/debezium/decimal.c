@@ -2,8 +2,9 @@
 /*
  * decimal.c - a numeric's text as an integer and a scale.
  *
- * The integer is built from 18 digits at a time: all limbs times 10^18, plus the piece. That is quadratic in the digits,
- * 147,455 at most: 20 ms for the largest numeric there is, and a few nanoseconds for those that people have.
+ * The integer is built from 18 digits at a time: all limbs times 10^18, plus the piece. That is quadratic in
+ * the digits, 147,455 at most: 20 ms for the largest numeric there is, and a few nanoseconds for those that
+ * people have.
  */
 #include "sinks/formats/debezium/decimal.h"
 

@@ -36,8 +36,8 @@ MUST_CHECK bool decimal_parse(struct slice text, struct decimal *ret_decimal);
 void decimal_strip(struct decimal *decimal);
 
 /*
- * value * 10^scale in two's complement, network byte order, as few bytes as hold it and its sign. False when the value has
- * more digits behind the point than scale. scratch is used and left in any state.
+ * value * 10^scale in two's complement, network byte order, as few bytes as hold it and its sign. False when
+ * the value has more digits behind the point than scale. scratch is used and left in any state.
  */
 MUST_CHECK bool decimal_append_unscaled(const struct decimal *decimal, uint32_t scale, struct buffer *scratch,
                                         struct buffer *bytes);

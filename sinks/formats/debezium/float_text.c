@@ -2,7 +2,8 @@
 /*
  * float_text.c - a number's decimal text as the JSON number that Java writes for the float.
  *
- * A number is its significant digits and where the point stands before the first of them: 0.digits * 10^exponent.
+ * A number is its significant digits and where the point stands before the first of them: 0.digits *
+ * 10^exponent.
  */
 #include "sinks/formats/debezium/float_text.h"
 

@@ -2,8 +2,8 @@
 /*
  * float_text.h - a number's decimal text as the JSON number that Java writes for the float.
  *
- * PostgreSQL writes the shortest digits that give the same float again, as Java does; only where the point stands
- * differs: 1e+20 is 1.0E20, 5 is 5.0, 0.0001 is 1.0E-4. So no float is made and nothing is rounded.
+ * PostgreSQL writes the shortest digits that give the same float again, as Java does; only where the point
+ * stands differs: 1e+20 is 1.0E20, 5 is 5.0, 0.0001 is 1.0E-4. So no float is made and nothing is rounded.
  */
 #pragma once
 

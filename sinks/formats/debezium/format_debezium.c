@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * format_debezium.c - debezium-json: what Debezium's PostgreSQL connector and Kafka's JSON converter, without schemas, send
- * for the same change. debezium-json.md has every message with an example, and where this differs.
+ * format_debezium.c - debezium-json: what Debezium's PostgreSQL connector and Kafka's JSON converter, without
+ * schemas, send for the same change. debezium-json.md has every message with an example, and where this
+ * differs.
  *
  *     insert, read      key       envelope
  *     update            key       envelope
@@ -10,7 +11,8 @@
  *                       new key   envelope of an insert, with the old key as header
  *     truncate          no key    envelope
  *
- * With a transaction topic each envelope says its place in its transaction, and BEGIN and END are messages of their own.
+ * With a transaction topic each envelope says its place in its transaction, and BEGIN and END are messages of
+ * their own.
  *
  * Messages are written one behind the other into the list's buffer; what two of them share is written once.
  */
@@ -179,8 +181,8 @@ static bool changes_key(const struct change *change) {
 /* ---- the envelope ---- */
 
 /*
- * sequence orders messages: where the transaction commits, then where the change stands. A copied row belongs to no
- * transaction.
+ * sequence orders messages: where the transaction commits, then where the change stands. A copied row belongs
+ * to no transaction.
  */
 static void append_position(const struct encoding *e) {
     const struct change *change = e->change;

@@ -67,7 +67,10 @@ static int64_t month_days(int64_t year, int64_t month) {
     return month == 2 && is_leap_year(year) ? 29 : DAYS[month - 1];
 }
 
-/* Years are counted from March, so that a leap day ends one; a cycle of the calendar is 400 years, 146097 days. */
+/*
+ * Years are counted from March, so that a leap day ends one; a cycle of the calendar is 400 years, 146097
+ * days.
+ */
 static int64_t days_of(int64_t year, int64_t month, int64_t day) {
     year -= month <= 2;
     int64_t cycle = (year >= 0 ? year : year - 399) / 400;
@@ -99,7 +102,8 @@ static struct civil civil_of(int64_t days) {
 /* The year as written; BC stands at the end of the text. */
 static bool take_date(struct scan *scan, struct civil *date) {
     return take_number(scan, YEAR_DIGITS_MIN, YEAR_DIGITS_MAX, &date->year) && pg_time_text_take(scan, '-') &&
-           take_number(scan, 2, 2, &date->month) && pg_time_text_take(scan, '-') && take_number(scan, 2, 2, &date->day);
+           take_number(scan, 2, 2, &date->month) && pg_time_text_take(scan, '-') &&
+           take_number(scan, 2, 2, &date->day);
 }
 
 static bool date_days(struct civil date, bool is_bc, int64_t *ret_days) {
@@ -127,8 +131,8 @@ static bool take_fraction(struct scan *scan, int64_t *microseconds) {
 static bool take_time(struct scan *scan, int hour_digits_max, int64_t *ret_microseconds) {
     int64_t hour, minute, second;
     if (!take_number(scan, 2, hour_digits_max, &hour) || !pg_time_text_take(scan, ':') ||
-        !take_number(scan, 2, 2, &minute) || !pg_time_text_take(scan, ':') || !take_number(scan, 2, 2, &second) ||
-        minute > 59 || second > 59)
+        !take_number(scan, 2, 2, &minute) || !pg_time_text_take(scan, ':') ||
+        !take_number(scan, 2, 2, &second) || minute > 59 || second > 59)
         return false;
     *ret_microseconds = ((hour * 60 + minute) * 60 + second) * MICROSECONDS_PER_SECOND;
     return !pg_time_text_take(scan, '.') || take_fraction(scan, ret_microseconds);
@@ -143,7 +147,8 @@ static bool take_offset(struct scan *scan, int32_t *ret_offset_s) {
     bool is_west = pg_time_text_take(scan, '-');
     if (!is_west && !pg_time_text_take(scan, '+'))
         return false;
-    if (!take_number(scan, 2, 2, &hour) || (pg_time_text_take(scan, ':') && !take_number(scan, 2, 2, &minute)) ||
+    if (!take_number(scan, 2, 2, &hour) ||
+        (pg_time_text_take(scan, ':') && !take_number(scan, 2, 2, &minute)) ||
         (pg_time_text_take(scan, ':') && !take_number(scan, 2, 2, &second)) || minute > 59 || second > 59)
         return false;
     int32_t offset_s = (int32_t) ((hour * 60 + minute) * 60 + second);

@@ -86,7 +86,10 @@ static bool judge_topic(const rd_kafka_topic_result_t *const *results, size_t co
 
 /* ---- topics ---- */
 
-/* Asked in parts that grow, since none can be interrupted: a stop is heard soon, and a slow cluster has time to answer. */
+/*
+ * Asked in parts that grow, since none can be interrupted: a stop is heard soon, and a slow cluster has time
+ * to answer.
+ */
 static rd_kafka_resp_err_t ask_metadata(struct client *client, rd_kafka_topic_t *topic,
                                         const struct rd_kafka_metadata **ret_metadata) {
     static const int PARTS_MS[] = {500, 1500, 3000};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * admin.h - what the sink asks of the cluster besides producing: topics and settings. Each call waits for its answer.
+ * admin.h - what the sink asks of the cluster besides producing: topics and settings. Each call waits for its
+ * answer.
  */
 #pragma once
 
@@ -29,13 +30,16 @@ MUST_CHECK bool admin_find_broker(struct client *client, int *ret_broker, struct
 MUST_CHECK bool admin_create_topic(struct client *client, const struct topic_definition *definition,
                                    struct error *err);
 
-/* The same for several in one request; *ret_there of each: false when it was refused, whose reason admin_create_topic tells. */
+/*
+ * The same for several in one request; *ret_there of each: false when it was refused, whose reason
+ * admin_create_topic tells.
+ */
 MUST_CHECK bool admin_create_topics(struct client *client, const struct topic_definition *definitions,
                                     size_t count, bool *ret_there, struct error *err);
 
 /*
- * Asks where the topic's partitions are, for at most half a second; without an answer nothing is lost. Of a topic that is new to
- * it librdkafka asks at its next full second only, and sends nothing before.
+ * Asks where the topic's partitions are, for at most half a second; without an answer nothing is lost. Of a
+ * topic that is new to it librdkafka asks at its next full second only, and sends nothing before.
  */
 void admin_learn_topic(struct client *client, rd_kafka_topic_t *topic);
 
@@ -54,8 +58,8 @@ struct admin_setting {
 };
 
 /*
- * Fills in the values. Not allowed to ask: all values are "" and *ret_known is false. resource: a topic, or a broker's number
- * as text.
+ * Fills in the values. Not allowed to ask: all values are "" and *ret_known is false. resource: a topic, or a
+ * broker's number as text.
  */
 MUST_CHECK bool admin_read_settings(struct client *client, rd_kafka_ResourceType_t type, const char *resource,
                                     struct admin_setting *settings, size_t count, bool *ret_known,

@@ -26,8 +26,8 @@ static const struct client_setting DEFAULTS[] = {
     {"socket.nagle.disable", "true"},
     {"compression.level", "1"}, /* zstd's 3 costs twice the processor time for a few percent */
     /*
-     * Longer than a group lasts: full batches leave at once and the rest is flushed at the group's end. When it is over and
-     * nothing may be sent yet, librdkafka's thread turns in circles.
+     * Longer than a group lasts: full batches leave at once and the rest is flushed at the group's end. When
+     * it is over and nothing may be sent yet, librdkafka's thread turns in circles.
      */
     {"linger.ms", "500"},
     {"queue.buffering.max.kbytes", "65536"},
@@ -101,7 +101,10 @@ static const char *find_reason(const char *name) {
     return NULL;
 }
 
-/* Files are looked at when they are used. librdkafka's own word about a certificate that is not there does not name it. */
+/*
+ * Files are looked at when they are used. librdkafka's own word about a certificate that is not there does
+ * not name it.
+ */
 static bool check_file(const struct sink_option *option, struct error *err) {
     if (strncmp(option->key, PROPERTIES, strlen(PROPERTIES)) != 0)
         return true;
@@ -230,7 +233,7 @@ static void on_log(const rd_kafka_t *handle, int level, const char *facility, co
 /* ---- the client ---- */
 
 static bool client_fill(rd_kafka_conf_t *conf, struct client *client, const struct kafka_options *options,
-                 const struct client_options *client_options, struct error *err) {
+                        const struct client_options *client_options, struct error *err) {
     const struct client_setting own[] = {{"bootstrap.servers", options->brokers},
                                          {"client.id", options->transactional_id},
                                          {"allow.auto.create.topics", "false"},
@@ -316,8 +319,9 @@ bool client_check(const struct client *client, struct error *err) {
 }
 
 /*
- * A broker is asked for the others at brokers ("HOST:PORT/bootstrap"), and then called by the address that it gives ("HOST:PORT/1"): a
- * broker in a container often gives one that is none outside, and nothing else looks wrong.
+ * A broker is asked for the others at brokers ("HOST:PORT/bootstrap"), and then called by the address that it
+ * gives ("HOST:PORT/1"): a broker in a container often gives one that is none outside, and nothing else looks
+ * wrong.
  */
 static const char *hint_of(const struct client *client) {
     rd_kafka_resp_err_t code = client->complaint.code;
@@ -325,7 +329,8 @@ static const char *hint_of(const struct client *client) {
                         code == RD_KAFKA_RESP_ERR__TIMED_OUT;
     if (!is_unreached || strstr(client->complaint.text, "/bootstrap") != NULL)
         return "";
-    return "; if that broker is up, the address by which it wants to be called leads nowhere from here: correct its "
+    return "; if that broker is up, the address by which it wants to be called leads nowhere from here: "
+           "correct its "
            "advertised.listeners";
 }
 

@@ -2,8 +2,8 @@
 /*
  * client.h - one connection object of librdkafka: its settings, and what it last complained of.
  *
- * librdkafka works with threads of its own and retries for ever; what is wrong meanwhile it says in a callback, which
- * runs inside client_poll on the caller's thread. One thread uses one client.
+ * librdkafka works with threads of its own and retries for ever; what is wrong meanwhile it says in a
+ * callback, which runs inside client_poll on the caller's thread. One thread uses one client.
  */
 #pragma once
 
@@ -46,10 +46,15 @@ struct client_options {
 /* Is it a property whose value nobody may see? key: "properties.NAME". */
 bool client_is_secret(const char *key);
 
-/* Does librdkafka take all properties of the configuration? Looks at no file. ERROR_CONFIG, with the option. */
+/*
+ * Does librdkafka take all properties of the configuration? Looks at no file. ERROR_CONFIG, with the option.
+ */
 MUST_CHECK bool client_check_properties(const struct sink_config *config, struct error *err);
 
-/* Reaches out to no broker yet. ERROR_CONFIG: a property that librdkafka does not take. The client stays where it is. */
+/*
+ * Reaches out to no broker yet. ERROR_CONFIG: a property that librdkafka does not take. The client stays
+ * where it is.
+ */
 MUST_CHECK bool client_open(struct client *client, const struct kafka_options *options,
                             const struct client_options *client_options, struct error *err);
 
@@ -64,8 +69,9 @@ static inline bool client_is_stopped(const struct client *client) {
 }
 
 /*
- * What keeps the client from reaching the cluster, when it has complained of something that waiting does not cure soon: rights
- * and certificates (ERROR_CONFIG), or every broker down (ERROR_RETRY). True: nothing like that.
+ * What keeps the client from reaching the cluster, when it has complained of something that waiting does not
+ * cure soon: rights and certificates (ERROR_CONFIG), or every broker down (ERROR_RETRY). True: nothing like
+ * that.
  */
 MUST_CHECK bool client_check(const struct client *client, struct error *err);
 

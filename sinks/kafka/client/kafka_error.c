@@ -68,7 +68,8 @@ bool kafka_error_is_right(const struct error *err) {
 static const char *remedy_of(rd_kafka_resp_err_t code) {
     switch (code) {
     case RD_KAFKA_RESP_ERR_INVALID_RECORD:
-        return "; a compacted topic takes no message without a key: give the table a primary key, or the topic "
+        return "; a compacted topic takes no message without a key: give the table a primary key, or the "
+               "topic "
                "cleanup.policy delete";
     case RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR:
         return "; lower replication, or add brokers";
@@ -77,7 +78,8 @@ static const char *remedy_of(rd_kafka_resp_err_t code) {
     case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
         return GRANT_ID;
     case RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT:
-        return "; lower copy_timeout_ms and transaction.timeout.ms, or raise transaction.max.timeout.ms of the brokers";
+        return "; lower copy_timeout_ms and transaction.timeout.ms, or raise transaction.max.timeout.ms of "
+               "the brokers";
     default:
         return "";
     }

@@ -4,8 +4,8 @@
  *
  * CONFIG  rights, names and settings that an operator must change
  * DATA    a message is too large
- * REFUSE  the producer may be fenced. Only may: a broker that ended a transaction for its age says the same, so the
- *         caller reads whose claim the position topic holds, and decides
+ * REFUSE  the producer may be fenced. Only may: a broker that ended a transaction for its age says the same,
+ *         so the caller reads whose claim the position topic holds, and decides
  * RETRY   everything else: fatal, abortable and ambiguous ones need a new producer
  */
 #pragma once

@@ -24,7 +24,8 @@ enum {
 const struct option_spec KAFKA_OPTIONS[] = {
     {"brokers", true, "where the cluster is: HOST:PORT[,HOST:PORT...]"},
     {"topic", false,
-     "the topics' names, of {source} (the pipeline), {schema} and {table}; default {source}.{schema}.{table}"},
+     "the topics' names, of {source} (the pipeline), {schema} and {table}; default "
+     "{source}.{schema}.{table}"},
     {"format", false, "protobuf (the default) or debezium-json"},
     {"properties", false, "settings of librdkafka, handed through: compression.codec, security.protocol, ...",
      OPTION_MAP, NULL},

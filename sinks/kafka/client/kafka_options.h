@@ -43,5 +43,8 @@ extern const struct option_spec KAFKA_OPTIONS[];
 MUST_CHECK bool kafka_options_read(struct kafka_options *options, const struct sink_config *config,
                                    struct error *err);
 
-/* The key that gives the sink's own topic of this name, or of one that Kafka does not tell from it; NULL: there is none. */
+/*
+ * The key that gives the sink's own topic of this name, or of one that Kafka does not tell from it; NULL:
+ * there is none.
+ */
 const char *kafka_options_own(const struct kafka_options *options, const char *topic);

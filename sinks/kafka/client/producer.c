@@ -118,8 +118,8 @@ static bool explain_refusal(struct producer *producer, rd_kafka_resp_err_t code,
 /* ---- a transaction ---- */
 
 /*
- * The coordinator answers a commit before its markers are written, and until they are it refuses the next transaction's
- * first request, which librdkafka then repeats after 20 ms. So a short rest is the faster way.
+ * The coordinator answers a commit before its markers are written, and until they are it refuses the next
+ * transaction's first request, which librdkafka then repeats after 20 ms. So a short rest is the faster way.
  */
 static void producer_rest(const struct producer *producer) {
     int64_t left_us = producer->rested_us - clock_now_us();
@@ -241,10 +241,10 @@ static uint64_t batch_messages(const struct producer *producer) {
 }
 
 /*
- * The commit waits for the same, but looks only every 10 ms, as nobody asked to hear of what was delivered. And as long as a
- * flush is on, librdkafka's thread turns in circles when a partition has a request on its way and more to send: of an idempotent
- * producer it sends the next one only then. So full batches leave by themselves first, unless what is left lies in
- * batches that are not.
+ * The commit waits for the same, but looks only every 10 ms, as nobody asked to hear of what was delivered.
+ * And as long as a flush is on, librdkafka's thread turns in circles when a partition has a request on its
+ * way and more to send: of an idempotent producer it sends the next one only then. So full batches leave by
+ * themselves first, unless what is left lies in batches that are not.
  */
 static void wait_delivered(struct producer *producer) {
     rd_kafka_t *handle = producer->client.handle;

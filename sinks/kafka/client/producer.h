@@ -2,12 +2,13 @@
 /*
  * producer.h - the transactional producer: begin, send, commit, or be thrown away.
  *
- * Every failure is final: nothing but close is called after it. Its kind REFUSE means "perhaps fenced" (kafka_error.h).
+ * Every failure is final: nothing but close is called after it. Its kind REFUSE means "perhaps fenced"
+ * (kafka_error.h).
  *
- * When a connection breaks while a commit is on its way, librdkafka sends EndTxn again, and the first one may still arrive:
- * into the next transaction, which it would commit half done. So after a commit during which anything was complained of, or
- * that took long, the producer is worn: it must begin no other transaction. A new one has a new epoch, which late requests
- * of the old one do not.
+ * When a connection breaks while a commit is on its way, librdkafka sends EndTxn again, and the first one may
+ * still arrive: into the next transaction, which it would commit half done. So after a commit during which
+ * anything was complained of, or that took long, the producer is worn: it must begin no other transaction. A
+ * new one has a new epoch, which late requests of the old one do not.
  */
 #pragma once
 

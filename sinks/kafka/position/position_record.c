@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * position_record.c - written by one printf, read back field by field, and nothing but what was written is accepted.
+ * position_record.c - written by one printf, read back field by field, and nothing but what was written is
+ * accepted.
  */
 #include "sinks/kafka/position/position_record.h"
 

@@ -5,8 +5,8 @@
  *     {"version":1,"claim":"9f0c…16 digits","end_lsn":"0/16B3748","commit_lsn":"0/0","index":0,
  *      "system_id":"7316…","timeline":1}
  *
- * claim names the engine that wrote it: a random number of the process. end_lsn 0/0: the engine has claimed the pipeline,
- * and there is no position yet.
+ * claim names the engine that wrote it: a random number of the process. end_lsn 0/0: the engine has claimed
+ * the pipeline, and there is no position yet.
  */
 #pragma once
 

@@ -24,7 +24,9 @@ enum {
 
 /* ---- the topic ---- */
 
-/* Small segments: the active one is never compacted, and a busy pipeline would leave a gigabyte to be read. */
+/*
+ * Small segments: the active one is never compacted, and a busy pipeline would leave a gigabyte to be read.
+ */
 static const struct client_setting SETTINGS[] = {
     {"cleanup.policy", "compact"},
     {"segment.bytes", "16777216"},
@@ -93,7 +95,10 @@ static void note_other(struct other_keys *others, struct slice key, bool lives) 
         others->hashes[i] = others->hashes[--others->count];
 }
 
-/* One pass over a window of the partition, from its start to the high watermark as it was when the pass began. */
+/*
+ * One pass over a window of the partition, from its start to the high watermark as it was when the pass
+ * began.
+ */
 struct reading {
     struct client client;
     const struct kafka_options *options;

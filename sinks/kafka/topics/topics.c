@@ -19,7 +19,9 @@ enum {
     MEET_MAX = 64,
     KNOWN_AFTER_MS = 5000,
     PAUSE_MS = 20,
-    /* What a batch of one record costs besides key and value: its header, the record's own and three headers. */
+    /*
+     * What a batch of one record costs besides key and value: its header, the record's own and three headers.
+     */
     BATCH_OVERHEAD_BYTES = 512,
     BROKER_MESSAGE_BYTES_MAX = 1048588, /* a broker's message.max.bytes, when it does not tell */
 };
@@ -89,7 +91,10 @@ static bool create_if_missing(struct topics *topics, const struct wish *wish, st
     return facts.partitions > 0 || topics_create(topics, wish, err);
 }
 
-/* A topic that was just created is not known to every broker at once, and an initial copy must not start over for that. */
+/*
+ * A topic that was just created is not known to every broker at once, and an initial copy must not start over
+ * for that.
+ */
 static bool ask_limit(struct topics *topics, const struct topic *topic, struct admin_setting *limit,
                       struct error *err) {
     int64_t deadline_ms = clock_now_ms() + KNOWN_AFTER_MS;
@@ -108,8 +113,8 @@ static bool ask_limit(struct topics *topics, const struct topic *topic, struct a
 }
 
 /*
- * A message must fit by itself, and a batch of several, too: otherwise the broker refuses the batch, and a large message takes
- * its neighbours with it.
+ * A message must fit by itself, and a batch of several, too: otherwise the broker refuses the batch, and a
+ * large message takes its neighbours with it.
  */
 static bool take_limit(struct topics *topics, struct topic *topic, const struct admin_setting *limit,
                        struct error *err) {
@@ -146,7 +151,8 @@ static struct topic *find_by_name(const struct topics *topics, const char *name)
     return NULL;
 }
 
-static bool topics_append(struct topics *topics, const char *name, struct topic **ret_topic, struct error *err) {
+static bool topics_append(struct topics *topics, const char *name, struct topic **ret_topic,
+                          struct error *err) {
     struct topic **all = reallocarray(topics->all, topics->count + 1, sizeof *all);
     if (all == NULL)
         return error_no_memory(err);
@@ -230,7 +236,10 @@ static bool remember(struct topics *topics, const struct relation *relation, str
     return true;
 }
 
-/* Between a table's rows a consumer expects none of the sink's records, and the position would be lost among rows. */
+/*
+ * Between a table's rows a consumer expects none of the sink's records, and the position would be lost among
+ * rows.
+ */
 static bool check_not_own(const struct topics *topics, const struct topic_subject *subject, const char *name,
                           struct error *err) {
     const char *key = kafka_options_own(topics->options, name);
@@ -286,8 +295,8 @@ static bool collides(const struct newcomers *newcomers, const char *name) {
 }
 
 /*
- * A table without a topic to itself is topics_find's, which also says what is wrong with it: Kafka refuses a name that collides
- * with one that is there, but not with one of the same request.
+ * A table without a topic to itself is topics_find's, which also says what is wrong with it: Kafka refuses a
+ * name that collides with one that is there, but not with one of the same request.
  */
 static void collect(const struct topics *topics, const struct relation *relation,
                     struct newcomers *newcomers) {

@@ -2,8 +2,9 @@
 /*
  * topics.h - the topic of each table that had a change since the producer was opened.
  *
- * A topic is looked up when its first message comes: created as the options say when it is missing, asked for its limits
- * when it is there. Handles belong to the producer's client and are given back before it is closed.
+ * A topic is looked up when its first message comes: created as the options say when it is missing, asked for
+ * its limits when it is there. Handles belong to the producer's client and are given back before it is
+ * closed.
  */
 #pragma once
 
@@ -45,22 +46,23 @@ void topics_init(struct topics *topics, const struct kafka_options *options, str
 void topics_release(struct topics *topics);
 
 /*
- * The topic of a table; asks or changes the cluster the first time. ERROR_CONFIG: it may not be created, or not so.
- * ERROR_RETRY with smallest_bytes set: the producer must be opened again with batches that the topic takes.
+ * The topic of a table; asks or changes the cluster the first time. ERROR_CONFIG: it may not be created, or
+ * not so. ERROR_RETRY with smallest_bytes set: the producer must be opened again with batches that the topic
+ * takes.
  */
 MUST_CHECK bool topics_find(struct topics *topics, const struct relation *relation, struct topic **ret_topic,
                             struct error *err);
 
 /*
- * Looks up the topics of the tables among these changes that are new, when they are several: three requests for all instead of four for
- * each. What cannot be had this way is left to topics_find, which says why.
+ * Looks up the topics of the tables among these changes that are new, when they are several: three requests
+ * for all instead of four for each. What cannot be had this way is left to topics_find, which says why.
  */
 MUST_CHECK bool topics_meet(struct topics *topics, const struct change *changes, size_t count,
                             struct error *err);
 
 /*
- * cleanup.policy of the dead-letter and the transaction topic, whatever those of tables have: compaction keeps the last record
- * of a key, and there are several that belong together.
+ * cleanup.policy of the dead-letter and the transaction topic, whatever those of tables have: compaction
+ * keeps the last record of a key, and there are several that belong together.
  */
 #define KAFKA_OWN_POLICY "delete"
 

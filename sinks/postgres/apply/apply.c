@@ -121,8 +121,8 @@ static bool is_full(const struct apply *apply) {
 }
 
 /*
- * Neighbours mostly change the same table. *ret_count: so many changes have their tables; fewer than count when there is no
- * room for the tables of the others.
+ * Neighbours mostly change the same table. *ret_count: so many changes have their tables; fewer than count
+ * when there is no room for the tables of the others.
  */
 static bool find_tables(struct apply *apply, const struct change *changes, size_t count, size_t *ret_count,
                         struct error *err) {
@@ -162,8 +162,8 @@ static bool has_work(const struct change *changes, size_t count) {
 }
 
 /*
- * Changes are taken in runs: of those that a set can hold, and of those whose order somebody could see (TRUNCATE, and
- * tables with triggers). A run also ends where a second definition of a table begins.
+ * Changes are taken in runs: of those that a set can hold, and of those whose order somebody could see
+ * (TRUNCATE, and tables with triggers). A run also ends where a second definition of a table begins.
  */
 static bool is_ordered(const struct change *change, const struct target_table *table) {
     return change->kind == CHANGE_TRUNCATE || (table != NULL && table->is_strict);

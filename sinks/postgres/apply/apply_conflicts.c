@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * apply_conflicts.c - changes whose row is missing or there already, where the operator has said what becomes of them.
+ * apply_conflicts.c - changes whose row is missing or there already, where the operator has said what becomes
+ * of them.
  *
- * A span is applied strictly, behind a savepoint. Where that fails on such a row everything up to the savepoint is undone and
- * the span is taken in pieces, which grow while they fit and shrink to the one change that does not. That one is settled by
- * other statements that are strict, too: what they do not find as it should be stops the pipeline with the first error. So
- * nothing is guessed, and a span without conflicts costs a savepoint more.
+ * A span is applied strictly, behind a savepoint. Where that fails on such a row everything up to the
+ * savepoint is undone and the span is taken in pieces, which grow while they fit and shrink to the one change
+ * that does not. That one is settled by other statements that are strict, too: what they do not find as it
+ * should be stops the pipeline with the first error. So nothing is guessed, and a span without conflicts
+ * costs a savepoint more.
  */
 #include <assert.h>
 #include <string.h>
@@ -54,7 +56,10 @@ static enum attempt_end attempt(struct apply *apply, const struct span *span, se
 
 /* ---- which conflict it is ---- */
 
-/* A trigger or a rule of the target may have taken the change away: then nobody knows whether the row was there. */
+/*
+ * A trigger or a rule of the target may have taken the change away: then nobody knows whether the row was
+ * there.
+ */
 static bool is_missing(const struct pq_pipeline_failure *failure) {
     const struct target_table *table = failure->note.table;
     const bool is_update = failure->note.change->kind == CHANGE_UPDATE;
@@ -177,7 +182,8 @@ static void decide_missing(struct apply *apply, const struct span *one, struct c
         error_remedy(
             err,
             "on_missing does not settle it: the key has a generated column that the source does not send, so "
-            "the row may be there with the values from before; bring that row up to date on the target, then start again");
+            "the row may be there with the values from before; bring that row up to date on the target, then "
+            "start again");
         return;
     }
     conflict->is_skipped = policy == ON_MISSING_IGNORE || conflict->kind == CONFLICT_DELETE_MISSING;
@@ -208,7 +214,7 @@ static void decide_exists(struct apply *apply, const struct span *one, struct co
 }
 
 static struct conflict apply_conflicts_decide(struct apply *apply, const struct span *one,
-                              const struct pq_pipeline_failure *failure, struct error *err) {
+                                              const struct pq_pipeline_failure *failure, struct error *err) {
     struct conflict conflict = {0};
     if (!find_kind(failure, &conflict.kind))
         return conflict;
@@ -224,7 +230,10 @@ static void count(struct apply *apply, enum conflict_kind kind) {
     FAULT_POINT("postgres-after-resolve");
 }
 
-/* The missing row of an update was to be inserted, and one with its new key is there. *failure and *err: of the insert. */
+/*
+ * The missing row of an update was to be inserted, and one with its new key is there. *failure and *err: of
+ * the insert.
+ */
 static bool overwrite_instead(struct apply *apply, const struct span *one,
                               struct pq_pipeline_failure *failure, struct error *err) {
     struct pq_pipeline_failure second;
@@ -242,8 +251,8 @@ static bool overwrite_instead(struct apply *apply, const struct span *one,
 }
 
 /* *failure and *err: how it failed as it is. Where it cannot be settled they are what is told. */
-static bool apply_conflicts_settle(struct apply *apply, const struct span *one, const struct pq_pipeline_failure *failure,
-                   struct error *err) {
+static bool apply_conflicts_settle(struct apply *apply, const struct span *one,
+                                   const struct pq_pipeline_failure *failure, struct error *err) {
     struct pq_pipeline_failure second;
     struct error second_err;
     const struct conflict conflict = apply_conflicts_decide(apply, one, failure, err);

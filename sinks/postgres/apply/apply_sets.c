@@ -2,9 +2,10 @@
 /*
  * apply_sets.c - the net effect of a span: for each table delete by keys, update by keys, COPY what is new.
  *
- * No order between tables or rows is kept, which is right only as long as nothing on the target looks at it. A unique
- * index besides the key can: then a statement fails or counts other rows than it should, everything is undone up to
- * the savepoint, and the span is applied row by row. A table where that happened is spared the attempt for a while.
+ * No order between tables or rows is kept, which is right only as long as nothing on the target looks at it.
+ * A unique index besides the key can: then a statement fails or counts other rows than it should, everything
+ * is undone up to the savepoint, and the span is applied row by row. A table where that happened is spared
+ * the attempt for a while.
  */
 #include <arpa/inet.h>
 #include <assert.h>
@@ -28,7 +29,9 @@ struct effect_list {
     uint32_t count;
 };
 
-/* In front of the statements for rows without a key, whose whole plan is to be hash joins; and behind them. */
+/*
+ * In front of the statements for rows without a key, whose whole plan is to be hash joins; and behind them.
+ */
 static bool send_hash_joins(struct apply *apply, bool on, struct error *err) {
     return pq_pipeline_query(&apply->pipeline,
                              on ? "set local enable_hashjoin = on" : "set local enable_hashjoin = off", ANY,
@@ -336,7 +339,10 @@ static void note_success(struct apply *apply) {
             of_table->table->set_failures = 0;
 }
 
-/* Statements that stood behind the failure were not prepared, so none is known to be; what was set for the rows is undone, too. */
+/*
+ * Statements that stood behind the failure were not prepared, so none is known to be; what was set for the
+ * rows is undone, too.
+ */
 bool apply_undo(struct apply *apply, struct error *err) {
     struct error broken;
     if (apply->pipeline.active)

@@ -19,7 +19,8 @@ enum { BLOCK_BYTES = 16 * 1024, INDEX_OID = 0, INDEX_COLUMN, INDEX_FIELDS };
 
 static const char INDEXES[] =
     "select i.indexrelid, a.attname from pg_catalog.pg_index i"
-    " cross join lateral pg_catalog.unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) with ordinality k (attnum, n)"
+    " cross join lateral pg_catalog.unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) with ordinality k "
+    "(attnum, n)"
     " join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum"
     " where i.indrelid = $1::oid and i.indisunique and i.indisvalid and i.indimmediate"
     "   and i.indpred is null and i.indexprs is null order by 1, k.n";
@@ -113,7 +114,8 @@ static void append_indexes(struct question *question, const PGresult *indexes) {
     }
 }
 
-static bool clashes_ask(struct question *question, struct session *session, uint32_t *ret_count, struct error *err) {
+static bool clashes_ask(struct question *question, struct session *session, uint32_t *ret_count,
+                        struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     const struct session_parameters parameters = {.count = question->count,
                                                   .types = question->types,

@@ -2,8 +2,9 @@
 /*
  * effect_index.h - what becomes of each row, found by table and key.
  *
- * Keys are compared byte by byte, as the source sent them. Two keys that differ in bytes and are equal to the server
- * (1.0 and 1.00) are never there at the same time, and deletes come before inserts, so taking them for two is right.
+ * Keys are compared byte by byte, as the source sent them. Two keys that differ in bytes and are equal to the
+ * server (1.0 and 1.00) are never there at the same time, and deletes come before inserts, so taking them for
+ * two is right.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * explain.c - what an operator is told of a change that does not fit: which table, which columns are its key, which
- * transaction, what the server said, and what to do. Never a value.
+ * explain.c - what an operator is told of a change that does not fit: which table, which columns are its key,
+ * which transaction, what the server said, and what to do. Never a value.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -22,9 +22,9 @@ static const struct remedy {
     {"22P05",
      "the database's encoding does not have a character of the row: run `pgcdc drop` and point the sink at a "
      "database of encoding UTF8, which gets a new copy"},
-    {"22021",
-     "the row has bytes that are no character in the database's encoding: run `pgcdc drop`, correct them at the "
-     "source or point the sink at a database of encoding SQL_ASCII, which gets a new copy"},
+    {"22021", "the row has bytes that are no character in the database's encoding: run `pgcdc drop`, correct "
+              "them at the "
+              "source or point the sink at a database of encoding SQL_ASCII, which gets a new copy"},
     {"22", "the value does not fit the target's column: give it the type that it has at the source"},
     {"42501", "grant the right to the sink's role"},
     {"42P10", "compare the table with the source's"},
@@ -35,7 +35,8 @@ static const char GENERAL_REMEDY[] = "compare the table with the source's";
 
 static const char GONE[] =
     "the row is not on the target, somebody changed it there or the tables differed from the start: "
-    "compare them with pgcdc verify and put the row back, whose key pgcdc why shows, or set on_missing: ignore";
+    "compare them with pgcdc verify and put the row back, whose key pgcdc why shows, or set on_missing: "
+    "ignore";
 
 /* Triggers that act here and may have taken the change away, or NULL. */
 static const char *takers_of(const struct target_table *table, const struct change *change) {
@@ -49,7 +50,10 @@ static const char *takers_of(const struct target_table *table, const struct chan
     }
 }
 
-/* No row was there to be changed, or what acts on the target has taken the change away; only the latter is known of inserts. */
+/*
+ * No row was there to be changed, or what acts on the target has taken the change away; only the latter is
+ * known of inserts.
+ */
 static void remedy_none(const struct target_table *table, const struct change *change, struct error *err) {
     const char *takers = takers_of(table, change);
     bool is_insert = change->kind == CHANGE_INSERT || change->kind == CHANGE_READ;
@@ -58,11 +62,11 @@ static void remedy_none(const struct target_table *table, const struct change *c
                      "trigger %s of the target takes inserted rows away: drop it there; then start again",
                      takers);
     else if (takers != NULL)
-        error_remedy(
-            err,
-            "trigger %s of the target may take such a change away, which replication cannot allow: drop it there; or %s; "
-            "then start again",
-            takers, GONE);
+        error_remedy(err,
+                     "trigger %s of the target may take such a change away, which replication cannot allow: "
+                     "drop it there; or %s; "
+                     "then start again",
+                     takers, GONE);
     else if (is_insert)
         error_remedy(err, "a trigger or a rule of the target took the row away: drop it; then start again");
     else if (table->has_rules)

@@ -2,8 +2,8 @@
 /*
  * image_index.h - rows without a key, found by all that is in them. Several may be alike.
  *
- * What is in them is compared byte by byte, as the source sent it. Rows that are alike are one as good as the other: whoever
- * looks for one gets the last that was added.
+ * What is in them is compared byte by byte, as the source sent it. Rows that are alike are one as good as the
+ * other: whoever looks for one gets the last that was added.
  */
 #pragma once
 

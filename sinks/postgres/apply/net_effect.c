@@ -14,8 +14,8 @@
 #define VALUE_BYTES_MAX (1024u * 1024u) /* larger ones are not gathered in arrays: memory */
 #define GROUPS_MAX 8u                   /* of updates that write different columns, a table */
 /*
- * Of a table without a key, fewer changes than these are found one by one: the hash of a row takes ten times as long as to see that
- * it is another one. With an index all that is saved is statements.
+ * Of a table without a key, fewer changes than these are found one by one: the hash of a row takes ten times
+ * as long as to see that it is another one. With an index all that is saved is statements.
  */
 #define HASHED_MIN 12u
 #define SEARCHED_MIN 4u
@@ -126,8 +126,8 @@ static struct effect *append_effect(struct net_effect *net, struct target_table 
 }
 
 /*
- * Notes the format of each value. False when a set cannot take the row: a value too large to be gathered. Sets
- * *ret_unchanged when a value is unchanged.
+ * Notes the format of each value. False when a set cannot take the row: a value too large to be gathered.
+ * Sets *ret_unchanged when a value is unchanged.
  */
 static bool note_values(struct table_effect *effect, const struct value *values, bool *ret_unchanged) {
     static const uint8_t FORMATS[256] = {[VALUE_TEXT] = FORMAT_TEXT, [VALUE_BINARY] = FORMAT_BINARY};
@@ -347,8 +347,8 @@ static void written_by(const struct effect *effect, struct column_set *written) 
 }
 
 /*
- * Updates of rows without a key are one statement, whatever each writes: it looks for all of them before it changes the first,
- * and so takes none for a row that another has made the same.
+ * Updates of rows without a key are one statement, whatever each writes: it looks for all of them before it
+ * changes the first, and so takes none for a row that another has made the same.
  */
 static void widen_group(struct update_group *group, const struct column_set *written, uint32_t columns) {
     group->is_partial = true;

@@ -2,20 +2,22 @@
 /*
  * net_effect.h - what a span of changes does, all in all, to each row it touches.
  *
- * Tables are taken apart and, in each, rows by their key: an insert and an update become one insert, an insert and a
- * delete nothing, two updates one, where what the later one left unchanged keeps the earlier one's value. What cannot
- * be told that way is left to be applied row by row, table by table: changed keys, one column in two formats,
- * columns that cannot be unnested, and whatever contradicts itself (the row path then says what is wrong).
+ * Tables are taken apart and, in each, rows by their key: an insert and an update become one insert, an
+ * insert and a delete nothing, two updates one, where what the later one left unchanged keeps the earlier
+ * one's value. What cannot be told that way is left to be applied row by row, table by table: changed keys,
+ * one column in two formats, columns that cannot be unnested, and whatever contradicts itself (the row path
+ * then says what is wrong).
  *
- * Without a key a row is what is in it. A change of a row that an earlier change left like this goes on from there; otherwise
- * the row was like this before the span. Among rows that are alike any will do, so each of them counts which it is.
+ * Without a key a row is what is in it. A change of a row that an earlier change left like this goes on from
+ * there; otherwise the row was like this before the span. Among rows that are alike any will do, so each of
+ * them counts which it is.
  */
 #pragma once
 
-#include "sinks/postgres/catalog/column_set.h"
 #include "sinks/postgres/apply/effect_index.h"
 #include "sinks/postgres/apply/image_index.h"
 #include "sinks/postgres/apply/span.h"
+#include "sinks/postgres/catalog/column_set.h"
 #include "sinks/postgres/catalog/target_table.h"
 
 enum effect_kind {
@@ -81,8 +83,8 @@ void net_effect_release(struct net_effect *net);
 void net_effect_forget(struct net_effect *net);
 
 /*
- * Takes the span apart. Every change of it is a row or nothing, no two definitions of one table are in it. The result
- * points into the span's changes; table->effect of each table is its part.
+ * Takes the span apart. Every change of it is a row or nothing, no two definitions of one table are in it.
+ * The result points into the span's changes; table->effect of each table is its part.
  */
 MUST_CHECK bool net_effect_build(struct net_effect *net, const struct span *span, struct error *err);
 

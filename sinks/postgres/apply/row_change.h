@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * row_change.h - what one change means for its row: by which values it is found, whether its key moves, what is set.
+ * row_change.h - what one change means for its row: by which values it is found, whether its key moves, what
+ * is set.
  */
 #pragma once
 
@@ -11,8 +12,8 @@
 bool value_is_same(const struct value *a, const struct value *b);
 
 /*
- * The values by which an update or a delete finds its row: the old ones, or the new ones when the key did not change.
- * NULL when the source did not tell: the table has no usable replica identity there.
+ * The values by which an update or a delete finds its row: the old ones, or the new ones when the key did not
+ * change. NULL when the source did not tell: the table has no usable replica identity there.
  */
 const struct value *row_change_key(const struct target_table *table, const struct change *change);
 

@@ -4,14 +4,15 @@
  *
  *     (t.tableoid, t.ctid) = (one row of: a row that is the same, else a row that is equal)
  *
- * The same: every byte is. *= compares images, so it also works for types without an equality (json, point) and for
- * NULL; the casts keep the parser from comparing column by column. The image of a row type inside a column depends on
- * the attributes that the type had when the row was written, so such columns are compared as text. Equal: for the
- * columns' own equality, where that is less than the same (a collation that ignores case, a numeric's scale), which is how a
- * native subscription finds rows. A row that is the same goes first, so that of 'a' and 'A' the right one is taken.
+ * The same: every byte is. *= compares images, so it also works for types without an equality (json, point)
+ * and for NULL; the casts keep the parser from comparing column by column. The image of a row type inside a
+ * column depends on the attributes that the type had when the row was written, so such columns are compared
+ * as text. Equal: for the columns' own equality, where that is less than the same (a collation that ignores
+ * case, a numeric's scale), which is how a native subscription finds rows. A row that is the same goes first,
+ * so that of 'a' and 'A' the right one is taken.
  *
- * In front of the exact comparison stand cheaper ones: on columns of an index, which the planner may use, and on a few
- * others, because most rows differ in the first of them.
+ * In front of the exact comparison stand cheaper ones: on columns of an index, which the planner may use, and
+ * on a few others, because most rows differ in the first of them.
  */
 #include "sinks/postgres/apply/row_match.h"
 

@@ -97,7 +97,9 @@ static oid_t type_of(const struct target_table *table, const struct statement *s
     return is_set(statement->kind) ? column->array_oid : column->type_oid;
 }
 
-/* text, varchar, bpchar, json: such a text can be handed on as it is, however large, where others need a NUL. */
+/*
+ * text, varchar, bpchar, json: such a text can be handed on as it is, however large, where others need a NUL.
+ */
 static void mark_one_form(const struct target_table *table, struct statement *statement) {
     for (int i = 0; i < statement->parameter_count; i++) {
         oid_t type = table->columns[statement->parameters[i].column].type_oid;
@@ -130,8 +132,9 @@ static bool make_statement(struct statements *statements, struct target_table *t
     return grow_scratch(statements, statement->parameter_count, err);
 }
 
-static bool statement_prepare(struct statements *statements, struct pq_pipeline *pipeline, struct target_table *table,
-                    const struct statement *statement, struct error *err) {
+static bool statement_prepare(struct statements *statements, struct pq_pipeline *pipeline,
+                              struct target_table *table, const struct statement *statement,
+                              struct error *err) {
     oid_t *types = arena_alloc(&statements->arena, ((size_t) statement->parameter_count + 1) * sizeof *types);
     if (types == NULL)
         return error_no_memory(err);
@@ -142,7 +145,8 @@ static bool statement_prepare(struct statements *statements, struct pq_pipeline 
                                err);
 }
 
-static void statement_keep(struct statements *statements, struct target_table *table, struct statement *statement) {
+static void statement_keep(struct statements *statements, struct target_table *table,
+                           struct statement *statement) {
     bool is_current = table->statements_generation == statements->generation;
     statement->next = is_current ? table->statements : NULL;
     table->statements = statement;
@@ -212,7 +216,9 @@ static void set_parameter(struct statements *statements, int at, const struct st
                           const struct value *value) {
     bool is_text = needs_nul(parameter, value);
     statements->sizes[at] = (int) value->size;
-    /* The server looks the function of the format up for a NULL, too, and not every type has one for binary. */
+    /*
+     * The server looks the function of the format up for a NULL, too, and not every type has one for binary.
+     */
     statements->formats[at] = !is_text && value->kind != VALUE_NULL;
     if (value->kind == VALUE_NULL)
         statements->values[at] = NULL;

@@ -2,18 +2,21 @@
 /*
  * statement.h - the prepared statements that change target tables.
  *
- * One for each table, kind and set of columns that it writes. They are prepared on first use, inside the pipeline
- * that needs them, and so many at most are kept; past that all are dropped and made again as needed.
+ * One for each table, kind and set of columns that it writes. They are prepared on first use, inside the
+ * pipeline that needs them, and so many at most are kept; past that all are dropped and made again as needed.
  */
 #pragma once
 
 #include "cdc/base/buffer.h"
 #include "decoder/change.h"
 #include "sinks/postgres/catalog/column_set.h"
-#include "sinks/postgres/target/pq_pipeline.h"
 #include "sinks/postgres/catalog/target_table.h"
+#include "sinks/postgres/target/pq_pipeline.h"
 
-/* ROW: one row, its values are parameters. SET, IMAGE: many rows, each parameter is an array with one column's values. */
+/*
+ * ROW: one row, its values are parameters. SET, IMAGE: many rows, each parameter is an array with one
+ * column's values.
+ */
 enum statement_kind {
     STATEMENT_ROW_INSERT,
     STATEMENT_ROW_UPDATE,

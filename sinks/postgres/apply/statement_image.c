@@ -6,25 +6,29 @@
  *     f as materialized (…)
  *     update t set … from f where t.tableoid = f.o and t.ctid = f.c and t.ctid = any (array(select f.c from f))
  *
- * u has a row for each change: g says which of them look for rows that are alike, r which of these it takes. f has the row that
- * each of them found, at o and c. What is the same is as in row_match.c, where a row that is only equal goes second; here it is not
- * found, and neither is one that is missing: the wrong count then sends the changes there.
+ * u has a row for each change: g says which of them look for rows that are alike, r which of these it takes.
+ * f has the row that each of them found, at o and c. What is the same is as in row_match.c, where a row that
+ * is only equal goes second; here it is not found, and neither is one that is missing: the wrong count then
+ * sends the changes there.
  *
- * Without an index, f is one pass over the table. All rows that one of them looks for are numbered, too, so none is taken twice:
+ * Without an index, f is one pass over the table. All rows that one of them looks for are numbered, too, so
+ * none is taken twice:
  *
  *     m as materialized (select w.tableoid as o, w.ctid as c, d.g, row_number() over (partition by d.g) as r
  *         from t w join u d on hash(w) = hash(d) and w is the same as d where d.r = 1),
  *     f as materialized (select m.o, m.c, u.* from m join u on u.g = m.g and u.r = m.r)
  *
- * The hash lets a hash join do it: it need not be good, but the same for rows that are the same. So it is of values where equality
- * is of bytes, otherwise of their text; and not of what would have to be read from out of line.
+ * The hash lets a hash join do it: it need not be good, but the same for rows that are the same. So it is of
+ * values where equality is of bytes, otherwise of their text; and not of what would have to be read from out
+ * of line.
  *
  * With an index, it is searched for each of them:
  *
  *     f as materialized (select m.o, m.c, u.* from u cross join lateral
  *         (select w.tableoid as o, w.ctid as c from t w where w.a = u.o0 and w is the same as u offset u.r - 1 limit 1) m)
  *
- * An index does not find NULL as it finds a value. Where the rows have both there is a branch for each, of which one finds nothing.
+ * An index does not find NULL as it finds a value. Where the rows have both there is a branch for each, of
+ * which one finds nothing.
  */
 #include "sinks/postgres/apply/statement_image.h"
 
@@ -150,7 +154,10 @@ static void append_found_by_hash(struct image *image) {
                                    " on u.g = m.g and u.r = m.r) ");
 }
 
-/* Of a column of which some are NULL: that of these, or that of the others; past MIXED_MAX of them no index is used. */
+/*
+ * Of a column of which some are NULL: that of these, or that of the others; past MIXED_MAX of them no index
+ * is used.
+ */
 static void append_mixed(struct image *image, uint32_t column, uint32_t place, uint32_t branch) {
     const struct target_column *of_table = &image->table->columns[column];
     if (place >= MIXED_MAX)

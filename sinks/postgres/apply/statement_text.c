@@ -2,8 +2,8 @@
 /*
  * statement_text.c - writes SQL.
  *
- * Every parameter has the type of its column, so no cast stands in the text. A plain table is named with ONLY: the
- * source sends each table's own rows, and what inherits from it has changes of its own.
+ * Every parameter has the type of its column, so no cast stands in the text. A plain table is named with
+ * ONLY: the source sends each table's own rows, and what inherits from it has changes of its own.
  */
 #include "sinks/postgres/apply/statement_text.h"
 
@@ -151,8 +151,9 @@ static void append_row_delete(struct text *text) {
 }
 
 /*
- * "(select unnest($1) as c0, unnest($2) as c3) as u": one array for each column that is written or part of the key. In a select
- * list their rows go straight to the join; a function in FROM would keep them all first, a sixth of an update's time.
+ * "(select unnest($1) as c0, unnest($2) as c3) as u": one array for each column that is written or part of
+ * the key. In a select list their rows go straight to the join; a function in FROM would keep them all first,
+ * a sixth of an update's time.
  */
 static void append_unnest(struct text *text) {
     bool is_first = true;

@@ -7,6 +7,9 @@
 #include "cdc/base/buffer.h"
 #include "sinks/postgres/apply/statement.h"
 
-/* Appends the text to sql and fills parameters (room for 2 x column_count); returns how many there are. form->written is set. */
+/*
+ * Appends the text to sql and fills parameters (room for 2 x column_count); returns how many there are.
+ * form->written is set.
+ */
 int statement_text(struct buffer *sql, const struct target_table *table, const struct statement_form *form,
                    struct statement_parameter *parameters);

@@ -2,7 +2,8 @@
 /*
  * generated.c - compares what the target generates with what the source does.
  *
- * A Relation message does not say which columns are generated; before PostgreSQL 18 none of those that it has is.
+ * A Relation message does not say which columns are generated; before PostgreSQL 18 none of those that it has
+ * is.
  */
 #include "sinks/postgres/catalog/generated.h"
 
@@ -17,7 +18,8 @@ static bool is_generated_at_source(const struct sink *sink, oid_t oid, struct sl
     return false;
 }
 
-static bool generated_refuse(struct sink *sink, const struct target_table *table, uint32_t column, struct error *err) {
+static bool generated_refuse(struct sink *sink, const struct target_table *table, uint32_t column,
+                             struct error *err) {
     const struct slice name = table->relation->columns[column].name;
     sink->lack.column = (struct sink_column){.relation_oid = table->relation->oid};
     snprintf(sink->lack.column.name, sizeof sink->lack.column.name, "%.*s", (int) name.size, name.data);

@@ -8,8 +8,9 @@
 #include "sinks/sink.h"
 
 /*
- * Before the first change of tables that were just looked up: ERROR_DATA for a sent column that only the target generates, as
- * far as the sink was told; it then says which in sink->lack. *ret_failed is the table's index.
+ * Before the first change of tables that were just looked up: ERROR_DATA for a sent column that only the
+ * target generates, as far as the sink was told; it then says which in sink->lack. *ret_failed is the table's
+ * index.
  */
 MUST_CHECK bool generated_check(struct sink *sink, struct target_table *const *tables, size_t count,
                                 size_t *ret_failed, struct error *err);

@@ -40,12 +40,13 @@ bool narrowing_check_copy(struct session *session, const struct table *table, st
         const struct type_shape source = type_shape_of_table_column(column);
         const struct type_shape target = type_shape_of_row(shapes, row);
         if (!type_fits(&source, &target))
-            return error_set(
-                       err, ERROR_CONFIG,
-                       "column \"%s\".\"%s\".\"%s\" is %s on the target and %s at the source, which can change values "
-                       "silently; give it the source's type, or allow it with the sink's option narrowing: allow",
-                       table->schema, table->name, column->name, PQgetvalue(shapes, row, SHAPE_SQL),
-                       column->type_sql) ||
+            return error_set(err, ERROR_CONFIG,
+                             "column \"%s\".\"%s\".\"%s\" is %s on the target and %s at the source, which "
+                             "can change values "
+                             "silently; give it the source's type, or allow it with the sink's option "
+                             "narrowing: allow",
+                             table->schema, table->name, column->name, PQgetvalue(shapes, row, SHAPE_SQL),
+                             column->type_sql) ||
                    is_mismatch(err);
     }
     return true;
@@ -63,12 +64,12 @@ static bool refuse_column(struct session *session, const struct target_table *ta
                        &(const struct result_shape){"the query for a type", 1, 1, 1, 0}, &name, err))
         return false;
     bool is_known = source->type_oid < 16384;
-    return error_set(
-               err, ERROR_DATA,
-               "target: column %s of table %s is %s, at the source %s, which can change values silently; give it the "
-               "source's type, or allow it with the sink's option narrowing: allow",
-               table->columns[column].name, table->name, target_type,
-               is_known ? PQgetvalue(name, 0, 0) : source->type_name.data) ||
+    return error_set(err, ERROR_DATA,
+                     "target: column %s of table %s is %s, at the source %s, which can change values "
+                     "silently; give it the "
+                     "source's type, or allow it with the sink's option narrowing: allow",
+                     table->columns[column].name, table->name, target_type,
+                     is_known ? PQgetvalue(name, 0, 0) : source->type_name.data) ||
            is_mismatch(err);
 }
 

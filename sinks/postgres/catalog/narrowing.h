@@ -14,6 +14,8 @@ MUST_CHECK bool narrowing_read_option(const struct sink_config *config, bool *re
 /* Before the copy: ERROR_CONFIG, naming the first such column of the table and both types. */
 MUST_CHECK bool narrowing_check_copy(struct session *session, const struct table *table, struct error *err);
 
-/* Before the first change of tables that were just looked up: ERROR_DATA; *ret_failed is the table's index. */
+/*
+ * Before the first change of tables that were just looked up: ERROR_DATA; *ret_failed is the table's index.
+ */
 MUST_CHECK bool narrowing_check_stream(struct session *session, struct target_table *const *tables,
                                        size_t count, size_t *ret_failed, struct error *err);

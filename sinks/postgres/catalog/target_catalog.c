@@ -9,7 +9,10 @@
 
 #include "cdc/base/buffer.h"
 
-/* A table that is missing has no OID, kind and rules; most have no unlogged part, and no trigger that takes rows away. */
+/*
+ * A table that is missing has no OID, kind and rules; most have no unlogged part, and no trigger that takes
+ * rows away.
+ */
 enum {
     TABLE_NULLABLE =
         1 << TABLE_OID | 1 << TABLE_KIND | 1 << TABLE_RULES | 1 << TABLE_UNLOGGED | 7 << TABLE_TAKERS
@@ -20,16 +23,17 @@ enum {
 /* ---- the questions ---- */
 
 /*
- * Each is about several tables, which have places from 1 on, and its rows come in that order. A plan is made for it each
- * time, which takes longer than to answer it for one table. Catalogs are rarely analyzed: where the planner could think
- * that reading one whole is as good as its index, a lateral aggregate leaves it no choice.
+ * Each is about several tables, which have places from 1 on, and its rows come in that order. A plan is made
+ * for it each time, which takes longer than to answer it for one table. Catalogs are rarely analyzed: where
+ * the planner could think that reading one whole is as good as its index, a lateral aggregate leaves it no
+ * choice.
  */
 
 /*
- * The parameters are the schemas and the names. Triggers count in every partition. A deferrable unique constraint checks
- * itself by a trigger too, unique_key_recheck: it is no one's ordinary trigger. Foreign keys are triggers as well, so
- * where relhastriggers is false there is nothing to look for. A BEFORE trigger for each row that acts in our role may take
- * the row away.
+ * The parameters are the schemas and the names. Triggers count in every partition. A deferrable unique
+ * constraint checks itself by a trigger too, unique_key_recheck: it is no one's ordinary trigger. Foreign
+ * keys are triggers as well, so where relhastriggers is false there is nothing to look for. A BEFORE trigger
+ * for each row that acts in our role may take the row away.
  */
 #define TAKERS(event)                                                                                        \
     "pg_catalog.string_agg(pg_catalog.quote_ident(g.tgname), ', ') filter (where g.tgtype & 3 = 3"           \
@@ -40,7 +44,8 @@ static const char FIND_TABLES[] =
     "select t.oid, t.relkind, coalesce(pg_catalog.bool_or(g.replica), false),"
     "   coalesce(pg_catalog.bool_or(g.ordinary), false), coalesce(pg_catalog.bool_or(f.cascades), false),"
     "   coalesce(pg_catalog.bool_or(g.checks), false), t.relhasrules,"
-    "   case t.relkind when 'p' then (select pg_catalog.format('%I.%I', ln.nspname, l.relname) from pg_catalog.pg_partition_tree(t.oid) p"
+    "   case t.relkind when 'p' then (select pg_catalog.format('%I.%I', ln.nspname, l.relname) from "
+    "pg_catalog.pg_partition_tree(t.oid) p"
     "     join pg_catalog.pg_class l on l.oid = p.relid and l.relpersistence = 'u'"
     "     join pg_catalog.pg_namespace ln on ln.oid = l.relnamespace order by 1 limit 1)"
     "    else case t.relpersistence when 'u' then pg_catalog.format('%I.%I', k.schema, k.name) end end,"
@@ -51,21 +56,29 @@ static const char FIND_TABLES[] =
     " left join (pg_catalog.pg_class t join pg_catalog.pg_namespace n on n.oid = t.relnamespace)"
     "   on n.nspname = k.schema and t.relname = k.name"
     " left join lateral (select t.oid where t.relhastriggers"
-    "   union all select p.relid from pg_catalog.pg_partition_tree(t.oid) p where t.relkind = 'p') tree (oid) on true"
+    "   union all select p.relid from pg_catalog.pg_partition_tree(t.oid) p where t.relkind = 'p') tree "
+    "(oid) on true"
     " left join lateral (select"
     "     pg_catalog.bool_or(g.tgenabled in ('A', 'R') and p.proname <> 'unique_key_recheck') as replica,"
     "     pg_catalog.bool_or(g.tgenabled in ('A', 'O') and p.proname <> 'unique_key_recheck') as ordinary,"
     "     pg_catalog.bool_or(p.proname = 'unique_key_recheck') as checks,"
     "     " TAKERS("4") " as inserts, " TAKERS("16") " as updates, " TAKERS(
         "8") " as deletes"
-             "   from pg_catalog.pg_trigger g join pg_catalog.pg_proc p on p.oid = g.tgfoid where g.tgrelid = tree.oid) g on true"
-             " left join lateral (select pg_catalog.bool_or(f.contype = 'f' and f.confdeltype = 'c') as cascades"
+             "   from pg_catalog.pg_trigger g join pg_catalog.pg_proc p on p.oid = g.tgfoid where g.tgrelid "
+             "= tree.oid) g on true"
+             " left join lateral (select pg_catalog.bool_or(f.contype = 'f' and f.confdeltype = 'c') as "
+             "cascades"
              "   from pg_catalog.pg_constraint f where f.conrelid = tree.oid) f on true"
-             " group by k.place, t.oid, t.relkind, t.relhasrules, t.relpersistence, k.schema, k.name order by k.place";
+             " group by k.place, t.oid, t.relkind, t.relhasrules, t.relpersistence, k.schema, k.name order "
+             "by k.place";
 
-/* An unlogged table, or partition of it, by schemas and names; the aggregate keeps pg_class from being read whole. */
+/*
+ * An unlogged table, or partition of it, by schemas and names; the aggregate keeps pg_class from being read
+ * whole.
+ */
 static const char FIND_UNLOGGED[] =
-    "select p.name from rows from (pg_catalog.unnest($1::pg_catalog.name[]), pg_catalog.unnest($2::pg_catalog.name[]))"
+    "select p.name from rows from (pg_catalog.unnest($1::pg_catalog.name[]), "
+    "pg_catalog.unnest($2::pg_catalog.name[]))"
     "   with ordinality k (schema, name, place)"
     " join pg_catalog.pg_namespace n on n.nspname = k.schema"
     " join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = k.name"
@@ -77,14 +90,15 @@ static const char FIND_UNLOGGED[] =
     " where p.name is not null order by k.place, 1 limit 1";
 
 /*
- * search_path is empty, so an operator outside pg_catalog (citext's =) has to be named with its schema: it is the
- * equality of the default btree operator class of the type, or of what a domain is made of, however deep: the one that its
- * indexes can use, too. No index finds that, so it is looked for once for each type, not for each column.
+ * search_path is empty, so an operator outside pg_catalog (citext's =) has to be named with its schema: it is
+ * the equality of the default btree operator class of the type, or of what a domain is made of, however deep:
+ * the one that its indexes can use, too. No index finds that, so it is looked for once for each type, not for
+ * each column.
  *
- * A type's walk goes from domains to what they are made of, from arrays and ranges to what they are of. Its first stop that is
- * no domain is the base; its last decides whether equality exists (an array of json has an operator that fails), and
- * whether a row type is inside. Two values of the types in the list, in a deterministic collation, are equal only when
- * their bytes are.
+ * A type's walk goes from domains to what they are made of, from arrays and ranges to what they are of. Its
+ * first stop that is no domain is the base; its last decides whether equality exists (an array of json has an
+ * operator that fails), and whether a row type is inside. Two values of the types in the list, in a
+ * deterministic collation, are equal only when their bytes are.
  */
 #define NEXT_TYPE(t)                                                                                         \
     "case when " t ".typtype = 'd' then " t ".typbasetype"                                                   \
@@ -95,41 +109,81 @@ static const char FIND_UNLOGGED[] =
     ".typtype = 'm' then (select r.rngtypid from pg_catalog.pg_range r where r.rngmultitypid = " t ".oid)"   \
     " else 0 end"
 
-static const char FIND_COLUMNS[] =
-    "with columns as (select k.place, a.* from pg_catalog.unnest($1::pg_catalog.oid[]) with ordinality k (oid, place)"
-    "     join pg_catalog.pg_attribute a on a.attrelid = k.oid where a.attnum > 0 and not a.attisdropped),"
-    " walks as materialized (select t.oid, t.typarray, t.typdelim, t.typlen, t.typcollation, w.base, w.receive, w.last, w.kind"
-    "   from (select distinct atttypid from columns) d join pg_catalog.pg_type t on t.oid = d.atttypid"
-    "   cross join lateral (with recursive walk (depth, oid, typtype, typreceive, next) as ("
-    "       select 1, t.oid, t.typtype, t.typreceive, " NEXT_TYPE("t") "       union all select walk.depth + 1, u.oid, u.typtype, u.typreceive, " NEXT_TYPE(
-        "u") "         from walk join pg_catalog.pg_type u on u.oid = walk.next)"
-             "     select (pg_catalog.array_agg(walk.oid order by depth) filter (where typtype <> 'd'))[1] as base,"
-             "       (pg_catalog.array_agg(walk.typreceive::pg_catalog.oid order by depth) filter (where typtype <> 'd'))[1] as receive,"
-             "       (pg_catalog.array_agg(walk.oid order by depth desc))[1] as last,"
-             "       (pg_catalog.array_agg(walk.typtype order by depth desc))[1] as kind from walk) w),"
-             " types as materialized (select t.*, o.equals, e.compares"
-             "   from walks t left join lateral (select pg_catalog.format('operator(%I.%s)', n.nspname, o.oprname) as equals"
-             "     from pg_catalog.pg_opclass c join pg_catalog.pg_am m on m.oid = c.opcmethod and m.amname = 'btree'"
-             "     join pg_catalog.pg_amop s on s.amopfamily = c.opcfamily and s.amoplefttype = c.opcintype"
-             "       and s.amoprighttype = c.opcintype and s.amopstrategy = 3"
-             "     join pg_catalog.pg_operator o on o.oid = s.amopopr join pg_catalog.pg_namespace n on n.oid = o.oprnamespace"
-             "     where c.opcdefault and c.opcintype = t.base limit 1) o on true"
-             "   cross join lateral (select pg_catalog.count(*) > 0 as compares"
-             "     from pg_catalog.pg_opclass c join pg_catalog.pg_am m on m.oid = c.opcmethod and m.amname = 'btree'"
-             "     where c.opcdefault and c.opcintype = case when t.kind = 'e' then 3500 when t.last = 1043 then 25 else t.last end"
-             "   ) e)"
-             " select c.place, c.attname, c.atttypid, t.typarray, t.typdelim, c.attgenerated <> '', c.attidentity = 'a',"
-             "   coalesce(t.equals, 'operator(pg_catalog.=)'), t.receive <> 0,"
-             "   t.compares and (t.typcollation in (0, 100) or t.typcollation = c.attcollation),"
-             "   t.base <> t.last or coalesce(not l.collisdeterministic, false) or not (t.kind = 'e' or t.last in"
-             "     (16, 17, 18, 19, 20, 21, 23, 25, 26, 1043, 1082, 1083, 1114, 1184, 2950)),"
-             "   t.kind = 'c', c.atttypmod, t.typlen"
-             " from columns c join types t on t.oid = c.atttypid left join pg_catalog.pg_collation l on l.oid = c.attcollation"
-             " order by c.place, c.attnum";
+static const char
+    FIND_COLUMNS[] = "with columns as (select k.place, a.* from pg_catalog.unnest($1::pg_catalog.oid[]) with "
+                     "ordinality k (oid, place)"
+                     "     join pg_catalog.pg_attribute a on a.attrelid = k.oid where a.attnum > 0 and not "
+                     "a.attisdropped),"
+                     " walks as materialized (select t.oid, t.typarray, t.typdelim, t.typlen, "
+                     "t.typcollation, w.base, w.receive, w.last, w.kind"
+                     "   from (select distinct atttypid from columns) d join pg_catalog.pg_type t on t.oid = "
+                     "d.atttypid"
+                     "   cross join lateral (with recursive walk (depth, oid, typtype, typreceive, next) as ("
+                     "       select 1, t.oid, t.typtype, t.typreceive, " NEXT_TYPE(
+                         "t") "       union all select walk.depth + 1, u.oid, u.typtype, "
+                              "u.typreceive, " NEXT_TYPE("u") "         from walk join pg_catalog.pg_type u "
+                                                              "on u.oid = walk.next)"
+                                                              "     select (pg_catalog.array_agg(walk.oid "
+                                                              "order by depth) filter (where typtype <> "
+                                                              "'d'))[1] as base,"
+                                                              "       "
+                                                              "(pg_catalog.array_agg(walk.typreceive::pg_"
+                                                              "catalog.oid order by depth) filter (where "
+                                                              "typtype <> 'd'))[1] as receive,"
+                                                              "       (pg_catalog.array_agg(walk.oid order "
+                                                              "by depth desc))[1] as last,"
+                                                              "       (pg_catalog.array_agg(walk.typtype "
+                                                              "order by depth desc))[1] as kind from walk) "
+                                                              "w),"
+                                                              " types as materialized (select t.*, o.equals, "
+                                                              "e.compares"
+                                                              "   from walks t left join lateral (select "
+                                                              "pg_catalog.format('operator(%I.%s)', "
+                                                              "n.nspname, o.oprname) as equals"
+                                                              "     from pg_catalog.pg_opclass c join "
+                                                              "pg_catalog.pg_am m on m.oid = c.opcmethod and "
+                                                              "m.amname = 'btree'"
+                                                              "     join pg_catalog.pg_amop s on "
+                                                              "s.amopfamily = c.opcfamily and s.amoplefttype "
+                                                              "= c.opcintype"
+                                                              "       and s.amoprighttype = c.opcintype and "
+                                                              "s.amopstrategy = 3"
+                                                              "     join pg_catalog.pg_operator o on o.oid = "
+                                                              "s.amopopr join pg_catalog.pg_namespace n on "
+                                                              "n.oid = o.oprnamespace"
+                                                              "     where c.opcdefault and c.opcintype = "
+                                                              "t.base limit 1) o on true"
+                                                              "   cross join lateral (select "
+                                                              "pg_catalog.count(*) > 0 as compares"
+                                                              "     from pg_catalog.pg_opclass c join "
+                                                              "pg_catalog.pg_am m on m.oid = c.opcmethod and "
+                                                              "m.amname = 'btree'"
+                                                              "     where c.opcdefault and c.opcintype = "
+                                                              "case when t.kind = 'e' then 3500 when t.last "
+                                                              "= 1043 then 25 else t.last end"
+                                                              "   ) e)"
+                                                              " select c.place, c.attname, c.atttypid, "
+                                                              "t.typarray, t.typdelim, c.attgenerated <> '', "
+                                                              "c.attidentity = 'a',"
+                                                              "   coalesce(t.equals, "
+                                                              "'operator(pg_catalog.=)'), t.receive <> 0,"
+                                                              "   t.compares and (t.typcollation in (0, 100) "
+                                                              "or t.typcollation = c.attcollation),"
+                                                              "   t.base <> t.last or coalesce(not "
+                                                              "l.collisdeterministic, false) or not (t.kind "
+                                                              "= 'e' or t.last in"
+                                                              "     (16, 17, 18, 19, 20, 21, 23, 25, 26, "
+                                                              "1043, 1082, 1083, 1114, 1184, 2950)),"
+                                                              "   t.kind = 'c', c.atttypmod, t.typlen"
+                                                              " from columns c join types t on t.oid = "
+                                                              "c.atttypid left join pg_catalog.pg_collation "
+                                                              "l on l.oid = c.attcollation"
+                                                              " order by c.place, c.attnum";
 
 /* Unique, checked at once, over plain columns that are never null; the primary key first. */
 static const char FIND_KEYS[] =
-    "select t.place, i.indexrelid, a.attname from pg_catalog.unnest($1::pg_catalog.oid[]) with ordinality t (oid, place)"
+    "select t.place, i.indexrelid, a.attname from pg_catalog.unnest($1::pg_catalog.oid[]) with ordinality t "
+    "(oid, place)"
     " join pg_catalog.pg_index i on i.indrelid = t.oid"
     " cross join lateral pg_catalog.unnest(i.indkey) with ordinality k (number, place)"
     " join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number"
@@ -140,7 +194,10 @@ static const char FIND_KEYS[] =
     "     where u.place <= i.indnkeyatts and not b.attnotnull)"
     " order by t.place, i.indisprimary desc, i.indnkeyatts, i.indexrelid, k.place";
 
-/* Columns by which an index finds rows: those in front of its first expression. Of each table the most useful first. */
+/*
+ * Columns by which an index finds rows: those in front of its first expression. Of each table the most useful
+ * first.
+ */
 static const char FIND_INDEXED[] =
     "select t.place, a.attname from pg_catalog.unnest($1::pg_catalog.oid[]) with ordinality t (oid, place)"
     " join pg_catalog.pg_index i on i.indrelid = t.oid"

@@ -2,8 +2,8 @@
 /*
  * target_catalog.h - what the target's catalog says of some tables, for target_table.c.
  *
- * Planning the questions takes the server far longer than answering them, so they are asked for many tables at once.
- * Tables have places, from 1 on, in the order in which they were asked for.
+ * Planning the questions takes the server far longer than answering them, so they are asked for many tables
+ * at once. Tables have places, from 1 on, in the order in which they were asked for.
  */
 #pragma once
 
@@ -70,6 +70,9 @@ struct row_range target_catalog_rows(const PGresult *result, size_t place);
 MUST_CHECK bool target_catalog_read_tables(struct session *session, const struct relation *const *relations,
                                            size_t count, PGresult **ret_tables, struct error *err);
 
-/* One row with the quoted name of one of the tables, or of a partition of it, that is unlogged; none when there is none. */
+/*
+ * One row with the quoted name of one of the tables, or of a partition of it, that is unlogged; none when
+ * there is none.
+ */
 MUST_CHECK bool target_catalog_find_unlogged(struct session *session, const struct relation *const *relations,
                                              size_t count, PGresult **ret_name, struct error *err);

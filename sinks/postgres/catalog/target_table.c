@@ -70,9 +70,8 @@ static bool missing_table(const struct target_table *table, struct error *err) {
 static bool not_a_table(const struct target_table *table, char kind, struct error *err) {
     error_set(err, ERROR_DATA, "target: %s is not a table (pg_class.relkind is %c)", table->name, kind);
     memcpy(err->sqlstate, "42809", sizeof err->sqlstate);
-    return error_remedy(
-        err,
-        "drop it, or give it another name; pgcdc check prints the SQL that creates the table; then start again");
+    return error_remedy(err, "drop it, or give it another name; pgcdc check prints the SQL that creates the "
+                             "table; then start again");
 }
 
 static bool forbidden(const char *table, const struct session *session, struct error *err) {
@@ -403,8 +402,9 @@ bool target_table_new(const struct relation *relation, struct arena *arena, stru
     return true;
 }
 
-static bool target_table_fill(const struct target_catalog *catalog, struct session *session, struct arena *arena,
-                 enum trigger_role role, size_t place, struct target_table *table, struct error *err) {
+static bool target_table_fill(const struct target_catalog *catalog, struct session *session,
+                              struct arena *arena, enum trigger_role role, size_t place,
+                              struct target_table *table, struct error *err) {
     struct lookup lookup AUTO(lookup_release) = {
         .session = session, .catalog = catalog, .place = place, .arena = arena, .table = table};
     buffer_init(&lookup.text, NAME_BYTES_MAX * 64);

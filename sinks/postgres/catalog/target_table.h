@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * target_table.h - a table of the target as its catalog has it, matched by name with one relation of the source.
+ * target_table.h - a table of the target as its catalog has it, matched by name with one relation of the
+ * source.
  *
- * Looked up once for each definition of a relation, and kept until the sink is closed. Columns are in the relation's
- * order, so that a change's values and the columns they go to have the same index.
+ * Looked up once for each definition of a relation, and kept until the sink is closed. Columns are in the
+ * relation's order, so that a change's values and the columns they go to have the same index.
  */
 #pragma once
 
@@ -53,9 +54,15 @@ struct target_table {
     const char *name;                /* quoted, schema and all */
     bool is_missing;                 /* the target has no such table, and nothing else is known */
     bool is_partitioned;
-    /* Somebody looks at the order: triggers, foreign keys, late checks. Changes come one by one, as at the source. */
+    /*
+     * Somebody looks at the order: triggers, foreign keys, late checks. Changes come one by one, as at the
+     * source.
+     */
     bool is_strict;
-    /* A deferrable unique constraint, which the replica role would not check, and no trigger that it keeps quiet. */
+    /*
+     * A deferrable unique constraint, which the replica role would not check, and no trigger that it keeps
+     * quiet.
+     */
     bool is_checked_late;
     bool fires;            /* triggers of users act there, or foreign keys */
     const char *takers[3]; /* those that may take an insert, an update, a delete away: their names, or NULL */
@@ -99,22 +106,25 @@ MUST_CHECK bool target_table_new(const struct relation *relation, struct arena *
 #define TARGET_TABLES_MAX 128u /* looked up at once; more would only take more memory */
 
 /*
- * Looks new tables up, at most TARGET_TABLES_MAX, and puts what it finds into arena. Not in a pipeline. ERROR_DATA when
- * a table or one of its columns is missing, naming it and the statement that adds it; *ret_failed is its index, or 0
- * when it was not about one of them.
+ * Looks new tables up, at most TARGET_TABLES_MAX, and puts what it finds into arena. Not in a pipeline.
+ * ERROR_DATA when a table or one of its columns is missing, naming it and the statement that adds it;
+ * *ret_failed is its index, or 0 when it was not about one of them.
  */
 MUST_CHECK bool target_tables_find(struct session *session, struct target_table *const *tables, size_t count,
                                    enum trigger_role role, struct arena *arena, size_t *ret_failed,
                                    struct error *err);
 
-/* Where triggers would fire that nobody asked for: ERROR_CONFIG with the GRANT. True when there is no such table. */
+/*
+ * Where triggers would fire that nobody asked for: ERROR_CONFIG with the GRANT. True when there is no such
+ * table.
+ */
 MUST_CHECK bool target_table_check_triggers(struct session *session, const char *schema, const char *name,
                                             enum trigger_role role, struct error *err);
 
 /*
- * Makes empty tables, at most TARGET_TABLES_MAX, and their partitions, logged where they are not: a crash would empty them while
- * the position stays. Of the relations only the names are known. In the caller's transaction. ERROR_CONFIG with the ALTER when it
- * may not. A table that is missing is no matter.
+ * Makes empty tables, at most TARGET_TABLES_MAX, and their partitions, logged where they are not: a crash
+ * would empty them while the position stays. Of the relations only the names are known. In the caller's
+ * transaction. ERROR_CONFIG with the ALTER when it may not. A table that is missing is no matter.
  */
 MUST_CHECK bool target_tables_make_logged(struct session *session, const struct relation *const *relations,
                                           size_t count, struct error *err);

@@ -2,7 +2,8 @@
 /*
  * target_watch.h - once a minute: was a table of the target changed in a way that its columns do not show?
  *
- * Triggers, rules and UNLOGGED decide how changes are applied, or that they are not. apply_look asks for columns and types only.
+ * Triggers, rules and UNLOGGED decide how changes are applied, or that they are not. apply_look asks for
+ * columns and types only.
  */
 #pragma once
 
@@ -16,8 +17,8 @@ struct target_watch {
 };
 
 /*
- * Outside a transaction and a pipeline. *ret_changed: something is other than when it was asked last; false the first time and when
- * it is not yet time to ask.
+ * Outside a transaction and a pipeline. *ret_changed: something is other than when it was asked last; false
+ * the first time and when it is not yet time to ask.
  */
 MUST_CHECK bool target_watch_ask(struct target_watch *watch, struct session *session, bool *ret_changed,
                                  struct error *err);

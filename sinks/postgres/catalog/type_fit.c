@@ -233,7 +233,10 @@ static bool is_same_type(const struct type_shape *source, const struct type_shap
            !is_builtin(target->schema);
 }
 
-/* Which text a type of a user keeps nobody knows, except for an enum, and citext, which is text that compares otherwise. */
+/*
+ * Which text a type of a user keeps nobody knows, except for an enum, and citext, which is text that compares
+ * otherwise.
+ */
 static bool user_type_keeps(const struct type_shape *source, const struct type_shape *target) {
     if (source->is_array || target->is_array)
         return false;

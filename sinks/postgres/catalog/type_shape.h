@@ -19,8 +19,9 @@ enum {
     SHAPE_IS_ARRAY,
     SHAPE_MODIFIER,
     SHAPE_IS_ENUM,
-    SHAPE_SQL,      /* the column's type as DDL has it */
-    SHAPE_BASE_SQL, /* what it is made of: of a domain its base type, with the domain's modifier; else the same */
+    SHAPE_SQL, /* the column's type as DDL has it */
+    /* what it is made of: of a domain its base type, with the domain's modifier; else the same */
+    SHAPE_BASE_SQL,
 };
 
 /* oids: an array's text; places count from 1 in it. Not in a pipeline. */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * copy.c - the initial copy: tables made when missing, rows passed through, the position last; one transaction.
+ * copy.c - the initial copy: tables made when missing, rows passed through, the position last; one
+ * transaction.
  *
- * An interrupted copy leaves nothing behind, tables included, and a second engine that raised the epoch meanwhile makes
- * the last statement fail (position_row.h). Tables that hold rows already are refused: nobody knows whose they are.
+ * An interrupted copy leaves nothing behind, tables included, and a second engine that raised the epoch
+ * meanwhile makes the last statement fail (position_row.h). Tables that hold rows already are refused: nobody
+ * knows whose they are.
  */
 #include "sinks/postgres/copy/copy.h"
 #include "cdc/base/buffer.h"
@@ -69,10 +71,10 @@ static bool refuse_missing(const struct table *table, const PGresult *columns, s
 /* Its rows would differ from the source's without a word. */
 static bool refuse_generated(const struct table *table, const struct table_column *column,
                              struct error *err) {
-    error_set(
-        err, ERROR_CONFIG,
-        "target: column %s of table %s.%s is generated there and not at the source, whose values would be lost",
-        column->name, table->schema, table->name);
+    error_set(err, ERROR_CONFIG,
+              "target: column %s of table %s.%s is generated there and not at the source, whose values would "
+              "be lost",
+              column->name, table->schema, table->name);
     return error_remedy(err, "pgcdc check prints the statement that makes it a plain column");
 }
 
@@ -158,7 +160,10 @@ static bool check_all_empty(struct session *target, const struct table *tables, 
         full_count, buffer_text(&names));
 }
 
-/* Each table that is made is locked until the end of the transaction, with its indexes; no retry makes room for them. */
+/*
+ * Each table that is made is locked until the end of the transaction, with its indexes; no retry makes room
+ * for them.
+ */
 static bool explain_locks(size_t count, struct error *err) {
     if (strcmp(err->sqlstate, "53200") != 0)
         return false;
@@ -196,8 +201,8 @@ bool postgres_copy_begin(struct sink *sink, const struct table *tables, size_t c
     struct target *target = target_of(sink);
     assert(!target->in_transaction);
     /*
-     * Where foreign keys act, those that can wait do: tables may refer to each other in a circle. COPY needs no plan, and
-     * triggers plan as the database has it.
+     * Where foreign keys act, those that can wait do: tables may refer to each other in a circle. COPY needs
+     * no plan, and triggers plan as the database has it.
      */
     static const char BEGIN[] =
         "begin isolation level read committed read write; set constraints all deferred;"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * copy.h - the initial copy: COPY bytes passed through in one target transaction, tables made where they are missing.
+ * copy.h - the initial copy: COPY bytes passed through in one target transaction, tables made where they are
+ * missing.
  */
 #pragma once
 

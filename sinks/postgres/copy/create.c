@@ -6,20 +6,20 @@
  */
 #include "cdc/base/buffer.h"
 #include "cdc/pq/identifier.h"
-#include "sinks/postgres/copy/copy.h"
 #include "sinks/postgres/catalog/table_sql.h"
+#include "sinks/postgres/copy/copy.h"
 
 #define SQL_BYTES_MAX (4 << 20) /* 1600 columns with long names, types and expressions */
 
 static const char SCHEMA_EXISTS[] = "select from pg_namespace where nspname = $1";
-static const char TYPE_EXISTS[] =
-    "select from pg_type t join pg_namespace n on n.oid = t.typnamespace where n.nspname = $1 and t.typname = $2";
+static const char TYPE_EXISTS[] = "select from pg_type t join pg_namespace n on n.oid = t.typnamespace where "
+                                  "n.nspname = $1 and t.typname = $2";
 static const char RELATION_KIND[] =
     "select c.relkind from pg_class c join pg_namespace n on n.oid = c.relnamespace"
     " where n.nspname = $1 and c.relname = $2";
 
 static bool create_find(struct session *target, const char *sql, const char *schema, const char *name,
-                 bool *ret_found, struct error *err) {
+                        bool *ret_found, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     const char *parameters[] = {schema, name};
     if (!session_query(target, sql, name != NULL ? 2 : 1, parameters,
@@ -30,7 +30,10 @@ static bool create_find(struct session *target, const char *sql, const char *sch
     return true;
 }
 
-/* Asked first, because CREATE SCHEMA IF NOT EXISTS wants the right to create even when there is nothing to do. */
+/*
+ * Asked first, because CREATE SCHEMA IF NOT EXISTS wants the right to create even when there is nothing to
+ * do.
+ */
 static bool create_schema(struct session *target, const char *schema, struct error *err) {
     bool found = false;
     if (!create_find(target, SCHEMA_EXISTS, schema, NULL, &found, err))

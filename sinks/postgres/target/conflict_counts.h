@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * conflict_counts.h - how many conflicts of each kind were settled: a row for each kind in pgcdc.conflicts of the target.
+ * conflict_counts.h - how many conflicts of each kind were settled: a row for each kind in pgcdc.conflicts of
+ * the target.
  *
- * The counts are stored in the target transaction that settles them, with its rows and its position. So they are exact
- * whatever is killed when: a transaction that is undone and sent again counts once. The table is there only when a sink settles conflicts.
+ * The counts are stored in the target transaction that settles them, with its rows and its position. So they
+ * are exact whatever is killed when: a transaction that is undone and sent again counts once. The table is
+ * there only when a sink settles conflicts.
  */
 #pragma once
 

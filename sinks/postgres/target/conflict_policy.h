@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * conflict_policy.h - the sink's options on_missing and on_exists: what becomes of a change whose row is not as it should be.
+ * conflict_policy.h - the sink's options on_missing and on_exists: what becomes of a change whose row is not
+ * as it should be.
  */
 #pragma once
 

@@ -2,8 +2,8 @@
 /*
  * durability.c - asks where the WAL ends and how far it is on disk.
  *
- * One question serves twice: its end of the WAL is noted for what is committed by now, its end of what is on disk settles what was
- * noted before.
+ * One question serves twice: its end of the WAL is noted for what is committed by now, its end of what is on
+ * disk settles what was noted before.
  */
 #include "sinks/postgres/target/durability.h"
 
@@ -41,7 +41,10 @@ static bool durability_query(struct session *session, struct answer *ret_answer,
     return true;
 }
 
-/* A server that does not say where its WAL ends, as some that only speak PostgreSQL do not, is one whose commits wait. */
+/*
+ * A server that does not say where its WAL ends, as some that only speak PostgreSQL do not, is one whose
+ * commits wait.
+ */
 static bool may_be_early(struct session *session, bool *ret_early, struct error *err) {
     struct answer answer = {0};
     struct error refusal = {0};
@@ -96,7 +99,10 @@ bool durability_ask(struct durability *durability, struct session *session, stru
     if (!is_settled(durability)) {
         if (!durability_query(session, &answer, err))
             return false;
-        /* What is in force from now on says nothing about commits that did not wait: those are settled by one that does. */
+        /*
+         * What is in force from now on says nothing about commits that did not wait: those are settled by one
+         * that does.
+         */
         durability->is_early = answer.disk_suffices && !durability->waits;
         if (durability->asked_lsn != 0 && answer.flush_lsn >= durability->asked_lsn && answer.disk_suffices) {
             assert(durability->settled.end_lsn <= durability->asked.end_lsn);

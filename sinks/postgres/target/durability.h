@@ -2,12 +2,13 @@
 /*
  * durability.h - commits that can be seen before they are on disk, and how far the disk is.
  *
- * A commit that waits for the disk keeps its rows from readers for as long, and a disk that stalls keeps everything. So a group
- * is committed with synchronous_commit = off: its rows and its position can be seen at once, and a crash of the server loses both
- * or none. Nobody is told of the position before the server's WAL is on disk up to where it stood right after that commit.
+ * A commit that waits for the disk keeps its rows from readers for as long, and a disk that stalls keeps
+ * everything. So a group is committed with synchronous_commit = off: its rows and its position can be seen at
+ * once, and a crash of the server loses both or none. Nobody is told of the position before the server's WAL
+ * is on disk up to where it stood right after that commit.
  *
- * Where commits wait for standbys (synchronous_standby_names), the disk of this server is not what was promised, and every
- * commit waits.
+ * Where commits wait for standbys (synchronous_standby_names), the disk of this server is not what was
+ * promised, and every commit waits.
  */
 #pragma once
 
@@ -25,8 +26,8 @@ struct durability {
 };
 
 /*
- * Of a session that is new. A session that would not wait for the disk at all is made to: all that is not committed early is
- * durable when its COMMIT has answered. waits: no commit is early.
+ * Of a session that is new. A session that would not wait for the disk at all is made to: all that is not
+ * committed early is durable when its COMMIT has answered. waits: no commit is early.
  */
 MUST_CHECK bool durability_open(struct durability *durability, struct session *session, bool waits,
                                 struct error *err);

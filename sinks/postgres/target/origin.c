@@ -2,7 +2,8 @@
 /*
  * origin.c - the functions of the target that make, hold and drop an origin.
  *
- * Who holds an origin PostgreSQL tells only in a message, so the sink's session takes an advisory lock of the same name with it.
+ * Who holds an origin PostgreSQL tells only in a message, so the sink's session takes an advisory lock of the
+ * same name with it.
  */
 #include "sinks/postgres/target/origin.h"
 
@@ -31,13 +32,16 @@ static const char END_HOLDER[] =
     " join pg_catalog.pg_stat_activity holder on holder.pid = l.pid"
     " where l.locktype = 'advisory' and l.granted and l.classid = 7165066 and l.objsubid = 2"
     "  and l.objid::bigint = pg_catalog.hashtext($1)::bigint & 4294967295"
-    "  and l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())"
+    "  and l.database = (select oid from pg_catalog.pg_database where datname = "
+    "pg_catalog.current_database())"
     "  and holder.usename = current_user and holder.pid <> pg_catalog.pg_backend_pid()"
     "  and holder.application_name = pg_catalog.current_setting('application_name')";
 
 static const char RIGHTS[] =
-    "select current_user, pg_catalog.has_function_privilege('pg_catalog.pg_replication_origin_create(text)', 'execute')"
-    " and pg_catalog.has_function_privilege('pg_catalog.pg_replication_origin_session_setup(text)', 'execute')"
+    "select current_user, pg_catalog.has_function_privilege('pg_catalog.pg_replication_origin_create(text)', "
+    "'execute')"
+    " and pg_catalog.has_function_privilege('pg_catalog.pg_replication_origin_session_setup(text)', "
+    "'execute')"
     " and pg_catalog.has_function_privilege('pg_catalog.pg_replication_origin_drop(text)', 'execute'),"
     " pg_catalog.quote_ident(current_user),"
     " (select pg_catalog.count(*) from pg_catalog.pg_replication_origin where roname <> $1),"

@@ -2,8 +2,9 @@
 /*
  * origin.h - a replication origin of the target, under which the sink commits.
  *
- * Another reader of the target can then leave out what came from here: source.origin: none of a pipeline, origin = none of a
- * subscription. Without it two pipelines in a circle send each change back and forth. One session at a time holds an origin, and the sink has one session.
+ * Another reader of the target can then leave out what came from here: source.origin: none of a pipeline,
+ * origin = none of a subscription. Without it two pipelines in a circle send each change back and forth. One
+ * session at a time holds an origin, and the sink has one session.
  */
 #pragma once
 
@@ -15,8 +16,8 @@ MUST_CHECK bool origin_read_option(const struct sink_config *config, const char 
                                    struct error *err);
 
 /*
- * From here on the session commits under the origin, which is made when it is missing. Called once the epoch is raised: a
- * session of an engine that was fenced by it, and holds the origin still, is ended.
+ * From here on the session commits under the origin, which is made when it is missing. Called once the epoch
+ * is raised: a session of an engine that was fenced by it, and holds the origin still, is ended.
  */
 MUST_CHECK bool origin_set_up(struct session *session, const char *name, struct error *err);
 

@@ -2,8 +2,8 @@
 /*
  * position_row.c - the statements on pgcdc.position.
  *
- * Lock and store divide by the number of rows they found: none is an error on the server, which skips what stands
- * behind it in the pipeline. So the COMMIT can travel with them and still cannot happen without them.
+ * Lock and store divide by the number of rows they found: none is an error on the server, which skips what
+ * stands behind it in the pipeline. So the COMMIT can travel with them and still cannot happen without them.
  */
 #include "sinks/postgres/target/position_row.h"
 
@@ -36,8 +36,8 @@ static const struct result_shape EXISTS_SHAPE = {"the query for pgcdc.position",
 static const char CREATE_LOCK[] = "select pg_catalog.pg_advisory_xact_lock(7165065, 1)";
 
 /*
- * $3: our epoch, 0 when we never had one and may take over; $4: the claim whose answer may be lost; $5: the new claim. It is
- * ahead of the epoch by a random step, so that no other engine's can be taken for ours.
+ * $3: our epoch, 0 when we never had one and may take over; $4: the claim whose answer may be lost; $5: the
+ * new claim. It is ahead of the epoch by a random step, so that no other engine's can be taken for ours.
  */
 static const char OPEN[] =
     "insert into pgcdc.position as p values ($1, $2, '0/0', '0/0', 0, 0, 0, $5, pg_catalog.clock_timestamp())"
@@ -49,8 +49,8 @@ static const char OPEN[] =
 #define CLAIM_STEP_MAX 1000000u
 
 /*
- * The engine's session that has the row locked, unless its epoch shows that we are the one who is fenced. A row that is locked
- * or updated names that transaction in xmax.
+ * The engine's session that has the row locked, unless its epoch shows that we are the one who is fenced. A
+ * row that is locked or updated names that transaction in xmax.
  */
 static const char END_HOLDER[] =
     "select pg_catalog.count(pg_catalog.pg_terminate_backend(holder.pid)) from pgcdc.position p"
@@ -258,8 +258,9 @@ static bool end_holder(const struct position_row *row, struct session *session, 
 }
 
 /*
- * The row may be locked by an engine that is about to commit, by one that is frozen, or by the session of one that is dead and
- * that the server has not missed yet. It gets a short wait; then its session is ended, because opening takes over.
+ * The row may be locked by an engine that is about to commit, by one that is frozen, or by the session of one
+ * that is dead and that the server has not missed yet. It gets a short wait; then its session is ended,
+ * because opening takes over.
  */
 static bool take_over(struct position_row *row, struct session *session, struct position *ret_position,
                       struct error *err) {
@@ -272,11 +273,11 @@ static bool take_over(struct position_row *row, struct session *session, struct 
     if (raise_epoch(row, session, ret_position, err))
         return true;
     if (is_locked(err))
-        error_wrap(
-            err,
-            "the row of pipeline %s, sink %s in pgcdc.position stays locked by a session that is no engine of "
-            "role \"%s\"; pg_locks tells which",
-            row->pipeline, row->sink, PQuser(session->conn));
+        error_wrap(err,
+                   "the row of pipeline %s, sink %s in pgcdc.position stays locked by a session that is no "
+                   "engine of "
+                   "role \"%s\"; pg_locks tells which",
+                   row->pipeline, row->sink, PQuser(session->conn));
     return false;
 }
 

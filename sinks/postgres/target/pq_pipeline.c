@@ -2,8 +2,8 @@
 /*
  * pq_pipeline.c - libpq's pipeline mode.
  *
- * libpq buffers what it cannot send, without a limit; so after every SEND_BYTES we wait until it is on its way.
- * The wait also reads, so that both sides cannot fill up and stand still.
+ * libpq buffers what it cannot send, without a limit; so after every SEND_BYTES we wait until it is on its
+ * way. The wait also reads, so that both sides cannot fill up and stand still.
  */
 #include "sinks/postgres/target/pq_pipeline.h"
 
@@ -45,7 +45,9 @@ static bool judge_failure(struct pq_pipeline *pipeline, const struct pq_pipeline
                                          failure.rows == 0 ? "none" : "more than one");
 }
 
-/* Cached plan must not change result type, no such column, no such table: what is so now, a new look tells. */
+/*
+ * Cached plan must not change result type, no such column, no such table: what is so now, a new look tells.
+ */
 static bool is_other_shape(const char *sqlstate) {
     return strcmp(sqlstate, "0A000") == 0 || strcmp(sqlstate, "42703") == 0 || strcmp(sqlstate, "42P01") == 0;
 }
@@ -72,8 +74,8 @@ static bool judge_shape(struct pq_pipeline *pipeline, const struct pq_pipeline_n
 }
 
 /* Fails when the answer is not what the note expects; remembers only the first failure. */
-static bool pq_pipeline_judge(struct pq_pipeline *pipeline, const struct pq_pipeline_note *note, PGresult *result,
-                  struct error *err) {
+static bool pq_pipeline_judge(struct pq_pipeline *pipeline, const struct pq_pipeline_note *note,
+                              PGresult *result, struct error *err) {
     ExecStatusType status = PQresultStatus(result);
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
         return judge_failure(pipeline, note, result, err) ||

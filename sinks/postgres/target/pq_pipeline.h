@@ -4,9 +4,10 @@
  *
  *     pq_pipeline_begin -> (pq_pipeline_query | pq_pipeline_prepare | pq_pipeline_execute)* -> pq_pipeline_finish
  *
- * The server stops at the first statement that fails and skips the rest, so nothing that stands behind a failure,
- * a COMMIT least of all, can happen. What a statement is about is remembered until its answer is there, so that an
- * error can name the change. When the list is full the pipeline synchronises by itself and goes on, unless it is whole.
+ * The server stops at the first statement that fails and skips the rest, so nothing that stands behind a
+ * failure, a COMMIT least of all, can happen. What a statement is about is remembered until its answer is
+ * there, so that an error can name the change. When the list is full the pipeline synchronises by itself and
+ * goes on, unless it is whole.
  *
  * COPY cannot run in a pipeline.
  */
@@ -22,8 +23,9 @@ struct target_table;
 #define ROWS_ANY UINT64_MAX /* the number of rows does not matter */
 
 /*
- * The select list of a statement that counts rows and fails on the server unless there is one: what stands behind it, a COMMIT
- * perhaps, then does not happen. Division by zero: none; the root of a negative number: several.
+ * The select list of a statement that counts rows and fails on the server unless there is one: what stands
+ * behind it, a COMMIT perhaps, then does not happen. Division by zero: none; the root of a negative number:
+ * several.
  */
 #define DIVISION_BY_ZERO "22012"
 #define COUNTS_ONE "1 / pg_catalog.count(*), pg_catalog.sqrt(1 - pg_catalog.count(*))"
@@ -84,14 +86,16 @@ MUST_CHECK bool pq_pipeline_execute(struct pq_pipeline *pipeline, const char *na
                                     struct pq_pipeline_note note, struct error *err);
 
 /*
- * What a prepared statement returns: table, columns, types and modifiers. *note.shape keeps them when it is 0; where they are others than
- * it says, the table was changed, and the failure is ERROR_RETRY. What the answer names is locked up to the transaction's end.
+ * What a prepared statement returns: table, columns, types and modifiers. *note.shape keeps them when it is
+ * 0; where they are others than it says, the table was changed, and the failure is ERROR_RETRY. What the
+ * answer names is locked up to the transaction's end.
  */
 MUST_CHECK bool pq_pipeline_describe(struct pq_pipeline *pipeline, const char *name,
                                      struct pq_pipeline_note note, struct error *err);
 
 /*
- * Waits for every answer and leaves the pipeline. False: the connection is lost, or pipeline->failure says which
- * statement did not do what it should; *err is then the server's error, or ERROR_DATA for a wrong number of rows.
+ * Waits for every answer and leaves the pipeline. False: the connection is lost, or pipeline->failure says
+ * which statement did not do what it should; *err is then the server's error, or ERROR_DATA for a wrong
+ * number of rows.
  */
 MUST_CHECK bool pq_pipeline_finish(struct pq_pipeline *pipeline, struct error *err);

@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * target.h - the target transaction: its session, its position, what it may do. All parts of the Postgres sink share it.
+ * target.h - the target transaction: its session, its position, what it may do. All parts of the Postgres
+ * sink share it.
  */
 #pragma once
 
 #include "cdc/pq/session.h"
+#include "sinks/postgres/catalog/target_table.h"
 #include "sinks/postgres/target/conflict_counts.h"
 #include "sinks/postgres/target/conflict_policy.h"
 #include "sinks/postgres/target/durability.h"
 #include "sinks/postgres/target/position_row.h"
 #include "sinks/postgres/target/pq_pipeline.h"
-#include "sinks/postgres/catalog/target_table.h"
 #include "sinks/sink.h"
 
 #define WHOLE_FAILURES_MAX 64u /* tables; the oldest makes room */
 
 /*
- * Where a transaction of one pipeline failed on the data. Kept when the sink is opened again: the plain way, which knows more,
- * then does the same change.
+ * Where a transaction of one pipeline failed on the data. Kept when the sink is opened again: the plain way,
+ * which knows more, then does the same change.
  */
 struct whole_failures {
     oid_t tables[WHOLE_FAILURES_MAX]; /* of the target */
@@ -47,8 +48,8 @@ struct target {
 MUST_CHECK bool target_begin(struct target *target, struct pq_pipeline *pipeline, struct error *err);
 
 /*
- * Instead of it, in a pipeline that holds nothing yet and will hold all changes up to position: without BEGIN it is
- * one transaction, which its end commits. Its end is left to the commit that follows.
+ * Instead of it, in a pipeline that holds nothing yet and will hold all changes up to position: without BEGIN
+ * it is one transaction, which its end commits. Its end is left to the commit that follows.
  */
 MUST_CHECK bool target_begin_whole(struct target *target, struct pq_pipeline *pipeline,
                                    const struct position *position, struct error *err);
