@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "cdc" / "check" / "findings.md"
 
 # Which argument of a call is the code; a call that passes on its caller's has no literal there.
-CODE_ARGUMENT = {"findings_add": 2, "findings_add_error": 2, "report": 2, "report_right": 1}
+CODE_ARGUMENT = {"findings_add": 2, "findings_add_error": 2, "report": 2, "kafka_check_report": 2, "report_right": 1}
 KINDS = {"source", "target", "step", "none"}
 
 
