@@ -11,11 +11,11 @@
 
 #define CATALOG_BLOCK_BYTES (64u * 1024u)
 #define CATALOG_KEPT_BYTES (64u * 1024u * 1024u)  /* 9,000 tables of 100 columns */
-#define CATALOG_BYTES_MAX (1024u * 1024u * 1024u) /* one TRUNCATE may name all tables that there are */
+#define CATALOG_BYTES_MAX (1024u * 1024u * 1024u) /* one TRUNCATE may name all tables */
 #define ARRAY_BYTES_MAX (512u * 1024u * 1024u)    /* a parameter must stay below 1 GiB */
 #define KEPT_BYTES_MAX (4u * 1024u * 1024u)
-#define SET_ROWS_MIN 32u   /* below, one round trip with a statement a row is faster */
-#define WHOLE_ROWS_MAX 16u /* above, a round trip costs less than the server's counting */
+#define SET_ROWS_MIN 32u   /* for fewer rows, one statement per row in one round trip is faster */
+#define WHOLE_ROWS_MAX 16u /* for more rows, a second round trip is cheaper than counting on the server */
 
 struct apply *apply_new(struct target *target) {
     struct apply *apply = calloc(1, sizeof *apply);
@@ -55,7 +55,7 @@ void apply_free(struct apply *apply) {
 }
 
 static struct target_table *latest_table(const struct apply *apply, const struct relation *relation) {
-    /* oid_map holds const objects; these are ours. */
+    /* oid_map holds const objects; this module owns these and may change them. */
     return (struct target_table *) (uintptr_t) oid_map_find(&apply->by_source, relation->oid);
 }
 
@@ -66,7 +66,7 @@ struct target_table *apply_table(const struct apply *apply, const struct relatio
     return table;
 }
 
-/* Looks the new tables up, all at once. */
+/* Looks up all new tables at once. */
 static bool look_up(struct apply *apply, struct error *err) {
     size_t count = apply->new_count, failed = 0;
     apply->new_count = 0;
@@ -121,8 +121,8 @@ static bool is_full(const struct apply *apply) {
 }
 
 /*
- * Neighbours mostly change the same table. *ret_count: so many changes have their tables; fewer than count
- * when there is no room for the tables of the others.
+ * Consecutive changes mostly belong to the same table. *ret_count: how many changes have their tables; fewer
+ * than count when there is no room for the tables of the rest.
  */
 static bool find_tables(struct apply *apply, const struct change *changes, size_t count, size_t *ret_count,
                         struct error *err) {
@@ -162,14 +162,14 @@ static bool has_work(const struct change *changes, size_t count) {
 }
 
 /*
- * Changes are taken in runs: of those that a set can hold, and of those whose order somebody could see
+ * Changes are applied in runs: either changes that a set can hold, or changes whose order can be observed
  * (TRUNCATE, and tables with triggers). A run also ends where a second definition of a table begins.
  */
 static bool is_ordered(const struct change *change, const struct target_table *table) {
     return change->kind == CHANGE_TRUNCATE || (table != NULL && table->is_strict);
 }
 
-/* False when the run has used another definition of the same target table. */
+/* *ret_joins: false when the run already uses another definition of the same target table. */
 static bool joins_run(struct apply *apply, struct target_table *table, bool *ret_joins, struct error *err) {
     const struct target_table *in_use = oid_map_find(&apply->by_target, table->oid);
     *ret_joins = in_use == NULL || in_use == table || in_use->run != apply->run;
@@ -220,12 +220,15 @@ static bool has_failed_whole(const struct apply *apply, const struct target_tabl
     return false;
 }
 
-/* Rules, late checks and former failures are for the plain way, which gets an answer to each statement. */
+/*
+ * Tables with rules, late checks or earlier failures take the plain path, which gets an answer to each
+ * statement.
+ */
 static bool wants_answers(const struct apply *apply, const struct target_table *table) {
     return table->has_rules || table->defers_checks || has_failed_whole(apply, table);
 }
 
-/* Few rows, and nobody on the target who looks at what they do or does something else instead. */
+/* True for few rows in tables without triggers, rules or late checks. */
 static bool may_be_whole(const struct apply *apply, const struct change *changes, size_t count) {
     size_t rows = 0;
     if (apply->target->whole_failures.anywhere)
@@ -241,7 +244,7 @@ static bool may_be_whole(const struct apply *apply, const struct change *changes
 }
 
 static bool apply_runs(struct apply *apply, const struct change *changes, size_t count, struct error *err) {
-    size_t waiting = 0; /* from here on changes wait to be applied by rows, with what follows */
+    size_t waiting = 0; /* changes from here on wait to be applied row by row, together with what follows */
     struct run run = {0};
     for (size_t first = 0; first < count; first = run.end) {
         if (!find_run(apply, changes, first, count, &run, err))
@@ -256,7 +259,7 @@ static bool apply_runs(struct apply *apply, const struct change *changes, size_t
     return apply_range(apply, changes, waiting, count, apply_rows, err);
 }
 
-/* A large value leaves a large buffer behind, and the next one may never come. */
+/* A large value grows the buffer; release the memory, because another may never come. */
 static void trim(struct buffer *buffer) {
     if (buffer->capacity > KEPT_BYTES_MAX)
         buffer_release(buffer);
@@ -277,7 +280,9 @@ static bool is_gone(const struct apply *apply, const struct relation *relation) 
     return false;
 }
 
-/* A TRUNCATE of several tables goes on for those that are there. False: nothing of the change is left. */
+/*
+ * A TRUNCATE of several tables continues for the tables that still exist. *ret_kept: false when none does.
+ */
 static bool keep_truncated(struct apply *apply, struct change *change, bool *ret_kept, struct error *err) {
     uint32_t count = 0;
     const struct relation **relations =
@@ -293,7 +298,7 @@ static bool keep_truncated(struct apply *apply, struct change *change, bool *ret
     return true;
 }
 
-/* Leaves out the changes of tables that neither side has any more; see sink.h. */
+/* Leaves out the changes of tables that neither side has any more; see struct sink_facts. */
 static bool leave_out_gone(struct apply *apply, const struct change **changes, size_t *count,
                            struct error *err) {
     struct change *kept = reallocarray(apply->kept, *count, sizeof *kept);
@@ -315,7 +320,7 @@ static bool leave_out_gone(struct apply *apply, const struct change **changes, s
     return true;
 }
 
-/* The statements go with the tables, which know their names. */
+/* Forgets the prepared statements too: only the tables know their names. */
 static void forget_tables(struct apply *apply) {
     assert(!apply->pipeline.active);
     net_effect_forget(&apply->net);
@@ -326,7 +331,7 @@ static void forget_tables(struct apply *apply) {
     arena_reset(&apply->catalog);
 }
 
-/* Between two transactions: a table may have got a trigger, or become unlogged. */
+/* Called between two transactions: a table may have acquired a trigger or become unlogged. */
 static bool forget_changed(struct apply *apply, struct error *err) {
     bool has_changed = false;
     if (apply->target->in_transaction || apply->pipeline.active)
@@ -338,7 +343,7 @@ static bool forget_changed(struct apply *apply, struct error *err) {
     return true;
 }
 
-/* In parts, when the changes are of more tables than are kept. */
+/* Applies the changes in parts when they belong to more tables than are kept. */
 static bool apply_parts(struct apply *apply, const struct change *changes, size_t count,
                         const struct position *until, struct error *err) {
     for (size_t first = 0, found = 0; first < count; first += found) {

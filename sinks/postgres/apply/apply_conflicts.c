@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * apply_conflicts.c - changes whose row is missing or there already, where the operator has said what becomes
- * of them.
+ * apply_conflicts.c - changes whose row is missing or already exists, settled by the options on_missing and
+ * on_exists.
  *
- * A span is applied strictly, behind a savepoint. Where that fails on such a row everything up to the
- * savepoint is undone and the span is taken in pieces, which grow while they fit and shrink to the one change
- * that does not. That one is settled by other statements that are strict, too: what they do not find as it
- * should be stops the pipeline with the first error. So nothing is guessed, and a span without conflicts
- * costs a savepoint more.
+ * A span is first applied strictly, after a savepoint. When that fails on such a row, everything since the
+ * savepoint is rolled back and the span is applied in pieces. Pieces grow while they succeed and shrink to
+ * the one change that fails. Other statements then settle that change. They are strict too: an unexpected
+ * row stops the pipeline with the first error. So nothing is guessed, and a span without conflicts costs one
+ * savepoint.
  */
 #include <assert.h>
 #include <string.h>
@@ -30,7 +30,7 @@ static bool send_attempt(struct apply *apply, const struct span *span, send_func
            apply_send_savepoint(apply, err) && send(apply, span, err) && pq_pipeline_finish(pipeline, err);
 }
 
-/* What may be a conflict: everything else is told as it is, and nothing is done after it. */
+/* Can this failure be a conflict? Any other is reported as it is, and nothing follows it. */
 static bool is_about_row(const struct pq_pipeline_failure *failure, const struct error *err) {
     return err->kind == ERROR_DATA && !failure->note.is_position && failure->note.change != NULL &&
            failure->note.table != NULL && (failure->is_count || strcmp(err->sqlstate, UNIQUE_VIOLATION) == 0);
@@ -38,7 +38,7 @@ static bool is_about_row(const struct pq_pipeline_failure *failure, const struct
 
 enum attempt_end { ATTEMPT_DONE, ATTEMPT_UNDONE, ATTEMPT_FAILED };
 
-/* UNDONE: it did not fit, *ret_failure and *err say how; the session is as before. */
+/* UNDONE: it failed, *ret_failure and *err say why, and the session is as before. */
 static enum attempt_end attempt(struct apply *apply, const struct span *span, send_function *send,
                                 struct pq_pipeline_failure *ret_failure, struct error *err) {
     struct error broken;
@@ -57,8 +57,8 @@ static enum attempt_end attempt(struct apply *apply, const struct span *span, se
 /* ---- which conflict it is ---- */
 
 /*
- * A trigger or a rule of the target may have taken the change away: then nobody knows whether the row was
- * there.
+ * A trigger or a rule of the target may have suppressed the change; then it is unknown whether the row
+ * existed.
  */
 static bool is_missing(const struct pq_pipeline_failure *failure) {
     const struct target_table *table = failure->note.table;
@@ -90,7 +90,7 @@ static bool find_kind(const struct pq_pipeline_failure *failure, enum conflict_k
 
 /* ---- what is done about it ---- */
 
-/* The new row as far as the source has told it: what an update left unchanged may stand in the old one. */
+/* The new row as far as the source sent it: a value that an update left unchanged may be in the old row. */
 static const struct value *known_values(struct apply *apply, const struct change *change) {
     const uint32_t count = change->relation->column_count;
     struct value *values = arena_alloc(&apply->conflict_arena, ((size_t) count + 1) * sizeof *values);
@@ -103,7 +103,7 @@ static const struct value *known_values(struct apply *apply, const struct change
     return values;
 }
 
-/* The first column that is not known and would have to be written, or NULL. */
+/* The first column that must be written and whose value is unknown, or NULL. */
 static const char *unknown_column(const struct target_table *table, const struct value *values) {
     for (uint32_t i = 0; i < table->column_count; i++)
         if (table->columns[i].is_written && values[i].kind == VALUE_UNCHANGED)
@@ -127,7 +127,7 @@ static bool send_insert(struct apply *apply, const struct span *one, struct erro
                                 apply_send_as(apply, NULL, err);
 }
 
-/* The row with the new key becomes the new row. Its key is set, too: equal need not be the same. */
+/* The row with the new key becomes the new row. Its key is set too: equal keys may differ in bytes. */
 static bool send_overwrite(struct apply *apply, const struct span *one, struct error *err) {
     struct target_table *table = one->tables[0];
     const struct pq_pipeline_note note = {.change = one->changes};
@@ -153,7 +153,7 @@ static bool send_overwrite(struct apply *apply, const struct span *one, struct e
            apply_send_as(apply, NULL, err);
 }
 
-/* The row that has the new key goes, then the update is done as it is. */
+/* Deletes the row that has the new key, then applies the update as it is. */
 static bool send_move_over(struct apply *apply, const struct span *one, struct error *err) {
     struct target_table *table = one->tables[0];
     const struct pq_pipeline_note note = {.change = one->changes};
@@ -169,8 +169,8 @@ static bool send_move_over(struct apply *apply, const struct span *one, struct e
 
 struct conflict {
     enum conflict_kind kind;
-    bool is_skipped;     /* there is nothing to do but to count it */
-    send_function *send; /* NULL: it stops */
+    bool is_skipped;     /* only the conflict is counted */
+    send_function *send; /* NULL: the pipeline stops */
 };
 
 static void decide_missing(struct apply *apply, const struct span *one, struct conflict *conflict,
@@ -231,8 +231,8 @@ static void count(struct apply *apply, enum conflict_kind kind) {
 }
 
 /*
- * The missing row of an update was to be inserted, and one with its new key is there. *failure and *err: of
- * the insert.
+ * The missing row of an update was to be inserted, but a row with its new key exists. *failure and *err
+ * belong to the insert.
  */
 static bool overwrite_instead(struct apply *apply, const struct span *one,
                               struct pq_pipeline_failure *failure, struct error *err) {
@@ -250,7 +250,7 @@ static bool overwrite_instead(struct apply *apply, const struct span *one,
     return end == ATTEMPT_DONE;
 }
 
-/* *failure and *err: how it failed as it is. Where it cannot be settled they are what is told. */
+/* *failure and *err: how the change failed. They are reported when it cannot be settled. */
 static bool apply_conflicts_settle(struct apply *apply, const struct span *one,
                                    const struct pq_pipeline_failure *failure, struct error *err) {
     struct pq_pipeline_failure second;

@@ -2,10 +2,10 @@
 /*
  * apply_rows.c - one statement a change, in the source's order. What it does is the definition of right.
  *
- * All statements of a span travel in one pipeline, behind BEGIN and the position's lock when they are the
- * first of their target transaction; each must say that it changed exactly one row. A pipeline is a
- * transaction by itself unless it has a BEGIN; a few rows with their position need none, no COMMIT and only
- * one round trip, if the server is made to count the rows itself (COUNTS_ONE), which costs it 5 us for each.
+ * All statements of a span are sent in one pipeline, after BEGIN and the position's lock when they are the
+ * first of their target transaction. Each must report that it changed exactly one row. A pipeline without
+ * BEGIN is a transaction by itself. So a few rows with their position need no BEGIN, no COMMIT and only one
+ * round trip, if the server itself counts the rows (COUNTS_ONE), which costs it 5 us per row.
  */
 #include <assert.h>
 
@@ -115,8 +115,8 @@ static bool send_row(struct apply *apply, struct target_table *table, const stru
 }
 
 /*
- * One statement for all its tables. CASCADE is not repeated: the message names every published table that was
- * emptied, and what only the target has is not ours to empty; there the server refuses.
+ * One statement for all its tables. CASCADE is not repeated: the message names every published table that
+ * was truncated. pgcdc must not empty tables that only the target has; the server refuses then.
  */
 static bool send_truncate(struct apply *apply, const struct change *change, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = TRUNCATE_SQL_BYTES_MAX};
@@ -135,10 +135,10 @@ static bool send_truncate(struct apply *apply, const struct change *change, stru
 }
 
 /*
- * The replica role switches off the trigger by which a deferrable unique constraint checks itself, and a
- * duplicate would stay. Where no other trigger or foreign key would act, the ordinary role is safe; the
- * constraint then waits for the commit, as it may have at the source. Each switch makes the server plan anew,
- * so few are made.
+ * The replica role disables the trigger that checks a deferrable unique constraint, so a duplicate would
+ * stay. Where no other trigger or foreign key would act, the ordinary role is safe, and the constraint is
+ * checked at commit, as it may have been at the source. Each switch invalidates the server's plans, so few
+ * are made.
  */
 static bool set_role(struct apply *apply, bool ordinary, struct error *err) {
     static const struct pq_pipeline_note ANY = {.rows_expected = ROWS_ANY};
@@ -152,9 +152,9 @@ static bool set_role(struct apply *apply, bool ordinary, struct error *err) {
 }
 
 /*
- * The planner is set for our own statements (PLANNER_OURS in postgres.c). What the functions of triggers plan
- * is theirs, so while changes of such tables are applied it is as the database and the role want it. Tables
- * without triggers pay nothing.
+ * The planner is set for our own statements (PLANNER_OURS in postgres.c). Trigger functions plan queries of
+ * their own, so while changes of such tables are applied the settings are those of the database and the
+ * role. Tables without triggers pay nothing.
  */
 static bool set_planner(struct apply *apply, bool theirs, struct error *err) {
     static const struct pq_pipeline_note ANY = {.rows_expected = ROWS_ANY};
@@ -180,7 +180,7 @@ bool apply_send_triggers_planner(struct apply *apply, struct error *err) {
     bool fired = apply->has_fired;
     bool set = !fired || set_planner(apply, true, err);
     apply->has_fired = false;
-    apply->planner_is_theirs = false; /* the commit ends what is local */
+    apply->planner_is_theirs = false; /* the commit ends SET LOCAL */
     return set;
 }
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * apply_sets.c - the net effect of a span: for each table delete by keys, update by keys, COPY what is new.
+ * apply_sets.c - applies the net effect of a span: for each table delete by keys, update by keys, COPY new
+ * rows.
  *
- * No order between tables or rows is kept, which is right only as long as nothing on the target looks at it.
- * A unique index besides the key can: then a statement fails or counts other rows than it should, everything
- * is undone up to the savepoint, and the span is applied row by row. A table where that happened is spared
- * the attempt for a while.
+ * The order between tables and rows is not kept. That is correct as long as nothing on the target depends on
+ * it. A unique index other than the key can: then a statement fails or reports a wrong row count, everything
+ * since the savepoint is rolled back, and the span is applied row by row. For such a table sets are not
+ * tried again for a while.
  */
 #include <arpa/inet.h>
 #include <assert.h>
@@ -17,21 +18,19 @@
 #include "sinks/postgres/apply/copy_rows.h"
 #include "sinks/postgres/apply/row_match.h"
 
-#define COPY_ROWS_MIN 64u /* fewer are not worth the round trips of a COPY */
+#define COPY_ROWS_MIN 64u /* for fewer rows the round trips of a COPY cost more than they save */
 #define PAUSE_BITS_MAX                                                                                       \
-    10u /* a table is applied row by row for at most 1024 spans before sets are tried again */
+    10u /* 2^10: a table is applied row by row for at most 1024 spans before sets are tried again */
 
 static const struct pq_pipeline_note ANY = {.rows_expected = ROWS_ANY};
 
-/* Rows of one table whose effect a statement has. */
+/* The rows of one table that one statement changes. */
 struct effect_list {
     const struct effect **effects;
     uint32_t count;
 };
 
-/*
- * In front of the statements for rows without a key, whose whole plan is to be hash joins; and behind them.
- */
+/* Sent before and after the statements for rows without a key, whose plan must be hash joins only. */
 static bool send_hash_joins(struct apply *apply, bool on, struct error *err) {
     return pq_pipeline_query(&apply->pipeline,
                              on ? "set local enable_hashjoin = on" : "set local enable_hashjoin = off", ANY,
@@ -46,7 +45,7 @@ static struct value number_value(const uint32_t *big_endian) {
         .kind = VALUE_BINARY, .data = (const char *) big_endian, .size = sizeof *big_endian};
 }
 
-/* Which rows were alike, and the how many-th of them. */
+/* Encodes which rows were identical, and each row's ordinal among them. */
 static void encode_places(struct apply *apply, enum parameter_kind kind, const struct effect_list *list) {
     static const struct target_column INT4 = {.type_oid = 23, .delimiter = ','};
     struct array_encoder array;
@@ -60,7 +59,7 @@ static void encode_places(struct apply *apply, enum parameter_kind kind, const s
     array_encoder_end(&array);
 }
 
-/* As get_bit numbers them. */
+/* Bits are in the order of get_bit. */
 static void encode_written(struct apply *apply, uint32_t columns, const struct effect_list *list) {
     static const struct target_column BYTEA = {.type_oid = 17, .delimiter = ','};
     uint8_t bits[COLUMN_SET_WORDS * sizeof(uint64_t)];
@@ -79,7 +78,7 @@ static void encode_written(struct apply *apply, uint32_t columns, const struct e
 
 static void encode_column(struct apply *apply, const struct table_effect *of_table,
                           const struct statement_parameter *parameter, const struct effect_list *list) {
-    static const struct value NOTHING = {.kind = VALUE_NULL}; /* of rows that do not set the column */
+    static const struct value NOTHING = {.kind = VALUE_NULL}; /* for rows that do not set the column */
     struct array_encoder array;
     uint32_t column = parameter->column;
     array_encoder_begin(&array, &apply->arrays, &of_table->table->columns[column],
@@ -112,7 +111,7 @@ static void encode_parameter(struct apply *apply, const struct table_effect *of_
     }
 }
 
-/* One array behind the other in one buffer; pointers are taken when it grows no more. */
+/* All arrays are in one buffer; pointers into it are taken once it no longer grows. */
 static bool encode_parameters(struct apply *apply, const struct table_effect *of_table,
                               const struct statement *statement, const struct effect_list *list,
                               struct error *err) {
@@ -134,7 +133,7 @@ static bool encode_parameters(struct apply *apply, const struct table_effect *of
     return true;
 }
 
-/* Which columns of an index are NULL in all rows that are looked for, and which in some. */
+/* Finds which columns of an index are NULL in all rows to be found, and which in some. */
 static void find_nulls(const struct table_effect *of_table, const struct effect_list *list,
                        struct statement_form *form) {
     uint32_t some = 0;
@@ -310,7 +309,7 @@ static bool run_copies(struct apply *apply, struct target_table **ret_failed, st
     return true;
 }
 
-/* *ret_failed: the table that a set failed on, when it is known. */
+/* *ret_failed: the table whose set failed, when it is known. */
 static bool try_sets(struct apply *apply, const struct span *span, struct target_table **ret_failed,
                      struct error *err) {
     if (!run_pipeline(apply, span, err)) {
@@ -321,7 +320,7 @@ static bool try_sets(struct apply *apply, const struct span *span, struct target
     return run_copies(apply, ret_failed, err);
 }
 
-/* What row by row may do better. Everything else is not about these changes. */
+/* Can the row path succeed after this error? Any other error does not concern these changes. */
 static bool may_fall_back(const struct error *err) {
     return err->kind == ERROR_DATA || err->kind == ERROR_CONFIG;
 }
@@ -340,8 +339,8 @@ static void note_success(struct apply *apply) {
 }
 
 /*
- * Statements that stood behind the failure were not prepared, so none is known to be; what was set for the
- * rows is undone, too.
+ * Statements after the failure were not prepared, so all are forgotten; settings made for the rows are
+ * rolled back too.
  */
 bool apply_undo(struct apply *apply, struct error *err) {
     struct error broken;
@@ -352,7 +351,7 @@ bool apply_undo(struct apply *apply, struct error *err) {
     apply->in_savepoint = false;
     apply->ordinary_role = false;
     apply->planner_is_theirs = false;
-    apply->target->transaction_count++; /* the savepoint's locks are gone, too */
+    apply->target->transaction_count++; /* the savepoint's locks are released too */
     if (!session_execute(&apply->target->session, "rollback to savepoint pgcdc; release savepoint pgcdc",
                          err))
         return false;
@@ -360,7 +359,7 @@ bool apply_undo(struct apply *apply, struct error *err) {
     return true;
 }
 
-/* Binary values go where they fit, or nowhere. */
+/* Binary values are sent only to columns of the same type. */
 static bool check_binary(struct apply *apply, struct error *err) {
     for (const struct table_effect *of_table = apply->net.tables; of_table != NULL; of_table = of_table->next)
         for (uint32_t i = 0; i < of_table->table->column_count; i++)

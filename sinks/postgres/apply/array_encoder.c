@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * array_encoder.c - what array_in and array_recv take.
+ * array_encoder.c - writes arrays as array_in and array_recv read them.
  */
 #include "sinks/postgres/apply/array_encoder.h"
 
@@ -32,7 +32,7 @@ static void append_sized(struct buffer *buffer, const struct value *value) {
     buffer_append(buffer, value->data, value->size);
 }
 
-/* Always quoted: so no value is taken for NULL or for an end. */
+/* Always quoted, so that no value is read as NULL or as the end of the array. */
 static void append_element(struct buffer *buffer, const struct value *value) {
     buffer_append_u8(buffer, '"');
     for (uint32_t i = 0; i < value->size; i++) {

@@ -2,7 +2,7 @@
 /*
  * array_encoder.h - many values as one parameter: an array of one dimension, in its text or its binary form.
  *
- * Values go out in the format they came in: nothing is converted.
+ * Values keep the format in which they were received: nothing is converted.
  */
 #pragma once
 
@@ -21,5 +21,5 @@ struct array_encoder {
 void array_encoder_begin(struct array_encoder *array, struct buffer *buffer,
                          const struct target_column *column, bool is_binary, uint32_t count);
 void array_encoder_add(struct array_encoder *array, const struct value *value);
-/* The text form gets a NUL, as libpq wants it. */
+/* The text form ends with a NUL, which libpq requires. */
 void array_encoder_end(struct array_encoder *array);

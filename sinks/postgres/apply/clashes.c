@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * clashes.c - one question: for each unique index, is there another row with these values?
+ * clashes.c - one query: for each unique index, does another row have these values?
  */
 #include "sinks/postgres/apply/clashes.h"
 
@@ -42,7 +42,7 @@ static void question_release(struct question *question) {
     arena_release(&question->arena);
 }
 
-/* Each column may be a parameter twice for each index: few are, and of few columns. */
+/* Each column may be a parameter twice for each index; unique indexes are few and have few columns. */
 static bool question_init(struct question *question, size_t capacity, struct error *err) {
     arena_init(&question->arena, BLOCK_BYTES, ARENA_BYTES_MAX);
     buffer_init(&question->sql, SQL_BYTES_MAX);
@@ -75,7 +75,7 @@ static int find_column(const struct target_table *table, const char *name) {
     return -1;
 }
 
-/* NULL: nothing to ask for. */
+/* NULL: this index need not be checked. */
 static const struct value *new_value(const struct question *question, const PGresult *indexes, int row,
                                      uint32_t *ret_column) {
     const int column = find_column(question->table, PQgetvalue(indexes, row, INDEX_COLUMN));
@@ -86,7 +86,7 @@ static const struct value *new_value(const struct question *question, const PGre
     return value->kind == VALUE_TEXT || value->kind == VALUE_BINARY ? value : NULL;
 }
 
-/* Rows first to end - 1 are one index. */
+/* Rows first to end - 1 belong to one index. */
 static void append_index(struct question *question, const PGresult *indexes, int first, int end) {
     uint32_t column = 0;
     for (int row = first; row < end; row++)
@@ -131,7 +131,7 @@ static bool clashes_ask(struct question *question, struct session *session, uint
     return true;
 }
 
-/* An update of a row that only its old values tell cannot be told from the others. */
+/* An update of a row that is found only by its old values: the query could not exclude that row. */
 static bool can_ask(const struct question *question) {
     return question->change->kind == CHANGE_INSERT || (question->old_key != NULL && question->table->has_key);
 }

@@ -9,8 +9,8 @@
 #include "sinks/postgres/catalog/target_table.h"
 
 /*
- * Of an insert or an update, outside a transaction and a pipeline. Indexes on expressions, on a part of the
- * rows, and those that are checked late are not looked at, nor are values that are not known.
+ * For an insert or an update, outside a transaction and a pipeline. Expression indexes, partial indexes and
+ * deferrable constraints are not checked, nor are unknown values.
  */
 MUST_CHECK bool clashes_count(struct session *session, const struct target_table *table,
                               const struct change *change, uint32_t *ret_count, struct error *err);

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 
 #define PIECE_BYTES (64u * 1024u)
-#define BUFFER_BYTES_MAX (256u * 1024u * 1024u) /* a row of 1600 columns, each just not large, in text */
+/* a row of 1600 columns in text, each value just below the size that is sent by itself */
+#define BUFFER_BYTES_MAX (256u * 1024u * 1024u)
 
 void copy_in_init(struct copy_in *copy, struct session *session) {
     *copy = (struct copy_in){.session = session};
@@ -18,12 +19,12 @@ void copy_in_release(struct copy_in *copy) {
     buffer_release(&copy->buffer);
 }
 
-/* Behind a failure: so that the session can go on, if it can at all. */
+/* After a failure, so that the session can be used again if the connection is intact. */
 static void take_end_mark(struct session *session) {
     PGresult *end AUTO_PGRESULT = NULL;
     struct error broken;
     if (!session_next_result(session, &end, &broken))
-        return; /* the failure before it is told */
+        return; /* the earlier failure is reported */
 }
 
 bool copy_in_begin(struct copy_in *copy, const char *sql, struct error *err) {
@@ -41,7 +42,7 @@ bool copy_in_begin(struct copy_in *copy, const char *sql, struct error *err) {
     return false;
 }
 
-/* PQputCopyData keeps what the socket does not take, without a limit; so we wait behind each piece. */
+/* PQputCopyData buffers without a limit what the socket does not accept, so we wait after each piece. */
 static bool send_piece(struct copy_in *copy, const char *data, size_t size, struct error *err) {
     if (PQputCopyData(copy->session->conn, data, (int) size) != 1)
         return session_error(copy->session, NULL, err);

@@ -11,7 +11,7 @@
 
 struct copy_in {
     struct session *session;
-    struct buffer buffer; /* not handed to libpq yet */
+    struct buffer buffer; /* not yet given to libpq */
 };
 
 void copy_in_init(struct copy_in *copy, struct session *session);
@@ -20,11 +20,11 @@ void copy_in_release(struct copy_in *copy);
 /* sql is a COPY ... FROM STDIN. */
 MUST_CHECK bool copy_in_begin(struct copy_in *copy, const char *sql, struct error *err);
 
-/* Sends what has gathered in buffer when that is a piece's worth. */
+/* Sends the buffer when it holds at least one piece. */
 MUST_CHECK bool copy_in_push(struct copy_in *copy, struct error *err);
 
-/* Sends bytes past the buffer, which is sent first. */
+/* Sends the buffer, then bytes without copying them into it. */
 MUST_CHECK bool copy_in_send(struct copy_in *copy, struct slice bytes, struct error *err);
 
-/* The server's answer: how many rows it took. */
+/* Ends the COPY. *ret_rows: how many rows the server stored. */
 MUST_CHECK bool copy_in_end(struct copy_in *copy, uint64_t *ret_rows, struct error *err);

@@ -2,14 +2,14 @@
 /*
  * copy_rows.c - the text and binary formats of COPY.
  *
- * COPY writes identity columns as they are given, GENERATED ALWAYS ones included.
+ * COPY stores the given values of identity columns, also of GENERATED ALWAYS ones.
  */
 #include "sinks/postgres/apply/copy_rows.h"
 
 #include <assert.h>
 
 #define SQL_BYTES_MAX (1024u * 1024u)
-#define LARGE_BYTES (64u * 1024u) /* a value that goes out by itself, without gathering */
+#define LARGE_BYTES (64u * 1024u) /* a value of this size is sent by itself */
 #define NULL_SIZE UINT32_MAX      /* -1: the size of a value that is null */
 #define ROWS_END UINT16_MAX       /* -1: no row, the end */
 
@@ -46,7 +46,7 @@ bool copy_rows_begin(struct copy_in *copy, const struct target_table *table, boo
     return true;
 }
 
-/* What COPY would take for the end of a field or a row, or for an escape. */
+/* Bytes that COPY would read as the end of a field or a row, or as an escape. */
 static char escaped(char byte) {
     switch (byte) {
     case '\\':

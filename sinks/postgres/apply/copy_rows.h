@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * copy_rows.h - rows known to be new, by COPY, in the format their values came in.
+ * copy_rows.h - writes rows known to be new with COPY, in the format in which their values were received.
  */
 #pragma once
 

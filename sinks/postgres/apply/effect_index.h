@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * effect_index.h - what becomes of each row, found by table and key.
+ * effect_index.h - the effect on each row, found by table and key.
  *
- * Keys are compared byte by byte, as the source sent them. Two keys that differ in bytes and are equal to the
- * server (1.0 and 1.00) are never there at the same time, and deletes come before inserts, so taking them for
- * two is right.
+ * Keys are compared byte by byte, as the source sent them. Two keys that differ in bytes and are equal to
+ * the server (1.0 and 1.00) never exist at the same time, and deletes come before inserts, so treating them
+ * as two keys is right.
  */
 #pragma once
 
@@ -19,7 +19,7 @@
 /* Values are whole rows of the relation, owned by the span's changes or by the net effect. */
 struct effect {
     struct target_table *table;
-    const struct value *key;    /* by these the row is found */
+    const struct value *key;    /* the row is found by these */
     const struct value *values; /* NULL: the row is gone */
     uint32_t hash;              /* of the key */
     uint32_t next;              /* of the same table, in order of first touch */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * explain.c - what an operator is told of a change that does not fit: which table, which columns are its key,
- * which transaction, what the server said, and what to do. Never a value.
+ * explain.c - the message for a change that cannot be applied: table, key columns, transaction, the server's
+ * error and the remedy. Never a value.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "sinks/postgres/apply/apply.h"
 
 static const struct remedy {
-    const char *sqlstate; /* a prefix of it */
+    const char *sqlstate; /* or a prefix of one */
     const char *text;
 } REMEDIES[] = {
     {"23505",
@@ -38,7 +38,7 @@ static const char GONE[] =
     "compare them with pgcdc verify and put the row back, whose key pgcdc why shows, or set on_missing: "
     "ignore";
 
-/* Triggers that act here and may have taken the change away, or NULL. */
+/* Triggers that fire for this change and may have suppressed it, or NULL. */
 static const char *takers_of(const struct target_table *table, const struct change *change) {
     switch (change->kind) {
     case CHANGE_UPDATE:
@@ -51,8 +51,8 @@ static const char *takers_of(const struct target_table *table, const struct chan
 }
 
 /*
- * No row was there to be changed, or what acts on the target has taken the change away; only the latter is
- * known of inserts.
+ * No row was found to change, or a trigger or rule of the target suppressed the change; for inserts only the
+ * latter is possible.
  */
 static void remedy_none(const struct target_table *table, const struct change *change, struct error *err) {
     const char *takers = takers_of(table, change);

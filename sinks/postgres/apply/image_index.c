@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * image_index.c - chains, because rows that are alike would make a probing table slow.
+ * image_index.c - uses chains, because many identical rows would make a probing table slow.
  */
 #include "sinks/postgres/apply/image_index.h"
 

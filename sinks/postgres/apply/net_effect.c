@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * net_effect.c - two passes over a span: which tables it touches and how, then what becomes of each row.
+ * net_effect.c - two passes over a span: which tables it changes and how, then the effect on each row.
  */
 #include "sinks/postgres/apply/net_effect.h"
 
@@ -11,11 +11,11 @@
 
 #define BLOCK_BYTES (256u * 1024u)
 #define BYTES_MAX (64u * 1024u * 1024u)
-#define VALUE_BYTES_MAX (1024u * 1024u) /* larger ones are not gathered in arrays: memory */
-#define GROUPS_MAX 8u                   /* of updates that write different columns, a table */
+#define VALUE_BYTES_MAX (1024u * 1024u) /* larger values are not collected in arrays, to save memory */
+#define GROUPS_MAX 8u                   /* per table: groups of updates that write different columns */
 /*
- * Of a table without a key, fewer changes than these are found one by one: the hash of a row takes ten times
- * as long as to see that it is another one. With an index all that is saved is statements.
+ * Fewer changes than these in a table without a key are found one by one: hashing a row takes ten times as
+ * long as seeing that it differs. With an index, only statements are saved.
  */
 #define HASHED_MIN 12u
 #define SEARCHED_MIN 4u
@@ -80,7 +80,7 @@ static bool find_images(struct net_effect *net, size_t rows, struct error *err) 
     return !any || image_index_reset(&net->images, rows, false, err);
 }
 
-/* Which tables, with which kinds of change; and how many rows there are. */
+/* Finds the tables, the kinds of change in each, and the number of rows. */
 static bool find_tables(struct net_effect *net, const struct span *span, size_t *ret_rows,
                         struct error *err) {
     size_t rows = 0;
@@ -151,7 +151,7 @@ static bool note_key(struct table_effect *effect, const struct value *key) {
     return true;
 }
 
-/* What the later values leave unchanged has the earlier ones' value. */
+/* Values that are unchanged in later come from the earlier values. */
 static bool merge(struct net_effect *net, struct effect *effect, const struct value *later,
                   struct error *err) {
     uint32_t count = effect->table->column_count;
@@ -164,7 +164,7 @@ static bool merge(struct net_effect *net, struct effect *effect, const struct va
     return true;
 }
 
-/* A row that is there cannot be inserted, one that is gone not be changed: such a table goes row by row. */
+/* An existing row cannot be inserted, nor a deleted row changed: such a table is applied row by row. */
 static bool change_effect(struct net_effect *net, struct effect *effect, const struct change *change,
                           bool has_unchanged, struct error *err) {
     bool is_there = effect->values != NULL;
@@ -199,7 +199,7 @@ static bool add_keyed(struct net_effect *net, struct target_table *table, const 
     return true;
 }
 
-/* Every column of the old row, as a search needs it. */
+/* Notes every column of the old row, because the search needs all of them. */
 static bool note_image(struct table_effect *effect, const struct value *image) {
     bool has_unchanged = false;
     return note_values(effect, image, &has_unchanged) && !has_unchanged;
@@ -210,7 +210,7 @@ static void add_image(struct net_effect *net, struct effect *effect) {
     image_index_add(&net->images, net->effects, (uint32_t) (effect - net->effects));
 }
 
-/* The effect on the row that is like this now: it has one, or none yet. */
+/* The effect on the row that has these values now; a new one when it has none yet. */
 static struct effect *take_image(struct net_effect *net, struct target_table *table,
                                  const struct value *image) {
     const struct effect like = {.table = table, .key = image, .hash = image_index_hash(table, image, image)};
@@ -243,7 +243,7 @@ static void insert_image(struct net_effect *net, struct target_table *table, con
     add_image(net, effect);
 }
 
-/* In a table that is only inserted into no row meets another: the index of the target would say so. */
+/* In a table with inserts only no row can meet another; the target's unique index would refuse it. */
 static void add_unkeyed(struct net_effect *net, struct target_table *table, const struct change *change) {
     append_effect(net, table, change->new_values)->values = change->new_values;
 }
@@ -293,13 +293,13 @@ static bool add_change(struct net_effect *net, struct target_table *table, const
     return add_keyed(net, table, change, key, has_unchanged, err);
 }
 
-/* By these the row is found. */
+/* Is the row found by this column? */
 static bool is_searched(const struct table_effect *effect, uint32_t column) {
     const struct target_column *of_table = &effect->table->columns[column];
     return effect->by_images ? of_table->is_written : of_table->is_key;
 }
 
-/* Arrays have no array type, and unnest would take them apart to their elements. */
+/* Arrays have no array type, and unnest would expand them to their elements. */
 static bool can_unnest(const struct table_effect *effect, const struct column_set *written) {
     for (uint32_t i = 0; i < effect->table->column_count; i++)
         if (effect->table->columns[i].array_oid == 0 &&
@@ -317,7 +317,7 @@ static bool has_mixed_format(const struct table_effect *effect) {
         if (column->is_written)
             all |= effect->formats[i] | (column->is_text_only ? FORMAT_TEXT : 0);
     }
-    return effect->has_inserts && all == FORMAT_MIXED; /* a COPY has one format for all columns */
+    return effect->has_inserts && all == FORMAT_MIXED; /* a COPY uses one format for all columns */
 }
 
 static struct update_group *find_group(struct net_effect *net, struct table_effect *effect,
@@ -347,8 +347,8 @@ static void written_by(const struct effect *effect, struct column_set *written) 
 }
 
 /*
- * Updates of rows without a key are one statement, whatever each writes: it looks for all of them before it
- * changes the first, and so takes none for a row that another has made the same.
+ * All updates of rows without a key are one statement, whatever columns each writes. It finds all rows
+ * before it changes the first, so it cannot mistake a row that another update has just made identical.
  */
 static void widen_group(struct update_group *group, const struct column_set *written, uint32_t columns) {
     group->is_partial = true;
@@ -367,7 +367,7 @@ static struct update_group *group_for(struct net_effect *net, struct table_effec
     return group;
 }
 
-/* False: too many groups, nothing to set, which a set cannot say, or something that cannot be unnested. */
+/* False: too many groups, nothing to set (which a set cannot express), or a value that cannot be unnested. */
 static bool add_to_group(struct net_effect *net, struct table_effect *effect, uint32_t index) {
     struct column_set written;
     written_by(&net->effects[index], &written);
@@ -414,7 +414,7 @@ static void place_effect(struct net_effect *net, uint32_t index) {
     net->places[index].rank = ++net->places[first].count;
 }
 
-/* Which rows were alike: so many of them as there are changes have to be found. */
+/* Finds which rows were identical: as many of them must be found as there are changes. */
 static bool place_effects(struct net_effect *net, struct error *err) {
     bool any = false;
     for (const struct table_effect *effect = net->tables; effect != NULL; effect = effect->next)

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * net_effect.h - what a span of changes does, all in all, to each row it touches.
+ * net_effect.h - the total effect of a span of changes on each row.
  *
- * Tables are taken apart and, in each, rows by their key: an insert and an update become one insert, an
- * insert and a delete nothing, two updates one, where what the later one left unchanged keeps the earlier
- * one's value. What cannot be told that way is left to be applied row by row, table by table: changed keys,
- * one column in two formats, columns that cannot be unnested, and whatever contradicts itself (the row path
- * then says what is wrong).
+ * Changes are grouped by table and, in each table, by key. An insert and an update become one insert; an
+ * insert and a delete become nothing; two updates become one, in which a value that the later one left
+ * unchanged keeps the earlier one's value. Tables where this is not possible are applied row by row: changed
+ * keys, one column in two formats, columns that cannot be unnested, and changes that contradict each other
+ * (the row path then reports the fault).
  *
- * Without a key a row is what is in it. A change of a row that an earlier change left like this goes on from
- * there; otherwise the row was like this before the span. Among rows that are alike any will do, so each of
- * them counts which it is.
+ * Without a key, a row is identified by its values. If an earlier change of the span produced a row with
+ * these values, the change continues that effect; otherwise the row existed before the span. Identical rows
+ * are interchangeable, so each one only has an ordinal among them.
  */
 #pragma once
 
@@ -25,24 +25,24 @@ enum effect_kind {
     EFFECT_INSERT,
     EFFECT_UPDATE,
     EFFECT_DELETE,
-    EFFECT_REPLACE, /* deleted and inserted: not an update, columns that only the target has start anew */
+    EFFECT_REPLACE, /* deleted and inserted: columns that only the target has get their defaults */
 };
 
 /* Updates of one table that write the same columns. */
 struct update_group {
     struct update_group *next;
     struct column_set written;
-    bool is_partial; /* of a table without a key: some write fewer */
+    bool is_partial; /* of a table without a key: some rows write fewer columns */
     uint32_t first;
     uint32_t last;
     uint32_t count;
 };
 
-/* Of an effect on a row without a key that is updated or deleted. */
+/* For an effect that updates or deletes a row without a key. */
 struct image_place {
-    uint32_t image; /* the same for rows that were alike and have the same kind of effect */
-    uint32_t rank;  /* the how many-th of these, from 1 on */
-    uint32_t count; /* of the first: so many there are */
+    uint32_t image; /* equal for rows that were identical and have the same kind of effect */
+    uint32_t rank;  /* its ordinal among them, from 1 */
+    uint32_t count; /* in the first of them: how many there are */
 };
 
 struct table_effect {
@@ -52,7 +52,7 @@ struct table_effect {
     bool by_images; /* its rows have no key */
     bool has_inserts;
     uint32_t other_count; /* updates and deletes */
-    uint8_t *formats;     /* of each column: FORMAT_TEXT and FORMAT_BINARY bits of the values seen */
+    uint8_t *formats;     /* of each column: the FORMAT_TEXT and FORMAT_BINARY bits of its values */
     uint32_t first;
     uint32_t last;
     uint32_t insert_count; /* of EFFECT_INSERT and EFFECT_REPLACE */
@@ -70,21 +70,21 @@ struct net_effect {
     struct effect *effects;
     uint32_t effect_count;
     uint32_t effect_capacity;
-    bool shows_conflicts; /* a row that came and went again goes row by row: it may have been there before */
+    bool shows_conflicts;       /* an inserted and deleted row goes row by row: it may have existed before */
     struct effect_index index;  /* the effects of rows that have a key */
-    struct image_index images;  /* and of those that have none */
+    struct image_index images;  /* the effects of rows that have none */
     struct image_place *places; /* of each effect; NULL when all tables have keys */
 };
 
 void net_effect_init(struct net_effect *net);
 void net_effect_release(struct net_effect *net);
 
-/* The last span, and with it the tables that it was of. */
+/* Forgets the last span and its tables. */
 void net_effect_forget(struct net_effect *net);
 
 /*
- * Takes the span apart. Every change of it is a row or nothing, no two definitions of one table are in it.
- * The result points into the span's changes; table->effect of each table is its part.
+ * Computes the net effect. Every change of the span is a row change or nothing, and no table has two
+ * definitions in it. The result points into the span's changes; table->effect of each table is its part.
  */
 MUST_CHECK bool net_effect_build(struct net_effect *net, const struct span *span, struct error *err);
 

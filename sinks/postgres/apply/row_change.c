@@ -30,7 +30,7 @@ bool row_change_moves_key(const struct target_table *table, const struct change 
     return false;
 }
 
-/* Does the old tuple tell this column's value? */
+/* Does the old tuple hold this column's value? */
 static bool knows_old(const struct change *change, uint32_t column) {
     return change->old_kind == OLD_FULL ||
            (change->old_kind == OLD_KEY && change->relation->columns[column].is_key);
@@ -52,7 +52,7 @@ bool row_change_must_replace(const struct target_table *table, const struct chan
     return false;
 }
 
-/* A key that stays is not set: the server would compare it in vain. */
+/* A key that does not change is not set; the server would compare it for nothing. */
 static bool need_not_set(const struct target_table *table, const struct change *change, uint32_t column) {
     if (table->columns[column].is_always)
         return true;

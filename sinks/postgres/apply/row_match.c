@@ -2,22 +2,22 @@
 /*
  * row_match.c - how a row is found without a key.
  *
- *     (t.tableoid, t.ctid) = (one row of: a row that is the same, else a row that is equal)
+ *     (t.tableoid, t.ctid) = (one row of: a row that is identical, else a row that is equal)
  *
- * The same: every byte is. *= compares images, so it also works for types without an equality (json, point)
- * and for NULL; the casts keep the parser from comparing column by column. The image of a row type inside a
- * column depends on the attributes that the type had when the row was written, so such columns are compared
- * as text. Equal: for the columns' own equality, where that is less than the same (a collation that ignores
- * case, a numeric's scale), which is how a native subscription finds rows. A row that is the same goes first,
- * so that of 'a' and 'A' the right one is taken.
+ * Identical: every byte is the same. *= compares images, so it also works for types without an equality
+ * operator (json, point) and for NULL; the casts keep the parser from comparing column by column. The image
+ * of a row type inside a column depends on the attributes that the type had when the row was written, so
+ * such columns are compared as text. Equal: by the columns' own equality operator, where it accepts
+ * different bytes (a collation that ignores case, a numeric's scale); a native subscription finds rows this
+ * way. An identical row is preferred, so that of 'a' and 'A' the right one is found.
  *
- * In front of the exact comparison stand cheaper ones: on columns of an index, which the planner may use, and
- * on a few others, because most rows differ in the first of them.
+ * Cheaper comparisons come before the exact one: on indexed columns, whose index the planner may use, and on
+ * a few others, because most rows already differ there.
  */
 #include "sinks/postgres/apply/row_match.h"
 
 #define FILTERS_MAX                                                                                          \
-    16u /* columns that are compared by themselves first; each costs every execution a little */
+    16u /* columns that are first compared individually; each adds a little to every execution */
 
 struct match {
     struct buffer *sql;
@@ -36,7 +36,7 @@ uint32_t row_match_nulls(const struct target_table *table, const struct value *v
     return nulls;
 }
 
-/* The number of the parameter that has the column's old value; each is sent once. */
+/* The number of the parameter that holds the column's old value; each value is sent once. */
 static int parameter_of(struct match *match, uint32_t column) {
     for (int i = 0; i < *match->count; i++)
         if (match->parameters[i].is_old && match->parameters[i].column == column)
@@ -69,7 +69,7 @@ static void append_searched(struct match *match) {
     }
 }
 
-/* True for every row that is the same or equal; what is NULL is left to the comparison behind. */
+/* True for every identical or equal row; NULL is left to the exact comparison that follows. */
 static void append_filters(struct match *match) {
     uint32_t left = FILTERS_MAX;
     for (uint32_t i = 0; i < match->table->column_count && left > 0; i++) {

@@ -12,6 +12,6 @@ struct target_table;
 
 struct span {
     const struct change *changes;
-    struct target_table *const *tables; /* of each change; NULL for what is no row */
+    struct target_table *const *tables; /* of each change; NULL for a change that is no row */
     size_t count;
 };

@@ -11,7 +11,7 @@
 
 #include "sinks/postgres/apply/statement_text.h"
 
-/* A session of the server spends 12 KiB on an INSERT of four columns, 32 KiB on an UPDATE by a set. */
+/* A server session needs 12 KiB for an INSERT of four columns, 32 KiB for an UPDATE by a set. */
 #define STATEMENTS_MAX 4000u
 #define PARAMETERS_MAX 100000u /* of all of them; about a KiB each */
 #define ARENA_BLOCK_BYTES (64u * 1024u)
@@ -98,7 +98,8 @@ static oid_t type_of(const struct target_table *table, const struct statement *s
 }
 
 /*
- * text, varchar, bpchar, json: such a text can be handed on as it is, however large, where others need a NUL.
+ * text, varchar, bpchar, json: their text can be sent as binary without a copy, however large; other text
+ * parameters need a NUL.
  */
 static void mark_one_form(const struct target_table *table, struct statement *statement) {
     for (int i = 0; i < statement->parameter_count; i++) {
@@ -187,7 +188,7 @@ static const struct value *value_of(const struct statement_parameter *parameter,
     return &values[parameter->column];
 }
 
-/* libpq wants a NUL behind a text parameter, which the values of a change do not have. */
+/* libpq requires a NUL after a text parameter, which the values of a change do not have. */
 static bool needs_nul(const struct statement_parameter *parameter, const struct value *value) {
     return value->kind == VALUE_TEXT && !parameter->is_one_form;
 }
@@ -199,7 +200,7 @@ static const char *keep_text(struct buffer *texts, const struct value *value) {
     return copy;
 }
 
-/* All at once, so that what is kept does not move. */
+/* Reserves all memory at once, so that texts already stored do not move. */
 static bool reserve_texts(struct statements *statements, const struct statement *statement,
                           const struct value *old_values, const struct value *new_values, struct error *err) {
     size_t bytes = 0;
@@ -217,7 +218,8 @@ static void set_parameter(struct statements *statements, int at, const struct st
     bool is_text = needs_nul(parameter, value);
     statements->sizes[at] = (int) value->size;
     /*
-     * The server looks the function of the format up for a NULL, too, and not every type has one for binary.
+     * The server looks up the input function of the format for a NULL too, and not every type has one for
+     * binary.
      */
     statements->formats[at] = !is_text && value->kind != VALUE_NULL;
     if (value->kind == VALUE_NULL)

@@ -2,8 +2,8 @@
 /*
  * statement.h - the prepared statements that change target tables.
  *
- * One for each table, kind and set of columns that it writes. They are prepared on first use, inside the
- * pipeline that needs them, and so many at most are kept; past that all are dropped and made again as needed.
+ * One for each table, kind and set of written columns. They are prepared on first use, inside the pipeline
+ * that needs them. The number kept is limited; above the limit all are dropped and prepared again as needed.
  */
 #pragma once
 
@@ -20,38 +20,38 @@
 enum statement_kind {
     STATEMENT_ROW_INSERT,
     STATEMENT_ROW_UPDATE,
-    STATEMENT_ROW_REPLACE, /* delete and insert, where an identity column cannot be set */
+    STATEMENT_ROW_REPLACE, /* delete and insert, because an identity column cannot be set */
     STATEMENT_ROW_DELETE,
     STATEMENT_SET_UPDATE,
     STATEMENT_SET_DELETE,
     STATEMENT_IMAGE_UPDATE, /* of rows without a key; see statement_image.h */
     STATEMENT_IMAGE_DELETE,
-    STATEMENT_SHAPE, /* only described: the columns that the others name */
+    STATEMENT_SHAPE, /* described, never executed: the columns that the other statements name */
 };
 
-/* Of IMAGE statements there are some that are no column's. */
+/* IMAGE statements also have parameters that belong to no column. */
 enum parameter_kind {
     PARAMETER_VALUE,
-    PARAMETER_IMAGE,   /* int4: which old rows are alike */
-    PARAMETER_RANK,    /* int4: the how many-th of these */
+    PARAMETER_IMAGE,   /* int4: equal for identical old rows */
+    PARAMETER_RANK,    /* int4: the ordinal among these */
     PARAMETER_WRITTEN, /* bytea: a bit for each column that is set */
 };
 
 struct statement_parameter {
     enum parameter_kind kind;
     uint32_t column;
-    bool is_old;      /* the value by which the row is found */
+    bool is_old;      /* a value by which the row is found */
     bool is_one_form; /* text and binary form of its type are the same bytes */
 };
 
-/* What makes a statement another one, for the same table. */
+/* What distinguishes the statements of one table. */
 struct statement_form {
     enum statement_kind kind;
-    const struct column_set *written; /* what an UPDATE or REPLACE sets; NULL for the others */
+    const struct column_set *written; /* the columns that an UPDATE or REPLACE sets; NULL for other kinds */
     uint32_t nulls;                   /* see row_match.h; 0 for a table with a key, and for INSERT */
-    uint32_t mixed;                   /* of an IMAGE statement: of which some are NULL and some are not */
-    bool is_partial;                  /* an IMAGE UPDATE where each row says which of them it sets */
-    bool counts_one;                  /* a ROW statement that fails on the server unless it changes one row */
+    uint32_t mixed;                   /* of an IMAGE statement: columns that are NULL in some rows only */
+    bool is_partial;                  /* an IMAGE UPDATE in which each row says which columns it sets */
+    bool counts_one; /* a ROW statement that fails on the server unless it changes exactly one row */
 };
 
 struct statement {
@@ -73,10 +73,10 @@ struct statements {
     struct buffer texts; /* text parameters, each with a NUL */
     uint32_t count;
     uint32_t count_max;       /* tests lower it */
-    uint64_t parameter_count; /* of all of them, which is what they weigh in the server */
+    uint64_t parameter_count; /* of all statements: a measure of their memory in the server */
     uint64_t serial;          /* makes names */
     uint64_t generation;      /* raised when all are dropped; a table's list is of one generation */
-    bool must_drop;           /* the server has statements that we have forgotten */
+    bool must_drop;           /* the server still has statements that were forgotten here */
     int scratch_count;
     const char **values; /* scratch_count of each */
     int *sizes;
@@ -86,7 +86,7 @@ struct statements {
 void statements_init(struct statements *statements);
 void statements_release(struct statements *statements);
 
-/* Forgets every statement, because an error may have kept the server from preparing some. */
+/* Forgets every statement: after an error the server may not have prepared some of them. */
 void statements_forget(struct statements *statements);
 
 /* The statement, prepared in the open pipeline if need be. Valid until the next find. */

@@ -6,46 +6,46 @@
  *     f as materialized (…)
  *     update t set … from f where t.tableoid = f.o and t.ctid = f.c and t.ctid = any (array(select f.c from f))
  *
- * u has a row for each change: g says which of them look for rows that are alike, r which of these it takes.
- * f has the row that each of them found, at o and c. What is the same is as in row_match.c, where a row that
- * is only equal goes second; here it is not found, and neither is one that is missing: the wrong count then
- * sends the changes there.
+ * u has a row for each change: g is equal for changes that need identical rows, r is the ordinal among
+ * these. f has the row that each change found, at o and c. Identical is defined in row_match.c, which also
+ * accepts a row that is only equal. Here such a row is not found, and a missing one neither; the wrong count
+ * then sends the changes to the row path.
  *
- * Without an index, f is one pass over the table. All rows that one of them looks for are numbered, too, so
- * none is taken twice:
+ * Without an index, f is one pass over the table. The rows that match one change are numbered too, so none
+ * is used twice:
  *
  *     m as materialized (select w.tableoid as o, w.ctid as c, d.g, row_number() over (partition by d.g) as r
  *         from t w join u d on hash(w) = hash(d) and w is the same as d where d.r = 1),
  *     f as materialized (select m.o, m.c, u.* from m join u on u.g = m.g and u.r = m.r)
  *
- * The hash lets a hash join do it: it need not be good, but the same for rows that are the same. So it is of
- * values where equality is of bytes, otherwise of their text; and not of what would have to be read from out
- * of line.
+ * The hash makes a hash join possible. It need not be good, but must be the same for identical rows. So it
+ * uses the values where equality means equal bytes, otherwise their text, and it leaves out values that are
+ * stored out of line.
  *
- * With an index, it is searched for each of them:
+ * With an index, the index is searched for each change:
  *
  *     f as materialized (select m.o, m.c, u.* from u cross join lateral
  *         (select w.tableoid as o, w.ctid as c from t w where w.a = u.o0 and w is the same as u offset u.r - 1 limit 1) m)
  *
- * An index does not find NULL as it finds a value. Where the rows have both there is a branch for each, of
- * which one finds nothing.
+ * An index search for NULL differs from one for a value. Where the rows have both, there is a branch for
+ * each, and one of the two finds nothing.
  */
 #include "sinks/postgres/apply/statement_image.h"
 
 #define SHORT_BYTES_MAX "1024" /* a text or bytea above is hashed by its size */
-#define MIXED_MAX 2u    /* columns of which an index finds NULL and values: each doubles the branches */
-#define FILTERS_MAX 16u /* as in row_match.c */
+#define MIXED_MAX 2u           /* indexed columns with both NULL and values: each doubles the branches */
+#define FILTERS_MAX 16u        /* as in row_match.c */
 
 struct image {
     struct buffer *sql;
-    const char *change; /* the name of what has the old values */
+    const char *change; /* the alias of the relation with the old values */
     const struct target_table *table;
     const struct statement_form *form;
     struct statement_parameter *parameters;
     int count;
 };
 
-/* A name of u and the array that it comes from. */
+/* A column of u and the array it is unnested from. */
 static void append_unnest(struct image *image, struct statement_parameter parameter, const char *name,
                           const char *glue) {
     image->parameters[image->count++] = parameter;
@@ -155,8 +155,8 @@ static void append_found_by_hash(struct image *image) {
 }
 
 /*
- * Of a column of which some are NULL: that of these, or that of the others; past MIXED_MAX of them no index
- * is used.
+ * The condition on a column that is NULL in some rows: for those, or for the others. Beyond MIXED_MAX such
+ * columns the index is not used.
  */
 static void append_mixed(struct image *image, uint32_t column, uint32_t place, uint32_t branch) {
     const struct target_column *of_table = &image->table->columns[column];
@@ -182,7 +182,7 @@ static void append_searched(struct image *image, uint32_t branch) {
     }
 }
 
-/* Cheaper than the comparison of rows, and most rows differ in the first of them. */
+/* Cheaper than comparing rows, and most rows already differ in the first of them. */
 static void append_filters(struct image *image) {
     uint32_t left = FILTERS_MAX;
     for (uint32_t i = 0; i < image->table->column_count && left > 0; i++) {

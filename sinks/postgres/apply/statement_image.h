@@ -6,6 +6,6 @@
 
 #include "sinks/postgres/apply/statement.h"
 
-/* As statement_text, for STATEMENT_IMAGE_UPDATE and STATEMENT_IMAGE_DELETE. */
+/* Like statement_text, for STATEMENT_IMAGE_UPDATE and STATEMENT_IMAGE_DELETE. */
 int statement_image_text(struct buffer *sql, const struct target_table *table,
                          const struct statement_form *form, struct statement_parameter *parameters);

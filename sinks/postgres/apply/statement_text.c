@@ -2,8 +2,8 @@
 /*
  * statement_text.c - writes SQL.
  *
- * Every parameter has the type of its column, so no cast stands in the text. A plain table is named with
- * ONLY: the source sends each table's own rows, and what inherits from it has changes of its own.
+ * Every parameter has the type of its column, so the text has no casts. A plain table is named with ONLY:
+ * the source sends each table's own rows, and a table that inherits from it has changes of its own.
  */
 #include "sinks/postgres/apply/statement_text.h"
 
@@ -83,7 +83,7 @@ static void append_row_insert(struct text *text) {
     statement_text_append(text, ")");
 }
 
-/* A table without columns has rows nevertheless, but SQL has no empty list for them. */
+/* A table without columns can have rows, but SQL has no empty list of values. */
 static void append_row_insert_default(struct text *text) {
     buffer_printf(text->sql, "insert into %s default values", text->table->name);
 }
@@ -119,7 +119,10 @@ static void append_replaced(struct text *text) {
     statement_text_append(text, " returning t.*)");
 }
 
-/* What the change does not set, and what only the target has, comes from the row that was there: "old". */
+/*
+ * Columns that the change does not set, and columns that only the target has, keep the values of the deleted
+ * row, "old".
+ */
 static void append_row_replace(struct text *text) {
     const struct target_table *table = text->table;
     bool is_first = true;
@@ -152,8 +155,8 @@ static void append_row_delete(struct text *text) {
 
 /*
  * "(select unnest($1) as c0, unnest($2) as c3) as u": one array for each column that is written or part of
- * the key. In a select list their rows go straight to the join; a function in FROM would keep them all first,
- * a sixth of an update's time.
+ * the key. In a select list the rows go straight to the join; a function in FROM would first materialize all
+ * of them, which takes a sixth of an update's time.
  */
 static void append_unnest(struct text *text) {
     bool is_first = true;
@@ -192,7 +195,7 @@ static void append_set_update(struct text *text) {
     append_unnest(text);
 }
 
-/* A key of one column needs no join: the index takes the whole array, sorted. */
+/* A key of one column needs no join: the index scan uses the whole array, sorted. */
 static void append_set_delete(struct text *text) {
     const struct target_table *table = text->table;
     statement_text_append(text, "delete from ");
@@ -208,7 +211,7 @@ static void append_set_delete(struct text *text) {
     statement_text_append(text, ")");
 }
 
-/* What stands in front of the change itself. */
+/* The part before the change itself. */
 static void append_with(struct text *text, enum statement_kind kind) {
     bool replaces = kind == STATEMENT_ROW_REPLACE;
     statement_text_append(text, replaces || text->counts_one ? "with " : "");

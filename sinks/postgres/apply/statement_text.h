@@ -8,7 +8,7 @@
 #include "sinks/postgres/apply/statement.h"
 
 /*
- * Appends the text to sql and fills parameters (room for 2 x column_count); returns how many there are.
+ * Appends the text to sql and fills parameters (room for 2 x column_count); returns their number.
  * form->written is set.
  */
 int statement_text(struct buffer *sql, const struct target_table *table, const struct statement_form *form,
