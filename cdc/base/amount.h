@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-/* By value, so that it can stand in an argument list. */
+/* By value, so that it can be an argument of printf. */
 struct amount {
     char text[32];
 };

@@ -71,7 +71,7 @@ static struct arena_block *take_spare(struct arena *arena) {
     return block;
 }
 
-/* Spare blocks count against the maximum as well, so they make way for a block of another size. */
+/* Spare blocks count against the maximum too, so they are freed to make room for a block of another size. */
 static struct arena_block *malloc_block(struct arena *arena, size_t size) {
     while (arena->spare != NULL && size > arena->bytes_max - arena->held_bytes - arena->spare_bytes)
         free(take_spare(arena));
@@ -94,7 +94,7 @@ static struct arena_block *new_block(struct arena *arena, size_t size) {
     return block;
 }
 
-/* A big piece goes behind the block in use, so that the rest of that one is not wasted. */
+/* A large piece goes after the block in use, so that the rest of that block is not wasted. */
 static void *alloc_own_block(struct arena *arena, size_t size) {
     struct arena_block *block = new_block(arena, size);
     if (block == NULL)

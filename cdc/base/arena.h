@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * arena.h - memory that is given back all at once.
+ * arena.h - memory that is released all at once.
  *
- * Blocks of block_bytes; what does not fit one gets a block of its own, which a reset frees. An arena never
- * holds more than its maximum. Not thread safe: it has one owner at a time. Under AddressSanitizer bytes that
- * are not handed out, or were taken back, are poisoned: whoever touches them is caught.
+ * Blocks have block_bytes; a piece that does not fit in one gets a block of its own, which a reset frees. An
+ * arena never holds more than its maximum. Not thread safe: an arena has one owner at a time. Under
+ * AddressSanitizer, bytes that are not allocated (never handed out, or released) are poisoned, so that any
+ * access to them is reported.
  */
 #pragma once
 
@@ -17,16 +18,16 @@
 struct arena_block;
 
 struct arena {
-    struct arena_block *blocks; /* the one in use first */
+    struct arena_block *blocks; /* the block in use is first */
     char *next;                 /* free bytes of blocks[0] */
     char *end;
     struct arena_block *spare; /* emptied blocks of block_bytes, kept by reset */
     size_t block_bytes;
-    size_t held_bytes;  /* all blocks but the spare ones */
-    size_t spare_bytes; /* those; held and spare together never exceed bytes_max */
+    size_t held_bytes;  /* all blocks except the spare ones */
+    size_t spare_bytes; /* the spare ones; held and spare together never exceed bytes_max */
     size_t used_bytes;  /* handed out since the last reset */
     size_t bytes_max;
-    /* one more at each reset and release: a pointer of an older one is not valid any more */
+    /* incremented by each reset and release: pointers of an older generation are no longer valid */
     uint64_t generation;
 };
 
@@ -35,14 +36,14 @@ void arena_init(struct arena *arena, size_t block_bytes, size_t bytes_max);
 /* Frees everything; the arena may be zeroed or released already. */
 void arena_release(struct arena *arena);
 
-/* Takes back everything handed out; ordinary blocks are kept for the next use. */
+/* Releases everything that was handed out; ordinary blocks are kept for the next use. */
 void arena_reset(struct arena *arena);
 
-/* Bytes aligned to 8, not cleared, also for size 0; NULL when memory or the maximum is exhausted. */
+/* Bytes aligned to 8, not cleared, also for size 0. NULL when memory or the maximum is exhausted. */
 MUST_CHECK void *arena_alloc(struct arena *arena, size_t size);
 
 /* The same, cleared. */
 MUST_CHECK void *arena_alloc_zero(struct arena *arena, size_t size);
 
-/* A copy followed by a NUL that does not count; NULL as above. */
+/* A copy followed by a NUL, which size does not include; NULL as above. */
 MUST_CHECK char *arena_copy(struct arena *arena, struct slice bytes);

@@ -2,8 +2,8 @@
 /*
  * buffer.h - bytes that grow, up to a maximum.
  *
- * An append that does not fit fails the buffer for good and later appends do nothing; so bytes are appended
- * straight down and one question at the end decides: buffer_ok. Not thread safe.
+ * An append that does not fit makes the buffer fail for good, and later appends do nothing. So code appends
+ * without checks and asks once at the end: buffer_ok. Not thread safe.
  */
 #pragma once
 
@@ -22,7 +22,7 @@ struct buffer {
     size_t capacity;
     size_t bytes_max;
     bool failed;
-    bool lacks_memory; /* that is why; otherwise bytes_max is */
+    bool lacks_memory; /* the memory was missing; otherwise the buffer failed because of bytes_max */
 };
 
 void buffer_init(struct buffer *buffer, size_t bytes_max);
@@ -42,7 +42,7 @@ static inline struct slice buffer_slice(const struct buffer *buffer) {
     return (struct slice){.data = buffer->data, .size = buffer->size};
 }
 
-/* Makes room for size more bytes; false when that cannot be, and the buffer has failed. */
+/* Makes room for size more bytes; false when that is impossible, and the buffer has failed. */
 MUST_CHECK bool buffer_reserve_slow(struct buffer *buffer, size_t size);
 
 MUST_CHECK static inline bool buffer_reserve(struct buffer *buffer, size_t size) {
@@ -81,5 +81,5 @@ static inline void buffer_append_u32(struct buffer *buffer, uint32_t value) {
 
 void buffer_printf(struct buffer *buffer, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* A NUL behind the bytes that size does not count; the text, or NULL when the buffer has failed. */
+/* Puts a NUL after the bytes, not included in size. Returns the text, or NULL when the buffer has failed. */
 const char *buffer_text(struct buffer *buffer);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cursor.h - takes fields of network byte order off a slice.
+ * cursor.h - reads fields in network byte order from a slice.
  *
- * The first short read fails the cursor for good; from then on every read yields zeroes. So fields are read
- * straight down, and one question at the end decides: cursor_finish.
+ * The first short read makes the cursor fail for good, and every later read returns zeroes. So code reads all
+ * fields without checks and asks once at the end: cursor_finish.
  */
 #pragma once
 
@@ -27,7 +27,7 @@ static inline size_t cursor_left(const struct cursor *cursor) {
     return (size_t) (cursor->end - cursor->next);
 }
 
-/* The next size bytes, or NULL when they are not there, and the cursor has failed. */
+/* The next size bytes, or NULL when the slice is too short, and the cursor has failed. */
 static inline const char *cursor_take(struct cursor *cursor, size_t size) {
     if (cursor->failed || cursor_left(cursor) < size) {
         cursor->failed = true;
@@ -38,7 +38,7 @@ static inline const char *cursor_take(struct cursor *cursor, size_t size) {
     return bytes;
 }
 
-/* size bytes inside the slice, or an empty slice when they are not there. */
+/* size bytes inside the slice, or an empty slice when it is too short. */
 static inline struct slice cursor_bytes(struct cursor *cursor, size_t size) {
     const char *bytes = cursor_take(cursor, size);
     return bytes != NULL ? (struct slice){.data = bytes, .size = size}
@@ -75,7 +75,7 @@ static inline uint64_t cursor_u64(struct cursor *cursor) {
 }
 
 /*
- * The bytes up to the next NUL, which is consumed and not part of the slice (but does follow it in memory).
+ * The bytes up to the next NUL, which is consumed. The NUL is not part of the slice but follows it in memory.
  */
 static inline struct slice cursor_string(struct cursor *cursor) {
     const char *nul = cursor->failed ? NULL : memchr(cursor->next, '\0', cursor_left(cursor));

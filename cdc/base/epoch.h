@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * epoch.h - where PostgreSQL begins to count time: 2000-01-01 00:00 UTC, in seconds and microseconds since
- * 1970-01-01.
+ * epoch.h - PostgreSQL's epoch, 2000-01-01 00:00 UTC, in seconds and microseconds since 1970-01-01.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * error.c - fills a struct error; newlines become blanks and other control characters are spelled out, so
- * that one error is one line of a log or a JSON string, whoever wrote its words.
+ * error.c - fills a struct error. Newlines become blanks and other control characters are escaped, so that an
+ * error is one line of a log or one JSON string, whatever its source.
  */
 #include "cdc/base/error.h"
 

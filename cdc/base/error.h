@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * error.h - how a function says that it did not do what it was asked.
+ * error.h - how a function reports failure.
  *
- * A function that can fail returns bool and takes a struct error last. True: *err is untouched. False: *err
- * holds what happened, in one line, and a kind that is the caller's next step.
+ * A function that can fail returns bool, and its last parameter is a struct error. True: *err is untouched.
+ * False: *err holds one line about what happened, and a kind that tells the caller the next step.
  */
 #pragma once
 
@@ -15,13 +15,13 @@
 enum error_kind {
     ERROR_NONE = 0,
     ERROR_RETRY, /* close, wait, reopen, resume from the positions: the one recovery path */
-    /* the peer broke the protocol: damage on the way, or a bug there or here; retried a few times */
+    /* the peer broke the protocol: data was damaged in transit, or there is a bug; retried a few times */
     ERROR_PROTOCOL,
-    ERROR_NEEDS_TEXT, /* the other side does not take binary values: as RETRY, with values in text */
+    ERROR_NEEDS_TEXT, /* the other side does not accept binary values: retry with values in text */
     ERROR_CONFIG,     /* an operator must change configuration, rights or schema */
-    ERROR_REFUSE,     /* going on would lose or repeat data */
+    ERROR_REFUSE,     /* continuing would lose or repeat data */
     ERROR_DATA,       /* this change cannot be applied */
-    ERROR_SYSTEM,     /* the operating system said no: memory, disk, descriptors */
+    ERROR_SYSTEM,     /* the operating system refused: memory, disk, descriptors */
     ERROR_STOPPED,    /* the caller asked for the stop */
     ERROR_RUNNING,    /* another engine runs this pipeline */
 };
@@ -32,13 +32,13 @@ enum error_kind {
 struct error {
     enum error_kind kind;
     char sqlstate[6]; /* the server's code, or "" */
-    char place[40];   /* the server's function that said no, the same in every language, or "" */
+    char place[40];   /* the server's function that reported the error, the same in every language, or "" */
     char option[128]; /* the key of the configuration that is at fault, or "" */
-    /* where the commit record of the transaction that does not fit begins; 0: it is about none */
+    /* where the commit record of the transaction that cannot be applied begins; 0: no transaction */
     lsn_t commit_lsn;
     char conflict[32];             /* the kind of conflict, as PostgreSQL names it, or "" */
     char text[ERROR_TEXT_MAX];     /* what happened */
-    char remedy[ERROR_REMEDY_MAX]; /* what an operator does about it, or "" */
+    char remedy[ERROR_REMEDY_MAX]; /* what an operator should do about it, or "" */
 };
 
 /* Both in one line, for a log or a terminal: "text; remedy". */
@@ -47,24 +47,24 @@ struct error_line {
 };
 
 /*
- * Sets *err, whatever it held, without a remedy, and returns false. text: lower case, one line, the object
- * and the reason.
+ * Sets *err, replacing its content, without a remedy, and returns false. text: lower case, one line, the
+ * object and the reason.
  */
 bool error_set(struct error *err, enum error_kind kind, const char *format, ...) PRINTF_LIKE(3, 4);
 
-/* Says what to do about the error that *err holds, in place of what was said before; returns false. */
+/* Sets the remedy of the error in *err, replacing an earlier one; returns false. */
 bool error_remedy(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* Says which key of the configuration is at fault; returns false. */
+/* Names the configuration key that is at fault; returns false. */
 bool error_option(struct error *err, const char *key);
 
-/* Says which transaction does not fit; returns false. */
+/* Names the transaction that cannot be applied; returns false. */
 bool error_transaction(struct error *err, lsn_t commit_lsn);
 
-/* Says which kind of conflict it is, in the text, too; returns false. */
+/* Names the kind of conflict, in the text too; returns false. */
 bool error_conflict(struct error *err, const char *kind);
 
-/* Puts context before the text, "context: text", keeps everything else, and returns false. */
+/* Puts context before the text, "context: text", and keeps everything else; returns false. */
 bool error_wrap(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* ERROR_SYSTEM with errno's text after the formatted object; returns false. */

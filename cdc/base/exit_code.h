@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * exit_code.h - what the program's exit code says, and which error ends in which.
+ * exit_code.h - the program's exit codes, and which kind of error ends in which.
  */
 #pragma once
 
@@ -10,9 +10,9 @@ enum exit_code {
     EXIT_DONE = 0,
     EXIT_FAILED = 1,
     EXIT_USAGE = 2,     /* command line or configuration */
-    EXIT_REFUSED = 3,   /* going on would lose or repeat data */
+    EXIT_REFUSED = 3,   /* continuing would lose or repeat data */
     EXIT_DIFFERENT = 4, /* verify found a difference */
-    EXIT_SHORT = 5,     /* run was stopped before the end that it was told to reach */
+    EXIT_SHORT = 5,     /* run was stopped before it reached the requested end */
     EXIT_RUNNING = 6,   /* another engine runs this pipeline */
 };
 

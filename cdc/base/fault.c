@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fault.c - counts visits to the point that PGCDC_FAULT names and dies at the right one.
+ * fault.c - counts visits to the point that PGCDC_FAULT names and kills the process at the requested one.
  */
 #include "cdc/base/fault.h"
 

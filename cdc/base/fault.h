@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fault.h - named places where a test can make the program die or a call fail.
+ * fault.h - named places where a test can kill the program.
  *
- * PGCDC_FAULT="name" kills the process (SIGKILL) the first time it comes to FAULT_POINT(name);
- * PGCDC_FAULT="name:7" the seventh time; "name:stop" stops it there (SIGSTOP), until the test goes on with
- * SIGCONT. Built in only with -Dfault_points=true; otherwise a point is nothing. `grep -rhoE
- * 'FAULT_POINT\("[^"]+"' cdc sinks` lists them, which is how the fault tests find them all.
+ * PGCDC_FAULT="name" kills the process (SIGKILL) at its first visit to FAULT_POINT(name),
+ * PGCDC_FAULT="name:7" at the seventh. "name:stop" stops the process there (SIGSTOP) until the test sends
+ * SIGCONT. Built in only with -Dfault_points=true; otherwise a point is nothing. The fault tests find all
+ * points with `grep -rhoE 'FAULT_POINT\("[^"]+"' cdc sinks`.
  */
 #pragma once
 
@@ -21,6 +21,7 @@
 void fault_point(const char *name);
 
 /*
- * What a test would have to wait for minutes for: PGCDC_INTERVAL_MS when it is set, else the interval itself.
+ * Shortens an interval for which a test would wait for minutes: PGCDC_INTERVAL_MS when that is set, else
+ * interval_ms.
  */
 int fault_interval_ms(int interval_ms);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * json_text.h - what JSON allows, and its strings, straight into a buffer.
+ * json_text.h - JSON numbers and strings, written straight into a buffer.
  *
- * Who needs a whole document with its grammar kept uses cdc/print/json_writer.h; this is for those who write
- * a lot of it.
+ * This is for code that writes a lot of JSON. cdc/print/json_writer.h writes a whole document and keeps its
+ * grammar right.
  */
 #pragma once
 
@@ -14,10 +14,10 @@
 #include "cdc/base/buffer.h"
 #include "cdc/base/slice.h"
 
-/* Is it a number as JSON writes them? */
+/* Is the text a number in JSON's grammar? */
 bool json_is_number(struct slice text);
 
-/* The text as a string with its quotes; false, with nothing appended, when it is not UTF-8. */
+/* Appends the text as a string with quotes. False when the text is not UTF-8; then nothing is appended. */
 MUST_CHECK bool json_append_string(struct buffer *json, struct slice text);
 
 void json_append_integer(struct buffer *json, int64_t number);

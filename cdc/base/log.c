@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * log.c - formats a line on the stack and writes it at once, so that lines of two threads never mix. What
- * came from outside stands in it so that it can neither end the line nor move the cursor.
+ * log.c - formats a line on the stack and writes it at once, so that lines of two threads never mix. Text
+ * from outside is escaped, so that it can neither end the line nor move the cursor.
  */
 #include "cdc/base/log.h"
 
@@ -14,7 +14,7 @@
 
 #define LINE_MAX_BYTES 4096
 
-/* Written once by log_init before any thread exists; read-only after. */
+/* Written once by log_init before any other thread exists; read-only after that. */
 static enum log_level log_least = LOG_LEVEL_INFO;
 static const char *log_name = NULL;
 
@@ -51,5 +51,5 @@ void log_line(enum log_level level, const char *format, ...) {
     length += visible_write(line + length, sizeof line - 1 - length, slice_of(body));
     line[length++] = '\n';
     ssize_t written = write(STDERR_FILENO, line, length);
-    (void) written; /* there is nowhere to say that standard error is gone */
+    (void) written; /* standard error is gone, so there is no place to report it */
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * log.h - one line a decision, to standard error. Only cdc/ logs; libraries return errors.
+ * log.h - one line per decision, to standard error. Only cdc/ logs; libraries return errors.
  *
- * "2026-11-22T08:00:00.123Z info  shop: text". No line holds a secret or a row's value: the caller's duty.
- * Any thread may log; a line is written by one write(2).
+ * "2026-11-22T08:00:00.123Z info  shop: text". The caller makes sure that no line contains a secret or a
+ * row's value. Any thread may log; a line is written by one write(2).
  */
 #pragma once
 
@@ -16,7 +16,7 @@ enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_E
 /* Set once in main before threads start. name may be NULL; it is not copied. */
 void log_init(enum log_level least, const char *name);
 
-/* Would a line of that level be written? For what costs something to find out. */
+/* Would a line of that level be written? For lines whose content is expensive to compute. */
 bool log_wants(enum log_level level);
 
 void log_line(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);

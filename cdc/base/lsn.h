@@ -19,7 +19,7 @@ struct lsn_text {
     char text[LSN_TEXT_MAX];
 };
 
-/* By value, so that it can stand in an argument list: printf("%s", lsn_format(lsn).text). */
+/* By value, so that it can be an argument: printf("%s", lsn_format(lsn).text). */
 struct lsn_text lsn_format(lsn_t lsn);
 
 /* False when text is not exactly an LSN; *ret_lsn is then untouched. */

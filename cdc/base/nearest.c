@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * nearest.c - by the letters to insert, delete, replace or swap.
+ * nearest.c - edit distance: letters inserted, deleted, replaced or swapped.
  */
 #include "cdc/base/nearest.h"
 
@@ -12,7 +12,7 @@ static size_t nearest_least(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
-/* Optimal string alignment; rows of the table, of which three are needed. */
+/* Optimal string alignment. Only three rows of the table are needed. */
 size_t nearest_distance(const char *a, const char *b) {
     size_t rows[3][LENGTH_MAX + 1];
     const size_t a_length = strlen(a);
@@ -37,7 +37,8 @@ size_t nearest_distance(const char *a, const char *b) {
 
 const char *nearest(const char *text, const char *const *words, size_t count) {
     const char *found = NULL;
-    size_t found_distance = strlen(text) / 3 + 1; /* a third of the letters wrong is another word */
+    /* a word with more than a third of its letters wrong is another word */
+    size_t found_distance = strlen(text) / 3 + 1;
     for (size_t i = 0; i < count; i++) {
         const size_t word_distance = nearest_distance(text, words[i]);
         if (word_distance <= found_distance && (found == NULL || word_distance < found_distance)) {

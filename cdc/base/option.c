@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * option.c - a key in its table.
+ * option.c - finds a key in its table.
  */
 #include "cdc/base/option.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * password_file.c - read without stdio, which would keep a copy in memory that nobody wipes.
+ * password_file.c - reads without stdio, which would keep a copy of the password in memory that is not wiped.
  */
 #include "cdc/base/password_file.h"
 
@@ -13,7 +13,7 @@ static bool password_file_refuse(const char *path, const char *why, struct error
     return error_set(err, ERROR_CONFIG, "password_file %s: %s", path, why);
 }
 
-/* Up to a line's end, the file's end or the room's; -1: errno says why. */
+/* Reads up to the end of the line or the file, or until the room is full; -1: errno holds the reason. */
 static ssize_t read_some(int fd, char *text, size_t room) {
     size_t size = 0;
     while (size < room && memchr(text, '\n', size) == NULL) {
@@ -48,7 +48,7 @@ static bool take_line(const char *path, const char *text, size_t size,
 }
 
 bool password_file_read(const char *path, char ret_password[PASSWORD_BYTES_MAX + 1], struct error *err) {
-    char text[PASSWORD_BYTES_MAX + 1]; /* a byte more than fits tells a line that is too long */
+    char text[PASSWORD_BYTES_MAX + 1]; /* one byte more than fits, to detect a line that is too long */
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return password_file_refuse(path, strerror(errno), err);

@@ -21,7 +21,7 @@ static bool is_plain(struct slice word) {
     return word.size > 0;
 }
 
-/* Does a reader see all of it? */
+/* Is every character of it visible to a reader? */
 static bool is_visible(struct slice word) {
     char seen[SHELL_WORD_MAX];
     return visible_write(seen, sizeof seen, word) == word.size && memcmp(seen, word.data, word.size) == 0;

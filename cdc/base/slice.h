@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * slice.h - bytes with a length, owned by somebody else.
+ * slice.h - bytes with a length, not owned.
  */
 #pragma once
 
@@ -9,7 +9,7 @@
 #include <string.h>
 
 struct slice {
-    const char *data; /* never assumed to end in NUL */
+    const char *data; /* never assumed to end in a NUL */
     size_t size;
 };
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * start_over.h - the way out that is left when what was replicated cannot be gone on from;
- * cdc/check/findings.md has each step.
+ * start_over.h - the last remedy, when replication cannot be resumed; cdc/check/findings.md has each step.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * utf8.c - eight bytes at a time while they are ASCII, as most texts are.
+ * utf8.c - checks eight bytes at a time while they are ASCII, as most text is.
  */
 #include "cdc/base/utf8.h"
 
@@ -12,7 +12,7 @@ static bool is_continuation(unsigned char byte) {
     return (byte & 0xC0) == 0x80;
 }
 
-/* The size of the character that at begins with, or 0: it is none. end is behind at. */
+/* The size of the character that begins at `at`, or 0 when none does. `end` is after it. */
 static size_t character_size(const unsigned char *at, const unsigned char *end) {
     size_t left = (size_t) (end - at);
     if (at[0] < 0x80)
@@ -30,7 +30,7 @@ static size_t character_size(const unsigned char *at, const unsigned char *end) 
     return (at[0] == 0xF0 && at[1] < 0x90) || (at[0] == 0xF4 && at[1] > 0x8F) ? 0 : 4;
 }
 
-/* Names are short: loads that overlap spare them a loop. */
+/* Names are short: overlapping loads spare them a loop. */
 static bool is_short_ascii(const unsigned char *at, size_t size) {
     uint32_t first, last;
     if (size == 0)
@@ -42,7 +42,7 @@ static bool is_short_ascii(const unsigned char *at, size_t size) {
     return ((first | last) & (uint32_t) ALL_HIGH_BITS) == 0;
 }
 
-/* Behind the ASCII that at begins with, give or take seven bytes. */
+/* A place after the ASCII bytes that begin at `at`, accurate to seven bytes. */
 static const unsigned char *skip_ascii(const unsigned char *at, const unsigned char *end) {
     uint64_t eight;
     while (end - at >= (ptrdiff_t) sizeof eight) {

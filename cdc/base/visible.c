@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * visible.c - character by character; what a reader would not see, or would see elsewhere, is spelled out.
+ * visible.c - character by character; a character that is invisible, or displayed elsewhere, is escaped.
  */
 #include "cdc/base/visible.h"
 
@@ -10,7 +10,7 @@
 
 #include "cdc/base/utf8.h"
 
-enum { SPELLED_MAX = 8 }; /* the longest that a character becomes, with its NUL */
+enum { SPELLED_MAX = 8 }; /* the longest escape, with its NUL */
 
 static uint32_t code_point(const char *at, size_t size) {
     const unsigned char *bytes = (const unsigned char *) at;
@@ -18,16 +18,19 @@ static uint32_t code_point(const char *at, size_t size) {
         return (bytes[0] & 0x1Fu) << 6 | (bytes[1] & 0x3Fu);
     if (size == 3)
         return (bytes[0] & 0x0Fu) << 12 | (bytes[1] & 0x3Fu) << 6 | (bytes[2] & 0x3Fu);
-    return size == 1 ? bytes[0] : 0x10000; /* the ones of four bytes are all harmless */
+    return size == 1 ? bytes[0] : 0x10000; /* all characters of four bytes are harmless */
 }
 
-/* C1 controls, line and paragraph separators, and what turns the direction of the text behind it. */
+/*
+ * C1 controls, line and paragraph separators, and characters that change the direction of the text after
+ * them.
+ */
 static bool is_trick(uint32_t code) {
     return (code >= 0x80 && code < 0xA0) || code == 0x061C || code == 0x200E || code == 0x200F ||
            (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069) || code == 0xFEFF;
 }
 
-/* Of the character at the front: writes how it is shown, returns its own size. */
+/* Writes how the first character is shown, and returns that character's own size. */
 static size_t spell(struct slice text, char *spelled) {
     const unsigned char first = (unsigned char) text.data[0];
     const size_t size = utf8_character_size(text);
