@@ -2,11 +2,11 @@
 /*
  * postgres.c - changes into the tables of another PostgreSQL, exactly once.
  *
- * A commit here is a target transaction that holds whole source transactions and the position
- * (position_row.h). So open returns what is really there, whatever happened to the answer of the last COMMIT.
- * Begin and lock travel with the first changes, store and COMMIT with each other; a few changes with their
- * position travel at once. A COMMIT need not wait for the disk (durability.h); the one in open does, so what
- * open returns is durable, and so is all before it.
+ * A commit is a target transaction that holds whole source transactions and the position (position_row.h).
+ * So open returns the position that is stored, even when the answer of the last COMMIT was lost. BEGIN and
+ * the lock are sent with the first changes, the position and COMMIT together at the end; a few changes and
+ * their position are sent in one round trip. A COMMIT need not wait for the disk (durability.h); the COMMIT
+ * in open does, so the position that open returns is durable, with everything before it.
  */
 #include <assert.h>
 #include <string.h>
@@ -22,15 +22,16 @@
 #include "sinks/types.h"
 
 /*
- * Isolation: a transaction without BEGIN has the session's. tcp_*: the server must notice within 30 s that we
- * are gone, because our open transaction holds the position's lock. Notices are for nobody here.
+ * Isolation: a transaction without BEGIN has the session's level. tcp_*: the server must notice within 30 s
+ * that this process is dead, because its open transaction holds the position's lock. client_min_messages: no
+ * one reads notices here.
  */
 static const char SETTINGS[] =
     "-c default_transaction_isolation=read\\ committed"
     " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=4 -c array_nulls=on"
     " -c client_min_messages=error";
 
-/* A session that waits for a lock while we are gone should end; servers that are not Linux cannot. */
+/* Ends a session that waits for a lock after this process has died; only servers on Linux support it. */
 static const char NOTICE_OUR_END[] = "set client_connection_check_interval = '5s'";
 
 static const struct option_spec POSTGRES_OPTIONS[] = {
@@ -80,7 +81,7 @@ static bool connect_target(struct postgres_sink *postgres, struct error *err) {
            session_take_bytes(&postgres->target.session, err);
 }
 
-/* A statement that the server may refuse; only a lost connection is a failure. */
+/* Runs a statement that the server may refuse; only a lost connection is a failure. */
 static bool try_statement(struct postgres_sink *postgres, const char *sql, bool *ret_done,
                           struct error *err) {
     *ret_done = session_execute(&postgres->target.session, sql, err);
@@ -127,7 +128,8 @@ static bool refuse_replica(const struct postgres_sink *postgres, struct error *e
 }
 
 /*
- * A superuser's ALTER ROLE or ALTER DATABASE would silence the triggers and foreign keys that were asked for.
+ * Overrides an ALTER ROLE or ALTER DATABASE that would disable the triggers and foreign keys of triggers:
+ * fire.
  */
 static bool let_triggers_fire(struct postgres_sink *postgres, struct error *err) {
     struct error answer = {0};
@@ -158,10 +160,10 @@ static bool set_trigger_role(struct postgres_sink *postgres, struct error *err) 
 }
 
 /*
- * A set operation must find its rows by index, also in a table that was empty when the plan was made and in
- * one that was never analyzed; plans are made once, and a search takes its ways in the order in which they
- * are written. Set in the session, not by the connection, so that TO DEFAULT is what the database and the
- * role want, for triggers: see apply_rows.c.
+ * A set operation must find its rows by index, also in a table that was empty when the plan was made or was
+ * never analyzed. Plans are made once, and a search for rows without a key tries its alternatives in the
+ * order in which they are written. Set in the session, not in the connection's options, so that SET ... TO
+ * DEFAULT restores the settings of the database and the role for triggers: see apply_rows.c.
  */
 static const char PLANNER_OURS[] =
     "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off;"
@@ -226,7 +228,7 @@ static bool send_commit(struct postgres_sink *postgres, const struct position *p
            pq_pipeline_query(pipeline, "commit", ANY, err);
 }
 
-/* A row that went ahead may have failed. A deferred constraint speaks up only now. */
+/* A row sent earlier may have failed, and a deferred constraint is checked only now. */
 static bool explain_commit(const struct postgres_sink *postgres, const struct pq_pipeline_failure *failure,
                            const struct position *position, struct error *err) {
     explain_pipeline(&postgres->target, failure, err);
@@ -236,7 +238,7 @@ static bool explain_commit(const struct postgres_sink *postgres, const struct pq
     return error_wrap(err, "commit of the transactions up to %s", lsn_format(position->end_lsn).text);
 }
 
-/* They are there for good, or as good as the rows are. */
+/* Called after the commit: the conflicts are as durable as the rows. */
 static void tell_conflicts(struct postgres_sink *postgres) {
     for (size_t i = 0; i < CONFLICT_KINDS; i++)
         if (postgres->target.conflicts.pending[i] > 0)
@@ -261,14 +263,14 @@ static bool end_transaction(struct postgres_sink *postgres, const struct positio
     return true;
 }
 
-/* A pipeline that is a transaction by itself waits for its end. */
+/* Is an open pipeline a transaction by itself, whose end is still to come? */
 static bool has_whole(const struct postgres_sink *postgres) {
     return postgres->apply->pipeline.active;
 }
 
 /*
- * A statement that counts may not be possible where the plain one is: then, too, the engine goes on one by
- * one.
+ * A statement that counts its rows may be refused where the plain one is accepted. ERROR_DATA makes the
+ * engine apply the transactions one by one, by the plain path.
  */
 static void note_whole_failure(struct postgres_sink *postgres, struct error *err) {
     struct whole_failures *failures = &postgres->target.whole_failures;
@@ -283,7 +285,10 @@ static void note_whole_failure(struct postgres_sink *postgres, struct error *err
         failures->anywhere = true;
 }
 
-/* A conflict that may be settled undid it all, and the changes are still there: once more, the plain way. */
+/*
+ * A conflict that a policy may settle undid everything. The changes are still valid, so apply them again by
+ * the plain path.
+ */
 static bool settle_whole(struct postgres_sink *postgres, const struct position *position, bool waits,
                          struct error *err) {
     struct apply *apply = postgres->apply;
@@ -334,13 +339,13 @@ static bool commit_durably(struct postgres_sink *postgres, const struct position
     return true;
 }
 
-/* Without rows nobody waits for it, so the disk may be waited for. */
+/* A commit without rows delays no reader, so it may wait for the disk. */
 static bool is_durable_at_once(const struct postgres_sink *postgres) {
     return !postgres->target.durability.is_early ||
            (!postgres->target.in_transaction && !has_whole(postgres));
 }
 
-/* Readers see it before the disk has it. */
+/* Commits without waiting for the disk: readers see the rows at once. */
 static bool commit_early(struct postgres_sink *postgres, const struct position *position, struct error *err) {
     if (!(postgres->target.in_transaction ? end_transaction(postgres, position, false, err)
                                           : end_whole(postgres, position, false, err)))
@@ -411,8 +416,8 @@ static bool postgres_validate(const struct sink_config *config, struct error *er
 }
 
 /*
- * Of what only this sink knows: its tables the engine compares with the source's. A server that is not there
- * is told by others.
+ * Checks only what this sink knows: the engine compares the tables with the source's, and reports a server
+ * that cannot be reached.
  */
 static bool postgres_check(struct sink *sink, const struct sink_check *check, struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * postgres.h - the Postgres sink's own struct; for postgres.c and the tests.
+ * postgres.h - the Postgres sink's struct; for postgres.c and the tests.
  */
 #pragma once
 
 #include "sinks/postgres/target/target.h"
 
-struct apply; /* what is needed to apply changes: target tables, statements, the reduction */
+struct apply; /* target tables, prepared statements, the net effect */
 
 struct postgres_sink {
     struct target target;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * copy.c - the initial copy: tables made when missing, rows passed through, the position last; one
- * transaction.
+ * copy.c - the initial copy in one transaction: creates missing tables, passes rows through, stores the
+ * position last.
  *
- * An interrupted copy leaves nothing behind, tables included, and a second engine that raised the epoch
- * meanwhile makes the last statement fail (position_row.h). Tables that hold rows already are refused: nobody
- * knows whose they are.
+ * An interrupted copy leaves nothing, not even tables. If a second engine raises the epoch during the copy,
+ * the last statement fails (position_row.h). Tables that already hold rows are refused: their origin is
+ * unknown.
  */
 #include "sinks/postgres/copy/copy.h"
 #include "cdc/base/buffer.h"
@@ -18,8 +18,8 @@
 #include <stdlib.h>
 
 #define SQL_BYTES_MAX (1 << 20)
-#define LIST_BYTES_MAX 1024     /* names in an error; more are counted */
-#define PIECE_BYTES (256 << 10) /* libpq buffers one piece, however large the row */
+#define LIST_BYTES_MAX 1024     /* names in an error; the rest is only counted */
+#define PIECE_BYTES (256 << 10) /* libpq buffers at most one piece, however large the row is */
 
 static struct target *target_of(struct sink *sink) {
     return (struct target *) sink;
@@ -68,7 +68,7 @@ static bool refuse_missing(const struct table *table, const PGresult *columns, s
                      additions != NULL ? additions : "add column ... (many)");
 }
 
-/* Its rows would differ from the source's without a word. */
+/* Such a table's rows would silently differ from the source's. */
 static bool refuse_generated(const struct table *table, const struct table_column *column,
                              struct error *err) {
     error_set(err, ERROR_CONFIG,
@@ -78,7 +78,7 @@ static bool refuse_generated(const struct table *table, const struct table_colum
     return error_remedy(err, "pgcdc check prints the statement that makes it a plain column");
 }
 
-/* A built-in one, with the same modifier: nothing to compare. */
+/* A built-in type with the same modifier need not be compared. */
 static bool has_same_type(const PGresult *columns, int row, const struct table_column *column) {
     return column->type_oid < BUILTIN_TYPE_FIXED_END &&
            strtoul(PQgetvalue(columns, row, 1), NULL, 10) == column->type_oid &&
@@ -109,7 +109,7 @@ static bool check_columns(struct session *target, const struct table *table, boo
     return true;
 }
 
-/* So many at once, which is a plan of so many parts. */
+/* Queries a limited number of tables at once, because each adds a part to the plan. */
 static bool find_full(struct session *target, const struct table *tables, size_t first, size_t end,
                       PGresult **ret_full, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
@@ -138,7 +138,7 @@ static bool name_full(const struct table *tables, size_t count, const PGresult *
     return true;
 }
 
-/* All of them at once, so that an operator looks only once. */
+/* Reports all such tables at once. */
 static bool check_all_empty(struct session *target, const struct table *tables, size_t count,
                             struct error *err) {
     struct buffer names AUTO(buffer_release) = {.bytes_max = LIST_BYTES_MAX};
@@ -161,8 +161,8 @@ static bool check_all_empty(struct session *target, const struct table *tables, 
 }
 
 /*
- * Each table that is made is locked until the end of the transaction, with its indexes; no retry makes room
- * for them.
+ * Each created table is locked with its indexes until the transaction ends; a retry would need as many
+ * locks.
  */
 static bool explain_locks(size_t count, struct error *err) {
     if (strcmp(err->sqlstate, "53200") != 0)
@@ -201,8 +201,8 @@ bool postgres_copy_begin(struct sink *sink, const struct table *tables, size_t c
     struct target *target = target_of(sink);
     assert(!target->in_transaction);
     /*
-     * Where foreign keys act, those that can wait do: tables may refer to each other in a circle. COPY needs
-     * no plan, and triggers plan as the database has it.
+     * Defers the foreign keys that are deferrable, where they act: tables may refer to each other in a
+     * circle. COPY needs no plan, and triggers get the database's planner settings.
      */
     static const char BEGIN[] =
         "begin isolation level read committed read write; set constraints all deferred;"
@@ -242,14 +242,14 @@ static bool append_copy(struct buffer *sql, const struct table *table, enum copy
         identifier_append(sql, slice_of(table->columns[i].name));
         before = ", ";
     }
-    /* A table without columns is copied without a list. */
+    /* COPY of a table without columns has no column list. */
     buffer_append_text(sql, before[0] == ',' ? ") from stdin" : " from stdin");
     if (format == COPY_FORMAT_BINARY)
         buffer_append_text(sql, " (format binary)");
     return buffer_text(sql) != NULL ? true : error_no_memory(err);
 }
 
-/* Takes results up to the end mark and keeps the last; COPY ends with one result and the mark. */
+/* Reads results up to the end mark and checks the last; COPY ends with one result and the mark. */
 static bool take_result(struct session *target, ExecStatusType expected, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     if (!session_next_result(target, &result, err))
@@ -275,7 +275,7 @@ bool postgres_copy_table(struct sink *sink, const struct table *table, enum copy
     return true;
 }
 
-/* A COPY that failed has ended on the server's side, where the reason waits. */
+/* The server has already ended a COPY that failed; its answer holds the reason. */
 static bool copy_failed(struct session *target, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     if (PQstatus(target->conn) == CONNECTION_OK && !session_next_result(target, &result, err))
@@ -298,7 +298,7 @@ bool postgres_copy_data(struct sink *sink, struct slice bytes, struct error *err
     return true;
 }
 
-/* The planner knows nothing of a table it has just got; the first changes would scan it whole. */
+/* Without statistics the first changes would scan a new table completely. */
 static bool analyze(struct session *target, const struct table *table, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     buffer_append_text(&sql, "analyze ");
@@ -306,7 +306,10 @@ static bool analyze(struct session *target, const struct table *table, struct er
     return buffer_text(&sql) != NULL ? session_execute(target, sql.data, err) : error_no_memory(err);
 }
 
-/* Only where foreign keys act at all: the role may not set session_replication_role, or triggers: fire. */
+/*
+ * Possible only where foreign keys act: with triggers: fire, or when the role lacks the right to set
+ * session_replication_role.
+ */
 static bool explain_reference(struct error *err) {
     if (strcmp(err->sqlstate, "23503") != 0)
         return false;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * create.c - makes what is missing on the target: schema, user-defined types, table.
+ * create.c - creates the schema, the user-defined types and the table that the target lacks.
  *
- * What exists is left as it is. What a new table gets, table_sql.h says.
+ * Existing objects are not changed. table_sql.h describes a new table.
  */
 #include "cdc/base/buffer.h"
 #include "cdc/pq/identifier.h"
@@ -31,8 +31,7 @@ static bool create_find(struct session *target, const char *sql, const char *sch
 }
 
 /*
- * Asked first, because CREATE SCHEMA IF NOT EXISTS wants the right to create even when there is nothing to
- * do.
+ * Asks first, because CREATE SCHEMA IF NOT EXISTS requires the right to create even when the schema exists.
  */
 static bool create_schema(struct session *target, const char *schema, struct error *err) {
     bool found = false;

@@ -15,12 +15,12 @@
 #define COUNT_TEXT_MAX 24
 #define SQL_BYTES_MAX 65536u
 
-/* Found without a right on the schema. */
+/* This query needs no right on the schema. */
 static const char EXISTS[] =
     "select pg_catalog.count(*) from pg_catalog.pg_class c join pg_catalog.pg_namespace n"
     " on n.oid = c.relnamespace where n.nspname = 'pgcdc' and c.relname = 'conflicts'";
 
-/* The lock is that of pgcdc.position: any two engines that create at once. */
+/* The advisory lock of pgcdc.position serializes engines that create the table at the same time. */
 static const char CREATE[] =
     "begin; select pg_catalog.pg_advisory_xact_lock(7165065, 1);"
     " create table if not exists pgcdc.conflicts (pipeline text, sink text, kind text, count bigint not null,"
@@ -115,7 +115,7 @@ static bool is_empty(struct session *session, bool *ret_empty, struct error *err
     return true;
 }
 
-/* The role may not own it: then it stays, which is no failure. */
+/* If the role does not own the table, it stays; that is no failure. */
 static bool drop_if_empty(struct session *session, struct error *err) {
     bool empty = false;
     struct error ignored;

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* The index of the option's value among the words, 0 where it has none; -1: it is none of them. */
+/* The index of the option's value among the words, 0 without a value; -1: not one of the words. */
 static int find_word(const struct sink_config *config, const char *key, const char *const *words) {
     const char *value = sink_config_find(config, key);
     for (int i = 0; words[i] != NULL; i++)

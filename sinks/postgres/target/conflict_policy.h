@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * conflict_policy.h - the sink's options on_missing and on_exists: what becomes of a change whose row is not
- * as it should be.
+ * conflict_policy.h - the sink's options on_missing and on_exists: what to do with a change whose row is
+ * missing or already exists.
  */
 #pragma once
 
@@ -16,7 +16,7 @@ struct conflict_policy {
     enum on_exists on_exists;
 };
 
-/* Any other value than theirs is ERROR_CONFIG. */
+/* ERROR_CONFIG when an option has an unknown value. */
 MUST_CHECK bool conflict_policy_read(const struct sink_config *config, struct conflict_policy *ret_policy,
                                      struct error *err);
 

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * durability.c - asks where the WAL ends and how far it is on disk.
+ * durability.c - asks where the target's WAL ends and how far it is on disk.
  *
- * One question serves twice: its end of the WAL is noted for what is committed by now, its end of what is on
- * disk settles what was noted before.
+ * One query serves twice: the end of the WAL is noted for everything committed so far, and the end of the
+ * flushed WAL settles what was noted before.
  */
 #include "sinks/postgres/target/durability.h"
 
 #include <assert.h>
 #include <string.h>
 
-/* flush promises durability, which off does not keep; what is stricter than local stays. */
+/* COMMIT_DURABLE must wait for the disk, which off does not; a setting stricter than local stays. */
 static const char WAIT_FOR_DISK[] = "select pg_catalog.set_config('synchronous_commit', 'local', false)"
                                     " where pg_catalog.current_setting('synchronous_commit') = 'off'";
 
@@ -42,8 +42,8 @@ static bool durability_query(struct session *session, struct answer *ret_answer,
 }
 
 /*
- * A server that does not say where its WAL ends, as some that only speak PostgreSQL do not, is one whose
- * commits wait.
+ * A server that does not report where its WAL ends, such as another database with PostgreSQL's protocol,
+ * gets commits that wait.
  */
 static bool may_be_early(struct session *session, bool *ret_early, struct error *err) {
     struct answer answer = {0};
@@ -100,8 +100,8 @@ bool durability_ask(struct durability *durability, struct session *session, stru
         if (!durability_query(session, &answer, err))
             return false;
         /*
-         * What is in force from now on says nothing about commits that did not wait: those are settled by one
-         * that does.
+         * The setting now in force says nothing about earlier commits that did not wait: a commit that waits
+         * settles them.
          */
         durability->is_early = answer.disk_suffices && !durability->waits;
         if (durability->asked_lsn != 0 && answer.flush_lsn >= durability->asked_lsn && answer.disk_suffices) {

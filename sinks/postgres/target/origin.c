@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * origin.c - the functions of the target that make, hold and drop an origin.
+ * origin.c - creates, holds and drops a replication origin of the target.
  *
- * Who holds an origin PostgreSQL tells only in a message, so the sink's session takes an advisory lock of the
- * same name with it.
+ * PostgreSQL names the holder of an origin only in a message. So the sink's session also takes an advisory
+ * lock of that name, which shows the holder.
  */
 #include "sinks/postgres/target/origin.h"
 
@@ -15,7 +15,7 @@
 #define MISSING_RIGHT "42501"
 #define DUPLICATE "42710"
 
-enum { NAME_BYTES_MAX = 512 }; /* since 18 */
+enum { NAME_BYTES_MAX = 512 }; /* the server's limit since 18 */
 
 static const char EXISTS[] = "select from pg_catalog.pg_replication_origin where roname = $1";
 static const char CREATE[] = "select pg_catalog.pg_replication_origin_create($1)";
@@ -26,7 +26,7 @@ static const char DROP[] = "select pg_catalog.pg_replication_origin_drop($1)";
 
 static const char LOCK[] = "select pg_catalog.pg_try_advisory_lock(" LOCK_KEY ")";
 
-/* An engine of the same pipeline and role. It has 5 s to leave. */
+/* Ends the session of an engine of the same pipeline and role, which has 5 s to exit. */
 static const char END_HOLDER[] =
     "select pg_catalog.count(pg_catalog.pg_terminate_backend(holder.pid, 5000)) from pg_catalog.pg_locks l"
     " join pg_catalog.pg_stat_activity holder on holder.pid = l.pid"
@@ -95,7 +95,7 @@ static bool exists(struct session *session, const char *name, bool *ret_exists, 
     return true;
 }
 
-/* Somebody else may make it at the same moment. */
+/* Another session may create it at the same moment. */
 static bool create_if_missing(struct session *session, const char *name, struct error *err) {
     bool is_there = false;
     if (!exists(session, name, &is_there, err))
@@ -108,7 +108,7 @@ static bool create_if_missing(struct session *session, const char *name, struct 
     return true;
 }
 
-/* A lock that a leaving session has still does no harm: the origin itself is what one session holds. */
+/* A lock that an ending session still holds does no harm: the origin itself belongs to one session only. */
 static bool origin_take(struct session *session, const char *name, struct error *err) {
     return session_query(session, SET_UP, 1, &name, NULL, NULL, err) &&
            session_query(session, LOCK, 1, &name, NULL, NULL, err);

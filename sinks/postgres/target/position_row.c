@@ -2,8 +2,8 @@
 /*
  * position_row.c - the statements on pgcdc.position.
  *
- * Lock and store divide by the number of rows they found: none is an error on the server, which skips what
- * stands behind it in the pipeline. So the COMMIT can travel with them and still cannot happen without them.
+ * Lock and store divide by the number of rows found: none is an error on the server, which then skips the
+ * rest of the pipeline. So COMMIT can be sent in the same pipeline and still cannot happen without them.
  */
 #include "sinks/postgres/target/position_row.h"
 
@@ -17,7 +17,7 @@
 
 #define UNDEFINED_TABLE "42P01"
 
-/* Half-filled pages, so that an update stays on its page and touches no index. */
+/* fillfactor 50: an update stays on its page and touches no index. */
 static const char CREATE_SCHEMA[] = "create schema if not exists pgcdc";
 static const char CREATE_TABLE[] =
     "create table if not exists pgcdc.position ("
@@ -32,12 +32,13 @@ static const char EXISTS[] =
 
 static const struct result_shape EXISTS_SHAPE = {"the query for pgcdc.position", 1, 1, 2, 0};
 
-/* Any two engines that create at once: the second waits here and then finds it. */
+/* Serializes engines that create at the same time: the second waits here and then finds the table. */
 static const char CREATE_LOCK[] = "select pg_catalog.pg_advisory_xact_lock(7165065, 1)";
 
 /*
- * $3: our epoch, 0 when we never had one and may take over; $4: the claim whose answer may be lost; $5: the
- * new claim. It is ahead of the epoch by a random step, so that no other engine's can be taken for ours.
+ * $3: our epoch, 0 when this process has none and may take over; $4: the claim whose answer may be lost; $5:
+ * the new claim. It is above the epoch by a random step, so that another engine's claim cannot be mistaken
+ * for ours.
  */
 static const char OPEN[] =
     "insert into pgcdc.position as p values ($1, $2, '0/0', '0/0', 0, 0, 0, $5, pg_catalog.clock_timestamp())"
@@ -49,8 +50,8 @@ static const char OPEN[] =
 #define CLAIM_STEP_MAX 1000000u
 
 /*
- * The engine's session that has the row locked, unless its epoch shows that we are the one who is fenced. A
- * row that is locked or updated names that transaction in xmax.
+ * Ends the engine's session that holds the row's lock, unless the row's epoch shows that this engine is
+ * fenced. xmax of a locked or updated row is the transaction that did it.
  */
 static const char END_HOLDER[] =
     "select pg_catalog.count(pg_catalog.pg_terminate_backend(holder.pid)) from pgcdc.position p"
@@ -121,7 +122,7 @@ bool position_row_judge(const struct position_row *row, struct error *err) {
     return strcmp(err->sqlstate, DIVISION_BY_ZERO) == 0 ? refuse_fenced(row, err) : false;
 }
 
-/* Planning them would cost a small transaction more than all else, so they are prepared once. */
+/* Prepared once, because planning them would cost a small transaction more than everything else. */
 static bool send_prepared(struct pq_pipeline *pipeline, uint64_t *prepared, const char *name, const char *sql,
                           int count, const char *const *values, struct error *err) {
     static const struct pq_pipeline_note PREPARED = {.rows_expected = ROWS_ANY};
@@ -161,7 +162,7 @@ bool position_row_store(const struct position_row *row, struct session *session,
     return position_row_judge(row, err);
 }
 
-/* Tells which rights would have done. */
+/* Names the missing rights. */
 static bool rights_missing(struct session *session, struct error *err) {
     if (strcmp(err->sqlstate, "42501") != 0)
         return false;
@@ -173,7 +174,7 @@ static bool rights_missing(struct session *session, struct error *err) {
                       PQdb(session->conn), role, role);
 }
 
-/* Looks first, so that a role that may not create can use what an administrator made. */
+/* Looks first, so that a role without the right to create can use a table that an administrator created. */
 static bool create_if_missing(struct session *session, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     if (!session_query(session, EXISTS, 0, NULL, &EXISTS_SHAPE, &result, err))
@@ -203,7 +204,7 @@ static bool read_row(const PGresult *result, struct position_row *row, struct po
     return true;
 }
 
-/* What an open may assume of the row: our epoch, or the claim whose answer was lost. */
+/* What open may assume about the row: our epoch, or the claim whose answer was lost. */
 struct claim {
     char epoch[NUMBER_TEXT_MAX];
     char lost[NUMBER_TEXT_MAX];
@@ -218,7 +219,7 @@ static int64_t claim_prepare(const struct position_row *row, struct claim *claim
     return next;
 }
 
-/* A claim that the server has answered with an error did not happen; any other may have. */
+/* A claim that the server answered with an error did not take effect; any other may have. */
 static bool claim_row(struct position_row *row, struct session *session, PGresult **ret_result,
                       struct error *err) {
     struct claim claim;
@@ -239,7 +240,7 @@ static bool raise_epoch(struct position_row *row, struct session *session, struc
         !create_if_missing(session, err) || !session_execute(session, "set local lock_timeout = '5s'", err) ||
         !claim_row(row, session, &result, err))
         return false;
-    if (PQntuples(result) == 0) /* still locked the row, which the other one needs */
+    if (PQntuples(result) == 0) /* the query has locked the row, and the other engine needs it */
         return session_execute(session, "rollback", err) && refuse_fenced(row, err);
     return session_execute(session, "commit", err) && read_row(result, row, ret_position, err);
 }
@@ -248,7 +249,7 @@ static bool is_locked(const struct error *err) {
     return strcmp(err->sqlstate, "55P03") == 0;
 }
 
-/* What it had not committed is rolled back, and streamed again to whoever holds the epoch. */
+/* What that session had not committed is rolled back, and sent again to the engine that holds the epoch. */
 static bool end_holder(const struct position_row *row, struct session *session, struct error *err) {
     struct claim claim;
     claim_prepare(row, &claim);
@@ -258,8 +259,8 @@ static bool end_holder(const struct position_row *row, struct session *session, 
 }
 
 /*
- * The row may be locked by an engine that is about to commit, by one that is frozen, or by the session of one
- * that is dead and that the server has not missed yet. It gets a short wait; then its session is ended,
+ * The row may be locked by an engine that is about to commit, by a frozen engine, or by the session of a
+ * dead engine whose end the server has not noticed yet. Wait for it a short time, then end the session,
  * because opening takes over.
  */
 static bool take_over(struct position_row *row, struct session *session, struct position *ret_position,
@@ -327,7 +328,7 @@ bool position_row_find_lsn(const struct position_row *row, struct session *sessi
                        err))
         return false;
     if (PQntuples(position) == 1 && !lsn_parse(PQgetvalue(position, 0, 0), ret_lsn))
-        *ret_lsn = 0; /* a row without a position yet */
+        *ret_lsn = 0; /* the row has no position yet */
     return true;
 }
 
@@ -340,7 +341,7 @@ static bool has_no_row(struct session *session, bool *ret_empty, struct error *e
     return true;
 }
 
-/* Another pipeline may use the table, and the role may not own it: then it stays, which is no failure. */
+/* If another pipeline uses the table or the role does not own it, it stays; that is no failure. */
 static bool drop_if_empty(struct session *session, struct error *err) {
     bool is_empty = false;
     if (!has_no_row(session, &is_empty, err))

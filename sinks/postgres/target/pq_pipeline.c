@@ -2,8 +2,8 @@
 /*
  * pq_pipeline.c - libpq's pipeline mode.
  *
- * libpq buffers what it cannot send, without a limit; so after every SEND_BYTES we wait until it is on its
- * way. The wait also reads, so that both sides cannot fill up and stand still.
+ * libpq buffers without a limit what it cannot send; so after every SEND_BYTES we wait until the buffer is
+ * sent. The wait also reads, so that the two sides cannot block each other with full buffers.
  */
 #include "sinks/postgres/target/pq_pipeline.h"
 
@@ -14,7 +14,7 @@
 
 #define ROOT_OF_NEGATIVE "2201F"
 #define SEND_BYTES (256u * 1024u)
-#define STATEMENT_BYTES 64u /* what Bind, Describe and Execute weigh besides their parameters, about */
+#define STATEMENT_BYTES 64u /* roughly the bytes of Bind, Describe and Execute without their parameters */
 
 bool pq_pipeline_begin(struct pq_pipeline *pipeline, struct error *err) {
     assert(!pipeline->active);
@@ -28,7 +28,7 @@ bool pq_pipeline_begin(struct pq_pipeline *pipeline, struct error *err) {
     return true;
 }
 
-/* Whether COUNTS_ONE has failed, and on how many rows. */
+/* Did COUNTS_ONE fail, and on how many rows? */
 static bool has_counted(const struct error *err, uint64_t *ret_rows) {
     *ret_rows = strcmp(err->sqlstate, DIVISION_BY_ZERO) == 0 ? 0 : 2;
     return *ret_rows == 0 || strcmp(err->sqlstate, ROOT_OF_NEGATIVE) == 0;
@@ -46,7 +46,8 @@ static bool judge_failure(struct pq_pipeline *pipeline, const struct pq_pipeline
 }
 
 /*
- * Cached plan must not change result type, no such column, no such table: what is so now, a new look tells.
+ * "Cached plan must not change result type", undefined column, undefined table: the table must be looked up
+ * again.
  */
 static bool is_other_shape(const char *sqlstate) {
     return strcmp(sqlstate, "0A000") == 0 || strcmp(sqlstate, "42703") == 0 || strcmp(sqlstate, "42P01") == 0;
@@ -93,7 +94,7 @@ static bool pq_pipeline_judge(struct pq_pipeline *pipeline, const struct pq_pipe
                      note->rows_expected);
 }
 
-/* The answer of one statement and libpq's end mark behind it. */
+/* The answer of one statement and the end mark that libpq returns after it. */
 static bool take_answer(struct pq_pipeline *pipeline, const struct pq_pipeline_note *note, bool *good,
                         struct error *err) {
     for (;;) {
@@ -116,7 +117,7 @@ static bool take_sync(struct pq_pipeline *pipeline, struct error *err) {
     return true;
 }
 
-/* Synchronises: every answer up to here is taken and checked. */
+/* Sends a sync; reads and checks every answer up to here. */
 static bool synchronise(struct pq_pipeline *pipeline, struct error *err) {
     size_t count = pipeline->count;
     bool good = true;
@@ -147,7 +148,7 @@ bool pq_pipeline_finish(struct pq_pipeline *pipeline, struct error *err) {
     return leave(pipeline, good ? err : &broken) && good;
 }
 
-/* Called before a statement is sent, so that its note has a place. */
+/* Called before a statement is sent, so that there is room for its note. */
 static bool make_room(struct pq_pipeline *pipeline, struct error *err) {
     assert(pipeline->active);
     struct error broken;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * target.h - the target transaction: its session, its position, what it may do. All parts of the Postgres
+ * target.h - the target transaction: its session, its position and its settings. All parts of the Postgres
  * sink share it.
  */
 #pragma once
@@ -17,13 +17,13 @@
 #define WHOLE_FAILURES_MAX 64u /* tables; the oldest makes room */
 
 /*
- * Where a transaction of one pipeline failed on the data. Kept when the sink is opened again: the plain way,
- * which knows more, then does the same change.
+ * The tables for which a transaction of one pipeline failed on the data. Kept when the sink is opened again:
+ * the plain path, whose errors say more, then applies the same change.
  */
 struct whole_failures {
     oid_t tables[WHOLE_FAILURES_MAX]; /* of the target */
     uint32_t count;                   /* of all failures so far */
-    bool anywhere;                    /* on none that is known, and nothing was committed since */
+    bool anywhere;                    /* the table is unknown, and nothing was committed since */
 };
 
 /* The sink's own struct begins with it. */
@@ -36,20 +36,20 @@ struct target {
     bool may_narrow;            /* narrowing: allow */
     bool replica_role;          /* session_replication_role = replica is in force: see target_table.h */
     bool in_transaction;        /* a target transaction is open, and the position's row is locked */
-    uint64_t transaction_count; /* changes with each target transaction; see apply_look */
+    uint64_t transaction_count; /* increases with each target transaction; see apply_look */
     struct conflict_policy policy;
     struct conflict_counts conflicts;
-    struct position whole; /* of the transaction that an open pipeline is by itself */
+    struct position whole; /* of the transaction that an open whole pipeline is */
     struct whole_failures whole_failures;
-    const struct table *copied; /* into which a COPY is under way, or NULL */
+    const struct table *copied; /* the table of the current COPY, or NULL */
 };
 
-/* Puts the start of the target transaction into the pipeline when there is none yet. */
+/* Puts the start of the target transaction into the pipeline when none is open. */
 MUST_CHECK bool target_begin(struct target *target, struct pq_pipeline *pipeline, struct error *err);
 
 /*
- * Instead of it, in a pipeline that holds nothing yet and will hold all changes up to position: without BEGIN
- * it is one transaction, which its end commits. Its end is left to the commit that follows.
+ * Used instead of target_begin in an empty pipeline that will hold all changes up to position: without BEGIN
+ * the pipeline is one transaction, which its end commits. The commit that follows ends it.
  */
 MUST_CHECK bool target_begin_whole(struct target *target, struct pq_pipeline *pipeline,
                                    const struct position *position, struct error *err);
