@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * conflict.c - the names.
+ * conflict.c - the names of the kinds of conflict.
  */
 #include "sinks/conflict.h"
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * conflict.h - the kinds of conflict, by the names that PostgreSQL 18 has for them. A sink may settle all but
- * the last.
+ * conflict.h - the kinds of conflict, with PostgreSQL 18's names. A sink may settle all but the last.
  *
- * What PostgreSQL calls update_origin_differs and delete_origin_differs is none here: a row that somebody
- * else has changed, and that is still there under its key, is changed as the source says.
+ * PostgreSQL's update_origin_differs and delete_origin_differs are no conflicts here: a row that another
+ * session changed, and that still exists under its key, gets the source's change.
  */
 #pragma once
 
@@ -12,10 +11,10 @@
 #include <stddef.h>
 
 enum conflict_kind {
-    CONFLICT_INSERT_EXISTS,             /* a row is inserted whose key is there already */
-    CONFLICT_UPDATE_EXISTS,             /* a row gets a key that is there already */
-    CONFLICT_UPDATE_MISSING,            /* the row to update is not there */
-    CONFLICT_DELETE_MISSING,            /* the row to delete is not there */
+    CONFLICT_INSERT_EXISTS,             /* an inserted row's key already exists */
+    CONFLICT_UPDATE_EXISTS,             /* an update changes a key to one that already exists */
+    CONFLICT_UPDATE_MISSING,            /* the row to update is missing */
+    CONFLICT_DELETE_MISSING,            /* the row to delete is missing */
     CONFLICT_MULTIPLE_UNIQUE_CONFLICTS, /* the new row clashes in more than one unique index */
 };
 

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * null.c - takes everything and keeps nothing: to measure what the rest of the engine costs.
+ * null.c - discards every change: for measuring the rest of the engine.
  *
- * A commit here is nothing. It stores no position, so open always returns "none" and the disk checkpoint is
- * its position: at least once, as far as that means anything where nothing arrives.
+ * A commit does nothing. The sink stores no position, so open always returns "none" and the disk checkpoint
+ * is its position: at least once.
  */
 #include "sinks/types.h"
 
 struct null_sink {
     struct sink sink;
     uint64_t change_count;    /* rows and truncates since open */
-    struct position position; /* as committed last */
+    struct position position; /* of the last commit */
 };
 
 static const struct option_spec NULL_OPTIONS[] = {{0}};

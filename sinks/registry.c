@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * registry.c - every type of sink there is, one line each, and how one is made.
+ * registry.c - every type of sink, one line each, and how a sink is created.
  */
 #include <assert.h>
 #include <stdlib.h>

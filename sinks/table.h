@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * table.h - a published table as the source's catalog has it; what the initial copy gives a sink to create
- * it.
+ * table.h - a published table as the source's catalog describes it; the initial copy gives it to a sink,
+ * which may create the table from it.
  *
- * Filled by cdc/ in one arena, read-only after. Texts are NUL-terminated and not quoted unless said.
+ * Filled by cdc/ in one arena, read-only afterwards. Texts are NUL-terminated and not quoted unless noted.
  */
 #pragma once
 
@@ -13,15 +13,15 @@
 #include "cdc/base/lsn.h"
 
 /*
- * A user-defined type that a column is made of, directly or by way of an array, a domain or a composite type.
- * A table's types are in the order in which they can be created.
+ * A user-defined type that a column uses, directly or through an array, a domain or a composite type. A
+ * table's types are in the order in which they can be created.
  */
 struct table_type {
     const char *schema;
     const char *name;
-    /* CREATE TYPE or DOMAIN, complete; NULL: cannot be made from the catalog (ranges, base types) */
+    /* the complete CREATE TYPE or DOMAIN; NULL: cannot be created from the catalog (ranges, base types) */
     const char *create_sql;
-    const char *extension; /* that it belongs to, else NULL */
+    const char *extension; /* the extension it belongs to, or NULL */
     const char *column;    /* the first column that needs it */
 };
 
@@ -29,20 +29,20 @@ struct table_column {
     const char *name;
     oid_t type_oid;
     int32_t type_modifier;
-    int32_t base_modifier;     /* of a domain that of its base type; else the same */
-    const char *type_schema;   /* as a Relation has it: of a domain its base type's */
+    int32_t base_modifier;     /* for a domain that of its base type; else the same */
+    const char *type_schema;   /* as in a Relation message: for a domain its base type's */
     const char *type_name;     /* likewise */
     const char *type_sql;      /* format_type() with typmod under an empty search_path: ready to use in DDL */
     char generated;            /* pg_attribute.attgenerated: s, v or NUL */
     const char *generated_sql; /* the expression of a generated column, else NULL */
     char identity;             /* pg_attribute.attidentity: a, d or NUL */
-    const char *collation_sql; /* ready to use, when not the type's default, else NULL */
+    const char *collation_sql; /* ready to use; NULL for the type's default */
     bool not_null;
-    bool published;    /* its values are in the stream; false for what the target generates by itself */
-    bool left_to_sink; /* both sides generate it: set by the sink's copy_begin, so that it is not copied */
-    bool sink_takes_binary; /* its target column has its type: set there, too, by a sink that asks */
+    bool published;    /* its values are in the stream; false for a column that the target generates itself */
+    bool left_to_sink; /* both sides generate it: set by the sink's copy.begin, so that it is not copied */
+    bool sink_takes_binary; /* its target column has the same type: set by copy.begin of some sinks */
     bool in_identity;       /* part of the replica identity; with identity full, every column */
-    uint32_t key_index;     /* place in the primary key from 1, 0: not part of it */
+    uint32_t key_index;     /* position in the primary key, from 1; 0: not part of it */
 };
 
 struct table {
@@ -51,20 +51,20 @@ struct table {
     const char *name;
     char kind;              /* pg_class.relkind: r or p */
     char identity;          /* pg_class.relreplident */
-    uint32_t key_count;     /* columns of the primary key, those that the publication leaves out included */
+    uint32_t key_count;     /* columns of the primary key, including those that the publication leaves out */
     bool key_is_deferrable; /* the primary key is checked at the end of a statement or a transaction */
-    const char *row_filter_sql; /* of the publication, over the source's columns, or NULL */
+    const char *row_filter_sql; /* the publication's, in terms of the source's columns, or NULL */
     double row_estimate;        /* pg_class.reltuples, summed over partitions; negative: unknown */
     uint64_t bytes_estimate;    /* on disk, without indexes */
-    uint32_t column_count;      /* generated columns included, dropped ones not */
+    uint32_t column_count;      /* including generated columns, without dropped ones */
     struct table_column *columns;
     uint32_t type_count;
     struct table_type *types;
 };
 
 /*
- * The columns of COPY on both sides, in the table's order: what is streamed, but for what a sink computes by
- * itself.
+ * Is it a column of COPY on both sides? These are the streamed columns, in the table's order, without those
+ * that the sink computes itself.
  */
 static inline bool table_column_is_copied(const struct table_column *column) {
     return column->published && !column->left_to_sink;

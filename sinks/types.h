@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * types.h - the operations of each type of sink, for the registry; everybody else asks the registry.
+ * types.h - the operations of each type of sink, for the registry only; other code asks the registry.
  */
 #pragma once
 

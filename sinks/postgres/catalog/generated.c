@@ -2,8 +2,8 @@
 /*
  * generated.c - compares what the target generates with what the source does.
  *
- * A Relation message does not say which columns are generated; before PostgreSQL 18 none of those that it has
- * is.
+ * A Relation message does not say which columns are generated; before PostgreSQL 18 it never contains
+ * generated columns.
  */
 #include "sinks/postgres/catalog/generated.h"
 

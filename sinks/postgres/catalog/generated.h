@@ -8,9 +8,9 @@
 #include "sinks/sink.h"
 
 /*
- * Before the first change of tables that were just looked up: ERROR_DATA for a sent column that only the
- * target generates, as far as the sink was told; it then says which in sink->lack. *ret_failed is the table's
- * index.
+ * Called before the first change of tables that were just looked up. ERROR_DATA for a sent column that the
+ * target generates and, as far as sink->facts says, the source does not; sink->lack then names the column
+ * and *ret_failed is the table's index.
  */
 MUST_CHECK bool generated_check(struct sink *sink, struct target_table *const *tables, size_t count,
                                 size_t *ret_failed, struct error *err);

@@ -21,7 +21,10 @@ bool narrowing_read_option(const struct sink_config *config, bool *ret_allowed, 
     return error_option(err, "narrowing");
 }
 
-/* As the server's own word for it, by which check's statement is found. */
+/*
+ * Sets the server's SQLSTATE for a type mismatch, by which the engine finds the statement that `pgcdc check`
+ * prints.
+ */
 static bool is_mismatch(struct error *err) {
     memcpy(err->sqlstate, "42804", sizeof err->sqlstate);
     return false;
@@ -104,7 +107,7 @@ bool narrowing_check_stream(struct session *session, struct target_table *const 
     for (size_t i = 0; i < count; i++) {
         bool is_other = has_other_type(tables[i]);
         has_other |= is_other;
-        /* 0 keeps the place of a table that is the same and need not be asked for. */
+        /* 0 keeps the place of a table whose types are the same and need no query. */
         buffer_printf(&oids, "%c%u", i == 0 ? '{' : ',', is_other ? tables[i]->oid : 0);
     }
     if (!has_other)

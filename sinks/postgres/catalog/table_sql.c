@@ -29,7 +29,7 @@ static const struct table_column *find_key(const struct table *table, uint32_t k
     return NULL;
 }
 
-/* A key of which the publication leaves a column out is no key over there. */
+/* If the publication leaves out a column of the key, the rest is not a key on the target. */
 static bool key_is_complete(const struct table *table) {
     uint32_t count = 0, last = 0;
     for (uint32_t i = 0; i < table->column_count; i++) {

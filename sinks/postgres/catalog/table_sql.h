@@ -2,14 +2,15 @@
 /*
  * table_sql.h - the CREATE TABLE that a target needs for a table of the source.
  *
- * It has columns, types, NOT NULL, generated columns and the primary key: what a replica needs to be equal.
- * It has no defaults, no identity and no sequences, for every value comes from the source; no foreign keys
- * and no other indexes, for they are the target's own business and cheaper after the copy.
+ * It contains columns, types, NOT NULL, generated columns and the primary key: everything that a replica
+ * needs to be equal. It contains no defaults, no identity and no sequences, because every value comes from
+ * the source; and no foreign keys and no other indexes, which are the operator's decision and cheaper to
+ * create after the copy.
  */
 #pragma once
 
 #include "cdc/base/buffer.h"
 #include "sinks/table.h"
 
-/* Without a semicolon. target_version: the server's, as libpq has it. */
+/* Without a semicolon. target_version: the server's version number from libpq. */
 void table_sql_append(struct buffer *sql, const struct table *table, int target_version);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * target_catalog.c - asks the target's catalog.
+ * target_catalog.c - the queries on the target's catalog.
  */
 #include "sinks/postgres/catalog/target_catalog.h"
 
@@ -10,8 +10,8 @@
 #include "cdc/base/buffer.h"
 
 /*
- * A table that is missing has no OID, kind and rules; most have no unlogged part, and no trigger that takes
- * rows away.
+ * Fields that may be NULL: a missing table has no OID, kind and rules; most tables have no unlogged part,
+ * and no trigger that suppresses rows.
  */
 enum {
     TABLE_NULLABLE =
@@ -23,17 +23,16 @@ enum {
 /* ---- the questions ---- */
 
 /*
- * Each is about several tables, which have places from 1 on, and its rows come in that order. A plan is made
- * for it each time, which takes longer than to answer it for one table. Catalogs are rarely analyzed: where
- * the planner could think that reading one whole is as good as its index, a lateral aggregate leaves it no
- * choice.
+ * Each query is for several tables, which are numbered from 1; its rows are ordered by that number. The
+ * server plans it each time, which takes longer than answering it for one table. Catalogs are rarely
+ * analyzed, so the planner may prefer a sequential scan; a lateral aggregate forces the index.
  */
 
 /*
- * The parameters are the schemas and the names. Triggers count in every partition. A deferrable unique
- * constraint checks itself by a trigger too, unique_key_recheck: it is no one's ordinary trigger. Foreign
- * keys are triggers as well, so where relhastriggers is false there is nothing to look for. A BEFORE trigger
- * for each row that acts in our role may take the row away.
+ * The parameters are the schemas and the names. Triggers of every partition count. A deferrable unique
+ * constraint is checked by the trigger unique_key_recheck, which is not an ordinary trigger. Foreign keys
+ * are triggers too, so a table whose relhastriggers is false needs no search. A BEFORE ROW trigger that
+ * fires in our role may suppress the row.
  */
 #define TAKERS(event)                                                                                        \
     "pg_catalog.string_agg(pg_catalog.quote_ident(g.tgname), ', ') filter (where g.tgtype & 3 = 3"           \
@@ -73,8 +72,8 @@ static const char FIND_TABLES[] =
              "by k.place";
 
 /*
- * An unlogged table, or partition of it, by schemas and names; the aggregate keeps pg_class from being read
- * whole.
+ * Finds an unlogged table or partition, by schemas and names; the aggregate prevents a sequential scan of
+ * pg_class.
  */
 static const char FIND_UNLOGGED[] =
     "select p.name from rows from (pg_catalog.unnest($1::pg_catalog.name[]), "
@@ -90,15 +89,15 @@ static const char FIND_UNLOGGED[] =
     " where p.name is not null order by k.place, 1 limit 1";
 
 /*
- * search_path is empty, so an operator outside pg_catalog (citext's =) has to be named with its schema: it is
- * the equality of the default btree operator class of the type, or of what a domain is made of, however deep:
- * the one that its indexes can use, too. No index finds that, so it is looked for once for each type, not for
- * each column.
+ * search_path is empty, so an operator outside pg_catalog (citext's =) must be qualified with its schema. It
+ * is the equality operator of the default btree operator class of the type, or of a domain's base type at
+ * any depth; indexes use the same operator. No catalog index supports this search, so it runs once for each
+ * type, not for each column.
  *
- * A type's walk goes from domains to what they are made of, from arrays and ranges to what they are of. Its
- * first stop that is no domain is the base; its last decides whether equality exists (an array of json has an
- * operator that fails), and whether a row type is inside. Two values of the types in the list, in a
- * deterministic collation, are equal only when their bytes are.
+ * A type's walk goes from a domain to its base type, and from an array or range to its element type. Its
+ * first type that is not a domain is the base. Its last type decides whether equality exists (an array of
+ * json has an operator that fails) and whether a row type is inside. Two values of the types in the list,
+ * with a deterministic collation, are equal only when their bytes are.
  */
 #define NEXT_TYPE(t)                                                                                         \
     "case when " t ".typtype = 'd' then " t ".typbasetype"                                                   \
@@ -109,78 +108,78 @@ static const char FIND_UNLOGGED[] =
     ".typtype = 'm' then (select r.rngtypid from pg_catalog.pg_range r where r.rngmultitypid = " t ".oid)"   \
     " else 0 end"
 
-static const char
-    FIND_COLUMNS[] = "with columns as (select k.place, a.* from pg_catalog.unnest($1::pg_catalog.oid[]) with "
-                     "ordinality k (oid, place)"
-                     "     join pg_catalog.pg_attribute a on a.attrelid = k.oid where a.attnum > 0 and not "
-                     "a.attisdropped),"
-                     " walks as materialized (select t.oid, t.typarray, t.typdelim, t.typlen, "
-                     "t.typcollation, w.base, w.receive, w.last, w.kind"
-                     "   from (select distinct atttypid from columns) d join pg_catalog.pg_type t on t.oid = "
-                     "d.atttypid"
-                     "   cross join lateral (with recursive walk (depth, oid, typtype, typreceive, next) as ("
-                     "       select 1, t.oid, t.typtype, t.typreceive, " NEXT_TYPE(
-                         "t") "       union all select walk.depth + 1, u.oid, u.typtype, "
-                              "u.typreceive, " NEXT_TYPE("u") "         from walk join pg_catalog.pg_type u "
-                                                              "on u.oid = walk.next)"
-                                                              "     select (pg_catalog.array_agg(walk.oid "
-                                                              "order by depth) filter (where typtype <> "
-                                                              "'d'))[1] as base,"
-                                                              "       "
-                                                              "(pg_catalog.array_agg(walk.typreceive::pg_"
-                                                              "catalog.oid order by depth) filter (where "
-                                                              "typtype <> 'd'))[1] as receive,"
-                                                              "       (pg_catalog.array_agg(walk.oid order "
-                                                              "by depth desc))[1] as last,"
-                                                              "       (pg_catalog.array_agg(walk.typtype "
-                                                              "order by depth desc))[1] as kind from walk) "
-                                                              "w),"
-                                                              " types as materialized (select t.*, o.equals, "
-                                                              "e.compares"
-                                                              "   from walks t left join lateral (select "
-                                                              "pg_catalog.format('operator(%I.%s)', "
-                                                              "n.nspname, o.oprname) as equals"
-                                                              "     from pg_catalog.pg_opclass c join "
-                                                              "pg_catalog.pg_am m on m.oid = c.opcmethod and "
-                                                              "m.amname = 'btree'"
-                                                              "     join pg_catalog.pg_amop s on "
-                                                              "s.amopfamily = c.opcfamily and s.amoplefttype "
-                                                              "= c.opcintype"
-                                                              "       and s.amoprighttype = c.opcintype and "
-                                                              "s.amopstrategy = 3"
-                                                              "     join pg_catalog.pg_operator o on o.oid = "
-                                                              "s.amopopr join pg_catalog.pg_namespace n on "
-                                                              "n.oid = o.oprnamespace"
-                                                              "     where c.opcdefault and c.opcintype = "
-                                                              "t.base limit 1) o on true"
-                                                              "   cross join lateral (select "
-                                                              "pg_catalog.count(*) > 0 as compares"
-                                                              "     from pg_catalog.pg_opclass c join "
-                                                              "pg_catalog.pg_am m on m.oid = c.opcmethod and "
-                                                              "m.amname = 'btree'"
-                                                              "     where c.opcdefault and c.opcintype = "
-                                                              "case when t.kind = 'e' then 3500 when t.last "
-                                                              "= 1043 then 25 else t.last end"
-                                                              "   ) e)"
-                                                              " select c.place, c.attname, c.atttypid, "
-                                                              "t.typarray, t.typdelim, c.attgenerated <> '', "
-                                                              "c.attidentity = 'a',"
-                                                              "   coalesce(t.equals, "
-                                                              "'operator(pg_catalog.=)'), t.receive <> 0,"
-                                                              "   t.compares and (t.typcollation in (0, 100) "
-                                                              "or t.typcollation = c.attcollation),"
-                                                              "   t.base <> t.last or coalesce(not "
-                                                              "l.collisdeterministic, false) or not (t.kind "
-                                                              "= 'e' or t.last in"
-                                                              "     (16, 17, 18, 19, 20, 21, 23, 25, 26, "
-                                                              "1043, 1082, 1083, 1114, 1184, 2950)),"
-                                                              "   t.kind = 'c', c.atttypmod, t.typlen"
-                                                              " from columns c join types t on t.oid = "
-                                                              "c.atttypid left join pg_catalog.pg_collation "
-                                                              "l on l.oid = c.attcollation"
-                                                              " order by c.place, c.attnum";
+static const char FIND_COLUMNS[] =
+    "with columns as (select k.place, a.* from pg_catalog.unnest($1::pg_catalog.oid[]) with "
+    "ordinality k (oid, place)"
+    "     join pg_catalog.pg_attribute a on a.attrelid = k.oid where a.attnum > 0 and not "
+    "a.attisdropped),"
+    " walks as materialized (select t.oid, t.typarray, t.typdelim, t.typlen, "
+    "t.typcollation, w.base, w.receive, w.last, w.kind"
+    "   from (select distinct atttypid from columns) d join pg_catalog.pg_type t on t.oid = "
+    "d.atttypid"
+    "   cross join lateral (with recursive walk (depth, oid, typtype, typreceive, next) as ("
+    "       select 1, t.oid, t.typtype, t.typreceive, " NEXT_TYPE(
+        "t") "       union all select walk.depth + 1, u.oid, u.typtype, "
+             "u.typreceive, " NEXT_TYPE("u") "         from walk join pg_catalog.pg_type u "
+                                             "on u.oid = walk.next)"
+                                             "     select (pg_catalog.array_agg(walk.oid "
+                                             "order by depth) filter (where typtype <> "
+                                             "'d'))[1] as base,"
+                                             "       "
+                                             "(pg_catalog.array_agg(walk.typreceive::pg_"
+                                             "catalog.oid order by depth) filter (where "
+                                             "typtype <> 'd'))[1] as receive,"
+                                             "       (pg_catalog.array_agg(walk.oid order "
+                                             "by depth desc))[1] as last,"
+                                             "       (pg_catalog.array_agg(walk.typtype "
+                                             "order by depth desc))[1] as kind from walk) "
+                                             "w),"
+                                             " types as materialized (select t.*, o.equals, "
+                                             "e.compares"
+                                             "   from walks t left join lateral (select "
+                                             "pg_catalog.format('operator(%I.%s)', "
+                                             "n.nspname, o.oprname) as equals"
+                                             "     from pg_catalog.pg_opclass c join "
+                                             "pg_catalog.pg_am m on m.oid = c.opcmethod and "
+                                             "m.amname = 'btree'"
+                                             "     join pg_catalog.pg_amop s on "
+                                             "s.amopfamily = c.opcfamily and s.amoplefttype "
+                                             "= c.opcintype"
+                                             "       and s.amoprighttype = c.opcintype and "
+                                             "s.amopstrategy = 3"
+                                             "     join pg_catalog.pg_operator o on o.oid = "
+                                             "s.amopopr join pg_catalog.pg_namespace n on "
+                                             "n.oid = o.oprnamespace"
+                                             "     where c.opcdefault and c.opcintype = "
+                                             "t.base limit 1) o on true"
+                                             "   cross join lateral (select "
+                                             "pg_catalog.count(*) > 0 as compares"
+                                             "     from pg_catalog.pg_opclass c join "
+                                             "pg_catalog.pg_am m on m.oid = c.opcmethod and "
+                                             "m.amname = 'btree'"
+                                             "     where c.opcdefault and c.opcintype = "
+                                             "case when t.kind = 'e' then 3500 when t.last "
+                                             "= 1043 then 25 else t.last end"
+                                             "   ) e)"
+                                             " select c.place, c.attname, c.atttypid, "
+                                             "t.typarray, t.typdelim, c.attgenerated <> '', "
+                                             "c.attidentity = 'a',"
+                                             "   coalesce(t.equals, "
+                                             "'operator(pg_catalog.=)'), t.receive <> 0,"
+                                             "   t.compares and (t.typcollation in (0, 100) "
+                                             "or t.typcollation = c.attcollation),"
+                                             "   t.base <> t.last or coalesce(not "
+                                             "l.collisdeterministic, false) or not (t.kind "
+                                             "= 'e' or t.last in"
+                                             "     (16, 17, 18, 19, 20, 21, 23, 25, 26, "
+                                             "1043, 1082, 1083, 1114, 1184, 2950)),"
+                                             "   t.kind = 'c', c.atttypmod, t.typlen"
+                                             " from columns c join types t on t.oid = "
+                                             "c.atttypid left join pg_catalog.pg_collation "
+                                             "l on l.oid = c.attcollation"
+                                             " order by c.place, c.attnum";
 
-/* Unique, checked at once, over plain columns that are never null; the primary key first. */
+/* Unique indexes that are checked at once, over plain NOT NULL columns; the primary key first. */
 static const char FIND_KEYS[] =
     "select t.place, i.indexrelid, a.attname from pg_catalog.unnest($1::pg_catalog.oid[]) with ordinality t "
     "(oid, place)"
@@ -195,8 +194,8 @@ static const char FIND_KEYS[] =
     " order by t.place, i.indisprimary desc, i.indnkeyatts, i.indexrelid, k.place";
 
 /*
- * Columns by which an index finds rows: those in front of its first expression. Of each table the most useful
- * first.
+ * Columns by which an index finds rows: those before its first expression. The most useful columns of each
+ * table come first.
  */
 static const char FIND_INDEXED[] =
     "select t.place, a.attname from pg_catalog.unnest($1::pg_catalog.oid[]) with ordinality t (oid, place)"
@@ -259,7 +258,7 @@ bool target_catalog_read_tables(struct session *session, const struct relation *
            session_query(session, FIND_TABLES, 2, parameters, &shape, ret_tables, err);
 }
 
-/* A missing table keeps its place with an OID that none has. */
+/* A missing table keeps its place with OID 0, which no table has. */
 static bool ask_by_oid(struct session *session, const char *sql, int columns, const PGresult *tables,
                        PGresult **ret_rows, struct error *err) {
     struct buffer oids AUTO(buffer_release) = {.bytes_max = LIST_BYTES_MAX};
@@ -299,7 +298,7 @@ void target_catalog_release(struct target_catalog *catalog) {
     session_clear_result(&catalog->indexed);
 }
 
-/* The place is the first column of each. */
+/* The place is the first column of each answer. */
 static int first_row(const PGresult *result, size_t place) {
     int low = 0, high = PQntuples(result);
     while (low < high) {

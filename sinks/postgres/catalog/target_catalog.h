@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * target_catalog.h - what the target's catalog says of some tables, for target_table.c.
+ * target_catalog.h - reads the target's catalog for several tables, for target_table.c.
  *
- * Planning the questions takes the server far longer than answering them, so they are asked for many tables
- * at once. Tables have places, from 1 on, in the order in which they were asked for.
+ * The server needs far longer to plan the queries than to answer them, so each is for many tables at once. A
+ * table's place is its number, from 1, in the order of the request.
  */
 #pragma once
 
@@ -14,7 +14,7 @@
 #include "decoder/relation.h"
 
 /* The columns of each answer. */
-/* TABLE_TAKERS and the two behind it: triggers that may take an insert, an update, a delete away. */
+/* TABLE_TAKERS and the two columns after it: triggers that may suppress an insert, an update, a delete. */
 enum {
     TABLE_OID,
     TABLE_KIND,
@@ -46,9 +46,9 @@ enum { KEY_PLACE, KEY_INDEX, KEY_COLUMN };
 enum { INDEXED_PLACE, INDEXED_COLUMN };
 
 struct target_catalog {
-    PGresult *tables;  /* one row for each place; TABLE_OID is NULL when there is no such table */
+    PGresult *tables;  /* one row for each place; TABLE_OID is NULL when the table is missing */
     PGresult *columns; /* by place, then in the table's order */
-    PGresult *keys;    /* by place, then the best first; NULL when no relation's identity is full */
+    PGresult *keys;    /* by place, the best key first; NULL when no relation has replica identity full */
     PGresult *indexed; /* the same */
 };
 
@@ -58,7 +58,7 @@ struct row_range {
     int end;
 };
 
-/* Not in a pipeline. Release it also when this fails; a zeroed one will do, too. */
+/* Not in a pipeline. Release it also after a failure; target_catalog_release accepts a zeroed one. */
 MUST_CHECK bool target_catalog_read(struct target_catalog *catalog, struct session *session,
                                     const struct relation *const *relations, size_t count, struct error *err);
 void target_catalog_release(struct target_catalog *catalog);
@@ -66,13 +66,10 @@ void target_catalog_release(struct target_catalog *catalog);
 /* The rows of one place in columns, keys or indexed. */
 struct row_range target_catalog_rows(const PGresult *result, size_t place);
 
-/* Only catalog->tables. */
+/* Reads only catalog->tables. */
 MUST_CHECK bool target_catalog_read_tables(struct session *session, const struct relation *const *relations,
                                            size_t count, PGresult **ret_tables, struct error *err);
 
-/*
- * One row with the quoted name of one of the tables, or of a partition of it, that is unlogged; none when
- * there is none.
- */
+/* One row with the quoted name of an unlogged table or partition among the relations, or no row. */
 MUST_CHECK bool target_catalog_find_unlogged(struct session *session, const struct relation *const *relations,
                                              size_t count, PGresult **ret_name, struct error *err);

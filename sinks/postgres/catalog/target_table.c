@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * target_table.c - what the target's catalog says of a table.
+ * target_table.c - a table's facts from the target's catalog.
  */
 #include "sinks/postgres/catalog/target_table.h"
 
@@ -14,17 +14,18 @@
 #include "sinks/postgres/catalog/target_catalog.h"
 
 #define NAME_BYTES_MAX 4096u
-#define IMAGE_COLUMNS_MAX 700u /* old and new ones and some more in one select list, of at most 1664 */
+#define IMAGE_COLUMNS_MAX                                                                                    \
+    700u /* old and new columns and a few more in one select list, which has at most 1664 */
 
 static const char ORDINARY_EQUALITY[] = "operator(pg_catalog.=)";
 
 struct lookup {
     struct session *session;
     const struct target_catalog *catalog;
-    size_t place; /* of the table in it */
+    size_t place; /* of the table in the catalog's answers */
     struct arena *arena;
     struct target_table *table;
-    struct buffer text; /* of a name in the making */
+    struct buffer text; /* of a name being built */
 };
 
 static void lookup_release(struct lookup *lookup) {
@@ -44,7 +45,7 @@ static bool no_room(struct error *err) {
                      "the memory for the target's catalog is used up; starting over with none");
 }
 
-/* Keeps what was written to lookup->text. */
+/* Copies lookup->text into the arena. */
 static bool keep_text(struct lookup *lookup, const char **ret_text, struct error *err) {
     const char *copy =
         buffer_ok(&lookup->text) ? arena_copy(lookup->arena, buffer_slice(&lookup->text)) : NULL;
@@ -84,7 +85,7 @@ static bool forbidden(const char *table, const struct session *session, struct e
         table, PQuser(session->conn), PQuser(session->conn));
 }
 
-/* The position is logged: it would survive the crash that empties the table. */
+/* The position is logged, so it would survive the crash that empties the table. */
 static bool refuse_unlogged(const char *table, struct error *err) {
     error_set(
         err, ERROR_CONFIG,
@@ -142,7 +143,10 @@ static int find_name(const PGresult *columns, struct row_range rows, struct slic
     return -1;
 }
 
-/* All of them at once. What the rows from before have in them, only the source's catalog knows. */
+/*
+ * Names all missing columns at once. Only the source's catalog knows what existing rows hold in them, so
+ * `pgcdc check` prints the statements.
+ */
 static bool missing_columns(struct lookup *lookup, struct row_range rows, struct error *err) {
     const struct relation *relation = lookup->table->relation;
     for (uint32_t i = 0; i < relation->column_count; i++) {
@@ -160,7 +164,7 @@ static bool missing_columns(struct lookup *lookup, struct row_range rows, struct
              "start again");
 }
 
-/* Nearly every type has the same one, which takes no memory then. */
+/* Nearly every type has the same operator, which then takes no memory. */
 static bool keep_equality(struct lookup *lookup, const char *equals, const char **ret_equals,
                           struct error *err) {
     if (strcmp(equals, ORDINARY_EQUALITY) == 0) {
@@ -177,13 +181,13 @@ static bool has_same_type(const PGresult *columns, int row, const struct column 
            strtol(PQgetvalue(columns, row, COLUMN_MODIFIER), NULL, 10) == source->type_modifier;
 }
 
-/* Built-in types whose text is no larger than a few hundred bytes, though their values have no fixed size. */
+/* Built-in types without a fixed size whose text is at most a few hundred bytes. */
 static bool has_short_text(oid_t type) {
     enum { INET = 869, CIDR = 650, BPCHAR = 1042, BIT = 1560, VARBIT = 1562, NUMERIC = 1700 };
     return type == NUMERIC || type == BPCHAR || type == INET || type == CIDR || type == BIT || type == VARBIT;
 }
 
-/* What compares and does not fold is a number, a time, an enum and the like, or text or bytea. */
+/* A type that compares and does not fold is a number, a time, an enum or the like, or text or bytea. */
 static enum column_hash hash_of(const struct target_column *column, bool has_fixed_size) {
     if (column->compares && !column->folds)
         return has_fixed_size ? HASH_VALUE : HASH_SHORT;
@@ -235,7 +239,7 @@ static bool has_column(const struct relation *relation, const char *name) {
     return false;
 }
 
-/* Columns that only the target has, without those that it generates. */
+/* Columns that only the target has, without its generated ones. */
 static bool find_extra(struct lookup *lookup, struct row_range rows, struct error *err) {
     struct target_table *table = lookup->table;
     const PGresult *columns = lookup->catalog->columns;
@@ -266,7 +270,7 @@ static struct target_column *find_column(struct target_table *table, const char 
     return NULL;
 }
 
-/* Takes the index whose columns are these rows of keys as the key, if the relation has them all. */
+/* Uses the index whose columns are these rows of keys as the key, if the relation has all of them. */
 static bool take_index(struct target_table *table, const PGresult *keys, struct row_range rows) {
     for (int row = rows.first; row < rows.end; row++)
         if (find_column(table, PQgetvalue(keys, row, KEY_COLUMN)) == NULL)
@@ -280,7 +284,7 @@ static bool is_same_index(const PGresult *keys, int a, int b) {
     return strcmp(PQgetvalue(keys, a, KEY_INDEX), PQgetvalue(keys, b, KEY_INDEX)) == 0;
 }
 
-/* With identity full the source sends whole old rows; a key of the target's finds them faster. */
+/* With replica identity full the source sends whole old rows; a key of the target finds them faster. */
 static void find_key_of_full(struct lookup *lookup) {
     const PGresult *keys = lookup->catalog->keys;
     struct row_range rows = target_catalog_rows(keys, lookup->place);
@@ -292,7 +296,7 @@ static void find_key_of_full(struct lookup *lookup) {
     }
 }
 
-/* Without a key, any index makes the search shorter: which, the server's planner knows best. */
+/* Without a key, any index shortens the search; the server's planner chooses which. */
 static void find_searched(struct lookup *lookup) {
     struct target_table *table = lookup->table;
     const PGresult *indexed = lookup->catalog->indexed;
@@ -304,7 +308,7 @@ static void find_searched(struct lookup *lookup) {
     }
 }
 
-/* There is always something to hash. */
+/* Sets takes_images and makes sure that at least one column is hashed. */
 static void find_images(struct target_table *table) {
     bool any = false;
     table->takes_images =

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * target_watch.c - a digest of the catalog; what differs is found by looking the tables up again.
+ * target_watch.c - compares a digest of the catalog; looking the tables up again finds the difference.
  */
 #include "sinks/postgres/catalog/target_watch.h"
 
@@ -12,7 +12,7 @@
 
 enum { INTERVAL_MS = 60000 };
 
-/* Internal triggers too: foreign keys. Temporary tables are nobody's target. */
+/* Includes internal triggers, because foreign keys are triggers. A temporary table is never a target. */
 static const char SQL[] =
     "select pg_catalog.md5(coalesce(pg_catalog.string_agg(x, ',' order by x collate \"C\"), '')) from ("
     "  select pg_catalog.concat_ws(' ', oid, relpersistence, relhasrules)"

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * target_watch.h - once a minute: was a table of the target changed in a way that its columns do not show?
+ * target_watch.h - asks once a minute whether a table of the target was changed in a way that its columns do
+ * not show.
  *
- * Triggers, rules and UNLOGGED decide how changes are applied, or that they are not. apply_look asks for
- * columns and types only.
+ * Triggers, rules and UNLOGGED decide whether and how changes are applied. apply_look compares only columns
+ * and types.
  */
 #pragma once
 
@@ -13,12 +14,12 @@
 
 struct target_watch {
     int64_t asked_ms; /* 0: never */
-    char digest[33];  /* of all tables then */
+    char digest[33];  /* of all tables at that time */
 };
 
 /*
- * Outside a transaction and a pipeline. *ret_changed: something is other than when it was asked last; false
- * the first time and when it is not yet time to ask.
+ * Outside a transaction and a pipeline. *ret_changed: something differs from the last query; false the first
+ * time and when the minute is not over.
  */
 MUST_CHECK bool target_watch_ask(struct target_watch *watch, struct session *session, bool *ret_changed,
                                  struct error *err);

@@ -8,12 +8,12 @@
 
 #define FIRST_USER_OID 16384
 #define NO_MODIFIER (-1)
-#define HEADER_BYTES 4 /* a length or a numeric's modifier has these added */
+#define HEADER_BYTES 4 /* included in the modifier of a length or a numeric */
 #define SECONDS_DIGITS 6
 #define INTERVAL_FULL 0x7fff
 #define NAME_LENGTH 63
 
-/* Built-in types that are compared with others of their family by size. */
+/* Built-in types that are compared by size within their family. */
 enum family {
     OTHER,
     INTEGER,
@@ -32,7 +32,7 @@ enum family {
 struct builtin {
     const char *name;
     enum family family;
-    int digits; /* decimal digits that are kept, for INTEGER those of its largest value */
+    int digits; /* decimal digits that the type keeps; for INTEGER those of its largest value */
 };
 
 static const struct builtin BUILTINS[] = {
@@ -44,7 +44,7 @@ static const struct builtin BUILTINS[] = {
     {"bit", BITS, 0},     {"varbit", BITS, 0},
 };
 
-/* Their texts neither end in a blank nor lose one. */
+/* Types whose text does not end in a blank, so none can be cut off. */
 static const char *const WITHOUT_BLANKS[] = {
     "int2", "int4", "int8",    "float4",    "float8",      "numeric", "bool",   "uuid",
     "oid",  "date", "time",    "timestamp", "timestamptz", "timetz",  "bytea",  "interval",
@@ -88,7 +88,7 @@ static int seconds_digits(int32_t modifier) {
     return modifier == NO_MODIFIER ? SECONDS_DIGITS : modifier;
 }
 
-/* Digits behind the point, negative ones included. */
+/* Digits after the decimal point, which may be negative. */
 static int numeric_scale(int32_t modifier) {
     return (((modifier - HEADER_BYTES) & 0x7ff) ^ 1024) - 1024;
 }
@@ -99,7 +99,7 @@ static bool numeric_keeps(int32_t source, int32_t target) {
     return source != NO_MODIFIER && numeric_scale(target) >= numeric_scale(source);
 }
 
-/* The upper half says which fields there are, the lower how many digits a second has; all bits: not said. */
+/* The upper half holds the fields, the lower the digits of a second; all bits set: not specified. */
 static bool interval_keeps(int32_t source, int32_t target) {
     if (target == NO_MODIFIER || source == target)
         return true;
@@ -111,7 +111,7 @@ static bool interval_keeps(int32_t source, int32_t target) {
     return has_fields && has_digits;
 }
 
-/* Longer texts are refused, but for blanks at the end, which are cut off. */
+/* Longer texts are refused, except that trailing blanks are cut off. */
 static bool length_keeps(int32_t source, int32_t target) {
     return target == NO_MODIFIER || (source != NO_MODIFIER && source <= target);
 }
@@ -136,7 +136,7 @@ static bool modifier_keeps(enum family family, int32_t source, int32_t target) {
         return interval_keeps(source, target);
     case STRING:
         return length_keeps(source, target);
-    case BLANK_PADDED: /* blanks at the end mean nothing */
+    case BLANK_PADDED: /* trailing blanks have no meaning */
     case BITS:         /* any other length is refused */
         return true;
     default:
@@ -193,7 +193,7 @@ static bool is_pair(const struct type_shape *source, const struct type_shape *ta
     return is(source->base_name, from) && is(target->base_name, to);
 }
 
-/* Two built-in types that are not the same; neither an array, or both. */
+/* Two different built-in types; both arrays or neither. */
 static bool builtin_keeps(const struct type_shape *source, const struct type_shape *target) {
     const struct builtin *from = find_builtin(source->base_name), *to = find_builtin(target->base_name);
     switch (to->family) {
@@ -227,15 +227,15 @@ static bool is_same_base(const struct type_shape *source, const struct type_shap
     return same_array && same_name && is_builtin(source->base_schema) == is_builtin(target->base_schema);
 }
 
-/* An extension may live in another schema, so a user-defined type is known by its name. */
+/* An extension may be in another schema, so a user-defined type is compared by name. */
 static bool is_same_type(const struct type_shape *source, const struct type_shape *target) {
     return slice_equal(source->name, target->name) && !is_builtin(source->schema) &&
            !is_builtin(target->schema);
 }
 
 /*
- * Which text a type of a user keeps nobody knows, except for an enum, and citext, which is text that compares
- * otherwise.
+ * Which texts a user-defined type keeps is unknown, except for an enum and for citext, which is text with
+ * another comparison.
  */
 static bool user_type_keeps(const struct type_shape *source, const struct type_shape *target) {
     if (source->is_array || target->is_array)
@@ -247,7 +247,7 @@ static bool user_type_keeps(const struct type_shape *source, const struct type_s
 
 bool type_fits(const struct type_shape *source, const struct type_shape *target) {
     if (is_same_type(source, target))
-        return !slice_equal(source->base_name, target->base_name) /* the element is a domain, the same one */
+        return !slice_equal(source->base_name, target->base_name) /* the element is the same domain */
                || target->modifier == NO_MODIFIER || source->modifier == target->modifier;
     if (is_same_base(source, target)) {
         enum family family =

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * type_shape.c - asks a catalog what types are made of.
+ * type_shape.c - the query for the base types of a table's columns.
  */
 #include "sinks/postgres/catalog/type_shape.h"
 
 #include <stdlib.h>
 
-/* A domain's own modifier holds unless something above it has one; an array's is that of its elements. */
+/*
+ * A domain's modifier applies unless the column or a domain above it has one; an array's modifier is that of
+ * its elements.
+ */
 #define SHAPES                                                                                               \
     " select k.place, a.attname, n.nspname, t.typname, bn.nspname, bt.typname, b.is_array, b.modifier,"      \
     " bt.typtype = 'e', pg_catalog.format_type(a.atttypid, a.atttypmod),"                                    \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * type_shape.h - the types of a target's columns, domains and arrays taken apart.
+ * type_shape.h - the types of a target table's columns, with domains and arrays resolved.
  */
 #pragma once
 
@@ -19,21 +19,21 @@ enum {
     SHAPE_IS_ARRAY,
     SHAPE_MODIFIER,
     SHAPE_IS_ENUM,
-    SHAPE_SQL, /* the column's type as DDL has it */
-    /* what it is made of: of a domain its base type, with the domain's modifier; else the same */
+    SHAPE_SQL, /* the column's type as DDL writes it */
+    /* for a domain its base type with the domain's modifier; else the same */
     SHAPE_BASE_SQL,
 };
 
-/* oids: an array's text; places count from 1 in it. Not in a pipeline. */
+/* oids: the text of an array; a table's place is its position in it, from 1. Not in a pipeline. */
 MUST_CHECK bool type_shapes_read(struct session *session, const char *oids, PGresult **ret_shapes,
                                  struct error *err);
 
-/* Of one table, by name. */
+/* For one table, by name. */
 MUST_CHECK bool type_shapes_read_table(struct session *session, const char *schema, const char *name,
                                        PGresult **ret_shapes, struct error *err);
 
 /* The row of a column among first..end-1, or -1. */
 int type_shapes_find(const PGresult *shapes, int first, int end, struct slice column);
 
-/* Lives as long as the answer. */
+/* The result is valid as long as the answer. */
 struct type_shape type_shape_of_row(const PGresult *shapes, int row);
