@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * activity.h - what an engine does and how fast, beside its checkpoint: NAME.activity in the state directory.
+ * activity.h - what an engine does and how fast: NAME.activity in the state directory, next to its
+ * checkpoint.
  *
- * For people and `status` only: nothing is decided by it, it is never synced, and a file that is not whole is
- * none. Its engine writes it every few seconds, when something in it has changed, and once more at the end.
- * Counts of stops go on from one process to the next, until `drop`. No row's value is in it.
+ * For people and `status` only: no decision depends on it, it is never synced, and an incomplete file counts
+ * as missing. The engine writes it every few seconds when something in it has changed, and once more at the
+ * end. The counts of stops continue from one process to the next, until `drop`. It contains no row's value.
  */
 #pragma once
 
@@ -14,7 +15,7 @@
 #include "cdc/engine/checkpoint.h"
 #include "sinks/conflict.h"
 
-/* Of the initial copy while it runs; all sinks together. */
+/* The initial copy while it runs; all sinks together. */
 struct activity_copy {
     bool runs;
     uint64_t tables_done;
@@ -23,7 +24,7 @@ struct activity_copy {
     uint64_t bytes; /* moved */
     uint64_t bytes_done;
     uint64_t bytes_estimate;
-    char table[SNAPSHOT_TABLE_MAX]; /* one that is being copied, or "" */
+    char table[SNAPSHOT_TABLE_MAX]; /* a table that is being copied now, or "" */
 };
 
 /* Times are the source's, since 1970; 0: not known. */
@@ -33,34 +34,37 @@ struct activity_sink {
     uint64_t changes;
     double transactions_per_s;
     double changes_per_s;
-    int64_t commit_us;              /* when the last transaction that it has was committed */
-    int64_t caught_up_us;           /* when the source's WAL ended at or before what it has */
-    uint64_t stops[CONFLICT_KINDS]; /* ever: how often a conflict stopped the pipeline there */
+    int64_t commit_us;    /* commit time of the last transaction that the sink has */
+    int64_t caught_up_us; /* when the source's WAL ended at or before the sink's position */
+    /* since the pipeline exists: how often a conflict of each kind stopped it at this sink */
+    uint64_t stops[CONFLICT_KINDS];
 };
 
 struct activity {
     bool exists;
     pid_t pid;
-    int64_t started_us; /* of the process; counts are since then */
+    int64_t started_us; /* of the process; counts begin then */
     int64_t written_us;
-    uint64_t rows_copied; /* by copies that ended */
+    uint64_t rows_copied; /* by completed copies */
     struct activity_copy copy;
     size_t sink_count;
     struct activity_sink sinks[CHECKPOINT_SINKS_MAX];
 };
 
-/* How long ago everything that was committed until then is in the sink: at most so long; -1: not known. */
+/*
+ * An upper bound of the sink's lag: everything that was committed so long ago is in the sink. -1: not known.
+ */
 int64_t activity_lag_ms(const struct activity_sink *sink, int64_t source_now_us);
 
-/* NULL when there is none of that name. */
+/* NULL when no sink has that name. */
 const struct activity_sink *activity_find(const struct activity *activity, const char *name);
 
-/* A file that cannot be read is as none. */
+/* A file that cannot be read counts as missing. */
 void activity_read(const char *directory, const char *pipeline, struct activity *ret_activity);
 
-/* Atomic. What cannot be written is only missing for people. */
+/* Atomic. A failure loses information for people, nothing else. */
 MUST_CHECK bool activity_write(const char *directory, const char *pipeline, const struct activity *activity,
                                struct error *err);
 
-/* True when there is none. */
+/* True also when the file does not exist. */
 MUST_CHECK bool activity_remove(const char *directory, const char *pipeline, struct error *err);

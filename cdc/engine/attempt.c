@@ -22,8 +22,8 @@
 #include "cdc/source/unsent_key.h"
 
 enum {
-    DRAIN_MAX_MS = 6000,  /* of the ten seconds that a stop may take */
-    TAKE_WAIT_MS = 10000, /* a run with an end waits so long for a slot that is in use */
+    DRAIN_MAX_MS = 6000,  /* a stop may take ten seconds in all */
+    TAKE_WAIT_MS = 10000, /* a run with an end waits this long for a slot that is in use */
     PROTOCOL_ERRORS_MAX = 3,
 };
 
@@ -45,7 +45,7 @@ static bool open_source(struct attempt *attempt, struct error *err) {
     return true;
 }
 
-/* Before 18 no generated column is sent. */
+/* Before 18 the server sends no generated columns. */
 static bool read_generated(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
     if (attempt->source.server_version < 180000)
@@ -74,8 +74,9 @@ static bool open_sinks(struct attempt *attempt, struct error *err) {
 }
 
 /*
- * Opening a sink raises its epoch, which ends an engine that works. So it is asked first whether one reads
- * the slot. What a killed engine left is free again within moments; a standby waits for as long as it takes.
+ * Opening a sink raises its epoch, which ends another engine that is running. So we first ask whether an
+ * engine reads the slot. The slot of a killed engine is free within moments. A standby engine waits without a
+ * limit.
  */
 static bool check_nobody_streams(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
@@ -151,7 +152,7 @@ static bool act(struct attempt *attempt, enum start_action action, const struct 
 static bool attempt_decide(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
     struct slot_facts slot;
-    /* Again: until the sinks were opened, another engine may have moved them on together with the source. */
+    /* Read again: before the sinks were opened, another engine may have advanced them and the slot. */
     if (!source_identify(&attempt->replication, &attempt->identity, err) ||
         !slot_read(&attempt->source, pipeline->config->source.slot, &slot, err))
         return false;
@@ -170,7 +171,7 @@ static bool attempt_decide(struct attempt *attempt, struct error *err) {
 
 /* ---- starting ---- */
 
-/* Binary values cost both sides less, but mean the same everywhere only for built-in types. */
+/* Binary values cost both sides less, but only built-in types mean the same on every server. */
 static bool choose_binary(struct attempt *attempt, bool *ret_binary, struct error *err) {
     const struct pipeline *pipeline = attempt->pipeline;
     if (!catalog_read_portable(&attempt->source, pipeline->config->source.publication_array, ret_binary, err))
@@ -180,7 +181,7 @@ static bool choose_binary(struct attempt *attempt, bool *ret_binary, struct erro
     return true;
 }
 
-/* Text goes through as it is stored where every sink can take that. */
+/* When every sink accepts bytes, text passes as it is stored. */
 static bool choose_encoding(struct attempt *attempt, struct error *err) {
     for (size_t i = 0; i < attempt->runner_count; i++)
         if (!attempt->pipeline->sinks[i]->ops->takes_bytes)
@@ -188,7 +189,7 @@ static bool choose_encoding(struct attempt *attempt, struct error *err) {
     return session_take_bytes(&attempt->replication, err);
 }
 
-/* A transaction that the sink is past, or never comes to as it was asked for, is forgotten. */
+/* A skip is forgotten when the sink is past its transaction. */
 static bool find_skip(struct attempt *attempt, size_t i, struct skip *ret_skip, struct error *err) {
     const struct config *config = attempt->pipeline->config;
     const char *sink = config->sinks[i].sink.name;
@@ -258,7 +259,7 @@ static bool start_streaming(struct attempt *attempt, struct error *err) {
              "streaming slot %s from %s, values in %s, %d batches of %d MiB of values and one change more",
              pipeline->config->source.slot, lsn_format(from_lsn).text, binary ? "binary" : "text",
              POOL_BATCHES, BATCH_BYTES / 1024 / 1024);
-    /* Idle from here on; it would only hold a connection. */
+    /* It is not used from here on and would only occupy a connection. */
     session_close(&attempt->source);
     attempt->pipeline->streamed = true;
     return true;
@@ -273,7 +274,7 @@ static bool sinks_have(struct attempt *attempt, lsn_t lsn) {
     return true;
 }
 
-/* By what the sinks hold; the stop that follows saves and confirms it. */
+/* By the sinks' positions; the stop that follows saves and confirms them. */
 static bool reached_end(struct attempt *attempt) {
     const lsn_t until_lsn = attempt->pipeline->until_lsn;
     const lsn_t end_lsn = atomic_load(&attempt->reader.reader.end_lsn);
@@ -283,8 +284,8 @@ static bool reached_end(struct attempt *attempt) {
 }
 
 /*
- * A table that came while the stream ran may have a type, inside of a domain or an array perhaps, that has no
- * binary form.
+ * A table that was created while the stream ran may have a type without a binary form, perhaps inside a
+ * domain or an array.
  */
 static void learn_to_want_text(struct attempt *attempt, struct error *err) {
     static const char NO_SUCH_FUNCTION[] = "42883";
@@ -294,7 +295,7 @@ static void learn_to_want_text(struct attempt *attempt, struct error *err) {
     error_wrap(err, "going on with values in text");
 }
 
-/* Also when nothing comes: what the server mentioned is there. */
+/* Also on an idle source: the sinks hold everything up to the position that the server named last. */
 static void forget_failure(struct attempt *attempt) {
     const lsn_t received_lsn =
         atomic_load_explicit(&attempt->reader.reader.received_lsn, memory_order_relaxed);
@@ -340,8 +341,8 @@ static void wait_runners_ended(struct attempt *attempt, int64_t deadline_ms) {
 }
 
 /*
- * Reads no more, lets the sinks finish what they have, saves and confirms it. What does not finish in time is
- * undone.
+ * Stops reading, lets the sinks finish what they have, saves and confirms it. Work that does not finish in
+ * time is rolled back.
  */
 static void stop_in_peace(struct attempt *attempt) {
     int64_t deadline_ms = clock_now_ms() + DRAIN_MAX_MS;
@@ -357,7 +358,7 @@ static void stop_in_peace(struct attempt *attempt) {
     attempt_note_activity(attempt, true);
 }
 
-/* From whatever state. The feed first: it pushes to the runners' queues. */
+/* From any state. The feed ends first, because it pushes to the runners' queues. */
 static void end_everything(struct attempt *attempt) {
     feed_end(&attempt->feed);
     feed_join(&attempt->feed);
@@ -378,7 +379,7 @@ static void count_rows(struct attempt *attempt) {
 }
 
 /*
- * A table that was dropped and is on no target leaves nothing to replicate. One that was renamed keeps its
+ * A table that was dropped and does not exist in a target has nothing to replicate. A renamed table keeps its
  * OID.
  */
 static bool is_gone(struct attempt *attempt, oid_t oid, struct error *err) {
@@ -395,7 +396,7 @@ static bool is_gone(struct attempt *attempt, oid_t oid, struct error *err) {
     return asked && PQntuples(rows) == 0;
 }
 
-/* True when a sink lacks a table that is gone at the source: the next attempt leaves its changes out. */
+/* True when a sink lacks a table that no longer exists at the source: the next attempt omits its changes. */
 static bool learn_gone(struct attempt *attempt, struct sink *sink, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
     struct error ignored = {0};
@@ -415,8 +416,8 @@ static bool learn_gone(struct attempt *attempt, struct sink *sink, struct error 
 }
 
 /*
- * True when a sink generates a sent column that the source generates, too, and that nobody had asked the
- * source for. What it generates now is what all its rows have now.
+ * True when the sink generates a column that the source sent, and the source generates it too but was not
+ * asked so far. The value that the target generates now is the one all its rows have.
  */
 static bool learn_generated(struct attempt *attempt, struct sink *sink, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
@@ -441,7 +442,10 @@ static bool learn_generated(struct attempt *attempt, struct sink *sink, struct e
     return true;
 }
 
-/* A change that did not fit may be one of a large group: the next attempt goes one transaction at a time. */
+/*
+ * A change that cannot be applied may be one of a large group: the next attempt applies one transaction at a
+ * time.
+ */
 static void learn_from_failure(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
     lsn_t received_lsn = atomic_load(&attempt->reader.reader.received_lsn);
@@ -461,7 +465,7 @@ static void learn_from_failure(struct attempt *attempt, struct error *err) {
     }
 }
 
-/* The values that come next are text, from whatever attempt on. */
+/* Values are text from the next attempt on. */
 static void learn_text(struct attempt *attempt, struct error *err) {
     if (err->kind != ERROR_NEEDS_TEXT)
         return;
@@ -470,9 +474,9 @@ static void learn_text(struct attempt *attempt, struct error *err) {
 }
 
 /*
- * A bit that was lost on the way is not lost again at the same place; a peer that speaks another protocol
- * does it each time. Nothing of the damaged transaction was committed, so sending it again is what every
- * retry does.
+ * A bit that was damaged in transit is not damaged again at the same place; a peer that speaks another
+ * protocol fails every time. Nothing of the damaged transaction was committed, so sending it again is safe,
+ * as in every retry.
  */
 static void bear_protocol_error(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
@@ -552,7 +556,7 @@ bool attempt_run(struct pipeline *pipeline, struct error *err) {
         return error_no_memory(err);
     attempt->pipeline = pipeline;
     attempt->event_fd = -1;
-    attempt->feed.wake_fd = -1; /* until it is initialised */
+    attempt->feed.wake_fd = -1; /* until feed_init */
     bool good = attempt_allocate(attempt, err) && live(attempt, err);
     end_everything(attempt);
     count_rows(attempt);

@@ -2,11 +2,11 @@
 /*
  * attempt.h - one life of a pipeline: open everything, check, start, supervise, stop everything.
  *
- * All of it on the supervisor's thread, which also writes the checkpoint, so that neither a slow disk nor a
- * slow sink keeps the stream from answering the server.
+ * All of this runs on the supervisor's thread, which also writes the checkpoint. So neither a slow disk nor a
+ * slow sink keeps the feed from answering the server.
  *
- * Order of a confirmation: a sink's flush -> its position -> checkpoint on disk -> slot. So slot <= disk <=
- * sink.
+ * A position is confirmed in this order: durable in the sink, then in the checkpoint on disk, then in the
+ * slot. So slot <= disk <= sink. README.md argues why, and why no two threads wait for each other.
  */
 #pragma once
 
@@ -30,19 +30,19 @@
 struct retry_log {
     char text[ERROR_TEXT_MAX];
     int64_t logged_ms;
-    int count; /* of the same, with those that were not logged */
+    int count; /* repetitions of this retry, including those that were not logged */
 };
 
-/* What the activity file is made from, besides the metrics: the window that rates are taken over. */
+/* The state behind the activity file, apart from the metrics: the window over which rates are measured. */
 struct activity_state {
     struct activity written;
     int64_t written_ms;
-    int64_t window_ms; /* when it began */
+    int64_t window_ms; /* when the window began */
     struct activity_counts {
-        uint64_t transactions_at; /* at the window's begin */
+        uint64_t transactions_at; /* when the window began */
         uint64_t changes_at;
         int64_t caught_up_us;
-        uint64_t stops[CONFLICT_KINDS]; /* of all processes */
+        uint64_t stops[CONFLICT_KINDS]; /* counted by all processes */
     } counts[CHECKPOINT_SINKS_MAX];
 };
 
@@ -53,27 +53,30 @@ struct pipeline {
     struct checkpoint checkpoint;
     struct sink_metrics metrics[CHECKPOINT_SINKS_MAX];
     struct sink *sinks[CHECKPOINT_SINKS_MAX];
-    struct sink_config sink_configs[CHECKPOINT_SINKS_MAX]; /* the configuration's, with the database's name */
-    char database[DATABASE_NAME_MAX];                      /* the source's, once it was reached */
-    lsn_t careful_until_lsn[CHECKPOINT_SINKS_MAX];         /* see struct runner */
-    lsn_t until_lsn;                                       /* 0: none, or not known yet */
-    bool needs_text; /* a sink does not take binary values, or the source cannot send some */
-    oid_t *gone; /* tables that neither source nor target has any more; the sinks leave their changes out */
+    /* the configuration's, with the source database's name added */
+    struct sink_config sink_configs[CHECKPOINT_SINKS_MAX];
+    char database[DATABASE_NAME_MAX];              /* the source's, known after the first connection */
+    lsn_t careful_until_lsn[CHECKPOINT_SINKS_MAX]; /* see struct runner */
+    lsn_t until_lsn;                               /* 0: none, or not known yet */
+    bool needs_text; /* a sink does not accept binary values, or the source cannot send some */
+    /* tables that neither the source nor the target has any more; the sinks omit their changes */
+    oid_t *gone;
     size_t gone_count;
-    struct generated_columns generated;   /* what the source generates, once it was asked */
-    char scope_warned[SCOPE_WARNING_MAX]; /* what was said last of tables that are not sent */
-    bool progressed;                      /* the last attempt flushed something */
-    int protocol_errors;                  /* attempts in a row that ended in one, without progress */
-    /* the last attempt failed in a group: the next finds the transaction, and has the error */
+    struct generated_columns generated;   /* columns that the source generates, when it was asked */
+    char scope_warned[SCOPE_WARNING_MAX]; /* the last warning about tables that are not sent */
+    bool progressed;                      /* the last attempt made something durable */
+    int protocol_errors; /* attempts in a row that ended in a protocol error, without progress */
+    /* the last attempt failed in a group; the next one finds the transaction and reports its error */
     bool looks_for_cause;
     struct retry_log retry_log;
     struct conflict_log conflict_log;
-    struct failure failure;           /* as it is on disk */
-    struct uncopied_moment looked_at; /* publications up to there have no table that lacks old rows */
-    bool streamed;                    /* an attempt of this process read the slot */
-    bool has_own_slot;  /* an attempt of this process created the slot, and no sink has a position yet */
-    lsn_t own_slot_lsn; /* where that slot began */
-    int64_t waiting_since_ms; /* for an engine that uses the slot; 0: none does */
+    struct failure failure; /* as it is on disk */
+    /* tables of publications up to this moment were checked for rows without a copy */
+    struct uncopied_moment looked_at;
+    bool streamed;            /* an attempt of this process read the slot */
+    bool has_own_slot;        /* this process created the slot, and no sink has a position yet */
+    lsn_t own_slot_lsn;       /* where that slot begins */
+    int64_t waiting_since_ms; /* since when we wait for an engine that uses the slot; 0: no engine does */
     struct activity_state activity;
     struct pipeline_result result; /* counts so far, and whether the end was reached */
 };
@@ -83,52 +86,53 @@ struct attempt {
     struct session source;
     struct session replication;
     struct source_identity identity;
-    struct standby standby; /* watched when the source is one */
+    struct standby standby; /* watched when the source is a standby */
     int sender_timeout_ms;
-    int event_fd; /* runners and feed write to it */
+    int event_fd; /* an eventfd: runners, feed and watch wake the supervisor with it */
     struct feed feed;
     struct slot_reader reader;
     PGresult *sent; /* scope_read_announced at the start of the stream */
     struct watch watch;
-    struct arena keys_arena; /* of unsent_keys, for the reader */
+    struct arena keys_arena; /* holds unsent_keys, for the reader */
     struct unsent_keys unsent_keys;
-    struct runner *runners; /* one a sink */
+    struct runner *runners; /* one per sink */
     size_t runner_count;
-    struct position *positions; /* one a sink, from where it starts */
-    bool store_positions;       /* the sinks do not hold them yet */
+    struct position *positions; /* one per sink: where it starts */
+    bool store_positions;       /* the sinks do not have the positions yet */
     struct progress progress;   /* of the initial copy, for people */
-    bool disk_fails;            /* the checkpoint could not be written; tried again */
+    bool disk_fails;            /* the checkpoint could not be written; it is retried */
     int64_t disk_tried_ms;
     int64_t reported_ms;
-    unsigned int reported_sample; /* the number of the last one in a report */
-    struct wal_sample seen;       /* the first one behind that, and when it was seen */
+    unsigned int reported_sample; /* number of the last WAL sample that was reported */
+    struct wal_sample seen;       /* the first sample after that, and when we saw it */
     int64_t seen_ms;
     uint64_t reported_transactions[CHECKPOINT_SINKS_MAX];
     uint64_t reported_changes[CHECKPOINT_SINKS_MAX];
 };
 
-/* True: stopped in peace, or the end was reached. */
+/* True: the stop was orderly, or the end was reached. */
 MUST_CHECK bool attempt_run(struct pipeline *pipeline, struct error *err);
 
 /*
- * attempt_new.c: brings a pipeline into being: publication, slot, copy; or adopts a slot. Sets the positions.
- * again: a slot of that name is what an interrupted copy left, and is dropped first.
+ * attempt_new.c: creates a pipeline (publication, slot, copy) or adopts a slot, and sets the positions.
+ * again: an interrupted copy left a slot of that name, which is dropped first.
  */
 MUST_CHECK bool attempt_create(struct attempt *attempt, bool again, struct error *err);
 MUST_CHECK bool attempt_adopt(struct attempt *attempt, lsn_t confirmed_lsn, struct error *err);
 
-/* Is what is replicated what source.tables names? Warns of what can wait. */
+/* Does the publication send what source.tables names? Logs a warning for a difference that can wait. */
 MUST_CHECK bool attempt_check_scope(struct attempt *attempt, enum scope_moment moment, struct error *err);
 
-/* It goes well again: no failure stays on disk. */
+/* The pipeline works again: removes the stored failure. */
 void attempt_forget_failure(struct attempt *attempt);
 
-/*
- * After a failure that ends the run: drops the slot that this process made for a copy that came to nothing.
- */
+/* After a failure that ends the run: drops the slot that this process created for a copy that failed. */
 void attempt_drop_own_slot(struct attempt *attempt);
 
-/* attempt_save.c: checkpoint and confirmation, when something moved; at intervals, or now when at_once. */
+/*
+ * attempt_save.c: writes the checkpoint when positions changed, then confirms it; at intervals, or now when
+ * at_once.
+ */
 void attempt_save(struct attempt *attempt, bool at_once);
 
 /* attempt_debug.c: lines for --verbose. */
@@ -138,28 +142,28 @@ void attempt_debug_decision(const struct attempt *attempt, const struct slot_fac
 void attempt_debug_stream(const struct attempt *attempt);
 void attempt_debug_checkpoint(const struct checkpoint *checkpoint);
 
-/* attempt_activity.c: before the first attempt: what earlier processes have counted. */
+/* attempt_activity.c: before the first attempt: reads the counts of earlier processes. */
 void attempt_recall_activity(struct pipeline *pipeline);
 
-/* attempt_activity.c: the stored failure ends the run: a conflict is counted for its sink. */
+/* attempt_activity.c: the stored failure ends the run: counts a conflict for its sink. */
 void attempt_count_stop(struct pipeline *pipeline);
 
-/* attempt_activity.c: writes NAME.activity when it is time to and something is new, or now when at_once. */
+/* attempt_activity.c: writes NAME.activity when it is due and something changed, or now when at_once. */
 void attempt_note_activity(struct attempt *attempt, bool at_once);
 
-/* Once a minute, a line in the log for each sink that did something or is late. */
+/* Once a minute, logs a line for each sink that applied something or is late. */
 void attempt_report(struct attempt *attempt);
 
-/* attempt_runners.c: waits for a runner or the stream to say something, for a moment. */
+/* attempt_runners.c: waits for an event of a runner, the feed or the watch, a tenth of a second at most. */
 void attempt_wait_event(struct attempt *attempt);
 
 /* True when a runner failed; its error is then in *err. */
 bool attempt_runner_failed(struct attempt *attempt, struct error *err);
 
-/* Stopped or failed, all of them. */
+/* Every runner has stopped or failed. */
 bool attempt_runners_ended(struct attempt *attempt);
 
-/* Waits until every runner is in the state, for as long as it takes; the first failure of one is ours. */
+/* Waits without a limit until every runner is in the state. Returns the first error of a runner. */
 MUST_CHECK bool attempt_wait_runners(struct attempt *attempt, enum runner_state state,
                                      void (*meanwhile)(struct attempt *attempt), struct error *err);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * attempt_activity.c - what the supervisor tells people of a pipeline that runs: a small file and a line a
+ * attempt_activity.c - what the supervisor reports while the pipeline runs: a small file, and a line a
  * minute.
  *
- * Lag is measured against the source's WAL, where the watch has last seen its end, not against what was
- * received. In time it is at most as long ago as the commit of the last transaction that the sink has, or as
- * the last moment at which the sink had all that the source's WAL held.
+ * Lag in bytes is measured against the end of the source's WAL, as the watch last saw it, not against the
+ * received position. Lag in time is bounded by two moments: the commit time of the sink's last transaction,
+ * and the last time at which the sink had everything in the source's WAL.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,8 +23,8 @@ enum {
     WRITE_INTERVAL_MS = 2000,
     RATE_WINDOW_MS = 10000,
     REPORT_INTERVAL_MS = 60000,
-    REPORT_LATE_MS = 10000, /* so much later without a new sample: the source cannot be asked */
-    REPORT_GRACE_MS = 5000, /* what takes a sink less to reach is no lag for people */
+    REPORT_LATE_MS = 10000, /* overdue by this much without a new sample: the source cannot be asked */
+    REPORT_GRACE_MS = 5000, /* a sample that a sink reaches within this time is no lag for people */
 };
 
 static uint64_t attempt_activity_get(const atomic_ullong *counter) {
@@ -187,7 +187,7 @@ static bool sinks_reach(struct attempt *attempt, lsn_t lsn) {
     return true;
 }
 
-/* A new sample is there, and the sinks had the time to reach it. */
+/* There is a new sample, and the sinks had time to reach it. */
 static bool can_report(struct attempt *attempt, int64_t now_ms) {
     if (attempt->seen.number == attempt->reported_sample) {
         attempt->seen = sample_of(attempt);
@@ -198,7 +198,7 @@ static bool can_report(struct attempt *attempt, int64_t now_ms) {
     return sinks_reach(attempt, attempt->seen.end_lsn) || now_ms - attempt->seen_ms >= REPORT_GRACE_MS;
 }
 
-/* The first is the interval's begin, and says nothing. */
+/* The first call starts the interval and logs nothing. */
 void attempt_report(struct attempt *attempt) {
     const int64_t now_ms = clock_now_ms();
     if (now_ms - attempt->reported_ms < FAULT_INTERVAL_MS(REPORT_INTERVAL_MS))

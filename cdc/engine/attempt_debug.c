@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * attempt_debug.c - what an attempt says with --verbose: facts and positions, never a value, a dsn or a part
- * of one that did not connect.
+ * attempt_debug.c - lines for --verbose: facts and positions, never a value, and never a dsn or a part of one
+ * that did not connect.
  */
 #include <inttypes.h>
 

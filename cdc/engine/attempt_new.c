@@ -2,9 +2,9 @@
 /*
  * attempt_new.c - a pipeline's first start.
  *
- * The checkpoint says "copying" before the slot is created and until every sink has a position. A kill in
- * between leaves a slot that nobody has read from and sinks without a position; that phase on disk proves the
- * slot to be ours, and the next start drops it and begins again.
+ * The checkpoint is in phase "copying" from before the slot is created until every sink has a position. A
+ * kill in between leaves a slot that was never read and sinks without a position. The phase on disk proves
+ * that the slot is ours, so the next start drops it and begins again.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -27,7 +27,7 @@ static void log_blockers(const char *blockers) {
     log_line(LOG_LEVEL_WARNING, "creating the slot waits for %s", blockers);
 }
 
-/* Made later than a publication for all tables, or by somebody who did not look. */
+/* Such tables were created after a publication for all tables, or published without a check. */
 static bool warn_unusable(struct attempt *attempt, struct error *err) {
     struct buffer names AUTO(buffer_release) = {.bytes_max = 4096};
     const struct source_config *source = &attempt->pipeline->config->source;
@@ -96,7 +96,7 @@ static bool copy_rows(struct attempt *attempt, const struct slot_creation *slot,
     return copied;
 }
 
-/* The slot did not exist a moment ago: whoever made it, it is not the one that the mark on disk speaks of. */
+/* The slot did not exist a moment ago, so this is not the slot that the phase on disk refers to. */
 static bool refuse_foreign_slot(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
     if (strcmp(err->sqlstate, DUPLICATE_OBJECT) != 0)
@@ -122,7 +122,7 @@ static bool read_target(const struct attempt *attempt, const struct config_sink 
     return asked;
 }
 
-/* A pipeline into its own source feeds itself. */
+/* A pipeline into its own source would replicate its own changes. */
 static bool refuse_own_source(const struct config_sink *sink, struct error *err) {
     error_set(err, ERROR_CONFIG,
               "sink %s is the source's own database: each change would come back as a change",
@@ -136,7 +136,7 @@ static bool refuse_twins(const struct config_sink *a, const struct config_sink *
     return error_remedy(err, "correct the dsn of one of them, or leave it out");
 }
 
-/* Whatever name its host has. Two sinks in one database would stand in each other's way. */
+/* Compares databases, not host names. Two sinks in one database would overwrite each other's rows. */
 static bool refuse_databases(const struct attempt *attempt, struct error *err) {
     const struct config *config = attempt->pipeline->config;
     struct target_identity targets[CHECKPOINT_SINKS_MAX];
@@ -177,7 +177,7 @@ bool attempt_create(struct attempt *attempt, bool again, struct error *err) {
     attempt->pipeline->own_slot_lsn = slot.consistent_lsn;
     log_line(LOG_LEVEL_INFO, "created slot %s at %s", config->source.slot,
              lsn_format(slot.consistent_lsn).text);
-    /* A standby may have been promoted while it made the slot. */
+    /* A standby may have been promoted while it created the slot. */
     if (!standby_check_timeline(&attempt->standby, attempt->identity.timeline, err))
         return false;
     set_positions(attempt, slot.consistent_lsn);
@@ -195,7 +195,7 @@ static bool a_sink_has_position(struct attempt *attempt) {
     return false;
 }
 
-/* Its confirmed position shows that it is the one that was made, and that nobody has read from it. */
+/* The slot's confirmed position proves that it is the one that we created, and that it was never read. */
 void attempt_drop_own_slot(struct attempt *attempt) {
     struct pipeline *pipeline = attempt->pipeline;
     const char *name = pipeline->config->source.slot;

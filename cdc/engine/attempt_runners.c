@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * attempt_runners.c - what the supervisor asks of its runners, and how it waits for them.
+ * attempt_runners.c - how the supervisor waits for its runners.
  */
 #include <poll.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 
 #include "cdc/engine/attempt.h"
 
-enum { POLL_MS = 100 }; /* how soon the stop flag is noticed, which wakes nobody */
+enum { POLL_MS = 100 }; /* how soon the stop flag is noticed, which wakes no thread */
 
 void attempt_wait_event(struct attempt *attempt) {
     struct pollfd fd = {.fd = attempt->event_fd, .events = POLLIN};
@@ -22,7 +22,9 @@ bool attempt_runner_failed(struct attempt *attempt, struct error *err) {
         struct runner *runner = &attempt->runners[i];
         if (runner_state(runner) == RUNNER_FAILED) {
             *err = runner->error;
-            /* The copy reads: what the source refuses is no matter of the sink. */
+            /*
+             * The copy reads the source too: a right that is missing at the source is not the sink's error.
+             */
             if (strcmp(err->sqlstate, "42501") != 0 || strncmp(err->text, "source: ", 8) != 0)
                 error_wrap(err, "sink %s", runner->sink->config->name);
             return true;
@@ -45,7 +47,7 @@ bool attempt_wait_runners(struct attempt *attempt, enum runner_state state,
             return false;
         if (attempt_is_stopped(attempt))
             return error_set(err, ERROR_STOPPED, "stopped");
-        /* An order that was given but not yet obeyed leaves the state as it was. */
+        /* An order that the runner has not started yet leaves the state unchanged. */
         bool obeyed = true;
         for (size_t i = 0; i < attempt->runner_count; i++)
             obeyed = obeyed && !runner_has_order(&attempt->runners[i]);

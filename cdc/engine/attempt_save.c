@@ -2,8 +2,8 @@
 /*
  * attempt_save.c - from the sinks' positions to the disk, and from there to the slot.
  *
- * Never the other way round, and never past a step that did not succeed: slot <= disk <= every sink. A disk
- * that fails holds the slot back, nothing else: the sinks go on, and nothing is lost.
+ * Never in another order, and never past a step that failed: slot <= disk <= every sink. A disk that fails
+ * stops the slot from advancing and nothing else: the sinks continue, and nothing is lost.
  */
 #include <stdio.h>
 
@@ -14,14 +14,14 @@
 
 enum {
     /*
-     * A checkpoint costs two fsyncs, and with a journalling file system every other writer on it a wait: of a
-     * server whose WAL is there, too, commits take longer. The slot may lag behind the sinks by as much.
+     * A checkpoint costs two fsyncs. On a journalling file system they stall other writers, including a
+     * PostgreSQL server on the same disk. The slot may lag behind the sinks by this much.
      */
     DISK_INTERVAL_MS = 1000,
     DISK_RETRY_MS = 1000,
 };
 
-/* What the sinks hold now; false while one holds nothing yet. */
+/* Collects the sinks' positions; false while a sink has none. */
 static bool attempt_save_gather(struct attempt *attempt, struct checkpoint *checkpoint) {
     const struct config *config = attempt->pipeline->config;
     checkpoint->phase = CHECKPOINT_STREAMING;

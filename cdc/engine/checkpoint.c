@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * checkpoint.c - the checkpoint's text, and writing it so that a kill or a power cut at any line leaves a
- * whole one.
+ * checkpoint.c - the checkpoint's text, and how it is written: after a kill or a power cut at any line one
+ * complete file exists.
  *
  *     pgcdc checkpoint 1
  *     generation 42
@@ -106,7 +106,7 @@ static bool parse_line(const char *line, struct checkpoint *checkpoint) {
     return strncmp(line, "sink ", 5) == 0 && parse_sink(line + 5, checkpoint);
 }
 
-/* The last line must be the checksum of everything before it. Cuts it off. */
+/* The last line must be the checksum of everything before it. Removes that line from text. */
 static bool checksum_holds(char *text, size_t size) {
     static const char LAST[] = "crc32 89abcdef\n";
     if (size < sizeof LAST - 1 || strlen(text) != size)
@@ -131,7 +131,7 @@ static bool checkpoint_parse(char *text, size_t size, struct checkpoint *checkpo
 
 /* ---- reading ---- */
 
-/* Leaves phase CHECKPOINT_NONE when there is no such file, CHECKPOINT_CORRUPT when it is not whole. */
+/* Phase CHECKPOINT_NONE: no such file; CHECKPOINT_CORRUPT: the file is incomplete or damaged. */
 static bool read_file(const char *path, struct checkpoint *checkpoint, struct error *err) {
     *checkpoint = (struct checkpoint){0};
     FILE *file = fopen(path, "re");
@@ -185,8 +185,8 @@ static bool write_all(int fd, struct slice bytes) {
 }
 
 /*
- * A new file each time: after a failed fsync the kernel may call the lost pages clean, so it is never
- * retried.
+ * Writes a new file each time: after a failed fsync the kernel may mark the lost pages clean, so a retry on
+ * the same file would prove nothing.
  */
 static bool write_synced(const char *path, struct slice bytes, struct error *err) {
     unlink(path);
@@ -213,8 +213,8 @@ static bool sync_directory(const char *directory, struct error *err) {
 }
 
 /*
- * Between the two renames only the previous generation is there, which reading falls back to. A temporary
- * file left by a kill is overwritten by the next write.
+ * Between the two renames only the previous generation exists, and checkpoint_read falls back to it. The next
+ * write overwrites a temporary file that a kill left.
  */
 static bool put_in_place(const char *directory, const char *pipeline, const char *temporary,
                          struct error *err) {

@@ -2,12 +2,13 @@
 /*
  * checkpoint.h - how far each sink is, on disk: NAME.checkpoint in the state directory.
  *
- * For a sink that stores its own position this is a cache, an audit and the proof of loss; for one that
- * cannot it is the truth. What the slot may be told is what stands here: slot <= disk <= every sink.
+ * A sink that stores its own position is the authority on it, and this file proves a loss. For a sink that
+ * cannot store it, this file is the authority. The slot is confirmed only up to this file: slot <= disk <=
+ * every sink.
  *
- * Text that `cat` can read, a checksum as its last line. Written to a temporary file, synced, renamed,
- * directory synced; the generation before stays as NAME.checkpoint.previous and is used when the newer one is
- * torn: being older it only makes us ask for more again.
+ * The file is text with a checksum as its last line. It is written to a temporary file, synced and renamed,
+ * and the directory is synced. The previous generation stays as NAME.checkpoint.previous and is used when the
+ * newer one is damaged: an older position only makes the source send more again.
  */
 #pragma once
 
@@ -23,14 +24,14 @@
 
 enum checkpoint_phase {
     CHECKPOINT_NONE,      /* no file: a pipeline that never ran here */
-    CHECKPOINT_COPYING,   /* the slot is ours and has no position yet: start over by dropping it */
+    CHECKPOINT_COPYING,   /* the slot is ours and no sink has a position: start over by dropping the slot */
     CHECKPOINT_STREAMING, /* every sink has a position */
-    CHECKPOINT_CORRUPT,   /* there were files and none of them is whole */
+    CHECKPOINT_CORRUPT,   /* files exist, but none of them is complete */
 };
 
 struct checkpoint_sink {
     char name[CHECKPOINT_NAME_MAX];
-    struct position position; /* durable in the sink at the time of writing */
+    struct position position; /* durable in the sink when the file was written */
 };
 
 struct checkpoint {
@@ -43,21 +44,22 @@ struct checkpoint {
     struct checkpoint_sink sinks[CHECKPOINT_SINKS_MAX];
 };
 
-/* False only when the directory cannot be read (ERROR_SYSTEM); see phase for everything else. */
+/* False only when a file cannot be read (ERROR_SYSTEM); every other case is a phase. */
 MUST_CHECK bool checkpoint_read(const char *directory, const char *pipeline,
                                 struct checkpoint *ret_checkpoint, struct error *err);
 
 /*
- * Raises the generation and writes. ERROR_SYSTEM: nothing is lost, the file before is whole; try again later.
+ * Increments the generation and writes. ERROR_SYSTEM: nothing is lost, the previous file is complete; retry
+ * later.
  */
 MUST_CHECK bool checkpoint_write(const char *directory, const char *pipeline, struct checkpoint *checkpoint,
                                  struct error *err);
 
-/* Removes the files of the pipeline; true when there are none. */
+/* Removes the pipeline's files; true also when there are none. */
 MUST_CHECK bool checkpoint_remove(const char *directory, const char *pipeline, struct error *err);
 
-/* NULL when it does not know the sink. */
+/* NULL when the sink is not in the checkpoint. */
 const struct checkpoint_sink *checkpoint_find(const struct checkpoint *checkpoint, const char *sink);
 
-/* The smallest end_lsn of all sinks: what the slot may be told; 0 without sinks. */
+/* The smallest end_lsn of all sinks, up to which the slot may be confirmed; 0 without sinks. */
 lsn_t checkpoint_confirmed_lsn(const struct checkpoint *checkpoint);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * conflict_log.c - counts and kinds, never a value.
+ * conflict_log.c - logs counts and kinds, never a value.
  */
 #include "cdc/engine/conflict_log.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * conflict_log.h - says how many conflicts the sinks have settled: a line a sink and minute at most, and one
- * at the end.
+ * conflict_log.h - logs how many conflicts the sinks have settled: at most one line per sink and minute, and
+ * one at the end.
  */
 #pragma once
 
@@ -16,7 +16,7 @@ struct conflict_log {
 };
 
 /*
- * Logs where there are more than were logged, when a minute has passed or at the end of the run. sinks may
- * hold NULL.
+ * Logs each sink whose count has grown, when a minute has passed or at the end of the run. sinks may contain
+ * NULL.
  */
 void conflict_log_say(struct conflict_log *log, struct sink *const *sinks, size_t count, bool at_end);

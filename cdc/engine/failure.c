@@ -77,7 +77,7 @@ void failure_read(const char *directory, const char *pipeline, struct failure *r
 
 /* ---- writing ---- */
 
-/* A line stays one. */
+/* A text stays on one line. */
 static char in_line(char letter) {
     return (unsigned char) letter < ' ' ? ' ' : letter;
 }

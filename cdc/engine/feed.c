@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * feed.c - when a batch leaves.
+ * feed.c - when a batch is handed to the runners.
  *
- * A batch is handed on when it is full, or when a runner waits and the batch holds a whole transaction. While
- * all runners are busy it goes on filling: batches grow with the load by themselves.
+ * A batch leaves when it is full, or when a runner waits and the batch contains a whole transaction. While
+ * all runners are busy it keeps filling, so batches grow with the load.
  */
 #include "cdc/engine/feed.h"
 
@@ -19,14 +19,13 @@
 #include "cdc/base/log.h"
 
 enum {
-    IDLE_INTERVAL_MS = 2000,    /* an idle pipeline's position moves so often ... */
-    IDLE_BYTES = 1024 * 1024,   /* ... or after so much foreign WAL, but */
-    IDLE_INTERVAL_MIN_MS = 200, /* not more often than this */
+    IDLE_INTERVAL_MS = 2000,    /* an idle pipeline's position advances this often ... */
+    IDLE_BYTES = 1024 * 1024,   /* ... or after this much WAL of other databases and tables, but */
+    IDLE_INTERVAL_MIN_MS = 200, /* no more often than this */
     EAGER_INTERVAL_MS = 20,
     BATCH_AGE_MS = 5, /* under load, a batch is held this long before an idle runner gets it */
     BATCH_AGE_BEHIND_MS = 100,
-    LATE_PART =
-        4, /* a batch is held for this part of the age that its commits have, if that is a millisecond */
+    LATE_PART = 4, /* hold a batch for 1/LATE_PART of its commits' age, if that is at least 1 ms */
     WAIT_MAX_MS = 1000,
     DEBUG_INTERVAL_MS = 1000,
 };
@@ -40,7 +39,7 @@ static bool have_batch(struct feed *feed) {
     return feed->batch != NULL;
 }
 
-/* One a second at most. */
+/* Logs one line a second at most. */
 static void debug_batch(struct feed *feed, const struct batch *batch) {
     feed->handed_on++;
     if (!log_wants(LOG_LEVEL_DEBUG) || clock_now_ms() - feed->debugged_ms < DEBUG_INTERVAL_MS)
@@ -54,8 +53,8 @@ static void debug_batch(struct feed *feed, const struct batch *batch) {
 }
 
 /*
- * With a batch that ends a transaction, or that says how far an idle source is, goes a position that the
- * sinks will store.
+ * A batch that ends a transaction, or that carries an idle source's position, makes the sinks store a
+ * position.
  */
 static bool hand_on(struct feed *feed, struct error *err) {
     struct batch *batch = feed->batch;
@@ -85,7 +84,7 @@ static bool a_runner_waits(struct feed *feed) {
     return false;
 }
 
-/* An idle source's position goes along with the data, or by itself at intervals. */
+/* An idle source's position goes with the data, or alone at intervals. */
 static bool idle_is_due(const struct feed *feed, int64_t now_ms) {
     const struct reader *reader = feed->reader;
     if (reader->caught_up_lsn <= feed->caught_up_sent_lsn)
@@ -110,9 +109,8 @@ static void note_idle(struct feed *feed, int64_t now_ms) {
 }
 
 /*
- * How long a runner that waits lets a batch grow. Small batches cost everybody on the way more for each
- * transaction, so that they would keep late what is late: the server lags, its transactions come one by one,
- * each makes a batch.
+ * How long a waiting runner lets a batch grow. A batch has a fixed cost at every station. When the server is
+ * late its transactions arrive one by one, and a batch for each of them would keep everything late.
  */
 static int batch_age_ms(const struct feed *feed) {
     const struct reader *reader = feed->reader;
@@ -138,8 +136,8 @@ static bool offer_batch(struct feed *feed, int64_t now_ms, struct error *err) {
 /* ---- waiting ---- */
 
 /*
- * Until a batch that grows is old enough to be handed on; -1: nothing waits for that. A runner that comes
- * later wakes us.
+ * Milliseconds until the growing batch is old enough to leave; -1: there is no such batch. A runner that
+ * becomes idle later wakes us.
  */
 static int64_t batch_left_ms(const struct feed *feed, int64_t now_ms) {
     if (feed->batch == NULL || feed->batch->whole_count == 0)
@@ -170,7 +168,7 @@ static bool wait_events(struct feed *feed, const struct reader_wait *wait, struc
     return true;
 }
 
-/* Tends the reader, and waits for what it waits for. */
+/* Tends the reader, then waits for the events that it asked for. */
 static bool tend_and_wait(struct feed *feed, struct reader_tending *tending, struct error *err) {
     struct reader_wait wait = {.fd = -1};
     tending->durable_lsn = atomic_load_explicit(&feed->durable_lsn, memory_order_acquire);
@@ -179,7 +177,7 @@ static bool tend_and_wait(struct feed *feed, struct reader_tending *tending, str
 
 /* ---- the thread ---- */
 
-/* Reads until there is nothing more, or no batch to put it in: *ret_blocked. */
+/* Reads until the reader has nothing more, or until no batch is free: *ret_blocked. */
 static bool read_all(struct feed *feed, bool *ret_blocked, struct error *err) {
     struct reader *reader = feed->reader;
     for (bool drained = false; !drained;) {
@@ -197,7 +195,9 @@ static bool read_all(struct feed *feed, bool *ret_blocked, struct error *err) {
     return true;
 }
 
-/* A sink that splits transactions has made parts durable before the Commit said where it ends. */
+/*
+ * A sink that splits transactions has made parts durable before the Commit showed where the transaction ends.
+ */
 static void tell_parts(const struct feed *feed) {
     for (size_t i = 0; i < feed->options.runner_count && feed->is_split; i++) {
         const struct sink *sink = feed->options.runners[i].sink;
@@ -232,7 +232,7 @@ static bool read_once(struct feed *feed, struct error *err) {
     return tend_and_wait(feed, &tending, err);
 }
 
-/* Reads no more; goes on confirming until told to end. */
+/* Reads no more, but keeps confirming until told to end. */
 static bool confirm_once(struct feed *feed, struct error *err) {
     struct reader_tending tending = {.now_ms = clock_now_ms(), .is_blocked = true};
     return tend_and_wait(feed, &tending, err);

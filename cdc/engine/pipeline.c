@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pipeline.c - attempt after attempt, with a growing pause between them.
+ * pipeline.c - runs attempts, with a growing pause between them.
  */
 #include "cdc/engine/pipeline.h"
 
@@ -15,13 +15,13 @@
 #include "cdc/engine/attempt.h"
 #include "cdc/engine/state_lock.h"
 
-#define LIMIT_EXCEEDED "53400" /* all slots are taken */
+#define LIMIT_EXCEEDED "53400" /* all replication slots are in use */
 
 enum {
     PAUSE_MIN_MS = 100,
     PAUSE_MAX_MS = 15000,
     PAUSE_STEP_MS = 50,
-    FIRST_RETRY_MS = 30000, /* a server that starts together with us is up by then */
+    FIRST_RETRY_MS = 30000, /* a server that starts at the same time as we do is up by then */
     REPEAT_INTERVAL_MS = 60000,
 };
 
@@ -29,7 +29,7 @@ static bool is_stopped(const struct pipeline *pipeline) {
     return atomic_load_explicit(pipeline->options->stop, memory_order_relaxed);
 }
 
-/* Between half of pause_ms and all of it, so that many engines do not come back at once. */
+/* Between half of pause_ms and all of it, so that many engines do not reconnect at once. */
 static void pause_before_retry(const struct pipeline *pipeline, int pause_ms) {
     int64_t jitter_ms = clock_now_us() % (pause_ms / 2 + 1);
     int64_t deadline_ms = clock_now_ms() + pause_ms / 2 + jitter_ms;
@@ -39,7 +39,10 @@ static void pause_before_retry(const struct pipeline *pipeline, int pause_ms) {
 
 /* ---- failures ---- */
 
-/* Beside the checkpoint, for whoever asks why. One group's failure has its cause in the next attempt's. */
+/*
+ * Next to the checkpoint, for `status` and `check`. The failure of a group is not stored: the next attempt
+ * finds its cause.
+ */
 static void store_failure(struct pipeline *pipeline, const struct error *error) {
     const struct config *config = pipeline->config;
     struct failure *failure = &pipeline->failure;
@@ -58,8 +61,8 @@ static void store_failure(struct pipeline *pipeline, const struct error *error) 
 }
 
 /*
- * The same again is said once a minute, with a count: what is new is easier to find, and a log that is
- * watched stays short.
+ * The same error is logged once a minute, with a count, so that the log stays short and a new error is easy
+ * to find.
  */
 static void log_retry(struct pipeline *pipeline, const struct error *error, int pause_ms) {
     const int64_t now_ms = clock_now_ms();
@@ -81,7 +84,7 @@ static void log_retry(struct pipeline *pipeline, const struct error *error, int 
     snprintf(last->text, sizeof last->text, "%s", error->text);
 }
 
-/* Until the copy is prepared, nothing but a mistake in the configuration is as likely. */
+/* Until the first copy begins, a mistake in the configuration is the most likely cause. */
 static bool is_first_start(const struct pipeline *pipeline, const struct error *error) {
     if (pipeline->waiting_since_ms != 0)
         return false;
@@ -90,7 +93,7 @@ static bool is_first_start(const struct pipeline *pipeline, const struct error *
     return pipeline->checkpoint.phase == CHECKPOINT_COPYING && strcmp(error->sqlstate, LIMIT_EXCEEDED) == 0;
 }
 
-/* An error that has lasted long enough becomes the run's. */
+/* An error that lasts too long ends the run. */
 static bool gives_up(const struct pipeline *pipeline, int64_t since_ms, struct error *error) {
     const bool first = is_first_start(pipeline, error);
     int64_t limit_ms = pipeline->options->retry_for_ms;
@@ -107,10 +110,10 @@ static bool gives_up(const struct pipeline *pipeline, int64_t since_ms, struct e
     return true;
 }
 
-/* True: ended in peace. False with an error that waiting cannot cure. */
+/* True: the stop was orderly. False: an error that waiting cannot cure. */
 static bool attempt_until_final(struct pipeline *pipeline, struct error *err) {
     int pause_ms = PAUSE_MIN_MS;
-    int64_t since_ms = 0; /* when the first failure without progress came; 0: none */
+    int64_t since_ms = 0; /* time of the first failure without progress; 0: none */
     while (!is_stopped(pipeline)) {
         struct error error = {0};
         pipeline->progressed = false;

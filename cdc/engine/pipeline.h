@@ -2,8 +2,8 @@
 /*
  * pipeline.h - one source, one slot, one or more sinks, from start to stop.
  *
- * There is one recovery path: whatever went wrong, everything is stopped and closed, and after a pause
- * started again from the positions that the sinks hold.
+ * There is one recovery path: after any error everything is stopped and closed, and after a pause started
+ * again from the sinks' positions.
  */
 #pragma once
 
@@ -17,22 +17,22 @@
 
 struct pipeline_options {
     bool until_caught_up;    /* end when every sink has what the source had on disk at the start */
-    lsn_t until_lsn;         /* or when they have all that ends at or before this; 0: run for ever */
+    lsn_t until_lsn;         /* or when every sink has everything that ends at or before this; 0: no end */
     int64_t retry_for_ms;    /* give up an error that lasts this long; 0: the default */
-    bool take_over;          /* also from an engine that uses the slot now */
+    bool take_over;          /* also take the slot from an engine that uses it now */
     const atomic_bool *stop; /* becomes true: stop reading, flush, confirm, end */
 };
 
-/* What a run did: over all its attempts, and over all sinks together. */
+/* What a run did, over all attempts and all sinks. */
 struct pipeline_result {
-    bool reached;       /* the end that was asked for */
-    lsn_t until_lsn;    /* that end; 0: none was asked for, or the source was not reached */
+    bool reached;       /* the requested end */
+    lsn_t until_lsn;    /* that end; 0: none was requested, or the source was not reached */
     lsn_t position_lsn; /* durable in every sink and on disk; 0: none */
     uint64_t transactions;
     uint64_t changes;
-    uint64_t rows_copied; /* by initial copies that ended */
+    uint64_t rows_copied; /* by completed initial copies */
     int64_t duration_ms;
-    bool copy_interrupted; /* what it had copied is undone, and the next run starts it over */
+    bool copy_interrupted; /* the copied rows were rolled back, and the next run starts the copy again */
 };
 
 /* Runs until stopped, the end is reached, or an error that waiting cannot cure. Logs what it does. */

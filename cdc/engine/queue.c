@@ -41,10 +41,11 @@ void queue_push(struct queue *queue, struct batch *batch) {
     queue->count++;
     atomic_store_explicit(&queue->hungry, false, memory_order_relaxed);
     pthread_mutex_unlock(&queue->lock);
-    pthread_cond_signal(&queue->changed); /* behind the lock, which the woken runner wants first */
+    /* after the unlock, because the woken runner takes the lock first */
+    pthread_cond_signal(&queue->changed);
 }
 
-/* The stream fills its batch while nobody waits; it must learn that somebody does. */
+/* The feed lets its batch grow while no runner waits, so it must learn that one does. */
 static void become_hungry(struct queue *queue) {
     atomic_store_explicit(&queue->hungry, true, memory_order_relaxed);
     eventfd_write(queue->wake_fd, 1);

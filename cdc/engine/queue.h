@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * queue.h - sealed batches on their way from the stream thread to one runner.
+ * queue.h - sealed batches between the feed and one runner.
  *
- * Bounded by the pool: a queue never holds more batches than there are. Ownership of a reference moves with
- * the pointer.
+ * Bounded by the pool: a queue never holds more batches than the pool has. Ownership of a reference moves
+ * with the pointer.
  */
 #pragma once
 
@@ -21,24 +21,24 @@ struct queue {
     size_t first;
     size_t count;
     bool closed;
-    atomic_bool hungry; /* the runner found it empty and waits */
-    int wake_fd;        /* an eventfd that becoming hungry writes to; not owned */
+    atomic_bool hungry; /* the runner found the queue empty and waits */
+    int wake_fd;        /* an eventfd, written to when the queue becomes hungry; not owned */
 };
 
 void queue_init(struct queue *queue, int wake_fd);
-/* Gives back what is still in it. */
+/* Releases the batches that are still queued. */
 void queue_release(struct queue *queue);
 
-/* Stream thread. */
+/* Feed's thread. */
 void queue_push(struct queue *queue, struct batch *batch);
 
 /*
- * The next batch; NULL at once when it is closed and empty, or when nothing came in timeout_ms. Runner
- * thread.
+ * The next batch. NULL at once when the queue is closed and empty, or when none arrived within timeout_ms.
+ * Runner's thread.
  */
 struct batch *queue_pop(struct queue *queue, int timeout_ms);
 
-/* No more will be pushed; what is in it can still be popped. Any thread. */
+/* No more batches will be pushed; those in the queue can still be popped. Any thread. */
 void queue_close(struct queue *queue);
 
 bool queue_is_empty(struct queue *queue);

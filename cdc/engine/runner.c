@@ -2,12 +2,12 @@
 /*
  * runner.c - one sink's thread.
  *
- * Order of a group: write* -> flush(position) -> publish the position. A kill anywhere before the flush's end
- * loses the group in the sink and the position with it; after it, the sink has both. Nothing here is ahead of
- * the sink.
+ * Order of a group: write* -> commit(position) -> publish the position. A kill before the commit has
+ * succeeded loses the group and its position together in the sink; after it, the sink has both. So nothing
+ * here is ever ahead of the sink.
  *
- * With a sink that commits in two steps: write* -> commit(position) -> ... -> settled, or a flush -> publish
- * what is durable.
+ * A sink may make a commit visible first and durable later. Then: write* -> commit(VISIBLE) -> ... ->
+ * commit(ASK) or commit(DURABLE) -> publish what is durable.
  */
 #include "cdc/engine/runner.h"
 
@@ -22,13 +22,14 @@
 
 enum {
     QUEUE_WAIT_MS = 1000,
-    GROUP_CHANGES_MAX = 50000, /* a group in a large backlog: enough to make the commit's cost vanish */
-    GROUP_AGE_MAX_MS = 100,    /* how long a busy target's readers wait for the first change of a group */
-    REST_MAX_US = 500,         /* what a reader waits longer at most, so that others may come along */
-    SETTLE_PAUSE_MS = 20,      /* nothing came for so long: a flush holds nobody up */
-    SETTLE_ASK_MS = 250,       /* the checkpoint is not written more often than four times as long */
+    GROUP_CHANGES_MAX = 50000, /* in a large backlog: enough to make the cost of a commit negligible */
+    /* upper bound on how long readers of a busy target wait for the first change of a group */
+    GROUP_AGE_MAX_MS = 100,
+    REST_MAX_US = 500,    /* upper bound on the latency that is added to let transactions accumulate */
+    SETTLE_PAUSE_MS = 20, /* nothing arrived for this long, so waiting for a flush delays no change */
+    SETTLE_ASK_MS = 250,  /* the checkpoint is written at most once per four of these */
     DEBUG_INTERVAL_MS = 1000,
-    SETTLE_MAX_MS = 1000, /* a server that writes its WAL so late is made to */
+    SETTLE_MAX_MS = 1000, /* force a flush when the server has not flushed its WAL by then */
 };
 
 /* ---- state ---- */
@@ -81,7 +82,7 @@ static void note_group(struct runner *runner) {
     runner->group = (struct group_state){0};
 }
 
-/* Up to there nothing can be lost. */
+/* Everything up to the position survives a crash of the sink. */
 static void note_durable(struct runner *runner, const struct position *position) {
     runner->settled_ms = clock_now_ms();
     publish_position(runner, position);
@@ -91,7 +92,7 @@ static bool is_settled(const struct runner *runner) {
     return runner->committed.end_lsn <= runner->position.end_lsn;
 }
 
-/* What was written becomes visible; durable, too, when the sink says so or wait wants it. */
+/* Makes everything written visible; also durable when the sink reports that, or when wait demands it. */
 static bool commit(struct runner *runner, enum commit_wait wait, struct error *err) {
     const bool was_settled = is_settled(runner);
     struct position durable = runner->position;
@@ -113,7 +114,7 @@ static bool commit(struct runner *runner, enum commit_wait wait, struct error *e
     return true;
 }
 
-/* One line a second at most, of all since the last one. */
+/* At most one line a second, about everything since the last line. */
 static void debug_group(struct runner *runner, const char *how) {
     struct group_log *log = &runner->group_log;
     if (!log_wants(LOG_LEVEL_DEBUG))
@@ -132,7 +133,7 @@ static void debug_group(struct runner *runner, const char *how) {
     *log = (struct group_log){.logged_ms = now_ms};
 }
 
-/* Makes the group visible, and durable too where that is the same. */
+/* Commits the group: visible, and also durable in careful mode or when the sink makes no difference. */
 static bool end_group(struct runner *runner, struct error *err) {
     if (!commit(runner, runner->careful ? COMMIT_DURABLE : COMMIT_VISIBLE, err))
         return false;
@@ -142,7 +143,7 @@ static bool end_group(struct runner *runner, struct error *err) {
     return true;
 }
 
-/* Publishes what has become durable meanwhile. */
+/* Publishes what has become durable in the background. */
 static bool runner_settle(struct runner *runner, struct error *err) {
     struct position settled;
     int64_t now_ms = clock_now_ms();
@@ -181,11 +182,11 @@ static void count_span(struct runner *runner, const struct change *changes, size
 
 static void reach(struct position *position, lsn_t end_lsn) {
     position->end_lsn = end_lsn;
-    position->commit_lsn = 0; /* what was there in part is there whole */
+    position->commit_lsn = 0; /* a transaction that was present in part is now complete */
     position->index = 0;
 }
 
-/* How far whole transactions reach when these are written, too. */
+/* The end of the last whole transaction once these changes are written. */
 static struct position reached_by(const struct runner *runner, const struct change *changes, size_t count) {
     struct position position = runner->written;
     for (size_t i = count; i > 0; i--)
@@ -197,8 +198,8 @@ static struct position reached_by(const struct runner *runner, const struct chan
 }
 
 /*
- * present: of the first so many of them the sink is only told. ending: a batch whose group ends after this
- * span, or NULL.
+ * present: the sink already has that many leading changes and is only told of them. ending: the group ends
+ * with this batch, after this span; or NULL.
  */
 static bool write_span(struct runner *runner, struct sink_span span, const struct batch *ending,
                        struct error *err) {
@@ -225,7 +226,7 @@ static bool write_span(struct runner *runner, struct sink_span span, const struc
 
 /* ---- what the sink has already ---- */
 
-/* Decides at each Begin, and for what stands outside transactions; skipping holds up to the Commit. */
+/* Decides at each Begin, and for messages outside transactions; skipping lasts until the Commit. */
 static bool sink_has(struct runner *runner, const struct change *change) {
     const struct position *position = &runner->start;
     if (change->kind == CHANGE_BEGIN)
@@ -244,8 +245,8 @@ static bool sink_has(struct runner *runner, const struct change *change) {
 }
 
 /*
- * Transactions come in commit order. One that commits before what is durable already, and was not there at
- * the start, would have been lost by a restart: better to stop than to apply it and hope.
+ * Transactions arrive in commit order. One that commits before a position that is already durable, and that
+ * the sink did not have at the start, would be lost by a restart. So stop instead of applying it.
  */
 static bool check_order(const struct runner *runner, const struct change *change, struct error *err) {
     if (change->kind != CHANGE_BEGIN ||
@@ -258,15 +259,15 @@ static bool check_order(const struct runner *runner, const struct change *change
                      lsn_format(runner->written.end_lsn).text);
 }
 
-/* A part of a transaction that was split is there, with this change: the sink may count it. */
+/* The sink has this change of a transaction that was split: it may count the change. */
 static bool is_present(const struct runner *runner, const struct change *change) {
     return change->transaction != NULL &&
            position_has_change(&runner->start, change->transaction->commit_lsn, change->index);
 }
 
 /*
- * Begin and Commit of a transaction that is left out are written, so that the position passes it as any
- * other; what is between them is not.
+ * Begin and Commit of a skipped transaction are written, so that the position passes it as usual. The changes
+ * between them are not.
  */
 static bool is_left_out(struct runner *runner, const struct change *change) {
     if (change->transaction == NULL)
@@ -289,7 +290,7 @@ static bool is_left_out(struct runner *runner, const struct change *change) {
     return false;
 }
 
-/* Writes what the sink does not have, in spans as long as possible. ending: as for the last of them. */
+/* Writes what the sink lacks, in spans as long as possible. ending applies to the last span. */
 static bool write_new(struct runner *runner, const struct change *changes, size_t count,
                       const struct batch *ending, struct error *err) {
     struct sink_span span = {.changes = changes};
@@ -317,8 +318,8 @@ static bool write_new(struct runner *runner, const struct change *changes, size_
 /* ---- batches ---- */
 
 /*
- * One transaction alone was written and not flushed: what does not fit is of that one, whatever the sink
- * knows of it.
+ * Only one transaction was written and not yet committed, so an error concerns that transaction even when the
+ * sink does not name it.
  */
 static bool name_transaction(const struct change *change, struct error *err) {
     if (err->kind != ERROR_DATA || err->commit_lsn != 0 || change->transaction == NULL)
@@ -328,7 +329,7 @@ static bool name_transaction(const struct change *change, struct error *err) {
                       lsn_format(transaction_named_lsn(change->transaction)).text);
 }
 
-/* One transaction at a time: a flush after each commit. */
+/* One transaction at a time: a commit after each, which must be durable. */
 static bool take_carefully(struct runner *runner, const struct change *changes, size_t count,
                            struct error *err) {
     size_t first = 0;
@@ -345,7 +346,7 @@ static bool take_carefully(struct runner *runner, const struct change *changes, 
            name_transaction(&changes[count - 1], err);
 }
 
-/* The group ends before a transaction that is not whole, and with the batch when that is the last for now. */
+/* Commits the group before an incomplete transaction, and at the end of the batch when no batch follows. */
 static bool take_changes(struct runner *runner, const struct batch *batch, bool is_last, struct error *err) {
     const struct change *changes = batch->changes;
     size_t whole = batch->whole_count;
@@ -376,7 +377,7 @@ static bool take_batch(struct runner *runner, const struct batch *batch, struct 
     return end_group(runner, err);
 }
 
-/* Nothing came for a while. */
+/* No batch arrived for a while. */
 static bool use_pause(struct runner *runner, struct error *err) {
     if (is_settled(runner))
         return true;
@@ -384,10 +385,9 @@ static bool use_pause(struct runner *runner, struct error *err) {
 }
 
 /*
- * A small group costs nearly the same whatever is in it. A sink that asks for the next one at once gets the
- * transactions one by one, and what that costs keeps everybody on a busy machine late. So half of the time is
- * for them to gather, and the more of it the longer a group takes; one that comes after a pause does not
- * wait.
+ * A group has a fixed cost. After a group, wait as long as it took (at most REST_MAX_US) so that the next
+ * group holds more transactions. Otherwise a fast sink would commit them one by one and slow down everything
+ * on a busy machine. A transaction that arrives after a pause does not wait.
  */
 static void runner_rest(struct runner *runner, int64_t took_us) {
     if (!runner->group.open && queue_is_empty(&runner->queue))
@@ -408,7 +408,7 @@ static bool take_next(struct runner *runner, struct error *err) {
     return true;
 }
 
-/* What is whole becomes durable. A transaction whose end never came is left to close, which undoes it. */
+/* Whole transactions become durable. An incomplete transaction is left to close, which rolls it back. */
 static bool end_batches(struct runner *runner, struct error *err) {
     if (runner->in_transaction)
         return true;
@@ -417,7 +417,7 @@ static bool end_batches(struct runner *runner, struct error *err) {
     return is_settled(runner) || commit(runner, COMMIT_DURABLE, err);
 }
 
-/* Until the queue is closed. */
+/* Until the queue is closed and empty. */
 static bool run_batches(struct runner *runner, struct error *err) {
     if (runner->group.open && !end_group(runner, err))
         return false;
@@ -458,8 +458,8 @@ static bool obey_copy(struct runner *runner, struct error *err) {
 }
 
 /*
- * What the supervisor has said becomes the thread's own; nobody changes it until the next order, which does
- * not come.
+ * The order's fields become this thread's own: the supervisor sets them only with ORDER_RUN, and no second one
+ * follows.
  */
 static bool obey_run(struct runner *runner, struct error *err) {
     const struct runner_run *run = &runner->run;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * skip.h - the one transaction that an operator wants left out of a sink: NAME.SINK.skip in the state
- * directory.
+ * skip.h - the one transaction that an operator leaves out of a sink: NAME.SINK.skip in the state directory.
  *
- * It is known by where its commit record begins, which its Begin says already, however many batches follow:
- * where it ends, the commit record of another may begin. A transaction which the sink is past is never looked
- * for again, so the file may stay after a kill.
+ * The transaction is identified by the start of its commit record, which its Begin already names, however
+ * many batches follow. Its end would be ambiguous: the next commit record can start there. A transaction that
+ * the sink is past is never matched again, so the file may remain after a kill.
  */
 #pragma once
 
@@ -16,22 +15,22 @@
 #include "decoder/change.h"
 
 struct skip {
-    lsn_t commit_lsn; /* where its commit record begins; 0: nothing is left out */
+    lsn_t commit_lsn; /* where its commit record begins; 0: nothing is skipped */
     lsn_t lsn;        /* as the operator named it */
 };
 
-/* No file, or none that is whole, is nothing. */
+/* A missing or incomplete file: nothing is skipped. */
 void skip_read(const char *directory, const char *pipeline, const char *sink, struct skip *ret_skip);
 
 /* Atomic and durable. */
 MUST_CHECK bool skip_write(const char *directory, const char *pipeline, const char *sink,
                            const struct skip *skip, struct error *err);
 
-/* True when there is none. */
+/* True also when the file does not exist. */
 MUST_CHECK bool skip_remove(const char *directory, const char *pipeline, const char *sink, struct error *err);
 
-/* May the transaction still come to a sink that is there? */
+/* Can a sink at this position still receive the transaction? */
 bool skip_is_ahead(const struct skip *skip, const struct position *position);
 
-/* Is it this one? */
+/* Is it the skipped transaction? */
 bool skip_is(const struct skip *skip, const struct transaction *transaction);

@@ -40,7 +40,8 @@ void start_complete(const struct config *config, const struct checkpoint *checkp
 }
 
 /*
- * The disk is never ahead of a sink. If it is, the sink went back: restored, dropped, or it is another one.
+ * The disk is never ahead of a sink. If it is, the sink lost changes: it was restored or emptied, or it is
+ * another target.
  */
 static bool check_disk(const struct start_facts *facts, size_t i, struct error *err) {
     const struct checkpoint_sink *on_disk = checkpoint_find(facts->checkpoint, sink_name(facts, i));
@@ -103,7 +104,7 @@ static bool check_gap(const struct start_facts *facts, size_t i, struct error *e
            error_remedy(err, START_OVER);
 }
 
-/* Why the server took a slot away, in its own words, and what keeps it from doing so again. */
+/* Why the server invalidated the slot, in the server's words, and how to prevent that. */
 static const struct loss {
     const char *reason;
     const char *meaning;
@@ -131,7 +132,7 @@ static const struct loss *loss_of(const char *reason) {
     return loss;
 }
 
-/* Whatever the positions: a slot that cannot serve. */
+/* Whatever the positions: a slot that cannot be used. */
 static bool check_slot(const struct start_facts *facts, struct error *err) {
     const struct slot_facts *slot = facts->slot;
     const char *name = facts->config->source.slot;
@@ -157,7 +158,7 @@ static bool check_slot(const struct start_facts *facts, struct error *err) {
     return true;
 }
 
-/* Every sink has a position, so everything else must fit to it. */
+/* Every sink has a position, so the slot must fit them. */
 static bool check_positions(const struct start_facts *facts, struct error *err) {
     if (!facts->slot->exists && facts->identity->is_standby)
         return error_set(err, ERROR_REFUSE,

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * start.h - from where to stream, or why not: every check before START_REPLICATION.
+ * start.h - where to start streaming, or why not: every check before START_REPLICATION.
  *
- * Pure: facts in, decision out, so that each refusal can be tested. START_REPLICATION from before the slot's
- * confirmed_flush_lsn is silently moved forward, and a position beyond the server's WAL silently waits; so
- * gaps must be found here. Every refusal names both values and the remedy.
+ * Pure: facts in, decision out, so that each refusal can be tested. When asked for a position before
+ * confirmed_flush_lsn, the server silently starts at confirmed_flush_lsn. When asked for a position beyond
+ * its WAL, it silently waits. So gaps must be found here. Every refusal names both values and the remedy.
  */
 #pragma once
 
@@ -17,7 +17,8 @@ enum start_action {
     START_STREAM,     /* every sink has its position in start_facts.positions */
     START_NEW,        /* nothing exists yet: create the slot, and copy if the configuration says so */
     START_COPY_AGAIN, /* a copy was interrupted: drop our slot, then as START_NEW */
-    START_ADOPT, /* a slot that somebody prepared, snapshot: never: positions are its confirmed_flush_lsn */
+    /* a slot created by an operator, with snapshot: never; the positions are its confirmed_flush_lsn */
+    START_ADOPT,
 };
 
 struct start_facts {
@@ -25,12 +26,12 @@ struct start_facts {
     const struct checkpoint *checkpoint;
     const struct source_identity *identity;
     const struct slot_facts *slot;
-    const struct position *positions; /* one a sink of the config: start_complete's */
+    const struct position *positions; /* one per sink, completed by start_complete */
 };
 
 /*
- * positions: one a sink of the config, as its open returned it. A sink that cannot store its position gets
- * the one that is on disk.
+ * positions: one per sink, as its open returned it. A sink that cannot store its position gets the one on
+ * disk.
  */
 void start_complete(const struct config *config, const struct checkpoint *checkpoint,
                     struct position *positions);
@@ -40,8 +41,8 @@ MUST_CHECK bool start_decide(const struct start_facts *facts, enum start_action 
                              struct error *err);
 
 /*
- * fork_lsn: where the source's history left the position's timeline (source_fork_lsn), 0: it is the current
- * one.
+ * fork_lsn: where the source's history left the position's timeline (source_fork_lsn); 0: the position is on
+ * the current timeline.
  */
 MUST_CHECK bool start_check_fork(const struct position *position, const char *sink, lsn_t fork_lsn,
                                  const struct source_identity *identity, struct error *err);

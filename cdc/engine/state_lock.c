@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * state_lock.c - flock on a file that stays until `drop`, which removes it while it holds the lock.
+ * state_lock.c - flock on a file. Only `drop` removes the file, while it holds the lock.
  */
 #include "cdc/engine/state_lock.h"
 
@@ -24,7 +24,7 @@ static pid_t read_pid(int fd) {
     return pread(fd, text, sizeof text - 1, 0) > 0 ? (pid_t) strtol(text, NULL, 10) : 0;
 }
 
-/* For people and for the refusal's text; that it may fail on a full disk does not matter to the lock. */
+/* For people and for the text of the refusal; the lock does not need it, so a full disk may make it fail. */
 static void write_pid(int fd) {
     char text[32];
     int length = snprintf(text, sizeof text, "%ld\n", (long) getpid());
@@ -32,7 +32,7 @@ static void write_pid(int fd) {
         errno = 0;
 }
 
-/* False: it was removed between open and flock, and another engine may lock a new one of that name. */
+/* False: the file was removed between open and flock, and another engine may lock a new file of that name. */
 static bool is_still_there(int fd, const char *path) {
     struct stat held, named;
     return fstat(fd, &held) == 0 && stat(path, &named) == 0 && held.st_dev == named.st_dev &&

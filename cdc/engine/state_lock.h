@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * state_lock.h - one engine a pipeline and state directory: NAME.lock, held by flock, naming the holder's
+ * state_lock.h - one engine per pipeline and state directory: NAME.lock, held by flock, contains the holder's
  * pid.
  *
- * The kernel gives the lock up with the process, so a kill -9 leaves none behind.
+ * The kernel releases the lock when the process ends, also after kill -9.
  */
 #pragma once
 
@@ -15,10 +15,10 @@ struct state_lock {
     int fd; /* -1: not held */
 };
 
-/* Creates the directory when missing. ERROR_RUNNING names the pid that holds it. */
+/* Creates the directory when it is missing. ERROR_RUNNING names the pid of the holder. */
 MUST_CHECK bool state_lock_take(struct state_lock *lock, const char *directory, const char *pipeline,
                                 struct error *err);
 void state_lock_release(struct state_lock *lock);
 
-/* The pid of the engine that holds the lock now, or 0 when none does. */
+/* The pid of the engine that holds the lock now, or 0. */
 pid_t state_lock_holder(const char *directory, const char *pipeline);

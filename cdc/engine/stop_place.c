@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stop_place.c - reads the text of an error that a sink wrote.
+ * stop_place.c - parses the text of an error that a sink wrote.
  */
 #include "cdc/engine/stop_place.h"
 
@@ -24,7 +24,7 @@ static const struct config_sink *sink_of(const struct config *config, const char
     return NULL;
 }
 
-/* Before "of the transaction ...": "change 7 ". */
+/* Parses the text before "of the transaction ...": "change 7 ". */
 static bool index_before(const char *text, const char *named, uint64_t *ret_index) {
     const char *at = named;
     while (at > text && strncmp(at, CHANGE, strlen(CHANGE)) != 0)

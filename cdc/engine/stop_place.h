@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stop_place.h - where a stored failure says that a sink stopped: its transaction, and the change in it.
+ * stop_place.h - where a sink stopped, according to the stored failure: the transaction, and the change in
+ * it.
  *
- * The errors of sinks say it to people in their text: "sink NAME: ... change N of the transaction that
- * commits at LSN". That LSN is where the transaction ends, or where its commit record begins while the end
- * was not known. Transactions are told apart by the latter, which is stored besides: where one ends the
- * commit record of the next may begin.
+ * Errors of sinks name the place in their text: "sink NAME: ... change N of the transaction that commits at
+ * LSN". That LSN is the transaction's end, or the start of its commit record while the end was not known.
+ * Only the start identifies a transaction, since the next commit record can start at the end; so the failure
+ * stores the start in a field of its own.
  */
 #pragma once
 
@@ -14,8 +15,9 @@
 
 struct stop_place {
     const struct config_sink *sink; /* NULL: no sink stopped */
-    lsn_t commit_lsn; /* where the commit record of the transaction begins; 0: it is about none */
-    lsn_t lsn;        /* as the text names the transaction; 0: it does not */
+    /* where the transaction's commit record begins; 0: the failure concerns no transaction */
+    lsn_t commit_lsn;
+    lsn_t lsn; /* the LSN in the text; 0: the text has none */
     bool has_index;
     uint64_t index; /* of the change */
 };
@@ -23,7 +25,7 @@ struct stop_place {
 void stop_place_read(const struct config *config, const struct failure *failure,
                      struct stop_place *ret_place);
 
-/* The position of that sink as it is now; end_lsn 0: none. */
+/* The sink's position as it is now; end_lsn 0: none. */
 MUST_CHECK bool stop_place_position(const struct stop_place *place, const struct config *config,
                                     const atomic_bool *stop, struct position *ret_position,
                                     struct error *err);

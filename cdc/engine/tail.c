@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tail.c - a reader of a temporary slot, and a line for each change; one thread.
+ * tail.c - reads a temporary slot and prints a line per change, in one thread.
  *
- * The output never blocks us: it is written in pieces that a pipe with room takes at once, so that a pager
- * left open over lunch does not cost the connection.
+ * The output never blocks us: it is written in pieces that a ready pipe accepts at once, so that a paused
+ * pager does not cost the connection.
  */
 #include "cdc/engine/tail.h"
 
@@ -25,9 +25,8 @@
 enum {
     KEYS_BLOCK_BYTES = 64 * 1024,
     KEYS_BYTES_MAX = 64 * 1024 * 1024,
-    OUTPUT_PENDING_MAX =
-        64 * 1024,     /* nothing more is read while so much waits for whoever reads the output */
-    WAIT_MAX_MS = 100, /* how soon the stop flag is noticed */
+    OUTPUT_PENDING_MAX = 64 * 1024, /* read no more while this much output waits for its reader */
+    WAIT_MAX_MS = 100,              /* how soon the stop flag is noticed */
 };
 
 struct tail {
@@ -38,12 +37,12 @@ struct tail {
     char slot[64];
     struct slot_reader reader;
     struct batch batch;
-    struct arena keys_arena; /* of what the decoder knows of keys */
+    struct arena keys_arena; /* for the decoder's keys */
     struct json_writer json;
     struct buffer output;
     size_t output_done; /* bytes of output that are written */
     int output_fd;
-    bool output_closed; /* whoever read it has left */
+    bool output_closed; /* the reader of the output has closed it */
     bool is_streaming;
 };
 
@@ -81,7 +80,7 @@ static bool read_changes(struct tail *tail, struct error *err) {
 
 /* ---- the output ---- */
 
-/* A pipe that is ready takes PIPE_BUF bytes without blocking; so does a terminal, and a file anyway. */
+/* A pipe that is ready accepts PIPE_BUF bytes without blocking; so does a terminal. A file never blocks. */
 static bool write_some(struct tail *tail, struct error *err) {
     size_t size = output_pending(tail) < PIPE_BUF ? output_pending(tail) : PIPE_BUF;
     ssize_t done = write(tail->output_fd, tail->output.data + tail->output_done, size);
@@ -98,7 +97,7 @@ static bool write_some(struct tail *tail, struct error *err) {
     return true;
 }
 
-/* Writes as long as it is taken. */
+/* Writes as long as the output accepts bytes. */
 static bool push_output(struct tail *tail, struct error *err) {
     while (!is_over(tail) && output_pending(tail) > 0) {
         struct pollfd fd = {.fd = tail->output_fd, .events = POLLOUT};
@@ -112,7 +111,7 @@ static bool push_output(struct tail *tail, struct error *err) {
 
 /* ---- the loop ---- */
 
-/* Whoever has left shows as an error on the output's descriptor, also when there is nothing to write. */
+/* A closed output shows as an error on its descriptor, also when there is nothing to write. */
 static bool wait_events(struct tail *tail, const struct reader_wait *wait, struct error *err) {
     struct pollfd fds[] = {
         {.fd = wait->fd, .events = wait->events},
@@ -126,7 +125,7 @@ static bool wait_events(struct tail *tail, const struct reader_wait *wait, struc
     return true;
 }
 
-/* What was received counts as confirmed: the slot is gone with the session. */
+/* What was received counts as confirmed: the slot ends with the session. */
 static bool follow_once(struct tail *tail, struct error *err) {
     struct reader *reader = &tail->reader.reader;
     struct reader_wait wait = {.fd = -1};

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * watch.c - the thread that looks at the source's catalog.
+ * watch.c - the thread that checks the source's catalog.
  *
- * A look that finds something wrong is repeated before it counts: between DROP and the ALTER PUBLICATION that
- * follows the new CREATE there may be a moment. A look that cannot be done says nothing: the stream notices
- * by itself that the source is gone.
+ * A check that finds a fault counts only when a second one confirms it: DROP and CREATE may be followed a
+ * moment later by ALTER PUBLICATION. A check that fails to run reports nothing: the stream itself notices
+ * that the source is gone.
  */
 #include "cdc/engine/watch.h"
 
@@ -21,9 +21,9 @@
 
 enum {
     INTERVAL_MS = 60000,
-    PAUSE_MS = 1000, /* between two looks */
+    PAUSE_MS = 1000, /* between two checks */
     REACH_MS =
-        10000, /* so long a look waits for a sink; one that is later is looked at again in the next turn */
+        10000, /* a check waits this long for a sink; a sink that is later is checked again next time */
     REACH_STEP_MS = 20,
 };
 
@@ -31,7 +31,7 @@ static bool is_stopped(const struct watch *watch) {
     return atomic_load(&watch->stop);
 }
 
-/* True when it is time to look; doubts: the last look found something. */
+/* True when the next check is due; doubts: the last check found a fault. */
 static bool wait_turn(struct watch *watch, bool doubts) {
     const int64_t since_ms = clock_now_ms();
     bool is_soon = doubts;
@@ -53,7 +53,7 @@ static void watch_say(struct watch *watch, const char *warning) {
     memcpy(watch->warned, warning, SCOPE_WARNING_MAX);
 }
 
-/* The clock first: what was committed before that lies before the end. */
+/* The clock is read first: everything committed before that time is before the end. */
 bool wal_sample_read(struct session *source, struct wal_sample *sample, struct error *err) {
     static const char SQL[] =
         "select (extract(epoch from pg_catalog.clock_timestamp()) * 1000000)::bigint,"
@@ -91,7 +91,7 @@ struct wal_sample watch_sample(struct watch *watch) {
     return sample;
 }
 
-/* A sink that has the row in its queue has not lost it. */
+/* A sink that still has the row in its queue has not lost it. */
 static bool sink_reaches(void *context, size_t index, lsn_t lsn) {
     struct watch *watch = context;
     const int64_t since_ms = clock_now_ms();
@@ -109,7 +109,7 @@ static bool check_newcomers(struct watch *watch, struct session *session, struct
     return uncopied_refuse_newcomers(watch->config, session, &sinks, watch->looked_at, &watch->stop, err);
 }
 
-/* False: something is wrong, said in *err. */
+/* False: the check found a fault, which is in *err. */
 static bool watch_look(struct watch *watch, struct error *err) {
     struct session session = {0};
     char warning[SCOPE_WARNING_MAX] = "";

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * watch.h - looks, while the pipeline streams, whether what is replicated is still what source.tables names.
+ * watch.h - checks, while the pipeline streams, that the publication still sends what source.tables names.
  *
- * It looks at tables that were published since, too: rows that they had before are in no change.
+ * It also checks tables that were published since the start: their older rows are in no change.
  *
- * It also samples where the source's WAL ends, for whoever wants to know how late a sink is.
+ * It samples the end of the source's WAL, against which the supervisor measures the sinks' lag.
  *
- * A table that is dropped and created again is in no publication that lists its tables, and the stream says
- * nothing of it. A thread of its own, with a connection only while it looks: at intervals, and soon after the
- * stream has brought a definition, which is what follows a change of the catalog.
+ * A table that is dropped and created again is no longer in a publication that lists tables, and the stream
+ * does not report that. The watch is a thread of its own, with a connection only during a check. It checks at
+ * intervals, and soon after the stream received a definition, which follows a change of the catalog.
  */
 #pragma once
 
@@ -34,12 +34,12 @@ struct watch {
     pthread_t thread;
     bool started;
     const struct config *config;
-    struct runner *runners;            /* one a sink, for where they are */
+    struct runner *runners;            /* one per sink, for its position */
     struct uncopied_moment *looked_at; /* outlives the attempt */
     const PGresult *sent;              /* scope_read_announced at the start of the stream */
-    char *warned; /* SCOPE_WARNING_MAX bytes: what was said last, so that it is said once */
+    char *warned; /* SCOPE_WARNING_MAX bytes: the last warning, so that it is logged once */
     int event_fd; /* an eventfd for the supervisor; not owned */
-    int wake_fd;  /* an eventfd: look soon, or stop */
+    int wake_fd;  /* an eventfd: check soon, or stop */
     atomic_bool stop;
     pthread_mutex_t lock; /* guards sample */
     struct wal_sample sample;
@@ -48,19 +48,19 @@ struct watch {
 };
 
 /*
- * Starts the thread. config, sent and warned outlive it, runners are joined after it has stopped; sample is
+ * Starts the thread. config, sent and warned outlive it; runners are joined after it has stopped. sample is
  * one from the start, or zeroed.
  */
 MUST_CHECK bool watch_start(struct watch *watch, struct error *err);
 
-/* Asks the source; on the caller's session. */
+/* Asks the source on the caller's session. */
 MUST_CHECK bool wal_sample_read(struct session *source, struct wal_sample *sample, struct error *err);
 
-/* The last one. Any thread. */
+/* The last sample. Any thread. */
 struct wal_sample watch_sample(struct watch *watch);
 
-/* A definition came by. Any thread; on a watch that was never started, too. */
+/* A definition arrived. Any thread; also on a watch that was never started. */
 void watch_poke(struct watch *watch);
 
-/* Waits for the thread's end. Also after a failed start, or none. */
+/* Waits for the thread's end. Also after a failed start, or without a start. */
 void watch_stop(struct watch *watch);
