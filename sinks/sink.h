@@ -1,30 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sink.h - the contract between the engine and everything that takes changes.
+ * sink.h - the contract between the engine and the sinks, which store or publish changes.
  *
  * One thread, the sink's runner, makes every call of a handle:
  *
  *     open -> [copy.begin (copy.table copy.data* copy.table_end)* copy.end] -> (write | commit)* -> close
  *
- * open    connects, proves that it can write, and returns the position that is durable there.
- * write   gets changes in commit order. It may apply at once or buffer; the changes are the caller's again
- *         when it returns, so it copies what it keeps (but see sink_span.until). Nothing written may become
- *         visible before commit.
- * commit  makes everything written visible, and the position with it, in one atomic step, and says up to
- *         which position nothing can be lost any more. No other position is told to the source. Between two
- *         commits there are whole transactions only (but see splits). Also called with nothing written, to
- *         carry an idle pipeline's position forward. Committing a position that does not exist is a bug.
- * close   releases everything; also after a failed open, and without a commit: what was not committed is
- *         undone.
+ * open    connects, proves that it can write, and returns the position that is durable in the sink.
+ * write   gets changes in commit order. It may apply them at once or buffer them. The changes belong to the
+ *         caller again when it returns, so it copies what it keeps (but see sink_span.until). Nothing written
+ *         may become visible before commit.
+ * commit  makes everything written visible, together with the position, in one atomic step, and returns the
+ *         position up to which nothing can be lost. Only that position is confirmed to the source. Between
+ *         two commits there are only whole transactions (but see splits). It is also called with nothing
+ *         written, to advance an idle pipeline's position. Committing a position that does not exist is a
+ *         bug.
+ * close   releases everything, also after a failed open. Without a commit before it, whatever was not
+ *         committed is rolled back.
  *
- * After an error nothing but close is called. A sink does not retry, does not log and never calls exit. The
- * kind of its error is the engine's next step: RETRY (reopen after a pause, for ever: server gone, deadlock,
- * lock timeout, disk full), NEEDS_TEXT (its tables do not take binary values), CONFIG (rights, missing schema
- * objects known before a change needs them), REFUSE (fenced), DATA (a change does not fit: names table, key
- * columns, LSN, SQLSTATE and remedy, never a value), SYSTEM.
+ * After an error only close is called. A sink does not retry, does not log and never calls exit. The kind of
+ * its error tells the engine what to do next: RETRY (reopen after a pause, indefinitely: server down,
+ * deadlock, lock timeout, disk full), NEEDS_TEXT (its tables do not accept binary values), CONFIG (missing
+ * rights or objects, found before a change needs them), REFUSE (fenced), DATA (a change cannot be applied:
+ * names table, key columns, LSN, SQLSTATE and remedy, never a value), SYSTEM.
  *
- * What looks at a sink from outside (admin) works on a handle that was never opened, disturbs no engine, and
- * ends soon after the handle's stop flag is set.
+ * The admin functions work on a handle that was never opened, disturb no running engine, and return soon
+ * after the handle's stop flag is set.
  */
 #pragma once
 
@@ -42,7 +43,7 @@
 #include "sinks/table.h"
 
 /*
- * One key of a sink's section in the configuration file, beyond name and type. Texts live as long as the
+ * One key of a sink's section in the configuration file, other than name and type. Texts live as long as the
  * sink.
  */
 struct sink_option {
@@ -52,15 +53,15 @@ struct sink_option {
 
 struct sink_config {
     const char *pipeline;
-    const char *application; /* what a server shows of our sessions: pgcdc:NAME; NULL: pgcdc */
+    const char *application; /* application_name of the sink's sessions: pgcdc:NAME; NULL: pgcdc */
     const char *name;        /* unique in the pipeline */
-    /* the source's, set by the engine before it opens the sink; NULL without an engine */
+    /* the source's database, set by the engine before it opens the sink; NULL without an engine */
     const char *database;
     const struct sink_option *options;
     size_t option_count;
 };
 
-/* How the rows of a copy are laid out in the bytes that copy_data gets: those of COPY TO STDOUT. */
+/* The format of the bytes that copy.data gets, as COPY TO STDOUT writes them. */
 enum copy_format {
     COPY_FORMAT_TEXT,
     COPY_FORMAT_BINARY,
@@ -75,17 +76,17 @@ struct sink_column {
 struct session;
 struct session_options;
 
-/* What the engine has learned of the source, for the sinks; set before open. */
+/* What the engine has learned about the source; set before open. */
 struct sink_facts {
-    const oid_t *gone; /* relations that neither side has any more: their changes are left out */
+    const oid_t *gone; /* relations that neither side has any more: their changes are skipped */
     size_t gone_count;
     const struct sink_column *generated; /* columns that the source generates (PostgreSQL 18 can send them) */
     size_t generated_count;
 };
 
 /*
- * What an ERROR_DATA of a sink is about, so that the engine can ask the source: a table that the sink lacks,
- * by its OID at the source, or a column that it generates by itself.
+ * The object of a sink's ERROR_DATA, so that the engine can ask the source about it: a table that is missing
+ * in the sink, by its OID at the source, or a column that the sink's table generates.
  */
 struct sink_lack {
     oid_t relation_oid; /* 0: none */
@@ -95,79 +96,76 @@ struct sink_lack {
 struct sink {
     const struct sink_ops *ops;
     const struct sink_config *config;
-    const atomic_bool *stop; /* set from another thread: give up waiting and return ERROR_STOPPED soon */
+    const atomic_bool *stop; /* set by another thread: stop waiting and return ERROR_STOPPED soon */
     struct sink_facts facts;
     struct sink_lack lack;
-    /* Conflicts that it has settled and committed in this process; read by any thread. */
+    /* Conflicts that the sink has settled and committed in this process; read by any thread. */
     atomic_ullong conflicts[CONFLICT_KINDS];
 };
 
-/* Changes of one write. */
+/* The changes of one write. */
 struct sink_span {
     const struct change *changes;
     size_t count;
     /*
-     * The first so many are of a transaction that was split, and are there already: nothing is to be done but
-     * by a sink that says something about the whole.
+     * How many changes at the start are already stored: they belong to a split transaction. Only a sink that
+     * reports on whole transactions uses them.
      */
     size_t present;
     /*
-     * The next call is commit with this position, or close, and the changes stay until it returns. So an
-     * answer that write would wait for, and its error, may be left to it. NULL: something else may come.
+     * Not NULL: the next call is commit with this position, or close, and the changes stay valid until it
+     * returns. So write may leave waiting for an answer, and its error, to that commit.
      */
     const struct position *until;
-    /*
-     * They are of one transaction, before and after which a commit comes: an error may say all that it knows
-     * of it.
-     */
+    /* The changes belong to one transaction, committed by itself: an error may name that transaction. */
     bool is_alone;
 };
 
 enum commit_wait {
-    /* a crash of the other side may lose it, position and all, unless *ret_durable is as far */
+    /* a crash of the sink's server may lose it, together with the position, unless *ret_durable reaches it */
     COMMIT_VISIBLE,
     COMMIT_DURABLE, /* a crash of either side loses nothing */
-    COMMIT_ASK,     /* commits nothing, also in a transaction: how far is durable what was committed? */
+    COMMIT_ASK, /* commits nothing, allowed within a transaction: only returns how far commits are durable */
 };
 
-/* What a sink holds, seen from outside. */
+/* The state of a sink that is not open. */
 struct sink_view {
     struct position position;           /* end_lsn 0: none */
-    uint64_t conflicts[CONFLICT_KINDS]; /* that it has settled, ever */
-    int64_t age_ms;                     /* since it was stored, by the sink's own clock */
+    uint64_t conflicts[CONFLICT_KINDS]; /* all that were ever settled */
+    int64_t age_ms;                     /* since the position was stored, by the sink's clock */
 };
 
-/* The places of a sink that appends (topics) which hold records before its first copy. */
+/* In a sink that appends: the places (topics) that hold records before its first copy. */
 struct sink_held {
     size_t count;
-    char name[256]; /* of one of them; "" for none */
+    char name[256]; /* the name of one of them; "" for none */
 };
 
 enum sink_severity {
-    SINK_PROBLEM, /* run will fail, or lose something */
-    SINK_WARNING, /* run works, and somebody may be surprised */
+    SINK_PROBLEM, /* run will fail or lose data */
+    SINK_WARNING, /* run works, with a consequence that the operator should know */
     SINK_NOTE,
 };
 
-/* What `pgcdc check` shall know, and whom a sink tells what it has found. */
+/* The input of a sink's check, and the function by which it reports a finding. */
 struct sink_check {
-    const struct table *tables; /* that are published */
+    const struct table *tables; /* the published tables */
     size_t table_count;
     bool expects_copy;
-    /* code: a stable word for scripts. fix: what to do about it, or "". No secret in either. */
+    /* code: a stable word for scripts. fix: the remedy, or "". Neither what nor fix contains a secret. */
     void (*report)(void *context, enum sink_severity severity, const char *code, const char *what,
                    const char *fix);
     void *context;
 };
 
 /*
- * Takes the bytes of COPY as they are. Everything up to end, which stores the position, is one atomic step:
- * an interrupted copy leaves nothing and starts over.
+ * Stores the bytes of COPY unchanged. Everything up to end, which stores the position, is one atomic step:
+ * an interrupted copy leaves nothing and is repeated from the start.
  */
 struct sink_copy_ops {
-    /* Sets left_to_sink of the tables' columns. */
+    /* Also sets left_to_sink of the tables' columns. */
     bool (*begin)(struct sink *sink, const struct table *tables, size_t count, struct error *err);
-    /* May the rows come in the binary format? False also when a column's type differs there. */
+    /* Can the rows be sent in the binary format? Also false when a column's type differs in the sink. */
     bool (*accepts_binary)(struct sink *sink, const struct table *table);
     bool (*table)(struct sink *sink, const struct table *table, enum copy_format format, struct error *err);
     bool (*data)(struct sink *sink, struct slice bytes, struct error *err);
@@ -175,75 +173,84 @@ struct sink_copy_ops {
     bool (*end)(struct sink *sink, const struct position *position, struct error *err);
 };
 
-/* From outside; each may be NULL. The sink was never opened, but for find_held. */
+/* Functions for the commands; each may be NULL. The sink is not open, except for find_held. */
 struct sink_admin_ops {
-    /* The position as it is there now. Creates nothing. */
+    /* Reads the stored position. Creates nothing. */
     bool (*look)(struct sink *sink, struct sink_view *ret_view, struct error *err);
-    /* Everything that would keep it from working. Changes nothing. False: it could not be found out. */
+    /*
+     * Reports everything that would prevent the sink from working. Changes nothing. False: the check itself
+     * failed.
+     */
     bool (*check)(struct sink *sink, const struct sink_check *check, struct error *err);
-    /* Forgets the pipeline, position and all. */
+    /* Removes everything that the sink stores about the pipeline, including the position. */
     bool (*drop)(struct sink *sink, struct error *err);
     /*
-     * Of a sink that appends: where the rows of these tables will go, are there records already? Called
-     * between open and the copy's first write. Its error is only told: the copy goes on.
+     * For a sink that appends: do the places for these tables' rows already hold records? Called between
+     * open and the copy's first write. Its error is only reported; the copy continues.
      */
     bool (*find_held)(struct sink *sink, const struct table *tables, size_t count, struct sink_held *ret_held,
                       struct error *err);
     /*
-     * The target is tables of a PostgreSQL database, and this is how somebody else's session gets there who
-     * looks at them (check, verify). Sets what the sink's options say and leaves the rest.
+     * For a sink whose target is tables of a PostgreSQL database: the connection options with which check
+     * and verify open sessions of their own. Sets the fields that the sink's options determine and no
+     * others.
      */
     void (*target)(const struct sink_config *config, struct session_options *ret_options);
-    /* With target: the position that the snapshot of such a session sees; 0: none. */
+    /* Together with target: the position that the snapshot of such a session contains; 0: none. */
     bool (*target_lsn)(struct session *session, const struct sink_config *config, lsn_t *ret_lsn,
                        struct error *err);
 };
 
 struct sink_ops {
-    const char *type;                  /* as the configuration names it */
-    const struct option_spec *options; /* its keys, besides name and type */
+    const char *type;                  /* its name in the configuration */
+    const struct option_spec *options; /* its keys, without name and type */
     size_t size;                       /* of the sink's own struct, which begins with struct sink */
     /*
-     * It stores its position together with the data: exactly once. False: the disk checkpoint is its
-     * position, at least once.
+     * True: it stores its position together with the data, so delivery is exactly once. False: the disk
+     * checkpoint is its position, so delivery is at least once.
      */
     bool stores_position;
-    bool takes_text_only; /* values must come as text: VALUE_BINARY is never written */
-    bool appends;         /* a copy adds to what is there: a second one is there twice */
-    bool splits;          /* write may commit a part of a large transaction, whose position says so */
-    /* text need not be UTF-8: from a source of encoding SQL_ASCII it comes as it is stored */
+    bool takes_text_only; /* values must be text: VALUE_BINARY is never written */
+    bool appends;         /* a copy adds to existing rows: a second copy duplicates them */
+    bool splits;          /* write may commit a part of a large transaction; its position then says so */
+    /* text need not be UTF-8: from a source with encoding SQL_ASCII it is sent as stored */
     bool takes_bytes;
     /*
-     * Optional: are the values of the options right, as far as they tell without a server or a file?
-     * ERROR_CONFIG, with the option that is not: the configuration's file and line are put before it.
+     * Optional: checks the options' values without a server or a file. ERROR_CONFIG names the wrong option;
+     * the caller adds the configuration's file and line.
      */
     bool (*validate)(const struct sink_config *config, struct error *err);
-    /* Optional: is this option's value a password, a key or another secret? Of dsn the engine knows it. */
+    /*
+     * Optional: is this option's value a password, a key or another secret? The engine itself treats dsn as
+     * one.
+     */
     bool (*is_secret)(const char *key);
     bool (*open)(struct sink *sink, struct position *ret_position, struct error *err);
     bool (*write)(struct sink *sink, const struct sink_span *span, struct error *err);
-    /* position: NULL with COMMIT_ASK, which costs a round trip at most. *ret_durable never goes back. */
+    /* position: NULL with COMMIT_ASK, which costs at most one round trip. *ret_durable never decreases. */
     bool (*commit)(struct sink *sink, const struct position *position, enum commit_wait wait,
                    struct position *ret_durable, struct error *err);
     void (*close)(struct sink *sink);
     const struct sink_copy_ops *copy;   /* NULL: the engine writes the copied rows as CHANGE_READ changes */
-    const struct sink_admin_ops *admin; /* NULL: it knows nothing of its own */
+    const struct sink_admin_ops *admin; /* NULL: the sink has no such functions */
 };
 
 /* The value of key, or NULL. */
 const char *sink_config_find(const struct sink_config *config, const char *key);
 
-/* The registry: the operations of a type, or NULL; every type in turn, NULL after the last. */
+/*
+ * The registry: the operations of a type, or NULL if unknown; the operations by index, NULL after the last.
+ */
 const struct sink_ops *sink_ops_find(const char *type);
 const struct sink_ops *sink_ops_at(size_t index);
 
 /*
- * A closed sink, or NULL when memory is exhausted. config and stop must outlive it. sink_free accepts NULL,
- * not an open one.
+ * A new, closed sink, or NULL when memory is exhausted. config and stop must outlive it. sink_free accepts
+ * NULL, but no open sink.
  */
 MUST_CHECK struct sink *sink_new(const struct sink_ops *ops, const struct sink_config *config,
                                  const atomic_bool *stop);
 void sink_free(struct sink *sink);
 
-/* The function of that name among those for people, or NULL: sink_admin(ops, look). */
+/* An admin function, or NULL: sink_admin(ops, look). */
 #define sink_admin(ops, name) ((ops)->admin != NULL ? (ops)->admin->name : NULL)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * format.c - every format there is.
+ * format.c - the list of formats.
  */
 #include "sinks/formats/format.h"
 

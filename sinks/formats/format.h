@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * format.h - how a change is written down for consumers: from one change to the messages of it.
+ * format.h - the contract of a format, which encodes a change as messages for consumers.
  *
- * A format is pure: no I/O, no clock but the time it is given, no Kafka. One thread uses one format.
+ * A format does no I/O, reads no clock and knows nothing of Kafka. A format is used by one thread.
  */
 #pragma once
 
@@ -19,7 +19,7 @@
 
 enum { MESSAGES_PER_CHANGE_MAX = 4, MESSAGE_HEADERS_MAX = 4 };
 
-/* Where the bytes are in the list's buffer, which may still move while a message is added. */
+/* A range of the list's buffer; offsets, because the buffer may move while messages are added. */
 struct message_span {
     size_t offset;
     size_t size;
@@ -27,7 +27,7 @@ struct message_span {
 };
 
 struct message {
-    const struct relation *relation; /* whose topic it goes to; NULL: the transaction topic */
+    const struct relation *relation; /* the table whose topic it goes to; NULL: the transaction topic */
     struct message_span key;
     struct message_span value;
     uint32_t header_count;
@@ -55,28 +55,28 @@ struct format;
 struct format_options {
     const struct sink_config *config; /* the sink's section, for the format's own keys */
     /*
-     * The transaction at hand, to which encode adds; NULL without a transaction topic. Lives as long as the
-     * format.
+     * The tally of the current transaction, to which encode adds; NULL without a transaction topic. Outlives
+     * the format.
      */
     struct transaction_tally *tally;
 };
 
 struct format_ops {
-    const char *name;                  /* as `format:` has it */
+    const char *name;                  /* the value of `format:` */
     const struct option_spec *options; /* the format's own keys, ended by key NULL */
-    /* ERROR_CONFIG names the key and what is expected. Free with free, which accepts NULL. */
+    /* ERROR_CONFIG names the key and the expected values. Release with free, which accepts NULL. */
     bool (*create)(const struct format_options *options, struct format **ret_format, struct error *err);
     void (*free)(struct format *format);
     /*
-     * The messages of a row change, or of a truncate for its relation number relation_index (0 for rows).
-     * now_us: microseconds since 1970, for formats that say when they wrote. The list is emptied first.
-     * ERROR_DATA names table, key columns and LSN and never a value.
+     * Fills the list with the messages of a row change, or of a truncate for its relation number
+     * relation_index (0 for rows). now_us: microseconds since 1970, for formats that record when they wrote.
+     * ERROR_DATA names table, key columns and LSN, never a value.
      */
     bool (*encode)(struct format *format, const struct change *change, uint32_t relation_index,
                    int64_t now_us, struct message_list *list, struct error *err);
     /*
-     * The record that the tally's transaction begins, is split or ends: one message, or none where the format
-     * has none.
+     * The record that the tally's transaction begins, is split or ends: one message, or none if the format
+     * has no such record.
      */
     bool (*encode_transaction)(struct format *format, enum transaction_status status,
                                struct message_list *list, struct error *err);
@@ -85,6 +85,6 @@ struct format_ops {
 extern const struct format_ops format_protobuf;
 extern const struct format_ops format_debezium_json;
 
-/* format.c: the format called name, or NULL; every format in turn, NULL after the last. */
+/* format.c: the format with this name, or NULL; the format by index, NULL after the last. */
 const struct format_ops *format_find(const char *name);
 const struct format_ops *format_at(size_t index);

@@ -6,8 +6,8 @@
  *     delete                            one, and a tombstone if they were asked for
  *     update that changes the key       the old key's message (a DELETE with moved_to; a tombstone), then the new one's
  *
- * A table without a key has messages without one. A truncate's key names the table alone. A transaction's
- * records bear its commit LSN as key.
+ * A table without a key has messages without one. A truncate's key only names the table. The key of a
+ * transaction's records is its commit LSN.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@
 
 struct format {
     bool tombstones;
-    struct transaction_tally *tally; /* NULL: nobody counts */
+    struct transaction_tally *tally; /* NULL: no transaction topic */
 };
 
 static const struct option_spec OPTIONS[] = {
@@ -51,7 +51,7 @@ static void protobuf_free(struct format *format) {
     free(format);
 }
 
-/* One change on its way into the list. */
+/* The change being encoded. */
 struct encoding {
     const struct change *change;
     uint32_t relation_index;
@@ -106,14 +106,14 @@ static bool add_moved(struct encoding *e) {
     return true;
 }
 
-/* The same key again; without one there is nothing to forget. */
+/* The same key without a value; a message without a key needs no tombstone. */
 static void add_tombstone(const struct format *format, struct encoding *e) {
     const struct message_span key = e->list->messages[e->list->count - 1].key;
     if (format->tombstones && !key.is_null)
         add_message(e)->key = key;
 }
 
-/* However many messages it makes, it is one change of the table. */
+/* Counts one change of the table, however many messages it has. */
 static bool count_change(const struct format *format, const struct encoding *e, struct error *err) {
     const struct change *change = e->change;
     uint64_t count;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * topic_name.c - the template's parts, one after the other.
+ * topic_name.c - expands the template part by part.
  */
 #include "sinks/formats/topic_name.h"
 
 #include <ctype.h>
 #include <string.h>
 
-/* {source}, {schema} and {table}, all escaped, may be longer than the name that is refused. */
+/* room for the escaped {source}, {schema} and {table}, so that a name that is too long can be measured */
 #define NAME_BYTES_MAX 4096
 
 static const char *const PLACEHOLDERS[] = {"{source}", "{schema}", "{table}"};
@@ -17,7 +17,7 @@ static bool is_plain(char letter) {
     return isascii(letter) && (isalnum((unsigned char) letter) || letter == '_');
 }
 
-/* Which placeholder text begins with, or PLACEHOLDER_COUNT. */
+/* The placeholder with which text begins, or PLACEHOLDER_COUNT. */
 static size_t find_placeholder(const char *text) {
     size_t i = 0;
     while (i < PLACEHOLDER_COUNT && strncmp(text, PLACEHOLDERS[i], strlen(PLACEHOLDERS[i])) != 0)

@@ -29,7 +29,7 @@ static bool is_named(const struct relation *one, const struct relation *other) {
     return one == other || (slice_equal(one->schema, other->schema) && slice_equal(one->name, other->name));
 }
 
-/* FNV-1a over both names; the byte between them is in no name. */
+/* FNV-1a over both names, separated by a byte that no name contains. */
 static uint64_t hash_of(const struct relation *relation) {
     uint64_t hash = UINT64_C(14695981039346656037);
     for (size_t i = 0; i < relation->schema.size; i++)
@@ -40,7 +40,7 @@ static uint64_t hash_of(const struct relation *relation) {
     return hash;
 }
 
-/* Its place, or the free one where it would be. */
+/* The relation's place, or the free place where it belongs. */
 static uint32_t *find_place(const struct transaction_tally *tally, const struct relation *relation) {
     const size_t mask = tally->place_count - 1;
     size_t i = hash_of(relation) & mask;

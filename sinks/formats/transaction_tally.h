@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * transaction_tally.h - what a source transaction has done so far, table by table, for the transaction topic.
+ * transaction_tally.h - counts the changes of a source transaction by table, for the transaction topic.
  *
- * The sink starts it at each Begin; a format adds what it encodes, as it counts: protobuf one for each change
- * of a table, debezium-json one for each event, of which a changed key makes two. Relations belong to the
- * session, which is longer than any transaction; there are no more of them than it can hold.
+ * The sink starts it at each Begin. A format adds what it encodes: protobuf one for each change of a table,
+ * debezium-json one for each event, so two for a changed key. Relations belong to the session, which
+ * outlives every transaction and bounds their number.
  */
 #pragma once
 
@@ -13,25 +13,25 @@
 #include "proto/transaction_record.h"
 
 struct transaction_tally {
-    struct transaction transaction; /* a copy: the change's own goes with its batch */
-    bool is_begun;                  /* something of it is published */
-    uint64_t change_count;          /* I, U, D and T, whatever they became; counted by the sink */
-    uint64_t event_count;           /* what was added */
+    struct transaction transaction; /* a copy, because the change's own is released with its batch */
+    bool is_begun;                  /* at least one change of it is published */
+    uint64_t change_count;          /* I, U, D and T, however they are encoded; counted by the sink */
+    uint64_t event_count;           /* the sum of what was added */
     struct table_count *tables;     /* in the order of their first additions */
     size_t table_count;
     size_t table_capacity;
-    /* a hash by name, open addressing, of numbers in tables plus 1; place_count is a power of two */
+    /* a hash table by name, open addressing, of indexes of tables plus 1; place_count is a power of two */
     uint32_t *places;
     size_t place_count;
     size_t last; /* the table that was added to last */
 };
 
-/* Nothing has happened yet. A zeroed tally is a good one; what it holds is kept for reuse. */
+/* Resets the counts; keeps the memory. Accepts a zeroed tally. */
 void transaction_tally_start(struct transaction_tally *tally, const struct transaction *transaction);
 
 /* Accepts a zeroed one, and zeroes it. */
 void transaction_tally_release(struct transaction_tally *tally);
 
-/* One more of the table; how many it has now. */
+/* Adds one to the table's count and returns the new count. */
 MUST_CHECK bool transaction_tally_add(struct transaction_tally *tally, const struct relation *relation,
                                       uint64_t *ret_count, struct error *err);

@@ -2,7 +2,7 @@
 /*
  * array_text.c - reads the text of a PostgreSQL array.
  *
- *     text    := [bounds "="] array             bounds: "[" number ":" number "]", once a dimension
+ *     text    := [bounds "="] array             bounds: "[" number ":" number "]", once per dimension
  *     array   := "{" [item (delimiter item)*] "}"
  *     item    := array | NULL | quoted | plain
  *
@@ -13,7 +13,7 @@
 
 enum { DEPTH_MAX = 6 }; /* PostgreSQL's MAXDIM */
 
-#define ELEMENT_BYTES_MAX ((size_t) 1 << 30) /* a value has no more */
+#define ELEMENT_BYTES_MAX ((size_t) 1 << 30) /* the limit of a value */
 
 static bool skip_bounds(struct array_text *array) {
     if (array->next == array->end || *array->next != '[')
@@ -58,7 +58,7 @@ static bool take_quoted(struct array_text *array, struct slice *ret_element) {
     array->next++;
     if (unescaped->size > 0)
         buffer_append_slice(unescaped, rest);
-    /* An escape at the very start leaves nothing unescaped yet, and the rest is the element. */
+    /* When the first byte is escaped, unescaped is still empty and the rest is the whole element. */
     *ret_element = unescaped->size > 0 ? buffer_slice(unescaped) : rest;
     return buffer_ok(unescaped);
 }

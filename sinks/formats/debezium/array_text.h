@@ -25,18 +25,18 @@ struct array_text {
     const char *end;
     char delimiter;
     unsigned depth;
-    bool after_value; /* what comes next is a delimiter or a closing brace */
+    bool after_value; /* a delimiter or a closing brace must follow */
     bool has_ended;
-    struct buffer unescaped; /* of an element with backslashes */
+    struct buffer unescaped; /* the text of an element that has backslashes */
 };
 
-/* Skips the bounds. delimiter: ',' but for box, ';'. Release it whatever is returned. */
+/* Skips the bounds. delimiter: ',', or ';' for box. Release it also after a failure. */
 MUST_CHECK bool array_text_init(struct array_text *array, struct slice text, char delimiter);
 void array_text_release(struct array_text *array);
 
 /*
- * The next piece, and the element's text, which lives until the next call. ARRAY_END once, when the last
- * brace is closed and nothing is left. False when the text is none of an array, or memory is exhausted.
+ * The next piece, and the element's text, valid until the next call. ARRAY_END once, when the last brace is
+ * closed and the text ends. False when the text is not an array, or memory is exhausted.
  */
 MUST_CHECK bool array_text_next(struct array_text *array, enum array_piece *ret_piece,
                                 struct slice *ret_element);

@@ -17,5 +17,5 @@ enum base64_alphabet {
 
 void base64_append(struct buffer *text, enum base64_alphabet alphabet, struct slice bytes);
 
-/* Pairs of hexadecimal digits; false, with anything appended, when they are none. */
+/* Pairs of hexadecimal digits; false, with undefined bytes appended, for other text. */
 MUST_CHECK bool hex_append_bytes(struct buffer *bytes, struct slice digits);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * debezium_options.c - how values are written down, by the names that Debezium's own configuration has for
- * it.
+ * debezium_options.c - the options for the encoding of values, with the names of Debezium's configuration.
  */
 #include "sinks/formats/debezium/debezium_options.h"
 
@@ -28,7 +27,7 @@ const struct option_spec DEBEZIUM_OPTIONS[] = {
     {0},
 };
 
-/* The words of an option in the order of its enum, ended by NULL. */
+/* The words of an option, in the order of its enum, ended by NULL. */
 static const char *const TIME_MODES[] = {
     "adaptive", "adaptive_time_microseconds", "connect", "isostring", "microseconds", "nanoseconds", NULL};
 static const char *const DECIMAL_MODES[] = {"precise", "double", "string", NULL};
@@ -50,7 +49,7 @@ static bool debezium_options_refuse(const char *key, struct error *err) {
     return error_option(err, key);
 }
 
-/* The place of the option's value among the words; fallback when it is not given. */
+/* The index of the option's value among the words; fallback when it is not set. */
 static bool read_word(const struct sink_config *config, const char *key, const char *const *words,
                       unsigned fallback, unsigned *ret_index, struct error *err) {
     const char *value = sink_config_find(config, key);
@@ -81,7 +80,7 @@ static unsigned skip_bit(char letter) {
     }
 }
 
-/* "none", or letters with commas and blanks between them. */
+/* "none", or letters separated by commas and blanks. */
 static bool read_skipped(const struct sink_config *config, unsigned *ret_skipped, struct error *err) {
     static const char KEY[] = "skipped.operations";
     const char *value = sink_config_find(config, KEY);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * debezium_options.h - how values are written down, by the names that Debezium's own configuration has for
- * it.
+ * debezium_options.h - the options for the encoding of values, with the names of Debezium's configuration.
  */
 #pragma once
 
@@ -35,7 +34,7 @@ struct debezium_options {
     enum debezium_interval_mode interval;
     enum debezium_hstore_mode hstore;
     enum debezium_schemas_mode schemas;
-    const char *placeholder; /* of a TOASTed value that the UPDATE did not touch */
+    const char *placeholder; /* for a TOASTed value that the UPDATE left unchanged */
     int money_fraction_digits;
     bool include_unknown_types;
     bool tombstones;
@@ -45,6 +44,6 @@ struct debezium_options {
 /* Ended by key NULL. */
 extern const struct option_spec DEBEZIUM_OPTIONS[];
 
-/* ERROR_CONFIG names the key and what is expected. The texts stay the configuration's. */
+/* ERROR_CONFIG names the key and the expected values. The texts belong to the configuration. */
 MUST_CHECK bool debezium_options_read(const struct sink_config *config, struct debezium_options *ret_options,
                                       struct error *err);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * debezium_schema.c - the schemas of Kafka Connect that go before a key and a value.
+ * debezium_schema.c - the Kafka Connect schemas that precede a key and a value.
  *
- * They are what Debezium's connector declares, as Kafka's JSON converter writes it, as far as the stream
- * tells: a column may be null unless it is of the key, and has no default. tests/golden/debezium holds those
- * of the real one.
+ * They are those of Debezium's connector, as Kafka's JSON converter writes them, as far as the stream
+ * allows: a column outside the key may be null, and none has a default. tests/golden/debezium holds
+ * Debezium's own.
  */
 #include "sinks/formats/debezium/debezium_schema.h"
 
@@ -17,7 +17,7 @@
 enum { FIRST_PLACES = 64 };
 
 #define SCHEMA_BYTES_MAX ((size_t) 64 << 20) /* 1600 columns, and names whose every byte is escaped */
-#define ALL_BYTES_MAX ((size_t) 16 << 20)    /* beyond it all are made again when they are met */
+#define ALL_BYTES_MAX ((size_t) 16 << 20)    /* above this all are dropped and made again as needed */
 
 #define FIELD(type, optional, name) "{\"type\":\"" type "\",\"optional\":" optional ",\"field\":\"" name "\"}"
 #define ENUM_OF_SNAPSHOT                                                                                     \
@@ -25,7 +25,7 @@ enum { FIRST_PLACES = 64 };
     "\"parameters\":{\"allowed\":\"true,first,first_in_data_collection,last_in_data_collection,last,false,"  \
     "incremental\"},\"default\":\"false\",\"field\":\"snapshot\"}"
 
-/* The envelope behind before and after. */
+/* The fields of the envelope after before and after. */
 /* clang-format off */
 static const char ENVELOPE_REST[] =
     ",{\"type\":\"struct\",\"fields\":["
@@ -95,7 +95,7 @@ static void append_named(struct buffer *json, const char *type, bool optional, c
     buffer_printf(json, ",\"name\":\"%s\",\"version\":1", name);
 }
 
-/* The type's name without the underscore of an array. */
+/* The type's name without an array's underscore. */
 static struct slice element_name(const struct column *column, const struct debezium_type *type) {
     struct slice name = column->type_name;
     if (type->is_array && name.size > 1)
@@ -115,7 +115,7 @@ static void append_integer(const struct column *column, const struct debezium_ty
     append_plain(json, name, optional);
 }
 
-/* What a text means to a reader; a type of the user's that has the name of a built-in one is only a text. */
+/* The semantic type of a text; a user-defined type with the name of a built-in one is plain text. */
 static void append_text(const struct column *column, const struct debezium_type *type, bool optional,
                         struct buffer *json) {
     static const struct {
@@ -142,7 +142,7 @@ static void append_decimal(bool optional, int32_t scale, int32_t precision, stru
     buffer_append_text(json, "}");
 }
 
-/* PostgreSQL's negative scale is one of 0 and as many digits more. */
+/* A negative scale of PostgreSQL becomes scale 0 with as many more digits. */
 static void append_precise(const struct debezium_type *type, bool optional, struct buffer *json) {
     int32_t scale, precision;
     if (debezium_numeric_modifier(type->modifier, &precision, &scale)) {
@@ -200,7 +200,7 @@ static void append_date(const struct debezium_options *options, bool optional, s
                                                    : "io.debezium.time.Date");
 }
 
-/* A time's or a timestamp's; both have the same modes. */
+/* For times and timestamps, which have the same modes. */
 static void append_clock(const struct debezium_options *options, const struct debezium_type *type,
                          bool optional, struct buffer *json) {
     const bool is_time = type->kind == KIND_TIME;
@@ -420,7 +420,7 @@ static struct debezium_schema **find_place(struct debezium_schema **places, size
     return &places[i];
 }
 
-/* Keeps a free place beside every used one. */
+/* Keeps at least half of the places free. */
 static bool make_room(struct debezium_schemas *schemas) {
     if (schemas->bytes > ALL_BYTES_MAX)
         forget_all(schemas);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * debezium_schema.h - the schemas of Kafka Connect that go before a key and a value (schemas: inline), made
- * once a table.
+ * debezium_schema.h - the Kafka Connect schemas that precede a key and a value (schemas: inline), made once
+ * per table.
  */
 #pragma once
 
@@ -9,10 +9,10 @@
 #include "sinks/formats/debezium/debezium_value.h"
 #include "sinks/formats/topic_name.h"
 
-/* What a key and a value begin with; their JSON and a '}' follow. */
+/* The text before a key and a value; their JSON and a '}' follow. */
 struct debezium_schema {
     oid_t oid;
-    const struct relation *relation; /* NULL: of the copy, which knows one definition a table */
+    const struct relation *relation; /* NULL: of the copy, which has one definition per table */
     struct buffer key;
     struct buffer value;
 };
@@ -21,7 +21,7 @@ struct debezium_schemas {
     const struct debezium_writer *writer;
     const char *topic_template;
     struct slice source;             /* the pipeline */
-    struct debezium_schema **places; /* a hash by OID, open addressing; place_count is a power of two */
+    struct debezium_schema **places; /* a hash table by OID, open addressing; place_count is a power of two */
     size_t count;
     size_t place_count;
     size_t bytes;
@@ -32,14 +32,13 @@ void debezium_schemas_init(struct debezium_schemas *schemas, const struct debezi
 void debezium_schemas_release(struct debezium_schemas *schemas);
 
 /*
- * The schemas of the relation that a change is of; valid until the next call. Streamed relations live longer
- * than the schemas do. ERROR_CONFIG: no topic can be named for the table, ERROR_DATA: a name that is not
- * UTF-8.
+ * The schemas for a change's relation; valid until the next call. Streamed relations outlive the schemas.
+ * ERROR_CONFIG: the table has no valid topic name. ERROR_DATA: a name is not UTF-8.
  */
 MUST_CHECK bool debezium_schemas_find(struct debezium_schemas *schemas, const struct relation *relation,
                                       bool is_copied, const struct debezium_schema **ret_schema,
                                       struct error *err);
 
-/* The field of BEGIN's and END's keys and values in front of them. */
+/* The schemas that precede the keys and values of BEGIN and END. */
 extern const char DEBEZIUM_TRANSACTION_KEY_SCHEMA[];
 extern const char DEBEZIUM_TRANSACTION_VALUE_SCHEMA[];

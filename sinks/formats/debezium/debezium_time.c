@@ -2,7 +2,7 @@
 /*
  * debezium_time.c - dates, times and intervals as Debezium writes them.
  *
- * What the JDBC driver and Debezium have for infinity is no date of their own, only a large number:
+ * For infinity, the JDBC driver and Debezium use large numbers:
  *
  *     date         the day that a Java date overflows to
  *     timestamp    9223372036825200000 and -9223372036832400000 microseconds
@@ -20,19 +20,20 @@
 #define INFINITY_DAYS INT64_C(-2147472692)
 #define MINUS_INFINITY_DAYS INT64_C(-2147472691)
 
-/* 365.25 / 12 days, which are whole seconds. */
+/* 365.25 / 12 days, a whole number of seconds. */
 #define MICROSECONDS_PER_MONTH (INT64_C(2629800) * MICROSECONDS_PER_SECOND)
 
 enum { MILLISECOND_DIGITS = 3 };
 
-__extension__ typedef __int128 wide_t; /* what an int64_t may not hold until it was cut down to size */
+__extension__ typedef __int128 wide_t; /* for values that exceed an int64_t before they are scaled down */
 
 static wide_t floor_thousandth(wide_t number) {
     return number / 1000 - (number % 1000 < 0);
 }
 
 /*
- * The day that minus infinity falls on begins before what microseconds hold, so the day is not counted back.
+ * The day of minus infinity begins before the range of microseconds, so the number is not computed from the
+ * day.
  */
 static struct pg_timestamp infinite_timestamp(enum pg_infinity infinity) {
     const int64_t microseconds = infinity == PG_INFINITY ? INFINITY_US : MINUS_INFINITY_US;
@@ -46,9 +47,7 @@ static int64_t saturate(wide_t number) {
     return number > INT64_MAX ? INT64_MAX : number < INT64_MIN ? INT64_MIN : (int64_t) number;
 }
 
-/*
- * Digits behind the point that the type was declared with, or -1. An interval's modifier is not of this form.
- */
+/* The declared digits after the decimal point, or -1. An interval's modifier has another form. */
 static int32_t precision_of(const struct debezium_type *type) {
     return type->modifier >= 0 && type->modifier <= 6 ? type->modifier : -1;
 }
@@ -105,7 +104,7 @@ static bool append_time(const struct debezium_options *options, const struct deb
     return false;
 }
 
-/* An int64_t holds the years 1677 to 2262; Debezium has null for others, but numbers for infinity. */
+/* An int64_t holds the years 1677 to 2262; Debezium writes null for others, but numbers for infinity. */
 static void append_nanoseconds(struct buffer *json, wide_t nanoseconds) {
     const int64_t held = saturate(nanoseconds);
     const wide_t furthest = (wide_t) MINUS_INFINITY_US * 1000;

@@ -12,9 +12,9 @@
 #include "sinks/formats/debezium/debezium_options.h"
 #include "sinks/formats/debezium/debezium_type.h"
 
-/* Is it declared with three digits behind the point or fewer? */
+/* Is it declared with at most three digits after the decimal point? */
 bool debezium_time_is_milliseconds(const struct debezium_type *type);
 
-/* False, with anything appended, when the text is not what PostgreSQL writes for the type. */
+/* False, with undefined text appended, when the text is not PostgreSQL's for the type. */
 MUST_CHECK bool debezium_time_append(const struct debezium_options *options, const struct debezium_type *type,
                                      struct slice text, struct buffer *json);

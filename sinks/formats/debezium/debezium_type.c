@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * debezium_type.c - which of Debezium's mappings a column's type has.
+ * debezium_type.c - chooses Debezium's mapping for a column's type.
  *
- * OIDs of built-in types are the same everywhere. Types of extensions have their OID from CREATE EXTENSION,
- * so they are known by name; a domain has an OID of its own and its base type's name.
+ * OIDs of built-in types are the same on every server. Types of extensions get their OID at CREATE
+ * EXTENSION, so they are recognized by name; a domain has an OID of its own and its base type's name.
  */
 #include "sinks/formats/debezium/debezium_type.h"
 
@@ -82,7 +82,7 @@ static bool is_builtin(const struct known_type *known) {
     return known->oid != 0;
 }
 
-/* The kind of a name in the schema of built-in types, or in any other. */
+/* The kind of a type name, in pg_catalog or in another schema. */
 static enum debezium_kind kind_of_name(struct slice name, bool in_catalog, bool is_array) {
     for (size_t i = 0; i < KNOWN_COUNT; i++)
         if (slice_equal(name, slice_of(KNOWN[i].name)) && is_builtin(&KNOWN[i]) == in_catalog)

@@ -49,7 +49,7 @@ static void append_hex(struct buffer *json, struct slice bytes) {
     }
 }
 
-/* What Kafka's JSON converter does with bytes: base64. */
+/* Kafka's JSON converter writes bytes as base64. */
 static void append_base64(struct buffer *json, enum base64_alphabet alphabet, struct slice bytes) {
     buffer_append_u8(json, '"');
     base64_append(json, alphabet, bytes);
@@ -84,7 +84,7 @@ static bool append_bytea(struct debezium_writer *writer, struct slice text, stru
     return buffer_ok(&writer->bytes);
 }
 
-/* The bits as an integer, least significant byte first, without the bytes that only hold leading zeroes. */
+/* The bits as an integer, least significant byte first, without leading zero bytes. */
 static void fill_bits(struct slice text, struct buffer *bytes) {
     buffer_reset(bytes);
     size_t size = 0;
@@ -162,7 +162,7 @@ static bool append_precise(struct debezium_writer *writer, int32_t modifier, str
     return true;
 }
 
-/* The words for what is no number are Debezium's. */
+/* NaN and infinity are written with Debezium's words. */
 static bool append_numeric_string(struct slice text, struct buffer *json) {
     static const char *const WORDS[] = {[DECIMAL_NAN] = "NAN",
                                         [DECIMAL_INFINITY] = "POSITIVE_INFINITY",
@@ -186,7 +186,7 @@ static bool append_numeric(struct debezium_writer *writer, int32_t modifier, str
     return false;
 }
 
-/* "-$1,234.50" without what is not part of the number. */
+/* Only the sign, digits and point of "-$1,234.50". */
 static void fill_money(struct slice text, struct buffer *number) {
     buffer_reset(number);
     for (size_t i = 0; i < text.size; i++)
@@ -412,7 +412,7 @@ static bool append_array(struct debezium_writer *writer, const struct debezium_t
 
 /* ---- values that an UPDATE did not touch ---- */
 
-/* One integer a byte, which is how Debezium puts a text into an array of integers. */
+/* One integer per byte, as Debezium writes a text into an array of integers. */
 static void append_placeholder_integers(struct slice text, struct buffer *json) {
     for (size_t i = 0; i < text.size; i++) {
         buffer_append_u8(json, i == 0 ? '[' : ',');
@@ -421,7 +421,7 @@ static void append_placeholder_integers(struct slice text, struct buffer *json) 
     buffer_append_text(json, text.size == 0 ? "[]" : "]");
 }
 
-/* As a text in the modes whose bytes are texts. */
+/* Written as text in the modes that encode bytes as text. */
 static bool append_placeholder_bytes(const struct debezium_writer *writer, struct slice text,
                                      struct buffer *json) {
     if (writer->options.binary != BINARY_BYTES)
@@ -440,7 +440,7 @@ static bool append_placeholder_element(const struct debezium_writer *writer, con
     return true;
 }
 
-/* Null where the elements' type holds no text. */
+/* Null when the element type cannot hold a text. */
 static bool append_placeholder_array(const struct debezium_writer *writer, const struct debezium_type *type,
                                      struct slice text, struct buffer *json) {
     bool is_number_of_days = writer->options.time != TIME_ISOSTRING && writer->options.time != TIME_CONNECT;

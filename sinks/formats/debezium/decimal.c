@@ -3,8 +3,7 @@
  * decimal.c - a numeric's text as an integer and a scale.
  *
  * The integer is built from 18 digits at a time: all limbs times 10^18, plus the piece. That is quadratic in
- * the digits, 147,455 at most: 20 ms for the largest numeric there is, and a few nanoseconds for those that
- * people have.
+ * the number of digits, at most 147,455: 20 ms for the largest numeric, a few nanoseconds for usual ones.
  */
 #include "sinks/formats/debezium/decimal.h"
 
@@ -12,7 +11,7 @@
 
 __extension__ typedef unsigned __int128 product_t;
 
-enum { PIECE_DIGITS = 18 }; /* what a 64-bit limb takes at once */
+enum { PIECE_DIGITS = 18 }; /* the most that fit a 64-bit limb */
 
 bool decimal_parse(struct slice text, struct decimal *ret_decimal) {
     *ret_decimal =
@@ -43,7 +42,7 @@ void decimal_strip(struct decimal *decimal) {
         fraction->size--;
 }
 
-/* Digit number at of the unscaled integer; behind the fraction there are zeroes. */
+/* Digit number at of the unscaled integer; zero after the end of the fraction. */
 static unsigned digit_at(const struct decimal *decimal, size_t at) {
     if (at < decimal->whole.size)
         return (unsigned) (decimal->whole.data[at] - '0');
@@ -89,7 +88,7 @@ static uint8_t byte_at(const uint64_t *limbs, size_t at) {
     return (uint8_t) (limbs[at / 8] >> (at % 8 * 8));
 }
 
-/* Leaves out leading bytes that only repeat the sign. */
+/* Omits leading bytes that only repeat the sign. */
 static void append_limbs(const uint64_t *limbs, size_t count, struct buffer *bytes) {
     size_t size = count * 8;
     uint8_t sign = byte_at(limbs, size - 1) >> 7 != 0 ? 0xff : 0;
@@ -108,7 +107,7 @@ bool decimal_append_unscaled(const struct decimal *decimal, uint32_t scale, stru
     if (value.fraction.size > scale)
         return false;
     size_t digit_count = value.whole.size + scale;
-    /* A piece adds a limb at most; two more for the sign and for zero. */
+    /* A piece adds at most one limb; two more for the sign and for zero. */
     size_t limb_max = digit_count / PIECE_DIGITS + 3;
     buffer_reset(scratch);
     if (!buffer_reserve(scratch, limb_max * sizeof(uint64_t))) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * decimal.h - a numeric's text as an integer and a scale, exactly, whatever its size.
+ * decimal.h - a numeric's text as an integer and a scale, exact for any size.
  *
  *     "-12.340"  ->  -12340 with scale 3  ->  CF CC
  *
@@ -22,7 +22,7 @@ enum decimal_kind {
     DECIMAL_MINUS_INFINITY,
 };
 
-/* The digits stay where the text is. */
+/* Points into the text. */
 struct decimal {
     enum decimal_kind kind;
     bool is_negative;
@@ -32,12 +32,12 @@ struct decimal {
 
 MUST_CHECK bool decimal_parse(struct slice text, struct decimal *ret_decimal);
 
-/* Without the zeroes at the end of its fraction. */
+/* Removes trailing zeroes of the fraction. */
 void decimal_strip(struct decimal *decimal);
 
 /*
- * value * 10^scale in two's complement, network byte order, as few bytes as hold it and its sign. False when
- * the value has more digits behind the point than scale. scratch is used and left in any state.
+ * Appends value * 10^scale in two's complement, network byte order, in the fewest bytes. False when the
+ * value has more decimal digits than scale. scratch is left in an undefined state.
  */
 MUST_CHECK bool decimal_append_unscaled(const struct decimal *decimal, uint32_t scale, struct buffer *scratch,
                                         struct buffer *bytes);

@@ -2,8 +2,7 @@
 /*
  * float_text.c - a number's decimal text as the JSON number that Java writes for the float.
  *
- * A number is its significant digits and where the point stands before the first of them: 0.digits *
- * 10^exponent.
+ * A number is its significant digits and an exponent: 0.digits * 10^exponent.
  */
 #include "sinks/formats/debezium/float_text.h"
 
@@ -13,9 +12,9 @@
 #include "cdc/base/json_text.h"
 
 enum {
-    FLOAT_DIGITS_MAX = 17,     /* a float8 has no more */
-    EXACT_DIGITS = 15,         /* as many digits survive a float8 */
-    EXPONENT_MAX = 400,        /* beyond any float8's */
+    FLOAT_DIGITS_MAX = 17,     /* the most a float8 needs */
+    EXACT_DIGITS = 15,         /* so many digits survive a float8 */
+    EXPONENT_MAX = 400,        /* larger than any float8's */
     PLAIN_EXPONENT_MIN = -2,   /* 0.001 is written out */
     PLAIN_EXPONENT_MAX = 7,    /* and so is 9999999.0 */
     NUMERIC_TEXT_MAX = 150000, /* a numeric has 147,455 digits at most */
@@ -23,7 +22,7 @@ enum {
 
 struct digits {
     bool is_negative;
-    bool is_cut; /* there were more than fit */
+    bool is_cut; /* some digits did not fit */
     int count;   /* 0: zero */
     int exponent;
     char text[FLOAT_DIGITS_MAX + 1];
@@ -48,7 +47,7 @@ static void strip_zeroes(struct digits *digits) {
         digits->exponent = 0;
 }
 
-/* The text is a JSON number, so an exponent is well-formed; one without bounds is bounded. */
+/* The text is a JSON number, so an exponent is well-formed; its size is limited here. */
 static int exponent_of(const char *next, const char *end) {
     bool is_negative = *next == '-';
     int exponent = 0;
@@ -78,7 +77,7 @@ static bool float_text_parse(struct slice text, struct digits *digits) {
     return true;
 }
 
-/* Digits number from to to, zeroes where there are none. */
+/* The digits with the numbers from to to, with zeroes for missing ones. */
 static void append_digits(struct buffer *json, const struct digits *digits, int from, int to) {
     for (int i = from; i < to; i++)
         buffer_append_u8(json, (uint8_t) (i < digits->count ? digits->text[i] : '0'));
@@ -130,7 +129,7 @@ bool float_append_json(struct buffer *json, struct slice text) {
     return true;
 }
 
-/* The fewest digits that give the same float again. */
+/* The fewest digits that give the same float when read back. */
 static bool append_shortest(struct buffer *json, double number) {
     char text[40];
     for (int precision = EXACT_DIGITS; precision <= FLOAT_DIGITS_MAX; precision++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * format_debezium.c - debezium-json: what Debezium's PostgreSQL connector and Kafka's JSON converter, without
- * schemas, send for the same change. debezium-json.md has every message with an example, and where this
- * differs.
+ * format_debezium.c - debezium-json: the messages that Debezium's PostgreSQL connector and Kafka's JSON
+ * converter without schemas send for the same change. README.md of this folder describes every message with
+ * an example, and the differences.
  *
  *     insert, read      key       envelope
  *     update            key       envelope
@@ -11,10 +11,11 @@
  *                       new key   envelope of an insert, with the old key as header
  *     truncate          no key    envelope
  *
- * With a transaction topic each envelope says its place in its transaction, and BEGIN and END are messages of
- * their own.
+ * With a transaction topic, each envelope contains its place in its transaction, and BEGIN and END are
+ * separate messages.
  *
- * Messages are written one behind the other into the list's buffer; what two of them share is written once.
+ * Messages are written one after the other into the list's buffer; a part that two of them share is written
+ * once.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -26,15 +27,15 @@
 #include "sinks/formats/format.h"
 
 enum {
-    NAMES_BYTES_MAX = 400, /* of a table's key columns, in an error */
+    NAMES_BYTES_MAX = 400, /* for a table's key columns in an error */
     COLLECTION_BYTES_MAX = 1 << 16,
 };
 
 struct format {
     struct debezium_writer writer;
-    struct debezium_schemas schemas; /* of schemas: inline */
+    struct debezium_schemas schemas; /* for schemas: inline */
     const struct sink_config *config;
-    struct transaction_tally *tally; /* NULL: nobody counts */
+    struct transaction_tally *tally; /* NULL: no transaction topic */
 };
 
 /* One call of encode. */
@@ -65,7 +66,7 @@ static bool append_string(const struct encoding *e, struct slice text) {
                      e->relation->name.data);
 }
 
-/* Names that were given in the configuration or read from a catalog in UTF-8. */
+/* Names from the configuration, or read from a catalog in UTF-8. */
 static bool append_name(const struct encoding *e, const char *key, struct slice name) {
     append_text(e, key);
     return append_string(e, name);
@@ -111,7 +112,7 @@ static bool refuse_value(const struct encoding *e, const struct column *column, 
             : "not the text that PostgreSQL writes for it in a UTF-8 database");
 }
 
-/* A column that the change did not touch has its value in the old row, when that was sent. */
+/* A column that the update left unchanged has its value in the old row, if that was sent. */
 static const struct value *value_of(const struct change *change, const struct value *values,
                                     uint32_t column) {
     const struct value *value = &values[column];
@@ -167,7 +168,7 @@ static bool is_same_value(const struct value *before, const struct value *after)
            (before->kind == after->kind && slice_equal(value_slice(before), value_slice(after)));
 }
 
-/* The server sends the old key also when a part of it is large, changed or not. */
+/* The server also sends the old key when a part of it is large, changed or not. */
 static bool changes_key(const struct change *change) {
     const struct relation *relation = change->relation;
     if (change->kind != CHANGE_UPDATE || change->old_kind != OLD_KEY || !has_key(relation))
@@ -181,8 +182,8 @@ static bool changes_key(const struct change *change) {
 /* ---- the envelope ---- */
 
 /*
- * sequence orders messages: where the transaction commits, then where the change stands. A copied row belongs
- * to no transaction.
+ * sequence orders messages: the commit LSN of the transaction, then the LSN of the change. A copied row
+ * belongs to no transaction.
  */
 static void append_position(const struct encoding *e) {
     const struct change *change = e->change;
@@ -234,7 +235,10 @@ static void append_transaction_id(struct buffer *json, const struct transaction 
                   (unsigned long long) transaction->commit_lsn);
 }
 
-/* The transaction block: the how manieth event of the transaction this is, and of those of its table. */
+/*
+ * The transaction block: this event's ordinal in the transaction, and among the transaction's events of its
+ * table.
+ */
 static bool append_order(const struct encoding *e) {
     struct transaction_tally *tally = e->format->tally;
     uint64_t of_table;
@@ -306,7 +310,7 @@ static bool is_skipped(const struct encoding *e, unsigned operation) {
     return (e->format->writer.options.skipped & operation) != 0;
 }
 
-/* The old row leaves under its key, which knows the new one. */
+/* The delete of the old row under its old key, with the new key as a header. */
 static bool add_old_key(const struct encoding *e, struct message_span old_key, struct message_span new_key) {
     if (!add_envelope(e, old_key, 'd', e->change->old_values, NULL))
         return false;
@@ -362,7 +366,7 @@ static bool encode_change(const struct encoding *e) {
 
 /* ---- transactions ---- */
 
-/* "schema.table", as Debezium has it: in one string, and not quoted. */
+/* "schema.table" as Debezium writes it: one string, the names not quoted. */
 static bool append_collection(struct buffer *json, const struct relation *relation) {
     struct buffer name AUTO(buffer_release) = {.bytes_max = COLLECTION_BYTES_MAX};
     buffer_append_slice(&name, relation->schema);
@@ -404,7 +408,7 @@ static bool append_boundary(struct buffer *json, enum transaction_status status,
     return true;
 }
 
-/* Debezium knows no parts. */
+/* Debezium has no record for a split. */
 static bool debezium_encode_transaction(struct format *format, enum transaction_status status,
                                         struct message_list *list, struct error *err) {
     struct buffer *json = &list->bytes;

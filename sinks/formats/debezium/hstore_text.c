@@ -7,7 +7,7 @@
  */
 #include "sinks/formats/debezium/hstore_text.h"
 
-#define TEXT_BYTES_MAX ((size_t) 1 << 30) /* a value has no more */
+#define TEXT_BYTES_MAX ((size_t) 1 << 30) /* the limit of a value */
 
 void hstore_text_init(struct hstore_text *hstore, struct slice text) {
     *hstore = (struct hstore_text){.next = text.data, .end = text.data + text.size};

@@ -21,7 +21,7 @@ void hstore_text_init(struct hstore_text *hstore, struct slice text);
 void hstore_text_release(struct hstore_text *hstore);
 
 /*
- * The next pair in hstore->key and hstore->value, or *ret_pair false at the end. False when the text is none
- * of an hstore, or memory is exhausted.
+ * Reads the next pair into hstore->key and hstore->value; *ret_pair is false at the end. False when the text
+ * is not an hstore, or memory is exhausted.
  */
 MUST_CHECK bool hstore_text_next(struct hstore_text *hstore, bool *ret_pair, bool *ret_value_is_null);

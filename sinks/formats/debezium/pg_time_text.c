@@ -99,7 +99,7 @@ static struct civil civil_of(int64_t days) {
                           .day = day_of_year - (153 * month + 2) / 5 + 1};
 }
 
-/* The year as written; BC stands at the end of the text. */
+/* The year as written; BC is at the end of the text. */
 static bool take_date(struct scan *scan, struct civil *date) {
     return take_number(scan, YEAR_DIGITS_MIN, YEAR_DIGITS_MAX, &date->year) && pg_time_text_take(scan, '-') &&
            take_number(scan, 2, 2, &date->month) && pg_time_text_take(scan, '-') &&
@@ -221,7 +221,7 @@ bool pg_timestamptz_parse(struct slice text, struct pg_timestamp *ret_timestamp)
 
 /* ---- intervals ---- */
 
-/* The unit's field, or NULL. "mon" is a month. */
+/* The unit's field, or NULL. "mon" is PostgreSQL's word for a month. */
 static int64_t *take_unit(struct scan *scan, struct pg_interval *interval) {
     int64_t *field = take_word(scan, " year")  ? &interval->years
                      : take_word(scan, " mon") ? &interval->months

@@ -2,9 +2,9 @@
 /*
  * pg_time_text.h - PostgreSQL's text of dates, times and intervals as numbers, and back as ISO 8601.
  *
- * As the pinned settings write them: datestyle ISO, intervalstyle postgres. All of the proleptic Gregorian
- * calendar, BC years and years beyond 9999 included; exact, no locale, no time zone database. Parsers take
- * the whole text or return false.
+ * The text is that of datestyle ISO and intervalstyle postgres, which the session sets. Covers the whole
+ * proleptic Gregorian calendar, including BC years and years beyond 9999; exact, without locale or time zone
+ * database. Parsers accept the whole text or return false.
  */
 #pragma once
 
@@ -50,10 +50,7 @@ MUST_CHECK bool pg_date_parse(struct slice text, struct pg_date *ret_date);
 /* "23:59:59.999999", "24:00:00": microseconds since midnight. */
 MUST_CHECK bool pg_time_parse(struct slice text, int64_t *ret_microseconds);
 
-/*
- * "12:00:00+05:30": microseconds since midnight where the offset holds, and the offset in seconds east of
- * UTC.
- */
+/* "12:00:00+05:30": microseconds since midnight in local time, and the offset in seconds east of UTC. */
 MUST_CHECK bool pg_timetz_parse(struct slice text, int64_t *ret_microseconds, int32_t *ret_offset_s);
 
 /* "2024-02-29 12:00:00.5", "0044-03-15 12:00:00 BC", "-infinity" */
@@ -66,8 +63,8 @@ MUST_CHECK bool pg_timestamptz_parse(struct slice text, struct pg_timestamp *ret
 MUST_CHECK bool pg_interval_parse(struct slice text, struct pg_interval *ret_interval);
 
 /*
- * "2024-02-29T12:00:00.5", "2024-02-29" and "12:00:00.5". fraction_digits: exactly so many, or -1: as many as
- * there are. Years beyond 9999 get a sign; year 0 is 1 BC.
+ * "2024-02-29T12:00:00.5", "2024-02-29" and "12:00:00.5". fraction_digits: exactly so many; -1: as many as
+ * needed. Years beyond 9999 get a sign; year 0 is 1 BC.
  */
 void pg_time_append_datetime(struct buffer *text, int64_t days, int64_t microseconds, int fraction_digits);
 void pg_time_append_date(struct buffer *text, int64_t days);

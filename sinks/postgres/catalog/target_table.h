@@ -64,14 +64,13 @@ struct target_table {
      * replica role must disable.
      */
     bool is_checked_late;
-    bool fires; /* user triggers or foreign keys act there */
-    const char
-        *takers[3];     /* names of the triggers that may suppress an insert, an update, a delete, or NULL */
-    bool has_rules;     /* rules may rewrite the statements */
-    bool defers_checks; /* has a deferrable constraint, in either role */
-    bool may_cascade;   /* ON DELETE CASCADE may delete a row before its own change arrives */
-    bool has_always;    /* a column is_always */
-    bool has_key;       /* false: rows are found only by comparing them whole */
+    bool fires;            /* user triggers or foreign keys act there */
+    const char *takers[3]; /* triggers that may suppress an insert, an update, a delete, or NULL */
+    bool has_rules;        /* rules may rewrite the statements */
+    bool defers_checks;    /* has a deferrable constraint, in either role */
+    bool may_cascade;      /* ON DELETE CASCADE may delete a row before its own change arrives */
+    bool has_always;       /* a column is_always */
+    bool has_key;          /* false: rows are found only by comparing them whole */
     const char *key_names; /* for errors: "key id, part", or "no key" */
     uint32_t key_count;    /* of columns that are is_key; their indexes follow */
     uint32_t *key_columns;
