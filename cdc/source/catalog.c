@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * catalog.c - reads the published tables: three queries (tables, columns, types), put together in the arena.
+ * catalog.c - reads the published tables: three queries (tables, columns, types), joined in the arena.
  *
- * Types come ordered by table OID, tables by name; so each table finds its run of rows by looking for its
- * first one. Columns, of which there may be a million, are taken one by one as they come, in the same order,
- * and what is the same in many is kept once.
+ * Types come ordered by table OID, tables by name, so each table finds its types by searching for the first
+ * one. There may be a million columns: they are read row by row, in the same order as types, and a text that
+ * many of them share is kept once.
  */
 #include "cdc/source/catalog.h"
 
@@ -22,16 +22,16 @@
 /* ---- the queries ---- */
 
 /*
- * Each query is a head, which says what is published, and a body.
+ * Each query is a head, which selects the published tables, and a body.
  *
- * $1 is an array of the publications, except for NAMED. Of several publications a table has what pgoutput
- * makes of them: the rows that any filter lets through, all when one has none, and the root in place of
- * leaves that are named, too. Their column lists must be the same; catalog.c refuses others, as the server
- * would at the first change. pg_publication_tables knows what it means: roots or leaves, schemas, column
- * lists and row filters (both from 15 on). A generated column is not published before 18 and on demand since;
- * it still belongs to the table unless a column list leaves it out.
+ * $1 is an array of the publications, except for NAMED. Several publications are combined as pgoutput
+ * combines them: a row is sent if any filter passes it, every row if one publication has no filter, and a
+ * root replaces its leaves. Their column lists must be equal; catalog.c refuses others, as the server would
+ * at the first change. pg_publication_tables resolves roots or leaves, schemas, column lists and row filters
+ * (the last two from 15 on). A generated column is never published before 18, and on request since; it still
+ * belongs to the table unless a column list omits it.
  *
- * Materialized, because the planner would otherwise ask for a table's attnames again for each of its columns:
+ * Materialized, because the planner would otherwise compute a table's attnames again for each of its columns:
  * nine seconds for a table of 1500.
  */
 #define UNION_OF_SENT                                                                                        \
@@ -68,13 +68,13 @@ static const char LISTS_DIFFER[] =
     " where p.pubname = any($1::name[]) group by p.schemaname, p.tablename"
     " having count(distinct p.attnames) > 1 order by 1 limit 1";
 
-/* For tables that no publication names yet; $1 is an array of their OIDs. */
+/* For tables that no publication lists yet; $1 is an array of their OIDs. */
 static const char NAMED[] = "with recursive published (oid, attnames, has_list, rowfilter) as ("
                             " select named, null::name[], false, null::text from unnest($1::oid[]) named)";
 
 /*
- * The types of all columns that can be sent, a few more when a column list names a generated one;
- * pg_publication_tables would wait for the lock of each table. Partitions have their root's types.
+ * The types of all columns that can be sent, and a few more when a column list contains a generated column.
+ * pg_publication_tables would wait for a lock on each table. Partitions have their root's types.
  */
 #define COLUMN_TYPES(LIST, SCHEMAS, GENERATED)                                                               \
     "select distinct a.atttypid from pg_publication p cross join lateral ("                                  \
@@ -93,7 +93,7 @@ static const char COLUMN_TYPES_15[] =
     COLUMN_TYPES("r.prattrs::int2[]", PUBLISHED_SCHEMAS, "a.attgenerated = ''");
 static const char COLUMN_TYPES_18[] = COLUMN_TYPES("r.prattrs::int2[]", PUBLISHED_SCHEMAS, "true");
 
-/* Partitioned tables have no rows of their own: their leaves are counted. */
+/* A partitioned table has no rows of its own: its leaves are counted. */
 static const char TABLES[] =
     " select c.oid, n.nspname, c.relname, c.relkind, c.relreplident, p.rowfilter, size.rows, size.bytes,"
     "  coalesce(key.indnkeyatts, 0), coalesce(not key.indimmediate, false)"
@@ -107,8 +107,8 @@ static const char TABLES[] =
     " order by n.nspname, c.relname";
 
 /*
- * included: the columns that belong to a table on the other side. attnames holds generated columns by mistake
- * in early releases of 15, so it is believed for them from 18 on only.
+ * included: the columns that the table has on the other side. Early releases of 15 list generated columns in
+ * attnames by mistake, so for generated columns attnames is used from 18 on only.
  */
 static const char INCLUDED[] =
     ", included as materialized ("
@@ -122,9 +122,9 @@ static const char INCLUDED[] =
     " from pg_collation c join pg_namespace n on n.oid = c.collnamespace)";
 
 /*
- * b is the base type of a domain, else the type itself, as in a Relation. The replica identity is an index
- * that is checked at once, as RelationGetReplicaIndex wants it. What is one for a table is asked once for it:
- * a database may have a million columns.
+ * b is the base type of a domain, else the type itself, as in a Relation message. The index of a replica
+ * identity must be immediate, as RelationGetReplicaIndex requires. Whatever is the same for a whole table is
+ * queried once per table: a database may have a million columns.
  */
 static const char COLUMNS[] =
     ", keyed (relid, identity, main, own) as materialized ("
@@ -161,11 +161,10 @@ static const char COLUMNS[] =
     " order by a.attrelid, a.attnum";
 
 /*
- * used: every type that a column is made of; what a type is made of is always deeper than the type, so the
- * deepest are created first. enum, domain and composite: the three that the catalog describes completely.
- * Only types that are used are described: whatever odd type else the database has is nobody's business. A
- * composite type may have no attributes. The limit of depth ends a circle, which only a damaged catalog can
- * have.
+ * used: every type that a column consists of. A component is always deeper than its type, so the deepest
+ * types are created first. The catalog describes enum, domain and composite types completely; only used types
+ * are described. A composite type may have no attributes. The depth limit ends a cycle, which only a damaged
+ * catalog can contain.
  */
 static const char TYPES[] =
     ", used (relid, attnum, typid, depth) as ("
@@ -215,18 +214,18 @@ static const char TYPES[] =
 
 /* ---- what was read ---- */
 
-#define SHARED_MAX 256u /* texts that are the same in many columns: types and schemas */
+#define SHARED_MAX 256u /* texts that many columns share: types and schemas */
 
-/* What the queries returned, and where it goes. */
+/* The results of the queries, and the tables built from them. */
 struct catalog_reading {
     PGresult *tables;
     PGresult *types;
     struct arena *arena;
     bool failed;           /* the arena is exhausted */
     struct table *taken;   /* by name */
-    struct table **by_oid; /* the same */
+    struct table **by_oid; /* the same, by OID */
     size_t count;
-    oid_t relid; /* of the columns that wait until their table has all */
+    oid_t relid; /* of the columns in waiting, until the table's last column is read */
     struct table_column waiting[RELATION_COLUMNS_MAX];
     uint32_t waiting_count;
     const char *shared[SHARED_MAX];
@@ -240,7 +239,7 @@ static oid_t get_oid(const PGresult *result, int row, int field) {
     return (oid_t) strtoul(PQgetvalue(result, row, field), NULL, 10);
 }
 
-/* A copy in the arena; NULL for NULL, and when the arena is exhausted, which is remembered. */
+/* A copy in the arena. NULL for NULL; also when the arena is exhausted, which sets failed. */
 static const char *get_text(struct catalog_reading *reading, const PGresult *result, int row, int field) {
     if (PQgetisnull(result, row, field))
         return NULL;
@@ -257,7 +256,7 @@ static void *get_array(struct catalog_reading *reading, size_t count, size_t siz
     return array;
 }
 
-/* The rows of result, ordered by their first field, that belong to the table. */
+/* The table's rows in result, which is ordered by its first field. */
 static int find_run(const PGresult *result, oid_t oid, int *ret_count) {
     int low = 0, high = PQntuples(result);
     while (low < high) {
@@ -274,7 +273,7 @@ static int find_run(const PGresult *result, oid_t oid, int *ret_count) {
     return low;
 }
 
-/* The same, for texts of which few are different. */
+/* The same, for texts with few distinct values. */
 static const char *share_text(struct catalog_reading *reading, const PGresult *result, int row, int field) {
     if (PQgetisnull(result, row, field))
         return NULL;
@@ -320,7 +319,7 @@ static struct table *find_table(const struct catalog_reading *reading, oid_t oid
     return low < reading->count && reading->by_oid[low]->oid == oid ? reading->by_oid[low] : NULL;
 }
 
-/* A table that was published between the queries has no place, and none needs it. */
+/* A table that was published between two queries is in no list, and its columns are dropped. */
 static void give_columns(struct catalog_reading *reading) {
     struct table *table = find_table(reading, reading->relid);
     const size_t count = reading->waiting_count;
@@ -431,7 +430,7 @@ static bool check_publications(struct session *source, const char *publications,
     return true;
 }
 
-/* What the tables are asked for by: the head of the queries, and its $1. */
+/* Selects the tables: the head of the queries, and its $1. */
 struct selection {
     const char *head;
     const char *parameter;
@@ -514,7 +513,7 @@ static bool read_selection(struct session *source, const struct selection *selec
     if (!session_execute(source, LOCK_LIMIT, err))
         return false;
     bool read = read_quickly(source, selection, arena, ret_list, err) || lock_wait_explain(source, err);
-    /* Not in a transaction that has failed, which its owner will end. */
+    /* Not in a failed transaction, which its owner ends. */
     return session_execute(source, NO_LOCK_LIMIT, read ? err : &ignored) && read;
 }
 

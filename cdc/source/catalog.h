@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * catalog.h - what the source's catalog says of the published tables.
+ * catalog.h - the published tables, as the source's catalog describes them.
  */
 #pragma once
 
@@ -15,17 +15,17 @@ struct table_list {
 };
 
 /*
- * The tables that the publications (an array's text, source_config.publication_array) send changes for (the
- * root of a partition tree when it publishes via the root, its leaves otherwise), with their columns (column
- * lists of the publication respected). In arena. Needs no right but to read the catalog; inside the caller's
- * transaction if there is one. A definition can only be read while nobody has locked the table against
- * readers: then ERROR_RETRY after a moment, which names who holds the lock.
+ * The tables for which the publications send changes, with their columns (column lists respected): the root
+ * of a partition tree when it is published via the root, its leaves otherwise. publications: an array's text,
+ * source_config.publication_array. The result is in arena. Needs only the right to read the catalog; uses the
+ * caller's transaction if there is one. A definition cannot be read while another session holds a lock that
+ * blocks readers: then ERROR_RETRY after a second, naming the holder of the lock.
  */
 MUST_CHECK bool catalog_read_tables(struct session *source, const char *publications, struct arena *arena,
                                     struct table_list *ret_list, struct error *err);
 
 /*
- * The same for tables named by OID, as a publication of just these would send them. oids: an array's text,
+ * The same for tables given by OID, as a publication of just these would send them. oids: an array's text,
  * "{16385,16390}".
  */
 MUST_CHECK bool catalog_read_oids(struct session *source, const char *oids, struct arena *arena,
@@ -33,8 +33,8 @@ MUST_CHECK bool catalog_read_oids(struct session *source, const char *oids, stru
 
 /*
  * True when every column that the publications may send is of a type that is portable in binary
- * (builtin_type.h). Asks nothing that waits for a table's lock, so that a pipeline starts again whatever is
- * done to one of its tables.
+ * (builtin_type.h). Waits for no table's lock, so that a pipeline can start again while one of its tables is
+ * locked.
  */
 MUST_CHECK bool catalog_read_portable(struct session *source, const char *publications, bool *ret_portable,
                                       struct error *err);

@@ -12,7 +12,7 @@ struct generated_columns {
     size_t count;
 };
 
-/* Of all tables of the database. *columns is empty before; to be released in any case. */
+/* For all tables of the database. *columns must be empty before; release it also after a failure. */
 MUST_CHECK bool generated_columns_read(struct session *source, struct generated_columns *columns,
                                        struct error *err);
 void generated_columns_release(struct generated_columns *columns);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * identity.c - asks the source's catalog for replica identities that PostgreSQL does not take.
+ * identity.c - asks the source's catalog for tables without a usable replica identity.
  *
- * A partitioned table's own identity does not matter to the server, its leaves' does. candidate: an index
- * that could be the identity; unique, checked at once, on plain columns that are never null and not
- * generated.
+ * The server ignores a partitioned table's own identity and uses that of its leaves. candidate: an index that
+ * could be the identity: unique, immediate, on plain columns that are not null and not generated.
  */
 #include "cdc/source/identity.h"
 
@@ -26,7 +25,7 @@ static const char HEAD[] =
     "   select t.relid from pg_partition_tree(c.oid) t where t.isleaf and c.relkind = 'p') leaf (oid)"
     " join pg_class l on l.oid = leaf.oid and l.relkind = 'r' join pg_namespace n on n.oid = l.relnamespace";
 
-/* Before 18 nobody minds generated columns. */
+/* Before 18 a generated column in the identity is not refused. */
 static const char GENERATED_14[] =
     " cross join (select null::name, false where $2::name[] is not null) generated (name, is_part)";
 

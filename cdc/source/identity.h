@@ -11,14 +11,14 @@
 enum {
     IDENTITY_SCHEMA,
     IDENTITY_NAME,
-    IDENTITY_INDEX,     /* one that could be the replica identity, or NULL */
-    IDENTITY_GENERATED, /* 18: a generated column that is not sent and that no identity may hold, or NULL */
+    IDENTITY_INDEX,     /* an index that could be the replica identity, or NULL */
+    IDENTITY_GENERATED, /* 18: an unpublished generated column, which no identity may contain, or NULL */
     IDENTITY_OID
 };
 
 /*
- * Of the tables named by OID (an array's text), and of their leaves, those without a usable replica identity.
- * publications: an array's text, those that send them; "{}" for one that is still to be made.
+ * Of the tables given by OID (an array's text) and their leaves: those without a usable replica identity.
+ * publications: an array's text, the publications that send them; "{}" for one that is not created yet.
  */
 MUST_CHECK bool identity_find_unusable(struct session *source, const char *oids, const char *publications,
                                        PGresult **ret_rows, struct error *err);

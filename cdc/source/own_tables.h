@@ -3,7 +3,7 @@
  * own_tables.h - tables in which a Postgres sink keeps its state: they are never replicated.
  *
  * A source that is itself a target has them, and a publication for all tables sends them. In the next target
- * they would be mixed with what its own sink keeps there.
+ * they would mix with the rows that its own sink keeps there.
  */
 #pragma once
 
@@ -12,7 +12,7 @@
 #include "cdc/base/slice.h"
 #include "decoder/change.h"
 
-/* A condition; N and C: the aliases of pg_namespace and pg_class. */
+/* A condition. N and C: the aliases of pg_namespace and pg_class. */
 #define IS_OWN_TABLE(N, C) "(" N ".nspname = 'pgcdc' and " C ".relname in ('position', 'conflicts'))"
 
 static inline bool own_tables_have(struct slice schema, struct slice name) {

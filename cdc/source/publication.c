@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * publication.c - CREATE PUBLICATION for what the configuration names.
+ * publication.c - CREATE PUBLICATION for the tables that the configuration names.
  *
- * A pattern is expanded to the tables that match now; a table created later has to be added to the
- * publication. FOR ALL TABLES and FOR TABLES IN SCHEMA would follow by themselves but need a superuser.
+ * A pattern is expanded to the tables that match now; a table created later must be added to the publication.
+ * FOR ALL TABLES and FOR TABLES IN SCHEMA would include it but require a superuser.
  */
 #include "cdc/source/publication.h"
 
@@ -16,7 +16,7 @@
 #include "cdc/source/scope.h"
 
 #define SQL_BYTES_MAX (64u * 1024 * 1024)
-#define NAMES_BYTES_MAX 600 /* names in an error; more are counted */
+#define NAMES_BYTES_MAX 600 /* names in an error; further ones are counted */
 
 bool publication_exists(struct session *source, const struct source_config *config, bool *ret_exists,
                         struct error *err) {
@@ -31,7 +31,7 @@ bool publication_exists(struct session *source, const struct source_config *conf
     return true;
 }
 
-/* What is to be published, as SQL and as the text of an array of OIDs. */
+/* The tables to publish, as SQL and as the text of an array of OIDs. */
 struct wanted {
     struct buffer sql;
     struct buffer oids;
@@ -42,7 +42,7 @@ static void wanted_release(struct wanted *wanted) {
     buffer_release(&wanted->oids);
 }
 
-/* Leaves of a partition tree go through their root; unlogged tables cannot be published. */
+/* Leaves of a partition tree are sent through their root; unlogged tables cannot be published. */
 static void append_tables(const struct source_config *config, const PGresult *candidates,
                           struct wanted *wanted) {
     const char *before = " for table ";
@@ -87,7 +87,7 @@ static bool mark(struct session *source, const char *publication, struct error *
     return buffer_text(&sql) != NULL ? session_execute(source, sql.data, err) : error_no_memory(err);
 }
 
-/* One transaction: a publication without its mark would never be dropped. */
+/* One transaction: a publication without its comment would never be dropped. */
 static bool publication_create(struct session *source, const struct source_config *config, const char *sql,
                                struct error *err) {
     struct error ignored;
@@ -113,10 +113,7 @@ static void append_names(const PGresult *rows, struct buffer *names) {
     }
 }
 
-/*
- * From the moment of its publication the source would refuse the application's own updates and deletes of
- * such a table.
- */
+/* Once such a table is published, the source refuses the application's own updates and deletes of it. */
 static bool refuse_unusable(struct session *source, const struct source_config *config, const char *oids,
                             struct error *err) {
     PGresult *rows AUTO_PGRESULT = NULL;

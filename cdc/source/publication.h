@@ -9,25 +9,22 @@
 #include "cdc/config/config.h"
 #include "cdc/pq/session.h"
 
-/* The comment on a publication that pgcdc made itself, and may therefore drop. */
+/* The comment on a publication that pgcdc created and may therefore drop. */
 #define PUBLICATION_MARK "created by pgcdc"
 
-/* All that the pipeline has. */
+/* True if all publications of the pipeline exist. */
 MUST_CHECK bool publication_exists(struct session *source, const struct source_config *config,
                                    bool *ret_exists, struct error *err);
 
-/*
- * The tables that are sent and whose updates or deletes the source refuses for it, appended to names for
- * people.
- */
+/* Appends to names, for people, the published tables whose updates or deletes the source refuses. */
 MUST_CHECK bool publication_name_unusable(struct session *source, const struct source_config *config,
                                           struct buffer *names, struct error *err);
 
 /*
- * Creates the publication when it is missing: the tables that the configuration names, or all tables, through
- * their partition roots. ERROR_CONFIG, with what has to be run: when the file names the publication itself,
- * which may be a slip; when the source would refuse updates of a table for it; when the role may not.
- * *ret_created may be NULL.
+ * Creates the publication if it is missing, with publish_via_partition_root, for the tables that the
+ * configuration names, or for all tables. ERROR_CONFIG with the SQL to run: if the file names the publication
+ * itself, which may be a typing error; if the source would then refuse updates of a table; if the role lacks
+ * the right. *ret_created may be NULL.
  */
 MUST_CHECK bool publication_ensure(struct session *source, const struct source_config *config,
                                    bool *ret_created, struct error *err);

@@ -12,9 +12,9 @@
 #include "cdc/source/own_tables.h"
 
 #define NAME_BYTES_MAX 64   /* NAMEDATALEN */
-#define NAMES_BYTES_MAX 600 /* names in an error; more are counted */
+#define NAMES_BYTES_MAX 600 /* names in an error; further ones are counted */
 
-/* Temporary and system tables cannot be published; leaves of a partition tree go through their root. */
+/* Temporary and system tables cannot be published; leaves of a partition tree are sent through their root. */
 static const char CANDIDATES[] =
     "with sent as materialized (select c.oid from pg_publication_tables p join pg_namespace n on n.nspname = "
     "p.schemaname"
@@ -38,8 +38,8 @@ static const char SENT[] =
     " and not " IS_OWN_TABLE("n", "c") " order by 1, 2";
 
 /*
- * The same, and the partitions of each published root: the server announces the root and then the leaf whose
- * row it is.
+ * The same, and the partitions of each published root: the server announces the root, then the leaf that
+ * holds the row.
  */
 static const char ANNOUNCED[] =
     "with sent as materialized (select distinct n.nspname, c.relname, c.oid, c.relkind,"
@@ -184,7 +184,7 @@ static bool refuse_lacking(const struct source_config *config, enum scope_moment
         "source.tables names %s, which publication %s does not send (never had, or a table was dropped and "
         "created again)",
         names, config->publication);
-    /* A statement that is cut off would be followed to the letter. */
+    /* A truncated statement would be executed as it is printed. */
     bool is_whole = text != NULL && lacking->count == lacking->shown && remedy.size < ERROR_REMEDY_MAX;
     return error_remedy(err, "%s", is_whole ? text : "pgcdc check says what to do");
 }

@@ -16,7 +16,7 @@
 #include "cdc/pq/result.h"
 
 enum {
-    WAITING_REPORT_MS = 4000, /* how long a creation may take before it is said what it waits for */
+    WAITING_REPORT_MS = 4000, /* after this long, report what the creation waits for */
     CANCEL_WAIT_MS = 2000,
 };
 
@@ -66,9 +66,9 @@ bool slot_read(struct session *source, const char *slot, struct slot_facts *ret_
 /* ---- creating ---- */
 
 /*
- * Of the query only what comes before its first literal, digit or comment: a row's value could follow. A role
- * without pg_read_all_stats sees neither state nor query of others. A prepared transaction has no pid but
- * blocks just as well.
+ * Of the query only the text before its first literal, digit or comment: later text could be a row's value. A
+ * role without pg_read_all_stats sees neither state nor query of other users. A prepared transaction has no
+ * pid but blocks the creation too.
  */
 static const char BLOCKERS_SQL[] =
     "select 'older transactions to end: ' || string_agg(line, '; ') from ("
@@ -91,7 +91,7 @@ static void report_blockers(struct session *source, slot_waiting_fn *waiting) {
     const bool asked = session_query(source, BLOCKERS_SQL, 0, NULL,
                                      &(const struct result_shape){"the query for transactions", 1, 1, 1, 1u},
                                      &result, &ignored);
-    if (session_is_standby(source)) /* which knows nothing of the transactions of its primary */
+    if (session_is_standby(source)) /* which does not see its primary's transactions */
         waiting(
             "the primary to log its running transactions, and for those to end; when it is idle, run there: "
             "select pg_log_standby_snapshot();");
@@ -111,8 +111,8 @@ static void release_cancel(void *context) {
 }
 
 /*
- * The server gives the creation up only when told so; without that, a slot would appear after we left. libpq
- * connects for it and waits without a limit, so we wait for it a little.
+ * The server abandons the creation only when cancelled; otherwise the slot would appear after pgcdc exits.
+ * libpq opens a connection to cancel, without a time limit, so we wait a short time only.
  */
 static void cancel(struct session *replication) {
     PGcancel *request = PQgetCancel(replication->conn);
@@ -145,7 +145,7 @@ static bool wait_created(struct session *replication, struct session *source, sl
     return true;
 }
 
-/* kind: what stands behind the name in the command. */
+/* kind: the words after the name in the command. */
 static bool slot_create_with(struct session *replication, struct session *source, const char *slot,
                              const char *kind, slot_waiting_fn *waiting, struct slot_creation *ret_creation,
                              struct error *err) {

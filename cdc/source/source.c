@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * source.c - sessions to the source and the questions about its identity.
+ * source.c - sessions to the source, and its identity.
  */
 #include "cdc/source/source.h"
 
@@ -51,7 +51,7 @@ bool source_identify(struct session *replication, struct source_identity *ret_id
     return true;
 }
 
-/* A history file's lines: parent timeline, the LSN where it was left, the reason. '#' begins a comment. */
+/* A line of a history file: parent timeline, LSN of the switch, reason. '#' begins a comment. */
 static bool find_fork(const char *history, uint32_t timeline, lsn_t *ret_fork_lsn) {
     for (const char *line = history; line != NULL && *line != '\0';) {
         uint32_t parent = 0, high = 0, low = 0;

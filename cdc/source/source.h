@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * source.h - which server the source is, and on which history.
+ * source.h - which server the source is, and on which timeline.
  */
 #pragma once
 
@@ -15,18 +15,18 @@ enum { DATABASE_NAME_MAX = 64 }; /* PostgreSQL's NAMEDATALEN, NUL included */
 struct source_identity {
     uint64_t system_id;
     uint32_t timeline;
-    lsn_t flush_lsn; /* the end of the WAL that is on disk there */
+    lsn_t flush_lsn; /* the end of the WAL that is durable at the source */
     bool is_standby;
     char database[DATABASE_NAME_MAX];
 };
 
-/* An ordinary session, for questions. stop may be NULL. */
+/* An ordinary session, for queries. stop may be NULL. */
 MUST_CHECK bool source_open(struct session *session, const struct source_config *config,
                             const atomic_bool *stop, struct error *err);
 
 /*
- * A replication session, with logical_decoding_work_mem and the other settings that pgoutput's work depends
- * on.
+ * A replication session, with logical_decoding_work_mem and the other settings on which pgoutput's output
+ * depends.
  */
 MUST_CHECK bool source_open_replication(struct session *session, const struct source_config *config,
                                         const atomic_bool *stop, struct error *err);
@@ -36,11 +36,11 @@ MUST_CHECK bool source_identify(struct session *replication, struct source_ident
                                 struct error *err);
 
 /*
- * Where the history of the current timeline left the given one. 0 when it is the current one; ERROR_REFUSE
- * when that timeline is not in this server's history at all. On a replication session that does not stream.
+ * Where the current timeline's history left the given timeline. 0 when it is the current one; ERROR_REFUSE
+ * when the server's history does not contain it. On a replication session that does not stream.
  */
 MUST_CHECK bool source_fork_lsn(struct session *replication, const struct source_identity *identity,
                                 uint32_t timeline, lsn_t *ret_fork_lsn, struct error *err);
 
-/* wal_sender_timeout in milliseconds, 0: none. */
+/* wal_sender_timeout in milliseconds; 0: none. */
 MUST_CHECK bool source_sender_timeout(struct session *replication, int *ret_timeout_ms, struct error *err);

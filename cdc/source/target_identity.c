@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * target_identity.c - a server's system identifier and the database's name.
+ * target_identity.c - reads a server's system identifier and the database's name.
  */
 #include "cdc/source/target_identity.h"
 

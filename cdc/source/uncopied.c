@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * uncopied.c - one old row at the source, and its key at the target.
+ * uncopied.c - looks for one old row at the source, and for its key at the target.
  *
- * How old a row is, its xmin tells, and that of the entry in the publication how long it is published. What
- * is older by its xid and committed later is taken for on its way; so is what only shows behind the first
+ * A row's age is that of its xmin; a table's publication is as old as the xmin of its entry. A row with an
+ * older xid that committed later is assumed to be in the stream; so is an old row that is not among the first
  * rows of the table.
  *
- * While the pipeline runs a row may be on its way in truth: its sink is waited for before the target is
- * believed.
+ * While the pipeline runs, the row may really be in the stream, so the target is queried only once its sink
+ * has caught up.
  */
 #include "cdc/source/uncopied.h"
 
@@ -25,12 +25,11 @@
 
 enum {
     KEYS_MAX = 32, /* of an index, in PostgreSQL */
-    LOOKS = 2,     /* the row may have gone between the two questions */
+    LOOKS = 2,     /* the row may have been deleted between the two queries */
 };
 
 /*
- * Since when the table, a root above it or its schema is published; publications for all tables have no
- * newcomers.
+ * When the table, a root above it or its schema was published. A publication for all tables has no entries.
  */
 static const char ENTRY[] =
     "select e.xmin, e.cmin from (select r.xmin, r.cmin, r.prrelid = any (t.oids) as covers, r.prpubid from "
@@ -53,9 +52,7 @@ static const struct table_column *key_column(const struct table *table, uint32_t
     return NULL;
 }
 
-/*
- * Answers of the server are no failure here; a lost connection is one. Zero rows and false: nothing to say.
- */
+/* An error from the server is not a failure here; a lost connection is. Zero rows and false: no answer. */
 static bool uncopied_ask(struct uncopied_question *question, struct session *session, const char *sql,
                          int count, const char *const *parameters, int columns, PGresult **ret_rows,
                          struct error *ret_answer, struct error *err) {
@@ -96,7 +93,7 @@ static void append_source(struct buffer *sql, const struct table *table) {
         table->row_filter_sql != NULL ? table->row_filter_sql : "true");
 }
 
-/* Without a key only an empty table is sure to lack the row. */
+/* Without a key only an empty table is certain to lack the row. */
 static void append_target(struct buffer *sql, const struct table *table) {
     buffer_append_text(sql, "select from ");
     identifier_append_qualified(sql, slice_of(table->schema), slice_of(table->name));
@@ -108,7 +105,7 @@ static void append_target(struct buffer *sql, const struct table *table) {
     buffer_append_text(sql, " limit 1");
 }
 
-/* Is the row that the source has shown at the target? What cannot be asked counts as there. */
+/* Does the target have the row that the source returned? If it cannot be asked, the row counts as present. */
 static bool ask_target(struct uncopied_question *question, const struct table *table, const PGresult *old,
                        bool *ret_lacks, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
@@ -129,7 +126,7 @@ static bool ask_target(struct uncopied_question *question, const struct table *t
     return true;
 }
 
-/* Whatever the source has shown is committed before this. */
+/* Every row that the source returned was committed before this LSN. */
 static bool read_end(struct session *source, lsn_t *ret_lsn, struct error *err) {
     static const struct result_shape SHAPE = {"the query for the end of its WAL", 1, 1, 1, 0};
     PGresult *result AUTO_PGRESULT = NULL;
@@ -142,7 +139,10 @@ static bool read_end(struct session *source, lsn_t *ret_lsn, struct error *err) 
            error_set(err, ERROR_PROTOCOL, "source: no answer to where its WAL ends");
 }
 
-/* A target that is written to is believed only once it has all that the source had when it showed the row. */
+/*
+ * A target that is being written to is queried only once it has everything that the source had committed when
+ * it returned the row.
+ */
 static bool ask_written_target(struct uncopied_question *question, const struct table *table,
                                const PGresult *old, bool *ret_lacks, struct error *err) {
     lsn_t end_lsn = 0;
@@ -222,7 +222,7 @@ static bool refuse_tables(struct uncopied_question *question, const struct table
     return true;
 }
 
-/* The tables' definitions, the question for the sources' side of it, and who asks it of each target. */
+/* The tables' definitions, the question for the source's side, and the sinks whose targets are queried. */
 struct refusing {
     const struct config *config;
     const atomic_bool *stop;
@@ -231,7 +231,7 @@ struct refusing {
     const struct uncopied_sinks *sinks; /* that are written to, or NULL */
 };
 
-/* What a sink is waited for with. */
+/* The arguments for waiting until a sink has caught up. */
 struct awaited {
     const struct uncopied_sinks *sinks;
     size_t index;
@@ -253,19 +253,19 @@ static bool refuse_of_sink(struct refusing *refusing, size_t index, struct error
     refusing->question.reaches = refusing->sinks != NULL ? awaited_reaches : NULL;
     bool opened = session_open(&target, &options, err);
     if (!opened && refusing->sinks != NULL)
-        err->kind = ERROR_RETRY; /* the sink's own business, which has its connection */
+        err->kind = ERROR_RETRY; /* a failed connection to the sink is reported by the sink itself */
     bool looked = opened && session_execute(&target, "set lock_timeout = '1s'", err) &&
                   refuse_tables(&refusing->question, &refusing->tables, err);
     session_close(&target);
     return looked;
 }
 
-/* A definition that cannot be read now does not keep a pipeline from going on. */
 bool uncopied_matters(const struct config_sink *sink) {
     const char *on_missing = sink_config_find(&sink->sink, "on_missing");
     return sink_admin(sink->ops, target) != NULL && (on_missing == NULL || strcmp(on_missing, "stop") == 0);
 }
 
+/* A definition that cannot be read now does not stop a pipeline. */
 static bool refuse_with(struct refusing *refusing, struct error *err) {
     struct uncopied_question *question = &refusing->question;
     const struct config *config = refusing->config;
@@ -296,7 +296,7 @@ bool uncopied_refuse(const struct config *config, const atomic_bool *stop, struc
 
 /* ---- while it runs ---- */
 
-/* Has an entry come since, and until which transaction is that known? */
+/* Was an entry added since, and up to which transaction is that known? */
 static bool read_newcomers(struct session *source, const char *publications, const char *since_xid,
                            bool *ret_some, struct uncopied_moment *moment, struct error *err) {
     static const char SQL[] = "select pg_snapshot_xmin(pg_current_snapshot()), $2::text is not null and "

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * uncopied.h - rows that were there before their table was published to a pipeline that had its copy already:
- * no change brings them, so the target would lack them for ever.
+ * uncopied.h - rows older than the publication of their table, in a pipeline whose initial copy is over: no
+ * change carries them, so the target would never receive them.
  */
 #pragma once
 
@@ -13,33 +13,33 @@
 #include "cdc/pq/session.h"
 #include "sinks/table.h"
 
-/* What is asked of each table. Both sessions should have a lock_timeout. */
+/* The question about each table. Both sessions should have a lock_timeout. */
 struct uncopied_question {
     struct session *source;
     struct session *target;
     const char *publications; /* an array's text */
-    const char *since_xid;    /* only of tables whose publication is not older; NULL: of all */
+    const char *since_xid;    /* only tables whose publication is not older; NULL: all */
     /*
-     * For a target that is written to: waits until it has all up to lsn; false: not yet. NULL: nobody writes
-     * to it.
+     * For a target that is being written to: waits until it has everything up to lsn; false: not yet. NULL:
+     * no engine writes to it.
      */
     bool (*reaches)(void *context, lsn_t lsn);
     void *context;
-    bool is_open; /* set: something could not be asked now, but later */
+    bool is_open; /* set: a part could not be asked now; ask again later */
 };
 
 /*
- * Looks for a row that is older than the publication of its table, and for its key in the target. A look at
- * the oldest pages, not a comparison: false in *ret_lacks does not prove that all rows are there. What cannot
- * be asked (a lock, a right that is missing) is not lacking.
+ * Looks for a row that is older than the publication of its table, and for its key in the target. Reads the
+ * oldest pages only and compares nothing: *ret_lacks false does not prove that all rows are present. A table
+ * that cannot be asked (a lock, a missing right) is not reported as lacking.
  */
 MUST_CHECK bool uncopied_look(struct uncopied_question *question, const struct table *table, bool *ret_lacks,
                               struct error *err);
 
-/* False where the sink's on_missing says that its tables may lack rows: then nobody is stopped for one. */
+/* False if the sink's on_missing setting accepts tables that lack rows: then a lacking row stops nothing. */
 bool uncopied_matters(const struct config_sink *sink);
 
-/* What is said of it, after the table's name, and what to do. */
+/* The message, after the table's name, and its remedy. */
 #define UNCOPIED_TEXT                                                                                        \
     "has rows that are older than its publication, and the target lacks them: a table that is added later "  \
     "has "                                                                                                   \
@@ -47,10 +47,10 @@ bool uncopied_matters(const struct config_sink *sink);
 #define UNCOPIED_REMEDY                                                                                      \
     START_OVER "; or, when these rows are not wanted or come in another way, set source.snapshot: never"
 
-/* For a start that goes on: ERROR_CONFIG names the first such table of a Postgres sink. */
+/* For a start that continues a pipeline: ERROR_CONFIG names the first such table of a Postgres sink. */
 MUST_CHECK bool uncopied_refuse(const struct config *config, const atomic_bool *stop, struct error *err);
 
-/* Up to which transaction of the source publications were looked at; xid "": none yet. */
+/* The transaction of the source up to which publications were examined; xid "": none yet. */
 struct uncopied_moment {
     char xid[24];
 };
@@ -58,15 +58,15 @@ struct uncopied_moment {
 MUST_CHECK bool uncopied_moment_read(struct session *source, struct uncopied_moment *ret_moment,
                                      struct error *err);
 
-/* The sinks of a pipeline that runs. reaches waits for a moment until sink index has all up to lsn. */
+/* The sinks of a running pipeline. reaches waits briefly until sink index has everything up to lsn. */
 struct uncopied_sinks {
     bool (*reaches)(void *context, size_t index, lsn_t lsn);
     void *context;
 };
 
 /*
- * While it runs: the same of tables that were published since *moment, which moves on when all was asked.
- * Sets a lock_timeout for the source's session.
+ * While the pipeline runs: the same for tables published since *moment, which advances once all were asked.
+ * Sets a lock_timeout on the source's session.
  */
 MUST_CHECK bool uncopied_refuse_newcomers(const struct config *config, struct session *source,
                                           const struct uncopied_sinks *sinks, struct uncopied_moment *moment,

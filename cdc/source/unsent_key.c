@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * unsent_key.c - asks the catalog for keys with generated columns.
+ * unsent_key.c - reads the keys with generated columns from the catalog.
  */
 #include "cdc/source/unsent_key.h"
 
 #include <stdlib.h>
 
 /*
- * A row for each such table and column that determines its key. What a generated column is made of is a
- * dependency: of the column in older servers, of its default in newer ones.
+ * A row for each such table and column that determines its key. A generated column depends on the columns of
+ * its expression: directly in older servers, through its default in newer ones.
  */
 static const char GENERATED[] =
     "with key as (select c.oid, a.attnum, a.attgenerated <> '' as is_generated from pg_class c"
@@ -27,7 +27,7 @@ static const char GENERATED[] =
     "= p.attnum"
     " where p.oid in (select oid from key where is_generated) order by p.oid, p.is_sent desc";
 
-/* As many as there are rows. */
+/* One place for each row of the result. */
 struct room {
     struct unsent_key *keys;
     struct slice *columns;

@@ -2,8 +2,8 @@
 /*
  * unsent_key.h - tables and partitions whose replica identity has a column that the server does not send.
  *
- * Before 18 no generated column is sent; a Relation message then shows a part of the key as if it was the
- * key. Later the server refuses the updates and deletes of such tables.
+ * Before 18 no generated column is sent, so a Relation message shows a part of the key as if it were the key.
+ * From 18 on the server refuses updates and deletes of such tables.
  */
 #pragma once
 
@@ -12,6 +12,6 @@
 #include "cdc/pq/session.h"
 #include "decoder/decoder.h"
 
-/* In arena. Of the whole database. */
+/* In arena. Covers the whole database. */
 MUST_CHECK bool unsent_key_read(struct session *source, struct arena *arena, struct unsent_keys *ret_keys,
                                 struct error *err);

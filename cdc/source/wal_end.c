@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wal_end.c - compares what the source says with what it said.
+ * wal_end.c - compares each position that the source sends with the earlier ones.
  */
 #include "cdc/source/wal_end.h"
 
 #include <inttypes.h>
 
 /*
- * No server writes that much between two messages of a stream that is read; one that was not read for long is
- * asked.
+ * No server writes this much between two messages that are read without a pause. After a long pause we ask
+ * the server.
  */
 #define JUMP_BYTES_MAX ((lsn_t) 1 << 30)
 
