@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * copy_order.c - a walk along the source's foreign keys, depth first.
+ * copy_order.c - walks along the source's foreign keys, depth first.
  */
 #include "cdc/copy/copy_order.h"
 
@@ -10,7 +10,7 @@
 struct ordering {
     const struct table_list *list;
     const PGresult *references; /* (referring table, referred table), ordered */
-    bool *is_visited;           /* by place in list */
+    bool *is_visited;           /* by index in list */
     struct table *tables;
     size_t count;
 };
@@ -19,7 +19,7 @@ static oid_t get_oid(const PGresult *result, int row, int field) {
     return (oid_t) strtoul(PQgetvalue(result, row, field), NULL, 10);
 }
 
-/* A deferrable constraint is made to wait for the end of the copy. */
+/* A deferrable constraint is deferred to the end of the copy. */
 static bool read_references(struct session *source, PGresult **ret_references, struct error *err) {
     return session_query(source,
                          "select distinct conrelid, confrelid from pg_constraint"
@@ -29,7 +29,7 @@ static bool read_references(struct session *source, PGresult **ret_references, s
                          ret_references, err);
 }
 
-/* The first row of the referring table, or of the one behind it. */
+/* The first row of the referring table, or of the next one. */
 static int find_references(const PGresult *references, oid_t oid) {
     int low = 0, high = PQntuples(references);
     while (low < high) {
@@ -50,7 +50,7 @@ static void visit_oid(struct ordering *ordering, oid_t oid) {
             visit(ordering, i);
 }
 
-/* As deep as the longest chain of foreign keys. */
+/* Recurses as deep as the longest chain of foreign keys. */
 static void visit(struct ordering *ordering, size_t index) {
     const struct table *table = &ordering->list->tables[index];
     const PGresult *references = ordering->references;

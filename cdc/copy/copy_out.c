@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * copy_out.c - COPY TO STDOUT, read without blocking for ever.
+ * copy_out.c - reads COPY TO STDOUT without blocking for ever.
  *
- *     COPY "s"."t" ("a", "b")                            a plain table: its own rows, not those of its children
+ *     COPY "s"."t" ("a", "b")                            a plain table, without the rows of its children
  *     COPY (SELECT "a", "b" FROM "s"."t")                a partitioned table: the rows of all partitions
  *     COPY (SELECT "a", "b" FROM ONLY "s"."t" WHERE ...) a row filter, or columns that are generated
  */
@@ -27,7 +27,7 @@ static size_t append_columns(struct buffer *sql, const struct table *table) {
     return count;
 }
 
-/* COPY of a table has no generated columns. */
+/* COPY of a table omits generated columns. */
 static bool needs_query(const struct table *table) {
     for (uint32_t i = 0; i < table->column_count; i++)
         if (table->columns[i].generated != '\0' && table_column_is_copied(&table->columns[i]))
@@ -73,7 +73,7 @@ bool copy_out_start(struct session *source, const struct table *table, enum copy
     return PQresultStatus(result) == PGRES_COPY_OUT ? true : session_error(source, result, err);
 }
 
-/* COPY ends with one result, which can still be an error, and the end mark. */
+/* COPY ends with one result, which can still be an error, and libpq's end mark. */
 static bool take_end(struct session *source, uint64_t *ret_rows, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     PGresult *mark AUTO_PGRESULT = NULL;

@@ -67,7 +67,7 @@ static void progress_measure(struct progress *progress, uint64_t bytes, int64_t 
     progress->rate_bytes = bytes;
 }
 
-/* One write, so that a log line of another thread does not fall in between. */
+/* One write, so that a log line of another thread cannot split it. */
 static void draw(struct progress *progress, const struct progress_total *total) {
     char bar[BAR_WIDTH + 1];
     char text[TEXT_MAX];

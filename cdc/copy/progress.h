@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * progress.h - shows a person how far the initial copy is: a bar on a terminal, a log line every ten seconds
- * elsewhere.
+ * progress.h - shows how far the initial copy is: a bar on a terminal, elsewhere a log line every ten
+ * seconds.
  *
- * One thread uses it, the one that supervises; it only reads the atomics of the copies.
+ * Used by the supervisor's thread only, which reads the atomics of the copies.
  */
 #pragma once
 
@@ -15,16 +15,16 @@
 
 struct progress {
     bool is_terminal; /* standard error is one */
-    bool is_drawn;    /* a bar stands in the terminal's last line */
+    bool is_drawn;    /* the terminal's last line is a bar */
     int64_t printed_ms;
-    int64_t rate_ms; /* when rate_bytes were counted */
+    int64_t rate_ms; /* when rate_bytes was measured */
     uint64_t rate_bytes;
     double bytes_per_second;
 };
 
 void progress_init(struct progress *progress);
 
-/* The sum of all copies, and the name of a table that one of them is at. */
+/* The sum of all copies, and a table that one of them is copying. */
 struct progress_total {
     uint64_t rows;
     uint64_t bytes;
@@ -38,10 +38,13 @@ struct progress_total {
 struct progress_total progress_add_up(const struct snapshot_progress *const *copies, size_t count);
 
 /*
- * Call it often: it prints when it is time to. The copies of all sinks count as one. now_ms: clock_now_ms().
+ * Call it often: it prints when a line is due. The copies of all sinks count as one. now_ms: clock_now_ms().
  */
 void progress_print(struct progress *progress, const struct snapshot_progress *const *copies, size_t count,
                     int64_t now_ms);
 
-/* Wipes the bar, so that the next log line has the terminal's line to itself. Before any other output. */
+/*
+ * Wipes the bar, so that the next log line has the terminal's line to itself. Call it before any other
+ * output.
+ */
 void progress_end(struct progress *progress);

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * snapshot.c - pins the snapshot, locks the tables, moves one after the other.
+ * snapshot.c - imports the snapshot, locks the tables, copies one after the other.
  *
- * What MVCC does not protect is locked: TRUNCATE and an ALTER TABLE that rewrites make a table look empty to
- * an older snapshot, and a rewrite sends nothing to the slot. So every table is locked against both (ACCESS
- * SHARE) before the first row is read, and whoever was faster, between the slot's creation and the lock, is
- * found out by the table's file: the snapshot remembers another one. The copy then starts over with a new
- * slot.
+ * Locks protect against what MVCC does not: TRUNCATE, and an ALTER TABLE that rewrites, make a table look
+ * empty to an older snapshot, and a rewrite sends nothing to the slot. So every table is locked against both
+ * (ACCESS SHARE) before the first row is read. A rewrite between the slot's creation and the lock is detected
+ * by the table's file: the snapshot still has the previous one. The copy then starts over with a new slot.
  */
 #include "cdc/copy/snapshot.h"
 
@@ -31,7 +30,7 @@ enum {
     CATALOG_BYTES_MAX = 512 * 1024 * 1024,
     SQL_BYTES_MAX = 64 * 1024 * 1024,
     CHUNK_BYTES_MAX = 256 * 1024,
-    ASKED_MAX = 128, /* tables whose emptiness is asked for at once: a plan of so many parts */
+    ASKED_MAX = 128, /* number of tables per query for empty ones, which makes a plan with as many parts */
 };
 
 struct snapshot {
@@ -48,7 +47,7 @@ static void snapshot_release(struct snapshot *snapshot) {
     buffer_release(&snapshot->pinned);
     buffer_release(&snapshot->move.chunk);
     snapshot_rows_free(snapshot->move.rows);
-    malloc_trim(0); /* what a large catalog took is needed no more */
+    malloc_trim(0); /* a large catalog's memory is not needed again */
 }
 
 /* ---- the pin ---- */
@@ -67,7 +66,10 @@ static bool import(struct session *source, const char *snapshot_name, struct err
         return false;
     if (session_execute(source, sql.data, err))
         return true;
-    /* The session that exported it is gone: whatever the server calls that, the remedy is a new one. */
+    /*
+     * The session that exported the snapshot is gone. Whatever the server calls that, the remedy is a new
+     * slot.
+     */
     if (err->sqlstate[0] != '\0')
         err->kind = ERROR_RETRY;
     return error_wrap(err, "the exported snapshot cannot be used; the copy must start over with a new slot");
@@ -80,8 +82,8 @@ static bool read_pin(struct session *source, PGresult **ret_pin, struct error *e
 }
 
 /*
- * Outside a transaction block SET TRANSACTION SNAPSHOT is a warning, and behind a pooler the next statement
- * may meet another backend. So it is asked what this backend sees now, and again at the end.
+ * Outside a transaction block SET TRANSACTION SNAPSHOT is only a warning, and behind a pooler the next
+ * statement may reach another backend. So we ask for this backend's snapshot now, and again at the end.
  */
 static bool prove(struct snapshot *snapshot, struct error *err) {
     struct session *source = &snapshot->source;
@@ -125,13 +127,13 @@ static bool lock_tables(struct snapshot *snapshot, struct error *err) {
         return true;
     if (strcmp(err->sqlstate, "42P01") == 0) /* dropped or renamed since the slot was created */
         err->kind = ERROR_RETRY;
-    if (strcmp(err->sqlstate, "53200") == 0) { /* no retry makes room for the locks */
+    if (strcmp(err->sqlstate, "53200") == 0) { /* a retry does not make room for the locks */
         err->kind = ERROR_CONFIG;
         return error_wrap(err, "locking %zu tables; raise max_locks_per_transaction on the source",
                           snapshot->list.count);
     }
     if (strcmp(err->sqlstate, "42501") == 0)
-        return false; /* a right that is missing at the source is no matter of the lock */
+        return false; /* a right that is missing at the source has nothing to do with locking */
     return error_wrap(err, "locking the published tables against DDL");
 }
 
@@ -216,7 +218,7 @@ static void name_table(struct snapshot_progress *progress, const struct table *t
         unsigned long long words[SNAPSHOT_TABLE_MAX / sizeof(unsigned long long)];
     } name = {0};
     char raw[SNAPSHOT_TABLE_MAX];
-    /* It is drawn on a terminal. */
+    /* the name is displayed on a terminal */
     if (table != NULL) {
         snprintf(raw, sizeof raw, "%s.%s", table->schema, table->name);
         visible_write(name.text, sizeof name.text, slice_of(raw));
@@ -242,7 +244,7 @@ static void append_question(struct buffer *sql, const struct table *table, size_
     buffer_append_text(sql, ")");
 }
 
-/* Inside a savepoint: what may not be read is named where it is copied. */
+/* In a savepoint: a table that may not be read is reported when it is copied. */
 static bool ask_empty(struct session *source, const char *sql, PGresult **ret_empty, struct error *err) {
     struct error refused;
     if (!session_execute(source, "savepoint pgcdc", err))
@@ -258,8 +260,9 @@ static bool ask_empty(struct session *source, const char *sql, PGresult **ret_em
 }
 
 /*
- * Which of the next tables have no rows in the snapshot: a COPY of each would take a few round trips on both
- * sides. A row filter may have to read the whole table before it finds none, which the copy does anyway.
+ * Finds the tables among the next ones that have no rows in the snapshot: a COPY of each would cost a few
+ * round trips on both sides. A table with a row filter is not asked: it may have to be read whole before no
+ * row is found, as the copy does anyway.
  */
 static bool find_empty(struct snapshot *snapshot, size_t first, bool *is_empty, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
@@ -301,14 +304,14 @@ static bool move_tables(struct snapshot *snapshot, struct error *err) {
     return prove(snapshot, err);
 }
 
-/* A sink that takes the bytes of COPY as they are. */
+/* For a sink that accepts the bytes of COPY. */
 static bool copy_bytes(struct snapshot *snapshot, struct sink *sink, const struct position *position,
                        struct error *err) {
     return sink->ops->copy->begin(sink, snapshot->list.tables, snapshot->list.count, err) &&
            move_tables(snapshot, err) && sink->ops->copy->end(sink, position, err);
 }
 
-/* Whoever reads the sink gets the present rows behind what is there. */
+/* Consumers of a topic that has records already receive the present rows again. */
 static void tell_held(const struct snapshot *snapshot, struct sink *sink) {
     struct sink_held held = {0};
     struct error err = {0};
@@ -328,7 +331,7 @@ static void tell_held(const struct snapshot *snapshot, struct sink *sink) {
             sink->config->name, held.count, held.name);
 }
 
-/* Any other sink gets the rows as changes. */
+/* For any other sink: rows as changes. */
 static bool copy_changes(struct snapshot *snapshot, struct sink *sink, const struct position *position,
                          struct error *err) {
     snapshot->move.rows = snapshot_rows_new(sink, position);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * snapshot_rows.c - takes COPY's text format apart.
+ * snapshot_rows.c - parses COPY's text format.
  *
  *     row   := field (TAB field)* LF          backslash escapes: \b \f \n \r \t \v \\
  *     field := "\N" for NULL, or text
@@ -18,7 +18,7 @@ enum {
     SNAPSHOT_BATCH_BYTES = 1024 * 1024,
 };
 
-/* One row of the largest size that COPY can send, copied once, and its values. */
+/* One row of the largest size that COPY can send, one copy of it, and its values. */
 #define VALUES_BYTES_MAX ((size_t) 3 << 30)
 
 struct snapshot_rows *snapshot_rows_new(struct sink *sink, const struct position *position) {
@@ -28,7 +28,7 @@ struct snapshot_rows *snapshot_rows_new(struct sink *sink, const struct position
     rows->sink = sink;
     rows->lsn = position->end_lsn;
     /*
-     * Before all that follows: the first streamed transaction may have committed at the very LSN of the copy.
+     * Before everything that follows: the first streamed transaction may commit at the very LSN of the copy.
      */
     rows->transaction =
         (struct transaction){.commit_lsn = position->end_lsn - 1, .commit_time_us = clock_postgres_us()};
@@ -98,7 +98,7 @@ static char unescape(char letter) {
     }
 }
 
-/* In place: text never grows. Returns the size. */
+/* Works in place: text never grows. Returns the size. */
 static size_t unescape_field(char *field, size_t size) {
     char *in = memchr(field, '\\', size);
     if (in == NULL)

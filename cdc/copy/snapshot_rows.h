@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * snapshot_rows.h - rows of the initial copy as changes, for sinks that do not take the bytes of COPY.
+ * snapshot_rows.h - rows of the initial copy as changes, for sinks that do not accept the bytes of COPY.
  *
- * Rows come in COPY's text format and go out as CHANGE_READ, a batch at a time, numbered from 0 through all
- * tables as if they were one transaction that commits at the slot's consistent point.
+ * Rows arrive in COPY's text format and leave as CHANGE_READ, a batch at a time. They are numbered from 0
+ * through all tables, as if they were one transaction that commits at the slot's consistent point.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 #include "decoder/change.h"
 #include "sinks/sink.h"
 
-#define SNAPSHOT_ROWS_MAX 1024 /* in one batch, or fewer of SNAPSHOT_BATCH_BYTES together */
+#define SNAPSHOT_ROWS_MAX 1024 /* per batch, or fewer rows of SNAPSHOT_BATCH_BYTES together */
 
 struct snapshot_rows {
     struct sink *sink;
@@ -31,11 +31,11 @@ struct snapshot_rows {
 MUST_CHECK struct snapshot_rows *snapshot_rows_new(struct sink *sink, const struct position *position);
 void snapshot_rows_free(struct snapshot_rows *rows);
 
-/* The rows that follow are the table's; writes what is left of the one before. */
+/* The rows that follow belong to this table; first writes the remaining rows of the previous one. */
 MUST_CHECK bool snapshot_rows_begin(struct snapshot_rows *rows, const struct table *table, struct error *err);
 
 /* One row, its newline included. */
 MUST_CHECK bool snapshot_rows_add(struct snapshot_rows *rows, struct slice row, struct error *err);
 
-/* Writes what is left. */
+/* Writes the remaining rows. */
 MUST_CHECK bool snapshot_rows_write(struct snapshot_rows *rows, struct error *err);

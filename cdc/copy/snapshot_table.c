@@ -2,8 +2,9 @@
 /*
  * snapshot_table.c - one table of the initial copy.
  *
- * A sink with copy functions gets the bytes as they come, rows put together into chunks, so that a narrow row
- * costs a memcpy. Nothing is read from the source while the sink is busy: TCP holds the server back.
+ * A sink with copy functions receives the bytes as they come, with rows gathered into chunks, so that a
+ * narrow row costs a memcpy. While the sink is busy nothing is read from the source: TCP holds the server
+ * back.
  */
 #include "cdc/copy/snapshot_table.h"
 
@@ -17,7 +18,9 @@ static void snapshot_table_set(atomic_ullong *counter, uint64_t value) {
     atomic_store_explicit(counter, value, memory_order_relaxed);
 }
 
-/* The part of the table's size on disk that its rows stand for; without statistics, its bytes on the wire. */
+/*
+ * The share of the table's size on disk that these rows make up; without statistics, their bytes on the wire.
+ */
 static uint64_t part_done(const struct table *table, uint64_t rows, uint64_t bytes) {
     double size = (double) table->bytes_estimate;
     double part = table->row_estimate > 0 ? size * ((double) rows / table->row_estimate) : (double) bytes;
@@ -61,7 +64,7 @@ static bool send_chunk(struct snapshot_move *move, struct error *err) {
     return true;
 }
 
-/* A row larger than a chunk is not copied into one. */
+/* A row larger than a chunk is passed on without a copy. */
 static bool pass_on(struct snapshot_move *move, struct slice message, struct error *err) {
     if (move->chunk.size + message.size > CHUNK_BYTES && !send_chunk(move, err))
         return false;

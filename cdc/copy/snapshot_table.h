@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * snapshot_table.h - moves the rows of one table from the pinned source session into the sink.
+ * snapshot_table.h - copies the rows of one table from the source session with the imported snapshot into the
+ * sink.
  */
 #pragma once
 
@@ -11,16 +12,16 @@
 struct snapshot_move {
     struct session *source;
     struct sink *sink;
-    bool text_only; /* whatever the sink would take */
+    bool text_only; /* even if the sink accepts binary */
     struct snapshot_progress *progress;
-    struct buffer chunk;        /* rows on their way to a sink that takes bytes */
-    struct snapshot_rows *rows; /* NULL for such a sink */
+    struct buffer chunk;        /* rows gathered for a sink that accepts bytes */
+    struct snapshot_rows *rows; /* NULL for a sink that accepts bytes */
     uint64_t rows_before;       /* progress when the table began */
     uint64_t bytes_before;
     uint64_t bytes_done_before;
 };
 
-/* A table that has no rows in the snapshot: nothing but the progress. */
+/* A table without rows in the snapshot: only the progress advances. */
 void snapshot_skip_table(struct snapshot_move *move, const struct table *table);
 
 MUST_CHECK bool snapshot_move_table(struct snapshot_move *move, const struct table *table, struct error *err);

@@ -458,8 +458,8 @@ static bool obey_copy(struct runner *runner, struct error *err) {
 }
 
 /*
- * The order's fields become this thread's own: the supervisor sets them only with ORDER_RUN, and no second one
- * follows.
+ * The order's fields become this thread's own: the supervisor sets them only with ORDER_RUN, and no second
+ * one follows.
  */
 static bool obey_run(struct runner *runner, struct error *err) {
     const struct runner_run *run = &runner->run;

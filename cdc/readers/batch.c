@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * batch.c - batches and the pool they come from.
+ * batch.c - batches and their pool.
  */
 #include "cdc/readers/batch.h"
 
@@ -9,7 +9,7 @@
 #include <sys/eventfd.h>
 
 #define ARENA_BLOCK_BYTES (256u * 1024)
-/* PostgreSQL's own limit on a message is 1 GB; old and new tuple of one change can come in one. */
+/* PostgreSQL limits a message to 1 GB; the old and the new tuple of one change can be in one message. */
 #define ARENA_BYTES_MAX (UINT64_C(3) * 1024 * 1024 * 1024)
 
 bool batch_init(struct batch *batch, struct error *err) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * announced.c - a Relation message against source.tables.
+ * announced.c - checks a Relation message against source.tables.
  */
 #include "cdc/readers/slot/announced.h"
 
@@ -12,7 +12,7 @@
 #include "cdc/source/scope.h"
 #include "cdc/source/source.h"
 
-/* A partition that is younger than the stream: the catalog says whose it is. */
+/* A partition that is newer than the stream: the catalog names its parent. */
 static bool takes_newcomer(const struct announced *announced, struct slice schema, struct slice name,
                            bool *ret_takes, struct error *err) {
     struct session session = {0};

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * announced.h - whether a relation that the server announces is one that the pipeline replicates.
+ * announced.h - is a relation that the server announces one that the pipeline replicates?
  *
- * A definition comes before a relation's first change, and again after the catalog has changed. A publication
- * that was altered since the start gets nothing to a sink that source.tables does not name.
+ * The server sends a definition before a relation's first change, and again after the catalog has changed. So
+ * a publication that is altered later cannot bring a table into a sink that source.tables does not name.
  */
 #pragma once
 
@@ -16,12 +16,13 @@
 
 struct announced {
     const struct source_config *source;
-    const PGresult *sent;    /* scope_read_announced at the start; NULL: whatever the publication sends */
-    const atomic_bool *stop; /* for a question on another connection */
+    /* scope_read_announced at the start; NULL: accept everything that the publication sends */
+    const PGresult *sent;
+    const atomic_bool *stop; /* for a query on another connection */
 };
 
 /*
- * payload: a Relation message. ERROR_CONFIG with a remedy when nobody named the table. Of one that is younger
- * than the stream the source's catalog is asked.
+ * payload: a Relation message. ERROR_CONFIG with a remedy when source.tables does not name the table. For a
+ * table that is newer than the stream, the source's catalog is queried.
  */
 MUST_CHECK bool announced_check(const struct announced *announced, struct slice payload, struct error *err);

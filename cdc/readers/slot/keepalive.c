@@ -11,13 +11,14 @@
 #include "cdc/readers/slot/replication.h"
 
 enum {
-    INTERVAL_MAX_MS = 10000,     /* also without wal_sender_timeout: what monitoring shows should be fresh */
-    CONFIRM_INTERVAL_MS = 100,   /* a new confirmation waits at most so long for its report */
-    REPORT_INTERVAL_MIN_MS = 5,  /* a server that shuts down asks again at each answer */
-    SHUTDOWN_WAIT_MAX_MS = 5000, /* ... and waits for us that long at most */
-    SILENCE_ASK_MS = 12000,      /* a server that says nothing is asked */
-    SILENCE_MAX_MS = 25000,      /* ... and given up: the connection is dead */
-    PROGRESS_BYTES = 65536,      /* a message that is not whole goes on when so much more of it came */
+    /* also without wal_sender_timeout, to keep the server's monitoring views fresh */
+    INTERVAL_MAX_MS = 10000,
+    CONFIRM_INTERVAL_MS = 100,   /* a new confirmation waits at most this long for its report */
+    REPORT_INTERVAL_MIN_MS = 5,  /* a server that shuts down asks again after each answer */
+    SHUTDOWN_WAIT_MAX_MS = 5000, /* ... and waits for us at most this long */
+    SILENCE_ASK_MS = 12000,      /* a server that is silent this long is asked for a sign of life */
+    SILENCE_MAX_MS = 25000,      /* ... and after this long the connection is dead */
+    PROGRESS_BYTES = 65536,      /* an incomplete message makes progress when it grows by this much */
 };
 
 void keepalive_init(struct keepalive *keepalive, struct session *session, int sender_timeout_ms) {
@@ -47,8 +48,8 @@ void keepalive_note_heard(struct keepalive *keepalive, int64_t now_ms) {
 }
 
 /*
- * What comes belongs to a message that is not whole. A large one comes in many parts; one whose length is
- * wrong swallows the few bytes of a server that has nothing to send, and hides its answers.
+ * Bytes that arrive now belong to an incomplete message. A large message arrives in many parts. A message
+ * whose length is damaged swallows the few bytes that an idle server sends, and so hides its answers.
  */
 void keepalive_note_readable(struct keepalive *keepalive) {
     int size = 0;
@@ -88,8 +89,8 @@ bool keepalive_send(struct keepalive *keepalive, const struct keepalive_report *
 }
 
 /*
- * A server that shuts down asks for the confirmation of everything, and waits for it for ever. While a sink
- * is stuck we cannot give it; leaving lets the server stop, and costs nothing but a new start.
+ * A server that shuts down asks for the confirmation of everything, and waits for it without a limit. While a
+ * sink is stuck we cannot confirm. Closing the connection lets the server stop, and costs only a new start.
  */
 static bool let_server_go(struct keepalive *keepalive, const struct keepalive_report *report,
                           struct error *err) {
@@ -108,7 +109,10 @@ static bool let_server_go(struct keepalive *keepalive, const struct keepalive_re
                      lsn_format(keepalive->asked_lsn).text);
 }
 
-/* What a keepalive said counts once it was said twice; a server that is not asked may be silent for long. */
+/*
+ * A keepalive's position counts once it was sent twice, and a server that is not asked may be silent for
+ * long.
+ */
 static int64_t ask_interval_ms(const struct keepalive_report *report) {
     return report->is_prompt ? REPORT_INTERVAL_MIN_MS : CONFIRM_INTERVAL_MS;
 }

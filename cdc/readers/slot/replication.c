@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * replication.c - START_REPLICATION and what travels after it.
+ * replication.c - START_REPLICATION and the messages after it.
  */
 #include "cdc/readers/slot/replication.h"
 
@@ -18,14 +18,17 @@
 
 enum { STATUS_BYTES = 1 + 8 + 8 + 8 + 8 + 1 };
 
-/* 1: everywhere; 2: 14; 3: 15; 4: 16 and later. What they add stays off, so only the number differs. */
+/*
+ * 1: all versions; 2: 14; 3: 15; 4: 16 and later. We use no feature that the newer ones add, so only the
+ * number differs.
+ */
 static int protocol_version(int server_version) {
     if (server_version >= 160000)
         return 4;
     return server_version >= 150000 ? 3 : 2;
 }
 
-/* An object is gone; which one, the server's function tells in every language. */
+/* An object does not exist; the name of the server's function tells which one, in every language. */
 static const char *remedy_of_missing(const char *place) {
     if (strcmp(place, "get_publication_oid") == 0 || strcmp(place, "GetPublicationByName") == 0)
         return "the publication was created after the slot or dropped since; changes made in between cannot "
@@ -35,7 +38,7 @@ static const char *remedy_of_missing(const char *place) {
     return "the slot or the publication is gone; " START_OVER;
 }
 
-/* 55000 is also said of a server that is not configured for logical decoding, which is no loss. */
+/* 55000 is also the code of a server that is not configured for logical decoding, which is no loss. */
 static bool has_lost_wal(const struct error *err) {
     return strcmp(err->sqlstate, "58P01") == 0 ||
            (strcmp(err->sqlstate, "55000") == 0 &&
@@ -43,7 +46,7 @@ static bool has_lost_wal(const struct error *err) {
             strcmp(err->place, "CheckSlotRequirements") != 0);
 }
 
-/* Says what an error of the walsender means for the pipeline. */
+/* Decides what an error of the walsender means for the pipeline. */
 static bool replication_judge(const struct session *session, const PGresult *result, struct error *err) {
     session_error(session, result, err);
     const char *remedy = NULL;
@@ -94,7 +97,7 @@ bool replication_start(struct session *session, const struct replication_options
     return true;
 }
 
-/* The last LSN that the context names: that of the change at which it happened. 0: none. */
+/* The last LSN in the context, which is that of the failing change. 0: none. */
 static lsn_t change_lsn(const PGresult *result) {
     const char *context = PQresultErrorField(result, PG_DIAG_CONTEXT);
     const char *word = context != NULL ? strrchr(context, ' ') : NULL;
@@ -102,14 +105,14 @@ static lsn_t change_lsn(const PGresult *result) {
     return word != NULL && lsn_parse(word + 1, &lsn) ? lsn : 0;
 }
 
-/* Where the allocator itself says no, the size was above its limit. */
+/* An error of the memory allocator itself: the size was above its limit. */
 static bool is_too_large(const struct error *err, const PGresult *result) {
     const char *file = PQresultErrorField(result, PG_DIAG_SOURCE_FILE);
     return strcmp(err->sqlstate, "54000") == 0 ||
            (strcmp(err->sqlstate, "XX000") == 0 && file != NULL && strcmp(file, "mcxt.c") == 0);
 }
 
-/* The server failed on a change: that is not lost WAL, and it will fail again. */
+/* The server failed on a change: no WAL is lost, and it will fail again. */
 static bool judge_change(const struct session *session, const PGresult *result, struct error *err) {
     replication_judge(session, result, err);
     const lsn_t lsn = change_lsn(result);
@@ -132,7 +135,7 @@ static bool judge_change(const struct session *session, const PGresult *result, 
     return lsn == 0 ? false : error_wrap(err, "the change at %s", lsn_format(lsn).text);
 }
 
-/* The server ended the stream: because of an error, or because it shuts down. */
+/* The server ended the stream because of an error, or because it shuts down. */
 static bool ended(struct session *session, struct error *err) {
     for (;;) {
         PGresult *result AUTO_PGRESULT = NULL;
@@ -167,7 +170,7 @@ static bool replication_parse(struct slice bytes, struct replication_message *me
     if (!cursor_finish(&cursor))
         return error_set(err, ERROR_PROTOCOL, "source: a malformed replication message '%c' of %zu bytes",
                          (int) message->kind, bytes.size);
-    /* A walsender that decodes writes the same twice, so a bit that was lost on the way shows. */
+    /* A walsender that decodes sends the same LSN twice, so a damaged bit is noticed. */
     if (end_lsn != message->lsn)
         return error_set(err, ERROR_PROTOCOL, "source: a replication message at %s says that it is at %s",
                          lsn_format(message->lsn).text, lsn_format(end_lsn).text);

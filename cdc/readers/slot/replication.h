@@ -20,10 +20,10 @@ struct replication_options {
     const char *slot;
     const char *const *publications;
     size_t publication_count;
-    lsn_t start_lsn; /* 0: from the slot's own position */
+    lsn_t start_lsn; /* 0: start at the slot's own position */
     bool binary;
-    bool origin_is_none; /* leave out what replication brought there; 16 and later */
-    bool messages;       /* pg_logical_emit_message too */
+    bool origin_is_none; /* leave out changes that were replicated to the source; 16 and later */
+    bool messages;       /* send messages of pg_logical_emit_message too */
 };
 
 enum replication_message_kind { REPLICATION_DATA = 'w', REPLICATION_KEEPALIVE = 'k' };
@@ -33,25 +33,28 @@ struct replication_message {
     lsn_t lsn;            /* data: of its WAL record; keepalive: the end of what was sent */
     bool reply_requested; /* keepalive */
     struct slice payload; /* data: the pgoutput message, inside raw */
-    char *raw;            /* libpq's; replication_message_release */
+    char *raw;            /* libpq's memory; see replication_message_release */
 };
 
-/* pgoutput at the newest protocol version the server speaks; in-progress streaming and two-phase stay off. */
+/*
+ * Uses pgoutput with the newest protocol version of the server; streaming of open transactions and two-phase
+ * stay off.
+ */
 MUST_CHECK bool replication_start(struct session *session, const struct replication_options *options,
                                   struct error *err);
 
 /*
- * Takes one message that is in libpq's buffer; *ret_got false: there is none now. Does not read the socket.
- * The stream's end is an error: ERROR_REFUSE when the slot or the publication cannot give what is asked, else
- * ERROR_RETRY.
+ * Takes one message from libpq's buffer; *ret_got false: it has none now. Does not read the socket. The end
+ * of the stream is an error: ERROR_REFUSE when the slot or the publication cannot deliver what was asked for,
+ * else ERROR_RETRY.
  */
 MUST_CHECK bool replication_receive(struct session *session, struct replication_message *ret_message,
                                     bool *ret_got, struct error *err);
 void replication_message_release(struct replication_message *message);
 
-/* Never blocks; *ret_sent false: the socket is full, try again later. */
+/* Never blocks; *ret_sent false: the socket's buffer is full, retry later. */
 MUST_CHECK bool replication_send_status(struct session *session, lsn_t received_lsn, lsn_t flushed_lsn,
                                         bool ask_reply, bool *ret_sent, struct error *err);
 
-/* Leaves COPY BOTH in peace, waiting at most timeout_ms for the server. */
+/* Ends COPY BOTH orderly, waiting at most timeout_ms for the server. */
 MUST_CHECK bool replication_end(struct session *session, int timeout_ms, struct error *err);

@@ -16,14 +16,14 @@
 enum { SQL_BYTES_MAX = 1 << 20 };
 
 /*
- * The stream thread waits meanwhile, and the server gives up a client that is silent for its
+ * The feed's thread waits for this query, and the server drops a client that is silent for
  * wal_sender_timeout.
  */
 static const char LIMITS[] = "set statement_timeout = '10s'; set lock_timeout = '2s'";
 
 /*
- * The transaction was decoded; while it waits for a standby, others do not see its rows yet. Its xid of 64
- * bits is the one nearest to the end of the snapshot.
+ * The transaction was decoded, but while it waits for a synchronous standby its rows are not visible to other
+ * sessions. Its 64-bit xid is the one nearest to the end of the snapshot.
  */
 static const char IS_VISIBLE[] =
     "select pg_visible_in_snapshot((xmax + mod(mod($1::numeric - xmax + 2147483648, 4294967296) + "
@@ -31,7 +31,7 @@ static const char IS_VISIBLE[] =
     " - 2147483648)::text::xid8, now) from (select now, pg_snapshot_xmax(now)::text::numeric as xmax"
     " from pg_current_snapshot() now) s";
 
-/* What is bound: the transaction's xid, then the key. */
+/* Parameters: the transaction's xid, then the key. */
 struct key {
     int count;
     oid_t types[RELATION_COLUMNS_MAX + 1];
@@ -48,7 +48,7 @@ static bool open_session(struct row_fetch *fetch, struct error *err) {
            session_execute(&fetch->session, LIMITS, err);
 }
 
-/* The row's key, as the INSERT has it; none, or one that is not whole, finds no row. */
+/* The row's key, as in the INSERT. A key that is missing or incomplete finds no row. */
 static struct key *take_key(const struct change *change, struct arena *arena) {
     struct key *key = arena_alloc_zero(arena, sizeof *key);
     if (key == NULL)
@@ -112,15 +112,15 @@ static bool select_row(struct row_fetch *fetch, const struct change *change, str
                                                   .lengths = key->lengths,
                                                   .formats = key->formats,
                                                   .result_format = fetch->binary};
-    /* A NULL is judged by fetch_row. */
+    /* fetch_row decides about a NULL. */
     const struct result_shape shape = {"the query for a row", 0, RESULT_ROWS_ANY, count_unsent(change),
                                        RESULT_NULL_ANYWHERE};
     return session_query_typed(&fetch->session, sql.data, &parameters, &shape, ret_row, err);
 }
 
 /*
- * A snapshot taken after the row was not seen: that it is visible there settles nothing for the row, so ask
- * again.
+ * The row was not visible in an earlier snapshot. When the transaction is visible now, that earlier miss
+ * proves nothing, so query again.
  */
 static bool expect_visible(struct row_fetch *fetch, const struct change *change, struct error *err) {
     char xid[16];
@@ -175,7 +175,7 @@ static bool has_null(const PGresult *row) {
     return false;
 }
 
-/* A value that was left out is large, so never null: a row with a null there is another one. */
+/* An omitted value is large, so never null: a row with a null in its place is another row. */
 static bool fetch_row(struct row_fetch *fetch, struct change *change, struct arena *arena,
                       struct error *err) {
     for (int attempt = 0; attempt < 2; attempt++) {

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * row_fetch.h - the large values that an INSERT came without, from the row itself.
+ * row_fetch.h - fetches the large values that an INSERT lacks from the row itself.
  *
- * An update that makes a row enter the publication's row filter is sent as an INSERT, and the server does not
- * send a large value that the update left alone. The source's row still has it, as long as the row is the
- * very version that the update wrote: its xmin is the transaction's xid. Then the value is known; else nobody
- * may guess.
+ * An update that makes a row enter the publication's row filter is sent as an INSERT, without the large
+ * values that the update left alone. The source's row still has them as long as it is the very version that
+ * the update wrote: its xmin is the transaction's xid. Otherwise the values are unknown.
  */
 #pragma once
 
@@ -18,13 +17,13 @@ struct row_fetch {
     struct session session; /* opened when it is first needed */
     const struct source_config *source;
     const atomic_bool *stop;
-    bool binary; /* how the stream's values come */
+    bool binary; /* format of the stream's values */
 };
 
 /*
- * Fills in what change, a partial INSERT, lacks; the values are in arena. ERROR_RETRY while the row cannot be
- * read, ERROR_DATA when it is not that version any more, or cannot be found by its key. Waits for the source,
- * some seconds at most.
+ * Fills in the values that change, a partial INSERT, lacks; they are allocated in arena. ERROR_RETRY while
+ * the row cannot be read, ERROR_DATA when it is another version or cannot be found by its key. Waits for the
+ * source, some seconds at most.
  */
 MUST_CHECK bool row_fetch_complete(struct row_fetch *fetch, struct change *change, struct arena *arena,
                                    struct error *err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * slot_reader.c - from the socket to the batch, and the answers.
+ * slot_reader.c - reads the socket, fills the batch, answers the server.
  */
 #include "cdc/readers/slot/slot_reader.h"
 
@@ -28,7 +28,7 @@ static struct slot_reader *slot_of(struct reader *reader) {
 /* ---- the end that was asked for ---- */
 
 /*
- * Nothing more is read. Every transaction that ends at or before until_lsn came, so that position may be
+ * Reads no more. Every transaction that ends at or before until_lsn was delivered, so that position may be
  * stored.
  */
 static void end_at_until(struct slot_reader *slot) {
@@ -38,9 +38,9 @@ static void end_at_until(struct slot_reader *slot) {
 }
 
 /*
- * The commit record of this transaction begins before until_lsn and ends behind it. A position inside the
- * record would call the transaction present, so the last one before it is the end. Parts of it that were
- * handed on are undone by the sinks' close, or stay where they are durable.
+ * The commit record of this transaction begins before until_lsn and ends after it. A position inside the
+ * record would mean that the transaction is present, so the end of the previous transaction is the end. Parts
+ * that were already handed on are rolled back by the sinks' close, or stay where they are durable.
  */
 static void end_before_transaction(struct slot_reader *slot, struct batch *batch) {
     slot->reader.caught_up_lsn = 0;
@@ -48,7 +48,7 @@ static void end_before_transaction(struct slot_reader *slot, struct batch *batch
     atomic_store(&slot->reader.end_lsn, slot->whole_lsn);
 }
 
-/* True: the change lies behind the end, and so does everything after it. */
+/* True: the change is after the end, and so is everything after it. */
 static bool is_behind_end(struct slot_reader *slot, struct batch *batch, const struct change *change) {
     const lsn_t until_lsn = slot->options.until_lsn;
     if (until_lsn == 0)
@@ -59,7 +59,7 @@ static bool is_behind_end(struct slot_reader *slot, struct batch *batch, const s
     }
     if (change->kind == CHANGE_COMMIT && slot->is_leaving)
         end_at_until(slot);
-    /* One wrong bit in Begin must not leave out what is in front of the end, so its Commit is awaited. */
+    /* One damaged bit in Begin must not drop a transaction before the end, so the Commit must confirm it. */
     if (change->kind == CHANGE_BEGIN)
         slot->is_leaving = change->transaction->commit_lsn >= until_lsn;
     return reader_has_ended(&slot->reader) || slot->is_leaving;
@@ -67,7 +67,7 @@ static bool is_behind_end(struct slot_reader *slot, struct batch *batch, const s
 
 /* ---- what may be believed ---- */
 
-/* The stream cannot be asked, and whoever garbles it should not be. */
+/* Asks on another connection, since the stream itself may be damaged. */
 static bool ask_flush_lsn(const struct slot_reader *slot, lsn_t *ret_flush_lsn, struct error *err) {
     static const char SQL[] =
         "select case when pg_catalog.pg_is_in_recovery() then greatest(pg_catalog.pg_last_wal_receive_lsn(),"
@@ -86,7 +86,7 @@ static bool ask_flush_lsn(const struct slot_reader *slot, lsn_t *ret_flush_lsn, 
     return true;
 }
 
-/* Nothing that the source does not have is stored or confirmed. */
+/* A position that the source does not have is neither stored nor confirmed. */
 static bool check_exists(struct slot_reader *slot, lsn_t lsn, struct error *err) {
     lsn_t flush_lsn = 0;
     if (wal_end_is_near(&slot->wal, lsn))
@@ -140,7 +140,7 @@ static void slot_reader_append(struct slot_reader *slot, struct batch *batch, co
     batch_append(batch, change);
 }
 
-/* libpq's buffer is given back at once; what stays lives in the batch. */
+/* libpq's buffer is released at once; the batch keeps a copy. */
 static bool take_data(struct slot_reader *slot, struct batch *batch,
                       const struct replication_message *message, struct error *err) {
     struct change *change = NULL;
@@ -168,8 +168,8 @@ static bool take_data(struct slot_reader *slot, struct batch *batch,
 }
 
 /*
- * Everything before a keepalive's LSN was sent before it, so with what was received handed on it may be
- * confirmed. Inside a transaction it says nothing that could be used.
+ * Everything before a keepalive's LSN was sent before the keepalive. So this LSN may be confirmed once
+ * everything received was handed on. Inside a transaction it has no use.
  */
 static bool take_keepalive(struct slot_reader *slot, const struct replication_message *message,
                            struct error *err) {
@@ -201,8 +201,8 @@ static bool take_message(struct slot_reader *slot, struct batch *batch,
 }
 
 /*
- * The server fails on a row that it cannot send. It has sent the definition of its table when that was
- * needed, and nothing since.
+ * The server failed on a row that it cannot send. It has sent the definition of the row's table if that was
+ * due, and nothing since.
  */
 static bool fail_in_transaction(const struct slot_reader *slot, struct error *err) {
     if (!decoder_in_transaction(slot->decoder) || err->kind == ERROR_RETRY)
@@ -213,7 +213,7 @@ static bool fail_in_transaction(const struct slot_reader *slot, struct error *er
     return error_wrap(err, "the transaction that commits at %s", lsn_format(slot->commit_lsn).text);
 }
 
-/* Takes what libpq has, until there is nothing more, the batch is full or the end is reached. */
+/* Takes messages from libpq until it has none, the batch is full or the end is reached. */
 static bool take_messages(struct slot_reader *slot, struct batch *batch, bool *ret_drained,
                           struct error *err) {
     *ret_drained = false;
@@ -277,14 +277,14 @@ static bool slot_read_batch(struct reader *reader, struct batch *batch, bool *re
 
 /* ---- the server ---- */
 
-/* What was received before a standby answers was replayed on the timeline that it names. */
+/* Everything that was received before a standby's answer was replayed on the timeline in that answer. */
 static bool slot_check_history(struct reader *reader, struct error *err) {
     struct slot_reader *slot = slot_of(reader);
     return slot->options.standby == NULL ||
            standby_check_timeline(slot->options.standby, slot->options.timeline, err);
 }
 
-/* What this turn's reading found. */
+/* Records what this turn has read. */
 static void note_reading(struct slot_reader *slot, const struct reader_tending *tending) {
     if (slot->turn_bytes > 0 || tending->is_blocked)
         keepalive_note_heard(&slot->keepalive, tending->now_ms);
@@ -346,9 +346,9 @@ static bool slot_tend(struct reader *reader, const struct reader_tending *tendin
 /* ---- start and end ---- */
 
 /*
- * Since 18 a publication that is missing for a part of the WAL is skipped with a mere warning: changes lost.
- * It is known by its code and by the server's function, since its words are in the server's language;
- * settings.c sees to it that it is sent.
+ * Since 18 the server skips a publication that is missing for a part of the WAL with only a warning, and its
+ * changes are lost. The warning is identified by its code and the server's function, since its text is in the
+ * server's language. settings.c makes sure that it is sent.
  */
 static void take_notice(void *argument, const PGresult *result) {
     struct slot_reader *slot = argument;
@@ -375,8 +375,8 @@ static bool slot_start(struct reader *reader, struct error *err) {
     socket_fill_init(&slot->fill, PQsocket(options->session->conn));
     keepalive_init(&slot->keepalive, options->session, options->sender_timeout_ms);
     /*
-     * From here the feed's loop watches for orders; the last words are sent after the program was told to
-     * stop.
+     * From here the feed's loop looks for orders. The last messages must be sent after the program was told
+     * to stop.
      */
     options->session->stop = NULL;
     return true;
@@ -385,7 +385,7 @@ static bool slot_start(struct reader *reader, struct error *err) {
 static bool slot_finish(struct reader *reader, lsn_t durable_lsn, struct error *err) {
     struct slot_reader *slot = slot_of(reader);
     const struct keepalive_report report = report_of(slot, durable_lsn, clock_now_ms());
-    socket_fill_end(&slot->fill); /* the server's last words are short, and must wake us */
+    socket_fill_end(&slot->fill); /* the server's last messages are short, and must wake us */
     FAULT_POINT("stream-before-last-status");
     return keepalive_send(&slot->keepalive, &report, false, err) &&
            replication_end(slot->options.session, END_TIMEOUT_MS, err);

@@ -2,8 +2,8 @@
 /*
  * slot_reader.h - the reader of a replication slot: receive, decode, append to batches, confirm.
  *
- * It answers the server in time whatever the sinks do. What it confirms as flushed is what the feed calls
- * durable, never what it received.
+ * It answers the server in time whatever the sinks do. It confirms as flushed only what the feed calls
+ * durable, never what it merely received.
  */
 #pragma once
 
@@ -19,23 +19,25 @@
 #include "decoder/decoder.h"
 
 struct slot_reader_options {
-    struct session *session; /* a replication session, at rest; not owned */
+    struct session *session; /* an idle replication session; not owned */
     const struct source_config *source;
     const char *slot;
-    const PGresult *sent;    /* scope_read_announced at the start; NULL: whatever the publication sends */
-    int definition_fd;       /* an eventfd that is written to when a definition comes; 0: none */
-    struct standby *standby; /* the feed's thread's from start on; NULL: the source is not asked */
-    uint32_t timeline;       /* of every position that is stored */
-    lsn_t start_lsn;         /* 0: where the slot is */
-    lsn_t flush_lsn;         /* where the source's WAL ended a moment ago */
-    const atomic_bool *stop; /* for a question on another connection */
+    /* scope_read_announced at the start; NULL: accept everything that the publication sends */
+    const PGresult *sent;
+    int definition_fd;       /* an eventfd, written to when a definition arrives; 0: none */
+    struct standby *standby; /* owned by the feed's thread from start on; NULL: the source is not asked */
+    uint32_t timeline;       /* the timeline of every stored position */
+    lsn_t start_lsn;         /* 0: the slot's position */
+    lsn_t flush_lsn;         /* recent end of the source's WAL */
+    const atomic_bool *stop; /* for queries on another connection */
     bool binary;
-    bool messages;                  /* those of pg_logical_emit_message, too */
+    bool messages;                  /* include messages of pg_logical_emit_message */
     struct unsent_keys unsent_keys; /* lives until close */
     int sender_timeout_ms;          /* the server's wal_sender_timeout, 0: none */
     /*
-     * Reads no transaction that ends behind it; 0: none. Once all before it came, reader.end_lsn is
-     * until_lsn, or the end of the last transaction before one whose commit record lies across it.
+     * Delivers no transaction that ends after it; 0: no end. Once everything before it was delivered,
+     * reader.end_lsn is until_lsn. If the commit record of a transaction contains until_lsn, it is the end of
+     * the transaction before that one.
      */
     lsn_t until_lsn;
 };
@@ -47,17 +49,18 @@ struct slot_reader {
     struct announced announced;
     struct row_fetch fetch;
     struct keepalive keepalive;
-    struct wal_end wal; /* what may be believed */
+    struct wal_end wal; /* which positions are plausible */
     struct socket_fill fill;
-    size_t turn_bytes;        /* on the wire, of this turn */
+    size_t turn_bytes;        /* bytes on the wire in this turn */
     bool rests;               /* this turn reads nothing, so that the socket fills */
-    lsn_t whole_lsn;          /* end of the last whole transaction, or where the stream began */
-    lsn_t commit_lsn;         /* of the last transaction so far */
-    size_t transaction_bytes; /* on the wire, of the last transaction so far */
-    bool is_leaving; /* until_lsn is in front of the open transaction; its Commit is still to confirm that */
-    bool publication_missing; /* the server said so in a notice */
+    lsn_t whole_lsn;          /* end of the last whole transaction, or the start of the stream */
+    lsn_t commit_lsn;         /* of the last transaction received */
+    size_t transaction_bytes; /* bytes on the wire of the last transaction received */
+    /* the open transaction is after until_lsn according to its Begin; its Commit must confirm that */
+    bool is_leaving;
+    bool publication_missing; /* the server reported that in a notice */
 };
 
-/* Nothing is sent before reader.ops->start. The struct may be zeroed instead, for reader.ops->close. */
+/* Sends nothing before reader.ops->start. For reader.ops->close alone the struct may be zeroed instead. */
 MUST_CHECK bool slot_reader_init(struct slot_reader *slot, const struct slot_reader_options *options,
                                  struct error *err);

@@ -2,10 +2,10 @@
 /*
  * socket_fill.c - see socket_fill.h.
  *
- * The rest is as long as it takes the server to write several windows, so that the window is closed most of
- * the time. Measured on a backlog of 200,000 one-row transactions and of 300,000 wide rows, two cores:
- * walsender spends 2.3 and 2.3 s of processor time instead of 3.7 and 3.3. A fixed rest of 10 ms helped the
- * wide rows always and the narrow ones only on some runs. A window of 16 kB and less stalls: loopback's
+ * A rest lasts as long as the server needs to write several windows, so that the window is closed most of the
+ * time. Measured on a backlog of 200,000 one-row transactions and one of 300,000 wide rows, two cores: the
+ * walsender uses 2.3 and 2.3 s of processor time instead of 3.7 and 3.3. A fixed rest of 10 ms always helped
+ * the wide rows, and the narrow ones only in some runs. A window of 16 kB or less stalls, because loopback's
  * segments are larger.
  */
 #include "cdc/readers/slot/socket_fill.h"
@@ -18,18 +18,18 @@
 
 enum {
     FILL_BYTES = 64 * 1024,
-    FILLS_FROM_BYTES = FILL_BYTES / 4, /* a read that brought so much begins it */
-    FILLS_ON_BYTES = 4096,             /* ... so much keeps it going */
+    FILLS_FROM_BYTES = FILL_BYTES / 4, /* a read of this size starts filling */
+    FILLS_ON_BYTES = 4096,             /* ... and reads of this size continue it */
     FILL_WAIT_MS = 1,
     FILL_WAIT_BEHIND_MS = 4,
     WINDOW_BYTES = 128 * 1024,
     MEMORY_BYTES = 8 * WINDOW_BYTES,
-    BURST_BYTES = 4 * WINDOW_BYTES, /* what a burst should bring */
+    BURST_BYTES = 4 * WINDOW_BYTES, /* intended size of a burst */
     REST_MIN_MS = 5,
     REST_MAX_MS = 40,
     WAKES_BYTES_MIN = 1,
-    FLOW_MS = 2,      /* so long after the last bytes the next transaction is expected soon */
-    SMALLEST_OF = 64, /* transactions; one that is smaller counts at once */
+    FLOW_MS = 2,      /* this long after the last bytes the next transaction is expected soon */
+    SMALLEST_OF = 64, /* transactions; a smaller one counts at once */
 };
 
 union address {
@@ -49,8 +49,8 @@ static bool same_host(const union address *here, const union address *there) {
 }
 
 /*
- * A Unix socket is not: what it holds is bounded by the sender's buffer, so that resting would only stop the
- * sender.
+ * A Unix socket does not count: its content is bounded by the sender's buffer, so that a rest would only stop
+ * the sender.
  */
 static bool is_local_tcp(int fd) {
     union address here = {0}, there = {0};
@@ -59,7 +59,7 @@ static bool is_local_tcp(int fd) {
            same_host(&here, &there);
 }
 
-/* Failures of setsockopt cost speed and nothing else. Unix sockets ignore it. */
+/* A failure of setsockopt costs speed and nothing else. Unix sockets ignore it. */
 static void wake_at(struct socket_fill *fill, int bytes) {
     if (fill->wakes_at == bytes)
         return;
@@ -68,9 +68,9 @@ static void wake_at(struct socket_fill *fill, int bytes) {
 }
 
 /*
- * A small window with much memory behind it: a message of a hundred bytes can take a thousand of the
- * kernel's, and a segment for which a buffer as small as the window has no room is dropped, and comes again
- * after 200 ms.
+ * A small window with a large buffer: a message of a hundred bytes can occupy a thousand bytes of kernel
+ * memory. With a buffer as small as the window, a segment without room is dropped and sent again after 200
+ * ms.
  */
 static void narrow_window(int fd) {
     const int window_bytes = WINDOW_BYTES, memory_bytes = MEMORY_BYTES;
@@ -96,7 +96,7 @@ void socket_fill_note_transaction(struct socket_fill *fill, size_t bytes) {
     fill->counted = 0;
 }
 
-/* What makes a reading worth while: much, a transaction where one is expected, or anything at all. */
+/* How many bytes make a read worth while: many, or a transaction where one is expected, or any. */
 static int worth_bytes(const struct socket_fill *fill, const struct socket_reading *reading) {
     if (fill->fills || fill->unhurried)
         return FILL_BYTES;
@@ -105,7 +105,7 @@ static int worth_bytes(const struct socket_fill *fill, const struct socket_readi
     return fill->smallest < FILL_BYTES ? (int) fill->smallest : FILL_BYTES;
 }
 
-/* By a quarter or so at a time: one odd burst does not upset it. */
+/* By about a quarter at a time, so that one odd burst changes little. */
 static void adjust_rest(struct socket_fill *fill, size_t bytes) {
     int step_ms = fill->rest_ms / 4 + 1;
     fill->rest_ms += bytes < BURST_BYTES ? step_ms : -step_ms;
@@ -127,7 +127,8 @@ void socket_fill_note(struct socket_fill *fill, const struct socket_reading *rea
     if (rested && fill->fills)
         adjust_rest(fill, reading->bytes);
     fill->behind = fill->fills && reading->behind;
-    const bool rests = fill->behind && fill->is_local && !reading->blocked; /* no room is a rest by itself */
+    /* no free batch is a rest by itself */
+    const bool rests = fill->behind && fill->is_local && !reading->blocked;
     fill->rests_until_ms = rests ? reading->now_ms + fill->rest_ms : 0;
 }
 
