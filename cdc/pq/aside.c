@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * aside.c - a detached thread and the one who waits for it; who is last frees what they share.
+ * aside.c - a detached thread and the thread that waits for it; the last of them frees what they share.
  */
 #include "cdc/pq/aside.h"
 
@@ -18,7 +18,7 @@ struct job {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool done;      /* under lock: run has returned */
-    bool abandoned; /* under lock: nobody waits any more */
+    bool abandoned; /* under lock: no thread waits for run any more */
 };
 
 static void job_free(struct job *job) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * connect.c - the walk over hosts and their addresses.
+ * connect.c - tries hosts and their addresses in turn.
  */
 #include "cdc/pq/connect.h"
 
@@ -20,12 +20,12 @@ void connect_parameters_add(struct connect_parameters *parameters, const char *k
     parameters->count++;
 }
 
-/* What all addresses of one walk share. */
+/* Shared by all addresses of one attempt to connect. */
 struct walk {
     struct session *session;
     const struct connect_parameters *parameters;
     const struct hosts *hosts;
-    const char *attributes; /* target_session_attrs, or NULL: the dsn's */
+    const char *attributes; /* target_session_attrs, or NULL: as in the dsn */
     size_t tried;
 };
 
@@ -77,12 +77,12 @@ static bool try_address(struct walk *walk, const struct host *host, const char *
     return true;
 }
 
-/* Somebody who knows us and says no is not asked for by another name. */
+/* A server that knows the role and refuses it is not asked under another name. */
 static bool may_go_on(const struct error *err) {
     return err->kind == ERROR_RETRY && (err->sqlstate[0] == '\0' || strcmp(err->sqlstate, "57P03") == 0);
 }
 
-/* Keeps what was said before: each address has its own reason. */
+/* Keeps the reasons of earlier addresses: each has its own. */
 static void add_reason(struct error *err, const struct error *reason, bool is_first) {
     char before[ERROR_TEXT_MAX];
     if (is_first || reason->kind == ERROR_STOPPED) {

@@ -14,17 +14,17 @@ enum { WORD_MIN = 4, LETTERS_WRONG_MAX = 2 };
 
 static const char LETTERS[] = "abcdefghijklmnopqrstuvwxyz_";
 
-/* Words of other programs. */
+/* Keywords of other programs. */
 static const char *const OTHERS[][2] = {
     {"database", "dbname"}, {"username", "user"}, {"hostname", "host"}, {"server", "host"}};
 
-/* Letters that are wrong, where that is a slip and no other word; else more than any slip has. */
+/* The edit distance when the word is probably a slip; else more than any slip has. */
 static size_t slip(const char *word, const char *meant) {
     const size_t wrong = nearest_distance(word, meant);
     return wrong * 2 < strlen(meant) + 1 ? wrong : LETTERS_WRONG_MAX + 1;
 }
 
-/* False for a keyword itself, too: it is not what libpq complains of. */
+/* False for a keyword itself too, since libpq does not complain about it. */
 static bool resembles(const PQconninfoOption *keywords, const char *word,
                       char ret_keyword[static DSN_KEYWORD_MAX]) {
     size_t best = LETTERS_WRONG_MAX + 1;
@@ -49,7 +49,7 @@ static bool resembles(const PQconninfoOption *keywords, const char *word,
     return best <= LETTERS_WRONG_MAX;
 }
 
-/* The next word before a "="; false: there is none. *place moves behind it. */
+/* The next word before a "="; false when there is none. Moves *place after it. */
 static bool next_word(const char *dsn, const char **place, char ret_word[static DSN_KEYWORD_MAX]) {
     while (**place != '\0') {
         const char *start = *place;

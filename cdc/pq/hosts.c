@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hosts.c - reads the lists of a dsn and looks names up.
+ * hosts.c - parses the lists of a dsn and resolves names.
  */
 #include "cdc/pq/hosts.h"
 
@@ -45,12 +45,12 @@ struct lists {
     const char *names, *addresses, *ports;
 };
 
-/* ",b" or "a,,b": the default host is among them, which libpq alone knows. */
+/* ",b" or "a,,b": one of the hosts is the default host, which only libpq knows. */
 static bool has_empty(const char *list) {
     return list != NULL && (list[0] == ',' || strstr(list, ",,") != NULL || list[strlen(list) - 1] == ',');
 }
 
-/* One port serves every host. Lists that do not fit together are left to libpq, which says so. */
+/* One port serves every host. Lists of different length are left to libpq, which reports them. */
 static bool fit(const struct lists *lists, size_t count) {
     return count <= HOSTS_MAX && !has_empty(lists->names) && !has_empty(lists->addresses) &&
            (lists->names == NULL || lists->addresses == NULL || count_items(lists->names) == count) &&
@@ -73,7 +73,7 @@ static void hosts_split(struct hosts *hosts, const struct lists *lists) {
     }
 }
 
-/* As libpq: nothing is shorter than two seconds, and 0 is no limit. */
+/* As in libpq: no limit is shorter than two seconds, and 0 means no limit. */
 static int64_t timeout_of(const char *text) {
     if (text == NULL)
         return DEFAULT_TIMEOUT_MS;
@@ -105,7 +105,7 @@ static const char *hosts_pick(const PQconninfoOption *parsed, const PQconninfoOp
     return value != NULL ? value : hosts_find(defaults, keyword);
 }
 
-/* What a service file says is known to libpq alone; then it has the whole connection to itself. */
+/* Only libpq knows the content of a service file, so with one it makes the whole connection. */
 static void hosts_take(struct hosts *hosts, const PQconninfoOption *parsed,
                        const PQconninfoOption *defaults) {
     const char *attributes = hosts_pick(parsed, defaults, "target_session_attrs");
@@ -130,7 +130,7 @@ bool hosts_read(struct hosts *hosts, const char *dsn, const char *peer, struct e
     char *message = NULL;
     *hosts = (struct hosts){0};
     PQconninfoOption *parsed = PQconninfoParse(dsn, &message);
-    /* libpq's message can quote a part of the DSN, and that part can be the password. */
+    /* libpq's message can quote a part of the dsn, which may be the password. */
     const bool lacks_memory = parsed == NULL && dsn_lacks_memory(message);
     PQfreemem(message);
     if (lacks_memory)
@@ -157,7 +157,7 @@ void hosts_release(struct hosts *hosts) {
 
 struct lookup {
     char name[256];
-    int failure; /* of getaddrinfo */
+    int failure; /* result of getaddrinfo */
     struct host_addresses found;
 };
 
@@ -206,7 +206,7 @@ static bool finish(const struct hosts *hosts, const struct lookup *lookup, const
     return true;
 }
 
-/* The name service may take its time, and cannot be interrupted. */
+/* The name service may be slow, and the call cannot be interrupted. */
 static bool ask_names(const struct hosts *hosts, struct lookup *lookup, const atomic_bool *stop,
                       const char *peer, struct host_addresses *ret_addresses, struct error *err) {
     const struct aside_call call = {.run = look_up, .release = free, .context = lookup};

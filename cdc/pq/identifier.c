@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * identifier.c - quoting. Text is UTF-8 (sessions pin it), where no byte of another character is a quote.
+ * identifier.c - quoting. Text is UTF-8 (sessions pin it), where no byte of another character equals a quote.
  */
 #include "cdc/pq/identifier.h"
 

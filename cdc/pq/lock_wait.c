@@ -11,7 +11,7 @@
 
 enum { CONNECT_MAX_MS = 3000 };
 
-/* What is visible of one of pg_stat_activity's rows; the blanks of the others are left out. */
+/* The columns of pg_stat_activity that this role may see; it sees NULL in the others. */
 #define HOLDER                                                                                               \
     "pg_catalog.concat_ws(', ', 'pid ' || a.pid, 'user ' || a.usename, nullif(a.application_name, ''),"      \
     " a.state || ' since ' || pg_catalog.date_trunc('second', a.xact_start),"                                \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * refusal.c - takes libpq's verbose text apart.
+ * refusal.c - parses libpq's verbose text.
  */
 #include "cdc/pq/refusal.h"
 
@@ -10,17 +10,17 @@
 
 enum { CODE_BYTES = 5 };
 
-/* An unknown reason is tried again: the next attempt costs little, and giving up costs somebody a night. */
+/* An unknown reason is retried: the next attempt costs little, and giving up can cost an operator a night. */
 static bool is_for_operators(const char *sqlstate) {
     static const char *const CODES[] = {
-        "28000", /* no line in pg_hba.conf, no such role, a role that may not log in */
+        "28000", /* no line in pg_hba.conf, no such role, or a role without LOGIN */
         "28P01", /* the password */
         "3D000", /* no such database */
-        "42501", /* no right to connect, or to replicate */
+        "42501", /* no right to connect or to replicate */
         "42704", /* the dsn's options: an unknown setting */
-        "22023", /* the dsn's options: a value that does not fit */
+        "22023", /* the dsn's options: a wrong value */
         "55P02", /* the dsn's options: a setting that cannot be changed there */
-        "0A000", /* a protocol or feature that this server does not have */
+        "0A000", /* a protocol or feature that this server does not support */
     };
     for (size_t i = 0; i < sizeof CODES / sizeof CODES[0]; i++)
         if (strcmp(sqlstate, CODES[i]) == 0)
@@ -28,7 +28,7 @@ static bool is_for_operators(const char *sqlstate) {
     return false;
 }
 
-/* libpq's own reasons, in its own words. */
+/* Reasons of libpq itself, in its words. */
 static bool is_local_refusal(const char *text) {
     static const char *const SIGNS[] = {"certificate",
                                         "private key",
@@ -51,7 +51,7 @@ static bool is_local_refusal(const char *text) {
     return strstr(text, "invalid ") != NULL && strstr(text, " value: \"") != NULL;
 }
 
-/* ":  28P01: ": behind the severity, whose word depends on the server's language. */
+/* ":  28P01: ": after the severity, which is in the server's language. */
 static const char *find_code(const char *line, size_t length) {
     for (const char *at = line; at + CODE_BYTES + 5 <= line + length; at++) {
         if (memcmp(at, ":  ", 3) != 0 || memcmp(at + 3 + CODE_BYTES, ": ", 2) != 0)
@@ -99,7 +99,7 @@ static void take_place(struct parsed *parsed, const char *line, size_t length) {
     snprintf(parsed->place, sizeof parsed->place, "%.*s", (int) size, line + head);
 }
 
-/* libpq's lines are sentences, without a stop between them; all but the first may be indented. */
+/* libpq's lines are sentences without a full stop; all but the first may be indented. */
 static void join(struct parsed *parsed, const char **line, size_t *length) {
     const size_t used = strlen(parsed->text);
     if (used == 0)
@@ -131,7 +131,7 @@ static void take_line(struct parsed *parsed, const char *line, size_t length) {
 
 bool refusal_parse(const char *message, const char *peer, struct error *err) {
     struct parsed parsed = {0};
-    const size_t size = strnlen(message, 16384); /* of a text that a server may make as long as it likes */
+    const size_t size = strnlen(message, 16384); /* of a text whose length the server decides */
     for (const char *line = message; line < message + size;) {
         const size_t left = (size_t) (message + size - line);
         const char *end = memchr(line, '\n', left);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * result.c - rows, columns and NULLs are counted once, before anybody reads a field.
+ * result.c - counts rows, columns and NULLs once, before any field is read.
  */
 #include "cdc/pq/result.h"
 

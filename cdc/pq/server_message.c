@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * server_message.c - which messages hold no value, and what stands for the others.
+ * server_message.c - which messages contain no value, and the words that replace the others.
  */
 #include "cdc/pq/server_message.h"
 
@@ -14,7 +14,7 @@ struct condition {
     const char *name;
 };
 
-/* The first entry that matches, so a class stands after its members. */
+/* The first match counts, so a class comes after its members. */
 static const struct condition CONDITIONS[] = {
     {"22000", "data exception"},
     {"22001", "a string is too long for the type"},
@@ -76,7 +76,9 @@ static const char *condition_name(const char *sqlstate) {
 
 /* ---- which messages may be shown ---- */
 
-/* Where the handlers of PL/pgSQL, PL/Perl, PL/Python and PL/Tcl report what a user's program raises. */
+/*
+ * The functions of PL/pgSQL, PL/Perl, PL/Python and PL/Tcl that report an error raised by a user's program.
+ */
 bool server_message_is_raised(const PGresult *result) {
     static const char *const RAISERS[] = {"exec_stmt_raise", "exec_stmt_assert", "PLy_",
                                           "croak_cstr",      "plperl_",          "throw_tcl_error"};
@@ -88,8 +90,8 @@ bool server_message_is_raised(const PGresult *result) {
 }
 
 /*
- * A context tells that a function or a trigger was at work, whose statements may hold values. COPY has one as
- * well, whose first word is not translated.
+ * A context shows that a function or a trigger was running, whose statements may contain values. COPY has a
+ * context too; its first word is not translated.
  */
 static bool comes_from_a_function(const PGresult *result) {
     const char *context = PQresultErrorField(result, PG_DIAG_CONTEXT);
@@ -97,7 +99,7 @@ static bool comes_from_a_function(const PGresult *result) {
            (context != NULL && strncmp(context, "COPY ", strlen("COPY ")) != 0);
 }
 
-/* Classes whose messages name objects and limits only. */
+/* Classes whose messages contain only names and limits. */
 static bool names_objects_only(const char *sqlstate) {
     static const char CLASSES[] = "00 01 08 0A 23 25 26 28 2B 34 3B 3D 3F 40 42 44 53 54 55 57 58 F0 XX";
     for (const char *class = CLASSES; class[0] != '\0'; class += class[2] == '\0' ? 2 : 3)
@@ -120,8 +122,8 @@ static const char *last_of(const char *text, const char *phrase) {
 }
 
 /*
- * In English the message tells which type, encoding or enum it is about: before the colon, behind which the
- * value stands. A server that speaks another language gets the condition's name alone.
+ * In English the message names the type, encoding or enum before the colon, and the value after it. From a
+ * server in another language only the name of the condition is shown.
  */
 static size_t safe_length(const char *message) {
     static const char *const BEFORE_THE_COLON[] = {"invalid input syntax for type ",

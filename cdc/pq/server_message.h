@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * server_message.h - what a server's error says, without any value of a row.
+ * server_message.h - a server's error message, without any value of a row.
  *
- * PostgreSQL quotes values in the messages of data exceptions, and a message that a function or trigger
- * raises may hold anything. Both stand in the language of the server. So such a message is not shown; the
- * name of the condition, which the SQLSTATE tells, stands in its place.
+ * PostgreSQL quotes values in the messages of data exceptions, and a message that a function or a trigger
+ * raises may contain anything. Both are in the server's language. So such a message is not shown; it is
+ * replaced by the name of the condition, which the SQLSTATE tells.
  */
 #pragma once
 
@@ -13,13 +13,13 @@
 #include <stddef.h>
 
 /*
- * Writes what may be shown of the error to text, with its NUL; what does not fit is cut. Names of tables,
- * types and constraints may be in it, never a value.
+ * Writes the part of the error that may be shown to text, with its NUL, cut when it does not fit. It may
+ * contain names of tables, types and constraints, never a value.
  */
 void server_message_write(const PGresult *result, const char *sqlstate, char *text, size_t size);
 
 /*
- * True when the program of a user wrote the message: RAISE and its kin. Then no field of the error is known
- * to be a name.
+ * True when a user's program wrote the message (RAISE and similar). Then no field of the error is known to be
+ * a name.
  */
 bool server_message_is_raised(const PGresult *result);

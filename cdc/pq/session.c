@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * session.c - libpq, never blocking for ever, with pinned settings.
+ * session.c - libpq without endless blocking, with pinned settings.
  */
 #include "cdc/pq/session.h"
 
@@ -23,21 +23,20 @@
 #define STOP_POLL_MS 100 /* how soon a wait notices the stop flag */
 #define OBSERVER_MAX_MS 10000
 #define REPLICATION_MAX_MS                                                                                   \
-    300000 /* START_REPLICATION may have the spilled files of a large slot to clean up */
+    300000 /* before START_REPLICATION the server may have to remove the spilled files of a large slot */
 
-/* What the DSN sets stands after these in the list and wins, except where we must win. */
+/* The DSN's settings come after these in the list and win, except where ours must win. */
 static void add_defaults(struct connect_parameters *parameters, bool replication) {
     connect_parameters_add(parameters, "keepalives_idle", "10");
     connect_parameters_add(parameters, "keepalives_interval", "5");
     connect_parameters_add(parameters, "keepalives_count", "4");
-    if (replication) /* a walsender always reads; others wait for locks, see silence.h */
+    if (replication) /* a walsender always reads; other sessions wait for locks, see silence.h */
         connect_parameters_add(parameters, "tcp_user_timeout", "30000");
 }
 
 /*
- * An @, a slash or a question mark that a password has unescaped ends it for libpq, and the rest becomes the
- * name of a host, a port or a database, which libpq's messages quote. So such a name is refused before it is
- * used.
+ * An unescaped @, slash or question mark ends a password for libpq. The rest becomes the name of a host, a
+ * port or a database, which libpq's messages quote. So such a name is refused before it is used.
  */
 static bool check_dsn_part(const PQconninfoOption *option, const char *peer, struct error *err) {
     const char *value = option->val;
@@ -56,11 +55,11 @@ static bool check_dsn_part(const PQconninfoOption *option, const char *peer, str
         peer, option->keyword);
 }
 
-/* The DSN may bring options of its own; ours are put behind them, where they win. */
+/* The DSN may contain options of its own; ours come after them, so that they win. */
 static bool build_options(const struct session_options *options, struct buffer *text, struct error *err) {
     char *message = NULL;
     PQconninfoOption *parsed = PQconninfoParse(options->dsn, &message);
-    /* libpq's message can quote a part of the DSN, and that part can be the password. */
+    /* libpq's message can quote a part of the DSN, which may be the password. */
     char word[DSN_KEYWORD_MAX], keyword[DSN_KEYWORD_MAX];
     const bool lacks_memory = parsed == NULL && dsn_lacks_memory(message);
     const bool is_misspelt = parsed == NULL && dsn_keyword_find(options->dsn, message, word, keyword);
@@ -89,7 +88,7 @@ static bool is_stopped(const struct session *session) {
     return session->stop != NULL && atomic_load_explicit(session->stop, memory_order_relaxed);
 }
 
-/* Waits in short steps; true also on a time-out, with *ret_revents 0. */
+/* Waits in short steps. True also after a time-out, with *ret_revents 0. */
 static bool wait_socket(struct session *session, short events, int timeout_ms, short *ret_revents,
                         struct error *err) {
     int64_t deadline_ms = timeout_ms < 0 ? INT64_MAX : clock_now_ms() + timeout_ms;
@@ -130,7 +129,7 @@ bool session_wait_for(struct session *session, short events, int timeout_ms, boo
     return true;
 }
 
-/* For an answer, as long as it takes; a silence is looked into. */
+/* Waits for an answer without a limit; a silence is examined. */
 static bool wait_answer(struct session *session, short events, short *ret_revents, struct error *err) {
     struct silence silence = {0};
     for (;;) {
@@ -143,7 +142,7 @@ static bool wait_answer(struct session *session, short events, short *ret_revent
     }
 }
 
-/* Notices are for nobody here, and libpq would write them, and complaints of its own, to standard error. */
+/* Notices have no use here, and libpq would write them, and its own complaints, to standard error. */
 static void ignore_notice(void *context, const PGresult *result) {
     (void) context;
     (void) result;
@@ -245,7 +244,7 @@ static bool result_is_good(const PGresult *result) {
     return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY;
 }
 
-/* Takes results up to the end mark; keeps the first bad one, or else the last. */
+/* Reads all results up to the end mark; keeps the first error, or else the last result. */
 static bool take_results(struct session *session, const struct result_shape *shape, PGresult **ret_result,
                          struct error *err) {
     assert((shape == NULL) == (ret_result == NULL));
@@ -284,7 +283,7 @@ bool session_query(struct session *session, const char *sql, int count, const ch
     return take_results(session, shape, ret_result, err);
 }
 
-/* The rest is read in any case: the session goes on. */
+/* The rest is read in any case, so that the session can continue. */
 static bool take_rows(struct session *session, const struct result_shape *shape, session_row_taker *take,
                       void *context, struct error *err) {
     bool good = true;
@@ -358,7 +357,7 @@ static void append_field(struct error *err, const PGresult *result, int field, c
         snprintf(err->text + length, sizeof err->text - length, ", %s \"%s\"", label, value);
 }
 
-/* The server's own words show the character's bytes. */
+/* The server's text contains the character's bytes. */
 static void write_encodings(const struct session *session, const char *sqlstate, char *message, size_t size) {
     const char *client = PQparameterStatus(session->conn, "client_encoding");
     const char *server = PQparameterStatus(session->conn, "server_encoding");

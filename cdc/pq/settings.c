@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * settings.c - see settings.h; each line says what a setting of that group would do.
+ * settings.c - see settings.h. Each comment says what the settings of a group would change.
  */
 #include "cdc/pq/settings.h"
 
@@ -8,40 +8,44 @@
 #include <string.h>
 
 const char SETTINGS_PINNED[] =
-    /* the text of values, and what a name means; lc_monetary fixes money, search_path what regclass prints */
+    /*
+     * the text of values, and the meaning of a name; lc_monetary fixes money, search_path the output of
+     * regclass
+     */
     "-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC -c bytea_output=hex -c extra_float_digits=3"
     " -c lc_monetary=C -c lc_numeric=C -c lc_time=C -c xmloption=content -c xmlbinary=base64 -c search_path="
     " -c quote_all_identifiers=off"
-    /* how our own SQL is read, also \"= NULL\" and arrays with NULL in them */
+    /* how our own SQL is parsed, including "= NULL" and arrays with NULL in them */
     " -c standard_conforming_strings=on -c backslash_quote=safe_encoding -c array_nulls=on -c "
     "transform_null_equals=off"
-    /* how long we may wait: our own waits have their limits and say what they wait for */
+    /* how long we may wait: our own waits have their limits and report what they wait for */
     " -c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 -c "
     "idle_session_timeout=0"
-    /* the server's: it would end a stream that we do not read while every sink waits for a lock */
+    /* the server's limit: it would end a stream that we do not read while every sink waits for a lock */
     " -c tcp_user_timeout=0"
     /* our transactions write, see what is committed, and do not wait for a safe snapshot */
     " -c default_transaction_read_only=off -c default_transaction_isolation=read\\ committed"
     " -c default_transaction_deferrable=off"
     /*
-     * an error ends a statement and not the session; row security would hide rows; warnings carry facts (see
+     * an error ends a statement, not the session; row security would hide rows; warnings carry facts (see
      * slot_reader.c)
      */
     " -c exit_on_error=off -c row_security=off -c client_min_messages=warning"
-    /* where tables of ours would be created, and by what */
+    /* where and how tables of ours would be created */
     " -c default_tablespace= -c temp_tablespaces= -c default_table_access_method=heap"
     /*
-     * gin_fuzzy_search_limit makes answers incomplete; the others make plans of small questions slow or wild
+     * gin_fuzzy_search_limit makes answers incomplete; the others make plans of small queries slow or
+     * unpredictable
      */
     " -c gin_fuzzy_search_limit=0 -c jit=off -c plan_cache_mode=auto -c enable_indexscan=on -c "
     "enable_indexonlyscan=on"
     " -c enable_bitmapscan=on";
 
 /*
- * transaction_timeout (17) would end every copy, stream and large transaction;
- * restrict_nonsystem_relation_kind (minor releases) refuses views and foreign tables. The rest is for
- * superusers: pages that are read as empty, checksums that do not matter. session_replication_role is the
- * target's business (postgres.c).
+ * transaction_timeout (17) would end every copy, stream and large transaction.
+ * restrict_nonsystem_relation_kind (minor releases) refuses views and foreign tables. The others are for
+ * superusers: they read damaged pages as empty, or ignore checksums. session_replication_role is set by the
+ * target (postgres.c).
  */
 static const char WANTED_SQL[] =
     "select w.name, w.value, s.setting from (values ('transaction_timeout', '0'),"

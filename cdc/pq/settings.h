@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * settings.h - the settings that every session pins, whatever a DBA has given to a database, a role or the
- * server.
+ * settings.h - the settings that every session pins, whatever defaults a database, a role or the server has.
  *
- * All of pg_settings of 14 to 18 was gone through for what could change a value, an answer or a decision of
- * ours, end a session that is right to wait, or make a plan hopeless. Who may set a setting decides how it is
- * pinned:
+ * All of pg_settings of 14 to 18 was reviewed for settings that could change a value, an answer or a decision
+ * of ours, end a session that is right to wait, or make a plan hopeless. How a setting is pinned depends on
+ * who may set it:
  *
- * - any user, known since 14: in the options of the connection (SETTINGS_PINNED), so that nothing happens
+ * - any user, known since 14: in the options of the connection (SETTINGS_PINNED), so that no statement runs
  *   without it;
- * - any user, but not known to all servers: asked for and set once connected, since an unknown name in the
- *   options is refused;
- * - superusers only: set where it is not as it must be; a role that may not is told who can. It can have such
- *   a value only by a superuser's ALTER ROLE, ALTER DATABASE or postgresql.conf.
+ * - any user, but not known to every server: queried and set once connected, since a server refuses an
+ *   unknown name in the options;
+ * - superusers only: set when it has another value. A role that may not set it gets an error that names the
+ *   remedy. The role can have such a value only by a superuser's ALTER ROLE, ALTER DATABASE or
+ *   postgresql.conf.
  *
- * session_replication_role is set by the sink, as triggers says (postgres.c).
+ * The sink sets session_replication_role, according to its key triggers (postgres.c).
  *
- * Left alone on purpose: role (a way of giving rights), work_mem, the planner's other switches and costs,
+ * Left alone on purpose: role (a way to grant rights), work_mem, the planner's other switches and costs,
  * constraint_exclusion and enable_partition_pruning (slower, not wrong), log_* (the server's own log),
  * tcp_keepalives_* at the source (a peer that is alive answers them), default_text_search_config (a generated
- * column cannot use it), check_function_bodies (no function is created), temp_file_limit (an error that says
- * so), wal_sender_timeout (asked for and respected), lc_messages (no decision reads a message),
- * session_preload_libraries, vacuum_* and autovacuum_* (not about us), debug_* (developers' own),
- * synchronous_commit (each COMMIT of ours decides for itself, and says so in sinks/postgres/README.md).
+ * column cannot use it), check_function_bodies (we create no function), temp_file_limit (its error explains
+ * itself), wal_sender_timeout (queried and respected), lc_messages (no decision reads a message),
+ * session_preload_libraries, vacuum_* and autovacuum_* (no effect on us), debug_* (for developers),
+ * synchronous_commit (each of our COMMITs decides for itself; see sinks/postgres/README.md).
  */
 #pragma once
 
@@ -31,7 +31,7 @@
 extern const char SETTINGS_PINNED[];
 
 /*
- * What could not stand in the options. ERROR_CONFIG when something harmful is set that this role may not
+ * Sets what the options could not. ERROR_CONFIG when a harmful setting is in force that this role may not
  * change.
  */
 MUST_CHECK bool settings_pin(struct session *session, struct error *err);

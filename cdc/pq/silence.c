@@ -15,10 +15,10 @@
 #include "cdc/pq/lock_wait.h"
 
 enum {
-    EXPLAIN_ON_MS = 60000,   /* explained at once, then at intervals */
-    ANSWERED_MAX_MS = 20000, /* an answer that was given needs no longer to come */
+    EXPLAIN_ON_MS = 60000,   /* explained once after this time, then at intervals */
+    ANSWERED_MAX_MS = 20000, /* an answer that the server has given is overdue after this time */
     GONE_MS = 30000,
-    OBSERVER_MAX_MS = 10000, /* nobody looks after the one who looks */
+    OBSERVER_MAX_MS = 10000, /* no other session examines this one */
 };
 
 bool silence_is_of_the_dead(const struct tcp_info *info) {
@@ -26,7 +26,7 @@ bool silence_is_of_the_dead(const struct tcp_info *info) {
     return is_owed && info->tcpi_last_ack_recv >= GONE_MS;
 }
 
-/* A socket that is none of TCP has a peer on this machine. */
+/* A socket that is not TCP has its peer on this machine. */
 static bool is_peer_gone(const struct session *session) {
     struct tcp_info info = {0};
     socklen_t size = sizeof info;
@@ -34,7 +34,7 @@ static bool is_peer_gone(const struct session *session) {
            silence_is_of_the_dead(&info);
 }
 
-/* The server may be idle because it has not got our question. */
+/* The server may be idle because it has not received our query. */
 static bool is_all_sent(const struct session *session) {
     int unsent = 0;
     return ioctl(PQsocket(session->conn), SIOCOUTQ, &unsent) != 0 || unsent == 0;
