@@ -2,9 +2,8 @@
 /*
  * held.c - do the topics of tables that are about to be copied hold records already?
  *
- * Two questions for all of them: which topics are there, and the first record of each partition (by time,
- * from 1970 on). A record of a transaction that was aborted counts, as the cluster does not tell it from
- * another.
+ * Two requests for all tables: which topics exist, and the first record of each partition (by time, from
+ * 1970 on). A record of an aborted transaction counts too, because the answer does not distinguish it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +11,7 @@
 #include "sinks/kafka/client/kafka_error.h"
 #include "sinks/kafka/kafka.h"
 
-/* Neither can be interrupted, and a stop may take ten seconds. */
+/* Neither request can be interrupted, and a stop may take ten seconds at most. */
 enum { TOPICS_MAX_MS = 4000, RECORDS_MAX_MS = 4000 };
 
 struct topic_text {
@@ -23,7 +22,7 @@ static int compare_names(const void *one, const void *other) {
     return strcmp(one, other);
 }
 
-/* A table without a name for its topic is told by its first row. Sorted. */
+/* A table without a valid topic name is left out: its first row reports it. Sorted. */
 static size_t name_topics(const struct kafka_sink *kafka, const struct table *tables, size_t count,
                           struct topic_text *names) {
     size_t named = 0;
@@ -50,7 +49,7 @@ static void list_partitions(const struct rd_kafka_metadata *metadata, const stru
     }
 }
 
-/* A topic's partitions stand together. */
+/* The partitions of a topic are adjacent. */
 static void count_held(const rd_kafka_topic_partition_list_t *list, struct sink_held *held) {
     const char *last = "";
     for (int i = 0; i < list->cnt; i++) {

@@ -2,15 +2,15 @@
 /*
  * kafka.c - changes into topics of Apache Kafka, exactly once for consumers that read committed.
  *
- * A commit here is a Kafka transaction that holds the messages of whole source transactions and, last, the
- * position, a record in a compacted topic (position_topic.h). open fences the producer before (takeover.c)
- * and returns the position that was committed last, whatever happened to the answer. Any failure throws the
- * producer away: there is no other way back.
+ * A commit is a Kafka transaction that holds the messages of whole source transactions and, last, the
+ * position, a record in a compacted topic (position_topic.h). open fences the previous producer (takeover.c)
+ * and returns the position that was committed last, even if its answer was lost. After any failure the
+ * producer is discarded, because its state is unknown.
  *
- * A source transaction that does not fit one Kafka transaction is committed in parts by write, which is the
- * one exception to "nothing is visible before commit": the position of a part says how many changes of that
- * transaction are there. The initial copy is never split, because what was read from a lost snapshot cannot
- * be continued: it is one Kafka transaction with a timeout of its own.
+ * A source transaction that is too large for one Kafka transaction is committed in parts by write. This is
+ * the only exception to "nothing is visible before commit": the position of a part says how many changes of
+ * that transaction are published. The initial copy is never split, because it could not continue from a lost
+ * snapshot: it is one Kafka transaction with its own timeout.
  */
 #include "sinks/kafka/kafka.h"
 
@@ -24,7 +24,7 @@
 
 enum {
     MESSAGES_BYTES_MAX = 1 << 30,
-    AGE_PARTS = 4, /* a transaction is split at a quarter of the time that the broker gives it */
+    AGE_PARTS = 4, /* a transaction is split after a quarter of transaction.timeout.ms */
 };
 
 static struct kafka_sink *kafka_of(struct sink *sink) {
@@ -64,7 +64,10 @@ static void kafka_close(struct sink *sink) {
     transaction_tally_release(&kafka->tally);
 }
 
-/* Between two Kafka transactions: nothing is undone, and the position must be where it was. */
+/*
+ * Called between two Kafka transactions: nothing is rolled back, and the stored position must be the one
+ * committed last.
+ */
 static bool renew_producer(struct kafka_sink *kafka, int timeout_ms, struct error *err) {
     const struct position before = kafka->position;
     assert(!kafka->producer.in_transaction);
@@ -77,7 +80,7 @@ static bool renew_producer(struct kafka_sink *kafka, int timeout_ms, struct erro
     return true;
 }
 
-/* A producer that may begin another transaction, which ends in time. */
+/* Makes sure that the producer may begin another transaction, and that this one can end in time. */
 static bool prepare_producer(struct kafka_sink *kafka, struct error *err) {
     int timeout_ms = kafka->copying ? kafka->options.copy_timeout_ms : kafka->options.transaction_timeout_ms;
     const struct producer *producer = &kafka->producer;
@@ -88,7 +91,10 @@ static bool prepare_producer(struct kafka_sink *kafka, struct error *err) {
 
 /* ---- the initial copy ---- */
 
-/* Said before the broker ends the transaction, after which it would only be tried again. */
+/*
+ * Fails with a clear error before the broker ends the transaction; after that the engine would retry without
+ * success.
+ */
 static bool copy_check_age(const struct kafka_sink *kafka, struct error *err) {
     const struct producer *producer = &kafka->producer;
     int64_t age_ms = producer->in_transaction ? kafka->now_ms - producer->began_ms : 0;
@@ -114,9 +120,9 @@ static bool is_full(const struct kafka_sink *kafka, uint64_t changes, uint64_t b
 }
 
 /*
- * The limits hold for the whole source transactions of a group together and for one source transaction by
- * itself. So one that is within them is never split for what stands before it, and a Kafka transaction is at
- * most twice as large.
+ * The limits apply to the whole source transactions of a group together, and separately to one source
+ * transaction. So a source transaction within the limits is never split because of those before it, and a
+ * Kafka transaction is at most twice as large.
  */
 static bool must_split_before(const struct kafka_sink *kafka, const struct change *change) {
     const struct kafka_volume *sent = &kafka->sent, *whole = &kafka->sent_whole;
@@ -127,7 +133,10 @@ static bool must_split_before(const struct kafka_sink *kafka, const struct chang
     return is_full(kafka, sent->changes - whole->changes, sent->bytes - whole->bytes);
 }
 
-/* What was sent before the change becomes durable. A part needs a whole transaction to stand behind. */
+/*
+ * Commits the messages sent before the change. The position of a part refers to the end of the whole
+ * transaction before it.
+ */
 static bool split_if_due(struct kafka_sink *kafka, const struct change *change, struct error *err) {
     struct position position = kafka->position;
     if (!position_exists(&position) || !must_split_before(kafka, change))
@@ -178,7 +187,7 @@ static bool write_change(struct kafka_sink *kafka, const struct change *change, 
     return error_set(err, ERROR_PROTOCOL, "an unknown kind of change");
 }
 
-/* A row of a copy is of no transaction. */
+/* A copied row belongs to no transaction. */
 static bool name_change(const struct change *change, struct error *err) {
     if (err->kind != ERROR_DATA || change->kind == CHANGE_READ)
         return false;
@@ -225,7 +234,7 @@ static bool check_position(const struct kafka_sink *kafka, const struct position
                      lsn_format(kafka->position.end_lsn).text, lsn_format(position->end_lsn).text);
 }
 
-/* What is committed in Kafka is durable. */
+/* A commit in Kafka is always durable. */
 static bool kafka_commit_span(struct sink *sink, const struct position *position, enum commit_wait wait,
                               struct position *ret_durable, struct error *err) {
     struct kafka_sink *kafka = kafka_of(sink);
@@ -258,8 +267,8 @@ static bool kafka_look(struct sink *sink, struct sink_view *ret_view, struct err
 }
 
 /*
- * Fences an engine that still runs, and leaves a tombstone, or nothing when no other sink's position is
- * there.
+ * Fences an engine that still runs and writes a tombstone. Then deletes the topic if it has the default name
+ * and holds no other sink's position.
  */
 static bool forget(struct kafka_sink *kafka, struct error *err) {
     struct position_found found = {0};

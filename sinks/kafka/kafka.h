@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kafka.h - the Kafka sink's own struct, shared by the files of this folder and by nobody else.
+ * kafka.h - the Kafka sink's struct, for the files of this folder only.
  *
  * kafka.c     the contract's functions
  * takeover.c  who owns the pipeline: opening, the claim, what a fenced producer means
@@ -16,9 +16,9 @@
 #include "sinks/kafka/topics/topics.h"
 #include "sinks/sink.h"
 
-enum { KAFKA_BATCH_BYTES = 1000000 }; /* below the 1 MiB that brokers take by default */
+enum { KAFKA_BATCH_BYTES = 1000000 }; /* below the 1 MiB that brokers accept by default */
 
-/* How much is in the open Kafka transaction. */
+/* The volume of a Kafka transaction. */
 struct kafka_volume {
     uint64_t changes;
     uint64_t bytes; /* of keys and values */
@@ -31,64 +31,64 @@ struct kafka_sink {
     struct topics topics;
     rd_kafka_topic_t *position_topic;
     struct format *format;
-    struct message_list messages; /* of the change at hand */
-    struct message_list boundary; /* of the transaction at hand: the last record about it */
+    struct message_list messages; /* of the current change */
+    struct message_list boundary; /* the latest record about the current transaction */
     struct transaction_tally tally;
-    int64_t now_us; /* since 1970, as of the batch at hand */
-    int64_t now_ms; /* the same moment for intervals */
+    int64_t now_us; /* since 1970, at the start of the current span */
+    int64_t now_ms; /* the same moment by the monotonic clock */
 
-    /* Kept over close and open: what this process knows. */
+    /* Kept when the sink is closed and opened again. */
     uint64_t claim;     /* 0: never opened */
-    bool has_claimed;   /* the position topic held our claim once, so another one there has fenced us */
+    bool has_claimed;   /* our claim was in the position topic, so another one there has fenced us */
     size_t batch_bytes; /* 0: never lowered */
 
     struct position position; /* durable */
     lsn_t whole_lsn;          /* the end of the last transaction that was written whole */
     struct kafka_volume sent;
-    struct kafka_volume sent_whole; /* of that, in source transactions that are whole */
-    bool copying;                   /* what is written are rows of the initial copy */
+    struct kafka_volume sent_whole; /* the part of it in whole source transactions */
+    bool copying;                   /* the rows of the initial copy are being written */
 };
 
 /*
- * takeover.c: opens the producer, unless another engine has claimed the pipeline since we did (ERROR_REFUSE);
- * reads the position and, the first time, claims the pipeline.
+ * takeover.c: opens the producer, reads the position and, the first time, claims the pipeline. ERROR_REFUSE
+ * when another engine has claimed it since we did.
  */
 MUST_CHECK bool kafka_take_over(struct kafka_sink *kafka, int timeout_ms, struct error *err);
 
-/* Ends what is open, without an error. */
+/* Closes what is open; reports no error. */
 void kafka_let_go(struct kafka_sink *kafka);
 
 /*
- * Turns "perhaps fenced" into ERROR_REFUSE, when another engine has taken over, or ERROR_RETRY. Returns
+ * Turns "perhaps fenced" into ERROR_REFUSE if another engine has taken over, else into ERROR_RETRY. Returns
  * false.
  */
 bool kafka_judge(struct kafka_sink *kafka, struct error *err);
 
-/* Sends the position and commits. On success it is kafka->position. */
+/* Sends the position and commits; on success kafka->position is that position. */
 MUST_CHECK bool kafka_commit(struct kafka_sink *kafka, const struct position *position, struct error *err);
 
 /*
- * publish.c: the messages of a row change, or of a truncate for each of its tables, into the open
+ * publish.c: sends the messages of a row change, or of a truncate for each of its tables, in the open
  * transaction.
  */
 MUST_CHECK bool kafka_publish(struct kafka_sink *kafka, const struct change *change, struct error *err);
 
 /*
- * transactions.c: nothing without a transaction topic. start: at each Begin. begin: before the first message
- * of a change. split and end: what was published before is a part, or all of it.
+ * transactions.c: these do nothing without a transaction topic. start: at each Begin. begin: before the
+ * first message of a change. split, end: after a part, or after the whole transaction.
  */
 void kafka_transaction_start(struct kafka_sink *kafka, const struct change *change);
 MUST_CHECK bool kafka_transaction_begin(struct kafka_sink *kafka, const struct change *change,
                                         struct error *err);
-/* A change that is there already, of the transaction that goes on: it counts. */
+/* Counts a change that is already published, of the split transaction that continues. */
 MUST_CHECK bool kafka_transaction_count_again(struct kafka_sink *kafka, const struct change *change,
                                               struct error *err);
 MUST_CHECK bool kafka_transaction_split(struct kafka_sink *kafka, struct error *err);
 MUST_CHECK bool kafka_transaction_end(struct kafka_sink *kafka, struct error *err);
 
-/* held.c: the sink contract's find_held. */
+/* held.c: find_held of struct sink_admin_ops. */
 bool kafka_find_held(struct sink *sink, const struct table *tables, size_t count, struct sink_held *ret_held,
                      struct error *err);
 
-/* kafka_check.c: the sink contract's check. */
+/* kafka_check.c: check of struct sink_admin_ops. */
 bool kafka_check(struct sink *sink, const struct sink_check *check, struct error *err);

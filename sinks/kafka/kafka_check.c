@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kafka_check.c - what would keep the sink from working, found without changing anything.
+ * kafka_check.c - finds what would prevent the sink from working, without changing anything.
  *
- * Whether a topic could be created is asked with a request that the cluster only judges. Whether the
- * transactional.id may be used shows when it is used, which fences a running engine: so only while there is
+ * Whether a topic can be created is asked with a request that the cluster only validates. The right to the
+ * transactional.id shows only in its use, which fences a running engine: so it is tested only while there is
  * no position, and thus no engine.
  */
 #include <stdarg.h>
@@ -22,7 +22,7 @@ enum { WHAT_BYTES = ERROR_TEXT_MAX, FIX_BYTES = 65536 };
 struct checking {
     const struct kafka_options *options;
     const struct sink_check *check;
-    struct client client; /* a producer that is not transactional: it fences nobody */
+    struct client client; /* a producer without a transactional.id: it fences no other */
 };
 
 #define TOPIC_RIGHTS                                                                                         \
@@ -42,8 +42,8 @@ static void kafka_check_report(const struct checking *checking, enum sink_severi
 }
 
 /*
- * The command that lets the sink's user do these to a resource, given as kafka-acls has it: "--topic", its
- * name.
+ * Reports the command that grants the sink's user these operations on a resource. The resource is in the
+ * form of kafka-acls: "--topic" and its name.
  */
 static void report_right(const struct checking *checking, const char *code, const char *operations,
                          const char *option, const char *name, const char *reason) {
@@ -58,7 +58,7 @@ static void report_right(const struct checking *checking, const char *code, cons
     kafka_check_report(checking, SINK_PROBLEM, code, command != NULL ? command : "", "%s", reason);
 }
 
-/* Rights that are missing are a finding, and no reason to leave out what follows. topic: whom it is about. */
+/* Reports missing rights as a finding, so that the check continues. topic: the topic they concern. */
 static bool kafka_check_settle(const struct checking *checking, const char *topic, bool done,
                                const struct error *err) {
     if (done || err->kind != ERROR_CONFIG)
@@ -71,9 +71,7 @@ static bool kafka_check_settle(const struct checking *checking, const char *topi
     return true;
 }
 
-/*
- * The command that gives a topic another setting. A list has brackets there, and the shell wants quotes then.
- */
+/* The command that changes a topic's setting. A list needs brackets, and these need quotes in the shell. */
 static const char *alter(const struct checking *checking, const char *topic, const char *setting,
                          const char *value, struct buffer *fix) {
     const bool is_list = strchr(value, ',') != NULL;
@@ -136,7 +134,7 @@ static bool check_broker(struct checking *checking, int broker, struct error *er
 
 /* ---- topics ---- */
 
-/* Not there yet: would it be created? */
+/* The topic is missing: could it be created? */
 static void ask_creation(struct checking *checking, const char *name, int partitions) {
     const struct kafka_options *options = checking->options;
     const struct client_setting settings[] = {{"cleanup.policy", options->cleanup_policy}, {NULL, NULL}};
@@ -167,7 +165,7 @@ static void compare_replicas(const struct checking *checking, const char *name, 
     snprintf(wanted, sizeof wanted, "%d", replicas > 2 ? replicas - 1 : replicas);
     const char *fix = alter(checking, name, "min.insync.replicas", wanted, &text_of_fix);
     if (in_sync > replicas)
-        /* Newer brokers take what there is for enough. */
+        /* newer brokers accept the replicas that exist */
         kafka_check_report(checking, SINK_WARNING, "min_insync_replicas", fix,
                            "topic %s has %d replicas, and min.insync.replicas asks for %d: older brokers "
                            "refuse every message",
@@ -190,12 +188,13 @@ static void compare_size(const struct checking *checking, const char *name, cons
     unsigned long bytes = strtoul(text, NULL, 10);
     struct buffer fix AUTO(buffer_release) = {.bytes_max = FIX_BYTES};
     if (bytes != 0 && bytes < KAFKA_BATCH_BYTES)
-        kafka_check_report(checking, SINK_WARNING, "max_message_bytes",
-                           alter(checking, name, "max.message.bytes", "1048588", &fix), /* Kafka's default */
-                           "topic %s takes %lu bytes in one batch: batches are kept below, and a change that "
-                           "is larger stops the "
-                           "pipeline, or becomes a dead letter",
-                           name, bytes);
+        kafka_check_report(
+            checking, SINK_WARNING, "max_message_bytes",
+            alter(checking, name, "max.message.bytes", "1048588", &fix), /* the default of Kafka */
+            "topic %s takes %lu bytes in one batch: batches are kept below, and a change that "
+            "is larger stops the "
+            "pipeline, or becomes a dead letter",
+            name, bytes);
 }
 
 static void compare_policy(const struct checking *checking, const char *name, const char *policy) {
@@ -216,7 +215,7 @@ static void compare_own_policy(const struct checking *checking, const char *name
                            name, policy);
 }
 
-/* *ret_may false: it may not even be looked at, which is reported; then it may not be written either. */
+/* *ret_may false: the topic may not even be described, so it cannot be written either; reported here. */
 static bool describe_topic(struct checking *checking, const char *name, struct topic_facts *ret_facts,
                            bool *ret_may, struct error *err) {
     struct error refusal = {0};
@@ -231,7 +230,7 @@ static bool describe_topic(struct checking *checking, const char *name, struct t
     return true;
 }
 
-/* A table whose messages have no key, which the brokers refuse for a compacted topic. is_there: the topic. */
+/* Brokers refuse messages without a key in a compacted topic. is_there: the topic exists. */
 static void compare_key(const struct checking *checking, const struct table *table, const char *name,
                         const char *policy, bool is_there) {
     struct buffer fix AUTO(buffer_release) = {.bytes_max = FIX_BYTES};
@@ -248,7 +247,7 @@ static void compare_key(const struct checking *checking, const struct table *tab
             name, policy, table->schema, table->name);
 }
 
-/* table: NULL for a topic of the sink's own. */
+/* table: NULL for one of the sink's own topics. */
 static bool check_topic(struct checking *checking, const char *name, const struct table *table,
                         struct error *err) {
     struct admin_setting settings[] = {
@@ -280,13 +279,13 @@ static bool check_topic(struct checking *checking, const char *name, const struc
     return true;
 }
 
-/* A table, and the topic that it has. */
+/* A table and the name of its topic. */
 struct named_table {
     const struct table *table;
-    char topic[TOPIC_NAME_MAX + 1]; /* "": none can be made of its name */
+    char topic[TOPIC_NAME_MAX + 1]; /* "": its name makes no valid topic name */
 };
 
-/* Reports when it is one of the sink's own topics; whether it is. */
+/* Reports a table whose topic is one of the sink's own; returns whether it is. */
 static bool compare_own(const struct checking *checking, const struct named_table *named) {
     const char *key = kafka_options_own(checking->options, named->topic);
     if (key == NULL)
@@ -298,7 +297,7 @@ static bool compare_own(const struct checking *checking, const struct named_tabl
     return true;
 }
 
-/* As Kafka sees them: '.' is '_'. */
+/* Compares as Kafka does: '.' equals '_'. */
 static int compare_topics(const void *one, const void *other) {
     const char *left = ((const struct named_table *) one)->topic;
     const char *right = ((const struct named_table *) other)->topic;
@@ -310,7 +309,7 @@ static int compare_topics(const void *one, const void *other) {
     return 0;
 }
 
-/* Tables that share a topic do so by the template's will. */
+/* Tables may share a topic: the template allows it by leaving out their names. */
 static void compare_neighbours(const struct checking *checking, const struct named_table *named,
                                size_t count) {
     for (size_t i = 1; i < count; i++) {
@@ -367,7 +366,7 @@ static bool check_tables(struct checking *checking, struct error *err) {
     return checked;
 }
 
-/* The sink's own topics that are created when they are needed. */
+/* The sink's own topics, which are created when they are needed. */
 static bool check_own_topics(struct checking *checking, struct error *err) {
     const struct kafka_options *options = checking->options;
     const char *const topics[] = {options->transaction_topic, options->oversized == OVERSIZED_DEAD_LETTER
@@ -410,7 +409,7 @@ static bool check_position_topic(struct checking *checking, struct error *err) {
     return true;
 }
 
-/* Rights and timeout, by using them. */
+/* Tests rights and timeout by opening a transactional producer. */
 static bool check_transactions(struct checking *checking, const atomic_bool *stop, struct error *err) {
     const struct producer_options options = {.kafka = checking->options,
                                              .timeout_ms = checking->options->transaction_timeout_ms,
@@ -443,7 +442,8 @@ static bool check_transactions(struct checking *checking, const atomic_bool *sto
 /* ---- all of it ---- */
 
 /*
- * Whether it can be talked to. The cluster has answered, but maybe at another address than this broker's own.
+ * Can the broker be reached? The cluster has answered, but perhaps at another address than the one this
+ * broker advertises.
  */
 static bool reach_broker(struct checking *checking, int broker) {
     struct error err = {0};

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * publish.c - from a change to messages in the queue.
+ * publish.c - encodes a change and puts its messages into the producer's queue.
  *
- * A message that its topic does not take is found before it is sent: in a batch the broker would refuse its
- * neighbours with it.
+ * A message that is too large for its topic is found before it is sent, because the broker would refuse the
+ * whole batch.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,7 +26,7 @@ static bool add_text(rd_kafka_headers_t *headers, const char *name, const char *
     return add_header(headers, name, slice_of(text));
 }
 
-/* What identifies a change. */
+/* The headers that identify a change. */
 static bool add_identity(rd_kafka_headers_t *headers, const struct change *change) {
     char index[NUMBER_TEXT_MAX], xid[NUMBER_TEXT_MAX];
     snprintf(index, sizeof index, "%" PRIu64, change->index);
@@ -44,7 +44,10 @@ static bool add_own(rd_kafka_headers_t *headers, const struct message_list *list
     return true;
 }
 
-/* *ret_headers NULL: the message has none, and goes the cheaper way. origin: of a dead letter, else NULL. */
+/*
+ * *ret_headers NULL: the message has no headers, which makes sending cheaper. origin: the topic of a dead
+ * letter, or NULL.
+ */
 static bool make_headers(const struct kafka_sink *kafka, const struct change *change,
                          const struct message *message, const char *origin, rd_kafka_headers_t **ret_headers,
                          struct error *err) {
@@ -66,7 +69,7 @@ static bool make_headers(const struct kafka_sink *kafka, const struct change *ch
 
 /* ---- messages that are too large ---- */
 
-/* Names are the catalog's and no secret; values are not shown. */
+/* Names come from the catalog and are no secret; values are never shown. */
 static const char *list_key_columns(const struct relation *relation, struct buffer *names) {
     for (uint32_t i = 0; i < relation->column_count; i++)
         if (relation->columns[i].is_key)

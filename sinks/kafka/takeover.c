@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * takeover.c - one engine at a time, and which one is known by what stands in the position topic.
+ * takeover.c - one engine at a time; the claim in the position topic says which.
  *
- * init_transactions fences whoever had the transactional.id, and cannot ask whether it may. Two engines that
- * both reopen when they are fenced would take the pipeline from each other for ever. So an engine claims it:
- * the first record that it commits to the position topic bears a random number of its process, as do all
- * later ones. Who finds another claim than its own, having had one, has a successor, and must stop: it looks
- * before init_transactions, so that it does not even disturb, and after it, for what was on its way.
+ * init_transactions fences every earlier producer with the transactional.id, without a condition. Two
+ * engines that reopen whenever they are fenced would take the pipeline from each other forever. So an engine
+ * claims the pipeline: every record that it commits to the position topic contains a random number of its
+ * process. An engine that had claimed the pipeline and finds another claim has a successor and must stop. It
+ * looks before init_transactions, so that it does not disturb the successor, and again after it, for a claim
+ * that was being committed.
  *
- * A fenced producer alone proves nothing: a broker fences one whose transaction grew too old, or whose id it
- * has forgotten after a week of silence. Then the claim is still ours, and a new producer goes on.
+ * A fenced producer alone proves nothing: a broker also fences a producer whose transaction timed out, or
+ * whose id it has forgotten after a week without use. Then the claim is still ours, and a new producer
+ * continues.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -38,7 +40,9 @@ static bool is_ours(const struct kafka_sink *kafka, const struct position_found 
     return !kafka->has_claimed || (found->exists && found->record.claim == kafka->claim);
 }
 
-/* A topic that was emptied has nobody's claim; the start finds that the position is gone and says so. */
+/*
+ * An emptied topic has no claim; the engine's start then finds that the position is missing and reports it.
+ */
 static bool is_succeeded(const struct kafka_sink *kafka, const struct position_found *found) {
     return found->exists && !is_ours(kafka, found);
 }
@@ -99,7 +103,7 @@ bool kafka_commit(struct kafka_sink *kafka, const struct position *position, str
     return true;
 }
 
-/* arc4random never fails, and 0 would mean none. */
+/* arc4random never fails; 0 would mean no claim. */
 static uint64_t new_claim(void) {
     uint64_t claim = 0;
     while (claim == 0)
@@ -140,8 +144,8 @@ void kafka_let_go(struct kafka_sink *kafka) {
 }
 
 /*
- * Before the claim is made there is nothing to be judged by, and whoever was faster will be found at the next
- * open. A producer that is already fenced disturbs nobody by reading.
+ * Before our claim is committed nothing can be decided here; the next open finds the claim of an engine that
+ * was faster. Reading the topic with a fenced producer disturbs no other engine.
  */
 bool kafka_judge(struct kafka_sink *kafka, struct error *err) {
     struct position_found found = {0};

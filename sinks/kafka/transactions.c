@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * transactions.c - where source transactions begin, are split and end, told to the transaction topic.
+ * transactions.c - the records in the transaction topic: where source transactions begin, are split and end.
  *
- * The records go into the Kafka transaction of what they speak of, so they are there exactly when that is.
- * One that nothing was published of has none.
+ * The records are in the same Kafka transaction as the changes that they describe, so both are visible or
+ * neither. A transaction of which nothing is published has no records.
  *
- * When an engine dies between the parts of a split transaction, its successor gets all of it from the source
- * again. What the first part has is encoded once more and thrown away; so END counts exactly what was
- * published, whoever did it.
+ * When an engine dies between the parts of a split transaction, its successor gets the whole transaction
+ * from the source again. It encodes the changes of the first part again, counts them and discards the
+ * messages. So END counts exactly what was published by both engines.
  */
 #include "sinks/kafka/kafka.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * admin.c - requests of the admin API, one at a time, each with a queue of its own for the answer.
+ * admin.c - requests of Kafka's admin API, one at a time, each with its own queue for the answer.
  */
 #include "sinks/kafka/client/admin.h"
 
@@ -13,7 +13,7 @@
 
 enum {
     ANSWER_MAX_MS = 30000,
-    SLICE_MS = 100, /* how often a stop and the complaints are looked at */
+    SLICE_MS = 100, /* how often the stop flag and the client's complaints are checked */
     LEARN_MAX_MS = 500,
     TOPICS_MAX = 128, /* in one request */
     REASON_BYTES = 512,
@@ -25,7 +25,7 @@ struct request {
     struct client *client;
     rd_kafka_queue_t *queue;
     rd_kafka_AdminOptions_t *options;
-    rd_kafka_event_t *answer; /* NULL before it is there */
+    rd_kafka_event_t *answer; /* NULL until it has arrived */
 };
 
 static void request_release(struct request *request) {
@@ -72,7 +72,7 @@ static bool request_await(struct request *request, const char *what, struct erro
     return kafka_error_quote(err, code, what, rd_kafka_event_error_string(request->answer));
 }
 
-/* The only topic's result. */
+/* The result of a request for one topic. */
 static bool judge_topic(const rd_kafka_topic_result_t *const *results, size_t count,
                         rd_kafka_resp_err_t harmless, const char *what, struct error *err) {
     if (count != 1)
@@ -87,8 +87,8 @@ static bool judge_topic(const rd_kafka_topic_result_t *const *results, size_t co
 /* ---- topics ---- */
 
 /*
- * Asked in parts that grow, since none can be interrupted: a stop is heard soon, and a slow cluster has time
- * to answer.
+ * Asks with growing timeouts, because a request cannot be interrupted: a stop is noticed soon, and a slow
+ * cluster still has time to answer.
  */
 static rd_kafka_resp_err_t ask_metadata(struct client *client, rd_kafka_topic_t *topic,
                                         const struct rd_kafka_metadata **ret_metadata) {
@@ -104,7 +104,7 @@ static rd_kafka_resp_err_t ask_metadata(struct client *client, rd_kafka_topic_t 
     return code;
 }
 
-/* topic NULL: only the brokers are asked for. */
+/* topic NULL: asks only for the brokers. */
 static bool read_metadata(struct client *client, const char *topic,
                           const struct rd_kafka_metadata **ret_metadata, struct error *err) {
     rd_kafka_topic_t *handle = topic != NULL ? rd_kafka_topic_new(client->handle, topic, NULL) : NULL;
@@ -206,7 +206,7 @@ bool admin_create_topic(struct client *client, const struct topic_definition *de
            send_create(&request, definition, err);
 }
 
-/* Of many, in the order in which they were asked for; the answer may have another. */
+/* The results of several topics, in the order of the request; the answer may have another order. */
 static void take_created(const rd_kafka_event_t *answer, const struct topic_definition *definitions,
                          size_t count, bool *there) {
     size_t result_count = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * client.c - the settings in their order: ours, the user's, those that correctness needs.
+ * client.c - applies the settings in this order: the sink's defaults, the user's, those that correctness
+ * needs.
  */
 #include "sinks/kafka/client/client.h"
 
@@ -17,30 +18,30 @@
 
 #define PROPERTIES "properties."
 
-/* A name may have several addresses, of which librdkafka tries one after the other (localhost: ::1 first). */
+/* A name may have several addresses, which librdkafka tries one after the other (localhost: ::1 first). */
 enum { ALL_DOWN_AFTER_MS = 2000, ALL_DOWN_COUNTS_MS = 10000 };
 
-/* Where a user may want another value. */
+/* Defaults that a user may change. */
 static const struct client_setting DEFAULTS[] = {
     {"compression.codec", "zstd"},
     {"socket.nagle.disable", "true"},
-    {"compression.level", "1"}, /* zstd's 3 costs twice the processor time for a few percent */
+    {"compression.level", "1"}, /* level 3 of zstd needs twice the processor time for a few percent */
     /*
-     * Longer than a group lasts: full batches leave at once and the rest is flushed at the group's end. When
-     * it is over and nothing may be sent yet, librdkafka's thread turns in circles.
+     * Longer than a group lasts: full batches are sent at once and the rest is flushed at the group's end.
+     * If the time ends before anything may be sent, librdkafka's thread spins.
      */
     {"linger.ms", "500"},
     {"queue.buffering.max.kbytes", "65536"},
     {"queue.buffering.max.messages", "200000"},
-    /* Each topic's own limit is asked and kept; this one only must not be in its way. */
+    /* The sink respects each topic's own limit; this one only has to be larger. */
     {"message.max.bytes", "67108864"},
-    /* What other clients compute for a key; a message without one goes anywhere. */
+    /* Computes the same partition as Java's client; a message without a key goes to any partition. */
     {"partitioner", "murmur2_random"},
     {"reconnect.backoff.max.ms", "2000"},
     {NULL, NULL},
 };
 
-/* What a user may not say, and why. */
+/* Properties that a user may not set, and why. */
 static const struct client_setting RESERVED[] = {
     {"bootstrap.servers", "use brokers"},
     {"metadata.broker.list", "use brokers"},
@@ -56,7 +57,7 @@ static const struct client_setting RESERVED[] = {
     {NULL, NULL},
 };
 
-/* By words, so that those which a newer librdkafka brings are among them. */
+/* Matches words, so that new properties of a later librdkafka are covered. */
 static bool is_secret(const char *name) {
     static const char *const WORDS[] = {"password",    "passphrase", "secret", ".pem",
                                         "oauthbearer", "jaas",       "token",  "kinit"};
@@ -102,8 +103,7 @@ static const char *find_reason(const char *name) {
 }
 
 /*
- * Files are looked at when they are used. librdkafka's own word about a certificate that is not there does
- * not name it.
+ * Files are checked when they are used. librdkafka's error for a missing certificate does not name the file.
  */
 static bool check_file(const struct sink_option *option, struct error *err) {
     if (strncmp(option->key, PROPERTIES, strlen(PROPERTIES)) != 0)
@@ -134,7 +134,7 @@ static bool set_properties(rd_kafka_conf_t *conf, const struct sink_config *conf
     return true;
 }
 
-/* A private key is only as good as its file is closed. */
+/* A private key must not be readable for every user. */
 static bool check_key(const struct sink_option *option, struct error *err) {
     static const char *const KEYS[] = {PROPERTIES "ssl.key.location", PROPERTIES "ssl.keystore.location",
                                        PROPERTIES "sasl.kerberos.keytab"};
@@ -202,7 +202,7 @@ static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opa
         client->all_down_ms = clock_now_ms();
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__FATAL)
         return;
-    /* A refused password stays the reason, whatever else is said later. */
+    /* A refused password remains the reason, even if other complaints follow. */
     if (kafka_error_kind(client->complaint.code) == ERROR_CONFIG)
         return;
     client->complaint.code = code;
@@ -210,7 +210,7 @@ static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opa
     mask_secrets(client, client->complaint.text);
 }
 
-/* Only of messages that failed: delivery.report.only.error. */
+/* Called only for failed messages: delivery.report.only.error. */
 static void on_delivery(rd_kafka_t *handle, const rd_kafka_message_t *message, void *opaque) {
     struct client *client = opaque;
     (void) handle;
@@ -222,7 +222,7 @@ static void on_delivery(rd_kafka_t *handle, const rd_kafka_message_t *message, v
              rd_kafka_topic_name(message->rkt));
 }
 
-/* A sink does not log. */
+/* Empty, because a sink does not log. */
 static void on_log(const rd_kafka_t *handle, int level, const char *facility, const char *text) {
     (void) handle;
     (void) level;
@@ -248,7 +248,7 @@ static bool client_fill(rd_kafka_conf_t *conf, struct client *client, const stru
            set_all(conf, client_options->settings, err);
 }
 
-/* Without a mechanism it is Kerberos, of which librdkafka then speaks to those who never heard of it. */
+/* Without sasl.mechanisms the default is Kerberos, and librdkafka's error is about that. */
 static bool refuse_settings(const struct sink_config *config, const char *reason, struct error *err) {
     bool has_mechanism = sink_config_find(config, PROPERTIES "sasl.mechanisms") != NULL ||
                          sink_config_find(config, PROPERTIES "sasl.mechanism") != NULL;
@@ -297,7 +297,7 @@ static bool is_certificate(const struct client *client) {
             strstr(client->complaint.text, "verif") != NULL);
 }
 
-/* That it can be reached again is not said, so an old complaint counts for nothing. */
+/* librdkafka does not report when brokers can be reached again, so an old complaint is ignored. */
 static bool is_all_down(const struct client *client) {
     int64_t now_ms = clock_now_ms();
     return client->all_down_ms != 0 && now_ms - client->all_down_ms < ALL_DOWN_COUNTS_MS &&
@@ -319,9 +319,9 @@ bool client_check(const struct client *client, struct error *err) {
 }
 
 /*
- * A broker is asked for the others at brokers ("HOST:PORT/bootstrap"), and then called by the address that it
- * gives ("HOST:PORT/1"): a broker in a container often gives one that is none outside, and nothing else looks
- * wrong.
+ * The client connects to an address of brokers ("HOST:PORT/bootstrap"), then to the address that the broker
+ * advertises ("HOST:PORT/1"). A broker in a container often advertises an address that is not reachable from
+ * outside, and nothing else indicates it.
  */
 static const char *hint_of(const struct client *client) {
     rd_kafka_resp_err_t code = client->complaint.code;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * client.h - one connection object of librdkafka: its settings, and what it last complained of.
+ * client.h - one client handle of librdkafka: its settings and its last complaint.
  *
- * librdkafka works with threads of its own and retries for ever; what is wrong meanwhile it says in a
- * callback, which runs inside client_poll on the caller's thread. One thread uses one client.
+ * librdkafka has its own threads and retries forever. It reports problems in a callback, which runs inside
+ * client_poll on the caller's thread. A client is used by one thread.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 #include "cdc/base/error.h"
 #include "sinks/kafka/client/kafka_options.h"
 
-/* Set after the sink's own and the user's properties. Ends with name NULL. */
+/* Set after the sink's defaults and the user's properties. Ends with name NULL. */
 struct client_setting {
     const char *name;
     const char *value;
@@ -21,15 +21,16 @@ struct client_setting {
 
 struct client {
     rd_kafka_t *handle;               /* NULL: closed */
-    const struct sink_config *config; /* whose secrets are in no text of it */
+    const struct sink_config *config; /* its secrets are removed from every text */
     const atomic_bool *stop;
     int64_t opened_ms;
     unsigned complaint_count; /* since then */
     struct {
-        rd_kafka_resp_err_t code; /* of the last complaint that says why; RD_KAFKA_RESP_ERR_NO_ERROR: none */
+        rd_kafka_resp_err_t
+            code; /* of the last complaint that gives a reason; RD_KAFKA_RESP_ERR_NO_ERROR: none */
         char text[512];
     } complaint;
-    int64_t all_down_ms; /* when it last complained that no broker can be reached; 0: never */
+    int64_t all_down_ms; /* when it last reported that no broker can be reached; 0: never */
     struct {
         rd_kafka_resp_err_t code; /* of the first message that was not delivered; producers only */
         char topic[TOPIC_NAME_MAX + 1];
@@ -43,22 +44,22 @@ struct client_options {
     const atomic_bool *stop;
 };
 
-/* Is it a property whose value nobody may see? key: "properties.NAME". */
+/* Is the property's value a secret? key: "properties.NAME". */
 bool client_is_secret(const char *key);
 
 /*
- * Does librdkafka take all properties of the configuration? Looks at no file. ERROR_CONFIG, with the option.
+ * Does librdkafka accept all properties of the configuration? Reads no file. ERROR_CONFIG names the option.
  */
 MUST_CHECK bool client_check_properties(const struct sink_config *config, struct error *err);
 
 /*
- * Reaches out to no broker yet. ERROR_CONFIG: a property that librdkafka does not take. The client stays
- * where it is.
+ * Does not connect to a broker yet. ERROR_CONFIG: librdkafka refuses a property. The struct must not move
+ * while the client is open.
  */
 MUST_CHECK bool client_open(struct client *client, const struct kafka_options *options,
                             const struct client_options *client_options, struct error *err);
 
-/* What is not delivered yet is thrown away. Accepts a closed one. */
+/* Discards undelivered messages. Accepts a closed client. */
 void client_close(struct client *client);
 
 /* Serves the callbacks for at most timeout_ms. */
@@ -69,9 +70,8 @@ static inline bool client_is_stopped(const struct client *client) {
 }
 
 /*
- * What keeps the client from reaching the cluster, when it has complained of something that waiting does not
- * cure soon: rights and certificates (ERROR_CONFIG), or every broker down (ERROR_RETRY). True: nothing like
- * that.
+ * False when the client has complained of something that waiting does not soon resolve: rights and
+ * certificates (ERROR_CONFIG), or every broker down (ERROR_RETRY).
  */
 MUST_CHECK bool client_check(const struct client *client, struct error *err);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kafka_error.c - one table.
+ * kafka_error.c - the table of error codes and kinds.
  */
 #include "sinks/kafka/client/kafka_error.h"
 
@@ -27,7 +27,7 @@ static const struct kind_of_code KINDS[] = {
     {RD_KAFKA_RESP_ERR_INVALID_CONFIG, ERROR_CONFIG},
     {RD_KAFKA_RESP_ERR_INVALID_PARTITIONS, ERROR_CONFIG},
     {RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR, ERROR_CONFIG},
-    {RD_KAFKA_RESP_ERR_INVALID_RECORD, ERROR_CONFIG}, /* a topic that refuses records without a key */
+    {RD_KAFKA_RESP_ERR_INVALID_RECORD, ERROR_CONFIG}, /* a compacted topic refuses records without a key */
     {RD_KAFKA_RESP_ERR_POLICY_VIOLATION, ERROR_CONFIG},
     {RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, ERROR_CONFIG},
     {RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, ERROR_CONFIG},
@@ -49,7 +49,7 @@ enum error_kind kafka_error_kind(rd_kafka_resp_err_t code) {
     return ERROR_RETRY;
 }
 
-/* One line: librdkafka quotes OpenSSL, which ends its lines. */
+/* Makes the text one line: librdkafka quotes OpenSSL, whose texts contain newlines. */
 static void to_one_line(char *text) {
     for (; *text != '\0'; text++)
         if (*text == '\n' || *text == '\r')
@@ -64,7 +64,7 @@ bool kafka_error_is_right(const struct error *err) {
            (strstr(err->text, GRANT_TOPIC) != NULL || strstr(err->text, GRANT_ID) != NULL);
 }
 
-/* What the operator may do where the broker's own word is no help. */
+/* The remedy, where the broker's own text does not give one. */
 static const char *remedy_of(rd_kafka_resp_err_t code) {
     switch (code) {
     case RD_KAFKA_RESP_ERR_INVALID_RECORD:

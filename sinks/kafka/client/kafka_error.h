@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kafka_error.h - what librdkafka says, in the words and kinds of the sink contract.
+ * kafka_error.h - turns librdkafka's errors into those of the sink contract.
  *
  * CONFIG  rights, names and settings that an operator must change
  * DATA    a message is too large
@@ -16,14 +16,14 @@
 
 enum error_kind kafka_error_kind(rd_kafka_resp_err_t code);
 
-/* Is it a right on a topic, or on a transactional.id, that is missing? */
+/* Is the error a missing right on a topic or on a transactional.id? */
 bool kafka_error_is_right(const struct error *err);
 
-/* Returns false with "what: reason" as one line, and what the operator may do where that is known. */
+/* Sets "what: reason" in one line, with the remedy where one is known; returns false. */
 bool kafka_error_quote(struct error *err, rd_kafka_resp_err_t code, const char *what, const char *reason);
 
-/* Returns false with "formatted text: what the code says". */
+/* Sets "formatted text: text of the code"; returns false. */
 bool kafka_error_set(struct error *err, rd_kafka_resp_err_t code, const char *format, ...) PRINTF_LIKE(3, 4);
 
-/* The same with the error's own words; destroys it. */
+/* The same with the error's own text; destroys the error. */
 bool kafka_error_take(struct error *err, rd_kafka_error_t *error, const char *format, ...) PRINTF_LIKE(3, 4);

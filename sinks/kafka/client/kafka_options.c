@@ -18,7 +18,7 @@ enum {
     DEFAULT_TRANSACTION_CHANGES = 100000,
     DEFAULT_TRANSACTION_BYTES = 64 * 1024 * 1024,
     DEFAULT_TRANSACTION_TIMEOUT_MS = 60000,
-    DEFAULT_COPY_TIMEOUT_MS = 900000, /* what a broker allows by default: transaction.max.timeout.ms */
+    DEFAULT_COPY_TIMEOUT_MS = 900000, /* the default of a broker's transaction.max.timeout.ms */
 };
 
 const struct option_spec KAFKA_OPTIONS[] = {
@@ -104,7 +104,7 @@ static bool read_int(const struct sink_config *config, const char *key, int most
     return true;
 }
 
-/* One of two words; the first is the default. */
+/* The value is one of two words; the first is the default. */
 static bool read_choice(const struct sink_config *config, const char *key, const char *first,
                         const char *second, bool *ret_second, struct error *err) {
     const char *text = text_or(config, key, first);
@@ -116,7 +116,7 @@ static bool read_choice(const struct sink_config *config, const char *key, const
     return complain(key, expected, err);
 }
 
-/* ---- groups of them ---- */
+/* ---- groups of values ---- */
 
 static bool read_topics(struct kafka_options *options, struct error *err) {
     const struct sink_config *config = options->config;
@@ -130,7 +130,7 @@ static bool read_topics(struct kafka_options *options, struct error *err) {
            read_int(config, "replication", 1000, &options->replication, err);
 }
 
-/* A topic of the sink's own, which is no table's. */
+/* One of the sink's own topics, which must not be a table's. */
 static bool read_topic(const struct sink_config *config, const char *key, const char **ret_topic,
                        struct error *err) {
     const char *topic = sink_config_find(config, key);
@@ -173,7 +173,7 @@ static bool has_key(const struct format_ops *format, const char *key) {
     return false;
 }
 
-/* A key of another format would be ignored, which nobody would notice. */
+/* Refuses a key of another format, which would be ignored silently. */
 static bool check_format_keys(const struct kafka_options *options, struct error *err) {
     const struct sink_config *config = options->config;
     const struct format_ops *format = NULL;
@@ -195,7 +195,7 @@ static bool read_format(struct kafka_options *options, struct error *err) {
     return check_format_keys(options, err);
 }
 
-/* Pipeline and sink are [a-z0-9_], so nothing has to be escaped and the '.' keeps them apart. */
+/* Pipeline and sink consist of [a-z0-9_], so nothing must be escaped and '.' separates them. */
 static bool name_things(struct kafka_options *options, struct error *err) {
     const struct sink_config *config = options->config;
     const char *topic = NULL;
@@ -217,7 +217,7 @@ static bool name_things(struct kafka_options *options, struct error *err) {
 
 struct own_topic {
     const char *key;
-    const char *name; /* NULL: there is none */
+    const char *name; /* NULL: none */
 };
 
 enum { OWN_TOPICS = 3 };
@@ -237,7 +237,7 @@ const char *kafka_options_own(const struct kafka_options *options, const char *t
     return NULL;
 }
 
-/* A template without placeholders is a topic as well. */
+/* A template without placeholders is the name of a topic. */
 static bool check_own_topics(const struct kafka_options *options, struct error *err) {
     struct own_topic all[OWN_TOPICS + 1];
     list_own_topics(options, all);
@@ -254,14 +254,14 @@ static bool check_own_topics(const struct kafka_options *options, struct error *
 
 /* ---- brokers ---- */
 
-/* librdkafka takes a port that is no number for 0. */
+/* librdkafka reads a port that is not a number as 0. */
 static bool is_broker(const char *text, size_t size) {
     const char *colon = memrchr(text, ':', size);
     const char *bracket = memchr(text, ']', size);
     if (size == 0 || colon == text)
         return false;
     if (colon == NULL || colon[1] == '/' || (bracket != NULL && colon < bracket))
-        return true; /* no port, but for the ':' of PROTOCOL:// and of an IPv6 address */
+        return true; /* no port; the ':' belongs to PROTOCOL:// or to an IPv6 address */
     size_t digits = strspn(colon + 1, "0123456789");
     long port = strtol(colon + 1, NULL, 10);
     return digits == (size_t) (text + size - colon - 1) && port >= 1 && port <= UINT16_MAX;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kafka_options.h - the sink's section of the configuration file: read, defaulted, checked.
+ * kafka_options.h - reads and checks the sink's section of the configuration file and fills in the defaults.
  */
 #pragma once
 
@@ -24,27 +24,27 @@ struct kafka_options {
     int replication;            /* -1: the broker's default */
     const char *cleanup_policy; /* NULL: the broker's default */
     enum oversized_action oversized;
-    const char *dead_letter_topic; /* NULL unless oversized records go there */
+    const char *dead_letter_topic; /* NULL unless oversized: dead-letter */
     const char *transaction_topic; /* NULL: none */
     bool headers;
     uint64_t transaction_changes; /* a source transaction with more is split */
     uint64_t transaction_bytes;
     int transaction_timeout_ms;
-    int copy_timeout_ms; /* the same for the one transaction of the initial copy */
+    int copy_timeout_ms; /* the timeout of the one transaction of the initial copy */
     char transactional_id[KAFKA_NAME_MAX];
     char position_topic[TOPIC_NAME_MAX + 1];
-    bool owns_position_topic; /* its name was not given: no other pipeline's positions are in it */
+    bool owns_position_topic; /* position_topic is not set: no other pipeline's positions are in it */
     char position_key[KAFKA_NAME_MAX];
 };
 
 extern const struct option_spec KAFKA_OPTIONS[];
 
-/* ERROR_CONFIG names the key and what is expected, and never a value of properties. */
+/* ERROR_CONFIG names the key and the expected values, never a value of properties. */
 MUST_CHECK bool kafka_options_read(struct kafka_options *options, const struct sink_config *config,
                                    struct error *err);
 
 /*
- * The key that gives the sink's own topic of this name, or of one that Kafka does not tell from it; NULL:
- * there is none.
+ * The key of the sink's own topic with this name, or with a name that Kafka does not distinguish from it;
+ * NULL: none.
  */
 const char *kafka_options_own(const struct kafka_options *options, const char *topic);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * producer.c - librdkafka's transactional calls, each in slices, so that a stop is heard.
+ * producer.c - librdkafka's transactional calls, each in short slices, so that a stop is noticed.
  */
 #include "sinks/kafka/client/producer.h"
 
@@ -16,16 +16,16 @@
 enum {
     SLICE_MS = 200,
     INIT_MAX_MS =
-        60000, /* the coordinator may have to end the last transaction on a broker that is just coming back */
+        60000, /* the coordinator may have to end the last transaction on a broker that is just restarting */
     ABORT_MAX_MS = 2000,
     QUEUE_WAIT_MS = 20,
-    DELIVERY_TURNS = 1000,      /* of a millisecond, before the commit waits in its own way */
+    DELIVERY_TURNS = 1000,      /* of a millisecond each, before librdkafka's commit waits by itself */
     BATCH_MESSAGES_MAX = 10000, /* librdkafka's default */
     IDLE_TURNS_MAX = 10,
-    REST_FACTOR = 2, /* the markers take about twice as long as the coordinator's answer */
+    REST_FACTOR = 2, /* writing the markers takes about twice as long as the coordinator's answer */
     REST_MIN_US = 1000,
     REST_MAX_US = 20000,
-    COMMIT_LONG_US = 5000000, /* far below the timeouts after which librdkafka sends a request again */
+    COMMIT_LONG_US = 5000000, /* far below the timeouts after which librdkafka repeats a request */
 };
 
 /* ---- opening ---- */
@@ -80,7 +80,7 @@ void producer_close(struct producer *producer) {
         rd_kafka_error_t *error = rd_kafka_abort_transaction(handle, ABORT_MAX_MS);
         if (error != NULL)
             rd_kafka_error_destroy(
-                error); /* the next init_transactions aborts it, or the coordinator in time */
+                error); /* ignored: the next init_transactions or the coordinator aborts it */
     }
     client_close(&producer->client);
     *producer = (struct producer){0};
@@ -99,7 +99,7 @@ bool producer_check(struct producer *producer, struct error *err) {
     return code == RD_KAFKA_RESP_ERR_NO_ERROR || undelivered(producer, err);
 }
 
-/* Sending is over in a transaction that has failed; why is what commit would say. */
+/* A failed transaction accepts no more messages; reports the reason, as the commit would. */
 static bool explain_refusal(struct producer *producer, rd_kafka_resp_err_t code, struct error *err) {
     char reason[512];
     if (!producer_check(producer, err))
@@ -118,8 +118,8 @@ static bool explain_refusal(struct producer *producer, rd_kafka_resp_err_t code,
 /* ---- a transaction ---- */
 
 /*
- * The coordinator answers a commit before its markers are written, and until they are it refuses the next
- * transaction's first request, which librdkafka then repeats after 20 ms. So a short rest is the faster way.
+ * The coordinator answers a commit before its markers are written, and until then refuses the next
+ * transaction's first request, which librdkafka repeats only after 20 ms. A short pause is faster.
  */
 static void producer_rest(const struct producer *producer) {
     int64_t left_us = producer->rested_us - clock_now_us();
@@ -167,7 +167,10 @@ static rd_kafka_resp_err_t send_with_headers(const struct producer *producer,
         RD_KAFKA_V_HEADERS(message->headers), RD_KAFKA_V_END);
 }
 
-/* Full batches leave by themselves; when none does, what fills the queue lies in others. */
+/*
+ * Full batches are sent without a flush. When none is being sent, the queue is full of incomplete batches,
+ * which a flush sends.
+ */
 static void make_room(struct producer *producer) {
     rd_kafka_t *handle = producer->client.handle;
     int before = rd_kafka_outq_len(handle);
@@ -204,7 +207,7 @@ bool producer_send(struct producer *producer, const struct outgoing *message, st
     }
 }
 
-/* Why the messages of a failed commit were not delivered says more than that they were not. */
+/* The reason why messages were not delivered is more useful than the commit's own error. */
 static bool explain_commit(struct producer *producer, rd_kafka_error_t *error, struct error *err) {
     client_poll(&producer->client, 0);
     if (kafka_error_kind(rd_kafka_error_code(error)) != ERROR_RETRY ||
@@ -223,7 +226,7 @@ static bool commit_in_slices(struct producer *producer, struct error *err) {
             return explain_commit(producer, error, err);
         rd_kafka_error_destroy(error);
         if (rd_kafka_outq_len(producer->client.handle) > 0)
-            client_poll(&producer->client, SLICE_MS); /* not all the time in a flush, see wait_delivered */
+            client_poll(&producer->client, SLICE_MS); /* not always in a flush, see wait_delivered */
         if (!producer_check(producer, err))
             return false;
         if (client_is_stopped(&producer->client))
@@ -233,7 +236,7 @@ static bool commit_in_slices(struct producer *producer, struct error *err) {
     }
 }
 
-/* How many messages fill a batch, by their mean size in this transaction. */
+/* How many messages fill a batch, by their average size in this transaction. */
 static uint64_t batch_messages(const struct producer *producer) {
     uint64_t mean_bytes = producer->sent_bytes / (producer->sent_messages + 1) + 1;
     uint64_t fitting = producer->batch_bytes / mean_bytes;
@@ -241,10 +244,10 @@ static uint64_t batch_messages(const struct producer *producer) {
 }
 
 /*
- * The commit waits for the same, but looks only every 10 ms, as nobody asked to hear of what was delivered.
- * And as long as a flush is on, librdkafka's thread turns in circles when a partition has a request on its
- * way and more to send: of an idempotent producer it sends the next one only then. So full batches leave by
- * themselves first, unless what is left lies in batches that are not.
+ * librdkafka's commit waits for the same, but looks only every 10 ms, because no delivery reports are
+ * requested. And during a flush its thread spins while a partition has a request in flight and more to send:
+ * an idempotent producer sends the next one only after the answer. So full batches are sent without a flush
+ * first, and only incomplete ones are flushed.
  */
 static void wait_delivered(struct producer *producer) {
     rd_kafka_t *handle = producer->client.handle;
@@ -252,7 +255,7 @@ static void wait_delivered(struct producer *producer) {
     int least = INT_MAX, idle_turns = 0;
     for (int i = 0; i < DELIVERY_TURNS && !client_is_stopped(&producer->client); i++) {
         int left = rd_kafka_outq_len(handle);
-        if (idle_turns < IDLE_TURNS_MAX) /* else there was no full batch any more */
+        if (idle_turns < IDLE_TURNS_MAX) /* otherwise no full batch was left */
             idle_turns = left < least ? 0 : idle_turns + 1;
         least = left < least ? left : least;
         if ((uint64_t) left > few && idle_turns < IDLE_TURNS_MAX)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * producer.h - the transactional producer: begin, send, commit, or be thrown away.
+ * producer.h - the transactional producer: begin, send, commit; discarded after a failure.
  *
- * Every failure is final: nothing but close is called after it. Its kind REFUSE means "perhaps fenced"
+ * Every failure is final: only close is called after it. The kind REFUSE means "perhaps fenced"
  * (kafka_error.h).
  *
- * When a connection breaks while a commit is on its way, librdkafka sends EndTxn again, and the first one may
- * still arrive: into the next transaction, which it would commit half done. So after a commit during which
- * anything was complained of, or that took long, the producer is worn: it must begin no other transaction. A
- * new one has a new epoch, which late requests of the old one do not.
+ * When a connection breaks during a commit, librdkafka sends EndTxn again, and the first request may still
+ * arrive later: in the next transaction, which it would commit incomplete. So after a commit during which
+ * there was a complaint, or which took long, the producer is worn: it must not begin another transaction. A
+ * new producer has a new epoch, so late requests of the old one are refused.
  */
 #pragma once
 
@@ -37,17 +37,20 @@ struct outgoing {
     rd_kafka_topic_t *topic;
     struct slice key;            /* data NULL: none */
     struct slice value;          /* data NULL: a tombstone */
-    rd_kafka_headers_t *headers; /* taken over; NULL: none */
+    rd_kafka_headers_t *headers; /* owned by producer_send from here on; NULL: none */
 };
 
-/* Fences whoever has the same transactional.id, and waits until its last transaction is decided. */
+/*
+ * Fences every earlier producer with the same transactional.id, and waits until its last transaction is
+ * committed or aborted.
+ */
 MUST_CHECK bool producer_open(struct producer *producer, const struct producer_options *options,
                               struct error *err);
 
-/* Aborts what is open, within a bounded time. Accepts a closed one. */
+/* Aborts an open transaction, within a bounded time. Accepts a closed producer. */
 void producer_close(struct producer *producer);
 
-/* When there is no transaction yet. Not when it is worn. */
+/* Begins a transaction if none is open. The producer must not be worn. */
 MUST_CHECK bool producer_begin(struct producer *producer, struct error *err);
 
 /* Copies key and value. Waits while the queue is full. */
@@ -56,5 +59,5 @@ MUST_CHECK bool producer_send(struct producer *producer, const struct outgoing *
 /* Serves callbacks; false when a message could not be delivered. Cheap. */
 MUST_CHECK bool producer_check(struct producer *producer, struct error *err);
 
-/* True: everything sent since begin is there for ever. */
+/* True: everything sent since begin is committed and durable. */
 MUST_CHECK bool producer_commit(struct producer *producer, struct error *err);

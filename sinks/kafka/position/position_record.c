@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * position_record.c - written by one printf, read back field by field, and nothing but what was written is
- * accepted.
+ * position_record.c - written by one printf and read field by field; only exactly that form is accepted.
  */
 #include "sinks/kafka/position/position_record.h"
 
@@ -23,7 +22,7 @@ struct position_text position_record_format(const struct position_record *record
     return text;
 }
 
-/* The rest of the text; NULL once something was not as expected. */
+/* The rest of the text; NULL after the first mismatch. */
 struct parsing {
     const char *next;
 };
@@ -35,7 +34,7 @@ static void position_record_take(struct parsing *parsing, const char *expected) 
         parsing->next += strlen(expected);
 }
 
-/* Digits only: strtoull by itself takes signs and blanks. */
+/* Digits only, because strtoull also accepts signs and blanks. */
 static uint64_t take_number(struct parsing *parsing, int base) {
     const char *digits = base == 16 ? "0123456789abcdef" : "0123456789";
     if (parsing->next == NULL || strspn(parsing->next, digits) == 0) {
@@ -89,7 +88,7 @@ bool position_record_parse(struct slice text, struct position_record *ret_record
     const struct position_record record = take_record(&parsing);
     if (parsing.next != copy + text.size)
         return false;
-    /* What the numbers lost (a timeline of 33 bits, an index of 65) shows when they are written again. */
+    /* An overflow (a timeline of 33 bits, an index of 65) shows when the record is formatted again. */
     if (strcmp(position_record_format(&record).text, copy) != 0)
         return false;
     *ret_record = record;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * position_record.h - the position as the value of a Kafka record, in a text that people can read.
+ * position_record.h - the position as the value of a Kafka record, in readable text.
  *
  *     {"version":1,"claim":"9f0c…16 digits","end_lsn":"0/16B3748","commit_lsn":"0/0","index":0,
  *      "system_id":"7316…","timeline":1}
  *
- * claim names the engine that wrote it: a random number of the process. end_lsn 0/0: the engine has claimed
- * the pipeline, and there is no position yet.
+ * claim identifies the engine that wrote it: a random number of its process. end_lsn 0/0: the engine has
+ * claimed the pipeline and has no position yet.
  */
 #pragma once
 
@@ -23,12 +23,12 @@ struct position_record {
     struct position position;
 };
 
-/* By value, so that it can stand in an argument list. */
+/* Returned by value, so that it can be used in an argument list. */
 struct position_text {
     char text[POSITION_RECORD_MAX];
 };
 
 struct position_text position_record_format(const struct position_record *record);
 
-/* False when text is not exactly such a record; *ret_record is then untouched. */
+/* False when text is not exactly such a record; *ret_record is then unchanged. */
 MUST_CHECK bool position_record_parse(struct slice text, struct position_record *ret_record);

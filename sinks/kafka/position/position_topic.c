@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * position_topic.c - created to be small, read from its end.
+ * position_topic.c - creates the topic with small segments and reads it from its end.
  */
 #include "sinks/kafka/position/position_topic.h"
 
@@ -14,10 +14,10 @@
 
 enum {
     READ_MAX_MS =
-        30000, /* another sink's open transaction ends, or is ended, before that in all but odd settings */
+        30000, /* with usual settings another sink's open transaction ends, or times out, before that */
     SLICE_MS = 100,
     PAUSE_MS = 50,
-    WINDOW_RECORDS = 1000, /* ours is among the last few, unless others write much more often */
+    WINDOW_RECORDS = 1000, /* our record is among the last few, unless other sinks write much more often */
     WINDOW_FACTOR = 32,
     OTHERS_MAX = 64,
 };
@@ -25,7 +25,7 @@ enum {
 /* ---- the topic ---- */
 
 /*
- * Small segments: the active one is never compacted, and a busy pipeline would leave a gigabyte to be read.
+ * Small segments: the active segment is never compacted, and a busy pipeline would leave a gigabyte to read.
  */
 static const struct client_setting SETTINGS[] = {
     {"cleanup.policy", "compact"},
@@ -68,7 +68,7 @@ bool position_topic_ensure(struct client *client, const struct kafka_options *op
 
 /* ---- reading ---- */
 
-/* The keys of others that have a position, as far as one can tell: enough to know whether there are any. */
+/* Keys of other sinks that have a position: enough to know whether there are any. */
 struct other_keys {
     uint64_t hashes[OTHERS_MAX];
     size_t count;
@@ -81,7 +81,7 @@ static uint64_t hash_of(struct slice key) {
     return hash;
 }
 
-/* A tombstone takes its key back; more keys than there are places are never forgotten. */
+/* A tombstone removes its key; when there are more keys than places, some are assumed to exist. */
 static void note_other(struct other_keys *others, struct slice key, bool lives) {
     uint64_t hash = hash_of(key);
     size_t i = 0;
@@ -96,8 +96,8 @@ static void note_other(struct other_keys *others, struct slice key, bool lives) 
 }
 
 /*
- * One pass over a window of the partition, from its start to the high watermark as it was when the pass
- * began.
+ * One pass over a window of the partition, from its start to the high watermark at the beginning of the
+ * pass.
  */
 struct reading {
     struct client client;
@@ -133,7 +133,7 @@ static bool take_record(struct reading *reading, const rd_kafka_message_t *messa
     return true;
 }
 
-/* Where the fetcher stands when it has nothing more; that may be before the high watermark. */
+/* The fetcher's offset when nothing more is available; this may be before the high watermark. */
 static void take_end(struct reading *reading, int64_t offset) {
     int64_t low = 0, high = 0;
     rd_kafka_get_watermark_offsets(reading->client.handle, reading->options->position_topic, 0, &low, &high);
@@ -193,7 +193,7 @@ static bool read_window(struct reading *reading, int64_t start, struct error *er
     return read;
 }
 
-/* A window before the end; a larger one when our record is not in it. */
+/* Reads a window before the end, then larger ones until our record is found. */
 static bool read_windows(struct reading *reading, int64_t low, int64_t high, bool whole, struct error *err) {
     for (int64_t window = WINDOW_RECORDS;; window *= WINDOW_FACTOR) {
         int64_t start = whole || high - low <= window ? low : high - window;
@@ -215,7 +215,10 @@ static bool may_pass(rd_kafka_resp_err_t code) {
            code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || code == RD_KAFKA_RESP_ERR__WAIT_CACHE;
 }
 
-/* Where the partition begins and ends; *ret_exists false: there is none. A leader may be on its way. */
+/*
+ * The partition's first and last offset; *ret_exists false: no such topic. Retries while a leader is being
+ * elected.
+ */
 static bool find_ends(struct reading *reading, int64_t *ret_low, int64_t *ret_high, bool *ret_exists,
                       struct error *err) {
     for (;;) {

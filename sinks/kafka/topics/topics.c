@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * topics.c - tables to topics, and what the cluster says of them.
+ * topics.c - finds or creates each table's topic and reads its limits.
  */
 #include "sinks/kafka/topics/topics.h"
 
@@ -20,10 +20,12 @@ enum {
     KNOWN_AFTER_MS = 5000,
     PAUSE_MS = 20,
     /*
-     * What a batch of one record costs besides key and value: its header, the record's own and three headers.
+     * The bytes of a batch of one record without key and value: the batch's header, the record's, and three
+     * headers.
      */
     BATCH_OVERHEAD_BYTES = 512,
-    BROKER_MESSAGE_BYTES_MAX = 1048588, /* a broker's message.max.bytes, when it does not tell */
+    BROKER_MESSAGE_BYTES_MAX =
+        1048588, /* a broker's default message.max.bytes, assumed when it does not return the value */
 };
 
 #define LIMIT "max.message.bytes"
@@ -48,7 +50,7 @@ void topics_release(struct topics *topics) {
 
 /* ---- a topic in the cluster ---- */
 
-/* The largest message that the producer sends, as librdkafka has it. */
+/* The largest message that the producer sends, as configured in librdkafka. */
 static size_t producer_limit(const struct topics *topics) {
     char text[32] = "";
     size_t size = sizeof text;
@@ -58,7 +60,7 @@ static size_t producer_limit(const struct topics *topics) {
     return strtoul(text, NULL, 10);
 }
 
-/* What a topic shall be when it is not there. NULL: as the brokers have it. */
+/* The settings of a topic that is created. NULL: the brokers' defaults. */
 struct wish {
     const char *name;
     const char *cleanup_policy;
@@ -92,8 +94,8 @@ static bool create_if_missing(struct topics *topics, const struct wish *wish, st
 }
 
 /*
- * A topic that was just created is not known to every broker at once, and an initial copy must not start over
- * for that.
+ * A new topic is not known to every broker at once; retries, so that an initial copy is not repeated for
+ * that.
  */
 static bool ask_limit(struct topics *topics, const struct topic *topic, struct admin_setting *limit,
                       struct error *err) {
@@ -113,8 +115,8 @@ static bool ask_limit(struct topics *topics, const struct topic *topic, struct a
 }
 
 /*
- * A message must fit by itself, and a batch of several, too: otherwise the broker refuses the batch, and a
- * large message takes its neighbours with it.
+ * A single message must fit, and so must a batch of several; otherwise the broker refuses the batch with all
+ * its messages.
  */
 static bool take_limit(struct topics *topics, struct topic *topic, const struct admin_setting *limit,
                        struct error *err) {
@@ -189,7 +191,7 @@ static bool is_table(const struct topic_table *table, const struct relation *rel
            memcmp(table->name + table->schema_size, relation->name.data, table->table_size) == 0;
 }
 
-/* Its place, or the free one where it would be. */
+/* The relation's place, or the free place where it belongs. */
 static struct topic_table *find_place(const struct topics *topics, const struct relation *relation) {
     size_t mask = topics->place_count - 1;
     size_t i = (relation->oid * 2654435761u) & mask;
@@ -237,8 +239,8 @@ static bool remember(struct topics *topics, const struct relation *relation, str
 }
 
 /*
- * Between a table's rows a consumer expects none of the sink's records, and the position would be lost among
- * rows.
+ * Refuses a table whose topic is one of the sink's own: consumers of rows expect no other records, and the
+ * position would be lost among rows.
  */
 static bool check_not_own(const struct topics *topics, const struct topic_subject *subject, const char *name,
                           struct error *err) {
@@ -259,7 +261,7 @@ static bool name_topic(const struct topics *topics, const struct relation *relat
            check_not_own(topics, &subject, name, err);
 }
 
-/* NULL: not looked up yet. */
+/* The topic if it was looked up, or NULL. */
 static struct topic *known_topic(const struct topics *topics, const struct relation *relation) {
     const struct topic_table *table = topics->place_count != 0 ? find_place(topics, relation) : NULL;
     return table != NULL && table->oid != 0 ? table->topic : NULL;
@@ -295,8 +297,8 @@ static bool collides(const struct newcomers *newcomers, const char *name) {
 }
 
 /*
- * A table without a topic to itself is topics_find's, which also says what is wrong with it: Kafka refuses a
- * name that collides with one that is there, but not with one of the same request.
+ * Tables whose topic names collide are left to topics_find, which reports the fault: Kafka refuses a name
+ * that collides with an existing topic, but not with one of the same request.
  */
 static void collect(const struct topics *topics, const struct relation *relation,
                     struct newcomers *newcomers) {
@@ -319,7 +321,7 @@ static size_t count_there(const struct newcomers *newcomers) {
     return there;
 }
 
-/* See ask_limit. */
+/* Retries like ask_limit. */
 static bool ask_until_there(struct topics *topics, struct newcomers *newcomers, size_t expected,
                             struct error *err) {
     int64_t deadline_ms = clock_now_ms() + KNOWN_AFTER_MS;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * topics.h - the topic of each table that had a change since the producer was opened.
+ * topics.h - the topics of the tables that had a change since the producer was opened.
  *
- * A topic is looked up when its first message comes: created as the options say when it is missing, asked for
- * its limits when it is there. Handles belong to the producer's client and are given back before it is
+ * A topic is looked up at its first message: a missing one is created with the sink's options, an existing
+ * one is asked for its limits. Handles belong to the producer's client and are destroyed before it is
  * closed.
  */
 #pragma once
@@ -17,7 +17,7 @@ struct topic {
     size_t message_bytes_max; /* key and value together */
 };
 
-/* A table under the name that it had. */
+/* A table's OID and the name it had at the lookup. */
 struct topic_table {
     oid_t oid;  /* 0: a free place */
     char *name; /* "schema\0table", owned */
@@ -29,12 +29,12 @@ struct topic_table {
 struct topics {
     const struct kafka_options *options;
     struct client *client;
-    size_t batch_bytes;    /* what the producer packs into one batch */
-    size_t smallest_bytes; /* the least that a topic takes in one batch, when that is less; else 0 */
+    size_t batch_bytes;    /* the producer's limit for one batch */
+    size_t smallest_bytes; /* the smallest batch limit of a topic, when it is below batch_bytes; else 0 */
     struct topic **all;
     size_t count;
-    struct topic *transactions; /* NULL: not asked for yet */
-    struct topic_table *tables; /* a hash by OID, open addressing; place_count is a power of two */
+    struct topic *transactions; /* NULL: not looked up yet */
+    struct topic_table *tables; /* a hash table by OID, open addressing; place_count is a power of two */
     size_t table_count;
     size_t place_count;
 };
@@ -46,28 +46,28 @@ void topics_init(struct topics *topics, const struct kafka_options *options, str
 void topics_release(struct topics *topics);
 
 /*
- * The topic of a table; asks or changes the cluster the first time. ERROR_CONFIG: it may not be created, or
- * not so. ERROR_RETRY with smallest_bytes set: the producer must be opened again with batches that the topic
- * takes.
+ * The topic of a table; sends requests to the cluster the first time. ERROR_CONFIG: it cannot be created
+ * with these options. ERROR_RETRY with smallest_bytes set: the producer must be opened again with batches
+ * that the topic accepts.
  */
 MUST_CHECK bool topics_find(struct topics *topics, const struct relation *relation, struct topic **ret_topic,
                             struct error *err);
 
 /*
- * Looks up the topics of the tables among these changes that are new, when they are several: three requests
- * for all instead of four for each. What cannot be had this way is left to topics_find, which says why.
+ * Looks up the topics of several new tables among these changes: three requests for all instead of four for
+ * each. Topics that cannot be found this way are left to topics_find, which reports why.
  */
 MUST_CHECK bool topics_meet(struct topics *topics, const struct change *changes, size_t count,
                             struct error *err);
 
 /*
- * cleanup.policy of the dead-letter and the transaction topic, whatever those of tables have: compaction
- * keeps the last record of a key, and there are several that belong together.
+ * cleanup.policy of the dead-letter and the transaction topic, independent of the tables' topics: compaction
+ * would keep only the last of several records of a key that belong together.
  */
 #define KAFKA_OWN_POLICY "delete"
 
-/* The dead-letter topic; created with the largest message size that the producer sends. */
+/* The dead-letter topic; created with max.message.bytes for the largest message that the producer sends. */
 MUST_CHECK bool topics_find_dead_letters(struct topics *topics, struct topic **ret_topic, struct error *err);
 
-/* The transaction topic; created as those of tables are, but for its policy. */
+/* The transaction topic; created like the tables' topics, except for its cleanup.policy. */
 MUST_CHECK bool topics_find_transactions(struct topics *topics, struct topic **ret_topic, struct error *err);
