@@ -2,7 +2,7 @@
 /*
  * command.c - the table of commands, in the order in which a user meets them.
  *
- * What a command takes is in its own table; usage lines, help and the manual page are made from it.
+ * Each command's own table lists its options; usage lines, help and the manual page are made from it.
  */
 #include "cdc/command.h"
 
@@ -32,7 +32,7 @@ const struct command *command_at(size_t index) {
     return index < COMMAND_COUNT ? COMMANDS[index] : NULL;
 }
 
-/* Does name, of one word or two, stand at the beginning of words? *ret_count: of how many. */
+/* Do words begin with name, which is one word or two? *ret_count: how many. */
 static bool begins_with(const char *const *words, const char *name, size_t *ret_count) {
     const size_t first = strcspn(name, " ");
     *ret_count = name[first] == ' ' ? 2 : 1;

@@ -2,8 +2,8 @@
 /*
  * command.h - the commands of the program; each lives in cdc/commands/command_NAME.c.
  *
- * main parses the command line into struct command_line and hands it to the command, which prints what it has
- * to say (results to standard output, log lines and errors to standard error) and returns the exit code.
+ * main parses the command line into struct command_line and passes it to the command. The command prints
+ * results to standard output, log lines and errors to standard error, and returns the exit code.
  */
 #pragma once
 
@@ -16,7 +16,7 @@
 
 struct command_line {
     const char *config_path; /* -c FILE */
-    const char *argument;    /* what stands alone (skip LSN, help COMMAND), or NULL */
+    const char *argument;    /* the argument that is no option (skip LSN, help COMMAND), or NULL */
     bool json;               /* --json */
     const char *sql_side;    /* --sql: "source", "target" or "target:SINK", else NULL */
     bool until_caught_up;    /* --until caught-up */
@@ -27,30 +27,30 @@ struct command_line {
     size_t keys_max;         /* --keys, else 0 */
     struct config *config;   /* read from config_path, NULL for commands that need none */
     bool verbose;            /* --verbose */
-    const atomic_bool *stop; /* becomes true on SIGTERM or SIGINT; a second signal leaves at once */
+    const atomic_bool *stop; /* becomes true on SIGTERM or SIGINT; a second signal exits at once */
 };
 
-/* An option, whichever command takes it. */
+/* An option, the same for every command. */
 struct command_option {
     const char *name;     /* "--until" */
-    const char *value;    /* what stands for its value in a usage line: "caught-up|LSN"; NULL: it has none */
-    const char *expected; /* of the value, for an error */
-    bool (*take)(struct command_line *line, const char *value); /* false: the value is not what is expected */
+    const char *value;    /* the placeholder of its value in a usage line: "caught-up|LSN"; NULL: no value */
+    const char *expected; /* describes the value, for an error */
+    bool (*take)(struct command_line *line, const char *value); /* false: the value is not as expected */
 };
 
-/* An option as one command takes it. */
+/* An option of one command. */
 struct command_use {
     const struct command_option *option; /* NULL ends the list */
-    const char *help;                    /* lines for `pgcdc help NAME`; NULL: none is needed */
+    const char *help;                    /* lines for `pgcdc help NAME`; NULL: not needed */
     bool required;
 };
 
 struct command {
     const char *name;               /* one word, or two: "table add" */
     const struct command_use *uses; /* or NULL */
-    const char *argument; /* what stands alone: "LSN"; in brackets when it may be left out; NULL: none */
-    const char *summary;  /* one line */
-    const char *help;     /* paragraphs for `pgcdc help NAME` */
+    const char *argument;           /* its name in a usage line: "LSN", in brackets if optional; NULL: none */
+    const char *summary;            /* one line */
+    const char *help;               /* paragraphs for `pgcdc help NAME` */
     enum exit_code (*run)(const struct command_line *line);
 };
 
@@ -65,16 +65,16 @@ extern const struct command command_drop;
 extern const struct command command_help;
 extern const struct command command_version;
 
-/* command.c: every command in turn, NULL after the last. */
+/* command.c: the command at index, NULL after the last. */
 const struct command *command_at(size_t index);
 
-/* The command that these words begin with, and of how many it is; NULL: none. */
+/* The command with which words begins, and its number of words; NULL: none. */
 const struct command *command_find(const char *const *words, size_t *ret_word_count);
 
-/* The name that somebody probably meant, or NULL. */
+/* The command name most similar to word, or NULL. */
 const char *command_nearest(const char *word);
 
-/* Of so many letters, or longer; NULL: the command takes no such option. */
+/* name has length bytes and need not end there; NULL: not an option of the command. */
 const struct command_use *command_find_use(const struct command *command, const char *name, size_t length);
 
 /* "run -c FILE [--until caught-up|LSN]", for a usage line. */

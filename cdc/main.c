@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * main.c - the command line, the signals, and one command run.
+ * main.c - parses the command line, sets the signal handlers and runs one command.
  *
- * A command takes the options of its own table, from which its help is made, too.
+ * A command accepts the options of its own table; its help is made from the same table.
  */
 #include <signal.h>
 #include <stdarg.h>
@@ -15,8 +15,8 @@
 #include "cdc/command.h"
 
 /*
- * The variables of the process: stop is set by the signal handlers and read by everybody; asked: a signal set
- * it.
+ * The only variables of the process. The signal handlers set stop, and every thread reads it. asked: a signal
+ * set stop.
  */
 static atomic_bool stop;
 static atomic_bool asked;
@@ -26,7 +26,7 @@ struct invocation {
     struct command_line line;
 };
 
-/* One line and where to read on; a usage error. */
+/* Prints a usage error in one line, with the help command to read next. */
 PRINTF_LIKE(2, 3)
 static enum exit_code complain(const struct invocation *invocation, const char *format, ...) {
     char text[256];
@@ -56,7 +56,7 @@ static enum exit_code complain_option(const struct invocation *invocation, const
                          : complain(invocation, "unknown option %s", argument);
 }
 
-/* Every command may be asked to log in detail; --debug is its former name. */
+/* Every command accepts --verbose; --debug is its former name. */
 static const struct command_option *find_option(const struct invocation *invocation, const char *argument,
                                                 size_t length) {
     const struct command_use *use = command_find_use(invocation->command, argument, length);
@@ -65,7 +65,7 @@ static const struct command_option *find_option(const struct invocation *invocat
     return use != NULL ? use->option : NULL;
 }
 
-/* "-c FILE", "--until=LSN": takes one option, and its value from itself or from the next argument. */
+/* "-c FILE", "--until=LSN": parses one option; its value follows = or is the next argument. */
 static enum exit_code parse_option(struct invocation *invocation, char **arguments, int *at) {
     const char *argument = arguments[*at];
     size_t length = strcspn(argument, "=");
@@ -91,7 +91,7 @@ static enum exit_code parse_argument(struct invocation *invocation, const char *
     return EXIT_DONE;
 }
 
-/* Is all there that the command cannot do without? */
+/* Are all required arguments present? */
 static enum exit_code check_complete(const struct invocation *invocation) {
     const struct command *command = invocation->command;
     if (command_needs_config(command) && invocation->line.config_path == NULL)
@@ -128,7 +128,7 @@ static enum exit_code main_parse(struct invocation *invocation, char **arguments
                          : complain(invocation, "unknown command %s", arguments[0]);
 }
 
-/* The first signal asks for the orderly stop, the second does not wait for it. */
+/* The first signal requests an orderly stop; the second exits at once. */
 static void handle_stop(int signal_number) {
     (void) signal_number;
     if (atomic_exchange(&asked, true))
@@ -136,7 +136,7 @@ static void handle_stop(int signal_number) {
     atomic_store(&stop, true);
 }
 
-/* The end of --timeout. A signal that comes after it is the first one. */
+/* The end of --timeout. A signal after it counts as the first. */
 static void handle_alarm(int signal_number) {
     (void) signal_number;
     atomic_store(&stop, true);
@@ -150,8 +150,8 @@ static void ignore_signals(void) {
 }
 
 /*
- * A reader or a disk that is gone shall be an error of write, not the end of the process, and neither shall a
- * terminal that closes, or a signal that other programs take for "read your files again".
+ * A closed pipe or a full disk must be a write error, not the end of the process. A closed terminal and the
+ * signals that make other programs reread their files are ignored.
  */
 static void set_signals(void) {
     struct sigaction alarm = {.sa_handler = handle_alarm, .sa_flags = SA_RESTART};
@@ -176,7 +176,7 @@ static enum exit_code run_with_config(struct invocation *invocation) {
     return code;
 }
 
-/* What was printed and did not arrive is a failure, except that nobody reads on. */
+/* Output that did not arrive is a failure, unless the reader closed the pipe. */
 static enum exit_code check_output(enum exit_code code) {
     bool failed = fflush(stdout) != 0 || ferror(stdout) != 0;
     if (!failed || code != EXIT_DONE)

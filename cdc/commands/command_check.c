@@ -16,7 +16,7 @@ static bool is_database(const struct config_sink *sink) {
     return strcmp(sink->ops->type, "postgres") == 0;
 }
 
-/* What psql runs has one database: where there are several, one of them is named. */
+/* psql runs the statements in one database, so with several Postgres sinks the command line must name one. */
 static bool is_one_side(const struct config *config, const char *side) {
     size_t count = 0;
     if (side == NULL || strcmp(side, "source") == 0)

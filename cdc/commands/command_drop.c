@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * command_drop.c - pgcdc drop: slot, publication, the sinks' positions, the state files; in this order.
+ * command_drop.c - pgcdc drop: removes the slot, the publication, the sinks' positions and the state files,
+ * in this order.
  *
- * The slot first, because it holds WAL back, and because run refuses positions without a slot: so a drop that
- * was killed in between cannot be mistaken for a pipeline, and a second drop finds what is left. What is gone
- * already is no error at any step. The state files go last, and only when nothing else is left.
+ * The slot is first, because it retains WAL and because run refuses positions without a slot: a drop that was
+ * killed halfway is never mistaken for a pipeline, and a second drop finds the rest. At each step it is no
+ * error if the object is already gone. The state files are last, and are removed only when nothing else is
+ * left.
  */
 #include <errno.h>
 #include <limits.h>
@@ -27,7 +29,7 @@
 #include "cdc/source/source.h"
 
 enum {
-    RELEASE_WAIT_MS = 5000, /* an engine that was killed a moment ago; its walsender notices soon */
+    RELEASE_WAIT_MS = 5000, /* for an engine that was just killed: its walsender notices soon */
     RELEASE_STEP_MS = 200,
 };
 
@@ -39,7 +41,7 @@ struct drop {
 
 /* ---- the slot ---- */
 
-/* Who streams from the slot, for people: "pid 4711, pgcdc from 10.0.0.7". */
+/* The session that streams from the slot, for people: "pid 4711, pgcdc from 10.0.0.7". */
 static bool refuse_active(struct drop *drop, int pid, struct error *err) {
     static const char SQL[] =
         "select coalesce(nullif(application_name, ''), 'an unnamed client'),"
@@ -79,7 +81,7 @@ static bool read_released(struct drop *drop, struct slot_facts *ret_slot, struct
     }
 }
 
-/* A slot that no pgcdc can have made is not ours to drop. */
+/* A slot that pgcdc cannot have created must not be dropped. */
 static bool check_ours(struct drop *drop, const struct slot_facts *slot, struct error *err) {
     const char *name = drop->config->source.slot;
     const char *database = PQdb(drop->source.conn);
@@ -169,7 +171,7 @@ static bool drop_publications(struct drop *drop, struct error *err) {
 
 /* ---- the sinks ---- */
 
-/* Not known counts as one that was there. */
+/* Unknown counts as present. */
 static bool has_position(const struct config_sink *config, struct sink *sink) {
     struct error ignored = {0};
     struct sink_view view = {0};
@@ -197,7 +199,7 @@ static bool drop_sink(const struct config_sink *config, const atomic_bool *stop,
     return true;
 }
 
-/* Goes on after one that fails, so that the rest need not wait for it; *err is the last one's. */
+/* Continues after a sink that fails, so that the others need not wait for it; *err is the last failure. */
 static bool drop_sinks(const struct config *config, const atomic_bool *stop, struct error *err) {
     bool dropped = true;
     for (size_t i = 0; i < config->sink_count; i++) {
@@ -247,7 +249,7 @@ static bool refuse_running(struct error *err) {
     return error_wrap(err, "stop it first");
 }
 
-/* A state directory that is not there needs no lock, and taking one would create it. */
+/* A state directory that does not exist needs no lock, and locking would create it. */
 static bool drop_locked(struct drop *drop, struct error *err) {
     struct state_lock lock = {.fd = -1};
     if (access(drop->config->state, F_OK) == 0 &&

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * command_help.c - pgcdc help: the commands, one command, or the configuration file.
+ * command_help.c - pgcdc help: all commands, one command, or the configuration file.
  */
 #include <stdio.h>
 #include <string.h>
@@ -40,7 +40,7 @@ enum { LINE_WIDTH = 116 };
 
 /* ---- the terminal ---- */
 
-/* Marks for pages are left out. Lines after the first are indented. */
+/* Markdown's marks are left out. Lines after the first are indented. */
 static void print_wrapped(const char *text, int indent) {
     int column = indent;
     for (; *text != '\0'; text++) {
@@ -88,7 +88,7 @@ static void print_configuration(void) {
     }
 }
 
-/* The summary after the usage, or under one that is long. */
+/* The summary follows the usage; below it if the usage is long. */
 static void print_line(const struct command *command) {
     enum { WIDTH = 38 };
     const struct usage usage = command_usage(command);
@@ -157,7 +157,7 @@ static void end_table(const char *name) {
     printf("<!-- end of the keys of %s -->\n", name);
 }
 
-/* The tables of README.md and of the sinks' pages, which a test compares. */
+/* The tables of README.md and of the sinks' pages; a test compares them. */
 static void print_markdown(void) {
     const struct sink_ops *ops = NULL;
     begin_table("the file");

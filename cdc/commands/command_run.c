@@ -14,7 +14,7 @@
 #include "cdc/engine/pipeline.h"
 #include "cdc/print/json_writer.h"
 
-/* main's handler of SIGALRM sets the stop flag, so that the end of the time is an orderly stop. */
+/* SIGALRM's handler in main.c sets the stop flag, so the stop is orderly. */
 static bool set_timeout(int64_t timeout_ms, struct error *err) {
     const struct itimerval timer = {
         .it_value = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000}};

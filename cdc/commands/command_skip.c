@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * command_skip.c - pgcdc skip: the transaction that stopped the pipeline is left out of the sink that it
+ * command_skip.c - pgcdc skip: leaves out the transaction that stopped the pipeline, for the sink that it
  * stopped.
  *
- * Only that one: the LSN must be the one of the stored failure, and the sink must not be past it. No engine
- * runs meanwhile, because the state's lock is held.
+ * Only that transaction: the LSN must be that of the stored failure, and the sink must not be past it. The
+ * state directory's lock keeps an engine from running at the same time.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ static bool command_skip_refuse(lsn_t failed, lsn_t lsn, struct error *err) {
     return error_remedy(err, "the one that did commits at %s", lsn_format(failed).text);
 }
 
-/* As the stop named it, or by where its commit record begins. */
+/* Accepts the LSN that the error named, and that of the commit record's beginning. */
 static bool is_place(const struct stop_place *place, lsn_t lsn) {
     return place->sink != NULL && place->commit_lsn != 0 && (lsn == place->lsn || lsn == place->commit_lsn);
 }

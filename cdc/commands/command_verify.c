@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * command_verify.c - pgcdc verify: every postgres sink against the source.
+ * command_verify.c - pgcdc verify: compares every Postgres sink with the source.
  *
- * The exit code is that of the worst sink: 4 when one differs, 1 when rows of one never stood still.
+ * The exit code is that of the worst sink: 4 if one differs, 1 if rows of one changed in every round.
  */
 #include <stdio.h>
 #include <string.h>
@@ -31,7 +31,7 @@ static void verifying_release(struct verifying *verifying) {
     json_writer_release(&verifying->json);
 }
 
-/* Narrowed is fine where the operator said so. */
+/* Narrowed counts as equal if the sink allows narrowing. */
 static enum exit_code code_of(enum verify_result result, const struct sink_config *sink) {
     const char *narrowing = sink_config_find(sink, "narrowing");
     switch (result) {
@@ -114,7 +114,8 @@ static enum exit_code run(const struct command_line *line) {
     if (line->json ? verify_json(&verifying, &err) : verify_sinks(&verifying, &err))
         return verifying.code;
     log_line(LOG_LEVEL_ERROR, "%s", error_line(&err).text);
-    return err.kind == ERROR_STOPPED ? EXIT_FAILED : exit_code_of(&err); /* stopped is not verified */
+    return err.kind == ERROR_STOPPED ? EXIT_FAILED
+                                     : exit_code_of(&err); /* stopped before the comparison was complete */
 }
 
 static const struct command_use USES[] = {

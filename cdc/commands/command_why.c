@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * command_why.c - pgcdc why: the change that stopped the pipeline, and what stands in its way.
+ * command_why.c - pgcdc why: the change that stopped the pipeline, and the target's rows that prevent it.
  *
- * The keys go to standard output; nothing of a row goes to the log or to the state. It changes nothing on
- * either side.
+ * Keys go to standard output only; no value of a row is logged or stored. Changes nothing on either side.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,7 +22,7 @@ struct answer {
     const struct failure *failure;
     const struct stop_place *place;
     const struct change *change;
-    const struct why *why; /* NULL: not a row */
+    const struct why *why; /* NULL: the change is not of a row */
 };
 
 static const char *operation_of(const struct change *change) {
@@ -99,7 +98,7 @@ static void print_answer(const struct answer *answer) {
 
 /* ---- for programs ---- */
 
-/* JSON cannot hold the bytes of a database of encoding SQL_ASCII as they are. */
+/* JSON must be UTF-8; a database of encoding SQL_ASCII may hold other bytes. */
 static void put_text(struct json_writer *json, struct slice text) {
     char visible[VISIBLE_BYTES_MAX];
     if (!utf8_is_valid(text))

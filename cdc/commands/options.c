@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * options.c - the options of the command line, and how each value is read.
+ * options.c - the options of the command line, and how each value is parsed.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 #include "cdc/command.h"
 
-enum { KEYS_MAX = 10000 }; /* of a table, in memory until they are printed */
+enum { KEYS_MAX = 10000 }; /* of a table; they are in memory until printed */
 
 #define DURATION_EXPECTED "a duration like 30s, 5m or 2h"
 
@@ -35,7 +35,7 @@ static bool take_until(struct command_line *line, const char *value) {
     return line->until_caught_up || (lsn_parse(value, &line->until_lsn) && line->until_lsn != 0);
 }
 
-/* "500ms", "30s", "5m", "2h", "1d"; a number alone is seconds. 0: it is none of these. */
+/* "500ms", "30s", "5m", "2h", "1d"; a number alone is seconds. 0: not a duration. */
 static int64_t parse_duration(const char *text) {
     static const struct {
         const char *name;

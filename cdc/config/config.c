@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * config.c - from a file to a pipeline.
+ * config.c - reads a pipeline from a file.
  *
- *     file -> text -> document (lines, hostile YAML refused) -> sections (keys, kinds) -> meaning
+ *     file -> text -> document (lines, hostile YAML refused) -> sections (keys, kinds) -> struct config
  *
- * Everything that a struct config points to lives in one arena behind it.
+ * Everything that a struct config points to is in the arena allocated with it.
  */
 #include "cdc/config/config.h"
 
@@ -19,7 +19,7 @@
 #include "cdc/base/buffer.h"
 #include "cdc/config/config_read.h"
 
-#define FILE_BYTES_MAX ((size_t) 1 << 20) /* a pipeline of a thousand tables takes 40 kB */
+#define FILE_BYTES_MAX ((size_t) 1 << 20) /* a pipeline of a thousand tables needs 40 kB */
 #define ARENA_BYTES_MAX ((size_t) 32 << 20)
 
 const struct option_spec PIPELINE_OPTIONS[] = {
@@ -90,7 +90,7 @@ static bool read_name(const struct section *root, const char **ret_name, struct 
                                CONFIG_NAME_MAX);
 }
 
-/* Before any key is missed: it may be there, misspelt. */
+/* Before the search for missing keys: a missing key may be a misspelt one. */
 static bool check_keys(const struct section *root, struct error *err) {
     struct section source;
     return section_check_keys(root, PIPELINE_OPTIONS, err) &&

@@ -2,8 +2,8 @@
 /*
  * config.h - a pipeline as its YAML file describes it.
  *
- * An unknown key, a wrong type or a missing key is ERROR_CONFIG naming file, line, key and what
- * is expected. ${VAR} in a value is taken from the environment. Read-only once read.
+ * An unknown key, a wrong type or a missing key is ERROR_CONFIG with file, line, key and the expected value.
+ * ${VAR} in a value is replaced from the environment. Read-only once read.
  */
 #pragma once
 
@@ -16,8 +16,8 @@
 enum snapshot_mode { SNAPSHOT_INITIAL, SNAPSHOT_NEVER };
 
 /*
- * One entry of source.tables: schema.table, where * in either stands for any run of characters. In quotes a
- * name is what it says, dots and stars included: "a.b"."c d".
+ * One entry of source.tables: schema.table, where * in either matches any run of characters. A name in quotes
+ * is literal, dots and stars included: "a.b"."c d".
  */
 struct table_pattern {
     const char *schema;
@@ -31,16 +31,16 @@ struct source_config {
     const char *password_file; /* or NULL */
     const char *application;   /* application_name of all sessions: pgcdc:NAME */
     const char *slot;          /* by default the pipeline's name */
-    const char *publication;   /* by default the pipeline's name; of several, all of them, to be shown */
-    bool publication_is_given; /* the file names it: then it has to be there */
+    const char *publication; /* by default the pipeline's name; for people: all names if there are several */
+    bool publication_is_given;       /* the file names it: then it must exist */
     const char *const *publications; /* one or more */
     size_t publication_count;
-    const char *publication_array; /* the same as the text of an array, for $1::name[] */
+    const char *publication_array; /* the same as an array's text, for $1::name[] */
     const struct table_pattern *tables;
     size_t table_count; /* 0: all tables */
     enum snapshot_mode snapshot;
-    bool origin_is_none; /* only what was changed there, not what replication brought there; 16 and later */
-    /* logical_decoding_work_mem of our session, as PostgreSQL writes it: "256MB" */
+    bool origin_is_none; /* sends only changes made at the source, not replicated ones; 16 and later */
+    /* logical_decoding_work_mem of our session, in PostgreSQL's notation: "256MB" */
     const char *decoding_work_mem;
 };
 
@@ -51,14 +51,14 @@ struct config_sink {
 
 struct config {
     const char *path;  /* of the file */
-    const char *name;  /* [a-z0-9_]{1,50}: it names slot and publication */
+    const char *name;  /* [a-z0-9_]{1,50}: default name of slot and publication */
     const char *state; /* directory of the checkpoint */
     struct source_config source;
     const struct config_sink *sinks;
     size_t sink_count; /* at least 1 */
 };
 
-/* The keys of the file, of source and of every sink; a type of sink has further ones. */
+/* The keys of the file, of source and of every sink; each type of sink has further keys. */
 extern const struct option_spec PIPELINE_OPTIONS[];
 extern const struct option_spec SOURCE_OPTIONS[];
 extern const struct option_spec SINK_OPTIONS[];
@@ -71,8 +71,8 @@ void config_free(struct config *config);
 
 bool table_pattern_matches(const struct table_pattern *pattern, const char *schema, const char *name);
 
-/* No star: it stands for one table. */
+/* True if it has no star: it matches one table only. */
 bool table_pattern_is_exact(const struct table_pattern *pattern);
 
-/* Does the pipeline take this table? True for every table when the file names none. */
+/* Does source.tables match this table? True for every table if the file lists none. */
 bool config_takes_table(const struct source_config *source, const char *schema, const char *name);

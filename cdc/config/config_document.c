@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * config_document.c - libyaml, twice over the same text: once for its events, once for its tree.
+ * config_document.c - parses the text with libyaml twice: into events, then into a tree.
  *
- * The events show what the tree no longer has: anchors, aliases, tags and a second document.
+ * The events show what the tree no longer contains: anchors, aliases, tags and a second document.
  */
 #include "cdc/config/config_document.h"
 
@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #define KEYS_MAX 1000 /* of one mapping; bounds the search for duplicate keys */
-#define DEPTH_MAX 16  /* libyaml takes quadratic time for a file of open brackets; a pipeline has 4 */
+#define DEPTH_MAX 16  /* libyaml needs quadratic time for a file of open brackets; a pipeline's depth is 4 */
 
 static bool error_at(const char *path, size_t line, const char *problem, struct error *err) {
     return error_set(err, ERROR_CONFIG, "%s:%zu: %s", path, line + 1, problem);
@@ -26,7 +26,7 @@ bool config_document_error(const struct config_document *document, const yaml_no
     return error_at(document->path, node != NULL ? node->start_mark.line : 0, text, err);
 }
 
-/* libyaml's problem texts are constants: none quotes the file, so none can show a secret. */
+/* libyaml's messages are constants: none quotes the file, so none can reveal a secret. */
 static bool syntax_error(const yaml_parser_t *parser, const char *path, struct error *err) {
     if (parser->error == YAML_MEMORY_ERROR)
         return error_no_memory(err);
@@ -58,7 +58,7 @@ static const char *refuse_opening(struct nesting *nesting, const yaml_char_t *an
     return ++nesting->depth > DEPTH_MAX ? "nested too deeply" : refuse_marks(anchor, tag);
 }
 
-/* Why the event has no place in a configuration, or NULL. */
+/* Why a configuration must not contain the event, or NULL. */
 static const char *refuse_event(struct nesting *nesting, const yaml_event_t *event) {
     switch (event->type) {
     case YAML_DOCUMENT_START_EVENT:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * config_expand.c - a text with its variables replaced.
+ * config_expand.c - replaces the variables in a text.
  */
 #include "cdc/config/config_expand.h"
 
@@ -15,7 +15,7 @@ static size_t variable_length(const char *name) {
     return strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
 }
 
-/* text stands behind "${"; *ret_text behind the "}". */
+/* text begins after "${"; *ret_text is set to the text after "}". */
 static bool expand_variable(const char *text, struct buffer *expanded, const char **ret_text,
                             struct error *err) {
     char name[VARIABLE_NAME_MAX];
@@ -56,7 +56,7 @@ bool config_expand(const char *text, struct arena *arena, const char **ret_text,
         return false;
     char *copy = buffer_ok(&expanded) ? arena_copy(arena, buffer_slice(&expanded)) : NULL;
     if (expanded.data != NULL)
-        explicit_bzero(expanded.data, expanded.size); /* it may hold a password */
+        explicit_bzero(expanded.data, expanded.size); /* it may contain a password */
     if (copy == NULL && (buffer_ok(&expanded) || expanded.lacks_memory))
         return error_no_memory(err);
     if (copy == NULL)

@@ -8,8 +8,8 @@
 #include "cdc/base/error.h"
 
 /*
- * A copy of text in arena, every ${VAR} replaced by the environment's value and every $$ by one $; any other
- * $ stays. ERROR_CONFIG names the variable that is not set; no error holds a value.
+ * Copies text into arena, with every ${VAR} replaced by the environment's value and every $$ by one $; any
+ * other $ stays. ERROR_CONFIG names a variable that is not set; no error contains a value.
  */
 MUST_CHECK bool config_expand(const char *text, struct arena *arena, const char **ret_text,
                               struct error *err);

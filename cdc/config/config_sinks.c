@@ -9,7 +9,7 @@
 #include "cdc/config/config_read.h"
 
 #define SINKS_MAX 64     /* one thread and at least one connection each */
-#define OPTIONS_MAX 1200 /* of one sink, those of maps included */
+#define OPTIONS_MAX 1200 /* of one sink, entries of maps included */
 
 const struct option_spec SINK_OPTIONS[] = {
     {"name", true, "`[a-z0-9_]{1,50}`, one of a kind in the pipeline: with it the sink's position is stored",
@@ -92,7 +92,7 @@ static bool read_option(const struct section *section, const struct option_spec 
     return true;
 }
 
-/* The key, and the name in it when it is a map's. */
+/* The key of an option, and the name of its entry if the key is a map. */
 static const char *split_option(const struct sink_ops *ops, const char *option, const char **ret_name) {
     *ret_name = NULL;
     for (const struct option_spec *spec = ops->options; spec->key != NULL; spec++) {
@@ -105,7 +105,7 @@ static const char *split_option(const struct sink_ops *ops, const char *option, 
     return option;
 }
 
-/* The type's own view of the values; its words may begin with the key, which is said already. */
+/* The sink type checks the values. Its message may begin with the key, which the error already contains. */
 static bool check_values(const struct section *section, const struct config_sink *sink, struct error *err) {
     struct error cause = {0};
     const char *name = NULL;

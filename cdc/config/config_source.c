@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * config_source.c - the section source.
+ * config_source.c - reads the section source.
  */
 #include <stdio.h>
 #include <string.h>
@@ -46,7 +46,7 @@ const struct option_spec SOURCE_OPTIONS[] = {
 
 /* ---- plain keys ---- */
 
-/* At most 6 + CONFIG_NAME_MAX bytes; a server cuts it at 63. */
+/* At most 6 + CONFIG_NAME_MAX bytes; a server truncates it at 63. */
 static bool set_application(struct arena *arena, const char *name, struct source_config *source,
                             struct error *err) {
     char text[sizeof "pgcdc:" + CONFIG_NAME_MAX];
@@ -77,7 +77,7 @@ static bool read_words(const struct section *section, struct source_config *sour
     return true;
 }
 
-/* It becomes a part of the session's options, so nothing but a number and its unit passes. */
+/* The value becomes a part of the session's options, so it must be a number with a unit, nothing else. */
 static bool read_work_mem(const struct section *section, struct source_config *source, struct error *err) {
     if (!section_text(section, "decoding_work_mem", &source->decoding_work_mem, err))
         return false;
@@ -93,7 +93,9 @@ static bool read_work_mem(const struct section *section, struct source_config *s
 
 /* ---- tables ---- */
 
-/* What follows the opening quote; quotes inside are doubled. NULL when there is no closing one. */
+/*
+ * The text after the opening quote; doubled quotes inside become one. NULL if the closing quote is missing.
+ */
 static char *take_quoted(char *text) {
     char *to = text;
     for (; *text != '"' || text[1] == '"'; text++) {
@@ -106,7 +108,7 @@ static char *take_quoted(char *text) {
     return text + 1;
 }
 
-/* A name in place, quotes taken off, and the dot behind it when one has to follow. */
+/* Reads a name in place, without its quotes, and the dot after it where one must follow. */
 static bool take_part(char **rest, bool has_dot, const char **ret_part, bool *ret_is_exact) {
     char *text = *rest;
     char *end = NULL;
@@ -166,7 +168,7 @@ static void append_element(struct buffer *array, const char *name) {
     buffer_append_u8(array, '"');
 }
 
-/* The texts that are made of the list. */
+/* The texts made from the list. */
 static bool join_publications(struct arena *arena, struct source_config *source, struct error *err) {
     struct buffer array AUTO(buffer_release) = {.bytes_max = LIST_BYTES_MAX};
     struct buffer shown AUTO(buffer_release) = {.bytes_max = LIST_BYTES_MAX};
@@ -195,7 +197,7 @@ static bool check_publications(const struct section *section, const char *key,
     return true;
 }
 
-/* name: the pipeline's, for a publication that no key names. */
+/* name: the pipeline's, the default for the publication. */
 static bool read_one_publication(const struct section *section, const char *name,
                                  struct source_config *source, struct error *err) {
     const char **names = arena_alloc_zero(section->file->arena, sizeof *names);

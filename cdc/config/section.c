@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * section.c - keys against their tables, values by kind.
+ * section.c - checks keys against tables of options, and values by kind.
  */
 #include "cdc/config/section.h"
 
@@ -154,7 +154,7 @@ static const char *misfit_of_list(const yaml_node_t *node) {
     return node->data.sequence.items.top == node->data.sequence.items.start ? "the list is empty" : NULL;
 }
 
-/* What is wrong with a value of this kind, or NULL. */
+/* The reason why the value is not of this kind, or NULL. */
 static const char *misfit(enum option_kind kind, const yaml_node_t *node) {
     switch (kind) {
     case OPTION_TEXT:
@@ -291,7 +291,7 @@ bool section_word(const struct section *section, const char *key, const char *co
     return text == NULL ? true : complain_word(section, key, words, err);
 }
 
-/* An item's own line, and its number from 0. */
+/* An item's line, and its number from 0. */
 static bool list_item(const struct section *section, const char *key, size_t index, const char **ret_text,
                       struct error *err) {
     char item[SECTION_PATH_MAX];

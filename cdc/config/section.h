@@ -2,8 +2,8 @@
 /*
  * section.h - a mapping of the configuration file, and its values by kind.
  *
- * Whoever owns a section opens it, checks its keys against the tables of options, and asks for each value.
- * Every error is ERROR_CONFIG and begins "FILE:LINE: PATH.KEY: ". None shows a value.
+ * The owner of a section opens it, checks its keys against the tables of options, then reads each value.
+ * Every error is ERROR_CONFIG and begins "FILE:LINE: PATH.KEY: ". None contains a value.
  */
 #pragma once
 
@@ -11,7 +11,7 @@
 #include "cdc/base/option.h"
 #include "cdc/config/config_document.h"
 
-/* What all sections of a file share. */
+/* Shared by all sections of a file. */
 struct config_file {
     struct config_document document;
     struct arena *arena; /* values live here */
@@ -25,49 +25,49 @@ struct section {
     char path[SECTION_PATH_MAX]; /* "source", "sinks[1]"; "" is the file itself */
 };
 
-/* The file's own keys. */
+/* The top level of the file. */
 MUST_CHECK bool section_root(struct config_file *file, struct section *ret_section, struct error *err);
 
-/* key is there, and is a mapping. */
+/* key must exist and be a mapping. */
 MUST_CHECK bool section_open(const struct section *parent, const char *key, struct section *ret_section,
                              struct error *err);
 
-/* Item number index, from 0, of the list of mappings that key has. */
+/* Item index, from 0, of key's list of mappings. */
 MUST_CHECK bool section_open_item(const struct section *parent, const char *key, size_t index,
                                   struct section *ret_section, struct error *err);
 
-/* Items of the list under key; 0 for no list. */
+/* The number of items in the list under key; 0 if there is no list. */
 size_t section_count(const struct section *section, const char *key);
 
-/* Is every key in the table, with a value of its kind? */
+/* Checks that every key is in the table, with a value of its kind. */
 MUST_CHECK bool section_check_keys(const struct section *section, const struct option_spec *specs,
                                    struct error *err);
 
 /*
- * The same of two tables, and is no required key missing? more: a second table, or NULL. of:
- * whose keys they are, for the error ("a sink of type kafka"), or NULL.
+ * The same for two tables, and that no required key is missing. more: a second table, or NULL. of: the owner
+ * of the keys, for the error ("a sink of type kafka"), or NULL.
  */
 MUST_CHECK bool section_check(const struct section *section, const struct option_spec *specs,
                               const struct option_spec *more, const char *of, struct error *err);
 
 bool section_has(const struct section *section, const char *key);
 
-/* ${VAR} is replaced. Without the key *ret_text stays as it is. */
+/* Replaces ${VAR}. Without the key *ret_text is unchanged. */
 MUST_CHECK bool section_text(const struct section *section, const char *key, const char **ret_text,
                              struct error *err);
 
 /*
- * The same for a file or a folder: a relative path is relative to the configuration file's folder, whatever
- * the working directory is; of a configuration that is no file (/dev/stdin) it is an error.
+ * The same for a file or folder. A relative path is relative to the configuration file's folder, not to the
+ * working directory; it is an error if the configuration is not a regular file (/dev/stdin).
  */
 MUST_CHECK bool section_path(const struct section *section, const char *key, const char **ret_path,
                              struct error *err);
 
-/* One of words, which ends with NULL: its index. Without the key *ret_index stays as it is. */
+/* The index of the value in words, which end with NULL. Without the key *ret_index is unchanged. */
 MUST_CHECK bool section_word(const struct section *section, const char *key, const char *const *words,
                              size_t *ret_index, struct error *err);
 
-/* Without the key an empty list. */
+/* Without the key the list is empty. */
 MUST_CHECK bool section_list(const struct section *section, const char *key, const char *const **ret_texts,
                              size_t *ret_count, struct error *err);
 
@@ -79,9 +79,9 @@ struct section_pair {
 MUST_CHECK bool section_map(const struct section *section, const char *key,
                             const struct section_pair **ret_pairs, size_t *ret_count, struct error *err);
 
-/* "FILE:LINE: PATH.KEY: text"; returns false. name: of an item of key's mapping, or NULL. */
+/* "FILE:LINE: PATH.KEY: text"; returns false. name: an entry of key's mapping, or NULL. */
 bool section_error(const struct section *section, const char *key, const char *name, struct error *err,
                    const char *format, ...) PRINTF_LIKE(5, 6);
 
-/* key when it looks like one and can be shown, else "..."; a missing ": " can make a key of a secret. */
+/* key if it looks like a key and may be shown, else "...": without its ": " a line's value becomes a key. */
 const char *section_shown_key(const char *key);

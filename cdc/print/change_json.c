@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * change_json.c - a change as one line of JSON.
+ * change_json.c - writes a change as one line of JSON.
  *
- * Rows are put down column by column in the relation's order; what stays unknown is left out, never made
- * null.
+ * Columns are written in the relation's order. An unknown value is left out, never written as null.
  */
 #include "cdc/print/change_json.h"
 
@@ -29,7 +28,7 @@ enum type_oid {
     TYPE_JSONB = 3802,
 };
 
-#define EXACT_INTEGER_MAX (INT64_C(1) << 53) /* what a double holds without rounding */
+#define EXACT_INTEGER_MAX (INT64_C(1) << 53) /* the largest integer range that a double holds exactly */
 #define MICROSECONDS INT64_C(1000000)
 
 /* ---- values ---- */
@@ -84,7 +83,7 @@ static void put_value(struct json_writer *json, const struct column *column, con
 
 /* ---- rows ---- */
 
-/* The columns that are known; only the key's when the server sent no others. */
+/* The known columns; only those of the key if the server sent no others. */
 static void put_row(struct json_writer *json, const char *name, const struct relation *relation,
                     const struct value *values, bool key_only) {
     json_put_key(json, name);
@@ -99,7 +98,7 @@ static void put_row(struct json_writer *json, const char *name, const struct rel
     yajl_gen_map_close(json->generator);
 }
 
-/* A key column too large to be sent again has its value in the old key. */
+/* The server does not resend a large key column that did not change; its value is in the old key. */
 static const struct value *key_value(const struct change *change, uint32_t column) {
     if (change->new_values == NULL)
         return &change->old_values[column];
@@ -185,7 +184,7 @@ static void put_commit_time(struct json_writer *json, int64_t postgres_us) {
     json_put_field(json, "commit_time", text);
 }
 
-/* A message outside any transaction is known by its own LSN. */
+/* A message outside a transaction is identified by its own LSN. */
 static void put_identity(struct json_writer *json, const struct change *change) {
     const struct transaction *transaction = change->transaction;
     if (transaction == NULL) {

@@ -29,7 +29,7 @@ void json_put_field(struct json_writer *json, const char *key, const char *text)
     json_put_text(json, slice_of(text));
 }
 
-/* yajl hands a number's text on as it is. */
+/* yajl writes a number's text unchanged. */
 void json_put_raw(struct json_writer *json, struct slice text) {
     yajl_gen_number(json->generator, text.data, text.size);
 }

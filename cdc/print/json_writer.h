@@ -2,9 +2,8 @@
 /*
  * json_writer.h - JSON, one document a line, over yajl's generator.
  *
- * yajl keeps the grammar and the escapes; the bytes go into a buffer that fails for good when memory is
- * exhausted. So things are put straight down, and one question at the end decides: json_writer_finish. Not
- * thread safe.
+ * yajl does the grammar and the escapes. The bytes go into a buffer that stays failed once memory is
+ * exhausted, so callers need not check each call: json_writer_finish reports the failure. Not thread safe.
  */
 #pragma once
 
@@ -18,10 +17,10 @@
 #include "cdc/base/slice.h"
 
 struct json_writer {
-    yajl_gen generator; /* maps, arrays, true and null are put on it directly */
+    yajl_gen generator; /* callers put maps, arrays, true and null on it directly */
     struct buffer line;
-    struct buffer scratch; /* a text that cannot be put as it is */
-    const char *problem;   /* why the line must not be used, or NULL; who puts may set it, too */
+    struct buffer scratch; /* for a text that must be changed before it is put */
+    const char *problem;   /* why the line must not be used, or NULL; callers may set it */
 };
 
 MUST_CHECK bool json_writer_init(struct json_writer *json, struct error *err);
@@ -29,21 +28,22 @@ MUST_CHECK bool json_writer_init(struct json_writer *json, struct error *err);
 /* Accepts a zeroed one. */
 void json_writer_release(struct json_writer *json);
 
-/* Forgets the line before. */
+/* Begins a new line and drops the previous one. */
 void json_writer_begin(struct json_writer *json);
 
-/* The line with its newline, valid until the next begin. ERROR_PROTOCOL when there was a problem. */
+/* The line with its newline, valid until the next begin. ERROR_PROTOCOL if there was a problem. */
 MUST_CHECK bool json_writer_finish(struct json_writer *json, struct slice *ret_line, struct error *err);
 
 void json_put_text(struct json_writer *json, struct slice text);
 void json_put_integer(struct json_writer *json, int64_t number);
 
-/* A key of the open map, alone and with its value. */
+/* A key of the open map; the second also puts its value. */
 void json_put_key(struct json_writer *json, const char *key);
 void json_put_field(struct json_writer *json, const char *key, const char *text);
 
 /*
- * Text that is JSON already: raw as it is, embedded with line breaks made spaces, so that a line stays one.
+ * Text that is already JSON. raw: unchanged. embedded: line breaks become spaces, so that the document stays
+ * on one line.
  */
 void json_put_raw(struct json_writer *json, struct slice text);
 void json_put_embedded(struct json_writer *json, struct slice text);

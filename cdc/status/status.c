@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * status.c - the facts in the right order, and the judgement that a start would come to.
+ * status.c - reads the facts in the right order, and what a start would decide.
  *
- * Everything moves while we look. slot <= disk <= sinks <= end of the WAL holds at every moment, so they are
- * read in this order: then it holds for what was read, too, and a running pipeline never looks like one with
+ * All positions move during the reads. slot <= disk <= sinks <= end of the WAL holds at every moment, so they
+ * are read in this order: then it also holds for the values read, and a running pipeline never seems to have
  * a gap.
  */
 #include "cdc/status/status.h"
@@ -55,7 +55,7 @@ static bool look_at_sink(const struct config_sink *config, const atomic_bool *st
     return seen;
 }
 
-/* A sink that stores no position has the one on disk. */
+/* A sink that stores no position has the checkpoint's. */
 static void look_at_disk(const struct status *status, size_t i, struct sink_status *sink) {
     const struct checkpoint_sink *on_disk =
         checkpoint_find(&status->checkpoint, status->config->sinks[i].sink.name);
@@ -107,7 +107,7 @@ static enum pipeline_state state_of_action(const struct status *status, enum sta
     return STATE_UNKNOWN;
 }
 
-/* What `run` would decide, with the same words. */
+/* The decision of `run`, in the same words. */
 static bool status_decide(const struct status *status, enum start_action *ret_action, struct error *err) {
     struct position positions[CHECKPOINT_SINKS_MAX];
     for (size_t i = 0; i < status->config->sink_count; i++)
@@ -151,7 +151,7 @@ static void status_judge(struct session *replication, struct status *status) {
         status->state = state_of_action(status, action);
 }
 
-/* A start would be possible; that the last one came to nothing is what matters more. */
+/* A start is possible, so the failure of the last run is more important. */
 static void judge_failure(struct status *status) {
     const bool could_start = status->state == STATE_NEW || status->state == STATE_COPYING ||
                              status->state == STATE_STREAMING || status->state == STATE_STOPPED;

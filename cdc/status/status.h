@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * status.h - where a pipeline stands: source, slot, checkpoint and each sink, seen from outside.
+ * status.h - the state of a pipeline: source, slot, checkpoint and each sink, seen from outside.
  *
- * Reads and changes nothing; an engine may run meanwhile or not. What cannot be reached is said, and the rest
- * is shown.
+ * Changes nothing, whether an engine runs or not. If a server cannot be reached, the status says so and shows
+ * the rest.
  */
 #pragma once
 
@@ -17,12 +17,12 @@
 #include "cdc/source/source.h"
 
 enum pipeline_state {
-    STATE_NEW,       /* nothing exists yet that it could lose */
+    STATE_NEW,       /* not started: no slot, no position */
     STATE_COPYING,   /* the initial copy runs, or was interrupted */
-    STATE_STREAMING, /* somebody reads the slot */
-    STATE_STOPPED,   /* nobody does; a start goes on where it was */
+    STATE_STREAMING, /* a session streams from the slot */
+    STATE_STOPPED,   /* no session does; a start continues from the position */
     STATE_LOST,      /* the slot lost WAL that is needed */
-    STATE_MISSING,   /* there is a position but no slot */
+    STATE_MISSING,   /* a position exists, but the slot does not */
     STATE_REFUSED,   /* a start would be refused for another reason */
     STATE_RETRYING,  /* an engine runs, and its last attempt failed */
     STATE_FAILED,    /* none runs, and the last one ended with an error */
@@ -30,10 +30,10 @@ enum pipeline_state {
 };
 
 struct sink_status {
-    struct sink_view view; /* from the sink, or from the checkpoint where the sink stores none */
+    struct sink_view view; /* the sink's, or the checkpoint's if the sink stores none */
     bool is_from_disk;
     bool is_known;
-    struct error error; /* why it is not known */
+    struct error error; /* why the position is unknown */
 };
 
 struct status {
@@ -51,24 +51,24 @@ struct status {
     struct source_identity identity;
     struct slot_facts slot;
     char wal_status[32];
-    int64_t safe_wal_bytes; /* that can be written before the slot is lost; -1: no limit, or lost */
+    int64_t safe_wal_bytes; /* WAL that can be written before the slot is lost; -1: no limit, or lost */
     struct sink_status sinks[CHECKPOINT_SINKS_MAX];
 };
 
-/* Gathers everything. False only when the state directory cannot be read, or *stop became true. */
+/* Reads everything. False only if the state directory cannot be read, or *stop became true. */
 MUST_CHECK bool status_read(const struct config *config, const atomic_bool *stop, struct status *ret_status,
                             struct error *err);
 
-/* True when the source and every sink could be asked. */
+/* True if the source and every sink answered. */
 bool status_is_complete(const struct status *status);
 
 const char *pipeline_state_name(enum pipeline_state state);
 
 /*
- * How late a sink is, in time: at most so long ago it had all that was committed until then. 0 when it has
- * the source's whole WAL, -1 when that is not known: no engine has told since it last moved.
+ * A sink's lag in time: it has everything that was committed until this long ago. 0 if it has the source's
+ * whole WAL; -1 if unknown: no engine has recorded the time since the position last advanced.
  */
 int64_t status_lag_ms(const struct status *status, size_t sink);
 
-/* How much WAL lies between a position and the end of the source's WAL. */
+/* The bytes of WAL between a position and the end of the source's WAL. */
 uint64_t status_lag_bytes(const struct status *status, lsn_t lsn);

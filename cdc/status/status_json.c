@@ -16,7 +16,7 @@ static void put_lsn(struct json_writer *json, const char *key, lsn_t lsn) {
         json_put_text(json, slice_of(lsn_format(lsn).text));
 }
 
-/* A negative number stands for one that is not known. */
+/* A negative number means unknown. */
 static void put_number(struct json_writer *json, const char *key, int64_t number) {
     json_put_key(json, key);
     if (number < 0)
@@ -29,7 +29,7 @@ static void put_pid(struct json_writer *json, const char *key, int pid) {
     put_number(json, key, pid != 0 ? pid : -1);
 }
 
-/* "" is nothing. A server's message can be in whatever encoding, before the session has agreed on one. */
+/* "" becomes null. A server's message can be in any encoding until the session has agreed on one. */
 static void put_text(struct json_writer *json, const char *key, const char *text) {
     json_put_key(json, key);
     if (text[0] == '\0')
@@ -90,7 +90,7 @@ static void put_conflicts(struct json_writer *json, const char *key, const uint6
     yajl_gen_map_close(json->generator);
 }
 
-/* One digit behind the point. */
+/* One decimal place. */
 static void put_rate(struct json_writer *json, const char *key, bool is_known, double rate) {
     char text[64];
     json_put_key(json, key);
@@ -101,7 +101,7 @@ static void put_rate(struct json_writer *json, const char *key, bool is_known, d
         yajl_gen_null(json->generator);
 }
 
-/* Counts since the engine's start, of the last one when none runs; rates only of one that runs. */
+/* Counts of the running engine, or of the last one; rates only of a running engine. */
 static void put_activity_sink(struct json_writer *json, const struct status *status,
                               const struct activity_sink *sink) {
     static const struct activity_sink NOTHING;

@@ -59,7 +59,7 @@ static void append_source(struct buffer *text, const struct status *status) {
                   lsn_format(status->identity.flush_lsn).text);
 }
 
-/* wal_status has its meaning in PostgreSQL's documentation of pg_replication_slots. */
+/* wal_status is explained in PostgreSQL's documentation of pg_replication_slots. */
 static void append_retention(struct buffer *text, const struct status *status) {
     buffer_printf(text, ", holds %s of WAL (%s",
                   amount_bytes((double) status_lag_bytes(status, status->slot.restart_lsn)).text,

@@ -11,14 +11,17 @@
 void status_append_text(struct buffer *text, const struct status *status);
 
 /*
- *     {"pipeline":"shop","state":"streaming","reason":null,"engine_pid":4711,
- *     "source":{"version":"15.20","database":"shop","system_id":"744...","timeline":1,"flush_lsn":"0/1A2B3C8"},
- *     "slot":{"name":"shop","exists":true,"active_pid":123,"restart_lsn":"0/1A2B390","confirmed_flush_lsn":"0/1A2B3C8",
- *              "wal_status":"reserved","safe_wal_bytes":null,"retained_bytes":56,"lag_bytes":0},
- *      "sinks":[{"name":"warehouse","type":"postgres","position":"0/1A2B3C8","lag_bytes":0,"age_ms":400,
- *                "stored_in":"sink","conflicts":{"update_missing":2},"conflicts_stopped":{"delete_missing":1},"error":null}],
- *      "checkpoint":{"phase":"streaming","generation":12,"sinks":{"warehouse":"0/1A2B3C8"}}}
+ * {"pipeline":"shop","state":"streaming","reason":null,"engine_pid":4711,
+ *  "source":{"version":"15.20","database":"shop","system_id":"744...","timeline":1,
+ *            "flush_lsn":"0/1A2B3C8"},
+ *  "slot":{"name":"shop","exists":true,"active_pid":123,"restart_lsn":"0/1A2B390",
+ *          "confirmed_flush_lsn":"0/1A2B3C8","wal_status":"reserved","safe_wal_bytes":null,
+ *          "retained_bytes":56,"lag_bytes":0},
+ *  "sinks":[{"name":"warehouse","type":"postgres","position":"0/1A2B3C8","lag_bytes":0,"age_ms":400,
+ *            "stored_in":"sink","conflicts":{"update_missing":2},"conflicts_stopped":{"delete_missing":1},
+ *            "error":null}],
+ *  "checkpoint":{"phase":"streaming","generation":12,"sinks":{"warehouse":"0/1A2B3C8"}}}
  *
- *     What is not known is null; "source" and "slot" are null when the source cannot be reached.
+ * An unknown value is null; "source" and "slot" are null when the source cannot be reached.
  */
 void status_put_json(struct json_writer *json, const struct status *status);

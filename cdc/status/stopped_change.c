@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stopped_change.c - one message of a transaction, and what is needed to read it.
+ * stopped_change.c - reads one message of a transaction, and the definitions needed to decode it.
  *
- * The server decodes what waits in the slot up to the transaction and sends its Begin, the definitions before
- * the change, and the change: memory here does not depend on the backlog.
+ * The server decodes the slot's WAL up to the transaction and sends its Begin, the definitions before the
+ * change, and the change. So memory here does not depend on the backlog.
  */
 #include "cdc/status/stopped_change.h"
 
@@ -23,8 +23,8 @@ enum { BLOCK_BYTES = 64 * 1024 };
 
 /*
  * $4: where the commit record begins, as in the messages; $5: the change's index. A Commit is "C", flags,
- * where its record begins, and where it ends. A row that a definition stands right before comes along, for it
- * tells the decoder whose leaf that is.
+ * where its record begins, and where it ends. A row directly after a definition is selected too, because it
+ * tells the decoder whose leaf the definition is.
  */
 static const char SQL[] =
     "with peeked as materialized (select p.n, p.lsn, p.xid::text as xid, p.data, get_byte(p.data, 0) as "
@@ -74,7 +74,8 @@ static bool peek(struct stopped_change *stopped, const struct source_config *sou
     snprintf(index, sizeof index, "%" PRIu64, place->index);
     if (!names_append(&names, source))
         return error_no_memory(err);
-    const struct lsn_text upto = lsn_format(place->commit_lsn + 1); /* the record that begins there is read */
+    const struct lsn_text upto =
+        lsn_format(place->commit_lsn + 1); /* the record that begins there is included */
     const char *const values[] = {source->slot, upto.text, names.data, hex, index};
     const struct session_parameters parameters = {
         .count = 5, .types = (const oid_t[]){0, 0, 25, 0, 0}, .values = values, .result_format = 1};

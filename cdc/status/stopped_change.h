@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stopped_change.h - the change that stopped a sink, out of the slot, which keeps it: peeking consumes
- * nothing.
+ * stopped_change.h - reads the change that stopped a sink from the slot. Peeking consumes nothing.
  */
 #pragma once
 
@@ -11,13 +10,15 @@
 
 struct stopped_change {
     struct session source;
-    PGresult *messages; /* what the change points into */
+    PGresult *messages; /* holds the data that change points to */
     struct arena arena;
     struct decoder *decoder;
     const struct change *change;
 };
 
-/* No engine may read the slot: ERROR_REFUSE. Not there: ERROR_REFUSE. Release it in any case. */
+/*
+ * ERROR_REFUSE if an engine reads the slot, or if the change is not in it. Release it also after a failure.
+ */
 MUST_CHECK bool stopped_change_read(struct stopped_change *stopped, const struct source_config *source,
                                     const struct stop_place *place, const atomic_bool *stop,
                                     struct error *err);

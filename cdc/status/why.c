@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * why.c - looks for the row and for those that its new values clash with.
+ * why.c - looks for the row, and for the rows that its new values conflict with.
  */
 #include "cdc/status/why.h"
 
@@ -14,7 +14,7 @@ enum { PARAMETERS_MAX = 2 * RELATION_COLUMNS_MAX };
 
 #define SQL_BYTES_MAX (1u << 20)
 
-/* The columns of the unique indexes that are on columns alone, the primary key's first. */
+/* The columns of the unique indexes on columns alone, the primary key's first. */
 static const char INDEXES[] =
     "select c.relname, a.attname, i.indisprimary from pg_index i join pg_class c on c.oid = i.indexrelid"
     " cross join lateral unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) with ordinality k (attnum, n)"
@@ -26,7 +26,7 @@ static const char INDEXES[] =
 
 enum { INDEX_NAME, INDEX_COLUMN, INDEX_PRIMARY };
 
-/* Those that hold expressions or a part of the rows, and exclusion constraints. */
+/* The unique indexes on expressions or with a predicate, and exclusion constraints. */
 static const char UNASKED[] =
     "select c.relname from pg_index i join pg_class c on c.oid = i.indexrelid"
     " join pg_class t on t.oid = i.indrelid join pg_namespace s on s.oid = t.relnamespace"
@@ -78,7 +78,7 @@ static bool has_primary_key(const struct asking *asking) {
 }
 
 /*
- * Where the replica identity is the whole row, the target's primary key names it; where there is none, the
+ * If the replica identity is the whole row, the row is named by the target's primary key; without one, by the
  * whole row.
  */
 static bool is_key(const struct asking *asking, const struct column *column) {
@@ -91,13 +91,13 @@ static bool is_key(const struct asking *asking, const struct column *column) {
     return false;
 }
 
-/* Of the row as it was; of an insert, and where no old values came, as it is. */
+/* The old row's value; the new row's for an insert, or if no old values were sent. */
 static const struct value *searched_value(const struct change *change, uint32_t column) {
     const struct value *values = change->old_values != NULL ? change->old_values : change->new_values;
     return &values[column];
 }
 
-/* The new row's; a large value that did not change is the old one's, where that has it. NULL: not known. */
+/* The new row's value; for an unchanged large value, the old row's if known. NULL: unknown. */
 static const struct value *new_value(const struct change *change, uint32_t column) {
     const struct value *value = &change->new_values[column];
     if (value->kind == VALUE_UNCHANGED && change->old_values != NULL)
@@ -167,7 +167,7 @@ static void begin_question(struct question *question, const struct asking *askin
     buffer_append_text(&question->sql, " where ");
 }
 
-/* A question that the target refuses has no answer; *ret_result is NULL then, and its transaction goes on. */
+/* A query that the target refuses has no answer: *ret_result is NULL, and the transaction continues. */
 static bool why_query(struct asking *asking, struct question *question, PGresult **ret_result,
                       struct error *err) {
     buffer_append_text(&question->sql, " limit 1");
@@ -228,7 +228,7 @@ static bool take_clash(struct asking *asking, const char *constraint, const PGre
 }
 
 /*
- * Rows first to end - 1 of the result are one index. NULL, or a value that is not known, cannot be asked for.
+ * Rows first to end - 1 of the result are one index. It cannot be queried for NULL or for an unknown value.
  */
 static bool ask_clash(struct asking *asking, int first, int end, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * why.h - what the target has for a change that stopped a sink, and which kind of conflict that is.
+ * why.h - what the target has for the change that stopped a sink, and the kind of conflict.
  *
- * It holds values of rows: for standard output, never for a log, an error or a state file.
+ * Holds values of rows: for standard output, never for a log, an error or a state file.
  */
 #pragma once
 
@@ -24,31 +24,31 @@ struct named_values {
     size_t count;
 };
 
-/* A unique index of the target in which another row has the new row's values. */
+/* A unique index of the target in which another row already has the new row's values. */
 struct why_clash {
     struct slice constraint;
-    struct named_values row; /* its key */
+    struct named_values row; /* the other row's key */
 };
 
 struct why {
-    bool is_asked;           /* the sink's target is tables that can be asked */
-    struct named_values key; /* of the row that is looked for; of an insert, the new row's */
-    bool is_known;           /* what the target has */
-    bool exists;             /* a row of that key */
+    bool is_asked;           /* the sink's target has tables that can be queried */
+    struct named_values key; /* of the row that was searched for; for an insert, the new row's */
+    bool is_known;           /* the target answered */
+    bool exists;             /* the target has a row with that key */
     struct why_clash *clashes;
     size_t clash_count;
-    struct slice *unasked; /* constraints that may be in its way, too, and are not asked for a row */
+    struct slice *unasked; /* constraints that may also conflict but cannot be queried */
     size_t unasked_count;
-    const char *kind; /* as PostgreSQL names it; NULL: none is seen */
+    const char *kind; /* PostgreSQL's name for it; NULL: no conflict seen */
 };
 
-/* For a change of a row to a sink whose target cannot be asked: the key alone. */
+/* For a row change to a sink whose target cannot be queried: the key only. */
 MUST_CHECK bool why_take_key(struct why *why, const struct change *change, struct arena *arena,
                              struct error *err);
 
 /*
- * For a change of a row. A target that cannot answer the question leaves it not known. The texts are in the
- * arena or the change.
+ * For a row change. If the target cannot answer, is_known stays false. The texts are in the arena or the
+ * change.
  */
 MUST_CHECK bool why_ask(struct why *why, const struct change *change, const struct sink *sink,
                         struct arena *arena, struct error *err);
