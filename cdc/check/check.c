@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check.c - the checks in their order, each on its own.
+ * check.c - runs the checks in order, each independent of the others.
  */
 #include "cdc/check/check.h"
 
@@ -12,7 +12,7 @@
 
 #define NAME_BYTES_MAX 1024
 
-/* A check and what it looks at; those that ask the source are left out when it cannot be reached. */
+/* A check, and which server it queries; checks of the source are left out if it cannot be reached. */
 struct check_step {
     const char *where;
     bool needs_source;
@@ -49,7 +49,7 @@ static bool is_stopped(const struct check *check) {
     return atomic_load_explicit(check->stop, memory_order_relaxed);
 }
 
-/* Ours, or libpq's, which is no matter of the server. */
+/* Our memory or libpq's, so the server is not at fault. */
 static bool is_about_memory(const struct error *error) {
     return error->sqlstate[0] == '\0' && strstr(error->text, "out of memory") != NULL;
 }
@@ -64,7 +64,7 @@ static void add_undone(struct check *check, struct error *error) {
         findings_fix(&check->findings, "give this machine more memory, and check again");
 }
 
-/* People wait for the answer; what somebody has locked is left out, and said. */
+/* A person waits for the answer: a locked table is left out, and the report says so. */
 static bool limit_lock_waits(struct check *check, struct error *err) {
     return check->source.conn == NULL || session_execute(&check->source, "set lock_timeout = '1s'", err);
 }
@@ -89,7 +89,7 @@ static const char *sink_place(struct check *check, const char *name) {
 static void run_sink(struct check *check, const struct config_sink *sink) {
     struct error err = {0};
     check->findings.where = sink_place(check, sink->sink.name);
-    /* Tables are compared with those of the source, which only the engine knows; others bring their own. */
+    /* Tables are compared with the source's, which only cdc/check reads; other sinks check themselves. */
     if (!is_stopped(check) && sink_admin(sink->ops, target) != NULL && !check_target(check, sink, &err))
         add_undone(check, &err);
     if (!is_stopped(check) && sink_admin(sink->ops, check) != NULL && !check_sink(check, sink, &err))

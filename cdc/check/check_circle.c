@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_circle.c - does another pipeline bring the changes of this sink's server to the source?
+ * check_circle.c - does another pipeline send the changes of this sink's server to the source?
  *
- * What is known: the source's database holds a position (pgcdc.position) of a pipeline whose source has the
- * system identifier of this sink's server. Then each change goes round for ever, or stops a pipeline at the
- * first row that is there already, unless both pipelines leave out what replication brought.
+ * The evidence: the source's database holds a position (pgcdc.position) of a pipeline whose source has the
+ * system identifier of this sink's server. Then each change travels round forever, or stops a pipeline at the
+ * first duplicate row, unless both pipelines leave out replicated changes.
  */
 #include <string.h>
 
@@ -18,7 +18,7 @@ static const char READABLE[] =
     "= 'position'), false),"
     " exists (select from pg_replication_origin where roname !~ '^pg_')";
 
-/* Who may not ask is believed. */
+/* If the role lacks the right to ask, no circle is assumed. */
 static bool read_system_id(struct session *target, PGresult **ret_id, struct error *err) {
     struct error answer = {0};
     if (session_query(target, "select system_identifier from pg_control_system()", 0, NULL,
@@ -30,7 +30,7 @@ static bool read_system_id(struct session *target, PGresult **ret_id, struct err
     return false;
 }
 
-/* The pipelines into the source, as "a, b". */
+/* The pipelines that write to the source, as "a, b". */
 static bool read_pipelines(struct check *check, const char *system_id, PGresult **ret_names,
                            struct error *err) {
     static const char SQL[] =

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_connection.c - connects as run would, and explains a server that says no.
+ * check_connection.c - connects as run would, and explains why a server refuses.
  */
 #include <string.h>
 #include <sys/stat.h>
@@ -12,12 +12,12 @@
 enum { KEYWORD_MAX = 64, FIX_BYTES_MAX = 65536 };
 
 /*
- * What a server says is known by its code and by its function, which are the same in every language; only
- * names and what pgcdc or libpq say themselves are looked for in the text, or, before what fits in every
- * language, what is more exact in English. The first that fits; NULL fits all.
+ * A server's refusal is identified by SQLSTATE and function, which are the same in every language. The
+ * message text is searched only for names and for texts of pgcdc or libpq, or for a more exact English text
+ * before a general one. The first entry that matches counts; NULL matches all.
  */
 struct remedy {
-    const char *sqlstate; /* "": it came from no server */
+    const char *sqlstate; /* "": not from a server */
     const char *place;
     const char *sign;
     const char *fix;
@@ -107,7 +107,7 @@ static bool fits(const struct remedy *remedy, const struct error *error) {
 }
 
 static const char *find_remedy(const struct error *error, bool replication) {
-    /* Walsenders have places of their own, which the same function gives away. */
+    /* Walsenders have their own limit, which the same server function enforces. */
     if (replication && strcmp(error->sqlstate, "53300") == 0 &&
         (strcmp(error->place, "InitProcess") == 0 || strcmp(error->place, "InitWalSenderSlot") == 0))
         return SENDERS;
@@ -117,7 +117,7 @@ static const char *find_remedy(const struct error *error, bool replication) {
     return NULL;
 }
 
-/* Where it was found is said beside it. */
+/* The finding already says where; remove it from the text. */
 static const char *without_peer(const char *text) {
     static const char *const PEERS[] = {"source: ", "target: "};
     for (size_t i = 0; i < sizeof PEERS / sizeof PEERS[0]; i++)
@@ -126,7 +126,7 @@ static const char *without_peer(const char *text) {
     return text;
 }
 
-/* The keyword whose value libpq does not take, which it names; the value stays out. "": it names none. */
+/* The keyword whose value libpq refuses, without the value. "": libpq names none. */
 static void find_keyword(const char *text, char keyword[static KEYWORD_MAX]) {
     static const char *const BEFORE[] = {"connection option \"", "invalid "};
     static const char LETTERS[] = "abcdefghijklmnopqrstuvwxyz_";
@@ -143,7 +143,7 @@ static void find_keyword(const char *text, char keyword[static KEYWORD_MAX]) {
     }
 }
 
-/* From the dsn, else libpq's own default; in the check's arena, quoted. */
+/* From the dsn, else libpq's default; quoted, in the check's arena. */
 static const char *name_of(struct check *check, const char *dsn, const char *keyword) {
     PQconninfoOption *parsed = PQconninfoParse(dsn, NULL), *defaults = PQconndefaults();
     const PQconninfoOption *const both[] = {parsed, defaults};
@@ -157,7 +157,7 @@ static const char *name_of(struct check *check, const char *dsn, const char *key
     return name;
 }
 
-/* A fix has ROLE and DATABASE where the dsn's own names stand. */
+/* Replaces ROLE and DATABASE in a fix by the dsn's names. */
 static void fix_with_names(struct check *check, const char *fix, const char *dsn) {
     static const char *const WORDS[][2] = {{"ROLE", "user"}, {"DATABASE", "dbname"}};
     struct buffer text AUTO(buffer_release) = {.bytes_max = FIX_BYTES_MAX};
@@ -168,7 +168,7 @@ static void fix_with_names(struct check *check, const char *fix, const char *dsn
             if (strncmp(fix, WORDS[i][0], strlen(WORDS[i][0])) == 0) {
                 name = name_of(check, dsn, WORDS[i][1]);
                 if (name == NULL)
-                    name = name_of(check, dsn, "user"); /* a database is named after its user */
+                    name = name_of(check, dsn, "user"); /* the default database has the user's name */
                 length = strlen(WORDS[i][0]);
             }
         buffer_printf(&text, "%.*s", name != NULL ? (int) strlen(name) : (int) length,
@@ -212,7 +212,7 @@ static bool has_secret(const struct config_sink *sink) {
     return false;
 }
 
-/* Whether the password stands in the file or came from the environment is not known any more. */
+/* Whether a password is in the file or was expanded from the environment is no longer known here. */
 bool check_config_file(struct check *check, struct error *err) {
     const struct config *config = check->config;
     struct stat file;
@@ -244,7 +244,7 @@ bool check_source_connection(struct check *check, struct error *err) {
     return true;
 }
 
-/* The only way to know: pg_hba.conf, the role's attribute, a pooler and free senders all have a say. */
+/* Only a connection proves it: pg_hba.conf, the role's attribute, a pooler and free senders all decide. */
 bool check_replication_connection(struct check *check, struct error *err) {
     struct error answer = {0};
     if (!source_open_replication(&check->replication, &check->config->source, check->stop, &answer)) {

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_old_rows.c - tables whose identity looks right, and of whose old rows the server will not send
- * enough: the stream would stop at the first such change, and what waits in the slot by then nothing at the
- * source mends any more.
+ * check_old_rows.c - tables whose identity looks right, but of whose old rows the server will not send
+ * enough. The stream would stop at the first such change, and by then no change at the source can repair the
+ * WAL that waits in the slot.
  */
 #include <string.h>
 
 #include "cdc/check/check.h"
 
 /*
- * Leaves of tables that are sent by their root. number of different keys among the leaves with a key; is any
- * leaf FULL; does the root say something else than its leaves?
+ * Leaves of tables that are sent through their root: the number of different keys among leaves with a key,
+ * whether any leaf is FULL, and whether the root's identity differs from its leaves'.
  */
 static const char LEAVES[] =
     "with leaf as (select c.oid as root, c.relreplident as root_identity, l.oid, l.relkind, l.relpersistence,"
@@ -48,8 +48,7 @@ enum {
 };
 
 /*
- * A column of the identity that is generated is not sent before 18, and later only when the publication says
- * so.
+ * A generated column of the identity is not sent before 18; from 18 on only if the publication includes it.
  */
 static const char GENERATED_KEYS[] =
     "select n.nspname, c.relname from unnest($1::oid[]) named join pg_class c on c.oid = named"
@@ -60,7 +59,7 @@ static const char GENERATED_KEYS[] =
     "   and case c.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident else false end)"
     " order by 1, 2";
 
-/* Values that may be stored out of line, outside the identity; $1: tables with a row filter. */
+/* Columns outside the identity whose values may be stored out of line; $1: tables with a row filter. */
 static const char LARGE_VALUES[] =
     "select n.nspname, c.relname from unnest($1::oid[]) named join pg_class c on c.oid = named"
     " join pg_namespace n on n.oid = c.relnamespace join pg_publication_tables p"
@@ -103,7 +102,7 @@ static void add_foreign(struct check *check, const char *leaf, const char *root)
     findings_object(&check->findings, leaf);
 }
 
-/* Leaves that differ stop the stream; those that only the leaves' key tells may. */
+/* Leaves with different identities stop the stream; leaves where only the leaf has a key may stop it. */
 static void add_identity(struct check *check, const PGresult *rows, int row, const char *leaf,
                          const char *root) {
     if (is_set(rows, row, LEAF_DIFFERS))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_publication.c - does the publication send what source.tables asks for, or may run create it?
+ * check_publication.c - does the publication send the tables of source.tables, or may run create it?
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,7 @@ struct candidates {
     const char *name;
 };
 
-/* The next one that the configuration takes. */
+/* The next candidate that source.tables matches. */
 static bool next_candidate(const struct check *check, struct candidates *candidates) {
     while (++candidates->row < PQntuples(candidates->rows)) {
         candidates->schema = PQgetvalue(candidates->rows, candidates->row, CANDIDATE_SCHEMA);
@@ -81,7 +81,7 @@ static void check_filters(struct check *check) {
                          check->tables.tables[i].row_filter_sql);
 }
 
-/* Without source.tables the publication itself says what the pipeline takes. */
+/* Without source.tables the publication defines the pipeline's tables. */
 static void check_missing_tables(struct check *check, PGresult *rows) {
     struct candidates candidates = {.rows = rows, .row = -1};
     while (check->config->source.table_count > 0 && next_candidate(check, &candidates)) {
@@ -123,7 +123,7 @@ static bool check_extra_tables(struct check *check, struct error *err) {
     return true;
 }
 
-/* Each entry of source.tables stands for something. */
+/* Each entry of source.tables must match a table. */
 static void check_patterns(struct check *check, const PGresult *rows) {
     struct error refusal = {0};
     if (!scope_check_patterns(&check->config->source, rows, &refusal))

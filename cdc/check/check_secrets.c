@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_secrets.c - may others read the files with passwords, or what goes over a connection?
+ * check_secrets.c - can others read the files with passwords, or the data on a connection?
  */
 #include <sys/stat.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_sink.c - lets a sink look at itself, and passes on what it finds.
+ * check_sink.c - lets a sink check itself, and passes on its findings.
  */
 #include "cdc/check/check.h"
 

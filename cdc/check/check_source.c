@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_source.c - the settings of the source that logical replication depends on.
+ * check_source.c - the settings of the source on which logical replication depends.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 enum {
     VERSION_MIN = 140000,
     VERSION_TESTED_MAX = 190000,
-    SENDER_TIMEOUT_SHORT_MS = 3000, /* we answer every third of it; a busy machine can miss a second */
+    SENDER_TIMEOUT_SHORT_MS = 3000, /* we reply after a third of it; a busy machine can be a second late */
     KEEP_SHORT_MB = 1024,
 };
 

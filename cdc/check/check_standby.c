@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_standby.c - a source that is a hot standby: can it decode, and what keeps its slot alive?
+ * check_standby.c - a source that is a hot standby: can it decode, and is its slot safe?
  */
 #include <string.h>
 
@@ -8,8 +8,8 @@
 #include "cdc/source/standby.h"
 
 /*
- * A standby's own wal_level says nothing of what its primary writes. Decoding asks for that before it looks
- * for the slot, and no slot has a space in its name.
+ * A standby's own wal_level does not show what its primary writes. Decoding checks the primary's wal_level
+ * before it looks up the slot, and no slot has a space in its name.
  */
 static bool check_primary_wal_level(struct check *check, struct error *err) {
     static const char SQL[] = "select from pg_catalog.pg_logical_slot_peek_changes('pgcdc check', null, 1)";
@@ -24,7 +24,7 @@ static bool check_primary_wal_level(struct check *check, struct error *err) {
         return false;
     }
     if (strcmp(check->facts.wal_level, "logical") != 0)
-        return true; /* that of the standby is a finding of its own */
+        return true; /* the standby's own wal_level is another finding */
     findings_add(&check->findings, SEVERITY_PROBLEM, "wal_level",
                  "the primary of this standby does not write its WAL with wal_level = logical");
     findings_fix(&check->findings, "at the primary: alter system set wal_level = 'logical'; then restart it, "
@@ -32,7 +32,7 @@ static bool check_primary_wal_level(struct check *check, struct error *err) {
     return true;
 }
 
-/* The primary's vacuum takes away what the slot needs of the catalog, unless it knows of it. */
+/* The primary's vacuum removes catalog rows that the slot needs, unless feedback prevents it. */
 static bool check_feedback(struct check *check, struct error *err) {
     static const char SQL[] =
         "select current_setting('hot_standby_feedback'), current_setting('primary_slot_name')";

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_start.c - state directory, positions and slot: the very decision that run will take, without acting
- * on it.
+ * check_start.c - state directory, positions and slot: the same decision as run's, without acting on it.
  */
 #include <errno.h>
 #include <limits.h>
@@ -36,7 +35,7 @@ static void parent_of(const char *path, char parent[static PATH_MAX]) {
         slash[slash == parent ? 1 : 0] = '\0';
 }
 
-/* The user that runs pgcdc gets the directory. */
+/* The step that makes the user that runs pgcdc the directory's owner. */
 static void fix_owner(struct check *check, const char *before) {
     const struct passwd *user = getpwuid(geteuid());
     const struct shell_word state = shell_word_of_file(check->config->state);
@@ -47,7 +46,7 @@ static void fix_owner(struct check *check, const char *before) {
                  user != NULL ? shell_word(user->pw_name).text : number, state.text, state.text);
 }
 
-/* run makes the directory itself, but not the path to it. */
+/* run creates the directory itself, but not its parents. */
 static void check_missing_directory(struct check *check) {
     char parent[PATH_MAX];
     parent_of(check->config->state, parent);
@@ -75,7 +74,7 @@ static void check_space(struct check *check) {
     findings_fix(&check->findings, "free some space on the disk of %s", check->config->state);
 }
 
-/* What is above it may be closed, too, which chown does not open. */
+/* A parent directory may be closed too, which chown does not change. */
 static void fix_unwritable(struct check *check, bool is_there) {
     if (is_there)
         fix_owner(check, "");
@@ -111,7 +110,7 @@ static void check_directory(struct check *check) {
     }
 }
 
-/* Why the last run stopped, or retries; it may be solved since. */
+/* Why the last run stopped or retries; the cause may be gone. */
 static void check_failure(struct check *check) {
     struct failure failure;
     failure_read(check->config->state, check->config->name, &failure);
@@ -138,7 +137,7 @@ bool check_state(struct check *check, struct error *err) {
 
 /* ---- where run would start ---- */
 
-/* False: a sink cannot be asked; why is said when that sink is checked. */
+/* False: a sink cannot be asked; that sink's own check reports why. */
 static bool check_start_look(struct check *check, size_t index) {
     const struct config_sink *config = &check->config->sinks[index];
     struct error ignored = {0};
@@ -174,7 +173,7 @@ static bool check_start_decide(struct check *check) {
     return false;
 }
 
-/* Has a sink what a source that was promoted since never had? */
+/* Does a sink have changes that a promoted source never had? */
 static bool check_forks(struct check *check, struct error *err) {
     for (size_t i = 0; i < check->config->sink_count; i++) {
         const struct position *position = &check->positions[i];
@@ -196,7 +195,7 @@ static bool check_forks(struct check *check, struct error *err) {
     return true;
 }
 
-/* Somebody else's walsender; ours is known by the lock. */
+/* Another program's walsender; our own engine is identified by the lock. */
 static void check_active(struct check *check) {
     if (check->slot.active_pid == 0 || state_lock_holder(check->config->state, check->config->name) != 0)
         return;
@@ -225,7 +224,7 @@ bool check_expects_copy(const struct check *check) {
 
 /* ---- what the creation of the slot needs ---- */
 
-/* That a WAL sender is free was proven by check_replication_connection. */
+/* check_replication_connection has already proved that a WAL sender is free. */
 static void check_free_slot(struct check *check) {
     const struct source_facts *facts = &check->facts;
     if (check->slot.exists || facts->slots_used < facts->slots_max)
@@ -238,7 +237,7 @@ static void check_free_slot(struct check *check) {
                  facts->slots_max + 10);
 }
 
-/* Transactions of other users show their age only to pg_read_all_stats. */
+/* Only pg_read_all_stats sees the age of other users' transactions. */
 static bool check_transactions(struct check *check, struct error *err) {
     static const char SQL[] =
         "select pid, usename, extract(epoch from clock_timestamp() - xact_start)::bigint from "
@@ -286,7 +285,7 @@ static bool check_prepared(struct check *check, struct error *err) {
     return true;
 }
 
-/* A standby knows nothing of the transactions that its primary runs. */
+/* A standby does not see its primary's transactions. */
 static void add_snapshot_record(struct check *check) {
     findings_add(&check->findings, SEVERITY_NOTE, "standby_snapshot",
                  "the slot's creation on a standby waits for the primary to log its running transactions, "

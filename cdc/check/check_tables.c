@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_tables.c - each table at the source: may it be read, and can its updates and deletes be told?
+ * check_tables.c - each table at the source: may it be read, and do updates and deletes identify the row?
  */
 #include <string.h>
 
@@ -39,7 +39,7 @@ static bool query_tables(struct check *check, const char *sql, PGresult **ret_ro
 
 /* ---- rights ---- */
 
-/* The copy reads; the stream needs no right at all, but verify does. */
+/* The copy reads tables; the stream needs no right, but verify does. */
 static enum severity reading_severity(const struct check *check) {
     return check_expects_copy(check) ? SEVERITY_PROBLEM : SEVERITY_WARNING;
 }
@@ -91,8 +91,8 @@ static bool check_rights(struct check *check, struct error *err) {
 /* ---- replica identity ---- */
 
 /*
- * Identity full would hold the generated column, so a key is needed, and there is none: one that nobody has
- * to choose.
+ * Identity full would include the generated column, so the table needs a key and has none. The fix adds a key
+ * that requires no choice.
  */
 static void fix_without_full(struct check *check, const char *table, const PGresult *rows, int row) {
     const char *oid = PQgetvalue(rows, row, IDENTITY_OID);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_target.c - a Postgres sink: its server, and what its role may do there.
+ * check_target.c - a Postgres sink: its server, and the role's rights there.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +53,7 @@ static const char *role_of(struct check *check, const PGresult *facts) {
     return check_name(check, NULL, PQgetvalue(facts, 0, COLUMN_ROLE));
 }
 
-/* Connected is connected; what is left counts for the other sinks and for people. */
+/* We already hold a connection; warn if few are left for other sinks and for people. */
 static void check_server(struct check *check, const PGresult *facts, int version) {
     if (version < VERSION_MIN) {
         findings_add(&check->findings, SEVERITY_WARNING, "version",
@@ -83,7 +83,7 @@ static void check_encoding(struct check *check, const PGresult *facts) {
     findings_fix(&check->findings, "use a target database with encoding UTF8");
 }
 
-/* pgcdc.position is made by the first run. */
+/* The first run creates pgcdc.position. */
 static void check_position_table(struct check *check, const PGresult *facts) {
     const char *role = role_of(check, facts);
     if (!is_true(facts, COLUMN_HAS_SCHEMA)) {
@@ -108,7 +108,8 @@ static void check_position_table(struct check *check, const PGresult *facts) {
 }
 
 /*
- * A pipeline into its own source would feed itself, and two sinks in one database stand in each other's way.
+ * A pipeline into its own source would replicate its own changes, and two sinks in one database would
+ * conflict.
  */
 static bool check_other_database(struct check *check, struct session *session, const struct config_sink *sink,
                                  struct error *err) {
@@ -131,7 +132,7 @@ static bool check_other_database(struct check *check, struct session *session, c
     return true;
 }
 
-/* Asked by trying: GRANT SET ON PARAMETER, superusers and managed services have it each in their own way. */
+/* Tried, not looked up: GRANT SET ON PARAMETER, superusers and managed services each grant it differently. */
 static bool try_replica_role(struct session *session, bool *ret_allowed, struct error *err) {
     struct error answer = {0};
     if (!session_execute(session, "begin", err))
@@ -144,13 +145,13 @@ static bool try_replica_role(struct session *session, bool *ret_allowed, struct 
     return session_execute(session, "rollback", err);
 }
 
-/* Its values were checked when the configuration was read. */
+/* config_read has checked its values. */
 static bool has_option(const struct config_sink *sink, const char *key, const char *value) {
     const char *found = sink_config_find(&sink->sink, key);
     return found != NULL && strcmp(found, value) == 0;
 }
 
-/* A superuser has given it to the role, and run may not take it back. */
+/* A superuser set it for the role, and run may not reset it. */
 static void check_fires(struct check *check, const struct target_check *target, const PGresult *facts) {
     if (!target->may_fire || target->acts_as_replica || !is_true(facts, COLUMN_IS_REPLICA))
         return;

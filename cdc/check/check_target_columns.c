@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_target_columns.c - columns that the source has and the target's table lacks: added there, or renamed.
+ * check_target_columns.c - columns that the source has and the target's table lacks: added at the source, or
+ * renamed.
  *
- * Rows from before an ADD COLUMN are in no change, so the target has to fill them as the source did. The
- * value that the source gave them is in pg_attribute.attmissingval, if it was a constant and nothing has
- * rewritten the table since; without it and with a default, only a new copy knows what those rows have.
+ * No change carries the rows that existed before an ADD COLUMN, so the target must fill the column as the
+ * source did. The source's value is in pg_attribute.attmissingval if it was a constant and the table has not
+ * been rewritten since. Otherwise, if there is a default, only a new copy has the values of those rows.
  *
- * A rename changes no row. It is told by a column of the target that the source lacks: of the same type,
- * behind the same column, and with no attribute number at the source between the two that was dropped.
+ * A rename changes no row. The evidence for a rename is a column of the target that the source lacks, of the
+ * same type and after the same column, with no dropped attribute number at the source in between.
  *
- * Before the initial copy none of this matters: the copy brings all rows.
+ * Before the initial copy none of this matters: the copy includes all rows.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,7 @@
 
 #define TEXT_BYTES_MAX (1u << 20)
 
-/* $1 the table's OID. A partitioned table's leaves hold the values; all of them must have the same. */
+/* $1: the table's OID. The leaves of a partitioned table hold the values; all leaves must agree. */
 static const char ADDED[] =
     "select a.attname, a.attnum, a.attnotnull,"
     " a.atthasdef or a.attidentity <> '' or t.typdefaultbin is not null,"
@@ -42,12 +43,12 @@ struct comparison {
     struct check *check;
     const struct table *table;
     const char *name;        /* quoted */
-    const PGresult *columns; /* the target's, in its order: name, type, generated */
+    const PGresult *columns; /* the target's columns in order: name, type, generated */
     const PGresult *numbers; /* ADDED */
-    bool same_order;         /* what both have stands in the same order on both sides */
+    bool same_order;         /* the common columns have the same order on both sides */
     struct buffer statement; /* alter table ... add column ..., */
-    struct buffer added;     /* the names of these */
-    struct buffer copied;    /* of those that only a copy can fill */
+    struct buffer added;     /* the names of these columns */
+    struct buffer copied;    /* the columns that only a copy can fill */
 };
 
 static void comparison_release(struct comparison *comparison) {
@@ -79,7 +80,7 @@ static bool is_same_order(const struct comparison *comparison) {
     return true;
 }
 
-/* The number of the last column before this one that both sides have, 0: none. */
+/* The number of the last common column before this one; 0: none. */
 static int number_before(const struct comparison *comparison, int number) {
     int before = 0;
     for (int row = 0; row < PQntuples(comparison->numbers); row++) {
@@ -141,7 +142,7 @@ static void append_add(const struct comparison *comparison, struct buffer *text,
         buffer_append_text(text, " not null");
 }
 
-/* Do the rows from before have a value that is not known here? */
+/* Do earlier rows have a value that is unknown here? */
 static bool needs_copy(const struct comparison *comparison, const struct table_column *column) {
     int row = check_target_columns_find(comparison->numbers, column->name);
     if (check_expects_copy(comparison->check) || column->generated != '\0')
@@ -161,7 +162,8 @@ static void take_added(struct comparison *comparison, const struct table_column 
 }
 
 /*
- * A rename is inferred, and never more: both ways are said, and neither is a statement that psql would run.
+ * A rename is only inferred, so the fix shows both possibilities, and neither as a statement that psql would
+ * run.
  */
 static bool add_renamed(const struct comparison *comparison, const struct table_column *column, int extra,
                         enum origin origin, struct error *err) {

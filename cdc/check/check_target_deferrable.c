@@ -3,7 +3,7 @@
  * check_target_deferrable.c - constraints that the source checks at the end of a transaction and the target
  * at each row.
  *
- * Two rows that swap their values are right at the source and a clash at the target.
+ * Two rows that swap their values are valid at the source and a conflict at the target.
  */
 #include "cdc/check/check.h"
 
@@ -18,8 +18,8 @@ static const char DEFERRABLE[] =
     "k.conname";
 
 /*
- * At the target: $1 schema, $2 table, $3 kind, $4 columns, an index or a constraint of just these that is
- * checked at once.
+ * At the target: an immediate index or constraint on exactly these columns. $1 schema, $2 table, $3 kind, $4
+ * columns.
  */
 static const char IMMEDIATE[] =
     "select quote_ident(coalesce(k.conname, x.relname)), k.conname is not null,"

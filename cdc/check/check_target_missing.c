@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_target_missing.c - a table that a Postgres sink lacks: may the copy create it, or how is it created
- * without one?
+ * check_target_missing.c - a table that a Postgres sink lacks: may the copy create it, or which SQL creates
+ * it if there is no copy?
  */
 #include <string.h>
 
@@ -10,7 +10,7 @@
 #include "cdc/pq/identifier.h"
 #include "sinks/postgres/catalog/table_sql.h"
 
-#define SQL_BYTES_MAX ((size_t) 4 << 20) /* as the copy's own CREATE TABLE */
+#define SQL_BYTES_MAX ((size_t) 4 << 20) /* equal to the copy's own CREATE TABLE */
 
 static const char SCHEMA[] = "select has_schema_privilege(oid, 'create'), has_schema_privilege(oid, 'usage')"
                              " from pg_namespace where nspname = $1";
@@ -49,7 +49,7 @@ static bool has_type(const struct missing *missing, const struct table_type *typ
     return true;
 }
 
-/* What gives the role a schema that it can use; may be said twice, since it does nothing the second time. */
+/* SQL that gives the role a usable schema; printed twice it does no harm. */
 static bool append_schema(const struct missing *missing, const char *schema, struct buffer *sql,
                           struct error *err) {
     const char *name = check_name(missing->check, NULL, schema);
@@ -86,7 +86,7 @@ static bool check_creation(const struct missing *missing, struct error *err) {
     return true;
 }
 
-/* Several types can be of one extension. */
+/* An extension can have several types. */
 static bool add_type(const struct missing *missing, const struct table_type *type, struct error *err) {
     struct buffer schema AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     if (!append_schema(missing, type->schema, &schema, err))
@@ -106,7 +106,7 @@ static bool add_type(const struct missing *missing, const struct table_type *typ
     return true;
 }
 
-/* Another table's fix may have it already. */
+/* Another table's fix may create it already. */
 static bool append_type(const struct missing *missing, const struct table_type *type, struct buffer *sql,
                         struct error *err) {
     struct buffer *said = missing->target->said;
@@ -120,7 +120,7 @@ static bool append_type(const struct missing *missing, const struct table_type *
     return true;
 }
 
-/* sql: takes what creates those that the copy would create; NULL: it does. */
+/* sql: receives the statements for types that the copy would create; NULL: the copy creates them. */
 static bool check_types(const struct missing *missing, struct buffer *sql, struct error *err) {
     for (uint32_t i = 0; i < missing->table->type_count; i++) {
         const struct table_type *type = &missing->table->types[i];
@@ -134,7 +134,7 @@ static bool check_types(const struct missing *missing, struct buffer *sql, struc
     return true;
 }
 
-/* As the copy would have made it, whoever does it now. */
+/* As the copy would have created it, whichever role runs it now. */
 static bool add_table(const struct missing *missing, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     if (!append_schema(missing, missing->table->schema, &sql, err) || !check_types(missing, &sql, err))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_target_table.c - one table of the source against its counterpart in a Postgres sink.
+ * check_target_table.c - compares one table of the source with its counterpart in a Postgres sink.
  */
 #include <string.h>
 
@@ -13,8 +13,8 @@
 #define TEXT_BYTES_MAX 65536
 
 /*
- * acts: triggers that would fire for us, the foreign keys' own among them (unique_key_recheck only checks a
- * constraint).
+ * acts: the table has triggers that would fire in our session, including those of foreign keys
+ * (unique_key_recheck only checks a constraint).
  */
 static const char TABLE[] =
     "select c.relkind, has_schema_privilege(n.oid, 'usage'),"
@@ -56,7 +56,7 @@ enum { ROW_NAME, ROW_TYPE, ROW_GENERATED, ROW_NEEDED, ROW_GENERATED_HOW };
 static const struct result_shape COLUMNS_SHAPE = {"the query for columns", 0, RESULT_ROWS_ANY,
                                                   ROW_GENERATED_HOW + 1, 0};
 
-/* One comparison. */
+/* The comparison of one table. */
 struct pair {
     struct check *check;
     const struct target_check *target;
@@ -94,7 +94,7 @@ static bool is_sent(const struct table *table, const char *name) {
     return false;
 }
 
-/* A value that is sent has no place in a column that only the target generates: copy and stream refuse it. */
+/* The target generates the column and the source sends a value for it: copy and stream refuse it. */
 static void add_generated_at_target(const struct pair *pair, const struct table_column *column,
                                     bool is_virtual) {
     const char *name = check_name(pair->check, NULL, column->name);
@@ -114,9 +114,7 @@ static void add_generated_at_target(const struct pair *pair, const struct table_
     findings_object(findings_of(pair), pair->name);
 }
 
-/*
- * Not sent, so nothing is lost on the way, and nothing arrives. One that is sent is a value like any other.
- */
+/* An unpublished generated column: no value is lost, and none arrives. A published one is like any other. */
 static void add_generated_at_source(const struct pair *pair, const struct table_column *column) {
     const char *name = check_name(pair->check, NULL, column->name);
     findings_add(findings_of(pair), SEVERITY_WARNING, "source_generated",
@@ -244,7 +242,7 @@ static void check_logged(const struct pair *pair, const PGresult *table) {
     findings_fix(findings_of(pair), "alter table %s set logged;", name);
 }
 
-/* The key's columns, ", "-separated; "" while the target lacks one of them: it is added first. */
+/* The key's columns, separated by ", "; "" if the target lacks one of them: that is fixed first. */
 static const char *key_columns(const struct pair *pair, const PGresult *columns, struct buffer *text) {
     for (uint32_t place = 1; place <= pair->table->key_count; place++)
         for (uint32_t i = 0; i < pair->table->column_count; i++) {
@@ -277,7 +275,7 @@ static bool check_key(const struct pair *pair, const PGresult *table, struct err
     return true;
 }
 
-/* Tables that refer to it have to be emptied with it, even when they have no rows. */
+/* Tables with a foreign key to it must be truncated together with it, even if they are empty. */
 static bool append_referring(const struct pair *pair, struct buffer *names, struct error *err) {
     static const char SQL[] =
         "with recursive known (oid) as (select c.oid from pg_class c join pg_namespace n on n.oid = "
@@ -316,7 +314,7 @@ static bool add_rows(const struct pair *pair, struct error *err) {
     return true;
 }
 
-/* The copy refuses rows of unknown origin. */
+/* The copy refuses a table that already has rows. */
 static bool check_empty(const struct pair *pair, struct error *err) {
     struct buffer sql AUTO(buffer_release);
     struct error answer = {0};
@@ -329,7 +327,7 @@ static bool check_empty(const struct pair *pair, struct error *err) {
     if (!session_query(pair->target->session, text, 0, NULL,
                        &(const struct result_shape){"the query for a row", 0, 1, 0, 0}, &result, &answer)) {
         if (answer.sqlstate[0] != '\0')
-            return true; /* a right that is missing was found already */
+            return true; /* the missing right is already a finding */
         *err = answer;
         return false;
     }
@@ -352,7 +350,7 @@ static bool check_present(const struct pair *pair, const PGresult *table, struct
            (!check_expects_copy(pair->check) || pair->check->is_refused || check_empty(pair, err));
 }
 
-/* A pipeline that goes on copies nothing more. */
+/* A pipeline that continues copies no rows. */
 static bool check_uncopied(const struct pair *pair, struct error *err) {
     struct check *check = pair->check;
     bool lacks = false;

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_target_types.c - enums, domains and deferrable constraints that the target has otherwise than the
- * source.
+ * check_target_types.c - enums, domains and deferrable constraints that differ between target and source.
  *
- * They were alike when the copy made them; ALTER TYPE, ALTER DOMAIN and ALTER TABLE at the source do not
- * travel.
+ * The copy created them equal; ALTER TYPE, ALTER DOMAIN and ALTER TABLE at the source are not replicated.
  */
 #include <string.h>
 
@@ -16,9 +14,7 @@
 
 /* ---- enums ---- */
 
-/*
- * Asked of both sides: the labels of a type, each with how ALTER TYPE writes it. $1 schema, $2 name.
- */
+/* Runs on both sides: the labels of a type, each also quoted as ALTER TYPE needs it. $1 schema, $2 name. */
 static const char LABELS[] =
     "select e.enumlabel, quote_literal(e.enumlabel) from pg_enum e join pg_type t on t.oid = e.enumtypid"
     " join pg_namespace n on n.oid = t.typnamespace where n.nspname = $1 and t.typname = $2 order by "
@@ -33,7 +29,7 @@ static const char CONSTRAINTS[] =
 
 struct both {
     struct check *check;
-    const char *name;   /* quoted, of the type */
+    const char *name;   /* quoted name of the type */
     const char *schema; /* quoted */
     const char *create_sql;
     PGresult *source;
@@ -74,7 +70,7 @@ static int count_missing(const PGresult *there, const PGresult *here, int *ret_r
     return count;
 }
 
-/* Labels are added from the first on, so that the one before each is always there. */
+/* Labels are added in order, so that the label before each one always exists. */
 static void append_additions(const struct both *both, struct buffer *text) {
     for (int row = 0; row < PQntuples(both->source); row++) {
         if (!is_missing(both->target, both->source, row))
@@ -89,7 +85,7 @@ static void append_additions(const struct both *both, struct buffer *text) {
     }
 }
 
-/* One label of the target gone and one new in its place. */
+/* The target has one label that the source lacks, and lacks one in the same place. */
 static bool is_renamed(const struct both *both, int *ret_old, int *ret_new) {
     return PQntuples(both->source) == PQntuples(both->target) &&
            count_missing(both->target, both->source, ret_new) == 1 &&
@@ -160,10 +156,7 @@ static bool compare_labels(struct check *check, const struct target_check *targe
 
 /* ---- domains ---- */
 
-/*
- * A constraint that only the target has stops a value that the source takes. The other way round nothing is
- * stopped.
- */
+/* A constraint that only the target has refuses values that the source accepts. The reverse stops nothing. */
 static bool compare_constraints(struct check *check, const struct target_check *target,
                                 const struct table_type *type, struct error *err) {
     struct both both AUTO(both_release) = {.check = check,
@@ -187,7 +180,7 @@ static bool compare_constraints(struct check *check, const struct target_check *
 
 /* ---- */
 
-/* Many tables use one type; it is compared with the first of them. */
+/* Several tables may use one type; it is compared once. */
 static bool is_first_use(const struct check *check, const struct table *table, uint32_t index) {
     const struct table_type *type = &table->types[index];
     for (const struct table *before = check->tables.tables; before < table; before++)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * explain_stop.c - asks check why run has stopped.
+ * explain_stop.c - uses check to explain why run has stopped.
  *
- * The engine knows the change that cannot be applied; check knows both catalogs, and so the statement that
- * helps. What it finds of the table and of the kind of the error becomes the error's remedy; its other
- * problems are logged before.
+ * The engine knows the change that cannot be applied; check reads both catalogs and so knows the statement
+ * that repairs it. The finding that matches the error's kind and table becomes the error's remedy; check's
+ * other problems are logged before it.
  */
 #include "cdc/check/explain_stop.h"
 
@@ -17,10 +17,10 @@
 #define AGAIN "  -- then start again"
 #define ARENA_BYTES_MAX ((size_t) 512 << 20)
 
-/* Which finding explains which error. */
+/* Which finding explains which SQLSTATE. */
 static const struct relation_of_codes {
-    const char *sqlstate; /* a prefix of it */
-    const char *code;     /* a prefix of the finding's */
+    const char *sqlstate; /* a prefix */
+    const char *code;     /* a prefix of the finding's code */
 } RELATIONS[] = {
     {"42703", "target_column"},      {"42P01", "target_table"},  {"42809", "target_table"},
     {"42804", "target_column_type"}, {"23502", "target_column"}, {"23505", "target_deferrable"},
@@ -38,12 +38,13 @@ static bool is_of_kind(const struct finding *finding, const struct error *err) {
 }
 
 /*
- * "public"."t" in our own texts; a type's finding is about the type, which the server names in other words.
+ * Our own texts quote names: "public"."t". A finding about a type counts in any case, because the server's
+ * message does not name the type in this form.
  */
 static bool is_named(const struct finding *finding, const struct error *err) {
     if (strncmp(finding->code, "target_enum", 11) == 0 || strncmp(finding->code, "target_domain", 13) == 0)
         return true;
-    /* a right at the source; the server has the name without schema and quotes */
+    /* a right at the source: the server's message has the name without schema and quotes */
     if ((strcmp(finding->code, "table_select") == 0 || strcmp(finding->code, "schema_usage") == 0) &&
         strncmp(err->text, "source: ", 8) == 0)
         return true;
@@ -53,7 +54,7 @@ static bool is_named(const struct finding *finding, const struct error *err) {
     return false;
 }
 
-/* The very error, as it was kept for status. */
+/* The same error, as it was stored for status. */
 static bool is_repeated(const struct finding *finding, const struct error *err) {
     return strcmp(finding->code, "last_error") == 0 ||
            (strstr(err->text, finding->what) != NULL && strcmp(finding->fix, err->remedy) == 0);
@@ -65,7 +66,7 @@ static bool explains(const struct finding *finding, const struct error *err) {
     return is_of_kind(finding, err) && is_named(finding, err);
 }
 
-/* Check came upon the very same: one text is a part of the other, but for where it was. */
+/* Check found the same error: one text contains the other, apart from the prefix "source: ". */
 static bool is_same(const struct finding *finding, const struct error *err) {
     const char *text = strncmp(err->text, "source: ", 8) == 0 ? err->text + 8 : err->text;
     return finding->severity != SEVERITY_NOTE && finding->fix[0] != '\0' &&
@@ -80,7 +81,7 @@ static const struct finding *find_best(const struct findings *findings, const st
     return NULL;
 }
 
-/* In one line, also a fix of several. */
+/* Joins a fix of several lines into one line. */
 static void explain_stop_say(const struct finding *finding) {
     struct error said = {0};
     error_set(&said, ERROR_DATA, "check: %s: %s", finding->where, finding->what);

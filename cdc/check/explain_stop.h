@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * explain_stop.h - what check knows of an error that has stopped run.
+ * explain_stop.h - what check knows about an error that has stopped run.
  */
 #pragma once
 
@@ -10,8 +10,7 @@
 #include "cdc/config/config.h"
 
 /*
- * For an error that an operator has to mend: puts the fix that check prints for its cause into the remedy,
- * and logs the other problems that check finds. The pipeline is closed by then. Does nothing when that cannot
- * be asked.
+ * For an error that needs an operator: sets the remedy to the fix that check prints for its cause, and logs
+ * the other problems that check finds. The pipeline must be closed. Does nothing if check cannot be done.
  */
 void explain_stop(const struct config *config, const atomic_bool *stop, struct error *err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * findings.c - gathers findings in an arena and prints them, for people and as JSON.
+ * findings.c - collects findings in an arena and prints them, for people and as JSON.
  */
 #include "cdc/check/findings.h"
 
@@ -88,7 +88,7 @@ void findings_add_error(struct findings *findings, enum severity severity, const
         findings_fix(findings, "%s", error->remedy);
 }
 
-/* One line, whatever the names in it are. */
+/* Prints one line, whatever characters the names in it contain. */
 static void print_what(const struct finding *finding, const char *comma, FILE *file) {
     if (comma == NULL)
         fprintf(file, "%-8s ", SEVERITY_NAMES[finding->severity]);
@@ -99,7 +99,7 @@ static void print_what(const struct finding *finding, const char *comma, FILE *f
     fputc('\n', file);
 }
 
-/* A fix of several lines stays under its finding. */
+/* Each line of a fix is indented below its finding. */
 static void print_fix(const char *fix, FILE *file) {
     while (*fix != '\0') {
         size_t length = strcspn(fix, "\n");
@@ -113,8 +113,8 @@ static void print_fix(const char *fix, FILE *file) {
 /* ---- the fixes alone ---- */
 
 /*
- * TRUNCATE is SQL, too, but never what somebody may pipe into psql unread. A step of prose is never taken for
- * SQL, because it does not end in a semicolon.
+ * TRUNCATE is SQL too, but must never be piped into psql unread. A step in prose does not end in a semicolon,
+ * so it is never treated as SQL.
  */
 static bool begins_statement(const char *line) {
     static const char *const VERBS[] = {"alter ", "create ", "drop ", "grant ", "select ", "commit "};
@@ -131,11 +131,11 @@ static bool is_statement(const char *line, size_t length) {
     return begins_statement(line);
 }
 
-/* A name with a line feed goes on in the next line, which may look like a statement and is none of ours. */
+/* A line feed in a quoted name continues on the next line, which may look like a statement but is none. */
 static bool ends_inside_name(const char *line, size_t length) {
     const char *comment = memmem(line, length, ";  -- ", 6);
     const size_t end = comment != NULL ? (size_t) (comment - line) : length;
-    char open = '\0'; /* the quote that is not closed yet; the other one is a letter in it */
+    char open = '\0'; /* the open quote; the other quote is an ordinary character inside it */
     for (size_t i = 0; i < end; i++)
         if (line[i] == open)
             open = '\0';
@@ -156,7 +156,7 @@ static void print_statements(const char *fix, FILE *file) {
     }
 }
 
-/* "sink " has all sinks, "sink a" that one. */
+/* "sink " matches every sink, "sink a" only that one. */
 static bool is_at(const struct finding *finding, const char *where) {
     const size_t length = strlen(where);
     return where[length - 1] == ' ' ? strncmp(finding->where, where, length) == 0
@@ -240,6 +240,6 @@ bool findings_print_json(const struct findings *findings, const char *pipeline, 
     put_findings(&json, findings, pipeline);
     if (!json_writer_finish(&json, &line, err))
         return false;
-    fwrite(line.data, 1, line.size, file); /* main asks whether all that was printed arrived */
+    fwrite(line.data, 1, line.size, file); /* main checks whether the output arrived */
     return true;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * findings_group.c - makes one finding of those that say the same of several tables.
+ * findings_group.c - merges findings that report the same about several tables.
  *
- * Two findings have one cause when they differ in nothing but the object that they are about. The object is
- * replaced by a mark in both texts, and what is equal then is one finding with a list of objects. Of their
- * fixes, those that take a list of tables become one statement, the others stand below each other.
+ * Two findings have one cause if they differ only in the object that they are about. The object is replaced
+ * by a mark in both texts; findings whose texts are then equal become one finding with a list of objects.
+ * Fixes that accept a list of tables become one statement; other fixes are listed one below the other.
  */
 #include <string.h>
 
@@ -12,11 +12,11 @@
 #include "cdc/check/findings.h"
 
 #define TEXT_BYTES_MAX ((size_t) 64 << 20)
-#define NAMED_MAX 5 /* so many objects are named in the text; the fix has all of them */
+#define NAMED_MAX 5 /* objects named in the text; the fix has all of them */
 
 static const char MARK[] = "\x01";
 
-/* The text with every occurrence of what replaced; "" and a failure when memory is exhausted. */
+/* text with every occurrence of what replaced; "", with failed set, if memory is exhausted. */
 static const char *replace(struct findings *findings, const char *text, const char *what, const char *with) {
     struct buffer copy AUTO(buffer_release) = {.bytes_max = TEXT_BYTES_MAX};
     for (const char *found = NULL; (found = strstr(text, what)) != NULL; text = found + strlen(what)) {
@@ -41,7 +41,7 @@ static struct finding *find_head(struct findings *findings, const struct finding
     return NULL;
 }
 
-/* Statements that take a list of tables. */
+/* Statements that accept a list of tables. */
 static bool takes_list(const char *fix) {
     static const char *const SIGNS[][2] = {{"grant ", "table \x01 to "},
                                            {"alter publication ", "add table \x01;"},
@@ -70,7 +70,7 @@ static const char *list_objects(struct findings *findings, const struct finding 
     return kept != NULL ? kept : "";
 }
 
-/* Did one of the group before this one have the same fix? */
+/* Did an earlier finding of the group have the same fix? */
 static bool is_said(const struct finding *head, const struct finding *finding) {
     for (const struct finding *one = head; one != finding; one = one->alike)
         if (strcmp(one->fix, finding->fix) == 0)
@@ -98,7 +98,7 @@ static void mark_object(struct findings *findings, struct finding *finding) {
     finding->fix = replace(findings, finding->fix, finding->object, MARK);
 }
 
-/* Takes what follows out of the list and into the group of its head. */
+/* Moves findings with the same cause from the list into the group of its first. */
 static void findings_group_gather(struct findings *findings) {
     struct finding **link = &findings->first;
     findings->last = NULL;

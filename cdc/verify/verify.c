@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verify.c - rounds of comparison, and what may be concluded from them.
+ * verify.c - rounds of comparison, and the conclusions drawn from them.
  */
 #include "cdc/verify/verify.h"
 
@@ -14,7 +14,7 @@
 
 enum {
     ROUND_INTERVAL_MS = 300,
-    STREAK_MIN = 5,    /* rounds of exactly the same difference: a value that comes and goes is caught out */
+    STREAK_MIN = 5,    /* rounds with the same difference; more than two: a value may change back and forth */
     ROUNDS_MS = 60000, /* after the first round */
     SAY_INTERVAL_MS = 10000,
 };
@@ -72,7 +72,7 @@ static bool compare_tables(struct verify *verify, struct error *err) {
     return true;
 }
 
-/* Leaves the snapshots in force. */
+/* Keeps the snapshots. */
 static bool run_round(struct verify *verify, struct error *err) {
     struct verify_sides *sides = &verify->sides;
     if (!verify_sides_pin(sides, err))
@@ -101,7 +101,7 @@ static bool some_stand_still(const struct verify_differences *differences) {
     return false;
 }
 
-/* Nobody feeds the target, so its differences are what they are; else they are when they stand still. */
+/* If no engine feeds the target, every difference is final; otherwise only one that stays unchanged. */
 static bool decide_tables(struct verify *verify) {
     bool all_decided = true;
     for (size_t i = 0; i < verify->count; i++) {
@@ -117,7 +117,7 @@ static bool decide_tables(struct verify *verify) {
     return all_decided;
 }
 
-/* Time is up: whatever stood still is a difference, the rest was never proved to be anything. */
+/* Time is up: rows that stayed unchanged are differences, the rest is undecided. */
 static void decide_rest(struct verify *verify) {
     for (size_t i = 0; i < verify->count; i++) {
         struct verify_table *compared = &verify->tables[i];
@@ -153,7 +153,7 @@ static enum verify_result conclude(const struct verify *verify) {
     return result;
 }
 
-/* Of the tables that this round has decided: its snapshots are those of their differences. */
+/* For tables decided in this round: their differences belong to its snapshots. */
 static bool read_keys(struct verify *verify, struct error *err) {
     for (size_t i = 0; verify->keys_max > 0 && i < verify->count; i++) {
         struct verify_table *compared = &verify->tables[i];

@@ -2,11 +2,11 @@
 /*
  * verify.h - is a target equal to the source, and at which LSN.
  *
- * The first round compares every table in one pair of snapshots. What differs in it was changed between the
- * two snapshots or is a difference: later rounds, each in a new pair, look at just those rows again. A row
- * that was equal once is settled. A row that differs in round after round and has not changed on either side
- * is a difference, for the target has passed the LSN up to which the source's row was the same. Whatever
- * changes in every round stays undecided.
+ * The first round compares every table in one pair of snapshots. A row that differs there was either changed
+ * between the two snapshots or is a difference, so later rounds, each in a new pair, compare just those rows
+ * again. A row that was equal once is settled. A row that differs in several rounds and changes on neither
+ * side is a difference, because the target has passed the LSN at which the source's row had the same value. A
+ * row that changes in every round stays undecided.
  */
 #pragma once
 
@@ -18,12 +18,12 @@ struct verify {
     struct verify_table *tables; /* in the arena */
     size_t count;
     struct verify_sides sides;
-    lsn_t first_lsn; /* the source's, in the first round */
+    lsn_t first_lsn; /* the source's LSN in the first round */
     lsn_t last_lsn;  /* and in the last */
     lsn_t target_lsn;
     unsigned int rounds;
-    size_t keys_max;           /* of the rows that differ, a table; 0: none are read */
-    enum verify_result result; /* of all tables together */
+    size_t keys_max;           /* keys to read of each table's different rows; 0: none */
+    enum verify_result result; /* keys of all tables together */
 };
 
 struct verify_options {
@@ -33,8 +33,8 @@ struct verify_options {
 };
 
 /*
- * Compares the tables of the pipeline's publication with those in the sink's database. False only when that
- * was not possible; release in any case. What it says lives in the arena and in the struct.
+ * Compares the tables of the pipeline's publication with those in the sink's database. False only if that was
+ * not possible; release the report in any case. Its texts are in the arena and in the struct.
  */
 MUST_CHECK bool verify_run(struct verify *verify, const struct config *config,
                            const struct verify_options *options, struct arena *arena, struct error *err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verify_difference.c - a merge of two ordered results.
+ * verify_difference.c - merges two ordered results.
  */
 #include "cdc/verify/verify_difference.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verify_difference.h - what is not the same on both sides, by key.
+ * verify_difference.h - the keys that differ between the two sides.
  *
- * A side is summed up as (key, count, hash): how many rows share the key, and the sum of their hashes, which
- * does not depend on their order. A key is a bucket of rows or the hash of one row's key. Two sums that are
- * the same leave no difference.
+ * Each side is summed up as (key, count, hash): how many rows share the key, and the sum of their hashes,
+ * which does not depend on their order. A key is a bucket of rows, or the hash of one row's key. Equal sums
+ * leave no difference.
  */
 #pragma once
 
@@ -24,10 +24,10 @@ struct verify_difference {
     int64_t key;
     struct verify_sum source;
     struct verify_sum target;
-    unsigned int streak; /* in how many rounds it was exactly this, the last one included */
+    unsigned int streak; /* the number of rounds, up to the last, in which it was exactly this */
 };
 
-/* Ordered by key, each key once. */
+/* Ordered by key; each key once. */
 struct verify_differences {
     struct verify_difference *items;
     size_t count;
@@ -36,7 +36,7 @@ struct verify_differences {
 
 void verify_differences_release(struct verify_differences *differences);
 
-/* False: no memory. */
+/* False: out of memory. */
 MUST_CHECK bool verify_differences_append(struct verify_differences *differences,
                                           const struct verify_difference *difference);
 
@@ -44,10 +44,10 @@ MUST_CHECK bool verify_differences_append(struct verify_differences *differences
 MUST_CHECK bool verify_differences_read(struct verify_differences *differences, const PGresult *source,
                                         const PGresult *target, struct error *err);
 
-/* NULL when there is none. */
+/* NULL if the key does not differ. */
 struct verify_difference *verify_differences_find(const struct verify_differences *differences, int64_t key);
 
-/* How many rows are only at the source, only at the target, or on both sides with other values: at least. */
+/* Lower bounds: rows only at the source, only at the target, and on both sides with different values. */
 struct verify_counts {
     uint64_t missing;
     uint64_t extra;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verify_expressions.c - matches the columns by name and chooses the text that is compared.
+ * verify_expressions.c - matches columns by name and chooses the text to compare.
  *
- *     "a"::text                                                the same type on both sides
- *     case when "a" is not null then format('%s', "a")::T end::text    the source, where the target has another type, T
- *     case when "a" is not null then format('%s', "a") end             both, where that type is user-defined
+ * The same type on both sides:                     "a"::text
+ * The source, if the target has another type, T:   case when "a" is not null then format('%s', "a")::T end::text
+ * Both, if that type is user-defined:              case when "a" is not null then format('%s', "a") end
  *
- * A value that arrives in a column of another type is read by that type: json in jsonb, char(4) in char(8),
- * numeric in float8. So the source's value is read by it, too. format is the function that always calls the
- * type's output function; a cast to text strips char(n).
+ * The target's type parses a value that arrives in a column of another type: json in jsonb, char(4) in
+ * char(8), numeric in float8. So the source's value is converted by that type too. Only format always calls
+ * the type's output function; a cast to text strips char(n).
  */
 #include "cdc/verify/verify_expressions.h"
 
@@ -31,7 +31,7 @@ enum { FIELD_NAME, FIELD_TYPE_OID, FIELD_TYPE_SQL, FIELD_GENERATED, FIELD_KIND }
 struct side_texts {
     struct verify_texts row;
     struct verify_texts key;
-    struct verify_texts shown; /* what names a row */
+    struct verify_texts shown; /* the columns that identify a row */
 };
 
 struct preparation {
@@ -41,7 +41,7 @@ struct preparation {
     PGresult *columns; /* of the target's table */
     PGresult *shapes;  /* their types */
     bool narrows;
-    struct buffer narrowed; /* a condition: the target's type changes one of the row's texts */
+    struct buffer narrowed; /* a condition: the target's type changes the text of one of the row's values */
     const char **shown_names;
     struct side_texts source;
     struct side_texts target;
@@ -58,7 +58,7 @@ static void preparation_release(struct preparation *preparation) {
     buffer_release(&preparation->narrowed);
 }
 
-/* No row: no such table. A table without columns has one row of NULLs. */
+/* No row: the table does not exist. A table without columns has one row of NULLs. */
 static bool read_columns(struct session *target, const struct table *table, PGresult **ret_columns,
                          struct error *err) {
     static const char SQL[] =
@@ -125,7 +125,7 @@ static void add_text(struct side_texts *side, const char *text, bool is_key, boo
         side->shown.items[side->shown.count++] = text;
 }
 
-/* The primary key's columns name a row, else those of the replica identity, else all. */
+/* The primary key's columns identify a row; without one those of the replica identity, without that all. */
 static bool is_shown(const struct table *table, const struct table_column *column) {
     bool has_key = false, has_identity = false;
     for (uint32_t i = 0; i < table->column_count; i++) {
@@ -152,8 +152,7 @@ static enum narrowing narrowing_of(const struct preparation *preparation, const 
 }
 
 /*
- * converted: the column's text as the target's type reads it. 1.50 that becomes 1.5 is the number that it
- * was.
+ * converted: the column's text as the target's type reads it. 1.50 that becomes 1.5 is still the same number.
  */
 static void add_narrowed(struct preparation *preparation, const char *column, enum narrowing narrowing,
                          const char *converted) {
@@ -210,7 +209,10 @@ static const char *write_hash(struct preparation *preparation, const struct veri
     return verify_expressions_keep(preparation, &sql);
 }
 
-/* A partitioned table's rows are in its partitions; any other table's children are tables of their own. */
+/*
+ * The rows of a partitioned table are in its partitions; the children of any other table are tables of their
+ * own.
+ */
 static const char *write_from(struct preparation *preparation, char kind, const char *row_filter) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     buffer_append_text(&sql, kind == 'r' ? "only " : "");

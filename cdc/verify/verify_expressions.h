@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verify_expressions.h - which columns of a table are compared, and how a row is hashed on both sides.
+ * verify_expressions.h - which columns of a table are compared, and how both sides hash a row.
  */
 #pragma once
 
@@ -11,9 +11,9 @@
 /* SQL over one side's table. */
 struct verify_expression {
     const char *from;  /* the table and the publication's row filter */
-    const char *row;   /* a bigint of all columns' texts */
-    const char *key;   /* the same of the primary key; of the row where there is none */
-    const char *shown; /* the columns that name a row to people, each cut to 1000 characters */
+    const char *row;   /* a bigint hash of all columns' texts */
+    const char *key;   /* a bigint hash of the primary key, or of the row if there is none */
+    const char *shown; /* the columns that identify a row for people, each cut to 1000 characters */
 };
 
 struct verify_expressions {
@@ -21,9 +21,9 @@ struct verify_expressions {
     struct verify_expression target;
     const char *const *shown_names; /* the columns of shown */
     size_t shown_count;
-    const char *missing; /* what the target lacks, so that nothing can be compared; else NULL */
-    bool narrows; /* a column's type over there can change values, and what it makes of them is compared */
-    /* the query that counts the source's rows that these change; NULL: none can be seen */
+    const char *missing; /* why nothing can be compared: a table or column that the target lacks; else NULL */
+    bool narrows;        /* a column's type at the target can change values; its result is compared */
+    /* query for the number of source rows that narrowing changes; NULL: none can be detected */
     const char *count_narrowed;
     const char *left_out; /* columns that are not compared, and why; else NULL */
 };

@@ -4,10 +4,10 @@
  */
 #include "cdc/verify/verify_hash.h"
 
-/* So many calls deep; the server's stack would not bear the 1600 columns that a table can have. */
+/* The nesting limit: the server's stack could not hold the 1600 columns that a table may have. */
 #define DEPTH_MAX 64
 
-/* No value looks like this by accident. */
+/* A text that no value has by accident. */
 static const char NULL_TEXT[] = "'~pgcdc:null:6b1f4e~'";
 
 /* hash(texts[count - 1], ... hash(texts[0], seed)) */
@@ -19,7 +19,7 @@ static void append_chain(struct buffer *sql, const char *const *items, size_t co
         buffer_append_text(sql, ")");
 }
 
-/* Chains beside one another, their hashes summed up as the text of a row. */
+/* Several chains, whose hashes are combined as the text of a row. */
 static void append_chains(struct buffer *sql, const struct verify_texts *texts) {
     buffer_append_text(sql, "hashtextextended(row(");
     for (size_t first = 0; first < texts->count; first += DEPTH_MAX) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verify_hash.h - one bigint of many texts, in SQL.
+ * verify_hash.h - SQL that hashes many texts into one bigint.
  */
 #pragma once
 
@@ -16,8 +16,8 @@ struct verify_texts {
 };
 
 /*
- * hashtextextended, each text's hash being the seed of the next one's: four times as fast as hashing
- * ROW(...)::text where texts are long. NULL is a text of its own.
+ * hashtextextended; each text's hash is the seed for the next: four times as fast as hashing ROW(...)::text
+ * if texts are long. NULL counts as a text of its own.
  */
 void verify_hash_append(struct buffer *sql, const struct verify_texts *texts);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verify_keys.c - the rows behind the hashes.
+ * verify_keys.c - finds the rows that belong to the hashes.
  *
  *     select distinct on (k) * from (select hash(key) as k, left(key's column, 1000) ... from table) rows
  *      where k = any($1) order by k
@@ -15,7 +15,7 @@
 
 #define SQL_BYTES_MAX (16 << 20)
 
-enum { VISIBLE_BYTES_MAX = 32 * 1024 }; /* of one value: 1000 characters, each of at most 4 bytes as \xNN */
+enum { VISIBLE_BYTES_MAX = 32 * 1024 }; /* of one value: 1000 characters, each at most 4 bytes as \xNN */
 
 /* ---- reading ---- */
 
@@ -61,7 +61,7 @@ bool verify_keys_read(struct verify_table *compared, struct verify_sides *sides,
 
 /* ---- what was read ---- */
 
-/* Where one row is; NULL: on neither side, which a snapshot does not allow. */
+/* The side that has the row; NULL: neither, which cannot happen within a snapshot. */
 struct place {
     const PGresult *rows;
     int row;
@@ -133,7 +133,7 @@ void verify_keys_print(const struct verify_table *compared, FILE *out) {
 
 /* ---- for programs ---- */
 
-/* What is not UTF-8 comes from a database of encoding SQL_ASCII; JSON cannot hold it as it is. */
+/* Text that is not UTF-8 comes from a database of encoding SQL_ASCII; JSON cannot contain it unchanged. */
 static void put_value(struct json_writer *json, struct slice value) {
     char visible[VISIBLE_BYTES_MAX];
     if (!utf8_is_valid(value))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verify_print.c - counts and names; no value of any row, and keys only when they were asked for.
+ * verify_print.c - prints counts and names; no value of a row, and keys only on request.
  */
 #include "cdc/verify/verify_print.h"
 
@@ -21,7 +21,7 @@ static struct verify_counts count_rows(const struct verify_table *compared) {
     return counts;
 }
 
-/* A bucket with rows on both sides hides how many of them differ. */
+/* If a bucket has rows on both sides, the number of different rows in it is unknown. */
 static bool is_exact(const struct verify_table *compared) {
     for (size_t i = 0; i < compared->buckets.count; i++)
         if (compared->buckets.items[i].source.count > 0 && compared->buckets.items[i].target.count > 0)

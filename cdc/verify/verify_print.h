@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verify_print.h - what verify found, for people and for programs.
+ * verify_print.h - the result of verify, for people and for programs.
  */
 #pragma once
 
@@ -9,7 +9,7 @@
 #include "cdc/print/json_writer.h"
 #include "cdc/verify/verify.h"
 
-/* A table of the tables and a sentence. */
+/* A table with a line for each table, and a sentence. */
 void verify_print(const struct verify *verify, FILE *out);
 
 /* One object of the array "sinks". */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verify_sides.c - pins the two snapshots.
+ * verify_sides.c - takes the two snapshots.
  */
 #include "cdc/verify/verify_sides.h"
 
@@ -14,17 +14,17 @@
 #include "cdc/source/source.h"
 
 enum {
-    POLL_MS = 5,           /* also the time in which rows can move between the snapshots */
-    STANDSTILL_MS = 60000, /* a position that an engine feeds and that does not move */
+    POLL_MS = 5,           /* poll interval; also the time in which rows can change between the snapshots */
+    STANDSTILL_MS = 60000, /* give up after this long if an engine runs and the position does not advance */
     SLOT_INTERVAL_MS = 1000,
     SAY_INTERVAL_MS = 10000,
     PAGE_HEADER_BYTES = 24,
     SEGMENT_HEADER_BYTES = 40,
 };
 
-/* Waiting for the target's position to pass the source's. */
+/* The wait until the target's position has passed the source's. */
 struct waiting {
-    int64_t moved_ms; /* when the position changed last */
+    int64_t moved_ms; /* when the position last changed */
     int64_t said_ms;
     int64_t slot_ms;
     lsn_t lsn;
@@ -35,8 +35,8 @@ static const char BEGIN[] = "begin isolation level repeatable read read only";
 /* ---- opening ---- */
 
 /*
- * hashtextextended promises nothing across versions, and hashes the bytes of the database's own encoding; so
- * it is used where it gives the same for texts of every length that its inner loop knows.
+ * hashtextextended may change between versions, and it hashes bytes in the database's encoding. It is used
+ * only if both servers return the same for test texts of every length that its inner loop distinguishes.
  */
 static bool choose_hash(struct verify_sides *sides, struct error *err) {
     static const char SQL[] =
@@ -53,8 +53,8 @@ static bool choose_hash(struct verify_sides *sides, struct error *err) {
 }
 
 /*
- * A question about a large table takes long; when nobody waits for the answer any more, the server shall drop
- * it. Not every server's system can tell, and then it works on for nothing.
+ * A query over a large table takes long. If pgcdc is gone, the server should cancel it; not every server's
+ * system can detect that, and then the query runs to its end.
  */
 static void watch_client(struct session *session) {
     struct error ignored;
@@ -91,8 +91,8 @@ void verify_sides_release(struct verify_sides *sides) {
 /* ---- the source's snapshot ---- */
 
 /*
- * The insert position steps over a page's header before anything is written behind it, so at a page boundary
- * it is ahead of the end of every record.
+ * At a page boundary the insert position is already after the next page's header, and so after the end of
+ * every record.
  */
 static lsn_t without_header(lsn_t lsn, uint64_t page_bytes, uint64_t segment_bytes) {
     if (page_bytes != 0 && segment_bytes != 0) {
@@ -104,7 +104,9 @@ static lsn_t without_header(lsn_t lsn, uint64_t page_bytes, uint64_t segment_byt
     return lsn;
 }
 
-/* A statement's snapshot is taken before its functions are called: whatever it sees ended before this LSN. */
+/*
+ * A statement takes its snapshot before it calls functions: every change that it sees ended before this LSN.
+ */
 static bool pin_source(struct verify_sides *sides, struct error *err) {
     static const char SQL[] =
         "select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() "
@@ -130,7 +132,7 @@ static bool pin_source(struct verify_sides *sides, struct error *err) {
 
 /* ---- the target's snapshot ---- */
 
-/* Begins the target's transaction and reads the position that its snapshot sees; 0 when there is none. */
+/* Begins the target's transaction and reads the position in its snapshot; 0 if there is none. */
 static bool pin_target(struct verify_sides *sides, struct error *err) {
     return session_execute(&sides->target, BEGIN, err) &&
            sides->ops->admin->target_lsn(&sides->target, sides->sink, &sides->target_lsn, err);
@@ -158,7 +160,7 @@ static void say_waiting(const struct verify_sides *sides) {
              lsn_format(sides->source_lsn).text, lsn_format(sides->target_lsn).text);
 }
 
-/* Decides whether to go on waiting: fails when the position stands still although somebody feeds it. */
+/* Decides whether to keep waiting. Fails if an engine feeds the target and the position does not advance. */
 static bool judge_waiting(struct verify_sides *sides, struct waiting *waiting, struct error *err) {
     int64_t now_ms = clock_now_ms();
     if (sides->target_lsn != waiting->lsn) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verify_sides.h - source and target, each in a snapshot, the target's just after the source's.
+ * verify_sides.h - source and target, each in a snapshot, the target's taken just after the source's.
  *
  * Every transaction that the source's snapshot sees ends at or before source_lsn, and the target's snapshot
- * was taken as soon as its position had passed that. What differs then was changed in between, which is
- * milliseconds, or is a difference.
+ * is taken as soon as its position has passed source_lsn. So a row that differs was changed in the
+ * milliseconds between the two, or is a difference.
  */
 #pragma once
 
@@ -19,9 +19,9 @@ struct verify_sides {
     const struct sink_config *sink;
     const atomic_bool *stop;
     char application[64]; /* of the target's session: pgcdc:NAME verify */
-    bool has_hash;        /* hashtextextended gives the same on both sides; else it is md5 */
-    bool is_fed;          /* an engine reads the slot, so the target moves */
-    lsn_t source_lsn;     /* of the snapshots in force or, after unpinning, of the last ones */
+    bool has_hash;        /* hashtextextended gives the same on both sides; otherwise md5 is used */
+    bool is_fed;          /* an engine reads the slot, so the target's position advances */
+    lsn_t source_lsn;     /* of the current snapshots or, after unpinning, of the last ones */
     lsn_t target_lsn;     /* 0: the target has no position */
 };
 
@@ -31,13 +31,15 @@ MUST_CHECK bool verify_sides_open(struct verify_sides *sides, const struct confi
 void verify_sides_release(struct verify_sides *sides);
 
 /*
- * Takes the two snapshots. Waits for the target as long as an engine reads the slot and the position moves;
- * where nobody reads it, the target is what it is.
+ * Takes the two snapshots. Waits for the target while an engine reads the slot and the position advances. If
+ * no engine reads the slot, the target is used as it is.
  */
 MUST_CHECK bool verify_sides_pin(struct verify_sides *sides, struct error *err);
 MUST_CHECK bool verify_sides_unpin(struct verify_sides *sides, struct error *err);
 
-/* The same question, each side in its own words and both at work at the same time; parameter may be NULL. */
+/*
+ * Runs one query on each side, both at the same time, with its own SQL and parameter; parameter may be NULL.
+ */
 struct verify_question {
     const char *source_sql;
     const char *target_sql;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verify_table.c - the questions about one table.
+ * verify_table.c - the queries about one table.
  *
- *     select k & mask, count(*), sum(h) from (select hash(key) as k, hash(row) as h from table) rows group by 1
+ *     select k & mask, count(*), sum(h) from (select hash(key) as k, hash(row) as h from table) rows
+ *     group by 1
  *
- * asked three times with an ever longer mask: none for the whole table, some bits for buckets, all bits for
- * rows. The second question is about the whole table, the third about the buckets that differ.
+ * It runs three times with a longer mask each time: none for the whole table, some bits for buckets, all bits
+ * for rows. The second query covers the whole table, the third only the buckets that differ.
  */
 #include "cdc/verify/verify_table.h"
 
@@ -18,7 +19,7 @@
 enum {
     ROWS_PER_BUCKET = 256,
     BUCKETS_MAX = 1 << 17,       /* sums of one table in memory, twice */
-    LOOK_INTO_ROWS_MAX = 200000, /* rows of a table, both sides together, whose sums are fetched one by one */
+    LOOK_INTO_ROWS_MAX = 200000, /* rows of a table, on both sides together, whose sums are read one by one */
 };
 
 #define SQL_BYTES_MAX (16 << 20)
@@ -29,7 +30,7 @@ enum {
 
 /* ---- questions ---- */
 
-/* Sums are taken modulo the largest bigint, so that they fit one. */
+/* Sums are taken modulo the largest bigint, so that they fit in one. */
 static void append_question(struct buffer *sql, const struct verify_expression *side, int64_t mask,
                             int64_t open_mask) {
     buffer_printf(sql,
@@ -41,7 +42,7 @@ static void append_question(struct buffer *sql, const struct verify_expression *
     buffer_append_text(sql, " group by 1 order by 1");
 }
 
-/* open_keys: an array of the buckets to look at, or NULL for all. One bucket is all of them. */
+/* open_keys: an array of the buckets to query, or NULL for all. A single bucket is all rows. */
 static bool verify_table_ask(const struct verify_table *compared, struct verify_sides *sides, int64_t mask,
                              const char *open_keys, struct verify_answers *ret_answers, struct error *err) {
     bool is_all = open_keys == NULL || compared->bucket_mask == MASK_WHOLE;
@@ -87,15 +88,12 @@ static const char *close_open(struct buffer *open) {
     return buffer_text(open);
 }
 
-/* Where one side has nothing, every row differs, and there is nothing to look into. */
+/* If one side has no rows, every row differs and the bucket need not be narrowed. */
 static bool is_one_sided(const struct verify_difference *bucket) {
     return bucket->source.count == 0 || bucket->target.count == 0;
 }
 
-/*
- * Writes the keys of the buckets to look into, as many as are bearable, and leaves only the others in
- * buckets.
- */
+/* Writes the keys of the buckets to narrow, up to the limits, and keeps only the others in buckets. */
 static void take_small(struct verify_differences *buckets, struct buffer *ret_small) {
     uint64_t rows = 0;
     size_t kept = 0;
@@ -112,7 +110,7 @@ static void take_small(struct verify_differences *buckets, struct buffer *ret_sm
     buckets->count = kept;
 }
 
-/* Finds the buckets that differ among those that are open, and the rows that differ in them. */
+/* Narrows the open buckets to those that differ, and to the rows that differ in them. */
 static bool narrow(const struct verify_table *compared, struct verify_sides *sides, const char *open_keys,
                    struct verify_differences *ret_buckets, struct verify_differences *ret_rows,
                    struct error *err) {
@@ -184,7 +182,7 @@ static void grow_streak(struct verify_difference *difference, const struct verif
         difference->streak = before->streak + 1;
 }
 
-/* A row that was looked at before and did not differ then is settled, whatever became of it since. */
+/* A row that was compared before and was equal then is settled, whatever changed it since. */
 static void keep_rows(const struct verify_table *before, struct verify_differences *rows) {
     size_t kept = 0;
     for (size_t i = 0; i < rows->count; i++) {
@@ -234,7 +232,7 @@ bool verify_table_compare_again(struct verify_table *compared, struct verify_sid
 
 /* ---- some rows ---- */
 
-/* Every bucket has at least one row that differs, so count_max of them are enough. */
+/* Every bucket has at least one row that differs, so count_max buckets are enough. */
 static const char *open_buckets(const struct verify_table *compared, size_t count_max,
                                 unsigned int streak_min, struct buffer *open) {
     uint64_t rows = 0;

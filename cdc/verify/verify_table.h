@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verify_table.h - one table of the comparison, narrowed from the whole to buckets to rows.
+ * verify_table.h - the comparison of one table, narrowed from the whole to buckets to rows.
  *
- * A row's hash is that of its columns' texts under our pinned settings; a row's key is the hash of its
- * primary key, or the row's own where there is none. Keys, counts and sums of hashes leave the databases,
- * rows do not.
+ * A row's hash is that of its columns' texts under our pinned settings. A row's key is the hash of its
+ * primary key, or the row's hash if there is none. Keys, counts and sums of hashes leave the databases; rows
+ * do not.
  */
 #pragma once
 
@@ -16,44 +16,44 @@
 enum verify_result {
     VERIFY_UNDECIDED,
     VERIFY_EQUAL,
-    VERIFY_NARROWED, /* nothing differs but by what the target's narrower types may have made of values */
-    VERIFY_PARTIAL,  /* nothing differs, but columns were left out that only the source generates */
+    VERIFY_NARROWED, /* equal, except for values that the target's narrower types may have changed */
+    VERIFY_PARTIAL,  /* equal, but columns generated only at the source were left out */
     VERIFY_DIFFERENT,
-    VERIFY_MISSING, /* the target lacks the table or columns of it */
-    VERIFY_MOVING,  /* rows that changed in every round, so nothing was proved */
+    VERIFY_MISSING, /* the target lacks the table, or columns of it */
+    VERIFY_MOVING,  /* rows changed in every round, so nothing is proved */
 };
 
 struct verify_table {
     const struct table *table;
     struct verify_expressions expressions;
     enum verify_result result;
-    uint64_t source_rows; /* when the whole was compared */
+    uint64_t source_rows; /* at the comparison of the whole table */
     uint64_t target_rows;
-    uint64_t narrowed_rows; /* of the source, then: rows with a value whose text the target's type changes */
+    uint64_t narrowed_rows; /* at the source then: rows with a value whose text the target's type changes */
     int64_t bucket_mask;
     struct verify_differences rows;    /* by key */
-    struct verify_differences buckets; /* differing ones too large to look into */
-    struct verify_differences picked;  /* the rows whose keys are shown, and what was read of them */
+    struct verify_differences buckets; /* buckets that differ and are too large to narrow */
+    struct verify_differences picked;  /* the rows whose keys are shown, and the result with their columns */
     struct verify_answers picked_rows;
     bool keys_are_read;
 };
 
 void verify_table_release(struct verify_table *compared);
 
-/* Compares the whole, then what differs of it; the rows and buckets that differ are left in the struct. */
+/* Compares the whole table, then narrows it; the rows and buckets that differ are left in the struct. */
 MUST_CHECK bool verify_table_compare(struct verify_table *compared, struct verify_sides *sides,
                                      struct error *err);
 
 /*
- * Looks again at what differed the last time and only at that: what was equal once is settled. A difference
- * that is exactly what it was grows its streak.
+ * Compares again only what differed the last time; a row that was equal once is settled. The streak of a
+ * difference that is exactly the same grows.
  */
 MUST_CHECK bool verify_table_compare_again(struct verify_table *compared, struct verify_sides *sides,
                                            struct error *err);
 
 /*
- * Copies count_max of the rows that differ at most, each by its key, and looks for more in the buckets where
- * there are not as many. Only what differed in streak_min rounds. In the snapshots of the last comparison.
+ * Copies at most count_max of the rows that differ, each by its key; if there are fewer, reads more from the
+ * buckets that differ. Only rows that differed in streak_min rounds. In the snapshots of the last comparison.
  */
 MUST_CHECK bool verify_table_pick(const struct verify_table *compared, struct verify_sides *sides,
                                   size_t count_max, unsigned int streak_min,
