@@ -191,6 +191,7 @@ static bool postgres_open(struct sink *sink, struct position *ret_position, stru
     postgres->target.conflicts = (struct conflict_counts){0};
     postgres->target.row = (struct position_row){.pipeline = sink->config->pipeline,
                                                  .sink = sink->config->name,
+                                                 .stream = sink_stream(sink->config),
                                                  .epoch = postgres->target.row.epoch,
                                                  .claim = postgres->target.row.claim};
     if (!read_trigger_option(sink->config, &postgres->target.role, err) ||
@@ -378,7 +379,8 @@ static void postgres_close(struct sink *sink) {
 
 static bool postgres_look(struct sink *sink, struct sink_view *ret_view, struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
-    const struct position_row row = {.pipeline = sink->config->pipeline, .sink = sink->config->name};
+    const struct position_row row = {
+        .pipeline = sink->config->pipeline, .sink = sink->config->name, .stream = sink_stream(sink->config)};
     bool seen = connect_target(postgres, err) &&
                 position_row_look(&row, &postgres->target.session, ret_view, err) &&
                 conflict_counts_look(sink->config, &postgres->target.session, ret_view->conflicts, err);
@@ -388,13 +390,15 @@ static bool postgres_look(struct sink *sink, struct sink_view *ret_view, struct 
 
 static bool postgres_target_lsn(struct session *session, const struct sink_config *config, lsn_t *ret_lsn,
                                 struct error *err) {
-    const struct position_row row = {.pipeline = config->pipeline, .sink = config->name};
+    const struct position_row row = {
+        .pipeline = config->pipeline, .sink = config->name, .stream = sink_stream(config)};
     return position_row_find_lsn(&row, session, ret_lsn, err);
 }
 
 static bool postgres_drop(struct sink *sink, struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
-    const struct position_row row = {.pipeline = sink->config->pipeline, .sink = sink->config->name};
+    const struct position_row row = {
+        .pipeline = sink->config->pipeline, .sink = sink->config->name, .stream = sink_stream(sink->config)};
     const char *origin = NULL;
     bool dropped = origin_read_option(sink->config, &origin, err) && connect_target(postgres, err) &&
                    conflict_counts_drop(sink->config, &postgres->target.session, err) &&

@@ -483,3 +483,53 @@ Test(postgres_sink, what_can_be_seen_is_durable_when_that_is_wanted) {
     cr_assert(is_durable_at_once("durable"));
     cr_assert_not(is_durable_at_once("early"));
 }
+
+/* As layout 1 had them: the table, and the statement that opens it. */
+#define LAYOUT_1                                                                                             \
+    "create schema pgcdc; create table pgcdc.position (pipeline text, sink text, end_lsn pg_lsn not null,"   \
+    " commit_lsn pg_lsn not null, index bigint not null, system_id numeric not null, timeline bigint not "   \
+    "null,"                                                                                                  \
+    " epoch bigint not null, updated_at timestamptz not null, primary key (pipeline, sink))"
+#define OPEN_1                                                                                               \
+    "insert into pgcdc.position as p values ('p', 's', '0/0', '0/0', 0, 0, 0, 1, clock_timestamp())"         \
+    " on conflict (pipeline, sink) do update set updated_at = excluded.updated_at, epoch = p.epoch + 1"
+
+Test(postgres_sink, a_position_of_an_older_build_is_taken_over_and_that_build_refuses) {
+    session_t s;
+    struct position position = {0};
+    sink_session_init(&s, LAYOUT_1);
+    database_execute(s.conn, "create role pgcdc_reader; grant select on pgcdc.position to pgcdc_reader");
+    database_execute(s.conn, OPEN_1);
+    char sql[256];
+    snprintf(sql, sizeof sql,
+             "update pgcdc.position set pipeline = '%s', sink = '%s', end_lsn = '0/ABC', commit_lsn = "
+             "'0/DEF', index = 7,"
+             " system_id = 12, timeline = 3",
+             s.config.pipeline, s.config.name);
+    database_execute(s.conn, sql);
+    struct sink *sink = s.sink;
+    struct sink_view view = {0};
+    cr_assert(sink->ops->admin->look(sink, &view, &s.err), "%s", s.err.text);
+    cr_assert_eq(view.position.end_lsn, 0xABC, "looking works, and changes nothing");
+    database_execute(s.conn, OPEN_1);
+    for (int i = 0; i < 2; i++) {
+        cr_assert(sink->ops->open(sink, &position, &s.err), "%s", s.err.text);
+        cr_assert_eq(position.end_lsn, 0xABC);
+        cr_assert_eq(position.commit_lsn, 0xDEF);
+        cr_assert_eq(position.index, 7);
+        cr_assert_eq(position.system_id, 12);
+        cr_assert_eq(position.timeline, 3);
+        sink->ops->close(sink);
+    }
+    PGresult *result = PQexec(s.conn, OPEN_1);
+    cr_assert_not_null(strstr(PQresultErrorMessage(result), "needs_a_newer_pgcdc"), "%s",
+                       PQresultErrorMessage(result));
+    PQclear(result);
+    sink_session_expect_text(
+        &s, "select has_table_privilege('pgcdc_reader', 'pgcdc.position', 'select')::text", "true");
+    database_execute(s.conn, "update pgcdc.position set layout = 3");
+    cr_assert_not(sink->ops->open(sink, &position, &s.err));
+    sink_session_expect(&s, ERROR_CONFIG, WORDS("layout 3", "knows 2"));
+    database_execute(s.conn, "drop owned by pgcdc_reader; drop role pgcdc_reader");
+    sink_session_release(&s);
+}

@@ -204,7 +204,9 @@ static bool name_things(struct kafka_options *options, struct error *err) {
     options->owns_position_topic = topic == NULL;
     snprintf(options->transactional_id, sizeof options->transactional_id, "pgcdc-%s-%s", config->pipeline,
              config->name);
-    snprintf(options->position_key, sizeof options->position_key, "%s.%s", config->pipeline, config->name);
+    const char *stream = sink_stream(config);
+    snprintf(options->position_key, sizeof options->position_key, "%s.%s%s%s", config->pipeline, config->name,
+             stream[0] != '\0' ? "/" : "", stream);
     if (topic == NULL)
         snprintf(options->position_topic, sizeof options->position_topic, "pgcdc-position-%s",
                  config->pipeline);

@@ -71,7 +71,10 @@ bool conflict_counts_send(const struct conflict_counts *counts, const struct sin
     for (size_t i = 0; i < CONFLICT_KINDS; i++) {
         if (counts->pending[i] == 0)
             continue;
-        buffer_append_text(&sql, sql.size == 0 ? "insert into pgcdc.conflicts as c values (" : ", (");
+        buffer_append_text(
+            &sql, sql.size == 0
+                      ? "insert into pgcdc.conflicts as c (pipeline, sink, kind, count, updated_at) values ("
+                      : ", (");
         append_literal(&sql, config->pipeline);
         buffer_append_text(&sql, ",");
         append_literal(&sql, config->name);

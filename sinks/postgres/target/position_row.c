@@ -16,21 +16,50 @@
 #include "sinks/postgres/target/pq_pipeline.h"
 
 #define UNDEFINED_TABLE "42P01"
+#define INSUFFICIENT_PRIVILEGE "42501"
 
-/* fillfactor 50: an update stays on its page and touches no index. */
+enum { LAYOUT = 2 };
+
+/*
+ * fillfactor 50: an update stays on its page and touches no index. Builds that know only layout 1, whose key was
+ * (pipeline, sink), insert by place: they fail at the fifth column, whose name tells why.
+ */
 static const char CREATE_SCHEMA[] = "create schema if not exists pgcdc";
 static const char CREATE_TABLE[] =
     "create table if not exists pgcdc.position ("
-    " pipeline text, sink text, end_lsn pg_lsn not null, commit_lsn pg_lsn not null, index bigint not null,"
+    " pipeline text, sink text, end_lsn pg_lsn not null, commit_lsn pg_lsn not null,"
+    " needs_a_newer_pgcdc boolean not null default true,"
     " system_id numeric not null, timeline bigint not null, epoch bigint not null,"
-    " updated_at timestamptz not null, primary key (pipeline, sink)) with (fillfactor = 50)";
+    " updated_at timestamptz not null, index bigint not null default 0, stream text not null default '',"
+    " layout smallint not null default 2, primary key (pipeline, sink, stream)) with (fillfactor = 50)";
+
+/* From layout 1 to 2, in place, so that owner and grants stay. It waits for transactions of an older engine. */
+static const char MIGRATE[] =
+    "alter table pgcdc.position add column stream text not null default '',"
+    " add column layout smallint not null default 2, add column index_of_2 bigint not null default 0;"
+    " update pgcdc.position set index_of_2 = index;"
+    " alter table pgcdc.position alter column index type boolean using true, alter column index set default "
+    "true;"
+    " alter table pgcdc.position rename column index to needs_a_newer_pgcdc;"
+    " alter table pgcdc.position rename column index_of_2 to index;"
+    " do $migrate$ declare key name; begin"
+    " select conname into key from pg_catalog.pg_constraint"
+    " where conrelid = 'pgcdc.position'::pg_catalog.regclass and contype = 'p';"
+    " execute pg_catalog.format('alter table pgcdc.position drop constraint %I', key); end $migrate$;"
+    " alter table pgcdc.position add primary key (pipeline, sink, stream)";
 
 static const char EXISTS[] =
     "select (select pg_catalog.count(*) from pg_catalog.pg_namespace where nspname = 'pgcdc'),"
     " (select pg_catalog.count(*) from pg_catalog.pg_class c join pg_catalog.pg_namespace n"
-    " on n.oid = c.relnamespace where n.nspname = 'pgcdc' and c.relname = 'position')";
+    " on n.oid = c.relnamespace where n.nspname = 'pgcdc' and c.relname = 'position'),"
+    " (select pg_catalog.count(*) from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = "
+    "a.attrelid"
+    " join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = 'pgcdc'"
+    " and c.relname = 'position' and a.attname = 'layout' and not a.attisdropped)";
 
-static const struct result_shape EXISTS_SHAPE = {"the query for pgcdc.position", 1, 1, 2, 0};
+static const char READ_LAYOUT[] = "select coalesce(pg_catalog.max(layout), 2) from pgcdc.position";
+
+static const struct result_shape EXISTS_SHAPE = {"the query for pgcdc.position", 1, 1, 3, 0};
 
 /* Serializes engines that create at the same time: the second waits here and then finds the table. */
 static const char CREATE_LOCK[] = "select pg_catalog.pg_advisory_xact_lock(7165065, 1)";
@@ -41,8 +70,10 @@ static const char CREATE_LOCK[] = "select pg_catalog.pg_advisory_xact_lock(71650
  * for ours.
  */
 static const char OPEN[] =
-    "insert into pgcdc.position as p values ($1, $2, '0/0', '0/0', 0, 0, 0, $5, pg_catalog.clock_timestamp())"
-    " on conflict (pipeline, sink) do update set updated_at = excluded.updated_at,"
+    "insert into pgcdc.position as p (pipeline, sink, stream, end_lsn, commit_lsn, index, system_id, "
+    "timeline,"
+    " epoch, updated_at) values ($1, $2, $6, '0/0', '0/0', 0, 0, 0, $5, pg_catalog.clock_timestamp())"
+    " on conflict (pipeline, sink, stream) do update set updated_at = excluded.updated_at,"
     "  epoch = case when $3::bigint = 0 then p.epoch + 1 else excluded.epoch end"
     " where $3::bigint = 0 or p.epoch in ($3::bigint, $4::bigint)"
     " returning epoch, end_lsn, commit_lsn, index, system_id, timeline";
@@ -56,32 +87,39 @@ static const char OPEN[] =
 static const char END_HOLDER[] =
     "select pg_catalog.count(pg_catalog.pg_terminate_backend(holder.pid)) from pgcdc.position p"
     " join pg_catalog.pg_stat_activity holder on holder.backend_xid = p.xmax"
-    " where p.pipeline = $1 and p.sink = $2 and ($3::bigint = 0 or p.epoch in ($3::bigint, $4::bigint))"
+    " where p.pipeline = $1 and p.sink = $2 and p.stream = $5 and ($3::bigint = 0 or p.epoch in ($3::bigint, "
+    "$4::bigint))"
     "  and holder.usename = current_user and holder.pid <> pg_catalog.pg_backend_pid()"
     "  and holder.application_name = pg_catalog.current_setting('application_name')";
 
+/* Also where the table still has layout 1: who only looks changes nothing. */
+#define STREAM_IS_3 "coalesce(pg_catalog.to_jsonb(p) ->> 'stream', '') = $3"
+
 static const char LOOK[] = "select epoch, end_lsn, commit_lsn, index, system_id, timeline,"
                            " (extract(epoch from pg_catalog.clock_timestamp() - updated_at) * 1000)::bigint"
-                           " from pgcdc.position where pipeline = $1 and sink = $2";
+                           " from pgcdc.position p where pipeline = $1 and sink = $2 and " STREAM_IS_3;
 
-static const char LOCK[] = "select 1 / pg_catalog.count(*) from (select from pgcdc.position"
-                           " where pipeline = $1 and sink = $2 and epoch = $3 for update) locked";
+static const char LOCK[] =
+    "select 1 / pg_catalog.count(*) from (select from pgcdc.position"
+    " where pipeline = $1 and sink = $2 and stream = $4 and epoch = $3 for update) locked";
 
 #define UPDATE_ROW                                                                                           \
     "with stored as (update pgcdc.position set end_lsn = $4, commit_lsn = $5, index = $6, system_id = $7,"   \
     " timeline = $8, updated_at = pg_catalog.clock_timestamp()"                                              \
-    " where pipeline = $1 and sink = $2 and epoch = $3 and end_lsn <= $4 returning 1)"                       \
+    " where pipeline = $1 and sink = $2 and stream = $9 and epoch = $3 and end_lsn <= $4 returning 1)"       \
     " select 1 / pg_catalog.count(*)"
 
 static const char STORE[] = UPDATE_ROW " from stored";
 static const char STORE_EARLY[] = UPDATE_ROW ", " COMMITS_EARLY " from stored";
 
+/* Of every stream. */
 static const char DROP_ROW[] = "delete from pgcdc.position where pipeline = $1 and sink = $2";
 
 #define NUMBER_TEXT_MAX 24
 
 struct row_parameters {
-    const char *values[8];
+    const char *stream;
+    const char *values[9];
     char epoch[NUMBER_TEXT_MAX];
     char index[NUMBER_TEXT_MAX];
     char system_id[NUMBER_TEXT_MAX];
@@ -95,6 +133,7 @@ static void set_row(struct row_parameters *parameters, const struct position_row
     parameters->values[0] = row->pipeline;
     parameters->values[1] = row->sink;
     parameters->values[2] = parameters->epoch;
+    parameters->values[3] = row->stream;
 }
 
 static void set_position(struct row_parameters *parameters, const struct position *position) {
@@ -103,11 +142,13 @@ static void set_position(struct row_parameters *parameters, const struct positio
     snprintf(parameters->index, sizeof parameters->index, "%" PRIu64, position->index);
     snprintf(parameters->system_id, sizeof parameters->system_id, "%" PRIu64, position->system_id);
     snprintf(parameters->timeline, sizeof parameters->timeline, "%" PRIu32, position->timeline);
+    parameters->stream = parameters->values[3];
     parameters->values[3] = parameters->end_lsn.text;
     parameters->values[4] = parameters->commit_lsn.text;
     parameters->values[5] = parameters->index;
     parameters->values[6] = parameters->system_id;
     parameters->values[7] = parameters->timeline;
+    parameters->values[8] = parameters->stream;
 }
 
 static bool refuse_fenced(const struct position_row *row, struct error *err) {
@@ -138,7 +179,7 @@ static bool send_prepared(struct pq_pipeline *pipeline, uint64_t *prepared, cons
 bool position_row_send_lock(struct position_row *row, struct pq_pipeline *pipeline, struct error *err) {
     struct row_parameters parameters;
     set_row(&parameters, row);
-    return send_prepared(pipeline, &row->lock_prepared, "pgcdc_lock", LOCK, 3, parameters.values, err);
+    return send_prepared(pipeline, &row->lock_prepared, "pgcdc_lock", LOCK, 4, parameters.values, err);
 }
 
 bool position_row_send_store(struct position_row *row, struct pq_pipeline *pipeline,
@@ -146,9 +187,9 @@ bool position_row_send_store(struct position_row *row, struct pq_pipeline *pipel
     struct row_parameters parameters;
     set_row(&parameters, row);
     set_position(&parameters, position);
-    return is_early ? send_prepared(pipeline, &row->store_early_prepared, "pgcdc_store_early", STORE_EARLY, 8,
+    return is_early ? send_prepared(pipeline, &row->store_early_prepared, "pgcdc_store_early", STORE_EARLY, 9,
                                     parameters.values, err)
-                    : send_prepared(pipeline, &row->store_prepared, "pgcdc_store", STORE, 8,
+                    : send_prepared(pipeline, &row->store_prepared, "pgcdc_store", STORE, 9,
                                     parameters.values, err);
 }
 
@@ -157,14 +198,14 @@ bool position_row_store(const struct position_row *row, struct session *session,
     struct row_parameters parameters;
     set_row(&parameters, row);
     set_position(&parameters, position);
-    if (session_query(session, STORE, 8, parameters.values, NULL, NULL, err))
+    if (session_query(session, STORE, 9, parameters.values, NULL, NULL, err))
         return true;
     return position_row_judge(row, err);
 }
 
 /* Names the missing rights. */
 static bool rights_missing(struct session *session, struct error *err) {
-    if (strcmp(err->sqlstate, "42501") != 0)
+    if (strcmp(err->sqlstate, INSUFFICIENT_PRIVILEGE) != 0)
         return false;
     const char *role = PQuser(session->conn);
     return error_wrap(err,
@@ -175,19 +216,59 @@ static bool rights_missing(struct session *session, struct error *err) {
 }
 
 /* Looks first, so that a role without the right to create can use a table that an administrator created. */
-static bool create_if_missing(struct session *session, struct error *err) {
+static bool create_if_missing(struct session *session, bool *ret_migrates, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     if (!session_query(session, EXISTS, 0, NULL, &EXISTS_SHAPE, &result, err))
         return false;
     bool has_schema = strcmp(PQgetvalue(result, 0, 0), "0") != 0;
     bool has_table = strcmp(PQgetvalue(result, 0, 1), "0") != 0;
-    if (has_table)
+    *ret_migrates = has_table && strcmp(PQgetvalue(result, 0, 2), "0") == 0;
+    if (has_table && !*ret_migrates)
         return true;
     if (!session_execute(session, CREATE_LOCK, err))
         return false;
+    if (has_table)
+        return true;
     if (!has_schema && !session_execute(session, CREATE_SCHEMA, err))
         return false;
     return session_execute(session, CREATE_TABLE, err);
+}
+
+/* Another engine may have done it while we waited for the lock. */
+static bool migrate(struct session *session, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_execute(session, "lock table pgcdc.position in access exclusive mode", err) ||
+        !session_query(session, EXISTS, 0, NULL, &EXISTS_SHAPE, &result, err))
+        return false;
+    if (strcmp(PQgetvalue(result, 0, 2), "0") != 0 || session_execute(session, MIGRATE, err))
+        return true;
+    if (strcmp(err->sqlstate, INSUFFICIENT_PRIVILEGE) != 0)
+        return false;
+    error_set(
+        err, ERROR_CONFIG,
+        "target: pgcdc.position was made by an older pgcdc, and only its owner may bring it up to date");
+    return error_remedy(err, "alter table pgcdc.position owner to \"%s\"", PQuser(session->conn));
+}
+
+static bool check_layout(struct session *session, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_query(session, READ_LAYOUT, 0, NULL,
+                       &(const struct result_shape){"the query for the layout of pgcdc.position", 1, 1, 1, 0},
+                       &result, err))
+        return false;
+    const long layout = strtol(PQgetvalue(result, 0, 0), NULL, 10);
+    if (layout <= LAYOUT)
+        return true;
+    error_set(err, ERROR_CONFIG, "target: pgcdc.position has layout %ld, and this build knows %d", layout,
+              LAYOUT);
+    return error_remedy(err, "run the newer pgcdc that has worked with this target");
+}
+
+/* The table as this build knows it. */
+static bool prepare_table(struct session *session, struct error *err) {
+    bool migrates = false;
+    return create_if_missing(session, &migrates, err) && (!migrates || migrate(session, err)) &&
+           check_layout(session, err);
 }
 
 static bool read_row(const PGresult *result, struct position_row *row, struct position *ret_position,
@@ -224,9 +305,9 @@ static bool claim_row(struct position_row *row, struct session *session, PGresul
                       struct error *err) {
     struct claim claim;
     int64_t next = claim_prepare(row, &claim);
-    const char *const values[] = {row->pipeline, row->sink, claim.epoch, claim.lost, claim.next};
+    const char *const values[] = {row->pipeline, row->sink, claim.epoch, claim.lost, claim.next, row->stream};
     bool done =
-        session_query(session, OPEN, 5, values,
+        session_query(session, OPEN, 6, values,
                       &(const struct result_shape){"the claim of the position", 0, 1, 6, 0}, ret_result, err);
     if (done || err->sqlstate[0] == '\0')
         row->claim = next;
@@ -237,7 +318,7 @@ static bool raise_epoch(struct position_row *row, struct session *session, struc
                         struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     if (!session_execute(session, "begin isolation level read committed", err) ||
-        !create_if_missing(session, err) || !session_execute(session, "set local lock_timeout = '5s'", err) ||
+        !prepare_table(session, err) || !session_execute(session, "set local lock_timeout = '5s'", err) ||
         !claim_row(row, session, &result, err))
         return false;
     if (PQntuples(result) == 0) /* the query has locked the row, and the other engine needs it */
@@ -253,9 +334,9 @@ static bool is_locked(const struct error *err) {
 static bool end_holder(const struct position_row *row, struct session *session, struct error *err) {
     struct claim claim;
     claim_prepare(row, &claim);
-    const char *const values[] = {row->pipeline, row->sink, claim.epoch, claim.lost};
+    const char *const values[] = {row->pipeline, row->sink, claim.epoch, claim.lost, row->stream};
     return session_execute(session, "rollback", err) &&
-           session_query(session, END_HOLDER, 4, values, NULL, NULL, err);
+           session_query(session, END_HOLDER, 5, values, NULL, NULL, err);
 }
 
 /*
@@ -295,7 +376,7 @@ bool position_row_look(const struct position_row *row, struct session *session, 
     struct position_row seen = *row;
     struct sink_view view = {0};
     struct error answer = {0};
-    if (!session_query(session, LOOK, 2, (const char *const[]){row->pipeline, row->sink},
+    if (!session_query(session, LOOK, 3, (const char *const[]){row->pipeline, row->sink, row->stream},
                        &(const struct result_shape){"the query for the position", 0, 1, 7, 0}, &result,
                        &answer)) {
         if (strcmp(answer.sqlstate, UNDEFINED_TABLE) != 0) {
@@ -322,10 +403,11 @@ bool position_row_find_lsn(const struct position_row *row, struct session *sessi
         return false;
     if (PQgetisnull(found, 0, 0))
         return true;
-    if (!session_query(session, "select end_lsn from pgcdc.position where pipeline = $1 and sink = $2", 2,
-                       (const char *const[]){row->pipeline, row->sink},
-                       &(const struct result_shape){"the query for the position", 0, 1, 1, 0}, &position,
-                       err))
+    if (!session_query(
+            session,
+            "select end_lsn from pgcdc.position p where pipeline = $1 and sink = $2 and " STREAM_IS_3, 3,
+            (const char *const[]){row->pipeline, row->sink, row->stream},
+            &(const struct result_shape){"the query for the position", 0, 1, 1, 0}, &position, err))
         return false;
     if (PQntuples(position) == 1 && !lsn_parse(PQgetvalue(position, 0, 0), ret_lsn))
         *ret_lsn = 0; /* the row has no position yet */

@@ -21,8 +21,9 @@ struct pq_pipeline;
 struct position_row {
     const char *pipeline;
     const char *sink;
-    int64_t epoch; /* our epoch; 0: never opened by this process */
-    int64_t claim; /* the epoch that the last open claimed; valid although its answer may be lost */
+    const char *stream; /* which of the pipeline's streams of changes; "": the slot's */
+    int64_t epoch;      /* ours; 0: never opened by this process */
+    int64_t claim; /* the epoch that the last open asked for, which counts although its answer may be lost */
     /*
      * Whether lock and store are prepared in the session: pipeline->drops (pq_pipeline.h) when they were,
      * plus 1.
