@@ -37,10 +37,11 @@ bool pool_init(struct pool *pool, int wake_fd, struct error *err) {
     pthread_mutex_init(&pool->lock, NULL);
     for (size_t i = 0; i < POOL_BATCHES; i++) {
         struct batch *batch = &pool->batches[i];
-        if (!batch_init(batch, err))
-            return false;
+        const bool good = batch_init(batch, err);
         batch->pool = pool;
         batch->state = BATCH_FREE;
+        if (!good)
+            return false;
         pool->free[pool->free_count++] = batch;
     }
     return true;
