@@ -207,6 +207,9 @@ static bool write_all(struct kafka_sink *kafka, const struct sink_span *span, st
     kafka->copying = count > 0 && changes[0].kind == CHANGE_READ;
     if (!prepare_producer(kafka, err) || !topics_meet(&kafka->topics, changes, count, err))
         return false;
+    for (size_t i = 0; i < span->present; i++)
+        if (!kafka_transaction_count_again(kafka, &span->changes[i], err))
+            return name_change(&span->changes[i], err);
     for (size_t i = 0; i < count; i++)
         if (!write_change(kafka, &changes[i], err))
             return name_change(&changes[i], err);
