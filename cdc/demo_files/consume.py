@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-consume.py BROKERS PIPELINE - reads what a pipeline publishes, as an application would. An example to start from.
+consume.py BROKERS PIPELINE - reads a pipeline's topics, as an application would. An example to start from.
 
-    --print           every change from the first one on, a line each, until stopped (this is the default)
-    --follow FILE     count what comes from now on; FILE has the count and what the last record took from its commit, in ms
-    --show TABLE      one record of the table, whole
-    --replay          what is there now, replayed: TABLE RECORDS ROWS for each table
+    --print           every change from the first one on, one line each, until stopped (the default)
+    --follow FILE     count new records; FILE has the count and the last record's milliseconds since its commit
+    --show TABLE      one whole record of the table
+    --replay          replay all present records: TABLE RECORDS ROWS for each table
 
 Needs python3-confluent-kafka, python3-protobuf and protobuf-compiler.
 """
@@ -38,14 +38,14 @@ schema = load_schema()
 
 
 def connect(brokers, at_end=False):
-    """Without read_committed a consumer sees what was never committed, and sees it again."""
+    """Without read_committed a consumer also sees aborted records, and then the same changes again."""
     return Consumer({"bootstrap.servers": brokers, "group.id": f"consume-{os.getpid()}", "isolation.level": "read_committed",
                      "auto.offset.reset": "latest" if at_end else "earliest", "enable.auto.commit": False,
                      "enable.partition.eof": True, "topic.metadata.refresh.interval.ms": 2000, "fetch.wait.max.ms": 50})
 
 
 def messages(consumer, pipeline):
-    """For ever, of all tables: topics are named PIPELINE.SCHEMA.TABLE."""
+    """Endless, of all tables: topics are named PIPELINE.SCHEMA.TABLE."""
     consumer.subscribe([rf"^{pipeline}\..*"])
     while True:
         for message in consumer.consume(500, 0.2):

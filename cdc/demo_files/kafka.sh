@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# The demo's Kafka: a second sink, and a consumer that looks at it; sourced by cdc/demo, which sets $folder, $files and $root.
+# The demo's Kafka: a second sink, and a consumer that reads it; sourced by cdc/demo, which sets $folder, $files and $root.
 
-# Starts the demo again beside a private broker, whose address it then has in $kafka. The broker ends with the demo.
+# Starts the demo again with a private broker, whose address is then in $kafka. The broker ends with the demo.
 kafka_run_with() {
     echo "Preparing Kafka: Maven, Java, the broker"
     "$root/tests/support/install" kafka
@@ -22,7 +22,7 @@ consume() {
     /usr/bin/python3 "$files/consume.py" "$kafka" shop "$@"
 }
 
-# What it has seen so far stands in the file "seen": records, and the milliseconds that the last one took from its commit.
+# The file "seen" contains the number of records so far, and the last record's milliseconds since its commit.
 consumer_start() {
     consume --follow seen >consumer.log 2>&1 &
     consumer=$!

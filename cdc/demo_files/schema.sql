@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
--- The demo's shop: shapes that real databases have, and the values that replication tools stumble over.
+-- The demo's shop: shapes of real databases, and values that replication tools often get wrong.
 
 create type order_state as enum ('new', 'paid', 'shipped', 'returned');
 

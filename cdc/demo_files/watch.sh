@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# What the demo shows while the traffic runs: a table drawn over and over on a terminal, a line a second elsewhere.
+# The demo's view while the traffic runs: a table that is redrawn on a terminal, one line a second elsewhere.
 
 tables=(customers products documents orders order_lines journal counters pulse)
 
@@ -21,7 +21,7 @@ read_counts() {
     done < <(counts_query | "$1")
 }
 
-# Watches for the next pulse in the target, then commits it at the source: milliseconds. One clock, one machine.
+# Waits for the next pulse at the target while committing it at the source: milliseconds. Both use one machine's clock.
 measure_lag() {
     local lag
     exec 3< <(target_sql -c "select set_config('demo.seen', coalesce(max(at), '-infinity')::text, false) from pulse" \
