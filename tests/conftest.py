@@ -143,7 +143,7 @@ def pipeline(new_pipeline, shared_clusters):
 
 @pytest.fixture(scope="session")
 def shared_kafka():
-    """One broker for everybody; topics are kept apart by the pipelines' names."""
+    """One broker for all tests; the pipelines' names keep topics apart."""
     from support.kafka import Kafka  # pylint: disable=import-outside-toplevel
     with Kafka("shared") as kafka:
         yield kafka

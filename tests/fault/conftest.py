@@ -33,7 +33,7 @@ def sturdy_clusters():
 
 @pytest.fixture
 def own_pair(sturdy_clusters, new_pipeline):
-    """Not started yet; on clusters that nobody else uses at the moment."""
+    """Not started yet; on clusters that no other test uses at the moment."""
     for cluster in sturdy_clusters:
         cluster.mark_log()
     return prepare(new_pipeline(*sturdy_clusters))

@@ -80,7 +80,7 @@ def transactional_id(pipeline):
 
 
 def set_properties(pipeline, **properties):
-    """Handed to librdkafka: a_b stands for a.b."""
+    """Names for librdkafka: a_b is a.b."""
     sink(pipeline).setdefault("properties", {}).update({key.replace("_", "."): value for key, value in properties.items()})
 
 
@@ -188,7 +188,7 @@ def test_a_broker_killed_again_and_again(loaded):
 
 
 def test_a_frozen_broker_is_waited_for(loaded):
-    """Nothing is confirmed meanwhile, the source's server is answered, and all goes on when the broker thaws."""
+    """Until the broker thaws nothing is confirmed and the source's server gets its answers; then all continues."""
     loaded.start()
     with Load(loaded.source, pause_s=0.01):
         wait_for_progress(loaded)
@@ -206,7 +206,7 @@ def test_a_frozen_broker_is_waited_for(loaded):
 
 
 def test_a_leader_moves(loaded_on_three):
-    """The broker that leads a data topic dies; another one leads, and the engine goes on by itself."""
+    """The broker that leads a data topic dies; another one leads, and the engine continues by itself."""
     pipeline = loaded_on_three
     pipeline.start()
     with Load(pipeline.source, pause_s=0.01):
@@ -242,7 +242,7 @@ def test_the_coordinator_is_lost(loaded_on_three):
 
 
 def test_a_transaction_that_outlives_its_time(loaded):
-    """The coordinator aborts it while the engine is frozen; that is no fence, so the engine goes on by itself."""
+    """The coordinator aborts it while the engine is frozen; that is no fence, so the engine continues by itself."""
     set_properties(loaded, transaction_timeout_ms=2000)
     loaded.kafka.mark_log()
     loaded.start()
@@ -265,7 +265,7 @@ def test_a_transaction_that_outlives_its_time(loaded):
 
 @pytest.mark.parametrize("keeps_state", [True, False], ids=["with_the_disk", "with_the_slot_alone"])
 def test_a_deleted_position_topic_is_refused(loaded, keeps_state):
-    """Nobody knows any more what Kafka has; the data topics are left as they were."""
+    """Kafka's position is no longer known; the data topics are left unchanged."""
     with Load(loaded.source, pause_s=0.01):
         loaded.start()
         wait_for_progress(loaded)
@@ -327,7 +327,7 @@ def test_a_frozen_engine_wakes_after_its_successor_took_over(loaded, program, tm
 
 
 def test_two_engines_at_once(loaded, program, tmp_path):
-    """One of them ends with 3 or stands by, soon; the other one goes on undisturbed."""
+    """One of them ends with 3 or stands by, soon; the other one continues."""
     successor = second_engine(loaded, program, tmp_path)
     loaded.start()
     with Load(loaded.source, pause_s=0.01):

@@ -19,7 +19,7 @@ ELSEWHERE = {"attempt-end-reached", "failure-written", "postgres-after-resolve"}
 
 
 def fault_points():
-    """Every named place of the engine's sources that a pipeline to PostgreSQL can come to."""
+    """Every named fault point that a pipeline to PostgreSQL can reach."""
     return [point for point in points_of("cdc", "sinks/postgres") if point not in ELSEWHERE]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Servers and sessions that die, freeze and come back under load; the engine goes on by itself."""
+"""Servers and sessions die, freeze and return under load; the engine continues by itself."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ def sender_pid(pipeline):
 
 
 def apply_pids(pipeline):
-    """Sessions of the engine in the target: whoever holds a lock on the position's row, or has touched it last."""
+    """The engine's sessions at the target: those that hold a lock on the position's row, or changed it last."""
     rows = pipeline.target.execute(
         "select pid from pg_stat_activity where datname = current_database() and application_name like %s", ("pgcdc%",))
     return [row[0] for row in rows]
@@ -127,7 +127,7 @@ def test_sessions_end_while_the_rows_are_copied(own_pair):
 
 
 def test_a_frozen_target_is_waited_for(own_pair):
-    """The server is answered meanwhile, nothing is confirmed, and all goes on when the target thaws."""
+    """Until the target thaws the server gets its answers and nothing is confirmed; then all continues."""
     own_pair.start()
     with Load(own_pair.source):
         wait_for_progress(own_pair)

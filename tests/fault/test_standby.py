@@ -55,7 +55,7 @@ def wait_replayed(pipeline):
 
 
 def assert_follows(pipeline):
-    """By what is flushed: nobody writes there, so what is not would wait for the server's own writers."""
+    """By the flushed position: there is no other traffic, so unflushed WAL would wait for the server's own writers."""
     lsn = pipeline.source.value("select pg_current_wal_flush_lsn()")
     pipeline.wait_while_running(lambda: pipeline.position_reached(lsn), f"the target to reach {lsn}")
     pipeline.assert_equal("public.t")

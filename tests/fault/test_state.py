@@ -15,7 +15,7 @@ from support.wait import wait_until
 
 @pytest.fixture
 def started(loaded):
-    """Has run, has written checkpoints, stands still with a little left to do."""
+    """Has run, has written checkpoints, and is idle with a little left to do."""
     loaded.start()
     loaded.source.execute("insert into journal (seq) select g from generate_series(1, 100) g")
     loaded.wait_applied()

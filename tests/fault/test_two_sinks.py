@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two sinks, of which one stalls: the other goes on as far as the batches of the pool reach, the slot waits for the slower, and a stop takes no longer."""
+"""Two sinks, one of which stalls: the other continues as far as the pool's batches last, the slot waits for the slower one, and a stop takes no longer."""
 
 from support import oracle
 from support.published import published
@@ -40,7 +40,7 @@ def test_a_sink_that_waits_for_a_lock_holds_up_nobody_else(pipeline):
 
 
 def test_a_frozen_broker_stops_the_other_sink_when_the_batches_are_used_up(pipeline, own_kafka):
-    """The server is answered meanwhile, a stop is quick, and in the end both have each row once."""
+    """The server gets its answers during the stall, a stop is quick, and in the end both have each row once."""
     kafka = own_kafka("kafka")
     pipeline.engine.configuration["sinks"].append({"name": "events", "type": "kafka", "brokers": kafka.bootstrap})
     pipeline.source.execute("create table t (id int primary key, v text)")

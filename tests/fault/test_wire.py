@@ -31,7 +31,7 @@ class OneBit:
         return flip(message, 5 + self.byte, self.bit)
 
 
-# Where a position stands: message, its byte that holds bits 16 to 23 and the one that holds bits 40 to 47.
+# Where a position is: message, its byte that holds bits 16 to 23 and the one that holds bits 40 to 47.
 PLACES = {"keepalive": (b"k", 1), "begin": (b"wB", 26), "commit_at": (b"wC", 27), "commit_end": (b"wC", 35), "header_of_begin": (b"wB", 1),
           "header_of_commit": (b"wC", 1), "second_in_header": (b"wC", 9)}
 
@@ -153,7 +153,7 @@ class LongRow:
 
 @pytest.mark.parametrize("side", ["source", pytest.param("target", marks=pytest.mark.long)])
 def test_an_answer_whose_length_never_fills_is_given_up(pipeline, side):
-    """The server had answered and waited for the next question, and so did we, for ever and without a word."""
+    """The server had answered and waited for the next query, and so did we, forever and without a message."""
     pipeline.source.execute(T + "; insert into t values (0, 'x')")
     pipeline.engine.catch_up()
     pipeline.source.execute("insert into t values (1, 'x')")

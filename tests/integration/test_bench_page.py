@@ -26,7 +26,7 @@ EVERYTHING = result({
 
 
 def rendered(result_):
-    """The page as a tree; it is well-formed XML besides."""
+    """The page as a tree; it is also well-formed XML."""
     return ElementTree.fromstring(page.render(result_))
 
 

@@ -494,7 +494,7 @@ def test_a_target_that_is_read_only_by_default_is_written_all_the_same(pipeline)
 
 
 def test_a_server_that_takes_idle_slots_away(own_cluster, new_pipeline, shared_clusters):
-    """PostgreSQL 18 invalidates a slot that nobody reads: said before, and with its own remedy after."""
+    """PostgreSQL 18 invalidates a slot that is not read: reported before, and with its own remedy after."""
     pipeline = new_pipeline(own_cluster("idle", 18), shared_clusters("target", 18))
     pipeline.source.execute(T)
     pipeline.engine.catch_up()

@@ -36,7 +36,7 @@ def test_generated_and_identity_columns_on_a_target_of_its_own(pipeline):
 
 @pytest.mark.parametrize("narrowing", ["refuse", "allow"])
 def test_a_column_generated_at_the_target_only_stops_before_the_row(pipeline, narrowing):
-    """The sink never names a column that the target generates, so the source's value went nowhere, and nobody was told."""
+    """The sink never names a column that the target generates, so the source's value was lost without a message."""
     pipeline.sink_configuration["narrowing"] = narrowing
     pipeline.source.execute("create table t (id int primary key, a int, g int); insert into t values (1, 10, 5)")
     pipeline.engine.catch_up()

@@ -41,7 +41,7 @@ def test_it_stops_before_the_transaction(pipeline, case, surroundings):
 
 
 def test_a_table_that_the_target_has_lost_needs_a_copy(pipeline):
-    """An empty table made anew would take the change, and the rows of before would be missing for ever."""
+    """An empty table made anew would accept the change, and the earlier rows would be missing forever."""
     pipeline.source.execute(START)
     pipeline.engine.catch_up()
     pipeline.target.execute("drop table t9")

@@ -12,7 +12,7 @@ T = "create table t (id int primary key)"
 
 @pytest.fixture
 def ran(pipeline):
-    """A pipeline that has run and stands still."""
+    """A pipeline that has run and is idle."""
     pipeline.source.execute(T + "; insert into t values (1)")
     pipeline.engine.catch_up()
     pipeline.wait_slot_free()

@@ -59,7 +59,7 @@ def test_status_says_what_an_engine_retries(pipeline):
 
 
 def test_a_mistake_at_the_first_start_ends_with_2(pipeline):
-    """A wrong port was tried for ever, so that a cron job hung."""
+    """A wrong port was retried forever, so a cron job hung."""
     dead_target(pipeline)
     result = pipeline.engine.command("run", "--until", "caught-up", "--retry-for", "1s")
     assert result.returncode == 2, result.stderr
@@ -77,7 +77,7 @@ def test_an_error_that_lasts_longer_than_retry_for_ends_with_1(pipeline):
 
 
 def test_a_first_run_that_fails_drops_the_slot_that_it_made(pipeline):
-    """It stayed and kept WAL while nobody knew."""
+    """It stayed and kept WAL without a message."""
     pipeline.source.execute("create table t (id int primary key); insert into t values (1)")
     pipeline.execute_both("create table if not exists t (id int primary key)")
     pipeline.target.execute("insert into t values (7)")
@@ -96,7 +96,7 @@ def other_engine(pipeline, folder):
 
 
 def test_a_second_engine_waits_for_a_healthy_one(pipeline, tmp_path):
-    """It raised the epoch first and asked for the slot after, so that the good one ended, and two under supervision swapped for ever."""
+    """It raised the epoch first and then asked for the slot, so the good one ended, and two under supervision swapped forever."""
     pipeline.source.execute("create table t (id int primary key)")
     pipeline.start()
     epoch = pipeline.target.value("select epoch from pgcdc.position")

@@ -199,7 +199,7 @@ def fixes_of(pipeline, code):
 
 
 def test_files_whose_names_a_shell_would_take_apart(pipeline, tmp_path):
-    """Their names stood in chmod and mkdir as they are."""
+    """Their names were used in chmod and mkdir without quotes."""
     pipeline.source.execute("create table t (id int primary key); insert into t values (1)")
     odd = tmp_path / "it's a \"$HOME\" -- of; files\t&"
     odd.mkdir()
@@ -312,7 +312,7 @@ def test_a_loss_ends_with_a_new_copy(pipeline, lose, code):
     assert_goes_on(pipeline)
 
 
-# ---- a table that comes later, and nobody copies ----
+# ---- a table that is added later and not copied ----
 
 LATER = """
     create schema ext; create extension citext with schema ext; create schema "S x";

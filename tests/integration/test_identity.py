@@ -114,7 +114,7 @@ def test_many_rows_without_a_key_are_found_in_one_pass(pipeline):
 
 
 def test_a_row_that_is_equal_only_for_its_columns_is_found(pipeline):
-    """As a native subscription finds it; but a row that is the same goes first, whichever stands first."""
+    """As a native subscription finds it; but an identical row is preferred, whichever comes first."""
     tables = BEFORE + """create extension citext; create table t (a int, b {}, c citext, n numeric, v text);
         create table i (b {}, v text); create index on i (b)"""
     pipeline.source.execute(tables.format("text", "text") + "; alter table t replica identity full; alter table i replica identity full")
@@ -229,7 +229,7 @@ def test_a_chain_of_keys_moves_in_order(pipeline):
            f"begin; {moves} commit", f"begin; delete from t where id = 101; {moves} insert into t values (1, 0); commit")
 
 
-# Unique columns besides the key
+# Unique columns other than the key
 
 def test_unique_values_change_hands(pipeline):
     follow(

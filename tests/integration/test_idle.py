@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An idle or blocked pipeline: the slot moves, the server is answered, sessions do not linger, nobody waits for ever."""
+"""An idle or blocked pipeline: the slot moves, the server gets its answers, sessions do not linger, no wait is endless."""
 
 import time
 
@@ -37,7 +37,7 @@ def test_the_slot_moves_on_foreign_traffic(pipeline, reader):
     pipeline.start()
     for database in (pipeline.source, other):
         database.execute("insert into apart.noise select repeat('z', 1000) from generate_series(1, 30000) g")
-        wait_until(lambda: retained_bytes(pipeline) < MEGABYTE, "the slot to let go of foreign WAL")
+        wait_until(lambda: retained_bytes(pipeline) < MEGABYTE, "the slot to release foreign WAL")
     pipeline.source.execute("insert into t values (1)")
     pipeline.assert_follows()
     other.drop()
@@ -50,7 +50,7 @@ def test_a_transaction_that_is_open_while_the_slot_moves_still_arrives(pipeline,
     with session.cursor() as cursor:
         cursor.execute("insert into t values (1)")
     pipeline.source.execute("insert into apart.noise select repeat('z', 1000) from generate_series(1, 30000) g")
-    wait_until(lambda: retained_bytes(pipeline) < MEGABYTE, "the slot to let go of foreign WAL")
+    wait_until(lambda: retained_bytes(pipeline) < MEGABYTE, "the slot to release foreign WAL")
     session.commit()
     session.close()
     pipeline.assert_follows()
@@ -126,7 +126,7 @@ def test_the_source_stops_while_the_engine_is_connected(own_cluster, shared_clus
 
 
 def test_a_source_can_stop_while_the_target_is_blocked(own_cluster, shared_clusters, new_pipeline):
-    """The walsender of a server that stops waits for the confirmation of everything. It once waited for ever."""
+    """The walsender of a server that stops waits for the confirmation of everything. It once waited forever."""
     cluster = own_cluster("source")
     pipeline = new_pipeline(cluster, shared_clusters("target"))
     pipeline.source.execute("create table t (id int primary key)")

@@ -47,7 +47,7 @@ def test_a_broker_keeps_its_topics_through_every_end(own_kafka):
         assert kafka.topic_config("t")["max.message.bytes"] == "12345"
     broker = kafka.brokers[0]
     broker.freeze()
-    wait_until(lambda: Path(f"/proc/{broker.process.pid}/stat").read_text(encoding="ascii").split()[2] == "T", "the broker to stand still")
+    wait_until(lambda: Path(f"/proc/{broker.process.pid}/stat").read_text(encoding="ascii").split()[2] == "T", "the broker to be stopped")
     broker.thaw()
     kafka.wait_ready()
     kafka.delete_topic("t")
@@ -119,7 +119,7 @@ def test_an_open_transaction_is_noticed(shared_kafka):
     producer = transactional(shared_kafka, "opens")
     producer.begin_transaction()
     send(producer, "support.open", "hanging")
-    with pytest.raises(AssertionError, match="read_committed comes to"):
+    with pytest.raises(AssertionError, match="read_committed ends at"):
         TopicReader(shared_kafka.bootstrap).read({"support.open": 1}, COMMITTED, deadline_s=2)
     producer.abort_transaction(30)
     assert TopicReader(shared_kafka.bootstrap).read({"support.open": 1}, COMMITTED) == []

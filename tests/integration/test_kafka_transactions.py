@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The transaction topic: where each transaction of the source begins, is split and ends, once, whatever is killed meanwhile."""
+"""The transaction topic: where each transaction of the source begins, is split and ends, once, whatever is killed."""
 
 import json
 import signal

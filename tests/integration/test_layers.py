@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The layers go one way: a folder includes only what stands below it."""
+"""The layers go one way: a folder includes only folders below it."""
 
 import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# folder: what its files may include, besides themselves
+# folder: the other folders that its files may include
 LAYERS = {
     "cdc/base": [],
     "cdc/pq": ["cdc/base"],
@@ -45,7 +45,7 @@ LAYERS = {
 }
 # The decoder can be fuzzed, benched and golden-tested because it does none of these.
 IMPURE = ["cdc/base/clock.h", "cdc/base/log.h", "pthread.h", "stdio.h", "time.h", "unistd.h", "libpq-fe.h"]
-# These report to their callers.
+# These report to their callers and do not log.
 SILENT = [layer for layer in LAYERS if layer in ("cdc/base", "cdc/pq", "decoder", "proto") or layer.startswith("sinks")]
 
 
@@ -82,7 +82,7 @@ def test_the_decoder_is_pure():
 
 
 def test_no_answer_is_read_before_its_shape_is_checked():
-    """session_query does it; who takes results by hand does it by hand."""
+    """session_query does it; code that takes results by hand must check them by hand."""
     faults = []
     for file, path in sources():
         text = file.read_text(encoding="utf-8")

@@ -3,7 +3,7 @@
 
 import pytest
 
-# What nobody would make on purpose, and what DROP leaves behind. None of it has to do with table plain.
+# Objects that are rarely made on purpose, and those that DROP leaves. None of it has to do with table plain.
 ODD = """
     create type nothing as ();
     create type shrunk as (a int, b text); alter type shrunk drop attribute a; alter type shrunk drop attribute b;

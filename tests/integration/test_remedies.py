@@ -65,7 +65,7 @@ STOPS = {
         "target_deferrable", "deferrable initially deferred"),
 }
 
-# The copy makes no constraint but the primary key; what the target has besides.
+# The copy makes no constraint but the primary key; these are the target's own.
 AT_TARGET = {"a constraint that is deferrable at the source only": "alter table t add constraint spot unique (pos)"}
 
 
@@ -84,7 +84,7 @@ def execute_each(database, statements):
 
 
 def execute_sql(pipeline, side):
-    """What `check --sql` prints, each statement as it stands, as psql does it."""
+    """What `check --sql` prints, each statement unchanged, as psql runs it."""
     database = pipeline.source if side == "source" else pipeline.target
     for line in pipeline.engine.command("check", "--sql", side).stdout.splitlines():
         if not line.startswith("--"):

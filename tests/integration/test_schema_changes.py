@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Schema changes in mid-stream: columns are known by name, from the definition in force where the change stands.
+Schema changes in mid-stream: columns are known by name, from the definition that was valid at the change.
 
 pgcdc does not carry DDL. The tester runs the same DDL on the target, as the documentation asks.
 """

@@ -146,7 +146,7 @@ def test_a_partition_made_while_running_is_its_roots(pipeline):
 
 
 def test_a_leaf_whose_root_is_sent_is_its_roots(pipeline):
-    """The server announces the root, then the leaf whose row it is; the leaf's name was taken for a table that nobody named."""
+    """The server announces the root, then the leaf whose row it is; the leaf's name was taken for a table that is not listed."""
     pipeline.source_configuration["tables"] = ["public.p"]
     pipeline.execute_both("create table p (id int primary key) partition by range (id); "
                           "create table p_0 partition of p for values from (0) to (10) partition by range (id); "
@@ -281,7 +281,7 @@ def test_the_copy_makes_an_empty_table_logged(pipeline, name, tables):
 # Tables that are gone
 
 def test_a_scratch_table_that_is_gone_stops_nothing(pipeline):
-    """A job makes a table, fills it and drops it; the definition is gone with it, so nobody could create it at the target."""
+    """A job makes a table, fills it and drops it; the definition is gone with it, so it could not be created at the target."""
     del pipeline.source_configuration["tables"]
     pipeline.source.execute("create table t (id int primary key, v text); insert into t values (1, 'a')")
     pipeline.engine.catch_up()
@@ -314,7 +314,7 @@ def test_a_sink_that_is_its_own_source_is_refused(pipeline):
 
 
 def test_many_tables_without_identity_are_counted_and_check_lists_them(pipeline):
-    """An error has room for some of the names: it says how many more there are, and where all of them stand."""
+    """An error has room for some of the names: it says how many more there are, and where to find all of them."""
     pipeline.source.execute("; ".join(f"create table without_a_key_of_any_kind_{number} (a int)" for number in range(60)))
     log = pipeline.assert_refused("is not created", "pgcdc check prints the SQL for each", code=2)
     shown = re.search(r"replica identity: (.*?) and (\d+) more;", log)

@@ -76,7 +76,7 @@ def test_a_transaction_that_the_slot_would_wait_for(pipeline):
 
 @pytest.mark.parametrize("way", ["commit", "rollback"])
 def test_a_prepared_transaction_of_another_database(pipeline, way):
-    """Its fix was SQL for psql in the source's database, where it does not exist; and it is nobody's to commit unasked."""
+    """Its fix was SQL for psql in the source's database, where it does not exist; and a prepared transaction must not be committed unasked."""
     cluster = pipeline.source.cluster
     pipeline.source.execute("create table t (id int primary key); insert into t values (1)")
     owner = cluster.connect()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sessions stand what others do to servers: settings of a DBA, locks, hosts that are not there."""
+"""Sessions work whatever others do to servers: settings of a DBA, locks, hosts that do not exist."""
 
 import os
 import pty
@@ -271,7 +271,7 @@ def test_every_session_has_the_pipelines_name(new_pipeline, shared_clusters):
 
 
 def test_no_name_of_a_table_moves_the_cursor(pipeline):
-    """A name is the work of whoever may create a table; nothing of it is obeyed by a terminal or begins a line of a log."""
+    """Any role that may create a table chooses its name; no part of it may control a terminal or begin a log line."""
     name = 'a\x1b[2J\x07\n2026 error: forged\x9b'
     quoted = '"' + name + '"'
     pipeline.source.execute(f"create table {quoted} (v text); create publication shop for table {quoted}")

@@ -43,7 +43,7 @@ def ids(pipeline):
 def test_only_that_transaction_is_left_out(pipeline, rows, first):
     """
     A large one was named by where it ends when its last part did not fit, which its first part does not know yet: it stopped the
-    pipeline again, for ever.
+    pipeline again, forever.
     """
     lsn = stop_at_a_missing_row(pipeline, rows, first)
     result = skip(pipeline, lsn)
@@ -127,7 +127,7 @@ def commit_close_together(pipeline, first, second):
 @pytest.mark.parametrize("place", ["the first", "the second"])
 def test_one_commit_record_begins_where_the_other_transaction_ends(pipeline, place):
     """
-    One LSN stands for both then: the one that stopped is meant, and the other is applied. The first is named by where it ends; the
+    One LSN names both then: skip leaves out the one that stopped, and the other is applied. The first is named by where it ends; the
     second, which is large, by where its commit record begins.
     """
     pipeline.source.execute(ROWS)

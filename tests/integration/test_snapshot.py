@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The seam between the initial copy and the stream: nothing that changes meanwhile is lost or doubled."""
+"""The seam between the initial copy and the stream: changes during the copy are neither lost nor duplicated."""
 
 import threading
 

@@ -15,7 +15,7 @@ T = "create table t (id int primary key, v int)"
 
 @pytest.fixture
 def started(pipeline):
-    """A pipeline that has run, with two rows, and stands still."""
+    """A pipeline that has run, with two rows, and is idle."""
     pipeline.source.execute(T + "; insert into t values (1, 1)")
     pipeline.engine.catch_up()
     pipeline.source.execute("insert into t values (2, 2)")
@@ -97,7 +97,7 @@ def test_another_cluster_is_refused(started, own_cluster):
 
 
 def test_a_source_restored_from_a_backup_is_refused(own_cluster, shared_clusters, new_pipeline, tmp_path):
-    """The same system, an older end: the server would accept our position and send nothing, for ever."""
+    """The same system, an older end: the server would accept our position and never send anything."""
     cluster = own_cluster("source")
     pipeline = new_pipeline(cluster, shared_clusters("target"))
     pipeline.source.execute(T + "; insert into t values (1, 1)")
@@ -123,7 +123,7 @@ def test_an_emptied_target_is_refused(started):
 
 
 def test_a_target_restored_from_a_backup_is_refused(started):
-    """Its position went back behind what the slot has let go of."""
+    """Its position went back to before what the slot has released."""
     position = started.position()
     started.source.execute("insert into t values (3, 3)")
     started.engine.catch_up()
@@ -294,7 +294,7 @@ def test_a_slot_that_somebody_creates_meanwhile_is_not_dropped(pipeline):
     """Between the decision that there is none and its creation: it is refused, and theirs stays."""
     pipeline.source.execute("create table t (id int primary key)")
     pipeline.engine.start(environment={"PGCDC_FAULT": "slot-before-create:stop"})
-    wait_until(lambda: "State:\tT" in Path(f"/proc/{pipeline.engine.process.pid}/status").read_text(), "the engine to stand before the creation")
+    wait_until(lambda: "State:\tT" in Path(f"/proc/{pipeline.engine.process.pid}/status").read_text(), "the engine to stop before the creation")
     pipeline.source.execute("select pg_create_logical_replication_slot(%s, 'pgoutput')", (pipeline.slot_name(),))
     theirs = pipeline.slot()["confirmed_flush_lsn"]
     pipeline.engine.thaw()
@@ -308,7 +308,7 @@ def test_a_lock_file_that_was_dropped_meanwhile_is_no_lock(pipeline):
     """Two engines would each hold one: the one whose file is gone must not run."""
     pipeline.source.execute("create table t (id int primary key)")
     pipeline.engine.start(environment={"PGCDC_FAULT": "lock-opened:stop"})
-    wait_until(lambda: "State:\tT" in Path(f"/proc/{pipeline.engine.process.pid}/status").read_text(), "the engine to stand before its lock")
+    wait_until(lambda: "State:\tT" in Path(f"/proc/{pipeline.engine.process.pid}/status").read_text(), "the engine to stop before its lock")
     (pipeline.state / "shop.lock").unlink()
     pipeline.engine.thaw()
     assert pipeline.engine.wait_exit() == 6

@@ -7,7 +7,7 @@ Findings that check has as well are in test_findings_followed.py, changes of the
 import pytest
 from test_findings_followed import assert_goes_on, codes_of, follow_sql, make_role, psql, report_of
 
-# name: tables at both sides, at the target besides, the change, what the remedy says, what is done for it at the target.
+# name: tables at both sides, more at the target, the change, what the remedy says, what is done for it at the target.
 AT_TARGET = {
     "a row that only the target has": (
         "create table t (id int primary key, v int unique); insert into t values (1, 1)",
@@ -195,7 +195,7 @@ def test_a_slot_of_another_database(pipeline):
 
 
 def test_a_lost_slot_is_one_problem(pipeline):
-    """"or, when they are the source's: snapshot: never" stood beside it, which would have left out what was lost."""
+    """"or, when they are the source's: snapshot: never" was printed as well, which would have left out the lost changes."""
     pipeline.source.execute("create table t (id int primary key); insert into t values (1)")
     pipeline.engine.catch_up()
     pipeline.source.execute("select pg_drop_replication_slot('shop')")

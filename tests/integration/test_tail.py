@@ -80,7 +80,7 @@ def test_it_leaves_no_slot_behind(streaming):
 
 
 def test_it_ends_when_nobody_reads_any_more(streaming):
-    """Also when there is nothing to write: a pager that was left should not leave a slot at the server for ever."""
+    """Also when there is nothing to write: a pager that was closed should not leave a slot at the server."""
     with Tail(streaming, output=subprocess.PIPE) as tail:
         tail.process.stdout.close()
         assert tail.process.wait(10) == 0

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-DDL in the target while the engine streams. The sink knows its tables from before: it looks at them again, and goes on right, or stops
-with what is wrong now and goes on once that is mended. Each case is tried by every way to apply: one row in one round trip, rows by
+DDL in the target while the engine streams. The sink knows its tables from before: it looks at them again, and continues, or stops
+with the fault and continues once that is repaired. Each case is tried by every way to apply: one row in one round trip, rows by
 prepared statements, a set by COPY, updates and deletes of both.
 """
 
@@ -146,7 +146,7 @@ STOPS_AT = [(case, 300) for case in STOPS] + [("fewer decimals", 1), ("fewer dec
 
 
 def test_the_stream_stops(pipeline):
-    """A float took the bits of an int, decimals were cut off and nobody was told: the types were looked at only once."""
+    """A float took the bits of an int, decimals were cut off without a message: the types were looked at only once."""
     for (case, size), table in zip(STOPS_AT, tables_of(pipeline, len(STOPS_AT))):
         table.warm()
         statement, texts, mend = STOPS[case]

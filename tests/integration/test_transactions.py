@@ -115,7 +115,7 @@ def test_one_transaction_changes_1500_tables(pipeline):
 
 @pytest.mark.long
 def test_one_transaction_changes_9000_tables_of_100_columns(new_pipeline, own_cluster):
-    """The memory for the target's tables was used up, and each attempt began anew with none, for ever."""
+    """The memory for the target's tables was used up, and each attempt began again with none, forever."""
     settings = {"max_locks_per_transaction": 4000}
     pipeline = new_pipeline(own_cluster("source", settings=settings), own_cluster("target", settings=settings))
     peak_kb = change_many_tables(pipeline, 9000, 100)
@@ -286,7 +286,7 @@ def test_always_and_replica_triggers_fire(pipeline):
 
 
 def test_a_deadlock_in_the_target_is_tried_again(pipeline):
-    """The engine's session is the victim: it waits for row 20, then somebody waits for the rows that it holds."""
+    """The engine's session is the victim: it waits for row 20, then another session waits for the rows that it holds."""
     pipeline.source.execute("create table t (id int primary key, v int); insert into t select g, 0 from generate_series(1, 20) g")
     pipeline.target.execute(f"alter database \"{pipeline.target.name}\" set deadlock_timeout = '1s'")
     pipeline.start()

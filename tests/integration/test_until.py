@@ -47,7 +47,7 @@ def count(pipeline):
 
 
 def test_until_ends_after_the_last_transaction_that_ends_there(pipeline):
-    """It went on to whatever the server had sent by then, so that a schema change came too late for the rows behind it."""
+    """It continued up to everything that the server had sent by then, so a schema change came too late for the rows after it."""
     ends = transactions(pipeline, *[ROWS] * 5)
     for done, (_, end) in enumerate(ends[:4], 1):
         run_until(pipeline, end)
@@ -74,7 +74,7 @@ def test_until_inside_a_commit_record_ends_before_its_transaction(pipeline, size
 
 @pytest.mark.parametrize("point", ["kafka-after-split:3", "kafka-before-split:15", "stream-before-last-status"])
 def test_until_inside_a_commit_record_with_a_sink_that_splits(kafka_pipeline, point):
-    """A part is published before the Commit says that the transaction ends behind the LSN: the next run goes on behind that part."""
+    """A part is published before the Commit says that the transaction ends after the LSN: the next run continues after that part."""
     kafka_pipeline.execute_both = lambda sql: (kafka_pipeline.source.execute(sql), kafka_pipeline.replay.execute(sql))
     kafka_pipeline.sink_configuration["transaction_changes"] = 1000
     kafka_pipeline.execute_both("create table t (id int primary key)")

@@ -117,7 +117,7 @@ def create_tables(database, types):
 
 
 def insert_values(database, values, first_id):
-    """Under settings of its own, so that every literal is read as it stands here."""
+    """Under settings of its own, so that every literal is read unchanged."""
     connection = database.connect(client_encoding="UTF8", options="-c standard_conforming_strings=on")
     with connection.cursor() as cursor:
         cursor.execute("set datestyle = 'ISO, YMD'; set xmloption = content; "

@@ -88,7 +88,7 @@ def test_null_is_not_an_empty_text(pipeline):
 
 
 def test_values_that_changed_places_are_found(pipeline):
-    """A sum that does not depend on the order of rows must depend on which values stand in one row."""
+    """A sum that does not depend on the order of rows must depend on which values are in one row."""
     pipeline.source.execute("create table t (a int, b int); alter table t replica identity full; insert into t select g, -g from generate_series(1, 100) g")
     pipeline.engine.catch_up()
     pipeline.target.execute("update t set b = case a when 1 then -2 else -1 end where a <= 2")
@@ -206,7 +206,7 @@ def test_traffic_is_no_difference(pipeline):
 
 
 def test_a_slow_target_is_waited_for(pipeline):
-    """Rows that are still on their way look like a difference that stands still."""
+    """Rows that are still on their way look like a difference that stays."""
     pipeline.source.execute("create table t (id int primary key); create table other (id int primary key)")
     pipeline.start()
     blocker = pipeline.target.connect(autocommit=False)

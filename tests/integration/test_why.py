@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pgcdc why`: the change that stopped the pipeline is found in the slot, and what stands in its way on the target."""
+"""`pgcdc why`: the change that stopped the pipeline is found in the slot, and so are the target's rows that clash with it."""
 
 import json
 
@@ -8,7 +8,7 @@ import pytest
 TABLE = ("create table t (id int primary key, u int unique, w int unique, v text);"
          "insert into t select g, g, g, 'private' from generate_series(1, 9) g")
 
-# what somebody does to the target, the statement that stops, and what is said of it
+# the change at the target, the statement that stops, and the message
 CASES = {
     "insert_exists": ("insert into t values (50, 1050)", "insert into t values (50, 50)",
                       ("insert", {"id": "50"}, "exists", [("t_pkey", {"id": "50"})])),
@@ -26,7 +26,7 @@ CASES = {
 
 
 def stop(pipeline, spoil, statement, before=3):
-    """Other changes stand before it in its transaction, and other transactions before and behind."""
+    """Other changes precede it in its transaction, and other transactions come before and after."""
     pipeline.source.execute(TABLE)
     pipeline.engine.catch_up()
     pipeline.target.execute("alter table t add constraint t_u_key unique (u), add constraint t_w_key unique (w);" + spoil)
@@ -73,7 +73,7 @@ def test_the_change_and_what_is_in_its_way(pipeline, case):
 
 
 def test_constraints_that_are_not_asked_are_named(pipeline):
-    """An index on a part of the rows clashes here: the stop is a conflict, and nobody says that nothing is in its way."""
+    """An index on a part of the rows clashes here: the stop is a conflict, and no message says that nothing clashes."""
     pipeline.source.execute("create table t (id int primary key, v text)")
     pipeline.engine.catch_up()
     pipeline.target.execute("create unique index part on t (v) where id > 0; create unique index low on t (lower(v)); insert into t values (7, 'x'); "

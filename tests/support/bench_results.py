@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results of bench/run that nobody measured, for tests of what reads them."""
+"""Invented results of bench/run, for tests of their readers."""
 import random
 
 

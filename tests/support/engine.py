@@ -105,7 +105,7 @@ class Engine:
         self.process.send_signal(signal.SIGCONT)
 
     def wait_log(self, text, deadline_s=90):
-        """Waits until `text` stands in what this run has logged."""
+        """Waits until this run has logged `text`."""
         def found():
             if text in self.log_text():
                 return True

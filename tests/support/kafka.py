@@ -113,7 +113,7 @@ class Kafka:
         wait_until(self._answers, lambda: f"{self.name} to start:\n{self.log_tail()}", deadline_s=180)
 
     def stop(self):
-        """In peace; several at once, because the last ones would wait for a majority."""
+        """Orderly; several at once, because the last ones would wait for a majority."""
         for broker in self.brokers:
             if broker.process is not None:
                 broker.process.terminate()

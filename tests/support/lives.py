@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lives of an engine under load that end at a named fault point, or in peace."""
+"""Lives of an engine under load that end at a named fault point, or orderly."""
 
 import re
 import signal
@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 POINT = re.compile(r'FAULT_POINT\("([^"]+)"\)')
 LIFE_S = 3
 LIVES = 2       # so that the second starts from a position and finds a backlog
-LIVES_MAX = 20  # for a point that is known to be come to: which changes meet in a batch is chance on a busy machine
+LIVES_MAX = 20  # for a point that is known to be reached: which changes meet in a batch is chance on a busy machine
 
 
 def points_of(*folders):

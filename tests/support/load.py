@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Traffic that goes on while things die: inserts, updates, deletes, key changes, unchanged TOAST, unique swaps."""
+"""Traffic that continues during faults: inserts, updates, deletes, key changes, unchanged TOAST, unique swaps."""
 
 import random
 import threading

@@ -44,7 +44,7 @@ def cache_folder():
 
 
 def free_port():
-    """Below the range of outgoing connections, so that nobody takes it while its server restarts."""
+    """Below the range of outgoing connections, so that no other process takes it while its server restarts."""
     for _ in range(1000):
         port = random.randint(15000, 32000)
         with socket.socket() as probe:

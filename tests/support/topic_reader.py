@@ -19,7 +19,7 @@ class TopicReader:
         """
         The messages of all partitions, each partition's in its order. topics: {name: number of partitions}.
 
-        The end is the high watermark, not what the isolation level lets through: a transaction that nobody ends must show.
+        The end is the high watermark, not what the isolation level lets through: a transaction that is never ended must show.
         """
         ends = self.ends(topics)
         consumer = self._consumer(isolation)
@@ -92,5 +92,5 @@ def _read_to(consumer, ends, isolation, deadline, messages):
             elif not message.error().retriable() and message.error().code() != KafkaError._TRANSPORT:  # pylint: disable=protected-access
                 raise KafkaException(message.error())
         if time.monotonic() > deadline:
-            raise AssertionError("\n".join(f"{topic}[{partition}]: {isolation} comes to {reached.get((topic, partition))}, "
+            raise AssertionError("\n".join(f"{topic}[{partition}]: {isolation} ends at {reached.get((topic, partition))}, "
                                            f"the high watermark is {end}" for (topic, partition), end in left.items()))

@@ -9,7 +9,7 @@ import threading
 
 
 class Cut:
-    """What a test returns to end the connection behind some bytes: "close" in peace, "reset" (RST), or "half": no more of this direction."""
+    """What a test returns to end the connection after some bytes: "close" (FIN), "reset" (RST), or "half": no more of this direction."""
 
     def __init__(self, how="close", before=b""):
         self.how, self.before = how, before
@@ -18,7 +18,7 @@ class Cut:
 class WireProxy:
     """
     Listens on a port of its own. `take(connection, message)` gets each message of the server, from the type byte to its end, and
-    returns what the client gets instead: bytes, an iterator of bytes, or a Cut (None: in peace). `take_client` gets those of the
+    returns what the client gets instead: bytes, an iterator of bytes, or a Cut (None: an orderly close). `take_client` gets those of the
     client, behind the first one, which has no type.
     """
 
@@ -81,7 +81,7 @@ def through(_, message):
 
 
 def receive(source):
-    """Lets go of the socket now and then, so that a reset in the other direction is one at once."""
+    """Releases the socket now and then, so that a reset in the other direction takes effect at once."""
     while not select.select([source], [], [], 0.1)[0]:
         pass
     return source.recv(65536)
