@@ -2,9 +2,9 @@
 /*
  * verify_expressions.c - matches columns by name and chooses the text to compare.
  *
- * The same type on both sides:                     "a"::text
- * The source, if the target has another type, T:   case when "a" is not null then format('%s', "a")::T end::text
- * Both, if that type is user-defined:              case when "a" is not null then format('%s', "a") end
+ * The same type on both sides:                   "a"::text
+ * The source, if the target has another type T: case when "a" is not null then format('%s', "a")::T end::text
+ * Both, if that type is user-defined:           case when "a" is not null then format('%s', "a") end
  *
  * The target's type parses a value that arrives in a column of another type: json in jsonb, char(4) in
  * char(8), numeric in float8. So the source's value is converted by that type too. Only format always calls
