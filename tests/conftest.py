@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item):
-    """What the engine and the servers logged goes with a failure."""
+    """A failure prints the logs of the engine and the servers."""
     report = (yield).get_result()
     if report.when == "call" and report.failed:
         for pipeline in getattr(item, "pipelines", []):

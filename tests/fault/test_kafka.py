@@ -85,7 +85,7 @@ def set_properties(pipeline, **properties):
 
 
 def wait_briefly(condition, seconds):
-    """Whether it comes true in that time."""
+    """Whether it becomes true in that time."""
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.1)
@@ -93,7 +93,7 @@ def wait_briefly(condition, seconds):
 
 
 def finish(pipeline):
-    """The engine has ended, the load too: the rest arrives; everything is there once. Returns the checker."""
+    """Engine and load have ended: the rest arrives, and everything exists once. Returns the checker."""
     pipeline.engine.catch_up()
     return pipeline.assert_equal(*TABLES)
 
@@ -155,7 +155,7 @@ def add_late_tables(pipeline):
 
 @pytest.mark.parametrize("point", fault_points())
 def test_killed_at_a_fault_point(loaded, point):
-    """At its first visit, which must come, and, where a life has so many, at the third."""
+    """At its first visit, which must happen, and, where a life has so many, at the third."""
     sink(loaded)["transaction_topic"] = f"{loaded.name}-transactions"
     if point.endswith("-split"):
         sink(loaded)["transaction_changes"] = 20  # the load has transactions of 41
@@ -288,7 +288,7 @@ def test_a_position_topic_deleted_at_work_is_refused(loaded):
 
 
 def test_a_data_topic_deleted_at_work(loaded):
-    """Its records are gone by an operator's will; what comes later arrives in a new one, and the others lose nothing."""
+    """An operator has removed its records; later changes arrive in a new topic, and the others lose nothing."""
     loaded.start()
     with Load(loaded.source, pause_s=0.01):
         wait_for_progress(loaded)

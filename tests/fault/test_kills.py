@@ -55,7 +55,7 @@ def test_killed_during_the_initial_copy(loaded, finish):
 
 @pytest.mark.parametrize("point", [point for point in fault_points() if not point.startswith("drop-")])
 def test_killed_at_a_fault_point(loaded, finish, point):
-    """At its first visit, which must come, and, where a life has so many, at the third and the fortieth."""
+    """At its first visit, which must happen, and, where a life has so many, at the third and the fortieth."""
     with Load(loaded.source):
         must_die_at(loaded, point)
         if dies_at(loaded, point, 3):

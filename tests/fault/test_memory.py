@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Memory that is not there: whichever allocation fails, the program ends with a clear word or tries again, and never corrupts anything."""
+"""No memory: whichever allocation fails, the program ends with a clear message or retries, and never corrupts anything."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def change(pipeline, seed):
 
 
 def run_with(pipeline, name, number, healthy):
-    """True: it came to that allocation. healthy: what check says when there is memory."""
+    """True: it reached that allocation. healthy: the output of check with enough memory."""
     shim = pipeline.engine.program.parent.parent / "tests" / "libfailing_allocation.so"
     assert shim.exists(), "it is built with the tests"
     result = pipeline.engine.command(*COMMANDS[name], environment={"LD_PRELOAD": str(shim), "PGCDC_FAIL_ALLOCATION": str(number)}, timeout_s=60)

@@ -147,7 +147,7 @@ def test_a_frozen_target_is_waited_for(own_pair):
 
 
 def test_killed_while_the_target_is_frozen(own_pair, finish):
-    """The old session wakes up after its engine is dead and a new one has come: it must not commit over it."""
+    """The old session wakes up after its engine has died and a new one has started: it must not commit over the new one."""
     own_pair.start()
     with Load(own_pair.source):
         wait_for_progress(own_pair)

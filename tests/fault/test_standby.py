@@ -84,7 +84,7 @@ def promote(pipeline):
 
 @pytest.mark.parametrize("version", [16, 18])
 def test_a_standby_is_a_source_before_and_after_its_promotion(new_standby_pipeline, version):
-    """Whatever becomes of the engine then: a position behind the promotion is on the new timeline."""
+    """Whatever happens to the engine then: a position after the promotion is on the new timeline."""
     pipeline = new_standby_pipeline(version, T + "; insert into t select g, g from generate_series(1, 1000) g; " + PUBLICATION)
     ready, found = findings(pipeline)
     assert ready and {"standby", "standby_snapshot", "primary_slot_name"} <= found.keys() and "hot_standby_feedback" not in found
@@ -190,7 +190,7 @@ def test_a_primary_that_writes_too_little_is_seen_from_the_standby(new_standby_p
 
 
 def test_a_slot_that_another_server_has_is_looked_for_there(new_standby_pipeline):
-    """A dsn with several hosts that a failover brought to a standby: nothing is lost yet."""
+    """A dsn with several hosts that reaches a standby after a failover: nothing is lost yet."""
     pipeline = new_standby_pipeline(18, T + "; " + PUBLICATION)
     pipeline.source_configuration["dsn"] = pipeline.source.dsn()
     pipeline.engine.catch_up()
@@ -202,7 +202,7 @@ def test_a_slot_that_another_server_has_is_looked_for_there(new_standby_pipeline
 
 
 def test_a_table_that_the_primary_publishes_later_is_noticed(new_standby_pipeline):
-    """Where the WAL of a standby ends is asked in another way."""
+    """The end of a standby's WAL needs another query."""
     pipeline = new_standby_pipeline("18", f"{T}; insert into t values (1, 1); {PUBLICATION}")
     start(pipeline, environment={"PGCDC_INTERVAL_MS": "300"})
     pipeline.target.execute("create table u (id int primary key)")

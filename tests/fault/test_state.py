@@ -126,7 +126,7 @@ def second_engine(pipeline, folder):
 
 
 def test_a_second_engine_takes_over_without_loss_or_repeat(own_pair, finish, tmp_path):
-    """A rolling restart, new before old: one of them ends up alone, whichever, and every row is there once."""
+    """A rolling restart, new before old: either of them remains, and every row exists once."""
     own_pair.start()
     second = second_engine(own_pair, tmp_path)
     with Load(own_pair.source):

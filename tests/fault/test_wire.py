@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What goes wrong on the wire is never a wrong position, and never a silence."""
+"""Faults on the wire never give a wrong position, and never pass without a message."""
 
 import struct
 import threading
@@ -18,7 +18,7 @@ def lsn_of(database, sql="select pg_current_wal_insert_lsn()"):
 
 
 class OneBit:
-    """Turns one bit of the first message that fits, at a place behind the header of CopyData."""
+    """Turns one bit of the first matching message, at a place after the header of CopyData."""
 
     def __init__(self, begins, byte, bit):
         self.begins, self.byte, self.bit, self.done = begins, byte, bit, 0
@@ -123,7 +123,7 @@ class LongLength:
 
 
 def test_a_length_that_never_fills_is_given_up_like_a_silent_server(pipeline):
-    """It hid every keepalive: the engine waited for as long as the bytes did not come, without a word."""
+    """It hid every keepalive: the engine waited until the bytes came, without a message."""
     pipeline.source.execute(T)
     taken = LongLength()
     with WireProxy(pipeline.source.cluster.port, taken) as proxy:
@@ -230,7 +230,7 @@ COMMANDS = {"run": RUN, "check": ["check"], "status": ["status"], "verify": ["ve
 @pytest.mark.parametrize("side", ["source", "target"])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_answer_of_another_shape_is_an_error_and_no_empty_value(pipeline, command, side, request):
-    """libpq's complaint about the missing column went to the screen, and its empty text on as if the server had said it, or ended check."""
+    """libpq's complaint about the missing column went to the screen, and its empty text was used as if the server had sent it, or ended check."""
     pipeline.source.execute(T + "; create type mood as enum ('a', 'b'); create domain d as int check (value > 0);"
                             "create table u (id d primary key, m mood, n numeric(5, 2));"
                             "create table p (id int primary key, v text) partition by range (id); create table p1 partition of p for values from (0) to (9);"
@@ -297,7 +297,7 @@ class Flooded:
 
 
 def run_in_little_memory(pipeline):
-    """Of this much no answer of a healthy server needs a part. Sanitizers need an address space without a limit."""
+    """A limit above the memory that any answer of a healthy server needs. Sanitizers need an address space without a limit."""
     wrapper = () if pipeline.engine.has_sanitizer() else ("prlimit", f"--as={900 << 20}", "--")
     pipeline.engine.start("--until", "caught-up", "--timeout", "30s", wrapper=wrapper)
     return pipeline.engine.wait_exit(90)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lag measurement of `bench/run`: its histogram, what it calls falling behind, its search for a rate, and a small run."""
+"""The lag measurement of `bench/run`: its histogram, when a peer falls behind, its search for a rate, and a small run."""
 
 import json
 import math

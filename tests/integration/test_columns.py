@@ -50,7 +50,7 @@ def test_a_column_generated_at_the_target_only_stops_before_the_row(pipeline, na
 
 
 def test_a_column_that_both_generate_may_be_sent(new_pipeline, shared_clusters):
-    """PostgreSQL 18 sends it when the publication says so; one that is made while the engine runs is asked for when it comes."""
+    """PostgreSQL 18 sends it when the publication says so; the engine looks up one that is added while it runs."""
     pipeline = new_pipeline(shared_clusters("source", 18), shared_clusters("target", 18))
     table = "(id int primary key, a int, g int generated always as (a * 2) stored)"
     pipeline.source.execute(f"create table t {table}; insert into t values (1, 10); create publication shop for all tables with (publish_generated_columns = stored)")

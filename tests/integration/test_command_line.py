@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line without any server: usage, help, and what is said of a bad configuration file."""
+"""The command line without any server: usage, help, and the errors of a bad configuration file."""
 
 import os
 import re

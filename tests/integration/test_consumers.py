@@ -113,7 +113,7 @@ PRINTED = {
 
 @pytest.fixture(scope="module")
 def new_pipeline(program, shared_clusters, shared_kafka, tmp_path_factory):
-    """with new_pipeline(name) as made: one that all tests of this file share."""
+    """with new_pipeline(name) as made: a pipeline that all tests of this file share."""
     @contextmanager
     def make(name):
         source, replay = (shared_clusters("source").create_database(part) for part in ("src", "replay"))
@@ -181,7 +181,7 @@ def repeat_messages(pipeline):
 
 
 def names(pipeline):
-    """{table: the names of its changes} as the topics have them; a message that comes again counts once."""
+    """{table: the names of its changes} in the topics; a repeated message counts once."""
     found = {}
     for topic, partitions in pipeline.topics().items():
         named = {}
@@ -240,7 +240,7 @@ def copied(new_pipeline):
 
 @pytest.mark.parametrize("language", CONSUMERS)
 def test_a_consumer_that_comes_again_goes_on_where_it_was(copied, language):
-    """Not before, although it left in the midst of what it had fetched; not behind either."""
+    """Not before, although it left in the middle of what it had fetched; not after it either."""
     lines = [line for count in (3, 4, 3) for line in consume(copied, language, count).splitlines()]
     found = {table: [" ".join(line.split(" ")[:2]) for line in printed] for table, printed in by_table("\n".join(lines)).items()}
     assert found == names(copied)

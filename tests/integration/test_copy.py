@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The initial copy: what it creates, what it refuses, what it leaves behind when it dies, and what DDL does to it."""
+"""The initial copy: what it creates, what it refuses, what remains when it dies, and what DDL does to it."""
 
 import signal
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The main job, on every version: rows that were there, changes that come, a stop and a start in between."""
+"""The main job, on every version: existing rows, then changes, with a stop and a start in between."""
 
 import pytest
 

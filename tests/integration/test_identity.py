@@ -279,7 +279,7 @@ LEAF_IDENTITIES = {
 
 @pytest.mark.parametrize("shape", LEAVES)
 def test_a_row_of_a_leaf_is_found_by_what_the_leaf_logged(pipeline, shape):
-    """The server writes the root's letter and the leaf's values; those not logged come as null, and were taken for it."""
+    """The server sends the root's letter and the leaf's values; values that are not logged arrive as null, and were taken as null."""
     follow(pipeline, LEAVES[shape] + f"""create table t_1 partition of t for values in (1);
         create table t_2 partition of t for values in (2); alter table t_1 alter v set storage external;
         {LEAF_IDENTITIES[shape]}

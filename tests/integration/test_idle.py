@@ -58,7 +58,7 @@ def test_a_transaction_that_is_open_while_the_slot_moves_still_arrives(pipeline,
 
 @pytest.mark.threads
 def test_a_blocked_target_does_not_cost_the_connection(own_cluster, shared_clusters, new_pipeline):
-    """Status updates come every third of the timeout; one that the server would give us up for is a failure, however loaded the machine."""
+    """Status updates are sent every third of the timeout; one so late that the server would disconnect is a failure, however loaded the machine."""
     cluster = own_cluster("source", settings={"wal_sender_timeout": "6s"})
     pipeline = new_pipeline(cluster, shared_clusters("target"))
     pipeline.source.execute("create table t (id int primary key)")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two pipelines in a circle: what one brings, the other leaves out, because it is committed under a replication origin."""
+"""Two pipelines in a circle: each leaves out the other's changes, because they are committed under a replication origin."""
 
 import pytest
 
@@ -13,7 +13,7 @@ T = "create table t (id int primary key, v text)"
 
 @pytest.fixture
 def circle(new_pipeline, shared_clusters, program, tmp_path):
-    """Two pipelines between two databases; of the second only what comes is sent. Neither is started yet."""
+    """Two pipelines between two databases; the second sends changes only. Neither is started yet."""
     there = new_pipeline(shared_clusters("source", 18), shared_clusters("target", 18), "there")
     there.source.execute(T + "; insert into t select g, 'a' from generate_series(1, 100) g; create publication there for table t")
     there.target.execute(T + "; create publication back for table t")
@@ -33,7 +33,7 @@ def circle(new_pipeline, shared_clusters, program, tmp_path):
 
 
 def write_both(there, first):
-    """On both sides, in rows of their own and in those that the other one made."""
+    """On both sides, in their own rows and in the other side's."""
     for pipeline, offset in ((there, 0), (there, 1000)):
         database = pipeline.source if offset == 0 else pipeline.target
         start = first + offset
@@ -108,7 +108,7 @@ def test_a_role_without_the_right_is_told_before_and_by_run(circle):
 
 
 def test_a_frozen_engine_does_not_keep_the_origin(circle):
-    """The one that takes over raises the epoch first, so that the session it ends has lost the pipeline already."""
+    """The new engine raises the epoch first, so the session that it ends has already lost the pipeline."""
     there, _ = circle
     there.start()
     there.engine.freeze()

@@ -92,7 +92,7 @@ def execute_sql(pipeline, side):
 
 
 def follow_rename(pipeline, finding):
-    """A rename is inferred: psql runs nothing of it, and both ways are said."""
+    """A rename is inferred: psql runs none of it, and both statements are printed."""
     renamed, added = finding["fix"].splitlines()
     assert "cannot be known" in finding["what"] and added.startswith("if it was added: alter table")
     assert not [line for line in pipeline.engine.command("check", "--sql", "target").stdout.splitlines()
@@ -206,7 +206,7 @@ LATER = {
 
 @pytest.mark.parametrize("later", LATER)
 def test_a_table_published_later_lacks_its_old_rows(pipeline, later):
-    """check said ready, run went on, and the rows from before never came."""
+    """check said ready, run continued, and the earlier rows never arrived."""
     source, target = LATER[later]
     pipeline.source.execute("create table t (id int primary key); insert into t values (1)")
     pipeline.engine.catch_up()
@@ -225,7 +225,7 @@ def test_a_table_published_later_lacks_its_old_rows(pipeline, later):
 
 
 def test_a_table_published_later_with_all_its_rows_goes_on(pipeline):
-    """Rows that are newer than the publication come as changes; so do those of a table that was there from the start."""
+    """Rows that are newer than the publication arrive as changes; so do those of a table that was published from the start."""
     pipeline.source.execute("create table t (id int primary key); insert into t values (1)")
     pipeline.engine.catch_up()
     pipeline.source.execute("create table u (id int primary key); alter publication shop add table u; insert into u values (1)")

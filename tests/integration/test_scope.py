@@ -248,7 +248,7 @@ UNLOGGED = [
 
 @pytest.mark.parametrize("name, tables", UNLOGGED)
 def test_an_unlogged_table_at_the_target_is_refused(pipeline, name, tables):
-    """Its rows are gone after a crash, and the position, which is logged, says that they are there."""
+    """Its rows are lost in a crash, and the position, which is WAL-logged, says that they exist."""
     pipeline.source.execute("create table t (id int primary key)")
     pipeline.target.execute(tables)
     pipeline.source_configuration["snapshot"] = "never"

@@ -79,7 +79,7 @@ def test_a_value_is_not_written_by_the_copy(pipeline, case):
     "host={host} port=geheim",
 ])
 def test_a_part_of_a_password_in_the_wrong_place_is_not_written(pipeline, dsn):
-    """An @ or a slash that is not escaped ends the password, and its rest was told as the name of a host."""
+    """An unescaped @ or slash ends the password, and its rest was printed as the name of a host."""
     address = {"host": "127.0.0.1", "port": pipeline.source.cluster.port}
     pipeline.source_configuration["dsn"] = dsn.format(**address)
     for name in ("check", "run", "status"):

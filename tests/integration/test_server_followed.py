@@ -124,7 +124,7 @@ def test_a_role_that_the_server_does_not_let_in(pipeline, closed):
 
 
 def test_each_stop_has_its_own_fix(pipeline):
-    """Two rights were missing, and the one that was met got the other's grant."""
+    """Two rights were missing, and the first error printed the other right's grant."""
     pipeline.source.execute("create table t (id int primary key); insert into t values (1); create publication shop for table t")
     role, pipeline.source_configuration["dsn"] = make_role(pipeline.source)
     *others, last = pipeline.engine.command("run", "--until", "caught-up").stderr.splitlines()

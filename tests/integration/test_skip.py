@@ -13,7 +13,7 @@ LARGE = 60000  # rows of a transaction of several batches
 
 
 def stop_at_a_missing_row(pipeline, rows=3, first=False):
-    """The transaction inserts some rows, too, which go with it; others come before and behind. first: it begins with what does not fit."""
+    """The transaction also inserts rows, which are left out with it; other transactions come before and after. first: it begins with the change that fails."""
     pipeline.source.execute(ROWS)
     pipeline.engine.catch_up()
     pipeline.target.execute("delete from t where id = 3")
@@ -113,7 +113,7 @@ def commits(pipeline):
 
 
 def commit_close_together(pipeline, first, second):
-    """The second commits right behind the first: its changes are older."""
+    """The second commits right after the first: its changes are older."""
     connection = pipeline.source.connect(autocommit=False)
     try:
         with connection.cursor() as cursor:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a start refuses, whom it waits for, and what it leaves behind."""
+"""What a start refuses, what it waits for, and what it leaves."""
 
 from pathlib import Path
 
@@ -291,7 +291,7 @@ def test_a_plain_role_on_both_sides_is_enough(pipeline):
 
 
 def test_a_slot_that_somebody_creates_meanwhile_is_not_dropped(pipeline):
-    """Between the decision that there is none and its creation: it is refused, and theirs stays."""
+    """It is created between the decision that no slot exists and our creation: the start is refused, and the other slot stays."""
     pipeline.source.execute("create table t (id int primary key)")
     pipeline.engine.start(environment={"PGCDC_FAULT": "slot-before-create:stop"})
     wait_until(lambda: "State:\tT" in Path(f"/proc/{pipeline.engine.process.pid}/status").read_text(), "the engine to stop before the creation")

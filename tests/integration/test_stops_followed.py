@@ -138,7 +138,7 @@ def test_conflicts_have_no_place_to_be_counted(pipeline, way):
 
 
 def test_an_insert_of_a_missing_row_that_is_not_whole(pipeline):
-    """on_missing: insert cannot make what an update left as it was."""
+    """on_missing: insert cannot insert a value that an update did not send."""
     pipeline.source.execute("create table t (id int primary key, big text, n int); alter table t alter column big set storage external;"
                             " insert into t values (1, repeat('x', 9000), 1)")
     pipeline.engine.catch_up()

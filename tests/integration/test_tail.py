@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pgcdc tail`: every change as a line of JSON, beside a pipeline that does not notice."""
+"""`pgcdc tail`: every change as a line of JSON, next to a pipeline that it does not disturb."""
 
 import json
 import subprocess

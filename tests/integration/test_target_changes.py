@@ -73,7 +73,7 @@ def tables_of(pipeline, count):
 
 
 def start(pipeline):
-    """Triggers and the like are asked for once a minute, and here all the time."""
+    """The sink looks for triggers and the like once a minute, here all the time."""
     pipeline.start(environment={"PGCDC_INTERVAL_MS": "1"})
 
 
@@ -93,7 +93,7 @@ def test_the_stream_goes_on(pipeline):
 
 
 def test_a_new_trigger_is_noticed(pipeline):
-    """It sees each change by itself and in its order, which a net effect does not keep: the table's changes come one by one from then on."""
+    """It must see each change in order, which a net effect does not keep: from then on the table's changes are applied one by one."""
     table, = tables_of(pipeline, 1)
     table.warm()
     pipeline.target.execute("create table seen (n serial, what text, id int);"

@@ -13,7 +13,7 @@ CHANGES = {"insert": "insert into t values (9, 'x')", "update": "update t set v 
 @pytest.mark.parametrize("how", ["replica", "always"])
 @pytest.mark.parametrize("event", CHANGES)
 def test_a_trigger_that_takes_a_change_away_is_named(pipeline, event, how):
-    """For an update or a delete it was told that the row is not on the target."""
+    """For an update or a delete the message was that the row is not at the target."""
     pipeline.source.execute(TABLE + "; insert into t values (1, 'a'), (2, 'b')")
     pipeline.engine.catch_up()
     pipeline.target.execute(TAKER.format(event=event, how=how))
@@ -68,7 +68,7 @@ FIRED = "create table fired (id int); create function fire() returns trigger lan
 
 
 def asks_to_fire(pipeline, attributes=""):
-    """A role at the target whose default would silence what `triggers: fire` asks for."""
+    """A role at the target whose default would disable the triggers of `triggers: fire`."""
     role = f"quiet_{pipeline.target.name}"
     pipeline.execute_both(TABLE)
     pipeline.source.execute("create publication shop for table t, other")
@@ -92,7 +92,7 @@ def fires(pipeline):
 
 
 def test_triggers_fire_whatever_a_role_has_by_default(pipeline):
-    """session_replication_role of the role was left as it was, and no trigger and no foreign key acted."""
+    """The role's session_replication_role was left unchanged, so no trigger and no foreign key acted."""
     role = asks_to_fire(pipeline, "superuser")
     try:
         assert pipeline.engine.command("check").returncode == 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`run --until LSN` ends exactly there, whatever lies around it, and a run that did not get there says so."""
+"""`run --until LSN` ends exactly there, whatever precedes and follows, and a run that stops earlier says so."""
 
 import json
 import signal
@@ -62,7 +62,7 @@ def test_until_ends_after_the_last_transaction_that_ends_there(pipeline):
 
 @pytest.mark.parametrize("size", [ROWS, 40000], ids=["a small transaction", "one of many batches"])
 def test_until_inside_a_commit_record_ends_before_its_transaction(pipeline, size):
-    """A position inside the record would tell the next start that the transaction is there."""
+    """A position inside the record would say to the next start that the transaction is applied."""
     (_, first), (inside, _) = transactions(pipeline, ROWS, size)
     for _ in range(2):
         run_until(pipeline, inside)
@@ -111,7 +111,7 @@ def test_until_ends_there_in_every_sink(pipeline):
 
 
 def test_until_survives_a_kill_at_every_point(pipeline):
-    """Whatever dies on the way: never a row behind the end, and in the end each row once."""
+    """Whatever dies: never a row after the end, and finally each row once."""
     assert set(FAULTS) <= set(points_of("cdc")), "a point has another name"
     ends = transactions(pipeline, *[ROWS] * (2 * len(FAULTS)))
     for place, point in enumerate(FAULTS):

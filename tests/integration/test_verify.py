@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pgcdc verify`: what is equal is said to be equal, and every difference is found, under traffic as well."""
+"""`pgcdc verify`: it reports equal tables as equal, and finds every difference, under traffic as well."""
 
 import json
 import signal
@@ -396,7 +396,7 @@ def test_nothing_published_is_not_equal(pipeline):
 
 @pytest.mark.parametrize("entry", ["public.b", "public.gone", "sales.*", '"Odd.s"."t"'])
 def test_an_entry_that_stands_for_nothing_compared_is_not_equal(pipeline, entry):
-    """All that is published is equal, but the operator asked for more."""
+    """All published tables are equal, but the operator listed more."""
     pipeline.source_configuration["tables"] = ["public.a"]
     pipeline.source.execute("create table a (id int primary key); create table b (id int primary key)")
     pipeline.engine.catch_up()

@@ -29,7 +29,7 @@ LOG_OPTIONS = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=info", "-Dorg.slf4j.sim
 
 
 def kafka_classes():
-    """The jars as a class path, or None: `tests/support/install kafka` brings them."""
+    """The jars as a class path, or None: `tests/support/install kafka` installs them."""
     folders = sorted(folder for folder in cache_folder().glob("kafka/*") if folder.suffix != ".part")
     return f"{folders[-1]}/*" if folders else None
 

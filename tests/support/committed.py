@@ -24,7 +24,7 @@ class Witness:
         database.execute("select pg_create_logical_replication_slot(%s, 'pgoutput')", (name,))
 
     def changes(self, after_lsn=0):
-        """Row changes and truncates, in commit order, of transactions that end behind after_lsn."""
+        """Row changes and truncates, in commit order, of transactions that end after after_lsn."""
         rows = self.database.execute(
             "select data from pg_logical_slot_peek_binary_changes(%s, null, null, 'proto_version', '1', "
             "'publication_names', %s)", (self.name, '"' + self.publication.replace('"', '""') + '"'))

@@ -116,7 +116,7 @@ class Engine:
     # Its log
 
     def log_text(self):
-        """What the present or last `run` has logged."""
+        """The log of the present or last `run`."""
         if not self.log_path.exists():
             return ""
         with open(self.log_path, "rb") as log:
@@ -147,7 +147,7 @@ class Engine:
 
 
 def slowness(program):
-    """How many times longer than the released program this build may take to end."""
+    """How many times as long as the release build this build may need to end."""
     return 6 if "san" in str(program) else 1
 
 

@@ -19,7 +19,7 @@ JAVA_OPTIONS = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 
 def jdbc_sink_classes():
-    """The jars as a class path, or None: `tests/support/install debezium_jdbc` brings them."""
+    """The jars as a class path, or None: `tests/support/install debezium_jdbc` installs them."""
     folder = cache_folder() / "debezium_jdbc"
     return f"{folder}/*" if folder.is_dir() else None
 
@@ -74,7 +74,7 @@ class JdbcSink:
         return wait_until(checked, lambda: f"{what() if callable(what) else what}\n{self.log_tail()}", deadline_s, pause_s=0.2)
 
     def failure(self):
-        """Why it does not go on, or None."""
+        """Why it has stopped, or None."""
         if self.process.poll() is not None:
             return f"the worker ended with {self.process.returncode}\n{self.log_tail()}"
         try:

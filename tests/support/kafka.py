@@ -109,7 +109,7 @@ class Kafka:
             self.wait_ready()
 
     def wait_ready(self):
-        """Until every broker is in, and transactions find their coordinator's topic or may make it."""
+        """Waits until every broker has joined, and transactions find their coordinator's topic or may create it."""
         wait_until(self._answers, lambda: f"{self.name} to start:\n{self.log_tail()}", deadline_s=180)
 
     def stop(self):

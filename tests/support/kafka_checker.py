@@ -16,7 +16,7 @@ MOST_SHOWN = 5
 
 
 class KafkaChecker:
-    """Reads at once. `published` are the committed messages as Published, `aborted` counts those that only read_uncommitted sees."""
+    """Reads immediately. `published` are the committed messages as Published, `aborted` counts messages that only read_uncommitted sees."""
 
     def __init__(self, reader, topics):
         self.topics = topics
@@ -79,7 +79,7 @@ class KafkaChecker:
     # The replay
 
     def replay(self, database, tables):
-        """Fills the tables, quoted names; those that the database does not have yet must be created before."""
+        """Fills the tables, given by quoted names; tables that do not exist must be created before."""
         replayed = defaultdict(ReplayedTable)
         for each in sorted(self.published, key=_order):
             replayed[each.schema, each.table].apply(each)

@@ -99,7 +99,7 @@ class KafkaPipeline(Pipeline):
     # The oracle
 
     def check(self, without=()):
-        """What was published is exactly what was committed, but for some tables. Returns the checker, for what it has counted."""
+        """Checks that exactly the committed changes were published, except for some tables. Returns the checker with its counts."""
         assert self.witness is not None, "publish() first"
         told_in = self.sink_configuration.get("transaction_topic")
         topics = {name: count for name, count in self.topics().items() if name not in [told_in, *map(self.topic, without)]}

@@ -62,12 +62,12 @@ class Pipeline:
         return wait_until(checked, lambda: f"{what}\n{self.engine.log_tail()}", deadline_s)
 
     def wait_applied(self, deadline_s=120):
-        """Until everything that is committed at the source now is durable in the target."""
+        """Waits until everything that is committed at the source now is durable in the target."""
         lsn = self.source_lsn()
         self.wait_while_running(lambda: self.position_reached(lsn), f"the target to reach {lsn}", deadline_s)
 
     def source_lsn(self):
-        """Where the source's WAL ends now, behind everything committed so far."""
+        """The present end of the source's WAL, after everything committed so far."""
         return self.source.value("select pg_current_wal_insert_lsn()")
 
     def position_reached(self, lsn):
@@ -120,7 +120,7 @@ class Pipeline:
         oracle.assert_equal(self.source, self.target, tables)
 
     def assert_follows(self, *tables):
-        """What is committed so far arrives, and both sides are equal."""
+        """All changes committed so far arrive, and both sides are equal."""
         self.wait_applied()
         self.assert_equal(*tables)
 

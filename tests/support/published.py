@@ -80,7 +80,7 @@ def same_value(value, text):
 
 
 def text_of(value):
-    """As PostgreSQL takes it in; None is null."""
+    """The value in the form that PostgreSQL accepts; None is null."""
     if value is None:
         return None
     if isinstance(value, bool):

