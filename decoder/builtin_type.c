@@ -76,7 +76,7 @@ static const struct builtin_type {
 
 #define PORTABLE_COUNT (sizeof PORTABLE / sizeof *PORTABLE)
 
-/* Ordered by OID. Pseudo-types are missing: no column has one. */
+/* Ordered by OID. Pseudo-types are missing: no column can have one. */
 static const struct named_type {
     oid_t oid;
     const char *name;
@@ -255,7 +255,7 @@ static const struct named_type {
     {6157, "_int8multirange"},
 };
 
-/* Asked once a column of a new relation, so a walk is fast enough. */
+/* Called once per column of a new relation, so a linear search is fast enough. */
 static const struct builtin_type *builtin_type_search(oid_t type_oid) {
     for (size_t i = 0; i < PORTABLE_COUNT; i++)
         if (PORTABLE[i].oid == type_oid)

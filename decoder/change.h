@@ -2,10 +2,10 @@
 /*
  * change.h - one decoded message: what a transaction did to one row, or where a transaction begins and ends.
  *
- * Everything a change points to lives in the arena it was decoded into (values, transaction) or as long as
- * the relation cache (relation). Once its batch is sealed it is read-only and may be read by any thread.
+ * Values and transaction are in the arena into which the change was decoded; the relation lives as long as
+ * the relation cache. A change in a sealed batch is read-only, and any thread may read it.
  *
- * A change's identity, for every consumer, is (transaction->commit_lsn, index).
+ * Every consumer identifies a change by (transaction->commit_lsn, index).
  */
 #pragma once
 
@@ -16,7 +16,7 @@
 #include "cdc/base/slice.h"
 #include "decoder/relation.h"
 
-/* The letter is the wire's. 'r' is ours: a row of the initial copy. */
+/* The letter is the protocol's. 'r' is ours: a row of the initial copy. */
 enum change_kind {
     CHANGE_BEGIN = 'B',
     CHANGE_COMMIT = 'C',
@@ -30,9 +30,9 @@ enum change_kind {
 
 enum value_kind {
     VALUE_NULL = 'n',
-    VALUE_UNCHANGED = 'u', /* a TOASTed value the UPDATE did not touch: neither null nor known */
+    VALUE_UNCHANGED = 'u', /* a TOASTed value that the UPDATE left alone: neither null nor known */
     VALUE_TEXT = 't',
-    VALUE_BINARY = 'b', /* the type's send format */
+    VALUE_BINARY = 'b', /* the type's binary format */
 };
 
 struct value {
@@ -53,15 +53,15 @@ enum old_kind {
 };
 
 struct transaction {
-    lsn_t commit_lsn;       /* where its commit record starts; the same in Begin and Commit */
+    lsn_t commit_lsn;       /* where its commit record starts; the same in Begin and in Commit */
     int64_t commit_time_us; /* microseconds since 2000-01-01 UTC */
     xid_t xid;
-    lsn_t end_lsn; /* of the commit record, once that was decoded into the same arena; 0 before */
+    lsn_t end_lsn; /* end of the commit record, once it was decoded into the same arena; 0 before that */
 };
 
 /*
- * What people are told, and may give to `run --until`: the end of the transaction, or its commit record while
- * that is not known.
+ * The LSN that people see and may pass to `run --until`: the transaction's end, or the start of its commit
+ * record while the end is not known.
  */
 static inline lsn_t transaction_named_lsn(const struct transaction *transaction) {
     if (transaction == NULL)
@@ -75,14 +75,14 @@ struct change {
     enum change_kind kind;
     enum old_kind old_kind;
     lsn_t lsn;      /* of the WAL record; rows of one COPY share it, so it identifies nothing */
-    uint64_t index; /* among the I, U, D, T and transactional M of its transaction, from 0 */
-    const struct transaction *transaction; /* NULL only for a message outside any */
+    uint64_t index; /* number among the I, U, D, T and transactional M of its transaction, from 0 */
+    const struct transaction *transaction; /* NULL only for a message outside a transaction */
     union {
         struct { /* I, U, D, r */
             const struct relation *relation;
             const struct value *old_values; /* relation->column_count of them, or NULL (old_kind) */
             const struct value *new_values; /* relation->column_count of them, or NULL (delete) */
-            bool is_partial; /* an INSERT that came without a large value: VALUE_UNCHANGED is in it */
+            bool is_partial; /* an INSERT without a large value: some values are VALUE_UNCHANGED */
         };
         struct { /* T */
             const struct relation *const *relations;
@@ -94,7 +94,7 @@ struct change {
             struct slice content;
             bool transactional;
         };
-        lsn_t end_lsn; /* C: the end of the commit record, the next position */
+        lsn_t end_lsn; /* C: the end of the commit record, which is the next position */
     };
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * decoder.c - from a message's first letter to the file that knows the rest.
+ * decoder.c - passes a message to the file for its first letter.
  *
  *     transaction.c  Begin Commit Origin Message
  *     definition.c   Relation Type             -> relation_cache.c

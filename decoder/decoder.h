@@ -2,10 +2,11 @@
 /*
  * decoder.h - pgoutput messages in, changes out.
  *
- * Pure: no I/O, no threads, no clock, no log. One decoder a replication session: it holds the relation cache
- * and where in which transaction the stream is. Used by one thread at a time. Every byte of a message is
- * checked; a malformed message is ERROR_PROTOCOL, a message of a feature nobody asked for (streamed or
- * two-phase transactions) too, naming it. After an error the decoder must not be used again.
+ * Pure: no I/O, no threads, no clock, no log. There is one decoder per replication session. It holds the
+ * relation cache and the state of the open transaction, and one thread at a time uses it. Every byte of a
+ * message is checked. A malformed message is ERROR_PROTOCOL. So is a message of a feature that was not
+ * requested (streamed or two-phase transactions), which the error names. After an error the decoder must not
+ * be used again.
  */
 #pragma once
 
@@ -22,16 +23,18 @@ struct decoder;
 
 /* NULL when memory is exhausted. */
 MUST_CHECK struct decoder *decoder_new(void);
-/* Frees the relations of every change it decoded, too. Accepts NULL. */
+/* Frees also the relations of every change that it decoded. Accepts NULL. */
 void decoder_free(struct decoder *decoder);
 
-/* A table whose key has a column that is not sent: what a Relation message shows of the key tells no row. */
+/* A table whose key has a column that is not sent: the key in a Relation message does not identify a row. */
 struct unsent_key {
     oid_t oid;
-    /* that determine the key: those of it that are sent, and what the others are made of */
+    /*
+     * the columns that determine the key: the key columns that are sent, and the base columns of the others
+     */
     const struct slice *columns;
     uint32_t column_count;
-    uint32_t sent_count; /* the first so many are columns of the key that are sent */
+    uint32_t sent_count; /* this many of them, at the start, are key columns that are sent */
 };
 
 struct unsent_keys {
@@ -40,27 +43,27 @@ struct unsent_keys {
 };
 
 /*
- * Lives as long as the decoder. An update that left the key alone is found by the columns that determine it:
- * no other row can have the same. An old tuple never tells the row.
+ * Lives as long as the decoder. An update that left the key alone is applied by the columns that determine
+ * it, since no other row can have the same ones. An old tuple never identifies the row.
  */
 void decoder_set_unsent_keys(struct decoder *decoder, struct unsent_keys keys);
 
 /*
- * Decodes one message that came with the WAL position lsn. Its bytes are not copied: values point into
- * message, which must live as long as arena. True with *ret_change NULL: nothing to hand on (Relation, Type,
- * Origin). *ret_change is in arena, and so is its transaction: a transaction may go on in another arena, or
- * in one that was reset, but an arena must not be initialised anew meanwhile.
+ * Decodes one message, which arrived with the WAL position lsn. Its bytes are not copied: values point into
+ * message, which must live as long as arena. True with *ret_change NULL: the message is no change (Relation,
+ * Type, Origin). *ret_change and its transaction are in arena. The next message of the transaction may use
+ * another arena, or one that was reset; an arena must not be initialised again while the transaction is open.
  *
- * A new value sent as unchanged is filled in from the old tuple, when that has it. What the server did not
- * send is never taken for null: a change that does not tell its row, or a row that is not whole, is
- * ERROR_DATA.
+ * A new value that was sent as unchanged is copied from the old tuple when that contains it. A value that the
+ * server did not send is never treated as null: a change that does not identify its row, or an incomplete
+ * row, is ERROR_DATA.
  */
 MUST_CHECK bool decoder_decode(struct decoder *decoder, lsn_t lsn, struct slice message, struct arena *arena,
                                struct change **ret_change, struct error *err);
 
 /*
- * Of a change that is_partial: ERROR_DATA that names table, column and remedy; returns false. Whoever takes
- * changes completes such a one or refuses it, so that a value that was not sent never becomes a null.
+ * For a change that is_partial: ERROR_DATA that names table, column and remedy; returns false. The caller
+ * completes such a change or refuses it, so that a value that was not sent never becomes a null.
  */
 bool change_refuse_partial(const struct change *change, struct error *err);
 
@@ -68,10 +71,9 @@ bool change_refuse_partial(const struct change *change, struct error *err);
 bool decoder_in_transaction(const struct decoder *decoder);
 
 /*
- * The table of which a change comes next: its definition did, and no change since. NULL when that is not
- * known.
+ * The table of the next change, when its definition arrived and no change since. NULL when it is not known.
  */
 const struct relation *decoder_announced(const struct decoder *decoder);
 
-/* The name of a user-defined type; NULL for built-in ones and for those no Type message announced. */
+/* The name of a user-defined type; NULL for a built-in type, and for one that no Type message announced. */
 const struct type_name *decoder_find_type(const struct decoder *decoder, oid_t oid);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * decoding.c - what the decode_… of every message share.
+ * decoding.c - shared by the decode_… functions of all messages.
  */
 #include "decoder/decoding.h"
 
@@ -47,7 +47,7 @@ bool decoding_expect_transaction(struct decoding *d) {
                      message_name(d->letter), lsn_format(d->lsn).text);
 }
 
-/* Does the open transaction have its copy in d->arena? It lasts as long as that arena is not reset. */
+/* Is the copy of the open transaction in d->arena? It lasts until that arena is reset. */
 static bool is_shared(const struct decoding *d) {
     return d->decoder->shared_in == d->arena && d->decoder->shared_generation == d->arena->generation;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * decoding.h - one message on its way through the decoder. For the files of decoder/ only.
+ * decoding.h - the state of decoding one message. For the files of decoder/ only.
  *
- * Every decode_… takes a message's fields off d->cursor in the order of the wire, asks decoding_finish
- * whether they were all there and nothing more, and only then publishes: d->change, a relation, the
- * transaction.
+ * Every decode_… reads a message's fields from d->cursor in the order of the protocol. It asks
+ * decoding_finish whether they were all present and nothing followed, and only then publishes: d->change, a
+ * relation, the transaction.
  */
 #pragma once
 
@@ -23,14 +23,14 @@ struct decoder {
     struct relation_cache *relations;
     struct partition_trees trees;
     struct unsent_keys unsent_keys;
-    oid_t announced[2]; /* the last two Relation messages since the last row, the newest last; 0: none */
-    /* of the last row, in force, or NULL: most rows have that one again */
+    oid_t announced[2]; /* the last two Relation messages since the last row, the newer one last; 0: none */
+    /* of the last row, in force, or NULL; most rows have the same one as the row before */
     const struct relation *last_relation;
     bool in_transaction;            /* between Begin and Commit */
-    struct transaction transaction; /* the open one */
-    /* its copy that the changes in one arena point to; NULL when there is none … */
+    struct transaction transaction; /* the open transaction */
+    /* its copy, to which the changes in one arena point; NULL when there is none … */
     struct transaction *shared;
-    const struct arena *shared_in; /* … in that arena, as long as it was not reset since */
+    const struct arena *shared_in; /* … in this arena, until it is reset */
     uint64_t shared_generation;
     uint64_t next_index;                         /* of the next change of the transaction */
     struct column columns[RELATION_COLUMNS_MAX]; /* of the Relation message being decoded */
@@ -38,30 +38,30 @@ struct decoder {
 
 struct decoding {
     struct decoder *decoder;
-    struct cursor cursor; /* what follows the letter */
+    struct cursor cursor; /* the message after its letter */
     struct arena *arena;
     lsn_t lsn;
     char letter;
-    struct change *change; /* the result; NULL when there is nothing to hand on */
+    struct change *change; /* the result; NULL when the message is no change */
     struct error *err;
 };
 
 /* ERROR_PROTOCOL that names the message; returns false. */
 bool decoding_malformed(struct decoding *d);
 
-/* True when every byte of the message was taken and none was missing. */
+/* True when every byte of the message was read and none was missing. */
 MUST_CHECK bool decoding_finish(struct decoding *d);
 
-/* An error unless the message stands between Begin and Commit. */
+/* An error unless the message is between Begin and Commit. */
 MUST_CHECK bool decoding_expect_transaction(struct decoding *d);
 
 /*
- * Makes d->change, of the current transaction if there is one, and returns it. NULL, and *err, without
- * memory.
+ * Allocates d->change, with the open transaction if there is one, and returns it. NULL, and *err, when memory
+ * is exhausted.
  */
 MUST_CHECK struct change *decoding_add_change(struct decoding *d, enum change_kind kind);
 
-/* An empty schema stands for pg_catalog. */
+/* An empty schema means pg_catalog. */
 struct slice decoding_take_schema(struct decoding *d);
 
 /* transaction.c */

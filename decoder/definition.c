@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * definition.c - what tables and types are, as pgoutput says it before their first row.
+ * definition.c - definitions of tables and types, which pgoutput sends before their first row.
  *
  *     Relation = 'R' oid:u32 schema:string name:string identity:u8 column_count:u16 Column*
  *     Column   = flags:u8 name:string type_oid:u32 type_modifier:i32
@@ -15,7 +15,7 @@ static bool identity_is_known(uint8_t identity) {
            identity == REPLICA_IDENTITY_FULL || identity == REPLICA_IDENTITY_INDEX;
 }
 
-/* False when the column's flags are unknown; missing bytes fail the cursor, as ever. */
+/* False when the column's flags are unknown; missing bytes make the cursor fail. */
 static bool take_column(struct cursor *cursor, struct column *column) {
     uint8_t flags = cursor_u8(cursor);
     column->is_key = flags == COLUMN_IS_KEY;
@@ -50,7 +50,7 @@ static bool is_among(const struct unsent_key *key, uint32_t count, struct slice 
     return false;
 }
 
-/* The catalog is that of now: was the key the same when the change was made? */
+/* The catalog is today's: was the key the same when the change was made? */
 static bool is_of_now(const struct unsent_key *key, const struct relation *relation) {
     bool same = relation->key_count == key->sent_count;
     for (uint32_t i = 0; same && i < relation->column_count; i++)
@@ -58,7 +58,7 @@ static bool is_of_now(const struct unsent_key *key, const struct relation *relat
     return same;
 }
 
-/* The columns that determine the key take its place, when all of them are sent. */
+/* Replaces the key by the columns that determine it, when all of them are sent. */
 static void take_unsent_key(const struct decoder *decoder, struct relation *relation) {
     const struct unsent_key *key = find_unsent_key(decoder, relation);
     if (key == NULL || relation->identity == REPLICA_IDENTITY_FULL)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * oid_map.c - the slots and how they are probed.
+ * oid_map.c - hashing and probing.
  */
 #include "decoder/oid_map.h"
 
@@ -15,12 +15,12 @@ void oid_map_release(struct oid_map *map) {
     *map = (struct oid_map){0};
 }
 
-/* OIDs of one database are neighbours; the high bits of a product with an odd constant spread them. */
+/* OIDs of one database are close together; the high bits of a product with an odd constant spread them. */
 static uint32_t slot_of(uint32_t bits, oid_t oid) {
     return (oid * UINT32_C(2654435769)) >> (32 - bits);
 }
 
-/* The slot that has oid, or the free one where it belongs. */
+/* The slot with oid, or the free slot where it belongs. */
 static struct oid_map_slot *probe(const struct oid_map *map, oid_t oid) {
     uint32_t mask = (UINT32_C(1) << map->bits) - 1;
     uint32_t at = slot_of(map->bits, oid);

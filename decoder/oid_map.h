@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * oid_map.h - an object of the source by its OID.
+ * oid_map.h - a map from OIDs of the source to objects.
  *
- * Open addressing, linear probing, at most half full; entries are replaced but never removed. It owns its
- * slots, not the objects.
+ * Open addressing with linear probing, at most half full. Entries are replaced but never removed. The map
+ * owns its slots, not the objects.
  */
 #pragma once
 
@@ -30,5 +30,5 @@ void oid_map_release(struct oid_map *map);
 /* NULL when there is none. */
 const void *oid_map_find(const struct oid_map *map, oid_t oid);
 
-/* Puts object, never NULL, in the place of the former one; false when memory is exhausted. */
+/* Stores object, never NULL, in place of the previous one; false when memory is exhausted. */
 MUST_CHECK bool oid_map_put(struct oid_map *map, oid_t oid, const void *object);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * partition_tree.c - a root's identity, from that of its leaves.
+ * partition_tree.c - derives a root's identity from its leaves.
  */
 #include "decoder/partition_tree.h"
 
@@ -9,12 +9,12 @@
 #define BLOCK_BYTES ((size_t) 16 * 1024)
 #define BYTES_MAX (SIZE_MAX / 2)
 
-/* self: the maps hold const objects. */
+/* the node itself, not const: the maps hold const objects */
 struct leaf {
     struct leaf *self;
-    struct tree *tree;               /* NULL: it was detached */
-    const struct relation *relation; /* as announced last */
-    struct leaf *next; /* of the tree; one that was detached stays in the list, and does not count */
+    struct tree *tree;               /* NULL: detached */
+    const struct relation *relation; /* as last announced */
+    struct leaf *next; /* leaves of the tree; a detached leaf stays in the list but does not count */
 };
 
 struct tree {
@@ -24,13 +24,13 @@ struct tree {
 };
 
 /*
- * What the leaves of a tree log. Leaves without an identity send neither updates nor deletes, and do not
- * count.
+ * The identities of a tree's leaves together. A leaf without an identity sends neither updates nor deletes,
+ * and does not count.
  */
 struct logged {
     bool is_full;                 /* a leaf logs the whole old row */
     const struct relation *keyed; /* a leaf that logs a key, or NULL */
-    bool is_unclear;              /* two leaves log different keys, or one a column that is not sent */
+    bool is_unclear;              /* two leaves log different keys, or one logs a column that is not sent */
 };
 
 bool partition_trees_init(struct partition_trees *trees) {
@@ -80,7 +80,7 @@ static struct logged look_at_leaves(const struct tree *tree) {
     return logged;
 }
 
-/* Every leaf logs everything: what comes as the root's key, if it has one, is the whole old row. */
+/* Every leaf logs everything: the old tuple that is sent as the root's key is the whole old row. */
 static void take_whole_row(struct relation *relation) {
     relation->identity = REPLICA_IDENTITY_FULL;
     relation->key_count = relation->column_count;
@@ -99,7 +99,7 @@ static void take_key(const struct relation *leaf, struct relation *relation) {
         relation->identity = REPLICA_IDENTITY_INDEX;
 }
 
-/* A root with a key over leaves that are all FULL stays as it is: its key finds the row. */
+/* A root with a key over leaves that are all FULL is unchanged: its key finds the row. */
 static bool partition_tree_settle(struct partition_trees *trees, const struct tree *tree, struct error *err) {
     struct column columns[RELATION_COLUMNS_MAX];
     const struct logged logged = look_at_leaves(tree);
@@ -144,7 +144,7 @@ static struct leaf *take_leaf(struct partition_trees *trees, struct tree *tree, 
     if (leaf != NULL && leaf->tree == tree)
         return leaf;
     if (leaf != NULL)
-        leaf->tree = NULL; /* it is another table's now */
+        leaf->tree = NULL; /* the leaf belongs to another table now */
     leaf = arena_alloc_zero(&trees->arena, sizeof *leaf);
     if (leaf == NULL || !oid_map_put(&trees->leaves, oid, leaf))
         return NULL;
@@ -153,7 +153,7 @@ static struct leaf *take_leaf(struct partition_trees *trees, struct tree *tree, 
     return leaf;
 }
 
-/* One more leaf like the last one changes nothing: a tree may have thousands. */
+/* A leaf with the same identity as the one before changes nothing: a tree may have thousands. */
 static bool is_like(const struct leaf *last, const struct tree *tree, const struct relation *relation) {
     return last != NULL && last->tree == tree && !relation->is_unclear &&
            last->relation->identity == relation->identity && keys_equal(last->relation, relation);

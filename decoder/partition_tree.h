@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * partition_tree.h - what the leaves of partitioned tables log of an old row.
+ * partition_tree.h - which columns of an old row the leaves of partitioned tables log.
  *
- * Published by its root, a row comes with the root's OID and the root's letter, but its old tuple holds only
- * what the leaf's own identity wrote to the WAL; the rest is sent as if it was null. The server announces it:
- * before a leaf's first row in a session, and again after the leaf was changed, it sends the root's Relation,
- * then the leaf's own, then the row. Both are as of that point of the WAL, so leaves that are attached,
- * altered or detached are known when it matters. Which leaf a later row is of is not sent; so a root's
- * identity is what all leaves that were announced have in common.
+ * A row of a table that is published by its root arrives with the root's OID and the root's letter. But its
+ * old tuple contains only what the leaf's own identity wrote to the WAL; the rest is sent as if it were null.
+ * The server announces the leaf: before a leaf's first row in a session, and again after a change of the
+ * leaf, it sends the root's Relation, then the leaf's own, then the row. Both are as of that point of the
+ * WAL, so attached, altered and detached leaves are known in time. The leaf of a later row is not sent. So
+ * the identity of a root is what all leaves announced so far have in common.
  */
 #pragma once
 
@@ -20,24 +20,24 @@
 struct partition_trees {
     struct arena arena;
     struct oid_map trees;             /* by the root's OID */
-    struct oid_map leaves;            /* by their own */
-    struct relation_cache *relations; /* roots, with the identity that their leaves have */
+    struct oid_map leaves;            /* by the leaf's OID */
+    struct relation_cache *relations; /* roots, with the identity that their leaves give them */
 };
 
-/* False when memory is exhausted; release accepts what is zeroed or half made. */
+/* False when memory is exhausted; release accepts a zeroed or incomplete tree. */
 MUST_CHECK bool partition_trees_init(struct partition_trees *trees);
 void partition_trees_release(struct partition_trees *trees);
 
-/* The root's definition as its leaves make it; NULL when it is no root of an announced leaf. */
+/* The root's definition with its leaves' identity; NULL when it is not the root of an announced leaf. */
 const struct relation *partition_trees_find(const struct partition_trees *trees, oid_t oid);
 
-/* A row of root came right after the definitions of root and leaf. */
+/* A row of root arrived right after the definitions of root and leaf. */
 MUST_CHECK bool partition_trees_announce(struct partition_trees *trees, const struct relation *root,
                                          const struct relation *leaf, struct error *err);
 
 /*
- * A row of relation came after its own definition: is it a root, the definition may be new; was it a leaf, it
- * is none any more.
+ * A row of relation arrived after its own definition. If it is a root, the definition may be new; if it was a
+ * leaf, it no longer is.
  */
 MUST_CHECK bool partition_trees_define(struct partition_trees *trees, const struct relation *relation,
                                        struct error *err);

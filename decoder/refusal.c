@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * refusal.c - messages of features that START_REPLICATION did not ask for, refused by name.
+ * refusal.c - refuses messages of features that START_REPLICATION did not request, by name.
  *
- * Their grammar is checked as well, so that a stream that merely lost its place is not taken for a server
- * that streams: the one is a bug, the other an option.
+ * Their grammar is checked too, so that a damaged stream is not mistaken for a server that streams: the one
+ * is a fault, the other a setting.
  */
 #include "decoder/decoding.h"
 
@@ -12,7 +12,8 @@ static const char TWO_PHASE[] =
     "two-phase transactions were not asked for; a slot made with two_phase sends them all the same";
 
 /*
- * Grammar: 1, 4 and 8 are unsigned integers of that many bytes, s a string, | an end that may stand here too.
+ * Grammar: 1, 4 and 8 are unsigned integers of that many bytes, s a string, | a place where the message may
+ * also end.
  */
 static const struct refused {
     char letter;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * relation.h - a table as pgoutput describes it, and the cache of those that are in force.
+ * relation.h - a table as pgoutput describes it, and the cache of the definitions in force.
  *
- * A Relation message comes before the first change of a table in a session and again after the table changed,
- * also in mid-transaction. A definition never changes once published: a new one gets a new struct, so that a
- * change decoded earlier keeps the columns it was decoded with. All live as long as the cache (one session).
+ * A Relation message arrives before the first change of a table in a session, and again after the table has
+ * changed, also within a transaction. A published definition never changes: a new one gets a new struct, so
+ * that a change decoded earlier keeps its columns. All definitions live as long as the cache (one session).
  */
 #pragma once
 
@@ -26,33 +26,33 @@ enum replica_identity {
 enum { RELATION_COLUMNS_MAX = 1600 }; /* PostgreSQL's MaxHeapAttributeNumber */
 
 struct column {
-    struct slice name; /* NUL-terminated as well; as the catalog has it, not quoted */
+    struct slice name; /* also NUL-terminated; as in the catalog, not quoted */
     oid_t type_oid;    /* of the source cluster */
     int32_t type_modifier;
-    bool is_key; /* part of the replica identity; with identity full, every column */
-    /* Filled in by the relation cache, or by who makes a relation without one. NUL-terminated as well. */
-    struct slice type_schema; /* "pg_catalog" for what is built in */
-    struct slice type_name;   /* pg_type.typname: int4, _text; of a domain its base type's */
+    bool is_key; /* part of the replica identity; with identity full, every column is */
+    /* Set by the relation cache, or by the creator of a relation without a cache. Also NUL-terminated. */
+    struct slice type_schema; /* "pg_catalog" for built-in types */
+    struct slice type_name;   /* pg_type.typname: int4, _text; for a domain its base type's name */
 };
 
 struct relation {
     oid_t oid; /* of the source cluster */
-    /* NUL-terminated as well; pgoutput sends "" for pg_catalog, the decoder restores it */
+    /* also NUL-terminated; pgoutput sends "" for pg_catalog, which the decoder replaces */
     struct slice schema;
     struct slice name;
     enum replica_identity identity;
     uint32_t column_count;
-    uint32_t key_count; /* how many columns are is_key */
-    bool is_tree;       /* a partitioned table whose identity is its leaves': partition_tree.h */
-    /* its leaves log different keys, or a part is not sent: an old tuple does not tell its row */
+    uint32_t key_count; /* number of columns with is_key */
+    bool is_tree;       /* a partitioned table with the identity of its leaves: partition_tree.h */
+    /* its leaves log different keys, or a part is not sent: an old tuple does not identify its row */
     bool is_unclear;
-    bool needs_old; /* an update without an old tuple does not tell its row */
+    bool needs_old; /* an update without an old tuple does not identify its row */
     struct column *columns;
 };
 
 /*
- * Types seen in Type messages, which pgoutput sends for user-defined types before the Relation. A domain
- * comes with its own OID and its base type's name; a rename is not sent until the table itself changes.
+ * Types from Type messages, which pgoutput sends for user-defined types before the Relation. A domain has its
+ * own OID and its base type's name. A rename is not sent until the table itself changes.
  */
 struct type_name {
     oid_t oid;
@@ -62,22 +62,25 @@ struct type_name {
 
 struct relation_cache;
 
-/* NULL when memory is exhausted. relation_cache_free accepts NULL and ends the life of every relation. */
+/* NULL when memory is exhausted. relation_cache_free accepts NULL and frees every relation. */
 MUST_CHECK struct relation_cache *relation_cache_new(void);
 void relation_cache_free(struct relation_cache *cache);
 
-/* NULL when no Relation message has named it. */
+/* NULL when no Relation message had this OID. */
 const struct relation *relation_cache_find(const struct relation_cache *cache, oid_t oid);
 
 /*
- * Puts a deep copy of the definition in force and returns it; when it equals the one in force, that one is
- * returned and nothing is allocated (servers repeat definitions after every ANALYZE). The copy's columns get
- * the names of their types as of now: announced, else built in, else "oid:1234".
+ * Puts a deep copy of the definition in force and returns it. When it equals the one in force, returns that
+ * one and allocates nothing (servers repeat definitions after every ANALYZE). The copy's columns get the
+ * names of their types as known now: announced, else built in, else "oid:1234".
  */
 MUST_CHECK bool relation_cache_put(struct relation_cache *cache, const struct relation *definition,
                                    const struct relation **ret_relation, struct error *err);
 
-/* Has it grown so that a new session, with an empty cache, is better? To be asked between transactions. */
+/*
+ * Is the cache so large that a new session, with an empty cache, is better? To be called between
+ * transactions.
+ */
 bool relation_cache_is_large(const struct relation_cache *cache);
 
 MUST_CHECK bool relation_cache_put_type(struct relation_cache *cache, const struct type_name *type,

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * relation_cache.c - the definitions in force, by OID, and everything that was ever in force, in one arena.
+ * relation_cache.c - the definitions in force, by OID, and all earlier ones, in one arena.
  *
  * A change in a batch may point to a definition that is no longer in force, so nothing is freed before the
- * session ends. One transaction may change every table of a database, so inside a transaction the cache takes
- * what the definitions need: some 80 bytes and its name for each column. Between two transactions a cache
- * that has grown large is a reason for a new session, which starts with an empty one: tables may be made and
- * dropped without end.
+ * session ends. One transaction may change every table of a database, so inside a transaction the cache has
+ * no limit: some 80 bytes and the name for each column. Between two transactions a large cache is a reason
+ * for a new session, which starts with an empty one. So tables may be created and dropped without end.
  */
 #include "decoder/relation.h"
 
@@ -49,7 +48,7 @@ const struct type_name *relation_cache_find_type(const struct relation_cache *ca
     return oid_map_find(&cache->types, oid);
 }
 
-/* For one OID only a Type message can bring another name. */
+/* Only a Type message can bring another name for the same OID. */
 static bool type_name_holds(const struct relation_cache *cache, const struct column *column) {
     const struct type_name *announced = relation_cache_find_type(cache, column->type_oid);
     return announced == NULL || (slice_equal(announced->schema, column->type_schema) &&
@@ -61,7 +60,7 @@ static bool column_equal(const struct column *a, const struct column *b) {
            slice_equal(a->name, b->name);
 }
 
-/* Would the definition, put in force, be the one that is? */
+/* Is the definition, once put in force, equal to the one in force? */
 static bool still_holds(const struct relation_cache *cache, const struct relation *in_force,
                         const struct relation *definition) {
     if (in_force->is_unclear != definition->is_unclear || in_force->identity != definition->identity ||
@@ -81,7 +80,7 @@ static bool copy_slice(struct arena *arena, struct slice *slice) {
     return slice->data != NULL;
 }
 
-/* "oid:1234": a built-in type of a server that is newer than this program. */
+/* "oid:1234": a built-in type of a server newer than this program. */
 static bool name_by_oid(struct arena *arena, oid_t oid, struct slice *ret_name) {
     char text[] = "oid:4294967295";
     size_t digits = 1;

@@ -12,7 +12,7 @@
 #include "decoder/decoder.h"
 #include "decoder/decoding.h"
 
-/* What the definitions say that were sent for this row: its own, or its root's and then its leaf's. */
+/* The definitions that were sent for this row: its own, or its root's and then its leaf's. */
 static bool take_announced(struct decoding *d, const struct relation *relation) {
     struct decoder *decoder = d->decoder;
     const oid_t before = decoder->announced[0], last = decoder->announced[1];
@@ -45,7 +45,7 @@ static const struct relation *find_relation(struct decoding *d, oid_t oid) {
     return relation;
 }
 
-/* Makes the change and takes what every row message begins with; NULL, and *err, when that cannot be. */
+/* Allocates the change and reads the start that all row messages share; NULL, and *err, when that fails. */
 static struct change *add_row(struct decoding *d, enum change_kind kind) {
     oid_t oid = cursor_u32(&d->cursor);
     if (d->cursor.failed) {
@@ -63,7 +63,7 @@ static struct change *add_row(struct decoding *d, enum change_kind kind) {
     return change;
 }
 
-/* False for an unknown letter; missing bytes fail the cursor, as ever. */
+/* False for an unknown letter; missing bytes make the cursor fail. */
 static inline bool take_value(struct cursor *cursor, struct value *value, bool *has_unchanged) {
     uint8_t kind = cursor_u8(cursor);
     *value = (struct value){.kind = kind};
@@ -89,7 +89,7 @@ static bool wrong_count(struct decoding *d, const struct relation *relation, uin
                      relation->column_count);
 }
 
-/* The relation's number of values, or NULL, and *err. Sets *has_unchanged when one was left out. */
+/* The relation's number of values, or NULL and *err. Sets *has_unchanged when a value was left out. */
 static struct value *take_tuple(struct decoding *d, const struct relation *relation, bool *has_unchanged) {
     uint32_t count = cursor_u16(&d->cursor);
     if (d->cursor.failed || count > cursor_left(&d->cursor)) {
@@ -114,7 +114,7 @@ static struct value *take_tuple(struct decoding *d, const struct relation *relat
     return values;
 }
 
-/* Where the first value that was not sent is, of a tuple that has one. */
+/* The index of the first value that was not sent, in a tuple that has one. */
 static uint32_t find_unsent(const struct value *values) {
     uint32_t i = 0;
     while (values[i].kind != VALUE_UNCHANGED)
@@ -122,7 +122,7 @@ static uint32_t find_unsent(const struct value *values) {
     return i;
 }
 
-/* Only a new tuple may leave values out: of an old one nobody could say what they are. */
+/* Only a new tuple may leave values out: those of an old tuple would be unknown. */
 static bool unchanged_from_nothing(struct decoding *d, const struct change *change) {
     const struct relation *relation = change->relation;
     return error_set(d->err, ERROR_PROTOCOL, "column %s of relation %s.%s at %s is unchanged from nothing",
@@ -131,8 +131,8 @@ static bool unchanged_from_nothing(struct decoding *d, const struct change *chan
 }
 
 /*
- * An update that makes a row enter the publication's row filter is sent as an INSERT; without identity full
- * the server does not have a large value that the update left alone.
+ * An update that makes a row enter the publication's row filter is sent as an INSERT. Without identity full
+ * the server does not send the large values that the update left alone.
  */
 bool change_refuse_partial(const struct change *change, struct error *err) {
     const struct relation *relation = change->relation;
@@ -151,7 +151,7 @@ bool change_refuse_partial(const struct change *change, struct error *err) {
         relation->schema.data, relation->name.data);
 }
 
-/* Nobody may guess which row it was. What is done at the source does not change what is in the WAL. */
+/* Refuses to guess the row. A change at the source now does not change the WAL of then. */
 static bool unknown_row(struct decoding *d, const struct relation *relation) {
     error_set(d->err, ERROR_DATA,
               "source: a change of table \"%s\".\"%s\" at %s does not say which row it was: %s",
@@ -167,8 +167,8 @@ static bool unknown_row(struct decoding *d, const struct relation *relation) {
 }
 
 /*
- * A root's letter is the root's; what the tuple holds is the leaf's. Columns of a key are never null: those
- * were not sent.
+ * A root's letter is the root's own, but the tuple contains what the leaf logged. Key columns are never null,
+ * so a null there was not sent.
  */
 static bool settle_old_of_tree(struct decoding *d, struct change *change) {
     const struct relation *relation = change->relation;
@@ -192,7 +192,7 @@ static bool take_old(struct decoding *d, struct change *change, uint8_t letter) 
     return !change->relation->is_tree || settle_old_of_tree(d, change);
 }
 
-/* The row is whole: it gets its place in the transaction. */
+/* The row is complete: it gets its index in the transaction. */
 static bool finish_row(struct decoding *d, struct change *change) {
     if (!decoding_finish(d))
         return false;
@@ -211,8 +211,8 @@ bool decode_insert(struct decoding *d) {
 }
 
 /*
- * What the new row leaves out the old one may have. A value that was left out is large, so never null: a null
- * beside it was not sent either.
+ * Copies values that the new row leaves out from the old row. An omitted value is large, so never null; a
+ * null in the old row was not sent either.
  */
 static void fill_unchanged(const struct change *change, struct value *new_values) {
     for (uint32_t i = 0; i < change->relation->column_count; i++)
@@ -220,7 +220,7 @@ static void fill_unchanged(const struct change *change, struct value *new_values
             new_values[i] = change->old_values[i];
 }
 
-/* Has a column that tells the row no value, as it is large and did not change? */
+/* Does an identity column lack its value because it is large and did not change? */
 static bool key_is_unchanged(const struct change *change, const struct value *new_values) {
     for (uint32_t i = 0; i < change->relation->column_count; i++)
         if (change->relation->columns[i].is_key && new_values[i].kind == VALUE_UNCHANGED)
@@ -228,7 +228,7 @@ static bool key_is_unchanged(const struct change *change, const struct value *ne
     return false;
 }
 
-/* Does an update without an old row not say which row it was? */
+/* Does an update without an old row fail to identify its row? */
 static bool lacks_old(const struct change *change, const struct value *new_values, bool has_unchanged) {
     const struct relation *relation = change->relation;
     return relation->needs_old ||
@@ -299,7 +299,8 @@ bool decode_truncate(struct decoding *d) {
     if (change == NULL)
         return false;
     change->relation_count = count;
-    d->decoder->announced[0] = d->decoder->announced[1] = 0; /* each of them was announced for itself */
+    /* each of the relations had its own announcement */
+    d->decoder->announced[0] = d->decoder->announced[1] = 0;
     d->decoder->last_relation = NULL;
     change->truncate_flags = flags;
     return take_relations(d, change) && finish_row(d, change);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * transaction.c - where a transaction begins and ends, where it came from, and what it says besides rows.
+ * transaction.c - where a transaction begins and ends, its origin, and its messages.
  *
  *     Begin   = 'B' commit_lsn:u64 commit_time_us:i64 xid:u32
  *     Commit  = 'C' flags:u8=0 commit_lsn:u64 end_lsn:u64 commit_time_us:i64
@@ -37,7 +37,7 @@ bool decode_commit(struct decoding *d) {
     uint8_t flags = cursor_u8(&d->cursor);
     lsn_t commit_lsn = cursor_u64(&d->cursor);
     lsn_t end_lsn = cursor_u64(&d->cursor);
-    cursor_u64(&d->cursor); /* the commit time, which Begin had */
+    cursor_u64(&d->cursor); /* the commit time, as in Begin */
     if (!decoding_finish(d) || !decoding_expect_transaction(d))
         return false;
     if (flags != 0 || end_lsn <= commit_lsn)
@@ -83,6 +83,6 @@ bool decode_logical_message(struct decoding *d) {
     if (transactional)
         change->index = d->decoder->next_index++;
     else
-        change->transaction = NULL; /* it counts whether a transaction commits or not */
+        change->transaction = NULL; /* it counts whether or not a transaction commits */
     return true;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * record.c - the one pass.
+ * record.c - writes a record in one pass.
  *
- * A column's bytes have their size in front. So its value is looked at first (examine), which says what it
- * becomes and how large that is; then everything is put down in order.
+ * A column's size precedes its bytes. So its value is first examined (examine), which gives its form and its
+ * size; then everything is written in order.
  */
 #include "proto/record.h"
 
@@ -16,18 +16,18 @@
 
 #define RECORD_BYTES_MAX ((size_t) INT32_MAX) /* protobuf's */
 
-/* What a record and a column take at most besides names and values: their tags, sizes and numbers. */
+/* Upper bounds for a record and a column without names and values: tags, sizes and numbers. */
 enum { RECORD_HEAD_MAX = 128, COLUMN_HEAD_MAX = 96 };
 
 struct writing {
     const struct change *change;
     const struct relation *relation;
     struct buffer *buffer;
-    char *at; /* in the buffer; there is room for everything */
+    char *at; /* in the buffer, which has room for everything */
     struct error *err;
 };
 
-/* A value that was understood. size: of its field, tag included. */
+/* An examined value. size: of its field, including the tag. */
 struct examined {
     enum record_value kind;
     size_t size;
@@ -136,7 +136,7 @@ static bool examine(const struct writing *w, const struct column *column, const 
     return record_refuse(w, ERROR_PROTOCOL, column, "its value is binary although text was asked for");
 }
 
-/* False: a bytea that has something else than digits. */
+/* False: a bytea with other characters than digits. */
 static bool put_value(struct writing *w, const struct examined *value) {
     uint64_t bits64;
     uint32_t bits32;
@@ -170,7 +170,7 @@ static bool put_value(struct writing *w, const struct examined *value) {
     return is_hex;
 }
 
-/* ---- columns ---- */
+/* The modifier is in a oneof: present whenever there is one, zero or not. */
 
 static struct slice other_schema(const struct column *column) {
     static const struct slice NONE = {.data = "", .size = 0};
@@ -264,7 +264,7 @@ static bool put_key(struct writing *w, bool old) {
     return true;
 }
 
-/* Rare, so its size is found by writing it a little further on. */
+/* Rare, so its size is determined by writing it a little further on. */
 static bool put_moved_to(struct writing *w) {
     char *head = w->at;
     char *body = w->at += 1 + WIRE_VARINT_MAX;
@@ -399,7 +399,8 @@ static size_t columns_room(const struct relation *relation) {
 }
 
 /*
- * An old key's values may stand in the record twice: in before, and in moved_to for what was not sent again.
+ * An old key's values may be in the record twice: in before, and in moved_to for those that were not sent
+ * again.
  */
 static size_t room_for(const struct change *change, const struct relation *relation) {
     size_t room = RECORD_HEAD_MAX + 2 * (relation->schema.size + relation->name.size);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * record_read.c - protobuf-c unpacks into the arena; what it found is checked and made a change of.
+ * record_read.c - protobuf-c unpacks into the arena; the result is checked and becomes a change.
  */
 #include "proto/record_read.h"
 
@@ -67,7 +67,7 @@ static bool take_number(struct reading *r, const Pgcdc__V1__Column *column, cons
     return set_text(r, ret_value, (struct slice){.data = text, .size = size});
 }
 
-/* A value of the member that its type has. */
+/* The value in the oneof member of its type. */
 static bool take_typed(struct reading *r, const Pgcdc__V1__Column *column, const struct record_type *type,
                        struct value *ret_value) {
     switch (type->value) {
@@ -125,7 +125,7 @@ static enum replica_identity identity_of(Pgcdc__V1__ReplicaIdentity identity) {
     }
 }
 
-/* The texts are in the arena already: protobuf-c put them there. */
+/* The texts are already in the arena, where protobuf-c put them. */
 static struct column column_of(const Pgcdc__V1__Column *column, bool is_full) {
     const bool is_builtin = column->type_schema[0] == '\0';
     const bool has_modifier = column->modifier_case == PGCDC__V1__COLUMN__MODIFIER_TYPE_MODIFIER;
@@ -161,7 +161,7 @@ static bool make_relation(struct reading *r, Pgcdc__V1__Column *const *columns, 
 
 /* ---- rows ---- */
 
-/* The columns of a row are the relation's, or some of them in its order; the others are null. */
+/* A row's columns are the relation's, or some of them in the same order; the others are null. */
 static const struct value *take_row(struct reading *r, Pgcdc__V1__Column *const *columns, size_t count) {
     const struct relation *relation = r->relation;
     struct value *values = arena_alloc(r->arena, relation->column_count * sizeof *values);
@@ -279,7 +279,7 @@ static void *record_read_allocate(void *arena, size_t size) {
     return arena_alloc(arena, size);
 }
 
-/* The arena takes everything back. */
+/* The arena releases everything. */
 static void record_read_release(void *arena, void *memory) {
     (void) arena, (void) memory;
 }

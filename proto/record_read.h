@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * record_read.h - the way back: from a record's bytes to the change.
+ * record_read.h - the reverse: from a record's bytes to the change.
  *
- * The relation has the columns that the record names, which of a DELETE may be the key's alone. OIDs are
- * those of built-in types, else 0, and the relation's is 0; lsn is commit_lsn. Everything else is as it was
- * written.
+ * The relation has the columns that the record names, which for a DELETE may be only the key's. OIDs are
+ * those of built-in types, else 0, and the relation's OID is 0; lsn is commit_lsn. Everything else is as it
+ * was written.
  */
 #pragma once
 
@@ -16,12 +16,12 @@
 
 struct record {
     struct change change;
-    bool is_moved; /* a DELETE that tells a move to the old key; the UPDATE stands under the new one */
+    bool is_moved; /* the DELETE under the old key of a moved row; the UPDATE has the new key */
 };
 
 /*
- * Takes the record apart into arena; bytes are the caller's again. ERROR_PROTOCOL for what is no record, and
- * for one whose operation or value this program does not know.
+ * Unpacks the record into arena; bytes are then no longer needed. ERROR_PROTOCOL for bytes that are not a
+ * record, and for a record whose operation or kind of value is unknown.
  */
 MUST_CHECK bool record_read(struct slice bytes, struct arena *arena, struct record *ret_record,
                             struct error *err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * record_type.c - the types that are typed in a record, because it holds their values exactly.
+ * record_type.c - the types that have a typed value in a record, because it represents them exactly.
  */
 #include "proto/record_type.h"
 

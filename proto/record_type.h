@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * record_type.h - which of the record's kinds of values a PostgreSQL type gets.
+ * record_type.h - the kind of value that a PostgreSQL type gets in a record.
  */
 #pragma once
 
@@ -9,7 +9,7 @@
 #include "cdc/base/epoch.h"
 #include "decoder/relation.h"
 
-/* The numbers of the fields in change.proto. */
+/* The field numbers of change.proto. */
 enum {
     CHANGE_OPERATION = 1,
     CHANGE_SCHEMA = 2,
@@ -40,7 +40,7 @@ enum { KEY_SCHEMA = 1, KEY_TABLE = 2, KEY_COLUMNS = 3 };
 enum operation { INSERT = 1, UPDATE = 2, DELETE = 3, TRUNCATE = 4, READ = 5 };
 enum { TRUNCATED_CASCADE = 1, TRUNCATED_RESTART_IDENTITY = 2 };
 
-/* Up to here OIDs and names are PostgreSQL's own and the same everywhere (before its FirstGenbkiObjectId). */
+/* Below this, OIDs and names are PostgreSQL's own and the same everywhere (FirstGenbkiObjectId). */
 #define RECORD_BUILTIN_OID_MAX 9999
 
 struct record_type {
@@ -51,17 +51,17 @@ struct record_type {
 };
 
 /*
- * By OID; a domain, which has its own, by the name of its base type. Never NULL: what is not typed is a
- * literal.
+ * By OID; a domain, which has its own OID, by the name of its base type. Never NULL: a type without a typed
+ * value is a literal.
  */
 const struct record_type *record_type_of(const struct column *column);
 
-/* Known without a look at its name. */
+/* Known by its OID alone. */
 static inline bool record_type_is_builtin(const struct column *column) {
     return column->type_oid != 0 && column->type_oid <= RECORD_BUILTIN_OID_MAX;
 }
 
-/* A record's times count from 1970, PostgreSQL's from 2000; as protobuf carries an int64. */
+/* A record's times count from 1970, PostgreSQL's from 2000; as protobuf encodes an int64. */
 static inline uint64_t record_unix_us(int64_t postgres_us) {
     return (uint64_t) postgres_us + POSTGRES_EPOCH_US;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * transaction_record.h - where a transaction begins, is split and ends: the bytes of change.proto's
- * Transaction, in one pass, as record.h does it.
+ * Transaction, written in one pass as in record.h.
  */
 #pragma once
 
@@ -26,13 +26,13 @@ struct transaction_record {
     const struct transaction *transaction;
     uint64_t change_count; /* 0 at the beginning */
     const struct table_count *tables;
-    size_t table_count; /* 0 but at the end */
+    size_t table_count; /* 0 except at the end */
 };
 
-/* Appends the bytes of its TransactionKey: the same for all records of a transaction. */
+/* Appends the bytes of the TransactionKey, the same for all records of a transaction. */
 MUST_CHECK bool transaction_record_write_key(const struct transaction_record *record, struct buffer *buffer,
                                              struct error *err);
 
-/* Appends it. ERROR_DATA when a table's name is not UTF-8 or the buffer has no room. */
+/* Appends the record. ERROR_DATA when a table's name is not UTF-8 or the buffer has no room. */
 MUST_CHECK bool transaction_record_write(const struct transaction_record *record, struct buffer *buffer,
                                          struct error *err);

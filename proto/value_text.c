@@ -6,8 +6,8 @@
  *     float   := "NaN" | "-"? "Infinity" | "-"? [0-9]+ ("." [0-9]+)? ("e" [+-] [0-9]+)?
  *     bytea   := "\x" ([0-9a-f] [0-9a-f])*
  *
- * Floats are the shortest decimals that stand for the value (extra_float_digits = 3). One of few digits is
- * computed from two numbers that are exact, with one rounding, as Clinger found; the others go to strtod.
+ * Floats are the shortest decimals that represent the value (extra_float_digits = 3). A decimal of few digits
+ * is computed from two exact numbers with one rounding (Clinger's method); the others go to strtod.
  */
 #include "proto/value_text.h"
 
@@ -65,7 +65,7 @@ size_t value_text_of_integer(int64_t value, char text[VALUE_TEXT_MAX]) {
 
 struct decimal {
     uint64_t mantissa;
-    int exponent; /* of 10 */
+    int exponent; /* power of 10 */
     int digits;   /* of the mantissa, without leading zeroes */
     bool negative;
 };
@@ -77,7 +77,7 @@ static void add_digit(struct decimal *decimal, char digit) {
         decimal->mantissa = decimal->mantissa * 10 + (uint64_t) (digit - '0');
 }
 
-/* Returns behind the digits, or NULL: there was none. */
+/* Returns the place after the digits, or NULL when there was no digit. */
 static const char *scan_digits(const char *at, const char *end, struct decimal *decimal) {
     const char *start = at;
     for (; at < end && is_digit(*at); at++)
@@ -111,7 +111,7 @@ static const char *scan_exponent(const char *at, const char *end, struct decimal
     return at;
 }
 
-/* A finite number, to its last byte. */
+/* Parses a finite number up to its last byte. */
 static bool scan(struct slice text, struct decimal *decimal) {
     const char *at = text.data, *end = at + text.size;
     *decimal = (struct decimal){.negative = text.size > 0 && *at == '-'};
@@ -134,7 +134,7 @@ static bool to_special(struct slice text, double *ret_value) {
     return true;
 }
 
-/* True when the nearest double is known without a doubt. */
+/* True when the nearest double is certain. */
 static bool to_exact(const struct decimal *decimal, double *ret_value) {
     if (decimal->digits > MANTISSA_DIGITS_MAX || decimal->mantissa > EXACT_MANTISSA_MAX ||
         abs(decimal->exponent) > EXACT_POWER_MAX)
@@ -145,7 +145,10 @@ static bool to_exact(const struct decimal *decimal, double *ret_value) {
     return true;
 }
 
-/* scan has taken it, so strtod and strtof read what is meant, whatever the locale: or stop before the end. */
+/*
+ * scan has accepted the text, so strtod and strtof read it as intended whatever the locale, or stop before
+ * its end.
+ */
 static const char *terminate(struct slice text, char terminated[VALUE_TEXT_MAX]) {
     memcpy(terminated, text.data, text.size);
     terminated[text.size] = '\0';
@@ -168,7 +171,7 @@ bool value_text_to_float8(struct slice text, double *ret_value) {
 }
 
 /*
- * Rounded twice, a value comes out wrong only if the first rounding made it lie between two floats, exactly.
+ * Rounding twice gives a wrong value only if the first rounding moved the value exactly between two floats.
  */
 static bool rounds_once(double value) {
     const uint64_t below_float = (UINT64_C(1) << (DBL_MANT_DIG - FLT_MANT_DIG)) - 1;
@@ -203,7 +206,7 @@ bool value_text_to_float4(struct slice text, float *ret_value) {
 
 /* ---- floats as text ---- */
 
-/* How the server lays out a decimal: like %g, where "1e+15" and "1e+06" are the first with an exponent. */
+/* The server's layout of a decimal: like %g, where "1e+15" and "1e+06" are the first with an exponent. */
 struct float_layout {
     int digits_max;
     int exponent_max;
@@ -217,7 +220,7 @@ static size_t put_special(double value, char text[VALUE_TEXT_MAX]) {
     return (size_t) snprintf(text, VALUE_TEXT_MAX, "%s", name);
 }
 
-/* Is the decimal the middle, exactly? To be no more than near it, as a long double sees it, is not enough. */
+/* Is the decimal exactly the middle? Nearness, as a long double sees it, is not enough. */
 static bool is_middle(long double decimal, long double middle) {
     enum { DIGITS = 40 };
     char digits[DIGITS + 16];
@@ -227,7 +230,7 @@ static bool is_middle(long double decimal, long double middle) {
     return strspn(digits + DBL_DECIMAL_DIG + 1, "0") == DIGITS - DBL_DECIMAL_DIG + 1;
 }
 
-/* Half way to the next value a decimal, read to even, may stand for this one; the server has another rule. */
+/* A decimal half way to the next value may be read as this one (to even); the server has another rule. */
 static bool is_half_way(const char *text, double value, const struct float_layout *layout) {
     const bool is_float4 = layout == &FLOAT4_LAYOUT;
     const long double decimal = strtold(text, NULL), wide = (long double) value;
@@ -246,7 +249,7 @@ static bool stands_for(const struct decimal *decimal, double value, const struct
     return is_nearest && !is_half_way(text, value, layout);
 }
 
-/* The decimal of so many digits that is nearest. */
+/* The nearest decimal of that many digits. */
 static struct decimal nearest(double value, int digits) {
     char text[VALUE_TEXT_MAX];
     snprintf(text, sizeof text, "%.*e", digits - 1, value);
@@ -258,8 +261,8 @@ static struct decimal nearest(double value, int digits) {
 }
 
 /*
- * The decimal of the fewest digits that stands for the value, which is not negative. Above a power of two the
- * values are farther apart than below: there the next decimal may do where the nearest one does not.
+ * The shortest decimal that represents the value, which is not negative. Above a power of two the values are
+ * farther apart than below, so the next decimal may represent it where the nearest one does not.
  */
 static struct decimal shortest(double value, const struct float_layout *layout) {
     for (int digits = 1; digits < layout->digits_max; digits++) {
@@ -317,7 +320,7 @@ bool value_text_bytea_size(struct slice text, size_t *ret_size) {
     return true;
 }
 
-/* Above 15: no digit. */
+/* Above 15: not a digit. */
 static unsigned digit_of(char letter) {
     if (is_digit(letter))
         return (unsigned) (letter - '0');

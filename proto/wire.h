@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wire.h - the bytes of protobuf's wire format, put down one after the other where there is room for them.
+ * wire.h - writes protobuf's wire format into a place with enough room.
  *
- * Every wire_put_… writes at `at` and returns where the next one goes. What a number can take at most is
- * WIRE_VARINT_MAX; the caller has made room. Tags of fields up to 15 are one byte.
+ * Every wire_put_… writes at `at` and returns the place after it. WIRE_VARINT_MAX is the longest number; the
+ * caller has made room. Tags of fields up to 15 are one byte.
  */
 #pragma once
 
@@ -44,7 +44,7 @@ static inline char *wire_put_number(char *at, unsigned field, uint64_t value) {
     return wire_put_varint(wire_put_tag(at, field, WIRE_VARINT), value);
 }
 
-/* The head of size bytes that the caller puts behind it. */
+/* The head of size bytes that the caller writes after it. */
 static inline char *wire_put_head(char *at, unsigned field, size_t size) {
     return wire_put_varint(wire_put_tag(at, field, WIRE_BYTES), size);
 }
@@ -70,7 +70,7 @@ static inline char *wire_put_fixed64(char *at, unsigned field, uint64_t value) {
     return at + sizeof value;
 }
 
-/* What a field that is absent when it is empty or zero takes. */
+/* Size of a field that is absent when it is empty or zero. */
 static inline size_t wire_number_size(uint64_t value) {
     return value != 0 ? 1 + wire_varint_size(value) : 0;
 }
