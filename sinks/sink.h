@@ -55,7 +55,7 @@ struct sink_config {
     const char *pipeline;
     const char *application; /* application_name of the sink's sessions: pgcdc:NAME; NULL: pgcdc */
     const char *name;        /* unique in the pipeline */
-    const char *stream;      /* which of the pipeline's streams of changes; NULL: the slot's */
+    const char *stream;      /* the stream of changes in the pipeline; NULL: the slot's */
     /* the source's database, set by the engine before it opens the sink; NULL without an engine */
     const char *database;
     const struct sink_option *options;
@@ -239,7 +239,7 @@ struct sink_ops {
 /* The value of key, or NULL. */
 const char *sink_config_find(const struct sink_config *config, const char *key);
 
-/* "" for the slot's. */
+/* The name of the stream; "" for the slot's. */
 static inline const char *sink_stream(const struct sink_config *config) {
     return config->stream != NULL ? config->stream : "";
 }

@@ -2,12 +2,12 @@
 /*
  * kafka.h - the Kafka sink's struct, for the files of this folder only.
  *
- * kafka.c     the contract's functions
- * takeover.c  who owns the pipeline: opening, the claim, what a fenced producer means
- * publish.c   a change as messages, and those that are too large
- * transactions.c  where source transactions begin, are split and end, in a topic of their own
- * held.c      which topics have records before the first copy
- * kafka_check.c  what `pgcdc check` says of it
+ * kafka.c         the contract's functions
+ * takeover.c      which engine owns the pipeline: opening, the claim, the meaning of a fenced producer
+ * publish.c       a change as messages, and messages that are too large
+ * transactions.c  the transaction topic: where source transactions begin, are split and end
+ * held.c          which topics have records before the first copy
+ * kafka_check.c   `pgcdc check`
  */
 #pragma once
 

@@ -9,7 +9,7 @@
 
 enum {
     FIRST_USER_OID = 16384,
-    MODIFIER_HEADER = 4, /* VARHDRSZ, which the modifiers of numeric and others count */
+    MODIFIER_HEADER = 4, /* VARHDRSZ, included in the modifiers of numeric and others */
     NUMERIC_PRECISION_SHIFT = 16,
     NUMERIC_SCALE_MASK = 0x7ff,
     NUMERIC_SCALE_SIGN = 0x400,
@@ -17,7 +17,7 @@ enum {
 
 static const struct known_type {
     oid_t oid;       /* 0: of an extension */
-    oid_t array_oid; /* 0: arrays of it are unknown to Debezium */
+    oid_t array_oid; /* 0: Debezium does not support arrays of it */
     enum debezium_kind kind;
     const char *name;
 } KNOWN[] = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * debezium_type.h - which of Debezium's mappings a column's type has.
+ * debezium_type.h - Debezium's mapping for a column's type.
  */
 #pragma once
 
@@ -10,7 +10,7 @@
 #include "decoder/relation.h"
 
 enum debezium_kind {
-    KIND_UNKNOWN, /* Debezium leaves the column out, unless it is told to include it as bytes */
+    KIND_UNKNOWN, /* left out by Debezium, or included as bytes by its option */
     KIND_BOOLEAN,
     KIND_INTEGER,
     KIND_FLOAT,
@@ -37,13 +37,13 @@ struct debezium_type {
 };
 
 /*
- * A domain is its base type. A user-defined type that has no mapping of its own is a string: pgoutput does
- * not tell an enum, which is one, from others.
+ * A domain has its base type's mapping. A user-defined type without a mapping is a string: pgoutput does not
+ * distinguish enums, which are strings in Debezium, from other types.
  */
 struct debezium_type debezium_type_of(const struct column *column);
 
 /*
- * The digits of numeric(precision, scale), whose scale may be negative since PostgreSQL 15. False: it has
- * none.
+ * The digits of numeric(precision, scale); scale may be negative since PostgreSQL 15. False: the modifier is
+ * not set.
  */
 bool debezium_numeric_modifier(int32_t modifier, int32_t *ret_precision, int32_t *ret_scale);

@@ -126,8 +126,8 @@ static struct effect *append_effect(struct net_effect *net, struct target_table 
 }
 
 /*
- * Notes the format of each value. False when a set cannot take the row: a value too large to be gathered.
- * Sets *ret_unchanged when a value is unchanged.
+ * Notes the format of each value. False when a set cannot hold the row, because a value is too large. Sets
+ * *ret_unchanged when a value is unchanged.
  */
 static bool note_values(struct table_effect *effect, const struct value *values, bool *ret_unchanged) {
     static const uint8_t FORMATS[256] = {[VALUE_TEXT] = FORMAT_TEXT, [VALUE_BINARY] = FORMAT_BINARY};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * generated.h - a column that the target generates takes no value, so the source must generate it, too.
+ * generated.h - a column that the target generates cannot store a value, so the source must generate it too.
  */
 #pragma once
 

@@ -8,10 +8,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// progress is what has been done already. Kafka hands out a message again when a consumer dies before its offset was
+// progress is what has been done already. Kafka returns a message again when a consumer dies before its offset was
 // committed, and the same change must not be done twice.
 //
-// Here it lives as long as the program. Keep it where your results are, and store both in one transaction.
+// Here it is kept in memory. Store it where your results are, both in one transaction.
 type progress map[place]position
 
 type place struct {
@@ -25,10 +25,10 @@ type position struct {
 	part             int
 }
 
-// movesOn tells whether the change is new; then it counts as done from now on.
+// movesOn returns whether the change is new, and records it as done.
 func (done progress) movesOn(message *kgo.Record, change *pgcdcv1.Change) bool {
 	where := place{message.Topic, message.Partition, change.Schema, change.Table}
-	// An UPDATE of the key is two messages: the DELETE of the old key, then itself.
+	// An UPDATE of the key is two messages: the DELETE of the old key, then the UPDATE.
 	what := position{change.CommitLsn, change.Index, 1}
 	if change.MovedTo != nil {
 		what.part = 0

@@ -39,10 +39,10 @@ public final class Consume {
         Map<String, Object> settings = Map.of(
                 "bootstrap.servers", brokers,
                 "group.id", group,
-                "isolation.level", "read_committed", // otherwise it sees what was never committed, and sees it again
+                "isolation.level", "read_committed", // otherwise it also reads messages of aborted transactions
                 "auto.offset.reset", "earliest",
-                "enable.auto.commit", false, // a change is done when commitSync says so, not when poll hands it out
-                "metadata.max.age.ms", 10000); // when the topic of a new table is noticed
+                "enable.auto.commit", false, // a change is done when commitSync is called, not when poll returns it
+                "metadata.max.age.ms", 10000); // how soon the topic of a new table is found
         PrintStream out = new PrintStream(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8);
         Progress progress = new Progress();
         try (var consumer = new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
@@ -51,10 +51,10 @@ public final class Consume {
             while (left != 0) {
                 Map<TopicPartition, OffsetAndMetadata> done = new HashMap<>();
                 for (ConsumerRecord<byte[], byte[]> message : consumer.poll(Duration.ofSeconds(1))) {
-                    if (left == 0) { // the rest of the poll is for the next time
+                    if (left == 0) { // the rest of the poll is read again next time
                         break;
                     }
-                    if (message.value() != null) { // a tombstone has none: it is for the compaction of the topic
+                    if (message.value() != null) { // without a value it is a tombstone, for the compaction of the topic
                         Change change = Change.parseFrom(message.value());
                         if (progress.movesOn(message, change)) {
                             out.println(line(message, change));
@@ -63,7 +63,7 @@ public final class Consume {
                     }
                     done.put(new TopicPartition(message.topic(), message.partition()), new OffsetAndMetadata(message.offset() + 1));
                 }
-                consumer.commitSync(done); // without them it would be all that poll has handed out
+                consumer.commitSync(done); // without an argument it would commit everything that poll returned
             }
         }
     }
@@ -102,7 +102,7 @@ public final class Consume {
     private static String value(Column column) {
         return switch (column.getValueCase()) {
             case NULL -> "null";
-            case UNCHANGED -> "unchanged"; // a large value that the update did not touch; keep the one you have
+            case UNCHANGED -> "unchanged"; // a large value that the update left unchanged; keep the one you have
             case BOOLEAN -> String.valueOf(column.getBoolean());
             case INTEGER -> String.valueOf(column.getInteger());
             case FLOAT4 -> number(column.getFloat4(), 8);

@@ -8,10 +8,10 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import pgcdc.v1.Change;
 
 /**
- * What has been done already. Kafka hands out a message again when a consumer dies before its offset was committed, and the
+ * What has been done already. Kafka returns a message again when a consumer dies before its offset was committed, and the
  * same change must not be done twice.
  *
- * <p>Here it lives as long as the program. Keep it where your results are, and store both in one transaction.
+ * <p>Here it is kept in memory. Store it where your results are, both in one transaction.
  */
 final class Progress {
     private record Place(String topic, int partition, String schema, String table) {}
@@ -28,10 +28,10 @@ final class Progress {
 
     private final Map<Place, Position> done = new HashMap<>();
 
-    /** Is the change new? Then it counts as done from now on. */
+    /** Is the change new? If so, records it as done. */
     boolean movesOn(ConsumerRecord<byte[], byte[]> message, Change change) {
         Place place = new Place(message.topic(), message.partition(), change.getSchema(), change.getTable());
-        // An UPDATE of the key is two messages: the DELETE of the old key, then itself.
+        // An UPDATE of the key is two messages: the DELETE of the old key, then the UPDATE.
         Position position = new Position(change.getCommitLsn(), change.getIndex(), change.hasMovedTo() ? 0 : 1);
         Position last = done.get(place);
         if (last != null && position.compareTo(last) <= 0) {
