@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `bench/run` is made of.
+"""The parts of `bench/run`.
 
 main      the command line and the order of things
 build     what must be installed, and the release engine
 cluster   a private PostgreSQL in a temporary folder
 workload  bench/workloads/NAME.sql: its parts, and how its backlog is recorded
 peer*     who drains a backlog: pg_recvlogical, the native subscription, Debezium, pgcdc
-measure   processor time and memory of everybody who takes part
+measure   processor time and memory of every process that takes part
 wire      bytes that the source sent
 contents  is the target equal to the source?
 latency   commit to visible, one commit at a time

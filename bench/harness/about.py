@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a result was made with: the commit, the machine, the versions of everything that took part."""
+"""The environment of a result: the commit, the machine, and all versions."""
 import os
 import pathlib
 import platform
@@ -25,7 +25,7 @@ def machine():
 
 
 def versions(postgres, peers):
-    """Of the servers and of the libraries that the peers stand on."""
+    """The versions of the servers and of the libraries that the peers use."""
     found = {"PostgreSQL": postgres, "libpq": _package("libpq5")}
     if any(peer.needs_kafka for peer in peers):
         found |= {"Apache Kafka": _line_of(INSTALL, r"kafka_version=(\S+)"), "librdkafka": _package("librdkafka1"),
@@ -45,7 +45,7 @@ def _output(*command):
 
 
 def _line_of(path, pattern):
-    """What the first line that matches says, "" when there is none."""
+    """The match in the first line that matches, "" when there is none."""
     try:
         text = pathlib.Path(path).read_text(encoding="utf-8")
     except OSError:

@@ -29,7 +29,7 @@ class Kafka:
         return self.kafka
 
     def cpu_seconds(self):
-        """Of the broker, so far."""
+        """The broker's processor time so far."""
         return sum(sum(measure.cpu_times(broker.process.pid)) for broker in self.get().brokers)
 
     def stop(self):
@@ -47,7 +47,7 @@ def _start_deaf(kafka):
 
 
 def count_committed(kafka, pipeline):
-    """How many records of the pipeline a read_committed consumer sees, from the beginning to the high watermark."""
+    """The number of the pipeline's records that a read_committed consumer sees, up to the high watermark."""
     from support.topic_reader import TopicReader  # pylint: disable=import-outside-toplevel
     return TopicReader(kafka.bootstrap).count(kafka.topics(f"{pipeline}."))
 
@@ -88,6 +88,6 @@ def delete_topics(kafka, topics):
 
 
 def java_classes(folder):
-    """What tests/support/install has put there, as a class path."""
+    """The jars that tests/support/install has put there, as a class path."""
     cache = subprocess.run([TESTS / "support" / "cache"], capture_output=True, text=True, check=True).stdout.strip()
     return f"{cache}/{folder}/*"

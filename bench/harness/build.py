@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must be there before a benchmark: Debian packages, and the release engine in build/."""
+"""The requirements of a benchmark: Debian packages, and the release engine in build/."""
 import os
 import pathlib
 import subprocess
@@ -12,7 +12,7 @@ DEBEZIUM = ROOT / "tests" / "support" / "debezium"
 
 
 def install(groups):
-    """What every benchmark needs, and the groups of tests/support/install."""
+    """Installs the packages that every benchmark needs, and the groups of tests/support/install."""
     run_command([INSTALL, "program", "bench", *groups])
     try:
         import psycopg2  # noqa: F401
@@ -21,7 +21,7 @@ def install(groups):
 
 
 def build_engine():
-    """A release build, in which faults and tests have no part."""
+    """Builds the release engine, without fault points and tests."""
     return _build("cdc/pgcdc")
 
 

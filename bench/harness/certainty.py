@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How sure is a difference between two small samples? The interval of the ratio b / a that Mann and Whitney's test gives.
+"""The confidence interval of the ratio b / a of two small samples, by Mann and Whitney's test.
 
 It makes no assumption on how the rounds are distributed, only that those of one side are like each other. Of all quotients of a
 round of b and a round of a it leaves out so many on either side as the wanted confidence allows. With few rounds even all of
@@ -29,7 +29,7 @@ class Ratio:
 
 
 def ratio(a, b):
-    """None when a quotient cannot be made of them."""
+    """The interval, None when no quotient can be computed."""
     if not a or not b or min(a) <= 0 or min(b) <= 0:
         return None
     quotients = sorted(after / before for after in b for before in a)
@@ -52,7 +52,7 @@ def _left_out(count_a, count_b):
 
 @functools.cache
 def _arrangements_with(wins, count_a, count_b):
-    """Of all orders of a's and b's rounds, those in which b's are smaller in exactly so many pairs (Mann-Whitney's U)."""
+    """The number of orders of a's and b's rounds in which b's are smaller in exactly so many pairs (Mann-Whitney's U)."""
     if wins < 0 or count_a < 0 or count_b < 0:
         return 0
     if count_a == 0 or count_b == 0:

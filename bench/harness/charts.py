@@ -18,7 +18,7 @@ HEIGHT = 272
 
 
 def style_of(peer, peers):
-    """peers: everybody in the document, which decides who gets which spare colour."""
+    """peers: all in the document; they decide which peer gets which spare colour."""
     if peer in STYLES:
         return STYLES[peer]
     others = sorted(name for name in peers if name not in STYLES)
@@ -32,7 +32,7 @@ BAR_ROW, BAR_HEAD, BAR_LEFT, BAR_RIGHT = 32, 18, 112, WIDTH - 132
 
 def bars(title, series, styles, ours):
     """A bar a peer: the median's, with every round as a dot and a line from least to most. In seconds. The shortest is bold.
-    ours: whom the others are compared with, None for nobody."""
+    ours: the peer that the others are compared with, or None."""
     compared_with = dict(series).get(ours)
     top = BAR_HEAD if compared_with is not None and len(series) > 1 else 0
     best = min(statistics.median(seconds) for _, seconds in series)

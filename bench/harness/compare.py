@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What changed between two results, how sure it is, and why the two may not be comparable: plain sentences."""
+"""Compares two results in plain sentences: the changes, how sure they are, and why the results may not be comparable."""
 import dataclasses
 import statistics
 
@@ -30,7 +30,7 @@ class Difference:
         return certainty.ratio(self.before, self.after)
 
     def verdict(self):
-        """What changed, and how sure that is."""
+        """The change, and how sure it is."""
         found, rounds = self.ratio, min(len(self.before), len(self.after))
         if found is None:
             return "cannot be compared: a figure is nought"
@@ -63,7 +63,7 @@ def _said(ratio, words):
 # ---- what is compared ----
 
 def differences(before, after):
-    """Of all workloads and peers that are in both."""
+    """The comparisons of all workloads and peers that are in both results."""
     for workload, peers in before["results"].items():
         for peer, runs in peers.items():
             others = after["results"].get(workload, {}).get(peer)
@@ -154,7 +154,7 @@ def _controls(found):
     """Peers that are not ours do not change with a commit; when they did, the machine did."""
     for item in found:
         if not item.peer.startswith("pgcdc") and not item.is_cost and item.ratio is not None and item.ratio.differs:
-            yield (f"{item.peer} is not ours and yet is {_said(item.ratio.middle, item.words)} in {item.workload} ({item.figure}): "
+            yield (f"{item.peer} is not pgcdc and yet is {_said(item.ratio.middle, item.words)} in {item.workload} ({item.figure}): "
                    "something other than the commit changed, by as much")
 
 

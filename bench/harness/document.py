@@ -36,7 +36,7 @@ class DocumentError(Exception):
 
 
 def head(settings, server, options, workloads, peers, absent):
-    """Of the run that begins now."""
+    """The head of a run that begins now."""
     commit, dirty = about.commit()
     server_version = server.version()
     return {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -72,7 +72,7 @@ def add(before, more):
 
 
 def check_same(before, header):
-    """Can the figures of a run with that head stand beside those that are there?"""
+    """May figures of a run with that head be added to the existing ones?"""
     pairs = [(what, before["head"].get(what), header[what]) for what in ("commit", "settings")]
     pairs += [(what, before["head"].get("machine", {}).get(what), header["machine"][what]) for what in ("cpu", "cores", "memory_gib")]
     for what, was, is_now in pairs:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a key of a run means: its label, its unit, and how it is shown. A key that nobody named here is shown by its suffix."""
+"""The meaning of each key of a run: its label, its unit, and how it is shown. A key without a name here is shown by its suffix."""
 import statistics
 
 from . import document
@@ -42,7 +42,7 @@ def cost_keys(runs):
 
 
 def median(runs, key):
-    """None when no run has the key."""
+    """The median of a key, None when no run has the key."""
     values = [flat(run)[key] for run in runs if key in flat(run)]
     if not values:
         return None
@@ -51,15 +51,15 @@ def median(runs, key):
 
 
 def ours(peers):
-    """The one that others are compared with, None when it was not measured."""
+    """The pgcdc peer that others are compared with, None when it was not measured."""
     return next((peer for peer in ("pgcdc", "pgcdc_kafka", "pgcdc_null") if peer in peers), None)
 
 
-SINK_TITLES = {"null": "To nowhere", "postgres": "Into PostgreSQL", "kafka": "Into Kafka", "": ""}
+SINK_TITLES = {"null": "Discarding changes", "postgres": "Into PostgreSQL", "kafka": "Into Kafka", "": ""}
 
 
 def by_sink(result, peers):
-    """{sink: {peer: runs}}: whom each of our sinks was measured beside. Everybody under "" when the result does not say."""
+    """{sink: {peer: runs}}: the peers of each pgcdc sink. All peers under "" when the result does not name sinks."""
     known = result["head"].get("peers", {})
     told = {peer: known[peer].get("sinks") if isinstance(known.get(peer), dict) else None for peer in peers}
     if not all(told.values()):
@@ -89,7 +89,7 @@ def column(key):
 
 
 def cost(runs, key):
-    """In the unit that column names; None when it is not known, or nought because there is no such process."""
+    """The cost in the column's unit; None when it is unknown, or zero because there is no such process."""
     value = median(runs, key)
     if not value:
         return None
@@ -99,7 +99,7 @@ def cost(runs, key):
 
 
 def rates(runs):
-    """What was done a second: {label: value}, of what is known."""
+    """The known rates a second: {label: value}."""
     seconds = median(runs, "seconds")
     done = {"changes/s": changes_of(runs), "transactions/s": median(runs, "transactions"),
             "WAL MB/s": (median(runs, "wal_bytes") or 0) / 1e6 or None}
@@ -113,7 +113,7 @@ def at_rate(runs, rate):
 
 
 def lag_levels(peers):
-    """[{peer: rate}]: what belongs side by side. Rates that peers have in common; or, when each was measured at shares of its
+    """[{peer: rate}]: what to show side by side. Rates that peers have in common; or, when each was measured at shares of its
     own highest rate, the lowest of each, the next of each, and so on."""
     rates = {peer: sorted({run.get("rate") or 0 for run in runs}) for peer, runs in peers.items()}
     everything = sorted({rate for each in rates.values() for rate in each})
@@ -124,10 +124,10 @@ def lag_levels(peers):
 
 
 def limit_of(runs):
-    """Who falls behind above the highest rate: "source" or "peer", "" when it is not known."""
+    """The side that falls behind above the highest rate: "source" or "peer", "" when it is unknown."""
     return next((run["limited_by"] for run in runs if isinstance(run.get("limited_by"), str)), "")
 
 
 def middle_of(levels):
-    """The one to show when there is room for one: about half of what is possible."""
+    """The level to show when there is room for one: about half of the highest rate."""
     return levels[max((len(levels) - 1) // 2, min(1, len(levels) - 1))]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a result says, in words: how fast ours is beside whom, what failed, and whether it may be quoted at all."""
+"""A result in words: how fast ours is compared with its peers, what failed, and whether it may be quoted."""
 from . import document, figures
 
 FAMILIES = {"native": "the native subscription", "debezium": "Debezium", "recvlogical": "pg_recvlogical"}
@@ -24,25 +24,33 @@ def _drains_by_sink(result):
     return found
 
 
+def ratios(group, sink, key):
+    """{family: (how many times as fast ours is as the family's fastest, the family's peers)}, by the median of the key."""
+    found = {}
+    ours = figures.median(group.get(figures.ours(group), []), key)
+    for family, names in _families(group, sink).items():
+        best = min(filter(None, (figures.median(group[name], key) for name in names)), default=None)
+        if ours and best:
+            found[family] = best / ours, names
+    return found
+
+
 def _of_sink(result, sink, groups):
-    ratios = {}  # {family: [how many times as fast ours is, ...]}
+    times = {}  # {family: [how many times as fast ours is, ...]}
     peers = {}
     for group in groups:
-        ours = figures.median(group.get(figures.ours(group), []), "seconds")
-        for family, names in _families(group, sink).items():
-            best = min(filter(None, (figures.median(group[name], "seconds") for name in names)), default=None)
-            if ours and best:
-                ratios.setdefault(family, []).append(best / ours)
-                peers.setdefault(family, {}).update(dict.fromkeys(names))
-    if not ratios:
+        for family, (ratio, names) in ratios(group, sink, "seconds").items():
+            times.setdefault(family, []).append(ratio)
+            peers.setdefault(family, {}).update(dict.fromkeys(names))
+    if not times:
         return ""
-    said = " and ".join(f"{_range(found)} times as fast as {_family_title(result, family, list(peers[family]))}"
-                        for family, found in ratios.items())
+    said = " and ".join(f"{_range(found)} times as fast as {family_title(result, family, list(peers[family]))}"
+                        for family, found in times.items())
     return f"{figures.sink_title(sink) or 'In all'}, pgcdc drains a backlog {said}."
 
 
 def _families(group, sink):
-    """{family: its peers}, without ours; without who applies nothing, where somebody does."""
+    """{family: its peers}, without ours. pg_recvlogical, which applies nothing, counts for the null sink only."""
     families = {}
     for peer in group:
         family = peer.split("_")[0]
@@ -51,14 +59,14 @@ def _families(group, sink):
     return families
 
 
-def _family_title(result, family, peers):
+def family_title(result, family, peers):
     if len(peers) == 1:
         return document.peer_title(result, peers[0])
     return f"{FAMILIES.get(family, family)} at the better of its settings"
 
 
-def _range(ratios):
-    low, high = (f"{ratio:.{1 if min(ratios) >= 1 else 2}f}" for ratio in (min(ratios), max(ratios)))
+def _range(times):
+    low, high = (f"{each:.{1 if min(times) >= 1 else 2}f}" for each in (min(times), max(times)))
     return low if low == high else f"{low} to {high}"
 
 
@@ -85,7 +93,7 @@ def _ms(value):
     return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
 
 
-# ---- what to beware of ----
+# ---- failures and warnings ----
 
 def failures_of(result, kind):
     """The failed measurements of workloads that have figures of the kind. A failure begins with its workload's name."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long from when a transaction is due at the source to when it is visible at the target, at a set rate.
+"""The time from when a transaction is due at the source until it is visible at the target, at a set rate.
 
-Open loop: the due times stand before the run, and nothing that is slow moves them. The program `lag` (bench/lag) commits at
+Open loop: the due times are fixed before the run, whatever is slow. The program `lag` (bench/lag) commits at
 the source and watches the target; both write what they saw into files, which are worked up here when it is over.
 """
 import array
@@ -84,12 +84,12 @@ class Watcher:
             self._check()
 
     def wait_complete(self, timeout_s):
-        """Until it has seen everything and ends, or the time is over."""
+        """Waits until it has seen everything and ends, or the time is over."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout_s)
 
     def stop(self):
-        """What it says about its own resolution."""
+        """The watcher's own resolution."""
         self.process.terminate()
         self._check()
         return json.loads(self.said)
@@ -146,7 +146,7 @@ def figures(departures, arrivals, ended_us):
 
 
 class Lags:
-    """Of one run's transactions, up to one of the moments in their lives."""
+    """The lags of one run's transactions, from due until they are committed or visible."""
 
     def __init__(self, first_due):
         self.first_due = first_due

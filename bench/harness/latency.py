@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long until one commit is visible at the target, on a pipeline that has nothing else to do.
+"""The time until one commit is visible at the target, on an idle pipeline.
 
 Each row is its own transaction; the next one waits until this one was seen and a random pause has passed, so that
 nothing queues. The clock starts when COMMIT is sent, so the source's own flush is part of the figure.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line, and the order of things: record a backlog once, let every peer drain a copy of it in turn."""
+"""The command line, and the order of the measurements: record a backlog once, let every peer drain a copy of it in turn."""
 import argparse
 import contextlib
 import os
@@ -17,7 +17,7 @@ from .peer import PeerError, Run
 from .wire import Wire
 
 # The box on which the figures of bench/README.md were measured. Throughput is measured with asynchronous commit on both
-# sides and for everybody; latency with synchronous commit.
+# sides for every peer; latency with synchronous commit.
 SETTINGS = {
     "wal_level": "logical",
     "shared_buffers": "1GB",
@@ -34,9 +34,9 @@ SETTINGS = {
 def arguments():
     parser = argparse.ArgumentParser(prog="bench/run", description=__doc__)
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="by name; all of them by default")
-    parser.add_argument("--list", action="store_true", help="say which workloads and peers there are, and stop")
+    parser.add_argument("--list", action="store_true", help="list the workloads and peers, and stop")
     parser.add_argument("--quick", action="store_true",
-                        help="a tenth of the size, some workloads, one rate, nobody who takes long to start: two minutes")
+                        help="a tenth of the size, some workloads, one rate, no peer that starts slowly: two minutes")
     parser.add_argument("--rows", type=int, metavar="N", help="the size of every backlog, instead of its own")
     parser.add_argument("--rounds", type=int, default=1, metavar="N", help="repeat N times, report the median")
     parser.add_argument("--rate", type=rate_list, metavar="N,N",
@@ -45,15 +45,15 @@ def arguments():
     parser.add_argument("--curve", action="store_true",
                         help="instead of --rate: look for the highest rate of each peer, and measure lag at 25, 50, 75, 90 %% of it")
     parser.add_argument("--sink", type=word_list, default=(), metavar="A,B",
-                        help=f"only these sinks of pgcdc, and whom each is measured beside ({', '.join(peers.SINKS)})")
+                        help=f"only these sinks of pgcdc, and the peers of each ({', '.join(peers.SINKS)})")
     parser.add_argument("--peer", type=word_list, default=(), metavar="A,B", help="only these peers")
     parser.add_argument("--profile", action="store_true",
                         help="drain once more with perf (as root), and leave the most expensive functions beside the figures")
-    parser.add_argument("--micro", action="store_true", help="instead of all this: the engine's parts by themselves, as bench/micro/run")
+    parser.add_argument("--micro", action="store_true", help="instead of all this: the engine's parts, each alone, as bench/micro/run")
     parser.add_argument("--json", type=pathlib.Path, default=build.ROOT / "build" / "bench.json", metavar="FILE",
                         help="where the figures go (build/bench.json)")
     parser.add_argument("--add", action="store_true",
-                        help="add to the figures that are there, if they are of this commit and machine, instead of replacing them")
+                        help="add to the existing figures, if they are of this commit and machine, instead of replacing them")
     parser.add_argument("--engine", type=pathlib.Path, metavar="FILE", help="a pgcdc that is already built")
     parser.add_argument("--pg-bin", metavar="DIR", help="PostgreSQL's programs (the newest installed)")
     parser.add_argument("--dir", metavar="DIR", help="where the clusters live while it runs (TMPDIR or /tmp)")
@@ -78,25 +78,25 @@ def say(text):
 RATES, QUICK_RATES = [100, 1000], [1000]
 
 MEASURES = {
-    "drain": "the time to work off a backlog that was recorded before, with what it cost: processor time, memory, bytes on the wire",
-    "latency": "a commit at a time on a pipeline with nothing else to do",
-    "lag": "commits that come in at a set rate (--rate, --curve), whether or not the ones before have arrived: from due to visible",
+    "drain": "the time to work off a backlog that was recorded before, and its cost: processor time, memory, bytes on the wire",
+    "latency": "one commit at a time on an idle pipeline",
+    "lag": "commits that come in at a set rate (--rate, --curve), whether or not the previous ones have arrived: from due to visible",
 }
 
 
 def show_list():
-    print("What is measured, never mixed up:")
+    print("Measures:")
     for name, meaning in MEASURES.items():
         print(f"  {name:24} {meaning}")
-    print("\nWorkloads (and how many rows or statements; --rows takes another size), by default all of them:")
+    print("\nWorkloads (with their rows or statements; --rows sets another size), by default all of them:")
     for item in workload.load([]):
         print(f"  {item.name:24} {item.measure}: {item.summary}" + (f" ({item.rows:,})" if item.rows else ""))
-    print("\nPeers, by default all of them; --sink takes those of a sink of pgcdc, --peer takes them by name:")
+    print("\nPeers, by default all of them; --sink selects the peers of a pgcdc sink, --peer selects them by name:")
     for peer in peers.ALL:
         print(f"  {peer.name:24} {peer.title}; beside sink {', '.join(peer.sinks)}")
         for name, reason in peer.cannot.items():
             print(f"  {'':24} not in {name}: {reason}")
-    print("\nEverything else: bench/run --help, and bench/README.md")
+    print("\nFor more: bench/run --help, and bench/README.md")
 
 
 class Bench:
@@ -127,7 +127,7 @@ class Bench:
         expected = contents.fingerprint(self.source, item.name)
         self.counts = item.count(self.source, item.name, end_lsn)
         for number in range(self.options.rounds):
-            shift = number % len(self.peers)  # nobody is always the first
+            shift = number % len(self.peers)  # no peer is always first
             for peer in [peer for peer in self.peers[shift:] + self.peers[:shift] if item.name not in peer.cannot]:
                 self._attempt(item, peer, end_lsn, lambda run, peer=peer: self._drain(item, peer, run, expected))
         if self.profiler is not None:
@@ -135,7 +135,7 @@ class Bench:
         self._forget(item)
 
     def _profile(self, item, end_lsn, expected):
-        """One more drain by each of our own, whose figures are not kept."""
+        """One more drain by each pgcdc peer, whose figures are not kept."""
         for peer in [peer for peer in self.peers if peer.name.startswith(peers.Pgcdc.name)]:
             def drain(run, peer=peer):
                 with self.profiler.watch(f"{item.name}: {peer.title}", run):
@@ -153,7 +153,7 @@ class Bench:
         self._set_synchronous_commit("off")
 
     def lag_workload(self, item):
-        """Due to visible at set rates, for everybody who can follow."""
+        """Due to visible at set rates, for every peer that can follow."""
         self.lag_program = build.build_lag()
         self._set_synchronous_commit("on")
         self._record(item)
@@ -198,7 +198,7 @@ class Bench:
                           item.name)
 
     def _attempt(self, item, peer, end_lsn, measure_run, keep=True):
-        """One run from a fresh copy of everything. A peer that fails does not take the others' figures with it."""
+        """One run from a fresh copy of everything. A peer that fails does not lose the others' figures."""
         run = self._new_run(item, peer, end_lsn)
         try:
             figures = measure_run(run)
@@ -259,13 +259,13 @@ class Bench:
         return item.record(self.source, item.name)
 
     def _forget(self, item):
-        """Lets go of the slot, and so of the WAL, before the next workload."""
+        """Drops the slot, which releases the WAL, before the next workload."""
         self.source.query("select pg_drop_replication_slot(%s)", (workload.RECORDED_SLOT,))
         for cluster in (self.source, self.target):
             cluster.query(f"drop database {item.name} with (force)")
 
     def _new_run(self, item, peer, end_lsn):
-        """A fresh copy of the slot and of the target's database: everybody starts from the same."""
+        """A fresh copy of the slot and of the target's database: every peer starts from the same state."""
         name = f"bench_{peer.name}"
         self.source.query("select pg_copy_logical_replication_slot(%s, %s)", (workload.RECORDED_SLOT, name), item.name)
         self.target.query(f"create database {name} template {item.name}")
@@ -291,7 +291,7 @@ def save(path, result):
 
 
 def run_bench(options, chosen):
-    """True when everybody arrived, and with the right contents."""
+    """True when every peer finished with the right contents."""
     choice = peers.Choice(options.sink, options.peer, options.quick)
     build.install(dict.fromkeys(group for peer in choice.chosen() for group in peer.groups))
     choice.is_installed = True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Processor time and memory of everybody who takes part in a run, from /proc.
+"""Processor time and memory of every process that takes part in a run, from /proc.
 
 A Sampler looks at the children of both postmasters ten times a second. What a process used between its last sample and
 its end is missing: at most a tenth of a second a process and run.
@@ -21,8 +21,8 @@ def cpu_times(pid):
 
 
 def cpu_seconds(pid):
-    """Of a process of one thread, as a server's are, or None when it is gone. In nanoseconds where the kernel has them: a short run
-    is over within a few ticks of utime and stime."""
+    """The processor time of a process of one thread, as a server's are, or None when it is gone. In nanoseconds where the kernel has
+    them: a short run lasts only a few ticks of utime and stime."""
     try:
         return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
     except (OSError, IndexError):
@@ -34,7 +34,7 @@ def cpu_seconds(pid):
 
 
 def title(pid):
-    """What `ps` shows; PostgreSQL writes there what a process is for."""
+    """The command line that `ps` shows; PostgreSQL writes a process's purpose there."""
     try:
         return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except OSError:
@@ -60,7 +60,7 @@ def peak_bytes(pid):
 
 
 def tree_peak_bytes(pid):
-    """Of the process and all below it that run now."""
+    """The processor time of the process and all its running descendants."""
     return peak_bytes(pid) + sum(tree_peak_bytes(child) for child in children(pid))
 
 
@@ -131,7 +131,7 @@ class Sampler:
         return sum(self.used[pid] for pid, of in self.role.items() if of == role)
 
     def wait_gone(self, role, timeout_s=10):
-        """Until the processes of that role have ended; whoever stays is left to the end of the run."""
+        """Waits until the processes of that role have ended; those that remain are counted at the end of the run."""
         deadline = time.monotonic() + timeout_s
         pids = {pid for pid, of in self.role.items() if of == role}
         while pids & {*children(self.source.postmaster_pid), *children(self.target.postmaster_pid)}:

@@ -46,13 +46,13 @@ def write_table(path, counts):
 
 
 def judge(before, now):
-    """Sentences on what grew by more than the tolerance: none when all is well."""
+    """Sentences on counts that grew by more than the tolerance."""
     return [f"{name}: {now[name]:.1f} instructions a change, {now[name] / before[name] - 1:+.1%} (were {before[name]:.1f})"
             for name in now if name in before and now[name] > before[name] * (1 + TOLERANCE)]
 
 
 def notes(before, now):
-    """What else there is to say."""
+    """Other notes."""
     told = [f"{name} is not in the table yet: --accept puts it there" for name in now if name not in before.of]
     told += [f"{name} takes {1 - now[name] / count:.1%} fewer instructions than the table says: --accept keeps that"
              for name, count in before.of.items() if name in now and now[name] < count * (1 - TOLERANCE)]
@@ -62,7 +62,7 @@ def notes(before, now):
 
 
 def toolchain():
-    """What the counts depend on besides the code: the compiler, and the library whose functions choose by the processor."""
+    """The counts also depend on the compiler, and on the C library, whose functions choose by the processor."""
     compiler = _output(["gcc", "-dumpfullversion"]).strip() or "?"
     return f"gcc {compiler}, {' '.join(platform.libc_ver())}, {about.machine()['cpu']}"
 

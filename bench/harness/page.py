@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The result as one HTML page that needs nothing but itself. Made from the document alone, so it can be made again."""
+"""The result as one self-contained HTML page. Made from the document alone, so it can be made again."""
 import html
 import pathlib
 import statistics
@@ -10,24 +10,24 @@ from .plot import number
 STYLE = pathlib.Path(__file__).with_name("page.css")
 
 WORDS = (
-    ("Drain", "The time to work off a backlog that was recorded before: how fast can it be? Everybody reads the identical WAL "
-              "behind a copy of the same slot, one after the other, in an order that turns from round to round."),
-    ("Lag", "The time from a transaction's commit at the source until it can be seen at the other end, while transactions "
+    ("Drain", "The time to work off a backlog that was recorded before: how fast can it be? All peers read the same WAL "
+              "from a copy of the same slot, one after the other, in an order that rotates from round to round."),
+    ("Lag", "The time from a transaction's commit at the source until it is visible at the other end, while transactions "
             "come in at a set rate. In a table of the target: a reader sees the row. In Kafka: a read_committed consumer has the record."),
-    ("Open loop", "Transactions are due by the clock, whether or not the one before has arrived. One that starts late "
-                  "counts from when it was due, so that a stall shows in every transaction that it held up."),
+    ("Open loop", "Transactions are due by the clock, whether or not the previous one has arrived. One that starts late "
+                  "counts from when it was due, so that a stall shows in every transaction that it delayed."),
     ("Late sends", "Transactions that the load generator itself started after they were due. Many of them mean that the "
                    "machine, not the peer, was at its limit."),
-    ("Keeps up", "Lag does not grow through the run. A peer's highest rate is the highest at which that is so. Where the source "
+    ("Keeps up", "Lag does not grow through the run. A peer's highest rate is the highest at which it keeps up. Where the source "
                  "falls behind above it, the peer could do more, but this machine cannot show how much."),
-    ("Source's own COMMIT", "From when the transaction was due to when the source's server answered its COMMIT: what nobody can be "
-                            "faster than by much."),
+    ("Source's own COMMIT", "From when the transaction was due to when the source's server answered its COMMIT: no peer can be "
+                            "much faster."),
     ("Percentile", "99 % = 3 ms: of a hundred transactions, ninety-nine took at most 3 ms."),
-    ("Idle latency", "One commit at a time on a pipeline that has nothing else to do, each after the one before was seen. "
+    ("Idle latency", "One commit at a time on a pipeline that has nothing else to do, each after the previous one was seen. "
                      "It shows the best case and hides every stall; lag does not."),
-    ("Round", "Everything measured once. Of several rounds the bar is the median, dots are the rounds, a line goes from the least "
+    ("Round", "Everything measured once. With several rounds the bar is the median, dots are the rounds, and a line goes from the least "
               "to the most."),
-    ("Recvlogical", "pg_recvlogical, PostgreSQL's own client, which throws away what it receives: what the server gives to a client "
+    ("Recvlogical", "pg_recvlogical, PostgreSQL's own client, which discards what it receives: the server's speed with a client "
                     "like it."),
     ("Native", "PostgreSQL's own subscription, which ends when the last row is visible in the target."),
     ("Client, walsender, target", "The peer's own process; the source's process that decodes WAL and sends; the target's "
@@ -72,9 +72,9 @@ def _summary(result):
              f"{head.get('rounds', '?')} {'round' if head.get('rounds') == 1 else 'rounds'}"]
     told = "".join(f"<li>{html.escape(str(failure))}</li>" for failure in result.get("failures", []))
     return (_banner(result) + _headline(result)
-            + (f'<div class="warn">Not everything went well:<ul>{told}</ul></div>' if told else "")
+            + (f'<div class="warn">Failures:<ul>{told}</ul></div>' if told else "")
             + f'<p class="soft">{" · ".join(fact for fact in facts if fact)}</p>'
-            f"<p>Everybody ran on this one machine and shared its cores, so only what was measured in this run can be compared.</p>")
+            f"<p>All systems ran on this one machine and shared its cores, so only figures of this run can be compared.</p>")
 
 
 def _banner(result):
@@ -176,7 +176,7 @@ OVER_TIME_MIN = 5  # seconds: a line of fewer points shows nothing
 
 
 def _lag_at(result, workload, peers, level):
-    """Of each peer the runs at the rate that the level has for it."""
+    """Each peer's runs at the peer's rate of this level."""
     styles = _styles(result)
     chosen = {peer: figures.at_rate(peers[peer], rate) for peer, rate in level.items()}
     over_time = [(peer, [point for point in run["over_time"] if None not in point])
@@ -194,12 +194,12 @@ def _lag_at(result, workload, peers, level):
 
 
 def _level_title(workload, peers, level):
-    """Of one rate that is everybody's; or of a share of each one's highest, and then the rates."""
+    """Title and note: of one rate that all peers share, or of a share of each peer's highest rate, with the rates."""
     if len(set(level.values())) == 1:
         return f"{workload} at {next(iter(level.values())):,.0f}/s", ""
     rates = ", ".join(f"{peer} {rate:,.0f}/s" for peer, rate in level.items()) + "."
     shares = {round(rate / highest * 20) * 5 for peer, rate in level.items() if (highest := figures.median(peers[peer], "highest_rate"))}
-    return (f"{workload} at {shares.pop()} % of each one's highest rate" if len(shares) == 1 else workload), rates
+    return (f"{workload} at {shares.pop()} % of each peer's highest rate" if len(shares) == 1 else workload), rates
 
 
 def _curve(runs):
@@ -231,7 +231,7 @@ def _lag_curve(result, workload, peers):
                       for rate in sorted({run["rate"] for run in runs if run.get("rate")})]) for peer, runs in peers.items()]
     highest = {peer: rate for peer, runs in peers.items() if (rate := figures.median(runs, "highest_rate"))}
     drawing = charts.against_rate(workload, [(peer, curve) for peer, curve in series if curve], _styles(result), highest)
-    return _card(workload, "Against the rate: median (solid), 99 % (dashed), and the highest rate that it keeps up with (upright).",
+    return _card(workload, "Against the rate: median (solid), 99 % (dashed), and the highest rate that the peer keeps up with (upright).",
                  drawing)
 
 
@@ -265,7 +265,7 @@ def _keeps_up(runs):
     return "" if not told else "falls behind" if any(told) else "yes"
 
 
-# ---- idle, costs and what nobody named ----
+# ---- idle, costs and figures without a name ----
 
 def _idles(result):
     found = list(document.runs_of(result, "idle"))
@@ -291,7 +291,7 @@ def _costs(result):
         rows.append([workload] + [""] * (len(heads) - 1))
         rows += [[f"\u2002{peer}", *(_blank(figures.rates(runs).get(label)) for label in rates),
                   *(_blank(figures.cost(runs, key)) for key in keys)] for peer, runs in peers.items()]
-    return ("cost", "What it cost", "<p>Of each drain: what was done a second, processor seconds for a million changes, the "
+    return ("cost", "What it cost", "<p>Of each drain: the work done in a second, processor seconds for a million changes, the "
             "most memory at once. A blank was not measured, or there is none.</p>" + _table("", heads, rows, _styles(result)))
 
 
@@ -308,7 +308,7 @@ def _others(result):
 
 
 def _table(caption, heads, rows, styles=None):
-    """What no row has is left out. A row that begins with a peer has its colour."""
+    """Columns without a value are left out. A row that begins with a peer has the peer's colour."""
     told = [place for place in range(len(heads)) if place == 0 or any(row[place] for row in rows)]
     heads, rows = [heads[place] for place in told], [[row[place] for place in told] for row in rows]
     said = f"<caption>{html.escape(caption)}</caption>" if caption else ""
@@ -338,22 +338,22 @@ def _settings(result):
     facts = {"Command": head.get("command"), "Commit": _commit(head), "Date": head.get("date"), "Rounds": head.get("rounds"),
              **{_capital(key): value for key, value in head.get("machine", {}).items()}, **head.get("versions", {})}
     settings = {f"{key}": value for key, value in head.get("settings", {}).items()}
-    return ("settings", "Settings of everybody",
+    return ("settings", "Settings",
             _facts("This run", facts) + _facts("Both servers", settings) + _peers_table(head)
-            + _facts("Who did not run, and why", head.get("absent") or {}) + _unknown(head))
+            + _facts("Skipped", head.get("absent") or {}) + _unknown(head))
 
 
 def _peers_table(head):
     rows = [[name, str(peer.get("title", "")), str(peer.get("version", "")), _joined(peer.get("settings")), str(peer.get("reason", ""))]
             for name, peer in head.get("peers", {}).items() if isinstance(peer, dict)]
-    table = _table("Peers", ["peer", "what it is", "version", "settings", "why it did not run"], rows) if rows else ""
+    table = _table("Peers", ["peer", "description", "version", "settings", "why it did not run"], rows) if rows else ""
     return table.replace("<table>", '<table class="settings">')
 
 
 def _unknown(head):
-    """What the head says besides."""
+    """Keys of the head that the page does not know."""
     known = ("date", "command", "commit", "dirty", "rounds", "quick", "machine", "versions", "settings", "workloads", "peers", "absent")
-    return _facts("Besides", {_capital(key): _joined(value) for key, value in head.items() if key not in known})
+    return _facts("Other facts", {_capital(key): _joined(value) for key, value in head.items() if key not in known})
 
 
 def _joined(value):
@@ -364,7 +364,7 @@ def _joined(value):
     return "" if value is None else str(value)
 
 
-NAMES = {"cpu": "Processor", "memory_gib": "Memory, GiB", "load_average": "Load when it began", "system": "Operating system"}
+NAMES = {"cpu": "Processor", "memory_gib": "Memory, GiB", "load_average": "Load at the start", "system": "Operating system"}
 
 
 def _capital(key):
@@ -380,5 +380,5 @@ def _facts(caption, facts):
 
 
 def _words():
-    return ("words", "What the words mean",
+    return ("words", "Glossary",
             "<dl>" + "".join(f"<dt>{html.escape(word)}</dt><dd>{html.escape(meaning)}</dd>" for word, meaning in WORDS) + "</dl>")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A peer is somebody who drains the backlog of a slot. Every peer is one file, peer_NAME.py.
+"""A peer is a program that drains the backlog of a slot. Every peer is one file, peer_NAME.py.
 
 The harness calls, for each run:
 
@@ -54,7 +54,7 @@ class Peer:
     title = ""
     applies = True  # it fills the target database, so the contents are compared
     needs_kafka = False
-    groups = ()  # what it needs of tests/support/install beside what everybody needs
+    groups = ()  # further groups of tests/support/install that it needs
     follows = True  # it can keep streaming, so its lag can be measured
     sinks = ("postgres",)  # pgcdc's sinks that it is measured beside
     starts_slowly = False  # so a quick look is had without it, unless it is named
@@ -65,11 +65,11 @@ class Peer:
         return ""
 
     def version(self):
-        """Of what runs, when it is neither PostgreSQL's own nor this commit."""
+        """The version of what runs, unless it is PostgreSQL's own or this commit."""
         return ""
 
     def settings(self, server_version):
-        """What it is told of a server of that version (150020), by name, for everybody to see."""
+        """Its settings for a server of that version (150020), by name, to be printed."""
         return {}
 
     def prepare(self, run):
@@ -85,12 +85,12 @@ class Peer:
         pass
 
     def watch(self, run):
-        """What makes bench/lag see this peer's rows: the words after its FILE and COUNT, the first before them."""
+        """The arguments with which bench/lag watches this peer's rows: the words after its FILE and COUNT, the first before them."""
         return ["postgres", run.target.dsn(run.target_database)]
 
     @contextlib.contextmanager
     def visible(self, run):
-        """In the target database; peers that go elsewhere have their own."""
+        """Watches the target database; peers with another target have their own function."""
         with contextlib.closing(run.target.connect(run.target_database)) as target:
             yield lambda number, deadline: latency.wait_visible(target, number, deadline)
 

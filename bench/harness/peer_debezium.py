@@ -169,7 +169,7 @@ class Debezium(KafkaPeer):
 
 
 class DebeziumTuned(Debezium):
-    """What its documentation and Kafka's name for throughput: larger batches and queues, no pauses, compressed and lingering
+    """Settings that its documentation and Kafka's name for throughput: larger batches and queues, no pauses, compressed and lingering
     produce requests, and JSON without a schema in every record."""
 
     name = "debezium_tuned"

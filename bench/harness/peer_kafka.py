@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What peers have in common that drain into Kafka: a topic for each table, SLOT.SCHEMA.TABLE, and how one sees what is there."""
+"""The common part of peers that drain into Kafka: a topic for each table, SLOT.SCHEMA.TABLE, and how to see its records."""
 import contextlib
 import time
 

@@ -25,7 +25,7 @@ class Native(Peer):
         return {**self.options(server_version), "synchronous_commit": "off (the subscription's default)"}
 
     def options(self, server_version):
-        """Those that say how it works; that it uses a slot that is there, and copies nothing, comes from the benchmark."""
+        """The subscription's options, except those that the benchmark needs: an existing slot, and no copy."""
         del server_version
         return {}
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""pgcdc: the release engine, from the recorded slot into its null sink, which throws away what it gets.
+"""pgcdc: the release engine, from the recorded slot into its null sink, which discards every change.
 
-What is left is receiving, decoding and handing on: the engine's own limit, to be held against pg_recvlogical to nowhere.
+What is left is receiving, decoding and handing on: the engine's own limit, to compare with pg_recvlogical to /dev/null.
 """
 from .peer_pgcdc import CONFIGURATION, Pgcdc
 

@@ -24,7 +24,7 @@ STOP_TIMEOUT_S = 20
 
 
 def program():
-    """What tests/support/install put into the cache."""
+    """The program that tests/support/install put into the cache."""
     cache = subprocess.run([str(ROOT / "tests" / "support" / "cache")], stdout=subprocess.PIPE, text=True, check=True).stdout
     return f"{cache.strip()}/pgcopydb/pgcopydb"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""pg_recvlogical to nowhere: what PostgreSQL's own client needs to receive the stream and throw it away.
+"""pg_recvlogical to /dev/null: what PostgreSQL's own client needs to receive the stream and discard it.
 
 Two peers, because what the server has to write depends on the reader: pgcdc asks for binary values when all its sinks take them
 (Postgres) and for text otherwise (Kafka). Everything else in START_REPLICATION and in the session is as pgcdc has it
@@ -20,7 +20,7 @@ PINNED = ("-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC -c bytea_o
 
 
 def protocol_version(server_version):
-    """What pgcdc asks for. What a higher version adds stays off, so only the number differs."""
+    """pgcdc's options of the stream. Additions of a higher protocol version stay off, so only the number differs."""
     return 4 if server_version >= 160000 else 3 if server_version >= 150000 else 2
 
 
@@ -47,7 +47,7 @@ class Recvlogical(Peer):
 
     @contextlib.contextmanager
     def follow(self, run):
-        """Into a named pipe, whose reader is the first to go: what the server says after that ends the writer."""
+        """Writes into a named pipe, whose reader ends first: the server's next message then ends the writer."""
         os.mkfifo(self._pipe(run))
         with open(self._log(run), "wb") as log:
             receiver = subprocess.Popen(list(map(str, self._command(run, self._pipe(run)))), stdin=subprocess.DEVNULL,

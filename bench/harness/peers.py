@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The peers that there are, in the order in which they are shown."""
+"""All peers, in the order in which they are shown."""
 import dataclasses
 
 from .cluster import ClusterError
@@ -19,7 +19,7 @@ SINKS = tuple(dict.fromkeys(sink for peer in ALL for sink in peer.sinks))
 
 @dataclasses.dataclass
 class Choice:
-    """Who takes part."""
+    """The peers that take part."""
 
     sinks: tuple = ()  # of pgcdc, each with whom it is measured beside; none: all
     names: tuple = ()  # only these
@@ -32,7 +32,7 @@ class Choice:
             if unknown:
                 raise ClusterError(f"no {what} {', '.join(unknown)} (known: {', '.join(known)})")
         if not self.chosen():
-            raise ClusterError("none of these peers is measured beside these sinks; bench/run --list says who is")
+            raise ClusterError("none of these peers is measured with these sinks; bench/run --list shows which are")
 
     def chosen(self):
         """A new peer each."""

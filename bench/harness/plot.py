@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small SVG drawings that stand inside an HTML page: axes, lines, bars. Colours and fonts are the page's (page.css).
+"""Small SVG drawings for an HTML page: axes, lines, bars. Colours and fonts are the page's (page.css).
 
 Every drawing is WIDTH units wide and scales with its place; it has a title and a description for those who do not see it.
 """
@@ -103,7 +103,7 @@ def number(value):
 
 
 def tick_label(value):
-    """As short as it can be."""
+    """A number in its shortest form."""
     if abs(value) >= 1e6:
         return f"{value / 1e6:g}M"
     if abs(value) >= 1e3:

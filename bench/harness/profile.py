@@ -119,7 +119,7 @@ class _Processes:
 
 def _of_role(data, role, pids):
     if not pids:
-        return f"-- {role}: nobody\n"
+        return f"-- {role}: no process\n"
     command = ["perf", "report", "-i", str(data), "--stdio", "--no-children", "-g", "none", "--pid", ",".join(map(str, sorted(pids))),
                "--sort", "dso,symbol", "--show-nr-samples"]
     said = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

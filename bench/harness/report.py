@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was measured, as tables on the terminal."""
+"""The results as tables on the terminal."""
 import statistics
 
 DEBEZIUM = ("debezium", "debezium_tuned")
@@ -25,31 +25,31 @@ def print_head(head):
 
 
 def print_drains(results):
-    """One line a workload: seconds of everybody, ours against theirs, and what it cost."""
+    """One line a workload: every peer's seconds, their ratios, and costs."""
     drains = {name: peers for name, peers in results.items() if peers and "seconds" in _first_run(peers)}
     if not drains:
         return
-    print("Draining a backlog: seconds (of several rounds: median, least, most), and how many times faster pgcdc is "
-          "(null: pgcdc to nowhere; tuned: the native subscription)")
+    print("Draining a backlog: seconds (with several rounds: median, least, most), and how many times as fast pgcdc is "
+          "(null: pgcdc's null sink; tuned: the native subscription)")
     rows = [("workload", "rows", "recv", "null", "native", "tuned", "pgcdc", "recv/null", "recv/pgcdc", "tuned/pgcdc")]
     rows += [_drain_row(name, peers) for name, peers in drains.items()]
     _print_table(rows)
-    print("What it cost: processor seconds, and the engine's peak memory")
+    print("Costs: processor seconds, and the engine's peak memory")
     rows = [("workload", "engine", "walsender", "engine/walsender", "target", "tuned target", "peak MiB")]
     rows += [_cost_row(name, peers) for name, peers in drains.items()]
     _print_table(rows)
 
 
 def print_kafka_drains(results):
-    """The same backlogs into Kafka, beside pg_recvlogical to nowhere with the same settings: values as text."""
+    """The same backlogs into Kafka, next to pg_recvlogical to /dev/null with the same settings: text values."""
     drains = {name: peers for name, peers in results.items() if "seconds" in peers.get("pgcdc_kafka", [{}])[0]}
     if not drains:
         return
-    print("Draining into Kafka: seconds, and how many times faster pgcdc is (best: Debezium at the better of its two settings)")
+    print("Draining into Kafka: seconds, and how many times as fast pgcdc is (best: Debezium at the better of its two settings)")
     rows = [("workload", "rows", "recv (text)", "debezium", "tuned", "pgcdc", "recv/pgcdc", "best/pgcdc")]
     rows += [_kafka_row(name, peers) for name, peers in drains.items()]
     _print_table(rows)
-    print("What it cost: processor seconds of the peers' own processes and of the walsender, and the most memory at once")
+    print("Costs: processor seconds of the peers' own processes and of the walsender, and the most memory at once")
     rows = [("workload", "pgcdc", "walsender", "pgcdc/walsender", "debezium", "tuned", "best/pgcdc", "MiB", "debezium MiB", "times")]
     rows += [_kafka_cost_row(name, peers) for name, peers in drains.items()]
     _print_table(rows)
@@ -73,7 +73,7 @@ def _kafka_cost_row(name, peers):
 
 
 def _least(peers, key):
-    """Of Debezium's settings the one that does best."""
+    """The best of Debezium's settings."""
     return min((median_of(peers[peer], key) for peer in DEBEZIUM if peer in peers), default=None)
 
 
@@ -90,7 +90,7 @@ def print_latency(results):
 
 
 def in_short(figures):
-    """The one figure of a run for the line that says that it is over."""
+    """The run's main figure, for the line at its end."""
     if figures["kind"] == "drain":
         return f"{figures['seconds']:.2f} s"
     if figures["kind"] == "idle":
@@ -127,7 +127,7 @@ def _seconds(peers, name):
 
 
 def _spread(peers, name):
-    """The median, and with it the least and the most when there are several."""
+    """The median; with several rounds also the least and the most."""
     if name not in peers:
         return "-"
     seconds = [run["seconds"] for run in peers[name]]

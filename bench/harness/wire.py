@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bytes on the wire: what a server sent to whoever connected to it, as its kernel counted them.
+"""Bytes on the wire: what a server sent to its clients, as its kernel counted them.
 
-The kernel announces every TCP connection that it destroys, with its final counters (sock_diag's destroy groups), to whoever
+The kernel announces every TCP connection that it destroys, with its final counters (sock_diag's destroy groups), to any process that
 listens; that is exact, costs the connection nothing and needs no rights. pg_stat_replication's LSNs would not do: they say how
 much WAL was worked off, not how much was sent about it.
 """
@@ -31,7 +31,7 @@ class Wire:
         self.listener.bind((0, DESTROYED_IPV4_TCP))
 
     def sent_bytes(self):
-        """By connections to the port that have ended; None when the kernel does not say, or had to leave some out.
+        """The bytes of ended connections to the port; None when the kernel does not report them, or had to leave some out.
 
         Announcements come a little late, in their order: a connection of our own is the last one to wait for.
         """

@@ -33,7 +33,7 @@ class Counts:
     changes: int  # rows inserted, updated and deleted
     deletes: int  # of these
     transactions: int  # that changed a row
-    wal_bytes: int  # all WAL that was written meanwhile
+    wal_bytes: int  # all WAL that was written in that time
 
 
 class Workload:
@@ -59,7 +59,7 @@ class Workload:
 
     def resize(self, rows):
         if rows < MIN_ROWS:
-            raise ClusterError(f"a workload of {rows} rows says nothing; --rows takes {MIN_ROWS} and more")
+            raise ClusterError(f"a workload of {rows} rows is too small to measure; --rows needs {MIN_ROWS} or more")
         self.rows = rows
 
     def prepare(self, cluster, database):
@@ -85,7 +85,7 @@ class Workload:
 
     @staticmethod
     def count(source, database, end_lsn):
-        """What is in the recording."""
+        """The contents of the recording."""
         kinds = dict(source.query(
             "select chr(get_byte(data, 0)), count(*) from pg_logical_slot_peek_binary_changes(%s, null, null, 'proto_version', "
             "'1', 'publication_names', %s) group by 1", (RECORDED_SLOT, PUBLICATION), database))

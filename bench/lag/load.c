@@ -120,7 +120,7 @@ static bool is_all_sent(const struct load *load) {
     return load->next > load->options->count;
 }
 
-/* Sends what is due. *ret_wait_us: how long until the next one is, or for answers when nobody has room. */
+/* Sends what is due. *ret_wait_us: until the next is due, or for answers when no connection is free. */
 static bool send_due(struct load *load, int64_t *ret_wait_us, struct error *err) {
     *ret_wait_us = WAIT_MAX_US;
     while (!is_all_sent(load)) {

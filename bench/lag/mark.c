@@ -15,7 +15,7 @@ void mark_write(char text[MARK_BYTES_MAX], const struct mark *mark) {
     snprintf(text, MARK_BYTES_MAX, "%s%" PRId64 ":%" PRId64 ";", START, mark->number, mark->due_us);
 }
 
-/* Digits and the end character after them; the position behind it, or NULL. */
+/* Digits and the end character after them; the position after it, or NULL. */
 static const char *read_number(const char *at, const char *end, char last, int64_t *ret_number) {
     int64_t number = 0;
     const char *const first = at;

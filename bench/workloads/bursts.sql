@@ -1,5 +1,5 @@
 -- Imitates a system with a schedule: twenty times many small transactions and then a batch job, one transaction of many rows,
--- half inserts and half updates. Whoever sets its batches to either size meets the other.
+-- half inserts and half updates. Batches that fit one size meet the other.
 -- rows: 400000
 -- quick: 40000
 

@@ -1,5 +1,5 @@
 -- Imitates a queue or a log table fed by autocommit clients: every transaction inserts one narrow row.
--- What is measured is the price of a transaction rather than that of a row.
+-- It measures the cost of a transaction rather than of a row.
 -- rows: 200000
 -- quick: 20000
 -- clients: 4

@@ -1,5 +1,5 @@
 -- Imitates an application with a schema for every customer: a thousand tables, and in each transaction a row into one of them
--- and an update in another. Whoever prepares, describes or buffers by table pays for it a thousand times.
+-- and an update in another. A peer that prepares, describes or buffers by table does so a thousand times.
 -- rows: 100000
 -- quick: 10000
 -- clients: 4

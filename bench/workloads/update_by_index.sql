@@ -1,5 +1,5 @@
 -- Imitates a log without a key, identity full, that has an index which is not unique: 10,000 rows of eight columns, of which
--- scattered ones are updated, a hundred a transaction. What finds a row is the index.
+-- scattered ones are updated, a hundred a transaction. The index finds a row.
 -- rows: 200000
 -- quick: 20000
 -- batch: 100

@@ -1,5 +1,5 @@
--- Imitates counters that everybody wants: single-row updates of the same thousand rows, one a transaction.
--- What the target needs at the end is a thousand rows; what it is sent is every one of their versions.
+-- Imitates popular counters: single-row updates of the same thousand rows, one a transaction.
+-- The target needs a thousand rows at the end, but receives each of their versions.
 -- rows: 200000
 -- quick: 20000
 -- clients: 4

@@ -1,5 +1,5 @@
 -- Imitates a log or an import without a primary key, identity full: 10,000 rows of eight columns, of which scattered ones are
--- updated, a hundred a transaction. Nobody has an index to find them by. What it takes grows with rows times table.
+-- updated, a hundred a transaction. No index finds them. The cost grows with rows times table.
 -- rows: 5000
 -- quick: 1000
 -- batch: 100

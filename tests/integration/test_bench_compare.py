@@ -107,7 +107,7 @@ def test_what_makes_two_results_incomparable_is_told(other, said):
 def test_a_control_that_changed_means_the_machine_did():
     before = result({"w": {"recvlogical": drains(5, 5.1, 5.2, 5.05)}})
     after = result({"w": {"recvlogical": drains(6, 6.1, 6.2, 6.05)}})
-    assert "recvlogical is not ours and yet is 20 % slower in w" in warnings(before, after)
+    assert "recvlogical is not pgcdc and yet is 20 % slower in w" in warnings(before, after)
 
 
 def test_workloads_of_another_size_are_not_compared():
