@@ -22,7 +22,7 @@ enum option_kind {
 struct option_spec {
     const char *key;
     bool required;
-    const char *help; /* one sentence, for `pgcdc help config` and the tables of README.md */
+    const char *help; /* one sentence, for `pgcdc help config` and the manual */
     enum option_kind kind;
     const char *fallback; /* the default, for people; NULL: no default, or help states it */
 };

@@ -157,7 +157,7 @@ static void end_table(const char *name) {
     printf("<!-- end of the keys of %s -->\n", name);
 }
 
-/* The tables of README.md and of the sinks' pages; a test compares them. */
+/* The tables of cdc/manual and of the sinks' pages; a test compares them. */
 static void print_markdown(void) {
     const struct sink_ops *ops = NULL;
     begin_table("the file");

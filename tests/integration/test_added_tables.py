@@ -15,7 +15,7 @@ def looks(pipeline, query):
 
 
 def test_a_running_engine_stops_for_a_table_whose_old_rows_are_nowhere(pipeline):
-    """It went on, and said so at the next start, perhaps weeks later."""
+    """It continued, and reported the table at the next start only, perhaps weeks later."""
     pipeline.source.execute("create table t (id int primary key); insert into t values (1)")
     pipeline.start(environment=SOON)
     pipeline.target.execute("create table u (id int primary key)")

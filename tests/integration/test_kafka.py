@@ -61,7 +61,7 @@ def test_everything_is_published(kafka_pipeline):
 
 
 def test_the_copy_joins_the_stream(kafka_pipeline):
-    """Nothing that changes meanwhile is lost or doubled."""
+    """Changes during the copy are neither lost nor duplicated."""
     on_both(kafka_pipeline, "create table t (id int primary key, v int, pad text); create table journal (seq bigint)")
     kafka_pipeline.source.execute("insert into t select g, 0, repeat('p', 100) from generate_series(1, 30000) g")
     kafka_pipeline.publish()
@@ -189,7 +189,7 @@ LARGE = "(select string_agg(md5(g::text), '') from generate_series(1, 10000) g)"
 
 
 def test_an_oversized_message_stops_the_pipeline(kafka_pipeline):
-    """Before its transaction, saying which; with a larger limit it goes on."""
+    """Before its transaction, saying which; with a larger limit it continues."""
     topic = kafka_pipeline.topic("item")
     kafka_pipeline.kafka.create_topic(topic, config={"max.message.bytes": 100000})
     fill(kafka_pipeline)
@@ -208,7 +208,7 @@ def test_an_oversized_message_stops_the_pipeline(kafka_pipeline):
 
 
 def test_the_rest_of_a_split_transaction_is_left_out(kafka_pipeline):
-    """A part of it was published before the row came that no topic takes: skip leaves out what is not there yet."""
+    """Part of it was published before the row that no topic accepts: skip leaves out the rest."""
     kafka_pipeline.kafka.create_topic(kafka_pipeline.topic("item"), config={"max.message.bytes": 100000})
     sink(kafka_pipeline)["transaction_changes"] = 100
     fill(kafka_pipeline)
@@ -248,9 +248,9 @@ def test_an_oversized_message_goes_to_the_dead_letter_topic(kafka_pipeline):
 
 # Consumers
 
-def test_the_readmes_consumer_sees_every_change(kafka_pipeline, tmp_path):
-    """The program of the README, as it stands there."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_manuals_consumer_sees_every_change(kafka_pipeline, tmp_path):
+    """The program of the manual, unchanged."""
+    text = (ROOT / "cdc/manual/kafka.md").read_text(encoding="utf-8")
     (tmp_path / "consume.py").write_text(text.split("```python\n")[1].split("```")[0], encoding="utf-8")
     subprocess.run(["protoc", f"--proto_path={ROOT / 'proto'}", f"--python_out={tmp_path}", "change.proto"], check=True)
     fill(kafka_pipeline, rows=2)
