@@ -132,7 +132,8 @@ static bool check_publication(struct attempt *attempt, struct error *err) {
     return attempt_check_scope(attempt, SCOPE_RUNNING, err) &&
            (attempt->pipeline->streamed ||
             (uncopied_moment_read(&attempt->source, &attempt->pipeline->looked_at, err) &&
-             uncopied_refuse(attempt->pipeline->config, attempt->pipeline->options->stop, err)));
+             uncopied_refuse(attempt->pipeline->config, &attempt->source, attempt->pipeline->options->stop,
+                             err)));
 }
 
 static bool act(struct attempt *attempt, enum start_action action, const struct slot_facts *slot,

@@ -283,15 +283,14 @@ static bool refuse_with(struct refusing *refusing, struct error *err) {
     return good;
 }
 
-bool uncopied_refuse(const struct config *config, const atomic_bool *stop, struct error *err) {
-    struct session source = {0};
-    struct refusing refusing = {.config = config, .stop = stop, .question = {.source = &source}};
+/* On the caller's session, because a role may have a connection limit. */
+bool uncopied_refuse(const struct config *config, struct session *source, const atomic_bool *stop,
+                     struct error *err) {
+    struct refusing refusing = {.config = config, .stop = stop, .question = {.source = source}};
     if (config->source.snapshot != SNAPSHOT_INITIAL)
         return true;
-    bool good = source_open(&source, &config->source, stop, err) &&
-                session_execute(&source, "set lock_timeout = '1s'", err) && refuse_with(&refusing, err);
-    session_close(&source);
-    return good;
+    return session_execute(source, "set lock_timeout = '1s'", err) && refuse_with(&refusing, err) &&
+           session_execute(source, "reset lock_timeout", err);
 }
 
 /* ---- while it runs ---- */

@@ -48,7 +48,8 @@ bool uncopied_matters(const struct config_sink *sink);
     START_OVER "; or, when these rows are not wanted or come in another way, set source.snapshot: never"
 
 /* For a start that continues a pipeline: ERROR_CONFIG names the first such table of a Postgres sink. */
-MUST_CHECK bool uncopied_refuse(const struct config *config, const atomic_bool *stop, struct error *err);
+MUST_CHECK bool uncopied_refuse(const struct config *config, struct session *source, const atomic_bool *stop,
+                                struct error *err);
 
 /* The transaction of the source up to which publications were examined; xid "": none yet. */
 struct uncopied_moment {

@@ -18,8 +18,8 @@ REFUSALS = [
     ("peer", "postgres", "connection", "another proof"),
     ("plain", "missing", "connection", "create the database"),
     ("plain", "closed", "connection", "grant connect on database"),
-    ("plain", "crowded", "connection", "alter database DATABASE connection limit"),
-    ("limited", "postgres", "connection", "alter role ROLE connection limit"),
+    ("plain", "crowded", "connection", 'alter database "crowded" connection limit'),
+    ("limited", "postgres", "connection", 'alter role "limited" connection limit'),
     ("plain", "postgres", "replication_connection", "with replication;"),
 ]
 NO_SENDER = ("sender", "postgres", "replication_connection", "max_wal_senders")

@@ -303,3 +303,18 @@ def test_no_name_of_a_table_moves_the_cursor_of_the_progress_bar(pipeline):
     os.close(ours)
     assert process.wait(60) == 0
     assert b"\\x1b[2J\\x07" in drawn and b"\x1b[2J" not in drawn and b"\x07" not in drawn, drawn
+
+
+def test_a_role_with_a_single_connection_is_enough_at_the_source(new_pipeline, shared_clusters):
+    """Besides that of the stream: a start that continues asks all its questions on one session."""
+    pipeline = new_pipeline(shared_clusters("source"), shared_clusters("target"))
+    pipeline.source.execute(T + "; insert into other values (1, 'a'); create role single login replication superuser")
+    pipeline.source_configuration["dsn"] = pipeline.source.dsn(user="single")
+    pipeline.engine.catch_up()
+    try:
+        pipeline.source.execute("alter role single nosuperuser connection limit 1; alter table t owner to single;"
+                                " alter table other owner to single; insert into other values (2, 'b')")
+        pipeline.engine.catch_up()
+        pipeline.assert_equal()
+    finally:
+        pipeline.source.execute("alter role single superuser connection limit -1")

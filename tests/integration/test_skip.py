@@ -95,7 +95,7 @@ def test_a_second_failure_stops_again(pipeline):
 
 
 @pytest.mark.parametrize("point,rows", [("runner-before-flush", 3), ("postgres-after-write", 3), ("runner-after-flush", 3),
-                                        ("runner-batch:3", LARGE), ("runner-after-commit:2", LARGE), ("checkpoint-before-confirm:2", LARGE)])
+                                        ("runner-batch:3", LARGE), ("runner-after-flush", LARGE), ("checkpoint-before-confirm:2", LARGE)])
 def test_a_kill_leaves_out_that_transaction_once_or_not_yet(pipeline, point, rows):
     lsn = stop_at_a_missing_row(pipeline, rows)
     assert skip(pipeline, lsn).returncode == 0
