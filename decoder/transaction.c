@@ -7,6 +7,8 @@
  *     Origin  = 'O' origin_commit_lsn:u64 name:string
  *     Message = 'M' flags:u8 lsn:u64 prefix:string size:u32 content
  */
+#include <assert.h>
+
 #include "decoder/decoding.h"
 
 enum { MESSAGE_TRANSACTIONAL = 1 };
@@ -26,6 +28,7 @@ bool decode_begin(struct decoding *d) {
         return error_set(
             d->err, ERROR_RETRY,
             "the definitions of tables that this session has seen take much memory: starting a new session");
+    assert(d->decoder->shared == NULL);
     d->decoder->in_transaction = true;
     d->decoder->transaction = transaction;
     d->decoder->shared_in = NULL;
@@ -48,6 +51,7 @@ bool decode_commit(struct decoding *d) {
     struct change *change = decoding_add_change(d, CHANGE_COMMIT);
     if (change == NULL)
         return false;
+    assert(d->decoder->shared != NULL && d->decoder->shared->commit_lsn == commit_lsn);
     change->end_lsn = end_lsn;
     d->decoder->shared->end_lsn = end_lsn;
     d->decoder->shared = NULL;

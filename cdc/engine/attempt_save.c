@@ -5,6 +5,7 @@
  * Never in another order, and never past a step that failed: slot <= disk <= every sink. A disk that fails
  * stops the slot from advancing and nothing else: the sinks continue, and nothing is lost.
  */
+#include <assert.h>
 #include <stdio.h>
 
 #include "cdc/base/clock.h"
@@ -90,6 +91,9 @@ void attempt_save(struct attempt *attempt, bool at_once) {
         pipeline->checkpoint = checkpoint;
         attempt_debug_checkpoint(&checkpoint);
     }
+    assert(pipeline->checkpoint.phase == CHECKPOINT_STREAMING);
+    for (size_t i = 0; i < attempt->runner_count; i++)
+        assert(checkpoint_confirmed_lsn(&checkpoint) <= runner_position(&attempt->runners[i]).end_lsn);
     FAULT_POINT("checkpoint-before-confirm");
     feed_confirm(&attempt->feed, checkpoint_confirmed_lsn(&checkpoint));
 }

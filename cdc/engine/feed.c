@@ -291,6 +291,7 @@ void feed_confirm(struct feed *feed, lsn_t lsn) {
 }
 
 static void want(struct feed *feed, enum feed_state state) {
+    assert(state >= atomic_load(&feed->wanted));
     atomic_store(&feed->wanted, state);
     eventfd_write(feed->wake_fd, 1);
 }

@@ -4,6 +4,7 @@
  */
 #include "cdc/readers/slot/keepalive.h"
 
+#include <assert.h>
 #include <sys/ioctl.h>
 
 #include "cdc/base/clock.h"
@@ -71,6 +72,7 @@ void keepalive_note_partial(struct keepalive *keepalive) {
 bool keepalive_send(struct keepalive *keepalive, const struct keepalive_report *report, bool ask_reply,
                     struct error *err) {
     bool sent = false;
+    assert(report->durable_lsn >= keepalive->durable_sent_lsn);
     const lsn_t received_lsn =
         report->received_lsn > report->durable_lsn ? report->received_lsn : report->durable_lsn;
     if (!replication_send_status(keepalive->session, received_lsn, report->durable_lsn, ask_reply, &sent,

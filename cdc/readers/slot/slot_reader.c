@@ -4,6 +4,7 @@
  */
 #include "cdc/readers/slot/slot_reader.h"
 
+#include <assert.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -32,6 +33,7 @@ static struct slot_reader *slot_of(struct reader *reader) {
  * stored.
  */
 static void end_at_until(struct slot_reader *slot) {
+    assert(!reader_has_ended(&slot->reader));
     slot->reader.caught_up_lsn = slot->options.until_lsn;
     slot->reader.is_urgent = true;
     atomic_store(&slot->reader.end_lsn, slot->options.until_lsn);
@@ -43,6 +45,7 @@ static void end_at_until(struct slot_reader *slot) {
  * that were already handed on are rolled back by the sinks' close, or stay where they are durable.
  */
 static void end_before_transaction(struct slot_reader *slot, struct batch *batch) {
+    assert(!reader_has_ended(&slot->reader));
     slot->reader.caught_up_lsn = 0;
     batch_cut(batch);
     atomic_store(&slot->reader.end_lsn, slot->whole_lsn);
