@@ -21,8 +21,8 @@
 enum { LAYOUT = 2 };
 
 /*
- * fillfactor 50: an update stays on its page and touches no index. Builds that know only layout 1, whose key was
- * (pipeline, sink), insert by place: they fail at the fifth column, whose name tells why.
+ * fillfactor 50: an update stays on its page and touches no index. Builds that know only layout 1, whose key
+ * was (pipeline, sink), insert by place: they fail at the fifth column, whose name tells why.
  */
 static const char CREATE_SCHEMA[] = "create schema if not exists pgcdc";
 static const char CREATE_TABLE[] =
@@ -33,7 +33,7 @@ static const char CREATE_TABLE[] =
     " updated_at timestamptz not null, index bigint not null default 0, stream text not null default '',"
     " layout smallint not null default 2, primary key (pipeline, sink, stream)) with (fillfactor = 50)";
 
-/* From layout 1 to 2, in place, so that owner and grants stay. It waits for transactions of an older engine. */
+/* From layout 1 to 2, in place, so that owner and grants stay. Waits for an older engine's transactions. */
 static const char MIGRATE[] =
     "alter table pgcdc.position add column stream text not null default '',"
     " add column layout smallint not null default 2, add column index_of_2 bigint not null default 0;"
