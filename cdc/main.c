@@ -181,7 +181,7 @@ static enum exit_code check_output(enum exit_code code) {
     bool failed = fflush(stdout) != 0 || ferror(stdout) != 0;
     if (!failed || code != EXIT_DONE)
         return code;
-    fprintf(stderr, "pgcdc: writing to standard output did not succeed\n");
+    fprintf(stderr, "pgcdc: cannot write to standard output\n");
     return EXIT_FAILED;
 }
 

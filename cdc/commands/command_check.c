@@ -27,8 +27,8 @@ static bool is_one_side(const struct config *config, const char *side) {
             name != NULL ? strcmp(config->sinks[i].sink.name, name + 1) == 0 : is_database(&config->sinks[i]);
     if (name != NULL ? count == 1 : count <= 1)
         return true;
-    fprintf(stderr, "pgcdc check: %s; give one of them:",
-            name != NULL ? "there is no such sink" : "there are several sinks");
+    fprintf(stderr,
+            "pgcdc check: %s; give one of them:", name != NULL ? "no such sink" : "there are several sinks");
     for (size_t i = 0; i < config->sink_count; i++)
         fprintf(stderr, " --sql target:%s", config->sinks[i].sink.name);
     fputc('\n', stderr);
@@ -93,8 +93,8 @@ static const struct command_use USES[] = {
      "one object: pipeline, ready, problems, warnings, findings (severity, code, where, what, fix, objects)",
      false},
     {&OPTION_SQL,
-     "only the fixes of that side, ready for psql; what is no SQL, or empties a table, is in a comment;\n"
-     "with several Postgres sinks the one that is meant is named",
+     "print only the fixes of that side, ready for psql; steps, and SQL that empties a table, are\n"
+     "comments; with several Postgres sinks the sink must be named",
      false},
     {0},
 };
@@ -102,18 +102,17 @@ static const struct command_use USES[] = {
 const struct command command_check = {
     .name = "check",
     .uses = USES,
-    .summary = "every problem at once, each with its fix; changes nothing",
-    .help = "Looks at the source, the state directory and every sink as run would, and prints what it finds: "
-            "problems,\n"
-            "which would stop run or make it lose something, warnings and notes, each with the SQL or the "
-            "step that\n"
-            "fixes it. Nothing is created or changed anywhere.\n"
+    .summary = "find every problem at once, each with its fix; changes nothing",
+    .help = "Examines the source, the state directory and every sink as run would, and prints its\n"
+            "findings: problems, which would stop run or make it lose something, warnings and notes,\n"
+            "each with the SQL or the step that fixes it. Creates and changes nothing.\n"
             "\n"
-            "Tables that have one cause are one finding, with one statement where SQL has a list of tables.\n"
+            "Several tables with one cause are one finding, with one statement if SQL accepts a list of\n"
+            "tables.\n"
             "\n"
-            "cdc/check/findings.md has every code: what it means, what to do, and whether its fix is SQL or "
-            "a step.\n"
+            "cdc/check/findings.md lists every code: its meaning, its remedy, and whether its fix is SQL\n"
+            "or a step.\n"
             "\n"
-            "Exit code 0 when there is no problem (warnings do not count), 2 when there is one.",
+            "Exit code 0 if there is no problem (warnings do not count), else 2.",
     .run = run,
 };

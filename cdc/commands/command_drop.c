@@ -59,7 +59,7 @@ static bool refuse_active(struct drop *drop, int pid, struct error *err) {
     return error_set(err, ERROR_REFUSE,
                      "slot %s is in use: the server's pid %d sends it to %s %s; stop that engine first",
                      drop->config->source.slot, pid, known ? PQgetvalue(result, 0, 0) : "a client",
-                     known ? PQgetvalue(result, 0, 1) : "that is leaving");
+                     known ? PQgetvalue(result, 0, 1) : "that is disconnecting");
 }
 
 static bool read_released(struct drop *drop, struct slot_facts *ret_slot, struct error *err) {
@@ -105,7 +105,7 @@ static bool drop_slot(struct drop *drop, struct error *err) {
     if (!read_released(drop, &slot, err))
         return false;
     if (!slot.exists) {
-        printf("slot %s: not there\n", name);
+        printf("slot %s: does not exist\n", name);
         return true;
     }
     if (!check_ours(drop, &slot, err) || !slot_drop(&drop->source, name, err))
@@ -152,13 +152,13 @@ static bool drop_publication(struct drop *drop, const char *name, struct error *
     if (ours && !is_standby && !execute_drop(drop, name, err))
         return false;
     if (ours && is_standby)
-        printf("publication %s: left, because the source is a standby; drop it at the primary\n", name);
+        printf("publication %s: kept, because the source is a standby; drop it at the primary\n", name);
     else if (!exists)
-        printf("publication %s: not there\n", name);
+        printf("publication %s: does not exist\n", name);
     else if (ours)
         printf("publication %s: dropped\n", name);
     else
-        printf("publication %s: left, because pgcdc did not create it\n", name);
+        printf("publication %s: kept, because pgcdc did not create it\n", name);
     return true;
 }
 
@@ -181,7 +181,7 @@ static bool has_position(const struct config_sink *config, struct sink *sink) {
 
 static bool drop_sink(const struct config_sink *config, const atomic_bool *stop, struct error *err) {
     if (sink_admin(config->ops, drop) == NULL) {
-        printf("sink %s: keeps no position\n", config->sink.name);
+        printf("sink %s: stores no position\n", config->sink.name);
         return true;
     }
     struct sink *sink = sink_new(config->ops, &config->sink, stop);
@@ -195,7 +195,8 @@ static bool drop_sink(const struct config_sink *config, const atomic_bool *stop,
     FAULT_POINT("drop-sink");
     printf("sink %s: %s, its data stays%s\n", config->sink.name,
            had_position ? "its position is dropped" : "it had no position",
-           config->ops->appends ? ", and a new start publishes every row again behind it" : "");
+           config->ops->appends ? ", and a new start publishes every row again after its present records"
+                                : "");
     return true;
 }
 
@@ -208,8 +209,9 @@ static bool drop_sinks(const struct config *config, const atomic_bool *stop, str
         fprintf(stderr, "pgcdc drop: %s\n", error_line(err).text);
         dropped = false;
     }
-    return dropped ? true
-                   : error_set(err, err->kind, "not everything is dropped; run it again once this is solved");
+    return dropped
+               ? true
+               : error_set(err, err->kind, "not everything is dropped; remove the cause, then run it again");
 }
 
 /* ---- the state files ---- */
@@ -278,16 +280,14 @@ static const struct command_use USES[] = {
 const struct command command_drop = {
     .name = "drop",
     .uses = USES,
-    .summary = "remove slot, publication and positions; copied rows stay",
-    .help = "Removes, in this order: the slot (it refuses while an engine uses it, exit 3), the publication "
-            "if pgcdc\n"
-            "created it (one that you made is left), each sink's position, and the files in the state "
-            "directory. The\n"
-            "rows that were copied into a sink stay where they are. A run afterwards starts over: into "
-            "Postgres it wants\n"
-            "empty tables, and into Kafka it publishes every present row again, behind the records that are "
-            "there.\n"
+    .summary = "remove pgcdc's slot, publication, positions and files; copied rows stay",
+    .help = "Removes, in this order: the slot (refused while an engine uses it, exit 3), the publication\n"
+            "if pgcdc created it (your own stays), each sink's position, and the files in the state\n"
+            "directory. Rows that were copied into a sink stay. A later run starts over: into Postgres\n"
+            "it requires empty tables, and into Kafka it publishes every existing row again, after the\n"
+            "records already there.\n"
             "\n"
-            "What is gone already is no error, so an interrupted drop is finished by running it again.",
+            "It is no error if something is already gone, so run drop again to finish an interrupted\n"
+            "one.",
     .run = run,
 };

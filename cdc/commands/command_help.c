@@ -8,33 +8,32 @@
 #include "cdc/base/buffer.h"
 #include "cdc/command.h"
 
-static const char EXIT_CODES[] =
-    "exit codes:\n"
-    "  0  done\n"
-    "  1  failed\n"
-    "  2  the command line or the configuration needs a hand; check found a problem\n"
-    "  3  refused: going on would lose or repeat data\n"
-    "  4  verify found a difference, or columns that it could not compare\n"
-    "  5  run was stopped before the end that --until names\n"
-    "  6  another engine runs this pipeline\n";
+static const char EXIT_CODES[] = "exit codes:\n"
+                                 "  0  done\n"
+                                 "  1  failed\n"
+                                 "  2  usage or configuration error; check found a problem\n"
+                                 "  3  refused: continuing would lose or repeat data\n"
+                                 "  4  verify found a difference, or columns that it could not compare\n"
+                                 "  5  run was stopped before the end that --until names\n"
+                                 "  6  another engine runs this pipeline\n";
 
-static const char CONFIGURATION[] = "One YAML file describes one pipeline:\n"
-                                    "\n"
-                                    "  name: shop\n"
-                                    "  source:\n"
-                                    "    dsn: host=db user=replicator dbname=shop\n"
-                                    "    tables: [\"public.*\"]\n"
-                                    "  state: /var/lib/pgcdc\n"
-                                    "  sinks:\n"
-                                    "    - name: warehouse\n"
-                                    "      type: postgres\n"
-                                    "      dsn: host=warehouse user=loader dbname=shop\n"
-                                    "\n"
-                                    "${VAR} in a value is replaced by the environment's, $$ by one $. A "
-                                    "relative path of state or password_file is relative\n"
-                                    "to this file's folder.\n"
-                                    "\n"
-                                    "keys (* required):\n";
+static const char CONFIGURATION[] =
+    "One YAML file describes one pipeline:\n"
+    "\n"
+    "  name: shop\n"
+    "  source:\n"
+    "    dsn: host=db user=replicator dbname=shop\n"
+    "    tables: [\"public.*\"]\n"
+    "  state: /var/lib/pgcdc\n"
+    "  sinks:\n"
+    "    - name: warehouse\n"
+    "      type: postgres\n"
+    "      dsn: host=warehouse user=loader dbname=shop\n"
+    "\n"
+    "${VAR} in a value is replaced by the environment's value, $$ by one $. A relative\n"
+    "path of state or password_file is relative to this file's folder.\n"
+    "\n"
+    "keys (* required):\n";
 
 enum { LINE_WIDTH = 116 };
 
@@ -100,7 +99,7 @@ static void print_line(const struct command *command) {
 
 static void print_commands(void) {
     const struct command *command = NULL;
-    printf("pgcdc - every committed change of a PostgreSQL database, exactly once, into its sinks\n\n");
+    printf("pgcdc - replicates every committed change of a PostgreSQL database into its sinks\n\n");
     for (size_t i = 0; (command = command_at(i)) != NULL; i++)
         print_line(command);
     printf("\n  --verbose, with any command, logs in detail\n"
@@ -204,10 +203,10 @@ static enum exit_code run(const struct command_line *line) {
 const struct command command_help = {
     .name = "help",
     .argument = "[COMMAND]",
-    .summary = "this list, a command, or (help config) the configuration file",
+    .summary = "this list, one command, or (help config) the configuration file",
     .help = "pgcdc help            the commands and the exit codes\n"
             "pgcdc help COMMAND    one command\n"
-            "pgcdc help config     the configuration file and what each type of sink takes\n"
+            "pgcdc help config     the configuration file, with the keys of each type of sink\n"
             "pgcdc help markdown   the same keys as tables for a page",
     .run = run,
 };

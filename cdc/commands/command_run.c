@@ -103,9 +103,9 @@ static enum exit_code command_run_report(const struct command_line *line,
     const enum exit_code code = command_run_judge(line, result, what, sizeof what);
     if (result->copy_interrupted)
         log_line(LOG_LEVEL_WARNING,
-                 "the initial copy was interrupted: its rows are undone, and the next run starts it over; "
-                 "slot %s, if it "
-                 "was made already, stays and keeps WAL until then, or until `pgcdc drop` removes it",
+                 "the initial copy was interrupted and its rows are rolled back; the next run starts it "
+                 "over; slot %s, if it exists already, keeps WAL until then, or until `pgcdc drop` removes "
+                 "it",
                  line->config->source.slot);
     log_result(what, result);
     return code;
@@ -138,22 +138,22 @@ static enum exit_code run(const struct command_line *line) {
 static const struct command_use USES[] = {
     {&OPTION_CONFIG, NULL, true},
     {&OPTION_UNTIL,
-     "LSN: apply every transaction that ends at or before this position, such as 16/B374D848, and none\n"
-     "after it; make that durable in every sink and exit 0. caught-up: the same for the end of the source's\n"
-     "WAL, taken once at the start",
+     "LSN: apply every transaction that ends at or before this position, such as 16/B374D848, and\n"
+     "none after it, make them durable in every sink, and exit 0. caught-up: the same for the end\n"
+     "of the source's WAL, read once at the start",
      false},
-    {&OPTION_TIMEOUT, "stop after this time, such as 30s, 5m or 2h, as SIGTERM does", false},
+    {&OPTION_TIMEOUT, "stop after this time, such as 30s, 5m or 2h, as on SIGTERM", false},
     {&OPTION_RETRY_FOR,
-     "give up when an error has lasted this long without progress, with exit 1. Without it errors are\n"
-     "retried indefinitely; only at the very first start, when nothing was ever reached, run gives up after\n"
-     "30s with exit 2",
+     "give up, with exit 1, when an error has lasted this long without progress. Without it\n"
+     "errors are retried indefinitely; only at the very first start, before any server was\n"
+     "reached, run gives up after 30s with exit 2",
      false},
     {&OPTION_TAKE_OVER,
-     "take the pipeline from an engine that uses its slot now. Without it run waits until the slot is free;\n"
-     "with --until it waits 10 s and exits 6",
+     "take the pipeline over from an engine that is using its slot. Without it run waits until\n"
+     "the slot is free; with --until it waits 10 s, then exits 6",
      false},
-    {&OPTION_JSON_OUTPUT, "at the end print one object with the numbers of the last line to standard output",
-     false},
+    {&OPTION_JSON_OUTPUT,
+     "at the end print the numbers of the last log line to standard output, as one object", false},
     {0},
 };
 
@@ -161,18 +161,17 @@ const struct command command_run = {
     .name = "run",
     .uses = USES,
     .summary = "copy existing rows, then stream every change into the sinks",
-    .help =
-        "Creates the publication and the slot when no position exists anywhere, copies the rows that are "
-        "present\n"
-        "(source.snapshot: initial), then streams changes for ever, each commit exactly once.\n"
-        "\n"
-        "SIGTERM and SIGINT: stop reading, flush, confirm, exit within 10 seconds; a second one leaves at "
-        "once. The code\n"
-        "is 0; with --until it is 5 when the end was not reached. SIGHUP, SIGUSR1 and SIGUSR2 are ignored.\n"
-        "Lost connections, restarts of either server, deadlocks and full disks are retried. A change that\n"
-        "cannot be applied stops the pipeline right before its transaction (exit 1). When going on would "
-        "lose or\n"
-        "repeat data, run refuses and says why (exit 3). Exit 6: another engine with this state directory "
-        "runs already.",
+    .help = "If no position exists anywhere, creates the publication and the slot and copies the\n"
+            "existing rows (source.snapshot: initial). Then streams changes until it is stopped, each\n"
+            "commit exactly once.\n"
+            "\n"
+            "SIGTERM and SIGINT: stop reading, flush, confirm, exit within 10 seconds; a second signal\n"
+            "exits at once. The exit code is 0; with --until it is 5 if the end was not reached. SIGHUP,\n"
+            "SIGUSR1 and SIGUSR2 are ignored.\n"
+            "\n"
+            "Lost connections, restarts of either server, deadlocks and full disks are retried. A change\n"
+            "that cannot be applied stops the pipeline right before its transaction (exit 1). If\n"
+            "continuing would lose or repeat data, run refuses and says why (exit 3). Exit 6: another\n"
+            "engine with this state directory is already running.",
     .run = run,
 };

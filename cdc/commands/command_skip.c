@@ -19,8 +19,9 @@ static bool command_skip_refuse(lsn_t failed, lsn_t lsn, struct error *err) {
     error_set(err, ERROR_REFUSE, "the transaction that commits at %s did not stop this pipeline",
               lsn_format(lsn).text);
     if (failed == 0)
-        return error_remedy(err, "no transaction did: run it, and skip the one that it names when it stops");
-    return error_remedy(err, "the one that did commits at %s", lsn_format(failed).text);
+        return error_remedy(err, "no transaction has stopped it: run it, and skip the transaction that it "
+                                 "names when it stops");
+    return error_remedy(err, "the one that stopped it commits at %s", lsn_format(failed).text);
 }
 
 /* Accepts the LSN that the error named, and that of the commit record's beginning. */
@@ -89,16 +90,14 @@ const struct command command_skip = {
     .uses = USES,
     .argument = "LSN",
     .summary = "leave out the transaction that stopped the pipeline",
-    .help =
-        "A change that cannot be applied stops the pipeline before its transaction, which the error names: "
-        "\"the\n"
-        "transaction that commits at LSN\". skip makes the next run leave out all changes of that "
-        "transaction, for\n"
-        "the sink that it stopped, and go on behind it. The log says so with the number of changes. What is\n"
-        "left out is lost for that sink: compare with `pgcdc verify` afterwards. Of a large transaction that "
-        "a kafka sink\n"
-        "has published in part, the rest is left out.\n"
-        "\n"
-        "Refused (exit 3): any other LSN than the one that stopped the pipeline, and while an engine runs.",
+    .help = "A change that cannot be applied stops the pipeline before its transaction, which the error\n"
+            "names: \"the transaction that commits at LSN\". skip makes the next run leave out all changes\n"
+            "of that transaction, for the sink that it stopped, and continue after it. The log reports\n"
+            "the number of changes left out. They are lost for that sink: compare with `pgcdc verify`\n"
+            "afterwards. If a kafka sink has published a part of a large transaction, the rest is left\n"
+            "out.\n"
+            "\n"
+            "Refused (exit 3): any other LSN than the one that stopped the pipeline, and while an engine\n"
+            "runs.",
     .run = run,
 };

@@ -78,39 +78,35 @@ static enum exit_code run(const struct command_line *line) {
 
 static const struct command_use USES[] = {
     {&OPTION_CONFIG, NULL, true},
-    {&OPTION_JSON_OUTPUT, "one object; what is not known in it is null", false},
+    {&OPTION_JSON_OUTPUT, "one object; an unknown value is null", false},
     {0},
 };
 
 const struct command command_status = {
     .name = "status",
     .uses = USES,
-    .summary = "positions and lag of source, slot and each sink",
-    .help = "Shows where the pipeline stands, whether an engine is running or not, and changes nothing.\n"
+    .summary = "show positions and lag of source, slot and each sink",
+    .help = "Shows the state of the pipeline, whether an engine runs or not. Changes nothing.\n"
             "\n"
-            "new         nothing exists yet that could be lost\n"
+            "new         not started yet: no slot, no position\n"
             "copying     the initial copy runs, or was interrupted and starts over with the next run\n"
             "streaming   the slot is in use\n"
-            "stopped     it is not; run goes on where it was\n"
+            "stopped     the slot is not in use; run continues from the position\n"
             "missing     a position exists but the slot does not\n"
             "lost        the server removed WAL that the slot needs\n"
             "refused     run would refuse for the reason given\n"
-            "retrying    an engine runs, and its last attempt failed with the error that is shown\n"
-            "failed      none runs, and the last one ended with the error that is shown\n"
+            "retrying    an engine runs, and its last attempt failed with the error shown\n"
+            "failed      no engine runs, and the last one ended with the error shown\n"
             "unknown     the source cannot be reached\n"
             "\n"
-            "lag: the WAL between a sink's position and the end of the source's. stored: how long ago the "
-            "sink made the\n"
-            "position durable. behind: at most so long ago the sink had all that was committed until then, "
-            "by the source's clock;\n"
-            "0 when it has the source's whole WAL. Counts are since the start of the engine, or of the last "
-            "one that ran; it\n"
-            "writes them every few seconds (NAME.activity), with the progress of the initial copy while that "
-            "runs; rates are\n"
+            "lag: the WAL between a sink's position and the end of the source's WAL. stored: the time\n"
+            "since the sink made its position durable. behind: the sink has everything that was\n"
+            "committed until this long ago, by the source's clock; 0 if it has the source's whole WAL.\n"
+            "Counts begin with the start of the engine, or of the last one; it writes them every few\n"
+            "seconds (NAME.activity), with the progress of the initial copy while that runs. Rates are\n"
             "over the last ten seconds.\n"
             "\n"
-            "Exit codes: 3 missing, lost or refused; 1 failed, retrying, or the source or a sink could not "
-            "be asked;\n"
-            "else 0.",
+            "Exit codes: 3 missing, lost or refused; 1 failed, retrying, or the source or a sink could\n"
+            "not be asked; else 0.",
     .run = run,
 };

@@ -24,31 +24,27 @@ static const struct command_use USES[] = {
 const struct command command_tail = {
     .name = "tail",
     .uses = USES,
-    .summary = "changes as JSON, one a line, for people and pipes",
-    .help =
-        "Shows what the pipeline's publication sends from now on, through a temporary slot of its own: it "
-        "neither needs a\n"
-        "running engine nor disturbs one, and leaves nothing behind. It ends on SIGINT, SIGTERM, or when "
-        "nobody reads its\n"
-        "output any more. After a lost connection it ends with exit code 1, because what happened meanwhile "
-        "is unknown.\n"
-        "\n"
-        "  "
-        "{\"op\":\"update\",\"schema\":\"public\",\"table\":\"orders\",\"commit_lsn\":\"0/"
-        "1A2B3C8\",\"index\":0,\"xid\":739,\n"
-        "   \"commit_time\":\"2026-11-22T08:00:00.123456Z\",\"key\":{\"id\":7},\"before\":null,\n"
-        "   \"after\":{\"id\":7,\"total\":\"12.50\"},\"unchanged\":[\"document\"]}\n"
-        "\n"
-        "op           insert, update, delete, truncate or message (pg_logical_emit_message)\n"
-        "commit_lsn   with index, the change's identity\n"
-        "key          the replica identity's columns; null when the table has none or it is the whole row\n"
-        "before       what the server sent of the old row: null, the old key, or with REPLICA IDENTITY FULL "
-        "all of it\n"
-        "unchanged    large values that an update did not touch and the server did not send; not null, not "
-        "there\n"
-        "\n"
-        "No value is rounded: numeric, bigint beyond 2^53, NaN and Infinity are strings; so is every type "
-        "that JSON does\n"
-        "not know, in PostgreSQL's text form. json and jsonb are embedded as they are.",
+    .summary = "print changes as JSON, one a line, for people and pipes",
+    .help = "Prints the changes that the pipeline's publication sends from now on, through a temporary\n"
+            "slot of its own: it neither needs a running engine nor disturbs one, and leaves nothing at\n"
+            "the source. It ends on SIGINT, on SIGTERM, or when its output is closed. After a lost\n"
+            "connection it ends with exit code 1, because it may have missed changes.\n"
+            "\n"
+            "  {\"op\":\"update\",\"schema\":\"public\",\"table\":\"orders\",\"commit_lsn\":\"0/1A2B3C8\",\n"
+            "   \"index\":0,\"xid\":739,\"commit_time\":\"2026-11-22T08:00:00.123456Z\",\n"
+            "   "
+            "\"key\":{\"id\":7},\"before\":null,\"after\":{\"id\":7,\"total\":\"12.50\"},\"unchanged\":["
+            "\"document\"]}\n"
+            "\n"
+            "op           insert, update, delete, truncate or message (pg_logical_emit_message)\n"
+            "commit_lsn   with index, the change's identity\n"
+            "key          the replica identity's columns; null if the table has none or it is the whole row\n"
+            "before       the part of the old row that the server sent: null, the old key, or with REPLICA\n"
+            "             IDENTITY FULL the whole row\n"
+            "unchanged    large values that an update did not change and the server did not send; not null,\n"
+            "             and not in after\n"
+            "\n"
+            "No value is rounded: numeric, bigint beyond 2^53, NaN and Infinity are strings; so is every\n"
+            "type that JSON lacks, in PostgreSQL's text form. json and jsonb are embedded unchanged.",
     .run = run,
 };

@@ -121,11 +121,10 @@ static enum exit_code run(const struct command_line *line) {
 static const struct command_use USES[] = {
     {&OPTION_CONFIG, NULL, true},
     {&OPTION_KEYS,
-     "print the keys of up to N rows of each different table, to standard output only; such a table is read\n"
-     "once more. A row is named by the primary key, without one by the replica identity's columns, without\n"
-     "that by all columns. Each value is cut after 1000 characters. Under traffic only rows that stood "
-     "still\n"
-     "are named",
+     "print the keys of up to N different rows of each table, to standard output only; each such\n"
+     "table is read once more. A row is named by its primary key, without one by the replica\n"
+     "identity's columns, without that by all columns. Each value is cut after 1000 characters.\n"
+     "While changes are replicated, only rows that stayed unchanged are named",
      false},
     {&OPTION_JSON_OUTPUT, "one object", false},
     {0},
@@ -134,35 +133,30 @@ static const struct command_use USES[] = {
 const struct command command_verify = {
     .name = "verify",
     .uses = USES,
-    .summary = "is the target equal to the source, and at which LSN",
-    .help = "Compares every published table with its counterpart in each postgres sink: count and a hash "
-            "that does not depend\n"
-            "on the order of rows, computed inside the databases over the columns that both have. Rows "
-            "travel nowhere.\n"
+    .summary = "compare source and target, and name the LSN at which they are equal",
+    .help = "Compares every published table with its counterpart in each postgres sink: the number of\n"
+            "rows, and a hash that does not depend on their order, computed inside the databases over\n"
+            "the columns that both have. No rows leave either database.\n"
             "\n"
-            "It works under traffic: it takes a snapshot of the source, waits until the target has passed "
-            "it, and takes one of\n"
-            "the target. What differs was changed in between or is a difference, so just those rows are "
-            "compared again in\n"
-            "further snapshots until they were equal once, or stand still and differ, or a minute has "
-            "passed. Where no engine\n"
-            "is running the target is taken as it is.\n"
+            "It works while changes are replicated: it takes a snapshot of the source, waits until the\n"
+            "target has passed it, and takes a snapshot of the target. Rows that differ may just have\n"
+            "changed between the two snapshots; they are re-checked in further snapshots until they\n"
+            "match, or stay unchanged and different, or a minute has passed. If no engine is running, it\n"
+            "does not wait for the target.\n"
             "\n"
-            "missing: rows that only the source has; extra: only the target; different: both, with other "
-            "values.\n"
-            "Both servers read their tables once; the roles need SELECT on them.\n"
+            "missing: rows that only the source has; extra: only the target; different: both, with\n"
+            "different values. Both servers read their tables once; the roles need SELECT on them.\n"
             "\n"
-            "narrowed: a column's type on the target can change values; they are compared as that type reads "
-            "them. How many rows of the\n"
-            "source it changes is counted apart, by their text; missing, extra and different differ beyond "
-            "that. Exit code 0 with\n"
-            "the sink's option narrowing: allow, else 4.\n"
+            "narrowed: a column's type on the target can change values; values are compared as that type\n"
+            "reads them. The rows of the source that it changes are counted separately, by their text;\n"
+            "missing, extra and different are further differences. Exit code 0 with the sink's option\n"
+            "narrowing: allow, else 4.\n"
             "\n"
-            "partial: a column is generated at the source, which does not send it, and plain at the target, "
-            "so it was not compared;\n"
-            "nothing else of the table differs. Exit code 4, because it is not proved to be equal.\n"
+            "partial: a column is generated at the source, which does not send it, and plain at the\n"
+            "target, so it was not compared; nothing else of the table differs. Exit code 4: equality is\n"
+            "not proved.\n"
             "\n"
-            "Exit code 0: equal. 4: different. 1: undecided, because some rows changed all the time, or it "
-            "could not be done.",
+            "Exit code 0: equal. 4: different. 1: undecided, because some rows changed in every round,\n"
+            "or the comparison failed.",
     .run = run,
 };

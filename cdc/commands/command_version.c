@@ -24,7 +24,7 @@ static enum exit_code run(const struct command_line *line) {
 
 const struct command command_version = {
     .name = "version",
-    .summary = "of the program, of libpq, and how it was built",
+    .summary = "show the version of the program and of libpq, and how it was built",
     .help = "Prints one line each.",
     .run = run,
 };

@@ -63,9 +63,9 @@ static void print_why(const struct why *why) {
     if (!why->is_asked)
         return;
     printf("conflict   %s\n", why->kind != NULL ? why->kind : "none is seen now: see the error");
-    printf("target     %s\n", !why->is_known ? "not known: it cannot be asked for that key"
-                              : why->exists  ? "exists: it has a row of that key"
-                                             : "missing: it has no row of that key");
+    printf("target     %s\n", !why->is_known ? "unknown: it cannot be asked for that key"
+                              : why->exists  ? "exists: it has a row with that key"
+                                             : "missing: it has no row with that key");
     for (size_t i = 0; i < why->clash_count; i++) {
         fputs("clash      ", stdout);
         visible_print(stdout, why->clashes[i].constraint);
@@ -250,23 +250,19 @@ static const struct command_use USES[] = {
 const struct command command_why = {
     .name = "why",
     .uses = USES,
-    .summary = "which change stopped the pipeline, and what stands in its way",
-    .help = "Shows the change that the stored error of the last stop names: operation, table and key, what a "
-            "postgres sink's\n"
-            "target has for that key now, and which unique constraints clash with which row there. The "
-            "conflict has the name that\n"
-            "PostgreSQL has for it: insert_exists, update_exists, update_missing, delete_missing, "
-            "multiple_unique_conflicts.\n"
-            "Exclusion constraints, and unique indexes on an expression or on a part of the rows, are named "
-            "and not asked. Of a sink\n"
-            "of another type the key is all that is shown.\n"
+    .summary = "show the change that stopped the pipeline, and the rows that prevent it",
+    .help = "Shows the change that the stored error of the last stop names: operation, table and key,\n"
+            "the row that a postgres sink's target has for that key now, and which unique constraints\n"
+            "conflict with which row there. The conflict has PostgreSQL's name: insert_exists,\n"
+            "update_exists, update_missing, delete_missing, multiple_unique_conflicts. Exclusion\n"
+            "constraints, and unique indexes on an expression or with a predicate, are named but not\n"
+            "queried. For another type of sink only the key is shown.\n"
             "\n"
-            "It looks into the slot without consuming anything, and changes nothing on either side. Keys are "
-            "printed to\n"
-            "standard output only. The server decodes what waits in the slot up to that transaction, which "
-            "may take a while.\n"
+            "It reads the slot without consuming anything, and changes nothing on either side. Keys are\n"
+            "printed to standard output only. The server decodes the slot's WAL up to that transaction,\n"
+            "which may take a while.\n"
             "\n"
-            "Refused (exit 3): while an engine runs, when nothing stopped the pipeline, and when the stop is "
-            "not about one change.",
+            "Refused (exit 3): while an engine runs, if nothing has stopped the pipeline, and if the\n"
+            "stop is not about one change.",
     .run = run,
 };

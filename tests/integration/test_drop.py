@@ -44,8 +44,8 @@ def test_everything_goes_and_the_data_stays(ran):
 def test_a_second_drop_finds_nothing_to_do(ran):
     drop(ran)
     said = drop(ran)
-    assert "slot shop: not there" in said
-    assert "publication shop: not there" in said
+    assert "slot shop: does not exist" in said
+    assert "publication shop: does not exist" in said
     assert "sink warehouse: it had no position" in said
     assert_nothing_left(ran)
 
@@ -104,7 +104,7 @@ def test_a_publication_of_the_users_own_is_left(pipeline):
     pipeline.source.execute(T + "; create publication shop for table t")
     pipeline.engine.catch_up()
     pipeline.wait_slot_free()
-    assert "publication shop: left, because pgcdc did not create it" in drop(pipeline)
+    assert "publication shop: kept, because pgcdc did not create it" in drop(pipeline)
     assert pipeline.source.execute("select pubname from pg_publication") == [("shop",)]
     assert pipeline.slot() is None
 
