@@ -24,7 +24,7 @@
 
 const struct option_spec PIPELINE_OPTIONS[] = {
     {"name", true,
-     "`[a-z0-9_]{1,50}`; names the pipeline in the target, on disk and, as `pgcdc:NAME`, each of its "
+     "`[a-z0-9_]{1,50}`; names the pipeline in the target, on disk and, as `pgcdc:NAME`, in each of its "
      "sessions",
      OPTION_TEXT, NULL},
     {"source", true, "the section of the source", OPTION_SECTION, NULL},
@@ -140,7 +140,7 @@ void config_free(struct config *config) {
     free(memory);
 }
 
-/* * stands for any run of characters; back to the last * when what follows it does not fit. */
+/* A star matches any run of characters. After a mismatch the last star takes one character more. */
 static bool glob_matches(const char *pattern, const char *text) {
     const char *star = NULL;
     const char *retry = NULL;

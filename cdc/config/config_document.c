@@ -44,7 +44,7 @@ static const char *refuse_marks(const yaml_char_t *anchor, const yaml_char_t *ta
 
 static const char *refuse_scalar(const yaml_event_t *event) {
     if (memchr(event->data.scalar.value, '\0', event->data.scalar.length) != NULL)
-        return "a value with a NUL in it";
+        return "a value contains a NUL";
     return refuse_marks(event->data.scalar.anchor, event->data.scalar.tag);
 }
 
@@ -112,7 +112,7 @@ static bool check_mapping(struct config_document *document, const yaml_node_t *m
         for (size_t j = 0; j < i; j++)
             if (strcmp(config_document_text(key),
                        config_document_text(yaml_document_get_node(&document->yaml, pairs[j].key))) == 0)
-                return config_document_error(document, key, err, "this key stands here a second time");
+                return config_document_error(document, key, err, "duplicate key");
     }
     return true;
 }

@@ -22,7 +22,7 @@ static bool expand_variable(const char *text, struct buffer *expanded, const cha
     size_t length = variable_length(text);
     if (length == 0 || length >= sizeof name || text[length] != '}')
         return error_set(err, ERROR_CONFIG,
-                         "\"${\" begins no ${VARIABLE}; write \"$${\" to mean the characters");
+                         "\"${\" does not begin a ${VARIABLE}; write \"$${\" for the characters themselves");
     memcpy(name, text, length);
     name[length] = '\0';
     const char *value = getenv(name);

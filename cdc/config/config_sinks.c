@@ -12,9 +12,9 @@
 #define OPTIONS_MAX 1200 /* of one sink, entries of maps included */
 
 const struct option_spec SINK_OPTIONS[] = {
-    {"name", true, "`[a-z0-9_]{1,50}`, one of a kind in the pipeline: with it the sink's position is stored",
+    {"name", true, "`[a-z0-9_]{1,50}`, unique in the pipeline; the sink's position is stored under this name",
      OPTION_TEXT, NULL},
-    {"type", true, "what takes the changes; the type has keys of its own", OPTION_TEXT, NULL},
+    {"type", true, "the type of sink; each type has further keys", OPTION_TEXT, NULL},
     {0},
 };
 
@@ -31,7 +31,7 @@ static bool read_name(const struct section *section, const struct config *config
                              CONFIG_NAME_MAX);
     for (size_t i = 0; i < config->sink_count; i++)
         if (strcmp(config->sinks[i].sink.name, *ret_name) == 0)
-            return section_error(section, "name", NULL, err, "sinks[%zu] has this name already", i);
+            return section_error(section, "name", NULL, err, "name already used by sinks[%zu]", i);
     return true;
 }
 

@@ -14,32 +14,30 @@
 enum { IDENTIFIER_MAX = 63 }; /* NAMEDATALEN - 1 */
 
 const struct option_spec SOURCE_OPTIONS[] = {
-    {"dsn", true, "as libpq takes it: host=db user=replicator dbname=shop", OPTION_TEXT, NULL},
+    {"dsn", true, "a libpq connection string: host=db user=replicator dbname=shop", OPTION_TEXT, NULL},
     {"password_file", false, "a file whose first line is the password", OPTION_PATH, "none"},
     {"slot", false, "the replication slot's name", OPTION_TEXT, "`name`"},
     {"publication", false,
-     "its name. One that is named here has to exist; without this key the first `run` creates it",
+     "its name. A publication named here must exist; without this key the first `run` creates it",
      OPTION_TEXT, "`name`"},
     {"publications", false,
-     "instead of it, a list of names, which all have to exist: the pipeline takes what any of them sends, "
-     "row "
-     "filters combined as PostgreSQL does",
+     "instead of it, a list of names, which must all exist: the pipeline receives the changes that any of "
+     "them sends, row filters combined as PostgreSQL does",
      OPTION_LIST, NULL},
     {"tables", false,
-     "list of `schema.table`: what is replicated. `*` stands for any characters; a name in double quotes is "
-     "what it "
-     "says: `'\"a.b\".\"c d\"'`",
-     OPTION_LIST, "all that is published"},
+     "list of `schema.table` to replicate. `*` matches any characters; a name in double quotes is literal: "
+     "`'\"a.b\".\"c d\"'`",
+     OPTION_LIST, "all published tables"},
     {"snapshot", false,
-     "`initial`: copy the present rows first; `never`: changes only, also from a slot that you prepared",
+     "`initial`: copy existing rows first; `never`: changes only, also from a slot that you prepared",
      OPTION_TEXT, "`initial`"},
     {"origin", false,
-     "`any`, or `none`: leave out what replication itself brought to the source; `none` needs PostgreSQL 16 "
-     "or "
-     "later there",
+     "`any`, or `none`: leave out changes that replication itself made at the source; `none` needs "
+     "PostgreSQL 16 or later there",
      OPTION_TEXT, "`any`"},
     {"decoding_work_mem", false,
-     "`logical_decoding_work_mem` of our session: what a transaction may take at the source before it spills",
+     "`logical_decoding_work_mem` of our session: the memory of a transaction at the source before it "
+     "spills to disk",
      OPTION_TEXT, "`" DECODING_WORK_MEM_DEFAULT "`"},
     {0},
 };
@@ -134,7 +132,7 @@ static bool read_pattern(const struct section *section, size_t index, const char
     if (!take_part(&rest, true, &ret_pattern->schema, &ret_pattern->schema_is_exact) ||
         !take_part(&rest, false, &ret_pattern->name, &ret_pattern->name_is_exact))
         return section_error(section, "tables", NULL, err,
-                             "entry %zu: expected schema.table, where * stands for any characters and a name "
+                             "entry %zu: expected schema.table, where * matches any characters and a name "
                              "may be in double quotes",
                              index + 1);
     return true;
@@ -189,10 +187,10 @@ static bool check_publications(const struct section *section, const char *key,
                                const struct source_config *source, struct error *err) {
     for (size_t i = 0; i < source->publication_count; i++) {
         if (strlen(source->publications[i]) > IDENTIFIER_MAX)
-            return section_error(section, key, NULL, err, "a name has at most %d bytes", IDENTIFIER_MAX);
+            return section_error(section, key, NULL, err, "a name is longer than %d bytes", IDENTIFIER_MAX);
         for (size_t j = 0; j < i; j++)
             if (strcmp(source->publications[i], source->publications[j]) == 0)
-                return section_error(section, key, NULL, err, "entry %zu is there already", i + 1);
+                return section_error(section, key, NULL, err, "duplicate of entry %zu", i + 1);
     }
     return true;
 }
@@ -215,7 +213,7 @@ static bool read_publications(const struct section *section, const char *name, s
     const bool has_one = section_has(section, "publication");
     if (has_list && has_one)
         return section_error(section, "publications", NULL, err,
-                             "publication is given, too; name them all here");
+                             "publication is set too; list all of them here");
     source->publication_is_given = has_list || has_one;
     bool is_read = has_list ? section_list(section, "publications", &source->publications,
                                            &source->publication_count, err)

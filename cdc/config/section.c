@@ -229,9 +229,10 @@ static bool expand_filled(const struct section *section, const char *key, const 
                           const char **ret_text, struct error *err) {
     if (!expand(section, key, NULL, text, ret_text, err))
         return false;
-    return (*ret_text)[0] != '\0'
-               ? true
-               : section_error(section, key, NULL, err, "the value is empty once its variables are replaced");
+    return (*ret_text)[0] != '\0' ? true
+                                  : section_error(section, key, NULL, err,
+                                                  "the value is empty after its variables are "
+                                                  "replaced");
 }
 
 bool section_text(const struct section *section, const char *key, const char **ret_text, struct error *err) {
@@ -258,7 +259,7 @@ bool section_path(const struct section *section, const char *key, const char **r
         return true;
     if (strncmp(file, "/dev/", 5) == 0 || strncmp(file, "/proc/", 6) == 0)
         return section_error(section, key, NULL, err,
-                             "a relative path, but %s is in no folder; give an absolute one", file);
+                             "a relative path, but %s is not in a folder; use an absolute path", file);
     buffer_printf(&path, "%.*s%s", (int) (slash + 1 - file), file, text);
     if (path.lacks_memory)
         return error_no_memory(err);

@@ -256,4 +256,4 @@ def test_paths_are_relative_to_the_configuration_file(run, tmp_path):
 def test_a_relative_path_of_a_configuration_without_a_folder_is_refused(program):
     result = subprocess.run([program, "status", "-c", "/dev/stdin"], input=CONFIG.replace("STATE", "state"), capture_output=True, text=True, check=False)
     assert result.returncode == 2
-    assert "/dev/stdin:4: state: a relative path, but /dev/stdin is in no folder; give an absolute one" in result.stderr
+    assert "/dev/stdin:4: state: a relative path, but /dev/stdin is not in a folder; use an absolute path" in result.stderr
