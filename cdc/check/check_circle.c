@@ -43,13 +43,14 @@ static bool read_pipelines(struct check *check, const char *system_id, PGresult 
 static void add_circle(struct check *check, const char *pipelines) {
     findings_add(
         &check->findings, SEVERITY_WARNING, "circle",
-        "the source is the target of pipeline %s, whose source is this sink's server: what one brings, the "
-        "other sends back",
+        "the source is the target of pipeline %s, whose source is this sink's server: each pipeline sends "
+        "the other's changes back",
         pipelines);
     if (check->source.server_version < ORIGIN_VERSION_MIN)
         findings_fix(
             &check->findings,
-            "use only one of the two; both need a source of PostgreSQL 16 or later for source.origin: none");
+            "use only one of the two; source.origin: none, which would separate them, requires PostgreSQL "
+            "16 or later at both sources");
     else
         findings_fix(&check->findings,
                      "in both pipelines: source.origin: none, and at the Postgres sink origin: "

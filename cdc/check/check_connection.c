@@ -25,7 +25,7 @@ struct remedy {
 
 #define POOLER "this looks like a connection pooler; let the dsn point to the server itself"
 #define CLIENT_CERTIFICATE                                                                                   \
-    "let sslcert in the dsn name a client certificate that the CA of the server's ssl_ca_file has signed"
+    "let sslcert in the dsn name a client certificate that is signed by the CA in the server's ssl_ca_file"
 #define SENDERS "alter system set max_wal_senders = 20;  -- then restart the server"
 
 static const struct remedy REMEDIES[] = {
@@ -69,13 +69,15 @@ static const struct remedy REMEDIES[] = {
     {"", NULL, "alert decrypt error", CLIENT_CERTIFICATE},
     {"", NULL, "alert certificate expired", "renew the client certificate that sslcert in the dsn names"},
     {"", NULL, "alert certificate revoked",
-     "get a new client certificate for sslcert in the dsn: the server's ssl_crl_file has this one"},
+     "get a new client certificate for sslcert in the dsn: the server's ssl_crl_file lists this one as "
+     "revoked"},
     {"", NULL, "does not support SSL",
      "switch TLS on at the server (ssl = on), or correct sslmode in the dsn"},
     {"", NULL, "certificate verify failed",
      "let sslrootcert in the dsn name the CA that signed the server's certificate, or renew that "
      "certificate"},
-    {"", NULL, "does not match host name", "let host in the dsn be a name that the server's certificate has"},
+    {"", NULL, "does not match host name",
+     "let host in the dsn be a name that the server's certificate contains"},
     {"", NULL, "root certificate file",
      "put the CA's certificate where sslrootcert in the dsn says, readable by the user that runs pgcdc"},
     {"", NULL, "key values mismatch",
@@ -85,7 +87,7 @@ static const struct remedy REMEDIES[] = {
     {"", NULL, "could not load private key file",
      "let sslkey in the dsn name the certificate's own key, and sslpassword its passphrase if it has one"},
     {"", NULL, "has group or world access",
-     "let nobody else read the file that sslkey in the dsn names (mode 0600)"},
+     "let only the user that runs pgcdc read the file that sslkey in the dsn names (mode 0600)"},
     {"", NULL, "private key file \"",
      "put the key of sslcert's certificate where sslkey in the dsn says, or correct sslkey; mode 0600"},
     {"", NULL, "certificate file",
@@ -225,7 +227,8 @@ bool check_config_file(struct check *check, struct error *err) {
     if (!found || stat(config->path, &file) != 0 || !S_ISREG(file.st_mode) || (file.st_mode & S_IROTH) == 0)
         return true;
     findings_add(&check->findings, SEVERITY_WARNING, "file_mode",
-                 "%s is readable by every user of this machine, and it has a password or another secret",
+                 "%s is readable by every user of this machine, and it contains a password or another "
+                 "secret",
                  config->path);
     findings_fix(&check->findings, "chmod o-rwx %s; or take the password from password_file or ${VARIABLE}",
                  shell_word_of_file(config->path).text);

@@ -108,20 +108,20 @@ static void add_identity(struct check *check, const PGresult *rows, int row, con
     if (is_set(rows, row, LEAF_DIFFERS))
         findings_add(
             &check->findings, SEVERITY_PROBLEM, "leaf_identities",
-            "partitions of table %s have different keys, %s among them: sent by their root, their updates "
-            "and deletes do not tell the row",
+            "partitions of table %s have different keys, %s among them: sent through their root, their "
+            "updates and deletes do not identify the row",
             root, leaf);
     else if (is_set(rows, row, LEAF_ROOT_FULL))
         findings_add(
             &check->findings, SEVERITY_WARNING, "leaf_identities",
             "table %s has replica identity full, but its partition %s logs only its key of an old row: rows "
-            "are found by that key, and the old row that sinks get holds no more",
+            "are found by that key, and sinks receive no other old values",
             root, leaf);
     else
         findings_add(
             &check->findings, SEVERITY_WARNING, "leaf_identities",
-            "table %s has no key, its partition %s has: rows are found by that key, and the stream stops "
-            "when two partitions have a row of the same key",
+            "table %s has no key, but its partition %s has: rows are found by that key, and the stream "
+            "stops when two partitions have a row with the same key",
             root, leaf);
     findings_fix(
         &check->findings,
@@ -147,7 +147,7 @@ static void add_generated_key(struct check *check, const char *table) {
     findings_add(
         &check->findings, SEVERITY_PROBLEM, "generated_key",
         "the replica identity of table %s has a generated column, which the source does not send: its "
-        "deletes, and updates that change the key, do not tell the row",
+        "deletes, and updates that change the key, do not identify the row",
         table);
     findings_fix(
         &check->findings,
@@ -159,10 +159,9 @@ static void add_generated_key(struct check *check, const char *table) {
 static void add_filter(struct check *check, const char *table) {
     findings_add(
         &check->findings, SEVERITY_WARNING, "row_filter_large",
-        "an update of the key can make a row of table %s enter the publication's row filter, and the source "
-        "then does not send the large values that it left alone; run reads them from the row, and stops when "
-        "the row "
-        "was changed again before it could",
+        "an update of the key can make a row of table %s pass the publication's row filter, and the source "
+        "then does not send unchanged large values; run reads them from the row, and stops if the row was "
+        "changed again before that",
         table);
     findings_fix(
         &check->findings,

@@ -89,7 +89,7 @@ static void check_missing_tables(struct check *check, PGresult *rows) {
             continue;
         const char *name = check_name(check, candidates.schema, candidates.name);
         findings_add(&check->findings, SEVERITY_PROBLEM, "publication_lacks_table",
-                     "table %s is named by source.tables, but publication %s does not send it", name,
+                     "source.tables names table %s, but publication %s does not send it", name,
                      publication_name(check));
         findings_fix(&check->findings, "alter publication %s add table %s;", publication_name(check), name);
         findings_object(&check->findings, name);
@@ -98,13 +98,12 @@ static void check_missing_tables(struct check *check, PGresult *rows) {
 
 static void add_extra_table(struct check *check, const char *name) {
     findings_add(&check->findings, SEVERITY_PROBLEM, "publication_has_more",
-                 "publication %s sends table %s, which source.tables does not name", publication_name(check),
-                 name);
+                 "publication %s includes table %s, which source.tables does not list",
+                 publication_name(check), name);
     if (check->publication_is_for_all)
         findings_fix(&check->findings,
-                     "name it in source.tables, or use a publication that lists its tables; %s is for all "
-                     "tables or for "
-                     "schemas",
+                     "list it in source.tables, or use a publication that lists its tables; %s is for all "
+                     "tables or for schemas",
                      publication_name(check));
     else
         findings_fix(&check->findings, "alter publication %s drop table %s;  -- or name it in source.tables",
@@ -135,8 +134,7 @@ static void check_empty(struct check *check) {
         return;
     findings_add(&check->findings, SEVERITY_WARNING, "publication_empty", "publication %s sends no table",
                  publication_name(check));
-    findings_fix(&check->findings,
-                 "add the tables that are wanted: alter publication %s add table SCHEMA.TABLE",
+    findings_fix(&check->findings, "add tables: alter publication %s add table SCHEMA.TABLE",
                  publication_name(check));
 }
 
@@ -217,7 +215,7 @@ static void check_may_create(struct check *check, struct wanted *wanted) {
     findings_add(&check->findings, SEVERITY_PROBLEM, "publication_missing",
                  "publication %s does not exist, and role %s may not create it%s", publication_name(check),
                  check_name(check, NULL, check->facts.role),
-                 for_all ? " (for all tables only a superuser may)" : "");
+                 for_all ? " (a publication for all tables requires a superuser)" : "");
     findings_fix(&check->findings,
                  "create publication %s for %s%s with (publish_via_partition_root = true);  -- as %s",
                  publication_name(check), for_all ? "all tables" : "table ", for_all ? "" : names,
@@ -228,8 +226,8 @@ static void check_slot_without(struct check *check) {
     if (!check->slot.exists || !check->has_action || check_expects_slot(check))
         return;
     findings_add(&check->findings, SEVERITY_PROBLEM, "publication_missing",
-                 "publication %s is missing, but slot %s exists: a new publication could not decode what "
-                 "waits in the slot",
+                 "publication %s is missing, but slot %s exists: a new publication could not decode the WAL "
+                 "that waits in the slot",
                  publication_name(check), check->config->source.slot);
     findings_fix(&check->findings, START_OVER);
 }

@@ -34,14 +34,13 @@ void check_transport(struct check *check, const struct session *session) {
         return;
     case TRANSPORT_PLAIN:
         findings_add(&check->findings, SEVERITY_NOTE, "not_encrypted",
-                     "the connection to %s is not encrypted: whoever is on the way can read the rows",
+                     "the connection to %s is not encrypted: anyone on the network path can read the rows",
                      PQhost(session->conn));
         break;
     case TRANSPORT_UNVERIFIED:
-        findings_add(
-            &check->findings, SEVERITY_NOTE, "not_verified",
-            "the connection to %s is encrypted, but nothing proves that the server is the one that is meant",
-            PQhost(session->conn));
+        findings_add(&check->findings, SEVERITY_NOTE, "not_verified",
+                     "the connection to %s is encrypted, but the server's identity is not verified",
+                     PQhost(session->conn));
         break;
     }
     findings_fix(&check->findings,

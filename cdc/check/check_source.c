@@ -88,8 +88,8 @@ static void check_encoding(struct findings *findings, const struct source_facts 
         return;
     findings_add(
         findings, SEVERITY_WARNING, "encoding",
-        "the database's encoding is SQL_ASCII, so bytes that are not UTF-8 can be in it; they would stop the "
-        "pipeline at every sink but a PostgreSQL database of encoding SQL_ASCII");
+        "the database's encoding is SQL_ASCII, so it may contain bytes that are not UTF-8; they stop the "
+        "pipeline at every sink except a PostgreSQL database of encoding SQL_ASCII");
 }
 
 static void check_sender_timeout(struct findings *findings, const struct source_facts *facts) {
@@ -106,13 +106,13 @@ static void check_keep_size(struct findings *findings, const struct source_facts
     if (facts->keep_mb < 0) {
         findings_add(
             findings, SEVERITY_NOTE, "max_slot_wal_keep_size",
-            "max_slot_wal_keep_size is -1: while the pipeline stands still, the source keeps WAL without "
+            "max_slot_wal_keep_size is -1: while the pipeline is stopped, the source keeps WAL without "
             "limit; watch `pgcdc status`");
     } else if (facts->keep_mb < KEEP_SHORT_MB) {
         findings_add(
             findings, SEVERITY_WARNING, "max_slot_wal_keep_size",
-            "max_slot_wal_keep_size is %d MB: a pipeline that is further behind loses its slot and has to "
-            "copy again",
+            "max_slot_wal_keep_size is %d MB: a pipeline that lags further loses its slot and must copy "
+            "again",
             facts->keep_mb);
         findings_fix(findings, "alter system set max_slot_wal_keep_size = '50GB'; select pg_reload_conf();  "
                                "-- as the disk allows");
@@ -123,9 +123,8 @@ static void check_idle_timeout(struct findings *findings, const struct source_fa
     if (facts->idle_timeout_s == 0)
         return;
     findings_add(findings, SEVERITY_WARNING, "idle_replication_slot_timeout",
-                 "idle_replication_slot_timeout is %d s: a pipeline that is stopped for longer loses its "
-                 "slot and has to "
-                 "copy again",
+                 "idle_replication_slot_timeout is %d s: a pipeline that is stopped longer loses its slot "
+                 "and must copy again",
                  facts->idle_timeout_s);
     findings_fix(findings, "alter system set idle_replication_slot_timeout = 0;\nselect pg_reload_conf();");
 }

@@ -28,7 +28,7 @@ static bool check_primary_wal_level(struct check *check, struct error *err) {
     findings_add(&check->findings, SEVERITY_PROBLEM, "wal_level",
                  "the primary of this standby does not write its WAL with wal_level = logical");
     findings_fix(&check->findings, "at the primary: alter system set wal_level = 'logical'; then restart it, "
-                                   "and let the standby come after");
+                                   "and let the standby catch up");
     return true;
 }
 
@@ -44,19 +44,19 @@ static bool check_feedback(struct check *check, struct error *err) {
     if (strcmp(PQgetvalue(settings, 0, 0), "on") != 0) {
         findings_add(
             &check->findings, SEVERITY_WARNING, "hot_standby_feedback",
-            "hot_standby_feedback is off: a vacuum at the primary takes the slot of this standby away, and "
-            "the pipeline has to copy again");
+            "hot_standby_feedback is off: a vacuum at the primary can invalidate the slot of this standby, "
+            "and the pipeline must copy again");
         findings_fix(&check->findings,
                      "alter system set hot_standby_feedback = 'on';\nselect pg_reload_conf();");
     }
     if (PQgetvalue(settings, 0, 1)[0] == '\0') {
         findings_add(
             &check->findings, SEVERITY_NOTE, "primary_slot_name",
-            "primary_slot_name is empty: while this standby is not connected, a vacuum at the primary can "
-            "take its slot away");
+            "primary_slot_name is empty: while this standby is disconnected, a vacuum at the primary can "
+            "invalidate its slot");
         findings_fix(
             &check->findings,
-            "make a physical slot at the primary (pg_create_physical_replication_slot), and name it in "
+            "create a physical slot at the primary (pg_create_physical_replication_slot), and name it in "
             "primary_slot_name of the standby");
     }
     return true;
@@ -71,7 +71,7 @@ bool check_standby(struct check *check, struct error *err) {
         return true;
     }
     findings_add(&check->findings, SEVERITY_NOTE, "standby",
-                 "the source is a standby: what is to be changed in its database is changed at its primary");
+                 "the source is a standby: its database can be changed at the primary only");
     findings_fix(&check->findings, "run the SQL for tables and publications at the primary");
     return check_primary_wal_level(check, err) && check_feedback(check, err);
 }

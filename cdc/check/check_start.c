@@ -98,7 +98,7 @@ static void check_directory(struct check *check) {
     } else if (!is_there && why == ENOENT) {
         check_missing_directory(check);
     } else if (is_there && !S_ISDIR(file.st_mode)) {
-        add_state(check, "it is there, and is no directory");
+        add_state(check, "it exists but is not a directory");
         findings_fix(&check->findings, "let state in the configuration file name a directory");
     } else {
         add_state(check, strerror(why));
@@ -130,7 +130,7 @@ bool check_state(struct check *check, struct error *err) {
     if (check->checkpoint.phase != CHECKPOINT_CORRUPT)
         return true;
     findings_add(findings, SEVERITY_WARNING, "checkpoint",
-                 "%s/%s.checkpoint is corrupt; the sinks' own positions are asked instead",
+                 "%s/%s.checkpoint is corrupt; the sinks' own positions are used instead",
                  check->config->state, check->config->name);
     return true;
 }
@@ -200,7 +200,7 @@ static void check_active(struct check *check) {
     if (check->slot.active_pid == 0 || state_lock_holder(check->config->state, check->config->name) != 0)
         return;
     findings_add(&check->findings, SEVERITY_PROBLEM, "slot_active",
-                 "slot %s is in use by the server's pid %d, and not by an engine with this state directory",
+                 "slot %s is in use by the server's pid %d, but not by an engine with this state directory",
                  check->config->source.slot, check->slot.active_pid);
     findings_fix(&check->findings, "stop the other engine, or give this pipeline a slot of its own");
 }
@@ -232,8 +232,8 @@ static void check_free_slot(struct check *check) {
     findings_add(&check->findings, SEVERITY_PROBLEM, "max_replication_slots",
                  "all %d replication slots are taken", facts->slots_max);
     findings_fix(&check->findings,
-                 "alter system set max_replication_slots = %d;  -- then restart the server; or drop a slot "
-                 "nobody uses",
+                 "alter system set max_replication_slots = %d;  -- then restart the server; or drop an "
+                 "unused slot",
                  facts->slots_max + 10);
 }
 
@@ -256,7 +256,8 @@ static bool check_transactions(struct check *check, struct error *err) {
     for (int row = 0; row < PQntuples(result); row++) {
         findings_add(
             &check->findings, SEVERITY_WARNING, "long_transaction",
-            "a transaction of user %s, pid %s, writes since %s s; the slot's creation waits for its end",
+            "a transaction of user %s, pid %s, has been writing for %s s; the slot's creation waits for its "
+            "end",
             PQgetvalue(result, row, 1), PQgetvalue(result, row, 0), PQgetvalue(result, row, 2));
         findings_fix(&check->findings, "wait for it, or: select pg_terminate_backend(%s);",
                      PQgetvalue(result, row, 0));
@@ -275,8 +276,8 @@ static bool check_prepared(struct check *check, struct error *err) {
         return false;
     for (int row = 0; row < PQntuples(result); row++) {
         findings_add(&check->findings, SEVERITY_WARNING, "prepared_transaction",
-                     "transaction %s of user %s in database %s is prepared since %s; the slot's creation "
-                     "waits for its end",
+                     "transaction %s of user %s in database %s has been prepared since %s; the slot's "
+                     "creation waits for its end",
                      PQgetvalue(result, row, 0), PQgetvalue(result, row, 1), PQgetvalue(result, row, 2),
                      PQgetvalue(result, row, 3));
         findings_fix(&check->findings, "in database %s: commit prepared %s, or: rollback prepared %s",
@@ -289,8 +290,7 @@ static bool check_prepared(struct check *check, struct error *err) {
 static void add_snapshot_record(struct check *check) {
     findings_add(&check->findings, SEVERITY_NOTE, "standby_snapshot",
                  "the slot's creation on a standby waits for the primary to log its running transactions, "
-                 "and for those to "
-                 "end; an idle primary does not log them");
+                 "and for those to end; an idle primary does not log them");
     findings_fix(&check->findings,
                  "when pgcdc run says that it waits, run at the primary: select pg_log_standby_snapshot();");
 }

@@ -62,7 +62,8 @@ static void add_no_select(struct check *check, const char *table) {
 static void add_row_security(struct check *check, const char *table) {
     const char *role = check_name(check, NULL, check->facts.role);
     findings_add(&check->findings, reading_severity(check), "row_security",
-                 "row level security hides rows of table %s from role %s; the copy refuses to miss them",
+                 "row level security hides rows of table %s from role %s; the copy would miss them, so it "
+                 "refuses",
                  table, role);
     findings_fix(&check->findings, "alter role %s bypassrls;", role);
     findings_object(&check->findings, table);
@@ -98,10 +99,9 @@ static void fix_without_full(struct check *check, const char *table, const PGres
     const char *oid = PQgetvalue(rows, row, IDENTITY_OID);
     findings_fix(&check->findings,
                  "alter table %s add column pgcdc_key bigint generated always as identity, add constraint "
-                 "pgcdc_key_%s unique "
-                 "(pgcdc_key); alter table %s replica identity using index pgcdc_key_%s;  -- or give it a "
-                 "key of its own "
-                 "columns; identity full cannot be, because of the generated column %s",
+                 "pgcdc_key_%s unique (pgcdc_key); alter table %s replica identity using index "
+                 "pgcdc_key_%s;  -- or give it a key of its own columns; identity full cannot be, because "
+                 "of the generated column %s",
                  table, oid, table, oid, check_name(check, NULL, PQgetvalue(rows, row, IDENTITY_GENERATED)));
 }
 

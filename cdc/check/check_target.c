@@ -67,8 +67,9 @@ static void check_server(struct check *check, const PGresult *facts, int version
     }
     if (strtol(PQgetvalue(facts, 0, COLUMN_CONNECTIONS_LEFT), NULL, 10) < CONNECTIONS_LEFT_MIN) {
         findings_add(&check->findings, SEVERITY_WARNING, "connections",
-                     "nearly all of max_connections are taken");
-        findings_fix(&check->findings, "close some, or raise max_connections and restart the server");
+                     "nearly all of max_connections are in use");
+        findings_fix(&check->findings, "close some connections, or raise max_connections and restart the "
+                                       "server");
     }
 }
 
@@ -119,13 +120,13 @@ static bool check_other_database(struct check *check, struct session *session, c
         return false;
     if (check->has_identity && target_identity_is_source(identity, &check->identity)) {
         findings_add(&check->findings, SEVERITY_PROBLEM, "same_database",
-                     "source and sink are the same database: each change would come back as a change");
+                     "source and sink are the same database: each change would be replicated again");
         findings_fix(&check->findings, "correct the sink's dsn");
     }
     for (const struct config_sink *before = sinks; before < sink; before++)
         if (target_identity_equal(&check->targets[before - sinks], identity)) {
             findings_add(&check->findings, SEVERITY_PROBLEM, "same_database",
-                         "sink %s is the same database, and each would apply every change",
+                         "sink %s is the same database, and both would apply every change",
                          before->sink.name);
             findings_fix(&check->findings, "correct the dsn of one of them, or leave it out");
         }

@@ -180,8 +180,8 @@ static bool add_renamed(const struct comparison *comparison, const struct table_
     findings_add(findings, SEVERITY_PROBLEM, is_likely ? "target_column_renamed" : "target_column_uncertain",
                  "table %s has no column %s; it has %s%s, of the same type, which the source lacks: %s",
                  comparison->name, name, is_likely ? "in its place " : "", old,
-                 is_likely ? "most likely that was renamed, but it cannot be known"
-                           : "whether that was renamed or another one was added cannot be known");
+                 is_likely ? "it was most likely renamed, but this cannot be known"
+                           : "whether it was renamed or another column was added cannot be known");
     findings_fix(
         findings,
         "if it was renamed at the source: alter table %s rename column %s to %s;\nif it was added: %s",
@@ -205,9 +205,8 @@ static bool report_added(struct comparison *comparison, struct error *err) {
     if (copied[0] == '\0')
         return true;
     findings_add(findings, SEVERITY_PROBLEM, "target_column_copy",
-                 "table %s has no column %s; its default is no constant, or the source's table was rewritten "
-                 "since, so what "
-                 "its earlier rows have is only at the source",
+                 "table %s has no column %s; its default is not a constant, or the source's table was "
+                 "rewritten since, so only the source has the values of its earlier rows",
                  comparison->name, copied);
     findings_fix(findings,
                  "copy again: run `pgcdc drop`, drop table %s at the target, empty the others, and start "

@@ -59,8 +59,8 @@ static bool compare(struct check *check, const struct target_check *target, cons
         bool is_constraint = PQgetvalue(result, i, 1)[0] == 't';
         const char *name = PQgetvalue(result, i, 0);
         findings_add(&check->findings, SEVERITY_WARNING, "target_deferrable",
-                     "%s of table %s is deferrable at the source only: rows that exchange their values stop "
-                     "the pipeline",
+                     "%s of table %s is deferrable at the source only: rows that swap their values stop the "
+                     "pipeline",
                      name, table);
         if (is_constraint)
             findings_fix(&check->findings, "alter table %s drop constraint %s, add constraint %s %s;", table,

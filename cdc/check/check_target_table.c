@@ -106,11 +106,10 @@ static void add_generated_at_target(const struct pair *pair, const struct table_
     if (is_virtual)
         findings_fix(findings_of(pair), "alter table %s drop column %s, add column %s %s;%s", pair->name,
                      name, name, column->type_sql,
-                     copies ? "" : "  -- rows that are there have no value then: pgcdc verify finds them");
+                     copies ? "" : "  -- existing rows have no value then: pgcdc verify finds them");
     else
         findings_fix(findings_of(pair), "alter table %s alter column %s drop expression;%s", pair->name, name,
-                     copies ? ""
-                            : "  -- rows that are there keep what was computed: pgcdc verify finds them");
+                     copies ? "" : "  -- existing rows keep the computed value: pgcdc verify finds them");
     findings_object(findings_of(pair), pair->name);
 }
 
@@ -118,9 +117,8 @@ static void add_generated_at_target(const struct pair *pair, const struct table_
 static void add_generated_at_source(const struct pair *pair, const struct table_column *column) {
     const char *name = check_name(pair->check, NULL, column->name);
     findings_add(findings_of(pair), SEVERITY_WARNING, "source_generated",
-                 "column %s of table %s is generated at the source only, which does not send it; here it "
-                 "stays empty or has "
-                 "its default",
+                 "column %s of table %s is generated at the source only, which does not send it; at the "
+                 "target it stays empty or has its default",
                  name, pair->name);
     findings_fix(findings_of(pair),
                  "if it is to be here, too: alter table %s drop column %s, add column %s %s generated always "
@@ -160,7 +158,7 @@ static void check_column(const struct pair *pair, const struct table_column *col
         findings_of(pair), narrows && !pair->target->may_narrow ? SEVERITY_PROBLEM : SEVERITY_WARNING,
         "target_column_type", "column %s of table %s is %s, at the source %s; %s", name, pair->name,
         PQgetvalue(columns, row, ROW_TYPE), column->type_sql,
-        narrows ? "that can change values silently" : "a value that does not fit stops the pipeline");
+        narrows ? "this can change values silently" : "a value that does not fit stops the pipeline");
     findings_fix(findings_of(pair), "alter table %s alter column %s type %s;", pair->name, name,
                  column->type_sql);
     findings_object(findings_of(pair), pair->name);
@@ -237,8 +235,8 @@ static void check_logged(const struct pair *pair, const PGresult *table) {
         return;
     const bool made = check_expects_copy(pair->check) && is_true(table, 0, TABLE_OWNED);
     findings_add(findings_of(pair), made ? SEVERITY_WARNING : SEVERITY_PROBLEM, "target_unlogged",
-                 "table %s is unlogged: a crash of that server would empty it while the position stays%s",
-                 name, made ? "; the initial copy makes it logged" : "");
+                 "table %s is unlogged: a crash of that server would empty it but keep the position%s", name,
+                 made ? "; the initial copy makes it logged" : "");
     findings_fix(findings_of(pair), "alter table %s set logged;", name);
 }
 
@@ -307,9 +305,9 @@ static bool add_rows(const struct pair *pair, struct error *err) {
     if (more == NULL)
         return error_no_memory(err);
     findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_rows",
-                 "table %s holds rows already, and the initial copy refuses to add to them", pair->name);
-    findings_fix(findings_of(pair), "truncate %s%s;  -- %sor, when they are the source's: snapshot: never",
-                 pair->name, more, more[0] != '\0' ? "with what refers to it; " : "");
+                 "table %s already has rows, and the initial copy refuses to add to them", pair->name);
+    findings_fix(findings_of(pair), "truncate %s%s;  -- %sor, if they are the source's rows: snapshot: never",
+                 pair->name, more, more[0] != '\0' ? "with the tables that refer to it; " : "");
     findings_object(findings_of(pair), pair->name);
     return true;
 }
@@ -337,7 +335,7 @@ static bool check_empty(const struct pair *pair, struct error *err) {
 static bool check_present(const struct pair *pair, const PGresult *table, struct error *err) {
     char kind = PQgetvalue(table, 0, TABLE_KIND)[0];
     if (kind != 'r' && kind != 'p') {
-        findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_table", "%s is there, but it is no table",
+        findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_table", "%s exists but is not a table",
                      pair->name);
         findings_fix(findings_of(pair), "drop it, or give it another name");
         findings_object(findings_of(pair), pair->name);

@@ -108,7 +108,7 @@ static void compare_order(const struct both *both) {
         return;
     findings_add(
         &both->check->findings, SEVERITY_WARNING, "target_enum_order",
-        "the labels of type %s stand in another order than at the source, so the target sorts otherwise",
+        "the labels of type %s are in another order than at the source, so the target sorts differently",
         both->name);
     findings_fix(&both->check->findings,
                  "make the type anew, in one transaction:\n1. alter type %s rename to pgcdc_old_type\n2. %s\n"
@@ -167,10 +167,9 @@ static bool compare_constraints(struct check *check, const struct target_check *
         if (!is_missing(both.source, both.target, row))
             continue;
         bool is_null = PQgetisnull(both.target, row, 1);
-        findings_add(
-            &check->findings, SEVERITY_PROBLEM, "target_domain",
-            "domain %s is %s, which it is not at the source: a value that is valid there stops the pipeline",
-            both.name, PQgetvalue(both.target, row, 0));
+        findings_add(&check->findings, SEVERITY_PROBLEM, "target_domain",
+                     "domain %s is %s, but not at the source: a value that is valid there stops the pipeline",
+                     both.name, PQgetvalue(both.target, row, 0));
         findings_fix(&check->findings, "alter domain %s drop %s%s;", both.name,
                      is_null ? "not null" : "constraint ", is_null ? "" : PQgetvalue(both.target, row, 1));
         findings_object(&check->findings, both.name);

@@ -131,8 +131,8 @@ static bool refuse_unusable(struct session *source, const struct source_config *
         config->publication, text != NULL ? text : "?");
     return error_remedy(
         err, "give each a primary key or another replica identity (pgcdc check prints the SQL for each), "
-             "name only "
-             "other tables in source.tables, or create the publication yourself with publish = 'insert'");
+             "name only other tables in source.tables, or create the publication yourself with publish = "
+             "'insert'");
 }
 
 static const char *shortened(const char *sql) {
@@ -146,9 +146,8 @@ static bool refuse_given(const struct source_config *config, const char *sql, st
         return error_remedy(err, "create it, or correct the name");
     }
     error_set(err, ERROR_CONFIG,
-              "source.publication: %s does not exist at the source, and pgcdc creates only one that the file "
-              "does not "
-              "name",
+              "source.publication: %s does not exist at the source, and pgcdc creates only one that the "
+              "file does not name",
               config->publication);
     return error_remedy(err, "correct the name, or, at the source: %.800s%s", sql, shortened(sql));
 }
@@ -162,7 +161,7 @@ static bool refuse_standby(const struct source_config *config, const char *sql, 
 static bool refuse_rights(const struct source_config *config, const char *sql, struct error *err) {
     if (strcmp(err->sqlstate, "42501") != 0)
         return false;
-    error_wrap(err, "publication %s is missing and this role may not create it", config->publication);
+    error_wrap(err, "publication %s is missing, and this role may not create it", config->publication);
     return error_remedy(err, "let the tables' owner (a superuser for all tables) run: %.800s%s", sql,
                         shortened(sql));
 }

@@ -143,7 +143,7 @@ static bool check_pattern(const struct table_pattern *pattern, const PGresult *c
             ? "source.tables: %s.%s is unlogged, so its changes are not in the WAL and cannot be sent"
             : "source.tables: no table of the source matches %s.%s (of a partitioned table the root counts)",
         pattern->schema, pattern->name);
-    return error_remedy(err, only_unlogged ? "make it logged, or take it out of source.tables"
+    return error_remedy(err, only_unlogged ? "make it logged, or remove it from source.tables"
                                            : "correct source.tables, or connect to the database that has it");
 }
 
@@ -166,35 +166,33 @@ static bool refuse_lacking(const struct source_config *config, enum scope_moment
     if (name == NULL)
         return error_no_memory(err);
     if (moment == SCOPE_COMPARING)
-        buffer_append_text(&remedy, "they were not compared; pgcdc check says what to do");
+        buffer_append_text(&remedy, "they were not compared; pgcdc check prints the remedy");
     else if (moment == SCOPE_NEW)
-        buffer_printf(&remedy, "alter publication %s add table %s; or take them out of source.tables", name,
+        buffer_printf(&remedy, "alter publication %s add table %s; or remove them from source.tables", name,
                       names);
     else
         buffer_printf(
             &remedy,
-            "take them out of source.tables, or, at the source: alter publication %s add table %s; that "
-            "sends "
-            "what is changed from then on, not the rows that are there: for those, pgcdc drop, empty the "
-            "target's tables and run again",
+            "remove them from source.tables, or, at the source: alter publication %s add table %s; that "
+            "sends later changes, but not the existing rows: for those, pgcdc drop, empty the target's "
+            "tables and run again",
             name, names);
     const char *text = buffer_text(&remedy);
     error_set(
         err, ERROR_CONFIG,
-        "source.tables names %s, which publication %s does not send (never had, or a table was dropped and "
-        "created again)",
+        "source.tables names %s, which publication %s does not send (never added, or the table was dropped "
+        "and created again)",
         names, config->publication);
     /* A truncated statement would be executed as it is printed. */
     bool is_whole = text != NULL && lacking->count == lacking->shown && remedy.size < ERROR_REMEDY_MAX;
-    return error_remedy(err, "%s", is_whole ? text : "pgcdc check says what to do");
+    return error_remedy(err, "%s", is_whole ? text : "pgcdc check prints the remedy");
 }
 
 static void warn_lacking(const struct source_config *config, struct names *newcomers, char *warning) {
     if (newcomers->count > 0 && warning != NULL)
         snprintf(warning, SCOPE_WARNING_MAX,
-                 "source.tables takes %s, but publication %s does not send it, so its changes are not "
-                 "replicated; pgcdc "
-                 "check says what to do",
+                 "source.tables matches %s, but publication %s does not send it, so its changes are not "
+                 "replicated; pgcdc check prints the remedy",
                  names_text(newcomers), config->publication);
 }
 
@@ -229,15 +227,16 @@ static bool check_extra(const struct source_config *config, const PGresult *sent
     if (extra.count == 0 || moment == SCOPE_COMPARING)
         return true;
     const char *names = names_text(&extra);
-    error_set(err, ERROR_CONFIG, "publication %s sends %s, which source.tables does not name",
+    error_set(err, ERROR_CONFIG, "publication %s includes %s, which source.tables does not list",
               config->publication, names);
     if (extra.count > extra.shown)
         return error_remedy(err,
-                            "name them there, or take them out of the publication; pgcdc check says which");
+                            "list them there, or drop them from the publication; pgcdc check names all of "
+                            "them");
     return error_remedy(
         err,
-        "name them there, or take them out at the source: alter publication %s drop table %s (one "
-        "for all tables or for a schema: use a publication that lists its tables)",
+        "list them there, or drop them at the source: alter publication %s drop table %s (if it is for all "
+        "tables or for a schema: use a publication that lists its tables)",
         config->publication, names);
 }
 
@@ -279,9 +278,8 @@ bool scope_check_kept(struct session *source, const struct source_config *config
     }
     if (lost.count > 0)
         snprintf(warning, SCOPE_WARNING_MAX,
-                 "publication %s sends %s no more (taken out of it, or dropped and created again), so its "
-                 "changes are not "
-                 "replicated",
+                 "publication %s no longer sends %s (removed from it, or dropped and created again), so its "
+                 "changes are not replicated",
                  config->publication, names_text(&lost));
     return true;
 }

@@ -93,7 +93,7 @@ static void report_blockers(struct session *source, slot_waiting_fn *waiting) {
                                      &result, &ignored);
     if (session_is_standby(source)) /* which does not see its primary's transactions */
         waiting(
-            "the primary to log its running transactions, and for those to end; when it is idle, run there: "
+            "the primary to log its running transactions, and for those to end; if it is idle, run there: "
             "select pg_log_standby_snapshot();");
     else if (asked && !PQgetisnull(result, 0, 0))
         waiting(PQgetvalue(result, 0, 0));
@@ -171,7 +171,7 @@ static bool slot_create_with(struct session *replication, struct session *source
     if (!result_check(result, "source", &SHAPE, err))
         return false;
     if (!lsn_parse(PQgetvalue(result, 0, 1), &creation.consistent_lsn))
-        return error_set(err, ERROR_PROTOCOL, "source: CREATE_REPLICATION_SLOT answered something unknown");
+        return error_set(err, ERROR_PROTOCOL, "source: unexpected answer to CREATE_REPLICATION_SLOT");
     snprintf(creation.snapshot_name, sizeof creation.snapshot_name, "%s", PQgetvalue(result, 0, 2));
     *ret_creation = creation;
     return true;

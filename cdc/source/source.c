@@ -42,7 +42,7 @@ bool source_identify(struct session *replication, struct source_identity *ret_id
         return false;
     struct source_identity identity = {0};
     if (!lsn_parse(PQgetvalue(result, 0, 2), &identity.flush_lsn))
-        return error_set(err, ERROR_PROTOCOL, "source: IDENTIFY_SYSTEM answered something unknown");
+        return error_set(err, ERROR_PROTOCOL, "source: unexpected answer to IDENTIFY_SYSTEM");
     identity.is_standby = session_is_standby(replication);
     identity.system_id = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
     identity.timeline = (uint32_t) strtoul(PQgetvalue(result, 0, 1), NULL, 10);
@@ -88,7 +88,7 @@ bool source_fork_lsn(struct session *replication, const struct source_identity *
     return error_set(err, ERROR_REFUSE,
                      "source: the position was reached on timeline %" PRIu32
                      ", which is not in the history of the server's "
-                     "timeline %" PRIu32 ": this is another server's future",
+                     "timeline %" PRIu32 "; it belongs to another server",
                      timeline, identity->timeline) ||
            error_remedy(err, "connect to the right server, or " START_OVER);
 }

@@ -12,7 +12,8 @@ bool standby_check_version(const struct session *source, struct error *err) {
     if (!session_is_standby(source) || source->server_version >= VERSION_MIN)
         return true;
     error_set(err, ERROR_CONFIG,
-              "the source is a standby of PostgreSQL %d, and logical decoding on a standby exists since 16",
+              "the source is a standby of PostgreSQL %d, and logical decoding on a standby requires 16 or "
+              "later",
               source->server_version / 10000);
     return error_remedy(err, "let source.dsn point to the primary (target_session_attrs=read-write)");
 }
@@ -30,8 +31,8 @@ bool standby_check_timeline(struct standby *standby, uint32_t timeline, struct e
         return false;
     return identity.timeline == timeline ||
            error_set(err, ERROR_RETRY,
-                     "source: it was promoted, or follows a primary that was: it is on timeline %" PRIu32
-                     " now, and was on %" PRIu32,
+                     "source: it was promoted, or follows a promoted primary: its timeline is now %" PRIu32
+                     ", and was %" PRIu32,
                      identity.timeline, timeline);
 }
 

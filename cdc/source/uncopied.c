@@ -136,7 +136,7 @@ static bool read_end(struct session *source, lsn_t *ret_lsn, struct error *err) 
     if (!session_query(source, SQL, 0, NULL, &SHAPE, &result, err))
         return false;
     return lsn_parse(PQgetvalue(result, 0, 0), ret_lsn) ||
-           error_set(err, ERROR_PROTOCOL, "source: no answer to where its WAL ends");
+           error_set(err, ERROR_PROTOCOL, "source: unexpected answer to the query for the end of its WAL");
 }
 
 /*
@@ -201,7 +201,7 @@ bool uncopied_look(struct uncopied_question *question, const struct table *table
     return true;
 }
 
-/* ---- before a start goes on ---- */
+/* ---- before a start continues a pipeline ---- */
 
 static bool refuse_table(const struct table *table, struct error *err) {
     struct buffer name AUTO(buffer_release) = {.bytes_max = 4096};

@@ -42,10 +42,10 @@ bool uncopied_matters(const struct config_sink *sink);
 /* The message, after the table's name, and its remedy. */
 #define UNCOPIED_TEXT                                                                                        \
     "has rows that are older than its publication, and the target lacks them: a table that is added later "  \
-    "has "                                                                                                   \
-    "no initial copy (whether it was published before, and they are still on their way, cannot be known)"
+    "has no initial copy (whether it was published before, and its rows are still in the stream, cannot be " \
+    "known)"
 #define UNCOPIED_REMEDY                                                                                      \
-    START_OVER "; or, when these rows are not wanted or come in another way, set source.snapshot: never"
+    START_OVER "; or, if these rows are not wanted or are copied in another way, set source.snapshot: never"
 
 /* For a start that continues a pipeline: ERROR_CONFIG names the first such table of a Postgres sink. */
 MUST_CHECK bool uncopied_refuse(const struct config *config, struct session *source, const atomic_bool *stop,

@@ -48,7 +48,8 @@ bool wal_end_check_begin(const struct wal_end *wal, lsn_t commit_lsn, struct err
         return true;
     return error_set(
         err, ERROR_PROTOCOL,
-        "source: a transaction that commits at %s came behind %s, up to where everything had come",
+        "source: a transaction that commits at %s arrived after %s, although everything before that was "
+        "complete",
         lsn_format(commit_lsn).text, lsn_format(wal->complete_lsn).text);
 }
 
@@ -60,7 +61,8 @@ bool wal_end_note_commit(struct wal_end *wal, lsn_t end_lsn, lsn_t message_lsn, 
     if (end_lsn <= wal->complete_lsn)
         return error_set(
             err, ERROR_PROTOCOL,
-            "source: a transaction that ends at %s came behind %s, up to where everything had come",
+            "source: a transaction that ends at %s arrived after %s, although everything before that was "
+            "complete",
             lsn_format(end_lsn).text, lsn_format(wal->complete_lsn).text);
     wal->complete_lsn = end_lsn;
     return true;

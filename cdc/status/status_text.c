@@ -26,7 +26,7 @@ static void append_engine(struct buffer *text, const struct status *status) {
     if (status->engine_pid != 0)
         buffer_printf(text, ", engine pid %d", (int) status->engine_pid);
     else if (status->state == STATE_STREAMING)
-        buffer_printf(text, " by somebody who does not use %s here", status->config->state);
+        buffer_printf(text, " by a session that does not use %s here", status->config->state);
     else
         buffer_append_text(text, ", no engine is running here");
 }
@@ -93,7 +93,7 @@ static const char *phase_text(enum checkpoint_phase phase) {
     case CHECKPOINT_NONE:
         return "none yet";
     case CHECKPOINT_COPYING:
-        return "the initial copy has not ended";
+        return "initial copy in progress or interrupted";
     case CHECKPOINT_STREAMING:
         return "confirmed to";
     case CHECKPOINT_CORRUPT:

@@ -56,12 +56,12 @@ static bool names_append(struct buffer *names, const struct source_config *sourc
 static bool refuse_active(const struct slot_facts *facts, const struct source_config *source,
                           struct error *err) {
     if (!facts->exists)
-        return error_set(err, ERROR_REFUSE, "source: slot %s does not exist, so the change is not known",
+        return error_set(err, ERROR_REFUSE, "source: slot %s does not exist, so the change cannot be read",
                          source->slot);
     if (facts->active_pid != 0)
         return error_set(err, ERROR_REFUSE,
-                         "source: slot %s is in use by pid %d: stop the engine that reads it", source->slot,
-                         facts->active_pid);
+                         "source: slot %s is in use by pid %d: stop the engine that reads from it",
+                         source->slot, facts->active_pid);
     return true;
 }
 
@@ -101,8 +101,8 @@ static bool stopped_change_decode(struct stopped_change *stopped, struct error *
     return stopped->change != NULL
                ? true
                : error_set(err, ERROR_REFUSE,
-                           "the change that stopped it is not in the slot: run the pipeline again, and ask "
-                           "when it has stopped");
+                           "the change that stopped the pipeline is not in the slot: run the pipeline "
+                           "again, and run `pgcdc why` after it has stopped");
 }
 
 bool stopped_change_read(struct stopped_change *stopped, const struct source_config *source,

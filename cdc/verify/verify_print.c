@@ -83,10 +83,10 @@ static void print_result(const struct verify_table *compared, FILE *out) {
         fputs("equal", out);
         break;
     case VERIFY_NARROWED:
-        fputs("narrowed: beyond what the target's narrower types change nothing differs", out);
+        fputs("narrowed: no difference except those caused by the target's narrower types", out);
         break;
     case VERIFY_PARTIAL:
-        fputs("partial: what was compared does not differ", out);
+        fputs("partial: the compared columns do not differ", out);
         break;
     case VERIFY_DIFFERENT:
         print_differences(compared, out);
@@ -97,7 +97,7 @@ static void print_result(const struct verify_table *compared, FILE *out) {
         break;
     case VERIFY_MOVING:
     case VERIFY_UNDECIDED:
-        fputs("still moving: ", out);
+        fputs("undecided, still changing: ", out);
         print_differences(compared, out);
     }
     if (compared->expressions.count_narrowed != NULL)
@@ -135,7 +135,7 @@ static size_t count_tables(const struct verify *verify, enum verify_result resul
 static void print_equal(const struct verify *verify, FILE *out) {
     fprintf(out, "equal at LSN %s", lsn_format(verify->first_lsn).text);
     if (verify->rounds > 1)
-        fprintf(out, "; what was being changed just then was equal by LSN %s",
+        fprintf(out, "; rows that were changing then were equal by LSN %s",
                 lsn_format(verify->last_lsn).text);
     fputs("\n", out);
 }
@@ -146,7 +146,7 @@ static void print_different(const struct verify *verify, FILE *out) {
             verify->count);
     if (!verify->sides.is_fed && verify->target_lsn < verify->last_lsn)
         fprintf(out,
-                "No engine reads the slot, and the target %s%s: what the source did since may be the "
+                "No engine reads the slot, and the target %s%s: later changes of the source may be the "
                 "difference.\n",
                 verify->target_lsn != 0 ? "is at " : "has no position",
                 verify->target_lsn != 0 ? lsn_format(verify->target_lsn).text : "");
@@ -155,7 +155,7 @@ static void print_different(const struct verify *verify, FILE *out) {
 static void print_moving(const struct verify *verify, FILE *out) {
     fprintf(out,
             "UNDECIDED: %zu of %zu tables have rows that changed in every one of %u rounds; nothing else "
-            "differs. Run it again when there is less traffic on them.\n",
+            "differs. Run verify again when they change less.\n",
             count_tables(verify, VERIFY_MOVING), verify->count, verify->rounds);
 }
 
@@ -171,8 +171,8 @@ void verify_print(const struct verify *verify, FILE *out) {
         break;
     case VERIFY_NARROWED:
         fprintf(out,
-                "NARROWED at LSN %s: %zu of %zu tables have columns whose types can change values; beyond "
-                "that nothing differs\n",
+                "NARROWED at LSN %s: %zu of %zu tables have columns whose types can change values; "
+                "nothing else differs\n",
                 lsn_format(verify->first_lsn).text, count_tables(verify, VERIFY_NARROWED), verify->count);
         break;
     case VERIFY_PARTIAL:

@@ -123,7 +123,7 @@ static bool pin_source(struct verify_sides *sides, struct error *err) {
                        err))
         return false;
     if (!lsn_parse(PQgetvalue(result, 0, 0), &lsn))
-        return error_set(err, ERROR_PROTOCOL, "source: \"%s\" is no LSN", PQgetvalue(result, 0, 0));
+        return error_set(err, ERROR_PROTOCOL, "source: \"%s\" is not an LSN", PQgetvalue(result, 0, 0));
     sides->source_lsn = without_header(lsn, strtoull(PQgetvalue(result, 0, 1), NULL, 10),
                                        strtoull(PQgetvalue(result, 0, 2), NULL, 10));
     sides->is_fed = PQgetvalue(result, 0, 3)[0] == 't';
@@ -170,8 +170,7 @@ static bool judge_waiting(struct verify_sides *sides, struct waiting *waiting, s
     if (now_ms - waiting->moved_ms > STANDSTILL_MS)
         return error_set(
             err, ERROR_RETRY,
-            "sink %s stands still at %s for %d seconds, the source is at %s: see what the running engine "
-            "says",
+            "sink %s has been at %s for %d seconds, the source is at %s: see the log of the running engine",
             sides->sink->name, lsn_format(sides->target_lsn).text, STANDSTILL_MS / 1000,
             lsn_format(sides->source_lsn).text);
     if (now_ms - waiting->said_ms > SAY_INTERVAL_MS) {

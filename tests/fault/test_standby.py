@@ -164,7 +164,7 @@ def test_a_publication_is_made_at_the_primary(new_standby_pipeline):
     pipeline.engine.stop()
     dropped = pipeline.engine.command("drop")
     assert dropped.returncode == 0, dropped.stderr
-    assert "publication shop: left, because the source is a standby; drop it at the primary" in dropped.stdout
+    assert "publication shop: kept, because the source is a standby; drop it at the primary" in dropped.stdout
     assert pipeline.target.value("select to_regnamespace('pgcdc')") is None
 
 

@@ -221,7 +221,7 @@ def test_files_whose_names_a_shell_would_take_apart(pipeline, tmp_path):
 
 
 STATES = {
-    "a file is in the way": (lambda path: path.write_text("", encoding="utf-8"), "", "it is there, and is no directory"),
+    "a file is in the way": (lambda path: path.write_text("", encoding="utf-8"), "", "it exists but is not a directory"),
     "a file is in its path": (lambda path: path.write_text("", encoding="utf-8"), "/a/state", "Not a directory"),
 }
 
@@ -377,7 +377,7 @@ def test_rows_at_the_target_are_emptied_with_what_refers_to_them(pipeline):
     follow_sql(pipeline, "target")
     assert pipeline.target.value("select count(*) from t") == 2
     [fix] = fixes_of(pipeline, "target_rows")
-    assert len(fix.splitlines()) == 2 and "with what refers to it" in fix
+    assert len(fix.splitlines()) == 2 and "with the tables that refer to it" in fix
     for line in fix.splitlines():
         psql(pipeline.target, line)
     assert_goes_on(pipeline)
@@ -390,7 +390,7 @@ def test_a_publication_without_tables(pipeline):
     pipeline.source_configuration["publication"] = "shop"
     [fix] = fixes_of(pipeline, "publication_empty")
     follow_sql(pipeline, "source")
-    pipeline.source.execute(fix.removeprefix("add the tables that are wanted: ").replace("SCHEMA.TABLE", "public.t"))
+    pipeline.source.execute(fix.removeprefix("add tables: ").replace("SCHEMA.TABLE", "public.t"))
     assert fixes_of(pipeline, "publication_empty") == []
     assert_goes_on(pipeline)
 

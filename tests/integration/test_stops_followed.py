@@ -195,7 +195,7 @@ def test_a_slot_of_another_database(pipeline):
 
 
 def test_a_lost_slot_is_one_problem(pipeline):
-    """"or, when they are the source's: snapshot: never" was printed as well, which would have left out the lost changes."""
+    """"or, if they are the source's rows: snapshot: never" was printed as well, which would have left out the lost changes."""
     pipeline.source.execute("create table t (id int primary key); insert into t values (1)")
     pipeline.engine.catch_up()
     pipeline.source.execute("select pg_drop_replication_slot('shop')")

@@ -44,7 +44,7 @@ def test_what_check_says_of_certificates_is_right(tls, tmp_path):
     shutil.copy(certificates.authority, there)
     assert connection(pipeline, f"{full}{there}") is None
     by_name = f"{full}{there}".replace("host=127.0.0.1", "host=localhost hostaddr=127.0.0.1")
-    assert "let host in the dsn be a name that the server's certificate has" in connection(pipeline, by_name)
+    assert "let host in the dsn be a name that the server's certificate contains" in connection(pipeline, by_name)
     key = tmp_path / "client.key"
     own = f"{full}{there} sslcert={tmp_path}/client.crt sslkey={key}"
     assert connection(pipeline, own) is None, "libpq does without a certificate of ours when the server does"
@@ -78,10 +78,10 @@ def test_a_server_that_wants_a_client_certificate(tls, tmp_path):
     locked, locked_key = certificates.make_client("locked", passphrase="secret")
     strange, strange_key = Certificates(tmp_path / "strange").make_client("certified")
     for dsn, part in (
-            (f"{plain} sslcert= sslkey=", "let sslcert in the dsn name a client certificate that the CA of the server's ssl_ca_file has"),
-            (f"{plain} sslcert={tmp_path}/none sslkey={key}", "let sslcert in the dsn name a client certificate that the CA"),
+            (f"{plain} sslcert= sslkey=", "let sslcert in the dsn name a client certificate that is signed by the CA"),
+            (f"{plain} sslcert={tmp_path}/none sslkey={key}", "let sslcert in the dsn name a client certificate that is signed by the CA"),
             (f"{plain} sslcert={other} sslkey={other_key}", "let user in the dsn be the name (CN) in the certificate that sslcert names"),
-            (f"{plain} sslcert={strange} sslkey={strange_key}", "that the CA of the server's ssl_ca_file has signed"),
+            (f"{plain} sslcert={strange} sslkey={strange_key}", "that is signed by the CA in the server's ssl_ca_file"),
             (f"{plain} sslcert={old} sslkey={old_key}", "renew the client certificate that sslcert in the dsn names"),
             (f"{plain} sslcert={certificate} sslkey={other_key}", "let sslkey in the dsn name the key of the certificate that sslcert names"),
             (f"{plain} sslcert={certificate} sslkey={tmp_path}/none", "put the key of sslcert's certificate where sslkey in the dsn says"),
