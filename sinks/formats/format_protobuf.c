@@ -21,8 +21,9 @@ struct format {
 };
 
 static const struct option_spec OPTIONS[] = {
-    {"tombstones", false, "true: a message without value after each delete, for compacted topics"},
-    {NULL, false, NULL},
+    {"tombstones", false, "true: each delete is followed by a message without value, for compacted topics",
+     OPTION_TEXT, "false"},
+    {0},
 };
 
 static bool read_switch(const struct sink_config *config, const char *key, bool *ret_on, struct error *err) {

@@ -30,7 +30,7 @@ static bool complain_letter(const char *template, const char *at, struct error *
         return error_set(err, ERROR_CONFIG,
                          "topic \"%s\": the placeholders are {source}, {schema} and {table}", template);
     return error_set(err, ERROR_CONFIG,
-                     "topic \"%s\": a topic's name is made of a-z, A-Z, 0-9, '.', '_' and '-'", template);
+                     "topic \"%s\": a topic's name consists of a-z, A-Z, 0-9, '.', '_' and '-'", template);
 }
 
 bool topic_template_check(const char *template, struct error *err) {
@@ -95,12 +95,11 @@ bool topic_name_build(const char *template, const struct topic_subject *subject,
     if (!buffer_ok(&name))
         return error_no_memory(err);
     if (name.size == 0 || name.size > TOPIC_NAME_MAX)
-        return error_set(
-            err, ERROR_CONFIG,
-            "table %.*s.%.*s: its topic's name would have %zu characters, and Kafka takes 1 to %d; "
-            "choose a shorter template in topic",
-            (int) subject->schema.size, subject->schema.data, (int) subject->table.size, subject->table.data,
-            name.size, TOPIC_NAME_MAX);
+        return error_set(err, ERROR_CONFIG,
+                         "table %.*s.%.*s: its topic's name would have %zu characters, and Kafka allows 1 to "
+                         "%d; choose a shorter template in topic",
+                         (int) subject->schema.size, subject->schema.data, (int) subject->table.size,
+                         subject->table.data, name.size, TOPIC_NAME_MAX);
     memcpy(ret_name, name.data, name.size);
     ret_name[name.size] = '\0';
     return true;

@@ -75,7 +75,7 @@ static bool renew_producer(struct kafka_sink *kafka, int timeout_ms, struct erro
     if (!kafka_take_over(kafka, timeout_ms, err))
         return false;
     if (kafka->position.end_lsn != before.end_lsn || kafka->position.index != before.index)
-        return error_set(err, ERROR_RETRY, "the position in topic %s is not where it was",
+        return error_set(err, ERROR_RETRY, "the position in topic %s has changed",
                          kafka->options.position_topic);
     return true;
 }
@@ -184,7 +184,7 @@ static bool write_change(struct kafka_sink *kafka, const struct change *change, 
     case CHANGE_MESSAGE:
         return true;
     }
-    return error_set(err, ERROR_PROTOCOL, "an unknown kind of change");
+    return error_set(err, ERROR_PROTOCOL, "unknown kind of change");
 }
 
 /* A copied row belongs to no transaction. */

@@ -67,7 +67,7 @@ static bool kafka_check_settle(const struct checking *checking, const char *topi
         report_right(checking, "rights", TOPIC_RIGHTS, "--topic", topic, err->text);
     else
         kafka_check_report(checking, SINK_PROBLEM, "rights",
-                           "correct the name, or the option that the cluster does not take", "%s", err->text);
+                           "correct the name, or the option that the cluster refuses", "%s", err->text);
     return true;
 }
 
@@ -111,8 +111,8 @@ static void compare_timeout(const struct checking *checking, const char *key, in
     snprintf(fix, sizeof fix, "lower %s to %s, or set transaction.max.timeout.ms of every broker to %d", key,
              cap, timeout_ms);
     kafka_check_report(checking, SINK_PROBLEM, "transaction_timeout", fix,
-                       "%s is %d, and the brokers allow %s (transaction.max.timeout.ms)", key, timeout_ms,
-                       cap);
+                       "%s is %d, but the brokers allow at most %s (transaction.max.timeout.ms)", key,
+                       timeout_ms, cap);
 }
 
 static bool check_broker(struct checking *checking, int broker, struct error *err) {
@@ -124,7 +124,7 @@ static bool check_broker(struct checking *checking, int broker, struct error *er
         return false;
     if (!known)
         kafka_check_report(checking, SINK_NOTE, "broker_settings", "",
-                           "the brokers' settings may not be read, so timeouts could not be compared");
+                           "no right to read the brokers' settings, so timeouts were not checked");
     compare_timeout(checking, "properties.transaction.timeout.ms", checking->options->transaction_timeout_ms,
                     settings[0].value);
     if (checking->check->expects_copy)
@@ -167,21 +167,21 @@ static void compare_replicas(const struct checking *checking, const char *name, 
     if (in_sync > replicas)
         /* newer brokers accept the replicas that exist */
         kafka_check_report(checking, SINK_WARNING, "min_insync_replicas", fix,
-                           "topic %s has %d replicas, and min.insync.replicas asks for %d: older brokers "
+                           "topic %s has %d replicas, but min.insync.replicas is %d: older brokers "
                            "refuse every message",
                            name, replicas, in_sync);
     else if (in_sync == replicas && replicas > 1)
         kafka_check_report(checking, SINK_WARNING, "min_insync_replicas", replicas > 2 ? fix : ONE_MORE,
-                           "topic %s cannot be written while one of its %d replicas is away", name, replicas);
+                           "topic %s cannot be written while one of its %d replicas is down", name, replicas);
     else if (in_sync == 1 && replicas > 1)
         kafka_check_report(checking, SINK_WARNING, "min_insync_replicas", replicas > 2 ? fix : ONE_MORE,
-                           "topic %s takes a message when one replica of %d has it (min.insync.replicas 1): "
-                           "the loss of that broker "
-                           "loses changes that were confirmed",
+                           "topic %s confirms a message when one replica of %d has it "
+                           "(min.insync.replicas 1): the loss of that broker loses confirmed "
+                           "changes",
                            name, replicas);
     else if (replicas == 1)
         kafka_check_report(checking, SINK_NOTE, "replication", "",
-                           "topic %s has one replica: what its disk loses is lost", name);
+                           "topic %s has one replica: a disk failure loses data", name);
 }
 
 static void compare_size(const struct checking *checking, const char *name, const char *text) {
@@ -191,9 +191,8 @@ static void compare_size(const struct checking *checking, const char *name, cons
         kafka_check_report(
             checking, SINK_WARNING, "max_message_bytes",
             alter(checking, name, "max.message.bytes", "1048588", &fix), /* the default of Kafka */
-            "topic %s takes %lu bytes in one batch: batches are kept below, and a change that "
-            "is larger stops the "
-            "pipeline, or becomes a dead letter",
+            "topic %s accepts at most %lu bytes in one batch: batches stay below that, and a "
+            "larger change stops the pipeline, or becomes a dead letter",
             name, bytes);
 }
 
@@ -201,9 +200,9 @@ static void compare_policy(const struct checking *checking, const char *name, co
     const char *wanted = checking->options->cleanup_policy;
     struct buffer fix AUTO(buffer_release) = {.bytes_max = FIX_BYTES};
     if (wanted != NULL && policy[0] != '\0' && strcmp(policy, wanted) != 0)
-        kafka_check_report(
-            checking, SINK_WARNING, "cleanup_policy", alter(checking, name, "cleanup.policy", wanted, &fix),
-            "topic %s has cleanup.policy %s, and cleanup_policy says %s", name, policy, wanted);
+        kafka_check_report(checking, SINK_WARNING, "cleanup_policy",
+                           alter(checking, name, "cleanup.policy", wanted, &fix),
+                           "topic %s has cleanup.policy %s, but cleanup_policy is %s", name, policy, wanted);
 }
 
 static void compare_own_policy(const struct checking *checking, const char *name, const char *policy) {
@@ -211,7 +210,8 @@ static void compare_own_policy(const struct checking *checking, const char *name
     if (policy[0] != '\0' && strcmp(policy, KAFKA_OWN_POLICY) != 0)
         kafka_check_report(checking, SINK_WARNING, "cleanup_policy",
                            alter(checking, name, "cleanup.policy", KAFKA_OWN_POLICY, &fix),
-                           "topic %s has cleanup.policy %s, which forgets all records of a key but the last",
+                           "topic %s has cleanup.policy %s, which deletes all records of a key "
+                           "except the last",
                            name, policy);
 }
 
@@ -242,7 +242,7 @@ static void compare_key(const struct checking *checking, const struct table *tab
                 ? alter(checking, name, "cleanup.policy", "delete", &fix)
                 : "set cleanup_policy of the sink to delete, or give the table a primary key and the default "
                   "replica identity",
-            "topic %s is compacted (cleanup.policy %s), and changes of table %s.%s have no primary key: "
+            "topic %s is compacted (cleanup.policy %s), but changes of table %s.%s have no primary key: "
             "Kafka refuses them",
             name, policy, table->schema, table->name);
 }
@@ -290,10 +290,9 @@ static bool compare_own(const struct checking *checking, const struct named_tabl
     const char *key = kafka_options_own(checking->options, named->topic);
     if (key == NULL)
         return false;
-    kafka_check_report(checking, SINK_PROBLEM, "topic_name",
-                       "change topic, or give the other one another name",
-                       "table %s.%s has topic %s, which to Kafka is the one of %s", named->table->schema,
-                       named->table->name, named->topic, key);
+    kafka_check_report(checking, SINK_PROBLEM, "topic_name", "change topic, or rename the sink's own topic",
+                       "table %s.%s has topic %s, which Kafka does not distinguish from that of %s",
+                       named->table->schema, named->table->name, named->topic, key);
     return true;
 }
 
@@ -318,7 +317,7 @@ static void compare_neighbours(const struct checking *checking, const struct nam
             strcmp(one->topic, other->topic) != 0)
             kafka_check_report(
                 checking, SINK_PROBLEM, "topic_name",
-                "tell them apart with topic, for instance {source}.{schema}..{table}",
+                "make them distinct with topic, for instance {source}.{schema}..{table}",
                 "tables %s.%s and %s.%s have topics %s and %s, and Kafka refuses the second of two that "
                 "differ in '.' and '_' only",
                 one->table->schema, one->table->name, other->table->schema, other->table->name, one->topic,
@@ -404,7 +403,7 @@ static bool check_position_topic(struct checking *checking, struct error *err) {
     if (known && strcmp(policy.value, "compact") != 0)
         kafka_check_report(checking, SINK_PROBLEM, "position_topic",
                            alter(checking, name, "cleanup.policy", "compact", &fix),
-                           "topic %s holds the position, and its cleanup.policy %s would forget it", name,
+                           "topic %s holds the position, and its cleanup.policy %s would delete it", name,
                            policy.value);
     return true;
 }

@@ -85,10 +85,9 @@ static bool refuse_oversized(const struct message *message, size_t bytes, const 
     struct buffer names AUTO(buffer_release);
     buffer_init(&names, COLUMN_NAMES_BYTES_MAX);
     return error_set(err, ERROR_DATA,
-                     "a change of table %s.%s (key: %s) makes a message of %zu bytes, and topic %s takes "
-                     "%zu; raise max.message.bytes of the topic, or send such messages to a topic of their "
-                     "own with oversized: "
-                     "dead-letter",
+                     "a change of table %s.%s (key: %s) is a message of %zu bytes, and topic %s "
+                     "accepts at most %zu; raise max.message.bytes of the topic, or send such "
+                     "messages to another topic with oversized: dead-letter",
                      message->relation->schema.data, message->relation->name.data,
                      list_key_columns(message->relation, &names), bytes, topic->name,
                      topic->message_bytes_max);

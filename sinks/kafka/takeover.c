@@ -31,8 +31,8 @@ static bool refuse_succeeded(const struct kafka_sink *kafka, struct error *err) 
 static bool refuse_forgotten(const struct kafka_sink *kafka, struct error *err) {
     return error_set(
         err, ERROR_REFUSE,
-        "another producer has fenced this one, and the position of pipeline %s, sink %s is gone from topic "
-        "%s: was it dropped meanwhile?",
+        "another producer has fenced this one, and the position of pipeline %s, sink %s is missing "
+        "from topic %s: was the pipeline dropped?",
         kafka->sink.config->pipeline, kafka->sink.config->name, kafka->options.position_topic);
 }
 
@@ -155,5 +155,5 @@ bool kafka_judge(struct kafka_sink *kafka, struct error *err) {
     if (kafka->has_claimed && read_position(kafka, &found, &ignored) && !is_ours(kafka, &found))
         return found.exists ? refuse_succeeded(kafka, err) : refuse_forgotten(kafka, err);
     err->kind = ERROR_RETRY;
-    return error_wrap(err, "the broker has ended this producer, and no other engine has taken over");
+    return error_wrap(err, "the broker has fenced this producer, although no other engine has taken over");
 }

@@ -18,9 +18,8 @@ static bool is_told(const struct kafka_sink *kafka) {
 static bool refuse_large(const struct kafka_sink *kafka, size_t bytes, const struct topic *topic,
                          struct error *err) {
     return error_set(err, ERROR_DATA,
-                     "the transaction's record, with its counts of %zu tables, makes a message of %zu bytes, "
-                     "and topic %s takes "
-                     "%zu; raise max.message.bytes of the topic",
+                     "the transaction's record, with the counts of %zu tables, is a message of %zu "
+                     "bytes, and topic %s accepts at most %zu; raise max.message.bytes of the topic",
                      kafka->tally.table_count, bytes, topic->name, topic->message_bytes_max);
 }
 

@@ -35,28 +35,29 @@ static const char SETTINGS[] =
 static const char NOTICE_OUR_END[] = "set client_connection_check_interval = '5s'";
 
 static const struct option_spec POSTGRES_OPTIONS[] = {
-    {"dsn", true, "the target, as libpq takes it: host=… port=… user=… dbname=…"},
-    {"password_file", false, "a file whose first line is the password", OPTION_PATH, NULL},
+    {"dsn", true, "connection string of the target, as for libpq: host=… port=… user=… dbname=…"},
+    {"password_file", false, "file whose first line is the password", OPTION_PATH, NULL},
     {"triggers", false,
-     "replica (the default): foreign keys and ordinary triggers do not act on the changes; fire: they do, "
-     "and every "
-     "change of such a table is applied on its own"},
+     "replica: foreign keys and ordinary triggers do not act on the changes; fire: they act, and each change "
+     "of such a table is applied by itself",
+     OPTION_TEXT, "replica"},
     {"narrowing", false,
-     "refuse (the default): a column whose type can change the source's values silently stops the pipeline; "
-     "allow: "
-     "it may"},
+     "a column whose type can silently change the source's values: refuse stops the pipeline, allow accepts "
+     "the column",
+     OPTION_TEXT, "refuse"},
     {"on_missing", false,
-     "a row to update or delete is missing: stop (the default), ignore the change, or insert the row of an "
-     "update"},
+     "a row to update or delete is missing: stop the pipeline, ignore the change, or insert the row of an "
+     "update",
+     OPTION_TEXT, "stop"},
     {"visible", false,
-     "early (the default): readers see rows a moment before the target's disk has them; durable: they see "
-     "only what no "
-     "crash takes back, and each commit waits for the disk"},
-    {"on_exists", false, "a row with the new key is there already: stop (the default), or overwrite it"},
+     "early: readers see rows shortly before they are on the target's disk; durable: each commit waits for "
+     "the disk, so that readers see only rows that survive a crash",
+     OPTION_TEXT, "early"},
+    {"on_exists", false, "a row with the new key already exists: stop the pipeline, or overwrite the row",
+     OPTION_TEXT, "stop"},
     {"origin", false,
-     "a name: the changes are committed under this replication origin of the target, so that source.origin: "
-     "none of "
-     "another pipeline leaves them out; of its own for each sink"},
+     "name of a replication origin of the target under which the changes are committed, so that another "
+     "pipeline with source.origin: none leaves them out; each sink needs its own"},
     {0},
 };
 
@@ -115,7 +116,7 @@ static bool is_replica(struct postgres_sink *postgres, bool *ret_replica, struct
 static bool refuse_replica(const struct postgres_sink *postgres, struct error *err) {
     const PGconn *conn = postgres->target.session.conn;
     struct buffer fix AUTO(buffer_release) = {.bytes_max = ERROR_REMEDY_MAX};
-    buffer_append_text(&fix, "let a superuser say: alter role ");
+    buffer_append_text(&fix, "as a superuser: alter role ");
     identifier_append_printable(&fix, slice_of(PQuser(conn)));
     buffer_append_text(&fix, " in database ");
     identifier_append_printable(&fix, slice_of(PQdb(conn)));
@@ -307,7 +308,7 @@ static bool end_whole(struct postgres_sink *postgres, const struct position *pos
                       struct error *err) {
     struct pq_pipeline *pipeline = &postgres->apply->pipeline;
     if (position->end_lsn != postgres->target.whole.end_lsn)
-        return error_set(err, ERROR_SYSTEM, "target: a commit up to %s, where one up to %s was to follow",
+        return error_set(err, ERROR_SYSTEM, "target: a commit up to %s, but one up to %s was expected",
                          lsn_format(position->end_lsn).text, lsn_format(postgres->target.whole.end_lsn).text);
     FAULT_POINT("postgres-before-whole");
     if (!pq_pipeline_finish(pipeline, err)) {

@@ -56,7 +56,8 @@ Test(postgres_errors, of_tables_that_do_not_fit_the_first_is_named_with_its_tran
         change_builder_commit(&s.builder);
     }
     cr_assert_not(sink_session_apply(&s));
-    sink_session_expect(&s, ERROR_DATA, WORDS("no table \"public\".\"absent\"", "commits at 0/1000303"));
+    sink_session_expect(&s, ERROR_DATA,
+                        WORDS("table \"public\".\"absent\" is missing", "commits at 0/1000303"));
     sink_session_release(&s);
 }
 
@@ -124,14 +125,14 @@ Test(postgres_errors, a_small_transaction_stops_at_the_row_that_does_not_fit) {
     static const char NONE[] =
         "create table t (id int8 primary key, v text); insert into t values (7, ''), (8, '')";
     static const char TWICE[] = "create table t (id int8, v text); insert into t values (5, ''), (5, '')";
-    expect_stopped_by_itself(NONE, "none was there", add_delete);
-    expect_stopped_by_itself(NONE, "none was there", add_update);
-    expect_stopped_by_itself(TWICE, "more than one was there", add_delete);
+    expect_stopped_by_itself(NONE, "no row found", add_delete);
+    expect_stopped_by_itself(NONE, "no row found", add_update);
+    expect_stopped_by_itself(TWICE, "more than one row found", add_delete);
     expect_stopped_by_itself(TWICE, "make it a primary key", add_update);
     expect_stopped_by_itself("create table t (id int8, v text); insert into t values (7, ''), (8, '');"
                              " create rule r as on insert to t where new.id = 2 do instead nothing; alter "
                              "table t enable always rule r",
-                             "a rule of the target took the row away", add_insert_that_a_rule_takes);
+                             "a rule of the target suppressed the row", add_insert_that_a_rule_takes);
 }
 
 /* A constraint that came after the table was looked up, and speaks when all answers are there. */

@@ -12,50 +12,50 @@ AT_TARGET = {
     "a row that only the target has": (
         "create table t (id int primary key, v int unique); insert into t values (1, 1)",
         "insert into t values (9, 9)", "insert into t values (9, 8)",
-        "the target has that row, or another with its unique value, already: take it out", "delete from t where id = 9"),
+        "the target already has this row, or another with the same unique value: delete it there", "delete from t where id = 9"),
     "a unique value that only the target has": (
         "create table t (id int primary key, v int unique); insert into t values (1, 1)",
         "alter table t add unique (v); insert into t values (9, 7)", "insert into t values (2, 7)",
-        "another with its unique value, already: take it out", "delete from t where id = 9"),
+        "another with the same unique value: delete it there", "delete from t where id = 9"),
     "an exclusion constraint of the target": (
         "create table t (id int primary key, v int4range); insert into t values (1, '[1,2)')",
         "alter table t add exclude using gist (v with &&); insert into t values (9, '[5,9)')", "insert into t values (2, '[6,7)')",
-        "a row that only the target has stands in the way: take it out", "delete from t where id = 9"),
+        "a row that only the target has conflicts with it: delete it there", "delete from t where id = 9"),
     "a column that is not null at the target only": (
         "create table t (id int primary key, v int); insert into t values (1, 1)",
         "alter table t alter column v set not null", "insert into t values (2)",
-        "drop the not null of that column on the target", "alter table t alter column v drop not null"),
+        "drop the not-null constraint of that column on the target", "alter table t alter column v drop not null"),
     "a check of the target": (
         "create table t (id int primary key, v int); insert into t values (1, 1)",
         "alter table t add constraint low check (v < 5)", "insert into t values (2, 7)",
-        "drop the check on the target, or replace it with the source's", "alter table t drop constraint low"),
+        "drop the check constraint on the target, or replace it with the source's", "alter table t drop constraint low"),
     "a row that is gone, of an update": (
         "create table t (id int primary key, v int); insert into t values (1, 1)",
         "delete from t", "update t set v = 2",
-        "compare them with pgcdc verify and put the row back, whose key pgcdc why shows", "insert into t values (1, 1)"),
+        "compare them with pgcdc verify and restore the row, whose key pgcdc why shows", "insert into t values (1, 1)"),
     "a row that is gone, of a delete": (
         "create table t (id int primary key, v int); insert into t values (1, 1), (2, 2)",
         "delete from t where id = 1", "delete from t where id = 1",
-        "compare them with pgcdc verify and put the row back, whose key pgcdc why shows", "insert into t values (1, 1)"),
+        "compare them with pgcdc verify and restore the row, whose key pgcdc why shows", "insert into t values (1, 1)"),
     "a key that is not unique": (
         "create table t (id int primary key, v int); insert into t values (1, 1)",
         "alter table t drop constraint t_pkey; insert into t values (1, 1)", "update t set v = 2",
-        "the key is not unique on the target: take the surplus rows out, and make it a primary key",
+        "the key is not unique on the target: delete the surplus rows, and make it a primary key",
         "delete from t where ctid = (select max(ctid) from t); alter table t add primary key (id)"),
     "a trigger that takes rows away": (
         "create table t (id int primary key, v int); insert into t values (1, 1)",
         "create function nothing() returns trigger language plpgsql as 'begin return null; end';"
         " create trigger taker before insert on t for each row execute function nothing(); alter table t enable always trigger taker",
-        "insert into t values (2, 2)", "taker of the target takes inserted rows away: drop it there", "drop trigger taker on t"),
+        "insert into t values (2, 2)", "taker of the target suppresses inserted rows: drop it there", "drop trigger taker on t"),
     "a trigger that takes updates away": (
         "create table t (id int primary key, v int); insert into t values (1, 1)",
         "create function nothing() returns trigger language plpgsql as 'begin return null; end';"
         " create trigger taker before update on t for each row execute function nothing(); alter table t enable always trigger taker",
-        "update t set v = 2", "taker of the target may take such a change away", "drop trigger taker on t"),
+        "update t set v = 2", "taker of the target may suppress such a change", "drop trigger taker on t"),
     "a rule that takes rows away": (
         "create table t (id int primary key, v int); insert into t values (1, 1)",
         "create rule taker as on delete to t do instead nothing; alter table t enable always rule taker", "delete from t",
-        "a rule of the target may take such a change away: drop it there", "drop rule taker on t"),
+        "a rule of the target may suppress such a change: drop it there", "drop rule taker on t"),
     "a column of the target that is generated": (
         "create table t (id int primary key, v int); insert into t values (1, 1)",
         "alter table t drop column v, add column v int generated always as (id) stored", "insert into t values (2, 7)",
@@ -146,7 +146,7 @@ def test_an_insert_of_a_missing_row_that_is_not_whole(pipeline):
     pipeline.target.execute("delete from t")
     pipeline.source.execute("update t set n = 2")
     last = stopped(pipeline)
-    assert 'did not send column "big"' in last and "put the row back, or set on_missing: ignore" in last, last
+    assert 'did not send column "big"' in last and "restore the row, or set on_missing: ignore" in last, last
     pipeline.target.execute("insert into t values (1, repeat('x', 9000), 1)")
     assert_goes_on(pipeline)
 

@@ -30,7 +30,7 @@ def test_another_trigger_is_not_blamed(pipeline):
     pipeline.engine.catch_up()
     pipeline.target.execute(TAKER.format(event="insert", how="always") + "; delete from t where id = 1")
     pipeline.source.execute("update t set v = 'y' where id = 1")
-    log = pipeline.assert_refused("the row is not on the target", code=1)
+    log = pipeline.assert_refused("the row is missing on the target", code=1)
     assert "Taker" not in log
 
 

@@ -45,12 +45,12 @@ Test(debezium_options, a_wrong_value_names_its_key_and_what_is_expected) {
         const char *value;
         const char *expected;
     } WRONG[] = {
-        {"time.precision.mode", "Adaptive", "adaptive (default)"},
-        {"decimal.handling.mode", "", "precise (default)"},
+        {"time.precision.mode", "Adaptive", "adaptive, adaptive_time_microseconds"},
+        {"decimal.handling.mode", "", "precise, double or string"},
         {"binary.handling.mode", "base64url", "base64-url-safe"},
-        {"interval.handling.mode", "iso", "numeric (default)"},
-        {"hstore.handling.mode", "object", "json (default)"},
-        {"schemas", "true", "none (default) or inline"},
+        {"interval.handling.mode", "iso", "numeric or string"},
+        {"hstore.handling.mode", "object", "json or map"},
+        {"schemas", "true", "none, or inline"},
         {"money.fraction.digits", "10", "0 to 9"},
         {"money.fraction.digits", "", "0 to 9"},
         {"include.unknown.datatypes", "yes", "true"},

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * debezium_value.c - one column's value as Debezium's PostgreSQL connector and Kafka's JSON converter write
- * it.
+ * debezium_value.c - writes one column's value like Debezium's PostgreSQL connector and Kafka's JSON
+ * converter.
  *
- * debezium-json.md has the mapping with an example of each; tests/golden/debezium holds what the real one
- * sent.
+ * README.md of this folder has the mapping with an example of each type; tests/golden/debezium holds
+ * messages of Debezium.
  */
 #include "sinks/formats/debezium/debezium_value.h"
 

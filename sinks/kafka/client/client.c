@@ -45,15 +45,15 @@ static const struct client_setting DEFAULTS[] = {
 static const struct client_setting RESERVED[] = {
     {"bootstrap.servers", "use brokers"},
     {"metadata.broker.list", "use brokers"},
-    {"transactional.id", "it is made of pipeline and sink"},
+    {"transactional.id", "it is built from pipeline and sink"},
     {"enable.idempotence", "exactly once needs it"},
     {"acks", "exactly once needs all"},
     {"request.required.acks", "exactly once needs all"},
     {"isolation.level", "consumers choose it"},
-    {"group.id", "a sink is no consumer"},
-    {"allow.auto.create.topics", "topics are created as partitions, replication and cleanup_policy say"},
+    {"group.id", "a sink is not a consumer"},
+    {"allow.auto.create.topics", "topics are created with partitions, replication and cleanup_policy"},
     {"delivery.report.only.error", "the sink needs it"},
-    {"plugin.library.paths", "no code is loaded"},
+    {"plugin.library.paths", "plug-ins are not loaded"},
     {NULL, NULL},
 };
 
@@ -82,7 +82,7 @@ static bool set_property(rd_kafka_conf_t *conf, const char *prefix, const char *
     if (rd_kafka_conf_set(conf, name, value, reason, sizeof reason) == RD_KAFKA_CONF_OK)
         return true;
     error_set(err, ERROR_CONFIG, "%s%s: %s", prefix, name,
-              is_secret(name) ? "librdkafka does not take this value" : reason);
+              is_secret(name) ? "librdkafka refuses this value" : reason);
     char option[128];
     snprintf(option, sizeof option, "%s%s", prefix, name);
     return error_option(err, option);
@@ -329,9 +329,8 @@ static const char *hint_of(const struct client *client) {
                         code == RD_KAFKA_RESP_ERR__TIMED_OUT;
     if (!is_unreached || strstr(client->complaint.text, "/bootstrap") != NULL)
         return "";
-    return "; if that broker is up, the address by which it wants to be called leads nowhere from here: "
-           "correct its "
-           "advertised.listeners";
+    return "; if that broker is up, the address that it advertises cannot be reached from here: "
+           "correct its advertised.listeners";
 }
 
 bool client_timed_out(const struct client *client, struct error *err, const char *text) {
@@ -341,6 +340,6 @@ bool client_timed_out(const struct client *client, struct error *err, const char
         return error_wrap(err, "%s", text);
     }
     return error_set(err, ERROR_RETRY, "%s: no answer in time%s%s%s", text,
-                     client->complaint.text[0] != '\0' ? "; last said: " : "", client->complaint.text,
+                     client->complaint.text[0] != '\0' ? "; last error: " : "", client->complaint.text,
                      hint_of(client));
 }

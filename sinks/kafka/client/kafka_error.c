@@ -68,9 +68,8 @@ bool kafka_error_is_right(const struct error *err) {
 static const char *remedy_of(rd_kafka_resp_err_t code) {
     switch (code) {
     case RD_KAFKA_RESP_ERR_INVALID_RECORD:
-        return "; a compacted topic takes no message without a key: give the table a primary key, or the "
-               "topic "
-               "cleanup.policy delete";
+        return "; a compacted topic accepts no message without a key: give the table a primary "
+               "key, or set the topic's cleanup.policy to delete";
     case RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR:
         return "; lower replication, or add brokers";
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:

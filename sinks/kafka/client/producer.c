@@ -112,7 +112,7 @@ static bool explain_refusal(struct producer *producer, rd_kafka_resp_err_t code,
     rd_kafka_error_t *error = rd_kafka_commit_transaction(producer->client.handle, 0);
     if (error != NULL)
         return kafka_error_take(err, error, "the transaction");
-    return error_set(err, ERROR_RETRY, "the transaction ended while it was filled");
+    return error_set(err, ERROR_RETRY, "the transaction ended before it was committed");
 }
 
 /* ---- a transaction ---- */

@@ -43,8 +43,8 @@ static bool check_policy(struct client *client, const char *topic, struct error 
         return true;
     return error_set(
         err, ERROR_CONFIG,
-        "topic %s holds the position, but its cleanup.policy is %s, which would forget it; set it to "
-        "compact",
+        "topic %s holds the position, but its cleanup.policy is %s, which would delete it; set it "
+        "to compact",
         topic, policy.value);
 }
 
@@ -124,7 +124,7 @@ static bool take_record(struct reading *reading, const rd_kafka_message_t *messa
         return true;
     if (!position_record_parse(value, &found->record))
         return error_set(err, ERROR_CONFIG,
-                         "topic %s: what stands under key %s at offset %lld is no position",
+                         "topic %s: the record with key %s at offset %lld is not a position",
                          reading->options->position_topic, key, (long long) message->offset);
     rd_kafka_timestamp_type_t type;
     int64_t now_ms = (int64_t) time(NULL) * 1000;

@@ -130,7 +130,8 @@ static bool take_limit(struct topics *topics, struct topic *topic, const struct 
         if (topics->smallest_bytes < topics->batch_bytes)
             return error_set(
                 err, ERROR_RETRY,
-                "topic %s takes %zu bytes in one batch, so the producer is opened again with smaller batches",
+                "topic %s accepts at most %zu bytes in one batch, so the producer is reopened with "
+                "smaller batches",
                 topic->name, bytes);
     }
     if (producer_bytes < bytes)
@@ -247,7 +248,8 @@ static bool check_not_own(const struct topics *topics, const struct topic_subjec
     const char *key = kafka_options_own(topics->options, name);
     return key == NULL ||
            error_set(err, ERROR_CONFIG,
-                     "table %.*s.%.*s has topic %s, which to Kafka is the one of %s; change topic or %s",
+                     "table %.*s.%.*s has topic %s, which Kafka does not distinguish from that of "
+                     "%s; change topic or %s",
                      (int) subject->schema.size, subject->schema.data, (int) subject->table.size,
                      subject->table.data, name, key, key);
 }

@@ -179,11 +179,10 @@ static void decide_missing(struct apply *apply, const struct span *one, struct c
     if (policy == ON_MISSING_STOP)
         return;
     if (one->changes->relation->is_unclear) {
-        error_remedy(
-            err,
-            "on_missing does not settle it: the key has a generated column that the source does not send, so "
-            "the row may be there with the values from before; bring that row up to date on the target, then "
-            "start again");
+        error_remedy(err,
+                     "on_missing does not settle it: the key has a generated column that the source does "
+                     "not send, so the row may be there with its old values; update that row on the target, "
+                     "then start again");
         return;
     }
     conflict->is_skipped = policy == ON_MISSING_IGNORE || conflict->kind == CONFLICT_DELETE_MISSING;
@@ -192,11 +191,10 @@ static void decide_missing(struct apply *apply, const struct span *one, struct c
     const struct value *values = known_values(apply, one->changes);
     const char *unknown = values == NULL ? NULL : unknown_column(one->tables[0], values);
     if (unknown != NULL)
-        error_remedy(
-            err,
-            "on_missing: insert cannot make the row: the source did not send column %s, which the update "
-            "left as it was; put the row back, or set on_missing: ignore; then start again",
-            unknown);
+        error_remedy(err,
+                     "on_missing: insert cannot build the row: the source did not send column %s, which the "
+                     "update left unchanged; restore the row, or set on_missing: ignore; then start again",
+                     unknown);
     else if (values != NULL)
         conflict->send = send_insert;
 }

@@ -19,7 +19,7 @@
 bool apply_needs_text(const struct target_table *table, uint32_t column, struct error *err) {
     return error_set(
         err, ERROR_NEEDS_TEXT,
-        "target: column %s of %s has another type than at the source, so values must come as text",
+        "target: column %s of %s has another type than at the source, so values must be sent as text",
         table->columns[column].name, table->name);
 }
 
@@ -32,8 +32,8 @@ static bool check_binary(const struct target_table *table, const struct value *v
 
 static bool no_identity(const struct target_table *table, struct error *err) {
     return error_set(err, ERROR_DATA,
-                     "source: table %s has no replica identity that tells which row it was; alter table %s "
-                     "replica identity full there",
+                     "source: table %s has no replica identity that identifies the row; alter "
+                     "table %s replica identity full there",
                      table->name, table->name);
 }
 

@@ -291,7 +291,7 @@ static bool copy_inserts(struct apply *apply, const struct table_effect *of_tabl
         !copy_effects(apply, of_table, binary, err) || !copy_rows_end(&apply->copy, binary, &rows, err))
         return false;
     if (rows != of_table->insert_count)
-        return error_set(err, ERROR_DATA, "target: a COPY into %s kept fewer rows than it got",
+        return error_set(err, ERROR_DATA, "target: a COPY into %s stored fewer rows than were sent",
                          of_table->table->name);
     return true;
 }

@@ -12,31 +12,31 @@ static const struct remedy {
     const char *sqlstate; /* or a prefix of one */
     const char *text;
 } REMEDIES[] = {
-    {"23505",
-     "the target has that row, or another with its unique value, already: take it out, or, when it has the "
-     "row's key, set on_exists: overwrite"},
-    {"23P01", "a row that only the target has stands in the way: take it out"},
-    {"23502", "drop the not null of that column on the target"},
-    {"23503", "the row it refers to is not on the target: replicate that table, too, or drop the constraint"},
-    {"23514", "drop the check on the target, or replace it with the source's"},
+    {"23505", "the target already has this row, or another with the same unique value: delete it there, or, "
+              "when it has the row's key, set on_exists: overwrite"},
+    {"23P01", "a row that only the target has conflicts with it: delete it there"},
+    {"23502", "drop the not-null constraint of that column on the target"},
+    {"23503", "the row it refers to is missing on the target: replicate that table too, or drop "
+              "the constraint"},
+    {"23514", "drop the check constraint on the target, or replace it with the source's"},
     {"22P05",
      "the database's encoding does not have a character of the row: run `pgcdc drop` and point the sink at a "
      "database of encoding UTF8, which gets a new copy"},
-    {"22021", "the row has bytes that are no character in the database's encoding: run `pgcdc drop`, correct "
-              "them at the "
-              "source or point the sink at a database of encoding SQL_ASCII, which gets a new copy"},
+    {"22021", "the row has bytes that are not valid in the database's encoding: run `pgcdc drop`, "
+              "correct them at the source or point the sink at a database of encoding SQL_ASCII, "
+              "which gets a new copy"},
     {"22", "the value does not fit the target's column: give it the type that it has at the source"},
-    {"42501", "grant the right to the sink's role"},
+    {"42501", "grant this right to the sink's role"},
     {"42P10", "compare the table with the source's"},
-    {"0A000", "the target does not do that here: compare the table with the source's"},
+    {"0A000", "the target does not support this operation: compare the table with the source's"},
 };
 
 static const char GENERAL_REMEDY[] = "compare the table with the source's";
 
 static const char GONE[] =
-    "the row is not on the target, somebody changed it there or the tables differed from the start: "
-    "compare them with pgcdc verify and put the row back, whose key pgcdc why shows, or set on_missing: "
-    "ignore";
+    "the row is missing on the target: it was changed there, or the tables differed from the "
+    "start; compare them with pgcdc verify and restore the row, whose key pgcdc why shows, or set "
+    "on_missing: ignore";
 
 /* Triggers that fire for this change and may have suppressed it, or NULL. */
 static const char *takers_of(const struct target_table *table, const struct change *change) {
@@ -59,19 +59,18 @@ static void remedy_none(const struct target_table *table, const struct change *c
     bool is_insert = change->kind == CHANGE_INSERT || change->kind == CHANGE_READ;
     if (takers != NULL && is_insert)
         error_remedy(err,
-                     "trigger %s of the target takes inserted rows away: drop it there; then start again",
+                     "trigger %s of the target suppresses inserted rows: drop it there; then start again",
                      takers);
     else if (takers != NULL)
         error_remedy(err,
-                     "trigger %s of the target may take such a change away, which replication cannot allow: "
-                     "drop it there; or %s; "
-                     "then start again",
+                     "trigger %s of the target may suppress such a change, which replication "
+                     "cannot allow: drop it there; or %s; then start again",
                      takers, GONE);
     else if (is_insert)
-        error_remedy(err, "a trigger or a rule of the target took the row away: drop it; then start again");
+        error_remedy(err, "a trigger or a rule of the target suppressed the row: drop it; then start again");
     else if (table->has_rules)
         error_remedy(
-            err, "a rule of the target may take such a change away: drop it there; or %s; then start again",
+            err, "a rule of the target may suppress such a change: drop it there; or %s; then start again",
             GONE);
     else
         error_remedy(err, "%s; then start again", GONE);
@@ -89,9 +88,8 @@ static void remedy(const struct target_table *table, const struct change *change
     if (failure == NULL || !failure->is_count)
         error_remedy(err, "%s; then start again", sqlstate_remedy(err));
     else if (failure->rows > 1)
-        error_remedy(
-            err, "the key is not unique on the target: take the surplus rows out, and make it a primary key; "
-                 "then start again");
+        error_remedy(err, "the key is not unique on the target: delete the surplus rows, and make it a "
+                          "primary key; then start again");
     else
         remedy_none(table, change, err);
 }

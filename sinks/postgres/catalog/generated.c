@@ -23,15 +23,15 @@ static bool generated_refuse(struct sink *sink, const struct target_table *table
     const struct slice name = table->relation->columns[column].name;
     sink->lack.column = (struct sink_column){.relation_oid = table->relation->oid};
     snprintf(sink->lack.column.name, sizeof sink->lack.column.name, "%.*s", (int) name.size, name.data);
-    error_set(
-        err, ERROR_DATA,
-        "target: column %s of table %s is generated there and not at the source, whose values would be lost",
-        table->columns[column].name, table->name);
+    error_set(err, ERROR_DATA,
+              "target: column %s of table %s is generated there and not at the source, so its values "
+              "would be lost",
+              table->columns[column].name, table->name);
     return error_remedy(
         err,
-        "make it a plain column: alter table %s alter column %s drop expression (a virtual column: drop it "
-        "and add it again); rows that are there keep what was computed, pgcdc verify counts them; then "
-        "start again",
+        "make it a plain column: alter table %s alter column %s drop expression (a virtual column: "
+        "drop it and add it again); existing rows keep the computed values, pgcdc verify counts "
+        "them; then start again",
         table->name, table->columns[column].name);
 }
 

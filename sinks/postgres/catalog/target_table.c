@@ -42,7 +42,7 @@ static oid_t oid_value(const PGresult *result, int row, int column) {
 
 static bool no_room(struct error *err) {
     return error_set(err, ERROR_RETRY,
-                     "the memory for the target's catalog is used up; starting over with none");
+                     "the memory for the target's catalog is full; the sink is reopened with an empty one");
 }
 
 /* Copies lookup->text into the arena. */
@@ -63,7 +63,8 @@ static bool keep_identifier(struct lookup *lookup, const char *name, const char 
 }
 
 static bool missing_table(const struct target_table *table, struct error *err) {
-    error_set(err, ERROR_DATA, "target: there is no table %s, which the source has changes for", table->name);
+    error_set(err, ERROR_DATA, "target: table %s is missing, and the source sends changes for it",
+              table->name);
     memcpy(err->sqlstate, "42P01", sizeof err->sqlstate);
     return error_remedy(err, "pgcdc check prints the SQL that creates it; then start again");
 }
@@ -78,8 +79,8 @@ static bool not_a_table(const struct target_table *table, char kind, struct erro
 static bool forbidden(const char *table, const struct session *session, struct error *err) {
     return error_set(
         err, ERROR_CONFIG,
-        "target: table %s has triggers or foreign keys, which must not act on changes that are "
-        "copies, and role \"%s\" may not switch them off; grant set on parameter "
+        "target: table %s has triggers or foreign keys, which must not act on replicated changes, "
+        "and role \"%s\" lacks the right to disable them; grant set on parameter "
         "session_replication_role to \"%s\" (PostgreSQL 15; before, make it a superuser), or let "
         "them act with the sink's option triggers: fire",
         table, PQuser(session->conn), PQuser(session->conn));
@@ -87,10 +88,9 @@ static bool forbidden(const char *table, const struct session *session, struct e
 
 /* The position is logged, so it would survive the crash that empties the table. */
 static bool refuse_unlogged(const char *table, struct error *err) {
-    error_set(
-        err, ERROR_CONFIG,
-        "target: table %s is unlogged, so a crash of that server would empty it while the position stays",
-        table);
+    error_set(err, ERROR_CONFIG,
+              "target: table %s is unlogged, so a crash of that server would empty it and keep the position",
+              table);
     return error_remedy(err, "alter table %s set logged; then start again", table);
 }
 

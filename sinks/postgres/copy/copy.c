@@ -72,8 +72,8 @@ static bool refuse_missing(const struct table *table, const PGresult *columns, s
 static bool refuse_generated(const struct table *table, const struct table_column *column,
                              struct error *err) {
     error_set(err, ERROR_CONFIG,
-              "target: column %s of table %s.%s is generated there and not at the source, whose values would "
-              "be lost",
+              "target: column %s of table %s.%s is generated there and not at the source, so its "
+              "values would be lost",
               column->name, table->schema, table->name);
     return error_remedy(err, "pgcdc check prints the statement that makes it a plain column");
 }
@@ -131,7 +131,7 @@ static bool name_full(const struct table *tables, size_t count, const PGresult *
     for (int row = 0; row < PQntuples(full); row++) {
         const size_t i = strtoul(PQgetvalue(full, row, 0), NULL, 10);
         if (i >= count)
-            return error_set(err, ERROR_PROTOCOL, "target: an answer about a table that was not asked for");
+            return error_set(err, ERROR_PROTOCOL, "target: an answer about a table that was not queried");
         if (names->size + strlen(tables[i].schema) + strlen(tables[i].name) + 4 < LIST_BYTES_MAX)
             buffer_printf(names, "%s%s.%s", names->size > 0 ? ", " : "", tables[i].schema, tables[i].name);
     }
@@ -155,8 +155,8 @@ static bool check_all_empty(struct session *target, const struct table *tables, 
         return true;
     return error_set(
         err, ERROR_CONFIG,
-        "tables on the target hold rows already (%zu): %s; truncate them, or set snapshot: never when "
-        "their rows are the source's",
+        "tables on the target already hold rows (%zu): %s; truncate them, or set snapshot: never "
+        "when their rows are the source's",
         full_count, buffer_text(&names));
 }
 
@@ -314,8 +314,8 @@ static bool explain_reference(struct error *err) {
     if (strcmp(err->sqlstate, "23503") != 0)
         return false;
     err->kind = ERROR_CONFIG;
-    return error_wrap(err,
-                      "the rows that it refers to come later; make the constraint deferrable on the target");
+    return error_wrap(err, "the rows that it refers to are copied later; make the constraint deferrable "
+                           "on the target");
 }
 
 bool postgres_copy_table_end(struct sink *sink, struct error *err) {

@@ -57,11 +57,10 @@ static bool refuse_type(const struct table *table, const struct table_type *type
             "extension \"%s\" with schema \"%s\" there",
             table->schema, table->name, type->column, type->schema, type->name, type->extension,
             type->extension, type->schema);
-    return error_set(
-        err, ERROR_CONFIG,
-        "column %s.%s.%s needs type %s.%s, which is missing on the target and is none that can be "
-        "created from the catalog (enum, domain, composite): create it there",
-        table->schema, table->name, type->column, type->schema, type->name);
+    return error_set(err, ERROR_CONFIG,
+                     "column %s.%s.%s needs type %s.%s, which is missing on the target and cannot be created "
+                     "from the catalog (only enum, domain and composite types can): create it there",
+                     table->schema, table->name, type->column, type->schema, type->name);
 }
 
 static bool create_type(struct session *target, const struct table *table, const struct table_type *type,

@@ -35,7 +35,7 @@ static bool durability_query(struct session *session, struct answer *ret_answer,
         return false;
     if (!lsn_parse(PQgetvalue(result, 0, 0), &answer.insert_lsn) ||
         !lsn_parse(PQgetvalue(result, 0, 1), &answer.flush_lsn))
-        return error_set(err, ERROR_PROTOCOL, "target: the server does not say where its WAL ends");
+        return error_set(err, ERROR_PROTOCOL, "target: the server does not report where its WAL ends");
     answer.disk_suffices = strcmp(PQgetvalue(result, 0, 2), "t") == 0;
     *ret_answer = answer;
     return true;

@@ -138,7 +138,7 @@ bool origin_drop(struct session *session, const char *name, struct error *err) {
 
 static void report_rights(const PGresult *facts, const char *name, const struct sink_check *check) {
     char what[1024], fix[512];
-    snprintf(what, sizeof what, "role %s may not use replication origins, which origin: %s needs",
+    snprintf(what, sizeof what, "role %s lacks the right to use replication origins, which origin: %s needs",
              PQgetvalue(facts, 0, 2), name);
     snprintf(fix, sizeof fix, "grant execute on function " FUNCTION_NAMES " to %s;", PQgetvalue(facts, 0, 2));
     check->report(check->context, SINK_PROBLEM, "origin_rights", what, fix);
@@ -147,10 +147,10 @@ static void report_rights(const PGresult *facts, const char *name, const struct 
 static void report_room(const PGresult *facts, const struct sink_check *check) {
     char what[512];
     snprintf(what, sizeof what,
-             "the server has %s other replication origins and keeps the state of %s at most",
+             "the server has %s other replication origins and stores the state of at most %s",
              PQgetvalue(facts, 0, 3), PQgetvalue(facts, 0, 4));
     check->report(check->context, SINK_WARNING, "origin_room", what,
-                  "drop those that nobody uses, or raise max_replication_slots (since 18: "
+                  "drop unused ones, or raise max_replication_slots (since 18: "
                   "max_active_replication_origins) and restart the server");
 }
 

@@ -21,8 +21,9 @@
 enum { LAYOUT = 2 };
 
 /*
- * fillfactor 50: an update stays on its page and touches no index. Builds that know only layout 1, whose key
- * was (pipeline, sink), insert by place: they fail at the fifth column, whose name tells why.
+ * fillfactor 50: an update stays on its page and touches no index. A build that knows only layout 1, with
+ * the key (pipeline, sink), inserts by column position and fails at the fifth column, whose name gives the
+ * reason.
  */
 static const char CREATE_SCHEMA[] = "create schema if not exists pgcdc";
 static const char CREATE_TABLE[] =
@@ -33,7 +34,10 @@ static const char CREATE_TABLE[] =
     " updated_at timestamptz not null, index bigint not null default 0, stream text not null default '',"
     " layout smallint not null default 2, primary key (pipeline, sink, stream)) with (fillfactor = 50)";
 
-/* From layout 1 to 2, in place, so that owner and grants stay. Waits for an older engine's transactions. */
+/*
+ * Migrates layout 1 to 2 in place, so that owner and grants stay. Waits for the transactions of an older
+ * engine.
+ */
 static const char MIGRATE[] =
     "alter table pgcdc.position add column stream text not null default '',"
     " add column layout smallint not null default 2, add column index_of_2 bigint not null default 0;"
@@ -92,7 +96,7 @@ static const char END_HOLDER[] =
     "  and holder.usename = current_user and holder.pid <> pg_catalog.pg_backend_pid()"
     "  and holder.application_name = pg_catalog.current_setting('application_name')";
 
-/* Also where the table still has layout 1: who only looks changes nothing. */
+/* Also works with layout 1, because a function that only reads does not migrate. */
 #define STREAM_IS_3 "coalesce(pg_catalog.to_jsonb(p) ->> 'stream', '') = $3"
 
 static const char LOOK[] = "select epoch, end_lsn, commit_lsn, index, system_id, timeline,"
@@ -112,7 +116,7 @@ static const char LOCK[] =
 static const char STORE[] = UPDATE_ROW " from stored";
 static const char STORE_EARLY[] = UPDATE_ROW ", " COMMITS_EARLY " from stored";
 
-/* Of every stream. */
+/* Deletes the rows of every stream. */
 static const char DROP_ROW[] = "delete from pgcdc.position where pipeline = $1 and sink = $2";
 
 #define NUMBER_TEXT_MAX 24
@@ -154,8 +158,8 @@ static void set_position(struct row_parameters *parameters, const struct positio
 static bool refuse_fenced(const struct position_row *row, struct error *err) {
     return error_set(err, ERROR_REFUSE,
                      "target: this engine's epoch %" PRId64
-                     " of pipeline %s, sink %s in pgcdc.position is no "
-                     "longer in force: another engine has taken over (or the row was changed); run only one",
+                     " of pipeline %s, sink %s in pgcdc.position is superseded: another engine has "
+                     "taken over (or the row was changed); run only one",
                      row->epoch, row->pipeline, row->sink);
 }
 
@@ -209,9 +213,9 @@ static bool rights_missing(struct session *session, struct error *err) {
         return false;
     const char *role = PQuser(session->conn);
     return error_wrap(err,
-                      "the position is kept in pgcdc.position; grant create on database \"%s\" to \"%s\", or "
-                      "create it as an administrator and grant usage on schema pgcdc and select, insert, "
-                      "update, delete on pgcdc.position to \"%s\"",
+                      "the position is stored in pgcdc.position; grant create on database \"%s\" "
+                      "to \"%s\", or create it as an administrator and grant usage on schema pgcdc "
+                      "and select, insert, update, delete on pgcdc.position to \"%s\"",
                       PQdb(session->conn), role, role);
 }
 
@@ -234,7 +238,7 @@ static bool create_if_missing(struct session *session, bool *ret_migrates, struc
     return session_execute(session, CREATE_TABLE, err);
 }
 
-/* Another engine may have done it while we waited for the lock. */
+/* Another engine may have migrated while we waited for the lock. */
 static bool migrate(struct session *session, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     if (!session_execute(session, "lock table pgcdc.position in access exclusive mode", err) ||
@@ -264,7 +268,7 @@ static bool check_layout(struct session *session, struct error *err) {
     return error_remedy(err, "run the newer pgcdc that has worked with this target");
 }
 
-/* The table as this build knows it. */
+/* Creates or migrates the table to this build's layout. */
 static bool prepare_table(struct session *session, struct error *err) {
     bool migrates = false;
     return create_if_missing(session, &migrates, err) && (!migrates || migrate(session, err)) &&
@@ -356,9 +360,8 @@ static bool take_over(struct position_row *row, struct session *session, struct 
         return true;
     if (is_locked(err))
         error_wrap(err,
-                   "the row of pipeline %s, sink %s in pgcdc.position stays locked by a session that is no "
-                   "engine of "
-                   "role \"%s\"; pg_locks tells which",
+                   "the row of pipeline %s, sink %s in pgcdc.position remains locked by a session "
+                   "that is not an engine of role \"%s\"; pg_locks shows which",
                    row->pipeline, row->sink, PQuser(session->conn));
     return false;
 }

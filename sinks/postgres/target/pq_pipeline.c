@@ -41,8 +41,8 @@ static bool judge_failure(struct pq_pipeline *pipeline, const struct pq_pipeline
     failure.is_count = note->counts_one && has_counted(err, &failure.rows);
     pipeline->failure = failure;
     return !failure.is_count ? false
-                             : error_set(err, ERROR_DATA, "target: %s was there instead of one row",
-                                         failure.rows == 0 ? "none" : "more than one");
+                             : error_set(err, ERROR_DATA, "target: %s found, 1 expected",
+                                         failure.rows == 0 ? "no row" : "more than one row");
 }
 
 /*
@@ -56,7 +56,7 @@ static bool is_other_shape(const char *sqlstate) {
 static bool table_has_changed(struct pq_pipeline *pipeline, const struct pq_pipeline_note *note,
                               struct error *err) {
     pipeline->failure = (struct pq_pipeline_failure){.note = *note};
-    return error_set(err, ERROR_RETRY, "target: a table was changed there, so it is looked at again");
+    return error_set(err, ERROR_RETRY, "target: a table was changed there, so it is looked up again");
 }
 
 static bool judge_shape(struct pq_pipeline *pipeline, const struct pq_pipeline_note *note,
@@ -90,7 +90,7 @@ static bool pq_pipeline_judge(struct pq_pipeline *pipeline, const struct pq_pipe
     if (rows == note->rows_expected || (rows == 0 && note->may_miss))
         return true;
     pipeline->failure = (struct pq_pipeline_failure){.note = *note, .is_count = true, .rows = rows};
-    return error_set(err, ERROR_DATA, "target: %" PRIu64 " rows were there instead of %" PRIu64, rows,
+    return error_set(err, ERROR_DATA, "target: %" PRIu64 " rows found, %" PRIu64 " expected", rows,
                      note->rows_expected);
 }
 
