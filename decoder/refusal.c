@@ -7,9 +7,9 @@
  */
 #include "decoder/decoding.h"
 
-static const char STREAMED[] = "streamed transactions were not asked for";
+static const char STREAMED[] = "streamed transactions were not requested";
 static const char TWO_PHASE[] =
-    "two-phase transactions were not asked for; a slot made with two_phase sends them all the same";
+    "two-phase transactions were not requested; a slot created with two_phase sends them anyway";
 
 /*
  * Grammar: 1, 4 and 8 are unsigned integers of that many bytes, s a string, | a place where the message may

@@ -154,7 +154,7 @@ bool change_refuse_partial(const struct change *change, struct error *err) {
 /* Refuses to guess the row. A change at the source now does not change the WAL of then. */
 static bool unknown_row(struct decoding *d, const struct relation *relation) {
     error_set(d->err, ERROR_DATA,
-              "source: a change of table \"%s\".\"%s\" at %s does not say which row it was: %s",
+              "source: a change of table \"%s\".\"%s\" at %s does not identify its row: %s",
               relation->schema.data, relation->name.data, lsn_format(d->lsn).text,
               relation->is_tree ? "its partitions did not log the key, or not the same one"
                                 : "a column of its replica identity is not sent");

@@ -25,9 +25,8 @@ bool decode_begin(struct decoding *d) {
                          "a Begin message at %s inside the transaction that commits at %s",
                          lsn_format(d->lsn).text, lsn_format(d->decoder->transaction.commit_lsn).text);
     if (relation_cache_is_large(d->decoder->relations))
-        return error_set(
-            d->err, ERROR_RETRY,
-            "the definitions of tables that this session has seen take much memory: starting a new session");
+        return error_set(d->err, ERROR_RETRY,
+                         "the table definitions of this session use much memory: starting a new session");
     assert(d->decoder->shared == NULL);
     d->decoder->in_transaction = true;
     d->decoder->transaction = transaction;

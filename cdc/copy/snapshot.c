@@ -318,17 +318,15 @@ static void tell_held(const struct snapshot *snapshot, struct sink *sink) {
     if (sink_admin(sink->ops, find_held) == NULL)
         return;
     if (!sink->ops->admin->find_held(sink, snapshot->list.tables, snapshot->list.count, &held, &err))
-        log_line(
-            LOG_LEVEL_INFO,
-            "sink %s: whether its topics hold records already could not be found out (%s); where they do, "
-            "consumers get the present rows again",
-            sink->config->name, err.text);
+        log_line(LOG_LEVEL_INFO,
+                 "sink %s: cannot check whether its topics already hold records (%s); if "
+                 "they do, consumers receive the present rows again",
+                 sink->config->name, err.text);
     else if (held.count > 0)
-        log_line(
-            LOG_LEVEL_INFO,
-            "sink %s: %zu of its topics hold records already, %s for one; every present row is published "
-            "behind them, so consumers get those rows again",
-            sink->config->name, held.count, held.name);
+        log_line(LOG_LEVEL_INFO,
+                 "sink %s: %zu of its topics already hold records, for example %s; the copy appends "
+                 "every present row, so consumers receive those rows again",
+                 sink->config->name, held.count, held.name);
 }
 
 /* For any other sink: rows as changes. */

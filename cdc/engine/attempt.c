@@ -125,8 +125,7 @@ static bool check_publication(struct attempt *attempt, struct error *err) {
     if (!exists)
         return error_set(err, ERROR_REFUSE,
                          "publication %s is missing although the pipeline has a position: a new one would be "
-                         "newer than the slot and "
-                         "could not decode what is waiting in it",
+                         "newer than the slot and could not decode the changes in it",
                          source->publication) ||
                error_remedy(err, START_OVER);
     return attempt_check_scope(attempt, SCOPE_RUNNING, err) &&
@@ -256,10 +255,9 @@ static bool start_streaming(struct attempt *attempt, struct error *err) {
     if (!start_reader(attempt, from_lsn, binary, err) ||
         !feed_start(&attempt->feed, &attempt->reader.reader, &feed, err))
         return false;
-    log_line(LOG_LEVEL_INFO,
-             "streaming slot %s from %s, values in %s, %d batches of %d MiB of values and one change more",
+    log_line(LOG_LEVEL_INFO, "streaming slot %s from %s, values in %s, buffer limit %d MiB (%d batches)",
              pipeline->config->source.slot, lsn_format(from_lsn).text, binary ? "binary" : "text",
-             POOL_BATCHES, BATCH_BYTES / 1024 / 1024);
+             POOL_BATCHES * BATCH_BYTES / 1024 / 1024, POOL_BATCHES);
     /* It is not used from here on and would only occupy a connection. */
     session_close(&attempt->source);
     attempt->pipeline->streamed = true;
@@ -293,7 +291,7 @@ static void learn_to_want_text(struct attempt *attempt, struct error *err) {
     if (!attempt->reader.options.binary || strcmp(err->sqlstate, NO_SUCH_FUNCTION) != 0)
         return;
     err->kind = ERROR_NEEDS_TEXT;
-    error_wrap(err, "going on with values in text");
+    error_wrap(err, "continuing with values in text");
 }
 
 /* Also on an idle source: the sinks hold everything up to the position that the server named last. */
@@ -412,7 +410,7 @@ static bool learn_gone(struct attempt *attempt, struct sink *sink, struct error 
     pipeline->gone = gone;
     err->kind = ERROR_RETRY;
     error_wrap(err,
-               "a table was dropped at the source and is not on the target, so its changes are left out");
+               "a table was dropped at the source and is missing in the target, so its changes are skipped");
     return true;
 }
 
@@ -439,7 +437,7 @@ static bool learn_generated(struct attempt *attempt, struct sink *sink, struct e
     generated_columns_release(&pipeline->generated);
     pipeline->generated = columns;
     err->kind = ERROR_RETRY;
-    error_wrap(err, "the source generates the column, too, so it is left to the target");
+    error_wrap(err, "the source generates the column too, so the target computes it");
     return true;
 }
 
@@ -489,13 +487,11 @@ static void bear_protocol_error(struct attempt *attempt, struct error *err) {
         err->kind = ERROR_RETRY;
         return;
     }
-    error_remedy(
-        err,
-        "%d attempts in a row ended so, without progress: look for what damages data on the way (with "
-        "sslmode=require in the dsn every damage is noticed and retried); if nothing does, report it as a "
-        "fault "
-        "of pgcdc",
-        pipeline->protocol_errors);
+    error_remedy(err,
+                 "%d attempts in a row failed like this, without progress: find out what damages "
+                 "data in transit (with sslmode=require in the dsn all damage is detected and "
+                 "retried); if nothing does, report a bug in pgcdc",
+                 pipeline->protocol_errors);
 }
 
 /* ---- an attempt ---- */

@@ -38,7 +38,7 @@ void attempt_debug_source(const struct attempt *attempt) {
 static const char *action_text(enum start_action action) {
     switch (action) {
     case START_STREAM:
-        return "go on from the sinks' positions";
+        return "continue from the sinks' positions";
     case START_NEW:
         return "create the slot";
     case START_COPY_AGAIN:

@@ -35,9 +35,8 @@ static bool warn_unusable(struct attempt *attempt, struct error *err) {
         return false;
     if (names.size > 0)
         log_line(LOG_LEVEL_WARNING,
-                 "because of publication %s the source refuses updates and deletes of %s: no usable replica "
-                 "identity; pgcdc "
-                 "check says what to do",
+                 "because of publication %s the source refuses updates and deletes of %s: no "
+                 "usable replica identity; `pgcdc check` names the remedy",
                  source->publication, buffer_text(&names));
     return true;
 }
@@ -104,7 +103,7 @@ static bool refuse_foreign_slot(struct attempt *attempt, struct error *err) {
     if (!checkpoint_remove(pipeline->config->state, pipeline->config->name, err))
         return false;
     pipeline->checkpoint = (struct checkpoint){0};
-    error_set(err, ERROR_REFUSE, "slot %s was created by somebody else while this pipeline started",
+    error_set(err, ERROR_REFUSE, "slot %s was created by another session while this pipeline started",
               pipeline->config->source.slot);
     return error_remedy(err, "drop that slot, or give source.slot another name");
 }
@@ -209,10 +208,10 @@ void attempt_drop_own_slot(struct attempt *attempt) {
         return;
     if (known && slot.active_pid == 0 && slot.confirmed_lsn == pipeline->own_slot_lsn &&
         slot_drop(&attempt->source, name, &err))
-        log_line(LOG_LEVEL_INFO, "slot %s, which this run had made, is dropped again", name);
+        log_line(LOG_LEVEL_INFO, "dropped slot %s, which this run had created", name);
     else
         log_line(LOG_LEVEL_WARNING,
-                 "slot %s stays and keeps WAL until the next run, or until `pgcdc drop` removes it", name);
+                 "slot %s remains and keeps WAL until the next run, or until `pgcdc drop` removes it", name);
 }
 
 bool attempt_adopt(struct attempt *attempt, lsn_t confirmed_lsn, struct error *err) {

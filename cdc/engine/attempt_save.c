@@ -56,7 +56,7 @@ static void say_disk(struct attempt *attempt, const struct error *err) {
                  "the checkpoint cannot be written, so the slot keeps its WAL until it can: %s",
                  error_line(err).text);
     if (err == NULL && attempt->disk_fails)
-        log_line(LOG_LEVEL_INFO, "the checkpoint is written again");
+        log_line(LOG_LEVEL_INFO, "the checkpoint can be written again");
     attempt->disk_fails = err != NULL;
 }
 
@@ -66,7 +66,8 @@ void attempt_forget_failure(struct attempt *attempt) {
     if (!pipeline->failure.exists)
         return;
     if (!failure_remove(pipeline->config->state, pipeline->config->name, &err))
-        log_line(LOG_LEVEL_WARNING, "the last error stays in the state directory: %s", err.text);
+        log_line(LOG_LEVEL_WARNING, "the stored error cannot be removed from the state directory: %s",
+                 err.text);
     pipeline->failure = (struct failure){0};
 }
 

@@ -203,9 +203,8 @@ static void tell_parts(const struct feed *feed) {
         const struct sink *sink = feed->options.runners[i].sink;
         if (sink->ops->splits)
             log_line(LOG_LEVEL_WARNING,
-                     "sink %s: %s lies inside of the commit record of a large transaction, of which a part "
-                     "may be there "
-                     "already; the next run goes on behind that part",
+                     "sink %s: %s is inside the commit record of a large transaction, of which the sink "
+                     "may have a part already; the next run continues after that part",
                      sink->config->name, lsn_format(feed->options.until_lsn).text);
     }
 }

@@ -69,14 +69,14 @@ static void log_retry(struct pipeline *pipeline, const struct error *error, int 
     struct retry_log *last = &pipeline->retry_log;
     const bool same = strcmp(last->text, error->text) == 0;
     last->count++;
-    log_line(LOG_LEVEL_DEBUG, "the attempt ended: %s; the next in %d ms at most", error_line(error).text,
+    log_line(LOG_LEVEL_DEBUG, "the attempt failed: %s; retrying within %d ms", error_line(error).text,
              pause_ms);
     if (same && now_ms - last->logged_ms < REPEAT_INTERVAL_MS)
         return;
     if (same)
-        log_line(LOG_LEVEL_WARNING, "%s; the same in %d attempts by now", error->text, last->count);
+        log_line(LOG_LEVEL_WARNING, "%s; %d attempts have failed like this", error->text, last->count);
     else
-        log_line(LOG_LEVEL_WARNING, "%s; starting again in %d ms at most", error_line(error).text, pause_ms);
+        log_line(LOG_LEVEL_WARNING, "%s; retrying within %d ms", error_line(error).text, pause_ms);
     last->logged_ms = now_ms;
     if (same)
         return;
@@ -105,7 +105,7 @@ static bool gives_up(const struct pipeline *pipeline, int64_t since_ms, struct e
         return true;
     error->kind = ERROR_CONFIG;
     if (error->remedy[0] == '\0')
-        error_remedy(error, "`pgcdc check -c %s` says what to correct; --retry-for waits longer",
+        error_remedy(error, "`pgcdc check -c %s` shows what to correct; --retry-for waits longer",
                      shell_word_of_file(pipeline->config->path).text);
     return true;
 }

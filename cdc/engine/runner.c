@@ -253,8 +253,8 @@ static bool check_order(const struct runner *runner, const struct change *change
         !position_has_begin(&runner->written, change->transaction->commit_lsn))
         return true;
     return error_set(err, ERROR_PROTOCOL,
-                     "the transaction that commits at %s came after the source had said that "
-                     "everything before %s was sent",
+                     "the transaction that commits at %s arrived after the source "
+                     "had reported everything before %s as sent",
                      lsn_format(change->transaction->commit_lsn).text,
                      lsn_format(runner->written.end_lsn).text);
 }
@@ -280,12 +280,12 @@ static bool is_left_out(struct runner *runner, const struct change *change) {
         runner->left_out++;
         return true;
     }
-    log_line(
-        LOG_LEVEL_WARNING,
-        "sink %s: the transaction that commits at %s was left out with %s %llu changes, as `pgcdc skip` said",
-        runner->sink->config->name, lsn_format(runner->skip.lsn).text,
-        runner->start.commit_lsn == runner->skip.commit_lsn ? "the other" : "its",
-        (unsigned long long) runner->left_out);
+    log_line(LOG_LEVEL_WARNING,
+             "sink %s: the transaction that commits at %s was skipped with %s "
+             "%llu changes, as `pgcdc skip` requested",
+             runner->sink->config->name, lsn_format(runner->skip.lsn).text,
+             runner->start.commit_lsn == runner->skip.commit_lsn ? "the other" : "its",
+             (unsigned long long) runner->left_out);
     runner->leaving_out = false;
     return false;
 }

@@ -74,11 +74,11 @@ static bool check_source(const struct start_facts *facts, size_t i, struct error
                          facts->identity->system_id, sink_name(facts, i), position->system_id) ||
                error_remedy(err, "point source.dsn to the right server, or " START_OVER);
     if (position->end_lsn > facts->identity->flush_lsn && facts->identity->is_standby)
-        return error_set(
-            err, ERROR_RETRY,
-            "sink %s is at %s, and the standby that is the source has the WAL up to %s: it has to come after",
-            sink_name(facts, i), lsn_format(position->end_lsn).text,
-            lsn_format(facts->identity->flush_lsn).text);
+        return error_set(err, ERROR_RETRY,
+                         "sink %s is at %s, but the standby that is the source has WAL only "
+                         "up to %s: waiting until it has received more",
+                         sink_name(facts, i), lsn_format(position->end_lsn).text,
+                         lsn_format(facts->identity->flush_lsn).text);
     if (position->end_lsn > facts->identity->flush_lsn)
         return error_set(err, ERROR_REFUSE,
                          "sink %s is at %s, beyond the end of the source's WAL at %s: the source went back "
@@ -112,16 +112,16 @@ static const struct loss {
 } LOSSES[] = {
     {"wal_removed", "the server removed WAL that it needs",
      "raise max_slot_wal_keep_size at the source (select pg_reload_conf() afterwards), then "},
-    {"idle_timeout", "nobody read from it for longer than idle_replication_slot_timeout",
+    {"idle_timeout", "it was not read for longer than idle_replication_slot_timeout",
      "raise idle_replication_slot_timeout at the source or set it to 0 (select pg_reload_conf() afterwards), "
      "then "},
     {"rows_removed", "the server removed catalog rows that it needs",
      "set hot_standby_feedback = on where the slot is on a standby, then "},
     {"wal_level_insufficient", "wal_level was lowered below logical",
      "set wal_level = logical at the source and restart it, then "},
-    {"conflict", "a recovery conflict took it away",
+    {"conflict", "a recovery conflict invalidated it",
      "keep wal_level = logical on the primary and hot_standby_feedback = on on the standby, then "},
-    {"restart_lsn is null", "it holds no WAL any more", ""},
+    {"restart_lsn is null", "it no longer holds any WAL", ""},
     {NULL, "the server invalidated it", "see the server's log for the cause, then "},
 };
 
@@ -170,9 +170,8 @@ static bool check_positions(const struct start_facts *facts, struct error *err) 
                                  "target_session_attrs=read-write); when the slot is gone, " START_OVER);
     if (!facts->slot->exists)
         return error_set(err, ERROR_REFUSE,
-                         "slot %s is missing although sink %s has position %s: what was changed since is "
-                         "lost to it (slot dropped, or a "
-                         "failover without its slots?)",
+                         "slot %s is missing although sink %s has position %s: changes since then cannot be "
+                         "recovered (slot dropped, or a failover without its slots?)",
                          facts->config->source.slot, sink_name(facts, 0),
                          lsn_format(facts->positions[0].end_lsn).text) ||
                error_remedy(err, START_OVER);
@@ -188,7 +187,7 @@ static bool refuse_newcomer(const struct start_facts *facts, struct error *err) 
         without++;
     return error_set(
                err, ERROR_REFUSE,
-               "sink %s has no position but others of pipeline %s have: it would miss every change before",
+               "sink %s has no position but others of pipeline %s have: it would miss all earlier changes",
                sink_name(facts, without), facts->config->name) ||
            error_remedy(err, "give it a pipeline of its own, or " START_OVER);
 }
@@ -198,8 +197,8 @@ static bool decide_new(const struct start_facts *facts, enum start_action *ret_a
     const char *slot = facts->config->source.slot;
     if (facts->checkpoint->phase == CHECKPOINT_CORRUPT)
         return error_set(err, ERROR_REFUSE,
-                         "%s/%s.checkpoint is corrupt, and no sink has a position: it cannot be known how "
-                         "far the pipeline was",
+                         "%s/%s.checkpoint is corrupt, and no sink has a position: "
+                         "the pipeline's position is unknown",
                          facts->config->state, facts->config->name) ||
                error_remedy(err, START_OVER);
     if (!facts->slot->exists) {
@@ -217,9 +216,10 @@ static bool decide_new(const struct start_facts *facts, enum start_action *ret_a
         return true;
     }
     return error_set(err, ERROR_REFUSE,
-                     "slot %s exists but no sink has a position: whose it is cannot be known", slot) ||
-           error_remedy(err, "if it is a left-over of this pipeline, run `pgcdc drop`; to go on from it "
-                             "without a copy, set source.snapshot to never");
+                     "slot %s exists but no sink has a position: it is unknown which pipeline created it",
+                     slot) ||
+           error_remedy(err, "if it is left over from this pipeline, run `pgcdc drop`; to continue "
+                             "from it without a copy, set source.snapshot to never");
 }
 
 bool start_decide(const struct start_facts *facts, enum start_action *ret_action, struct error *err) {

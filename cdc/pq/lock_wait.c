@@ -70,20 +70,19 @@ static void log_blockers(const struct session *session, const PGresult *result, 
     const bool is_prepared = PQgetvalue(result, 0, PREPARED)[0] == 't';
     const bool is_named = !PQgetisnull(result, 0, TABLE);
     if (!PQgetisnull(result, 0, HOLDERS) || is_prepared)
-        log_line(LOG_LEVEL_WARNING, "%s: waits for a lock%s%s since %lld s, held by %s%s", session->peer,
+        log_line(LOG_LEVEL_WARNING, "%s: has waited for a lock%s%s for %lld s, held by %s%s", session->peer,
                  is_named ? " on table " : "", is_named ? PQgetvalue(result, 0, TABLE) : "", seconds,
                  PQgetvalue(result, 0, HOLDERS),
                  is_prepared ? " a prepared transaction (pg_prepared_xacts)" : "");
     else if (strcmp(PQgetvalue(result, 0, EVENT), "SyncRep") == 0)
         log_line(LOG_LEVEL_WARNING,
-                 "%s: a commit waits since %lld s for a standby that synchronous_standby_names asks for",
-                 session->peer, seconds);
+                 "%s: a commit has waited %lld s for a standby in synchronous_standby_names", session->peer,
+                 seconds);
     else if (!PQgetisnull(result, 0, IDLE_SINCE))
-        log_line(LOG_LEVEL_WARNING,
-                 "%s: no answer since %lld s, although the server has nothing more to do for this session",
+        log_line(LOG_LEVEL_WARNING, "%s: no answer for %lld s, although the server is idle in this session",
                  session->peer, seconds);
     else
-        log_line(LOG_LEVEL_DEBUG, "%s: a statement is executed since %lld s", session->peer, seconds);
+        log_line(LOG_LEVEL_DEBUG, "%s: a statement has been running for %lld s", session->peer, seconds);
 }
 
 void lock_wait_report(const struct session *session, int64_t waited_ms, char *ret_idle_since, size_t size) {
@@ -96,7 +95,7 @@ void lock_wait_report(const struct session *session, int64_t waited_ms, char *re
     snprintf(pid, sizeof pid, "%d", PQbackendPID(session->conn));
     if (!open_observer(&observer, session, &err)) {
         if (err.kind != ERROR_STOPPED)
-            log_line(LOG_LEVEL_WARNING, "%s: no answer since %lld s, and why cannot be asked: %s",
+            log_line(LOG_LEVEL_WARNING, "%s: no answer for %lld s, and the reason cannot be queried: %s",
                      session->peer, seconds, err.text);
     } else if (lock_wait_ask(&observer, BLOCKERS_SQL, 1, parameters, BLOCKERS_FIELDS, &result, &err)) {
         log_blockers(session, result, seconds);

@@ -50,8 +50,8 @@ static bool check_dsn_part(const PQconninfoOption *option, const char *peer, str
         return true;
     return error_set(
         err, ERROR_CONFIG,
-        "the %s's dsn has a character in its %s that cannot stand there; in a password of a URI write @ as "
-        "%%40, / as %%2F and %% as %%25, or use password_file",
+        "the %s's dsn has a character in its %s that is not allowed there; in a password of a URI "
+        "write @ as %%40, / as %%2F and %% as %%25, or use password_file",
         peer, option->keyword);
 }
 

@@ -62,8 +62,8 @@ bool silence_bear(struct silence *silence, const struct session *session, struct
     const bool is_answered = idle_since[0] != '\0' && strcmp(idle_since, silence->idle_since) == 0;
     if (is_answered && silence->waited_ms >= ANSWERED_MAX_MS)
         return error_set(err, ERROR_RETRY,
-                         "%s: the server has answered, but the answer does not come to its end for %lld s: "
-                         "it may be damaged on the way",
+                         "%s: the server has answered, but the answer has been incomplete "
+                         "for %lld s: it may be damaged in transit",
                          session->peer, (long long) silence->waited_ms / 1000);
     memcpy(silence->idle_since, idle_since, sizeof idle_since);
     return true;

@@ -336,13 +336,13 @@ def test_leaves_that_change_while_changes_wait_never_make_nulls(pipeline, shape)
 
 NOT_TOLD = {
     "generated key": ("create table t (code text generated always as ('c' || a::text) stored primary key, a int, v text);"
-                      "insert into t (a) values (1), (2)", "update t set v = 'x' where a = 1; delete from t where a = 2", "does not say which row"),
+                      "insert into t (a) values (1), (2)", "update t set v = 'x' where a = 1; delete from t where a = 2", "does not identify its row"),
     "different keys": ("create table t (id int not null, r int not null, v text) partition by list (r);"
                        "create table t_1 partition of t for values in (1); create table t_2 partition of t for values in (2);"
                        "alter table t_1 add primary key (id); alter table t_2 add primary key (id, r);"
-                       "insert into t values (1, 1, 'a'), (1, 2, 'b')", "update t set v = 'x'", "does not say which row"),
+                       "insert into t values (1, 1, 'a'), (1, 2, 'b')", "update t set v = 'x'", "does not identify its row"),
     "generated part of a key": ("create table t (code text generated always as ('c' || a::text) stored, a int, v text, primary key (a, code));"
-                                "insert into t (a) values (1)", "update t set a = 2, v = 'x'", "does not say which row"),
+                                "insert into t (a) values (1)", "update t set a = 2, v = 'x'", "does not identify its row"),
     "row filter": (f"create table t (id int primary key, v text); alter table t alter v set storage external;"
                    f"insert into t select 1, {LONG}; create publication shop for table t where (id > 100)",
                    "update t set id = 101; update t set id = 102", "did not send its large value"),

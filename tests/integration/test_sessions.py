@@ -139,7 +139,7 @@ def test_a_long_wait_for_a_lock_is_not_a_dead_peer(pipeline):
     finally:
         holder.close()
     pipeline.assert_follows("public.other")
-    assert "starting again" not in pipeline.engine.log_text()
+    assert "retrying within" not in pipeline.engine.log_text()
 
 
 def test_a_stream_that_is_not_read_for_a_while_is_not_ended(pipeline):

@@ -238,7 +238,7 @@ def test_an_unreachable_server_is_tried_again(own_cluster, shared_clusters, new_
     pipeline.source.execute(T)
     cluster.stop()
     pipeline.engine.start()
-    pipeline.engine.wait_log("starting again")
+    pipeline.engine.wait_log("retrying within")
     cluster.start()
     pipeline.wait_streaming()
     pipeline.source.execute("insert into t values (1, 1)")
@@ -299,7 +299,7 @@ def test_a_slot_that_somebody_creates_meanwhile_is_not_dropped(pipeline):
     theirs = pipeline.slot()["confirmed_flush_lsn"]
     pipeline.engine.thaw()
     assert pipeline.engine.wait_exit() == 3
-    assert "was created by somebody else while this pipeline started" in pipeline.engine.log_text()
+    assert "was created by another session while this pipeline started" in pipeline.engine.log_text()
     assert pipeline.slot()["confirmed_flush_lsn"] == theirs
     assert not list(pipeline.state.glob("*.checkpoint"))
 

@@ -158,7 +158,7 @@ SLOTS = {
     "physical": ("select pg_create_physical_replication_slot('shop')", 3, "drop that slot"),
     "with two_phase": ("select pg_create_logical_replication_slot('shop', 'pgoutput', false, true)", 3,
                        "create it without, or give source.slot another name"),
-    "a left-over": ("select pg_create_logical_replication_slot('shop', 'pgoutput')", 3, "if it is a left-over of this pipeline, run `pgcdc drop`"),
+    "a left-over": ("select pg_create_logical_replication_slot('shop', 'pgoutput')", 3, "if it is left over from this pipeline, run `pgcdc drop`"),
 }
 
 

@@ -86,7 +86,7 @@ def test_until_inside_a_commit_record_with_a_sink_that_splits(kafka_pipeline, po
     for _ in range(2):
         log = run_until(kafka_pipeline, inside).stderr
         assert lsn_number(kafka_pipeline.engine.json("status")["sinks"][0]["position"]) <= first
-        assert f"sink events: {lsn_text(inside)} lies inside of the commit record of a large transaction" in log
+        assert f"sink events: {lsn_text(inside)} is inside the commit record of a large transaction" in log
         published = len(kafka_pipeline.read("t"))
         assert ROWS + 1000 <= published < ROWS + 50000, published
     run_until(kafka_pipeline, end)

@@ -14,7 +14,7 @@ LINES = {
     "batches": r"batch \d+: \d+ changes, \d+ of them of whole transactions, \d+ bytes",
     "groups": r"sink warehouse: committed up to [0-9A-F]+/[0-9A-F]+; \d+ groups of \d+ transactions and \d+ changes",
     "checkpoints": r"checkpoint \d+ is on disk: sink warehouse at [0-9A-F]+/[0-9A-F]+",
-    "confirmations": r"told the source: received [0-9A-F]+/[0-9A-F]+, durable everywhere [0-9A-F]+/[0-9A-F]+",
+    "confirmations": r"reported to the source: received [0-9A-F]+/[0-9A-F]+, durable in every sink [0-9A-F]+/[0-9A-F]+",
 }
 
 
@@ -32,7 +32,7 @@ def test_each_kind_of_line_is_there_and_only_with_verbose(pipeline):
     log = pipeline.engine.log_text()
     missing = {name for name, line in LINES.items() if not re.search(" debug .*" + line, log)}
     assert not missing, log
-    assert re.search(r"slot \w+: confirmed to [0-9A-F]+/[0-9A-F]+, WAL kept from", log) and "the start: go on from the sinks' positions" in log
+    assert re.search(r"slot \w+: confirmed to [0-9A-F]+/[0-9A-F]+, WAL kept from", log) and "the start: continue from the sinks' positions" in log
     assert re.search(r"sink warehouse: at [0-9A-F]+/[0-9A-F]+, 0 changes into .* on disk at [0-9A-F]+/[0-9A-F]+", log)
     assert "private" not in log
 
@@ -59,4 +59,4 @@ def test_a_retry_is_logged_each_time(pipeline):
     pipeline.engine.catch_up()
     pipeline.sink_configuration["dsn"] += " host=127.0.0.1 port=1"
     log = pipeline.engine.command("run", "--verbose", "--retry-for", "2s").stderr
-    assert len(re.findall(r" debug .*the attempt ended: .*; the next in \d+ ms at most", log)) > 1, log
+    assert len(re.findall(r" debug .*the attempt failed: .*; retrying within \d+ ms", log)) > 1, log

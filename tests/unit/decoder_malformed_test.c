@@ -260,7 +260,7 @@ Test(decoder_malformed, a_relation_is_as_wide_as_postgres_allows) {
 
 Test(decoder_malformed, streamed_transactions_are_refused_by_name) {
     IN_TRANSACTION();
-    static const char reason[] = "streamed transactions were not asked for";
+    static const char reason[] = "streamed transactions were not requested";
     expect_reason(&session, RAW("S\0\0\2\xe4\1"), "a Stream Start message");
     expect_reason(&session, RAW("S\0\0\2\xe4\1"), reason);
     expect_reason(&session, RAW("E"), reason);
@@ -272,7 +272,7 @@ Test(decoder_malformed, streamed_transactions_are_refused_by_name) {
 
 Test(decoder_malformed, two_phase_transactions_are_refused_by_name) {
     IN_TRANSACTION();
-    static const char reason[] = "two-phase transactions were not asked for";
+    static const char reason[] = "two-phase transactions were not requested";
     expect_reason(&session, RAW("b" INT64 INT64 INT64 "\0\0\2\xe4gid\0"), "a Begin Prepare message");
     expect_reason(&session, RAW("b" INT64 INT64 INT64 "\0\0\2\xe4gid\0"), reason);
     expect_reason(&session, RAW("P\0" INT64 INT64 INT64 "\0\0\2\xe4gid\0"), reason);

@@ -177,7 +177,7 @@ Test(decoder, a_full_root_over_keyed_leaves_knows_the_key_alone) {
     cr_assert_eq(change->relation->key_count, 1);
     cr_assert(change->relation->columns[0].is_key);
     cr_assert_not_null(
-        strstr(refuse_row(&session, delete_line(&session, NONE, ONE)), "does not say which row"));
+        strstr(refuse_row(&session, delete_line(&session, NONE, ONE)), "does not identify its row"));
 }
 
 Test(decoder, a_leaf_that_is_altered_is_known_from_its_next_row_on) {
@@ -247,7 +247,7 @@ Test(decoder, leaves_with_different_keys_tell_no_row) {
     announce(&session, &lines, OTHER_LEAF, 'd', by_text);
     struct slice update =
         pgoutput_update(&session.out, LINES, OLD_NONE, NO_TUPLE, TUPLE(TEXT("1"), TEXT("x")));
-    cr_assert_not_null(strstr(refuse_row(&session, update), "does not say which row"));
+    cr_assert_not_null(strstr(refuse_row(&session, update), "does not identify its row"));
 }
 
 /* orders has a key of id and a column that is not sent, which is made of note. */
@@ -269,7 +269,7 @@ Test(decoder, a_key_that_is_not_sent_is_what_determines_it) {
     cr_assert_eq(change->relation->key_count, 2);
     struct slice by_key =
         pgoutput_delete(&session.out, ORDERS, OLD_KEY, TUPLE(TEXT("1"), NULL_VALUE, NULL_VALUE));
-    cr_assert_not_null(strstr(refuse_row(&session, by_key), "does not say which row"));
+    cr_assert_not_null(strstr(refuse_row(&session, by_key), "does not identify its row"));
 }
 
 Test(decoder, a_key_that_is_not_sent_and_made_of_a_large_value_tells_no_row) {
@@ -277,7 +277,7 @@ Test(decoder, a_key_that_is_not_sent_and_made_of_a_large_value_tells_no_row) {
     hide_key(&session);
     struct slice update =
         pgoutput_update(&session.out, ORDERS, OLD_NONE, NO_TUPLE, TUPLE(TEXT("1"), UNCHANGED, TEXT("1")));
-    cr_assert_not_null(strstr(refuse_row(&session, update), "does not say which row"));
+    cr_assert_not_null(strstr(refuse_row(&session, update), "does not identify its row"));
 }
 
 Test(decoder, an_insert_that_a_row_filter_made_of_an_update_is_marked_when_not_whole) {

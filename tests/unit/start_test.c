@@ -246,7 +246,7 @@ Test(start, a_slot_of_ours_without_positions_is_an_interrupted_copy) {
     snprintf(scene.checkpoint.slot, sizeof scene.checkpoint.slot, "shop");
     expect_action(&scene, START_COPY_AGAIN);
     snprintf(scene.checkpoint.slot, sizeof scene.checkpoint.slot, "another");
-    expect_refusal(&scene, "whose it is cannot be known");
+    expect_refusal(&scene, "it is unknown which pipeline created it");
 }
 
 Test(start, somebody_s_slot_is_adopted_only_without_a_copy) {

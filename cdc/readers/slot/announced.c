@@ -48,5 +48,6 @@ bool announced_check(const struct announced *announced, struct slice payload, st
               "publication %s sends changes of table \"%.*s\".\"%.*s\", which source.tables does not name",
               source->publication, (int) schema.size, schema.data, (int) name.size, name.data);
     return error_remedy(
-        err, "name it there, or, when nobody may have them, take it out of the publication, " START_OVER);
+        err,
+        "name it there, or, if no sink may receive them, remove the table from the publication, " START_OVER);
 }

@@ -79,7 +79,7 @@ bool keepalive_send(struct keepalive *keepalive, const struct keepalive_report *
                                  err))
         return false;
     if (sent && report->durable_lsn > keepalive->durable_sent_lsn)
-        log_line(LOG_LEVEL_DEBUG, "told the source: received %s, durable everywhere %s",
+        log_line(LOG_LEVEL_DEBUG, "reported to the source: received %s, durable in every sink %s",
                  lsn_format(received_lsn).text, lsn_format(report->durable_lsn).text);
     if (sent) {
         keepalive->durable_sent_lsn = report->durable_lsn;
@@ -124,9 +124,10 @@ static bool check_silence(const struct keepalive *keepalive, int64_t now_ms, str
         return true;
     if (keepalive->is_partial)
         return error_set(err, ERROR_RETRY,
-                         "source: a message of the server does not go on for %d s: its length may be damaged",
+                         "source: a message from the server made no progress for "
+                         "%d s: its length may be damaged",
                          SILENCE_MAX_MS / 1000);
-    return error_set(err, ERROR_RETRY, "source: no word from the server for %d s", SILENCE_MAX_MS / 1000);
+    return error_set(err, ERROR_RETRY, "source: the server sent nothing for %d s", SILENCE_MAX_MS / 1000);
 }
 
 bool keepalive_tend(struct keepalive *keepalive, const struct keepalive_report *report, struct error *err) {

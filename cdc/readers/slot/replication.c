@@ -84,7 +84,7 @@ bool replication_start(struct session *session, const struct replication_options
     if (options->origin_is_none && session->server_version < 160000)
         return error_set(
             err, ERROR_CONFIG,
-            "source.origin is none, which PostgreSQL has since 16; the source is older, so set it to any");
+            "source.origin none needs PostgreSQL 16 or later; the source is older, so set it to any");
     if (!build_command(session, options, &sql))
         return error_no_memory(err);
     if (PQsendQuery(session->conn, sql.data) == 0)
@@ -128,9 +128,8 @@ static bool judge_change(const struct session *session, const PGresult *result, 
                      "make the row smaller at the source, or leave its large column out of the publication "
                      "by a list of columns; the change stays in the slot, so then " START_OVER);
     } else if (strcmp(err->sqlstate, "22021") == 0 || strcmp(err->sqlstate, "22P05") == 0) {
-        error_remedy(err,
-                     "every sink that is no database of encoding SQL_ASCII needs text that can be UTF-8: "
-                     "correct the row at the source; the change stays in the slot, so then " START_OVER);
+        error_remedy(err, "every sink except a database of encoding SQL_ASCII needs valid UTF-8: correct the "
+                          "row at the source; the change stays in the slot, so then " START_OVER);
     }
     return lsn == 0 ? false : error_wrap(err, "the change at %s", lsn_format(lsn).text);
 }

@@ -165,7 +165,7 @@ static bool fill_in(const struct row_fetch *fetch, const PGresult *row, struct c
     change->new_values = values;
     change->is_partial = find_unsent(change) < change->relation->column_count;
     return !change->is_partial ||
-           error_set(err, ERROR_PROTOCOL, "source: a row came with other columns than asked for");
+           error_set(err, ERROR_PROTOCOL, "source: a row has other columns than requested");
 }
 
 static bool has_null(const PGresult *row) {

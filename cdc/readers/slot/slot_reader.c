@@ -100,8 +100,8 @@ static bool check_exists(struct slot_reader *slot, lsn_t lsn, struct error *err)
     if (lsn <= flush_lsn)
         return true;
     return error_set(err, ERROR_PROTOCOL,
-                     "source: the stream is at %s, but the server's WAL ends at %s: what the server sends is "
-                     "damaged on the way",
+                     "source: the stream is at %s, but the server's WAL ends at %s: "
+                     "the server's data is damaged in transit",
                      lsn_format(lsn).text, lsn_format(flush_lsn).text);
 }
 
