@@ -98,7 +98,7 @@ def test_a_standby_is_a_source_before_and_after_its_promotion(new_standby_pipeli
     promote(pipeline)
     pipeline.source.execute("insert into t select g, g from generate_series(3000, 3999) g; update t set v = 7 where id = 2000")
     assert_follows(pipeline)
-    assert "timeline 2 now" in pipeline.engine.log_text()
+    assert "its timeline is now 2" in pipeline.engine.log_text()
     pipeline.engine.kill()
     pipeline.wait_slot_free()
     assert pipeline.target.value("select timeline from pgcdc.position") == 2
