@@ -23,32 +23,19 @@ static bool set_timeout(int64_t timeout_ms, struct error *err) {
 
 /* ---- what it did ---- */
 
-static void put_lsn(struct json_writer *json, const char *key, lsn_t lsn) {
-    json_put_key(json, key);
-    if (lsn == 0)
-        yajl_gen_null(json->generator);
-    else
-        json_put_text(json, slice_of(lsn_format(lsn).text));
-}
-
-static void put_number(struct json_writer *json, const char *key, int64_t number) {
-    json_put_key(json, key);
-    json_put_integer(json, number);
-}
-
 static void put_result(struct json_writer *json, const char *pipeline, const struct pipeline_result *result,
                        enum exit_code code, const char *error) {
     yajl_gen_map_open(json->generator);
     json_put_field(json, "pipeline", pipeline);
-    put_number(json, "exit_code", code);
+    json_put_number(json, "exit_code", code);
     json_put_key(json, "reached");
     yajl_gen_bool(json->generator, result->reached);
-    put_lsn(json, "position", result->position_lsn);
-    put_lsn(json, "until", result->until_lsn);
-    put_number(json, "transactions", (int64_t) result->transactions);
-    put_number(json, "changes", (int64_t) result->changes);
-    put_number(json, "rows_copied", (int64_t) result->rows_copied);
-    put_number(json, "duration_ms", result->duration_ms);
+    json_put_lsn(json, "position", result->position_lsn);
+    json_put_lsn(json, "until", result->until_lsn);
+    json_put_number(json, "transactions", (int64_t) result->transactions);
+    json_put_number(json, "changes", (int64_t) result->changes);
+    json_put_number(json, "rows_copied", (int64_t) result->rows_copied);
+    json_put_number(json, "duration_ms", result->duration_ms);
     json_put_key(json, "error");
     if (error[0] == '\0')
         yajl_gen_null(json->generator);

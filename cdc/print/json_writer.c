@@ -29,6 +29,22 @@ void json_put_field(struct json_writer *json, const char *key, const char *text)
     json_put_text(json, slice_of(text));
 }
 
+void json_put_lsn(struct json_writer *json, const char *key, lsn_t lsn) {
+    json_put_key(json, key);
+    if (lsn == 0)
+        yajl_gen_null(json->generator);
+    else
+        json_put_text(json, slice_of(lsn_format(lsn).text));
+}
+
+void json_put_number(struct json_writer *json, const char *key, int64_t number) {
+    json_put_key(json, key);
+    if (number < 0)
+        yajl_gen_null(json->generator);
+    else
+        json_put_integer(json, number);
+}
+
 /* yajl writes a number's text unchanged. */
 void json_put_raw(struct json_writer *json, struct slice text) {
     yajl_gen_number(json->generator, text.data, text.size);

@@ -14,6 +14,7 @@
 #include "cdc/base/buffer.h"
 #include "cdc/base/error.h"
 #include "cdc/base/json_text.h"
+#include "cdc/base/lsn.h"
 #include "cdc/base/slice.h"
 
 struct json_writer {
@@ -40,6 +41,10 @@ void json_put_integer(struct json_writer *json, int64_t number);
 /* A key of the open map; the second also puts its value. */
 void json_put_key(struct json_writer *json, const char *key);
 void json_put_field(struct json_writer *json, const char *key, const char *text);
+
+/* A key and its value. 0 is no LSN, and a negative number is an unknown one: both become null. */
+void json_put_lsn(struct json_writer *json, const char *key, lsn_t lsn);
+void json_put_number(struct json_writer *json, const char *key, int64_t number);
 
 /*
  * Text that is already JSON. raw: unchanged. embedded: line breaks become spaces, so that the document stays

@@ -8,25 +8,8 @@
 #include "cdc/base/utf8.h"
 #include "cdc/status/status_text.h"
 
-static void put_lsn(struct json_writer *json, const char *key, lsn_t lsn) {
-    json_put_key(json, key);
-    if (lsn == 0)
-        yajl_gen_null(json->generator);
-    else
-        json_put_text(json, slice_of(lsn_format(lsn).text));
-}
-
-/* A negative number means unknown. */
-static void put_number(struct json_writer *json, const char *key, int64_t number) {
-    json_put_key(json, key);
-    if (number < 0)
-        yajl_gen_null(json->generator);
-    else
-        json_put_integer(json, number);
-}
-
 static void put_pid(struct json_writer *json, const char *key, int pid) {
-    put_number(json, key, pid != 0 ? pid : -1);
+    json_put_number(json, key, pid != 0 ? pid : -1);
 }
 
 /* "" becomes null. A server's message can be in any encoding until the session has agreed on one. */
@@ -55,8 +38,8 @@ static void put_source(struct json_writer *json, const struct status *status) {
     json_put_field(json, "database", status->identity.database);
     snprintf(text, sizeof text, "%" PRIu64, status->identity.system_id);
     json_put_field(json, "system_id", text);
-    put_number(json, "timeline", status->identity.timeline);
-    put_lsn(json, "flush_lsn", status->identity.flush_lsn);
+    json_put_number(json, "timeline", status->identity.timeline);
+    json_put_lsn(json, "flush_lsn", status->identity.flush_lsn);
     yajl_gen_map_close(json->generator);
 }
 
@@ -72,12 +55,12 @@ static void put_slot(struct json_writer *json, const struct status *status) {
     json_put_key(json, "exists");
     yajl_gen_bool(json->generator, slot->exists);
     put_pid(json, "active_pid", slot->active_pid);
-    put_lsn(json, "restart_lsn", slot->restart_lsn);
-    put_lsn(json, "confirmed_flush_lsn", slot->confirmed_lsn);
+    json_put_lsn(json, "restart_lsn", slot->restart_lsn);
+    json_put_lsn(json, "confirmed_flush_lsn", slot->confirmed_lsn);
     put_text(json, "wal_status", status->wal_status);
-    put_number(json, "safe_wal_bytes", slot->exists ? status->safe_wal_bytes : -1);
-    put_number(json, "retained_bytes", lag_of(status, slot->restart_lsn));
-    put_number(json, "lag_bytes", lag_of(status, slot->confirmed_lsn));
+    json_put_number(json, "safe_wal_bytes", slot->exists ? status->safe_wal_bytes : -1);
+    json_put_number(json, "retained_bytes", lag_of(status, slot->restart_lsn));
+    json_put_number(json, "lag_bytes", lag_of(status, slot->confirmed_lsn));
     yajl_gen_map_close(json->generator);
 }
 
@@ -86,7 +69,7 @@ static void put_conflicts(struct json_writer *json, const char *key, const uint6
     yajl_gen_map_open(json->generator);
     for (size_t i = 0; i < CONFLICT_KINDS; i++)
         if (counts[i] > 0)
-            put_number(json, conflict_kind_name((enum conflict_kind) i), (int64_t) counts[i]);
+            json_put_number(json, conflict_kind_name((enum conflict_kind) i), (int64_t) counts[i]);
     yajl_gen_map_close(json->generator);
 }
 
@@ -107,8 +90,8 @@ static void put_activity_sink(struct json_writer *json, const struct status *sta
     static const struct activity_sink NOTHING;
     const bool has_rate = sink != NULL && status->activity_is_current;
     const struct activity_sink *known = sink != NULL ? sink : &NOTHING;
-    put_number(json, "transactions", sink != NULL ? (int64_t) sink->transactions : -1);
-    put_number(json, "changes", sink != NULL ? (int64_t) sink->changes : -1);
+    json_put_number(json, "transactions", sink != NULL ? (int64_t) sink->transactions : -1);
+    json_put_number(json, "changes", sink != NULL ? (int64_t) sink->changes : -1);
     put_rate(json, "transactions_per_s", has_rate, known->transactions_per_s);
     put_rate(json, "changes_per_s", has_rate, known->changes_per_s);
 }
@@ -123,10 +106,10 @@ static void put_activity(struct json_writer *json, const struct status *status) 
     yajl_gen_map_open(json->generator);
     json_put_key(json, "is_current");
     yajl_gen_bool(json->generator, status->activity_is_current);
-    put_number(json, "engine_pid", activity->pid);
-    put_number(json, "started_unix_ms", activity->started_us / 1000);
-    put_number(json, "written_unix_ms", activity->written_us / 1000);
-    put_number(json, "rows_copied", (int64_t) activity->rows_copied);
+    json_put_number(json, "engine_pid", activity->pid);
+    json_put_number(json, "started_unix_ms", activity->started_us / 1000);
+    json_put_number(json, "written_unix_ms", activity->written_us / 1000);
+    json_put_number(json, "rows_copied", (int64_t) activity->rows_copied);
     yajl_gen_map_close(json->generator);
 }
 
@@ -139,12 +122,12 @@ static void put_copy(struct json_writer *json, const struct status *status) {
     }
     yajl_gen_map_open(json->generator);
     put_text(json, "table", copy->table);
-    put_number(json, "tables_done", (int64_t) copy->tables_done);
-    put_number(json, "table_count", copy->table_count > 0 ? (int64_t) copy->table_count : -1);
-    put_number(json, "rows", (int64_t) copy->rows);
-    put_number(json, "bytes", (int64_t) copy->bytes);
-    put_number(json, "bytes_done", (int64_t) copy->bytes_done);
-    put_number(json, "bytes_estimate", (int64_t) copy->bytes_estimate);
+    json_put_number(json, "tables_done", (int64_t) copy->tables_done);
+    json_put_number(json, "table_count", copy->table_count > 0 ? (int64_t) copy->table_count : -1);
+    json_put_number(json, "rows", (int64_t) copy->rows);
+    json_put_number(json, "bytes", (int64_t) copy->bytes);
+    json_put_number(json, "bytes_done", (int64_t) copy->bytes_done);
+    json_put_number(json, "bytes_estimate", (int64_t) copy->bytes_estimate);
     yajl_gen_map_close(json->generator);
 }
 
@@ -156,11 +139,11 @@ static void put_sink(struct json_writer *json, const struct status *status, size
     yajl_gen_map_open(json->generator);
     json_put_field(json, "name", config->sink.name);
     json_put_field(json, "type", config->ops->type);
-    put_lsn(json, "position", lsn);
-    put_number(json, "lag_bytes", lag_of(status, lsn));
-    put_number(json, "lag_ms", status_lag_ms(status, i));
+    json_put_lsn(json, "position", lsn);
+    json_put_number(json, "lag_bytes", lag_of(status, lsn));
+    json_put_number(json, "lag_ms", status_lag_ms(status, i));
     put_activity_sink(json, status, activity);
-    put_number(json, "age_ms", lsn != 0 ? sink->view.age_ms : -1);
+    json_put_number(json, "age_ms", lsn != 0 ? sink->view.age_ms : -1);
     json_put_field(json, "stored_in", sink->is_from_disk ? "checkpoint" : "sink");
     put_conflicts(json, "conflicts", sink->view.conflicts);
     put_conflicts(json, "conflicts_stopped",
@@ -180,10 +163,10 @@ static void put_failure(struct json_writer *json, const struct failure *failure)
     put_text(json, "remedy", failure->error.remedy);
     put_text(json, "sqlstate", failure->error.sqlstate);
     put_text(json, "conflict", failure->error.conflict);
-    put_number(json, "attempts", (int64_t) failure->attempts);
-    put_number(json, "since_unix_ms", failure->since_us / 1000);
-    put_number(json, "last_unix_ms", failure->last_us / 1000);
-    put_lsn(json, "position", failure->position_lsn);
+    json_put_number(json, "attempts", (int64_t) failure->attempts);
+    json_put_number(json, "since_unix_ms", failure->since_us / 1000);
+    json_put_number(json, "last_unix_ms", failure->last_us / 1000);
+    json_put_lsn(json, "position", failure->position_lsn);
     yajl_gen_map_close(json->generator);
 }
 
@@ -199,11 +182,11 @@ static void put_checkpoint(struct json_writer *json, const struct checkpoint *ch
     json_put_key(json, "checkpoint");
     yajl_gen_map_open(json->generator);
     json_put_field(json, "phase", phase_name(checkpoint->phase));
-    put_number(json, "generation", (int64_t) checkpoint->generation);
+    json_put_number(json, "generation", (int64_t) checkpoint->generation);
     json_put_key(json, "sinks");
     yajl_gen_map_open(json->generator);
     for (size_t i = 0; i < checkpoint->sink_count; i++)
-        put_lsn(json, checkpoint->sinks[i].name, checkpoint->sinks[i].position.end_lsn);
+        json_put_lsn(json, checkpoint->sinks[i].name, checkpoint->sinks[i].position.end_lsn);
     yajl_gen_map_close(json->generator);
     yajl_gen_map_close(json->generator);
 }

@@ -193,11 +193,6 @@ void verify_print(const struct verify *verify, FILE *out) {
 
 /* ---- for programs ---- */
 
-static void put_number(struct json_writer *json, const char *key, uint64_t number) {
-    json_put_key(json, key);
-    json_put_integer(json, (int64_t) number);
-}
-
 static void put_boolean(struct json_writer *json, const char *key, bool value) {
     json_put_key(json, key);
     yajl_gen_bool(json->generator, value);
@@ -212,14 +207,14 @@ static void put_table(const struct verify_table *compared, struct json_writer *j
     if (compared->result == VERIFY_MISSING) {
         json_put_field(json, "lacks", compared->expressions.missing);
     } else {
-        put_number(json, "source_rows", compared->source_rows);
-        put_number(json, "target_rows", compared->target_rows);
-        put_number(json, "missing", counts.missing);
-        put_number(json, "extra", counts.extra);
-        put_number(json, "different", counts.different);
+        json_put_number(json, "source_rows", (int64_t) compared->source_rows);
+        json_put_number(json, "target_rows", (int64_t) compared->target_rows);
+        json_put_number(json, "missing", (int64_t) counts.missing);
+        json_put_number(json, "extra", (int64_t) counts.extra);
+        json_put_number(json, "different", (int64_t) counts.different);
         put_boolean(json, "exact", is_exact(compared));
         if (compared->expressions.count_narrowed != NULL)
-            put_number(json, "narrowed", compared->narrowed_rows);
+            json_put_number(json, "narrowed", (int64_t) compared->narrowed_rows);
     }
     if (compared->expressions.left_out != NULL)
         json_put_field(json, "left_out", compared->expressions.left_out);
@@ -238,7 +233,7 @@ void verify_put(const struct verify *verify, struct json_writer *json) {
     json_put_field(json, "last_lsn", lsn_format(verify->last_lsn).text);
     json_put_field(json, "target_lsn", lsn_format(verify->target_lsn).text);
     put_boolean(json, "engine_running", verify->sides.is_fed);
-    put_number(json, "rounds", verify->rounds);
+    json_put_number(json, "rounds", (int64_t) verify->rounds);
     json_put_key(json, "tables");
     yajl_gen_array_open(json->generator);
     for (size_t i = 0; i < verify->count; i++)
