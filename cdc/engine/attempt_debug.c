@@ -62,13 +62,13 @@ void attempt_debug_decision(const struct attempt *attempt, const struct slot_fac
     else
         log_line(LOG_LEVEL_DEBUG, "slot %s: does not exist", name);
     for (size_t i = 0; i < attempt->runner_count; i++) {
-        const char *sink = pipeline->config->sinks[i].sink.name;
+        const struct sink_config *sink = &pipeline->config->sinks[i].sink;
         const struct position *position = &attempt->positions[i];
         const struct checkpoint_sink *on_disk = checkpoint_find(&pipeline->checkpoint, sink);
         log_line(LOG_LEVEL_DEBUG,
                  "sink %s: at %s, %" PRIu64
                  " changes into the transaction whose commit record begins at %s; on disk at %s",
-                 sink, lsn_format(position->end_lsn).text, position->index,
+                 sink->name, lsn_format(position->end_lsn).text, position->index,
                  lsn_format(position->commit_lsn).text,
                  lsn_format(on_disk != NULL ? on_disk->position.end_lsn : 0).text);
     }

@@ -33,6 +33,7 @@ static bool attempt_save_gather(struct attempt *attempt, struct checkpoint *chec
     for (size_t i = 0; i < attempt->runner_count; i++) {
         struct checkpoint_sink *sink = &checkpoint->sinks[i];
         snprintf(sink->name, sizeof sink->name, "%s", config->sinks[i].sink.name);
+        snprintf(sink->stream, sizeof sink->stream, "%s", sink_stream(&config->sinks[i].sink));
         sink->position = runner_position(&attempt->runners[i]);
         if (!position_exists(&sink->position))
             return false;

@@ -12,7 +12,9 @@
  *     sink warehouse 0/16B3748 0/0 0 7312345678901234567 1
  *     crc32 89abcdef
  *
- * A sink's numbers: end_lsn, commit_lsn and index of a split transaction, system identifier, timeline.
+ * A sink's numbers: end_lsn, commit_lsn and index of a split transaction, system identifier, timeline. Then
+ * the stream, if it is not the slot's: without one the file is what a pgcdc before streams wrote, and can
+ * read. To such a pgcdc a file with a stream is corrupt.
  */
 #include "cdc/engine/checkpoint.h"
 
@@ -32,7 +34,8 @@
 #include "cdc/base/fault.h"
 
 #define FILE_BYTES_MAX 65536
-#define MAGIC "pgcdc checkpoint 1"
+#define MAGIC "pgcdc checkpoint "
+#define VERSION "1"
 
 static uint32_t checksum(const char *data, size_t size) {
     return (uint32_t) crc32(crc32(0, NULL, 0), (const unsigned char *) data, (unsigned) size);
@@ -50,21 +53,34 @@ static const char *phase_name(enum checkpoint_phase phase) {
 }
 
 static void format_sink(struct buffer *text, const struct checkpoint_sink *sink) {
-    buffer_printf(text, "sink %s %s %s %" PRIu64 " %" PRIu64 " %" PRIu32 "\n", sink->name,
+    assert(strpbrk(sink->stream, " \t\r\n") == NULL);
+    buffer_printf(text, "sink %s %s %s %" PRIu64 " %" PRIu64 " %" PRIu32 "%s%s\n", sink->name,
                   lsn_format(sink->position.end_lsn).text, lsn_format(sink->position.commit_lsn).text,
-                  sink->position.index, sink->position.system_id, sink->position.timeline);
+                  sink->position.index, sink->position.system_id, sink->position.timeline,
+                  sink->stream[0] != '\0' ? " " : "", sink->stream);
 }
 
 static bool format(const struct checkpoint *checkpoint, struct buffer *text, struct error *err) {
-    buffer_printf(
-        text, MAGIC "\ngeneration %" PRIu64 "\nphase %s\nsystem %" PRIu64 "\ntimeline %" PRIu32 "\nslot %s\n",
-        checkpoint->generation, phase_name(checkpoint->phase), checkpoint->system_id, checkpoint->timeline,
-        checkpoint->slot);
+    buffer_printf(text,
+                  MAGIC VERSION "\ngeneration %" PRIu64 "\nphase %s\nsystem %" PRIu64 "\ntimeline %" PRIu32
+                                "\nslot %s\n",
+                  checkpoint->generation, phase_name(checkpoint->phase), checkpoint->system_id,
+                  checkpoint->timeline, checkpoint->slot);
     for (size_t i = 0; i < checkpoint->sink_count; i++)
         format_sink(text, &checkpoint->sinks[i]);
     if (buffer_ok(text))
         buffer_printf(text, "crc32 %08" PRIx32 "\n", checksum(text->data, text->size));
     return buffer_ok(text) ? true : error_no_memory(err);
+}
+
+/* The rest of a sink's line: nothing, or a space and a name. */
+static bool parse_stream(const char *rest, char stream[static CHECKPOINT_STREAM_MAX]) {
+    const size_t size = strlen(rest);
+    if (size > 0 &&
+        (rest[0] != ' ' || size == 1 || size > CHECKPOINT_STREAM_MAX || strpbrk(rest + 1, " \t\r") != NULL))
+        return false;
+    memcpy(stream, size > 0 ? rest + 1 : "", size > 0 ? size : 1);
+    return true;
 }
 
 static bool parse_sink(const char *line, struct checkpoint *checkpoint) {
@@ -75,8 +91,8 @@ static bool parse_sink(const char *line, struct checkpoint *checkpoint) {
     int consumed = 0;
     int count = sscanf(line, "%63s %31s %31s %" SCNu64 " %" SCNu64 " %" SCNu32 "%n", sink->name, end, commit,
                        &sink->position.index, &sink->position.system_id, &sink->position.timeline, &consumed);
-    return count == 6 && line[consumed] == '\0' && lsn_parse(end, &sink->position.end_lsn) &&
-           lsn_parse(commit, &sink->position.commit_lsn);
+    return count == 6 && parse_stream(line + consumed, sink->stream) &&
+           lsn_parse(end, &sink->position.end_lsn) && lsn_parse(commit, &sink->position.commit_lsn);
 }
 
 static bool parse_phase(const char *name, enum checkpoint_phase *ret_phase) {
@@ -91,7 +107,7 @@ static bool parse_phase(const char *name, enum checkpoint_phase *ret_phase) {
 
 static bool parse_line(const char *line, struct checkpoint *checkpoint) {
     char word[CHECKPOINT_NAME_MAX];
-    if (strcmp(line, MAGIC) == 0)
+    if (strcmp(line, MAGIC VERSION) == 0)
         return true;
     if (sscanf(line, "generation %" SCNu64, &checkpoint->generation) == 1)
         return true;
@@ -119,14 +135,16 @@ static bool checksum_holds(char *text, size_t size) {
     return holds;
 }
 
-static bool checkpoint_parse(char *text, size_t size, struct checkpoint *checkpoint) {
-    if (strncmp(text, MAGIC "\n", sizeof MAGIC) != 0 || !checksum_holds(text, size))
-        return false;
+/* Where the checksum holds, nothing is damaged: a line that we do not know is a newer pgcdc's. */
+static enum checkpoint_phase checkpoint_parse(char *text, size_t size, struct checkpoint *checkpoint) {
+    if (strncmp(text, MAGIC, sizeof MAGIC - 1) != 0 || !checksum_holds(text, size))
+        return CHECKPOINT_CORRUPT;
     char *rest = NULL;
     for (char *line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
         if (!parse_line(line, checkpoint))
-            return false;
-    return checkpoint->phase != CHECKPOINT_NONE && checkpoint->slot[0] != '\0';
+            return CHECKPOINT_NEWER;
+    const bool is_whole = checkpoint->phase != CHECKPOINT_NONE && checkpoint->slot[0] != '\0';
+    return is_whole ? checkpoint->phase : CHECKPOINT_CORRUPT;
 }
 
 /* ---- reading ---- */
@@ -146,8 +164,9 @@ static bool read_file(const char *path, struct checkpoint *checkpoint, struct er
     text[size] = '\0';
     bool read = ferror(file) == 0;
     fclose(file);
-    if (read && !checkpoint_parse(text, size, checkpoint))
-        *checkpoint = (struct checkpoint){.phase = CHECKPOINT_CORRUPT};
+    enum checkpoint_phase phase = read ? checkpoint_parse(text, size, checkpoint) : CHECKPOINT_CORRUPT;
+    if (phase == CHECKPOINT_CORRUPT || phase == CHECKPOINT_NEWER)
+        *checkpoint = (struct checkpoint){.phase = phase};
     free(text);
     return read ? true : error_set(err, ERROR_SYSTEM, "%s cannot be read", path);
 }
@@ -158,7 +177,7 @@ bool checkpoint_read(const char *directory, const char *pipeline, struct checkpo
     file_path(path, directory, pipeline, "");
     if (!read_file(path, ret_checkpoint, err))
         return false;
-    if (ret_checkpoint->phase == CHECKPOINT_COPYING || ret_checkpoint->phase == CHECKPOINT_STREAMING)
+    if (ret_checkpoint->phase != CHECKPOINT_NONE && ret_checkpoint->phase != CHECKPOINT_CORRUPT)
         return true;
     bool was_corrupt = ret_checkpoint->phase == CHECKPOINT_CORRUPT;
     file_path(path, directory, pipeline, ".previous");
@@ -256,9 +275,11 @@ bool checkpoint_remove(const char *directory, const char *pipeline, struct error
 
 /* ---- asking ---- */
 
-const struct checkpoint_sink *checkpoint_find(const struct checkpoint *checkpoint, const char *sink) {
+const struct checkpoint_sink *checkpoint_find(const struct checkpoint *checkpoint,
+                                              const struct sink_config *sink) {
     for (size_t i = 0; i < checkpoint->sink_count; i++)
-        if (strcmp(checkpoint->sinks[i].name, sink) == 0)
+        if (strcmp(checkpoint->sinks[i].name, sink->name) == 0 &&
+            strcmp(checkpoint->sinks[i].stream, sink_stream(sink)) == 0)
             return &checkpoint->sinks[i];
     return NULL;
 }

@@ -18,20 +18,24 @@
 
 #include "cdc/base/error.h"
 #include "cdc/base/position.h"
+#include "sinks/sink.h"
 
 #define CHECKPOINT_SINKS_MAX 64
-#define CHECKPOINT_NAME_MAX 64 /* names are [a-z0-9_]{1,63} */
+#define CHECKPOINT_NAME_MAX 64    /* names are [a-z0-9_]{1,63} */
+#define CHECKPOINT_STREAM_MAX 320 /* a Kafka topic's name has 249 bytes */
 
 enum checkpoint_phase {
     CHECKPOINT_NONE,      /* no file: a pipeline that never ran here */
     CHECKPOINT_COPYING,   /* the slot is ours and no sink has a position: start over by dropping the slot */
     CHECKPOINT_STREAMING, /* every sink has a position */
     CHECKPOINT_CORRUPT,   /* files exist, but none of them is complete */
+    CHECKPOINT_NEWER,     /* a complete file, with something in it that only a newer pgcdc knows */
 };
 
 struct checkpoint_sink {
     char name[CHECKPOINT_NAME_MAX];
-    struct position position; /* durable in the sink when the file was written */
+    char stream[CHECKPOINT_STREAM_MAX]; /* no spaces; "": the slot's */
+    struct position position;           /* durable in the sink when the file was written */
 };
 
 struct checkpoint {
@@ -58,8 +62,9 @@ MUST_CHECK bool checkpoint_write(const char *directory, const char *pipeline, st
 /* Removes the pipeline's files; true also when there are none. */
 MUST_CHECK bool checkpoint_remove(const char *directory, const char *pipeline, struct error *err);
 
-/* NULL when the sink is not in the checkpoint. */
-const struct checkpoint_sink *checkpoint_find(const struct checkpoint *checkpoint, const char *sink);
+/* NULL when the checkpoint has no position of the sink in its stream. */
+const struct checkpoint_sink *checkpoint_find(const struct checkpoint *checkpoint,
+                                              const struct sink_config *sink);
 
 /* The smallest end_lsn of all sinks, up to which the slot may be confirmed; 0 without sinks. */
 lsn_t checkpoint_confirmed_lsn(const struct checkpoint *checkpoint);

@@ -33,10 +33,38 @@ void start_complete(const struct config *config, const struct checkpoint *checkp
     if (checkpoint->phase != CHECKPOINT_STREAMING)
         return;
     for (size_t i = 0; i < config->sink_count; i++) {
-        const struct checkpoint_sink *on_disk = checkpoint_find(checkpoint, config->sinks[i].sink.name);
+        const struct checkpoint_sink *on_disk = checkpoint_find(checkpoint, &config->sinks[i].sink);
         if (!config->sinks[i].ops->stores_position && on_disk != NULL)
             positions[i] = on_disk->position;
     }
+}
+
+static bool check_version(const struct start_facts *facts, struct error *err) {
+    if (facts->checkpoint->phase != CHECKPOINT_NEWER)
+        return true;
+    return error_set(err, ERROR_REFUSE,
+                     "%s/%s.checkpoint was written by a newer pgcdc: it contains something that this version "
+                     "does not know",
+                     facts->config->state, facts->config->name) ||
+           error_remedy(err, "run that version, or " START_OVER);
+}
+
+/* A position in another stream says nothing about this one, and the next checkpoint would not have it. */
+static bool check_streams(const struct start_facts *facts, struct error *err) {
+    const struct config *config = facts->config;
+    for (size_t i = 0; i < facts->checkpoint->sink_count; i++) {
+        const struct checkpoint_sink *on_disk = &facts->checkpoint->sinks[i];
+        bool is_read = on_disk->stream[0] == '\0';
+        for (size_t j = 0; j < config->sink_count; j++)
+            is_read = is_read || checkpoint_find(facts->checkpoint, &config->sinks[j].sink) == on_disk;
+        if (!is_read)
+            return error_set(err, ERROR_REFUSE,
+                             "%s/%s.checkpoint has a position of sink %s in stream %s, which this pipeline "
+                             "does not read",
+                             config->state, config->name, on_disk->name, on_disk->stream) ||
+                   error_remedy(err, "run the version and the configuration that wrote it, or " START_OVER);
+    }
+    return true;
 }
 
 /*
@@ -44,7 +72,7 @@ void start_complete(const struct config *config, const struct checkpoint *checkp
  * another target.
  */
 static bool check_disk(const struct start_facts *facts, size_t i, struct error *err) {
-    const struct checkpoint_sink *on_disk = checkpoint_find(facts->checkpoint, sink_name(facts, i));
+    const struct checkpoint_sink *on_disk = checkpoint_find(facts->checkpoint, &facts->config->sinks[i].sink);
     const struct position *position = &facts->positions[i];
     if (facts->checkpoint->phase != CHECKPOINT_STREAMING || on_disk == NULL ||
         on_disk->position.end_lsn <= position->end_lsn)
@@ -224,6 +252,8 @@ static bool decide_new(const struct start_facts *facts, enum start_action *ret_a
 
 bool start_decide(const struct start_facts *facts, enum start_action *ret_action, struct error *err) {
     size_t count = count_positions(facts);
+    if (!check_version(facts, err) || !check_streams(facts, err))
+        return false;
     for (size_t i = 0; i < facts->config->sink_count; i++) {
         if (!check_disk(facts, i, err))
             return false;

@@ -57,7 +57,7 @@ bool stop_place_position(const struct stop_place *place, const struct config *co
     if (sink_admin(of->ops, look) == NULL) {
         if (!checkpoint_read(config->state, config->name, &checkpoint, err))
             return false;
-        const struct checkpoint_sink *stored = checkpoint_find(&checkpoint, of->sink.name);
+        const struct checkpoint_sink *stored = checkpoint_find(&checkpoint, &of->sink);
         *ret_position = stored != NULL ? stored->position : (struct position){0};
         return true;
     }

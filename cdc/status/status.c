@@ -58,9 +58,10 @@ static bool look_at_sink(const struct config_sink *config, const atomic_bool *st
 /* A sink that stores no position has the checkpoint's. */
 static void look_at_disk(const struct status *status, size_t i, struct sink_status *sink) {
     const struct checkpoint_sink *on_disk =
-        checkpoint_find(&status->checkpoint, status->config->sinks[i].sink.name);
+        checkpoint_find(&status->checkpoint, &status->config->sinks[i].sink);
     sink->is_from_disk = true;
-    sink->is_known = status->checkpoint.phase != CHECKPOINT_CORRUPT;
+    sink->is_known =
+        status->checkpoint.phase != CHECKPOINT_CORRUPT && status->checkpoint.phase != CHECKPOINT_NEWER;
     sink->view.age_ms = -1;
     if (on_disk != NULL && status->checkpoint.phase == CHECKPOINT_STREAMING)
         sink->view.position = on_disk->position;

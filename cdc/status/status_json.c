@@ -174,7 +174,8 @@ static const char *phase_name(enum checkpoint_phase phase) {
     static const char *const NAMES[] = {[CHECKPOINT_NONE] = "none",
                                         [CHECKPOINT_COPYING] = "copying",
                                         [CHECKPOINT_STREAMING] = "streaming",
-                                        [CHECKPOINT_CORRUPT] = "corrupt"};
+                                        [CHECKPOINT_CORRUPT] = "corrupt",
+                                        [CHECKPOINT_NEWER] = "newer"};
     return NAMES[phase];
 }
 

@@ -98,6 +98,8 @@ static const char *phase_text(enum checkpoint_phase phase) {
         return "confirmed to";
     case CHECKPOINT_CORRUPT:
         return "corrupt";
+    case CHECKPOINT_NEWER:
+        return "written by a newer pgcdc";
     }
     return "";
 }
@@ -205,7 +207,8 @@ static void append_sinks(struct buffer *text, const struct status *status) {
             append_position(text, status, i);
         else
             buffer_printf(text, "unknown: %s\n",
-                          sink->is_from_disk ? "the checkpoint is corrupt" : error_line(&sink->error).text);
+                          sink->is_from_disk ? "the checkpoint cannot be read"
+                                             : error_line(&sink->error).text);
         const struct activity_sink *activity = activity_find(&status->activity, config->sink.name);
         append_conflicts(text, sink->view.conflicts, "conflicts settled: ", width + 2);
         if (activity != NULL)

@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import subprocess
+import zlib
 
 import pytest
 
@@ -62,6 +63,22 @@ def test_flipped_bytes_in_all_its_files(started, finish):
 def test_garbage_in_all_its_files(started, finish, content):
     for path in state_files(started):
         path.write_bytes(content)
+    run_with_damage(started, 0)
+    finish(started)
+
+
+def test_a_checkpoint_of_a_newer_pgcdc_is_refused_and_kept(started, finish):
+    """It is whole, so nothing of it may be guessed, and the generation before it is not the newest."""
+    newest = started.state / "shop.checkpoint"
+    ours = newest.read_bytes()
+    text = ours[:ours.rindex(b"crc32")] + b"lease 12\n"
+    newer = text + b"crc32 %08x\n" % zlib.crc32(text)
+    newest.write_bytes(newer)
+    refused = started.engine.command("run")
+    assert refused.returncode == 3 and "was written by a newer pgcdc" in refused.stderr
+    assert started.engine.json("status")["state"] == "refused"
+    assert newest.read_bytes() == newer
+    newest.write_bytes(ours)
     run_with_damage(started, 0)
     finish(started)
 

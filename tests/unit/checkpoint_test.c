@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "cdc/engine/checkpoint.h"
 
@@ -41,9 +42,9 @@ static struct checkpoint sample(lsn_t end_lsn) {
                                     .slot = "shop_slot",
                                     .sink_count = 2};
     checkpoint.sinks[0] =
-        (struct checkpoint_sink){"warehouse", {end_lsn, 0, 0, UINT64_C(7312345678901234567), 3}};
+        (struct checkpoint_sink){"warehouse", "", {end_lsn, 0, 0, UINT64_C(7312345678901234567), 3}};
     checkpoint.sinks[1] =
-        (struct checkpoint_sink){"events", {end_lsn + 8, 0x77, 12, UINT64_C(7312345678901234567), 3}};
+        (struct checkpoint_sink){"events", "", {end_lsn + 8, 0x77, 12, UINT64_C(7312345678901234567), 3}};
     return checkpoint;
 }
 
@@ -57,6 +58,12 @@ static struct checkpoint read_checkpoint(const struct state *state) {
     struct error err;
     cr_assert(checkpoint_read(state->directory, PIPELINE, &checkpoint, &err), "%s", err.text);
     return checkpoint;
+}
+
+/* The position of a sink in a stream; NULL: the slot's. */
+static const struct checkpoint_sink *find(const struct checkpoint *checkpoint, const char *name,
+                                          const char *stream) {
+    return checkpoint_find(checkpoint, &(const struct sink_config){.name = name, .stream = stream});
 }
 
 static size_t load(const char *path, char *bytes, size_t size_max) {
@@ -89,9 +96,81 @@ Test(checkpoint, what_was_written_is_read) {
     cr_assert_str_eq(read.slot, "shop_slot");
     cr_assert_eq(read.sink_count, 2);
     cr_assert_eq(read.sinks[0].position.end_lsn, 0x16B3748);
-    cr_assert_eq(checkpoint_find(&read, "events")->position.index, 12);
-    cr_assert_eq(checkpoint_find(&read, "events")->position.commit_lsn, 0x77);
-    cr_assert_null(checkpoint_find(&read, "nobody"));
+    cr_assert_eq(find(&read, "events", NULL)->position.index, 12);
+    cr_assert_eq(find(&read, "events", NULL)->position.commit_lsn, 0x77);
+    cr_assert_null(find(&read, "nobody", NULL));
+}
+
+/* ---- files of other versions ---- */
+
+/* As a pgcdc before streams wrote it. */
+static const char BEFORE_STREAMS[] = "pgcdc checkpoint 1\n"
+                                     "generation 1\n"
+                                     "phase streaming\n"
+                                     "system 7312345678901234567\n"
+                                     "timeline 3\n"
+                                     "slot shop_slot\n"
+                                     "sink warehouse 0/16B3748 0/0 0 7312345678901234567 3\n"
+                                     "sink events 0/16B3750 0/77 12 7312345678901234567 3\n"
+                                     "crc32 4a627a83\n";
+
+/* Ends the text with its checksum and stores it as the only generation. */
+static void store_whole(const struct state *state, const char *text) {
+    char whole[1024];
+    int size = snprintf(whole, sizeof whole, "%scrc32 %08lx\n", text,
+                        crc32(crc32(0, NULL, 0), (const unsigned char *) text, (unsigned) strlen(text)));
+    store(state->current, whole, (size_t) size);
+}
+
+Test(checkpoint, a_file_from_before_streams_is_the_slot_s) {
+    AUTO(remove_state) struct state state = new_state();
+    store(state.current, BEFORE_STREAMS, sizeof BEFORE_STREAMS - 1);
+    struct checkpoint read = read_checkpoint(&state);
+    cr_assert_eq(read.phase, CHECKPOINT_STREAMING);
+    cr_assert_str_eq(read.sinks[1].stream, "");
+    cr_assert_eq(find(&read, "events", NULL)->position.end_lsn, 0x16B3750);
+    cr_assert_null(find(&read, "events", "orders/3"));
+}
+
+/* So it can be installed again. */
+Test(checkpoint, without_streams_the_file_is_as_before_them) {
+    AUTO(remove_state) struct state state = new_state();
+    struct checkpoint checkpoint = sample(0x16B3748);
+    char bytes[4096];
+    write_checkpoint(&state, &checkpoint);
+    cr_assert_eq(load(state.current, bytes, sizeof bytes), sizeof BEFORE_STREAMS - 1);
+    cr_assert_arr_eq(bytes, BEFORE_STREAMS, sizeof BEFORE_STREAMS - 1);
+}
+
+Test(checkpoint, each_stream_has_its_position) {
+    AUTO(remove_state) struct state state = new_state();
+    struct checkpoint checkpoint = sample(100);
+    checkpoint.sinks[1] = checkpoint.sinks[0];
+    checkpoint.sinks[1].position.end_lsn = 200;
+    memset(checkpoint.sinks[1].stream, 'x', CHECKPOINT_STREAM_MAX - 1);
+    write_checkpoint(&state, &checkpoint);
+    struct checkpoint read = read_checkpoint(&state);
+    cr_assert_eq(find(&read, "warehouse", NULL)->position.end_lsn, 100);
+    cr_assert_eq(find(&read, "warehouse", checkpoint.sinks[1].stream)->position.end_lsn, 200);
+}
+
+/* An older generation beside it must not be used instead: the newer pgcdc has gone on from there. */
+Test(checkpoint, a_file_of_a_newer_pgcdc_is_not_taken_for_damaged) {
+    static const char *const TEXTS[] = {
+        "pgcdc checkpoint 2\ngeneration 1\nphase streaming\nslot shop\n",
+        "pgcdc checkpoint 1\ngeneration 1\nphase streaming\nslot shop\nlease 12\n",
+        "pgcdc checkpoint 1\ngeneration 1\nphase moving\nslot shop\n",
+        "pgcdc checkpoint 1\ngeneration 1\nphase streaming\nslot shop\nsink a 0/1 0/0 0 7 1 s 9\n",
+        "pgcdc checkpoint 1\ngeneration 1\nphase streaming\nslot shop\nsink a 0/1 0/0 0 7 1 \n",
+    };
+    AUTO(remove_state) struct state state = new_state();
+    store(state.previous, BEFORE_STREAMS, sizeof BEFORE_STREAMS - 1);
+    for (size_t i = 0; i < sizeof TEXTS / sizeof *TEXTS; i++) {
+        store_whole(&state, TEXTS[i]);
+        struct checkpoint read = read_checkpoint(&state);
+        cr_assert_eq(read.phase, CHECKPOINT_NEWER, "%s", TEXTS[i]);
+        cr_assert_eq(read.sink_count, 0);
+    }
 }
 
 Test(checkpoint, the_slot_may_be_told_the_smallest_position) {
@@ -113,6 +192,8 @@ Test(checkpoint, the_generation_before_stays) {
     cr_assert_eq(read.sinks[0].position.end_lsn, 100, "a kill between the two renames leaves the older one");
     cr_assert_eq(read.generation, 1);
 }
+
+/* ---- damage ---- */
 
 /* Damages the only generation there is and asks what is read. */
 static void expect_corrupt(const struct state *state, const char *bytes, size_t size, const char *what,

@@ -230,6 +230,35 @@ Test(start, a_corrupt_disk_and_sinks_without_a_position_are_refused) {
     expect_refusal(&scene, "corrupt");
 }
 
+Test(start, a_disk_of_a_newer_pgcdc_is_refused) {
+    struct scene scene;
+    set_scene(&scene);
+    scene.checkpoint = (struct checkpoint){.phase = CHECKPOINT_NEWER};
+    expect_refusal(&scene, "/state/shop.checkpoint was written by a newer pgcdc");
+    nobody_has_a_position(&scene);
+    scene.checkpoint.phase = CHECKPOINT_NEWER;
+    expect_refusal(&scene, "/state/shop.checkpoint was written by a newer pgcdc");
+}
+
+Test(start, a_position_in_a_stream_that_is_not_read_is_refused) {
+    struct scene scene;
+    set_scene(&scene);
+    snprintf(scene.checkpoint.sinks[1].stream, CHECKPOINT_STREAM_MAX, "orders/3");
+    expect_refusal(&scene, "sink second in stream orders/3, which this pipeline does not read");
+    scene.sinks[1].sink.stream = "orders/3";
+    expect_action(&scene, START_STREAM);
+}
+
+/* A position in another stream is neither a sink's position nor a proof of its loss. */
+Test(start, the_disk_counts_in_its_own_stream) {
+    struct scene scene;
+    set_scene(&scene);
+    scene.ops[1].stores_position = false;
+    scene.positions[1] = (struct position){0};
+    scene.sinks[1].sink.stream = "orders/3";
+    expect_refusal(&scene, "sink second has no position but others");
+}
+
 Test(start, nothing_anywhere_is_a_new_pipeline) {
     struct scene scene;
     set_scene(&scene);
