@@ -7,17 +7,22 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/command.h"
+#include "cdc/commands/help.h"
 
-static const char EXIT_CODES[] = "exit codes:\n"
-                                 "  0  done\n"
-                                 "  1  failed\n"
-                                 "  2  usage or configuration error; check found a problem\n"
-                                 "  3  refused: continuing would lose or repeat data\n"
-                                 "  4  verify found a difference, or columns that it could not compare\n"
-                                 "  5  run was stopped before the end that --until names\n"
-                                 "  6  another engine runs this pipeline\n";
+const char HELP_SUMMARY[] = "replicates every committed change of a PostgreSQL database into its sinks";
 
-static const char CONFIGURATION[] =
+const struct exit_meaning EXIT_MEANINGS[] = {
+    {EXIT_DONE, "done"},
+    {EXIT_FAILED, "failed"},
+    {EXIT_USAGE, "usage or configuration error; check found a problem"},
+    {EXIT_REFUSED, "refused: continuing would lose or repeat data"},
+    {EXIT_DIFFERENT, "verify found a difference, or columns that it could not compare"},
+    {EXIT_SHORT, "run was stopped before the end that --until names"},
+    {EXIT_RUNNING, "another engine runs this pipeline"},
+    {0},
+};
+
+const char HELP_CONFIGURATION[] =
     "One YAML file describes one pipeline:\n"
     "\n"
     "  name: shop\n"
@@ -31,9 +36,7 @@ static const char CONFIGURATION[] =
     "      dsn: host=warehouse user=loader dbname=shop\n"
     "\n"
     "${VAR} in a value is replaced by the environment's value, $$ by one $. A relative\n"
-    "path of state or password_file is relative to this file's folder.\n"
-    "\n"
-    "keys (* required):\n";
+    "path of state or password_file is relative to this file's folder.";
 
 enum { LINE_WIDTH = 116 };
 
@@ -74,7 +77,7 @@ static void print_options(const char *prefix, const struct option_spec *specs) {
 
 static void print_configuration(void) {
     const struct sink_ops *ops = NULL;
-    fputs(CONFIGURATION, stdout);
+    printf("%s\n\nkeys (* required):\n", HELP_CONFIGURATION);
     print_options("", PIPELINE_OPTIONS);
     print_options("source.", SOURCE_OPTIONS);
     print_options("sinks[].", SINK_OPTIONS);
@@ -99,12 +102,14 @@ static void print_line(const struct command *command) {
 
 static void print_commands(void) {
     const struct command *command = NULL;
-    printf("pgcdc - replicates every committed change of a PostgreSQL database into its sinks\n\n");
+    printf("pgcdc - %s\n\n", HELP_SUMMARY);
     for (size_t i = 0; (command = command_at(i)) != NULL; i++)
         print_line(command);
     printf("\n  --verbose, with any command, logs in detail\n"
-           "  pgcdc help COMMAND explains a command, pgcdc help config the configuration file\n\n%s",
-           EXIT_CODES);
+           "  pgcdc help COMMAND explains a command, pgcdc help config the configuration file\n\n"
+           "exit codes:\n");
+    for (const struct exit_meaning *exit = EXIT_MEANINGS; exit->meaning != NULL; exit++)
+        printf("  %d  %s\n", exit->code, exit->meaning);
 }
 
 /* "--until caught-up|LSN", and its lines below. */
@@ -175,6 +180,24 @@ static void print_markdown(void) {
 
 /* ---- the command ---- */
 
+static const struct {
+    const char *name;
+    void (*print)(void);
+} TOPICS[] = {
+    {"config", print_configuration},    {"markdown", print_markdown},
+    {"man", manual_page_print_program}, {"man-config", manual_page_print_config},
+    {"bash", completion_print},
+};
+
+static bool print_topic(const char *name) {
+    for (size_t i = 0; i < sizeof TOPICS / sizeof TOPICS[0]; i++)
+        if (strcmp(TOPICS[i].name, name) == 0) {
+            TOPICS[i].print();
+            return true;
+        }
+    return false;
+}
+
 static const struct command *command_help_find(const char *name) {
     const struct command *command = NULL;
     for (size_t i = 0; (command = command_at(i)) != NULL; i++)
@@ -189,11 +212,7 @@ static enum exit_code run(const struct command_line *line) {
         print_commands();
     } else if (command != NULL) {
         print_command(command);
-    } else if (strcmp(line->argument, "config") == 0) {
-        print_configuration();
-    } else if (strcmp(line->argument, "markdown") == 0) {
-        print_markdown();
-    } else {
+    } else if (!print_topic(line->argument)) {
         fprintf(stderr, "pgcdc help: unknown command %s; see: pgcdc help\n", line->argument);
         return EXIT_USAGE;
     }
@@ -207,6 +226,8 @@ const struct command command_help = {
     .help = "pgcdc help            the commands and the exit codes\n"
             "pgcdc help COMMAND    one command\n"
             "pgcdc help config     the configuration file, with the keys of each type of sink\n"
-            "pgcdc help markdown   the same keys as tables for a page",
+            "pgcdc help markdown   the same keys as tables for a page\n"
+            "pgcdc help man        the manual page pgcdc(1), for scdoc; man-config: pgcdc.yaml(5)\n"
+            "pgcdc help bash       completion for bash: source <(pgcdc help bash)",
     .run = run,
 };

@@ -35,7 +35,7 @@ static const char SETTINGS[] =
 static const char NOTICE_OUR_END[] = "set client_connection_check_interval = '5s'";
 
 static const struct option_spec POSTGRES_OPTIONS[] = {
-    {"dsn", true, "connection string of the target, as for libpq: host=… port=… user=… dbname=…"},
+    {"dsn", true, "connection string of the target, as for libpq: host=db user=loader dbname=warehouse"},
     {"password_file", false, "file whose first line is the password", OPTION_PATH, NULL},
     {"triggers", false,
      "replica: foreign keys and ordinary triggers do not act on the changes; fire: they act, and each change "

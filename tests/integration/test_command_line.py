@@ -3,6 +3,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -98,6 +99,78 @@ def test_the_tables_of_keys_are_those_of_the_program(run, page):
     text = (ROOT / page).read_text(encoding="utf-8")
     assert TABLE.search(text)
     assert replace_tables(text, run("help", "markdown").stdout) == text
+
+
+def plain(page, *, warnings):
+    """The manual page as a terminal shows it, in one line. scdoc itself writes paragraphs that mandoc finds superfluous."""
+    roff = subprocess.run(["scdoc"], input=page, capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(["man", "--warnings", "-l", "-"], input=roff, capture_output=True, text=True, check=True,
+                           env={**os.environ, "LC_ALL": "C", "MANWIDTH": "1000"})
+    warnings.append(shown.stderr)
+    if shutil.which("mandoc"):
+        lint = subprocess.run(["mandoc", "-Tlint", "-Wwarning"], input=roff, capture_output=True, text=True, check=False)
+        warnings.append("\n".join(line for line in lint.stdout.splitlines() if "skipping paragraph macro" not in line))
+    return " ".join(re.sub("-\n *", "-", shown.stdout).split())
+
+
+needs_scdoc = pytest.mark.skipif(not (shutil.which("scdoc") and shutil.which("man")), reason="needs scdoc and man")
+
+
+@needs_scdoc
+def test_the_manual_page_has_every_command_option_and_exit_code(run):
+    warnings = []
+    page = plain(run("help", "man").stdout, warnings=warnings)
+    listed = run("help").stdout
+    for command in re.findall(r"^  pgcdc (?!help COMMAND)(\w+)", listed, re.MULTILINE):
+        for line in run("help", command).stdout.splitlines():  # usage, summary, help, options
+            assert " ".join(line.replace("`", "").split()) in page
+    for code, meaning in re.findall(r"^  (\d)  (.*)$", listed, re.MULTILINE):
+        assert f" {code} {meaning} " in page
+    assert "".join(warnings) == ""
+
+
+@needs_scdoc
+def test_the_manual_page_has_every_key(run):
+    warnings = []
+    page = plain(run("help", "man-config").stdout, warnings=warnings)
+    rows = re.findall(r"^\| `(\S+)` \| (.*) \| (.*) \|$", run("help", "markdown").stdout, re.MULTILINE)
+    assert len(rows) > 40
+    for key, meaning, fallback in rows:
+        expected = f"{key} (required) {meaning}" if fallback == "required" else f"{key} {meaning}"
+        if fallback not in ("", "required"):
+            expected += f"; default: {fallback}"
+        assert " ".join(expected.replace("`", "").replace("\\|", "|").split()) in page
+    assert "".join(warnings) == ""
+
+
+def test_the_manual_page_names_every_file_of_the_state_directory(run):
+    """When it fails: the table of files in cdc/commands/manual_page.c."""
+    page = run("help", "man").stdout
+    written = {match for path in (ROOT / "cdc" / "engine").glob("*.c")
+               for match in re.findall(r'PATH_MAX, "%s/%s(?:\.%s)?\.([a-z]+)', path.read_text(encoding="utf-8"))}
+    assert {"checkpoint", "lock"} <= written
+    for name in written:
+        assert re.search(rf"^\*NAME(\.SINK)?\.{name}\*$", page, re.MULTILINE), name
+
+
+COMPLETIONS = [
+    (["ru"], {"run"}),
+    (["run", "--t"], {"--timeout", "--take-over"}),
+    (["run", "-c", "f", "--until", ""], {"caught-up"}),
+    (["check", "--sql", "t"], {"target"}),
+    (["run", "-c", ""], set()),
+    (["help", "conf"], {"config"}),
+]
+
+
+@pytest.mark.parametrize("words,expected", COMPLETIONS, ids=lambda value: " ".join(value))
+def test_bash_completes(run, words, expected):
+    script = run("help", "bash").stdout + f"""
+        COMP_WORDS=(pgcdc {" ".join(word or "''" for word in words)}); COMP_CWORD={len(words)}
+        _pgcdc; printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    printed = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout
+    assert set(printed.split()) == expected
 
 
 @pytest.mark.parametrize("arguments", [["version"], ["--version"]])
