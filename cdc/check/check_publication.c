@@ -89,7 +89,7 @@ static void check_missing_tables(struct check *check, PGresult *rows) {
             continue;
         const char *name = check_name(check, candidates.schema, candidates.name);
         findings_add(&check->findings, SEVERITY_PROBLEM, "publication_lacks_table",
-                     "source.tables names table %s, but publication %s does not send it", name,
+                     "source.tables lists table %s, but publication %s does not send it", name,
                      publication_name(check));
         findings_fix(&check->findings, "alter publication %s add table %s;", publication_name(check), name);
         findings_object(&check->findings, name);
@@ -106,7 +106,7 @@ static void add_extra_table(struct check *check, const char *name) {
                      "tables or for schemas",
                      publication_name(check));
     else
-        findings_fix(&check->findings, "alter publication %s drop table %s;  -- or name it in source.tables",
+        findings_fix(&check->findings, "alter publication %s drop table %s;  -- or list it in source.tables",
                      publication_name(check), name);
     findings_object(&check->findings, name);
 }

@@ -120,7 +120,7 @@ MUST_CHECK bool attempt_run(struct pipeline *pipeline, struct error *err);
 MUST_CHECK bool attempt_create(struct attempt *attempt, bool again, struct error *err);
 MUST_CHECK bool attempt_adopt(struct attempt *attempt, lsn_t confirmed_lsn, struct error *err);
 
-/* Does the publication send what source.tables names? Logs a warning for a difference that can wait. */
+/* Does the publication send what source.tables lists? Logs a warning for a difference that can wait. */
 MUST_CHECK bool attempt_check_scope(struct attempt *attempt, enum scope_moment moment, struct error *err);
 
 /* The pipeline works again: removes the stored failure. */

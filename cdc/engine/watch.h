@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * watch.h - checks, while the pipeline streams, that the publication still sends what source.tables names.
+ * watch.h - checks, while the pipeline streams, that the publication still sends what source.tables lists.
  *
  * It also checks tables that were published since the start: their older rows are in no change.
  *

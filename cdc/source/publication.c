@@ -131,7 +131,7 @@ static bool refuse_unusable(struct session *source, const struct source_config *
         config->publication, text != NULL ? text : "?");
     return error_remedy(
         err, "give each a primary key or another replica identity (pgcdc check prints the SQL for each), "
-             "name only other tables in source.tables, or create the publication yourself with publish = "
+             "list only other tables in source.tables, or create the publication yourself with publish = "
              "'insert'");
 }
 

@@ -180,7 +180,7 @@ static bool refuse_lacking(const struct source_config *config, enum scope_moment
     const char *text = buffer_text(&remedy);
     error_set(
         err, ERROR_CONFIG,
-        "source.tables names %s, which publication %s does not send (never added, or the table was dropped "
+        "source.tables lists %s, which publication %s does not send (never added, or the table was dropped "
         "and created again)",
         names, config->publication);
     /* A truncated statement would be executed as it is printed. */

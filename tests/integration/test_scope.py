@@ -134,7 +134,7 @@ def test_an_altered_publication_gets_nothing_through(pipeline):
 
 
 def test_a_partition_made_while_running_is_its_roots(pipeline):
-    """The publication sends it by itself, and source.tables names only the root: what was sent at the start knows nothing of it."""
+    """The publication sends it by itself, and source.tables lists only the root: what was sent at the start knows nothing of it."""
     pipeline.source_configuration["tables"] = ["public.p"]
     pipeline.execute_both("create table p (id int primary key) partition by range (id); "
                           "create table p_1 partition of p for values from (0) to (10)")

@@ -45,9 +45,9 @@ bool announced_check(const struct announced *announced, struct slice payload, st
     if (takes)
         return true;
     error_set(err, ERROR_CONFIG,
-              "publication %s sends changes of table \"%.*s\".\"%.*s\", which source.tables does not name",
+              "publication %s sends changes of table \"%.*s\".\"%.*s\", which source.tables does not list",
               source->publication, (int) schema.size, schema.data, (int) name.size, name.data);
     return error_remedy(
         err,
-        "name it there, or, if no sink may receive them, remove the table from the publication, " START_OVER);
+        "list it there, or, if no sink may receive them, remove the table from the publication, " START_OVER);
 }

@@ -3,7 +3,7 @@
  * announced.h - is a relation that the server announces one that the pipeline replicates?
  *
  * The server sends a definition before a relation's first change, and again after the catalog has changed. So
- * a publication that is altered later cannot bring a table into a sink that source.tables does not name.
+ * a publication that is altered later cannot bring a table into a sink that source.tables does not list.
  */
 #pragma once
 
@@ -22,7 +22,7 @@ struct announced {
 };
 
 /*
- * payload: a Relation message. ERROR_CONFIG with a remedy when source.tables does not name the table. For a
+ * payload: a Relation message. ERROR_CONFIG with a remedy when source.tables does not list the table. For a
  * table that is newer than the stream, the source's catalog is queried.
  */
 MUST_CHECK bool announced_check(const struct announced *announced, struct slice payload, struct error *err);
