@@ -20,6 +20,8 @@
 #include "cdc/source/source.h"
 #include "cdc/source/target_identity.h"
 
+enum { CHECK_VERSION_UNTESTED = 190000 }; /* the first server version that no test has seen */
+
 /* The source's settings, and the role of source.dsn. */
 struct source_facts {
     char version[32];

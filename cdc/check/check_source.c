@@ -8,8 +8,6 @@
 #include "cdc/check/check.h"
 
 enum {
-    VERSION_MIN = 140000,
-    VERSION_TESTED_MAX = 190000,
     SENDER_TIMEOUT_SHORT_MS = 3000, /* we reply after a third of it; a busy machine can be a second late */
     KEEP_SHORT_MB = 1024,
 };
@@ -64,13 +62,14 @@ static bool read_facts(struct check *check, struct error *err) {
 }
 
 static void check_version(struct findings *findings, const struct source_facts *facts, int version) {
-    if (version < VERSION_MIN) {
+    if (version < SOURCE_VERSION_MIN) {
         findings_add(findings, SEVERITY_PROBLEM, "version", "PostgreSQL %s; pgcdc reads from 14 and later",
                      facts->version);
         findings_fix(findings, "upgrade the source");
-    } else if (version >= VERSION_TESTED_MAX) {
+    } else if (version >= CHECK_VERSION_UNTESTED) {
         findings_add(findings, SEVERITY_WARNING, "version", "PostgreSQL %s; pgcdc is tested with 14 to 18",
                      facts->version);
+        findings_fix(findings, "use a release that is tested with it, if there is one");
     }
 }
 

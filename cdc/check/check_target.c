@@ -12,7 +12,7 @@
 #define SAID_BYTES_MAX ((size_t) 16 << 20)
 
 enum {
-    VERSION_MIN = 140000,
+    VERSION_TESTED_MIN = 140000,
     SET_PARAMETER_VERSION = 150000, /* GRANT SET ON PARAMETER */
     CONNECTIONS_LEFT_MIN = 2,
     COLUMN_VERSION = 0,
@@ -39,6 +39,7 @@ static const char FACTS[] =
     " t.oid is not null and has_table_privilege(t.oid, 'select') and has_table_privilege(t.oid, 'insert')"
     "  and has_table_privilege(t.oid, 'update') and has_table_privilege(t.oid, 'delete'),"
     " current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+    "  - coalesce(current_setting('reserved_connections', true)::int, 0)"
     "  - (select count(*) from pg_stat_activity where backend_type = 'client backend'),"
     " current_user, d.datname, current_setting('session_replication_role') = 'replica'"
     " from pg_database d left join pg_namespace s on s.nspname = 'pgcdc'"
@@ -55,9 +56,12 @@ static const char *role_of(struct check *check, const PGresult *facts) {
 
 /* We already hold a connection; warn if few are left for other sinks and for people. */
 static void check_server(struct check *check, const PGresult *facts, int version) {
-    if (version < VERSION_MIN) {
+    if (version < VERSION_TESTED_MIN || version >= CHECK_VERSION_UNTESTED) {
         findings_add(&check->findings, SEVERITY_WARNING, "version",
                      "PostgreSQL %s; pgcdc is tested with 14 to 18", PQgetvalue(facts, 0, COLUMN_VERSION));
+        findings_fix(&check->findings, "%s",
+                     version < VERSION_TESTED_MIN ? "upgrade the target"
+                                                  : "use a release that is tested with it, if there is one");
     }
     if (!PQgetisnull(facts, 0, COLUMN_READ_ONLY)) {
         findings_add(&check->findings, SEVERITY_PROBLEM, "read_only", "this server is %s",

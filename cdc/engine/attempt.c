@@ -34,6 +34,7 @@ static bool open_source(struct attempt *attempt, struct error *err) {
     const struct config *config = pipeline->config;
     const atomic_bool *stop = pipeline->options->stop;
     if (!source_open(&attempt->source, &config->source, stop, err) ||
+        !source_check_version(&attempt->source, err) ||
         !source_open_replication(&attempt->replication, &config->source, stop, err) ||
         !source_identify(&attempt->replication, &attempt->identity, err) ||
         !standby_check_version(&attempt->replication, err) ||

@@ -93,6 +93,14 @@ bool source_fork_lsn(struct session *replication, const struct source_identity *
            error_remedy(err, "connect to the right server, or " START_OVER);
 }
 
+bool source_check_version(const struct session *session, struct error *err) {
+    if (session->server_version >= SOURCE_VERSION_MIN)
+        return true;
+    error_set(err, ERROR_CONFIG, "the source is PostgreSQL %d; pgcdc reads from 14 and later",
+              session->server_version / 10000);
+    return error_remedy(err, "upgrade the source");
+}
+
 bool source_sender_timeout(struct session *replication, int *ret_timeout_ms, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     if (!session_simple_query(replication, "SHOW wal_sender_timeout",

@@ -10,7 +10,10 @@
 #include "cdc/config/config.h"
 #include "cdc/pq/session.h"
 
-enum { DATABASE_NAME_MAX = 64 }; /* PostgreSQL's NAMEDATALEN, NUL included */
+enum {
+    SOURCE_VERSION_MIN = 140000,
+    DATABASE_NAME_MAX = 64, /* PostgreSQL's NAMEDATALEN, NUL included */
+};
 
 struct source_identity {
     uint64_t system_id;
@@ -30,6 +33,9 @@ MUST_CHECK bool source_open(struct session *session, const struct source_config 
  */
 MUST_CHECK bool source_open_replication(struct session *session, const struct source_config *config,
                                         const atomic_bool *stop, struct error *err);
+
+/* ERROR_CONFIG if the server is older than SOURCE_VERSION_MIN. */
+MUST_CHECK bool source_check_version(const struct session *session, struct error *err);
 
 /* On a replication session that does not stream. */
 MUST_CHECK bool source_identify(struct session *replication, struct source_identity *ret_identity,

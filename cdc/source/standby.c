@@ -6,10 +6,10 @@
 
 #include <inttypes.h>
 
-enum { VERSION_MIN = 160000 };
+enum { STANDBY_VERSION_MIN = 160000 };
 
 bool standby_check_version(const struct session *source, struct error *err) {
-    if (!session_is_standby(source) || source->server_version >= VERSION_MIN)
+    if (!session_is_standby(source) || source->server_version >= STANDBY_VERSION_MIN)
         return true;
     error_set(err, ERROR_CONFIG,
               "the source is a standby of PostgreSQL %d, and logical decoding on a standby requires 16 or "

@@ -108,8 +108,10 @@ static void compare_timeout(const struct checking *checking, const char *key, in
     char fix[256];
     if (cap[0] == '\0' || timeout_ms <= strtol(cap, NULL, 10))
         return;
-    snprintf(fix, sizeof fix, "lower %s to %s, or set transaction.max.timeout.ms of every broker to %d", key,
-             cap, timeout_ms);
+    snprintf(fix, sizeof fix,
+             "lower %s to %s, or write transaction.max.timeout.ms=%d into every broker's properties file and "
+             "restart it",
+             key, cap, timeout_ms);
     kafka_check_report(checking, SINK_PROBLEM, "transaction_timeout", fix,
                        "%s is %d, but the brokers allow at most %s (transaction.max.timeout.ms)", key,
                        timeout_ms, cap);
@@ -317,7 +319,7 @@ static void compare_neighbours(const struct checking *checking, const struct nam
             strcmp(one->topic, other->topic) != 0)
             kafka_check_report(
                 checking, SINK_PROBLEM, "topic_name",
-                "make them distinct with topic, for instance {source}.{schema}..{table}",
+                "make them distinct with topic, for instance {source}.{schema}.-.{table}",
                 "tables %s.%s and %s.%s have topics %s and %s, and Kafka refuses the second of two that "
                 "differ in '.' and '_' only",
                 one->table->schema, one->table->name, other->table->schema, other->table->name, one->topic,

@@ -12,6 +12,7 @@ from test_findings_followed import assert_goes_on, codes_of, follow_sql, make_ro
 
 from support.engine import Engine
 from support.wait import wait_until
+from support.wire_proxy import WireProxy
 
 SOON = {"PGCDC_INTERVAL_MS": "300"}
 
@@ -131,4 +132,100 @@ def test_each_stop_has_its_own_fix(pipeline):
     assert "replication role to start" in last and f'alter role "{role}" with replication;' in last, last
     assert any(f'grant select on table "public"."t" to "{role}";' in line for line in others), others
     follow_sql(pipeline, "source")
+    assert_goes_on(pipeline)
+
+
+# ---- the target's server, and versions ----
+
+def fill(pipeline):
+    pipeline.source.execute("create table t (id int primary key, v text); insert into t values (1, 'a')")
+
+
+@pytest.mark.parametrize("way", ["close some", "raise it"])
+def test_a_target_without_room_for_connections(own_cluster, new_pipeline, shared_clusters, way):
+    """What is reserved for some roles is no room: a server of 16 and later kept more of it than was counted."""
+    cluster = own_cluster("crowded", "18", {"max_connections": "20", "reserved_connections": "10", "superuser_reserved_connections": "3"})
+    pipeline = new_pipeline(shared_clusters("source"), cluster)
+    fill(pipeline)
+    assert finding_of(pipeline, "connections") is None
+    others = [pipeline.target.connect() for _ in range(7)]
+    try:
+        fix = finding_of(pipeline, "connections")["fix"]
+        assert fix == "close some connections, or raise max_connections and restart the server"
+        if way == "close some":
+            for other in others[:3]:
+                other.close()
+            wait_until(lambda: finding_of(pipeline, "connections") is None, "the sessions to be gone")
+        else:
+            pipeline.target.execute("alter system set max_connections = 40")
+            cluster.restart()
+            assert finding_of(pipeline, "connections") is None
+        assert_goes_on(pipeline)
+    finally:
+        for other in others:
+            other.close()
+
+
+def test_a_target_that_is_a_standby(own_cluster, own_standby, new_pipeline, shared_clusters):
+    """The dsn gets both servers and what the fix says, and so finds the one that can be written."""
+    primary = own_cluster("primary")
+    pipeline = new_pipeline(shared_clusters("source"), primary)
+    standby = own_standby(primary)
+    fill(pipeline)
+    to_primary = pipeline.sink_configuration["dsn"]
+    pipeline.sink_configuration["dsn"] = standby.dsn(pipeline.target.name)
+    finding = finding_of(pipeline, "read_only")
+    assert "this server is a standby" in finding["what"]
+    [option] = finding["fix"].removeprefix("let the sink's dsn point to a server that can be written (").split(")")[:1]
+    result = pipeline.engine.command("run", "--until", "caught-up", "--retry-for", "1s")
+    assert result.returncode == 2 and option in result.stderr, result.stderr
+    pipeline.sink_configuration["dsn"] = to_primary.replace(f"port={primary.port}", f"port={standby.port},{primary.port}").replace(
+        "host=127.0.0.1", "host=127.0.0.1,127.0.0.1") + " " + option
+    assert finding_of(pipeline, "read_only") is None
+    assert_goes_on(pipeline)
+
+
+class Version:
+    """The server as one of another major version: in what it announces and in what it answers."""
+
+    def __init__(self, real, shown):
+        self.real, self.shown = real.encode(), shown.encode()
+
+    def __call__(self, _, message):
+        if message[:1] == b"S" and message[5:].startswith(b"server_version\0") or message[:1] == b"D":
+            return message.replace(self.real, self.shown)
+        return message
+
+
+# The version, the side, how severe it is, and what is done.
+VERSIONS = {
+    "an old source": ("13", "source", "problem", "upgrade the source"),
+    "a new source": ("19", "source", "warning", "use a release that is tested with it, if there is one"),
+    "an old target": ("13", "target", "warning", "upgrade the target"),
+    "a new target": ("19", "target", "warning", "use a release that is tested with it, if there is one"),
+}
+
+
+@pytest.mark.parametrize("case", VERSIONS)
+def test_a_version_that_is_not_tested(new_pipeline, shared_clusters, case):
+    """A problem is refused before anything is created; a warning stops nothing. The upgraded server is the one behind the proxy."""
+    pipeline = new_pipeline(shared_clusters("source", 18), shared_clusters("target", 18))
+    major, side, severity, fix = VERSIONS[case]
+    database = pipeline.source if side == "source" else pipeline.target
+    configuration = pipeline.source_configuration if side == "source" else pipeline.sink_configuration
+    fill(pipeline)
+    direct, real = configuration["dsn"], database.value("show server_version").split(" ")[0]
+    with WireProxy(database.cluster.port, Version(real, major + real[2:])) as proxy:
+        configuration["dsn"] = proxy.dsn(database)
+        finding = finding_of(pipeline, "version")
+        assert (finding["severity"], finding["fix"]) == (severity, fix)
+        assert f"PostgreSQL {major}." in finding["what"]
+        result = pipeline.engine.command("run", "--until", "caught-up")
+        if severity == "problem":
+            assert result.returncode == 2 and "pgcdc reads from 14 and later; upgrade the source" in result.stderr, result.stderr
+            assert pipeline.slot() is None
+        else:
+            assert result.returncode == 0, result.stderr
+    configuration["dsn"] = direct
+    assert finding_of(pipeline, "version") is None
     assert_goes_on(pipeline)
