@@ -36,13 +36,7 @@ bool decoding_malformed(struct decoding *d) {
                      lsn_format(d->lsn).text);
 }
 
-bool decoding_finish(struct decoding *d) {
-    return cursor_finish(&d->cursor) || decoding_malformed(d);
-}
-
-bool decoding_expect_transaction(struct decoding *d) {
-    if (d->decoder->in_transaction)
-        return true;
+bool decoding_outside_transaction(struct decoding *d) {
     return error_set(d->err, ERROR_PROTOCOL, "%s message outside a transaction at %s",
                      message_name(d->letter), lsn_format(d->lsn).text);
 }
@@ -52,7 +46,7 @@ static bool is_shared(const struct decoding *d) {
     return d->decoder->shared_in == d->arena && d->decoder->shared_generation == d->arena->generation;
 }
 
-static bool share_transaction(struct decoding *d) {
+NOT_INLINE static bool share_transaction(struct decoding *d) {
     struct decoder *decoder = d->decoder;
     struct transaction *copy = arena_alloc(d->arena, sizeof *copy);
     if (copy == NULL)

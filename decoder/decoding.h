@@ -50,10 +50,17 @@ struct decoding {
 bool decoding_malformed(struct decoding *d);
 
 /* True when every byte of the message was read and none was missing. */
-MUST_CHECK bool decoding_finish(struct decoding *d);
+MUST_CHECK static inline bool decoding_finish(struct decoding *d) {
+    return cursor_finish(&d->cursor) || decoding_malformed(d);
+}
+
+/* ERROR_PROTOCOL: the message must be between Begin and Commit; returns false. */
+bool decoding_outside_transaction(struct decoding *d);
 
 /* An error unless the message is between Begin and Commit. */
-MUST_CHECK bool decoding_expect_transaction(struct decoding *d);
+MUST_CHECK static inline bool decoding_expect_transaction(struct decoding *d) {
+    return d->decoder->in_transaction || decoding_outside_transaction(d);
+}
 
 /*
  * Allocates d->change, with the open transaction if there is one, and returns it. NULL, and *err, when memory

@@ -25,10 +25,7 @@ static bool take_announced(struct decoding *d, const struct relation *relation) 
                                     d->err);
 }
 
-static const struct relation *find_relation(struct decoding *d, oid_t oid) {
-    const struct relation *last = d->decoder->last_relation;
-    if (last != NULL && last->oid == oid)
-        return last;
+NOT_INLINE static const struct relation *look_up_relation(struct decoding *d, oid_t oid) {
     const struct relation *relation = relation_cache_find(d->decoder->relations, oid);
     if (!take_announced(d, relation))
         return NULL;
@@ -43,6 +40,11 @@ static const struct relation *find_relation(struct decoding *d, oid_t oid) {
     }
     d->decoder->last_relation = relation;
     return relation;
+}
+
+static inline const struct relation *find_relation(struct decoding *d, oid_t oid) {
+    const struct relation *last = d->decoder->last_relation;
+    return last != NULL && last->oid == oid ? last : look_up_relation(d, oid);
 }
 
 /* Allocates the change and reads the start that all row messages share; NULL, and *err, when that fails. */

@@ -54,10 +54,12 @@ static const char *phase_name(enum checkpoint_phase phase) {
 
 static void format_sink(struct buffer *text, const struct checkpoint_sink *sink) {
     assert(strpbrk(sink->stream, " \t\r\n") == NULL);
-    buffer_printf(text, "sink %s %s %s %" PRIu64 " %" PRIu64 " %" PRIu32 "%s%s\n", sink->name,
+    buffer_printf(text, "sink %s %s %s %" PRIu64 " %" PRIu64 " %" PRIu32, sink->name,
                   lsn_format(sink->position.end_lsn).text, lsn_format(sink->position.commit_lsn).text,
-                  sink->position.index, sink->position.system_id, sink->position.timeline,
-                  sink->stream[0] != '\0' ? " " : "", sink->stream);
+                  sink->position.index, sink->position.system_id, sink->position.timeline);
+    if (sink->stream[0] != '\0')
+        buffer_printf(text, " %s", sink->stream);
+    buffer_append_text(text, "\n");
 }
 
 static bool format(const struct checkpoint *checkpoint, struct buffer *text, struct error *err) {

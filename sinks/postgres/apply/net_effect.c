@@ -33,14 +33,6 @@ void net_effect_release(struct net_effect *net) {
     *net = (struct net_effect){0};
 }
 
-enum effect_kind effect_kind_of(const struct effect *effect) {
-    if (!effect->existed)
-        return effect->values != NULL ? EFFECT_INSERT : EFFECT_NOTHING;
-    if (effect->values == NULL)
-        return EFFECT_DELETE;
-    return effect->was_deleted ? EFFECT_REPLACE : EFFECT_UPDATE;
-}
-
 void net_effect_forget(struct net_effect *net) {
     for (struct table_effect *effect = net->tables; effect != NULL; effect = effect->next)
         effect->table->effect = NULL;
@@ -254,8 +246,8 @@ static bool update_fits_set(const struct target_table *table, const struct chang
            (!row_change_moves_key(table, change) && !row_change_must_replace(table, change));
 }
 
-static bool add_without_key(struct net_effect *net, struct target_table *table, const struct change *change,
-                            bool has_unchanged, struct error *err) {
+NOT_INLINE static bool add_without_key(struct net_effect *net, struct target_table *table,
+                                       const struct change *change, bool has_unchanged, struct error *err) {
     bool is_insert = change->kind == CHANGE_INSERT || change->kind == CHANGE_READ;
     const struct value *image = is_insert ? change->new_values : row_change_key(table, change);
     if (image == NULL || !note_image(table->effect, image) || !update_fits_set(table, change)) {

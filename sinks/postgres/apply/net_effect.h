@@ -88,4 +88,10 @@ void net_effect_forget(struct net_effect *net);
  */
 MUST_CHECK bool net_effect_build(struct net_effect *net, const struct span *span, struct error *err);
 
-enum effect_kind effect_kind_of(const struct effect *effect);
+static inline enum effect_kind effect_kind_of(const struct effect *effect) {
+    if (!effect->existed)
+        return effect->values != NULL ? EFFECT_INSERT : EFFECT_NOTHING;
+    if (effect->values == NULL)
+        return EFFECT_DELETE;
+    return effect->was_deleted ? EFFECT_REPLACE : EFFECT_UPDATE;
+}

@@ -46,7 +46,9 @@ static bool may_have_changed(const struct change *change, uint32_t column) {
 }
 
 bool row_change_must_replace(const struct target_table *table, const struct change *change) {
-    for (uint32_t i = 0; table->has_always && i < table->column_count; i++)
+    if (!table->has_always)
+        return false;
+    for (uint32_t i = 0; i < table->column_count; i++)
         if (table->columns[i].is_always && may_have_changed(change, i))
             return true;
     return false;
