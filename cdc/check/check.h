@@ -132,6 +132,8 @@ MUST_CHECK bool check_target_types(struct check *check, const struct target_chec
                                    const struct table *table, struct error *err);
 MUST_CHECK bool check_target_deferrable(struct check *check, const struct target_check *target,
                                         struct error *err);
+MUST_CHECK bool check_target_references(struct check *check, const struct target_check *target,
+                                        struct error *err);
 
 /* check_target_columns.c. columns: the target's, in order: name, type, whether it is generated. */
 MUST_CHECK bool check_missing_columns(struct check *check, const struct table *table, const char *name,

@@ -186,7 +186,8 @@ static bool check_tables_there(struct check *check, struct session *session, con
         if (!check_target_table(check, &target, &check->tables.tables[i], err) ||
             !check_target_types(check, &target, &check->tables.tables[i], err))
             return false;
-    return check->source.conn == NULL || check_target_deferrable(check, &target, err);
+    return check->source.conn == NULL ||
+           (check_target_deferrable(check, &target, err) && check_target_references(check, &target, err));
 }
 
 static bool check_session(struct check *check, struct session *session, const struct config_sink *sink,

@@ -22,11 +22,11 @@ static const struct relation_of_codes {
     const char *sqlstate; /* a prefix */
     const char *code;     /* a prefix of the finding's code */
 } RELATIONS[] = {
-    {"42703", "target_column"},      {"42P01", "target_table"},  {"42809", "target_table"},
-    {"42804", "target_column_type"}, {"23502", "target_column"}, {"23505", "target_deferrable"},
-    {"23P01", "target_deferrable"},  {"23514", "target_domain"}, {"22P02", "target_enum"},
-    {"22", "target_column_type"},    {"42501", "target_rights"}, {"42501", "table_select"},
-    {"42501", "schema_usage"},
+    {"42703", "target_column"},      {"42P01", "target_table"},      {"42809", "target_table"},
+    {"42804", "target_column_type"}, {"23502", "target_column"},     {"23505", "target_deferrable"},
+    {"23503", "target_references"},  {"23P01", "target_deferrable"}, {"23514", "target_domain"},
+    {"22P02", "target_enum"},        {"22", "target_column_type"},   {"42501", "target_rights"},
+    {"42501", "table_select"},       {"42501", "schema_usage"},
 };
 
 static bool is_of_kind(const struct finding *finding, const struct error *err) {
@@ -38,11 +38,12 @@ static bool is_of_kind(const struct finding *finding, const struct error *err) {
 }
 
 /*
- * Our own texts quote names: "public"."t". A finding about a type counts in any case, because the server's
- * message does not name the type in this form.
+ * Our own texts quote names: "public"."t". A finding about a type or a foreign key counts in any case,
+ * because the server's message does not name it in this form.
  */
 static bool is_named(const struct finding *finding, const struct error *err) {
-    if (strncmp(finding->code, "target_enum", 11) == 0 || strncmp(finding->code, "target_domain", 13) == 0)
+    if (strncmp(finding->code, "target_enum", 11) == 0 || strncmp(finding->code, "target_domain", 13) == 0 ||
+        strcmp(finding->code, "target_references") == 0)
         return true;
     /* a right at the source: the server's message has the name without schema and quotes */
     if ((strcmp(finding->code, "table_select") == 0 || strcmp(finding->code, "schema_usage") == 0) &&

@@ -474,3 +474,118 @@ def test_a_database_of_another_encoding(pipeline):
         assert_goes_on(pipeline)
     finally:
         cluster.execute("drop database latin")
+
+
+# ---- generated at one side only ----
+
+# How the column is generated, and what verify says of the row that was there before.
+KINDS = {
+    "stored": ("generated always as (a * 2) stored", "existing rows keep the computed value: pgcdc verify finds them"),
+    "virtual": ("generated always as (a * 2)", "existing rows have no value then: pgcdc verify finds them"),
+}
+
+
+@pytest.fixture
+def newest(new_pipeline, shared_clusters):
+    """Between servers that have virtual columns."""
+    return new_pipeline(shared_clusters("source", 18), shared_clusters("target", 18))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_column_generated_at_the_target_after_the_copy(newest, kind):
+    """The remark holds: verify finds the rows from before, and when the source sends them again both sides are equal."""
+    how, remark = KINDS[kind]
+    newest.source.execute('create table t (id int primary key, a int, "G g" int default 5); insert into t values (1, 10)')
+    newest.engine.catch_up()
+    newest.target.execute(f'alter table t drop column "G g", add column "G g" int {how}')
+    newest.source.execute("insert into t values (2, 20, 7)")
+    last = newest.engine.command("run", "--until", "caught-up").stderr.splitlines()[-1]
+    [fix] = fixes_of(newest, "target_generated")
+    assert fix in last and fix.endswith("  -- " + remark), last
+    follow_sql(newest, "target")
+    assert fixes_of(newest, "target_generated") == []
+    newest.engine.catch_up()
+    assert newest.target.execute("select * from t order by id") == [(1, 10, 20 if kind == "stored" else None), (2, 20, 7)]
+    verified = newest.engine.command("verify", "--keys", "9")
+    assert verified.returncode == 4 and "(id)=(1)" in verified.stdout and "(id)=(2)" not in verified.stdout, verified.stdout
+    newest.source.execute('update t set "G g" = "G g" where id = 1')
+    assert_goes_on(newest)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_column_generated_at_the_target_before_the_copy(newest, kind):
+    """No remark then: the copy fills every row."""
+    newest.source.execute("create table t (id int primary key, a int, g int default 5); insert into t values (1, 10)")
+    newest.target.execute(f"create table t (id int primary key, a int, g int {KINDS[kind][0]})")
+    [fix] = fixes_of(newest, "target_generated")
+    assert "--" not in fix
+    follow_sql(newest, "target")
+    assert_goes_on(newest)
+    assert newest.target.execute("select * from t") == [(1, 10, 5)]
+
+
+@pytest.mark.parametrize("target", [15, 18])
+def test_a_virtual_column_of_the_source_alone(new_pipeline, shared_clusters, target):
+    """A target before 18 has no virtual columns and gets a stored one."""
+    pipeline = new_pipeline(shared_clusters("source", 18), shared_clusters("target", target))
+    pipeline.source.execute("create table t (id int primary key, a int, g int generated always as (a * 2) virtual); insert into t values (1, 10)")
+    pipeline.target.execute("create table t (id int primary key, a int, g int)")
+    [fix] = fixes_of(pipeline, "source_generated")
+    pipeline.target.execute(fix.removeprefix("if it is to be here, too: "))
+    assert fixes_of(pipeline, "source_generated") == []
+    assert_goes_on(pipeline)
+    assert pipeline.target.execute("select * from t") == [(1, 10, 20)]
+    assert pipeline.target.value("select attgenerated from pg_attribute where attrelid = 't'::regclass and attname = 'g'") == ("v" if target == 18 else "s")
+
+
+# ---- foreign keys that act on the copy ----
+
+CIRCLE = ("create table b (id int primary key, c int); create table c (id int primary key, b int references b);"
+          "alter table b add constraint \"to C'\" foreign key (c) references c")
+PARTED = ("create schema \"S x\"; create table \"S x\".a (id int primary key, p int) partition by range (id);"
+          "create table \"S x\".a1 partition of \"S x\".a for values from (0) to (9);"
+          "create table p (id int primary key, a int references \"S x\".a) partition by range (id); create table p1 partition of p for values from (0) to (9);"
+          "alter table \"S x\".a add foreign key (p) references p")
+# The tables, foreign keys that only the target has, rows, and what is found.
+REFERENCES = {
+    "a circle": (CIRCLE, "", "insert into b values (1, null); insert into c values (1, 1); update b set c = 1", 1),
+    "a circle of partitions": (PARTED, "", "insert into \"S x\".a values (1, null); insert into p values (1, 1); update \"S x\".a set p = 1", 1),
+    "at the target only": ("create table b (id int primary key, c int); create table c (id int primary key)",
+                           "alter table b add foreign key (c) references c", "insert into b values (1, 1); insert into c values (1)", 1),
+    "in order": ("create table b (id int primary key); create table a (id int primary key references b, a int references a)", "",
+                 "insert into b values (1); insert into a values (1, 1)", 0),
+}
+
+
+@pytest.mark.parametrize("leaves", [False, True], ids=["roots", "leaves"])
+@pytest.mark.parametrize("case", REFERENCES)
+def test_a_foreign_key_that_acts_before_its_rows_are_copied(pipeline, case, leaves):
+    """Nobody said so before run, and then no statement was printed. Only the first constraint of a circle waits for the others."""
+    tables, more, rows, count = REFERENCES[case]
+    pipeline.execute_both(tables)
+    pipeline.target.execute(more or "select")
+    pipeline.source.execute(rows + f"; create publication shop for all tables with (publish_via_partition_root = {not leaves})")
+    pipeline.source_configuration["tables"] = ["public.*", "S x.*"] if "S x" in tables else ["public.*"]
+    pipeline.sink_configuration["triggers"] = "fire"
+    fixes = [line for fix in fixes_of(pipeline, "target_references") for line in fix.splitlines()]
+    assert len(fixes) == count, fixes
+    if count > 0:
+        last = pipeline.engine.command("run", "--until", "caught-up").stderr.splitlines()[-1]
+        assert "copying table " in last and "SQLSTATE 23503" in last and fixes[0] in last, last
+    follow_sql(pipeline, "target")
+    assert fixes_of(pipeline, "target_references") == []
+    assert_goes_on(pipeline)
+
+
+def test_a_foreign_key_to_rows_that_no_copy_brings(pipeline):
+    """The message said that they are copied later, and to defer would have moved the error to the commit."""
+    pipeline.source.execute("create table b (id int primary key, c int); insert into b values (1, 1); create publication shop for table b")
+    pipeline.target.execute("create table c (id int primary key); create table b (id int primary key, c int constraint out references c)")
+    pipeline.sink_configuration["triggers"] = "fire"
+    for change in ("select", "alter table b alter constraint out deferrable"):
+        pipeline.target.execute(change)
+        result = pipeline.engine.command("run", "--until", "caught-up")
+        last = result.stderr.splitlines()[-1]
+        assert result.returncode == 2 and "SQLSTATE 23503" in last and "replicate the table that it refers to, too, or drop the constraint" in last, last
+    pipeline.target.execute("alter table b drop constraint out")
+    assert_goes_on(pipeline)

@@ -36,7 +36,7 @@ LAYERS = {
         "cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/readers", "cdc/copy",
     ],
     "cdc/status": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/engine"],
-    "cdc/check": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "cdc/config", "cdc/print", "cdc/source", "cdc/engine"],
+    "cdc/check": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "cdc/config", "cdc/print", "cdc/source", "cdc/copy", "cdc/engine"],
     "cdc/verify": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "cdc/config", "cdc/print", "cdc/source"],
     "cdc/commands": [
         "cdc", "cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/engine", "cdc/status", "cdc/check", "cdc/verify",

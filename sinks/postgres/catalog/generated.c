@@ -24,15 +24,11 @@ static bool generated_refuse(struct sink *sink, const struct target_table *table
     sink->lack.column = (struct sink_column){.relation_oid = table->relation->oid};
     snprintf(sink->lack.column.name, sizeof sink->lack.column.name, "%.*s", (int) name.size, name.data);
     error_set(err, ERROR_DATA,
-              "target: column %s of table %s is generated there and not at the source, so its values "
-              "would be lost",
+              "target: column %s of table %s is generated at the target only, so the source's values would "
+              "be lost",
               table->columns[column].name, table->name);
-    return error_remedy(
-        err,
-        "make it a plain column: alter table %s alter column %s drop expression (a virtual column: "
-        "drop it and add it again); existing rows keep the computed values, pgcdc verify counts "
-        "them; then start again",
-        table->name, table->columns[column].name);
+    return error_remedy(err,
+                        "pgcdc check prints the statement that makes it a plain column; then start again");
 }
 
 static bool check_table(struct sink *sink, const struct target_table *table, struct error *err) {

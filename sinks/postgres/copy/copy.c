@@ -53,28 +53,33 @@ static bool is_generated(const PGresult *columns, int row) {
 
 static bool refuse_missing(const struct table *table, const PGresult *columns, struct error *err) {
     struct buffer remedy AUTO(buffer_release) = {.bytes_max = LIST_BYTES_MAX};
+    identifier_append_printable_qualified(&remedy, slice_of(table->schema), slice_of(table->name));
+    const char *before = " add column ";
     for (uint32_t i = 0; i < table->column_count; i++) {
         const struct table_column *column = &table->columns[i];
         if (!column->published || find_column(columns, column->name) >= 0)
             continue;
-        buffer_append_text(&remedy, remedy.size > 0 ? ", add column " : "add column ");
-        identifier_append(&remedy, slice_of(column->name));
+        buffer_append_text(&remedy, before);
+        identifier_append_printable(&remedy, slice_of(column->name));
         buffer_printf(&remedy, " %s", column->type_sql);
+        before = ", add column ";
     }
     const char *additions = buffer_text(&remedy);
-    return error_set(err, ERROR_CONFIG,
-                     "table %s.%s on the target lacks columns: alter table \"%s\".\"%s\" %s", table->schema,
-                     table->name, table->schema, table->name,
-                     additions != NULL ? additions : "add column ... (many)");
+    return error_set(err, ERROR_CONFIG, "table %s.%s on the target lacks columns: alter table %s",
+                     table->schema, table->name, additions != NULL ? additions : "... add column ... (many)");
 }
 
 /* Such a table's rows would silently differ from the source's. */
 static bool refuse_generated(const struct table *table, const struct table_column *column,
                              struct error *err) {
+    struct buffer name AUTO(buffer_release) = {.bytes_max = LIST_BYTES_MAX};
+    identifier_append_printable(&name, slice_of(column->name));
+    buffer_append_text(&name, " of table ");
+    identifier_append_printable_qualified(&name, slice_of(table->schema), slice_of(table->name));
+    const char *text = buffer_text(&name);
     error_set(err, ERROR_CONFIG,
-              "target: column %s of table %s.%s is generated there and not at the source, so its "
-              "values would be lost",
-              column->name, table->schema, table->name);
+              "target: column %s is generated at the target only, so the source's values would be lost",
+              text != NULL ? text : column->name);
     return error_remedy(err, "pgcdc check prints the statement that makes it a plain column");
 }
 
@@ -306,16 +311,14 @@ static bool analyze(struct session *target, const struct table *table, struct er
     return buffer_text(&sql) != NULL ? session_execute(target, sql.data, err) : error_no_memory(err);
 }
 
-/*
- * Possible only where foreign keys act: with triggers: fire, or when the role lacks the right to set
- * session_replication_role.
- */
+/* Possible only where foreign keys act: with triggers: fire. */
 static bool explain_reference(struct error *err) {
     if (strcmp(err->sqlstate, "23503") != 0)
         return false;
     err->kind = ERROR_CONFIG;
-    return error_wrap(err, "the rows that it refers to are copied later; make the constraint deferrable "
-                           "on the target");
+    return error_remedy(err,
+                        "replicate the table that it refers to, too, or drop the constraint; if that table "
+                        "is copied later, make the constraint deferrable");
 }
 
 bool postgres_copy_table_end(struct sink *sink, struct error *err) {
@@ -346,7 +349,7 @@ bool postgres_copy_end(struct sink *sink, const struct position *position, struc
         return false;
     FAULT_POINT("copy-before-commit");
     if (!session_execute(&target->session, "commit", err))
-        return error_wrap(err, "committing the copy");
+        return explain_reference(err) || error_wrap(err, "committing the copy");
     target->in_transaction = false;
     FAULT_POINT("copy-committed");
     return true;
