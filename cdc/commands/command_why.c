@@ -62,7 +62,9 @@ static void print_why(const struct why *why) {
     print_values(&why->key);
     if (!why->is_asked)
         return;
-    printf("conflict   %s\n", why->kind != NULL ? why->kind : "none is seen now: see the error");
+    printf("conflict   %s\n", why->kind != NULL      ? why->kind
+                              : why->clash_count > 0 ? "an exclusion constraint, which has no kind"
+                                                     : "none is seen now: see the error");
     printf("target     %s\n", !why->is_known ? "unknown: it cannot be asked for that key"
                               : why->exists  ? "exists: it has a row with that key"
                                              : "missing: it has no row with that key");
@@ -75,7 +77,7 @@ static void print_why(const struct why *why) {
     for (size_t i = 0; i < why->unasked_count; i++) {
         fputs("not asked  ", stdout);
         visible_print(stdout, why->unasked[i]);
-        fputs(": an exclusion constraint, or an index on an expression or on a part of the rows\n", stdout);
+        fputs(": the target could not evaluate it for this row\n", stdout);
     }
 }
 
@@ -252,11 +254,11 @@ const struct command command_why = {
     .uses = USES,
     .summary = "show the change that stopped the pipeline, and the rows that prevent it",
     .help = "Shows the change that the stored error of the last stop names: operation, table and key,\n"
-            "the row that a postgres sink's target has for that key now, and which unique constraints\n"
-            "conflict with which row there. The conflict has PostgreSQL's name: insert_exists,\n"
-            "update_exists, update_missing, delete_missing, multiple_unique_conflicts. Exclusion\n"
-            "constraints, and unique indexes on an expression or with a predicate, are named but not\n"
-            "queried. For another type of sink only the key is shown.\n"
+            "the row that a postgres sink's target has for that key now, and which unique and exclusion\n"
+            "constraints conflict with which row there. The conflict has PostgreSQL's name:\n"
+            "insert_exists, update_exists, update_missing, delete_missing, multiple_unique_conflicts.\n"
+            "The target evaluates its constraints itself; one that it cannot evaluate for the row is\n"
+            "named as not asked. For another type of sink only the key is shown.\n"
             "\n"
             "It reads the slot without consuming anything, and changes nothing on either side. Keys are\n"
             "printed to standard output only. The server decodes the slot's WAL up to that transaction,\n"

@@ -24,9 +24,10 @@ struct named_values {
     size_t count;
 };
 
-/* A unique index of the target in which another row already has the new row's values. */
+/* A unique or exclusion constraint of the target with which another row conflicts with the new row. */
 struct why_clash {
     struct slice constraint;
+    bool is_exclusion;
     struct named_values row; /* the other row's key */
 };
 
@@ -37,7 +38,7 @@ struct why {
     bool exists;             /* the target has a row with that key */
     struct why_clash *clashes;
     size_t clash_count;
-    struct slice *unasked; /* constraints that may also conflict but cannot be queried */
+    struct slice *unasked; /* constraints that may also conflict; the target does not answer for them */
     size_t unasked_count;
     const char *kind; /* PostgreSQL's name for it; NULL: no conflict seen */
 };

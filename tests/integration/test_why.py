@@ -72,18 +72,88 @@ def test_the_change_and_what_is_in_its_way(pipeline, case):
     assert f"conflicts that stopped it: 2 {kind}" in pipeline.engine.command("status").stdout
 
 
-def test_constraints_that_are_not_asked_are_named(pipeline):
-    """An index on a part of the rows clashes here: the stop is a conflict, and no message says that nothing clashes."""
-    pipeline.source.execute("create table t (id int primary key, v text)")
+INSERT = "insert into t values (1, 'x', 10, '[1,5)')"
+# What the target has, the statement that stops, and the constraints in its way with their rows.
+TARGETS = {
+    "an expression": ("create unique index low on t (lower(v), (n % 7)); insert into t values (7, 'X', 17), (8, 'x', 11)", INSERT, [("low", "7")]),
+    "ranges of some rows": ("alter table t add constraint apart exclude using gist (r with &&) where (n > 5); insert into t values"
+                            " (7, 'y', 1, '[4,9)'), (8, 'y', 7, '[4,9)')", INSERT, [("apart", "8")]),
+    "an operator that is not =": ("alter table t add constraint apart exclude using spgist (r with -|-); insert into t values (6, 'y', 1, '[4,6)'),"
+                                  " (7, 'y', 1, '[5,9)')", INSERT, [("apart", "7")]),
+    "nulls that are equal": ("create unique index one on t (v, n) nulls not distinct; insert into t values (7, null, 10)",
+                             "insert into t values (1, null, 10)", [("one", "7")]),
+    "a collation": ("create collation any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
+                    "create unique index one on t (v collate any_case); insert into t values (7, 'X')", INSERT, [("one", "7")]),
+    "a column of its own": ("alter table t add \"of 'its own\" int default 4; create unique index one on t (v, \"of 'its own\"); insert into t values"
+                            " (6, 'x', 1, null, null, 5), (7, 'x', 1, null, null, default)", INSERT, [("one", "7")]),
+    "what it generates": ("alter table t add g text generated always as (v || n) stored unique; insert into t values (7, 'x', 10)", INSERT,
+                          [("t_g_key", "7")]),
+    "a sequence of its own": ("alter table t add s serial; create unique index low on t (lower(v)); insert into t values (7, 'X')", INSERT, [("low", "7")]),
+    "several": ("create unique index low on t (lower(v)); create unique index part on t (n) where n > 5; insert into t values (7, 'X', null), (8, 'z', 10)",
+                INSERT, [("low", "7"), ("part", "8")]),
+    "what an update leaves": ("create unique index one on t (md5(big), v); insert into t (id, v, big) select 7, 'x', big from t where id = 2",
+                              "update t set v = 'x' where id = 2", [("one", "7")]),
+    "its own row": ("create unique index low on t (lower(v)); insert into t values (7, 'X')", "update t set v = 'x', id = 3 where id = 2",
+                    [("low", "7")]),
+}
+
+
+@pytest.mark.parametrize("case", TARGETS)
+def test_the_target_evaluates_its_constraints(pipeline, case):
+    """They were named, and nobody was told which row is in the way."""
+    target, statement, clashes = TARGETS[case]
+    pipeline.source.execute("create table t (id int primary key, v text, n int, r int4range, big text); alter table t alter big set storage external;"
+                            "insert into t values (2, 'private', 3, '[100,200)', repeat('private', 2000))")
     pipeline.engine.catch_up()
-    pipeline.target.execute("create unique index part on t (v) where id > 0; create unique index low on t (lower(v)); insert into t values (7, 'x'); "
-                            "alter table t add constraint apart exclude (id with =) where (id > 5)")
-    pipeline.source.execute("insert into t values (1, 'x')")
+    pipeline.target.execute(target)
+    pipeline.source.execute(statement)
+    log = pipeline.assert_refused("the transaction that commits at", code=1)
+    assert "private" not in log and "(id)=(" not in log
+    found = why(pipeline)
+    assert [(clash["constraint"], clash["key"]["id"]) for clash in found["clashes"]] == clashes
+    assert found["not_asked"] == []
+    unique = [name for name, _ in clashes if name != "apart"]
+    kind = "multiple_unique_conflicts" if len(unique) > 1 else None if not unique else "update_exists" if "update" in statement else "insert_exists"
+    assert found["conflict"] == kind
+    printed = pipeline.engine.command("why").stdout
+    assert f"clash      {clashes[0][0]}: the target's row (id)=({clashes[0][1]})" in printed, printed
+    assert "private" not in printed and ("conflict   an exclusion constraint, which has no kind" in printed) == (kind is None), printed
+
+
+def test_periods_that_overlap(new_pipeline, shared_clusters):
+    """A key WITHOUT OVERLAPS is unique and compares with operators of its own."""
+    pipeline = new_pipeline(shared_clusters("source", 18), shared_clusters("target", 18))
+    pipeline.source.execute("create table t (id int primary key, room int4range, at int4range)")
+    pipeline.engine.catch_up()
+    pipeline.target.execute("alter table t add constraint once unique (room, at without overlaps);"
+                            "insert into t values (6, '[1,2)', '[3,9)'), (7, '[5,6)', '[3,9)')")
+    pipeline.source.execute("insert into t values (1, '[5,6)', '[8,12)')")
+    pipeline.assert_refused("23P01", code=1)
+    assert [(clash["constraint"], clash["key"]["id"]) for clash in why(pipeline)["clashes"]] == [("once", "7")]
+
+
+def test_constraints_that_cannot_be_evaluated_are_named(pipeline):
+    """One cannot be computed for this row; the others are asked all the same."""
+    pipeline.source.execute("create table t (id int primary key, v text, n int)")
+    pipeline.engine.catch_up()
+    pipeline.target.execute("create unique index low on t (lower(v)); create unique index share on t ((100 / n)); insert into t values (7, 'X', 5)")
+    pipeline.source.execute("insert into t values (1, 'x', 0)")
     pipeline.assert_refused("conflict insert_exists: ", code=1)
     found = why(pipeline)
-    assert (found["clashes"], found["not_asked"]) == ([], ["apart", "low", "part"])
-    printed = pipeline.engine.command("why").stdout
-    assert "not asked  part: " in printed and "none is seen now" in printed
+    assert ([clash["constraint"] for clash in found["clashes"]], found["not_asked"]) == (["low"], ["share"])
+    assert "not asked  share: the target could not evaluate it for this row" in pipeline.engine.command("why").stdout
+
+
+def test_a_row_without_a_key_is_named_by_the_targets(pipeline):
+    pipeline.source.execute("create table t (id int not null, v text)")
+    pipeline.target.execute("create table t (id int primary key, v text)")
+    pipeline.source.execute("create publication shop for table t with (publish = 'insert')")
+    pipeline.engine.catch_up()
+    pipeline.target.execute("insert into t values (1, 'private')")
+    pipeline.source.execute("insert into t values (1, 'private')")
+    pipeline.assert_refused("conflict insert_exists: ", code=1)
+    found = why(pipeline)
+    assert (found["key"], found["clashes"]) == ({"id": "1"}, [{"constraint": "t_pkey", "key": {"id": "1"}}])
 
 
 def test_what_is_no_conflict_is_not_named_as_one(pipeline):
