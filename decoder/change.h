@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cdc/base/error.h"
 #include "cdc/base/lsn.h"
 #include "cdc/base/slice.h"
 #include "decoder/relation.h"
@@ -102,3 +103,11 @@ static inline bool change_is_row(const struct change *change) {
     return change->kind == CHANGE_INSERT || change->kind == CHANGE_UPDATE || change->kind == CHANGE_DELETE ||
            change->kind == CHANGE_READ;
 }
+
+/*
+ * For a row whose relation is KEY_DOUBTFUL, when the caller cannot make sure that its key finds one row:
+ * ERROR_DATA with the remedy; returns false.
+ */
+bool change_refuse_doubtful(const struct change *change, struct error *err);
+/* The remedy alone: what to do about a change of the relation that does not identify its row. */
+bool change_remedy_unknown(const struct relation *relation, struct error *err);

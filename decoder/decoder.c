@@ -72,8 +72,8 @@ bool decoder_decode(struct decoder *decoder, lsn_t lsn, struct slice message, st
     return true;
 }
 
-void decoder_set_unsent_keys(struct decoder *decoder, struct unsent_keys keys) {
-    decoder->unsent_keys = keys;
+void decoder_set_table_keys(struct decoder *decoder, struct table_keys keys) {
+    decoder->table_keys = keys;
 }
 
 bool decoder_in_transaction(const struct decoder *decoder) {

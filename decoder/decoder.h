@@ -26,27 +26,52 @@ MUST_CHECK struct decoder *decoder_new(void);
 /* Frees also the relations of every change that it decoded. Accepts NULL. */
 void decoder_free(struct decoder *decoder);
 
-/* A table whose key has a column that is not sent: the key in a Relation message does not identify a row. */
-struct unsent_key {
+/* Is it certain that something of the catalog was the same when the changes were made that come next? */
+enum key_age {
+    KEY_ALTERED,  /* it may have been altered since */
+    KEY_ORIGINAL, /* it is as old as the table, so it is certain in other transactions than the table's own */
+    KEY_OLD,
+};
+
+/* An index that can be a table's replica identity, as the catalog describes it now. */
+struct key_index {
+    uint32_t column_count; /* its key columns; 0: there is no such index */
+    uint32_t sent_count;   /* of them, those that are not generated */
+    enum key_age age;
+};
+
+/* What the catalog says of the columns by which a table's rows are found. */
+struct table_key {
     oid_t oid;
+    xid_t created_by;               /* the transaction that created the table */
+    uint32_t columns_max;           /* the table never had more columns than these */
+    bool may_hide;                  /* it has, or may have had, a column that is not sent */
+    struct key_index primary;       /* the primary key */
+    struct key_index index;         /* the index of replica identity USING INDEX */
+    enum replica_identity identity; /* the one in force now, to which the rest belongs */
     /*
-     * the columns that determine the key: the key columns that are sent, and the base columns of the others
+     * When the identity has a column that is not sent: the columns that determine the key, which are the key
+     * columns that are sent, and the base columns of the others
      */
     const struct slice *columns;
     uint32_t column_count;
-    uint32_t sent_count; /* this many of them, at the start, are key columns that are sent */
+    uint32_t sent_count;      /* this many of them, at the start, are key columns that are sent */
+    enum key_age columns_age; /* of these columns and of the expressions */
 };
 
-struct unsent_keys {
-    const struct unsent_key *keys;
+struct table_keys {
+    const struct table_key *keys; /* of every table of the database, by oid */
     size_t count;
+    bool is_needed; /* false: the server sends every column of a key */
 };
 
 /*
- * Lives as long as the decoder. An update that left the key alone is applied by the columns that determine
- * it, since no other row can have the same ones. An old tuple never identifies the row.
+ * keys: as of a moment after the definitions that are decoded next; they live until the next call, or as long
+ * as the decoder. A definition that they do not prove to show the whole key has another certainty than
+ * KEY_CERTAIN. When a column of the key is not sent for certain, an update that left the key alone is applied
+ * by the columns that determine it, since no other row can have the same ones, and an old tuple is refused.
  */
-void decoder_set_unsent_keys(struct decoder *decoder, struct unsent_keys keys);
+void decoder_set_table_keys(struct decoder *decoder, struct table_keys keys);
 
 /*
  * Decodes one message, which arrived with the WAL position lsn. Its bytes are not copied: values point into

@@ -31,6 +31,7 @@ struct logged {
     bool is_full;                 /* a leaf logs the whole old row */
     const struct relation *keyed; /* a leaf that logs a key, or NULL */
     bool is_unclear;              /* two leaves log different keys, or one logs a column that is not sent */
+    enum key_certainty certainty; /* the least among the leaves */
 };
 
 bool partition_trees_init(struct partition_trees *trees) {
@@ -70,6 +71,8 @@ static struct logged look_at_leaves(const struct tree *tree) {
         if (leaf->tree != tree || leaf->relation->identity == REPLICA_IDENTITY_NOTHING)
             continue;
         logged.is_unclear = logged.is_unclear || leaf->relation->is_unclear;
+        if (leaf->relation->certainty > logged.certainty)
+            logged.certainty = leaf->relation->certainty;
         if (leaf->relation->identity == REPLICA_IDENTITY_FULL)
             logged.is_full = true;
         else if (leaf->relation->key_count > 0 && logged.keyed == NULL)
@@ -109,6 +112,8 @@ static bool partition_tree_settle(struct partition_trees *trees, const struct tr
     relation.columns = columns;
     relation.is_tree = true;
     relation.is_unclear = logged.is_unclear;
+    if (logged.keyed != NULL || logged.certainty > relation.certainty)
+        relation.certainty = logged.certainty;
     if (logged.keyed != NULL)
         take_key(logged.keyed, &relation);
     else if (logged.is_full && (relation.key_count == 0 || relation.identity == REPLICA_IDENTITY_FULL))
@@ -156,6 +161,7 @@ static struct leaf *take_leaf(struct partition_trees *trees, struct tree *tree, 
 /* A leaf with the same identity as the one before changes nothing: a tree may have thousands. */
 static bool is_like(const struct leaf *last, const struct tree *tree, const struct relation *relation) {
     return last != NULL && last->tree == tree && !relation->is_unclear &&
+           last->relation->certainty == relation->certainty &&
            last->relation->identity == relation->identity && keys_equal(last->relation, relation);
 }
 

@@ -23,6 +23,13 @@ enum replica_identity {
     REPLICA_IDENTITY_INDEX = 'i',
 };
 
+/* Does the key in the definition identify a row? A generated column of it may not be sent. */
+enum key_certainty {
+    KEY_CERTAIN,
+    KEY_LIKELY,   /* nothing speaks against it, but the table's key was altered, or the table is dropped */
+    KEY_DOUBTFUL, /* the key had, or may have had, a column that is not sent */
+};
+
 enum { RELATION_COLUMNS_MAX = 1600 }; /* PostgreSQL's MaxHeapAttributeNumber */
 
 struct column {
@@ -47,6 +54,7 @@ struct relation {
     /* its leaves log different keys, or a part is not sent: an old tuple does not identify its row */
     bool is_unclear;
     bool needs_old; /* an update without an old tuple does not identify its row */
+    enum key_certainty certainty;
     struct column *columns;
 };
 

@@ -63,7 +63,8 @@ static bool column_equal(const struct column *a, const struct column *b) {
 /* Is the definition, once put in force, equal to the one in force? */
 static bool still_holds(const struct relation_cache *cache, const struct relation *in_force,
                         const struct relation *definition) {
-    if (in_force->is_unclear != definition->is_unclear || in_force->identity != definition->identity ||
+    if (in_force->is_unclear != definition->is_unclear || in_force->needs_old != definition->needs_old ||
+        in_force->certainty != definition->certainty || in_force->identity != definition->identity ||
         in_force->column_count != definition->column_count)
         return false;
     if (!slice_equal(in_force->schema, definition->schema) || !slice_equal(in_force->name, definition->name))

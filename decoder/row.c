@@ -153,19 +153,34 @@ bool change_refuse_partial(const struct change *change, struct error *err) {
         relation->schema.data, relation->name.data);
 }
 
-/* Refuses to guess the row. A change at the source now does not change the WAL of then. */
-static bool unknown_row(struct decoding *d, const struct relation *relation) {
-    error_set(d->err, ERROR_DATA,
-              "source: a change of table \"%s\".\"%s\" at %s does not identify its row: %s",
-              relation->schema.data, relation->name.data, lsn_format(d->lsn).text,
-              relation->is_tree ? "its partitions did not log the key, or not the same one"
-                                : "a column of its replica identity is not sent");
+static bool refuse_unknown(const struct relation *relation, lsn_t lsn, const char *reason,
+                           struct error *err) {
+    error_set(err, ERROR_DATA, "source: a change of table \"%s\".\"%s\" at %s does not identify its row: %s",
+              relation->schema.data, relation->name.data, lsn_format(lsn).text, reason);
+    return change_remedy_unknown(relation, err);
+}
+
+/* A change at the source now does not change the WAL of then. */
+bool change_remedy_unknown(const struct relation *relation, struct error *err) {
     return error_remedy(
-        d->err,
+        err,
         "%s at the source (pgcdc check prints the statements), which helps later changes only; this "
         "one still waits and needs a new copy: pgcdc drop, empty the target's tables, pgcdc run",
         relation->is_tree ? "give every partition replica identity full"
                           : "give the table replica identity full");
+}
+
+bool change_refuse_doubtful(const struct change *change, struct error *err) {
+    return refuse_unknown(change->relation, change->lsn,
+                          "the table's key had or may have had a generated column, which is not sent", err);
+}
+
+/* Refuses to guess the row. */
+static bool unknown_row(struct decoding *d, const struct relation *relation) {
+    return refuse_unknown(relation, d->lsn,
+                          relation->is_tree ? "its partitions did not log the key, or not the same one"
+                                            : "a column of its replica identity is not sent",
+                          d->err);
 }
 
 /*

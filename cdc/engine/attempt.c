@@ -19,7 +19,6 @@
 #include "cdc/source/publication.h"
 #include "cdc/source/slot.h"
 #include "cdc/source/uncopied.h"
-#include "cdc/source/unsent_key.h"
 
 enum {
     DRAIN_MAX_MS = 6000,  /* a stop may take ten seconds in all */
@@ -214,7 +213,6 @@ static bool start_reader(struct attempt *attempt, lsn_t from_lsn, bool binary, s
                                                 .flush_lsn = attempt->identity.flush_lsn,
                                                 .stop = pipeline->options->stop,
                                                 .binary = binary,
-                                                .unsent_keys = attempt->unsent_keys,
                                                 .sender_timeout_ms = attempt->sender_timeout_ms,
                                                 .until_lsn = pipeline->until_lsn};
     struct reader *reader = &attempt->reader.reader;
@@ -224,10 +222,8 @@ static bool start_reader(struct attempt *attempt, lsn_t from_lsn, bool binary, s
 static bool start_streaming(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
     bool binary = false;
-    arena_init(&attempt->keys_arena, 64 * 1024, 64 * 1024 * 1024);
     if (!choose_binary(attempt, &binary, err) || !choose_encoding(attempt, err) ||
-        !scope_read_announced(&attempt->source, &pipeline->config->source, &attempt->sent, err) ||
-        !unsent_key_read(&attempt->source, &attempt->keys_arena, &attempt->unsent_keys, err))
+        !scope_read_announced(&attempt->source, &pipeline->config->source, &attempt->sent, err))
         return false;
     const lsn_t from_lsn = start_lsn(attempt->positions, attempt->runner_count);
     for (size_t i = 0; i < attempt->runner_count; i++) {
@@ -518,7 +514,6 @@ static void attempt_release(struct attempt *attempt) {
         feed_release(&attempt->feed);
     if (attempt->reader.reader.ops != NULL)
         attempt->reader.reader.ops->close(&attempt->reader.reader);
-    arena_release(&attempt->keys_arena);
     free(attempt->runners);
     free(attempt->positions);
     if (attempt->event_fd >= 0)

@@ -93,8 +93,6 @@ struct attempt {
     struct slot_reader reader;
     PGresult *sent; /* scope_read_announced at the start of the stream */
     struct watch watch;
-    struct arena keys_arena; /* holds unsent_keys, for the reader */
-    struct unsent_keys unsent_keys;
     struct runner *runners; /* one per sink */
     size_t runner_count;
     struct position *positions; /* one per sink: where it starts */

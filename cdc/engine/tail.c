@@ -20,11 +20,8 @@
 #include "cdc/source/publication.h"
 #include "cdc/source/slot.h"
 #include "cdc/source/source.h"
-#include "cdc/source/unsent_key.h"
 
 enum {
-    KEYS_BLOCK_BYTES = 64 * 1024,
-    KEYS_BYTES_MAX = 64 * 1024 * 1024,
     OUTPUT_PENDING_MAX = 64 * 1024, /* read no more while this much output waits for its reader */
     WAIT_MAX_MS = 100,              /* how soon the stop flag is noticed */
 };
@@ -37,7 +34,6 @@ struct tail {
     char slot[64];
     struct slot_reader reader;
     struct batch batch;
-    struct arena keys_arena; /* for the decoder's keys */
     struct json_writer json;
     struct buffer output;
     size_t output_done; /* bytes of output that are written */
@@ -162,9 +158,6 @@ static bool require_publication(struct tail *tail, struct error *err) {
 }
 
 static bool start_reader(struct tail *tail, lsn_t start_lsn, int sender_timeout_ms, struct error *err) {
-    struct unsent_keys unsent_keys = {0};
-    if (!unsent_key_read(&tail->source, &tail->keys_arena, &unsent_keys, err))
-        return false;
     const struct slot_reader_options options = {.session = &tail->replication,
                                                 .source = &tail->config->source,
                                                 .slot = tail->slot,
@@ -172,7 +165,6 @@ static bool start_reader(struct tail *tail, lsn_t start_lsn, int sender_timeout_
                                                 .flush_lsn = start_lsn,
                                                 .stop = tail->stop,
                                                 .messages = true,
-                                                .unsent_keys = unsent_keys,
                                                 .sender_timeout_ms = sender_timeout_ms};
     struct reader *reader = &tail->reader.reader;
     tail->is_streaming = slot_reader_init(&tail->reader, &options, err) && reader->ops->start(reader, err);
@@ -199,7 +191,6 @@ static bool start(struct tail *tail, struct error *err) {
 }
 
 static bool init(struct tail *tail, struct error *err) {
-    arena_init(&tail->keys_arena, KEYS_BLOCK_BYTES, KEYS_BYTES_MAX);
     buffer_init(&tail->output, SIZE_MAX / 2);
     return batch_init(&tail->batch, err) && json_writer_init(&tail->json, err);
 }
@@ -214,7 +205,6 @@ static void tail_release(struct tail *tail) {
     if (reader->ops != NULL)
         reader->ops->close(reader);
     batch_release(&tail->batch);
-    arena_release(&tail->keys_arena);
     json_writer_release(&tail->json);
     buffer_release(&tail->output);
 }

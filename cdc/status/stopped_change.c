@@ -14,7 +14,7 @@
 #include "cdc/pq/identifier.h"
 #include "cdc/source/slot.h"
 #include "cdc/source/source.h"
-#include "cdc/source/unsent_key.h"
+#include "cdc/source/table_key.h"
 
 #define ARENA_BYTES_MAX ((size_t) 1 << 30)
 #define NAMES_BYTES_MAX (1u << 20)
@@ -105,19 +105,28 @@ static bool stopped_change_decode(struct stopped_change *stopped, struct error *
                            "again, and run `pgcdc why` after it has stopped");
 }
 
+static bool read_keys(struct stopped_change *stopped, const char *slot, struct error *err) {
+    struct table_keys keys = {0};
+    lsn_t lsn = 0;
+    if (!table_keys_are_needed(stopped->source.server_version))
+        return true;
+    if (!table_keys_read(&stopped->source, slot, 0, &stopped->arena, &keys, &lsn, err))
+        return false;
+    decoder_set_table_keys(stopped->decoder, keys);
+    return true;
+}
+
 bool stopped_change_read(struct stopped_change *stopped, const struct source_config *source,
                          const struct stop_place *place, const atomic_bool *stop, struct error *err) {
     struct slot_facts facts;
-    struct unsent_keys unsent_keys = {0};
     arena_init(&stopped->arena, BLOCK_BYTES, ARENA_BYTES_MAX);
     stopped->decoder = decoder_new();
     if (stopped->decoder == NULL)
         return error_no_memory(err);
     if (!source_open(&stopped->source, source, stop, err) || !session_take_bytes(&stopped->source, err) ||
         !slot_read(&stopped->source, source->slot, &facts, err) || !refuse_active(&facts, source, err) ||
-        !unsent_key_read(&stopped->source, &stopped->arena, &unsent_keys, err))
+        !read_keys(stopped, source->slot, err))
         return false;
-    decoder_set_unsent_keys(stopped->decoder, unsent_keys);
     return peek(stopped, source, place, err) && stopped_change_decode(stopped, err);
 }
 

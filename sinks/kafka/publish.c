@@ -146,8 +146,16 @@ static bool publish_for(struct kafka_sink *kafka, const struct change *change, u
     return true;
 }
 
+/* Its messages would have the key of another row. */
+static bool has_doubtful_key(const struct change *change) {
+    return change_is_row(change) && change->relation->certainty == KEY_DOUBTFUL &&
+           change->relation->key_count > 0;
+}
+
 bool kafka_publish(struct kafka_sink *kafka, const struct change *change, struct error *err) {
     uint32_t count = change->kind == CHANGE_TRUNCATE ? change->relation_count : 1;
+    if (has_doubtful_key(change))
+        return change_refuse_doubtful(change, err);
     if (!producer_begin(&kafka->producer, err))
         return false;
     for (uint32_t i = 0; i < count; i++)

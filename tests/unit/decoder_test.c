@@ -253,9 +253,16 @@ Test(decoder, leaves_with_different_keys_tell_no_row) {
 /* orders has a key of id and a column that is not sent, which is made of note. */
 static void hide_key(struct decoder_session *session) {
     static const struct slice columns[] = {NAME("id"), NAME("note")};
-    static const struct unsent_key unsent = {
-        .oid = ORDERS, .columns = columns, .column_count = 2, .sent_count = 1};
-    decoder_set_unsent_keys(session->decoder, (struct unsent_keys){&unsent, 1});
+    static const struct table_key key = {.oid = ORDERS,
+                                         .columns_max = 9,
+                                         .may_hide = true,
+                                         .primary = {.column_count = 2, .sent_count = 1, .age = KEY_OLD},
+                                         .identity = REPLICA_IDENTITY_DEFAULT,
+                                         .columns = columns,
+                                         .column_count = 2,
+                                         .sent_count = 1,
+                                         .columns_age = KEY_OLD};
+    decoder_set_table_keys(session->decoder, (struct table_keys){&key, 1, true});
     struct relation again = orders;
     again.name = slice_of("again");
     send_definition(session, &again);
@@ -278,6 +285,41 @@ Test(decoder, a_key_that_is_not_sent_and_made_of_a_large_value_tells_no_row) {
     struct slice update =
         pgoutput_update(&session.out, ORDERS, OLD_NONE, NO_TUPLE, TUPLE(TEXT("1"), UNCHANGED, TEXT("1")));
     cr_assert_not_null(strstr(refuse_row(&session, update), "does not identify its row"));
+}
+
+/* The certainty of orders' key, which is id, for what the catalog says; 0 columns: the table was dropped. */
+static enum key_certainty certainty_of(struct decoder_session *session, struct table_key key) {
+    key.oid = ORDERS;
+    decoder_set_table_keys(session->decoder, (struct table_keys){&key, key.columns_max > 0, true});
+    struct relation again = orders;
+    again.name = slice_of("again");
+    send_definition(session, &again);
+    return take(session, pgoutput_insert(&session->out, ORDERS, TUPLE(TEXT("1"), NULL_VALUE, NULL_VALUE)))
+        ->relation->certainty;
+}
+
+Test(decoder, a_key_is_certain_only_when_the_catalog_proves_it) {
+    IN_TRANSACTION();
+    const struct key_index whole = {.column_count = 1, .sent_count = 1, .age = KEY_OLD};
+    struct table_key key = {.columns_max = 9, .may_hide = true, .identity = REPLICA_IDENTITY_DEFAULT};
+    key.primary = whole;
+    cr_assert_eq(certainty_of(&session, key), KEY_CERTAIN);
+    key.primary.age = KEY_ALTERED;
+    cr_assert_eq(certainty_of(&session, key), KEY_LIKELY);
+    key.primary.age = KEY_ORIGINAL;
+    key.created_by = T1.xid - 1;
+    cr_assert_eq(certainty_of(&session, key), KEY_CERTAIN);
+    key.created_by = T1.xid;
+    cr_assert_eq(certainty_of(&session, key), KEY_LIKELY, "the table's own transaction may have altered it");
+    key.primary.column_count = 2;
+    cr_assert_eq(certainty_of(&session, key), KEY_DOUBTFUL);
+    key.primary = (struct key_index){0};
+    key.index = whole;
+    cr_assert_eq(certainty_of(&session, key), KEY_DOUBTFUL, "the key was of another kind");
+    key.columns_max = orders.column_count;
+    cr_assert_eq(certainty_of(&session, key), KEY_CERTAIN, "it never had a column that was not sent");
+    cr_assert_eq(certainty_of(&session, (struct table_key){.columns_max = 9}), KEY_CERTAIN);
+    cr_assert_eq(certainty_of(&session, (struct table_key){0}), KEY_LIKELY);
 }
 
 Test(decoder, an_insert_that_a_row_filter_made_of_an_update_is_marked_when_not_whole) {

@@ -115,10 +115,11 @@ static bool check_change(struct slot_reader *slot, const struct replication_mess
            check_exists(slot, change->end_lsn, err);
 }
 
-static bool check_relation(struct slot_reader *slot, struct slice payload, struct error *err) {
+static bool check_relation(struct slot_reader *slot, lsn_t lsn, struct slice payload, struct error *err) {
     if (slot->options.definition_fd > 0)
         eventfd_write(slot->options.definition_fd, 1);
-    return announced_check(&slot->announced, payload, err);
+    return announced_check(&slot->announced, payload, err) &&
+           key_lookup_tell(&slot->keys, slot->decoder, lsn, payload, err);
 }
 
 /* ---- messages ---- */
@@ -155,7 +156,7 @@ static bool take_data(struct slot_reader *slot, struct batch *batch,
         return error_set(err, ERROR_SYSTEM, "out of memory for a change of %zu bytes", payload.size);
     memcpy(bytes, message->payload.data, payload.size);
     payload.data = bytes;
-    if (payload.size > 0 && bytes[0] == 'R' && !check_relation(slot, payload, err))
+    if (payload.size > 0 && bytes[0] == 'R' && !check_relation(slot, message->lsn, payload, err))
         return false;
     if (!decoder_decode(slot->decoder, message->lsn, payload, &batch->arena, &change, err))
         return error_wrap(err, "the message at %s", lsn_format(message->lsn).text);
@@ -399,6 +400,7 @@ static void slot_close(struct reader *reader) {
     row_fetch_release(&slot->fetch);
     decoder_free(slot->decoder);
     slot->decoder = NULL;
+    key_lookup_release(&slot->keys);
 }
 
 static const struct reader_ops SLOT_READER = {
@@ -424,6 +426,7 @@ bool slot_reader_init(struct slot_reader *slot, const struct slot_reader_options
     if (slot->decoder == NULL)
         return error_no_memory(err);
     wal_end_init(&slot->wal, options->start_lsn, options->flush_lsn);
-    decoder_set_unsent_keys(slot->decoder, options->unsent_keys);
+    key_lookup_init(&slot->keys, options->source, options->slot, options->stop,
+                    options->session->server_version);
     return true;
 }

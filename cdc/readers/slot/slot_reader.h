@@ -12,6 +12,7 @@
 #include "cdc/readers/reader.h"
 #include "cdc/readers/slot/announced.h"
 #include "cdc/readers/slot/keepalive.h"
+#include "cdc/readers/slot/key_lookup.h"
 #include "cdc/readers/slot/row_fetch.h"
 #include "cdc/readers/slot/socket_fill.h"
 #include "cdc/source/standby.h"
@@ -31,9 +32,8 @@ struct slot_reader_options {
     lsn_t flush_lsn;         /* recent end of the source's WAL */
     const atomic_bool *stop; /* for queries on another connection */
     bool binary;
-    bool messages;                  /* include messages of pg_logical_emit_message */
-    struct unsent_keys unsent_keys; /* lives until close */
-    int sender_timeout_ms;          /* the server's wal_sender_timeout, 0: none */
+    bool messages;         /* include messages of pg_logical_emit_message */
+    int sender_timeout_ms; /* the server's wal_sender_timeout, 0: none */
     /*
      * Delivers no transaction that ends after it; 0: no end. Once everything before it was delivered,
      * reader.end_lsn is until_lsn. If the commit record of a transaction contains until_lsn, it is the end of
@@ -47,6 +47,7 @@ struct slot_reader {
     struct slot_reader_options options;
     struct decoder *decoder;
     struct announced announced;
+    struct key_lookup keys;
     struct row_fetch fetch;
     struct keepalive keepalive;
     struct wal_end wal; /* which positions are plausible */

@@ -178,11 +178,11 @@ static void decide_missing(struct apply *apply, const struct span *one, struct c
     const enum on_missing policy = apply->target->policy.on_missing;
     if (policy == ON_MISSING_STOP)
         return;
-    if (one->changes->relation->is_unclear) {
+    if (one->changes->relation->is_unclear || one->changes->relation->certainty == KEY_DOUBTFUL) {
         error_remedy(err,
-                     "on_missing does not settle it: the key has a generated column that the source does "
-                     "not send, so the row may be there with its old values; update that row on the target, "
-                     "then start again");
+                     "on_missing does not settle it: the key has or had a generated column that the source "
+                     "does not send, so the row may be there with its old values; update that row on the "
+                     "target, then start again");
         return;
     }
     conflict->is_skipped = policy == ON_MISSING_IGNORE || conflict->kind == CONFLICT_DELETE_MISSING;
@@ -199,13 +199,19 @@ static void decide_missing(struct apply *apply, const struct span *one, struct c
         conflict->send = send_insert;
 }
 
-static void decide_exists(struct apply *apply, const struct span *one, struct conflict *conflict) {
+static void decide_exists(struct apply *apply, const struct span *one, struct conflict *conflict,
+                          struct error *err) {
     const struct change *change = one->changes;
     const struct target_table *table = one->tables[0];
     const struct value *values = known_values(apply, change);
     if (apply->target->policy.on_exists == ON_EXISTS_STOP || values == NULL || !key_is_known(table, values))
         return;
-    if (change->kind == CHANGE_INSERT)
+    if (change->relation->certainty != KEY_CERTAIN)
+        error_remedy(err,
+                     "on_exists does not settle it: the key may have had a generated column that the source "
+                     "does not send, so the two may be different rows; delete that row on the target, then "
+                     "start again");
+    else if (change->kind == CHANGE_INSERT)
         conflict->send = send_overwrite;
     else if (row_change_moves_key(table, change))
         conflict->send = send_move_over;
@@ -219,7 +225,7 @@ static struct conflict apply_conflicts_decide(struct apply *apply, const struct 
     if (failure->is_count)
         decide_missing(apply, one, &conflict, err);
     else
-        decide_exists(apply, one, &conflict);
+        decide_exists(apply, one, &conflict, err);
     return conflict;
 }
 

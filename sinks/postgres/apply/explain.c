@@ -87,6 +87,8 @@ static void remedy(const struct target_table *table, const struct change *change
                    const struct pq_pipeline_failure *failure, struct error *err) {
     if (failure == NULL || !failure->is_count)
         error_remedy(err, "%s; then start again", sqlstate_remedy(err));
+    else if (failure->rows > 1 && change->relation->certainty != KEY_CERTAIN)
+        change_remedy_unknown(change->relation, err);
     else if (failure->rows > 1)
         error_remedy(err, "the key is not unique on the target: delete the surplus rows, and make it a "
                           "primary key; then start again");

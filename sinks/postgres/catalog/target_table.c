@@ -133,6 +133,7 @@ static bool find_table(struct lookup *lookup, enum trigger_role role, struct err
     table->may_cascade = table->is_strict && role == TRIGGERS_FIRE && is_true(tables, row, TABLE_CASCADES);
     if (table->is_strict && role == TRIGGERS_FORBIDDEN)
         return forbidden(table->name, lookup->session, err);
+    table->is_strict |= table->relation->certainty != KEY_CERTAIN && table->relation->key_count > 0;
     return keep_takers(lookup, row, err);
 }
 

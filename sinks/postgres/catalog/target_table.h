@@ -55,8 +55,8 @@ struct target_table {
     bool is_missing;                 /* the target has no such table; no other field is set */
     bool is_partitioned;
     /*
-     * The order is observable: triggers, foreign keys, deferred checks. Changes are applied one by one in
-     * the source's order.
+     * The order is observable: triggers, foreign keys, deferred checks. Or the key is not certain, so each
+     * change must find exactly one row. Changes are applied one by one in the source's order.
      */
     bool is_strict;
     /*
