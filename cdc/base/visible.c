@@ -30,6 +30,12 @@ static bool is_trick(uint32_t code) {
            (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069) || code == 0xFEFF;
 }
 
+uint32_t visible_trick(struct slice text) {
+    const size_t size = utf8_character_size(text);
+    const uint32_t code = size > 0 ? code_point(text.data, size) : 0;
+    return code == 0x7F || is_trick(code) ? code : 0;
+}
+
 /* Writes how the first character is shown, and returns that character's own size. */
 static size_t spell(struct slice text, char *spelled) {
     const unsigned char first = (unsigned char) text.data[0];
@@ -40,7 +46,7 @@ static size_t spell(struct slice text, char *spelled) {
     else if (size == 0 || code < 0x20 || code == 0x7F)
         snprintf(spelled, SPELLED_MAX, "\\x%02x", first);
     else if (is_trick(code))
-        snprintf(spelled, SPELLED_MAX, "\\u%04x", (unsigned) code);
+        snprintf(spelled, SPELLED_MAX, "\\u%04x", (unsigned) code & 0xFFFF);
     else {
         memcpy(spelled, text.data, size);
         spelled[size] = '\0';

@@ -10,9 +10,16 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "cdc/base/slice.h"
+
+/*
+ * The code of the character that text begins with, if it is DEL or a character beyond ASCII that is escaped;
+ * else 0. text is not empty.
+ */
+uint32_t visible_trick(struct slice text);
 
 /*
  * Writes one line, with its NUL, whatever text contains. Text that does not fit is cut between two

@@ -45,6 +45,7 @@ const struct command command_tail = {
             "             and not in after\n"
             "\n"
             "No value is rounded: numeric, bigint beyond 2^53, NaN and Infinity are strings; so is every\n"
-            "type that JSON lacks, in PostgreSQL's text form. json and jsonb are embedded unchanged.",
+            "type that JSON lacks, in PostgreSQL's text form. json and jsonb are embedded unchanged.\n"
+            "In every string, what a terminal would obey is escaped.",
     .run = run,
 };

@@ -3,7 +3,9 @@
  * json_writer.c - JSON, one document a line.
  */
 #include "cdc/print/json_writer.h"
+
 #include "cdc/base/utf8.h"
+#include "cdc/base/visible.h"
 
 #define LINE_BYTES_MAX ((size_t) 4 << 30) /* a value has up to 1 GB, and escapes lengthen it */
 
@@ -107,12 +109,42 @@ void json_writer_begin(struct json_writer *json) {
     json->problem = NULL;
 }
 
+/* The first bytes of the characters that visible_trick knows. */
+static bool may_be_trick(char letter) {
+    const unsigned char byte = (unsigned char) letter;
+    return byte == 0x7F || byte == 0xC2 || byte == 0xD8 || byte == 0xE2 || byte == 0xEF;
+}
+
+/*
+ * A terminal obeys more characters than JSON's grammar wants escaped. A line has them in strings only, where
+ * \u stands for the same character.
+ */
+static struct slice escape_tricks(struct json_writer *json) {
+    const struct slice line = buffer_slice(&json->line);
+    size_t done = 0;
+    json->scratch.size = 0;
+    for (size_t i = 0; i < line.size; i++) {
+        const struct slice rest = {.data = line.data + i, .size = line.size - i};
+        const uint32_t code = may_be_trick(line.data[i]) ? visible_trick(rest) : 0;
+        if (code == 0)
+            continue;
+        buffer_append(&json->scratch, line.data + done, i - done);
+        buffer_printf(&json->scratch, "\\u%04x", (unsigned) code);
+        done = i + utf8_character_size(rest);
+        i = done - 1;
+    }
+    if (done == 0)
+        return line;
+    buffer_append(&json->scratch, line.data + done, line.size - done);
+    return buffer_slice(&json->scratch);
+}
+
 bool json_writer_finish(struct json_writer *json, struct slice *ret_line, struct error *err) {
     buffer_append_text(&json->line, "\n");
     if (json->problem != NULL)
         return error_set(err, ERROR_PROTOCOL, "%s", json->problem);
     if (!buffer_ok(&json->line) || !buffer_ok(&json->scratch))
         return error_no_memory(err);
-    *ret_line = buffer_slice(&json->line);
-    return true;
+    *ret_line = escape_tricks(json);
+    return buffer_ok(&json->scratch) || error_no_memory(err);
 }

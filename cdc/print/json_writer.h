@@ -2,8 +2,9 @@
 /*
  * json_writer.h - JSON, one document a line, over yajl's generator.
  *
- * yajl does the grammar and the escapes. The bytes go into a buffer that stays failed once memory is
- * exhausted, so callers need not check each call: json_writer_finish reports the failure. Not thread safe.
+ * yajl does the grammar and the escapes that it requires. What else a terminal would obey (visible.h) is
+ * escaped when the line is finished. The bytes go into a buffer that stays failed once memory is exhausted,
+ * so callers need not check each call: json_writer_finish reports the failure. Not thread safe.
  */
 #pragma once
 

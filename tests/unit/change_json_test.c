@@ -226,6 +226,15 @@ Test(change_json, a_line_stays_one_line) {
     expect_value(114, "{\n \"a\":\r\n 1}", "{  \"a\":   1}");
 }
 
+/* They are valid JSON, but a terminal obeys some of them; embedded JSON has them, too. */
+Test(change_json, nothing_that_a_terminal_obeys_is_raw) {
+    expect_value(TEXT_TYPE, "\x1b\x7f|\xc2\x9b|\xe2\x80\xae|\xef\xbb\xbf",
+                 "\"\\u001B\\u007f|\\u009b|\\u202e|\\ufeff\"");
+    expect_value(114, "{\"\x7f\": \"\xc2\x85\"}", "{\"\\u007f\": \"\\u0085\"}");
+    expect_value(TEXT_TYPE, "\xc2\xa0\xc3\xa9\xe2\x82\xac\xd8\xa7\xef\xbc\x81\xf0\x9f\x98\x80",
+                 "\"\xc2\xa0\xc3\xa9\xe2\x82\xac\xd8\xa7\xef\xbc\x81\xf0\x9f\x98\x80\"");
+}
+
 Test(change_json, a_binary_value_is_refused) {
     struct change change = change_of(CHANGE_INSERT);
     change.relation = &ORDERS;
