@@ -34,11 +34,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cdc/base/arena.h"
 #include "cdc/base/error.h"
 #include "cdc/base/option.h"
 #include "cdc/base/position.h"
 #include "cdc/base/slice.h"
 #include "decoder/change.h"
+#include "sinks/chunk.h"
 #include "sinks/conflict.h"
 #include "sinks/table.h"
 
@@ -174,6 +176,43 @@ struct sink_copy_ops {
     bool (*end)(struct sink *sink, const struct position *position, struct error *err);
 };
 
+/*
+ * A copy in chunks (chunk.h), while changes are written. The runner's handle stores the plan; copiers are
+ * further handles, each used by one thread, which store the chunks:
+ *
+ *     copy.begin -> find_parts -> store;    load -> (write | note? commit)*
+ *     open -> (prepare (begin copy.data* end)* table_end?)* -> close
+ */
+struct sink_chunk_ops {
+    /* On an open sink: can it copy in chunks? If not, *ret_reason says why; static text. */
+    bool (*can)(const struct sink *sink, const char **ret_reason);
+    /* After copy.begin: sets sink_takes_parts of the tables. */
+    bool (*find_parts)(struct sink *sink, struct table *tables, size_t count, struct error *err);
+    /* Ends what copy.begin began: stores the plan and the position in one atomic step. */
+    bool (*store)(struct sink *sink, const struct chunk_plan *plan, const struct position *position,
+                  struct error *err);
+    /* After open: the stored plan, in arena. Copiers of an older engine cannot commit any more. */
+    bool (*load)(struct sink *sink, struct arena *arena, struct chunk_plan *ret_plan, struct error *err);
+    /* Stored with the next commit. */
+    bool (*note)(struct sink *sink, const struct chunk_note *note, struct error *err);
+
+    /* Opens a copier of an open sink. */
+    bool (*open)(struct sink *copier, const struct sink *sink, struct error *err);
+    /* The chunks that follow are of this table. Sets left_to_sink and sink_takes_binary of its columns. */
+    bool (*prepare)(struct sink *copier, struct table *table, struct error *err);
+    /* Removes the rows of a dirty chunk. ERROR_REFUSE: another engine has taken over. */
+    bool (*begin)(struct sink *copier, const struct table *table, const struct chunk *chunk,
+                  enum copy_format format, struct error *err);
+    /*
+     * The chunk's rows, its snapshot (chunk->snapshot) and read_lsn become durable in one atomic step. table
+     * is NULL when there was no begin, because the source has no such table any more.
+     */
+    bool (*end)(struct sink *copier, const struct table *table, const struct chunk *chunk, lsn_t read_lsn,
+                uint64_t rows, struct error *err);
+    /* All chunks of the table are copied. */
+    bool (*table_end)(struct sink *copier, const struct table *table, struct error *err);
+};
+
 /* Functions for the commands; each may be NULL. The sink is not open, except for find_held. */
 struct sink_admin_ops {
     /* Reads the stored position. Creates nothing. */
@@ -233,6 +272,7 @@ struct sink_ops {
                    struct position *ret_durable, struct error *err);
     void (*close)(struct sink *sink);
     const struct sink_copy_ops *copy;   /* NULL: the engine writes the copied rows as CHANGE_READ changes */
+    const struct sink_chunk_ops *chunk; /* NULL: the copy is one step; else copy is not NULL */
     const struct sink_admin_ops *admin; /* NULL: the sink has no such functions */
 };
 

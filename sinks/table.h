@@ -60,6 +60,8 @@ struct table {
     struct table_column *columns;
     uint32_t type_count;
     struct table_type *types;
+    /* its rows may arrive in several steps, while changes are applied: set by chunk.find_parts */
+    bool sink_takes_parts;
 };
 
 /*

@@ -13,11 +13,18 @@
 #include "decoder/change.h"
 
 /* A condition. N and C: the aliases of pg_namespace and pg_class. */
-#define IS_OWN_TABLE(N, C) "(" N ".nspname = 'pgcdc' and " C ".relname in ('position', 'conflicts'))"
+#define IS_OWN_TABLE(N, C)                                                                                   \
+    "(" N ".nspname = 'pgcdc' and " C ".relname in ('position', 'conflicts', 'copy', 'chunk', "              \
+                                      "'chunk_seen'))"
 
 static inline bool own_tables_have(struct slice schema, struct slice name) {
-    return slice_equal(schema, slice_of("pgcdc")) &&
-           (slice_equal(name, slice_of("position")) || slice_equal(name, slice_of("conflicts")));
+    static const char *const NAMES[] = {"position", "conflicts", "copy", "chunk", "chunk_seen"};
+    if (!slice_equal(schema, slice_of("pgcdc")))
+        return false;
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
+        if (slice_equal(name, slice_of(NAMES[i])))
+            return true;
+    return false;
 }
 
 static inline bool own_tables_have_row(const struct change *change) {

@@ -16,7 +16,9 @@
 #include "cdc/pq/identifier.h"
 #include "sinks/postgres/apply/apply.h"
 #include "sinks/postgres/catalog/narrowing.h"
+#include "sinks/postgres/copy/chunk_copy.h"
 #include "sinks/postgres/copy/copy.h"
+#include "sinks/postgres/copy/plan_rows.h"
 #include "sinks/postgres/postgres.h"
 #include "sinks/postgres/target/origin.h"
 #include "sinks/types.h"
@@ -370,6 +372,71 @@ static bool postgres_commit(struct sink *sink, const struct position *position, 
     return commit_durably(postgres, position, err);
 }
 
+/* ---- a copy in chunks ---- */
+
+/* Chunks arrive in any order, so a row may arrive before the row that it refers to. */
+static bool postgres_chunk_can(const struct sink *sink, const char **ret_reason) {
+    const struct target *target = (const struct target *) sink;
+    if (target->replica_role)
+        return true;
+    *ret_reason = target->role == TRIGGERS_FIRE
+                      ? "triggers: fire lets foreign keys act during the copy"
+                      : "foreign keys act during the copy, because the role may not set "
+                        "session_replication_role";
+    return false;
+}
+
+static bool postgres_chunk_store(struct sink *sink, const struct chunk_plan *plan,
+                                 const struct position *position, struct error *err) {
+    struct target *target = &postgres_of(sink)->target;
+    FAULT_POINT("plan-before-store");
+    if (!plan_rows_store(target, plan, err) ||
+        !position_row_store(&target->row, &target->session, position, err))
+        return false;
+    FAULT_POINT("plan-before-commit");
+    if (!session_execute(&target->session, "commit", err))
+        return error_wrap(err, "committing the plan of the copy");
+    target->in_transaction = false;
+    FAULT_POINT("plan-committed");
+    return true;
+}
+
+static bool postgres_chunk_load(struct sink *sink, struct arena *arena, struct chunk_plan *ret_plan,
+                                struct error *err) {
+    return plan_rows_load(&postgres_of(sink)->target, arena, ret_plan, err);
+}
+
+static bool postgres_chunk_note(struct sink *sink, const struct chunk_note *note, struct error *err) {
+    struct postgres_sink *postgres = postgres_of(sink);
+    struct pq_pipeline *pipeline = &postgres->apply->pipeline;
+    assert(!pipeline->active);
+    if (!pq_pipeline_begin(pipeline, err))
+        return false;
+    if (target_begin(&postgres->target, pipeline, err) &&
+        plan_rows_send_note(&postgres->target, pipeline, note, err) && pq_pipeline_finish(pipeline, err))
+        return true;
+    return explain_pipeline(&postgres->target, &pipeline->failure, err);
+}
+
+/* The copier's epoch is that of the sink, which holds the pipeline. */
+static bool postgres_chunk_open(struct sink *copier, const struct sink *sink, struct error *err) {
+    struct postgres_sink *postgres = postgres_of(copier);
+    const struct target *opened = (const struct target *) sink;
+    struct error answer = {0};
+    bool done = false;
+    postgres->target.in_transaction = false;
+    postgres->target.row = opened->row;
+    postgres->target.role = opened->role;
+    postgres->target.may_narrow = opened->may_narrow;
+    if (!connect_target(postgres, err))
+        return false;
+    if (!try_statement(postgres, NOTICE_OUR_END, &done, &answer)) {
+        *err = answer;
+        return false;
+    }
+    return session_execute(&postgres->target.session, PLANNER_OURS, err) && set_trigger_role(postgres, err);
+}
+
 static void postgres_close(struct sink *sink) {
     struct postgres_sink *postgres = postgres_of(sink);
     apply_free(postgres->apply);
@@ -403,6 +470,7 @@ static bool postgres_drop(struct sink *sink, struct error *err) {
     const char *origin = NULL;
     bool dropped = origin_read_option(sink->config, &origin, err) && connect_target(postgres, err) &&
                    conflict_counts_drop(sink->config, &postgres->target.session, err) &&
+                   plan_rows_drop(sink->config, &postgres->target.session, err) &&
                    position_row_drop(&row, &postgres->target.session, err) &&
                    (origin == NULL || origin_drop(&postgres->target.session, origin, err));
     session_close(&postgres->target.session);
@@ -447,6 +515,19 @@ static const struct sink_copy_ops POSTGRES_COPY = {
     .end = postgres_copy_end,
 };
 
+static const struct sink_chunk_ops POSTGRES_CHUNK = {
+    .can = postgres_chunk_can,
+    .find_parts = chunk_copy_find_parts,
+    .store = postgres_chunk_store,
+    .load = postgres_chunk_load,
+    .note = postgres_chunk_note,
+    .open = postgres_chunk_open,
+    .prepare = chunk_copy_prepare,
+    .begin = chunk_copy_begin,
+    .end = chunk_copy_end,
+    .table_end = chunk_copy_table_end,
+};
+
 static const struct sink_admin_ops POSTGRES_ADMIN = {
     .look = postgres_look,
     .check = postgres_check,
@@ -467,5 +548,6 @@ const struct sink_ops sink_postgres = {
     .commit = postgres_commit,
     .close = postgres_close,
     .copy = &POSTGRES_COPY,
+    .chunk = &POSTGRES_CHUNK,
     .admin = &POSTGRES_ADMIN,
 };

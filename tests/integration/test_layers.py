@@ -22,7 +22,7 @@ LAYERS = {
     "sinks/postgres/catalog": ["cdc/base", "cdc/pq", "decoder", "sinks"],
     "sinks/postgres/target": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog"],
     "sinks/postgres/apply": ["cdc/base", "cdc/pq", "decoder", "sinks/postgres/catalog", "sinks/postgres/target"],
-    "sinks/postgres/copy": ["cdc/base", "cdc/pq", "decoder", "sinks/postgres/catalog", "sinks/postgres/target"],
+    "sinks/postgres/copy": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "sinks/postgres/target"],
     "sinks/postgres": [
         "cdc/base", "cdc/pq", "sinks", "sinks/postgres/apply", "sinks/postgres/catalog", "sinks/postgres/copy",
         "sinks/postgres/target",

@@ -178,9 +178,9 @@ static bool explain_locks(size_t count, struct error *err) {
         count);
 }
 
-static bool prepare_table(struct target *sink, const struct table *table, struct error *err) {
+bool postgres_copy_check(struct target *sink, const struct table *table, struct error *err) {
     bool is_same = false;
-    return postgres_create_table(sink, table, err) && check_columns(&sink->session, table, &is_same, err) &&
+    return check_columns(&sink->session, table, &is_same, err) &&
            (sink->may_narrow || is_same || narrowing_check_copy(&sink->session, table, err)) &&
            target_table_check_triggers(&sink->session, table->schema, table->name, sink->role, err);
 }
@@ -202,13 +202,11 @@ static bool make_all_logged(struct session *target, const struct table *tables, 
     return true;
 }
 
-bool postgres_copy_begin(struct sink *sink, const struct table *tables, size_t count, struct error *err) {
-    struct target *target = target_of(sink);
-    assert(!target->in_transaction);
-    /*
-     * Defers the foreign keys that are deferrable, where they act: tables may refer to each other in a
-     * circle. COPY needs no plan, and triggers get the database's planner settings.
-     */
+/*
+ * Defers the foreign keys that are deferrable, where they act: tables may refer to each other in a circle.
+ * COPY needs no plan, and triggers get the database's planner settings.
+ */
+bool postgres_copy_start(struct target *target, struct error *err) {
     static const char BEGIN[] =
         "begin isolation level read committed read write; set constraints all deferred;"
         " set local enable_seqscan to default; set local enable_hashjoin to default;"
@@ -218,8 +216,16 @@ bool postgres_copy_begin(struct sink *sink, const struct table *tables, size_t c
         return false;
     target->in_transaction = true;
     target->copied = NULL;
+    return true;
+}
+
+bool postgres_copy_begin(struct sink *sink, const struct table *tables, size_t count, struct error *err) {
+    struct target *target = target_of(sink);
+    assert(!target->in_transaction);
+    if (!postgres_copy_start(target, err))
+        return false;
     for (size_t i = 0; i < count; i++)
-        if (!prepare_table(target, &tables[i], err))
+        if (!postgres_create_table(target, &tables[i], err) || !postgres_copy_check(target, &tables[i], err))
             return explain_locks(count, err);
     FAULT_POINT("copy-tables-created");
     if (!check_all_empty(&target->session, tables, count, err))
@@ -303,8 +309,7 @@ bool postgres_copy_data(struct sink *sink, struct slice bytes, struct error *err
     return true;
 }
 
-/* Without statistics the first changes would scan a new table completely. */
-static bool analyze(struct session *target, const struct table *table, struct error *err) {
+bool postgres_analyze(struct session *target, const struct table *table, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     buffer_append_text(&sql, "analyze ");
     identifier_append_qualified(&sql, slice_of(table->schema), slice_of(table->name));
@@ -321,11 +326,9 @@ static bool explain_reference(struct error *err) {
                         "is copied later, make the constraint deferrable");
 }
 
-bool postgres_copy_table_end(struct sink *sink, struct error *err) {
-    struct target *target = target_of(sink);
+bool postgres_copy_finish(struct target *target, struct error *err) {
     struct session *session = &target->session;
-    const struct table *table = target->copied;
-    assert(table != NULL);
+    assert(target->copied != NULL);
     if (PQputCopyEnd(session->conn, NULL) != 1)
         return copy_failed(session, err);
     PGresult *end AUTO_PGRESULT = NULL;
@@ -336,8 +339,16 @@ bool postgres_copy_table_end(struct sink *sink, struct error *err) {
     if (end != NULL)
         return error_set(err, ERROR_PROTOCOL, "target: more than one answer to the end of COPY");
     target->copied = NULL;
+    return true;
+}
+
+bool postgres_copy_table_end(struct sink *sink, struct error *err) {
+    struct target *target = target_of(sink);
+    const struct table *table = target->copied;
+    if (!postgres_copy_finish(target, err))
+        return false;
     FAULT_POINT("copy-table-ended");
-    return analyze(session, table, err);
+    return postgres_analyze(&target->session, table, err);
 }
 
 bool postgres_copy_end(struct sink *sink, const struct position *position, struct error *err) {

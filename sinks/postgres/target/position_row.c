@@ -18,7 +18,8 @@
 #define UNDEFINED_TABLE "42P01"
 #define INSUFFICIENT_PRIVILEGE "42501"
 
-enum { LAYOUT = 2 };
+/* A row has layout 3 while a copy in chunks goes on, which a build that knows only 2 must not continue. */
+enum { LAYOUT_KNOWN = 3 };
 
 /*
  * fillfactor 50: an update stays on its page and touches no index. A build that knows only layout 1, with
@@ -261,10 +262,10 @@ static bool check_layout(struct session *session, struct error *err) {
                        &result, err))
         return false;
     const long layout = strtol(PQgetvalue(result, 0, 0), NULL, 10);
-    if (layout <= LAYOUT)
+    if (layout <= LAYOUT_KNOWN)
         return true;
     error_set(err, ERROR_CONFIG, "target: pgcdc.position has layout %ld, and this build knows %d", layout,
-              LAYOUT);
+              LAYOUT_KNOWN);
     return error_remedy(err, "run the newer pgcdc that has worked with this target");
 }
 

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * chunk.h - a chunk: the rows of one table in one range of its key, copied under a snapshot of their own.
+ *
+ * The sink stores the plan of a copy, chunk by chunk, and with each chunk's rows the snapshot that they are
+ * from. From then on a streamed change of that range is applied if the snapshot does not see its transaction.
+ * The plan is removed when the stream has passed every transaction that a chunk can have seen.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cdc/base/lsn.h"
+
+enum chunk_state {
+    CHUNK_WAITS, /* the sink has none of its rows */
+    CHUNK_DIRTY, /* the sink has rows in the range that are to be replaced */
+    CHUNK_COPIED,
+};
+
+struct chunk {
+    uint32_t id;        /* in the plan, from 1 */
+    oid_t relation_oid; /* at the source */
+    const char *schema;
+    const char *table;
+    const char *column; /* the key's first column, whose values the chunks divide; NULL: the whole table */
+    oid_t column_type;  /* of a built-in type; 0: the whole table */
+    const char *low;    /* the smallest value, as text; NULL: no bound */
+    const char *high;   /* the first value that is too large; NULL: no bound */
+    uint64_t bytes_estimate; /* on the source's disk */
+    enum chunk_state state;
+    const char *snapshot; /* of a copied chunk: pg_current_snapshot() of the transaction that read it */
+};
+
+/* A copy. Everything lives in the arena of its reader or maker. */
+struct chunk_plan {
+    /* the snapshot at the slot's start: its transactions are not streamed, so each chunk must see them */
+    const char *snapshot;
+    const struct chunk
+        *chunks;          /* the chunks of one table in the order of their ranges, one after the other */
+    size_t count;         /* 0: there is no plan */
+    const uint64_t *seen; /* xids of streamed transactions that a snapshot from now on must see */
+    size_t seen_count;
+    lsn_t read_lsn; /* where the source's WAL ended at the latest snapshot of a copied chunk; 0: none */
+};
+
+/* What the engine did to the plan since the last commit; the sink stores it with the next one. */
+struct chunk_note {
+    const uint64_t *seen; /* see chunk_plan */
+    size_t seen_count;
+    uint64_t seen_below;   /* smaller ones are not needed any more */
+    const uint32_t *dirty; /* ids of copied chunks that must be copied again */
+    size_t dirty_count;
+    bool is_finished; /* remove the plan */
+};

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * chunk_copy.c - a chunk into the target: fence, removal of old rows, COPY, mark, COMMIT.
+ *
+ * The COMMIT waits for the disk, whatever synchronous_commit says: the engine tells the runner that the chunk
+ * is copied, and the runner's position may become durable next.
+ */
+#include "sinks/postgres/copy/chunk_copy.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "cdc/base/buffer.h"
+#include "cdc/base/fault.h"
+#include "cdc/pq/identifier.h"
+#include "sinks/postgres/copy/copy.h"
+#include "sinks/postgres/copy/plan_rows.h"
+
+#define SQL_BYTES_MAX 65536u
+
+static struct target *target_of(struct sink *sink) {
+    return (struct target *) sink;
+}
+
+static const char *key_of(const struct table *table) {
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (table->columns[i].key_index == 1)
+            return table->columns[i].name;
+    return NULL;
+}
+
+static bool find_parts(struct target *target, struct table *table, struct error *err) {
+    static const char SQL[] =
+        "select from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indrelid"
+        " join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+        " where n.nspname = $1 and c.relname = $2 and (i.indisunique or i.indisexclusion)"
+        " and not exists (select from pg_catalog.pg_attribute a where a.attrelid = i.indrelid"
+        " and a.attname = $3 and a.attnum = any (i.indkey)) limit 1";
+    PGresult *result AUTO_PGRESULT = NULL;
+    const char *const values[] = {table->schema, table->name, key_of(table)};
+    table->sink_takes_parts = false;
+    if (values[2] == NULL)
+        return true;
+    if (!session_query(&target->session, SQL, 3, values,
+                       &(const struct result_shape){"the query for constraints", 0, 1, 0, 0}, &result, err))
+        return false;
+    table->sink_takes_parts = PQntuples(result) == 0;
+    return true;
+}
+
+bool chunk_copy_find_parts(struct sink *sink, struct table *tables, size_t count, struct error *err) {
+    for (size_t i = 0; i < count; i++)
+        if (!find_parts(target_of(sink), &tables[i], err))
+            return false;
+    return true;
+}
+
+bool chunk_copy_prepare(struct sink *copier, struct table *table, struct error *err) {
+    return postgres_copy_check(target_of(copier), table, err);
+}
+
+static void append_bound(struct buffer *sql, const struct chunk *chunk, const char *comparison,
+                         const char *bound) {
+    if (bound == NULL)
+        return;
+    buffer_append_text(sql, " and ");
+    identifier_append(sql, slice_of(chunk->column));
+    buffer_append_text(sql, comparison);
+    literal_append(sql, slice_of(bound));
+}
+
+static bool remove_rows(struct target *target, const struct table *table, const struct chunk *chunk,
+                        struct error *err) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    buffer_append_text(&sql, "delete from ");
+    identifier_append_qualified(&sql, slice_of(table->schema), slice_of(table->name));
+    buffer_append_text(&sql, " where true");
+    append_bound(&sql, chunk, " >= ", chunk->low);
+    append_bound(&sql, chunk, " < ", chunk->high);
+    return buffer_text(&sql) != NULL ? session_execute(&target->session, sql.data, err)
+                                     : error_no_memory(err);
+}
+
+static bool open_transaction(struct target *target, const struct chunk *chunk, struct error *err) {
+    return postgres_copy_start(target, err) &&
+           session_execute(&target->session, "set local synchronous_commit = on", err) &&
+           plan_rows_begin_chunk(target, chunk, err);
+}
+
+bool chunk_copy_begin(struct sink *copier, const struct table *table, const struct chunk *chunk,
+                      enum copy_format format, struct error *err) {
+    struct target *target = target_of(copier);
+    assert(!target->in_transaction);
+    if (!open_transaction(target, chunk, err) ||
+        (chunk->state == CHUNK_DIRTY && !remove_rows(target, table, chunk, err)))
+        return false;
+    FAULT_POINT("chunk-begun");
+    return postgres_copy_table(copier, table, format, err);
+}
+
+bool chunk_copy_end(struct sink *copier, const struct table *table, const struct chunk *chunk, lsn_t read_lsn,
+                    uint64_t rows, struct error *err) {
+    struct target *target = target_of(copier);
+    if (table == NULL ? !open_transaction(target, chunk, err) : !postgres_copy_finish(target, err))
+        return false;
+    FAULT_POINT("chunk-before-mark");
+    if (!plan_rows_end_chunk(target, chunk, read_lsn, rows, err))
+        return false;
+    FAULT_POINT("chunk-before-commit");
+    if (!session_execute(&target->session, "commit", err))
+        return error_wrap(err, "committing a chunk of table %s.%s", chunk->schema, chunk->table);
+    target->in_transaction = false;
+    FAULT_POINT("chunk-committed");
+    return true;
+}
+
+bool chunk_copy_table_end(struct sink *copier, const struct table *table, struct error *err) {
+    return postgres_analyze(&target_of(copier)->session, table, err);
+}
