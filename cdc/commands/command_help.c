@@ -80,6 +80,7 @@ static void print_configuration(void) {
     printf("%s\n\nkeys (* required):\n", HELP_CONFIGURATION);
     print_options("", PIPELINE_OPTIONS);
     print_options("source.", SOURCE_OPTIONS);
+    print_options("copy.", COPY_OPTIONS);
     print_options("sinks[].", SINK_OPTIONS);
     for (size_t i = 0; (ops = sink_ops_at(i)) != NULL; i++) {
         if (ops->options->key == NULL)
@@ -167,6 +168,7 @@ static void print_markdown(void) {
     begin_table("the file");
     print_rows("", PIPELINE_OPTIONS);
     print_rows("source.", SOURCE_OPTIONS);
+    print_rows("copy.", COPY_OPTIONS);
     print_rows("sinks[].", SINK_OPTIONS);
     end_table("the file");
     for (size_t i = 0; (ops = sink_ops_at(i)) != NULL; i++) {

@@ -44,6 +44,14 @@ struct source_config {
     const char *decoding_work_mem;
 };
 
+enum copy_mode { COPY_MODE_SIMPLE, COPY_MODE_LIVE };
+
+struct copy_config {
+    enum copy_mode mode;
+    size_t workers;       /* threads that copy chunks, for each sink; 1 to COPIERS_MAX */
+    uint64_t chunk_bytes; /* on the source's disk */
+};
+
 struct config_sink {
     const struct sink_ops *ops;
     struct sink_config sink;
@@ -54,13 +62,15 @@ struct config {
     const char *name;  /* [a-z0-9_]{1,50}: default name of slot and publication */
     const char *state; /* directory of the checkpoint */
     struct source_config source;
+    struct copy_config copy;
     const struct config_sink *sinks;
     size_t sink_count; /* at least 1 */
 };
 
-/* The keys of the file, of source and of every sink; each type of sink has further keys. */
+/* The keys of the file, of source, of copy and of every sink; each type of sink has further keys. */
 extern const struct option_spec PIPELINE_OPTIONS[];
 extern const struct option_spec SOURCE_OPTIONS[];
+extern const struct option_spec COPY_OPTIONS[];
 extern const struct option_spec SINK_OPTIONS[];
 
 /* The caller frees *ret_config. */

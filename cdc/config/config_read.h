@@ -17,5 +17,8 @@ bool config_name_is_good(const char *name, size_t length_max);
 MUST_CHECK bool config_read_source(const struct section *root, const char *name,
                                    struct source_config *ret_source, struct error *err);
 
+/* config_copy.c. */
+MUST_CHECK bool config_read_copy(const struct section *root, struct copy_config *ret_copy, struct error *err);
+
 /* config_sinks.c: reads all sinks. config->name and config->source must be set. */
 MUST_CHECK bool config_read_sinks(const struct section *root, struct config *config, struct error *err);

@@ -4,7 +4,7 @@
  *
  *     COPY "s"."t" ("a", "b")                            a plain table, without the rows of its children
  *     COPY (SELECT "a", "b" FROM "s"."t")                a partitioned table: the rows of all partitions
- *     COPY (SELECT "a", "b" FROM ONLY "s"."t" WHERE ...) a row filter, or columns that are generated
+ *     COPY (SELECT "a", "b" FROM ONLY "s"."t" WHERE ...) a row filter, a chunk, or columns that are generated
  */
 #include "cdc/copy/copy_out.h"
 
@@ -28,20 +28,35 @@ static size_t append_columns(struct buffer *sql, const struct table *table) {
 }
 
 /* COPY of a table omits generated columns. */
-static bool needs_query(const struct table *table) {
+static bool needs_query(const struct table *table, const struct chunk *chunk) {
+    if (chunk != NULL && chunk->column != NULL)
+        return true;
     for (uint32_t i = 0; i < table->column_count; i++)
         if (table->columns[i].generated != '\0' && table_column_is_copied(&table->columns[i]))
             return true;
     return table->kind == 'p' || table->row_filter_sql != NULL;
 }
 
-static void append_query(struct buffer *sql, const struct table *table) {
+static void append_bound(struct buffer *sql, const struct chunk *chunk, const char *comparison,
+                         const char *bound) {
+    if (bound == NULL)
+        return;
+    buffer_append_text(sql, " and ");
+    identifier_append(sql, slice_of(chunk->column));
+    buffer_append_text(sql, comparison);
+    literal_append(sql, slice_of(bound));
+}
+
+static void append_query(struct buffer *sql, const struct table *table, const struct chunk *chunk) {
     buffer_append_text(sql, "(select ");
     append_columns(sql, table);
     buffer_append_text(sql, table->kind == 'p' ? " from " : " from only ");
     identifier_append_qualified(sql, slice_of(table->schema), slice_of(table->name));
-    if (table->row_filter_sql != NULL)
-        buffer_printf(sql, " where (%s)", table->row_filter_sql);
+    buffer_printf(sql, " where (%s)", table->row_filter_sql != NULL ? table->row_filter_sql : "true");
+    if (chunk != NULL) {
+        append_bound(sql, chunk, " >= ", chunk->low);
+        append_bound(sql, chunk, " < ", chunk->high);
+    }
     buffer_append_text(sql, ")");
 }
 
@@ -54,12 +69,12 @@ static void append_table(struct buffer *sql, const struct table *table) {
         buffer_append_text(sql, ")");
 }
 
-bool copy_out_start(struct session *source, const struct table *table, enum copy_format format,
-                    struct error *err) {
+bool copy_out_start(struct session *source, const struct table *table, const struct chunk *chunk,
+                    enum copy_format format, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     buffer_append_text(&sql, "copy ");
-    if (needs_query(table))
-        append_query(&sql, table);
+    if (needs_query(table, chunk))
+        append_query(&sql, table, chunk);
     else
         append_table(&sql, table);
     buffer_append_text(&sql, format == COPY_FORMAT_BINARY ? " to stdout (format binary)" : " to stdout");

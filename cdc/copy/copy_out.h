@@ -16,9 +16,12 @@ struct copy_message {
     size_t size;
 };
 
-/* Starts COPY of the columns that are copied and the rows that pass the publication's row filter. */
-MUST_CHECK bool copy_out_start(struct session *source, const struct table *table, enum copy_format format,
-                               struct error *err);
+/*
+ * Starts COPY of the columns that are copied and the rows that pass the publication's row filter. chunk: only
+ * the rows in its range; or NULL.
+ */
+MUST_CHECK bool copy_out_start(struct session *source, const struct table *table, const struct chunk *chunk,
+                               enum copy_format format, struct error *err);
 
 /*
  * The next message, which the caller frees with copy_out_free. data is NULL after the last one, and *ret_rows

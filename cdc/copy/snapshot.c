@@ -19,6 +19,7 @@
 #include "cdc/base/log.h"
 #include "cdc/base/visible.h"
 #include "cdc/copy/copy_order.h"
+#include "cdc/copy/pin.h"
 #include "cdc/copy/snapshot_table.h"
 #include "cdc/pq/identifier.h"
 #include "cdc/source/catalog.h"
@@ -29,7 +30,6 @@ enum {
     BLOCK_BYTES = 64 * 1024,
     CATALOG_BYTES_MAX = 512 * 1024 * 1024,
     SQL_BYTES_MAX = 64 * 1024 * 1024,
-    CHUNK_BYTES_MAX = 256 * 1024,
     ASKED_MAX = 128, /* number of tables per query for empty ones, which makes a plan with as many parts */
 };
 
@@ -37,72 +37,17 @@ struct snapshot {
     struct session source;
     struct arena arena;
     struct table_list list;
-    struct buffer pinned; /* pg_current_snapshot() right after the import */
+    struct pin pin;
     struct snapshot_move move;
 };
 
 static void snapshot_release(struct snapshot *snapshot) {
     session_close(&snapshot->source);
     arena_release(&snapshot->arena);
-    buffer_release(&snapshot->pinned);
-    buffer_release(&snapshot->move.chunk);
+    pin_release(&snapshot->pin);
+    copy_bytes_release(&snapshot->move.bytes);
     snapshot_rows_free(snapshot->move.rows);
     malloc_trim(0); /* a large catalog's memory is not needed again */
-}
-
-/* ---- the pin ---- */
-
-static bool gone(const char *reason, struct error *err) {
-    return error_set(err, ERROR_RETRY, "the copy must start over with a new slot: %s", reason);
-}
-
-static bool import(struct session *source, const char *snapshot_name, struct error *err) {
-    struct buffer sql AUTO(buffer_release) = {.bytes_max = 1024};
-    buffer_append_text(&sql, "set transaction snapshot ");
-    literal_append(&sql, slice_of(snapshot_name));
-    if (buffer_text(&sql) == NULL)
-        return error_no_memory(err);
-    if (!session_execute(source, "begin isolation level repeatable read read only", err))
-        return false;
-    if (session_execute(source, sql.data, err))
-        return true;
-    /*
-     * The session that exported the snapshot is gone. Whatever the server calls that, the remedy is a new
-     * slot.
-     */
-    if (err->sqlstate[0] != '\0')
-        err->kind = ERROR_RETRY;
-    return error_wrap(err, "the exported snapshot cannot be used; the copy must start over with a new slot");
-}
-
-static bool read_pin(struct session *source, PGresult **ret_pin, struct error *err) {
-    return session_query(source, "select pg_current_snapshot(), current_setting('transaction_isolation')", 0,
-                         NULL, &(const struct result_shape){"the query for its snapshot", 1, 1, 2, 0},
-                         ret_pin, err);
-}
-
-/*
- * Outside a transaction block SET TRANSACTION SNAPSHOT is only a warning, and behind a pooler the next
- * statement may reach another backend. So we ask for this backend's snapshot now, and again at the end.
- */
-static bool prove(struct snapshot *snapshot, struct error *err) {
-    struct session *source = &snapshot->source;
-    PGresult *pin AUTO_PGRESULT = NULL;
-    if (PQtransactionStatus(source->conn) != PQTRANS_INTRANS)
-        return error_set(err, ERROR_CONFIG,
-                         "the source's session is in no transaction: connect without a pooler");
-    if (!read_pin(source, &pin, err))
-        return false;
-    if (strcmp(PQgetvalue(pin, 0, 1), "repeatable read") != 0)
-        return error_set(err, ERROR_CONFIG,
-                         "the source's session does not keep its snapshot: connect without a pooler");
-    if (snapshot->pinned.size == 0) {
-        buffer_append_text(&snapshot->pinned, PQgetvalue(pin, 0, 0));
-        return buffer_text(&snapshot->pinned) != NULL ? true : error_no_memory(err);
-    }
-    return strcmp(snapshot->pinned.data, PQgetvalue(pin, 0, 0)) == 0
-               ? true
-               : gone("the source's session lost the snapshot", err);
 }
 
 /* ---- the tables ---- */
@@ -201,7 +146,7 @@ static bool snapshot_prepare(struct snapshot *snapshot, const struct config *con
     struct table_list by_name;
     if (!source_open(&snapshot->source, &config->source, stop, err) ||
         (snapshot->move.sink->ops->takes_bytes && !session_take_bytes(&snapshot->source, err)) ||
-        !import(&snapshot->source, snapshot_name, err) || !prove(snapshot, err) ||
+        !pin_import(&snapshot->pin, snapshot_name, err) ||
         !catalog_read_tables(&snapshot->source, publications, &snapshot->arena, &by_name, err) ||
         !copy_order(&snapshot->source, &by_name, &snapshot->arena, &snapshot->list, err))
         return false;
@@ -212,7 +157,7 @@ static bool snapshot_prepare(struct snapshot *snapshot, const struct config *con
 
 /* ---- progress ---- */
 
-static void name_table(struct snapshot_progress *progress, const struct table *table) {
+void snapshot_progress_name(struct snapshot_progress *progress, const struct table *table) {
     union {
         char text[SNAPSHOT_TABLE_MAX];
         unsigned long long words[SNAPSHOT_TABLE_MAX / sizeof(unsigned long long)];
@@ -293,15 +238,15 @@ static bool move_tables(struct snapshot *snapshot, struct error *err) {
         const struct table *table = &snapshot->list.tables[i];
         if (asks && i % ASKED_MAX == 0 && !find_empty(snapshot, i, is_empty, err))
             return false;
-        name_table(snapshot->move.progress, table);
+        snapshot_progress_name(snapshot->move.progress, table);
         if (is_empty[i % ASKED_MAX])
             snapshot_skip_table(&snapshot->move, table);
         else if (!snapshot_move_table(&snapshot->move, table, err))
             return false;
         FAULT_POINT("snapshot-table-moved");
     }
-    name_table(snapshot->move.progress, NULL);
-    return prove(snapshot, err);
+    snapshot_progress_name(snapshot->move.progress, NULL);
+    return pin_prove(&snapshot->pin, err);
 }
 
 /* For a sink that accepts the bytes of COPY. */
@@ -344,14 +289,11 @@ bool snapshot_copy(const struct config *config, const char *snapshot_name, struc
                    const struct position *position, struct snapshot_progress *progress,
                    const atomic_bool *stop, struct error *err) {
     struct snapshot snapshot AUTO(snapshot_release) = {
-        .pinned = {.bytes_max = SQL_BYTES_MAX},
-        .move = {.source = &snapshot.source,
-                 .sink = sink,
-                 .text_only = text_only,
-                 .progress = progress,
-                 .chunk = {.bytes_max = CHUNK_BYTES_MAX}},
+        .pin = {.source = &snapshot.source},
+        .move = {.source = &snapshot.source, .sink = sink, .text_only = text_only, .progress = progress},
     };
     assert(position_exists(position));
+    copy_bytes_init(&snapshot.move.bytes, sink);
     arena_init(&snapshot.arena, BLOCK_BYTES, CATALOG_BYTES_MAX);
     if (!snapshot_prepare(&snapshot, config, snapshot_name, stop, err))
         return false;

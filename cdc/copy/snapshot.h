@@ -29,6 +29,9 @@ struct snapshot_progress {
 /* The table being copied, or "". The name may be torn when it changes at this moment. */
 void snapshot_progress_table(const struct snapshot_progress *progress, char ret_table[SNAPSHOT_TABLE_MAX]);
 
+/* table: NULL for none. */
+void snapshot_progress_name(struct snapshot_progress *progress, const struct table *table);
+
 /*
  * position: the slot's consistent point. The table list and the rows come from the same snapshot. The bytes
  * are binary where types and sink allow it. Errors of source and sink; the sink must then be closed.

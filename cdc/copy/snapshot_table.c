@@ -2,17 +2,13 @@
 /*
  * snapshot_table.c - one table of the initial copy.
  *
- * A sink with copy functions receives the bytes as they come, with rows gathered into chunks, so that a
- * narrow row costs a memcpy. While the sink is busy nothing is read from the source: TCP holds the server
- * back.
+ * A sink with copy functions receives the bytes as they come. While the sink is busy nothing is read from the
+ * source: TCP holds the server back.
  */
 #include "cdc/copy/snapshot_table.h"
 
 #include "cdc/base/fault.h"
 #include "cdc/copy/copy_out.h"
-#include "decoder/builtin_type.h"
-
-#define CHUNK_BYTES ((size_t) 128 << 10)
 
 static void snapshot_table_set(atomic_ullong *counter, uint64_t value) {
     atomic_store_explicit(counter, value, memory_order_relaxed);
@@ -43,39 +39,9 @@ static void report_end(struct snapshot_move *move, const struct table *table, ui
     snapshot_table_set(&move->progress->bytes_done, move->bytes_done_before);
 }
 
-static bool types_are_portable(const struct table *table) {
-    for (uint32_t i = 0; i < table->column_count; i++)
-        if (table_column_is_copied(&table->columns[i]) &&
-            !builtin_type_is_portable(table->columns[i].type_oid))
-            return false;
-    return true;
-}
-
-static enum copy_format choose_format(const struct snapshot_move *move, const struct table *table) {
-    bool binary = !move->text_only && types_are_portable(table) &&
-                  move->sink->ops->copy->accepts_binary(move->sink, table);
-    return binary ? COPY_FORMAT_BINARY : COPY_FORMAT_TEXT;
-}
-
-static bool send_chunk(struct snapshot_move *move, struct error *err) {
-    if (!move->sink->ops->copy->data(move->sink, buffer_slice(&move->chunk), err))
-        return false;
-    buffer_reset(&move->chunk);
-    return true;
-}
-
-/* A row larger than a chunk is passed on without a copy. */
-static bool pass_on(struct snapshot_move *move, struct slice message, struct error *err) {
-    if (move->chunk.size + message.size > CHUNK_BYTES && !send_chunk(move, err))
-        return false;
-    if (message.size > CHUNK_BYTES)
-        return move->sink->ops->copy->data(move->sink, message, err);
-    buffer_append_slice(&move->chunk, message);
-    return buffer_ok(&move->chunk) ? true : error_no_memory(err);
-}
-
 static bool snapshot_table_take(struct snapshot_move *move, struct slice message, struct error *err) {
-    return move->rows != NULL ? snapshot_rows_add(move->rows, message, err) : pass_on(move, message, err);
+    return move->rows != NULL ? snapshot_rows_add(move->rows, message, err)
+                              : copy_bytes_add(&move->bytes, message, err);
 }
 
 static bool move_rows(struct snapshot_move *move, const struct table *table, struct error *err) {
@@ -98,15 +64,15 @@ static bool move_rows(struct snapshot_move *move, const struct table *table, str
 
 static bool move_bytes(struct snapshot_move *move, const struct table *table, struct error *err) {
     const struct sink_ops *ops = move->sink->ops;
-    enum copy_format format = choose_format(move, table);
+    enum copy_format format = copy_bytes_format(move->sink, table, move->text_only);
     return ops->copy->table(move->sink, table, format, err) &&
-           copy_out_start(move->source, table, format, err) && move_rows(move, table, err) &&
-           send_chunk(move, err) && ops->copy->table_end(move->sink, err);
+           copy_out_start(move->source, table, NULL, format, err) && move_rows(move, table, err) &&
+           copy_bytes_send(&move->bytes, err) && ops->copy->table_end(move->sink, err);
 }
 
 static bool move_changes(struct snapshot_move *move, const struct table *table, struct error *err) {
     return snapshot_rows_begin(move->rows, table, err) &&
-           copy_out_start(move->source, table, COPY_FORMAT_TEXT, err) && move_rows(move, table, err) &&
+           copy_out_start(move->source, table, NULL, COPY_FORMAT_TEXT, err) && move_rows(move, table, err) &&
            snapshot_rows_write(move->rows, err);
 }
 

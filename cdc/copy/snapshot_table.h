@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "cdc/base/buffer.h"
+#include "cdc/copy/copy_bytes.h"
 #include "cdc/copy/snapshot.h"
 #include "cdc/copy/snapshot_rows.h"
 
@@ -14,7 +14,7 @@ struct snapshot_move {
     struct sink *sink;
     bool text_only; /* even if the sink accepts binary */
     struct snapshot_progress *progress;
-    struct buffer chunk;        /* rows gathered for a sink that accepts bytes */
+    struct copy_bytes bytes;    /* for a sink that accepts bytes */
     struct snapshot_rows *rows; /* NULL for a sink that accepts bytes */
     uint64_t rows_before;       /* progress when the table began */
     uint64_t bytes_before;

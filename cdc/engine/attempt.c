@@ -108,8 +108,11 @@ static bool check_forks(struct attempt *attempt, struct error *err) {
         lsn_t fork_lsn = 0;
         if (!position_exists(position) || position->system_id != attempt->identity.system_id)
             continue;
+        struct position reached = *position;
+        if (attempt->runners[i].copy_lsn > reached.end_lsn)
+            reached.end_lsn = attempt->runners[i].copy_lsn;
         if (!source_fork_lsn(&attempt->replication, &attempt->identity, position->timeline, &fork_lsn, err) ||
-            !start_check_fork(position, attempt->runners[i].sink->config->name, fork_lsn, &attempt->identity,
+            !start_check_fork(&reached, attempt->runners[i].sink->config->name, fork_lsn, &attempt->identity,
                               err))
             return false;
         position->timeline = attempt->identity.timeline;
@@ -129,7 +132,7 @@ static bool check_publication(struct attempt *attempt, struct error *err) {
                          source->publication) ||
                error_remedy(err, START_OVER);
     return attempt_check_scope(attempt, SCOPE_RUNNING, err) &&
-           (attempt->pipeline->streamed ||
+           (attempt->pipeline->streamed || attempt_is_copying(attempt) ||
             (uncopied_moment_read(&attempt->source, &attempt->pipeline->looked_at, err) &&
              uncopied_refuse(attempt->pipeline->config, &attempt->source, attempt->pipeline->options->stop,
                              err)));
@@ -219,21 +222,47 @@ static bool start_reader(struct attempt *attempt, lsn_t from_lsn, bool binary, s
     return slot_reader_init(&attempt->reader, &options, err) && reader->ops->start(reader, err);
 }
 
+/*
+ * A chunk contains changes beyond the end of the source's WAL at this start. So a run that ends when it has
+ * caught up ends when the copy is complete instead.
+ */
+static bool move_end(struct attempt *attempt, struct error *err) {
+    struct pipeline *pipeline = attempt->pipeline;
+    if (!attempt_is_copying(attempt) || pipeline->until_lsn == 0)
+        return true;
+    if (!pipeline->options->until_caught_up) {
+        error_set(
+            err, ERROR_CONFIG,
+            "the copy is not complete, and its chunks contain changes after %s, so the run cannot end there",
+            lsn_format(pipeline->until_lsn).text);
+        return error_remedy(err, "run first with `--until caught-up`, or without --until");
+    }
+    attempt->ends_after_copy = true;
+    pipeline->until_lsn = 0;
+    return true;
+}
+
 static bool start_streaming(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
     bool binary = false;
+    if (!move_end(attempt, err))
+        return false;
     if (!choose_binary(attempt, &binary, err) || !choose_encoding(attempt, err) ||
         !scope_read_announced(&attempt->source, &pipeline->config->source, &attempt->sent, err))
         return false;
     const lsn_t from_lsn = start_lsn(attempt->positions, attempt->runner_count);
     for (size_t i = 0; i < attempt->runner_count; i++) {
-        struct runner_run run = {.position = attempt->positions[i], .store = attempt->store_positions};
+        struct runner_run run = {.position = attempt->positions[i],
+                                 .config = pipeline->config,
+                                 .text_only = pipeline->needs_text,
+                                 .store = attempt->store_positions};
         if (!find_skip(attempt, i, &run.skip, err))
             return false;
         runner_order_run(&attempt->runners[i], &run);
     }
     attempt->watch = (struct watch){.config = pipeline->config,
                                     .runners = attempt->runners,
+                                    .runner_count = attempt->runner_count,
                                     .looked_at = &pipeline->looked_at,
                                     .sent = attempt->sent,
                                     .warned = pipeline->scope_warned,
@@ -274,6 +303,8 @@ static bool sinks_have(struct attempt *attempt, lsn_t lsn) {
 static bool reached_end(struct attempt *attempt) {
     const lsn_t until_lsn = attempt->pipeline->until_lsn;
     const lsn_t end_lsn = atomic_load(&attempt->reader.reader.end_lsn);
+    if (attempt->ends_after_copy)
+        return !attempt_is_copying(attempt);
     if (until_lsn == 0)
         return false;
     return sinks_have(attempt, until_lsn) || (end_lsn != 0 && sinks_have(attempt, end_lsn));
@@ -299,8 +330,20 @@ static void forget_failure(struct attempt *attempt) {
         attempt_forget_failure(attempt);
 }
 
+static void show_live_copy(struct attempt *attempt) {
+    const bool is_copying = attempt_is_copying(attempt);
+    if (is_copying && !attempt->shows_copy)
+        progress_init(&attempt->progress);
+    if (is_copying)
+        attempt_show_copy(attempt);
+    else if (attempt->shows_copy)
+        progress_end(&attempt->progress);
+    attempt->shows_copy = is_copying;
+}
+
 static bool supervise(struct attempt *attempt, struct error *err) {
     while (!attempt_is_stopped(attempt)) {
+        show_live_copy(attempt);
         attempt_save(attempt, false);
         attempt_note_activity(attempt, false);
         attempt_report(attempt);

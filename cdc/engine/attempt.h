@@ -96,8 +96,10 @@ struct attempt {
     struct runner *runners; /* one per sink */
     size_t runner_count;
     struct position *positions; /* one per sink: where it starts */
+    bool ends_after_copy;       /* the run ends when the copy in chunks is complete */
     bool store_positions;       /* the sinks do not have the positions yet */
     struct progress progress;   /* of the initial copy, for people */
+    bool shows_copy;            /* progress is in use while the stream runs */
     bool disk_fails;            /* the checkpoint could not be written; it is retried */
     int64_t disk_tried_ms;
     int64_t reported_ms;
@@ -120,6 +122,9 @@ MUST_CHECK bool attempt_adopt(struct attempt *attempt, lsn_t confirmed_lsn, stru
 
 /* Does the publication send what source.tables lists? Logs a warning for a difference that can wait. */
 MUST_CHECK bool attempt_check_scope(struct attempt *attempt, enum scope_moment moment, struct error *err);
+
+/* attempt_new.c: shows how far the copy is. */
+void attempt_show_copy(struct attempt *attempt);
 
 /* The pipeline works again: removes the stored failure. */
 void attempt_forget_failure(struct attempt *attempt);
@@ -157,6 +162,9 @@ void attempt_wait_event(struct attempt *attempt);
 
 /* True when a runner failed; its error is then in *err. */
 bool attempt_runner_failed(struct attempt *attempt, struct error *err);
+
+/* A copy in chunks goes on in one of the sinks. */
+bool attempt_is_copying(struct attempt *attempt);
 
 /* Every runner has stopped or failed. */
 bool attempt_runners_ended(struct attempt *attempt);

@@ -35,7 +35,8 @@ static uint64_t attempt_activity_get(const atomic_ullong *counter) {
 
 static void gather_copy(struct attempt *attempt, struct activity_copy *copy) {
     const struct snapshot_progress *copies[CHECKPOINT_SINKS_MAX];
-    *copy = (struct activity_copy){.runs = attempt->pipeline->checkpoint.phase == CHECKPOINT_COPYING};
+    *copy = (struct activity_copy){.runs = attempt->pipeline->checkpoint.phase == CHECKPOINT_COPYING ||
+                                           attempt_is_copying(attempt)};
     if (!copy->runs)
         return;
     for (size_t i = 0; i < attempt->runner_count; i++)

@@ -70,7 +70,7 @@ static void set_positions(struct attempt *attempt, lsn_t end_lsn) {
                                                   .timeline = attempt->identity.timeline};
 }
 
-static void show_copy(struct attempt *attempt) {
+void attempt_show_copy(struct attempt *attempt) {
     const struct snapshot_progress *copies[CHECKPOINT_SINKS_MAX];
     for (size_t i = 0; i < attempt->runner_count; i++)
         copies[i] = &attempt->runners[i].copy.progress;
@@ -78,16 +78,55 @@ static void show_copy(struct attempt *attempt) {
     attempt_note_activity(attempt, false);
 }
 
+/* Is the copy done in chunks while changes are applied? */
+static bool copies_live(const struct attempt *attempt) {
+    const struct pipeline *pipeline = attempt->pipeline;
+    const char *reason = NULL;
+    const char *sink = NULL;
+    if (pipeline->config->copy.mode != COPY_MODE_LIVE)
+        return false;
+    if (attempt->identity.is_standby)
+        reason = "a standby does not show which of its transactions are open";
+    if (pipeline->options->until_lsn != 0)
+        reason = "the run ends at an LSN, and chunks contain later changes";
+    for (size_t i = 0; i < attempt->runner_count && reason == NULL; i++) {
+        const struct sink *candidate = attempt->runners[i].sink;
+        sink = candidate->config->name;
+        if (candidate->ops->chunk == NULL)
+            reason = "a sink of its type takes the copy in one step";
+        else
+            candidate->ops->chunk->can(candidate, &reason);
+    }
+    if (reason != NULL && sink != NULL)
+        log_line(LOG_LEVEL_INFO, "the copy is simple, not live: sink %s: %s", sink, reason);
+    else if (reason != NULL)
+        log_line(LOG_LEVEL_INFO, "the copy is simple, not live: %s", reason);
+    return reason == NULL;
+}
+
+static struct runner_copy copy_of(const struct attempt *attempt, const struct slot_creation *slot, size_t i) {
+    return (struct runner_copy){.config = attempt->pipeline->config,
+                                .snapshot_name = slot->snapshot_name,
+                                .text_only = attempt->pipeline->needs_text,
+                                .position = attempt->positions[i]};
+}
+
+/* The chunks are copied later, while the stream runs. */
+static bool plan_copy(struct attempt *attempt, const struct slot_creation *slot, struct error *err) {
+    for (size_t i = 0; i < attempt->runner_count; i++) {
+        const struct runner_copy copy = copy_of(attempt, slot, i);
+        runner_order_plan(&attempt->runners[i], &copy);
+    }
+    return attempt_wait_runners(attempt, RUNNER_OPENED, NULL, err);
+}
+
 static bool copy_rows(struct attempt *attempt, const struct slot_creation *slot, struct error *err) {
     for (size_t i = 0; i < attempt->runner_count; i++) {
-        const struct runner_copy copy = {.config = attempt->pipeline->config,
-                                         .snapshot_name = slot->snapshot_name,
-                                         .text_only = attempt->pipeline->needs_text,
-                                         .position = attempt->positions[i]};
+        const struct runner_copy copy = copy_of(attempt, slot, i);
         runner_order_copy(&attempt->runners[i], &copy);
     }
     progress_init(&attempt->progress);
-    bool copied = attempt_wait_runners(attempt, RUNNER_OPENED, show_copy, err);
+    bool copied = attempt_wait_runners(attempt, RUNNER_OPENED, attempt_show_copy, err);
     progress_end(&attempt->progress);
     if (copied)
         log_line(LOG_LEVEL_INFO, "the initial copy is complete as of %s",
@@ -154,6 +193,7 @@ static bool refuse_databases(const struct attempt *attempt, struct error *err) {
 bool attempt_create(struct attempt *attempt, bool again, struct error *err) {
     const struct config *config = attempt->pipeline->config;
     const bool copies = config->source.snapshot == SNAPSHOT_INITIAL;
+    const bool lives = copies && copies_live(attempt);
     bool created = false;
     if (!refuse_databases(attempt, err))
         return false;
@@ -181,7 +221,7 @@ bool attempt_create(struct attempt *attempt, bool again, struct error *err) {
         return false;
     set_positions(attempt, slot.consistent_lsn);
     attempt->store_positions = !copies;
-    if (copies && !copy_rows(attempt, &slot, err))
+    if (copies && !(lives ? plan_copy(attempt, &slot, err) : copy_rows(attempt, &slot, err)))
         return false;
     attempt->pipeline->has_own_slot = false;
     return true;

@@ -33,6 +33,13 @@ bool attempt_runner_failed(struct attempt *attempt, struct error *err) {
     return false;
 }
 
+bool attempt_is_copying(struct attempt *attempt) {
+    for (size_t i = 0; i < attempt->runner_count; i++)
+        if (atomic_load(&attempt->runners[i].is_copying))
+            return true;
+    return false;
+}
+
 static bool runners_are(struct attempt *attempt, enum runner_state state) {
     for (size_t i = 0; i < attempt->runner_count; i++)
         if (runner_state(&attempt->runners[i]) != state)

@@ -90,6 +90,13 @@ bool queue_is_empty(struct queue *queue) {
     return empty;
 }
 
+bool queue_is_closed(struct queue *queue) {
+    pthread_mutex_lock(&queue->lock);
+    bool closed = queue->closed;
+    pthread_mutex_unlock(&queue->lock);
+    return closed;
+}
+
 bool queue_is_finished(struct queue *queue) {
     pthread_mutex_lock(&queue->lock);
     bool finished = queue->count == 0 && queue->closed;

@@ -42,6 +42,7 @@ struct batch *queue_pop(struct queue *queue, int timeout_ms);
 void queue_close(struct queue *queue);
 
 bool queue_is_empty(struct queue *queue);
+bool queue_is_closed(struct queue *queue);
 /* Closed and empty. */
 bool queue_is_finished(struct queue *queue);
 

@@ -29,8 +29,12 @@ enum {
     SETTLE_PAUSE_MS = 20, /* nothing arrived for this long, so waiting for a flush delays no change */
     SETTLE_ASK_MS = 250,  /* the checkpoint is written at most once per four of these */
     DEBUG_INTERVAL_MS = 1000,
+    CHUNK_WAIT_MS = 200, /* how soon a stop is noticed while a change waits for a chunk */
+    BLOCK_BYTES = 64 * 1024,
     SETTLE_MAX_MS = 1000, /* force a flush when the server has not flushed its WAL by then */
 };
+
+#define PLAN_BYTES_MAX ((size_t) 256 << 20)
 
 /* ---- state ---- */
 
@@ -73,6 +77,15 @@ static void publish_position(struct runner *runner, const struct position *posit
 
 /* ---- groups ---- */
 
+/* What happened to the chunks is committed with the changes that it concerns. */
+static bool note_chunks(struct runner *runner, struct error *err) {
+    struct chunk_note note;
+    if (runner->filter == NULL || !chunk_filter_has_note(runner->filter, &note))
+        return true;
+    FAULT_POINT("runner-before-note");
+    return runner->sink->ops->chunk->note(runner->sink, &note, err);
+}
+
 static void note_group(struct runner *runner) {
     struct sink_metrics *metrics = runner->metrics;
     atomic_fetch_add_explicit(&metrics->transactions, runner->group.transactions, memory_order_relaxed);
@@ -97,6 +110,8 @@ static bool commit(struct runner *runner, enum commit_wait wait, struct error *e
     const bool was_settled = is_settled(runner);
     struct position durable = runner->position;
     assert(!runner->in_transaction);
+    if (!note_chunks(runner, err))
+        return false;
     FAULT_POINT("runner-before-flush");
     if (!runner->sink->ops->commit(runner->sink, &runner->written, wait, &durable, err))
         return false;
@@ -106,6 +121,8 @@ static bool commit(struct runner *runner, enum commit_wait wait, struct error *e
         FAULT_POINT("runner-after-flush");
     else
         FAULT_POINT("runner-after-commit");
+    if (runner->filter != NULL)
+        chunk_filter_forget_note(runner->filter);
     runner->committed = runner->written;
     if (is_durable)
         note_durable(runner, &runner->written);
@@ -317,6 +334,15 @@ static bool write_new(struct runner *runner, const struct change *changes, size_
 
 /* ---- batches ---- */
 
+/* Changes to be written: those of a batch, or what the filter left of some of them. */
+struct part {
+    const struct change *changes;
+    size_t count;
+    size_t whole_count; /* up to the last Commit */
+    /* the batch that ends with them, when the group may end with it in one step; or NULL */
+    const struct batch *ending;
+};
+
 /*
  * Only one transaction was written and not yet committed, so an error concerns that transaction even when the
  * sink does not name it.
@@ -347,18 +373,83 @@ static bool take_carefully(struct runner *runner, const struct change *changes, 
 }
 
 /* Commits the group before an incomplete transaction, and at the end of the batch when no batch follows. */
-static bool take_changes(struct runner *runner, const struct batch *batch, bool is_last, struct error *err) {
-    const struct change *changes = batch->changes;
-    size_t whole = batch->whole_count;
+static bool take_part(struct runner *runner, const struct part *part, struct error *err) {
+    const size_t whole = part->whole_count;
+    if (part->count == 0)
+        return true;
     if (runner->careful)
-        return take_carefully(runner, changes, batch->change_count, err);
-    if (!write_new(runner, changes, whole, is_last || whole < batch->change_count ? batch : NULL, err))
+        return take_carefully(runner, part->changes, part->count, err);
+    if (!write_new(runner, part->changes, whole, part->ending, err))
         return false;
-    if (whole == batch->change_count)
+    if (whole == part->count)
         return true;
     if (runner->group.open && !runner->in_transaction && !end_group(runner, err))
         return false;
-    return write_new(runner, changes + whole, batch->change_count - whole, NULL, err);
+    return write_new(runner, part->changes + whole, part->count - whole, NULL, err);
+}
+
+static size_t count_whole(const struct change *changes, size_t count) {
+    while (count > 0 && changes[count - 1].kind != CHANGE_COMMIT)
+        count--;
+    return count;
+}
+
+/* False without an error: the run ends before the chunk is copied, and the rest of the batch is given up. */
+static bool await_chunk(struct runner *runner, const struct map_chunk *chunk, struct error *err) {
+    if (runner->group.open && !runner->in_transaction && !end_group(runner, err))
+        return false;
+    FAULT_POINT("runner-awaits-chunk");
+    while (!chunk_map_wait(runner->map, chunk, CHUNK_WAIT_MS)) {
+        if (chunk_map_failed(runner->map, err))
+            return false;
+        if (atomic_load_explicit(&runner->stop, memory_order_relaxed) || queue_is_closed(&runner->queue)) {
+            runner->gives_up = true;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What the sink has already is not asked about: its chunks may have been copied since. */
+static size_t count_present(const struct runner *runner, const struct change *changes, size_t count) {
+    size_t present = 0;
+    while (present < count &&
+           (changes[present].transaction != NULL
+                ? position_has_begin(&runner->start, changes[present].transaction->commit_lsn)
+                : position_has_message(&runner->start, changes[present].lsn)))
+        present++;
+    return present;
+}
+
+static bool take_filtered(struct runner *runner, const struct batch *batch, struct error *err) {
+    size_t first = count_present(runner, batch->changes, batch->change_count);
+    const struct part present = {
+        .changes = batch->changes, .count = first, .whole_count = count_whole(batch->changes, first)};
+    if (!take_part(runner, &present, err))
+        return false;
+    while (first < batch->change_count) {
+        const struct map_chunk *awaited = NULL;
+        struct chunk_filter *filter = runner->filter;
+        size_t taken = 0;
+        if (!chunk_filter_take(filter, batch->changes + first, batch->change_count - first, &taken, &awaited,
+                               err))
+            return false;
+        const struct part part = {.changes = filter->kept,
+                                  .count = filter->kept_count,
+                                  .whole_count = count_whole(filter->kept, filter->kept_count)};
+        if (!take_part(runner, &part, err) || (awaited != NULL && !await_chunk(runner, awaited, err)))
+            return false;
+        first += taken;
+    }
+    return true;
+}
+
+static bool take_changes(struct runner *runner, const struct batch *batch, bool is_last, struct error *err) {
+    const struct part all = {.changes = batch->changes,
+                             .count = batch->change_count,
+                             .whole_count = batch->whole_count,
+                             .ending = is_last || batch->whole_count < batch->change_count ? batch : NULL};
+    return runner->filter != NULL ? take_filtered(runner, batch, err) : take_part(runner, &all, err);
 }
 
 static bool take_batch(struct runner *runner, const struct batch *batch, struct error *err) {
@@ -376,6 +467,50 @@ static bool take_batch(struct runner *runner, const struct batch *batch, struct 
         return true;
     return end_group(runner, err);
 }
+
+/* ---- the end of a copy in chunks ---- */
+
+static void forget_copy(struct runner *runner) {
+    copiers_end(&runner->copiers);
+    chunk_filter_free(runner->filter);
+    chunk_map_free(runner->map);
+    runner->copiers.map = NULL;
+    runner->filter = NULL;
+    runner->map = NULL;
+}
+
+/*
+ * The stream has passed every transaction that a chunk has seen: from here on all changes apply, and the plan
+ * goes.
+ */
+static bool finish_copy(struct runner *runner, struct error *err) {
+    static const struct chunk_note FINISHED = {.is_finished = true};
+    if (runner->group.open && !end_group(runner, err))
+        return false;
+    FAULT_POINT("runner-before-finish");
+    if (!runner->sink->ops->chunk->note(runner->sink, &FINISHED, err) || !commit(runner, COMMIT_DURABLE, err))
+        return false;
+    FAULT_POINT("runner-copy-finished");
+    forget_copy(runner);
+    log_line(LOG_LEVEL_INFO, "sink %s: the copy is complete, and consistent as of %s",
+             runner->sink->config->name, lsn_format(runner->written.end_lsn).text);
+    atomic_store(&runner->is_copying, false);
+    eventfd_write(runner->event_fd, 1);
+    return true;
+}
+
+static bool watch_copy(struct runner *runner, struct error *err) {
+    if (runner->map == NULL)
+        return true;
+    if (chunk_map_failed(runner->map, err))
+        return false;
+    const lsn_t end_lsn = chunk_map_end_lsn(runner->map);
+    if (end_lsn == 0 || runner->in_transaction || runner->written.end_lsn < end_lsn)
+        return true;
+    return finish_copy(runner, err);
+}
+
+/* ---- the loop ---- */
 
 /* No batch arrived for a while. */
 static bool use_pause(struct runner *runner, struct error *err) {
@@ -397,12 +532,12 @@ static void runner_rest(struct runner *runner, int64_t took_us) {
 static bool take_next(struct runner *runner, struct error *err) {
     struct batch *batch = queue_pop(&runner->queue, is_settled(runner) ? QUEUE_WAIT_MS : SETTLE_PAUSE_MS);
     if (batch == NULL)
-        return use_pause(runner, err);
+        return use_pause(runner, err) && watch_copy(runner, err);
     int64_t since_us = clock_now_us();
     bool taken = take_batch(runner, batch, err);
     int64_t took_us = clock_now_us() - since_us;
     batch_unref(batch);
-    if (!taken || !runner_settle(runner, err))
+    if (!taken || !runner_settle(runner, err) || !watch_copy(runner, err))
         return false;
     runner_rest(runner, took_us);
     return true;
@@ -425,7 +560,7 @@ static bool run_batches(struct runner *runner, struct error *err) {
         if (atomic_load_explicit(&runner->stop, memory_order_relaxed))
             return true;
         if (!take_next(runner, err))
-            return false;
+            return runner->gives_up;
     }
     return end_batches(runner, err);
 }
@@ -438,12 +573,51 @@ static enum runner_order wait_order(struct runner *runner) {
         pthread_cond_wait(&runner->ordered, &runner->lock);
     enum runner_order order = runner->order;
     runner->order = ORDER_NONE;
-    if (order == ORDER_COPY)
+    if (order == ORDER_COPY || order == ORDER_PLAN)
         move_locked(runner, RUNNER_COPYING);
     if (order == ORDER_RUN)
         move_locked(runner, RUNNER_RUNNING);
     pthread_mutex_unlock(&runner->lock);
     return order;
+}
+
+/* Reads the plan of a copy in chunks, if the sink has one. */
+static bool load_plan(struct runner *runner, struct error *err) {
+    struct arena arena;
+    struct chunk_plan plan = {0};
+    if (runner->sink->ops->chunk == NULL)
+        return true;
+    arena_init(&arena, BLOCK_BYTES, PLAN_BYTES_MAX);
+    bool loaded = runner->sink->ops->chunk->load(runner->sink, &arena, &plan, err) &&
+                  (plan.count == 0 || chunk_map_new(&plan, &runner->map, err));
+    runner->copy_lsn = plan.read_lsn;
+    atomic_store(&runner->is_copying, runner->map != NULL);
+    arena_release(&arena);
+    return loaded;
+}
+
+static bool obey_plan(struct runner *runner, struct error *err) {
+    struct runner_copy *copy = &runner->copy;
+    if (!copiers_plan(copy->config, copy->snapshot_name, runner->sink, &copy->position, &runner->stop, err) ||
+        !load_plan(runner, err))
+        return false;
+    publish_position(runner, &copy->position);
+    move(runner, RUNNER_OPENED);
+    return true;
+}
+
+static bool start_copiers(struct runner *runner, struct error *err) {
+    if (runner->map == NULL)
+        return true;
+    runner->filter = chunk_filter_new(runner->map, BATCH_CHANGES_MAX);
+    if (runner->filter == NULL)
+        return error_no_memory(err);
+    runner->copiers.config = runner->run.config;
+    runner->copiers.sink = runner->sink;
+    runner->copiers.map = runner->map;
+    runner->copiers.progress = &runner->copy.progress;
+    runner->copiers.text_only = runner->run.text_only;
+    return copiers_start(&runner->copiers, &runner->stop, err);
 }
 
 static bool obey_copy(struct runner *runner, struct error *err) {
@@ -468,7 +642,7 @@ static bool obey_run(struct runner *runner, struct error *err) {
     runner->committed = run->store ? (struct position){0} : run->position;
     runner->group.open = run->store;
     runner->skip = run->skip;
-    return run_batches(runner, err);
+    return start_copiers(runner, err) && run_batches(runner, err);
 }
 
 static bool obey(struct runner *runner, struct error *err) {
@@ -476,6 +650,10 @@ static bool obey(struct runner *runner, struct error *err) {
         switch (wait_order(runner)) {
         case ORDER_COPY:
             if (!obey_copy(runner, err))
+                return false;
+            break;
+        case ORDER_PLAN:
+            if (!obey_plan(runner, err))
                 return false;
             break;
         case ORDER_RUN:
@@ -489,7 +667,7 @@ static bool obey(struct runner *runner, struct error *err) {
 
 static bool open_sink(struct runner *runner, struct error *err) {
     struct position position = {0};
-    if (!runner->sink->ops->open(runner->sink, &position, err))
+    if (!runner->sink->ops->open(runner->sink, &position, err) || !load_plan(runner, err))
         return false;
     pthread_mutex_lock(&runner->lock);
     runner->position = position;
@@ -502,6 +680,7 @@ static void *runner_main(void *argument) {
     struct runner *runner = argument;
     struct error error = {0};
     bool good = open_sink(runner, &error) && obey(runner, &error);
+    forget_copy(runner);
     runner->sink->ops->close(runner->sink);
     pthread_mutex_lock(&runner->lock);
     if (!good)
@@ -556,14 +735,23 @@ static void give_order_locked(struct runner *runner, enum runner_order order) {
     pthread_cond_signal(&runner->ordered);
 }
 
-void runner_order_copy(struct runner *runner, const struct runner_copy *copy) {
+static void order_copy(struct runner *runner, const struct runner_copy *copy, enum runner_order order) {
     pthread_mutex_lock(&runner->lock);
     assert(runner->state == RUNNER_OPENED);
     runner->copy.config = copy->config;
     runner->copy.snapshot_name = copy->snapshot_name;
+    runner->copy.text_only = copy->text_only;
     runner->copy.position = copy->position;
-    give_order_locked(runner, ORDER_COPY);
+    give_order_locked(runner, order);
     pthread_mutex_unlock(&runner->lock);
+}
+
+void runner_order_copy(struct runner *runner, const struct runner_copy *copy) {
+    order_copy(runner, copy, ORDER_COPY);
+}
+
+void runner_order_plan(struct runner *runner, const struct runner_copy *copy) {
+    order_copy(runner, copy, ORDER_PLAN);
 }
 
 void runner_order_run(struct runner *runner, const struct runner_run *run) {

@@ -7,6 +7,9 @@
  * the sink is closed and the thread ends. The supervisor waits for OPENED, reads the position, and gives the
  * next order. The sink's close rolls back what was not committed.
  *
+ * A copy in chunks goes on while it runs: the filter leaves out what the chunks contain, and a change waits
+ * for a chunk that is being copied.
+ *
  * Group commit without waiting: a group is committed when no batch is queued, or when the group is large.
  * When a batch ends inside a transaction, the whole transactions before it are committed first, so that a
  * transaction of many batches is a group of its own. A committed group may become durable later. The runner
@@ -21,6 +24,8 @@
 
 #include "cdc/base/error.h"
 #include "cdc/base/position.h"
+#include "cdc/copy/chunk_filter.h"
+#include "cdc/copy/copiers.h"
 #include "cdc/copy/snapshot.h"
 #include "cdc/engine/metrics.h"
 #include "cdc/engine/queue.h"
@@ -36,9 +41,9 @@ enum runner_state {
     RUNNER_FAILED,
 };
 
-enum runner_order { ORDER_NONE, ORDER_COPY, ORDER_RUN, ORDER_QUIT };
+enum runner_order { ORDER_NONE, ORDER_COPY, ORDER_PLAN, ORDER_RUN, ORDER_QUIT };
 
-/* Parameters of an order, set by the supervisor. */
+/* Parameters of an order, set by the supervisor: ORDER_COPY and ORDER_PLAN. */
 struct runner_copy {
     const struct config *config;
     const char *snapshot_name;
@@ -49,7 +54,9 @@ struct runner_copy {
 
 struct runner_run {
     struct position position; /* where it starts */
-    bool store; /* the sink has no position yet (a new pipeline without a copy): commit this one first */
+    const struct config *config;
+    bool text_only; /* see struct runner_copy */
+    bool store;     /* the sink has no position yet (a new pipeline without a copy): commit this one first */
     struct skip skip; /* a transaction to leave out */
 };
 
@@ -71,8 +78,17 @@ struct runner {
     struct error error;       /* set in state FAILED */
 
     struct sink_metrics *metrics; /* the pipeline's */
+    /*
+     * Chunks are still to be copied, or the stream has yet to pass what they have seen. Written by the
+     * runner's thread, read by any.
+     */
+    atomic_bool is_copying;
+    lsn_t copy_lsn; /* struct chunk_plan's read_lsn, once OPENED */
 
     /* Used by the runner's thread only, once it runs. */
+    struct chunk_map *map;       /* of the copy that goes on, or NULL */
+    struct chunk_filter *filter; /* not NULL while the copiers work */
+    struct copiers copiers;
     struct position start;     /* the sink's position at the start: only changes up to it are skipped */
     struct position written;   /* end of the last whole transaction that was written */
     struct position committed; /* end of what is visible; ahead of position while it may not be durable yet */
@@ -91,6 +107,7 @@ struct runner {
         uint64_t groups, transactions, changes;
     } group_log;
     bool in_transaction; /* the last change written was not a Commit */
+    bool gives_up;       /* stopped while a change waited for a chunk: it is sent again */
     bool skipping;       /* inside a transaction that the sink already has */
     lsn_t careful_until_lsn;
     bool careful; /* one transaction at a time, each durable before the next */
@@ -114,6 +131,7 @@ bool runner_has_order(struct runner *runner);
 
 /* From state OPENED. Supervisor. */
 void runner_order_copy(struct runner *runner, const struct runner_copy *copy);
+void runner_order_plan(struct runner *runner, const struct runner_copy *copy);
 void runner_order_run(struct runner *runner, const struct runner_run *run);
 
 /* The position that is durable in the sink; any thread. */

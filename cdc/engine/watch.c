@@ -105,6 +105,9 @@ static bool sink_reaches(void *context, size_t index, lsn_t lsn) {
 
 /* Tables that were published while the pipeline runs have no initial copy. */
 static bool check_newcomers(struct watch *watch, struct session *session, struct error *err) {
+    for (size_t i = 0; i < watch->runner_count; i++)
+        if (atomic_load(&watch->runners[i].is_copying))
+            return true; /* a row may be in a chunk that is not copied yet */
     const struct uncopied_sinks sinks = {.reaches = sink_reaches, .context = watch};
     return uncopied_refuse_newcomers(watch->config, session, &sinks, watch->looked_at, &watch->stop, err);
 }

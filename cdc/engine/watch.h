@@ -34,7 +34,8 @@ struct watch {
     pthread_t thread;
     bool started;
     const struct config *config;
-    struct runner *runners;            /* one per sink, for its position */
+    struct runner *runners; /* one per sink, for its position */
+    size_t runner_count;
     struct uncopied_moment *looked_at; /* outlives the attempt */
     const PGresult *sent;              /* scope_read_announced at the start of the stream */
     char *warned; /* SCOPE_WARNING_MAX bytes: the last warning, so that it is logged once */

@@ -125,6 +125,8 @@ Test(config, has_what_the_file_says) {
     cr_assert_str_eq(config->source.tables[1].schema, "sales");
     cr_assert_str_eq(config->source.tables[1].name, "orders_*");
     cr_assert_eq(config->sink_count, 2);
+    cr_assert_eq(config->copy.mode, COPY_MODE_SIMPLE);
+    cr_assert_eq(config->copy.chunk_bytes, 64u << 20);
     cr_assert_str_eq(config->sinks[0].sink.name, "warehouse");
     cr_assert_str_eq(config->sinks[0].sink.pipeline, "shop");
     cr_assert_eq(config->sinks[0].ops, &TYPES[0]);
@@ -179,7 +181,7 @@ static const struct bad BAD[] = {
                                          "password_file, slot, publication, publications, tables, snapshot, "
                                          "origin, decoding_work_mem"},
     {HEAD "sink: []\n" TAIL,
-     "shop.yaml:4: sink: unknown key; did you mean sinks? the file takes name, source, state, sinks"},
+     "shop.yaml:4: sink: unknown key; did you mean sinks? the file takes name, source, copy, state, sinks"},
     {HEAD TAIL "    brokres: x\n", "shop.yaml:9: sinks[0].brokres: unknown key; a sink of type postgres "
                                    "takes name, type, dsn, password_file"},
     {HEAD TAIL "    password_fiel: x\n", "shop.yaml:9: sinks[0].password_fiel: unknown key; did you mean "
@@ -360,4 +362,53 @@ Test(config, takes_every_table_when_it_names_none) {
     cr_assert(config_takes_table(&config->source, "public", "orders"));
     cr_assert_not(config_takes_table(&config->source, "sales", "orders"));
     config_free(config);
+}
+
+Test(config, the_copy_has_defaults_and_units) {
+    static const struct {
+        const char *text;
+        enum copy_mode mode;
+        size_t workers;
+        uint64_t chunk_bytes;
+    } GOOD[] = {
+        {"copy:\n  mode: live\n  workers: 64\n  chunk_bytes: 64kB\n", COPY_MODE_LIVE, 64, UINT64_C(64) << 10},
+        {"copy:\n  mode: simple\n  workers: 1\n  chunk_bytes: 64GB\n", COPY_MODE_SIMPLE, 1,
+         UINT64_C(64) << 30},
+        {"copy:\n  mode: live\n  workers: 007\n", COPY_MODE_LIVE, 7, UINT64_C(64) << 20},
+    };
+    for (size_t i = 0; i < sizeof GOOD / sizeof *GOOD; i++) {
+        char text[512];
+        snprintf(text, sizeof text, HEAD "%s" TAIL, GOOD[i].text);
+        struct config *config = read_good(text);
+        cr_assert_eq(config->copy.mode, GOOD[i].mode);
+        cr_assert_eq(config->copy.workers, GOOD[i].workers);
+        cr_assert_eq(config->copy.chunk_bytes, GOOD[i].chunk_bytes);
+        config_free(config);
+    }
+}
+
+Test(config, a_wrong_value_of_the_copy_is_refused) {
+    static const struct {
+        const char *key;
+        const char *value;
+        const char *expected;
+    } WRONG[] = {
+        {"mode", "fast", "expected simple or live"},
+        {"workers", "0", "expected a number from 1 to 64"},
+        {"workers", "65", "expected a number from 1 to 64"},
+        {"workers", "-1", "expected a number from 1 to 64"},
+        {"workers", "4 threads", "expected a number from 1 to 64"},
+        {"chunk_bytes", "64", "expected a whole number and a unit, kB, MB or GB, at most 64GB: 64MB"},
+        {"chunk_bytes", "0MB", "expected a whole number and a unit, kB, MB or GB, at most 64GB: 64MB"},
+        {"chunk_bytes", "65GB", "expected a whole number and a unit, kB, MB or GB, at most 64GB: 64MB"},
+        {"chunk_bytes", "64 MB", "expected a whole number and a unit, kB, MB or GB, at most 64GB: 64MB"},
+        {"chunk_bytes", "999999999999MB",
+         "expected a whole number and a unit, kB, MB or GB, at most 64GB: 64MB"},
+    };
+    for (size_t i = 0; i < sizeof WRONG / sizeof *WRONG; i++) {
+        char text[512], expected[256];
+        snprintf(text, sizeof text, HEAD "copy:\n  %s: %s\n" TAIL, WRONG[i].key, WRONG[i].value);
+        snprintf(expected, sizeof expected, "shop.yaml:5: copy.%s: %s", WRONG[i].key, WRONG[i].expected);
+        assert_says(text, strlen(text), expected);
+    }
 }

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config_copy.c - reads the section copy.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cdc/config/config_read.h"
+
+enum { WORKERS_DEFAULT_MAX = 4, WORKERS_MAX = 64 };
+
+#define CHUNK_BYTES_DEFAULT ((uint64_t) 64 << 20)
+#define CHUNK_BYTES_MAX ((uint64_t) 64 << 30)
+
+const struct option_spec COPY_OPTIONS[] = {
+    {"mode", false,
+     "`live`: changes are applied while tables are copied in chunks, and an interrupted copy continues; "
+     "`simple`: one transaction of the target, which shows all rows at once",
+     OPTION_TEXT, "`simple`"},
+    {"workers", false, "how many chunks are copied at the same time, 1 to 64", OPTION_TEXT,
+     "the processors here, at most 4"},
+    {"chunk_bytes", false, "the size of a chunk, on the source's disk", OPTION_TEXT, "`64MB`"},
+    {0},
+};
+
+static void set_defaults(struct copy_config *copy) {
+    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    *copy = (struct copy_config){.mode = COPY_MODE_SIMPLE, .workers = 1, .chunk_bytes = CHUNK_BYTES_DEFAULT};
+    if (processors > 1)
+        copy->workers = processors < WORKERS_DEFAULT_MAX ? (size_t) processors : WORKERS_DEFAULT_MAX;
+}
+
+static bool read_mode(const struct section *section, struct copy_config *copy, struct error *err) {
+    static const char *const MODES[] = {[COPY_MODE_SIMPLE] = "simple", [COPY_MODE_LIVE] = "live", NULL};
+    size_t mode = copy->mode;
+    if (!section_word(section, "mode", MODES, &mode, err))
+        return false;
+    copy->mode = (enum copy_mode) mode;
+    return true;
+}
+
+static bool read_workers(const struct section *section, struct copy_config *copy, struct error *err) {
+    const char *text = NULL;
+    if (!section_text(section, "workers", &text, err))
+        return false;
+    if (text == NULL)
+        return true;
+    const size_t digits = strspn(text, "0123456789");
+    copy->workers = digits > 0 && digits < 4 && text[digits] == '\0' ? strtoul(text, NULL, 10) : 0;
+    return copy->workers >= 1 && copy->workers <= WORKERS_MAX
+               ? true
+               : section_error(section, "workers", NULL, err, "expected a number from 1 to %d", WORKERS_MAX);
+}
+
+/* The shift of a unit; 0: none. */
+static unsigned shift_of(const char *unit) {
+    static const struct {
+        const char *name;
+        unsigned shift;
+    } UNITS[] = {{"kB", 10}, {"MB", 20}, {"GB", 30}};
+    for (size_t i = 0; i < sizeof UNITS / sizeof *UNITS; i++)
+        if (strcmp(unit, UNITS[i].name) == 0)
+            return UNITS[i].shift;
+    return 0;
+}
+
+static bool read_chunk_bytes(const struct section *section, struct copy_config *copy, struct error *err) {
+    const char *text = NULL;
+    if (!section_text(section, "chunk_bytes", &text, err))
+        return false;
+    if (text == NULL)
+        return true;
+    const size_t digits = strspn(text, "0123456789");
+    const unsigned shift = shift_of(text + digits);
+    copy->chunk_bytes = digits > 0 && digits < 8 && shift != 0 ? strtoull(text, NULL, 10) << shift : 0;
+    return copy->chunk_bytes > 0 && copy->chunk_bytes <= CHUNK_BYTES_MAX
+               ? true
+               : section_error(section, "chunk_bytes", NULL, err,
+                               "expected a whole number and a unit, kB, MB or GB, at most 64GB: 64MB");
+}
+
+bool config_read_copy(const struct section *root, struct copy_config *ret_copy, struct error *err) {
+    struct section section;
+    set_defaults(ret_copy);
+    return !section_has(root, "copy") ||
+           (section_open(root, "copy", &section, err) &&
+            section_check(&section, COPY_OPTIONS, NULL, NULL, err) && read_mode(&section, ret_copy, err) &&
+            read_workers(&section, ret_copy, err) && read_chunk_bytes(&section, ret_copy, err));
+}

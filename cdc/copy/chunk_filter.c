@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * chunk_filter.c - asks the map about each change, and rewrites those that apply in part.
+ */
+#include "cdc/copy/chunk_filter.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc/base/start_over.h"
+
+enum { BLOCK_BYTES = 64 * 1024 };
+#define ARENA_BYTES_MAX ((size_t) 1 << 30)
+
+struct chunk_filter *chunk_filter_new(struct chunk_map *map, size_t changes_max) {
+    struct chunk_filter *filter = calloc(1, sizeof *filter);
+    if (filter == NULL)
+        return NULL;
+    filter->map = map;
+    filter->kept = calloc(changes_max, sizeof *filter->kept);
+    filter->kept_capacity = changes_max;
+    arena_init(&filter->arena, BLOCK_BYTES, ARENA_BYTES_MAX);
+    if (filter->kept != NULL)
+        return filter;
+    chunk_filter_free(filter);
+    return NULL;
+}
+
+void chunk_filter_free(struct chunk_filter *filter) {
+    if (filter == NULL)
+        return;
+    arena_release(&filter->arena);
+    free(filter->kept);
+    free(filter->seen);
+    free(filter->dirty);
+    free(filter);
+}
+
+/* ---- the note ---- */
+
+static bool note_seen(struct chunk_filter *filter, struct error *err) {
+    if (filter->is_noted)
+        return true;
+    if (filter->seen_count == filter->seen_capacity) {
+        const size_t capacity = filter->seen_capacity == 0 ? 64 : filter->seen_capacity * 2;
+        uint64_t *seen = reallocarray(filter->seen, capacity, sizeof *seen);
+        if (seen == NULL)
+            return error_no_memory(err);
+        filter->seen = seen;
+        filter->seen_capacity = capacity;
+    }
+    filter->seen[filter->seen_count++] = filter->xid;
+    filter->is_noted = true;
+    return chunk_map_note(filter->map, filter->xid, err);
+}
+
+static bool reset_chunk(struct chunk_filter *filter, struct map_chunk *chunk, struct error *err) {
+    if (filter->dirty_count == filter->dirty_capacity) {
+        const size_t capacity = filter->dirty_capacity == 0 ? 16 : filter->dirty_capacity * 2;
+        uint32_t *dirty = reallocarray(filter->dirty, capacity, sizeof *dirty);
+        if (dirty == NULL)
+            return error_no_memory(err);
+        filter->dirty = dirty;
+        filter->dirty_capacity = capacity;
+    }
+    filter->dirty[filter->dirty_count++] = chunk->chunk.id;
+    chunk_map_reset(filter->map, chunk);
+    return true;
+}
+
+bool chunk_filter_has_note(struct chunk_filter *filter, struct chunk_note *ret_note) {
+    *ret_note = (struct chunk_note){.seen = filter->seen,
+                                    .seen_count = filter->seen_count,
+                                    .seen_below = chunk_map_seen_below(filter->map),
+                                    .dirty = filter->dirty,
+                                    .dirty_count = filter->dirty_count};
+    return filter->seen_count > 0 || filter->dirty_count > 0;
+}
+
+void chunk_filter_forget_note(struct chunk_filter *filter) {
+    filter->seen_count = 0;
+    if (filter->dirty_count == 0)
+        return;
+    filter->dirty_count = 0;
+    chunk_map_release_held(filter->map);
+}
+
+/* ---- where a row is ---- */
+
+static bool refuse_table(const struct relation *relation, const char *reason, struct error *err) {
+    error_set(err, ERROR_REFUSE, "table %s.%s changed while it was copied: %s", relation->schema.data,
+              relation->name.data, reason);
+    return error_remedy(err, START_OVER);
+}
+
+static const struct chunk *first_chunk(const struct chunk_filter *filter, const struct map_table *table) {
+    return &filter->map->chunks[table->first].chunk;
+}
+
+static bool look_up(struct chunk_filter *filter, const struct relation *relation, struct error *err) {
+    if (filter->relation == relation)
+        return true;
+    filter->table = chunk_map_table(filter->map, relation->oid);
+    filter->column = 0;
+    if (filter->table != NULL && filter->table->count > 1) {
+        const struct chunk *chunk = first_chunk(filter, filter->table);
+        const struct slice wanted = slice_of(chunk->column);
+        while (filter->column < relation->column_count &&
+               !slice_equal(relation->columns[filter->column].name, wanted))
+            filter->column++;
+        if (filter->column == relation->column_count || !relation->columns[filter->column].is_key ||
+            relation->columns[filter->column].type_oid != chunk->column_type)
+            return refuse_table(relation, "its replica identity does not identify the key column any more",
+                                err);
+    }
+    filter->relation = relation;
+    return true;
+}
+
+static bool find_place(const struct chunk_filter *filter, const struct value *values,
+                       struct map_chunk **ret_chunk, struct error *err) {
+    const struct map_table *table = filter->table;
+    struct chunk_key key;
+    *ret_chunk = &filter->map->chunks[table->first];
+    if (table->count == 1)
+        return true;
+    if (!chunk_key_read((*ret_chunk)->chunk.column_type, &values[filter->column], &key))
+        return error_set(err, ERROR_PROTOCOL, "source: a change of table %s.%s without its key",
+                         filter->relation->schema.data, filter->relation->name.data);
+    *ret_chunk = chunk_map_place(filter->map, table, &key);
+    return true;
+}
+
+/* ---- rows ---- */
+
+static struct change *keep(struct chunk_filter *filter, const struct change *change) {
+    struct change *kept = &filter->kept[filter->kept_count++];
+    *kept = *change;
+    return kept;
+}
+
+/*
+ * The new row with the unchanged values taken from an old tuple that has them; *ret_values is NULL when it
+ * lacks one.
+ */
+static bool complete_row(struct chunk_filter *filter, const struct change *change,
+                         const struct value **ret_values, struct error *err) {
+    const uint32_t count = change->relation->column_count;
+    struct value *values = arena_alloc(&filter->arena, (count + 1) * sizeof *values);
+    if (values == NULL)
+        return error_no_memory(err);
+    *ret_values = values;
+    for (uint32_t i = 0; i < count; i++) {
+        values[i] = change->new_values[i];
+        if (values[i].kind != VALUE_UNCHANGED)
+            continue;
+        if (change->old_kind == OLD_FULL)
+            values[i] = change->old_values[i];
+        if (values[i].kind == VALUE_UNCHANGED || change->old_kind != OLD_FULL)
+            *ret_values = NULL;
+    }
+    return true;
+}
+
+static bool keep_arrival(struct chunk_filter *filter, const struct change *change, struct map_chunk *chunk,
+                         struct error *err) {
+    const struct value *values = NULL;
+    if (!complete_row(filter, change, &values, err))
+        return false;
+    if (values == NULL)
+        return reset_chunk(filter, chunk, err);
+    struct change *kept = keep(filter, change);
+    kept->kind = CHANGE_INSERT;
+    kept->old_kind = OLD_NONE;
+    kept->old_values = NULL;
+    kept->new_values = values;
+    return true;
+}
+
+static void keep_departure(struct chunk_filter *filter, const struct change *change) {
+    struct change *kept = keep(filter, change);
+    kept->kind = CHANGE_DELETE;
+    kept->new_values = NULL;
+}
+
+/* From one chunk to another. */
+static bool take_move(struct chunk_filter *filter, const struct change *change, struct map_chunk *from,
+                      struct map_chunk *to, const struct map_chunk **ret_awaited, struct error *err) {
+    const enum map_answer leaves = chunk_map_ask(filter->map, from, filter->xid);
+    const enum map_answer arrives = chunk_map_ask(filter->map, to, filter->xid);
+    if (leaves == MAP_WAIT || arrives == MAP_WAIT) {
+        *ret_awaited = leaves == MAP_WAIT ? from : to;
+        return true;
+    }
+    if (leaves == MAP_APPLY && arrives == MAP_APPLY)
+        keep(filter, change);
+    else if (leaves == MAP_APPLY)
+        keep_departure(filter, change);
+    else if (arrives == MAP_APPLY)
+        return keep_arrival(filter, change, to, err);
+    return true;
+}
+
+static bool take_row(struct chunk_filter *filter, const struct change *change,
+                     const struct map_chunk **ret_awaited, struct error *err) {
+    struct map_chunk *from = NULL;
+    struct map_chunk *to = NULL;
+    if (!look_up(filter, change->relation, err))
+        return false;
+    if (filter->table == NULL) {
+        keep(filter, change);
+        return true;
+    }
+    if (!note_seen(filter, err) ||
+        (change->old_values != NULL && !find_place(filter, change->old_values, &from, err)) ||
+        (change->new_values != NULL && !find_place(filter, change->new_values, &to, err)))
+        return false;
+    if (from != NULL && to != NULL && from != to)
+        return take_move(filter, change, from, to, ret_awaited, err);
+    const struct map_chunk *chunk = to != NULL ? to : from;
+    const enum map_answer answer = chunk_map_ask(filter->map, chunk, filter->xid);
+    if (answer == MAP_WAIT)
+        *ret_awaited = chunk;
+    else if (answer == MAP_APPLY)
+        keep(filter, change);
+    return true;
+}
+
+/* ---- TRUNCATE ---- */
+
+static const struct map_chunk *find_awaited(struct chunk_filter *filter, const struct map_table *table) {
+    for (size_t i = table->first; i < table->first + table->count; i++)
+        if (chunk_map_ask(filter->map, &filter->map->chunks[i], filter->xid) == MAP_WAIT)
+            return &filter->map->chunks[i];
+    return NULL;
+}
+
+/* The sink's rows of these chunks go; those of a chunk that sees the transaction came after it. */
+static bool empty_chunks(struct chunk_filter *filter, const struct map_table *table, struct error *err) {
+    for (size_t i = table->first; i < table->first + table->count; i++)
+        if (chunk_map_ask(filter->map, &filter->map->chunks[i], filter->xid) == MAP_APPLY &&
+            !reset_chunk(filter, &filter->map->chunks[i], err))
+            return false;
+    return true;
+}
+
+static bool take_truncate(struct chunk_filter *filter, const struct change *change,
+                          const struct map_chunk **ret_awaited, struct error *err) {
+    const struct relation **relations =
+        arena_alloc(&filter->arena, (change->relation_count + 1) * sizeof *relations);
+    uint32_t count = 0;
+    if (relations == NULL)
+        return error_no_memory(err);
+    for (uint32_t i = 0; i < change->relation_count; i++) {
+        const struct map_table *table = chunk_map_table(filter->map, change->relations[i]->oid);
+        if (table != NULL && !note_seen(filter, err))
+            return false;
+        if (table != NULL && (*ret_awaited = find_awaited(filter, table)) != NULL)
+            return true;
+    }
+    for (uint32_t i = 0; i < change->relation_count; i++) {
+        const struct map_table *table = chunk_map_table(filter->map, change->relations[i]->oid);
+        if (table == NULL || chunk_map_is_unseen(filter->map, table, filter->xid))
+            relations[count++] = change->relations[i];
+        else if (!empty_chunks(filter, table, err))
+            return false;
+    }
+    if (count == 0)
+        return true;
+    struct change *kept = keep(filter, change);
+    kept->relations = relations;
+    kept->relation_count = count;
+    return true;
+}
+
+/* ---- all changes ---- */
+
+static void enter(struct chunk_filter *filter, const struct transaction *transaction) {
+    if (filter->transaction == transaction && transaction != NULL)
+        return;
+    const uint64_t xid = transaction != NULL ? chunk_map_widen(filter->map, transaction->xid) : 0;
+    filter->is_noted = filter->is_noted && xid == filter->xid;
+    filter->transaction = transaction;
+    filter->xid = xid;
+}
+
+static bool take_one(struct chunk_filter *filter, const struct change *change,
+                     const struct map_chunk **ret_awaited, struct error *err) {
+    if (change->transaction != NULL)
+        enter(filter, change->transaction);
+    if (change->kind == CHANGE_BEGIN)
+        filter->is_noted = false;
+    if (change_is_row(change))
+        return take_row(filter, change, ret_awaited, err);
+    if (change->kind == CHANGE_TRUNCATE)
+        return take_truncate(filter, change, ret_awaited, err);
+    keep(filter, change);
+    return true;
+}
+
+bool chunk_filter_take(struct chunk_filter *filter, const struct change *changes, size_t count,
+                       size_t *ret_taken, const struct map_chunk **ret_awaited, struct error *err) {
+    assert(count <= filter->kept_capacity);
+    filter->kept_count = 0;
+    arena_reset(&filter->arena);
+    filter->transaction = NULL; /* its memory may be another transaction's by now */
+    *ret_awaited = NULL;
+    for (*ret_taken = 0; *ret_taken < count; ++*ret_taken) {
+        if (!take_one(filter, &changes[*ret_taken], ret_awaited, err))
+            return false;
+        if (*ret_awaited != NULL)
+            return true;
+    }
+    return true;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * chunk_filter.h - the stream's changes without those that the chunks of a copy contain.
+ *
+ * A change is applied iff its chunk is copied and the chunk's snapshot does not see its transaction. For one
+ * row the versions that a snapshot sees are a prefix of its history, and the rest comes in commit order. So
+ * each UPDATE and DELETE that is applied meets exactly the version that it was made on.
+ *
+ * An UPDATE that moves a row to another chunk becomes a DELETE or an INSERT when only one of the two applies.
+ * When the INSERT lacks a value that the UPDATE left unchanged, the row's chunk is copied again.
+ *
+ * Used by the runner's thread. Batches are shared, so it writes into changes of its own.
+ */
+#pragma once
+
+#include "cdc/base/arena.h"
+#include "cdc/copy/chunk_map.h"
+#include "decoder/change.h"
+#include "sinks/chunk.h"
+
+struct filter_table;
+
+struct chunk_filter {
+    struct chunk_map *map;
+    struct change *kept; /* of the last chunk_filter_take */
+    size_t kept_count, kept_capacity;
+    struct arena arena;                    /* what the changed ones of them point to */
+    const struct transaction *transaction; /* of the last change */
+    uint64_t xid;
+    bool is_noted; /* the transaction is in seen */
+    /* For the next chunk_note. */
+    uint64_t *seen;
+    size_t seen_count, seen_capacity;
+    uint32_t *dirty;
+    size_t dirty_count, dirty_capacity;
+    /* Where the key's first column is, in the definition that was used last. */
+    const struct relation *relation;
+    const struct map_table *table; /* NULL: the relation is not being copied */
+    uint32_t column;
+};
+
+/*
+ * changes_max: of one chunk_filter_take. NULL when memory is exhausted. map outlives it. chunk_filter_free
+ * accepts NULL.
+ */
+MUST_CHECK struct chunk_filter *chunk_filter_new(struct chunk_map *map, size_t changes_max);
+void chunk_filter_free(struct chunk_filter *filter);
+
+/*
+ * Filters changes, at most changes_max, into filter->kept, which is valid until the next call. Stops
+ * before a change that must wait until *ret_awaited is copied; NULL: there was none. *ret_taken counts the
+ * changes before it, omitted ones included.
+ */
+MUST_CHECK bool chunk_filter_take(struct chunk_filter *filter, const struct change *changes, size_t count,
+                                  size_t *ret_taken, const struct map_chunk **ret_awaited, struct error *err);
+
+/* What the sink must store with its next commit. False: nothing. It points into the filter. */
+bool chunk_filter_has_note(struct chunk_filter *filter, struct chunk_note *ret_note);
+
+/* The note is committed. */
+void chunk_filter_forget_note(struct chunk_filter *filter);

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * chunk_map.c - states of chunks, and the rule that joins them to the stream.
+ */
+#include "cdc/copy/chunk_map.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { BLOCK_BYTES = 64 * 1024 };
+#define ARENA_BYTES_MAX ((size_t) 256 << 20)
+
+/* ---- making ---- */
+
+static const char *keep(struct arena *arena, const char *text) {
+    return text != NULL ? arena_copy(arena, slice_of(text)) : NULL;
+}
+
+static bool keep_chunk(struct chunk_map *map, const struct chunk *chunk, struct map_chunk *ret_chunk,
+                       struct error *err) {
+    struct chunk copy = *chunk;
+    const struct value low = {.data = chunk->low,
+                              .size = chunk->low != NULL ? (uint32_t) strlen(chunk->low) : 0,
+                              .kind = VALUE_TEXT};
+    copy.schema = keep(&map->arena, chunk->schema);
+    copy.table = keep(&map->arena, chunk->table);
+    copy.column = keep(&map->arena, chunk->column);
+    copy.low = keep(&map->arena, chunk->low);
+    copy.high = keep(&map->arena, chunk->high);
+    copy.snapshot = NULL;
+    *ret_chunk = (struct map_chunk){.chunk = copy, .is_dirty = chunk->state == CHUNK_DIRTY};
+    if (copy.schema == NULL || copy.table == NULL || (chunk->column != NULL && copy.column == NULL) ||
+        (chunk->low != NULL && copy.low == NULL) || (chunk->high != NULL && copy.high == NULL))
+        return error_no_memory(err);
+    if (chunk->low != NULL && !chunk_key_read(chunk->column_type, &low, &ret_chunk->low))
+        return error_set(err, ERROR_PROTOCOL, "chunk %u of table %s.%s has a bound that is not a key",
+                         chunk->id, chunk->schema, chunk->table);
+    if (chunk->state != CHUNK_COPIED)
+        return true;
+    if (chunk->snapshot == NULL || !xid_snapshot_parse(chunk->snapshot, &ret_chunk->snapshot))
+        return error_set(err, ERROR_PROTOCOL, "chunk %u of table %s.%s is copied but has no snapshot",
+                         chunk->id, chunk->schema, chunk->table);
+    ret_chunk->state = MAP_CHUNK_COPIED;
+    return true;
+}
+
+static bool keep_chunks(struct chunk_map *map, const struct chunk_plan *plan, struct error *err) {
+    map->chunks = arena_alloc_zero(&map->arena, plan->count * sizeof *map->chunks);
+    if (map->chunks == NULL)
+        return error_no_memory(err);
+    for (; map->count < plan->count; map->count++) {
+        struct map_chunk *chunk = &map->chunks[map->count];
+        if (!keep_chunk(map, &plan->chunks[map->count], chunk, err))
+            return false;
+        map->copied_count += chunk->state == MAP_CHUNK_COPIED;
+        if (chunk->snapshot.xmax > map->known_xid)
+            map->known_xid = chunk->snapshot.xmax;
+    }
+    return true;
+}
+
+static int compare_tables(const void *a, const void *b) {
+    const struct map_table *left = a;
+    const struct map_table *right = b;
+    return (left->oid > right->oid) - (left->oid < right->oid);
+}
+
+static bool find_tables(struct chunk_map *map, struct error *err) {
+    map->tables = arena_alloc_zero(&map->arena, map->count * sizeof *map->tables);
+    if (map->tables == NULL)
+        return error_no_memory(err);
+    for (size_t i = 0; i < map->count; i++) {
+        const oid_t oid = map->chunks[i].chunk.relation_oid;
+        if (i == 0 || map->tables[map->table_count - 1].oid != oid)
+            map->tables[map->table_count++] = (struct map_table){.oid = oid, .first = i};
+        struct map_table *table = &map->tables[map->table_count - 1];
+        table->count++;
+        table->copied_count += map->chunks[i].state == MAP_CHUNK_COPIED;
+    }
+    qsort(map->tables, map->table_count, sizeof *map->tables, compare_tables);
+    for (size_t i = 1; i < map->table_count; i++)
+        if (map->tables[i - 1].oid == map->tables[i].oid)
+            return error_set(err, ERROR_PROTOCOL, "the chunks of the table with OID %u are apart",
+                             map->tables[i].oid);
+    return true;
+}
+
+static bool add_seen(struct chunk_map *map, uint64_t xid, struct error *err) {
+    if (map->seen_count == map->seen_capacity) {
+        const size_t capacity = map->seen_capacity == 0 ? 256 : map->seen_capacity * 2;
+        uint64_t *seen = reallocarray(map->seen, capacity, sizeof *seen);
+        if (seen == NULL)
+            return error_no_memory(err);
+        map->seen = seen;
+        map->seen_capacity = capacity;
+    }
+    map->seen[map->seen_count++] = xid;
+    if (xid > map->known_xid)
+        map->known_xid = xid;
+    return true;
+}
+
+static bool fill(struct chunk_map *map, const struct chunk_plan *plan, struct error *err) {
+    assert(plan->count > 0);
+    if (!xid_snapshot_parse(plan->snapshot, &map->latest))
+        return error_set(err, ERROR_PROTOCOL, "the snapshot of the copy's plan is not one");
+    map->known_xid = map->latest.xmax;
+    if (!keep_chunks(map, plan, err) || !find_tables(map, err))
+        return false;
+    for (size_t i = 0; i < plan->seen_count; i++)
+        if (!add_seen(map, plan->seen[i], err))
+            return false;
+    return true;
+}
+
+bool chunk_map_new(const struct chunk_plan *plan, struct chunk_map **ret_map, struct error *err) {
+    pthread_condattr_t attributes;
+    struct chunk_map *map = calloc(1, sizeof *map);
+    *ret_map = map;
+    if (map == NULL)
+        return error_no_memory(err);
+    pthread_mutex_init(&map->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&map->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    arena_init(&map->arena, BLOCK_BYTES, ARENA_BYTES_MAX);
+    if (fill(map, plan, err))
+        return true;
+    chunk_map_free(map);
+    *ret_map = NULL;
+    return false;
+}
+
+void chunk_map_free(struct chunk_map *map) {
+    if (map == NULL)
+        return;
+    for (size_t i = 0; i < map->count; i++)
+        xid_snapshot_release(&map->chunks[i].snapshot);
+    xid_snapshot_release(&map->latest);
+    free(map->seen);
+    arena_release(&map->arena);
+    pthread_cond_destroy(&map->changed);
+    pthread_mutex_destroy(&map->lock);
+    free(map);
+}
+
+static struct map_table *table_of(struct chunk_map *map, const struct map_chunk *chunk) {
+    const struct map_table key = {.oid = chunk->chunk.relation_oid};
+    return bsearch(&key, map->tables, map->table_count, sizeof key, compare_tables);
+}
+
+/* ---- copiers ---- */
+
+static struct map_chunk *find_waiting(struct chunk_map *map) {
+    for (size_t i = 0; i < map->count; i++) {
+        struct map_chunk *chunk = &map->chunks[i];
+        if (chunk->state == MAP_CHUNK_WAITING && !chunk->is_taken && !chunk->is_held)
+            return chunk;
+    }
+    return NULL;
+}
+
+static enum map_work find_work(struct chunk_map *map, struct map_chunk **ret_chunk) {
+    if (map->is_closed)
+        return MAP_WORK_NONE;
+    *ret_chunk = find_waiting(map);
+    if (*ret_chunk != NULL) {
+        (*ret_chunk)->is_taken = true;
+        return MAP_WORK_CHUNK;
+    }
+    if (map->copied_count < map->count || map->end_is_asked)
+        return MAP_WORK_NONE;
+    map->end_is_asked = true;
+    return MAP_WORK_END;
+}
+
+enum map_work chunk_map_take(struct chunk_map *map, struct map_chunk **ret_chunk) {
+    enum map_work work;
+    pthread_mutex_lock(&map->lock);
+    while ((work = find_work(map, ret_chunk)) == MAP_WORK_NONE && !map->is_closed)
+        pthread_cond_wait(&map->changed, &map->lock);
+    pthread_mutex_unlock(&map->lock);
+    return work;
+}
+
+static bool sees_all(const struct chunk_map *map, const struct xid_snapshot *snapshot) {
+    if (!xid_snapshot_covers(snapshot, &map->latest))
+        return false;
+    for (size_t i = 0; i < map->seen_count; i++)
+        if (!xid_snapshot_sees(snapshot, map->seen[i]))
+            return false;
+    return true;
+}
+
+/* The snapshot sees all of map->seen, and each one that is accepted later covers it. */
+static bool accept(struct chunk_map *map, struct map_chunk *chunk, const struct xid_snapshot *snapshot,
+                   struct error *err) {
+    struct xid_snapshot own, latest;
+    if (!xid_snapshot_copy(snapshot, &own))
+        return error_no_memory(err);
+    if (!xid_snapshot_copy(snapshot, &latest)) {
+        xid_snapshot_release(&own);
+        return error_no_memory(err);
+    }
+    xid_snapshot_release(&map->latest);
+    xid_snapshot_release(&chunk->snapshot);
+    map->latest = latest;
+    map->seen_count = 0;
+    if (latest.xmax > map->known_xid)
+        map->known_xid = latest.xmax;
+    chunk->snapshot = own;
+    chunk->state = MAP_CHUNK_READING;
+    return true;
+}
+
+bool chunk_map_accept(struct chunk_map *map, struct map_chunk *chunk, const struct xid_snapshot *snapshot,
+                      bool *ret_accepted, struct error *err) {
+    pthread_mutex_lock(&map->lock);
+    assert(chunk->state == MAP_CHUNK_WAITING && chunk->is_taken);
+    *ret_accepted = sees_all(map, snapshot);
+    const bool good = !*ret_accepted || accept(map, chunk, snapshot, err);
+    pthread_mutex_unlock(&map->lock);
+    return good;
+}
+
+bool chunk_map_end(struct chunk_map *map, struct map_chunk *chunk) {
+    struct map_table *table = table_of(map, chunk);
+    pthread_mutex_lock(&map->lock);
+    assert(chunk->state == MAP_CHUNK_READING);
+    chunk->state = MAP_CHUNK_COPIED;
+    chunk->is_taken = false;
+    chunk->is_dirty = false;
+    map->copied_count++;
+    const bool is_last = ++table->copied_count == table->count;
+    pthread_cond_broadcast(&map->changed);
+    pthread_mutex_unlock(&map->lock);
+    return is_last;
+}
+
+void chunk_map_set_end(struct chunk_map *map, lsn_t end_lsn) {
+    pthread_mutex_lock(&map->lock);
+    if (map->copied_count == map->count)
+        map->end_lsn = end_lsn;
+    else
+        map->end_is_asked = false; /* a chunk was reset in between */
+    pthread_cond_broadcast(&map->changed);
+    pthread_mutex_unlock(&map->lock);
+}
+
+void chunk_map_fail(struct chunk_map *map, const struct error *error) {
+    pthread_mutex_lock(&map->lock);
+    if (map->error.kind == ERROR_NONE && !map->is_closed)
+        map->error = *error;
+    map->is_closed = true;
+    pthread_cond_broadcast(&map->changed);
+    pthread_mutex_unlock(&map->lock);
+}
+
+/* ---- the runner ---- */
+
+const struct map_table *chunk_map_table(const struct chunk_map *map, oid_t oid) {
+    const struct map_table key = {.oid = oid};
+    return bsearch(&key, map->tables, map->table_count, sizeof key, compare_tables);
+}
+
+/* The last chunk whose low bound is not above the key. */
+struct map_chunk *chunk_map_place(const struct chunk_map *map, const struct map_table *table,
+                                  const struct chunk_key *key) {
+    size_t low = table->first, high = table->first + table->count;
+    while (high - low > 1) {
+        const size_t middle = low + (high - low) / 2;
+        if (chunk_key_is_less(key, &map->chunks[middle].low))
+            high = middle;
+        else
+            low = middle;
+    }
+    return &map->chunks[low];
+}
+
+uint64_t chunk_map_widen(struct chunk_map *map, xid_t xid) {
+    pthread_mutex_lock(&map->lock);
+    const uint64_t wide = xid_widen(xid, map->known_xid);
+    pthread_mutex_unlock(&map->lock);
+    return wide;
+}
+
+bool chunk_map_note(struct chunk_map *map, uint64_t xid, struct error *err) {
+    pthread_mutex_lock(&map->lock);
+    const bool noted = xid_snapshot_sees(&map->latest, xid) || add_seen(map, xid, err);
+    pthread_mutex_unlock(&map->lock);
+    return noted;
+}
+
+enum map_answer chunk_map_ask(struct chunk_map *map, const struct map_chunk *chunk, uint64_t xid) {
+    enum map_answer answer = MAP_OMIT;
+    pthread_mutex_lock(&map->lock);
+    if (chunk->state != MAP_CHUNK_WAITING && !xid_snapshot_sees(&chunk->snapshot, xid))
+        answer = chunk->state == MAP_CHUNK_READING ? MAP_WAIT : MAP_APPLY;
+    pthread_mutex_unlock(&map->lock);
+    return answer;
+}
+
+bool chunk_map_is_unseen(struct chunk_map *map, const struct map_table *table, uint64_t xid) {
+    bool is_unseen = true;
+    pthread_mutex_lock(&map->lock);
+    for (size_t i = table->first; i < table->first + table->count; i++)
+        is_unseen = is_unseen && map->chunks[i].state == MAP_CHUNK_COPIED &&
+                    !xid_snapshot_sees(&map->chunks[i].snapshot, xid);
+    pthread_mutex_unlock(&map->lock);
+    return is_unseen;
+}
+
+void chunk_map_reset(struct chunk_map *map, struct map_chunk *chunk) {
+    pthread_mutex_lock(&map->lock);
+    assert(chunk->state == MAP_CHUNK_COPIED);
+    chunk->state = MAP_CHUNK_WAITING;
+    chunk->is_dirty = true;
+    chunk->is_held = true;
+    map->copied_count--;
+    table_of(map, chunk)->copied_count--;
+    map->end_lsn = 0;
+    map->end_is_asked = false;
+    pthread_mutex_unlock(&map->lock);
+}
+
+void chunk_map_release_held(struct chunk_map *map) {
+    pthread_mutex_lock(&map->lock);
+    for (size_t i = 0; i < map->count; i++)
+        map->chunks[i].is_held = false;
+    pthread_cond_broadcast(&map->changed);
+    pthread_mutex_unlock(&map->lock);
+}
+
+bool chunk_map_wait(struct chunk_map *map, const struct map_chunk *chunk, int timeout_ms) {
+    struct timespec until;
+    int failure = 0;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += timeout_ms / 1000;
+    until.tv_nsec += (long) (timeout_ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&map->lock);
+    while (chunk->state == MAP_CHUNK_READING && !map->is_closed && failure == 0)
+        failure = pthread_cond_timedwait(&map->changed, &map->lock, &until);
+    const bool ended = chunk->state != MAP_CHUNK_READING;
+    pthread_mutex_unlock(&map->lock);
+    return ended;
+}
+
+bool chunk_map_failed(struct chunk_map *map, struct error *err) {
+    pthread_mutex_lock(&map->lock);
+    const bool has_failed = map->error.kind != ERROR_NONE;
+    if (has_failed)
+        *err = map->error;
+    pthread_mutex_unlock(&map->lock);
+    return has_failed;
+}
+
+lsn_t chunk_map_end_lsn(struct chunk_map *map) {
+    pthread_mutex_lock(&map->lock);
+    const lsn_t end_lsn = map->end_lsn;
+    pthread_mutex_unlock(&map->lock);
+    return end_lsn;
+}
+
+uint64_t chunk_map_seen_below(struct chunk_map *map) {
+    pthread_mutex_lock(&map->lock);
+    const uint64_t seen_below = map->latest.xmin;
+    pthread_mutex_unlock(&map->lock);
+    return seen_below;
+}
+
+void chunk_map_close(struct chunk_map *map) {
+    pthread_mutex_lock(&map->lock);
+    map->is_closed = true;
+    pthread_cond_broadcast(&map->changed);
+    pthread_mutex_unlock(&map->lock);
+}

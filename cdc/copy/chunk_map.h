@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * chunk_map.h - the plan of a copy in memory: which chunks are copied, and under which snapshots.
+ *
+ * Shared by the copiers of one sink, which copy the chunks, and by its runner, which asks about each streamed
+ * change. A chunk moves WAITING -> READING -> COPIED; the runner moves one back to WAITING when a change
+ * cannot be applied to it, and holds it until that is committed in the sink. Every call takes the lock, and
+ * none waits for a server.
+ *
+ * The rule of READING: from the moment at which the snapshot is accepted, a change is omitted if the snapshot
+ * sees its transaction, and else waits for the chunk's commit. Before it, the change is omitted and its xid
+ * is kept: the snapshot that is accepted later must see it.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "cdc/base/arena.h"
+#include "cdc/base/error.h"
+#include "cdc/base/xid_snapshot.h"
+#include "cdc/copy/chunk_key.h"
+#include "sinks/chunk.h"
+
+enum map_chunk_state { MAP_CHUNK_WAITING, MAP_CHUNK_READING, MAP_CHUNK_COPIED };
+
+struct map_chunk {
+    struct chunk chunk; /* as planned; its state is below */
+    struct chunk_key low;
+    enum map_chunk_state state;
+    bool is_taken; /* by a copier that has no accepted snapshot yet */
+    bool is_dirty; /* the sink has rows in its range */
+    bool is_held;  /* dirty, and that is not committed yet */
+    struct xid_snapshot snapshot;
+};
+
+struct map_table {
+    oid_t oid;
+    size_t first; /* index of its first chunk */
+    size_t count;
+    size_t copied_count;
+};
+
+enum map_work { MAP_WORK_CHUNK, MAP_WORK_END, MAP_WORK_NONE };
+
+enum map_answer { MAP_APPLY, MAP_OMIT, MAP_WAIT };
+
+struct chunk_map {
+    pthread_mutex_t lock; /* guards everything below, except what never changes */
+    pthread_cond_t changed;
+    struct arena arena; /* the texts of the plan */
+    struct map_chunk *chunks;
+    size_t count;
+    struct map_table *tables; /* by OID */
+    size_t table_count;
+    size_t copied_count;
+    /* the last accepted one, at first the slot's: two copiers may offer theirs in the other order */
+    struct xid_snapshot latest;
+    uint64_t known_xid; /* a recent xid, to widen the stream's */
+    uint64_t *seen;     /* streamed xids that the next snapshots must see, and latest does not */
+    size_t seen_count, seen_capacity;
+    bool end_is_asked; /* a copier reads end_lsn */
+    /*
+     * Not 0: all chunks are copied, and each transaction that one of them sees ends at or before this LSN.
+     */
+    lsn_t end_lsn;
+    bool is_closed;     /* no work any more */
+    struct error error; /* of a copier; kind ERROR_NONE: none */
+};
+
+/* Copies the plan, which has at least one chunk. */
+MUST_CHECK bool chunk_map_new(const struct chunk_plan *plan, struct chunk_map **ret_map, struct error *err);
+/* After every thread has ended its use. Accepts NULL. */
+void chunk_map_free(struct chunk_map *map);
+
+/* ---- copiers ---- */
+
+/*
+ * Waits for work: the next chunk, which is then the caller's until chunk_map_end, or to read the end of the
+ * source's WAL for chunk_map_set_end. MAP_WORK_NONE: the copier ends.
+ */
+enum map_work chunk_map_take(struct chunk_map *map, struct map_chunk **ret_chunk);
+
+/*
+ * Offers the snapshot of the transaction that is going to read the chunk, which the map copies.
+ * *ret_accepted is false when it does not see a transaction that it must see: take another one.
+ */
+MUST_CHECK bool chunk_map_accept(struct chunk_map *map, struct map_chunk *chunk,
+                                 const struct xid_snapshot *snapshot, bool *ret_accepted, struct error *err);
+
+/* The chunk's rows and its mark are committed in the sink. True: it was its table's last one. */
+bool chunk_map_end(struct chunk_map *map, struct map_chunk *chunk);
+
+/* end_lsn was read after the last chunk_map_end. */
+void chunk_map_set_end(struct chunk_map *map, lsn_t end_lsn);
+
+/* The first error counts. Closes the map. */
+void chunk_map_fail(struct chunk_map *map, const struct error *error);
+
+/* ---- the runner ---- */
+
+/* NULL: the table is not being copied. Never changes, so it takes no lock. */
+const struct map_table *chunk_map_table(const struct chunk_map *map, oid_t oid);
+
+/* The chunk of a table that has the key. */
+struct map_chunk *chunk_map_place(const struct chunk_map *map, const struct map_table *table,
+                                  const struct chunk_key *key);
+
+uint64_t chunk_map_widen(struct chunk_map *map, xid_t xid);
+
+/* Snapshots from now on must see the transaction. Before the first chunk_map_ask about it. */
+MUST_CHECK bool chunk_map_note(struct chunk_map *map, uint64_t xid, struct error *err);
+
+enum map_answer chunk_map_ask(struct chunk_map *map, const struct map_chunk *chunk, uint64_t xid);
+
+/* Are all chunks of the table copied, none with a snapshot that sees the transaction? */
+bool chunk_map_is_unseen(struct chunk_map *map, const struct map_table *table, uint64_t xid);
+
+/* The chunk is copied, and must be copied again once that is committed in the sink. */
+void chunk_map_reset(struct chunk_map *map, struct map_chunk *chunk);
+
+/* The resets so far are committed in the sink. */
+void chunk_map_release_held(struct chunk_map *map);
+
+/* Waits until the chunk is not being read any more, at most timeout_ms. False: it still is. */
+bool chunk_map_wait(struct chunk_map *map, const struct map_chunk *chunk, int timeout_ms);
+
+/* True, and the error of a copier in *err. */
+bool chunk_map_failed(struct chunk_map *map, struct error *err);
+
+/* See struct chunk_map. */
+lsn_t chunk_map_end_lsn(struct chunk_map *map);
+uint64_t chunk_map_seen_below(struct chunk_map *map);
+
+/* No copier gets work any more. */
+void chunk_map_close(struct chunk_map *map);

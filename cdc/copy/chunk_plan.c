@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * chunk_plan.c - reads samples, and makes the list of chunks.
+ */
+#include "cdc/copy/chunk_plan.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc/base/buffer.h"
+#include "cdc/copy/chunk_key.h"
+#include "cdc/pq/identifier.h"
+
+#define SQL_BYTES_MAX (1u << 20)
+#define PAGE_BYTES 8192.0
+
+enum {
+    TABLE_CHUNKS_MAX = 16384,
+    PAGES_A_CHUNK = 16, /* of the sample */
+    PAGES_MIN = 400,
+    PAGES_MAX = 100000,
+};
+
+struct plan_maker {
+    struct session *source;
+    struct arena *arena;
+    uint64_t chunk_bytes;
+    struct chunk *chunks;
+    size_t count, capacity;
+};
+
+static struct chunk *add_chunk(struct plan_maker *maker, const struct table *table) {
+    if (maker->count == maker->capacity) {
+        const size_t capacity = maker->capacity == 0 ? 64 : maker->capacity * 2;
+        struct chunk *chunks = arena_alloc(maker->arena, capacity * sizeof *chunks);
+        if (chunks == NULL)
+            return NULL;
+        if (maker->count > 0)
+            memcpy(chunks, maker->chunks, maker->count * sizeof *chunks);
+        maker->chunks = chunks;
+        maker->capacity = capacity;
+    }
+    struct chunk *chunk = &maker->chunks[maker->count];
+    *chunk = (struct chunk){.id = (uint32_t) ++maker->count,
+                            .relation_oid = table->oid,
+                            .schema = table->schema,
+                            .table = table->name,
+                            .bytes_estimate = table->bytes_estimate};
+    return chunk;
+}
+
+/* ---- dividing ---- */
+
+static const struct table_column *find_divider(const struct table *table) {
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        const struct table_column *column = &table->columns[i];
+        if (column->key_index == 1)
+            return column->published && column->in_identity && column->generated == '\0' &&
+                           chunk_key_has_type(column->type_oid)
+                       ? column
+                       : NULL;
+    }
+    return NULL;
+}
+
+static uint64_t count_wanted(const struct plan_maker *maker, const struct table *table) {
+    const uint64_t count = (table->bytes_estimate + maker->chunk_bytes - 1) / maker->chunk_bytes;
+    return count < TABLE_CHUNKS_MAX ? count : TABLE_CHUNKS_MAX;
+}
+
+static double sample_percent(const struct table *table, uint64_t chunks) {
+    double pages = (double) chunks * PAGES_A_CHUNK;
+    const double all = (double) table->bytes_estimate / PAGE_BYTES + 1;
+    pages = pages < PAGES_MIN ? PAGES_MIN : pages > PAGES_MAX ? PAGES_MAX : pages;
+    return pages < all ? 100 * pages / all : 100;
+}
+
+/* The table may have been dropped since the list was read; the next attempt reads it again. */
+static bool explain_sample(const struct table *table, struct error *err) {
+    if (strcmp(err->sqlstate, "42P01") == 0)
+        err->kind = ERROR_RETRY;
+    return error_wrap(err, "planning the copy of table %s.%s", table->schema, table->name);
+}
+
+/* The row numbers count from 0, and the first value is no bound. */
+static bool read_bounds(struct plan_maker *maker, const struct table *table,
+                        const struct table_column *column, uint64_t wanted, PGresult **ret_bounds,
+                        struct error *err) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    buffer_append_text(
+        &sql, "select distinct k, k::text from (select k, row_number() over (order by k) - 1 as place,"
+              " count(*) over () as total from (select ");
+    identifier_append(&sql, slice_of(column->name));
+    buffer_append_text(&sql, " as k from ");
+    buffer_append_text(&sql, table->kind == 'p' ? "" : "only ");
+    identifier_append_qualified(&sql, slice_of(table->schema), slice_of(table->name));
+    buffer_printf(&sql,
+                  " tablesample system (%.6f) repeatable (1)) sample) numbered where place > 0 and"
+                  " place %% greatest(total / %" PRIu64 ", 1) = 0 order by 1",
+                  sample_percent(table, wanted), wanted);
+    if (buffer_text(&sql) == NULL)
+        return error_no_memory(err);
+    return session_query(
+               maker->source, sql.data, 0, NULL,
+               &(const struct result_shape){"the query for a sample of keys", 0, RESULT_ROWS_ANY, 2, 0},
+               ret_bounds, err) ||
+           explain_sample(table, err);
+}
+
+static bool divide(struct plan_maker *maker, const struct table *table, const struct table_column *column,
+                   const PGresult *bounds, struct error *err) {
+    const int count = PQntuples(bounds);
+    const char *low = NULL;
+    for (int row = 0; row <= count; row++) {
+        const char *high =
+            row < count ? arena_copy(maker->arena, slice_of(PQgetvalue(bounds, row, 1))) : NULL;
+        struct chunk *chunk = add_chunk(maker, table);
+        if (chunk == NULL || (row < count && high == NULL))
+            return error_no_memory(err);
+        chunk->column = column->name;
+        chunk->column_type = column->type_oid;
+        chunk->low = low;
+        chunk->high = high;
+        chunk->bytes_estimate = table->bytes_estimate / ((uint64_t) count + 1);
+        low = high;
+    }
+    return true;
+}
+
+static bool plan_table(struct plan_maker *maker, const struct table *table, struct error *err) {
+    const struct table_column *column = table->sink_takes_parts ? find_divider(table) : NULL;
+    const uint64_t wanted = count_wanted(maker, table);
+    PGresult *bounds AUTO_PGRESULT = NULL;
+    if (column == NULL || wanted < 2)
+        return add_chunk(maker, table) != NULL ? true : error_no_memory(err);
+    return read_bounds(maker, table, column, wanted, &bounds, err) &&
+           divide(maker, table, column, bounds, err);
+}
+
+/* ---- all tables ---- */
+
+static int compare_sizes(const void *a, const void *b) {
+    const struct table *const *left = a;
+    const struct table *const *right = b;
+    const uint64_t left_bytes = (*left)->bytes_estimate, right_bytes = (*right)->bytes_estimate;
+    return left_bytes != right_bytes ? (left_bytes < right_bytes) - (left_bytes > right_bytes)
+                                     : ((*left)->oid > (*right)->oid) - ((*left)->oid < (*right)->oid);
+}
+
+static const struct table **sort_tables(const struct table_list *tables, struct arena *arena) {
+    const struct table **sorted = arena_alloc(arena, (tables->count + 1) * sizeof *sorted);
+    if (sorted == NULL)
+        return NULL;
+    for (size_t i = 0; i < tables->count; i++)
+        sorted[i] = &tables->tables[i];
+    qsort(sorted, tables->count, sizeof *sorted, compare_sizes);
+    return sorted;
+}
+
+bool chunk_plan_make(struct session *source, const char *snapshot, const struct table_list *tables,
+                     uint64_t chunk_bytes, struct arena *arena, struct chunk_plan *ret_plan,
+                     struct error *err) {
+    struct plan_maker maker = {.source = source, .arena = arena, .chunk_bytes = chunk_bytes};
+    const struct table **sorted = sort_tables(tables, arena);
+    *ret_plan = (struct chunk_plan){.snapshot = arena_copy(arena, slice_of(snapshot))};
+    if (sorted == NULL || ret_plan->snapshot == NULL)
+        return error_no_memory(err);
+    for (size_t i = 0; i < tables->count; i++)
+        if (!plan_table(&maker, sorted[i], err))
+            return false;
+    ret_plan->chunks = maker.chunks;
+    ret_plan->count = maker.count;
+    return true;
+}

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * copier.c - copies one chunk after the other.
+ *
+ * The lock comes before the snapshot, so a chunk is read wholly before or wholly after a change of the
+ * table's definition. The snapshot comes before the first row. When it does not see a transaction that it
+ * must see, whose commit waits for a synchronous standby, the transaction is repeated until it does.
+ */
+#include "cdc/copy/copier.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc/base/buffer.h"
+#include "cdc/base/clock.h"
+#include "cdc/base/fault.h"
+#include "cdc/base/log.h"
+#include "cdc/copy/copy_bytes.h"
+#include "cdc/copy/copy_out.h"
+#include "cdc/pq/identifier.h"
+#include "cdc/source/source.h"
+
+#define ARENA_BYTES_MAX ((size_t) 16 << 20)
+
+enum {
+    BLOCK_BYTES = 16 * 1024,
+    PAUSE_MS = 20,
+    REPORT_MS = 5000,
+    /* the WAL writer flushes an asynchronous commit within three rounds */
+    WAL_WRITER_ROUNDS = 3,
+    WAL_PAGE_BYTES = 8192,
+    WAL_HEADER_BYTES_MAX = 40,
+};
+
+const char COPIER_DEFINITIONS[] =
+    "select c.oid, pg_catalog.md5(pg_catalog.format('%s %s %s ', c.relnamespace, c.relname, c.relreplident) "
+    "||"
+    " coalesce((select pg_catalog.string_agg(pg_catalog.format('%s %s %s %s %s', a.attnum, a.attname, "
+    "a.atttypid,"
+    " a.atttypmod, a.attgenerated), ',' order by a.attnum) from pg_catalog.pg_attribute a"
+    " where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), ''))"
+    " from pg_catalog.pg_class c where c.oid = any ($1::oid[])";
+
+struct copier {
+    struct copiers *copiers;
+    struct session source;
+    struct sink *sink; /* of this copier */
+    struct copy_bytes bytes;
+    const struct copier_table *prepared; /* the table of the last chunk */
+    struct table table;                  /* the same; its columns are in arena */
+    struct arena arena;
+    enum copy_format format;
+    /* Of the current chunk. */
+    struct map_chunk *chunk;
+    char *snapshot; /* its text */
+    lsn_t read_lsn;
+    int64_t read_ms; /* when the snapshot was taken */
+    uint64_t rows;
+    uint64_t done_bytes; /* of the chunk's estimate, as the progress shows it */
+};
+
+/* ---- tables ---- */
+
+struct copier_table *copier_find_table(const struct copiers *copiers, oid_t oid) {
+    size_t low = 0, high = copiers->tables.count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        const oid_t found = copiers->by_oid[middle].table->oid;
+        if (found == oid)
+            return &copiers->by_oid[middle];
+        if (found < oid)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+static bool lock_table(struct copier *copier, const struct table *table, struct error *err) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = 4096};
+    buffer_append_text(&sql, "lock table ");
+    buffer_append_text(&sql, table->kind == 'p' ? "" : "only ");
+    identifier_append_qualified(&sql, slice_of(table->schema), slice_of(table->name));
+    buffer_append_text(&sql, " in access share mode");
+    if (buffer_text(&sql) == NULL)
+        return error_no_memory(err);
+    if (session_execute(&copier->source, sql.data, err))
+        return true;
+    if (strcmp(err->sqlstate, "42P01") == 0) /* dropped or renamed */
+        err->kind = ERROR_RETRY;
+    return false;
+}
+
+/* The next attempt reads the definitions again. */
+static bool check_definition(struct copier *copier, const struct copier_table *known, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    char oid[16];
+    snprintf(oid, sizeof oid, "{%u}", known->table->oid);
+    const char *const values[] = {oid};
+    if (!session_query(&copier->source, COPIER_DEFINITIONS, 1, values,
+                       &(const struct result_shape){"the query for a definition", 0, 1, 2, 0}, &result, err))
+        return false;
+    if (PQntuples(result) == 1 && known->definition != NULL &&
+        strcmp(PQgetvalue(result, 0, 1), known->definition) == 0)
+        return true;
+    return error_set(err, ERROR_RETRY,
+                     "table %s.%s was changed while it was copied; reading its definition again",
+                     known->table->schema, known->table->name);
+}
+
+/* ---- the snapshot ---- */
+
+/* An LSN right after the header of a page is the end of the record before it. */
+static lsn_t without_header(lsn_t lsn) {
+    const lsn_t on_page = lsn % WAL_PAGE_BYTES;
+    return on_page <= WAL_HEADER_BYTES_MAX ? lsn - on_page : lsn;
+}
+
+static bool read_snapshot(struct copier *copier, struct xid_snapshot *ret_snapshot, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_query(&copier->source,
+                       "select pg_catalog.pg_current_snapshot(), pg_catalog.pg_current_wal_insert_lsn(),"
+                       " pg_catalog.pg_is_in_recovery()",
+                       0, NULL, &(const struct result_shape){"the query for a snapshot", 1, 1, 3, 0}, &result,
+                       err))
+        return false;
+    free(copier->snapshot);
+    copier->snapshot = strdup(PQgetvalue(result, 0, 0));
+    copier->read_ms = clock_now_ms();
+    if (copier->snapshot == NULL)
+        return error_no_memory(err);
+    if (!lsn_parse(PQgetvalue(result, 0, 1), &copier->read_lsn) ||
+        !xid_snapshot_parse(copier->snapshot, ret_snapshot))
+        return error_set(err, ERROR_PROTOCOL, "source: unexpected answer to the query for a snapshot");
+    copier->read_lsn = without_header(copier->read_lsn);
+    return true;
+}
+
+/* table: NULL when the source has no such table any more. */
+static bool offer_snapshot(struct copier *copier, const struct copier_table *table, bool *ret_accepted,
+                           struct error *err) {
+    struct xid_snapshot snapshot = {0};
+    *ret_accepted = false;
+    if (!session_execute(&copier->source, "begin isolation level repeatable read read only", err) ||
+        (table != NULL && !lock_table(copier, table->table, err)) || !read_snapshot(copier, &snapshot, err))
+        return false;
+    bool good = (table == NULL || check_definition(copier, table, err)) &&
+                chunk_map_accept(copier->copiers->map, copier->chunk, &snapshot, ret_accepted, err);
+    xid_snapshot_release(&snapshot);
+    return good && (*ret_accepted || session_execute(&copier->source, "rollback", err));
+}
+
+static void report_wait(const struct copier *copier) {
+    log_line(LOG_LEVEL_INFO,
+             "sink %s: the copy of table %s.%s waits for a transaction whose commit was streamed and is not "
+             "visible at the source yet (does it wait for a synchronous standby?)",
+             copier->sink->config->name, copier->chunk->chunk.schema, copier->chunk->chunk.table);
+}
+
+static bool find_snapshot(struct copier *copier, const struct copier_table *table, struct error *err) {
+    int64_t report_ms = clock_now_ms() + REPORT_MS;
+    for (;;) {
+        bool accepted = false;
+        if (!offer_snapshot(copier, table, &accepted, err))
+            return false;
+        if (accepted)
+            return true;
+        if (atomic_load_explicit(&copier->copiers->stop, memory_order_relaxed))
+            return error_set(err, ERROR_STOPPED, "stopped");
+        if (clock_now_ms() >= report_ms) {
+            report_wait(copier);
+            report_ms = clock_now_ms() + REPORT_MS;
+        }
+        clock_pause_us(PAUSE_MS * 1000);
+    }
+}
+
+/*
+ * A transaction that commits asynchronously is visible before its commit is on disk. A crash of the source
+ * would undo it, and its xid would be used again. So a chunk that may have seen one is not committed before
+ * the source's disk has it.
+ */
+static bool wait_flushed(struct copier *copier, struct error *err) {
+    const int64_t until_ms =
+        copier->read_ms + (int64_t) WAL_WRITER_ROUNDS * copier->copiers->wal_writer_delay_ms + PAUSE_MS;
+    for (;;) {
+        PGresult *result AUTO_PGRESULT = NULL;
+        lsn_t flush_lsn = 0;
+        if (clock_now_ms() >= until_ms)
+            return true;
+        if (!session_query(&copier->source, "select pg_catalog.pg_current_wal_flush_lsn()", 0, NULL,
+                           &(const struct result_shape){"the query for the end of its WAL", 1, 1, 1, 0},
+                           &result, err))
+            return false;
+        if (lsn_parse(PQgetvalue(result, 0, 0), &flush_lsn) && flush_lsn >= copier->read_lsn)
+            return true;
+        clock_pause_us(PAUSE_MS * 1000);
+    }
+}
+
+/* ---- rows ---- */
+
+static void add_done(struct copier *copier, uint64_t bytes) {
+    const uint64_t left = copier->chunk->chunk.bytes_estimate - copier->done_bytes;
+    const uint64_t done = bytes < left ? bytes : left;
+    copier->done_bytes += done;
+    if (!copier->chunk->is_dirty)
+        atomic_fetch_add_explicit(&copier->copiers->progress->bytes_done, done, memory_order_relaxed);
+}
+
+static void add_row(struct copier *copier, uint64_t bytes) {
+    struct snapshot_progress *progress = copier->copiers->progress;
+    atomic_fetch_add_explicit(&progress->rows, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&progress->bytes, bytes, memory_order_relaxed);
+    add_done(copier, bytes);
+}
+
+static bool move_rows(struct copier *copier, struct error *err) {
+    for (;;) {
+        struct copy_message message AUTO(copy_out_free) = {0};
+        if (!copy_out_next(&copier->source, &message, &copier->rows, err))
+            return false;
+        if (message.data == NULL)
+            return copy_bytes_send(&copier->bytes, err);
+        if (!copy_bytes_add(&copier->bytes, (struct slice){.data = message.data, .size = message.size}, err))
+            return false;
+        add_row(copier, message.size);
+    }
+}
+
+/* The sink notes in the columns how it takes them, so each copier has its own. */
+static bool own_table(struct copier *copier, const struct table *table, struct error *err) {
+    arena_reset(&copier->arena);
+    copier->table = *table;
+    copier->table.columns =
+        arena_alloc(&copier->arena, (table->column_count + 1) * sizeof *copier->table.columns);
+    if (copier->table.columns == NULL)
+        return error_no_memory(err);
+    memcpy(copier->table.columns, table->columns, table->column_count * sizeof *table->columns);
+    return true;
+}
+
+static bool prepare(struct copier *copier, const struct copier_table *known, struct error *err) {
+    if (copier->prepared == known)
+        return true;
+    copier->prepared = NULL;
+    if (!own_table(copier, known->table, err) ||
+        !copier->sink->ops->chunk->prepare(copier->sink, &copier->table, err))
+        return false;
+    copier->format = copy_bytes_format(copier->sink, &copier->table, copier->copiers->text_only);
+    copier->prepared = known;
+    return true;
+}
+
+static bool copy_rows(struct copier *copier, const struct copier_table *known, const struct chunk *chunk,
+                      struct error *err) {
+    snapshot_progress_name(copier->copiers->progress, known->table);
+    if (!prepare(copier, known, err) || !find_snapshot(copier, known, err))
+        return false;
+    FAULT_POINT("chunk-accepted");
+    return copier->sink->ops->chunk->begin(copier->sink, &copier->table, chunk, copier->format, err) &&
+           copy_out_start(&copier->source, &copier->table, chunk, copier->format, err) &&
+           move_rows(copier, err);
+}
+
+/* ---- chunks ---- */
+
+static bool end_chunk(struct copier *copier, const struct copier_table *known, struct chunk *chunk,
+                      struct error *err) {
+    const struct sink_chunk_ops *ops = copier->sink->ops->chunk;
+    chunk->snapshot = copier->snapshot;
+    if (!wait_flushed(copier, err) || !session_execute(&copier->source, "rollback", err) ||
+        !ops->end(copier->sink, known != NULL ? &copier->table : NULL, chunk, copier->read_lsn, copier->rows,
+                  err))
+        return false;
+    add_done(copier, chunk->bytes_estimate);
+    if (!chunk_map_end(copier->copiers->map, copier->chunk))
+        return true;
+    atomic_fetch_add_explicit(&copier->copiers->progress->tables_done, 1, memory_order_relaxed);
+    return known == NULL || ops->table_end(copier->sink, &copier->table, err);
+}
+
+static bool skip_rows(struct copier *copier, const struct chunk *chunk, struct error *err) {
+    log_line(LOG_LEVEL_WARNING,
+             "sink %s: table %s.%s is not published any more, so the rest of its copy is left out",
+             copier->sink->config->name, chunk->schema, chunk->table);
+    return find_snapshot(copier, NULL, err);
+}
+
+static bool copy_chunk(struct copier *copier, struct error *err) {
+    struct chunk chunk = copier->chunk->chunk;
+    const struct copier_table *known = copier_find_table(copier->copiers, chunk.relation_oid);
+    chunk.state = copier->chunk->is_dirty ? CHUNK_DIRTY : CHUNK_WAITS;
+    copier->rows = 0;
+    copier->done_bytes = 0;
+    bool copied = known != NULL ? copy_rows(copier, known, &chunk, err) : skip_rows(copier, &chunk, err);
+    return (copied && end_chunk(copier, known, &chunk, err)) ||
+           error_wrap(err, "copying table %s.%s", chunk.schema, chunk.table);
+}
+
+/* Each transaction that a chunk sees has its commit record before this end of the WAL. */
+static bool read_end(struct copier *copier, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    lsn_t end_lsn = 0;
+    if (!session_query(&copier->source, "select pg_catalog.pg_current_wal_insert_lsn()", 0, NULL,
+                       &(const struct result_shape){"the query for the end of its WAL", 1, 1, 1, 0}, &result,
+                       err))
+        return false;
+    if (!lsn_parse(PQgetvalue(result, 0, 0), &end_lsn) || end_lsn == 0)
+        return error_set(err, ERROR_PROTOCOL, "source: no answer to where its WAL ends");
+    chunk_map_set_end(copier->copiers->map, without_header(end_lsn));
+    return true;
+}
+
+/* ---- the thread ---- */
+
+/* A chunk's rows are found by index, also when statistics are old. */
+static bool open_sessions(struct copier *copier, struct error *err) {
+    struct copiers *copiers = copier->copiers;
+    return source_open(&copier->source, &copiers->config->source, &copiers->stop, err) &&
+           (!copier->sink->ops->takes_bytes || session_take_bytes(&copier->source, err)) &&
+           session_execute(&copier->source, "set enable_seqscan = off", err) &&
+           copier->sink->ops->chunk->open(copier->sink, copiers->sink, err);
+}
+
+static bool work(struct copier *copier, struct error *err) {
+    for (;;) {
+        switch (chunk_map_take(copier->copiers->map, &copier->chunk)) {
+        case MAP_WORK_CHUNK:
+            if (!copy_chunk(copier, err))
+                return false;
+            break;
+        case MAP_WORK_END:
+            if (!read_end(copier, err))
+                return false;
+            break;
+        case MAP_WORK_NONE:
+            return true;
+        }
+    }
+}
+
+static void copier_release(struct copier *copier) {
+    copier->sink->ops->close(copier->sink);
+    sink_free(copier->sink);
+    session_close(&copier->source);
+    copy_bytes_release(&copier->bytes);
+    arena_release(&copier->arena);
+    free(copier->snapshot);
+}
+
+void *copier_main(void *argument) {
+    struct copiers *copiers = argument;
+    struct copier copier = {.copiers = copiers};
+    struct error error = {0};
+    copier.sink = sink_new(copiers->sink->ops, copiers->sink->config, &copiers->stop);
+    if (copier.sink == NULL) {
+        error_no_memory(&error);
+        chunk_map_fail(copiers->map, &error);
+        return NULL;
+    }
+    arena_init(&copier.arena, BLOCK_BYTES, ARENA_BYTES_MAX);
+    copy_bytes_init(&copier.bytes, copier.sink);
+    if (!open_sessions(&copier, &error) || !work(&copier, &error))
+        chunk_map_fail(copiers->map, &error);
+    copier_release(&copier);
+    return NULL;
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * copiers.c - starts and ends the copiers, and reads what they share.
+ */
+#include "cdc/copy/copiers.h"
+
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc/base/buffer.h"
+#include "cdc/base/fault.h"
+#include "cdc/copy/chunk_plan.h"
+#include "cdc/copy/copier.h"
+#include "cdc/copy/pin.h"
+#include "cdc/source/source.h"
+
+enum { BLOCK_BYTES = 64 * 1024 };
+#define ARENA_BYTES_MAX ((size_t) 512 << 20)
+#define OIDS_BYTES_MAX ((size_t) 64 << 20)
+
+/* ---- the plan ---- */
+
+struct planning {
+    struct session source;
+    struct arena arena;
+    struct pin pin;
+    struct table_list list;
+    struct chunk_plan plan;
+};
+
+static void planning_release(struct planning *planning) {
+    session_close(&planning->source);
+    pin_release(&planning->pin);
+    arena_release(&planning->arena);
+    malloc_trim(0); /* a large catalog's memory is not needed again */
+}
+
+/* The sink sets a flag of each table, so they are copied. */
+static bool prepare_sink(struct planning *planning, struct sink *sink, struct error *err) {
+    const struct table_list *list = &planning->list;
+    struct table *tables = arena_alloc(&planning->arena, (list->count + 1) * sizeof *tables);
+    if (tables == NULL)
+        return error_no_memory(err);
+    memcpy(tables, list->tables, list->count * sizeof *tables);
+    if (!sink->ops->copy->begin(sink, tables, list->count, err) ||
+        !sink->ops->chunk->find_parts(sink, tables, list->count, err))
+        return false;
+    planning->list.tables = tables;
+    return true;
+}
+
+bool copiers_plan(const struct config *config, const char *snapshot_name, struct sink *sink,
+                  const struct position *position, const atomic_bool *stop, struct error *err) {
+    struct planning planning AUTO(planning_release) = {0};
+    planning.pin.source = &planning.source;
+    arena_init(&planning.arena, BLOCK_BYTES, ARENA_BYTES_MAX);
+    if (!source_open(&planning.source, &config->source, stop, err) ||
+        !pin_import(&planning.pin, snapshot_name, err) ||
+        !catalog_read_tables(&planning.source, config->source.publication_array, &planning.arena,
+                             &planning.list, err) ||
+        !prepare_sink(&planning, sink, err) ||
+        !chunk_plan_make(&planning.source, planning.pin.text.data, &planning.list, config->copy.chunk_bytes,
+                         &planning.arena, &planning.plan, err) ||
+        !pin_prove(&planning.pin, err))
+        return false;
+    return sink->ops->chunk->store(sink, &planning.plan, position, err);
+}
+
+/* ---- what the copiers share ---- */
+
+static int compare_tables(const void *a, const void *b) {
+    const struct copier_table *left = a;
+    const struct copier_table *right = b;
+    return (left->table->oid > right->table->oid) - (left->table->oid < right->table->oid);
+}
+
+static bool sort_tables(struct copiers *copiers, struct error *err) {
+    const size_t count = copiers->tables.count;
+    copiers->by_oid = arena_alloc_zero(&copiers->arena, (count + 1) * sizeof *copiers->by_oid);
+    if (copiers->by_oid == NULL)
+        return error_no_memory(err);
+    for (size_t i = 0; i < count; i++)
+        copiers->by_oid[i].table = &copiers->tables.tables[i];
+    qsort(copiers->by_oid, count, sizeof *copiers->by_oid, compare_tables);
+    return true;
+}
+
+static bool append_oids(struct buffer *oids, const struct table_list *list) {
+    for (size_t i = 0; i < list->count; i++)
+        buffer_printf(oids, i > 0 ? ",%u" : "{%u", list->tables[i].oid);
+    buffer_append_text(oids, list->count > 0 ? "}" : "{}");
+    return buffer_text(oids) != NULL;
+}
+
+static bool read_definitions(struct copiers *copiers, struct session *source, struct error *err) {
+    struct buffer oids AUTO(buffer_release) = {.bytes_max = OIDS_BYTES_MAX};
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!append_oids(&oids, &copiers->tables))
+        return error_no_memory(err);
+    const char *const values[] = {oids.data};
+    if (!session_query(source, COPIER_DEFINITIONS, 1, values,
+                       &(const struct result_shape){"the query for definitions", 0, RESULT_ROWS_ANY, 2, 0},
+                       &result, err))
+        return false;
+    for (int row = 0; row < PQntuples(result); row++) {
+        const oid_t oid = (oid_t) strtoul(PQgetvalue(result, row, 0), NULL, 10);
+        struct copier_table *table = copier_find_table(copiers, oid);
+        if (table == NULL)
+            continue;
+        table->definition = arena_copy(&copiers->arena, slice_of(PQgetvalue(result, row, 1)));
+        if (table->definition == NULL)
+            return error_no_memory(err);
+    }
+    return true;
+}
+
+static bool read_delay(struct copiers *copiers, struct session *source, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_query(
+            source, "select setting::int from pg_catalog.pg_settings where name = 'wal_writer_delay'", 0,
+            NULL, &(const struct result_shape){"the query for wal_writer_delay", 1, 1, 1, 0}, &result, err))
+        return false;
+    copiers->wal_writer_delay_ms = (int) strtol(PQgetvalue(result, 0, 0), NULL, 10);
+    return true;
+}
+
+/* In one snapshot, so that tables and definitions belong together. */
+static bool read_tables(struct copiers *copiers, const atomic_bool *stop, struct error *err) {
+    const struct source_config *config = &copiers->config->source;
+    struct session source = {0};
+    bool is_read =
+        source_open(&source, config, stop, err) &&
+        session_execute(&source, "begin isolation level repeatable read read only", err) &&
+        catalog_read_tables(&source, config->publication_array, &copiers->arena, &copiers->tables, err) &&
+        sort_tables(copiers, err) && read_definitions(copiers, &source, err) &&
+        read_delay(copiers, &source, err);
+    session_close(&source);
+    return is_read;
+}
+
+/* ---- threads ---- */
+
+static void announce(struct copiers *copiers) {
+    struct snapshot_progress *progress = copiers->progress;
+    const struct chunk_map *map = copiers->map;
+    uint64_t bytes = 0, done = 0;
+    unsigned int tables_done = 0;
+    for (size_t i = 0; i < map->count; i++) {
+        bytes += map->chunks[i].chunk.bytes_estimate;
+        if (map->chunks[i].state == MAP_CHUNK_COPIED)
+            done += map->chunks[i].chunk.bytes_estimate;
+    }
+    for (size_t i = 0; i < map->table_count; i++)
+        tables_done += map->tables[i].copied_count == map->tables[i].count;
+    atomic_store(&progress->bytes_estimate, bytes);
+    atomic_store(&progress->bytes_done, done);
+    atomic_store(&progress->tables_done, tables_done);
+    atomic_store(&progress->table_count, (unsigned int) map->table_count);
+}
+
+static int count_threads(const struct copiers *copiers) {
+    const size_t waiting = copiers->map->count - copiers->map->copied_count;
+    const size_t wanted = copiers->config->copy.workers;
+    return (int) (waiting < wanted ? (waiting > 0 ? waiting : 1) : wanted);
+}
+
+bool copiers_start(struct copiers *copiers, const atomic_bool *stop, struct error *err) {
+    arena_init(&copiers->arena, BLOCK_BYTES, ARENA_BYTES_MAX);
+    if (!read_tables(copiers, stop, err))
+        return false;
+    announce(copiers);
+    const int count = count_threads(copiers);
+    while (copiers->thread_count < count) {
+        const int failure =
+            pthread_create(&copiers->threads[copiers->thread_count], NULL, copier_main, copiers);
+        if (failure != 0)
+            return error_set(err, ERROR_SYSTEM, "a thread for a copier: %s", strerror(failure));
+        copiers->thread_count++;
+    }
+    return true;
+}
+
+void copiers_end(struct copiers *copiers) {
+    if (copiers->map == NULL)
+        return;
+    atomic_store(&copiers->stop, true);
+    chunk_map_close(copiers->map);
+    for (int i = 0; i < copiers->thread_count; i++)
+        pthread_join(copiers->threads[i], NULL);
+    copiers->thread_count = 0;
+    arena_release(&copiers->arena);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * copiers.h - the threads that copy the chunks of one sink, and how a copy begins.
+ *
+ * A copier has two sessions, one at the source and one in the sink. For each chunk it opens a transaction at
+ * the source, locks the table against changes of its definition, takes a snapshot, copies the rows, and
+ * commits them in the sink together with the snapshot. An error of one copier ends all of them; the engine's
+ * next attempt reads again what was not committed.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "cdc/base/arena.h"
+#include "cdc/base/position.h"
+#include "cdc/config/config.h"
+#include "cdc/copy/chunk_map.h"
+#include "cdc/copy/snapshot.h"
+#include "cdc/source/catalog.h"
+#include "sinks/sink.h"
+
+enum { COPIERS_MAX = 64 };
+
+struct copier_table; /* a table as it was when the copiers started */
+
+struct copiers {
+    const struct config *config;
+    struct sink *sink; /* the runner's; open */
+    struct chunk_map *map;
+    struct snapshot_progress *progress;
+    bool text_only;
+    atomic_bool stop; /* the copiers' sessions read it */
+    struct arena arena;
+    struct table_list tables;
+    struct copier_table *by_oid; /* one per table, ordered by OID */
+    int wal_writer_delay_ms;     /* of the source */
+    pthread_t threads[COPIERS_MAX];
+    int thread_count;
+};
+
+/*
+ * Begins a copy in chunks: plans it under the exported snapshot, creates the sink's tables, and stores the
+ * plan with the position. Runs on the runner's thread. The exporting session must stay idle until it returns.
+ */
+MUST_CHECK bool copiers_plan(const struct config *config, const char *snapshot_name, struct sink *sink,
+                             const struct position *position, const atomic_bool *stop, struct error *err);
+
+/*
+ * Reads the tables from the source and starts the threads. The caller has set config, sink, map, progress and
+ * text_only. stop: of the runner, for this call only.
+ */
+MUST_CHECK bool copiers_start(struct copiers *copiers, const atomic_bool *stop, struct error *err);
+
+/* Ends the threads: at once, what was not committed is rolled back. Accepts zeroed copiers. */
+void copiers_end(struct copiers *copiers);
