@@ -28,6 +28,9 @@ enum {
     COLUMN_ROLE,
     COLUMN_DATABASE,
     COLUMN_IS_REPLICA,
+    COLUMN_IS_OLD_TABLE,
+    COLUMN_OWNS_TABLE,
+    COLUMNS,
 };
 
 static const char FACTS[] =
@@ -41,7 +44,10 @@ static const char FACTS[] =
     " current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
     "  - coalesce(current_setting('reserved_connections', true)::int, 0)"
     "  - (select count(*) from pg_stat_activity where backend_type = 'client backend'),"
-    " current_user, d.datname, current_setting('session_replication_role') = 'replica'"
+    " current_user, d.datname, current_setting('session_replication_role') = 'replica',"
+    " t.oid is not null and not exists (select from pg_attribute a where a.attrelid = t.oid"
+    "  and a.attname = 'layout' and not a.attisdropped),"
+    " t.oid is not null and pg_has_role(t.relowner, 'usage')"
     " from pg_database d left join pg_namespace s on s.nspname = 'pgcdc'"
     " left join pg_class t on t.relnamespace = s.oid and t.relname = 'position'"
     " where d.datname = current_database()";
@@ -88,6 +94,19 @@ static void check_encoding(struct check *check, const PGresult *facts) {
     findings_fix(&check->findings, "use a target database with encoding UTF8");
 }
 
+/* Only its owner may alter it, and a new key needs the right to create an index. */
+static void check_old_position_table(struct check *check, const PGresult *facts, const char *role) {
+    if (!is_true(facts, COLUMN_IS_OLD_TABLE) ||
+        (is_true(facts, COLUMN_OWNS_TABLE) && is_true(facts, COLUMN_MAY_CREATE_IN_SCHEMA)))
+        return;
+    findings_add(&check->findings, SEVERITY_PROBLEM, "position_owner",
+                 "table pgcdc.position was made by an older pgcdc, and role %s may not bring it up to date",
+                 role);
+    findings_fix(&check->findings,
+                 "alter table pgcdc.position owner to %s; grant usage, create on schema pgcdc to %s;", role,
+                 role);
+}
+
 /* The first run creates pgcdc.position. */
 static void check_position_table(struct check *check, const PGresult *facts) {
     const char *role = role_of(check, facts);
@@ -110,6 +129,7 @@ static void check_position_table(struct check *check, const PGresult *facts) {
                      "pgcdc.position to %s;",
                      role, role);
     }
+    check_old_position_table(check, facts, role);
 }
 
 /*
@@ -193,10 +213,10 @@ static bool check_tables_there(struct check *check, struct session *session, con
 static bool check_session(struct check *check, struct session *session, const struct config_sink *sink,
                           struct error *err) {
     PGresult *facts AUTO_PGRESULT = NULL;
-    if (!session_query(session, FACTS, 0, NULL,
-                       &(const struct result_shape){"the query for its settings", 0, 1, COLUMN_IS_REPLICA + 1,
-                                                    1u << COLUMN_READ_ONLY},
-                       &facts, err))
+    if (!session_query(
+            session, FACTS, 0, NULL,
+            &(const struct result_shape){"the query for its settings", 0, 1, COLUMNS, 1u << COLUMN_READ_ONLY},
+            &facts, err))
         return false;
     if (PQntuples(facts) != 1)
         return error_set(err, ERROR_PROTOCOL, "target: the current database is not in its catalog");

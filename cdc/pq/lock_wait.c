@@ -38,14 +38,16 @@ enum { HOLDERS, PREPARED, TABLE, EVENT, IDLE_SINCE, BLOCKERS_FIELDS };
 
 #define IS_LOCKED " is locked by "
 
+/* $1: our own session, whose failed transaction may still hold locks; $2: a table, or NULL. */
 static const char STRONG_SQL[] =
     "select pg_catalog.string_agg(pg_catalog.format('table %I.%I" IS_LOCKED "', n.nspname, c.relname) ||"
     "  coalesce(" HOLDER ", 'a prepared transaction'), '; ')"
     " from pg_catalog.pg_locks l join pg_catalog.pg_class c on c.oid = l.relation"
     " join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
     " left join pg_catalog.pg_stat_activity a on a.pid = l.pid"
-    " where l.locktype = 'relation' and l.granted and l.mode = 'AccessExclusiveLock' and c.relkind in ('r', "
-    "'p', 'f', 'm')"
+    " where l.locktype = 'relation' and l.granted and c.relkind in ('r', 'p', 'f', 'm')"
+    " and (l.mode = 'AccessExclusiveLock' or c.oid = pg_catalog.to_regclass($2::text))"
+    " and l.pid is distinct from $1::int"
     " and l.database = (select oid from pg_catalog.pg_database where datname = "
     "pg_catalog.current_database())";
 
@@ -103,15 +105,27 @@ void lock_wait_report(const struct session *session, int64_t waited_ms, char *re
     }
 }
 
-bool lock_wait_explain(const struct session *session, struct error *err) {
+static bool lock_wait_explain_with(const struct session *session, const char *table, struct error *err) {
     struct session observer AUTO(session_close) = {0};
     struct error ignored = {0};
     PGresult *result AUTO_PGRESULT = NULL;
+    char pid[16];
+    const char *parameters[] = {pid, table};
+    snprintf(pid, sizeof pid, "%d", PQbackendPID(session->conn));
     if (strcmp(err->sqlstate, "55P03") != 0 || strstr(err->text, IS_LOCKED) != NULL ||
         !open_observer(&observer, session, &ignored) ||
-        !lock_wait_ask(&observer, STRONG_SQL, 0, NULL, 1, &result, &ignored) || PQgetisnull(result, 0, 0))
+        !lock_wait_ask(&observer, STRONG_SQL, 2, parameters, 1, &result, &ignored) ||
+        PQgetisnull(result, 0, 0))
         return false;
     const size_t length = strlen(err->text);
     snprintf(err->text + length, sizeof err->text - length, ": %s", PQgetvalue(result, 0, 0));
     return false;
+}
+
+bool lock_wait_explain(const struct session *session, struct error *err) {
+    return lock_wait_explain_with(session, NULL, err);
+}
+
+bool lock_wait_explain_table(const struct session *session, const char *table, struct error *err) {
+    return lock_wait_explain_with(session, table, err);
 }

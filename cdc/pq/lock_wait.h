@@ -21,3 +21,6 @@ void lock_wait_report(const struct session *session, int64_t waited_ms, char *re
  * Returns false.
  */
 bool lock_wait_explain(const struct session *session, struct error *err);
+
+/* The same, and every session that holds a lock of any kind on this table. */
+bool lock_wait_explain_table(const struct session *session, const char *table, struct error *err);

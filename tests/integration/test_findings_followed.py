@@ -138,6 +138,11 @@ def test_a_role_at_the_target_without_any_right(pipeline):
     pipeline.source.execute("update t set b = 2; delete from u")
     assert follow_until_ready(pipeline, ["target"]) >= {"position_table"}
     assert_goes_on(pipeline)
+    pipeline.target.execute("""alter table pgcdc.position drop constraint position_pkey, drop column stream, drop column layout,
+        drop column needs_a_newer_pgcdc, add primary key (pipeline, sink)""")
+    pipeline.source.execute("update t set b = 3")
+    assert follow_until_ready(pipeline, ["target"]) >= {"position_owner"}
+    assert_goes_on(pipeline)
 
 
 def test_tables_at_the_target_that_differ(pipeline):

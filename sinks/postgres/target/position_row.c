@@ -12,13 +12,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cdc/pq/lock_wait.h"
 #include "sinks/postgres/target/durability.h"
 #include "sinks/postgres/target/pq_pipeline.h"
 
 #define UNDEFINED_TABLE "42P01"
 #define INSUFFICIENT_PRIVILEGE "42501"
+#define NO_SUCH_KEY "42P10"
+#define NULL_IN_KEY "23502"
+#define DUPLICATE_KEY "23505"
 
-/* A row has layout 3 while a copy in chunks goes on, which a build that knows only 2 must not continue. */
+/*
+ * A row has layout 3 while a copy in chunks goes on, which a build that knows only 2 must not continue. A
+ * newer layout of the table also changes the default of the column layout, so that an empty table shows it.
+ */
 enum { LAYOUT_KNOWN = 3 };
 
 /*
@@ -35,22 +42,21 @@ static const char CREATE_TABLE[] =
     " updated_at timestamptz not null, index bigint not null default 0, stream text not null default '',"
     " layout smallint not null default 2, primary key (pipeline, sink, stream)) with (fillfactor = 50)";
 
-/*
- * Migrates layout 1 to 2 in place, so that owner and grants stay. Waits for the transactions of an older
- * engine.
- */
+/* Migrates layout 1 to 2 in place, so that owner and grants stay. A table made by hand may have no key. */
 static const char MIGRATE[] =
     "alter table pgcdc.position add column stream text not null default '',"
     " add column layout smallint not null default 2, add column index_of_2 bigint not null default 0;"
     " update pgcdc.position set index_of_2 = index;"
-    " alter table pgcdc.position alter column index type boolean using true, alter column index set default "
+    " alter table pgcdc.position alter column index drop default, alter column index type boolean using "
+    "true, alter column index set default "
     "true;"
     " alter table pgcdc.position rename column index to needs_a_newer_pgcdc;"
     " alter table pgcdc.position rename column index_of_2 to index;"
     " do $migrate$ declare key name; begin"
     " select conname into key from pg_catalog.pg_constraint"
     " where conrelid = 'pgcdc.position'::pg_catalog.regclass and contype = 'p';"
-    " execute pg_catalog.format('alter table pgcdc.position drop constraint %I', key); end $migrate$;"
+    " if found then execute pg_catalog.format('alter table pgcdc.position drop constraint %I', key);"
+    " end if; end $migrate$;"
     " alter table pgcdc.position add primary key (pipeline, sink, stream)";
 
 static const char EXISTS[] =
@@ -62,7 +68,12 @@ static const char EXISTS[] =
     " join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = 'pgcdc'"
     " and c.relname = 'position' and a.attname = 'layout' and not a.attisdropped)";
 
-static const char READ_LAYOUT[] = "select coalesce(pg_catalog.max(layout), 2) from pgcdc.position";
+static const char READ_LAYOUT[] =
+    "select coalesce(greatest((select pg_catalog.max(layout) from pgcdc.position),"
+    " (select pg_catalog.substring(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '[0-9]+')::int"
+    "  from pg_catalog.pg_attrdef d join pg_catalog.pg_attribute a on a.attrelid = d.adrelid and a.attnum = "
+    "d.adnum"
+    "  where a.attrelid = 'pgcdc.position'::pg_catalog.regclass and a.attname = 'layout')), 2)";
 
 static const struct result_shape EXISTS_SHAPE = {"the query for pgcdc.position", 1, 1, 3, 0};
 
@@ -87,13 +98,14 @@ static const char OPEN[] =
 
 /*
  * Ends the engine's session that holds the row's lock, unless the row's epoch shows that this engine is
- * fenced. xmax of a locked or updated row is the transaction that did it.
+ * fenced. Also works with layout 1, whose engine may be that session. xmax of a locked or updated row is the
+ * transaction that did it.
  */
 static const char END_HOLDER[] =
     "select pg_catalog.count(pg_catalog.pg_terminate_backend(holder.pid)) from pgcdc.position p"
     " join pg_catalog.pg_stat_activity holder on holder.backend_xid = p.xmax"
-    " where p.pipeline = $1 and p.sink = $2 and p.stream = $5 and ($3::bigint = 0 or p.epoch in ($3::bigint, "
-    "$4::bigint))"
+    " where p.pipeline = $1 and p.sink = $2 and coalesce(pg_catalog.to_jsonb(p) ->> 'stream', '') = $5"
+    "  and ($3::bigint = 0 or p.epoch in ($3::bigint, $4::bigint))"
     "  and holder.usename = current_user and holder.pid <> pg_catalog.pg_backend_pid()"
     "  and holder.application_name = pg_catalog.current_setting('application_name')";
 
@@ -239,20 +251,33 @@ static bool create_if_missing(struct session *session, bool *ret_migrates, struc
     return session_execute(session, CREATE_TABLE, err);
 }
 
+static bool refuse_migration(struct session *session, struct error *err) {
+    const char *role = PQuser(session->conn);
+    if (strcmp(err->sqlstate, INSUFFICIENT_PRIVILEGE) == 0) {
+        error_set(err, ERROR_CONFIG,
+                  "target: pgcdc.position was made by an older pgcdc, and only its owner may bring it up to "
+                  "date, with the right to create in schema pgcdc");
+        return error_remedy(
+            err, "alter table pgcdc.position owner to \"%s\"; grant usage, create on schema pgcdc to \"%s\";",
+            role, role);
+    }
+    if (strcmp(err->sqlstate, DUPLICATE_KEY) != 0 && strcmp(err->sqlstate, NULL_IN_KEY) != 0)
+        return false;
+    error_set(err, ERROR_CONFIG,
+              "target: pgcdc.position has no primary key, and more than one row of a pipeline and sink, or a "
+              "row without their names");
+    return error_remedy(err, "delete the rows that no pipeline uses; updated_at shows which is in use");
+}
+
 /* Another engine may have migrated while we waited for the lock. */
 static bool migrate(struct session *session, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     if (!session_execute(session, "lock table pgcdc.position in access exclusive mode", err) ||
         !session_query(session, EXISTS, 0, NULL, &EXISTS_SHAPE, &result, err))
         return false;
-    if (strcmp(PQgetvalue(result, 0, 2), "0") != 0 || session_execute(session, MIGRATE, err))
-        return true;
-    if (strcmp(err->sqlstate, INSUFFICIENT_PRIVILEGE) != 0)
-        return false;
-    error_set(
-        err, ERROR_CONFIG,
-        "target: pgcdc.position was made by an older pgcdc, and only its owner may bring it up to date");
-    return error_remedy(err, "alter table pgcdc.position owner to \"%s\"", PQuser(session->conn));
+    return strcmp(PQgetvalue(result, 0, 2), "0") != 0 || session_execute(session, MIGRATE, err)
+               ? true
+               : refuse_migration(session, err);
 }
 
 static bool check_layout(struct session *session, struct error *err) {
@@ -316,14 +341,20 @@ static bool claim_row(struct position_row *row, struct session *session, PGresul
                       &(const struct result_shape){"the claim of the position", 0, 1, 6, 0}, ret_result, err);
     if (done || err->sqlstate[0] == '\0')
         row->claim = next;
-    return done;
+    if (done || strcmp(err->sqlstate, NO_SUCH_KEY) != 0)
+        return done;
+    error_set(err, ERROR_CONFIG, "target: pgcdc.position has no primary key");
+    return error_remedy(err, "alter table pgcdc.position add primary key (pipeline, sink, stream);");
 }
+
+/* Every wait for a lock of an older transaction, the table's too, ends here. */
+#define LIMIT_WAITS "set local lock_timeout = '5s'"
 
 static bool raise_epoch(struct position_row *row, struct session *session, struct position *ret_position,
                         struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     if (!session_execute(session, "begin isolation level read committed", err) ||
-        !prepare_table(session, err) || !session_execute(session, "set local lock_timeout = '5s'", err) ||
+        !session_execute(session, LIMIT_WAITS, err) || !prepare_table(session, err) ||
         !claim_row(row, session, &result, err))
         return false;
     if (PQntuples(result) == 0) /* the query has locked the row, and the other engine needs it */
@@ -335,13 +366,24 @@ static bool is_locked(const struct error *err) {
     return strcmp(err->sqlstate, "55P03") == 0;
 }
 
-/* What that session had not committed is rolled back, and sent again to the engine that holds the epoch. */
+/*
+ * What that session had not committed is rolled back, and sent again to the engine that holds the epoch. When
+ * the whole table is locked, the row cannot show it.
+ */
 static bool end_holder(const struct position_row *row, struct session *session, struct error *err) {
     struct claim claim;
+    struct error answer = {0};
     claim_prepare(row, &claim);
     const char *const values[] = {row->pipeline, row->sink, claim.epoch, claim.lost, row->stream};
-    return session_execute(session, "rollback", err) &&
-           session_query(session, END_HOLDER, 5, values, NULL, NULL, err);
+    if (!session_execute(session, "rollback", err) ||
+        !session_execute(session, "begin isolation level read committed", err) ||
+        !session_execute(session, "set local lock_timeout = '1s'", err) ||
+        (!session_query(session, END_HOLDER, 5, values, NULL, NULL, &answer) && !is_locked(&answer))) {
+        if (answer.kind != ERROR_NONE)
+            *err = answer;
+        return false;
+    }
+    return session_execute(session, "rollback", err);
 }
 
 /*
@@ -359,12 +401,14 @@ static bool take_over(struct position_row *row, struct session *session, struct 
         return false;
     if (raise_epoch(row, session, ret_position, err))
         return true;
-    if (is_locked(err))
-        error_wrap(err,
-                   "the row of pipeline %s, sink %s in pgcdc.position remains locked by a session "
-                   "that is not an engine of role \"%s\"; pg_locks shows which",
-                   row->pipeline, row->sink, PQuser(session->conn));
-    return false;
+    if (!is_locked(err))
+        return false;
+    lock_wait_explain_table(session, "pgcdc.position", err);
+    return error_wrap(
+        err,
+        "pgcdc.position, or its row of pipeline %s, sink %s, remains locked by a session that is "
+        "not an engine of role \"%s\"",
+        row->pipeline, row->sink, PQuser(session->conn));
 }
 
 bool position_row_open(struct position_row *row, struct session *session, struct position *ret_position,
