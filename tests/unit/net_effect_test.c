@@ -320,8 +320,33 @@ Test(net_effect, without_a_key_updates_of_other_columns_are_one_group) {
     const struct table_effect *effect = reduce(&bench);
     cr_assert_not(effect->by_rows);
     cr_assert_eq(effect->group_count, 1);
-    cr_assert(effect->groups->is_partial);
-    cr_assert_eq(effect->groups->written.count, 3);
+    cr_assert(column_set_meets(&effect->groups->unsent, &effect->groups->written));
+    cr_assert_eq(effect->groups->written.count, 2, "id is the same in all");
+    bench_release(&bench);
+}
+
+Test(net_effect, without_a_key_only_columns_that_differ_somewhere_are_set) {
+    struct bench bench = start_without_key();
+    update_image(&bench, ROW("1", "a", "b"), ROW("1", "a", "B"));
+    update_image(&bench, ROW("2", "a", "b"), ROW("2", "a", "b"));
+    for (int i = 0; i < 12; i++)
+        update_image(&bench, ROW("9", "a", "up"), ROW("9", "a", "again"));
+    const struct table_effect *effect = reduce(&bench);
+    cr_assert_not(effect->by_rows);
+    cr_assert_eq(effect->groups->count, 14, "an update that changes nothing finds its row too");
+    cr_assert_eq(effect->groups->written.count, 1);
+    cr_assert(column_set_has(&effect->groups->written, 2));
+    cr_assert_not(column_set_meets(&effect->groups->unsent, &effect->groups->written));
+    bench_release(&bench);
+}
+
+Test(net_effect, without_a_key_updates_that_change_nothing_find_their_rows) {
+    struct bench bench = start_without_key();
+    for (int i = 0; i < 12; i++)
+        update_image(&bench, ROW("1", "a", "b"), ROW("1", "a", "b"));
+    const struct table_effect *effect = reduce(&bench);
+    cr_assert_not(effect->by_rows);
+    cr_assert_eq(effect->groups->written.count, 1, "a statement has to set something");
     bench_release(&bench);
 }
 

@@ -203,10 +203,13 @@ static bool send_group(struct apply *apply, const struct table_effect *of_table,
     for (uint32_t i = group->first; i != EFFECT_NONE; i = apply->net.effects[i].next_update)
         list.effects[list.count++] = &apply->net.effects[i];
     assert(list.count == group->count);
-    const struct statement_form form = {.kind = of_table->by_images ? STATEMENT_IMAGE_UPDATE
-                                                                    : STATEMENT_SET_UPDATE,
-                                        .written = &group->written,
-                                        .is_partial = group->is_partial};
+    struct column_set written = group->written;
+    struct statement_form form = {.kind = STATEMENT_SET_UPDATE, .written = &written};
+    if (of_table->by_images) {
+        statements_widen(&apply->statements, of_table->table, &written);
+        form.kind = STATEMENT_IMAGE_UPDATE;
+        form.is_partial = column_set_meets(&written, &group->unsent);
+    }
     return send_set(apply, of_table, form, &list, err);
 }
 

@@ -324,46 +324,73 @@ static struct update_group *find_group(struct net_effect *net, struct table_effe
         return NULL;
     *group = (struct update_group){
         .next = effect->groups, .written = *written, .first = EFFECT_NONE, .last = EFFECT_NONE};
+    column_set_init(&group->unsent, effect->table->column_count);
     effect->groups = group;
     effect->group_count++;
     return group;
+}
+
+static bool is_settable(const struct target_column *column) {
+    return column->is_written && !column->is_always && !column->is_key;
 }
 
 static void written_by(const struct effect *effect, struct column_set *written) {
     const struct target_table *table = effect->table;
     column_set_init(written, table->column_count);
     for (uint32_t i = 0; i < table->column_count; i++)
-        if (table->columns[i].is_written && !table->columns[i].is_always && !table->columns[i].is_key &&
-            effect->values[i].kind != VALUE_UNCHANGED)
+        if (is_settable(&table->columns[i]) && effect->values[i].kind != VALUE_UNCHANGED)
             column_set_add(written, i);
+}
+
+static struct update_group *group_of_images(struct net_effect *net, struct table_effect *effect) {
+    struct column_set none;
+    column_set_init(&none, effect->table->column_count);
+    return effect->groups != NULL ? effect->groups : find_group(net, effect, &none);
 }
 
 /*
  * All updates of rows without a key are one statement, whatever columns each writes. It finds all rows
- * before it changes the first, so it cannot mistake a row that another update has just made identical.
+ * before it changes the first, so it cannot mistake a row that another update has just made identical. A
+ * column that is the same in every old and new row is not sent again.
  */
-static void widen_group(struct update_group *group, const struct column_set *written, uint32_t columns) {
-    group->is_partial = true;
-    for (uint32_t i = 0; i < columns; i++)
-        if (column_set_has(written, i) && !column_set_has(&group->written, i))
-            column_set_add(&group->written, i);
+static void widen_group(struct update_group *group, const struct effect *effect) {
+    const struct target_table *table = effect->table;
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        struct column_set *set = effect->values[i].kind == VALUE_UNCHANGED ? &group->unsent : &group->written;
+        if (is_settable(&table->columns[i]) && !column_set_has(set, i) &&
+            !value_is_same(&effect->key[i], &effect->values[i]))
+            column_set_add(set, i);
+    }
 }
 
-static struct update_group *group_for(struct net_effect *net, struct table_effect *effect,
-                                      const struct column_set *written) {
+/* Updates that change nothing still have to find their rows. False: there is no column to set. */
+static bool complete_images(const struct table_effect *effect) {
     struct update_group *group = effect->groups;
-    if (!effect->by_images || group == NULL)
-        return find_group(net, effect, written);
-    if (!column_set_equal(&group->written, written))
-        widen_group(group, written, effect->table->column_count);
+    for (uint32_t i = 0; group->written.count == 0 && i < effect->table->column_count; i++)
+        if (is_settable(&effect->table->columns[i]))
+            column_set_add(&group->written, i);
+    return group->written.count > 0;
+}
+
+NOT_INLINE static struct update_group *group_for_image(struct net_effect *net, struct table_effect *effect,
+                                                       uint32_t index) {
+    struct update_group *group = group_of_images(net, effect);
+    if (group != NULL)
+        widen_group(group, &net->effects[index]);
     return group;
+}
+
+static struct update_group *group_for(struct net_effect *net, struct table_effect *effect, uint32_t index) {
+    struct column_set written;
+    if (effect->by_images)
+        return group_for_image(net, effect, index);
+    written_by(&net->effects[index], &written);
+    return written.count > 0 ? find_group(net, effect, &written) : NULL;
 }
 
 /* False: too many groups, nothing to set (which a set cannot express), or a value that cannot be unnested. */
 static bool add_to_group(struct net_effect *net, struct table_effect *effect, uint32_t index) {
-    struct column_set written;
-    written_by(&net->effects[index], &written);
-    struct update_group *group = written.count > 0 ? group_for(net, effect, &written) : NULL;
+    struct update_group *group = group_for(net, effect, index);
     if (group == NULL)
         return false;
     if (group->last != EFFECT_NONE)
@@ -384,7 +411,7 @@ static bool sort_effects(struct net_effect *net, struct table_effect *effect) {
             (kind == EFFECT_UPDATE && !add_to_group(net, effect, i)))
             return false;
     }
-    return true;
+    return !effect->by_images || effect->groups == NULL || complete_images(effect);
 }
 
 static void finish_table(struct net_effect *net, struct table_effect *effect) {

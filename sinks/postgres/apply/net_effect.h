@@ -32,7 +32,7 @@ enum effect_kind {
 struct update_group {
     struct update_group *next;
     struct column_set written;
-    bool is_partial; /* of a table without a key: some rows write fewer columns */
+    struct column_set unsent; /* of a table without a key: some row's value was not sent and stays as it is */
     uint32_t first;
     uint32_t last;
     uint32_t count;

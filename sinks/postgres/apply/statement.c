@@ -180,6 +180,18 @@ bool statement_find(struct statements *statements, struct pq_pipeline *pipeline,
     return true;
 }
 
+void statements_widen(const struct statements *statements, const struct target_table *table,
+                      struct column_set *written) {
+    if (table->statements_generation != statements->generation)
+        return;
+    for (const struct statement *statement = table->statements; statement != NULL;
+         statement = statement->next)
+        if (statement->kind == STATEMENT_IMAGE_UPDATE) {
+            column_set_unite(written, &statement->written);
+            return;
+        }
+}
+
 static const struct value *value_of(const struct statement_parameter *parameter,
                                     const struct value *old_values, const struct value *new_values) {
     const struct value *values = parameter->is_old ? old_values : new_values;

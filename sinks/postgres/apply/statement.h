@@ -94,6 +94,13 @@ MUST_CHECK bool statement_find(struct statements *statements, struct pq_pipeline
                                struct target_table *table, const struct statement_form *form,
                                const struct statement **ret_statement, struct error *err);
 
+/*
+ * Adds the columns that the table's last IMAGE UPDATE wrote. So a table has no more of these statements than
+ * columns, whatever columns its updates change.
+ */
+void statements_widen(const struct statements *statements, const struct target_table *table,
+                      struct column_set *written);
+
 /* Sends a ROW statement. old_values finds the row (NULL for INSERT); both are a whole row of the relation. */
 MUST_CHECK bool statement_execute_row(struct statements *statements, struct pq_pipeline *pipeline,
                                       const struct statement *statement, const struct value *old_values,

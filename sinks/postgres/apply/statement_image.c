@@ -16,7 +16,7 @@
  *
  *     m as materialized (select w.tableoid as o, w.ctid as c, d.g, row_number() over (partition by d.g) as r
  *         from t w join u d on hash(w) = hash(d) and w is the same as d where d.r = 1),
- *     f as materialized (select m.o, m.c, u.* from m join u on u.g = m.g and u.r = m.r)
+ *     f as materialized (select m.o, m.c, u.n0, … from m join u on u.g = m.g and u.r = m.r)
  *
  * The hash makes a hash join possible. It need not be good, but must be the same for identical rows. So it
  * uses the values where equality means equal bytes, otherwise their text, and it leaves out values that are
@@ -24,7 +24,7 @@
  *
  * With an index, the index is searched for each change:
  *
- *     f as materialized (select m.o, m.c, u.* from u cross join lateral
+ *     f as materialized (select m.o, m.c, u.n0, … from u cross join lateral
  *         (select w.tableoid as o, w.ctid as c from t w where w.a = u.o0 and w is the same as u offset u.r - 1 limit 1) m)
  *
  * An index search for NULL differs from one for a value. Where the rows have both, there is a branch for
@@ -138,6 +138,16 @@ static void append_same(struct image *image) {
     append_texts(image);
 }
 
+/* What f has of each change: the row that it found, and the values to set. */
+static void append_found(struct image *image) {
+    buffer_append_text(image->sql, "select m.o, m.c");
+    if (image->form->is_partial)
+        buffer_append_text(image->sql, ", u.s");
+    for (uint32_t i = 0; i < image->table->column_count; i++)
+        if (column_set_has(image->form->written, i))
+            buffer_printf(image->sql, ", u.n%u", i);
+}
+
 static void append_found_by_hash(struct image *image) {
     const struct target_table *table = image->table;
     image->change = "d";
@@ -150,8 +160,9 @@ static void append_found_by_hash(struct image *image) {
     append_hash(image, true);
     buffer_append_text(image->sql, " and ");
     append_same(image);
-    buffer_append_text(image->sql, " where d.r = 1), f as materialized (select m.o, m.c, u.* from m join u"
-                                   " on u.g = m.g and u.r = m.r) ");
+    buffer_append_text(image->sql, " where d.r = 1), f as materialized (");
+    append_found(image);
+    buffer_append_text(image->sql, " from m join u on u.g = m.g and u.r = m.r) ");
 }
 
 /*
@@ -209,7 +220,9 @@ static void append_found_by_index(struct image *image) {
         mixed += image->form->mixed >> i & 1;
     uint32_t branches = UINT32_C(1) << (mixed < MIXED_MAX ? mixed : MIXED_MAX);
     image->change = "u";
-    buffer_append_text(image->sql, ", f as materialized (select m.o, m.c, u.* from u cross join lateral (");
+    buffer_append_text(image->sql, ", f as materialized (");
+    append_found(image);
+    buffer_append_text(image->sql, " from u cross join lateral (");
     for (uint32_t branch = 0; branch < branches; branch++)
         append_branch(image, branch);
     buffer_append_text(image->sql, " offset u.r - 1 limit 1) m) ");

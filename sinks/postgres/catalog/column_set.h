@@ -41,6 +41,24 @@ static inline bool column_set_has(const struct column_set *set, uint32_t column)
     return (set->words[column / 64] >> column % 64 & 1) != 0;
 }
 
+/* Adds the columns of other, a set for the same relation. */
+static inline void column_set_unite(struct column_set *set, const struct column_set *other) {
+    assert(set->word_count == other->word_count);
+    set->count = 0;
+    for (uint32_t i = 0; i < set->word_count; i++) {
+        set->words[i] |= other->words[i];
+        set->count += (uint32_t) __builtin_popcountll(set->words[i]);
+    }
+}
+
+/* Do they have a column in common? Both are for the same relation. */
+static inline bool column_set_meets(const struct column_set *a, const struct column_set *b) {
+    uint64_t common = 0;
+    for (uint32_t i = 0; i < a->word_count; i++)
+        common |= a->words[i] & b->words[i];
+    return common != 0;
+}
+
 static inline bool column_set_equal(const struct column_set *a, const struct column_set *b) {
     return a->count == b->count && a->word_count == b->word_count &&
            memcmp(a->words, b->words, a->word_count * sizeof *a->words) == 0;
