@@ -13,12 +13,7 @@
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
-#include "cdc/base/start_over.h"
 #include "cdc/engine/start.h"
-#include "cdc/source/catalog.h"
-#include "cdc/source/publication.h"
-#include "cdc/source/slot.h"
-#include "cdc/source/uncopied.h"
 
 enum {
     DRAIN_MAX_MS = 6000,  /* a stop may take ten seconds in all */
@@ -28,30 +23,23 @@ enum {
 
 /* ---- opening ---- */
 
-static bool open_source(struct attempt *attempt, struct error *err) {
+static bool open_reader(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
-    const struct config *config = pipeline->config;
-    const atomic_bool *stop = pipeline->options->stop;
-    if (!source_open(&attempt->source, &config->source, stop, err) ||
-        !source_check_version(&attempt->source, err) ||
-        !source_open_replication(&attempt->replication, &config->source, stop, err) ||
-        !source_identify(&attempt->replication, &attempt->identity, err) ||
-        !standby_check_version(&attempt->replication, err) ||
-        !standby_open(&attempt->standby, &config->source, &attempt->identity, stop, err) ||
-        !source_sender_timeout(&attempt->replication, &attempt->sender_timeout_ms, err))
+    reader_reset(attempt->reader);
+    if (!attempt->reader->ops->open(attempt->reader, &attempt->facts, err))
         return false;
-    memcpy(pipeline->database, attempt->identity.database, sizeof pipeline->database);
-    attempt_debug_source(attempt);
+    memcpy(pipeline->database, attempt->facts.identity.database, sizeof pipeline->database);
     return true;
 }
 
 /* Before 18 the server sends no generated columns. */
 static bool read_generated(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
-    if (attempt->source.server_version < 180000)
+    const struct reader_catalog *catalog = attempt->reader->catalog;
+    if (catalog == NULL || catalog->session->server_version < 180000)
         return true;
     generated_columns_release(&pipeline->generated);
-    return generated_columns_read(&attempt->source, &pipeline->generated, err);
+    return generated_columns_read(catalog->session, &pipeline->generated, err);
 }
 
 static bool open_sinks(struct attempt *attempt, struct error *err) {
@@ -82,12 +70,10 @@ static bool check_nobody_streams(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
     const struct pipeline_options *options = pipeline->options;
     const bool has_end = options->until_caught_up || options->until_lsn != 0;
-    struct slot_facts slot;
-    if (options->take_over && !pipeline->streamed)
+    const struct slot_facts *slot = &attempt->facts.slot;
+    if (options->take_over && !attempt->reader->has_streamed)
         return true;
-    if (!slot_read(&attempt->source, pipeline->config->source.slot, &slot, err))
-        return false;
-    if (slot.active_pid == 0) {
+    if (!attempt->facts.has_slot || slot->active_pid == 0) {
         pipeline->waiting_since_ms = 0;
         return true;
     }
@@ -96,100 +82,84 @@ static bool check_nobody_streams(struct attempt *attempt, struct error *err) {
     const bool gives_up = has_end && clock_now_ms() - pipeline->waiting_since_ms > TAKE_WAIT_MS;
     error_set(err, gives_up ? ERROR_RUNNING : ERROR_RETRY,
               "source: slot %s is in use by the server's pid %d: another engine runs this pipeline",
-              pipeline->config->source.slot, slot.active_pid);
+              attempt->reader->name, slot->active_pid);
     return error_remedy(err, "stop that engine, or take the pipeline from it with `pgcdc run --take-over`");
 }
 
 /* ---- deciding ---- */
 
 static bool check_forks(struct attempt *attempt, struct error *err) {
+    struct reader *reader = attempt->reader;
+    const struct source_identity *identity = &attempt->facts.identity;
     for (size_t i = 0; i < attempt->runner_count; i++) {
         struct position *position = &attempt->positions[i];
         lsn_t fork_lsn = 0;
-        if (!position_exists(position) || position->system_id != attempt->identity.system_id)
+        if (reader->ops->fork_lsn == NULL || !position_exists(position) ||
+            position->system_id != identity->system_id)
             continue;
         struct position reached = *position;
         if (attempt->runners[i].copy_lsn > reached.end_lsn)
             reached.end_lsn = attempt->runners[i].copy_lsn;
-        if (!source_fork_lsn(&attempt->replication, &attempt->identity, position->timeline, &fork_lsn, err) ||
-            !start_check_fork(&reached, attempt->runners[i].sink->config->name, fork_lsn, &attempt->identity,
-                              err))
+        if (!reader->ops->fork_lsn(reader, position->timeline, &fork_lsn, err) ||
+            !start_check_fork(&reached, attempt->runners[i].sink->config->name, fork_lsn, identity, err))
             return false;
-        position->timeline = attempt->identity.timeline;
+        position->timeline = identity->timeline;
     }
     return true;
 }
 
-static bool check_publication(struct attempt *attempt, struct error *err) {
-    const struct source_config *source = &attempt->pipeline->config->source;
-    bool exists = false;
-    if (!publication_exists(&attempt->source, source, &exists, err))
-        return false;
-    if (!exists)
-        return error_set(err, ERROR_REFUSE,
-                         "publication %s is missing although the pipeline has a position: a new one would be "
-                         "newer than the slot and could not decode the changes in it",
-                         source->publication) ||
-               error_remedy(err, START_OVER);
-    return attempt_check_scope(attempt, SCOPE_RUNNING, err) &&
-           (attempt->pipeline->streamed || attempt_is_copying(attempt) ||
-            (uncopied_moment_read(&attempt->source, &attempt->pipeline->looked_at, err) &&
-             uncopied_refuse(attempt->pipeline->config, &attempt->source, attempt->pipeline->options->stop,
-                             err)));
+static bool resume(struct attempt *attempt, struct error *err) {
+    struct reader *reader = attempt->reader;
+    return reader->ops->resume == NULL || reader->ops->resume(reader, attempt_is_copying(attempt), err);
 }
 
-static bool act(struct attempt *attempt, enum start_action action, const struct slot_facts *slot,
-                struct error *err) {
+static bool act(struct attempt *attempt, enum start_action action, struct error *err) {
     switch (action) {
     case START_STREAM:
-        return check_publication(attempt, err) && check_forks(attempt, err);
+        return resume(attempt, err) && check_forks(attempt, err);
     case START_NEW:
     case START_COPY_AGAIN:
         return attempt_create(attempt, action == START_COPY_AGAIN, err);
     case START_ADOPT:
-        return attempt_adopt(attempt, slot->confirmed_lsn, err);
+        return attempt_adopt(attempt, attempt->facts.slot.confirmed_lsn, err);
     }
     return false;
 }
 
 static bool attempt_decide(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
-    struct slot_facts slot;
     /* Read again: before the sinks were opened, another engine may have advanced them and the slot. */
-    if (!source_identify(&attempt->replication, &attempt->identity, err) ||
-        !slot_read(&attempt->source, pipeline->config->source.slot, &slot, err))
+    if (!attempt->reader->ops->look(attempt->reader, &attempt->facts, err))
         return false;
     start_complete(pipeline->config, &pipeline->checkpoint, attempt->positions);
     const struct start_facts facts = {.config = pipeline->config,
                                       .checkpoint = &pipeline->checkpoint,
-                                      .identity = &attempt->identity,
-                                      .slot = &slot,
+                                      .identity = &attempt->facts.identity,
+                                      .slot = attempt->facts.has_slot ? &attempt->facts.slot : NULL,
+                                      .first_lsn = attempt->facts.first_lsn,
                                       .positions = attempt->positions};
     enum start_action action;
     if (!start_decide(&facts, &action, err))
         return false;
-    attempt_debug_decision(attempt, &slot, action);
-    return act(attempt, action, &slot, err);
+    attempt_debug_decision(attempt, action);
+    return act(attempt, action, err);
 }
 
 /* ---- starting ---- */
 
-/* Binary values cost both sides less, but only built-in types mean the same on every server. */
-static bool choose_binary(struct attempt *attempt, bool *ret_binary, struct error *err) {
+/* Values and texts are in a form that every sink accepts. */
+static struct reader_plan plan_of(const struct attempt *attempt) {
     const struct pipeline *pipeline = attempt->pipeline;
-    if (!catalog_read_portable(&attempt->source, pipeline->config->source.publication_array, ret_binary, err))
-        return false;
-    for (size_t i = 0; i < pipeline->config->sink_count; i++)
-        *ret_binary = *ret_binary && !pipeline->needs_text && !pipeline->sinks[i]->ops->takes_text_only;
-    return true;
-}
-
-/* When every sink accepts bytes, text passes as it is stored. */
-static bool choose_encoding(struct attempt *attempt, struct error *err) {
-    for (size_t i = 0; i < attempt->runner_count; i++)
-        if (!attempt->pipeline->sinks[i]->ops->takes_bytes)
-            return true;
-    return session_take_bytes(&attempt->replication, err);
+    struct reader_plan plan = {.from_lsn = start_lsn(attempt->positions, attempt->runner_count),
+                               .until_lsn = pipeline->until_lsn,
+                               .accepts_binary = !pipeline->needs_text,
+                               .accepts_bytes = true};
+    for (size_t i = 0; i < attempt->runner_count; i++) {
+        const struct sink_ops *ops = pipeline->sinks[i]->ops;
+        plan.accepts_binary = plan.accepts_binary && !ops->takes_text_only;
+        plan.accepts_bytes = plan.accepts_bytes && ops->takes_bytes;
+    }
+    return plan;
 }
 
 /* A skip is forgotten when the sink is past its transaction. */
@@ -201,25 +171,6 @@ static bool find_skip(struct attempt *attempt, size_t i, struct skip *ret_skip, 
         return true;
     *ret_skip = (struct skip){0};
     return skip_remove(config->state, config->name, sink, err);
-}
-
-static bool start_reader(struct attempt *attempt, lsn_t from_lsn, bool binary, struct error *err) {
-    struct pipeline *pipeline = attempt->pipeline;
-    const struct slot_reader_options options = {.session = &attempt->replication,
-                                                .source = &pipeline->config->source,
-                                                .slot = pipeline->config->source.slot,
-                                                .sent = attempt->sent,
-                                                .standby = &attempt->standby,
-                                                .timeline = attempt->identity.timeline,
-                                                .definition_fd = attempt->watch.wake_fd,
-                                                .start_lsn = from_lsn,
-                                                .flush_lsn = attempt->identity.flush_lsn,
-                                                .stop = pipeline->options->stop,
-                                                .binary = binary,
-                                                .sender_timeout_ms = attempt->sender_timeout_ms,
-                                                .until_lsn = pipeline->until_lsn};
-    struct reader *reader = &attempt->reader.reader;
-    return slot_reader_init(&attempt->reader, &options, err) && reader->ops->start(reader, err);
 }
 
 /*
@@ -242,15 +193,8 @@ static bool move_end(struct attempt *attempt, struct error *err) {
     return true;
 }
 
-static bool start_streaming(struct attempt *attempt, struct error *err) {
-    struct pipeline *pipeline = attempt->pipeline;
-    bool binary = false;
-    if (!move_end(attempt, err))
-        return false;
-    if (!choose_binary(attempt, &binary, err) || !choose_encoding(attempt, err) ||
-        !scope_read_announced(&attempt->source, &pipeline->config->source, &attempt->sent, err))
-        return false;
-    const lsn_t from_lsn = start_lsn(attempt->positions, attempt->runner_count);
+static bool order_runners(struct attempt *attempt, struct error *err) {
+    const struct pipeline *pipeline = attempt->pipeline;
     for (size_t i = 0; i < attempt->runner_count; i++) {
         struct runner_run run = {.position = attempt->positions[i],
                                  .config = pipeline->config,
@@ -260,33 +204,49 @@ static bool start_streaming(struct attempt *attempt, struct error *err) {
             return false;
         runner_order_run(&attempt->runners[i], &run);
     }
-    attempt->watch = (struct watch){.config = pipeline->config,
+    return true;
+}
+
+static bool start_watch(struct attempt *attempt, struct error *err) {
+    const struct reader_catalog *catalog = attempt->reader->catalog;
+    if (catalog == NULL)
+        return true;
+    attempt->watch = (struct watch){.config = attempt->pipeline->config,
                                     .runners = attempt->runners,
                                     .runner_count = attempt->runner_count,
-                                    .looked_at = &pipeline->looked_at,
-                                    .sent = attempt->sent,
-                                    .warned = pipeline->scope_warned,
+                                    .looked_at = catalog->looked_at,
+                                    .sent = catalog->sent,
+                                    .warned = catalog->warned,
                                     .event_fd = attempt->event_fd,
                                     .lock = PTHREAD_MUTEX_INITIALIZER};
-    if (!wal_sample_read(&attempt->source, &attempt->watch.sample, err))
+    if (!wal_sample_read(catalog->session, &attempt->watch.sample, err))
         return false;
-    attempt_debug_stream(attempt);
-    FAULT_POINT("stream-before-start");
     if (!watch_start(&attempt->watch, err))
+        return false;
+    attempt->reader->definition_fd = attempt->watch.wake_fd;
+    return true;
+}
+
+static bool start_streaming(struct attempt *attempt, struct error *err) {
+    struct reader *reader = attempt->reader;
+    if (!move_end(attempt, err))
+        return false;
+    const struct reader_plan plan = plan_of(attempt);
+    if ((reader->ops->plan != NULL && !reader->ops->plan(reader, &plan, err)) || !order_runners(attempt, err))
+        return false;
+    FAULT_POINT("stream-before-start");
+    if (!start_watch(attempt, err))
         return false;
     const struct feed_options feed = {.runners = attempt->runners,
                                       .runner_count = attempt->runner_count,
-                                      .start_lsn = from_lsn,
-                                      .until_lsn = pipeline->until_lsn};
-    if (!start_reader(attempt, from_lsn, binary, err) ||
-        !feed_start(&attempt->feed, &attempt->reader.reader, &feed, err))
+                                      .start_lsn = plan.from_lsn,
+                                      .until_lsn = plan.until_lsn};
+    if (!reader->ops->start(reader, &plan, err) || !feed_start(&attempt->feed, reader, &feed, err))
         return false;
-    log_line(LOG_LEVEL_INFO, "streaming slot %s from %s, values in %s, buffer limit %d MiB (%d batches)",
-             pipeline->config->source.slot, lsn_format(from_lsn).text, binary ? "binary" : "text",
-             POOL_BATCHES * BATCH_BYTES / 1024 / 1024, POOL_BATCHES);
-    /* It is not used from here on and would only occupy a connection. */
-    session_close(&attempt->source);
-    attempt->pipeline->streamed = true;
+    log_line(LOG_LEVEL_INFO, "streaming %s %s from %s, values in %s, buffer limit %d MiB (%d batches)",
+             reader->ops->name, reader->name, lsn_format(plan.from_lsn).text,
+             reader->is_binary ? "binary" : "text", POOL_BATCHES * BATCH_BYTES / 1024 / 1024, POOL_BATCHES);
+    reader->has_streamed = true;
     return true;
 }
 
@@ -302,7 +262,7 @@ static bool sinks_have(struct attempt *attempt, lsn_t lsn) {
 /* By the sinks' positions; the stop that follows saves and confirms them. */
 static bool reached_end(struct attempt *attempt) {
     const lsn_t until_lsn = attempt->pipeline->until_lsn;
-    const lsn_t end_lsn = atomic_load(&attempt->reader.reader.end_lsn);
+    const lsn_t end_lsn = atomic_load(&attempt->reader->end_lsn);
     if (attempt->ends_after_copy)
         return !attempt_is_copying(attempt);
     if (until_lsn == 0)
@@ -316,7 +276,7 @@ static bool reached_end(struct attempt *attempt) {
  */
 static void learn_to_want_text(struct attempt *attempt, struct error *err) {
     static const char NO_SUCH_FUNCTION[] = "42883";
-    if (!attempt->reader.options.binary || strcmp(err->sqlstate, NO_SUCH_FUNCTION) != 0)
+    if (!attempt->reader->is_binary || strcmp(err->sqlstate, NO_SUCH_FUNCTION) != 0)
         return;
     err->kind = ERROR_NEEDS_TEXT;
     error_wrap(err, "continuing with values in text");
@@ -324,8 +284,7 @@ static void learn_to_want_text(struct attempt *attempt, struct error *err) {
 
 /* Also on an idle source: the sinks hold everything up to the position that the server named last. */
 static void forget_failure(struct attempt *attempt) {
-    const lsn_t received_lsn =
-        atomic_load_explicit(&attempt->reader.reader.received_lsn, memory_order_relaxed);
+    const lsn_t received_lsn = atomic_load_explicit(&attempt->reader->received_lsn, memory_order_relaxed);
     if (attempt->pipeline->failure.exists && received_lsn != 0 && sinks_have(attempt, received_lsn))
         attempt_forget_failure(attempt);
 }
@@ -441,7 +400,7 @@ static bool learn_gone(struct attempt *attempt, struct sink *sink, struct error 
     struct error ignored = {0};
     const oid_t oid = sink->lack.relation_oid;
     sink->lack.relation_oid = 0;
-    if (oid == 0 || !is_gone(attempt, oid, &ignored))
+    if (oid == 0 || attempt->reader->catalog == NULL || !is_gone(attempt, oid, &ignored))
         return false;
     oid_t *gone = reallocarray(pipeline->gone, pipeline->gone_count + 1, sizeof *gone);
     if (gone == NULL)
@@ -465,7 +424,8 @@ static bool learn_generated(struct attempt *attempt, struct sink *sink, struct e
     struct error ignored = {0};
     const struct sink_column wanted = sink->lack.column;
     sink->lack.column = (struct sink_column){0};
-    if (wanted.relation_oid == 0 || generated_columns_find(&pipeline->generated, &wanted))
+    if (wanted.relation_oid == 0 || attempt->reader->catalog == NULL ||
+        generated_columns_find(&pipeline->generated, &wanted))
         return false;
     bool asked = source_open(&session, &pipeline->config->source, pipeline->options->stop, &ignored) &&
                  generated_columns_read(&session, &columns, &ignored);
@@ -487,7 +447,7 @@ static bool learn_generated(struct attempt *attempt, struct sink *sink, struct e
  */
 static void learn_from_failure(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
-    lsn_t received_lsn = atomic_load(&attempt->reader.reader.received_lsn);
+    lsn_t received_lsn = atomic_load(&attempt->reader->received_lsn);
     for (size_t i = 0; i < attempt->runner_count; i++) {
         struct runner *runner = &attempt->runners[i];
         if (runner->error.kind != ERROR_DATA || learn_gone(attempt, runner->sink, err) ||
@@ -549,14 +509,9 @@ static bool attempt_allocate(struct attempt *attempt, struct error *err) {
 }
 
 static void attempt_release(struct attempt *attempt) {
-    session_close(&attempt->source);
-    session_close(&attempt->replication);
-    standby_close(&attempt->standby);
-    PQclear(attempt->sent);
     if (attempt->feed.wake_fd >= 0)
         feed_release(&attempt->feed);
-    if (attempt->reader.reader.ops != NULL)
-        attempt->reader.reader.ops->close(&attempt->reader.reader);
+    attempt->reader->ops->close(attempt->reader);
     free(attempt->runners);
     free(attempt->positions);
     if (attempt->event_fd >= 0)
@@ -566,17 +521,17 @@ static void attempt_release(struct attempt *attempt) {
 static void set_end(struct attempt *attempt) {
     struct pipeline *pipeline = attempt->pipeline;
     if (pipeline->until_lsn == 0)
-        pipeline->until_lsn =
-            pipeline->options->until_caught_up ? attempt->identity.flush_lsn : pipeline->options->until_lsn;
-    if (pipeline->until_lsn > attempt->identity.flush_lsn)
-        log_line(LOG_LEVEL_INFO,
-                 "the source's WAL ends at %s, %" PRIu64 " bytes before %s: this run waits for it",
-                 lsn_format(attempt->identity.flush_lsn).text,
-                 pipeline->until_lsn - attempt->identity.flush_lsn, lsn_format(pipeline->until_lsn).text);
+        pipeline->until_lsn = pipeline->options->until_caught_up ? attempt->facts.identity.flush_lsn
+                                                                 : pipeline->options->until_lsn;
+    if (pipeline->until_lsn > attempt->facts.identity.flush_lsn)
+        log_line(
+            LOG_LEVEL_INFO, "the source's WAL ends at %s, %" PRIu64 " bytes before %s: this run waits for it",
+            lsn_format(attempt->facts.identity.flush_lsn).text,
+            pipeline->until_lsn - attempt->facts.identity.flush_lsn, lsn_format(pipeline->until_lsn).text);
 }
 
 static bool live(struct attempt *attempt, struct error *err) {
-    if (!open_source(attempt, err))
+    if (!open_reader(attempt, err))
         return false;
     set_end(attempt);
     if (!check_nobody_streams(attempt, err) || !read_generated(attempt, err) || !open_sinks(attempt, err) ||
@@ -591,6 +546,7 @@ bool attempt_run(struct pipeline *pipeline, struct error *err) {
     if (attempt == NULL)
         return error_no_memory(err);
     attempt->pipeline = pipeline;
+    attempt->reader = pipeline->reader;
     attempt->event_fd = -1;
     attempt->feed.wake_fd = -1; /* until feed_init */
     bool good = attempt_allocate(attempt, err) && live(attempt, err);
@@ -602,7 +558,7 @@ bool attempt_run(struct pipeline *pipeline, struct error *err) {
         learn_text(attempt, err);
     }
     if (!good && err->kind != ERROR_RETRY && err->kind != ERROR_STOPPED)
-        attempt_drop_own_slot(attempt);
+        attempt_abandon_new(attempt);
     attempt_release(attempt);
     free(attempt);
     return good;

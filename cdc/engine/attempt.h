@@ -20,11 +20,8 @@
 #include "cdc/engine/runner.h"
 #include "cdc/engine/start.h"
 #include "cdc/engine/watch.h"
-#include "cdc/readers/slot/slot_reader.h"
+#include "cdc/readers/reader.h"
 #include "cdc/source/generated_columns.h"
-#include "cdc/source/scope.h"
-#include "cdc/source/source.h"
-#include "cdc/source/standby.h"
 
 /* The last retry that was logged. */
 struct retry_log {
@@ -52,6 +49,7 @@ struct pipeline {
     const struct pipeline_options *options;
     struct checkpoint checkpoint;
     struct sink_metrics metrics[CHECKPOINT_SINKS_MAX];
+    struct reader *reader; /* opened and closed by each attempt */
     struct sink *sinks[CHECKPOINT_SINKS_MAX];
     /* the configuration's, with the source database's name added */
     struct sink_config sink_configs[CHECKPOINT_SINKS_MAX];
@@ -62,20 +60,14 @@ struct pipeline {
     /* tables that neither the source nor the target has any more; the sinks omit their changes */
     oid_t *gone;
     size_t gone_count;
-    struct generated_columns generated;   /* columns that the source generates, when it was asked */
-    char scope_warned[SCOPE_WARNING_MAX]; /* the last warning about tables that are not sent */
-    bool progressed;                      /* the last attempt made something durable */
+    struct generated_columns generated; /* columns that the source generates, when it was asked */
+    bool progressed;                    /* the last attempt made something durable */
     int protocol_errors; /* attempts in a row that ended in a protocol error, without progress */
     /* the last attempt failed in a group; the next one finds the transaction and reports its error */
     bool looks_for_cause;
     struct retry_log retry_log;
     struct conflict_log conflict_log;
-    struct failure failure; /* as it is on disk */
-    /* tables of publications up to this moment were checked for rows without a copy */
-    struct uncopied_moment looked_at;
-    bool streamed;            /* an attempt of this process read the slot */
-    bool has_own_slot;        /* this process created the slot, and no sink has a position yet */
-    lsn_t own_slot_lsn;       /* where that slot begins */
+    struct failure failure;   /* as it is on disk */
     int64_t waiting_since_ms; /* since when we wait for an engine that uses the slot; 0: no engine does */
     struct activity_state activity;
     struct pipeline_result result; /* counts so far, and whether the end was reached */
@@ -83,16 +75,11 @@ struct pipeline {
 
 struct attempt {
     struct pipeline *pipeline;
-    struct session source;
-    struct session replication;
-    struct source_identity identity;
-    struct standby standby; /* watched when the source is a standby */
-    int sender_timeout_ms;
-    int event_fd; /* an eventfd: runners, feed and watch wake the supervisor with it */
+    struct reader *reader;     /* the pipeline's */
+    struct reader_facts facts; /* as the reader read them last */
+    int event_fd;              /* an eventfd: runners, feed and watch wake the supervisor with it */
     struct feed feed;
-    struct slot_reader reader;
-    PGresult *sent; /* scope_read_announced at the start of the stream */
-    struct watch watch;
+    struct watch watch;     /* started only when the reader has a catalog */
     struct runner *runners; /* one per sink */
     size_t runner_count;
     struct position *positions; /* one per sink: where it starts */
@@ -114,14 +101,11 @@ struct attempt {
 MUST_CHECK bool attempt_run(struct pipeline *pipeline, struct error *err);
 
 /*
- * attempt_new.c: creates a pipeline (publication, slot, copy) or adopts a slot, and sets the positions.
+ * attempt_new.c: creates a pipeline (at the source, and the copy) or adopts a slot, and sets the positions.
  * again: an interrupted copy left a slot of that name, which is dropped first.
  */
 MUST_CHECK bool attempt_create(struct attempt *attempt, bool again, struct error *err);
 MUST_CHECK bool attempt_adopt(struct attempt *attempt, lsn_t confirmed_lsn, struct error *err);
-
-/* Does the publication send what source.tables lists? Logs a warning for a difference that can wait. */
-MUST_CHECK bool attempt_check_scope(struct attempt *attempt, enum scope_moment moment, struct error *err);
 
 /* attempt_new.c: shows how far the copy is. */
 void attempt_show_copy(struct attempt *attempt);
@@ -129,8 +113,8 @@ void attempt_show_copy(struct attempt *attempt);
 /* The pipeline works again: removes the stored failure. */
 void attempt_forget_failure(struct attempt *attempt);
 
-/* After a failure that ends the run: drops the slot that this process created for a copy that failed. */
-void attempt_drop_own_slot(struct attempt *attempt);
+/* After a failure that ends the run: drops what this process created for a copy that failed. */
+void attempt_abandon_new(struct attempt *attempt);
 
 /*
  * attempt_save.c: writes the checkpoint when positions changed, then confirms it; at intervals, or now when
@@ -139,10 +123,7 @@ void attempt_drop_own_slot(struct attempt *attempt);
 void attempt_save(struct attempt *attempt, bool at_once);
 
 /* attempt_debug.c: lines for --verbose. */
-void attempt_debug_source(const struct attempt *attempt);
-void attempt_debug_decision(const struct attempt *attempt, const struct slot_facts *slot,
-                            enum start_action action);
-void attempt_debug_stream(const struct attempt *attempt);
+void attempt_debug_decision(const struct attempt *attempt, enum start_action action);
 void attempt_debug_checkpoint(const struct checkpoint *checkpoint);
 
 /* attempt_activity.c: before the first attempt: reads the counts of earlier processes. */

@@ -7,33 +7,6 @@
 
 #include "cdc/base/log.h"
 #include "cdc/engine/attempt.h"
-#include "cdc/pq/settings.h"
-#include "cdc/source/publication.h"
-
-static void say_session(const char *what, const struct session *session, const char *more) {
-    const PGconn *conn = session->conn;
-    log_line(LOG_LEVEL_DEBUG,
-             "%s: connected to host %s, port %s, database %s as %s, server process %d, PostgreSQL %d, %s%s",
-             what, PQhost(conn), PQport(conn), PQdb(conn), PQuser(conn), PQbackendPID(conn),
-             PQserverVersion(conn), PQsslInUse((PGconn *) (uintptr_t) conn) ? "encrypted" : "not encrypted",
-             more);
-}
-
-void attempt_debug_source(const struct attempt *attempt) {
-    const struct source_identity *identity = &attempt->identity;
-    if (!log_wants(LOG_LEVEL_DEBUG))
-        return;
-    say_session("source", &attempt->source, "");
-    say_session("source", &attempt->replication, ", for replication");
-    log_line(LOG_LEVEL_DEBUG,
-             "source: options of each session: %s, logical_decoding_work_mem of replication: %s",
-             SETTINGS_PINNED, attempt->pipeline->config->source.decoding_work_mem);
-    log_line(LOG_LEVEL_DEBUG,
-             "source: system identifier %" PRIu64 ", timeline %" PRIu32
-             ", WAL flushed to %s, wal_sender_timeout %d ms",
-             identity->system_id, identity->timeline, lsn_format(identity->flush_lsn).text,
-             attempt->sender_timeout_ms);
-}
 
 static const char *action_text(enum start_action action) {
     switch (action) {
@@ -49,18 +22,21 @@ static const char *action_text(enum start_action action) {
     return "";
 }
 
-void attempt_debug_decision(const struct attempt *attempt, const struct slot_facts *slot,
-                            enum start_action action) {
-    const struct pipeline *pipeline = attempt->pipeline;
-    const char *name = pipeline->config->source.slot;
-    if (!log_wants(LOG_LEVEL_DEBUG))
-        return;
+static void debug_slot(const char *name, const struct slot_facts *slot) {
     if (slot->exists)
         log_line(LOG_LEVEL_DEBUG, "slot %s: confirmed to %s, WAL kept from %s, used by process %d%s", name,
                  lsn_format(slot->confirmed_lsn).text, lsn_format(slot->restart_lsn).text, slot->active_pid,
                  slot->is_lost ? ", lost" : "");
     else
         log_line(LOG_LEVEL_DEBUG, "slot %s: does not exist", name);
+}
+
+void attempt_debug_decision(const struct attempt *attempt, enum start_action action) {
+    const struct pipeline *pipeline = attempt->pipeline;
+    if (!log_wants(LOG_LEVEL_DEBUG))
+        return;
+    if (attempt->facts.has_slot)
+        debug_slot(attempt->reader->name, &attempt->facts.slot);
     for (size_t i = 0; i < attempt->runner_count; i++) {
         const struct sink_config *sink = &pipeline->config->sinks[i].sink;
         const struct position *position = &attempt->positions[i];
@@ -73,15 +49,6 @@ void attempt_debug_decision(const struct attempt *attempt, const struct slot_fac
                  lsn_format(on_disk != NULL ? on_disk->position.end_lsn : 0).text);
     }
     log_line(LOG_LEVEL_DEBUG, "the start: %s", action_text(action));
-}
-
-void attempt_debug_stream(const struct attempt *attempt) {
-    const struct source_config *source = &attempt->pipeline->config->source;
-    if (!log_wants(LOG_LEVEL_DEBUG))
-        return;
-    for (size_t i = 0; i < source->publication_count; i++)
-        log_line(LOG_LEVEL_DEBUG, "publication %s, one of %zu, which together announce %d tables",
-                 source->publications[i], source->publication_count, PQntuples(attempt->sent));
 }
 
 void attempt_debug_checkpoint(const struct checkpoint *checkpoint) {

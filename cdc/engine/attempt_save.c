@@ -26,10 +26,10 @@ enum {
 static bool attempt_save_gather(struct attempt *attempt, struct checkpoint *checkpoint) {
     const struct config *config = attempt->pipeline->config;
     checkpoint->phase = CHECKPOINT_STREAMING;
-    checkpoint->system_id = attempt->identity.system_id;
-    checkpoint->timeline = attempt->identity.timeline;
+    checkpoint->system_id = attempt->facts.identity.system_id;
+    checkpoint->timeline = attempt->facts.identity.timeline;
     checkpoint->sink_count = attempt->runner_count;
-    snprintf(checkpoint->slot, sizeof checkpoint->slot, "%s", config->source.slot);
+    snprintf(checkpoint->slot, sizeof checkpoint->slot, "%s", attempt->reader->name);
     for (size_t i = 0; i < attempt->runner_count; i++) {
         struct checkpoint_sink *sink = &checkpoint->sinks[i];
         snprintf(sink->name, sizeof sink->name, "%s", config->sinks[i].sink.name);

@@ -141,6 +141,11 @@ static bool attempt_until_final(struct pipeline *pipeline, struct error *err) {
     return true;
 }
 
+static bool make_reader(struct pipeline *pipeline, struct error *err) {
+    pipeline->reader = reader_new(pipeline->options->reader_ops, pipeline->config, pipeline->options->stop);
+    return pipeline->reader != NULL ? true : error_no_memory(err);
+}
+
 static bool make_sinks(struct pipeline *pipeline, struct error *err) {
     const struct config *config = pipeline->config;
     if (config->sink_count > CHECKPOINT_SINKS_MAX)
@@ -168,7 +173,7 @@ static bool run_locked(struct pipeline *pipeline, struct error *err) {
     pipeline->failure.attempts = 0;
     pipeline->activity.written = (struct activity){.pid = getpid(), .started_us = clock_unix_us()};
     attempt_recall_activity(pipeline);
-    return make_sinks(pipeline, err) && attempt_until_final(pipeline, err);
+    return make_reader(pipeline, err) && make_sinks(pipeline, err) && attempt_until_final(pipeline, err);
 }
 
 static void tell_result(const struct pipeline *pipeline, int64_t began_ms, struct pipeline_result *result) {
@@ -203,6 +208,7 @@ bool pipeline_run(const struct config *config, const struct pipeline_options *op
         for (size_t i = 0; i < config->sink_count; i++)
             sink_free(pipeline->sinks[i]);
     }
+    reader_free(pipeline->reader);
     state_lock_release(&lock);
     free(pipeline->gone);
     generated_columns_release(&pipeline->generated);

@@ -15,12 +15,15 @@
 #include "cdc/base/lsn.h"
 #include "cdc/config/config.h"
 
+struct reader_ops;
+
 struct pipeline_options {
     bool until_caught_up;    /* end when every sink has what the source had on disk at the start */
     lsn_t until_lsn;         /* or when every sink has everything that ends at or before this; 0: no end */
     int64_t retry_for_ms;    /* give up an error that lasts this long; 0: the default */
     bool take_over;          /* also take the slot from an engine that uses it now */
     const atomic_bool *stop; /* becomes true: stop reading, flush, confirm, end */
+    const struct reader_ops *reader_ops; /* NULL: the configuration's reader */
 };
 
 /* What a run did, over all attempts and all sinks. */

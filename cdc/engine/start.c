@@ -186,8 +186,29 @@ static bool check_slot(const struct start_facts *facts, struct error *err) {
     return true;
 }
 
+/* As check_gap, for a reader without a slot. */
+static bool check_first(const struct start_facts *facts, size_t i, struct error *err) {
+    const struct position *position = &facts->positions[i];
+    if (facts->first_lsn <= position->end_lsn)
+        return true;
+    return error_set(err, ERROR_REFUSE,
+                     "the source's changes begin at %s, after sink %s at %s: those in between are gone",
+                     lsn_format(facts->first_lsn).text, sink_name(facts, i),
+                     lsn_format(position->end_lsn).text) ||
+           error_remedy(err, START_OVER);
+}
+
+static bool check_begins(const struct start_facts *facts, struct error *err) {
+    for (size_t i = 0; i < facts->config->sink_count; i++)
+        if (facts->slot != NULL ? !check_gap(facts, i, err) : !check_first(facts, i, err))
+            return false;
+    return true;
+}
+
 /* Every sink has a position, so the slot must fit them. */
 static bool check_positions(const struct start_facts *facts, struct error *err) {
+    if (facts->slot == NULL)
+        return check_begins(facts, err);
     if (!facts->slot->exists && facts->identity->is_standby)
         return error_set(err, ERROR_REFUSE,
                          "slot %s is missing on this standby although sink %s has position %s: another "
@@ -203,10 +224,7 @@ static bool check_positions(const struct start_facts *facts, struct error *err) 
                          facts->config->source.slot, sink_name(facts, 0),
                          lsn_format(facts->positions[0].end_lsn).text) ||
                error_remedy(err, START_OVER);
-    for (size_t i = 0; i < facts->config->sink_count; i++)
-        if (!check_gap(facts, i, err))
-            return false;
-    return true;
+    return check_begins(facts, err);
 }
 
 static bool refuse_newcomer(const struct start_facts *facts, struct error *err) {
@@ -229,7 +247,7 @@ static bool decide_new(const struct start_facts *facts, enum start_action *ret_a
                          "the pipeline's position is unknown",
                          facts->config->state, facts->config->name) ||
                error_remedy(err, START_OVER);
-    if (!facts->slot->exists) {
+    if (facts->slot == NULL || !facts->slot->exists) {
         *ret_action = START_NEW;
         return true;
     }
@@ -262,7 +280,7 @@ bool start_decide(const struct start_facts *facts, enum start_action *ret_action
     }
     if (count == 0)
         return decide_new(facts, ret_action, err);
-    if (!check_slot(facts, err))
+    if (facts->slot != NULL && !check_slot(facts, err))
         return false;
     if (count < facts->config->sink_count)
         return refuse_newcomer(facts, err);

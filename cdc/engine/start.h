@@ -25,7 +25,8 @@ struct start_facts {
     const struct config *config;
     const struct checkpoint *checkpoint;
     const struct source_identity *identity;
-    const struct slot_facts *slot;
+    const struct slot_facts *slot;    /* NULL: the reader has none */
+    lsn_t first_lsn;                  /* without a slot: what ends at or before it can no longer be read */
     const struct position *positions; /* one per sink, completed by start_complete */
 };
 

@@ -16,10 +16,7 @@
 #include "cdc/base/clock.h"
 #include "cdc/base/log.h"
 #include "cdc/print/change_json.h"
-#include "cdc/readers/slot/slot_reader.h"
-#include "cdc/source/publication.h"
-#include "cdc/source/slot.h"
-#include "cdc/source/source.h"
+#include "cdc/readers/slot/temporary_slot.h"
 
 enum {
     OUTPUT_PENDING_MAX = 64 * 1024, /* read no more while this much output waits for its reader */
@@ -29,10 +26,7 @@ enum {
 struct tail {
     const struct config *config;
     const atomic_bool *stop;
-    struct session source;
-    struct session replication;
-    char slot[64];
-    struct slot_reader reader;
+    struct reader *reader;
     struct batch batch;
     struct json_writer json;
     struct buffer output;
@@ -63,7 +57,7 @@ static bool write_change(struct tail *tail, const struct change *change, struct 
 }
 
 static bool read_changes(struct tail *tail, struct error *err) {
-    struct reader *reader = &tail->reader.reader;
+    struct reader *reader = tail->reader;
     bool drained = false;
     if (!reader->ops->read(reader, &tail->batch, &drained, err))
         return false;
@@ -117,13 +111,13 @@ static bool wait_events(struct tail *tail, const struct reader_wait *wait, struc
         return error_errno(err, "poll");
     if ((fds[1].revents & (POLLERR | POLLNVAL)) != 0)
         tail->output_closed = true;
-    tail->reader.reader.revents = fds[0].revents;
+    tail->reader->revents = fds[0].revents;
     return true;
 }
 
 /* What was received counts as confirmed: the slot ends with the session. */
 static bool follow_once(struct tail *tail, struct error *err) {
-    struct reader *reader = &tail->reader.reader;
+    struct reader *reader = tail->reader;
     struct reader_wait wait = {.fd = -1};
     struct reader_tending tending = {.is_blocked = output_pending(tail) >= OUTPUT_PENDING_MAX};
     if (!tending.is_blocked && !read_changes(tail, err))
@@ -143,67 +137,36 @@ static bool follow(struct tail *tail, struct error *err) {
 
 /* ---- start and end ---- */
 
-static void log_blockers(const char *blockers) {
-    log_line(LOG_LEVEL_WARNING, "creating the slot waits for %s", blockers);
-}
-
-static bool require_publication(struct tail *tail, struct error *err) {
-    bool exists = false;
-    const char *publication = tail->config->source.publication;
-    if (!publication_exists(&tail->source, &tail->config->source, &exists, err))
-        return false;
-    return exists ? true
-                  : error_set(err, ERROR_CONFIG,
-                              "source: publication %s does not exist; `pgcdc run` creates it", publication);
-}
-
-static bool start_reader(struct tail *tail, lsn_t start_lsn, int sender_timeout_ms, struct error *err) {
-    const struct slot_reader_options options = {.session = &tail->replication,
-                                                .source = &tail->config->source,
-                                                .slot = tail->slot,
-                                                .start_lsn = start_lsn,
-                                                .flush_lsn = start_lsn,
-                                                .stop = tail->stop,
-                                                .messages = true,
-                                                .sender_timeout_ms = sender_timeout_ms};
-    struct reader *reader = &tail->reader.reader;
-    tail->is_streaming = slot_reader_init(&tail->reader, &options, err) && reader->ops->start(reader, err);
-    return tail->is_streaming;
-}
-
+/* The slot begins now: its first position is where the stream starts. */
 static bool start(struct tail *tail, struct error *err) {
-    int sender_timeout_ms = 0;
-    lsn_t start_lsn = 0;
-    const struct source_config *config = &tail->config->source;
-    if (!source_open(&tail->source, config, tail->stop, err) || !require_publication(tail, err) ||
-        !source_open_replication(&tail->replication, config, tail->stop, err) ||
-        !source_sender_timeout(&tail->replication, &sender_timeout_ms, err))
+    struct reader *reader = tail->reader;
+    struct reader_facts facts;
+    if (!reader->ops->open(reader, &facts, err))
         return false;
-    snprintf(tail->slot, sizeof tail->slot, "pgcdc_tail_%d", PQbackendPID(tail->replication.conn));
-    if (!slot_create_temporary(&tail->replication, &tail->source, tail->slot, log_blockers, &start_lsn,
-                               err) ||
-        !start_reader(tail, start_lsn, sender_timeout_ms, err))
-        return false;
-    session_close(&tail->source);
-    log_line(LOG_LEVEL_INFO, "the changes of publication %s after %s", config->publication,
-             lsn_format(start_lsn).text);
-    return true;
+    const struct reader_plan plan = {.from_lsn = facts.first_lsn};
+    tail->is_streaming = reader->ops->start(reader, &plan, err);
+    if (tail->is_streaming)
+        log_line(LOG_LEVEL_INFO, "the changes of publication %s after %s", tail->config->source.publication,
+                 lsn_format(plan.from_lsn).text);
+    return tail->is_streaming;
 }
 
 static bool init(struct tail *tail, struct error *err) {
     buffer_init(&tail->output, SIZE_MAX / 2);
+    tail->reader = reader_new(&reader_temporary_slot, tail->config, tail->stop);
+    if (tail->reader == NULL)
+        return error_no_memory(err);
     return batch_init(&tail->batch, err) && json_writer_init(&tail->json, err);
 }
 
 static void tail_release(struct tail *tail) {
-    struct reader *reader = &tail->reader.reader;
+    struct reader *reader = tail->reader;
     struct error ignored;
-    if (tail->is_streaming && PQtransactionStatus(tail->replication.conn) == PQTRANS_ACTIVE)
+    if (tail->is_streaming)
         (void) !reader->ops->finish(reader, atomic_load(&reader->received_lsn), &ignored);
-    session_close(&tail->replication);
-    session_close(&tail->source);
-    if (reader->ops != NULL)
+    if (reader != NULL)
         reader->ops->close(reader);
+    reader_free(reader);
     batch_release(&tail->batch);
     json_writer_release(&tail->json);
     buffer_release(&tail->output);

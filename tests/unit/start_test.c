@@ -18,6 +18,8 @@ struct scene {
     struct checkpoint checkpoint;
     struct source_identity identity;
     struct slot_facts slot;
+    bool has_no_slot;
+    lsn_t first_lsn;
     struct position positions[2];
 };
 
@@ -55,7 +57,8 @@ static bool decide(struct scene *scene, enum start_action *ret_action, struct er
     const struct start_facts facts = {.config = &scene->config,
                                       .checkpoint = &scene->checkpoint,
                                       .identity = &scene->identity,
-                                      .slot = &scene->slot,
+                                      .slot = scene->has_no_slot ? NULL : &scene->slot,
+                                      .first_lsn = scene->first_lsn,
                                       .positions = scene->positions};
     return start_decide(&facts, ret_action, err);
 }
@@ -257,6 +260,30 @@ Test(start, the_disk_counts_in_its_own_stream) {
     scene.positions[1] = (struct position){0};
     scene.sinks[1].sink.stream = "orders/3";
     expect_refusal(&scene, "sink second has no position but others");
+}
+
+/* ---- a reader without a slot ---- */
+
+Test(start, without_a_slot_a_new_pipeline_creates_none) {
+    struct scene scene;
+    set_scene(&scene);
+    nobody_has_a_position(&scene);
+    scene.has_no_slot = true;
+    expect_action(&scene, START_NEW);
+    scene.checkpoint.phase = CHECKPOINT_COPYING;
+    expect_action(&scene, START_NEW);
+    scene.checkpoint.phase = CHECKPOINT_CORRUPT;
+    expect_refusal(&scene, "corrupt");
+}
+
+Test(start, without_a_slot_changes_that_are_gone_are_refused) {
+    struct scene scene;
+    set_scene(&scene);
+    scene.has_no_slot = true;
+    scene.first_lsn = 100;
+    expect_action(&scene, START_STREAM);
+    scene.first_lsn = 101;
+    expect_refusal(&scene, "begin at 0/65, after sink first at 0/64");
 }
 
 Test(start, nothing_anywhere_is_a_new_pipeline) {

@@ -77,7 +77,7 @@ static bool ask_flush_lsn(const struct slot_reader *slot, lsn_t *ret_flush_lsn, 
         " pg_catalog.pg_last_wal_replay_lsn()) else pg_catalog.pg_current_wal_flush_lsn() end";
     struct session session = {0};
     PGresult *result AUTO_PGRESULT = NULL;
-    bool asked = source_open(&session, slot->options.source, slot->options.stop, err) &&
+    bool asked = source_open(&session, &slot->reader.config->source, slot->reader.stop, err) &&
                  session_query(&session, SQL, 0, NULL,
                                &(const struct result_shape){"the query for the end of its WAL", 1, 1, 1, 0},
                                &result, err);
@@ -116,8 +116,8 @@ static bool check_change(struct slot_reader *slot, const struct replication_mess
 }
 
 static bool check_relation(struct slot_reader *slot, lsn_t lsn, struct slice payload, struct error *err) {
-    if (slot->options.definition_fd > 0)
-        eventfd_write(slot->options.definition_fd, 1);
+    if (slot->reader.definition_fd > 0)
+        eventfd_write(slot->reader.definition_fd, 1);
     return announced_check(&slot->announced, payload, err) &&
            key_lookup_tell(&slot->keys, slot->decoder, lsn, payload, err);
 }
@@ -258,12 +258,11 @@ static bool refuse_missing_publication(const struct slot_reader *slot, struct er
     error_set(err, ERROR_REFUSE,
               "source: publication %s does not exist for a part of the WAL: it was created after the slot or "
               "dropped since",
-              slot->options.source->publication);
+              slot->reader.config->source.publication);
     return error_remedy(err, START_OVER);
 }
 
-static bool slot_read_batch(struct reader *reader, struct batch *batch, bool *ret_drained,
-                            struct error *err) {
+bool slot_reader_read(struct reader *reader, struct batch *batch, bool *ret_drained, struct error *err) {
     struct slot_reader *slot = slot_of(reader);
     *ret_drained = true;
     if (slot->turn_bytes == 0) {
@@ -282,7 +281,7 @@ static bool slot_read_batch(struct reader *reader, struct batch *batch, bool *re
 /* ---- the server ---- */
 
 /* Everything that was received before a standby's answer was replayed on the timeline in that answer. */
-static bool slot_check_history(struct reader *reader, struct error *err) {
+bool slot_reader_check_history(struct reader *reader, struct error *err) {
     struct slot_reader *slot = slot_of(reader);
     return slot->options.standby == NULL ||
            standby_check_timeline(slot->options.standby, slot->options.timeline, err);
@@ -332,7 +331,7 @@ static bool set_wait(struct slot_reader *slot, const struct reader_tending *tend
     return true;
 }
 
-static bool slot_tend(struct reader *reader, const struct reader_tending *tending,
+bool slot_reader_tend(struct reader *reader, const struct reader_tending *tending,
                       struct reader_wait *ret_wait, struct error *err) {
     struct slot_reader *slot = slot_of(reader);
     const struct keepalive_report report = report_of(slot, tending->durable_lsn, tending->now_ms);
@@ -363,16 +362,37 @@ static void take_notice(void *argument, const PGresult *result) {
         slot->publication_missing = true;
 }
 
-static bool slot_start(struct reader *reader, struct error *err) {
-    struct slot_reader *slot = slot_of(reader);
-    const struct slot_reader_options *options = &slot->options;
+static bool slot_reader_init(struct slot_reader *slot, const struct slot_reader_options *options,
+                             struct error *err) {
+    struct reader reader = slot->reader;
+    const struct source_config *source = &reader.config->source;
+    *slot = (struct slot_reader){
+        .options = *options,
+        .announced = {.source = source, .sent = options->sent, .stop = reader.stop},
+        .fetch = {.source = source, .stop = reader.stop, .binary = reader.is_binary},
+        .whole_lsn = options->start_lsn,
+        .decoder = decoder_new(),
+    };
+    slot->reader = reader;
+    if (slot->decoder == NULL)
+        return error_no_memory(err);
+    wal_end_init(&slot->wal, options->start_lsn, options->flush_lsn);
+    key_lookup_init(&slot->keys, source, options->slot, reader.stop, options->session->server_version);
+    return true;
+}
+
+bool slot_reader_start(struct slot_reader *slot, const struct slot_reader_options *options,
+                       struct error *err) {
+    const struct source_config *source = &slot->reader.config->source;
+    if (!slot_reader_init(slot, options, err))
+        return false;
     PQsetNoticeReceiver(options->session->conn, take_notice, slot);
     const struct replication_options replication = {.slot = options->slot,
-                                                    .publications = options->source->publications,
-                                                    .publication_count = options->source->publication_count,
-                                                    .origin_is_none = options->source->origin_is_none,
+                                                    .publications = source->publications,
+                                                    .publication_count = source->publication_count,
+                                                    .origin_is_none = source->origin_is_none,
                                                     .start_lsn = options->start_lsn,
-                                                    .binary = options->binary,
+                                                    .binary = slot->reader.is_binary,
                                                     .messages = options->messages};
     if (!replication_start(options->session, &replication, err))
         return false;
@@ -386,7 +406,7 @@ static bool slot_start(struct reader *reader, struct error *err) {
     return true;
 }
 
-static bool slot_finish(struct reader *reader, lsn_t durable_lsn, struct error *err) {
+bool slot_reader_finish(struct reader *reader, lsn_t durable_lsn, struct error *err) {
     struct slot_reader *slot = slot_of(reader);
     const struct keepalive_report report = report_of(slot, durable_lsn, clock_now_ms());
     socket_fill_end(&slot->fill); /* the server's last messages are short, and must wake us */
@@ -395,38 +415,10 @@ static bool slot_finish(struct reader *reader, lsn_t durable_lsn, struct error *
            replication_end(slot->options.session, END_TIMEOUT_MS, err);
 }
 
-static void slot_close(struct reader *reader) {
+void slot_reader_close(struct reader *reader) {
     struct slot_reader *slot = slot_of(reader);
     row_fetch_release(&slot->fetch);
     decoder_free(slot->decoder);
     slot->decoder = NULL;
     key_lookup_release(&slot->keys);
-}
-
-static const struct reader_ops SLOT_READER = {
-    .name = "slot",
-    .start = slot_start,
-    .read = slot_read_batch,
-    .check_history = slot_check_history,
-    .tend = slot_tend,
-    .finish = slot_finish,
-    .close = slot_close,
-};
-
-bool slot_reader_init(struct slot_reader *slot, const struct slot_reader_options *options,
-                      struct error *err) {
-    *slot = (struct slot_reader){
-        .reader = {.ops = &SLOT_READER},
-        .options = *options,
-        .announced = {.source = options->source, .sent = options->sent, .stop = options->stop},
-        .fetch = {.source = options->source, .stop = options->stop, .binary = options->binary},
-        .whole_lsn = options->start_lsn,
-        .decoder = decoder_new(),
-    };
-    if (slot->decoder == NULL)
-        return error_no_memory(err);
-    wal_end_init(&slot->wal, options->start_lsn, options->flush_lsn);
-    key_lookup_init(&slot->keys, options->source, options->slot, options->stop,
-                    options->session->server_version);
-    return true;
 }

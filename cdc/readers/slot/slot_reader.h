@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * slot_reader.h - the reader of a replication slot: receive, decode, append to batches, confirm.
+ * slot_reader.h - the stream of a replication slot: receive, decode, append to batches, confirm. The readers
+ * of a pipeline's slot and of a temporary one begin with it.
  *
  * It answers the server in time whatever the sinks do. It confirms as flushed only what the feed calls
  * durable, never what it merely received.
@@ -21,25 +22,16 @@
 
 struct slot_reader_options {
     struct session *session; /* an idle replication session; not owned */
-    const struct source_config *source;
     const char *slot;
     /* scope_read_announced at the start; NULL: accept everything that the publication sends */
     const PGresult *sent;
-    int definition_fd;       /* an eventfd, written to when a definition arrives; 0: none */
     struct standby *standby; /* owned by the feed's thread from start on; NULL: the source is not asked */
     uint32_t timeline;       /* the timeline of every stored position */
     lsn_t start_lsn;         /* 0: the slot's position */
     lsn_t flush_lsn;         /* recent end of the source's WAL */
-    const atomic_bool *stop; /* for queries on another connection */
-    bool binary;
-    bool messages;         /* include messages of pg_logical_emit_message */
-    int sender_timeout_ms; /* the server's wal_sender_timeout, 0: none */
-    /*
-     * Delivers no transaction that ends after it; 0: no end. Once everything before it was delivered,
-     * reader.end_lsn is until_lsn. If the commit record of a transaction contains until_lsn, it is the end of
-     * the transaction before that one.
-     */
-    lsn_t until_lsn;
+    bool messages;           /* include messages of pg_logical_emit_message */
+    int sender_timeout_ms;   /* the server's wal_sender_timeout, 0: none */
+    lsn_t until_lsn;         /* see struct reader_plan; 0: no end */
 };
 
 struct slot_reader {
@@ -62,6 +54,15 @@ struct slot_reader {
     bool publication_missing; /* the server reported that in a notice */
 };
 
-/* Sends nothing before reader.ops->start. For reader.ops->close alone the struct may be zeroed instead. */
-MUST_CHECK bool slot_reader_init(struct slot_reader *slot, const struct slot_reader_options *options,
+/* Starts the stream. reader is set, and its is_binary says what the server is asked for. */
+MUST_CHECK bool slot_reader_start(struct slot_reader *slot, const struct slot_reader_options *options,
+                                  struct error *err);
+
+/* The functions of struct reader_ops that begin with the stream; close also on a zeroed struct. */
+MUST_CHECK bool slot_reader_read(struct reader *reader, struct batch *batch, bool *ret_drained,
                                  struct error *err);
+MUST_CHECK bool slot_reader_check_history(struct reader *reader, struct error *err);
+MUST_CHECK bool slot_reader_tend(struct reader *reader, const struct reader_tending *tending,
+                                 struct reader_wait *ret_wait, struct error *err);
+MUST_CHECK bool slot_reader_finish(struct reader *reader, lsn_t durable_lsn, struct error *err);
+void slot_reader_close(struct reader *reader);
