@@ -2,7 +2,7 @@
 /*
  * json_text.h - JSON numbers and strings, written straight into a buffer.
  *
- * This is for code that writes a lot of JSON. cdc/print/json_writer.h writes a whole document and keeps its
+ * This is for code that writes a lot of JSON. cdc/base/json_writer.h writes a whole document and keeps its
  * grammar right.
  */
 #pragma once

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cdc/base/json_writer.h"
 #include "cdc/base/visible.h"
-#include "cdc/print/json_writer.h"
 
 #define ARENA_BYTES_MAX ((size_t) 256 << 20)
 

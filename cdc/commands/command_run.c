@@ -7,12 +7,12 @@
 #include <sys/time.h>
 
 #include "cdc/base/amount.h"
+#include "cdc/base/json_writer.h"
 #include "cdc/base/log.h"
 #include "cdc/check/explain_stop.h"
 #include "cdc/command.h"
 #include "cdc/engine/failure.h"
 #include "cdc/engine/pipeline.h"
-#include "cdc/print/json_writer.h"
 
 /* SIGALRM's handler in main.c sets the stop flag, so the stop is orderly. */
 static bool set_timeout(int64_t timeout_ms, struct error *err) {

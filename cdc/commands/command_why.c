@@ -8,11 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cdc/base/json_writer.h"
 #include "cdc/base/utf8.h"
 #include "cdc/base/visible.h"
 #include "cdc/command.h"
 #include "cdc/engine/state_lock.h"
-#include "cdc/print/json_writer.h"
 #include "cdc/status/stopped_change.h"
 #include "cdc/status/why.h"
 

@@ -25,7 +25,7 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/base/error.h"
-#include "cdc/print/json_writer.h"
+#include "cdc/base/json_writer.h"
 #include "decoder/change.h"
 
 /*

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "cdc/print/json_writer.h"
+#include "cdc/base/json_writer.h"
 #include "cdc/status/status.h"
 
 /* A few lines and a table. */

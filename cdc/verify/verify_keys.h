@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-#include "cdc/print/json_writer.h"
+#include "cdc/base/json_writer.h"
 #include "cdc/verify/verify_table.h"
 
 /*

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "cdc/print/json_writer.h"
+#include "cdc/base/json_writer.h"
 #include "cdc/verify/verify.h"
 
 /* A table with a line for each table, and a sentence. */

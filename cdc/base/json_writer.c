@@ -2,7 +2,7 @@
 /*
  * json_writer.c - JSON, one document a line.
  */
-#include "cdc/print/json_writer.h"
+#include "cdc/base/json_writer.h"
 
 #include "cdc/base/utf8.h"
 #include "cdc/base/visible.h"
