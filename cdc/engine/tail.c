@@ -15,8 +15,8 @@
 
 #include "cdc/base/clock.h"
 #include "cdc/base/log.h"
-#include "cdc/print/change_json.h"
 #include "cdc/readers/slot/temporary_slot.h"
+#include "sinks/change_json.h"
 
 enum {
     OUTPUT_PENDING_MAX = 64 * 1024, /* read no more while this much output waits for its reader */

@@ -28,18 +28,17 @@ LAYERS = {
         "sinks/postgres/target",
     ],
     "cdc/config": ["cdc/base", "sinks"],
-    "cdc/print": ["cdc/base", "decoder"],
     "cdc/source": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config"],
     "cdc/readers": ["cdc/base", "cdc/pq", "decoder", "cdc/config", "cdc/source"],
     "cdc/copy": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source"],
     "cdc/engine": [
-        "cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/readers", "cdc/copy",
+        "cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/readers", "cdc/copy",
     ],
-    "cdc/status": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/engine"],
-    "cdc/check": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "cdc/config", "cdc/print", "cdc/source", "cdc/copy", "cdc/engine"],
-    "cdc/verify": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "cdc/config", "cdc/print", "cdc/source"],
+    "cdc/status": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/engine"],
+    "cdc/check": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
+    "cdc/verify": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "cdc/config", "cdc/source"],
     "cdc/commands": [
-        "cdc", "cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/print", "cdc/source", "cdc/engine", "cdc/status", "cdc/check", "cdc/verify",
+        "cdc", "cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/engine", "cdc/status", "cdc/check", "cdc/verify",
     ],
     "cdc": ["cdc/base", "cdc/config"],
 }

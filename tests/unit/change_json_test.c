@@ -2,7 +2,7 @@
 /*
  * change_json_test.c - a change as a line of JSON.
  */
-#include "cdc/print/change_json.h"
+#include "sinks/change_json.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
  *
  * Columns are written in the relation's order. An unknown value is left out, never written as null.
  */
-#include "cdc/print/change_json.h"
+#include "sinks/change_json.h"
 
 #include <assert.h>
 #include <errno.h>
