@@ -4,6 +4,7 @@
  *
  * A command accepts the options of its own table; its help is made from the same table.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -142,6 +143,17 @@ static void handle_alarm(int signal_number) {
     atomic_store(&stop, true);
 }
 
+/*
+ * The next file would get a closed descriptor's number, and the output would end up in it. What is opened
+ * instead is for the other direction, so that using the descriptor still fails.
+ */
+static bool fill_descriptors(void) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            return false;
+    return true;
+}
+
 static void ignore_signals(void) {
     static const int SIGNALS[] = {SIGPIPE, SIGXFSZ, SIGHUP, SIGUSR1, SIGUSR2};
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
@@ -187,6 +199,8 @@ static enum exit_code check_output(enum exit_code code) {
 
 int main(int argument_count, char **arguments) {
     struct invocation invocation = {.line = {.stop = &stop}};
+    if (!fill_descriptors())
+        return EXIT_FAILED;
     enum exit_code code = main_parse(&invocation, arguments + (argument_count > 0));
     if (code != EXIT_DONE)
         return code;

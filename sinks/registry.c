@@ -13,6 +13,7 @@ static const struct sink_ops *const SINKS[] = {
     &sink_postgres,
     &sink_kafka,
     &sink_null,
+    &sink_stdout,
 };
 
 #define SINK_COUNT (sizeof SINKS / sizeof *SINKS)

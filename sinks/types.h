@@ -9,3 +9,4 @@
 extern const struct sink_ops sink_kafka;
 extern const struct sink_ops sink_null;
 extern const struct sink_ops sink_postgres;
+extern const struct sink_ops sink_stdout;

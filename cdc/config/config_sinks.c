@@ -45,14 +45,25 @@ static bool complain_type(const struct section *section, const char *type, struc
                          section_shown_key(type), list != NULL ? list : "");
 }
 
-static bool read_type(const struct section *section, const struct sink_ops **ret_ops, struct error *err) {
+static bool check_single(const struct section *section, const struct config *config,
+                         const struct sink_ops *ops, struct error *err) {
+    for (size_t i = 0; i < config->sink_count; i++)
+        if (ops->is_single && config->sinks[i].ops == ops)
+            return section_error(section, "type", NULL, err, "sinks[%zu] is of type %s, and only one may be",
+                                 i, ops->type);
+    return true;
+}
+
+static bool read_type(const struct section *section, const struct config *config,
+                      const struct sink_ops **ret_ops, struct error *err) {
     const char *type = NULL;
     if (!section_text(section, "type", &type, err))
         return false;
     if (type == NULL)
         return section_error(section, "type", NULL, err, "this key is required and missing");
     *ret_ops = sink_ops_find(type);
-    return *ret_ops != NULL ? true : complain_type(section, type, err);
+    return *ret_ops != NULL ? check_single(section, config, *ret_ops, err)
+                            : complain_type(section, type, err);
 }
 
 /* ---- the type's own keys ---- */
@@ -145,8 +156,8 @@ static bool read_sink(const struct section *root, const struct config *config, s
     sink->sink.pipeline = config->name;
     sink->sink.application = config->source.application;
     return section_open_item(root, "sinks", config->sink_count, &section, err) &&
-           read_name(&section, config, &sink->sink.name, err) && read_type(&section, &sink->ops, err) &&
-           read_options(&section, sink, err);
+           read_name(&section, config, &sink->sink.name, err) &&
+           read_type(&section, config, &sink->ops, err) && read_options(&section, sink, err);
 }
 
 bool config_read_sinks(const struct section *root, struct config *config, struct error *err) {

@@ -52,6 +52,26 @@ static long kafka_visible_rows(const char *pipeline, bool is_open) {
     return is_open ? topics_count_before_open(topic) : topics_count_committed(topic);
 }
 
+/* Its lines are in a file without a name, which is this process's standard output from here on. */
+static void stdout_reset(void) {
+    FILE *file = tmpfile();
+    cr_assert_not_null(file);
+    cr_assert_eq(dup2(fileno(file), STDOUT_FILENO), STDOUT_FILENO);
+    fclose(file);
+}
+
+static long stdout_visible_rows(const char *pipeline, bool is_open) {
+    char bytes[65536];
+    long lines = 0;
+    (void) pipeline;
+    (void) is_open;
+    const ssize_t size = pread(STDOUT_FILENO, bytes, sizeof bytes, 0);
+    cr_assert(size >= 0 && size < (ssize_t) sizeof bytes);
+    for (ssize_t i = 0; i < size; i++)
+        lines += bytes[i] == '\n';
+    return lines;
+}
+
 static const char *needs_none(void) {
     return "";
 }
@@ -65,6 +85,7 @@ static const struct subject SUBJECTS[] = {
     {"kafka", topics_brokers, "PGCDC_TEST_KAFKA", "brokers", "127.0.0.1:1", nothing_to_reset,
      kafka_visible_rows},
     {"null", needs_none, "", "none", NULL, nothing_to_reset, NULL},
+    {"stdout", needs_none, "", "none", NULL, stdout_reset, stdout_visible_rows},
 };
 
 #define SUBJECT_COUNT (sizeof SUBJECTS / sizeof *SUBJECTS)
