@@ -14,6 +14,9 @@
 
 #include "cdc/base/lsn.h"
 
+/* Sees no transaction: each change of a chunk with this snapshot applies. */
+#define CHUNK_SNAPSHOT_OF_NONE "3:3:"
+
 enum chunk_state {
     CHUNK_WAITS, /* the sink has none of its rows */
     CHUNK_DIRTY, /* the sink has rows in the range that are to be replaced */
@@ -31,6 +34,7 @@ struct chunk {
     const char *high;   /* the first value that is too large; NULL: no bound */
     uint64_t bytes_estimate; /* on the source's disk */
     enum chunk_state state;
+    bool is_added;        /* to a running pipeline: see chunk_map */
     const char *snapshot; /* of a copied chunk: pg_current_snapshot() of the transaction that read it */
 };
 
@@ -53,5 +57,6 @@ struct chunk_note {
     uint64_t seen_below;   /* smaller ones are not needed any more */
     const uint32_t *dirty; /* ids of copied chunks that must be copied again */
     size_t dirty_count;
-    bool is_finished; /* remove the plan */
+    bool is_finished; /* remove the plan, up to the chunk last_id */
+    uint32_t last_id;
 };

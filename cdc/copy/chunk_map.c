@@ -55,6 +55,7 @@ static bool keep_chunks(struct chunk_map *map, const struct chunk_plan *plan, st
         if (!keep_chunk(map, &plan->chunks[map->count], chunk, err))
             return false;
         map->copied_count += chunk->state == MAP_CHUNK_COPIED;
+        map->has_added |= chunk->chunk.is_added;
         if (chunk->snapshot.xmax > map->known_xid)
             map->known_xid = chunk->snapshot.xmax;
     }
@@ -373,6 +374,13 @@ uint64_t chunk_map_seen_below(struct chunk_map *map) {
     const uint64_t seen_below = map->latest.xmin;
     pthread_mutex_unlock(&map->lock);
     return seen_below;
+}
+
+uint32_t chunk_map_last_id(const struct chunk_map *map) {
+    uint32_t last = 0;
+    for (size_t i = 0; i < map->count; i++)
+        last = map->chunks[i].chunk.id > last ? map->chunks[i].chunk.id : last;
+    return last;
 }
 
 void chunk_map_close(struct chunk_map *map) {

@@ -64,6 +64,7 @@ struct chunk_map {
      * Not 0: all chunks are copied, and each transaction that one of them sees ends at or before this LSN.
      */
     lsn_t end_lsn;
+    bool has_added;     /* a chunk was added to a running pipeline; never changes */
     bool is_closed;     /* no work any more */
     struct error error; /* of a copier; kind ERROR_NONE: none */
 };
@@ -131,6 +132,9 @@ bool chunk_map_failed(struct chunk_map *map, struct error *err);
 /* See struct chunk_map. */
 lsn_t chunk_map_end_lsn(struct chunk_map *map);
 uint64_t chunk_map_seen_below(struct chunk_map *map);
+
+/* The largest id of a chunk. Never changes. */
+uint32_t chunk_map_last_id(const struct chunk_map *map);
 
 /* No copier gets work any more. */
 void chunk_map_close(struct chunk_map *map);

@@ -27,6 +27,8 @@ enum {
     BLOCK_BYTES = 16 * 1024,
     PAUSE_MS = 20,
     REPORT_MS = 5000,
+    REPORT_MAX_MS = 60000,
+    PUBLISHED_PAUSE_MS = 200,
     /* the WAL writer flushes an asynchronous commit within three rounds */
     WAL_WRITER_ROUNDS = 3,
     WAL_PAGE_BYTES = 8192,
@@ -281,6 +283,45 @@ static bool end_chunk(struct copier *copier, const struct copier_table *known, s
     return known == NULL || ops->table_end(copier->sink, &copier->table, err);
 }
 
+static bool is_published(struct copier *copier, oid_t oid, bool *ret_published, struct error *err) {
+    static const char SQL[] =
+        "select from pg_catalog.unnest($1::name[]) p, lateral pg_catalog.pg_get_publication_tables(p::text) t"
+        " where t.relid = $2::oid limit 1";
+    PGresult *result AUTO_PGRESULT = NULL;
+    char text[16];
+    snprintf(text, sizeof text, "%u", oid);
+    const char *const values[] = {copier->copiers->config->source.publication_array, text};
+    if (!session_query(&copier->source, SQL, 2, values,
+                       &(const struct result_shape){"the query for a published table", 0, 1, 0, 0}, &result,
+                       err))
+        return false;
+    *ret_published = PQntuples(result) == 1;
+    return true;
+}
+
+/*
+ * The plan of an added table is stored before the table is published, so that no change of it finds the sink
+ * without the plan. The next attempt reads its definition.
+ */
+static bool await_publication(struct copier *copier, const struct chunk *chunk, struct error *err) {
+    bool published = false;
+    int64_t report_ms = clock_now_ms() + REPORT_MS;
+    while (!atomic_load_explicit(&copier->copiers->stop, memory_order_relaxed)) {
+        if (!is_published(copier, chunk->relation_oid, &published, err))
+            return false;
+        if (published)
+            return error_set(err, ERROR_RETRY, "table %s.%s was published; reading its definition",
+                             chunk->schema, chunk->table);
+        if (clock_now_ms() >= report_ms) {
+            log_line(LOG_LEVEL_INFO, "sink %s: the copy of table %s.%s waits until the table is published",
+                     copier->sink->config->name, chunk->schema, chunk->table);
+            report_ms = clock_now_ms() + REPORT_MAX_MS;
+        }
+        clock_pause_ms(PUBLISHED_PAUSE_MS);
+    }
+    return error_set(err, ERROR_STOPPED, "stopped");
+}
+
 static bool skip_rows(struct copier *copier, const struct chunk *chunk, struct error *err) {
     log_line(LOG_LEVEL_WARNING,
              "sink %s: table %s.%s is not published any more, so the rest of its copy is left out",
@@ -294,6 +335,8 @@ static bool copy_chunk(struct copier *copier, struct error *err) {
     chunk.state = copier->chunk->is_dirty ? CHUNK_DIRTY : CHUNK_WAITS;
     copier->rows = 0;
     copier->done_bytes = 0;
+    if (known == NULL && chunk.is_added)
+        return await_publication(copier, &chunk, err);
     bool copied = known != NULL ? copy_rows(copier, known, &chunk, err) : skip_rows(copier, &chunk, err);
     return (copied && end_chunk(copier, known, &chunk, err)) ||
            error_wrap(err, "copying table %s.%s", chunk.schema, chunk.table);

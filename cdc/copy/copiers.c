@@ -125,6 +125,28 @@ static bool read_delay(struct copiers *copiers, struct session *source, struct e
     return true;
 }
 
+/*
+ * A chunk that was added to a running pipeline must see each transaction that the stream has passed, and the
+ * stream's past is not known here. One whose commit is streamed and not visible is still open, so each
+ * transaction that is open now counts as streamed.
+ */
+static bool note_open(struct copiers *copiers, struct session *source, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    struct xid_snapshot snapshot = {0};
+    if (!copiers->map->has_added)
+        return true;
+    if (!session_query(source, "select pg_catalog.pg_current_snapshot()", 0, NULL,
+                       &(const struct result_shape){"the query for a snapshot", 1, 1, 1, 0}, &result, err))
+        return false;
+    if (!xid_snapshot_parse(PQgetvalue(result, 0, 0), &snapshot))
+        return error_set(err, ERROR_PROTOCOL, "source: unexpected answer to the query for a snapshot");
+    bool noted = true;
+    for (size_t i = 0; i < snapshot.open_count && noted; i++)
+        noted = chunk_map_note(copiers->map, snapshot.open[i], err);
+    xid_snapshot_release(&snapshot);
+    return noted;
+}
+
 /* In one snapshot, so that tables and definitions belong together. */
 static bool read_tables(struct copiers *copiers, const atomic_bool *stop, struct error *err) {
     const struct source_config *config = &copiers->config->source;
@@ -134,7 +156,7 @@ static bool read_tables(struct copiers *copiers, const atomic_bool *stop, struct
         session_execute(&source, "begin isolation level repeatable read read only", err) &&
         catalog_read_tables(&source, config->publication_array, &copiers->arena, &copiers->tables, err) &&
         sort_tables(copiers, err) && read_definitions(copiers, &source, err) &&
-        read_delay(copiers, &source, err);
+        note_open(copiers, &source, err) && read_delay(copiers, &source, err);
     session_close(&source);
     return is_read;
 }

@@ -303,6 +303,7 @@ static void show_live_copy(struct attempt *attempt) {
 static bool supervise(struct attempt *attempt, struct error *err) {
     while (!attempt_is_stopped(attempt)) {
         show_live_copy(attempt);
+        attempt_serve(attempt);
         attempt_save(attempt, false);
         attempt_note_activity(attempt, false);
         attempt_report(attempt);

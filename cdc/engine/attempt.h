@@ -14,6 +14,7 @@
 #include "cdc/engine/activity.h"
 #include "cdc/engine/checkpoint.h"
 #include "cdc/engine/conflict_log.h"
+#include "cdc/engine/control.h"
 #include "cdc/engine/failure.h"
 #include "cdc/engine/feed.h"
 #include "cdc/engine/pipeline.h"
@@ -45,6 +46,7 @@ struct activity_state {
 
 /* What outlives an attempt. */
 struct pipeline {
+    struct control control;
     const struct config *config;
     const struct pipeline_options *options;
     struct checkpoint checkpoint;
@@ -86,6 +88,7 @@ struct attempt {
     bool ends_after_copy;       /* the run ends when the copy in chunks is complete */
     bool store_positions;       /* the sinks do not have the positions yet */
     struct progress progress;   /* of the initial copy, for people */
+    bool is_reloading;          /* a client of the control socket waits for it */
     bool shows_copy;            /* progress is in use while the stream runs */
     bool disk_fails;            /* the checkpoint could not be written; it is retried */
     int64_t disk_tried_ms;
@@ -138,7 +141,13 @@ void attempt_note_activity(struct attempt *attempt, bool at_once);
 /* Once a minute, logs a line for each sink that applied something or is late. */
 void attempt_report(struct attempt *attempt);
 
-/* attempt_runners.c: waits for an event of a runner, the feed or the watch, a tenth of a second at most. */
+/* attempt_control.c: takes requests of the control socket, and answers those that are done. Never blocks. */
+void attempt_serve(struct attempt *attempt);
+
+/*
+ * attempt_runners.c: waits for an event of a runner, the feed, the watch or the control socket, a tenth of a
+ * second at most.
+ */
 void attempt_wait_event(struct attempt *attempt);
 
 /* True when a runner failed; its error is then in *err. */

@@ -11,9 +11,11 @@
 enum { POLL_MS = 100 }; /* how soon the stop flag is noticed, which wakes no thread */
 
 void attempt_wait_event(struct attempt *attempt) {
-    struct pollfd fd = {.fd = attempt->event_fd, .events = POLLIN};
+    struct pollfd fds[3] = {{.fd = attempt->event_fd, .events = POLLIN}};
     eventfd_t count;
-    if (poll(&fd, 1, POLL_MS) > 0)
+    /* The control socket only wakes us up; while its client waits for an answer, its silence is no event. */
+    if (poll(fds, 1 + control_wants(&attempt->pipeline->control, fds + 1), POLL_MS) > 0 &&
+        fds[0].revents != 0)
         eventfd_read(attempt->event_fd, &count);
 }
 

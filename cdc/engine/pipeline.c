@@ -164,6 +164,7 @@ static bool make_sinks(struct pipeline *pipeline, struct error *err) {
 
 static bool run_locked(struct pipeline *pipeline, struct error *err) {
     const struct config *config = pipeline->config;
+    struct error answer = {0};
     if (!checkpoint_read(config->state, config->name, &pipeline->checkpoint, err))
         return false;
     if (pipeline->checkpoint.phase == CHECKPOINT_CORRUPT)
@@ -173,7 +174,11 @@ static bool run_locked(struct pipeline *pipeline, struct error *err) {
     pipeline->failure.attempts = 0;
     pipeline->activity.written = (struct activity){.pid = getpid(), .started_us = clock_unix_us()};
     attempt_recall_activity(pipeline);
-    return make_reader(pipeline, err) && make_sinks(pipeline, err) && attempt_until_final(pipeline, err);
+    if (!control_open(&pipeline->control, config->state, config->name, &answer))
+        log_line(LOG_LEVEL_WARNING, "this engine takes no requests while it runs: %s", answer.text);
+    bool good = make_reader(pipeline, err) && make_sinks(pipeline, err) && attempt_until_final(pipeline, err);
+    control_close(&pipeline->control, config->state, config->name);
+    return good;
 }
 
 static void tell_result(const struct pipeline *pipeline, int64_t began_ms, struct pipeline_result *result) {

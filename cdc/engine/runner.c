@@ -468,15 +468,44 @@ static bool take_batch(struct runner *runner, const struct batch *batch, struct 
     return end_group(runner, err);
 }
 
-/* ---- the end of a copy in chunks ---- */
+/* ---- a copy in chunks ---- */
 
 static void forget_copy(struct runner *runner) {
     copiers_end(&runner->copiers);
     chunk_filter_free(runner->filter);
     chunk_map_free(runner->map);
-    runner->copiers.map = NULL;
+    runner->copiers = (struct copiers){0};
     runner->filter = NULL;
     runner->map = NULL;
+}
+
+/* Reads the plan of a copy in chunks, if the sink has one. */
+static bool load_plan(struct runner *runner, struct error *err) {
+    struct arena arena;
+    struct chunk_plan plan = {0};
+    if (runner->sink->ops->chunk == NULL)
+        return true;
+    arena_init(&arena, BLOCK_BYTES, PLAN_BYTES_MAX);
+    bool loaded = runner->sink->ops->chunk->load(runner->sink, &arena, &plan, err) &&
+                  (plan.count == 0 || chunk_map_new(&plan, &runner->map, err));
+    runner->copy_lsn = plan.read_lsn;
+    atomic_store(&runner->is_copying, runner->map != NULL);
+    arena_release(&arena);
+    return loaded;
+}
+
+static bool start_copiers(struct runner *runner, struct error *err) {
+    if (runner->map == NULL)
+        return true;
+    runner->filter = chunk_filter_new(runner->map, BATCH_CHANGES_MAX);
+    if (runner->filter == NULL)
+        return error_no_memory(err);
+    runner->copiers.config = runner->run.config;
+    runner->copiers.sink = runner->sink;
+    runner->copiers.map = runner->map;
+    runner->copiers.progress = &runner->copy.progress;
+    runner->copiers.text_only = runner->run.text_only;
+    return copiers_start(&runner->copiers, &runner->stop, err);
 }
 
 /*
@@ -484,11 +513,11 @@ static void forget_copy(struct runner *runner) {
  * goes.
  */
 static bool finish_copy(struct runner *runner, struct error *err) {
-    static const struct chunk_note FINISHED = {.is_finished = true};
+    const struct chunk_note finished = {.is_finished = true, .last_id = chunk_map_last_id(runner->map)};
     if (runner->group.open && !end_group(runner, err))
         return false;
     FAULT_POINT("runner-before-finish");
-    if (!runner->sink->ops->chunk->note(runner->sink, &FINISHED, err) || !commit(runner, COMMIT_DURABLE, err))
+    if (!runner->sink->ops->chunk->note(runner->sink, &finished, err) || !commit(runner, COMMIT_DURABLE, err))
         return false;
     FAULT_POINT("runner-copy-finished");
     forget_copy(runner);
@@ -499,7 +528,24 @@ static bool finish_copy(struct runner *runner, struct error *err) {
     return true;
 }
 
+/* What the copiers have not committed is read again. */
+static bool reload_plan(struct runner *runner, struct error *err) {
+    const unsigned number = atomic_load(&runner->reload_number);
+    if (runner->in_transaction || number == atomic_load(&runner->reloaded_number))
+        return true;
+    if (runner->group.open && !end_group(runner, err))
+        return false;
+    forget_copy(runner);
+    if (!load_plan(runner, err) || !start_copiers(runner, err))
+        return false;
+    atomic_store(&runner->reloaded_number, number);
+    eventfd_write(runner->event_fd, 1);
+    return true;
+}
+
 static bool watch_copy(struct runner *runner, struct error *err) {
+    if (!reload_plan(runner, err))
+        return false;
     if (runner->map == NULL)
         return true;
     if (chunk_map_failed(runner->map, err))
@@ -581,21 +627,6 @@ static enum runner_order wait_order(struct runner *runner) {
     return order;
 }
 
-/* Reads the plan of a copy in chunks, if the sink has one. */
-static bool load_plan(struct runner *runner, struct error *err) {
-    struct arena arena;
-    struct chunk_plan plan = {0};
-    if (runner->sink->ops->chunk == NULL)
-        return true;
-    arena_init(&arena, BLOCK_BYTES, PLAN_BYTES_MAX);
-    bool loaded = runner->sink->ops->chunk->load(runner->sink, &arena, &plan, err) &&
-                  (plan.count == 0 || chunk_map_new(&plan, &runner->map, err));
-    runner->copy_lsn = plan.read_lsn;
-    atomic_store(&runner->is_copying, runner->map != NULL);
-    arena_release(&arena);
-    return loaded;
-}
-
 static bool obey_plan(struct runner *runner, struct error *err) {
     struct runner_copy *copy = &runner->copy;
     if (!copiers_plan(copy->config, copy->snapshot_name, runner->sink, &copy->position, &runner->stop, err) ||
@@ -604,20 +635,6 @@ static bool obey_plan(struct runner *runner, struct error *err) {
     publish_position(runner, &copy->position);
     move(runner, RUNNER_OPENED);
     return true;
-}
-
-static bool start_copiers(struct runner *runner, struct error *err) {
-    if (runner->map == NULL)
-        return true;
-    runner->filter = chunk_filter_new(runner->map, BATCH_CHANGES_MAX);
-    if (runner->filter == NULL)
-        return error_no_memory(err);
-    runner->copiers.config = runner->run.config;
-    runner->copiers.sink = runner->sink;
-    runner->copiers.map = runner->map;
-    runner->copiers.progress = &runner->copy.progress;
-    runner->copiers.text_only = runner->run.text_only;
-    return copiers_start(&runner->copiers, &runner->stop, err);
 }
 
 static bool obey_copy(struct runner *runner, struct error *err) {
@@ -752,6 +769,14 @@ void runner_order_copy(struct runner *runner, const struct runner_copy *copy) {
 
 void runner_order_plan(struct runner *runner, const struct runner_copy *copy) {
     order_copy(runner, copy, ORDER_PLAN);
+}
+
+void runner_reload(struct runner *runner) {
+    atomic_fetch_add(&runner->reload_number, 1);
+}
+
+bool runner_has_reloaded(struct runner *runner) {
+    return atomic_load(&runner->reloaded_number) == atomic_load(&runner->reload_number);
 }
 
 void runner_order_run(struct runner *runner, const struct runner_run *run) {

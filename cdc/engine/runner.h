@@ -83,7 +83,9 @@ struct runner {
      * runner's thread, read by any.
      */
     atomic_bool is_copying;
-    lsn_t copy_lsn; /* struct chunk_plan's read_lsn, once OPENED */
+    atomic_uint reload_number;   /* how often the supervisor asked to read the plan of a copy again */
+    atomic_uint reloaded_number; /* the last of them that is done */
+    lsn_t copy_lsn;              /* struct chunk_plan's read_lsn, once OPENED */
 
     /* Used by the runner's thread only, once it runs. */
     struct chunk_map *map;       /* of the copy that goes on, or NULL */
@@ -133,6 +135,13 @@ bool runner_has_order(struct runner *runner);
 void runner_order_copy(struct runner *runner, const struct runner_copy *copy);
 void runner_order_plan(struct runner *runner, const struct runner_copy *copy);
 void runner_order_run(struct runner *runner, const struct runner_run *run);
+
+/*
+ * Asks a running runner to read the plan of a copy from its sink again, between two transactions.
+ * runner_has_reloaded: it has done so since the last request. Supervisor.
+ */
+void runner_reload(struct runner *runner);
+bool runner_has_reloaded(struct runner *runner);
 
 /* The position that is durable in the sink; any thread. */
 struct position runner_position(struct runner *runner);

@@ -27,7 +27,8 @@ static const char CREATE[] =
     " create table if not exists pgcdc.chunk (pipeline text, sink text, stream text, id bigint,"
     " relation_oid oid not null, schema_name text not null, table_name text not null, column_name text,"
     " column_type oid not null, low text, high text, bytes_estimate bigint not null, state text not null,"
-    " snapshot text, read_lsn pg_lsn, rows bigint, copied_at timestamptz,"
+    " is_added boolean not null default false, snapshot text, read_lsn pg_lsn, rows bigint,"
+    " copied_at timestamptz,"
     " primary key (pipeline, sink, stream, id));"
     " create table if not exists pgcdc.chunk_seen (pipeline text, sink text, stream text,"
     " last_xid bigint not null, xids bigint[] not null)";
@@ -49,7 +50,8 @@ static const char TAKE_OVER[] = "update pgcdc.copy set epoch = $4 where pipeline
 
 static const char READ_CHUNKS[] =
     "select id, relation_oid, schema_name, table_name, column_name, column_type, low, high, bytes_estimate,"
-    " state, snapshot, read_lsn from pgcdc.chunk where pipeline = $1 and sink = $2 and stream = $3 order by "
+    " state, snapshot, read_lsn, is_added from pgcdc.chunk where pipeline = $1 and sink = $2 and stream = $3 "
+    "order by "
     "id";
 
 static const char READ_SEEN[] = "select pg_catalog.unnest(xids) from pgcdc.chunk_seen"
@@ -67,6 +69,9 @@ static const char END_CHUNK[] =
     "with ended as (update pgcdc.chunk set state = 'copied', snapshot = $5, read_lsn = $6, rows = $7,"
     " copied_at = pg_catalog.clock_timestamp() where pipeline = $1 and sink = $2 and stream = $3 and id = $4"
     " returning 1) select 1 / pg_catalog.count(*) from ended";
+
+static const char *const STATES[] = {
+    [CHUNK_WAITS] = "waits", [CHUNK_DIRTY] = "dirty", [CHUNK_COPIED] = "copied"};
 
 enum { LAYOUT = 1, POSITION_LAYOUT = 2, POSITION_LAYOUT_COPYING = 3 };
 
@@ -127,15 +132,18 @@ static void append_chunk(struct buffer *sql, const struct target *target, const 
     buffer_printf(sql, ", %u", chunk->column_type);
     append_text(sql, chunk->low);
     append_text(sql, chunk->high);
-    buffer_printf(sql, ", %" PRIu64 ", 'waits')", chunk->bytes_estimate);
+    buffer_printf(sql, ", %" PRIu64 ", '%s', %s", chunk->bytes_estimate, STATES[chunk->state],
+                  chunk->is_added ? "true" : "false");
+    append_text(sql, chunk->snapshot);
+    buffer_append_text(sql, ")");
 }
 
 static bool insert_chunks(struct target *target, const struct chunk *chunks, size_t count,
                           struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
-    buffer_append_text(&sql,
-                       "insert into pgcdc.chunk (pipeline, sink, stream, id, relation_oid, schema_name,"
-                       " table_name, column_name, column_type, low, high, bytes_estimate, state) values ");
+    buffer_append_text(&sql, "insert into pgcdc.chunk (pipeline, sink, stream, id, relation_oid, schema_name,"
+                             " table_name, column_name, column_type, low, high, bytes_estimate, state,"
+                             " is_added, snapshot) values ");
     for (size_t i = 0; i < count; i++) {
         buffer_append_text(&sql, i > 0 ? ", " : "");
         append_chunk(&sql, target, &chunks[i]);
@@ -172,6 +180,66 @@ bool plan_rows_store(struct target *target, const struct chunk_plan *plan, struc
     return mark_position(target, POSITION_LAYOUT_COPYING, err);
 }
 
+/* ---- adding ---- */
+
+/* The row of the copy is new, or locked by this: an engine's removal of the plan waits or has ended. */
+static bool ensure_copy(struct target *target, struct error *err) {
+    static const char SQL[] =
+        "insert into pgcdc.copy as c (pipeline, sink, stream, epoch, snapshot, started_at)"
+        " values ($1, $2, $3, 0, $4, pg_catalog.clock_timestamp())"
+        " on conflict (pipeline, sink, stream) do update set started_at = c.started_at";
+    const char *values[4];
+    set_copy(target, values);
+    values[3] = CHUNK_SNAPSHOT_OF_NONE;
+    return session_query(&target->session, SQL, 4, values, NULL, NULL, err);
+}
+
+static bool read_last_id(struct target *target, uint32_t *ret_id, struct error *err) {
+    static const char SQL[] = "select coalesce(pg_catalog.max(id), 0) from pgcdc.chunk"
+                              " where pipeline = $1 and sink = $2 and stream = $3";
+    PGresult *result AUTO_PGRESULT = NULL;
+    const char *values[3];
+    set_copy(target, values);
+    if (!session_query(&target->session, SQL, 3, values,
+                       &(const struct result_shape){"the query for the last chunk", 1, 1, 1, 0}, &result,
+                       err))
+        return false;
+    *ret_id = (uint32_t) strtoul(PQgetvalue(result, 0, 0), NULL, 10);
+    return true;
+}
+
+bool plan_rows_add(struct target *target, struct chunk *chunks, size_t count, struct error *err) {
+    uint32_t last_id = 0;
+    if (!ensure_copy(target, err) || !read_last_id(target, &last_id, err))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        chunks[i].id = ++last_id;
+    for (size_t first = 0; first < count; first += CHUNKS_A_STATEMENT) {
+        const size_t left = count - first;
+        if (!insert_chunks(target, chunks + first, left < CHUNKS_A_STATEMENT ? left : CHUNKS_A_STATEMENT,
+                           err))
+            return false;
+    }
+    return mark_position(target, POSITION_LAYOUT_COPYING, err);
+}
+
+bool plan_rows_prepare_add(struct target *target, struct error *err) {
+    return create_tables(&target->session, err);
+}
+
+bool plan_rows_remove(struct target *target, oid_t relation_oid, struct error *err) {
+    static const char SQL[] = "delete from pgcdc.chunk where pipeline = $1 and sink = $2 and stream = $3"
+                              " and relation_oid = $4::oid";
+    char oid[NUMBER_TEXT_MAX];
+    const char *values[4];
+    bool exist = false;
+    set_copy(target, values);
+    snprintf(oid, sizeof oid, "%u", relation_oid);
+    values[3] = oid;
+    return tables_exist(&target->session, &exist, err) &&
+           (!exist || session_query(&target->session, SQL, 4, values, NULL, NULL, err));
+}
+
 /* ---- loading ---- */
 
 static bool refuse_rows(struct error *err) {
@@ -185,8 +253,6 @@ static const char *take_text(struct arena *arena, const PGresult *result, int ro
 }
 
 static bool read_state(const char *text, enum chunk_state *ret_state) {
-    static const char *const STATES[] = {
-        [CHUNK_WAITS] = "waits", [CHUNK_DIRTY] = "dirty", [CHUNK_COPIED] = "copied"};
     for (size_t i = 0; i < sizeof STATES / sizeof *STATES; i++)
         if (strcmp(text, STATES[i]) == 0) {
             *ret_state = (enum chunk_state) i;
@@ -208,6 +274,7 @@ static bool read_chunk(struct arena *arena, const PGresult *result, int row, str
         .high = take_text(arena, result, row, 7),
         .bytes_estimate = strtoull(PQgetvalue(result, row, 8), NULL, 10),
         .snapshot = take_text(arena, result, row, 10),
+        .is_added = PQgetvalue(result, row, 12)[0] == 't',
     };
     return ret_chunk->schema != NULL && ret_chunk->table != NULL &&
                    read_state(PQgetvalue(result, row, 9), &ret_chunk->state)
@@ -217,7 +284,7 @@ static bool read_chunk(struct arena *arena, const PGresult *result, int row, str
 
 static bool read_chunks(struct target *target, struct arena *arena, struct chunk_plan *plan,
                         struct error *err) {
-    static const struct result_shape SHAPE = {"the query for chunks", 0, RESULT_ROWS_ANY, 12,
+    static const struct result_shape SHAPE = {"the query for chunks", 0, RESULT_ROWS_ANY, 13,
                                               RESULT_NULL_ANYWHERE};
     PGresult *result AUTO_PGRESULT = NULL;
     const char *values[3];
@@ -299,6 +366,14 @@ bool plan_rows_load(struct target *target, struct arena *arena, struct chunk_pla
            (read_chunks(target, arena, ret_plan, err) && read_seen(target, arena, ret_plan, err));
 }
 
+bool plan_rows_look(struct target *target, struct arena *arena, struct chunk_plan *ret_plan,
+                    struct error *err) {
+    bool exist = false;
+    *ret_plan = (struct chunk_plan){0};
+    return tables_exist(&target->session, &exist, err) &&
+           (!exist || read_chunks(target, arena, ret_plan, err));
+}
+
 /* ---- the runner's note ---- */
 
 static void append_where(struct buffer *sql, const struct target *target) {
@@ -353,17 +428,36 @@ static bool send_dirty(const struct target *target, struct pq_pipeline *pipeline
     return send_sql(pipeline, sql, err);
 }
 
+/*
+ * Chunks that a command has added since the plan was read stay, and then the copy does too. The row of the
+ * copy is locked first, so that the next statement sees what the command has committed.
+ */
 static bool send_removal(const struct target *target, struct pq_pipeline *pipeline, struct buffer *sql,
-                         struct error *err) {
-    static const char *const TABLES[] = {"chunk", "chunk_seen", "copy"};
-    for (size_t i = 0; i < sizeof TABLES / sizeof *TABLES; i++) {
-        buffer_printf(sql, "delete from pgcdc.%s", TABLES[i]);
-        append_where(sql, target);
-        if (!send_sql(pipeline, sql, err))
-            return false;
-    }
-    buffer_printf(sql, "update pgcdc.position set layout = %d", POSITION_LAYOUT);
+                         uint32_t last_id, struct error *err) {
+    buffer_append_text(sql, "select from pgcdc.copy");
     append_where(sql, target);
+    buffer_append_text(sql, " for update");
+    if (!send_sql(pipeline, sql, err))
+        return false;
+    buffer_append_text(sql, "delete from pgcdc.chunk");
+    append_where(sql, target);
+    buffer_printf(sql, " and id <= %u", last_id);
+    if (!send_sql(pipeline, sql, err))
+        return false;
+    buffer_append_text(sql, "delete from pgcdc.chunk_seen");
+    append_where(sql, target);
+    if (!send_sql(pipeline, sql, err))
+        return false;
+    buffer_append_text(sql, "delete from pgcdc.copy c");
+    append_where(sql, target);
+    buffer_append_text(sql, " and not exists (select from pgcdc.chunk o where o.pipeline = c.pipeline"
+                            " and o.sink = c.sink and o.stream = c.stream)");
+    if (!send_sql(pipeline, sql, err))
+        return false;
+    buffer_printf(sql, "update pgcdc.position p set layout = %d", POSITION_LAYOUT);
+    append_where(sql, target);
+    buffer_append_text(sql, " and not exists (select from pgcdc.copy c where c.pipeline = p.pipeline"
+                            " and c.sink = p.sink and c.stream = p.stream)");
     return send_sql(pipeline, sql, err);
 }
 
@@ -371,7 +465,7 @@ bool plan_rows_send_note(const struct target *target, struct pq_pipeline *pipeli
                          const struct chunk_note *note, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     if (note->is_finished)
-        return send_removal(target, pipeline, &sql, err);
+        return send_removal(target, pipeline, &sql, note->last_id, err);
     return send_seen(target, pipeline, &sql, note, err) && send_dirty(target, pipeline, &sql, note, err);
 }
 

@@ -15,6 +15,20 @@
 /* In the open transaction. Creates the tables when they are missing. */
 MUST_CHECK bool plan_rows_store(struct target *target, const struct chunk_plan *plan, struct error *err);
 
+/*
+ * Adds chunks to the plan, or begins one, while an engine may run; sets their ids. In a transaction of the
+ * caller, after plan_rows_prepare_add, which creates the tables when they are missing.
+ */
+MUST_CHECK bool plan_rows_prepare_add(struct target *target, struct error *err);
+MUST_CHECK bool plan_rows_add(struct target *target, struct chunk *chunks, size_t count, struct error *err);
+
+/* Removes the chunks of a table. */
+MUST_CHECK bool plan_rows_remove(struct target *target, oid_t relation_oid, struct error *err);
+
+/* Reads the chunks into arena and takes nothing over. */
+MUST_CHECK bool plan_rows_look(struct target *target, struct arena *arena, struct chunk_plan *ret_plan,
+                               struct error *err);
+
 /* Takes the plan over for this engine's epoch, and reads it into arena. *ret_plan has no chunks: none. */
 MUST_CHECK bool plan_rows_load(struct target *target, struct arena *arena, struct chunk_plan *ret_plan,
                                struct error *err);
