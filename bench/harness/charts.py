@@ -10,7 +10,8 @@ from .plot import Drawing, Scale, WIDTH, linear_ticks, number, tick_label
 
 # Each peer keeps its colour from page to page; others take what is left, in turn.
 STYLES = {"pgcdc": "s1", "pgcdc_kafka": "s2", "pgcdc_null": "s12", "recvlogical": "s0", "recvlogical_text": "s13",
-          "native": "s3", "native_tuned": "s4", "debezium": "s5", "debezium_tuned": "s6", "pgcopydb": "s7"}
+          "native": "s3", "native_tuned": "s4", "debezium": "s5", "debezium_tuned": "s6", "pgcopydb": "s7",
+          "pgcdc_live": "s1", "pgcdc_simple": "s2", "pgcdc_killed": "s12", "pgcopydb_clone": "s7", "pgcopydb_split": "s5", "native_copy": "s3"}
 SPARE_STYLES = ("s8", "s9", "s10", "s11")
 
 LEFT, RIGHT, TOP, BOTTOM = 46, WIDTH - 14, 24, 236
@@ -30,7 +31,7 @@ def style_of(peer, peers):
 BAR_ROW, BAR_HEAD, BAR_LEFT, BAR_RIGHT = 32, 18, 112, WIDTH - 132
 
 
-def bars(title, series, styles, ours):
+def bars(title, series, styles, ours, done="drain"):
     """A bar a peer: the median's, with every round as a dot and a line from least to most. In seconds. The shortest is bold.
     ours: the peer that the others are compared with, or None."""
     compared_with = dict(series).get(ours)
@@ -50,7 +51,7 @@ def bars(title, series, styles, ours):
              _times(seconds, compared_with) if compared_with is not None and peer != ours else "",
              len(series) > 1 and statistics.median(seconds) == best)
     said = "; ".join(f"{peer} {_spread(seconds)} seconds" for peer, seconds in series)
-    return drawing.render(f"{title}: seconds to drain", f"Shorter is faster. {said}.")
+    return drawing.render(f"{title}: seconds to {done}", f"Shorter is faster. {said}.")
 
 
 def _times(seconds, compared_with):

@@ -10,6 +10,8 @@
 A run says what it is by its "kind"; keys end with their unit (_s, _ms, _bytes, _count):
 
     drain    rows, changes, transactions, wal_bytes, seconds, and what it cost: client_cpu_s, walsender_cpu_s, apply_cpu_s, client_peak_bytes, ...
+    copy     rows, bytes (of the tables on the source's disk), jobs, seconds, and what it cost: client_cpu_s, source_cpu_s (its sessions),
+             walsender_cpu_s, apply_cpu_s (the target's), client_peak_bytes
     idle     commits, median_ms, p90_ms, p99_ms: one commit at a time on a pipeline with nothing else to do
     lag      rate (transactions a second that were due), duration_s, sent, late_sends, unseen, falls_behind,
              source_falls_behind, percentiles_ms {"50", "90", "99", "99.9", "100"} from due to visible, source_percentiles_ms

@@ -11,6 +11,7 @@ LABELS = {
     "client_cpu_s": "client",
     "client_system_cpu_s": "of it in the kernel",
     "walsender_cpu_s": "walsender",
+    "source_cpu_s": "source",
     "apply_cpu_s": "target",
     "broker_cpu_s": "broker",
     "startup_s": "start",
@@ -20,7 +21,7 @@ LABELS = {
     "wire_bytes": "on the wire",
 }
 # Not costs: what was done, and what says which run it is.
-WORK = ("kind", "rows", "changes", "transactions", "seconds", "wal_bytes", "round", "rate")
+WORK = ("kind", "rows", "changes", "transactions", "seconds", "wal_bytes", "round", "rate", "bytes", "jobs")
 
 
 def flat(run, before=""):
@@ -52,7 +53,7 @@ def median(runs, key):
 
 def ours(peers):
     """The pgcdc peer that others are compared with, None when it was not measured."""
-    return next((peer for peer in ("pgcdc", "pgcdc_kafka", "pgcdc_null") if peer in peers), None)
+    return next((peer for peer in ("pgcdc", "pgcdc_kafka", "pgcdc_null", "pgcdc_live") if peer in peers), None)
 
 
 SINK_TITLES = {"null": "Discarding changes", "postgres": "Into PostgreSQL", "kafka": "Into Kafka", "": ""}

@@ -6,13 +6,23 @@ FAMILIES = {"native": "the native subscription", "debezium": "Debezium", "recvlo
 
 
 def sentences(result):
-    """The headline: a sentence a sink on drains, and one on lag. Where ours is slower, the same figures say so."""
-    return [*drains(result), *_lags(result)]
+    """The headline: a sentence a sink on drains, one on copies, and one on lag. Where ours is slower, the same figures say so."""
+    return [*drains(result), *copies(result), *_lags(result)]
 
 
 def drains(result):
     said = [_of_sink(result, sink, found) for sink, found in _drains_by_sink(result).items()]
     return [sentence for sentence in said if sentence]
+
+
+def copies(result):
+    """Ours beside each other program at its fastest, over all copies."""
+    times = {}
+    for _, peers in document.runs_of(result, "copy"):
+        for family, (ratio, _) in ratios(peers, "postgres", "seconds").items():
+            times.setdefault(family, []).append(ratio)
+    said = " and ".join(f"{_range(found)} times as fast as {FAMILIES.get(family, family)}" for family, found in times.items())
+    return [f"The initial copy while changes stream is {said}."] if said else []
 
 
 def _drains_by_sink(result):
@@ -115,7 +125,7 @@ def failures_said(result, kind):
 
 
 def other_failures(result):
-    told = [failure for kind in ("drain", "lag", "idle") for failure in failures_of(result, kind)]
+    told = [failure for kind in ("drain", "copy", "lag", "idle") for failure in failures_of(result, kind)]
     return [failure for failure in result.get("failures") or [] if failure not in told]
 
 

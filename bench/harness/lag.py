@@ -6,6 +6,7 @@ the source and watches the target; both write what they saw into files, which ar
 """
 import array
 import contextlib
+import dataclasses
 import json
 import os
 import selectors
@@ -32,6 +33,20 @@ BACKLOG_MAX_MS = 1000  # ... and so does who still has that much of it at the en
 
 def measure(run, peer, program, transaction, rate, duration_s, arrival_timeout_s=ARRIVAL_TIMEOUT_S):
     """The figures of one run, as document.py has them. What has not arrived at the end of the timeout is in them as that late."""
+    seen = observe(run, peer, program, transaction, rate, duration_s, arrival_timeout_s)
+    return {"kind": "lag", "rate": rate, "duration_s": duration_s, **figures(seen.departures, seen.arrivals, seen.ended_us),
+            "reader": seen.reader}
+
+
+@dataclasses.dataclass
+class Seen:
+    departures: list  # (due, sent, answered) in microseconds, by number - 1
+    arrivals: dict  # {number: (due, seen)}
+    ended_us: int
+    reader: dict  # the watcher's own resolution
+
+
+def observe(run, peer, program, transaction, rate, duration_s, arrival_timeout_s=ARRIVAL_TIMEOUT_S):
     count = rate * (WARM_UP_S + duration_s)
     with peer.follow(run), contextlib.closing(Watcher(program, run, peer.watch(run), count)) as watcher:
         _commit_first(run, transaction)
@@ -41,8 +56,7 @@ def measure(run, peer, program, transaction, rate, duration_s, arrival_timeout_s
         watcher.wait_complete(arrival_timeout_s if is_all_sent else PROBE_TIMEOUT_S)
         ended_us = time.monotonic_ns() // 1000
         reader = watcher.stop()
-        return {"kind": "lag", "rate": rate, "duration_s": duration_s, **figures(departures, watcher.arrivals(), ended_us),
-                "reader": reader}
+        return Seen(departures, watcher.arrivals(), ended_us, reader)
 
 
 def _commit_first(run, transaction):

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 
-from . import build, contents, document, lag, latency, measure, micro, page, peers, profile, rates, report, workload
+from . import build, contents, copies, document, lag, latency, measure, micro, page, peers, profile, rates, report, workload
 from .broker import Kafka
 from .cluster import Cluster, ClusterError, find_binaries, server_user
 from .peer import PeerError, Run
@@ -38,6 +38,7 @@ def arguments():
     parser.add_argument("--quick", action="store_true",
                         help="a tenth of the size, some workloads, one rate, no peer that starts slowly: two minutes")
     parser.add_argument("--rows", type=int, metavar="N", help="the size of every backlog, instead of its own")
+    parser.add_argument("--size", type=int, metavar="MB", help="the size of every copy on the source's disk (500)")
     parser.add_argument("--rounds", type=int, default=1, metavar="N", help="repeat N times, report the median")
     parser.add_argument("--rate", type=rate_list, metavar="N,N",
                         help="transactions a second at which lag is measured (100,1000; quick: 1000)")
@@ -79,6 +80,7 @@ RATES, QUICK_RATES = [100, 1000], [1000]
 
 MEASURES = {
     "drain": "the time to work off a backlog that was recorded before, and its cost: processor time, memory, bytes on the wire",
+    "copy": "all rows into a database that has none, and its cost; and the lag of a table that streams while the others are copied",
     "latency": "one commit at a time on an idle pipeline",
     "lag": "commits that come in at a set rate (--rate, --curve), whether or not the previous ones have arrived: from due to visible",
 }
@@ -90,7 +92,7 @@ def show_list():
         print(f"  {name:24} {meaning}")
     print("\nWorkloads (with their rows or statements; --rows sets another size), by default all of them:")
     for item in workload.load([]):
-        print(f"  {item.name:24} {item.measure}: {item.summary}" + (f" ({item.rows:,})" if item.rows else ""))
+        print(f"  {item.name:24} {item.measure}: {item.summary}" + (f" ({item.rows:,})" if item.rows else f" ({item.megabytes:,} MB)" if item.megabytes else ""))
     print("\nPeers, by default all of them; --sink selects the peers of a pgcdc sink, --peer selects them by name:")
     for peer in peers.ALL:
         print(f"  {peer.name:24} {peer.title}; beside sink {', '.join(peer.sinks)}")
@@ -104,7 +106,9 @@ class Bench:
 
     def __init__(self, options, folder, engine, choice):
         self.options, self.folder, self.engine = options, folder, engine
-        self.choice, self.peers = choice, choice.chosen()
+        self.choice = choice
+        self.peers = [peer for peer in choice.chosen() if peer.measure == "stream"]
+        self.copying_peers = [peer for peer in choice.chosen() if peer.measure == "copy"]
         binaries = find_binaries(options.pg_bin)
         self.source = Cluster("source", folder, binaries, SETTINGS)
         self.target = Cluster("target", folder, binaries, SETTINGS)
@@ -114,12 +118,34 @@ class Bench:
         self.profiler = profile.Profiler(folder) if options.profile else None
 
     def head(self, chosen):
-        return document.head(SETTINGS, self.source, self.options, chosen, self.peers, self.choice.absent(chosen))
+        return document.head(SETTINGS, self.source, self.options, chosen, self.peers + self.copying_peers,
+                             self.choice.absent(chosen))
 
     def run(self, chosen):
         for item in chosen:
             self.results[item.name] = {}
-            {"drain": self.drain_workload, "latency": self.time_workload, "lag": self.lag_workload}[item.measure](item)
+            {"drain": self.drain_workload, "latency": self.time_workload, "lag": self.lag_workload,
+             "copy": self.copy_workload}[item.measure](item)
+
+    def copy_workload(self, item):
+        """All rows into a new database, and what a table that streams meanwhile feels."""
+        say(f"{item.name}: making {item.megabytes} MB ...")
+        made = copies.Copies(self, item)
+        made.prepare()
+        for number in range(self.options.rounds):
+            shift = number % (len(self.copying_peers) or 1)  # no peer is always first
+            for peer in self.copying_peers[shift:] + self.copying_peers[:shift]:
+                self._note(item, peer, lambda peer=peer: made.copy(peer))
+        if "transaction" in item.parts and not self.options.quick:  # a quick copy is over too soon
+            self._lag_of_copies(item, made)
+        made.forget()
+
+    def _lag_of_copies(self, item, made):
+        program = build.build_lag()
+        self._set_synchronous_commit("on")
+        for peer in [peer for peer in self.copying_peers if peer.measures_lag]:
+            self._note(item, peer, lambda peer=peer: made.lag(peer, program, self.options.duration))
+        self._set_synchronous_commit("off")
 
     def drain_workload(self, item):
         say(f"{item.name}: recording {item.rows} ...")
@@ -201,7 +227,14 @@ class Bench:
         """One run from a fresh copy of everything. A peer that fails does not lose the others' figures."""
         run = self._new_run(item, peer, end_lsn)
         try:
-            figures = measure_run(run)
+            return self._note(item, peer, lambda: measure_run(run), keep)
+        finally:
+            self._end_run(run)
+
+    def _note(self, item, peer, measure_once, keep=True):
+        """The figures of a run; None when it failed."""
+        try:
+            figures = measure_once()
         except (PeerError, latency.LatencyError) as failure:
             self.failures.append(f"{item.name}: {failure}")
             say(f"FAILED {self.failures[-1]}")
@@ -211,8 +244,6 @@ class Bench:
                 self.results[item.name].setdefault(peer.name, []).append(figures)
             say(f"{item.name}: {peer.name} {report.in_short(figures)}")
             return figures
-        finally:
-            self._end_run(run)
 
     def _drain(self, item, peer, run, expected):
         run.counts = self.counts
@@ -292,7 +323,7 @@ def save(path, result):
 
 def run_bench(options, chosen):
     """True when every peer finished with the right contents."""
-    choice = peers.Choice(options.sink, options.peer, options.quick)
+    choice = peers.Choice(options.sink, options.peer, options.quick, tuple({item.kind_of_peers for item in chosen}))
     build.install(dict.fromkeys(group for peer in choice.chosen() for group in peer.groups))
     choice.is_installed = True
     engine = None
@@ -316,6 +347,7 @@ def run_bench(options, chosen):
         bench.run(chosen)
         report.print_drains(bench.results)
         report.print_kafka_drains(bench.results)
+        report.print_copies(bench.results)
         report.print_latency(bench.results)
         report.print_lags(bench.results)
         made = document.make(head, bench.results, bench.failures)
@@ -349,6 +381,8 @@ def main():
         chosen = workload.load(options.workloads or (workload.QUICK if options.quick else ()))
         for item in chosen if options.quick else []:
             item.shrink()
+        for item in chosen if options.size is not None else []:
+            item.megabytes = options.size
         for item in chosen if options.rows is not None else []:
             if item.measure == "drain":
                 item.resize(options.rows)

@@ -110,8 +110,9 @@ def _wait(child, started):
 class Sampler:
     """Sums the processor time of server processes by role while it is open (`with Sampler(...) as sampler`)."""
 
-    def __init__(self, source, target, target_database):
+    def __init__(self, source, target, target_database, source_database=None):
         self.source, self.target, self.target_database = source, target, target_database
+        self.source_database = source_database  # whose sessions count as "source"; none do without it
         self.used, self.role = {}, {}
         self.bystanders = set()  # there before the run: background processes and the harness's own sessions
         self.ended = threading.Event()
@@ -159,5 +160,7 @@ class Sampler:
         text = title(pid)
         if cluster is self.source and "walsender" in text:
             self.role[pid] = "walsender"
+        elif cluster is self.source and self.source_database and f" {self.source_database} " in text:
+            self.role[pid] = "source"
         elif cluster is self.target and ("for subscription" in text or f" {self.target_database} " in text):
             self.role[pid] = "apply"

@@ -12,6 +12,8 @@ STYLE = pathlib.Path(__file__).with_name("page.css")
 WORDS = (
     ("Drain", "The time to work off a backlog that was recorded before: how fast can it be? All peers read the same WAL "
               "from a copy of the same slot, one after the other, in an order that rotates from round to round."),
+    ("Copy", "All rows of the source into a database that has none. For pgcdc until the stream has passed every change that a chunk "
+             "contains, for the native subscription until each table is ready, for pgcopydb until it exits, with indexes and statistics."),
     ("Lag", "The time from a transaction's commit at the source until it is visible at the other end, while transactions "
             "come in at a set rate. In a table of the target: a reader sees the row. In Kafka: a read_committed consumer has the record."),
     ("Open loop", "Transactions are due by the clock, whether or not the previous one has arrived. One that starts late "
@@ -43,7 +45,7 @@ def write(path, result):
 
 
 def render(result):
-    sections = [section for section in (_drains(result), _lags(result), _idles(result), _costs(result), _others(result),
+    sections = [section for section in (_drains(result), _copies(result), _lags(result), _idles(result), _costs(result), _others(result),
                                         _settings(result), _words()) if section]
     links = "".join(f'<a href="#{name}">{title}</a>' for name, title, _ in sections)
     body = "".join(f'<section id="{name}"><h2>{title}</h2>{content}</section>' for name, title, content in sections)
@@ -147,6 +149,33 @@ def _drain_card(result, workload, peers):
     changes = figures.changes_of([run for runs in peers.values() for run in runs])
     told = f"{changes:,.0f} changes" if changes else ""
     return _card(workload, ". ".join(part for part in (_imitates(result, workload), told) if part), drawing)
+
+
+# ---- copies ----
+
+def _copies(result):
+    found = list(document.runs_of(result, "copy"))
+    if not found:
+        return None
+    cards = "".join(_copy_card(result, workload, peers) for workload, peers in found)
+    keys = figures.cost_keys([run for _, peers in found for runs in peers.values() for run in runs])
+    rows = []
+    for workload, peers in found:
+        rows.append([workload] + [""] * len(keys))
+        rows += [[f"\u2002{peer}", *(_blank(figures.cost(runs, key)) for key in keys)] for peer, runs in peers.items()]
+    heads = ["workload, peer", *(" · ".join(part for part in figures.column(key) if part) for key in keys)]
+    return ("copy", "The initial copy",
+            "<p>Seconds until all rows of the source are in a database that had none; shorter is faster, and the shortest is bold. "
+            "On the right: how many times as long as pgcdc’s live copy it took. All peers have the same number of jobs.</p>"
+            f"{_failed(result, 'copy')}{_legend(result, _peers_of(found))}<div class=\"cards\">{cards}</div>"
+            + _table("Costs: processor seconds for a million rows, and memory", heads, rows, _styles(result)))
+
+
+def _copy_card(result, workload, peers):
+    series = [(peer, document.numbers_of(runs, "seconds")) for peer, runs in peers.items()]
+    drawing = charts.bars(workload, [(peer, seconds) for peer, seconds in series if seconds], _styles(result), figures.ours(peers), "copy")
+    megabytes = (figures.median([run for runs in peers.values() for run in runs], "bytes") or 0) / 1e6
+    return _card(workload, f"{_imitates(result, workload)}. {megabytes:,.0f} MB", drawing)
 
 
 # ---- lag ----
@@ -296,7 +325,7 @@ def _costs(result):
 
 
 def _others(result):
-    known = ("drain", "lag", "idle")
+    known = ("drain", "copy", "lag", "idle")
     kinds = dict.fromkeys(document.kind_of(run) for peers in result["results"].values() for runs in peers.values() for run in runs)
     tables = ""
     for kind in [kind for kind in kinds if kind not in known]:

@@ -34,6 +34,7 @@ class Run:
     engine: pathlib.Path
     kafka: object  # Kafka, not started yet
     counts: object = None  # workload.Counts of the recording, where there is one
+    schema: str = ""  # of a copy: the statements that make the tables
 
 
 @dataclasses.dataclass
@@ -52,6 +53,8 @@ class PeerError(Exception):
 class Peer:
     name = ""
     title = ""
+    measure = "stream"  # or "copy": it takes part in these workloads only
+    measures_lag = False  # of a table that streams while it copies
     applies = True  # it fills the target database, so the contents are compared
     needs_kafka = False
     groups = ()  # further groups of tests/support/install that it needs

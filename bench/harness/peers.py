@@ -2,6 +2,7 @@
 """All peers, in the order in which they are shown."""
 import dataclasses
 
+from . import peer_copy
 from .cluster import ClusterError
 from .peer_debezium import Debezium, DebeziumTuned
 from .peer_native import Native, NativeTuned
@@ -12,7 +13,7 @@ from .peer_pgcopydb import Pgcopydb
 from .peer_recvlogical import Recvlogical, RecvlogicalText
 
 ALL = (Recvlogical, RecvlogicalText, PgcdcNull, Native, NativeTuned, Pgcopydb, Pgcdc, PgcdcKafka,
-       Debezium, DebeziumTuned)
+       Debezium, DebeziumTuned, *peer_copy.ALL)
 
 SINKS = tuple(dict.fromkeys(sink for peer in ALL for sink in peer.sinks))
 
@@ -24,6 +25,7 @@ class Choice:
     sinks: tuple = ()  # of pgcdc, each with whom it is measured beside; none: all
     names: tuple = ()  # only these
     quick: bool = False
+    measures: tuple = ()  # what is measured: "stream", "copy"; none: all
     is_installed: bool = False  # what they need, as far as it can be had
 
     def __post_init__(self):
@@ -47,6 +49,7 @@ class Choice:
 
     def _asked_for(self):
         return [peer for peer in ALL if (not self.names or peer.name in self.names)
+                and (not self.measures or peer.measure in self.measures)
                 and (not self.sinks or set(peer.sinks) & set(self.sinks))]
 
     def _why_not(self, peer):

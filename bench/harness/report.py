@@ -26,7 +26,7 @@ def print_head(head):
 
 def print_drains(results):
     """One line a workload: every peer's seconds, their ratios, and costs."""
-    drains = {name: peers for name, peers in results.items() if peers and "seconds" in _first_run(peers)}
+    drains = {name: peers for name, peers in results.items() if peers and _first_run(peers)["kind"] == "drain"}
     if not drains:
         return
     print("Draining a backlog: seconds (with several rounds: median, least, most), and how many times as fast pgcdc is "
@@ -77,6 +77,23 @@ def _least(peers, key):
     return min((median_of(peers[peer], key) for peer in DEBEZIUM if peer in peers), default=None)
 
 
+def print_copies(results):
+    """A line a peer: its seconds, how many times as long as pgcdc's live copy that is, and what it cost."""
+    rows = [("workload", "peer", "seconds", "times pgcdc's", "MB/s", "client", "source", "target", "peak MiB")]
+    for name, peers in results.items():
+        chosen = {peer: [run for run in runs if run["kind"] == "copy"] for peer, runs in peers.items()}
+        chosen = {peer: runs for peer, runs in chosen.items() if runs}
+        ours = _seconds(chosen, "pgcdc_live")
+        for peer, runs in chosen.items():
+            seconds = _seconds(chosen, peer)
+            rows.append((name, peer, _spread(chosen, peer), _ratio(seconds, ours), f"{runs[0]['bytes'] / 1e6 / seconds:.0f}",
+                         *(_number(median_of(runs, key)) for key in ("client_cpu_s", "source_cpu_s", "apply_cpu_s")),
+                         _number(max(run["client_peak_bytes"] for run in runs) / 2**20, 0)))
+    if len(rows) > 1:
+        print("Copying all rows into an empty database: seconds, and processor seconds")
+        _print_table(rows)
+
+
 def print_latency(results):
     rows = [("workload", "peer", "commits", "median ms", "p90 ms", "p99 ms")]
     for name, peers in results.items():
@@ -91,7 +108,7 @@ def print_latency(results):
 
 def in_short(figures):
     """The run's main figure, for the line at its end."""
-    if figures["kind"] == "drain":
+    if figures["kind"] in ("drain", "copy"):
         return f"{figures['seconds']:.2f} s"
     if figures["kind"] == "idle":
         return f"{figures['median_ms']:.2f} ms"

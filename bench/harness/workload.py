@@ -19,9 +19,9 @@ from .cluster import ClusterError
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "workloads"
 ORDER = ("insert_one_transaction", "pgbench", "insert_one_row", "update_one_transaction", "insert_wide", "insert_every_type",
          "update_hot", "update_documents", "update_without_key", "update_by_index", "delete_rows", "many_tables", "mix", "bursts", "idle",
-         "lag")
+         "lag", "copy_one_table", "copy_fifty_tables")
 # Of different kinds, and short: what a quick look is taken at when no workload is named.
-QUICK = ("insert_one_transaction", "pgbench", "insert_one_row", "insert_wide", "mix", "idle", "lag")
+QUICK = ("insert_one_transaction", "pgbench", "insert_one_row", "insert_wide", "mix", "idle", "lag", "copy_one_table")
 MIN_ROWS = 1000
 PUBLICATION = "bench"
 RECORDED_SLOT = "bench_recorded"
@@ -47,6 +47,7 @@ class Workload:
         self.measure = options.get("measure", "drain")
         self.rows = int(options.get("rows", 0))
         self.quick_rows = int(options.get("quick", 0))
+        self.megabytes = int(options.get("megabytes", 0))
         self.batch = int(options.get("batch", 1))
         self.clients = int(options.get("clients", 1))
 
@@ -54,8 +55,15 @@ class Workload:
     def summary(self):
         return self.imitates.split(". ")[0].removeprefix("Imitates ").rstrip(".")
 
+    @property
+    def kind_of_peers(self):
+        return "copy" if self.measure == "copy" else "stream"
+
     def shrink(self):
-        self.rows = self.quick_rows
+        if self.measure == "copy":
+            self.megabytes = self.quick_rows
+        else:
+            self.rows = self.quick_rows
 
     def resize(self, rows):
         if rows < MIN_ROWS:
@@ -66,7 +74,7 @@ class Workload:
         """Schema and rows in a new database, tidied up as a server has them that has been running for a while."""
         cluster.query(f"create database {database}")
         cluster.script(MARKER_SCHEMA + self.parts["schema"], database)
-        cluster.script(self.parts.get("rows", ""), database, rows=self.rows)
+        cluster.script(self.parts.get("rows", ""), database, rows=self.rows, megabytes=self.megabytes)
         cluster.query("vacuum (analyze)", database=database)
         cluster.query("checkpoint")
 
