@@ -582,8 +582,12 @@ static bool take_next(struct runner *runner, struct error *err) {
     int64_t since_us = clock_now_us();
     bool taken = take_batch(runner, batch, err);
     int64_t took_us = clock_now_us() - since_us;
+    if (!taken) {
+        runner->failed_batch = batch;
+        return false;
+    }
     batch_unref(batch);
-    if (!taken || !runner_settle(runner, err) || !watch_copy(runner, err))
+    if (!runner_settle(runner, err) || !watch_copy(runner, err))
         return false;
     runner_rest(runner, took_us);
     return true;
@@ -699,6 +703,8 @@ static void *runner_main(void *argument) {
     bool good = open_sink(runner, &error) && obey(runner, &error);
     forget_copy(runner);
     runner->sink->ops->close(runner->sink);
+    if (runner->failed_batch != NULL)
+        batch_unref(runner->failed_batch);
     pthread_mutex_lock(&runner->lock);
     if (!good)
         runner->error = error;

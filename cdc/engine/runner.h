@@ -108,9 +108,10 @@ struct runner {
         int64_t logged_ms;
         uint64_t groups, transactions, changes;
     } group_log;
-    bool in_transaction; /* the last change written was not a Commit */
-    bool gives_up;       /* stopped while a change waited for a chunk: it is sent again */
-    bool skipping;       /* inside a transaction that the sink already has */
+    bool in_transaction;        /* the last change written was not a Commit */
+    struct batch *failed_batch; /* its changes stay valid until the sink is closed; or NULL */
+    bool gives_up;              /* stopped while a change waited for a chunk: it is sent again */
+    bool skipping;              /* inside a transaction that the sink already has */
     lsn_t careful_until_lsn;
     bool careful; /* one transaction at a time, each durable before the next */
     struct skip skip;

@@ -27,7 +27,22 @@ struct faulty_sink {
     struct position written;   /* the last Commit that it got */
     struct position committed; /* what a crash leaves */
     bool is_late;              /* commits are durable only when it is asked, or told to wait */
+    const struct pool *pool;
+    const struct batch *promised; /* its changes stay valid until the next commit or close */
 };
+
+static const struct batch *batch_of(const struct pool *pool, const struct change *changes) {
+    for (size_t i = 0; i < POOL_BATCHES; i++)
+        if (changes >= pool->batches[i].changes && changes < pool->batches[i].changes + BATCH_CHANGES_MAX)
+            return &pool->batches[i];
+    return NULL;
+}
+
+static void expect_promise_kept(struct faulty_sink *faulty) {
+    if (faulty->promised != NULL)
+        cr_assert_eq(faulty->promised->state, BATCH_SEALED, "changes were released before their commit");
+    faulty->promised = NULL;
+}
 
 static bool fail(struct faulty_sink *faulty, enum call call, struct error *err) {
     cr_assert_eq(faulty->closes, 0, "a call after close");
@@ -44,6 +59,7 @@ static bool faulty_open(struct sink *sink, struct position *ret_position, struct
 
 static bool faulty_write(struct sink *sink, const struct sink_span *span, struct error *err) {
     struct faulty_sink *faulty = (struct faulty_sink *) sink;
+    faulty->promised = span->until != NULL ? batch_of(faulty->pool, span->changes) : NULL;
     if (!fail(faulty, CALL_WRITE, err))
         return false;
     for (size_t i = span->present; i < span->count; i++)
@@ -57,6 +73,7 @@ static bool faulty_write(struct sink *sink, const struct sink_span *span, struct
 static bool faulty_commit(struct sink *sink, const struct position *position, enum commit_wait wait,
                           struct position *ret_durable, struct error *err) {
     struct faulty_sink *faulty = (struct faulty_sink *) sink;
+    expect_promise_kept(faulty);
     if (!fail(faulty, CALL_COMMIT, err))
         return false;
     if (wait == COMMIT_VISIBLE && faulty->is_late) {
@@ -73,6 +90,7 @@ static bool faulty_commit(struct sink *sink, const struct position *position, en
 
 static void faulty_close(struct sink *sink) {
     struct faulty_sink *faulty = (struct faulty_sink *) sink;
+    expect_promise_kept(faulty);
     faulty->closes++;
 }
 
@@ -127,6 +145,7 @@ static enum runner_state live(struct faulty_sink *faulty, struct position *ret_p
     const int event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     const int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     cr_assert(pool_init(&pool, wake_fd, &err), "%s", err.text);
+    faulty->pool = &pool;
     cr_assert(runner_start(&runner, &faulty->sink, &metrics, event_fd, wake_fd, 0, &err), "%s", err.text);
     while (runner_state(&runner) != RUNNER_OPENED && !has_ended(&runner))
         wait_event(event_fd);
