@@ -14,18 +14,19 @@
  */
 #include "cdc/engine/activity.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "cdc/base/buffer.h"
 #include "cdc/base/fault.h"
+#include "cdc/engine/state_file.h"
 
 #define MAGIC "pgcdc activity 1\n"
 
-enum { LINE_MAX_BYTES = 512 };
+#define KIND "activity"
+
+enum { TEXT_BYTES_MAX = 256 * 1024 };
 
 int64_t activity_lag_ms(const struct activity_sink *sink, int64_t source_now_us) {
     const int64_t known_us = sink->commit_us > sink->caught_up_us ? sink->commit_us : sink->caught_up_us;
@@ -39,11 +40,6 @@ const struct activity_sink *activity_find(const struct activity *activity, const
         if (strcmp(activity->sinks[i].name, name) == 0)
             return &activity->sinks[i];
     return NULL;
-}
-
-static void file_path(char path[static PATH_MAX], const char *directory, const char *pipeline,
-                      const char *suffix) {
-    snprintf(path, PATH_MAX, "%s/%s.activity%s", directory, pipeline, suffix);
 }
 
 /* ---- reading ---- */
@@ -80,7 +76,8 @@ static void take_stops(const char *line, struct activity *activity) {
             activity->sinks[i].stops[kind] = count;
 }
 
-static void take_line(const char *line, struct activity *activity) {
+static void take_line(const char *line, void *context) {
+    struct activity *activity = context;
     int pid = 0;
     if (sscanf(line, "pid %d", &pid) == 1)
         activity->pid = pid;
@@ -95,16 +92,9 @@ static void take_line(const char *line, struct activity *activity) {
 }
 
 void activity_read(const char *directory, const char *pipeline, struct activity *ret_activity) {
-    char path[PATH_MAX], line[LINE_MAX_BYTES];
+    const struct state_file file = state_file_of(directory, pipeline, NULL, KIND);
     *ret_activity = (struct activity){0};
-    file_path(path, directory, pipeline, "");
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return;
-    if (fgets(line, sizeof line, file) != NULL && strcmp(line, MAGIC) == 0)
-        while (fgets(line, sizeof line, file) != NULL)
-            take_line(line, ret_activity);
-    fclose(file);
+    state_file_read(&file, MAGIC, take_line, ret_activity);
     if (!ret_activity->exists)
         *ret_activity = (struct activity){0};
 }
@@ -112,61 +102,52 @@ void activity_read(const char *directory, const char *pipeline, struct activity 
 /* ---- writing ---- */
 
 /* A name with a line break in it stays on one line. */
-static void print_copy(FILE *file, const struct activity_copy *copy) {
+static void print_copy(struct buffer *text, const struct activity_copy *copy) {
     if (!copy->runs)
         return;
-    fprintf(file, "copy %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " ",
-            copy->tables_done, copy->table_count, copy->rows, copy->bytes, copy->bytes_done,
-            copy->bytes_estimate);
+    buffer_printf(text, "copy %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " ",
+                  copy->tables_done, copy->table_count, copy->rows, copy->bytes, copy->bytes_done,
+                  copy->bytes_estimate);
     for (const char *c = copy->table; *c != '\0'; c++)
-        putc((unsigned char) *c < ' ' ? ' ' : *c, file);
-    putc('\n', file);
+        buffer_append_u8(text, (unsigned char) *c < ' ' ? ' ' : (uint8_t) *c);
+    buffer_append_text(text, "\n");
 }
 
-static void print_stops(FILE *file, const struct activity_sink *sink) {
+static void print_stops(struct buffer *text, const struct activity_sink *sink) {
     for (size_t i = 0; i < CONFLICT_KINDS; i++)
         if (sink->stops[i] > 0)
-            fprintf(file, "stops %s %s %" PRIu64 "\n", sink->name, conflict_kind_name((enum conflict_kind) i),
-                    sink->stops[i]);
+            buffer_printf(text, "stops %s %s %" PRIu64 "\n", sink->name,
+                          conflict_kind_name((enum conflict_kind) i), sink->stops[i]);
 }
 
-static bool print_activity(const char *path, const struct activity *activity) {
-    FILE *file = fopen(path, "we");
-    if (file == NULL)
-        return false;
-    fprintf(file, MAGIC "pid %d\nstarted %" PRId64 "\nwritten %" PRId64 "\nrows_copied %" PRIu64 "\n",
-            (int) activity->pid, activity->started_us, activity->written_us, activity->rows_copied);
-    print_copy(file, &activity->copy);
+static void print_activity(struct buffer *text, const struct activity *activity) {
+    buffer_printf(text, MAGIC "pid %d\nstarted %" PRId64 "\nwritten %" PRId64 "\nrows_copied %" PRIu64 "\n",
+                  (int) activity->pid, activity->started_us, activity->written_us, activity->rows_copied);
+    print_copy(text, &activity->copy);
     for (size_t i = 0; i < activity->sink_count; i++) {
         const struct activity_sink *sink = &activity->sinks[i];
-        fprintf(file, "sink %s %" PRIu64 " %" PRIu64 " %.1f %.1f %" PRId64 " %" PRId64 "\n", sink->name,
-                sink->transactions, sink->changes, sink->transactions_per_s, sink->changes_per_s,
-                sink->commit_us, sink->caught_up_us);
-        print_stops(file, sink);
+        buffer_printf(text, "sink %s %" PRIu64 " %" PRIu64 " %.1f %.1f %" PRId64 " %" PRId64 "\n", sink->name,
+                      sink->transactions, sink->changes, sink->transactions_per_s, sink->changes_per_s,
+                      sink->commit_us, sink->caught_up_us);
+        print_stops(text, sink);
     }
-    fputs("end\n", file);
-    const bool written = fflush(file) == 0 && ferror(file) == 0;
-    return fclose(file) == 0 && written;
+    buffer_append_text(text, "end\n");
 }
 
 bool activity_write(const char *directory, const char *pipeline, const struct activity *activity,
                     struct error *err) {
-    char path[PATH_MAX], temporary[PATH_MAX];
-    file_path(path, directory, pipeline, "");
-    file_path(temporary, directory, pipeline, ".new");
-    if (!print_activity(temporary, activity))
-        return error_errno(err, "%s", temporary);
+    struct buffer text AUTO(buffer_release) = {.bytes_max = TEXT_BYTES_MAX};
+    const struct state_file file = state_file_of(directory, pipeline, NULL, KIND);
+    print_activity(&text, activity);
+    if (!buffer_ok(&text))
+        return error_no_memory(err);
+    if (!state_file_write(&file, buffer_slice(&text), false, err))
+        return false;
     FAULT_POINT("activity-written");
-    return rename(temporary, path) == 0 ? true : error_errno(err, "%s", path);
+    return state_file_place(&file, err);
 }
 
 bool activity_remove(const char *directory, const char *pipeline, struct error *err) {
-    static const char *const SUFFIXES[] = {".new", ""};
-    char path[PATH_MAX];
-    for (size_t i = 0; i < sizeof SUFFIXES / sizeof SUFFIXES[0]; i++) {
-        file_path(path, directory, pipeline, SUFFIXES[i]);
-        if (unlink(path) != 0 && errno != ENOENT && errno != ENOTDIR)
-            return error_errno(err, "%s", path);
-    }
-    return true;
+    const struct state_file file = state_file_of(directory, pipeline, NULL, KIND);
+    return state_file_remove(&file, err);
 }

@@ -20,18 +20,15 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include "cdc/base/buffer.h"
 #include "cdc/base/fault.h"
+#include "cdc/engine/state_file.h"
 
 #define FILE_BYTES_MAX 65536
 #define MAGIC "pgcdc checkpoint "
@@ -41,9 +38,13 @@ static uint32_t checksum(const char *data, size_t size) {
     return (uint32_t) crc32(crc32(0, NULL, 0), (const unsigned char *) data, (unsigned) size);
 }
 
-static void file_path(char path[static PATH_MAX], const char *directory, const char *pipeline,
-                      const char *suffix) {
-    snprintf(path, PATH_MAX, "%s/%s.checkpoint%s", directory, pipeline, suffix);
+static struct state_file file_of(const char *directory, const char *pipeline) {
+    return state_file_of(directory, pipeline, NULL, "checkpoint");
+}
+
+/* The generation before. */
+static struct state_file previous_of(const char *directory, const char *pipeline) {
+    return state_file_of(directory, pipeline, NULL, "checkpoint.previous");
 }
 
 /* ---- text ---- */
@@ -175,15 +176,14 @@ static bool read_file(const char *path, struct checkpoint *checkpoint, struct er
 
 bool checkpoint_read(const char *directory, const char *pipeline, struct checkpoint *ret_checkpoint,
                      struct error *err) {
-    char path[PATH_MAX];
-    file_path(path, directory, pipeline, "");
-    if (!read_file(path, ret_checkpoint, err))
+    const struct state_file current = file_of(directory, pipeline);
+    const struct state_file previous = previous_of(directory, pipeline);
+    if (!read_file(current.path, ret_checkpoint, err))
         return false;
     if (ret_checkpoint->phase != CHECKPOINT_NONE && ret_checkpoint->phase != CHECKPOINT_CORRUPT)
         return true;
     bool was_corrupt = ret_checkpoint->phase == CHECKPOINT_CORRUPT;
-    file_path(path, directory, pipeline, ".previous");
-    if (!read_file(path, ret_checkpoint, err))
+    if (!read_file(previous.path, ret_checkpoint, err))
         return false;
     if (ret_checkpoint->phase == CHECKPOINT_NONE && was_corrupt)
         ret_checkpoint->phase = CHECKPOINT_CORRUPT;
@@ -192,87 +192,38 @@ bool checkpoint_read(const char *directory, const char *pipeline, struct checkpo
 
 /* ---- writing ---- */
 
-static bool write_all(int fd, struct slice bytes) {
-    while (bytes.size > 0) {
-        ssize_t written = write(fd, bytes.data, bytes.size);
-        if (written < 0 && errno != EINTR)
-            return false;
-        if (written > 0) {
-            bytes.data += written;
-            bytes.size -= (size_t) written;
-        }
-    }
-    return true;
-}
-
-/*
- * Writes a new file each time: after a failed fsync the kernel may mark the lost pages clean, so a retry on
- * the same file would prove nothing.
- */
-static bool write_synced(const char *path, struct slice bytes, struct error *err) {
-    unlink(path);
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-    if (fd < 0)
-        return error_errno(err, "%s", path);
-    bool good = write_all(fd, bytes) && fsync(fd) == 0;
-    if (!good)
-        error_errno(err, "%s", path);
-    if (close(fd) != 0 && good)
-        good = error_errno(err, "%s", path);
-    if (!good)
-        unlink(path);
-    return good;
-}
-
-static bool sync_directory(const char *directory, struct error *err) {
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return error_errno(err, "%s", directory);
-    bool good = fsync(fd) == 0 ? true : error_errno(err, "%s", directory);
-    close(fd);
-    return good;
-}
-
 /*
  * Between the two renames only the previous generation exists, and checkpoint_read falls back to it. The next
  * write overwrites a temporary file that a kill left.
  */
-static bool put_in_place(const char *directory, const char *pipeline, const char *temporary,
-                         struct error *err) {
-    char current[PATH_MAX], previous[PATH_MAX];
-    file_path(current, directory, pipeline, "");
-    file_path(previous, directory, pipeline, ".previous");
-    if (rename(current, previous) != 0 && errno != ENOENT)
-        return error_errno(err, "%s", previous);
+static bool put_in_place(const char *directory, const char *pipeline, struct error *err) {
+    const struct state_file current = file_of(directory, pipeline);
+    const struct state_file previous = previous_of(directory, pipeline);
+    if (rename(current.path, previous.path) != 0 && errno != ENOENT)
+        return error_errno(err, "%s", previous.path);
     FAULT_POINT("checkpoint-renamed-previous");
-    if (rename(temporary, current) != 0)
-        return error_errno(err, "%s", current);
+    if (!state_file_place(&current, err))
+        return false;
     FAULT_POINT("checkpoint-renamed");
-    return sync_directory(directory, err);
+    return state_directory_sync(directory, err);
 }
 
 bool checkpoint_write(const char *directory, const char *pipeline, struct checkpoint *checkpoint,
                       struct error *err) {
     assert(checkpoint->phase == CHECKPOINT_COPYING || checkpoint->phase == CHECKPOINT_STREAMING);
-    char temporary[PATH_MAX];
-    file_path(temporary, directory, pipeline, ".new");
+    const struct state_file file = file_of(directory, pipeline);
     struct buffer text AUTO(buffer_release) = {.bytes_max = FILE_BYTES_MAX};
     checkpoint->generation++;
-    if (!format(checkpoint, &text, err) || !write_synced(temporary, buffer_slice(&text), err))
+    if (!format(checkpoint, &text, err) || !state_file_write(&file, buffer_slice(&text), true, err))
         return false;
     FAULT_POINT("checkpoint-written");
-    return put_in_place(directory, pipeline, temporary, err);
+    return put_in_place(directory, pipeline, err);
 }
 
 bool checkpoint_remove(const char *directory, const char *pipeline, struct error *err) {
-    static const char *const SUFFIXES[] = {".new", "", ".previous"};
-    for (size_t i = 0; i < sizeof SUFFIXES / sizeof SUFFIXES[0]; i++) {
-        char path[PATH_MAX];
-        file_path(path, directory, pipeline, SUFFIXES[i]);
-        if (unlink(path) != 0 && errno != ENOENT && errno != ENOTDIR)
-            return error_errno(err, "%s", path);
-    }
-    return true;
+    const struct state_file current = file_of(directory, pipeline);
+    const struct state_file previous = previous_of(directory, pipeline);
+    return state_file_remove(&current, err) && state_file_unlink(previous.path, err);
 }
 
 /* ---- asking ---- */

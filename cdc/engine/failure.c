@@ -17,21 +17,18 @@
  */
 #include "cdc/engine/failure.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "cdc/base/buffer.h"
 #include "cdc/base/fault.h"
+#include "cdc/engine/state_file.h"
 
 #define MAGIC "pgcdc failure 1\n"
+#define KIND "failure"
 
-static void file_path(char path[static PATH_MAX], const char *directory, const char *pipeline,
-                      const char *suffix) {
-    snprintf(path, PATH_MAX, "%s/%s.failure%s", directory, pipeline, suffix);
-}
+enum { TEXT_BYTES_MAX = 64 * 1024 };
 
 /* ---- reading ---- */
 
@@ -41,7 +38,8 @@ static void take_text(char *target, size_t size, const char *line, const char *k
         snprintf(target, size, "%.*s", (int) strcspn(line + length, "\n"), line + length);
 }
 
-static void take_line(const char *line, struct failure *failure) {
+static void take_line(const char *line, void *context) {
+    struct failure *failure = context;
     char lsn[32] = "", commit_lsn[32] = "";
     take_text(failure->error.sqlstate, sizeof failure->error.sqlstate, line, "sqlstate ");
     take_text(failure->error.text, sizeof failure->error.text, line, "text ");
@@ -61,16 +59,9 @@ static void take_line(const char *line, struct failure *failure) {
 }
 
 void failure_read(const char *directory, const char *pipeline, struct failure *ret_failure) {
-    char path[PATH_MAX], line[ERROR_TEXT_MAX + 64];
+    const struct state_file file = state_file_of(directory, pipeline, NULL, KIND);
     *ret_failure = (struct failure){0};
-    file_path(path, directory, pipeline, "");
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return;
-    if (fgets(line, sizeof line, file) != NULL && strcmp(line, MAGIC) == 0)
-        while (fgets(line, sizeof line, file) != NULL)
-            take_line(line, ret_failure);
-    fclose(file);
+    state_file_read(&file, MAGIC, take_line, ret_failure);
     if (!ret_failure->exists)
         *ret_failure = (struct failure){0};
 }
@@ -82,42 +73,39 @@ static char in_line(char letter) {
     return (unsigned char) letter < ' ' ? ' ' : letter;
 }
 
-static void print_text(FILE *file, const char *key, const char *text) {
-    fputs(key, file);
+static void print_text(struct buffer *out, const char *key, const char *text) {
+    buffer_append_text(out, key);
     for (; *text != '\0'; text++)
-        putc(in_line(*text), file);
-    putc('\n', file);
+        buffer_append_u8(out, (uint8_t) in_line(*text));
+    buffer_append_text(out, "\n");
 }
 
-static bool print_failure(const char *path, const struct failure *failure) {
-    FILE *file = fopen(path, "we");
-    if (file == NULL)
-        return false;
-    fprintf(file,
-            MAGIC "kind %s\nsqlstate %s\nattempts %" PRIu64 "\nsince %" PRId64 "\nlast %" PRId64
-                  "\nposition %s\n",
-            error_kind_name(failure->error.kind), failure->error.sqlstate, failure->attempts,
-            failure->since_us, failure->last_us, lsn_format(failure->position_lsn).text);
+static void print_failure(struct buffer *out, const struct failure *failure) {
+    buffer_printf(out,
+                  MAGIC "kind %s\nsqlstate %s\nattempts %" PRIu64 "\nsince %" PRId64 "\nlast %" PRId64
+                        "\nposition %s\n",
+                  error_kind_name(failure->error.kind), failure->error.sqlstate, failure->attempts,
+                  failure->since_us, failure->last_us, lsn_format(failure->position_lsn).text);
     if (failure->error.commit_lsn != 0)
-        fprintf(file, "transaction %s\n", lsn_format(failure->error.commit_lsn).text);
+        buffer_printf(out, "transaction %s\n", lsn_format(failure->error.commit_lsn).text);
     if (failure->error.conflict[0] != '\0')
-        print_text(file, "conflict ", failure->error.conflict);
-    print_text(file, "text ", failure->error.text);
-    print_text(file, "remedy ", failure->error.remedy);
-    fputs("end\n", file);
-    const bool written = fflush(file) == 0 && ferror(file) == 0;
-    return fclose(file) == 0 && written;
+        print_text(out, "conflict ", failure->error.conflict);
+    print_text(out, "text ", failure->error.text);
+    print_text(out, "remedy ", failure->error.remedy);
+    buffer_append_text(out, "end\n");
 }
 
 bool failure_write(const char *directory, const char *pipeline, const struct failure *failure,
                    struct error *err) {
-    char path[PATH_MAX], temporary[PATH_MAX];
-    file_path(path, directory, pipeline, "");
-    file_path(temporary, directory, pipeline, ".new");
-    if (!print_failure(temporary, failure))
-        return error_errno(err, "%s", temporary);
+    struct buffer text AUTO(buffer_release) = {.bytes_max = TEXT_BYTES_MAX};
+    const struct state_file file = state_file_of(directory, pipeline, NULL, KIND);
+    print_failure(&text, failure);
+    if (!buffer_ok(&text))
+        return error_no_memory(err);
+    if (!state_file_write(&file, buffer_slice(&text), false, err))
+        return false;
     FAULT_POINT("failure-written");
-    return rename(temporary, path) == 0 ? true : error_errno(err, "%s", path);
+    return state_file_place(&file, err);
 }
 
 static bool is_kept(const char *kept, const char *text) {
@@ -140,12 +128,6 @@ bool failure_explain(const char *directory, const char *pipeline, const struct e
 }
 
 bool failure_remove(const char *directory, const char *pipeline, struct error *err) {
-    static const char *const SUFFIXES[] = {".new", ""};
-    char path[PATH_MAX];
-    for (size_t i = 0; i < sizeof SUFFIXES / sizeof SUFFIXES[0]; i++) {
-        file_path(path, directory, pipeline, SUFFIXES[i]);
-        if (unlink(path) != 0 && errno != ENOENT && errno != ENOTDIR)
-            return error_errno(err, "%s", path);
-    }
-    return true;
+    const struct state_file file = state_file_of(directory, pipeline, NULL, KIND);
+    return state_file_remove(&file, err);
 }

@@ -9,24 +9,19 @@
  */
 #include "cdc/engine/skip.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-static void file_path(char path[static PATH_MAX], const char *directory, const char *pipeline,
-                      const char *sink, const char *suffix) {
-    snprintf(path, PATH_MAX, "%s/%s.%s.skip%s", directory, pipeline, sink, suffix);
-}
+#include "cdc/engine/state_file.h"
+
+#define KIND "skip"
 
 void skip_read(const char *directory, const char *pipeline, const char *sink, struct skip *ret_skip) {
-    char path[PATH_MAX], commit_lsn[32], lsn[32], end[8];
+    const struct state_file of = state_file_of(directory, pipeline, sink, KIND);
+    char commit_lsn[32], lsn[32], end[8];
     struct skip skip;
     *ret_skip = (struct skip){0};
-    file_path(path, directory, pipeline, sink, "");
-    FILE *file = fopen(path, "re");
+    FILE *file = fopen(of.path, "re");
     if (file == NULL)
         return;
     if (fscanf(file, "pgcdc skip 2 commit %31s lsn %31s %7s", commit_lsn, lsn, end) == 3 &&
@@ -35,46 +30,20 @@ void skip_read(const char *directory, const char *pipeline, const char *sink, st
     fclose(file);
 }
 
-static bool print_skip(const char *path, const struct skip *skip) {
-    FILE *file = fopen(path, "we");
-    if (file == NULL)
-        return false;
-    fprintf(file, "pgcdc skip 2\ncommit %s\nlsn %s\nend\n", lsn_format(skip->commit_lsn).text,
-            lsn_format(skip->lsn).text);
-    const bool written = fflush(file) == 0 && ferror(file) == 0 && fsync(fileno(file)) == 0;
-    return fclose(file) == 0 && written;
-}
-
-static bool sync_directory(const char *directory, struct error *err) {
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return error_errno(err, "%s", directory);
-    const bool good = fsync(fd) == 0 ? true : error_errno(err, "%s", directory);
-    close(fd);
-    return good;
-}
-
+/* Synced: the operator was told that the transaction will be skipped. */
 bool skip_write(const char *directory, const char *pipeline, const char *sink, const struct skip *skip,
                 struct error *err) {
-    char path[PATH_MAX], temporary[PATH_MAX];
-    file_path(path, directory, pipeline, sink, "");
-    file_path(temporary, directory, pipeline, sink, ".new");
-    if (!print_skip(temporary, skip))
-        return error_errno(err, "%s", temporary);
-    if (rename(temporary, path) != 0)
-        return error_errno(err, "%s", path);
-    return sync_directory(directory, err);
+    const struct state_file file = state_file_of(directory, pipeline, sink, KIND);
+    char text[128];
+    snprintf(text, sizeof text, "pgcdc skip 2\ncommit %s\nlsn %s\nend\n", lsn_format(skip->commit_lsn).text,
+             lsn_format(skip->lsn).text);
+    return state_file_write(&file, slice_of(text), true, err) && state_file_place(&file, err) &&
+           state_directory_sync(directory, err);
 }
 
 bool skip_remove(const char *directory, const char *pipeline, const char *sink, struct error *err) {
-    static const char *const SUFFIXES[] = {".new", ""};
-    char path[PATH_MAX];
-    for (size_t i = 0; i < sizeof SUFFIXES / sizeof SUFFIXES[0]; i++) {
-        file_path(path, directory, pipeline, sink, SUFFIXES[i]);
-        if (unlink(path) != 0 && errno != ENOENT && errno != ENOTDIR)
-            return error_errno(err, "%s", path);
-    }
-    return true;
+    const struct state_file file = state_file_of(directory, pipeline, sink, KIND);
+    return state_file_remove(&file, err);
 }
 
 bool skip_is_ahead(const struct skip *skip, const struct position *position) {
