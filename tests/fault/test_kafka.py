@@ -13,6 +13,7 @@ import pytest
 
 from support import load
 from support.cluster import Cluster
+from support.engine import slowness
 from support.kafka import Kafka
 from support.lives import dies_at, must_die_at, points_of
 from support.load import Load
@@ -203,6 +204,37 @@ def test_a_frozen_broker_is_waited_for(loaded):
         wait_for_progress(loaded)
     loaded.engine.stop()
     finish(loaded)
+
+
+def test_a_stop_while_the_broker_is_away(loaded):
+    """Silent or dead in mid-run, or dead at the start: the stop ends within its ten seconds, and the next run continues."""
+    kafka = loaded.kafka
+    ways = [(kafka.freeze, kafka.thaw, signal.SIGTERM), (kafka.kill, kafka.start, signal.SIGINT)]
+    with Load(loaded.source, pause_s=0.1):
+        for away, back, number in ways:
+            loaded.start()
+            wait_for_progress(loaded)
+            away()
+            stop_soon(loaded, number)
+            back()
+            loaded.wait_slot_free()
+        kafka.kill()
+        loaded.engine.start()
+        loaded.engine.wait_log(kafka.bootstrap)
+        stop_soon(loaded, signal.SIGTERM)
+        kafka.start()
+    finish(loaded)
+
+
+def stop_soon(pipeline, number):
+    """A hang-up before it is no stop."""
+    engine = pipeline.engine
+    engine.process.send_signal(signal.SIGHUP)
+    began = time.monotonic()
+    engine.process.send_signal(number)
+    code = engine.wait_exit(60)
+    took = time.monotonic() - began
+    assert code == 0 and took < 10 * slowness(engine.program), f"exit code {code} after {took} s"
 
 
 def test_a_leader_moves(loaded_on_three):

@@ -12,6 +12,7 @@ import psycopg2
 import pytest
 
 from support.wait import wait_until
+from support.wire_proxy import WireProxy
 
 T = "create table t (id int primary key, v text, m money, d timestamptz, f float8, b bytea, i interval);" \
     "create table other (id int primary key, v text)"
@@ -205,6 +206,36 @@ def test_every_command_ends_soon_when_it_waits_for_a_silent_server(pipeline, com
         process.wait(30)
         assert time.monotonic() - began < 5
         held.close()
+
+
+@pytest.mark.parametrize("is_deaf", [False, True], ids=["answers", "black_hole"])
+@pytest.mark.parametrize("command", ["run", "tail"])
+def test_a_slot_that_waits_is_cancelled(pipeline, command, is_deaf):
+    """The request goes over a connection of its own, which may find nobody: the end waits for it a short time only."""
+    pipeline.source.execute(T + "; insert into other values (1, 'a'); create publication shop for table t, other")
+    writer = pipeline.source.connect(autocommit=False)
+    waiting = "select pid from pg_stat_activity where backend_type = 'walsender' and datname = current_database()"
+    with WireProxy(pipeline.source.cluster.port) as proxy:
+        direct, pipeline.source_configuration["dsn"] = pipeline.source_configuration["dsn"], proxy.dsn(pipeline.source)
+        pipeline.engine.write_configuration()
+        writer.cursor().execute("insert into other values (2, 'b')")
+        process = pipeline.engine.spawn(command)
+        wait_until(lambda: pipeline.source.execute(waiting + " and query like 'CREATE_REPLICATION_SLOT%%' and wait_event_type = 'Lock'"), "the slot to wait")
+        proxy.is_deaf, count = is_deaf, proxy.count
+        process.terminate()
+        began = time.monotonic()
+        process.wait(30)
+        assert time.monotonic() - began < (5 if is_deaf else 2)
+        assert proxy.count == count + 1, "the request to cancel"
+        if not is_deaf:
+            wait_until(lambda: not pipeline.source.execute(waiting), "the creation to be given up")
+            assert pipeline.slot() is None
+    writer.commit()
+    writer.close()
+    wait_until(lambda: not pipeline.source.execute(waiting), "the walsender to end")
+    pipeline.source_configuration["dsn"] = direct
+    pipeline.engine.catch_up()
+    pipeline.assert_equal("public.t", "public.other")
 
 
 @pytest.mark.parametrize("command", ["run", "check", "drop"])

@@ -26,6 +26,7 @@ class WireProxy:
         self.server_port = port
         self.take, self.take_client = take or through, take_client
         self.count = 0
+        self.is_deaf = False  # takes new connections and never says a word
         self.sockets = []
         self.lock = threading.Lock()
         self.listener = socket.socket()
@@ -49,6 +50,11 @@ class WireProxy:
         while True:
             try:
                 client = self.listener.accept()[0]
+                if self.is_deaf:
+                    with self.lock:
+                        self.sockets.append(client)
+                        self.count += 1
+                    continue
                 server = socket.create_connection(("127.0.0.1", self.server_port))
             except OSError:
                 return
