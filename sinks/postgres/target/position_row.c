@@ -81,6 +81,16 @@ static const struct result_shape EXISTS_SHAPE = {"the query for pgcdc.position",
 static const char CREATE_LOCK[] = "select pg_catalog.pg_advisory_xact_lock(7165065, 1)";
 
 /*
+ * A digit that is damaged in transit would be another position, which skips changes or applies them twice. So
+ * the server sends the row once more, reversed, for read_row to compare.
+ */
+#define ROW                                                                                                  \
+    "epoch, end_lsn, commit_lsn, index, system_id, timeline, pg_catalog.reverse(pg_catalog.concat_ws("       \
+    "' ', epoch, end_lsn, commit_lsn, index, system_id, timeline))"
+
+enum { ROW_END_LSN = 1, ROW_FIELDS = 6, ROW_REVERSED = ROW_FIELDS, ROW_AGE, ROW_TEXT_MAX = 256 };
+
+/*
  * $3: our epoch, 0 when this process has none and may take over; $4: the claim whose answer may be lost; $5:
  * the new claim. It is above the epoch by a random step, so that another engine's claim cannot be mistaken
  * for ours.
@@ -92,7 +102,7 @@ static const char OPEN[] =
     " on conflict (pipeline, sink, stream) do update set updated_at = excluded.updated_at,"
     "  epoch = case when $3::bigint = 0 then p.epoch + 1 else excluded.epoch end"
     " where $3::bigint = 0 or p.epoch in ($3::bigint, $4::bigint)"
-    " returning epoch, end_lsn, commit_lsn, index, system_id, timeline";
+    " returning " ROW;
 
 #define CLAIM_STEP_MAX 1000000u
 
@@ -112,7 +122,7 @@ static const char END_HOLDER[] =
 /* Also works with layout 1, because a function that only reads does not migrate. */
 #define STREAM_IS_3 "coalesce(pg_catalog.to_jsonb(p) ->> 'stream', '') = $3"
 
-static const char LOOK[] = "select epoch, end_lsn, commit_lsn, index, system_id, timeline,"
+static const char LOOK[] = "select " ROW ","
                            " (extract(epoch from pg_catalog.clock_timestamp() - updated_at) * 1000)::bigint"
                            " from pgcdc.position p where pipeline = $1 and sink = $2 and " STREAM_IS_3;
 
@@ -301,9 +311,39 @@ static bool prepare_table(struct session *session, struct error *err) {
            check_layout(session, err);
 }
 
+static bool is_reversed(const char *text, size_t size, const char *reversed) {
+    if (strlen(reversed) != size)
+        return false;
+    for (size_t i = 0; i < size; i++)
+        if (text[i] != reversed[size - 1 - i])
+            return false;
+    return true;
+}
+
+static bool is_intact(const PGresult *result) {
+    char text[ROW_TEXT_MAX] = "";
+    size_t size = 0;
+    for (int field = 0; field < ROW_FIELDS; field++) {
+        const char *value = PQgetvalue(result, 0, field);
+        const int added = snprintf(text + size, sizeof text - size, "%s%s", field > 0 ? " " : "", value);
+        if (added < 0 || (size_t) added >= sizeof text - size)
+            return false;
+        size += (size_t) added;
+    }
+    return is_reversed(text, size, PQgetvalue(result, 0, ROW_REVERSED));
+}
+
+static bool refuse_damaged(struct error *err) {
+    return error_set(err, ERROR_PROTOCOL,
+                     "target: the position in pgcdc.position is not the one that the server read: the "
+                     "server's data is damaged in transit");
+}
+
 static bool read_row(const PGresult *result, struct position_row *row, struct position *ret_position,
                      struct error *err) {
     struct position position = {0};
+    if (PQntuples(result) == 1 && !is_intact(result))
+        return refuse_damaged(err);
     if (PQntuples(result) != 1 || !lsn_parse(PQgetvalue(result, 0, 1), &position.end_lsn) ||
         !lsn_parse(PQgetvalue(result, 0, 2), &position.commit_lsn))
         return error_set(err, ERROR_CONFIG, "target: pgcdc.position is not the table that pgcdc creates");
@@ -338,7 +378,8 @@ static bool claim_row(struct position_row *row, struct session *session, PGresul
     const char *const values[] = {row->pipeline, row->sink, claim.epoch, claim.lost, claim.next, row->stream};
     bool done =
         session_query(session, OPEN, 6, values,
-                      &(const struct result_shape){"the claim of the position", 0, 1, 6, 0}, ret_result, err);
+                      &(const struct result_shape){"the claim of the position", 0, 1, ROW_REVERSED + 1, 0},
+                      ret_result, err);
     if (done || err->sqlstate[0] == '\0')
         row->claim = next;
     if (done || strcmp(err->sqlstate, NO_SUCH_KEY) != 0)
@@ -425,8 +466,8 @@ bool position_row_look(const struct position_row *row, struct session *session, 
     struct sink_view view = {0};
     struct error answer = {0};
     if (!session_query(session, LOOK, 3, (const char *const[]){row->pipeline, row->sink, row->stream},
-                       &(const struct result_shape){"the query for the position", 0, 1, 7, 0}, &result,
-                       &answer)) {
+                       &(const struct result_shape){"the query for the position", 0, 1, ROW_AGE + 1, 0},
+                       &result, &answer)) {
         if (strcmp(answer.sqlstate, UNDEFINED_TABLE) != 0) {
             *err = answer;
             return rights_missing(session, err);
@@ -434,7 +475,7 @@ bool position_row_look(const struct position_row *row, struct session *session, 
     } else if (PQntuples(result) == 1) {
         if (!read_row(result, &seen, &view.position, err))
             return false;
-        view.age_ms = strtoll(PQgetvalue(result, 0, 6), NULL, 10);
+        view.age_ms = strtoll(PQgetvalue(result, 0, ROW_AGE), NULL, 10);
     }
     *ret_view = view;
     return true;
@@ -451,13 +492,16 @@ bool position_row_find_lsn(const struct position_row *row, struct session *sessi
         return false;
     if (PQgetisnull(found, 0, 0))
         return true;
-    if (!session_query(
-            session,
-            "select end_lsn from pgcdc.position p where pipeline = $1 and sink = $2 and " STREAM_IS_3, 3,
-            (const char *const[]){row->pipeline, row->sink, row->stream},
-            &(const struct result_shape){"the query for the position", 0, 1, 1, 0}, &position, err))
+    if (!session_query(session,
+                       "select " ROW
+                       " from pgcdc.position p where pipeline = $1 and sink = $2 and " STREAM_IS_3,
+                       3, (const char *const[]){row->pipeline, row->sink, row->stream},
+                       &(const struct result_shape){"the query for the position", 0, 1, ROW_REVERSED + 1, 0},
+                       &position, err))
         return false;
-    if (PQntuples(position) == 1 && !lsn_parse(PQgetvalue(position, 0, 0), ret_lsn))
+    if (PQntuples(position) == 1 && !is_intact(position))
+        return refuse_damaged(err);
+    if (PQntuples(position) == 1 && !lsn_parse(PQgetvalue(position, 0, ROW_END_LSN), ret_lsn))
         *ret_lsn = 0; /* the row has no position yet */
     return true;
 }
