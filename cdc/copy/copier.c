@@ -155,8 +155,8 @@ static bool offer_snapshot(struct copier *copier, const struct copier_table *tab
 
 static void report_wait(const struct copier *copier) {
     log_line(LOG_LEVEL_INFO,
-             "sink %s: the copy of table %s.%s waits for a transaction whose commit was streamed and is not "
-             "visible at the source yet (does it wait for a synchronous standby?)",
+             "sink %s: the copy of table %s.%s waits for a transaction that has committed and is not visible "
+             "at the source yet (does it wait for a synchronous standby?)",
              copier->sink->config->name, copier->chunk->chunk.schema, copier->chunk->chunk.table);
 }
 
