@@ -20,6 +20,10 @@ static const struct command *const COMMANDS[] = {
     &command_tail,
     &command_why,
     &command_skip,
+    &command_table_list,
+    &command_table_add,
+    &command_table_remove,
+    &command_table_copy,
     &command_drop,
     &command_help,
     &command_version,
@@ -51,6 +55,14 @@ const struct command *command_find(const char *const *words, size_t *ret_word_co
         if (begins_with(words, COMMANDS[i]->name, ret_word_count))
             return COMMANDS[i];
     return NULL;
+}
+
+size_t command_find_group(const char *word) {
+    const size_t length = strlen(word);
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (strncmp(COMMANDS[i]->name, word, length) == 0 && COMMANDS[i]->name[length] == ' ')
+            return i;
+    return COMMANDS_NONE;
 }
 
 const char *command_nearest(const char *word) {

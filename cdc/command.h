@@ -14,9 +14,14 @@
 #include "cdc/base/lsn.h"
 #include "cdc/config/config.h"
 
+enum { ARGUMENTS_MAX = 256 };
+
 struct command_line {
     const char *config_path; /* -c FILE */
     const char *argument;    /* the argument that is no option (skip LSN, help COMMAND), or NULL */
+    const char *arguments[ARGUMENTS_MAX]; /* all of them (table add TABLE...) */
+    size_t argument_count;
+    const char *where_sql;   /* --where, or NULL */
     bool json;               /* --json */
     const char *sql_side;    /* --sql: "source", "target" or "target:SINK", else NULL */
     bool until_caught_up;    /* --until caught-up */
@@ -48,9 +53,10 @@ struct command_use {
 struct command {
     const char *name;               /* one word, or two: "table add" */
     const struct command_use *uses; /* or NULL */
-    const char *argument;           /* its name in a usage line: "LSN", in brackets if optional; NULL: none */
-    const char *summary;            /* one line */
-    const char *help;               /* paragraphs for `pgcdc help NAME` */
+    const char
+        *argument; /* its name in a usage line: "LSN", in brackets if optional, "TABLE..."; NULL: none */
+    const char *summary; /* one line */
+    const char *help;    /* paragraphs for `pgcdc help NAME` */
     enum exit_code (*run)(const struct command_line *line);
 };
 
@@ -61,6 +67,10 @@ extern const struct command command_verify;
 extern const struct command command_tail;
 extern const struct command command_why;
 extern const struct command command_skip;
+extern const struct command command_table_list;
+extern const struct command command_table_add;
+extern const struct command command_table_remove;
+extern const struct command command_table_copy;
 extern const struct command command_drop;
 extern const struct command command_help;
 extern const struct command command_version;
@@ -70,6 +80,10 @@ const struct command *command_at(size_t index);
 
 /* The command with which words begins, and its number of words; NULL: none. */
 const struct command *command_find(const char *const *words, size_t *ret_word_count);
+
+/* Is word the first of a command's two words? The index of the first such command, or COMMANDS_NONE. */
+#define COMMANDS_NONE ((size_t) -1)
+size_t command_find_group(const char *word);
 
 /* The command name most similar to word, or NULL. */
 const char *command_nearest(const char *word);
@@ -94,4 +108,5 @@ extern const struct command_option OPTION_TIMEOUT;
 extern const struct command_option OPTION_RETRY_FOR;
 extern const struct command_option OPTION_KEYS;
 extern const struct command_option OPTION_TAKE_OVER;
+extern const struct command_option OPTION_WHERE;
 extern const struct command_option OPTION_VERBOSE;

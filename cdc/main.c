@@ -86,9 +86,15 @@ static enum exit_code parse_option(struct invocation *invocation, char **argumen
 }
 
 static enum exit_code parse_argument(struct invocation *invocation, const char *argument) {
-    if (invocation->line.argument != NULL || invocation->command->argument == NULL)
-        return complain(invocation, "unexpected argument %s", argument);
-    invocation->line.argument = argument;
+    struct command_line *line = &invocation->line;
+    const char *name = invocation->command->argument;
+    const size_t most = name == NULL ? 0 : strstr(name, "...") != NULL ? ARGUMENTS_MAX : 1;
+    if (line->argument_count == most)
+        return complain(invocation,
+                        most == ARGUMENTS_MAX ? "too many arguments, at %s" : "unexpected argument %s",
+                        argument);
+    line->arguments[line->argument_count++] = argument;
+    line->argument = line->arguments[0];
     return EXIT_DONE;
 }
 
@@ -106,7 +112,8 @@ static enum exit_code parse_rest(struct invocation *invocation, char **arguments
     enum exit_code code = EXIT_DONE;
     for (int at = 0; arguments[at] != NULL && code == EXIT_DONE; at++) {
         if (strcmp(arguments[at], "--help") == 0 || strcmp(arguments[at], "-h") == 0) {
-            invocation->line = (struct command_line){.argument = invocation->command->name};
+            invocation->line =
+                (struct command_line){.arguments = {invocation->command->name}, .argument_count = 1};
             invocation->command = &command_help;
             return EXIT_DONE;
         }
@@ -117,6 +124,15 @@ static enum exit_code parse_rest(struct invocation *invocation, char **arguments
     return code == EXIT_DONE ? check_complete(invocation) : code;
 }
 
+/* The first word of a command of two words, without the second. */
+static enum exit_code parse_group(struct invocation *invocation, char **arguments) {
+    if (arguments[1] == NULL || (strcmp(arguments[1], "--help") != 0 && strcmp(arguments[1], "-h") != 0))
+        return complain(invocation, "%s is the first word of several commands, which pgcdc help %s describes",
+                        arguments[0], arguments[0]);
+    invocation->command = &command_help;
+    return parse_argument(invocation, arguments[0]);
+}
+
 static enum exit_code main_parse(struct invocation *invocation, char **arguments) {
     size_t words = 0;
     if (arguments[0] == NULL)
@@ -124,6 +140,8 @@ static enum exit_code main_parse(struct invocation *invocation, char **arguments
     invocation->command = command_find((const char *const *) arguments, &words);
     if (invocation->command != NULL)
         return parse_rest(invocation, arguments + words);
+    if (command_find_group(arguments[0]) != COMMANDS_NONE)
+        return parse_group(invocation, arguments);
     const char *meant = command_nearest(arguments[0]);
     return meant != NULL ? complain(invocation, "unknown command %s, did you mean %s?", arguments[0], meant)
                          : complain(invocation, "unknown command %s", arguments[0]);

@@ -211,6 +211,18 @@ struct sink_chunk_ops {
                 uint64_t rows, struct error *err);
     /* All chunks of the table are copied. */
     bool (*table_end)(struct sink *copier, const struct table *table, struct error *err);
+
+    /*
+     * For commands, on a handle that was never opened, while an engine may run: add_begin -> add -> close.
+     * add_begin creates missing tables and sets sink_takes_parts; unless replaces, it refuses one with rows.
+     * add stores the chunks, whose ids it sets. Without add nothing remains.
+     */
+    bool (*add_begin)(struct sink *sink, struct table *tables, size_t count, bool replaces,
+                      struct error *err);
+    bool (*add)(struct sink *sink, struct chunk *chunks, size_t count, struct error *err);
+    /* Likewise: the chunks of all tables that are being copied; and removes those of a table. */
+    bool (*look)(struct sink *sink, struct arena *arena, struct chunk_plan *ret_plan, struct error *err);
+    bool (*remove)(struct sink *sink, oid_t relation_oid, struct error *err);
 };
 
 /* Functions for the commands; each may be NULL. The sink is not open, except for find_held. */

@@ -208,14 +208,34 @@ static const struct command *command_help_find(const char *name) {
     return NULL;
 }
 
+/* The commands that begin with a word. */
+static bool print_group(const char *word) {
+    size_t at = command_find_group(word);
+    const struct command *command = NULL;
+    if (at == COMMANDS_NONE)
+        return false;
+    for (bool is_first = true; (command = command_at(at)) != NULL; at++) {
+        if (strncmp(command->name, word, strlen(word)) != 0 || command->name[strlen(word)] != ' ')
+            continue;
+        fputs(is_first ? "" : "\n", stdout);
+        print_command(command);
+        is_first = false;
+    }
+    return true;
+}
+
 static enum exit_code run(const struct command_line *line) {
-    const struct command *command = line->argument != NULL ? command_help_find(line->argument) : NULL;
-    if (line->argument == NULL) {
+    char name[64] = "";
+    for (size_t i = 0; i < line->argument_count; i++)
+        snprintf(name + strlen(name), sizeof name - strlen(name), "%s%s", i > 0 ? " " : "",
+                 line->arguments[i]);
+    const struct command *command = command_help_find(name);
+    if (line->argument_count == 0) {
         print_commands();
     } else if (command != NULL) {
         print_command(command);
-    } else if (!print_topic(line->argument)) {
-        fprintf(stderr, "pgcdc help: unknown command %s; see: pgcdc help\n", line->argument);
+    } else if (!print_group(name) && !print_topic(name)) {
+        fprintf(stderr, "pgcdc help: unknown command %s; see: pgcdc help\n", name);
         return EXIT_USAGE;
     }
     return EXIT_DONE;
@@ -223,7 +243,7 @@ static enum exit_code run(const struct command_line *line) {
 
 const struct command command_help = {
     .name = "help",
-    .argument = "[COMMAND]",
+    .argument = "[COMMAND...]",
     .summary = "this list, one command, or (help config) the configuration file",
     .help = "pgcdc help            the commands and the exit codes\n"
             "pgcdc help COMMAND    one command\n"

@@ -78,6 +78,11 @@ static bool take_take_over(struct command_line *line, const char *value) {
     return true;
 }
 
+static bool take_where(struct command_line *line, const char *value) {
+    line->where_sql = value;
+    return value[0] != '\0';
+}
+
 static bool take_verbose(struct command_line *line, const char *value) {
     (void) value;
     line->verbose = true;
@@ -94,4 +99,6 @@ const struct command_option OPTION_TIMEOUT = {"--timeout", "DURATION", DURATION_
 const struct command_option OPTION_RETRY_FOR = {"--retry-for", "DURATION", DURATION_EXPECTED, take_retry_for};
 const struct command_option OPTION_KEYS = {"--keys", "N", "a number from 1 to 10000", take_keys};
 const struct command_option OPTION_TAKE_OVER = {"--take-over", NULL, NULL, take_take_over};
+const struct command_option OPTION_WHERE = {"--where", "SQL", "a condition in SQL, on the table's columns",
+                                            take_where};
 const struct command_option OPTION_VERBOSE = {"--verbose", NULL, NULL, take_verbose};

@@ -506,6 +506,56 @@ static bool postgres_check(struct sink *sink, const struct sink_check *check, st
     return checked;
 }
 
+static bool open_for_command(struct postgres_sink *postgres, struct error *err) {
+    const struct sink_config *config = postgres->target.sink.config;
+    postgres->target.in_transaction = false;
+    postgres->target.row = (struct position_row){
+        .pipeline = config->pipeline, .sink = config->name, .stream = sink_stream(config)};
+    return read_trigger_option(config, &postgres->target.role, err) &&
+           narrowing_read_option(config, &postgres->target.may_narrow, err) &&
+           connect_target(postgres, err) && set_trigger_role(postgres, err);
+}
+
+static bool postgres_chunk_add_begin(struct sink *sink, struct table *tables, size_t count, bool replaces,
+                                     struct error *err) {
+    struct postgres_sink *postgres = postgres_of(sink);
+    const char *reason = NULL;
+    if (!open_for_command(postgres, err))
+        return false;
+    if (!postgres_chunk_can(sink, &reason))
+        return error_set(err, ERROR_CONFIG, "sink %s cannot copy while changes are applied: %s",
+                         sink->config->name, reason);
+    return (replaces ? postgres_copy_begin_again(sink, tables, count, err)
+                     : postgres_copy_begin(sink, tables, count, err)) &&
+           chunk_copy_find_parts(sink, tables, count, err) && plan_rows_prepare_add(&postgres->target, err);
+}
+
+static bool postgres_chunk_add(struct sink *sink, struct chunk *chunks, size_t count, struct error *err) {
+    struct target *target = &postgres_of(sink)->target;
+    if (!plan_rows_add(target, chunks, count, err))
+        return false;
+    FAULT_POINT("add-before-commit");
+    if (!session_execute(&target->session, "commit", err))
+        return false;
+    target->in_transaction = false;
+    return true;
+}
+
+static bool postgres_chunk_look(struct sink *sink, struct arena *arena, struct chunk_plan *ret_plan,
+                                struct error *err) {
+    struct postgres_sink *postgres = postgres_of(sink);
+    bool looked = open_for_command(postgres, err) && plan_rows_look(&postgres->target, arena, ret_plan, err);
+    session_close(&postgres->target.session);
+    return looked;
+}
+
+static bool postgres_chunk_remove(struct sink *sink, oid_t relation_oid, struct error *err) {
+    struct postgres_sink *postgres = postgres_of(sink);
+    bool removed = open_for_command(postgres, err) && plan_rows_remove(&postgres->target, relation_oid, err);
+    session_close(&postgres->target.session);
+    return removed;
+}
+
 static const struct sink_copy_ops POSTGRES_COPY = {
     .begin = postgres_copy_begin,
     .accepts_binary = postgres_copy_accepts_binary,
@@ -526,6 +576,10 @@ static const struct sink_chunk_ops POSTGRES_CHUNK = {
     .begin = chunk_copy_begin,
     .end = chunk_copy_end,
     .table_end = chunk_copy_table_end,
+    .add_begin = postgres_chunk_add_begin,
+    .add = postgres_chunk_add,
+    .look = postgres_chunk_look,
+    .remove = postgres_chunk_remove,
 };
 
 static const struct sink_admin_ops POSTGRES_ADMIN = {

@@ -64,6 +64,9 @@ USAGE = [
     (["check", "-c", "f", "--json=yes"], "pgcdc check: --json takes no value; see: pgcdc help check"),
     (["drop", "-c", "f", "--until", "caught-up"], "pgcdc drop: unknown option --until; see: pgcdc help drop"),
     (["version", "more"], "pgcdc version: unexpected argument more; see: pgcdc help version"),
+    (["table"], "pgcdc: table is the first word of several commands, which pgcdc help table describes; see: pgcdc help"),
+    (["table", "ad"], "pgcdc: table is the first word of several commands, which pgcdc help table describes; see: pgcdc help"),
+    (["table", "add", "-c", "f"], "pgcdc table add: TABLE... is missing; see: pgcdc help table add"),
     (["help", "nonsense"], "pgcdc help: unknown command nonsense; see: pgcdc help"),
 ]
 

@@ -38,7 +38,7 @@ LAYERS = {
     "cdc/check": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
     "cdc/verify": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "cdc/config", "cdc/source"],
     "cdc/commands": [
-        "cdc", "cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/engine", "cdc/status", "cdc/check", "cdc/verify",
+        "cdc", "cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine", "cdc/status", "cdc/check", "cdc/verify",
     ],
     "cdc": ["cdc/base", "cdc/config"],
 }

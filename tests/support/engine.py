@@ -34,9 +34,9 @@ class Engine:
     # Commands
 
     def command(self, name, *arguments, environment=None, timeout_s=COMMAND_TIMEOUT_S):
-        """Runs `pgcdc NAME -c FILE ...` to its end: a CompletedProcess with text."""
+        """Runs `pgcdc NAME -c FILE ...` to its end: a CompletedProcess with text. NAME may be two words."""
         self.write_configuration()
-        result = subprocess.run([self.program, name, "-c", self.config_path, *arguments], capture_output=True,
+        result = subprocess.run([self.program, *name.split(), "-c", self.config_path, *arguments], capture_output=True,
                                 text=True, stdin=subprocess.DEVNULL, env=self._environment(environment),
                                 timeout=timeout_s, check=False)
         with open(self.log_path, "a", encoding="utf-8") as log:

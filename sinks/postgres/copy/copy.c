@@ -219,7 +219,8 @@ bool postgres_copy_start(struct target *target, struct error *err) {
     return true;
 }
 
-bool postgres_copy_begin(struct sink *sink, const struct table *tables, size_t count, struct error *err) {
+static bool begin_copy(struct sink *sink, const struct table *tables, size_t count, bool may_hold_rows,
+                       struct error *err) {
     struct target *target = target_of(sink);
     assert(!target->in_transaction);
     if (!postgres_copy_start(target, err))
@@ -228,9 +229,18 @@ bool postgres_copy_begin(struct sink *sink, const struct table *tables, size_t c
         if (!postgres_create_table(target, &tables[i], err) || !postgres_copy_check(target, &tables[i], err))
             return explain_locks(count, err);
     FAULT_POINT("copy-tables-created");
-    if (!check_all_empty(&target->session, tables, count, err))
+    if (!may_hold_rows && !check_all_empty(&target->session, tables, count, err))
         return false;
     return make_all_logged(&target->session, tables, count, err);
+}
+
+bool postgres_copy_begin(struct sink *sink, const struct table *tables, size_t count, struct error *err) {
+    return begin_copy(sink, tables, count, false, err);
+}
+
+bool postgres_copy_begin_again(struct sink *sink, const struct table *tables, size_t count,
+                               struct error *err) {
+    return begin_copy(sink, tables, count, true, err);
 }
 
 bool postgres_copy_accepts_binary(struct sink *sink, const struct table *table) {

@@ -16,6 +16,10 @@ bool postgres_copy_data(struct sink *sink, struct slice bytes, struct error *err
 bool postgres_copy_table_end(struct sink *sink, struct error *err);
 bool postgres_copy_end(struct sink *sink, const struct position *position, struct error *err);
 
+/* The same for tables that may hold rows, which the chunks replace. */
+bool postgres_copy_begin_again(struct sink *sink, const struct table *tables, size_t count,
+                               struct error *err);
+
 /* Begins the transaction of a copy or a chunk. */
 bool postgres_copy_start(struct target *target, struct error *err);
 

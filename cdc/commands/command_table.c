@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * command_table.c - pgcdc table list, add, remove and copy, on a running pipeline and on a stopped one.
+ *
+ * The plan in each sink comes first: the engine reads it now, when it runs, or at its next start. A table is
+ * published after that, in one transaction of the source, so no change of it finds a sink without the plan.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cdc/base/amount.h"
+#include "cdc/base/buffer.h"
+#include "cdc/base/visible.h"
+#include "cdc/command.h"
+#include "cdc/copy/chunk_add.h"
+#include "cdc/engine/checkpoint.h"
+#include "cdc/engine/control.h"
+#include "cdc/source/identity.h"
+#include "cdc/source/membership.h"
+#include "cdc/source/source.h"
+
+enum { BLOCK_BYTES = 64 * 1024, SQL_BYTES_MAX = 1024 * 1024, RELOAD_MS = 60000 };
+#define ARENA_BYTES_MAX ((size_t) 512 << 20)
+
+struct table_command {
+    const struct command_line *line;
+    const struct config *config;
+    struct session source;
+    struct arena arena;
+    struct membership *members; /* of the arguments */
+    size_t count;
+};
+
+/* ---- the engine ---- */
+
+/* The engine reads the plan again; without one, its next start does. */
+static bool tell_engine(const struct table_command *command, bool *ret_runs, struct error *err) {
+    char answer[CONTROL_LINE_MAX];
+    int client = -1;
+    if (!control_connect(command->config->state, command->config->name, &client, err))
+        return false;
+    *ret_runs = client >= 0;
+    if (client < 0)
+        return true;
+    const bool told = control_ask(client, "reload", RELOAD_MS, command->line->stop, answer, err);
+    close(client);
+    return told;
+}
+
+/* ---- tables ---- */
+
+static bool read_members(struct table_command *command, struct error *err) {
+    const struct command_line *line = command->line;
+    command->members =
+        arena_alloc_zero(&command->arena, (line->argument_count + 1) * sizeof *command->members);
+    if (command->members == NULL)
+        return error_no_memory(err);
+    for (; command->count < line->argument_count; command->count++)
+        if (!membership_read(&command->source, &command->config->source, line->arguments[command->count],
+                             &command->arena, &command->members[command->count], err))
+            return false;
+    return true;
+}
+
+static bool is_wanted(const struct table_command *command, oid_t oid) {
+    for (size_t i = 0; i < command->count; i++)
+        if (command->members[i].oid == oid)
+            return true;
+    return false;
+}
+
+/* The definitions of the arguments, as the publication sends them. */
+static bool read_tables(struct table_command *command, struct table_list *ret_list, struct error *err) {
+    struct table_list all = {0};
+    size_t count = 0;
+    if (!catalog_read_tables(&command->source, command->config->source.publication_array, &command->arena,
+                             &all, err))
+        return false;
+    struct table *tables = arena_alloc(&command->arena, (all.count + 1) * sizeof *tables);
+    if (tables == NULL)
+        return error_no_memory(err);
+    for (size_t i = 0; i < all.count; i++)
+        if (is_wanted(command, all.tables[i].oid))
+            tables[count++] = all.tables[i];
+    *ret_list = (struct table_list){.tables = tables, .count = count};
+    return true;
+}
+
+static bool read_by_oid(struct table_command *command, struct table_list *ret_list, struct error *err) {
+    struct buffer oids AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    for (size_t i = 0; i < command->count; i++)
+        buffer_printf(&oids, i > 0 ? ",%u" : "{%u", command->members[i].oid);
+    buffer_append_text(&oids, "}");
+    if (buffer_text(&oids) == NULL)
+        return error_no_memory(err);
+    return catalog_read_oids(&command->source, oids.data, &command->arena, ret_list, err);
+}
+
+/* For a terminal. */
+struct shown_name {
+    char text[512];
+};
+
+static struct shown_name name_of(const struct membership *member) {
+    struct shown_name shown;
+    char name[160];
+    snprintf(name, sizeof name, "%s.%s", member->schema, member->name);
+    visible_write(shown.text, sizeof shown.text, slice_of(name));
+    return shown;
+}
+
+static void print_next(bool runs) {
+    if (runs)
+        printf("the running engine copies them now; `pgcdc table list` shows how far it is\n");
+    else
+        printf("no engine runs here: its next start copies them\n");
+}
+
+/* ---- copy ---- */
+
+static bool copy_tables(struct table_command *command, struct error *err) {
+    struct chunk_add add = {.config = command->config,
+                            .stop = command->line->stop,
+                            .source = &command->source,
+                            .replaces = true,
+                            .where_sql = command->line->where_sql};
+    bool runs = false;
+    for (size_t i = 0; i < command->count; i++)
+        if (!command->members[i].is_published) {
+            error_set(err, ERROR_CONFIG, "table %s is not published", name_of(&command->members[i]).text);
+            return error_remedy(err, "`pgcdc table add` publishes and copies it");
+        }
+    if (!session_execute(&command->source, "begin isolation level repeatable read read only", err) ||
+        !read_tables(command, &add.tables, err) || !chunk_add_store(&add, err) ||
+        !session_execute(&command->source, "rollback", err) || !tell_engine(command, &runs, err))
+        return false;
+    if (add.chunk_count == 0)
+        printf("nothing to copy that is not planned already\n");
+    else
+        printf("%zu chunks will be copied\n", add.chunk_count);
+    print_next(runs);
+    return true;
+}
+
+/* ---- add ---- */
+
+static bool check_added(struct table_command *command, const struct membership *member, struct error *err) {
+    const struct source_config *source = &command->config->source;
+    if (!config_takes_table(source, member->schema, member->name)) {
+        error_set(err, ERROR_CONFIG, "source.tables does not list table %s", name_of(member).text);
+        return error_remedy(err, "add it there first, and restart the engine");
+    }
+    return true;
+}
+
+/* Once such a table is published, the source refuses the application's own updates of it. */
+static bool check_identity(struct table_command *command, const struct table_list *tables,
+                           struct error *err) {
+    struct buffer oids AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    PGresult *rows AUTO_PGRESULT = NULL;
+    for (size_t i = 0; i < tables->count; i++)
+        buffer_printf(&oids, i > 0 ? ",%u" : "{%u", tables->tables[i].oid);
+    buffer_append_text(&oids, tables->count > 0 ? "}" : "{}");
+    if (buffer_text(&oids) == NULL)
+        return error_no_memory(err);
+    if (!identity_find_unusable(&command->source, oids.data, "{}", &rows, err))
+        return false;
+    if (PQntuples(rows) == 0)
+        return true;
+    error_set(
+        err, ERROR_CONFIG,
+        "table %s.%s has no usable replica identity, so the source would refuse its updates and deletes",
+        PQgetvalue(rows, 0, IDENTITY_SCHEMA), PQgetvalue(rows, 0, IDENTITY_NAME));
+    return error_remedy(err, "give it a primary key or another replica identity first");
+}
+
+static bool publish(struct table_command *command, struct error *err) {
+    for (size_t i = 0; i < command->count; i++) {
+        const struct membership *member = &command->members[i];
+        if (!member->is_published && member->is_ours &&
+            !membership_change(&command->source, &command->config->source, member, true, err))
+            return false;
+    }
+    return true;
+}
+
+static bool print_statements(const struct table_command *command, bool adds, struct error *err) {
+    bool is_first = true;
+    for (size_t i = 0; i < command->count; i++) {
+        struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+        const struct membership *member = &command->members[i];
+        if (member->is_ours || member->is_published == adds)
+            continue;
+        membership_append_sql(&sql, &command->config->source, member, adds);
+        if (buffer_text(&sql) == NULL)
+            return error_no_memory(err);
+        if (is_first)
+            printf("pgcdc did not create the publication, so run this at the source:\n");
+        is_first = false;
+        printf("  %s;\n", sql.data);
+    }
+    return true;
+}
+
+static bool add_tables(struct table_command *command, struct error *err) {
+    struct chunk_add add = {
+        .config = command->config, .stop = command->line->stop, .source = &command->source};
+    bool runs = false;
+    for (size_t i = 0; i < command->count; i++)
+        if (!check_added(command, &command->members[i], err))
+            return false;
+    if (!session_execute(&command->source, "begin", err) || !read_by_oid(command, &add.tables, err) ||
+        !check_identity(command, &add.tables, err) || !publish(command, err) || !chunk_add_store(&add, err) ||
+        !tell_engine(command, &runs, err) || !session_execute(&command->source, "commit", err))
+        return false;
+    if (add.chunk_count == 0)
+        printf("they are planned already\n");
+    else
+        printf("%zu chunks will be copied\n", add.chunk_count);
+    if (!print_statements(command, true, err))
+        return false;
+    print_next(runs);
+    return true;
+}
+
+/* ---- remove ---- */
+
+static bool remove_one(struct table_command *command, const struct membership *member, struct error *err) {
+    if (member->is_published && member->is_for_all) {
+        error_set(err, ERROR_CONFIG,
+                  "table %s is sent by a publication for all tables, or for all of its schema",
+                  name_of(member).text);
+        return error_remedy(err, "no table can be taken out of such a publication");
+    }
+    return (!member->is_published || !member->is_ours ||
+            membership_change(&command->source, &command->config->source, member, false, err)) &&
+           chunk_add_remove(command->config, command->line->stop, member->oid, err);
+}
+
+static bool remove_tables(struct table_command *command, struct error *err) {
+    bool runs = false;
+    for (size_t i = 0; i < command->count; i++)
+        if (!remove_one(command, &command->members[i], err))
+            return false;
+    if (!tell_engine(command, &runs, err) || !print_statements(command, false, err))
+        return false;
+    printf("their rows in the sinks stay; no change of them arrives any more\n");
+    return true;
+}
+
+/* ---- list ---- */
+
+struct table_state {
+    size_t chunks, copied;
+};
+
+static struct table_state state_of(const struct chunk_plan *plans, size_t count, oid_t oid) {
+    struct table_state state = {0};
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < plans[i].count; j++)
+            if (plans[i].chunks[j].relation_oid == oid) {
+                state.chunks++;
+                state.copied += plans[i].chunks[j].state == CHUNK_COPIED;
+            }
+    return state;
+}
+
+static bool list_tables(struct table_command *command, struct error *err) {
+    struct chunk_plan plans[CHECKPOINT_SINKS_MAX];
+    struct table_list list = {0};
+    if (!catalog_read_tables(&command->source, command->config->source.publication_array, &command->arena,
+                             &list, err) ||
+        !chunk_add_look(command->config, command->line->stop, &command->arena, plans, err))
+        return false;
+    for (size_t i = 0; i < list.count; i++) {
+        const struct table *table = &list.tables[i];
+        const struct table_state state = state_of(plans, command->config->sink_count, table->oid);
+        const struct membership member = {.schema = table->schema, .name = table->name};
+        printf("%-40s %10s  ", name_of(&member).text, amount_bytes((double) table->bytes_estimate).text);
+        if (state.chunks == 0)
+            printf("streams\n");
+        else
+            printf("copying, %zu of %zu chunks done\n", state.copied, state.chunks);
+    }
+    return true;
+}
+
+/* ---- commands ---- */
+
+static enum exit_code run_with(const struct command_line *line, const char *name,
+                               bool (*work)(struct table_command *command, struct error *err)) {
+    struct table_command command = {.line = line, .config = line->config};
+    struct error err = {0};
+    arena_init(&command.arena, BLOCK_BYTES, ARENA_BYTES_MAX);
+    bool done = source_open(&command.source, &line->config->source, line->stop, &err);
+    if (done && session_is_standby(&command.source))
+        done = error_set(&err, ERROR_CONFIG,
+                         "the source is a standby, on which no table can be added or copied");
+    done = done && read_members(&command, &err) && work(&command, &err);
+    session_close(&command.source);
+    arena_release(&command.arena);
+    if (done)
+        return EXIT_DONE;
+    fprintf(stderr, "pgcdc %s: %s\n", name, error_line(&err).text);
+    return err.kind == ERROR_STOPPED ? EXIT_FAILED : exit_code_of(&err);
+}
+
+static enum exit_code run_list(const struct command_line *line) {
+    return run_with(line, "table list", list_tables);
+}
+
+static enum exit_code run_add(const struct command_line *line) {
+    return run_with(line, "table add", add_tables);
+}
+
+static enum exit_code run_remove(const struct command_line *line) {
+    return run_with(line, "table remove", remove_tables);
+}
+
+static enum exit_code run_copy(const struct command_line *line) {
+    return run_with(line, "table copy", copy_tables);
+}
+
+static const struct command_use USES[] = {
+    {&OPTION_CONFIG, NULL, true},
+    {0},
+};
+
+static const struct command_use COPY_USES[] = {
+    {&OPTION_CONFIG, NULL, true},
+    {&OPTION_WHERE,
+     "only the chunks in which, on either side, this is true of a row; whole chunks are copied", false},
+    {0},
+};
+
+const struct command command_table_list = {
+    .name = "table list",
+    .uses = USES,
+    .summary = "list the published tables, and how far the copy of each is",
+    .help = "Each published table with its size at the source: \"streams\", or how many of its chunks are\n"
+            "copied while a copy goes on.",
+    .run = run_list,
+};
+
+const struct command command_table_add = {
+    .name = "table add",
+    .uses = USES,
+    .argument = "TABLE...",
+    .summary = "publish tables, copy their rows and stream their changes",
+    .help = "Also while the pipeline runs. Each table is copied in chunks while changes are applied, and is\n"
+            "exact once the copy is complete. Missing tables are created in the sinks; a table with rows is\n"
+            "refused. The plan is stored in the sinks before the tables are published, so a kill loses\n"
+            "nothing: repeat the command. If pgcdc did not create the publication, the statement for the\n"
+            "source is printed, and the copy begins once it was run. Tables are named as in SQL.",
+    .run = run_add,
+};
+
+const struct command command_table_remove = {
+    .name = "table remove",
+    .uses = USES,
+    .argument = "TABLE...",
+    .summary = "take tables out of the publication",
+    .help = "Their changes are no longer sent, and a copy of them ends. Their rows in the sinks stay.\n"
+            "Tables are named as in SQL.",
+    .run = run_remove,
+};
+
+const struct command command_table_copy = {
+    .name = "table copy",
+    .uses = COPY_USES,
+    .argument = "TABLE...",
+    .summary = "copy published tables again, while the pipeline runs",
+    .help =
+        "Replaces the rows in the sinks, chunk by chunk, while changes are applied. Use it after a\n"
+        "statement that PostgreSQL does not replicate, such as add column ... default random(), or when\n"
+        "`pgcdc verify` finds rows that differ. Each chunk is replaced in one transaction, so readers see\n"
+        "the rows before or after it. Tables are named as in SQL.",
+    .run = run_copy,
+};

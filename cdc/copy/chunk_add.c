@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * chunk_add.c - plans the tables at the source, and stores the chunks sink by sink.
+ */
+#include "cdc/copy/chunk_add.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc/base/buffer.h"
+#include "cdc/copy/chunk_plan.h"
+#include "cdc/pq/identifier.h"
+
+enum { BLOCK_BYTES = 64 * 1024, SQL_BYTES_MAX = 1024 * 1024 };
+#define ARENA_BYTES_MAX ((size_t) 256 << 20)
+
+/* One sink. */
+struct adding {
+    struct chunk_add *add;
+    const struct config_sink *sink;
+    struct sink *handle;
+    struct arena arena;
+    struct table *tables; /* those without chunks */
+    size_t count;
+    struct chunk *chunks;
+    size_t chunk_count;
+    struct session target; /* for the condition */
+};
+
+static bool refuse_type(const struct config_sink *sink, struct error *err) {
+    return error_set(err, ERROR_CONFIG, "sink %s: a sink of type %s takes no copy while changes are applied",
+                     sink->sink.name, sink->ops->type);
+}
+
+static struct sink *handle_of(const struct config_sink *sink, const atomic_bool *stop, struct error *err) {
+    struct sink *handle = NULL;
+    if (sink->ops->chunk == NULL)
+        refuse_type(sink, err);
+    else if ((handle = sink_new(sink->ops, &sink->sink, stop)) == NULL)
+        error_no_memory(err);
+    return handle;
+}
+
+/* ---- which tables ---- */
+
+static bool has_chunks(const struct chunk_plan *plan, oid_t oid) {
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->chunks[i].relation_oid == oid)
+            return true;
+    return false;
+}
+
+static bool choose_tables(struct adding *adding, struct error *err) {
+    const struct table_list *list = &adding->add->tables;
+    struct chunk_plan present = {0};
+    struct sink_view view = {0};
+    if (!adding->sink->ops->admin->look(adding->handle, &view, err) ||
+        !adding->sink->ops->chunk->look(adding->handle, &adding->arena, &present, err))
+        return false;
+    if (!position_exists(&view.position)) {
+        error_set(err, ERROR_CONFIG, "the pipeline has no position in sink %s yet", adding->sink->sink.name);
+        return error_remedy(err, "run it first: its first run copies all tables");
+    }
+    adding->tables = arena_alloc(&adding->arena, (list->count + 1) * sizeof *adding->tables);
+    if (adding->tables == NULL)
+        return error_no_memory(err);
+    for (size_t i = 0; i < list->count; i++)
+        if (!has_chunks(&present, list->tables[i].oid))
+            adding->tables[adding->count++] = list->tables[i];
+    return true;
+}
+
+/* ---- the condition ---- */
+
+static void append_bound(struct buffer *sql, const struct chunk *chunk, const char *comparison,
+                         const char *bound) {
+    if (bound == NULL)
+        return;
+    buffer_append_text(sql, " and ");
+    identifier_append(sql, slice_of(chunk->column));
+    buffer_append_text(sql, comparison);
+    literal_append(sql, slice_of(bound));
+}
+
+static bool ask_side(struct session *session, const struct chunk *chunk, const char *where_sql,
+                     bool *ret_some, struct error *err) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    PGresult *result AUTO_PGRESULT = NULL;
+    buffer_append_text(&sql, "select from ");
+    identifier_append_qualified(&sql, slice_of(chunk->schema), slice_of(chunk->table));
+    buffer_append_text(&sql, " where (");
+    buffer_append_text(&sql, where_sql);
+    buffer_append_text(&sql, "\n)"); /* a comment at its end ends here */
+    append_bound(&sql, chunk, " >= ", chunk->low);
+    append_bound(&sql, chunk, " < ", chunk->high);
+    buffer_append_text(&sql, " limit 1");
+    if (buffer_text(&sql) == NULL)
+        return error_no_memory(err);
+    if (!session_query(session, sql.data, 0, NULL,
+                       &(const struct result_shape){"the query with --where", 0, 1, 0, 0}, &result, err))
+        return error_wrap(err, "--where, for table %s.%s", chunk->schema, chunk->table);
+    *ret_some = *ret_some || PQntuples(result) > 0;
+    return true;
+}
+
+/* All other chunks of the table stay as they are: each change of them applies. */
+static bool keep_chunks(struct adding *adding, struct error *err) {
+    struct session_options options = {.stop = adding->add->stop};
+    adding->sink->ops->admin->target(&adding->sink->sink, &options);
+    if (!session_open(&adding->target, &options, err))
+        return false;
+    for (size_t i = 0; i < adding->chunk_count; i++) {
+        struct chunk *chunk = &adding->chunks[i];
+        bool some = false;
+        if (!ask_side(adding->add->source, chunk, adding->add->where_sql, &some, err) ||
+            !ask_side(&adding->target, chunk, adding->add->where_sql, &some, err))
+            return false;
+        if (some)
+            continue;
+        chunk->state = CHUNK_COPIED;
+        chunk->snapshot = CHUNK_SNAPSHOT_OF_NONE;
+    }
+    return true;
+}
+
+/* ---- one sink ---- */
+
+static bool plan(struct adding *adding, struct error *err) {
+    const struct table_list list = {.tables = adding->tables, .count = adding->count};
+    struct chunk_plan made = {0};
+    if (!chunk_plan_make(adding->add->source, CHUNK_SNAPSHOT_OF_NONE, &list,
+                         adding->add->config->copy.chunk_bytes, &adding->arena, &made, err))
+        return false;
+    adding->chunks = arena_alloc(&adding->arena, (made.count + 1) * sizeof *adding->chunks);
+    if (adding->chunks == NULL)
+        return error_no_memory(err);
+    memcpy(adding->chunks, made.chunks, made.count * sizeof *adding->chunks);
+    adding->chunk_count = made.count;
+    for (size_t i = 0; i < made.count; i++) {
+        adding->chunks[i].is_added = true;
+        adding->chunks[i].state = adding->add->replaces ? CHUNK_DIRTY : CHUNK_WAITS;
+    }
+    return adding->add->where_sql == NULL || keep_chunks(adding, err);
+}
+
+static bool store(struct adding *adding, struct error *err) {
+    const struct sink_chunk_ops *ops = adding->sink->ops->chunk;
+    if (!choose_tables(adding, err))
+        return false;
+    if (adding->count == 0)
+        return true;
+    if (!ops->add_begin(adding->handle, adding->tables, adding->count, adding->add->replaces, err) ||
+        !plan(adding, err) || !ops->add(adding->handle, adding->chunks, adding->chunk_count, err))
+        return false;
+    for (size_t i = 0; i < adding->chunk_count; i++)
+        adding->add->chunk_count += adding->chunks[i].state != CHUNK_COPIED;
+    return true;
+}
+
+static bool store_in_sink(struct chunk_add *add, const struct config_sink *sink, struct error *err) {
+    struct adding adding = {.add = add, .sink = sink, .handle = handle_of(sink, add->stop, err)};
+    if (adding.handle == NULL)
+        return false;
+    arena_init(&adding.arena, BLOCK_BYTES, ARENA_BYTES_MAX);
+    bool stored = store(&adding, err) || error_wrap(err, "sink %s", sink->sink.name);
+    session_close(&adding.target);
+    sink->ops->close(adding.handle);
+    sink_free(adding.handle);
+    arena_release(&adding.arena);
+    return stored;
+}
+
+/* ---- all sinks ---- */
+
+bool chunk_add_store(struct chunk_add *add, struct error *err) {
+    for (size_t i = 0; i < add->config->sink_count; i++)
+        if (add->config->sinks[i].ops->chunk == NULL)
+            return refuse_type(&add->config->sinks[i], err);
+    for (size_t i = 0; i < add->config->sink_count; i++)
+        if (!store_in_sink(add, &add->config->sinks[i], err))
+            return false;
+    return true;
+}
+
+bool chunk_add_remove(const struct config *config, const atomic_bool *stop, oid_t relation_oid,
+                      struct error *err) {
+    bool removed = true;
+    for (size_t i = 0; i < config->sink_count && removed; i++) {
+        const struct config_sink *sink = &config->sinks[i];
+        if (sink->ops->chunk == NULL)
+            continue;
+        struct sink *handle = handle_of(sink, stop, err);
+        removed = handle != NULL && sink->ops->chunk->remove(handle, relation_oid, err);
+        sink_free(handle);
+    }
+    return removed;
+}
+
+bool chunk_add_look(const struct config *config, const atomic_bool *stop, struct arena *arena,
+                    struct chunk_plan *ret_plans, struct error *err) {
+    bool looked = true;
+    for (size_t i = 0; i < config->sink_count && looked; i++) {
+        const struct config_sink *sink = &config->sinks[i];
+        ret_plans[i] = (struct chunk_plan){0};
+        if (sink->ops->chunk == NULL)
+            continue;
+        struct sink *handle = handle_of(sink, stop, err);
+        looked = handle != NULL && sink->ops->chunk->look(handle, arena, &ret_plans[i], err);
+        sink_free(handle);
+    }
+    return looked;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * chunk_add.h - adds tables to the plan of a pipeline's sinks, whether an engine runs or not.
+ *
+ * The plan in the sink is the request: durable before the engine is asked to look, and repeated without harm.
+ */
+#pragma once
+
+#include "cdc/config/config.h"
+#include "cdc/pq/session.h"
+#include "cdc/source/catalog.h"
+#include "sinks/sink.h"
+
+struct chunk_add {
+    const struct config *config;
+    const atomic_bool *stop;
+    struct session *source;
+    struct table_list tables;
+    bool replaces;         /* rows in the sinks are replaced; else a table with rows is refused */
+    const char *where_sql; /* copy only chunks with a row, on either side, for which this is true; or NULL */
+    size_t chunk_count;    /* how many chunks are to be copied, over all sinks */
+};
+
+/*
+ * Stores the chunks in each sink. A table whose chunks are stored already is left out. ERROR_CONFIG when a
+ * sink cannot copy while changes are applied, or has no position yet.
+ */
+MUST_CHECK bool chunk_add_store(struct chunk_add *add, struct error *err);
+
+/* Removes a table from the plans. */
+MUST_CHECK bool chunk_add_remove(const struct config *config, const atomic_bool *stop, oid_t relation_oid,
+                                 struct error *err);
+
+/* The chunks of all sinks that are not finished, in arena; sink i's are in ret_plans[i]. */
+MUST_CHECK bool chunk_add_look(const struct config *config, const atomic_bool *stop, struct arena *arena,
+                               struct chunk_plan *ret_plans, struct error *err);

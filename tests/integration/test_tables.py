@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pgcdc table`: tables are added, copied again and removed, while the pipeline runs and while it does not."""
+
+import threading
+
+import pytest
+
+from support.wait import wait_until
+
+
+@pytest.fixture
+def streaming(pipeline):
+    """Two tables stream; a third one exists at the source and is not published."""
+    pipeline.source.execute("create table t (id int primary key, v text); insert into t select g, 'x' from generate_series(1, 20000) g;"
+                            "create table u (id int primary key, v text); insert into u select g, 'y' from generate_series(1, 100) g")
+    pipeline.engine.configuration["copy"] = {"chunk_bytes": "64kB"}
+    pipeline.start()
+    pipeline.source.execute("create table late (id int primary key, v text, big text);"
+                            "insert into late select g, 'z', repeat('b', 50) from generate_series(1, 20000) g")
+    return pipeline
+
+
+def command(pipeline, *words, code=0):
+    """`pgcdc table WORD -c FILE ARGUMENTS`."""
+    result = pipeline.engine.command("table " + words[0], *words[1:])
+    assert result.returncode == code, result.stdout + result.stderr
+    return result
+
+
+def wait_copied(pipeline):
+    wait_until(lambda: "copying" not in command(pipeline, "list").stdout, "the copy to end")
+
+
+def test_a_table_is_added_while_it_is_written(streaming):
+    """Its rows are copied and its changes applied; the other tables go on."""
+    stop = threading.Event()
+
+    def write():
+        connection = streaming.source.connect()
+        with connection.cursor() as cursor:
+            number = 0
+            while not stop.is_set():
+                number += 1
+                cursor.execute("update late set v = %s where id = %s", (str(number), number * 7919 % 20000 + 1))
+                cursor.execute("update late set id = id + 100000 where id = %s", (number * 31 % 20000 + 1,))
+                cursor.execute("insert into t values (%s, 'new')", (100000 + number,))
+        connection.close()
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        said = command(streaming, "add", "public.late").stdout
+        wait_copied(streaming)
+    finally:
+        stop.set()
+        writer.join()
+    assert "chunks will be copied" in said
+    streaming.assert_follows("public.t", "public.u", "public.late")
+    assert "streams" in command(streaming, "list").stdout
+
+
+def test_adding_again_changes_nothing(streaming):
+    command(streaming, "add", "public.late")
+    command(streaming, "add", "public.late")
+    wait_copied(streaming)
+    streaming.assert_follows("public.late")
+
+
+def test_a_table_is_added_while_no_engine_runs(streaming):
+    streaming.engine.stop()
+    said = command(streaming, "add", "public.late").stdout
+    assert "no engine runs here" in said
+    streaming.source.execute("update late set v = 'after' where id = 5; delete from late where id = 6")
+    streaming.start()
+    wait_copied(streaming)
+    streaming.assert_follows("public.late")
+
+
+def test_a_damaged_table_is_copied_again_while_it_is_written(streaming):
+    streaming.wait_applied()
+    streaming.target.execute("delete from t where id % 3 = 0; update t set v = 'wrong' where id % 5 = 0; insert into t values (-1, 'extra')")
+    streaming.source.execute("update t set v = 'right' where id between 100 and 200 and id % 3 <> 0")
+    command(streaming, "copy", "public.t")
+    streaming.source.execute("update t set v = 'later' where id between 300 and 400")
+    wait_copied(streaming)
+    streaming.assert_follows("public.t", "public.u")
+
+
+def test_only_the_chunks_with_such_a_row_are_copied(streaming):
+    streaming.wait_applied()
+    streaming.target.execute("update t set v = 'wrong' where id in (17, 19000)")
+    command(streaming, "copy", "--where", "v = 'wrong'", "public.t")
+    wait_copied(streaming)
+    streaming.assert_follows("public.t")
+
+
+def test_a_table_is_removed(streaming):
+    streaming.source.execute("insert into u values (1000, 'before')")
+    streaming.wait_applied()
+    command(streaming, "remove", "public.u")
+    streaming.source.execute("insert into u values (1001, 'after'); insert into t values (1000000, 'after')")
+    streaming.assert_follows("public.t")
+    assert streaming.target.value("select count(*) from u where id >= 1000") == 1
+
+
+@pytest.mark.parametrize("words, text", [
+    (("add", "nothing.here"), "the source has no table"),
+    (("copy", "public.late"), "`pgcdc table add` publishes and copies it"),
+    (("add", "a.b.c.d"), "is not a table's name"),
+])
+def test_a_wrong_table_is_refused(streaming, words, text):
+    result = command(streaming, *words, code=2)
+    assert text in result.stderr
