@@ -87,6 +87,14 @@ void check_transport(struct check *check, const struct session *session);
 /* The text of an array of the tables' OIDs, for $1::oid[]; NULL when memory is exhausted. */
 const char *check_table_oids(struct check *check);
 
+/*
+ * check_tables.c: findings about the tables, given by OID (an array's text), that have no usable replica
+ * identity. publications: those that send them, or "{}" before that; then the fix comes before the one that
+ * publishes the tables, because the source would refuse their updates in between.
+ */
+MUST_CHECK bool check_identity(struct check *check, const char *oids, const char *publications,
+                               struct error *err);
+
 typedef bool check_fn(struct check *check, struct error *err);
 check_fn check_config_file;
 check_fn check_password_files;

@@ -81,12 +81,34 @@ static void check_filters(struct check *check) {
                          check->tables.tables[i].row_filter_sql);
 }
 
-/* Without source.tables the publication defines the pipeline's tables. */
-static void check_missing_tables(struct check *check, PGresult *rows) {
+/* The next candidate that the publication does not send and could send. */
+static bool next_missing(const struct check *check, struct candidates *candidates) {
+    while (next_candidate(check, candidates))
+        if (!is_unlogged(candidates) && !is_set(candidates, CANDIDATE_SENT))
+            return true;
+    return false;
+}
+
+static bool check_missing_identity(struct check *check, PGresult *rows, struct error *err) {
     struct candidates candidates = {.rows = rows, .row = -1};
-    while (check->config->source.table_count > 0 && next_candidate(check, &candidates)) {
-        if (is_unlogged(&candidates) || is_set(&candidates, CANDIDATE_SENT))
-            continue;
+    struct buffer oids AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    while (next_missing(check, &candidates))
+        buffer_printf(&oids, "%c%s", oids.size == 0 ? '{' : ',',
+                      PQgetvalue(rows, candidates.row, CANDIDATE_OID));
+    if (oids.size == 0)
+        return true;
+    buffer_append_text(&oids, "}");
+    return check_identity(check, buffer_text(&oids), "{}", err);
+}
+
+/* Without source.tables the publication defines the pipeline's tables. */
+static bool check_missing_tables(struct check *check, PGresult *rows, struct error *err) {
+    struct candidates candidates = {.rows = rows, .row = -1};
+    if (check->config->source.table_count == 0)
+        return true;
+    if (check->sends_updates && !check_missing_identity(check, rows, err))
+        return false;
+    while (next_missing(check, &candidates)) {
         const char *name = check_name(check, candidates.schema, candidates.name);
         findings_add(&check->findings, SEVERITY_PROBLEM, "publication_lacks_table",
                      "source.tables lists table %s, but publication %s does not send it", name,
@@ -94,6 +116,7 @@ static void check_missing_tables(struct check *check, PGresult *rows) {
         findings_fix(&check->findings, "alter publication %s add table %s;", publication_name(check), name);
         findings_object(&check->findings, name);
     }
+    return true;
 }
 
 static void add_extra_table(struct check *check, const char *name) {
@@ -150,8 +173,7 @@ static bool check_present(struct check *check, const PGresult *publication, stru
     check_filters(check);
     check_unlogged(check, rows);
     check_patterns(check, rows);
-    check_missing_tables(check, rows);
-    return check_extra_tables(check, err);
+    return check_missing_tables(check, rows, err) && check_extra_tables(check, err);
 }
 
 /* ---- a publication that is still to be made ---- */
@@ -247,8 +269,11 @@ static bool check_absent(struct check *check, struct error *err) {
     check_patterns(check, rows);
     check_unlogged(check, rows);
     check_slot_without(check);
-    if (wanted.count > 0)
-        check_may_create(check, &wanted);
+    if (wanted.count == 0)
+        return true;
+    if (!check_identity(check, oids, "{}", err))
+        return false;
+    check_may_create(check, &wanted);
     return true;
 }
 

@@ -124,10 +124,8 @@ static void add_identity(struct check *check, const PGresult *rows, int row) {
     findings_object(&check->findings, table);
 }
 
-static bool check_identity(struct check *check, struct error *err) {
+bool check_identity(struct check *check, const char *oids, const char *publications, struct error *err) {
     PGresult *rows AUTO_PGRESULT = NULL;
-    const char *publications = check->publication_exists ? check->config->source.publication_array : "{}";
-    const char *oids = check_table_oids(check);
     if (oids == NULL)
         return error_no_memory(err);
     if (!identity_find_unusable(&check->source, oids, publications, &rows, err))
@@ -140,5 +138,8 @@ static bool check_identity(struct check *check, struct error *err) {
 bool check_tables(struct check *check, struct error *err) {
     if (!check->has_tables || check->tables.count == 0)
         return true;
-    return check_rights(check, err) && (!check->sends_updates || check_identity(check, err));
+    if (!check_rights(check, err))
+        return false;
+    return !check->publication_exists || !check->sends_updates ||
+           check_identity(check, check_table_oids(check), check->config->source.publication_array, err);
 }

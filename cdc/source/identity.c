@@ -61,3 +61,11 @@ bool identity_find_unusable(struct session *source, const char *oids, const char
                                                       5, 1u << 2 | 1u << 3},
                          ret_rows, err);
 }
+
+bool identity_is_lacking(struct session *source, const char *oids, bool *ret_lacking, struct error *err) {
+    PGresult *rows AUTO_PGRESULT = NULL;
+    if (!identity_find_unusable(source, oids, "{}", &rows, err))
+        return false;
+    *ret_lacking = PQntuples(rows) > 0;
+    return true;
+}

@@ -22,3 +22,7 @@ enum {
  */
 MUST_CHECK bool identity_find_unusable(struct session *source, const char *oids, const char *publications,
                                        PGresult **ret_rows, struct error *err);
+
+/* Would the source refuse updates or deletes of one of these tables once they are published? */
+MUST_CHECK bool identity_is_lacking(struct session *source, const char *oids, bool *ret_lacking,
+                                    struct error *err);

@@ -139,6 +139,7 @@ static const char *shortened(const char *sql) {
     return strlen(sql) > 800 ? "... (pgcdc check prints all of it)" : "";
 }
 
+/* sql: creates it; NULL when its tables need a replica identity first. */
 static bool refuse_given(const struct source_config *config, const char *sql, struct error *err) {
     if (config->publication_count > 1) {
         error_set(err, ERROR_CONFIG, "source.publications: one of %s does not exist at the source",
@@ -149,6 +150,10 @@ static bool refuse_given(const struct source_config *config, const char *sql, st
               "source.publication: %s does not exist at the source, and pgcdc creates only one that the "
               "file does not name",
               config->publication);
+    if (sql == NULL)
+        return error_remedy(err,
+                            "correct the name, or create it as pgcdc check says: some of its tables need "
+                            "a replica identity first");
     return error_remedy(err, "correct the name, or, at the source: %.800s%s", sql, shortened(sql));
 }
 
@@ -179,8 +184,10 @@ bool publication_ensure(struct session *source, const struct source_config *conf
         return true;
     if (!build(source, config, &wanted, err))
         return false;
+    bool needs_identity = false;
     if (config->publication_is_given)
-        return refuse_given(config, wanted.sql.data, err);
+        return identity_is_lacking(source, wanted.oids.data, &needs_identity, err) &&
+               refuse_given(config, needs_identity ? NULL : wanted.sql.data, err);
     if (!refuse_unusable(source, config, wanted.oids.data, err))
         return false;
     if (session_is_standby(source))

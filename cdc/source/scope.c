@@ -9,10 +9,12 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/pq/identifier.h"
+#include "cdc/source/identity.h"
 #include "cdc/source/own_tables.h"
 
 #define NAME_BYTES_MAX 64   /* NAMEDATALEN */
 #define NAMES_BYTES_MAX 600 /* names in an error; further ones are counted */
+#define OIDS_BYTES_MAX (16u << 20)
 
 /* Temporary and system tables cannot be published; leaves of a partition tree are sent through their root. */
 static const char CANDIDATES[] =
@@ -157,7 +159,7 @@ bool scope_check_patterns(const struct source_config *config, const PGresult *ca
 /* ---- named, and not sent ---- */
 
 static bool refuse_lacking(const struct source_config *config, enum scope_moment moment,
-                           struct names *lacking, struct error *err) {
+                           struct names *lacking, bool needs_identity, struct error *err) {
     struct buffer remedy AUTO(buffer_release) = {.bytes_max = 8 * NAMES_BYTES_MAX};
     struct buffer publication AUTO(buffer_release) = {.bytes_max = NAMES_BYTES_MAX};
     const char *names = names_text(lacking);
@@ -185,6 +187,10 @@ static bool refuse_lacking(const struct source_config *config, enum scope_moment
         names, config->publication);
     /* A truncated statement would be executed as it is printed. */
     bool is_whole = text != NULL && lacking->count == lacking->shown && remedy.size < ERROR_REMEDY_MAX;
+    if (needs_identity)
+        return error_remedy(err,
+                            "pgcdc check prints the remedy: some of these tables need a replica identity "
+                            "before the publication may send them");
     return error_remedy(err, "%s", is_whole ? text : "pgcdc check prints the remedy");
 }
 
@@ -196,8 +202,11 @@ static void warn_lacking(const struct source_config *config, struct names *newco
                  names_text(newcomers), config->publication);
 }
 
-static bool check_lacking(const struct source_config *config, const PGresult *candidates,
-                          enum scope_moment moment, char *warning, struct error *err) {
+static bool check_lacking(struct session *source, const struct source_config *config,
+                          const PGresult *candidates, enum scope_moment moment, char *warning,
+                          struct error *err) {
+    struct buffer oids AUTO(buffer_release) = {.bytes_max = OIDS_BYTES_MAX};
+    bool needs_identity = false;
     struct names lacking AUTO(names_release);
     struct names newcomers AUTO(names_release);
     names_init(&lacking);
@@ -210,9 +219,18 @@ static bool check_lacking(const struct source_config *config, const PGresult *ca
             continue;
         bool may_be_new = moment == SCOPE_RUNNING && !is_named_exactly(config, schema, name);
         names_add(may_be_new ? &newcomers : &lacking, schema, name);
+        if (!may_be_new)
+            buffer_printf(&oids, "%c%s", oids.size == 0 ? '{' : ',',
+                          PQgetvalue(candidates, row, CANDIDATE_OID));
     }
     warn_lacking(config, &newcomers, warning);
-    return lacking.count == 0 || refuse_lacking(config, moment, &lacking, err);
+    if (lacking.count == 0)
+        return true;
+    buffer_append_text(&oids, "}");
+    if (buffer_text(&oids) == NULL)
+        return error_no_memory(err);
+    return (moment == SCOPE_COMPARING || identity_is_lacking(source, oids.data, &needs_identity, err)) &&
+           refuse_lacking(config, moment, &lacking, needs_identity, err);
 }
 
 /* ---- sent, and not named ---- */
@@ -248,7 +266,8 @@ bool scope_check(struct session *source, const struct source_config *config, enu
         return true;
     return scope_read_candidates(source, config, &candidates, err) &&
            scope_read_sent(source, config, &sent, err) && scope_check_patterns(config, candidates, err) &&
-           check_lacking(config, candidates, moment, warning, err) && check_extra(config, sent, moment, err);
+           check_lacking(source, config, candidates, moment, warning, err) &&
+           check_extra(config, sent, moment, err);
 }
 
 /* ---- while it streams ---- */

@@ -209,6 +209,31 @@ def test_a_publication_that_the_file_names_is_not_made(pipeline):
     pipeline.assert_equal()
 
 
+KEYLESS = AB + "; create table log (v text); insert into log values ('x')"
+
+
+@pytest.mark.parametrize("way", ["added to the publication", "in a publication to create"])
+def test_a_table_gets_its_replica_identity_before_it_is_published(pipeline, way):
+    """What check printed for a table without a key made the source refuse its updates; the next check said so."""
+    pipeline.source.execute(KEYLESS)
+    pipeline.source_configuration["tables"] = ["public.*"]
+    if way == "added to the publication":
+        pipeline.source.execute("create publication shop for table a")
+    else:
+        pipeline.source_configuration["publication"] = "shop"
+    publishes = 'publication "shop" ' + ("add" if "added" in way else "for")
+    log = refused(pipeline, "replica identity", "pgcdc check")
+    assert publishes not in log.splitlines()[-1]
+    printed = pipeline.engine.command("check", "--sql", "source").stdout
+    for text in (log, printed):
+        assert text.index("replica identity full") < text.index(publishes)
+    for statement in re.findall(r"^alter .*;|^create .*;", printed, re.MULTILINE):
+        pipeline.source.execute(statement)
+        pipeline.source.execute("update log set v = v")
+    pipeline.engine.catch_up()
+    pipeline.assert_equal()
+
+
 # Several publications
 
 def test_several_publications_are_one_pipeline(pipeline):
