@@ -12,6 +12,7 @@
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/start_over.h"
+#include "cdc/readers/slot/failed_table.h"
 #include "cdc/readers/slot/replication.h"
 #include "cdc/source/own_tables.h"
 #include "cdc/source/source.h"
@@ -20,6 +21,7 @@ enum {
     END_TIMEOUT_MS = 2000,
     MESSAGE_OVERHEAD_BYTES = 30, /* the headers of CopyData and XLogData */
     BLOCKED_WAIT_MS = 100,
+    TABLE_NAMES_MAX = 512,
 };
 
 static struct slot_reader *slot_of(struct reader *reader) {
@@ -204,16 +206,37 @@ static bool take_message(struct slot_reader *slot, struct batch *batch,
     return take_data(slot, batch, message, err);
 }
 
+static struct replication_options replication_from(const struct slot_reader *slot, lsn_t start_lsn) {
+    const struct source_config *source = &slot->reader.config->source;
+    return (struct replication_options){.slot = slot->options.slot,
+                                        .publications = source->publications,
+                                        .publication_count = source->publication_count,
+                                        .origin_is_none = source->origin_is_none,
+                                        .start_lsn = start_lsn,
+                                        .binary = slot->reader.is_binary,
+                                        .messages = slot->options.messages};
+}
+
 /*
- * The server failed on a row that it cannot send. It has sent the definition of the row's table if that was
- * due, and nothing since.
+ * The server has sent the definition of the row's table if that was due, and nothing since. Otherwise the
+ * transaction is sent again.
  */
+static void name_failed_table(const struct slot_reader *slot, struct error *err) {
+    char names[TABLE_NAMES_MAX];
+    const struct relation *relation = decoder_announced(slot->decoder);
+    const struct replication_options again = replication_from(slot, slot->whole_lsn);
+    if (relation != NULL)
+        error_wrap(err, "table \"%s\".\"%s\"", relation->schema.data, relation->name.data);
+    else if (failed_table_find(slot->options.session, &again, slot->reader.stop, names, sizeof names))
+        error_wrap(err, "%s", names);
+}
+
+/* The server failed on a row that it cannot send. */
 static bool fail_in_transaction(const struct slot_reader *slot, struct error *err) {
     if (!decoder_in_transaction(slot->decoder) || err->kind == ERROR_RETRY)
         return false;
-    const struct relation *relation = decoder_announced(slot->decoder);
-    if (err->kind == ERROR_DATA && relation != NULL)
-        error_wrap(err, "table \"%s\".\"%s\"", relation->schema.data, relation->name.data);
+    if (err->kind == ERROR_DATA)
+        name_failed_table(slot, err);
     return error_wrap(err, "the transaction that commits at %s", lsn_format(slot->commit_lsn).text);
 }
 
@@ -383,17 +406,10 @@ static bool slot_reader_init(struct slot_reader *slot, const struct slot_reader_
 
 bool slot_reader_start(struct slot_reader *slot, const struct slot_reader_options *options,
                        struct error *err) {
-    const struct source_config *source = &slot->reader.config->source;
     if (!slot_reader_init(slot, options, err))
         return false;
     PQsetNoticeReceiver(options->session->conn, take_notice, slot);
-    const struct replication_options replication = {.slot = options->slot,
-                                                    .publications = source->publications,
-                                                    .publication_count = source->publication_count,
-                                                    .origin_is_none = source->origin_is_none,
-                                                    .start_lsn = options->start_lsn,
-                                                    .binary = slot->reader.is_binary,
-                                                    .messages = options->messages};
+    const struct replication_options replication = replication_from(slot, options->start_lsn);
     if (!replication_start(options->session, &replication, err))
         return false;
     socket_fill_init(&slot->fill, PQsocket(options->session->conn));
