@@ -46,8 +46,12 @@ struct source_config {
 
 enum copy_mode { COPY_MODE_SIMPLE, COPY_MODE_LIVE };
 
+/* What happens to a table that the publication sends and that was not copied. */
+enum new_tables { NEW_TABLES_COPY, NEW_TABLES_STREAM, NEW_TABLES_STOP };
+
 struct copy_config {
     enum copy_mode mode;
+    enum new_tables new_tables;
     size_t workers;       /* threads that copy chunks, for each sink; 1 to COPIERS_MAX */
     uint64_t chunk_bytes; /* on the source's disk */
 };

@@ -18,6 +18,11 @@ const struct option_spec COPY_OPTIONS[] = {
      "`live`: changes are applied while tables are copied in chunks, and an interrupted copy continues; "
      "`simple`: one transaction of the target, which shows all rows at once",
      OPTION_TEXT, "`simple`"},
+    {"new_tables", false,
+     "a published table that a `postgres` sink lacks, or whose old rows it lacks: `copy` creates and copies "
+     "it, "
+     "`stream` applies its changes only, `stop` stops the pipeline with the remedy",
+     OPTION_TEXT, "`copy` with mode `live`, else `stop`"},
     {"workers", false, "how many chunks are copied at the same time, 1 to 64", OPTION_TEXT,
      "the processors here, at most 4"},
     {"chunk_bytes", false, "the size of a chunk, on the source's disk", OPTION_TEXT, "`64MB`"},
@@ -26,17 +31,26 @@ const struct option_spec COPY_OPTIONS[] = {
 
 static void set_defaults(struct copy_config *copy) {
     const long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    *copy = (struct copy_config){.mode = COPY_MODE_SIMPLE, .workers = 1, .chunk_bytes = CHUNK_BYTES_DEFAULT};
+    *copy = (struct copy_config){.mode = COPY_MODE_SIMPLE,
+                                 .new_tables = NEW_TABLES_STOP,
+                                 .workers = 1,
+                                 .chunk_bytes = CHUNK_BYTES_DEFAULT};
     if (processors > 1)
         copy->workers = processors < WORKERS_DEFAULT_MAX ? (size_t) processors : WORKERS_DEFAULT_MAX;
 }
 
 static bool read_mode(const struct section *section, struct copy_config *copy, struct error *err) {
     static const char *const MODES[] = {[COPY_MODE_SIMPLE] = "simple", [COPY_MODE_LIVE] = "live", NULL};
+    static const char *const NEW_TABLES[] = {
+        [NEW_TABLES_COPY] = "copy", [NEW_TABLES_STREAM] = "stream", [NEW_TABLES_STOP] = "stop", NULL};
     size_t mode = copy->mode;
     if (!section_word(section, "mode", MODES, &mode, err))
         return false;
     copy->mode = (enum copy_mode) mode;
+    size_t new_tables = copy->mode == COPY_MODE_LIVE ? NEW_TABLES_COPY : NEW_TABLES_STOP;
+    if (!section_word(section, "new_tables", NEW_TABLES, &new_tables, err))
+        return false;
+    copy->new_tables = (enum new_tables) new_tables;
     return true;
 }
 

@@ -110,7 +110,10 @@ static bool check_forks(struct attempt *attempt, struct error *err) {
 
 static bool resume(struct attempt *attempt, struct error *err) {
     struct reader *reader = attempt->reader;
-    return reader->ops->resume == NULL || reader->ops->resume(reader, attempt_is_copying(attempt), err);
+    if (!attempt_add_newcomers(attempt, err))
+        return false;
+    return reader->ops->resume == NULL ||
+           reader->ops->resume(reader, attempt_is_copying(attempt) || attempt->has_added, err);
 }
 
 static bool act(struct attempt *attempt, enum start_action action, struct error *err) {
@@ -300,6 +303,15 @@ static void show_live_copy(struct attempt *attempt) {
     attempt->shows_copy = is_copying;
 }
 
+/* The watch found tables whose rows a sink lacks: the next attempt copies them. */
+static void learn_newcomers(struct attempt *attempt, struct error *err) {
+    struct pipeline *pipeline = attempt->pipeline;
+    if (!attempt->watch.found_newcomers || pipeline->config->copy.new_tables != NEW_TABLES_COPY)
+        return;
+    pipeline->knows_newcomers = false;
+    err->kind = ERROR_RETRY;
+}
+
 static bool supervise(struct attempt *attempt, struct error *err) {
     while (!attempt_is_stopped(attempt)) {
         show_live_copy(attempt);
@@ -325,6 +337,7 @@ static bool supervise(struct attempt *attempt, struct error *err) {
         }
         if (atomic_load(&attempt->watch.state) == WATCH_FAILED) {
             *err = attempt->watch.error;
+            learn_newcomers(attempt, err);
             return false;
         }
         attempt_wait_event(attempt);
@@ -414,6 +427,20 @@ static bool learn_gone(struct attempt *attempt, struct sink *sink, struct error 
     return true;
 }
 
+/* True when a sink lacks a table that is published: the next attempt creates and copies it. */
+static bool learn_new(struct attempt *attempt, oid_t oid, struct error *err) {
+    struct error answer = {0};
+    if (oid == 0 || !attempt_add_lacking(attempt, oid, &answer)) {
+        if (answer.kind != ERROR_NONE)
+            log_line(LOG_LEVEL_WARNING, "the table that the sink lacks cannot be copied: %s",
+                     error_line(&answer).text);
+        return false;
+    }
+    err->kind = ERROR_RETRY;
+    error_wrap(err, "a table is new, and is copied");
+    return true;
+}
+
 /*
  * True when the sink generates a column that the source sent, and the source generates it too but was not
  * asked so far. The value that the target generates now is the one all its rows have.
@@ -451,8 +478,10 @@ static void learn_from_failure(struct attempt *attempt, struct error *err) {
     lsn_t received_lsn = atomic_load(&attempt->reader->received_lsn);
     for (size_t i = 0; i < attempt->runner_count; i++) {
         struct runner *runner = &attempt->runners[i];
+        const oid_t lacking = runner->sink->lack.relation_oid;
         if (runner->error.kind != ERROR_DATA || learn_gone(attempt, runner->sink, err) ||
-            learn_generated(attempt, runner->sink, err) || runner->careful)
+            learn_new(attempt, lacking, err) || learn_generated(attempt, runner->sink, err) ||
+            runner->careful)
             continue;
         pipeline->careful_until_lsn[i] = received_lsn + 1;
         pipeline->looks_for_cause = true;

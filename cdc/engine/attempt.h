@@ -47,6 +47,7 @@ struct activity_state {
 /* What outlives an attempt. */
 struct pipeline {
     struct control control;
+    bool knows_newcomers; /* tables without a copy were looked for, and the watch has found none since */
     const struct config *config;
     const struct pipeline_options *options;
     struct checkpoint checkpoint;
@@ -88,6 +89,7 @@ struct attempt {
     bool ends_after_copy;       /* the run ends when the copy in chunks is complete */
     bool store_positions;       /* the sinks do not have the positions yet */
     struct progress progress;   /* of the initial copy, for people */
+    bool has_added;             /* tables were added to the plans, which the runners read when they run */
     bool is_reloading;          /* a client of the control socket waits for it */
     bool shows_copy;            /* progress is in use while the stream runs */
     bool disk_fails;            /* the checkpoint could not be written; it is retried */
@@ -109,6 +111,15 @@ MUST_CHECK bool attempt_run(struct pipeline *pipeline, struct error *err);
  */
 MUST_CHECK bool attempt_create(struct attempt *attempt, bool again, struct error *err);
 MUST_CHECK bool attempt_adopt(struct attempt *attempt, lsn_t confirmed_lsn, struct error *err);
+
+/*
+ * attempt_tables.c: before streaming: adds tables that were published since, and whose rows a sink lacks, to
+ * the plan of each sink.
+ */
+MUST_CHECK bool attempt_add_newcomers(struct attempt *attempt, struct error *err);
+
+/* attempt_tables.c: after a failure: adds a table that a sink lacks. False: it cannot be. */
+bool attempt_add_lacking(struct attempt *attempt, oid_t oid, struct error *err);
 
 /* attempt_new.c: shows how far the copy is. */
 void attempt_show_copy(struct attempt *attempt);

@@ -606,6 +606,8 @@ static bool end_batches(struct runner *runner, struct error *err) {
 static bool run_batches(struct runner *runner, struct error *err) {
     if (runner->group.open && !end_group(runner, err))
         return false;
+    if (!reload_plan(runner, err))
+        return false;
     while (!queue_is_finished(&runner->queue)) {
         if (atomic_load_explicit(&runner->stop, memory_order_relaxed))
             return true;

@@ -109,7 +109,9 @@ static bool check_newcomers(struct watch *watch, struct session *session, struct
         if (atomic_load(&watch->runners[i].is_copying))
             return true; /* a row may be in a chunk that is not copied yet */
     const struct uncopied_sinks sinks = {.reaches = sink_reaches, .context = watch};
-    return uncopied_refuse_newcomers(watch->config, session, &sinks, watch->looked_at, &watch->stop, err);
+    watch->found_newcomers =
+        !uncopied_refuse_newcomers(watch->config, session, &sinks, watch->looked_at, &watch->stop, err);
+    return !watch->found_newcomers;
 }
 
 /* False: the check found a fault, which is in *err. */

@@ -36,6 +36,7 @@ struct watch {
     const struct config *config;
     struct runner *runners; /* one per sink, for its position */
     size_t runner_count;
+    bool found_newcomers;              /* in state WATCH_FAILED: tables without a copy are why */
     struct uncopied_moment *looked_at; /* outlives the attempt */
     const PGresult *sent;              /* scope_read_announced at the start of the stream */
     char *warned; /* SCOPE_WARNING_MAX bytes: the last warning, so that it is logged once */

@@ -211,13 +211,25 @@ static bool refuse_table(const struct table *table, struct error *err) {
     return error_remedy(err, UNCOPIED_REMEDY);
 }
 
+static void keep_table(struct uncopied_found *found, oid_t oid) {
+    for (size_t i = 0; i < found->count; i++)
+        if (found->oids[i] == oid)
+            return;
+    if (found->count < UNCOPIED_FOUND_MAX)
+        found->oids[found->count++] = oid;
+}
+
+/* found: collects the tables; NULL: the first one is an error. */
 static bool refuse_tables(struct uncopied_question *question, const struct table_list *tables,
-                          struct error *err) {
+                          struct uncopied_found *found, struct error *err) {
     for (size_t i = 0; i < tables->count; i++) {
         bool lacks = false;
-        if (!uncopied_look(question, &tables->tables[i], &lacks, err) ||
-            (lacks && !refuse_table(&tables->tables[i], err)))
+        if (!uncopied_look(question, &tables->tables[i], &lacks, err))
             return false;
+        if (lacks && found == NULL)
+            return refuse_table(&tables->tables[i], err);
+        if (lacks)
+            keep_table(found, tables->tables[i].oid);
     }
     return true;
 }
@@ -225,6 +237,7 @@ static bool refuse_tables(struct uncopied_question *question, const struct table
 /* The tables' definitions, the question for the source's side, and the sinks whose targets are queried. */
 struct refusing {
     const struct config *config;
+    struct uncopied_found *found; /* or NULL */
     const atomic_bool *stop;
     struct table_list tables;
     struct uncopied_question question;
@@ -255,7 +268,7 @@ static bool refuse_of_sink(struct refusing *refusing, size_t index, struct error
     if (!opened && refusing->sinks != NULL)
         err->kind = ERROR_RETRY; /* a failed connection to the sink is reported by the sink itself */
     bool looked = opened && session_execute(&target, "set lock_timeout = '1s'", err) &&
-                  refuse_tables(&refusing->question, &refusing->tables, err);
+                  refuse_tables(&refusing->question, &refusing->tables, refusing->found, err);
     session_close(&target);
     return looked;
 }
@@ -283,11 +296,26 @@ static bool refuse_with(struct refusing *refusing, struct error *err) {
     return good;
 }
 
+/* Rows that are older than a table's publication are wanted. */
+static bool wants_rows(const struct config *config) {
+    return config->source.snapshot == SNAPSHOT_INITIAL && config->copy.new_tables != NEW_TABLES_STREAM;
+}
+
+bool uncopied_find(const struct config *config, struct session *source, const atomic_bool *stop,
+                   struct uncopied_found *ret_found, struct error *err) {
+    struct refusing refusing = {
+        .config = config, .found = ret_found, .stop = stop, .question = {.source = source}};
+    *ret_found = (struct uncopied_found){0};
+    return !wants_rows(config) ||
+           (session_execute(source, "set lock_timeout = '1s'", err) && refuse_with(&refusing, err) &&
+            session_execute(source, "reset lock_timeout", err));
+}
+
 /* On the caller's session, because a role may have a connection limit. */
 bool uncopied_refuse(const struct config *config, struct session *source, const atomic_bool *stop,
                      struct error *err) {
     struct refusing refusing = {.config = config, .stop = stop, .question = {.source = source}};
-    if (config->source.snapshot != SNAPSHOT_INITIAL)
+    if (!wants_rows(config))
         return true;
     return session_execute(source, "set lock_timeout = '1s'", err) && refuse_with(&refusing, err) &&
            session_execute(source, "reset lock_timeout", err);
@@ -330,7 +358,7 @@ bool uncopied_refuse_newcomers(const struct config *config, struct session *sour
     struct refusing refusing = {
         .config = config, .stop = stop, .sinks = sinks, .question = {.source = source}};
     bool some = false;
-    if (config->source.snapshot != SNAPSHOT_INITIAL)
+    if (!wants_rows(config))
         return true;
     refusing.question.since_xid = moment->xid[0] != '\0' ? moment->xid : NULL;
     if (!read_newcomers(source, config->source.publication_array, refusing.question.since_xid, &some, &now,

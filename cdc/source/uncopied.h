@@ -47,6 +47,17 @@ bool uncopied_matters(const struct config_sink *sink);
 #define UNCOPIED_REMEDY                                                                                      \
     START_OVER "; or, if these rows are not wanted or are copied in another way, set source.snapshot: never"
 
+/* The tables of Postgres sinks that lack such rows, at most UNCOPIED_FOUND_MAX of them. */
+enum { UNCOPIED_FOUND_MAX = 256 };
+
+struct uncopied_found {
+    oid_t oids[UNCOPIED_FOUND_MAX];
+    size_t count;
+};
+
+MUST_CHECK bool uncopied_find(const struct config *config, struct session *source, const atomic_bool *stop,
+                              struct uncopied_found *ret_found, struct error *err);
+
 /* For a start that continues a pipeline: ERROR_CONFIG names the first such table of a Postgres sink. */
 MUST_CHECK bool uncopied_refuse(const struct config *config, struct session *source, const atomic_bool *stop,
                                 struct error *err);

@@ -110,3 +110,60 @@ def test_a_table_is_removed(streaming):
 def test_a_wrong_table_is_refused(streaming, words, text):
     result = command(streaming, *words, code=2)
     assert text in result.stderr
+
+
+SOON = {"PGCDC_INTERVAL_MS": "300"}
+
+
+def live(pipeline):
+    pipeline.engine.configuration["copy"] = {"mode": "live", "chunk_bytes": "64kB"}
+    pipeline.source.execute("create table t (id int primary key, v text); insert into t select g, 'x' from generate_series(1, 3000) g")
+    return pipeline
+
+
+def test_a_table_that_was_published_by_hand_is_copied_by_itself(pipeline):
+    """The watch finds it, the next attempt copies it; its rows are there although no change ever named them."""
+    live(pipeline).start(environment=SOON)
+    pipeline.target.execute("create table u (id int primary key, v text)")
+    pipeline.source.execute("create table u (id int primary key, v text); insert into u select g, 'old' from generate_series(1, 5000) g;"
+                            "alter publication shop add table u")
+    pipeline.wait_while_running(lambda: pipeline.target.value("select count(*) from u") == 5000, "the rows of u")
+    pipeline.source.execute("update u set v = 'new' where id < 100; insert into t values (-1, 'y')")
+    wait_copied(pipeline)
+    pipeline.assert_follows("public.t", "public.u")
+    assert "1 new tables are copied (copy.new_tables): public.u" in pipeline.engine.log_text()
+
+
+def test_a_table_that_a_sink_lacks_is_created_and_copied(pipeline):
+    """A publication for all tables sends a new table's changes at once."""
+    live(pipeline).publish()
+    pipeline.start()
+    pipeline.source.execute("create table late (id int primary key, v text); insert into late select g, 'a' from generate_series(1, 500) g")
+    pipeline.source.execute("update late set v = 'b' where id < 50; insert into t values (-1, 'y')")
+    pipeline.wait_while_running(lambda: pipeline.target.value("select to_regclass('late') is not null"), "the table")
+    wait_copied(pipeline)
+    pipeline.assert_follows("public.t", "public.late")
+
+
+def test_a_table_found_at_a_start_is_copied(pipeline):
+    live(pipeline).start()
+    pipeline.wait_applied()
+    wait_copied(pipeline)
+    pipeline.engine.stop()
+    pipeline.source.execute("create table u (id int primary key, v text); insert into u select g, 'old' from generate_series(1, 700) g;"
+                            "alter publication shop add table u; update u set v = 'later' where id = 5")
+    pipeline.start()
+    pipeline.wait_while_running(lambda: pipeline.target.value("select to_regclass('u') is not null"), "the table")
+    wait_copied(pipeline)
+    pipeline.assert_follows("public.t", "public.u")
+
+
+def test_new_tables_can_be_streamed_only(pipeline):
+    live(pipeline).engine.configuration["copy"]["new_tables"] = "stream"
+    pipeline.target.execute("create table u (id int primary key, v text)")
+    pipeline.start(environment=SOON)
+    pipeline.source.execute("create table u (id int primary key, v text); insert into u values (1, 'old'); alter publication shop add table u")
+    pipeline.source.execute("insert into u values (2, 'new'); insert into t values (-1, 'y')")
+    pipeline.wait_applied()
+    assert pipeline.target.value("select string_agg(v, ',') from u") == "new"
+    assert pipeline.engine.is_running()

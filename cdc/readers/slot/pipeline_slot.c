@@ -124,9 +124,9 @@ static bool pipeline_slot_resume(struct reader *reader, bool is_copying, struct 
                          source->publication) ||
                error_remedy(err, START_OVER);
     return pipeline_slot_check_scope(slot, SCOPE_RUNNING, err) &&
-           (reader->has_streamed || is_copying ||
+           (reader->has_streamed ||
             (uncopied_moment_read(&slot->source, &slot->looked_at, err) &&
-             uncopied_refuse(reader->config, &slot->source, reader->stop, err)));
+             (is_copying || uncopied_refuse(reader->config, &slot->source, reader->stop, err))));
 }
 
 /* ---- the stream ---- */

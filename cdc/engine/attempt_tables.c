@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * attempt_tables.c - tables that were published while the pipeline existed, with copy.new_tables: copy.
+ *
+ * They are added to the plan of each sink, as `pgcdc table copy` does, before the attempt streams.
+ */
+#include "cdc/base/buffer.h"
+#include "cdc/base/fault.h"
+#include "cdc/base/log.h"
+#include "cdc/copy/chunk_add.h"
+#include "cdc/engine/attempt.h"
+#include "cdc/source/uncopied.h"
+
+enum { BLOCK_BYTES = 64 * 1024, OIDS_BYTES_MAX = 64 * 1024, NAMES_BYTES_MAX = 512 };
+#define ARENA_BYTES_MAX ((size_t) 512 << 20)
+
+static bool may_add(const struct attempt *attempt) {
+    const struct config *config = attempt->pipeline->config;
+    bool can = config->copy.new_tables == NEW_TABLES_COPY && config->source.snapshot == SNAPSHOT_INITIAL &&
+               attempt->reader->catalog != NULL && !attempt->facts.identity.is_standby;
+    for (size_t i = 0; i < config->sink_count; i++)
+        can = can && config->sinks[i].ops->chunk != NULL;
+    return can;
+}
+
+static void say_tables(const struct table_list *tables) {
+    struct buffer names AUTO(buffer_release) = {.bytes_max = 2 * NAMES_BYTES_MAX};
+    for (size_t i = 0; i < tables->count && names.size < NAMES_BYTES_MAX; i++)
+        buffer_printf(&names, "%s%s.%s", i > 0 ? ", " : "", tables->tables[i].schema, tables->tables[i].name);
+    const char *text = buffer_text(&names);
+    log_line(LOG_LEVEL_INFO, "%zu new tables are copied (copy.new_tables): %s%s", tables->count,
+             text != NULL ? text : "?", names.size >= NAMES_BYTES_MAX ? ", ..." : "");
+}
+
+/* Only published ones among them. */
+static bool choose(struct table_list *all, const oid_t *oids, size_t count, struct arena *arena,
+                   struct error *err) {
+    struct table *tables = arena_alloc(arena, (all->count + 1) * sizeof *tables);
+    size_t chosen = 0;
+    if (tables == NULL)
+        return error_no_memory(err);
+    for (size_t i = 0; i < all->count; i++)
+        for (size_t j = 0; j < count; j++)
+            if (all->tables[i].oid == oids[j])
+                tables[chosen++] = all->tables[i];
+    *all = (struct table_list){.tables = tables, .count = chosen};
+    return true;
+}
+
+static bool add_published(struct attempt *attempt, struct session *source, const oid_t *oids, size_t count,
+                          struct arena *arena, struct error *err) {
+    const struct config *config = attempt->pipeline->config;
+    struct chunk_add add = {
+        .config = config, .stop = attempt->pipeline->options->stop, .source = source, .replaces = true};
+    if (!session_execute(source, "begin isolation level repeatable read read only", err) ||
+        !catalog_read_tables(source, config->source.publication_array, arena, &add.tables, err) ||
+        !choose(&add.tables, oids, count, arena, err))
+        return false;
+    if (add.tables.count == 0)
+        return session_execute(source, "rollback", err);
+    FAULT_POINT("tables-before-add");
+    if (!chunk_add_store(&add, err) || !session_execute(source, "rollback", err))
+        return false;
+    FAULT_POINT("tables-added");
+    say_tables(&add.tables);
+    return true;
+}
+
+static bool add_oids(struct attempt *attempt, struct session *source, const oid_t *oids, size_t count,
+                     struct error *err) {
+    struct arena arena;
+    arena_init(&arena, BLOCK_BYTES, ARENA_BYTES_MAX);
+    bool added = add_published(attempt, source, oids, count, &arena, err);
+    arena_release(&arena);
+    return added;
+}
+
+bool attempt_add_newcomers(struct attempt *attempt, struct error *err) {
+    struct pipeline *pipeline = attempt->pipeline;
+    struct uncopied_found found = {0};
+    if (pipeline->knows_newcomers || !may_add(attempt) || attempt_is_copying(attempt))
+        return true;
+    struct session *source = attempt->reader->catalog->session;
+    if (!uncopied_find(pipeline->config, source, pipeline->options->stop, &found, err))
+        return false;
+    pipeline->knows_newcomers = true;
+    if (found.count == 0)
+        return true;
+    if (!add_oids(attempt, source, found.oids, found.count, err))
+        return false;
+    for (size_t i = 0; i < attempt->runner_count; i++)
+        runner_reload(&attempt->runners[i]);
+    attempt->has_added = true;
+    return true;
+}
+
+bool attempt_add_lacking(struct attempt *attempt, oid_t oid, struct error *err) {
+    const struct pipeline *pipeline = attempt->pipeline;
+    struct session source = {0};
+    if (!may_add(attempt))
+        return false;
+    bool added = source_open(&source, &pipeline->config->source, pipeline->options->stop, err) &&
+                 add_oids(attempt, &source, &oid, 1, err);
+    session_close(&source);
+    return added;
+}
