@@ -18,6 +18,7 @@ static const struct {
 } FILES[] = {
     {"NAME.checkpoint", "the position of each sink, written after the sink has made it durable. If it is "
                         "lost, run continues from the positions that the sinks themselves store"},
+    {"NAME.control", "the socket, of mode 0600, on which a running engine takes requests of `pgcdc table`"},
     {"NAME.lock", "locked while an engine runs, and contains its process id"},
     {"NAME.activity", "what the engine has done, for pgcdc status"},
     {"NAME.failure", "the last error, until there is progress again, for pgcdc status, check and why"},

@@ -150,8 +150,9 @@ def test_the_manual_page_names_every_file_of_the_state_directory(run):
     """When it fails: the table of files in cdc/commands/manual_page.c."""
     page = run("help", "man").stdout
     written = {match for path in (ROOT / "cdc" / "engine").glob("*.c")
-               for match in re.findall(r'PATH_MAX, "%s/%s(?:\.%s)?\.([a-z]+)', path.read_text(encoding="utf-8"))}
-    assert {"checkpoint", "lock"} <= written
+               for match in re.findall(r'state_file_of\([^;]*?"([a-z]+)"\)|"%s/%s\.([a-z]+)"|"/proc.*%s\.([a-z]+)"|define KIND "([a-z]+)"', path.read_text(encoding="utf-8"))}
+    written = {name for match in written for name in match if name}
+    assert {"activity", "checkpoint", "control", "failure", "lock", "skip"} <= written
     for name in written:
         assert re.search(rf"^\*NAME(\.SINK)?\.{name}\*$", page, re.MULTILINE), name
 
