@@ -82,11 +82,28 @@ static const struct finding *find_best(const struct findings *findings, const st
     return NULL;
 }
 
-/* Joins a fix of several lines into one line. */
+/*
+ * A remedy is one line. The lines of a fix can be joined unless one that is not the last has a comment, which
+ * would swallow the rest, or there are too many of them.
+ */
+static bool is_joinable(const char *fix) {
+    const char *comment = strstr(fix, "--");
+    return strlen(fix) + sizeof AGAIN < ERROR_REMEDY_MAX &&
+           (comment == NULL || strchr(comment, '\n') == NULL);
+}
+
+static void give_fix(struct error *err, const struct finding *finding, const char *after) {
+    if (is_joinable(finding->fix))
+        error_remedy(err, "%s%s", finding->fix, after);
+    else
+        error_remedy(err, "%s has a fix of many lines, which pgcdc check prints%s", finding->code,
+                     after[0] != '\0' ? "; then start again" : "");
+}
+
 static void explain_stop_say(const struct finding *finding) {
     struct error said = {0};
     error_set(&said, ERROR_DATA, "check: %s: %s", finding->where, finding->what);
-    error_remedy(&said, "%s", finding->fix);
+    give_fix(&said, finding, "");
     log_line(LOG_LEVEL_ERROR, "%s", error_line(&said).text);
 }
 
@@ -97,11 +114,8 @@ static void take_findings(const struct findings *findings, struct error *err) {
     for (const struct finding *finding = findings->first; finding != NULL; finding = finding->next)
         if (finding != best && finding->severity == SEVERITY_PROBLEM && !is_repeated(finding, err))
             explain_stop_say(finding);
-    if (best != NULL && strlen(best->fix) + sizeof AGAIN < sizeof err->remedy)
-        error_remedy(err, "%s%s", best->fix, AGAIN);
-    else if (best != NULL)
-        error_remedy(err, "%s has a fix of many lines, which pgcdc check prints; then start again",
-                     best->code);
+    if (best != NULL)
+        give_fix(err, best, AGAIN);
 }
 
 void explain_stop(const struct config *config, const atomic_bool *stop, struct error *err) {

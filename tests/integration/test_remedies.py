@@ -247,3 +247,15 @@ def test_old_rows_that_are_not_wanted_are_not_asked_for(pipeline):
     pipeline.engine.catch_up()
     assert report_of(pipeline)["ready"]
     assert pipeline.target.value("select array_agg(id) from u") == [2]
+
+
+def test_a_logged_remedy_can_be_executed_as_one_line(pipeline):
+    """The lines of a fix were joined in the log: after the first one's comment the other statements were part of it."""
+    pipeline.source.execute("create table a (id int primary key); create table b (id int primary key)")
+    for table in ("a", "b"):
+        pipeline.target.execute(f"create table {table} (id int primary key); insert into {table} values (1)")
+    result = pipeline.engine.command("run", "--until", "caught-up")
+    assert result.returncode == 2, result.stderr
+    assert "has a fix of many lines, which pgcdc check prints" in result.stderr, result.stderr
+    for line in result.stderr.splitlines():
+        assert ";" not in line.partition("  -- ")[2].replace("; then start again", ""), line
