@@ -11,10 +11,33 @@
 #include "cdc/command.h"
 #include "cdc/commands/help.h"
 
+/* "table" of "table add". */
+static size_t first_word(size_t index) {
+    return strcspn(command_at(index)->name, " ");
+}
+
+/* Does the command before it begin with the same word? Those that do are next to each other. */
+static bool is_repeated(size_t index) {
+    return index > 0 && first_word(index) == first_word(index - 1) &&
+           memcmp(command_at(index)->name, command_at(index - 1)->name, first_word(index)) == 0;
+}
+
 static void print_names(void) {
-    const struct command *command = NULL;
-    for (size_t i = 0; (command = command_at(i)) != NULL; i++)
-        printf("%s%s", i > 0 ? " " : "", command->name);
+    for (size_t i = 0; command_at(i) != NULL; i++)
+        if (!is_repeated(i))
+            printf("%s%.*s", i > 0 ? " " : "", (int) first_word(i), command_at(i)->name);
+}
+
+/* After the first word of commands of two words: the second ones. */
+static void print_second_words(void) {
+    for (size_t i = 0; command_at(i) != NULL; i++) {
+        if (command_at(i)->name[first_word(i)] == '\0' || is_repeated(i))
+            continue;
+        printf("    '%.*s') words='", (int) first_word(i), command_at(i)->name);
+        for (size_t at = i; at == i || (command_at(at) != NULL && is_repeated(at)); at++)
+            printf("%s ", command_at(at)->name + first_word(at) + 1);
+        puts("' ;;");
+    }
 }
 
 /* The words in lower case of a placeholder such as "caught-up|LSN" or "source|target[:SINK]"; often none. */
@@ -63,6 +86,7 @@ void completion_print(void) {
           stdout);
     print_names();
     puts("' ;;");
+    print_second_words();
     print_all_values();
     for (size_t i = 0; (command = command_at(i)) != NULL; i++)
         print_options_of(command);

@@ -164,6 +164,9 @@ COMPLETIONS = [
     (["check", "--sql", "t"], {"target"}),
     (["run", "-c", ""], set()),
     (["help", "conf"], {"config"}),
+    (["tab"], {"table"}),
+    (["table", "a"], {"add"}),
+    (["table", "copy", "-"], {"-c", "--where", "--verbose", "--help"}),
 ]
 
 
