@@ -196,13 +196,34 @@ static bool move_end(struct attempt *attempt, struct error *err) {
     return true;
 }
 
+/* See struct runner_run. The xids of a standby's snapshots say nothing about its transactions. */
+static bool read_next_xid(struct attempt *attempt, uint64_t *ret_next_xid, struct error *err) {
+    const struct reader_catalog *catalog = attempt->reader->catalog;
+    PGresult *result AUTO_PGRESULT = NULL;
+    *ret_next_xid = 0;
+    if (catalog == NULL)
+        return true;
+    if (!session_query(catalog->session,
+                       "select case when pg_catalog.pg_is_in_recovery() then '0' else"
+                       " pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text end",
+                       0, NULL, &(const struct result_shape){"the query for its next xid", 1, 1, 1, 0},
+                       &result, err))
+        return false;
+    *ret_next_xid = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
+    return true;
+}
+
 static bool order_runners(struct attempt *attempt, struct error *err) {
     const struct pipeline *pipeline = attempt->pipeline;
+    uint64_t next_xid = 0;
+    if (!read_next_xid(attempt, &next_xid, err))
+        return false;
     for (size_t i = 0; i < attempt->runner_count; i++) {
         struct runner_run run = {.position = attempt->positions[i],
                                  .config = pipeline->config,
                                  .text_only = pipeline->needs_text,
-                                 .store = attempt->store_positions};
+                                 .store = attempt->store_positions,
+                                 .next_xid = next_xid};
         if (!find_skip(attempt, i, &run.skip, err))
             return false;
         runner_order_run(&attempt->runners[i], &run);
@@ -372,6 +393,7 @@ static void stop_in_peace(struct attempt *attempt) {
 
 /* From any state. The feed ends first, because it pushes to the runners' queues. */
 static void end_everything(struct attempt *attempt) {
+    attempt_stop_serving(attempt);
     feed_end(&attempt->feed);
     feed_join(&attempt->feed);
     watch_stop(&attempt->watch);

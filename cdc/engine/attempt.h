@@ -91,6 +91,8 @@ struct attempt {
     struct progress progress;   /* of the initial copy, for people */
     bool has_added;             /* tables were added to the plans, which the runners read when they run */
     bool is_reloading;          /* a client of the control socket waits for it */
+    struct runner *barrier;     /* that holds, or is to hold, for a client of the control socket; or NULL */
+    bool is_asked;              /* the client waits for the barrier's next phase */
     bool shows_copy;            /* progress is in use while the stream runs */
     bool disk_fails;            /* the checkpoint could not be written; it is retried */
     int64_t disk_tried_ms;
@@ -154,6 +156,9 @@ void attempt_report(struct attempt *attempt);
 
 /* attempt_control.c: takes requests of the control socket, and answers those that are done. Never blocks. */
 void attempt_serve(struct attempt *attempt);
+
+/* The runners end: what a client of the control socket waits for does not come. */
+void attempt_stop_serving(struct attempt *attempt);
 
 /*
  * attempt_runners.c: waits for an event of a runner, the feed, the watch or the control socket, a tenth of a

@@ -15,7 +15,8 @@
 
 #include "cdc/base/error.h"
 
-#define CONTROL_LINE_MAX 1024
+/* The text of a snapshot has the xid of every open transaction. */
+#define CONTROL_LINE_MAX 32768
 
 struct control {
     int listener; /* -1: closed */

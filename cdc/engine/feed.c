@@ -84,6 +84,12 @@ static bool a_runner_waits(struct feed *feed) {
     return false;
 }
 
+/* The end of the pipeline, or a barrier, waits for the next position. */
+static bool is_eager(const struct feed *feed) {
+    return feed->options.until_lsn > feed->caught_up_sent_lsn ||
+           atomic_load_explicit(&feed->wanted_lsn, memory_order_relaxed) > feed->caught_up_sent_lsn;
+}
+
 /* An idle source's position goes with the data, or alone at intervals. */
 static bool idle_is_due(const struct feed *feed, int64_t now_ms) {
     const struct reader *reader = feed->reader;
@@ -92,7 +98,7 @@ static bool idle_is_due(const struct feed *feed, int64_t now_ms) {
     int64_t since_ms = now_ms - feed->caught_up_sent_ms;
     if (reader->is_urgent || feed->batch->change_count > 0)
         return true;
-    if (feed->options.until_lsn > feed->caught_up_sent_lsn)
+    if (is_eager(feed))
         return since_ms >= EAGER_INTERVAL_MS;
     return since_ms >= IDLE_INTERVAL_MS || (since_ms >= IDLE_INTERVAL_MIN_MS &&
                                             reader->caught_up_lsn - feed->caught_up_sent_lsn >= IDLE_BYTES);
@@ -147,9 +153,8 @@ static int64_t batch_left_ms(const struct feed *feed, int64_t now_ms) {
 
 static int wait_ms(const struct feed *feed, int reader_ms, int64_t now_ms) {
     int64_t wait_ms = reader_ms < WAIT_MAX_MS ? reader_ms : WAIT_MAX_MS;
-    const bool is_eager = feed->reader->caught_up_lsn > feed->caught_up_sent_lsn ||
-                          feed->options.until_lsn > feed->caught_up_sent_lsn;
-    if (is_eager && wait_ms > EAGER_INTERVAL_MS)
+    const bool may_advance = feed->reader->caught_up_lsn > feed->caught_up_sent_lsn || is_eager(feed);
+    if (may_advance && wait_ms > EAGER_INTERVAL_MS)
         wait_ms = EAGER_INTERVAL_MS;
     int64_t batch_ms = batch_left_ms(feed, now_ms);
     if (batch_ms > 0 && batch_ms < wait_ms)
@@ -228,6 +233,7 @@ static bool read_once(struct feed *feed, struct error *err) {
     if (!offer_batch(feed, tending.now_ms, err))
         return false;
     tending.is_wanted = a_runner_waits(feed) && batch_age_ms(feed) == 0;
+    tending.is_prompt = is_eager(feed);
     return tend_and_wait(feed, &tending, err);
 }
 
@@ -287,6 +293,11 @@ void feed_confirm(struct feed *feed, lsn_t lsn) {
     assert(before_lsn <= lsn);
     if (feed->started && lsn > before_lsn)
         eventfd_write(feed->wake_fd, 1);
+}
+
+void feed_want(struct feed *feed, lsn_t lsn) {
+    atomic_store_explicit(&feed->wanted_lsn, lsn, memory_order_relaxed);
+    eventfd_write(feed->wake_fd, 1);
 }
 
 static void want(struct feed *feed, enum feed_state state) {

@@ -38,6 +38,7 @@ struct feed {
     /* an eventfd for the supervisor: the state changed, or the reader reached its end; not owned */
     int event_fd;
     atomic_ullong durable_lsn;
+    atomic_ullong wanted_lsn;        /* a barrier waits until everything up to it was handed on; 0: none */
     _Atomic(enum feed_state) wanted; /* the supervisor's order */
     _Atomic(enum feed_state) state;
     struct error error; /* set before the state becomes FEED_FAILED */
@@ -62,6 +63,9 @@ MUST_CHECK bool feed_start(struct feed *feed, struct reader *reader, const struc
 
 /* Everything up to lsn is durable in every sink and on disk: the reader may confirm it. Any thread. */
 void feed_confirm(struct feed *feed, lsn_t lsn);
+
+/* Positions of an idle source are handed on without delay up to this one. Any thread. */
+void feed_want(struct feed *feed, lsn_t lsn);
 
 /* Read no more. Any thread. */
 void feed_drain(struct feed *feed);

@@ -69,8 +69,9 @@ struct batch *queue_pop(struct queue *queue, int timeout_ms) {
     pthread_mutex_lock(&queue->lock);
     if (queue->count == 0 && !queue->closed && !queue_is_hungry(queue))
         become_hungry(queue);
-    while (queue->count == 0 && !queue->closed && waited != ETIMEDOUT)
+    while (queue->count == 0 && !queue->closed && !queue->woken && waited != ETIMEDOUT)
         waited = pthread_cond_timedwait(&queue->changed, &queue->lock, &deadline);
+    queue->woken = false;
     struct batch *batch = queue->count > 0 ? take_first(queue) : NULL;
     pthread_mutex_unlock(&queue->lock);
     return batch;
@@ -79,6 +80,13 @@ struct batch *queue_pop(struct queue *queue, int timeout_ms) {
 void queue_close(struct queue *queue) {
     pthread_mutex_lock(&queue->lock);
     queue->closed = true;
+    pthread_cond_signal(&queue->changed);
+    pthread_mutex_unlock(&queue->lock);
+}
+
+void queue_wake(struct queue *queue) {
+    pthread_mutex_lock(&queue->lock);
+    queue->woken = true;
     pthread_cond_signal(&queue->changed);
     pthread_mutex_unlock(&queue->lock);
 }

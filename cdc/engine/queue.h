@@ -21,6 +21,7 @@ struct queue {
     size_t first;
     size_t count;
     bool closed;
+    bool woken;
     atomic_bool hungry; /* the runner found the queue empty and waits */
     int wake_fd;        /* an eventfd, written to when the queue becomes hungry; not owned */
 };
@@ -33,13 +34,16 @@ void queue_release(struct queue *queue);
 void queue_push(struct queue *queue, struct batch *batch);
 
 /*
- * The next batch. NULL at once when the queue is closed and empty, or when none arrived within timeout_ms.
- * Runner's thread.
+ * The next batch. NULL at once when the queue is closed and empty, or when it is woken, or when none arrived
+ * within timeout_ms. Runner's thread.
  */
 struct batch *queue_pop(struct queue *queue, int timeout_ms);
 
 /* No more batches will be pushed; those in the queue can still be popped. Any thread. */
 void queue_close(struct queue *queue);
+
+/* The pop that waits now, or else the next one, returns at once. Any thread. */
+void queue_wake(struct queue *queue);
 
 bool queue_is_empty(struct queue *queue);
 bool queue_is_closed(struct queue *queue);

@@ -29,6 +29,7 @@ enum {
     SETTLE_PAUSE_MS = 20, /* nothing arrived for this long, so waiting for a flush delays no change */
     SETTLE_ASK_MS = 250,  /* the checkpoint is written at most once per four of these */
     DEBUG_INTERVAL_MS = 1000,
+    HOLD_STEP_MS = 50,   /* how soon a stop is noticed at a barrier */
     CHUNK_WAIT_MS = 200, /* how soon a stop is noticed while a change waits for a chunk */
     BLOCK_BYTES = 64 * 1024,
     SETTLE_MAX_MS = 1000, /* force a flush when the server has not flushed its WAL by then */
@@ -191,6 +192,7 @@ static void count_span(struct runner *runner, const struct change *changes, size
         if (changes[i].kind == CHANGE_COMMIT) {
             group->transactions++;
             group->commit_time_us = changes[i].transaction->commit_time_us;
+            applied_xids_note(&runner->barrier.applied, changes[i].transaction->xid);
         } else if (changes[i].kind != CHANGE_BEGIN) {
             group->changes++;
         }
@@ -421,18 +423,18 @@ static size_t count_present(const struct runner *runner, const struct change *ch
     return present;
 }
 
-static bool take_filtered(struct runner *runner, const struct batch *batch, struct error *err) {
-    size_t first = count_present(runner, batch->changes, batch->change_count);
+static bool take_filtered(struct runner *runner, const struct change *changes, size_t count,
+                          struct error *err) {
+    size_t first = count_present(runner, changes, count);
     const struct part present = {
-        .changes = batch->changes, .count = first, .whole_count = count_whole(batch->changes, first)};
+        .changes = changes, .count = first, .whole_count = count_whole(changes, first)};
     if (!take_part(runner, &present, err))
         return false;
-    while (first < batch->change_count) {
+    while (first < count) {
         const struct map_chunk *awaited = NULL;
         struct chunk_filter *filter = runner->filter;
         size_t taken = 0;
-        if (!chunk_filter_take(filter, batch->changes + first, batch->change_count - first, &taken, &awaited,
-                               err))
+        if (!chunk_filter_take(filter, changes + first, count - first, &taken, &awaited, err))
             return false;
         const struct part part = {.changes = filter->kept,
                                   .count = filter->kept_count,
@@ -444,12 +446,49 @@ static bool take_filtered(struct runner *runner, const struct batch *batch, stru
     return true;
 }
 
-static bool take_changes(struct runner *runner, const struct batch *batch, bool is_last, struct error *err) {
+/* Of a batch, a part that ends before the batch does, or the rest. */
+static bool take_slice(struct runner *runner, const struct change *changes, size_t count, struct error *err) {
+    const struct part part = {.changes = changes, .count = count, .whole_count = count_whole(changes, count)};
+    return runner->filter != NULL ? take_filtered(runner, changes, count, err)
+                                  : take_part(runner, &part, err);
+}
+
+static bool take_whole(struct runner *runner, const struct batch *batch, bool is_last, struct error *err) {
     const struct part all = {.changes = batch->changes,
                              .count = batch->change_count,
                              .whole_count = batch->whole_count,
                              .ending = is_last || batch->whole_count < batch->change_count ? batch : NULL};
-    return runner->filter != NULL ? take_filtered(runner, batch, err) : take_part(runner, &all, err);
+    return runner->filter != NULL ? take_filtered(runner, batch->changes, batch->change_count, err)
+                                  : take_part(runner, &all, err);
+}
+
+/* is_there: see barrier_reach. */
+static bool meet_barrier(struct runner *runner, bool is_there, struct error *err) {
+    if (!barrier_is_wanted(&runner->barrier) || runner->in_transaction)
+        return true;
+    if (runner->group.open && !end_group(runner, err))
+        return false;
+    for (; barrier_reach(&runner->barrier, runner->written.end_lsn, is_there); is_there = false)
+        while (barrier_wait(&runner->barrier, HOLD_STEP_MS))
+            if (atomic_load_explicit(&runner->stop, memory_order_relaxed) || queue_is_closed(&runner->queue))
+                barrier_end(&runner->barrier);
+    return true;
+}
+
+static bool take_changes(struct runner *runner, const struct batch *batch, bool is_last, struct error *err) {
+    size_t first = 0;
+    while (barrier_is_wanted(&runner->barrier)) {
+        const struct change *changes = batch->changes + first;
+        const size_t rest = batch->change_count - first;
+        const size_t room = barrier_room(&runner->barrier, changes, rest, runner->in_transaction);
+        if (room == rest)
+            break;
+        if (!take_slice(runner, changes, room, err) || !meet_barrier(runner, true, err))
+            return false;
+        first += room;
+    }
+    return first == 0 ? take_whole(runner, batch, is_last, err)
+                      : take_slice(runner, batch->changes + first, batch->change_count - first, err);
 }
 
 static bool take_batch(struct runner *runner, const struct batch *batch, struct error *err) {
@@ -578,7 +617,7 @@ static void runner_rest(struct runner *runner, int64_t took_us) {
 static bool take_next(struct runner *runner, struct error *err) {
     struct batch *batch = queue_pop(&runner->queue, is_settled(runner) ? QUEUE_WAIT_MS : SETTLE_PAUSE_MS);
     if (batch == NULL)
-        return use_pause(runner, err) && watch_copy(runner, err);
+        return meet_barrier(runner, false, err) && use_pause(runner, err) && watch_copy(runner, err);
     int64_t since_us = clock_now_us();
     bool taken = take_batch(runner, batch, err);
     int64_t took_us = clock_now_us() - since_us;
@@ -587,7 +626,7 @@ static bool take_next(struct runner *runner, struct error *err) {
         return false;
     }
     batch_unref(batch);
-    if (!runner_settle(runner, err) || !watch_copy(runner, err))
+    if (!meet_barrier(runner, false, err) || !runner_settle(runner, err) || !watch_copy(runner, err))
         return false;
     runner_rest(runner, took_us);
     return true;
@@ -665,6 +704,8 @@ static bool obey_run(struct runner *runner, struct error *err) {
     runner->committed = run->store ? (struct position){0} : run->position;
     runner->group.open = run->store;
     runner->skip = run->skip;
+    if (run->next_xid != 0 && !applied_xids_init(&runner->barrier.applied, run->next_xid))
+        return error_no_memory(err);
     return start_copiers(runner, err) && run_batches(runner, err);
 }
 
@@ -726,6 +767,7 @@ bool runner_start(struct runner *runner, struct sink *sink, struct sink_metrics 
     pthread_mutex_init(&runner->lock, NULL);
     pthread_cond_init(&runner->ordered, NULL);
     queue_init(&runner->queue, wake_fd);
+    barrier_init(&runner->barrier, event_fd);
     int failure = pthread_create(&runner->thread, NULL, runner_main, runner);
     if (failure != 0)
         return error_set(err, ERROR_SYSTEM, "a thread for sink %s: %s", sink->config->name,
@@ -787,6 +829,11 @@ bool runner_has_reloaded(struct runner *runner) {
     return atomic_load(&runner->reloaded_number) == atomic_load(&runner->reload_number);
 }
 
+void runner_hold(struct runner *runner) {
+    barrier_hold(&runner->barrier);
+    queue_wake(&runner->queue);
+}
+
 void runner_order_run(struct runner *runner, const struct runner_run *run) {
     pthread_mutex_lock(&runner->lock);
     assert(runner->state == RUNNER_OPENED);
@@ -813,6 +860,7 @@ void runner_join(struct runner *runner) {
         return;
     pthread_join(runner->thread, NULL);
     queue_release(&runner->queue);
+    barrier_release(&runner->barrier);
     pthread_cond_destroy(&runner->ordered);
     pthread_mutex_destroy(&runner->lock);
     runner->started = false;

@@ -7,6 +7,8 @@
  * the sink is closed and the thread ends. The supervisor waits for OPENED, reads the position, and gives the
  * next order. The sink's close rolls back what was not committed.
  *
+ * A barrier holds it between two transactions, while a comparison opens its transaction at the target.
+ *
  * A copy in chunks goes on while it runs: the filter leaves out what the chunks contain, and a change waits
  * for a chunk that is being copied.
  *
@@ -27,6 +29,7 @@
 #include "cdc/copy/chunk_filter.h"
 #include "cdc/copy/copiers.h"
 #include "cdc/copy/snapshot.h"
+#include "cdc/engine/barrier.h"
 #include "cdc/engine/metrics.h"
 #include "cdc/engine/queue.h"
 #include "cdc/engine/skip.h"
@@ -58,6 +61,8 @@ struct runner_run {
     bool text_only; /* see struct runner_copy */
     bool store;     /* the sink has no position yet (a new pipeline without a copy): commit this one first */
     struct skip skip; /* a transaction to leave out */
+    /* no transaction that the sink has now has this xid of the source or a later one; 0: not known */
+    uint64_t next_xid;
 };
 
 struct runner {
@@ -85,7 +90,8 @@ struct runner {
     atomic_bool is_copying;
     atomic_uint reload_number;   /* how often the supervisor asked to read the plan of a copy again */
     atomic_uint reloaded_number; /* the last of them that is done */
-    lsn_t copy_lsn;              /* struct chunk_plan's read_lsn, once OPENED */
+    struct barrier barrier;
+    lsn_t copy_lsn; /* struct chunk_plan's read_lsn, once OPENED */
 
     /* Used by the runner's thread only, once it runs. */
     struct chunk_map *map;       /* of the copy that goes on, or NULL */
@@ -143,6 +149,9 @@ void runner_order_run(struct runner *runner, const struct runner_run *run);
  */
 void runner_reload(struct runner *runner);
 bool runner_has_reloaded(struct runner *runner);
+
+/* Asks a running runner to hold between two transactions; then see barrier.h. Supervisor. */
+void runner_hold(struct runner *runner);
 
 /* The position that is durable in the sink; any thread. */
 struct position runner_position(struct runner *runner);

@@ -83,6 +83,7 @@ struct reader_tending {
     int64_t now_ms;
     bool is_blocked; /* read is not called in this turn: no batch is free, or the pipeline stops */
     bool is_wanted;  /* a runner waits for the next change */
+    bool is_prompt;  /* a barrier waits for the reader's caught_up_lsn to advance */
 };
 
 /* The events that a reader waits for. */

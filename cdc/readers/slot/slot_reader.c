@@ -357,7 +357,8 @@ static bool set_wait(struct slot_reader *slot, const struct reader_tending *tend
 bool slot_reader_tend(struct reader *reader, const struct reader_tending *tending,
                       struct reader_wait *ret_wait, struct error *err) {
     struct slot_reader *slot = slot_of(reader);
-    const struct keepalive_report report = report_of(slot, tending->durable_lsn, tending->now_ms);
+    struct keepalive_report report = report_of(slot, tending->durable_lsn, tending->now_ms);
+    report.is_prompt |= tending->is_prompt;
     if (tending->is_blocked && (reader->revents & (POLLERR | POLLHUP)) != 0)
         return error_set(err, ERROR_RETRY, "source: the connection was lost");
     if (reader_has_ended(reader))
