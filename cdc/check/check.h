@@ -118,14 +118,15 @@ MUST_CHECK bool check_sink(struct check *check, const struct config_sink *sink, 
 /* The facts that the checks of every table of a target use. */
 struct target_check {
     struct session *session;
-    bool acts_as_replica; /* the role may set session_replication_role = replica */
-    bool can_grant;       /* the server has GRANT SET ON PARAMETER */
-    bool may_fire;        /* triggers: fire */
-    bool may_narrow;      /* narrowing: allow */
-    bool may_lack;        /* on_missing: the sink accepts tables that lack rows */
-    bool may_create;      /* CREATE on the database */
-    const char *role;     /* quoted */
-    struct buffer *said;  /* types that a fix already creates */
+    bool acts_as_replica;   /* the role may set session_replication_role = replica */
+    bool can_grant;         /* the server has GRANT SET ON PARAMETER */
+    bool may_fire;          /* triggers: fire */
+    bool may_narrow;        /* narrowing: allow */
+    bool may_lack;          /* on_missing: the sink accepts tables that lack rows */
+    bool may_create;        /* CREATE on the database */
+    const char *role;       /* quoted */
+    struct chunk_plan plan; /* of a copy that goes on */
+    struct buffer *said;    /* types that a fix already creates */
 };
 
 /* A table that is missing in the sink; name: quoted. */

@@ -188,6 +188,17 @@ static void check_fires(struct check *check, const struct target_check *target, 
                  target->role, check_name(check, NULL, PQgetvalue(facts, 0, COLUMN_DATABASE)));
 }
 
+static bool read_plan(struct check *check, const struct config_sink *sink, struct chunk_plan *ret_plan,
+                      struct error *err) {
+    if (sink->ops->chunk == NULL)
+        return true;
+    struct sink *handle = sink_new(sink->ops, &sink->sink, check->stop);
+    bool looked =
+        handle != NULL ? sink->ops->chunk->look(handle, &check->arena, ret_plan, err) : error_no_memory(err);
+    sink_free(handle);
+    return looked;
+}
+
 static bool check_tables_there(struct check *check, struct session *session, const PGresult *facts,
                                const struct config_sink *sink, struct error *err) {
     struct buffer said AUTO(buffer_release) = {.bytes_max = SAID_BYTES_MAX};
@@ -199,7 +210,8 @@ static bool check_tables_there(struct check *check, struct session *session, con
                                   .may_create = is_true(facts, COLUMN_MAY_CREATE),
                                   .role = role_of(check, facts)};
     target.can_grant = session->server_version >= SET_PARAMETER_VERSION;
-    if (!try_replica_role(session, &target.acts_as_replica, err))
+    if (!try_replica_role(session, &target.acts_as_replica, err) ||
+        !read_plan(check, sink, &target.plan, err))
         return false;
     check_fires(check, &target, facts);
     for (size_t i = 0; i < check->tables.count; i++)

@@ -348,11 +348,31 @@ static bool check_present(const struct pair *pair, const PGresult *table, struct
            (!check_expects_copy(pair->check) || pair->check->is_refused || check_empty(pair, err));
 }
 
+static bool is_being_copied(const struct pair *pair) {
+    const struct chunk_plan *plan = &pair->target->plan;
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->chunks[i].relation_oid == pair->table->oid)
+            return true;
+    return false;
+}
+
+/* The next start of the pipeline, or the running engine, copies the table. */
+static void note_uncopied(const struct pair *pair) {
+    findings_add(
+        findings_of(pair), SEVERITY_NOTE, "target_old_rows",
+        "table %s has rows that are older than its publication, and the target lacks them: run copies them "
+        "(copy.new_tables)",
+        pair->name);
+    findings_object(findings_of(pair), pair->name);
+}
+
 /* A pipeline that continues copies no rows. */
 static bool check_uncopied(const struct pair *pair, struct error *err) {
     struct check *check = pair->check;
+    struct buffer remedy AUTO(buffer_release) = {.bytes_max = ERROR_REMEDY_MAX};
     bool lacks = false;
-    if (!check->has_action || check->action != START_STREAM || check->source.conn == NULL ||
+    if (!check->has_action || is_being_copied(pair) || check->config->copy.new_tables == NEW_TABLES_STREAM ||
+        check->action != START_STREAM || check->source.conn == NULL ||
         check->config->source.snapshot != SNAPSHOT_INITIAL || pair->target->may_lack)
         return true;
     struct uncopied_question question = {.source = &check->source,
@@ -362,9 +382,14 @@ static bool check_uncopied(const struct pair *pair, struct error *err) {
         return false;
     if (!lacks)
         return true;
+    if (check->config->copy.new_tables == NEW_TABLES_COPY) {
+        note_uncopied(pair);
+        return true;
+    }
     findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_old_rows", "table %s " UNCOPIED_TEXT,
                  pair->name);
-    findings_fix(findings_of(pair), UNCOPIED_REMEDY);
+    uncopied_append_remedy(&remedy, check->config, &check->source, pair->table);
+    findings_fix(findings_of(pair), "%s", buffer_text(&remedy) != NULL ? remedy.data : UNCOPIED_REMEDY);
     findings_object(findings_of(pair), pair->name);
     return true;
 }

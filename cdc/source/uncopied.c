@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "cdc/base/buffer.h"
+#include "cdc/base/shell_word.h"
 #include "cdc/pq/identifier.h"
 #include "cdc/source/catalog.h"
 #include "cdc/source/source.h"
@@ -203,12 +204,32 @@ bool uncopied_look(struct uncopied_question *question, const struct table *table
 
 /* ---- before a start continues a pipeline ---- */
 
-static bool refuse_table(const struct table *table, struct error *err) {
+static bool can_copy(const struct config *config, const struct session *source) {
+    bool can = !session_is_standby(source);
+    for (size_t i = 0; i < config->sink_count; i++)
+        can = can && config->sinks[i].ops->chunk != NULL;
+    return can;
+}
+
+void uncopied_append_remedy(struct buffer *remedy, const struct config *config, const struct session *source,
+                            const struct table *table) {
+    struct buffer name AUTO(buffer_release) = {.bytes_max = 4096};
+    identifier_append_qualified(&name, slice_of(table->schema), slice_of(table->name));
+    if (can_copy(config, source) && buffer_text(&name) != NULL)
+        buffer_printf(remedy, "`pgcdc table copy -c %s %s` copies them; or ",
+                      shell_word_of_file(config->path).text, shell_word(name.data).text);
+    buffer_append_text(remedy, UNCOPIED_REMEDY);
+}
+
+static bool refuse_table(const struct config *config, const struct session *source, const struct table *table,
+                         struct error *err) {
+    struct buffer remedy AUTO(buffer_release) = {.bytes_max = ERROR_REMEDY_MAX};
     struct buffer name AUTO(buffer_release) = {.bytes_max = 4096};
     identifier_append_printable_qualified(&name, slice_of(table->schema), slice_of(table->name));
     const char *text = buffer_text(&name);
     error_set(err, ERROR_CONFIG, "table %s " UNCOPIED_TEXT, text != NULL ? text : table->name);
-    return error_remedy(err, UNCOPIED_REMEDY);
+    uncopied_append_remedy(&remedy, config, source, table);
+    return error_remedy(err, "%s", buffer_text(&remedy) != NULL ? remedy.data : UNCOPIED_REMEDY);
 }
 
 static void keep_table(struct uncopied_found *found, oid_t oid) {
@@ -220,14 +241,14 @@ static void keep_table(struct uncopied_found *found, oid_t oid) {
 }
 
 /* found: collects the tables; NULL: the first one is an error. */
-static bool refuse_tables(struct uncopied_question *question, const struct table_list *tables,
-                          struct uncopied_found *found, struct error *err) {
+static bool refuse_tables(const struct config *config, struct uncopied_question *question,
+                          const struct table_list *tables, struct uncopied_found *found, struct error *err) {
     for (size_t i = 0; i < tables->count; i++) {
         bool lacks = false;
         if (!uncopied_look(question, &tables->tables[i], &lacks, err))
             return false;
         if (lacks && found == NULL)
-            return refuse_table(&tables->tables[i], err);
+            return refuse_table(config, question->source, &tables->tables[i], err);
         if (lacks)
             keep_table(found, tables->tables[i].oid);
     }
@@ -267,8 +288,9 @@ static bool refuse_of_sink(struct refusing *refusing, size_t index, struct error
     bool opened = session_open(&target, &options, err);
     if (!opened && refusing->sinks != NULL)
         err->kind = ERROR_RETRY; /* a failed connection to the sink is reported by the sink itself */
-    bool looked = opened && session_execute(&target, "set lock_timeout = '1s'", err) &&
-                  refuse_tables(&refusing->question, &refusing->tables, refusing->found, err);
+    bool looked =
+        opened && session_execute(&target, "set lock_timeout = '1s'", err) &&
+        refuse_tables(refusing->config, &refusing->question, &refusing->tables, refusing->found, err);
     session_close(&target);
     return looked;
 }

@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 
+#include "cdc/base/buffer.h"
 #include "cdc/base/lsn.h"
 #include "cdc/base/start_over.h"
 #include "cdc/config/config.h"
@@ -46,6 +47,10 @@ bool uncopied_matters(const struct config_sink *sink);
     "known)"
 #define UNCOPIED_REMEDY                                                                                      \
     START_OVER "; or, if these rows are not wanted or are copied in another way, set source.snapshot: never"
+
+/* The remedy with the command that copies the table, where that is possible. */
+void uncopied_append_remedy(struct buffer *remedy, const struct config *config, const struct session *source,
+                            const struct table *table);
 
 /* The tables of Postgres sinks that lack such rows, at most UNCOPIED_FOUND_MAX of them. */
 enum { UNCOPIED_FOUND_MAX = 256 };

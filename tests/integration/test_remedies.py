@@ -5,6 +5,7 @@ stands, and both sides are equal and ready after.
 """
 
 import json
+import subprocess
 
 import pytest
 
@@ -216,10 +217,24 @@ def test_a_table_published_later_lacks_its_old_rows(pipeline, later):
     pipeline.target.execute(target or "select")
     [finding] = findings_of(pipeline, "target_old_rows")
     assert '"public"."u"' in finding["what"] and "start over with a new copy" in finding["fix"]
+    assert f"`pgcdc table copy -c {pipeline.engine.config_path} '\"public\".\"u\"'` copies them" in finding["fix"]
     result = pipeline.engine.command("run", "--until", "caught-up")
     assert result.returncode == 2 and "has no initial copy" in result.stderr, result.stderr
     assert pipeline.engine.command("drop").returncode == 0
     pipeline.target.execute("drop table t; drop table if exists u")
+    pipeline.engine.catch_up()
+    assert_ready_and_equal(pipeline)
+
+
+def test_a_table_published_later_is_copied_as_the_remedy_says(pipeline):
+    pipeline.source.execute("create table t (id int primary key); insert into t values (1)")
+    pipeline.engine.catch_up()
+    pipeline.source.execute('create table "U 2" (id int primary key); insert into "U 2" values (1), (2); alter publication shop add table "U 2"')
+    [finding] = findings_of(pipeline, "target_old_rows")
+    command = finding["fix"].split("`")[1].replace("pgcdc", str(pipeline.engine.program), 1)
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert findings_of(pipeline, "target_old_rows") == []
     pipeline.engine.catch_up()
     assert_ready_and_equal(pipeline)
 
