@@ -33,6 +33,7 @@ void chunk_filter_free(struct chunk_filter *filter) {
     arena_release(&filter->arena);
     free(filter->kept);
     free(filter->seen);
+    free(filter->resets);
     free(filter->dirty);
     free(filter);
 }
@@ -55,35 +56,54 @@ static bool note_seen(struct chunk_filter *filter, struct error *err) {
     return chunk_map_note(filter->map, filter->xid, err);
 }
 
+static bool grow_resets(struct chunk_filter *filter, struct error *err) {
+    if (filter->reset_count < filter->reset_capacity)
+        return true;
+    const size_t capacity = filter->reset_capacity == 0 ? 16 : filter->reset_capacity * 2;
+    struct filter_reset *resets = reallocarray(filter->resets, capacity, sizeof *resets);
+    if (resets == NULL)
+        return error_no_memory(err);
+    filter->resets = resets;
+    uint32_t *dirty = reallocarray(filter->dirty, capacity, sizeof *dirty);
+    if (dirty == NULL)
+        return error_no_memory(err);
+    filter->dirty = dirty;
+    filter->reset_capacity = capacity;
+    return true;
+}
+
 static bool reset_chunk(struct chunk_filter *filter, struct map_chunk *chunk, struct error *err) {
-    if (filter->dirty_count == filter->dirty_capacity) {
-        const size_t capacity = filter->dirty_capacity == 0 ? 16 : filter->dirty_capacity * 2;
-        uint32_t *dirty = reallocarray(filter->dirty, capacity, sizeof *dirty);
-        if (dirty == NULL)
-            return error_no_memory(err);
-        filter->dirty = dirty;
-        filter->dirty_capacity = capacity;
-    }
-    filter->dirty[filter->dirty_count++] = chunk->chunk.id;
+    if (!grow_resets(filter, err))
+        return false;
+    filter->resets[filter->reset_count++] =
+        (struct filter_reset){.chunk = chunk, .commit_lsn = filter->transaction->commit_lsn};
     chunk_map_reset(filter->map, chunk);
     return true;
 }
 
-bool chunk_filter_has_note(struct chunk_filter *filter, struct chunk_note *ret_note) {
+bool chunk_filter_has_note(struct chunk_filter *filter, lsn_t end_lsn, struct chunk_note *ret_note) {
+    size_t count = 0;
+    for (; count < filter->reset_count && filter->resets[count].commit_lsn < end_lsn; count++)
+        filter->dirty[count] = filter->resets[count].chunk->chunk.id;
+    filter->noted_resets = count;
     *ret_note = (struct chunk_note){.seen = filter->seen,
                                     .seen_count = filter->seen_count,
                                     .seen_below = chunk_map_seen_below(filter->map),
                                     .dirty = filter->dirty,
-                                    .dirty_count = filter->dirty_count};
-    return filter->seen_count > 0 || filter->dirty_count > 0;
+                                    .dirty_count = count};
+    return filter->seen_count > 0 || count > 0;
 }
 
 void chunk_filter_forget_note(struct chunk_filter *filter) {
+    const size_t noted = filter->noted_resets;
     filter->seen_count = 0;
-    if (filter->dirty_count == 0)
+    filter->noted_resets = 0;
+    if (noted == 0)
         return;
-    filter->dirty_count = 0;
-    chunk_map_release_held(filter->map);
+    for (size_t i = 0; i < noted; i++)
+        chunk_map_release_held(filter->map, filter->resets[i].chunk);
+    filter->reset_count -= noted;
+    memmove(filter->resets, filter->resets + noted, filter->reset_count * sizeof *filter->resets);
 }
 
 /* ---- where a row is ---- */

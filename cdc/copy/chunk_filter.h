@@ -18,7 +18,11 @@
 #include "decoder/change.h"
 #include "sinks/chunk.h"
 
-struct filter_table;
+/* A chunk that a transaction made dirty; held until that transaction is committed in the sink. */
+struct filter_reset {
+    struct map_chunk *chunk;
+    lsn_t commit_lsn;
+};
 
 struct chunk_filter {
     struct chunk_map *map;
@@ -31,8 +35,10 @@ struct chunk_filter {
     /* For the next chunk_note. */
     uint64_t *seen;
     size_t seen_count, seen_capacity;
-    uint32_t *dirty;
-    size_t dirty_count, dirty_capacity;
+    struct filter_reset *resets; /* in commit order */
+    size_t reset_count, reset_capacity;
+    uint32_t *dirty;     /* ids of the first resets, for the note; reset_capacity of them */
+    size_t noted_resets; /* how many are in the last note */
     /* Where the key's first column is, in the definition that was used last. */
     const struct relation *relation;
     const struct map_table *table; /* NULL: the relation is not being copied */
@@ -54,8 +60,12 @@ void chunk_filter_free(struct chunk_filter *filter);
 MUST_CHECK bool chunk_filter_take(struct chunk_filter *filter, const struct change *changes, size_t count,
                                   size_t *ret_taken, const struct map_chunk **ret_awaited, struct error *err);
 
-/* What the sink must store with its next commit. False: nothing. It points into the filter. */
-bool chunk_filter_has_note(struct chunk_filter *filter, struct chunk_note *ret_note);
+/*
+ * What the sink must store with its next commit, which is at end_lsn. False: nothing. It points into the
+ * filter. A chunk that a later transaction made dirty is not in it: a copier would replace its rows while
+ * that transaction's changes are not committed, and would not see them.
+ */
+bool chunk_filter_has_note(struct chunk_filter *filter, lsn_t end_lsn, struct chunk_note *ret_note);
 
 /* The note is committed. */
 void chunk_filter_forget_note(struct chunk_filter *filter);

@@ -243,10 +243,11 @@ bool chunk_map_end(struct chunk_map *map, struct map_chunk *chunk) {
 
 void chunk_map_set_end(struct chunk_map *map, lsn_t end_lsn) {
     pthread_mutex_lock(&map->lock);
-    if (map->copied_count == map->count)
+    assert(map->end_is_asked && map->end_lsn == 0);
+    if (!map->end_is_stale)
         map->end_lsn = end_lsn;
-    else
-        map->end_is_asked = false; /* a chunk was reset in between */
+    map->end_is_asked = !map->end_is_stale;
+    map->end_is_stale = false;
     pthread_cond_broadcast(&map->changed);
     pthread_mutex_unlock(&map->lock);
 }
@@ -322,15 +323,16 @@ void chunk_map_reset(struct chunk_map *map, struct map_chunk *chunk) {
     chunk->is_held = true;
     map->copied_count--;
     table_of(map, chunk)->copied_count--;
+    map->end_is_stale = map->end_is_asked && map->end_lsn == 0;
+    map->end_is_asked = map->end_is_stale;
     map->end_lsn = 0;
-    map->end_is_asked = false;
     pthread_mutex_unlock(&map->lock);
 }
 
-void chunk_map_release_held(struct chunk_map *map) {
+void chunk_map_release_held(struct chunk_map *map, struct map_chunk *chunk) {
     pthread_mutex_lock(&map->lock);
-    for (size_t i = 0; i < map->count; i++)
-        map->chunks[i].is_held = false;
+    assert(chunk->is_held);
+    chunk->is_held = false;
     pthread_cond_broadcast(&map->changed);
     pthread_mutex_unlock(&map->lock);
 }

@@ -59,7 +59,8 @@ struct chunk_map {
     uint64_t known_xid; /* a recent xid, to widen the stream's */
     uint64_t *seen;     /* streamed xids that the next snapshots must see, and latest does not */
     size_t seen_count, seen_capacity;
-    bool end_is_asked; /* a copier reads end_lsn */
+    bool end_is_asked; /* a copier reads end_lsn, or has read it */
+    bool end_is_stale; /* a chunk was reset while the copier read it: what it reads is too early */
     /*
      * Not 0: all chunks are copied, and each transaction that one of them sees ends at or before this LSN.
      */
@@ -92,7 +93,7 @@ MUST_CHECK bool chunk_map_accept(struct chunk_map *map, struct map_chunk *chunk,
 /* The chunk's rows and its mark are committed in the sink. True: it was its table's last one. */
 bool chunk_map_end(struct chunk_map *map, struct map_chunk *chunk);
 
-/* end_lsn was read after the last chunk_map_end. */
+/* By the copier that got MAP_WORK_END: end_lsn was read after that. */
 void chunk_map_set_end(struct chunk_map *map, lsn_t end_lsn);
 
 /* The first error counts. Closes the map. */
@@ -120,8 +121,8 @@ bool chunk_map_is_unseen(struct chunk_map *map, const struct map_table *table, u
 /* The chunk is copied, and must be copied again once that is committed in the sink. */
 void chunk_map_reset(struct chunk_map *map, struct map_chunk *chunk);
 
-/* The resets so far are committed in the sink. */
-void chunk_map_release_held(struct chunk_map *map);
+/* The reset is committed in the sink. */
+void chunk_map_release_held(struct chunk_map *map, struct map_chunk *chunk);
 
 /* Waits until the chunk is not being read any more, at most timeout_ms. False: it still is. */
 bool chunk_map_wait(struct chunk_map *map, const struct map_chunk *chunk, int timeout_ms);

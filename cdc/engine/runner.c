@@ -81,7 +81,7 @@ static void publish_position(struct runner *runner, const struct position *posit
 /* What happened to the chunks is committed with the changes that it concerns. */
 static bool note_chunks(struct runner *runner, struct error *err) {
     struct chunk_note note;
-    if (runner->filter == NULL || !chunk_filter_has_note(runner->filter, &note))
+    if (runner->filter == NULL || !chunk_filter_has_note(runner->filter, runner->written.end_lsn, &note))
         return true;
     FAULT_POINT("runner-before-note");
     return runner->sink->ops->chunk->note(runner->sink, &note, err);
