@@ -72,7 +72,7 @@ bool check_circle(struct check *check, struct session *target, struct error *err
         return true;
     if (!read_pipelines(check, PQgetvalue(id, 0, 0), &names, err))
         return false;
-    const bool has_origin = PQgetvalue(readable, 0, 1)[0] == 't';
+    const bool has_origin = result_is_true(readable, 0, 1);
     if (!PQgetisnull(names, 0, 0) && !(check->config->source.origin_is_none && has_origin))
         add_circle(check, PQgetvalue(names, 0, 0));
     return true;

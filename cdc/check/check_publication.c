@@ -32,7 +32,7 @@ static bool next_candidate(const struct check *check, struct candidates *candida
 }
 
 static bool is_set(const struct candidates *candidates, int column) {
-    return PQgetvalue(candidates->rows, candidates->row, column)[0] == 't';
+    return result_is_true(candidates->rows, candidates->row, column);
 }
 
 static bool is_unlogged(const struct candidates *candidates) {
@@ -61,7 +61,7 @@ static void check_unlogged(struct check *check, PGresult *rows) {
 static void check_operations(struct check *check, const PGresult *publication) {
     static const char *const OPERATIONS[] = {"insert", "update", "delete", "truncate"};
     for (int i = 0; i < 4; i++) {
-        if (PQgetvalue(publication, 0, i)[0] == 't')
+        if (result_is_true(publication, 0, i))
             continue;
         findings_add(&check->findings, SEVERITY_WARNING, "publication_operations",
                      "publication %s does not send %s, so the sinks will differ from the source",
@@ -290,8 +290,8 @@ bool check_publication(struct check *check, struct error *err) {
                        err))
         return false;
     check->publication_exists = strtoul(PQgetvalue(publication, 0, 5), NULL, 10) == config->publication_count;
-    check->publication_is_for_all = PQgetvalue(publication, 0, 4)[0] == 't';
-    check->sends_updates = !check->publication_exists || PQgetvalue(publication, 0, 1)[0] == 't' ||
-                           PQgetvalue(publication, 0, 2)[0] == 't';
+    check->publication_is_for_all = result_is_true(publication, 0, 4);
+    check->sends_updates =
+        !check->publication_exists || result_is_true(publication, 0, 1) || result_is_true(publication, 0, 2);
     return check->publication_exists ? check_present(check, publication, err) : check_absent(check, err);
 }

@@ -33,7 +33,7 @@ static int take_number(const PGresult *result, int column) {
 }
 
 static bool take_truth(const PGresult *result, int column) {
-    return PQgetvalue(result, 0, column)[0] == 't';
+    return result_is_true(result, 0, column);
 }
 
 static bool read_facts(struct check *check, struct error *err) {

@@ -76,7 +76,7 @@ static void check_rights_row(struct check *check, const PGresult *rows, int row)
         add_no_usage(check, PQgetvalue(rows, row, 0));
     if (PQgetvalue(rows, row, 3)[0] != 't')
         add_no_select(check, table);
-    if (PQgetvalue(rows, row, 4)[0] == 't')
+    if (result_is_true(rows, row, 4))
         add_row_security(check, table);
 }
 

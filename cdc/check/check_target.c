@@ -52,10 +52,6 @@ static const char FACTS[] =
     " left join pg_class t on t.relnamespace = s.oid and t.relname = 'position'"
     " where d.datname = current_database()";
 
-static bool is_true(const PGresult *facts, int column) {
-    return PQgetvalue(facts, 0, column)[0] == 't';
-}
-
 static const char *role_of(struct check *check, const PGresult *facts) {
     return check_name(check, NULL, PQgetvalue(facts, 0, COLUMN_ROLE));
 }
@@ -96,8 +92,9 @@ static void check_encoding(struct check *check, const PGresult *facts) {
 
 /* Only its owner may alter it, and a new key needs the right to create an index. */
 static void check_old_position_table(struct check *check, const PGresult *facts, const char *role) {
-    if (!is_true(facts, COLUMN_IS_OLD_TABLE) ||
-        (is_true(facts, COLUMN_OWNS_TABLE) && is_true(facts, COLUMN_MAY_CREATE_IN_SCHEMA)))
+    if (!result_is_true(facts, 0, COLUMN_IS_OLD_TABLE) ||
+        (result_is_true(facts, 0, COLUMN_OWNS_TABLE) &&
+         result_is_true(facts, 0, COLUMN_MAY_CREATE_IN_SCHEMA)))
         return;
     findings_add(&check->findings, SEVERITY_PROBLEM, "position_owner",
                  "table pgcdc.position was made by an older pgcdc, and role %s may not bring it up to date",
@@ -110,18 +107,20 @@ static void check_old_position_table(struct check *check, const PGresult *facts,
 /* The first run creates pgcdc.position. */
 static void check_position_table(struct check *check, const PGresult *facts) {
     const char *role = role_of(check, facts);
-    if (!is_true(facts, COLUMN_HAS_SCHEMA)) {
-        if (is_true(facts, COLUMN_MAY_CREATE))
+    if (!result_is_true(facts, 0, COLUMN_HAS_SCHEMA)) {
+        if (result_is_true(facts, 0, COLUMN_MAY_CREATE))
             return;
         findings_add(&check->findings, SEVERITY_PROBLEM, "position_schema",
                      "schema pgcdc, for the position, is missing, and role %s may not create it", role);
         findings_fix(&check->findings, "create schema pgcdc authorization %s;", role);
-    } else if (!is_true(facts, COLUMN_HAS_TABLE) && !is_true(facts, COLUMN_MAY_CREATE_IN_SCHEMA)) {
+    } else if (!result_is_true(facts, 0, COLUMN_HAS_TABLE) &&
+               !result_is_true(facts, 0, COLUMN_MAY_CREATE_IN_SCHEMA)) {
         findings_add(&check->findings, SEVERITY_PROBLEM, "position_schema",
                      "table pgcdc.position is missing, and role %s may not create it", role);
         findings_fix(&check->findings, "grant usage, create on schema pgcdc to %s;", role);
-    } else if (!is_true(facts, COLUMN_MAY_USE_SCHEMA) ||
-               (is_true(facts, COLUMN_HAS_TABLE) && !is_true(facts, COLUMN_MAY_WRITE_TABLE))) {
+    } else if (!result_is_true(facts, 0, COLUMN_MAY_USE_SCHEMA) ||
+               (result_is_true(facts, 0, COLUMN_HAS_TABLE) &&
+                !result_is_true(facts, 0, COLUMN_MAY_WRITE_TABLE))) {
         findings_add(&check->findings, SEVERITY_PROBLEM, "position_table",
                      "role %s may not read and write table pgcdc.position", role);
         findings_fix(&check->findings,
@@ -178,7 +177,7 @@ static bool has_option(const struct config_sink *sink, const char *key, const ch
 
 /* A superuser set it for the role, and run may not reset it. */
 static void check_fires(struct check *check, const struct target_check *target, const PGresult *facts) {
-    if (!target->may_fire || target->acts_as_replica || !is_true(facts, COLUMN_IS_REPLICA))
+    if (!target->may_fire || target->acts_as_replica || !result_is_true(facts, 0, COLUMN_IS_REPLICA))
         return;
     findings_add(&check->findings, SEVERITY_PROBLEM, "target_triggers",
                  "triggers: fire, but session_replication_role is replica for role %s, which may not change "
@@ -207,7 +206,7 @@ static bool check_tables_there(struct check *check, struct session *session, con
                                   .may_fire = has_option(sink, "triggers", "fire"),
                                   .may_narrow = has_option(sink, "narrowing", "allow"),
                                   .may_lack = !uncopied_matters(sink),
-                                  .may_create = is_true(facts, COLUMN_MAY_CREATE),
+                                  .may_create = result_is_true(facts, 0, COLUMN_MAY_CREATE),
                                   .role = role_of(check, facts)};
     target.can_grant = session->server_version >= SET_PARAMETER_VERSION;
     if (!try_replica_role(session, &target.acts_as_replica, err) ||

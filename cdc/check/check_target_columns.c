@@ -111,7 +111,7 @@ static enum origin find_origin(const struct comparison *comparison, const struct
         return origin;
     for (int row = 0; row < PQntuples(comparison->columns); row++) {
         if (check_target_columns_find(comparison->numbers, PQgetvalue(comparison->columns, row, 0)) >= 0 ||
-            PQgetvalue(comparison->columns, row, 2)[0] == 't' ||
+            result_is_true(comparison->columns, row, 2) ||
             strcmp(PQgetvalue(comparison->columns, row, 1), column->type_sql) != 0)
             continue;
         bool is_there = number_before_extra(comparison, row) == before;
@@ -138,7 +138,7 @@ static void append_add(const struct comparison *comparison, struct buffer *text,
     if (column->generated_sql != NULL || row < 0 || PQgetisnull(comparison->numbers, row, ADDED_VALUE))
         return;
     buffer_printf(text, " default %s", PQgetvalue(comparison->numbers, row, ADDED_VALUE));
-    if (PQgetvalue(comparison->numbers, row, ADDED_NOT_NULL)[0] == 't')
+    if (result_is_true(comparison->numbers, row, ADDED_NOT_NULL))
         buffer_append_text(text, " not null");
 }
 
@@ -148,7 +148,7 @@ static bool needs_copy(const struct comparison *comparison, const struct table_c
     if (check_expects_copy(comparison->check) || column->generated != '\0')
         return false;
     return row < 0 || (PQgetisnull(comparison->numbers, row, ADDED_VALUE) &&
-                       PQgetvalue(comparison->numbers, row, ADDED_HAS_DEFAULT)[0] == 't');
+                       result_is_true(comparison->numbers, row, ADDED_HAS_DEFAULT));
 }
 
 static void take_added(struct comparison *comparison, const struct table_column *column) {

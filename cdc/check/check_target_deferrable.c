@@ -56,7 +56,7 @@ static bool compare(struct check *check, const struct target_check *target, cons
         return false;
     const char *table = check_name(check, parameters[0], parameters[1]);
     for (int i = 0; i < PQntuples(result); i++) {
-        bool is_constraint = PQgetvalue(result, i, 1)[0] == 't';
+        bool is_constraint = result_is_true(result, i, 1);
         const char *name = PQgetvalue(result, i, 0);
         findings_add(&check->findings, SEVERITY_WARNING, "target_deferrable",
                      "%s of table %s is deferrable at the source only: rows that swap their values stop the "

@@ -28,10 +28,6 @@ static struct findings *findings_of(const struct missing *missing) {
     return &missing->check->findings;
 }
 
-static bool is_true(const PGresult *result, int column) {
-    return PQgetvalue(result, 0, column)[0] == 't';
-}
-
 static bool read_schema(const struct missing *missing, const char *schema, PGresult **ret_result,
                         struct error *err) {
     return session_query(missing->target->session, SCHEMA, 1, &schema,
@@ -58,7 +54,7 @@ static bool append_schema(const struct missing *missing, const char *schema, str
         return false;
     if (PQntuples(result) == 0)
         buffer_printf(sql, "create schema if not exists %s authorization %s;\n", name, missing->target->role);
-    else if (!is_true(result, 1))
+    else if (!result_is_true(result, 0, 1))
         buffer_printf(sql, "grant usage on schema %s to %s;\n", name, missing->target->role);
     return true;
 }
@@ -77,7 +73,7 @@ static bool check_creation(const struct missing *missing, struct error *err) {
                      missing->name, role);
         findings_fix(findings_of(missing), "create schema %s authorization %s;", schema_name, role);
         findings_object(findings_of(missing), missing->name);
-    } else if (PQntuples(schema) == 1 && !(is_true(schema, 0) && is_true(schema, 1))) {
+    } else if (PQntuples(schema) == 1 && !(result_is_true(schema, 0, 0) && result_is_true(schema, 0, 1))) {
         findings_add(findings_of(missing), SEVERITY_PROBLEM, "target_schema",
                      "table %s is missing, and role %s may not create it", missing->name, role);
         findings_fix(findings_of(missing), "grant usage, create on schema %s to %s;", schema_name, role);

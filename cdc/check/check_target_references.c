@@ -62,7 +62,7 @@ static int check_constraint(struct check *check, const struct table_list *ordere
     for (; row < PQntuples(keys) && is_same_constraint(keys, first, row); row++) {
         size_t place =
             find_place(ordered, PQgetvalue(keys, row, TREE_SCHEMA), PQgetvalue(keys, row, TREE_TABLE));
-        if (PQgetvalue(keys, row, REFERS)[0] == 't')
+        if (result_is_true(keys, row, REFERS))
             first_referring = place < first_referring ? place : first_referring;
         else if (place < ordered->count)
             last_referred = place > last_referred ? place : last_referred;

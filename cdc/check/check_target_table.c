@@ -64,10 +64,6 @@ struct pair {
     const char *name; /* quoted */
 };
 
-static bool is_true(const PGresult *result, int row, int column) {
-    return PQgetvalue(result, row, column)[0] == 't';
-}
-
 static struct findings *findings_of(const struct pair *pair) {
     return &pair->check->findings;
 }
@@ -79,13 +75,6 @@ static bool query(const struct pair *pair, const char *sql, int count, const str
 }
 
 /* ---- the columns ---- */
-
-static int find_column(const PGresult *columns, const char *name) {
-    for (int row = 0; row < PQntuples(columns); row++)
-        if (strcmp(PQgetvalue(columns, row, ROW_NAME), name) == 0)
-            return row;
-    return -1;
-}
 
 static bool is_sent(const struct table *table, const char *name) {
     for (uint32_t i = 0; i < table->column_count; i++)
@@ -144,7 +133,7 @@ static bool fits(const struct table_column *column, const PGresult *shapes, int 
 
 static void check_column(const struct pair *pair, const struct table_column *column, const PGresult *columns,
                          const PGresult *shapes) {
-    int row = find_column(columns, column->name);
+    int row = result_find(columns, ROW_NAME, column->name);
     int shape = type_shapes_find(shapes, 0, PQntuples(shapes), slice_of(column->name));
     const char *name = check_name(pair->check, NULL, column->name);
     if (row < 0)
@@ -152,7 +141,7 @@ static void check_column(const struct pair *pair, const struct table_column *col
     check_generated(pair, column, PQgetvalue(columns, row, ROW_GENERATED_HOW));
     if (strcmp(PQgetvalue(columns, row, ROW_TYPE), column->type_sql) == 0)
         return;
-    bool narrows = shape >= 0 && column->published && !is_true(columns, row, ROW_GENERATED) &&
+    bool narrows = shape >= 0 && column->published && !result_is_true(columns, row, ROW_GENERATED) &&
                    !fits(column, shapes, shape);
     findings_add(
         findings_of(pair), narrows && !pair->target->may_narrow ? SEVERITY_PROBLEM : SEVERITY_WARNING,
@@ -176,7 +165,7 @@ static bool check_columns(const struct pair *pair, struct error *err) {
         return false;
     for (int row = 0; row < PQntuples(columns); row++) {
         const char *name = PQgetvalue(columns, row, ROW_NAME);
-        if (!is_true(columns, row, ROW_NEEDED) || is_true(columns, row, ROW_GENERATED) ||
+        if (!result_is_true(columns, row, ROW_NEEDED) || result_is_true(columns, row, ROW_GENERATED) ||
             is_sent(pair->table, name))
             continue;
         name = check_name(pair->check, NULL, name);
@@ -193,7 +182,7 @@ static bool check_columns(const struct pair *pair, struct error *err) {
 
 static void check_rights(const struct pair *pair, const PGresult *table) {
     const char *denied = PQgetvalue(table, 0, TABLE_DENIED);
-    if (!is_true(table, 0, TABLE_USAGE)) {
+    if (!result_is_true(table, 0, TABLE_USAGE)) {
         const char *schema = check_name(pair->check, NULL, pair->table->schema);
         findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_rights",
                      "role %s has no right to use schema %s, of table %s", pair->target->role, schema,
@@ -208,7 +197,7 @@ static void check_rights(const struct pair *pair, const PGresult *table) {
                      pair->target->role);
         findings_object(findings_of(pair), pair->name);
     }
-    if (is_true(table, 0, TABLE_ROW_SECURITY)) {
+    if (result_is_true(table, 0, TABLE_ROW_SECURITY)) {
         findings_add(findings_of(pair), SEVERITY_PROBLEM, "row_security",
                      "row level security of table %s applies to role %s", pair->name, pair->target->role);
         findings_fix(findings_of(pair), "alter role %s bypassrls;", pair->target->role);
@@ -217,7 +206,7 @@ static void check_rights(const struct pair *pair, const PGresult *table) {
 }
 
 static void check_triggers(const struct pair *pair, const PGresult *table) {
-    if (pair->target->acts_as_replica || pair->target->may_fire || !is_true(table, 0, TABLE_ACTS))
+    if (pair->target->acts_as_replica || pair->target->may_fire || !result_is_true(table, 0, TABLE_ACTS))
         return;
     findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_triggers",
                  "table %s has triggers or foreign keys, and role %s may not switch them off for its session",
@@ -233,7 +222,7 @@ static void check_logged(const struct pair *pair, const PGresult *table) {
     const char *name = PQgetvalue(table, 0, TABLE_UNLOGGED);
     if (PQgetisnull(table, 0, TABLE_UNLOGGED))
         return;
-    const bool made = check_expects_copy(pair->check) && is_true(table, 0, TABLE_OWNED);
+    const bool made = check_expects_copy(pair->check) && result_is_true(table, 0, TABLE_OWNED);
     findings_add(findings_of(pair), made ? SEVERITY_WARNING : SEVERITY_PROBLEM, "target_unlogged",
                  "table %s is unlogged: a crash of that server would empty it but keep the position%s", name,
                  made ? "; the initial copy makes it logged" : "");
@@ -246,7 +235,7 @@ static const char *key_columns(const struct pair *pair, const PGresult *columns,
         for (uint32_t i = 0; i < pair->table->column_count; i++) {
             if (pair->table->columns[i].key_index != place)
                 continue;
-            if (find_column(columns, pair->table->columns[i].name) < 0)
+            if (result_find(columns, ROW_NAME, pair->table->columns[i].name) < 0)
                 return "";
             buffer_append_text(text, place > 1 ? ", " : "");
             identifier_append(text, slice_of(pair->table->columns[i].name));
@@ -259,7 +248,7 @@ static bool check_key(const struct pair *pair, const PGresult *table, struct err
     PGresult *columns AUTO_PGRESULT = NULL;
     struct buffer text AUTO(buffer_release);
     buffer_init(&text, TEXT_BYTES_MAX);
-    if (pair->table->key_count == 0 || is_true(table, 0, TABLE_HAS_KEY))
+    if (pair->table->key_count == 0 || result_is_true(table, 0, TABLE_HAS_KEY))
         return true;
     if (!query(pair, COLUMNS, 2, &COLUMNS_SHAPE, &columns, err))
         return false;

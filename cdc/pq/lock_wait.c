@@ -69,7 +69,7 @@ static bool lock_wait_ask(struct session *observer, const char *sql, int count, 
 }
 
 static void log_blockers(const struct session *session, const PGresult *result, long long seconds) {
-    const bool is_prepared = PQgetvalue(result, 0, PREPARED)[0] == 't';
+    const bool is_prepared = result_is_true(result, 0, PREPARED);
     const bool is_named = !PQgetisnull(result, 0, TABLE);
     if (!PQgetisnull(result, 0, HOLDERS) || is_prepared)
         log_line(LOG_LEVEL_WARNING, "%s: has waited for a lock%s%s for %lld s, held by %s%s", session->peer,

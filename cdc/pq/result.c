@@ -4,6 +4,8 @@
  */
 #include "cdc/pq/result.h"
 
+#include <string.h>
+
 static bool may_be_null(const struct result_shape *shape, int column) {
     return shape->nullable == RESULT_NULL_ANYWHERE || (column < 32 && (shape->nullable >> column & 1u) != 0);
 }
@@ -28,4 +30,11 @@ bool result_check(const PGresult *result, const char *peer, const struct result_
         return error_set(err, ERROR_PROTOCOL, "%s: %s answered %d rows, expected %d to %d", peer,
                          shape->query, rows, shape->rows_min, shape->rows_max);
     return check_nulls(result, peer, shape, err);
+}
+
+int result_find(const PGresult *result, int column, const char *text) {
+    for (int row = 0; row < PQntuples(result); row++)
+        if (!PQgetisnull(result, row, column) && strcmp(PQgetvalue(result, row, column), text) == 0)
+            return row;
+    return -1;
 }

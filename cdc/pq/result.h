@@ -10,9 +10,11 @@
 #include <libpq-fe.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdlib.h>
 
 #include "cdc/base/attributes.h"
 #include "cdc/base/error.h"
+#include "cdc/base/lsn.h"
 
 enum { RESULT_ROWS_ANY = INT_MAX };
 
@@ -31,3 +33,15 @@ struct result_shape {
  */
 MUST_CHECK bool result_check(const PGresult *result, const char *peer, const struct result_shape *shape,
                              struct error *err);
+
+/* Fields of an answer whose shape was checked. A NULL is false, and 0. */
+static inline bool result_is_true(const PGresult *result, int row, int column) {
+    return PQgetvalue(result, row, column)[0] == 't';
+}
+
+static inline oid_t result_oid(const PGresult *result, int row, int column) {
+    return (oid_t) strtoul(PQgetvalue(result, row, column), NULL, 10);
+}
+
+/* The first row that has the text in this column, or -1. */
+int result_find(const PGresult *result, int column, const char *text);

@@ -231,14 +231,6 @@ struct catalog_reading {
     const char *shared[SHARED_MAX];
 };
 
-static bool is_true(const PGresult *result, int row, int field) {
-    return PQgetvalue(result, row, field)[0] == 't';
-}
-
-static oid_t get_oid(const PGresult *result, int row, int field) {
-    return (oid_t) strtoul(PQgetvalue(result, row, field), NULL, 10);
-}
-
 /* A copy in the arena. NULL for NULL; also when the arena is exhausted, which sets failed. */
 static const char *get_text(struct catalog_reading *reading, const PGresult *result, int row, int field) {
     if (PQgetisnull(result, row, field))
@@ -261,13 +253,13 @@ static int find_run(const PGresult *result, oid_t oid, int *ret_count) {
     int low = 0, high = PQntuples(result);
     while (low < high) {
         int middle = low + (high - low) / 2;
-        if (get_oid(result, middle, 0) < oid)
+        if (result_oid(result, middle, 0) < oid)
             low = middle + 1;
         else
             high = middle;
     }
     int end = low;
-    while (end < PQntuples(result) && get_oid(result, end, 0) == oid)
+    while (end < PQntuples(result) && result_oid(result, end, 0) == oid)
         end++;
     *ret_count = end - low;
     return low;
@@ -290,7 +282,7 @@ static const char *share_text(struct catalog_reading *reading, const PGresult *r
 static struct table_column read_column(struct catalog_reading *reading, const PGresult *columns) {
     return (struct table_column){
         .name = get_text(reading, columns, 0, 1),
-        .type_oid = get_oid(columns, 0, 2),
+        .type_oid = result_oid(columns, 0, 2),
         .type_schema = share_text(reading, columns, 0, 3),
         .type_name = share_text(reading, columns, 0, 4),
         .type_modifier = (int32_t) strtol(PQgetvalue(columns, 0, 5), NULL, 10),
@@ -300,10 +292,10 @@ static struct table_column read_column(struct catalog_reading *reading, const PG
         .generated_sql = get_text(reading, columns, 0, 8),
         .identity = PQgetvalue(columns, 0, 9)[0],
         .collation_sql = share_text(reading, columns, 0, 10),
-        .not_null = is_true(columns, 0, 11),
-        .published = is_true(columns, 0, 12),
+        .not_null = result_is_true(columns, 0, 11),
+        .published = result_is_true(columns, 0, 12),
         .key_index = (uint32_t) strtoul(PQgetvalue(columns, 0, 13), NULL, 10),
-        .in_identity = is_true(columns, 0, 14),
+        .in_identity = result_is_true(columns, 0, 14),
     };
 }
 
@@ -337,9 +329,9 @@ static bool take_column(void *context, const PGresult *row, struct error *err) {
     struct catalog_reading *reading = context;
     if (PQntuples(row) == 0)
         return true;
-    if (get_oid(row, 0, 0) != reading->relid)
+    if (result_oid(row, 0, 0) != reading->relid)
         give_columns(reading);
-    reading->relid = get_oid(row, 0, 0);
+    reading->relid = result_oid(row, 0, 0);
     if (reading->waiting_count == RELATION_COLUMNS_MAX)
         return error_set(err, ERROR_PROTOCOL, "relation %u has more columns than a table can have",
                          reading->relid);
@@ -366,7 +358,7 @@ static void take_types(struct catalog_reading *reading, struct table *table) {
 static void take_table(struct catalog_reading *reading, int row, struct table *table) {
     const PGresult *tables = reading->tables;
     *table = (struct table){
-        .oid = get_oid(tables, row, 0),
+        .oid = result_oid(tables, row, 0),
         .schema = get_text(reading, tables, row, 1),
         .name = get_text(reading, tables, row, 2),
         .kind = PQgetvalue(tables, row, 3)[0],
@@ -375,7 +367,7 @@ static void take_table(struct catalog_reading *reading, int row, struct table *t
         .row_estimate = strtod(PQgetvalue(tables, row, 6), NULL),
         .bytes_estimate = strtoull(PQgetvalue(tables, row, 7), NULL, 10),
         .key_count = (uint32_t) strtoul(PQgetvalue(tables, row, 8), NULL, 10),
-        .key_is_deferrable = is_true(tables, row, 9),
+        .key_is_deferrable = result_is_true(tables, row, 9),
     };
     table->columns = get_array(reading, 0, sizeof *table->columns);
 }
@@ -548,6 +540,6 @@ bool catalog_read_portable(struct session *source, const char *publications, boo
         return error_wrap(err, "reading the types of the published columns");
     *ret_portable = true;
     for (int row = 0; row < PQntuples(result); row++)
-        *ret_portable = *ret_portable && builtin_type_is_portable(get_oid(result, row, 0));
+        *ret_portable = *ret_portable && builtin_type_is_portable(result_oid(result, row, 0));
     return true;
 }

@@ -29,7 +29,7 @@ bool generated_columns_read(struct session *source, struct generated_columns *co
         return error_no_memory(err);
     for (int row = 0; row < PQntuples(rows); row++) {
         struct sink_column *column = &columns->items[columns->count++];
-        column->relation_oid = (oid_t) strtoul(PQgetvalue(rows, row, 0), NULL, 10);
+        column->relation_oid = result_oid(rows, row, 0);
         snprintf(column->name, sizeof column->name, "%s", PQgetvalue(rows, row, 1));
     }
     return true;

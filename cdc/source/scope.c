@@ -214,7 +214,7 @@ static bool check_lacking(struct session *source, const struct source_config *co
     for (int row = 0; row < PQntuples(candidates); row++) {
         const char *schema = PQgetvalue(candidates, row, CANDIDATE_SCHEMA);
         const char *name = PQgetvalue(candidates, row, CANDIDATE_NAME);
-        if (PQgetvalue(candidates, row, CANDIDATE_SENT)[0] == 't' || is_unlogged(candidates, row) ||
+        if (result_is_true(candidates, row, CANDIDATE_SENT) || is_unlogged(candidates, row) ||
             !config_takes_table(config, schema, name))
             continue;
         bool may_be_new = moment == SCOPE_RUNNING && !is_named_exactly(config, schema, name);

@@ -108,7 +108,7 @@ static struct table_key key_at(const PGresult *rows, int row) {
     return (struct table_key){.oid = number_at(rows, row, KEY_OID),
                               .created_by = number_at(rows, row, KEY_CREATED_BY),
                               .columns_max = number_at(rows, row, KEY_COLUMNS_MAX),
-                              .may_hide = PQgetvalue(rows, row, KEY_MAY_HIDE)[0] == 't',
+                              .may_hide = result_is_true(rows, row, KEY_MAY_HIDE),
                               .primary = index_at(rows, row, KEY_PRIMARY),
                               .index = index_at(rows, row, KEY_INDEX),
                               .identity = (enum replica_identity) PQgetvalue(rows, row, KEY_IDENTITY)[0],
@@ -127,7 +127,7 @@ static bool take_row(const PGresult *rows, int row, struct arena *arena, const s
     const struct slice name = slice_of(PQgetvalue(rows, row, KEY_COLUMN));
     room->columns[row] = (struct slice){.data = arena_copy(arena, name), .size = name.size};
     key->column_count++;
-    key->sent_count += PQgetvalue(rows, row, KEY_COLUMN_IS_SENT)[0] == 't';
+    key->sent_count += result_is_true(rows, row, KEY_COLUMN_IS_SENT);
     return room->columns[row].data != NULL;
 }
 

@@ -364,7 +364,7 @@ static bool read_newcomers(struct session *source, const char *publications, con
     if (!session_query(source, sql, 2, parameters, &SHAPE, &result, err))
         return false;
     snprintf(moment->xid, sizeof moment->xid, "%s", PQgetvalue(result, 0, 0));
-    *ret_some = PQgetvalue(result, 0, 1)[0] == 't';
+    *ret_some = result_is_true(result, 0, 1);
     return true;
 }
 

@@ -46,7 +46,7 @@ static bool open_target(struct asking *asking, const struct sink *sink, struct e
 static bool is_primary(const struct asking *asking, const char *name) {
     for (int row = 0; asking->columns != NULL && row < PQntuples(asking->columns); row++)
         if (strcmp(PQgetvalue(asking->columns, row, COLUMN_NAME), name) == 0)
-            return PQgetvalue(asking->columns, row, COLUMN_IS_PRIMARY)[0] == 't';
+            return result_is_true(asking->columns, row, COLUMN_IS_PRIMARY);
     return false;
 }
 

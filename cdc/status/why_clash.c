@@ -47,10 +47,6 @@ static const char CONSTRAINTS[] =
 
 enum { NAME, EXPRESSION, OPERATOR, COLLATION, PREDICATE, NULLS_EQUAL, IS_EXCLUSION, IS_ORDINARY };
 
-static bool is_true(const PGresult *result, int row, int field) {
-    return PQgetvalue(result, row, field)[0] == 't';
-}
-
 /* ---- the new row ---- */
 
 /* The change's value; for an unchanged large value the old row's. NULL: the change does not have it. */
@@ -83,7 +79,7 @@ static void add_plain_columns(struct question *question, const struct asking *as
     for (int row = 0; row < PQntuples(asking->columns); row++) {
         const char *name = PQgetvalue(asking->columns, row, COLUMN_NAME);
         const struct value *value = value_of(asking->change, name);
-        if (is_true(asking->columns, row, COLUMN_IS_GENERATED))
+        if (result_is_true(asking->columns, row, COLUMN_IS_GENERATED))
             continue;
         buffer_append_text(&question->sql, before);
         if (value != NULL || asking->change->kind != CHANGE_UPDATE)
@@ -102,7 +98,7 @@ static void add_table(struct question *question, const struct asking *asking, bo
 static void add_new_row(struct question *question, const struct asking *asking, bool is_ordinary) {
     buffer_append_text(&question->sql, "(select *");
     for (int row = 0; row < PQntuples(asking->columns); row++) {
-        if (!is_true(asking->columns, row, COLUMN_IS_GENERATED))
+        if (!result_is_true(asking->columns, row, COLUMN_IS_GENERATED))
             continue;
         buffer_printf(&question->sql, ", (%s)::%s as ", PQgetvalue(asking->columns, row, COLUMN_DEFAULT),
                       PQgetvalue(asking->columns, row, COLUMN_TYPE));
@@ -144,7 +140,7 @@ static void add_there(struct question *question, const struct asking *asking,
         buffer_printf(&question->sql, " as r%zu, ", i);
     }
     add_expressions(question, constraint);
-    add_table(question, asking, is_true(constraint->result, constraint->first, IS_ORDINARY));
+    add_table(question, asking, result_is_true(constraint->result, constraint->first, IS_ORDINARY));
     buffer_printf(&question->sql, " where (%s)",
                   PQgetvalue(constraint->result, constraint->first, PREDICATE));
     if (asking->change->kind == CHANGE_UPDATE) {
@@ -160,13 +156,13 @@ static void add_new(struct question *question, const struct asking *asking,
     buffer_append_text(&question->sql, "(select ");
     add_expressions(question, constraint);
     buffer_append_text(&question->sql, " from ");
-    add_new_row(question, asking, is_true(constraint->result, constraint->first, IS_ORDINARY));
+    add_new_row(question, asking, result_is_true(constraint->result, constraint->first, IS_ORDINARY));
     buffer_printf(&question->sql, " where (%s)) new",
                   PQgetvalue(constraint->result, constraint->first, PREDICATE));
 }
 
 static void add_comparison(struct question *question, const struct constraint *constraint) {
-    const bool nulls_equal = is_true(constraint->result, constraint->first, NULLS_EQUAL);
+    const bool nulls_equal = result_is_true(constraint->result, constraint->first, NULLS_EQUAL);
     for (int row = constraint->first; row < constraint->end; row++) {
         const int n = row - constraint->first;
         buffer_printf(&question->sql, "%s(there.e%d %s new.e%d", n == 0 ? " where " : " and ", n,
@@ -196,7 +192,7 @@ static bool take_clash(struct asking *asking, const struct constraint *constrain
     struct why_clash *clash = &why->clashes[why->clash_count];
     const char *name = PQgetvalue(constraint->result, constraint->first, NAME);
     clash->constraint = slice_of(arena_copy(asking->arena, slice_of(name)));
-    clash->is_exclusion = is_true(constraint->result, constraint->first, IS_EXCLUSION);
+    clash->is_exclusion = result_is_true(constraint->result, constraint->first, IS_EXCLUSION);
     clash->row.items = arena_alloc_zero(asking->arena, (why->key.count + 1) * sizeof *clash->row.items);
     if (clash->constraint.data == NULL || clash->row.items == NULL)
         return error_no_memory(err);

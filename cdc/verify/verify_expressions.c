@@ -73,13 +73,6 @@ static bool read_columns(struct session *target, const struct table *table, PGre
         ret_columns, err);
 }
 
-static int find_column(const PGresult *columns, const char *name) {
-    for (int row = 0; row < PQntuples(columns); row++)
-        if (!PQgetisnull(columns, row, FIELD_NAME) && strcmp(PQgetvalue(columns, row, FIELD_NAME), name) == 0)
-            return row;
-    return -1;
-}
-
 static void list_name(struct buffer *list, const char *label, const char *name) {
     if (list->size + strlen(name) + 64 < NOTE_BYTES_MAX)
         buffer_printf(list, "%s%s%s", list->size > 0 ? ", " : "", label, name);
@@ -188,7 +181,7 @@ static void add_column(struct preparation *preparation, const struct table_colum
 }
 
 static void take_column(struct preparation *preparation, const struct table_column *column) {
-    int row = find_column(preparation->columns, column->name);
+    int row = result_find(preparation->columns, FIELD_NAME, column->name);
     bool is_generated_there = row >= 0 && PQgetvalue(preparation->columns, row, FIELD_GENERATED)[0] != '\0';
     if (row < 0 && column->published)
         list_name(&preparation->missing, "column ", column->name);

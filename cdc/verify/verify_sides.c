@@ -126,7 +126,7 @@ static bool pin_source(struct verify_sides *sides, struct error *err) {
         return error_set(err, ERROR_PROTOCOL, "source: \"%s\" is not an LSN", PQgetvalue(result, 0, 0));
     sides->source_lsn = without_header(lsn, strtoull(PQgetvalue(result, 0, 1), NULL, 10),
                                        strtoull(PQgetvalue(result, 0, 2), NULL, 10));
-    sides->is_fed = PQgetvalue(result, 0, 3)[0] == 't';
+    sides->is_fed = result_is_true(result, 0, 3);
     return true;
 }
 

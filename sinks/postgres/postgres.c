@@ -111,7 +111,7 @@ static bool is_replica(struct postgres_sink *postgres, bool *ret_replica, struct
                        &(const struct result_shape){"the query for session_replication_role", 1, 1, 1, 0},
                        &result, err))
         return false;
-    *ret_replica = PQgetvalue(result, 0, 0)[0] == 't';
+    *ret_replica = result_is_true(result, 0, 0);
     return true;
 }
 

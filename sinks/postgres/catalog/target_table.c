@@ -32,14 +32,6 @@ static void lookup_release(struct lookup *lookup) {
     buffer_release(&lookup->text);
 }
 
-static bool is_true(const PGresult *result, int row, int column) {
-    return PQgetvalue(result, row, column)[0] == 't';
-}
-
-static oid_t oid_value(const PGresult *result, int row, int column) {
-    return (oid_t) strtoul(PQgetvalue(result, row, column), NULL, 10);
-}
-
 static bool no_room(struct error *err) {
     return error_set(err, ERROR_RETRY,
                      "the memory for the target's catalog is full; the sink is reopened with an empty one");
@@ -121,16 +113,17 @@ static bool find_table(struct lookup *lookup, enum trigger_role role, struct err
         return not_a_table(table, kind, err);
     if (!PQgetisnull(tables, row, TABLE_UNLOGGED))
         return refuse_unlogged(PQgetvalue(tables, row, TABLE_UNLOGGED), err);
-    table->oid = oid_value(tables, row, TABLE_OID);
+    table->oid = result_oid(tables, row, TABLE_OID);
     table->is_partitioned = kind == 'p';
-    bool fires_by_itself = is_true(tables, row, TABLE_ORDINARY);
+    bool fires_by_itself = result_is_true(tables, row, TABLE_ORDINARY);
     table->is_checked_late =
-        role == TRIGGERS_REPLICA && is_true(tables, row, TABLE_CHECKS) && !fires_by_itself;
-    table->fires = is_true(tables, row, role == TRIGGERS_REPLICA ? TABLE_REPLICA : TABLE_ORDINARY);
+        role == TRIGGERS_REPLICA && result_is_true(tables, row, TABLE_CHECKS) && !fires_by_itself;
+    table->fires = result_is_true(tables, row, role == TRIGGERS_REPLICA ? TABLE_REPLICA : TABLE_ORDINARY);
     table->is_strict = table->fires || table->is_checked_late;
-    table->has_rules = is_true(tables, row, TABLE_RULES);
-    table->defers_checks = is_true(tables, row, TABLE_CHECKS);
-    table->may_cascade = table->is_strict && role == TRIGGERS_FIRE && is_true(tables, row, TABLE_CASCADES);
+    table->has_rules = result_is_true(tables, row, TABLE_RULES);
+    table->defers_checks = result_is_true(tables, row, TABLE_CHECKS);
+    table->may_cascade =
+        table->is_strict && role == TRIGGERS_FIRE && result_is_true(tables, row, TABLE_CASCADES);
     if (table->is_strict && role == TRIGGERS_FORBIDDEN)
         return forbidden(table->name, lookup->session, err);
     table->is_strict |= table->relation->certainty != KEY_CERTAIN && table->relation->key_count > 0;
@@ -178,7 +171,7 @@ static bool keep_equality(struct lookup *lookup, const char *equals, const char 
 
 static bool has_same_type(const PGresult *columns, int row, const struct column *source) {
     return source->type_oid < BUILTIN_TYPE_FIXED_END &&
-           oid_value(columns, row, COLUMN_TYPE) == source->type_oid &&
+           result_oid(columns, row, COLUMN_TYPE) == source->type_oid &&
            strtol(PQgetvalue(columns, row, COLUMN_MODIFIER), NULL, 10) == source->type_modifier;
 }
 
@@ -198,15 +191,15 @@ static enum column_hash hash_of(const struct target_column *column, bool has_fix
 static bool read_column(struct lookup *lookup, int row, const struct column *source,
                         struct target_column *column, struct error *err) {
     const PGresult *columns = lookup->catalog->columns;
-    column->type_oid = oid_value(columns, row, COLUMN_TYPE);
-    column->array_oid = oid_value(columns, row, COLUMN_ARRAY);
+    column->type_oid = result_oid(columns, row, COLUMN_TYPE);
+    column->array_oid = result_oid(columns, row, COLUMN_ARRAY);
     column->delimiter = PQgetvalue(columns, row, COLUMN_DELIMITER)[0];
-    column->is_written = !is_true(columns, row, COLUMN_GENERATED);
-    column->is_text_only = !is_true(columns, row, COLUMN_RECEIVES);
-    column->compares = is_true(columns, row, COLUMN_COMPARES);
-    column->folds = column->compares && is_true(columns, row, COLUMN_FOLDS);
-    column->holds_row = is_true(columns, row, COLUMN_HOLDS_ROW);
-    column->is_always = column->is_written && is_true(columns, row, COLUMN_ALWAYS);
+    column->is_written = !result_is_true(columns, row, COLUMN_GENERATED);
+    column->is_text_only = !result_is_true(columns, row, COLUMN_RECEIVES);
+    column->compares = result_is_true(columns, row, COLUMN_COMPARES);
+    column->folds = column->compares && result_is_true(columns, row, COLUMN_FOLDS);
+    column->holds_row = result_is_true(columns, row, COLUMN_HOLDS_ROW);
+    column->is_always = column->is_written && result_is_true(columns, row, COLUMN_ALWAYS);
     column->takes_binary = column->type_oid == source->type_oid && builtin_type_is_portable(source->type_oid);
     column->hash = hash_of(column, PQgetvalue(columns, row, COLUMN_SIZE)[0] != '-');
     column->is_same_type = has_same_type(columns, row, source);
@@ -250,7 +243,7 @@ static bool find_extra(struct lookup *lookup, struct row_range rows, struct erro
         return no_room(err);
     for (int row = rows.first; row < rows.end; row++) {
         const char *name = PQgetvalue(columns, row, COLUMN_NAME);
-        if (is_true(columns, row, COLUMN_GENERATED) || has_column(table->relation, name))
+        if (result_is_true(columns, row, COLUMN_GENERATED) || has_column(table->relation, name))
             continue;
         if (!keep_identifier(lookup, name, &extra[table->extra_count++], err))
             return false;
@@ -368,7 +361,7 @@ bool target_table_check_triggers(struct session *session, const char *schema, co
         return true;
     if (!target_catalog_read_tables(session, &relations, 1, &tables, err))
         return false;
-    if (PQgetisnull(tables, 0, TABLE_OID) || !is_true(tables, 0, TABLE_ORDINARY))
+    if (PQgetisnull(tables, 0, TABLE_OID) || !result_is_true(tables, 0, TABLE_ORDINARY))
         return true;
     identifier_append_qualified(&table, relation.schema, relation.name);
     return buffer_text(&table) != NULL ? forbidden(table.data, session, err) : error_no_memory(err);

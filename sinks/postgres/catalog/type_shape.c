@@ -65,8 +65,8 @@ struct type_shape type_shape_of_row(const PGresult *shapes, int row) {
         .name = field(shapes, row, SHAPE_NAME),
         .base_schema = field(shapes, row, SHAPE_BASE_SCHEMA),
         .base_name = field(shapes, row, SHAPE_BASE_NAME),
-        .is_array = PQgetvalue(shapes, row, SHAPE_IS_ARRAY)[0] == 't',
-        .is_enum = PQgetvalue(shapes, row, SHAPE_IS_ENUM)[0] == 't',
+        .is_array = result_is_true(shapes, row, SHAPE_IS_ARRAY),
+        .is_enum = result_is_true(shapes, row, SHAPE_IS_ENUM),
         .modifier = (int32_t) strtol(PQgetvalue(shapes, row, SHAPE_MODIFIER), NULL, 10),
     };
 }
