@@ -10,6 +10,7 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/copy/chunk_key.h"
+#include "cdc/copy/empty_tables.h"
 #include "cdc/pq/identifier.h"
 
 #define SQL_BYTES_MAX (1u << 20)
@@ -20,12 +21,15 @@ enum {
     PAGES_A_CHUNK = 16, /* of the sample */
     PAGES_MIN = 400,
     PAGES_MAX = 100000,
+    /* a larger table is not asked whether it is empty: many dead rows may have to be read */
+    EMPTY_BYTES_MAX = 1 << 20,
 };
 
 struct plan_maker {
     struct session *source;
     struct arena *arena;
     uint64_t chunk_bytes;
+    const char *snapshot;
     struct chunk *chunks;
     size_t count, capacity;
 };
@@ -128,6 +132,18 @@ static bool divide(struct plan_maker *maker, const struct table *table, const st
     return true;
 }
 
+/*
+ * A table without rows is copied as of the slot's snapshot: all of its changes apply from the start.
+ */
+static bool add_empty(struct plan_maker *maker, const struct table *table, struct error *err) {
+    struct chunk *chunk = add_chunk(maker, table);
+    if (chunk == NULL)
+        return error_no_memory(err);
+    chunk->state = CHUNK_COPIED;
+    chunk->snapshot = maker->snapshot;
+    return true;
+}
+
 static bool plan_table(struct plan_maker *maker, const struct table *table, struct error *err) {
     const struct table_column *column = table->sink_takes_parts ? find_divider(table) : NULL;
     const uint64_t wanted = count_wanted(maker, table);
@@ -163,11 +179,16 @@ bool chunk_plan_make(struct session *source, const char *snapshot, const struct 
                      struct error *err) {
     struct plan_maker maker = {.source = source, .arena = arena, .chunk_bytes = chunk_bytes};
     const struct table **sorted = sort_tables(tables, arena);
-    *ret_plan = (struct chunk_plan){.snapshot = arena_copy(arena, slice_of(snapshot))};
-    if (sorted == NULL || ret_plan->snapshot == NULL)
+    bool *is_empty = arena_alloc_zero(arena, (tables->count + 1) * sizeof *is_empty);
+    maker.snapshot = arena_copy(arena, slice_of(snapshot));
+    *ret_plan = (struct chunk_plan){.snapshot = maker.snapshot};
+    if (sorted == NULL || is_empty == NULL || maker.snapshot == NULL)
         return error_no_memory(err);
+    if (!empty_tables_find_unchanged(source, tables->tables, tables->count, EMPTY_BYTES_MAX, is_empty, err))
+        return false;
     for (size_t i = 0; i < tables->count; i++)
-        if (!plan_table(&maker, sorted[i], err))
+        if (is_empty[sorted[i] - tables->tables] ? !add_empty(&maker, sorted[i], err)
+                                                 : !plan_table(&maker, sorted[i], err))
             return false;
     ret_plan->chunks = maker.chunks;
     ret_plan->count = maker.count;

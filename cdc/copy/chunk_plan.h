@@ -4,7 +4,8 @@
  *
  * A table is divided by the first column of its primary key when that column identifies rows in the stream,
  * its type can be ordered here (chunk_key.h) and the sink takes the table in parts; else it is one chunk. The
- * bounds are quantiles of a sample of the table's pages; no row is counted.
+ * bounds are quantiles of a sample of the table's pages; no row is counted. A small table without rows is
+ * planned as copied.
  */
 #pragma once
 

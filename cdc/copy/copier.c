@@ -26,6 +26,7 @@
 enum {
     BLOCK_BYTES = 16 * 1024,
     PAUSE_MS = 20,
+    FLUSH_PAUSE_MIN_US = 500,
     REPORT_MS = 5000,
     REPORT_MAX_MS = 60000,
     PUBLISHED_PAUSE_MS = 200,
@@ -178,27 +179,45 @@ static bool find_snapshot(struct copier *copier, const struct copier_table *tabl
     }
 }
 
+static bool read_flush_lsn(struct copier *copier, lsn_t *ret_lsn, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_query(&copier->source, "select pg_catalog.pg_current_wal_flush_lsn()", 0, NULL,
+                       &(const struct result_shape){"the query for the end of its WAL", 1, 1, 1, 0}, &result,
+                       err))
+        return false;
+    return lsn_parse(PQgetvalue(result, 0, 0), ret_lsn) ||
+           error_set(err, ERROR_PROTOCOL, "source: unexpected answer to how much of its WAL is flushed");
+}
+
+static void raise_lsn(atomic_ullong *lsn, lsn_t to) {
+    unsigned long long known = atomic_load(lsn);
+    while (known < to && !atomic_compare_exchange_weak(lsn, &known, to))
+        continue;
+}
+
 /*
  * A transaction that commits asynchronously is visible before its commit is on disk. A crash of the source
  * would undo it, and its xid would be used again. So a chunk that may have seen one is not committed before
- * the source's disk has it.
+ * the source's disk has it. WAL that belongs to no commit may never be flushed on an idle source; one wait
+ * serves all chunks that were read while its end was the same.
  */
 static bool wait_flushed(struct copier *copier, struct error *err) {
+    atomic_ullong *known_lsn = &copier->copiers->flushed_lsn;
     const int64_t until_ms =
         copier->read_ms + (int64_t) WAL_WRITER_ROUNDS * copier->copiers->wal_writer_delay_ms + PAUSE_MS;
-    for (;;) {
-        PGresult *result AUTO_PGRESULT = NULL;
+    int64_t pause_us = FLUSH_PAUSE_MIN_US;
+    while (atomic_load(known_lsn) < copier->read_lsn) {
         lsn_t flush_lsn = 0;
         if (clock_now_ms() >= until_ms)
-            return true;
-        if (!session_query(&copier->source, "select pg_catalog.pg_current_wal_flush_lsn()", 0, NULL,
-                           &(const struct result_shape){"the query for the end of its WAL", 1, 1, 1, 0},
-                           &result, err))
+            flush_lsn = copier->read_lsn;
+        else if (!read_flush_lsn(copier, &flush_lsn, err))
             return false;
-        if (lsn_parse(PQgetvalue(result, 0, 0), &flush_lsn) && flush_lsn >= copier->read_lsn)
-            return true;
-        clock_pause_us(PAUSE_MS * 1000);
+        raise_lsn(known_lsn, flush_lsn);
+        if (flush_lsn < copier->read_lsn)
+            clock_pause_us(pause_us);
+        pause_us = pause_us * 2 < PAUSE_MS * 1000 ? pause_us * 2 : PAUSE_MS * 1000;
     }
+    return true;
 }
 
 /* ---- rows ---- */

@@ -35,6 +35,7 @@ struct copiers {
     struct table_list tables;
     struct copier_table *by_oid; /* one per table, ordered by OID */
     int wal_writer_delay_ms;     /* of the source */
+    atomic_ullong flushed_lsn;   /* each commit before it is on the source's disk; a copier found out */
     pthread_t threads[COPIERS_MAX];
     int thread_count;
 };

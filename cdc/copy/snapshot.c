@@ -19,6 +19,7 @@
 #include "cdc/base/log.h"
 #include "cdc/base/visible.h"
 #include "cdc/copy/copy_order.h"
+#include "cdc/copy/empty_tables.h"
 #include "cdc/copy/pin.h"
 #include "cdc/copy/snapshot_table.h"
 #include "cdc/pq/identifier.h"
@@ -30,7 +31,6 @@ enum {
     BLOCK_BYTES = 64 * 1024,
     CATALOG_BYTES_MAX = 512 * 1024 * 1024,
     SQL_BYTES_MAX = 64 * 1024 * 1024,
-    ASKED_MAX = 128, /* number of tables per query for empty ones, which makes a plan with as many parts */
 };
 
 struct snapshot {
@@ -182,64 +182,22 @@ void snapshot_progress_table(const struct snapshot_progress *progress, char ret_
 
 /* ---- the copy ---- */
 
-static void append_question(struct buffer *sql, const struct table *table, size_t place) {
-    buffer_printf(sql, "%sselect %zu where not exists (select from %s", sql->size > 0 ? " union all " : "",
-                  place, table->kind == 'p' ? "" : "only ");
-    identifier_append_qualified(sql, slice_of(table->schema), slice_of(table->name));
-    buffer_append_text(sql, ")");
-}
-
-/* In a savepoint: a table that may not be read is reported when it is copied. */
-static bool ask_empty(struct session *source, const char *sql, PGresult **ret_empty, struct error *err) {
-    struct error refused;
-    if (!session_execute(source, "savepoint pgcdc", err))
-        return false;
-    if (session_query(source, sql, 0, NULL,
-                      &(const struct result_shape){"the query for empty tables", 0, ASKED_MAX, 1, 0},
-                      ret_empty, &refused))
-        return session_execute(source, "release savepoint pgcdc", err);
-    if (refused.sqlstate[0] != '\0')
-        return session_execute(source, "rollback to savepoint pgcdc; release savepoint pgcdc", err);
-    *err = refused;
-    return false;
-}
-
-/*
- * Finds the tables among the next ones that have no rows in the snapshot: a COPY of each would cost a few
- * round trips on both sides. A table with a row filter is not asked: it may have to be read whole before no
- * row is found, as the copy does anyway.
- */
+/* Asks about the next tables. */
 static bool find_empty(struct snapshot *snapshot, size_t first, bool *is_empty, struct error *err) {
-    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
-    PGresult *empty AUTO_PGRESULT = NULL;
-    for (size_t i = 0; i < ASKED_MAX; i++) {
-        is_empty[i] = false;
-        if (first + i < snapshot->list.count && snapshot->list.tables[first + i].row_filter_sql == NULL)
-            append_question(&sql, &snapshot->list.tables[first + i], i);
-    }
-    if (sql.size == 0)
-        return true;
-    if (buffer_text(&sql) == NULL)
-        return error_no_memory(err);
-    if (!ask_empty(&snapshot->source, sql.data, &empty, err))
-        return false;
-    for (int row = 0; empty != NULL && row < PQntuples(empty); row++) {
-        const unsigned long place = strtoul(PQgetvalue(empty, row, 0), NULL, 10);
-        if (place < ASKED_MAX)
-            is_empty[place] = true;
-    }
-    return true;
+    const size_t left = snapshot->list.count - first;
+    return empty_tables_find(&snapshot->source, snapshot->list.tables + first,
+                             left < EMPTY_TABLES_MAX ? left : EMPTY_TABLES_MAX, UINT64_MAX, is_empty, err);
 }
 
 static bool move_tables(struct snapshot *snapshot, struct error *err) {
-    bool is_empty[ASKED_MAX] = {0};
+    bool is_empty[EMPTY_TABLES_MAX] = {0};
     bool asks = snapshot->move.rows == NULL;
     for (size_t i = 0; i < snapshot->list.count; i++) {
         const struct table *table = &snapshot->list.tables[i];
-        if (asks && i % ASKED_MAX == 0 && !find_empty(snapshot, i, is_empty, err))
+        if (asks && i % EMPTY_TABLES_MAX == 0 && !find_empty(snapshot, i, is_empty, err))
             return false;
         snapshot_progress_name(snapshot->move.progress, table);
-        if (is_empty[i % ASKED_MAX])
+        if (is_empty[i % EMPTY_TABLES_MAX])
             snapshot_skip_table(&snapshot->move, table);
         else if (!snapshot_move_table(&snapshot->move, table, err))
             return false;

@@ -3,6 +3,7 @@
 
 import random
 import time
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +59,42 @@ def test_killed_again_and_again_under_load(chunked, request):
             if copy_is_finished(chunked):
                 break
     finish(chunked)
+
+
+def chunk_state(pipeline, table):
+    return pipeline.target.value(f"select state from pgcdc.chunk where table_name = '{table}'")
+
+
+def test_a_table_without_rows_streams_while_others_are_copied(pipeline):
+    """One that was truncated after the slot began looks empty to the slot's snapshot, and is copied all the same."""
+    pipeline.source.execute("create table large (id int primary key); create table bare (id int primary key, n int);"
+                            "create table emptied (id int primary key, n int); insert into emptied values (1, 1);"
+                            "insert into large select generate_series(1, 1000)")
+    pipeline.target.execute("create table large (id int primary key)")
+    pipeline.publish()
+    pipeline.engine.configuration["copy"] = {"mode": "live", "workers": "1"}
+    pipeline.engine.start(environment={"PGCDC_FAULT": "copy-tables-created:stop"})
+    wait_until(lambda: "State:\tT" in Path(f"/proc/{pipeline.engine.process.pid}/status").read_text(), "the engine to have its snapshot")
+    pipeline.source.execute("update emptied set n = 2; truncate emptied; insert into emptied values (2, 2)")
+    with pipeline.target.connect(autocommit=False) as holder, holder.cursor() as cursor:
+        cursor.execute("lock table large in share mode")  # no chunk can be written
+        pipeline.engine.thaw()
+        pipeline.source.execute("insert into bare values (1, 1); update bare set n = 2")
+        wait_until(lambda: pipeline.target.value("select to_regclass('bare') is not null")
+                   and pipeline.target.value("select (select n from bare)") == 2, "the stream of the empty table")
+        assert (chunk_state(pipeline, "bare"), chunk_state(pipeline, "large")) == ("copied", "waits")
+    finish(pipeline)
+    assert pipeline.target.execute("select id, n from emptied") == [(2, 2)]
+
+
+def test_chunks_of_a_source_that_commits_asynchronously_wait_for_its_disk(pipeline):
+    """The WAL writer is slow, and small chunks follow each other fast."""
+    pipeline.source.execute("".join(f"create table t{i} (id int primary key); insert into t{i} values (1);" for i in range(30)))
+    pipeline.publish()
+    pipeline.engine.configuration["copy"] = {"mode": "live", "workers": "2"}
+    with pipeline.source.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("set synchronous_commit = off")
+        pipeline.engine.start()
+        for n in range(2, 200):
+            cursor.execute(f"insert into t{n % 30} values ({n})")
+    finish(pipeline)
