@@ -2,7 +2,7 @@
 /*
  * pg_time_text_test.c - PostgreSQL's text of dates, times and intervals as numbers, and back as ISO 8601.
  */
-#include "sinks/formats/debezium/pg_time_text.h"
+#include "cdc/base/pg_time_text.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>

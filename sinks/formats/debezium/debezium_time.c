@@ -13,7 +13,7 @@
 #include <assert.h>
 
 #include "cdc/base/json_text.h"
-#include "sinks/formats/debezium/pg_time_text.h"
+#include "cdc/base/pg_time_text.h"
 
 #define INFINITY_US INT64_C(9223372036825200000)
 #define MINUS_INFINITY_US INT64_C(-9223372036832400000)

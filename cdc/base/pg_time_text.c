@@ -8,7 +8,7 @@
  *     timestamp   := date " " time [" BC"]                        timestamptz: date " " time offset [" BC"]
  *     interval    := part (" " part)*                             part: number unit, or at the end [sign] time
  */
-#include "sinks/formats/debezium/pg_time_text.h"
+#include "cdc/base/pg_time_text.h"
 
 enum { YEAR_DIGITS_MIN = 4, YEAR_DIGITS_MAX = 7, INTERVAL_DIGITS_MAX = 10, FRACTION_DIGITS_MAX = 6 };
 
