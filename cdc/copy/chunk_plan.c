@@ -184,7 +184,8 @@ bool chunk_plan_make(struct session *source, const char *snapshot, const struct 
     *ret_plan = (struct chunk_plan){.snapshot = maker.snapshot};
     if (sorted == NULL || is_empty == NULL || maker.snapshot == NULL)
         return error_no_memory(err);
-    if (!empty_tables_find_unchanged(source, tables->tables, tables->count, EMPTY_BYTES_MAX, is_empty, err))
+    if (strcmp(snapshot, CHUNK_SNAPSHOT_OF_NONE) != 0 &&
+        !empty_tables_find_unchanged(source, tables->tables, tables->count, EMPTY_BYTES_MAX, is_empty, err))
         return false;
     for (size_t i = 0; i < tables->count; i++)
         if (is_empty[sorted[i] - tables->tables] ? !add_empty(&maker, sorted[i], err)
