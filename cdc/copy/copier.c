@@ -237,13 +237,21 @@ static void add_row(struct copier *copier, uint64_t bytes) {
     add_done(copier, bytes);
 }
 
+/* A message is a row, but for the header and the trailer of the binary format. */
+static void count_rows(struct copier *copier, uint64_t messages) {
+    atomic_fetch_sub_explicit(&copier->copiers->progress->rows, messages - copier->rows,
+                              memory_order_relaxed);
+}
+
 static bool move_rows(struct copier *copier, struct error *err) {
-    for (;;) {
+    for (uint64_t messages = 0;; messages++) {
         struct copy_message message AUTO(copy_out_free) = {0};
         if (!copy_out_next(&copier->source, &message, &copier->rows, err))
             return false;
-        if (message.data == NULL)
+        if (message.data == NULL) {
+            count_rows(copier, messages);
             return copy_bytes_send(&copier->bytes, err);
+        }
         if (!copy_bytes_add(&copier->bytes, (struct slice){.data = message.data, .size = message.size}, err))
             return false;
         add_row(copier, message.size);

@@ -10,6 +10,7 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/base/fault.h"
+#include "cdc/base/log.h"
 #include "cdc/copy/chunk_plan.h"
 #include "cdc/copy/copier.h"
 #include "cdc/copy/pin.h"
@@ -181,6 +182,17 @@ static void announce(struct copiers *copiers) {
     atomic_store(&progress->table_count, (unsigned int) map->table_count);
 }
 
+static void say_start(const struct copiers *copiers, int threads) {
+    const struct chunk_map *map = copiers->map;
+    const char *sink = copiers->sink->config->name;
+    if (map->copied_count == 0)
+        log_line(LOG_LEVEL_INFO, "sink %s: copying %zu tables in %zu chunks, %d at a time", sink,
+                 map->table_count, map->count, threads);
+    else
+        log_line(LOG_LEVEL_INFO, "sink %s: the copy continues: %zu of %zu chunks are copied, %d at a time",
+                 sink, map->copied_count, map->count, threads);
+}
+
 static int count_threads(const struct copiers *copiers) {
     const size_t waiting = copiers->map->count - copiers->map->copied_count;
     const size_t wanted = copiers->config->copy.workers;
@@ -193,6 +205,7 @@ bool copiers_start(struct copiers *copiers, const atomic_bool *stop, struct erro
         return false;
     announce(copiers);
     const int count = count_threads(copiers);
+    say_start(copiers, count);
     while (copiers->thread_count < count) {
         const int failure =
             pthread_create(&copiers->threads[copiers->thread_count], NULL, copier_main, copiers);

@@ -143,7 +143,10 @@ def test_a_run_without_an_end_stops_at_its_timeout_with_0(pipeline):
     assert result.returncode == 0, result.stderr
 
 
-def test_the_last_line_counts_what_was_done(pipeline):
+@pytest.mark.parametrize("mode", ["simple", "live"])
+def test_the_last_line_counts_what_was_done(pipeline, mode):
+    """A run that is to end when it has caught up ends with a copy in chunks, too."""
+    pipeline.engine.configuration["copy"] = {"mode": mode}
     pipeline.source.execute("create table t (id int primary key); insert into t select generate_series(1, 7)")
     copied = json.loads(pipeline.engine.catch_up("--json").stdout)
     assert copied["reached"] and copied["rows_copied"] == 7 and copied["changes"] == 0
