@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chunk_filter_test.c - random histories of a source, chunks read under its snapshots, and the stream through
- * the filter: the target gets each row once, and each UPDATE and DELETE meets the version it was made on.
+ * chunk_filter_test.c - random histories of a source, chunks read under its snapshots, and the stream
+ * through the filter: the target gets each row once, and each UPDATE and DELETE meets the version it was
+ * made on.
  *
- * The source is a model with what matters of PostgreSQL: a transaction gets its xid when it begins, writes to
- * the stream when it commits, is visible only some time later (a commit may wait for a standby), and until then no other
- * transaction can change its rows. The runner and the copiers are models too, which a crash throws back to
- * what was committed in the target. The map and the filter are the real ones.
+ * The source is a model with what matters of PostgreSQL: a transaction gets its xid when it begins, writes
+ * to the stream when it commits, is visible only some time later (a commit may wait for a standby), and
+ * until then no other transaction can change its rows. The runner and the copiers are models too, which a
+ * crash throws back to what was committed in the target. The map and the filter are the real ones.
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -659,7 +660,10 @@ Test(chunk_filter, the_target_is_the_source_and_each_change_meets_its_row) {
     free(world);
 }
 
-/* Two chunks of a table, with the bound 10, copied under snapshots of which only the first one sees transaction 105. */
+/*
+ * Two chunks of a table, with the bound 10, copied under snapshots of which only the first one sees
+ * transaction 105.
+ */
 static struct chunk_map *map_of_two(const struct relation *relation) {
     const struct chunk chunks[] = {{.id = 1,
                                     .relation_oid = relation->oid,
@@ -687,9 +691,9 @@ static struct chunk_map *map_of_two(const struct relation *relation) {
 }
 
 /*
- * The runner commits what is before an incomplete transaction. If that note had the chunk that the incomplete one made dirty, a
- * copier could replace its rows: its DELETE would not see the row that the transaction has inserted, and its COPY would insert it
- * again.
+ * The runner commits what is before an incomplete transaction. If that note had the chunk that the
+ * incomplete one made dirty, a copier could replace its rows: its DELETE would not see the row that the
+ * transaction has inserted, and its COPY would insert it again.
  */
 Test(chunk_filter, a_chunk_is_not_dirty_before_its_transaction_is_committed) {
     struct change_builder builder;

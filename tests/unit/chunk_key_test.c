@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chunk_key_test.c - text and binary give the same key, keys have PostgreSQL's order, and nothing else is a key.
+ * chunk_key_test.c - text and binary give the same key, keys have PostgreSQL's order, and nothing else is
+ * a key.
  */
 #include <criterion/criterion.h>
 #include <endian.h>

@@ -173,8 +173,8 @@ Test(chunk_map, the_end_is_where_the_source_was_after_the_last_chunk) {
 }
 
 /*
- * A copier reads the end of the WAL. Before it can say it, a chunk is reset and copied again by another one. What the first
- * read is too early: that chunk may see transactions that come later.
+ * A copier reads the end of the WAL. Before it can say it, a chunk is reset and copied again by another
+ * one. What the first read is too early: that chunk may see transactions that come later.
  */
 Test(chunk_map, an_end_that_was_read_before_a_reset_does_not_count) {
     struct chunk_map *map = start(NULL, 0);
