@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cdc/base/buffer.h"
+#include "cdc/base/shell_word.h"
 #include "cdc/base/start_over.h"
 #include "cdc/check/check.h"
 #include "cdc/pq/identifier.h"
@@ -101,6 +102,27 @@ static bool check_missing_identity(struct check *check, PGresult *rows, struct e
     return check_identity(check, buffer_text(&oids), "{}", err);
 }
 
+/* Would the next run stop at a table that the publication sends from now on, because its rows have no copy? */
+static bool needs_copy(const struct check *check) {
+    const struct config *config = check->config;
+    for (size_t i = 0; i < config->sink_count; i++)
+        if (strcmp(config->sinks[i].ops->type, "postgres") != 0)
+            return false;
+    return check->has_action && check->action == START_STREAM &&
+           config->source.snapshot == SNAPSHOT_INITIAL && config->copy.new_tables == NEW_TABLES_STOP;
+}
+
+static void fix_missing_table(struct check *check, const char *name) {
+    if (!needs_copy(check)) {
+        findings_fix(&check->findings, "alter publication %s add table %s;", publication_name(check), name);
+        return;
+    }
+    const struct shell_word table = shell_word(name);
+    findings_fix(&check->findings,
+                 "pgcdc table add -c %s %s  # copies its rows too; publishes it, or prints the statement",
+                 shell_word_of_file(check->config->path).text, table.text);
+}
+
 /* Without source.tables the publication defines the pipeline's tables. */
 static bool check_missing_tables(struct check *check, PGresult *rows, struct error *err) {
     struct candidates candidates = {.rows = rows, .row = -1};
@@ -113,7 +135,7 @@ static bool check_missing_tables(struct check *check, PGresult *rows, struct err
         findings_add(&check->findings, SEVERITY_PROBLEM, "publication_lacks_table",
                      "source.tables lists table %s, but publication %s does not send it", name,
                      publication_name(check));
-        findings_fix(&check->findings, "alter publication %s add table %s;", publication_name(check), name);
+        fix_missing_table(check, name);
         findings_object(&check->findings, name);
     }
     return true;
