@@ -102,7 +102,7 @@ static bool check_missing_identity(struct check *check, PGresult *rows, struct e
     return check_identity(check, buffer_text(&oids), "{}", err);
 }
 
-/* Would the next run stop at a table that the publication sends from now on, because its rows have no copy? */
+/* Would the next run stop at a table that the publication sends from now on, since its rows have no copy? */
 static bool needs_copy(const struct check *check) {
     const struct config *config = check->config;
     for (size_t i = 0; i < config->sink_count; i++)
