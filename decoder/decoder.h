@@ -43,9 +43,11 @@ struct key_index {
 /* What the catalog says of the columns by which a table's rows are found. */
 struct table_key {
     oid_t oid;
-    xid_t created_by;               /* the transaction that created the table */
-    uint32_t columns_max;           /* the table never had more columns than these */
-    bool may_hide;                  /* it has, or may have had, a column that is not sent */
+    xid_t created_by;     /* the transaction that created the table */
+    uint32_t columns_max; /* the table never had more columns than these */
+    bool may_hide;        /* it has, or may have had, a column that is not sent */
+    /* the next change's transaction may have altered it, which the catalog shows only after its end */
+    bool is_locked;
     struct key_index primary;       /* the primary key */
     struct key_index index;         /* the index of replica identity USING INDEX */
     enum replica_identity identity; /* the one in force now, to which the rest belongs */

@@ -98,19 +98,21 @@ static void judge_key(const struct decoder *decoder, struct relation *relation) 
         (relation->identity != REPLICA_IDENTITY_DEFAULT && relation->identity != REPLICA_IDENTITY_INDEX))
         return;
     const struct table_key *key = find_table_key(&decoder->table_keys, relation->oid);
-    if (key == NULL) { /* the table was dropped since */
+    if (key == NULL) { /* the table was dropped since, or its creation is not visible yet */
         relation->certainty = KEY_LIKELY;
         return;
     }
     const struct key_index *index = index_of(key, relation->identity);
     const bool has_all = index->column_count == relation->key_count;
-    if (!key->may_hide || key->columns_max == relation->column_count ||
-        (has_all && (relation->key_count == 0 || is_certain(decoder, key, index->age))))
+    if (!key->is_locked && (!key->may_hide || key->columns_max == relation->column_count ||
+                            (has_all && (relation->key_count == 0 || is_certain(decoder, key, index->age)))))
         return;
-    if (hides_column(decoder, key, relation))
+    if (!key->is_locked && hides_column(decoder, key, relation))
         take_determining(key, relation);
+    else if (!key->may_hide || (has_all && index->sent_count == index->column_count))
+        relation->certainty = KEY_LIKELY;
     else
-        relation->certainty = has_all && index->sent_count == index->column_count ? KEY_LIKELY : KEY_DOUBTFUL;
+        relation->certainty = KEY_DOUBTFUL;
 }
 
 bool decode_relation(struct decoding *d) {

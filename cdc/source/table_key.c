@@ -12,6 +12,16 @@ static const char END[] = "select case when pg_is_in_recovery() then pg_last_wal
                           " else pg_current_wal_insert_lsn() end";
 
 /*
+ * Tables that may have been altered by a transaction that is not visible yet, although it was sent: its
+ * commit waits for a standby, and it keeps its locks as long. ALTER TABLE with a weaker lock changes no key.
+ */
+static const char LOCKED[] =
+    "select coalesce(array_agg(distinct relation), '{}') from pg_locks where locktype = 'relation' and "
+    "granted"
+    " and mode in ('AccessExclusiveLock', 'ExclusiveLock', 'ShareRowExclusiveLock', 'ShareLock')"
+    " and relation >= 16384";
+
+/*
  * A row for each table, or for each column that determines its key when that has a generated column. Such a
  * column depends on the columns of its expression: directly in older servers, through its default in newer
  * ones. The columns of a primary key are told by what its constraint depends on, since REINDEX CONCURRENTLY
@@ -61,7 +71,7 @@ static const char KEYS[] =
     " select c.oid, c.relnatts, c.relreplident, h.oid is not null, coalesce(h.born::text, '0'),"
     "  coalesce(p.total, 0), coalesce(p.sent, 0), coalesce(g.of_primary, 0),"
     "  coalesce(i.total, 0), coalesce(i.sent, 0), coalesce(g.of_index, 0), coalesce(g.of_columns, 0),"
-    "  n.attname, coalesce(n.is_sent, false)"
+    "  n.attname, coalesce(n.is_sent, false), c.oid = any ($3::oid[])"
     " from pg_class c left join hider h on h.oid = c.oid"
     " left join candidate p on p.oid = c.oid and p.indisprimary"
     " left join aged g on g.oid = c.oid"
@@ -81,6 +91,7 @@ enum {
     KEY_COLUMNS_AGE = KEY_INDEX + 3,
     KEY_COLUMN,
     KEY_COLUMN_IS_SENT,
+    KEY_IS_LOCKED,
     KEY_FIELDS,
 };
 
@@ -109,6 +120,7 @@ static struct table_key key_at(const PGresult *rows, int row) {
                               .created_by = number_at(rows, row, KEY_CREATED_BY),
                               .columns_max = number_at(rows, row, KEY_COLUMNS_MAX),
                               .may_hide = result_is_true(rows, row, KEY_MAY_HIDE),
+                              .is_locked = result_is_true(rows, row, KEY_IS_LOCKED),
                               .primary = index_at(rows, row, KEY_PRIMARY),
                               .index = index_at(rows, row, KEY_INDEX),
                               .identity = (enum replica_identity) PQgetvalue(rows, row, KEY_IDENTITY)[0],
@@ -156,15 +168,22 @@ static bool take_rows(const PGresult *rows, struct arena *arena, struct table_ke
     return true;
 }
 
+/* The order of the queries matters: the end, then the locks, then the catalog. */
 bool table_keys_read(struct session *source, const char *slot, oid_t table, struct arena *arena,
                      struct table_keys *ret_keys, lsn_t *ret_lsn, struct error *err) {
+    PGresult *locked AUTO_PGRESULT = NULL;
     PGresult *rows AUTO_PGRESULT = NULL;
     char oid[16];
-    const char *parameters[] = {slot, oid};
+    const char *parameters[] = {slot, oid, NULL};
+    static const struct result_shape LOCKED_SHAPE = {"the query for locks", 1, 1, 1, 0};
     static const struct result_shape SHAPE = {"the query for keys", 0, RESULT_ROWS_ANY, KEY_FIELDS,
                                               1u << KEY_COLUMN};
     snprintf(oid, sizeof oid, "%u", table);
-    if (!read_end(source, ret_lsn, err) || !session_query(source, KEYS, 2, parameters, &SHAPE, &rows, err))
+    if (!read_end(source, ret_lsn, err) ||
+        !session_query(source, LOCKED, 0, NULL, &LOCKED_SHAPE, &locked, err))
+        return error_wrap(err, "reading the keys of tables");
+    parameters[2] = PQgetvalue(locked, 0, 0);
+    if (!session_query(source, KEYS, 3, parameters, &SHAPE, &rows, err))
         return error_wrap(err, "reading the keys of tables");
     return take_rows(rows, arena, ret_keys, err);
 }

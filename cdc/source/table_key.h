@@ -21,8 +21,8 @@
 bool table_keys_are_needed(int server_version);
 
 /*
- * In arena: the keys of one table, or of all tables of the database when table is 0. *ret_lsn: they are of a
- * later moment than everything before it. slot: the one that the changes come from.
+ * In arena: the keys of one table, or of all tables of the database when table is 0. *ret_lsn: they hold for
+ * the changes of transactions that commit before it. slot: the one that the changes come from.
  */
 MUST_CHECK bool table_keys_read(struct session *source, const char *slot, oid_t table, struct arena *arena,
                                 struct table_keys *ret_keys, lsn_t *ret_lsn, struct error *err);

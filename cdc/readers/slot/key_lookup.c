@@ -45,14 +45,14 @@ static bool read_keys(struct key_lookup *lookup, oid_t table, struct error *err)
     return true;
 }
 
-bool key_lookup_tell(struct key_lookup *lookup, struct decoder *decoder, lsn_t lsn, struct slice payload,
-                     struct error *err) {
+bool key_lookup_tell(struct key_lookup *lookup, struct decoder *decoder, lsn_t commit_lsn,
+                     struct slice payload, struct error *err) {
     struct cursor cursor = cursor_over(payload);
     cursor_bytes(&cursor, 1);
     const oid_t table = cursor_u32(&cursor);
     if (!lookup->is_needed)
         return true;
-    const bool is_known = lsn != 0 && lsn < lookup->all_lsn;
+    const bool is_known = commit_lsn != 0 && commit_lsn < lookup->all_lsn;
     const bool asks_all =
         lookup->all_lsn == 0 || table == 0 || clock_now_ms() - lookup->asked_ms < TOGETHER_MS;
     if (!is_known && !read_keys(lookup, asks_all ? 0 : table, err))

@@ -2,8 +2,8 @@
 /*
  * key_lookup.h - tells the decoder what the catalog says of a table's key, when its definition arrives.
  *
- * A definition arrives again after every change of its table, so the catalog must be read after that:
- * what was read before the definition's position does not count.
+ * A definition arrives again after every change of its table, and that change may be one of the same
+ * transaction. So the catalog must be read after the transaction's commit.
  */
 #pragma once
 
@@ -22,7 +22,7 @@ struct key_lookup {
     bool is_needed;          /* false: the server sends every column of a key */
     struct arena all_arena, one_arena;
     struct table_keys all, one; /* of all tables, and of the last table that was asked for alone */
-    lsn_t all_lsn;              /* everything before it is before the reading of all; 0: not read yet */
+    lsn_t all_lsn;              /* all holds for transactions that commit before it; 0: not read yet */
     int64_t asked_ms;           /* when the catalog was read last */
 };
 
@@ -30,10 +30,10 @@ void key_lookup_init(struct key_lookup *lookup, const struct source_config *sour
                      const atomic_bool *stop, int server_version);
 
 /*
- * payload: a Relation message that arrived with lsn, before it is decoded. Waits for the source when the
- * catalog must be read.
+ * payload: a Relation message of the transaction that commits at commit_lsn, before it is decoded. Waits for
+ * the source when the catalog must be read.
  */
-MUST_CHECK bool key_lookup_tell(struct key_lookup *lookup, struct decoder *decoder, lsn_t lsn,
+MUST_CHECK bool key_lookup_tell(struct key_lookup *lookup, struct decoder *decoder, lsn_t commit_lsn,
                                 struct slice payload, struct error *err);
 
 /* Accepts a zeroed one. After it the decoder must not decode. */

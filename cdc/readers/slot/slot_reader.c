@@ -117,11 +117,11 @@ static bool check_change(struct slot_reader *slot, const struct replication_mess
            check_exists(slot, change->end_lsn, err);
 }
 
-static bool check_relation(struct slot_reader *slot, lsn_t lsn, struct slice payload, struct error *err) {
+static bool check_relation(struct slot_reader *slot, struct slice payload, struct error *err) {
     if (slot->reader.definition_fd > 0)
         eventfd_write(slot->reader.definition_fd, 1);
     return announced_check(&slot->announced, payload, err) &&
-           key_lookup_tell(&slot->keys, slot->decoder, lsn, payload, err);
+           key_lookup_tell(&slot->keys, slot->decoder, slot->commit_lsn, payload, err);
 }
 
 /* ---- messages ---- */
@@ -158,7 +158,7 @@ static bool take_data(struct slot_reader *slot, struct batch *batch,
         return error_set(err, ERROR_SYSTEM, "out of memory for a change of %zu bytes", payload.size);
     memcpy(bytes, message->payload.data, payload.size);
     payload.data = bytes;
-    if (payload.size > 0 && bytes[0] == 'R' && !check_relation(slot, message->lsn, payload, err))
+    if (payload.size > 0 && bytes[0] == 'R' && !check_relation(slot, payload, err))
         return false;
     if (!decoder_decode(slot->decoder, message->lsn, payload, &batch->arena, &change, err))
         return error_wrap(err, "the message at %s", lsn_format(message->lsn).text);
