@@ -17,6 +17,12 @@
 /* Sees no transaction: each change of a chunk with this snapshot applies. */
 #define CHUNK_SNAPSHOT_OF_NONE "3:3:"
 
+/* How a table is divided. */
+enum chunk_method {
+    CHUNK_WHOLE,  /* it is one chunk */
+    CHUNK_BY_KEY, /* by the values of a column that the engine can order */
+};
+
 enum chunk_state {
     CHUNK_WAITS, /* the sink has none of its rows */
     CHUNK_DIRTY, /* the sink has rows in the range that are to be replaced */
@@ -28,10 +34,14 @@ struct chunk {
     oid_t relation_oid; /* at the source */
     const char *schema;
     const char *table;
-    const char *column; /* the key's first column, whose values the chunks divide; NULL: the whole table */
-    oid_t column_type;  /* of a built-in type; 0: the whole table */
-    const char *low;    /* the smallest value, as text; NULL: no bound */
-    const char *high;   /* the first value that is too large; NULL: no bound */
+    enum chunk_method method;
+    /* The rest is NULL or 0 when the method does not need it. */
+    const char *column;    /* the key's first column */
+    oid_t column_type;     /* its type at the source */
+    oid_t key_type;        /* the same, or for a domain its base type */
+    const char *order_sql; /* that type by name, and a collation: (value)::order_sql has the source's order */
+    const char *low;       /* the smallest value, as text; NULL: no bound */
+    const char *high;      /* the first value that is too large; NULL: no bound */
     uint64_t bytes_estimate; /* on the source's disk */
     enum chunk_state state;
     bool is_added;        /* to a running pipeline: see chunk_map */

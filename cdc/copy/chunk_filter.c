@@ -138,14 +138,22 @@ static bool look_up(struct chunk_filter *filter, const struct relation *relation
     return true;
 }
 
-static bool find_place(const struct chunk_filter *filter, const struct value *values,
-                       struct map_chunk **ret_chunk, struct error *err) {
+/* A large key that an UPDATE left unchanged is in the old tuple only. */
+static const struct value *key_of(const struct chunk_filter *filter, const struct change *change,
+                                  const struct value *values) {
+    const struct value *key = &values[filter->column];
+    return key->kind == VALUE_UNCHANGED && change->old_values != NULL ? &change->old_values[filter->column]
+                                                                      : key;
+}
+
+static bool find_place(const struct chunk_filter *filter, const struct change *change,
+                       const struct value *values, struct map_chunk **ret_chunk, struct error *err) {
     const struct map_table *table = filter->table;
     struct chunk_key key;
     *ret_chunk = &filter->map->chunks[table->first];
     if (table->count == 1)
         return true;
-    if (!chunk_key_read((*ret_chunk)->chunk.column_type, &values[filter->column], &key))
+    if (!chunk_key_read((*ret_chunk)->chunk.key_type, key_of(filter, change, values), &key))
         return error_set(err, ERROR_PROTOCOL, "source: a change of table %s.%s without its key",
                          filter->relation->schema.data, filter->relation->name.data);
     *ret_chunk = chunk_map_place(filter->map, table, &key);
@@ -233,8 +241,8 @@ static bool take_row(struct chunk_filter *filter, const struct change *change,
         return true;
     }
     if (!note_seen(filter, err) ||
-        (change->old_values != NULL && !find_place(filter, change->old_values, &from, err)) ||
-        (change->new_values != NULL && !find_place(filter, change->new_values, &to, err)))
+        (change->old_values != NULL && !find_place(filter, change, change->old_values, &from, err)) ||
+        (change->new_values != NULL && !find_place(filter, change, change->new_values, &to, err)))
         return false;
     if (from != NULL && to != NULL && from != to)
         return take_move(filter, change, from, to, ret_awaited, err);

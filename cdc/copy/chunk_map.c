@@ -21,20 +21,21 @@ static const char *keep(struct arena *arena, const char *text) {
 static bool keep_chunk(struct chunk_map *map, const struct chunk *chunk, struct map_chunk *ret_chunk,
                        struct error *err) {
     struct chunk copy = *chunk;
-    const struct value low = {.data = chunk->low,
-                              .size = chunk->low != NULL ? (uint32_t) strlen(chunk->low) : 0,
-                              .kind = VALUE_TEXT};
     copy.schema = keep(&map->arena, chunk->schema);
     copy.table = keep(&map->arena, chunk->table);
     copy.column = keep(&map->arena, chunk->column);
+    copy.order_sql = keep(&map->arena, chunk->order_sql);
     copy.low = keep(&map->arena, chunk->low);
     copy.high = keep(&map->arena, chunk->high);
     copy.snapshot = NULL;
+    const struct value low = {
+        .data = copy.low, .size = copy.low != NULL ? (uint32_t) strlen(copy.low) : 0, .kind = VALUE_TEXT};
     *ret_chunk = (struct map_chunk){.chunk = copy, .is_dirty = chunk->state == CHUNK_DIRTY};
     if (copy.schema == NULL || copy.table == NULL || (chunk->column != NULL && copy.column == NULL) ||
-        (chunk->low != NULL && copy.low == NULL) || (chunk->high != NULL && copy.high == NULL))
+        (chunk->order_sql != NULL && copy.order_sql == NULL) || (chunk->low != NULL && copy.low == NULL) ||
+        (chunk->high != NULL && copy.high == NULL))
         return error_no_memory(err);
-    if (chunk->low != NULL && !chunk_key_read(chunk->column_type, &low, &ret_chunk->low))
+    if (chunk->low != NULL && !chunk_key_read(chunk->key_type, &low, &ret_chunk->low))
         return error_set(err, ERROR_PROTOCOL, "chunk %u of table %s.%s has a bound that is not a key",
                          chunk->id, chunk->schema, chunk->table);
     if (chunk->state != CHUNK_COPIED)

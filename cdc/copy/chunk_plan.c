@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "cdc/base/buffer.h"
-#include "cdc/copy/chunk_key.h"
+#include "cdc/copy/chunk_divider.h"
 #include "cdc/copy/empty_tables.h"
 #include "cdc/pq/identifier.h"
 
@@ -34,7 +34,8 @@ struct plan_maker {
     size_t count, capacity;
 };
 
-static struct chunk *add_chunk(struct plan_maker *maker, const struct table *table) {
+/* like: what the table's chunks have in common. */
+static struct chunk *add_chunk(struct plan_maker *maker, const struct chunk *like) {
     if (maker->count == maker->capacity) {
         const size_t capacity = maker->capacity == 0 ? 64 : maker->capacity * 2;
         struct chunk *chunks = arena_alloc(maker->arena, capacity * sizeof *chunks);
@@ -46,27 +47,12 @@ static struct chunk *add_chunk(struct plan_maker *maker, const struct table *tab
         maker->capacity = capacity;
     }
     struct chunk *chunk = &maker->chunks[maker->count];
-    *chunk = (struct chunk){.id = (uint32_t) ++maker->count,
-                            .relation_oid = table->oid,
-                            .schema = table->schema,
-                            .table = table->name,
-                            .bytes_estimate = table->bytes_estimate};
+    *chunk = *like;
+    chunk->id = (uint32_t) ++maker->count;
     return chunk;
 }
 
 /* ---- dividing ---- */
-
-static const struct table_column *find_divider(const struct table *table) {
-    for (uint32_t i = 0; i < table->column_count; i++) {
-        const struct table_column *column = &table->columns[i];
-        if (column->key_index == 1)
-            return column->published && column->in_identity && column->generated == '\0' &&
-                           chunk_key_has_type(column->type_oid)
-                       ? column
-                       : NULL;
-    }
-    return NULL;
-}
 
 static uint64_t count_wanted(const struct plan_maker *maker, const struct table *table) {
     const uint64_t count = (table->bytes_estimate + maker->chunk_bytes - 1) / maker->chunk_bytes;
@@ -88,14 +74,13 @@ static bool explain_sample(const struct table *table, struct error *err) {
 }
 
 /* The row numbers count from 0, and the first value is no bound. */
-static bool read_bounds(struct plan_maker *maker, const struct table *table,
-                        const struct table_column *column, uint64_t wanted, PGresult **ret_bounds,
-                        struct error *err) {
+static bool read_bounds(struct plan_maker *maker, const struct table *table, const char *column,
+                        uint64_t wanted, PGresult **ret_bounds, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     buffer_append_text(
         &sql, "select distinct k, k::text from (select k, row_number() over (order by k) - 1 as place,"
               " count(*) over () as total from (select ");
-    identifier_append(&sql, slice_of(column->name));
+    identifier_append(&sql, slice_of(column));
     buffer_append_text(&sql, " as k from ");
     buffer_append_text(&sql, table->kind == 'p' ? "" : "only ");
     identifier_append_qualified(&sql, slice_of(table->schema), slice_of(table->name));
@@ -112,31 +97,36 @@ static bool read_bounds(struct plan_maker *maker, const struct table *table,
            explain_sample(table, err);
 }
 
-static bool divide(struct plan_maker *maker, const struct table *table, const struct table_column *column,
-                   const PGresult *bounds, struct error *err) {
+static bool divide(struct plan_maker *maker, struct chunk *like, const PGresult *bounds, struct error *err) {
     const int count = PQntuples(bounds);
     const char *low = NULL;
+    like->bytes_estimate /= (uint64_t) count + 1;
     for (int row = 0; row <= count; row++) {
         const char *high =
             row < count ? arena_copy(maker->arena, slice_of(PQgetvalue(bounds, row, 1))) : NULL;
-        struct chunk *chunk = add_chunk(maker, table);
+        struct chunk *chunk = add_chunk(maker, like);
         if (chunk == NULL || (row < count && high == NULL))
             return error_no_memory(err);
-        chunk->column = column->name;
-        chunk->column_type = column->type_oid;
         chunk->low = low;
         chunk->high = high;
-        chunk->bytes_estimate = table->bytes_estimate / ((uint64_t) count + 1);
         low = high;
     }
     return true;
+}
+
+static struct chunk chunk_of(const struct table *table) {
+    return (struct chunk){.relation_oid = table->oid,
+                          .schema = table->schema,
+                          .table = table->name,
+                          .bytes_estimate = table->bytes_estimate};
 }
 
 /*
  * A table without rows is copied as of the slot's snapshot: all of its changes apply from the start.
  */
 static bool add_empty(struct plan_maker *maker, const struct table *table, struct error *err) {
-    struct chunk *chunk = add_chunk(maker, table);
+    const struct chunk whole = chunk_of(table);
+    struct chunk *chunk = add_chunk(maker, &whole);
     if (chunk == NULL)
         return error_no_memory(err);
     chunk->state = CHUNK_COPIED;
@@ -145,13 +135,15 @@ static bool add_empty(struct plan_maker *maker, const struct table *table, struc
 }
 
 static bool plan_table(struct plan_maker *maker, const struct table *table, struct error *err) {
-    const struct table_column *column = table->sink_takes_parts ? find_divider(table) : NULL;
+    struct chunk like = chunk_of(table);
     const uint64_t wanted = count_wanted(maker, table);
     PGresult *bounds AUTO_PGRESULT = NULL;
-    if (column == NULL || wanted < 2)
-        return add_chunk(maker, table) != NULL ? true : error_no_memory(err);
-    return read_bounds(maker, table, column, wanted, &bounds, err) &&
-           divide(maker, table, column, bounds, err);
+    if (wanted > 1 && table->sink_takes_parts &&
+        !chunk_divider_find(maker->source, table, maker->arena, &like, err))
+        return false;
+    if (like.method == CHUNK_WHOLE)
+        return add_chunk(maker, &like) != NULL ? true : error_no_memory(err);
+    return read_bounds(maker, table, like.column, wanted, &bounds, err) && divide(maker, &like, bounds, err);
 }
 
 /* ---- all tables ---- */

@@ -2,10 +2,10 @@
 /*
  * chunk_plan.h - divides the tables of a copy into chunks.
  *
- * A table is divided by the first column of its primary key when that column identifies rows in the stream,
- * its type can be ordered here (chunk_key.h) and the sink takes the table in parts; else it is one chunk. The
- * bounds are quantiles of a sample of the table's pages; no row is counted. A small table without rows is
- * planned as copied, unless the copy is of tables that join later: rows may come before they are published.
+ * A table that is larger than a chunk and that the sink takes in parts is divided by a column of its key
+ * (chunk_divider.h); any other is one chunk. The bounds are quantiles of a sample of the table's pages; no
+ * row is counted. A small table without rows is planned as copied, unless the copy is of tables that join
+ * later: rows may come before they are published.
  */
 #pragma once
 

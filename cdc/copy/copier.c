@@ -39,9 +39,9 @@ enum {
 const char COPIER_DEFINITIONS[] =
     "select c.oid, pg_catalog.md5(pg_catalog.format('%s %s %s ', c.relnamespace, c.relname, c.relreplident) "
     "||"
-    " coalesce((select pg_catalog.string_agg(pg_catalog.format('%s %s %s %s %s', a.attnum, a.attname, "
+    " coalesce((select pg_catalog.string_agg(pg_catalog.format('%s %s %s %s %s %s', a.attnum, a.attname, "
     "a.atttypid,"
-    " a.atttypmod, a.attgenerated), ',' order by a.attnum) from pg_catalog.pg_attribute a"
+    " a.atttypmod, a.attcollation, a.attgenerated), ',' order by a.attnum) from pg_catalog.pg_attribute a"
     " where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), ''))"
     " from pg_catalog.pg_class c where c.oid = any ($1::oid[])";
 

@@ -11,6 +11,8 @@
 #include "cdc/base/buffer.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
+#include "cdc/base/start_over.h"
+#include "cdc/copy/chunk_divider.h"
 #include "cdc/copy/chunk_plan.h"
 #include "cdc/copy/copier.h"
 #include "cdc/copy/pin.h"
@@ -148,6 +150,41 @@ static bool note_open(struct copiers *copiers, struct session *source, struct er
     return noted;
 }
 
+static bool refuse_order(const struct chunk *chunk, struct error *err) {
+    error_set(err, ERROR_REFUSE,
+              "table %s.%s changed while it was copied: its key column has another type or collation",
+              chunk->schema, chunk->table);
+    return error_remedy(err, START_OVER);
+}
+
+static bool is_same(const char *a, const char *b) {
+    return a != NULL && b != NULL && strcmp(a, b) == 0;
+}
+
+/* In another order a range of the plan has other rows. */
+static bool check_order(struct copiers *copiers, struct session *source, const struct chunk *planned,
+                        struct error *err) {
+    const struct copier_table *known = copier_find_table(copiers, planned->relation_oid);
+    struct chunk now = {0};
+    if (planned->method != CHUNK_BY_KEY || known == NULL)
+        return true;
+    if (!chunk_divider_find(source, known->table, &copiers->arena, &now, err))
+        return false;
+    return now.method == planned->method && now.column_type == planned->column_type &&
+                   is_same(now.column, planned->column) && is_same(now.order_sql, planned->order_sql)
+               ? true
+               : refuse_order(planned, err);
+}
+
+static bool check_orders(struct copiers *copiers, struct session *source, struct error *err) {
+    const struct chunk_map *map = copiers->map;
+    for (size_t i = 0; i < map->table_count; i++)
+        if (map->tables[i].copied_count < map->tables[i].count &&
+            !check_order(copiers, source, &map->chunks[map->tables[i].first].chunk, err))
+            return false;
+    return true;
+}
+
 /* In one snapshot, so that tables and definitions belong together. */
 static bool read_tables(struct copiers *copiers, const atomic_bool *stop, struct error *err) {
     const struct source_config *config = &copiers->config->source;
@@ -157,7 +194,8 @@ static bool read_tables(struct copiers *copiers, const atomic_bool *stop, struct
         session_execute(&source, "begin isolation level repeatable read read only", err) &&
         catalog_read_tables(&source, config->publication_array, &copiers->arena, &copiers->tables, err) &&
         sort_tables(copiers, err) && read_definitions(copiers, &source, err) &&
-        note_open(copiers, &source, err) && read_delay(copiers, &source, err);
+        check_orders(copiers, &source, err) && note_open(copiers, &source, err) &&
+        read_delay(copiers, &source, err);
     session_close(&source);
     return is_read;
 }

@@ -29,7 +29,7 @@ static size_t append_columns(struct buffer *sql, const struct table *table) {
 
 /* COPY of a table omits generated columns. */
 static bool needs_query(const struct table *table, const struct chunk *chunk) {
-    if (chunk != NULL && chunk->column != NULL)
+    if (chunk != NULL && chunk->method != CHUNK_WHOLE)
         return true;
     for (uint32_t i = 0; i < table->column_count; i++)
         if (table->columns[i].generated != '\0' && table_column_is_copied(&table->columns[i]))
@@ -37,6 +37,7 @@ static bool needs_query(const struct table *table, const struct chunk *chunk) {
     return table->kind == 'p' || table->row_filter_sql != NULL;
 }
 
+/* By the column's own order, so that an index serves. */
 static void append_bound(struct buffer *sql, const struct chunk *chunk, const char *comparison,
                          const char *bound) {
     if (bound == NULL)

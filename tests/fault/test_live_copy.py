@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from support.chunk_load import ROWS, SCHEMA, ChunkLoad
+from support.chunk_load import METHODS, ROWS, SCHEMA, ChunkLoad
 from support.wait import wait_until
 
 KILLS = 25
 KILLS_LONG = 350
+EARLY_KILLS = 3  # those after them come when there is a plan
 
 
 @pytest.fixture
@@ -38,6 +39,13 @@ def finish(pipeline):
     pipeline.engine.stop()
 
 
+def planned_methods(pipeline):
+    """How each table is divided: nothing shows it once the copy is complete."""
+    if not pipeline.target.value("select to_regclass('pgcdc.chunk') is not null"):
+        return {}
+    return dict(pipeline.target.execute("select distinct table_name, method from pgcdc.chunk"))
+
+
 def test_a_copy_under_load_is_exact(chunked):
     with ChunkLoad(chunked.source):
         chunked.start()
@@ -49,16 +57,21 @@ def test_killed_again_and_again_under_load(chunked, request):
     """Only what was not committed is read again."""
     kills = KILLS_LONG if request.config.getoption("--long") else KILLS
     chance = random.Random(20261129)
+    methods = {}
     with ChunkLoad(chunked.source):
-        for _ in range(kills):
+        for number in range(kills):
             chunked.engine.start()
+            if number == EARLY_KILLS:
+                chunked.wait_while_running(lambda: planned_methods(chunked), "the plan of the copy")
             time.sleep(chance.random() * 0.8)
             if not chunked.engine.is_running():
                 raise AssertionError(chunked.engine.log_tail())
             chunked.engine.kill()
+            methods.update(planned_methods(chunked))
             if copy_is_finished(chunked):
                 break
     finish(chunked)
+    assert {table: methods[table] for table in METHODS} == METHODS
 
 
 def chunk_state(pipeline, table):

@@ -14,7 +14,13 @@ create table wide (id bigint primary key, title text, body text);
 alter table wide alter body set storage external;
 create table ident (id uuid primary key, n int, pad text);
 create table pair (a int, b text, n int, pad text, primary key (a, b));
-create table words (word text primary key, n int);
+create table words (word text collate "C" primary key, n int, pad text);
+alter table words alter word set storage external;
+create domain naming as varchar(3000) collate "POSIX";
+create table names (name naming primary key, n int, pad text);
+create table days (day date primary key, n int, pad text);
+create table moments (at timestamptz primary key, n int, pad text);
+create table prints (print bytea primary key, n int, pad text);
 create table heap (n int, pad text);
 alter table heap replica identity full;
 create table whole (id int primary key, n int, pad text);
@@ -29,12 +35,20 @@ insert into number select g, 0, repeat('p', 50) from generate_series(1, {COUNT})
 insert into wide select g, 't', (select string_agg(md5(g::text || x), '') from generate_series(1, 80) x) from generate_series(1, 600) g;
 insert into ident select md5(g::text)::uuid, g, repeat('i', 60) from generate_series(1, 8000) g;
 insert into pair select g % 500, g::text, g, repeat('q', 40) from generate_series(1, 8000) g;
-insert into words select 'word ' || g, g from generate_series(1, 3000) g;
+insert into words select 'word ' || g, g, repeat('w', 50) from generate_series(1, 3000) g;
+insert into words select 'wordy ' || g || repeat('y', 2500), g from generate_series(1, 30) g;
+insert into names select 'Näme ' || g, g, repeat('n', 50) from generate_series(1, 3000) g;
+insert into days select date '1900-01-01' + g, g, repeat('d', 60) from generate_series(1, 3000) g;
+insert into days values ('infinity', 0), ('-infinity', 0), ('0044-03-15 BC', 0);
+insert into moments select timestamptz '1999-06-01' + g * interval '7 h', g, repeat('m', 60) from generate_series(1, 3000) g;
+insert into prints select decode(md5(g::text), 'hex'), g, repeat('p', 60) from generate_series(1, 3000) g;
 insert into heap select g, repeat('h', 30) from generate_series(1, 1000) g;
 insert into whole select g, g, repeat('w', 50) from generate_series(1, 5000) g;
 insert into tree select g, g, repeat('t', 50) from generate_series(1, 10000) g;
 insert into brief select g, g from generate_series(1, 2000) g;
 """
+# How the tables are divided; the others in any way.
+METHODS = {table: "key" for table in ("number", "wide", "ident", "pair", "words", "names", "days", "moments", "prints")}
 
 
 class ChunkLoad:
@@ -98,6 +112,7 @@ def statement(chance):
     """One statement, or some in a savepoint."""
     number, other = chance.randint(1, COUNT), chance.randint(1, COUNT)
     wide, to = chance.randint(1, 600), chance.randint(1, 600)
+    some, same = chance.randint(1, 3000), chance.randint(1, 30)
     ident, pair, tree, brief = chance.randint(1, 8000), chance.randint(1, 8000), chance.randint(1, 10000), chance.randint(1, 2000)
     return chance.choice([
         f"update number set n = n + 1 where id = {number}",
@@ -118,6 +133,18 @@ def statement(chance):
         f"update pair set a = {pair % 500}, n = n + 1 where b = '{other % 8000}'",
         f"delete from pair where b = '{pair}'",
         f"insert into words values ('word {pair}', 0) on conflict (word) do update set n = words.n + 1",
+        f"update words set n = n + 1 where word = 'wordy {same}' || repeat('y', 2500)",
+        f"update words set word = 'wo' || word where word = 'word {some}'",
+        f"update words set word = substr(word, 3) where word = 'woword {some}'",
+        f"update names set n = n + 1 where name = 'Näme {some}'",
+        f"delete from names where name = 'Näme {some}'",
+        f"update days set n = n + 1 where day in (date '1900-01-01' + {some}, 'infinity', '0044-03-15 BC')",
+        f"update days set day = day - 5000 where day = date '1900-01-01' + {some}",
+        f"update days set day = day + 5000 where day = date '1900-01-01' + {some} - 5000",
+        f"update moments set n = n + 1 where at = timestamptz '1999-06-01' + {some} * interval '7 h'",
+        f"delete from moments where at = timestamptz '1999-06-01' + {some} * interval '7 h'",
+        f"update prints set print = print || 'x' where print = decode(md5('{some}'), 'hex')",
+        f"update prints set n = n + 1, print = decode(md5('{some}'), 'hex') where print = decode(md5('{some}'), 'hex') || 'x'",
         f"update heap set n = n + 1 where n = {brief}",
         f"insert into heap values ({brief}, 'more')",
         f"update whole set id = id + 50000 where id = {brief}",

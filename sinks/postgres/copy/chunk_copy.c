@@ -59,13 +59,14 @@ bool chunk_copy_prepare(struct sink *copier, struct table *table, struct error *
     return postgres_copy_check(target_of(copier), table, err);
 }
 
+/* By the source's order: here the column may have another type or collation. */
 static void append_bound(struct buffer *sql, const struct chunk *chunk, const char *comparison,
                          const char *bound) {
     if (bound == NULL)
         return;
-    buffer_append_text(sql, " and ");
+    buffer_append_text(sql, " and (");
     identifier_append(sql, slice_of(chunk->column));
-    buffer_append_text(sql, comparison);
+    buffer_printf(sql, ")::%s%s", chunk->order_sql, comparison);
     literal_append(sql, slice_of(bound));
 }
 

@@ -25,10 +25,10 @@ static const char CREATE[] =
     " layout smallint not null default 1, epoch bigint not null, snapshot text not null,"
     " started_at timestamptz not null, primary key (pipeline, sink, stream));"
     " create table if not exists pgcdc.chunk (pipeline text, sink text, stream text, id bigint,"
-    " relation_oid oid not null, schema_name text not null, table_name text not null, column_name text,"
-    " column_type oid not null, low text, high text, bytes_estimate bigint not null, state text not null,"
-    " is_added boolean not null default false, snapshot text, read_lsn pg_lsn, rows bigint,"
-    " copied_at timestamptz,"
+    " relation_oid oid not null, schema_name text not null, table_name text not null, method text not null,"
+    " column_name text, column_type oid not null, key_type oid not null, order_sql text, low text, high text,"
+    " bytes_estimate bigint not null, state text not null, is_added boolean not null default false,"
+    " snapshot text, read_lsn pg_lsn, rows bigint, copied_at timestamptz,"
     " primary key (pipeline, sink, stream, id));"
     " create table if not exists pgcdc.chunk_seen (pipeline text, sink text, stream text,"
     " last_xid bigint not null, xids bigint[] not null)";
@@ -50,9 +50,8 @@ static const char TAKE_OVER[] = "update pgcdc.copy set epoch = $4 where pipeline
 
 static const char READ_CHUNKS[] =
     "select id, relation_oid, schema_name, table_name, column_name, column_type, low, high, bytes_estimate,"
-    " state, snapshot, read_lsn, is_added from pgcdc.chunk where pipeline = $1 and sink = $2 and stream = $3 "
-    "order by "
-    "id";
+    " state, snapshot, read_lsn, is_added, method, key_type, order_sql from pgcdc.chunk"
+    " where pipeline = $1 and sink = $2 and stream = $3 order by id";
 
 static const char READ_SEEN[] = "select pg_catalog.unnest(xids) from pgcdc.chunk_seen"
                                 " where pipeline = $1 and sink = $2 and stream = $3";
@@ -70,6 +69,7 @@ static const char END_CHUNK[] =
     " copied_at = pg_catalog.clock_timestamp() where pipeline = $1 and sink = $2 and stream = $3 and id = $4"
     " returning 1) select 1 / pg_catalog.count(*) from ended";
 
+static const char *const METHODS[] = {[CHUNK_WHOLE] = "whole", [CHUNK_BY_KEY] = "key"};
 static const char *const STATES[] = {
     [CHUNK_WAITS] = "waits", [CHUNK_DIRTY] = "dirty", [CHUNK_COPIED] = "copied"};
 
@@ -128,8 +128,10 @@ static void append_chunk(struct buffer *sql, const struct target *target, const 
     buffer_printf(sql, ", %u, %u", chunk->id, chunk->relation_oid);
     append_text(sql, chunk->schema);
     append_text(sql, chunk->table);
+    append_text(sql, METHODS[chunk->method]);
     append_text(sql, chunk->column);
-    buffer_printf(sql, ", %u", chunk->column_type);
+    buffer_printf(sql, ", %u, %u", chunk->column_type, chunk->key_type);
+    append_text(sql, chunk->order_sql);
     append_text(sql, chunk->low);
     append_text(sql, chunk->high);
     buffer_printf(sql, ", %" PRIu64 ", '%s', %s", chunk->bytes_estimate, STATES[chunk->state],
@@ -142,8 +144,8 @@ static bool insert_chunks(struct target *target, const struct chunk *chunks, siz
                           struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     buffer_append_text(&sql, "insert into pgcdc.chunk (pipeline, sink, stream, id, relation_oid, schema_name,"
-                             " table_name, column_name, column_type, low, high, bytes_estimate, state,"
-                             " is_added, snapshot) values ");
+                             " table_name, method, column_name, column_type, key_type, order_sql, low, high,"
+                             " bytes_estimate, state, is_added, snapshot) values ");
     for (size_t i = 0; i < count; i++) {
         buffer_append_text(&sql, i > 0 ? ", " : "");
         append_chunk(&sql, target, &chunks[i]);
@@ -252,22 +254,27 @@ static const char *take_text(struct arena *arena, const PGresult *result, int ro
                : arena_copy(arena, slice_of(PQgetvalue(result, row, column)));
 }
 
-static bool read_state(const char *text, enum chunk_state *ret_state) {
-    for (size_t i = 0; i < sizeof STATES / sizeof *STATES; i++)
-        if (strcmp(text, STATES[i]) == 0) {
-            *ret_state = (enum chunk_state) i;
-            return true;
-        }
-    return false;
+/* Its place in words, or count. */
+static size_t find_word(const char *text, const char *const *words, size_t count) {
+    size_t i = 0;
+    while (i < count && strcmp(text, words[i]) != 0)
+        i++;
+    return i;
 }
 
 static bool read_chunk(struct arena *arena, const PGresult *result, int row, struct chunk *ret_chunk,
                        struct error *err) {
+    const size_t state_count = sizeof STATES / sizeof *STATES,
+                 method_count = sizeof METHODS / sizeof *METHODS;
+    const size_t state = find_word(PQgetvalue(result, row, 9), STATES, state_count);
+    const size_t method = find_word(PQgetvalue(result, row, 13), METHODS, method_count);
     *ret_chunk = (struct chunk){
         .id = (uint32_t) strtoul(PQgetvalue(result, row, 0), NULL, 10),
         .relation_oid = (oid_t) strtoul(PQgetvalue(result, row, 1), NULL, 10),
         .schema = take_text(arena, result, row, 2),
         .table = take_text(arena, result, row, 3),
+        .method = (enum chunk_method) method,
+        .state = (enum chunk_state) state,
         .column = take_text(arena, result, row, 4),
         .column_type = (oid_t) strtoul(PQgetvalue(result, row, 5), NULL, 10),
         .low = take_text(arena, result, row, 6),
@@ -275,16 +282,18 @@ static bool read_chunk(struct arena *arena, const PGresult *result, int row, str
         .bytes_estimate = strtoull(PQgetvalue(result, row, 8), NULL, 10),
         .snapshot = take_text(arena, result, row, 10),
         .is_added = PQgetvalue(result, row, 12)[0] == 't',
+        .key_type = (oid_t) strtoul(PQgetvalue(result, row, 14), NULL, 10),
+        .order_sql = take_text(arena, result, row, 15),
     };
-    return ret_chunk->schema != NULL && ret_chunk->table != NULL &&
-                   read_state(PQgetvalue(result, row, 9), &ret_chunk->state)
-               ? true
-               : refuse_rows(err);
+    if (state == state_count || method == method_count ||
+        (method != CHUNK_WHOLE && (ret_chunk->column == NULL || ret_chunk->order_sql == NULL)))
+        return refuse_rows(err);
+    return ret_chunk->schema != NULL && ret_chunk->table != NULL ? true : error_no_memory(err);
 }
 
 static bool read_chunks(struct target *target, struct arena *arena, struct chunk_plan *plan,
                         struct error *err) {
-    static const struct result_shape SHAPE = {"the query for chunks", 0, RESULT_ROWS_ANY, 13,
+    static const struct result_shape SHAPE = {"the query for chunks", 0, RESULT_ROWS_ANY, 16,
                                               RESULT_NULL_ANYWHERE};
     PGresult *result AUTO_PGRESULT = NULL;
     const char *values[3];
