@@ -19,8 +19,9 @@
 
 /* How a table is divided. */
 enum chunk_method {
-    CHUNK_WHOLE,  /* it is one chunk */
-    CHUNK_BY_KEY, /* by the values of a column that the engine can order */
+    CHUNK_WHOLE,     /* it is one chunk */
+    CHUNK_BY_KEY,    /* by the values of a column that the engine can order */
+    CHUNK_BY_SOURCE, /* the same, where only the source can order them */
 };
 
 enum chunk_state {
@@ -67,6 +68,9 @@ struct chunk_note {
     uint64_t seen_below;   /* smaller ones are not needed any more */
     const uint32_t *dirty; /* ids of copied chunks that must be copied again */
     size_t dirty_count;
+    /* one chunk each of tables whose rows are to be removed; all their chunks must be copied again */
+    const struct chunk *const *emptied;
+    size_t emptied_count;
     bool is_finished; /* remove the plan, up to the chunk last_id */
     uint32_t last_id;
 };

@@ -193,7 +193,7 @@ struct sink_chunk_ops {
                   struct error *err);
     /* After open: the stored plan, in arena. Copiers of an older engine cannot commit any more. */
     bool (*load)(struct sink *sink, struct arena *arena, struct chunk_plan *ret_plan, struct error *err);
-    /* Stored with the next commit. */
+    /* Stored, and carried out, with the next commit. */
     bool (*note)(struct sink *sink, const struct chunk_note *note, struct error *err);
 
     /* Opens a copier of an open sink. */

@@ -72,13 +72,14 @@ static bool choose_tables(struct adding *adding, struct error *err) {
 
 /* ---- the condition ---- */
 
+/* By the source's order: in the target the column may have another type or collation. */
 static void append_bound(struct buffer *sql, const struct chunk *chunk, const char *comparison,
                          const char *bound) {
     if (bound == NULL)
         return;
-    buffer_append_text(sql, " and ");
+    buffer_append_text(sql, " and (");
     identifier_append(sql, slice_of(chunk->column));
-    buffer_append_text(sql, comparison);
+    buffer_printf(sql, ")::%s%s", chunk->order_sql, comparison);
     literal_append(sql, slice_of(bound));
 }
 
@@ -128,8 +129,10 @@ static bool keep_chunks(struct adding *adding, struct error *err) {
 static bool plan(struct adding *adding, struct error *err) {
     const struct table_list list = {.tables = adding->tables, .count = adding->count};
     struct chunk_plan made = {0};
-    if (!chunk_plan_make(adding->add->source, CHUNK_SNAPSHOT_OF_NONE, &list,
-                         adding->add->config->copy.chunk_bytes, &adding->arena, &made, err))
+    const struct chunk_plan_terms terms = {.snapshot = CHUNK_SNAPSHOT_OF_NONE,
+                                           .chunk_bytes = adding->add->config->copy.chunk_bytes,
+                                           .replaces = adding->add->replaces};
+    if (!chunk_plan_make(adding->add->source, &terms, &list, &adding->arena, &made, err))
         return false;
     adding->chunks = arena_alloc(&adding->arena, (made.count + 1) * sizeof *adding->chunks);
     if (adding->chunks == NULL)

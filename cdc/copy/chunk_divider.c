@@ -8,7 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cdc/base/buffer.h"
 #include "cdc/copy/chunk_key.h"
+#include "decoder/builtin_type.h"
+
+#define ORDER_BYTES_MAX 4096u
 
 /*
  * The base type is that of a domain, else the type. C and POSIX, under any name, and the builtin provider's
@@ -26,7 +30,10 @@ static const char READ_TYPE[] =
     "  pg_catalog.to_jsonb(d) ->> 'datlocale' from pg_catalog.pg_collation c, pg_catalog.pg_database d"
     "  where c.collprovider = 'd' and d.datname = pg_catalog.current_database())"
     " select t.oid, pg_catalog.format('%I.%I', n.nspname, t.typname), pg_catalog.getdatabaseencoding(),"
-    "  a.attcollation <> 0,"
+    "  a.attcollation <> 0, t.typtype,"
+    "  (select pg_catalog.format('%I.%I', o.nspname, k.collname) from pg_catalog.pg_collation k"
+    "   join pg_catalog.pg_namespace o on o.oid = k.collnamespace"
+    "   where k.oid = a.attcollation and k.collisdeterministic),"
     "  coalesce(c.provider = 'c' and c.name in ('C', 'POSIX')"
     "   or c.provider = 'b' and c.locale in ('C', 'C.UTF-8', 'PG_UNICODE_FAST'), false)"
     " from base join pg_catalog.pg_type t on t.oid = base.oid and base.next_oid = 0"
@@ -38,6 +45,9 @@ struct divider_facts {
     oid_t base_type;
     const char *type_sql;
     bool is_utf8;
+    bool is_ascii;
+    bool is_enum;
+    const char *collation_sql; /* NULL: none, or not deterministic */
     bool is_collated;
     bool compares_bytes;
 };
@@ -56,8 +66,11 @@ static struct divider_facts facts_of(const PGresult *result) {
         .base_type = (oid_t) strtoul(PQgetvalue(result, 0, 0), NULL, 10),
         .type_sql = PQgetvalue(result, 0, 1),
         .is_utf8 = strcmp(PQgetvalue(result, 0, 2), "UTF8") == 0,
+        .is_ascii = strcmp(PQgetvalue(result, 0, 2), "SQL_ASCII") == 0,
         .is_collated = PQgetvalue(result, 0, 3)[0] == 't',
-        .compares_bytes = PQgetvalue(result, 0, 4)[0] == 't',
+        .is_enum = PQgetvalue(result, 0, 4)[0] == 'e',
+        .collation_sql = PQgetisnull(result, 0, 5) != 0 ? NULL : PQgetvalue(result, 0, 5),
+        .compares_bytes = PQgetvalue(result, 0, 6)[0] == 't',
     };
 }
 
@@ -67,16 +80,38 @@ static bool is_ordered_here(const struct divider_facts *facts) {
            (!facts->is_collated || (facts->is_utf8 && facts->compares_bytes));
 }
 
+/* Operators of these types are in pg_catalog, and the text of a value is the same in every session. */
+static bool is_ordered_by_name(oid_t type_oid) {
+    static const char *const NAMES[] = {"bool",    "name",     "float4",  "float8",  "cidr",    "inet",
+                                        "macaddr", "macaddr8", "text",    "bpchar",  "time",    "timetz",
+                                        "bit",     "varbit",   "varchar", "numeric", "interval"};
+    const char *name = builtin_type_name(type_oid);
+    for (size_t i = 0; name != NULL && i < sizeof NAMES / sizeof *NAMES; i++)
+        if (strcmp(name, NAMES[i]) == 0)
+            return true;
+    return false;
+}
+
+/*
+ * The keys go to the source as UTF-8. The text of SQL_ASCII need not be that. With a collation that is not
+ * deterministic, a bound is equal to other texts.
+ */
+static bool is_ordered_there(const struct divider_facts *facts) {
+    if (facts->is_collated || facts->is_enum)
+        return !facts->is_ascii && (facts->is_enum || facts->collation_sql != NULL) &&
+               (facts->is_enum || is_ordered_by_name(facts->base_type));
+    return is_ordered_by_name(facts->base_type);
+}
+
 static bool set_order(const struct divider_facts *facts, struct arena *arena, struct chunk *chunk,
                       struct error *err) {
-    static const char BYTES[] = " collate pg_catalog.\"C\"";
-    const size_t size = strlen(facts->type_sql) + sizeof BYTES;
-    char *order_sql = arena_alloc(arena, size);
-    if (order_sql == NULL)
-        return error_no_memory(err);
-    snprintf(order_sql, size, "%s%s", facts->type_sql, facts->is_collated ? BYTES : "");
-    chunk->order_sql = order_sql;
-    return true;
+    const char *collation = chunk->method == CHUNK_BY_KEY ? "pg_catalog.\"C\"" : facts->collation_sql;
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = ORDER_BYTES_MAX};
+    buffer_append_text(&sql, facts->type_sql);
+    if (facts->is_collated)
+        buffer_printf(&sql, " collate %s", collation);
+    chunk->order_sql = buffer_text(&sql) != NULL ? arena_copy(arena, buffer_slice(&sql)) : NULL;
+    return chunk->order_sql != NULL ? true : error_no_memory(err);
 }
 
 bool chunk_divider_find(struct session *source, const struct table *table, struct arena *arena,
@@ -90,15 +125,18 @@ bool chunk_divider_find(struct session *source, const struct table *table, struc
     snprintf(oid, sizeof oid, "%u", table->oid);
     const char *const values[] = {oid, column->name};
     if (!session_query(source, READ_TYPE, 2, values,
-                       &(const struct result_shape){"the query for the type of a key", 0, 1, 5, 0}, &result,
-                       err))
+                       &(const struct result_shape){"the query for the type of a key", 0, 1, 7, 1u << 5},
+                       &result, err))
         return false;
     if (PQntuples(result) == 0)
         return true; /* the table was dropped after the snapshot */
     const struct divider_facts facts = facts_of(result);
-    if (!is_ordered_here(&facts))
+    if (is_ordered_here(&facts))
+        chunk->method = CHUNK_BY_KEY;
+    else if (is_ordered_there(&facts))
+        chunk->method = CHUNK_BY_SOURCE;
+    else
         return true;
-    chunk->method = CHUNK_BY_KEY;
     chunk->column = column->name;
     chunk->column_type = column->type_oid;
     chunk->key_type = facts.base_type;

@@ -20,8 +20,9 @@ struct chunk_filter *chunk_filter_new(struct chunk_map *map, size_t changes_max)
     filter->map = map;
     filter->kept = calloc(changes_max, sizeof *filter->kept);
     filter->kept_capacity = changes_max;
+    filter->places = calloc(2 * changes_max, sizeof *filter->places);
     arena_init(&filter->arena, BLOCK_BYTES, ARENA_BYTES_MAX);
-    if (filter->kept != NULL)
+    if (filter->kept != NULL && filter->places != NULL)
         return filter;
     chunk_filter_free(filter);
     return NULL;
@@ -35,6 +36,8 @@ void chunk_filter_free(struct chunk_filter *filter) {
     free(filter->seen);
     free(filter->resets);
     free(filter->dirty);
+    free(filter->emptied);
+    free(filter->places);
     free(filter);
 }
 
@@ -68,6 +71,10 @@ static bool grow_resets(struct chunk_filter *filter, struct error *err) {
     if (dirty == NULL)
         return error_no_memory(err);
     filter->dirty = dirty;
+    const struct chunk **emptied = reallocarray(filter->emptied, capacity, sizeof(const struct chunk *));
+    if (emptied == NULL)
+        return error_no_memory(err);
+    filter->emptied = emptied;
     filter->reset_capacity = capacity;
     return true;
 }
@@ -81,16 +88,40 @@ static bool reset_chunk(struct chunk_filter *filter, struct map_chunk *chunk, st
     return true;
 }
 
+/*
+ * The sink cannot find the rows of one chunk when only the source knows the order, so all of the table go.
+ * *ret_awaited is a chunk that is being read; then nothing happened.
+ */
+static bool empty_table(struct chunk_filter *filter, const struct map_table *table,
+                        const struct map_chunk **ret_awaited, struct error *err) {
+    if (!grow_resets(filter, err))
+        return false;
+    *ret_awaited = chunk_map_empty(filter->map, table);
+    if (*ret_awaited == NULL)
+        filter->resets[filter->reset_count++] =
+            (struct filter_reset){.chunk = &filter->map->chunks[table->first],
+                                  .commit_lsn = filter->transaction->commit_lsn,
+                                  .is_table = true};
+    return true;
+}
+
 bool chunk_filter_has_note(struct chunk_filter *filter, lsn_t end_lsn, struct chunk_note *ret_note) {
-    size_t count = 0;
-    for (; count < filter->reset_count && filter->resets[count].commit_lsn < end_lsn; count++)
-        filter->dirty[count] = filter->resets[count].chunk->chunk.id;
+    size_t count = 0, dirty_count = 0, emptied_count = 0;
+    for (; count < filter->reset_count && filter->resets[count].commit_lsn < end_lsn; count++) {
+        const struct filter_reset *reset = &filter->resets[count];
+        if (reset->is_table)
+            filter->emptied[emptied_count++] = &reset->chunk->chunk;
+        else
+            filter->dirty[dirty_count++] = reset->chunk->chunk.id;
+    }
     filter->noted_resets = count;
     *ret_note = (struct chunk_note){.seen = filter->seen,
                                     .seen_count = filter->seen_count,
                                     .seen_below = chunk_map_seen_below(filter->map),
                                     .dirty = filter->dirty,
-                                    .dirty_count = count};
+                                    .dirty_count = dirty_count,
+                                    .emptied = filter->emptied,
+                                    .emptied_count = emptied_count};
     return filter->seen_count > 0 || count > 0;
 }
 
@@ -101,7 +132,10 @@ void chunk_filter_forget_note(struct chunk_filter *filter) {
     if (noted == 0)
         return;
     for (size_t i = 0; i < noted; i++)
-        chunk_map_release_held(filter->map, filter->resets[i].chunk);
+        if (filter->resets[i].is_table)
+            chunk_map_release_table(filter->map, filter->resets[i].chunk);
+        else
+            chunk_map_release_held(filter->map, filter->resets[i].chunk);
     filter->reset_count -= noted;
     memmove(filter->resets, filter->resets + noted, filter->reset_count * sizeof *filter->resets);
 }
@@ -140,22 +174,38 @@ static bool look_up(struct chunk_filter *filter, const struct relation *relation
 
 /* A large key that an UPDATE left unchanged is in the old tuple only. */
 static const struct value *key_of(const struct chunk_filter *filter, const struct change *change,
-                                  const struct value *values) {
-    const struct value *key = &values[filter->column];
+                                  bool is_new) {
+    const struct value *key = &(is_new ? change->new_values : change->old_values)[filter->column];
     return key->kind == VALUE_UNCHANGED && change->old_values != NULL ? &change->old_values[filter->column]
                                                                       : key;
 }
 
-static bool find_place(const struct chunk_filter *filter, const struct change *change,
-                       const struct value *values, struct map_chunk **ret_chunk, struct error *err) {
+static bool refuse_change(const struct chunk_filter *filter, const char *reason, struct error *err) {
+    return error_set(err, ERROR_PROTOCOL, "source: a change of table %s.%s %s", filter->relation->schema.data,
+                     filter->relation->name.data, reason);
+}
+
+static bool find_asked_place(const struct chunk_filter *filter, const struct change *change, bool is_new,
+                             struct map_chunk **ret_chunk, struct error *err) {
+    assert(change >= filter->expected && change < filter->expected + filter->expected_count);
+    const uint32_t place = filter->places[2 * (change - filter->expected) + is_new];
+    if (place >= filter->table->count)
+        return refuse_change(filter, "has a key whose place is not known", err);
+    *ret_chunk += place;
+    return true;
+}
+
+static bool find_place(const struct chunk_filter *filter, const struct change *change, bool is_new,
+                       struct map_chunk **ret_chunk, struct error *err) {
     const struct map_table *table = filter->table;
     struct chunk_key key;
     *ret_chunk = &filter->map->chunks[table->first];
     if (table->count == 1)
         return true;
-    if (!chunk_key_read((*ret_chunk)->chunk.key_type, key_of(filter, change, values), &key))
-        return error_set(err, ERROR_PROTOCOL, "source: a change of table %s.%s without its key",
-                         filter->relation->schema.data, filter->relation->name.data);
+    if (table->method == CHUNK_BY_SOURCE)
+        return find_asked_place(filter, change, is_new, ret_chunk, err);
+    if (!chunk_key_read((*ret_chunk)->chunk.key_type, key_of(filter, change, is_new), &key))
+        return refuse_change(filter, "lacks its key", err);
     *ret_chunk = chunk_map_place(filter->map, table, &key);
     return true;
 }
@@ -192,12 +242,13 @@ static bool complete_row(struct chunk_filter *filter, const struct change *chang
 }
 
 static bool keep_arrival(struct chunk_filter *filter, const struct change *change, struct map_chunk *chunk,
-                         struct error *err) {
+                         const struct map_chunk **ret_awaited, struct error *err) {
     const struct value *values = NULL;
     if (!complete_row(filter, change, &values, err))
         return false;
     if (values == NULL)
-        return reset_chunk(filter, chunk, err);
+        return filter->table->method == CHUNK_BY_SOURCE ? empty_table(filter, filter->table, ret_awaited, err)
+                                                        : reset_chunk(filter, chunk, err);
     struct change *kept = keep(filter, change);
     kept->kind = CHANGE_INSERT;
     kept->old_kind = OLD_NONE;
@@ -226,7 +277,7 @@ static bool take_move(struct chunk_filter *filter, const struct change *change, 
     else if (leaves == MAP_APPLY)
         keep_departure(filter, change);
     else if (arrives == MAP_APPLY)
-        return keep_arrival(filter, change, to, err);
+        return keep_arrival(filter, change, to, ret_awaited, err);
     return true;
 }
 
@@ -241,8 +292,8 @@ static bool take_row(struct chunk_filter *filter, const struct change *change,
         return true;
     }
     if (!note_seen(filter, err) ||
-        (change->old_values != NULL && !find_place(filter, change, change->old_values, &from, err)) ||
-        (change->new_values != NULL && !find_place(filter, change, change->new_values, &to, err)))
+        (change->old_values != NULL && !find_place(filter, change, false, &from, err)) ||
+        (change->new_values != NULL && !find_place(filter, change, true, &to, err)))
         return false;
     if (from != NULL && to != NULL && from != to)
         return take_move(filter, change, from, to, ret_awaited, err);
@@ -273,6 +324,15 @@ static bool empty_chunks(struct chunk_filter *filter, const struct map_table *ta
     return true;
 }
 
+/* The same for a table of which only the source knows the order. */
+static bool empty_asked(struct chunk_filter *filter, const struct map_table *table,
+                        const struct map_chunk **ret_awaited, struct error *err) {
+    for (size_t i = table->first; i < table->first + table->count; i++)
+        if (chunk_map_ask(filter->map, &filter->map->chunks[i], filter->xid) == MAP_APPLY)
+            return empty_table(filter, table, ret_awaited, err);
+    return true;
+}
+
 static bool take_truncate(struct chunk_filter *filter, const struct change *change,
                           const struct map_chunk **ret_awaited, struct error *err) {
     const struct relation **relations =
@@ -291,8 +351,11 @@ static bool take_truncate(struct chunk_filter *filter, const struct change *chan
         const struct map_table *table = chunk_map_table(filter->map, change->relations[i]->oid);
         if (table == NULL || chunk_map_is_unseen(filter->map, table, filter->xid))
             relations[count++] = change->relations[i];
-        else if (!empty_chunks(filter, table, err))
+        else if (!(map_table_is_asked(table) ? empty_asked(filter, table, ret_awaited, err)
+                                             : empty_chunks(filter, table, err)))
             return false;
+        if (*ret_awaited != NULL)
+            return true;
     }
     if (count == 0)
         return true;
@@ -300,6 +363,49 @@ static bool take_truncate(struct chunk_filter *filter, const struct change *chan
     kept->relations = relations;
     kept->relation_count = count;
     return true;
+}
+
+/* ---- what the source is asked ---- */
+
+/* Of these types, in their base type, the binary form is the text. */
+static bool is_text(oid_t type_oid) {
+    enum { NAME_OID = 19, TEXT_OID = 25, BPCHAR_OID = 1042, VARCHAR_OID = 1043 };
+    return type_oid == NAME_OID || type_oid == TEXT_OID || type_oid == BPCHAR_OID || type_oid == VARCHAR_OID;
+}
+
+static bool find_key(const struct chunk_filter *filter, const struct change *change, bool is_new,
+                     const struct value **ret_value, struct error *err) {
+    *ret_value = NULL;
+    if ((is_new ? change->new_values : change->old_values) == NULL)
+        return true;
+    *ret_value = key_of(filter, change, is_new);
+    if ((*ret_value)->kind == VALUE_TEXT ||
+        ((*ret_value)->kind == VALUE_BINARY && is_text(first_chunk(filter, filter->table)->key_type)))
+        return true;
+    if ((*ret_value)->kind == VALUE_BINARY)
+        return error_set(err, ERROR_NEEDS_TEXT, "the source orders the keys of table %s.%s, and in text",
+                         filter->relation->schema.data, filter->relation->name.data);
+    return refuse_change(filter, "lacks its key", err);
+}
+
+bool chunk_filter_keys(struct chunk_filter *filter, const struct change *change, struct filter_keys *ret_keys,
+                       struct error *err) {
+    *ret_keys = (struct filter_keys){0};
+    if (!look_up(filter, change->relation, err))
+        return false;
+    if (filter->table == NULL || !map_table_is_asked(filter->table))
+        return true;
+    ret_keys->table = filter->table;
+    return find_key(filter, change, false, &ret_keys->values[0], err) &&
+           find_key(filter, change, true, &ret_keys->values[1], err);
+}
+
+void chunk_filter_expect(struct chunk_filter *filter, const struct change *changes, size_t count) {
+    assert(count <= filter->kept_capacity);
+    filter->expected = changes;
+    filter->expected_count = count;
+    for (size_t i = 0; i < 2 * count; i++)
+        filter->places[i] = FILTER_PLACE_UNKNOWN;
 }
 
 /* ---- all changes ---- */

@@ -22,7 +22,9 @@
 struct filter_reset {
     struct map_chunk *chunk;
     lsn_t commit_lsn;
+    bool is_table; /* all chunks of its table, and the table's rows go */
 };
+enum { FILTER_PLACE_UNKNOWN = UINT32_MAX };
 
 struct chunk_filter {
     struct chunk_map *map;
@@ -37,8 +39,14 @@ struct chunk_filter {
     size_t seen_count, seen_capacity;
     struct filter_reset *resets; /* in commit order */
     size_t reset_count, reset_capacity;
-    uint32_t *dirty;     /* ids of the first resets, for the note; reset_capacity of them */
+    /* from the first resets, for the note; reset_capacity of each */
+    uint32_t *dirty;
+    const struct chunk **emptied;
     size_t noted_resets; /* how many are in the last note */
+    /* Where the source puts keys (chunk_asker.h): two for each of expected_count changes, old and new. */
+    const struct change *expected;
+    size_t expected_count;
+    uint32_t *places; /* index of a chunk in its table */
     /* Where the key's first column is, in the definition that was used last. */
     const struct relation *relation;
     const struct map_table *table; /* NULL: the relation is not being copied */
@@ -59,6 +67,19 @@ void chunk_filter_free(struct chunk_filter *filter);
  */
 MUST_CHECK bool chunk_filter_take(struct chunk_filter *filter, const struct change *changes, size_t count,
                                   size_t *ret_taken, const struct map_chunk **ret_awaited, struct error *err);
+
+/* The keys of a change that only the source can order; table is NULL when there are none. */
+struct filter_keys {
+    const struct map_table *table;
+    const struct value *values[2]; /* of the old and of the new row; NULL: none */
+};
+
+/* ERROR_NEEDS_TEXT when a key is binary and the source is asked in text. */
+MUST_CHECK bool chunk_filter_keys(struct chunk_filter *filter, const struct change *change,
+                                  struct filter_keys *ret_keys, struct error *err);
+
+/* filter->places is for these changes, and unknown. */
+void chunk_filter_expect(struct chunk_filter *filter, const struct change *changes, size_t count);
 
 /*
  * What the sink must store with its next commit, which is at end_lsn. False: nothing. It points into the

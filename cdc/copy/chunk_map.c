@@ -35,7 +35,8 @@ static bool keep_chunk(struct chunk_map *map, const struct chunk *chunk, struct 
         (chunk->order_sql != NULL && copy.order_sql == NULL) || (chunk->low != NULL && copy.low == NULL) ||
         (chunk->high != NULL && copy.high == NULL))
         return error_no_memory(err);
-    if (chunk->low != NULL && !chunk_key_read(chunk->key_type, &low, &ret_chunk->low))
+    if (chunk->method == CHUNK_BY_KEY && chunk->low != NULL &&
+        !chunk_key_read(chunk->key_type, &low, &ret_chunk->low))
         return error_set(err, ERROR_PROTOCOL, "chunk %u of table %s.%s has a bound that is not a key",
                          chunk->id, chunk->schema, chunk->table);
     if (chunk->state != CHUNK_COPIED)
@@ -76,7 +77,8 @@ static bool find_tables(struct chunk_map *map, struct error *err) {
     for (size_t i = 0; i < map->count; i++) {
         const oid_t oid = map->chunks[i].chunk.relation_oid;
         if (i == 0 || map->tables[map->table_count - 1].oid != oid)
-            map->tables[map->table_count++] = (struct map_table){.oid = oid, .first = i};
+            map->tables[map->table_count++] =
+                (struct map_table){.oid = oid, .first = i, .method = map->chunks[i].chunk.method};
         struct map_table *table = &map->tables[map->table_count - 1];
         table->count++;
         table->copied_count += map->chunks[i].state == MAP_CHUNK_COPIED;
@@ -222,7 +224,7 @@ bool chunk_map_accept(struct chunk_map *map, struct map_chunk *chunk, const stru
                       bool *ret_accepted, struct error *err) {
     pthread_mutex_lock(&map->lock);
     assert(chunk->state == MAP_CHUNK_WAITING && chunk->is_taken);
-    *ret_accepted = sees_all(map, snapshot);
+    *ret_accepted = !chunk->is_held && sees_all(map, snapshot);
     const bool good = !*ret_accepted || accept(map, chunk, snapshot, err);
     pthread_mutex_unlock(&map->lock);
     return good;
@@ -327,6 +329,43 @@ void chunk_map_reset(struct chunk_map *map, struct map_chunk *chunk) {
     map->end_is_stale = map->end_is_asked && map->end_lsn == 0;
     map->end_is_asked = map->end_is_stale;
     map->end_lsn = 0;
+    pthread_mutex_unlock(&map->lock);
+}
+
+static const struct map_chunk *find_read(const struct chunk_map *map, const struct map_table *table) {
+    for (size_t i = table->first; i < table->first + table->count; i++)
+        if (map->chunks[i].state == MAP_CHUNK_READING)
+            return &map->chunks[i];
+    return NULL;
+}
+
+static void empty_locked(struct chunk_map *map, struct map_table *table) {
+    for (size_t i = table->first; i < table->first + table->count; i++) {
+        map->chunks[i].state = MAP_CHUNK_WAITING;
+        map->chunks[i].is_dirty = false;
+        map->chunks[i].is_held = true;
+    }
+    map->copied_count -= table->copied_count;
+    table->copied_count = 0;
+    map->end_lsn = 0;
+    map->end_is_asked = false;
+}
+
+const struct map_chunk *chunk_map_empty(struct chunk_map *map, const struct map_table *table) {
+    pthread_mutex_lock(&map->lock);
+    const struct map_chunk *read = find_read(map, table);
+    if (read == NULL)
+        empty_locked(map, table_of(map, &map->chunks[table->first]));
+    pthread_mutex_unlock(&map->lock);
+    return read;
+}
+
+void chunk_map_release_table(struct chunk_map *map, struct map_chunk *chunk) {
+    const struct map_table *table = table_of(map, chunk);
+    pthread_mutex_lock(&map->lock);
+    for (size_t i = table->first; i < table->first + table->count; i++)
+        map->chunks[i].is_held = false;
+    pthread_cond_broadcast(&map->changed);
     pthread_mutex_unlock(&map->lock);
 }
 

@@ -39,7 +39,13 @@ struct map_table {
     size_t first; /* index of its first chunk */
     size_t count;
     size_t copied_count;
+    enum chunk_method method;
 };
+
+/* Must the source be asked in which chunk a key is? */
+static inline bool map_table_is_asked(const struct map_table *table) {
+    return table->method == CHUNK_BY_SOURCE && table->count > 1;
+}
 
 enum map_work { MAP_WORK_CHUNK, MAP_WORK_END, MAP_WORK_NONE };
 
@@ -121,8 +127,16 @@ bool chunk_map_is_unseen(struct chunk_map *map, const struct map_table *table, u
 /* The chunk is copied, and must be copied again once that is committed in the sink. */
 void chunk_map_reset(struct chunk_map *map, struct map_chunk *chunk);
 
+/*
+ * All chunks of the table must be copied again, once the removal of its rows is committed in the sink. Does
+ * nothing while one of them is being read, which is then returned.
+ */
+const struct map_chunk *chunk_map_empty(struct chunk_map *map, const struct map_table *table);
+
 /* The reset is committed in the sink. */
 void chunk_map_release_held(struct chunk_map *map, struct map_chunk *chunk);
+/* The removal of all rows of the chunk's table is. */
+void chunk_map_release_table(struct chunk_map *map, struct map_chunk *chunk);
 
 /* Waits until the chunk is not being read any more, at most timeout_ms. False: it still is. */
 bool chunk_map_wait(struct chunk_map *map, const struct map_chunk *chunk, int timeout_ms);

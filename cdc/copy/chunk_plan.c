@@ -28,8 +28,8 @@ enum {
 struct plan_maker {
     struct session *source;
     struct arena *arena;
-    uint64_t chunk_bytes;
-    const char *snapshot;
+    const struct chunk_plan_terms *terms;
+    const char *snapshot; /* in arena */
     struct chunk *chunks;
     size_t count, capacity;
 };
@@ -55,7 +55,8 @@ static struct chunk *add_chunk(struct plan_maker *maker, const struct chunk *lik
 /* ---- dividing ---- */
 
 static uint64_t count_wanted(const struct plan_maker *maker, const struct table *table) {
-    const uint64_t count = (table->bytes_estimate + maker->chunk_bytes - 1) / maker->chunk_bytes;
+    const uint64_t count =
+        (table->bytes_estimate + maker->terms->chunk_bytes - 1) / maker->terms->chunk_bytes;
     return count < TABLE_CHUNKS_MAX ? count : TABLE_CHUNKS_MAX;
 }
 
@@ -135,12 +136,15 @@ static bool add_empty(struct plan_maker *maker, const struct table *table, struc
 }
 
 static bool plan_table(struct plan_maker *maker, const struct table *table, struct error *err) {
-    struct chunk like = chunk_of(table);
+    const struct chunk whole = chunk_of(table);
+    struct chunk like = whole;
     const uint64_t wanted = count_wanted(maker, table);
     PGresult *bounds AUTO_PGRESULT = NULL;
     if (wanted > 1 && table->sink_takes_parts &&
         !chunk_divider_find(maker->source, table, maker->arena, &like, err))
         return false;
+    if (like.method == CHUNK_BY_SOURCE && maker->terms->replaces)
+        like = whole;
     if (like.method == CHUNK_WHOLE)
         return add_chunk(maker, &like) != NULL ? true : error_no_memory(err);
     return read_bounds(maker, table, like.column, wanted, &bounds, err) && divide(maker, &like, bounds, err);
@@ -166,17 +170,17 @@ static const struct table **sort_tables(const struct table_list *tables, struct 
     return sorted;
 }
 
-bool chunk_plan_make(struct session *source, const char *snapshot, const struct table_list *tables,
-                     uint64_t chunk_bytes, struct arena *arena, struct chunk_plan *ret_plan,
+bool chunk_plan_make(struct session *source, const struct chunk_plan_terms *terms,
+                     const struct table_list *tables, struct arena *arena, struct chunk_plan *ret_plan,
                      struct error *err) {
-    struct plan_maker maker = {.source = source, .arena = arena, .chunk_bytes = chunk_bytes};
+    struct plan_maker maker = {.source = source, .arena = arena, .terms = terms};
     const struct table **sorted = sort_tables(tables, arena);
     bool *is_empty = arena_alloc_zero(arena, (tables->count + 1) * sizeof *is_empty);
-    maker.snapshot = arena_copy(arena, slice_of(snapshot));
+    maker.snapshot = arena_copy(arena, slice_of(terms->snapshot));
     *ret_plan = (struct chunk_plan){.snapshot = maker.snapshot};
     if (sorted == NULL || is_empty == NULL || maker.snapshot == NULL)
         return error_no_memory(err);
-    if (strcmp(snapshot, CHUNK_SNAPSHOT_OF_NONE) != 0 &&
+    if (strcmp(terms->snapshot, CHUNK_SNAPSHOT_OF_NONE) != 0 &&
         !empty_tables_find_unchanged(source, tables->tables, tables->count, EMPTY_BYTES_MAX, is_empty, err))
         return false;
     for (size_t i = 0; i < tables->count; i++)

@@ -14,10 +14,17 @@
 #include "cdc/source/catalog.h"
 #include "sinks/chunk.h"
 
+struct chunk_plan_terms {
+    const char *snapshot; /* that of the source's transaction, or CHUNK_SNAPSHOT_OF_NONE */
+    uint64_t chunk_bytes;
+    /* The sink has rows of the tables: it must find those of each chunk by itself. */
+    bool replaces;
+};
+
 /*
- * Largest table first. source: a session whose transaction has the slot's snapshot, of which snapshot is the
- * text; or any session, and CHUNK_SNAPSHOT_OF_NONE. The plan is in arena.
+ * Largest table first. source: a session whose transaction has the slot's snapshot; or any session, and
+ * CHUNK_SNAPSHOT_OF_NONE. The plan is in arena.
  */
-MUST_CHECK bool chunk_plan_make(struct session *source, const char *snapshot, const struct table_list *tables,
-                                uint64_t chunk_bytes, struct arena *arena, struct chunk_plan *ret_plan,
-                                struct error *err);
+MUST_CHECK bool chunk_plan_make(struct session *source, const struct chunk_plan_terms *terms,
+                                const struct table_list *tables, struct arena *arena,
+                                struct chunk_plan *ret_plan, struct error *err);

@@ -63,8 +63,10 @@ bool copiers_plan(const struct config *config, const char *snapshot_name, struct
         !catalog_read_tables(&planning.source, config->source.publication_array, &planning.arena,
                              &planning.list, err) ||
         !prepare_sink(&planning, sink, err) ||
-        !chunk_plan_make(&planning.source, planning.pin.text.data, &planning.list, config->copy.chunk_bytes,
-                         &planning.arena, &planning.plan, err) ||
+        !chunk_plan_make(&planning.source,
+                         &(const struct chunk_plan_terms){.snapshot = planning.pin.text.data,
+                                                          .chunk_bytes = config->copy.chunk_bytes},
+                         &planning.list, &planning.arena, &planning.plan, err) ||
         !pin_prove(&planning.pin, err))
         return false;
     return sink->ops->chunk->store(sink, &planning.plan, position, err);
@@ -166,7 +168,7 @@ static bool check_order(struct copiers *copiers, struct session *source, const s
                         struct error *err) {
     const struct copier_table *known = copier_find_table(copiers, planned->relation_oid);
     struct chunk now = {0};
-    if (planned->method != CHUNK_BY_KEY || known == NULL)
+    if ((planned->method != CHUNK_BY_KEY && planned->method != CHUNK_BY_SOURCE) || known == NULL)
         return true;
     if (!chunk_divider_find(source, known->table, &copiers->arena, &now, err))
         return false;

@@ -430,6 +430,8 @@ static bool take_filtered(struct runner *runner, const struct change *changes, s
         .changes = changes, .count = first, .whole_count = count_whole(changes, first)};
     if (!take_part(runner, &present, err))
         return false;
+    if (!chunk_asker_ask(runner->asker, changes + first, count - first, err))
+        return false;
     while (first < count) {
         const struct map_chunk *awaited = NULL;
         struct chunk_filter *filter = runner->filter;
@@ -511,9 +513,11 @@ static bool take_batch(struct runner *runner, const struct batch *batch, struct 
 
 static void forget_copy(struct runner *runner) {
     copiers_end(&runner->copiers);
+    chunk_asker_free(runner->asker);
     chunk_filter_free(runner->filter);
     chunk_map_free(runner->map);
     runner->copiers = (struct copiers){0};
+    runner->asker = NULL;
     runner->filter = NULL;
     runner->map = NULL;
 }
@@ -538,6 +542,9 @@ static bool start_copiers(struct runner *runner, struct error *err) {
         return true;
     runner->filter = chunk_filter_new(runner->map, BATCH_CHANGES_MAX);
     if (runner->filter == NULL)
+        return error_no_memory(err);
+    runner->asker = chunk_asker_new(&runner->run.config->source, runner->filter, &runner->stop);
+    if (runner->asker == NULL)
         return error_no_memory(err);
     runner->copiers.config = runner->run.config;
     runner->copiers.sink = runner->sink;

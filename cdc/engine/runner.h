@@ -26,6 +26,7 @@
 
 #include "cdc/base/error.h"
 #include "cdc/base/position.h"
+#include "cdc/copy/chunk_asker.h"
 #include "cdc/copy/chunk_filter.h"
 #include "cdc/copy/copiers.h"
 #include "cdc/copy/snapshot.h"
@@ -96,6 +97,7 @@ struct runner {
     /* Used by the runner's thread only, once it runs. */
     struct chunk_map *map;       /* of the copy that goes on, or NULL */
     struct chunk_filter *filter; /* not NULL while the copiers work */
+    struct chunk_asker *asker;   /* likewise */
     struct copiers copiers;
     struct position start;     /* the sink's position at the start: only changes up to it are skipped */
     struct position written;   /* end of the last whole transaction that was written */

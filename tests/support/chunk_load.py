@@ -21,6 +21,12 @@ create table names (name naming primary key, n int, pad text);
 create table days (day date primary key, n int, pad text);
 create table moments (at timestamptz primary key, n int, pad text);
 create table prints (print bytea primary key, n int, pad text);
+create table amounts (amount numeric primary key, n int, pad text);
+create table titles (title text collate "en-x-icu" primary key, n int, body text);
+alter table titles alter body set storage external;
+create table labels (label text primary key, n int, pad text);
+create type mood as enum ('sad', 'ok', 'happy', 'even ''"\\ happier');
+create table moods (mood mood, id int, n int, pad text, primary key (mood, id));
 create table heap (n int, pad text);
 alter table heap replica identity full;
 create table whole (id int primary key, n int, pad text);
@@ -41,6 +47,12 @@ insert into names select 'Näme ' || g, g, repeat('n', 50) from generate_series(
 insert into days select date '1900-01-01' + g, g, repeat('d', 60) from generate_series(1, 3000) g;
 insert into days values ('infinity', 0), ('-infinity', 0), ('0044-03-15 BC', 0);
 insert into moments select timestamptz '1999-06-01' + g * interval '7 h', g, repeat('m', 60) from generate_series(1, 3000) g;
+insert into amounts select (g - 1500) * 1.50, g, repeat('a', 60) from generate_series(1, 3000) g;
+insert into amounts values ('NaN', 0), ('Infinity', 0), ('-Infinity', 0);
+insert into titles select case g % 3 when 0 then 'Title ' when 1 then 'title-' else 'Títle ' end || g, 0,
+  (select string_agg(md5(g::text || x), '') from generate_series(1, 80) x) from generate_series(1, 600) g;
+insert into labels select chr(65 + g % 60) || ' "label\\' || g, g, repeat('l', 60) from generate_series(1, 3000) g;
+insert into moods select (enum_range(null::mood))[1 + g % 4], g, g, repeat('m', 60) from generate_series(1, 3000) g;
 insert into prints select decode(md5(g::text), 'hex'), g, repeat('p', 60) from generate_series(1, 3000) g;
 insert into heap select g, repeat('h', 30) from generate_series(1, 1000) g;
 insert into whole select g, g, repeat('w', 50) from generate_series(1, 5000) g;
@@ -49,6 +61,7 @@ insert into brief select g, g from generate_series(1, 2000) g;
 """
 # How the tables are divided; the others in any way.
 METHODS = {table: "key" for table in ("number", "wide", "ident", "pair", "words", "names", "days", "moments", "prints")}
+METHODS |= {table: "source" for table in ("amounts", "titles", "labels", "moods")}
 
 
 class ChunkLoad:
@@ -145,6 +158,19 @@ def statement(chance):
         f"delete from moments where at = timestamptz '1999-06-01' + {some} * interval '7 h'",
         f"update prints set print = print || 'x' where print = decode(md5('{some}'), 'hex')",
         f"update prints set n = n + 1, print = decode(md5('{some}'), 'hex') where print = decode(md5('{some}'), 'hex') || 'x'",
+        f"update amounts set n = n + 1 where amount in (({some} - 1500) * 1.5, 'NaN', '-Infinity')",
+        f"update amounts set amount = amount + 1000000 where amount = ({some} - 1500) * 1.5",
+        f"update amounts set amount = amount - 1000000 where amount = ({some} - 1500) * 1.5 + 1000000",
+        f"delete from amounts where amount = ({some} - 1500) * 1.5",
+        f"update titles set n = n + 1 where title = 'title-{wide}'",
+        f"update titles set title = 'a ' || title where title = 'title-{wide}'",
+        f"update titles set title = substr(title, 3) where title = 'a title-{wide}'",
+        f"update labels set n = n + 1 where label like '% \"label\\\\{some}'",
+        f"update labels set label = lower(label) where label like '% \"label\\\\{some}'",
+        f"update moods set mood = 'happy', n = n + 1 where id = {some}",
+        f"update moods set mood = (enum_range(null::mood))[4] where id = {some}",
+        f"delete from moods where id = {some}",
+        "truncate labels" if chance.random() < 0.03 else f"delete from labels where label like '% \"label\\\\{some}'",
         f"update heap set n = n + 1 where n = {brief}",
         f"insert into heap values ({brief}, 'more')",
         f"update whole set id = id + 50000 where id = {brief}",

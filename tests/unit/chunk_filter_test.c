@@ -311,7 +311,9 @@ static void plan(struct world *world) {
                                                   .schema = relation->schema.data,
                                                   .table = relation->name.data,
                                                   .column = table < 2 ? "id" : NULL,
+                                                  .method = table < 2 ? CHUNK_BY_KEY : CHUNK_WHOLE,
                                                   .column_type = table < 2 ? 20 : 0,
+                                                  .key_type = table < 2 ? 20 : 0,
                                                   .low = table < 2 ? BOUNDS[i] : NULL,
                                                   .high = table < 2 ? BOUNDS[i + 1] : NULL};
     }
@@ -670,7 +672,9 @@ static struct chunk_map *map_of_two(const struct relation *relation) {
                                     .schema = "public",
                                     .table = "t",
                                     .column = "id",
+                                    .method = CHUNK_BY_KEY,
                                     .column_type = 20,
+                                    .key_type = 20,
                                     .high = "10",
                                     .state = CHUNK_COPIED,
                                     .snapshot = "110:110:"},
@@ -679,7 +683,9 @@ static struct chunk_map *map_of_two(const struct relation *relation) {
                                     .schema = "public",
                                     .table = "t",
                                     .column = "id",
+                                    .method = CHUNK_BY_KEY,
                                     .column_type = 20,
+                                    .key_type = 20,
                                     .low = "10",
                                     .state = CHUNK_COPIED,
                                     .snapshot = "105:105:"}};

@@ -69,9 +69,13 @@ static const char END_CHUNK[] =
     " copied_at = pg_catalog.clock_timestamp() where pipeline = $1 and sink = $2 and stream = $3 and id = $4"
     " returning 1) select 1 / pg_catalog.count(*) from ended";
 
-static const char *const METHODS[] = {[CHUNK_WHOLE] = "whole", [CHUNK_BY_KEY] = "key"};
+static const char *const METHODS[] = {
+    [CHUNK_WHOLE] = "whole", [CHUNK_BY_KEY] = "key", [CHUNK_BY_SOURCE] = "source"};
 static const char *const STATES[] = {
     [CHUNK_WAITS] = "waits", [CHUNK_DIRTY] = "dirty", [CHUNK_COPIED] = "copied"};
+
+static const char RESTART_TABLE[] = "update pgcdc.chunk set state = 'waits', snapshot = null,"
+                                    " read_lsn = null, rows = null, copied_at = null";
 
 enum { LAYOUT = 1, POSITION_LAYOUT = 2, POSITION_LAYOUT_COPYING = 3 };
 
@@ -441,6 +445,24 @@ static bool send_dirty(const struct target *target, struct pq_pipeline *pipeline
  * Chunks that a command has added since the plan was read stay, and then the copy does too. The row of the
  * copy is locked first, so that the next statement sees what the command has committed.
  */
+/* The rows of a table go, and its chunks wait again. */
+static bool send_emptied(const struct target *target, struct pq_pipeline *pipeline, struct buffer *sql,
+                         const struct chunk_note *note, struct error *err) {
+    for (size_t i = 0; i < note->emptied_count; i++) {
+        const struct chunk *chunk = note->emptied[i];
+        buffer_append_text(sql, "delete from ");
+        identifier_append_qualified(sql, slice_of(chunk->schema), slice_of(chunk->table));
+        if (!send_sql(pipeline, sql, err))
+            return false;
+        buffer_append_text(sql, RESTART_TABLE);
+        append_where(sql, target);
+        buffer_printf(sql, " and relation_oid = %u", chunk->relation_oid);
+        if (!send_sql(pipeline, sql, err))
+            return false;
+    }
+    return true;
+}
+
 static bool send_removal(const struct target *target, struct pq_pipeline *pipeline, struct buffer *sql,
                          uint32_t last_id, struct error *err) {
     buffer_append_text(sql, "select from pgcdc.copy");
@@ -475,7 +497,8 @@ bool plan_rows_send_note(const struct target *target, struct pq_pipeline *pipeli
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     if (note->is_finished)
         return send_removal(target, pipeline, &sql, note->last_id, err);
-    return send_seen(target, pipeline, &sql, note, err) && send_dirty(target, pipeline, &sql, note, err);
+    return send_seen(target, pipeline, &sql, note, err) && send_dirty(target, pipeline, &sql, note, err) &&
+           send_emptied(target, pipeline, &sql, note, err);
 }
 
 /* ---- copiers ---- */
