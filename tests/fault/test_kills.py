@@ -16,7 +16,7 @@ KILLS_LONG = 1000
 
 # Only with --until, only after an error, only with a policy: test_until.py, test_failure.py, test_conflict_policies.py.
 ELSEWHERE = {"attempt-end-reached", "failure-written", "postgres-after-resolve"}
-# Of a copy in chunks: test_live_copy.py.
+# Of a copy in chunks: test_live_points.py.
 CHUNKED = ("chunk-", "plan-", "add-", "tables-", "runner-awaits-chunk", "runner-before-note", "runner-before-finish",
            "runner-copy-finished")
 

@@ -43,6 +43,13 @@ class WireProxy:
             for one in [self.listener, *self.sockets]:
                 close(one)
 
+    def sever(self):
+        """Every connection of now ends; new ones are taken."""
+        with self.lock:
+            sockets, self.sockets = self.sockets, []
+        for one in sockets:
+            close(one)
+
     def dsn(self, database, more=""):
         return f"host=127.0.0.1 port={self.port} user=postgres dbname={database.name} sslmode=disable gssencmode=disable {more}"
 
@@ -55,9 +62,13 @@ class WireProxy:
                         self.sockets.append(client)
                         self.count += 1
                     continue
-                server = socket.create_connection(("127.0.0.1", self.server_port))
             except OSError:
                 return
+            try:
+                server = socket.create_connection(("127.0.0.1", self.server_port))
+            except OSError:  # the server is down
+                client.close()
+                continue
             with self.lock:
                 self.sockets += [client, server]
                 self.count += 1
