@@ -21,7 +21,10 @@ struct command_line {
     const char *argument;    /* the argument that is no option (skip LSN, help COMMAND), or NULL */
     const char *arguments[ARGUMENTS_MAX]; /* all of them (table add TABLE...) */
     size_t argument_count;
-    const char *where_sql;   /* --where, or NULL */
+    const char *where_sql;             /* --where, or NULL */
+    const char *tables[ARGUMENTS_MAX]; /* --table, each of them */
+    size_t table_count;
+    uint64_t rate_bytes;     /* --rate, a second, else 0 */
     bool json;               /* --json */
     const char *sql_side;    /* --sql: "source", "target" or "target:SINK", else NULL */
     bool until_caught_up;    /* --until caught-up */
@@ -109,4 +112,6 @@ extern const struct command_option OPTION_RETRY_FOR;
 extern const struct command_option OPTION_KEYS;
 extern const struct command_option OPTION_TAKE_OVER;
 extern const struct command_option OPTION_WHERE;
+extern const struct command_option OPTION_TABLE;
+extern const struct command_option OPTION_RATE;
 extern const struct command_option OPTION_VERBOSE;

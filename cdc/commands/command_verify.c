@@ -40,6 +40,7 @@ static enum exit_code code_of(enum verify_result result, const struct sink_confi
     case VERIFY_EQUAL:
         return EXIT_DONE;
     case VERIFY_PARTIAL:
+    case VERIFY_COPYING:
     case VERIFY_DIFFERENT:
     case VERIFY_MISSING:
         return EXIT_DIFFERENT;
@@ -60,7 +61,13 @@ static bool verify_sink(struct verifying *verifying, const struct config_sink *s
     const struct command_line *line = verifying->line;
     struct verify verify AUTO(verify_release) = {0};
     arena_reset(&verifying->arena);
-    const struct verify_options options = {.sink = sink, .keys_max = line->keys_max, .stop = line->stop};
+    const struct verify_options options = {.sink = sink,
+                                           .keys_max = line->keys_max,
+                                           .tables = line->tables,
+                                           .table_count = line->table_count,
+                                           .where_sql = line->where_sql,
+                                           .rate_bytes = line->rate_bytes,
+                                           .stop = line->stop};
     if (!verify_run(&verify, line->config, &options, &verifying->arena, err))
         return error_wrap(err, "sink %s", sink->sink.name);
     take_code(verifying, code_of(verify.result, &sink->sink));
@@ -123,9 +130,11 @@ static const struct command_use USES[] = {
     {&OPTION_KEYS,
      "print the keys of up to N different rows of each table, to standard output only; each such\n"
      "table is read once more. A row is named by its primary key, without one by the replica\n"
-     "identity's columns, without that by all columns. Each value is cut after 1000 characters.\n"
-     "While changes are replicated, only rows that stayed unchanged are named",
+     "identity's columns, without that by all columns. Each value is cut after 1000 characters",
      false},
+    {&OPTION_TABLE, "compare only this table; may be given more than once", false},
+    {&OPTION_WHERE, "compare only the rows of each side for which this is true", false},
+    {&OPTION_RATE, "read no more than this of the source's tables, to spare both servers", false},
     {&OPTION_JSON_OUTPUT, "one object", false},
     {0},
 };
@@ -138,14 +147,20 @@ const struct command command_verify = {
             "rows, and a hash that does not depend on their order, computed inside the databases over\n"
             "the columns that both have. No rows leave either database.\n"
             "\n"
-            "It works while changes are replicated: it takes a snapshot of the source, waits until the\n"
-            "target has passed it, and takes a snapshot of the target. Rows that differ may just have\n"
-            "changed between the two snapshots; they are re-checked in further snapshots until they\n"
-            "match, or stay unchanged and different, or a minute has passed. If no engine is running, it\n"
-            "does not wait for the target.\n"
+            "It works while changes are replicated. If the engine runs on this machine and the source is\n"
+            "no standby, the engine stops for some milliseconds where the target is exactly a snapshot\n"
+            "of the source. Both are compared there, large tables in ranges of their keys, each in\n"
+            "snapshots of a few seconds. So every difference is one, whatever the traffic.\n"
+            "\n"
+            "Otherwise it takes a snapshot of the source, waits until the target has passed it, and\n"
+            "takes a snapshot of the target. Rows that differ may just have changed between the two\n"
+            "snapshots; they are re-checked in further snapshots until they match, or stay unchanged\n"
+            "and different, or a minute has passed. If no engine is running, it does not wait for the\n"
+            "target.\n"
             "\n"
             "missing: rows that only the source has; extra: only the target; different: both, with\n"
-            "different values. Both servers read their tables once; the roles need SELECT on them.\n"
+            "different values, in the columns that are named. Both servers read their tables once; the\n"
+            "roles need SELECT on them.\n"
             "\n"
             "narrowed: a column's type on the target can change values; values are compared as that type\n"
             "reads them. The rows of the source that it changes are counted separately, by their text;\n"
@@ -156,7 +171,9 @@ const struct command command_verify = {
             "target, so it was not compared; nothing else of the table differs. Exit code 4: equality is\n"
             "not proved.\n"
             "\n"
-            "Exit code 0: equal. 4: different. 1: undecided, because some rows changed in every round,\n"
-            "or the comparison failed.",
+            "not compared: the target has not got all rows of the table yet. Exit code 4.\n"
+            "\n"
+            "Exit code 0: equal. 4: different. 1: undecided, because some rows changed in every round or\n"
+            "a commit is not visible at the source yet, or the comparison failed.",
     .run = run,
 };

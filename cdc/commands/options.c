@@ -8,7 +8,10 @@
 
 #include "cdc/command.h"
 
-enum { KEYS_MAX = 10000 }; /* of a table; they are in memory until printed */
+enum {
+    KEYS_MAX = 10000, /* of a table; they are in memory until printed */
+    RATE_MAX = 1000000,
+};
 
 #define DURATION_EXPECTED "a duration like 30s, 5m or 2h"
 
@@ -83,6 +86,23 @@ static bool take_where(struct command_line *line, const char *value) {
     return value[0] != '\0';
 }
 
+static bool take_table(struct command_line *line, const char *value) {
+    if (line->table_count == ARGUMENTS_MAX || value[0] == '\0')
+        return false;
+    line->tables[line->table_count++] = value;
+    return true;
+}
+
+/* "20", "20MB" or "20MB/s" */
+static bool take_rate(struct command_line *line, const char *value) {
+    char *end = NULL;
+    errno = 0;
+    const unsigned long number = strtoul(value, &end, 10);
+    line->rate_bytes = (uint64_t) number << 20;
+    return value[0] >= '0' && value[0] <= '9' && errno == 0 && number > 0 && number <= RATE_MAX &&
+           (*end == '\0' || strcmp(end, "MB") == 0 || strcmp(end, "MB/s") == 0);
+}
+
 static bool take_verbose(struct command_line *line, const char *value) {
     (void) value;
     line->verbose = true;
@@ -101,4 +121,8 @@ const struct command_option OPTION_KEYS = {"--keys", "N", "a number from 1 to 10
 const struct command_option OPTION_TAKE_OVER = {"--take-over", NULL, NULL, take_take_over};
 const struct command_option OPTION_WHERE = {"--where", "SQL", "a condition in SQL, on the table's columns",
                                             take_where};
+const struct command_option OPTION_TABLE = {"--table", "TABLE", "a table's name, like public.orders",
+                                            take_table};
+const struct command_option OPTION_RATE = {"--rate", "MB/s", "a number of megabytes a second, like 20",
+                                           take_rate};
 const struct command_option OPTION_VERBOSE = {"--verbose", NULL, NULL, take_verbose};

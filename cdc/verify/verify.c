@@ -5,24 +5,64 @@
 #include "cdc/verify/verify.h"
 
 #include <assert.h>
+#include <limits.h>
+#include <string.h>
 
 #include "cdc/base/clock.h"
 #include "cdc/base/log.h"
 #include "cdc/source/catalog.h"
 #include "cdc/source/scope.h"
 #include "cdc/verify/verify_keys.h"
+#include "cdc/verify/verify_ranges.h"
 
 enum {
     ROUND_INTERVAL_MS = 300,
     STREAK_MIN = 5,    /* rounds with the same difference; more than two: a value may change back and forth */
     ROUNDS_MS = 60000, /* after the first round */
     SAY_INTERVAL_MS = 10000,
+    PIN_MAX_MS =
+        3000, /* a range is not begun in older snapshots, which keep servers from removing old rows */
+    REWRITES_MAX = 20,
 };
 
-/* ---- rounds ---- */
+/* ---- tables ---- */
 
-static bool prepare_tables(struct verify *verify, const struct config *config, struct arena *arena,
-                           struct error *err) {
+/* "schema.table", or the table's name alone. */
+static bool is_named(const struct table *table, const char *name) {
+    const size_t length = strlen(table->schema);
+    return strcmp(table->name, name) == 0 ||
+           (strncmp(table->schema, name, length) == 0 && name[length] == '.' &&
+            strcmp(table->name, name + length + 1) == 0);
+}
+
+/* Keeps the tables that the command names; each name must stand for one. */
+static bool choose_tables(struct table_list *list, const struct verify_options *options, struct arena *arena,
+                          struct error *err) {
+    struct table *chosen = arena_alloc(arena, (list->count + 1) * sizeof *chosen);
+    size_t kept = 0;
+    if (chosen == NULL)
+        return error_no_memory(err);
+    for (size_t i = 0; i < options->table_count; i++) {
+        size_t found = 0;
+        for (size_t j = 0; j < list->count; j++)
+            found += is_named(&list->tables[j], options->tables[i]);
+        if (found != 1)
+            return error_set(err, ERROR_CONFIG, "--table %s: %s published table has this name",
+                             options->tables[i], found == 0 ? "no" : "more than one");
+    }
+    for (size_t j = 0; j < list->count; j++) {
+        bool is_wanted = options->table_count == 0;
+        for (size_t i = 0; i < options->table_count; i++)
+            is_wanted |= is_named(&list->tables[j], options->tables[i]);
+        if (is_wanted)
+            chosen[kept++] = list->tables[j];
+    }
+    *list = (struct table_list){.tables = chosen, .count = kept};
+    return true;
+}
+
+static bool prepare_tables(struct verify *verify, const struct config *config,
+                           const struct verify_options *options, struct arena *arena, struct error *err) {
     struct table_list list;
     if (!scope_check(&verify->sides.source, &config->source, SCOPE_COMPARING, NULL, err))
         return false;
@@ -32,6 +72,8 @@ static bool prepare_tables(struct verify *verify, const struct config *config, s
         return error_set(err, ERROR_CONFIG,
                          "publication \"%s\" has no tables, so there is nothing to compare",
                          config->source.publication);
+    if (!choose_tables(&list, options, arena, err))
+        return false;
     verify->tables = arena_alloc_zero(arena, list.count * sizeof *verify->tables);
     if (verify->tables == NULL)
         return error_no_memory(err);
@@ -39,6 +81,7 @@ static bool prepare_tables(struct verify *verify, const struct config *config, s
     for (size_t i = 0; i < list.count; i++) {
         struct verify_table *compared = &verify->tables[i];
         compared->table = &list.tables[i];
+        compared->where_sql = options->where_sql;
         if (!verify_expressions_prepare(&compared->expressions, compared->table, &verify->sides, arena, err))
             return false;
         if (compared->expressions.missing != NULL)
@@ -46,6 +89,32 @@ static bool prepare_tables(struct verify *verify, const struct config *config, s
     }
     return true;
 }
+
+static bool is_proved(enum verify_result result) {
+    return result == VERIFY_EQUAL || result == VERIFY_NARROWED || result == VERIFY_PARTIAL ||
+           result == VERIFY_MISSING;
+}
+
+/* The target has not got all rows of a table while a chunk of it waits. */
+static bool leave_out_copying(struct verify *verify, struct arena *arena, struct error *err) {
+    struct verify_sides *sides = &verify->sides;
+    struct chunk_plan plan = {0};
+    if (sides->ops->chunk == NULL)
+        return true;
+    struct sink *handle = sink_new(sides->ops, sides->sink, sides->stop);
+    const bool looked =
+        handle != NULL ? sides->ops->chunk->look(handle, arena, &plan, err) : error_no_memory(err);
+    sink_free(handle);
+    for (size_t i = 0; i < plan.count; i++)
+        for (size_t j = 0; j < verify->count && plan.chunks[i].state != CHUNK_COPIED; j++) {
+            struct verify_table *compared = &verify->tables[j];
+            if (compared->table->oid == plan.chunks[i].relation_oid && !is_proved(compared->result))
+                compared->result = VERIFY_COPYING;
+        }
+    return looked;
+}
+
+/* ---- rounds ---- */
 
 static enum verify_result settled_result(const struct verify_expressions *expressions) {
     if (expressions->left_out != NULL)
@@ -110,7 +179,7 @@ static bool decide_tables(struct verify *verify) {
             continue;
         if (!verify->sides.is_fed ||
             (all_stand_still(&compared->rows) && all_stand_still(&compared->buckets)))
-            compared->result = VERIFY_DIFFERENT;
+            compared->result = verify->is_doubtful ? VERIFY_MOVING : VERIFY_DIFFERENT;
         else
             all_decided = false;
     }
@@ -122,45 +191,35 @@ static void decide_rest(struct verify *verify) {
     for (size_t i = 0; i < verify->count; i++) {
         struct verify_table *compared = &verify->tables[i];
         if (compared->result == VERIFY_UNDECIDED)
-            compared->result = some_stand_still(&compared->rows) || some_stand_still(&compared->buckets)
+            compared->result = !verify->is_doubtful && (some_stand_still(&compared->rows) ||
+                                                        some_stand_still(&compared->buckets))
                                    ? VERIFY_DIFFERENT
                                    : VERIFY_MOVING;
     }
 }
 
+/* What proves less outranks; a difference outranks all. */
 static enum verify_result conclude(const struct verify *verify) {
+    static const int RANKS[] = {
+        [VERIFY_EQUAL] = 0,  [VERIFY_NARROWED] = 1,  [VERIFY_PARTIAL] = 2,   [VERIFY_COPYING] = 3,
+        [VERIFY_MOVING] = 4, [VERIFY_UNDECIDED] = 4, [VERIFY_DIFFERENT] = 5, [VERIFY_MISSING] = 5,
+    };
     enum verify_result result = VERIFY_EQUAL;
-    for (size_t i = 0; i < verify->count; i++) {
-        switch (verify->tables[i].result) {
-        case VERIFY_EQUAL:
-            break;
-        case VERIFY_NARROWED:
-            if (result == VERIFY_EQUAL)
-                result = VERIFY_NARROWED;
-            break;
-        case VERIFY_PARTIAL:
-            if (result != VERIFY_MOVING)
-                result = VERIFY_PARTIAL;
-            break;
-        case VERIFY_DIFFERENT:
-        case VERIFY_MISSING:
-            return VERIFY_DIFFERENT;
-        case VERIFY_MOVING:
-        case VERIFY_UNDECIDED:
-            result = VERIFY_MOVING;
-        }
-    }
-    return result;
+    for (size_t i = 0; i < verify->count; i++)
+        if (RANKS[verify->tables[i].result] > RANKS[result])
+            result = verify->tables[i].result;
+    return result == VERIFY_MISSING ? VERIFY_DIFFERENT : result == VERIFY_UNDECIDED ? VERIFY_MOVING : result;
 }
 
 /* For tables decided in this round: their differences belong to its snapshots. */
 static bool read_keys(struct verify *verify, struct error *err) {
-    for (size_t i = 0; verify->keys_max > 0 && i < verify->count; i++) {
+    for (size_t i = 0; i < verify->count; i++) {
         struct verify_table *compared = &verify->tables[i];
-        if (compared->result != VERIFY_DIFFERENT || compared->keys_are_read)
+        if (compared->result != VERIFY_DIFFERENT || compared->is_looked_into)
             continue;
-        compared->keys_are_read = true;
-        if (!verify_keys_read(compared, &verify->sides, verify->keys_max,
+        compared->is_looked_into = true;
+        if (!verify_table_find_columns(compared, &verify->sides, err) ||
+            !verify_keys_read(compared, &verify->sides, verify->keys_max,
                               verify->sides.is_fed ? STREAK_MIN : 1, err))
             return false;
     }
@@ -186,18 +245,191 @@ static bool run_rounds(struct verify *verify, struct error *err) {
         if (!session_wait(&sides->source, false, ROUND_INTERVAL_MS, &ready, err))
             return false;
     }
+    for (size_t i = 0; i < verify->count; i++)
+        verify_table_settle(&verify->tables[i]);
+    return true;
+}
+
+/* ---- barriers ---- */
+
+/* An exact pair of snapshots, not older than PIN_MAX_MS. *ret_pinned: else the obstacle does not go. */
+static bool keep_pinned(struct verify *verify, int64_t *pinned_ms, bool *ret_pinned, struct error *err) {
+    *ret_pinned = true;
+    if (*pinned_ms != 0 && clock_now_ms() - *pinned_ms < PIN_MAX_MS)
+        return true;
+    if (*pinned_ms != 0 && !verify_sides_unpin(&verify->sides, err))
+        return false;
+    *pinned_ms = 0;
+    if (!verify_barrier_pin(&verify->barrier, &verify->sides, ret_pinned, err))
+        return false;
+    if (!*ret_pinned)
+        return true;
+    *pinned_ms = clock_now_ms();
+    verify->barriers = verify->barrier.count;
+    verify->last_lsn = verify->target_lsn = verify->sides.target_lsn;
+    if (verify->barriers == 1)
+        verify->first_lsn = verify->last_lsn;
+    return true;
+}
+
+static bool compare_range(struct verify *verify, struct verify_table *compared, struct error *err) {
+    struct verify_sides *sides = &verify->sides;
+    if (!verify_table_compare(compared, sides, err))
+        return false;
+    compared->lsn = sides->target_lsn;
+    if (verify_table_is_settled(compared))
+        return true;
+    compared->range_differs[compared->range] = true;
+    if (!verify_table_find_columns(compared, sides, err) ||
+        (verify->keys_max > 0 && !verify_keys_read(compared, sides, verify->keys_max, 1, err)))
+        return false;
+    verify_table_settle(compared);
+    return true;
+}
+
+/* Spares the servers: the pause after a range, outside of a transaction. */
+static bool pause_for(struct verify *verify, const struct verify_table *compared, int64_t since_ms,
+                      int64_t *pinned_ms, struct error *err) {
+    const uint64_t bytes = compared->table->bytes_estimate / compared->range_count;
+    bool ready = false;
+    if (verify->rate_bytes == 0)
+        return true;
+    const int64_t pause_ms = (int64_t) (bytes * 1000 / verify->rate_bytes) - (clock_now_ms() - since_ms);
+    if (pause_ms <= 0)
+        return true;
+    if (*pinned_ms != 0 && !verify_sides_unpin(&verify->sides, err))
+        return false;
+    *pinned_ms = 0;
+    return session_wait(&verify->sides.source, false, pause_ms < INT_MAX ? (int) pause_ms : INT_MAX, &ready,
+                        err);
+}
+
+/*
+ * A table that is rewritten or truncated shows its new rows in an older snapshot: then another pair is taken.
+ */
+static bool compare_in_ranges(struct verify *verify, struct verify_table *compared, int64_t *pinned_ms,
+                              bool *ret_pinned, struct error *err) {
+    unsigned int tries = 0;
+    for (compared->range = 0; compared->range < compared->range_count;) {
+        const int64_t since_ms = clock_now_ms();
+        bool is_whole = true;
+        if (!keep_pinned(verify, pinned_ms, ret_pinned, err))
+            return false;
+        if (!*ret_pinned)
+            return true;
+        if (!verify_table_hold(compared, &verify->sides, &is_whole, err))
+            return false;
+        if (!is_whole && ++tries > REWRITES_MAX) {
+            compared->result = VERIFY_MOVING;
+            return true;
+        }
+        if (!is_whole) {
+            *pinned_ms = 1; /* long ago */
+            continue;
+        }
+        if (!compare_range(verify, compared, err) || !pause_for(verify, compared, since_ms, pinned_ms, err))
+            return false;
+        compared->range++;
+    }
+    const struct verify_counts *counts = &compared->counts;
+    compared->result = counts->missing + counts->extra + counts->different > 0
+                           ? VERIFY_DIFFERENT
+                           : settled_result(&compared->expressions);
+    return true;
+}
+
+static bool run_barriers(struct verify *verify, bool *ret_done, struct error *err) {
+    int64_t pinned_ms = 0, said_ms = clock_now_ms();
+    *ret_done = true;
+    for (size_t i = 0; i < verify->count && *ret_done; i++) {
+        struct verify_table *compared = &verify->tables[i];
+        if (compared->result != VERIFY_UNDECIDED)
+            continue;
+        if (!compare_in_ranges(verify, compared, &pinned_ms, ret_done, err))
+            return false;
+        if (clock_now_ms() - said_ms < SAY_INTERVAL_MS)
+            continue;
+        said_ms = clock_now_ms();
+        log_line(LOG_LEVEL_INFO, "verify: %zu of %zu tables compared", i + 1, verify->count);
+    }
+    return pinned_ms == 0 || verify_sides_unpin(&verify->sides, err);
+}
+
+/* The barriers wait for no backlog. */
+static bool catch_up(struct verify *verify, struct error *err) {
+    return verify_sides_pin(&verify->sides, err) && verify_sides_unpin(&verify->sides, err);
+}
+
+static void say_obstacle(const struct verify *verify) {
+    switch (verify->barrier.obstacle) {
+    case OBSTACLE_NONE:
+        break;
+    case OBSTACLE_UNSEEN:
+        log_line(
+            LOG_LEVEL_WARNING,
+            "a transaction was applied that no snapshot of the source sees (does its commit wait for a "
+            "synchronous standby?): differences cannot be told from it, so a table with one is undecided");
+        break;
+    case OBSTACLE_UNKNOWN:
+        log_line(LOG_LEVEL_WARNING,
+                 "a transaction has been open at the source since before the engine started: its changes "
+                 "cannot be told from differences, so a table with one is undecided");
+        break;
+    case OBSTACLE_ENGINE:
+        log_line(LOG_LEVEL_WARNING, "%s; so a table that differs is undecided", verify->barrier.refusal);
+    }
+}
+
+/* What was compared in part begins again. */
+static void begin_again(struct verify *verify) {
+    for (size_t i = 0; i < verify->count; i++) {
+        struct verify_table *compared = &verify->tables[i];
+        if (compared->result != VERIFY_UNDECIDED)
+            continue;
+        compared->source_rows = compared->target_rows = compared->narrowed_rows = 0;
+        compared->counts = (struct verify_counts){0};
+        compared->is_inexact = compared->columns_are_known = false;
+        compared->ranges = NULL;
+        compared->range_count = 1;
+        compared->range = 0;
+    }
+    verify->is_doubtful = true;
+    verify->barriers = 0;
+}
+
+static bool compare_all(struct verify *verify, const struct config *config, struct arena *arena,
+                        struct error *err) {
+    bool is_usable = false, is_done = false;
+    if (!leave_out_copying(verify, arena, err) || !catch_up(verify, err) ||
+        !verify_barrier_open(&verify->barrier, &verify->sides, &is_usable, err) ||
+        !verify_ranges_make(&verify->sides.source, verify->tables, verify->count,
+                            is_usable ? config->copy.chunk_bytes : 0, arena, err))
+        return false;
+    if (is_usable && !run_barriers(verify, &is_done, err))
+        return false;
+    if (is_usable && !is_done) {
+        say_obstacle(verify);
+        begin_again(verify);
+    }
+    verify_barrier_close(&verify->barrier);
+    if ((!is_done && !run_rounds(verify, err)) || !leave_out_copying(verify, arena, err))
+        return false;
     verify->result = conclude(verify);
     return true;
 }
 
 bool verify_run(struct verify *verify, const struct config *config, const struct verify_options *options,
                 struct arena *arena, struct error *err) {
-    *verify = (struct verify){.sink = &options->sink->sink, .keys_max = options->keys_max};
+    *verify = (struct verify){.sink = &options->sink->sink,
+                              .keys_max = options->keys_max,
+                              .rate_bytes = options->rate_bytes,
+                              .barrier = {.client = -1}};
     return verify_sides_open(&verify->sides, config, options->sink, options->stop, err) &&
-           prepare_tables(verify, config, arena, err) && run_rounds(verify, err);
+           prepare_tables(verify, config, options, arena, err) && compare_all(verify, config, arena, err);
 }
 
 void verify_release(struct verify *verify) {
+    verify_barrier_close(&verify->barrier);
     for (size_t i = 0; i < verify->count; i++)
         verify_table_release(&verify->tables[i]);
     verify_sides_release(&verify->sides);

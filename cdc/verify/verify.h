@@ -2,15 +2,20 @@
 /*
  * verify.h - is a target equal to the source, and at which LSN.
  *
- * The first round compares every table in one pair of snapshots. A row that differs there was either changed
- * between the two snapshots or is a difference, so later rounds, each in a new pair, compare just those rows
- * again. A row that was equal once is settled. A row that differs in several rounds and changes on neither
- * side is a difference, because the target has passed the LSN at which the source's row had the same value. A
- * row that changes in every round stays undecided.
+ * While an engine of the pipeline runs on this machine, each part of a table is compared in two snapshots of
+ * exactly the same transactions (verify_barrier.h), and each difference is one. Large tables are divided into
+ * ranges of their keys, so no snapshot is kept for long.
+ *
+ * Otherwise there are rounds. The first round compares every table in one pair of snapshots. A row that
+ * differs there was either changed between the two snapshots or is a difference, so later rounds, each in a
+ * new pair, compare just those rows again. A row that was equal once is settled. A row that differs in
+ * several rounds and changes on neither side is a difference, because the target has passed the LSN at which
+ * the source's row had the same value. A row that changes in every round stays undecided.
  */
 #pragma once
 
 #include "cdc/base/arena.h"
+#include "cdc/verify/verify_barrier.h"
 #include "cdc/verify/verify_table.h"
 
 struct verify {
@@ -22,6 +27,10 @@ struct verify {
     lsn_t last_lsn;  /* and in the last */
     lsn_t target_lsn;
     unsigned int rounds;
+    struct verify_barrier barrier;
+    size_t barriers;           /* exact pairs of snapshots; 0: rounds */
+    bool is_doubtful;          /* what differs may be a transaction that the source does not show yet */
+    uint64_t rate_bytes;       /* see struct verify_options */
     size_t keys_max;           /* keys to read of each table's different rows; 0: none */
     enum verify_result result; /* keys of all tables together */
 };
@@ -29,6 +38,10 @@ struct verify {
 struct verify_options {
     const struct config_sink *sink;
     size_t keys_max;
+    const char *const *tables; /* "schema.table"; only these */
+    size_t table_count;        /* 0: all */
+    const char *where_sql;     /* only rows for which it is true, on each side; or NULL */
+    uint64_t rate_bytes;       /* a second, of the source's tables; 0: no limit */
     const atomic_bool *stop;
 };
 

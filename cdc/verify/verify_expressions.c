@@ -43,6 +43,8 @@ struct preparation {
     bool narrows;
     struct buffer narrowed; /* a condition: the target's type changes the text of one of the row's values */
     const char **shown_names;
+    const char **column_names;
+    oid_t divider_type;
     struct side_texts source;
     struct side_texts target;
     struct buffer missing;
@@ -170,6 +172,10 @@ static void add_column(struct preparation *preparation, const struct table_colum
     enum text_kind source = same_type ? TEXT_CAST : is_builtin ? TEXT_CONVERTED : TEXT_FORMATTED;
     enum text_kind target = same_type || is_builtin ? TEXT_CAST : TEXT_FORMATTED;
     bool is_key = column->key_index > 0;
+    if (column->key_index == 1)
+        preparation->divider_type =
+            (oid_t) strtoul(PQgetvalue(preparation->columns, row, FIELD_TYPE_OID), NULL, 10);
+    preparation->column_names[preparation->source.row.count] = column->name;
     const char *source_text = write_text(preparation, column->name, source, type);
     bool names_row = is_shown(preparation->table, column);
     if (names_row)
@@ -225,10 +231,25 @@ static const char *write_shown(struct preparation *preparation, const struct ver
     return verify_expressions_keep(preparation, &sql);
 }
 
+static const char *write_columns(struct preparation *preparation, const struct verify_texts *texts) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    for (size_t i = 0; i < texts->count && texts->items[i] != NULL; i++) {
+        const struct verify_texts column = {.items = &texts->items[i], .count = 1};
+        buffer_append_text(&sql, i > 0 ? ", " : "");
+        if (preparation->has_hash)
+            verify_hash_append(&sql, &column);
+        else
+            verify_hash_append_md5(&sql, &column);
+    }
+    buffer_append_text(&sql, texts->count == 0 ? "null" : "");
+    return verify_expressions_keep(preparation, &sql);
+}
+
 static struct verify_expression write_expression(struct preparation *preparation,
                                                  const struct side_texts *texts, const char *from) {
     return (struct verify_expression){
         .from = from,
+        .columns = write_columns(preparation, &texts->row),
         .row = write_hash(preparation, &texts->row),
         .key = write_hash(preparation, texts->key.count > 0 ? &texts->key : &texts->row),
         .shown = write_shown(preparation, &texts->shown),
@@ -252,6 +273,7 @@ static void write_expressions(struct preparation *preparation, struct verify_exp
                                            write_from(preparation, table->kind, table->row_filter_sql));
     expressions->target =
         write_expression(preparation, &preparation->target, write_from(preparation, target_kind, NULL));
+    expressions->source.is_filtered = table->row_filter_sql != NULL;
     if (preparation->narrowed.size > 0)
         expressions->count_narrowed = write_count(preparation, expressions->source.from);
     if (preparation->left_out.size == 0)
@@ -274,12 +296,14 @@ static bool make_side(struct side_texts *side, struct arena *arena, size_t count
 
 static bool match_columns(struct preparation *preparation, struct verify_expressions *expressions) {
     const struct table *table = preparation->table;
-    struct verify_texts names = {0};
+    struct verify_texts names = {0}, columns = {0};
     if (!make_room(&names, preparation->arena, table->column_count) ||
+        !make_room(&columns, preparation->arena, table->column_count) ||
         !make_side(&preparation->source, preparation->arena, table->column_count) ||
         !make_side(&preparation->target, preparation->arena, table->column_count))
         return false;
     preparation->shown_names = names.items;
+    preparation->column_names = columns.items;
     for (uint32_t i = 0; i < table->column_count; i++)
         take_column(preparation, &table->columns[i]);
     if (preparation->missing.size > 0)
@@ -289,6 +313,9 @@ static bool match_columns(struct preparation *preparation, struct verify_express
     expressions->narrows = preparation->narrows;
     expressions->shown_names = preparation->shown_names;
     expressions->shown_count = preparation->source.shown.count;
+    expressions->column_names = preparation->column_names;
+    expressions->column_count = preparation->source.row.count;
+    expressions->divider_type = preparation->divider_type;
     return !preparation->failed;
 }
 

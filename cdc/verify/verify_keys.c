@@ -19,11 +19,11 @@ enum { VISIBLE_BYTES_MAX = 32 * 1024 }; /* of one value: 1000 characters, each a
 
 /* ---- reading ---- */
 
-static bool append_question(struct buffer *sql, const struct verify_expression *side) {
-    buffer_printf(sql,
-                  "select distinct on (k) * from (select %s as k, %s from %s) rows"
-                  " where k = any($1::bigint[]) order by k",
-                  side->key, side->shown, side->from);
+static bool append_question(const struct verify_table *compared, struct buffer *sql,
+                            const struct verify_expression *side) {
+    buffer_printf(sql, "select distinct on (k) * from (select %s as k, %s from ", side->key, side->shown);
+    verify_table_append_from(compared, side, sql);
+    buffer_append_text(sql, ") rows where k = any($1::bigint[]) order by k");
     return buffer_text(sql) != NULL;
 }
 
@@ -34,19 +34,35 @@ static bool append_picked(struct buffer *keys, const struct verify_differences *
     return buffer_text(keys) != NULL;
 }
 
+static struct verify_key_set *add_set(struct verify_table *compared) {
+    struct verify_key_set *sets =
+        reallocarray(compared->key_sets, compared->key_set_count + 1, sizeof *compared->key_sets);
+    if (sets == NULL)
+        return NULL;
+    compared->key_sets = sets;
+    sets[compared->key_set_count] = (struct verify_key_set){0};
+    return &sets[compared->key_set_count++];
+}
+
 bool verify_keys_read(struct verify_table *compared, struct verify_sides *sides, size_t count_max,
                       unsigned int streak_min, struct error *err) {
     struct buffer source_sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     struct buffer target_sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     struct buffer keys AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
-    if (compared->expressions.shown_count == 0 ||
-        !verify_table_pick(compared, sides, count_max, streak_min, &compared->picked, err))
-        return compared->expressions.shown_count == 0;
-    if (compared->picked.count == 0)
+    compared->keys_are_read = count_max > 0;
+    if (compared->expressions.shown_count == 0 || count_max <= compared->key_count)
         return true;
-    if (!append_question(&source_sql, &compared->expressions.source) ||
-        !append_question(&target_sql, &compared->expressions.target) ||
-        !append_picked(&keys, &compared->picked))
+    struct verify_key_set *set = add_set(compared);
+    if (set == NULL)
+        return error_no_memory(err);
+    if (!verify_table_pick(compared, sides, count_max - compared->key_count, streak_min, &set->picked, err))
+        return false;
+    if (set->picked.count == 0)
+        return true;
+    compared->key_count += set->picked.count;
+    if (!append_question(compared, &source_sql, &compared->expressions.source) ||
+        !append_question(compared, &target_sql, &compared->expressions.target) ||
+        !append_picked(&keys, &set->picked))
         return error_no_memory(err);
     const struct verify_question question = {.source_sql = source_sql.data,
                                              .target_sql = target_sql.data,
@@ -54,7 +70,7 @@ bool verify_keys_read(struct verify_table *compared, struct verify_sides *sides,
                                              .shape = {"the query for keys", 0, RESULT_ROWS_ANY,
                                                        (int) compared->expressions.shown_count + 1,
                                                        RESULT_NULL_ANYWHERE}};
-    if (!verify_sides_ask(sides, &question, &compared->picked_rows, err))
+    if (!verify_sides_ask(sides, &question, &set->rows, err))
         return error_wrap(err, "comparing %s.%s", compared->table->schema, compared->table->name);
     return true;
 }
@@ -79,8 +95,8 @@ static int find_row(const PGresult *rows, int64_t key) {
     return low < PQntuples(rows) && strtoll(PQgetvalue(rows, low, 0), NULL, 10) == key ? low : -1;
 }
 
-static struct place place_of(const struct verify_table *compared, int64_t key) {
-    const PGresult *const sides[] = {compared->picked_rows.source, compared->picked_rows.target};
+static struct place place_of(const struct verify_key_set *set, int64_t key) {
+    const PGresult *const sides[] = {set->rows.source, set->rows.target};
     for (size_t i = 0; i < 2; i++) {
         int row = sides[i] != NULL ? find_row(sides[i], key) : -1;
         if (row >= 0)
@@ -120,15 +136,20 @@ static void print_key(const struct verify_table *compared, const struct place *p
     fputs(")\n", out);
 }
 
-void verify_keys_print(const struct verify_table *compared, FILE *out) {
-    for (size_t i = 0; i < compared->picked.count; i++) {
-        const struct verify_difference *difference = &compared->picked.items[i];
-        const struct place place = place_of(compared, difference->key);
+static void print_set(const struct verify_table *compared, const struct verify_key_set *set, FILE *out) {
+    for (size_t i = 0; i < set->picked.count; i++) {
+        const struct verify_difference *difference = &set->picked.items[i];
+        const struct place place = place_of(set, difference->key);
         if (place.rows == NULL)
             continue;
         fprintf(out, "    %-9s  ", kind_of(difference));
         print_key(compared, &place, out);
     }
+}
+
+void verify_keys_print(const struct verify_table *compared, FILE *out) {
+    for (size_t i = 0; i < compared->key_set_count; i++)
+        print_set(compared, &compared->key_sets[i], out);
 }
 
 /* ---- for programs ---- */
@@ -154,11 +175,11 @@ static void put_key(const struct verify_table *compared, const struct place *pla
     yajl_gen_map_close(json->generator);
 }
 
-void verify_keys_put(const struct verify_table *compared, struct json_writer *json) {
-    yajl_gen_array_open(json->generator);
-    for (size_t i = 0; i < compared->picked.count; i++) {
-        const struct verify_difference *difference = &compared->picked.items[i];
-        const struct place place = place_of(compared, difference->key);
+static void put_set(const struct verify_table *compared, const struct verify_key_set *set,
+                    struct json_writer *json) {
+    for (size_t i = 0; i < set->picked.count; i++) {
+        const struct verify_difference *difference = &set->picked.items[i];
+        const struct place place = place_of(set, difference->key);
         if (place.rows == NULL)
             continue;
         yajl_gen_map_open(json->generator);
@@ -167,5 +188,11 @@ void verify_keys_put(const struct verify_table *compared, struct json_writer *js
         put_key(compared, &place, json);
         yajl_gen_map_close(json->generator);
     }
+}
+
+void verify_keys_put(const struct verify_table *compared, struct json_writer *json) {
+    yajl_gen_array_open(json->generator);
+    for (size_t i = 0; i < compared->key_set_count; i++)
+        put_set(compared, &compared->key_sets[i], json);
     yajl_gen_array_close(json->generator);
 }

@@ -14,8 +14,8 @@
 #include "cdc/verify/verify_table.h"
 
 /*
- * Reads the keys of at most count_max of the rows that differ, in the current snapshots, which must be those
- * of the last comparison. Leaves out rows that have differed in fewer than streak_min rounds.
+ * Reads keys of the rows that differ until the table has count_max, in the current snapshots, which must be
+ * those of the last comparison. Leaves out rows that have differed in fewer than streak_min rounds.
  */
 MUST_CHECK bool verify_keys_read(struct verify_table *compared, struct verify_sides *sides, size_t count_max,
                                  unsigned int streak_min, struct error *err);

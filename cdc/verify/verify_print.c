@@ -12,23 +12,6 @@
 
 #define NAME_WIDTH_MAX 60
 
-static struct verify_counts count_rows(const struct verify_table *compared) {
-    struct verify_counts counts = {0};
-    for (size_t i = 0; i < compared->rows.count; i++)
-        verify_counts_add(&counts, &compared->rows.items[i]);
-    for (size_t i = 0; i < compared->buckets.count; i++)
-        verify_counts_add(&counts, &compared->buckets.items[i]);
-    return counts;
-}
-
-/* If a bucket has rows on both sides, the number of different rows in it is unknown. */
-static bool is_exact(const struct verify_table *compared) {
-    for (size_t i = 0; i < compared->buckets.count; i++)
-        if (compared->buckets.items[i].source.count > 0 && compared->buckets.items[i].target.count > 0)
-            return false;
-    return true;
-}
-
 static const char *result_name(enum verify_result result) {
     switch (result) {
     case VERIFY_EQUAL:
@@ -41,6 +24,8 @@ static const char *result_name(enum verify_result result) {
         return "different";
     case VERIFY_MISSING:
         return "missing";
+    case VERIFY_COPYING:
+        return "copying";
     case VERIFY_MOVING:
     case VERIFY_UNDECIDED:
         return "moving";
@@ -61,10 +46,23 @@ static int name_width(const struct verify *verify) {
     return width < NAME_WIDTH_MAX ? (int) width : NAME_WIDTH_MAX;
 }
 
+static void print_columns(const struct verify_table *compared, FILE *out) {
+    const char *before = ", in column ";
+    if (!compared->columns_are_known)
+        return;
+    for (size_t i = 0; i < compared->expressions.column_count; i++) {
+        if (!compared->column_differs[i])
+            continue;
+        fputs(before, out);
+        visible_print(out, slice_of(compared->expressions.column_names[i]));
+        before = ", ";
+    }
+}
+
 static void print_differences(const struct verify_table *compared, FILE *out) {
-    struct verify_counts counts = count_rows(compared);
+    const struct verify_counts counts = compared->counts;
     const char *comma = "";
-    fputs(is_exact(compared) ? "" : "at least ", out);
+    fputs(compared->is_inexact ? "at least " : "", out);
     if (counts.missing > 0) {
         fprintf(out, "%" PRIu64 " missing", counts.missing);
         comma = ", ";
@@ -75,12 +73,15 @@ static void print_differences(const struct verify_table *compared, FILE *out) {
     }
     if (counts.different > 0)
         fprintf(out, "%s%" PRIu64 " different", comma, counts.different);
+    print_columns(compared, out);
 }
 
 static void print_result(const struct verify_table *compared, FILE *out) {
     switch (compared->result) {
     case VERIFY_EQUAL:
         fputs("equal", out);
+        if (compared->lsn != 0)
+            fprintf(out, " at LSN %s", lsn_format(compared->lsn).text);
         break;
     case VERIFY_NARROWED:
         fputs("narrowed: no difference except those caused by the target's narrower types", out);
@@ -94,6 +95,9 @@ static void print_result(const struct verify_table *compared, FILE *out) {
     case VERIFY_MISSING:
         fputs("the target lacks ", out);
         visible_print(out, slice_of(compared->expressions.missing));
+        break;
+    case VERIFY_COPYING:
+        fputs("not compared: its copy is not complete", out);
         break;
     case VERIFY_MOVING:
     case VERIFY_UNDECIDED:
@@ -116,7 +120,7 @@ static void print_table(const struct verify_table *compared, int width, FILE *ou
     fputc('.', out);
     visible_print(out, slice_of(table->name));
     fprintf(out, "%*s", length < width ? width - length : 0, "");
-    if (compared->result == VERIFY_MISSING)
+    if (compared->result == VERIFY_MISSING || compared->result == VERIFY_COPYING)
         fprintf(out, "  %14s  %14s  ", "-", "-");
     else
         fprintf(out, "  %14" PRIu64 "  %14" PRIu64 "  ", compared->source_rows, compared->target_rows);
@@ -134,6 +138,9 @@ static size_t count_tables(const struct verify *verify, enum verify_result resul
 
 static void print_equal(const struct verify *verify, FILE *out) {
     fprintf(out, "equal at LSN %s", lsn_format(verify->first_lsn).text);
+    if (verify->barriers > 1)
+        fprintf(out, " to %s, each table or part of one at an LSN of its own",
+                lsn_format(verify->last_lsn).text);
     if (verify->rounds > 1)
         fprintf(out, "; rows that were changing then were equal by LSN %s",
                 lsn_format(verify->last_lsn).text);
@@ -153,16 +160,21 @@ static void print_different(const struct verify *verify, FILE *out) {
 }
 
 static void print_moving(const struct verify *verify, FILE *out) {
-    fprintf(out,
-            "UNDECIDED: %zu of %zu tables have rows that changed in every one of %u rounds; nothing else "
-            "differs. Run verify again when they change less.\n",
-            count_tables(verify, VERIFY_MOVING), verify->count, verify->rounds);
+    fprintf(
+        out,
+        verify->is_doubtful
+            ? "UNDECIDED: %zu of %zu tables have rows that may differ, after %u rounds; nothing else "
+              "differs. The log says what prevented certainty; run verify again when that is over.\n"
+            : "UNDECIDED: %zu of %zu tables have rows that changed in every one of %u rounds; nothing else "
+              "differs. Run verify again when they change less.\n",
+        count_tables(verify, VERIFY_MOVING), verify->count, verify->rounds);
 }
 
 void verify_print(const struct verify *verify, FILE *out) {
     int width = name_width(verify);
-    fprintf(out, "sink %s\n%-*s  %14s  %14s  RESULT\n", verify->sink->name, width, "TABLE", "SOURCE ROWS",
-            "TARGET ROWS");
+    fprintf(out, "sink %s%s\n%-*s  %14s  %14s  RESULT\n", verify->sink->name,
+            verify->count > 0 && verify->tables[0].where_sql != NULL ? ", only rows of --where" : "", width,
+            "TABLE", "SOURCE ROWS", "TARGET ROWS");
     for (size_t i = 0; i < verify->count; i++)
         print_table(&verify->tables[i], width, out);
     switch (verify->result) {
@@ -181,6 +193,13 @@ void verify_print(const struct verify *verify, FILE *out) {
                 "differs\n",
                 lsn_format(verify->first_lsn).text, count_tables(verify, VERIFY_PARTIAL), verify->count);
         break;
+    case VERIFY_COPYING:
+        fprintf(
+            out,
+            "INCOMPLETE at LSN %s: %zu of %zu tables were not compared, because their copy is not complete; "
+            "nothing else differs\n",
+            lsn_format(verify->last_lsn).text, count_tables(verify, VERIFY_COPYING), verify->count);
+        break;
     case VERIFY_DIFFERENT:
     case VERIFY_MISSING:
         print_different(verify, out);
@@ -198,21 +217,35 @@ static void put_boolean(struct json_writer *json, const char *key, bool value) {
     yajl_gen_bool(json->generator, value);
 }
 
+static void put_columns(const struct verify_table *compared, struct json_writer *json) {
+    if (!compared->columns_are_known)
+        return;
+    json_put_key(json, "columns");
+    yajl_gen_array_open(json->generator);
+    for (size_t i = 0; i < compared->expressions.column_count; i++)
+        if (compared->column_differs[i])
+            json_put_text(json, slice_of(compared->expressions.column_names[i]));
+    yajl_gen_array_close(json->generator);
+}
+
 static void put_table(const struct verify_table *compared, struct json_writer *json) {
-    struct verify_counts counts = count_rows(compared);
+    const struct verify_counts counts = compared->counts;
     yajl_gen_map_open(json->generator);
     json_put_field(json, "schema", compared->table->schema);
     json_put_field(json, "table", compared->table->name);
     json_put_field(json, "result", result_name(compared->result));
     if (compared->result == VERIFY_MISSING) {
         json_put_field(json, "lacks", compared->expressions.missing);
-    } else {
+    } else if (compared->result != VERIFY_COPYING) {
         json_put_number(json, "source_rows", (int64_t) compared->source_rows);
         json_put_number(json, "target_rows", (int64_t) compared->target_rows);
         json_put_number(json, "missing", (int64_t) counts.missing);
         json_put_number(json, "extra", (int64_t) counts.extra);
         json_put_number(json, "different", (int64_t) counts.different);
-        put_boolean(json, "exact", is_exact(compared));
+        put_boolean(json, "exact", !compared->is_inexact);
+        put_columns(compared, json);
+        if (compared->lsn != 0)
+            json_put_field(json, "lsn", lsn_format(compared->lsn).text);
         if (compared->expressions.count_narrowed != NULL)
             json_put_number(json, "narrowed", (int64_t) compared->narrowed_rows);
     }
@@ -234,6 +267,7 @@ void verify_put(const struct verify *verify, struct json_writer *json) {
     json_put_field(json, "target_lsn", lsn_format(verify->target_lsn).text);
     put_boolean(json, "engine_running", verify->sides.is_fed);
     json_put_number(json, "rounds", (int64_t) verify->rounds);
+    json_put_number(json, "barriers", (int64_t) verify->barriers);
     json_put_key(json, "tables");
     yajl_gen_array_open(json->generator);
     for (size_t i = 0; i < verify->count; i++)

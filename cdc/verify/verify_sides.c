@@ -84,6 +84,7 @@ bool verify_sides_open(struct verify_sides *sides, const struct config *config,
 }
 
 void verify_sides_release(struct verify_sides *sides) {
+    free(sides->snapshot);
     session_close(&sides->source);
     session_close(&sides->target);
 }
@@ -107,19 +108,20 @@ static lsn_t without_header(lsn_t lsn, uint64_t page_bytes, uint64_t segment_byt
 /*
  * A statement takes its snapshot before it calls functions: every change that it sees ended before this LSN.
  */
-static bool pin_source(struct verify_sides *sides, struct error *err) {
+bool verify_sides_pin_source(struct verify_sides *sides, struct error *err) {
     static const char SQL[] =
         "select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() "
         "end,"
         " (select setting from pg_settings where name = 'wal_block_size'),"
         " (select setting from pg_settings where name = 'wal_segment_size'),"
-        " coalesce((select active from pg_replication_slots where slot_name = $1), false)";
+        " coalesce((select active from pg_replication_slots where slot_name = $1), false),"
+        " pg_is_in_recovery(), pg_current_snapshot()";
     PGresult *result AUTO_PGRESULT = NULL;
     const char *const parameters[] = {sides->config->source.slot};
     lsn_t lsn = 0;
     if (!session_execute(&sides->source, BEGIN, err) ||
         !session_query(&sides->source, SQL, 1, parameters,
-                       &(const struct result_shape){"the query for the end of its WAL", 1, 1, 4, 0}, &result,
+                       &(const struct result_shape){"the query for the end of its WAL", 1, 1, 6, 0}, &result,
                        err))
         return false;
     if (!lsn_parse(PQgetvalue(result, 0, 0), &lsn))
@@ -127,13 +129,16 @@ static bool pin_source(struct verify_sides *sides, struct error *err) {
     sides->source_lsn = without_header(lsn, strtoull(PQgetvalue(result, 0, 1), NULL, 10),
                                        strtoull(PQgetvalue(result, 0, 2), NULL, 10));
     sides->is_fed = result_is_true(result, 0, 3);
-    return true;
+    sides->is_standby = result_is_true(result, 0, 4);
+    free(sides->snapshot);
+    sides->snapshot = strdup(PQgetvalue(result, 0, 5));
+    return sides->snapshot != NULL ? true : error_no_memory(err);
 }
 
 /* ---- the target's snapshot ---- */
 
 /* Begins the target's transaction and reads the position in its snapshot; 0 if there is none. */
-static bool pin_target(struct verify_sides *sides, struct error *err) {
+bool verify_sides_pin_target(struct verify_sides *sides, struct error *err) {
     return session_execute(&sides->target, BEGIN, err) &&
            sides->ops->admin->target_lsn(&sides->target, sides->sink, &sides->target_lsn, err);
 }
@@ -184,13 +189,14 @@ static bool judge_waiting(struct verify_sides *sides, struct waiting *waiting, s
 }
 
 bool verify_sides_pin(struct verify_sides *sides, struct error *err) {
-    if (!pin_source(sides, err) || !pin_target(sides, err))
+    if (!verify_sides_pin_source(sides, err) || !verify_sides_pin_target(sides, err))
         return false;
     int64_t now_ms = clock_now_ms();
     struct waiting waiting = {
         .moved_ms = now_ms, .said_ms = now_ms, .slot_ms = now_ms, .lsn = sides->target_lsn};
     while (sides->is_fed && sides->target_lsn < sides->source_lsn) {
-        if (!judge_waiting(sides, &waiting, err) || !pause(sides, err) || !pin_target(sides, err))
+        if (!judge_waiting(sides, &waiting, err) || !pause(sides, err) ||
+            !verify_sides_pin_target(sides, err))
             return false;
     }
     return true;

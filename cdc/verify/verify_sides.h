@@ -23,6 +23,8 @@ struct verify_sides {
     bool is_fed;          /* an engine reads the slot, so the target's position advances */
     lsn_t source_lsn;     /* of the current snapshots or, after unpinning, of the last ones */
     lsn_t target_lsn;     /* 0: the target has no position */
+    bool is_standby;      /* the source: the xids of its snapshots say nothing */
+    char *snapshot;       /* the text of the source's snapshot; owned */
 };
 
 /* Release it in any case. */
@@ -35,6 +37,10 @@ void verify_sides_release(struct verify_sides *sides);
  * no engine reads the slot, the target is used as it is.
  */
 MUST_CHECK bool verify_sides_pin(struct verify_sides *sides, struct error *err);
+/* One side's part of it, for a barrier. */
+MUST_CHECK bool verify_sides_pin_source(struct verify_sides *sides, struct error *err);
+MUST_CHECK bool verify_sides_pin_target(struct verify_sides *sides, struct error *err);
+
 MUST_CHECK bool verify_sides_unpin(struct verify_sides *sides, struct error *err);
 
 /*

@@ -10,15 +10,16 @@
  */
 #include "cdc/verify/verify_table.h"
 
-#include "cdc/base/buffer.h"
-
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cdc/pq/identifier.h"
+
 enum {
     ROWS_PER_BUCKET = 256,
     BUCKETS_MAX = 1 << 17,       /* sums of one table in memory, twice */
+    COLUMN_ROWS_MAX = 1000,      /* whose columns are compared one by one */
     LOOK_INTO_ROWS_MAX = 200000, /* rows of a table, on both sides together, whose sums are read one by one */
 };
 
@@ -28,15 +29,111 @@ enum {
 #define MASK_WHOLE INT64_C(0)
 #define MASK_ROWS INT64_C(-1)
 
+/* ---- the table of the snapshots ---- */
+
+/*
+ * The rows of a view (c.relfilenode is 0) and of a table without a file are not asked about. The catalog is
+ * read in the snapshot, the functions know the present.
+ */
+static const char IS_WHOLE[] =
+    "with recursive tree as (select t.oid, t.relkind from pg_catalog.pg_class t join pg_catalog.pg_namespace "
+    "n"
+    " on n.oid = t.relnamespace where n.nspname = $1 and t.relname = $2"
+    " union all select c.oid, c.relkind from tree join pg_catalog.pg_inherits i on i.inhparent = tree.oid"
+    " and tree.relkind = 'p' join pg_catalog.pg_class c on c.oid = i.inhrelid)"
+    " select count(*) > 0 and coalesce(bool_and(c.relfilenode = 0"
+    " or pg_catalog.pg_relation_filenode(c.oid) is not distinct from c.relfilenode), false)"
+    " and (bool_and(c.relkind not in ('p')) or count(*) = (select count(*) from"
+    " pg_catalog.pg_partition_tree((select oid from tree limit 1)::regclass)))"
+    " and bool_or(c.oid = pg_catalog.format('%I.%I', $1::text, $2::text)::pg_catalog.regclass)"
+    " from tree join pg_catalog.pg_class c on c.oid = tree.oid";
+
+static bool side_is_whole(struct session *session, const struct verify_expression *side,
+                          const struct table *table, bool *ret_whole, struct error *err) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    PGresult *result AUTO_PGRESULT = NULL;
+    buffer_printf(&sql, "select from %s limit 0", side->from);
+    if (buffer_text(&sql) == NULL)
+        return error_no_memory(err);
+    if (!session_query(session, sql.data, 0, NULL, &(const struct result_shape){"the lock", 0, 0, 0, 0},
+                       &result, err))
+        return false;
+    PQclear(result);
+    result = NULL;
+    const char *const parameters[] = {table->schema, table->name};
+    if (!session_query(session, IS_WHOLE, 2, parameters,
+                       &(const struct result_shape){"the query for its file", 1, 1, 1, 1u}, &result, err))
+        return false;
+    *ret_whole = *ret_whole && PQgetvalue(result, 0, 0)[0] == 't';
+    return true;
+}
+
+bool verify_table_hold(const struct verify_table *compared, struct verify_sides *sides, bool *ret_whole,
+                       struct error *err) {
+    *ret_whole = true;
+    return side_is_whole(&sides->source, &compared->expressions.source, compared->table, ret_whole, err) &&
+           side_is_whole(&sides->target, &compared->expressions.target, compared->table, ret_whole, err);
+}
+
 /* ---- questions ---- */
 
+static void append_condition(struct buffer *sql, bool *has_condition) {
+    buffer_append_text(sql, *has_condition ? " and (" : " where (");
+    *has_condition = true;
+}
+
+static void append_comparison(struct buffer *sql, const struct chunk *range, const char *operator,
+                              const char * bound) {
+    identifier_append(sql, slice_of(range->column));
+    buffer_append_text(sql, operator);
+    literal_append(sql, slice_of(bound));
+}
+
+/* A target's column may have nulls, which belong to the first range. */
+static void append_range(struct buffer *sql, const struct chunk *range, bool *has_condition) {
+    if (range->low != NULL) {
+        append_condition(sql, has_condition);
+        append_comparison(sql, range, " >= ", range->low);
+        buffer_append_text(sql, ")");
+    }
+    if (range->high != NULL) {
+        append_condition(sql, has_condition);
+        append_comparison(sql, range, " < ", range->high);
+        if (range->low == NULL) {
+            buffer_append_text(sql, " or ");
+            identifier_append(sql, slice_of(range->column));
+            buffer_append_text(sql, " is null");
+        }
+        buffer_append_text(sql, ")");
+    }
+}
+
+/* The end of a line ends a comment. */
+static void append_conditions(const struct verify_table *compared, bool has_condition, struct buffer *sql) {
+    if (compared->ranges != NULL)
+        append_range(sql, &compared->ranges[compared->range], &has_condition);
+    if (compared->where_sql == NULL)
+        return;
+    append_condition(sql, &has_condition);
+    buffer_append_text(sql, compared->where_sql);
+    buffer_append_text(sql, "\n)");
+}
+
+void verify_table_append_from(const struct verify_table *compared, const struct verify_expression *side,
+                              struct buffer *sql) {
+    buffer_append_text(sql, side->from);
+    append_conditions(compared, side->is_filtered, sql);
+}
+
 /* Sums are taken modulo the largest bigint, so that they fit in one. */
-static void append_question(struct buffer *sql, const struct verify_expression *side, int64_t mask,
-                            int64_t open_mask) {
+static void append_question(const struct verify_table *compared, struct buffer *sql,
+                            const struct verify_expression *side, int64_t mask, int64_t open_mask) {
     buffer_printf(sql,
                   "select k & %lld, count(*), (sum(h) %% 9223372036854775807)::bigint"
-                  " from (select %s as k, %s as h from %s) rows",
-                  (long long) mask, mask == MASK_WHOLE ? "0::bigint" : side->key, side->row, side->from);
+                  " from (select %s as k, %s as h from ",
+                  (long long) mask, mask == MASK_WHOLE ? "0::bigint" : side->key, side->row);
+    verify_table_append_from(compared, side, sql);
+    buffer_append_text(sql, ") rows");
     if (open_mask != MASK_WHOLE)
         buffer_printf(sql, " where k & %lld = any($1::bigint[])", (long long) open_mask);
     buffer_append_text(sql, " group by 1 order by 1");
@@ -49,8 +146,8 @@ static bool verify_table_ask(const struct verify_table *compared, struct verify_
     int64_t open_mask = is_all ? MASK_WHOLE : compared->bucket_mask;
     struct buffer source_sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     struct buffer target_sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
-    append_question(&source_sql, &compared->expressions.source, mask, open_mask);
-    append_question(&target_sql, &compared->expressions.target, mask, open_mask);
+    append_question(compared, &source_sql, &compared->expressions.source, mask, open_mask);
+    append_question(compared, &target_sql, &compared->expressions.target, mask, open_mask);
     if (buffer_text(&source_sql) == NULL || buffer_text(&target_sql) == NULL)
         return error_no_memory(err);
     const struct verify_question question = {.source_sql = source_sql.data,
@@ -133,39 +230,45 @@ static uint64_t get_count(const PGresult *result) {
     return PQntuples(result) > 0 ? strtoull(PQgetvalue(result, 0, 1), NULL, 10) : 0;
 }
 
-static bool compare_whole(struct verify_table *compared, struct verify_sides *sides, bool *ret_equal,
-                          struct error *err) {
+static bool compare_whole(struct verify_table *compared, struct verify_sides *sides, uint64_t *ret_rows,
+                          bool *ret_equal, struct error *err) {
     struct verify_answers answers AUTO(verify_answers_release) = {0};
     struct verify_differences differences AUTO(verify_differences_release) = {0};
     if (!verify_table_ask(compared, sides, MASK_WHOLE, NULL, &answers, err) ||
         !verify_differences_read(&differences, answers.source, answers.target, err))
         return false;
-    compared->source_rows = get_count(answers.source);
-    compared->target_rows = get_count(answers.target);
+    const uint64_t source_rows = get_count(answers.source), target_rows = get_count(answers.target);
+    compared->source_rows += source_rows;
+    compared->target_rows += target_rows;
+    *ret_rows = source_rows > target_rows ? source_rows : target_rows;
     *ret_equal = differences.count == 0;
     return true;
 }
 
 static bool count_narrowed(struct verify_table *compared, struct verify_sides *sides, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     if (compared->expressions.count_narrowed == NULL)
         return true;
-    if (!session_query(&sides->source, compared->expressions.count_narrowed, 0, NULL,
+    buffer_append_text(&sql, compared->expressions.count_narrowed);
+    append_conditions(compared, compared->expressions.source.is_filtered, &sql);
+    if (buffer_text(&sql) == NULL)
+        return error_no_memory(err);
+    if (!session_query(&sides->source, sql.data, 0, NULL,
                        &(const struct result_shape){"the query for narrowed rows", 1, 1, 1, 0}, &result, err))
         return error_wrap(err, "comparing %s.%s", compared->table->schema, compared->table->name);
-    compared->narrowed_rows = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
+    compared->narrowed_rows += strtoull(PQgetvalue(result, 0, 0), NULL, 10);
     return true;
 }
 
 bool verify_table_compare(struct verify_table *compared, struct verify_sides *sides, struct error *err) {
     bool is_equal = false;
-    assert(compared->result == VERIFY_UNDECIDED);
-    if (!compare_whole(compared, sides, &is_equal, err) || !count_narrowed(compared, sides, err))
+    uint64_t rows = 0;
+    assert(compared->result == VERIFY_UNDECIDED && verify_table_is_settled(compared));
+    if (!compare_whole(compared, sides, &rows, &is_equal, err) || !count_narrowed(compared, sides, err))
         return false;
     if (is_equal)
         return true;
-    uint64_t rows =
-        compared->source_rows > compared->target_rows ? compared->source_rows : compared->target_rows;
     compared->bucket_mask = choose_mask(rows);
     return narrow(compared, sides, NULL, &compared->buckets, &compared->rows, err);
 }
@@ -271,9 +374,87 @@ bool verify_table_pick(const struct verify_table *compared, struct verify_sides 
            verify_table_choose(&found, count_max, 1, ret_picked, err);
 }
 
+/* ---- columns ---- */
+
+static bool append_found(const struct verify_table *compared, struct buffer *keys) {
+    size_t count = 0;
+    for (size_t i = 0; i < compared->rows.count && count < COLUMN_ROWS_MAX; i++) {
+        const struct verify_difference *row = &compared->rows.items[i];
+        if (row->source.count != 1 || row->target.count != 1)
+            continue;
+        append_open(keys, row->key);
+        count++;
+    }
+    return count > 0;
+}
+
+static void append_columns(const struct verify_table *compared, const struct verify_expression *side,
+                           struct buffer *sql) {
+    buffer_printf(sql, "select * from (select %s as k, %s from ", side->key, side->columns);
+    verify_table_append_from(compared, side, sql);
+    buffer_append_text(sql, ") rows where k = any($1::bigint[]) order by k");
+}
+
+static bool cells_equal(const PGresult *source, const PGresult *target, int row, int column) {
+    if (PQgetisnull(source, row, column) != PQgetisnull(target, row, column))
+        return false;
+    return strcmp(PQgetvalue(source, row, column), PQgetvalue(target, row, column)) == 0;
+}
+
+static void note_columns(struct verify_table *compared, const struct verify_answers *answers) {
+    const int rows = PQntuples(answers->source);
+    for (int row = 0; row < rows && row < PQntuples(answers->target); row++) {
+        if (strcmp(PQgetvalue(answers->source, row, 0), PQgetvalue(answers->target, row, 0)) != 0)
+            return; /* two keys have one hash */
+        for (size_t i = 0; i < compared->expressions.column_count; i++)
+            if (!cells_equal(answers->source, answers->target, row, (int) i + 1))
+                compared->columns_are_known = compared->column_differs[i] = true;
+    }
+}
+
+bool verify_table_find_columns(struct verify_table *compared, struct verify_sides *sides, struct error *err) {
+    struct buffer keys AUTO(buffer_release) = {.bytes_max = OPEN_BYTES_MAX};
+    struct buffer source_sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    struct buffer target_sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    struct verify_answers answers AUTO(verify_answers_release) = {0};
+    if (compared->column_differs == NULL || !append_found(compared, &keys))
+        return true;
+    append_columns(compared, &compared->expressions.source, &source_sql);
+    append_columns(compared, &compared->expressions.target, &target_sql);
+    if (close_open(&keys) == NULL || buffer_text(&source_sql) == NULL || buffer_text(&target_sql) == NULL)
+        return error_no_memory(err);
+    const struct verify_question question = {
+        .source_sql = source_sql.data,
+        .target_sql = target_sql.data,
+        .parameter = keys.data,
+        .shape = {"the query for columns that differ", 0, RESULT_ROWS_ANY,
+                  (int) compared->expressions.column_count + 1, RESULT_NULL_ANYWHERE}};
+    if (!verify_sides_ask(sides, &question, &answers, err))
+        return error_wrap(err, "comparing %s.%s", compared->table->schema, compared->table->name);
+    note_columns(compared, &answers);
+    return true;
+}
+
+/* ---- the end of a range ---- */
+
+void verify_table_settle(struct verify_table *compared) {
+    for (size_t i = 0; i < compared->rows.count; i++)
+        verify_counts_add(&compared->counts, &compared->rows.items[i]);
+    for (size_t i = 0; i < compared->buckets.count; i++) {
+        const struct verify_difference *bucket = &compared->buckets.items[i];
+        verify_counts_add(&compared->counts, bucket);
+        compared->is_inexact |= !is_one_sided(bucket);
+    }
+    verify_differences_release(&compared->rows);
+    verify_differences_release(&compared->buckets);
+}
+
 void verify_table_release(struct verify_table *compared) {
-    verify_differences_release(&compared->picked);
-    verify_answers_release(&compared->picked_rows);
+    for (size_t i = 0; i < compared->key_set_count; i++) {
+        verify_differences_release(&compared->key_sets[i].picked);
+        verify_answers_release(&compared->key_sets[i].rows);
+    }
+    free(compared->key_sets);
     verify_differences_release(&compared->rows);
     verify_differences_release(&compared->buckets);
 }

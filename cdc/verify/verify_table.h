@@ -8,9 +8,11 @@
  */
 #pragma once
 
+#include "cdc/base/buffer.h"
 #include "cdc/verify/verify_difference.h"
 #include "cdc/verify/verify_expressions.h"
 #include "cdc/verify/verify_sides.h"
+#include "sinks/chunk.h"
 #include "sinks/table.h"
 
 enum verify_result {
@@ -21,6 +23,13 @@ enum verify_result {
     VERIFY_DIFFERENT,
     VERIFY_MISSING, /* the target lacks the table, or columns of it */
     VERIFY_MOVING,  /* rows changed in every round, so nothing is proved */
+    VERIFY_COPYING, /* the target has not got all of its rows yet */
+};
+
+/* Some of the rows that differ, and the columns that name them. */
+struct verify_key_set {
+    struct verify_differences picked;
+    struct verify_answers rows;
 };
 
 struct verify_table {
@@ -33,14 +42,44 @@ struct verify_table {
     int64_t bucket_mask;
     struct verify_differences rows;    /* by key */
     struct verify_differences buckets; /* buckets that differ and are too large to narrow */
-    struct verify_differences picked;  /* the rows whose keys are shown, and the result with their columns */
-    struct verify_answers picked_rows;
+    const char *where_sql;             /* only rows for which it is true, on each side; or NULL */
+    const struct chunk *ranges;        /* parts of its key that are compared one by one; NULL: the whole */
+    size_t range_count;                /* at least 1 */
+    size_t range;                      /* that is compared now; rows and buckets are of it */
+    bool *range_differs;
+    struct verify_counts counts; /* of the ranges that are settled */
+    bool is_inexact;             /* counts are lower bounds */
+    bool *column_differs;        /* by the index of column_names: in a row that both sides have */
+    bool columns_are_known;
+    struct verify_key_set *key_sets;
+    size_t key_set_count;
+    size_t key_count; /* in all of them */
     bool keys_are_read;
+    bool is_looked_into; /* for its columns and keys */
+    lsn_t lsn;           /* the target's, at the last comparison */
 };
 
 void verify_table_release(struct verify_table *compared);
 
-/* Compares the whole table, then narrows it; the rows and buckets that differ are left in the struct. */
+/* Appends a side's table, reduced to the current range and where_sql. */
+void verify_table_append_from(const struct verify_table *compared, const struct verify_expression *side,
+                              struct buffer *sql);
+
+/*
+ * Locks the table on both sides against other definitions, until the snapshots end. *ret_whole: it was not
+ * rewritten, truncated or divided otherwise since they were taken; else they do not show its rows.
+ */
+MUST_CHECK bool verify_table_hold(const struct verify_table *compared, struct verify_sides *sides,
+                                  bool *ret_whole, struct error *err);
+
+/* Finds the columns whose values differ in some of the current rows. In the snapshots of the comparison. */
+MUST_CHECK bool verify_table_find_columns(struct verify_table *compared, struct verify_sides *sides,
+                                          struct error *err);
+
+/* Adds what differs in the current range to the counts, and forgets the rows. */
+void verify_table_settle(struct verify_table *compared);
+
+/* Compares the current range, then narrows it; the rows and buckets that differ are left in the struct. */
 MUST_CHECK bool verify_table_compare(struct verify_table *compared, struct verify_sides *sides,
                                      struct error *err);
 

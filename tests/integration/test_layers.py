@@ -36,7 +36,7 @@ LAYERS = {
     ],
     "cdc/status": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/engine"],
     "cdc/check": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
-    "cdc/verify": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "cdc/config", "cdc/source"],
+    "cdc/verify": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
     "cdc/commands": [
         "cdc", "cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine", "cdc/status", "cdc/check", "cdc/verify",
     ],

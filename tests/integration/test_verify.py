@@ -239,7 +239,44 @@ def test_a_difference_is_found_under_traffic(pipeline):
     assert [table["table"] for table in sink["tables"] if table["result"] == "different"] == ["journal", "quiet"]
 
 
-def test_a_row_that_never_stands_still_is_no_difference(pipeline):
+ROUNDS, ROUNDS_LONG = 20, 100
+QUIET = """create table quiet (id int primary key, v text, w int); insert into quiet select g, 'value ' || g, g from generate_series(1, 20000) g;
+create table keyless (v text); insert into keyless select 'row ' || g % 50 from generate_series(1, 200) g;"""
+
+
+def start_exact(pipeline):
+    pipeline.source.execute(SCHEMA + ROWS + QUIET)
+    pipeline.target.execute(TARGET_SCHEMA)
+    pipeline.publish()
+    pipeline.engine.configuration["copy"] = {"chunk_bytes": "256kB"}
+    pipeline.start()
+    pipeline.wait_applied()
+
+
+def test_under_load_three_damages_are_found_and_nothing_else(pipeline, request):
+    """Each round damages a byte, a row that goes and a row that comes; every other row of each table may change at any moment."""
+    start_exact(pipeline)
+    with Load(pipeline.source, threads=3, pause_s=0.002):
+        for number in range(1, 1 + (ROUNDS_LONG if request.config.getoption("--long") else ROUNDS)):
+            pipeline.target.execute(f"update quiet set v = overlay(v placing 'V' from 1) where id = {number}; delete from quiet where id = {number + 7000};"
+                                    f"insert into quiet values ({number + 30000}, 'extra', 0)")
+            code, sink = verify(pipeline, "--keys", "9")
+            assert code == DIFFERENT and sink["barriers"] > 0, sink
+            assert [table["table"] for table in sink["tables"] if table["result"] != "equal"] == ["quiet"]
+            quiet = table_of(sink, "quiet")
+            assert counts_of(sink, "quiet") == (1, 1, 1) and quiet["exact"] and quiet["columns"] == ["v"]
+            assert sorted((key["row"], int(key["key"]["id"])) for key in quiet["keys"]) == [
+                ("different", number), ("extra", number + 30000), ("missing", number + 7000)]
+            pipeline.target.execute(f"update quiet set v = overlay(v placing 'v' from 1) where id = {number};"
+                                    f"insert into quiet values ({number + 7000}, 'value {number + 7000}', {number + 7000}); delete from quiet where id > 20000")
+        code, sink = verify(pipeline)
+        assert code == EQUAL and sink["barriers"] > 0 and sink["rounds"] == 0, sink
+        assert all(table["lsn"] for table in sink["tables"])
+    result = pipeline.engine.command("verify")
+    assert result.returncode == EQUAL and "equal at LSN " in result.stdout
+
+
+def test_a_row_that_never_stands_still_is_equal_at_a_barrier(pipeline):
     pipeline.source.execute("create table hot (id int primary key, n bigint); insert into hot values (1, 0)")
     pipeline.start()
     stop = threading.Event()
@@ -249,18 +286,101 @@ def test_a_row_that_never_stands_still_is_no_difference(pipeline):
         with connection.cursor() as cursor:
             while not stop.is_set():
                 cursor.execute("update hot set n = n + 1")
+                stop.wait(0.001)
         connection.close()
 
     writer = threading.Thread(target=heat)
     writer.start()
     try:
-        code, sink = verify(pipeline)
-        assert code in (EQUAL, UNDECIDED), sink
+        for _ in range(3):
+            assert_verified(pipeline, EQUAL)
+    finally:
+        stop.set()
+        writer.join()
+
+
+def test_a_table_that_is_truncated_all_the_time_shows_no_difference(pipeline):
+    """An older snapshot shows the emptied table at one side alone."""
+    pipeline.source.execute("create table t (id int primary key); create table tree (id int primary key) partition by range (id);"
+                            "create table leaf partition of tree for values from (0) to (1000)")
+    pipeline.publish()
+    pipeline.start()
+    stop = threading.Event()
+
+    def write():
+        connection = pipeline.source.connect()
+        with connection.cursor() as cursor:
+            while not stop.is_set():
+                cursor.execute("begin; truncate t, tree; insert into t select generate_series(1, 50); insert into tree select generate_series(1, 50); commit")
+                stop.wait(0.15)
+        connection.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(5):
+            code, sink = verify(pipeline)
+            assert code in (EQUAL, UNDECIDED), sink
     finally:
         stop.set()
         writer.join()
     pipeline.wait_applied()
     assert_verified(pipeline, EQUAL)
+
+
+def test_a_commit_that_waits_for_a_standby_is_no_difference(new_pipeline, own_cluster, shared_clusters):
+    source = own_cluster("source")
+    pipeline = new_pipeline(source, shared_clusters("target"))
+    pipeline.source.execute("create table t (id int primary key); create table u (id int primary key); insert into u values (1)")
+    pipeline.start()
+    source.configure({"synchronous_standby_names": "nobody"})
+    source.reload()
+    connection = pipeline.source.connect()
+    hanging = threading.Thread(target=lambda: connection.cursor().execute("insert into t values (1)"))
+    hanging.start()
+    try:
+        wait_until(lambda: pipeline.target.value("select count(*) from t") == 1, "the row to arrive")
+        code, sink = verify(pipeline, "--table", "t")
+        assert (code, table_of(sink, "t")["result"]) == (UNDECIDED, "moving")
+        code, sink = verify(pipeline, "--table", "public.u")
+        assert (code, table_of(sink, "u")["result"]) == (EQUAL, "equal")
+    finally:
+        source.configure({"synchronous_standby_names": ""})
+        source.reload()
+        hanging.join(60)
+        connection.close()
+    assert_verified(pipeline, EQUAL)
+
+
+def test_a_table_whose_copy_is_not_complete_is_left_out(pipeline):
+    pipeline.source.execute("create table t (id int primary key); create table u (id int primary key); insert into t values (1)")
+    pipeline.engine.catch_up()
+    assert pipeline.engine.command("table copy", "public.t").returncode == 0
+    pipeline.target.execute("delete from t")
+    code, sink = verify(pipeline)
+    assert code == DIFFERENT and sink["result"] == table_of(sink, "t")["result"] == "copying" and table_of(sink, "u")["result"] == "equal"
+    result = pipeline.engine.command("verify")
+    assert "not compared: its copy is not complete" in result.stdout and "INCOMPLETE at LSN" in result.stdout
+    pipeline.start()
+    pipeline.engine.wait_log("the copy is complete")
+    assert_verified(pipeline, EQUAL)
+
+
+def test_some_tables_and_some_rows(pipeline):
+    start_exact(pipeline)
+    pipeline.target.execute("delete from quiet where id in (5, 15000); delete from keyless where ctid = '(0,1)'")
+    code, sink = verify(pipeline, "--table", "quiet", "--where", "id < 10000 -- not the others")
+    assert code == DIFFERENT and counts_of(sink, "quiet") == (1, 0, 0) and table_of(sink, "quiet")["source_rows"] == 9999
+    assert [table["table"] for table in sink["tables"]] == ["quiet"]
+    code, sink = verify(pipeline, "--table", "quiet", "--where", "id between 6 and 10000", "--rate", "1000MB/s")
+    assert code == EQUAL and table_of(sink, "quiet")["source_rows"] == 9995
+    code, sink = verify(pipeline, "--table", "public.keyless", "--table", "public.part")
+    assert code == DIFFERENT and counts_of(sink, "keyless") == (1, 0, 0) and table_of(sink, "part")["result"] == "equal"
+    result = pipeline.engine.command("verify", "--table", "nothing")
+    assert result.returncode == 2 and "no published table has this name" in result.stderr
+    before = time.monotonic()
+    verify(pipeline, "--table", "quiet", "--rate", "1")
+    assert time.monotonic() - before > 0.8
 
 
 @pytest.mark.parametrize("versions", [(14, 18), (18, 14), (16, 17)], ids=str)
