@@ -22,6 +22,7 @@ enum chunk_method {
     CHUNK_WHOLE,     /* it is one chunk */
     CHUNK_BY_KEY,    /* by the values of a column that the engine can order */
     CHUNK_BY_SOURCE, /* the same, where only the source can order them */
+    CHUNK_BY_PAGES,  /* by its pages; all chunks are from one snapshot, so they are copied again together */
 };
 
 enum chunk_state {

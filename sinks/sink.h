@@ -200,6 +200,12 @@ struct sink_chunk_ops {
     bool (*open)(struct sink *copier, const struct sink *sink, struct error *err);
     /* The chunks that follow are of this table. Sets left_to_sink and sink_takes_binary of its columns. */
     bool (*prepare)(struct sink *copier, struct table *table, struct error *err);
+    /*
+     * Removes all rows of the table, and makes all its chunks wait, in one atomic step. table is NULL when
+     * the source has no such table any more. ERROR_REFUSE: see begin.
+     */
+    bool (*empty)(struct sink *copier, const struct table *table, const struct chunk *chunk,
+                  struct error *err);
     /* Removes the rows of a dirty chunk. ERROR_REFUSE: another engine has taken over. */
     bool (*begin)(struct sink *copier, const struct table *table, const struct chunk *chunk,
                   enum copy_format format, struct error *err);

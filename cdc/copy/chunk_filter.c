@@ -157,7 +157,7 @@ static bool look_up(struct chunk_filter *filter, const struct relation *relation
         return true;
     filter->table = chunk_map_table(filter->map, relation->oid);
     filter->column = 0;
-    if (filter->table != NULL && filter->table->count > 1) {
+    if (filter->table != NULL && filter->table->count > 1 && !map_table_is_shared(filter->table)) {
         const struct chunk *chunk = first_chunk(filter, filter->table);
         const struct slice wanted = slice_of(chunk->column);
         while (filter->column < relation->column_count &&
@@ -200,7 +200,7 @@ static bool find_place(const struct chunk_filter *filter, const struct change *c
     const struct map_table *table = filter->table;
     struct chunk_key key;
     *ret_chunk = &filter->map->chunks[table->first];
-    if (table->count == 1)
+    if (table->count == 1 || map_table_is_shared(table))
         return true;
     if (table->method == CHUNK_BY_SOURCE)
         return find_asked_place(filter, change, is_new, ret_chunk, err);

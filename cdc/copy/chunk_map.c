@@ -70,6 +70,45 @@ static int compare_tables(const void *a, const void *b) {
     return (left->oid > right->oid) - (left->oid < right->oid);
 }
 
+static bool is_same_snapshot(const struct map_chunk *a, const struct map_chunk *b) {
+    return xid_snapshot_covers(&a->snapshot, &b->snapshot) && xid_snapshot_covers(&b->snapshot, &a->snapshot);
+}
+
+/* What was copied before an interruption is of a snapshot that is gone, so all chunks wait again. */
+static bool join_chunks(struct chunk_map *map, struct map_table *table, struct error *err) {
+    struct map_chunk *first = &map->chunks[table->first];
+    if (!map_table_is_shared(table))
+        return true;
+    const bool is_copied = table->copied_count == table->count;
+    for (size_t i = 0; i < table->count; i++) {
+        if (is_copied && !is_same_snapshot(first, first + i))
+            return error_set(err, ERROR_PROTOCOL, "the chunks of table %s.%s are of different snapshots",
+                             first->chunk.schema, first->chunk.table);
+        if (is_copied)
+            continue;
+        first->is_dirty = first->is_dirty || first[i].is_dirty || first[i].state == MAP_CHUNK_COPIED;
+        first[i].is_dirty = first[i].is_dirty && i == 0; /* the rows of all go together */
+        first[i].state = MAP_CHUNK_WAITING;
+        xid_snapshot_release(&first[i].snapshot);
+    }
+    if (!is_copied) {
+        map->copied_count -= table->copied_count;
+        table->copied_count = 0;
+    }
+    return true;
+}
+
+static bool join_tables(struct chunk_map *map, struct error *err) {
+    for (size_t i = 0; i < map->table_count; i++) {
+        struct map_table *table = &map->tables[i];
+        for (size_t c = table->first; c < table->first + table->count; c++)
+            map->chunks[c].table = table;
+        if (!join_chunks(map, table, err))
+            return false;
+    }
+    return true;
+}
+
 static bool find_tables(struct chunk_map *map, struct error *err) {
     map->tables = arena_alloc_zero(&map->arena, map->count * sizeof *map->tables);
     if (map->tables == NULL)
@@ -88,7 +127,7 @@ static bool find_tables(struct chunk_map *map, struct error *err) {
         if (map->tables[i - 1].oid == map->tables[i].oid)
             return error_set(err, ERROR_PROTOCOL, "the chunks of the table with OID %u are apart",
                              map->tables[i].oid);
-    return true;
+    return join_tables(map, err);
 }
 
 static bool add_seen(struct chunk_map *map, uint64_t xid, struct error *err) {
@@ -158,13 +197,27 @@ static struct map_table *table_of(struct chunk_map *map, const struct map_chunk 
 
 /* ---- copiers ---- */
 
+static bool is_work(const struct chunk_map *map, const struct map_chunk *chunk) {
+    if (chunk->is_taken || chunk->is_held)
+        return false;
+    if (!map_table_is_shared(chunk->table))
+        return chunk->state == MAP_CHUNK_WAITING;
+    return chunk->state == MAP_CHUNK_WAITING ? chunk == &map->chunks[chunk->table->first]
+                                             : chunk->table->is_open && !chunk->is_done;
+}
+
+/* A shared table that was begun goes first, so that its snapshot is short. */
 static struct map_chunk *find_waiting(struct chunk_map *map) {
+    struct map_chunk *found = NULL;
     for (size_t i = 0; i < map->count; i++) {
         struct map_chunk *chunk = &map->chunks[i];
-        if (chunk->state == MAP_CHUNK_WAITING && !chunk->is_taken && !chunk->is_held)
+        if (!is_work(map, chunk))
+            continue;
+        if (chunk->table->is_open)
             return chunk;
+        found = found != NULL ? found : chunk;
     }
-    return NULL;
+    return found;
 }
 
 static enum map_work find_work(struct chunk_map *map, struct map_chunk **ret_chunk) {
@@ -199,24 +252,27 @@ static bool sees_all(const struct chunk_map *map, const struct xid_snapshot *sna
     return true;
 }
 
+static bool set_snapshot(struct map_chunk *chunk, const struct xid_snapshot *snapshot, struct error *err) {
+    xid_snapshot_release(&chunk->snapshot);
+    chunk->state = MAP_CHUNK_READING;
+    return xid_snapshot_copy(snapshot, &chunk->snapshot) ? true : error_no_memory(err);
+}
+
 /* The snapshot sees all of map->seen, and each one that is accepted later covers it. */
 static bool accept(struct chunk_map *map, struct map_chunk *chunk, const struct xid_snapshot *snapshot,
                    struct error *err) {
-    struct xid_snapshot own, latest;
-    if (!xid_snapshot_copy(snapshot, &own))
+    struct xid_snapshot latest;
+    const size_t count = map_table_is_shared(chunk->table) ? chunk->table->count : 1;
+    if (!xid_snapshot_copy(snapshot, &latest))
         return error_no_memory(err);
-    if (!xid_snapshot_copy(snapshot, &latest)) {
-        xid_snapshot_release(&own);
-        return error_no_memory(err);
-    }
     xid_snapshot_release(&map->latest);
-    xid_snapshot_release(&chunk->snapshot);
     map->latest = latest;
     map->seen_count = 0;
     if (latest.xmax > map->known_xid)
         map->known_xid = latest.xmax;
-    chunk->snapshot = own;
-    chunk->state = MAP_CHUNK_READING;
+    for (size_t i = 0; i < count; i++)
+        if (!set_snapshot(chunk + i, snapshot, err))
+            return false;
     return true;
 }
 
@@ -230,15 +286,40 @@ bool chunk_map_accept(struct chunk_map *map, struct map_chunk *chunk, const stru
     return good;
 }
 
-bool chunk_map_end(struct chunk_map *map, struct map_chunk *chunk) {
-    struct map_table *table = table_of(map, chunk);
+void chunk_map_open(struct chunk_map *map, struct map_chunk *first) {
     pthread_mutex_lock(&map->lock);
-    assert(chunk->state == MAP_CHUNK_READING);
-    chunk->state = MAP_CHUNK_COPIED;
+    assert(first->state == MAP_CHUNK_READING && map_table_is_shared(first->table));
+    first->is_taken = false;
+    first->table->is_open = true;
+    pthread_cond_broadcast(&map->changed);
+    pthread_mutex_unlock(&map->lock);
+}
+
+void chunk_map_note_emptied(struct chunk_map *map, struct map_chunk *first) {
+    pthread_mutex_lock(&map->lock);
+    first->is_dirty = false;
+    pthread_mutex_unlock(&map->lock);
+}
+
+static void end_locked(struct chunk_map *map, struct map_chunk *chunk, bool is_last) {
+    struct map_table *table = chunk->table;
     chunk->is_taken = false;
     chunk->is_dirty = false;
+    chunk->is_done = true;
+    if (!map_table_is_shared(table))
+        chunk->state = MAP_CHUNK_COPIED;
+    else if (is_last)
+        for (size_t i = 0; i < table->count; i++)
+            map->chunks[table->first + i].state = MAP_CHUNK_COPIED;
+    table->is_open = table->is_open && !is_last;
+}
+
+bool chunk_map_end(struct chunk_map *map, struct map_chunk *chunk) {
+    pthread_mutex_lock(&map->lock);
+    assert(chunk->state == MAP_CHUNK_READING);
     map->copied_count++;
-    const bool is_last = ++table->copied_count == table->count;
+    const bool is_last = ++chunk->table->copied_count == chunk->table->count;
+    end_locked(map, chunk, is_last);
     pthread_cond_broadcast(&map->changed);
     pthread_mutex_unlock(&map->lock);
     return is_last;

@@ -27,10 +27,12 @@ enum map_chunk_state { MAP_CHUNK_WAITING, MAP_CHUNK_READING, MAP_CHUNK_COPIED };
 struct map_chunk {
     struct chunk chunk; /* as planned; its state is below */
     struct chunk_key low;
-    enum map_chunk_state state;
-    bool is_taken; /* by a copier that has no accepted snapshot yet */
-    bool is_dirty; /* the sink has rows in its range */
-    bool is_held;  /* dirty, and that is not committed yet */
+    struct map_table *table;
+    enum map_chunk_state state; /* of CHUNK_BY_PAGES: of all chunks of the table */
+    bool is_done;               /* of CHUNK_BY_PAGES: this one is copied */
+    bool is_taken;              /* by a copier that has no accepted snapshot yet */
+    bool is_dirty;              /* the sink has rows in its range */
+    bool is_held;               /* dirty, and that is not committed yet */
     struct xid_snapshot snapshot;
 };
 
@@ -40,7 +42,13 @@ struct map_table {
     size_t count;
     size_t copied_count;
     enum chunk_method method;
+    bool is_open; /* of CHUNK_BY_PAGES: the snapshot of all its chunks can be imported */
 };
+
+/* Are all chunks of the table from one snapshot? */
+static inline bool map_table_is_shared(const struct map_table *table) {
+    return table->method == CHUNK_BY_PAGES && table->count > 1;
+}
 
 /* Must the source be asked in which chunk a key is? */
 static inline bool map_table_is_asked(const struct map_table *table) {
@@ -95,6 +103,15 @@ enum map_work chunk_map_take(struct chunk_map *map, struct map_chunk **ret_chunk
  */
 MUST_CHECK bool chunk_map_accept(struct chunk_map *map, struct map_chunk *chunk,
                                  const struct xid_snapshot *snapshot, bool *ret_accepted, struct error *err);
+
+/*
+ * Of a shared table first only its first chunk is work, until its snapshot is accepted; then it is open, and
+ * all chunks are work.
+ */
+void chunk_map_open(struct chunk_map *map, struct map_chunk *first);
+
+/* The sink has removed the rows of the shared table. */
+void chunk_map_note_emptied(struct chunk_map *map, struct map_chunk *first);
 
 /* The chunk's rows and its mark are committed in the sink. True: it was its table's last one. */
 bool chunk_map_end(struct chunk_map *map, struct map_chunk *chunk);

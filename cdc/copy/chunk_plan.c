@@ -135,6 +135,37 @@ static bool add_empty(struct plan_maker *maker, const struct table *table, struc
     return true;
 }
 
+/* Without a snapshot of their own: see CHUNK_BY_PAGES. The last one has no end, as the table may grow. */
+static bool divide_pages(struct plan_maker *maker, const struct table *table, uint64_t wanted,
+                         struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    struct chunk like = chunk_of(table);
+    char oid[16];
+    snprintf(oid, sizeof oid, "%u", table->oid);
+    const char *const values[] = {oid};
+    if (!session_query(maker->source,
+                       "select coalesce(pg_catalog.pg_relation_size($1::oid), 0)"
+                       " / pg_catalog.current_setting('block_size')::bigint",
+                       1, values, &(const struct result_shape){"the query for a table's pages", 1, 1, 1, 0},
+                       &result, err))
+        return false;
+    const uint64_t pages = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
+    const uint64_t step = pages / wanted + 1;
+    like.method = CHUNK_BY_PAGES;
+    like.column = "ctid";
+    like.order_sql = "pg_catalog.tid";
+    like.bytes_estimate /= pages / step + 1;
+    for (uint64_t page = 0; page <= pages; page += step) {
+        char bound[32];
+        snprintf(bound, sizeof bound, "(%" PRIu64 ",0)", page + step);
+        like.high = page + step <= pages ? arena_copy(maker->arena, slice_of(bound)) : NULL;
+        if ((page + step <= pages && like.high == NULL) || add_chunk(maker, &like) == NULL)
+            return error_no_memory(err);
+        like.low = like.high;
+    }
+    return true;
+}
+
 static bool plan_table(struct plan_maker *maker, const struct table *table, struct error *err) {
     const struct chunk whole = chunk_of(table);
     struct chunk like = whole;
@@ -145,6 +176,8 @@ static bool plan_table(struct plan_maker *maker, const struct table *table, stru
         return false;
     if (like.method == CHUNK_BY_SOURCE && maker->terms->replaces)
         like = whole;
+    if (like.method == CHUNK_WHOLE && wanted > 1 && table->kind != 'p' && !maker->terms->replaces)
+        return divide_pages(maker, table, wanted, err);
     if (like.method == CHUNK_WHOLE)
         return add_chunk(maker, &like) != NULL ? true : error_no_memory(err);
     return read_bounds(maker, table, like.column, wanted, &bounds, err) && divide(maker, &like, bounds, err);

@@ -63,6 +63,14 @@ struct copier {
     uint64_t done_bytes; /* of the chunk's estimate, as the progress shows it */
 };
 
+/* A chunk's rows are found by index, also when statistics are old. */
+static bool open_source(struct copier *copier, struct error *err) {
+    struct copiers *copiers = copier->copiers;
+    return source_open(&copier->source, &copiers->config->source, &copiers->stop, err) &&
+           (!copier->sink->ops->takes_bytes || session_take_bytes(&copier->source, err)) &&
+           session_execute(&copier->source, "set enable_seqscan = off", err);
+}
+
 /* ---- tables ---- */
 
 struct copier_table *copier_find_table(const struct copiers *copiers, oid_t oid) {
@@ -293,6 +301,95 @@ static bool copy_rows(struct copier *copier, const struct copier_table *known, c
            move_rows(copier, err);
 }
 
+static bool skip_rows(struct copier *copier, const struct chunk *chunk, struct error *err) {
+    log_line(LOG_LEVEL_WARNING,
+             "sink %s: table %s.%s is not published any more, so the rest of its copy is left out",
+             copier->sink->config->name, chunk->schema, chunk->table);
+    return find_snapshot(copier, NULL, err);
+}
+
+/* ---- tables whose chunks share a snapshot ---- */
+
+static struct copier_share *share_of(const struct copier *copier) {
+    return &copier->copiers->shares[copier->chunk->table - copier->copiers->map->tables];
+}
+
+static bool export_snapshot(struct copier *copier, struct copier_share *share, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_query(&copier->source, "select pg_catalog.pg_export_snapshot()", 0, NULL,
+                       &(const struct result_shape){"the export of a snapshot", 1, 1, 1, 0}, &result, err))
+        return false;
+    if (snprintf(share->name, sizeof share->name, "%s", PQgetvalue(result, 0, 0)) >= (int) sizeof share->name)
+        return error_set(err, ERROR_PROTOCOL, "source: the name of an exported snapshot is too long");
+    share->holder = copier->source; /* idle from now on, with the lock on the table */
+    copier->source = (struct session){0};
+    return open_source(copier, err);
+}
+
+/*
+ * Takes the snapshot of all chunks of the table, and hands them out. Rows of an interrupted copy, which was
+ * of another snapshot, go first.
+ */
+static bool lead(struct copier *copier, const struct copier_table *known, const struct chunk *chunk,
+                 struct error *err) {
+    struct copier_share *share = share_of(copier);
+    if ((known != NULL && !prepare(copier, known, err)) ||
+        (copier->chunk->is_dirty &&
+         !copier->sink->ops->chunk->empty(copier->sink, known != NULL ? &copier->table : NULL, chunk, err)))
+        return false;
+    chunk_map_note_emptied(copier->copiers->map, copier->chunk);
+    if (!(known != NULL ? find_snapshot(copier, known, err) : skip_rows(copier, chunk, err)))
+        return false;
+    FAULT_POINT("chunk-accepted");
+    free(share->snapshot);
+    share->snapshot = strdup(copier->snapshot);
+    share->read_lsn = copier->read_lsn;
+    share->read_ms = copier->read_ms;
+    if (share->snapshot == NULL)
+        return error_no_memory(err);
+    if (known != NULL ? !export_snapshot(copier, share, err)
+                      : !session_execute(&copier->source, "rollback", err))
+        return false;
+    chunk_map_open(copier->copiers->map, copier->chunk);
+    return true;
+}
+
+/* The import is proved. The holder's lock is on the table, so its definition is the one that was checked. */
+static bool import_snapshot(struct copier *copier, struct error *err) {
+    const struct copier_share *share = share_of(copier);
+    struct xid_snapshot snapshot = {0};
+    char sql[128];
+    snprintf(sql, sizeof sql, "set transaction snapshot '%s'", share->name);
+    if (!session_execute(&copier->source, "begin isolation level repeatable read read only", err))
+        return false;
+    if (share->name[0] != '\0' && !session_execute(&copier->source, sql, err)) {
+        err->kind = ERROR_RETRY; /* the holder's session has ended */
+        return false;
+    }
+    if (!read_snapshot(copier, &snapshot, err))
+        return false;
+    xid_snapshot_release(&snapshot);
+    if (share->name[0] != '\0' && strcmp(copier->snapshot, share->snapshot) != 0)
+        return error_set(err, ERROR_RETRY, "source: the snapshot of table %s.%s was not imported",
+                         copier->chunk->chunk.schema, copier->chunk->chunk.table);
+    free(copier->snapshot);
+    copier->snapshot = strdup(share->snapshot);
+    copier->read_lsn = share->read_lsn;
+    copier->read_ms = share->read_ms;
+    return copier->snapshot != NULL ? true : error_no_memory(err);
+}
+
+static bool copy_shared(struct copier *copier, const struct copier_table *known, const struct chunk *chunk,
+                        struct error *err) {
+    if (known == NULL)
+        return import_snapshot(copier, err);
+    snapshot_progress_name(copier->copiers->progress, known->table);
+    return prepare(copier, known, err) && import_snapshot(copier, err) &&
+           copier->sink->ops->chunk->begin(copier->sink, &copier->table, chunk, copier->format, err) &&
+           copy_out_start(&copier->source, &copier->table, chunk, copier->format, err) &&
+           move_rows(copier, err);
+}
+
 /* ---- chunks ---- */
 
 static bool end_chunk(struct copier *copier, const struct copier_table *known, struct chunk *chunk,
@@ -306,6 +403,7 @@ static bool end_chunk(struct copier *copier, const struct copier_table *known, s
     add_done(copier, chunk->bytes_estimate);
     if (!chunk_map_end(copier->copiers->map, copier->chunk))
         return true;
+    session_close(&share_of(copier)->holder);
     atomic_fetch_add_explicit(&copier->copiers->progress->tables_done, 1, memory_order_relaxed);
     return known == NULL || ops->table_end(copier->sink, &copier->table, err);
 }
@@ -349,13 +447,6 @@ static bool await_publication(struct copier *copier, const struct chunk *chunk, 
     return error_set(err, ERROR_STOPPED, "stopped");
 }
 
-static bool skip_rows(struct copier *copier, const struct chunk *chunk, struct error *err) {
-    log_line(LOG_LEVEL_WARNING,
-             "sink %s: table %s.%s is not published any more, so the rest of its copy is left out",
-             copier->sink->config->name, chunk->schema, chunk->table);
-    return find_snapshot(copier, NULL, err);
-}
-
 static bool copy_chunk(struct copier *copier, struct error *err) {
     struct chunk chunk = copier->chunk->chunk;
     const struct copier_table *known = copier_find_table(copier->copiers, chunk.relation_oid);
@@ -364,7 +455,13 @@ static bool copy_chunk(struct copier *copier, struct error *err) {
     copier->done_bytes = 0;
     if (known == NULL && chunk.is_added)
         return await_publication(copier, &chunk, err);
-    bool copied = known != NULL ? copy_rows(copier, known, &chunk, err) : skip_rows(copier, &chunk, err);
+    const bool is_shared = map_table_is_shared(copier->chunk->table);
+    if (is_shared && !copier->chunk->table->is_open)
+        return lead(copier, known, &chunk, err) ||
+               error_wrap(err, "copying table %s.%s", chunk.schema, chunk.table);
+    bool copied = is_shared       ? copy_shared(copier, known, &chunk, err)
+                  : known != NULL ? copy_rows(copier, known, &chunk, err)
+                                  : skip_rows(copier, &chunk, err);
     return (copied && end_chunk(copier, known, &chunk, err)) ||
            error_wrap(err, "copying table %s.%s", chunk.schema, chunk.table);
 }
@@ -385,13 +482,9 @@ static bool read_end(struct copier *copier, struct error *err) {
 
 /* ---- the thread ---- */
 
-/* A chunk's rows are found by index, also when statistics are old. */
 static bool open_sessions(struct copier *copier, struct error *err) {
-    struct copiers *copiers = copier->copiers;
-    return source_open(&copier->source, &copiers->config->source, &copiers->stop, err) &&
-           (!copier->sink->ops->takes_bytes || session_take_bytes(&copier->source, err)) &&
-           session_execute(&copier->source, "set enable_seqscan = off", err) &&
-           copier->sink->ops->chunk->open(copier->sink, copiers->sink, err);
+    return open_source(copier, err) &&
+           copier->sink->ops->chunk->open(copier->sink, copier->copiers->sink, err);
 }
 
 static bool work(struct copier *copier, struct error *err) {

@@ -243,6 +243,9 @@ bool copiers_start(struct copiers *copiers, const atomic_bool *stop, struct erro
     arena_init(&copiers->arena, BLOCK_BYTES, ARENA_BYTES_MAX);
     if (!read_tables(copiers, stop, err))
         return false;
+    copiers->shares = calloc(copiers->map->table_count, sizeof *copiers->shares);
+    if (copiers->shares == NULL)
+        return error_no_memory(err);
     announce(copiers);
     const int count = count_threads(copiers);
     say_start(copiers, count);
@@ -264,5 +267,11 @@ void copiers_end(struct copiers *copiers) {
     for (int i = 0; i < copiers->thread_count; i++)
         pthread_join(copiers->threads[i], NULL);
     copiers->thread_count = 0;
+    for (size_t i = 0; copiers->shares != NULL && i < copiers->map->table_count; i++) {
+        session_close(&copiers->shares[i].holder);
+        free(copiers->shares[i].snapshot);
+    }
+    free(copiers->shares);
+    copiers->shares = NULL;
     arena_release(&copiers->arena);
 }

@@ -24,6 +24,15 @@ enum { COPIERS_MAX = 64 };
 
 struct copier_table; /* a table as it was when the copiers started */
 
+/* The snapshot of a table whose chunks share one, by its index in map->tables. */
+struct copier_share {
+    struct session holder; /* idle in the transaction that exported it */
+    char name[64];         /* for SET TRANSACTION SNAPSHOT; "" when the source has no such table any more */
+    char *snapshot;        /* its text */
+    lsn_t read_lsn;
+    int64_t read_ms;
+};
+
 struct copiers {
     const struct config *config;
     struct sink *sink; /* the runner's; open */
@@ -34,6 +43,7 @@ struct copiers {
     struct arena arena;
     struct table_list tables;
     struct copier_table *by_oid; /* one per table, ordered by OID */
+    struct copier_share *shares; /* one per table of the map; written before chunk_map_open */
     int wal_writer_delay_ms;     /* of the source */
     atomic_ullong flushed_lsn;   /* each commit before it is on the source's disk; a copier found out */
     pthread_t threads[COPIERS_MAX];

@@ -573,6 +573,7 @@ static const struct sink_chunk_ops POSTGRES_CHUNK = {
     .note = postgres_chunk_note,
     .open = postgres_chunk_open,
     .prepare = chunk_copy_prepare,
+    .empty = chunk_copy_empty,
     .begin = chunk_copy_begin,
     .end = chunk_copy_end,
     .table_end = chunk_copy_table_end,

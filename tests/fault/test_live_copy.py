@@ -20,6 +20,7 @@ def chunked(pipeline):
     """Tables of every kind of key, divided into many small chunks."""
     pipeline.source.execute(SCHEMA)
     pipeline.source.execute(ROWS)
+    pipeline.target.execute("create table twins (id int primary key, code int unique, pad text)")
     pipeline.publish()
     pipeline.engine.configuration["copy"] = {"mode": "live", "workers": "3", "chunk_bytes": "64kB"}
     return pipeline
@@ -110,4 +111,19 @@ def test_chunks_of_a_source_that_commits_asynchronously_wait_for_its_disk(pipeli
         pipeline.engine.start()
         for n in range(2, 200):
             cursor.execute(f"insert into t{n % 30} values ({n})")
+    finish(pipeline)
+
+
+def test_a_table_divided_by_pages_is_copied_again_as_a_whole(pipeline):
+    """Its chunks are of one snapshot, which an interruption ends; what was copied from it goes first."""
+    pipeline.source.execute("create table loose (n int, pad text); alter table loose replica identity full;"
+                            "insert into loose select g, repeat('l', 100) from generate_series(1, 5000) g")
+    pipeline.publish()
+    pipeline.engine.configuration["copy"] = {"mode": "live", "workers": "1", "chunk_bytes": "64kB"}
+    for point in ("chunk-committed:2", "chunk-before-empty", "chunk-emptied", "chunk-before-mark:2"):
+        pipeline.engine.start(environment={"PGCDC_FAULT": point})
+        pipeline.engine.wait_exit()
+        pipeline.source.execute("delete from loose where n % 10 = 1; insert into loose select n + 7, pad from loose where n % 10 = 3;"
+                                "update loose set n = n + 1 where n % 10 = 5")
+    assert pipeline.target.value("select count(*) from pgcdc.chunk where method = 'pages'") > 5
     finish(pipeline)

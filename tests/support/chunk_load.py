@@ -29,6 +29,7 @@ create type mood as enum ('sad', 'ok', 'happy', 'even ''"\\ happier');
 create table moods (mood mood, id int, n int, pad text, primary key (mood, id));
 create table heap (n int, pad text);
 alter table heap replica identity full;
+create table twins (id int primary key, code int unique, pad text);
 create table whole (id int primary key, n int, pad text);
 alter table whole replica identity full;
 create table tree (id int, n int, pad text, primary key (id)) partition by range (id);
@@ -54,14 +55,16 @@ insert into titles select case g % 3 when 0 then 'Title ' when 1 then 'title-' e
 insert into labels select chr(65 + g % 60) || ' "label\\' || g, g, repeat('l', 60) from generate_series(1, 3000) g;
 insert into moods select (enum_range(null::mood))[1 + g % 4], g, g, repeat('m', 60) from generate_series(1, 3000) g;
 insert into prints select decode(md5(g::text), 'hex'), g, repeat('p', 60) from generate_series(1, 3000) g;
-insert into heap select g, repeat('h', 30) from generate_series(1, 1000) g;
+insert into heap select g, repeat('h', 90) from generate_series(1, 4000) g;
+insert into twins select g, g, repeat('t', 60) from generate_series(1, 3000) g;
 insert into whole select g, g, repeat('w', 50) from generate_series(1, 5000) g;
 insert into tree select g, g, repeat('t', 50) from generate_series(1, 10000) g;
 insert into brief select g, g from generate_series(1, 2000) g;
 """
 # How the tables are divided; the others in any way.
 METHODS = {table: "key" for table in ("number", "wide", "ident", "pair", "words", "names", "days", "moments", "prints")}
-METHODS |= {table: "source" for table in ("amounts", "titles", "labels", "moods")}
+METHODS |= {"heap": "pages", "twins": "pages"}
+METHODS |= {table: "source" for table in ("amounts", "titles", "moods")}
 
 
 class ChunkLoad:
@@ -171,6 +174,10 @@ def statement(chance):
         f"update moods set mood = (enum_range(null::mood))[4] where id = {some}",
         f"delete from moods where id = {some}",
         "truncate labels" if chance.random() < 0.03 else f"delete from labels where label like '% \"label\\\\{some}'",
+        f"update twins set code = null where id = {some}; update twins set code = {some} where id = {other % 3000 + 1} and"
+        f" not exists (select from twins where code = {some})",
+        f"delete from twins where code = {some}",
+        f"insert into twins values ({some}, {some}, 'back') on conflict do nothing",
         f"update heap set n = n + 1 where n = {brief}",
         f"insert into heap values ({brief}, 'more')",
         f"update whole set id = id + 50000 where id = {brief}",

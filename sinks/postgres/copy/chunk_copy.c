@@ -82,6 +82,22 @@ static bool remove_rows(struct target *target, const struct table *table, const 
                                      : error_no_memory(err);
 }
 
+bool chunk_copy_empty(struct sink *copier, const struct table *table, const struct chunk *chunk,
+                      struct error *err) {
+    static const struct chunk ALL = {0};
+    struct target *target = target_of(copier);
+    if (!postgres_copy_start(target, err) ||
+        !session_execute(&target->session, "set local synchronous_commit = on", err) ||
+        !plan_rows_empty(target, chunk, err) || (table != NULL && !remove_rows(target, table, &ALL, err)))
+        return false;
+    FAULT_POINT("chunk-before-empty");
+    if (!session_execute(&target->session, "commit", err))
+        return error_wrap(err, "removing the rows of table %s.%s", chunk->schema, chunk->table);
+    target->in_transaction = false;
+    FAULT_POINT("chunk-emptied");
+    return true;
+}
+
 static bool open_transaction(struct target *target, const struct chunk *chunk, struct error *err) {
     return postgres_copy_start(target, err) &&
            session_execute(&target->session, "set local synchronous_commit = on", err) &&

@@ -15,6 +15,8 @@
 bool chunk_copy_find_parts(struct sink *sink, struct table *tables, size_t count, struct error *err);
 
 bool chunk_copy_prepare(struct sink *copier, struct table *table, struct error *err);
+bool chunk_copy_empty(struct sink *copier, const struct table *table, const struct chunk *chunk,
+                      struct error *err);
 bool chunk_copy_begin(struct sink *copier, const struct table *table, const struct chunk *chunk,
                       enum copy_format format, struct error *err);
 bool chunk_copy_end(struct sink *copier, const struct table *table, const struct chunk *chunk, lsn_t read_lsn,

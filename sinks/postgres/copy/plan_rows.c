@@ -69,8 +69,10 @@ static const char END_CHUNK[] =
     " copied_at = pg_catalog.clock_timestamp() where pipeline = $1 and sink = $2 and stream = $3 and id = $4"
     " returning 1) select 1 / pg_catalog.count(*) from ended";
 
-static const char *const METHODS[] = {
-    [CHUNK_WHOLE] = "whole", [CHUNK_BY_KEY] = "key", [CHUNK_BY_SOURCE] = "source"};
+static const char *const METHODS[] = {[CHUNK_WHOLE] = "whole",
+                                      [CHUNK_BY_KEY] = "key",
+                                      [CHUNK_BY_SOURCE] = "source",
+                                      [CHUNK_BY_PAGES] = "pages"};
 static const char *const STATES[] = {
     [CHUNK_WAITS] = "waits", [CHUNK_DIRTY] = "dirty", [CHUNK_COPIED] = "copied"};
 
@@ -513,17 +515,33 @@ static bool judge(const struct target *target, struct error *err) {
         target->row.pipeline, target->row.sink);
 }
 
-bool plan_rows_begin_chunk(struct target *target, const struct chunk *chunk, struct error *err) {
-    char epoch[NUMBER_TEXT_MAX], id[NUMBER_TEXT_MAX];
+static bool share_fence(struct target *target, struct error *err) {
+    char epoch[NUMBER_TEXT_MAX];
     const char *values[4];
     set_copy(target, values);
     snprintf(epoch, sizeof epoch, "%" PRId64, target->row.epoch);
-    snprintf(id, sizeof id, "%u", chunk->id);
     values[3] = epoch;
-    if (!session_query(&target->session, SHARE_FENCE, 4, values, NULL, NULL, err))
-        return judge(target, err);
+    return session_query(&target->session, SHARE_FENCE, 4, values, NULL, NULL, err) || judge(target, err);
+}
+
+bool plan_rows_begin_chunk(struct target *target, const struct chunk *chunk, struct error *err) {
+    char id[NUMBER_TEXT_MAX];
+    const char *values[4];
+    set_copy(target, values);
+    snprintf(id, sizeof id, "%u", chunk->id);
     values[3] = id;
-    return session_query(&target->session, LOCK_CHUNK, 4, values, NULL, NULL, err) || judge(target, err);
+    return share_fence(target, err) &&
+           (session_query(&target->session, LOCK_CHUNK, 4, values, NULL, NULL, err) || judge(target, err));
+}
+
+bool plan_rows_empty(struct target *target, const struct chunk *chunk, struct error *err) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    buffer_append_text(&sql, RESTART_TABLE);
+    append_where(&sql, target);
+    buffer_printf(&sql, " and relation_oid = %u", chunk->relation_oid);
+    if (buffer_text(&sql) == NULL)
+        return error_no_memory(err);
+    return share_fence(target, err) && session_execute(&target->session, sql.data, err);
 }
 
 bool plan_rows_end_chunk(struct target *target, const struct chunk *chunk, lsn_t read_lsn, uint64_t rows,

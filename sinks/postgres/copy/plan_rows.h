@@ -43,6 +43,9 @@ MUST_CHECK bool plan_rows_send_note(const struct target *target, struct pq_pipel
  */
 MUST_CHECK bool plan_rows_begin_chunk(struct target *target, const struct chunk *chunk, struct error *err);
 
+/* Likewise: shares the fence, and all chunks of this one's table wait again. */
+MUST_CHECK bool plan_rows_empty(struct target *target, const struct chunk *chunk, struct error *err);
+
 /* In the same transaction: the chunk is copied. read_lsn: the end of the source's WAL at the snapshot. */
 MUST_CHECK bool plan_rows_end_chunk(struct target *target, const struct chunk *chunk, lsn_t read_lsn,
                                     uint64_t rows, struct error *err);
