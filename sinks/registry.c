@@ -50,3 +50,19 @@ struct sink *sink_new(const struct sink_ops *ops, const struct sink_config *conf
 void sink_free(struct sink *sink) {
     free(sink);
 }
+
+bool sink_look(const struct sink_ops *ops, const struct sink_config *config, const atomic_bool *stop,
+               struct sink_view *ret_view, struct error *err) {
+    struct sink_view view = {0};
+    bool seen = true;
+    if (sink_admin(ops, look) != NULL) {
+        struct sink *sink = sink_new(ops, config, stop);
+        if (sink == NULL)
+            return error_no_memory(err);
+        seen = ops->admin->look(sink, &view, err);
+        sink_free(sink);
+    }
+    if (seen)
+        *ret_view = view;
+    return seen;
+}

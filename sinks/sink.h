@@ -317,5 +317,12 @@ MUST_CHECK struct sink *sink_new(const struct sink_ops *ops, const struct sink_c
                                  const atomic_bool *stop);
 void sink_free(struct sink *sink);
 
+/*
+ * The stored position, through a handle that is made for this. A sink that stores none is not asked:
+ * *ret_view is zeroed.
+ */
+MUST_CHECK bool sink_look(const struct sink_ops *ops, const struct sink_config *config,
+                          const atomic_bool *stop, struct sink_view *ret_view, struct error *err);
+
 /* An admin function, or NULL: sink_admin(ops, look). */
 #define sink_admin(ops, name) ((ops)->admin != NULL ? (ops)->admin->name : NULL)

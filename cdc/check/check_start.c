@@ -142,11 +142,7 @@ static bool check_start_look(struct check *check, size_t index) {
     const struct config_sink *config = &check->config->sinks[index];
     struct error ignored = {0};
     struct sink_view view = {0};
-    if (sink_admin(config->ops, look) == NULL)
-        return true;
-    struct sink *sink = sink_new(config->ops, &config->sink, check->stop);
-    bool seen = sink != NULL && config->ops->admin->look(sink, &view, &ignored);
-    sink_free(sink);
+    const bool seen = sink_look(config->ops, &config->sink, check->stop, &view, &ignored);
     check->positions[index] = view.position;
     return seen;
 }

@@ -61,11 +61,8 @@ bool stop_place_position(const struct stop_place *place, const struct config *co
         *ret_position = stored != NULL ? stored->position : (struct position){0};
         return true;
     }
-    struct sink *sink = sink_new(of->ops, &of->sink, stop);
-    if (sink == NULL)
-        return error_no_memory(err);
-    const bool seen = of->ops->admin->look(sink, &view, err);
-    sink_free(sink);
+    if (!sink_look(of->ops, &of->sink, stop, &view, err))
+        return false;
     *ret_position = view.position;
-    return seen;
+    return true;
 }

@@ -45,16 +45,6 @@ static bool read_clock(struct session *source, struct status *status, struct err
     return true;
 }
 
-static bool look_at_sink(const struct config_sink *config, const atomic_bool *stop,
-                         struct sink_view *ret_view, struct error *err) {
-    struct sink *sink = sink_new(config->ops, &config->sink, stop);
-    if (sink == NULL)
-        return error_no_memory(err);
-    bool seen = config->ops->admin->look(sink, ret_view, err);
-    sink_free(sink);
-    return seen;
-}
-
 /* A sink that stores no position has the checkpoint's. */
 static void look_at_disk(const struct status *status, size_t i, struct sink_status *sink) {
     const struct checkpoint_sink *on_disk =
@@ -74,7 +64,7 @@ static void look_at_sinks(struct status *status, const atomic_bool *stop) {
         if (sink_admin(config->ops, look) == NULL)
             look_at_disk(status, i, sink);
         else
-            sink->is_known = look_at_sink(config, stop, &sink->view, &sink->error);
+            sink->is_known = sink_look(config->ops, &config->sink, stop, &sink->view, &sink->error);
     }
 }
 
