@@ -46,6 +46,7 @@ struct chunk {
     const char *high;      /* the first value that is too large; NULL: no bound */
     uint64_t bytes_estimate; /* on the source's disk */
     enum chunk_state state;
+    bool gets_key;        /* the sink builds the table's primary key with it */
     bool is_added;        /* to a running pipeline: see chunk_map */
     const char *snapshot; /* of a copied chunk: pg_current_snapshot() of the transaction that read it */
 };

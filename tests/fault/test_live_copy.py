@@ -127,3 +127,64 @@ def test_a_table_divided_by_pages_is_copied_again_as_a_whole(pipeline):
                                 "update loose set n = n + 1 where n % 10 = 5")
     assert pipeline.target.value("select count(*) from pgcdc.chunk where method = 'pages'") > 5
     finish(pipeline)
+
+
+KEYED = "create table keyed (a text, b int, n int, pad text, primary key (b, a))"
+
+
+def has_key(pipeline, table="keyed"):
+    return pipeline.target.value(f"select exists (select from pg_index where indrelid = '{table}'::regclass and indisprimary)")
+
+
+@pytest.fixture
+def late(pipeline):
+    """A table that pgcdc creates, as one chunk that is large enough to get its key after the rows."""
+    pipeline.source.execute(KEYED)
+    pipeline.source.execute("insert into keyed select md5(g::text), g, 0, repeat('x', 100) from generate_series(1, 12000) g; analyze")
+    pipeline.engine.configuration["copy"] = {"mode": "live", "workers": "1"}
+    return pipeline
+
+
+@pytest.mark.parametrize("point", ["chunk-begun", "chunk-before-mark", "chunk-key-built", "chunk-before-commit", "chunk-committed"])
+def test_killed_while_a_key_is_built_after_the_rows(late, point):
+    """Rows and key are there together or not at all, whoever changes rows meanwhile."""
+    late.engine.start(environment={"PGCDC_FAULT": point})
+    late.engine.wait_exit()
+    assert has_key(late) == (late.target.value("select count(*) from keyed") > 0) == (point == "chunk-committed")
+    late.source.execute("update keyed set n = n + 1 where b % 3 = 0; delete from keyed where b % 5 = 0; update keyed set b = -b where b < 9")
+    finish(late)
+    assert late.target.value("select pg_get_constraintdef(oid) from pg_constraint where conrelid = 'keyed'::regclass and contype = 'p'") == \
+        "PRIMARY KEY (b, a)"
+
+
+@pytest.mark.parametrize("command", [["drop"], ["table remove", "public.keyed"]], ids=" ".join)
+def test_a_copy_that_is_given_up_leaves_tables_with_their_keys(late, command):
+    late.engine.start(environment={"PGCDC_FAULT": "chunk-begun"})
+    late.engine.wait_exit()
+    assert not has_key(late)
+    done = late.engine.command(*command)
+    assert done.returncode == 0, done.stderr
+    assert has_key(late)
+
+
+@pytest.mark.parametrize("key", [True, False], ids=["key", "no key"])
+def test_a_table_of_the_targets_own_is_left_as_it_is(late, key):
+    late.target.execute(KEYED if key else KEYED.replace(", primary key (b, a)", ""))
+    late.engine.start(environment={"PGCDC_FAULT": "chunk-begun"})
+    late.engine.wait_exit()
+    assert has_key(late) == key
+    finish(late)
+    assert has_key(late) == key
+
+
+def test_whole_tables_under_load_are_exact_after_kills(chunked):
+    """Chunks of whole tables, of which the large ones get their keys after their rows."""
+    chunked.engine.configuration["copy"] = {"mode": "live", "workers": "3"}
+    with ChunkLoad(chunked.source, seed=7):
+        for point in ("chunk-key-built", "chunk-before-commit:3", "chunk-committed:2", "runner-awaits-chunk"):
+            chunked.engine.start(environment={"PGCDC_FAULT": point})
+            wait_until(lambda: not chunked.engine.is_running() or copy_is_finished(chunked), "the engine to be killed, or the copy to end")
+            if chunked.engine.is_running():
+                chunked.engine.kill()
+    finish(chunked)
+    assert has_key(chunked, "number")

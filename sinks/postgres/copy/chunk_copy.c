@@ -14,6 +14,7 @@
 #include "cdc/base/fault.h"
 #include "cdc/pq/identifier.h"
 #include "sinks/postgres/copy/copy.h"
+#include "sinks/postgres/copy/late_key.h"
 #include "sinks/postgres/copy/plan_rows.h"
 
 #define SQL_BYTES_MAX 65536u
@@ -121,6 +122,9 @@ bool chunk_copy_end(struct sink *copier, const struct table *table, const struct
     if (table == NULL ? !open_transaction(target, chunk, err) : !postgres_copy_finish(target, err))
         return false;
     FAULT_POINT("chunk-before-mark");
+    if (chunk->gets_key && !late_key_build(target, chunk->id, err))
+        return false;
+    FAULT_POINT("chunk-key-built");
     if (!plan_rows_end_chunk(target, chunk, read_lsn, rows, err))
         return false;
     FAULT_POINT("chunk-before-commit");

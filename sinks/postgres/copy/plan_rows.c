@@ -12,6 +12,7 @@
 #include "cdc/base/buffer.h"
 #include "cdc/base/fault.h"
 #include "cdc/pq/identifier.h"
+#include "sinks/postgres/copy/late_key.h"
 
 #define SQL_BYTES_MAX ((size_t) 64 << 20)
 #define NUMBER_TEXT_MAX 24
@@ -28,6 +29,7 @@ static const char CREATE[] =
     " relation_oid oid not null, schema_name text not null, table_name text not null, method text not null,"
     " column_name text, column_type oid not null, key_type oid not null, order_sql text, low text, high text,"
     " bytes_estimate bigint not null, state text not null, is_added boolean not null default false,"
+    " key_columns int2[],"
     " snapshot text, read_lsn pg_lsn, rows bigint, copied_at timestamptz,"
     " primary key (pipeline, sink, stream, id));"
     " create table if not exists pgcdc.chunk_seen (pipeline text, sink text, stream text,"
@@ -50,7 +52,8 @@ static const char TAKE_OVER[] = "update pgcdc.copy set epoch = $4 where pipeline
 
 static const char READ_CHUNKS[] =
     "select id, relation_oid, schema_name, table_name, column_name, column_type, low, high, bytes_estimate,"
-    " state, snapshot, read_lsn, is_added, method, key_type, order_sql from pgcdc.chunk"
+    " state, snapshot, read_lsn, is_added, method, key_type, order_sql, key_columns is not null from "
+    "pgcdc.chunk"
     " where pipeline = $1 and sink = $2 and stream = $3 order by id";
 
 static const char READ_SEEN[] = "select pg_catalog.unnest(xids) from pgcdc.chunk_seen"
@@ -185,7 +188,7 @@ bool plan_rows_store(struct target *target, const struct chunk_plan *plan, struc
                            left < CHUNKS_A_STATEMENT ? left : CHUNKS_A_STATEMENT, err))
             return false;
     }
-    return mark_position(target, POSITION_LAYOUT_COPYING, err);
+    return late_key_plan(target, err) && mark_position(target, POSITION_LAYOUT_COPYING, err);
 }
 
 /* ---- adding ---- */
@@ -245,7 +248,10 @@ bool plan_rows_remove(struct target *target, oid_t relation_oid, struct error *e
     snprintf(oid, sizeof oid, "%u", relation_oid);
     values[3] = oid;
     return tables_exist(&target->session, &exist, err) &&
-           (!exist || session_query(&target->session, SQL, 4, values, NULL, NULL, err));
+           (!exist || (session_execute(&target->session, "begin isolation level read committed", err) &&
+                       late_key_restore(&target->session, values[0], values[1], relation_oid, err) &&
+                       session_query(&target->session, SQL, 4, values, NULL, NULL, err) &&
+                       session_execute(&target->session, "commit", err)));
 }
 
 /* ---- loading ---- */
@@ -290,6 +296,7 @@ static bool read_chunk(struct arena *arena, const PGresult *result, int row, str
         .is_added = PQgetvalue(result, row, 12)[0] == 't',
         .key_type = (oid_t) strtoul(PQgetvalue(result, row, 14), NULL, 10),
         .order_sql = take_text(arena, result, row, 15),
+        .gets_key = PQgetvalue(result, row, 16)[0] == 't',
     };
     if (state == state_count || method == method_count ||
         (method != CHUNK_WHOLE && (ret_chunk->column == NULL || ret_chunk->order_sql == NULL)))
@@ -299,7 +306,7 @@ static bool read_chunk(struct arena *arena, const PGresult *result, int row, str
 
 static bool read_chunks(struct target *target, struct arena *arena, struct chunk_plan *plan,
                         struct error *err) {
-    static const struct result_shape SHAPE = {"the query for chunks", 0, RESULT_ROWS_ANY, 16,
+    static const struct result_shape SHAPE = {"the query for chunks", 0, RESULT_ROWS_ANY, 17,
                                               RESULT_NULL_ANYWHERE};
     PGresult *result AUTO_PGRESULT = NULL;
     const char *values[3];
@@ -586,7 +593,8 @@ bool plan_rows_drop(const struct sink_config *config, struct session *session, s
     if (!exist)
         return true;
     if (!session_execute(session, "begin isolation level read committed", err) ||
-        !session_execute(session, "lock table pgcdc.copy in share row exclusive mode", err))
+        !session_execute(session, "lock table pgcdc.copy in share row exclusive mode", err) ||
+        !late_key_restore(session, config->pipeline, config->name, 0, err))
         return false;
     for (size_t i = 0; i < sizeof DELETES / sizeof *DELETES; i++)
         if (!session_query(session, DELETES[i], 2, values, NULL, NULL, err))
