@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A copy in chunks of tables of many kinds, of tables whose definition changes meanwhile."""
+
+import signal
+
+import pytest
+
+from support.oracle import assert_equal
+
+LIVE = {"mode": "live", "workers": "2", "chunk_bytes": "16kB"}
+
+
+def stop_in_the_middle(pipeline, chunks=3):
+    """Some chunks are copied, no engine runs."""
+    pipeline.engine.configuration["copy"] = LIVE
+    pipeline.engine.start(environment={"PGCDC_FAULT": f"chunk-committed:{chunks}"})
+    assert pipeline.engine.wait_exit() == -signal.SIGKILL
+    assert pipeline.target.value("select count(*) from pgcdc.chunk where state <> 'copied'") > 0
+
+
+def copy_is_finished(pipeline):
+    return pipeline.target.value("select count(*) from pgcdc.copy") == 0
+
+
+def finish(pipeline):
+    pipeline.wait_while_running(lambda: copy_is_finished(pipeline), "the copy to end")
+    pipeline.wait_applied()
+    pipeline.engine.stop()
+
+
+def rows(database, sql):
+    return database.execute(sql)
+
+
+@pytest.fixture
+def simple(pipeline):
+    pipeline.source.execute("create table item (id int primary key, n int, pad text);"
+                            "insert into item select g, 0, repeat('x', 100) from generate_series(1, 3000) g")
+    pipeline.publish()
+    return pipeline
+
+
+KINDS = """
+create table filtered (id int primary key, n int, pad text);
+create table listed (id int primary key, n int, secret text, pad text);
+create table generated (id int generated always as identity primary key, n int, twice int generated always as (n * 2) stored, pad text);
+create table composite (b int, a int, pad text, primary key (a, b));
+create table leaves (id int primary key, n int, pad text) partition by range (id);
+create table leaves_1 partition of leaves for values from (minvalue) to (1000);
+create table leaves_2 partition of leaves for values from (1000) to (maxvalue);
+create table parent (id int primary key, code int not null unique, pad text);
+create table child (id int primary key, parent int references parent, n int, pad text);
+create table bare (n int, pad text);
+alter table bare replica identity full;
+"""
+TARGET_KINDS = KINDS.replace("secret text, ", "")
+FILL = """
+insert into filtered select g, g % 3, repeat('x', 60) from generate_series(1, 2000) g;
+insert into listed select g, g, 'secret', repeat('x', 60) from generate_series(1, 2000) g;
+insert into generated (n, pad) select g, repeat('x', 60) from generate_series(1, 2000) g;
+insert into composite select g, g % 300, repeat('x', 60) from generate_series(1, 2000) g;
+insert into leaves select g, g, repeat('x', 60) from generate_series(1, 2000) g;
+insert into parent select g, 5000 - g, repeat('x', 60) from generate_series(1, 1500) g;
+insert into child select g, g % 1500 + 1, g, repeat('x', 60) from generate_series(1, 2000) g;
+insert into bare select g, repeat('x', 60) from generate_series(1, 500) g;
+"""
+CHANGES = """
+update filtered set n = (n + 1) % 3 where id % 7 = 0;
+delete from filtered where id % 50 = 0;
+update listed set n = n + 1, secret = 'other' where id % 7 = 0;
+insert into generated (n, pad) select g, 'new' from generate_series(1, 100) g;
+update generated set n = n + 1 where id % 7 = 0;
+update composite set a = a + 1000 where b % 7 = 0;
+update leaves set id = id + 3000 where id % 70 = 0;
+update leaves set n = n + 1 where id % 7 = 0;
+update parent set code = -code where id % 7 = 0;
+update parent a set code = 10000 + code where id between 10 and 20;
+delete from child where id % 7 = 0;
+insert into parent select g, 20000 + g, 'new' from generate_series(2001, 2100) g;
+insert into child select g, g, g, 'new' from generate_series(2001, 2100) g;
+delete from bare where n % 7 = 0;
+update bare set n = -n where n % 7 = 1;
+"""
+COMPARED = {
+    "filtered": "select * from filtered where n <> 1 order by id", "listed": "select id, n, pad from listed order by id",
+    "generated": "select * from generated order by id", "composite": "select * from composite order by a, b",
+    "leaves_1": "select * from leaves_1 order by id", "leaves_2": "select * from leaves_2 order by id",
+    "parent": "select * from parent order by id", "child": "select * from child order by id", "bare": "select * from bare order by n, pad",
+}
+
+
+@pytest.mark.threads
+def test_tables_of_every_kind(pipeline):
+    """Row filter, column list, generated and identity columns, keys of two columns, partitions by leaf, unique and foreign keys, no key."""
+    pipeline.source.execute(KINDS + FILL)
+    pipeline.target.execute(TARGET_KINDS)
+    pipeline.source.execute(f"create publication {pipeline.name} for table filtered where (n <> 1), listed (id, n, pad), generated, composite,"
+                            " leaves, parent, child, bare")
+    pipeline.source.execute("alter table filtered replica identity full")
+    stop_in_the_middle(pipeline)
+    pipeline.source.execute(CHANGES)
+    pipeline.start()
+    pipeline.source.execute(CHANGES.replace("2001, 2100", "3001, 3100").replace("10000", "40000").replace("20000", "50000"))
+    finish(pipeline)
+    for table, sql in COMPARED.items():
+        assert rows(pipeline.source, sql) == rows(pipeline.target, sql), table
+
+
+@pytest.mark.threads
+def test_two_sinks(simple, shared_clusters):
+    """Each has a plan of its own, and only the second one is behind after a kill."""
+    second = shared_clusters("target").create_database("second")
+    simple.engine.configuration["sinks"].append({"name": "second", "type": "postgres", "dsn": second.dsn()})
+    try:
+        stop_in_the_middle(simple)
+        simple.source.execute("update item set n = 1 where id % 3 = 0; delete from item where id % 10 = 0")
+        simple.engine.catch_up()
+        for target in (simple.target, second):
+            assert target.value("select count(*) from pgcdc.copy") == 0
+            assert_equal(simple.source, target, ["public.item"])
+    finally:
+        second.drop()
+
+
+def test_stopped_and_started_again(simple):
+    stop_in_the_middle(simple)
+    for _ in range(3):
+        simple.engine.start()
+        simple.engine.wait_log("the copy continues")
+        simple.engine.stop()
+        simple.source.execute("update item set n = n + 1 where id % 3 = 0")
+    simple.engine.catch_up()
+    simple.assert_equal()
+
+
+def test_columns_change_while_a_table_is_copied(simple):
+    """Chunks of before and of after the change: the stream brings the rest."""
+    stop_in_the_middle(simple)
+    simple.execute_both("alter table item add extra int default 7")
+    simple.source.execute("update item set extra = id where id % 3 = 0")
+    simple.start()
+    simple.source.execute("insert into item values (5000, 1, 'p', 2)")
+    finish(simple)
+    assert rows(simple.source, "select * from item order by id") == rows(simple.target, "select * from item order by id")
+
+
+def test_a_table_is_rewritten_while_it_is_copied(simple):
+    stop_in_the_middle(simple)
+    simple.source.execute("update item set n = 5 where id % 3 = 0")
+    simple.execute_both("alter table item alter n type bigint")
+    simple.source.execute("vacuum full item")
+    simple.start()
+    simple.source.execute("update item set n = n + 10000000000 where id % 5 = 0")
+    finish(simple)
+    simple.assert_equal()
+
+
+def test_a_table_is_dropped_while_it_is_copied(simple):
+    simple.source.execute("create table stays (id int primary key, pad text); insert into stays select g, repeat('y', 50) from generate_series(1, 1000) g")
+    stop_in_the_middle(simple)
+    simple.source.execute("drop table item")
+    simple.start()
+    simple.source.execute("insert into stays values (5000, 'z')")
+    finish(simple)
+    simple.assert_equal("public.stays")
+
+
+def test_a_table_is_renamed_while_it_is_copied(simple):
+    stop_in_the_middle(simple)
+    simple.execute_both("alter table item rename to thing")
+    simple.start()
+    simple.source.execute("update thing set n = 6 where id % 5 = 0")
+    finish(simple)
+    simple.assert_equal("public.thing")
+
+
+def test_a_table_is_truncated_while_it_is_copied(simple):
+    stop_in_the_middle(simple)
+    simple.source.execute("update item set n = 5; truncate item; insert into item select g, 9, 'again' from generate_series(1, 500) g")
+    simple.engine.catch_up()
+    simple.assert_equal()
