@@ -12,6 +12,7 @@
 #include "cdc/command.h"
 #include "cdc/verify/verify.h"
 #include "cdc/verify/verify_print.h"
+#include "cdc/verify/verify_repair.h"
 
 enum {
     BLOCK_BYTES = 64 * 1024,
@@ -57,6 +58,53 @@ static void take_code(struct verifying *verifying, enum exit_code code) {
         verifying->code = code;
 }
 
+static void take_result(struct verifying *verifying, const struct verify *verify,
+                        const struct config_sink *sink) {
+    take_code(verifying, code_of(verify->result, &sink->sink));
+    if (verifying->line->json)
+        verify_put(verify, &verifying->json);
+    else
+        verify_print(verify, stdout);
+    fflush(stdout);
+}
+
+/* What was repaired is compared again; that is the result. */
+static bool repair_sink(struct verifying *verifying, const struct verify_options *options,
+                        struct verify *verify, bool *ret_repaired, struct error *err) {
+    const struct command_line *line = verifying->line;
+    struct verify again AUTO(verify_release) = {0};
+    struct verify_repair repair = {
+        .config = line->config, .sink = options->sink, .stop = line->stop, .rows_max = line->rows_max};
+    verify_repair_count(&repair, verify);
+    if (line->dry_run || repair.ranges == 0 || (repair.rows_max > 0 && repair.rows > repair.rows_max)) {
+        log_line(LOG_LEVEL_INFO,
+                 "sink %s: %zu ranges of %zu tables, with at least %llu rows that differ, %s copied again",
+                 options->sink->sink.name, repair.ranges, repair.tables, (unsigned long long) repair.rows,
+                 line->dry_run        ? "would be"
+                 : repair.ranges == 0 ? "are"
+                                      : "are more than --max-rows and are not");
+        return true;
+    }
+    if (!line->json)
+        verify_print(verify, stdout);
+    fflush(stdout);
+    log_line(LOG_LEVEL_INFO, "sink %s: copying %zu ranges of %zu tables again", options->sink->sink.name,
+             repair.ranges, repair.tables);
+    if (!verify_repair_run(&repair, verify, &verifying->arena, ret_repaired, err))
+        return false;
+    if (!*ret_repaired) {
+        log_line(LOG_LEVEL_WARNING,
+                 "no engine runs here: its next start copies the ranges; then run verify again");
+        *ret_repaired = !line->json; /* the result is printed */
+        take_code(verifying, EXIT_DIFFERENT);
+        return true;
+    }
+    if (!verify_run(&again, line->config, options, &verifying->arena, err))
+        return false;
+    take_result(verifying, &again, options->sink);
+    return true;
+}
+
 static bool verify_sink(struct verifying *verifying, const struct config_sink *sink, struct error *err) {
     const struct command_line *line = verifying->line;
     struct verify verify AUTO(verify_release) = {0};
@@ -70,12 +118,12 @@ static bool verify_sink(struct verifying *verifying, const struct config_sink *s
                                            .stop = line->stop};
     if (!verify_run(&verify, line->config, &options, &verifying->arena, err))
         return error_wrap(err, "sink %s", sink->sink.name);
-    take_code(verifying, code_of(verify.result, &sink->sink));
-    if (line->json)
-        verify_put(&verify, &verifying->json);
-    else
-        verify_print(&verify, stdout);
-    fflush(stdout);
+    bool is_repaired = false;
+    if (verify.result == VERIFY_DIFFERENT && line->repair &&
+        !repair_sink(verifying, &options, &verify, &is_repaired, err))
+        return error_wrap(err, "sink %s: repairing", sink->sink.name);
+    if (!is_repaired)
+        take_result(verifying, &verify, sink);
     return true;
 }
 
@@ -134,6 +182,13 @@ static const struct command_use USES[] = {
      false},
     {&OPTION_TABLE, "compare only this table; may be given more than once", false},
     {&OPTION_WHERE, "compare only the rows of each side for which this is true", false},
+    {&OPTION_REPAIR,
+     "copy the ranges again in which rows differ, while changes are applied, and compare again.\n"
+     "The whole range is copied, of a table without a usable key the whole table. Without a running\n"
+     "engine its next start copies them",
+     false},
+    {&OPTION_DRY_RUN, "with --repair: only say how much would be copied", false},
+    {&OPTION_MAX_ROWS, "with --repair: copy nothing when more rows than this differ", false},
     {&OPTION_RATE, "read no more than this of the source's tables, to spare both servers", false},
     {&OPTION_JSON_OUTPUT, "one object", false},
     {0},

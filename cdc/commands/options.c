@@ -103,6 +103,25 @@ static bool take_rate(struct command_line *line, const char *value) {
            (*end == '\0' || strcmp(end, "MB") == 0 || strcmp(end, "MB/s") == 0);
 }
 
+static bool take_repair(struct command_line *line, const char *value) {
+    (void) value;
+    line->repair = true;
+    return true;
+}
+
+static bool take_dry_run(struct command_line *line, const char *value) {
+    (void) value;
+    line->dry_run = true;
+    return true;
+}
+
+static bool take_max_rows(struct command_line *line, const char *value) {
+    char *end = NULL;
+    errno = 0;
+    line->rows_max = strtoull(value, &end, 10);
+    return value[0] >= '0' && value[0] <= '9' && *end == '\0' && errno == 0 && line->rows_max > 0;
+}
+
 static bool take_verbose(struct command_line *line, const char *value) {
     (void) value;
     line->verbose = true;
@@ -125,4 +144,7 @@ const struct command_option OPTION_TABLE = {"--table", "TABLE", "a table's name,
                                             take_table};
 const struct command_option OPTION_RATE = {"--rate", "MB/s", "a number of megabytes a second, like 20",
                                            take_rate};
+const struct command_option OPTION_REPAIR = {"--repair", NULL, NULL, take_repair};
+const struct command_option OPTION_DRY_RUN = {"--dry-run", NULL, NULL, take_dry_run};
+const struct command_option OPTION_MAX_ROWS = {"--max-rows", "N", "a number of rows, from 1", take_max_rows};
 const struct command_option OPTION_VERBOSE = {"--verbose", NULL, NULL, take_verbose};

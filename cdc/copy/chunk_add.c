@@ -146,6 +146,37 @@ static bool plan(struct adding *adding, struct error *err) {
     return adding->add->where_sql == NULL || keep_chunks(adding, err);
 }
 
+static const struct table *table_of(const struct adding *adding, oid_t oid) {
+    for (size_t i = 0; i < adding->count; i++)
+        if (adding->tables[i].oid == oid)
+            return &adding->tables[i];
+    return NULL;
+}
+
+/* A table that the sink takes only as a whole is one chunk. */
+static bool take_given(struct adding *adding, struct error *err) {
+    const struct chunk_add *add = adding->add;
+    adding->chunks = arena_alloc(&adding->arena, (add->given_count + 1) * sizeof *adding->chunks);
+    if (adding->chunks == NULL)
+        return error_no_memory(err);
+    for (size_t i = 0; i < add->given_count; i++) {
+        struct chunk chunk = add->given[i];
+        const struct table *table = table_of(adding, chunk.relation_oid);
+        if (table == NULL || (!table->sink_takes_parts && adding->chunk_count > 0 &&
+                              adding->chunks[adding->chunk_count - 1].relation_oid == table->oid))
+            continue;
+        if (!table->sink_takes_parts)
+            chunk = (struct chunk){.relation_oid = table->oid,
+                                   .schema = table->schema,
+                                   .table = table->name,
+                                   .bytes_estimate = table->bytes_estimate,
+                                   .state = CHUNK_DIRTY};
+        chunk.is_added = true;
+        adding->chunks[adding->chunk_count++] = chunk;
+    }
+    return true;
+}
+
 static bool store(struct adding *adding, struct error *err) {
     const struct sink_chunk_ops *ops = adding->sink->ops->chunk;
     if (!choose_tables(adding, err))
@@ -153,7 +184,8 @@ static bool store(struct adding *adding, struct error *err) {
     if (adding->count == 0)
         return true;
     if (!ops->add_begin(adding->handle, adding->tables, adding->count, adding->add->replaces, err) ||
-        !plan(adding, err) || !ops->add(adding->handle, adding->chunks, adding->chunk_count, err))
+        !(adding->add->given != NULL ? take_given(adding, err) : plan(adding, err)) ||
+        !ops->add(adding->handle, adding->chunks, adding->chunk_count, err))
         return false;
     for (size_t i = 0; i < adding->chunk_count; i++)
         adding->add->chunk_count += adding->chunks[i].state != CHUNK_COPIED;
@@ -175,12 +207,16 @@ static bool store_in_sink(struct chunk_add *add, const struct config_sink *sink,
 
 /* ---- all sinks ---- */
 
+static bool takes(const struct chunk_add *add, size_t sink) {
+    return add->sink == NULL || add->sink == &add->config->sinks[sink];
+}
+
 bool chunk_add_store(struct chunk_add *add, struct error *err) {
     for (size_t i = 0; i < add->config->sink_count; i++)
-        if (add->config->sinks[i].ops->chunk == NULL)
+        if (takes(add, i) && add->config->sinks[i].ops->chunk == NULL)
             return refuse_type(&add->config->sinks[i], err);
     for (size_t i = 0; i < add->config->sink_count; i++)
-        if (!store_in_sink(add, &add->config->sinks[i], err))
+        if (takes(add, i) && !store_in_sink(add, &add->config->sinks[i], err))
             return false;
     return true;
 }

@@ -18,7 +18,11 @@ struct chunk_add {
     struct table_list tables;
     bool replaces;         /* rows in the sinks are replaced; else a table with rows is refused */
     const char *where_sql; /* copy only chunks with a row, on either side, for which this is true; or NULL */
-    size_t chunk_count;    /* how many chunks are to be copied, over all sinks */
+    const struct config_sink *sink; /* only this one; NULL: all */
+    /* the chunks of the tables, each table's one after the other; NULL: they are planned here */
+    const struct chunk *given;
+    size_t given_count;
+    size_t chunk_count; /* how many chunks are to be copied, over all sinks */
 };
 
 /*

@@ -352,6 +352,39 @@ def test_a_commit_that_waits_for_a_standby_is_no_difference(new_pipeline, own_cl
     assert_verified(pipeline, EQUAL)
 
 
+def test_under_load_a_repair_ends_in_equal(pipeline):
+    """Only the ranges with damage are copied again; the stream goes on, and its changes of them are neither lost nor applied twice."""
+    start_exact(pipeline)
+    with Load(pipeline.source, threads=2, pause_s=0.005):
+        pipeline.target.execute("update quiet set v = 'forged' where id = 77; delete from quiet where id between 19000 and 19010; insert into quiet values (-5, 'extra', 0);"
+                                "delete from keyless where ctid < '(0,5)'; "
+                                "update account set pad = 'forged' where id = 500")
+        damaged = pipeline.target.execute("select * from quiet order by id")
+        result = pipeline.engine.command("verify", "--repair", "--dry-run", "--table", "quiet")
+        assert result.returncode == DIFFERENT and "would be copied again" in result.stderr
+        result = pipeline.engine.command("verify", "--repair", "--max-rows", "3", "--table", "quiet")
+        assert result.returncode == DIFFERENT and "more than --max-rows and are not copied again" in result.stderr
+        assert pipeline.target.execute("select * from quiet order by id") == damaged
+        result = pipeline.engine.command("verify", "--repair", timeout_s=300)
+        assert result.returncode == EQUAL, result.stdout + result.stderr
+        assert "11 missing" in result.stdout and result.stdout.splitlines()[-1].startswith("equal at LSN ")
+        assert_verified(pipeline, EQUAL)
+    pipeline.wait_applied()
+    pipeline.assert_equal()
+
+
+def test_without_an_engine_its_next_start_repairs(pipeline):
+    pipeline.source.execute("create table t (id int primary key, v text); insert into t values (1, 'a'), (2, 'b')")
+    pipeline.engine.catch_up()
+    pipeline.target.execute("delete from t where id = 1")
+    result = pipeline.engine.command("verify", "--repair")
+    assert result.returncode == DIFFERENT and "its next start copies the ranges" in result.stderr
+    assert pipeline.target.value("select count(*) from t") == 1
+    pipeline.start()
+    pipeline.engine.wait_log("the copy is complete")
+    assert_verified(pipeline, EQUAL)
+
+
 def test_a_table_whose_copy_is_not_complete_is_left_out(pipeline):
     pipeline.source.execute("create table t (id int primary key); create table u (id int primary key); insert into t values (1)")
     pipeline.engine.catch_up()
