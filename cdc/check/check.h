@@ -95,6 +95,10 @@ const char *check_table_oids(struct check *check);
 MUST_CHECK bool check_identity(struct check *check, const char *oids, const char *publications,
                                struct error *err);
 
+/* Is it so large that a live copy of it from one snapshot is worth a warning? Adds that warning. */
+bool check_is_long_copy(const struct check *check, const struct table *table);
+void check_add_long_copy(struct check *check, const struct table *table, const char *reason);
+
 typedef bool check_fn(struct check *check, struct error *err);
 check_fn check_config_file;
 check_fn check_password_files;

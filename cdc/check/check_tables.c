@@ -4,11 +4,14 @@
  */
 #include <string.h>
 
+#include "cdc/base/amount.h"
 #include "cdc/base/buffer.h"
 #include "cdc/check/check.h"
+#include "cdc/copy/chunk_divider.h"
 #include "cdc/source/identity.h"
 
 #define OIDS_BYTES_MAX (16u << 20)
+#define LONG_COPY_BYTES (UINT64_C(10) << 30)
 
 static const char RIGHTS[] =
     "select n.nspname, c.relname, has_schema_privilege(n.oid, 'usage'), has_table_privilege(c.oid, 'select'),"
@@ -135,10 +138,41 @@ bool check_identity(struct check *check, const char *oids, const char *publicati
     return true;
 }
 
+/* ---- large tables that a live copy reads under one snapshot ---- */
+
+bool check_is_long_copy(const struct check *check, const struct table *table) {
+    return check->config->copy.mode == COPY_MODE_LIVE && check_expects_copy(check) &&
+           table->bytes_estimate > LONG_COPY_BYTES;
+}
+
+void check_add_long_copy(struct check *check, const struct table *table, const char *reason) {
+    const char *name = check_name(check, table->schema, table->name);
+    findings_add(
+        &check->findings, SEVERITY_WARNING, "copy_one_snapshot",
+        "table %s has %s and %s, so all of it is copied from one snapshot: its changes wait until it is "
+        "copied, and an interruption starts it over",
+        name, amount_bytes((double) table->bytes_estimate).text, reason);
+    findings_object(&check->findings, name);
+}
+
+static bool check_sizes(struct check *check, struct error *err) {
+    for (size_t i = 0; i < check->tables.count; i++) {
+        const struct table *table = &check->tables.tables[i];
+        struct chunk chunk = {0};
+        if (!check_is_long_copy(check, table))
+            continue;
+        if (!chunk_divider_find(&check->source, table, &check->arena, &chunk, err))
+            return false;
+        if (chunk.method == CHUNK_WHOLE)
+            check_add_long_copy(check, table, "no primary key whose first column can be divided");
+    }
+    return true;
+}
+
 bool check_tables(struct check *check, struct error *err) {
     if (!check->has_tables || check->tables.count == 0)
         return true;
-    if (!check_rights(check, err))
+    if (!check_rights(check, err) || !check_sizes(check, err))
         return false;
     return !check->publication_exists || !check->sends_updates ||
            check_identity(check, check_table_oids(check), check->config->source.publication_array, err);

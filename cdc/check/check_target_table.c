@@ -321,6 +321,29 @@ static bool check_empty(const struct pair *pair, struct error *err) {
     return PQntuples(result) == 0 || add_rows(pair, err);
 }
 
+/* See chunk_copy_find_parts. */
+static bool check_other_keys(const struct pair *pair, struct error *err) {
+    static const char SQL[] =
+        "select from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indrelid"
+        " join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = $2"
+        " and (i.indisunique or i.indisexclusion) and not exists (select from pg_catalog.pg_attribute a"
+        " where a.attrelid = i.indrelid and a.attname = $3 and a.attnum = any (i.indkey)) limit 1";
+    PGresult *result AUTO_PGRESULT = NULL;
+    const char *parameters[] = {pair->table->schema, pair->table->name, NULL};
+    for (uint32_t i = 0; i < pair->table->column_count; i++)
+        if (pair->table->columns[i].key_index == 1)
+            parameters[2] = pair->table->columns[i].name;
+    if (parameters[2] == NULL || !check_is_long_copy(pair->check, pair->table))
+        return true;
+    if (!session_query(pair->target->session, SQL, 3, parameters,
+                       &(const struct result_shape){"the query for constraints", 0, 1, 0, 0}, &result, err))
+        return false;
+    if (PQntuples(result) > 0)
+        check_add_long_copy(pair->check, pair->table,
+                            "a unique or exclusion constraint without the first column of its primary key");
+    return true;
+}
+
 static bool check_present(const struct pair *pair, const PGresult *table, struct error *err) {
     char kind = PQgetvalue(table, 0, TABLE_KIND)[0];
     if (kind != 'r' && kind != 'p') {
@@ -333,7 +356,7 @@ static bool check_present(const struct pair *pair, const PGresult *table, struct
     check_rights(pair, table);
     check_triggers(pair, table);
     check_logged(pair, table);
-    return check_key(pair, table, err) && check_columns(pair, err) &&
+    return check_key(pair, table, err) && check_columns(pair, err) && check_other_keys(pair, err) &&
            (!check_expects_copy(pair->check) || pair->check->is_refused || check_empty(pair, err));
 }
 

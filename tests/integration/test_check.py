@@ -287,6 +287,24 @@ def test_rights_that_the_copy_needs(pipeline, roles):
     assert_ready(pipeline)
 
 
+def test_a_large_table_that_is_copied_from_one_snapshot(pipeline):
+    """The sizes are real for the server; the files have holes."""
+    pipeline.source.execute("create table huge (n int); alter table huge replica identity full;"
+                            "create table twin (id int primary key, code int unique); create table fit (id int primary key)")
+    pipeline.target.execute("create table twin (id int primary key, code int unique)")
+    for table in ("huge", "twin", "fit"):
+        path = pipeline.source.cluster.data / pipeline.source.value(f"select pg_relation_filepath('{table}')")
+        for segment in range(11):
+            with open(f"{path}.{segment}" if segment > 0 else path, "ab") as file:
+                file.truncate(1 << 30)
+    pipeline.publish()
+    pipeline.engine.configuration["copy"] = {"mode": "live"}
+    report = pipeline.engine.json("check")
+    assert [finding["objects"] for finding in report["findings"] if finding["code"] == "copy_one_snapshot"] \
+        == [['"public"."huge"'], ['"public"."twin"']]
+    pipeline.source.execute("drop table huge, twin, fit")
+
+
 def test_unlogged_tables(pipeline):
     pipeline.source.execute(T + "; create unlogged table u (id int primary key)")
     report = check(pipeline)
