@@ -15,12 +15,14 @@
 
 #define SQL_BYTES_MAX (1u << 20)
 #define PAGE_BYTES 8192.0
+#define CORRELATION_MIN "0.5"
 
 enum {
     TABLE_CHUNKS_MAX = 16384,
     PAGES_A_CHUNK = 16, /* of the sample */
     PAGES_MIN = 400,
     PAGES_MAX = 100000,
+    SCATTERED_CHUNKS_MIN = 4, /* a smaller table is read from the cache, whatever the order of its rows */
     /* a larger table is not asked whether it is empty: many dead rows may have to be read */
     EMPTY_BYTES_MAX = 1 << 20,
 };
@@ -166,6 +168,36 @@ static bool divide_pages(struct plan_maker *maker, const struct table *table, ui
     return true;
 }
 
+/*
+ * Do the rows lie in another order than their keys, as random uuids do? Then each chunk by key reads pages
+ * all over the table, and the copy reads the table many times.
+ */
+static bool is_scattered(struct plan_maker *maker, const struct table *table, const char *column,
+                         bool *ret_scattered, struct error *err) {
+    PGresult *result AUTO_PGRESULT = NULL;
+    const char *const values[] = {table->schema, table->name, column};
+    if (!session_query(maker->source,
+                       "select from pg_catalog.pg_stats where schemaname = $1 and tablename = $2"
+                       " and attname = $3 and pg_catalog.abs(correlation) < " CORRELATION_MIN,
+                       3, values, &(const struct result_shape){"the query for a correlation", 0, 1, 0, 0},
+                       &result, err))
+        return false;
+    *ret_scattered = PQntuples(result) > 0;
+    return true;
+}
+
+/* Is it divided by its pages, given how it can be divided by its key? */
+static bool prefers_pages(struct plan_maker *maker, const struct table *table, const struct chunk *like,
+                          uint64_t wanted, bool *ret_pages, struct error *err) {
+    *ret_pages = like->method == CHUNK_WHOLE;
+    if (wanted < 2 || table->kind == 'p' || maker->terms->replaces) {
+        *ret_pages = false;
+        return true;
+    }
+    return *ret_pages || wanted < SCATTERED_CHUNKS_MIN ||
+           is_scattered(maker, table, like->column, ret_pages, err);
+}
+
 static bool plan_table(struct plan_maker *maker, const struct table *table, struct error *err) {
     const struct chunk whole = chunk_of(table);
     struct chunk like = whole;
@@ -176,7 +208,10 @@ static bool plan_table(struct plan_maker *maker, const struct table *table, stru
         return false;
     if (like.method == CHUNK_BY_SOURCE && maker->terms->replaces)
         like = whole;
-    if (like.method == CHUNK_WHOLE && wanted > 1 && table->kind != 'p' && !maker->terms->replaces)
+    bool by_pages = false;
+    if (!prefers_pages(maker, table, &like, wanted, &by_pages, err))
+        return false;
+    if (by_pages)
         return divide_pages(maker, table, wanted, err);
     if (like.method == CHUNK_WHOLE)
         return add_chunk(maker, &like) != NULL ? true : error_no_memory(err);

@@ -12,21 +12,22 @@ SCHEMA = """
 create table number (id int primary key, n bigint not null, pad text);
 create table wide (id bigint primary key, title text, body text);
 alter table wide alter body set storage external;
-create table ident (id uuid primary key, n int, pad text);
-create table pair (a int, b text, n int, pad text, primary key (a, b));
-create table words (word text collate "C" primary key, n int, pad text);
+create table ident (id uuid primary key, n int, pad text) with (autovacuum_enabled = off);
+create table scattered (id uuid primary key, n int, pad text);
+create table pair (a int, b text, n int, pad text, primary key (a, b)) with (autovacuum_enabled = off);
+create table words (word text collate "C" primary key, n int, pad text) with (autovacuum_enabled = off);
 alter table words alter word set storage external;
 create domain naming as varchar(3000) collate "POSIX";
-create table names (name naming primary key, n int, pad text);
+create table names (name naming primary key, n int, pad text) with (autovacuum_enabled = off);
 create table days (day date primary key, n int, pad text);
 create table moments (at timestamptz primary key, n int, pad text);
-create table prints (print bytea primary key, n int, pad text);
+create table prints (print bytea primary key, n int, pad text) with (autovacuum_enabled = off);
 create table amounts (amount numeric primary key, n int, pad text);
-create table titles (title text collate "en-x-icu" primary key, n int, body text);
+create table titles (title text collate "en-x-icu" primary key, n int, body text) with (autovacuum_enabled = off);
 alter table titles alter body set storage external;
 create table labels (label text primary key, n int, pad text);
 create type mood as enum ('sad', 'ok', 'happy', 'even ''"\\ happier');
-create table moods (mood mood, id int, n int, pad text, primary key (mood, id));
+create table moods (mood mood, id int, n int, pad text, primary key (mood, id)) with (autovacuum_enabled = off);
 create table heap (n int, pad text);
 alter table heap replica identity full;
 create table twins (id int primary key, code int unique, pad text);
@@ -41,6 +42,8 @@ ROWS = f"""
 insert into number select g, 0, repeat('p', 50) from generate_series(1, {COUNT}) g;
 insert into wide select g, 't', (select string_agg(md5(g::text || x), '') from generate_series(1, 80) x) from generate_series(1, 600) g;
 insert into ident select md5(g::text)::uuid, g, repeat('i', 60) from generate_series(1, 8000) g;
+insert into scattered select md5(g::text)::uuid, g, repeat('s', 60) from generate_series(1, 4000) g;
+analyze scattered;
 insert into pair select g % 500, g::text, g, repeat('q', 40) from generate_series(1, 8000) g;
 insert into words select 'word ' || g, g, repeat('w', 50) from generate_series(1, 3000) g;
 insert into words select 'wordy ' || g || repeat('y', 2500), g from generate_series(1, 30) g;
@@ -63,7 +66,7 @@ insert into brief select g, g from generate_series(1, 2000) g;
 """
 # How the tables are divided; the others in any way.
 METHODS = {table: "key" for table in ("number", "wide", "ident", "pair", "words", "names", "days", "moments", "prints")}
-METHODS |= {"heap": "pages", "twins": "pages"}
+METHODS |= {"heap": "pages", "twins": "pages", "scattered": "pages"}
 METHODS |= {table: "source" for table in ("amounts", "titles", "moods")}
 
 
@@ -146,6 +149,9 @@ def statement(chance):
         f"delete from ident where id = md5('{ident}')::uuid",
         f"insert into ident values (md5('{ident}')::uuid, 0, 'back') on conflict do nothing",
         f"update ident set id = md5('{ident}x')::uuid where id = md5('{ident}')::uuid",
+        f"update scattered set n = n + 1 where id = md5('{some}')::uuid",
+        f"update scattered set id = md5('{some}x')::uuid where id = md5('{some}')::uuid",
+        f"update scattered set id = md5('{some}')::uuid where id = md5('{some}x')::uuid",
         f"update pair set a = {pair % 500}, n = n + 1 where b = '{other % 8000}'",
         f"delete from pair where b = '{pair}'",
         f"insert into words values ('word {pair}', 0) on conflict (word) do update set n = words.n + 1",
