@@ -135,6 +135,8 @@ def test_a_storm_of_faults_costs_only_the_chunks_in_work(stormy, request):
     while events < wanted:
         if rounds > 0:
             start_over(stormy)
+        # PostgreSQL 15 and others cannot decode a slot that was made while another session truncated a table.
+        stormy.start()
         with ChunkLoad(stormy.source, seed=seed + rounds):
             some, steps = storm(stormy, chance, min(40, wanted - events))
         finish(stormy)
