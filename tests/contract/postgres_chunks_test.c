@@ -191,7 +191,7 @@ Test(postgres_chunks, notes_are_stored_with_the_position_and_a_dirty_chunk_is_re
     sink_session_release(&s);
 }
 
-/* An older build applies what a chunk contains. Its statement is the one that it opens pgcdc.position with. */
+/* An older build would apply what a chunk contains; it knows layout 2. */
 Test(postgres_chunks, an_older_build_is_stopped_until_the_plan_is_gone) {
     session_t s;
     struct arena arena;
