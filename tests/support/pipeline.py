@@ -67,8 +67,9 @@ class Pipeline:
         self.wait_while_running(lambda: self.position_reached(lsn), f"the target to reach {lsn}", deadline_s)
 
     def source_lsn(self):
-        """The present end of the source's WAL, after everything committed so far."""
-        return self.source.value("select pg_current_wal_insert_lsn()")
+        """The present end of the source's WAL, after everything committed so far: of its last record, not of a page's header after it."""
+        return self.source.value("select (lsn - case when place <= 40 then place else 0 end)::text from (select lsn, (lsn - '0/0') % 8192 as place"
+                                 " from pg_current_wal_insert_lsn() lsn) here")
 
     def position_reached(self, lsn):
         position = self.position()
