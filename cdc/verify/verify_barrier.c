@@ -33,6 +33,7 @@ bool verify_barrier_open(struct verify_barrier *barrier, struct verify_sides *si
     if (!control_connect(sides->config->state, sides->config->name, &barrier->client, err))
         return false;
     *ret_usable = barrier->client >= 0;
+    verify_barrier_close(barrier);
     return true;
 }
 
@@ -126,10 +127,12 @@ bool verify_barrier_pin(struct verify_barrier *barrier, struct verify_sides *sid
         if (!try_pin(barrier, sides, err))
             return false;
         if (barrier->obstacle == OBSTACLE_NONE) {
+            verify_barrier_close(barrier); /* the engine serves one client at a time */
             barrier->count++;
             *ret_exact = true;
             return true;
         }
+        verify_barrier_close(barrier);
         if (!abandon(sides, pause_ms, err))
             return false;
         pause_ms = pause_ms * 2 < PAUSE_MAX_MS ? pause_ms * 2 : PAUSE_MAX_MS;

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from support.barrier import Control
 from support.load import ROWS, SCHEMA, TARGET_SCHEMA, Load
 from support.wait import wait_until
 
@@ -371,6 +372,20 @@ def test_under_load_a_repair_ends_in_equal(pipeline):
         assert_verified(pipeline, EQUAL)
     pipeline.wait_applied()
     pipeline.assert_equal()
+
+
+def test_other_requests_are_served_while_verify_reads(pipeline):
+    """The engine serves one client at a time, and a comparison may take hours."""
+    start_exact(pipeline)
+    process = pipeline.engine.spawn("verify", "--rate", "1")
+    began, longest = time.monotonic(), 0
+    while process.poll() is None:
+        before = time.monotonic()
+        with Control(pipeline) as control:
+            control.ask("ping")
+        longest = max(longest, time.monotonic() - before)
+    assert process.returncode == EQUAL
+    assert longest < (time.monotonic() - began) / 2
 
 
 def test_without_an_engine_its_next_start_repairs(pipeline):
