@@ -47,8 +47,9 @@ static bool choose(struct table_list *all, const oid_t *oids, size_t count, stru
     return true;
 }
 
+/* *ret_added is false when none of them is published, or all are in the plans already. */
 static bool add_published(struct attempt *attempt, struct session *source, const oid_t *oids, size_t count,
-                          struct arena *arena, struct error *err) {
+                          struct arena *arena, bool *ret_added, struct error *err) {
     const struct config *config = attempt->pipeline->config;
     struct chunk_add add = {
         .config = config, .stop = attempt->pipeline->options->stop, .source = source, .replaces = true};
@@ -62,17 +63,20 @@ static bool add_published(struct attempt *attempt, struct session *source, const
     if (!chunk_add_store(&add, err) || !session_execute(source, "rollback", err))
         return false;
     FAULT_POINT("tables-added");
-    say_tables(&add.tables);
+    *ret_added = add.chunk_count > 0;
+    if (*ret_added)
+        say_tables(&add.tables);
     return true;
 }
 
 static bool add_oids(struct attempt *attempt, struct session *source, const oid_t *oids, size_t count,
-                     struct error *err) {
+                     bool *ret_added, struct error *err) {
     struct arena arena;
+    *ret_added = false;
     arena_init(&arena, BLOCK_BYTES, ARENA_BYTES_MAX);
-    bool added = add_published(attempt, source, oids, count, &arena, err);
+    bool good = add_published(attempt, source, oids, count, &arena, ret_added, err);
     arena_release(&arena);
-    return added;
+    return good;
 }
 
 bool attempt_add_newcomers(struct attempt *attempt, struct error *err) {
@@ -86,7 +90,8 @@ bool attempt_add_newcomers(struct attempt *attempt, struct error *err) {
     pipeline->knows_newcomers = true;
     if (found.count == 0)
         return true;
-    if (!add_oids(attempt, source, found.oids, found.count, err))
+    bool added = false;
+    if (!add_oids(attempt, source, found.oids, found.count, &added, err))
         return false;
     for (size_t i = 0; i < attempt->runner_count; i++)
         runner_reload(&attempt->runners[i]);
@@ -97,10 +102,11 @@ bool attempt_add_newcomers(struct attempt *attempt, struct error *err) {
 bool attempt_add_lacking(struct attempt *attempt, oid_t oid, struct error *err) {
     const struct pipeline *pipeline = attempt->pipeline;
     struct session source = {0};
+    bool added = false;
     if (!may_add(attempt))
         return false;
-    bool added = source_open(&source, &pipeline->config->source, pipeline->options->stop, err) &&
-                 add_oids(attempt, &source, &oid, 1, err);
+    bool good = source_open(&source, &pipeline->config->source, pipeline->options->stop, err) &&
+                add_oids(attempt, &source, &oid, 1, &added, err);
     session_close(&source);
-    return added;
+    return good && added;
 }

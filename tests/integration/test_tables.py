@@ -167,3 +167,17 @@ def test_new_tables_can_be_streamed_only(pipeline):
     pipeline.wait_applied()
     assert pipeline.target.value("select string_agg(v, ',') from u") == "new"
     assert pipeline.engine.is_running()
+
+
+def test_a_table_that_was_renamed_while_changes_wait_is_copied_again(pipeline):
+    """The waiting changes have a name that the sink lacks, and the copy under the new name contains them."""
+    live(pipeline).start()
+    wait_copied(pipeline)
+    pipeline.engine.stop()
+    pipeline.source.execute("update t set v = 'waits' where id = 1; alter table t rename to t2")
+    pipeline.target.execute("alter table t rename to t2")
+    pipeline.start()
+    pipeline.source.execute("update t2 set v = 'later' where id = 2")
+    pipeline.wait_while_running(lambda: pipeline.target.value("select count(*) from t2 where v in ('waits', 'later')") == 2, "the changes")
+    wait_copied(pipeline)
+    pipeline.assert_follows("public.t2")
