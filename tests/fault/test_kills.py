@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from support.lives import dies_at, must_die_at, points_of
+from support.lives import CHUNKED, dies_at, must_die_at, points_of
 from support.load import Load
 
 KILLS = 200
@@ -16,9 +16,6 @@ KILLS_LONG = 1000
 
 # Only with --until, only after an error, only with a policy: test_until.py, test_failure.py, test_conflict_policies.py.
 ELSEWHERE = {"attempt-end-reached", "failure-written", "postgres-after-resolve"}
-# Of a copy in chunks: test_live_points.py.
-CHUNKED = ("chunk-", "plan-", "add-", "tables-", "runner-awaits-chunk", "runner-before-note", "runner-before-finish",
-           "runner-copy-finished")
 
 
 def fault_points():
