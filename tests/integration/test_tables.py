@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`pgcdc table`: tables are added, copied again and removed, while the pipeline runs and while it does not."""
 
+import signal
 import threading
 
 import pytest
@@ -181,3 +182,25 @@ def test_a_table_that_was_renamed_while_changes_wait_is_copied_again(pipeline):
     pipeline.wait_while_running(lambda: pipeline.target.value("select count(*) from t2 where v in ('waits', 'later')") == 2, "the changes")
     wait_copied(pipeline)
     pipeline.assert_follows("public.t2")
+
+
+@pytest.mark.parametrize("point", ["tables-before-add", "tables-added"])
+def test_an_engine_killed_while_it_adds_a_table_adds_it_again(pipeline, point):
+    live(pipeline).publish()
+    pipeline.start(environment={"PGCDC_FAULT": f"{point}:1"})
+    pipeline.source.execute("create table late (id int primary key, v text); insert into late select g, 'a' from generate_series(1, 500) g")
+    assert pipeline.engine.wait_exit() == -signal.SIGKILL
+    pipeline.source.execute("update late set v = 'b' where id < 50")
+    pipeline.start()
+    pipeline.wait_while_running(lambda: pipeline.target.value("select to_regclass('late') is not null"), "the table")
+    wait_copied(pipeline)
+    pipeline.assert_follows("public.t", "public.late")
+
+
+def test_a_command_killed_before_it_stores_the_plan_is_repeated(streaming):
+    result = streaming.engine.command("table add", "public.late", environment={"PGCDC_FAULT": "add-before-commit:1"})
+    assert result.returncode == -signal.SIGKILL
+    assert streaming.target.value("select to_regclass('late')") is None
+    command(streaming, "add", "public.late")
+    wait_copied(streaming)
+    streaming.assert_follows("public.late")
