@@ -425,7 +425,11 @@ static bool postgres_chunk_open(struct sink *copier, const struct sink *sink, st
     struct error answer = {0};
     bool done = false;
     postgres->target.in_transaction = false;
-    postgres->target.row = opened->row;
+    /* What the runner does not change while its sink is open. */
+    postgres->target.row = (struct position_row){.pipeline = opened->row.pipeline,
+                                                 .sink = opened->row.sink,
+                                                 .stream = opened->row.stream,
+                                                 .epoch = opened->row.epoch};
     postgres->target.role = opened->role;
     postgres->target.may_narrow = opened->may_narrow;
     if (!connect_target(postgres, err))
