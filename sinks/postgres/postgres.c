@@ -520,6 +520,15 @@ static bool open_for_command(struct postgres_sink *postgres, struct error *err) 
            connect_target(postgres, err) && set_trigger_role(postgres, err);
 }
 
+/* The plan is read and removed whatever the triggers do. */
+static bool open_for_look(struct postgres_sink *postgres, struct error *err) {
+    const struct sink_config *config = postgres->target.sink.config;
+    postgres->target.in_transaction = false;
+    postgres->target.row = (struct position_row){
+        .pipeline = config->pipeline, .sink = config->name, .stream = sink_stream(config)};
+    return connect_target(postgres, err);
+}
+
 static bool postgres_chunk_add_begin(struct sink *sink, struct table *tables, size_t count, bool replaces,
                                      struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
@@ -548,14 +557,14 @@ static bool postgres_chunk_add(struct sink *sink, struct chunk *chunks, size_t c
 static bool postgres_chunk_look(struct sink *sink, struct arena *arena, struct chunk_plan *ret_plan,
                                 struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
-    bool looked = open_for_command(postgres, err) && plan_rows_look(&postgres->target, arena, ret_plan, err);
+    bool looked = open_for_look(postgres, err) && plan_rows_look(&postgres->target, arena, ret_plan, err);
     session_close(&postgres->target.session);
     return looked;
 }
 
 static bool postgres_chunk_remove(struct sink *sink, oid_t relation_oid, struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
-    bool removed = open_for_command(postgres, err) && plan_rows_remove(&postgres->target, relation_oid, err);
+    bool removed = open_for_look(postgres, err) && plan_rows_remove(&postgres->target, relation_oid, err);
     session_close(&postgres->target.session);
     return removed;
 }
