@@ -8,6 +8,8 @@
 
 #include "sinks/postgres/apply/apply.h"
 
+#define TABLE_IN_USE "55006"
+
 static const struct remedy {
     const char *sqlstate; /* or a prefix of one */
     const char *text;
@@ -137,6 +139,12 @@ bool explain_pipeline(const struct target *target, const struct pq_pipeline_fail
                       struct error *err) {
     if (failure->note.is_position)
         return position_row_judge(&target->row, err);
+    /*
+     * TRUNCATE refuses a table with deferred triggers of the same target transaction, which may hold several
+     * source transactions. ERROR_DATA makes the engine apply them one by one.
+     */
+    if (strcmp(err->sqlstate, TABLE_IN_USE) == 0)
+        err->kind = ERROR_DATA;
     if (failure->note.change == NULL || failure->note.table == NULL)
         return false;
     return explain_failure(failure->note.table, failure->note.change, failure, err);
