@@ -121,8 +121,8 @@ MUST_CHECK bool attempt_adopt(struct attempt *attempt, lsn_t confirmed_lsn, stru
 MUST_CHECK bool attempt_add_newcomers(struct attempt *attempt, struct error *err);
 
 /*
- * attempt_tables.c: after a failure: adds a table that a sink lacks. False: it cannot be, or was added before:
- * then the sink lacks it under another name.
+ * attempt_tables.c: after a failure: adds a table that a sink lacks. False: it cannot be, or was added
+ * before: then the sink lacks it under another name.
  */
 bool attempt_add_lacking(struct attempt *attempt, oid_t oid, struct error *err);
 
