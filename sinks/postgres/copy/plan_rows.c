@@ -450,10 +450,6 @@ static bool send_dirty(const struct target *target, struct pq_pipeline *pipeline
     return send_sql(pipeline, sql, err);
 }
 
-/*
- * Chunks that a command has added since the plan was read stay, and then the copy does too. The row of the
- * copy is locked first, so that the next statement sees what the command has committed.
- */
 /* The rows of a table go, and its chunks wait again. */
 static bool send_emptied(const struct target *target, struct pq_pipeline *pipeline, struct buffer *sql,
                          const struct chunk_note *note, struct error *err) {
@@ -472,6 +468,10 @@ static bool send_emptied(const struct target *target, struct pq_pipeline *pipeli
     return true;
 }
 
+/*
+ * Chunks that a command has added since the plan was read stay, and then the copy does too. The row of the
+ * copy is locked first, so that the next statement sees what the command has committed.
+ */
 static bool send_removal(const struct target *target, struct pq_pipeline *pipeline, struct buffer *sql,
                          uint32_t last_id, struct error *err) {
     buffer_append_text(sql, "select from pgcdc.copy");
