@@ -20,6 +20,7 @@
 #include "cdc/copy/copy_out.h"
 #include "cdc/pq/identifier.h"
 #include "cdc/source/source.h"
+#include "cdc/source/wal_page.h"
 
 #define ARENA_BYTES_MAX ((size_t) 16 << 20)
 
@@ -32,8 +33,6 @@ enum {
     PUBLISHED_PAUSE_MS = 200,
     /* the WAL writer flushes an asynchronous commit within three rounds */
     WAL_WRITER_ROUNDS = 3,
-    WAL_PAGE_BYTES = 8192,
-    WAL_HEADER_BYTES_MAX = 40,
 };
 
 const char COPIER_DEFINITIONS[] =
@@ -122,10 +121,8 @@ static bool check_definition(struct copier *copier, const struct copier_table *k
 
 /* ---- the snapshot ---- */
 
-/* An LSN right after the header of a page is the end of the record before it. */
-static lsn_t without_header(lsn_t lsn) {
-    const lsn_t on_page = lsn % WAL_PAGE_BYTES;
-    return on_page <= WAL_HEADER_BYTES_MAX ? lsn - on_page : lsn;
+static lsn_t record_end(const struct copier *copier, lsn_t lsn) {
+    return wal_page_record_end(lsn, copier->copiers->wal_page_bytes, copier->copiers->wal_segment_bytes);
 }
 
 static bool read_snapshot(struct copier *copier, struct xid_snapshot *ret_snapshot, struct error *err) {
@@ -144,7 +141,7 @@ static bool read_snapshot(struct copier *copier, struct xid_snapshot *ret_snapsh
     if (!lsn_parse(PQgetvalue(result, 0, 1), &copier->read_lsn) ||
         !xid_snapshot_parse(copier->snapshot, ret_snapshot))
         return error_set(err, ERROR_PROTOCOL, "source: unexpected answer to the query for a snapshot");
-    copier->read_lsn = without_header(copier->read_lsn);
+    copier->read_lsn = record_end(copier, copier->read_lsn);
     return true;
 }
 
@@ -476,7 +473,7 @@ static bool read_end(struct copier *copier, struct error *err) {
         return false;
     if (!lsn_parse(PQgetvalue(result, 0, 0), &end_lsn) || end_lsn == 0)
         return error_set(err, ERROR_PROTOCOL, "source: no answer to where its WAL ends");
-    chunk_map_set_end(copier->copiers->map, without_header(end_lsn));
+    chunk_map_set_end(copier->copiers->map, record_end(copier, end_lsn));
     return true;
 }
 

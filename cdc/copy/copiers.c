@@ -120,13 +120,21 @@ static bool read_definitions(struct copiers *copiers, struct session *source, st
     return true;
 }
 
-static bool read_delay(struct copiers *copiers, struct session *source, struct error *err) {
+static bool read_wal_settings(struct copiers *copiers, struct session *source, struct error *err) {
+    static const char SQL[] =
+        "select pg_catalog.max(setting::bigint) filter (where name = 'wal_writer_delay'),"
+        " pg_catalog.max(setting::bigint) filter (where name = 'wal_block_size'),"
+        " pg_catalog.max(setting::bigint) filter (where name = 'wal_segment_size') from "
+        "pg_catalog.pg_settings"
+        " where name in ('wal_writer_delay', 'wal_block_size', 'wal_segment_size')";
     PGresult *result AUTO_PGRESULT = NULL;
-    if (!session_query(
-            source, "select setting::int from pg_catalog.pg_settings where name = 'wal_writer_delay'", 0,
-            NULL, &(const struct result_shape){"the query for wal_writer_delay", 1, 1, 1, 0}, &result, err))
+    if (!session_query(source, SQL, 0, NULL,
+                       &(const struct result_shape){"the query for the WAL's settings", 1, 1, 3, 0}, &result,
+                       err))
         return false;
     copiers->wal_writer_delay_ms = (int) strtol(PQgetvalue(result, 0, 0), NULL, 10);
+    copiers->wal_page_bytes = strtoull(PQgetvalue(result, 0, 1), NULL, 10);
+    copiers->wal_segment_bytes = strtoull(PQgetvalue(result, 0, 2), NULL, 10);
     return true;
 }
 
@@ -197,7 +205,7 @@ static bool read_tables(struct copiers *copiers, const atomic_bool *stop, struct
         catalog_read_tables(&source, config->publication_array, &copiers->arena, &copiers->tables, err) &&
         sort_tables(copiers, err) && read_definitions(copiers, &source, err) &&
         check_orders(copiers, &source, err) && note_open(copiers, &source, err) &&
-        read_delay(copiers, &source, err);
+        read_wal_settings(copiers, &source, err);
     session_close(&source);
     return is_read;
 }

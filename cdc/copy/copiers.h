@@ -42,10 +42,11 @@ struct copiers {
     atomic_bool stop; /* the copiers' sessions read it */
     struct arena arena;
     struct table_list tables;
-    struct copier_table *by_oid; /* one per table, ordered by OID */
-    struct copier_share *shares; /* one per table of the map; written before chunk_map_open */
-    int wal_writer_delay_ms;     /* of the source */
-    atomic_ullong flushed_lsn;   /* each commit before it is on the source's disk; a copier found out */
+    struct copier_table *by_oid;                /* one per table, ordered by OID */
+    struct copier_share *shares;                /* one per table of the map; written before chunk_map_open */
+    int wal_writer_delay_ms;                    /* of the source */
+    uint64_t wal_page_bytes, wal_segment_bytes; /* likewise */
+    atomic_ullong flushed_lsn; /* each commit before it is on the source's disk; a copier found out */
     pthread_t threads[COPIERS_MAX];
     int thread_count;
 };

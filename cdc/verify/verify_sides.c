@@ -12,14 +12,13 @@
 #include "cdc/base/clock.h"
 #include "cdc/base/log.h"
 #include "cdc/source/source.h"
+#include "cdc/source/wal_page.h"
 
 enum {
     POLL_MS = 5,           /* poll interval; also the time in which rows can change between the snapshots */
     STANDSTILL_MS = 60000, /* give up after this long if an engine runs and the position does not advance */
     SLOT_INTERVAL_MS = 1000,
     SAY_INTERVAL_MS = 10000,
-    PAGE_HEADER_BYTES = 24,
-    SEGMENT_HEADER_BYTES = 40,
 };
 
 /* The wait until the target's position has passed the source's. */
@@ -92,20 +91,6 @@ void verify_sides_release(struct verify_sides *sides) {
 /* ---- the source's snapshot ---- */
 
 /*
- * At a page boundary the insert position is already after the next page's header, and so after the end of
- * every record.
- */
-static lsn_t without_header(lsn_t lsn, uint64_t page_bytes, uint64_t segment_bytes) {
-    if (page_bytes != 0 && segment_bytes != 0) {
-        if (lsn % segment_bytes == SEGMENT_HEADER_BYTES)
-            return lsn - SEGMENT_HEADER_BYTES;
-        if (lsn % page_bytes == PAGE_HEADER_BYTES && lsn % segment_bytes > page_bytes)
-            return lsn - PAGE_HEADER_BYTES;
-    }
-    return lsn;
-}
-
-/*
  * A statement takes its snapshot before it calls functions: every change that it sees ended before this LSN.
  */
 bool verify_sides_pin_source(struct verify_sides *sides, struct error *err) {
@@ -126,8 +111,8 @@ bool verify_sides_pin_source(struct verify_sides *sides, struct error *err) {
         return false;
     if (!lsn_parse(PQgetvalue(result, 0, 0), &lsn))
         return error_set(err, ERROR_PROTOCOL, "source: \"%s\" is not an LSN", PQgetvalue(result, 0, 0));
-    sides->source_lsn = without_header(lsn, strtoull(PQgetvalue(result, 0, 1), NULL, 10),
-                                       strtoull(PQgetvalue(result, 0, 2), NULL, 10));
+    sides->source_lsn = wal_page_record_end(lsn, strtoull(PQgetvalue(result, 0, 1), NULL, 10),
+                                            strtoull(PQgetvalue(result, 0, 2), NULL, 10));
     sides->is_fed = result_is_true(result, 0, 3);
     sides->is_standby = result_is_true(result, 0, 4);
     free(sides->snapshot);

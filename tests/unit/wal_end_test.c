@@ -3,6 +3,7 @@
  * wal_end_test.c - one wrong bit in a position is never believed.
  */
 #include "cdc/source/wal_end.h"
+#include "cdc/source/wal_page.h"
 
 #include <criterion/criterion.h>
 
@@ -66,4 +67,14 @@ Test(wal_end, a_jump_is_asked_about) {
     cr_assert_not(wal_end_is_near(&wal, (lsn_t) 1 << 40));
     wal_end_know(&wal, (lsn_t) 1 << 40);
     cr_assert(wal_end_is_near(&wal, (lsn_t) 1 << 40));
+}
+
+Test(wal_end, a_position_after_a_header_is_the_end_of_the_record_before_it) {
+    const uint64_t page = 8192, segment = 16u << 20;
+    cr_assert_eq(wal_page_record_end(segment + 40, page, segment), segment);
+    cr_assert_eq(wal_page_record_end(segment + 3 * page + 24, page, segment), segment + 3 * page);
+    /* the tail of a record that began on the page before */
+    cr_assert_eq(wal_page_record_end(segment + 3 * page + 32, page, segment), segment + 3 * page + 32);
+    cr_assert_eq(wal_page_record_end(segment + 3 * page + 40, page, segment), segment + 3 * page + 40);
+    cr_assert_eq(wal_page_record_end(segment + 3 * page + 4000, page, segment), segment + 3 * page + 4000);
 }
