@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "cdc/base/lsn.h"
 
@@ -49,7 +50,14 @@ struct chunk {
     bool gets_key;        /* the sink builds the table's primary key with it */
     bool is_added;        /* to a running pipeline: see chunk_map */
     const char *snapshot; /* of a copied chunk: pg_current_snapshot() of the transaction that read it */
+    uint64_t rows;        /* likewise: how many it has, for people; 0: not known */
 };
+
+/* The plan leaves it as it is: nothing of it is copied. */
+static inline bool chunk_is_kept(const struct chunk *chunk) {
+    return chunk->state == CHUNK_COPIED && chunk->snapshot != NULL &&
+           strcmp(chunk->snapshot, CHUNK_SNAPSHOT_OF_NONE) == 0;
+}
 
 /* A copy. Everything lives in the arena of its reader or maker. */
 struct chunk_plan {

@@ -7,6 +7,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,12 +18,14 @@
 /* Written once by log_init before any other thread exists; read-only after that. */
 static enum log_level log_least = LOG_LEVEL_INFO;
 static const char *log_name = NULL;
+static bool log_wipes = false; /* standard error is a terminal, on which progress may be drawn */
 
 static const char *const LEVEL_NAMES[] = {"debug", "info ", "warn ", "error"};
 
 void log_init(enum log_level least, const char *name) {
     log_least = least;
     log_name = name;
+    log_wipes = isatty(STDERR_FILENO) == 1;
 }
 
 bool log_wants(enum log_level level) {
@@ -42,12 +45,15 @@ static int format_head(char *line, size_t size, enum log_level level) {
 void log_line(enum log_level level, const char *format, ...) {
     if (!log_wants(level))
         return;
+    static const char WIPE[] = "\033[J";
     char line[LINE_MAX_BYTES], body[LINE_MAX_BYTES];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(body, sizeof body, format, arguments);
     va_end(arguments);
-    size_t length = (size_t) format_head(line, sizeof line - 1, level);
+    size_t length = log_wipes ? sizeof WIPE - 1 : 0;
+    memcpy(line, WIPE, length);
+    length += (size_t) format_head(line + length, sizeof line - 1 - length, level);
     length += visible_write(line + length, sizeof line - 1 - length, slice_of(body));
     line[length++] = '\n';
     ssize_t written = write(STDERR_FILENO, line, length);

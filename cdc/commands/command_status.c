@@ -72,6 +72,7 @@ static enum exit_code run(const struct command_line *line) {
     }
     bool done = status_read(line->config, line->stop, status, &err) && print(line, status, &err);
     enum exit_code code = done ? command_status_judge(status) : fail(&err);
+    status_release(status);
     free(status);
     return code;
 }
@@ -89,7 +90,8 @@ const struct command command_status = {
     .help = "Shows the state of the pipeline, whether an engine runs or not. Changes nothing.\n"
             "\n"
             "new         not started yet: no slot, no position\n"
-            "copying     the initial copy runs, or was interrupted and starts over with the next run\n"
+            "copying     the initial copy in one step runs, or was interrupted and starts over with the next "
+            "run\n"
             "streaming   the slot is in use\n"
             "stopped     the slot is not in use; run continues from the position\n"
             "missing     a position exists but the slot does not\n"
@@ -103,8 +105,9 @@ const struct command command_status = {
             "since the sink made its position durable. behind: the sink has everything that was\n"
             "committed until this long ago, by the source's clock; 0 if it has the source's whole WAL.\n"
             "Counts begin with the start of the engine, or of the last one; it writes them every few\n"
-            "seconds (NAME.activity), with the progress of the initial copy while that runs. Rates are\n"
-            "over the last ten seconds.\n"
+            "seconds (NAME.activity), with the progress of a copy while that runs. Rates are over the\n"
+            "last ten seconds. A copy in chunks is shown from the plan that the sink stores, also when no\n"
+            "engine runs: then it was interrupted, and run goes on from there.\n"
             "\n"
             "Exit codes: 3 missing, lost or refused; 1 failed, retrying, or the source or a sink could\n"
             "not be asked; else 0.",

@@ -16,6 +16,7 @@
 #include "cdc/base/visible.h"
 #include "cdc/command.h"
 #include "cdc/copy/chunk_add.h"
+#include "cdc/copy/chunk_tally.h"
 #include "cdc/engine/checkpoint.h"
 #include "cdc/engine/control.h"
 #include "cdc/source/identity.h"
@@ -253,37 +254,43 @@ static bool remove_tables(struct table_command *command, struct error *err) {
 
 /* ---- list ---- */
 
-struct table_state {
-    size_t chunks, copied;
-};
-
-static struct table_state state_of(const struct chunk_plan *plans, size_t count, oid_t oid) {
-    struct table_state state = {0};
+/* Of all sinks; the names stay the plans'. */
+static struct chunk_tally tally_of(const struct chunk_tally_list *lists, size_t count, oid_t oid) {
+    struct chunk_tally sum = {0};
     for (size_t i = 0; i < count; i++)
-        for (size_t j = 0; j < plans[i].count; j++)
-            if (plans[i].chunks[j].relation_oid == oid) {
-                state.chunks++;
-                state.copied += plans[i].chunks[j].state == CHUNK_COPIED;
-            }
-    return state;
+        for (size_t j = 0; j < lists[i].count; j++)
+            if (lists[i].tables[j].oid == oid)
+                chunk_tally_add(&sum, &lists[i].tables[j]);
+    return sum;
+}
+
+static bool count_chunks(struct table_command *command, struct chunk_tally_list *ret_lists,
+                         struct error *err) {
+    struct chunk_plan plans[CHECKPOINT_SINKS_MAX];
+    if (!chunk_add_look(command->config, command->line->stop, &command->arena, plans, err))
+        return false;
+    for (size_t i = 0; i < command->config->sink_count; i++)
+        if (!chunk_tally_plan(&plans[i], &command->arena, &ret_lists[i], err))
+            return false;
+    return true;
 }
 
 static bool list_tables(struct table_command *command, struct error *err) {
-    struct chunk_plan plans[CHECKPOINT_SINKS_MAX];
+    struct chunk_tally_list lists[CHECKPOINT_SINKS_MAX];
     struct table_list list = {0};
     if (!catalog_read_tables(&command->source, command->config->source.publication_array, &command->arena,
                              &list, err) ||
-        !chunk_add_look(command->config, command->line->stop, &command->arena, plans, err))
+        !count_chunks(command, lists, err))
         return false;
     for (size_t i = 0; i < list.count; i++) {
         const struct table *table = &list.tables[i];
-        const struct table_state state = state_of(plans, command->config->sink_count, table->oid);
+        const struct chunk_tally tally = tally_of(lists, command->config->sink_count, table->oid);
         const struct membership member = {.schema = table->schema, .name = table->name};
         printf("%-40s %10s  ", name_of(&member).text, amount_bytes((double) table->bytes_estimate).text);
-        if (state.chunks == 0)
+        if (tally.chunk_count == 0)
             printf("streams\n");
         else
-            printf("copying, %zu of %zu chunks done\n", state.copied, state.chunks);
+            printf("copying, %" PRIu64 " of %" PRIu64 " chunks done\n", tally.chunks_done, tally.chunk_count);
     }
     return true;
 }

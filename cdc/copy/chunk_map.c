@@ -30,7 +30,10 @@ static bool keep_chunk(struct chunk_map *map, const struct chunk *chunk, struct 
     copy.snapshot = NULL;
     const struct value low = {
         .data = copy.low, .size = copy.low != NULL ? (uint32_t) strlen(copy.low) : 0, .kind = VALUE_TEXT};
-    *ret_chunk = (struct map_chunk){.chunk = copy, .is_dirty = chunk->state == CHUNK_DIRTY};
+    *ret_chunk = (struct map_chunk){.chunk = copy,
+                                    .is_dirty = chunk->state == CHUNK_DIRTY,
+                                    .is_kept = chunk_is_kept(chunk),
+                                    .rows = chunk->rows};
     if (copy.schema == NULL || copy.table == NULL || (chunk->column != NULL && copy.column == NULL) ||
         (chunk->order_sql != NULL && copy.order_sql == NULL) || (chunk->low != NULL && copy.low == NULL) ||
         (chunk->high != NULL && copy.high == NULL))
@@ -164,6 +167,7 @@ bool chunk_map_new(const struct chunk_plan *plan, struct chunk_map **ret_map, st
     *ret_map = map;
     if (map == NULL)
         return error_no_memory(err);
+    atomic_init(&map->users, 1);
     pthread_mutex_init(&map->lock, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -178,7 +182,7 @@ bool chunk_map_new(const struct chunk_plan *plan, struct chunk_map **ret_map, st
 }
 
 void chunk_map_free(struct chunk_map *map) {
-    if (map == NULL)
+    if (map == NULL || atomic_fetch_sub(&map->users, 1) > 1)
         return;
     for (size_t i = 0; i < map->count; i++)
         xid_snapshot_release(&map->chunks[i].snapshot);
@@ -188,6 +192,43 @@ void chunk_map_free(struct chunk_map *map) {
     pthread_cond_destroy(&map->changed);
     pthread_mutex_destroy(&map->lock);
     free(map);
+}
+
+struct chunk_map *chunk_map_share(struct chunk_map *map) {
+    atomic_fetch_add(&map->users, 1);
+    return map;
+}
+
+/* ---- tallies ---- */
+
+static void tally_chunk(const struct map_chunk *chunk, struct chunk_tally *tally) {
+    const bool is_done = chunk->state == MAP_CHUNK_COPIED || chunk->is_done;
+    const uint64_t estimate = chunk->chunk.bytes_estimate, bytes = atomic_load(&chunk->bytes);
+    if (chunk->is_kept)
+        return;
+    tally->chunk_count++;
+    tally->bytes += bytes;
+    tally->bytes_estimate += estimate;
+    if (chunk->state == MAP_CHUNK_WAITING)
+        return;
+    tally->chunks_done += is_done;
+    tally->chunks_safe += chunk->state == MAP_CHUNK_COPIED;
+    tally->rows += atomic_load(&chunk->rows);
+    tally->bytes_done += is_done || bytes > estimate ? estimate : bytes;
+    tally->is_read |= chunk->state == MAP_CHUNK_READING;
+}
+
+void chunk_map_tally(struct chunk_map *map, struct chunk_tally *ret_tables) {
+    pthread_mutex_lock(&map->lock);
+    for (size_t i = 0; i < map->table_count; i++) {
+        const struct map_table *table = &map->tables[i];
+        const struct chunk *first = &map->chunks[table->first].chunk;
+        ret_tables[i] =
+            (struct chunk_tally){.oid = table->oid, .schema = first->schema, .table = first->table};
+        for (size_t c = 0; c < table->count; c++)
+            tally_chunk(&map->chunks[table->first + c], &ret_tables[i]);
+    }
+    pthread_mutex_unlock(&map->lock);
 }
 
 static struct map_table *table_of(struct chunk_map *map, const struct map_chunk *chunk) {
@@ -255,6 +296,9 @@ static bool sees_all(const struct chunk_map *map, const struct xid_snapshot *sna
 static bool set_snapshot(struct map_chunk *chunk, const struct xid_snapshot *snapshot, struct error *err) {
     xid_snapshot_release(&chunk->snapshot);
     chunk->state = MAP_CHUNK_READING;
+    chunk->is_done = false;
+    atomic_store(&chunk->rows, 0);
+    atomic_store(&chunk->bytes, 0);
     return xid_snapshot_copy(snapshot, &chunk->snapshot) ? true : error_no_memory(err);
 }
 
@@ -405,6 +449,8 @@ void chunk_map_reset(struct chunk_map *map, struct map_chunk *chunk) {
     chunk->state = MAP_CHUNK_WAITING;
     chunk->is_dirty = true;
     chunk->is_held = true;
+    chunk->is_kept = false;
+    chunk->is_done = false;
     map->copied_count--;
     table_of(map, chunk)->copied_count--;
     map->end_is_stale = map->end_is_asked && map->end_lsn == 0;
@@ -425,6 +471,7 @@ static void empty_locked(struct chunk_map *map, struct map_table *table) {
         map->chunks[i].state = MAP_CHUNK_WAITING;
         map->chunks[i].is_dirty = false;
         map->chunks[i].is_held = true;
+        map->chunks[i].is_kept = false;
     }
     map->copied_count -= table->copied_count;
     table->copied_count = 0;

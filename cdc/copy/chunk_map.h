@@ -20,6 +20,7 @@
 #include "cdc/base/error.h"
 #include "cdc/base/xid_snapshot.h"
 #include "cdc/copy/chunk_key.h"
+#include "cdc/copy/chunk_tally.h"
 #include "sinks/chunk.h"
 
 enum map_chunk_state { MAP_CHUNK_WAITING, MAP_CHUNK_READING, MAP_CHUNK_COPIED };
@@ -33,6 +34,9 @@ struct map_chunk {
     bool is_taken;              /* by a copier that has no accepted snapshot yet */
     bool is_dirty;              /* the sink has rows in its range */
     bool is_held;               /* dirty, and that is not committed yet */
+    bool is_kept;               /* see chunk_is_kept */
+    atomic_ullong rows;         /* so far; for display */
+    atomic_ullong bytes;        /* moved by this engine; likewise */
     struct xid_snapshot snapshot;
 };
 
@@ -60,6 +64,7 @@ enum map_work { MAP_WORK_CHUNK, MAP_WORK_END, MAP_WORK_NONE };
 enum map_answer { MAP_APPLY, MAP_OMIT, MAP_WAIT };
 
 struct chunk_map {
+    atomic_uint users;    /* see chunk_map_share */
     pthread_mutex_t lock; /* guards everything below, except what never changes */
     pthread_cond_t changed;
     struct arena arena; /* the texts of the plan */
@@ -86,8 +91,13 @@ struct chunk_map {
 
 /* Copies the plan, which has at least one chunk. */
 MUST_CHECK bool chunk_map_new(const struct chunk_plan *plan, struct chunk_map **ret_map, struct error *err);
-/* After every thread has ended its use. Accepts NULL. */
+/* After every thread has ended its use, but for those that share it. Accepts NULL. */
 void chunk_map_free(struct chunk_map *map);
+/* The caller frees it too. It may then only ask for tallies. */
+struct chunk_map *chunk_map_share(struct chunk_map *map);
+
+/* How far each table is, in the order of map->tables. Any thread. */
+void chunk_map_tally(struct chunk_map *map, struct chunk_tally *ret_tables);
 
 /* ---- copiers ---- */
 

@@ -26,6 +26,7 @@
 
 enum {
     BLOCK_BYTES = 16 * 1024,
+    PROGRESS_BYTES = 64 * 1024,
     PAUSE_MS = 20,
     FLUSH_PAUSE_MIN_US = 500,
     REPORT_MS = 5000,
@@ -59,7 +60,7 @@ struct copier {
     lsn_t read_lsn;
     int64_t read_ms; /* when the snapshot was taken */
     uint64_t rows;
-    uint64_t done_bytes; /* of the chunk's estimate, as the progress shows it */
+    uint64_t shown_rows, shown_bytes; /* moved since the progress was told */
 };
 
 /* A chunk's rows are found by index, also when statistics are old. */
@@ -227,25 +228,28 @@ static bool wait_flushed(struct copier *copier, struct error *err) {
 
 /* ---- rows ---- */
 
-static void add_done(struct copier *copier, uint64_t bytes) {
-    const uint64_t left = copier->chunk->chunk.bytes_estimate - copier->done_bytes;
-    const uint64_t done = bytes < left ? bytes : left;
-    copier->done_bytes += done;
-    if (!copier->chunk->is_dirty)
-        atomic_fetch_add_explicit(&copier->copiers->progress->bytes_done, done, memory_order_relaxed);
-}
-
-static void add_row(struct copier *copier, uint64_t bytes) {
+static void tell_progress(struct copier *copier) {
     struct snapshot_progress *progress = copier->copiers->progress;
-    atomic_fetch_add_explicit(&progress->rows, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&progress->bytes, bytes, memory_order_relaxed);
-    add_done(copier, bytes);
+    atomic_fetch_add_explicit(&progress->rows, copier->shown_rows, memory_order_relaxed);
+    atomic_fetch_add_explicit(&progress->bytes, copier->shown_bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&copier->chunk->rows, copier->shown_rows, memory_order_relaxed);
+    atomic_fetch_add_explicit(&copier->chunk->bytes, copier->shown_bytes, memory_order_relaxed);
+    copier->shown_rows = copier->shown_bytes = 0;
 }
 
 /* A message is a row, but for the header and the trailer of the binary format. */
 static void count_rows(struct copier *copier, uint64_t messages) {
-    atomic_fetch_sub_explicit(&copier->copiers->progress->rows, messages - copier->rows,
-                              memory_order_relaxed);
+    const uint64_t extra = messages - copier->rows;
+    tell_progress(copier);
+    atomic_fetch_sub_explicit(&copier->copiers->progress->rows, extra, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&copier->chunk->rows, extra, memory_order_relaxed);
+}
+
+static void add_row(struct copier *copier, uint64_t bytes) {
+    copier->shown_rows++;
+    copier->shown_bytes += bytes;
+    if (copier->shown_bytes >= PROGRESS_BYTES)
+        tell_progress(copier);
 }
 
 static bool move_rows(struct copier *copier, struct error *err) {
@@ -289,7 +293,6 @@ static bool prepare(struct copier *copier, const struct copier_table *known, str
 
 static bool copy_rows(struct copier *copier, const struct copier_table *known, const struct chunk *chunk,
                       struct error *err) {
-    snapshot_progress_name(copier->copiers->progress, known->table);
     if (!prepare(copier, known, err) || !find_snapshot(copier, known, err))
         return false;
     FAULT_POINT("chunk-accepted");
@@ -380,7 +383,6 @@ static bool copy_shared(struct copier *copier, const struct copier_table *known,
                         struct error *err) {
     if (known == NULL)
         return import_snapshot(copier, err);
-    snapshot_progress_name(copier->copiers->progress, known->table);
     return prepare(copier, known, err) && import_snapshot(copier, err) &&
            copier->sink->ops->chunk->begin(copier->sink, &copier->table, chunk, copier->format, err) &&
            copy_out_start(&copier->source, &copier->table, chunk, copier->format, err) &&
@@ -397,11 +399,9 @@ static bool end_chunk(struct copier *copier, const struct copier_table *known, s
         !ops->end(copier->sink, known != NULL ? &copier->table : NULL, chunk, copier->read_lsn, copier->rows,
                   err))
         return false;
-    add_done(copier, chunk->bytes_estimate);
     if (!chunk_map_end(copier->copiers->map, copier->chunk))
         return true;
     session_close(&share_of(copier)->holder);
-    atomic_fetch_add_explicit(&copier->copiers->progress->tables_done, 1, memory_order_relaxed);
     return known == NULL || ops->table_end(copier->sink, &copier->table, err);
 }
 
@@ -448,8 +448,7 @@ static bool copy_chunk(struct copier *copier, struct error *err) {
     struct chunk chunk = copier->chunk->chunk;
     const struct copier_table *known = copier_find_table(copier->copiers, chunk.relation_oid);
     chunk.state = copier->chunk->is_dirty ? CHUNK_DIRTY : CHUNK_WAITS;
-    copier->rows = 0;
-    copier->done_bytes = 0;
+    copier->rows = copier->shown_rows = copier->shown_bytes = 0;
     if (known == NULL && chunk.is_added)
         return await_publication(copier, &chunk, err);
     const bool is_shared = map_table_is_shared(copier->chunk->table);

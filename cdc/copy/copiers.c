@@ -4,6 +4,7 @@
  */
 #include "cdc/copy/copiers.h"
 
+#include <inttypes.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,33 +213,56 @@ static bool read_tables(struct copiers *copiers, const atomic_bool *stop, struct
 
 /* ---- threads ---- */
 
-static void announce(struct copiers *copiers) {
-    struct snapshot_progress *progress = copiers->progress;
-    const struct chunk_map *map = copiers->map;
-    uint64_t bytes = 0, done = 0;
-    unsigned int tables_done = 0;
-    for (size_t i = 0; i < map->count; i++) {
-        bytes += map->chunks[i].chunk.bytes_estimate;
-        if (map->chunks[i].state == MAP_CHUNK_COPIED)
-            done += map->chunks[i].chunk.bytes_estimate;
-    }
-    for (size_t i = 0; i < map->table_count; i++)
-        tables_done += map->tables[i].copied_count == map->tables[i].count;
-    atomic_store(&progress->bytes_estimate, bytes);
-    atomic_store(&progress->bytes_done, done);
-    atomic_store(&progress->tables_done, tables_done);
-    atomic_store(&progress->table_count, (unsigned int) map->table_count);
+/* What the supervisor sees of the copy. map: NULL when it ends. */
+static void show_map(struct snapshot_progress *progress, struct chunk_map *map) {
+    pthread_mutex_lock(&progress->map_lock);
+    struct chunk_map *before = progress->map;
+    progress->map = map != NULL ? chunk_map_share(map) : NULL;
+    pthread_mutex_unlock(&progress->map_lock);
+    chunk_map_free(before);
 }
 
-static void say_start(const struct copiers *copiers, int threads) {
-    const struct chunk_map *map = copiers->map;
+/* *ret_tables: those of which something is to be copied. */
+static bool count_chunks(const struct copiers *copiers, struct chunk_tally *ret_sum, size_t *ret_tables) {
+    struct chunk_map *map = copiers->map;
+    struct chunk_tally *tables = calloc(map->table_count, sizeof *tables);
+    *ret_sum = (struct chunk_tally){0};
+    *ret_tables = 0;
+    if (tables == NULL)
+        return false;
+    chunk_map_tally(map, tables);
+    for (size_t i = 0; i < map->table_count; i++) {
+        chunk_tally_add(ret_sum, &tables[i]);
+        *ret_tables += tables[i].chunk_count > 0;
+    }
+    free(tables);
+    return true;
+}
+
+static bool say_start(const struct copiers *copiers, int threads, struct error *err) {
     const char *sink = copiers->sink->config->name;
-    if (map->copied_count == 0)
-        log_line(LOG_LEVEL_INFO, "sink %s: copying %zu tables in %zu chunks, %d at a time", sink,
-                 map->table_count, map->count, threads);
+    struct chunk_tally sum;
+    size_t tables;
+    if (!count_chunks(copiers, &sum, &tables))
+        return error_no_memory(err);
+    if (sum.chunks_done == 0)
+        log_line(LOG_LEVEL_INFO, "sink %s: copying %zu tables in %" PRIu64 " chunks, %d at a time", sink,
+                 tables, sum.chunk_count, threads);
     else
-        log_line(LOG_LEVEL_INFO, "sink %s: the copy continues: %zu of %zu chunks are copied, %d at a time",
-                 sink, map->copied_count, map->count, threads);
+        log_line(LOG_LEVEL_INFO,
+                 "sink %s: the copy continues: %" PRIu64 " of %" PRIu64 " chunks are copied, %d at a time",
+                 sink, sum.chunks_done, sum.chunk_count, threads);
+    return true;
+}
+
+/* After the threads have ended. */
+static void note_end(struct copiers *copiers) {
+    struct chunk_tally sum;
+    size_t tables;
+    if (!count_chunks(copiers, &sum, &tables))
+        return;
+    atomic_store(&copiers->progress->chunk_count, sum.chunk_count);
+    atomic_store(&copiers->progress->chunks_safe, sum.chunks_safe);
 }
 
 static int count_threads(const struct copiers *copiers) {
@@ -254,9 +278,10 @@ bool copiers_start(struct copiers *copiers, const atomic_bool *stop, struct erro
     copiers->shares = calloc(copiers->map->table_count, sizeof *copiers->shares);
     if (copiers->shares == NULL)
         return error_no_memory(err);
-    announce(copiers);
     const int count = count_threads(copiers);
-    say_start(copiers, count);
+    if (!say_start(copiers, count, err))
+        return false;
+    show_map(copiers->progress, copiers->map);
     while (copiers->thread_count < count) {
         const int failure =
             pthread_create(&copiers->threads[copiers->thread_count], NULL, copier_main, copiers);
@@ -275,6 +300,8 @@ void copiers_end(struct copiers *copiers) {
     for (int i = 0; i < copiers->thread_count; i++)
         pthread_join(copiers->threads[i], NULL);
     copiers->thread_count = 0;
+    note_end(copiers);
+    show_map(copiers->progress, NULL);
     for (size_t i = 0; copiers->shares != NULL && i < copiers->map->table_count; i++) {
         session_close(&copiers->shares[i].holder);
         free(copiers->shares[i].snapshot);

@@ -9,14 +9,24 @@
  */
 #pragma once
 
+#include <pthread.h>
+
 #include "cdc/base/position.h"
 #include "cdc/config/config.h"
 #include "sinks/sink.h"
 
 #define SNAPSHOT_TABLE_MAX 128 /* "schema.name": two names of 63 bytes, a dot, a NUL */
 
+struct chunk_map;
+
 /* How far the copy is. Written by the runner's thread, read by any; for display, not for decisions. */
 struct snapshot_progress {
+    /* a copy in chunks that goes on: its map says all but rows and bytes; else NULL */
+    struct chunk_map *map;
+    pthread_mutex_t map_lock; /* guards map */
+    /* of a copy in chunks that ended before it was complete */
+    atomic_ullong chunk_count;
+    atomic_ullong chunks_safe; /* copied, and not to be copied again */
     atomic_ullong rows;
     atomic_ullong bytes;          /* copied */
     atomic_ullong bytes_estimate; /* of all tables, on the source's disk: the basis of percentages */

@@ -8,6 +8,8 @@
  *     written 1764399607000000
  *     rows_copied 1000
  *     copy TABLES_DONE TABLE_COUNT ROWS BYTES BYTES_DONE BYTES_ESTIMATE TABLE      only while it runs
+ *     copy_rate BYTES_PER_S LEFT_MS                                                likewise
+ *     copying SINK OID ROWS BYTES_DONE BYTES_PER_S LEFT_MS                         for each table in work
  *     sink NAME TRANSACTIONS CHANGES PER_S PER_S COMMIT_US CAUGHT_UP_US
  *     stops NAME KIND COUNT
  *     end
@@ -51,8 +53,25 @@ static void take_copy(const char *line, struct activity_copy *copy) {
                &copy->bytes_estimate, &length) < 6)
         return;
     copy->runs = true;
+    copy->bytes_per_s = copy->left_ms = -1;
     const char *table = line[length] == ' ' ? line + length + 1 : "";
     snprintf(copy->table, sizeof copy->table, "%.*s", (int) strcspn(table, "\n"), table);
+}
+
+static void take_copy_rate(const char *line, struct activity_copy *copy) {
+    int64_t bytes_per_s, left_ms;
+    if (sscanf(line, "copy_rate %" SCNd64 " %" SCNd64, &bytes_per_s, &left_ms) != 2)
+        return;
+    copy->bytes_per_s = bytes_per_s;
+    copy->left_ms = left_ms;
+}
+
+static void take_copying(const char *line, struct activity_copy *copy) {
+    struct activity_table table = {0};
+    if (copy->shown_count < PROGRESS_TABLES_MAX &&
+        sscanf(line, "copying %63s %" SCNu32 " %" SCNu64 " %" SCNu64 " %" SCNd64 " %" SCNd64, table.sink,
+               &table.oid, &table.rows, &table.bytes_done, &table.bytes_per_s, &table.left_ms) == 6)
+        copy->tables[copy->shown_count++] = table;
 }
 
 static void take_sink(const char *line, struct activity *activity) {
@@ -86,6 +105,8 @@ static void take_line(const char *line, void *context) {
              sscanf(line, "rows_copied %" SCNu64, &activity->rows_copied) == 1)
         return;
     take_copy(line, &activity->copy);
+    take_copy_rate(line, &activity->copy);
+    take_copying(line, &activity->copy);
     take_sink(line, activity);
     take_stops(line, activity);
     activity->exists = strcmp(line, "end\n") == 0;
@@ -110,7 +131,13 @@ static void print_copy(struct buffer *text, const struct activity_copy *copy) {
                   copy->bytes_estimate);
     for (const char *c = copy->table; *c != '\0'; c++)
         buffer_append_u8(text, (unsigned char) *c < ' ' ? ' ' : (uint8_t) *c);
-    buffer_append_text(text, "\n");
+    buffer_printf(text, "\ncopy_rate %" PRId64 " %" PRId64 "\n", copy->bytes_per_s, copy->left_ms);
+    for (size_t i = 0; i < copy->shown_count; i++) {
+        const struct activity_table *table = &copy->tables[i];
+        buffer_printf(text, "copying %s %" PRIu32 " %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRId64 "\n",
+                      table->sink, table->oid, table->rows, table->bytes_done, table->bytes_per_s,
+                      table->left_ms);
+    }
 }
 
 static void print_stops(struct buffer *text, const struct activity_sink *sink) {

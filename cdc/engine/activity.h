@@ -11,11 +11,21 @@
 
 #include <sys/types.h>
 
-#include "cdc/copy/snapshot.h"
+#include "cdc/copy/progress.h"
 #include "cdc/engine/checkpoint.h"
 #include "sinks/conflict.h"
 
-/* The initial copy while it runs; all sinks together. */
+/* A table of which a chunk is being copied. */
+struct activity_table {
+    char sink[CHECKPOINT_NAME_MAX];
+    oid_t oid; /* at the source */
+    uint64_t rows;
+    uint64_t bytes_done;
+    int64_t bytes_per_s; /* moved; -1: not known */
+    int64_t left_ms;     /* likewise */
+};
+
+/* A copy while it runs; all sinks together. */
 struct activity_copy {
     bool runs;
     uint64_t tables_done;
@@ -24,7 +34,11 @@ struct activity_copy {
     uint64_t bytes; /* moved */
     uint64_t bytes_done;
     uint64_t bytes_estimate;
+    int64_t bytes_per_s;            /* -1: not known */
+    int64_t left_ms;                /* likewise */
     char table[SNAPSHOT_TABLE_MAX]; /* a table that is being copied now, or "" */
+    struct activity_table tables[PROGRESS_TABLES_MAX];
+    size_t shown_count; /* of tables; there may be more in work */
 };
 
 /* Times are the source's, since 1970; 0: not known. */

@@ -403,6 +403,19 @@ static void end_everything(struct attempt *attempt) {
         runner_join(&attempt->runners[i]);
 }
 
+/* After the runners have ended, of an orderly stop: where a copy in chunks goes on. */
+static void say_copies(struct attempt *attempt) {
+    for (size_t i = 0; i < attempt->runner_count; i++) {
+        struct runner *runner = &attempt->runners[i];
+        if (atomic_load(&runner->is_copying) && atomic_load(&runner->copy.progress.chunk_count) > 0)
+            log_line(
+                LOG_LEVEL_INFO,
+                "sink %s: the copy stops with %llu of %llu chunks copied; the next start goes on from there",
+                runner->sink->config->name, atomic_load(&runner->copy.progress.chunks_safe),
+                atomic_load(&runner->copy.progress.chunk_count));
+    }
+}
+
 /* After the runners have ended. */
 static void count_rows(struct attempt *attempt) {
     for (size_t i = 0; i < attempt->runner_count; i++) {
@@ -603,6 +616,10 @@ bool attempt_run(struct pipeline *pipeline, struct error *err) {
     attempt->feed.wake_fd = -1; /* until feed_init */
     bool good = attempt_allocate(attempt, err) && live(attempt, err);
     end_everything(attempt);
+    if (attempt->shows_copy)
+        progress_end(&attempt->progress);
+    if (good && attempt_is_stopped(attempt))
+        say_copies(attempt);
     count_rows(attempt);
     if (!good) {
         learn_from_failure(attempt, err);

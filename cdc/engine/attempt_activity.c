@@ -33,22 +33,36 @@ static uint64_t attempt_activity_get(const atomic_ullong *counter) {
 
 /* ---- the file ---- */
 
+static void gather_table(const struct attempt *attempt, const struct progress_table *table,
+                         struct activity_table *ret_table) {
+    const struct chunk_tally *tally = &table->tally;
+    *ret_table = (struct activity_table){
+        .oid = tally->oid,
+        .rows = tally->rows,
+        .bytes_done = tally->bytes_done,
+        .bytes_per_s = table->rate.is_known ? (int64_t) table->rate.bytes_per_s : -1,
+        .left_ms = progress_left_ms(&table->rate, tally->bytes_done, tally->bytes_estimate)};
+    snprintf(ret_table->sink, sizeof ret_table->sink, "%s",
+             attempt->pipeline->config->sinks[table->sink].sink.name);
+}
+
 static void gather_copy(struct attempt *attempt, struct activity_copy *copy) {
-    const struct snapshot_progress *copies[CHECKPOINT_SINKS_MAX];
+    const struct progress_total *total = &attempt->progress.total;
     *copy = (struct activity_copy){.runs = attempt->pipeline->checkpoint.phase == CHECKPOINT_COPYING ||
                                            attempt_is_copying(attempt)};
     if (!copy->runs)
         return;
-    for (size_t i = 0; i < attempt->runner_count; i++)
-        copies[i] = &attempt->runners[i].copy.progress;
-    const struct progress_total total = progress_add_up(copies, attempt->runner_count);
-    copy->tables_done = total.tables_done;
-    copy->table_count = total.table_count;
-    copy->rows = total.rows;
-    copy->bytes = total.bytes;
-    copy->bytes_done = total.bytes_done;
-    copy->bytes_estimate = total.bytes_estimate;
-    memcpy(copy->table, total.table, sizeof copy->table);
+    copy->tables_done = total->tables_done;
+    copy->table_count = total->table_count;
+    copy->rows = total->rows;
+    copy->bytes = total->bytes;
+    copy->bytes_done = total->bytes_done;
+    copy->bytes_estimate = total->bytes_estimate;
+    copy->bytes_per_s = total->rate.is_known ? (int64_t) total->rate.bytes_per_s : -1;
+    copy->left_ms = progress_left_ms(&total->rate, total->bytes_done, total->bytes_estimate);
+    memcpy(copy->table, total->table, sizeof copy->table);
+    for (; copy->shown_count < total->shown_count; copy->shown_count++)
+        gather_table(attempt, &total->tables[copy->shown_count], &copy->tables[copy->shown_count]);
 }
 
 static void gather_sink(struct attempt *attempt, size_t i, const struct wal_sample *sample,

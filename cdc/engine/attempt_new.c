@@ -36,10 +36,12 @@ static void set_positions(struct attempt *attempt, lsn_t end_lsn) {
 }
 
 void attempt_show_copy(struct attempt *attempt) {
-    const struct snapshot_progress *copies[CHECKPOINT_SINKS_MAX];
+    struct snapshot_progress *copies[CHECKPOINT_SINKS_MAX];
+    const int64_t now_ms = clock_now_ms();
     for (size_t i = 0; i < attempt->runner_count; i++)
         copies[i] = &attempt->runners[i].copy.progress;
-    progress_print(&attempt->progress, copies, attempt->runner_count, clock_now_ms());
+    progress_update(&attempt->progress, copies, attempt->runner_count, now_ms);
+    progress_print(&attempt->progress, now_ms);
     attempt_note_activity(attempt, false);
 }
 
@@ -96,6 +98,10 @@ static bool copy_rows(struct attempt *attempt, const struct reader_creation *cre
     progress_end(&attempt->progress);
     if (copied)
         log_line(LOG_LEVEL_INFO, "the initial copy is complete as of %s", lsn_format(creation->lsn).text);
+    else if (attempt_is_stopped(attempt))
+        log_line(LOG_LEVEL_INFO,
+                 "the copy is stopped, and the sinks have nothing of it: the next start copies all "
+                 "tables again (copy.mode: simple)");
     return copied;
 }
 

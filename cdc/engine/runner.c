@@ -333,6 +333,7 @@ bool runner_start(struct runner *runner, struct sink *sink, struct sink_metrics 
     *runner = (struct runner){
         .sink = sink, .metrics = metrics, .event_fd = event_fd, .careful_until_lsn = careful_until_lsn};
     runner->careful = careful_until_lsn != 0;
+    pthread_mutex_init(&runner->copy.progress.map_lock, NULL);
     sink->stop = &runner->stop;
     pthread_mutex_init(&runner->lock, NULL);
     pthread_cond_init(&runner->ordered, NULL);
@@ -433,5 +434,6 @@ void runner_join(struct runner *runner) {
     barrier_release(&runner->barrier);
     pthread_cond_destroy(&runner->ordered);
     pthread_mutex_destroy(&runner->lock);
+    pthread_mutex_destroy(&runner->copy.progress.map_lock);
     runner->started = false;
 }

@@ -17,6 +17,9 @@
 #include "cdc/engine/state_lock.h"
 #include "cdc/engine/watch.h"
 
+enum { BLOCK_BYTES = 64 * 1024 };
+#define ARENA_BYTES_MAX ((size_t) 512 << 20)
+
 /* ---- the facts ---- */
 
 static bool read_slot(struct session *source, struct status *status, struct error *err) {
@@ -65,6 +68,28 @@ static void look_at_sinks(struct status *status, const atomic_bool *stop) {
             look_at_disk(status, i, sink);
         else
             sink->is_known = sink_look(config->ops, &config->sink, stop, &sink->view, &sink->error);
+    }
+}
+
+/* After the positions: a plan is stored together with one, so a sink without a position has none. */
+static bool look_at_copy(struct status *status, size_t i, const atomic_bool *stop, struct error *err) {
+    const struct config_sink *config = &status->config->sinks[i];
+    struct chunk_plan plan = {0};
+    struct sink *sink = sink_new(config->ops, &config->sink, stop);
+    if (sink == NULL)
+        return error_no_memory(err);
+    bool looked = config->ops->chunk->look(sink, &status->arena, &plan, err) &&
+                  chunk_tally_plan(&plan, &status->arena, &status->sinks[i].copy, err);
+    sink_free(sink);
+    return looked;
+}
+
+static void look_at_copies(struct status *status, const atomic_bool *stop) {
+    for (size_t i = 0; i < status->config->sink_count; i++) {
+        struct sink_status *sink = &status->sinks[i];
+        if (status->config->sinks[i].ops->chunk != NULL && sink->is_known &&
+            position_exists(&sink->view.position) && !look_at_copy(status, i, stop, &sink->copy_error))
+            sink->copy = (struct chunk_tally_list){0};
     }
 }
 
@@ -142,11 +167,14 @@ static void status_judge(struct session *replication, struct status *status) {
         status->state = state_of_action(status, action);
 }
 
+bool status_can_start(const struct status *status) {
+    return status->state == STATE_NEW || status->state == STATE_COPYING || status->state == STATE_STREAMING ||
+           status->state == STATE_STOPPED || status->state == STATE_RETRYING || status->state == STATE_FAILED;
+}
+
 /* A start is possible, so the failure of the last run is more important. */
 static void judge_failure(struct status *status) {
-    const bool could_start = status->state == STATE_NEW || status->state == STATE_COPYING ||
-                             status->state == STATE_STREAMING || status->state == STATE_STOPPED;
-    if (status->failure.exists && could_start)
+    if (status->failure.exists && status_can_start(status))
         status->state = status->engine_pid != 0 ? STATE_RETRYING : STATE_FAILED;
 }
 
@@ -173,6 +201,7 @@ bool status_read(const struct config *config, const atomic_bool *stop, struct st
     struct session replication AUTO(session_close) = {0};
     struct error problem = {0};
     *ret_status = (struct status){.config = config};
+    arena_init(&ret_status->arena, BLOCK_BYTES, ARENA_BYTES_MAX);
     ret_status->engine_pid = state_lock_holder(config->state, config->name);
     bool has_source = open_source(&source, stop, ret_status, &problem);
     if (!checkpoint_read(config->state, config->name, &ret_status->checkpoint, err))
@@ -182,6 +211,7 @@ bool status_read(const struct config *config, const atomic_bool *stop, struct st
     ret_status->activity_is_current =
         ret_status->activity.exists && ret_status->activity.pid == ret_status->engine_pid;
     look_at_sinks(ret_status, stop);
+    look_at_copies(ret_status, stop);
     has_source = has_source && open_replication(&replication, stop, ret_status, &problem);
     if (problem.kind == ERROR_STOPPED)
         return error_set(err, ERROR_STOPPED, "stopped");
@@ -193,6 +223,10 @@ bool status_read(const struct config *config, const atomic_bool *stop, struct st
         snprintf(ret_status->reason, sizeof ret_status->reason, "%s", problem.text);
     }
     return true;
+}
+
+void status_release(struct status *status) {
+    arena_release(&status->arena);
 }
 
 bool status_is_complete(const struct status *status) {

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "cdc/config/config.h"
+#include "cdc/copy/chunk_tally.h"
 #include "cdc/engine/activity.h"
 #include "cdc/engine/checkpoint.h"
 #include "cdc/engine/failure.h"
@@ -33,7 +34,9 @@ struct sink_status {
     struct sink_view view; /* the sink's, or the checkpoint's if the sink stores none */
     bool is_from_disk;
     bool is_known;
-    struct error error; /* why the position is unknown */
+    struct error error;           /* why the position is unknown */
+    struct chunk_tally_list copy; /* of the plan that the sink stores; of names, it has those of the plan */
+    struct error copy_error;      /* why the plan is unknown */
 };
 
 struct status {
@@ -53,14 +56,23 @@ struct status {
     char wal_status[32];
     int64_t safe_wal_bytes; /* WAL that can be written before the slot is lost; -1: no limit, or lost */
     struct sink_status sinks[CHECKPOINT_SINKS_MAX];
+    struct arena arena; /* of the plans */
 };
 
-/* Reads everything. False only if the state directory cannot be read, or *stop became true. */
+/*
+ * Reads everything. False only if the state directory cannot be read, or *stop became true. Also then,
+ * status_release.
+ */
 MUST_CHECK bool status_read(const struct config *config, const atomic_bool *stop, struct status *ret_status,
                             struct error *err);
 
+void status_release(struct status *status);
+
 /* True if the source and every sink answered. */
 bool status_is_complete(const struct status *status);
+
+/* `run` would go on from the positions. */
+bool status_can_start(const struct status *status);
 
 const char *pipeline_state_name(enum pipeline_state state);
 

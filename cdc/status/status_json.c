@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "cdc/base/utf8.h"
+#include "cdc/status/copy_view.h"
 #include "cdc/status/status_text.h"
 
 static void put_pid(struct json_writer *json, const char *key, int pid) {
@@ -113,21 +114,56 @@ static void put_activity(struct json_writer *json, const struct status *status) 
     yajl_gen_map_close(json->generator);
 }
 
+/* Milliseconds, as seconds; -1 is null. */
+static void put_seconds(struct json_writer *json, const char *key, int64_t ms) {
+    put_rate(json, key, ms >= 0, (double) ms / 1000);
+}
+
+static void put_copy_table(struct json_writer *json, const struct copy_view *view,
+                           const struct copy_view_table *table) {
+    const struct chunk_tally *tally = &table->tally;
+    yajl_gen_map_open(json->generator);
+    json_put_field(json, "sink", view->status->config->sinks[table->sink].sink.name);
+    put_text(json, "schema", tally->schema);
+    put_text(json, "table", tally->table);
+    json_put_number(json, "chunks_done", (int64_t) tally->chunks_done);
+    json_put_number(json, "chunk_count", (int64_t) tally->chunk_count);
+    json_put_number(json, "rows", (int64_t) tally->rows);
+    json_put_number(json, "bytes_done", (int64_t) tally->bytes_done);
+    json_put_number(json, "bytes_estimate", (int64_t) tally->bytes_estimate);
+    json_put_number(json, "bytes_per_s", table->bytes_per_s);
+    put_seconds(json, "seconds_left", table->left_ms);
+    yajl_gen_map_close(json->generator);
+}
+
+/* Chunks are null when the copy is one step. */
 static void put_copy(struct json_writer *json, const struct status *status) {
-    const struct activity_copy *copy = &status->activity.copy;
+    struct copy_view view;
+    copy_view_make(status, &view);
     json_put_key(json, "copy");
-    if (!status->activity_is_current || !copy->runs) {
+    if (view.state == COPY_NONE) {
         yajl_gen_null(json->generator);
         return;
     }
+    const bool has_chunks = view.sum.chunk_count > 0;
     yajl_gen_map_open(json->generator);
-    put_text(json, "table", copy->table);
-    json_put_number(json, "tables_done", (int64_t) copy->tables_done);
-    json_put_number(json, "table_count", copy->table_count > 0 ? (int64_t) copy->table_count : -1);
-    json_put_number(json, "rows", (int64_t) copy->rows);
-    json_put_number(json, "bytes", (int64_t) copy->bytes);
-    json_put_number(json, "bytes_done", (int64_t) copy->bytes_done);
-    json_put_number(json, "bytes_estimate", (int64_t) copy->bytes_estimate);
+    json_put_field(json, "state", copy_state_name(view.state));
+    put_text(json, "table", view.table);
+    json_put_number(json, "tables_done", (int64_t) view.tables_done);
+    json_put_number(json, "table_count", view.table_count > 0 ? (int64_t) view.table_count : -1);
+    json_put_number(json, "chunks_done", has_chunks ? (int64_t) view.sum.chunks_done : -1);
+    json_put_number(json, "chunk_count", has_chunks ? (int64_t) view.sum.chunk_count : -1);
+    json_put_number(json, "rows", (int64_t) view.sum.rows);
+    json_put_number(json, "bytes", view.bytes);
+    json_put_number(json, "bytes_done", (int64_t) view.sum.bytes_done);
+    json_put_number(json, "bytes_estimate", (int64_t) view.sum.bytes_estimate);
+    json_put_number(json, "bytes_per_s", view.bytes_per_s);
+    put_seconds(json, "seconds_left", view.left_ms);
+    json_put_key(json, "tables");
+    yajl_gen_array_open(json->generator);
+    for (struct copy_view_table table = {0}; copy_view_next(&view, &table);)
+        put_copy_table(json, &view, &table);
+    yajl_gen_array_close(json->generator);
     yajl_gen_map_close(json->generator);
 }
 
@@ -148,7 +184,7 @@ static void put_sink(struct json_writer *json, const struct status *status, size
     put_conflicts(json, "conflicts", sink->view.conflicts);
     put_conflicts(json, "conflicts_stopped",
                   activity != NULL ? activity->stops : (uint64_t[CONFLICT_KINDS]){0});
-    put_text(json, "error", error_line(&sink->error).text);
+    put_text(json, "error", error_line(sink->is_known ? &sink->copy_error : &sink->error).text);
     yajl_gen_map_close(json->generator);
 }
 

@@ -10,6 +10,8 @@
 
 #include "cdc/base/amount.h"
 #include "cdc/base/clock.h"
+#include "cdc/base/visible.h"
+#include "cdc/status/copy_view.h"
 
 enum {
     NAME_WIDTH_MIN = 4,
@@ -17,7 +19,8 @@ enum {
     TYPE_WIDTH = 8,
     LSN_WIDTH = 17,
     LAG_WIDTH = 8,
-    BEHIND_WIDTH = 8
+    BEHIND_WIDTH = 8,
+    TABLES_SHOWN_MAX = 20,
 };
 
 /* ---- pipeline, source, slot ---- */
@@ -116,20 +119,90 @@ static void append_checkpoint(struct buffer *text, const struct status *status) 
 
 /* ---- what the engine does ---- */
 
+static void append_rate(struct buffer *text, int64_t bytes_per_s, int64_t left_ms) {
+    if (bytes_per_s >= 0)
+        buffer_printf(text, ", %s/s", amount_bytes((double) bytes_per_s).text);
+    if (left_ms >= 0)
+        buffer_printf(text, ", %s left", amount_duration(left_ms).text);
+}
+
+static void append_sum(struct buffer *text, const struct copy_view *view) {
+    const struct chunk_tally *sum = &view->sum;
+    const double part =
+        sum->bytes_estimate > 0 ? (double) sum->bytes_done * 100 / (double) sum->bytes_estimate : 0;
+    if (sum->chunk_count > 0)
+        buffer_printf(text, "%" PRIu64 " of %" PRIu64 " chunks, ", sum->chunks_done, sum->chunk_count);
+    else if (view->table[0] != '\0')
+        buffer_printf(text, "%s, ", view->table);
+    buffer_printf(text, "%" PRIu64 " of %" PRIu64 " tables, %" PRIu64 " rows, %s of %s (%.0f %%)",
+                  view->tables_done, view->table_count, sum->rows,
+                  amount_bytes((double) sum->bytes_done).text,
+                  amount_bytes((double) sum->bytes_estimate).text, part);
+}
+
+static void append_table(struct buffer *text, const struct copy_view *view,
+                         const struct copy_view_table *table) {
+    const struct chunk_tally *tally = &table->tally;
+    const struct config *config = view->status->config;
+    char raw[160], name[512];
+    snprintf(raw, sizeof raw, "%s.%s", tally->schema, tally->table);
+    visible_write(name, sizeof name, slice_of(raw));
+    buffer_append_text(text, "            ");
+    if (config->sink_count > 1)
+        buffer_printf(text, "%s: ", config->sinks[table->sink].sink.name);
+    buffer_printf(text, "%s: %" PRIu64 " of %" PRIu64 " chunks, %" PRIu64 " rows, %s of %s", name,
+                  tally->chunks_done, tally->chunk_count, tally->rows,
+                  amount_bytes((double) tally->bytes_done).text,
+                  amount_bytes((double) tally->bytes_estimate).text);
+    append_rate(text, table->bytes_per_s, table->left_ms);
+    buffer_append_text(text, "\n");
+}
+
+/* Tables that were begun, then how many were not. */
+static void append_tables(struct buffer *text, const struct copy_view *view) {
+    size_t shown = 0, more = 0, waiting = 0;
+    for (struct copy_view_table table = {0}; copy_view_next(view, &table);) {
+        const bool is_begun = table.tally.chunks_done > 0 || table.tally.is_read;
+        if (table.tally.chunks_done == table.tally.chunk_count)
+            continue;
+        waiting += !is_begun;
+        more += is_begun && shown == TABLES_SHOWN_MAX;
+        if (!is_begun || shown == TABLES_SHOWN_MAX)
+            continue;
+        shown++;
+        append_table(text, view, &table);
+    }
+    if (more > 0)
+        buffer_printf(text, "            %zu tables more are copied in part (--json lists them)\n", more);
+    if (waiting > 0)
+        buffer_printf(text, "            %zu tables are not begun yet\n", waiting);
+}
+
 static void append_copy(struct buffer *text, const struct status *status) {
-    const struct activity_copy *copy = &status->activity.copy;
-    if (!status->activity_is_current || !copy->runs)
+    struct copy_view view;
+    copy_view_make(status, &view);
+    if (view.state == COPY_NONE)
         return;
-    if (copy->table_count == 0) {
+    if (view.table_count == 0) {
         buffer_append_text(text, "copy        begins\n");
         return;
     }
-    const double part =
-        copy->bytes_estimate > 0 ? (double) copy->bytes_done * 100 / (double) copy->bytes_estimate : 0;
-    buffer_printf(
-        text, "copy        %s%s%" PRIu64 "/%" PRIu64 " tables, %" PRIu64 " rows, %s of %s (%.0f %%)\n",
-        copy->table, copy->table[0] != '\0' ? ", " : "", copy->tables_done, copy->table_count, copy->rows,
-        amount_bytes((double) copy->bytes_done).text, amount_bytes((double) copy->bytes_estimate).text, part);
+    buffer_append_text(text, view.state == COPY_INTERRUPTED ? "copy        interrupted: " : "copy        ");
+    append_sum(text, &view);
+    append_rate(text, view.bytes_per_s, view.left_ms);
+    if (view.state == COPY_INTERRUPTED && status_can_start(status))
+        buffer_append_text(text, "; `pgcdc run` goes on from there");
+    if (view.state == COPY_ENDS)
+        buffer_append_text(text, "; it is complete once the stream has passed what the chunks contain");
+    buffer_append_text(text, "\n");
+    append_tables(text, &view);
+}
+
+static void append_copy_errors(struct buffer *text, const struct status *status) {
+    for (size_t i = 0; i < status->config->sink_count; i++)
+        if (status->sinks[i].copy_error.kind != ERROR_NONE)
+            buffer_printf(text, "copy        unknown: sink %s: %s\n", status->config->sinks[i].sink.name,
+                          error_line(&status->sinks[i].copy_error).text);
 }
 
 static void append_counts(struct buffer *text, const struct status *status) {
@@ -225,6 +298,7 @@ void status_append_text(struct buffer *text, const struct status *status) {
     }
     append_checkpoint(text, status);
     append_copy(text, status);
+    append_copy_errors(text, status);
     append_counts(text, status);
     append_sinks(text, status);
 }

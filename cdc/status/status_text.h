@@ -20,6 +20,11 @@ void status_append_text(struct buffer *text, const struct status *status);
  *  "sinks":[{"name":"warehouse","type":"postgres","position":"0/1A2B3C8","lag_bytes":0,"age_ms":400,
  *            "stored_in":"sink","conflicts":{"update_missing":2},"conflicts_stopped":{"delete_missing":1},
  *            "error":null}],
+ *  "copy":{"state":"running","table":null,"tables_done":3,"table_count":7,"chunks_done":12,"chunk_count":40,
+ *          "rows":804331,"bytes":1200000,"bytes_done":1200000,"bytes_estimate":4000000,"bytes_per_s":81000,
+ *          "seconds_left":35.0,"tables":[{"sink":"warehouse","schema":"public","table":"orders",
+ *          "chunks_done":9,"chunk_count":20,"rows":604331,"bytes_done":900000,"bytes_estimate":2000000,
+ *          "bytes_per_s":81000,"seconds_left":14.0}]},
  *  "checkpoint":{"phase":"streaming","generation":12,"sinks":{"warehouse":"0/1A2B3C8"}}}
  *
  * An unknown value is null; "source" and "slot" are null when the source cannot be reached.

@@ -190,7 +190,7 @@ def test_a_copy_shows_its_progress(pipeline):
     assert copy["rows"] >= 100 and copy["bytes"] > 0
     assert 0 < copy["bytes_done"] <= copy["bytes_estimate"]
     text = pipeline.engine.command("status").stdout
-    assert "copy        public.slow, 1/2 tables" in text, text
+    assert "copy        public.slow, 1 of 2 tables" in text, text
     pipeline.engine.stop()
 
 

@@ -52,7 +52,8 @@ static const char TAKE_OVER[] = "update pgcdc.copy set epoch = $4 where pipeline
 
 static const char READ_CHUNKS[] =
     "select id, relation_oid, schema_name, table_name, column_name, column_type, low, high, bytes_estimate,"
-    " state, snapshot, read_lsn, is_added, method, key_type, order_sql, key_columns is not null from "
+    " state, snapshot, read_lsn, is_added, method, key_type, order_sql, key_columns is not null, "
+    "coalesce(rows, 0) from "
     "pgcdc.chunk"
     " where pipeline = $1 and sink = $2 and stream = $3 order by id";
 
@@ -297,6 +298,7 @@ static bool read_chunk(struct arena *arena, const PGresult *result, int row, str
         .key_type = (oid_t) strtoul(PQgetvalue(result, row, 14), NULL, 10),
         .order_sql = take_text(arena, result, row, 15),
         .gets_key = PQgetvalue(result, row, 16)[0] == 't',
+        .rows = strtoull(PQgetvalue(result, row, 17), NULL, 10),
     };
     if (state == state_count || method == method_count ||
         (method != CHUNK_WHOLE && (ret_chunk->column == NULL || ret_chunk->order_sql == NULL)))
@@ -306,7 +308,7 @@ static bool read_chunk(struct arena *arena, const PGresult *result, int row, str
 
 static bool read_chunks(struct target *target, struct arena *arena, struct chunk_plan *plan,
                         struct error *err) {
-    static const struct result_shape SHAPE = {"the query for chunks", 0, RESULT_ROWS_ANY, 17,
+    static const struct result_shape SHAPE = {"the query for chunks", 0, RESULT_ROWS_ANY, 18,
                                               RESULT_NULL_ANYWHERE};
     PGresult *result AUTO_PGRESULT = NULL;
     const char *values[3];
