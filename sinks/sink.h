@@ -150,14 +150,22 @@ enum sink_severity {
     SINK_NOTE,
 };
 
+/* Neither what nor fix contains a secret. The texts need not outlive the call. */
+struct sink_finding {
+    enum sink_severity severity;
+    const char *code; /* a stable word for scripts; static */
+    const char
+        *object; /* a name that what and fix contain literally: findings that differ in it are one; NULL */
+    const char *what;
+    const char *fix; /* the remedy, or "" */
+};
+
 /* The input of a sink's check, and the function by which it reports a finding. */
 struct sink_check {
     const struct table *tables; /* the published tables */
     size_t table_count;
     bool expects_copy;
-    /* code: a stable word for scripts. fix: the remedy, or "". Neither what nor fix contains a secret. */
-    void (*report)(void *context, enum sink_severity severity, const char *code, const char *what,
-                   const char *fix);
+    void (*report)(void *context, const struct sink_finding *finding);
     void *context;
 };
 

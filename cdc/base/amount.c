@@ -4,8 +4,22 @@
  */
 #include "cdc/base/amount.h"
 
+#include <inttypes.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
+
+struct amount amount_count(uint64_t count, const char *noun) {
+    struct amount amount;
+    const size_t length = strlen(noun);
+    const bool hisses = length >= 2 && strcmp(noun + length - 2, "ch") == 0;
+    snprintf(amount.text, sizeof amount.text, "%" PRIu64 " %.24s%s", count, noun,
+             count == 1 ? ""
+             : hisses   ? "es"
+                        : "s");
+    return amount;
+}
 
 struct amount amount_bytes(double bytes) {
     static const char *const UNITS[] = {"B", "kB", "MB", "GB", "TB"};

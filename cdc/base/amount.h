@@ -8,8 +8,11 @@
 
 /* By value, so that it can be an argument of printf. */
 struct amount {
-    char text[32];
+    char text[48];
 };
+
+/* "1 row", "2 rows", "3 batches". noun: in the singular, at most 24 characters. */
+struct amount amount_count(uint64_t count, const char *noun);
 
 /* "532 B", "1.2 MB", "81 GB": in steps of 1000. */
 struct amount amount_bytes(double bytes);

@@ -33,7 +33,9 @@ static const struct remedy REMEDIES[] = {
     {"", NULL, "out of memory", "give this machine more memory, and check again"},
     {"08P01", NULL, "unsupported startup parameter", POOLER},
     {"08P01", NULL, "bouncer", POOLER},
-    {"28P01", NULL, NULL, "correct the password (password_file, PGPASSWORD, ~/.pgpass or the dsn)"},
+    {"28P01", NULL, NULL,
+     "correct the password (password_file, PGPASSWORD, ~/.pgpass or the dsn); a role that does not exist is "
+     "refused in the same way"},
     {"28000", "ClientAuthentication", "requires a valid client certificate",
      CLIENT_CERTIFICATE ", and sslkey its key"},
     {"28000", NULL, "certificate authentication failed",

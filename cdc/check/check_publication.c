@@ -151,7 +151,7 @@ static void add_extra_table(struct check *check, const char *name) {
                      "tables or for schemas",
                      publication_name(check));
     else
-        findings_fix(&check->findings, "alter publication %s drop table %s;  -- or list it in source.tables",
+        findings_fix(&check->findings, "alter publication %s drop table %s;  -- or change source.tables",
                      publication_name(check), name);
     findings_object(&check->findings, name);
 }

@@ -16,12 +16,13 @@ static enum severity severity_of(enum sink_severity severity) {
     return SEVERITY_PROBLEM;
 }
 
-static void check_sink_report(void *context, enum sink_severity severity, const char *code, const char *what,
-                              const char *fix) {
+static void check_sink_report(void *context, const struct sink_finding *finding) {
     struct findings *findings = context;
-    findings_add(findings, severity_of(severity), code, "%s", what);
-    if (fix[0] != '\0')
-        findings_fix(findings, "%s", fix);
+    findings_add(findings, severity_of(finding->severity), finding->code, "%s", finding->what);
+    if (finding->fix[0] != '\0')
+        findings_fix(findings, "%s", finding->fix);
+    if (finding->object != NULL)
+        findings_object(findings, finding->object);
 }
 
 bool check_sink(struct check *check, const struct config_sink *config, struct error *err) {

@@ -10,6 +10,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "cdc/base/amount.h"
+#include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/shell_word.h"
 #include "cdc/check/check.h"
@@ -114,8 +116,15 @@ static void check_directory(struct check *check) {
 static void check_failure(struct check *check) {
     struct failure failure;
     failure_read(check->config->state, check->config->name, &failure);
-    if (failure.exists)
-        findings_add_error(&check->findings, SEVERITY_WARNING, "last_error", &failure.error);
+    if (!failure.exists)
+        return;
+    const int64_t age_ms = (clock_unix_us() - failure.last_us) / 1000;
+    const bool retries = state_lock_holder(check->config->state, check->config->name) != 0;
+    findings_add(&check->findings, SEVERITY_WARNING, "last_error", "the %s run failed %s ago%s: %s",
+                 retries ? "present" : "last", amount_duration(age_ms > 0 ? age_ms : 0).text,
+                 retries ? " and retries" : "", failure.error.text);
+    if (failure.error.remedy[0] != '\0')
+        findings_fix(&check->findings, "if the cause is still there: %s", failure.error.remedy);
 }
 
 bool check_state(struct check *check, struct error *err) {
@@ -226,7 +235,7 @@ static void check_free_slot(struct check *check) {
     if (check->slot.exists || facts->slots_used < facts->slots_max)
         return;
     findings_add(&check->findings, SEVERITY_PROBLEM, "max_replication_slots",
-                 "all %d replication slots are taken", facts->slots_max);
+                 "all replication slots (%d) are taken", facts->slots_max);
     findings_fix(&check->findings,
                  "alter system set max_replication_slots = %d;  -- then restart the server; or drop an "
                  "unused slot",

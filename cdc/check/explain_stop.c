@@ -14,7 +14,7 @@
 #include "cdc/base/log.h"
 #include "cdc/check/check.h"
 
-#define AGAIN "  -- then start again"
+#define AGAIN "  -- then start again" /* after a statement, as SQL's comment */
 #define ARENA_BYTES_MAX ((size_t) 512 << 20)
 
 /* Which finding explains which SQLSTATE. */
@@ -67,9 +67,16 @@ static bool explains(const struct finding *finding, const struct error *err) {
     return is_of_kind(finding, err) && is_named(finding, err);
 }
 
-/* Check found the same error: one text contains the other, apart from the prefix "source: ". */
+/* The text without "source: " or "sink NAME: ", which a finding has in its place. */
+static const char *skip_place(const char *text) {
+    const char *end = strstr(text, ": ");
+    const bool has_place = strncmp(text, "source: ", 8) == 0 || strncmp(text, "sink ", 5) == 0;
+    return has_place && end != NULL ? end + 2 : text;
+}
+
+/* Check found the same error: one text contains the other, apart from the place. */
 static bool is_same(const struct finding *finding, const struct error *err) {
-    const char *text = strncmp(err->text, "source: ", 8) == 0 ? err->text + 8 : err->text;
+    const char *text = skip_place(err->text);
     return finding->severity != SEVERITY_NOTE && finding->fix[0] != '\0' &&
            (strstr(text, finding->what) != NULL || strstr(finding->what, text) != NULL);
 }
@@ -92,18 +99,23 @@ static bool is_joinable(const char *fix) {
            (comment == NULL || strchr(comment, '\n') == NULL);
 }
 
-static void give_fix(struct error *err, const struct finding *finding, const char *after) {
+static bool ends_as_statement(const char *fix) {
+    return fix[0] != '\0' && fix[strlen(fix) - 1] == ';';
+}
+
+/* starts_again: the remedy is of the error that stops the run. */
+static void give_fix(struct error *err, const struct finding *finding, bool starts_again) {
+    const char *again = !starts_again ? "" : ends_as_statement(finding->fix) ? AGAIN : "; then start again";
     if (is_joinable(finding->fix))
-        error_remedy(err, "%s%s", finding->fix, after);
+        error_remedy(err, "%s%s", finding->fix, again);
     else
-        error_remedy(err, "%s has a fix of many lines, which pgcdc check prints%s", finding->code,
-                     after[0] != '\0' ? "; then start again" : "");
+        error_remedy(err, "%s has a fix of many lines, which pgcdc check prints%s", finding->code, again);
 }
 
 static void explain_stop_say(const struct finding *finding) {
     struct error said = {0};
     error_set(&said, ERROR_DATA, "check: %s: %s", finding->where, finding->what);
-    give_fix(&said, finding, "");
+    give_fix(&said, finding, false);
     log_line(LOG_LEVEL_ERROR, "%s", error_line(&said).text);
 }
 
@@ -115,7 +127,7 @@ static void take_findings(const struct findings *findings, struct error *err) {
         if (finding != best && finding->severity == SEVERITY_PROBLEM && !is_repeated(finding, err))
             explain_stop_say(finding);
     if (best != NULL)
-        give_fix(err, best, AGAIN);
+        give_fix(err, best, true);
 }
 
 void explain_stop(const struct config *config, const atomic_bool *stop, struct error *err) {

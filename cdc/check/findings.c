@@ -66,7 +66,9 @@ void findings_object(struct findings *findings, const char *object) {
     if (findings->failed)
         return;
     assert(findings->last != NULL);
-    findings->last->object = object;
+    const char *kept = arena_copy(&findings->arena, slice_of(object));
+    findings->failed = kept == NULL;
+    findings->last->object = kept != NULL ? kept : "";
     findings->last->object_count = 1;
     findings->last->last_alike = findings->last;
 }

@@ -54,7 +54,7 @@ void findings_add(struct findings *findings, enum severity severity, const char 
  */
 void findings_fix(struct findings *findings, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* Sets the object of the last finding: a quoted name that "what" and the fix contain literally. */
+/* Sets the object of the last finding: a name that "what" and the fix contain literally. Copies it. */
 void findings_object(struct findings *findings, const char *object);
 
 /* findings_group.c: merges findings with one cause. No finding may be added afterwards. */

@@ -47,9 +47,11 @@ static void append_failure(struct buffer *text, const struct status *status) {
     if (!failure->exists)
         return;
     const int64_t age_ms = (clock_unix_us() - failure->last_us) / 1000;
-    buffer_printf(text, "last error  %s ago, %" PRIu64 " attempts: %s\n",
-                  amount_duration(age_ms > 0 ? age_ms : 0).text, failure->attempts, failure->error.text);
-    if (failure->error.remedy[0] != '\0')
+    const bool is_reason = strstr(status->reason, failure->error.text) != NULL;
+    buffer_printf(text, "last error  %s ago, %s: %s\n", amount_duration(age_ms > 0 ? age_ms : 0).text,
+                  amount_count(failure->attempts, "attempt").text,
+                  is_reason ? "the same" : failure->error.text);
+    if (failure->error.remedy[0] != '\0' && !is_reason)
         buffer_printf(text, "            %s\n", failure->error.remedy);
 }
 
@@ -211,13 +213,13 @@ static void append_counts(struct buffer *text, const struct status *status) {
         return;
     const int64_t end_us = status->activity_is_current ? clock_unix_us() : activity->written_us;
     const int64_t ran_ms = end_us > activity->started_us ? (end_us - activity->started_us) / 1000 : 0;
-    buffer_printf(text, "%s %s, %" PRIu64 " rows copied",
+    buffer_printf(text, "%s %s, %s copied",
                   status->activity_is_current ? "engine      runs for" : "last run    took",
-                  amount_duration(ran_ms).text, activity->rows_copied);
+                  amount_duration(ran_ms).text, amount_count(activity->rows_copied, "row").text);
     for (size_t i = 0; i < activity->sink_count; i++) {
         const struct activity_sink *sink = &activity->sinks[i];
-        buffer_printf(text, "; %s: %" PRIu64 " transactions, %" PRIu64 " changes", sink->name,
-                      sink->transactions, sink->changes);
+        buffer_printf(text, "; %s: %s, %s", sink->name, amount_count(sink->transactions, "transaction").text,
+                      amount_count(sink->changes, "change").text);
         if (status->activity_is_current)
             buffer_printf(text, ", %.1f changes/s", sink->changes_per_s);
     }

@@ -19,7 +19,9 @@
 
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
+#include "sinks/kafka/client/acl_command.h"
 #include "sinks/kafka/client/admin.h"
+#include "sinks/kafka/client/kafka_error.h"
 #include "sinks/types.h"
 
 enum {
@@ -269,6 +271,19 @@ static bool kafka_look(struct sink *sink, struct sink_view *ret_view, struct err
     return true;
 }
 
+/* The right to delete it is needed only here. */
+static bool delete_position_topic(struct kafka_sink *kafka, struct error *err) {
+    const struct kafka_options *options = &kafka->options;
+    const char *topic = options->position_topic;
+    if (admin_delete_topic(&kafka->producer.client, topic, err))
+        return true;
+    if (!kafka_error_is_right(err))
+        return false;
+    error_set(err, ERROR_CONFIG, "topic %s holds no position any more, but the right to delete it is missing",
+              topic);
+    return error_remedy(err, "%s", acl_command(options->config, "--operation Delete", "--topic", topic).text);
+}
+
 /*
  * Fences an engine that still runs and writes a tombstone. Then deletes the topic if it has the default name
  * and holds no other sink's position.
@@ -284,8 +299,7 @@ static bool forget(struct kafka_sink *kafka, struct error *err) {
         !producer_commit(&kafka->producer, err) ||
         !position_topic_read(options, kafka->sink.stop, true, &found, err))
         return false;
-    return !options->owns_position_topic || found.has_others ||
-           admin_delete_topic(&kafka->producer.client, options->position_topic, err);
+    return !options->owns_position_topic || found.has_others || delete_position_topic(kafka, err);
 }
 
 static bool kafka_drop(struct sink *sink, struct error *err) {

@@ -11,8 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cdc/base/amount.h"
 #include "cdc/base/buffer.h"
 #include "cdc/base/shell_word.h"
+#include "sinks/kafka/client/acl_command.h"
 #include "sinks/kafka/client/admin.h"
 #include "sinks/kafka/client/kafka_error.h"
 #include "sinks/kafka/kafka.h"
@@ -23,6 +25,7 @@ struct checking {
     const struct kafka_options *options;
     const struct sink_check *check;
     struct client client; /* a producer without a transactional.id: it fences no other */
+    const char *topic;    /* that the next findings are about; NULL: none */
 };
 
 #define TOPIC_RIGHTS                                                                                         \
@@ -38,7 +41,13 @@ static void kafka_check_report(const struct checking *checking, enum sink_severi
     va_start(values, format);
     vsnprintf(what, sizeof what, format, values);
     va_end(values);
-    checking->check->report(checking->check->context, severity, code, what, fix);
+    const bool names_topic = checking->topic != NULL && strstr(what, checking->topic) != NULL;
+    checking->check->report(checking->check->context,
+                            &(const struct sink_finding){.severity = severity,
+                                                         .code = code,
+                                                         .object = names_topic ? checking->topic : NULL,
+                                                         .what = what,
+                                                         .fix = fix});
 }
 
 /*
@@ -47,15 +56,8 @@ static void kafka_check_report(const struct checking *checking, enum sink_severi
  */
 static void report_right(const struct checking *checking, const char *code, const char *operations,
                          const char *option, const char *name, const char *reason) {
-    const struct sink_config *config = checking->options->config;
-    const char *user = sink_config_find(config, "properties.sasl.username");
-    const char *brokers = sink_config_find(config, "brokers");
-    struct buffer fix AUTO(buffer_release) = {.bytes_max = FIX_BYTES};
-    buffer_printf(&fix, "kafka-acls --bootstrap-server %s --add --allow-principal User:%s %s %s %s",
-                  shell_word(brokers).text, user != NULL ? shell_word(user).text : "NAME", operations, option,
-                  shell_word(name).text);
-    const char *command = buffer_text(&fix);
-    kafka_check_report(checking, SINK_PROBLEM, code, command != NULL ? command : "", "%s", reason);
+    const struct acl_command command = acl_command(checking->options->config, operations, option, name);
+    kafka_check_report(checking, SINK_PROBLEM, code, command.text, "%s", reason);
 }
 
 /* Reports missing rights as a finding, so that the check continues. topic: the topic they concern. */
@@ -169,9 +171,9 @@ static void compare_replicas(const struct checking *checking, const char *name, 
     if (in_sync > replicas)
         /* newer brokers accept the replicas that exist */
         kafka_check_report(checking, SINK_WARNING, "min_insync_replicas", fix,
-                           "topic %s has %d replicas, but min.insync.replicas is %d: older brokers "
-                           "refuse every message",
-                           name, replicas, in_sync);
+                           "topic %s has %s, but min.insync.replicas is %d: older brokers refuse every "
+                           "message",
+                           name, amount_count((uint64_t) replicas, "replica").text, in_sync);
     else if (in_sync == replicas && replicas > 1)
         kafka_check_report(checking, SINK_WARNING, "min_insync_replicas", replicas > 2 ? fix : ONE_MORE,
                            "topic %s cannot be written while one of its %d replicas is down", name, replicas);
@@ -281,6 +283,14 @@ static bool check_topic(struct checking *checking, const char *name, const struc
     return true;
 }
 
+static bool settle_topic(struct checking *checking, const char *name, const struct table *table,
+                         struct error *err) {
+    checking->topic = name;
+    const bool settled = kafka_check_settle(checking, name, check_topic(checking, name, table, err), err);
+    checking->topic = NULL;
+    return settled;
+}
+
 /* A table and the name of its topic. */
 struct named_table {
     const struct table *table;
@@ -341,9 +351,9 @@ static bool check_table(struct checking *checking, struct named_table *named, st
                            refusal.text);
         return true;
     }
-    return compare_own(checking, named) ||
-           kafka_check_settle(checking, named->topic, check_topic(checking, named->topic, named->table, err),
-                              err);
+    if (compare_own(checking, named))
+        return true;
+    return settle_topic(checking, named->topic, named->table, err);
 }
 
 static bool check_all_tables(struct checking *checking, struct named_table *named, struct error *err) {
@@ -374,8 +384,7 @@ static bool check_own_topics(struct checking *checking, struct error *err) {
                                                                   ? options->dead_letter_topic
                                                                   : NULL};
     for (size_t i = 0; i < sizeof topics / sizeof *topics; i++)
-        if (topics[i] != NULL &&
-            !kafka_check_settle(checking, topics[i], check_topic(checking, topics[i], NULL, err), err))
+        if (topics[i] != NULL && !settle_topic(checking, topics[i], NULL, err))
             return false;
     return true;
 }
@@ -459,9 +468,11 @@ static bool check_all(struct checking *checking, const atomic_bool *stop, struct
     int broker = -1;
     if (!find_cluster(checking, &broker) || !reach_broker(checking, broker))
         return true;
-    const char *position_topic = checking->options->position_topic;
-    return kafka_check_settle(checking, position_topic, check_position_topic(checking, err), err) &&
-           check_tables(checking, err) && check_own_topics(checking, err) &&
+    checking->topic = checking->options->position_topic;
+    const bool settled =
+        kafka_check_settle(checking, checking->topic, check_position_topic(checking, err), err);
+    checking->topic = NULL;
+    return settled && check_tables(checking, err) && check_own_topics(checking, err) &&
            check_transactions(checking, stop, err);
 }
 

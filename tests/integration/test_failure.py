@@ -25,7 +25,8 @@ def test_a_stop_leaves_its_cause_until_there_is_progress_again(pipeline):
     assert found["last_error"]["remedy"] and found["last_error"]["position"] == pipeline.position()
     assert found["last_error"]["text"] in pipeline.engine.command("status").stdout
     findings = pipeline.engine.json("check")["findings"]
-    assert [finding for finding in findings if finding["code"] == "last_error"]
+    [last] = [finding for finding in findings if finding["code"] == "last_error"]
+    assert last["what"].startswith("the last run failed ") and last["fix"].startswith("if the cause is still there: "), last
     pipeline.target.execute("delete from t")
     pipeline.engine.catch_up()
     assert status(pipeline, code=0)["last_error"] is None
@@ -37,6 +38,17 @@ def dead_target(pipeline):
     right = pipeline.sink_configuration["dsn"]
     pipeline.sink_configuration["dsn"] = right + " host=127.0.0.1 port=1"
     return right
+
+
+def test_a_broker_that_is_down_is_one_warning_and_one_error(pipeline):
+    """librdkafka says in each text after how many milliseconds it failed: no two were the same, and the last had no remedy."""
+    pipeline.source.execute("create table t (id int primary key)")
+    pipeline.engine.configuration["sinks"] = [{"name": "events", "type": "kafka", "brokers": "127.0.0.1:1"}]
+    result = pipeline.engine.command("run", "--until", "caught-up", "--retry-for", "5s")
+    lines = result.stderr.splitlines()
+    assert result.returncode == 2 and len(lines) == 2, result.stderr
+    assert " warn " in lines[0] and " error " in lines[1] and "start the cluster, or correct brokers" in lines[1], result.stderr
+    assert " in state " not in result.stderr
 
 
 def test_status_says_what_an_engine_retries(pipeline):

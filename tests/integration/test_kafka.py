@@ -525,6 +525,7 @@ def test_missing_rights_are_granted_by_the_printed_commands(new_kafka_pipeline, 
     for _ in range(4):
         report = json.loads(pipeline.engine.command("check", "--json", environment=run_environment()).stdout)
         commands = [finding["fix"] for finding in report["findings"] if finding["fix"].startswith("kafka-acls ")]
+        assert len({command.partition(" --topic ")[0] for command in commands}) == len(commands), "topics with one cause are one finding"
         if not commands:
             break
         for line in commands:
@@ -536,3 +537,19 @@ def test_missing_rights_are_granted_by_the_printed_commands(new_kafka_pipeline, 
     assert followed and report["ready"], (followed, report)
     pipeline.engine.catch_up(environment=run_environment())
     pipeline.assert_equal()
+    assert_dropped_by_the_printed_command(pipeline)
+
+
+def assert_dropped_by_the_printed_command(pipeline):
+    """It told to grant what the user had already. All tests' user may do everything with such topics, so one right is denied."""
+    denied = ["--deny-principal", f"User:{USER}", "--operation", "Delete", "--topic", pipeline.position_topic]
+    pipeline.kafka.tool("org.apache.kafka.tools.AclCommand", "--add", *denied)
+    refused = pipeline.engine.command("drop", environment=run_environment())
+    assert refused.returncode == 2, refused.stderr
+    [line] = [line for line in refused.stderr.splitlines() if "kafka-acls" in line]
+    *_, operation, right, kind, topic = arguments = shlex.split(line[line.index("kafka-acls"):])[3:]
+    assert [operation, right, kind, topic] == ["--operation", "Delete", "--topic", pipeline.position_topic]
+    pipeline.kafka.tool("org.apache.kafka.tools.AclCommand", *arguments)
+    pipeline.kafka.tool("org.apache.kafka.tools.AclCommand", "--remove", "--force", *denied)
+    dropped = pipeline.engine.command("drop", environment=run_environment())
+    assert dropped.returncode == 0, dropped.stderr

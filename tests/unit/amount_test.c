@@ -14,6 +14,14 @@ Test(amount, bytes_change_their_unit_at_a_thousand) {
     cr_expect_str_eq(amount_bytes(4.0e15).text, "4000 TB");
 }
 
+Test(amount, counts_have_a_noun_in_their_number) {
+    cr_expect_str_eq(amount_count(0, "row").text, "0 rows");
+    cr_expect_str_eq(amount_count(1, "row").text, "1 row");
+    cr_expect_str_eq(amount_count(2, "batch").text, "2 batches");
+    cr_expect_str_eq(amount_count(UINT64_MAX, "published table").text,
+                     "18446744073709551615 published tables");
+}
+
 Test(amount, durations_change_their_unit_at_two_of_it) {
     cr_expect_str_eq(amount_duration(0).text, "0.0 s");
     cr_expect_str_eq(amount_duration(1234).text, "1.2 s");

@@ -110,9 +110,9 @@ Test(findings, of_one_cause_are_one_finding_with_every_object) {
     add_table(&findings, "t.c", "identity", "has another", "replica identity full");
     findings_group(&findings);
     char *text = printed(&findings, false);
-    cr_assert_str_eq(text, "problem  source: table t.a, t.b, t.c, t.d, t.e and 2 more is closed\n"
+    cr_assert_str_eq(text, "problem  source: tables t.a, t.b, t.c, t.d, t.e and 2 more are closed\n"
                            "         grant select on table t.a, t.b, t.c, t.d, t.e, t.f, t.g to r;\n"
-                           "problem  source: table t.a, t.b has none\n"
+                           "problem  source: tables t.a, t.b have none\n"
                            "         alter table t.a replica identity full;  -- or not\n"
                            "         alter table t.b replica identity full;  -- or not\n"
                            "problem  source: table t.c has another\n"
@@ -122,6 +122,27 @@ Test(findings, of_one_cause_are_one_finding_with_every_object) {
     text = printed(&findings, true);
     cr_assert_not_null(strstr(text, "\"objects\":[\"t.a\",\"t.b\",\"t.c\",\"t.d\",\"t.e\",\"t.f\",\"t.g\"]"),
                        "%s", text);
+    free(text);
+    findings_release(&findings);
+}
+
+/* A topic "a" is no part of the word "authorization", nor of a topic "a.b". */
+Test(findings, about_topics_are_one_command_with_all_of_them) {
+    static const char *const TOPICS[] = {"a", "a.b"};
+    struct findings findings;
+    findings_init(&findings);
+    findings.where = "sink a";
+    for (size_t i = 0; i < 2; i++) {
+        findings_add(&findings, SEVERITY_PROBLEM, "rights", "topic %s: no authorization for a.b.c",
+                     TOPICS[i]);
+        findings_fix(&findings, "kafka-acls --add --operation Read --topic %s", TOPICS[i]);
+        findings_object(&findings, TOPICS[i]);
+    }
+    findings_group(&findings);
+    char *text = printed(&findings, false);
+    cr_assert_str_eq(text, "problem  sink a: topics a, a.b: no authorization for a.b.c\n"
+                           "         kafka-acls --add --operation Read --topic a --topic a.b\n"
+                           "shop: not ready, 1 problem, 0 warnings\n");
     free(text);
     findings_release(&findings);
 }

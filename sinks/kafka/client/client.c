@@ -192,6 +192,18 @@ static void mask_secrets(const struct client *client, char *text) {
             mask(text, client->config->options[i].value);
 }
 
+/*
+ * Cuts " (after 7ms in state CONNECT, 1 identical error(s) suppressed)" from the end: the same complaint must
+ * have the same text, so that it is recognised as a repetition.
+ */
+static void cut_timing(char *text) {
+    char *last = NULL;
+    for (char *found = strstr(text, " (after "); found != NULL; found = strstr(found + 1, " (after "))
+        last = found;
+    if (last != NULL && strstr(last, " in state ") != NULL && last[strlen(last) - 1] == ')')
+        *last = '\0';
+}
+
 /* ---- callbacks, inside client_poll ---- */
 
 static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opaque) {
@@ -207,6 +219,7 @@ static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opa
         return;
     client->complaint.code = code;
     snprintf(client->complaint.text, sizeof client->complaint.text, "%s", reason);
+    cut_timing(client->complaint.text);
     mask_secrets(client, client->complaint.text);
 }
 

@@ -141,7 +141,9 @@ static void report_rights(const PGresult *facts, const char *name, const struct 
     snprintf(what, sizeof what, "role %s lacks the right to use replication origins, which origin: %s needs",
              PQgetvalue(facts, 0, 2), name);
     snprintf(fix, sizeof fix, "grant execute on function " FUNCTION_NAMES " to %s;", PQgetvalue(facts, 0, 2));
-    check->report(check->context, SINK_PROBLEM, "origin_rights", what, fix);
+    check->report(check->context,
+                  &(const struct sink_finding){
+                      .severity = SINK_PROBLEM, .code = "origin_rights", .what = what, .fix = fix});
 }
 
 static void report_room(const PGresult *facts, const struct sink_check *check) {
@@ -149,9 +151,12 @@ static void report_room(const PGresult *facts, const struct sink_check *check) {
     snprintf(what, sizeof what,
              "the server has %s other replication origins and stores the state of at most %s",
              PQgetvalue(facts, 0, 3), PQgetvalue(facts, 0, 4));
-    check->report(check->context, SINK_WARNING, "origin_room", what,
-                  "drop unused ones, or raise max_replication_slots (since 18: "
-                  "max_active_replication_origins) and restart the server");
+    check->report(check->context, &(const struct sink_finding){
+                                      .severity = SINK_WARNING,
+                                      .code = "origin_room",
+                                      .what = what,
+                                      .fix = "drop unused ones, or raise max_replication_slots (since 18: "
+                                             "max_active_replication_origins) and restart the server"});
 }
 
 bool origin_check(struct session *session, const char *name, const struct sink_check *check,
