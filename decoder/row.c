@@ -9,6 +9,7 @@
  *     Tuple    = value_count:u16 Value*
  *     Value    = 'n' | 'u' | ('t' | 'b') size:u32 bytes
  */
+#include "cdc/base/amount.h"
 #include "decoder/decoder.h"
 #include "decoder/decoding.h"
 
@@ -86,9 +87,9 @@ static inline bool take_value(struct cursor *cursor, struct value *value, bool *
 }
 
 static bool wrong_count(struct decoding *d, const struct relation *relation, uint32_t count) {
-    return error_set(d->err, ERROR_PROTOCOL, "a tuple of %u values at %s for relation %s.%s of %u columns",
-                     count, lsn_format(d->lsn).text, relation->schema.data, relation->name.data,
-                     relation->column_count);
+    return error_set(d->err, ERROR_PROTOCOL, "a tuple of %s at %s for relation %s.%s of %s",
+                     amount_count(count, "value").text, lsn_format(d->lsn).text, relation->schema.data,
+                     relation->name.data, amount_count(relation->column_count, "column").text);
 }
 
 /* The relation's number of values, or NULL and *err. Sets *has_unchanged when a value was left out. */

@@ -59,11 +59,10 @@ static bool print_json(const char *pipeline, const struct pipeline_result *resul
 
 /* "12 transactions, 345 changes, 100 rows copied in 3.2 s" */
 static void log_result(const char *what, const struct pipeline_result *result) {
-    log_line(LOG_LEVEL_INFO,
-             "%s: %" PRIu64 " transactions, %" PRIu64 " changes, %" PRIu64 " rows copied in %" PRId64
-             ".%03" PRId64 " s, position %s",
-             what, result->transactions, result->changes, result->rows_copied, result->duration_ms / 1000,
-             result->duration_ms % 1000,
+    log_line(LOG_LEVEL_INFO, "%s: %s, %s, %s copied in %" PRId64 ".%03" PRId64 " s, position %s", what,
+             amount_count(result->transactions, "transaction").text,
+             amount_count(result->changes, "change").text, amount_count(result->rows_copied, "row").text,
+             result->duration_ms / 1000, result->duration_ms % 1000,
              result->position_lsn != 0 ? lsn_format(result->position_lsn).text : "none");
 }
 

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "cdc/base/amount.h"
 #include "cdc/command.h"
 #include "cdc/engine/failure.h"
 #include "cdc/engine/skip.h"
@@ -49,7 +50,8 @@ static bool skip_locked(const struct command_line *line, lsn_t lsn, struct error
         return false;
     printf("sink %s: ", sink->sink.name);
     if (position.index > 0 && position.commit_lsn == place.commit_lsn)
-        printf("%" PRIu64 " changes are there already; what else there is of ", position.index);
+        printf("%s of it %s there already; the rest of ", amount_count(position.index, "change").text,
+               position.index == 1 ? "is" : "are");
     printf("the transaction that commits at %s will be left out; start the pipeline again\n",
            lsn_format(lsn).text);
     return true;

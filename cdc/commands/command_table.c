@@ -141,7 +141,7 @@ static bool copy_tables(struct table_command *command, struct error *err) {
     if (add.chunk_count == 0)
         printf("nothing to copy that is not planned already\n");
     else
-        printf("%zu chunks will be copied\n", add.chunk_count);
+        printf("%s will be copied\n", amount_count(add.chunk_count, "chunk").text);
     print_next(runs);
     return true;
 }
@@ -220,7 +220,7 @@ static bool add_tables(struct table_command *command, struct error *err) {
     if (add.chunk_count == 0)
         printf("they are planned already\n");
     else
-        printf("%zu chunks will be copied\n", add.chunk_count);
+        printf("%s will be copied\n", amount_count(add.chunk_count, "chunk").text);
     if (!print_statements(command, true, err))
         return false;
     print_next(runs);
@@ -290,7 +290,8 @@ static bool list_tables(struct table_command *command, struct error *err) {
         if (tally.chunk_count == 0)
             printf("streams\n");
         else
-            printf("copying, %" PRIu64 " of %" PRIu64 " chunks done\n", tally.chunks_done, tally.chunk_count);
+            printf("copying, %" PRIu64 " of %s done\n", tally.chunks_done,
+                   amount_count(tally.chunk_count, "chunk").text);
     }
     return true;
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cdc/base/amount.h"
 #include "cdc/base/arena.h"
 #include "cdc/base/log.h"
 #include "cdc/command.h"
@@ -77,19 +78,19 @@ static bool repair_sink(struct verifying *verifying, const struct verify_options
         .config = line->config, .sink = options->sink, .stop = line->stop, .rows_max = line->rows_max};
     verify_repair_count(&repair, verify);
     if (line->dry_run || repair.ranges == 0 || (repair.rows_max > 0 && repair.rows > repair.rows_max)) {
-        log_line(LOG_LEVEL_INFO,
-                 "sink %s: %zu ranges of %zu tables, with at least %llu rows that differ, %s copied again",
-                 options->sink->sink.name, repair.ranges, repair.tables, (unsigned long long) repair.rows,
-                 line->dry_run        ? "would be"
-                 : repair.ranges == 0 ? "are"
-                                      : "are more than --max-rows and are not");
+        log_line(LOG_LEVEL_INFO, "sink %s: %s of %s, with at least %s to correct, %s",
+                 options->sink->sink.name, amount_count(repair.ranges, "range").text,
+                 amount_count(repair.tables, "table").text, amount_count(repair.rows, "row").text,
+                 line->dry_run        ? "would be copied again"
+                 : repair.ranges == 0 ? "need no new copy"
+                                      : "which is more than --max-rows: nothing is copied again");
         return true;
     }
     if (!line->json)
         verify_print(verify, stdout);
     fflush(stdout);
-    log_line(LOG_LEVEL_INFO, "sink %s: copying %zu ranges of %zu tables again", options->sink->sink.name,
-             repair.ranges, repair.tables);
+    log_line(LOG_LEVEL_INFO, "sink %s: copying %s of %s again", options->sink->sink.name,
+             amount_count(repair.ranges, "range").text, amount_count(repair.tables, "table").text);
     if (!verify_repair_run(&repair, verify, &verifying->arena, ret_repaired, err))
         return false;
     if (!*ret_repaired) {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cdc/base/amount.h"
 #include "cdc/base/buffer.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
@@ -246,12 +247,11 @@ static bool say_start(const struct copiers *copiers, int threads, struct error *
     if (!count_chunks(copiers, &sum, &tables))
         return error_no_memory(err);
     if (sum.chunks_done == 0)
-        log_line(LOG_LEVEL_INFO, "sink %s: copying %zu tables in %" PRIu64 " chunks, %d at a time", sink,
-                 tables, sum.chunk_count, threads);
+        log_line(LOG_LEVEL_INFO, "sink %s: copying %s in %s, %d at a time", sink,
+                 amount_count(tables, "table").text, amount_count(sum.chunk_count, "chunk").text, threads);
     else
-        log_line(LOG_LEVEL_INFO,
-                 "sink %s: the copy continues: %" PRIu64 " of %" PRIu64 " chunks are copied, %d at a time",
-                 sink, sum.chunks_done, sum.chunk_count, threads);
+        log_line(LOG_LEVEL_INFO, "sink %s: the copy continues: %" PRIu64 " of %s copied, %d at a time", sink,
+                 sum.chunks_done, amount_count(sum.chunk_count, "chunk").text, threads);
     return true;
 }
 

@@ -180,13 +180,13 @@ static void append_rate(struct buffer *text, const struct progress_rate *rate, u
 /* What is copied, without the sizes. */
 static void append_counts(struct buffer *text, const struct progress_total *total, const char *glue) {
     if (total->chunk_count > 0)
-        buffer_printf(text, "%" PRIu64 " of %" PRIu64 " chunks%s", total->chunks_done, total->chunk_count,
-                      glue);
+        buffer_printf(text, "%" PRIu64 " of %s%s", total->chunks_done,
+                      amount_count(total->chunk_count, "chunk").text, glue);
     else
         buffer_printf(text, "%s%s", total->table, glue);
-    buffer_printf(text, "%u of %u tables%s%s of %s", total->tables_done, total->table_count, glue,
-                  amount_bytes((double) total->bytes_done).text,
-                  amount_bytes((double) total->bytes_estimate).text);
+    buffer_printf(
+        text, "%u of %s%s%s of %s", total->tables_done, amount_count(total->table_count, "table").text, glue,
+        amount_bytes((double) total->bytes_done).text, amount_bytes((double) total->bytes_estimate).text);
 }
 
 static void append_line(struct buffer *text, const struct progress_total *total) {
@@ -197,13 +197,13 @@ static void append_line(struct buffer *text, const struct progress_total *total)
         buffer_printf(text, "%s%s %" PRIu64 " of %" PRIu64, i == 0 ? "; " : ", ", total->tables[i].name,
                       total->tables[i].tally.chunks_done, total->tables[i].tally.chunk_count);
     if (total->read_count > NAMED_MAX)
-        buffer_printf(text, ", and %zu tables more", total->read_count - NAMED_MAX);
+        buffer_printf(text, ", and %s more", amount_count(total->read_count - NAMED_MAX, "table").text);
 }
 
 static void append_table(struct buffer *text, const struct progress_table *table) {
     const struct chunk_tally *tally = &table->tally;
-    buffer_printf(text, "  %s  %" PRIu64 " of %" PRIu64 " chunks  %" PRIu64 " rows  %s of %s", table->name,
-                  tally->chunks_done, tally->chunk_count, tally->rows,
+    buffer_printf(text, "  %s  %" PRIu64 " of %s  %s  %s of %s", table->name, tally->chunks_done,
+                  amount_count(tally->chunk_count, "chunk").text, amount_count(tally->rows, "row").text,
                   amount_bytes((double) tally->bytes_done).text,
                   amount_bytes((double) tally->bytes_estimate).text);
     append_rate(text, &table->rate, tally->bytes_done, tally->bytes_estimate, "  ");

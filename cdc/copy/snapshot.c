@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cdc/base/amount.h"
 #include "cdc/base/arena.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
@@ -74,8 +75,8 @@ static bool lock_tables(struct snapshot *snapshot, struct error *err) {
         err->kind = ERROR_RETRY;
     if (strcmp(err->sqlstate, "53200") == 0) { /* a retry does not make room for the locks */
         err->kind = ERROR_CONFIG;
-        return error_wrap(err, "locking %zu tables; raise max_locks_per_transaction on the source",
-                          snapshot->list.count);
+        return error_wrap(err, "locking %s; raise max_locks_per_transaction on the source",
+                          amount_count(snapshot->list.count, "table").text);
     }
     if (strcmp(err->sqlstate, "42501") == 0)
         return false; /* a right that is missing at the source has nothing to do with locking */
@@ -227,9 +228,10 @@ static void tell_held(const struct snapshot *snapshot, struct sink *sink) {
                  sink->config->name, err.text);
     else if (held.count > 0)
         log_line(LOG_LEVEL_INFO,
-                 "sink %s: %zu of its topics already hold records, for example %s; the copy appends "
+                 "sink %s: %s already %s records, for example %s; the copy appends "
                  "every present row, so consumers receive those rows again",
-                 sink->config->name, held.count, held.name);
+                 sink->config->name, amount_count(held.count, "topic").text,
+                 held.count == 1 ? "holds" : "hold", held.name);
 }
 
 /* For any other sink: rows as changes. */

@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "cdc/base/amount.h"
 #include "cdc/base/clock.h"
 
 enum {
@@ -134,8 +135,8 @@ static bool snapshot_rows_split(const struct relation *relation, char *row, size
 }
 
 static bool malformed(const struct relation *relation, struct error *err) {
-    return error_set(err, ERROR_PROTOCOL, "a row of %s.%s from COPY does not have %u columns",
-                     relation->schema.data, relation->name.data, relation->column_count);
+    return error_set(err, ERROR_PROTOCOL, "a row of %s.%s from COPY does not have %s", relation->schema.data,
+                     relation->name.data, amount_count(relation->column_count, "column").text);
 }
 
 bool snapshot_rows_add(struct snapshot_rows *rows, struct slice row, struct error *err) {

@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "cdc/base/amount.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
@@ -408,11 +409,10 @@ static void say_copies(struct attempt *attempt) {
     for (size_t i = 0; i < attempt->runner_count; i++) {
         struct runner *runner = &attempt->runners[i];
         if (atomic_load(&runner->is_copying) && atomic_load(&runner->copy.progress.chunk_count) > 0)
-            log_line(
-                LOG_LEVEL_INFO,
-                "sink %s: the copy stops with %llu of %llu chunks copied; the next start goes on from there",
-                runner->sink->config->name, atomic_load(&runner->copy.progress.chunks_safe),
-                atomic_load(&runner->copy.progress.chunk_count));
+            log_line(LOG_LEVEL_INFO,
+                     "sink %s: the copy stops with %llu of %s copied; the next start goes on from there",
+                     runner->sink->config->name, atomic_load(&runner->copy.progress.chunks_safe),
+                     amount_count(atomic_load(&runner->copy.progress.chunk_count), "chunk").text);
     }
 }
 

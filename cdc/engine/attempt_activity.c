@@ -189,10 +189,10 @@ static void report_sink(struct attempt *attempt, size_t i, const struct wal_samp
         snprintf(late, sizeof late, "%s of WAL%s%s behind the source",
                  amount_bytes((double) (sample->end_lsn - end_lsn)).text, lag_ms >= 0 ? " and " : "",
                  lag_ms >= 0 ? amount_duration(lag_ms).text : "");
-    log_line(LOG_LEVEL_INFO,
-             "sink %s: %" PRIu64 " transactions, %" PRIu64 " changes in %s (%.1f changes/s), at %s, %s",
-             sink.name, transactions, changes, amount_duration(interval_ms).text,
-             (double) changes * 1000 / (double) interval_ms, lsn_format(end_lsn).text, late);
+    log_line(LOG_LEVEL_INFO, "sink %s: %s, %s in %s (%.1f changes/s), at %s, %s", sink.name,
+             amount_count(transactions, "transaction").text, amount_count(changes, "change").text,
+             amount_duration(interval_ms).text, (double) changes * 1000 / (double) interval_ms,
+             lsn_format(end_lsn).text, late);
 }
 
 static bool sinks_reach(struct attempt *attempt, lsn_t lsn) {

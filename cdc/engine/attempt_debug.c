@@ -5,6 +5,7 @@
  */
 #include <inttypes.h>
 
+#include "cdc/base/amount.h"
 #include "cdc/base/log.h"
 #include "cdc/engine/attempt.h"
 
@@ -42,9 +43,8 @@ void attempt_debug_decision(const struct attempt *attempt, enum start_action act
         const struct position *position = &attempt->positions[i];
         const struct checkpoint_sink *on_disk = checkpoint_find(&pipeline->checkpoint, sink);
         log_line(LOG_LEVEL_DEBUG,
-                 "sink %s: at %s, %" PRIu64
-                 " changes into the transaction whose commit record begins at %s; on disk at %s",
-                 sink->name, lsn_format(position->end_lsn).text, position->index,
+                 "sink %s: at %s, %s into the transaction whose commit record begins at %s; on disk at %s",
+                 sink->name, lsn_format(position->end_lsn).text, amount_count(position->index, "change").text,
                  lsn_format(position->commit_lsn).text,
                  lsn_format(on_disk != NULL ? on_disk->position.end_lsn : 0).text);
     }

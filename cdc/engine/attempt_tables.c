@@ -4,6 +4,7 @@
  *
  * They are added to the plan of each sink, as `pgcdc table copy` does, before the attempt streams.
  */
+#include "cdc/base/amount.h"
 #include "cdc/base/buffer.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
@@ -28,8 +29,9 @@ static void say_tables(const struct table_list *tables) {
     for (size_t i = 0; i < tables->count && names.size < NAMES_BYTES_MAX; i++)
         buffer_printf(&names, "%s%s.%s", i > 0 ? ", " : "", tables->tables[i].schema, tables->tables[i].name);
     const char *text = buffer_text(&names);
-    log_line(LOG_LEVEL_INFO, "%zu new tables are copied (copy.new_tables): %s%s", tables->count,
-             text != NULL ? text : "?", names.size >= NAMES_BYTES_MAX ? ", ..." : "");
+    log_line(LOG_LEVEL_INFO, "copying %s (copy.new_tables): %s%s",
+             amount_count(tables->count, "new table").text, text != NULL ? text : "?",
+             names.size >= NAMES_BYTES_MAX ? ", ..." : "");
 }
 
 /* Only published ones among them. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cdc/base/amount.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/log.h"
 
@@ -36,7 +37,7 @@ void conflict_log_say(struct conflict_log *log, struct sink *const *sinks, size_
             continue;
         log->logged[i] = sum;
         log->logged_ms = now_ms;
-        log_line(LOG_LEVEL_WARNING, "sink %s has settled %llu conflicts since the start: %s",
-                 sinks[i]->config->name, sum, text);
+        log_line(LOG_LEVEL_WARNING, "sink %s has settled %s since the start: %s", sinks[i]->config->name,
+                 amount_count(sum, "conflict").text, text);
     }
 }

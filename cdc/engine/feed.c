@@ -15,6 +15,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "cdc/base/amount.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/log.h"
 
@@ -46,10 +47,9 @@ static void debug_batch(struct feed *feed, const struct batch *batch) {
         return;
     feed->debugged_ms = clock_now_ms();
     log_line(LOG_LEVEL_DEBUG,
-             "batch %" PRIu64
-             ": %zu changes, %zu of them of whole transactions, %zu bytes; nothing else before %s",
-             feed->handed_on, batch->change_count, batch->whole_count, batch->arena.used_bytes,
-             lsn_format(batch->caught_up_lsn).text);
+             "batch %" PRIu64 ": %s, %zu of whole transactions, %zu bytes; nothing else before %s",
+             feed->handed_on, amount_count(batch->change_count, "change").text, batch->whole_count,
+             batch->arena.used_bytes, lsn_format(batch->caught_up_lsn).text);
 }
 
 /*

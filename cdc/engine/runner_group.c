@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <inttypes.h>
 
+#include "cdc/base/amount.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
@@ -83,11 +84,10 @@ static void debug_group(struct runner *runner, const char *how) {
     const int64_t now_ms = clock_now_ms();
     if (now_ms - log->logged_ms < DEBUG_INTERVAL_MS)
         return;
-    log_line(LOG_LEVEL_DEBUG,
-             "sink %s: %s up to %s; %" PRIu64 " groups of %" PRIu64 " transactions and %" PRIu64
-             " changes since the last line",
-             runner->sink->config->name, how, lsn_format(runner->written.end_lsn).text, log->groups,
-             log->transactions, log->changes);
+    log_line(LOG_LEVEL_DEBUG, "sink %s: %s up to %s; %s of %s and %s since the last line",
+             runner->sink->config->name, how, lsn_format(runner->written.end_lsn).text,
+             amount_count(log->groups, "group").text, amount_count(log->transactions, "transaction").text,
+             amount_count(log->changes, "change").text);
     *log = (struct group_log){.logged_ms = now_ms};
 }
 
@@ -238,11 +238,10 @@ static bool is_left_out(struct runner *runner, const struct change *change) {
         return true;
     }
     log_line(LOG_LEVEL_WARNING,
-             "sink %s: the transaction that commits at %s was skipped with %s "
-             "%llu changes, as `pgcdc skip` requested",
+             "sink %s: the transaction that commits at %s was skipped with %s %s, as `pgcdc skip` requested",
              runner->sink->config->name, lsn_format(runner->skip.lsn).text,
              runner->start.commit_lsn == runner->skip.commit_lsn ? "the other" : "its",
-             (unsigned long long) runner->left_out);
+             amount_count(runner->left_out, "change").text);
     runner->leaving_out = false;
     return false;
 }

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "cdc/base/amount.h"
+
 static bool may_be_null(const struct result_shape *shape, int column) {
     return shape->nullable == RESULT_NULL_ANYWHERE || (column < 32 && (shape->nullable >> column & 1u) != 0);
 }
@@ -24,11 +26,11 @@ bool result_check(const PGresult *result, const char *peer, const struct result_
                   struct error *err) {
     const int rows = PQntuples(result), columns = PQnfields(result);
     if (columns != shape->columns)
-        return error_set(err, ERROR_PROTOCOL, "%s: %s answered %d columns instead of %d", peer, shape->query,
-                         columns, shape->columns);
+        return error_set(err, ERROR_PROTOCOL, "%s: %s answered %s instead of %d", peer, shape->query,
+                         amount_count((uint64_t) columns, "column").text, shape->columns);
     if (rows < shape->rows_min || rows > shape->rows_max)
-        return error_set(err, ERROR_PROTOCOL, "%s: %s answered %d rows, expected %d to %d", peer,
-                         shape->query, rows, shape->rows_min, shape->rows_max);
+        return error_set(err, ERROR_PROTOCOL, "%s: %s answered %s, expected %d to %d", peer, shape->query,
+                         amount_count((uint64_t) rows, "row").text, shape->rows_min, shape->rows_max);
     return check_nulls(result, peer, shape, err);
 }
 

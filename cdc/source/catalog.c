@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cdc/base/amount.h"
 #include "cdc/base/buffer.h"
 #include "cdc/pq/lock_wait.h"
 #include "cdc/source/own_tables.h"
@@ -333,7 +334,7 @@ static bool take_column(void *context, const PGresult *row, struct error *err) {
         give_columns(reading);
     reading->relid = result_oid(row, 0, 0);
     if (reading->waiting_count == RELATION_COLUMNS_MAX)
-        return error_set(err, ERROR_PROTOCOL, "relation %u has more columns than a table can have",
+        return error_set(err, ERROR_PROTOCOL, "relation %u: more columns than a table can have",
                          reading->relid);
     reading->waiting[reading->waiting_count++] = read_column(reading, row);
     return !reading->failed || error_no_memory(err);
@@ -378,8 +379,8 @@ static int compare_oids(const void *a, const void *b) {
 }
 
 static bool no_memory(const struct catalog_reading *reading, struct error *err) {
-    return error_set(err, ERROR_SYSTEM, "out of memory for the definitions of %zu published tables",
-                     reading->count);
+    return error_set(err, ERROR_SYSTEM, "out of memory for the definitions of %s",
+                     amount_count(reading->count, "published table").text);
 }
 
 static bool take_tables(struct catalog_reading *reading, struct error *err) {

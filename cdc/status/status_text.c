@@ -133,11 +133,12 @@ static void append_sum(struct buffer *text, const struct copy_view *view) {
     const double part =
         sum->bytes_estimate > 0 ? (double) sum->bytes_done * 100 / (double) sum->bytes_estimate : 0;
     if (sum->chunk_count > 0)
-        buffer_printf(text, "%" PRIu64 " of %" PRIu64 " chunks, ", sum->chunks_done, sum->chunk_count);
+        buffer_printf(text, "%" PRIu64 " of %s, ", sum->chunks_done,
+                      amount_count(sum->chunk_count, "chunk").text);
     else if (view->table[0] != '\0')
         buffer_printf(text, "%s, ", view->table);
-    buffer_printf(text, "%" PRIu64 " of %" PRIu64 " tables, %" PRIu64 " rows, %s of %s (%.0f %%)",
-                  view->tables_done, view->table_count, sum->rows,
+    buffer_printf(text, "%" PRIu64 " of %s, %s, %s of %s (%.0f %%)", view->tables_done,
+                  amount_count(view->table_count, "table").text, amount_count(sum->rows, "row").text,
                   amount_bytes((double) sum->bytes_done).text,
                   amount_bytes((double) sum->bytes_estimate).text, part);
 }
@@ -152,8 +153,8 @@ static void append_table(struct buffer *text, const struct copy_view *view,
     buffer_append_text(text, "            ");
     if (config->sink_count > 1)
         buffer_printf(text, "%s: ", config->sinks[table->sink].sink.name);
-    buffer_printf(text, "%s: %" PRIu64 " of %" PRIu64 " chunks, %" PRIu64 " rows, %s of %s", name,
-                  tally->chunks_done, tally->chunk_count, tally->rows,
+    buffer_printf(text, "%s: %" PRIu64 " of %s, %s, %s of %s", name, tally->chunks_done,
+                  amount_count(tally->chunk_count, "chunk").text, amount_count(tally->rows, "row").text,
                   amount_bytes((double) tally->bytes_done).text,
                   amount_bytes((double) tally->bytes_estimate).text);
     append_rate(text, table->bytes_per_s, table->left_ms);
@@ -175,9 +176,10 @@ static void append_tables(struct buffer *text, const struct copy_view *view) {
         append_table(text, view, &table);
     }
     if (more > 0)
-        buffer_printf(text, "            %zu tables more are copied in part (--json lists them)\n", more);
+        buffer_printf(text, "            copied in part, too: %s (--json lists them)\n",
+                      amount_count(more, "table").text);
     if (waiting > 0)
-        buffer_printf(text, "            %zu tables are not begun yet\n", waiting);
+        buffer_printf(text, "            not begun yet: %s\n", amount_count(waiting, "table").text);
 }
 
 static void append_copy(struct buffer *text, const struct status *status) {

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "cdc/base/amount.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/log.h"
 #include "cdc/source/catalog.h"
@@ -136,7 +137,8 @@ static bool compare_tables(struct verify *verify, struct error *err) {
         if (clock_now_ms() - said_ms < SAY_INTERVAL_MS)
             continue;
         said_ms = clock_now_ms();
-        log_line(LOG_LEVEL_INFO, "verify: %zu of %zu tables compared", i + 1, verify->count);
+        log_line(LOG_LEVEL_INFO, "verify: %zu of %s compared", i + 1,
+                 amount_count(verify->count, "table").text);
     }
     return true;
 }
@@ -350,7 +352,8 @@ static bool run_barriers(struct verify *verify, bool *ret_done, struct error *er
         if (clock_now_ms() - said_ms < SAY_INTERVAL_MS)
             continue;
         said_ms = clock_now_ms();
-        log_line(LOG_LEVEL_INFO, "verify: %zu of %zu tables compared", i + 1, verify->count);
+        log_line(LOG_LEVEL_INFO, "verify: %zu of %s compared", i + 1,
+                 amount_count(verify->count, "table").text);
     }
     return pinned_ms == 0 || verify_sides_unpin(&verify->sides, err);
 }

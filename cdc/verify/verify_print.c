@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "cdc/base/amount.h"
 #include "cdc/base/visible.h"
 #include "cdc/verify/verify_keys.h"
 
@@ -105,7 +106,7 @@ static void print_result(const struct verify_table *compared, FILE *out) {
         print_differences(compared, out);
     }
     if (compared->expressions.count_narrowed != NULL)
-        fprintf(out, "; %" PRIu64 " rows narrowed", compared->narrowed_rows);
+        fprintf(out, "; %s narrowed", amount_count(compared->narrowed_rows, "row").text);
     if (compared->expressions.left_out == NULL)
         return;
     fputs(" (", out);
@@ -149,8 +150,8 @@ static void print_equal(const struct verify *verify, FILE *out) {
 
 static void print_different(const struct verify *verify, FILE *out) {
     size_t count = count_tables(verify, VERIFY_DIFFERENT) + count_tables(verify, VERIFY_MISSING);
-    fprintf(out, "DIFFERENT at LSN %s: %zu of %zu tables\n", lsn_format(verify->last_lsn).text, count,
-            verify->count);
+    fprintf(out, "DIFFERENT at LSN %s: %zu of %s\n", lsn_format(verify->last_lsn).text, count,
+            amount_count(verify->count, "table").text);
     if (!verify->sides.is_fed && verify->target_lsn < verify->last_lsn)
         fprintf(out,
                 "No engine reads the slot, and the target %s%s: later changes of the source may be the "
@@ -163,11 +164,12 @@ static void print_moving(const struct verify *verify, FILE *out) {
     fprintf(
         out,
         verify->is_doubtful
-            ? "UNDECIDED: %zu of %zu tables have rows that may differ, after %u rounds; nothing else "
-              "differs. The log says what prevented certainty; run verify again when that is over.\n"
-            : "UNDECIDED: %zu of %zu tables have rows that changed in every one of %u rounds; nothing else "
-              "differs. Run verify again when they change less.\n",
-        count_tables(verify, VERIFY_MOVING), verify->count, verify->rounds);
+            ? "UNDECIDED: rows of %zu of %s may differ, after %s; nothing else differs. The log says what "
+              "prevented certainty; run verify again when that is over.\n"
+            : "UNDECIDED: rows of %zu of %s changed in each of %s; nothing else differs. Run verify again "
+              "when they change less.\n",
+        count_tables(verify, VERIFY_MOVING), amount_count(verify->count, "table").text,
+        amount_count(verify->rounds, "round").text);
 }
 
 void verify_print(const struct verify *verify, FILE *out) {
@@ -183,22 +185,23 @@ void verify_print(const struct verify *verify, FILE *out) {
         break;
     case VERIFY_NARROWED:
         fprintf(out,
-                "NARROWED at LSN %s: %zu of %zu tables have columns whose types can change values; "
-                "nothing else differs\n",
-                lsn_format(verify->first_lsn).text, count_tables(verify, VERIFY_NARROWED), verify->count);
+                "NARROWED at LSN %s: columns of %zu of %s have types that can change values; nothing else "
+                "differs\n",
+                lsn_format(verify->first_lsn).text, count_tables(verify, VERIFY_NARROWED),
+                amount_count(verify->count, "table").text);
         break;
     case VERIFY_PARTIAL:
-        fprintf(out,
-                "PARTIAL at LSN %s: %zu of %zu tables have columns that could not be compared; nothing else "
-                "differs\n",
-                lsn_format(verify->first_lsn).text, count_tables(verify, VERIFY_PARTIAL), verify->count);
+        fprintf(out, "PARTIAL at LSN %s: columns of %zu of %s could not be compared; nothing else differs\n",
+                lsn_format(verify->first_lsn).text, count_tables(verify, VERIFY_PARTIAL),
+                amount_count(verify->count, "table").text);
         break;
     case VERIFY_COPYING:
         fprintf(
             out,
-            "INCOMPLETE at LSN %s: %zu of %zu tables were not compared, because their copy is not complete; "
-            "nothing else differs\n",
-            lsn_format(verify->last_lsn).text, count_tables(verify, VERIFY_COPYING), verify->count);
+            "INCOMPLETE at LSN %s: the copy of %zu of %s is not complete and was not compared; nothing else "
+            "differs\n",
+            lsn_format(verify->last_lsn).text, count_tables(verify, VERIFY_COPYING),
+            amount_count(verify->count, "table").text);
         break;
     case VERIFY_DIFFERENT:
     case VERIFY_MISSING:

@@ -9,6 +9,7 @@
  * from the source again. It encodes the changes of the first part again, counts them and discards the
  * messages. So END counts exactly what was published by both engines.
  */
+#include "cdc/base/amount.h"
 #include "sinks/kafka/kafka.h"
 
 static bool is_told(const struct kafka_sink *kafka) {
@@ -18,9 +19,10 @@ static bool is_told(const struct kafka_sink *kafka) {
 static bool refuse_large(const struct kafka_sink *kafka, size_t bytes, const struct topic *topic,
                          struct error *err) {
     return error_set(err, ERROR_DATA,
-                     "the transaction's record, with the counts of %zu tables, is a message of %zu "
+                     "the transaction's record, with the counts of %s, is a message of %zu "
                      "bytes, and topic %s accepts at most %zu; raise max.message.bytes of the topic",
-                     kafka->tally.table_count, bytes, topic->name, topic->message_bytes_max);
+                     amount_count(kafka->tally.table_count, "table").text, bytes, topic->name,
+                     topic->message_bytes_max);
 }
 
 static bool send_boundary(struct kafka_sink *kafka, const struct message *message, struct error *err) {

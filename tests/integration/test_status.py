@@ -199,7 +199,7 @@ def test_a_line_a_minute_tells_lag_against_the_source(pipeline):
     pipeline.source.execute(TABLE)
     pipeline.start(environment={"PGCDC_INTERVAL_MS": "1000"})
     pipeline.source.execute("insert into item values (1000, 'x'), (1001, 'x')")
-    pipeline.engine.wait_log("sink warehouse: 1 transactions, 2 changes in ")
+    pipeline.engine.wait_log("sink warehouse: 1 transaction, 2 changes in ")
     assert "with all that the source has" in pipeline.engine.log_text()
     lock = pipeline.target.connect(autocommit=False)
     lock.cursor().execute("lock table item in access exclusive mode")

@@ -152,7 +152,7 @@ def test_the_last_line_counts_what_was_done(pipeline, mode):
     assert copied["reached"] and copied["rows_copied"] == 7 and copied["changes"] == 0
     pipeline.source.execute("insert into t values (8), (9)")
     last = pipeline.engine.catch_up().stderr.splitlines()[-1]
-    assert ": 1 transactions, 2 changes, 0 rows copied in " in last and f"position {pipeline.position()}" in last
+    assert ": 1 transaction, 2 changes, 0 rows copied in " in last and f"position {pipeline.position()}" in last
 
 
 def test_signals_that_mean_something_elsewhere_do_not_end_it(pipeline):

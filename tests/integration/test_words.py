@@ -44,3 +44,26 @@ def test_words_are_plain():
                 if re.search(rf"\b(?:{pattern})\b", line, re.I):
                     odd.append(f"{path}:{number}: {line.strip()[:90]} -> {plain}")
     assert not odd
+
+
+# Constants that are larger than one, and texts whose number never is one.
+ALWAYS_MANY = {
+    "cdc/config/config_document.c: %d keys", "cdc/config/config_sinks.c: %d sinks", "cdc/engine/attempt.c: %d batches",
+    "cdc/engine/attempt.c: %d attempts", "cdc/engine/pipeline.c: %d attempts", "cdc/engine/pipeline.c: %d sinks",
+    "cdc/verify/verify_sides.c: %d seconds", "sinks/formats/topic_name.c: %zu characters", "sinks/kafka/kafka_check.c: %d replicas",
+}
+NO_NOUNS = {"bytes", "ms", "runs", "sends", "exists", "does", "has"}  # a unit, and verbs
+
+
+def counted_by_hand(text):
+    """A number, then a noun that ends in s."""
+    joined = re.sub(r'"\s*PRI[du]64\s*"', "u", text)
+    for match in re.finditer(r"%(?:z|l|ll)?[ud]((?: [a-z]+){0,2}?) ([a-z]{2,}s)\b", joined):
+        if match[2] not in NO_NOUNS and not re.search(r"\b(?:not|where|into|of)\b", match[1]):
+            yield match[0]
+
+
+def test_a_count_and_its_noun_come_from_amount_count():
+    """`status` said "1 attempts", and a run "1 transactions, 3 changes"."""
+    found = {f"{path}: {count}" for _, path, text in files(".c") for count in counted_by_hand(text)}
+    assert found - ALWAYS_MANY == set() and ALWAYS_MANY - found == set()

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "cdc/base/amount.h"
 #include "cdc/base/log.h"
 #include "cdc/base/start_over.h"
 #include "cdc/pq/settings.h"
@@ -136,8 +137,9 @@ static void say_stream(const struct pipeline_slot *slot) {
     if (!log_wants(LOG_LEVEL_DEBUG))
         return;
     for (size_t i = 0; i < source->publication_count; i++)
-        log_line(LOG_LEVEL_DEBUG, "publication %s, one of %zu, which together announce %d tables",
-                 source->publications[i], source->publication_count, PQntuples(slot->sent));
+        log_line(LOG_LEVEL_DEBUG, "publication %s, one of %zu, which together announce %s",
+                 source->publications[i], source->publication_count,
+                 amount_count((uint64_t) PQntuples(slot->sent), "table").text);
 }
 
 /* Binary values cost both sides less, but only built-in types mean the same on every server. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cdc/base/amount.h"
 #include "cdc/base/clock.h"
 #include "sinks/kafka/client/kafka_error.h"
 
@@ -76,7 +77,8 @@ static bool request_await(struct request *request, const char *what, struct erro
 static bool judge_topic(const rd_kafka_topic_result_t *const *results, size_t count,
                         rd_kafka_resp_err_t harmless, const char *what, struct error *err) {
     if (count != 1)
-        return error_set(err, ERROR_PROTOCOL, "%s: an answer for %zu topics", what, count);
+        return error_set(err, ERROR_PROTOCOL, "%s: an answer for %s", what,
+                         amount_count(count, "topic").text);
     rd_kafka_resp_err_t code = rd_kafka_topic_result_error(results[0]);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == harmless)
         return true;
@@ -149,10 +151,10 @@ bool admin_describe_topic(struct client *client, const char *topic, struct topic
     const struct rd_kafka_metadata *metadata = NULL;
     if (!read_metadata(client, topic, &metadata, err))
         return false;
-    bool known =
-        metadata->topic_cnt == 1
-            ? judge_metadata(&metadata->topics[0], ret_facts, err)
-            : error_set(err, ERROR_PROTOCOL, "topic %s: an answer for %d topics", topic, metadata->topic_cnt);
+    bool known = metadata->topic_cnt == 1
+                     ? judge_metadata(&metadata->topics[0], ret_facts, err)
+                     : error_set(err, ERROR_PROTOCOL, "topic %s: an answer for %s", topic,
+                                 amount_count((uint64_t) metadata->topic_cnt, "topic").text);
     rd_kafka_metadata_destroy(metadata);
     return known;
 }
@@ -281,7 +283,8 @@ static bool take_settings(rd_kafka_event_t *answer, const char *what, struct adm
     const rd_kafka_ConfigResource_t *const *resources = rd_kafka_DescribeConfigs_result_resources(
         rd_kafka_event_DescribeConfigs_result(answer), &resource_count);
     if (resource_count != 1)
-        return error_set(err, ERROR_PROTOCOL, "%s: an answer for %zu resources", what, resource_count);
+        return error_set(err, ERROR_PROTOCOL, "%s: an answer for %s", what,
+                         amount_count(resource_count, "resource").text);
     rd_kafka_resp_err_t code = rd_kafka_ConfigResource_error(resources[0]);
     *ret_known = code == RD_KAFKA_RESP_ERR_NO_ERROR;
     if (!*ret_known)

@@ -8,6 +8,7 @@
  * unknown.
  */
 #include "sinks/postgres/copy/copy.h"
+#include "cdc/base/amount.h"
 #include "cdc/base/buffer.h"
 #include "cdc/base/fault.h"
 #include "cdc/pq/identifier.h"
@@ -173,9 +174,8 @@ static bool explain_locks(size_t count, struct error *err) {
     if (strcmp(err->sqlstate, "53200") != 0)
         return false;
     err->kind = ERROR_CONFIG;
-    return error_wrap(
-        err, "the copy of %zu tables is one transaction; raise max_locks_per_transaction on the target",
-        count);
+    return error_wrap(err, "the copy of %s is one transaction; raise max_locks_per_transaction on the target",
+                      amount_count(count, "table").text);
 }
 
 bool postgres_copy_check(struct target *sink, const struct table *table, struct error *err) {

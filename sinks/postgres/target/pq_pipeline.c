@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cdc/base/amount.h"
+
 #define ROOT_OF_NEGATIVE "2201F"
 #define SEND_BYTES (256u * 1024u)
 #define STATEMENT_BYTES 64u /* roughly the bytes of Bind, Describe and Execute without their parameters */
@@ -90,8 +92,8 @@ static bool pq_pipeline_judge(struct pq_pipeline *pipeline, const struct pq_pipe
     if (rows == note->rows_expected || (rows == 0 && note->may_miss))
         return true;
     pipeline->failure = (struct pq_pipeline_failure){.note = *note, .is_count = true, .rows = rows};
-    return error_set(err, ERROR_DATA, "target: %" PRIu64 " rows found, %" PRIu64 " expected", rows,
-                     note->rows_expected);
+    return error_set(err, ERROR_DATA, "target: %s found, %" PRIu64 " expected",
+                     amount_count(rows, "row").text, note->rows_expected);
 }
 
 /* The answer of one statement and the end mark that libpq returns after it. */
