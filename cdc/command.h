@@ -27,6 +27,7 @@ struct command_line {
     bool repair;             /* --repair */
     bool dry_run;            /* --dry-run */
     uint64_t rows_max;       /* --max-rows, else 0 */
+    bool resumes;            /* --resume */
     uint64_t rate_bytes;     /* --rate, a second, else 0 */
     bool json;               /* --json */
     const char *sql_side;    /* --sql: "source", "target" or "target:SINK", else NULL */
@@ -117,6 +118,7 @@ extern const struct command_option OPTION_TAKE_OVER;
 extern const struct command_option OPTION_WHERE;
 extern const struct command_option OPTION_TABLE;
 extern const struct command_option OPTION_RATE;
+extern const struct command_option OPTION_RESUME;
 extern const struct command_option OPTION_REPAIR;
 extern const struct command_option OPTION_DRY_RUN;
 extern const struct command_option OPTION_MAX_ROWS;

@@ -23,6 +23,7 @@
 #include "cdc/engine/failure.h"
 #include "cdc/engine/skip.h"
 #include "cdc/engine/state_lock.h"
+#include "cdc/engine/verified.h"
 #include "cdc/pq/identifier.h"
 #include "cdc/source/publication.h"
 #include "cdc/source/slot.h"
@@ -216,6 +217,12 @@ static bool drop_sinks(const struct config *config, const atomic_bool *stop, str
 
 /* ---- the state files ---- */
 
+static bool drop_sink_state(const struct config *config, const char *sink, struct error *err) {
+    return skip_remove(config->state, config->name, sink, err) &&
+           verified_remove(config->state, config->name, sink, VERIFIED_BY_COMMAND, err) &&
+           verified_remove(config->state, config->name, sink, VERIFIED_CONTINUOUSLY, err);
+}
+
 static bool drop_state(const struct config *config, struct error *err) {
     char path[PATH_MAX];
     if (!checkpoint_remove(config->state, config->name, err) ||
@@ -223,7 +230,7 @@ static bool drop_state(const struct config *config, struct error *err) {
         !activity_remove(config->state, config->name, err))
         return false;
     for (size_t i = 0; i < config->sink_count; i++)
-        if (!skip_remove(config->state, config->name, config->sinks[i].sink.name, err))
+        if (!drop_sink_state(config, config->sinks[i].sink.name, err))
             return false;
     FAULT_POINT("drop-state");
     snprintf(path, sizeof path, "%s/%s.lock", config->state, config->name);

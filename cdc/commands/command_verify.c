@@ -116,6 +116,7 @@ static bool verify_sink(struct verifying *verifying, const struct config_sink *s
                                            .table_count = line->table_count,
                                            .where_sql = line->where_sql,
                                            .rate_bytes = line->rate_bytes,
+                                           .resumes = line->resumes,
                                            .stop = line->stop};
     if (!verify_run(&verify, line->config, &options, &verifying->arena, err))
         return error_wrap(err, "sink %s", sink->sink.name);
@@ -183,6 +184,10 @@ static const struct command_use USES[] = {
      false},
     {&OPTION_TABLE, "compare only this table; may be given more than once", false},
     {&OPTION_WHERE, "compare only the rows of each side for which this is true", false},
+    {&OPTION_RESUME,
+     "go on from an interrupted verify of the same tables: ranges that were proven equal are not\n"
+     "compared again",
+     false},
     {&OPTION_REPAIR,
      "copy the ranges again in which rows differ, while changes are applied, and compare again.\n"
      "The whole range is copied, of a table without a usable key the whole table. Without a running\n"
@@ -213,6 +218,10 @@ const struct command command_verify = {
             "snapshots; they are re-checked in further snapshots until they match, or stay unchanged\n"
             "and different, or a minute has passed. If no engine is running, it does not wait for the\n"
             "target.\n"
+            "\n"
+            "Interrupted while the engine runs, it keeps in the state directory (NAME.SINK.verify) which\n"
+            "ranges of large tables are equal, and at which LSN. --resume goes on from there, unless the\n"
+            "table's definition or --where has changed.\n"
             "\n"
             "missing: rows that only the source has; extra: only the target; different: both, with\n"
             "different values, in the columns that are named. Both servers read their tables once; the\n"

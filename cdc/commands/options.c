@@ -103,6 +103,12 @@ static bool take_rate(struct command_line *line, const char *value) {
            (*end == '\0' || strcmp(end, "MB") == 0 || strcmp(end, "MB/s") == 0);
 }
 
+static bool take_resume(struct command_line *line, const char *value) {
+    (void) value;
+    line->resumes = true;
+    return true;
+}
+
 static bool take_repair(struct command_line *line, const char *value) {
     (void) value;
     line->repair = true;
@@ -144,6 +150,7 @@ const struct command_option OPTION_TABLE = {"--table", "TABLE", "a table's name,
                                             take_table};
 const struct command_option OPTION_RATE = {"--rate", "MB/s", "a number of megabytes a second, like 20",
                                            take_rate};
+const struct command_option OPTION_RESUME = {"--resume", NULL, NULL, take_resume};
 const struct command_option OPTION_REPAIR = {"--repair", NULL, NULL, take_repair};
 const struct command_option OPTION_DRY_RUN = {"--dry-run", NULL, NULL, take_dry_run};
 const struct command_option OPTION_MAX_ROWS = {"--max-rows", "N", "a number of rows, from 1", take_max_rows};

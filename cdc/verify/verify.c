@@ -10,6 +10,7 @@
 
 #include "cdc/base/amount.h"
 #include "cdc/base/clock.h"
+#include "cdc/base/fault.h"
 #include "cdc/base/log.h"
 #include "cdc/source/catalog.h"
 #include "cdc/source/scope.h"
@@ -21,8 +22,6 @@ enum {
     STREAK_MIN = 5,    /* rounds with the same difference; more than two: a value may change back and forth */
     ROUNDS_MS = 60000, /* after the first round */
     SAY_INTERVAL_MS = 10000,
-    PIN_MAX_MS =
-        3000, /* a range is not begun in older snapshots, which keep servers from removing old rows */
     REWRITES_MAX = 20,
 };
 
@@ -254,44 +253,31 @@ static bool run_rounds(struct verify *verify, struct error *err) {
 
 /* ---- barriers ---- */
 
-/* An exact pair of snapshots, not older than PIN_MAX_MS. *ret_pinned: else the obstacle does not go. */
-static bool keep_pinned(struct verify *verify, int64_t *pinned_ms, bool *ret_pinned, struct error *err) {
-    *ret_pinned = true;
-    if (*pinned_ms != 0 && clock_now_ms() - *pinned_ms < PIN_MAX_MS)
-        return true;
-    if (*pinned_ms != 0 && !verify_sides_unpin(&verify->sides, err))
-        return false;
-    *pinned_ms = 0;
-    if (!verify_barrier_pin(&verify->barrier, &verify->sides, ret_pinned, err))
-        return false;
-    if (!*ret_pinned)
-        return true;
-    *pinned_ms = clock_now_ms();
-    verify->barriers = verify->barrier.count;
-    verify->last_lsn = verify->target_lsn = verify->sides.target_lsn;
-    if (verify->barriers == 1)
-        verify->first_lsn = verify->last_lsn;
-    return true;
+static void add_to_span(struct verify *verify, lsn_t lsn) {
+    if (verify->first_lsn == 0 || lsn < verify->first_lsn)
+        verify->first_lsn = lsn;
+    if (lsn > verify->last_lsn)
+        verify->last_lsn = verify->target_lsn = lsn;
 }
 
-static bool compare_range(struct verify *verify, struct verify_table *compared, struct error *err) {
-    struct verify_sides *sides = &verify->sides;
-    if (!verify_table_compare(compared, sides, err))
+/* Was the current range proven equal before an interruption? Then its rows are those of that time. */
+static bool take_proven(struct verify *verify, struct verify_table *compared) {
+    const struct verified_table *table = &verify->progress.verified.tables[compared - verify->tables];
+    const struct verified_range *range = &table->ranges[compared->range];
+    if (verify->progress.kind == NULL || range->state != VERIFIED_EQUAL)
         return false;
-    compared->lsn = sides->target_lsn;
-    if (verify_table_is_settled(compared))
-        return true;
-    compared->range_differs[compared->range] = true;
-    if (!verify_table_find_columns(compared, sides, err) ||
-        (verify->keys_max > 0 && !verify_keys_read(compared, sides, verify->keys_max, 1, err)))
-        return false;
-    verify_table_settle(compared);
+    compared->source_rows += range->source_rows;
+    compared->target_rows += range->target_rows;
+    compared->narrowed_rows += range->narrowed_rows;
+    compared->lsn = range->lsn;
+    verify->proven_count++;
+    add_to_span(verify, range->lsn);
     return true;
 }
 
 /* Spares the servers: the pause after a range, outside of a transaction. */
 static bool pause_for(struct verify *verify, const struct verify_table *compared, int64_t since_ms,
-                      int64_t *pinned_ms, struct error *err) {
+                      struct error *err) {
     const uint64_t bytes = compared->table->bytes_estimate / compared->range_count;
     bool ready = false;
     if (verify->rate_bytes == 0)
@@ -299,39 +285,37 @@ static bool pause_for(struct verify *verify, const struct verify_table *compared
     const int64_t pause_ms = (int64_t) (bytes * 1000 / verify->rate_bytes) - (clock_now_ms() - since_ms);
     if (pause_ms <= 0)
         return true;
-    if (*pinned_ms != 0 && !verify_sides_unpin(&verify->sides, err))
-        return false;
-    *pinned_ms = 0;
-    return session_wait(&verify->sides.source, false, pause_ms < INT_MAX ? (int) pause_ms : INT_MAX, &ready,
+    return verify_step_unpin(&verify->step, &verify->sides, err) &&
+           session_wait(&verify->sides.source, false, pause_ms < INT_MAX ? (int) pause_ms : INT_MAX, &ready,
                         err);
 }
 
-/*
- * A table that is rewritten or truncated shows its new rows in an older snapshot: then another pair is taken.
- */
-static bool compare_in_ranges(struct verify *verify, struct verify_table *compared, int64_t *pinned_ms,
-                              bool *ret_pinned, struct error *err) {
+static bool compare_in_ranges(struct verify *verify, struct verify_table *compared, bool *ret_pinned,
+                              struct error *err) {
     unsigned int tries = 0;
-    for (compared->range = 0; compared->range < compared->range_count;) {
+    for (compared->range = 0; compared->range < compared->range_count; compared->range++) {
         const int64_t since_ms = clock_now_ms();
-        bool is_whole = true;
-        if (!keep_pinned(verify, pinned_ms, ret_pinned, err))
-            return false;
-        if (!*ret_pinned)
-            return true;
-        if (!verify_table_hold(compared, &verify->sides, &is_whole, err))
-            return false;
-        if (!is_whole && ++tries > REWRITES_MAX) {
-            compared->result = VERIFY_MOVING;
-            return true;
-        }
-        if (!is_whole) {
-            *pinned_ms = 1; /* long ago */
+        enum verify_outcome outcome = VERIFY_COMPARED;
+        if (verify->progress.kind != NULL && take_proven(verify, compared))
             continue;
-        }
-        if (!compare_range(verify, compared, err) || !pause_for(verify, compared, since_ms, pinned_ms, err))
+        struct verified_range counts = {0};
+        do {
+            if (!verify_step_compare(&verify->step, &verify->sides, compared, verify->keys_max, &counts,
+                                     &outcome, err))
+                return false;
+        } while (outcome == VERIFY_REWRITTEN && ++tries <= REWRITES_MAX);
+        *ret_pinned = outcome != VERIFY_OBSTACLE;
+        if (outcome == VERIFY_REWRITTEN)
+            compared->result = VERIFY_MOVING;
+        if (outcome != VERIFY_COMPARED)
+            return true;
+        add_to_span(verify, compared->lsn);
+        verify->barriers = verify->step.barrier.count + verify->proven_count;
+        verify_progress_note(&verify->progress, (size_t) (compared - verify->tables), compared, &counts);
+        verify_progress_save(&verify->progress, false);
+        FAULT_POINT("verify-range-compared");
+        if (!pause_for(verify, compared, since_ms, err))
             return false;
-        compared->range++;
     }
     const struct verify_counts *counts = &compared->counts;
     compared->result = counts->missing + counts->extra + counts->different > 0
@@ -341,13 +325,13 @@ static bool compare_in_ranges(struct verify *verify, struct verify_table *compar
 }
 
 static bool run_barriers(struct verify *verify, bool *ret_done, struct error *err) {
-    int64_t pinned_ms = 0, said_ms = clock_now_ms();
+    int64_t said_ms = clock_now_ms();
     *ret_done = true;
     for (size_t i = 0; i < verify->count && *ret_done; i++) {
         struct verify_table *compared = &verify->tables[i];
         if (compared->result != VERIFY_UNDECIDED)
             continue;
-        if (!compare_in_ranges(verify, compared, &pinned_ms, ret_done, err))
+        if (!compare_in_ranges(verify, compared, ret_done, err))
             return false;
         if (clock_now_ms() - said_ms < SAY_INTERVAL_MS)
             continue;
@@ -355,7 +339,60 @@ static bool run_barriers(struct verify *verify, bool *ret_done, struct error *er
         log_line(LOG_LEVEL_INFO, "verify: %zu of %s compared", i + 1,
                  amount_count(verify->count, "table").text);
     }
-    return pinned_ms == 0 || verify_sides_unpin(&verify->sides, err);
+    return verify_step_unpin(&verify->step, &verify->sides, err);
+}
+
+/* ---- a comparison that was interrupted ---- */
+
+static bool open_progress(struct verify *verify, bool resumes, struct arena *arena, struct error *err) {
+    struct verify_progress *progress = &verify->progress;
+    progress->kind = VERIFIED_BY_COMMAND;
+    verify->keeps_progress = true;
+    if (!verify_progress_open(progress, verify->tables, verify->count, &verify->sides, resumes, false, arena,
+                              err))
+        return false;
+    if (resumes && progress->kept_count > 0)
+        log_line(
+            LOG_LEVEL_INFO,
+            "sink %s: %zu of %zu ranges were proven equal before the interruption; the others are compared",
+            verify->sink->name, progress->kept_count, progress->range_count);
+    else if (resumes)
+        log_line(
+            LOG_LEVEL_INFO,
+            "sink %s: nothing is kept of an interrupted verify of the same tables, with the same definitions "
+            "and the same --where, so all is compared",
+            verify->sink->name);
+    if (progress->range_count > verify->count || resumes)
+        return true;
+    verify->keeps_progress = false; /* small tables are compared again as fast */
+    progress->kind = NULL;
+    return true;
+}
+
+/* Keeps what was proven. */
+static bool say_interrupted(struct verify *verify) {
+    struct verify_progress *progress = &verify->progress;
+    size_t equal = 0;
+    if (progress->kind == NULL)
+        return false;
+    verify_progress_save(progress, true);
+    for (size_t i = 0; i < progress->verified.count; i++)
+        equal += verified_count(&progress->verified.tables[i], VERIFIED_EQUAL);
+    if (equal > 0 && !progress->cannot_write)
+        log_line(
+            LOG_LEVEL_INFO,
+            "sink %s: %zu of %zu ranges are proven equal; the same command with --resume goes on from there",
+            verify->sink->name, equal, progress->range_count);
+    return false;
+}
+
+static void forget_progress(struct verify *verify) {
+    const struct config *config = verify->sides.config;
+    struct error err = {0};
+    if (!verify->keeps_progress)
+        return;
+    if (!verified_remove(config->state, config->name, verify->sink->name, VERIFIED_BY_COMMAND, &err))
+        log_line(LOG_LEVEL_WARNING, "%s", err.text);
 }
 
 /* The barriers wait for no backlog. */
@@ -364,7 +401,7 @@ static bool catch_up(struct verify *verify, struct error *err) {
 }
 
 static void say_obstacle(const struct verify *verify) {
-    switch (verify->barrier.obstacle) {
+    switch (verify->step.barrier.obstacle) {
     case OBSTACLE_NONE:
         break;
     case OBSTACLE_UNSEEN:
@@ -379,7 +416,7 @@ static void say_obstacle(const struct verify *verify) {
                  "cannot be told from differences, so a table with one is undecided");
         break;
     case OBSTACLE_ENGINE:
-        log_line(LOG_LEVEL_WARNING, "%s; so a table that differs is undecided", verify->barrier.refusal);
+        log_line(LOG_LEVEL_WARNING, "%s; so a table that differs is undecided", verify->step.barrier.refusal);
     }
 }
 
@@ -398,25 +435,29 @@ static void begin_again(struct verify *verify) {
     }
     verify->is_doubtful = true;
     verify->barriers = 0;
+    verify->first_lsn = verify->last_lsn = 0;
+    verify->progress.kind = NULL;
 }
 
-static bool compare_all(struct verify *verify, const struct config *config, struct arena *arena,
-                        struct error *err) {
+static bool compare_all(struct verify *verify, const struct config *config,
+                        const struct verify_options *options, struct arena *arena, struct error *err) {
     bool is_usable = false, is_done = false;
     if (!leave_out_copying(verify, arena, err) || !catch_up(verify, err) ||
-        !verify_barrier_open(&verify->barrier, &verify->sides, &is_usable, err) ||
+        !verify_barrier_open(&verify->step.barrier, &verify->sides, &is_usable, err) ||
         !verify_ranges_make(&verify->sides.source, verify->tables, verify->count,
-                            is_usable ? config->copy.chunk_bytes : 0, arena, err))
+                            is_usable ? config->copy.chunk_bytes : 0, arena, err) ||
+        (is_usable && !open_progress(verify, options->resumes, arena, err)))
         return false;
     if (is_usable && !run_barriers(verify, &is_done, err))
-        return false;
+        return say_interrupted(verify);
     if (is_usable && !is_done) {
         say_obstacle(verify);
         begin_again(verify);
     }
-    verify_barrier_close(&verify->barrier);
+    verify_barrier_close(&verify->step.barrier);
     if ((!is_done && !run_rounds(verify, err)) || !leave_out_copying(verify, arena, err))
         return false;
+    forget_progress(verify);
     verify->result = conclude(verify);
     return true;
 }
@@ -426,13 +467,14 @@ bool verify_run(struct verify *verify, const struct config *config, const struct
     *verify = (struct verify){.sink = &options->sink->sink,
                               .keys_max = options->keys_max,
                               .rate_bytes = options->rate_bytes,
-                              .barrier = {.client = -1}};
+                              .step = {.barrier = {.client = -1}}};
     return verify_sides_open(&verify->sides, config, options->sink, options->stop, err) &&
-           prepare_tables(verify, config, options, arena, err) && compare_all(verify, config, arena, err);
+           prepare_tables(verify, config, options, arena, err) &&
+           compare_all(verify, config, options, arena, err);
 }
 
 void verify_release(struct verify *verify) {
-    verify_barrier_close(&verify->barrier);
+    verify_barrier_close(&verify->step.barrier);
     for (size_t i = 0; i < verify->count; i++)
         verify_table_release(&verify->tables[i]);
     verify_sides_release(&verify->sides);

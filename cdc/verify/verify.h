@@ -15,7 +15,8 @@
 #pragma once
 
 #include "cdc/base/arena.h"
-#include "cdc/verify/verify_barrier.h"
+#include "cdc/verify/verify_progress.h"
+#include "cdc/verify/verify_step.h"
 #include "cdc/verify/verify_table.h"
 
 struct verify {
@@ -27,7 +28,10 @@ struct verify {
     lsn_t last_lsn;  /* and in the last */
     lsn_t target_lsn;
     unsigned int rounds;
-    struct verify_barrier barrier;
+    struct verify_step step;
+    struct verify_progress progress;
+    bool keeps_progress;       /* in a file, until the comparison is complete */
+    size_t proven_count;       /* ranges that were proven equal before an interruption */
     size_t barriers;           /* exact pairs of snapshots; 0: rounds */
     bool is_doubtful;          /* what differs may be a transaction that the source does not show yet */
     uint64_t rate_bytes;       /* see struct verify_options */
@@ -41,6 +45,7 @@ struct verify_options {
     const char *const *tables; /* "schema.table"; only these */
     size_t table_count;        /* 0: all */
     const char *where_sql;     /* only rows for which it is true, on each side; or NULL */
+    bool resumes;              /* goes on from what an interrupted comparison has proven */
     uint64_t rate_bytes;       /* a second, of the source's tables; 0: no limit */
     const atomic_bool *stop;
 };

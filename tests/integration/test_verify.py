@@ -2,6 +2,7 @@
 """`pgcdc verify`: it reports equal tables as equal, and finds every difference, under traffic as well."""
 
 import json
+import re
 import signal
 import subprocess
 import threading
@@ -11,6 +12,7 @@ import pytest
 
 from support.barrier import Control
 from support.load import ROWS, SCHEMA, TARGET_SCHEMA, Load
+from support.pipeline import SINK
 from support.wait import wait_until
 
 EQUAL, UNDECIDED, DIFFERENT = 0, 1, 4
@@ -372,6 +374,49 @@ def test_under_load_a_repair_ends_in_equal(pipeline):
         assert_verified(pipeline, EQUAL)
     pipeline.wait_applied()
     pipeline.assert_equal()
+
+
+def proven(pipeline):
+    """The ranges that are proven equal, as the file has them."""
+    path = pipeline.state / f"shop.{SINK}.verify"
+    return [line for line in path.read_text().splitlines() if line.startswith("range 1 ")] if path.exists() else []
+
+
+def killed_after(pipeline, ranges):
+    result = pipeline.engine.command("verify", environment={"PGCDC_FAULT": f"verify-range-compared:{ranges}", "PGCDC_INTERVAL_MS": "0"})
+    assert result.returncode == -signal.SIGKILL and len(proven(pipeline)) == ranges, result.stderr
+
+
+def test_an_interrupted_comparison_goes_on(pipeline):
+    """What was proven is not compared again, so a damage there from later is for the next verify; the rest is compared."""
+    pipeline.source.execute(QUIET.splitlines()[0])
+    pipeline.engine.configuration["copy"] = {"chunk_bytes": "64kB"}
+    pipeline.start()
+    pipeline.wait_applied()
+    killed_after(pipeline, 6)
+    pipeline.target.execute("update quiet set v = 'forged' where id = 3")
+    result = pipeline.engine.command("verify", "--resume")
+    assert result.returncode == EQUAL, result.stdout + result.stderr
+    count = int(re.search(r"sink warehouse: 6 of (\d+) ranges were proven equal before the interruption; the others are compared", result.stderr)[1])
+    assert re.search(r"public.quiet +20000 +20000 +equal", result.stdout), result.stdout
+    assert count > 12 and not proven(pipeline) and result.stdout.splitlines()[-1].startswith("equal at LSN ")
+    ended, sink = verify(pipeline)
+    assert ended == DIFFERENT and counts_of(sink, "quiet") == (0, 0, 1), "without --resume all is compared"
+
+    pipeline.target.execute("update quiet set v = 'value 3' where id = 3")
+    killed_after(pipeline, 1)
+    process = subprocess.Popen([pipeline.engine.program, "verify", "-c", pipeline.engine.config_path, "--rate", "1", "--resume"],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: len(proven(pipeline)) > 1, "a range to be proven")
+    process.send_signal(signal.SIGINT)
+    _, log = process.communicate(timeout=60)
+    match = re.search(r"sink warehouse: (\d+) of \d+ ranges are proven equal; the same command with --resume goes on from there", log)
+    assert process.returncode == 1 and match and int(match[1]) == len(proven(pipeline)), log
+    for side in (pipeline.source, pipeline.target):
+        side.execute("alter table quiet alter v type varchar(100)")
+    result = pipeline.engine.command("verify", "--resume", "--where", "true")
+    assert result.returncode == EQUAL and "nothing is kept of an interrupted verify" in result.stderr, "another condition: all is compared again"
+    assert not proven(pipeline)
 
 
 def test_other_requests_are_served_while_verify_reads(pipeline):
