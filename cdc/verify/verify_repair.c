@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cdc/base/clock.h"
+#include "cdc/base/fault.h"
 #include "cdc/base/log.h"
 #include "cdc/copy/chunk_add.h"
 
@@ -136,6 +137,13 @@ static bool await_copy(const struct verify_repair *repair, const struct chunk_ad
     }
 }
 
+/* The engine may not know the plan yet: the command that stored it was killed before it could tell. */
+static bool complete(const struct verify_repair *repair, const struct chunk_add *add, struct verify *verify,
+                     bool *ret_done, struct error *err) {
+    return tell_engine_again(repair, ret_done, err) &&
+           (!*ret_done || await_copy(repair, add, &verify->sides.source, ret_done, err));
+}
+
 bool verify_repair_run(struct verify_repair *repair, struct verify *verify, struct arena *arena,
                        bool *ret_done, struct error *err) {
     struct chunk_add add = {.config = repair->config,
@@ -144,7 +152,28 @@ bool verify_repair_run(struct verify_repair *repair, struct verify *verify, stru
                             .sink = repair->sink,
                             .replaces = true};
     *ret_done = false;
-    return give_chunks(verify, &add, arena, err) && chunk_add_store(&add, err) &&
-           tell_engine_again(repair, ret_done, err) &&
-           (!*ret_done || await_copy(repair, &add, &verify->sides.source, ret_done, err));
+    if (!give_chunks(verify, &add, arena, err) || !chunk_add_store(&add, err))
+        return false;
+    FAULT_POINT("repair-stored");
+    return complete(repair, &add, verify, ret_done, err);
+}
+
+size_t verify_repair_count_begun(const struct verify *verify) {
+    size_t count = 0;
+    for (size_t i = 0; i < verify->count; i++)
+        count += verify->tables[i].result == VERIFY_COPYING;
+    return count;
+}
+
+bool verify_repair_complete(struct verify_repair *repair, struct verify *verify, struct arena *arena,
+                            bool *ret_done, struct error *err) {
+    struct table *tables = arena_alloc(arena, (verify->count + 1) * sizeof *tables);
+    struct chunk_add add = {.tables = {.tables = tables}};
+    *ret_done = false;
+    if (tables == NULL)
+        return error_no_memory(err);
+    for (size_t i = 0; i < verify->count; i++)
+        if (verify->tables[i].result == VERIFY_COPYING)
+            tables[add.tables.count++] = *verify->tables[i].table;
+    return complete(repair, &add, verify, ret_done, err);
 }

@@ -4,7 +4,8 @@
  *
  * Each such range becomes a chunk of a copy (cdc/copy/README.md), which the engine replaces while changes are
  * applied; all other ranges of the table stay as they are. The plan in the target is the request, so a
- * repair that was begun is completed by the engine whatever happens to this program.
+ * repair that was begun is completed, whatever happens to this program: by the engine once it was told, by
+ * its next start, or by the same command again, which tells it.
  */
 #pragma once
 
@@ -29,3 +30,10 @@ void verify_repair_count(struct verify_repair *repair, const struct verify *veri
  */
 MUST_CHECK bool verify_repair_run(struct verify_repair *repair, struct verify *verify, struct arena *arena,
                                   bool *ret_done, struct error *err);
+
+/* Tables whose copy was begun before, by a repair that was killed or another command. */
+size_t verify_repair_count_begun(const struct verify *verify);
+
+/* Tells the engine of those, and waits until it has copied them; see verify_repair_run. */
+MUST_CHECK bool verify_repair_complete(struct verify_repair *repair, struct verify *verify,
+                                       struct arena *arena, bool *ret_done, struct error *err);

@@ -419,6 +419,23 @@ def test_an_interrupted_comparison_goes_on(pipeline):
     assert not proven(pipeline)
 
 
+def test_a_repair_that_was_killed_is_begun_again_and_done(pipeline):
+    """Its plan is stored, and the engine was not told: the same command tells it, and waits."""
+    start_exact(pipeline)
+    with Load(pipeline.source, threads=1, pause_s=0.01):
+        pipeline.target.execute("delete from quiet where id between 19000 and 19010")
+        result = pipeline.engine.command("verify", "--repair", "--table", "quiet", environment={"PGCDC_FAULT": "repair-stored"})
+        assert result.returncode == -signal.SIGKILL
+        assert pipeline.target.value("select count(*) from pgcdc.chunk where state = 'dirty'") == 1
+        assert pipeline.target.value("select count(*) from quiet") == 19989
+        ended, sink = verify(pipeline, "--table", "quiet")
+        assert ended == DIFFERENT and table_of(sink, "quiet")["result"] == "copying"
+        result = pipeline.engine.command("verify", "--repair", "--table", "quiet")
+        assert result.returncode == EQUAL, result.stdout + result.stderr
+    pipeline.wait_applied()
+    pipeline.assert_equal()
+
+
 def test_other_requests_are_served_while_verify_reads(pipeline):
     """The engine serves one client at a time, and a comparison may take hours."""
     start_exact(pipeline)
