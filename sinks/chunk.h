@@ -28,7 +28,8 @@ enum chunk_method {
 
 enum chunk_state {
     CHUNK_WAITS, /* the sink has none of its rows */
-    CHUNK_DIRTY, /* the sink has rows in the range that are to be replaced */
+    /* the sink has rows in the range that are to be replaced; or, with a snapshot, written once more */
+    CHUNK_DIRTY,
     CHUNK_COPIED,
 };
 
@@ -69,6 +70,9 @@ struct chunk_plan {
     const uint64_t *seen; /* xids of streamed transactions that a snapshot from now on must see */
     size_t seen_count;
     lsn_t read_lsn; /* where the source's WAL ended at the latest snapshot of a copied chunk; 0: none */
+    /* Of a sink that has mark: the LSN of the rows that were copied last, and the index after theirs. */
+    lsn_t row_lsn;
+    uint64_t row_index;
 };
 
 /* What the engine did to the plan since the last commit; the sink stores it with the next one. */
@@ -76,7 +80,7 @@ struct chunk_note {
     const uint64_t *seen; /* see chunk_plan */
     size_t seen_count;
     uint64_t seen_below;   /* smaller ones are not needed any more */
-    const uint32_t *dirty; /* ids of copied chunks that must be copied again */
+    const uint32_t *dirty; /* ids of copied chunks that must be copied again; see CHUNK_DIRTY */
     size_t dirty_count;
     /* one chunk each of tables whose rows are to be removed; all their chunks must be copied again */
     const struct chunk *const *emptied;

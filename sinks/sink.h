@@ -190,6 +190,10 @@ struct sink_copy_ops {
  *
  *     copy.begin -> find_parts -> store;    load -> (write | note? commit)*
  *     open -> (prepare (begin copy.data* end)* table_end?)* -> close
+ *
+ * A sink with one writer has mark instead of copiers:
+ *
+ *     store;    load -> (write | (write* mark)? note? commit)*
  */
 struct sink_chunk_ops {
     /* On an open sink: can it copy in chunks? If not, *ret_reason says why; static text. */
@@ -203,6 +207,15 @@ struct sink_chunk_ops {
     bool (*load)(struct sink *sink, struct arena *arena, struct chunk_plan *ret_plan, struct error *err);
     /* Stored, and carried out, with the next commit. */
     bool (*note)(struct sink *sink, const struct chunk_note *note, struct error *err);
+
+    /*
+     * Not NULL: the sink has one writer, so there are no copiers, and the functions below are NULL. The
+     * runner writes the chunk's rows as CHANGE_READ, between two transactions, and then calls mark: the
+     * chunk's snapshot is stored with the next commit. If the sink has the chunk already and was told that it
+     * is dirty, it keeps the first snapshot. row_lsn and row_index: see struct chunk_plan.
+     */
+    bool (*mark)(struct sink *sink, const struct chunk *chunk, lsn_t read_lsn, lsn_t row_lsn,
+                 uint64_t row_index, struct error *err);
 
     /* Opens a copier of an open sink. */
     bool (*open)(struct sink *copier, const struct sink *sink, struct error *err);
@@ -227,7 +240,8 @@ struct sink_chunk_ops {
     bool (*table_end)(struct sink *copier, const struct table *table, struct error *err);
 
     /*
-     * For commands, on a handle that was never opened, while an engine may run: add_begin -> add -> close.
+     * For commands, on a handle that was never opened, while an engine may run: add_begin -> add -> close;
+     * all but look are NULL when no table can be added.
      * add_begin creates missing tables and sets sink_takes_parts; unless replaces, it refuses one with rows.
      * add stores the chunks, whose ids it sets. Without add nothing remains.
      */
@@ -299,7 +313,7 @@ struct sink_ops {
                    struct position *ret_durable, struct error *err);
     void (*close)(struct sink *sink);
     const struct sink_copy_ops *copy;   /* NULL: the engine writes the copied rows as CHANGE_READ changes */
-    const struct sink_chunk_ops *chunk; /* NULL: the copy is one step; else copy is not NULL */
+    const struct sink_chunk_ops *chunk; /* NULL: the copy is one step; else copy or chunk.mark is not NULL */
     const struct sink_admin_ops *admin; /* NULL: the sink has no such functions */
 };
 
@@ -331,6 +345,11 @@ void sink_free(struct sink *sink);
  */
 MUST_CHECK bool sink_look(const struct sink_ops *ops, const struct sink_config *config,
                           const atomic_bool *stop, struct sink_view *ret_view, struct error *err);
+
+/* Can a table be added, and copied, while an engine runs? */
+static inline bool sink_adds_tables(const struct sink_ops *ops) {
+    return ops->chunk != NULL && ops->chunk->add != NULL;
+}
 
 /* An admin function, or NULL: sink_admin(ops, look). */
 #define sink_admin(ops, name) ((ops)->admin != NULL ? (ops)->admin->name : NULL)

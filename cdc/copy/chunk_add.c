@@ -213,7 +213,7 @@ static bool takes(const struct chunk_add *add, size_t sink) {
 
 bool chunk_add_store(struct chunk_add *add, struct error *err) {
     for (size_t i = 0; i < add->config->sink_count; i++)
-        if (takes(add, i) && add->config->sinks[i].ops->chunk == NULL)
+        if (takes(add, i) && !sink_adds_tables(add->config->sinks[i].ops))
             return refuse_type(&add->config->sinks[i], err);
     for (size_t i = 0; i < add->config->sink_count; i++)
         if (takes(add, i) && !store_in_sink(add, &add->config->sinks[i], err))
@@ -226,7 +226,7 @@ bool chunk_add_remove(const struct config *config, const atomic_bool *stop, oid_
     bool removed = true;
     for (size_t i = 0; i < config->sink_count && removed; i++) {
         const struct config_sink *sink = &config->sinks[i];
-        if (sink->ops->chunk == NULL)
+        if (!sink_adds_tables(sink->ops))
             continue;
         struct sink *handle = handle_of(sink, stop, err);
         removed = handle != NULL && sink->ops->chunk->remove(handle, relation_oid, err);

@@ -44,7 +44,7 @@ void chunk_filter_free(struct chunk_filter *filter) {
 /* ---- the note ---- */
 
 static bool note_seen(struct chunk_filter *filter, struct error *err) {
-    if (filter->is_noted)
+    if (filter->is_noted || filter->map->is_relayed)
         return true;
     if (filter->seen_count == filter->seen_capacity) {
         const size_t capacity = filter->seen_capacity == 0 ? 64 : filter->seen_capacity * 2;
@@ -85,6 +85,16 @@ static bool reset_chunk(struct chunk_filter *filter, struct map_chunk *chunk, st
     filter->resets[filter->reset_count++] =
         (struct filter_reset){.chunk = chunk, .commit_lsn = filter->transaction->commit_lsn};
     chunk_map_reset(filter->map, chunk);
+    return true;
+}
+
+/* Relayed: a row of the chunk that the sink has is not complete, or is not there any more. */
+static bool repeat_chunk(struct chunk_filter *filter, struct map_chunk *chunk, struct error *err) {
+    if (!grow_resets(filter, err))
+        return false;
+    if (chunk_map_repeat(filter->map, chunk))
+        filter->resets[filter->reset_count++] =
+            (struct filter_reset){.chunk = chunk, .commit_lsn = filter->transaction->commit_lsn};
     return true;
 }
 
@@ -246,6 +256,10 @@ static bool keep_arrival(struct chunk_filter *filter, const struct change *chang
     const struct value *values = NULL;
     if (!complete_row(filter, change, &values, err))
         return false;
+    if (values == NULL && filter->map->is_relayed) {
+        keep(filter, change);
+        return repeat_chunk(filter, chunk, err);
+    }
     if (values == NULL)
         return filter->table->method == CHUNK_BY_SOURCE ? empty_table(filter, filter->table, ret_awaited, err)
                                                         : reset_chunk(filter, chunk, err);
@@ -333,6 +347,36 @@ static bool empty_asked(struct chunk_filter *filter, const struct map_table *tab
     return true;
 }
 
+/*
+ * Relayed: the TRUNCATE is written if the sink has rows of a chunk that does not see it. A consumer then
+ * removes all rows of the table, so those of the other chunks are written once more.
+ */
+static bool append_truncate(struct chunk_filter *filter, const struct map_table *table, bool *ret_applies,
+                            struct error *err) {
+    struct map_chunk *chunks = &filter->map->chunks[table->first];
+    *ret_applies = false;
+    for (size_t i = 0; i < table->count; i++)
+        *ret_applies |= chunk_map_ask(filter->map, &chunks[i], filter->xid) == MAP_APPLY;
+    for (size_t i = 0; i < table->count && *ret_applies; i++)
+        if (chunk_map_is_copied(filter->map, &chunks[i]) &&
+            chunk_map_ask(filter->map, &chunks[i], filter->xid) == MAP_OMIT &&
+            !repeat_chunk(filter, &chunks[i], err))
+            return false;
+    return true;
+}
+
+/* Is the TRUNCATE of this table written? */
+static bool truncate_applies(struct chunk_filter *filter, const struct map_table *table,
+                             const struct map_chunk **ret_awaited, bool *ret_applies, struct error *err) {
+    *ret_applies = table == NULL || chunk_map_is_unseen(filter->map, table, filter->xid);
+    if (*ret_applies)
+        return true;
+    if (filter->map->is_relayed)
+        return append_truncate(filter, table, ret_applies, err);
+    return map_table_is_asked(table) ? empty_asked(filter, table, ret_awaited, err)
+                                     : empty_chunks(filter, table, err);
+}
+
 static bool take_truncate(struct chunk_filter *filter, const struct change *change,
                           const struct map_chunk **ret_awaited, struct error *err) {
     const struct relation **relations =
@@ -349,11 +393,11 @@ static bool take_truncate(struct chunk_filter *filter, const struct change *chan
     }
     for (uint32_t i = 0; i < change->relation_count; i++) {
         const struct map_table *table = chunk_map_table(filter->map, change->relations[i]->oid);
-        if (table == NULL || chunk_map_is_unseen(filter->map, table, filter->xid))
-            relations[count++] = change->relations[i];
-        else if (!(map_table_is_asked(table) ? empty_asked(filter, table, ret_awaited, err)
-                                             : empty_chunks(filter, table, err)))
+        bool applies = false;
+        if (!truncate_applies(filter, table, ret_awaited, &applies, err))
             return false;
+        if (applies)
+            relations[count++] = change->relations[i];
         if (*ret_awaited != NULL)
             return true;
     }
@@ -423,8 +467,13 @@ static bool take_one(struct chunk_filter *filter, const struct change *change,
                      const struct map_chunk **ret_awaited, struct error *err) {
     if (change->transaction != NULL)
         enter(filter, change->transaction);
-    if (change->kind == CHANGE_BEGIN)
+    if (change->kind == CHANGE_BEGIN) {
         filter->is_noted = false;
+        if (filter->map->is_relayed && !chunk_map_enter(filter->map, filter->xid, ret_awaited, err))
+            return false;
+        if (*ret_awaited != NULL)
+            return true;
+    }
     if (change_is_row(change))
         return take_row(filter, change, ret_awaited, err);
     if (change->kind == CHANGE_TRUNCATE)

@@ -12,6 +12,15 @@
 enum { BLOCK_BYTES = 64 * 1024 };
 #define ARENA_BYTES_MAX ((size_t) 256 << 20)
 
+/* Nothing is left to do with the chunk. */
+static bool is_copied(const struct map_chunk *chunk) {
+    return chunk->state == MAP_CHUNK_COPIED && !chunk->is_repeated;
+}
+
+static bool is_being_read(const struct map_chunk *chunk) {
+    return chunk->state == MAP_CHUNK_READING || chunk->repeat.xmax != 0;
+}
+
 /* ---- making ---- */
 
 static const char *keep(struct arena *arena, const char *text) {
@@ -30,10 +39,9 @@ static bool keep_chunk(struct chunk_map *map, const struct chunk *chunk, struct 
     copy.snapshot = NULL;
     const struct value low = {
         .data = copy.low, .size = copy.low != NULL ? (uint32_t) strlen(copy.low) : 0, .kind = VALUE_TEXT};
-    *ret_chunk = (struct map_chunk){.chunk = copy,
-                                    .is_dirty = chunk->state == CHUNK_DIRTY,
-                                    .is_kept = chunk_is_kept(chunk),
-                                    .rows = chunk->rows};
+    *ret_chunk = (struct map_chunk){.chunk = copy, .is_kept = chunk_is_kept(chunk), .rows = chunk->rows};
+    ret_chunk->is_repeated = chunk->state == CHUNK_DIRTY && chunk->snapshot != NULL;
+    ret_chunk->is_dirty = chunk->state == CHUNK_DIRTY && !ret_chunk->is_repeated;
     if (copy.schema == NULL || copy.table == NULL || (chunk->column != NULL && copy.column == NULL) ||
         (chunk->order_sql != NULL && copy.order_sql == NULL) || (chunk->low != NULL && copy.low == NULL) ||
         (chunk->high != NULL && copy.high == NULL))
@@ -42,7 +50,7 @@ static bool keep_chunk(struct chunk_map *map, const struct chunk *chunk, struct 
         !chunk_key_read(chunk->key_type, &low, &ret_chunk->low))
         return error_set(err, ERROR_PROTOCOL, "chunk %u of table %s.%s has a bound that is not a key",
                          chunk->id, chunk->schema, chunk->table);
-    if (chunk->state != CHUNK_COPIED)
+    if (chunk->state != CHUNK_COPIED && !ret_chunk->is_repeated)
         return true;
     if (chunk->snapshot == NULL || !xid_snapshot_parse(chunk->snapshot, &ret_chunk->snapshot))
         return error_set(err, ERROR_PROTOCOL, "chunk %u of table %s.%s is copied but has no snapshot",
@@ -59,7 +67,7 @@ static bool keep_chunks(struct chunk_map *map, const struct chunk_plan *plan, st
         struct map_chunk *chunk = &map->chunks[map->count];
         if (!keep_chunk(map, &plan->chunks[map->count], chunk, err))
             return false;
-        map->copied_count += chunk->state == MAP_CHUNK_COPIED;
+        map->copied_count += is_copied(chunk);
         map->has_added |= chunk->chunk.is_added;
         if (chunk->snapshot.xmax > map->known_xid)
             map->known_xid = chunk->snapshot.xmax;
@@ -123,7 +131,7 @@ static bool find_tables(struct chunk_map *map, struct error *err) {
                 (struct map_table){.oid = oid, .first = i, .method = map->chunks[i].chunk.method};
         struct map_table *table = &map->tables[map->table_count - 1];
         table->count++;
-        table->copied_count += map->chunks[i].state == MAP_CHUNK_COPIED;
+        table->copied_count += is_copied(&map->chunks[i]);
     }
     qsort(map->tables, map->table_count, sizeof *map->tables, compare_tables);
     for (size_t i = 1; i < map->table_count; i++)
@@ -181,11 +189,16 @@ bool chunk_map_new(const struct chunk_plan *plan, struct chunk_map **ret_map, st
     return false;
 }
 
+static void release_chunk(struct map_chunk *chunk) {
+    xid_snapshot_release(&chunk->snapshot);
+    xid_snapshot_release(&chunk->repeat);
+}
+
 void chunk_map_free(struct chunk_map *map) {
     if (map == NULL || atomic_fetch_sub(&map->users, 1) > 1)
         return;
     for (size_t i = 0; i < map->count; i++)
-        xid_snapshot_release(&map->chunks[i].snapshot);
+        release_chunk(&map->chunks[i]);
     xid_snapshot_release(&map->latest);
     free(map->seen);
     arena_release(&map->arena);
@@ -242,7 +255,7 @@ static bool is_work(const struct chunk_map *map, const struct map_chunk *chunk) 
     if (chunk->is_taken || chunk->is_held)
         return false;
     if (!map_table_is_shared(chunk->table))
-        return chunk->state == MAP_CHUNK_WAITING;
+        return chunk->state == MAP_CHUNK_WAITING || chunk->is_repeated;
     return chunk->state == MAP_CHUNK_WAITING ? chunk == &map->chunks[chunk->table->first]
                                              : chunk->table->is_open && !chunk->is_done;
 }
@@ -294,6 +307,8 @@ static bool sees_all(const struct chunk_map *map, const struct xid_snapshot *sna
 }
 
 static bool set_snapshot(struct map_chunk *chunk, const struct xid_snapshot *snapshot, struct error *err) {
+    if (chunk->is_repeated)
+        return xid_snapshot_copy(snapshot, &chunk->repeat) ? true : error_no_memory(err);
     xid_snapshot_release(&chunk->snapshot);
     chunk->state = MAP_CHUNK_READING;
     chunk->is_done = false;
@@ -302,30 +317,49 @@ static bool set_snapshot(struct map_chunk *chunk, const struct xid_snapshot *sna
     return xid_snapshot_copy(snapshot, &chunk->snapshot) ? true : error_no_memory(err);
 }
 
-/* The snapshot sees all of map->seen, and each one that is accepted later covers it. */
-static bool accept(struct chunk_map *map, struct map_chunk *chunk, const struct xid_snapshot *snapshot,
-                   struct error *err) {
+/* Each snapshot that is accepted later must cover this one. What it sees need not be remembered. */
+static bool set_latest(struct chunk_map *map, const struct xid_snapshot *snapshot, struct error *err) {
     struct xid_snapshot latest;
-    const size_t count = map_table_is_shared(chunk->table) ? chunk->table->count : 1;
+    size_t left = 0;
     if (!xid_snapshot_copy(snapshot, &latest))
         return error_no_memory(err);
     xid_snapshot_release(&map->latest);
     map->latest = latest;
-    map->seen_count = 0;
+    for (size_t i = 0; i < map->seen_count; i++)
+        if (!xid_snapshot_sees(&latest, map->seen[i]))
+            map->seen[left++] = map->seen[i];
+    map->seen_count = left;
     if (latest.xmax > map->known_xid)
         map->known_xid = latest.xmax;
+    return true;
+}
+
+/* The snapshot sees all of map->seen. */
+static bool accept(struct chunk_map *map, struct map_chunk *chunk, const struct xid_snapshot *snapshot,
+                   struct error *err) {
+    const size_t count = map_table_is_shared(chunk->table) ? chunk->table->count : 1;
+    if (!set_latest(map, snapshot, err))
+        return false;
     for (size_t i = 0; i < count; i++)
         if (!set_snapshot(chunk + i, snapshot, err))
             return false;
+    if (map->is_relayed) {
+        assert(map->reader_count < MAP_READERS_MAX);
+        map->readers[map->reader_count++] = chunk;
+    }
     return true;
 }
 
 bool chunk_map_accept(struct chunk_map *map, struct map_chunk *chunk, const struct xid_snapshot *snapshot,
                       bool *ret_accepted, struct error *err) {
     pthread_mutex_lock(&map->lock);
-    assert(chunk->state == MAP_CHUNK_WAITING && chunk->is_taken);
+    assert((chunk->state == MAP_CHUNK_WAITING || chunk->is_repeated) && chunk->is_taken);
     *ret_accepted = !chunk->is_held && sees_all(map, snapshot);
-    const bool good = !*ret_accepted || accept(map, chunk, snapshot, err);
+    bool good = true;
+    if (*ret_accepted)
+        good = accept(map, chunk, snapshot, err);
+    else if (map->is_relayed && xid_snapshot_covers(snapshot, &map->latest))
+        good = set_latest(map, snapshot, err); /* every transaction is in seen, so keep it short */
     pthread_mutex_unlock(&map->lock);
     return good;
 }
@@ -345,11 +379,23 @@ void chunk_map_note_emptied(struct chunk_map *map, struct map_chunk *first) {
     pthread_mutex_unlock(&map->lock);
 }
 
+static void forget_reader(struct chunk_map *map, const struct map_chunk *chunk) {
+    size_t i = 0;
+    while (i < map->reader_count && map->readers[i] != chunk)
+        i++;
+    if (i < map->reader_count)
+        map->readers[i] = map->readers[--map->reader_count];
+}
+
 static void end_locked(struct chunk_map *map, struct map_chunk *chunk, bool is_last) {
     struct map_table *table = chunk->table;
     chunk->is_taken = false;
     chunk->is_dirty = false;
     chunk->is_done = true;
+    chunk->is_repeated = false;
+    xid_snapshot_release(&chunk->repeat);
+    chunk->repeat = (struct xid_snapshot){0};
+    forget_reader(map, chunk);
     if (!map_table_is_shared(table))
         chunk->state = MAP_CHUNK_COPIED;
     else if (is_last)
@@ -360,7 +406,7 @@ static void end_locked(struct chunk_map *map, struct map_chunk *chunk, bool is_l
 
 bool chunk_map_end(struct chunk_map *map, struct map_chunk *chunk) {
     pthread_mutex_lock(&map->lock);
-    assert(chunk->state == MAP_CHUNK_READING);
+    assert(is_being_read(chunk));
     map->copied_count++;
     const bool is_last = ++chunk->table->copied_count == chunk->table->count;
     end_locked(map, chunk, is_last);
@@ -443,11 +489,24 @@ bool chunk_map_is_unseen(struct chunk_map *map, const struct map_table *table, u
     return is_unseen;
 }
 
-void chunk_map_reset(struct chunk_map *map, struct map_chunk *chunk) {
+bool chunk_map_enter(struct chunk_map *map, uint64_t xid, const struct map_chunk **ret_awaited,
+                     struct error *err) {
+    bool entered = true;
+    *ret_awaited = NULL;
     pthread_mutex_lock(&map->lock);
-    assert(chunk->state == MAP_CHUNK_COPIED);
-    chunk->state = MAP_CHUNK_WAITING;
-    chunk->is_dirty = true;
+    for (size_t i = 0; i < map->reader_count && *ret_awaited == NULL; i++) {
+        const struct map_chunk *reader = map->readers[i];
+        if (!xid_snapshot_sees(reader->is_repeated ? &reader->repeat : &reader->snapshot, xid))
+            *ret_awaited = reader;
+    }
+    if (*ret_awaited == NULL && !xid_snapshot_sees(&map->latest, xid))
+        entered = add_seen(map, xid, err);
+    pthread_mutex_unlock(&map->lock);
+    return entered;
+}
+
+/* It has work again, so the end of the copy is not known any more. */
+static void uncount(struct chunk_map *map, struct map_chunk *chunk) {
     chunk->is_held = true;
     chunk->is_kept = false;
     chunk->is_done = false;
@@ -456,6 +515,33 @@ void chunk_map_reset(struct chunk_map *map, struct map_chunk *chunk) {
     map->end_is_stale = map->end_is_asked && map->end_lsn == 0;
     map->end_is_asked = map->end_is_stale;
     map->end_lsn = 0;
+}
+
+bool chunk_map_is_copied(struct chunk_map *map, const struct map_chunk *chunk) {
+    pthread_mutex_lock(&map->lock);
+    const bool has_rows = chunk->state == MAP_CHUNK_COPIED;
+    pthread_mutex_unlock(&map->lock);
+    return has_rows;
+}
+
+bool chunk_map_repeat(struct chunk_map *map, struct map_chunk *chunk) {
+    pthread_mutex_lock(&map->lock);
+    assert(map->is_relayed && chunk->state == MAP_CHUNK_COPIED);
+    const bool is_new = !chunk->is_repeated;
+    if (is_new) {
+        chunk->is_repeated = true;
+        uncount(map, chunk);
+    }
+    pthread_mutex_unlock(&map->lock);
+    return is_new;
+}
+
+void chunk_map_reset(struct chunk_map *map, struct map_chunk *chunk) {
+    pthread_mutex_lock(&map->lock);
+    assert(chunk->state == MAP_CHUNK_COPIED);
+    chunk->state = MAP_CHUNK_WAITING;
+    chunk->is_dirty = true;
+    uncount(map, chunk);
     pthread_mutex_unlock(&map->lock);
 }
 
@@ -516,9 +602,9 @@ bool chunk_map_wait(struct chunk_map *map, const struct map_chunk *chunk, int ti
         until.tv_nsec -= 1000000000;
     }
     pthread_mutex_lock(&map->lock);
-    while (chunk->state == MAP_CHUNK_READING && !map->is_closed && failure == 0)
+    while (is_being_read(chunk) && !map->is_closed && failure == 0)
         failure = pthread_cond_timedwait(&map->changed, &map->lock, &until);
-    const bool ended = chunk->state != MAP_CHUNK_READING;
+    const bool ended = !is_being_read(chunk);
     pthread_mutex_unlock(&map->lock);
     return ended;
 }
@@ -544,6 +630,14 @@ uint64_t chunk_map_seen_below(struct chunk_map *map) {
     const uint64_t seen_below = map->latest.xmin;
     pthread_mutex_unlock(&map->lock);
     return seen_below;
+}
+
+struct map_chunk *chunk_map_find(struct chunk_map *map, uint32_t id) {
+    size_t i = 0;
+    while (i < map->count && map->chunks[i].chunk.id != id)
+        i++;
+    assert(i < map->count);
+    return &map->chunks[i];
 }
 
 uint32_t chunk_map_last_id(const struct chunk_map *map) {

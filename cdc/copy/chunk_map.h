@@ -10,6 +10,11 @@
  * The rule of READING: from the moment at which the snapshot is accepted, a change is omitted if the snapshot
  * sees its transaction, and else waits for the chunk's commit. Before it, the change is omitted and its xid
  * is kept: the snapshot that is accepted later must see it.
+ *
+ * In a relayed copy the runner itself writes the rows of a chunk, so it can do that only between two
+ * transactions. There a transaction waits at its Begin, until no chunk is READING with a snapshot that does
+ * not see it. Such a sink appends: rows that it has cannot be removed. So a chunk that must be copied again
+ * stays COPIED, under its snapshot, while its rows are read and written once more.
  */
 #pragma once
 
@@ -37,7 +42,9 @@ struct map_chunk {
     bool is_kept;               /* see chunk_is_kept */
     atomic_ullong rows;         /* so far; for display */
     atomic_ullong bytes;        /* moved by this engine; likewise */
+    bool is_repeated;           /* relayed: it is COPIED, and its rows are to be written once more */
     struct xid_snapshot snapshot;
+    struct xid_snapshot repeat; /* while they are read for that; else xmax is 0 */
 };
 
 struct map_table {
@@ -63,6 +70,8 @@ enum map_work { MAP_WORK_CHUNK, MAP_WORK_END, MAP_WORK_NONE };
 
 enum map_answer { MAP_APPLY, MAP_OMIT, MAP_WAIT };
 
+enum { MAP_READERS_MAX = 64 };
+
 struct chunk_map {
     atomic_uint users;    /* see chunk_map_share */
     pthread_mutex_t lock; /* guards everything below, except what never changes */
@@ -84,7 +93,10 @@ struct chunk_map {
      * Not 0: all chunks are copied, and each transaction that one of them sees ends at or before this LSN.
      */
     lsn_t end_lsn;
-    bool has_added;     /* a chunk was added to a running pipeline; never changes */
+    bool has_added;  /* a chunk was added to a running pipeline; never changes */
+    bool is_relayed; /* set by the runner before the copiers start */
+    const struct map_chunk *readers[MAP_READERS_MAX]; /* relayed: the chunks that are being read */
+    size_t reader_count;
     bool is_closed;     /* no work any more */
     struct error error; /* of a copier; kind ERROR_NONE: none */
 };
@@ -123,7 +135,10 @@ void chunk_map_open(struct chunk_map *map, struct map_chunk *first);
 /* The sink has removed the rows of the shared table. */
 void chunk_map_note_emptied(struct chunk_map *map, struct map_chunk *first);
 
-/* The chunk's rows and its mark are committed in the sink. True: it was its table's last one. */
+/*
+ * The chunk's rows and its mark are committed in the sink. True: it was its table's last one. In a relayed
+ * copy the runner calls it.
+ */
 bool chunk_map_end(struct chunk_map *map, struct map_chunk *chunk);
 
 /* By the copier that got MAP_WORK_END: end_lsn was read after that. */
@@ -165,6 +180,19 @@ void chunk_map_release_held(struct chunk_map *map, struct map_chunk *chunk);
 /* The removal of all rows of the chunk's table is. */
 void chunk_map_release_table(struct chunk_map *map, struct map_chunk *chunk);
 
+/*
+ * Relayed: a transaction begins. *ret_awaited is a chunk that it must wait for, or NULL. From then on each
+ * snapshot that is accepted sees the transaction.
+ */
+MUST_CHECK bool chunk_map_enter(struct chunk_map *map, uint64_t xid, const struct map_chunk **ret_awaited,
+                                struct error *err);
+
+/* Relayed: does the sink have the chunk's rows? */
+bool chunk_map_is_copied(struct chunk_map *map, const struct map_chunk *chunk);
+
+/* Relayed: the chunk's rows are written once more, unless that is going to happen anyway: then false. */
+bool chunk_map_repeat(struct chunk_map *map, struct map_chunk *chunk);
+
 /* Waits until the chunk is not being read any more, at most timeout_ms. False: it still is. */
 bool chunk_map_wait(struct chunk_map *map, const struct map_chunk *chunk, int timeout_ms);
 
@@ -174,6 +202,9 @@ bool chunk_map_failed(struct chunk_map *map, struct error *err);
 /* See struct chunk_map. */
 lsn_t chunk_map_end_lsn(struct chunk_map *map);
 uint64_t chunk_map_seen_below(struct chunk_map *map);
+
+/* The chunk with this id, which exists. */
+struct map_chunk *chunk_map_find(struct chunk_map *map, uint32_t id);
 
 /* The largest id of a chunk. Never changes. */
 uint32_t chunk_map_last_id(const struct chunk_map *map);

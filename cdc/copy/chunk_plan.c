@@ -190,7 +190,7 @@ static bool is_scattered(struct plan_maker *maker, const struct table *table, co
 static bool prefers_pages(struct plan_maker *maker, const struct table *table, const struct chunk *like,
                           uint64_t wanted, bool *ret_pages, struct error *err) {
     *ret_pages = like->method == CHUNK_WHOLE;
-    if (wanted < 2 || table->kind == 'p' || maker->terms->replaces) {
+    if (wanted < 2 || table->kind == 'p' || maker->terms->replaces || maker->terms->by_key_only) {
         *ret_pages = false;
         return true;
     }

@@ -19,6 +19,11 @@ struct chunk_plan_terms {
     uint64_t chunk_bytes;
     /* The sink has rows of the tables: it must find those of each chunk by itself. */
     bool replaces;
+    /*
+     * Rows that the sink has cannot be removed, so no table's chunks share a snapshot: when it is lost, they
+     * would be copied again together.
+     */
+    bool by_key_only;
 };
 
 /*

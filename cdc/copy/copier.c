@@ -399,6 +399,8 @@ static bool end_chunk(struct copier *copier, const struct copier_table *known, s
         !ops->end(copier->sink, known != NULL ? &copier->table : NULL, chunk, copier->read_lsn, copier->rows,
                   err))
         return false;
+    if (copier->copiers->relay != NULL)
+        return true; /* the runner has noted it */
     if (!chunk_map_end(copier->copiers->map, copier->chunk))
         return true;
     session_close(&share_of(copier)->holder);
@@ -513,7 +515,9 @@ void *copier_main(void *argument) {
     struct copiers *copiers = argument;
     struct copier copier = {.copiers = copiers};
     struct error error = {0};
-    copier.sink = sink_new(copiers->sink->ops, copiers->sink->config, &copiers->stop);
+    copier.sink = copiers->relay != NULL
+                      ? relay_sink_new(copiers->relay, copiers->sink->config, &copiers->stop)
+                      : sink_new(copiers->sink->ops, copiers->sink->config, &copiers->stop);
     if (copier.sink == NULL) {
         error_no_memory(&error);
         chunk_map_fail(copiers->map, &error);

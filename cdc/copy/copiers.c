@@ -17,10 +17,12 @@
 #include "cdc/copy/chunk_divider.h"
 #include "cdc/copy/chunk_plan.h"
 #include "cdc/copy/copier.h"
+#include "cdc/copy/held.h"
 #include "cdc/copy/pin.h"
 #include "cdc/source/source.h"
 
 enum { BLOCK_BYTES = 64 * 1024 };
+#define RELAYED_BYTES_MAX ((uint64_t) 8 << 20)
 #define ARENA_BYTES_MAX ((size_t) 512 << 20)
 #define OIDS_BYTES_MAX ((size_t) 64 << 20)
 
@@ -41,6 +43,17 @@ static void planning_release(struct planning *planning) {
     malloc_trim(0); /* a large catalog's memory is not needed again */
 }
 
+/* A sink with one writer takes any part of a table. */
+static bool find_parts(struct sink *sink, struct table *tables, size_t count, struct error *err) {
+    if (!sink_is_relayed(sink->ops))
+        return sink->ops->copy->begin(sink, tables, count, err) &&
+               sink->ops->chunk->find_parts(sink, tables, count, err);
+    held_tell(sink, tables, count);
+    for (size_t i = 0; i < count; i++)
+        tables[i].sink_takes_parts = true;
+    return true;
+}
+
 /* The sink sets a flag of each table, so they are copied. */
 static bool prepare_sink(struct planning *planning, struct sink *sink, struct error *err) {
     const struct table_list *list = &planning->list;
@@ -48,11 +61,14 @@ static bool prepare_sink(struct planning *planning, struct sink *sink, struct er
     if (tables == NULL)
         return error_no_memory(err);
     memcpy(tables, list->tables, list->count * sizeof *tables);
-    if (!sink->ops->copy->begin(sink, tables, list->count, err) ||
-        !sink->ops->chunk->find_parts(sink, tables, list->count, err))
-        return false;
     planning->list.tables = tables;
-    return true;
+    return find_parts(sink, tables, list->count, err);
+}
+
+/* The stream waits while the runner writes a chunk. */
+static uint64_t chunk_bytes(const struct config *config, const struct sink *sink) {
+    const uint64_t bytes = config->copy.chunk_bytes;
+    return sink_is_relayed(sink->ops) && bytes > RELAYED_BYTES_MAX ? RELAYED_BYTES_MAX : bytes;
 }
 
 bool copiers_plan(const struct config *config, const char *snapshot_name, struct sink *sink,
@@ -67,7 +83,8 @@ bool copiers_plan(const struct config *config, const char *snapshot_name, struct
         !prepare_sink(&planning, sink, err) ||
         !chunk_plan_make(&planning.source,
                          &(const struct chunk_plan_terms){.snapshot = planning.pin.text.data,
-                                                          .chunk_bytes = config->copy.chunk_bytes},
+                                                          .chunk_bytes = chunk_bytes(config, sink),
+                                                          .by_key_only = sink_is_relayed(sink->ops)},
                          &planning.list, &planning.arena, &planning.plan, err) ||
         !pin_prove(&planning.pin, err))
         return false;
@@ -142,13 +159,13 @@ static bool read_wal_settings(struct copiers *copiers, struct session *source, s
 
 /*
  * A chunk that was added to a running pipeline must see each transaction that the stream has passed, and the
- * stream's past is not known here. One whose commit is streamed and not visible is still open, so each
- * transaction that is open now counts as streamed.
+ * stream's past is not known here. Nor is it when a relayed copy continues. One whose commit is streamed and
+ * not visible is still open, so each transaction that is open now counts as streamed.
  */
 static bool note_open(struct copiers *copiers, struct session *source, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     struct xid_snapshot snapshot = {0};
-    if (!copiers->map->has_added)
+    if (!copiers->map->has_added && !(copiers->relay != NULL && copiers->is_resumed))
         return true;
     if (!session_query(source, "select pg_catalog.pg_current_snapshot()", 0, NULL,
                        &(const struct result_shape){"the query for a snapshot", 1, 1, 1, 0}, &result, err))
@@ -297,6 +314,8 @@ void copiers_end(struct copiers *copiers) {
         return;
     atomic_store(&copiers->stop, true);
     chunk_map_close(copiers->map);
+    if (copiers->relay != NULL)
+        relay_close(copiers->relay);
     for (int i = 0; i < copiers->thread_count; i++)
         pthread_join(copiers->threads[i], NULL);
     copiers->thread_count = 0;

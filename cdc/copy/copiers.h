@@ -16,11 +16,17 @@
 #include "cdc/base/position.h"
 #include "cdc/config/config.h"
 #include "cdc/copy/chunk_map.h"
+#include "cdc/copy/relay.h"
 #include "cdc/copy/snapshot.h"
 #include "cdc/source/catalog.h"
 #include "sinks/sink.h"
 
-enum { COPIERS_MAX = 64 };
+enum { COPIERS_MAX = MAP_READERS_MAX };
+
+/* Does the runner write the chunks of such a sink? */
+static inline bool sink_is_relayed(const struct sink_ops *ops) {
+    return ops->chunk != NULL && ops->chunk->mark != NULL;
+}
 
 struct copier_table; /* a table as it was when the copiers started */
 
@@ -38,7 +44,9 @@ struct copiers {
     struct sink *sink; /* the runner's; open */
     struct chunk_map *map;
     struct snapshot_progress *progress;
+    struct relay *relay; /* not NULL: the runner writes the chunks, not the copiers */
     bool text_only;
+    bool is_resumed;  /* the stream may have passed transactions since the plan was made */
     atomic_bool stop; /* the copiers' sessions read it */
     struct arena arena;
     struct table_list tables;
@@ -59,8 +67,8 @@ MUST_CHECK bool copiers_plan(const struct config *config, const char *snapshot_n
                              const struct position *position, const atomic_bool *stop, struct error *err);
 
 /*
- * Reads the tables from the source and starts the threads. The caller has set config, sink, map, progress and
- * text_only. stop: of the runner, for this call only.
+ * Reads the tables from the source and starts the threads. The caller has set config, sink, map, progress,
+ * relay, text_only and is_resumed. stop: of the runner, for this call only.
  */
 MUST_CHECK bool copiers_start(struct copiers *copiers, const atomic_bool *stop, struct error *err);
 

@@ -21,6 +21,7 @@
 #include "cdc/base/visible.h"
 #include "cdc/copy/copy_order.h"
 #include "cdc/copy/empty_tables.h"
+#include "cdc/copy/held.h"
 #include "cdc/copy/pin.h"
 #include "cdc/copy/snapshot_table.h"
 #include "cdc/pq/identifier.h"
@@ -215,32 +216,13 @@ static bool copy_bytes(struct snapshot *snapshot, struct sink *sink, const struc
            move_tables(snapshot, err) && sink->ops->copy->end(sink, position, err);
 }
 
-/* Consumers of a topic that has records already receive the present rows again. */
-static void tell_held(const struct snapshot *snapshot, struct sink *sink) {
-    struct sink_held held = {0};
-    struct error err = {0};
-    if (sink_admin(sink->ops, find_held) == NULL)
-        return;
-    if (!sink->ops->admin->find_held(sink, snapshot->list.tables, snapshot->list.count, &held, &err))
-        log_line(LOG_LEVEL_INFO,
-                 "sink %s: cannot check whether its topics already hold records (%s); if "
-                 "they do, consumers receive the present rows again",
-                 sink->config->name, err.text);
-    else if (held.count > 0)
-        log_line(LOG_LEVEL_INFO,
-                 "sink %s: %s already %s records, for example %s; the copy appends "
-                 "every present row, so consumers receive those rows again",
-                 sink->config->name, amount_count(held.count, "topic").text,
-                 held.count == 1 ? "holds" : "hold", held.name);
-}
-
 /* For any other sink: rows as changes. */
 static bool copy_changes(struct snapshot *snapshot, struct sink *sink, const struct position *position,
                          struct error *err) {
     snapshot->move.rows = snapshot_rows_new(sink, position);
     if (snapshot->move.rows == NULL)
         return error_no_memory(err);
-    tell_held(snapshot, sink);
+    held_tell(sink, snapshot->list.tables, snapshot->list.count);
     struct position durable = {0};
     return move_tables(snapshot, err) && sink->ops->commit(sink, position, COMMIT_DURABLE, &durable, err);
 }

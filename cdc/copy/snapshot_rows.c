@@ -27,15 +27,21 @@ struct snapshot_rows *snapshot_rows_new(struct sink *sink, const struct position
     if (rows == NULL)
         return NULL;
     rows->sink = sink;
-    rows->lsn = position->end_lsn;
-    /*
-     * Before everything that follows: the first streamed transaction may commit at the very LSN of the copy.
-     */
-    rows->transaction =
-        (struct transaction){.commit_lsn = position->end_lsn - 1, .commit_time_us = clock_postgres_us()};
+    snapshot_rows_place(rows, position, 0);
     arena_init(&rows->definition, BLOCK_BYTES, DEFINITION_BYTES_MAX);
     arena_init(&rows->values, BLOCK_BYTES, VALUES_BYTES_MAX);
     return rows;
+}
+
+/*
+ * Before everything that follows, and after everything before: the next transaction may commit at the very
+ * LSN of the position, and the commit record of the previous one is longer than a byte.
+ */
+void snapshot_rows_place(struct snapshot_rows *rows, const struct position *position, uint64_t index) {
+    rows->lsn = position->end_lsn;
+    rows->index = index;
+    rows->transaction =
+        (struct transaction){.commit_lsn = position->end_lsn - 1, .commit_time_us = clock_postgres_us()};
 }
 
 void snapshot_rows_free(struct snapshot_rows *rows) {

@@ -27,9 +27,14 @@ struct snapshot_rows {
     struct change changes[SNAPSHOT_ROWS_MAX];
 };
 
-/* NULL when memory is exhausted. snapshot_rows_free accepts NULL. */
+/* position: of the copy. NULL when memory is exhausted. snapshot_rows_free accepts NULL. */
 MUST_CHECK struct snapshot_rows *snapshot_rows_new(struct sink *sink, const struct position *position);
 void snapshot_rows_free(struct snapshot_rows *rows);
+
+/*
+ * The rows that follow are written where the stream is at this position, and are numbered from index.
+ */
+void snapshot_rows_place(struct snapshot_rows *rows, const struct position *position, uint64_t index);
 
 /* The rows that follow belong to this table; first writes the remaining rows of the previous one. */
 MUST_CHECK bool snapshot_rows_begin(struct snapshot_rows *rows, const struct table *table, struct error *err);

@@ -20,7 +20,7 @@ static bool may_add(const struct attempt *attempt) {
     bool can = config->copy.new_tables == NEW_TABLES_COPY && config->source.snapshot == SNAPSHOT_INITIAL &&
                attempt->reader->catalog != NULL && !attempt->facts.identity.is_standby;
     for (size_t i = 0; i < config->sink_count; i++)
-        can = can && config->sinks[i].ops->chunk != NULL;
+        can = can && sink_adds_tables(config->sinks[i].ops);
     return can;
 }
 

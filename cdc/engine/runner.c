@@ -191,6 +191,7 @@ static bool take_next(struct runner *runner, struct error *err) {
     int64_t since_us = clock_now_us();
     bool taken = take_batch(runner, batch, err);
     int64_t took_us = clock_now_us() - since_us;
+    runner->stream_us += took_us;
     if (!taken) {
         runner->failed_batch = batch;
         return false;
@@ -247,6 +248,7 @@ static bool obey_plan(struct runner *runner, struct error *err) {
     if (!copiers_plan(copy->config, copy->snapshot_name, runner->sink, &copy->position, &runner->stop, err) ||
         !runner_load_plan(runner, err))
         return false;
+    runner->has_planned = true;
     runner_publish(runner, &copy->position);
     move(runner, RUNNER_OPENED);
     return true;

@@ -29,7 +29,9 @@
 #include "cdc/copy/chunk_asker.h"
 #include "cdc/copy/chunk_filter.h"
 #include "cdc/copy/copiers.h"
+#include "cdc/copy/relay.h"
 #include "cdc/copy/snapshot.h"
+#include "cdc/copy/snapshot_rows.h"
 #include "cdc/engine/barrier.h"
 #include "cdc/engine/metrics.h"
 #include "cdc/engine/queue.h"
@@ -99,6 +101,16 @@ struct runner {
     struct chunk_filter *filter; /* not NULL while the copiers work */
     struct chunk_asker *asker;   /* likewise */
     struct copiers copiers;
+    /* Of a sink whose chunks this thread writes. */
+    struct relay relay;
+    bool is_relayed;
+    struct snapshot_rows *relayed_rows;
+    struct buffer relayed_bytes;
+    lsn_t row_lsn; /* see struct chunk_plan */
+    uint64_t row_index;
+    int64_t stream_us; /* how long the stream was served since the last chunk, and how long that chunk took */
+    int64_t chunk_us;
+    bool has_planned;          /* the plan was made by this handle: the stream has passed nothing since */
     struct position start;     /* the sink's position at the start: only changes up to it are skipped */
     struct position written;   /* end of the last whole transaction that was written */
     struct position committed; /* end of what is visible; ahead of position while it may not be durable yet */

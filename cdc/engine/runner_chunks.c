@@ -2,19 +2,118 @@
 /*
  * runner_chunks.c - a copy in chunks beside the stream: the filter, the plan, its end.
  */
+#include <assert.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/eventfd.h>
 
+#include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
 #include "cdc/engine/runner_parts.h"
 
 enum {
     CHUNK_WAIT_MS = 200, /* how soon a stop is noticed while a change waits for a chunk */
+    RELAY_WAIT_MS = 20,  /* and how soon a chunk that has become ready, while a transaction waits */
     BLOCK_BYTES = 64 * 1024,
 };
 
 #define PLAN_BYTES_MAX ((size_t) 256 << 20)
+#define RELAYED_BYTES_MAX ((size_t) 2 << 30) /* a row of the largest size that COPY can send */
+
+/* ---- chunks that this thread writes ---- */
+
+static bool is_stopped(struct runner *runner) {
+    return atomic_load_explicit(&runner->stop, memory_order_relaxed) || queue_is_closed(&runner->queue);
+}
+
+/* Each line is a row: COPY writes a line break within a value as an escape. */
+static bool add_rows(struct runner *runner, struct error *err) {
+    const char *next = runner->relayed_bytes.data;
+    const char *end = next + runner->relayed_bytes.size;
+    while (next < end) {
+        const char *line_end = memchr(next, '\n', (size_t) (end - next));
+        const size_t size = line_end != NULL ? (size_t) (line_end - next) + 1 : (size_t) (end - next);
+        if (!snapshot_rows_add(runner->relayed_rows, (struct slice){.data = next, .size = size}, err))
+            return false;
+        next += size;
+    }
+    return true;
+}
+
+/* False without an error: runner->gives_up. */
+static bool write_rows(struct runner *runner, struct relay_chunk *chunk, struct error *err) {
+    struct buffer *bytes = &runner->relayed_bytes;
+    if (chunk->table == NULL)
+        return true;
+    if (!snapshot_rows_begin(runner->relayed_rows, chunk->table, err))
+        return false;
+    for (;;) {
+        buffer_reset(bytes);
+        if (!relay_take(&runner->relay, chunk, bytes, RELAY_WAIT_MS)) {
+            if (chunk_map_failed(runner->map, err))
+                return false;
+            runner->gives_up = is_stopped(runner);
+            if (runner->gives_up)
+                return false;
+        } else if (bytes->size == 0) {
+            return snapshot_rows_write(runner->relayed_rows, err);
+        } else if (!add_rows(runner, err)) {
+            return false;
+        }
+    }
+}
+
+/* Rows and mark are in one commit, at the position where the stream is. */
+static bool store_chunk(struct runner *runner, const struct relay_chunk *chunk, struct error *err) {
+    FAULT_POINT("runner-chunk-written");
+    runner->row_lsn = runner->written.end_lsn;
+    runner->row_index = runner->relayed_rows->index;
+    if (!runner->sink->ops->chunk->mark(runner->sink, &chunk->chunk, chunk->read_lsn, runner->row_lsn,
+                                        runner->row_index, err) ||
+        !runner_commit(runner, COMMIT_DURABLE, err))
+        return false;
+    FAULT_POINT("runner-chunk-stored");
+    return true;
+}
+
+/* The numbers of rows increase, also when nothing was streamed since the last chunk. */
+static void place_rows(struct runner *runner) {
+    const bool is_same_place = runner->row_lsn == runner->written.end_lsn;
+    snapshot_rows_place(runner->relayed_rows, &runner->written, is_same_place ? runner->row_index : 0);
+}
+
+/* Between two transactions: the chunk that has waited longest. */
+static bool write_relayed(struct runner *runner, struct error *err) {
+    const int64_t since_us = clock_now_us();
+    assert(!runner->in_transaction);
+    if (runner->group.open && !runner_end_group(runner, err))
+        return false;
+    struct relay_chunk *chunk = relay_next(&runner->relay);
+    if (chunk == NULL)
+        return true;
+    place_rows(runner);
+    if (!write_rows(runner, chunk, err) || !store_chunk(runner, chunk, err)) {
+        relay_let_go(&runner->relay);
+        return false;
+    }
+    struct map_chunk *copied = chunk_map_find(runner->map, chunk->chunk.id);
+    chunk_map_end(runner->map, copied);
+    relay_end(&runner->relay, chunk);
+    runner->chunk_us = clock_now_us() - since_us;
+    runner->stream_us = 0;
+    return true;
+}
+
+/* The stream gets at least half of the time. */
+static bool is_due(struct runner *runner) {
+    return runner->is_relayed && relay_is_ready(&runner->relay) && !runner->in_transaction &&
+           (queue_is_empty(&runner->queue) || runner->stream_us >= runner->chunk_us);
+}
+
+static void wake_runner(void *runner) {
+    queue_wake(&((struct runner *) runner)->queue);
+}
 
 /* ---- the stream ---- */
 
@@ -31,13 +130,14 @@ static bool await_chunk(struct runner *runner, const struct map_chunk *chunk, st
     if (runner->group.open && !runner->in_transaction && !runner_end_group(runner, err))
         return false;
     FAULT_POINT("runner-awaits-chunk");
-    while (!chunk_map_wait(runner->map, chunk, CHUNK_WAIT_MS)) {
+    while (!chunk_map_wait(runner->map, chunk, runner->is_relayed ? RELAY_WAIT_MS : CHUNK_WAIT_MS)) {
+        if (runner->is_relayed && relay_is_ready(&runner->relay) && !write_relayed(runner, err))
+            return false;
         if (chunk_map_failed(runner->map, err))
             return false;
-        if (atomic_load_explicit(&runner->stop, memory_order_relaxed) || queue_is_closed(&runner->queue)) {
-            runner->gives_up = true;
+        runner->gives_up = is_stopped(runner);
+        if (runner->gives_up)
             return false;
-        }
     }
     return true;
 }
@@ -82,6 +182,12 @@ bool runner_take_filtered(struct runner *runner, const struct change *changes, s
 
 void runner_forget_copy(struct runner *runner) {
     copiers_end(&runner->copiers);
+    if (runner->is_relayed)
+        relay_release(&runner->relay);
+    snapshot_rows_free(runner->relayed_rows);
+    buffer_release(&runner->relayed_bytes);
+    runner->relayed_rows = NULL;
+    runner->is_relayed = false;
     chunk_asker_free(runner->asker);
     chunk_filter_free(runner->filter);
     chunk_map_free(runner->map);
@@ -100,14 +206,33 @@ bool runner_load_plan(struct runner *runner, struct error *err) {
     bool loaded = runner->sink->ops->chunk->load(runner->sink, &arena, &plan, err) &&
                   (plan.count == 0 || chunk_map_new(&plan, &runner->map, err));
     runner->copy_lsn = plan.read_lsn;
+    runner->row_lsn = plan.row_lsn;
+    runner->row_index = plan.row_index;
     atomic_store(&runner->is_copying, runner->map != NULL);
     arena_release(&arena);
     return loaded;
 }
 
+static bool start_relay(struct runner *runner, struct error *err) {
+    if (!sink_is_relayed(runner->sink->ops))
+        return true;
+    runner->relayed_rows = snapshot_rows_new(runner->sink, &runner->written);
+    if (runner->relayed_rows == NULL)
+        return error_no_memory(err);
+    buffer_init(&runner->relayed_bytes, RELAYED_BYTES_MAX);
+    relay_init(&runner->relay, wake_runner, runner);
+    runner->is_relayed = true;
+    runner->map->is_relayed = true;
+    runner->copiers.relay = &runner->relay;
+    runner->copiers.is_resumed = !runner->has_planned;
+    return true;
+}
+
 bool runner_start_copiers(struct runner *runner, struct error *err) {
     if (runner->map == NULL)
         return true;
+    if (!start_relay(runner, err))
+        return false;
     runner->filter = chunk_filter_new(runner->map, BATCH_CHANGES_MAX);
     if (runner->filter == NULL)
         return error_no_memory(err);
@@ -163,6 +288,8 @@ bool runner_watch_copy(struct runner *runner, struct error *err) {
     if (runner->map == NULL)
         return true;
     if (chunk_map_failed(runner->map, err))
+        return false;
+    if (is_due(runner) && !write_relayed(runner, err))
         return false;
     const lsn_t end_lsn = chunk_map_end_lsn(runner->map);
     if (end_lsn == 0 || runner->in_transaction || runner->written.end_lsn < end_lsn)

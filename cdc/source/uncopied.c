@@ -207,7 +207,7 @@ bool uncopied_look(struct uncopied_question *question, const struct table *table
 static bool can_copy(const struct config *config, const struct session *source) {
     bool can = !session_is_standby(source);
     for (size_t i = 0; i < config->sink_count; i++)
-        can = can && config->sinks[i].ops->chunk != NULL;
+        can = can && sink_adds_tables(config->sinks[i].ops);
     return can;
 }
 

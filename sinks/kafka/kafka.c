@@ -10,7 +10,8 @@
  * A source transaction that is too large for one Kafka transaction is committed in parts by write. This is
  * the only exception to "nothing is visible before commit": the position of a part says how many changes of
  * that transaction are published. The initial copy is never split, because it could not continue from a lost
- * snapshot: it is one Kafka transaction with its own timeout.
+ * snapshot: it is one Kafka transaction with its own timeout. Of a copy in chunks each chunk is one
+ * (chunks.c); while a table without a key is a large chunk, all transactions have that timeout.
  */
 #include "sinks/kafka/kafka.h"
 
@@ -29,10 +30,6 @@ enum {
     AGE_PARTS = 4, /* a transaction is split after a quarter of transaction.timeout.ms */
 };
 
-static struct kafka_sink *kafka_of(struct sink *sink) {
-    return (struct kafka_sink *) sink;
-}
-
 /* ---- open and close ---- */
 
 static bool make_format(struct kafka_sink *kafka, struct error *err) {
@@ -47,6 +44,9 @@ static bool make_format(struct kafka_sink *kafka, struct error *err) {
 static bool kafka_open(struct sink *sink, struct position *ret_position, struct error *err) {
     struct kafka_sink *kafka = kafka_of(sink);
     kafka->copying = false;
+    kafka->has_plan = false;
+    kafka->has_large_chunk = false;
+    kafka_plan_init(&kafka->plan);
     if (!kafka_options_read(&kafka->options, sink->config, err) || !make_format(kafka, err) ||
         !kafka_take_over(kafka, kafka->options.transaction_timeout_ms, err))
         return false;
@@ -64,6 +64,7 @@ static void kafka_close(struct sink *sink) {
     buffer_release(&kafka->messages.bytes);
     buffer_release(&kafka->boundary.bytes);
     transaction_tally_release(&kafka->tally);
+    kafka_plan_release(&kafka->plan);
 }
 
 /*
@@ -72,19 +73,21 @@ static void kafka_close(struct sink *sink) {
  */
 static bool renew_producer(struct kafka_sink *kafka, int timeout_ms, struct error *err) {
     const struct position before = kafka->position;
+    const bool has_plan = kafka->has_plan; /* perhaps not stored yet */
     assert(!kafka->producer.in_transaction);
     kafka_let_go(kafka);
     if (!kafka_take_over(kafka, timeout_ms, err))
         return false;
+    kafka->has_plan = has_plan;
     if (kafka->position.end_lsn != before.end_lsn || kafka->position.index != before.index)
         return error_set(err, ERROR_RETRY, "the position in topic %s has changed",
                          kafka->options.position_topic);
     return true;
 }
 
-/* Makes sure that the producer may begin another transaction, and that this one can end in time. */
-static bool prepare_producer(struct kafka_sink *kafka, struct error *err) {
-    int timeout_ms = kafka->copying ? kafka->options.copy_timeout_ms : kafka->options.transaction_timeout_ms;
+bool kafka_prepare_producer(struct kafka_sink *kafka, struct error *err) {
+    const bool is_long = kafka->has_plan ? kafka->has_large_chunk : kafka->copying;
+    int timeout_ms = is_long ? kafka->options.copy_timeout_ms : kafka->options.transaction_timeout_ms;
     const struct producer *producer = &kafka->producer;
     if (producer->in_transaction || (!producer->is_worn && producer->timeout_ms == timeout_ms))
         return true;
@@ -103,9 +106,12 @@ static bool copy_check_age(const struct kafka_sink *kafka, struct error *err) {
     if (age_ms < producer->timeout_ms - producer->timeout_ms / 10)
         return true;
     return error_set(err, ERROR_CONFIG,
-                     "the initial copy is one Kafka transaction and does not end within copy_timeout_ms, %d; "
+                     "%s is one Kafka transaction and does not end within %s, %d; "
                      "raise it, and "
                      "transaction.max.timeout.ms of the brokers to at least that",
+                     kafka->has_plan ? "a chunk of the copy" : "the initial copy",
+                     kafka->has_plan && !kafka->has_large_chunk ? "transaction.timeout.ms"
+                                                                : "copy_timeout_ms",
                      producer->timeout_ms);
 }
 
@@ -152,7 +158,7 @@ static bool split_if_due(struct kafka_sink *kafka, const struct change *change, 
     if (!kafka_commit(kafka, &position, err))
         return false;
     FAULT_POINT("kafka-after-split");
-    return prepare_producer(kafka, err);
+    return kafka_prepare_producer(kafka, err);
 }
 
 /* ---- write and commit ---- */
@@ -207,7 +213,7 @@ static bool write_all(struct kafka_sink *kafka, const struct sink_span *span, st
     kafka->now_us = clock_unix_us();
     kafka->now_ms = clock_now_ms();
     kafka->copying = count > 0 && changes[0].kind == CHANGE_READ;
-    if (!prepare_producer(kafka, err) || !topics_meet(&kafka->topics, changes, count, err))
+    if (!kafka_prepare_producer(kafka, err) || !topics_meet(&kafka->topics, changes, count, err))
         return false;
     for (size_t i = 0; i < span->present; i++)
         if (!kafka_transaction_count_again(kafka, &span->changes[i], err))
@@ -250,7 +256,7 @@ static bool kafka_commit_span(struct sink *sink, const struct position *position
     if (!check_position(kafka, position, err))
         return false;
     kafka->copying = kafka->copying && kafka->producer.in_transaction;
-    if (!prepare_producer(kafka, err) || !kafka_commit(kafka, position, err))
+    if (!kafka_prepare_producer(kafka, err) || !kafka_commit(kafka, position, err))
         return kafka_judge(kafka, err);
     kafka->whole_lsn = position->end_lsn;
     *ret_durable = *position;
@@ -263,7 +269,7 @@ static bool kafka_look(struct sink *sink, struct sink_view *ret_view, struct err
     struct kafka_sink *kafka = kafka_of(sink);
     struct position_found found = {0};
     if (!kafka_options_read(&kafka->options, sink->config, err) ||
-        !position_topic_read(&kafka->options, sink->stop, false, &found, err))
+        !position_topic_read(&kafka->options, sink->stop, &found, err))
         return false;
     *ret_view = (struct sink_view){0};
     if (found.exists)
@@ -291,13 +297,16 @@ static bool delete_position_topic(struct kafka_sink *kafka, struct error *err) {
 static bool forget(struct kafka_sink *kafka, struct error *err) {
     struct position_found found = {0};
     const struct kafka_options *options = &kafka->options;
-    if (!kafka_take_over(kafka, options->transaction_timeout_ms, err))
+    const struct position_reader reader = {.take = kafka_plan_take, .context = &kafka->plan};
+    kafka_plan_init(&kafka->plan);
+    if (!kafka_take_over(kafka, options->transaction_timeout_ms, err) ||
+        !position_topic_read_all(options, kafka->sink.stop, &reader, &found, err))
         return false;
+    const bool has_plan = kafka->plan.capacity > 0;
     const struct outgoing tombstone = {.topic = kafka->position_topic,
                                        .key = slice_of(options->position_key)};
     if (!producer_begin(&kafka->producer, err) || !producer_send(&kafka->producer, &tombstone, err) ||
-        !producer_commit(&kafka->producer, err) ||
-        !position_topic_read(options, kafka->sink.stop, true, &found, err))
+        (has_plan && !kafka_plan_remove(kafka, err)) || !producer_commit(&kafka->producer, err))
         return false;
     return !options->owns_position_topic || found.has_others || delete_position_topic(kafka, err);
 }
@@ -346,5 +355,6 @@ const struct sink_ops sink_kafka = {
     .write = kafka_write,
     .commit = kafka_commit_span,
     .close = kafka_close,
+    .chunk = &KAFKA_CHUNK,
     .admin = &KAFKA_ADMIN,
 };

@@ -6,11 +6,13 @@
  * takeover.c      which engine owns the pipeline: opening, the claim, the meaning of a fenced producer
  * publish.c       a change as messages, and messages that are too large
  * transactions.c  the transaction topic: where source transactions begin, are split and end
+ * chunks.c        a copy in chunks: its plan in the position topic
  * held.c          which topics have records before the first copy
  * kafka_check.c   `pgcdc check`
  */
 #pragma once
 
+#include "cdc/base/json_writer.h"
 #include "sinks/kafka/client/producer.h"
 #include "sinks/kafka/position/position_topic.h"
 #include "sinks/kafka/topics/topics.h"
@@ -22,6 +24,17 @@ enum { KAFKA_BATCH_BYTES = 1000000 }; /* below the 1 MiB that brokers accept by 
 struct kafka_volume {
     uint64_t changes;
     uint64_t bytes; /* of keys and values */
+};
+
+enum { KAFKA_CHUNKS_MAX = 16 << 20 };
+
+/* The plan of a copy in chunks, in memory. */
+struct kafka_plan {
+    struct arena arena;
+    struct chunk_plan head; /* without the chunks */
+    struct chunk *chunks;   /* by their id, from 1; id 0: there is no such chunk */
+    size_t capacity;
+    struct json_writer json;
 };
 
 struct kafka_sink {
@@ -46,8 +59,31 @@ struct kafka_sink {
     lsn_t whole_lsn;          /* the end of the last transaction that was written whole */
     struct kafka_volume sent;
     struct kafka_volume sent_whole; /* the part of it in whole source transactions */
-    bool copying;                   /* the rows of the initial copy are being written */
+    bool copying;                   /* rows of a copy are being written */
+    bool has_plan;                  /* of a copy in chunks; stored with each position */
+    bool has_large_chunk;           /* with as many rows as a whole copy: it needs as much time */
+    struct kafka_plan plan;
 };
+
+static inline struct kafka_sink *kafka_of(struct sink *sink) {
+    return (struct kafka_sink *) sink;
+}
+
+/*
+ * kafka.c: makes sure that the producer may begin another transaction, and that this one can end in time.
+ * Within a transaction it does nothing.
+ */
+MUST_CHECK bool kafka_prepare_producer(struct kafka_sink *kafka, struct error *err);
+
+/* chunks.c */
+extern const struct sink_chunk_ops KAFKA_CHUNK;
+void kafka_plan_init(struct kafka_plan *plan);
+/* Accepts a zeroed plan. */
+void kafka_plan_release(struct kafka_plan *plan);
+/* For struct position_reader; context: a struct kafka_plan. */
+MUST_CHECK bool kafka_plan_take(void *context, struct slice name, struct slice value, struct error *err);
+/* Sends the tombstones of the plan in memory. */
+MUST_CHECK bool kafka_plan_remove(struct kafka_sink *kafka, struct error *err);
 
 /*
  * takeover.c: opens the producer, reads the position and, the first time, claims the pipeline. ERROR_REFUSE

@@ -428,7 +428,7 @@ static bool check_transactions(struct checking *checking, const atomic_bool *sto
     struct position_found found = {0};
     struct producer producer = {0};
     struct error refusal = {0};
-    if (!position_topic_read(checking->options, stop, false, &found, &refusal)) {
+    if (!position_topic_read(checking->options, stop, &found, &refusal)) {
         if (refusal.kind != ERROR_CONFIG) {
             *err = refusal;
             return false;

@@ -48,7 +48,7 @@ static bool is_succeeded(const struct kafka_sink *kafka, const struct position_f
 }
 
 static bool read_position(struct kafka_sink *kafka, struct position_found *ret_found, struct error *err) {
-    return position_topic_read(&kafka->options, kafka->sink.stop, false, ret_found, err);
+    return position_topic_read(&kafka->options, kafka->sink.stop, ret_found, err);
 }
 
 static bool look_before(struct kafka_sink *kafka, struct error *err) {
@@ -81,7 +81,8 @@ static bool open_producer(struct kafka_sink *kafka, int timeout_ms, struct error
 }
 
 static bool send_position(struct kafka_sink *kafka, const struct position *position, struct error *err) {
-    const struct position_record record = {.claim = kafka->claim, .position = *position};
+    const struct position_record record = {
+        .claim = kafka->claim, .position = *position, .has_plan = kafka->has_plan};
     const struct position_text text = position_record_format(&record);
     const struct outgoing message = {.topic = kafka->position_topic,
                                      .key = slice_of(kafka->options.position_key),
@@ -131,6 +132,7 @@ bool kafka_take_over(struct kafka_sink *kafka, int timeout_ms, struct error *err
     if (is_succeeded(kafka, &found))
         return refuse_succeeded(kafka, err);
     kafka->position = found.exists ? found.record.position : (struct position){0};
+    kafka->has_plan = found.exists && found.record.has_plan;
     return claim(kafka, err);
 }
 

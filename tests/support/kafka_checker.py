@@ -49,6 +49,31 @@ class KafkaChecker:
         self._assert_ascending()
         self._assert_partitions()
 
+    def assert_live(self, witness, finished_lsn):
+        """
+        A copy in chunks, finished at that LSN: no row and no change twice, none that was not committed, and from then on every one.
+
+        Until then a change may be omitted, because a chunk contains it, or one half of a move between chunks.
+        """
+        rows = Counter((each.commit_lsn, each.index) for each in self.published if each.kind == "r")
+        assert not rows or max(rows.values()) == 1, f"numbers of rows twice: {rows.most_common(MOST_SHOWN)}"
+        self.committed = witness.changes(after_lsn=0)
+        committed = {_identity(change)[:2]: change for change in self.committed}
+        streamed = [each for each in self.published if each.kind not in "rM"]
+        found = Counter(_identity(each)[:2] for each in streamed)
+        assert not found or max(found.values()) == 1, f"changes twice: {found.most_common(MOST_SHOWN)}"
+        unknown = [each for each in streamed if _identity(each)[:2] not in committed]
+        assert not unknown, f"not committed: {_say(unknown[0])}"
+        same = [each for each in streamed if committed[_identity(each)[:2]].kind == each.kind]
+        kinds = {committed[_identity(each)[:2]].kind for each in streamed if committed[_identity(each)[:2]].kind != each.kind}
+        assert kinds <= {"U"}, f"{kinds} became another kind"
+        self._assert_values(same, [committed[_identity(each)[:2]] for each in same])
+        late = [change for change in self.committed if change.commit_lsn >= finished_lsn]
+        missing = [change for change in late if _identity(change)[:2] not in found]
+        assert not missing, f"missing after the copy: {_say(missing[0])}"
+        self._assert_ascending()
+        self._assert_partitions()
+
     def assert_faults_hit(self):
         assert self.aborted > 0, "no record was aborted, so no fault came between two records and their commit"
 
@@ -57,7 +82,7 @@ class KafkaChecker:
         for each in streamed:
             change = committed[_identity(each)]
             assert each.xid == change.xid, f"{_say(each)}: transaction {each.xid}, committed by {change.xid}"
-            _assert_row(each, "after", each.after, change.new)
+            _assert_row(each, "after", each.after, _with_key(change))
             _assert_row(each, "before", each.before, change.old)
 
     def _assert_ascending(self):
@@ -78,9 +103,13 @@ class KafkaChecker:
 
     # The replay
 
-    def replay(self, database, tables):
-        """Fills the tables, given by quoted names; tables that do not exist must be created before."""
-        replayed = defaultdict(ReplayedTable)
+    def replay(self, database, tables, upserts=False):
+        """
+        Fills the tables, given by quoted names; tables that do not exist must be created before.
+
+        upserts: as a consumer does that does not care whether a key exists, which copes with a chunk that is written twice.
+        """
+        replayed = defaultdict(lambda: ReplayedTable(upserts))
         for each in sorted(self.published, key=_order):
             replayed[each.schema, each.table].apply(each)
         connection = database.connect(autocommit=False)
@@ -96,7 +125,8 @@ class KafkaChecker:
 class ReplayedTable:
     """A table as a consumer would keep it: rows by key, or, without one, all of them."""
 
-    def __init__(self):
+    def __init__(self, upserts=False):
+        self.upserts = upserts
         self.keyed = {}
         self.rows = Counter()
 
@@ -116,13 +146,13 @@ class ReplayedTable:
         columns = list(change.key)
         key = tuple((change.before if change.before else change.key)[name] for name in columns)
         if change.kind in "rI":
-            assert key not in self.keyed, f"{_say(change)}: the key is there already"
+            assert self.upserts or key not in self.keyed, f"{_say(change)}: the key is there already"
             self.keyed[key] = change.after
             return
         row = self.keyed.pop(key, None)
-        assert row is not None, f"{_say(change)}: no such key"
+        assert self.upserts or row is not None, f"{_say(change)}: no such key"
         if change.kind == "U":
-            merged = _merge(row, change.after)
+            merged = _merge(row or {}, change.after)
             self.keyed[tuple(merged[name] for name in columns)] = merged
 
     def _apply_keyless(self, change):
@@ -167,7 +197,7 @@ def _frozen(row):
 
 
 def _order(change):
-    return (change.kind != "r", change.commit_lsn, change.index, change.kind != "M")
+    return (change.commit_lsn, change.kind != "r", change.index, change.kind != "M")
 
 
 def _moves_key(change):
@@ -191,6 +221,13 @@ def _assert_same(here, there, what):
              for item, count in sorted(items.items())[:MOST_SHOWN]]
     assert not shown, f"{what}: {sum(missing.values())} missing, " \
                       f"{sum(extra.values())} extra of {sum(there.values())}\n" + "\n".join(shown)
+
+
+def _with_key(change):
+    """A large key that an update left unchanged is in the old tuple only, and is part of the message."""
+    if change.new is None or change.old is None:
+        return change.new
+    return {name: change.old[name] if text is UNCHANGED and name in change.old else text for name, text in change.new.items()}
 
 
 def _assert_row(change, side, row, texts):

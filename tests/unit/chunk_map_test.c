@@ -220,3 +220,85 @@ Test(chunk_map, the_first_error_of_a_copier_counts_and_ends_the_others) {
     cr_assert_eq(chunk_map_take(map, &chunk), MAP_WORK_NONE);
     chunk_map_free(map);
 }
+
+/* ---- relayed ---- */
+
+static struct chunk_map *start_relayed(void) {
+    struct chunk_map *map = start(NULL, 0);
+    map->is_relayed = true;
+    return map;
+}
+
+static const struct map_chunk *enter(struct chunk_map *map, uint64_t xid) {
+    const struct map_chunk *awaited = NULL;
+    struct error err = {0};
+    cr_assert(chunk_map_enter(map, xid, &awaited, &err));
+    return awaited;
+}
+
+Test(chunk_map, a_transaction_waits_at_its_begin_for_a_chunk_that_does_not_see_it) {
+    struct chunk_map *map = start_relayed();
+    struct map_chunk *chunk = take(map);
+    cr_assert_null(enter(map, 115), "no chunk is read");
+    cr_assert(offer(map, chunk, "120:120:"));
+    cr_assert_null(enter(map, 119), "the chunk contains it");
+    cr_assert_eq(enter(map, 121), chunk);
+    cr_assert_not(chunk_map_wait(map, chunk, 1));
+    chunk_map_end(map, chunk);
+    cr_assert(chunk_map_wait(map, chunk, 1));
+    cr_assert_null(enter(map, 121));
+    chunk_map_free(map);
+}
+
+Test(chunk_map, a_snapshot_sees_each_transaction_that_was_entered) {
+    struct chunk_map *map = start_relayed();
+    struct map_chunk *chunk = take(map);
+    cr_assert_null(enter(map, 130));
+    cr_assert_null(enter(map, 125));
+    cr_assert_not(offer(map, chunk, "125:140:125"), "125 is streamed and hangs");
+    cr_assert_eq(map->seen_count, 1, "what the offered one sees need not be remembered");
+    cr_assert_not(offer(map, chunk, "130:135:130"), "older than what was offered");
+    cr_assert(offer(map, chunk, "126:141:"));
+    chunk_map_free(map);
+}
+
+Test(chunk_map, a_chunk_that_is_repeated_stays_copied_under_its_snapshot) {
+    struct chunk_map *map = start_relayed();
+    copy_all(map, "110:110:");
+    ask_end(map);
+    chunk_map_set_end(map, 1000);
+    struct map_chunk *chunk = &map->chunks[1];
+    cr_assert_null(enter(map, 115));
+    cr_assert(chunk_map_repeat(map, chunk));
+    cr_assert_not(chunk_map_repeat(map, chunk), "it is going to be");
+    cr_assert_eq(chunk_map_end_lsn(map), 0, "there is work again");
+    cr_assert_eq(chunk_map_ask(map, chunk, 115), MAP_APPLY);
+    chunk_map_release_held(map, chunk);
+    cr_assert_eq(take(map), chunk);
+    cr_assert_not(offer(map, chunk, "115:120:115"));
+    cr_assert(offer(map, chunk, "120:120:"));
+    cr_assert_eq(enter(map, 121), chunk, "its rows are not newer than what is written after them");
+    cr_assert_eq(chunk_map_ask(map, chunk, 116), MAP_APPLY, "its first snapshot decides");
+    chunk_map_end(map, chunk);
+    cr_assert_eq(chunk_map_ask(map, chunk, 116), MAP_APPLY);
+    ask_end(map);
+    chunk_map_free(map);
+}
+
+Test(chunk_map, a_chunk_that_was_to_be_repeated_is_so_after_a_restart) {
+    static const struct chunk CHUNK = {.id = 1,
+                                       .relation_oid = TABLE,
+                                       .schema = "s",
+                                       .table = "t",
+                                       .state = CHUNK_DIRTY,
+                                       .snapshot = "110:110:"};
+    const struct chunk_plan plan = {.snapshot = "100:100:", .chunks = &CHUNK, .count = 1};
+    struct chunk_map *map = NULL;
+    struct error err = {0};
+    cr_assert(chunk_map_new(&plan, &map, &err), "%s", err.text);
+    map->is_relayed = true;
+    cr_assert_eq(chunk_map_ask(map, &map->chunks[0], 111), MAP_APPLY);
+    cr_assert_eq(map->copied_count, 0);
+    cr_assert_eq(take(map), &map->chunks[0]);
+    chunk_map_free(map);
+}

@@ -34,6 +34,20 @@ Test(position_record, comes_back_as_it_was) {
     cr_assert_eq(back.position.index, FULL.position.index);
     cr_assert_eq(back.position.system_id, FULL.position.system_id);
     cr_assert_eq(back.position.timeline, FULL.position.timeline);
+    cr_assert_not(back.has_plan);
+}
+
+Test(position_record, with_a_plan_it_is_one_that_an_older_engine_refuses) {
+    struct position_record back = {0};
+    struct position_record record = FULL;
+    record.has_plan = true;
+    const struct position_text text = position_record_format(&record);
+    cr_assert_not_null(strstr(text.text, "{\"version\":2,"));
+    cr_assert(position_record_parse(slice_of(text.text), &back));
+    cr_assert(back.has_plan);
+    cr_assert_not(
+        parses("{\"version\":3,\"claim\":\"00000000000000ab\",\"end_lsn\":\"0/1\",\"commit_lsn\":\"0/0\","
+               "\"index\":0,\"system_id\":\"7316\",\"timeline\":1}"));
 }
 
 Test(position_record, is_a_text_that_does_not_change) {

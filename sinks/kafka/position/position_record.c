@@ -10,15 +10,19 @@
 #include <string.h>
 
 #define FORMAT                                                                                               \
-    "{\"version\":1,\"claim\":\"%016" PRIx64                                                                 \
+    "{\"version\":%d,\"claim\":\"%016" PRIx64                                                                \
     "\",\"end_lsn\":\"%s\",\"commit_lsn\":\"%s\",\"index\":%" PRIu64 ",\"system_id\":\"%" PRIu64             \
     "\",\"timeline\":%" PRIu32 "}"
+
+/* Versions. */
+enum { WITHOUT_PLAN = 1, WITH_PLAN = 2 };
 
 struct position_text position_record_format(const struct position_record *record) {
     const struct position *position = &record->position;
     struct position_text text;
-    snprintf(text.text, sizeof text.text, FORMAT, record->claim, lsn_format(position->end_lsn).text,
-             lsn_format(position->commit_lsn).text, position->index, position->system_id, position->timeline);
+    snprintf(text.text, sizeof text.text, FORMAT, record->has_plan ? WITH_PLAN : WITHOUT_PLAN, record->claim,
+             lsn_format(position->end_lsn).text, lsn_format(position->commit_lsn).text, position->index,
+             position->system_id, position->timeline);
     return text;
 }
 
@@ -62,7 +66,12 @@ static lsn_t take_lsn(struct parsing *parsing) {
 
 static struct position_record take_record(struct parsing *parsing) {
     struct position_record record = {0};
-    position_record_take(parsing, "{\"version\":1,\"claim\":\"");
+    position_record_take(parsing, "{\"version\":");
+    const uint64_t version = take_number(parsing, 10);
+    record.has_plan = version == WITH_PLAN;
+    if (version != WITH_PLAN && version != WITHOUT_PLAN)
+        parsing->next = NULL;
+    position_record_take(parsing, ",\"claim\":\"");
     record.claim = take_number(parsing, 16);
     position_record_take(parsing, "\",\"end_lsn\":\"");
     record.position.end_lsn = take_lsn(parsing);

@@ -106,30 +106,48 @@ struct reading {
     int64_t deadline_ms;
     int64_t target; /* the high watermark; -1: not known yet */
     bool at_end;
+    const struct position_reader *reader; /* NULL: further records are not passed on */
     struct other_keys others;
     struct position_found found;
 };
 
-static bool take_record(struct reading *reading, const rd_kafka_message_t *message, struct error *err) {
+static bool take_position(struct reading *reading, const rd_kafka_message_t *message, struct error *err) {
     const struct slice value = {.data = message->payload, .size = message->len};
     struct position_found *found = &reading->found;
-    const char *key = reading->options->position_key;
-    if (message->key_len != strlen(key) || memcmp(message->key, key, message->key_len) != 0) {
-        note_other(&reading->others, (struct slice){message->key, message->key_len},
-                   message->payload != NULL);
-        return true;
-    }
     found->exists = message->payload != NULL;
     if (!found->exists)
         return true;
     if (!position_record_parse(value, &found->record))
-        return error_set(err, ERROR_CONFIG,
-                         "topic %s: the record with key %s at offset %lld is not a position",
-                         reading->options->position_topic, key, (long long) message->offset);
+        return error_set(
+            err, ERROR_CONFIG, "topic %s: the record with key %s at offset %lld is not a position",
+            reading->options->position_topic, reading->options->position_key, (long long) message->offset);
     rd_kafka_timestamp_type_t type;
     int64_t now_ms = (int64_t) time(NULL) * 1000;
     int64_t age_ms = now_ms - rd_kafka_message_timestamp(message, &type);
     found->age_ms = age_ms > 0 ? age_ms : 0;
+    return true;
+}
+
+static bool take_further(struct reading *reading, const rd_kafka_message_t *message, struct slice name,
+                         struct error *err) {
+    const struct slice value = {.data = message->payload, .size = message->len};
+    if (reading->reader == NULL || reading->reader->take(reading->reader->context, name, value, err))
+        return true;
+    return error_wrap(err, "topic %s, the record with key %s%.*s", reading->options->position_topic,
+                      reading->options->position_key, (int) name.size, name.data);
+}
+
+static bool take_record(struct reading *reading, const rd_kafka_message_t *message, struct error *err) {
+    const struct slice key = {message->key, message->key_len};
+    const size_t own_size = strlen(reading->options->position_key);
+    const bool is_own =
+        key.size >= own_size && memcmp(key.data, reading->options->position_key, own_size) == 0;
+    if (is_own && key.size == own_size)
+        return take_position(reading, message, err);
+    if (is_own && key.data[own_size] == '#')
+        return take_further(reading, message,
+                            (struct slice){.data = key.data + own_size, .size = key.size - own_size}, err);
+    note_other(&reading->others, key, message->payload != NULL);
     return true;
 }
 
@@ -194,9 +212,9 @@ static bool read_window(struct reading *reading, int64_t start, struct error *er
 }
 
 /* Reads a window before the end, then larger ones until our record is found. */
-static bool read_windows(struct reading *reading, int64_t low, int64_t high, bool whole, struct error *err) {
+static bool read_windows(struct reading *reading, int64_t low, int64_t high, struct error *err) {
     for (int64_t window = WINDOW_RECORDS;; window *= WINDOW_FACTOR) {
-        int64_t start = whole || high - low <= window ? low : high - window;
+        int64_t start = reading->reader != NULL || high - low <= window ? low : high - window;
         if (!read_window(reading, start, err))
             return false;
         if (reading->found.exists || start == low)
@@ -235,12 +253,12 @@ static bool find_ends(struct reading *reading, int64_t *ret_low, int64_t *ret_hi
     }
 }
 
-static bool read_topic(struct reading *reading, bool whole, struct error *err) {
+static bool read_topic(struct reading *reading, struct error *err) {
     int64_t low = 0, high = 0;
     bool exists = false;
     if (!find_ends(reading, &low, &high, &exists, err))
         return false;
-    return !exists || read_windows(reading, low, high, whole, err);
+    return !exists || read_windows(reading, low, high, err);
 }
 
 static void reading_release(struct reading *reading) {
@@ -272,18 +290,24 @@ bool position_topic_exists(const struct kafka_options *options, const atomic_boo
     return true;
 }
 
-bool position_topic_read(const struct kafka_options *options, const atomic_bool *stop, bool whole,
-                         struct position_found *ret_found, struct error *err) {
-    struct reading reading AUTO(reading_release) = {.options = options,
-                                                    .deadline_ms = clock_now_ms() + READ_MAX_MS};
+bool position_topic_read_all(const struct kafka_options *options, const atomic_bool *stop,
+                             const struct position_reader *reader, struct position_found *ret_found,
+                             struct error *err) {
+    struct reading reading AUTO(reading_release) = {
+        .options = options, .deadline_ms = clock_now_ms() + READ_MAX_MS, .reader = reader};
     if (!open_consumer(&reading.client, options, stop, err))
         return false;
     reading.topic = rd_kafka_topic_new(reading.client.handle, options->position_topic, NULL);
     if (reading.topic == NULL)
         return kafka_error_set(err, rd_kafka_last_error(), "topic %s", options->position_topic);
-    if (!read_topic(&reading, whole, err))
+    if (!read_topic(&reading, err))
         return false;
     reading.found.has_others = reading.others.count > 0;
     *ret_found = reading.found;
     return true;
+}
+
+bool position_topic_read(const struct kafka_options *options, const atomic_bool *stop,
+                         struct position_found *ret_found, struct error *err) {
+    return position_topic_read_all(options, stop, NULL, ret_found, err);
 }

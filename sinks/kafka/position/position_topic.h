@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * position_topic.h - the compacted topic with the positions: one partition, one key per sink. The sinks of a
- * pipeline share it.
+ * pipeline share it. Further records of a sink have a key that continues with #.
  *
  * Read by its own consumer, read_committed, up to the high watermark. The end-of-partition event does not
  * mean the end: it comes at the last stable offset, and the commit that matters may follow after a
@@ -20,11 +20,22 @@ struct position_found {
 };
 
 /*
- * Opens and closes a consumer. Without topic or record there is no position. whole: reads from the first
- * record. ERROR_RETRY: the end was not reached in time. ERROR_CONFIG: our key has another kind of record.
+ * Opens and closes a consumer. Without topic or record there is no position. ERROR_RETRY: the end was not
+ * reached in time. ERROR_CONFIG: our key has another kind of record.
  */
-MUST_CHECK bool position_topic_read(const struct kafka_options *options, const atomic_bool *stop, bool whole,
+MUST_CHECK bool position_topic_read(const struct kafka_options *options, const atomic_bool *stop,
                                     struct position_found *ret_found, struct error *err);
+
+/* Gets the sink's further records: name begins with #; value.data NULL: a tombstone. Error: see take. */
+struct position_reader {
+    bool (*take)(void *context, struct slice name, struct slice value, struct error *err);
+    void *context;
+};
+
+/* Reads from the first record, and passes the further ones in their order. */
+MUST_CHECK bool position_topic_read_all(const struct kafka_options *options, const atomic_bool *stop,
+                                        const struct position_reader *reader,
+                                        struct position_found *ret_found, struct error *err);
 
 /*
  * Creates the topic when missing; refuses one whose settings would delete an idle pipeline's position. Uses

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A copy in chunks into Kafka: rows between the transactions, each chunk once, whatever dies."""
+
+import random
+import signal
+import time
+
+import pytest
+
+from support import chunk_load, load, oracle
+from support.cluster import Cluster
+from support.committed import lsn_number
+from support.chunk_load import ChunkLoad
+from support.kafka import Kafka
+from support.kafka_checker import KafkaChecker
+from support.lives import must_die_at
+from support.load import Load
+from support.topic_reader import TopicReader
+
+KILLS = 12
+KILLS_LONG = 150
+POINTS = ("runner-awaits-chunk", "runner-before-finish", "runner-chunk-stored", "runner-chunk-written", "runner-copy-finished")
+TABLES = ("public.journal", "public.account", "public.document", "public.seat", "public.part")
+
+
+@pytest.fixture(scope="module")
+def source_cluster():
+    """A chunk waits for the WAL writer, so it writes often."""
+    with Cluster("source", settings={"wal_writer_delay": "10ms"}) as cluster:
+        cluster.is_shared = True
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def kafka():
+    with Kafka("live") as kafka:
+        yield kafka
+
+
+@pytest.fixture
+def live(new_kafka_pipeline, source_cluster, kafka):
+    pipeline = new_kafka_pipeline(source_cluster, kafka)
+    pipeline.engine.configuration["copy"] = {"mode": "live", "workers": "3", "chunk_bytes": "64kB"}
+    return pipeline
+
+
+@pytest.fixture
+def loaded(live):
+    live.source.execute(load.SCHEMA + load.ROWS)
+    live.source.execute("insert into account select g, 0, repeat('p', 50) from generate_series(2001, 20000) g; analyze")
+    live.replay.execute(load.SCHEMA)
+    live.publish()
+    return live
+
+
+def plan_records(pipeline):
+    """What is left of the copy's plan: {key: value}."""
+    if pipeline.position_topic not in pipeline.kafka.topics(pipeline.position_topic):
+        return {}
+    last = {message.key(): message.value() for message in pipeline.read_topic(pipeline.position_topic)}
+    return {key: value for key, value in last.items() if b"#" in key and value is not None}
+
+
+def copied_chunks(pipeline):
+    """Their records as they are: a chunk that was copied stays so."""
+    return {key: value for key, value in plan_records(pipeline).items() if b'"state":"copied"' in value}
+
+
+def is_finished(pipeline):
+    return pipeline.position() is not None and not plan_records(pipeline)
+
+
+def wait_finished(pipeline):
+    """Returns an LSN after which everything is streamed."""
+    pipeline.wait_while_running(lambda: is_finished(pipeline), "the copy to end")
+    return lsn_number(pipeline.source_lsn())
+
+
+def check(pipeline, finished_lsn, tables, upserts=False):
+    checker = KafkaChecker(TopicReader(pipeline.kafka.bootstrap), pipeline.topics())
+    checker.assert_live(pipeline.witness, finished_lsn)
+    checker.replay(pipeline.replay, tables, upserts)
+    oracle.assert_equal(pipeline.source, pipeline.replay, tables)
+    return checker
+
+
+def test_each_row_is_read_once_and_each_change_after_it(loaded):
+    with Load(loaded.source, pause_s=0.002) as traffic:
+        loaded.engine.start()
+        finished_lsn = wait_finished(loaded)
+        commits = traffic.commits
+        loaded.wait_while_running(lambda: traffic.commits > commits + 50, "changes after the copy")
+    loaded.engine.stop()
+    loaded.engine.catch_up()
+    checker = check(loaded, finished_lsn, TABLES)
+    places = {each.commit_lsn for each in checker.published if each.kind == "r"}
+    assert len(places) > 3, "all chunks were written at one place of the stream"
+
+
+def test_killed_at_random_moments_only_chunks_in_work_are_read_again(loaded, request):
+    kills = KILLS_LONG if request.config.getoption("--long") else KILLS
+    chance = random.Random(20261129)
+    copied = {}
+    with Load(loaded.source, pause_s=0.01):
+        for _ in range(kills):
+            loaded.engine.start()
+            loaded.wait_while_running(lambda: len(copied_chunks(loaded)) > len(copied) or is_finished(loaded), "a chunk")  # pylint: disable=cell-var-from-loop
+            now = copied_chunks(loaded)
+            assert not now or copied.items() <= now.items(), "a copied chunk was copied again"
+            copied = now
+            time.sleep(chance.random() * 0.2)
+            loaded.engine.kill()
+            assert loaded.engine.process.returncode == -signal.SIGKILL
+        loaded.engine.start()
+        finished_lsn = wait_finished(loaded)
+    loaded.engine.stop()
+    loaded.engine.catch_up()
+    check(loaded, finished_lsn, TABLES)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at(point, loaded):
+    with Load(loaded.source, pause_s=0.01):
+        must_die_at(loaded, point)
+        loaded.engine.start()
+        finished_lsn = wait_finished(loaded)
+    loaded.engine.stop()
+    loaded.engine.catch_up()
+    check(loaded, finished_lsn, TABLES)
+
+
+def test_rows_that_move_between_chunks_and_truncates(live):
+    """A row that arrives without its large value is completed: its chunk is written once more."""
+    live.source.execute(chunk_load.SCHEMA + chunk_load.ROWS)
+    live.source.execute("analyze")
+    live.replay.execute(chunk_load.SCHEMA)
+    live.publish()
+    live.engine.start()
+    with ChunkLoad(live.source):
+        finished_lsn = wait_finished(live)
+    live.engine.stop()
+    live.engine.catch_up()
+    tables = oracle.published_tables(live.source, live.name)
+    check(live, finished_lsn, tables, upserts=True)
