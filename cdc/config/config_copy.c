@@ -17,12 +17,12 @@ const struct option_spec COPY_OPTIONS[] = {
     {"mode", false,
      "`live`: changes are applied while tables are copied in chunks, and an interrupted copy continues; "
      "`simple`: one transaction of the target, which shows all rows at once",
-     OPTION_TEXT, "`simple`"},
+     OPTION_TEXT, "`live`"},
     {"new_tables", false,
      "a published table that a `postgres` sink lacks, or whose old rows it lacks: `copy` creates and copies "
      "it, "
      "`stream` applies its changes only, `stop` stops the pipeline with the remedy",
-     OPTION_TEXT, "`copy` with mode `live`, else `stop`"},
+     OPTION_TEXT, "`copy`; `stop` with mode `simple`"},
     {"workers", false, "how many chunks are copied at the same time, 1 to 64", OPTION_TEXT,
      "the processors here, at most 4"},
     {"chunk_bytes", false, "the size of a chunk, on the source's disk", OPTION_TEXT, "`64MB`"},
@@ -31,8 +31,8 @@ const struct option_spec COPY_OPTIONS[] = {
 
 static void set_defaults(struct copy_config *copy) {
     const long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    *copy = (struct copy_config){.mode = COPY_MODE_SIMPLE,
-                                 .new_tables = NEW_TABLES_STOP,
+    *copy = (struct copy_config){.mode = COPY_MODE_LIVE,
+                                 .new_tables = NEW_TABLES_COPY,
                                  .workers = 1,
                                  .chunk_bytes = CHUNK_BYTES_DEFAULT};
     if (processors > 1)

@@ -179,3 +179,15 @@ def test_a_table_is_truncated_while_it_is_copied(simple):
     simple.source.execute("update item set n = 5; truncate item; insert into item select g, 9, 'again' from generate_series(1, 500) g")
     simple.engine.catch_up()
     simple.assert_equal()
+
+
+def test_without_options_the_copy_is_live_and_takes_new_tables(simple):
+    del simple.engine.configuration["copy"]
+    simple.start()
+    simple.wait_while_running(lambda: copy_is_finished(simple), "the copy to end")
+    simple.source.execute("create table later (id int primary key); insert into later values (1)")
+    simple.source.execute("insert into later values (2)")
+    simple.wait_while_running(lambda: simple.target.value("select to_regclass('later') is not null") and
+                              simple.target.value("select count(*) from later") == 2, "the new table")
+    finish(simple)
+    assert_equal(simple.source, simple.target, ["public.item", "public.later"])

@@ -14,7 +14,7 @@ def streaming(pipeline):
     """Two tables stream; a third one exists at the source and is not published."""
     pipeline.source.execute("create table t (id int primary key, v text); insert into t select g, 'x' from generate_series(1, 20000) g;"
                             "create table u (id int primary key, v text); insert into u select g, 'y' from generate_series(1, 100) g")
-    pipeline.engine.configuration["copy"] = {"chunk_bytes": "64kB"}
+    pipeline.engine.configuration["copy"] = {"mode": "simple", "chunk_bytes": "64kB"}
     pipeline.start()
     pipeline.source.execute("create table late (id int primary key, v text, big text);"
                             "insert into late select g, 'z', repeat('b', 50) from generate_series(1, 20000) g")

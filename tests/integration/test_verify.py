@@ -251,7 +251,7 @@ def start_exact(pipeline):
     pipeline.source.execute(SCHEMA + ROWS + QUIET)
     pipeline.target.execute(TARGET_SCHEMA)
     pipeline.publish()
-    pipeline.engine.configuration["copy"] = {"chunk_bytes": "256kB"}
+    pipeline.engine.configuration["copy"] = {"mode": "simple", "chunk_bytes": "256kB"}
     pipeline.start()
     pipeline.wait_applied()
 

@@ -30,6 +30,7 @@ class KafkaPipeline(Pipeline):
             "name": name,
             "source": {"dsn": source.dsn(), "tables": ["public.*"]},
             "state": str(self.state),
+            "copy": {"mode": "simple"},
             "sinks": [{"name": SINK, "type": "kafka", "brokers": kafka.bootstrap}],
         })
 

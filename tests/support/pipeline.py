@@ -19,6 +19,7 @@ class Pipeline:
             "name": name,
             "source": {"dsn": source.dsn(), "tables": ["public.*"]},
             "state": str(self.state),
+            "copy": {"mode": "simple"},  # most tests begin with an equal target
             "sinks": [{"name": SINK, "type": "postgres", "dsn": target.dsn()}],
         })
 

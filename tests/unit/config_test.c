@@ -125,7 +125,8 @@ Test(config, has_what_the_file_says) {
     cr_assert_str_eq(config->source.tables[1].schema, "sales");
     cr_assert_str_eq(config->source.tables[1].name, "orders_*");
     cr_assert_eq(config->sink_count, 2);
-    cr_assert_eq(config->copy.mode, COPY_MODE_SIMPLE);
+    cr_assert_eq(config->copy.mode, COPY_MODE_LIVE);
+    cr_assert_eq(config->copy.new_tables, NEW_TABLES_COPY);
     cr_assert_eq(config->copy.chunk_bytes, 64u << 20);
     cr_assert_str_eq(config->sinks[0].sink.name, "warehouse");
     cr_assert_str_eq(config->sinks[0].sink.pipeline, "shop");
