@@ -20,17 +20,23 @@
 #include "cdc/status/why_asking.h"
 
 /*
- * The columns and expressions of each index, the primary key's first. The operator is the constraint's, for a
- * unique index the equality of a btree (strategy 3). indnullsnotdistinct exists since 15.
+ * The columns and expressions of each index, the primary key's first. A partition may have an index that the
+ * table does not have; those that belong to an index of the table are not asked twice. The operator is the
+ * constraint's, for a unique index the equality of a btree (strategy 3). indnullsnotdistinct exists since 15.
  */
 static const char CONSTRAINTS[] =
     "select x.relname, pg_get_indexdef(i.indexrelid, k.n, false), format('operator(%I.%s)', os.nspname, "
     "o.oprname),"
     " case when l.oid is not null then format('collate %I.%I', ls.nspname, l.collname) else '' end,"
     " coalesce(pg_get_expr(i.indpred, i.indrelid), 'true'),"
-    " coalesce(to_jsonb(i) ->> 'indnullsnotdistinct', 'false'), i.indisexclusion, t.relkind = 'r'"
-    " from pg_index i join pg_class x on x.oid = i.indexrelid"
-    " join pg_class t on t.oid = i.indrelid join pg_namespace s on s.oid = t.relnamespace"
+    " coalesce(to_jsonb(i) ->> 'indnullsnotdistinct', 'false'), i.indisexclusion, t.relkind = 'r',"
+    " i.indexrelid, case when r.relkind = 'r' then 'only ' else '' end || format('%I.%I', rs.nspname, "
+    "r.relname),"
+    " case when r.oid = t.oid then 'true' else coalesce(pg_get_partition_constraintdef(r.oid), 'true') end"
+    " from pg_class t join pg_namespace s on s.oid = t.relnamespace"
+    " cross join lateral (select t.oid union select p.relid from pg_partition_tree(t.oid) p) of (relid)"
+    " join pg_class r on r.oid = of.relid join pg_namespace rs on rs.oid = r.relnamespace"
+    " join pg_index i on i.indrelid = r.oid join pg_class x on x.oid = i.indexrelid"
     " left join pg_constraint c on c.conindid = i.indexrelid and c.conrelid = i.indrelid and c.contype in "
     "('p', "
     "'u', 'x')"
@@ -43,9 +49,23 @@ static const char CONSTRAINTS[] =
     " left join pg_collation l on l.oid = i.indcollation[k.n - 1]"
     " left join pg_namespace ls on ls.oid = l.collnamespace"
     " where s.nspname = $1 and t.relname = $2 and (i.indisunique or i.indisexclusion) and i.indisvalid"
-    " order by i.indisprimary desc, x.relname, k.n";
+    " and (r.oid = t.oid or not exists (select from pg_inherits h where h.inhrelid = i.indexrelid))"
+    " order by i.indisprimary desc, x.relname, i.indexrelid, k.n";
 
-enum { NAME, EXPRESSION, OPERATOR, COLLATION, PREDICATE, NULLS_EQUAL, IS_EXCLUSION, IS_ORDINARY };
+enum {
+    NAME,
+    EXPRESSION,
+    OPERATOR,
+    COLLATION,
+    PREDICATE,
+    NULLS_EQUAL,
+    IS_EXCLUSION,
+    IS_ORDINARY,
+    INDEX,
+    RELATION, /* that has the index: the table, or a partition of it */
+    BELONGS,  /* does a row belong into that partition? */
+    FIELDS,
+};
 
 /* ---- the new row ---- */
 
@@ -140,8 +160,8 @@ static void add_there(struct question *question, const struct asking *asking,
         buffer_printf(&question->sql, " as r%zu, ", i);
     }
     add_expressions(question, constraint);
-    add_table(question, asking, result_is_true(constraint->result, constraint->first, IS_ORDINARY));
-    buffer_printf(&question->sql, " where (%s)",
+    buffer_printf(&question->sql, " from %s where (%s)",
+                  PQgetvalue(constraint->result, constraint->first, RELATION),
                   PQgetvalue(constraint->result, constraint->first, PREDICATE));
     if (asking->change->kind == CHANGE_UPDATE) {
         buffer_append_text(&question->sql, " and ");
@@ -157,8 +177,9 @@ static void add_new(struct question *question, const struct asking *asking,
     add_expressions(question, constraint);
     buffer_append_text(&question->sql, " from ");
     add_new_row(question, asking, result_is_true(constraint->result, constraint->first, IS_ORDINARY));
-    buffer_printf(&question->sql, " where (%s)) new",
-                  PQgetvalue(constraint->result, constraint->first, PREDICATE));
+    buffer_printf(&question->sql, " where (%s) and (%s)) new",
+                  PQgetvalue(constraint->result, constraint->first, PREDICATE),
+                  PQgetvalue(constraint->result, constraint->first, BELONGS));
 }
 
 static void add_comparison(struct question *question, const struct constraint *constraint) {
@@ -243,8 +264,8 @@ static bool ask_clash(struct asking *asking, const struct constraint *constraint
 static bool ask_all(struct asking *asking, const PGresult *result, struct error *err) {
     const int count = PQntuples(result);
     for (int first = 0, end = 0; first < count; first = end) {
-        const char *name = PQgetvalue(result, first, NAME);
-        for (end = first; end < count && strcmp(PQgetvalue(result, end, NAME), name) == 0;)
+        const char *index = PQgetvalue(result, first, INDEX);
+        for (end = first; end < count && strcmp(PQgetvalue(result, end, INDEX), index) == 0;)
             end++;
         if (!ask_clash(asking, &(const struct constraint){result, first, end}, err))
             return false;
@@ -260,8 +281,8 @@ bool why_ask_clashes(struct asking *asking, struct error *err) {
     if (asking->change->new_values == NULL)
         return true;
     if (!session_query(&asking->session, CONSTRAINTS, 2, parameters,
-                       &(const struct result_shape){"the query for constraints", 0, RESULT_ROWS_ANY,
-                                                    IS_ORDINARY + 1, 1u << OPERATOR},
+                       &(const struct result_shape){"the query for constraints", 0, RESULT_ROWS_ANY, FIELDS,
+                                                    1u << OPERATOR},
                        &result, err))
         return false;
     const size_t count = (size_t) PQntuples(result) + 1;

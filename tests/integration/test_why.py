@@ -192,6 +192,21 @@ def test_refused_while_an_engine_runs_and_when_nothing_stopped(pipeline):
     assert result.returncode == 3 and "stop it first" in result.stderr
 
 
+def test_an_index_of_a_partition_alone_is_asked(pipeline):
+    """Only the root's indexes were asked. Each partition has its own; that of another one does not matter."""
+    tables = ("create table t (id int primary key, u int) partition by range (id); create table t1 partition of t for values from (0) to (10);"
+              "create table t2 partition of t for values from (10) to (20)")
+    pipeline.execute_both(tables)
+    pipeline.source.execute("insert into t values (1, 5), (11, 6)")
+    pipeline.engine.catch_up()
+    pipeline.target.execute("create unique index low on t1 (u); create unique index high on t2 (u) where u > 3")
+    pipeline.source.execute("insert into t values (3, 6), (12, 5), (13, 6)")
+    pipeline.assert_refused("the transaction that commits at", code=1)
+    found = why(pipeline)
+    assert (found["key"], found["conflict"], found["not_asked"]) == ({"id": "13"}, "insert_exists", [])
+    assert [(clash["constraint"], clash["key"]) for clash in found["clashes"]] == [("high", {"id": "11"})]
+
+
 def test_a_row_of_a_partition_is_its_roots(pipeline):
     pipeline.source.execute("create table t (id int, v text, primary key (id)) partition by range (id); create table t1 partition of t for values from (0) to (10);"
                             "create table t2 partition of t for values from (10) to (20); insert into t values (1, 'private'), (11, 'private')")
