@@ -81,6 +81,11 @@ bool error_conflict(struct error *err, const char *kind) {
     return error_wrap(err, "conflict %s", kind);
 }
 
+bool error_finding(struct error *err, const char *code) {
+    err->finding = code;
+    return false;
+}
+
 bool error_errno(struct error *err, const char *format, ...) {
     int saved_errno = errno;
     char object[ERROR_TEXT_MAX / 2];

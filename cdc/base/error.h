@@ -37,6 +37,7 @@ struct error {
     /* where the commit record of the transaction that cannot be applied begins; 0: no transaction */
     lsn_t commit_lsn;
     char conflict[32];             /* the kind of conflict, as PostgreSQL names it, or "" */
+    const char *finding;           /* the code of check's finding about the same cause, or NULL; static */
     char text[ERROR_TEXT_MAX];     /* what happened */
     char remedy[ERROR_REMEDY_MAX]; /* what an operator should do about it, or "" */
 };
@@ -63,6 +64,9 @@ bool error_transaction(struct error *err, lsn_t commit_lsn);
 
 /* Names the kind of conflict, in the text too; returns false. */
 bool error_conflict(struct error *err, const char *kind);
+
+/* Names the finding of `pgcdc check` that has the same cause; returns false. */
+bool error_finding(struct error *err, const char *code);
 
 /* Puts context before the text, "context: text", and keeps everything else; returns false. */
 bool error_wrap(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);

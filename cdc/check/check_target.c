@@ -131,6 +131,11 @@ static void check_position_table(struct check *check, const PGresult *facts) {
     check_old_position_table(check, facts, role);
 }
 
+static bool is_source(const struct check *check, const struct config_sink *sink) {
+    return check->has_identity &&
+           target_identity_is_source(&check->targets[sink - check->config->sinks], &check->identity);
+}
+
 /*
  * A pipeline into its own source would replicate its own changes, and two sinks in one database would
  * conflict.
@@ -141,7 +146,7 @@ static bool check_other_database(struct check *check, struct session *session, c
     struct target_identity *identity = &check->targets[sink - sinks];
     if (!target_identity_read(session, identity, err))
         return false;
-    if (check->has_identity && target_identity_is_source(identity, &check->identity)) {
+    if (is_source(check, sink)) {
         findings_add(&check->findings, SEVERITY_PROBLEM, "same_database",
                      "source and sink are the same database: each change would be replicated again");
         findings_fix(&check->findings, "correct the sink's dsn");
@@ -234,8 +239,11 @@ static bool check_session(struct check *check, struct session *session, const st
     check_server(check, facts, session->server_version);
     check_encoding(check, facts);
     check_position_table(check, facts);
-    return check_other_database(check, session, sink, err) && check_circle(check, session, err) &&
-           check_tables_there(check, session, facts, sink, err);
+    if (!check_other_database(check, session, sink, err))
+        return false;
+    if (is_source(check, sink)) /* its tables are the source's */
+        return true;
+    return check_circle(check, session, err) && check_tables_there(check, session, facts, sink, err);
 }
 
 bool check_target(struct check *check, const struct config_sink *sink, struct error *err) {

@@ -74,8 +74,15 @@ static const char *skip_place(const char *text) {
     return has_place && end != NULL ? end + 2 : text;
 }
 
-/* Check found the same error: one text contains the other, apart from the place. */
+/* Is it about the same cause? */
+static bool has_code_of(const struct finding *finding, const struct error *err) {
+    return err->finding != NULL && strcmp(finding->code, err->finding) == 0;
+}
+
+/* Check found the same error: it has that code, or one text contains the other, apart from the place. */
 static bool is_same(const struct finding *finding, const struct error *err) {
+    if (has_code_of(finding, err))
+        return true;
     const char *text = skip_place(err->text);
     return finding->severity != SEVERITY_NOTE && finding->fix[0] != '\0' &&
            (strstr(text, finding->what) != NULL || strstr(finding->what, text) != NULL);
@@ -108,7 +115,7 @@ static void give_fix(struct error *err, const struct finding *finding, bool star
     const char *again = !starts_again ? "" : ends_as_statement(finding->fix) ? AGAIN : "; then start again";
     if (is_joinable(finding->fix))
         error_remedy(err, "%s%s", finding->fix, again);
-    else
+    else if (err->remedy[0] == '\0')
         error_remedy(err, "%s has a fix of many lines, which pgcdc check prints%s", finding->code, again);
 }
 
@@ -124,7 +131,8 @@ static void take_findings(const struct findings *findings, struct error *err) {
     if (best == NULL)
         best = find_best(findings, err, explains);
     for (const struct finding *finding = findings->first; finding != NULL; finding = finding->next)
-        if (finding != best && finding->severity == SEVERITY_PROBLEM && !is_repeated(finding, err))
+        if (finding != best && finding->severity == SEVERITY_PROBLEM && !is_repeated(finding, err) &&
+            !has_code_of(finding, err))
             explain_stop_say(finding);
     if (best != NULL)
         give_fix(err, best, true);

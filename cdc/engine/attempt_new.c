@@ -123,7 +123,8 @@ static bool refuse_own_source(const struct config_sink *sink, struct error *err)
     error_set(err, ERROR_CONFIG,
               "sink %s is the source's own database: each change would come back as a change",
               sink->sink.name);
-    return error_remedy(err, "correct the sink's dsn");
+    error_remedy(err, "correct the sink's dsn");
+    return error_finding(err, "same_database");
 }
 
 static bool refuse_twins(const struct config_sink *a, const struct config_sink *b, struct error *err) {

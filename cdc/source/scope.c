@@ -175,16 +175,17 @@ static bool refuse_lacking(const struct source_config *config, enum scope_moment
     else
         buffer_printf(
             &remedy,
-            "remove them from source.tables, or, at the source: alter publication %s add table %s; that "
-            "sends later changes, but not the existing rows: for those, pgcdc drop, empty the target's "
-            "tables and run again",
-            name, names);
+            "`pgcdc table add` publishes and copies them (%s), or prints the statement that publishes "
+            "them; or remove them from source.tables",
+            names);
     const char *text = buffer_text(&remedy);
+    const bool one = lacking->count == 1;
     error_set(
         err, ERROR_CONFIG,
-        "source.tables lists %s, which publication %s does not send (never added, or the table was dropped "
-        "and created again)",
-        names, config->publication);
+        "source.tables lists table%s %s, but publication %s does not send %s (never added, or dropped and "
+        "created again)",
+        one ? "" : "s", names, config->publication, one ? "it" : "them");
+    error_finding(err, "publication_lacks_table");
     /* A truncated statement would be executed as it is printed. */
     bool is_whole = text != NULL && lacking->count == lacking->shown && remedy.size < ERROR_REMEDY_MAX;
     if (needs_identity)
@@ -245,8 +246,9 @@ static bool check_extra(const struct source_config *config, const PGresult *sent
     if (extra.count == 0 || moment == SCOPE_COMPARING)
         return true;
     const char *names = names_text(&extra);
-    error_set(err, ERROR_CONFIG, "publication %s includes %s, which source.tables does not list",
-              config->publication, names);
+    error_set(err, ERROR_CONFIG, "publication %s includes table%s %s, which source.tables does not list",
+              config->publication, extra.count == 1 ? "" : "s", names);
+    error_finding(err, "publication_has_more");
     if (extra.count > extra.shown)
         return error_remedy(err,
                             "list them there, or drop them from the publication; pgcdc check names all of "

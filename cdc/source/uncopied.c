@@ -228,6 +228,7 @@ static bool refuse_table(const struct config *config, const struct session *sour
     identifier_append_printable_qualified(&name, slice_of(table->schema), slice_of(table->name));
     const char *text = buffer_text(&name);
     error_set(err, ERROR_CONFIG, "table %s " UNCOPIED_TEXT, text != NULL ? text : table->name);
+    error_finding(err, "target_old_rows");
     uncopied_append_remedy(&remedy, config, source, table);
     return error_remedy(err, "%s", buffer_text(&remedy) != NULL ? remedy.data : UNCOPIED_REMEDY);
 }

@@ -37,7 +37,8 @@ def test_a_table_named_later_is_no_silent_gap(pipeline):
     pipeline.source.execute(AB)
     pipeline.engine.catch_up()
     pipeline.source_configuration["tables"] = ["public.a", "public.b"]
-    refused(pipeline, '"public"."b"', 'alter publication "shop" add table "public"."b"')
+    said = refused(pipeline, '"public"."b"', "pgcdc table add -c ")
+    assert said.count(" error ") == 1, "check's finding is the same error, and was printed, too"
     result = pipeline.engine.command("verify")
     assert result.returncode == 2 and '"public"."b"' in result.stderr and "not compared" in result.stderr
     fix = findings(pipeline, "publication_lacks_table")[0]["fix"]
@@ -53,7 +54,7 @@ def test_a_table_named_no_more_is_not_replicated(pipeline):
     pipeline.engine.catch_up()
     pipeline.source_configuration["tables"] = ["public.a"]
     pipeline.source.execute("insert into b values (2)")
-    refused(pipeline, '"public"."b"', "source.tables does not list")
+    assert refused(pipeline, '"public"."b"', "source.tables does not list").count(" error ") == 1
     assert pipeline.target.value("select count(*) from b") == 1
     pipeline.source.execute(findings(pipeline, "publication_has_more")[0]["fix"])
     assert findings(pipeline, "publication_has_more") == []
@@ -337,6 +338,8 @@ def test_a_sink_that_is_its_own_source_is_refused(pipeline):
     pipeline.sink_configuration["dsn"] = pipeline.source.dsn() + " application_name=other"
     pipeline.source_configuration["snapshot"] = "never"
     refused(pipeline, "own database")
+    pipeline.source_configuration["snapshot"] = "initial"
+    assert refused(pipeline, "own database").count(" error ") == 1, "that its tables have rows is no other problem"
     assert pipeline.slot() is None
 
 

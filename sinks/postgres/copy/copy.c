@@ -159,11 +159,10 @@ static bool check_all_empty(struct session *target, const struct table *tables, 
     }
     if (full_count == 0)
         return true;
-    return error_set(
-        err, ERROR_CONFIG,
-        "tables on the target already hold rows (%zu): %s; truncate them, or set snapshot: never "
-        "when their rows are the source's",
-        full_count, buffer_text(&names));
+    error_set(err, ERROR_CONFIG, "tables on the target already hold rows (%zu): %s", full_count,
+              buffer_text(&names));
+    error_remedy(err, "truncate them, or set snapshot: never when their rows are the source's");
+    return error_finding(err, "target_rows");
 }
 
 /*
