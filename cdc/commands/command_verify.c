@@ -115,8 +115,8 @@ static bool complete_begun(struct verifying *verifying, const struct verify_opti
     bool is_done = false;
     if (!line->repair || line->dry_run || count == 0)
         return true;
-    log_line(LOG_LEVEL_INFO, "sink %s: the copy of %zu tables was begun before and is completed first",
-             options->sink->sink.name, count);
+    log_line(LOG_LEVEL_INFO, "sink %s: the copy of %s was begun before and is completed first",
+             options->sink->sink.name, amount_count(count, "table").text);
     if (!verify_repair_complete(&repair, verify, &verifying->arena, &is_done, err))
         return false;
     if (!is_done) {

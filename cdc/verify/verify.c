@@ -352,10 +352,9 @@ static bool open_progress(struct verify *verify, bool resumes, struct arena *are
                               err))
         return false;
     if (resumes && progress->kept_count > 0)
-        log_line(
-            LOG_LEVEL_INFO,
-            "sink %s: %zu of %zu ranges were proven equal before the interruption; the others are compared",
-            verify->sink->name, progress->kept_count, progress->range_count);
+        log_line(LOG_LEVEL_INFO,
+                 "sink %s: proven equal before the interruption: %zu of %s; the others are compared",
+                 verify->sink->name, progress->kept_count, amount_count(progress->range_count, "range").text);
     else if (resumes)
         log_line(
             LOG_LEVEL_INFO,
@@ -379,10 +378,9 @@ static bool say_interrupted(struct verify *verify) {
     for (size_t i = 0; i < progress->verified.count; i++)
         equal += verified_count(&progress->verified.tables[i], VERIFIED_EQUAL);
     if (equal > 0 && !progress->cannot_write)
-        log_line(
-            LOG_LEVEL_INFO,
-            "sink %s: %zu of %zu ranges are proven equal; the same command with --resume goes on from there",
-            verify->sink->name, equal, progress->range_count);
+        log_line(LOG_LEVEL_INFO,
+                 "sink %s: proven equal: %zu of %s; the same command with --resume goes on from there",
+                 verify->sink->name, equal, amount_count(progress->range_count, "range").text);
     return false;
 }
 

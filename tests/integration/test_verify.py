@@ -397,7 +397,7 @@ def test_an_interrupted_comparison_goes_on(pipeline):
     pipeline.target.execute("update quiet set v = 'forged' where id = 3")
     result = pipeline.engine.command("verify", "--resume")
     assert result.returncode == EQUAL, result.stdout + result.stderr
-    count = int(re.search(r"sink warehouse: 6 of (\d+) ranges were proven equal before the interruption; the others are compared", result.stderr)[1])
+    count = int(re.search(r"sink warehouse: proven equal before the interruption: 6 of (\d+) ranges; the others are compared", result.stderr)[1])
     assert re.search(r"public.quiet +20000 +20000 +equal", result.stdout), result.stdout
     assert count > 12 and not proven(pipeline) and result.stdout.splitlines()[-1].startswith("equal at LSN ")
     ended, sink = verify(pipeline)
@@ -410,7 +410,7 @@ def test_an_interrupted_comparison_goes_on(pipeline):
     wait_until(lambda: len(proven(pipeline)) > 1, "a range to be proven")
     process.send_signal(signal.SIGINT)
     _, log = process.communicate(timeout=60)
-    match = re.search(r"sink warehouse: (\d+) of \d+ ranges are proven equal; the same command with --resume goes on from there", log)
+    match = re.search(r"sink warehouse: proven equal: (\d+) of \d+ ranges; the same command with --resume goes on from there", log)
     assert process.returncode == 1 and match and int(match[1]) == len(proven(pipeline)), log
     for side in (pipeline.source, pipeline.target):
         side.execute("alter table quiet alter v type varchar(100)")
