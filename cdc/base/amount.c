@@ -4,11 +4,15 @@
  */
 #include "cdc/base/amount.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+enum { RATE_MAX = 1000000 }; /* MB a second */
 
 struct amount amount_count(uint64_t count, const char *noun) {
     struct amount amount;
@@ -30,6 +34,15 @@ struct amount amount_bytes(double bytes) {
     snprintf(amount.text, sizeof amount.text, bytes < 10 && unit > 0 ? "%.1f %s" : "%.0f %s", bytes,
              UNITS[unit]);
     return amount;
+}
+
+bool amount_parse_rate(const char *text, uint64_t *ret_bytes) {
+    char *end = NULL;
+    errno = 0;
+    const unsigned long number = strtoul(text, &end, 10);
+    *ret_bytes = (uint64_t) number << 20;
+    return text[0] >= '0' && text[0] <= '9' && errno == 0 && number > 0 && number <= RATE_MAX &&
+           (*end == '\0' || strcmp(end, "MB") == 0 || strcmp(end, "MB/s") == 0);
 }
 
 struct amount amount_duration(int64_t duration_ms) {

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* By value, so that it can be an argument of printf. */
@@ -16,6 +17,9 @@ struct amount amount_count(uint64_t count, const char *noun);
 
 /* "532 B", "1.2 MB", "81 GB": in steps of 1000. */
 struct amount amount_bytes(double bytes);
+
+/* Bytes a second from "20", "20MB" or "20MB/s", which are the same. False: it is no such text. */
+bool amount_parse_rate(const char *text, uint64_t *ret_bytes);
 
 /* "0.4 s", "12 s", "3 min", "5 h", "9 d". */
 struct amount amount_duration(int64_t duration_ms);

@@ -13,6 +13,7 @@
 #include "cdc/command.h"
 #include "cdc/engine/failure.h"
 #include "cdc/engine/pipeline.h"
+#include "cdc/verify/verify_continuous.h"
 
 /* SIGALRM's handler in main.c sets the stop flag, so the stop is orderly. */
 static bool set_timeout(int64_t timeout_ms, struct error *err) {
@@ -97,6 +98,15 @@ static enum exit_code command_run_report(const struct command_line *line,
     return code;
 }
 
+/* The comparisons end with the pipeline. */
+static bool run_pipeline(const struct command_line *line, const struct pipeline_options *options,
+                         struct verify_continuous *verifying, struct pipeline_result *ret_result,
+                         struct error *err) {
+    bool good = pipeline_run(line->config, options, ret_result, err);
+    verify_continuous_end(verifying);
+    return good;
+}
+
 static enum exit_code run(const struct command_line *line) {
     const struct pipeline_options options = {.until_caught_up = line->until_caught_up,
                                              .until_lsn = line->until_lsn,
@@ -105,7 +115,10 @@ static enum exit_code run(const struct command_line *line) {
                                              .stop = line->stop};
     struct pipeline_result result = {0};
     struct error err = {0};
-    bool good = set_timeout(line->timeout_ms, &err) && pipeline_run(line->config, &options, &result, &err);
+    struct verify_continuous verifying;
+    bool good = set_timeout(line->timeout_ms, &err) &&
+                verify_continuous_start(&verifying, line->config, &err) &&
+                run_pipeline(line, &options, &verifying, &result, &err);
     enum exit_code code = good ? command_run_report(line, &result) : exit_code_of(&err);
     if (!good) {
         struct error unwritten = {0};

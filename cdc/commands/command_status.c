@@ -106,8 +106,9 @@ const struct command command_status = {
             "committed until this long ago, by the source's clock; 0 if it has the source's whole WAL.\n"
             "Counts begin with the start of the engine, or of the last one; it writes them every few\n"
             "seconds (NAME.activity), with the progress of a copy while that runs. Rates are over the\n"
-            "last ten seconds. A copy in chunks is shown from the plan that the sink stores, also when no\n"
-            "engine runs: then it was interrupted, and run goes on from there.\n"
+            "last ten seconds. verified: what continuous verification (verify.continuous) has proven: all\n"
+            "of a table was equal then or later. A copy in chunks is shown from the plan that the sink\n"
+            "stores, also when no engine runs: then it was interrupted, and run goes on from there.\n"
             "\n"
             "Exit codes: 3 missing, lost or refused; 1 failed, retrying, or the source or a sink could\n"
             "not be asked; else 0.",

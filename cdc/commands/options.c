@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cdc/base/amount.h"
 #include "cdc/command.h"
 
 enum {
     KEYS_MAX = 10000, /* of a table; they are in memory until printed */
-    RATE_MAX = 1000000,
 };
 
 #define DURATION_EXPECTED "a duration like 30s, 5m or 2h"
@@ -93,14 +93,8 @@ static bool take_table(struct command_line *line, const char *value) {
     return true;
 }
 
-/* "20", "20MB" or "20MB/s" */
 static bool take_rate(struct command_line *line, const char *value) {
-    char *end = NULL;
-    errno = 0;
-    const unsigned long number = strtoul(value, &end, 10);
-    line->rate_bytes = (uint64_t) number << 20;
-    return value[0] >= '0' && value[0] <= '9' && errno == 0 && number > 0 && number <= RATE_MAX &&
-           (*end == '\0' || strcmp(end, "MB") == 0 || strcmp(end, "MB/s") == 0);
+    return amount_parse_rate(value, &line->rate_bytes);
 }
 
 static bool take_resume(struct command_line *line, const char *value) {

@@ -29,6 +29,7 @@ const struct option_spec PIPELINE_OPTIONS[] = {
      OPTION_TEXT, NULL},
     {"source", true, "the section of the source", OPTION_SECTION, NULL},
     {"copy", false, "the section of the initial copy", OPTION_SECTION, NULL},
+    {"verify", false, "the section of continuous verification", OPTION_SECTION, NULL},
     {"state", true, "directory of the checkpoint, the lock and the last error", OPTION_PATH, NULL},
     {"sinks", true, "the list of sinks, one or more", OPTION_SECTIONS, NULL},
     {0},
@@ -104,8 +105,8 @@ static bool read_sections(struct config_file *file, struct config *config, struc
     return section_root(file, &root, err) && check_keys(&root, err) &&
            section_check(&root, PIPELINE_OPTIONS, NULL, NULL, err) && read_name(&root, &config->name, err) &&
            config_read_source(&root, config->name, &config->source, err) &&
-           config_read_copy(&root, &config->copy, err) && section_path(&root, "state", &config->state, err) &&
-           config_read_sinks(&root, config, err);
+           config_read_copy(&root, &config->copy, err) && config_read_verify(&root, &config->verify, err) &&
+           section_path(&root, "state", &config->state, err) && config_read_sinks(&root, config, err);
 }
 
 static bool read_text(struct slice text, struct arena *arena, struct config *config, struct error *err) {

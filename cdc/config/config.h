@@ -56,6 +56,10 @@ struct copy_config {
     uint64_t chunk_bytes; /* on the source's disk */
 };
 
+struct verify_config {
+    uint64_t continuous_bytes; /* a second, of the source's tables, are compared while `run` runs; 0: none */
+};
+
 struct config_sink {
     const struct sink_ops *ops;
     struct sink_config sink;
@@ -67,14 +71,18 @@ struct config {
     const char *state; /* directory of the checkpoint */
     struct source_config source;
     struct copy_config copy;
+    struct verify_config verify;
     const struct config_sink *sinks;
     size_t sink_count; /* at least 1 */
 };
 
-/* The keys of the file, of source, of copy and of every sink; each type of sink has further keys. */
+/*
+ * The keys of the file, of source, of copy, of verify and of every sink; each type of sink has further keys.
+ */
 extern const struct option_spec PIPELINE_OPTIONS[];
 extern const struct option_spec SOURCE_OPTIONS[];
 extern const struct option_spec COPY_OPTIONS[];
+extern const struct option_spec VERIFY_OPTIONS[];
 extern const struct option_spec SINK_OPTIONS[];
 
 /* The caller frees *ret_config. */

@@ -20,5 +20,9 @@ MUST_CHECK bool config_read_source(const struct section *root, const char *name,
 /* config_copy.c. */
 MUST_CHECK bool config_read_copy(const struct section *root, struct copy_config *ret_copy, struct error *err);
 
+/* config_verify.c. */
+MUST_CHECK bool config_read_verify(const struct section *root, struct verify_config *ret_verify,
+                                   struct error *err);
+
 /* config_sinks.c: reads all sinks. config->name and config->source must be set. */
 MUST_CHECK bool config_read_sinks(const struct section *root, struct config *config, struct error *err);

@@ -221,6 +221,16 @@ size_t verified_count(const struct verified_table *table, enum verified_state st
     return count;
 }
 
+struct verified_range verified_sum(const struct verified_table *table) {
+    struct verified_range sum = {0};
+    for (size_t i = 0; i < table->range_count; i++) {
+        sum.missing += table->ranges[i].missing;
+        sum.extra += table->ranges[i].extra;
+        sum.different += table->ranges[i].different;
+    }
+    return sum;
+}
+
 void verified_conclude(struct verified_table *table) {
     const struct verified_range *first = &table->ranges[0];
     if (verified_count(table, VERIFIED_EQUAL) < table->range_count)

@@ -61,5 +61,8 @@ const struct verified_table *verified_find(const struct verified *verified, oid_
 /* How many ranges of the table are in the state. */
 size_t verified_count(const struct verified_table *table, enum verified_state state);
 
+/* The rows that differ, of all ranges that do. */
+struct verified_range verified_sum(const struct verified_table *table);
+
 /* When every range is equal: sets equal_us and equal_lsn to those of the range that was compared first. */
 void verified_conclude(struct verified_table *table);

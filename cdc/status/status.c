@@ -84,6 +84,13 @@ static bool look_at_copy(struct status *status, size_t i, const atomic_bool *sto
     return looked;
 }
 
+static void look_at_verified(struct status *status) {
+    const struct config *config = status->config;
+    for (size_t i = 0; i < config->sink_count; i++)
+        verified_read(config->state, config->name, config->sinks[i].sink.name, VERIFIED_CONTINUOUSLY,
+                      &status->arena, &status->sinks[i].verified);
+}
+
 static void look_at_copies(struct status *status, const atomic_bool *stop) {
     for (size_t i = 0; i < status->config->sink_count; i++) {
         struct sink_status *sink = &status->sinks[i];
@@ -212,6 +219,7 @@ bool status_read(const struct config *config, const atomic_bool *stop, struct st
         ret_status->activity.exists && ret_status->activity.pid == ret_status->engine_pid;
     look_at_sinks(ret_status, stop);
     look_at_copies(ret_status, stop);
+    look_at_verified(ret_status);
     has_source = has_source && open_replication(&replication, stop, ret_status, &problem);
     if (problem.kind == ERROR_STOPPED)
         return error_set(err, ERROR_STOPPED, "stopped");

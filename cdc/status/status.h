@@ -14,6 +14,7 @@
 #include "cdc/engine/activity.h"
 #include "cdc/engine/checkpoint.h"
 #include "cdc/engine/failure.h"
+#include "cdc/engine/verified.h"
 #include "cdc/source/slot.h"
 #include "cdc/source/source.h"
 
@@ -37,6 +38,7 @@ struct sink_status {
     struct error error;           /* why the position is unknown */
     struct chunk_tally_list copy; /* of the plan that the sink stores; of names, it has those of the plan */
     struct error copy_error;      /* why the plan is unknown */
+    struct verified verified;     /* by continuous verification */
 };
 
 struct status {

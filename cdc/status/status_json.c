@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "cdc/base/clock.h"
 #include "cdc/base/utf8.h"
 #include "cdc/status/copy_view.h"
 #include "cdc/status/status_text.h"
@@ -167,6 +168,41 @@ static void put_copy(struct json_writer *json, const struct status *status) {
     yajl_gen_map_close(json->generator);
 }
 
+static void put_verified_table(struct json_writer *json, const struct verified_table *table) {
+    const size_t equal = verified_count(table, VERIFIED_EQUAL);
+    const size_t different = verified_count(table, VERIFIED_DIFFERENT);
+    const int64_t age_us = clock_unix_us() - table->equal_us;
+    yajl_gen_map_open(json->generator);
+    put_text(json, "schema", table->schema);
+    put_text(json, "table", table->name);
+    json_put_field(json, "state",
+                   different > 0                 ? "different"
+                   : equal == table->range_count ? "equal"
+                                                 : "partial");
+    put_seconds(json, "proven_seconds_ago", table->equal_us == 0 ? -1 : age_us > 0 ? age_us / 1000 : 0);
+    json_put_lsn(json, "proven_lsn", table->equal_lsn);
+    json_put_number(json, "ranges_equal", (int64_t) equal);
+    json_put_number(json, "ranges_different", (int64_t) different);
+    json_put_number(json, "range_count", (int64_t) table->range_count);
+    const struct verified_range sum = verified_sum(table);
+    json_put_number(json, "missing", (int64_t) sum.missing);
+    json_put_number(json, "extra", (int64_t) sum.extra);
+    json_put_number(json, "different", (int64_t) sum.different);
+    yajl_gen_map_close(json->generator);
+}
+
+static void put_verified(struct json_writer *json, const struct verified *verified) {
+    json_put_key(json, "verified");
+    if (verified->count == 0) {
+        yajl_gen_null(json->generator);
+        return;
+    }
+    yajl_gen_array_open(json->generator);
+    for (size_t i = 0; i < verified->count; i++)
+        put_verified_table(json, &verified->tables[i]);
+    yajl_gen_array_close(json->generator);
+}
+
 static void put_sink(struct json_writer *json, const struct status *status, size_t i) {
     const struct config_sink *config = &status->config->sinks[i];
     const struct sink_status *sink = &status->sinks[i];
@@ -184,6 +220,7 @@ static void put_sink(struct json_writer *json, const struct status *status, size
     put_conflicts(json, "conflicts", sink->view.conflicts);
     put_conflicts(json, "conflicts_stopped",
                   activity != NULL ? activity->stops : (uint64_t[CONFLICT_KINDS]){0});
+    put_verified(json, &sink->verified);
     put_text(json, "error", error_line(sink->is_known ? &sink->copy_error : &sink->error).text);
     yajl_gen_map_close(json->generator);
 }

@@ -10,6 +10,7 @@
 
 #include "cdc/base/amount.h"
 #include "cdc/base/clock.h"
+#include "cdc/base/shell_word.h"
 #include "cdc/base/visible.h"
 #include "cdc/status/copy_view.h"
 
@@ -228,6 +229,58 @@ static void append_counts(struct buffer *text, const struct status *status) {
     buffer_append_text(text, "\n");
 }
 
+/* ---- continuous verification ---- */
+
+static void append_proof(struct buffer *text, const struct verified_table *table) {
+    const int64_t age_us = clock_unix_us() - table->equal_us;
+    if (table->equal_us == 0)
+        buffer_printf(text, "not proven equal yet, %zu of %s compared", verified_count(table, VERIFIED_EQUAL),
+                      amount_count(table->range_count, "range").text);
+    else
+        buffer_printf(text, "proven equal %s ago, at %s",
+                      amount_duration(age_us > 0 ? age_us / 1000 : 0).text,
+                      lsn_format(table->equal_lsn).text);
+}
+
+static void append_verified_table(struct buffer *text, const struct config *config, const char *sink,
+                                  const struct verified_table *table) {
+    const struct verified_range sum = verified_sum(table);
+    char raw[160], name[512];
+    snprintf(raw, sizeof raw, "%s.%s", table->schema, table->name);
+    visible_write(name, sizeof name, slice_of(raw));
+    if (config->sink_count > 1)
+        buffer_printf(text, "%s: ", sink);
+    buffer_printf(text, "%s: ", name);
+    if (verified_count(table, VERIFIED_DIFFERENT) > 0)
+        buffer_printf(text, "DIFFERS, %" PRIu64 " missing, %" PRIu64 " extra, %" PRIu64 " different; ",
+                      sum.missing, sum.extra, sum.different);
+    append_proof(text, table);
+    buffer_append_text(text, "\n");
+    if (verified_count(table, VERIFIED_DIFFERENT) > 0)
+        buffer_printf(text, "            `pgcdc verify --repair --table %s` copies what differs again\n",
+                      shell_word(raw).text);
+}
+
+/* Those that differ first. */
+static void append_verified(struct buffer *text, const struct status *status) {
+    size_t shown = 0, left = 0;
+    for (int differs = 1; differs >= 0; differs--)
+        for (size_t i = 0; i < status->config->sink_count; i++)
+            for (size_t j = 0; j < status->sinks[i].verified.count; j++) {
+                const struct verified_table *table = &status->sinks[i].verified.tables[j];
+                if ((verified_count(table, VERIFIED_DIFFERENT) > 0) != (differs == 1))
+                    continue;
+                left += shown == TABLES_SHOWN_MAX;
+                if (shown == TABLES_SHOWN_MAX)
+                    continue;
+                buffer_append_text(text, shown++ == 0 ? "verified    " : "            ");
+                append_verified_table(text, status->config, status->config->sinks[i].sink.name, table);
+            }
+    if (left > 0)
+        buffer_printf(text, "            and %s more (--json lists them)\n",
+                      amount_count(left, "table").text);
+}
+
 /* ---- sinks ---- */
 
 static int name_width(const struct config *config) {
@@ -304,5 +357,6 @@ void status_append_text(struct buffer *text, const struct status *status) {
     append_copy(text, status);
     append_copy_errors(text, status);
     append_counts(text, status);
+    append_verified(text, status);
     append_sinks(text, status);
 }

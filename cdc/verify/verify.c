@@ -460,6 +460,21 @@ static bool compare_all(struct verify *verify, const struct config *config,
     return true;
 }
 
+/* What the source says of the engine, in a snapshot that ends at once. */
+static bool see_source(struct verify_sides *sides, struct error *err) {
+    return verify_sides_pin_source(sides, err) && session_execute(&sides->source, "rollback", err);
+}
+
+bool verify_prepare(struct verify *verify, const struct config *config, const struct verify_options *options,
+                    struct arena *arena, bool *ret_usable, struct error *err) {
+    *verify = (struct verify){.sink = &options->sink->sink, .step = {.barrier = {.client = -1}}};
+    return verify_sides_open(&verify->sides, config, options->sink, options->stop, err) &&
+           prepare_tables(verify, config, options, arena, err) && see_source(&verify->sides, err) &&
+           verify_barrier_open(&verify->step.barrier, &verify->sides, ret_usable, err) &&
+           verify_ranges_make(&verify->sides.source, verify->tables, verify->count, config->copy.chunk_bytes,
+                              arena, err);
+}
+
 bool verify_run(struct verify *verify, const struct config *config, const struct verify_options *options,
                 struct arena *arena, struct error *err) {
     *verify = (struct verify){.sink = &options->sink->sink,

@@ -56,4 +56,13 @@ struct verify_options {
  */
 MUST_CHECK bool verify_run(struct verify *verify, const struct config *config,
                            const struct verify_options *options, struct arena *arena, struct error *err);
+
+/*
+ * Opens both sides and divides the tables, for comparisons range by range (verify_step.h). *ret_usable: an
+ * engine can give exact pairs of snapshots. Release the report in any case.
+ */
+MUST_CHECK bool verify_prepare(struct verify *verify, const struct config *config,
+                               const struct verify_options *options, struct arena *arena, bool *ret_usable,
+                               struct error *err);
+
 void verify_release(struct verify *verify);

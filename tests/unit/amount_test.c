@@ -30,3 +30,15 @@ Test(amount, durations_change_their_unit_at_two_of_it) {
     cr_expect_str_eq(amount_duration(INT64_C(7200) * 1000).text, "2 h");
     cr_expect_str_eq(amount_duration(INT64_C(86400) * 1000 * 9).text, "9 d");
 }
+
+Test(amount, a_rate_is_a_number_of_megabytes_a_second) {
+    static const char *const WRONG[] = {
+        "", "0", "-1", " 5", "5kB", "5MB/h", "5 MB", "fast", "99999999999999999999"};
+    uint64_t bytes = 0;
+    cr_assert(amount_parse_rate("20", &bytes));
+    cr_assert_eq(bytes, UINT64_C(20) << 20);
+    cr_assert(amount_parse_rate("20MB", &bytes) && amount_parse_rate("20MB/s", &bytes));
+    cr_assert_eq(bytes, UINT64_C(20) << 20);
+    for (size_t i = 0; i < sizeof WRONG / sizeof *WRONG; i++)
+        cr_assert_not(amount_parse_rate(WRONG[i], &bytes), "%s", WRONG[i]);
+}
