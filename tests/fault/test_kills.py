@@ -15,7 +15,8 @@ KILLS_LONG = 1000
 
 
 # Only with --until, only after an error, only with a policy: test_until.py, test_failure.py, test_conflict_policies.py.
-ELSEWHERE = {"attempt-end-reached", "failure-written", "postgres-after-resolve"}
+# Of `verify`, and of continuous verification: test_verify.py, test_continuous.py.
+ELSEWHERE = {"attempt-end-reached", "failure-written", "postgres-after-resolve", "repair-stored", "verified-written", "verify-range-compared"}
 
 
 def fault_points():
