@@ -129,6 +129,8 @@ const char *error_kind_name(enum error_kind kind) {
         return "stopped";
     case ERROR_RUNNING:
         return "running";
+    case ERROR_DIFFERENT:
+        return "different";
     }
     return "unknown";
 }

@@ -24,6 +24,7 @@ enum error_kind {
     ERROR_SYSTEM,     /* the operating system refused: memory, disk, descriptors */
     ERROR_STOPPED,    /* the caller asked for the stop */
     ERROR_RUNNING,    /* another engine runs this pipeline */
+    ERROR_DIFFERENT,  /* a count that must close does not: a change was lost inside the program */
 };
 
 #define ERROR_TEXT_MAX 2048

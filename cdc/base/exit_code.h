@@ -11,7 +11,7 @@ enum exit_code {
     EXIT_FAILED = 1,
     EXIT_USAGE = 2,     /* command line or configuration */
     EXIT_REFUSED = 3,   /* continuing would lose or repeat data */
-    EXIT_DIFFERENT = 4, /* verify found a difference */
+    EXIT_DIFFERENT = 4, /* verify found a difference, or the count of a table does not close */
     EXIT_SHORT = 5,     /* run was stopped before it reached the requested end */
     EXIT_RUNNING = 6,   /* another engine runs this pipeline */
 };
@@ -27,6 +27,8 @@ static inline enum exit_code exit_code_of(const struct error *err) {
         return EXIT_REFUSED;
     case ERROR_RUNNING:
         return EXIT_RUNNING;
+    case ERROR_DIFFERENT:
+        return EXIT_DIFFERENT;
     case ERROR_RETRY:
     case ERROR_NEEDS_TEXT:
     case ERROR_PROTOCOL:

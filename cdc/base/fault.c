@@ -28,6 +28,13 @@ void fault_point(const char *name) {
         raise(SIGKILL);
 }
 
+bool fault_loses(const char *name) {
+    const char *wanted = getenv("PGCDC_FAULT");
+    const size_t length = strlen(name);
+    return wanted != NULL && strncmp(wanted, name, length) == 0 && strcmp(wanted + length, ":lose") == 0 &&
+           atomic_fetch_add(&fault_visits, 1) == 0;
+}
+
 int fault_interval_ms(int interval_ms) {
     const char *wanted = getenv("PGCDC_INTERVAL_MS");
     return wanted != NULL ? (int) strtol(wanted, NULL, 10) : interval_ms;

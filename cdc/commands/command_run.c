@@ -24,10 +24,41 @@ static bool set_timeout(int64_t timeout_ms, struct error *err) {
 
 /* ---- what it did ---- */
 
-static void put_result(struct json_writer *json, const char *pipeline, const struct pipeline_result *result,
-                       enum exit_code code, const char *error) {
+static void put_table(struct json_writer *json, const struct ledger_table *table) {
+    static const char *const SIDES[LEDGER_SIDES] = {[LEDGER_IN] = "in",
+                                                    [LEDGER_WRITTEN] = "written",
+                                                    [LEDGER_COPIED] = "in_copy",
+                                                    [LEDGER_PRESENT] = "present",
+                                                    [LEDGER_SKIPPED] = "skipped"};
     yajl_gen_map_open(json->generator);
-    json_put_field(json, "pipeline", pipeline);
+    json_put_key(json, "schema");
+    json_put_text(json, slice_of(table->schema));
+    json_put_key(json, "table");
+    json_put_text(json, slice_of(table->name));
+    for (int side = 0; side < LEDGER_SIDES; side++)
+        json_put_number(json, SIDES[side], (int64_t) table->counts[side]);
+    yajl_gen_map_close(json->generator);
+}
+
+/* Where the changes of each table went: one array for each sink. */
+static void put_ledgers(struct json_writer *json, const struct config *config,
+                        const struct pipeline_result *result) {
+    json_put_key(json, "tables");
+    yajl_gen_map_open(json->generator);
+    for (size_t i = 0; i < result->ledger_count; i++) {
+        json_put_key(json, config->sinks[i].sink.name);
+        yajl_gen_array_open(json->generator);
+        for (size_t t = 0; t < result->ledgers[i].count; t++)
+            put_table(json, result->ledgers[i].tables[t]);
+        yajl_gen_array_close(json->generator);
+    }
+    yajl_gen_map_close(json->generator);
+}
+
+static void put_result(struct json_writer *json, const struct config *config,
+                       const struct pipeline_result *result, enum exit_code code, const char *error) {
+    yajl_gen_map_open(json->generator);
+    json_put_field(json, "pipeline", config->name);
     json_put_number(json, "exit_code", code);
     json_put_key(json, "reached");
     yajl_gen_bool(json->generator, result->reached);
@@ -37,6 +68,7 @@ static void put_result(struct json_writer *json, const char *pipeline, const str
     json_put_number(json, "changes", (int64_t) result->changes);
     json_put_number(json, "rows_copied", (int64_t) result->rows_copied);
     json_put_number(json, "duration_ms", result->duration_ms);
+    put_ledgers(json, config, result);
     json_put_key(json, "error");
     if (error[0] == '\0')
         yajl_gen_null(json->generator);
@@ -45,13 +77,13 @@ static void put_result(struct json_writer *json, const char *pipeline, const str
     yajl_gen_map_close(json->generator);
 }
 
-static bool print_json(const char *pipeline, const struct pipeline_result *result, enum exit_code code,
+static bool print_json(const struct config *config, const struct pipeline_result *result, enum exit_code code,
                        const char *error, struct error *err) {
     struct json_writer json AUTO(json_writer_release) = {0};
     struct slice line;
     if (!json_writer_init(&json, err))
         return false;
-    put_result(&json, pipeline, result, code, error);
+    put_result(&json, config, result, code, error);
     if (!json_writer_finish(&json, &line, err))
         return false;
     fwrite(line.data, 1, line.size, stdout);
@@ -127,10 +159,11 @@ static enum exit_code run(const struct command_line *line) {
             log_line(LOG_LEVEL_WARNING, "the remedy cannot be stored for `pgcdc status`: %s", unwritten.text);
         log_line(LOG_LEVEL_ERROR, "%s", error_line(&err).text);
     }
-    if (line->json && !print_json(line->config->name, &result, code, error_line(&err).text, &err)) {
+    if (line->json && !print_json(line->config, &result, code, error_line(&err).text, &err)) {
         log_line(LOG_LEVEL_ERROR, "%s", error_line(&err).text);
-        return EXIT_FAILED;
+        code = EXIT_FAILED;
     }
+    pipeline_result_release(&result);
     return code;
 }
 
@@ -170,7 +203,8 @@ const struct command command_run = {
             "\n"
             "Lost connections, restarts of either server, deadlocks and full disks are retried. A change\n"
             "that cannot be applied stops the pipeline right before its transaction (exit 1). If\n"
-            "continuing would lose or repeat data, run refuses and says why (exit 3). Exit 6: another\n"
-            "engine with this state directory is already running.",
+            "continuing would lose or repeat data, run refuses and says why (exit 3). Exit 4: the count of\n"
+            "changes of a table does not close, which is a defect. Exit 6: another engine with this state\n"
+            "directory is already running.",
     .run = run,
 };

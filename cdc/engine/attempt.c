@@ -416,6 +416,30 @@ static void say_copies(struct attempt *attempt) {
     }
 }
 
+/* After all threads have ended, of an orderly stop: each batch that the feed handed on was taken. */
+static bool close_ledgers(struct attempt *attempt, struct error *err) {
+    for (size_t i = 0; i < attempt->runner_count; i++) {
+        struct runner *runner = &attempt->runners[i];
+        if (runner->is_done && !ledger_check_against(&runner->ledger, &attempt->feed.ledger, err))
+            return error_wrap(err, "sink %s", runner->sink->config->name);
+    }
+    return true;
+}
+
+/* The result keeps the counts of the attempt that ended in order. */
+static bool keep_ledgers(struct attempt *attempt, struct error *err) {
+    struct pipeline_result *result = &attempt->pipeline->result;
+    result->ledgers = calloc(attempt->runner_count, sizeof *result->ledgers);
+    if (result->ledgers == NULL)
+        return error_no_memory(err);
+    for (; result->ledger_count < attempt->runner_count; result->ledger_count++) {
+        struct runner *runner = &attempt->runners[result->ledger_count];
+        result->ledgers[result->ledger_count] = runner->ledger;
+        runner->ledger = (struct ledger){0};
+    }
+    return true;
+}
+
 /* After the runners have ended. */
 static void count_rows(struct attempt *attempt) {
     for (size_t i = 0; i < attempt->runner_count; i++) {
@@ -577,6 +601,8 @@ static void attempt_release(struct attempt *attempt) {
     if (attempt->feed.wake_fd >= 0)
         feed_release(&attempt->feed);
     attempt->reader->ops->close(attempt->reader);
+    for (size_t i = 0; attempt->runners != NULL && i < attempt->runner_count; i++)
+        ledger_release(&attempt->runners[i].ledger);
     free(attempt->runners);
     free(attempt->positions);
     if (attempt->event_fd >= 0)
@@ -618,6 +644,8 @@ bool attempt_run(struct pipeline *pipeline, struct error *err) {
     end_everything(attempt);
     if (attempt->shows_copy)
         progress_end(&attempt->progress);
+    if (good)
+        good = close_ledgers(attempt, err) && keep_ledgers(attempt, err);
     if (good && attempt_is_stopped(attempt))
         say_copies(attempt);
     count_rows(attempt);

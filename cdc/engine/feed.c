@@ -62,6 +62,8 @@ static bool hand_on(struct feed *feed, struct error *err) {
     const bool has_position = batch->whole_count > 0 || batch->caught_up_lsn != 0;
     if (has_position && ops->check_history != NULL && !ops->check_history(feed->reader, err))
         return false;
+    if (!ledger_add(&feed->ledger, LEDGER_IN, batch->changes, batch->change_count, err))
+        return false;
     feed->batch = NULL;
     debug_batch(feed, batch);
     feed->is_split = batch->change_count > batch->whole_count;
@@ -269,6 +271,7 @@ static void *feed_main(void *argument) {
 
 bool feed_init(struct feed *feed, int event_fd, struct error *err) {
     *feed = (struct feed){.event_fd = event_fd, .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    ledger_init(&feed->ledger);
     if (feed->wake_fd < 0)
         return error_errno(err, "eventfd");
     return pool_init(&feed->pool, feed->wake_fd, err);
@@ -325,6 +328,7 @@ void feed_join(struct feed *feed) {
 
 void feed_release(struct feed *feed) {
     pool_release(&feed->pool);
+    ledger_release(&feed->ledger);
     if (feed->wake_fd >= 0)
         close(feed->wake_fd);
     feed->wake_fd = -1;

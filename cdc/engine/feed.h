@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "cdc/engine/ledger.h"
 #include "cdc/engine/runner.h"
 #include "cdc/readers/batch.h"
 #include "cdc/readers/reader.h"
@@ -52,6 +53,7 @@ struct feed {
     bool end_told;            /* the supervisor was told that the reader reached its end */
     lsn_t caught_up_sent_lsn; /* the last idle position that was handed on */
     int64_t caught_up_sent_ms;
+    struct ledger ledger; /* what was handed on; the supervisor's after feed_join */
 };
 
 /* Initialises pool and eventfd. The runners' queues write to its wake_fd. */

@@ -195,6 +195,14 @@ static void tell_result(const struct pipeline *pipeline, int64_t began_ms, struc
     result->duration_ms = clock_now_ms() - began_ms;
 }
 
+void pipeline_result_release(struct pipeline_result *result) {
+    for (size_t i = 0; i < result->ledger_count; i++)
+        ledger_release(&result->ledgers[i]);
+    free(result->ledgers);
+    result->ledgers = NULL;
+    result->ledger_count = 0;
+}
+
 bool pipeline_run(const struct config *config, const struct pipeline_options *options,
                   struct pipeline_result *ret_result, struct error *err) {
     const int64_t began_ms = clock_now_ms();

@@ -14,6 +14,7 @@
 #include "cdc/base/error.h"
 #include "cdc/base/lsn.h"
 #include "cdc/config/config.h"
+#include "cdc/engine/ledger.h"
 
 struct reader_ops;
 
@@ -26,7 +27,7 @@ struct pipeline_options {
     const struct reader_ops *reader_ops; /* NULL: the configuration's reader */
 };
 
-/* What a run did, over all attempts and all sinks. */
+/* What a run did, over all attempts and all sinks. The caller releases it. */
 struct pipeline_result {
     bool reached;       /* the requested end */
     lsn_t until_lsn;    /* that end; 0: none was requested, or the source was not reached */
@@ -36,7 +37,12 @@ struct pipeline_result {
     uint64_t rows_copied; /* by completed initial copies */
     int64_t duration_ms;
     bool copy_interrupted; /* the copied rows were rolled back, and the next run starts the copy again */
+    /* what came in for each table and where it went, in the last attempt; one for each sink, or none */
+    struct ledger *ledgers;
+    size_t ledger_count;
 };
+
+void pipeline_result_release(struct pipeline_result *result);
 
 /* Runs until stopped, the end is reached, or an error that waiting cannot cure. Logs what it does. */
 MUST_CHECK bool pipeline_run(const struct config *config, const struct pipeline_options *options,

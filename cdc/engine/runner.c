@@ -104,6 +104,8 @@ bool runner_take(struct runner *runner, const struct part *part, struct error *e
 
 /* Of a batch, a part that ends before the batch does, or the rest. */
 static bool take_slice(struct runner *runner, const struct change *changes, size_t count, struct error *err) {
+    if (!ledger_add(&runner->ledger, LEDGER_IN, changes, count, err))
+        return false;
     const struct part part = {
         .changes = changes, .count = count, .whole_count = part_count_whole(changes, count)};
     return runner->filter != NULL ? runner_take_filtered(runner, changes, count, err)
@@ -115,6 +117,10 @@ static bool take_whole(struct runner *runner, const struct batch *batch, bool is
                              .count = batch->change_count,
                              .whole_count = batch->whole_count,
                              .ending = is_last || batch->whole_count < batch->change_count ? batch : NULL};
+    if (!ledger_add(&runner->ledger, LEDGER_IN, batch->changes, batch->change_count, err))
+        return false;
+    if (FAULT_LOSES("runner-loses-batch"))
+        return true;
     return runner->filter != NULL ? runner_take_filtered(runner, batch->changes, batch->change_count, err)
                                   : runner_take(runner, &all, err);
 }
@@ -151,7 +157,7 @@ static bool take_changes(struct runner *runner, const struct batch *batch, bool 
 static bool take_batch(struct runner *runner, const struct batch *batch, struct error *err) {
     const bool is_last = queue_is_empty(&runner->queue);
     FAULT_POINT("runner-batch");
-    if (!take_changes(runner, batch, is_last, err))
+    if (!take_changes(runner, batch, is_last, err) || !ledger_check(&runner->ledger, err))
         return false;
     if (batch->caught_up_lsn > runner->written.end_lsn && !runner->in_transaction) {
         runner->written.end_lsn = batch->caught_up_lsn;
@@ -224,6 +230,7 @@ static bool run_batches(struct runner *runner, struct error *err) {
         if (!take_next(runner, err))
             return runner->gives_up;
     }
+    runner->is_done = true;
     return end_batches(runner, err);
 }
 
@@ -339,6 +346,7 @@ bool runner_start(struct runner *runner, struct sink *sink, struct sink_metrics 
     sink->stop = &runner->stop;
     pthread_mutex_init(&runner->lock, NULL);
     pthread_cond_init(&runner->ordered, NULL);
+    ledger_init(&runner->ledger);
     queue_init(&runner->queue, wake_fd);
     barrier_init(&runner->barrier, event_fd);
     int failure = pthread_create(&runner->thread, NULL, runner_main, runner);

@@ -33,6 +33,7 @@
 #include "cdc/copy/snapshot.h"
 #include "cdc/copy/snapshot_rows.h"
 #include "cdc/engine/barrier.h"
+#include "cdc/engine/ledger.h"
 #include "cdc/engine/metrics.h"
 #include "cdc/engine/queue.h"
 #include "cdc/engine/skip.h"
@@ -97,6 +98,8 @@ struct runner {
     lsn_t copy_lsn; /* struct chunk_plan's read_lsn, once OPENED */
 
     /* Used by the runner's thread only, once it runs. */
+    struct ledger ledger;
+    bool is_done;                /* every batch that the queue got was taken */
     struct chunk_map *map;       /* of the copy that goes on, or NULL */
     struct chunk_filter *filter; /* not NULL while the copiers work */
     struct chunk_asker *asker;   /* likewise */
@@ -177,7 +180,7 @@ struct position runner_position(struct runner *runner);
 void runner_stop(struct runner *runner, bool now);
 
 /*
- * Waits for the thread's end and releases everything. runner->error stays; its kind is ERROR_NONE when there
- * was no error.
+ * Waits for the thread's end and releases everything but the ledger. runner->error stays; its kind is
+ * ERROR_NONE when there was no error.
  */
 void runner_join(struct runner *runner);

@@ -166,8 +166,10 @@ bool runner_take_filtered(struct runner *runner, const struct change *changes, s
         const struct map_chunk *awaited = NULL;
         struct chunk_filter *filter = runner->filter;
         size_t taken = 0;
-        if (!chunk_filter_take(filter, changes + first, count - first, &taken, &awaited, err))
+        if (!chunk_filter_take(filter, changes + first, count - first, &taken, &awaited, err) ||
+            !ledger_add(&runner->ledger, LEDGER_COPIED, changes + first, taken, err))
             return false;
+        ledger_subtract(&runner->ledger, LEDGER_COPIED, filter->kept, filter->kept_count);
         const struct part part = {.changes = filter->kept,
                                   .count = filter->kept_count,
                                   .whole_count = part_count_whole(filter->kept, filter->kept_count)};

@@ -170,7 +170,8 @@ static bool write_span(struct runner *runner, struct sink_span span, const struc
     if (ending != NULL && count > 0)
         span.until = &reached;
     span.is_alone = runner->careful;
-    if (!runner->sink->ops->write(runner->sink, &span, err))
+    if (!runner->sink->ops->write(runner->sink, &span, err) ||
+        !ledger_add(&runner->ledger, LEDGER_WRITTEN, changes, count, err))
         return false;
     if (count == 0)
         return true;
@@ -258,6 +259,8 @@ bool runner_write(struct runner *runner, const struct change *changes, size_t co
             span.count++;
             continue;
         }
+        if (!ledger_add(&runner->ledger, has ? LEDGER_PRESENT : LEDGER_SKIPPED, &changes[i], 1, err))
+            return false;
         if ((!tells || span.present < span.count) && !write_span(runner, span, NULL, err))
             return false;
         if (!tells)

@@ -183,3 +183,31 @@ def test_a_stop_names_the_position_that_brings_the_target_behind_its_transaction
     pipeline.target.execute("begin; drop table sw; alter table sw_new rename to sw; commit")
     pipeline.engine.catch_up()
     pipeline.assert_equal()
+
+
+def tables(numbers, sink="warehouse"):
+    return {row["table"]: row for row in numbers["tables"][sink]}
+
+
+def test_the_ledger_says_where_each_change_went(pipeline):
+    pipeline.source.execute("create table t (id int primary key); create table other (id int primary key); insert into t values (0)")
+    pipeline.engine.catch_up()
+    pipeline.source.execute("insert into t select generate_series(1, 20); insert into other values (1); delete from t where id > 15;"
+                            "truncate other")
+    found = tables(json.loads(pipeline.engine.catch_up("--json").stdout))
+    for name, count_in in (("t", 25), ("other", 2)):
+        row = found[name]
+        assert row["in"] == row["written"] == count_in and row["in_copy"] == row["present"] == row["skipped"] == 0
+
+
+def test_a_change_that_the_engine_loses_ends_in_exit_4(pipeline):
+    """The engine is built to lose a batch on request."""
+    pipeline.source.execute("create table t (id int primary key)")
+    pipeline.start()
+    pipeline.engine.stop()
+    pipeline.source.execute("insert into t select generate_series(1, 20)")
+    result = pipeline.engine.command("run", "--until", "caught-up", environment={"PGCDC_FAULT": "runner-loses-batch:lose"})
+    assert result.returncode == 4, result.stderr
+    assert "table public.t does not close: of 20 changes that came in, 0 were written" in result.stderr
+    assert "this is a defect of pgcdc" in result.stderr
+    assert pipeline.engine.catch_up().returncode == 0 and count(pipeline) == 20, "nothing was confirmed"

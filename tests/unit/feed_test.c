@@ -297,6 +297,7 @@ static lsn_t run_until(const struct config *config, lsn_t end_lsn) {
     struct pipeline_result result;
     struct error err = {0};
     cr_assert(pipeline_run(config, &options, &result, &err), "%s", err.text);
+    pipeline_result_release(&result);
     cr_assert(result.reached);
     return result.position_lsn;
 }
