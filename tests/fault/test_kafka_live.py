@@ -129,6 +129,14 @@ def test_killed_at(point, loaded):
     check(loaded, finished_lsn, TABLES)
 
 
+def test_status_shows_a_copy_that_was_interrupted(loaded):
+    must_die_at(loaded, "runner-chunk-stored")
+    copy = loaded.engine.json("status")["copy"]
+    assert (copy["state"], copy["chunks_done"]) == ("interrupted", len(copied_chunks(loaded))), copy
+    assert 0 < copy["chunks_done"] < copy["chunk_count"] and {table["table"] for table in copy["tables"]} >= {"account", "part"}
+    assert "copy        interrupted: " in loaded.engine.command("status").stdout
+
+
 def test_rows_that_move_between_chunks_and_truncates(live):
     """A row that arrives without its large value is completed: its chunk is written once more."""
     live.source.execute(chunk_load.SCHEMA + chunk_load.ROWS)
