@@ -41,6 +41,11 @@ def all_are_equal(pipeline):
 
 @pytest.mark.threads
 def test_under_load_every_table_is_proven_and_a_damage_is_found(pipeline):
+    """Also while a table is copied: the rows that its chunks have yet to bring are no difference."""
+    pipeline.source.execute("create table late (id int primary key, v text); insert into late select g, repeat('x', 300) from generate_series(1, 300) g")
+    pipeline.target.execute("create table late (id int primary key, v text);"
+                            "create function slowly() returns bool language plpgsql as 'begin perform pg_sleep(0.01); return true; end';"
+                            "alter table late add constraint slow check (slowly() and v is not null)")
     prepare(pipeline)
     pipeline.start(environment=OFTEN)
     with Load(pipeline.source, threads=2, pause_s=0.005):
@@ -48,8 +53,6 @@ def test_under_load_every_table_is_proven_and_a_damage_is_found(pipeline):
         assert found["quiet"]["range_count"] > 1 and found["quiet"]["ranges_equal"] == found["quiet"]["range_count"]
         assert 0 <= found["quiet"]["proven_seconds_ago"] < 60 and found["quiet"]["proven_lsn"]
         assert "public.quiet: proven equal" in pipeline.engine.command("status").stdout
-        assert pipeline.engine.command("table copy", "public.quiet").returncode == 0
-        pipeline.wait_while_running(lambda: pipeline.target.value("select count(*) from pgcdc.chunk") == 0, "the copy to end")
         assert "differs from the source" not in pipeline.engine.log_text(), pipeline.engine.log_tail()
 
         pipeline.target.execute("delete from quiet where id = 2; update quiet set v = 'forged' where id = 5")
