@@ -36,6 +36,7 @@ LAYERS = {
     ],
     "cdc/status": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
     "cdc/check": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
+    "sinks/postgres/check": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine", "cdc/check"],
     "cdc/verify": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
     "cdc/commands": [
         "cdc", "cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine", "cdc/status", "cdc/check", "cdc/verify",

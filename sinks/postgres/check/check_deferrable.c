@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_target_deferrable.c - constraints that the source checks at the end of a transaction and the target
+ * check_deferrable.c - constraints that the source checks at the end of a transaction and the target
  * at each row.
  *
  * Two rows that swap their values are valid at the source and a conflict at the target.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_target_table.c - compares one table of the source with its counterpart in a Postgres sink.
+ * check_table.c - compares one table of the source with its counterpart in a Postgres sink.
  */
 #include <string.h>
 
@@ -125,7 +125,7 @@ static void check_generated(const struct pair *pair, const struct table_column *
         add_generated_at_source(pair, column);
 }
 
-static bool fits(const struct table_column *column, const PGresult *shapes, int row) {
+static bool column_fits(const struct table_column *column, const PGresult *shapes, int row) {
     const struct type_shape source = type_shape_of_table_column(column);
     const struct type_shape target = type_shape_of_row(shapes, row);
     return type_fits(&source, &target);
@@ -142,7 +142,7 @@ static void check_column(const struct pair *pair, const struct table_column *col
     if (strcmp(PQgetvalue(columns, row, ROW_TYPE), column->type_sql) == 0)
         return;
     bool narrows = shape >= 0 && column->published && !result_is_true(columns, row, ROW_GENERATED) &&
-                   !fits(column, shapes, shape);
+                   !column_fits(column, shapes, shape);
     findings_add(
         findings_of(pair), narrows && !pair->target->may_narrow ? SEVERITY_PROBLEM : SEVERITY_WARNING,
         "target_column_type", "column %s of table %s is %s, at the source %s; %s", name, pair->name,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_target_missing.c - a table that a Postgres sink lacks: may the copy create it, or which SQL creates
+ * check_missing.c - a table that a Postgres sink lacks: may the copy create it, or which SQL creates
  * it if there is no copy?
  */
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_target_columns.c - columns that the source has and the target's table lacks: added at the source, or
+ * check_columns.c - columns that the source has and the target's table lacks: added at the source, or
  * renamed.
  *
  * No change carries the rows that existed before an ADD COLUMN, so the target must fill the column as the

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_target_types.c - enums, domains and deferrable constraints that differ between target and source.
+ * check_types.c - enums, domains and deferrable constraints that differ between target and source.
  *
  * The copy created them equal; ALTER TYPE, ALTER DOMAIN and ALTER TABLE at the source are not replicated.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_target_references.c - foreign keys of the target that act on the initial copy before the rows that
+ * check_references.c - foreign keys of the target that act on the initial copy before the rows that
  * they refer to are there.
  *
  * A table is copied after the tables to which its foreign keys at the source refer. A circle has no such

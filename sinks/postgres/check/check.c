@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_target.c - a Postgres sink: its server, and the role's rights there.
+ * check.c - a Postgres sink: its server, and the role's rights there.
  */
 #include <stdlib.h>
 #include <string.h>
