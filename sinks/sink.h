@@ -40,6 +40,7 @@
 #include "cdc/base/position.h"
 #include "cdc/base/slice.h"
 #include "decoder/change.h"
+#include "sinks/check.h"
 #include "sinks/chunk.h"
 #include "sinks/conflict.h"
 #include "sinks/table.h"
@@ -76,7 +77,6 @@ struct sink_column {
     char name[64];      /* PostgreSQL's NAMEDATALEN */
 };
 
-struct session;
 struct session_options;
 
 /* What the engine has learned about the source; set before open. */
@@ -142,31 +142,6 @@ struct sink_view {
 struct sink_held {
     size_t count;
     char name[256]; /* the name of one of them; "" for none */
-};
-
-enum sink_severity {
-    SINK_PROBLEM, /* run will fail or lose data */
-    SINK_WARNING, /* run works, with a consequence that the operator should know */
-    SINK_NOTE,
-};
-
-/* Neither what nor fix contains a secret. The texts need not outlive the call. */
-struct sink_finding {
-    enum sink_severity severity;
-    const char *code; /* a stable word for scripts; static */
-    const char
-        *object; /* a name that what and fix contain literally: findings that differ in it are one; NULL */
-    const char *what;
-    const char *fix; /* the remedy, or "" */
-};
-
-/* The input of a sink's check, and the function by which it reports a finding. */
-struct sink_check {
-    const struct table *tables; /* the published tables */
-    size_t table_count;
-    bool expects_copy;
-    void (*report)(void *context, const struct sink_finding *finding);
-    void *context;
 };
 
 /*

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cdc/base/arena.h"
 #include "cdc/base/lsn.h"
 
 /*
@@ -71,3 +72,6 @@ struct table {
 static inline bool table_column_is_copied(const struct table_column *column) {
     return column->published && !column->left_to_sink;
 }
+
+/* The text of an array of the tables' OIDs, for $1::oid[], in arena; NULL when memory is exhausted. */
+const char *table_oids(const struct table *tables, size_t count, struct arena *arena);

@@ -35,14 +35,7 @@ static const struct check_step STEPS[] = {
 };
 
 const char *check_name(struct check *check, const char *schema, const char *name) {
-    struct buffer text AUTO(buffer_release);
-    buffer_init(&text, NAME_BYTES_MAX);
-    if (schema != NULL)
-        identifier_append_printable_qualified(&text, slice_of(schema), slice_of(name));
-    else
-        identifier_append_printable(&text, slice_of(name));
-    const char *copy = buffer_ok(&text) ? arena_copy(&check->arena, buffer_slice(&text)) : NULL;
-    return copy != NULL ? copy : name;
+    return identifier_printable(schema, name, &check->arena);
 }
 
 static bool is_stopped(const struct check *check) {
@@ -89,10 +82,7 @@ static const char *sink_place(struct check *check, const char *name) {
 static void run_sink(struct check *check, const struct config_sink *sink) {
     struct error err = {0};
     check->findings.where = sink_place(check, sink->sink.name);
-    /* Tables are compared with the source's, which only cdc/check reads; other sinks check themselves. */
-    if (!is_stopped(check) && sink_admin(sink->ops, target) != NULL && !check_target(check, sink, &err))
-        add_undone(check, &err);
-    if (!is_stopped(check) && sink_admin(sink->ops, check) != NULL && !check_sink(check, sink, &err))
+    if (!is_stopped(check) && !check_sink(check, sink, &err))
         add_undone(check, &err);
 }
 

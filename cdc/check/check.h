@@ -20,8 +20,6 @@
 #include "cdc/source/source.h"
 #include "cdc/source/target_identity.h"
 
-enum { CHECK_VERSION_UNTESTED = 190000 }; /* the first server version that no test has seen */
-
 /* The source's settings, and the role of source.dsn. */
 struct source_facts {
     char version[32];
@@ -95,8 +93,8 @@ const char *check_table_oids(struct check *check);
 MUST_CHECK bool check_identity(struct check *check, const char *oids, const char *publications,
                                struct error *err);
 
-/* Is it so large that a live copy of it from one snapshot is worth a warning? Adds that warning. */
-bool check_is_long_copy(const struct check *check, const struct table *table);
+/* A live copy of a larger table from one snapshot is worth this warning; UINT64_MAX: of none. */
+uint64_t check_long_copy_bytes(const struct check *check);
 void check_add_long_copy(struct check *check, const struct table *table, const char *reason);
 
 typedef bool check_fn(struct check *check, struct error *err);
@@ -114,43 +112,8 @@ check_fn check_tables;
 check_fn check_old_rows;
 
 /* One sink; findings.where already names it. */
-MUST_CHECK bool check_target(struct check *check, const struct config_sink *sink, struct error *err);
-
-/* The same for a sink type that checks itself. */
 MUST_CHECK bool check_sink(struct check *check, const struct config_sink *sink, struct error *err);
 
-/* The facts that the checks of every table of a target use. */
-struct target_check {
-    struct session *session;
-    bool acts_as_replica;   /* the role may set session_replication_role = replica */
-    bool can_grant;         /* the server has GRANT SET ON PARAMETER */
-    bool may_fire;          /* triggers: fire */
-    bool may_narrow;        /* narrowing: allow */
-    bool may_lack;          /* on_missing: the sink accepts tables that lack rows */
-    bool may_create;        /* CREATE on the database */
-    const char *role;       /* quoted */
-    struct chunk_plan plan; /* of a copy that goes on */
-    struct buffer *said;    /* types that a fix already creates */
-};
-
-/* A table that is missing in the sink; name: quoted. */
-MUST_CHECK bool check_target_missing(struct check *check, const struct target_check *target,
-                                     const struct table *table, const char *name, struct error *err);
-
-/* check_circle.c; on the target's session. */
-MUST_CHECK bool check_circle(struct check *check, struct session *target, struct error *err);
-
-/* Types of the table that differ, and constraints of any table that one side lacks. */
-MUST_CHECK bool check_target_types(struct check *check, const struct target_check *target,
-                                   const struct table *table, struct error *err);
-MUST_CHECK bool check_target_deferrable(struct check *check, const struct target_check *target,
-                                        struct error *err);
-MUST_CHECK bool check_target_references(struct check *check, const struct target_check *target,
-                                        struct error *err);
-
-/* check_target_columns.c. columns: the target's, in order: name, type, whether it is generated. */
-MUST_CHECK bool check_missing_columns(struct check *check, const struct table *table, const char *name,
-                                      const PGresult *columns, struct error *err);
-
-MUST_CHECK bool check_target_table(struct check *check, const struct target_check *target,
-                                   const struct table *table, struct error *err);
+/* check_uncopied.c; on an open session of the sink's target, and with a source. */
+MUST_CHECK bool check_uncopied(struct check *check, const struct config_sink *sink, struct session *target,
+                               struct error *err);

@@ -62,11 +62,11 @@ static bool read_facts(struct check *check, struct error *err) {
 }
 
 static void check_version(struct findings *findings, const struct source_facts *facts, int version) {
-    if (version < SOURCE_VERSION_MIN) {
+    if (version < SERVER_VERSION_MIN) {
         findings_add(findings, SEVERITY_PROBLEM, "version", "PostgreSQL %s; pgcdc reads from 14 and later",
                      facts->version);
         findings_fix(findings, "upgrade the source");
-    } else if (version >= CHECK_VERSION_UNTESTED) {
+    } else if (version >= SERVER_VERSION_UNTESTED) {
         findings_add(findings, SEVERITY_WARNING, "version", "PostgreSQL %s; pgcdc is tested with 14 to 18",
                      facts->version);
         findings_fix(findings, "use a release that is tested with it, if there is one");

@@ -5,12 +5,10 @@
 #include <string.h>
 
 #include "cdc/base/amount.h"
-#include "cdc/base/buffer.h"
 #include "cdc/check/check.h"
 #include "cdc/copy/chunk_divider.h"
 #include "cdc/source/identity.h"
 
-#define OIDS_BYTES_MAX (16u << 20)
 #define LONG_COPY_BYTES (UINT64_C(10) << 30)
 
 static const char RIGHTS[] =
@@ -22,13 +20,7 @@ static const char RIGHTS[] =
     " or row_security_active(c.oid) order by 1, 2";
 
 const char *check_table_oids(struct check *check) {
-    struct buffer text AUTO(buffer_release);
-    buffer_init(&text, OIDS_BYTES_MAX);
-    buffer_append_u8(&text, '{');
-    for (size_t i = 0; i < check->tables.count; i++)
-        buffer_printf(&text, "%s%u", i > 0 ? "," : "", check->tables.tables[i].oid);
-    buffer_append_u8(&text, '}');
-    return buffer_ok(&text) ? arena_copy(&check->arena, buffer_slice(&text)) : NULL;
+    return table_oids(check->tables.tables, check->tables.count, &check->arena);
 }
 
 static bool query_tables(struct check *check, const char *sql, PGresult **ret_rows, struct error *err) {
@@ -140,9 +132,9 @@ bool check_identity(struct check *check, const char *oids, const char *publicati
 
 /* ---- large tables that a live copy reads under one snapshot ---- */
 
-bool check_is_long_copy(const struct check *check, const struct table *table) {
-    return check->config->copy.mode == COPY_MODE_LIVE && check_expects_copy(check) &&
-           table->bytes_estimate > LONG_COPY_BYTES;
+uint64_t check_long_copy_bytes(const struct check *check) {
+    return check->config->copy.mode == COPY_MODE_LIVE && check_expects_copy(check) ? LONG_COPY_BYTES
+                                                                                   : UINT64_MAX;
 }
 
 void check_add_long_copy(struct check *check, const struct table *table, const char *reason) {
@@ -159,7 +151,7 @@ static bool check_sizes(struct check *check, struct error *err) {
     for (size_t i = 0; i < check->tables.count; i++) {
         const struct table *table = &check->tables.tables[i];
         struct chunk chunk = {0};
-        if (!check_is_long_copy(check, table))
+        if (table->bytes_estimate <= check_long_copy_bytes(check))
             continue;
         if (!chunk_divider_find(&check->source, table, &check->arena, &chunk, err))
             return false;

@@ -5,7 +5,6 @@
 #include "cdc/check/findings.h"
 
 #include <assert.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,20 +45,25 @@ static void findings_append(struct findings *findings, struct finding *finding) 
     findings->last = finding;
 }
 
-void findings_add(struct findings *findings, enum severity severity, const char *code, const char *format,
-                  ...) {
+void findings_add_values(struct findings *findings, enum severity severity, const char *code,
+                         const char *format, va_list values) {
     struct finding *finding = arena_alloc(&findings->arena, sizeof *finding);
     findings->counts[severity]++;
     if (finding == NULL) {
         findings->failed = true;
         return;
     }
-    va_list arguments;
-    va_start(arguments, format);
     *finding = (struct finding){.severity = severity, .code = code, .where = findings->where, .fix = ""};
-    finding->what = findings_keep(findings, format, arguments);
-    va_end(arguments);
+    finding->what = findings_keep(findings, format, values);
     findings_append(findings, finding);
+}
+
+void findings_add(struct findings *findings, enum severity severity, const char *code, const char *format,
+                  ...) {
+    va_list values;
+    va_start(values, format);
+    findings_add_values(findings, severity, code, format, values);
+    va_end(values);
 }
 
 void findings_object(struct findings *findings, const char *object) {
@@ -73,14 +77,18 @@ void findings_object(struct findings *findings, const char *object) {
     findings->last->last_alike = findings->last;
 }
 
-void findings_fix(struct findings *findings, const char *format, ...) {
+void findings_fix_values(struct findings *findings, const char *format, va_list values) {
     if (findings->failed)
         return;
-    va_list arguments;
     assert(findings->last != NULL);
-    va_start(arguments, format);
-    findings->last->fix = findings_keep(findings, format, arguments);
-    va_end(arguments);
+    findings->last->fix = findings_keep(findings, format, values);
+}
+
+void findings_fix(struct findings *findings, const char *format, ...) {
+    va_list values;
+    va_start(values, format);
+    findings_fix_values(findings, format, values);
+    va_end(values);
 }
 
 void findings_add_error(struct findings *findings, enum severity severity, const char *code,

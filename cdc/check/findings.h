@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -47,12 +48,16 @@ void findings_release(struct findings *findings);
 void findings_add(struct findings *findings, enum severity severity, const char *code, const char *format,
                   ...) PRINTF_LIKE(4, 5);
 
+void findings_add_values(struct findings *findings, enum severity severity, const char *code,
+                         const char *format, va_list values);
+
 /*
  * Sets the fix of the last finding. A line that begins with an SQL keyword and ends in ";", apart from a
  * comment ("  -- ..."), is a statement, ready for psql where the finding was made. Any other line is a step
  * for people.
  */
 void findings_fix(struct findings *findings, const char *format, ...) PRINTF_LIKE(2, 3);
+void findings_fix_values(struct findings *findings, const char *format, va_list values);
 
 /* Sets the object of the last finding: a name that "what" and the fix contain literally. Copies it. */
 void findings_object(struct findings *findings, const char *object);

@@ -4,6 +4,9 @@
  */
 #include "cdc/pq/identifier.h"
 
+/* Two names of 63 bytes, each at most five bytes as \000A. */
+enum { PRINTABLE_BYTES_MAX = 1024 };
+
 static void append_doubling(struct buffer *sql, struct slice text, const char *doubled) {
     for (size_t i = 0; i < text.size; i++) {
         if (strchr(doubled, text.data[i]) != NULL && text.data[i] != '\0')
@@ -51,6 +54,16 @@ void identifier_append_printable_qualified(struct buffer *sql, struct slice sche
     identifier_append_printable(sql, schema);
     buffer_append(sql, ".", 1);
     identifier_append_printable(sql, name);
+}
+
+const char *identifier_printable(const char *schema, const char *name, struct arena *arena) {
+    struct buffer text AUTO(buffer_release) = {.bytes_max = PRINTABLE_BYTES_MAX};
+    if (schema != NULL)
+        identifier_append_printable_qualified(&text, slice_of(schema), slice_of(name));
+    else
+        identifier_append_printable(&text, slice_of(name));
+    const char *copy = buffer_ok(&text) ? arena_copy(arena, buffer_slice(&text)) : NULL;
+    return copy != NULL ? copy : name;
 }
 
 void literal_append(struct buffer *sql, struct slice text) {

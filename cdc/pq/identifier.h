@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "cdc/base/arena.h"
 #include "cdc/base/buffer.h"
 #include "cdc/base/slice.h"
 
@@ -19,6 +20,9 @@ void identifier_append_qualified(struct buffer *sql, struct slice schema, struct
  */
 void identifier_append_printable(struct buffer *sql, struct slice name);
 void identifier_append_printable_qualified(struct buffer *sql, struct slice schema, struct slice name);
+
+/* The same as a text in arena, qualified unless schema is NULL; the bare name when memory is exhausted. */
+const char *identifier_printable(const char *schema, const char *name, struct arena *arena);
 
 /* 'text' with quotes doubled; E'' with backslashes doubled when there are any. */
 void literal_append(struct buffer *sql, struct slice text);

@@ -21,6 +21,9 @@
 #include "cdc/base/lsn.h"
 #include "cdc/pq/result.h"
 
+/* The versions of PostgreSQL that are tested, and the first one that no test has seen. */
+enum { SERVER_VERSION_MIN = 140000, SERVER_VERSION_UNTESTED = 190000 };
+
 struct session {
     PGconn *conn;            /* NULL when closed */
     const atomic_bool *stop; /* may be NULL: never stopped */

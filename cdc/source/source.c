@@ -94,7 +94,7 @@ bool source_fork_lsn(struct session *replication, const struct source_identity *
 }
 
 bool source_check_version(const struct session *session, struct error *err) {
-    if (session->server_version >= SOURCE_VERSION_MIN)
+    if (session->server_version >= SERVER_VERSION_MIN)
         return true;
     error_set(err, ERROR_CONFIG, "the source is PostgreSQL %d; pgcdc reads from 14 and later",
               session->server_version / 10000);

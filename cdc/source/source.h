@@ -11,7 +11,6 @@
 #include "cdc/pq/session.h"
 
 enum {
-    SOURCE_VERSION_MIN = 140000,
     DATABASE_NAME_MAX = 64, /* PostgreSQL's NAMEDATALEN, NUL included */
 };
 
@@ -34,7 +33,7 @@ MUST_CHECK bool source_open(struct session *session, const struct source_config 
 MUST_CHECK bool source_open_replication(struct session *session, const struct source_config *config,
                                         const atomic_bool *stop, struct error *err);
 
-/* ERROR_CONFIG if the server is older than SOURCE_VERSION_MIN. */
+/* ERROR_CONFIG if the server is older than SERVER_VERSION_MIN. */
 MUST_CHECK bool source_check_version(const struct session *session, struct error *err);
 
 /* On a replication session that does not stream. */

@@ -36,18 +36,17 @@ static void kafka_check_report(const struct checking *checking, enum sink_severi
 
 static void kafka_check_report(const struct checking *checking, enum sink_severity severity, const char *code,
                                const char *fix, const char *format, ...) {
+    const struct sink_check *check = checking->check;
     char what[WHAT_BYTES];
     va_list values;
     va_start(values, format);
     vsnprintf(what, sizeof what, format, values);
     va_end(values);
-    const bool names_topic = checking->topic != NULL && strstr(what, checking->topic) != NULL;
-    checking->check->report(checking->check->context,
-                            &(const struct sink_finding){.severity = severity,
-                                                         .code = code,
-                                                         .object = names_topic ? checking->topic : NULL,
-                                                         .what = what,
-                                                         .fix = fix});
+    sink_check_add(check, severity, code, "%s", what);
+    if (fix[0] != '\0')
+        sink_check_fix(check, "%s", fix);
+    if (checking->topic != NULL && strstr(what, checking->topic) != NULL)
+        sink_check_object(check, checking->topic);
 }
 
 /*

@@ -16,6 +16,7 @@
 #include "cdc/pq/identifier.h"
 #include "sinks/postgres/apply/apply.h"
 #include "sinks/postgres/catalog/narrowing.h"
+#include "sinks/postgres/check/check.h"
 #include "sinks/postgres/copy/chunk_copy.h"
 #include "sinks/postgres/copy/copy.h"
 #include "sinks/postgres/copy/plan_rows.h"
@@ -492,22 +493,11 @@ static bool postgres_validate(const struct sink_config *config, struct error *er
            origin_read_option(config, &origin, err);
 }
 
-/*
- * Checks only what this sink knows: the engine compares the tables with the source's, and reports a server
- * that cannot be reached.
- */
 static bool postgres_check(struct sink *sink, const struct sink_check *check, struct error *err) {
-    struct postgres_sink *postgres = postgres_of(sink);
     const char *origin = NULL;
-    struct error ignored = {0};
-    if (!origin_read_option(sink->config, &origin, err))
+    if (!target_check_all(sink->config, check, err) || !origin_read_option(sink->config, &origin, err))
         return false;
-    if (origin == NULL)
-        return true;
-    bool checked =
-        !connect_target(postgres, &ignored) || origin_check(&postgres->target.session, origin, check, err);
-    session_close(&postgres->target.session);
-    return checked;
+    return origin == NULL || check->target == NULL || origin_check(check->target, origin, check, err);
 }
 
 static bool open_for_command(struct postgres_sink *postgres, struct error *err) {

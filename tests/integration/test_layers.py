@@ -23,8 +23,9 @@ LAYERS = {
     "sinks/postgres/target": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog"],
     "sinks/postgres/apply": ["cdc/base", "cdc/pq", "decoder", "sinks/postgres/catalog", "sinks/postgres/target"],
     "sinks/postgres/copy": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "sinks/postgres/target"],
+    "sinks/postgres/check": ["cdc/base", "cdc/pq", "sinks", "sinks/postgres/catalog"],
     "sinks/postgres": [
-        "cdc/base", "cdc/pq", "sinks", "sinks/postgres/apply", "sinks/postgres/catalog", "sinks/postgres/copy",
+        "cdc/base", "cdc/pq", "sinks", "sinks/postgres/apply", "sinks/postgres/catalog", "sinks/postgres/check", "sinks/postgres/copy",
         "sinks/postgres/target",
     ],
     "cdc/config": ["cdc/base", "sinks"],
@@ -35,8 +36,7 @@ LAYERS = {
         "cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/readers", "cdc/copy",
     ],
     "cdc/status": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
-    "cdc/check": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
-    "sinks/postgres/check": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine", "cdc/check"],
+    "cdc/check": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
     "cdc/verify": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
     "cdc/commands": [
         "cdc", "cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine", "cdc/status", "cdc/check", "cdc/verify",

@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "cdc/check/check.h"
+#include "sinks/postgres/check/check.h"
 
 enum { ORIGIN_VERSION_MIN = 160000 };
 
@@ -31,49 +31,49 @@ static bool read_system_id(struct session *target, PGresult **ret_id, struct err
 }
 
 /* The pipelines that write to the source, as "a, b". */
-static bool read_pipelines(struct check *check, const char *system_id, PGresult **ret_names,
+static bool read_pipelines(const struct target_check *target, const char *system_id, PGresult **ret_names,
                            struct error *err) {
     static const char SQL[] =
         "select string_agg(distinct pipeline, ', ') from pgcdc.position where system_id = $1::numeric";
-    return session_query(&check->source, SQL, 1, &system_id,
+    return session_query(target->check->source, SQL, 1, &system_id,
                          &(const struct result_shape){"the query for positions at the source", 1, 1, 1, 1},
                          ret_names, err);
 }
 
-static void add_circle(struct check *check, const char *pipelines) {
-    findings_add(
-        &check->findings, SEVERITY_WARNING, "circle",
+static void add_circle(const struct target_check *target, const char *pipelines) {
+    sink_check_add(
+        target->check, SINK_WARNING, "circle",
         "the source is the target of pipeline %s, whose source is this sink's server: each pipeline sends "
         "the other's changes back",
         pipelines);
-    if (check->source.server_version < ORIGIN_VERSION_MIN)
-        findings_fix(
-            &check->findings,
+    if (target->check->source->server_version < ORIGIN_VERSION_MIN)
+        sink_check_fix(
+            target->check,
             "use only one of the two; source.origin: none, which would separate them, requires PostgreSQL "
             "16 or later at both sources");
     else
-        findings_fix(&check->findings,
-                     "in both pipelines: source.origin: none, and at the Postgres sink origin: "
-                     "NAME, of its own for each sink");
+        sink_check_fix(target->check,
+                       "in both pipelines: source.origin: none, and at the Postgres sink origin: "
+                       "NAME, of its own for each sink");
 }
 
-bool check_circle(struct check *check, struct session *target, struct error *err) {
+bool target_check_circle(const struct target_check *target, struct error *err) {
     PGresult *id AUTO_PGRESULT = NULL;
     PGresult *readable AUTO_PGRESULT = NULL;
     PGresult *names AUTO_PGRESULT = NULL;
-    if (check->source.conn == NULL)
+    if (target->check->source == NULL)
         return true;
-    if (!session_query(&check->source, READABLE, 0, NULL,
+    if (!session_query(target->check->source, READABLE, 0, NULL,
                        &(const struct result_shape){"the query for pgcdc.position", 1, 1, 2, 0}, &readable,
                        err) ||
-        !read_system_id(target, &id, err))
+        !read_system_id(target->session, &id, err))
         return false;
     if (PQgetvalue(readable, 0, 0)[0] != 't' || id == NULL)
         return true;
-    if (!read_pipelines(check, PQgetvalue(id, 0, 0), &names, err))
+    if (!read_pipelines(target, PQgetvalue(id, 0, 0), &names, err))
         return false;
     const bool has_origin = result_is_true(readable, 0, 1);
-    if (!PQgetisnull(names, 0, 0) && !(check->config->source.origin_is_none && has_origin))
-        add_circle(check, PQgetvalue(names, 0, 0));
+    if (!PQgetisnull(names, 0, 0) && !(target->check->leaves_out_replicated && has_origin))
+        add_circle(target, PQgetvalue(names, 0, 0));
     return true;
 }

@@ -17,8 +17,8 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/base/start_over.h"
-#include "cdc/check/check.h"
 #include "cdc/pq/identifier.h"
+#include "sinks/postgres/check/check.h"
 
 #define TEXT_BYTES_MAX (1u << 20)
 
@@ -40,7 +40,7 @@ static const char ADDED[] =
 enum { ADDED_NAME, ADDED_NUMBER, ADDED_NOT_NULL, ADDED_HAS_DEFAULT, ADDED_VALUE };
 
 struct comparison {
-    struct check *check;
+    const struct target_check *target;
     const struct table *table;
     const char *name;        /* quoted */
     const PGresult *columns; /* the target's columns in order: name, type, generated */
@@ -57,15 +57,8 @@ static void comparison_release(struct comparison *comparison) {
     buffer_release(&comparison->copied);
 }
 
-static int check_target_columns_find(const PGresult *rows, const char *name) {
-    for (int row = 0; row < PQntuples(rows); row++)
-        if (strcmp(PQgetvalue(rows, row, 0), name) == 0)
-            return row;
-    return -1;
-}
-
 static int number_of(const struct comparison *comparison, const char *name) {
-    int row = check_target_columns_find(comparison->numbers, name);
+    int row = result_find(comparison->numbers, 0, name);
     return row < 0 ? 0 : (int) strtol(PQgetvalue(comparison->numbers, row, ADDED_NUMBER), NULL, 10);
 }
 
@@ -86,7 +79,7 @@ static int number_before(const struct comparison *comparison, int number) {
     for (int row = 0; row < PQntuples(comparison->numbers); row++) {
         int other = (int) strtol(PQgetvalue(comparison->numbers, row, ADDED_NUMBER), NULL, 10);
         if (other < number &&
-            check_target_columns_find(comparison->columns, PQgetvalue(comparison->numbers, row, 0)) >= 0)
+            result_find(comparison->columns, 0, PQgetvalue(comparison->numbers, row, 0)) >= 0)
             before = other;
     }
     return before;
@@ -107,10 +100,10 @@ static enum origin find_origin(const struct comparison *comparison, const struct
                                int *ret_extra) {
     int number = number_of(comparison, column->name), before = number_before(comparison, number);
     enum origin origin = ORIGIN_ADDED;
-    if (check_expects_copy(comparison->check))
+    if (comparison->target->check->expects_copy)
         return origin;
     for (int row = 0; row < PQntuples(comparison->columns); row++) {
-        if (check_target_columns_find(comparison->numbers, PQgetvalue(comparison->columns, row, 0)) >= 0 ||
+        if (result_find(comparison->numbers, 0, PQgetvalue(comparison->columns, row, 0)) >= 0 ||
             result_is_true(comparison->columns, row, 2) ||
             strcmp(PQgetvalue(comparison->columns, row, 1), column->type_sql) != 0)
             continue;
@@ -127,7 +120,7 @@ static enum origin find_origin(const struct comparison *comparison, const struct
 /* "add column c type default 'value' not null" */
 static void append_add(const struct comparison *comparison, struct buffer *text,
                        const struct table_column *column) {
-    int row = check_target_columns_find(comparison->numbers, column->name);
+    int row = result_find(comparison->numbers, 0, column->name);
     buffer_append_text(text, "add column ");
     identifier_append(text, slice_of(column->name));
     buffer_printf(text, " %s", column->type_sql);
@@ -144,8 +137,8 @@ static void append_add(const struct comparison *comparison, struct buffer *text,
 
 /* Do earlier rows have a value that is unknown here? */
 static bool needs_copy(const struct comparison *comparison, const struct table_column *column) {
-    int row = check_target_columns_find(comparison->numbers, column->name);
-    if (check_expects_copy(comparison->check) || column->generated != '\0')
+    int row = result_find(comparison->numbers, 0, column->name);
+    if (comparison->target->check->expects_copy || column->generated != '\0')
         return false;
     return row < 0 || (PQgetisnull(comparison->numbers, row, ADDED_VALUE) &&
                        result_is_true(comparison->numbers, row, ADDED_HAS_DEFAULT));
@@ -167,52 +160,51 @@ static void take_added(struct comparison *comparison, const struct table_column 
  */
 static bool add_renamed(const struct comparison *comparison, const struct table_column *column, int extra,
                         enum origin origin, struct error *err) {
-    struct findings *findings = &comparison->check->findings;
+    const struct sink_check *check = comparison->target->check;
     struct buffer text AUTO(buffer_release) = {.bytes_max = TEXT_BYTES_MAX};
-    const char *name = check_name(comparison->check, NULL, column->name);
-    const char *old = check_name(comparison->check, NULL, PQgetvalue(comparison->columns, extra, 0));
+    const char *name = target_check_name(comparison->target, NULL, column->name);
+    const char *old = target_check_name(comparison->target, NULL, PQgetvalue(comparison->columns, extra, 0));
     const bool is_likely = origin == ORIGIN_RENAMED;
     buffer_printf(&text, "alter table %s ", comparison->name);
     append_add(comparison, &text, column);
     buffer_append_text(&text, ";");
     if (buffer_text(&text) == NULL)
         return error_no_memory(err);
-    findings_add(findings, SEVERITY_PROBLEM, is_likely ? "target_column_renamed" : "target_column_uncertain",
-                 "table %s has no column %s; it has %s%s, of the same type, which the source lacks: %s",
-                 comparison->name, name, is_likely ? "in its place " : "", old,
-                 is_likely ? "it was most likely renamed, but this cannot be known"
-                           : "whether it was renamed or another column was added cannot be known");
-    findings_fix(
-        findings,
-        "if it was renamed at the source: alter table %s rename column %s to %s;\nif it was added: %s",
+    sink_check_add(check, SINK_PROBLEM, is_likely ? "target_column_renamed" : "target_column_uncertain",
+                   "table %s has no column %s; it has %s%s, of the same type, which the source lacks: %s",
+                   comparison->name, name, is_likely ? "in its place " : "", old,
+                   is_likely ? "it was most likely renamed, but this cannot be known"
+                             : "whether it was renamed or another column was added cannot be known");
+    sink_check_fix(
+        check, "if it was renamed at the source: alter table %s rename column %s to %s;\nif it was added: %s",
         comparison->name, old, name, needs_copy(comparison, column) ? START_OVER : text.data);
-    findings_object(findings, comparison->name);
+    sink_check_object(check, comparison->name);
     return true;
 }
 
 static bool report_added(struct comparison *comparison, struct error *err) {
-    struct findings *findings = &comparison->check->findings;
+    const struct sink_check *check = comparison->target->check;
     const char *statement = buffer_text(&comparison->statement), *added = buffer_text(&comparison->added),
                *copied = buffer_text(&comparison->copied);
     if (statement == NULL || added == NULL || copied == NULL)
         return error_no_memory(err);
     if (added[0] != '\0') {
-        findings_add(findings, SEVERITY_PROBLEM, "target_column", "table %s has no column %s",
-                     comparison->name, added);
-        findings_fix(findings, "alter table %s %s;", comparison->name, statement);
-        findings_object(findings, comparison->name);
+        sink_check_add(check, SINK_PROBLEM, "target_column", "table %s has no column %s", comparison->name,
+                       added);
+        sink_check_fix(check, "alter table %s %s;", comparison->name, statement);
+        sink_check_object(check, comparison->name);
     }
     if (copied[0] == '\0')
         return true;
-    findings_add(findings, SEVERITY_PROBLEM, "target_column_copy",
-                 "table %s has no column %s; its default is not a constant, or the source's table was "
-                 "rewritten since, so only the source has the values of its earlier rows",
-                 comparison->name, copied);
-    findings_fix(findings,
-                 "copy again: run `pgcdc drop`, drop table %s at the target, empty the others, and start "
-                 "over with a new copy",
-                 comparison->name);
-    findings_object(findings, comparison->name);
+    sink_check_add(check, SINK_PROBLEM, "target_column_copy",
+                   "table %s has no column %s; its default is not a constant, or the source's table was "
+                   "rewritten since, so only the source has the values of its earlier rows",
+                   comparison->name, copied);
+    sink_check_fix(check,
+                   "copy again: run `pgcdc drop`, drop table %s at the target, empty the others, and start "
+                   "over with a new copy",
+                   comparison->name);
+    sink_check_object(check, comparison->name);
     return true;
 }
 
@@ -220,7 +212,7 @@ static bool read_numbers(struct comparison *comparison, PGresult **ret_numbers, 
     char oid[16];
     const char *parameters[] = {oid};
     snprintf(oid, sizeof oid, "%u", comparison->table->oid);
-    if (!session_query(&comparison->check->source, ADDED, 1, parameters,
+    if (!session_query(comparison->target->check->source, ADDED, 1, parameters,
                        &(const struct result_shape){"the query for added columns", 0, RESULT_ROWS_ANY,
                                                     ADDED_VALUE + 1, 1u << ADDED_VALUE},
                        ret_numbers, err))
@@ -235,8 +227,7 @@ static bool compare(struct comparison *comparison, struct error *err) {
     for (uint32_t i = 0; i < table->column_count; i++) {
         const struct table_column *column = &table->columns[i];
         int extra = -1;
-        if (!table_column_is_copied(column) ||
-            check_target_columns_find(comparison->columns, column->name) >= 0)
+        if (!table_column_is_copied(column) || result_find(comparison->columns, 0, column->name) >= 0)
             continue;
         enum origin origin = find_origin(comparison, column, &extra);
         if (origin == ORIGIN_ADDED)
@@ -247,10 +238,10 @@ static bool compare(struct comparison *comparison, struct error *err) {
     return report_added(comparison, err);
 }
 
-bool check_missing_columns(struct check *check, const struct table *table, const char *name,
-                           const PGresult *columns, struct error *err) {
+bool target_check_columns(const struct target_check *target, const struct table *table, const char *name,
+                          const PGresult *columns, struct error *err) {
     struct comparison comparison AUTO(comparison_release) = {
-        .check = check, .table = table, .name = name, .columns = columns};
+        .target = target, .table = table, .name = name, .columns = columns};
     PGresult *numbers AUTO_PGRESULT = NULL;
     buffer_init(&comparison.statement, TEXT_BYTES_MAX);
     buffer_init(&comparison.added, TEXT_BYTES_MAX);

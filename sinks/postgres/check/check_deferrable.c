@@ -5,7 +5,7 @@
  *
  * Two rows that swap their values are valid at the source and a conflict at the target.
  */
-#include "cdc/check/check.h"
+#include "sinks/postgres/check/check.h"
 
 /* $1: the tables' OIDs. */
 static const char DEFERRABLE[] =
@@ -44,8 +44,7 @@ enum {
     SOURCE_CONSTRAINT
 };
 
-static bool compare(struct check *check, const struct target_check *target, const PGresult *source, int row,
-                    struct error *err) {
+static bool compare(const struct target_check *target, const PGresult *source, int row, struct error *err) {
     const char *parameters[] = {PQgetvalue(source, row, SOURCE_SCHEMA), PQgetvalue(source, row, SOURCE_NAME),
                                 PQgetvalue(source, row, SOURCE_KIND),
                                 PQgetvalue(source, row, SOURCE_COLUMNS)};
@@ -54,39 +53,41 @@ static bool compare(struct check *check, const struct target_check *target, cons
                        &(const struct result_shape){"the query for indexes", 0, RESULT_ROWS_ANY, 3, 0},
                        &result, err))
         return false;
-    const char *table = check_name(check, parameters[0], parameters[1]);
+    const char *table = target_check_name(target, parameters[0], parameters[1]);
     for (int i = 0; i < PQntuples(result); i++) {
         bool is_constraint = result_is_true(result, i, 1);
         const char *name = PQgetvalue(result, i, 0);
-        findings_add(&check->findings, SEVERITY_WARNING, "target_deferrable",
-                     "%s of table %s is deferrable at the source only: rows that swap their values stop the "
-                     "pipeline",
-                     name, table);
+        sink_check_add(
+            target->check, SINK_WARNING, "target_deferrable",
+            "%s of table %s is deferrable at the source only: rows that swap their values stop the "
+            "pipeline",
+            name, table);
         if (is_constraint)
-            findings_fix(&check->findings, "alter table %s drop constraint %s, add constraint %s %s;", table,
-                         name, name, PQgetvalue(source, row, SOURCE_DEFINITION));
+            sink_check_fix(target->check, "alter table %s drop constraint %s, add constraint %s %s;", table,
+                           name, name, PQgetvalue(source, row, SOURCE_DEFINITION));
         else
-            findings_fix(&check->findings, "drop index %s;\nalter table %s add constraint %s %s;",
-                         PQgetvalue(result, i, 2), table, PQgetvalue(source, row, SOURCE_CONSTRAINT),
-                         PQgetvalue(source, row, SOURCE_DEFINITION));
-        findings_object(&check->findings, table);
+            sink_check_fix(target->check, "drop index %s;\nalter table %s add constraint %s %s;",
+                           PQgetvalue(result, i, 2), table, PQgetvalue(source, row, SOURCE_CONSTRAINT),
+                           PQgetvalue(source, row, SOURCE_DEFINITION));
+        sink_check_object(target->check, table);
     }
     return true;
 }
 
-bool check_target_deferrable(struct check *check, const struct target_check *target, struct error *err) {
-    const char *parameters[] = {check_table_oids(check)};
+bool target_check_deferrable(const struct target_check *target, struct error *err) {
+    const struct sink_check *check = target->check;
+    const char *parameters[] = {table_oids(check->tables, check->table_count, check->arena)};
     PGresult *source AUTO_PGRESULT = NULL;
     if (parameters[0] == NULL)
         return error_no_memory(err);
-    if (!session_query(&check->source, DEFERRABLE, 1, parameters,
+    if (!session_query(target->check->source, DEFERRABLE, 1, parameters,
                        &(const struct result_shape){"the query for deferrable constraints", 0,
                                                     RESULT_ROWS_ANY, SOURCE_CONSTRAINT + 1,
                                                     1u << SOURCE_COLUMNS},
                        &source, err))
         return false;
     for (int row = 0; row < PQntuples(source); row++)
-        if (!compare(check, target, source, row, err))
+        if (!compare(target, source, row, err))
             return false;
     return true;
 }

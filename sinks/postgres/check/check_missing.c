@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "cdc/base/buffer.h"
-#include "cdc/check/check.h"
 #include "cdc/pq/identifier.h"
 #include "sinks/postgres/catalog/table_sql.h"
+#include "sinks/postgres/check/check.h"
 
 #define SQL_BYTES_MAX ((size_t) 4 << 20) /* equal to the copy's own CREATE TABLE */
 
@@ -18,15 +18,10 @@ static const char TYPE[] = "select from pg_type t join pg_namespace n on n.oid =
                            " where n.nspname = $1 and t.typname = $2";
 
 struct missing {
-    struct check *check;
     const struct target_check *target;
     const struct table *table;
     const char *name; /* quoted */
 };
-
-static struct findings *findings_of(const struct missing *missing) {
-    return &missing->check->findings;
-}
 
 static bool read_schema(const struct missing *missing, const char *schema, PGresult **ret_result,
                         struct error *err) {
@@ -48,7 +43,7 @@ static bool has_type(const struct missing *missing, const struct table_type *typ
 /* SQL that gives the role a usable schema; printed twice it does no harm. */
 static bool append_schema(const struct missing *missing, const char *schema, struct buffer *sql,
                           struct error *err) {
-    const char *name = check_name(missing->check, NULL, schema);
+    const char *name = target_check_name(missing->target, NULL, schema);
     PGresult *result AUTO_PGRESULT = NULL;
     if (!read_schema(missing, schema, &result, err))
         return false;
@@ -62,22 +57,22 @@ static bool append_schema(const struct missing *missing, const char *schema, str
 /* ---- what the copy cannot do ---- */
 
 static bool check_creation(const struct missing *missing, struct error *err) {
-    const char *schema_name = check_name(missing->check, NULL, missing->table->schema);
+    const char *schema_name = target_check_name(missing->target, NULL, missing->table->schema);
     const char *role = missing->target->role;
     PGresult *schema AUTO_PGRESULT = NULL;
     if (!read_schema(missing, missing->table->schema, &schema, err))
         return false;
     if (PQntuples(schema) == 0 && !missing->target->may_create) {
-        findings_add(findings_of(missing), SEVERITY_PROBLEM, "target_schema",
-                     "schema %s, of table %s, is missing, and role %s may not create it", schema_name,
-                     missing->name, role);
-        findings_fix(findings_of(missing), "create schema %s authorization %s;", schema_name, role);
-        findings_object(findings_of(missing), missing->name);
+        sink_check_add(missing->target->check, SINK_PROBLEM, "target_schema",
+                       "schema %s, of table %s, is missing, and role %s may not create it", schema_name,
+                       missing->name, role);
+        sink_check_fix(missing->target->check, "create schema %s authorization %s;", schema_name, role);
+        sink_check_object(missing->target->check, missing->name);
     } else if (PQntuples(schema) == 1 && !(result_is_true(schema, 0, 0) && result_is_true(schema, 0, 1))) {
-        findings_add(findings_of(missing), SEVERITY_PROBLEM, "target_schema",
-                     "table %s is missing, and role %s may not create it", missing->name, role);
-        findings_fix(findings_of(missing), "grant usage, create on schema %s to %s;", schema_name, role);
-        findings_object(findings_of(missing), missing->name);
+        sink_check_add(missing->target->check, SINK_PROBLEM, "target_schema",
+                       "table %s is missing, and role %s may not create it", missing->name, role);
+        sink_check_fix(missing->target->check, "grant usage, create on schema %s to %s;", schema_name, role);
+        sink_check_object(missing->target->check, missing->name);
     }
     return true;
 }
@@ -88,17 +83,18 @@ static bool add_type(const struct missing *missing, const struct table_type *typ
     if (!append_schema(missing, type->schema, &schema, err))
         return false;
     const char *before = buffer_text(&schema);
-    findings_add(findings_of(missing), SEVERITY_PROBLEM, "target_type",
-                 "type %s, of column %s of table %s, is missing and cannot be created by the copy",
-                 check_name(missing->check, type->schema, type->name),
-                 check_name(missing->check, NULL, type->column), missing->name);
+    sink_check_add(missing->target->check, SINK_PROBLEM, "target_type",
+                   "type %s, of column %s of table %s, is missing and cannot be created by the copy",
+                   target_check_name(missing->target, type->schema, type->name),
+                   target_check_name(missing->target, NULL, type->column), missing->name);
     if (type->extension != NULL)
-        findings_fix(findings_of(missing), "%screate extension if not exists %s with schema %s;",
-                     before != NULL ? before : "", check_name(missing->check, NULL, type->extension),
-                     check_name(missing->check, NULL, type->schema));
+        sink_check_fix(missing->target->check, "%screate extension if not exists %s with schema %s;",
+                       before != NULL ? before : "",
+                       target_check_name(missing->target, NULL, type->extension),
+                       target_check_name(missing->target, NULL, type->schema));
     else
-        findings_fix(findings_of(missing), "create the type in the target as it is in the source");
-    findings_object(findings_of(missing), missing->name);
+        sink_check_fix(missing->target->check, "create the type in the target as it is in the source");
+    sink_check_object(missing->target->check, missing->name);
     return true;
 }
 
@@ -141,17 +137,17 @@ static bool add_table(const struct missing *missing, struct error *err) {
     const char *fix = buffer_text(&sql);
     if (fix == NULL)
         return error_no_memory(err);
-    findings_add(findings_of(missing), SEVERITY_PROBLEM, "target_table",
-                 "table %s is missing, and only the initial copy creates tables", missing->name);
-    findings_fix(findings_of(missing), "%s", fix);
-    findings_object(findings_of(missing), missing->name);
+    sink_check_add(missing->target->check, SINK_PROBLEM, "target_table",
+                   "table %s is missing, and only the initial copy creates tables", missing->name);
+    sink_check_fix(missing->target->check, "%s", fix);
+    sink_check_object(missing->target->check, missing->name);
     return true;
 }
 
-bool check_target_missing(struct check *check, const struct target_check *target, const struct table *table,
-                          const char *name, struct error *err) {
-    const struct missing missing = {.check = check, .target = target, .table = table, .name = name};
-    if (!check_expects_copy(check))
-        return check->is_refused || add_table(&missing, err);
+bool target_check_missing(const struct target_check *target, const struct table *table, const char *name,
+                          struct error *err) {
+    const struct missing missing = {.target = target, .table = table, .name = name};
+    if (!target->check->expects_copy)
+        return target->check->is_refused || add_table(&missing, err);
     return check_creation(&missing, err) && check_types(&missing, NULL, err);
 }

@@ -9,8 +9,7 @@
  */
 #include <string.h>
 
-#include "cdc/check/check.h"
-#include "cdc/copy/copy_order.h"
+#include "sinks/postgres/check/check.h"
 
 /*
  * Foreign keys that are checked at each statement, with every table that has one and every table that it
@@ -29,10 +28,11 @@ static const char IMMEDIATE[] =
 enum { SCHEMA, TABLE, CONSTRAINT, REFERS, TREE_SCHEMA, TREE_TABLE };
 
 /* The table's place in the order of the copy; the count of tables if it is not copied. */
-static size_t find_place(const struct table_list *ordered, const char *schema, const char *name) {
+static size_t find_place(const struct target_check *target, const struct table *ordered, const char *schema,
+                         const char *name) {
     size_t place = 0;
-    while (place < ordered->count && (strcmp(ordered->tables[place].name, name) != 0 ||
-                                      strcmp(ordered->tables[place].schema, schema) != 0))
+    while (place < target->check->table_count &&
+           (strcmp(ordered[place].name, name) != 0 || strcmp(ordered[place].schema, schema) != 0))
         place++;
     return place;
 }
@@ -44,46 +44,50 @@ static bool is_same_constraint(const PGresult *keys, int one, int other) {
     return true;
 }
 
-static void add_reference(struct check *check, const PGresult *keys, int row) {
-    const char *table = check_name(check, PQgetvalue(keys, row, SCHEMA), PQgetvalue(keys, row, TABLE));
-    const char *constraint = check_name(check, NULL, PQgetvalue(keys, row, CONSTRAINT));
-    findings_add(&check->findings, SEVERITY_WARNING, "target_references",
-                 "foreign key %s of table %s acts (triggers: fire) and refers to rows that are copied later",
-                 constraint, table);
-    findings_fix(&check->findings, "alter table %s alter constraint %s deferrable;", table, constraint);
-    findings_object(&check->findings, table);
+static void add_reference(const struct target_check *target, const PGresult *keys, int row) {
+    const char *table =
+        target_check_name(target, PQgetvalue(keys, row, SCHEMA), PQgetvalue(keys, row, TABLE));
+    const char *constraint = target_check_name(target, NULL, PQgetvalue(keys, row, CONSTRAINT));
+    sink_check_add(
+        target->check, SINK_WARNING, "target_references",
+        "foreign key %s of table %s acts (triggers: fire) and refers to rows that are copied later",
+        constraint, table);
+    sink_check_fix(target->check, "alter table %s alter constraint %s deferrable;", table, constraint);
+    sink_check_object(target->check, table);
 }
 
 /* The constraint of the rows from first on; returns the row of the next one. */
-static int check_constraint(struct check *check, const struct table_list *ordered, const PGresult *keys,
-                            int first) {
-    size_t first_referring = ordered->count, last_referred = 0;
+static int check_constraint(const struct target_check *target, const struct table *ordered,
+                            const PGresult *keys, int first) {
+    const size_t count = target->check->table_count;
+    size_t first_referring = count, last_referred = 0;
     int row = first;
     for (; row < PQntuples(keys) && is_same_constraint(keys, first, row); row++) {
-        size_t place =
-            find_place(ordered, PQgetvalue(keys, row, TREE_SCHEMA), PQgetvalue(keys, row, TREE_TABLE));
+        size_t place = find_place(target, ordered, PQgetvalue(keys, row, TREE_SCHEMA),
+                                  PQgetvalue(keys, row, TREE_TABLE));
         if (result_is_true(keys, row, REFERS))
             first_referring = place < first_referring ? place : first_referring;
-        else if (place < ordered->count)
+        else if (place < count)
             last_referred = place > last_referred ? place : last_referred;
     }
     if (first_referring < last_referred)
-        add_reference(check, keys, first);
+        add_reference(target, keys, first);
     return row;
 }
 
-bool check_target_references(struct check *check, const struct target_check *target, struct error *err) {
+bool target_check_references(const struct target_check *target, struct error *err) {
     PGresult *keys AUTO_PGRESULT = NULL;
-    struct table_list ordered;
-    if (!target->may_fire || !check_expects_copy(check))
+    const struct sink_check *check = target->check;
+    const struct table *ordered = NULL;
+    if (!target->may_fire || !check->expects_copy)
         return true;
-    if (!copy_order(&check->source, &check->tables, &check->arena, &ordered, err) ||
+    if (!check->ops->order(check->context, &ordered, err) ||
         !session_query(
             target->session, IMMEDIATE, 0, NULL,
             &(const struct result_shape){"the query for foreign keys", 0, RESULT_ROWS_ANY, TREE_TABLE + 1, 0},
             &keys, err))
         return false;
     for (int row = 0; row < PQntuples(keys);)
-        row = check_constraint(check, &ordered, keys, row);
+        row = check_constraint(target, ordered, keys, row);
     return true;
 }

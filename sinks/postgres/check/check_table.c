@@ -5,10 +5,9 @@
 #include <string.h>
 
 #include "cdc/base/buffer.h"
-#include "cdc/check/check.h"
 #include "cdc/pq/identifier.h"
-#include "cdc/source/uncopied.h"
 #include "sinks/postgres/catalog/type_shape.h"
+#include "sinks/postgres/check/check.h"
 
 #define TEXT_BYTES_MAX 65536
 
@@ -58,15 +57,10 @@ static const struct result_shape COLUMNS_SHAPE = {"the query for columns", 0, RE
 
 /* The comparison of one table. */
 struct pair {
-    struct check *check;
     const struct target_check *target;
     const struct table *table;
     const char *name; /* quoted */
 };
-
-static struct findings *findings_of(const struct pair *pair) {
-    return &pair->check->findings;
-}
 
 static bool query(const struct pair *pair, const char *sql, int count, const struct result_shape *shape,
                   PGresult **ret_result, struct error *err) {
@@ -86,36 +80,37 @@ static bool is_sent(const struct table *table, const char *name) {
 /* The target generates the column and the source sends a value for it: copy and stream refuse it. */
 static void add_generated_at_target(const struct pair *pair, const struct table_column *column,
                                     bool is_virtual) {
-    const char *name = check_name(pair->check, NULL, column->name);
-    findings_add(
-        findings_of(pair), SEVERITY_PROBLEM, "target_generated",
+    const char *name = target_check_name(pair->target, NULL, column->name);
+    sink_check_add(
+        pair->target->check, SINK_PROBLEM, "target_generated",
         "column %s of table %s is generated at the target only, so the source's values would be lost", name,
         pair->name);
-    const bool copies = check_expects_copy(pair->check);
+    const bool copies = pair->target->check->expects_copy;
     if (is_virtual)
-        findings_fix(findings_of(pair), "alter table %s drop column %s, add column %s %s;%s", pair->name,
-                     name, name, column->type_sql,
-                     copies ? "" : "  -- existing rows have no value then: pgcdc verify finds them");
+        sink_check_fix(pair->target->check, "alter table %s drop column %s, add column %s %s;%s", pair->name,
+                       name, name, column->type_sql,
+                       copies ? "" : "  -- existing rows have no value then: pgcdc verify finds them");
     else
-        findings_fix(findings_of(pair), "alter table %s alter column %s drop expression;%s", pair->name, name,
-                     copies ? "" : "  -- existing rows keep the computed value: pgcdc verify finds them");
-    findings_object(findings_of(pair), pair->name);
+        sink_check_fix(pair->target->check, "alter table %s alter column %s drop expression;%s", pair->name,
+                       name,
+                       copies ? "" : "  -- existing rows keep the computed value: pgcdc verify finds them");
+    sink_check_object(pair->target->check, pair->name);
 }
 
 /* An unpublished generated column: no value is lost, and none arrives. A published one is like any other. */
 static void add_generated_at_source(const struct pair *pair, const struct table_column *column) {
-    const char *name = check_name(pair->check, NULL, column->name);
-    findings_add(findings_of(pair), SEVERITY_WARNING, "source_generated",
-                 "column %s of table %s is generated at the source only, which does not send it; at the "
-                 "target it stays empty or has its default",
-                 name, pair->name);
-    findings_fix(findings_of(pair),
-                 "if it is to be here, too: alter table %s drop column %s, add column %s %s generated always "
-                 "as (%s) %s",
-                 pair->name, name, name, column->type_sql, column->generated_sql,
-                 column->generated == 'v' && pair->target->session->server_version >= 180000 ? "virtual"
-                                                                                             : "stored");
-    findings_object(findings_of(pair), pair->name);
+    const char *name = target_check_name(pair->target, NULL, column->name);
+    sink_check_add(pair->target->check, SINK_WARNING, "source_generated",
+                   "column %s of table %s is generated at the source only, which does not send it; at the "
+                   "target it stays empty or has its default",
+                   name, pair->name);
+    sink_check_fix(
+        pair->target->check,
+        "if it is to be here, too: alter table %s drop column %s, add column %s %s generated always "
+        "as (%s) %s",
+        pair->name, name, name, column->type_sql, column->generated_sql,
+        column->generated == 'v' && pair->target->session->server_version >= 180000 ? "virtual" : "stored");
+    sink_check_object(pair->target->check, pair->name);
 }
 
 static void check_generated(const struct pair *pair, const struct table_column *column, const char *there) {
@@ -135,7 +130,7 @@ static void check_column(const struct pair *pair, const struct table_column *col
                          const PGresult *shapes) {
     int row = result_find(columns, ROW_NAME, column->name);
     int shape = type_shapes_find(shapes, 0, PQntuples(shapes), slice_of(column->name));
-    const char *name = check_name(pair->check, NULL, column->name);
+    const char *name = target_check_name(pair->target, NULL, column->name);
     if (row < 0)
         return;
     check_generated(pair, column, PQgetvalue(columns, row, ROW_GENERATED_HOW));
@@ -143,14 +138,14 @@ static void check_column(const struct pair *pair, const struct table_column *col
         return;
     bool narrows = shape >= 0 && column->published && !result_is_true(columns, row, ROW_GENERATED) &&
                    !column_fits(column, shapes, shape);
-    findings_add(
-        findings_of(pair), narrows && !pair->target->may_narrow ? SEVERITY_PROBLEM : SEVERITY_WARNING,
-        "target_column_type", "column %s of table %s is %s, at the source %s; %s", name, pair->name,
-        PQgetvalue(columns, row, ROW_TYPE), column->type_sql,
-        narrows ? "this can change values silently" : "a value that does not fit stops the pipeline");
-    findings_fix(findings_of(pair), "alter table %s alter column %s type %s;", pair->name, name,
-                 column->type_sql);
-    findings_object(findings_of(pair), pair->name);
+    sink_check_add(pair->target->check, narrows && !pair->target->may_narrow ? SINK_PROBLEM : SINK_WARNING,
+                   "target_column_type", "column %s of table %s is %s, at the source %s; %s", name,
+                   pair->name, PQgetvalue(columns, row, ROW_TYPE), column->type_sql,
+                   narrows ? "this can change values silently"
+                           : "a value that does not fit stops the pipeline");
+    sink_check_fix(pair->target->check, "alter table %s alter column %s type %s;", pair->name, name,
+                   column->type_sql);
+    sink_check_object(pair->target->check, pair->name);
 }
 
 static bool check_columns(const struct pair *pair, struct error *err) {
@@ -161,19 +156,21 @@ static bool check_columns(const struct pair *pair, struct error *err) {
         return false;
     for (uint32_t i = 0; i < pair->table->column_count; i++)
         check_column(pair, &pair->table->columns[i], columns, shapes);
-    if (!check_missing_columns(pair->check, pair->table, pair->name, columns, err))
+    if (!target_check_columns(pair->target, pair->table, pair->name, columns, err))
         return false;
     for (int row = 0; row < PQntuples(columns); row++) {
         const char *name = PQgetvalue(columns, row, ROW_NAME);
         if (!result_is_true(columns, row, ROW_NEEDED) || result_is_true(columns, row, ROW_GENERATED) ||
             is_sent(pair->table, name))
             continue;
-        name = check_name(pair->check, NULL, name);
-        findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_column",
-                     "column %s of table %s is not null and has no default, and the source does not send it",
-                     name, pair->name);
-        findings_fix(findings_of(pair), "alter table %s alter column %s drop not null;", pair->name, name);
-        findings_object(findings_of(pair), pair->name);
+        name = target_check_name(pair->target, NULL, name);
+        sink_check_add(
+            pair->target->check, SINK_PROBLEM, "target_column",
+            "column %s of table %s is not null and has no default, and the source does not send it", name,
+            pair->name);
+        sink_check_fix(pair->target->check, "alter table %s alter column %s drop not null;", pair->name,
+                       name);
+        sink_check_object(pair->target->check, pair->name);
     }
     return true;
 }
@@ -183,50 +180,51 @@ static bool check_columns(const struct pair *pair, struct error *err) {
 static void check_rights(const struct pair *pair, const PGresult *table) {
     const char *denied = PQgetvalue(table, 0, TABLE_DENIED);
     if (!result_is_true(table, 0, TABLE_USAGE)) {
-        const char *schema = check_name(pair->check, NULL, pair->table->schema);
-        findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_rights",
-                     "role %s has no right to use schema %s, of table %s", pair->target->role, schema,
-                     pair->name);
-        findings_fix(findings_of(pair), "grant usage on schema %s to %s;", schema, pair->target->role);
-        findings_object(findings_of(pair), pair->name);
+        const char *schema = target_check_name(pair->target, NULL, pair->table->schema);
+        sink_check_add(pair->target->check, SINK_PROBLEM, "target_rights",
+                       "role %s has no right to use schema %s, of table %s", pair->target->role, schema,
+                       pair->name);
+        sink_check_fix(pair->target->check, "grant usage on schema %s to %s;", schema, pair->target->role);
+        sink_check_object(pair->target->check, pair->name);
     }
     if (denied[0] != '\0') {
-        findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_rights", "role %s may not %s table %s",
-                     pair->target->role, denied, pair->name);
-        findings_fix(findings_of(pair), "grant %s on table %s to %s;", denied, pair->name,
-                     pair->target->role);
-        findings_object(findings_of(pair), pair->name);
+        sink_check_add(pair->target->check, SINK_PROBLEM, "target_rights", "role %s may not %s table %s",
+                       pair->target->role, denied, pair->name);
+        sink_check_fix(pair->target->check, "grant %s on table %s to %s;", denied, pair->name,
+                       pair->target->role);
+        sink_check_object(pair->target->check, pair->name);
     }
     if (result_is_true(table, 0, TABLE_ROW_SECURITY)) {
-        findings_add(findings_of(pair), SEVERITY_PROBLEM, "row_security",
-                     "row level security of table %s applies to role %s", pair->name, pair->target->role);
-        findings_fix(findings_of(pair), "alter role %s bypassrls;", pair->target->role);
-        findings_object(findings_of(pair), pair->name);
+        sink_check_add(pair->target->check, SINK_PROBLEM, "row_security",
+                       "row level security of table %s applies to role %s", pair->name, pair->target->role);
+        sink_check_fix(pair->target->check, "alter role %s bypassrls;", pair->target->role);
+        sink_check_object(pair->target->check, pair->name);
     }
 }
 
 static void check_triggers(const struct pair *pair, const PGresult *table) {
     if (pair->target->acts_as_replica || pair->target->may_fire || !result_is_true(table, 0, TABLE_ACTS))
         return;
-    findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_triggers",
-                 "table %s has triggers or foreign keys, and role %s may not switch them off for its session",
-                 pair->name, pair->target->role);
-    findings_fix(findings_of(pair), "%s %s%s;\nor let them act: triggers: fire in the sink's section",
-                 pair->target->can_grant ? "grant set on parameter session_replication_role to"
-                                         : "alter role",
-                 pair->target->role, pair->target->can_grant ? "" : " superuser");
-    findings_object(findings_of(pair), pair->name);
+    sink_check_add(
+        pair->target->check, SINK_PROBLEM, "target_triggers",
+        "table %s has triggers or foreign keys, and role %s may not switch them off for its session",
+        pair->name, pair->target->role);
+    sink_check_fix(pair->target->check, "%s %s%s;\nor let them act: triggers: fire in the sink's section",
+                   pair->target->can_grant ? "grant set on parameter session_replication_role to"
+                                           : "alter role",
+                   pair->target->role, pair->target->can_grant ? "" : " superuser");
+    sink_check_object(pair->target->check, pair->name);
 }
 
 static void check_logged(const struct pair *pair, const PGresult *table) {
     const char *name = PQgetvalue(table, 0, TABLE_UNLOGGED);
     if (PQgetisnull(table, 0, TABLE_UNLOGGED))
         return;
-    const bool made = check_expects_copy(pair->check) && result_is_true(table, 0, TABLE_OWNED);
-    findings_add(findings_of(pair), made ? SEVERITY_WARNING : SEVERITY_PROBLEM, "target_unlogged",
-                 "table %s is unlogged: a crash of that server would empty it but keep the position%s", name,
-                 made ? "; the initial copy makes it logged" : "");
-    findings_fix(findings_of(pair), "alter table %s set logged;", name);
+    const bool made = pair->target->check->expects_copy && result_is_true(table, 0, TABLE_OWNED);
+    sink_check_add(pair->target->check, made ? SINK_WARNING : SINK_PROBLEM, "target_unlogged",
+                   "table %s is unlogged: a crash of that server would empty it but keep the position%s",
+                   name, made ? "; the initial copy makes it logged" : "");
+    sink_check_fix(pair->target->check, "alter table %s set logged;", name);
 }
 
 /* The key's columns, separated by ", "; "" if the target lacks one of them: that is fixed first. */
@@ -255,10 +253,11 @@ static bool check_key(const struct pair *pair, const PGresult *table, struct err
     const char *list = key_columns(pair, columns, &text);
     if (list[0] == '\0')
         return true;
-    findings_add(findings_of(pair), SEVERITY_WARNING, "target_key",
-                 "table %s has no primary key, so every update and delete reads the whole table", pair->name);
-    findings_fix(findings_of(pair), "alter table %s add primary key (%s);", pair->name, list);
-    findings_object(findings_of(pair), pair->name);
+    sink_check_add(pair->target->check, SINK_WARNING, "target_key",
+                   "table %s has no primary key, so every update and delete reads the whole table",
+                   pair->name);
+    sink_check_fix(pair->target->check, "alter table %s add primary key (%s);", pair->name, list);
+    sink_check_object(pair->target->check, pair->name);
     return true;
 }
 
@@ -293,11 +292,12 @@ static bool add_rows(const struct pair *pair, struct error *err) {
     const char *more = buffer_text(&referring);
     if (more == NULL)
         return error_no_memory(err);
-    findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_rows",
-                 "table %s already has rows, and the initial copy refuses to add to them", pair->name);
-    findings_fix(findings_of(pair), "truncate %s%s;  -- %sor, if they are the source's rows: snapshot: never",
-                 pair->name, more, more[0] != '\0' ? "with the tables that refer to it; " : "");
-    findings_object(findings_of(pair), pair->name);
+    sink_check_add(pair->target->check, SINK_PROBLEM, "target_rows",
+                   "table %s already has rows, and the initial copy refuses to add to them", pair->name);
+    sink_check_fix(pair->target->check,
+                   "truncate %s%s;  -- %sor, if they are the source's rows: snapshot: never", pair->name,
+                   more, more[0] != '\0' ? "with the tables that refer to it; " : "");
+    sink_check_object(pair->target->check, pair->name);
     return true;
 }
 
@@ -329,96 +329,48 @@ static bool check_other_keys(const struct pair *pair, struct error *err) {
         " and (i.indisunique or i.indisexclusion) and not exists (select from pg_catalog.pg_attribute a"
         " where a.attrelid = i.indrelid and a.attname = $3 and a.attnum = any (i.indkey)) limit 1";
     PGresult *result AUTO_PGRESULT = NULL;
+    const struct sink_check *check = pair->target->check;
     const char *parameters[] = {pair->table->schema, pair->table->name, NULL};
     for (uint32_t i = 0; i < pair->table->column_count; i++)
         if (pair->table->columns[i].key_index == 1)
             parameters[2] = pair->table->columns[i].name;
-    if (parameters[2] == NULL || !check_is_long_copy(pair->check, pair->table))
+    if (parameters[2] == NULL || pair->table->bytes_estimate <= check->long_copy_bytes)
         return true;
     if (!session_query(pair->target->session, SQL, 3, parameters,
                        &(const struct result_shape){"the query for constraints", 0, 1, 0, 0}, &result, err))
         return false;
     if (PQntuples(result) > 0)
-        check_add_long_copy(pair->check, pair->table,
-                            "a unique or exclusion constraint without the first column of its primary key");
+        check->ops->long_copy(check->context, pair->table,
+                              "a unique or exclusion constraint without the first column of its primary key");
     return true;
 }
 
 static bool check_present(const struct pair *pair, const PGresult *table, struct error *err) {
     char kind = PQgetvalue(table, 0, TABLE_KIND)[0];
     if (kind != 'r' && kind != 'p') {
-        findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_table", "%s exists but is not a table",
-                     pair->name);
-        findings_fix(findings_of(pair), "drop it, or give it another name");
-        findings_object(findings_of(pair), pair->name);
+        sink_check_add(pair->target->check, SINK_PROBLEM, "target_table", "%s exists but is not a table",
+                       pair->name);
+        sink_check_fix(pair->target->check, "drop it, or give it another name");
+        sink_check_object(pair->target->check, pair->name);
         return true;
     }
     check_rights(pair, table);
     check_triggers(pair, table);
     check_logged(pair, table);
     return check_key(pair, table, err) && check_columns(pair, err) && check_other_keys(pair, err) &&
-           (!check_expects_copy(pair->check) || pair->check->is_refused || check_empty(pair, err));
+           (!pair->target->check->expects_copy || pair->target->check->is_refused || check_empty(pair, err));
 }
 
-static bool is_being_copied(const struct pair *pair) {
-    const struct chunk_plan *plan = &pair->target->plan;
-    for (size_t i = 0; i < plan->count; i++)
-        if (plan->chunks[i].relation_oid == pair->table->oid)
-            return true;
-    return false;
-}
-
-/* The next start of the pipeline, or the running engine, copies the table. */
-static void note_uncopied(const struct pair *pair) {
-    findings_add(
-        findings_of(pair), SEVERITY_NOTE, "target_old_rows",
-        "table %s has rows that are older than its publication, and the target lacks them: run copies them "
-        "(copy.new_tables)",
-        pair->name);
-    findings_object(findings_of(pair), pair->name);
-}
-
-/* A pipeline that continues copies no rows. */
-static bool check_uncopied(const struct pair *pair, struct error *err) {
-    struct check *check = pair->check;
-    struct buffer remedy AUTO(buffer_release) = {.bytes_max = ERROR_REMEDY_MAX};
-    bool lacks = false;
-    if (!check->has_action || is_being_copied(pair) || check->config->copy.new_tables == NEW_TABLES_STREAM ||
-        check->action != START_STREAM || check->source.conn == NULL ||
-        check->config->source.snapshot != SNAPSHOT_INITIAL || pair->target->may_lack)
-        return true;
-    struct uncopied_question question = {.source = &check->source,
-                                         .target = pair->target->session,
-                                         .publications = check->config->source.publication_array};
-    if (!uncopied_look(&question, pair->table, &lacks, err))
-        return false;
-    if (!lacks)
-        return true;
-    if (check->config->copy.new_tables == NEW_TABLES_COPY) {
-        note_uncopied(pair);
-        return true;
-    }
-    findings_add(findings_of(pair), SEVERITY_PROBLEM, "target_old_rows", "table %s " UNCOPIED_TEXT,
-                 pair->name);
-    uncopied_append_remedy(&remedy, check->config, &check->source, pair->table);
-    findings_fix(findings_of(pair), "%s", buffer_text(&remedy) != NULL ? remedy.data : UNCOPIED_REMEDY);
-    findings_object(findings_of(pair), pair->name);
-    return true;
-}
-
-bool check_target_table(struct check *check, const struct target_check *target, const struct table *table,
-                        struct error *err) {
-    const struct pair pair = {.check = check,
-                              .target = target,
-                              .table = table,
-                              .name = check_name(check, table->schema, table->name)};
+bool target_check_table(const struct target_check *target, const struct table *table, struct error *err) {
+    const struct pair pair = {
+        .target = target, .table = table, .name = target_check_name(target, table->schema, table->name)};
     PGresult *result AUTO_PGRESULT = NULL;
     if (!query(&pair, TABLE, 2,
                &(const struct result_shape){"the query for a table", 0, 1, TABLE_UNLOGGED + 1,
                                             1u << TABLE_UNLOGGED},
                &result, err))
         return false;
-    bool checked = PQntuples(result) == 0 ? check_target_missing(check, target, table, pair.name, err)
+    bool checked = PQntuples(result) == 0 ? target_check_missing(target, table, pair.name, err)
                                           : check_present(&pair, result, err);
-    return checked && check_uncopied(&pair, err);
+    return checked;
 }

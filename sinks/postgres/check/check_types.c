@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "cdc/base/buffer.h"
-#include "cdc/check/check.h"
 #include "cdc/pq/identifier.h"
+#include "sinks/postgres/check/check.h"
 
 #define TEXT_BYTES_MAX (1u << 20)
 
@@ -28,7 +28,7 @@ static const char CONSTRAINTS[] =
     " where n.nspname = $1 and t.typname = $2 and t.typtype = 'd' and t.typnotnull";
 
 struct both {
-    struct check *check;
+    const struct sink_check *check;
     const char *name;   /* quoted name of the type */
     const char *schema; /* quoted */
     const char *create_sql;
@@ -45,19 +45,12 @@ static bool read_both(struct both *both, const struct target_check *target, cons
                       const char *sql, unsigned nullable, struct error *err) {
     const struct result_shape shape = {"the query for a type", 0, RESULT_ROWS_ANY, 2, nullable};
     const char *parameters[] = {type->schema, type->name};
-    return session_query(&both->check->source, sql, 2, parameters, &shape, &both->source, err) &&
+    return session_query(both->check->source, sql, 2, parameters, &shape, &both->source, err) &&
            session_query(target->session, sql, 2, parameters, &shape, &both->target, err);
 }
 
-static int check_target_types_find(const PGresult *rows, const char *text) {
-    for (int row = 0; row < PQntuples(rows); row++)
-        if (strcmp(PQgetvalue(rows, row, 0), text) == 0)
-            return row;
-    return -1;
-}
-
 static bool is_missing(const PGresult *there, const PGresult *here, int row) {
-    return check_target_types_find(there, PQgetvalue(here, row, 0)) < 0;
+    return result_find(there, 0, PQgetvalue(here, row, 0)) < 0;
 }
 
 static int count_missing(const PGresult *there, const PGresult *here, int *ret_row) {
@@ -95,7 +88,7 @@ static bool is_renamed(const struct both *both, int *ret_old, int *ret_new) {
 static bool has_same_order(const struct both *both) {
     int last = -1;
     for (int row = 0; row < PQntuples(both->source); row++) {
-        int place = check_target_types_find(both->target, PQgetvalue(both->source, row, 0));
+        int place = result_find(both->target, 0, PQgetvalue(both->source, row, 0));
         if (place >= 0 && place < last)
             return false;
         last = place >= 0 ? place : last;
@@ -106,21 +99,21 @@ static bool has_same_order(const struct both *both) {
 static void compare_order(const struct both *both) {
     if (has_same_order(both))
         return;
-    findings_add(
-        &both->check->findings, SEVERITY_WARNING, "target_enum_order",
+    sink_check_add(
+        both->check, SINK_WARNING, "target_enum_order",
         "the labels of type %s are in another order than at the source, so the target sorts differently",
         both->name);
-    findings_fix(&both->check->findings,
-                 "make the type anew, in one transaction:\n1. alter type %s rename to pgcdc_old_type\n2. %s\n"
-                 "3. for each column that has it: alter table TABLE alter column COLUMN type %s using "
-                 "COLUMN::text::%s "
-                 "(an array: %s[])\n4. drop type %s.pgcdc_old_type",
-                 both->name, both->create_sql, both->name, both->name, both->name, both->schema);
-    findings_object(&both->check->findings, both->name);
+    sink_check_fix(
+        both->check,
+        "make the type anew, in one transaction:\n1. alter type %s rename to pgcdc_old_type\n2. %s\n"
+        "3. for each column that has it: alter table TABLE alter column COLUMN type %s using "
+        "COLUMN::text::%s "
+        "(an array: %s[])\n4. drop type %s.pgcdc_old_type",
+        both->name, both->create_sql, both->name, both->name, both->name, both->schema);
+    sink_check_object(both->check, both->name);
 }
 
 static bool report_labels(const struct both *both, struct error *err) {
-    struct findings *findings = &both->check->findings;
     struct buffer text AUTO(buffer_release) = {.bytes_max = TEXT_BYTES_MAX};
     int old_row = 0, new_row = 0, missing_row = 0;
     if (is_renamed(both, &old_row, &new_row))
@@ -132,19 +125,19 @@ static bool report_labels(const struct both *both, struct error *err) {
         return error_no_memory(err);
     if (count_missing(both->target, both->source, &missing_row) == 0)
         return true;
-    findings_add(findings, SEVERITY_PROBLEM, "target_enum", "type %s lacks labels that the source has: %s%s",
-                 both->name, PQgetvalue(both->source, missing_row, 1),
-                 count_missing(both->target, both->source, &missing_row) > 1 ? " and others" : "");
-    findings_fix(findings, "%s", text.data);
-    findings_object(findings, both->name);
+    sink_check_add(both->check, SINK_PROBLEM, "target_enum", "type %s lacks labels that the source has: %s%s",
+                   both->name, PQgetvalue(both->source, missing_row, 1),
+                   count_missing(both->target, both->source, &missing_row) > 1 ? " and others" : "");
+    sink_check_fix(both->check, "%s", text.data);
+    sink_check_object(both->check, both->name);
     return true;
 }
 
-static bool compare_labels(struct check *check, const struct target_check *target,
-                           const struct table_type *type, struct error *err) {
-    struct both both AUTO(both_release) = {.check = check,
-                                           .name = check_name(check, type->schema, type->name),
-                                           .schema = check_name(check, NULL, type->schema),
+static bool compare_labels(const struct target_check *target, const struct table_type *type,
+                           struct error *err) {
+    struct both both AUTO(both_release) = {.check = target->check,
+                                           .name = target_check_name(target, type->schema, type->name),
+                                           .schema = target_check_name(target, NULL, type->schema),
                                            .create_sql = type->create_sql};
     if (!read_both(&both, target, type, LABELS, 0, err))
         return false;
@@ -157,22 +150,23 @@ static bool compare_labels(struct check *check, const struct target_check *targe
 /* ---- domains ---- */
 
 /* A constraint that only the target has refuses values that the source accepts. The reverse stops nothing. */
-static bool compare_constraints(struct check *check, const struct target_check *target,
-                                const struct table_type *type, struct error *err) {
-    struct both both AUTO(both_release) = {.check = check,
-                                           .name = check_name(check, type->schema, type->name)};
+static bool compare_constraints(const struct target_check *target, const struct table_type *type,
+                                struct error *err) {
+    struct both both AUTO(both_release) = {.check = target->check,
+                                           .name = target_check_name(target, type->schema, type->name)};
     if (!read_both(&both, target, type, CONSTRAINTS, 1u << 1, err))
         return false;
     for (int row = 0; row < PQntuples(both.target); row++) {
         if (!is_missing(both.source, both.target, row))
             continue;
         bool is_null = PQgetisnull(both.target, row, 1);
-        findings_add(&check->findings, SEVERITY_PROBLEM, "target_domain",
-                     "domain %s is %s, but not at the source: a value that is valid there stops the pipeline",
-                     both.name, PQgetvalue(both.target, row, 0));
-        findings_fix(&check->findings, "alter domain %s drop %s%s;", both.name,
-                     is_null ? "not null" : "constraint ", is_null ? "" : PQgetvalue(both.target, row, 1));
-        findings_object(&check->findings, both.name);
+        sink_check_add(
+            target->check, SINK_PROBLEM, "target_domain",
+            "domain %s is %s, but not at the source: a value that is valid there stops the pipeline",
+            both.name, PQgetvalue(both.target, row, 0));
+        sink_check_fix(target->check, "alter domain %s drop %s%s;", both.name,
+                       is_null ? "not null" : "constraint ", is_null ? "" : PQgetvalue(both.target, row, 1));
+        sink_check_object(target->check, both.name);
     }
     return true;
 }
@@ -180,9 +174,9 @@ static bool compare_constraints(struct check *check, const struct target_check *
 /* ---- */
 
 /* Several tables may use one type; it is compared once. */
-static bool is_first_use(const struct check *check, const struct table *table, uint32_t index) {
+static bool is_first_use(const struct target_check *target, const struct table *table, uint32_t index) {
     const struct table_type *type = &table->types[index];
-    for (const struct table *before = check->tables.tables; before < table; before++)
+    for (const struct table *before = target->check->tables; before < table; before++)
         for (uint32_t i = 0; i < before->type_count; i++)
             if (strcmp(before->types[i].name, type->name) == 0 &&
                 strcmp(before->types[i].schema, type->schema) == 0)
@@ -194,15 +188,13 @@ static bool starts_with(const char *text, const char *start) {
     return text != NULL && strncmp(text, start, strlen(start)) == 0;
 }
 
-bool check_target_types(struct check *check, const struct target_check *target, const struct table *table,
-                        struct error *err) {
+bool target_check_types(const struct target_check *target, const struct table *table, struct error *err) {
     for (uint32_t i = 0; i < table->type_count; i++) {
         const struct table_type *type = &table->types[i];
-        if (type->create_sql == NULL || !is_first_use(check, table, i))
+        if (type->create_sql == NULL || !is_first_use(target, table, i))
             continue;
         bool is_domain = starts_with(type->create_sql, "create domain ");
-        if (is_domain ? !compare_constraints(check, target, type, err)
-                      : !compare_labels(check, target, type, err))
+        if (is_domain ? !compare_constraints(target, type, err) : !compare_labels(target, type, err))
             return false;
     }
     return true;

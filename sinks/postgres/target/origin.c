@@ -137,26 +137,18 @@ bool origin_drop(struct session *session, const char *name, struct error *err) {
 /* ---- check ---- */
 
 static void report_rights(const PGresult *facts, const char *name, const struct sink_check *check) {
-    char what[1024], fix[512];
-    snprintf(what, sizeof what, "role %s lacks the right to use replication origins, which origin: %s needs",
-             PQgetvalue(facts, 0, 2), name);
-    snprintf(fix, sizeof fix, "grant execute on function " FUNCTION_NAMES " to %s;", PQgetvalue(facts, 0, 2));
-    check->report(check->context,
-                  &(const struct sink_finding){
-                      .severity = SINK_PROBLEM, .code = "origin_rights", .what = what, .fix = fix});
+    sink_check_add(check, SINK_PROBLEM, "origin_rights",
+                   "role %s lacks the right to use replication origins, which origin: %s needs",
+                   PQgetvalue(facts, 0, 2), name);
+    sink_check_fix(check, "grant execute on function " FUNCTION_NAMES " to %s;", PQgetvalue(facts, 0, 2));
 }
 
 static void report_room(const PGresult *facts, const struct sink_check *check) {
-    char what[512];
-    snprintf(what, sizeof what,
-             "the server has %s other replication origins and stores the state of at most %s",
-             PQgetvalue(facts, 0, 3), PQgetvalue(facts, 0, 4));
-    check->report(check->context, &(const struct sink_finding){
-                                      .severity = SINK_WARNING,
-                                      .code = "origin_room",
-                                      .what = what,
-                                      .fix = "drop unused ones, or raise max_replication_slots (since 18: "
-                                             "max_active_replication_origins) and restart the server"});
+    sink_check_add(check, SINK_WARNING, "origin_room",
+                   "the server has %s other replication origins and stores the state of at most %s",
+                   PQgetvalue(facts, 0, 3), PQgetvalue(facts, 0, 4));
+    sink_check_fix(check, "drop unused ones, or raise max_replication_slots (since 18: "
+                          "max_active_replication_origins) and restart the server");
 }
 
 bool origin_check(struct session *session, const char *name, const struct sink_check *check,

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * table.c - the OIDs of tables, as a query's parameter.
+ */
+#include "sinks/table.h"
+
+#include "cdc/base/buffer.h"
+
+#define OIDS_BYTES_MAX (16u << 20)
+
+const char *table_oids(const struct table *tables, size_t count, struct arena *arena) {
+    struct buffer text AUTO(buffer_release) = {.bytes_max = OIDS_BYTES_MAX};
+    buffer_append_u8(&text, '{');
+    for (size_t i = 0; i < count; i++)
+        buffer_printf(&text, "%s%u", i > 0 ? "," : "", tables[i].oid);
+    buffer_append_u8(&text, '}');
+    return buffer_ok(&text) ? arena_copy(arena, buffer_slice(&text)) : NULL;
+}
