@@ -9,8 +9,8 @@
 #pragma once
 
 #include "cdc/base/buffer.h"
-#include "cdc/verify/verify_difference.h"
-#include "cdc/verify/verify_expressions.h"
+#include "sinks/difference.h"
+#include "sinks/postgres/verify/expressions.h"
 #include "cdc/verify/verify_sides.h"
 #include "sinks/chunk.h"
 #include "sinks/table.h"

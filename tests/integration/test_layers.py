@@ -37,7 +37,8 @@ LAYERS = {
     ],
     "cdc/status": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
     "cdc/check": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
-    "cdc/verify": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
+    "sinks/postgres/verify": ["cdc/base", "cdc/pq", "sinks", "sinks/postgres/catalog", "cdc/verify"],
+    "cdc/verify": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/verify", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
     "cdc/commands": [
         "cdc", "cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine", "cdc/status", "cdc/check", "cdc/verify",
     ],

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verify_difference_test.c - the merge of two sides' sums, on its own and against a naive one.
+ * difference_test.c - the merge of two sides' sums, on its own and against a naive one.
  */
-#include "cdc/verify/verify_difference.h"
+#include "sinks/difference.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verify_difference.c - merges two ordered results.
+ * difference.c - merges two ordered results.
  */
-#include "cdc/verify/verify_difference.h"
+#include "sinks/difference.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verify_difference.h - the keys that differ between the two sides.
+ * difference.h - the keys that differ between the two sides.
  *
  * Each side is summed up as (key, count, hash): how many rows share the key, and the sum of their hashes,
  * which does not depend on their order. A key is a bucket of rows, or the hash of one row's key. Equal sums

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verify_hash.c - writes the nested calls.
+ * text_hash.c - writes the nested calls.
  */
-#include "cdc/verify/verify_hash.h"
+#include "sinks/postgres/verify/text_hash.h"
 
 /* The nesting limit: the server's stack could not hold the 1600 columns that a table may have. */
 #define DEPTH_MAX 64

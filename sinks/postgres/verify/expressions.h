@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verify_expressions.h - which columns of a table are compared, and how both sides hash a row.
+ * expressions.h - which columns of a table are compared, and how both sides hash a row.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verify_expressions.c - matches columns by name and chooses the text to compare.
+ * expressions.c - matches columns by name and chooses the text to compare.
  *
  * The same type on both sides:                   "a"::text
  * The source, if the target has another type T: case when "a" is not null then format('%s', "a")::T end::text
@@ -10,14 +10,14 @@
  * char(8), numeric in float8. So the source's value is converted by that type too. Only format always calls
  * the type's output function; a cast to text strips char(n).
  */
-#include "cdc/verify/verify_expressions.h"
+#include "sinks/postgres/verify/expressions.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "cdc/base/buffer.h"
 #include "cdc/pq/identifier.h"
-#include "cdc/verify/verify_hash.h"
+#include "sinks/postgres/verify/text_hash.h"
 #include "sinks/postgres/catalog/type_shape.h"
 
 #define SQL_BYTES_MAX (4 << 20)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verify_hash.h - SQL that hashes many texts into one bigint.
+ * text_hash.h - SQL that hashes many texts into one bigint.
  */
 #pragma once
 
