@@ -42,6 +42,7 @@
 #include "decoder/change.h"
 #include "sinks/check.h"
 #include "sinks/chunk.h"
+#include "sinks/comparison.h"
 #include "sinks/conflict.h"
 #include "sinks/table.h"
 
@@ -246,14 +247,14 @@ struct sink_admin_ops {
     bool (*find_held)(struct sink *sink, const struct table *tables, size_t count, struct sink_held *ret_held,
                       struct error *err);
     /*
-     * For a sink whose target is tables of a PostgreSQL database: the connection options with which check
-     * and verify open sessions of their own. Sets the fields that the sink's options determine and no
-     * others.
+     * For a sink whose target is tables of a PostgreSQL database: the connection options with which others
+     * open sessions of their own, to see which database it is and whether it has a row. Sets the fields that
+     * the sink's options determine and no others.
      */
     void (*target)(const struct sink_config *config, struct session_options *ret_options);
-    /* Together with target: the position that the snapshot of such a session contains; 0: none. */
-    bool (*target_lsn)(struct session *session, const struct sink_config *config, lsn_t *ret_lsn,
-                       struct error *err);
+    /* For a sink whose contents can be compared with the source's tables. The caller closes it. */
+    bool (*compare)(const struct sink_config *config, const struct comparison_terms *terms,
+                    struct comparison **ret_comparison, struct error *err);
 };
 
 struct sink_ops {

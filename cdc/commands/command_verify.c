@@ -155,7 +155,7 @@ static bool verify_sink(struct verifying *verifying, const struct config_sink *s
 static bool verify_sinks(struct verifying *verifying, struct error *err) {
     const struct config *config = verifying->line->config;
     for (size_t i = 0; i < config->sink_count; i++) {
-        if (sink_admin(config->sinks[i].ops, target) == NULL)
+        if (sink_admin(config->sinks[i].ops, compare) == NULL)
             continue;
         verifying->count++;
         if (!verify_sink(verifying, &config->sinks[i], err))

@@ -396,3 +396,12 @@ void session_clear_result(PGresult **result) {
     PQclear(*result);
     *result = NULL;
 }
+
+bool session_notice_our_end(struct session *session, struct error *err) {
+    struct error answer = {0};
+    if (session_execute(session, "set client_connection_check_interval = '5s'", &answer) ||
+        answer.sqlstate[0] != '\0')
+        return true;
+    *err = answer;
+    return false;
+}

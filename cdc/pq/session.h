@@ -155,6 +155,12 @@ enum error_kind session_error_kind(const char *sqlstate);
  */
 bool session_error(const struct session *session, const PGresult *result, struct error *err);
 
+/*
+ * From now on the server ends a statement, also one that waits for a lock, soon after this process has died.
+ * Only servers on Linux can; elsewhere nothing changes.
+ */
+MUST_CHECK bool session_notice_our_end(struct session *session, struct error *err);
+
 /* For AUTO(session_clear_result). */
 void session_clear_result(PGresult **result);
 #define AUTO_PGRESULT AUTO(session_clear_result)

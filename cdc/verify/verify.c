@@ -82,9 +82,10 @@ static bool prepare_tables(struct verify *verify, const struct config *config,
         struct verify_table *compared = &verify->tables[i];
         compared->table = &list.tables[i];
         compared->where_sql = options->where_sql;
-        if (!verify_expressions_prepare(&compared->expressions, compared->table, &verify->sides, arena, err))
+        struct comparison *comparison = verify->sides.comparison;
+        if (!comparison->ops->prepare(comparison, compared->table, arena, &compared->comparison, err))
             return false;
-        if (compared->expressions.missing != NULL)
+        if (compared->comparison->missing != NULL)
             compared->result = VERIFY_MISSING;
     }
     return true;
@@ -116,10 +117,10 @@ static bool leave_out_copying(struct verify *verify, struct arena *arena, struct
 
 /* ---- rounds ---- */
 
-static enum verify_result settled_result(const struct verify_expressions *expressions) {
-    if (expressions->left_out != NULL)
+static enum verify_result settled_result(const struct comparison_table *table) {
+    if (table->left_out != NULL)
         return VERIFY_PARTIAL;
-    return expressions->narrows ? VERIFY_NARROWED : VERIFY_EQUAL;
+    return table->narrows ? VERIFY_NARROWED : VERIFY_EQUAL;
 }
 
 static bool compare_tables(struct verify *verify, struct error *err) {
@@ -132,7 +133,7 @@ static bool compare_tables(struct verify *verify, struct error *err) {
                                 : !verify_table_compare_again(compared, &verify->sides, err))
             return false;
         if (verify_table_is_settled(compared))
-            compared->result = settled_result(&compared->expressions);
+            compared->result = settled_result(compared->comparison);
         if (clock_now_ms() - said_ms < SAY_INTERVAL_MS)
             continue;
         said_ms = clock_now_ms();
@@ -157,14 +158,14 @@ static bool run_round(struct verify *verify, struct error *err) {
 
 /* ---- conclusions ---- */
 
-static bool all_stand_still(const struct verify_differences *differences) {
+static bool all_stand_still(const struct differences *differences) {
     for (size_t i = 0; i < differences->count; i++)
         if (differences->items[i].streak < STREAK_MIN)
             return false;
     return true;
 }
 
-static bool some_stand_still(const struct verify_differences *differences) {
+static bool some_stand_still(const struct differences *differences) {
     for (size_t i = 0; i < differences->count; i++)
         if (differences->items[i].streak >= STREAK_MIN)
             return true;
@@ -317,10 +318,10 @@ static bool compare_in_ranges(struct verify *verify, struct verify_table *compar
         if (!pause_for(verify, compared, since_ms, err))
             return false;
     }
-    const struct verify_counts *counts = &compared->counts;
+    const struct difference_counts *counts = &compared->counts;
     compared->result = counts->missing + counts->extra + counts->different > 0
                            ? VERIFY_DIFFERENT
-                           : settled_result(&compared->expressions);
+                           : settled_result(compared->comparison);
     return true;
 }
 
@@ -425,7 +426,7 @@ static void begin_again(struct verify *verify) {
         if (compared->result != VERIFY_UNDECIDED)
             continue;
         compared->source_rows = compared->target_rows = compared->narrowed_rows = 0;
-        compared->counts = (struct verify_counts){0};
+        compared->counts = (struct difference_counts){0};
         compared->is_inexact = compared->columns_are_known = false;
         compared->ranges = NULL;
         compared->range_count = 1;

@@ -113,9 +113,7 @@ static bool try_pin(struct verify_barrier *barrier, struct verify_sides *sides, 
 
 static bool abandon(struct verify_sides *sides, int64_t pause_ms, struct error *err) {
     bool ready = false;
-    return session_execute(&sides->source, "rollback", err) &&
-           session_execute(&sides->target, "rollback", err) &&
-           session_wait(&sides->target, false, (int) pause_ms, &ready, err);
+    return verify_sides_unpin(sides, err) && session_wait(&sides->source, false, (int) pause_ms, &ready, err);
 }
 
 bool verify_barrier_pin(struct verify_barrier *barrier, struct verify_sides *sides, bool *ret_exact,

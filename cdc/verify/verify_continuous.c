@@ -118,10 +118,9 @@ static bool compare_now(struct watching *watching, struct verify_table *compared
     struct verify *verify = &watching->verify;
     enum verify_outcome outcome;
     compared->source_rows = compared->target_rows = compared->narrowed_rows = 0;
-    compared->counts = (struct verify_counts){0};
+    compared->counts = (struct difference_counts){0};
     compared->columns_are_known = false;
-    if (verify->step.pinned_ms == 0 && (!session_execute(&verify->sides.target, "select", err) ||
-                                        !session_execute(&verify->sides.source, "select", err)))
+    if (verify->step.pinned_ms == 0 && !verify_sides_ping(&verify->sides, err))
         return false;
     if (!verify_step_compare(&verify->step, &verify->sides, compared, 0, ret_counts, &outcome, err))
         return false;
@@ -325,7 +324,7 @@ bool verify_continuous_start(struct verify_continuous *verifying, const struct c
     if (config->verify.continuous_bytes == 0)
         return true;
     for (size_t i = 0; i < config->sink_count; i++)
-        if (sink_admin(config->sinks[i].ops, target) != NULL)
+        if (sink_admin(config->sinks[i].ops, compare) != NULL)
             sinks[count++] = &config->sinks[i];
     if (count == 0)
         log_line(LOG_LEVEL_WARNING,

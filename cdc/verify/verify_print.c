@@ -51,17 +51,17 @@ static void print_columns(const struct verify_table *compared, FILE *out) {
     const char *before = ", in column ";
     if (!compared->columns_are_known)
         return;
-    for (size_t i = 0; i < compared->expressions.column_count; i++) {
+    for (size_t i = 0; i < compared->comparison->column_count; i++) {
         if (!compared->column_differs[i])
             continue;
         fputs(before, out);
-        visible_print(out, slice_of(compared->expressions.column_names[i]));
+        visible_print(out, slice_of(compared->comparison->column_names[i]));
         before = ", ";
     }
 }
 
 static void print_differences(const struct verify_table *compared, FILE *out) {
-    const struct verify_counts counts = compared->counts;
+    const struct difference_counts counts = compared->counts;
     const char *comma = "";
     fputs(compared->is_inexact ? "at least " : "", out);
     if (counts.missing > 0) {
@@ -95,7 +95,7 @@ static void print_result(const struct verify_table *compared, FILE *out) {
         break;
     case VERIFY_MISSING:
         fputs("the target lacks ", out);
-        visible_print(out, slice_of(compared->expressions.missing));
+        visible_print(out, slice_of(compared->comparison->missing));
         break;
     case VERIFY_COPYING:
         fputs("not compared: its copy is not complete", out);
@@ -105,12 +105,12 @@ static void print_result(const struct verify_table *compared, FILE *out) {
         fputs("undecided, still changing: ", out);
         print_differences(compared, out);
     }
-    if (compared->expressions.count_narrowed != NULL)
+    if (compared->comparison->counts_narrowed)
         fprintf(out, "; %s narrowed", amount_count(compared->narrowed_rows, "row").text);
-    if (compared->expressions.left_out == NULL)
+    if (compared->comparison->left_out == NULL)
         return;
     fputs(" (", out);
-    visible_print(out, slice_of(compared->expressions.left_out));
+    visible_print(out, slice_of(compared->comparison->left_out));
     fputc(')', out);
 }
 
@@ -225,20 +225,20 @@ static void put_columns(const struct verify_table *compared, struct json_writer 
         return;
     json_put_key(json, "columns");
     yajl_gen_array_open(json->generator);
-    for (size_t i = 0; i < compared->expressions.column_count; i++)
+    for (size_t i = 0; i < compared->comparison->column_count; i++)
         if (compared->column_differs[i])
-            json_put_text(json, slice_of(compared->expressions.column_names[i]));
+            json_put_text(json, slice_of(compared->comparison->column_names[i]));
     yajl_gen_array_close(json->generator);
 }
 
 static void put_table(const struct verify_table *compared, struct json_writer *json) {
-    const struct verify_counts counts = compared->counts;
+    const struct difference_counts counts = compared->counts;
     yajl_gen_map_open(json->generator);
     json_put_field(json, "schema", compared->table->schema);
     json_put_field(json, "table", compared->table->name);
     json_put_field(json, "result", result_name(compared->result));
     if (compared->result == VERIFY_MISSING) {
-        json_put_field(json, "lacks", compared->expressions.missing);
+        json_put_field(json, "lacks", compared->comparison->missing);
     } else if (compared->result != VERIFY_COPYING) {
         json_put_number(json, "source_rows", (int64_t) compared->source_rows);
         json_put_number(json, "target_rows", (int64_t) compared->target_rows);
@@ -249,11 +249,11 @@ static void put_table(const struct verify_table *compared, struct json_writer *j
         put_columns(compared, json);
         if (compared->lsn != 0)
             json_put_field(json, "lsn", lsn_format(compared->lsn).text);
-        if (compared->expressions.count_narrowed != NULL)
+        if (compared->comparison->counts_narrowed)
             json_put_number(json, "narrowed", (int64_t) compared->narrowed_rows);
     }
-    if (compared->expressions.left_out != NULL)
-        json_put_field(json, "left_out", compared->expressions.left_out);
+    if (compared->comparison->left_out != NULL)
+        json_put_field(json, "left_out", compared->comparison->left_out);
     if (compared->keys_are_read) {
         json_put_key(json, "keys");
         verify_keys_put(compared, json);

@@ -23,29 +23,22 @@ static uint64_t hash_text(uint64_t hash, const char *text) {
     return (hash ^ 255) * UINT64_C(1099511628211);
 }
 
-static bool hash_databases(struct verify_sides *sides, uint64_t *ret_hash, struct error *err) {
-    struct target_identity source, target;
-    char text[64];
+static bool hash_source(struct verify_sides *sides, uint64_t *ret_hash, struct error *err) {
+    struct target_identity source;
+    char text[32];
     uint64_t hash = UINT64_C(14695981039346656037);
-    if (!target_identity_read(&sides->source, &source, err) ||
-        !target_identity_read(&sides->target, &target, err))
+    if (!target_identity_read(&sides->source, &source, err))
         return false;
-    snprintf(text, sizeof text, "%" PRIu64 " %" PRIu64, source.system_id, target.system_id);
-    *ret_hash = hash_text(hash_text(hash_text(hash, text), source.database), target.database);
+    snprintf(text, sizeof text, "%" PRIu64, source.system_id);
+    *ret_hash = hash_text(hash_text(hash, text), source.database);
     return true;
 }
 
-/* The queries have the columns, their types, the publication's filter and whatever changes a value. */
 static uint64_t hash_table(uint64_t hash, const struct verify_table *compared) {
-    const struct verify_expressions *expressions = &compared->expressions;
-    const char *const texts[] = {
-        expressions->source.from,    expressions->source.row,     expressions->source.key,
-        expressions->source.columns, expressions->target.from,    expressions->target.row,
-        expressions->target.key,     expressions->target.columns, expressions->count_narrowed,
-        expressions->left_out,       compared->where_sql};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        hash = hash_text(hash, texts[i]);
-    return hash;
+    const struct comparison_table *comparison = compared->comparison;
+    for (size_t i = 0; i < comparison->definition_count; i++)
+        hash = hash_text(hash, comparison->definition[i]);
+    return hash_text(hash, compared->where_sql);
 }
 
 /* ---- ranges ---- */
@@ -126,7 +119,7 @@ bool verify_progress_open(struct verify_progress *progress, struct verify_table 
         .tables = arena_alloc_zero(arena, (count + 1) * sizeof *before.tables), .count = count};
     if (progress->verified.tables == NULL)
         return error_no_memory(err);
-    if (!hash_databases(sides, &hash, err))
+    if (!hash_source(sides, &hash, err))
         return false;
     for (size_t i = 0; i < count; i++) {
         struct verified_table *table = &progress->verified.tables[i];

@@ -45,7 +45,7 @@ static const struct table_column *find_divider(const struct table *table) {
 
 static bool can_divide(const struct verify_table *compared) {
     const struct table_column *column = find_divider(compared->table);
-    return column != NULL && same_order(column->type_oid, compared->expressions.divider_type);
+    return column != NULL && same_order(column->type_oid, compared->comparison->divider_type);
 }
 
 static bool is_range(const struct verify_table *compared, const struct chunk *chunk) {
@@ -86,7 +86,7 @@ bool verify_ranges_make(struct session *source, struct verify_table *tables, siz
         take_ranges(&tables[i], &plan);
         tables[i].range_differs = arena_alloc_zero(arena, tables[i].range_count * sizeof(bool));
         tables[i].column_differs =
-            arena_alloc_zero(arena, (tables[i].expressions.column_count + 1) * sizeof(bool));
+            arena_alloc_zero(arena, (tables[i].comparison->column_count + 1) * sizeof(bool));
         if (tables[i].range_differs == NULL || tables[i].column_differs == NULL)
             return error_no_memory(err);
     }

@@ -29,63 +29,31 @@ struct waiting {
     lsn_t lsn;
 };
 
-static const char BEGIN[] = "begin isolation level repeatable read read only";
-
 /* ---- opening ---- */
-
-/*
- * hashtextextended may change between versions, and it hashes bytes in the database's encoding. It is used
- * only if both servers return the same for test texts of every length that its inner loop distinguishes.
- */
-static bool choose_hash(struct verify_sides *sides, struct error *err) {
-    static const char SQL[] =
-        "select getdatabaseencoding(), array_agg(hashtextextended(repeat('Pg-cdc/', n), 0) order by n)"
-        " from generate_series(0, 40) n";
-    struct verify_answers answers AUTO(verify_answers_release) = {0};
-    const struct verify_question question = {
-        .source_sql = SQL, .target_sql = SQL, .shape = {"the query for its hash", 1, 1, 2, 0}};
-    if (!verify_sides_ask(sides, &question, &answers, err))
-        return false;
-    sides->has_hash = strcmp(PQgetvalue(answers.source, 0, 0), PQgetvalue(answers.target, 0, 0)) == 0 &&
-                      strcmp(PQgetvalue(answers.source, 0, 1), PQgetvalue(answers.target, 0, 1)) == 0;
-    return true;
-}
 
 /*
  * A query over a large table takes long. If pgcdc is gone, the server should cancel it; not every server's
  * system can detect that, and then the query runs to its end.
  */
-static void watch_client(struct session *session) {
-    struct error ignored;
-    bool is_watched = session_execute(session, "set client_connection_check_interval = '5s'", &ignored);
-    (void) is_watched;
-}
-
-static bool open_sessions(struct verify_sides *sides, const struct session_options *target,
-                          struct error *err) {
-    if (!source_open(&sides->source, &sides->config->source, sides->stop, err) ||
-        !session_open(&sides->target, target, err) || !session_take_bytes(&sides->source, err) ||
-        !session_take_bytes(&sides->target, err))
-        return false;
-    watch_client(&sides->source);
-    watch_client(&sides->target);
-    return true;
+static bool open_source(struct verify_sides *sides, struct error *err) {
+    return source_open(&sides->source, &sides->config->source, sides->stop, err) &&
+           session_take_bytes(&sides->source, err) && session_notice_our_end(&sides->source, err);
 }
 
 bool verify_sides_open(struct verify_sides *sides, const struct config *config,
                        const struct config_sink *sink, const atomic_bool *stop, struct error *err) {
     *sides = (struct verify_sides){.config = config, .ops = sink->ops, .sink = &sink->sink, .stop = stop};
     snprintf(sides->application, sizeof sides->application, "%s verify", config->source.application);
-    struct session_options target = {.stop = stop};
-    sides->ops->admin->target(sides->sink, &target);
-    target.application = sides->application;
-    return open_sessions(sides, &target, err) && choose_hash(sides, err);
+    const struct comparison_terms terms = {
+        .source = &sides->source, .application = sides->application, .stop = stop};
+    return open_source(sides, err) && sink->ops->admin->compare(sides->sink, &terms, &sides->comparison, err);
 }
 
 void verify_sides_release(struct verify_sides *sides) {
     free(sides->snapshot);
+    if (sides->comparison != NULL)
+        sides->comparison->ops->close(sides->comparison);
     session_close(&sides->source);
-    session_close(&sides->target);
 }
 
 /* ---- the source's snapshot ---- */
@@ -104,7 +72,7 @@ bool verify_sides_pin_source(struct verify_sides *sides, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     const char *const parameters[] = {sides->config->source.slot};
     lsn_t lsn = 0;
-    if (!session_execute(&sides->source, BEGIN, err) ||
+    if (!session_execute(&sides->source, "begin isolation level repeatable read read only", err) ||
         !session_query(&sides->source, SQL, 1, parameters,
                        &(const struct result_shape){"the query for the end of its WAL", 1, 1, 6, 0}, &result,
                        err))
@@ -122,10 +90,8 @@ bool verify_sides_pin_source(struct verify_sides *sides, struct error *err) {
 
 /* ---- the target's snapshot ---- */
 
-/* Begins the target's transaction and reads the position in its snapshot; 0 if there is none. */
 bool verify_sides_pin_target(struct verify_sides *sides, struct error *err) {
-    return session_execute(&sides->target, BEGIN, err) &&
-           sides->ops->admin->target_lsn(&sides->target, sides->sink, &sides->target_lsn, err);
+    return sides->comparison->ops->pin(sides->comparison, &sides->target_lsn, err);
 }
 
 static bool is_slot_active(struct verify_sides *sides, bool *ret_active, struct error *err) {
@@ -141,8 +107,8 @@ static bool is_slot_active(struct verify_sides *sides, bool *ret_active, struct 
 
 static bool pause(struct verify_sides *sides, struct error *err) {
     bool ready = false;
-    return session_execute(&sides->target, "rollback", err) &&
-           session_wait(&sides->target, false, POLL_MS, &ready, err);
+    return sides->comparison->ops->unpin(sides->comparison, err) &&
+           session_wait(&sides->source, false, POLL_MS, &ready, err);
 }
 
 static void say_waiting(const struct verify_sides *sides) {
@@ -188,48 +154,11 @@ bool verify_sides_pin(struct verify_sides *sides, struct error *err) {
 }
 
 bool verify_sides_unpin(struct verify_sides *sides, struct error *err) {
-    return session_execute(&sides->source, "commit", err) && session_execute(&sides->target, "commit", err);
+    return session_execute(&sides->source, "rollback", err) &&
+           sides->comparison->ops->unpin(sides->comparison, err);
 }
 
-/* ---- questions ---- */
-
-static bool send(struct session *session, const char *sql, const char *parameter, struct error *err) {
-    const char *const parameters[] = {parameter};
-    if (PQsendQueryParams(session->conn, sql, parameter != NULL ? 1 : 0, NULL, parameters, NULL, NULL, 0) ==
-        0)
-        return session_error(session, NULL, err);
-    return session_flush(session, err);
-}
-
-static bool receive(struct session *session, const struct result_shape *shape, PGresult **ret_result,
-                    struct error *err) {
-    PGresult *result AUTO_PGRESULT = NULL;
-    PGresult *mark AUTO_PGRESULT = NULL;
-    if (!session_next_result(session, &result, err))
-        return false;
-    if (PQresultStatus(result) != PGRES_TUPLES_OK)
-        return session_error(session, result, err);
-    if (!session_next_result(session, &mark, err))
-        return false;
-    if (mark != NULL)
-        return error_set(err, ERROR_PROTOCOL, "%s: more than one answer to %s", session->peer, shape->query);
-    if (!result_check(result, session->peer, shape, err))
-        return false;
-    *ret_result = result;
-    result = NULL;
-    return true;
-}
-
-bool verify_sides_ask(struct verify_sides *sides, const struct verify_question *question,
-                      struct verify_answers *ret_answers, struct error *err) {
-    return send(&sides->source, question->source_sql, question->parameter, err) &&
-           send(&sides->target, question->target_sql, question->parameter, err) &&
-           receive(&sides->source, &question->shape, &ret_answers->source, err) &&
-           receive(&sides->target, &question->shape, &ret_answers->target, err);
-}
-
-void verify_answers_release(struct verify_answers *answers) {
-    PQclear(answers->source);
-    PQclear(answers->target);
-    *answers = (struct verify_answers){0};
+bool verify_sides_ping(struct verify_sides *sides, struct error *err) {
+    return sides->comparison->ops->ping(sides->comparison, err) &&
+           session_execute(&sides->source, "select", err);
 }

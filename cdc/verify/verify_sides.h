@@ -10,16 +10,16 @@
 
 #include "cdc/config/config.h"
 #include "cdc/pq/session.h"
+#include "sinks/comparison.h"
 
 struct verify_sides {
     struct session source;
-    struct session target;
+    struct comparison *comparison; /* NULL: not open */
     const struct config *config;
-    const struct sink_ops *ops; /* that have target */
+    const struct sink_ops *ops;
     const struct sink_config *sink;
     const atomic_bool *stop;
-    char application[64]; /* of the target's session: pgcdc:NAME verify */
-    bool has_hash;        /* hashtextextended gives the same on both sides; otherwise md5 is used */
+    char application[64]; /* of the sink's sessions: pgcdc:NAME verify */
     bool is_fed;          /* an engine reads the slot, so the target's position advances */
     lsn_t source_lsn;     /* of the current snapshots or, after unpinning, of the last ones */
     lsn_t target_lsn;     /* 0: the target has no position */
@@ -41,26 +41,7 @@ MUST_CHECK bool verify_sides_pin(struct verify_sides *sides, struct error *err);
 MUST_CHECK bool verify_sides_pin_source(struct verify_sides *sides, struct error *err);
 MUST_CHECK bool verify_sides_pin_target(struct verify_sides *sides, struct error *err);
 
+/* Do both still answer? Outside of snapshots. */
+MUST_CHECK bool verify_sides_ping(struct verify_sides *sides, struct error *err);
+
 MUST_CHECK bool verify_sides_unpin(struct verify_sides *sides, struct error *err);
-
-/*
- * Runs one query on each side, both at the same time, with its own SQL and parameter; parameter may be NULL.
- */
-struct verify_question {
-    const char *source_sql;
-    const char *target_sql;
-    const char *parameter;
-    struct result_shape shape;
-};
-
-struct verify_answers {
-    PGresult *source;
-    PGresult *target;
-};
-
-/* The caller releases the answers, also after a failure. */
-MUST_CHECK bool verify_sides_ask(struct verify_sides *sides, const struct verify_question *question,
-                                 struct verify_answers *ret_answers, struct error *err);
-
-/* For AUTO(verify_answers_release). */
-void verify_answers_release(struct verify_answers *answers);

@@ -9,11 +9,8 @@
 #pragma once
 
 #include "cdc/base/buffer.h"
-#include "sinks/difference.h"
-#include "sinks/postgres/verify/expressions.h"
 #include "cdc/verify/verify_sides.h"
-#include "sinks/chunk.h"
-#include "sinks/table.h"
+#include "sinks/comparison.h"
 
 enum verify_result {
     VERIFY_UNDECIDED,
@@ -26,30 +23,31 @@ enum verify_result {
     VERIFY_COPYING, /* the target has not got all of its rows yet */
 };
 
-/* Some of the rows that differ, and the columns that name them. */
+/* Some of the rows that differ, and the values that name them. */
 struct verify_key_set {
-    struct verify_differences picked;
-    struct verify_answers rows;
+    struct differences picked;
+    struct comparison_row *rows; /* in the arena, one for each picked; NULL: not read */
+    struct arena arena;
 };
 
 struct verify_table {
     const struct table *table;
-    struct verify_expressions expressions;
+    const struct comparison_table *comparison;
     enum verify_result result;
     uint64_t source_rows; /* at the comparison of the whole table */
     uint64_t target_rows;
     uint64_t narrowed_rows; /* at the source then: rows with a value whose text the target's type changes */
     int64_t bucket_mask;
-    struct verify_differences rows;    /* by key */
-    struct verify_differences buckets; /* buckets that differ and are too large to narrow */
-    const char *where_sql;             /* only rows for which it is true, on each side; or NULL */
-    const struct chunk *ranges;        /* parts of its key that are compared one by one; NULL: the whole */
-    size_t range_count;                /* at least 1 */
-    size_t range;                      /* that is compared now; rows and buckets are of it */
+    struct differences rows;    /* by key */
+    struct differences buckets; /* buckets that differ and are too large to narrow */
+    const char *where_sql;      /* only rows for which it is true, on each side; or NULL */
+    const struct chunk *ranges; /* parts of its key that are compared one by one; NULL: the whole */
+    size_t range_count;         /* at least 1 */
+    size_t range;               /* that is compared now; rows and buckets are of it */
     bool *range_differs;
-    struct verify_counts counts; /* of the ranges that are settled */
-    bool is_inexact;             /* counts are lower bounds */
-    bool *column_differs;        /* by the index of column_names: in a row that both sides have */
+    struct difference_counts counts; /* of the ranges that are settled */
+    bool is_inexact;                 /* counts are lower bounds */
+    bool *column_differs;            /* by the index of column_names: in a row that both sides have */
     bool columns_are_known;
     struct verify_key_set *key_sets;
     size_t key_set_count;
@@ -61,10 +59,6 @@ struct verify_table {
 
 void verify_table_release(struct verify_table *compared);
 
-/* Appends a side's table, reduced to the current range and where_sql. */
-void verify_table_append_from(const struct verify_table *compared, const struct verify_expression *side,
-                              struct buffer *sql);
-
 /*
  * Locks the table on both sides against other definitions, until the snapshots end. *ret_whole: it was not
  * rewritten, truncated or divided otherwise since they were taken; else they do not show its rows.
@@ -75,6 +69,10 @@ MUST_CHECK bool verify_table_hold(const struct verify_table *compared, struct ve
 /* Finds the columns whose values differ in some of the current rows. In the snapshots of the comparison. */
 MUST_CHECK bool verify_table_find_columns(struct verify_table *compared, struct verify_sides *sides,
                                           struct error *err);
+
+/* Reads the rows of the picked keys, in the snapshots of the comparison. */
+MUST_CHECK bool verify_table_read_rows(const struct verify_table *compared, struct verify_sides *sides,
+                                       struct verify_key_set *set, struct error *err);
 
 /* Adds what differs in the current range to the counts, and forgets the rows. */
 void verify_table_settle(struct verify_table *compared);
@@ -95,8 +93,8 @@ MUST_CHECK bool verify_table_compare_again(struct verify_table *compared, struct
  * buckets that differ. Only rows that differed in streak_min rounds. In the snapshots of the last comparison.
  */
 MUST_CHECK bool verify_table_pick(const struct verify_table *compared, struct verify_sides *sides,
-                                  size_t count_max, unsigned int streak_min,
-                                  struct verify_differences *ret_picked, struct error *err);
+                                  size_t count_max, unsigned int streak_min, struct differences *ret_picked,
+                                  struct error *err);
 
 static inline bool verify_table_is_settled(const struct verify_table *compared) {
     return compared->rows.count == 0 && compared->buckets.count == 0;

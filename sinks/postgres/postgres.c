@@ -22,6 +22,7 @@
 #include "sinks/postgres/copy/plan_rows.h"
 #include "sinks/postgres/postgres.h"
 #include "sinks/postgres/target/origin.h"
+#include "sinks/postgres/verify/target_comparison.h"
 #include "sinks/types.h"
 
 /*
@@ -33,9 +34,6 @@ static const char SETTINGS[] =
     "-c default_transaction_isolation=read\\ committed"
     " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=4 -c array_nulls=on"
     " -c client_min_messages=error";
-
-/* Ends a session that waits for a lock after this process has died; only servers on Linux support it. */
-static const char NOTICE_OUR_END[] = "set client_connection_check_interval = '5s'";
 
 static const struct option_spec POSTGRES_OPTIONS[] = {
     {"dsn", true, "connection string of the target, as for libpq: host=db user=loader dbname=warehouse"},
@@ -174,16 +172,11 @@ static const char PLANNER_OURS[] =
     " set plan_cache_mode = force_generic_plan; set max_parallel_workers_per_gather = 0";
 
 static bool set_up_session(struct postgres_sink *postgres, struct error *err) {
-    struct error answer = {0};
-    bool done = false;
     bool waits = false;
     if (!durability_read_option(postgres->target.sink.config, &waits, err))
         return false;
-    if (!try_statement(postgres, NOTICE_OUR_END, &done, &answer)) {
-        *err = answer;
-        return false;
-    }
-    if (!session_execute(&postgres->target.session, PLANNER_OURS, err))
+    if (!session_notice_our_end(&postgres->target.session, err) ||
+        !session_execute(&postgres->target.session, PLANNER_OURS, err))
         return false;
     return durability_open(&postgres->target.durability, &postgres->target.session, waits, err);
 }
@@ -423,8 +416,6 @@ static bool postgres_chunk_note(struct sink *sink, const struct chunk_note *note
 static bool postgres_chunk_open(struct sink *copier, const struct sink *sink, struct error *err) {
     struct postgres_sink *postgres = postgres_of(copier);
     const struct target *opened = (const struct target *) sink;
-    struct error answer = {0};
-    bool done = false;
     postgres->target.in_transaction = false;
     /* What the runner does not change while its sink is open. */
     postgres->target.row = (struct position_row){.pipeline = opened->row.pipeline,
@@ -433,13 +424,8 @@ static bool postgres_chunk_open(struct sink *copier, const struct sink *sink, st
                                                  .epoch = opened->row.epoch};
     postgres->target.role = opened->role;
     postgres->target.may_narrow = opened->may_narrow;
-    if (!connect_target(postgres, err))
-        return false;
-    if (!try_statement(postgres, NOTICE_OUR_END, &done, &answer)) {
-        *err = answer;
-        return false;
-    }
-    return session_execute(&postgres->target.session, PLANNER_OURS, err) && set_trigger_role(postgres, err);
+    return connect_target(postgres, err) && session_notice_our_end(&postgres->target.session, err) &&
+           session_execute(&postgres->target.session, PLANNER_OURS, err) && set_trigger_role(postgres, err);
 }
 
 static void postgres_close(struct sink *sink) {
@@ -461,11 +447,12 @@ static bool postgres_look(struct sink *sink, struct sink_view *ret_view, struct 
     return seen;
 }
 
-static bool postgres_target_lsn(struct session *session, const struct sink_config *config, lsn_t *ret_lsn,
-                                struct error *err) {
-    const struct position_row row = {
-        .pipeline = config->pipeline, .sink = config->name, .stream = sink_stream(config)};
-    return position_row_find_lsn(&row, session, ret_lsn, err);
+static bool postgres_compare(const struct sink_config *config, const struct comparison_terms *terms,
+                             struct comparison **ret_comparison, struct error *err) {
+    struct session_options options = {.stop = terms->stop};
+    postgres_target(config, &options);
+    options.application = terms->application;
+    return target_comparison_open(config, &options, terms->source, ret_comparison, err);
 }
 
 static bool postgres_drop(struct sink *sink, struct error *err) {
@@ -591,7 +578,7 @@ static const struct sink_admin_ops POSTGRES_ADMIN = {
     .check = postgres_check,
     .drop = postgres_drop,
     .target = postgres_target,
-    .target_lsn = postgres_target_lsn,
+    .compare = postgres_compare,
 };
 
 const struct sink_ops sink_postgres = {

@@ -24,9 +24,10 @@ LAYERS = {
     "sinks/postgres/apply": ["cdc/base", "cdc/pq", "decoder", "sinks/postgres/catalog", "sinks/postgres/target"],
     "sinks/postgres/copy": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "sinks/postgres/target"],
     "sinks/postgres/check": ["cdc/base", "cdc/pq", "sinks", "sinks/postgres/catalog"],
+    "sinks/postgres/verify": ["cdc/base", "cdc/pq", "sinks", "sinks/postgres/catalog", "sinks/postgres/target"],
     "sinks/postgres": [
         "cdc/base", "cdc/pq", "sinks", "sinks/postgres/apply", "sinks/postgres/catalog", "sinks/postgres/check", "sinks/postgres/copy",
-        "sinks/postgres/target",
+        "sinks/postgres/target", "sinks/postgres/verify",
     ],
     "cdc/config": ["cdc/base", "sinks"],
     "cdc/source": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config"],
@@ -37,8 +38,7 @@ LAYERS = {
     ],
     "cdc/status": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
     "cdc/check": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
-    "sinks/postgres/verify": ["cdc/base", "cdc/pq", "sinks", "sinks/postgres/catalog", "cdc/verify"],
-    "cdc/verify": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/verify", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
+    "cdc/verify": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
     "cdc/commands": [
         "cdc", "cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine", "cdc/status", "cdc/check", "cdc/verify",
     ],

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "sinks/postgres/verify/sums.h"
+
 struct sum {
     int64_t key;
     uint64_t count;
@@ -32,43 +34,43 @@ static PGresult *result_of(const struct sum *sums, size_t count) {
     return result;
 }
 
-static struct verify_differences merge(const struct sum *source, size_t source_count,
-                                       const struct sum *target, size_t target_count) {
-    struct verify_differences differences = {0};
+static struct differences merge(const struct sum *source, size_t source_count, const struct sum *target,
+                                size_t target_count) {
+    struct comparison_answer answer = {0};
     struct error err;
     PGresult *source_result = result_of(source, source_count),
              *target_result = result_of(target, target_count);
-    cr_assert(verify_differences_read(&differences, source_result, target_result, &err));
+    cr_assert(sums_merge(&answer, source_result, target_result, &err));
     PQclear(source_result);
     PQclear(target_result);
-    return differences;
+    return answer.differences;
 }
 
-Test(verify_difference, equal_sums_leave_nothing) {
+Test(difference, equal_sums_leave_nothing) {
     const struct sum sums[] = {{INT64_MIN, 1, 5}, {-1, 2, 6}, {INT64_MAX, 1, 7}};
-    struct verify_differences differences = merge(sums, 3, sums, 3);
+    struct differences differences = merge(sums, 3, sums, 3);
     cr_assert_eq(differences.count, 0);
-    verify_differences_release(&differences);
+    differences_release(&differences);
 }
 
-Test(verify_difference, each_kind_is_counted) {
+Test(difference, each_kind_is_counted) {
     const struct sum source[] = {{-9, 1, 5}, {1, 3, 7}, {2, 1, 8}, {INT64_MAX, 1, 1}};
     const struct sum target[] = {{-9, 1, 6}, {1, 1, 7}, {5, 4, 9}};
-    struct verify_differences differences = merge(source, 4, target, 3);
-    struct verify_counts counts = {0};
+    struct differences differences = merge(source, 4, target, 3);
+    struct difference_counts counts = {0};
     for (size_t i = 0; i < differences.count; i++)
-        verify_counts_add(&counts, &differences.items[i]);
+        difference_counts_add(&counts, &differences.items[i]);
     cr_assert_eq(counts.different, 1);
     cr_assert_eq(counts.missing, 2 + 1 + 1);
     cr_assert_eq(counts.extra, 4);
-    verify_differences_release(&differences);
+    differences_release(&differences);
 }
 
-Test(verify_difference, the_same_count_with_another_hash_is_different) {
+Test(difference, the_same_count_with_another_hash_is_different) {
     const struct sum source[] = {{1, 10, 5}}, target[] = {{1, 10, 6}};
-    struct verify_differences differences = merge(source, 1, target, 1);
+    struct differences differences = merge(source, 1, target, 1);
     cr_assert_eq(differences.count, 1);
-    verify_differences_release(&differences);
+    differences_release(&differences);
 }
 
 /* Keys ascend by 1 to 3, so that the sides share some. */
@@ -89,7 +91,7 @@ static const struct sum *find_sum(const struct sum *sums, size_t count, int64_t 
     return NULL;
 }
 
-Test(verify_difference, agrees_with_a_naive_merge) {
+Test(difference, agrees_with_a_naive_merge) {
     unsigned int first_seed = (unsigned int) time(NULL);
     for (unsigned int round = 0; round < 500; round++) {
         enum { COUNT_MAX = 30 };
@@ -97,16 +99,16 @@ Test(verify_difference, agrees_with_a_naive_merge) {
         unsigned int seed = first_seed + round;
         size_t source_count = make_side(source, COUNT_MAX, &seed),
                target_count = make_side(target, COUNT_MAX, &seed);
-        struct verify_differences differences = merge(source, source_count, target, target_count);
+        struct differences differences = merge(source, source_count, target, target_count);
         for (int64_t key = -COUNT_MAX; key < 3 * COUNT_MAX; key++) {
             const struct sum *here = find_sum(source, source_count, key),
                              *there = find_sum(target, target_count, key);
             bool same = here == NULL
                             ? there == NULL
                             : there != NULL && here->count == there->count && here->hash == there->hash;
-            cr_assert_eq(verify_differences_find(&differences, key) == NULL, same, "key %lld, seed %u",
+            cr_assert_eq(differences_find(&differences, key) == NULL, same, "key %lld, seed %u",
                          (long long) key, first_seed + round);
         }
-        verify_differences_release(&differences);
+        differences_release(&differences);
     }
 }

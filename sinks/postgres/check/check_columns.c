@@ -39,7 +39,7 @@ static const char ADDED[] =
 
 enum { ADDED_NAME, ADDED_NUMBER, ADDED_NOT_NULL, ADDED_HAS_DEFAULT, ADDED_VALUE };
 
-struct comparison {
+struct column_comparison {
     const struct target_check *target;
     const struct table *table;
     const char *name;        /* quoted */
@@ -51,18 +51,18 @@ struct comparison {
     struct buffer copied;    /* the columns that only a copy can fill */
 };
 
-static void comparison_release(struct comparison *comparison) {
+static void column_comparison_release(struct column_comparison *comparison) {
     buffer_release(&comparison->statement);
     buffer_release(&comparison->added);
     buffer_release(&comparison->copied);
 }
 
-static int number_of(const struct comparison *comparison, const char *name) {
+static int number_of(const struct column_comparison *comparison, const char *name) {
     int row = result_find(comparison->numbers, 0, name);
     return row < 0 ? 0 : (int) strtol(PQgetvalue(comparison->numbers, row, ADDED_NUMBER), NULL, 10);
 }
 
-static bool is_same_order(const struct comparison *comparison) {
+static bool is_same_order(const struct column_comparison *comparison) {
     int last = 0;
     for (int row = 0; row < PQntuples(comparison->columns); row++) {
         int number = number_of(comparison, PQgetvalue(comparison->columns, row, 0));
@@ -74,7 +74,7 @@ static bool is_same_order(const struct comparison *comparison) {
 }
 
 /* The number of the last common column before this one; 0: none. */
-static int number_before(const struct comparison *comparison, int number) {
+static int number_before(const struct column_comparison *comparison, int number) {
     int before = 0;
     for (int row = 0; row < PQntuples(comparison->numbers); row++) {
         int other = (int) strtol(PQgetvalue(comparison->numbers, row, ADDED_NUMBER), NULL, 10);
@@ -85,7 +85,7 @@ static int number_before(const struct comparison *comparison, int number) {
     return before;
 }
 
-static int number_before_extra(const struct comparison *comparison, int extra) {
+static int number_before_extra(const struct column_comparison *comparison, int extra) {
     int before = 0;
     for (int row = 0; row < extra; row++) {
         int number = number_of(comparison, PQgetvalue(comparison->columns, row, 0));
@@ -96,7 +96,7 @@ static int number_before_extra(const struct comparison *comparison, int extra) {
 
 enum origin { ORIGIN_ADDED, ORIGIN_RENAMED, ORIGIN_UNCERTAIN };
 
-static enum origin find_origin(const struct comparison *comparison, const struct table_column *column,
+static enum origin find_origin(const struct column_comparison *comparison, const struct table_column *column,
                                int *ret_extra) {
     int number = number_of(comparison, column->name), before = number_before(comparison, number);
     enum origin origin = ORIGIN_ADDED;
@@ -118,7 +118,7 @@ static enum origin find_origin(const struct comparison *comparison, const struct
 }
 
 /* "add column c type default 'value' not null" */
-static void append_add(const struct comparison *comparison, struct buffer *text,
+static void append_add(const struct column_comparison *comparison, struct buffer *text,
                        const struct table_column *column) {
     int row = result_find(comparison->numbers, 0, column->name);
     buffer_append_text(text, "add column ");
@@ -136,7 +136,7 @@ static void append_add(const struct comparison *comparison, struct buffer *text,
 }
 
 /* Do earlier rows have a value that is unknown here? */
-static bool needs_copy(const struct comparison *comparison, const struct table_column *column) {
+static bool needs_copy(const struct column_comparison *comparison, const struct table_column *column) {
     int row = result_find(comparison->numbers, 0, column->name);
     if (comparison->target->check->expects_copy || column->generated != '\0')
         return false;
@@ -144,7 +144,7 @@ static bool needs_copy(const struct comparison *comparison, const struct table_c
                        result_is_true(comparison->numbers, row, ADDED_HAS_DEFAULT));
 }
 
-static void take_added(struct comparison *comparison, const struct table_column *column) {
+static void take_added(struct column_comparison *comparison, const struct table_column *column) {
     struct buffer *names = needs_copy(comparison, column) ? &comparison->copied : &comparison->added;
     buffer_append_text(names, names->size > 0 ? ", " : "");
     identifier_append(names, slice_of(column->name));
@@ -158,8 +158,8 @@ static void take_added(struct comparison *comparison, const struct table_column 
  * A rename is only inferred, so the fix shows both possibilities, and neither as a statement that psql would
  * run.
  */
-static bool add_renamed(const struct comparison *comparison, const struct table_column *column, int extra,
-                        enum origin origin, struct error *err) {
+static bool add_renamed(const struct column_comparison *comparison, const struct table_column *column,
+                        int extra, enum origin origin, struct error *err) {
     const struct sink_check *check = comparison->target->check;
     struct buffer text AUTO(buffer_release) = {.bytes_max = TEXT_BYTES_MAX};
     const char *name = target_check_name(comparison->target, NULL, column->name);
@@ -182,7 +182,7 @@ static bool add_renamed(const struct comparison *comparison, const struct table_
     return true;
 }
 
-static bool report_added(struct comparison *comparison, struct error *err) {
+static bool report_added(struct column_comparison *comparison, struct error *err) {
     const struct sink_check *check = comparison->target->check;
     const char *statement = buffer_text(&comparison->statement), *added = buffer_text(&comparison->added),
                *copied = buffer_text(&comparison->copied);
@@ -208,7 +208,7 @@ static bool report_added(struct comparison *comparison, struct error *err) {
     return true;
 }
 
-static bool read_numbers(struct comparison *comparison, PGresult **ret_numbers, struct error *err) {
+static bool read_numbers(struct column_comparison *comparison, PGresult **ret_numbers, struct error *err) {
     char oid[16];
     const char *parameters[] = {oid};
     snprintf(oid, sizeof oid, "%u", comparison->table->oid);
@@ -222,7 +222,7 @@ static bool read_numbers(struct comparison *comparison, PGresult **ret_numbers, 
     return true;
 }
 
-static bool compare(struct comparison *comparison, struct error *err) {
+static bool compare(struct column_comparison *comparison, struct error *err) {
     const struct table *table = comparison->table;
     for (uint32_t i = 0; i < table->column_count; i++) {
         const struct table_column *column = &table->columns[i];
@@ -240,7 +240,7 @@ static bool compare(struct comparison *comparison, struct error *err) {
 
 bool target_check_columns(const struct target_check *target, const struct table *table, const char *name,
                           const PGresult *columns, struct error *err) {
-    struct comparison comparison AUTO(comparison_release) = {
+    struct column_comparison comparison AUTO(column_comparison_release) = {
         .target = target, .table = table, .name = name, .columns = columns};
     PGresult *numbers AUTO_PGRESULT = NULL;
     buffer_init(&comparison.statement, TEXT_BYTES_MAX);

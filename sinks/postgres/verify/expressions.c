@@ -17,8 +17,8 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/pq/identifier.h"
-#include "sinks/postgres/verify/text_hash.h"
 #include "sinks/postgres/catalog/type_shape.h"
+#include "sinks/postgres/verify/text_hash.h"
 
 #define SQL_BYTES_MAX (4 << 20)
 #define NOTE_BYTES_MAX 1024
@@ -29,9 +29,9 @@ enum { FIELD_NAME, FIELD_TYPE_OID, FIELD_TYPE_SQL, FIELD_GENERATED, FIELD_KIND }
 
 /* The texts of one side. */
 struct side_texts {
-    struct verify_texts row;
-    struct verify_texts key;
-    struct verify_texts shown; /* the columns that identify a row */
+    struct text_list row;
+    struct text_list key;
+    struct text_list shown; /* the columns that identify a row */
 };
 
 struct preparation {
@@ -84,7 +84,7 @@ static void list_name(struct buffer *list, const char *label, const char *name) 
 
 enum text_kind { TEXT_CAST, TEXT_CONVERTED, TEXT_FORMATTED };
 
-static const char *verify_expressions_keep(struct preparation *preparation, struct buffer *text) {
+static const char *expressions_keep(struct preparation *preparation, struct buffer *text) {
     const char *kept = buffer_ok(text) ? arena_copy(preparation->arena, buffer_slice(text)) : NULL;
     if (kept == NULL)
         preparation->failed = true;
@@ -97,7 +97,7 @@ static const char *write_text(struct preparation *preparation, const char *colum
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     identifier_append(&name, slice_of(column));
     if (buffer_text(&name) == NULL)
-        return verify_expressions_keep(preparation, &name);
+        return expressions_keep(preparation, &name);
     switch (kind) {
     case TEXT_CAST:
         buffer_printf(&sql, "%s::text", name.data);
@@ -109,7 +109,7 @@ static const char *write_text(struct preparation *preparation, const char *colum
     case TEXT_FORMATTED:
         buffer_printf(&sql, "case when %s is not null then format('%%s', %s) end", name.data, name.data);
     }
-    return verify_expressions_keep(preparation, &sql);
+    return expressions_keep(preparation, &sql);
 }
 
 static void add_text(struct side_texts *side, const char *text, bool is_key, bool is_shown) {
@@ -199,13 +199,13 @@ static void take_column(struct preparation *preparation, const struct table_colu
 
 /* ---- expressions ---- */
 
-static const char *write_hash(struct preparation *preparation, const struct verify_texts *texts) {
+static const char *write_hash(struct preparation *preparation, const struct text_list *texts) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     if (preparation->has_hash)
-        verify_hash_append(&sql, texts);
+        text_hash_append(&sql, texts);
     else
-        verify_hash_append_md5(&sql, texts);
-    return verify_expressions_keep(preparation, &sql);
+        text_hash_append_md5(&sql, texts);
+    return expressions_keep(preparation, &sql);
 }
 
 /*
@@ -219,35 +219,35 @@ static const char *write_from(struct preparation *preparation, char kind, const 
                                 slice_of(preparation->table->name));
     if (row_filter != NULL)
         buffer_printf(&sql, " where (%s)", row_filter);
-    return verify_expressions_keep(preparation, &sql);
+    return expressions_keep(preparation, &sql);
 }
 
-static const char *write_shown(struct preparation *preparation, const struct verify_texts *texts) {
+static const char *write_shown(struct preparation *preparation, const struct text_list *texts) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     for (size_t i = 0; i < texts->count; i++)
         buffer_printf(&sql, "%sleft(%s, 1000)", i > 0 ? ", " : "",
                       texts->items[i] != NULL ? texts->items[i] : "");
     buffer_append_text(&sql, texts->count == 0 ? "null" : "");
-    return verify_expressions_keep(preparation, &sql);
+    return expressions_keep(preparation, &sql);
 }
 
-static const char *write_columns(struct preparation *preparation, const struct verify_texts *texts) {
+static const char *write_columns(struct preparation *preparation, const struct text_list *texts) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     for (size_t i = 0; i < texts->count && texts->items[i] != NULL; i++) {
-        const struct verify_texts column = {.items = &texts->items[i], .count = 1};
+        const struct text_list column = {.items = &texts->items[i], .count = 1};
         buffer_append_text(&sql, i > 0 ? ", " : "");
         if (preparation->has_hash)
-            verify_hash_append(&sql, &column);
+            text_hash_append(&sql, &column);
         else
-            verify_hash_append_md5(&sql, &column);
+            text_hash_append_md5(&sql, &column);
     }
     buffer_append_text(&sql, texts->count == 0 ? "null" : "");
-    return verify_expressions_keep(preparation, &sql);
+    return expressions_keep(preparation, &sql);
 }
 
-static struct verify_expression write_expression(struct preparation *preparation,
-                                                 const struct side_texts *texts, const char *from) {
-    return (struct verify_expression){
+static struct expression write_expression(struct preparation *preparation, const struct side_texts *texts,
+                                          const char *from) {
+    return (struct expression){
         .from = from,
         .columns = write_columns(preparation, &texts->row),
         .row = write_hash(preparation, &texts->row),
@@ -263,10 +263,10 @@ static const char *write_count(struct preparation *preparation, const char *from
         preparation->failed = true;
     else
         buffer_printf(&sql, "select count(*) filter (where %s) from %s", condition, from);
-    return verify_expressions_keep(preparation, &sql);
+    return expressions_keep(preparation, &sql);
 }
 
-static void write_expressions(struct preparation *preparation, struct verify_expressions *expressions) {
+static void write_expressions(struct preparation *preparation, struct expressions *expressions) {
     const struct table *table = preparation->table;
     char target_kind = PQgetvalue(preparation->columns, 0, FIELD_KIND)[0];
     expressions->source = write_expression(preparation, &preparation->source,
@@ -276,15 +276,16 @@ static void write_expressions(struct preparation *preparation, struct verify_exp
     expressions->source.is_filtered = table->row_filter_sql != NULL;
     if (preparation->narrowed.size > 0)
         expressions->count_narrowed = write_count(preparation, expressions->source.from);
+    expressions->table.counts_narrowed = expressions->count_narrowed != NULL;
     if (preparation->left_out.size == 0)
         return;
     buffer_append_text(&preparation->left_out, ": generated at the source only, not compared");
-    expressions->left_out = verify_expressions_keep(preparation, &preparation->left_out);
+    expressions->table.left_out = expressions_keep(preparation, &preparation->left_out);
 }
 
 /* ---- the table ---- */
 
-static bool make_room(struct verify_texts *texts, struct arena *arena, size_t count) {
+static bool make_room(struct text_list *texts, struct arena *arena, size_t count) {
     texts->items = arena_alloc_zero(arena, (count + 1) * sizeof *texts->items);
     return texts->items != NULL;
 }
@@ -294,9 +295,9 @@ static bool make_side(struct side_texts *side, struct arena *arena, size_t count
            make_room(&side->shown, arena, count);
 }
 
-static bool match_columns(struct preparation *preparation, struct verify_expressions *expressions) {
+static bool match_columns(struct preparation *preparation, struct expressions *expressions) {
     const struct table *table = preparation->table;
-    struct verify_texts names = {0}, columns = {0};
+    struct text_list names = {0}, columns = {0};
     if (!make_room(&names, preparation->arena, table->column_count) ||
         !make_room(&columns, preparation->arena, table->column_count) ||
         !make_side(&preparation->source, preparation->arena, table->column_count) ||
@@ -307,35 +308,58 @@ static bool match_columns(struct preparation *preparation, struct verify_express
     for (uint32_t i = 0; i < table->column_count; i++)
         take_column(preparation, &table->columns[i]);
     if (preparation->missing.size > 0)
-        expressions->missing = verify_expressions_keep(preparation, &preparation->missing);
+        expressions->table.missing = expressions_keep(preparation, &preparation->missing);
     else
         write_expressions(preparation, expressions);
-    expressions->narrows = preparation->narrows;
-    expressions->shown_names = preparation->shown_names;
-    expressions->shown_count = preparation->source.shown.count;
-    expressions->column_names = preparation->column_names;
-    expressions->column_count = preparation->source.row.count;
-    expressions->divider_type = preparation->divider_type;
+    expressions->table.narrows = preparation->narrows;
+    expressions->table.shown_names = preparation->shown_names;
+    expressions->table.shown_count = preparation->source.shown.count;
+    expressions->table.column_names = preparation->column_names;
+    expressions->table.column_count = preparation->source.row.count;
+    expressions->table.divider_type = preparation->divider_type;
     return !preparation->failed;
 }
 
-bool verify_expressions_prepare(struct verify_expressions *expressions, const struct table *table,
-                                struct verify_sides *sides, struct arena *arena, struct error *err) {
+static void list_definition(struct expressions *expressions, const struct target_comparison *comparison) {
+    const struct expression *source = &expressions->source, *target = &expressions->target;
+    const char *const texts[EXPRESSIONS_TEXTS] = {
+        source->from,
+        source->row,
+        source->key,
+        source->columns,
+        target->from,
+        target->row,
+        target->key,
+        target->columns,
+        expressions->count_narrowed,
+        expressions->table.left_out,
+        comparison->identity,
+    };
+    memcpy(expressions->definition, texts, sizeof texts);
+    expressions->table.definition = expressions->definition;
+    expressions->table.definition_count = EXPRESSIONS_TEXTS;
+}
+
+bool expressions_prepare(struct expressions *expressions, const struct table *table,
+                         struct target_comparison *comparison, struct arena *arena, struct error *err) {
     struct preparation preparation AUTO(preparation_release) = {
         .table = table,
         .arena = arena,
-        .has_hash = sides->has_hash,
+        .has_hash = comparison->has_hash,
         .narrowed = {.bytes_max = SQL_BYTES_MAX},
         .missing = {.bytes_max = NOTE_BYTES_MAX},
         .left_out = {.bytes_max = 2 * NOTE_BYTES_MAX},
     };
-    *expressions = (struct verify_expressions){0};
-    if (!read_columns(&sides->target, table, &preparation.columns, err) ||
-        !type_shapes_read_table(&sides->target, table->schema, table->name, &preparation.shapes, err))
+    *expressions = (struct expressions){.table = {.table = table}};
+    if (!read_columns(&comparison->target, table, &preparation.columns, err) ||
+        !type_shapes_read_table(&comparison->target, table->schema, table->name, &preparation.shapes, err))
         return false;
     if (PQntuples(preparation.columns) == 0) {
-        expressions->missing = "the table";
+        expressions->table.missing = "the table";
         return true;
     }
-    return match_columns(&preparation, expressions) ? true : error_no_memory(err);
+    if (!match_columns(&preparation, expressions))
+        return error_no_memory(err);
+    list_definition(expressions, comparison);
+    return true;
 }

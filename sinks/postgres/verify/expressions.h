@@ -5,11 +5,11 @@
 #pragma once
 
 #include "cdc/base/arena.h"
-#include "cdc/verify/verify_sides.h"
-#include "sinks/table.h"
+#include "sinks/comparison.h"
+#include "sinks/postgres/verify/target_comparison.h"
 
 /* SQL over one side's table. */
-struct verify_expression {
+struct expression {
     const char *from;    /* the table and the publication's row filter */
     bool is_filtered;    /* from ends with a condition */
     const char *row;     /* a bigint hash of all columns' texts */
@@ -18,22 +18,19 @@ struct verify_expression {
     const char *columns; /* a hash of each compared column */
 };
 
-struct verify_expressions {
-    struct verify_expression source;
-    struct verify_expression target;
-    const char *const *shown_names; /* the columns of shown */
-    size_t shown_count;
-    const char *const *column_names; /* of columns, and of those left out NULL */
-    size_t column_count;
-    oid_t divider_type;  /* the target's type of the primary key's first column; 0: it has none */
-    const char *missing; /* why nothing can be compared: a table or column that the target lacks; else NULL */
-    bool narrows;        /* a column's type at the target can change values; its result is compared */
+/* The queries have the columns, their types, the publication's filter and whatever changes a value. */
+enum { EXPRESSIONS_TEXTS = 11 };
+
+struct expressions {
+    struct comparison_table table;
+    struct expression source;
+    struct expression target;
     /* query for the number of source rows that narrowing changes; NULL: none can be detected */
     const char *count_narrowed;
-    const char *left_out; /* columns that are not compared, and why; else NULL */
+    const char *definition[EXPRESSIONS_TEXTS];
 };
 
 /* Reads the target's definition of the table. The texts are in the arena. */
-MUST_CHECK bool verify_expressions_prepare(struct verify_expressions *expressions, const struct table *table,
-                                           struct verify_sides *sides, struct arena *arena,
-                                           struct error *err);
+MUST_CHECK bool expressions_prepare(struct expressions *expressions, const struct table *table,
+                                    struct target_comparison *comparison, struct arena *arena,
+                                    struct error *err);

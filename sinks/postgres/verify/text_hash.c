@@ -20,7 +20,7 @@ static void append_chain(struct buffer *sql, const char *const *items, size_t co
 }
 
 /* Several chains, whose hashes are combined as the text of a row. */
-static void append_chains(struct buffer *sql, const struct verify_texts *texts) {
+static void append_chains(struct buffer *sql, const struct text_list *texts) {
     buffer_append_text(sql, "hashtextextended(row(");
     for (size_t first = 0; first < texts->count; first += DEPTH_MAX) {
         size_t left = texts->count - first;
@@ -30,7 +30,7 @@ static void append_chains(struct buffer *sql, const struct verify_texts *texts) 
     buffer_append_text(sql, ")::text collate \"C\", 0)");
 }
 
-void verify_hash_append(struct buffer *sql, const struct verify_texts *texts) {
+void text_hash_append(struct buffer *sql, const struct text_list *texts) {
     if (texts->count == 0)
         buffer_append_text(sql, "0::bigint");
     else if (texts->count <= DEPTH_MAX)
@@ -39,7 +39,7 @@ void verify_hash_append(struct buffer *sql, const struct verify_texts *texts) {
         append_chains(sql, texts);
 }
 
-void verify_hash_append_md5(struct buffer *sql, const struct verify_texts *texts) {
+void text_hash_append_md5(struct buffer *sql, const struct text_list *texts) {
     buffer_append_text(sql, "('x' || substr(md5(convert_to(row(");
     for (size_t i = 0; i < texts->count; i++)
         buffer_printf(sql, "%s%s", i > 0 ? ", " : "", texts->items[i]);

@@ -10,7 +10,7 @@
 #include "cdc/base/buffer.h"
 
 /* Expressions of type text. */
-struct verify_texts {
+struct text_list {
     const char **items;
     size_t count;
 };
@@ -19,7 +19,7 @@ struct verify_texts {
  * hashtextextended; each text's hash is the seed for the next: four times as fast as hashing ROW(...)::text
  * if texts are long. NULL counts as a text of its own.
  */
-void verify_hash_append(struct buffer *sql, const struct verify_texts *texts);
+void text_hash_append(struct buffer *sql, const struct text_list *texts);
 
 /* md5 over the row as UTF-8, for servers whose hashtextextended or encoding differ. */
-void verify_hash_append_md5(struct buffer *sql, const struct verify_texts *texts);
+void text_hash_append_md5(struct buffer *sql, const struct text_list *texts);
