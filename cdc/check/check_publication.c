@@ -106,7 +106,7 @@ static bool check_missing_identity(struct check *check, PGresult *rows, struct e
 static bool needs_copy(const struct check *check) {
     const struct config *config = check->config;
     for (size_t i = 0; i < config->sink_count; i++)
-        if (strcmp(config->sinks[i].ops->type, "postgres") != 0)
+        if (sink_admin(config->sinks[i].ops, target) == NULL)
             return false;
     return check->has_action && check->action == START_STREAM &&
            config->source.snapshot == SNAPSHOT_INITIAL && config->copy.new_tables == NEW_TABLES_STOP;

@@ -13,10 +13,10 @@
 /* ---- --sql ---- */
 
 static bool is_database(const struct config_sink *sink) {
-    return strcmp(sink->ops->type, "postgres") == 0;
+    return sink_admin(sink->ops, target) != NULL;
 }
 
-/* psql runs the statements in one database, so with several Postgres sinks the command line must name one. */
+/* psql runs the statements in one database, so with several such sinks the command line must name one. */
 static bool is_one_side(const struct config *config, const char *side) {
     size_t count = 0;
     if (side == NULL || strcmp(side, "source") == 0)

@@ -189,7 +189,7 @@ static bool read_place(const struct config *config, struct failure *failure, str
 
 static bool command_why_ask(const struct command_line *line, const struct config_sink *of,
                             struct stopped_change *stopped, struct why *why, struct error *err) {
-    if (strcmp(of->ops->type, "postgres") != 0)
+    if (sink_admin(of->ops, target) == NULL)
         return why_take_key(why, stopped->change, &stopped->arena, err);
     struct sink *sink = sink_new(of->ops, &of->sink, line->stop);
     if (sink == NULL)

@@ -28,11 +28,8 @@ static void asking_release(struct asking *asking) {
 /* ---- columns ---- */
 
 static bool open_target(struct asking *asking, const struct sink *sink, struct error *err) {
-    const struct session_options options = {.dsn = sink_config_find(sink->config, "dsn"),
-                                            .password_file = sink_config_find(sink->config, "password_file"),
-                                            .peer = "target",
-                                            .application = sink->config->application,
-                                            .stop = sink->stop};
+    struct session_options options = {.stop = sink->stop};
+    sink->ops->admin->target(sink->config, &options);
     const struct relation *relation = asking->change->relation;
     const char *const parameters[] = {relation->schema.data, relation->name.data};
     return session_open(&asking->session, &options, err) && session_take_bytes(&asking->session, err) &&

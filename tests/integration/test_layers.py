@@ -100,3 +100,11 @@ def test_only_the_program_logs():
               if layer_of(path) in SILENT and path not in ("cdc/base/log.c", "cdc/pq/lock_wait.c") and "log_line(" in file.read_text(encoding="utf-8")
               and path != "cdc/base/log.h"]
     assert not faults
+
+
+def test_only_a_sink_names_its_type():
+    """What a type of sink can do is a field of its operations; so a new type needs no change in cdc/."""
+    types = re.findall(r"sink_(\w+);", (ROOT / "sinks/types.h").read_text(encoding="utf-8"))
+    named = re.compile("|".join(f'type, "{one}"' for one in types))
+    assert len(types) > 3
+    assert [path for file, path in sources() if path.startswith("cdc/") and named.search(file.read_text(encoding="utf-8"))] == []
