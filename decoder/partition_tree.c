@@ -9,16 +9,13 @@
 #define BLOCK_BYTES ((size_t) 16 * 1024)
 #define BYTES_MAX (SIZE_MAX / 2)
 
-/* the node itself, not const: the maps hold const objects */
 struct leaf {
-    struct leaf *self;
     struct tree *tree;               /* NULL: detached */
     const struct relation *relation; /* as last announced */
     struct leaf *next; /* leaves of the tree; a detached leaf stays in the list but does not count */
 };
 
 struct tree {
-    struct tree *self;
     struct leaf *leaves;
     const struct relation *root; /* as sent */
 };
@@ -41,14 +38,14 @@ bool partition_trees_init(struct partition_trees *trees) {
 }
 
 void partition_trees_release(struct partition_trees *trees) {
-    oid_map_release(&trees->trees);
-    oid_map_release(&trees->leaves);
+    map_release(&trees->trees);
+    map_release(&trees->leaves);
     relation_cache_free(trees->relations);
     arena_release(&trees->arena);
 }
 
 const struct relation *partition_trees_find(const struct partition_trees *trees, oid_t oid) {
-    return oid_map_find(&trees->trees, oid) == NULL ? NULL : relation_cache_find(trees->relations, oid);
+    return map_find_number(&trees->trees, oid) == NULL ? NULL : relation_cache_find(trees->relations, oid);
 }
 
 static bool has_key_column(const struct relation *relation, struct slice name) {
@@ -124,13 +121,11 @@ static bool partition_tree_settle(struct partition_trees *trees, const struct tr
 }
 
 static struct tree *find_tree(const struct partition_trees *trees, oid_t oid) {
-    const struct tree *tree = oid_map_find(&trees->trees, oid);
-    return tree == NULL ? NULL : tree->self;
+    return map_find_number(&trees->trees, oid);
 }
 
 static struct leaf *find_leaf(const struct partition_trees *trees, oid_t oid) {
-    const struct leaf *leaf = oid_map_find(&trees->leaves, oid);
-    return leaf == NULL ? NULL : leaf->self;
+    return map_find_number(&trees->leaves, oid);
 }
 
 static struct tree *take_tree(struct partition_trees *trees, oid_t oid) {
@@ -140,8 +135,7 @@ static struct tree *take_tree(struct partition_trees *trees, oid_t oid) {
     tree = arena_alloc_zero(&trees->arena, sizeof *tree);
     if (tree == NULL)
         return NULL;
-    tree->self = tree;
-    return oid_map_put(&trees->trees, oid, tree) ? tree : NULL;
+    return map_put_number(&trees->trees, oid, tree) ? tree : NULL;
 }
 
 static struct leaf *take_leaf(struct partition_trees *trees, struct tree *tree, oid_t oid) {
@@ -151,9 +145,9 @@ static struct leaf *take_leaf(struct partition_trees *trees, struct tree *tree, 
     if (leaf != NULL)
         leaf->tree = NULL; /* the leaf belongs to another table now */
     leaf = arena_alloc_zero(&trees->arena, sizeof *leaf);
-    if (leaf == NULL || !oid_map_put(&trees->leaves, oid, leaf))
+    if (leaf == NULL || !map_put_number(&trees->leaves, oid, leaf))
         return NULL;
-    *leaf = (struct leaf){.self = leaf, .tree = tree, .next = tree->leaves};
+    *leaf = (struct leaf){.tree = tree, .next = tree->leaves};
     tree->leaves = leaf;
     return leaf;
 }

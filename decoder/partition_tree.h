@@ -14,13 +14,13 @@
 #include "cdc/base/arena.h"
 #include "cdc/base/error.h"
 #include "cdc/base/lsn.h"
-#include "decoder/oid_map.h"
+#include "cdc/base/map.h"
 #include "decoder/relation.h"
 
 struct partition_trees {
     struct arena arena;
-    struct oid_map trees;             /* by the root's OID */
-    struct oid_map leaves;            /* by the leaf's OID */
+    struct map trees;                 /* by the root's OID */
+    struct map leaves;                /* by the leaf's OID */
     struct relation_cache *relations; /* roots, with the identity that their leaves give them */
 };
 

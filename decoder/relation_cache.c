@@ -11,8 +11,8 @@
 
 #include <stdlib.h>
 
+#include "cdc/base/map.h"
 #include "decoder/builtin_type.h"
-#include "decoder/oid_map.h"
 
 #define BLOCK_BYTES ((size_t) 64 * 1024)
 #define CACHE_LARGE_BYTES ((size_t) 256 * 1024 * 1024) /* some 30,000 tables of 100 columns */
@@ -20,8 +20,8 @@
 
 struct relation_cache {
     struct arena arena;
-    struct oid_map relations; /* of struct relation */
-    struct oid_map types;     /* of struct type_name */
+    struct map relations; /* of struct relation */
+    struct map types;     /* of struct type_name */
 };
 
 struct relation_cache *relation_cache_new(void) {
@@ -34,18 +34,18 @@ struct relation_cache *relation_cache_new(void) {
 void relation_cache_free(struct relation_cache *cache) {
     if (cache == NULL)
         return;
-    oid_map_release(&cache->relations);
-    oid_map_release(&cache->types);
+    map_release(&cache->relations);
+    map_release(&cache->types);
     arena_release(&cache->arena);
     free(cache);
 }
 
 const struct relation *relation_cache_find(const struct relation_cache *cache, oid_t oid) {
-    return oid_map_find(&cache->relations, oid);
+    return map_find_number(&cache->relations, oid);
 }
 
 const struct type_name *relation_cache_find_type(const struct relation_cache *cache, oid_t oid) {
-    return oid_map_find(&cache->types, oid);
+    return map_find_number(&cache->types, oid);
 }
 
 /* Only a Type message can bring another name for the same OID. */
@@ -141,9 +141,10 @@ bool relation_cache_put(struct relation_cache *cache, const struct relation *def
                         const struct relation **ret_relation, struct error *err) {
     const struct relation *in_force = relation_cache_find(cache, definition->oid);
     if (in_force == NULL || !still_holds(cache, in_force, definition)) {
-        in_force = copy_relation(cache, definition);
-        if (in_force == NULL || !oid_map_put(&cache->relations, definition->oid, in_force))
+        struct relation *copy = copy_relation(cache, definition);
+        if (copy == NULL || !map_put_number(&cache->relations, definition->oid, copy))
             return error_no_memory(err);
+        in_force = copy;
     }
     *ret_relation = in_force;
     return true;
@@ -159,7 +160,7 @@ bool relation_cache_put_type(struct relation_cache *cache, const struct type_nam
         return error_no_memory(err);
     *copy = *type;
     if (!copy_slice(&cache->arena, &copy->schema) || !copy_slice(&cache->arena, &copy->name) ||
-        !oid_map_put(&cache->types, copy->oid, copy))
+        !map_put_number(&cache->types, copy->oid, copy))
         return error_no_memory(err);
     return true;
 }

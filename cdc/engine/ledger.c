@@ -19,14 +19,14 @@ void ledger_init(struct ledger *ledger) {
 }
 
 void ledger_release(struct ledger *ledger) {
-    oid_map_release(&ledger->map);
+    map_release(&ledger->map);
     free(ledger->tables);
     arena_release(&ledger->arena);
     *ledger = (struct ledger){0};
 }
 
 const struct ledger_table *ledger_find(const struct ledger *ledger, oid_t oid) {
-    return oid_map_find(&ledger->map, oid);
+    return map_find_number(&ledger->map, oid);
 }
 
 /* ---- counting ---- */
@@ -41,7 +41,7 @@ static struct ledger_table *add_table(struct ledger *ledger, const struct relati
         ledger->tables = tables;
         ledger->capacity = capacity;
     }
-    if (table == NULL || !oid_map_put(&ledger->map, relation->oid, table))
+    if (table == NULL || !map_put_number(&ledger->map, relation->oid, table))
         return NULL;
     table->oid = relation->oid;
     table->schema = arena_copy(&ledger->arena, relation->schema);
@@ -55,7 +55,7 @@ static struct ledger_table *add_table(struct ledger *ledger, const struct relati
 static struct ledger_table *find_table(struct ledger *ledger, const struct relation *relation) {
     if (ledger->last != NULL && ledger->last->oid == relation->oid)
         return ledger->last;
-    ledger->last = (struct ledger_table *) (uintptr_t) oid_map_find(&ledger->map, relation->oid);
+    ledger->last = map_find_number(&ledger->map, relation->oid);
     if (ledger->last == NULL)
         ledger->last = add_table(ledger, relation);
     return ledger->last;

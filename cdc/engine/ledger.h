@@ -14,8 +14,8 @@
 
 #include "cdc/base/arena.h"
 #include "cdc/base/error.h"
+#include "cdc/base/map.h"
 #include "decoder/change.h"
-#include "decoder/oid_map.h"
 
 enum ledger_side {
     LEDGER_IN,      /* of a batch */
@@ -36,7 +36,7 @@ struct ledger_table {
 
 struct ledger {
     struct arena arena;
-    struct oid_map map; /* struct ledger_table */
+    struct map map; /* struct ledger_table */
     struct ledger_table **tables;
     size_t count, capacity;
     uint64_t totals[LEDGER_SIDES];

@@ -5,9 +5,10 @@
 #include "sinks/formats/transaction_tally.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-enum { FIRST_PLACES = 64 };
+#include "cdc/base/hash.h"
+
+enum { TABLES_MIN = 32 };
 
 void transaction_tally_start(struct transaction_tally *tally, const struct transaction *transaction) {
     tally->transaction = *transaction;
@@ -15,79 +16,59 @@ void transaction_tally_start(struct transaction_tally *tally, const struct trans
     tally->change_count = 0;
     tally->event_count = 0;
     tally->table_count = 0;
-    if (tally->places != NULL)
-        memset(tally->places, 0, tally->place_count * sizeof *tally->places);
+    map_reset(&tally->by_name);
 }
 
 void transaction_tally_release(struct transaction_tally *tally) {
     free(tally->tables);
-    free(tally->places);
+    map_release(&tally->by_name);
     *tally = (struct transaction_tally){0};
 }
 
-static bool is_named(const struct relation *one, const struct relation *other) {
+static bool is_named(const void *object, const void *key) {
+    const struct relation *one = ((const struct table_count *) object)->relation, *other = key;
     return one == other || (slice_equal(one->schema, other->schema) && slice_equal(one->name, other->name));
 }
 
-/* FNV-1a over both names, separated by a byte that no name contains. */
 static uint64_t hash_of(const struct relation *relation) {
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < relation->schema.size; i++)
-        hash = (hash ^ (unsigned char) relation->schema.data[i]) * UINT64_C(1099511628211);
-    hash *= UINT64_C(1099511628211);
-    for (size_t i = 0; i < relation->name.size; i++)
-        hash = (hash ^ (unsigned char) relation->name.data[i]) * UINT64_C(1099511628211);
-    return hash;
+    const uint64_t hash = hash_bytes(0, relation->schema.data, relation->schema.size);
+    return hash_bytes(hash, relation->name.data, relation->name.size);
 }
 
-/* The relation's place, or the free place where it belongs. */
-static uint32_t *find_place(const struct transaction_tally *tally, const struct relation *relation) {
-    const size_t mask = tally->place_count - 1;
-    size_t i = hash_of(relation) & mask;
-    while (tally->places[i] != 0 && !is_named(tally->tables[tally->places[i] - 1].relation, relation))
-        i = (i + 1) & mask;
-    return &tally->places[i];
+static bool note(struct transaction_tally *tally, struct table_count *table) {
+    return map_put(&tally->by_name, hash_of(table->relation), is_named, table->relation, table);
 }
 
-static bool grow_places(struct transaction_tally *tally) {
-    const size_t count = tally->place_count != 0 ? tally->place_count * 2 : FIRST_PLACES;
-    uint32_t *places = calloc(count, sizeof *places);
-    if (places == NULL)
-        return false;
-    free(tally->places);
-    tally->places = places;
-    tally->place_count = count;
-    for (size_t i = 0; i < tally->table_count; i++)
-        *find_place(tally, tally->tables[i].relation) = (uint32_t) i + 1;
-    return true;
-}
-
+/* The tables move, so they are noted again. */
 static bool grow_tables(struct transaction_tally *tally) {
-    const size_t capacity = tally->table_capacity != 0 ? tally->table_capacity * 2 : FIRST_PLACES / 2;
+    const size_t capacity = tally->table_capacity != 0 ? tally->table_capacity * 2 : TABLES_MIN;
     struct table_count *tables = reallocarray(tally->tables, capacity, sizeof *tables);
     if (tables == NULL)
         return false;
     tally->tables = tables;
     tally->table_capacity = capacity;
+    map_reset(&tally->by_name);
+    for (size_t i = 0; i < tally->table_count; i++)
+        if (!note(tally, &tables[i]))
+            return false;
     return true;
-}
-
-static bool make_room(struct transaction_tally *tally) {
-    return (tally->table_count < tally->table_capacity || grow_tables(tally)) &&
-           (tally->table_count * 2 < tally->place_count || grow_places(tally));
 }
 
 static bool find_table(struct transaction_tally *tally, const struct relation *relation, struct error *err) {
     if (tally->last < tally->table_count && tally->tables[tally->last].relation == relation)
         return true;
-    if (!make_room(tally))
-        return error_no_memory(err);
-    uint32_t *place = find_place(tally, relation);
-    if (*place == 0) {
-        tally->tables[tally->table_count++] = (struct table_count){.relation = relation};
-        *place = (uint32_t) tally->table_count;
+    const struct table_count *found = map_find(&tally->by_name, hash_of(relation), is_named, relation);
+    if (found != NULL) {
+        tally->last = (size_t) (found - tally->tables);
+        return true;
     }
-    tally->last = *place - 1;
+    if (tally->table_count == tally->table_capacity && !grow_tables(tally))
+        return error_no_memory(err);
+    struct table_count *added = &tally->tables[tally->table_count];
+    *added = (struct table_count){.relation = relation};
+    if (!note(tally, added))
+        return error_no_memory(err);
+    tally->last = tally->table_count++;
     return true;
 }
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "cdc/base/error.h"
+#include "cdc/base/map.h"
 #include "decoder/change.h"
 #include "proto/transaction_record.h"
 
@@ -20,10 +21,8 @@ struct transaction_tally {
     struct table_count *tables;     /* in the order of their first additions */
     size_t table_count;
     size_t table_capacity;
-    /* a hash table by name, open addressing, of indexes of tables plus 1; place_count is a power of two */
-    uint32_t *places;
-    size_t place_count;
-    size_t last; /* the table that was added to last */
+    struct map by_name; /* of struct table_count */
+    size_t last;        /* the table that was added to last */
 };
 
 /* Resets the counts; keeps the memory. Accepts a zeroed tally. */

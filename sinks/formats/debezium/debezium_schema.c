@@ -14,8 +14,6 @@
 #include "cdc/base/json_text.h"
 #include "sinks/formats/debezium/debezium_time.h"
 
-enum { FIRST_PLACES = 64 };
-
 #define SCHEMA_BYTES_MAX ((size_t) 64 << 20) /* 1600 columns, and names whose every byte is escaped */
 #define ALL_BYTES_MAX ((size_t) 16 << 20)    /* above this all are dropped and made again as needed */
 
@@ -390,11 +388,9 @@ static void free_schema(struct debezium_schema *schema) {
 }
 
 static void forget_all(struct debezium_schemas *schemas) {
-    for (size_t i = 0; i < schemas->place_count; i++) {
-        free_schema(schemas->places[i]);
-        schemas->places[i] = NULL;
-    }
-    schemas->count = 0;
+    for (size_t i = 0; i < map_slots(&schemas->known); i++)
+        free_schema(map_at(&schemas->known, i));
+    map_reset(&schemas->known);
     schemas->bytes = 0;
 }
 
@@ -406,39 +402,13 @@ void debezium_schemas_init(struct debezium_schemas *schemas, const struct debezi
 
 void debezium_schemas_release(struct debezium_schemas *schemas) {
     forget_all(schemas);
-    free(schemas->places);
-    schemas->places = NULL;
-    schemas->place_count = 0;
+    map_release(&schemas->known);
 }
 
-static struct debezium_schema **find_place(struct debezium_schema **places, size_t place_count, oid_t oid,
-                                           const struct relation *streamed) {
-    const size_t mask = place_count - 1;
-    size_t i = (oid * 2654435761u) & mask;
-    while (places[i] != NULL && (places[i]->oid != oid || places[i]->relation != streamed))
-        i = (i + 1) & mask;
-    return &places[i];
-}
-
-/* Keeps at least half of the places free. */
-static bool make_room(struct debezium_schemas *schemas) {
-    if (schemas->bytes > ALL_BYTES_MAX)
-        forget_all(schemas);
-    if ((schemas->count + 1) * 2 <= schemas->place_count)
-        return true;
-    const size_t count = schemas->place_count == 0 ? FIRST_PLACES : schemas->place_count * 2;
-    struct debezium_schema **places = calloc(count, sizeof *places);
-    if (places == NULL)
-        return false;
-    for (size_t i = 0; i < schemas->place_count; i++) {
-        struct debezium_schema *schema = schemas->places[i];
-        if (schema != NULL)
-            *find_place(places, count, schema->oid, schema->relation) = schema;
-    }
-    free(schemas->places);
-    schemas->places = places;
-    schemas->place_count = count;
-    return true;
+/* key: the relation of a streamed change; NULL: of the copy. The OIDs are the same. */
+static bool is_of_relation(const void *object, const void *key) {
+    const struct debezium_schema *schema = object;
+    return schema->relation == key;
 }
 
 static bool make(struct debezium_schemas *schemas, const struct relation *relation,
@@ -459,22 +429,22 @@ static bool make(struct debezium_schemas *schemas, const struct relation *relati
 bool debezium_schemas_find(struct debezium_schemas *schemas, const struct relation *relation, bool is_copied,
                            const struct debezium_schema **ret_schema, struct error *err) {
     const struct relation *streamed = is_copied ? NULL : relation;
-    struct debezium_schema *known =
-        schemas->place_count == 0
-            ? NULL
-            : *find_place(schemas->places, schemas->place_count, relation->oid, streamed);
+    struct debezium_schema *known = map_find(&schemas->known, relation->oid, is_of_relation, streamed);
     if (known == NULL) {
-        known = make_room(schemas) ? calloc(1, sizeof *known) : NULL;
+        if (schemas->bytes > ALL_BYTES_MAX)
+            forget_all(schemas);
+        known = calloc(1, sizeof *known);
         if (known == NULL)
             return error_no_memory(err);
-        known->oid = relation->oid;
         known->relation = streamed;
         if (!make(schemas, relation, known, err)) {
             free_schema(known);
             return false;
         }
-        *find_place(schemas->places, schemas->place_count, relation->oid, streamed) = known;
-        schemas->count++;
+        if (!map_put(&schemas->known, relation->oid, is_of_relation, streamed, known)) {
+            free_schema(known);
+            return error_no_memory(err);
+        }
         schemas->bytes += known->key.capacity + known->value.capacity + sizeof *known;
     }
     *ret_schema = known;

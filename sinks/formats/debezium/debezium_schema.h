@@ -5,13 +5,13 @@
  */
 #pragma once
 
+#include "cdc/base/map.h"
 #include "decoder/change.h"
 #include "sinks/formats/debezium/debezium_value.h"
 #include "sinks/formats/topic_name.h"
 
 /* The text before a key and a value; their JSON and a '}' follow. */
 struct debezium_schema {
-    oid_t oid;
     const struct relation *relation; /* NULL: of the copy, which has one definition per table */
     struct buffer key;
     struct buffer value;
@@ -20,10 +20,8 @@ struct debezium_schema {
 struct debezium_schemas {
     const struct debezium_writer *writer;
     const char *topic_template;
-    struct slice source;             /* the pipeline */
-    struct debezium_schema **places; /* a hash table by OID, open addressing; place_count is a power of two */
-    size_t count;
-    size_t place_count;
+    struct slice source; /* the pipeline */
+    struct map known;    /* of struct debezium_schema, by OID and definition; owned */
     size_t bytes;
 };
 

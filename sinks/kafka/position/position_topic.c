@@ -9,6 +9,7 @@
 
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
+#include "cdc/base/hash.h"
 #include "sinks/kafka/client/admin.h"
 #include "sinks/kafka/client/kafka_error.h"
 
@@ -74,16 +75,9 @@ struct other_keys {
     size_t count;
 };
 
-static uint64_t hash_of(struct slice key) {
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < key.size; i++)
-        hash = (hash ^ (unsigned char) key.data[i]) * UINT64_C(1099511628211);
-    return hash;
-}
-
 /* A tombstone removes its key; when there are more keys than places, some are assumed to exist. */
 static void note_other(struct other_keys *others, struct slice key, bool lives) {
-    uint64_t hash = hash_of(key);
+    uint64_t hash = hash_bytes(0, key.data, key.size);
     size_t i = 0;
     while (i < others->count && others->hashes[i] != hash)
         i++;

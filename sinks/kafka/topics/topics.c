@@ -15,7 +15,6 @@
 #include "sinks/kafka/client/kafka_error.h"
 
 enum {
-    FIRST_PLACES = 64,
     MEET_MAX = 64,
     KNOWN_AFTER_MS = 5000,
     PAUSE_MS = 20,
@@ -41,10 +40,10 @@ void topics_release(struct topics *topics) {
             rd_kafka_topic_destroy(topics->all[i]->handle);
         free(topics->all[i]);
     }
-    for (size_t i = 0; i < topics->place_count; i++)
-        free(topics->tables[i].name);
+    for (size_t i = 0; i < map_slots(&topics->tables); i++)
+        free(map_at(&topics->tables, i));
     free(topics->all);
-    free(topics->tables);
+    map_release(&topics->tables);
     *topics = (struct topics){0};
 }
 
@@ -185,58 +184,28 @@ static bool add(struct topics *topics, const struct wish *wish, struct topic **r
 
 /* ---- tables ---- */
 
-static bool is_table(const struct topic_table *table, const struct relation *relation) {
-    return table->oid == relation->oid && table->schema_size == relation->schema.size &&
-           table->table_size == relation->name.size &&
+/* The OIDs are the same. */
+static bool is_table(const void *object, const void *key) {
+    const struct topic_table *table = object;
+    const struct relation *relation = key;
+    return table->schema_size == relation->schema.size && table->table_size == relation->name.size &&
            memcmp(table->name, relation->schema.data, table->schema_size) == 0 &&
            memcmp(table->name + table->schema_size, relation->name.data, table->table_size) == 0;
 }
 
-/* The relation's place, or the free place where it belongs. */
-static struct topic_table *find_place(const struct topics *topics, const struct relation *relation) {
-    size_t mask = topics->place_count - 1;
-    size_t i = (relation->oid * 2654435761u) & mask;
-    while (topics->tables[i].oid != 0 && !is_table(&topics->tables[i], relation))
-        i = (i + 1) & mask;
-    return &topics->tables[i];
-}
-
-static bool topics_grow(struct topics *topics) {
-    struct topics larger = *topics;
-    larger.place_count = topics->place_count != 0 ? topics->place_count * 2 : FIRST_PLACES;
-    larger.tables = calloc(larger.place_count, sizeof *larger.tables);
-    if (larger.tables == NULL)
-        return false;
-    for (size_t i = 0; i < topics->place_count; i++) {
-        const struct topic_table *table = &topics->tables[i];
-        const struct relation named = {
-            .oid = table->oid,
-            .schema = {.data = table->name, .size = table->schema_size},
-            .name = {.data = table->name + table->schema_size, .size = table->table_size}};
-        if (table->oid != 0)
-            *find_place(&larger, &named) = *table;
-    }
-    free(topics->tables);
-    *topics = larger;
-    return true;
-}
-
 static bool remember(struct topics *topics, const struct relation *relation, struct topic *topic,
                      struct error *err) {
-    if (topics->table_count * 2 >= topics->place_count && !topics_grow(topics))
+    struct topic_table *table = malloc(sizeof *table + relation->schema.size + relation->name.size);
+    if (table == NULL)
         return error_no_memory(err);
-    char *name = malloc(relation->schema.size + relation->name.size + 1);
-    if (name == NULL)
-        return error_no_memory(err);
-    memcpy(name, relation->schema.data, relation->schema.size);
-    memcpy(name + relation->schema.size, relation->name.data, relation->name.size);
-    *find_place(topics, relation) = (struct topic_table){.oid = relation->oid,
-                                                         .name = name,
-                                                         .schema_size = relation->schema.size,
-                                                         .table_size = relation->name.size,
-                                                         .topic = topic};
-    topics->table_count++;
-    return true;
+    *table = (struct topic_table){
+        .topic = topic, .schema_size = relation->schema.size, .table_size = relation->name.size};
+    memcpy(table->name, relation->schema.data, relation->schema.size);
+    memcpy(table->name + relation->schema.size, relation->name.data, relation->name.size);
+    if (map_put(&topics->tables, relation->oid, is_table, relation, table))
+        return true;
+    free(table);
+    return error_no_memory(err);
 }
 
 /*
@@ -265,8 +234,8 @@ static bool name_topic(const struct topics *topics, const struct relation *relat
 
 /* The topic if it was looked up, or NULL. */
 static struct topic *known_topic(const struct topics *topics, const struct relation *relation) {
-    const struct topic_table *table = topics->place_count != 0 ? find_place(topics, relation) : NULL;
-    return table != NULL && table->oid != 0 ? table->topic : NULL;
+    const struct topic_table *table = map_find(&topics->tables, relation->oid, is_table, relation);
+    return table != NULL ? table->topic : NULL;
 }
 
 bool topics_find(struct topics *topics, const struct relation *relation, struct topic **ret_topic,

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "cdc/base/map.h"
 #include "decoder/change.h"
 #include "sinks/kafka/client/client.h"
 
@@ -19,11 +20,10 @@ struct topic {
 
 /* A table's OID and the name it had at the lookup. */
 struct topic_table {
-    oid_t oid;  /* 0: a free place */
-    char *name; /* "schema\0table", owned */
+    struct topic *topic;
     size_t schema_size;
     size_t table_size;
-    struct topic *topic;
+    char name[]; /* schema and table, one after the other */
 };
 
 struct topics {
@@ -34,9 +34,7 @@ struct topics {
     struct topic **all;
     size_t count;
     struct topic *transactions; /* NULL: not looked up yet */
-    struct topic_table *tables; /* a hash table by OID, open addressing; place_count is a power of two */
-    size_t table_count;
-    size_t place_count;
+    struct map tables;          /* of struct topic_table, by OID and name; owned */
 };
 
 void topics_init(struct topics *topics, const struct kafka_options *options, struct client *client,

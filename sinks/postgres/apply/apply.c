@@ -44,8 +44,8 @@ void apply_free(struct apply *apply) {
     copy_in_release(&apply->copy);
     net_effect_release(&apply->net);
     statements_release(&apply->statements);
-    oid_map_release(&apply->by_target);
-    oid_map_release(&apply->by_source);
+    map_release(&apply->by_target);
+    map_release(&apply->by_source);
     arena_release(&apply->conflict_arena);
     arena_release(&apply->kept_relations);
     arena_release(&apply->catalog);
@@ -55,8 +55,7 @@ void apply_free(struct apply *apply) {
 }
 
 static struct target_table *latest_table(const struct apply *apply, const struct relation *relation) {
-    /* oid_map holds const objects; this module owns these and may change them. */
-    return (struct target_table *) (uintptr_t) oid_map_find(&apply->by_source, relation->oid);
+    return map_find_number(&apply->by_source, relation->oid);
 }
 
 struct target_table *apply_table(const struct apply *apply, const struct relation *relation) {
@@ -94,7 +93,7 @@ static bool add_table(struct apply *apply, const struct change *change, const st
     if (!target_table_new(relation, &apply->catalog, &table, err))
         return false;
     table->previous = latest_table(apply, relation);
-    if (!oid_map_put(&apply->by_source, relation->oid, table))
+    if (!map_put_number(&apply->by_source, relation->oid, table))
         return error_no_memory(err);
     apply->new_tables[apply->new_count] = table;
     apply->new_changes[apply->new_count++] = change;
@@ -171,10 +170,10 @@ static bool is_ordered(const struct change *change, const struct target_table *t
 
 /* *ret_joins: false when the run already uses another definition of the same target table. */
 static bool joins_run(struct apply *apply, struct target_table *table, bool *ret_joins, struct error *err) {
-    const struct target_table *in_use = oid_map_find(&apply->by_target, table->oid);
+    const struct target_table *in_use = map_find_number(&apply->by_target, table->oid);
     *ret_joins = in_use == NULL || in_use == table || in_use->run != apply->run;
     table->run = apply->run;
-    return in_use == table || !*ret_joins || oid_map_put(&apply->by_target, table->oid, table)
+    return in_use == table || !*ret_joins || map_put_number(&apply->by_target, table->oid, table)
                ? true
                : error_no_memory(err);
 }
@@ -325,8 +324,8 @@ static void forget_tables(struct apply *apply) {
     assert(!apply->pipeline.active);
     net_effect_forget(&apply->net);
     statements_forget(&apply->statements);
-    oid_map_release(&apply->by_target);
-    oid_map_release(&apply->by_source);
+    map_release(&apply->by_target);
+    map_release(&apply->by_source);
     apply->new_count = 0;
     arena_reset(&apply->catalog);
 }

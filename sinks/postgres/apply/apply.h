@@ -10,7 +10,7 @@
  */
 #pragma once
 
-#include "decoder/oid_map.h"
+#include "cdc/base/map.h"
 #include "sinks/postgres/apply/copy_in.h"
 #include "sinks/postgres/apply/net_effect.h"
 #include "sinks/postgres/apply/span.h"
@@ -30,8 +30,8 @@ struct apply {
     struct arena catalog; /* target tables; kept until close, or until there are too many */
     size_t catalog_kept_bytes;    /* above this all are forgotten and looked up again; tests lower it */
     struct target_watch watch;    /* says when to forget them */
-    struct oid_map by_source;     /* the source's OID -> struct target_table of its latest definition */
-    struct oid_map by_target;     /* the target's OID -> struct target_table in use in the current run */
+    struct map by_source;         /* the source's OID -> struct target_table of its latest definition */
+    struct map by_target;         /* the target's OID -> struct target_table in use in the current run */
     struct target_table **tables; /* of each change that is being applied */
     size_t table_capacity;
     struct change *kept; /* the span without the changes of dropped tables; valid until the next span */

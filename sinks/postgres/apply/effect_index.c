@@ -36,7 +36,7 @@ uint32_t effect_index_hash(const struct target_table *table, const struct value 
     uint64_t hash = table->oid;
     for (uint32_t i = 0; i < table->key_count; i++)
         hash = value_hash_add(hash, &key[table->key_columns[i]]);
-    return value_hash_end(hash);
+    return hash_end(hash);
 }
 
 static bool has_key(const struct effect *effect, const struct target_table *table, const struct value *key) {

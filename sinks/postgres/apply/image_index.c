@@ -50,7 +50,7 @@ uint32_t image_index_hash(const struct target_table *table, const struct value *
     uint64_t hash = table->oid;
     for (uint32_t i = 0; i < table->column_count; i++)
         hash = value_hash_add(hash, or_base(&values[i], &base[i]));
-    return value_hash_end(hash);
+    return hash_end(hash);
 }
 
 void image_index_add(struct image_index *index, const struct effect *effects, uint32_t effect) {
