@@ -10,6 +10,7 @@
 #include "cdc/base/buffer.h"
 #include "cdc/copy/chunk_plan.h"
 #include "cdc/pq/identifier.h"
+#include "sinks/chunk_range.h"
 
 enum { BLOCK_BYTES = 64 * 1024, SQL_BYTES_MAX = 1024 * 1024 };
 #define ARENA_BYTES_MAX ((size_t) 256 << 20)
@@ -72,17 +73,6 @@ static bool choose_tables(struct adding *adding, struct error *err) {
 
 /* ---- the condition ---- */
 
-/* By the source's order: in the target the column may have another type or collation. */
-static void append_bound(struct buffer *sql, const struct chunk *chunk, const char *comparison,
-                         const char *bound) {
-    if (bound == NULL)
-        return;
-    buffer_append_text(sql, " and (");
-    identifier_append(sql, slice_of(chunk->column));
-    buffer_printf(sql, ")::%s%s", chunk->order_sql, comparison);
-    literal_append(sql, slice_of(bound));
-}
-
 static bool ask_side(struct session *session, const struct chunk *chunk, const char *where_sql,
                      bool *ret_some, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
@@ -92,8 +82,7 @@ static bool ask_side(struct session *session, const struct chunk *chunk, const c
     buffer_append_text(&sql, " where (");
     buffer_append_text(&sql, where_sql);
     buffer_append_text(&sql, "\n)"); /* a comment at its end ends here */
-    append_bound(&sql, chunk, " >= ", chunk->low);
-    append_bound(&sql, chunk, " < ", chunk->high);
+    chunk_range_append_ordered(&sql, chunk);
     buffer_append_text(&sql, " limit 1");
     if (buffer_text(&sql) == NULL)
         return error_no_memory(err);

@@ -12,6 +12,7 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/pq/identifier.h"
+#include "sinks/chunk_range.h"
 
 #define SQL_BYTES_MAX (4 << 20)
 
@@ -38,26 +39,14 @@ static bool needs_query(const struct table *table, const struct chunk *chunk) {
 }
 
 /* By the column's own order, so that an index serves. */
-static void append_bound(struct buffer *sql, const struct chunk *chunk, const char *comparison,
-                         const char *bound) {
-    if (bound == NULL)
-        return;
-    buffer_append_text(sql, " and ");
-    identifier_append(sql, slice_of(chunk->column));
-    buffer_append_text(sql, comparison);
-    literal_append(sql, slice_of(bound));
-}
-
 static void append_query(struct buffer *sql, const struct table *table, const struct chunk *chunk) {
     buffer_append_text(sql, "(select ");
     append_columns(sql, table);
     buffer_append_text(sql, table->kind == 'p' ? " from " : " from only ");
     identifier_append_qualified(sql, slice_of(table->schema), slice_of(table->name));
     buffer_printf(sql, " where (%s)", table->row_filter_sql != NULL ? table->row_filter_sql : "true");
-    if (chunk != NULL) {
-        append_bound(sql, chunk, " >= ", chunk->low);
-        append_bound(sql, chunk, " < ", chunk->high);
-    }
+    if (chunk != NULL)
+        chunk_range_append(sql, chunk);
     buffer_append_text(sql, ")");
 }
 

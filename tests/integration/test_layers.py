@@ -12,7 +12,7 @@ LAYERS = {
     "cdc/pq": ["cdc/base"],
     "decoder": ["cdc/base"],
     "proto": ["cdc/base", "decoder"],
-    "sinks": ["cdc/base", "decoder"],
+    "sinks": ["cdc/base", "cdc/pq", "decoder"],
     "sinks/formats": ["cdc/base", "decoder", "proto", "sinks"],
     "sinks/formats/debezium": ["cdc/base", "decoder", "sinks", "sinks/formats"],
     "sinks/kafka/client": ["cdc/base", "sinks", "sinks/formats"],

@@ -13,6 +13,7 @@
 #include "cdc/base/buffer.h"
 #include "cdc/base/fault.h"
 #include "cdc/pq/identifier.h"
+#include "sinks/chunk_range.h"
 #include "sinks/postgres/copy/copy.h"
 #include "sinks/postgres/copy/late_key.h"
 #include "sinks/postgres/copy/plan_rows.h"
@@ -60,25 +61,13 @@ bool chunk_copy_prepare(struct sink *copier, struct table *table, struct error *
     return postgres_copy_check(target_of(copier), table, err);
 }
 
-/* By the source's order: here the column may have another type or collation. */
-static void append_bound(struct buffer *sql, const struct chunk *chunk, const char *comparison,
-                         const char *bound) {
-    if (bound == NULL)
-        return;
-    buffer_append_text(sql, " and (");
-    identifier_append(sql, slice_of(chunk->column));
-    buffer_printf(sql, ")::%s%s", chunk->order_sql, comparison);
-    literal_append(sql, slice_of(bound));
-}
-
 static bool remove_rows(struct target *target, const struct table *table, const struct chunk *chunk,
                         struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     buffer_append_text(&sql, "delete from ");
     identifier_append_qualified(&sql, slice_of(table->schema), slice_of(table->name));
     buffer_append_text(&sql, " where true");
-    append_bound(&sql, chunk, " >= ", chunk->low);
-    append_bound(&sql, chunk, " < ", chunk->high);
+    chunk_range_append_ordered(&sql, chunk);
     return buffer_text(&sql) != NULL ? session_execute(&target->session, sql.data, err)
                                      : error_no_memory(err);
 }

@@ -13,6 +13,7 @@
 #include "cdc/base/fault.h"
 #include "cdc/pq/identifier.h"
 #include "sinks/postgres/copy/late_key.h"
+#include "sinks/postgres/target/own_tables.h"
 
 #define SQL_BYTES_MAX ((size_t) 64 << 20)
 #define NUMBER_TEXT_MAX 24
@@ -35,9 +36,7 @@ static const char CREATE[] =
     " create table if not exists pgcdc.chunk_seen (pipeline text, sink text, stream text,"
     " last_xid bigint not null, xids bigint[] not null)";
 
-static const char EXISTS[] =
-    "select pg_catalog.count(*) from pg_catalog.pg_class c join pg_catalog.pg_namespace n"
-    " on n.oid = c.relnamespace where n.nspname = 'pgcdc' and c.relname in ('copy', 'chunk', 'chunk_seen')";
+static const struct own_tables TABLES = {"{copy,chunk,chunk_seen}", 3, CREATE};
 
 static const char INSERT_COPY[] =
     "insert into pgcdc.copy (pipeline, sink, stream, epoch, snapshot, started_at)"
@@ -91,22 +90,11 @@ static void set_copy(const struct target *target, const char **values) {
     values[2] = target->row.stream;
 }
 
-static bool tables_exist(struct session *session, bool *ret_exist, struct error *err) {
-    PGresult *result AUTO_PGRESULT = NULL;
-    if (!session_query(session, EXISTS, 0, NULL,
-                       &(const struct result_shape){"the query for pgcdc.copy", 1, 1, 1, 0}, &result, err))
-        return false;
-    *ret_exist = strcmp(PQgetvalue(result, 0, 0), "3") == 0;
-    return true;
-}
-
 static bool create_tables(struct session *session, struct error *err) {
-    bool exist = false;
-    if (!tables_exist(session, &exist, err))
-        return false;
-    if (exist || session_execute(session, CREATE, err))
+    bool denied = false;
+    if (own_tables_create(session, &TABLES, &denied, err))
         return true;
-    if (strcmp(err->sqlstate, "42501") != 0)
+    if (!denied)
         return false;
     const char *role = PQuser(session->conn);
     return error_remedy(
@@ -248,7 +236,7 @@ bool plan_rows_remove(struct target *target, oid_t relation_oid, struct error *e
     set_copy(target, values);
     snprintf(oid, sizeof oid, "%u", relation_oid);
     values[3] = oid;
-    return tables_exist(&target->session, &exist, err) &&
+    return own_tables_exist(&target->session, &TABLES, &exist, err) &&
            (!exist || (session_execute(&target->session, "begin isolation level read committed", err) &&
                        late_key_restore(&target->session, values[0], values[1], relation_oid, err) &&
                        session_query(&target->session, SQL, 4, values, NULL, NULL, err) &&
@@ -379,7 +367,7 @@ bool plan_rows_load(struct target *target, struct arena *arena, struct chunk_pla
                     struct error *err) {
     bool exist = false;
     *ret_plan = (struct chunk_plan){0};
-    if (!tables_exist(&target->session, &exist, err))
+    if (!own_tables_exist(&target->session, &TABLES, &exist, err))
         return false;
     if (!exist)
         return true;
@@ -394,7 +382,7 @@ bool plan_rows_look(struct target *target, struct arena *arena, struct chunk_pla
                     struct error *err) {
     bool exist = false;
     *ret_plan = (struct chunk_plan){0};
-    return tables_exist(&target->session, &exist, err) &&
+    return own_tables_exist(&target->session, &TABLES, &exist, err) &&
            (!exist || read_chunks(target, arena, ret_plan, err));
 }
 
@@ -590,7 +578,7 @@ bool plan_rows_drop(const struct sink_config *config, struct session *session, s
                                           "delete from pgcdc.copy where pipeline = $1 and sink = $2"};
     const char *const values[] = {config->pipeline, config->name};
     bool exist = false;
-    if (!tables_exist(session, &exist, err))
+    if (!own_tables_exist(session, &TABLES, &exist, err))
         return false;
     if (!exist)
         return true;

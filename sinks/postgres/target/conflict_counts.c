@@ -10,15 +10,12 @@
 #include <string.h>
 
 #include "cdc/base/buffer.h"
+#include "cdc/pq/identifier.h"
+#include "sinks/postgres/target/own_tables.h"
 #include "sinks/postgres/target/pq_pipeline.h"
 
 #define COUNT_TEXT_MAX 24
 #define SQL_BYTES_MAX 65536u
-
-/* This query needs no right on the schema. */
-static const char EXISTS[] =
-    "select pg_catalog.count(*) from pg_catalog.pg_class c join pg_catalog.pg_namespace n"
-    " on n.oid = c.relnamespace where n.nspname = 'pgcdc' and c.relname = 'conflicts'";
 
 /* The advisory lock of pgcdc.position serializes engines that create the table at the same time. */
 static const char CREATE[] =
@@ -26,25 +23,15 @@ static const char CREATE[] =
     " create table if not exists pgcdc.conflicts (pipeline text, sink text, kind text, count bigint not null,"
     " updated_at timestamptz not null, primary key (pipeline, sink, kind)); commit";
 
+static const struct own_tables TABLES = {"{conflicts}", 1, CREATE};
+
 static const char DELETE[] = "delete from pgcdc.conflicts where pipeline = $1 and sink = $2";
 
-static bool table_exists(struct session *session, bool *ret_exists, struct error *err) {
-    PGresult *result AUTO_PGRESULT = NULL;
-    if (!session_query(session, EXISTS, 0, NULL,
-                       &(const struct result_shape){"the query for pgcdc.conflicts", 1, 1, 1, 0}, &result,
-                       err))
-        return false;
-    *ret_exists = strcmp(PQgetvalue(result, 0, 0), "0") != 0;
-    return true;
-}
-
 bool conflict_counts_open(struct session *session, struct error *err) {
-    bool exists = false;
-    if (!table_exists(session, &exists, err))
-        return false;
-    if (exists || session_execute(session, CREATE, err))
+    bool denied = false;
+    if (own_tables_create(session, &TABLES, &denied, err))
         return true;
-    if (strcmp(err->sqlstate, "42501") != 0)
+    if (!denied)
         return false;
     const char *role = PQuser(session->conn);
     return error_remedy(
@@ -54,13 +41,6 @@ bool conflict_counts_open(struct session *session, struct error *err) {
         "count bigint not null, updated_at timestamptz not null, primary key (pipeline, sink, kind)); "
         "grant select, insert, update, delete on pgcdc.conflicts to \"%s\"",
         role, role);
-}
-
-static void append_literal(struct buffer *sql, const char *text) {
-    buffer_append_text(sql, " E'");
-    for (; *text != '\0'; text++)
-        buffer_printf(sql, strchr("'\\", *text) != NULL ? "\\%c" : "%c", *text);
-    buffer_append_text(sql, "'");
 }
 
 /* One statement for all kinds. */
@@ -75,9 +55,9 @@ bool conflict_counts_send(const struct conflict_counts *counts, const struct sin
             &sql, sql.size == 0
                       ? "insert into pgcdc.conflicts as c (pipeline, sink, kind, count, updated_at) values ("
                       : ", (");
-        append_literal(&sql, config->pipeline);
+        literal_append(&sql, slice_of(config->pipeline));
         buffer_append_text(&sql, ",");
-        append_literal(&sql, config->name);
+        literal_append(&sql, slice_of(config->name));
         buffer_printf(&sql, ", '%s', %" PRIu64 ", pg_catalog.clock_timestamp())",
                       conflict_kind_name((enum conflict_kind) i), counts->pending[i]);
     }
@@ -94,7 +74,7 @@ bool conflict_counts_look(const struct sink_config *config, struct session *sess
     PGresult *result AUTO_PGRESULT = NULL;
     bool exists = false;
     memset(ret_counts, 0, CONFLICT_KINDS * sizeof *ret_counts);
-    if (!table_exists(session, &exists, err))
+    if (!own_tables_exist(session, &TABLES, &exists, err))
         return false;
     if (!exists)
         return true;
@@ -132,7 +112,7 @@ static bool drop_if_empty(struct session *session, struct error *err) {
 
 bool conflict_counts_drop(const struct sink_config *config, struct session *session, struct error *err) {
     bool exists = false;
-    if (!table_exists(session, &exists, err))
+    if (!own_tables_exist(session, &TABLES, &exists, err))
         return false;
     if (!exists)
         return true;
