@@ -184,7 +184,7 @@ static bool check_forks(struct check *check, struct error *err) {
         const struct position *position = &check->positions[i];
         struct error refusal = {0};
         lsn_t fork_lsn = 0;
-        if (!position_exists(position) || position->system_id != check->identity.system_id)
+        if (!start_can_fork(position, &check->identity))
             continue;
         bool known =
             source_fork_lsn(&check->replication, &check->identity, position->timeline, &fork_lsn, &refusal);

@@ -95,8 +95,7 @@ static bool check_forks(struct attempt *attempt, struct error *err) {
     for (size_t i = 0; i < attempt->runner_count; i++) {
         struct position *position = &attempt->positions[i];
         lsn_t fork_lsn = 0;
-        if (reader->ops->fork_lsn == NULL || !position_exists(position) ||
-            position->system_id != identity->system_id)
+        if (reader->ops->fork_lsn == NULL || !start_can_fork(position, identity))
             continue;
         struct position reached = *position;
         if (attempt->runners[i].copy_lsn > reached.end_lsn)

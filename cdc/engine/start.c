@@ -288,6 +288,10 @@ bool start_decide(const struct start_facts *facts, enum start_action *ret_action
     return check_positions(facts, err);
 }
 
+bool start_can_fork(const struct position *position, const struct source_identity *identity) {
+    return position_exists(position) && position->system_id == identity->system_id;
+}
+
 bool start_check_fork(const struct position *position, const char *sink, lsn_t fork_lsn,
                       const struct source_identity *identity, struct error *err) {
     if (fork_lsn == 0 || position->end_lsn <= fork_lsn)

@@ -41,6 +41,9 @@ void start_complete(const struct config *config, const struct checkpoint *checkp
 MUST_CHECK bool start_decide(const struct start_facts *facts, enum start_action *ret_action,
                              struct error *err);
 
+/* Must start_check_fork be asked? Not about a position of another cluster, which start_decide refuses. */
+bool start_can_fork(const struct position *position, const struct source_identity *identity);
+
 /*
  * fork_lsn: where the source's history left the position's timeline (source_fork_lsn); 0: the position is on
  * the current timeline.

@@ -147,7 +147,7 @@ static bool check_forks(struct session *replication, const struct status *status
     for (size_t i = 0; i < status->config->sink_count; i++) {
         const struct position *position = &status->sinks[i].view.position;
         lsn_t fork_lsn = 0;
-        if (position_exists(position) &&
+        if (start_can_fork(position, &status->identity) &&
             (!source_fork_lsn(replication, &status->identity, position->timeline, &fork_lsn, err) ||
              !start_check_fork(position, status->config->sinks[i].sink.name, fork_lsn, &status->identity,
                                err)))
