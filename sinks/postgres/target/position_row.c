@@ -7,6 +7,7 @@
  */
 #include "sinks/postgres/target/position_row.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,7 +164,10 @@ static void set_row(struct row_parameters *parameters, const struct position_row
     parameters->values[3] = row->stream;
 }
 
+/* What is stored here decides what is sent again. */
 static void set_position(struct row_parameters *parameters, const struct position *position) {
+    assert(position_exists(position));
+    assert(position->index == 0 || position->commit_lsn != 0);
     parameters->end_lsn = lsn_format(position->end_lsn);
     parameters->commit_lsn = lsn_format(position->commit_lsn);
     snprintf(parameters->index, sizeof parameters->index, "%" PRIu64, position->index);
