@@ -464,17 +464,19 @@ static bool copy_chunk(struct copier *copier, struct error *err) {
            error_wrap(err, "copying table %s.%s", chunk.schema, chunk.table);
 }
 
-/* Each transaction that a chunk sees has its commit record before this end of the WAL. */
+/*
+ * Each transaction that a chunk sees has its commit record before this end of the flushed WAL: the chunk was
+ * not committed before that (wait_flushed). What follows may stay unflushed for long on an idle source, and
+ * the stream brings only what is flushed.
+ */
 static bool read_end(struct copier *copier, struct error *err) {
-    PGresult *result AUTO_PGRESULT = NULL;
     lsn_t end_lsn = 0;
-    if (!session_query(&copier->source, "select pg_catalog.pg_current_wal_insert_lsn()", 0, NULL,
-                       &(const struct result_shape){"the query for the end of its WAL", 1, 1, 1, 0}, &result,
-                       err))
+    if (!read_flush_lsn(copier, &end_lsn, err))
         return false;
-    if (!lsn_parse(PQgetvalue(result, 0, 0), &end_lsn) || end_lsn == 0)
+    if (end_lsn == 0)
         return error_set(err, ERROR_PROTOCOL, "source: no answer to where its WAL ends");
     chunk_map_set_end(copier->copiers->map, record_end(copier, end_lsn));
+    copier->copiers->wake(copier->copiers->context);
     return true;
 }
 
@@ -525,8 +527,10 @@ void *copier_main(void *argument) {
     }
     arena_init(&copier.arena, BLOCK_BYTES, ARENA_BYTES_MAX);
     copy_bytes_init(&copier.bytes, copier.sink);
-    if (!open_sessions(&copier, &error) || !work(&copier, &error))
+    if (!open_sessions(&copier, &error) || !work(&copier, &error)) {
         chunk_map_fail(copiers->map, &error);
+        copiers->wake(copiers->context);
+    }
     copier_release(&copier);
     return NULL;
 }

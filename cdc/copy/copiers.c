@@ -263,7 +263,7 @@ static bool say_start(const struct copiers *copiers, int threads, struct error *
     size_t tables;
     if (!count_chunks(copiers, &sum, &tables))
         return error_no_memory(err);
-    if (sum.chunks_done == 0)
+    if (!copiers->is_resumed || sum.chunks_done == 0)
         log_line(LOG_LEVEL_INFO, "sink %s: copying %s in %s, %d at a time", sink,
                  amount_count(tables, "table").text, amount_count(sum.chunk_count, "chunk").text, threads);
     else

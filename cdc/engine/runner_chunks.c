@@ -226,7 +226,6 @@ static bool start_relay(struct runner *runner, struct error *err) {
     runner->is_relayed = true;
     runner->map->is_relayed = true;
     runner->copiers.relay = &runner->relay;
-    runner->copiers.is_resumed = !runner->has_planned;
     return true;
 }
 
@@ -246,6 +245,9 @@ bool runner_start_copiers(struct runner *runner, struct error *err) {
     runner->copiers.map = runner->map;
     runner->copiers.progress = &runner->copy.progress;
     runner->copiers.text_only = runner->run.text_only;
+    runner->copiers.is_resumed = !runner->has_planned;
+    runner->copiers.wake = wake_runner;
+    runner->copiers.context = runner;
     return copiers_start(&runner->copiers, &runner->stop, err);
 }
 
