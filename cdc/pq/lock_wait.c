@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lock_wait.c - pg_blocking_pids and pg_locks, in words.
+ * lock_wait.c - pg_blocking_pids, pg_locks and pg_stat_activity, in words.
  */
 #include "cdc/pq/lock_wait.h"
 
@@ -103,6 +103,25 @@ void lock_wait_report(const struct session *session, int64_t waited_ms, char *re
         log_blockers(session, result, seconds);
         snprintf(ret_idle_since, size, "%s", PQgetvalue(result, 0, IDLE_SINCE));
     }
+}
+
+/* The classes Activity and Client are its waits for WAL, and for a socket that takes no more. */
+static const char SENDER_SQL[] =
+    "select pg_catalog.count(*) from pg_catalog.pg_stat_activity a where a.pid = $1::int"
+    " and a.backend_type = 'walsender' and a.state = 'active'"
+    " and coalesce(a.wait_event_type, '') not in ('Activity', 'Client')"
+    " and a.application_name = pg_catalog.current_setting('application_name')";
+
+bool lock_wait_sender_works(const struct session *session) {
+    struct session observer AUTO(session_close) = {0};
+    struct error ignored = {0};
+    PGresult *result AUTO_PGRESULT = NULL;
+    char pid[16];
+    const char *parameters[] = {pid};
+    snprintf(pid, sizeof pid, "%d", PQbackendPID(session->conn));
+    return open_observer(&observer, session, &ignored) &&
+           lock_wait_ask(&observer, SENDER_SQL, 1, parameters, 1, &result, &ignored) &&
+           strcmp(PQgetvalue(result, 0, 0), "1") == 0;
 }
 
 static bool lock_wait_explain_with(const struct session *session, const char *table, struct error *err) {

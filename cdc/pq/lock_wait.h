@@ -17,6 +17,12 @@
 void lock_wait_report(const struct session *session, int64_t waited_ms, char *ret_idle_since, size_t size);
 
 /*
+ * Is the server's process of this replication connection at work? False also when it waits for WAL or for us,
+ * and when the server cannot be asked.
+ */
+bool lock_wait_sender_works(const struct session *session);
+
+/*
  * After lock_timeout (55P03): adds to *err the sessions that hold exclusive locks on tables of this database.
  * Returns false.
  */

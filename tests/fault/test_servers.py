@@ -175,3 +175,19 @@ def test_engine_and_servers_die_together(own_pair, finish):
             own_pair.wait_streaming()
     own_pair.engine.kill()
     finish(own_pair)
+
+
+@pytest.mark.long
+def test_a_server_that_builds_a_message_for_long_is_not_dead(pipeline):
+    """
+    A row of 1 GB takes a slow server more than 25 s before its first byte, in which it answers nothing. The engine took it for
+    dead and began again, for ever. Here a row filter takes the time: a regular expression that fails after trying everything.
+    """
+    pipeline.source.execute("create table t (id int, v text, primary key (id)); alter table t replica identity full;"
+                            r"create publication shop for table t where (v !~ '^(a*)(a*)(a*)(a*)\1\2\3\4b$')")
+    pipeline.start()
+    pipeline.source.execute("insert into t values (1, repeat('a', 171) || 'b')")
+    pipeline.engine.wait_log("its process is at work: a large row takes long", deadline_s=120)
+    pipeline.wait_applied(deadline_s=400)
+    assert pipeline.target.value("select count(*) from t") == 1
+    assert pipeline.engine.log_text().count("info  shop: streaming slot") == 1, pipeline.engine.log_text()

@@ -9,6 +9,7 @@
 
 #include "cdc/base/clock.h"
 #include "cdc/base/log.h"
+#include "cdc/pq/lock_wait.h"
 #include "cdc/readers/slot/replication.h"
 
 enum {
@@ -18,7 +19,7 @@ enum {
     REPORT_INTERVAL_MIN_MS = 5,  /* a server that shuts down asks again after each answer */
     SHUTDOWN_WAIT_MAX_MS = 5000, /* ... and waits for us at most this long */
     SILENCE_ASK_MS = 12000,      /* a server that is silent this long is asked for a sign of life */
-    SILENCE_MAX_MS = 25000,      /* ... and after this long the connection is dead */
+    SILENCE_MAX_MS = 25000,      /* ... and after this long the connection is dead, unless it is at work */
     PROGRESS_BYTES = 65536,      /* an incomplete message makes progress when it grows by this much */
 };
 
@@ -44,6 +45,7 @@ void keepalive_note_request(struct keepalive *keepalive, lsn_t lsn) {
 void keepalive_note_heard(struct keepalive *keepalive, int64_t now_ms) {
     keepalive->is_partial = false;
     keepalive->partial_bytes = 0;
+    keepalive->silent_ms = 0;
     keepalive->heard_ms = now_ms;
     keepalive->has_asked = false;
 }
@@ -119,8 +121,27 @@ static int64_t ask_interval_ms(const struct keepalive_report *report) {
     return report->is_prompt ? REPORT_INTERVAL_MIN_MS : CONFIRM_INTERVAL_MS;
 }
 
-static bool check_silence(const struct keepalive *keepalive, int64_t now_ms, struct error *err) {
+/*
+ * A server that builds one large message, or evaluates a row filter, neither sends nor answers: a row of 1 GB
+ * can take minutes. It is asked again after the same time.
+ */
+static bool is_at_work(struct keepalive *keepalive) {
+    if (!lock_wait_sender_works(keepalive->session))
+        return false;
+    keepalive->silent_ms += SILENCE_MAX_MS;
+    log_line(
+        LOG_LEVEL_WARNING,
+        "source: the server has sent nothing for %lld s, and its process is at work: a large row takes long",
+        (long long) keepalive->silent_ms / 1000);
+    keepalive->heard_ms = clock_now_ms();
+    keepalive->has_asked = false;
+    return true;
+}
+
+static bool check_silence(struct keepalive *keepalive, int64_t now_ms, struct error *err) {
     if (now_ms - keepalive->heard_ms <= SILENCE_MAX_MS || !keepalive->has_asked)
+        return true;
+    if (!keepalive->is_partial && is_at_work(keepalive))
         return true;
     if (keepalive->is_partial)
         return error_set(err, ERROR_RETRY,

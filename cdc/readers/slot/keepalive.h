@@ -5,7 +5,8 @@
  *
  * The server ends a connection that does not report its position within wal_sender_timeout. It asks for a
  * report when it needs one, and when it shuts down it waits for the confirmation of everything. A silent
- * server is asked for a reply, and the connection is given up when none arrives.
+ * server is asked for a reply, and the connection is given up when none arrives and the server's process is
+ * not at work on a message.
  *
  * Used by the feed's thread only.
  */
@@ -27,7 +28,8 @@ struct keepalive {
     bool is_due;             /* the server asked for one */
     lsn_t asked_lsn;         /* the position that the server wants confirmed, else 0 */
     int64_t asked_since_ms;  /* since when */
-    int64_t heard_ms;        /* when the server last sent anything */
+    int64_t heard_ms;        /* when the server last sent anything, or was last seen at work */
+    int64_t silent_ms;       /* it was seen at work for so long without sending anything */
     bool has_asked;          /* the server was asked for a reply since then */
     bool is_partial;         /* the bytes since the last whole message are an incomplete one */
     size_t partial_bytes;    /* of the incomplete message, since it last made progress */
@@ -62,7 +64,7 @@ void keepalive_note_partial(struct keepalive *keepalive);
 
 /*
  * Sends a report when one is due. ERROR_RETRY: the server is gone, or waits for a confirmation that does not
- * come. Never waits.
+ * come. Waits only for the answer about a silent server's process, some seconds.
  */
 MUST_CHECK bool keepalive_tend(struct keepalive *keepalive, const struct keepalive_report *report,
                                struct error *err);
