@@ -19,6 +19,7 @@
 #include "cdc/copy/chunk_tally.h"
 #include "cdc/engine/checkpoint.h"
 #include "cdc/engine/control.h"
+#include "cdc/pq/identifier.h"
 #include "cdc/source/identity.h"
 #include "cdc/source/membership.h"
 #include "cdc/source/source.h"
@@ -33,6 +34,7 @@ struct table_command {
     struct arena arena;
     struct membership *members; /* of the arguments */
     size_t count;
+    bool removes; /* tables whose copy is planned need not exist */
 };
 
 /* ---- the engine ---- */
@@ -53,6 +55,46 @@ static bool tell_engine(const struct table_command *command, bool *ret_runs, str
 
 /* ---- tables ---- */
 
+/* Is it the name of this chunk's table, with or without quotes? */
+static bool is_table_of(const struct chunk *chunk, const char *name) {
+    char plain[160];
+    struct buffer quoted AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    snprintf(plain, sizeof plain, "%s.%s", chunk->schema, chunk->table);
+    identifier_append_qualified(&quoted, slice_of(chunk->schema), slice_of(chunk->table));
+    const char *text = buffer_text(&quoted);
+    return strcmp(name, plain) == 0 || (text != NULL && strcmp(name, text) == 0);
+}
+
+/*
+ * A table that the source has no more, but whose copy is planned: it was dropped before it was published.
+ * False leaves *err, the reason why the source does not know it.
+ */
+static bool find_planned(struct table_command *command, const char *name, struct membership *ret_member,
+                         const struct error *err) {
+    struct chunk_plan plans[CHECKPOINT_SINKS_MAX];
+    struct error ignored = {0};
+    if (err->kind != ERROR_CONFIG ||
+        !chunk_add_look(command->config, command->line->stop, &command->arena, plans, &ignored))
+        return false;
+    for (size_t i = 0; i < command->config->sink_count; i++)
+        for (size_t k = 0; k < plans[i].count; k++) {
+            const struct chunk *chunk = &plans[i].chunks[k];
+            if (!is_table_of(chunk, name))
+                continue;
+            *ret_member = (struct membership){
+                .oid = chunk->relation_oid, .schema = chunk->schema, .name = chunk->table};
+            return true;
+        }
+    return false;
+}
+
+static bool read_member(struct table_command *command, const char *name, struct membership *ret_member,
+                        struct error *err) {
+    return membership_read(&command->source, &command->config->source, name, &command->arena, ret_member,
+                           err) ||
+           (command->removes && find_planned(command, name, ret_member, err));
+}
+
 static bool read_members(struct table_command *command, struct error *err) {
     const struct command_line *line = command->line;
     command->members =
@@ -60,8 +102,7 @@ static bool read_members(struct table_command *command, struct error *err) {
     if (command->members == NULL)
         return error_no_memory(err);
     for (; command->count < line->argument_count; command->count++)
-        if (!membership_read(&command->source, &command->config->source, line->arguments[command->count],
-                             &command->arena, &command->members[command->count], err))
+        if (!read_member(command, line->arguments[command->count], &command->members[command->count], err))
             return false;
     return true;
 }
@@ -275,6 +316,21 @@ static bool count_chunks(struct table_command *command, struct chunk_tally_list 
     return true;
 }
 
+/* Tables whose copy is planned and waits until they are published. */
+static void print_waiting(const struct chunk_tally_list *lists, size_t sink_count,
+                          const struct table_list *published) {
+    for (size_t i = 0; i < sink_count; i++)
+        for (size_t k = 0; k < lists[i].count; k++) {
+            const struct chunk_tally *tally = &lists[i].tables[k];
+            bool is_known = i > 0 && tally_of(lists, i, tally->oid).chunk_count > 0;
+            for (size_t n = 0; n < published->count; n++)
+                is_known = is_known || published->tables[n].oid == tally->oid;
+            const struct membership member = {.schema = tally->schema, .name = tally->table};
+            if (!is_known)
+                printf("%-40s %10s  waits until it is published, or removed\n", name_of(&member).text, "");
+        }
+}
+
 static bool list_tables(struct table_command *command, struct error *err) {
     struct chunk_tally_list lists[CHECKPOINT_SINKS_MAX];
     struct table_list list = {0};
@@ -293,6 +349,7 @@ static bool list_tables(struct table_command *command, struct error *err) {
             printf("copying, %" PRIu64 " of %s done\n", tally.chunks_done,
                    amount_count(tally.chunk_count, "chunk").text);
     }
+    print_waiting(lists, command->config->sink_count, &list);
     return true;
 }
 
@@ -307,6 +364,7 @@ static enum exit_code run_with(const struct command_line *line, const char *name
     if (done && session_is_standby(&command.source))
         done = error_set(&err, ERROR_CONFIG,
                          "the source is a standby, on which no table can be added or copied");
+    command.removes = work == remove_tables;
     done = done && read_members(&command, &err) && work(&command, &err);
     session_close(&command.source);
     arena_release(&command.arena);

@@ -437,7 +437,9 @@ static bool await_publication(struct copier *copier, const struct chunk *chunk, 
             return error_set(err, ERROR_RETRY, "table %s.%s was published; reading its definition",
                              chunk->schema, chunk->table);
         if (clock_now_ms() >= report_ms) {
-            log_line(LOG_LEVEL_INFO, "sink %s: the copy of table %s.%s waits until the table is published",
+            log_line(LOG_LEVEL_WARNING,
+                     "sink %s: the copy of table %s.%s waits until the table is published: run the statement "
+                     "that `pgcdc table add` printed, or `pgcdc table remove`",
                      copier->sink->config->name, chunk->schema, chunk->table);
             report_ms = clock_now_ms() + REPORT_MAX_MS;
         }

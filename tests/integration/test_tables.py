@@ -204,3 +204,20 @@ def test_a_command_killed_before_it_stores_the_plan_is_repeated(streaming):
     command(streaming, "add", "public.late")
     wait_copied(streaming)
     streaming.assert_follows("public.late")
+
+
+def test_a_planned_table_that_is_gone_is_removed(pipeline):
+    """`run --until caught-up` waited forever for the publication of a table that the source had no more, and no command took it back."""
+    pipeline.source.execute("create table t (id int primary key); create publication shop for table t")
+    pipeline.engine.catch_up()
+    pipeline.source.execute("create table late (id int primary key); insert into late values (1)")
+    assert "alter publication" in command(pipeline, "add", "public.late").stdout
+    pipeline.source.execute("drop table late")
+    pipeline.engine.start("--until", "caught-up")
+    pipeline.engine.wait_log("public.late waits until the table is published: run the statement that `pgcdc table add` printed, or `pgcdc table remove`")
+    assert "waits until it is published, or removed" in command(pipeline, "list").stdout
+    assert "has no table public.nothing" in command(pipeline, "remove", "public.nothing", code=2).stderr
+    command(pipeline, "remove", "public.late")
+    assert pipeline.engine.wait_exit() == 0
+    assert "late" not in command(pipeline, "list").stdout
+    pipeline.assert_equal("public.t")
