@@ -26,7 +26,7 @@ static const struct relation_of_codes {
     {"42804", "target_column_type"}, {"23502", "target_column"},     {"23505", "target_deferrable"},
     {"23503", "target_references"},  {"23P01", "target_deferrable"}, {"23514", "target_domain"},
     {"22P02", "target_enum"},        {"22", "target_column_type"},   {"42501", "target_rights"},
-    {"42501", "table_select"},       {"42501", "schema_usage"},
+    {"42501", "table_select"},       {"42501", "schema_usage"},      {"53400", "max_replication_slots"},
 };
 
 static bool is_of_kind(const struct finding *finding, const struct error *err) {
@@ -43,7 +43,8 @@ static bool is_of_kind(const struct finding *finding, const struct error *err) {
  */
 static bool is_named(const struct finding *finding, const struct error *err) {
     if (strncmp(finding->code, "target_enum", 11) == 0 || strncmp(finding->code, "target_domain", 13) == 0 ||
-        strcmp(finding->code, "target_references") == 0)
+        strcmp(finding->code, "target_references") == 0 ||
+        strcmp(finding->code, "max_replication_slots") == 0)
         return true;
     /* a right at the source: the server's message has the name without schema and quotes */
     if ((strcmp(finding->code, "table_select") == 0 || strcmp(finding->code, "schema_usage") == 0) &&

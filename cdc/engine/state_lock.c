@@ -39,16 +39,27 @@ static bool is_still_there(int fd, const char *path) {
            held.st_ino == named.st_ino;
 }
 
+/* The directory cannot be used until an operator changes something; a full disk may get room by itself. */
+static bool refuse_path(const char *what, const char *path, struct error *err) {
+    static const int KINDS[] = {EACCES, EPERM, ENOENT, ENOTDIR, EROFS, ENAMETOOLONG, ELOOP, EISDIR};
+    const int why = errno;
+    error_errno(err, "%s%s", what, path);
+    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++)
+        if (why == KINDS[i])
+            err->kind = ERROR_CONFIG;
+    return error_finding(err, "state");
+}
+
 bool state_lock_take(struct state_lock *lock, const char *directory, const char *pipeline,
                      struct error *err) {
     char path[PATH_MAX];
     lock->fd = -1;
     if (mkdir(directory, 0750) != 0 && errno != EEXIST)
-        return error_errno(err, "state directory %s", directory);
+        return refuse_path("state directory ", directory, err);
     lock_path(path, directory, pipeline);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
     if (fd < 0)
-        return error_errno(err, "%s", path);
+        return refuse_path("", path, err);
     FAULT_POINT("lock-opened");
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno == EWOULDBLOCK)

@@ -17,6 +17,7 @@
 
 enum {
     WAITING_REPORT_MS = 4000, /* after this long, report what the creation waits for */
+    WAITING_REPORT_AGAIN_MS = 60000,
     CANCEL_WAIT_MS = 2000,
 };
 
@@ -139,7 +140,7 @@ static bool wait_created(struct session *replication, struct session *source, sl
             return session_error(replication, NULL, err);
         if (clock_now_ms() >= report_ms) {
             report_blockers(source, waiting);
-            report_ms = clock_now_ms() + WAITING_REPORT_MS;
+            report_ms = clock_now_ms() + WAITING_REPORT_AGAIN_MS;
         }
     }
     return true;

@@ -242,7 +242,8 @@ def test_a_state_directory_that_cannot_be(pipeline, tmp_path, state):
     pipeline.engine.configuration["state"] = f"{path}{more}"
     [finding] = [finding for finding in report_of(pipeline)["findings"] if finding["code"] == "state"]
     assert what in finding["what"] and "let state in the configuration file name a " in finding["fix"], finding
-    assert pipeline.engine.command("run", "--until", "caught-up").returncode != 0
+    result = pipeline.engine.command("run", "--until", "caught-up")
+    assert result.returncode == 2 and result.stderr.count("\n") == 1 and finding["fix"] in result.stderr, result.stderr
     pipeline.engine.configuration["state"] = str(tmp_path / "other")
     assert_goes_on(pipeline)
 
@@ -330,6 +331,20 @@ LATER = """
     create table w (id int); alter table w replica identity full;
     alter publication shop add table "S x"."U 'q", v, w;
     insert into "S x"."U 'q" (m, p, c, n) values ('it''s', row(7, '{a}'), 'C', 1.5); insert into v values (1, 'a'); insert into w values (1)"""
+
+
+def test_a_role_that_may_not_create_the_tables(pipeline):
+    """check's finding was printed, then the server's answer without a remedy."""
+    pipeline.source.execute("create table t (id int primary key); create table u (id int primary key); insert into t values (1)")
+    pipeline.target.execute("revoke create on schema public from public")
+    role, dsn = make_role(pipeline.target)
+    pipeline.target.execute(f"grant create on database {pipeline.target.value('select quote_ident(current_database())')} to {role}")
+    pipeline.sink_configuration["dsn"] = dsn
+    result = pipeline.engine.command("run", "--until", "caught-up")
+    errors = [line for line in result.stderr.splitlines() if " error " in line]
+    assert result.returncode == 2 and len(errors) == 1 and "grant usage, create on schema" in errors[0], result.stderr
+    psql(pipeline.target, pipeline.engine.command("check", "--sql", "target").stdout)
+    assert_goes_on(pipeline)
 
 
 @pytest.mark.parametrize("who", ["superuser", "the sink's role"])

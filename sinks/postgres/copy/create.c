@@ -88,8 +88,11 @@ static bool create_table(struct session *target, const struct table *table, stru
     if (!buffer_ok(&sql))
         return error_set(err, ERROR_CONFIG, "table %s.%s is too wide to be created: create it on the target",
                          table->schema, table->name);
-    return session_execute(target, sql.data, err) ||
-           error_wrap(err, "table %s.%s cannot be created on the target", table->schema, table->name);
+    if (session_execute(target, sql.data, err))
+        return true;
+    if (strcmp(err->sqlstate, "42501") == 0)
+        error_finding(err, "target_schema");
+    return error_wrap(err, "table %s.%s cannot be created on the target", table->schema, table->name);
 }
 
 static bool find_table(struct session *target, const struct table *table, bool *ret_found,
