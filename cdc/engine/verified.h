@@ -27,6 +27,7 @@ struct verified_range {
     int64_t at_us; /* likewise, since 1970; 0: never */
     uint64_t source_rows, target_rows, narrowed_rows;
     uint64_t missing, extra, different; /* rows */
+    int64_t tried_us;                   /* not in the file: of the last try that proved nothing */
 };
 
 struct verified_table {

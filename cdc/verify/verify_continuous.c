@@ -33,6 +33,9 @@ enum {
 
 #define ARENA_BYTES_MAX ((size_t) 512 << 20)
 
+/* A barrier holds the source's snapshot until the target has applied this much at most. */
+#define LAG_BYTES_MAX (UINT64_C(16) << 20)
+
 /* A comparison of one sink's tables, from one opening of its sessions to the next. */
 struct watching {
     struct verify_watcher *watcher;
@@ -64,7 +67,8 @@ static void say_once(struct verify_watcher *watcher, enum log_level level, const
 /* ---- what is next ---- */
 
 static int64_t age_ms(const struct verified_range *range, int64_t now_us) {
-    return range->at_us == 0 || range->at_us > now_us ? INT64_MAX : (now_us - range->at_us) / 1000;
+    const int64_t last_us = range->at_us > range->tried_us ? range->at_us : range->tried_us;
+    return last_us == 0 || last_us > now_us ? INT64_MAX : (now_us - last_us) / 1000;
 }
 
 static bool is_due(const struct verified_range *range, int64_t age) {
@@ -110,18 +114,32 @@ static void say_obstacle(struct watching *watching) {
 }
 
 /*
- * A stalled server is found here, where the engine does not wait for us. *ret_compared is false when there
- * is no pair of snapshots now.
+ * Before a barrier: a stalled server is found here, where the engine does not wait for us. *ret_ready is
+ * false when no engine streams, or the target has a backlog.
  */
+static bool look_at_sides(struct watching *watching, bool *ret_ready, struct error *err) {
+    struct verify_sides *sides = &watching->verify.sides;
+    if (!verify_sides_ping(sides, err) || !verify_sides_pin_target(sides, err) ||
+        !verify_sides_pin_source(sides, err) || !verify_sides_unpin(sides, err))
+        return false;
+    *ret_ready = sides->is_fed && sides->target_lsn + LAG_BYTES_MAX >= sides->source_lsn;
+    return true;
+}
+
+/* *ret_compared is false when there is no pair of snapshots now. */
 static bool compare_now(struct watching *watching, struct verify_table *compared,
                         struct verified_range *ret_counts, bool *ret_compared, struct error *err) {
     struct verify *verify = &watching->verify;
     enum verify_outcome outcome;
+    bool is_ready = true;
     compared->source_rows = compared->target_rows = compared->narrowed_rows = 0;
     compared->counts = (struct difference_counts){0};
     compared->columns_are_known = false;
-    if (verify->step.pinned_ms == 0 && !verify_sides_ping(&verify->sides, err))
+    *ret_compared = false;
+    if (verify->step.pinned_ms == 0 && !look_at_sides(watching, &is_ready, err))
         return false;
+    if (!is_ready)
+        return true;
     if (!verify_step_compare(&verify->step, &verify->sides, compared, 0, ret_counts, &outcome, err))
         return false;
     *ret_compared = outcome == VERIFY_COMPARED;
@@ -157,9 +175,9 @@ static bool is_copying(const struct watching *watching, const struct verify_tabl
     return looked;
 }
 
-/* *ret_compared is false when the difference may be that of a copy. */
+/* *ret_copies: the difference may be that of a copy, so *ret_compared is false. */
 static bool confirm(struct watching *watching, struct verify_table *compared, struct verified_range *counts,
-                    bool *ret_compared, struct error *err) {
+                    bool *ret_compared, bool *ret_copies, struct error *err) {
     struct verify *verify = &watching->verify;
     bool copies = false, copies_after = false;
     if (!verify_step_unpin(&verify->step, &verify->sides, err) ||
@@ -167,7 +185,8 @@ static bool confirm(struct watching *watching, struct verify_table *compared, st
         (!copies && !compare_now(watching, compared, counts, ret_compared, err)) ||
         !is_copying(watching, compared, &copies_after, err))
         return false;
-    *ret_compared = *ret_compared && !copies && (!copies_after || !has_difference(counts));
+    *ret_copies = copies || copies_after;
+    *ret_compared = *ret_compared && (!*ret_copies || !has_difference(counts));
     return true;
 }
 
@@ -199,20 +218,30 @@ static void note_result(struct watching *watching, struct verify_table *compared
                  lsn_format(compared->lsn).text);
 }
 
-static bool compare_next(struct watching *watching, size_t table, size_t range, bool *ret_compared,
+/* Their turn comes again after that of the others. */
+static void note_try(struct verified_table *table, size_t range, bool is_for_all) {
+    for (size_t i = 0; i < table->range_count; i++)
+        if (i == range || is_for_all)
+            table->ranges[i].tried_us = clock_unix_us();
+}
+
+/* *ret_rests: nothing can be compared now. */
+static bool compare_next(struct watching *watching, size_t table, size_t range, bool *ret_rests,
                          struct error *err) {
     struct verify *verify = &watching->verify;
     struct verify_table *compared = &verify->tables[table];
     struct verified_range counts = {0};
+    bool is_compared = false, copies = false;
     compared->range = range;
-    if (!compare_now(watching, compared, &counts, ret_compared, err) ||
-        (*ret_compared && has_difference(&counts) &&
-         !confirm(watching, compared, &counts, ret_compared, err)))
+    if (!compare_now(watching, compared, &counts, &is_compared, err) ||
+        (is_compared && has_difference(&counts) &&
+         !confirm(watching, compared, &counts, &is_compared, &copies, err)))
         return false;
-    if (*ret_compared)
+    if (is_compared)
         note_result(watching, compared, &counts);
-    else /* its turn comes again, after the others' */
-        verify->progress.verified.tables[table].ranges[range].at_us = clock_unix_us();
+    else
+        note_try(&verify->progress.verified.tables[table], range, copies);
+    *ret_rests = !is_compared && !copies;
     verify_progress_save(&verify->progress, false);
     const uint64_t bytes = compared->table->bytes_estimate / compared->range_count;
     watching->spent_bytes += bytes > RANGE_BYTES_MIN ? bytes : RANGE_BYTES_MIN;
@@ -244,10 +273,10 @@ static bool compare_ranges(struct watching *watching, struct error *err) {
     watching->since_ms = opened_ms;
     while (!is_stopped(watching->watcher) && clock_now_ms() - opened_ms < FAULT_INTERVAL_MS(REOPEN_MS)) {
         size_t table = 0, range = 0;
-        bool compared = false;
-        if (find_next(watching, &table, &range) && !compare_next(watching, table, range, &compared, err))
+        bool rests = true;
+        if (find_next(watching, &table, &range) && !compare_next(watching, table, range, &rests, err))
             return false;
-        if (!spare(watching, !compared, err))
+        if (!spare(watching, rests, err))
             return false;
     }
     return true;

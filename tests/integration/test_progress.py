@@ -43,6 +43,7 @@ def slow(pipeline):
     return pipeline
 
 
+@pytest.mark.threads
 def test_a_copy_in_chunks_shows_each_table(slow):
     slow.engine.start(environment={"PGCDC_INTERVAL_MS": "500"})
 
