@@ -25,7 +25,7 @@ def prepare(pipeline):
     pipeline.source.execute(SCHEMA + ROWS + f"create table quiet (id int primary key, v text); insert into quiet select g, '{SECRET}' || g from generate_series(1, 3000) g")
     pipeline.target.execute(TARGET_SCHEMA)
     pipeline.publish()
-    pipeline.engine.configuration["copy"] = {"chunk_bytes": "64kB"}
+    pipeline.engine.configuration["copy"] = {"mode": "live", "chunk_bytes": "64kB"}
     pipeline.engine.configuration["verify"] = {"continuous": "100MB/s"}
 
 

@@ -390,7 +390,7 @@ def killed_after(pipeline, ranges):
 def test_an_interrupted_comparison_goes_on(pipeline):
     """What was proven is not compared again, so a damage there from later is for the next verify; the rest is compared."""
     pipeline.source.execute(QUIET.splitlines()[0])
-    pipeline.engine.configuration["copy"] = {"chunk_bytes": "64kB"}
+    pipeline.engine.configuration["copy"] = {"mode": "simple", "chunk_bytes": "64kB"}
     pipeline.start()
     pipeline.wait_applied()
     killed_after(pipeline, 6)
