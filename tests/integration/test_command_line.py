@@ -223,6 +223,10 @@ BAD_VALUES = [
     ("{properties: {acks: 1}}", "8: sinks[0].properties.acks: cannot be set: exactly once needs all"),
     ("{properties: {compresion.codec: zstd}}", "8: sinks[0].properties.compresion.codec: No such configuration property"),
     ("{properties: {linger.ms: soon}}", "8: sinks[0].properties.linger.ms: "),
+    ("properties: {security.protocol: SASL_SSL, sasl.mechanism: PLAIN}",
+     "8: sinks[0].properties.security.protocol: with SASL, sasl.username is missing"),
+    ("properties: {security.protocol: sasl_ssl, sasl.mechanisms: SCRAM-SHA-512, sasl.username: u}",
+     "8: sinks[0].properties.security.protocol: with SASL, the password (password_file of the sink) is missing"),
     ("{properties: {transaction.timeout.ms: soon}}", "8: sinks[0].properties.transaction.timeout.ms: expected a number"),
 ]
 

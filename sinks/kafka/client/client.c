@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -156,11 +157,34 @@ static bool check_files(const struct sink_config *config, struct error *err) {
     return true;
 }
 
+static bool refuse_login(const char *what, struct error *err) {
+    error_set(err, ERROR_CONFIG, PROPERTIES "security.protocol: with SASL, %s is missing", what);
+    return error_option(err, PROPERTIES "security.protocol");
+}
+
+/* librdkafka notices it when it connects, and names neither file nor line. */
+static bool check_login(const struct sink_config *config, struct error *err) {
+    const char *protocol = sink_config_find(config, PROPERTIES "security.protocol");
+    const char *mechanism = sink_config_find(config, PROPERTIES "sasl.mechanisms");
+    if (mechanism == NULL)
+        mechanism = sink_config_find(config, PROPERTIES "sasl.mechanism");
+    const bool has_password = mechanism != NULL && (strcasecmp(mechanism, "PLAIN") == 0 ||
+                                                    strncasecmp(mechanism, "SCRAM-", 6) == 0);
+    if (protocol == NULL || strncasecmp(protocol, "sasl_", 5) != 0 || !has_password)
+        return true;
+    if (sink_config_find(config, PROPERTIES "sasl.username") == NULL)
+        return refuse_login("sasl.username", err);
+    if (sink_config_find(config, PROPERTIES "sasl.password") == NULL &&
+        sink_config_find(config, "password_file") == NULL)
+        return refuse_login("the password (password_file of the sink)", err);
+    return true;
+}
+
 bool client_check_properties(const struct sink_config *config, struct error *err) {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     if (conf == NULL)
         return error_no_memory(err);
-    bool good = set_properties(conf, config, err);
+    bool good = set_properties(conf, config, err) && check_login(config, err);
     rd_kafka_conf_destroy(conf);
     return good;
 }
