@@ -144,6 +144,7 @@ static enum exit_code run(const struct command_line *line) {
                                              .until_lsn = line->until_lsn,
                                              .retry_for_ms = line->retry_for_ms,
                                              .take_over = line->take_over,
+                                             .config = line->config,
                                              .stop = line->stop};
     struct pipeline_result result = {0};
     struct error err = {0};

@@ -38,6 +38,7 @@ const struct option_spec PIPELINE_OPTIONS[] = {
 struct config_memory {
     struct config config; /* first, so that the caller's pointer is ours */
     struct arena arena;
+    struct config *older; /* what config_reread_tables has read */
 };
 
 static void close_file(const int *fd) {
@@ -135,10 +136,40 @@ bool config_read(const char *path, struct config **ret_config, struct error *err
     return false;
 }
 
+static bool is_same_pattern(const struct table_pattern *a, const struct table_pattern *b) {
+    return strcmp(a->schema, b->schema) == 0 && strcmp(a->name, b->name) == 0 &&
+           a->schema_is_exact == b->schema_is_exact && a->name_is_exact == b->name_is_exact;
+}
+
+static bool has_same_tables(const struct source_config *a, const struct source_config *b) {
+    bool is_same = a->table_count == b->table_count;
+    for (size_t i = 0; i < a->table_count && is_same; i++)
+        is_same = is_same_pattern(&a->tables[i], &b->tables[i]);
+    return is_same;
+}
+
+bool config_reread_tables(struct config *config) {
+    struct config_memory *memory = (struct config_memory *) config;
+    struct config *newer = NULL;
+    struct error ignored = {0};
+    if (!config_read(config->path, &newer, &ignored))
+        return false;
+    if (has_same_tables(&config->source, &newer->source)) {
+        config_free(newer);
+        return false;
+    }
+    ((struct config_memory *) newer)->older = memory->older;
+    memory->older = newer;
+    config->source.tables = newer->source.tables;
+    config->source.table_count = newer->source.table_count;
+    return true;
+}
+
 void config_free(struct config *config) {
     if (config == NULL)
         return;
     struct config_memory *memory = (struct config_memory *) config;
+    config_free(memory->older);
     arena_release(&memory->arena);
     free(memory);
 }

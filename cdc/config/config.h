@@ -88,6 +88,13 @@ extern const struct option_spec SINK_OPTIONS[];
 /* The caller frees *ret_config. */
 MUST_CHECK bool config_read(const char *path, struct config **ret_config, struct error *err);
 
+/*
+ * Reads source.tables of the file again, for a pipeline that runs. True: it differs, and is in force now; the
+ * former one stays valid. False also when the file cannot be read or has an error. Nothing else may use the
+ * configuration at the same time.
+ */
+bool config_reread_tables(struct config *config);
+
 /* Accepts NULL. */
 void config_free(struct config *config);
 

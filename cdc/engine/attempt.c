@@ -552,6 +552,18 @@ static void learn_from_failure(struct attempt *attempt, struct error *err) {
     }
 }
 
+/*
+ * `pgcdc table` has changed what is published, and the operator has changed source.tables in the file before,
+ * as it says. All threads have ended.
+ */
+static void learn_tables(struct attempt *attempt, struct error *err) {
+    const struct pipeline_options *options = attempt->pipeline->options;
+    if (err->kind != ERROR_CONFIG || options->config == NULL || !config_reread_tables(options->config))
+        return;
+    err->kind = ERROR_RETRY;
+    error_wrap(err, "source.tables has changed in the configuration file");
+}
+
 /* Values are text from the next attempt on. */
 static void learn_text(struct attempt *attempt, struct error *err) {
     if (err->kind != ERROR_NEEDS_TEXT)
@@ -652,6 +664,7 @@ bool attempt_run(struct pipeline *pipeline, struct error *err) {
         learn_from_failure(attempt, err);
         bear_protocol_error(attempt, err);
         learn_text(attempt, err);
+        learn_tables(attempt, err);
     }
     if (!good && err->kind != ERROR_RETRY && err->kind != ERROR_STOPPED)
         attempt_abandon_new(attempt);

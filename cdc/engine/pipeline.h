@@ -25,6 +25,7 @@ struct pipeline_options {
     bool take_over;          /* also take the slot from an engine that uses it now */
     const atomic_bool *stop; /* becomes true: stop reading, flush, confirm, end */
     const struct reader_ops *reader_ops; /* NULL: the configuration's reader */
+    struct config *config; /* the configuration itself: its source.tables may be read again; NULL: never */
 };
 
 /* What a run did, over all attempts and all sinks. The caller releases it. */

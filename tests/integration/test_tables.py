@@ -94,6 +94,23 @@ def test_only_the_chunks_with_such_a_row_are_copied(streaming):
     streaming.assert_follows("public.t")
 
 
+def test_a_table_of_a_list_is_added_and_removed_while_the_engine_runs(streaming):
+    """The running engine has read source.tables before the operator changed it."""
+    streaming.wait_applied()
+    streaming.engine.stop()
+    streaming.source_configuration["tables"] = ["public.t", "public.u"]
+    streaming.start()
+    streaming.source_configuration["tables"] = ["public.t", "public.u", "public.late"]
+    command(streaming, "add", "public.late")
+    streaming.source.execute("insert into late values (-51)")
+    wait_copied(streaming)
+    streaming.assert_follows("public.t", "public.u", "public.late")
+    streaming.source_configuration["tables"] = ["public.t", "public.late"]
+    command(streaming, "remove", "public.u")
+    streaming.source.execute("insert into late values (-52); insert into t values (2000000, 'after')")
+    streaming.assert_follows("public.t", "public.late")
+
+
 def test_a_table_is_removed(streaming):
     streaming.source.execute("insert into u values (1000, 'before')")
     streaming.wait_applied()
