@@ -287,6 +287,8 @@ static bool watch_tables(struct watching *watching, struct error *err) {
     struct verify *verify = &watching->verify;
     const struct verify_options options = {.sink = watcher->sink, .stop = watcher->stop};
     bool is_usable = false;
+    if (config_reread_tables(watcher->config))
+        log_line(LOG_LEVEL_DEBUG, "sink %s: verify: source.tables has changed", watcher->sink->sink.name);
     if (!verify_prepare(verify, watcher->config, &options, &watching->arena, &is_usable, err))
         return false;
     if (!is_usable) {
@@ -345,26 +347,43 @@ static bool start_watcher(struct verify_watcher *watcher, struct error *err) {
                : error_set(err, ERROR_SYSTEM, "a thread for continuous verification: %s", strerror(failure));
 }
 
+/* Reads the watcher's own configuration; the file may have changed since the engine read it. */
+static bool set_up_watcher(struct verify_watcher *watcher, const struct config *config, const char *sink,
+                           struct error *err) {
+    if (!config_read(config->path, &watcher->config, err))
+        return false;
+    for (size_t i = 0; i < watcher->config->sink_count; i++)
+        if (strcmp(watcher->config->sinks[i].sink.name, sink) == 0)
+            watcher->sink = &watcher->config->sinks[i];
+    if (watcher->sink != NULL)
+        return true;
+    config_free(watcher->config);
+    return error_set(err, ERROR_CONFIG, "%s has no sink %s any more", config->path, sink);
+}
+
 bool verify_continuous_start(struct verify_continuous *verifying, const struct config *config,
                              struct error *err) {
-    const struct config_sink *sinks[CHECKPOINT_SINKS_MAX];
+    const char *sinks[CHECKPOINT_SINKS_MAX];
     size_t count = 0;
     *verifying = (struct verify_continuous){0};
     if (config->verify.continuous_bytes == 0)
         return true;
     for (size_t i = 0; i < config->sink_count; i++)
         if (sink_admin(config->sinks[i].ops, compare) != NULL)
-            sinks[count++] = &config->sinks[i];
+            sinks[count++] = config->sinks[i].sink.name;
     if (count == 0)
         log_line(LOG_LEVEL_WARNING,
                  "verify.continuous: there is no sink of type postgres, so nothing is compared");
     for (; verifying->count < count; verifying->count++) {
         struct verify_watcher *watcher = &verifying->watchers[verifying->count];
-        *watcher = (struct verify_watcher){.config = config,
-                                           .sink = sinks[verifying->count],
-                                           .rate_bytes = config->verify.continuous_bytes / count,
+        *watcher = (struct verify_watcher){.rate_bytes = config->verify.continuous_bytes / count,
                                            .stop = &verifying->stop};
-        if (!start_watcher(watcher, err)) {
+        bool started = set_up_watcher(watcher, config, sinks[verifying->count], err);
+        if (started && !start_watcher(watcher, err)) {
+            config_free(watcher->config);
+            started = false;
+        }
+        if (!started) {
             verify_continuous_end(verifying);
             return false;
         }
@@ -374,7 +393,9 @@ bool verify_continuous_start(struct verify_continuous *verifying, const struct c
 
 void verify_continuous_end(struct verify_continuous *verifying) {
     atomic_store(&verifying->stop, true);
-    for (size_t i = 0; i < verifying->count; i++)
+    for (size_t i = 0; i < verifying->count; i++) {
         pthread_join(verifying->watchers[i].thread, NULL);
+        config_free(verifying->watchers[i].config);
+    }
     verifying->count = 0;
 }

@@ -16,9 +16,9 @@
 
 /* One sink. */
 struct verify_watcher {
-    const struct config *config;
-    const struct config_sink *sink;
-    uint64_t rate_bytes; /* a second */
+    struct config *config;          /* of its own: the engine may read source.tables again at any time */
+    const struct config_sink *sink; /* of it */
+    uint64_t rate_bytes;            /* a second */
     const atomic_bool *stop;
     pthread_t thread;
     char said[ERROR_TEXT_MAX]; /* the last obstacle that was logged */
