@@ -47,7 +47,7 @@ const struct option_spec KAFKA_OPTIONS[] = {
      "100000"},
     {"transaction_bytes", false, "a source transaction with more bytes of messages is split in the same way",
      OPTION_TEXT, "67108864"},
-    {"copy_timeout_ms", false, "limit for the duration of the initial copy, which is one Kafka transaction",
+    {"copy_timeout_ms", false, "limit for a copy, or a large chunk of one, that is one Kafka transaction",
      OPTION_TEXT, "900000"},
     {"tombstones", false,
      "protobuf: true: each delete is followed by a message without value, for compacted topics", OPTION_TEXT,
