@@ -371,6 +371,10 @@ static bool postgres_commit(struct sink *sink, const struct position *position, 
 /* Chunks arrive in any order, so a row may arrive before the row that it refers to. */
 static bool postgres_chunk_can(const struct sink *sink, const char **ret_reason) {
     const struct target *target = (const struct target *) sink;
+    if (sink_config_find(sink->config, "origin") != NULL) {
+        *ret_reason = "only one session can hold its origin, so the copiers' rows would be sent back";
+        return false;
+    }
     if (target->replica_role)
         return true;
     *ret_reason = target->role == TRIGGERS_FIRE

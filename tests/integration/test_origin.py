@@ -73,6 +73,19 @@ def test_a_row_goes_round_a_circle_once(circle):
         assert pipeline.target.execute("select 1 from pg_replication_origin where roname = %s", (f"{pipeline.name}_origin",)) == []
 
 
+def test_copied_rows_do_not_go_back(circle):
+    """Copiers would need sessions under the same origin, so the copy is simple."""
+    there, back = circle
+    back.start()
+    there.engine.configuration["copy"] = {"mode": "live"}
+    there.start()
+    there.engine.wait_log("the copy is simple, not live: sink warehouse: only one session can hold its origin")
+    write_both(there, 10000)
+    wait_equal(there, back)
+    refused = there.engine.command("table copy", "public.t")
+    assert refused.returncode == 2 and "only one session can hold its origin" in refused.stderr
+
+
 def test_check_warns_of_a_circle_without_origins(circle):
     there, back = circle
     there.start()
