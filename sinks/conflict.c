@@ -12,6 +12,8 @@ const char *conflict_kind_name(enum conflict_kind kind) {
         [CONFLICT_UPDATE_EXISTS] = "update_exists",
         [CONFLICT_UPDATE_MISSING] = "update_missing",
         [CONFLICT_DELETE_MISSING] = "delete_missing",
+        [CONFLICT_UPDATE_ORIGIN_DIFFERS] = "update_origin_differs",
+        [CONFLICT_DELETE_ORIGIN_DIFFERS] = "delete_origin_differs",
         [CONFLICT_MULTIPLE_UNIQUE_CONFLICTS] = "multiple_unique_conflicts",
     };
     return NAMES[kind];

@@ -2,8 +2,8 @@
 /*
  * conflict.h - the kinds of conflict, with PostgreSQL 18's names. A sink may settle all but the last.
  *
- * PostgreSQL's update_origin_differs and delete_origin_differs are no conflicts here: a row that another
- * session changed, and that still exists under its key, gets the source's change.
+ * update_origin_differs and delete_origin_differs stop nothing: a row that another session changed, and that
+ * still exists under its key, gets the source's change. They are counted where the sink is told to look.
  */
 #pragma once
 
@@ -15,6 +15,8 @@ enum conflict_kind {
     CONFLICT_UPDATE_EXISTS,             /* an update changes a key to one that already exists */
     CONFLICT_UPDATE_MISSING,            /* the row to update is missing */
     CONFLICT_DELETE_MISSING,            /* the row to delete is missing */
+    CONFLICT_UPDATE_ORIGIN_DIFFERS,     /* the row to update was changed by another session of the target */
+    CONFLICT_DELETE_ORIGIN_DIFFERS,     /* the row to delete was */
     CONFLICT_MULTIPLE_UNIQUE_CONFLICTS, /* the new row clashes in more than one unique index */
 };
 

@@ -59,6 +59,11 @@ static const struct option_spec POSTGRES_OPTIONS[] = {
     {"origin", false,
      "name of a replication origin of the target under which the changes are committed, so that another "
      "pipeline with source.origin: none leaves them out; each sink needs its own"},
+    {"detect_origin", false,
+     "on: count updates and deletes of rows that another session of the target has changed "
+     "(update_origin_differs, delete_origin_differs); needs origin and track_commit_timestamp, and applies "
+     "row by row",
+     OPTION_TEXT, "off"},
     {0},
 };
 
@@ -203,7 +208,9 @@ static bool postgres_open(struct sink *sink, struct position *ret_position, stru
     FAULT_POINT("postgres-before-epoch");
     return position_row_open(&postgres->target.row, &postgres->target.session, ret_position, err) &&
            (origin == NULL || origin_set_up(&postgres->target.session, origin, err)) &&
-           (!conflict_policy_settles(&postgres->target.policy) ||
+           (!postgres->target.policy.detects_origin ||
+            origin_find(&postgres->target.session, origin, &postgres->target.origin_id, err)) &&
+           (!conflict_policy_counts(&postgres->target.policy) ||
             conflict_counts_open(&postgres->target.session, err));
 }
 
@@ -486,9 +493,12 @@ static bool postgres_validate(const struct sink_config *config, struct error *er
 
 static bool postgres_check(struct sink *sink, const struct sink_check *check, struct error *err) {
     const char *origin = NULL;
-    if (!target_check_all(sink->config, check, err) || !origin_read_option(sink->config, &origin, err))
+    struct conflict_policy policy;
+    if (!target_check_all(sink->config, check, err) || !origin_read_option(sink->config, &origin, err) ||
+        !conflict_policy_read(sink->config, &policy, err))
         return false;
-    return origin == NULL || check->target == NULL || origin_check(check->target, origin, check, err);
+    return origin == NULL || check->target == NULL ||
+           origin_check(check->target, origin, policy.detects_origin, check, err);
 }
 
 static bool open_for_command(struct postgres_sink *postgres, struct error *err) {

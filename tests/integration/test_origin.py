@@ -3,6 +3,7 @@
 
 import pytest
 
+from support.cluster import Cluster
 from support.engine import Engine
 from support.oracle import assert_equal
 from support.pipeline import SINK, Pipeline
@@ -201,3 +202,45 @@ def test_a_target_that_is_a_source_keeps_its_state_to_itself(new_pipeline, share
         second.wait_slot_free()
         first.close()
         first.wait_slot_free()
+
+
+@pytest.fixture
+def detecting(new_pipeline, shared_clusters):
+    """Not started; the first ten rows are copied under the sink's origin."""
+    def make(target):
+        pipeline = new_pipeline(shared_clusters("source"), target, "detecting")
+        pipeline.source.execute(T + "; insert into t select g, 'a' from generate_series(1, 10) g")
+        pipeline.sink_configuration.update(origin="detecting_origin", detect_origin="on")
+        return pipeline
+    return make
+
+
+def test_changes_of_rows_that_others_have_changed_are_counted(detecting):
+    with Cluster("tracked", settings={"track_commit_timestamp": "on"}) as target:
+        pipeline = detecting(target)
+        pipeline.start()
+        pipeline.target.execute("update t set v = 'of another session' where id in (1, 2)")
+        pipeline.source.execute("update t set v = 'b' where id = 1; delete from t where id = 2;"
+                                "update t set v = 'b' where id = 3; delete from t where id = 4")
+        pipeline.source.execute("update t set v = v || 'c'")
+        pipeline.assert_follows()
+        counted = pipeline.engine.json("status")["sinks"][0]["conflicts"]
+        assert {kind: count for kind, count in counted.items() if count} == {"update_origin_differs": 1, "delete_origin_differs": 1}
+        pipeline.engine.kill()
+        pipeline.wait_slot_free()
+        pipeline.start()
+        pipeline.target.execute("update t set v = 'again' where id > 5")
+        pipeline.source.execute("update t set v = v || 'd'")
+        pipeline.assert_follows()
+        pipeline.engine.stop()
+        assert pipeline.engine.json("status")["sinks"][0]["conflicts"]["update_origin_differs"] == 6
+        assert pipeline.engine.command("drop").returncode == 0
+
+
+def test_a_target_that_does_not_know_who_changed_a_row_is_refused(detecting, shared_clusters):
+    pipeline = detecting(shared_clusters("target"))
+    problems = [finding for finding in pipeline.engine.json("check")["findings"] if finding["code"] == "origin_untracked"]
+    assert len(problems) == 1 and "track_commit_timestamp" in problems[0]["fix"]
+    pipeline.assert_refused("track_commit_timestamp is off", "alter system set track_commit_timestamp = on", code=2)
+    del pipeline.sink_configuration["origin"]
+    assert "detect_origin: on needs origin: NAME" in pipeline.engine.command("check").stderr

@@ -28,6 +28,10 @@ struct apply *apply_new(struct target *target) {
     apply->catalog_kept_bytes = CATALOG_KEPT_BYTES;
     apply->set_rows_min = SET_ROWS_MIN;
     apply->whole_rows_max = WHOLE_ROWS_MAX;
+    if (target->policy.detects_origin) { /* each row is asked about, and the counts go with the position */
+        apply->set_rows_min = SIZE_MAX;
+        apply->whole_rows_max = 0;
+    }
     arena_init(&apply->conflict_arena, CATALOG_BLOCK_BYTES, ARRAY_BYTES_MAX);
     statements_init(&apply->statements);
     net_effect_init(&apply->net);

@@ -47,6 +47,8 @@ struct apply {
     /* at most so many rows become a target transaction of one pipeline; tests change it */
     size_t whole_rows_max;
     uint64_t fallback_count; /* spans whose sets failed, so that they were applied row by row */
+    /* of the open pipeline: rows to update and to delete that another session has changed */
+    uint64_t foreign_updates, foreign_deletes;
     struct statements statements;
     struct pq_pipeline pipeline;
     struct net_effect net;
@@ -120,6 +122,13 @@ MUST_CHECK bool apply_send_statement(struct apply *apply, struct target_table *t
  * NULL: those of all other statements.
  */
 MUST_CHECK bool apply_send_as(struct apply *apply, const struct target_table *table, struct error *err);
+
+/*
+ * apply_rows.c: at the begin and at the end of a pipeline with row statements. What was counted belongs to
+ * the target transaction only when the pipeline has succeeded.
+ */
+void apply_forget_foreign(struct apply *apply);
+void apply_count_foreign(struct apply *apply);
 
 /* apply_rows.c: puts a statement for each change into the open pipeline. */
 MUST_CHECK bool apply_send_span(struct apply *apply, const struct span *span, struct error *err);

@@ -26,8 +26,12 @@ typedef bool send_function(struct apply *apply, const struct span *span, struct 
 static bool send_attempt(struct apply *apply, const struct span *span, send_function *send,
                          struct error *err) {
     struct pq_pipeline *pipeline = &apply->pipeline;
-    return pq_pipeline_begin(pipeline, err) && target_begin(apply->target, pipeline, err) &&
-           apply_send_savepoint(apply, err) && send(apply, span, err) && pq_pipeline_finish(pipeline, err);
+    apply_forget_foreign(apply);
+    if (!pq_pipeline_begin(pipeline, err) || !target_begin(apply->target, pipeline, err) ||
+        !apply_send_savepoint(apply, err) || !send(apply, span, err) || !pq_pipeline_finish(pipeline, err))
+        return false;
+    apply_count_foreign(apply);
+    return true;
 }
 
 /* Can this failure be a conflict? Any other is reported as it is, and nothing follows it. */

@@ -69,6 +69,35 @@ bool apply_send_insert(struct apply *apply, struct target_table *table, const st
     return apply_send_statement(apply, table, form, NULL, values, note, err);
 }
 
+void apply_forget_foreign(struct apply *apply) {
+    apply->foreign_updates = apply->foreign_deletes = 0;
+}
+
+void apply_count_foreign(struct apply *apply) {
+    uint64_t *pending = apply->target->conflicts.pending;
+    pending[CONFLICT_UPDATE_ORIGIN_DIFFERS] += apply->foreign_updates;
+    pending[CONFLICT_DELETE_ORIGIN_DIFFERS] += apply->foreign_deletes;
+    apply_forget_foreign(apply);
+}
+
+/* detect_origin: before the change, has another session changed its row last? */
+static bool ask_origin(struct apply *apply, struct target_table *table, const struct change *change,
+                       const struct value *key, struct error *err) {
+    const struct statement_form form = {.kind = STATEMENT_ROW_ORIGIN,
+                                        .nulls = row_match_nulls(table, key),
+                                        .origin = apply->target->origin_id};
+    const struct pq_pipeline_note note = {.rows_expected = ROWS_ANY,
+                                          .table = table,
+                                          .change = change,
+                                          .tally = change->kind == CHANGE_UPDATE ? &apply->foreign_updates
+                                                                                 : &apply->foreign_deletes};
+    const struct statement *statement = NULL;
+    return !apply->target->policy.detects_origin ||
+           (apply_look(apply, table, err) &&
+            statement_find(&apply->statements, &apply->pipeline, table, &form, &statement, err) &&
+            statement_execute_row(&apply->statements, &apply->pipeline, statement, key, NULL, note, err));
+}
+
 static bool send_update(struct apply *apply, struct target_table *table, const struct change *change,
                         struct error *err) {
     const struct value *key = row_change_key(table, change);
@@ -80,7 +109,8 @@ static bool send_update(struct apply *apply, struct target_table *table, const s
     const struct statement_form form = {.kind = replace ? STATEMENT_ROW_REPLACE : STATEMENT_ROW_UPDATE,
                                         .written = &written};
     const struct pq_pipeline_note note = {.change = change};
-    return apply_send_statement(apply, table, form, key, change->new_values, note, err);
+    return ask_origin(apply, table, change, key, err) &&
+           apply_send_statement(apply, table, form, key, change->new_values, note, err);
 }
 
 static bool send_delete(struct apply *apply, struct target_table *table, const struct change *change,
@@ -90,7 +120,8 @@ static bool send_delete(struct apply *apply, struct target_table *table, const s
         return no_identity(table, err);
     const struct pq_pipeline_note note = {.may_miss = table->may_cascade, .change = change};
     const struct statement_form form = {.kind = STATEMENT_ROW_DELETE};
-    return apply_send_statement(apply, table, form, key, NULL, note, err);
+    return ask_origin(apply, table, change, key, err) &&
+           apply_send_statement(apply, table, form, key, NULL, note, err);
 }
 
 static bool send_row(struct apply *apply, struct target_table *table, const struct change *change,
@@ -214,10 +245,12 @@ bool apply_rows(struct apply *apply, const struct span *span, struct error *err)
     struct pq_pipeline *pipeline = &apply->pipeline;
     if (conflict_policy_settles(&apply->target->policy))
         return apply_settling(apply, span, err);
-    return pq_pipeline_begin(pipeline, err) && target_begin(apply->target, pipeline, err) &&
-                   apply_send_span(apply, span, err) && pq_pipeline_finish(pipeline, err)
-               ? true
-               : explain_pipeline(apply->target, &pipeline->failure, err);
+    apply_forget_foreign(apply);
+    if (!pq_pipeline_begin(pipeline, err) || !target_begin(apply->target, pipeline, err) ||
+        !apply_send_span(apply, span, err) || !pq_pipeline_finish(pipeline, err))
+        return explain_pipeline(apply->target, &pipeline->failure, err);
+    apply_count_foreign(apply);
+    return true;
 }
 
 bool apply_whole(struct apply *apply, const struct span *span, const struct position *until,

@@ -22,6 +22,7 @@ enum statement_kind {
     STATEMENT_ROW_UPDATE,
     STATEMENT_ROW_REPLACE, /* delete and insert, because an identity column cannot be set */
     STATEMENT_ROW_DELETE,
+    STATEMENT_ROW_ORIGIN, /* finds the row if another session of the target has changed it last */
     STATEMENT_SET_UPDATE,
     STATEMENT_SET_DELETE,
     STATEMENT_IMAGE_UPDATE, /* of rows without a key; see statement_image.h */
@@ -51,6 +52,7 @@ struct statement_form {
     uint32_t nulls;                   /* see row_match.h; 0 for a table with a key, and for INSERT */
     uint32_t mixed;                   /* of an IMAGE statement: columns that are NULL in some rows only */
     bool is_partial;                  /* an IMAGE UPDATE in which each row says which columns it sets */
+    uint16_t origin;                  /* of ROW_ORIGIN: the sink's own; always the same */
     bool counts_one; /* a ROW statement that fails on the server unless it changes exactly one row */
 };
 

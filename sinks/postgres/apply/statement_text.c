@@ -16,6 +16,7 @@ struct text {
     const struct column_set *written;
     uint32_t nulls;
     bool counts_one;
+    uint16_t origin;
     struct statement_parameter *parameters;
     int count;
 };
@@ -153,6 +154,16 @@ static void append_row_delete(struct text *text) {
     append_match(text);
 }
 
+/* A row whose writer is too old to be known is not found. */
+static void append_row_origin(struct text *text) {
+    statement_text_append(text, "select from ");
+    append_table(text);
+    statement_text_append(text, " as t");
+    append_match(text);
+    buffer_printf(text->sql, " and (pg_catalog.pg_xact_commit_timestamp_origin(t.xmin)).roident <> %u",
+                  text->origin);
+}
+
 /*
  * "(select unnest($1) as c0, unnest($2) as c3) as u": one array for each column that is written or part of
  * the key. In a select list the rows go straight to the join; a function in FROM would first materialize all
@@ -244,6 +255,9 @@ static void append_change(struct text *text, const struct statement_form *form) 
     case STATEMENT_ROW_DELETE:
         append_row_delete(text);
         break;
+    case STATEMENT_ROW_ORIGIN:
+        append_row_origin(text);
+        break;
     case STATEMENT_SET_UPDATE:
         append_set_update(text);
         break;
@@ -272,6 +286,7 @@ int statement_text(struct buffer *sql, const struct target_table *table, const s
                         .written = form->written,
                         .nulls = form->nulls,
                         .counts_one = form->counts_one,
+                        .origin = form->origin,
                         .parameters = parameters};
     append_with(&text, form->kind);
     append_change(&text, form);

@@ -19,6 +19,8 @@ bool conflict_policy_read(const struct sink_config *config, struct conflict_poli
                           struct error *err) {
     static const char *const MISSING[] = {"stop", "ignore", "insert", NULL};
     static const char *const EXISTS[] = {"stop", "overwrite", NULL};
+    static const char *const DETECTS[] = {"off", "on", NULL};
+    int detects = find_word(config, "detect_origin", DETECTS);
     int on_missing = find_word(config, "on_missing", MISSING);
     int on_exists = find_word(config, "on_exists", EXISTS);
     if (on_missing < 0) {
@@ -29,7 +31,17 @@ bool conflict_policy_read(const struct sink_config *config, struct conflict_poli
         error_set(err, ERROR_CONFIG, "on_exists: expected stop or overwrite");
         return error_option(err, "on_exists");
     }
+    if (detects < 0) {
+        error_set(err, ERROR_CONFIG, "detect_origin: expected off or on");
+        return error_option(err, "detect_origin");
+    }
+    if (detects > 0 && sink_config_find(config, "origin") == NULL) {
+        error_set(err, ERROR_CONFIG,
+                  "detect_origin: on needs origin: NAME, by which the sink knows its own rows");
+        return error_option(err, "detect_origin");
+    }
     *ret_policy = (struct conflict_policy){.on_missing = (enum on_missing) on_missing,
-                                           .on_exists = (enum on_exists) on_exists};
+                                           .on_exists = (enum on_exists) on_exists,
+                                           .detects_origin = detects > 0};
     return true;
 }

@@ -46,7 +46,8 @@ static const char RIGHTS[] =
     " pg_catalog.quote_ident(current_user),"
     " (select pg_catalog.count(*) from pg_catalog.pg_replication_origin where roname <> $1),"
     " coalesce(pg_catalog.current_setting('max_active_replication_origins', true),"
-    "  pg_catalog.current_setting('max_replication_slots'))";
+    "  pg_catalog.current_setting('max_replication_slots')),"
+    " pg_catalog.current_setting('track_commit_timestamp')";
 
 static bool is_reserved(const char *name) {
     return strcmp(name, "none") == 0 || strcmp(name, "any") == 0 || strncmp(name, "pg_", 3) == 0;
@@ -126,6 +127,24 @@ bool origin_set_up(struct session *session, const char *name, struct error *err)
     return origin_take(session, name, err) || explain(session, name, err);
 }
 
+#define UNTRACKED "track_commit_timestamp is off, so the server does not know who changed a row last"
+#define TRACK "alter system set track_commit_timestamp = on;  -- and restart the server"
+
+bool origin_find(struct session *session, const char *name, uint16_t *ret_id, struct error *err) {
+    static const char SQL[] = "select roident, pg_catalog.current_setting('track_commit_timestamp')"
+                              " from pg_catalog.pg_replication_origin where roname = $1";
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!session_query(session, SQL, 1, &name,
+                       &(const struct result_shape){"the query for the origin's number", 1, 1, 2, 0}, &result,
+                       err))
+        return false;
+    *ret_id = (uint16_t) strtoul(PQgetvalue(result, 0, 0), NULL, 10);
+    if (strcmp(PQgetvalue(result, 0, 1), "on") == 0)
+        return true;
+    error_set(err, ERROR_CONFIG, "target: detect_origin: " UNTRACKED);
+    return error_remedy(err, TRACK);
+}
+
 bool origin_drop(struct session *session, const char *name, struct error *err) {
     bool is_there = false;
     if (!exists(session, name, &is_there, err))
@@ -151,15 +170,19 @@ static void report_room(const PGresult *facts, const struct sink_check *check) {
                           "max_active_replication_origins) and restart the server");
 }
 
-bool origin_check(struct session *session, const char *name, const struct sink_check *check,
+bool origin_check(struct session *session, const char *name, bool detects, const struct sink_check *check,
                   struct error *err) {
     PGresult *facts AUTO_PGRESULT = NULL;
     if (!session_query(session, RIGHTS, 1, &name,
-                       &(const struct result_shape){"the query for the rights on origins", 1, 1, 5, 0},
+                       &(const struct result_shape){"the query for the rights on origins", 1, 1, 6, 0},
                        &facts, err))
         return false;
     if (PQgetvalue(facts, 0, 1)[0] != 't')
         report_rights(facts, name, check);
+    if (detects && strcmp(PQgetvalue(facts, 0, 5), "on") != 0) {
+        sink_check_add(check, SINK_PROBLEM, "origin_untracked", "detect_origin: " UNTRACKED);
+        sink_check_fix(check, "%s", TRACK);
+    }
     if (strtoll(PQgetvalue(facts, 0, 3), NULL, 10) >= strtoll(PQgetvalue(facts, 0, 4), NULL, 10))
         report_room(facts, check);
     return true;

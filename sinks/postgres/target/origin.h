@@ -21,9 +21,15 @@ MUST_CHECK bool origin_read_option(const struct sink_config *config, const char 
  */
 MUST_CHECK bool origin_set_up(struct session *session, const char *name, struct error *err);
 
-/* For `pgcdc check`: reports what would prevent origin_set_up. */
-MUST_CHECK bool origin_check(struct session *session, const char *name, const struct sink_check *check,
-                             struct error *err);
+/*
+ * After origin_set_up: the number by which the server knows the origin in pg_xact_commit_timestamp_origin.
+ * ERROR_CONFIG when the server does not store origins with commits.
+ */
+MUST_CHECK bool origin_find(struct session *session, const char *name, uint16_t *ret_id, struct error *err);
+
+/* For `pgcdc check`: reports what would prevent origin_set_up, and with detects also origin_find. */
+MUST_CHECK bool origin_check(struct session *session, const char *name, bool detects,
+                             const struct sink_check *check, struct error *err);
 
 /* Drops the origin; accepts one that does not exist. */
 MUST_CHECK bool origin_drop(struct session *session, const char *name, struct error *err);

@@ -86,9 +86,13 @@ static bool pq_pipeline_judge(struct pq_pipeline *pipeline, const struct pq_pipe
                                                                      : false);
     if (note->shape != NULL)
         return judge_shape(pipeline, note, result, err);
-    if (note->rows_expected == ROWS_ANY)
+    if (note->rows_expected == ROWS_ANY && note->tally == NULL)
         return true;
     uint64_t rows = strtoull(PQcmdTuples(result), NULL, 10);
+    if (note->tally != NULL)
+        *note->tally += rows;
+    if (note->rows_expected == ROWS_ANY)
+        return true;
     if (rows == note->rows_expected || (rows == 0 && note->may_miss))
         return true;
     pipeline->failure = (struct pq_pipeline_failure){.note = *note, .is_count = true, .rows = rows};

@@ -36,6 +36,7 @@ struct pq_pipeline_note {
     bool may_miss;               /* 0 rows are accepted too */
     bool counts_one;             /* the statement selects COUNTS_ONE */
     bool is_position;            /* the lock or the store of the position row */
+    uint64_t *tally;             /* not NULL: the count is added to it */
     uint64_t *shape;             /* the answer describes columns; see pq_pipeline_describe */
     struct target_table *table;  /* or NULL */
     const struct change *change; /* or NULL */

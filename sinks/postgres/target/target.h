@@ -38,6 +38,7 @@ struct target {
     bool in_transaction;        /* a target transaction is open, and the position's row is locked */
     uint64_t transaction_count; /* increases with each target transaction; see apply_look */
     struct conflict_policy policy;
+    uint16_t origin_id; /* of detect_origin: the sink's own */
     struct conflict_counts conflicts;
     struct position whole; /* of the transaction that an open whole pipeline is */
     struct whole_failures whole_failures;
