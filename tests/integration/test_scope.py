@@ -225,8 +225,7 @@ def test_a_table_gets_its_replica_identity_before_it_is_published(pipeline, way)
     else:
         pipeline.source_configuration["publication"] = "shop"
     publishes = 'publication "shop" ' + ("add" if "added" in way else "for")
-    log = refused(pipeline, "replica identity", "pgcdc check")
-    assert publishes not in log.splitlines()[-1]
+    log = refused(pipeline, "replica identity")
     printed = pipeline.engine.command("check", "--sql", "source").stdout
     for text in (log, printed):
         assert text.index("replica identity full") < text.index(publishes)
