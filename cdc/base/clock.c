@@ -4,8 +4,6 @@
  */
 #include "cdc/base/clock.h"
 
-#include <time.h>
-
 #include "cdc/base/epoch.h"
 
 static int64_t read_us(clockid_t id) {
@@ -20,6 +18,18 @@ int64_t clock_now_us(void) {
 
 int64_t clock_now_ms(void) {
     return clock_now_us() / 1000;
+}
+
+struct timespec clock_deadline(int timeout_ms) {
+    struct timespec deadline;
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_sec += timeout_ms / 1000;
+    deadline.tv_nsec += (long) (timeout_ms % 1000) * 1000000;
+    if (deadline.tv_nsec >= 1000000000) {
+        deadline.tv_sec++;
+        deadline.tv_nsec -= 1000000000;
+    }
+    return deadline;
 }
 
 int64_t clock_unix_us(void) {

@@ -5,10 +5,14 @@
 #pragma once
 
 #include <stdint.h>
+#include <time.h>
 
 /* Never goes back; for intervals and deadlines. Milliseconds and microseconds since an arbitrary moment. */
 int64_t clock_now_ms(void);
 int64_t clock_now_us(void);
+
+/* In that many milliseconds from now, for a condition variable whose clock is CLOCK_MONOTONIC. */
+struct timespec clock_deadline(int timeout_ms);
 
 /* Wall time in microseconds: since 1970-01-01 UTC, and as PostgreSQL counts it, since 2000-01-01 UTC. */
 int64_t clock_unix_us(void);

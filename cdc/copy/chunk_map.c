@@ -7,7 +7,8 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "cdc/base/clock.h"
 
 enum { BLOCK_BYTES = 64 * 1024 };
 #define ARENA_BYTES_MAX ((size_t) 256 << 20)
@@ -592,15 +593,8 @@ void chunk_map_release_held(struct chunk_map *map, struct map_chunk *chunk) {
 }
 
 bool chunk_map_wait(struct chunk_map *map, const struct map_chunk *chunk, int timeout_ms) {
-    struct timespec until;
+    const struct timespec until = clock_deadline(timeout_ms);
     int failure = 0;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += (long) (timeout_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
     pthread_mutex_lock(&map->lock);
     while (is_being_read(chunk) && !map->is_closed && failure == 0)
         failure = pthread_cond_timedwait(&map->changed, &map->lock, &until);

@@ -6,7 +6,8 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "cdc/base/clock.h"
 
 /* A row of the largest size that COPY can send. */
 #define WAITING_BYTES_MAX ((size_t) 2 << 30)
@@ -212,20 +213,8 @@ struct relay_chunk *relay_next(struct relay *relay) {
     return chunk;
 }
 
-static struct timespec relay_deadline(int timeout_ms) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += (long) (timeout_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    return until;
-}
-
 bool relay_take(struct relay *relay, struct relay_chunk *chunk, struct buffer *rows, int timeout_ms) {
-    const struct timespec until = relay_deadline(timeout_ms);
+    const struct timespec until = clock_deadline(timeout_ms);
     int failure = 0;
     assert(rows->size == 0);
     pthread_mutex_lock(&relay->lock);

@@ -161,12 +161,8 @@ bool barrier_reach(struct barrier *barrier, lsn_t end_lsn, bool is_there) {
 }
 
 bool barrier_wait(struct barrier *barrier, int step_ms) {
-    struct timespec deadline;
+    const struct timespec deadline = clock_deadline(step_ms);
     int waited = 0;
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_nsec += (long) step_ms * 1000000;
-    deadline.tv_sec += deadline.tv_nsec / 1000000000;
-    deadline.tv_nsec %= 1000000000;
     pthread_mutex_lock(&barrier->lock);
     while ((barrier->place.phase == BARRIER_HELD || barrier->place.phase == BARRIER_REACHED) &&
            waited != ETIMEDOUT)

@@ -7,7 +7,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <sys/eventfd.h>
-#include <time.h>
+
+#include "cdc/base/clock.h"
 
 void queue_init(struct queue *queue, int wake_fd) {
     *queue = (struct queue){.wake_fd = wake_fd};
@@ -51,20 +52,8 @@ static void become_hungry(struct queue *queue) {
     eventfd_write(queue->wake_fd, 1);
 }
 
-static struct timespec deadline_in(int timeout_ms) {
-    struct timespec deadline;
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += timeout_ms / 1000;
-    deadline.tv_nsec += (long) (timeout_ms % 1000) * 1000000;
-    if (deadline.tv_nsec >= 1000000000) {
-        deadline.tv_sec++;
-        deadline.tv_nsec -= 1000000000;
-    }
-    return deadline;
-}
-
 struct batch *queue_pop(struct queue *queue, int timeout_ms) {
-    struct timespec deadline = deadline_in(timeout_ms);
+    const struct timespec deadline = clock_deadline(timeout_ms);
     int waited = 0;
     pthread_mutex_lock(&queue->lock);
     if (queue->count == 0 && !queue->closed && !queue_is_hungry(queue))

@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "cdc/base/clock.h"
 
@@ -73,13 +72,7 @@ static struct job *job_new(const struct aside_call *call) {
 
 /* Under the job's lock. */
 static void wait_step(struct job *job) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += STEP_MS * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_nsec -= 1000000000L;
-        until.tv_sec++;
-    }
+    const struct timespec until = clock_deadline(STEP_MS);
     pthread_cond_timedwait(&job->changed, &job->lock, &until);
 }
 
