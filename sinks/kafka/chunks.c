@@ -50,8 +50,6 @@ static bool grow(struct kafka_plan *plan, uint32_t id, struct error *err) {
 
 /* Its texts belong to the caller, and stay. */
 static bool put_chunk(struct kafka_plan *plan, const struct chunk *chunk, struct error *err) {
-    if (chunk->id == 0 || chunk->id > KAFKA_CHUNKS_MAX)
-        return error_set(err, ERROR_PROTOCOL, "the number of chunk %" PRIu32 " is too large", chunk->id);
     if (!grow(plan, chunk->id, err))
         return false;
     plan->chunks[chunk->id - 1] = *chunk;
@@ -65,15 +63,25 @@ static struct chunk *chunk_at(struct kafka_plan *plan, uint32_t id) {
 
 /* ---- reading ---- */
 
+static bool read_id(struct slice name, uint32_t *ret_id, struct error *err) {
+    char text[16] = "";
+    unsigned long id = 0;
+    if (name.size > 0 && name.size < sizeof text) {
+        memcpy(text, name.data, name.size);
+        id = strspn(text, "0123456789") == name.size ? strtoul(text, NULL, 10) : 0;
+    }
+    *ret_id = (uint32_t) id;
+    return (id > 0 && id <= KAFKA_CHUNKS_MAX) ||
+           error_set(err, ERROR_PROTOCOL, "its key has no number of a chunk");
+}
+
 static bool take_chunk(struct kafka_plan *plan, struct slice name, struct slice value, struct error *err) {
     struct chunk chunk = {0};
-    char text[16] = "";
-    if (name.size == 0 || name.size >= sizeof text)
-        return error_set(err, ERROR_PROTOCOL, "its key has no number of a chunk");
-    memcpy(text, name.data, name.size);
-    const unsigned long id = strtoul(text, NULL, 10);
+    uint32_t id = 0;
+    if (!read_id(name, &id, err))
+        return false;
     if (value.data == NULL) {
-        if (id > 0 && id <= plan->capacity)
+        if (id <= plan->capacity)
             plan->chunks[id - 1] = (struct chunk){0};
         return true;
     }
@@ -92,15 +100,27 @@ static bool has_prefix(struct slice text, const char *prefix) {
     return text.size >= strlen(prefix) && memcmp(text.data, prefix, strlen(prefix)) == 0;
 }
 
-bool kafka_plan_take(void *context, struct slice name, struct slice value, struct error *err) {
-    struct kafka_plan *plan = context;
+static struct slice after_prefix(struct slice name) {
     const size_t prefix = strlen(CHUNK_RECORD_KEY);
+    return (struct slice){.data = name.data + prefix, .size = name.size - prefix};
+}
+
+static bool plan_take(void *context, struct slice name, struct slice value, struct error *err) {
+    struct kafka_plan *plan = context;
     if (has_prefix(name, CHUNK_RECORD_KEY))
-        return take_chunk(plan, (struct slice){.data = name.data + prefix, .size = name.size - prefix}, value,
-                          err);
+        return take_chunk(plan, after_prefix(name), value, err);
     if (slice_equal(name, slice_of(PLAN_RECORD_KEY)))
         return take_plan(plan, value, err);
     return error_set(err, ERROR_PROTOCOL, "its key is unknown");
+}
+
+bool kafka_plan_take_ids(void *context, struct slice name, struct slice value, struct error *err) {
+    struct kafka_plan *plan = context;
+    struct chunk chunk = {0};
+    struct error ignored = {0};
+    (void) value;
+    return !has_prefix(name, CHUNK_RECORD_KEY) || !read_id(after_prefix(name), &chunk.id, &ignored) ||
+           put_chunk(plan, &chunk, err);
 }
 
 /* What is in memory, as the engine gets it; in arena. */
@@ -123,7 +143,7 @@ static bool give_plan(const struct kafka_plan *plan, struct arena *arena, struct
 static bool read_plan(struct kafka_plan *plan, const struct kafka_options *options, const atomic_bool *stop,
                       struct error *err) {
     struct position_found found = {0};
-    const struct position_reader reader = {.take = kafka_plan_take, .context = plan};
+    const struct position_reader reader = {.take = plan_take, .context = plan};
     kafka_plan_release(plan);
     kafka_plan_init(plan);
     return position_topic_read_all(options, stop, &reader, &found, err);
@@ -153,7 +173,7 @@ static bool chunks_look(struct sink *sink, struct arena *arena, struct chunk_pla
                         struct error *err) {
     struct kafka_plan plan = {.arena = *arena};
     struct position_found found = {0};
-    const struct position_reader reader = {.take = kafka_plan_take, .context = &plan};
+    const struct position_reader reader = {.take = plan_take, .context = &plan};
     struct kafka_options options;
     *ret_plan = (struct chunk_plan){0};
     if (!kafka_options_read(&options, sink->config, err) ||

@@ -297,16 +297,15 @@ static bool delete_position_topic(struct kafka_sink *kafka, struct error *err) {
 static bool forget(struct kafka_sink *kafka, struct error *err) {
     struct position_found found = {0};
     const struct kafka_options *options = &kafka->options;
-    const struct position_reader reader = {.take = kafka_plan_take, .context = &kafka->plan};
+    const struct position_reader reader = {.take = kafka_plan_take_ids, .context = &kafka->plan};
     kafka_plan_init(&kafka->plan);
     if (!kafka_take_over(kafka, options->transaction_timeout_ms, err) ||
         !position_topic_read_all(options, kafka->sink.stop, &reader, &found, err))
         return false;
-    const bool has_plan = kafka->plan.capacity > 0;
     const struct outgoing tombstone = {.topic = kafka->position_topic,
                                        .key = slice_of(options->position_key)};
     if (!producer_begin(&kafka->producer, err) || !producer_send(&kafka->producer, &tombstone, err) ||
-        (has_plan && !kafka_plan_remove(kafka, err)) || !producer_commit(&kafka->producer, err))
+        !kafka_plan_remove(kafka, err) || !producer_commit(&kafka->producer, err))
         return false;
     return !options->owns_position_topic || found.has_others || delete_position_topic(kafka, err);
 }

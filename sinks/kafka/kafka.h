@@ -80,8 +80,8 @@ extern const struct sink_chunk_ops KAFKA_CHUNK;
 void kafka_plan_init(struct kafka_plan *plan);
 /* Accepts a zeroed plan. */
 void kafka_plan_release(struct kafka_plan *plan);
-/* For struct position_reader; context: a struct kafka_plan. */
-MUST_CHECK bool kafka_plan_take(void *context, struct slice name, struct slice value, struct error *err);
+/* For struct position_reader, whatever is in the records: which there are. context: a struct kafka_plan. */
+MUST_CHECK bool kafka_plan_take_ids(void *context, struct slice name, struct slice value, struct error *err);
 /* Sends the tombstones of the plan in memory. */
 MUST_CHECK bool kafka_plan_remove(struct kafka_sink *kafka, struct error *err);
 

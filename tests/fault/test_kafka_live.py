@@ -6,6 +6,7 @@ import signal
 import time
 
 import pytest
+from confluent_kafka import Producer
 
 from support import chunk_load, load, oracle
 from support.cluster import Cluster
@@ -135,6 +136,21 @@ def test_status_shows_a_copy_that_was_interrupted(loaded):
     assert (copy["state"], copy["chunks_done"]) == ("interrupted", len(copied_chunks(loaded))), copy
     assert 0 < copy["chunks_done"] < copy["chunk_count"] and {table["table"] for table in copy["tables"]} >= {"account", "part"}
     assert "copy        interrupted: " in loaded.engine.command("status").stdout
+
+
+def test_a_damaged_plan_is_named_and_can_be_dropped(loaded):
+    """Another program has written to the position's topic."""
+    loaded.engine.start(environment={"PGCDC_FAULT": "runner-chunk-stored:2"})
+    assert loaded.engine.wait_exit() == -signal.SIGKILL
+    producer = Producer({"bootstrap.servers": loaded.kafka.bootstrap})
+    producer.produce(loaded.position_topic, key=f"{loaded.name}.events#chunk.7", value="{}")
+    producer.flush()
+    log = loaded.assert_refused(f"the record with key {loaded.name}.events#chunk.7 at offset", "is not a part of a copy's plan",
+                                "run `pgcdc drop`", code=2)
+    assert log.count("is not a part") >= 1
+    assert loaded.engine.command("drop").returncode == 0
+    loaded.engine.start()
+    wait_finished(loaded)
 
 
 def test_rows_that_move_between_chunks_and_truncates(live):

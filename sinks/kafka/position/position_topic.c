@@ -10,6 +10,7 @@
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/hash.h"
+#include "cdc/base/visible.h"
 #include "sinks/kafka/client/admin.h"
 #include "sinks/kafka/client/kafka_error.h"
 
@@ -127,8 +128,15 @@ static bool take_further(struct reading *reading, const rd_kafka_message_t *mess
     const struct slice value = {.data = message->payload, .size = message->len};
     if (reading->reader == NULL || reading->reader->take(reading->reader->context, name, value, err))
         return true;
-    return error_wrap(err, "topic %s, the record with key %s%.*s", reading->options->position_topic,
-                      reading->options->position_key, (int) name.size, name.data);
+    if (err->kind != ERROR_PROTOCOL)
+        return false;
+    char key[64]; /* another program may have written it */
+    visible_write(key, sizeof key, name);
+    error_set(
+        err, ERROR_CONFIG, "topic %s: the record with key %s%s at offset %lld is not a part of a copy's plan",
+        reading->options->position_topic, reading->options->position_key, key, (long long) message->offset);
+    return error_remedy(err,
+                        "run `pgcdc drop` and start over with a new copy, which publishes every row again");
 }
 
 static bool take_record(struct reading *reading, const rd_kafka_message_t *message, struct error *err) {

@@ -26,7 +26,10 @@ struct position_found {
 MUST_CHECK bool position_topic_read(const struct kafka_options *options, const atomic_bool *stop,
                                     struct position_found *ret_found, struct error *err);
 
-/* Gets the sink's further records: name begins with #; value.data NULL: a tombstone. Error: see take. */
+/*
+ * Gets the sink's further records: name begins with #; value.data NULL: a tombstone. ERROR_PROTOCOL: not such
+ * a record.
+ */
 struct position_reader {
     bool (*take)(void *context, struct slice name, struct slice value, struct error *err);
     void *context;
