@@ -132,6 +132,12 @@ void attempt_show_copy(struct attempt *attempt);
 /* The pipeline works again: removes the stored failure. */
 void attempt_forget_failure(struct attempt *attempt);
 
+/*
+ * attempt_learn.c: after all threads have ended, of an attempt that failed. When the next one can do better,
+ * *err becomes ERROR_RETRY.
+ */
+void attempt_learn(struct attempt *attempt, struct error *err);
+
 /* After a failure that ends the run: drops what this process created for a copy that failed. */
 void attempt_abandon_new(struct attempt *attempt);
 
