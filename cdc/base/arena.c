@@ -5,6 +5,7 @@
 #include "cdc/base/arena.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <sanitizer/asan_interface.h>
 #include <stdlib.h>
 
@@ -157,4 +158,10 @@ char *arena_copy(struct arena *arena, struct slice bytes) {
         memcpy(copy, bytes.data, bytes.size);
     copy[bytes.size] = '\0';
     return copy;
+}
+
+void heap_trim(void) {
+#ifndef __SANITIZE_ADDRESS__
+    malloc_trim(0);
+#endif
 }

@@ -47,3 +47,9 @@ MUST_CHECK void *arena_alloc_zero(struct arena *arena, size_t size);
 
 /* A copy followed by a NUL, which size does not include; NULL as above. */
 MUST_CHECK char *arena_copy(struct arena *arena, struct slice bytes);
+
+/*
+ * Returns to the system what was freed in the heap. Any thread. Does nothing under AddressSanitizer: glibc's own
+ * heap is then not in use, and two threads that trim it for the first time crash in its initialization.
+ */
+void heap_trim(void);

@@ -5,7 +5,6 @@
 #include "cdc/copy/copiers.h"
 
 #include <inttypes.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,7 +39,7 @@ static void planning_release(struct planning *planning) {
     session_close(&planning->source);
     pin_release(&planning->pin);
     arena_release(&planning->arena);
-    malloc_trim(0); /* a large catalog's memory is not needed again */
+    heap_trim(); /* a large catalog's memory is not needed again */
 }
 
 /* A sink with one writer takes any part of a table. */

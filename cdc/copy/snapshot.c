@@ -10,7 +10,6 @@
 #include "cdc/copy/snapshot.h"
 
 #include <assert.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -49,7 +48,7 @@ static void snapshot_release(struct snapshot *snapshot) {
     pin_release(&snapshot->pin);
     copy_bytes_release(&snapshot->move.bytes);
     snapshot_rows_free(snapshot->move.rows);
-    malloc_trim(0); /* a large catalog's memory is not needed again */
+    heap_trim(); /* a large catalog's memory is not needed again */
 }
 
 /* ---- the tables ---- */
