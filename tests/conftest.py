@@ -7,6 +7,7 @@ Clusters of the default settings live as long as the session; `own_cluster` make
 `kafka_pipeline` is the same with Kafka in the target's place; its name, and so its topics, are its own.
 """
 
+import contextlib
 import itertools
 import os
 import signal
@@ -114,6 +115,17 @@ def own_standby():
         cluster.remove()
 
 
+def close_pipelines(pipelines, databases):
+    """Drops the databases with their slots even when an engine died: the next test uses the same names."""
+    with contextlib.ExitStack() as steps:
+        for database in databases:
+            if database.cluster.postmaster is not None and database.cluster.is_shared:
+                steps.callback(database.drop)
+        for pipeline in pipelines:
+            steps.callback(pipeline.engine.assert_sane)
+            steps.callback(pipeline.close)
+
+
 @pytest.fixture
 def new_pipeline(request, program, tmp_path):
     """new_pipeline(source cluster, target cluster, name=...): fresh databases and an engine between them."""
@@ -128,12 +140,7 @@ def new_pipeline(request, program, tmp_path):
         return pipeline
 
     yield make
-    for pipeline in request.node.pipelines:
-        pipeline.close()
-        pipeline.engine.assert_sane()
-    for database in databases:
-        if database.cluster.postmaster is not None and database.cluster.is_shared:
-            database.drop()
+    close_pipelines(request.node.pipelines, databases)
 
 
 @pytest.fixture
@@ -183,12 +190,7 @@ def new_kafka_pipeline(request, program, tmp_path):
         return pipeline
 
     yield make
-    for pipeline in request.node.pipelines:
-        pipeline.close()
-        pipeline.engine.assert_sane()
-    for database in databases:
-        if database.cluster.postmaster is not None and database.cluster.is_shared:
-            database.drop()
+    close_pipelines(request.node.pipelines, databases)
 
 
 @pytest.fixture
