@@ -252,6 +252,27 @@ static bool take_part(struct scan *scan, struct pg_interval *interval) {
     return is_done(scan);
 }
 
+bool pg_moment_parse(const char *text, int64_t *ret_us) {
+    enum { EPOCH_DAYS = 10957, DAYS_MAX = 10 * 1000 * 1000, MOMENT_MAX = 64 }; /* 2000-01-01 since 1970 */
+    char copy[MOMENT_MAX + sizeof "+00"];
+    struct pg_timestamp moment;
+    size_t size = strlen(text);
+    if (size < sizeof "2024-02-29T" || size > MOMENT_MAX)
+        return false;
+    memcpy(copy, text, size);
+    if (copy[10] == 'T')
+        copy[10] = ' ';
+    if (copy[size - 1] == 'Z') {
+        memcpy(copy + size - 1, "+00", 3);
+        size += 2;
+    }
+    if (!pg_timestamptz_parse((struct slice){.data = copy, .size = size}, &moment) ||
+        moment.infinity != PG_FINITE || moment.days < -DAYS_MAX || moment.days > DAYS_MAX)
+        return false;
+    *ret_us = (moment.days - EPOCH_DAYS) * MICROSECONDS_PER_DAY + moment.microseconds;
+    return true;
+}
+
 bool pg_interval_parse(struct slice text, struct pg_interval *ret_interval) {
     *ret_interval = (struct pg_interval){.infinity = infinity_of(text)};
     if (ret_interval->infinity != PG_FINITE)

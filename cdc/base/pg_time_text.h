@@ -59,6 +59,12 @@ MUST_CHECK bool pg_timestamp_parse(struct slice text, struct pg_timestamp *ret_t
 /* "2024-02-29 12:00:00.5+00" */
 MUST_CHECK bool pg_timestamptz_parse(struct slice text, struct pg_timestamp *ret_timestamp);
 
+/*
+ * A moment as people give it: "2024-02-29T12:00:00Z", "2024-02-29 12:00:00.5+01". Microseconds since
+ * 2000-01-01 UTC. A time zone is required.
+ */
+MUST_CHECK bool pg_moment_parse(const char *text, int64_t *ret_us);
+
 /* "1 year 2 mons -3 days +04:05:06.789" */
 MUST_CHECK bool pg_interval_parse(struct slice text, struct pg_interval *ret_interval);
 

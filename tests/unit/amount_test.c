@@ -42,3 +42,25 @@ Test(amount, a_rate_is_a_number_of_megabytes_a_second) {
     for (size_t i = 0; i < sizeof WRONG / sizeof *WRONG; i++)
         cr_assert_not(amount_parse_rate(WRONG[i], &bytes), "%s", WRONG[i]);
 }
+
+Test(amount, bytes_have_a_unit) {
+    static const char *const WRONG[] = {"", "0MB", "5", "-5MB", "5 MB", "5TB", "5mb", "MB", "100000000kB"};
+    uint64_t bytes = 0;
+    cr_assert(amount_parse_bytes("64kB", &bytes));
+    cr_assert_eq(bytes, 65536);
+    cr_assert(amount_parse_bytes("3GB", &bytes));
+    cr_assert_eq(bytes, UINT64_C(3) << 30);
+    for (size_t i = 0; i < sizeof WRONG / sizeof *WRONG; i++)
+        cr_assert_not(amount_parse_bytes(WRONG[i], &bytes), "%s", WRONG[i]);
+}
+
+Test(amount, a_duration_may_have_a_unit) {
+    static const char *const WRONG[] = {"", "0s", "-5s", "5 s", "5w", "s", "99999999999h"};
+    int64_t ms = 0;
+    cr_assert(amount_parse_duration("500ms", &ms) && ms == 500);
+    cr_assert(amount_parse_duration("30", &ms) && ms == 30000);
+    cr_assert(amount_parse_duration("5m", &ms) && ms == 300000);
+    cr_assert(amount_parse_duration("1d", &ms) && ms == 86400000);
+    for (size_t i = 0; i < sizeof WRONG / sizeof *WRONG; i++)
+        cr_assert_not(amount_parse_duration(WRONG[i], &ms), "%s", WRONG[i]);
+}

@@ -206,3 +206,20 @@ Test(pg_time_text, every_day_is_found_again) {
         cr_assert_eq(date.days, days, "day %" PRId64, days);
     }
 }
+
+Test(pg_time_text, a_moment_needs_a_time_zone) {
+    static const char *const WRONG[] = {"",
+                                        "now",
+                                        "2024-02-29",
+                                        "2024-02-29T12:00:00",
+                                        "2024-02-30T12:00:00Z",
+                                        "2024-02-29T12:00:00ZZ",
+                                        "infinity+00"};
+    int64_t us = -1;
+    cr_assert(pg_moment_parse("2000-01-01T00:00:01Z", &us) && us == 1000000);
+    cr_assert(pg_moment_parse("2000-01-02 00:00:00.5+00", &us) && us == MICROSECONDS_PER_DAY + 500000);
+    cr_assert(pg_moment_parse("2000-01-01T01:00:00+01", &us) && us == 0);
+    cr_assert(pg_moment_parse("1999-12-31T23:59:59Z", &us) && us == -1000000);
+    for (size_t i = 0; i < sizeof WRONG / sizeof *WRONG; i++)
+        cr_assert_not(pg_moment_parse(WRONG[i], &us), "%s", WRONG[i]);
+}
