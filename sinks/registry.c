@@ -12,6 +12,7 @@
 static const struct sink_ops *const SINKS[] = {
     &sink_postgres,
     &sink_kafka,
+    &sink_archive,
     &sink_null,
     &sink_stdout,
 };

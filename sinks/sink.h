@@ -82,6 +82,8 @@ struct session_options;
 
 /* What the engine has learned about the source; set before open. */
 struct sink_facts {
+    uint64_t system_id; /* of the source cluster */
+    uint32_t timeline;  /* the source's */
     const oid_t *gone; /* relations that neither side has any more: their changes are skipped */
     size_t gone_count;
     const struct sink_column *generated; /* columns that the source generates (PostgreSQL 18 can send them) */

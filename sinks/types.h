@@ -6,6 +6,7 @@
 
 #include "sinks/sink.h"
 
+extern const struct sink_ops sink_archive;
 extern const struct sink_ops sink_kafka;
 extern const struct sink_ops sink_null;
 extern const struct sink_ops sink_postgres;

@@ -45,7 +45,9 @@ static bool read_generated(struct attempt *attempt, struct error *err) {
 static bool open_sinks(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
     for (size_t i = 0; i < pipeline->config->sink_count; i++) {
-        pipeline->sinks[i]->facts = (struct sink_facts){.gone = pipeline->gone,
+        pipeline->sinks[i]->facts = (struct sink_facts){.system_id = attempt->facts.identity.system_id,
+                                                        .timeline = attempt->facts.identity.timeline,
+                                                        .gone = pipeline->gone,
                                                         .gone_count = pipeline->gone_count,
                                                         .generated = pipeline->generated.items,
                                                         .generated_count = pipeline->generated.count};

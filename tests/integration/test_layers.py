@@ -12,7 +12,9 @@ LAYERS = {
     "cdc/pq": ["cdc/base"],
     "decoder": ["cdc/base"],
     "proto": ["cdc/base", "decoder"],
+    "cdc/archive": ["cdc/base", "decoder", "proto"],
     "sinks": ["cdc/base", "cdc/pq", "decoder"],
+    "sinks/archive": ["cdc/base", "cdc/archive", "proto", "sinks"],
     "sinks/formats": ["cdc/base", "decoder", "proto", "sinks"],
     "sinks/formats/debezium": ["cdc/base", "decoder", "sinks", "sinks/formats"],
     "sinks/kafka/client": ["cdc/base", "sinks", "sinks/formats"],
@@ -31,7 +33,7 @@ LAYERS = {
     ],
     "cdc/config": ["cdc/base", "sinks"],
     "cdc/source": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config"],
-    "cdc/readers": ["cdc/base", "cdc/pq", "decoder", "cdc/config", "cdc/source"],
+    "cdc/readers": ["cdc/base", "cdc/pq", "decoder", "proto", "cdc/archive", "cdc/config", "cdc/source"],
     "cdc/copy": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source"],
     "cdc/engine": [
         "cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/readers", "cdc/copy",
@@ -40,14 +42,14 @@ LAYERS = {
     "cdc/check": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
     "cdc/verify": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
     "cdc/commands": [
-        "cdc", "cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine", "cdc/status", "cdc/check", "cdc/verify",
+        "cdc", "cdc/base", "cdc/pq", "decoder", "cdc/archive", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine", "cdc/status", "cdc/check", "cdc/verify",
     ],
     "cdc": ["cdc/base", "cdc/config"],
 }
 # The decoder can be fuzzed, benched and golden-tested because it does none of these.
 IMPURE = ["cdc/base/clock.h", "cdc/base/log.h", "pthread.h", "stdio.h", "time.h", "unistd.h", "libpq-fe.h"]
 # These report to their callers and do not log.
-SILENT = [layer for layer in LAYERS if layer in ("cdc/base", "cdc/pq", "decoder", "proto") or layer.startswith("sinks")]
+SILENT = [layer for layer in LAYERS if layer in ("cdc/base", "cdc/pq", "decoder", "proto", "cdc/archive") or layer.startswith("sinks")]
 
 
 def layer_of(path):

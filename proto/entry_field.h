@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * entry_field.h - the numbers of archive.proto, for those who write and read its bytes. A test compares them.
+ */
+#pragma once
+
+enum { ENTRIES_ENTRIES = 1, INDEX_PLACES = 1, INDEX_RELATIONS = 2 };
+
+enum entry_kind {
+    ENTRY_KIND_UNSPECIFIED = 0,
+    ENTRY_KIND_RELATION = 1,
+    ENTRY_KIND_BEGIN = 2,
+    ENTRY_KIND_COMMIT = 3,
+    ENTRY_KIND_INSERT = 4,
+    ENTRY_KIND_UPDATE = 5,
+    ENTRY_KIND_DELETE = 6,
+    ENTRY_KIND_TRUNCATE = 7,
+    ENTRY_KIND_MESSAGE = 8,
+    ENTRY_KIND_READ = 9,
+    ENTRY_KIND_COPY = 10,
+};
+
+enum { ENTRY_OLD_NONE = 0, ENTRY_OLD_KEY = 1, ENTRY_OLD_FULL = 2 };
+
+enum {
+    ENTRY_KIND = 1,
+    ENTRY_RELATION = 2,
+    ENTRY_LSN_STEP = 3,
+    ENTRY_SKIPPED = 4,
+    ENTRY_OLD = 5,
+    ENTRY_OLD_STATES = 6,
+    ENTRY_OLD_VALUES = 7, /* follows the states */
+    ENTRY_NEW_STATES = 8,
+    ENTRY_NEW_VALUES = 9,
+    ENTRY_PARTIAL = 10,
+    ENTRY_TRANSACTION = 11,
+    ENTRY_END_LSN = 12,
+    ENTRY_DEFINITION = 13,
+    ENTRY_TRUNCATE = 14,
+    ENTRY_MESSAGE = 15,
+};
+
+enum {
+    TRANSACTION_COMMIT_LSN = 1,
+    TRANSACTION_COMMIT_TIME_US = 2,
+    TRANSACTION_XID = 3,
+    TRANSACTION_NEXT_INDEX = 4,
+};
+
+enum {
+    RELATION_SCHEMA = 1,
+    RELATION_NAME = 2,
+    RELATION_OID = 3,
+    RELATION_IDENTITY = 4,
+    RELATION_COLUMNS = 5,
+    RELATION_IS_TREE = 6,
+    RELATION_IS_UNCLEAR = 7,
+    RELATION_NEEDS_OLD = 8,
+    RELATION_CERTAINTY = 9,
+};
+
+enum {
+    COLUMN_NAME = 1,
+    COLUMN_TYPE_OID = 2,
+    COLUMN_TYPE_MODIFIER = 3,
+    COLUMN_KEY = 4,
+    COLUMN_TYPE_SCHEMA = 5,
+    COLUMN_TYPE_NAME = 6,
+};
+
+enum { TRUNCATE_RELATIONS = 1, TRUNCATE_FLAGS = 2 };
+enum { MESSAGE_PREFIX = 1, MESSAGE_CONTENT = 2, MESSAGE_TRANSACTIONAL = 3 };

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * archive_options.c - their values, and what they may be.
+ */
+#include "sinks/archive/archive_options.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc/base/amount.h"
+
+#define SEGMENT_BYTES_DEFAULT ((uint64_t) 256 << 20)
+#define SEGMENT_BYTES_MIN ((uint64_t) 64 << 10)
+#define SEGMENT_MS_DEFAULT ((int64_t) 24 * 3600 * 1000)
+
+enum { LEVEL_DEFAULT = 3, LEVEL_MAX = 19 };
+
+const struct option_spec ARCHIVE_OPTIONS[] = {
+    {"path", true, "the directory of its segment files; it is created if its parent exists", OPTION_PATH,
+     NULL},
+    {"level", false, "zstd's level of compression, 1 to 19", OPTION_TEXT, "`3`"},
+    {"segment_bytes", false, "a segment file that is larger is closed, and the next one begins", OPTION_TEXT,
+     "`256MB`"},
+    {"segment_age", false, "likewise one that was begun so long ago: `10m`, `1h`, `1d`", OPTION_TEXT, "`1d`"},
+    {0},
+};
+
+static bool complain_of(const char *key, const char *expected, struct error *err) {
+    error_set(err, ERROR_CONFIG, "%s: expected %s", key, expected);
+    return error_option(err, key);
+}
+
+static bool read_level(const struct sink_config *config, struct archive_options *options, struct error *err) {
+    const char *text = sink_config_find(config, "level");
+    options->level = LEVEL_DEFAULT;
+    if (text == NULL)
+        return true;
+    const size_t digits = strspn(text, "0123456789");
+    options->level = digits > 0 && digits < 3 && text[digits] == '\0' ? (int) strtol(text, NULL, 10) : 0;
+    return (options->level >= 1 && options->level <= LEVEL_MAX) ||
+           complain_of("level", "a number from 1 to 19", err);
+}
+
+static bool read_segment_bytes(const struct sink_config *config, struct archive_options *options,
+                               struct error *err) {
+    const char *text = sink_config_find(config, "segment_bytes");
+    options->segment_bytes = SEGMENT_BYTES_DEFAULT;
+    return text == NULL ||
+           (amount_parse_bytes(text, &options->segment_bytes) &&
+            options->segment_bytes >= SEGMENT_BYTES_MIN) ||
+           complain_of("segment_bytes", "a whole number and a unit, kB, MB or GB, at least 64kB: 256MB", err);
+}
+
+static bool read_segment_age(const struct sink_config *config, struct archive_options *options,
+                             struct error *err) {
+    const char *text = sink_config_find(config, "segment_age");
+    options->segment_ms = SEGMENT_MS_DEFAULT;
+    return text == NULL || amount_parse_duration(text, &options->segment_ms) ||
+           complain_of("segment_age", "a duration like 10m, 1h or 1d", err);
+}
+
+bool archive_options_read(const struct sink_config *config, struct archive_options *ret_options,
+                          struct error *err) {
+    *ret_options = (struct archive_options){.path = sink_config_find(config, "path")};
+    if (ret_options->path == NULL)
+        return complain_of("path", "a directory", err);
+    return read_level(config, ret_options, err) && read_segment_bytes(config, ret_options, err) &&
+           read_segment_age(config, ret_options, err);
+}
