@@ -24,6 +24,8 @@ static const struct command *const COMMANDS[] = {
     &command_table_add,
     &command_table_remove,
     &command_table_copy,
+    &command_archive_list,
+    &command_archive_verify,
     &command_drop,
     &command_help,
     &command_version,

@@ -33,6 +33,12 @@ struct command_line {
     const char *sql_side;    /* --sql: "source", "target" or "target:SINK", else NULL */
     bool until_caught_up;    /* --until caught-up */
     lsn_t until_lsn;         /* --until LSN, else 0 */
+    int64_t until_time_us;   /* --until TIME, since 2000, else 0 */
+    lsn_t from_lsn;          /* --from LSN, else 0 */
+    int64_t from_time_us;    /* --from TIME, since 2000, else 0 */
+    const char *key;         /* --key COLUMN=VALUE, else NULL */
+    lsn_t transaction_lsn;   /* --transaction LSN, else 0 */
+    bool follows;            /* --follow */
     int64_t timeout_ms;      /* --timeout, else 0 */
     int64_t retry_for_ms;    /* --retry-for, else 0 */
     bool take_over;          /* --take-over */
@@ -78,6 +84,8 @@ extern const struct command command_table_list;
 extern const struct command command_table_add;
 extern const struct command command_table_remove;
 extern const struct command command_table_copy;
+extern const struct command command_archive_list;
+extern const struct command command_archive_verify;
 extern const struct command command_drop;
 extern const struct command command_help;
 extern const struct command command_version;
@@ -122,4 +130,8 @@ extern const struct command_option OPTION_RESUME;
 extern const struct command_option OPTION_REPAIR;
 extern const struct command_option OPTION_DRY_RUN;
 extern const struct command_option OPTION_MAX_ROWS;
+extern const struct command_option OPTION_FROM;
+extern const struct command_option OPTION_KEY;
+extern const struct command_option OPTION_TRANSACTION;
+extern const struct command_option OPTION_FOLLOW;
 extern const struct command_option OPTION_VERBOSE;

@@ -71,6 +71,14 @@ static enum exit_code command_check_report(struct check *check, const struct com
 static enum exit_code run(const struct command_line *line) {
     if (!is_one_side(line->config, line->sql_side))
         return EXIT_USAGE;
+    if (line->config->source.archive != NULL) {
+        fprintf(
+            stderr,
+            "pgcdc check: the pipeline reads archive %s, and there is no source to compare the target with; "
+            "`pgcdc archive verify` checks the archive\n",
+            line->config->source.archive);
+        return EXIT_USAGE;
+    }
     struct check *check = calloc(1, sizeof *check);
     if (check == NULL) {
         fprintf(stderr, "pgcdc check: out of memory\n");

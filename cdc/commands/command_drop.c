@@ -241,6 +241,10 @@ static bool drop_state(const struct config *config, struct error *err) {
 }
 
 static bool drop_at_source(struct drop *drop, struct error *err) {
+    if (drop->config->source.archive != NULL) {
+        printf("archive %s: read only, so nothing is dropped there\n", drop->config->source.archive);
+        return true;
+    }
     if (!source_open(&drop->source, &drop->config->source, drop->stop, err))
         return false;
     bool dropped = drop_slot(drop, err) && drop_publications(drop, err);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/time.h>
 
+#include "cdc/archive/archive_moment.h"
 #include "cdc/base/amount.h"
 #include "cdc/base/json_writer.h"
 #include "cdc/base/log.h"
@@ -101,7 +102,7 @@ static void log_result(const char *what, const struct pipeline_result *result) {
 
 static enum exit_code command_run_judge(const struct command_line *line, const struct pipeline_result *result,
                                         char *what, size_t size) {
-    const bool has_end = line->until_caught_up || line->until_lsn != 0;
+    const bool has_end = line->until_caught_up || line->until_lsn != 0 || line->until_time_us != 0;
     const lsn_t until_lsn = result->until_lsn != 0 ? result->until_lsn : line->until_lsn;
     const struct lsn_text lsn = lsn_format(until_lsn);
     const char *end = until_lsn != 0 ? lsn.text : "the end of the source's WAL";
@@ -139,17 +140,30 @@ static bool run_pipeline(const struct command_line *line, const struct pipeline_
     return good;
 }
 
+/* A time is that of a commit, so an archive can say which LSN it stands for, and a slot cannot. */
+static bool find_until(const struct command_line *line, lsn_t *ret_lsn, struct error *err) {
+    const char *archive = line->config->source.archive;
+    *ret_lsn = line->until_lsn;
+    if (line->until_time_us == 0)
+        return true;
+    if (archive == NULL)
+        return error_set(err, ERROR_CONFIG, "--until with a time needs a pipeline that reads an archive") ||
+               error_remedy(err, "give --until an LSN");
+    if (!archive_find_moment(archive, line->until_time_us, line->stop, ret_lsn, err))
+        return false;
+    return *ret_lsn != 0 || error_set(err, ERROR_CONFIG, "archive %s begins after that time", archive);
+}
+
 static enum exit_code run(const struct command_line *line) {
-    const struct pipeline_options options = {.until_caught_up = line->until_caught_up,
-                                             .until_lsn = line->until_lsn,
-                                             .retry_for_ms = line->retry_for_ms,
-                                             .take_over = line->take_over,
-                                             .config = line->config,
-                                             .stop = line->stop};
+    struct pipeline_options options = {.until_caught_up = line->until_caught_up,
+                                       .retry_for_ms = line->retry_for_ms,
+                                       .take_over = line->take_over,
+                                       .config = line->config,
+                                       .stop = line->stop};
     struct pipeline_result result = {0};
     struct error err = {0};
     struct verify_continuous verifying;
-    bool good = set_timeout(line->timeout_ms, &err) &&
+    bool good = set_timeout(line->timeout_ms, &err) && find_until(line, &options.until_lsn, &err) &&
                 verify_continuous_start(&verifying, line->config, &err) &&
                 run_pipeline(line, &options, &verifying, &result, &err);
     enum exit_code code = good ? command_run_report(line, &result) : exit_code_of(&err);
@@ -173,7 +187,8 @@ static const struct command_use USES[] = {
     {&OPTION_UNTIL,
      "LSN: apply every transaction that ends at or before this position, such as 16/B374D848, and\n"
      "none after it, make them durable in every sink, and exit 0. caught-up: the same for the end\n"
-     "of the source's WAL, read once at the start",
+     "of the source's WAL, read once at the start. TIME, of an archive only: up to the first\n"
+     "transaction that committed later than a time such as 2026-02-28T12:00:00Z",
      false},
     {&OPTION_TIMEOUT, "stop after this time, such as 30s, 5m or 2h, as on SIGTERM", false},
     {&OPTION_RETRY_FOR,

@@ -4,31 +4,80 @@
  */
 #include <unistd.h>
 
+#include "cdc/archive/archive_moment.h"
 #include "cdc/base/log.h"
 #include "cdc/command.h"
 #include "cdc/engine/tail.h"
 
+/* The archive is read as a pipeline reads it. */
+static bool find_places(const struct command_line *line, struct tail_options *options, struct error *err) {
+    const char *archive = line->argument;
+    options->from_lsn = line->from_lsn;
+    options->until_lsn = line->until_lsn;
+    if (line->from_time_us != 0 &&
+        !archive_find_moment(archive, line->from_time_us, line->stop, &options->from_lsn, err))
+        return false;
+    return line->until_time_us == 0 ||
+           archive_find_moment(archive, line->until_time_us, line->stop, &options->until_lsn, err);
+}
+
+static bool check_arguments(const struct command_line *line, struct error *err) {
+    const bool has_places = line->from_lsn != 0 || line->from_time_us != 0 || line->until_lsn != 0 ||
+                            line->until_time_us != 0 || line->follows || line->until_caught_up;
+    if (line->argument == NULL && line->config == NULL)
+        return error_set(err, ERROR_CONFIG, "-c FILE or the directory of an archive is required");
+    if (line->argument != NULL && line->config != NULL)
+        return error_set(err, ERROR_CONFIG, "-c FILE and the directory of an archive exclude each other");
+    if (line->argument == NULL && has_places)
+        return error_set(err, ERROR_CONFIG, "--from, --until and --follow need the directory of an archive");
+    return true;
+}
+
+static bool run_tail(const struct command_line *line, struct error *err) {
+    struct tail_options options = {.follows = line->follows,
+                                   .filter = {.tables = line->tables,
+                                              .table_count = line->table_count,
+                                              .key = line->key,
+                                              .transaction_lsn = line->transaction_lsn}};
+    const struct config archive = {.name = "tail", .source = {.archive = line->argument, .slot = "tail"}};
+    if (!check_arguments(line, err) || (line->argument != NULL && !find_places(line, &options, err)))
+        return false;
+    return tail_run(line->argument != NULL ? &archive : line->config, &options, STDOUT_FILENO, line->stop,
+                    err);
+}
+
 static enum exit_code run(const struct command_line *line) {
     struct error err = {0};
-    if (tail_run(line->config, STDOUT_FILENO, line->stop, &err) || err.kind == ERROR_STOPPED)
+    if (run_tail(line, &err) || err.kind == ERROR_STOPPED)
         return EXIT_DONE;
     log_line(LOG_LEVEL_ERROR, "%s", error_line(&err).text);
     return exit_code_of(&err);
 }
 
 static const struct command_use USES[] = {
-    {&OPTION_CONFIG, NULL, true},
+    {&OPTION_CONFIG, NULL, false},
+    {&OPTION_TABLE, "only changes of this table; may be repeated", false},
+    {&OPTION_KEY, "only rows with this value, before or after the change, as psql shows it", false},
+    {&OPTION_TRANSACTION, "only the transaction with this commit_lsn or end", false},
+    {&OPTION_FROM, "of an archive: only transactions that end after this position, or committed later",
+     false},
+    {&OPTION_UNTIL, "of an archive: nothing after this position, or committed later", false},
+    {&OPTION_FOLLOW, "of an archive: go on with what is written later", false},
     {0},
 };
 
 const struct command command_tail = {
     .name = "tail",
     .uses = USES,
+    .argument = "[ARCHIVE]",
     .summary = "print changes as JSON, one a line, for people and pipes",
     .help = "Prints the changes that the pipeline's publication sends from now on, through a temporary\n"
             "slot of its own: it neither needs a running engine nor disturbs one, and leaves nothing at\n"
             "the source. It ends on SIGINT, on SIGTERM, or when its output is closed. After a lost\n"
             "connection it ends with exit code 1, because it may have missed changes.\n"
+            "\n"
+            "With the directory of an archive instead of -c FILE it prints what the archive holds, without\n"
+            "a server, up to its end. Rows of a copy have the operation read.\n"
             "\n"
             "  {\"op\":\"update\",\"schema\":\"public\",\"table\":\"orders\",\"commit_lsn\":\"0/1A2B3C8\",\n"
             "   \"index\":0,\"xid\":739,\"commit_time\":\"2026-11-22T08:00:00.123456Z\",\n"

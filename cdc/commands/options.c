@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cdc/base/amount.h"
+#include "cdc/base/pg_time_text.h"
 #include "cdc/command.h"
 
 enum {
@@ -35,35 +36,39 @@ static bool take_sql(struct command_line *line, const char *value) {
 static bool take_until(struct command_line *line, const char *value) {
     line->until_caught_up = strcmp(value, "caught-up") == 0;
     line->until_lsn = 0;
-    return line->until_caught_up || (lsn_parse(value, &line->until_lsn) && line->until_lsn != 0);
+    line->until_time_us = 0;
+    return line->until_caught_up || (lsn_parse(value, &line->until_lsn) && line->until_lsn != 0) ||
+           (pg_moment_parse(value, &line->until_time_us) && line->until_time_us != 0);
 }
 
-/* "500ms", "30s", "5m", "2h", "1d"; a number alone is seconds. 0: not a duration. */
-static int64_t parse_duration(const char *text) {
-    static const struct {
-        const char *name;
-        int64_t ms;
-    } UNITS[] = {{"ms", 1},      {"s", 1000},    {"", 1000},     {"m", 60000},
-                 {"min", 60000}, {"h", 3600000}, {"d", 86400000}};
-    char *end = NULL;
-    errno = 0;
-    long number = strtol(text, &end, 10);
-    if (end == text || text[0] < '0' || text[0] > '9' || errno != 0 || number <= 0 || number > 1000000000)
-        return 0;
-    for (size_t i = 0; i < sizeof UNITS / sizeof UNITS[0]; i++)
-        if (strcmp(end, UNITS[i].name) == 0)
-            return number * UNITS[i].ms;
-    return 0;
+static bool take_from(struct command_line *line, const char *value) {
+    line->from_lsn = 0;
+    line->from_time_us = 0;
+    return (lsn_parse(value, &line->from_lsn) && line->from_lsn != 0) ||
+           (pg_moment_parse(value, &line->from_time_us) && line->from_time_us != 0);
+}
+
+static bool take_key(struct command_line *line, const char *value) {
+    line->key = value;
+    return value[0] != '=' && strchr(value, '=') != NULL;
+}
+
+static bool take_transaction(struct command_line *line, const char *value) {
+    return lsn_parse(value, &line->transaction_lsn) && line->transaction_lsn != 0;
+}
+
+static bool take_follow(struct command_line *line, const char *value) {
+    (void) value;
+    line->follows = true;
+    return true;
 }
 
 static bool take_timeout(struct command_line *line, const char *value) {
-    line->timeout_ms = parse_duration(value);
-    return line->timeout_ms != 0;
+    return amount_parse_duration(value, &line->timeout_ms);
 }
 
 static bool take_retry_for(struct command_line *line, const char *value) {
-    line->retry_for_ms = parse_duration(value);
-    return line->retry_for_ms != 0;
+    return amount_parse_duration(value, &line->retry_for_ms);
 }
 
 static bool take_keys(struct command_line *line, const char *value) {
@@ -132,8 +137,16 @@ const struct command_option OPTION_CONFIG = {"-c", "FILE", "the path of a config
 const struct command_option OPTION_JSON_OUTPUT = {"--json", NULL, NULL, take_json};
 const struct command_option OPTION_SQL = {"--sql", "source|target[:SINK]", "source, target or target:SINK",
                                           take_sql};
-const struct command_option OPTION_UNTIL = {"--until", "caught-up|LSN",
-                                            "caught-up or an LSN like 16/B374D848", take_until};
+const struct command_option OPTION_UNTIL = {
+    "--until", "caught-up|LSN|TIME", "caught-up, an LSN like 16/B374D848 or a time like 2026-02-28T12:00:00Z",
+    take_until};
+const struct command_option OPTION_FROM = {
+    "--from", "LSN|TIME", "an LSN like 16/B374D848 or a time like 2026-02-28T12:00:00Z", take_from};
+const struct command_option OPTION_KEY = {"--key", "COLUMN=VALUE", "a column, = and its value, like id=7",
+                                          take_key};
+const struct command_option OPTION_TRANSACTION = {"--transaction", "LSN", "an LSN like 16/B374D848",
+                                                  take_transaction};
+const struct command_option OPTION_FOLLOW = {"--follow", NULL, NULL, take_follow};
 const struct command_option OPTION_TIMEOUT = {"--timeout", "DURATION", DURATION_EXPECTED, take_timeout};
 const struct command_option OPTION_RETRY_FOR = {"--retry-for", "DURATION", DURATION_EXPECTED, take_retry_for};
 const struct command_option OPTION_KEYS = {"--keys", "N", "a number from 1 to 10000", take_keys};

@@ -27,7 +27,8 @@ struct table_pattern {
 };
 
 struct source_config {
-    const char *dsn;
+    const char *dsn;           /* NULL: an archive is read */
+    const char *archive;       /* its directory, or NULL */
     const char *password_file; /* or NULL */
     const char *application;   /* application_name of all sessions: pgcdc:NAME */
     const char *slot;          /* by default the pipeline's name */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cdc/base/amount.h"
 #include "cdc/config/config_read.h"
 
 enum { WORKERS_DEFAULT_MAX = 4, WORKERS_MAX = 64 };
@@ -67,28 +68,13 @@ static bool read_workers(const struct section *section, struct copy_config *copy
                : section_error(section, "workers", NULL, err, "expected a number from 1 to %d", WORKERS_MAX);
 }
 
-/* The shift of a unit; 0: none. */
-static unsigned shift_of(const char *unit) {
-    static const struct {
-        const char *name;
-        unsigned shift;
-    } UNITS[] = {{"kB", 10}, {"MB", 20}, {"GB", 30}};
-    for (size_t i = 0; i < sizeof UNITS / sizeof *UNITS; i++)
-        if (strcmp(unit, UNITS[i].name) == 0)
-            return UNITS[i].shift;
-    return 0;
-}
-
 static bool read_chunk_bytes(const struct section *section, struct copy_config *copy, struct error *err) {
     const char *text = NULL;
     if (!section_text(section, "chunk_bytes", &text, err))
         return false;
     if (text == NULL)
         return true;
-    const size_t digits = strspn(text, "0123456789");
-    const unsigned shift = shift_of(text + digits);
-    copy->chunk_bytes = digits > 0 && digits < 8 && shift != 0 ? strtoull(text, NULL, 10) << shift : 0;
-    return copy->chunk_bytes > 0 && copy->chunk_bytes <= CHUNK_BYTES_MAX
+    return amount_parse_bytes(text, &copy->chunk_bytes) && copy->chunk_bytes <= CHUNK_BYTES_MAX
                ? true
                : section_error(section, "chunk_bytes", NULL, err,
                                "expected a whole number and a unit, kB, MB or GB, at most 64GB: 64MB");

@@ -14,7 +14,13 @@
 enum { IDENTIFIER_MAX = 63 }; /* NAMEDATALEN - 1 */
 
 const struct option_spec SOURCE_OPTIONS[] = {
-    {"dsn", true, "a libpq connection string: host=db user=replicator dbname=shop", OPTION_TEXT, NULL},
+    {"dsn", false,
+     "a libpq connection string: host=db user=replicator dbname=shop; required without `archive`",
+     OPTION_TEXT, NULL},
+    {"archive", false,
+     "instead of it, the directory of an archive that another pipeline writes: its changes are replayed, and "
+     "followed. Only `slot` may be set beside it",
+     OPTION_PATH, NULL},
     {"password_file", false, "a file whose first line is the password", OPTION_PATH, "none"},
     {"slot", false, "the replication slot's name", OPTION_TEXT, "`name`"},
     {"publication", false,
@@ -222,6 +228,21 @@ static bool read_publications(const struct section *section, const char *name, s
            join_publications(section->file->arena, source, err);
 }
 
+/* An archive has what its pipeline received, all of it. */
+static bool read_archive(const struct section *section, struct source_config *source, struct error *err) {
+    if (!section_path(section, "archive", &source->archive, err))
+        return false;
+    if (source->archive == NULL)
+        return source->dsn != NULL ||
+               section_error(section, "dsn", NULL, err, "this key is required and missing");
+    for (const struct option_spec *spec = SOURCE_OPTIONS; spec->key != NULL; spec++)
+        if (strcmp(spec->key, "archive") != 0 && strcmp(spec->key, "slot") != 0 &&
+            section_has(section, spec->key))
+            return section_error(section, spec->key, NULL, err,
+                                 "an archive is read, so this key has no meaning; remove it");
+    return true;
+}
+
 bool config_read_source(const struct section *root, const char *name, struct source_config *ret_source,
                         struct error *err) {
     struct section section;
@@ -229,7 +250,7 @@ bool config_read_source(const struct section *root, const char *name, struct sou
     return section_open(root, "source", &section, err) &&
            section_check(&section, SOURCE_OPTIONS, NULL, NULL, err) &&
            set_application(root->file->arena, name, ret_source, err) &&
-           section_text(&section, "dsn", &ret_source->dsn, err) &&
+           section_text(&section, "dsn", &ret_source->dsn, err) && read_archive(&section, ret_source, err) &&
            section_path(&section, "password_file", &ret_source->password_file, err) &&
            read_slot(&section, ret_source, err) && read_publications(&section, name, ret_source, err) &&
            read_tables(&section, ret_source, err) && read_words(&section, ret_source, err) &&

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tail.c - reads a temporary slot and prints a line per change, in one thread.
+ * tail.c - reads a temporary slot or an archive and prints a line per change, in one thread.
  *
  * The output never blocks us: it is written in pieces that a ready pipe accepts at once, so that a paused
  * pager does not cost the connection.
@@ -11,10 +11,13 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cdc/base/clock.h"
 #include "cdc/base/log.h"
+#include "cdc/base/position.h"
+#include "cdc/readers/archive/archive_reader.h"
 #include "cdc/readers/slot/temporary_slot.h"
 #include "sinks/change_json.h"
 
@@ -25,6 +28,7 @@ enum {
 
 struct tail {
     const struct config *config;
+    const struct tail_options *options;
     const atomic_bool *stop;
     struct reader *reader;
     struct batch batch;
@@ -32,23 +36,84 @@ struct tail {
     struct buffer output;
     size_t output_done; /* bytes of output that are written */
     int output_fd;
+    lsn_t from_lsn;     /* transactions that end at or before it are not printed */
     bool output_closed; /* the reader of the output has closed it */
     bool is_streaming;
 };
-
-static bool is_over(const struct tail *tail) {
-    return tail->output_closed || atomic_load_explicit(tail->stop, memory_order_relaxed);
-}
 
 static size_t output_pending(const struct tail *tail) {
     return tail->output.size - tail->output_done;
 }
 
+static bool is_over(const struct tail *tail) {
+    return tail->output_closed || atomic_load_explicit(tail->stop, memory_order_relaxed) ||
+           (reader_has_ended(tail->reader) && output_pending(tail) == 0);
+}
+
+/* ---- which changes ---- */
+
+static bool has_name(const struct relation *relation, const char *name) {
+    const size_t length = relation->schema.size;
+    return strncmp(name, relation->schema.data, length) == 0 && name[length] == '.' &&
+           strcmp(name + length + 1, relation->name.data) == 0;
+}
+
+static bool is_named(const struct tail_filter *filter, const struct relation *relation) {
+    for (size_t i = 0; i < filter->table_count; i++)
+        if (has_name(relation, filter->tables[i]))
+            return true;
+    return filter->table_count == 0;
+}
+
+static bool has_value(const struct relation *relation, const struct value *values, const char *key) {
+    const char *value = strchr(key, '=') + 1;
+    const struct slice column = {.data = key, .size = (size_t) (value - key) - 1};
+    for (uint32_t i = 0; values != NULL && i < relation->column_count; i++)
+        if (slice_equal(relation->columns[i].name, column) && values[i].kind == VALUE_TEXT &&
+            slice_equal(value_slice(&values[i]), slice_of(value)))
+            return true;
+    return false;
+}
+
+static bool takes_truncate(const struct tail_filter *filter, const struct change *change) {
+    for (uint32_t i = 0; i < change->relation_count; i++)
+        if (is_named(filter, change->relations[i]))
+            return true;
+    return false;
+}
+
+static bool is_of_transaction(const struct tail_filter *filter, const struct change *change) {
+    const struct transaction *transaction = change->transaction;
+    return filter->transaction_lsn == 0 ||
+           (transaction != NULL && (transaction->commit_lsn == filter->transaction_lsn ||
+                                    transaction->end_lsn == filter->transaction_lsn));
+}
+
+static bool is_wanted(const struct tail_filter *filter, const struct change *change) {
+    if (!is_of_transaction(filter, change))
+        return false;
+    if (change->kind == CHANGE_TRUNCATE)
+        return filter->key == NULL && takes_truncate(filter, change);
+    if (!change_is_row(change))
+        return filter->key == NULL && filter->table_count == 0;
+    return is_named(filter, change->relation) &&
+           (filter->key == NULL || has_value(change->relation, change->new_values, filter->key) ||
+            has_value(change->relation, change->old_values, filter->key));
+}
+
 /* ---- changes to lines ---- */
+
+/* A reader may begin before the position that was asked for. */
+static bool is_before(const struct tail *tail, const struct change *change) {
+    const struct position from = {.end_lsn = tail->from_lsn};
+    return change->transaction != NULL ? position_has_begin(&from, change->transaction->commit_lsn)
+                                       : position_has_message(&from, change->lsn);
+}
 
 static bool write_change(struct tail *tail, const struct change *change, struct error *err) {
     struct slice line;
-    if (change->kind == CHANGE_BEGIN || change->kind == CHANGE_COMMIT)
+    if (change->kind == CHANGE_BEGIN || change->kind == CHANGE_COMMIT || is_before(tail, change) ||
+        !is_wanted(&tail->options->filter, change))
         return true;
     if (!change_json_write(&tail->json, change, &line, err))
         return false;
@@ -137,15 +202,30 @@ static bool follow(struct tail *tail, struct error *err) {
 
 /* ---- start and end ---- */
 
-/* The slot begins now: its first position is where the stream starts. */
+static struct reader_plan tail_plan(const struct tail *tail, const struct reader_facts *facts) {
+    const struct tail_options *options = tail->options;
+    struct reader_plan plan = {.from_lsn = facts->first_lsn};
+    if (tail->config->source.archive == NULL)
+        return plan;
+    if (options->from_lsn > plan.from_lsn)
+        plan.from_lsn = options->from_lsn;
+    if (!options->follows)
+        plan.until_lsn = options->until_lsn != 0 && options->until_lsn < facts->identity.flush_lsn
+                             ? options->until_lsn
+                             : facts->identity.flush_lsn;
+    return plan;
+}
+
+/* A slot begins now: its first position is where the stream starts. */
 static bool start(struct tail *tail, struct error *err) {
     struct reader *reader = tail->reader;
     struct reader_facts facts;
     if (!reader->ops->open(reader, &facts, err))
         return false;
-    const struct reader_plan plan = {.from_lsn = facts.first_lsn};
+    const struct reader_plan plan = tail_plan(tail, &facts);
+    tail->from_lsn = plan.from_lsn;
     tail->is_streaming = reader->ops->start(reader, &plan, err);
-    if (tail->is_streaming)
+    if (tail->is_streaming && tail->config->source.archive == NULL)
         log_line(LOG_LEVEL_INFO, "the changes of publication %s after %s", tail->config->source.publication,
                  lsn_format(plan.from_lsn).text);
     return tail->is_streaming;
@@ -153,7 +233,9 @@ static bool start(struct tail *tail, struct error *err) {
 
 static bool init(struct tail *tail, struct error *err) {
     buffer_init(&tail->output, SIZE_MAX / 2);
-    tail->reader = reader_new(&reader_temporary_slot, tail->config, tail->stop);
+    const bool is_archive = tail->config->source.archive != NULL;
+    tail->reader =
+        reader_new(is_archive ? &reader_archive : &reader_temporary_slot, tail->config, tail->stop);
     if (tail->reader == NULL)
         return error_no_memory(err);
     return batch_init(&tail->batch, err) && json_writer_init(&tail->json, err);
@@ -172,7 +254,9 @@ static void tail_release(struct tail *tail) {
     buffer_release(&tail->output);
 }
 
-bool tail_run(const struct config *config, int output_fd, const atomic_bool *stop, struct error *err) {
-    struct tail tail AUTO(tail_release) = {.config = config, .stop = stop, .output_fd = output_fd};
+bool tail_run(const struct config *config, const struct tail_options *options, int output_fd,
+              const atomic_bool *stop, struct error *err) {
+    struct tail tail AUTO(tail_release) = {
+        .config = config, .options = options, .stop = stop, .output_fd = output_fd};
     return init(&tail, err) && start(&tail, err) && follow(&tail, err);
 }

@@ -5,13 +5,12 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "cdc/readers/archive/archive_reader.h"
 #include "cdc/readers/reader.h"
 #include "cdc/readers/slot/pipeline_slot.h"
 
-/* Every pipeline reads a slot. */
 static const struct reader_ops *ops_of(const struct config *config) {
-    (void) config;
-    return &reader_pipeline_slot;
+    return config->source.archive != NULL ? &reader_archive : &reader_pipeline_slot;
 }
 
 struct reader *reader_new(const struct reader_ops *ops, const struct config *config,

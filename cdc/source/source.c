@@ -11,6 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Without a dsn libpq would connect to a server of this machine. */
+static bool refuse_archive(const struct source_config *config, struct error *err) {
+    error_set(err, ERROR_CONFIG, "the pipeline reads archive %s, and there is no source to connect to",
+              config->archive);
+    return error_remedy(err, "give this command the configuration of the pipeline that writes the archive");
+}
+
 bool source_open(struct session *session, const struct source_config *config, const atomic_bool *stop,
                  struct error *err) {
     const struct session_options options = {.dsn = config->dsn,
@@ -18,7 +25,7 @@ bool source_open(struct session *session, const struct source_config *config, co
                                             .peer = "source",
                                             .application = config->application,
                                             .stop = stop};
-    return session_open(session, &options, err);
+    return config->dsn != NULL ? session_open(session, &options, err) : refuse_archive(config, err);
 }
 
 bool source_open_replication(struct session *session, const struct source_config *config,
@@ -32,7 +39,7 @@ bool source_open_replication(struct session *session, const struct source_config
                                             .gucs = gucs,
                                             .replication = true,
                                             .stop = stop};
-    return session_open(session, &options, err);
+    return config->dsn != NULL ? session_open(session, &options, err) : refuse_archive(config, err);
 }
 
 bool source_identify(struct session *replication, struct source_identity *ret_identity, struct error *err) {

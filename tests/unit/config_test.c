@@ -176,11 +176,12 @@ static const struct bad BAD[] = {
     {"name: shop\n\tsource: x\n", "shop.yaml:2: found a tab character that violates indentation"},
     {HEAD "  dsn: host=SECRET\n" TAIL, "shop.yaml:4: duplicate key"},
     {HEAD "  snapshott: initial\n" TAIL, "shop.yaml:4: source.snapshott: unknown key; did you mean snapshot? "
-                                         "source takes dsn, password_file, slot, publication, "
+                                         "source takes dsn, archive, password_file, slot, publication, "
                                          "publications, tables, snapshot, origin, decoding_work_mem"},
-    {HEAD "  password=SECRET: 1\n" TAIL, "shop.yaml:4: source....: unknown key; source takes dsn, "
-                                         "password_file, slot, publication, publications, tables, snapshot, "
-                                         "origin, decoding_work_mem"},
+    {HEAD "  password=SECRET: 1\n" TAIL,
+     "shop.yaml:4: source....: unknown key; source takes dsn, "
+     "archive, password_file, slot, publication, publications, tables, snapshot, "
+     "origin, decoding_work_mem"},
     {HEAD "sink: []\n" TAIL,
      "shop.yaml:4: sink: unknown key; did you mean sinks? the file takes name, source, copy, verify, state, "
      "sinks"},

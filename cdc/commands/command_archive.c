@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * command_archive.c - pgcdc archive list and archive verify.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cdc/archive/archive_survey.h"
+#include "cdc/base/amount.h"
+#include "cdc/base/json_writer.h"
+#include "cdc/command.h"
+
+enum { PAGE_US = 1000000 };
+#define POSTGRES_EPOCH_S INT64_C(946684800) /* 2000-01-01 in Unix time */
+
+struct survey_run {
+    const struct command_line *line;
+    const char *directory;
+    bool checks;
+    struct segment_list list;
+    struct json_writer json;
+    size_t damaged;
+    uint64_t changes;
+    uint64_t rows_read;
+    uint64_t transactions;
+    uint64_t file_bytes;
+    lsn_t end_lsn;
+    uint64_t extra_bytes; /* of the last segment */
+};
+
+/* ---- texts ---- */
+
+struct time_text {
+    char text[32];
+};
+
+/* since 1970 */
+static struct time_text time_of(int64_t seconds) {
+    struct time_text time;
+    const time_t clock = (time_t) seconds;
+    struct tm parts;
+    gmtime_r(&clock, &parts);
+    strftime(time.text, sizeof time.text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    return time;
+}
+
+static const char *state_of(const struct segment_survey *survey) {
+    if (survey->damage.kind != ERROR_NONE)
+        return "damaged";
+    return survey->end.is_closed ? "closed" : survey->end.extra_bytes > 0 ? "open, with a torn end" : "open";
+}
+
+/* ---- one segment ---- */
+
+static void print_segment(const struct segment_survey *survey) {
+    const char *name = strrchr(survey->path.text, '/');
+    printf("%s  %10s  ", name != NULL ? name + 1 : survey->path.text,
+           amount_bytes((double) survey->file_bytes).text);
+    if (survey->damage.kind != ERROR_NONE) {
+        printf("damaged\n    %s\n", error_line(&survey->damage).text);
+        return;
+    }
+    printf("%s to %s", lsn_format(survey->head.first_lsn).text, lsn_format(survey->end.end_lsn).text);
+    if (survey->end.commit_time_us != 0)
+        printf(", until %s", time_of(survey->end.commit_time_us / PAGE_US + POSTGRES_EPOCH_S).text);
+    printf(", %s\n", state_of(survey));
+}
+
+static bool print_json(struct survey_run *run, const struct segment_survey *survey, struct error *err) {
+    struct json_writer *json = &run->json;
+    struct slice line;
+    json_writer_begin(json);
+    yajl_gen_map_open(json->generator);
+    json_put_field(json, "file", survey->path.text);
+    json_put_field(json, "state", state_of(survey));
+    json_put_field(json, "pipeline", survey->head.pipeline);
+    json_put_field(json, "sink", survey->head.sink);
+    json_put_field(json, "database", survey->head.database);
+    json_put_number(json, "timeline", survey->head.timeline);
+    json_put_lsn(json, "first_lsn", survey->head.first_lsn);
+    json_put_lsn(json, "end_lsn", survey->end.end_lsn);
+    json_put_field(json, "created", time_of(survey->head.created_time_us / PAGE_US).text);
+    json_put_number(json, "bytes", (int64_t) survey->file_bytes);
+    json_put_number(json, "plain_bytes", (int64_t) survey->plain_bytes);
+    json_put_number(json, "frames", (int64_t) survey->frames);
+    json_put_number(json, "transactions", run->checks ? (int64_t) survey->transactions : -1);
+    json_put_number(json, "changes", run->checks ? (int64_t) survey->changes : -1);
+    json_put_number(json, "rows_read", run->checks ? (int64_t) survey->rows_read : -1);
+    if (survey->damage.kind != ERROR_NONE) {
+        json_put_field(json, "damage", survey->damage.text);
+        json_put_field(json, "remedy", survey->damage.remedy);
+    }
+    yajl_gen_map_close(json->generator);
+    if (!json_writer_finish(json, &line, err))
+        return false;
+    fwrite(line.data, 1, line.size, stdout);
+    return true;
+}
+
+static void count_segment(struct survey_run *run, const struct segment_survey *survey) {
+    run->damaged += survey->damage.kind != ERROR_NONE;
+    run->changes += survey->changes;
+    run->rows_read += survey->rows_read;
+    run->transactions += survey->transactions;
+    run->file_bytes += survey->file_bytes;
+    if (survey->damage.kind == ERROR_NONE) {
+        run->end_lsn = survey->end.end_lsn;
+        run->extra_bytes = survey->end.extra_bytes;
+    }
+}
+
+/* ---- all of them ---- */
+
+static void print_verdict(const struct survey_run *run) {
+    if (run->damaged > 0) {
+        printf("%s damaged\n", amount_count(run->damaged, "segment").text);
+        return;
+    }
+    if (run->checks)
+        printf("whole up to %s: %s, %s, %s copied\n", lsn_format(run->end_lsn).text,
+               amount_count(run->transactions, "transaction").text, amount_count(run->changes, "change").text,
+               amount_count(run->rows_read, "row").text);
+    else
+        printf("%s, %s, up to %s\n", amount_count(run->list.count, "segment").text,
+               amount_bytes((double) run->file_bytes).text, lsn_format(run->end_lsn).text);
+    if (run->extra_bytes > 0)
+        printf("the last %" PRIu64
+               " bytes do not count: their transaction is not committed, or they are a torn "
+               "end; the pipeline that writes the archive replaces them\n",
+               run->extra_bytes);
+}
+
+static bool survey_all(struct survey_run *run, struct error *err) {
+    for (size_t i = 0; i < run->list.count; i++) {
+        struct segment_survey survey;
+        if (!segment_survey(run->directory, &run->list, i, run->checks, run->line->stop, &survey, err))
+            return false;
+        count_segment(run, &survey);
+        if (run->line->json ? !print_json(run, &survey, err) : false)
+            return false;
+        if (!run->line->json && (!run->checks || survey.damage.kind != ERROR_NONE))
+            print_segment(&survey);
+    }
+    if (!run->line->json)
+        print_verdict(run);
+    return true;
+}
+
+static enum exit_code run_survey(const struct command_line *line, bool checks) {
+    struct survey_run run = {.line = line, .directory = line->argument, .checks = checks};
+    struct error err = {0};
+    bool is_done = json_writer_init(&run.json, &err) && segment_list_read(run.directory, &run.list, &err);
+    if (is_done && run.list.count == 0)
+        is_done = error_set(&err, ERROR_CONFIG, "archive %s: it has no segments", run.directory);
+    is_done = is_done && survey_all(&run, &err);
+    segment_list_release(&run.list);
+    json_writer_release(&run.json);
+    if (!is_done)
+        fprintf(stderr, "pgcdc archive %s: %s\n", checks ? "verify" : "list", error_line(&err).text);
+    return !is_done ? exit_code_of(&err) : run.damaged > 0 ? EXIT_DIFFERENT : EXIT_DONE;
+}
+
+/* ---- the commands ---- */
+
+static enum exit_code archive_list(const struct command_line *line) {
+    return run_survey(line, false);
+}
+
+static enum exit_code archive_verify(const struct command_line *line) {
+    return run_survey(line, true);
+}
+
+static const struct command_use USES[] = {
+    {&OPTION_JSON_OUTPUT, "a line of JSON for each segment", false},
+    {0},
+};
+
+const struct command command_archive_list = {
+    .name = "archive list",
+    .uses = USES,
+    .argument = "DIRECTORY",
+    .summary = "what an archive holds: its segments, their LSNs and times",
+    .help = "Prints a line for each segment file: its size, the position where it begins, the one up to\n"
+            "which it counts, and the time of its last commit. A process may write the archive at the same\n"
+            "time. The command reads the heads of the frames only; `pgcdc archive verify` reads everything.",
+    .run = archive_list,
+};
+
+const struct command command_archive_verify = {
+    .name = "archive verify",
+    .uses = USES,
+    .argument = "DIRECTORY",
+    .summary = "read every byte of an archive: is it whole?",
+    .help = "Checks every frame of every segment, decodes every change, and makes sure that each segment\n"
+            "begins where the one before ends. What is damaged is named: the file, the byte and the LSNs of\n"
+            "the changes that are lost. Exit code 4: something is damaged.",
+    .run = archive_verify,
+};

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * archive_reader.c - fills batches from an archive.
+ */
+#include "cdc/readers/archive/archive_reader.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cdc/archive/archive_cursor.h"
+#include "cdc/archive/segment_end.h"
+#include "cdc/base/clock.h"
+#include "cdc/base/start_over.h"
+
+enum {
+    WATCH_BYTES = 4096,
+    WAIT_MS = 1000, /* a writer on another machine is noticed this late */
+    BLOCKED_WAIT_MS = 100,
+};
+
+/* An archive that begins with the pipeline that wrote it. No transaction ends there. */
+#define BEGINNING_LSN ((lsn_t) 1)
+
+struct archive_reader {
+    struct reader reader;
+    struct archive_cursor cursor;
+    int watch_fd; /* inotify's; -1: none */
+    lsn_t until_lsn;
+    lsn_t whole_lsn; /* the end of the last whole transaction, or the start */
+    bool is_drained;
+    bool in_copy; /* the Begin of a copy's rows was delivered, and its Commit was not */
+};
+
+static struct archive_reader *archive_of(struct reader *reader) {
+    return (struct archive_reader *) reader;
+}
+
+/* ---- facts ---- */
+
+static bool read_end(const char *directory, const struct segment_list *list, struct reader_facts *facts,
+                     struct error *err) {
+    struct segment segment = {.fd = -1};
+    struct segment_end end = {0};
+    const bool is_read = segment_open(directory, &list->names[list->count - 1], true, &segment, err) &&
+                         segment_find_end(&segment, NULL, NULL, &end, err);
+    if (is_read) {
+        facts->identity = (struct source_identity){
+            .system_id = segment.head.system_id, .timeline = segment.head.timeline, .flush_lsn = end.end_lsn};
+        memcpy(facts->identity.database, segment.head.database, sizeof segment.head.database);
+    }
+    segment_close(&segment);
+    return is_read;
+}
+
+static bool refuse_empty(const char *directory, struct error *err) {
+    error_set(err, ERROR_RETRY, "archive %s: it has no segments yet", directory);
+    return error_remedy(err, "run the pipeline that writes it, or correct source.archive");
+}
+
+static bool archive_look(struct reader *reader, struct reader_facts *ret_facts, struct error *err) {
+    const char *directory = reader->config->source.archive;
+    struct segment_list list = {0};
+    struct stat file;
+    *ret_facts = (struct reader_facts){0};
+    if (stat(directory, &file) != 0 && errno == ENOENT)
+        return refuse_empty(directory, err);
+    const bool is_read = segment_list_read(directory, &list, err) &&
+                         (list.count > 0 || refuse_empty(directory, err)) &&
+                         read_end(directory, &list, ret_facts, err);
+    if (is_read)
+        ret_facts->first_lsn = list.names[0].first_lsn != 0 ? list.names[0].first_lsn : BEGINNING_LSN;
+    segment_list_release(&list);
+    return is_read;
+}
+
+static bool archive_open(struct reader *reader, struct reader_facts *ret_facts, struct error *err) {
+    struct archive_reader *archive = archive_of(reader);
+    archive->watch_fd = -1;
+    archive->cursor = (struct archive_cursor){.segment = {.fd = -1}};
+    reader->name = reader->config->source.slot;
+    return archive_look(reader, ret_facts, err);
+}
+
+/* Where the segments of a later timeline begin. */
+static bool archive_fork_lsn(struct reader *reader, uint32_t timeline, lsn_t *ret_fork_lsn,
+                             struct error *err) {
+    const char *directory = reader->config->source.archive;
+    struct segment_list list = {0};
+    *ret_fork_lsn = 0;
+    bool is_read = segment_list_read(directory, &list, err);
+    for (size_t i = 0; is_read && *ret_fork_lsn == 0 && i < list.count; i++) {
+        struct segment segment = {.fd = -1};
+        is_read = segment_open(directory, &list.names[i], i + 1 == list.count, &segment, err);
+        if (is_read && segment.head.timeline > timeline)
+            *ret_fork_lsn = segment.head.first_lsn;
+        segment_close(&segment);
+    }
+    segment_list_release(&list);
+    return is_read;
+}
+
+/* ---- start ---- */
+
+static bool watch_directory(struct archive_reader *archive, struct error *err) {
+    const char *directory = archive->reader.config->source.archive;
+    archive->watch_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (archive->watch_fd < 0)
+        return error_errno(err, "inotify");
+    if (inotify_add_watch(archive->watch_fd, directory, IN_MODIFY | IN_MOVED_TO) < 0)
+        return error_errno(err, "archive %s", directory);
+    return true;
+}
+
+static bool archive_start(struct reader *reader, const struct reader_plan *plan, struct error *err) {
+    struct archive_reader *archive = archive_of(reader);
+    archive->until_lsn = plan->until_lsn;
+    archive->whole_lsn = plan->from_lsn;
+    archive->is_drained = archive->in_copy = false;
+    return watch_directory(archive, err) &&
+           archive_cursor_open(&archive->cursor, reader->config->source.archive, plan->from_lsn, err);
+}
+
+/* ---- the end that was asked for ---- */
+
+static void end_at(struct archive_reader *archive, lsn_t lsn) {
+    struct reader *reader = &archive->reader;
+    assert(!reader_has_ended(reader));
+    reader->caught_up_lsn = lsn;
+    reader->is_urgent = true;
+    reader->in_transaction = false;
+    atomic_store(&reader->end_lsn, lsn);
+}
+
+/* until_lsn is inside this transaction's commit record: see struct reader_plan. */
+static void end_before_transaction(struct archive_reader *archive, struct batch *batch) {
+    batch_cut(batch);
+    archive->reader.caught_up_lsn = 0;
+    archive->reader.in_transaction = false;
+    atomic_store(&archive->reader.end_lsn, archive->whole_lsn);
+}
+
+/* True: the change is after the end, and so is everything after it. */
+static bool is_behind_end(struct archive_reader *archive, struct batch *batch, const struct change *change) {
+    if (archive->until_lsn == 0)
+        return false;
+    if (change->kind == CHANGE_BEGIN && change->transaction->commit_lsn >= archive->until_lsn)
+        end_at(archive, archive->until_lsn);
+    else if (change->kind == CHANGE_COMMIT && change->end_lsn > archive->until_lsn)
+        end_before_transaction(archive, batch);
+    return reader_has_ended(&archive->reader);
+}
+
+/* ---- changes ---- */
+
+static void append_change(struct archive_reader *archive, struct batch *batch, const struct change *change) {
+    struct reader *reader = &archive->reader;
+    if (is_behind_end(archive, batch, change))
+        return;
+    if (change->kind == CHANGE_BEGIN) {
+        reader->commit_age_us = clock_postgres_us() - change->transaction->commit_time_us;
+        reader->in_transaction = true;
+    }
+    if (change->kind == CHANGE_COMMIT) {
+        archive->whole_lsn = change->end_lsn;
+        reader->in_transaction = false;
+    }
+    batch_append(batch, change);
+}
+
+/* The rows of a copy have no Begin and no Commit. */
+static void begin_copy(struct archive_reader *archive, struct batch *batch, const struct change *row) {
+    const struct change begin = {
+        .kind = CHANGE_BEGIN, .lsn = row->transaction->commit_lsn, .transaction = row->transaction};
+    append_change(archive, batch, &begin);
+    archive->in_copy = true;
+}
+
+static bool end_copy(struct archive_reader *archive, struct batch *batch, lsn_t end_lsn, struct error *err) {
+    struct transaction *transaction = arena_alloc(&batch->arena, sizeof *transaction);
+    if (transaction == NULL)
+        return error_no_memory(err);
+    *transaction = archive->cursor.entries.transaction;
+    transaction->end_lsn = end_lsn;
+    const struct change commit = {
+        .kind = CHANGE_COMMIT, .lsn = end_lsn, .transaction = transaction, .end_lsn = end_lsn};
+    append_change(archive, batch, &commit);
+    archive->in_copy = false;
+    return true;
+}
+
+static void take_position(struct archive_reader *archive, lsn_t lsn) {
+    struct reader *reader = &archive->reader;
+    if (reader_has_ended(reader))
+        return;
+    archive->whole_lsn = lsn;
+    atomic_store_explicit(&reader->received_lsn, lsn, memory_order_relaxed);
+    if (archive->until_lsn != 0 && lsn >= archive->until_lsn)
+        end_at(archive, archive->until_lsn);
+    else
+        reader->caught_up_lsn = lsn;
+}
+
+static void take_change(struct archive_reader *archive, struct batch *batch, const struct change *change) {
+    if (change->kind == CHANGE_READ && !archive->in_copy)
+        begin_copy(archive, batch, change);
+    if (!reader_has_ended(&archive->reader))
+        append_change(archive, batch, change);
+}
+
+static bool archive_read(struct reader *reader, struct batch *batch, bool *ret_drained, struct error *err) {
+    struct archive_reader *archive = archive_of(reader);
+    *ret_drained = false;
+    while (!*ret_drained && !batch_is_full(batch) && !reader_has_ended(reader)) {
+        enum archive_step step;
+        struct change change;
+        lsn_t lsn = 0;
+        if (!archive_cursor_next(&archive->cursor, &batch->arena, &step, &change, &lsn, err))
+            return false;
+        if (step == ARCHIVE_POSITION && archive->in_copy && !end_copy(archive, batch, lsn, err))
+            return false;
+        if (step == ARCHIVE_POSITION)
+            take_position(archive, lsn);
+        else if (step == ARCHIVE_CHANGE)
+            take_change(archive, batch, &change);
+        *ret_drained = step == ARCHIVE_DRAINED;
+    }
+    *ret_drained = *ret_drained || reader_has_ended(reader);
+    archive->is_drained = *ret_drained;
+    return true;
+}
+
+/* ---- turns ---- */
+
+static void forget_events(struct archive_reader *archive) {
+    _Alignas(struct inotify_event) char bytes[WATCH_BYTES];
+    while (read(archive->watch_fd, bytes, sizeof bytes) > 0)
+        continue;
+}
+
+static bool archive_tend(struct reader *reader, const struct reader_tending *tending,
+                         struct reader_wait *ret_wait, struct error *err) {
+    struct archive_reader *archive = archive_of(reader);
+    (void) err;
+    reader->is_flowing = !archive->is_drained;
+    if ((reader->revents & POLLIN) != 0)
+        forget_events(archive);
+    if (tending->is_blocked)
+        *ret_wait = (struct reader_wait){.fd = -1, .timeout_ms = BLOCKED_WAIT_MS};
+    else
+        *ret_wait = (struct reader_wait){.fd = archive->watch_fd, .events = POLLIN, .timeout_ms = WAIT_MS};
+    return true;
+}
+
+static bool archive_finish(struct reader *reader, lsn_t durable_lsn, struct error *err) {
+    (void) reader;
+    (void) durable_lsn;
+    (void) err;
+    return true;
+}
+
+static void archive_close(struct reader *reader) {
+    struct archive_reader *archive = archive_of(reader);
+    archive_cursor_close(&archive->cursor);
+    if (archive->watch_fd > 0)
+        close(archive->watch_fd);
+    archive->watch_fd = -1;
+}
+
+const struct reader_ops reader_archive = {
+    .name = "archive",
+    .size = sizeof(struct archive_reader),
+    .open = archive_open,
+    .look = archive_look,
+    .fork_lsn = archive_fork_lsn,
+    .start = archive_start,
+    .read = archive_read,
+    .tend = archive_tend,
+    .finish = archive_finish,
+    .close = archive_close,
+};
