@@ -13,12 +13,12 @@
 #define SEGMENT_BYTES_MIN ((uint64_t) 64 << 10)
 #define SEGMENT_MS_DEFAULT ((int64_t) 24 * 3600 * 1000)
 
-enum { LEVEL_DEFAULT = 3, LEVEL_MAX = 19 };
+enum { LEVEL_DEFAULT = 1, LEVEL_MAX = 19 };
 
 const struct option_spec ARCHIVE_OPTIONS[] = {
     {"path", true, "the directory of its segment files; it is created if its parent exists", OPTION_PATH,
      NULL},
-    {"level", false, "zstd's level of compression, 1 to 19", OPTION_TEXT, "`3`"},
+    {"level", false, "zstd's level of compression, 1 to 19", OPTION_TEXT, "`1`"},
     {"segment_bytes", false, "a segment file that is larger is closed, and the next one begins", OPTION_TEXT,
      "`256MB`"},
     {"segment_age", false, "likewise one that was begun so long ago: `10m`, `1h`, `1d`", OPTION_TEXT, "`1d`"},
