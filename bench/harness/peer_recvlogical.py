@@ -86,4 +86,4 @@ class RecvlogicalText(Recvlogical):
     name = "recvlogical_text"
     title = "pg_recvlogical to /dev/null, text values"
     binary = False
-    sinks = ("kafka",)
+    sinks = ("kafka", "archive")

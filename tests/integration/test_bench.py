@@ -44,11 +44,13 @@ def test_a_small_run_measures_every_peer(program, tmp_path):
     assert result["head"]["versions"]["PostgreSQL"]
     peers = result["results"]["insert_one_row"]
     assert set(peers) == set(result["head"]["peers"]) == {"recvlogical", "recvlogical_text", "pgcdc_null", "native", "native_tuned",
-                                                          "pgcdc", "pgcdc_kafka"}
+                                                          "pgcdc", "pgcdc_kafka", "pgcdc_archive", "pgcdc_replay"}
     assert "--quick" in result["head"]["absent"]["debezium"], "who is left out is named with the reason"
-    for runs in peers.values():
+    for name, runs in peers.items():
         assert runs[0]["kind"] == "drain"
         assert runs[0]["seconds"] > 0
+        if name == "pgcdc_replay":
+            continue  # it reads no slot
         assert runs[0]["walsender_cpu_s"] > 0
         assert (runs[0]["changes"], runs[0]["transactions"]) == (20001, 20001)  # the marker is one of them
         assert runs[0]["wal_bytes"] > 1_000_000
@@ -56,6 +58,7 @@ def test_a_small_run_measures_every_peer(program, tmp_path):
     assert peers["pgcdc"][0]["apply_cpu_s"] > 0
     assert peers["pgcdc"][0]["client_peak_bytes"] > 1_000_000
     assert peers["pgcdc_kafka"][0]["broker_cpu_s"] > 0
+    assert 10_000 < peers["pgcdc_archive"][0]["archive_bytes"] < peers["pgcdc_archive"][0]["entry_bytes"]
 
 
 def test_a_small_copy_measures_every_peer_that_copies(program, tmp_path):
