@@ -4,9 +4,10 @@
  *
  * cdc/verify decides when both sides are read, which parts of which tables, and what a difference proves. A
  * comparison reads both sides, because only the sink knows how a value of the source looks when it is stored
- * there. Rows stay where they are: of a part of a table it returns keys, and of each key how many rows it has
- * and the sum of their hashes, on both sides. What a key is, the sink decides: usually a hash of the primary
- * key, of which a mask makes buckets; or a partition that is counted against what was published.
+ * there. Of a part of a table it returns keys, and of each key how many rows it has and the sum of their
+ * hashes, on both sides. What a key is, the sink decides: usually a hash of the primary key, of which a mask
+ * makes buckets. A sink that appends (sink_ops.appends) has records; its rows are those that remain when all
+ * records are carried out in their order. It has no parts: range and where_sql are NULL.
  *
  *     admin.compare -> (prepare | ping)*
  *         -> (pin -> (hold? (sum | find_columns | read_rows)*)* -> unpin | ping)* -> close
@@ -36,7 +37,8 @@ struct comparison_table {
     const char *missing;  /* why nothing can be compared: a table or column that the sink lacks; else NULL */
     bool narrows;         /* a column's type in the sink can change values; its result is compared */
     bool counts_narrowed; /* count_narrowed knows how many rows are changed so */
-    const char *left_out; /* columns that are not compared, and why; else NULL */
+    /* what is not compared, and why; else NULL. Of a sink that appends, sum may change it */
+    const char *left_out;
     /* what is compared, how, and with which sink: what was proven holds while these texts are the same */
     const char *const *definition;
     size_t definition_count;
@@ -65,11 +67,20 @@ struct comparison_question {
     struct comparison_keys open_keys;
 };
 
+/* In a sink that appends: records of the table that are wrong whatever its rows are. */
+struct comparison_faults {
+    uint64_t duplicate; /* the same change once more */
+    uint64_t foreign;   /* no message of the table in the sink's format */
+    uint64_t uncounted; /* more or fewer than the sink has counted when it published them */
+    uint64_t counted;   /* no fault: how many it has counted; 0: there is no such count */
+};
+
 /* What differs, ordered by key; and all rows that were compared. */
 struct comparison_answer {
     struct differences differences;
     uint64_t source_rows;
     uint64_t target_rows;
+    struct comparison_faults faults; /* in all records of the table, whatever the question is about */
 };
 
 /* The values of shown_names, each cut to 1000 characters. data NULL: a null. NULL: no side has the row. */
@@ -81,6 +92,7 @@ struct comparison_row {
 struct comparison_terms {
     struct session *source;
     const char *application; /* application_name of the sink's sessions */
+    uint64_t rate_bytes;     /* a second, for a comparison that reads rows itself; 0: no limit */
     const atomic_bool *stop;
 };
 

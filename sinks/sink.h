@@ -324,6 +324,13 @@ void sink_free(struct sink *sink);
 MUST_CHECK bool sink_look(const struct sink_ops *ops, const struct sink_config *config,
                           const atomic_bool *stop, struct sink_view *ret_view, struct error *err);
 
+/*
+ * Does it hold rows, which are read in parts and can be replaced? A sink that appends has records instead.
+ */
+static inline bool sink_has_rows(const struct sink_ops *ops) {
+    return !ops->appends;
+}
+
 /* Can a table be added, and copied, while an engine runs? */
 static inline bool sink_adds_tables(const struct sink_ops *ops) {
     return ops->chunk != NULL && ops->chunk->add != NULL;

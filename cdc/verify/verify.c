@@ -117,10 +117,12 @@ static bool leave_out_copying(struct verify *verify, struct arena *arena, struct
 
 /* ---- rounds ---- */
 
-static enum verify_result settled_result(const struct comparison_table *table) {
-    if (table->left_out != NULL)
+static enum verify_result settled_result(const struct verify_table *compared) {
+    if (verify_table_has_faults(compared))
+        return VERIFY_DIFFERENT;
+    if (compared->comparison->left_out != NULL)
         return VERIFY_PARTIAL;
-    return table->narrows ? VERIFY_NARROWED : VERIFY_EQUAL;
+    return compared->comparison->narrows ? VERIFY_NARROWED : VERIFY_EQUAL;
 }
 
 static bool compare_tables(struct verify *verify, struct error *err) {
@@ -133,7 +135,7 @@ static bool compare_tables(struct verify *verify, struct error *err) {
                                 : !verify_table_compare_again(compared, &verify->sides, err))
             return false;
         if (verify_table_is_settled(compared))
-            compared->result = settled_result(compared->comparison);
+            compared->result = settled_result(compared);
         if (clock_now_ms() - said_ms < SAY_INTERVAL_MS)
             continue;
         said_ms = clock_now_ms();
@@ -312,16 +314,16 @@ static bool compare_in_ranges(struct verify *verify, struct verify_table *compar
             return true;
         add_to_span(verify, compared->lsn);
         verify->barriers = verify->step.barrier.count + verify->proven_count;
-        verify_progress_note(&verify->progress, (size_t) (compared - verify->tables), compared, &counts);
+        if (verify->progress.kind != NULL)
+            verify_progress_note(&verify->progress, (size_t) (compared - verify->tables), compared, &counts);
         verify_progress_save(&verify->progress, false);
         FAULT_POINT("verify-range-compared");
         if (!pause_for(verify, compared, since_ms, err))
             return false;
     }
     const struct difference_counts *counts = &compared->counts;
-    compared->result = counts->missing + counts->extra + counts->different > 0
-                           ? VERIFY_DIFFERENT
-                           : settled_result(compared->comparison);
+    compared->result =
+        counts->missing + counts->extra + counts->different > 0 ? VERIFY_DIFFERENT : settled_result(compared);
     return true;
 }
 
@@ -345,8 +347,15 @@ static bool run_barriers(struct verify *verify, bool *ret_done, struct error *er
 
 /* ---- a comparison that was interrupted ---- */
 
+/* A sink that appends has no ranges: each of its tables is compared as a whole, and from the start. */
 static bool open_progress(struct verify *verify, bool resumes, struct arena *arena, struct error *err) {
     struct verify_progress *progress = &verify->progress;
+    if (!sink_has_rows(verify->sides.ops)) {
+        if (resumes)
+            log_line(LOG_LEVEL_INFO, "sink %s: of such a sink nothing is kept, so all is compared",
+                     verify->sink->name);
+        return true;
+    }
     progress->kind = VERIFIED_BY_COMMAND;
     verify->keeps_progress = true;
     if (!verify_progress_open(progress, verify->tables, verify->count, &verify->sides, resumes, false, arena,
@@ -427,6 +436,7 @@ static void begin_again(struct verify *verify) {
             continue;
         compared->source_rows = compared->target_rows = compared->narrowed_rows = 0;
         compared->counts = (struct difference_counts){0};
+        compared->faults = (struct comparison_faults){0};
         compared->is_inexact = compared->columns_are_known = false;
         compared->ranges = NULL;
         compared->range_count = 1;
@@ -469,7 +479,8 @@ static bool see_source(struct verify_sides *sides, struct error *err) {
 bool verify_prepare(struct verify *verify, const struct config *config, const struct verify_options *options,
                     struct arena *arena, bool *ret_usable, struct error *err) {
     *verify = (struct verify){.sink = &options->sink->sink, .step = {.barrier = {.client = -1}}};
-    return verify_sides_open(&verify->sides, config, options->sink, options->stop, err) &&
+    return verify_sides_open(&verify->sides, config, options->sink, options->rate_bytes, options->stop,
+                             err) &&
            prepare_tables(verify, config, options, arena, err) && see_source(&verify->sides, err) &&
            verify_barrier_open(&verify->step.barrier, &verify->sides, ret_usable, err) &&
            verify_ranges_make(&verify->sides.source, verify->tables, verify->count, config->copy.chunk_bytes,
@@ -482,7 +493,8 @@ bool verify_run(struct verify *verify, const struct config *config, const struct
                               .keys_max = options->keys_max,
                               .rate_bytes = options->rate_bytes,
                               .step = {.barrier = {.client = -1}}};
-    return verify_sides_open(&verify->sides, config, options->sink, options->stop, err) &&
+    return verify_sides_open(&verify->sides, config, options->sink, options->rate_bytes, options->stop,
+                             err) &&
            prepare_tables(verify, config, options, arena, err) &&
            compare_all(verify, config, options, arena, err);
 }

@@ -369,7 +369,7 @@ bool verify_continuous_start(struct verify_continuous *verifying, const struct c
     if (config->verify.continuous_bytes == 0)
         return true;
     for (size_t i = 0; i < config->sink_count; i++)
-        if (sink_admin(config->sinks[i].ops, compare) != NULL)
+        if (sink_admin(config->sinks[i].ops, compare) != NULL && sink_has_rows(config->sinks[i].ops))
             sinks[count++] = config->sinks[i].sink.name;
     if (count == 0)
         log_line(LOG_LEVEL_WARNING,

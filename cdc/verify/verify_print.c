@@ -61,19 +61,20 @@ static void print_columns(const struct verify_table *compared, FILE *out) {
 }
 
 static void print_differences(const struct verify_table *compared, FILE *out) {
-    const struct difference_counts counts = compared->counts;
+    const struct {
+        uint64_t count;
+        const char *word;
+    } parts[] = {{compared->counts.missing, "missing"},     {compared->counts.extra, "extra"},
+                 {compared->counts.different, "different"}, {compared->faults.duplicate, "duplicate"},
+                 {compared->faults.foreign, "foreign"},     {compared->faults.uncounted, "uncounted"}};
     const char *comma = "";
     fputs(compared->is_inexact ? "at least " : "", out);
-    if (counts.missing > 0) {
-        fprintf(out, "%" PRIu64 " missing", counts.missing);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (parts[i].count == 0)
+            continue;
+        fprintf(out, "%s%" PRIu64 " %s", comma, parts[i].count, parts[i].word);
         comma = ", ";
     }
-    if (counts.extra > 0) {
-        fprintf(out, "%s%" PRIu64 " extra", comma, counts.extra);
-        comma = ", ";
-    }
-    if (counts.different > 0)
-        fprintf(out, "%s%" PRIu64 " different", comma, counts.different);
     print_columns(compared, out);
 }
 
@@ -88,7 +89,7 @@ static void print_result(const struct verify_table *compared, FILE *out) {
         fputs("narrowed: no difference except those caused by the target's narrower types", out);
         break;
     case VERIFY_PARTIAL:
-        fputs("partial: the compared columns do not differ", out);
+        fputs("partial: what was compared does not differ", out);
         break;
     case VERIFY_DIFFERENT:
         print_differences(compared, out);
@@ -191,9 +192,9 @@ void verify_print(const struct verify *verify, FILE *out) {
                 amount_count(verify->count, "table").text);
         break;
     case VERIFY_PARTIAL:
-        fprintf(out, "PARTIAL at LSN %s: columns of %zu of %s could not be compared; nothing else differs\n",
-                lsn_format(verify->first_lsn).text, count_tables(verify, VERIFY_PARTIAL),
-                amount_count(verify->count, "table").text);
+        fprintf(out, "PARTIAL at LSN %s: %s of %zu of %s could not be compared; nothing else differs\n",
+                lsn_format(verify->first_lsn).text, sink_has_rows(verify->sides.ops) ? "columns" : "parts",
+                count_tables(verify, VERIFY_PARTIAL), amount_count(verify->count, "table").text);
         break;
     case VERIFY_COPYING:
         fprintf(
@@ -231,7 +232,8 @@ static void put_columns(const struct verify_table *compared, struct json_writer 
     yajl_gen_array_close(json->generator);
 }
 
-static void put_table(const struct verify_table *compared, struct json_writer *json) {
+static void put_table(const struct verify *verify, const struct verify_table *compared,
+                      struct json_writer *json) {
     const struct difference_counts counts = compared->counts;
     yajl_gen_map_open(json->generator);
     json_put_field(json, "schema", compared->table->schema);
@@ -245,6 +247,12 @@ static void put_table(const struct verify_table *compared, struct json_writer *j
         json_put_number(json, "missing", (int64_t) counts.missing);
         json_put_number(json, "extra", (int64_t) counts.extra);
         json_put_number(json, "different", (int64_t) counts.different);
+        if (!sink_has_rows(verify->sides.ops)) {
+            json_put_number(json, "duplicate", (int64_t) compared->faults.duplicate);
+            json_put_number(json, "foreign", (int64_t) compared->faults.foreign);
+            json_put_number(json, "uncounted", (int64_t) compared->faults.uncounted);
+            json_put_number(json, "counted", (int64_t) compared->faults.counted);
+        }
         put_boolean(json, "exact", !compared->is_inexact);
         put_columns(compared, json);
         if (compared->lsn != 0)
@@ -274,7 +282,7 @@ void verify_put(const struct verify *verify, struct json_writer *json) {
     json_put_key(json, "tables");
     yajl_gen_array_open(json->generator);
     for (size_t i = 0; i < verify->count; i++)
-        put_table(&verify->tables[i], json);
+        put_table(verify, &verify->tables[i], json);
     yajl_gen_array_close(json->generator);
     yajl_gen_map_close(json->generator);
 }

@@ -41,11 +41,12 @@ static bool open_source(struct verify_sides *sides, struct error *err) {
 }
 
 bool verify_sides_open(struct verify_sides *sides, const struct config *config,
-                       const struct config_sink *sink, const atomic_bool *stop, struct error *err) {
+                       const struct config_sink *sink, uint64_t rate_bytes, const atomic_bool *stop,
+                       struct error *err) {
     *sides = (struct verify_sides){.config = config, .ops = sink->ops, .sink = &sink->sink, .stop = stop};
     snprintf(sides->application, sizeof sides->application, "%s verify", config->source.application);
     const struct comparison_terms terms = {
-        .source = &sides->source, .application = sides->application, .stop = stop};
+        .source = &sides->source, .application = sides->application, .rate_bytes = rate_bytes, .stop = stop};
     return open_source(sides, err) && sink->ops->admin->compare(sides->sink, &terms, &sides->comparison, err);
 }
 

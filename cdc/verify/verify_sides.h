@@ -27,9 +27,10 @@ struct verify_sides {
     char *snapshot;       /* the text of the source's snapshot; owned */
 };
 
-/* Release it in any case. */
+/* rate_bytes: see struct verify_options. Release it in any case. */
 MUST_CHECK bool verify_sides_open(struct verify_sides *sides, const struct config *config,
-                                  const struct config_sink *sink, const atomic_bool *stop, struct error *err);
+                                  const struct config_sink *sink, uint64_t rate_bytes,
+                                  const atomic_bool *stop, struct error *err);
 void verify_sides_release(struct verify_sides *sides);
 
 /*

@@ -122,6 +122,10 @@ static bool compare_whole(struct verify_table *compared, struct verify_sides *si
     const bool asked = verify_table_sum(compared, sides, MASK_WHOLE, NULL, &answer, err);
     compared->source_rows += answer.source_rows;
     compared->target_rows += answer.target_rows;
+    compared->faults.duplicate += answer.faults.duplicate;
+    compared->faults.foreign += answer.faults.foreign;
+    compared->faults.uncounted += answer.faults.uncounted;
+    compared->faults.counted += answer.faults.counted;
     *ret_rows = answer.source_rows > answer.target_rows ? answer.source_rows : answer.target_rows;
     *ret_equal = answer.differences.count == 0;
     differences_release(&answer.differences);

@@ -37,6 +37,7 @@ struct verify_table {
     uint64_t source_rows; /* at the comparison of the whole table */
     uint64_t target_rows;
     uint64_t narrowed_rows; /* at the source then: rows with a value whose text the target's type changes */
+    struct comparison_faults faults; /* of the target's records then */
     int64_t bucket_mask;
     struct differences rows;    /* by key */
     struct differences buckets; /* buckets that differ and are too large to narrow */
@@ -95,6 +96,11 @@ MUST_CHECK bool verify_table_compare_again(struct verify_table *compared, struct
 MUST_CHECK bool verify_table_pick(const struct verify_table *compared, struct verify_sides *sides,
                                   size_t count_max, unsigned int streak_min, struct differences *ret_picked,
                                   struct error *err);
+
+/* The table is not equal then, whatever its rows are. */
+static inline bool verify_table_has_faults(const struct verify_table *compared) {
+    return compared->faults.duplicate + compared->faults.foreign + compared->faults.uncounted > 0;
+}
 
 static inline bool verify_table_is_settled(const struct verify_table *compared) {
     return compared->rows.count == 0 && compared->buckets.count == 0;
