@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cdc/base/arena.h"
 #include "cdc/base/buffer.h"
 #include "cdc/base/error.h"
 #include "cdc/base/slice.h"
@@ -61,6 +62,30 @@ struct format_options {
     struct transaction_tally *tally;
 };
 
+/* A message, read back. Texts and values are in the arena, or in the message. */
+struct format_reading {
+    struct slice key;  /* the same bytes for the same row's key, whatever its type was; data NULL: none */
+    bool is_tombstone; /* nothing else is set */
+    /*
+     * The relation has the columns that the message names, without OIDs; a column's is_key may be false. Of
+     * the transaction only commit_lsn is set.
+     */
+    struct change change;
+    bool has_index;  /* else change.index is the change's LSN: rows of one COPY share it */
+    bool is_counted; /* in the record that ends its transaction */
+};
+
+/* The record of the transaction topic that ends a transaction, read back. */
+struct format_ending {
+    lsn_t commit_lsn;
+    bool is_end; /* false: it begins or splits the transaction; then there are no counts */
+    size_t table_count;
+    struct format_ending_table {
+        struct slice name; /* "schema.table", not quoted */
+        uint64_t count;    /* messages for which is_counted is true */
+    } * tables;
+};
+
 struct format_ops {
     const char *name;                  /* the value of `format:` */
     const struct option_spec *options; /* the format's own keys, ended by key NULL */
@@ -80,6 +105,22 @@ struct format_ops {
      */
     bool (*encode_transaction)(struct format *format, enum transaction_status status,
                                struct message_list *list, struct error *err);
+    /*
+     * The reverse of encode, for one message. Equal values are read as equal texts. ERROR_PROTOCOL: it is no
+     * message of this format.
+     */
+    bool (*read)(struct format *format, struct slice key, struct slice value, struct arena *arena,
+                 struct format_reading *ret_reading, struct error *err);
+    /* The same for a message of the transaction topic. */
+    bool (*read_ending)(struct format *format, struct slice value, struct arena *arena,
+                        struct format_ending *ret_ending, struct error *err);
+    /*
+     * The texts that read returns are PostgreSQL's, and an unchanged value is VALUE_UNCHANGED. Otherwise the
+     * texts are the format's own, and what encode writes for an unchanged value is read as any other.
+     */
+    bool reads_text;
+    /* NULL: never. Does encode leave out all changes of this kind, as the options want? */
+    bool (*skips)(const struct format *format, enum change_kind kind);
 };
 
 extern const struct format_ops format_protobuf;

@@ -22,6 +22,7 @@
 
 #include "cdc/base/epoch.h"
 #include "cdc/base/json_text.h"
+#include "sinks/formats/debezium/debezium_read.h"
 #include "sinks/formats/debezium/debezium_schema.h"
 #include "sinks/formats/debezium/debezium_value.h"
 #include "sinks/formats/format.h"
@@ -480,6 +481,27 @@ static bool debezium_encode(struct format *format, const struct change *change, 
     return buffer_ok(&list->bytes) || error_no_memory(err);
 }
 
+static bool debezium_read_message(struct format *format, struct slice key, struct slice value,
+                                  struct arena *arena, struct format_reading *ret_reading,
+                                  struct error *err) {
+    (void) format;
+    return debezium_read(key, value, arena, ret_reading, err);
+}
+
+static bool debezium_read_end(struct format *format, struct slice value, struct arena *arena,
+                              struct format_ending *ret_ending, struct error *err) {
+    (void) format;
+    return debezium_read_ending(value, arena, ret_ending, err);
+}
+
+static bool debezium_skips(const struct format *format, enum change_kind kind) {
+    const unsigned skipped = format->writer.options.skipped;
+    return (kind == CHANGE_INSERT && (skipped & SKIP_CREATE) != 0) ||
+           (kind == CHANGE_UPDATE && (skipped & SKIP_UPDATE) != 0) ||
+           (kind == CHANGE_DELETE && (skipped & SKIP_DELETE) != 0) ||
+           (kind == CHANGE_TRUNCATE && (skipped & SKIP_TRUNCATE) != 0);
+}
+
 const struct format_ops format_debezium_json = {
     .name = "debezium-json",
     .options = DEBEZIUM_OPTIONS,
@@ -487,4 +509,7 @@ const struct format_ops format_debezium_json = {
     .free = debezium_free,
     .encode = debezium_encode,
     .encode_transaction = debezium_encode_transaction,
+    .read = debezium_read_message,
+    .read_ending = debezium_read_end,
+    .skips = debezium_skips,
 };
