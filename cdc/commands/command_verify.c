@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * command_verify.c - pgcdc verify: compares every Postgres sink with the source.
+ * command_verify.c - pgcdc verify: compares every sink that can be compared with the source.
  *
  * The exit code is that of the worst sink: 4 if one differs, 1 if rows of one changed in every round.
  */
@@ -106,6 +106,14 @@ static bool repair_sink(struct verifying *verifying, const struct verify_options
     return true;
 }
 
+/* Records are not replaced: consumers have them. */
+static void say_unrepaired(const struct config_sink *sink) {
+    log_line(LOG_LEVEL_WARNING,
+             "sink %s: --repair does not change records that consumers may have read. To publish every row "
+             "anew: stop the engine, run `pgcdc drop`, delete the pipeline's topics, and run `pgcdc run`",
+             sink->sink.name);
+}
+
 /* A copy that was begun before is completed first, then all is compared again. */
 static bool complete_begun(struct verifying *verifying, const struct verify_options *options,
                            struct verify *verify, struct error *err) {
@@ -113,7 +121,7 @@ static bool complete_begun(struct verifying *verifying, const struct verify_opti
     struct verify_repair repair = {.config = line->config, .sink = options->sink, .stop = line->stop};
     const size_t count = verify_repair_count_begun(verify);
     bool is_done = false;
-    if (!line->repair || line->dry_run || count == 0)
+    if (!line->repair || line->dry_run || count == 0 || !sink_has_rows(options->sink->ops))
         return true;
     log_line(LOG_LEVEL_INFO, "sink %s: the copy of %s was begun before and is completed first",
              options->sink->sink.name, amount_count(count, "table").text);
@@ -144,27 +152,40 @@ static bool verify_sink(struct verifying *verifying, const struct config_sink *s
         !complete_begun(verifying, &options, &verify, err))
         return error_wrap(err, "sink %s", sink->sink.name);
     bool is_repaired = false;
-    if (verify.result == VERIFY_DIFFERENT && line->repair &&
+    const bool has_rows = sink_has_rows(sink->ops);
+    if (verify.result == VERIFY_DIFFERENT && line->repair && has_rows &&
         !repair_sink(verifying, &options, &verify, &is_repaired, err))
         return error_wrap(err, "sink %s: repairing", sink->sink.name);
+    if (verify.result == VERIFY_DIFFERENT && line->repair && !has_rows)
+        say_unrepaired(sink);
     if (!is_repaired)
         take_result(verifying, &verify, sink);
     return true;
 }
 
+/* A condition in SQL chooses rows, and records are no rows of a database. */
+static bool takes_where(const struct command_line *line, const struct config_sink *sink) {
+    if (line->where_sql == NULL || sink_has_rows(sink->ops))
+        return true;
+    log_line(LOG_LEVEL_WARNING, "sink %s: not compared, because --where cannot choose among its records",
+             sink->sink.name);
+    return false;
+}
+
 static bool verify_sinks(struct verifying *verifying, struct error *err) {
     const struct config *config = verifying->line->config;
     for (size_t i = 0; i < config->sink_count; i++) {
-        if (sink_admin(config->sinks[i].ops, compare) == NULL)
+        if (sink_admin(config->sinks[i].ops, compare) == NULL ||
+            !takes_where(verifying->line, &config->sinks[i]))
             continue;
         verifying->count++;
         if (!verify_sink(verifying, &config->sinks[i], err))
             return false;
     }
-    if (verifying->count == 0)
-        return error_set(err, ERROR_CONFIG, "%s: no sink of type postgres, so there is nothing to compare",
-                         config->path);
-    return true;
+    if (verifying->count > 0)
+        return true;
+    return error_set(err, ERROR_CONFIG, "%s: no sink of type postgres%s, so there is nothing to compare",
+                     config->path, verifying->line->where_sql != NULL ? "" : " or kafka");
 }
 
 static bool verify_json(struct verifying *verifying, struct error *err) {
@@ -227,9 +248,10 @@ const struct command command_verify = {
     .name = "verify",
     .uses = USES,
     .summary = "compare source and target, and name the LSN at which they are equal",
-    .help = "Compares every published table with its counterpart in each postgres sink: the number of\n"
-            "rows, and a hash that does not depend on their order, computed inside the databases over\n"
-            "the columns that both have. No rows leave either database.\n"
+    .help = "Compares every published table with its counterpart in each postgres and kafka sink.\n"
+            "In a postgres sink that is the number of rows, and a hash that does not depend on their\n"
+            "order, computed inside the databases over the columns that both have. No rows leave either\n"
+            "database.\n"
             "\n"
             "It works while changes are replicated. If the engine runs on this machine and the source is\n"
             "no standby, the engine stops for some milliseconds where the target is exactly a snapshot\n"
@@ -260,6 +282,15 @@ const struct command command_verify = {
             "not proved.\n"
             "\n"
             "not compared: the target has not got all rows of the table yet. Exit code 4.\n"
+            "\n"
+            "In a kafka sink, it reads the rows of the source and all records of the table's topic, and\n"
+            "compares the last record of each key with the row; without a key, it counts equal rows.\n"
+            "duplicate: the same change was published twice. foreign: a record that is no message of the\n"
+            "table. uncounted: more or fewer records than the transaction topic counts, if there is one.\n"
+            "partial: the first records are deleted, a large value that an update left unchanged is in no\n"
+            "record, or the format leaves a column out. It needs the right to read the topics, and room\n"
+            "for temporary files in TMPDIR. With --where such a sink is left out, --resume compares all\n"
+            "of it again, and --repair changes no topic.\n"
             "\n"
             "Exit code 0: equal. 4: different. 1: undecided, because some rows changed in every round or\n"
             "a commit is not visible at the source yet, or the comparison failed.",

@@ -23,6 +23,7 @@
 #include "sinks/kafka/client/acl_command.h"
 #include "sinks/kafka/client/admin.h"
 #include "sinks/kafka/client/kafka_error.h"
+#include "sinks/kafka/verify/topic_comparison.h"
 #include "sinks/types.h"
 
 enum {
@@ -338,6 +339,7 @@ static const struct sink_admin_ops KAFKA_ADMIN = {
     .check = kafka_check,
     .drop = kafka_drop,
     .find_held = kafka_find_held,
+    .compare = topic_comparison_open,
 };
 
 const struct sink_ops sink_kafka = {

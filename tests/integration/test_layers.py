@@ -20,7 +20,10 @@ LAYERS = {
     "sinks/kafka/client": ["cdc/base", "sinks", "sinks/formats"],
     "sinks/kafka/topics": ["cdc/base", "decoder", "sinks/kafka/client"],
     "sinks/kafka/position": ["cdc/base", "sinks/kafka/client"],
-    "sinks/kafka": ["cdc/base", "sinks", "sinks/kafka/client", "sinks/kafka/topics", "sinks/kafka/position"],
+    "sinks/kafka/verify": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/kafka/client", "sinks/kafka/position"],
+    "sinks/kafka": [
+        "cdc/base", "sinks", "sinks/kafka/client", "sinks/kafka/topics", "sinks/kafka/position", "sinks/kafka/verify",
+    ],
     "sinks/postgres/catalog": ["cdc/base", "cdc/pq", "decoder", "sinks"],
     "sinks/postgres/target": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog"],
     "sinks/postgres/apply": ["cdc/base", "cdc/pq", "decoder", "sinks/postgres/catalog", "sinks/postgres/target"],

@@ -614,7 +614,7 @@ def test_no_sink_to_verify(pipeline):
     pipeline.engine.configuration["sinks"] = [{"name": "nothing", "type": "null"}]
     pipeline.source.execute("create table t (id int primary key)")
     result = pipeline.engine.command("verify")
-    assert result.returncode == 2 and "no sink of type postgres" in result.stderr
+    assert result.returncode == 2 and "no sink of type postgres or kafka" in result.stderr
 
 
 def test_nothing_published_is_not_equal(pipeline):

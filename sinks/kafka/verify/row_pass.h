@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * row_pass.h - reads a table at the source and its topic once, and pairs their rows.
+ */
+#pragma once
+
+#include "sinks/kafka/verify/read_rate.h"
+#include "sinks/kafka/verify/row_merge.h"
+
+/* Both sides of a comparison. */
+struct row_sides {
+    struct session *source;
+    struct client *reader; /* a consumer that reads committed */
+    struct topic_codec *codec;
+    struct read_rate *rate;
+};
+
+struct row_pass {
+    const struct row_sides *sides;
+    const struct topic_table *table;
+    const struct image_layout *layout;
+    const struct comparison_keys *only; /* sorted: these keys alone; NULL: all */
+    struct record_range range;          /* of the records that are counted */
+    row_pair_taker *take;
+    void *context;
+};
+
+/* What is wrong with the records, whatever the rows are. */
+struct row_pass_faults {
+    struct comparison_faults faults;
+    uint64_t unusable;         /* records that do not say which row they are about */
+    struct record_sum counted; /* the records of the range */
+};
+
+MUST_CHECK bool row_pass_run(const struct row_pass *pass, struct row_pass_faults *ret_faults,
+                             struct error *err);

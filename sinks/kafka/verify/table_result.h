@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * table_result.h - what differs in a table, found once and asked for in several ways.
+ */
+#pragma once
+
+#include "sinks/kafka/verify/told_counts.h"
+
+/*
+ * Compares the table, unless it was compared since the pin. told: NULL if there are no counts to compare
+ * with.
+ */
+MUST_CHECK bool table_result_find(struct topic_table *table, const struct row_sides *sides,
+                                  const struct told_counts *told, struct error *err);
+
+/* The differences by key & mask, of those keys that the question is about. */
+MUST_CHECK bool table_result_fold(const struct topic_table *table, const struct comparison_question *question,
+                                  struct differences *ret_differences, struct error *err);
+
+/* The columns in which rows with these keys differ, by the index of column_names. */
+MUST_CHECK bool table_result_find_columns(const struct topic_table *table, const struct row_sides *sides,
+                                          const struct comparison_keys *keys, bool *differs,
+                                          struct error *err);

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pgcdc verify` of a Kafka sink: topics are equal to the tables, and whatever another program did to one is found and named, and nothing else."""
+
+import json
+
+import pytest
+import test_verify
+from confluent_kafka import Producer
+from test_verify import EVERY_TYPE, counts_of, table_of
+
+from support.kafka import CLIENT
+from support.published import schema
+
+EQUAL, UNDECIDED, DIFFERENT = 0, 1, 4
+FORMATS = {
+    "protobuf": {},
+    "debezium-json": {"format": "debezium-json"},
+    "inline": {"format": "debezium-json", "schemas": "inline", "headers": "on"},
+}
+LARGE = "(select string_agg(md5(i::text), '') from generate_series(1, 300) i)"  # stored out of line
+
+
+@pytest.fixture
+def topics(kafka_pipeline):
+    """A pipeline whose table has seen every operation; the engine runs."""
+    def make(form, partitions=1):
+        kafka_pipeline.sink_configuration.update({**FORMATS[form], "partitions": partitions})
+        kafka_pipeline.source.execute(
+            "create table t (id int primary key, v text, n numeric, large text); alter table t alter large set storage external;"
+            f"insert into t select g, 'v' || g, g, {LARGE} from generate_series(1, 50) g;"
+            "create table keyless (v text, w int); alter table keyless replica identity full;"
+            "insert into keyless select 'same', g % 2 from generate_series(1, 6) g; create table empty (id int primary key)")
+        kafka_pipeline.publish()
+        kafka_pipeline.start()
+        for sql in ("update t set v = v || '!' where id < 20",  # leaves large unchanged
+                    "insert into t values (60, 'new', null, null)", "delete from t where id = 1", "update t set n = null where id = 2",
+                    "update t set id = 61, large = 'short' where id = 3", "insert into t values (1, 'again', 1, 'x')",
+                    "update keyless set w = 9 where ctid = (select min(ctid) from keyless)", "insert into keyless values (null, null), ('', 0)",
+                    "delete from keyless where ctid = (select max(ctid) from keyless)"):
+            kafka_pipeline.source.execute(sql)
+        return kafka_pipeline
+    return make
+
+
+def verify(pipeline, *arguments):
+    """A commit moves the position at once, past what PostgreSQL itself has written to the WAL since the last one."""
+    pipeline.source.execute("select pg_logical_emit_message(true, 'test', '')")
+    return test_verify.verify(pipeline, *arguments)
+
+
+def produce(pipeline, key, value, table="t", headers=None):
+    producer = Producer({**CLIENT, "bootstrap.servers": pipeline.kafka.bootstrap, "partitioner": "murmur2_random"})
+    producer.produce(pipeline.topic(table), key=key, value=value, headers=headers or [])
+    assert producer.flush(60) == 0
+
+
+def last_of(pipeline, number):
+    """The last message of t's row."""
+    def is_its(message):
+        if pipeline.sink_configuration.get("format") is None:
+            return schema().Key.FromString(message.key()).columns[0].integer == number
+        key = json.loads(message.key())
+        return key.get("payload", key) == {"id": number}
+    return [message for message in pipeline.read("t") if message.value() is not None and is_its(message)][-1]
+
+
+def forged(pipeline, message, **values):
+    """Key and value of a message for a change that the source never made."""
+    if pipeline.sink_configuration.get("format") is None:
+        change, key = schema().Change.FromString(message.value()), schema().Key.FromString(message.key())
+        change.index += 1000
+        for column in [*change.after, *key.columns]:
+            if column.name in values:
+                setattr(column, "integer" if column.name == "id" else "text", values[column.name])
+        return key.SerializeToString(), change.SerializeToString()
+    key, value = json.loads(message.key()), json.loads(message.value())
+    envelope = value.get("payload", value)
+    commit_lsn, lsn = json.loads(envelope["source"]["sequence"])
+    envelope["source"]["sequence"] = json.dumps([commit_lsn, str(int(lsn) + 1)], separators=(",", ":"))
+    envelope["after"].update(values)
+    if "id" in values:
+        key.get("payload", key)["id"] = values["id"]
+    return json.dumps(key, separators=(",", ":")).encode(), json.dumps(value).encode()
+
+
+def assert_found(pipeline, row, number, columns=None):
+    """Exactly this row differs."""
+    code, sink = verify(pipeline, "--keys", "9")
+    table = table_of(sink, "t")
+    assert code == DIFFERENT and table["keys"] == [{"row": row, "key": {"id": str(number)}}], sink
+    assert counts_of(sink, "t") == tuple(int(row == word) for word in ("missing", "extra", "different"))
+    assert table.get("columns") == columns and (table["duplicate"], table["foreign"]) == (0, 0)
+    assert [table["table"] for table in sink["tables"] if table["result"] != "equal"] == ["t"]
+
+
+def assert_same(pipeline):
+    code, sink = verify(pipeline)
+    assert code == EQUAL and {table["result"] for table in sink["tables"]} == {"equal"}, sink
+    return sink
+
+
+@pytest.mark.parametrize("form", ["protobuf", "inline"])
+def test_what_others_did_to_a_topic_is_found_and_named(topics, form):
+    pipeline = topics(form)
+    sink = assert_same(pipeline)
+    assert sink["engine_running"] and sink["barriers"] > 0 and table_of(sink, "t")["target_rows"] == 51
+
+    produce(pipeline, *forged(pipeline, last_of(pipeline, 5), id=99))
+    assert_found(pipeline, "extra", 99)
+    pipeline.source.execute("insert into t values (99, 'now it is there')")
+    assert_same(pipeline)
+
+    produce(pipeline, *forged(pipeline, last_of(pipeline, 5), v="another"))
+    assert_found(pipeline, "different", 5, columns=["v"])
+    pipeline.source.execute("update t set v = 'v5' where id = 5")
+    assert_same(pipeline)
+
+    produce(pipeline, last_of(pipeline, 7).key(), None)
+    assert_found(pipeline, "missing", 7)
+    pipeline.source.execute("update t set large = 'short', v = 'v7' where id = 7")
+    assert_same(pipeline)
+
+    again = last_of(pipeline, 5)
+    produce(pipeline, again.key(), again.value(), headers=again.headers())
+    produce(pipeline, again.key(), b"no message of any format")
+    code, sink = verify(pipeline)
+    table = table_of(sink, "t")
+    assert code == DIFFERENT and counts_of(sink, "t") == (0, 0, 0) and (table["duplicate"], table["foreign"]) == (1, 1), sink
+    pipeline.engine.stop()
+    result = pipeline.engine.command("verify", "--repair")
+    assert result.returncode == DIFFERENT and "1 duplicate, 1 foreign" in result.stdout
+    assert "delete the pipeline's topics" in result.stderr
+
+
+@pytest.mark.parametrize("form", ["protobuf", "inline"])
+def test_records_are_counted_by_the_transaction_topic(topics, kafka_pipeline, form):
+    """Later records of the same rows hide what another program wrote; the count does not."""
+    kafka_pipeline.sink_configuration["transaction_topic"] = f"{kafka_pipeline.name}-transactions"
+    pipeline = topics(form, partitions=3)
+    sink = assert_same(pipeline)
+    assert table_of(sink, "t")["counted"] > 20 and table_of(sink, "keyless")["counted"] == 4
+    produce(pipeline, *forged(pipeline, last_of(pipeline, 5), v="another"))
+    pipeline.source.execute("update t set v = 'hides it' where id = 5")
+    code, sink = verify(pipeline)
+    table = table_of(sink, "t")
+    assert code == DIFFERENT and counts_of(sink, "t") == (0, 0, 0) and table["uncounted"] == 1, sink
+    assert [table["table"] for table in sink["tables"] if table["result"] != "equal"] == ["t"]
+
+
+@pytest.mark.parametrize("form", ["protobuf", "inline"])
+def test_rows_without_a_key_are_counted(topics, form):
+    """In three partitions, whose order is not defined: each record adds rows or takes them away."""
+    pipeline = topics(form, partitions=3)
+    pipeline.wait_applied()
+    pipeline.engine.stop()
+    assert table_of(assert_same(pipeline), "keyless")["target_rows"] == 7
+    message = [message for message in pipeline.read("keyless") if b"same" in message.value()][-1]
+    produce(pipeline, None, message.value(), table="keyless", headers=message.headers())
+    code, sink = verify(pipeline, "--table", "keyless")
+    assert code == DIFFERENT and table_of(sink, "keyless")["duplicate"] == 1 and sum(counts_of(sink, "keyless")) >= 1, sink
+
+
+@pytest.mark.parametrize("form", ["protobuf", "debezium-json"])
+def test_every_type_is_equal_in_a_topic(kafka_pipeline, form):
+    kafka_pipeline.source_configuration["tables"] = ["*.*"]
+    kafka_pipeline.sink_configuration.update({**FORMATS[form], **({"include.unknown.datatypes": "true"} if form == "debezium-json" else {})})
+    kafka_pipeline.source.execute(EVERY_TYPE)
+    kafka_pipeline.publish()
+    kafka_pipeline.engine.catch_up()
+    kafka_pipeline.source.execute('update "Odd ""s."."T x" set b = not b, f8 = \'NaN\', n = 1e30 where "i d" < 9; insert into "Odd ""s."."T x" ("i d") values (2000)')
+    kafka_pipeline.engine.catch_up()
+    sink = assert_same(kafka_pipeline)
+    assert table_of(sink, "T x")["source_rows"] == 302
+    kafka_pipeline.source.execute('update "Odd ""s."."T x" set m = null where "i d" = 4; delete from "Odd ""s."."T x" where "i d" = 5')
+    code, sink = verify(kafka_pipeline)
+    assert code == DIFFERENT and counts_of(sink, "T x") == (0, 1, 1) and table_of(sink, "T x")["columns"] == ["m"], sink
+
+
+def test_deleted_records_prove_nothing(kafka_pipeline):
+    kafka_pipeline.source.execute("create table t (id int primary key, v text); insert into t select g, 'v' || g from generate_series(1, 20) g")
+    kafka_pipeline.engine.catch_up()
+    kafka_pipeline.source.execute("update t set v = 'again' where id < 6; delete from t where id = 6")
+    kafka_pipeline.engine.catch_up()
+    offsets = kafka_pipeline.kafka.folder / f"{kafka_pipeline.name}.json"  # a place that the tool's user can read
+    offsets.write_text(json.dumps({"version": 1, "partitions": [{"topic": kafka_pipeline.topic("t"), "partition": 0, "offset": 10}]}))
+    kafka_pipeline.kafka.tool("org.apache.kafka.tools.DeleteRecordsCommand", "--offset-json-file", str(offsets))
+    code, sink = verify(kafka_pipeline)
+    table = table_of(sink, "t")
+    assert code == DIFFERENT and table["result"] == "partial" and counts_of(sink, "t") == (0, 0, 0), sink
+    assert "are deleted: 4 rows of the source may have been in them" in table["left_out"]
+    kafka_pipeline.source.execute("update t set v = 'not published' where id = 1")
+    code, sink = verify(kafka_pipeline)
+    assert code == DIFFERENT and counts_of(sink, "t") == (0, 0, 1), sink
+
+
+def test_a_large_value_in_no_record_is_not_equal(kafka_pipeline):
+    """An update of the key does not send it, so the record under the new key has no value, and none before has one."""
+    kafka_pipeline.source.execute("create table t (id int primary key, large text); alter table t alter large set storage external;"
+                                  f"insert into t select g, {LARGE} from generate_series(1, 3) g")
+    kafka_pipeline.engine.catch_up()
+    kafka_pipeline.source.execute("update t set id = 9 where id = 2")
+    kafka_pipeline.engine.catch_up()
+    code, sink = verify(kafka_pipeline)
+    table = table_of(sink, "t")
+    assert code == DIFFERENT and table["result"] == "partial" and "1 row with a large value" in table["left_out"], sink
+    result = kafka_pipeline.engine.command("verify")
+    assert "PARTIAL at LSN " in result.stdout and "parts of 1 of 1 table could not be compared" in result.stdout
+
+
+def test_a_truncate_takes_all_rows_away(kafka_pipeline):
+    kafka_pipeline.sink_configuration["partitions"] = 3
+    kafka_pipeline.source.execute("create table t (id int primary key, v text); insert into t select g, 'v' from generate_series(1, 20) g;"
+                                  "create table keyless (v text); insert into keyless values ('a'), ('b')")
+    kafka_pipeline.publish()
+    kafka_pipeline.engine.catch_up()
+    kafka_pipeline.source.execute("truncate t, keyless; insert into t values (3, 'new'); insert into keyless values ('a')")
+    kafka_pipeline.engine.catch_up()
+    assert_same(kafka_pipeline)
+
+
+def test_what_cannot_be_compared_is_refused(kafka_pipeline):
+    kafka_pipeline.source.execute("create table t (id int primary key)")
+    kafka_pipeline.engine.catch_up()
+    result = kafka_pipeline.engine.command("verify", "--where", "id > 1")
+    assert result.returncode == 2 and "--where cannot choose among its records" in result.stderr and "no sink of type postgres" in result.stderr
+    kafka_pipeline.sink_configuration.update({"format": "debezium-json", "skipped.operations": "d"})
+    result = kafka_pipeline.engine.command("verify")
+    assert result.returncode == 2 and "skipped.operations leaves changes out" in result.stderr
+
+
+def test_records_beyond_memory_go_to_files(kafka_pipeline):
+    kafka_pipeline.source.execute("create table t (id int primary key, v text); insert into t select g, repeat('v', 50) from generate_series(1, 150000) g")
+    kafka_pipeline.engine.catch_up()
+    code, sink = verify(kafka_pipeline)
+    assert code == EQUAL and table_of(sink, "t")["target_rows"] == 150000
