@@ -8,11 +8,12 @@
 #include <time.h>
 
 #include "cdc/archive/archive_survey.h"
+#include "cdc/archive/follower.h"
 #include "cdc/base/amount.h"
 #include "cdc/base/json_writer.h"
 #include "cdc/command.h"
 
-enum { PAGE_US = 1000000 };
+enum { SECOND_US = 1000000 };
 #define POSTGRES_EPOCH_S INT64_C(946684800) /* 2000-01-01 in Unix time */
 
 struct survey_run {
@@ -64,7 +65,7 @@ static void print_segment(const struct segment_survey *survey) {
     }
     printf("%s to %s", lsn_format(survey->head.first_lsn).text, lsn_format(survey->end.end_lsn).text);
     if (survey->end.commit_time_us != 0)
-        printf(", until %s", time_of(survey->end.commit_time_us / PAGE_US + POSTGRES_EPOCH_S).text);
+        printf(", until %s", time_of(survey->end.commit_time_us / SECOND_US + POSTGRES_EPOCH_S).text);
     printf(", %s\n", state_of(survey));
 }
 
@@ -81,7 +82,7 @@ static bool print_json(struct survey_run *run, const struct segment_survey *surv
     json_put_number(json, "timeline", survey->head.timeline);
     json_put_lsn(json, "first_lsn", survey->head.first_lsn);
     json_put_lsn(json, "end_lsn", survey->end.end_lsn);
-    json_put_field(json, "created", time_of(survey->head.created_time_us / PAGE_US).text);
+    json_put_field(json, "created", time_of(survey->head.created_time_us / SECOND_US).text);
     json_put_number(json, "bytes", (int64_t) survey->file_bytes);
     json_put_number(json, "plain_bytes", (int64_t) survey->plain_bytes);
     json_put_number(json, "frames", (int64_t) survey->frames);
@@ -132,20 +133,33 @@ static void print_verdict(const struct survey_run *run) {
                run->extra_bytes);
 }
 
+/* Of list only. */
+static bool print_followers(const struct survey_run *run, struct error *err) {
+    struct follower_list list = {0};
+    const bool is_read = follower_list_read(run->directory, &list, err);
+    for (size_t i = 0; is_read && i < list.count; i++)
+        printf("read by %s, which needs everything after %s (as of %s)\n", list.followers[i].name,
+               lsn_format(list.followers[i].lsn).text,
+               time_of(list.followers[i].written_us / SECOND_US).text);
+    follower_list_release(&list);
+    return is_read;
+}
+
 static bool survey_all(struct survey_run *run, struct error *err) {
     for (size_t i = 0; i < run->list.count; i++) {
         struct segment_survey survey;
         if (!segment_survey(run->directory, &run->list, i, run->checks, run->line->stop, &survey, err))
             return false;
         count_segment(run, &survey);
-        if (run->line->json ? !print_json(run, &survey, err) : false)
+        if (run->line->json && !print_json(run, &survey, err))
             return false;
         if (!run->line->json && (!run->checks || survey.damage.kind != ERROR_NONE))
             print_segment(&survey);
     }
-    if (!run->line->json)
-        print_verdict(run);
-    return true;
+    if (run->line->json)
+        return true;
+    print_verdict(run);
+    return run->checks || print_followers(run, err);
 }
 
 static enum exit_code run_survey(const struct command_line *line, bool checks) {

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cdc/archive/follower.h"
 #include "cdc/base/buffer.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
@@ -242,7 +243,9 @@ static bool drop_state(const struct config *config, struct error *err) {
 
 static bool drop_at_source(struct drop *drop, struct error *err) {
     if (drop->config->source.archive != NULL) {
-        printf("archive %s: read only, so nothing is dropped there\n", drop->config->source.archive);
+        if (!follower_remove(drop->config->source.archive, drop->config->name, err))
+            return false;
+        printf("archive %s: it stays, and no longer waits for this pipeline\n", drop->config->source.archive);
         return true;
     }
     if (!source_open(&drop->source, &drop->config->source, drop->stop, err))

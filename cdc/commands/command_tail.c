@@ -10,8 +10,8 @@
 #include "cdc/engine/tail.h"
 
 /* The archive is read as a pipeline reads it. */
-static bool find_places(const struct command_line *line, struct tail_options *options, struct error *err) {
-    const char *archive = line->argument;
+static bool find_places(const struct command_line *line, const char *archive, struct tail_options *options,
+                        struct error *err) {
     options->from_lsn = line->from_lsn;
     options->until_lsn = line->until_lsn;
     if (line->from_time_us != 0 &&
@@ -28,7 +28,7 @@ static bool check_arguments(const struct command_line *line, struct error *err) 
         return error_set(err, ERROR_CONFIG, "-c FILE or the directory of an archive is required");
     if (line->argument != NULL && line->config != NULL)
         return error_set(err, ERROR_CONFIG, "-c FILE and the directory of an archive exclude each other");
-    if (line->argument == NULL && has_places)
+    if (line->argument == NULL && line->config->source.archive == NULL && has_places)
         return error_set(err, ERROR_CONFIG, "--from, --until and --follow need the directory of an archive");
     return true;
 }
@@ -39,11 +39,13 @@ static bool run_tail(const struct command_line *line, struct error *err) {
                                               .table_count = line->table_count,
                                               .key = line->key,
                                               .transaction_lsn = line->transaction_lsn}};
-    const struct config archive = {.name = "tail", .source = {.archive = line->argument, .slot = "tail"}};
-    if (!check_arguments(line, err) || (line->argument != NULL && !find_places(line, &options, err)))
+    if (!check_arguments(line, err))
         return false;
-    return tail_run(line->argument != NULL ? &archive : line->config, &options, STDOUT_FILENO, line->stop,
-                    err);
+    const char *path = line->argument != NULL ? line->argument : line->config->source.archive;
+    const struct config archive = {.name = "tail", .source = {.archive = path, .slot = "tail"}};
+    if (path != NULL && !find_places(line, path, &options, err))
+        return false;
+    return tail_run(path != NULL ? &archive : line->config, &options, STDOUT_FILENO, line->stop, err);
 }
 
 static enum exit_code run(const struct command_line *line) {

@@ -19,7 +19,8 @@ const struct option_spec SOURCE_OPTIONS[] = {
      OPTION_TEXT, NULL},
     {"archive", false,
      "instead of it, the directory of an archive that another pipeline writes: its changes are replayed, and "
-     "followed. Only `slot` may be set beside it",
+     "followed. Only `slot` and `snapshot` may be set beside it; "
+     "`snapshot: never` accepts an archive whose beginning is gone",
      OPTION_PATH, NULL},
     {"password_file", false, "a file whose first line is the password", OPTION_PATH, "none"},
     {"slot", false, "the replication slot's name", OPTION_TEXT, "`name`"},
@@ -237,7 +238,7 @@ static bool read_archive(const struct section *section, struct source_config *so
                section_error(section, "dsn", NULL, err, "this key is required and missing");
     for (const struct option_spec *spec = SOURCE_OPTIONS; spec->key != NULL; spec++)
         if (strcmp(spec->key, "archive") != 0 && strcmp(spec->key, "slot") != 0 &&
-            section_has(section, spec->key))
+            strcmp(spec->key, "snapshot") != 0 && section_has(section, spec->key))
             return section_error(section, spec->key, NULL, err,
                                  "an archive is read, so this key has no meaning; remove it");
     return true;

@@ -172,6 +172,16 @@ static bool create_at_source(struct attempt *attempt, bool again, bool copies, s
     return !copies || (lives ? plan_copy(attempt, &creation, err) : copy_rows(attempt, &creation, err));
 }
 
+/* The rows of the copy were there, and are not any more. */
+static bool refuse_cut(const struct attempt *attempt, struct error *err) {
+    error_set(err, ERROR_REFUSE, "%s %s begins at %s: the rows and changes before it are gone",
+              attempt->reader->ops->name, attempt->pipeline->config->source.archive,
+              lsn_format(attempt->facts.first_lsn).text);
+    return error_remedy(err,
+                        "restore its earlier segments from a copy; or fill the target's tables with the rows "
+                        "as of that position, and set source.snapshot: never");
+}
+
 bool attempt_create(struct attempt *attempt, bool again, struct error *err) {
     const struct reader *reader = attempt->reader;
     const bool copies = attempt->pipeline->config->source.snapshot == SNAPSHOT_INITIAL;
@@ -181,6 +191,8 @@ bool attempt_create(struct attempt *attempt, bool again, struct error *err) {
     if (reader->ops->creation != NULL)
         return create_at_source(attempt, again, copies, err);
     assert(attempt->facts.first_lsn != 0);
+    if (copies && attempt->facts.is_cut)
+        return refuse_cut(attempt, err);
     set_positions(attempt, attempt->facts.first_lsn);
     return true;
 }

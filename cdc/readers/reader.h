@@ -43,6 +43,7 @@ struct reader_facts {
     bool has_slot;
     struct slot_facts slot; /* with has_slot only */
     lsn_t first_lsn;        /* without a slot, not 0: what ends at or before it can no longer be read */
+    bool is_cut; /* without a slot: changes and copied rows before first_lsn existed, and are gone */
 };
 
 /* What was created for a new pipeline. */

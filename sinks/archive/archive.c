@@ -23,7 +23,10 @@
 #include "sinks/archive/segment_writer.h"
 #include "sinks/types.h"
 
-enum { FRAME_BYTES = 1024 * 1024 }; /* of entries: more compress little better */
+enum {
+    FRAME_BYTES = 1024 * 1024, /* of entries: more compress little better */
+    RETAIN_INTERVAL_MS = 60000,
+};
 
 struct archive_sink {
     struct sink sink;
@@ -34,6 +37,7 @@ struct archive_sink {
     lsn_t passed_lsn;         /* the end of the last transaction before the next frame's entries */
     lsn_t next_passed_lsn;    /* and among them */
     bool has_part;            /* frames of the open group were written */
+    int64_t retained_ms;      /* when old segments were last looked for */
     int64_t segment_since_ms; /* when this process began, or opened, the segment */
     struct position source;   /* of its system_id and timeline only: where the next frame is from */
     struct position visible;
@@ -177,13 +181,22 @@ static bool make_visible(struct archive_sink *archive, const struct position *po
     return true;
 }
 
+/* After a segment was closed, and now and then. */
+static bool retain(struct archive_sink *archive, bool is_due, struct error *err) {
+    const int64_t now_ms = clock_now_ms();
+    if (!retention_is_set(&archive->options.retention) ||
+        (!is_due && now_ms - archive->retained_ms < RETAIN_INTERVAL_MS))
+        return true;
+    archive->retained_ms = now_ms;
+    return retention_apply(archive->options.path, &archive->options.retention, err);
+}
+
 static bool make_durable(struct archive_sink *archive, struct error *err) {
     if (!segment_writer_sync(&archive->writer, err))
         return false;
     archive->durable = archive->visible;
-    if (segment_writer_is_at_end(&archive->writer) || !segment_is_due(archive))
-        return true;
-    return end_segment(archive, err);
+    const bool is_full = !segment_writer_is_at_end(&archive->writer) && segment_is_due(archive);
+    return (!is_full || end_segment(archive, err)) && retain(archive, is_full, err);
 }
 
 static bool archive_commit(struct sink *sink, const struct position *position, enum commit_wait wait,

@@ -22,6 +22,9 @@ const struct option_spec ARCHIVE_OPTIONS[] = {
     {"segment_bytes", false, "a segment file that is larger is closed, and the next one begins", OPTION_TEXT,
      "`256MB`"},
     {"segment_age", false, "likewise one that was begun so long ago: `10m`, `1h`, `1d`", OPTION_TEXT, "`1d`"},
+    {"keep_bytes", false, "old segment files are deleted while all of them are larger", OPTION_TEXT, "all"},
+    {"keep_age", false, "likewise one that was closed so long ago: `7d`", OPTION_TEXT, "all"},
+    {"keep_segments", false, "likewise while there are more files than this number", OPTION_TEXT, "all"},
     {0},
 };
 
@@ -59,11 +62,27 @@ static bool read_segment_age(const struct sink_config *config, struct archive_op
            complain_of("segment_age", "a duration like 10m, 1h or 1d", err);
 }
 
+static bool read_retention(const struct sink_config *config, struct retention *retention, struct error *err) {
+    const char *bytes = sink_config_find(config, "keep_bytes");
+    const char *age = sink_config_find(config, "keep_age");
+    const char *segments = sink_config_find(config, "keep_segments");
+    if (bytes != NULL && !amount_parse_bytes(bytes, &retention->bytes_max))
+        return complain_of("keep_bytes", "a whole number and a unit, kB, MB or GB: 20GB", err);
+    if (age != NULL && !amount_parse_duration(age, &retention->age_ms_max))
+        return complain_of("keep_age", "a duration like 12h or 7d", err);
+    if (segments == NULL)
+        return true;
+    const size_t digits = strspn(segments, "0123456789");
+    if (digits > 0 && digits < 9 && segments[digits] == '\0')
+        retention->segments_max = strtoull(segments, NULL, 10);
+    return retention->segments_max > 0 || complain_of("keep_segments", "a number from 1 on", err);
+}
+
 bool archive_options_read(const struct sink_config *config, struct archive_options *ret_options,
                           struct error *err) {
     *ret_options = (struct archive_options){.path = sink_config_find(config, "path")};
     if (ret_options->path == NULL)
         return complain_of("path", "a directory", err);
     return read_level(config, ret_options, err) && read_segment_bytes(config, ret_options, err) &&
-           read_segment_age(config, ret_options, err);
+           read_segment_age(config, ret_options, err) && read_retention(config, &ret_options->retention, err);
 }

@@ -9,6 +9,7 @@
 
 #include "cdc/base/error.h"
 #include "cdc/base/option.h"
+#include "sinks/archive/retention.h"
 #include "sinks/sink.h"
 
 struct archive_options {
@@ -16,6 +17,7 @@ struct archive_options {
     int level;              /* zstd's */
     uint64_t segment_bytes; /* a segment that is larger is closed */
     int64_t segment_ms;     /* likewise one that is older */
+    struct retention retention;
 };
 
 extern const struct option_spec ARCHIVE_OPTIONS[];

@@ -44,7 +44,7 @@ def finish(pipeline, tmp_path):
 
 
 def own_points():
-    return [point for point in points_of("sinks/archive") if not point.startswith("drop-")]
+    return [point for point in points_of("sinks/archive") if not point.startswith("drop-") and point != "archive-segment-deleted"]
 
 
 def test_killed_at_each_of_its_points(archived, tmp_path):
@@ -71,6 +71,22 @@ def test_killed_at_random_moments(archived, tmp_path, request):
             if life % 3 == 0:
                 replay.engine.kill()
     finish(archived, tmp_path)
+
+
+def test_killed_while_it_deletes_old_segments(archived, tmp_path):
+    """The archive then begins later, and has no gap."""
+    archived.engine.configuration["sinks"][0]["keep_segments"] = "1"
+    archived.engine.catch_up()
+    deaths = 0
+    for number in range(5):
+        archived.source.execute(f"insert into journal (seq) select {number} * 100000 + g from generate_series(1, 20000) g")
+        result = archived.engine.command("run", "--until", "caught-up", environment={"PGCDC_FAULT": "archive-segment-deleted"})
+        assert result.returncode in (0, -signal.SIGKILL), result.stderr
+        deaths += result.returncode != 0
+        archived.engine.catch_up()
+        verify(archived, tmp_path / "archive")
+    assert deaths > 1
+    assert len(list((tmp_path / "archive").glob("*.segment"))) <= 2
 
 
 def test_killed_while_dropping(archived, tmp_path):

@@ -180,7 +180,7 @@ def test_commands_that_need_a_source_say_so(archived, tmp_path):
         replay.catch_up()
         assert replay.engine.json("status")["sinks"][0]["position"] is not None
         result = replay.engine.command("drop")
-        assert result.returncode == 0 and "read only, so nothing is dropped there" in result.stdout, result.stdout + result.stderr
+        assert result.returncode == 0 and "it stays, and no longer waits for this pipeline" in result.stdout, result.stdout + result.stderr
         assert list((tmp_path / "archive").glob("*.segment"))
 
 
@@ -269,3 +269,47 @@ def test_list_and_verify(archived, tmp_path):
     code, segments = survey("verify")
     assert code == 4 and [segment["state"] for segment in segments].count("damaged") == 1
     assert segments[1]["state"] == "damaged" and "damaged at byte" in segments[1]["damage"]
+
+
+# ---- retention ----
+
+def fill(archived, number):
+    """More than a segment of 64 kB."""
+    archived.source.execute(f"insert into log (what) select md5(random()::text) from generate_series({number} * 5000, {number} * 5000 + 4999) g")
+    archived.engine.catch_up()
+
+
+def numbers(path):
+    return [int(segment.name.split("-")[0]) for segment in sorted(path.glob("*.segment"))]
+
+
+def test_old_segments_go_unless_somebody_needs_them(archived, tmp_path):
+    path = tmp_path / "archive"
+    archived.engine.configuration["sinks"][0] |= {"segment_bytes": "64kB", "keep_segments": "2"}
+    archived.engine.catch_up()
+    with Replay(archived, path, tmp_path / "replay") as replay:
+        replay.catch_up()
+        follower = path / "replay.follower"
+        position = follower.read_text()
+        for number in range(4):
+            fill(archived, number)
+        assert len(numbers(path)) >= 4, "a reader needs them"
+        tail(archived, path)
+        replay.engine.command("tail")
+        assert follower.read_text() == position and not (path / "tail.follower").exists(), "only the pipeline's own position counts"
+        listed = subprocess.run([archived.engine.program, "archive", "list", path], capture_output=True, text=True, check=True).stdout
+        assert "read by replay, which needs everything after" in listed, listed
+        replay.catch_up()
+        equal(archived)
+        fill(archived, 4)
+        assert len(numbers(path)) <= 3 and numbers(path)[0] >= 3
+        replay.catch_up()
+        equal(archived)
+        assert replay.engine.command("drop").returncode == 0
+        assert not follower.exists()
+        refused = replay.engine.command("run", "--until", "caught-up")
+        assert refused.returncode == 3 and "the rows and changes before it are gone" in refused.stderr, refused.stderr
+        replay.engine.configuration["source"]["snapshot"] = "never"
+        archived.target.execute("truncate log")
+        replay.catch_up()
+        assert 5000 <= archived.target.value("select count(*) from log") < archived.source.value("select count(*) from log")

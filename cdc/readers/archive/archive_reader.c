@@ -13,14 +13,17 @@
 #include <unistd.h>
 
 #include "cdc/archive/archive_cursor.h"
+#include "cdc/archive/follower.h"
 #include "cdc/archive/segment_end.h"
 #include "cdc/base/clock.h"
+#include "cdc/base/log.h"
 #include "cdc/base/start_over.h"
 
 enum {
     WATCH_BYTES = 4096,
     WAIT_MS = 1000, /* a writer on another machine is noticed this late */
     BLOCKED_WAIT_MS = 100,
+    FOLLOW_INTERVAL_MS = 1000, /* how often the writer is told what it may delete */
 };
 
 /* An archive that begins with the pipeline that wrote it. No transaction ends there. */
@@ -29,7 +32,10 @@ enum {
 struct archive_reader {
     struct reader reader;
     struct archive_cursor cursor;
-    int watch_fd; /* inotify's; -1: none */
+    int watch_fd;       /* inotify's; -1: none */
+    lsn_t followed_lsn; /* what the writer was told last; 0: nothing */
+    int64_t followed_ms;
+    bool is_unknown; /* the writer cannot be told, and that was said */
     lsn_t until_lsn;
     lsn_t whole_lsn; /* the end of the last whole transaction, or the start */
     bool is_drained;
@@ -73,7 +79,9 @@ static bool archive_look(struct reader *reader, struct reader_facts *ret_facts, 
                          (list.count > 0 || refuse_empty(directory, err)) &&
                          read_end(directory, &list, ret_facts, err);
     if (is_read)
-        ret_facts->first_lsn = list.names[0].first_lsn != 0 ? list.names[0].first_lsn : BEGINNING_LSN;
+        ret_facts->is_cut = list.names[0].first_lsn != 0;
+    if (is_read)
+        ret_facts->first_lsn = ret_facts->is_cut ? list.names[0].first_lsn : BEGINNING_LSN;
     segment_list_release(&list);
     return is_read;
 }
@@ -116,8 +124,25 @@ static bool watch_directory(struct archive_reader *archive, struct error *err) {
     return true;
 }
 
+/* A copy of an archive, or one of another user, may be read only: nothing is deleted there on our account. */
+static void follow_from(struct archive_reader *archive, lsn_t lsn, int64_t now_ms) {
+    struct error err = {0};
+    archive->followed_ms = now_ms;
+    const bool is_pipeline = archive->reader.config->state != NULL; /* and not a tail */
+    if (!is_pipeline || archive->is_unknown || lsn == archive->followed_lsn)
+        return;
+    if (follower_write(archive->reader.config->source.archive, archive->reader.config->name, lsn, &err)) {
+        archive->followed_lsn = lsn;
+        return;
+    }
+    archive->is_unknown = true;
+    log_line(LOG_LEVEL_WARNING, "the archive's writer is not told what this pipeline still needs: %s",
+             err.text);
+}
+
 static bool archive_start(struct reader *reader, const struct reader_plan *plan, struct error *err) {
     struct archive_reader *archive = archive_of(reader);
+    follow_from(archive, plan->from_lsn, clock_now_ms());
     archive->until_lsn = plan->until_lsn;
     archive->whole_lsn = plan->from_lsn;
     archive->is_drained = archive->in_copy = false;
@@ -247,6 +272,9 @@ static bool archive_tend(struct reader *reader, const struct reader_tending *ten
     struct archive_reader *archive = archive_of(reader);
     (void) err;
     reader->is_flowing = !archive->is_drained;
+    if (tending->durable_lsn > archive->followed_lsn &&
+        tending->now_ms - archive->followed_ms >= FOLLOW_INTERVAL_MS)
+        follow_from(archive, tending->durable_lsn, tending->now_ms);
     if ((reader->revents & POLLIN) != 0)
         forget_events(archive);
     if (tending->is_blocked)
@@ -257,9 +285,9 @@ static bool archive_tend(struct reader *reader, const struct reader_tending *ten
 }
 
 static bool archive_finish(struct reader *reader, lsn_t durable_lsn, struct error *err) {
-    (void) reader;
-    (void) durable_lsn;
     (void) err;
+    if (durable_lsn != 0)
+        follow_from(archive_of(reader), durable_lsn, clock_now_ms());
     return true;
 }
 

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * retention.c - the oldest first, so that what is left has no gap.
+ */
+#include "sinks/archive/retention.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cdc/archive/follower.h"
+#include "cdc/archive/segment_list.h"
+#include "cdc/base/clock.h"
+#include "cdc/base/fault.h"
+
+enum { SECOND_US = 1000000, MS_US = 1000 };
+
+struct survey {
+    uint64_t bytes; /* of all that are left */
+    uint64_t count;
+};
+
+static uint64_t bytes_of(const char *directory, const struct segment_list *list) {
+    uint64_t bytes = 0;
+    struct stat file;
+    for (size_t i = 0; i < list->count; i++)
+        if (stat(segment_path_of(directory, &list->names[i]).text, &file) == 0)
+            bytes += (uint64_t) file.st_size;
+    return bytes;
+}
+
+/* A closed file is not written any more. */
+static int64_t age_ms(const struct stat *file) {
+    return (clock_unix_us() - (int64_t) file->st_mtim.tv_sec * SECOND_US) / MS_US;
+}
+
+static bool is_exceeded(const struct retention *retention, const struct survey *left,
+                        const struct stat *oldest) {
+    return (retention->bytes_max != 0 && left->bytes > retention->bytes_max) ||
+           (retention->segments_max != 0 && left->count > retention->segments_max) ||
+           (retention->age_ms_max != 0 && age_ms(oldest) > retention->age_ms_max);
+}
+
+static bool delete_old(const char *directory, const struct retention *retention,
+                       const struct segment_list *list, lsn_t needed_lsn, struct error *err) {
+    struct survey left = {.bytes = bytes_of(directory, list), .count = list->count};
+    for (size_t i = 0; i + 1 < list->count; i++) {
+        const struct segment_path path = segment_path_of(directory, &list->names[i]);
+        struct stat file;
+        if (stat(path.text, &file) != 0)
+            return error_errno(err, "archive %s", path.text);
+        if (!is_exceeded(retention, &left, &file) || list->names[i + 1].first_lsn > needed_lsn)
+            return true;
+        if (unlink(path.text) != 0)
+            return error_errno(err, "archive %s", path.text);
+        left.bytes -= (uint64_t) file.st_size;
+        left.count--;
+        FAULT_POINT("archive-segment-deleted");
+    }
+    return true;
+}
+
+bool retention_apply(const char *directory, const struct retention *retention, struct error *err) {
+    struct segment_list list = {0};
+    struct follower_list followers = {0};
+    const bool is_applied = segment_list_read(directory, &list, err) &&
+                            follower_list_read(directory, &followers, err) &&
+                            delete_old(directory, retention, &list, follower_list_first(&followers), err);
+    segment_list_release(&list);
+    follower_list_release(&followers);
+    return is_applied;
+}
