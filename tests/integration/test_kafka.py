@@ -454,6 +454,21 @@ def test_the_right_password(secure_pipeline):
     secure_pipeline.assert_equal()
 
 
+def test_verify_names_the_missing_right_to_read(new_kafka_pipeline, shared_clusters, secure_kafka):
+    """An engine only writes to the tables' topics; a comparison must read them."""
+    operations = [word for operation in ("Describe", "DescribeConfigs", "Write", "Create") for word in ("--operation", operation)]
+    secure_kafka.tool("org.apache.kafka.tools.AclCommand", "--add", "--allow-principal", f"User:{USER}", *operations,
+                      "--topic", "writesonly", "--resource-pattern-type", "prefixed")
+    pipeline = new_kafka_pipeline(shared_clusters("source"), secure_kafka, "writesonly1")
+    fill(pipeline)
+    use_password(pipeline)
+    pipeline.engine.catch_up(environment=run_environment())
+    result = pipeline.engine.command("verify", environment=run_environment())
+    assert result.returncode == 2 and "--operation Read --topic writesonly1.public.item" in result.stderr, result.stderr
+    secure_kafka.allow("Read", "topic", "writesonly", prefixed=True)
+    assert pipeline.engine.command("verify", environment=run_environment()).returncode == 0
+
+
 def test_a_password_from_a_file(secure_pipeline, tmp_path):
     path = tmp_path / "password"
     path.write_text(PASSWORD + "\nnot this\n", encoding="utf-8")

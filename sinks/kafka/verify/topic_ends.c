@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cdc/base/clock.h"
 #include "sinks/kafka/client/admin.h"
 #include "sinks/kafka/client/kafka_error.h"
 
 /* A request cannot be interrupted, and a stop may take ten seconds at most. */
-enum { REQUEST_MAX_MS = 4000 };
+enum { REQUEST_MAX_MS = 4000, RETRY_MS = 5000, PAUSE_MS = 50 };
 
 static bool make_parts(struct topic_table *table, int count, struct error *err) {
     table->parts = calloc((size_t) count + 1, sizeof *table->parts);
@@ -93,7 +94,7 @@ static bool ask_offsets(struct client *client, struct topic_table *tables, bool 
     return taken;
 }
 
-bool topic_ends_find(struct client *client, struct topic_table *tables, struct error *err) {
+static bool find_ends_once(struct client *client, struct topic_table *tables, struct error *err) {
     const struct rd_kafka_metadata *metadata = NULL;
     rd_kafka_resp_err_t code = rd_kafka_metadata(client->handle, 1, NULL, &metadata, REQUEST_MAX_MS);
     client_poll(client, 0);
@@ -103,4 +104,20 @@ bool topic_ends_find(struct client *client, struct topic_table *tables, struct e
     rd_kafka_metadata_destroy(metadata);
     return found && ask_unlisted(client, tables, err) && ask_offsets(client, tables, true, err) &&
            ask_offsets(client, tables, false, err);
+}
+
+/* A new topic is not known to every broker at once, and a leader may be elected now. */
+bool topic_ends_find(struct client *client, struct topic_table *tables, struct error *err) {
+    const int64_t until_ms = clock_now_ms() + RETRY_MS;
+    struct error answer = {0};
+    while (!find_ends_once(client, tables, &answer)) {
+        if (answer.kind != ERROR_RETRY || clock_now_ms() >= until_ms || client_is_stopped(client)) {
+            *err = answer;
+            return false;
+        }
+        for (struct topic_table *table = tables; table != NULL; table = table->next)
+            topic_table_unpin(table);
+        clock_pause_ms(PAUSE_MS);
+    }
+    return true;
 }

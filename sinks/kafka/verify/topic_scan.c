@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "cdc/base/clock.h"
+#include "sinks/kafka/client/acl_command.h"
 #include "sinks/kafka/client/admin.h"
 #include "sinks/kafka/client/kafka_error.h"
 
@@ -86,7 +87,11 @@ static bool refuse_event(const struct scan *scan, const rd_kafka_message_t *mess
         return error_set(err, ERROR_RETRY,
                          "topic %s: records were deleted while they were read; run verify again",
                          scan->table->topic);
-    return kafka_error_set(err, message->err, "reading topic %s", scan->table->topic);
+    kafka_error_set(err, message->err, "reading topic %s", scan->table->topic);
+    return kafka_error_is_right(err) &&
+           error_remedy(
+               err, "%s",
+               acl_command(scan->client->config, "--operation Read", "--topic", scan->table->topic).text);
 }
 
 /* The end-of-partition event tells the next offset. */
