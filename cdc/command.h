@@ -22,6 +22,7 @@ struct command_line {
     const char *arguments[ARGUMENTS_MAX]; /* all of them (table add TABLE...) */
     size_t argument_count;
     const char *where_sql;             /* --where, or NULL */
+    const char *sink;                  /* --sink, or NULL */
     const char *tables[ARGUMENTS_MAX]; /* --table, each of them */
     size_t table_count;
     bool repair;             /* --repair */
@@ -125,6 +126,7 @@ extern const struct command_option OPTION_KEYS;
 extern const struct command_option OPTION_TAKE_OVER;
 extern const struct command_option OPTION_WHERE;
 extern const struct command_option OPTION_TABLE;
+extern const struct command_option OPTION_SINK;
 extern const struct command_option OPTION_RATE;
 extern const struct command_option OPTION_RESUME;
 extern const struct command_option OPTION_REPAIR;

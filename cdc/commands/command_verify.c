@@ -163,6 +163,18 @@ static bool verify_sink(struct verifying *verifying, const struct config_sink *s
     return true;
 }
 
+static bool is_wanted(const struct command_line *line, const struct config_sink *sink) {
+    return line->sink == NULL || strcmp(line->sink, sink->sink.name) == 0;
+}
+
+static bool check_wanted(const struct command_line *line, struct error *err) {
+    const struct config *config = line->config;
+    for (size_t i = 0; i < config->sink_count; i++)
+        if (is_wanted(line, &config->sinks[i]))
+            return true;
+    return error_set(err, ERROR_CONFIG, "%s: no sink has the name %s (--sink)", config->path, line->sink);
+}
+
 /* A condition in SQL chooses rows, and records are no rows of a database. */
 static bool takes_where(const struct command_line *line, const struct config_sink *sink) {
     if (line->where_sql == NULL || sink_has_rows(sink->ops))
@@ -174,8 +186,11 @@ static bool takes_where(const struct command_line *line, const struct config_sin
 
 static bool verify_sinks(struct verifying *verifying, struct error *err) {
     const struct config *config = verifying->line->config;
+    if (!check_wanted(verifying->line, err))
+        return false;
     for (size_t i = 0; i < config->sink_count; i++) {
-        if (sink_admin(config->sinks[i].ops, compare) == NULL ||
+        if (!is_wanted(verifying->line, &config->sinks[i]) ||
+            sink_admin(config->sinks[i].ops, compare) == NULL ||
             !takes_where(verifying->line, &config->sinks[i]))
             continue;
         verifying->count++;
@@ -227,6 +242,7 @@ static const struct command_use USES[] = {
      "identity's columns, without that by all columns. Each value is cut after 1000 characters",
      false},
     {&OPTION_TABLE, "compare only this table; may be given more than once", false},
+    {&OPTION_SINK, "compare only this sink", false},
     {&OPTION_WHERE, "compare only the rows of each side for which this is true", false},
     {&OPTION_RESUME,
      "go on from an interrupted verify of the same tables: ranges that were proven equal are not\n"

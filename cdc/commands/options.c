@@ -91,6 +91,11 @@ static bool take_where(struct command_line *line, const char *value) {
     return value[0] != '\0';
 }
 
+static bool take_sink(struct command_line *line, const char *value) {
+    line->sink = value;
+    return value[0] != '\0';
+}
+
 static bool take_table(struct command_line *line, const char *value) {
     if (line->table_count == ARGUMENTS_MAX || value[0] == '\0')
         return false;
@@ -155,6 +160,7 @@ const struct command_option OPTION_WHERE = {"--where", "SQL", "a condition in SQ
                                             take_where};
 const struct command_option OPTION_TABLE = {"--table", "TABLE", "a table's name, like public.orders",
                                             take_table};
+const struct command_option OPTION_SINK = {"--sink", "NAME", "the name of a sink", take_sink};
 const struct command_option OPTION_RATE = {"--rate", "MB/s", "a number of megabytes a second, like 20",
                                            take_rate};
 const struct command_option OPTION_RESUME = {"--resume", NULL, NULL, take_resume};

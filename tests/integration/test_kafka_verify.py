@@ -195,6 +195,20 @@ def test_deleted_records_prove_nothing(kafka_pipeline):
     assert code == DIFFERENT and counts_of(sink, "t") == (0, 0, 1), sink
 
 
+def test_one_of_two_sinks_is_compared(kafka_pipeline):
+    target = {"name": "warehouse", "type": "postgres", "dsn": kafka_pipeline.replay.dsn()}
+    kafka_pipeline.engine.configuration["sinks"].append(target)
+    kafka_pipeline.source.execute("create table t (id int primary key); insert into t values (1), (2)")
+    kafka_pipeline.engine.catch_up()
+    kafka_pipeline.replay.execute("delete from t where id = 1")
+    both = json.loads(kafka_pipeline.engine.command("verify", "--json").stdout)["sinks"]
+    assert [(sink["sink"], sink["result"]) for sink in both] == [("events", "equal"), ("warehouse", "different")]
+    result = kafka_pipeline.engine.command("verify", "--sink", "events")
+    assert result.returncode == EQUAL and "warehouse" not in result.stdout
+    result = kafka_pipeline.engine.command("verify", "--where", "id = 2")
+    assert result.returncode == EQUAL and "sink events: not compared" in result.stderr and "equal at LSN" in result.stdout
+
+
 def test_a_large_value_in_no_record_is_not_equal(kafka_pipeline):
     """An update of the key does not send it, so the record under the new key has no value, and none before has one."""
     kafka_pipeline.source.execute("create table t (id int primary key, large text); alter table t alter large set storage external;"
@@ -256,6 +270,8 @@ def test_what_cannot_be_compared_is_refused(kafka_pipeline):
     kafka_pipeline.engine.catch_up()
     result = kafka_pipeline.engine.command("verify", "--where", "id > 1")
     assert result.returncode == 2 and "--where cannot choose among its records" in result.stderr and "no sink of type postgres" in result.stderr
+    result = kafka_pipeline.engine.command("verify", "--sink", "another")
+    assert result.returncode == 2 and "no sink has the name another" in result.stderr
     kafka_pipeline.sink_configuration.update({"format": "debezium-json", "skipped.operations": "d"})
     result = kafka_pipeline.engine.command("verify")
     assert result.returncode == 2 and "skipped.operations leaves changes out" in result.stderr
