@@ -208,12 +208,18 @@ static bool name_change(const struct change *change, struct error *err) {
                       lsn.text);
 }
 
+/* Rows of a copy that come out of an archive follow a Begin. */
+static bool are_of_a_copy(const struct change *changes, size_t count) {
+    const size_t first = count > 1 && changes[0].kind == CHANGE_BEGIN ? 1 : 0;
+    return count > first && changes[first].kind == CHANGE_READ;
+}
+
 static bool write_all(struct kafka_sink *kafka, const struct sink_span *span, struct error *err) {
     const struct change *changes = span->changes + span->present;
     const size_t count = span->count - span->present;
     kafka->now_us = clock_unix_us();
     kafka->now_ms = clock_now_ms();
-    kafka->copying = count > 0 && changes[0].kind == CHANGE_READ;
+    kafka->copying = are_of_a_copy(changes, count);
     if (!kafka_prepare_producer(kafka, err) || !topics_meet(&kafka->topics, changes, count, err))
         return false;
     for (size_t i = 0; i < span->present; i++)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.archive import Replay, write_into
+from support.wait import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -313,3 +314,25 @@ def test_old_segments_go_unless_somebody_needs_them(archived, tmp_path):
         archived.target.execute("truncate log")
         replay.catch_up()
         assert 5000 <= archived.target.value("select count(*) from log") < archived.source.value("select count(*) from log")
+
+
+# ---- what it is for ----
+
+def test_a_warehouse_that_is_away_costs_the_source_nothing(archived, tmp_path):
+    """The slot goes on with the archive; the warehouse catches up from it."""
+    path = tmp_path / "archive"
+    with Replay(archived, path, tmp_path / "replay") as replay:
+        archived.engine.start()
+        wait_until(lambda: list(path.glob("*.segment")), "the archive")
+        replay.catch_up()
+        before = archived.source_lsn()
+        for number in range(5):
+            archived.source.execute(f"insert into log (what) select repeat(md5(random()::text), 20) from generate_series({number} * 1000, {number} * 1000 + 999) g")
+        archived.source.execute("checkpoint")
+        lsn = archived.source_lsn()
+        wait_until(lambda: archived.source.value("select confirmed_flush_lsn >= %s::pg_lsn from pg_replication_slots where slot_name = 'shop'", (lsn,)),
+                   lambda: f"the slot to go on\n{archived.engine.log_tail()}", 120)
+        assert archived.source.value("select %s::pg_lsn - %s::pg_lsn", (lsn, before)) > 3_000_000
+        assert archived.target.value("select count(*) from log") == 20, "the warehouse is away"
+        replay.catch_up()
+        equal(archived)
