@@ -133,6 +133,15 @@ def test_another_program_reads_it(archived, tmp_path):
     assert rows == expected
 
 
+def test_an_archive_of_version_1_is_read(pipeline):
+    """Files of an earlier build: what a segment holds must never be read otherwise."""
+    golden = ROOT / "tests/golden/archive"
+    result = subprocess.run([pipeline.engine.program, "tail", golden / "version1"], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines() == (golden / "version1.jsonl").read_text().splitlines()
+    result = subprocess.run([pipeline.engine.program, "archive", "verify", golden / "version1"], capture_output=True, text=True, check=True)
+    assert result.stdout == "whole up to 0/1D5E478: 8 transactions, 17 changes, 6 rows copied\n"
+
+
 # ---- what is refused ----
 
 def test_a_damaged_archive_is_named(archived, tmp_path):
