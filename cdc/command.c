@@ -26,6 +26,7 @@ static const struct command *const COMMANDS[] = {
     &command_table_copy,
     &command_archive_list,
     &command_archive_verify,
+    &command_archive_export,
     &command_drop,
     &command_help,
     &command_version,

@@ -87,6 +87,7 @@ extern const struct command command_table_remove;
 extern const struct command command_table_copy;
 extern const struct command command_archive_list;
 extern const struct command command_archive_verify;
+extern const struct command command_archive_export;
 extern const struct command command_drop;
 extern const struct command command_help;
 extern const struct command command_version;

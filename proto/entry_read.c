@@ -121,7 +121,7 @@ static void take_field(const struct wire_field *field, struct entry *entry) {
 static bool take_entry(struct slice bytes, struct entry *ret_entry, struct error *err) {
     struct wire_reader fields = wire_over(bytes);
     struct wire_field field;
-    *ret_entry = (struct entry){0};
+    *ret_entry = (struct entry){.definition = {.data = "", .size = 0}};
     while (wire_next(&fields, &field))
         take_field(&field, ret_entry);
     return wire_end(&fields) || refuse_entry(err, "its bytes are not an entry");

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * command_archive.c - pgcdc archive list and archive verify.
+ * command_archive.c - pgcdc archive list, archive verify and archive export.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
+#include "cdc/archive/archive_export.h"
+#include "cdc/archive/archive_moment.h"
 #include "cdc/archive/archive_survey.h"
 #include "cdc/archive/follower.h"
 #include "cdc/base/amount.h"
@@ -176,6 +178,35 @@ static enum exit_code run_survey(const struct command_line *line, bool checks) {
     return !is_done ? exit_code_of(&err) : run.damaged > 0 ? EXIT_DIFFERENT : EXIT_DONE;
 }
 
+/* ---- export ---- */
+
+static bool find_range(const struct command_line *line, struct archive_export *export, struct error *err) {
+    export->from_lsn = line->from_lsn;
+    export->until_lsn = line->until_lsn;
+    if (line->from_time_us != 0 &&
+        !archive_find_moment(export->from, line->from_time_us, line->stop, &export->from_lsn, err))
+        return false;
+    return line->until_time_us == 0 ||
+           archive_find_moment(export->from, line->until_time_us, line->stop, &export->until_lsn, err);
+}
+
+static enum exit_code archive_export(const struct command_line *line) {
+    struct error err = {0};
+    if (line->argument_count != 2) {
+        fprintf(stderr, "pgcdc archive export: two directories are needed, from and to\n");
+        return EXIT_USAGE;
+    }
+    struct archive_export export = {.from = line->arguments[0], .to = line->arguments[1], .stop = line->stop};
+    if (!find_range(line, &export, &err) || !archive_export_run(&export, &err)) {
+        fprintf(stderr, "pgcdc archive export: %s\n", error_line(&err).text);
+        return exit_code_of(&err);
+    }
+    printf("%s, %s, from %s to %s\n", amount_count(export.segments, "segment").text,
+           amount_bytes((double) export.bytes).text, lsn_format(export.first_lsn).text,
+           lsn_format(export.end_lsn).text);
+    return EXIT_DONE;
+}
+
 /* ---- the commands ---- */
 
 static enum exit_code archive_list(const struct command_line *line) {
@@ -211,4 +242,22 @@ const struct command command_archive_verify = {
             "begins where the one before ends. What is damaged is named: the file, the byte and the LSNs of\n"
             "the changes that are lost. Exit code 4: something is damaged.",
     .run = archive_verify,
+};
+
+static const struct command_use EXPORT_USES[] = {
+    {&OPTION_FROM, "begin with the segment that has what committed after this position or time", false},
+    {&OPTION_UNTIL, "end with the segment that has this position or time", false},
+    {0},
+};
+
+const struct command command_archive_export = {
+    .name = "archive export",
+    .uses = EXPORT_USES,
+    .argument = "DIRECTORY...",
+    .summary = "carry an archive, or a part of it, to another directory",
+    .help =
+        "The first directory is the archive, the second one is new or empty. Whole segments are copied, so\n"
+        "what arrives is an archive again, which may begin a little earlier and end a little later than\n"
+        "asked for. Every byte is checked on the way. A process may write the archive at the same time.",
+    .run = archive_export,
 };

@@ -28,6 +28,7 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/base/fault.h"
+#include "cdc/base/file.h"
 #include "cdc/engine/state_file.h"
 
 #define FILE_BYTES_MAX 65536
@@ -205,7 +206,7 @@ static bool put_in_place(const char *directory, const char *pipeline, struct err
     if (!state_file_place(&current, err))
         return false;
     FAULT_POINT("checkpoint-renamed");
-    return state_directory_sync(directory, err);
+    return directory_sync(directory, err);
 }
 
 bool checkpoint_write(const char *directory, const char *pipeline, struct checkpoint *checkpoint,

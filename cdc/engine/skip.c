@@ -8,6 +8,7 @@
  *     end
  */
 #include "cdc/engine/skip.h"
+#include "cdc/base/file.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -38,7 +39,7 @@ bool skip_write(const char *directory, const char *pipeline, const char *sink, c
     snprintf(text, sizeof text, "pgcdc skip 2\ncommit %s\nlsn %s\nend\n", lsn_format(skip->commit_lsn).text,
              lsn_format(skip->lsn).text);
     return state_file_write(&file, slice_of(text), true, err) && state_file_place(&file, err) &&
-           state_directory_sync(directory, err);
+           directory_sync(directory, err);
 }
 
 bool skip_remove(const char *directory, const char *pipeline, const char *sink, struct error *err) {

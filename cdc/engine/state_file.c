@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cdc/base/file.h"
+
 enum { LINE_BYTES_MAX = ERROR_TEXT_MAX + 64 }; /* an error's text is the longest */
 
 struct state_file state_file_of(const char *directory, const char *pipeline, const char *part,
@@ -35,19 +37,6 @@ void state_file_read(const struct state_file *file, const char *magic,
     fclose(stream);
 }
 
-static bool write_all(int fd, struct slice bytes) {
-    while (bytes.size > 0) {
-        ssize_t written = write(fd, bytes.data, bytes.size);
-        if (written < 0 && errno != EINTR)
-            return false;
-        if (written > 0) {
-            bytes.data += written;
-            bytes.size -= (size_t) written;
-        }
-    }
-    return true;
-}
-
 /*
  * Writes a new file each time: after a failed fsync the kernel may mark the lost pages clean, so a retry on
  * the same file would prove nothing.
@@ -58,7 +47,7 @@ bool state_file_write(const struct state_file *file, struct slice bytes, bool sy
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     if (fd < 0)
         return error_errno(err, "%s", path);
-    bool good = write_all(fd, bytes) && (!synced || fsync(fd) == 0);
+    bool good = file_write(fd, bytes) && (!synced || fsync(fd) == 0);
     if (!good)
         error_errno(err, "%s", path);
     if (close(fd) != 0 && good)
@@ -70,15 +59,6 @@ bool state_file_write(const struct state_file *file, struct slice bytes, bool sy
 
 bool state_file_place(const struct state_file *file, struct error *err) {
     return rename(file->temporary, file->path) == 0 ? true : error_errno(err, "%s", file->path);
-}
-
-bool state_directory_sync(const char *directory, struct error *err) {
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return error_errno(err, "%s", directory);
-    bool good = fsync(fd) == 0 ? true : error_errno(err, "%s", directory);
-    close(fd);
-    return good;
 }
 
 bool state_file_unlink(const char *path, struct error *err) {

@@ -33,9 +33,6 @@ MUST_CHECK bool state_file_write(const struct state_file *file, struct slice byt
 /* Renames the temporary file. */
 MUST_CHECK bool state_file_place(const struct state_file *file, struct error *err);
 
-/* After it a rename in the directory survives a power cut. */
-MUST_CHECK bool state_directory_sync(const char *directory, struct error *err);
-
 /* Removes both; true also when there are none. */
 MUST_CHECK bool state_file_remove(const struct state_file *file, struct error *err);
 

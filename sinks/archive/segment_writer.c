@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "cdc/base/fault.h"
+#include "cdc/base/file.h"
 
 #define FILE_BYTES_MAX (FRAME_PLAIN_BYTES_MAX + (size_t) 64 * 1024 * 1024)
 #define PLACE_BYTES ((uint64_t) 1024 * 1024) /* of the file, between two places of the index */
@@ -49,15 +50,6 @@ static bool write_all(int fd, struct slice bytes, uint64_t offset) {
         }
     }
     return true;
-}
-
-static bool sync_directory(const char *directory, struct error *err) {
-    const int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return writer_errno(directory, err);
-    const bool is_synced = fsync(fd) == 0 || writer_errno(directory, err);
-    close(fd);
-    return is_synced;
 }
 
 /* ---- the directory ---- */
@@ -259,7 +251,7 @@ bool segment_writer_begin(struct segment_writer *writer, const struct segment_he
     if (rename(path, writer->path.text) != 0)
         return writer_errno(writer->path.text, err);
     FAULT_POINT("archive-segment-renamed");
-    if (!sync_directory(writer->directory, err))
+    if (!directory_sync(writer->directory, err))
         return false;
     writer->last_number = writer->head.number;
     writer->ends_whole = true;

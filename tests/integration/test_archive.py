@@ -272,6 +272,14 @@ def test_list_and_verify(archived, tmp_path):
     code, segments = survey("verify")
     assert code == 0
     assert sum(segment["changes"] for segment in segments) == 20000 and sum(segment["rows_read"] for segment in segments) == 119
+    middle = segments[2]["first_lsn"]
+    result = subprocess.run([archived.engine.program, "archive", "export", tmp_path / "archive", tmp_path / "part", "--from", middle, "--until",
+                             segments[2]["end_lsn"]], capture_output=True, text=True, check=False)
+    assert result.returncode == 0 and f"from {middle} to {segments[2]['end_lsn']}" in result.stdout, result.stdout + result.stderr
+    assert [path.name for path in (tmp_path / "part").iterdir()] == [Path(segments[2]["file"]).name]
+    assert tail(archived, tmp_path / "part")
+    again = subprocess.run([archived.engine.program, "archive", "export", tmp_path / "archive", tmp_path / "part"], capture_output=True, text=True, check=False)
+    assert again.returncode == 2 and "it has segments already" in again.stderr
     second = sorted((tmp_path / "archive").glob("*.segment"))[1]
     data = bytearray(second.read_bytes())
     data[len(data) // 2] ^= 1

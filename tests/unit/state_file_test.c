@@ -11,6 +11,8 @@
 #include "cdc/base/buffer.h"
 #include "cdc/engine/state_file.h"
 
+#include "cdc/base/file.h"
+
 #define MAGIC "pgcdc test 1\n"
 
 struct scene {
@@ -63,7 +65,7 @@ Test(state_file, a_new_text_is_seen_when_it_is_placed) {
     write_text(&scene, MAGIC "a 1\nb 2\n");
     expect(&scene, "");
     cr_assert(state_file_place(&scene.file, &err), "%s", err.text);
-    cr_assert(state_directory_sync(scene.directory, &err), "%s", err.text);
+    cr_assert(directory_sync(scene.directory, &err), "%s", err.text);
     expect(&scene, "a 1\nb 2\n");
     write_text(&scene, MAGIC "a 3\n");
     expect(&scene, "a 1\nb 2\n");
