@@ -6,6 +6,7 @@ import json
 import pytest
 import test_verify
 from confluent_kafka import Producer
+from confluent_kafka.admin import NewPartitions
 from test_verify import EVERY_TYPE, counts_of, table_of
 
 from support.kafka import CLIENT
@@ -263,6 +264,21 @@ def test_a_truncate_takes_all_rows_away(kafka_pipeline):
     kafka_pipeline.source.execute("truncate t, keyless; insert into t values (3, 'new'); insert into keyless values ('a')")
     kafka_pipeline.engine.catch_up()
     assert_same(kafka_pipeline)
+
+
+def test_partitions_that_were_added_change_nothing(kafka_pipeline):
+    """A key moves to another partition, and the large value that its update leaves unchanged is in the old one."""
+    kafka_pipeline.source.execute("create table t (id int primary key, v int, large text); alter table t alter large set storage external;"
+                                  f"insert into t select g, g, {LARGE} from generate_series(1, 40) g")
+    kafka_pipeline.engine.catch_up()
+    admin = kafka_pipeline.kafka.admin()
+    topic = kafka_pipeline.topic("t")
+    admin.create_partitions([NewPartitions(topic, 4)])[topic].result(30)
+    wait_until(lambda: kafka_pipeline.topics()[topic] == 4, "the partitions")
+    kafka_pipeline.source.execute("update t set v = -1 where id < 20; delete from t where id > 30; insert into t values (31, 0, 'again')")
+    kafka_pipeline.engine.catch_up()
+    assert len({message.partition() for message in kafka_pipeline.read("t")}) == 4
+    assert table_of(assert_same(kafka_pipeline), "t")["target_rows"] == 31
 
 
 def test_what_cannot_be_compared_is_refused(kafka_pipeline):

@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 
 #include "sinks/formats/debezium/debezium_read.h"
+#include "tests/support/random.h"
 
 #define SOURCE                                                                                               \
     "\"source\":{\"schema\":\"public\",\"table\":\"orders\",\"sequence\":\"[\\\"50\\\",\\\"40\\\"]\"}"
@@ -121,6 +122,25 @@ Test(debezium_read, other_records_are_no_messages) {
     cr_expect_not(read("no JSON", NULL));
     cr_expect_not(debezium_read((struct slice){0}, (struct slice){.data = "{}\0{}", .size = 5}, &arena,
                                 &reading, &err));
+}
+
+/* Whatever comes of it: it is read, or it is no message. */
+Test(debezium_read, damaged_messages_are_harmless) {
+    static const char MESSAGE[] =
+        "{\"schema\":{\"type\":\"struct\"},\"payload\":{\"before\":{\"id\":7,\"v\":null},"
+        "\"after\":{\"id\":7,\"v\":[{\"x\":-1.5e3},\"\\u00e4\"]}," SOURCE ",\"op\":\"u\"}}";
+    struct random random = random_start("debezium_read");
+    for (int round = 0; round < 20000; round++) {
+        char message[sizeof MESSAGE];
+        memcpy(message, MESSAGE, sizeof message);
+        for (uint32_t count = 1 + random_below(&random, 4); count > 0; count--)
+            message[random_below(&random, sizeof message - 1)] = (char) random_below(&random, 128);
+        const struct slice value = {.data = message, .size = sizeof message - 1};
+        err = (struct error){0};
+        arena_reset(&arena);
+        if (!debezium_read(slice_of("{\"id\":7}"), value, &arena, &reading, &err))
+            cr_assert_eq(err.kind, ERROR_PROTOCOL, "%s", err.text);
+    }
 }
 
 Test(debezium_read, depth_has_a_limit) {

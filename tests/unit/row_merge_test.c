@@ -27,6 +27,7 @@ struct model {
     struct row_store source, records;
     struct row_merge merge;
     struct record_place place;
+    int32_t partition; /* grows once, when a partition is added */
     uint64_t duplicates;
     bool has_source[KEYS];
     uint64_t sources[KEYS][COLUMNS];
@@ -53,6 +54,7 @@ static void add_record(struct model *model, int key, uint32_t flags, const uint6
     entry->index = model->place.index;
     entry->offset = (int64_t) (model->place.commit_lsn * 1000 + model->place.index);
     entry->flags = flags;
+    entry->partition = model->partition + (model->partition > 0 ? 0 : key % 2);
     if (values != NULL)
         memcpy(entry->apart, values, COLUMNS * sizeof *values);
     cr_assert(row_store_add(&model->records, &entry->key, &model->err));
@@ -114,12 +116,16 @@ static void change(struct model *model) {
         model->place = (struct record_place){model->place.commit_lsn + 1, 0};
     else
         model->place.index++;
+    if (random_below(model->random, 40) == 0)
+        model->partition = 1 + (int32_t) random_below(model->random, 3);
     switch (random_below(model->random, 12)) {
     case 0:
         end(model, key, RECORD_IDENTIFIED | RECORD_PLACED);
         break;
     case 1:
-        end(model, key, 0); /* a tombstone */
+        if (model->partition > 0) /* the engine's follow a delete; in one partition any is in its order */
+            end(model, key, RECORD_IDENTIFIED | RECORD_PLACED);
+        end(model, key, 0);
         break;
     case 2:
         truncate_all(model);

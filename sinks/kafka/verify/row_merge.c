@@ -2,8 +2,8 @@
 /*
  * row_merge.c - sorts a part of both sides by key, and walks through them together.
  *
- * A key is always in the same partition, unless partitions were added. Within a partition the records are in
- * the order of their offsets; of several partitions, the one with the latest change has the row.
+ * A key is always in the same partition, where its records are in the order of their offsets, unless
+ * partitions were added. Then the places of the changes give the order of its records.
  */
 #include "sinks/kafka/verify/row_merge.h"
 
@@ -14,15 +14,14 @@
 
 enum { APART_ROWS = 2 };
 
-/* What the records of a partition have made of a row. */
+/* What the records have made of a row. */
 struct row_life {
     bool is_alive;
     bool is_partial;
     bool is_doubtful;
     uint64_t hash;
     struct record_place place; /* of the last record that has one */
-    uint64_t *apart;
-    bool is_known; /* there was a record */
+    uint64_t *apart;           /* APART_ROWS rows */
 };
 
 bool row_merge_init(struct row_merge *merge, const struct image_layout *layout, struct error *err) {
@@ -31,7 +30,7 @@ bool row_merge_init(struct row_merge *merge, const struct image_layout *layout, 
     buffer_init(&merge->source, PART_BYTES_MAX);
     buffer_init(&merge->records, PART_BYTES_MAX);
     buffer_init(&merge->places, PART_BYTES_MAX);
-    merge->apart = calloc(count * APART_ROWS * 2, sizeof *merge->apart);
+    merge->apart = calloc(count * APART_ROWS, sizeof *merge->apart);
     merge->differs = calloc(count, sizeof *merge->differs);
     return (merge->apart != NULL && merge->differs != NULL) || error_no_memory(err);
 }
@@ -65,13 +64,13 @@ static int compare_records(const void *one, const void *other) {
 
 /* Some records of one key. */
 struct record_group {
-    const char *first;
+    char *first;
     size_t count;
     size_t entry_bytes;
 };
 
-static const struct record_entry *entry_at(const struct record_group *group, size_t i) {
-    return (const struct record_entry *) (const void *) (group->first + i * group->entry_bytes);
+static struct record_entry *entry_at(const struct record_group *group, size_t i) {
+    return (struct record_entry *) (void *) (group->first + i * group->entry_bytes);
 }
 
 /* ---- duplicates ---- */
@@ -126,9 +125,6 @@ static void forget_apart(const struct row_merge *merge, struct row_life *life) {
 
 static void live_through(const struct row_merge *merge, struct row_life *life,
                          const struct record_entry *entry) {
-    if (!life->is_known)
-        forget_apart(merge, life);
-    life->is_known = true;
     if ((entry->flags & RECORD_PLACED) != 0)
         life->place = (struct record_place){entry->commit_lsn, entry->index};
     life->is_alive = (entry->flags & RECORD_ALIVE) != 0;
@@ -141,27 +137,36 @@ static void live_through(const struct row_merge *merge, struct row_life *life,
         forget_apart(merge, life);
 }
 
-/* The last life of the key. */
-static struct row_life live_last(const struct row_merge *merge, const struct record_group *group) {
-    const uint32_t count = merge->layout->apart_count;
-    struct row_life lives[APART_ROWS] = {{.apart = merge->apart},
-                                         {.apart = merge->apart + (size_t) 2 * (count + 1)}};
-    struct row_life *now = &lives[0], *best = &lives[1];
-    for (size_t i = 0; i < group->count; i++) {
-        const struct record_entry *entry = entry_at(group, i);
-        live_through(merge, now, entry);
-        if (i + 1 < group->count && entry_at(group, i + 1)->partition == entry->partition)
+static int compare_changes(const void *one, const void *other) {
+    const struct record_entry *a = one, *b = other;
+    const struct record_place of_a = {a->commit_lsn, a->index}, of_b = {b->commit_lsn, b->index};
+    const int order = record_place_compare(&of_a, &of_b);
+    return order != 0 ? order : compare_records(a, b);
+}
+
+/* A tombstone, which has no place, follows the record before it. */
+static void order_by_place(const struct record_group *group) {
+    for (size_t i = 1; i < group->count; i++) {
+        const struct record_entry *before = entry_at(group, i - 1);
+        struct record_entry *entry = entry_at(group, i);
+        if ((entry->flags & RECORD_PLACED) != 0 || entry->partition != before->partition)
             continue;
-        if (!best->is_known || record_place_compare(&now->place, &best->place) > 0) {
-            struct row_life *old_best = best;
-            best = now;
-            now = old_best;
-        }
-        *now = (struct row_life){.apart = now->apart};
+        entry->commit_lsn = before->commit_lsn;
+        entry->index = before->index;
     }
-    if (best->is_alive && record_place_compare(&best->place, &merge->truncated) < 0)
-        best->is_alive = false;
-    return *best;
+    qsort(group->first, group->count, group->entry_bytes, compare_changes);
+}
+
+static struct row_life live_all(const struct row_merge *merge, const struct record_group *group) {
+    struct row_life life = {.apart = merge->apart};
+    forget_apart(merge, &life);
+    if (group->count > 0 && entry_at(group, 0)->partition != entry_at(group, group->count - 1)->partition)
+        order_by_place(group);
+    for (size_t i = 0; i < group->count; i++)
+        live_through(merge, &life, entry_at(group, i));
+    if (life.is_alive && record_place_compare(&life.place, &merge->truncated) < 0)
+        life.is_alive = false;
+    return life;
 }
 
 /* ---- both sides ---- */
@@ -203,7 +208,7 @@ static uint64_t hash_apart(const struct row_merge *merge, uint64_t hash, const u
 
 static bool take_keyed_row(struct row_merge *merge, const struct source_entry *source,
                            const struct record_group *group, struct error *err) {
-    const struct row_life life = live_last(merge, group);
+    const struct row_life life = live_all(merge, group);
     struct row_pair pair = {.state = ROW_DIFFERS, .has_records = group->count > 0};
     if (source == NULL && !life.is_alive)
         return true;
@@ -247,7 +252,7 @@ static bool take_keyless_rows(struct row_merge *merge, const struct row_key *key
 /* ---- the walk ---- */
 
 struct merge_side {
-    const char *next;
+    char *next;
     const char *end;
     size_t entry_bytes;
 };
