@@ -266,6 +266,34 @@ def test_a_truncate_takes_all_rows_away(kafka_pipeline):
     assert_same(kafka_pipeline)
 
 
+@pytest.mark.parametrize("form", ["protobuf", "inline"])
+def test_columns_that_came_and_went(kafka_pipeline, form):
+    """What sends no record is equal while it adds nothing: a column without values, or one that is gone, or a wider type."""
+    kafka_pipeline.sink_configuration.update(FORMATS[form])
+    kafka_pipeline.source.execute("create table t (id int primary key, v int, gone text); insert into t select g, g, 'x' from generate_series(1, 9) g")
+    kafka_pipeline.engine.catch_up()
+    kafka_pipeline.source.execute("alter table t add w text, drop gone, alter id type bigint, alter v type bigint")
+    kafka_pipeline.engine.catch_up()
+    assert_same(kafka_pipeline)
+    kafka_pipeline.source.execute("update t set w = 'new' where id < 3; alter table t add constant int default 5; insert into t values (10, 1, 'w', 6)")
+    kafka_pipeline.engine.catch_up()
+    code, sink = verify(kafka_pipeline)
+    assert code == DIFFERENT and counts_of(sink, "t") == (0, 0, 9) and table_of(sink, "t")["columns"] == ["constant"], sink
+    kafka_pipeline.source.execute("update t set constant = constant")
+    kafka_pipeline.engine.catch_up()
+    assert_same(kafka_pipeline)
+
+
+def test_tables_that_share_a_topic(kafka_pipeline):
+    kafka_pipeline.sink_configuration.update({"format": "debezium-json", "topic": "{source}.all"})
+    kafka_pipeline.source.execute("create table a (id int primary key, v text); create table b (id int primary key, v text);"
+                                  "insert into a select g, 'a' from generate_series(1, 9) g; insert into b select g, 'b' from generate_series(1, 9) g")
+    kafka_pipeline.engine.catch_up()
+    kafka_pipeline.source.execute("delete from b where id = 1; update a set id = 20 where id = 2")
+    kafka_pipeline.engine.catch_up()
+    assert_same(kafka_pipeline)
+
+
 def test_partitions_that_were_added_change_nothing(kafka_pipeline):
     """A key moves to another partition, and the large value that its update leaves unchanged is in the old one."""
     kafka_pipeline.source.execute("create table t (id int primary key, v int, large text); alter table t alter large set storage external;"
