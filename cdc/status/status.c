@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cdc/base/clock.h"
 #include "cdc/engine/start.h"
 #include "cdc/engine/state_lock.h"
 #include "cdc/engine/watch.h"
@@ -110,6 +111,8 @@ static bool any_position(const struct status *status) {
 }
 
 static enum pipeline_state state_of_slot(const struct status *status) {
+    if (status->config->source.archive != NULL)
+        return status->engine_pid != 0 ? STATE_STREAMING : any_position(status) ? STATE_STOPPED : STATE_NEW;
     if (!status->slot.exists)
         return any_position(status) ? STATE_MISSING : STATE_NEW;
     if (status->slot.is_lost)
@@ -138,9 +141,18 @@ static bool status_decide(const struct status *status, enum start_action *ret_ac
     const struct start_facts facts = {.config = status->config,
                                       .checkpoint = &status->checkpoint,
                                       .identity = &status->identity,
-                                      .slot = &status->slot,
+                                      .slot = status->reader != NULL ? NULL : &status->slot,
+                                      .first_lsn = status->first_lsn,
                                       .positions = positions};
     return start_decide(&facts, ret_action, err);
+}
+
+/* replication is not open when an archive is read. */
+static bool find_fork(struct session *replication, const struct status *status, uint32_t timeline,
+                      lsn_t *ret_fork_lsn, struct error *err) {
+    struct reader *reader = status->reader;
+    return reader != NULL ? reader->ops->fork_lsn(reader, timeline, ret_fork_lsn, err)
+                          : source_fork_lsn(replication, &status->identity, timeline, ret_fork_lsn, err);
 }
 
 static bool check_forks(struct session *replication, const struct status *status, struct error *err) {
@@ -148,7 +160,7 @@ static bool check_forks(struct session *replication, const struct status *status
         const struct position *position = &status->sinks[i].view.position;
         lsn_t fork_lsn = 0;
         if (start_can_fork(position, &status->identity) &&
-            (!source_fork_lsn(replication, &status->identity, position->timeline, &fork_lsn, err) ||
+            (!find_fork(replication, status, position->timeline, &fork_lsn, err) ||
              !start_check_fork(position, status->config->sinks[i].sink.name, fork_lsn, &status->identity,
                                err)))
             return false;
@@ -201,6 +213,20 @@ static bool open_replication(struct session *replication, const atomic_bool *sto
            source_identify(replication, &status->identity, err);
 }
 
+/* An archive has no clock and no slot. */
+static bool open_archive(const atomic_bool *stop, struct status *status, struct error *err) {
+    struct reader_facts facts;
+    status->reader = reader_new(NULL, status->config, stop);
+    if (status->reader == NULL)
+        return error_no_memory(err);
+    if (!status->reader->ops->open(status->reader, &facts, err))
+        return false;
+    status->identity = facts.identity;
+    status->first_lsn = facts.first_lsn;
+    status->source_us = clock_unix_us();
+    return true;
+}
+
 bool status_read(const struct config *config, const atomic_bool *stop, struct status *ret_status,
                  struct error *err) {
     assert(config->sink_count <= CHECKPOINT_SINKS_MAX);
@@ -210,7 +236,8 @@ bool status_read(const struct config *config, const atomic_bool *stop, struct st
     *ret_status = (struct status){.config = config};
     arena_init(&ret_status->arena, BLOCK_BYTES, ARENA_BYTES_MAX);
     ret_status->engine_pid = state_lock_holder(config->state, config->name);
-    bool has_source = open_source(&source, stop, ret_status, &problem);
+    const bool is_archive = config->source.archive != NULL;
+    bool has_source = is_archive || open_source(&source, stop, ret_status, &problem);
     if (!checkpoint_read(config->state, config->name, &ret_status->checkpoint, err))
         return false;
     failure_read(config->state, config->name, &ret_status->failure);
@@ -220,7 +247,8 @@ bool status_read(const struct config *config, const atomic_bool *stop, struct st
     look_at_sinks(ret_status, stop);
     look_at_copies(ret_status, stop);
     look_at_verified(ret_status);
-    has_source = has_source && open_replication(&replication, stop, ret_status, &problem);
+    has_source = has_source && (is_archive ? open_archive(stop, ret_status, &problem)
+                                           : open_replication(&replication, stop, ret_status, &problem));
     if (problem.kind == ERROR_STOPPED)
         return error_set(err, ERROR_STOPPED, "stopped");
     if (has_source) {
@@ -234,6 +262,9 @@ bool status_read(const struct config *config, const atomic_bool *stop, struct st
 }
 
 void status_release(struct status *status) {
+    if (status->reader != NULL)
+        status->reader->ops->close(status->reader);
+    reader_free(status->reader);
     arena_release(&status->arena);
 }
 

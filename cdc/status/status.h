@@ -15,6 +15,7 @@
 #include "cdc/engine/checkpoint.h"
 #include "cdc/engine/failure.h"
 #include "cdc/engine/verified.h"
+#include "cdc/readers/reader.h"
 #include "cdc/source/slot.h"
 #include "cdc/source/source.h"
 
@@ -54,6 +55,8 @@ struct status {
     struct checkpoint checkpoint;
     int server_version;
     struct source_identity identity;
+    struct reader *reader; /* of an archive, open; else NULL */
+    lsn_t first_lsn;       /* of an archive: what ends at or before it is gone */
     struct slot_facts slot;
     char wal_status[32];
     int64_t safe_wal_bytes; /* WAL that can be written before the slot is lost; -1: no limit, or lost */

@@ -36,7 +36,10 @@ static void put_source(struct json_writer *json, const struct status *status) {
     }
     yajl_gen_map_open(json->generator);
     snprintf(text, sizeof text, "%d.%d", status->server_version / 10000, status->server_version % 10000);
-    json_put_field(json, "version", text);
+    if (status->reader != NULL)
+        json_put_field(json, "archive", status->config->source.archive);
+    else
+        json_put_field(json, "version", text);
     json_put_field(json, "database", status->identity.database);
     snprintf(text, sizeof text, "%" PRIu64, status->identity.system_id);
     json_put_field(json, "system_id", text);
@@ -48,7 +51,7 @@ static void put_source(struct json_writer *json, const struct status *status) {
 static void put_slot(struct json_writer *json, const struct status *status) {
     const struct slot_facts *slot = &status->slot;
     json_put_key(json, "slot");
-    if (status->state == STATE_UNKNOWN) {
+    if (status->state == STATE_UNKNOWN || status->reader != NULL) {
         yajl_gen_null(json->generator);
         return;
     }

@@ -56,6 +56,12 @@ static void append_failure(struct buffer *text, const struct status *status) {
         buffer_printf(text, "            %s\n", failure->error.remedy);
 }
 
+static void append_archive(struct buffer *text, const struct status *status) {
+    buffer_printf(text, "archive     %s: database %s, system %" PRIu64 ", timeline %" PRIu32 ", ends at %s\n",
+                  status->config->source.archive, status->identity.database, status->identity.system_id,
+                  status->identity.timeline, lsn_format(status->identity.flush_lsn).text);
+}
+
 static void append_source(struct buffer *text, const struct status *status) {
     buffer_printf(text,
                   "source      PostgreSQL %d.%d, database %s, system %" PRIu64 ", timeline %" PRIu32
@@ -349,7 +355,9 @@ static void append_sinks(struct buffer *text, const struct status *status) {
 void status_append_text(struct buffer *text, const struct status *status) {
     append_pipeline(text, status);
     append_failure(text, status);
-    if (status->state != STATE_UNKNOWN) {
+    if (status->state != STATE_UNKNOWN && status->reader != NULL)
+        append_archive(text, status);
+    else if (status->state != STATE_UNKNOWN) {
         append_source(text, status);
         append_slot(text, status);
     }

@@ -188,7 +188,13 @@ def test_commands_that_need_a_source_say_so(archived, tmp_path):
             assert result.returncode not in (0, -11), command
             assert "archive" in result.stderr, f"{command}: {result.stderr}"
         replay.catch_up()
-        assert replay.engine.json("status")["sinks"][0]["position"] is not None
+        status = replay.engine.json("status")
+        assert status["state"] == "stopped" and status["source"]["archive"] == str(tmp_path / "archive") and status["slot"] is None, status
+        assert status["sinks"][0]["lag_bytes"] == 0, status
+        archived.source.execute("insert into item values (-7)")
+        archived.engine.catch_up()
+        behind = replay.engine.command("status")
+        assert behind.returncode == 0 and "archive     " in behind.stdout and " B " in behind.stdout.splitlines()[-1], behind.stdout
         result = replay.engine.command("drop")
         assert result.returncode == 0 and "it stays, and no longer waits for this pipeline" in result.stdout, result.stdout + result.stderr
         assert list((tmp_path / "archive").glob("*.segment"))
