@@ -19,7 +19,7 @@ struct wire_reader {
 struct wire_field {
     unsigned number;
     uint64_t value;     /* of a varint or a fixed number */
-    struct slice bytes; /* of bytes and messages */
+    struct slice bytes; /* of bytes and messages; else empty, not NULL */
 };
 
 static inline struct wire_reader wire_over(struct slice bytes) {
@@ -79,7 +79,7 @@ static inline bool wire_next(struct wire_reader *reader, struct wire_field *ret_
     uint64_t tag;
     if (reader->at == NULL || reader->at == reader->end)
         return false;
-    *ret_field = (struct wire_field){0};
+    *ret_field = (struct wire_field){.bytes = {.data = "", .size = 0}};
     if (wire_take_varint(reader, &tag) && tag >> 3 != 0 && tag >> 3 <= UINT32_MAX &&
         wire_take_value(reader, (unsigned) (tag & 7), ret_field)) {
         ret_field->number = (unsigned) (tag >> 3);

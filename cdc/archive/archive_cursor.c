@@ -42,6 +42,8 @@ static bool use_index(struct archive_cursor *cursor, uint64_t index_offset, lsn_
     struct arena arena;
     if (!segment_look(segment, index_offset, segment->head.first_lsn, &frame, &step, err))
         return false;
+    if (step == SEGMENT_TORN)
+        return true; /* the foot alone is there: the writer will cut it off */
     if (step != SEGMENT_FRAME || frame.kind != FRAME_INDEX)
         return segment_refuse(segment, index_offset, segment->head.first_lsn, 0, "the index is not there",
                               err);

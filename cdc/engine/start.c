@@ -107,6 +107,12 @@ static bool check_source(const struct start_facts *facts, size_t i, struct error
                          "up to %s: waiting until it has received more",
                          sink_name(facts, i), lsn_format(position->end_lsn).text,
                          lsn_format(facts->identity->flush_lsn).text);
+    if (position->end_lsn > facts->identity->flush_lsn && facts->slot == NULL)
+        return error_set(
+            err, ERROR_RETRY,
+            "sink %s is at %s, but the archive has changes only up to %s: waiting until it has more",
+            sink_name(facts, i), lsn_format(position->end_lsn).text,
+            lsn_format(facts->identity->flush_lsn).text);
     if (position->end_lsn > facts->identity->flush_lsn)
         return error_set(err, ERROR_REFUSE,
                          "sink %s is at %s, beyond the end of the source's WAL at %s: the source went back "

@@ -54,8 +54,17 @@ static bool write_all(int fd, struct slice bytes, uint64_t offset) {
 
 /* ---- the directory ---- */
 
+/* Its name must survive a power cut, too. */
+static bool sync_parent(const char *directory, struct error *err) {
+    char parent[PATH_MAX];
+    snprintf(parent, sizeof parent, "%s/..", directory);
+    return directory_sync(parent, err);
+}
+
 static bool make_directory(const char *directory, struct error *err) {
-    if (mkdir(directory, 0750) == 0 || errno == EEXIST)
+    if (mkdir(directory, 0750) == 0)
+        return sync_parent(directory, err);
+    if (errno == EEXIST)
         return true;
     const bool is_full = errno == ENOSPC || errno == EDQUOT;
     if (is_full)

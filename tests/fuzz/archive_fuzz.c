@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * archive_fuzz.c - any bytes at all, taken for the entries of a frame, for an index, for the head of a segment
- * and for frames: they are refused or read, and what is read holds together.
+ * archive_fuzz.c - any bytes, taken for entries, for an index, for the head of a segment and for frames: they are
+ * refused or read, and what is read holds together.
  *
  * With -Dfuzz=true and clang this is a libFuzzer target (corpus: tests/golden/archive); otherwise mutate.c
  * drives it.

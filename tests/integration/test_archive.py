@@ -106,10 +106,12 @@ def test_a_sink_goes_from_its_slot_to_the_archive_and_back(new_pipeline, shared_
     pipeline.source.execute("update item set v = 'by the slot'; insert into log (what) values ('by the slot')")
     pipeline.engine.catch_up()
     equal(pipeline)
-    pipeline.source.execute("insert into item values (-1, 'by the archive')")
-    archive.catch_up()
     with Replay(pipeline, tmp_path / "archive", tmp_path / "replay", "shop") as replay:
-        replay.catch_up()
+        replay.engine.start()
+        replay.engine.wait_log("the archive has changes only up to")  # the slot has brought the sink further
+        pipeline.source.execute("insert into item values (-1, 'by the archive')")
+        archive.catch_up()
+        replay.wait_applied()
         equal(pipeline)
 
 

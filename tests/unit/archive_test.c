@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cdc/archive/archive_cursor.h"
+#include "cdc/readers/archive/archive_reader.h"
 #include "decoder/decoder.h"
 #include "sinks/types.h"
 #include "tests/support/archive_folder.h"
@@ -482,4 +483,66 @@ Test(archive, a_missing_segment_is_a_loss) {
     cr_assert_not(read_archive(&small.scene, 0, &expected, &lsn, &err));
     cr_assert_eq(err.kind, ERROR_REFUSE);
     cr_assert_not_null(strstr(err.text, "segment 2 is missing"), "%s", err.text);
+}
+
+/* ---- a promotion ---- */
+
+static void read_some(struct reader *reader, struct batch *batch, struct error *err, bool *ret_good) {
+    bool drained = false;
+    *ret_good = true;
+    while (*ret_good && !drained) {
+        batch_empty(batch);
+        *ret_good = reader->ops->read(reader, batch, &drained, err);
+    }
+}
+
+Test(archive, a_reader_starts_again_where_the_timeline_changes) {
+    AUTO(small_release) struct small small;
+    struct error err = {0};
+    struct batch batch;
+    struct reader_facts facts;
+    bool good = false;
+    lsn_t fork_lsn = 0;
+    small_init(&small);
+    const struct config config = {.name = "p", .source = {.archive = small.scene.path, .slot = "p"}};
+    struct reader *reader = reader_new(&reader_archive, &config, &NEVER_STOPPED);
+    cr_assert(batch_init(&batch, &err));
+    cr_assert(reader->ops->open(reader, &facts, &err), "%s", err.text);
+    cr_assert_eq(facts.identity.timeline, 1);
+    const struct reader_plan plan = {.from_lsn = facts.first_lsn};
+    cr_assert(reader->ops->start(reader, &plan, &err), "%s", err.text);
+    read_some(reader, &batch, &err, &good);
+    cr_assert(good, "%s", err.text);
+    const lsn_t end_lsn = reader->caught_up_lsn;
+    cr_assert_eq(end_lsn, small.positions[TRANSACTIONS - 1].end_lsn);
+
+    open_sink(&small.scene);
+    small.scene.sink->facts.timeline = 2;
+    small.scene.sink->ops->close(small.scene.sink);
+    cr_assert(small.scene.sink->ops->open(small.scene.sink, &small.scene.position, &err), "%s", err.text);
+    change_builder_begin(&small.builder);
+    change_builder_insert(&small.builder, small.relation, ROW("1", "promoted"));
+    change_builder_commit(&small.builder);
+    struct position position = change_builder_position(&small.builder);
+    position.timeline = 2;
+    cr_assert(sink_write(small.scene.sink, small.builder.changes, small.builder.count, &err), "%s", err.text);
+    cr_assert(sink_flush(small.scene.sink, &position, &err), "%s", err.text);
+
+    read_some(reader, &batch, &err, &good);
+    cr_assert_not(good);
+    cr_assert_eq(err.kind, ERROR_RETRY, "%s", err.text);
+    cr_assert_not_null(strstr(err.text, "timeline 2"), "%s", err.text);
+    reader->ops->close(reader);
+    cr_assert(reader->ops->open(reader, &facts, &err), "%s", err.text);
+    cr_assert_eq(facts.identity.timeline, 2);
+    cr_assert(reader->ops->fork_lsn(reader, 1, &fork_lsn, &err), "%s", err.text);
+    cr_assert_eq(fork_lsn, end_lsn);
+    const struct reader_plan again = {.from_lsn = end_lsn};
+    cr_assert(reader->ops->start(reader, &again, &err), "%s", err.text);
+    read_some(reader, &batch, &err, &good);
+    cr_assert(good, "%s", err.text);
+    cr_assert_eq(reader->caught_up_lsn, position.end_lsn);
+    reader->ops->close(reader);
+    reader_free(reader);
+    batch_release(&batch);
 }

@@ -32,6 +32,7 @@ enum {
 struct archive_reader {
     struct reader reader;
     struct archive_cursor cursor;
+    uint32_t timeline;  /* of the positions that are stored */
     int watch_fd;       /* inotify's; -1: none */
     lsn_t followed_lsn; /* what the writer was told last; 0: nothing */
     int64_t followed_ms;
@@ -80,6 +81,7 @@ static bool archive_look(struct reader *reader, struct reader_facts *ret_facts, 
                          read_end(directory, &list, ret_facts, err);
     if (is_read)
         ret_facts->is_cut = list.names[0].first_lsn != 0;
+    archive_of(reader)->timeline = ret_facts->identity.timeline;
     if (is_read)
         ret_facts->first_lsn = ret_facts->is_cut ? list.names[0].first_lsn : BEGINNING_LSN;
     segment_list_release(&list);
@@ -138,6 +140,17 @@ static void follow_from(struct archive_reader *archive, lsn_t lsn, int64_t now_m
     archive->is_unknown = true;
     log_line(LOG_LEVEL_WARNING, "the archive's writer is not told what this pipeline still needs: %s",
              err.text);
+}
+
+/*
+ * Positions name the timeline that the archive ended with at the start. When a later one follows, the next
+ * attempt checks where the two part.
+ */
+static bool check_timeline(const struct archive_reader *archive, struct error *err) {
+    const uint32_t timeline = archive->cursor.segment.head.timeline;
+    return !archive->cursor.is_open || timeline <= archive->timeline ||
+           error_set(err, ERROR_RETRY, "archive %s: timeline %u follows",
+                     archive->reader.config->source.archive, timeline);
 }
 
 static bool archive_start(struct reader *reader, const struct reader_plan *plan, struct error *err) {
@@ -244,7 +257,8 @@ static bool archive_read(struct reader *reader, struct batch *batch, bool *ret_d
         enum archive_step step;
         struct change change;
         lsn_t lsn = 0;
-        if (!archive_cursor_next(&archive->cursor, &batch->arena, &step, &change, &lsn, err))
+        if (!archive_cursor_next(&archive->cursor, &batch->arena, &step, &change, &lsn, err) ||
+            !check_timeline(archive, err))
             return false;
         if (step == ARCHIVE_POSITION && archive->in_copy && !end_copy(archive, batch, lsn, err))
             return false;
