@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * archive_fuzz.c - any bytes, taken for entries, for an index, for the head of a segment and for frames: they are
- * refused or read, and what is read holds together.
+ * archive_fuzz.c - any bytes, taken for entries, for an index, for the head of a segment and for frames.
+ *
+ * They are refused or read, and what is read holds together.
  *
  * With -Dfuzz=true and clang this is a libFuzzer target (corpus: tests/golden/archive); otherwise mutate.c
  * drives it.
