@@ -2,6 +2,9 @@
 /*
  * chunks.c - a copy in chunks: its plan in the position topic, each change of it in a Kafka transaction.
  *
+ * Its records (plan_record.h) have the keys KEY#plan and KEY#chunk.ID, where KEY is that of the position. A
+ * tombstone removes each when the copy ends.
+ *
  * The rows of a chunk, its record and the position are in one Kafka transaction. The handle keeps the plan in
  * memory, because a record contains all fields of a chunk. When a Kafka transaction fails, the sink is opened
  * again, and the plan is read again.
@@ -13,7 +16,10 @@
 #include <string.h>
 
 #include "sinks/kafka/kafka.h"
-#include "sinks/kafka/plan_record.h"
+#include "sinks/plan_record.h"
+
+#define PLAN_RECORD_KEY "#plan"
+#define CHUNK_RECORD_KEY "#chunk."
 
 enum { BLOCK_BYTES = 64 * 1024, KEY_BYTES_MAX = KAFKA_NAME_MAX + 32 };
 #define ARENA_BYTES_MAX ((size_t) 512 << 20)

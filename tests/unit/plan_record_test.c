@@ -5,7 +5,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "sinks/kafka/plan_record.h"
+#include "sinks/plan_record.h"
 
 static struct json_writer json;
 static struct arena arena;

@@ -2,7 +2,7 @@
 /*
  * plan_record.c - written field by field, and read with yajl's tree.
  */
-#include "sinks/kafka/plan_record.h"
+#include "sinks/plan_record.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * plan_record.h - the plan of a copy in chunks (sinks/chunk.h) as records of the position topic.
+ * plan_record.h - the plan of a copy in chunks (sinks/chunk.h) as JSON: one record for the plan, and one for
+ * each chunk.
  *
- * One record for the plan and one for each chunk, in JSON, with the keys KEY#plan and KEY#chunk.ID, where KEY
- * is that of the position. A tombstone removes each when the copy ends. An unknown field is ignored; a value
- * that is not such a record is an error.
+ * An unknown field is ignored; a value that is not such a record is an error.
  */
 #pragma once
 
 #include "cdc/base/arena.h"
 #include "cdc/base/json_writer.h"
 #include "sinks/chunk.h"
-
-#define PLAN_RECORD_KEY "#plan"
-#define CHUNK_RECORD_KEY "#chunk."
 
 /* The value of a record; valid until the writer's next one. */
 MUST_CHECK bool plan_record_format(struct json_writer *json, const struct chunk_plan *plan,
