@@ -17,6 +17,11 @@
 
 /* Sees no transaction: each change of a chunk with this snapshot applies. */
 #define CHUNK_SNAPSHOT_OF_NONE "3:3:"
+/*
+ * The same, of a chunk that a sink with one writer is given (extend in sink.h): every change of it is
+ * written, and its rows once more.
+ */
+#define CHUNK_SNAPSHOT_REPEATED "3:4:3"
 
 /* How a table is divided. */
 enum chunk_method {

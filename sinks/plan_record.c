@@ -8,7 +8,8 @@
 #include <string.h>
 #include <yajl/yajl_tree.h>
 
-enum { VERSION = 1, TEXT_MAX = 64 };
+/* WITH_ADDED: a chunk that was added, which an older engine would take for one of the initial copy. */
+enum { VERSION = 1, WITH_ADDED = 2, TEXT_MAX = 64 };
 
 /* As written; indexed by enum chunk_method and enum chunk_state. */
 static const char *const METHODS[] = {"whole", "key", "source", "pages"};
@@ -26,10 +27,10 @@ static void put_lsn(struct json_writer *json, const char *key, lsn_t lsn) {
     json_put_field(json, key, lsn_format(lsn).text);
 }
 
-static void begin_record(struct json_writer *json) {
+static void begin_record(struct json_writer *json, int version) {
     json_writer_begin(json);
     yajl_gen_map_open(json->generator);
-    json_put_number(json, "version", VERSION);
+    json_put_number(json, "version", version);
 }
 
 static bool finish_record(struct json_writer *json, struct slice *ret_value, struct error *err) {
@@ -39,7 +40,7 @@ static bool finish_record(struct json_writer *json, struct slice *ret_value, str
 
 bool plan_record_format(struct json_writer *json, const struct chunk_plan *plan, struct slice *ret_value,
                         struct error *err) {
-    begin_record(json);
+    begin_record(json, VERSION);
     put_text(json, "snapshot", plan->snapshot);
     put_lsn(json, "read_lsn", plan->read_lsn);
     put_lsn(json, "row_lsn", plan->row_lsn);
@@ -49,7 +50,7 @@ bool plan_record_format(struct json_writer *json, const struct chunk_plan *plan,
 
 bool chunk_record_format(struct json_writer *json, const struct chunk *chunk, struct slice *ret_value,
                          struct error *err) {
-    begin_record(json);
+    begin_record(json, chunk->is_added ? WITH_ADDED : VERSION);
     json_put_number(json, "id", chunk->id);
     json_put_number(json, "oid", chunk->relation_oid);
     put_text(json, "schema", chunk->schema);
@@ -124,8 +125,8 @@ static int take_word(struct reading *reading, const char *key, const char *const
     return 0;
 }
 
-static bool open_record(struct slice value, struct arena *arena, struct reading *ret_reading,
-                        struct error *err) {
+static bool open_record(struct slice value, struct arena *arena, uint64_t version_max,
+                        struct reading *ret_reading, uint64_t *ret_version, struct error *err) {
     char *text = arena_copy(arena, value);
     char problem[TEXT_MAX];
     *ret_reading = (struct reading){.arena = arena};
@@ -134,8 +135,8 @@ static bool open_record(struct slice value, struct arena *arena, struct reading 
     ret_reading->tree = strlen(text) == value.size ? yajl_tree_parse(text, problem, sizeof problem) : NULL;
     if (ret_reading->tree == NULL)
         return error_set(err, ERROR_PROTOCOL, "it is not JSON");
-    if (take_number(ret_reading, "version", UINT32_MAX) != VERSION)
-        ret_reading->is_wrong = true;
+    *ret_version = take_number(ret_reading, "version", version_max);
+    ret_reading->is_wrong |= *ret_version < VERSION;
     return true;
 }
 
@@ -149,7 +150,8 @@ static bool close_record(struct reading *reading, struct error *err) {
 bool plan_record_parse(struct slice value, struct arena *arena, struct chunk_plan *ret_plan,
                        struct error *err) {
     struct reading reading;
-    if (!open_record(value, arena, &reading, err))
+    uint64_t version = 0;
+    if (!open_record(value, arena, VERSION, &reading, &version, err))
         return false;
     ret_plan->snapshot = take_required(&reading, "snapshot");
     ret_plan->read_lsn = take_lsn(&reading, "read_lsn");
@@ -160,9 +162,11 @@ bool plan_record_parse(struct slice value, struct arena *arena, struct chunk_pla
 
 bool chunk_record_parse(struct slice value, struct arena *arena, struct chunk *ret_chunk, struct error *err) {
     struct reading reading;
-    if (!open_record(value, arena, &reading, err))
+    uint64_t version = 0;
+    if (!open_record(value, arena, WITH_ADDED, &reading, &version, err))
         return false;
     *ret_chunk = (struct chunk){
+        .is_added = version == WITH_ADDED,
         .id = (uint32_t) take_number(&reading, "id", UINT32_MAX),
         .relation_oid = (oid_t) take_number(&reading, "oid", UINT32_MAX),
         .schema = take_required(&reading, "schema"),

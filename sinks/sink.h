@@ -171,7 +171,7 @@ struct sink_copy_ops {
  *
  * A sink with one writer has mark instead of copiers:
  *
- *     store;    load -> (write | (write* mark)? note? commit)*
+ *     store;    load -> (write | (write* mark)? note? commit)*;    load -> withdraw* extend? commit -> load
  */
 struct sink_chunk_ops {
     /* On an open sink: can it copy in chunks? If not, *ret_reason says why; static text. */
@@ -187,13 +187,20 @@ struct sink_chunk_ops {
     bool (*note)(struct sink *sink, const struct chunk_note *note, struct error *err);
 
     /*
-     * Not NULL: the sink has one writer, so there are no copiers, and the functions below are NULL. The
-     * runner writes the chunk's rows as CHANGE_READ, between two transactions, and then calls mark: the
-     * chunk's snapshot is stored with the next commit. If the sink has the chunk already and was told that it
-     * is dirty, it keeps the first snapshot. row_lsn and row_index: see struct chunk_plan.
+     * Not NULL: the sink has one writer, so there are no copiers, and the functions after withdraw are NULL,
+     * but for look. The runner writes the chunk's rows as CHANGE_READ, between two transactions, and then
+     * calls mark: the chunk's snapshot is stored with the next commit. If the sink has the chunk already and
+     * was told that it is dirty, it keeps the first snapshot. row_lsn and row_index: see struct chunk_plan.
      */
     bool (*mark)(struct sink *sink, const struct chunk *chunk, lsn_t read_lsn, lsn_t row_lsn,
                  uint64_t row_index, struct error *err);
+    /*
+     * Of a sink that has mark, NULL when no table can be added. After load: adds chunks to the plan, or
+     * removes those of a table; stored with the next commit, and then comes load. extend sets the ids, and
+     * leaves out tables that have chunks in the plan.
+     */
+    bool (*extend)(struct sink *sink, const struct chunk *chunks, size_t count, struct error *err);
+    bool (*withdraw)(struct sink *sink, oid_t relation_oid, struct error *err);
 
     /* Opens a copier of an open sink. */
     bool (*open)(struct sink *copier, const struct sink *sink, struct error *err);
@@ -331,9 +338,14 @@ static inline bool sink_has_rows(const struct sink_ops *ops) {
     return !ops->appends;
 }
 
+/* Has it one writer, which writes the chunks of a copy too? */
+static inline bool sink_is_relayed(const struct sink_ops *ops) {
+    return ops->chunk != NULL && ops->chunk->mark != NULL;
+}
+
 /* Can a table be added, and copied, while an engine runs? */
 static inline bool sink_adds_tables(const struct sink_ops *ops) {
-    return ops->chunk != NULL && ops->chunk->add != NULL;
+    return ops->chunk != NULL && (ops->chunk->add != NULL || ops->chunk->extend != NULL);
 }
 
 /* An admin function, or NULL: sink_admin(ops, look). */

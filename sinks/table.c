@@ -16,3 +16,10 @@ const char *table_oids(const struct table *tables, size_t count, struct arena *a
     buffer_append_u8(&text, '}');
     return buffer_ok(&text) ? arena_copy(arena, buffer_slice(&text)) : NULL;
 }
+
+bool table_has_message_key(const struct table *table) {
+    bool has_key = false;
+    for (uint32_t i = 0; i < table->column_count; i++)
+        has_key |= table->columns[i].in_identity;
+    return has_key && table->identity != 'f';
+}

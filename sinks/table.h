@@ -73,5 +73,8 @@ static inline bool table_column_is_copied(const struct table_column *column) {
     return column->published && !column->left_to_sink;
 }
 
+/* Has a message of it a key? That is the replica identity, unless it is the whole row. */
+bool table_has_message_key(const struct table *table);
+
 /* The text of an array of the tables' OIDs, for $1::oid[], in arena; NULL when memory is exhausted. */
 const char *table_oids(const struct table *tables, size_t count, struct arena *arena);

@@ -19,6 +19,7 @@
 #include "cdc/copy/chunk_tally.h"
 #include "cdc/engine/checkpoint.h"
 #include "cdc/engine/control.h"
+#include "cdc/engine/edit_store.h"
 #include "cdc/pq/identifier.h"
 #include "cdc/source/identity.h"
 #include "cdc/source/membership.h"
@@ -31,6 +32,7 @@ struct table_command {
     const struct command_line *line;
     const struct config *config;
     struct session source;
+    struct edit_store edit_store;
     struct arena arena;
     struct membership *members; /* of the arguments */
     size_t count;
@@ -161,15 +163,34 @@ static void print_next(bool runs) {
         printf("no engine runs here: its next start copies them\n");
 }
 
+static struct chunk_add add_of(struct table_command *command) {
+    command->edit_store = (struct edit_store){
+        .config = command->config, .stop = command->line->stop, .source = &command->source};
+    return (struct chunk_add){.config = command->config,
+                              .stop = command->line->stop,
+                              .source = &command->source,
+                              .deliver = edit_store_deliver,
+                              .context = &command->edit_store};
+}
+
 /* ---- copy ---- */
 
+static void print_planned(const struct chunk_add *add, const char *nothing) {
+    if (add->chunk_count == 0)
+        printf("%s\n", nothing);
+    else
+        printf("%s will be copied\n", amount_count(add->chunk_count, "chunk").text);
+    if (add->appends && add->chunk_count > 0)
+        printf(
+            "a sink that appends gets their rows as read records, after what it has; a row that the source "
+            "has no more stays there\n");
+}
+
 static bool copy_tables(struct table_command *command, struct error *err) {
-    struct chunk_add add = {.config = command->config,
-                            .stop = command->line->stop,
-                            .source = &command->source,
-                            .replaces = true,
-                            .where_sql = command->line->where_sql};
+    struct chunk_add add = add_of(command);
     bool runs = false;
+    add.replaces = true;
+    add.where_sql = command->line->where_sql;
     for (size_t i = 0; i < command->count; i++)
         if (!command->members[i].is_published) {
             error_set(err, ERROR_CONFIG, "table %s is not published", name_of(&command->members[i]).text);
@@ -179,10 +200,7 @@ static bool copy_tables(struct table_command *command, struct error *err) {
         !read_tables(command, &add.tables, err) || !chunk_add_store(&add, err) ||
         !session_execute(&command->source, "rollback", err) || !tell_engine(command, &runs, err))
         return false;
-    if (add.chunk_count == 0)
-        printf("nothing to copy that is not planned already\n");
-    else
-        printf("%s will be copied\n", amount_count(add.chunk_count, "chunk").text);
+    print_planned(&add, "nothing to copy that is not planned already");
     print_next(runs);
     return true;
 }
@@ -247,10 +265,22 @@ static bool print_statements(const struct table_command *command, bool adds, str
     return true;
 }
 
+static bool find_unsent(struct table_command *command, struct chunk_add *add, struct error *err) {
+    oid_t *unsent = arena_alloc(&command->arena, (command->count + 1) * sizeof *unsent);
+    if (unsent == NULL)
+        return error_no_memory(err);
+    add->unsent = unsent;
+    for (size_t i = 0; i < command->count; i++)
+        if (!command->members[i].is_published)
+            unsent[add->unsent_count++] = command->members[i].oid;
+    return true;
+}
+
 static bool add_tables(struct table_command *command, struct error *err) {
-    struct chunk_add add = {
-        .config = command->config, .stop = command->line->stop, .source = &command->source};
+    struct chunk_add add = add_of(command);
     bool runs = false;
+    if (!find_unsent(command, &add, err))
+        return false;
     for (size_t i = 0; i < command->count; i++)
         if (!check_added(command, &command->members[i], err))
             return false;
@@ -258,10 +288,8 @@ static bool add_tables(struct table_command *command, struct error *err) {
         !check_identity(command, &add.tables, err) || !publish(command, err) || !chunk_add_store(&add, err) ||
         !tell_engine(command, &runs, err) || !session_execute(&command->source, "commit", err))
         return false;
-    if (add.chunk_count == 0)
-        printf("they are planned already\n");
-    else
-        printf("%s will be copied\n", amount_count(add.chunk_count, "chunk").text);
+    print_planned(&add, "they are planned already, or were published before: `pgcdc table copy` copies their "
+                        "rows again");
     if (!print_statements(command, true, err))
         return false;
     print_next(runs);
@@ -271,6 +299,7 @@ static bool add_tables(struct table_command *command, struct error *err) {
 /* ---- remove ---- */
 
 static bool remove_one(struct table_command *command, const struct membership *member, struct error *err) {
+    const struct chunk_add add = add_of(command);
     if (member->is_published && member->is_for_all) {
         error_set(err, ERROR_CONFIG,
                   "table %s is sent by a publication for all tables, or for all of its schema",
@@ -279,7 +308,7 @@ static bool remove_one(struct table_command *command, const struct membership *m
     }
     return (!member->is_published || !member->is_ours ||
             membership_change(&command->source, &command->config->source, member, false, err)) &&
-           chunk_add_remove(command->config, command->line->stop, member->oid, err);
+           chunk_add_remove(&add, member->oid, err);
 }
 
 static bool remove_tables(struct table_command *command, struct error *err) {
@@ -416,11 +445,13 @@ const struct command command_table_add = {
     .uses = USES,
     .argument = "TABLE...",
     .summary = "publish tables, copy their rows and stream their changes",
-    .help = "Also while the pipeline runs. Each table is copied in chunks while changes are applied, and is\n"
-            "exact once the copy is complete. Missing tables are created in the sinks; a table with rows is\n"
-            "refused. The plan is stored in the sinks before the tables are published, so a kill loses\n"
-            "nothing: repeat the command. If pgcdc did not create the publication, the statement for the\n"
-            "source is printed, and the copy begins once it was run. Tables are named as in SQL.",
+    .help =
+        "Also while the pipeline runs. Each table is copied in chunks while changes are applied, and is\n"
+        "exact once the copy is complete. Missing tables are created in the sinks; a table with rows is\n"
+        "refused, but a sink that appends (kafka) gets the rows after what it has. The plan is stored in\n"
+        "the sinks before the tables are published, so a kill loses nothing: repeat the command. If pgcdc\n"
+        "did not create the publication, the statement for the source is printed, and the copy begins\n"
+        "once it was run. Tables are named as in SQL.",
     .run = run_add,
 };
 
@@ -443,6 +474,8 @@ const struct command command_table_copy = {
         "Replaces the rows in the sinks, chunk by chunk, while changes are applied. Use it after a\n"
         "statement that PostgreSQL does not replicate, such as add column ... default random(), or when\n"
         "`pgcdc verify` finds rows that differ. Each chunk is replaced in one transaction, so readers see\n"
-        "the rows before or after it. Tables are named as in SQL.",
+        "the rows before or after it. A sink that appends (kafka) gets the rows once more, as read records\n"
+        "between two transactions: the last record of each key is right, but a row that the source has no\n"
+        "more stays. A table whose messages have no key is refused there. Tables are named as in SQL.",
     .run = run_copy,
 };

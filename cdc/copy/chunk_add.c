@@ -4,12 +4,15 @@
  */
 #include "cdc/copy/chunk_add.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cdc/base/buffer.h"
 #include "cdc/copy/chunk_plan.h"
+#include "cdc/copy/copiers.h"
 #include "cdc/pq/identifier.h"
+#include "cdc/source/uncopied.h"
 #include "sinks/chunk_range.h"
 
 enum { BLOCK_BYTES = 64 * 1024, SQL_BYTES_MAX = 1024 * 1024 };
@@ -26,6 +29,7 @@ struct adding {
     struct chunk *chunks;
     size_t chunk_count;
     struct session target; /* for the condition */
+    bool is_relayed;
 };
 
 static bool refuse_type(const struct config_sink *sink, struct error *err) {
@@ -51,6 +55,19 @@ static bool has_chunks(const struct chunk_plan *plan, oid_t oid) {
     return false;
 }
 
+static bool is_unsent(const struct chunk_add *add, oid_t oid) {
+    for (size_t i = 0; i < add->unsent_count; i++)
+        if (add->unsent[i] == oid)
+            return true;
+    return false;
+}
+
+/* A table that is published already is not added to a sink that appends: it was, or is copied again. */
+static bool is_chosen(const struct adding *adding, const struct chunk_plan *present, oid_t oid) {
+    return !has_chunks(present, oid) &&
+           (!adding->is_relayed || adding->add->replaces || is_unsent(adding->add, oid));
+}
+
 static bool choose_tables(struct adding *adding, struct error *err) {
     const struct table_list *list = &adding->add->tables;
     struct chunk_plan present = {0};
@@ -66,7 +83,7 @@ static bool choose_tables(struct adding *adding, struct error *err) {
     if (adding->tables == NULL)
         return error_no_memory(err);
     for (size_t i = 0; i < list->count; i++)
-        if (!has_chunks(&present, list->tables[i].oid))
+        if (is_chosen(adding, &present, list->tables[i].oid))
             adding->tables[adding->count++] = list->tables[i];
     return true;
 }
@@ -93,17 +110,24 @@ static bool ask_side(struct session *session, const struct chunk *chunk, const c
     return true;
 }
 
+/* A sink that appends has no table to ask. */
+static bool open_target(struct adding *adding, struct error *err) {
+    struct session_options options = {.stop = adding->add->stop};
+    if (adding->is_relayed)
+        return true;
+    adding->sink->ops->admin->target(&adding->sink->sink, &options);
+    return session_open(&adding->target, &options, err);
+}
+
 /* All other chunks of the table stay as they are: each change of them applies. */
 static bool keep_chunks(struct adding *adding, struct error *err) {
-    struct session_options options = {.stop = adding->add->stop};
-    adding->sink->ops->admin->target(&adding->sink->sink, &options);
-    if (!session_open(&adding->target, &options, err))
+    if (!open_target(adding, err))
         return false;
     for (size_t i = 0; i < adding->chunk_count; i++) {
         struct chunk *chunk = &adding->chunks[i];
         bool some = false;
         if (!ask_side(adding->add->source, chunk, adding->add->where_sql, &some, err) ||
-            !ask_side(&adding->target, chunk, adding->add->where_sql, &some, err))
+            (!adding->is_relayed && !ask_side(&adding->target, chunk, adding->add->where_sql, &some, err)))
             return false;
         if (some)
             continue;
@@ -115,12 +139,31 @@ static bool keep_chunks(struct adding *adding, struct error *err) {
 
 /* ---- one sink ---- */
 
+static const struct table *table_of(const struct adding *adding, oid_t oid) {
+    for (size_t i = 0; i < adding->count; i++)
+        if (adding->tables[i].oid == oid)
+            return &adding->tables[i];
+    return NULL;
+}
+
+static void set_state(const struct adding *adding, struct chunk *chunk) {
+    chunk->is_added = true;
+    chunk->state = adding->add->replaces ? CHUNK_DIRTY : CHUNK_WAITS;
+    if (!adding->is_relayed)
+        return;
+    const bool has_key = table_has_message_key(table_of(adding, chunk->relation_oid));
+    chunk->state = has_key ? CHUNK_DIRTY : CHUNK_WAITS;
+    chunk->snapshot = has_key ? CHUNK_SNAPSHOT_REPEATED : NULL;
+}
+
 static bool plan(struct adding *adding, struct error *err) {
     const struct table_list list = {.tables = adding->tables, .count = adding->count};
     struct chunk_plan made = {0};
     const struct chunk_plan_terms terms = {.snapshot = CHUNK_SNAPSHOT_OF_NONE,
-                                           .chunk_bytes = adding->add->config->copy.chunk_bytes,
-                                           .replaces = adding->add->replaces};
+                                           .chunk_bytes =
+                                               copiers_chunk_bytes(adding->add->config, adding->sink->ops),
+                                           .replaces = adding->add->replaces && !adding->is_relayed,
+                                           .by_key_only = adding->is_relayed};
     if (!chunk_plan_make(adding->add->source, &terms, &list, &adding->arena, &made, err))
         return false;
     adding->chunks = arena_alloc(&adding->arena, (made.count + 1) * sizeof *adding->chunks);
@@ -128,18 +171,9 @@ static bool plan(struct adding *adding, struct error *err) {
         return error_no_memory(err);
     memcpy(adding->chunks, made.chunks, made.count * sizeof *adding->chunks);
     adding->chunk_count = made.count;
-    for (size_t i = 0; i < made.count; i++) {
-        adding->chunks[i].is_added = true;
-        adding->chunks[i].state = adding->add->replaces ? CHUNK_DIRTY : CHUNK_WAITS;
-    }
+    for (size_t i = 0; i < made.count; i++)
+        set_state(adding, &adding->chunks[i]);
     return adding->add->where_sql == NULL || keep_chunks(adding, err);
-}
-
-static const struct table *table_of(const struct adding *adding, oid_t oid) {
-    for (size_t i = 0; i < adding->count; i++)
-        if (adding->tables[i].oid == oid)
-            return &adding->tables[i];
-    return NULL;
 }
 
 /* A table that the sink takes only as a whole is one chunk. */
@@ -166,15 +200,56 @@ static bool take_given(struct adding *adding, struct error *err) {
     return true;
 }
 
-static bool store(struct adding *adding, struct error *err) {
+static bool store_in_tables(struct adding *adding, struct error *err) {
     const struct sink_chunk_ops *ops = adding->sink->ops->chunk;
+    return ops->add_begin(adding->handle, adding->tables, adding->count, adding->add->replaces, err) &&
+           (adding->add->given != NULL ? take_given(adding, err) : plan(adding, err)) &&
+           ops->add(adding->handle, adding->chunks, adding->chunk_count, err);
+}
+
+/* ---- a sink with one writer ---- */
+
+static bool prepare_appended(struct adding *adding, struct error *err) {
+    for (size_t i = 0; i < adding->count; i++) {
+        struct table *table = &adding->tables[i];
+        table->sink_takes_parts = true;
+        if (table_has_message_key(table) || is_unsent(adding->add, table->oid))
+            continue;
+        error_set(err, ERROR_CONFIG,
+                  "the messages of table %s.%s have no key, so consumers could not tell its rows from those "
+                  "that they have",
+                  table->schema, table->name);
+        return error_remedy(err, UNCOPIED_KEYLESS_REMEDY);
+    }
+    return true;
+}
+
+static bool hand_over(struct adding *adding, struct error *err) {
+    struct chunk_edit *edit = chunk_edit_new();
+    assert(adding->add->deliver != NULL);
+    if (edit == NULL)
+        return error_no_memory(err);
+    for (size_t i = 0; i < adding->chunk_count; i++)
+        if (!chunk_edit_add(edit, &adding->chunks[i], err)) {
+            chunk_edit_free(edit);
+            return false;
+        }
+    return adding->add->deliver(adding->add->context, adding->sink, edit, err);
+}
+
+static bool store_appended(struct adding *adding, struct error *err) {
+    if (!prepare_appended(adding, err) || !plan(adding, err) || !hand_over(adding, err))
+        return false;
+    adding->add->appends = true;
+    return true;
+}
+
+static bool store(struct adding *adding, struct error *err) {
     if (!choose_tables(adding, err))
         return false;
     if (adding->count == 0)
         return true;
-    if (!ops->add_begin(adding->handle, adding->tables, adding->count, adding->add->replaces, err) ||
-        !(adding->add->given != NULL ? take_given(adding, err) : plan(adding, err)) ||
-        !ops->add(adding->handle, adding->chunks, adding->chunk_count, err))
+    if (!(adding->is_relayed ? store_appended(adding, err) : store_in_tables(adding, err)))
         return false;
     for (size_t i = 0; i < adding->chunk_count; i++)
         adding->add->chunk_count += adding->chunks[i].state != CHUNK_COPIED;
@@ -182,13 +257,17 @@ static bool store(struct adding *adding, struct error *err) {
 }
 
 static bool store_in_sink(struct chunk_add *add, const struct config_sink *sink, struct error *err) {
-    struct adding adding = {.add = add, .sink = sink, .handle = handle_of(sink, add->stop, err)};
+    struct adding adding = {.add = add,
+                            .sink = sink,
+                            .handle = handle_of(sink, add->stop, err),
+                            .is_relayed = sink_is_relayed(sink->ops)};
     if (adding.handle == NULL)
         return false;
     arena_init(&adding.arena, BLOCK_BYTES, ARENA_BYTES_MAX);
     bool stored = store(&adding, err) || error_wrap(err, "sink %s", sink->sink.name);
     session_close(&adding.target);
-    sink->ops->close(adding.handle);
+    if (!adding.is_relayed)
+        sink->ops->close(adding.handle);
     sink_free(adding.handle);
     arena_release(&adding.arena);
     return stored;
@@ -210,16 +289,44 @@ bool chunk_add_store(struct chunk_add *add, struct error *err) {
     return true;
 }
 
-bool chunk_add_remove(const struct config *config, const atomic_bool *stop, oid_t relation_oid,
-                      struct error *err) {
+static bool remove_appended(const struct chunk_add *add, const struct config_sink *sink, oid_t relation_oid,
+                            struct error *err) {
+    struct arena arena;
+    struct chunk_plan present = {0};
+    struct sink *handle = handle_of(sink, add->stop, err);
+    arena_init(&arena, BLOCK_BYTES, ARENA_BYTES_MAX);
+    bool good = handle != NULL && sink->ops->chunk->look(handle, &arena, &present, err);
+    const bool is_planned = good && has_chunks(&present, relation_oid);
+    sink_free(handle);
+    arena_release(&arena);
+    if (!is_planned)
+        return good;
+    struct chunk_edit *edit = chunk_edit_new();
+    if (edit == NULL)
+        return error_no_memory(err);
+    if (!chunk_edit_remove(edit, relation_oid, err)) {
+        chunk_edit_free(edit);
+        return false;
+    }
+    return add->deliver(add->context, sink, edit, err);
+}
+
+static bool remove_from(const struct chunk_add *add, const struct config_sink *sink, oid_t relation_oid,
+                        struct error *err) {
+    struct sink *handle = handle_of(sink, add->stop, err);
+    const bool removed = handle != NULL && sink->ops->chunk->remove(handle, relation_oid, err);
+    sink_free(handle);
+    return removed;
+}
+
+bool chunk_add_remove(const struct chunk_add *add, oid_t relation_oid, struct error *err) {
     bool removed = true;
-    for (size_t i = 0; i < config->sink_count && removed; i++) {
-        const struct config_sink *sink = &config->sinks[i];
-        if (!sink_adds_tables(sink->ops))
-            continue;
-        struct sink *handle = handle_of(sink, stop, err);
-        removed = handle != NULL && sink->ops->chunk->remove(handle, relation_oid, err);
-        sink_free(handle);
+    for (size_t i = 0; i < add->config->sink_count && removed; i++) {
+        const struct config_sink *sink = &add->config->sinks[i];
+        if (sink_is_relayed(sink->ops) && sink_adds_tables(sink->ops))
+            removed = remove_appended(add, sink, relation_oid, err);
+        else if (sink_adds_tables(sink->ops))
+            removed = remove_from(add, sink, relation_oid, err);
     }
     return removed;
 }

@@ -216,20 +216,21 @@ struct chunk_map *chunk_map_share(struct chunk_map *map) {
 /* ---- tallies ---- */
 
 static void tally_chunk(const struct map_chunk *chunk, struct chunk_tally *tally) {
-    const bool is_done = chunk->state == MAP_CHUNK_COPIED || chunk->is_done;
+    const bool is_safe = is_copied(chunk);
+    const bool is_done = is_safe || chunk->is_done;
     const uint64_t estimate = chunk->chunk.bytes_estimate, bytes = atomic_load(&chunk->bytes);
     if (chunk->is_kept)
         return;
     tally->chunk_count++;
     tally->bytes += bytes;
     tally->bytes_estimate += estimate;
-    if (chunk->state == MAP_CHUNK_WAITING)
+    if (chunk->state == MAP_CHUNK_WAITING || !(is_done || is_being_read(chunk)))
         return;
     tally->chunks_done += is_done;
-    tally->chunks_safe += chunk->state == MAP_CHUNK_COPIED;
+    tally->chunks_safe += is_safe;
     tally->rows += atomic_load(&chunk->rows);
     tally->bytes_done += is_done || bytes > estimate ? estimate : bytes;
-    tally->is_read |= chunk->state == MAP_CHUNK_READING;
+    tally->is_read |= is_being_read(chunk);
 }
 
 void chunk_map_tally(struct chunk_map *map, struct chunk_tally *ret_tables) {
@@ -462,6 +463,13 @@ uint64_t chunk_map_widen(struct chunk_map *map, xid_t xid) {
     const uint64_t wide = xid_widen(xid, map->known_xid);
     pthread_mutex_unlock(&map->lock);
     return wide;
+}
+
+void chunk_map_know(struct chunk_map *map, uint64_t xid) {
+    pthread_mutex_lock(&map->lock);
+    if (xid > map->known_xid)
+        map->known_xid = xid;
+    pthread_mutex_unlock(&map->lock);
 }
 
 bool chunk_map_note(struct chunk_map *map, uint64_t xid, struct error *err) {

@@ -158,6 +158,9 @@ struct map_chunk *chunk_map_place(const struct chunk_map *map, const struct map_
 
 uint64_t chunk_map_widen(struct chunk_map *map, xid_t xid);
 
+/* A recent xid: the plan of added chunks has none from which the stream's could be widened. */
+void chunk_map_know(struct chunk_map *map, uint64_t xid);
+
 /* Snapshots from now on must see the transaction. Before the first chunk_map_ask about it. */
 MUST_CHECK bool chunk_map_note(struct chunk_map *map, uint64_t xid, struct error *err);
 

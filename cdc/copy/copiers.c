@@ -64,10 +64,9 @@ static bool prepare_sink(struct planning *planning, struct sink *sink, struct er
     return find_parts(sink, tables, list->count, err);
 }
 
-/* The stream waits while the runner writes a chunk. */
-static uint64_t chunk_bytes(const struct config *config, const struct sink *sink) {
+uint64_t copiers_chunk_bytes(const struct config *config, const struct sink_ops *ops) {
     const uint64_t bytes = config->copy.chunk_bytes;
-    return sink_is_relayed(sink->ops) && bytes > RELAYED_BYTES_MAX ? RELAYED_BYTES_MAX : bytes;
+    return sink_is_relayed(ops) && bytes > RELAYED_BYTES_MAX ? RELAYED_BYTES_MAX : bytes;
 }
 
 bool copiers_plan(const struct config *config, const char *snapshot_name, struct sink *sink,
@@ -80,11 +79,12 @@ bool copiers_plan(const struct config *config, const char *snapshot_name, struct
         !catalog_read_tables(&planning.source, config->source.publication_array, &planning.arena,
                              &planning.list, err) ||
         !prepare_sink(&planning, sink, err) ||
-        !chunk_plan_make(&planning.source,
-                         &(const struct chunk_plan_terms){.snapshot = planning.pin.text.data,
-                                                          .chunk_bytes = chunk_bytes(config, sink),
-                                                          .by_key_only = sink_is_relayed(sink->ops)},
-                         &planning.list, &planning.arena, &planning.plan, err) ||
+        !chunk_plan_make(
+            &planning.source,
+            &(const struct chunk_plan_terms){.snapshot = planning.pin.text.data,
+                                             .chunk_bytes = copiers_chunk_bytes(config, sink->ops),
+                                             .by_key_only = sink_is_relayed(sink->ops)},
+            &planning.list, &planning.arena, &planning.plan, err) ||
         !pin_prove(&planning.pin, err))
         return false;
     return sink->ops->chunk->store(sink, &planning.plan, position, err);
@@ -172,6 +172,7 @@ static bool note_open(struct copiers *copiers, struct session *source, struct er
     if (!xid_snapshot_parse(PQgetvalue(result, 0, 0), &snapshot))
         return error_set(err, ERROR_PROTOCOL, "source: unexpected answer to the query for a snapshot");
     bool noted = true;
+    chunk_map_know(copiers->map, snapshot.xmax);
     for (size_t i = 0; i < snapshot.open_count && noted; i++)
         noted = chunk_map_note(copiers->map, snapshot.open[i], err);
     xid_snapshot_release(&snapshot);

@@ -23,11 +23,6 @@
 
 enum { COPIERS_MAX = MAP_READERS_MAX };
 
-/* Does the runner write the chunks of such a sink? */
-static inline bool sink_is_relayed(const struct sink_ops *ops) {
-    return ops->chunk != NULL && ops->chunk->mark != NULL;
-}
-
 struct copier_table; /* a table as it was when the copiers started */
 
 /* The snapshot of a table whose chunks share one, by its index in map->tables. */
@@ -73,6 +68,9 @@ MUST_CHECK bool copiers_plan(const struct config *config, const char *snapshot_n
  * relay, text_only, is_resumed, wake and context. stop: of the runner, for this call only.
  */
 MUST_CHECK bool copiers_start(struct copiers *copiers, const atomic_bool *stop, struct error *err);
+
+/* The stream waits while the runner writes a chunk, so those of a sink with one writer are smaller. */
+uint64_t copiers_chunk_bytes(const struct config *config, const struct sink_ops *ops);
 
 /* Ends the threads: at once, what was not committed is rolled back. Accepts zeroed copiers. */
 void copiers_end(struct copiers *copiers);

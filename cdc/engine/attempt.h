@@ -91,6 +91,8 @@ struct attempt {
     struct progress progress;   /* of the initial copy, for people */
     bool has_added;             /* tables were added to the plans, which the runners read when they run */
     bool is_reloading;          /* a client of the control socket waits for it */
+    struct chunk_edit *edit;    /* what a client of the control socket has sent of one; or NULL */
+    struct runner *edited;      /* of which it is */
     struct runner *barrier;     /* that holds, or is to hold, for a client of the control socket; or NULL */
     bool is_asked;              /* the client waits for the barrier's next phase */
     bool shows_copy;            /* progress is in use while the stream runs */

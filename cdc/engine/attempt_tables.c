@@ -49,6 +49,16 @@ static bool choose(struct table_list *all, const oid_t *oids, size_t count, stru
     return true;
 }
 
+/* Such sinks have tables, so they were asked which of them they lack. */
+static bool store_in_tables(struct chunk_add *add, struct error *err) {
+    for (size_t i = 0; i < add->config->sink_count; i++) {
+        add->sink = &add->config->sinks[i];
+        if (uncopied_can_ask(add->sink) && !chunk_add_store(add, err))
+            return false;
+    }
+    return true;
+}
+
 /* *ret_added is false when none of them is published, or all are in the plans already. */
 static bool add_published(struct attempt *attempt, struct session *source, const oid_t *oids, size_t count,
                           struct arena *arena, bool *ret_added, struct error *err) {
@@ -62,7 +72,7 @@ static bool add_published(struct attempt *attempt, struct session *source, const
     if (add.tables.count == 0)
         return session_execute(source, "rollback", err);
     FAULT_POINT("tables-before-add");
-    if (!chunk_add_store(&add, err) || !session_execute(source, "rollback", err))
+    if (!store_in_tables(&add, err) || !session_execute(source, "rollback", err))
         return false;
     FAULT_POINT("tables-added");
     *ret_added = add.chunk_count > 0;

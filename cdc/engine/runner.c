@@ -406,6 +406,16 @@ void runner_reload(struct runner *runner) {
     atomic_fetch_add(&runner->reload_number, 1);
 }
 
+void runner_edit(struct runner *runner, struct chunk_edit *edit) {
+    pthread_mutex_lock(&runner->lock);
+    struct chunk_edit **end = &runner->edits;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = edit;
+    pthread_mutex_unlock(&runner->lock);
+    runner_reload(runner);
+}
+
 bool runner_has_reloaded(struct runner *runner) {
     return atomic_load(&runner->reloaded_number) == atomic_load(&runner->reload_number);
 }
@@ -445,5 +455,7 @@ void runner_join(struct runner *runner) {
     pthread_cond_destroy(&runner->ordered);
     pthread_mutex_destroy(&runner->lock);
     pthread_mutex_destroy(&runner->copy.progress.map_lock);
+    chunk_edit_free(runner->edits);
+    runner->edits = NULL;
     runner->started = false;
 }

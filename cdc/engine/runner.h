@@ -27,6 +27,7 @@
 #include "cdc/base/error.h"
 #include "cdc/base/position.h"
 #include "cdc/copy/chunk_asker.h"
+#include "cdc/copy/chunk_edit.h"
 #include "cdc/copy/chunk_filter.h"
 #include "cdc/copy/copiers.h"
 #include "cdc/copy/relay.h"
@@ -77,13 +78,14 @@ struct runner {
     atomic_bool stop; /* stop waiting; the sink reads it too */
     int event_fd;     /* an eventfd for the supervisor: state or position changed; not owned */
 
-    pthread_mutex_t lock; /* guards state, order, copy, run, position, error */
+    pthread_mutex_t lock; /* guards state, order, copy, run, position, edits, error */
     pthread_cond_t ordered;
     enum runner_state state;
     enum runner_order order;
     struct runner_copy copy;
     struct runner_run run;
     struct position position; /* durable in the sink */
+    struct chunk_edit *edits; /* of the plan, for the next time that it is read; NULL: none */
     struct error error;       /* set in state FAILED */
 
     struct sink_metrics *metrics; /* the pipeline's */
@@ -165,6 +167,8 @@ void runner_order_run(struct runner *runner, const struct runner_run *run);
  * runner_has_reloaded: it has done so since the last request. Supervisor.
  */
 void runner_reload(struct runner *runner);
+/* For a sink with one writer: the same, and before it stores an edit of the plan. Takes the edit. */
+void runner_edit(struct runner *runner, struct chunk_edit *edit);
 bool runner_has_reloaded(struct runner *runner);
 
 /* Asks a running runner to hold between two transactions; then see barrier.h. Supervisor. */

@@ -272,6 +272,31 @@ static bool finish_copy(struct runner *runner, struct error *err) {
     return true;
 }
 
+static struct chunk_edit *take_edits(struct runner *runner) {
+    pthread_mutex_lock(&runner->lock);
+    struct chunk_edit *edits = runner->edits;
+    runner->edits = NULL;
+    pthread_mutex_unlock(&runner->lock);
+    return edits;
+}
+
+/* No copy goes on, so the sink's plan in memory is the one that is stored. */
+static bool store_edit(struct runner *runner, const struct chunk_edit *edit, struct error *err) {
+    if (!chunk_edit_apply(edit, runner->sink, err) || !runner_commit(runner, COMMIT_DURABLE, err))
+        return false;
+    FAULT_POINT("tables-edit-stored");
+    return true;
+}
+
+static bool store_edits(struct runner *runner, struct error *err) {
+    struct chunk_edit *edits = take_edits(runner);
+    bool stored = true;
+    for (const struct chunk_edit *edit = edits; edit != NULL && stored; edit = edit->next)
+        stored = store_edit(runner, edit, err);
+    chunk_edit_free(edits);
+    return stored;
+}
+
 bool runner_reload_plan(struct runner *runner, struct error *err) {
     const unsigned number = atomic_load(&runner->reload_number);
     if (runner->in_transaction || number == atomic_load(&runner->reloaded_number))
@@ -279,7 +304,7 @@ bool runner_reload_plan(struct runner *runner, struct error *err) {
     if (runner->group.open && !runner_end_group(runner, err))
         return false;
     runner_forget_copy(runner);
-    if (!runner_load_plan(runner, err) || !runner_start_copiers(runner, err))
+    if (!store_edits(runner, err) || !runner_load_plan(runner, err) || !runner_start_copiers(runner, err))
         return false;
     atomic_store(&runner->reloaded_number, number);
     eventfd_write(runner->event_fd, 1);

@@ -296,9 +296,13 @@ static bool refuse_of_sink(struct refusing *refusing, size_t index, struct error
     return looked;
 }
 
+bool uncopied_can_ask(const struct config_sink *sink) {
+    return sink_admin(sink->ops, target) != NULL;
+}
+
 bool uncopied_matters(const struct config_sink *sink) {
     const char *on_missing = sink_config_find(&sink->sink, "on_missing");
-    return sink_admin(sink->ops, target) != NULL && (on_missing == NULL || strcmp(on_missing, "stop") == 0);
+    return uncopied_can_ask(sink) && (on_missing == NULL || strcmp(on_missing, "stop") == 0);
 }
 
 /* A definition that cannot be read now does not stop a pipeline. */

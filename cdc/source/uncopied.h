@@ -37,6 +37,15 @@ struct uncopied_question {
 MUST_CHECK bool uncopied_look(struct uncopied_question *question, const struct table *table, bool *ret_lacks,
                               struct error *err);
 
+/* Is its target a set of tables, which can be asked for a row? */
+bool uncopied_can_ask(const struct config_sink *sink);
+
+/* Of a table whose messages have no key. */
+#define UNCOPIED_KEYLESS_REMEDY                                                                              \
+    "take the table out with `pgcdc table remove`, delete its topic, and take it in again with `pgcdc "      \
+    "table "                                                                                                 \
+    "add`"
+
 /* False if the sink's on_missing setting accepts tables that lack rows: then a lacking row stops nothing. */
 bool uncopied_matters(const struct config_sink *sink);
 

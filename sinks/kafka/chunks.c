@@ -2,8 +2,9 @@
 /*
  * chunks.c - a copy in chunks: its plan in the position topic, each change of it in a Kafka transaction.
  *
- * Its records (plan_record.h) have the keys KEY#plan and KEY#chunk.ID, where KEY is that of the position. A
- * tombstone removes each when the copy ends.
+ * Its records (plan_record.h) have the keys KEY#plan and KEY#chunk.ID, where KEY is that of the position.
+ * When the copy ends, a tombstone removes each chunk. The plan's record stays: it says where the last row was
+ * written, so that no row of a later copy has the same place and number.
  *
  * The rows of a chunk, its record and the position are in one Kafka transaction. The handle keeps the plan in
  * memory, because a record contains all fields of a chunk. When a Kafka transaction fails, the sink is opened
@@ -224,17 +225,37 @@ static bool send_plan(struct kafka_sink *kafka, struct error *err) {
            send_record(kafka, key, value, err);
 }
 
-bool kafka_plan_remove(struct kafka_sink *kafka, struct error *err) {
+/* of_oid: those of this table; 0: all. */
+static bool remove_chunks(struct kafka_sink *kafka, oid_t of_oid, struct error *err) {
     char key[KEY_BYTES_MAX];
     for (size_t i = 0; i < kafka->plan.capacity; i++) {
-        if (kafka->plan.chunks[i].id == 0)
+        struct chunk *chunk = &kafka->plan.chunks[i];
+        if (chunk->id == 0 || (of_oid != 0 && chunk->relation_oid != of_oid))
             continue;
-        chunk_key(kafka, kafka->plan.chunks[i].id, key);
+        chunk_key(kafka, chunk->id, key);
         if (!send_record(kafka, key, (struct slice){0}, err))
             return false;
+        *chunk = (struct chunk){0};
     }
+    return true;
+}
+
+/* There are no chunks any more. */
+static bool end_plan(struct kafka_sink *kafka, struct error *err) {
+    kafka->plan.head.snapshot = CHUNK_SNAPSHOT_OF_NONE;
+    kafka->has_plan = false;
+    return send_plan(kafka, err);
+}
+
+bool kafka_plan_send_place(struct kafka_sink *kafka, struct error *err) {
+    assert(!kafka->has_plan);
+    return ready_to_send(kafka, err) && end_plan(kafka, err);
+}
+
+bool kafka_plan_remove(struct kafka_sink *kafka, struct error *err) {
+    char key[KEY_BYTES_MAX];
     snprintf(key, sizeof key, "%s" PLAN_RECORD_KEY, kafka->options.position_key);
-    if (!send_record(kafka, key, (struct slice){0}, err))
+    if (!remove_chunks(kafka, 0, err) || !send_record(kafka, key, (struct slice){0}, err))
         return false;
     kafka->has_plan = false;
     return true;
@@ -296,7 +317,77 @@ static bool chunks_note(struct sink *sink, const struct chunk_note *note, struct
         if (!send_chunk(kafka, stored, err))
             return kafka_judge(kafka, err);
     }
-    return !note->is_finished || kafka_plan_remove(kafka, err) || kafka_judge(kafka, err);
+    return !note->is_finished || (remove_chunks(kafka, 0, err) && end_plan(kafka, err)) ||
+           kafka_judge(kafka, err);
+}
+
+/* ---- adding and removing ---- */
+
+static bool has_table(const struct kafka_plan *plan, size_t count, oid_t oid) {
+    for (size_t i = 0; i < count && i < plan->capacity; i++)
+        if (plan->chunks[i].id != 0 && plan->chunks[i].relation_oid == oid)
+            return true;
+    return false;
+}
+
+static uint32_t last_id(const struct kafka_plan *plan) {
+    size_t last = plan->capacity;
+    while (last > 0 && plan->chunks[last - 1].id == 0)
+        last--;
+    return (uint32_t) last;
+}
+
+/* NULL stays NULL. */
+static bool keep_texts(struct kafka_plan *plan, struct chunk *chunk, struct error *err) {
+    const char **const texts[] = {&chunk->schema, &chunk->table, &chunk->column,  &chunk->order_sql,
+                                  &chunk->low,    &chunk->high,  &chunk->snapshot};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        if (*texts[i] == NULL)
+            continue;
+        *texts[i] = arena_copy(&plan->arena, slice_of(*texts[i]));
+        if (*texts[i] == NULL)
+            return error_no_memory(err);
+    }
+    return true;
+}
+
+static bool extend_by(struct kafka_sink *kafka, const struct chunk *added, uint32_t id, struct error *err) {
+    struct chunk chunk = *added;
+    chunk.id = id;
+    if (id > KAFKA_CHUNKS_MAX)
+        return error_set(err, ERROR_CONFIG, "the plan has no room for more chunks; wait until the copy ends");
+    return keep_texts(&kafka->plan, &chunk, err) && put_chunk(&kafka->plan, &chunk, err) &&
+           send_chunk(kafka, &chunk, err);
+}
+
+/* Without a plan the topic still says where the last row was written. */
+static bool chunks_extend(struct sink *sink, const struct chunk *chunks, size_t count, struct error *err) {
+    struct kafka_sink *kafka = kafka_of(sink);
+    struct kafka_plan *plan = &kafka->plan;
+    if (!kafka->has_plan && !read_plan(plan, &kafka->options, sink->stop, err))
+        return false;
+    const uint32_t known = last_id(plan);
+    uint32_t id = known;
+    if (!ready_to_send(kafka, err))
+        return kafka_judge(kafka, err);
+    for (size_t i = 0; i < count; i++)
+        if (!has_table(plan, known, chunks[i].relation_oid) && !extend_by(kafka, &chunks[i], ++id, err))
+            return kafka_judge(kafka, err);
+    if (id == known)
+        return true;
+    kafka->has_plan = true;
+    if (plan->head.snapshot == NULL)
+        plan->head.snapshot = CHUNK_SNAPSHOT_OF_NONE;
+    return send_plan(kafka, err) || kafka_judge(kafka, err);
+}
+
+static bool chunks_withdraw(struct sink *sink, oid_t relation_oid, struct error *err) {
+    struct kafka_sink *kafka = kafka_of(sink);
+    if (!kafka->has_plan)
+        return true;
+    if (!ready_to_send(kafka, err) || !remove_chunks(kafka, relation_oid, err))
+        return kafka_judge(kafka, err);
+    return last_id(&kafka->plan) > 0 || end_plan(kafka, err) || kafka_judge(kafka, err);
 }
 
 const struct sink_chunk_ops KAFKA_CHUNK = {
@@ -305,5 +396,7 @@ const struct sink_chunk_ops KAFKA_CHUNK = {
     .load = chunks_load,
     .note = chunks_note,
     .mark = chunks_mark,
+    .extend = chunks_extend,
+    .withdraw = chunks_withdraw,
     .look = chunks_look,
 };

@@ -168,6 +168,12 @@ static bool write_streamed(struct kafka_sink *kafka, const struct change *change
     return split_if_due(kafka, change, err) && kafka_publish(kafka, change, err);
 }
 
+static bool write_read(struct kafka_sink *kafka, const struct change *change, struct error *err) {
+    kafka->plan.head.row_lsn = change->lsn;
+    kafka->plan.head.row_index = change->index + 1;
+    return kafka_publish(kafka, change, err);
+}
+
 static bool write_commit(struct kafka_sink *kafka, const struct change *change, struct error *err) {
     if (!kafka_transaction_end(kafka, err))
         return false;
@@ -179,7 +185,7 @@ static bool write_commit(struct kafka_sink *kafka, const struct change *change, 
 static bool write_change(struct kafka_sink *kafka, const struct change *change, struct error *err) {
     switch (change->kind) {
     case CHANGE_READ:
-        return kafka_publish(kafka, change, err);
+        return write_read(kafka, change, err);
     case CHANGE_INSERT:
     case CHANGE_UPDATE:
     case CHANGE_DELETE:
@@ -263,8 +269,11 @@ static bool kafka_commit_span(struct sink *sink, const struct position *position
     if (!check_position(kafka, position, err))
         return false;
     kafka->copying = kafka->copying && kafka->producer.in_transaction;
-    if (!kafka_prepare_producer(kafka, err) || !kafka_commit(kafka, position, err))
+    if (!kafka_prepare_producer(kafka, err) ||
+        (kafka->copying && !kafka->has_plan && !kafka_plan_send_place(kafka, err)) ||
+        !kafka_commit(kafka, position, err))
         return kafka_judge(kafka, err);
+    kafka->copying = false;
     kafka->whole_lsn = position->end_lsn;
     *ret_durable = *position;
     return true;

@@ -82,7 +82,9 @@ void kafka_plan_init(struct kafka_plan *plan);
 void kafka_plan_release(struct kafka_plan *plan);
 /* For struct position_reader, whatever is in the records: which there are. context: a struct kafka_plan. */
 MUST_CHECK bool kafka_plan_take_ids(void *context, struct slice name, struct slice value, struct error *err);
-/* Sends the tombstones of the plan in memory. */
+/* Of a copy without a plan: sends where its last row was written. */
+MUST_CHECK bool kafka_plan_send_place(struct kafka_sink *kafka, struct error *err);
+/* Sends tombstones for the plan and the chunks in memory. */
 MUST_CHECK bool kafka_plan_remove(struct kafka_sink *kafka, struct error *err);
 
 /*

@@ -495,3 +495,84 @@ Test(kafka_sink, an_engine_with_a_successor_disturbs_it_no_more) {
     sink_free(successor);
     end(&h);
 }
+
+/* ---- the plan of a copy ---- */
+
+static struct chunk chunk_of(oid_t oid, const char *low, const char *high) {
+    return (struct chunk){.relation_oid = oid,
+                          .schema = "public",
+                          .table = "t",
+                          .method = CHUNK_BY_KEY,
+                          .column = "id",
+                          .column_type = 20,
+                          .key_type = 20,
+                          .order_sql = "pg_catalog.int8",
+                          .low = low,
+                          .high = high,
+                          .state = CHUNK_DIRTY,
+                          .is_added = true,
+                          .snapshot = CHUNK_SNAPSHOT_REPEATED};
+}
+
+static void commit_plan(struct harness *harness) {
+    const struct sink_ops *ops = harness->sink->ops;
+    struct position durable;
+    cr_assert(ops->commit(harness->sink, &harness->opened, COMMIT_DURABLE, &durable, &harness->err), "%s",
+              harness->err.text);
+}
+
+/* The plan, in arena; returns how many chunks it has of the tables 10, 11 and 12: 201 is 2, 0, 1. */
+static int load_plan(struct harness *harness, struct arena *arena, struct chunk_plan *ret_plan) {
+    static const int WEIGHTS[] = {100, 10, 1};
+    int sum = 0;
+    arena_reset(arena);
+    cr_assert(harness->sink->ops->chunk->load(harness->sink, arena, ret_plan, &harness->err), "%s",
+              harness->err.text);
+    for (size_t i = 0; i < ret_plan->count; i++) {
+        cr_assert(ret_plan->chunks[i].is_added);
+        sum += WEIGHTS[ret_plan->chunks[i].relation_oid - 10];
+    }
+    return sum;
+}
+
+Test(kafka_sink, tables_are_added_to_a_plan_and_removed_with_the_next_commit) {
+    const struct chunk first[] = {chunk_of(10, NULL, "5"), chunk_of(10, "5", NULL), chunk_of(11, NULL, NULL)};
+    const struct chunk second[] = {chunk_of(10, NULL, NULL), chunk_of(12, NULL, NULL)};
+    const struct chunk_note finished = {.is_finished = true};
+    struct chunk_plan plan;
+    struct arena arena;
+    struct harness h;
+    arena_init(&arena, 4096, 1 << 20);
+    start(&h);
+    open_with_position(&h);
+    reopen(&h);
+    const struct sink_chunk_ops *ops = h.sink->ops->chunk;
+    cr_assert_eq(load_plan(&h, &arena, &plan), 0);
+    cr_assert(ops->extend(h.sink, first, 3, &h.err), "%s", h.err.text);
+    reopen(&h);
+    cr_assert_eq(load_plan(&h, &arena, &plan), 0, "without a commit nothing is stored");
+    cr_assert(ops->extend(h.sink, first, 3, &h.err), "%s", h.err.text);
+    commit_plan(&h);
+    reopen(&h);
+    cr_assert_eq(load_plan(&h, &arena, &plan), 210);
+    cr_assert_str_eq(plan.chunks[1].low, "5");
+    cr_assert(ops->extend(h.sink, second, 2, &h.err) && ops->withdraw(h.sink, 11, &h.err), "%s", h.err.text);
+    commit_plan(&h);
+    cr_assert_eq(load_plan(&h, &arena, &plan), 201, "a table that is in the plan is left out");
+    struct chunk marked = plan.chunks[0];
+    marked.snapshot = "100:100:";
+    cr_assert(ops->mark(h.sink, &marked, 7, 0x1000, 42, &h.err), "%s", h.err.text);
+    cr_assert(ops->note(h.sink, &finished, &h.err), "%s", h.err.text);
+    commit_plan(&h);
+    reopen(&h);
+    cr_assert_eq(load_plan(&h, &arena, &plan), 0);
+    cr_assert(ops->extend(h.sink, second, 1, &h.err), "%s", h.err.text);
+    commit_plan(&h);
+    cr_assert_eq(load_plan(&h, &arena, &plan), 100);
+    cr_assert(plan.row_lsn == 0x1000 && plan.row_index == 42, "rows are numbered from where they ended");
+    cr_assert(ops->withdraw(h.sink, 10, &h.err), "%s", h.err.text);
+    commit_plan(&h);
+    cr_assert_eq(load_plan(&h, &arena, &plan), 0);
+    arena_release(&arena);
+    end(&h);
+}

@@ -55,11 +55,11 @@ def loaded(live):
 
 
 def plan_records(pipeline):
-    """What is left of the copy's plan: {key: value}."""
+    """What is left of the copy's chunks: {key: value}."""
     if pipeline.position_topic not in pipeline.kafka.topics(pipeline.position_topic):
         return {}
     last = {message.key(): message.value() for message in pipeline.read_topic(pipeline.position_topic)}
-    return {key: value for key, value in last.items() if b"#" in key and value is not None}
+    return {key: value for key, value in last.items() if b"#chunk." in key and value is not None}
 
 
 def copied_chunks(pipeline):

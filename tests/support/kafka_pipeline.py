@@ -46,6 +46,12 @@ class KafkaPipeline(Pipeline):
         super().publish()
         self.witness = Witness(self.source, self.name, f"{self.name}_witness")
 
+    def publish_tables(self, *tables):
+        """Likewise, of some tables; the engine takes what is published."""
+        del self.source_configuration["tables"]
+        self.source.execute(f"create publication {self.name} for table {', '.join(tables)} with (publish_via_partition_root = true)")
+        self.witness = Witness(self.source, self.name, f"{self.name}_witness")
+
     def wait_streaming(self):
         self.wait_while_running(self.is_streaming, "the stream to begin")
         self.wait_while_running(self.position, "a position in Kafka")

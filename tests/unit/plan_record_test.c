@@ -44,6 +44,7 @@ static void assert_comes_back(const struct chunk *chunk) {
     cr_assert_eq(back.bytes_estimate, chunk->bytes_estimate);
     cr_assert_eq(back.rows, chunk->rows);
     cr_assert_eq(back.state, chunk->state);
+    cr_assert_eq(back.is_added, chunk->is_added);
     assert_text(back.schema, chunk->schema);
     assert_text(back.table, chunk->table);
     assert_text(back.column, chunk->column);
@@ -70,6 +71,7 @@ Test(plan_record, a_chunk_comes_back) {
                                .bytes_estimate = UINT64_C(1) << 60,
                                .rows = UINT64_C(1) << 50,
                                .state = CHUNK_DIRTY,
+                               .is_added = true,
                                .snapshot = "10:20:11,12"};
     assert_comes_back(&full);
 }
@@ -105,7 +107,8 @@ Test(plan_record, anything_else_is_an_error) {
     cr_assert_not(parses(""));
     cr_assert_not(parses("null"));
     cr_assert_not(parses("[]"));
-    cr_assert_not(parses("{\"version\":2,\"id\":1," REST ",\"state\":\"waits\"}"));
+    cr_assert(parses("{\"version\":2,\"id\":1," REST ",\"state\":\"waits\"}"));
+    cr_assert_not(parses("{\"version\":3,\"id\":1," REST ",\"state\":\"waits\"}"));
     cr_assert_not(parses("{\"version\":1," REST ",\"state\":\"waits\"}"));
     cr_assert_not(parses("{\"version\":1,\"id\":-1," REST ",\"state\":\"waits\"}"));
     cr_assert_not(parses("{\"version\":1,\"id\":4294967296," REST ",\"state\":\"waits\"}"));

@@ -68,6 +68,32 @@ static void move_bytes(struct shown *shown, struct map_chunk *chunk, uint64_t by
     atomic_fetch_add(&shown->copy.bytes, bytes);
 }
 
+/* Of a sink that appends: all its changes are written, and its rows once more. */
+Test(progress, a_chunk_that_is_written_once_more_is_not_done) {
+    static const struct chunk CHUNKS[] = {{.id = 1,
+                                           .relation_oid = TABLE,
+                                           .schema = "s",
+                                           .table = "t",
+                                           .state = CHUNK_DIRTY,
+                                           .snapshot = CHUNK_SNAPSHOT_REPEATED},
+                                          {.id = 2,
+                                           .relation_oid = TABLE,
+                                           .schema = "s",
+                                           .table = "t",
+                                           .state = CHUNK_COPIED,
+                                           .snapshot = CHUNK_SNAPSHOT_REPEATED}};
+    const struct chunk_plan plan = {.snapshot = CHUNK_SNAPSHOT_OF_NONE, .chunks = CHUNKS, .count = 2};
+    struct chunk_map *map = NULL;
+    struct chunk_tally tally;
+    struct error err = {0};
+    cr_assert(chunk_map_new(&plan, &map, &err), "%s", err.text);
+    chunk_map_tally(map, &tally);
+    cr_assert_eq(tally.chunk_count, 2);
+    cr_assert_eq(tally.chunks_done, 1);
+    cr_assert_eq(tally.chunks_safe, 1);
+    chunk_map_free(map);
+}
+
 Test(progress, chunks_are_counted_that_the_plan_copies) {
     struct shown shown;
     struct chunk_map *map = two_tables();

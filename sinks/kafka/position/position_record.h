@@ -5,7 +5,7 @@
  *     {"version":1,"claim":"9f0c…16 digits","end_lsn":"0/16B3748","commit_lsn":"0/0","index":0,
  *      "system_id":"7316…","timeline":1}
  *
- * Version 2 says that the topic has the plan of a copy in chunks too (plan_record.h), which an engine that
+ * Version 2 says that the topic has the plan of a copy in chunks too (chunks.c), which an engine that
  * does not know of chunks must not leave behind.
  *
  * claim identifies the engine that wrote it: a random number of its process. end_lsn 0/0: the engine has

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * edit_store.h - for commands: stores an edit of the plan of a sink with one writer.
+ *
+ * The running engine stores it, which a command asks through NAME.control. When none runs, the command holds
+ * the state directory's lock, opens the sink as a start does, which fences an engine that was killed, and
+ * stores it there.
+ */
+#pragma once
+
+#include "cdc/config/config.h"
+#include "cdc/copy/chunk_edit.h"
+#include "cdc/pq/session.h"
+
+struct edit_store {
+    const struct config *config;
+    const atomic_bool *stop;
+    struct session *source; /* to see whether an engine on another machine uses the slot */
+};
+
+/* deliver of struct chunk_add; context: a struct edit_store. True: durable in the sink. Takes the edit. */
+MUST_CHECK bool edit_store_deliver(void *context, const struct config_sink *sink, struct chunk_edit *edit,
+                                   struct error *err);

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pgcdc table` with a Kafka sink: tables are added and copied again while the pipeline runs and while it does not, whatever dies."""
+
+import signal
+
+import pytest
+
+from support import load, oracle
+from support.cluster import Cluster
+from support.committed import lsn_number
+from support.kafka import Kafka
+from support.kafka_checker import KafkaChecker
+from support.load import Load
+from support.topic_reader import TopicReader
+
+TABLES = ("public.journal", "public.account", "public.document", "public.seat", "public.part")
+ENGINE_POINTS = ("tables-edit-sent", "tables-edit-stored", "runner-chunk-written", "runner-chunk-stored", "runner-before-finish")
+
+
+@pytest.fixture(scope="module")
+def source_cluster():
+    """A chunk waits for the WAL writer, so it writes often."""
+    with Cluster("source", settings={"wal_writer_delay": "10ms"}) as cluster:
+        cluster.is_shared = True
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def kafka():
+    with Kafka("tables") as kafka:
+        yield kafka
+
+
+@pytest.fixture
+def streaming(new_kafka_pipeline, source_cluster, kafka):
+    """Accounts and parts are published, in a publication that counts as pgcdc's own; not started yet."""
+    pipeline = new_kafka_pipeline(source_cluster, kafka)
+    pipeline.engine.configuration["copy"] = {"mode": "live", "workers": "3", "chunk_bytes": "64kB"}
+    pipeline.source.execute(load.SCHEMA + load.ROWS + "alter table journal replica identity full; analyze")
+    pipeline.replay.execute(load.SCHEMA)
+    publish(pipeline, f"comment on publication {pipeline.name} is 'created by pgcdc'")
+    return pipeline
+
+
+def publish(pipeline, more=""):
+    pipeline.publish_tables("account", "part")
+    pipeline.source.execute(more or "select")
+
+
+def command(pipeline, *words, code=0, **arguments):
+    """`pgcdc table WORD -c FILE ARGUMENTS`."""
+    result = pipeline.engine.command("table " + words[0], *words[1:], **arguments)
+    assert result.returncode == code, result.stdout + result.stderr
+    return result
+
+
+def is_copied(pipeline):
+    if pipeline.position() is None:
+        return False
+    last = {message.key(): message.value() for message in pipeline.read_topic(pipeline.position_topic)}
+    return not [key for key, value in last.items() if b"#chunk." in key and value is not None]
+
+
+def start(pipeline, **arguments):
+    pipeline.engine.start(**arguments)
+    wait_copied(pipeline)
+
+
+def wait_copied(pipeline):
+    """Returns an LSN after which everything is streamed."""
+    pipeline.wait_while_running(lambda: is_copied(pipeline), "the copy to end")
+    return lsn_number(pipeline.source_lsn())
+
+
+def check(pipeline, finished_lsn, tables=TABLES):
+    """The last record of each row is the source's row, and no record came twice."""
+    pipeline.engine.stop()
+    pipeline.engine.catch_up()
+    checker = KafkaChecker(TopicReader(pipeline.kafka.bootstrap), pipeline.topics())
+    checker.assert_live(pipeline.witness, finished_lsn)
+    checker.replay(pipeline.replay, tables, upserts=True)
+    oracle.assert_equal(pipeline.source, pipeline.replay, tables)
+    return checker
+
+
+def rows_read(checker, table):
+    return sum(each.kind == "r" and each.table == table for each in checker.published)
+
+
+def test_tables_are_added_and_copied_again_while_they_are_written(streaming):
+    """One of them has no key: nothing of it was sent before, so its rows and changes can be told apart."""
+    with Load(streaming.source, pause_s=0.005):
+        start(streaming)
+        said = command(streaming, "add", "public.document", "public.seat", "public.journal").stdout
+        assert "will be copied" in said and "the running engine copies them now" in said, said
+        wait_copied(streaming)
+        assert "were published before" in command(streaming, "add", "public.document").stdout
+        said = command(streaming, "copy", "public.account").stdout
+        assert "as read records, after what it has" in said, said
+        finished_lsn = wait_copied(streaming)
+    assert "copying" not in command(streaming, "list").stdout
+    checker = check(streaming, finished_lsn)
+    assert rows_read(checker, "account") >= 2 * 2000 and rows_read(checker, "document") == 50
+
+
+def test_a_table_without_a_key_is_not_copied_again(streaming):
+    start(streaming)
+    command(streaming, "add", "public.journal")
+    wait_copied(streaming)
+    refused = command(streaming, "copy", "public.journal", code=2).stderr
+    assert "the messages of table public.journal have no key" in refused and "delete its topic" in refused, refused
+    command(streaming, "remove", "public.journal")
+    streaming.kafka.delete_topic(streaming.topic("journal"))
+    command(streaming, "add", "public.journal")
+    check(streaming, wait_copied(streaming), TABLES[:2] + TABLES[4:])
+
+
+def test_tables_are_added_and_copied_again_while_no_engine_runs(streaming):
+    start(streaming)
+    streaming.engine.stop()
+    said = command(streaming, "add", "public.document", "public.journal").stdout
+    assert "no engine runs here: its next start copies them" in said, said
+    assert "they are planned already" in command(streaming, "add", "public.document").stdout
+    command(streaming, "copy", "--where", "id = 7", "public.account")
+    assert "waits" not in command(streaming, "list").stdout
+    streaming.source.execute("update document set title = 'later' where id = 5; delete from account where id = 7; delete from document where id = 6")
+    streaming.engine.start()
+    checker = check(streaming, wait_copied(streaming), ("public.account", "public.part", "public.document", "public.journal"))
+    assert 2000 <= rows_read(checker, "account") < 4000, "only the chunks with such a row"
+
+
+def test_rows_have_numbers_of_their_own_when_nothing_else_happens(streaming, tmp_path):
+    """On an idle source the rows of several copies are at the same place of the stream. An engine with another state directory is not disturbed."""
+    streaming.engine.configuration["copy"]["mode"] = "simple"
+    start(streaming)
+    for _ in range(2):
+        command(streaming, "copy", "public.account")
+        wait_copied(streaming)
+    streaming.engine.stop()
+    command(streaming, "copy", "public.account")
+    streaming.engine.start()
+    finished_lsn = wait_copied(streaming)
+    streaming.engine.configuration["state"] = str(tmp_path / "elsewhere")
+    refused = command(streaming, "copy", "public.account", code=6).stderr
+    assert "an engine with another state directory runs this pipeline" in refused, refused
+    streaming.engine.configuration["state"] = str(streaming.state)
+    checker = check(streaming, finished_lsn, ("public.account", "public.part"))
+    assert rows_read(checker, "account") == 4 * 2000
+
+
+def test_a_planned_table_is_removed(new_kafka_pipeline, source_cluster, kafka):
+    pipeline = new_kafka_pipeline(source_cluster, kafka)
+    pipeline.source.execute(load.SCHEMA + load.ROWS)
+    pipeline.replay.execute(load.SCHEMA)
+    publish(pipeline)
+    start(pipeline)
+    assert "alter publication" in command(pipeline, "add", "public.document", "public.seat").stdout
+    assert command(pipeline, "list").stdout.count("waits until it is published, or removed") == 2
+    command(pipeline, "remove", "public.document")
+    pipeline.engine.stop()
+    command(pipeline, "remove", "public.seat")
+    assert is_copied(pipeline)
+    pipeline.engine.start()
+    check(pipeline, wait_copied(pipeline), ("public.account", "public.part"))
+
+
+def test_an_engine_that_is_killed_loses_nothing(streaming):
+    """A command is repeated, or was acknowledged and need not be."""
+    added = ("add", "public.document", "public.journal", "public.seat")
+    with Load(streaming.source, pause_s=0.02):
+        start(streaming)
+        for number, point in enumerate(ENGINE_POINTS):
+            words = added if number < 2 else ("copy", "public.account")
+            streaming.engine.stop()
+            streaming.engine.start(environment={"PGCDC_FAULT": f"{point}:1"})
+            streaming.wait_while_running(streaming.is_streaming, "the stream to begin")
+            result = streaming.engine.command("table " + words[0], *words[1:])
+            assert streaming.engine.wait_exit() == -signal.SIGKILL, point
+            streaming.engine.start()
+            if result.returncode != 0 and point != ENGINE_POINTS[0]:
+                command(streaming, *words)
+            finished_lsn = wait_copied(streaming)
+    check(streaming, finished_lsn)
+
+
+def test_a_command_that_is_killed_is_repeated(streaming):
+    start(streaming)
+    streaming.engine.stop()
+    for point, table in (("tables-edit-sent", "document"), ("tables-edit-stored", "seat")):
+        command(streaming, "add", f"public.{table}", code=-signal.SIGKILL, environment={"PGCDC_FAULT": f"{point}:1"})
+        command(streaming, "add", f"public.{table}")
+    streaming.engine.start()
+    checker = check(streaming, wait_copied(streaming), ("public.account", "public.part", "public.document", "public.seat"))
+    assert rows_read(checker, "document") == 50 and rows_read(checker, "seat") == 100
