@@ -520,6 +520,25 @@ static bool open_for_look(struct postgres_sink *postgres, struct error *err) {
     return connect_target(postgres, err);
 }
 
+/* The session of an operator can hold the origin while the engine does not. */
+static bool refuse_add(const struct sink *sink, const char *reason, struct error *err) {
+    const char *origin = sink_config_find(sink->config, "origin");
+    struct buffer literal AUTO(buffer_release) = {.bytes_max = 4096};
+    error_set(err, ERROR_CONFIG, "sink %s cannot copy while changes are applied: %s", sink->config->name,
+              reason);
+    if (origin == NULL)
+        return false;
+    literal_append(&literal, slice_of(origin));
+    if (buffer_text(&literal) == NULL)
+        return error_no_memory(err);
+    return error_remedy(
+        err,
+        "once both pipelines have caught up, while no application writes to the table and the engine "
+        "is stopped, copy its rows by hand in a session of the target that has run select "
+        "pg_replication_origin_session_setup(%s)",
+        literal.data);
+}
+
 static bool postgres_chunk_add_begin(struct sink *sink, struct table *tables, size_t count, bool replaces,
                                      struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
@@ -527,8 +546,7 @@ static bool postgres_chunk_add_begin(struct sink *sink, struct table *tables, si
     if (!open_for_command(postgres, err))
         return false;
     if (!postgres_chunk_can(sink, &reason))
-        return error_set(err, ERROR_CONFIG, "sink %s cannot copy while changes are applied: %s",
-                         sink->config->name, reason);
+        return refuse_add(sink, reason, err);
     return (replaces ? postgres_copy_begin_again(sink, tables, count, err)
                      : postgres_copy_begin(sink, tables, count, err)) &&
            chunk_copy_find_parts(sink, tables, count, err) && plan_rows_prepare_add(&postgres->target, err);

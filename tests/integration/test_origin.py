@@ -85,6 +85,28 @@ def test_copied_rows_do_not_go_back(circle):
     wait_equal(there, back)
     refused = there.engine.command("table copy", "public.t")
     assert refused.returncode == 2 and "only one session can hold its origin" in refused.stderr
+    copy_by_hand(there, back, refused.stderr)
+
+
+def copy_by_hand(there, back, refusal):
+    """A table joins, by the steps that the refusal names and the manual lists."""
+    for database in (there.source, there.target):
+        database.execute("create table u (id int primary key, v text)")
+    there.source.execute("insert into u select g, 'old' from generate_series(1, 10) g")
+    wait_equal(there, back)
+    there.engine.stop()
+    set_up = "select pg_replication_origin_session_setup('there_origin')"
+    assert set_up in refusal
+    there.target.execute(f"{set_up}; insert into u select g, 'old' from generate_series(1, 10) g")
+    there.source.execute("alter publication there add table u")
+    there.target.execute("alter publication back add table u")
+    there.start()
+    there.source.execute("update u set v = 'a' where id = 1")
+    there.target.execute("update u set v = 'b' where id = 2")
+    for pipeline in (there, back):
+        pipeline.wait_applied()
+    assert_equal(there.source, there.target, ["public.t", "public.u"])
+    assert there.source.value("select count(*) from u where v in ('a', 'b')") == 2
 
 
 def test_check_warns_of_a_circle_without_origins(circle):
