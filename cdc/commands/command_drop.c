@@ -22,6 +22,7 @@
 #include "cdc/engine/activity.h"
 #include "cdc/engine/checkpoint.h"
 #include "cdc/engine/failure.h"
+#include "cdc/engine/published.h"
 #include "cdc/engine/skip.h"
 #include "cdc/engine/state_lock.h"
 #include "cdc/engine/verified.h"
@@ -228,7 +229,8 @@ static bool drop_state(const struct config *config, struct error *err) {
     char path[PATH_MAX];
     if (!checkpoint_remove(config->state, config->name, err) ||
         !failure_remove(config->state, config->name, err) ||
-        !activity_remove(config->state, config->name, err))
+        !activity_remove(config->state, config->name, err) ||
+        !published_remove(config->state, config->name, err))
         return false;
     for (size_t i = 0; i < config->sink_count; i++)
         if (!drop_sink_state(config, config->sinks[i].sink.name, err))

@@ -308,7 +308,8 @@ static bool remove_one(struct table_command *command, const struct membership *m
     }
     return (!member->is_published || !member->is_ours ||
             membership_change(&command->source, &command->config->source, member, false, err)) &&
-           chunk_add_remove(&add, member->oid, err);
+           chunk_add_remove(&add, member->oid, err) &&
+           edit_store_forget(&command->edit_store, member->oid, err);
 }
 
 static bool remove_tables(struct table_command *command, struct error *err) {

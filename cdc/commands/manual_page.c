@@ -22,6 +22,9 @@ static const struct {
     {"NAME.lock", "locked while an engine runs, and contains its process id"},
     {"NAME.activity", "what the engine has done, for pgcdc status"},
     {"NAME.failure", "the last error, until there is progress again, for pgcdc status, check and why"},
+    {"NAME.published",
+     "the tables that were published when the engine last looked, of a pipeline with a sink "
+     "that appends"},
     {"NAME.SINK.skip", "the transaction that pgcdc skip leaves out for that sink"},
 };
 

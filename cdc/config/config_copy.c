@@ -20,7 +20,8 @@ const struct option_spec COPY_OPTIONS[] = {
      "`simple`: one transaction of the target, which shows all rows at once",
      OPTION_TEXT, "`live`"},
     {"new_tables", false,
-     "a published table that a `postgres` sink lacks, or whose old rows it lacks: `copy` creates and copies "
+     "a published table that a `postgres` sink lacks, or whose old rows a sink lacks: `copy` creates and "
+     "copies "
      "it, "
      "`stream` applies its changes only, `stop` stops the pipeline with the remedy",
      OPTION_TEXT, "`copy`; `stop` with mode `simple`"},

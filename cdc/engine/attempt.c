@@ -111,7 +111,7 @@ static bool check_forks(struct attempt *attempt, struct error *err) {
 
 static bool resume(struct attempt *attempt, struct error *err) {
     struct reader *reader = attempt->reader;
-    if (!attempt_add_newcomers(attempt, err))
+    if (!attempt_add_newcomers(attempt, err) || !attempt_add_published(attempt, err))
         return false;
     return reader->ops->resume == NULL ||
            reader->ops->resume(reader, attempt_is_copying(attempt) || attempt->has_added, err);
@@ -240,6 +240,8 @@ static bool start_watch(struct attempt *attempt, struct error *err) {
                                     .runners = attempt->runners,
                                     .runner_count = attempt->runner_count,
                                     .looked_at = catalog->looked_at,
+                                    .looks_published = attempt_watches_published(attempt->pipeline->config) &&
+                                                       !attempt->facts.identity.is_standby,
                                     .sent = catalog->sent,
                                     .warned = catalog->warned,
                                     .event_fd = attempt->event_fd,
@@ -330,7 +332,7 @@ static void learn_newcomers(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
     if (!attempt->watch.found_newcomers || pipeline->config->copy.new_tables != NEW_TABLES_COPY)
         return;
-    pipeline->knows_newcomers = false;
+    pipeline->knows_newcomers = pipeline->knows_published = false;
     err->kind = ERROR_RETRY;
 }
 
@@ -338,6 +340,7 @@ static bool supervise(struct attempt *attempt, struct error *err) {
     while (!attempt_is_stopped(attempt)) {
         show_live_copy(attempt);
         attempt_serve(attempt);
+        attempt_keep_published(attempt);
         attempt_save(attempt, false);
         attempt_note_activity(attempt, false);
         attempt_report(attempt);
@@ -469,6 +472,7 @@ static void attempt_release(struct attempt *attempt) {
     attempt->reader->ops->close(attempt->reader);
     for (size_t i = 0; attempt->runners != NULL && i < attempt->runner_count; i++)
         ledger_release(&attempt->runners[i].ledger);
+    published_release(&attempt->published);
     free(attempt->runners);
     free(attempt->positions);
     if (attempt->event_fd >= 0)

@@ -18,6 +18,7 @@
 #include "cdc/engine/failure.h"
 #include "cdc/engine/feed.h"
 #include "cdc/engine/pipeline.h"
+#include "cdc/engine/published.h"
 #include "cdc/engine/runner.h"
 #include "cdc/engine/start.h"
 #include "cdc/engine/watch.h"
@@ -48,6 +49,7 @@ struct activity_state {
 struct pipeline {
     struct control control;
     bool knows_newcomers; /* tables without a copy were looked for, and the watch has found none since */
+    bool knows_published; /* likewise, for sinks that append */
     const struct config *config;
     const struct pipeline_options *options;
     struct checkpoint checkpoint;
@@ -90,6 +92,8 @@ struct attempt {
     bool store_positions;       /* the sinks do not have the positions yet */
     struct progress progress;   /* of the initial copy, for people */
     bool has_added;             /* tables were added to the plans, which the runners read when they run */
+    struct published published; /* what NAME.published has, or will have */
+    bool keeps_published;       /* it is to be written once the runners have stored their plans */
     bool is_reloading;          /* a client of the control socket waits for it */
     struct chunk_edit *edit;    /* what a client of the control socket has sent of one; or NULL */
     struct runner *edited;      /* of which it is */
@@ -121,6 +125,18 @@ MUST_CHECK bool attempt_adopt(struct attempt *attempt, lsn_t confirmed_lsn, stru
  * the plan of each sink.
  */
 MUST_CHECK bool attempt_add_newcomers(struct attempt *attempt, struct error *err);
+
+/* attempt_tables.c: logs that they are copied. */
+void attempt_say_tables(const struct table_list *tables);
+
+/*
+ * attempt_published.c: the same for sinks that append. note: before the slot of a new pipeline is created.
+ * add: before streaming. keep: while it runs.
+ */
+MUST_CHECK bool attempt_note_published(struct attempt *attempt, struct error *err);
+MUST_CHECK bool attempt_add_published(struct attempt *attempt, struct error *err);
+void attempt_keep_published(struct attempt *attempt);
+bool attempt_watches_published(const struct config *config);
 
 /*
  * attempt_tables.c: after a failure: adds a table that a sink lacks. False: it cannot be, or was added

@@ -164,7 +164,7 @@ static bool create_at_source(struct attempt *attempt, bool again, bool copies, s
     const struct reader_creation_ops *ops = reader->ops->creation;
     struct reader_creation creation = {0};
     const bool lives = copies && copies_live(attempt);
-    if (!ops->prepare(reader, err) || !mark_copying(attempt, err))
+    if (!ops->prepare(reader, err) || !mark_copying(attempt, err) || !attempt_note_published(attempt, err))
         return false;
     if (!ops->create(reader, again, copies, &creation, err))
         return creation.is_foreign ? forget_copying(attempt->pipeline, err) : false;

@@ -24,7 +24,7 @@ static bool may_add(const struct attempt *attempt) {
     return can;
 }
 
-static void say_tables(const struct table_list *tables) {
+void attempt_say_tables(const struct table_list *tables) {
     struct buffer names AUTO(buffer_release) = {.bytes_max = 2 * NAMES_BYTES_MAX};
     for (size_t i = 0; i < tables->count && names.size < NAMES_BYTES_MAX; i++)
         buffer_printf(&names, "%s%s.%s", i > 0 ? ", " : "", tables->tables[i].schema, tables->tables[i].name);
@@ -77,7 +77,7 @@ static bool add_published(struct attempt *attempt, struct session *source, const
     FAULT_POINT("tables-added");
     *ret_added = add.chunk_count > 0;
     if (*ret_added)
-        say_tables(&add.tables);
+        attempt_say_tables(&add.tables);
     return true;
 }
 

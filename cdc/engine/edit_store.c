@@ -11,6 +11,7 @@
 #include "cdc/base/fault.h"
 #include "cdc/base/json_writer.h"
 #include "cdc/engine/control.h"
+#include "cdc/engine/published.h"
 #include "cdc/engine/state_lock.h"
 #include "cdc/source/slot.h"
 #include "sinks/plan_record.h"
@@ -121,6 +122,34 @@ static bool store_here(const struct edit_store *store, const struct config_sink 
     return stored;
 }
 
+/* The engine does not take them for tables that appeared by themselves. */
+static bool note_tables(const struct edit_store *store, const struct chunk_edit *edit, struct error *err) {
+    const struct config *config = store->config;
+    struct published published;
+    if (!published_read(config->state, config->name, &published, err))
+        return false;
+    bool noted = true;
+    for (size_t i = 0; i < edit->count && noted; i++)
+        noted = published_note(&published, edit->chunks[i].relation_oid, err);
+    noted = noted && published_write(config->state, config->name, &published, err);
+    published_release(&published);
+    return noted;
+}
+
+bool edit_store_forget(const struct edit_store *store, oid_t relation_oid, struct error *err) {
+    const struct config *config = store->config;
+    struct published published;
+    if (!published_read(config->state, config->name, &published, err))
+        return false;
+    bool forgotten = true;
+    if (published_has(&published, relation_oid)) {
+        published_forget(&published, relation_oid);
+        forgotten = published_write(config->state, config->name, &published, err);
+    }
+    published_release(&published);
+    return forgotten;
+}
+
 bool edit_store_deliver(void *context, const struct config_sink *sink, struct chunk_edit *edit,
                         struct error *err) {
     const struct edit_store *store = context;
@@ -128,6 +157,7 @@ bool edit_store_deliver(void *context, const struct config_sink *sink, struct ch
     bool stored =
         control_connect(store->config->state, store->config->name, &client, err) &&
         (client >= 0 ? send_edit(store, client, sink, edit, err) : store_here(store, sink, edit, err));
+    stored = stored && note_tables(store, edit, err);
     if (client >= 0)
         close(client);
     chunk_edit_free(edit);

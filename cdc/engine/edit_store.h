@@ -21,3 +21,6 @@ struct edit_store {
 /* deliver of struct chunk_add; context: a struct edit_store. True: durable in the sink. Takes the edit. */
 MUST_CHECK bool edit_store_deliver(void *context, const struct config_sink *sink, struct chunk_edit *edit,
                                    struct error *err);
+
+/* A table is not published any more: when it is published again by itself, its rows are copied. */
+MUST_CHECK bool edit_store_forget(const struct edit_store *store, oid_t relation_oid, struct error *err);

@@ -17,6 +17,7 @@
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
+#include "cdc/engine/published.h"
 #include "cdc/source/source.h"
 
 enum {
@@ -25,7 +26,9 @@ enum {
     REACH_MS =
         10000, /* a check waits this long for a sink; a sink that is later is checked again next time */
     REACH_STEP_MS = 20,
+    ARENA_BLOCK_BYTES = 64 * 1024,
 };
+#define ARENA_BYTES_MAX ((size_t) 512 << 20)
 
 static bool is_stopped(const struct watch *watch) {
     return atomic_load(&watch->stop);
@@ -114,6 +117,47 @@ static bool check_newcomers(struct watch *watch, struct session *session, struct
     return !watch->found_newcomers;
 }
 
+/* The first table that no command has planned to copy. */
+static const struct table *find_unknown(const struct table_list *tables, const struct published *published) {
+    for (size_t i = 0; i < tables->count; i++)
+        if (!published_has(published, tables->tables[i].oid))
+            return &tables->tables[i];
+    return NULL;
+}
+
+static bool look_published(struct watch *watch, struct session *session, const struct published *published,
+                           struct arena *arena, struct error *err) {
+    struct uncopied_published found = {0};
+    const struct xid_snapshot *since = watch->looked.xmax != 0 ? &watch->looked : &published->snapshot;
+    if (!session_execute(session, "begin isolation level repeatable read read only", err) ||
+        !uncopied_find_published(watch->config, session, since, arena, &found, err))
+        return false;
+    const struct table *unknown = find_unknown(&found.tables, published);
+    watch->found_newcomers = unknown != NULL;
+    if (unknown == NULL && found.now.xmax != 0) {
+        xid_snapshot_release(&watch->looked);
+        watch->looked = found.now;
+    } else {
+        xid_snapshot_release(&found.now);
+    }
+    return unknown != NULL ? uncopied_refuse_published(watch->config, unknown, err)
+                           : session_execute(session, "rollback", err);
+}
+
+/* The same for sinks that append. */
+static bool check_published(struct watch *watch, struct session *session, struct error *err) {
+    struct published published = {0};
+    struct arena arena;
+    if (!watch->looks_published)
+        return true;
+    arena_init(&arena, ARENA_BLOCK_BYTES, ARENA_BYTES_MAX);
+    bool good = published_read(watch->config->state, watch->config->name, &published, err) &&
+                look_published(watch, session, &published, &arena, err);
+    published_release(&published);
+    arena_release(&arena);
+    return good;
+}
+
 /* False: the check found a fault, which is in *err. */
 static bool watch_look(struct watch *watch, struct error *err) {
     struct session session = {0};
@@ -123,9 +167,10 @@ static bool watch_look(struct watch *watch, struct error *err) {
         session_close(&session);
         return true;
     }
-    bool looked =
-        take_sample(watch, &session, err) && scope_check_kept(&session, source, watch->sent, warning, err) &&
-        scope_check(&session, source, SCOPE_RUNNING, warning, err) && check_newcomers(watch, &session, err);
+    bool looked = take_sample(watch, &session, err) &&
+                  scope_check_kept(&session, source, watch->sent, warning, err) &&
+                  scope_check(&session, source, SCOPE_RUNNING, warning, err) &&
+                  check_newcomers(watch, &session, err) && check_published(watch, &session, err);
     session_close(&session);
     if (looked)
         watch_say(watch, warning);
@@ -173,5 +218,6 @@ void watch_stop(struct watch *watch) {
     eventfd_write(watch->wake_fd, 1);
     pthread_join(watch->thread, NULL);
     close(watch->wake_fd);
+    xid_snapshot_release(&watch->looked);
     watch->started = false;
 }

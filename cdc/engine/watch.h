@@ -38,6 +38,8 @@ struct watch {
     size_t runner_count;
     bool found_newcomers;              /* in state WATCH_FAILED: tables without a copy are why */
     struct uncopied_moment *looked_at; /* outlives the attempt */
+    bool looks_published;              /* a sink appends, and cannot be asked: see published.h */
+    struct xid_snapshot looked;        /* for that: no table was new then; xmax 0: see NAME.published */
     const PGresult *sent;              /* scope_read_announced at the start of the stream */
     char *warned; /* SCOPE_WARNING_MAX bytes: the last warning, so that it is logged once */
     int event_fd; /* an eventfd for the supervisor; not owned */

@@ -9,8 +9,9 @@
  * While the pipeline runs, the row may really be in the stream, so the target is queried only once its sink
  * has caught up.
  */
-#include "cdc/source/uncopied.h"
+#include "cdc/source/uncopied_parts.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "cdc/base/buffer.h"
@@ -53,10 +54,9 @@ static const struct table_column *key_column(const struct table *table, uint32_t
     return NULL;
 }
 
-/* An error from the server is not a failure here; a lost connection is. Zero rows and false: no answer. */
-static bool uncopied_ask(struct uncopied_question *question, struct session *session, const char *sql,
-                         int count, const char *const *parameters, int columns, PGresult **ret_rows,
-                         struct error *ret_answer, struct error *err) {
+bool uncopied_ask(struct uncopied_question *question, struct session *session, const char *sql, int count,
+                  const char *const *parameters, int columns, PGresult **ret_rows, struct error *ret_answer,
+                  struct error *err) {
     const struct result_shape shape = {"the query for an old row", 0, 1, columns, 0};
     *ret_answer = (struct error){0};
     if (session_query(session, sql, count, parameters, &shape, ret_rows, ret_answer))
@@ -68,8 +68,8 @@ static bool uncopied_ask(struct uncopied_question *question, struct session *ses
     return false;
 }
 
-static bool read_entry(struct uncopied_question *question, const struct table *table, PGresult **ret_entry,
-                       struct error *err) {
+bool uncopied_read_entry(struct uncopied_question *question, const struct table *table, PGresult **ret_entry,
+                         struct error *err) {
     char sql[2048], oid[16];
     struct error answer;
     snprintf(sql, sizeof sql, ENTRY, question->source->server_version >= 150000 ? SCHEMA_ENTRY : "");
@@ -78,7 +78,7 @@ static bool read_entry(struct uncopied_question *question, const struct table *t
     return uncopied_ask(question, question->source, sql, 3, parameters, 2, ret_entry, &answer, err);
 }
 
-static void append_source(struct buffer *sql, const struct table *table) {
+void uncopied_append_source(struct buffer *sql, const struct table *table) {
     buffer_append_text(sql, "select ");
     for (uint32_t place = 1; place <= table->key_count && key_column(table, place) != NULL; place++) {
         identifier_append(sql, slice_of(key_column(table, place)->name));
@@ -162,7 +162,7 @@ static bool ask_written_target(struct uncopied_question *question, const struct 
     return true;
 }
 
-static bool has_whole_key(const struct table *table) {
+bool uncopied_has_whole_key(const struct table *table) {
     for (uint32_t place = 1; place <= table->key_count; place++)
         if (place > KEYS_MAX || key_column(table, place) == NULL)
             return false;
@@ -176,7 +176,7 @@ static bool look_once(struct uncopied_question *question, const PGresult *entry,
     struct error answer;
     const char *parameters[] = {PQgetvalue(entry, 0, 0), PQgetvalue(entry, 0, 1)};
     *ret_lacks = false;
-    append_source(&sql, table);
+    uncopied_append_source(&sql, table);
     if (buffer_text(&sql) == NULL)
         return error_no_memory(err);
     if (!uncopied_ask(question, question->source, sql.data, 2, parameters, (int) table->key_count + 1, &old,
@@ -189,9 +189,9 @@ bool uncopied_look(struct uncopied_question *question, const struct table *table
                    struct error *err) {
     PGresult *entry AUTO_PGRESULT = NULL;
     *ret_lacks = false;
-    if (!has_whole_key(table))
+    if (!uncopied_has_whole_key(table))
         return true;
-    if (!read_entry(question, table, &entry, err))
+    if (!uncopied_read_entry(question, table, &entry, err))
         return false;
     if (entry == NULL || PQntuples(entry) == 0)
         return true;
@@ -323,8 +323,7 @@ static bool refuse_with(struct refusing *refusing, struct error *err) {
     return good;
 }
 
-/* Rows that are older than a table's publication are wanted. */
-static bool wants_rows(const struct config *config) {
+bool uncopied_wants_rows(const struct config *config) {
     return config->source.snapshot == SNAPSHOT_INITIAL && config->copy.new_tables != NEW_TABLES_STREAM;
 }
 
@@ -333,7 +332,7 @@ bool uncopied_find(const struct config *config, struct session *source, const at
     struct refusing refusing = {
         .config = config, .found = ret_found, .stop = stop, .question = {.source = source}};
     *ret_found = (struct uncopied_found){0};
-    return !wants_rows(config) ||
+    return !uncopied_wants_rows(config) ||
            (session_execute(source, "set lock_timeout = '1s'", err) && refuse_with(&refusing, err) &&
             session_execute(source, "reset lock_timeout", err));
 }
@@ -342,7 +341,7 @@ bool uncopied_find(const struct config *config, struct session *source, const at
 bool uncopied_refuse(const struct config *config, struct session *source, const atomic_bool *stop,
                      struct error *err) {
     struct refusing refusing = {.config = config, .stop = stop, .question = {.source = source}};
-    if (!wants_rows(config))
+    if (!uncopied_wants_rows(config))
         return true;
     return session_execute(source, "set lock_timeout = '1s'", err) && refuse_with(&refusing, err) &&
            session_execute(source, "reset lock_timeout", err);
@@ -350,9 +349,8 @@ bool uncopied_refuse(const struct config *config, struct session *source, const 
 
 /* ---- while it runs ---- */
 
-/* Was an entry added since, and up to which transaction is that known? */
-static bool read_newcomers(struct session *source, const char *publications, const char *since_xid,
-                           bool *ret_some, struct uncopied_moment *moment, struct error *err) {
+bool uncopied_read_newcomers(struct session *source, const char *publications, const char *since_xid,
+                             bool *ret_some, struct uncopied_moment *moment, struct error *err) {
     static const char SQL[] = "select pg_snapshot_xmin(pg_current_snapshot()), $2::text is not null and "
                               "exists (select from (select prpubid as id, xmin as since"
                               " from pg_publication_rel%s) e join pg_publication p on p.oid = e.id where "
@@ -375,7 +373,7 @@ static bool read_newcomers(struct session *source, const char *publications, con
 
 bool uncopied_moment_read(struct session *source, struct uncopied_moment *ret_moment, struct error *err) {
     bool some = false;
-    return read_newcomers(source, "{}", NULL, &some, ret_moment, err);
+    return uncopied_read_newcomers(source, "{}", NULL, &some, ret_moment, err);
 }
 
 bool uncopied_refuse_newcomers(const struct config *config, struct session *source,
@@ -385,11 +383,11 @@ bool uncopied_refuse_newcomers(const struct config *config, struct session *sour
     struct refusing refusing = {
         .config = config, .stop = stop, .sinks = sinks, .question = {.source = source}};
     bool some = false;
-    if (!wants_rows(config))
+    if (!uncopied_wants_rows(config))
         return true;
     refusing.question.since_xid = moment->xid[0] != '\0' ? moment->xid : NULL;
-    if (!read_newcomers(source, config->source.publication_array, refusing.question.since_xid, &some, &now,
-                        err) ||
+    if (!uncopied_read_newcomers(source, config->source.publication_array, refusing.question.since_xid, &some,
+                                 &now, err) ||
         !session_execute(source, "set lock_timeout = '1s'", err) || (some && !refuse_with(&refusing, err)))
         return false;
     if (!refusing.question.is_open)

@@ -10,8 +10,10 @@
 #include "cdc/base/buffer.h"
 #include "cdc/base/lsn.h"
 #include "cdc/base/start_over.h"
+#include "cdc/base/xid_snapshot.h"
 #include "cdc/config/config.h"
 #include "cdc/pq/session.h"
+#include "cdc/source/catalog.h"
 #include "sinks/table.h"
 
 /* The question about each table. Both sessions should have a lock_timeout. */
@@ -40,12 +42,6 @@ MUST_CHECK bool uncopied_look(struct uncopied_question *question, const struct t
 /* Is its target a set of tables, which can be asked for a row? */
 bool uncopied_can_ask(const struct config_sink *sink);
 
-/* Of a table whose messages have no key. */
-#define UNCOPIED_KEYLESS_REMEDY                                                                              \
-    "take the table out with `pgcdc table remove`, delete its topic, and take it in again with `pgcdc "      \
-    "table "                                                                                                 \
-    "add`"
-
 /* False if the sink's on_missing setting accepts tables that lack rows: then a lacking row stops nothing. */
 bool uncopied_matters(const struct config_sink *sink);
 
@@ -71,6 +67,32 @@ struct uncopied_found {
 
 MUST_CHECK bool uncopied_find(const struct config *config, struct session *source, const atomic_bool *stop,
                               struct uncopied_found *ret_found, struct error *err);
+
+/* Are rows wanted that are older than their table's publication? */
+bool uncopied_wants_rows(const struct config *config);
+
+/* Tables that were published since a snapshot, and have a row that is older than that. */
+struct uncopied_published {
+    struct table_list tables; /* in the caller's arena */
+    struct xid_snapshot now;  /* what was looked at; xmax 0: a table could not be asked. The caller's */
+};
+
+/*
+ * For sinks that cannot be asked which rows they have. Within a transaction of the caller, REPEATABLE READ.
+ * since: xmax 0: no table is new.
+ */
+MUST_CHECK bool uncopied_find_published(const struct config *config, struct session *source,
+                                        const struct xid_snapshot *since, struct arena *arena,
+                                        struct uncopied_published *ret_published, struct error *err);
+
+/* ERROR_CONFIG about such a table, with the remedy. */
+bool uncopied_refuse_published(const struct config *config, const struct table *table, struct error *err);
+
+/* Of a table whose messages have no key. */
+#define UNCOPIED_KEYLESS_REMEDY                                                                              \
+    "take the table out with `pgcdc table remove`, delete its topic, and take it in again with `pgcdc "      \
+    "table "                                                                                                 \
+    "add`"
 
 /* For a start that continues a pipeline: ERROR_CONFIG names the first such table of a Postgres sink. */
 MUST_CHECK bool uncopied_refuse(const struct config *config, struct session *source, const atomic_bool *stop,

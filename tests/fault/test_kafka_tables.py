@@ -192,3 +192,77 @@ def test_a_command_that_is_killed_is_repeated(streaming):
     streaming.engine.start()
     checker = check(streaming, wait_copied(streaming), ("public.account", "public.part", "public.document", "public.seat"))
     assert rows_read(checker, "document") == 50 and rows_read(checker, "seat") == 100
+
+
+SOON = {"PGCDC_INTERVAL_MS": "300"}
+
+
+def publish_document(pipeline):
+    """By hand; the journal, too, whose messages have no key."""
+    pipeline.source.execute(f"alter publication {pipeline.name} add table document, journal")
+    pipeline.source.execute("update document set title = 'later' where id = 5; delete from document where id = 6")
+
+
+def wait_documents(pipeline):
+    def is_there():
+        return pipeline.topic("document") in pipeline.topics() and len(pipeline.read("document")) >= 49
+    pipeline.wait_while_running(is_there, "the rows of document")
+    return wait_copied(pipeline)
+
+
+def test_a_table_that_was_published_by_hand_is_copied_by_itself_and_once(streaming):
+    """Kafka cannot be asked for its rows; one whose rows no consumer could tell apart is named and streamed."""
+    start(streaming, environment=SOON)
+    publish_document(streaming)
+    streaming.engine.wait_log("copying 1 new table (copy.new_tables): public.document")
+    wait_documents(streaming)
+    assert "table public.journal was published, and its older rows are not copied" in streaming.engine.log_text()
+    streaming.engine.kill()
+    streaming.wait_slot_free()
+    streaming.source.execute(f"alter publication {streaming.name} add table seat")
+    streaming.engine.start(environment=SOON)
+    streaming.engine.wait_log("copying 1 new table (copy.new_tables): public.seat")
+    checker = check(streaming, wait_copied(streaming), ("public.account", "public.part", "public.document", "public.seat"))
+    assert rows_read(checker, "document") == 49 and rows_read(checker, "seat") == 100
+    assert rows_read(checker, "account") == 2000 and rows_read(checker, "journal") == 0
+
+
+def test_a_table_that_a_command_has_copied_is_not_new(streaming):
+    streaming.engine.configuration["copy"]["new_tables"] = "stop"
+    start(streaming, environment=SOON)
+    command(streaming, "add", "public.document")
+    wait_documents(streaming)
+    streaming.engine.stop()
+    command(streaming, "add", "public.seat")
+    streaming.engine.start(environment=SOON)
+    checker = check(streaming, wait_copied(streaming), ("public.account", "public.part", "public.document", "public.seat"))
+    assert rows_read(checker, "document") == 50 and rows_read(checker, "seat") == 100
+
+
+def test_a_new_table_stops_the_pipeline_until_a_command_copies_it(streaming):
+    streaming.engine.configuration["copy"]["new_tables"] = "stop"
+    start(streaming, environment=SOON)
+    streaming.source.execute(f"alter publication {streaming.name} add table document")
+    assert streaming.engine.wait_exit() == 2
+    log = streaming.assert_refused('table "public"."document" has rows that are older than its publication', "`pgcdc table copy -c ", code=2)
+    assert "set copy.new_tables: stream" in log
+    command(streaming, "copy", "public.document")
+    streaming.engine.start(environment=SOON)
+    checker = check(streaming, wait_copied(streaming), ("public.account", "public.part", "public.document"))
+    assert rows_read(checker, "document") == 50
+
+
+def test_an_engine_killed_while_it_adds_a_new_table_adds_it_again(streaming):
+    streaming.source.execute("create table late (id int primary key); insert into late select generate_series(1, 70)")
+    streaming.replay.execute("create table late (id int primary key)")
+    start(streaming)
+    for point, table in (("tables-before-add", "document"), ("tables-edit-sent", "seat"), ("tables-edit-stored", "late")):
+        streaming.engine.stop()
+        streaming.source.execute(f"alter publication {streaming.name} add table {table}")
+        streaming.engine.start(environment={"PGCDC_FAULT": f"{point}:1"})
+        assert streaming.engine.wait_exit() == -signal.SIGKILL
+        streaming.engine.start()
+        streaming.wait_while_running(lambda: streaming.topic(table) in streaming.topics(), "the table's topic")  # pylint: disable=cell-var-from-loop
+        finished_lsn = wait_copied(streaming)
+    checker = check(streaming, finished_lsn, ("public.account", "public.part", "public.document", "public.seat", "public.late"))
+    assert [rows_read(checker, table) for table in ("document", "seat", "late")] == [50, 100, 70]

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * uncopied_parts.h - what the files of uncopied.h share.
+ */
+#pragma once
+
+#include "cdc/source/uncopied.h"
+
+/* An error from the server is not a failure here; a lost connection is. Zero rows and false: no answer. */
+MUST_CHECK bool uncopied_ask(struct uncopied_question *question, struct session *session, const char *sql,
+                             int count, const char *const *parameters, int columns, PGresult **ret_rows,
+                             struct error *ret_answer, struct error *err);
+
+/* xmin and cmin of the table's oldest publication; no row: none that is not older than since_xid. */
+MUST_CHECK bool uncopied_read_entry(struct uncopied_question *question, const struct table *table,
+                                    PGresult **ret_entry, struct error *err);
+
+/* The query for a row that is older than those, $1 and $2. */
+void uncopied_append_source(struct buffer *sql, const struct table *table);
+
+bool uncopied_has_whole_key(const struct table *table);
+
+/* Was an entry added since, and up to which transaction is that known? */
+MUST_CHECK bool uncopied_read_newcomers(struct session *source, const char *publications,
+                                        const char *since_xid, bool *ret_some, struct uncopied_moment *moment,
+                                        struct error *err);
