@@ -229,12 +229,15 @@ def test_a_table_that_was_published_by_hand_is_copied_by_itself_and_once(streami
 
 def test_a_table_that_a_command_has_copied_is_not_new(streaming):
     streaming.engine.configuration["copy"]["new_tables"] = "stop"
-    start(streaming, environment=SOON)
+    start(streaming)
     command(streaming, "add", "public.document")
     wait_documents(streaming)
+    streaming.source.execute(f"alter publication {streaming.name} add table seat")
+    command(streaming, "copy", "public.seat")
+    wait_copied(streaming)
     streaming.engine.stop()
-    command(streaming, "add", "public.seat")
     streaming.engine.start(environment=SOON)
+    streaming.wait_while_running(streaming.is_streaming, "the stream to begin")
     checker = check(streaming, wait_copied(streaming), ("public.account", "public.part", "public.document", "public.seat"))
     assert rows_read(checker, "document") == 50 and rows_read(checker, "seat") == 100
 

@@ -207,6 +207,18 @@ Test(chunk_map, the_stream_s_xids_are_widened) {
     chunk_map_free(map);
 }
 
+/*
+ * The plan of added tables has a snapshot that sees nothing. From its xids a stream of a later epoch was
+ * widened into the first one, so a remembered transaction counted as seen by every snapshot.
+ */
+Test(chunk_map, the_stream_s_xids_are_widened_from_what_is_known) {
+    struct chunk_map *map = start(NULL, 0);
+    chunk_map_know(map, 8589934600u);
+    chunk_map_know(map, 5);
+    cr_assert_eq(chunk_map_widen(map, 4294967295u), 8589934591u);
+    chunk_map_free(map);
+}
+
 Test(chunk_map, the_first_error_of_a_copier_counts_and_ends_the_others) {
     struct chunk_map *map = start(NULL, 0);
     struct error first = {0}, second = {0}, told = {0};
