@@ -209,19 +209,9 @@ static bool store_in_tables(struct adding *adding, struct error *err) {
 
 /* ---- a sink with one writer ---- */
 
-static bool prepare_appended(struct adding *adding, struct error *err) {
-    for (size_t i = 0; i < adding->count; i++) {
-        struct table *table = &adding->tables[i];
-        table->sink_takes_parts = true;
-        if (table_has_message_key(table) || is_unsent(adding->add, table->oid))
-            continue;
-        error_set(err, ERROR_CONFIG,
-                  "the messages of table %s.%s have no key, so consumers could not tell its rows from those "
-                  "that they have",
-                  table->schema, table->name);
-        return error_remedy(err, UNCOPIED_KEYLESS_REMEDY);
-    }
-    return true;
+static void prepare_appended(struct adding *adding) {
+    for (size_t i = 0; i < adding->count; i++)
+        adding->tables[i].sink_takes_parts = true;
 }
 
 static bool hand_over(struct adding *adding, struct error *err) {
@@ -238,7 +228,8 @@ static bool hand_over(struct adding *adding, struct error *err) {
 }
 
 static bool store_appended(struct adding *adding, struct error *err) {
-    if (!prepare_appended(adding, err) || !plan(adding, err) || !hand_over(adding, err))
+    prepare_appended(adding);
+    if (!plan(adding, err) || !hand_over(adding, err))
         return false;
     adding->add->appends = true;
     return true;
@@ -279,10 +270,29 @@ static bool takes(const struct chunk_add *add, size_t sink) {
     return add->sink == NULL || add->sink == &add->config->sinks[sink];
 }
 
+/* Before anything is stored in another sink. */
+static bool check_appended(const struct chunk_add *add, struct error *err) {
+    for (size_t i = 0; i < add->tables.count && add->replaces; i++) {
+        const struct table *table = &add->tables.tables[i];
+        if (table_has_message_key(table))
+            continue;
+        error_set(err, ERROR_CONFIG,
+                  "the messages of table %s.%s have no key, so consumers could not tell its rows from those "
+                  "that they have",
+                  table->schema, table->name);
+        return error_remedy(err, UNCOPIED_KEYLESS_REMEDY);
+    }
+    return true;
+}
+
 bool chunk_add_store(struct chunk_add *add, struct error *err) {
-    for (size_t i = 0; i < add->config->sink_count; i++)
-        if (takes(add, i) && !sink_adds_tables(add->config->sinks[i].ops))
-            return refuse_type(&add->config->sinks[i], err);
+    for (size_t i = 0; i < add->config->sink_count; i++) {
+        const struct config_sink *sink = &add->config->sinks[i];
+        if (takes(add, i) && !sink_adds_tables(sink->ops))
+            return refuse_type(sink, err);
+        if (takes(add, i) && sink_is_relayed(sink->ops) && !check_appended(add, err))
+            return error_wrap(err, "sink %s", sink->sink.name);
+    }
     for (size_t i = 0; i < add->config->sink_count; i++)
         if (takes(add, i) && !store_in_sink(add, &add->config->sinks[i], err))
             return false;

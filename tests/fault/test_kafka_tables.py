@@ -12,6 +12,7 @@ from support.kafka import Kafka
 from support.kafka_checker import KafkaChecker
 from support.load import Load
 from support.topic_reader import TopicReader
+from support.wait import wait_until
 
 TABLES = ("public.journal", "public.account", "public.document", "public.seat", "public.part")
 ENGINE_POINTS = ("tables-edit-sent", "tables-edit-stored", "runner-chunk-written", "runner-chunk-stored", "runner-before-finish")
@@ -73,9 +74,13 @@ def wait_copied(pipeline):
 
 
 def check(pipeline, finished_lsn, tables=TABLES):
-    """The last record of each row is the source's row, and no record came twice."""
     pipeline.engine.stop()
     pipeline.engine.catch_up()
+    return check_topics(pipeline, finished_lsn, tables)
+
+
+def check_topics(pipeline, finished_lsn, tables):
+    """The last record of each row is the source's row, and no record came twice."""
     checker = KafkaChecker(TopicReader(pipeline.kafka.bootstrap), pipeline.topics())
     checker.assert_live(pipeline.witness, finished_lsn)
     checker.replay(pipeline.replay, tables, upserts=True)
@@ -113,6 +118,26 @@ def test_a_table_without_a_key_is_not_copied_again(streaming):
     streaming.kafka.delete_topic(streaming.topic("journal"))
     command(streaming, "add", "public.journal")
     check(streaming, wait_copied(streaming), TABLES[:2] + TABLES[4:])
+
+
+def test_a_sink_of_tables_gets_them_too(streaming):
+    """What one sink refuses is planned in none."""
+    streaming.engine.configuration["sinks"].append({"name": "warehouse", "type": "postgres", "dsn": streaming.replay.dsn()})
+    start(streaming)
+    command(streaming, "add", "public.document", "public.journal")
+    streaming.source.execute("update document set title = 'later' where id = 5; delete from document where id = 6")
+    wait_copied(streaming)
+    wait_until(lambda: "copying" not in command(streaming, "list").stdout, "the copy to end")
+    assert "have no key" in command(streaming, "copy", "public.account", "public.journal", code=2).stderr
+    assert "copying" not in command(streaming, "list").stdout
+    command(streaming, "copy", "public.account")
+    wait_copied(streaming)
+    wait_until(lambda: "copying" not in command(streaming, "list").stdout, "the copy to end")
+    tables = ("public.account", "public.part", "public.document", "public.journal")
+    streaming.engine.stop()
+    streaming.engine.catch_up()
+    oracle.assert_equal(streaming.source, streaming.replay, tables)
+    check_topics(streaming, lsn_number(streaming.source_lsn()), tables)
 
 
 def test_tables_are_added_and_copied_again_while_no_engine_runs(streaming):
