@@ -43,6 +43,7 @@ struct source_config {
     bool origin_is_none; /* sends only changes made at the source, not replicated ones; 16 and later */
     /* logical_decoding_work_mem of our session, in PostgreSQL's notation: "256MB" */
     const char *decoding_work_mem;
+    bool streams; /* large transactions are sent while they are open, and wait in the state directory */
 };
 
 enum copy_mode { COPY_MODE_SIMPLE, COPY_MODE_LIVE };

@@ -46,6 +46,11 @@ const struct option_spec SOURCE_OPTIONS[] = {
      "`logical_decoding_work_mem` of our session: the memory of a transaction at the source before it "
      "spills to disk",
      OPTION_TEXT, "`" DECODING_WORK_MEM_DEFAULT "`"},
+    {"streaming", false,
+     "`on`: the source sends a transaction that is larger than `decoding_work_mem` while it is open, instead "
+     "of "
+     "spilling it to its disk; it waits in the state directory, compressed, until it commits",
+     OPTION_TEXT, "`off`"},
     {0},
 };
 
@@ -73,12 +78,16 @@ static bool read_words(const struct section *section, struct source_config *sour
     static const char *const SNAPSHOTS[] = {[SNAPSHOT_INITIAL] = "initial", [SNAPSHOT_NEVER] = "never", NULL};
     static const char *const ORIGINS[] = {"any", "none", NULL};
     size_t snapshot = SNAPSHOT_INITIAL;
+    static const char *const STREAMING[] = {"off", "on", NULL};
     size_t origin = 0;
-    if (!section_word(section, "snapshot", SNAPSHOTS, &snapshot, err) ||
+    size_t streaming = 0;
+    if (!section_word(section, "streaming", STREAMING, &streaming, err) ||
+        !section_word(section, "snapshot", SNAPSHOTS, &snapshot, err) ||
         !section_word(section, "origin", ORIGINS, &origin, err))
         return false;
     source->snapshot = (enum snapshot_mode) snapshot;
     source->origin_is_none = origin == 1;
+    source->streams = streaming == 1;
     return true;
 }
 

@@ -531,7 +531,7 @@ Test(archive, a_reader_starts_again_where_the_timeline_changes) {
     read_some(reader, &batch, &err, &good);
     cr_assert_not(good);
     cr_assert_eq(err.kind, ERROR_RETRY, "%s", err.text);
-    cr_assert_not_null(strstr(err.text, "timeline 2"), "%s", err.text);
+    cr_assert_not_null(strstr(err.text, "timeline is 2"), "%s", err.text);
     reader->ops->close(reader);
     cr_assert(reader->ops->open(reader, &facts, &err), "%s", err.text);
     cr_assert_eq(facts.identity.timeline, 2);

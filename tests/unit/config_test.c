@@ -177,11 +177,12 @@ static const struct bad BAD[] = {
     {HEAD "  dsn: host=SECRET\n" TAIL, "shop.yaml:4: duplicate key"},
     {HEAD "  snapshott: initial\n" TAIL, "shop.yaml:4: source.snapshott: unknown key; did you mean snapshot? "
                                          "source takes dsn, archive, password_file, slot, publication, "
-                                         "publications, tables, snapshot, origin, decoding_work_mem"},
+                                         "publications, tables, snapshot, origin, "
+                                         "decoding_work_mem, streaming"},
     {HEAD "  password=SECRET: 1\n" TAIL,
      "shop.yaml:4: source....: unknown key; source takes dsn, "
      "archive, password_file, slot, publication, publications, tables, snapshot, "
-     "origin, decoding_work_mem"},
+     "origin, decoding_work_mem, streaming"},
     {HEAD "sink: []\n" TAIL,
      "shop.yaml:4: sink: unknown key; did you mean sinks? the file takes name, source, copy, verify, state, "
      "sinks"},

@@ -149,7 +149,7 @@ static void follow_from(struct archive_reader *archive, lsn_t lsn, int64_t now_m
 static bool check_timeline(const struct archive_reader *archive, struct error *err) {
     const uint32_t timeline = archive->cursor.segment.head.timeline;
     return !archive->cursor.is_open || timeline <= archive->timeline ||
-           error_set(err, ERROR_RETRY, "archive %s: timeline %u follows",
+           error_set(err, ERROR_RETRY, "archive %s: the next timeline is %u",
                      archive->reader.config->source.archive, timeline);
 }
 

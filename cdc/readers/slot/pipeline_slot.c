@@ -168,7 +168,9 @@ static bool pipeline_slot_start(struct reader *reader, const struct reader_plan 
                                                 .start_lsn = plan->from_lsn,
                                                 .flush_lsn = slot->identity.flush_lsn,
                                                 .sender_timeout_ms = slot->sender_timeout_ms,
-                                                .until_lsn = plan->until_lsn};
+                                                .until_lsn = plan->until_lsn,
+                                                .spool_directory =
+                                                    source_of(slot)->streams ? reader->config->state : NULL};
     if (!slot_reader_start(&slot->stream, &options, err))
         return false;
     /* It is not used from here on and would only occupy a connection. */

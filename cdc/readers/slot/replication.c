@@ -74,6 +74,7 @@ static bool build_command(const struct session *session, const struct replicatio
     literal_append(sql, buffer_slice(&names));
     buffer_append_text(sql, options->binary ? ", binary 'true'" : "");
     buffer_append_text(sql, options->origin_is_none ? ", origin 'none'" : "");
+    buffer_append_text(sql, options->streams ? ", streaming 'on'" : "");
     buffer_append_text(sql, options->messages ? ", messages 'true')" : ")");
     return buffer_ok(&names) && buffer_text(sql) != NULL;
 }

@@ -24,6 +24,7 @@ struct replication_options {
     bool binary;
     bool origin_is_none; /* leave out changes that were replicated to the source; 16 and later */
     bool messages;       /* send messages of pg_logical_emit_message too */
+    bool streams;        /* send large transactions while they are open */
 };
 
 enum replication_message_kind { REPLICATION_DATA = 'w', REPLICATION_KEEPALIVE = 'k' };
@@ -37,8 +38,7 @@ struct replication_message {
 };
 
 /*
- * Uses pgoutput with the newest protocol version of the server; streaming of open transactions and two-phase
- * stay off.
+ * Uses pgoutput with the newest protocol version of the server; two-phase stays off.
  */
 MUST_CHECK bool replication_start(struct session *session, const struct replication_options *options,
                                   struct error *err);

@@ -202,8 +202,22 @@ static bool take_message(struct slot_reader *slot, struct batch *batch,
                          const struct replication_message *message, struct error *err) {
     if (message->kind == REPLICATION_KEEPALIVE)
         return take_keepalive(slot, message, err);
+    bool is_taken = false;
     note_received(slot, message->lsn);
-    return take_data(slot, batch, message, err);
+    return streamed_take(&slot->streamed, message, &is_taken, err) &&
+           (is_taken || take_data(slot, batch, message, err));
+}
+
+/* A streamed transaction that has committed, until the batch is full. */
+static bool take_streamed(struct slot_reader *slot, struct batch *batch, struct error *err) {
+    while (streamed_is_replaying(&slot->streamed) && !batch_is_full(batch) &&
+           !reader_has_ended(&slot->reader)) {
+        struct replication_message message;
+        if (!streamed_next(&slot->streamed, &message, err) || !take_data(slot, batch, &message, err))
+            return false;
+        slot->turn_bytes += message.payload.size; /* the server is not silent: we do not listen */
+    }
+    return true;
 }
 
 static struct replication_options replication_from(const struct slot_reader *slot, lsn_t start_lsn) {
@@ -214,7 +228,8 @@ static struct replication_options replication_from(const struct slot_reader *slo
                                         .origin_is_none = source->origin_is_none,
                                         .start_lsn = start_lsn,
                                         .binary = slot->reader.is_binary,
-                                        .messages = slot->options.messages};
+                                        .messages = slot->options.messages,
+                                        .streams = slot->options.spool_directory != NULL};
 }
 
 /*
@@ -246,6 +261,11 @@ static bool take_messages(struct slot_reader *slot, struct batch *batch, bool *r
     *ret_drained = false;
     while (!batch_is_full(batch) && !reader_has_ended(&slot->reader)) {
         bool got = false;
+        if (streamed_is_replaying(&slot->streamed)) {
+            if (!take_streamed(slot, batch, err))
+                return false;
+            continue;
+        }
         struct replication_message message;
         if (!replication_receive(slot->options.session, &message, &got, err))
             return fail_in_transaction(slot, err);
@@ -400,6 +420,8 @@ static bool slot_reader_init(struct slot_reader *slot, const struct slot_reader_
     slot->reader = reader;
     if (slot->decoder == NULL)
         return error_no_memory(err);
+    if (!streamed_init(&slot->streamed, options->spool_directory, err))
+        return false;
     wal_end_init(&slot->wal, options->start_lsn, options->flush_lsn);
     key_lookup_init(&slot->keys, source, options->slot, reader.stop, options->session->server_version);
     return true;
@@ -435,6 +457,7 @@ bool slot_reader_finish(struct reader *reader, lsn_t durable_lsn, struct error *
 void slot_reader_close(struct reader *reader) {
     struct slot_reader *slot = slot_of(reader);
     row_fetch_release(&slot->fetch);
+    streamed_release(&slot->streamed);
     decoder_free(slot->decoder);
     slot->decoder = NULL;
     key_lookup_release(&slot->keys);

@@ -16,6 +16,7 @@
 #include "cdc/readers/slot/key_lookup.h"
 #include "cdc/readers/slot/row_fetch.h"
 #include "cdc/readers/slot/socket_fill.h"
+#include "cdc/readers/slot/streamed.h"
 #include "cdc/source/standby.h"
 #include "cdc/source/wal_end.h"
 #include "decoder/decoder.h"
@@ -32,6 +33,8 @@ struct slot_reader_options {
     bool messages;           /* include messages of pg_logical_emit_message */
     int sender_timeout_ms;   /* the server's wal_sender_timeout, 0: none */
     lsn_t until_lsn;         /* see struct reader_plan; 0: no end */
+    /* where large transactions wait until they commit; NULL: the server keeps them until then */
+    const char *spool_directory;
 };
 
 struct slot_reader {
@@ -41,6 +44,7 @@ struct slot_reader {
     struct announced announced;
     struct key_lookup keys;
     struct row_fetch fetch;
+    struct streamed streamed;
     struct keepalive keepalive;
     struct wal_end wal; /* which positions are plausible */
     struct socket_fill fill;
