@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Transactions that are streamed while they are open: they arrive whole, in commit order, without what was rolled back."""
 
+import shutil
+import subprocess
+
 import pytest
 
 from support.server import VERSIONS
@@ -121,3 +124,43 @@ def test_nothing_stays_in_the_state_directory(streaming):
     streaming.wait_applied()
     equal(streaming)
     streaming.engine.stop()
+
+
+def test_prepared_transactions_arrive_when_they_commit(streaming):
+    source = streaming.source
+    source.execute(f"begin; insert into item {MANY.format(0)}; prepare transaction 'one'")
+    source.execute(f"begin; insert into item {MANY.format(10000)}; prepare transaction 'two'")
+    source.execute("insert into log values ('small', 1)")
+    streaming.engine.catch_up()
+    assert streaming.target.value("select count(*) from item") == 0
+    source.execute("rollback prepared 'two'")
+    source.execute("commit prepared 'one'")
+    streaming.engine.catch_up()
+    assert streaming.target.value("select count(*) from item") == 2000
+    equal(streaming)
+    assert streamed(streaming) >= 1
+
+
+def test_a_spool_whose_disk_is_full_is_waited_for(streaming, tmp_path):
+    """It says so, loses nothing, and goes on by itself."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=755", "pgcdc-test", disk], capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
+    try:
+        shutil.copytree(streaming.state, disk / "state")
+        streaming.engine.configuration["state"] = str(disk / "state")
+        streaming.source.execute("insert into item select g, md5(random()::text), (select string_agg(md5(random()::text), '') from generate_series(1, 60) where g > 0)"
+                                 " from generate_series(1, 3000) g")
+        streaming.engine.start()
+        streaming.engine.wait_log("the spool of open transactions")
+        assert "make room on that disk, or set source.streaming: off" in streaming.engine.log_text()
+        assert streaming.target.value("select count(*) from item") == 0
+        subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True, capture_output=True)
+        streaming.wait_applied()
+        equal(streaming)
+        streaming.engine.stop()
+    finally:
+        streaming.engine.close()
+        subprocess.run(["umount", "-l", disk], check=False, capture_output=True)

@@ -8,6 +8,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -97,6 +99,20 @@ static bool make_room(struct spool *spool, struct error *err) {
     return true;
 }
 
+/* Not every file system has files without a name. */
+static int open_file(const char *directory) {
+    char path[PATH_MAX];
+    int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
+        return fd;
+    if (snprintf(path, sizeof path, "%s/pgcdc-spool-XXXXXX", directory) >= (int) sizeof path)
+        return -1;
+    fd = mkostemp(path, O_CLOEXEC);
+    if (fd >= 0)
+        unlink(path);
+    return fd;
+}
+
 static bool add_transaction(struct spool *spool, xid_t xid, struct error *err) {
     struct spool_transaction *transaction = calloc(1, sizeof *transaction);
     if (transaction == NULL || !make_room(spool, err)) {
@@ -104,7 +120,7 @@ static bool add_transaction(struct spool *spool, xid_t xid, struct error *err) {
         return error_no_memory(err);
     }
     transaction->xid = xid;
-    transaction->fd = open(spool->directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    transaction->fd = open_file(spool->directory);
     spool->transactions[spool->count++] = transaction;
     return transaction->fd >= 0 || spool_errno(spool, err);
 }
