@@ -108,10 +108,12 @@ static bool repair_sink(struct verifying *verifying, const struct verify_options
 
 /* Records are not replaced: consumers have them. */
 static void say_unrepaired(const struct config_sink *sink) {
-    log_line(LOG_LEVEL_WARNING,
-             "sink %s: --repair does not change records that consumers may have read. To publish every row "
-             "anew: stop the engine, run `pgcdc drop`, delete the pipeline's topics, and run `pgcdc run`",
-             sink->sink.name);
+    log_line(
+        LOG_LEVEL_WARNING,
+        "sink %s: --repair changes no records, because consumers may have read them. `pgcdc table copy` "
+        "publishes every row of a table once more, which corrects missing and different rows; for the rest "
+        "run `pgcdc table remove`, delete the table's topic, and run `pgcdc table add`",
+        sink->sink.name);
 }
 
 /* A copy that was begun before is completed first, then all is compared again. */

@@ -132,7 +132,7 @@ def test_what_others_did_to_a_topic_is_found_and_named(topics, form):
     pipeline.engine.stop()
     result = pipeline.engine.command("verify", "--repair")
     assert result.returncode == DIFFERENT and "1 duplicate, 1 foreign" in result.stdout
-    assert "delete the pipeline's topics" in result.stderr
+    assert "`pgcdc table copy` publishes every row of a table once more" in result.stderr
 
 
 @pytest.mark.parametrize("form", ["protobuf", "inline"])
@@ -148,6 +148,32 @@ def test_records_are_counted_by_the_transaction_topic(topics, kafka_pipeline, fo
     table = table_of(sink, "t")
     assert code == DIFFERENT and counts_of(sink, "t") == (0, 0, 0) and table["uncounted"] == 1, sink
     assert [table["table"] for table in sink["tables"] if table["result"] != "equal"] == ["t"]
+
+
+def test_what_verify_says_instead_of_a_repair_helps(kafka_pipeline):
+    """A copy corrects rows; a new topic has nothing of the old one, and its records are counted from its own beginning."""
+    pipeline = kafka_pipeline
+    pipeline.sink_configuration["transaction_topic"] = f"{pipeline.name}-transactions"
+    pipeline.source.execute("create table t (id int primary key, v text); insert into t select g, 'v' || g from generate_series(1, 9) g;"
+                            "create table other (id int primary key)")
+    pipeline.start()
+    pipeline.source.execute("update t set v = 'w' where id < 8")
+    produce(pipeline, last_of(pipeline, 7).key(), None)
+    assert_found(pipeline, "missing", 7)
+    assert pipeline.engine.command("table copy", "public.t").returncode == 0
+    assert wait_until(lambda: undisturbed(pipeline), "the copy")["result"] == "equal"
+
+    produce(pipeline, *forged(pipeline, last_of(pipeline, 7), id=99))
+    assert verify(pipeline)[0] == DIFFERENT
+    assert pipeline.engine.command("table remove", "public.t").returncode == 0
+    pipeline.engine.stop()
+    pipeline.kafka.delete_topic(pipeline.topic("t"))
+    pipeline.start()
+    assert pipeline.engine.command("table add", "public.t").returncode == 0
+    sink = wait_until(lambda: undisturbed(pipeline), "the copy")
+    pipeline.source.execute("update t set v = 'x' where id = 3")
+    code, sink = verify(pipeline)
+    assert code == EQUAL and table_of(sink, "t")["counted"] == 1, sink
 
 
 @pytest.mark.parametrize("form", ["protobuf", "inline"])

@@ -167,15 +167,22 @@ static bool take_keyless(struct record_rows *rows, const rd_kafka_message_t *mes
            (!adds || take_image(rows, message, reading, change->new_values, RECORD_ALIVE, err));
 }
 
+static void count_record(struct record_rows *rows, const struct format_reading *reading) {
+    const lsn_t commit_lsn = reading->change.transaction->commit_lsn;
+    if (rows->first_lsn == 0 || commit_lsn < rows->first_lsn)
+        rows->first_lsn = commit_lsn;
+    if (reading->is_counted && record_range_has(&rows->range, commit_lsn))
+        record_sum_add(&rows->counted, commit_lsn, 1);
+}
+
 bool record_rows_take(void *context, const rd_kafka_message_t *message, struct error *err) {
     struct record_rows *rows = context;
     struct format_reading reading;
     enum record_kind kind;
     if (!record_read_message(rows->table, rows->codec, message, &reading, &kind, err))
         return false;
-    if ((kind == RECORD_OF_ROW || kind == RECORD_OF_TRUNCATE) && reading.is_counted &&
-        record_range_has(&rows->range, reading.change.transaction->commit_lsn))
-        record_sum_add(&rows->counted, reading.change.transaction->commit_lsn, 1);
+    if (kind == RECORD_OF_ROW || kind == RECORD_OF_TRUNCATE)
+        count_record(rows, &reading);
     switch (kind) {
     case RECORD_FOREIGN:
         rows->foreign++;

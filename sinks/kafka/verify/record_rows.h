@@ -76,6 +76,7 @@ struct record_rows {
     struct record_entry *entry; /* with room for the layout's columns */
     struct record_range range;  /* of the records that are counted */
     struct record_sum counted;
+    lsn_t first_lsn; /* the smallest commit_lsn of all records; 0: there are none */
     uint64_t foreign;
     uint64_t unusable;
     struct record_place truncated; /* the last TRUNCATE; commit_lsn 0: none */

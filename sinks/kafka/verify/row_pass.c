@@ -73,6 +73,7 @@ static bool read_records(struct row_passing *passing, struct row_pass_faults *re
     ret_faults->faults.foreign = rows.foreign;
     ret_faults->unusable = rows.unusable;
     ret_faults->counted = rows.counted;
+    ret_faults->first_lsn = rows.first_lsn;
     return true;
 }
 

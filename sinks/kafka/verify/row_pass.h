@@ -30,6 +30,7 @@ struct row_pass_faults {
     struct comparison_faults faults;
     uint64_t unusable;         /* records that do not say which row they are about */
     struct record_sum counted; /* the records of the range */
+    lsn_t first_lsn;           /* the smallest commit_lsn of all records */
 };
 
 MUST_CHECK bool row_pass_run(const struct row_pass *pass, struct row_pass_faults *ret_faults,

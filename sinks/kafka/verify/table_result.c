@@ -94,15 +94,27 @@ static bool has_lost_records(const struct topic_table *table) {
 }
 
 /* Equal numbers of other transactions are at least one record. */
-static void count_untold(const struct told_counts *told, struct topic_table *table,
-                         const struct record_sum *found) {
-    const struct record_sum sum = told_counts_find(told, table->source);
+static uint64_t count_untold(const struct record_sum *told, const struct record_sum *found) {
+    if (told->count == found->count)
+        return told->hash != found->hash;
+    return told->count > found->count ? told->count - found->count : found->count - told->count;
+}
+
+/*
+ * A topic that was deleted, and filled again by a copy, begins later than the counts: its first record says
+ * when.
+ */
+static bool compare_counts(const struct told_counts *told, const struct row_sides *sides,
+                           struct topic_table *table, const struct row_pass_faults *found,
+                           struct error *err) {
+    struct record_sum sum = told_counts_find(told, table->source);
     struct comparison_faults *faults = &table->result.faults;
+    if (count_untold(&sum, &found->counted) > 0 && found->first_lsn > told->range.from_lsn &&
+        !told_counts_find_since(told, sides, table->source, found->first_lsn, &sum, err))
+        return false;
     faults->counted = sum.count;
-    if (sum.count == found->count)
-        faults->uncounted = sum.hash != found->hash;
-    else
-        faults->uncounted = sum.count > found->count ? sum.count - found->count : found->count - sum.count;
+    faults->uncounted = count_untold(&sum, &found->counted);
+    return true;
 }
 
 static bool find_once(struct topic_table *table, const struct row_sides *sides,
@@ -123,8 +135,8 @@ static bool find_once(struct topic_table *table, const struct row_sides *sides,
     table->result.faults = faults.faults;
     if (told != NULL && told->is_unreadable)
         table->result.is_untold = true;
-    else if (told != NULL)
-        count_untold(told, table, &faults.counted);
+    else if (told != NULL && !compare_counts(told, sides, table, &faults, err))
+        return false;
     table->result.unusable = faults.unusable;
     *ret_unsettled = finding.unsettled;
     return true;

@@ -123,10 +123,52 @@ bool told_counts_read(struct told_counts *told, const struct row_sides *sides, l
     return true;
 }
 
+/* "schema.table", as in the records. */
+static void name_table(const struct table *table, struct buffer *name) {
+    buffer_printf(name, "%s.%s", table->schema, table->name);
+}
+
 struct record_sum told_counts_find(const struct told_counts *told, const struct table *table) {
     struct buffer name AUTO(buffer_release) = {.bytes_max = 4096};
-    buffer_printf(&name, "%s.%s", table->schema, table->name);
+    name_table(table, &name);
     const struct slice text = buffer_slice(&name);
     const struct told_table *found = find_told(told, &text);
     return found != NULL ? found->sum : (struct record_sum){0};
+}
+
+struct telling_since {
+    const struct topic_codec *codec;
+    struct record_range range;
+    struct slice name;
+    struct record_sum sum;
+};
+
+static bool take_since(void *context, const rd_kafka_message_t *message, struct error *err) {
+    struct telling_since *telling = context;
+    struct format_ending ending;
+    struct arena arena AUTO(arena_release);
+    const struct slice value = {.data = message->payload, .size = message->len};
+    arena_init(&arena, BLOCK_BYTES, ARENA_BYTES_MAX);
+    if (!telling->codec->ops->read_ending(telling->codec->format, value, &arena, &ending, err))
+        return false;
+    for (size_t i = 0; record_range_has(&telling->range, ending.commit_lsn) && i < ending.table_count; i++)
+        if (slice_equal(ending.tables[i].name, telling->name))
+            record_sum_add(&telling->sum, ending.commit_lsn, ending.tables[i].count);
+    return true;
+}
+
+bool told_counts_find_since(const struct told_counts *told, const struct row_sides *sides,
+                            const struct table *table, lsn_t since_lsn, struct record_sum *ret_sum,
+                            struct error *err) {
+    struct buffer name AUTO(buffer_release) = {.bytes_max = 4096};
+    name_table(table, &name);
+    struct telling_since telling = {
+        .codec = sides->codec,
+        .range = {.from_lsn = since_lsn > told->range.from_lsn ? since_lsn : told->range.from_lsn,
+                  .to_lsn = told->range.to_lsn},
+        .name = buffer_slice(&name)};
+    if (!topic_scan(sides->reader, &told->topic, sides->rate, take_since, &telling, err))
+        return false;
+    *ret_sum = telling.sum;
+    return true;
 }

@@ -33,3 +33,8 @@ MUST_CHECK bool told_counts_read(struct told_counts *told, const struct row_side
 
 /* What was counted of the table; zero when nothing was. */
 struct record_sum told_counts_find(const struct told_counts *told, const struct table *table);
+
+/* The same for transactions of the range that committed at this LSN or later. Reads the topic once more. */
+MUST_CHECK bool told_counts_find_since(const struct told_counts *told, const struct row_sides *sides,
+                                       const struct table *table, lsn_t since_lsn, struct record_sum *ret_sum,
+                                       struct error *err);
