@@ -11,6 +11,7 @@
 
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
+#include "cdc/base/log.h"
 #include "cdc/base/start_over.h"
 #include "cdc/readers/slot/failed_table.h"
 #include "cdc/readers/slot/replication.h"
@@ -259,7 +260,8 @@ static bool fail_in_transaction(const struct slot_reader *slot, struct error *er
 static bool take_messages(struct slot_reader *slot, struct batch *batch, bool *ret_drained,
                           struct error *err) {
     *ret_drained = false;
-    while (!batch_is_full(batch) && !reader_has_ended(&slot->reader)) {
+    while (!batch_is_full(batch) && !reader_has_ended(&slot->reader) &&
+           !spool_is_full(&slot->streamed.spool)) {
         bool got = false;
         if (streamed_is_replaying(&slot->streamed)) {
             if (!take_streamed(slot, batch, err))
@@ -305,9 +307,31 @@ static bool refuse_missing_publication(const struct slot_reader *slot, struct er
     return error_remedy(err, START_OVER);
 }
 
+/* The server waits, as for a slow sink. */
+static bool wait_for_disk(struct slot_reader *slot, struct error *err) {
+    struct spool *spool = &slot->streamed.spool;
+    const bool waited = slot->waits_for_disk;
+    if (spool_is_full(spool) && !spool_retry(spool, err))
+        return false;
+    slot->waits_for_disk = spool_is_full(spool);
+    if (slot->waits_for_disk && !waited)
+        log_line(
+            LOG_LEVEL_WARNING,
+            "the spool of open transactions in %s: no space left on the disk; nothing is read until there is "
+            "room",
+            spool->directory);
+    else if (waited && !slot->waits_for_disk)
+        log_line(LOG_LEVEL_INFO, "the spool of open transactions in %s has room again", spool->directory);
+    return true;
+}
+
 bool slot_reader_read(struct reader *reader, struct batch *batch, bool *ret_drained, struct error *err) {
     struct slot_reader *slot = slot_of(reader);
     *ret_drained = true;
+    if (!wait_for_disk(slot, err))
+        return false;
+    if (slot->waits_for_disk)
+        return true;
     if (slot->turn_bytes == 0) {
         slot->rests = socket_fill_rests(&slot->fill, clock_now_ms());
         if (slot->rests)
@@ -374,9 +398,12 @@ static bool set_wait(struct slot_reader *slot, const struct reader_tending *tend
     return true;
 }
 
-bool slot_reader_tend(struct reader *reader, const struct reader_tending *tending,
-                      struct reader_wait *ret_wait, struct error *err) {
+bool slot_reader_tend(struct reader *reader, const struct reader_tending *told, struct reader_wait *ret_wait,
+                      struct error *err) {
     struct slot_reader *slot = slot_of(reader);
+    struct reader_tending own = *told;
+    const struct reader_tending *tending = &own;
+    own.is_blocked = own.is_blocked || slot->waits_for_disk;
     struct keepalive_report report = report_of(slot, tending->durable_lsn, tending->now_ms);
     report.is_prompt |= tending->is_prompt;
     if (tending->is_blocked && (reader->revents & (POLLERR | POLLHUP)) != 0)

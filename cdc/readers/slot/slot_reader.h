@@ -49,6 +49,7 @@ struct slot_reader {
     struct wal_end wal; /* which positions are plausible */
     struct socket_fill fill;
     size_t turn_bytes;        /* bytes on the wire in this turn */
+    bool waits_for_disk;      /* nothing is read, because the spool's disk is full */
     bool rests;               /* this turn reads nothing, so that the socket fills */
     lsn_t whole_lsn;          /* end of the last whole transaction, or the start of the stream */
     lsn_t commit_lsn;         /* of the last transaction received */

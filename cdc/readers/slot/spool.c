@@ -76,14 +76,7 @@ static void drop_transaction(struct spool *spool, struct spool_transaction *tran
 }
 
 static bool spool_errno(const struct spool *spool, struct error *err) {
-    const bool is_full = errno == ENOSPC || errno == EDQUOT;
-    error_errno(err, "the spool of open transactions in %s", spool->directory);
-    if (!is_full)
-        return false;
-    err->kind = ERROR_RETRY;
-    return error_remedy(err,
-                        "make room on that disk, or set source.streaming: off; the pipeline then goes on by "
-                        "itself, from the beginning of these transactions");
+    return error_errno(err, "the spool of open transactions in %s", spool->directory);
 }
 
 static bool make_room(struct spool *spool, struct error *err) {
@@ -137,15 +130,18 @@ bool spool_start(struct spool *spool, xid_t xid, struct error *err) {
     return true;
 }
 
-static bool write_out(struct spool *spool, struct slice bytes, struct error *err) {
-    struct spool_transaction *transaction = spool->streamed;
-    while (bytes.size > 0) {
-        const ssize_t written = pwrite(transaction->fd, bytes.data, bytes.size, (off_t) transaction->size);
+bool spool_retry(struct spool *spool, struct error *err) {
+    struct spool_transaction *transaction = spool->unwritten_of;
+    struct slice *left = &spool->unwritten;
+    while (left->size > 0) {
+        const ssize_t written = pwrite(transaction->fd, left->data, left->size, (off_t) transaction->size);
+        if (written < 0 && (errno == ENOSPC || errno == EDQUOT))
+            return true;
         if (written < 0 && errno != EINTR)
             return spool_errno(spool, err);
         if (written > 0) {
-            bytes.data += written;
-            bytes.size -= (size_t) written;
+            left->data += written;
+            left->size -= (size_t) written;
             transaction->size += (uint64_t) written;
         }
     }
@@ -154,13 +150,16 @@ static bool write_out(struct spool *spool, struct slice bytes, struct error *err
 
 static bool flush(struct spool *spool, struct error *err) {
     struct frame frame = {.kind = FRAME_ENTRIES};
+    assert(!spool_is_full(spool));
     if (spool->plain.size == 0)
         return true;
     buffer_reset(&spool->file);
     if (!frame_pack(spool->packer, &frame, buffer_slice(&spool->plain), &spool->file, err))
         return false;
     buffer_reset(&spool->plain);
-    return write_out(spool, buffer_slice(&spool->file), err);
+    spool->unwritten = buffer_slice(&spool->file);
+    spool->unwritten_of = spool->streamed;
+    return spool_retry(spool, err);
 }
 
 bool spool_add(struct spool *spool, const struct spool_message *message, struct error *err) {

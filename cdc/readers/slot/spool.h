@@ -31,6 +31,9 @@ struct spool {
     struct spool_transaction *streamed; /* or NULL */
     struct buffer plain;                /* its messages that are not in its file yet */
     struct buffer file;
+    /* The disk is full: a frame that is not written yet, and whose it is. Nothing may be added. */
+    struct slice unwritten;
+    struct spool_transaction *unwritten_of;
     /* While one is read back. */
     struct spool_transaction *replayed; /* or NULL */
     uint64_t offset;
@@ -52,13 +55,21 @@ struct spool_message {
 
 /* Messages that follow belong to the transaction. */
 MUST_CHECK bool spool_start(struct spool *spool, xid_t xid, struct error *err);
-/* A full disk is ERROR_RETRY. */
+/* A full disk is no error: see spool_is_full. */
 MUST_CHECK bool spool_add(struct spool *spool, const struct spool_message *message, struct error *err);
 MUST_CHECK bool spool_stop(struct spool *spool, struct error *err);
 
 static inline bool spool_is_streaming(const struct spool *spool) {
     return spool->streamed != NULL;
 }
+
+/* The next call must be spool_retry. */
+static inline bool spool_is_full(const struct spool *spool) {
+    return spool->unwritten.size > 0;
+}
+
+/* Writes what was left when the disk was full; spool_is_full tells whether it still is. */
+MUST_CHECK bool spool_retry(struct spool *spool, struct error *err);
 
 /*
  * The subtransaction, or with subxid == xid the transaction, has rolled back. One that is unknown had no
