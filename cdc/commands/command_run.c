@@ -140,6 +140,20 @@ static bool run_pipeline(const struct command_line *line, const struct pipeline_
     return good;
 }
 
+static bool find_from(const struct command_line *line, lsn_t *ret_lsn, struct error *err) {
+    const char *archive = line->config->source.archive;
+    *ret_lsn = line->from_lsn;
+    if (line->from_lsn == 0 && line->from_time_us == 0)
+        return true;
+    if (archive == NULL)
+        return error_set(err, ERROR_CONFIG, "--from needs a pipeline that reads an archive") ||
+               error_remedy(err, "a slot has its own position; leave --from out");
+    if (line->from_time_us != 0 &&
+        !archive_find_moment(archive, line->from_time_us, line->stop, ret_lsn, err))
+        return false;
+    return *ret_lsn != 0 || error_set(err, ERROR_CONFIG, "archive %s begins after that time", archive);
+}
+
 /* A time is that of a commit, so an archive can say which LSN it stands for, and a slot cannot. */
 static bool find_until(const struct command_line *line, lsn_t *ret_lsn, struct error *err) {
     const char *archive = line->config->source.archive;
@@ -164,6 +178,7 @@ static enum exit_code run(const struct command_line *line) {
     struct error err = {0};
     struct verify_continuous verifying;
     bool good = set_timeout(line->timeout_ms, &err) && find_until(line, &options.until_lsn, &err) &&
+                find_from(line, &options.from_lsn, &err) &&
                 verify_continuous_start(&verifying, line->config, &err) &&
                 run_pipeline(line, &options, &verifying, &result, &err);
     enum exit_code code = good ? command_run_report(line, &result) : exit_code_of(&err);
@@ -189,6 +204,10 @@ static const struct command_use USES[] = {
      "none after it, make them durable in every sink, and exit 0. caught-up: the same for the end\n"
      "of the source's WAL, read once at the start. TIME, of an archive only: up to the first\n"
      "transaction that committed later than a time such as 2026-02-28T12:00:00Z",
+     false},
+    {&OPTION_FROM,
+     "of an archive, for sinks without a position: begin with what committed after this position or\n"
+     "time; the targets have the rows as of then",
      false},
     {&OPTION_TIMEOUT, "stop after this time, such as 30s, 5m or 2h, as on SIGTERM", false},
     {&OPTION_RETRY_FOR,

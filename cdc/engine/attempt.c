@@ -117,10 +117,20 @@ static bool resume(struct attempt *attempt, struct error *err) {
            reader->ops->resume(reader, attempt_is_copying(attempt) || attempt->has_added, err);
 }
 
+/* A later attempt of the same run goes on from the positions that the first one has stored. */
+static bool check_from(const struct attempt *attempt, struct error *err) {
+    const struct pipeline *pipeline = attempt->pipeline;
+    if (pipeline->options->from_lsn == 0 || attempt->reader->has_streamed)
+        return true;
+    error_set(err, ERROR_CONFIG, "--from is for sinks without a position, and sink %s is at %s",
+              pipeline->config->sinks[0].sink.name, lsn_format(attempt->positions[0].end_lsn).text);
+    return error_remedy(err, "leave it out, and the run goes on from there");
+}
+
 static bool act(struct attempt *attempt, enum start_action action, struct error *err) {
     switch (action) {
     case START_STREAM:
-        return resume(attempt, err) && check_forks(attempt, err);
+        return check_from(attempt, err) && resume(attempt, err) && check_forks(attempt, err);
     case START_NEW:
     case START_COPY_AGAIN:
         return attempt_create(attempt, action == START_COPY_AGAIN, err);

@@ -182,6 +182,18 @@ static bool refuse_cut(const struct attempt *attempt, struct error *err) {
                         "as of that position, and set source.snapshot: never");
 }
 
+/* The target has the rows as of that position, says who asks for it. */
+static bool begin_at(struct attempt *attempt, lsn_t from_lsn, struct error *err) {
+    if (from_lsn < attempt->facts.first_lsn) {
+        error_set(err, ERROR_CONFIG, "--from %s: %s %s begins at %s", lsn_format(from_lsn).text,
+                  attempt->reader->ops->name, attempt->pipeline->config->source.archive,
+                  lsn_format(attempt->facts.first_lsn).text);
+        return error_remedy(err, "give a later position");
+    }
+    set_positions(attempt, from_lsn);
+    return true;
+}
+
 bool attempt_create(struct attempt *attempt, bool again, struct error *err) {
     const struct reader *reader = attempt->reader;
     const bool copies = attempt->pipeline->config->source.snapshot == SNAPSHOT_INITIAL;
@@ -191,6 +203,8 @@ bool attempt_create(struct attempt *attempt, bool again, struct error *err) {
     if (reader->ops->creation != NULL)
         return create_at_source(attempt, again, copies, err);
     assert(attempt->facts.first_lsn != 0);
+    if (attempt->pipeline->options->from_lsn != 0)
+        return begin_at(attempt, attempt->pipeline->options->from_lsn, err);
     if (copies && attempt->facts.is_cut)
         return refuse_cut(attempt, err);
     set_positions(attempt, attempt->facts.first_lsn);

@@ -21,6 +21,7 @@ struct reader_ops;
 struct pipeline_options {
     bool until_caught_up;    /* end when every sink has what the source had on disk at the start */
     lsn_t until_lsn;         /* or when every sink has everything that ends at or before this; 0: no end */
+    lsn_t from_lsn;          /* of an archive: where sinks without a position begin; 0: at its beginning */
     int64_t retry_for_ms;    /* give up an error that lasts this long; 0: the default */
     bool take_over;          /* also take the slot from an engine that uses it now */
     const atomic_bool *stop; /* becomes true: stop reading, flush, confirm, end */

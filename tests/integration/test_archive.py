@@ -263,6 +263,26 @@ def test_a_point_in_time(archived, tmp_path):
     assert refused.returncode == 2 and "needs a pipeline that reads an archive" in refused.stderr, refused.stderr
 
 
+def test_a_replay_may_begin_later(archived, tmp_path):
+    """For a target that has the rows by other means, as of a position."""
+    archived.engine.catch_up()
+    archived.source.execute(LOAD)
+    archived.engine.catch_up()
+    with Replay(archived, tmp_path / "archive", tmp_path / "first") as first:
+        first.catch_up()
+    lsn = archived.target.value("select end_lsn from pgcdc.position where pipeline = 'replay'")
+    archived.source.execute("delete from item where id % 2 = 0; insert into log (what) values ('later')")
+    archived.engine.catch_up()
+    with Replay(archived, tmp_path / "archive", tmp_path / "second", "second") as second:
+        assert second.engine.command("run", "--from", lsn, "--until", "caught-up").returncode == 0
+        equal(archived)
+        again = second.engine.command("run", "--from", lsn, "--until", "caught-up")
+        assert again.returncode == 2 and "--from is for sinks without a position" in again.stderr, again.stderr
+        second.catch_up()
+    refused = archived.engine.command("run", "--from", lsn)
+    assert refused.returncode == 2 and "--from needs a pipeline that reads an archive" in refused.stderr, refused.stderr
+
+
 def test_list_and_verify(archived, tmp_path):
     archived.engine.configuration["sinks"][0]["segment_bytes"] = "64kB"
     archived.engine.catch_up()
