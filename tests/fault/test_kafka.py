@@ -266,7 +266,7 @@ def test_the_coordinator_is_lost(loaded_on_three):
             coordinator.kill()
             wait_until(lambda: pipeline.kafka.coordinator_of(transactional_id(pipeline)) not in (coordinator, None),  # pylint: disable=cell-var-from-loop
                        "another coordinator")
-            wait_for_progress(pipeline)
+            wait_for_progress(pipeline, deadline_s=300)  # the client looks for the new one at its own pace
             coordinator.start()
             pipeline.kafka.wait_ready()
     pipeline.engine.stop()
