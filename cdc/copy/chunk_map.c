@@ -403,7 +403,9 @@ static void end_locked(struct chunk_map *map, struct map_chunk *chunk, bool is_l
     else if (is_last)
         for (size_t i = 0; i < table->count; i++)
             map->chunks[table->first + i].state = MAP_CHUNK_COPIED;
-    table->is_open = table->is_open && !is_last;
+    /* a copier that reads it without the lock has a chunk that is not done, so this is not the last */
+    if (is_last)
+        table->is_open = false;
 }
 
 bool chunk_map_end(struct chunk_map *map, struct map_chunk *chunk) {
