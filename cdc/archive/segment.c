@@ -31,7 +31,11 @@ bool segment_refuse(const struct segment *segment, uint64_t offset, lsn_t last_l
     else
         error_set(err, ERROR_REFUSE, "%s: damaged at byte %" PRIu64 ", with the changes from %s on: %s",
                   segment->path.text, offset, lsn_format(last_lsn).text, problem);
-    return error_remedy(err, "restore the file from a copy");
+    return error_remedy(err,
+                        segment->is_last
+                            ? "restore the file from a copy; after a power failure, first start the pipeline "
+                              "that writes it: it cuts off an end that was never complete"
+                            : "restore the file from a copy");
 }
 
 /* ---- bytes ---- */
@@ -64,32 +68,38 @@ static bool size_of(const struct segment *segment, uint64_t *ret_size, struct er
 
 /* ---- a place that cannot be read ---- */
 
-/* Does a head in these bytes say that the offset was synced? Its LSN is where readable changes begin. */
-static lsn_t find_claim(struct slice bytes, uint64_t offset) {
+/*
+ * Does a head in these bytes say that the offset was synced? *ret_lsn: where readable changes begin; it may be
+ * 0.
+ */
+static bool find_claim(struct slice bytes, uint64_t offset, lsn_t *ret_lsn) {
     struct frame frame;
     for (size_t i = 0; i + FRAME_HEAD_BYTES <= bytes.size; i++) {
         const char *magic = memchr(bytes.data + i, 'P', bytes.size - FRAME_HEAD_BYTES + 1 - i);
         if (magic == NULL)
-            return 0;
+            return false;
         i = (size_t) (magic - bytes.data);
         const struct slice left = {.data = magic, .size = bytes.size - i};
         if (frame_read_head(left, &frame) == FRAME_GOOD && frame.kind != FRAME_FOOT &&
-            frame.synced_bytes > offset)
-            return frame.first_lsn;
+            frame.synced_bytes > offset) {
+            *ret_lsn = frame.first_lsn;
+            return true;
+        }
     }
-    return 0;
+    return false;
 }
 
-static bool search_claim(const struct segment *segment, uint64_t offset, lsn_t *ret_lsn, struct error *err) {
+static bool search_claim(const struct segment *segment, uint64_t offset, bool *ret_found, lsn_t *ret_lsn,
+                         struct error *err) {
     struct buffer bytes AUTO(buffer_release) = {.bytes_max = SEARCH_BYTES + FRAME_HEAD_BYTES};
     size_t size = 0;
-    *ret_lsn = 0;
+    *ret_found = false;
     if (!buffer_reserve(&bytes, SEARCH_BYTES + FRAME_HEAD_BYTES))
         return error_no_memory(err);
-    for (uint64_t at = offset + 1; *ret_lsn == 0; at += SEARCH_BYTES) {
+    for (uint64_t at = offset + 1; !*ret_found; at += SEARCH_BYTES) {
         if (!read_at(segment, at, bytes.data, SEARCH_BYTES + FRAME_HEAD_BYTES, &size, err))
             return false;
-        *ret_lsn = find_claim((struct slice){.data = bytes.data, .size = size}, offset);
+        *ret_found = find_claim((struct slice){.data = bytes.data, .size = size}, offset, ret_lsn);
         if (size < SEARCH_BYTES + FRAME_HEAD_BYTES)
             break;
     }
@@ -99,10 +109,11 @@ static bool search_claim(const struct segment *segment, uint64_t offset, lsn_t *
 static bool judge_place(const struct segment *segment, uint64_t offset, lsn_t last_lsn, const char *problem,
                         enum segment_step *ret_step, struct error *err) {
     lsn_t claim_lsn = 0;
+    bool is_claimed = false;
     *ret_step = SEGMENT_TORN;
-    if (!search_claim(segment, offset, &claim_lsn, err))
+    if (!search_claim(segment, offset, &is_claimed, &claim_lsn, err))
         return false;
-    return (claim_lsn == 0 && segment->is_last) ||
+    return (!is_claimed && segment->is_last) ||
            segment_refuse(segment, offset, last_lsn, claim_lsn, problem, err);
 }
 

@@ -316,6 +316,32 @@ Test(archive, every_byte_that_changes_is_found) {
     expect_count(&small, TRANSACTIONS);
 }
 
+/* Until its first position an archive's LSN is 0, and so is that of the frames that say what was synced. */
+Test(archive, damage_before_the_first_position_is_no_torn_end) {
+    AUTO(scene_release) struct scene scene;
+    AUTO(buffer_release) struct buffer text = {.bytes_max = TEXT_BYTES_MAX};
+    AUTO(globfree) glob_t files = {0};
+    struct error err = {0};
+    char pattern[128], head[FRAME_HEAD_BYTES];
+    lsn_t lsn;
+    scene_init(&scene, "1MB");
+    const struct position position = position_at(100);
+    cr_assert(sink_flush(scene.sink, &position, &err), "%s", err.text);
+    close_sink(&scene);
+    snprintf(pattern, sizeof pattern, "%s/*.segment", scene.path);
+    cr_assert_eq(glob(pattern, 0, NULL, &files), 0);
+    const uint64_t size = size_of(files.gl_pathv[0]);
+    const struct frame later = {.kind = FRAME_ENTRIES, .codec = FRAME_CODEC_NONE, .synced_bytes = size};
+    frame_write_head(&later, head);
+    const int fd = open(files.gl_pathv[0], O_WRONLY | O_APPEND | O_CLOEXEC);
+    cr_assert_eq(write(fd, head, sizeof head), (ssize_t) sizeof head);
+    close(fd);
+    flip(files.gl_pathv[0], size - FRAME_HEAD_BYTES, 0);
+    cr_assert_not(read_archive(&scene, 0, &text, &lsn, &err));
+    cr_assert_eq(err.kind, ERROR_REFUSE, "%s", err.text);
+    cr_assert_not_null(strstr(err.remedy, "restore the file from a copy"), "%s", err.remedy);
+}
+
 /* ---- what a writer finds ---- */
 
 Test(archive, a_transaction_that_was_not_committed_is_cut_off) {
