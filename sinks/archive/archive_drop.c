@@ -14,6 +14,7 @@
 #include "cdc/archive/segment_list.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
+#include "sinks/archive/archive_lock.h"
 
 enum { MICROSECONDS = 1000000 };
 
@@ -27,12 +28,9 @@ static bool move_segment(const char *directory, const char *folder, const struct
     return true;
 }
 
-bool archive_drop_segments(const char *directory, struct error *err) {
+static bool drop_locked(const char *directory, struct error *err) {
     char folder[PATH_MAX];
     struct segment_list list = {0};
-    struct stat file;
-    if (stat(directory, &file) != 0 && errno == ENOENT)
-        return true;
     if (snprintf(folder, sizeof folder, "%s/dropped-%" PRId64, directory, clock_unix_us() / MICROSECONDS) >=
         (int) sizeof folder)
         return error_set(err, ERROR_CONFIG, "archive %s: its path is too long", directory);
@@ -42,5 +40,16 @@ bool archive_drop_segments(const char *directory, struct error *err) {
     for (size_t i = 0; is_dropped && i < list.count; i++)
         is_dropped = move_segment(directory, folder, &list.names[i], err);
     segment_list_release(&list);
+    return is_dropped;
+}
+
+bool archive_drop_segments(const char *directory, struct error *err) {
+    struct stat file;
+    int lock_fd = -1;
+    if (stat(directory, &file) != 0 && errno == ENOENT)
+        return true;
+    const bool is_dropped = archive_lock(directory, &lock_fd, err) && drop_locked(directory, err);
+    if (lock_fd >= 0)
+        close(lock_fd);
     return is_dropped;
 }

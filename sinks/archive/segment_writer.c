@@ -14,12 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cdc/base/fault.h"
 #include "cdc/base/file.h"
+#include "sinks/archive/archive_lock.h"
 
 #define FILE_BYTES_MAX (FRAME_PLAIN_BYTES_MAX + (size_t) 64 * 1024 * 1024)
 #define PLACE_BYTES ((uint64_t) 1024 * 1024) /* of the file, between two places of the index */
@@ -73,25 +73,6 @@ static bool make_directory(const char *directory, struct error *err) {
     err->kind = ERROR_CONFIG;
     error_option(err, "path");
     return error_remedy(err, "let path name a directory that pgcdc can write, or can create in its parent");
-}
-
-/* The kernel releases the lock when the process ends. */
-static bool lock_directory(struct segment_writer *writer, struct error *err) {
-    char path[PATH_MAX];
-    if (snprintf(path, sizeof path, "%s/archive.lock", writer->directory) >= (int) sizeof path)
-        return error_set(err, ERROR_CONFIG, "archive %s: its path is too long", writer->directory);
-    writer->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    if (writer->lock_fd < 0) {
-        const bool is_full = errno == ENOSPC || errno == EDQUOT;
-        writer_errno(path, err);
-        if (!is_full)
-            err->kind = ERROR_CONFIG;
-        return is_full ? false : error_remedy(err, "let path name a directory that pgcdc can write");
-    }
-    if (flock(writer->lock_fd, LOCK_EX | LOCK_NB) == 0)
-        return true;
-    error_set(err, ERROR_RETRY, "archive %s: another process writes it", writer->directory);
-    return error_remedy(err, "stop that process, or let path name another directory");
 }
 
 /* ---- what is there ---- */
@@ -204,7 +185,7 @@ bool segment_writer_open(struct segment_writer *writer, const char *directory,
     writer->packer = frame_packer_new(level);
     if (writer->packer == NULL)
         return error_no_memory(err);
-    bool is_open = make_directory(directory, err) && lock_directory(writer, err) &&
+    bool is_open = make_directory(directory, err) && archive_lock(directory, &writer->lock_fd, err) &&
                    segment_list_read(directory, &list, err);
     if (is_open && list.count > 0)
         is_open = recover_end(writer, &list.names[list.count - 1], head, entries, err);

@@ -342,6 +342,13 @@ Test(archive, damage_before_the_first_position_is_no_torn_end) {
     cr_assert_not_null(strstr(err.remedy, "restore the file from a copy"), "%s", err.remedy);
 }
 
+static size_t count_segments(const struct small *small) {
+    AUTO(globfree) glob_t files = {0};
+    char pattern[128];
+    snprintf(pattern, sizeof pattern, "%s/*.segment", small->scene.path);
+    return glob(pattern, 0, NULL, &files) == 0 ? files.gl_pathc : 0;
+}
+
 /* ---- what a writer finds ---- */
 
 Test(archive, a_transaction_that_was_not_committed_is_cut_off) {
@@ -376,6 +383,9 @@ Test(archive, two_writers_are_refused) {
     cr_assert_eq(err.kind, ERROR_RETRY);
     cr_assert_not_null(strstr(err.text, "another process writes it"), "%s", err.text);
     second->ops->close(second);
+    cr_assert_not(second->ops->admin->drop(second, &err), "a drop would move what is being written");
+    cr_assert_not_null(strstr(err.text, "another process writes it"), "%s", err.text);
+    cr_assert_eq(count_segments(&small), 1);
     sink_free(second);
 }
 
@@ -394,13 +404,6 @@ Test(archive, that_of_another_pipeline_is_refused) {
 }
 
 /* ---- segments ---- */
-
-static size_t count_segments(const struct small *small) {
-    AUTO(globfree) glob_t files = {0};
-    char pattern[128];
-    snprintf(pattern, sizeof pattern, "%s/*.segment", small->scene.path);
-    return glob(pattern, 0, NULL, &files) == 0 ? files.gl_pathc : 0;
-}
 
 /* Random texts, which do not compress. */
 static void write_large(struct small *small, unsigned seed, struct buffer *expected) {
