@@ -68,7 +68,7 @@ static bool size_of(const struct segment *segment, uint64_t *ret_size, struct er
 
 /* ---- a place that cannot be read ---- */
 
-/* Does a head in these bytes say that the offset was synced? *ret_lsn: where readable changes begin, also 0. */
+/* Does a head in these bytes say that the offset was synced? *ret_lsn: where readable changes begin. */
 static bool find_claim(struct slice bytes, uint64_t offset, lsn_t *ret_lsn) {
     struct frame frame;
     for (size_t i = 0; i + FRAME_HEAD_BYTES <= bytes.size; i++) {

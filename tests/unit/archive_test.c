@@ -514,8 +514,6 @@ Test(archive, a_missing_segment_is_a_loss) {
     cr_assert_not_null(strstr(err.text, "segment 2 is missing"), "%s", err.text);
 }
 
-/* ---- a promotion ---- */
-
 static void read_some(struct reader *reader, struct batch *batch, struct error *err, bool *ret_good) {
     bool drained = false;
     *ret_good = true;
@@ -524,6 +522,43 @@ static void read_some(struct reader *reader, struct batch *batch, struct error *
         *ret_good = reader->ops->read(reader, batch, &drained, err);
     }
 }
+
+/* ---- an end inside a commit record ---- */
+
+/* Only what a transaction has brought to the sinks can be the end: a position between may not have left. */
+Test(archive, the_end_before_a_transaction_is_that_of_the_one_before) {
+    AUTO(small_release) struct small small;
+    struct error err = {0};
+    struct batch batch;
+    struct reader_facts facts;
+    bool good = false;
+    small_init(&small);
+    open_sink(&small.scene);
+    const struct position idle = position_at(small.builder.end_lsn + 1);
+    cr_assert(sink_flush(small.scene.sink, &idle, &err), "%s", err.text);
+    small.builder.lsn += 64;
+    change_builder_begin(&small.builder);
+    change_builder_insert(&small.builder, small.relation, ROW("9000", "after the end"));
+    change_builder_commit(&small.builder);
+    const struct position last = change_builder_position(&small.builder);
+    cr_assert_gt(last.end_lsn - 1, idle.end_lsn);
+    cr_assert(sink_write(small.scene.sink, small.builder.changes, small.builder.count, &err), "%s", err.text);
+    cr_assert(sink_flush(small.scene.sink, &last, &err), "%s", err.text);
+    const struct config config = {.name = "p", .source = {.archive = small.scene.path, .slot = "p"}};
+    struct reader *reader = reader_new(&reader_archive, &config, &NEVER_STOPPED);
+    cr_assert(batch_init(&batch, &err));
+    cr_assert(reader->ops->open(reader, &facts, &err), "%s", err.text);
+    const struct reader_plan plan = {.from_lsn = facts.first_lsn, .until_lsn = last.end_lsn - 1};
+    cr_assert(reader->ops->start(reader, &plan, &err), "%s", err.text);
+    read_some(reader, &batch, &err, &good);
+    cr_assert(good, "%s", err.text);
+    cr_assert_eq(atomic_load(&reader->end_lsn), small.positions[TRANSACTIONS - 1].end_lsn);
+    reader->ops->close(reader);
+    reader_free(reader);
+    batch_release(&batch);
+}
+
+/* ---- a promotion ---- */
 
 Test(archive, a_reader_starts_again_where_the_timeline_changes) {
     AUTO(small_release) struct small small;

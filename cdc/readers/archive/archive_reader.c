@@ -235,7 +235,6 @@ static void take_position(struct archive_reader *archive, lsn_t lsn) {
     struct reader *reader = &archive->reader;
     if (reader_has_ended(reader))
         return;
-    archive->whole_lsn = lsn;
     atomic_store_explicit(&reader->received_lsn, lsn, memory_order_relaxed);
     if (archive->until_lsn != 0 && lsn >= archive->until_lsn)
         end_at(archive, archive->until_lsn);
