@@ -9,7 +9,7 @@ import tempfile
 import uuid
 from pathlib import Path
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 from support.broker import JAVA_OPTIONS, Broker, java
@@ -158,8 +158,11 @@ class Kafka:
         return {name: len(topic.partitions) for name, topic in found.items()
                 if name.startswith(prefix) and not name.startswith("__")}
 
-    def create_topic(self, name, partitions=1, config=None):
-        topic = NewTopic(name, partitions, len(self.brokers), config={key: str(value) for key, value in (config or {}).items()})
+    def create_topic(self, name, partitions=1, config=None, leader=None):
+        """leader: the broker that leads each partition, while it lives."""
+        replicas = [broker.number for broker in sorted(self.brokers, key=lambda broker: broker is not leader)]
+        placed = {"replica_assignment": [replicas] * partitions} if leader else {"replication_factor": len(self.brokers)}
+        topic = NewTopic(name, partitions, config={key: str(value) for key, value in (config or {}).items()}, **placed)
         admin = self.admin()
         admin.create_topics([topic], operation_timeout=20)[name].result(30)
         wait_until(lambda: name in self.topics(), f"topic {name}")
@@ -187,6 +190,10 @@ class Kafka:
     def leader_of(self, topic, partition=0):
         number = self.admin().list_topics(topic, timeout=20).topics[topic].partitions[partition].leader
         return next((broker for broker in self.brokers if broker.number == number), None)
+
+    def begin_transactions(self, transactional_id):
+        """Kafka makes its topic of transactions for the first producer that has them."""
+        Producer({**CLIENT, "bootstrap.servers": self.bootstrap, "transactional.id": transactional_id}).init_transactions(60)
 
     def coordinator_of(self, transactional_id):
         """The broker that decides about the transactions of that id: the leader of its partition of the transactions' topic."""

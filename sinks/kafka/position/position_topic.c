@@ -19,6 +19,7 @@ enum {
         30000, /* with usual settings another sink's open transaction ends, or times out, before that */
     SLICE_MS = 100,
     PAUSE_MS = 50,
+    ASK_MAX_MS = 1000,     /* so long a stop may wait */
     WINDOW_RECORDS = 1000, /* our record is among the last few, unless other sinks write much more often */
     WINDOW_FACTOR = 32,
     OTHERS_MAX = 64,
@@ -235,15 +236,35 @@ static bool may_pass(rd_kafka_resp_err_t code) {
            code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || code == RD_KAFKA_RESP_ERR__WAIT_CACHE;
 }
 
+/* which: RD_KAFKA_OFFSET_BEGINNING or RD_KAFKA_OFFSET_END; in place of a time it asks for itself. */
+static rd_kafka_resp_err_t ask_offset(struct reading *reading, int64_t which, int64_t *ret_offset) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, reading->options->position_topic, 0)->offset = which;
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(reading->client.handle, list, ASK_MAX_MS);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        code = list->elems[0].err;
+    *ret_offset = list->elems[0].offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR && *ret_offset < 0 ? RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE
+                                                                 : code;
+}
+
+static rd_kafka_resp_err_t ask_ends(struct reading *reading, int64_t *ret_low, int64_t *ret_high) {
+    rd_kafka_resp_err_t code = ask_offset(reading, RD_KAFKA_OFFSET_BEGINNING, ret_low);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR ? ask_offset(reading, RD_KAFKA_OFFSET_END, ret_high) : code;
+}
+
 /*
  * The partition's first and last offset; *ret_exists false: no such topic. Retries while a leader is being
  * elected.
+ *
+ * rd_kafka_query_watermark_offsets is of no use here: it has no time limit while it cannot reach the leader
+ * that it knows, and it does not learn of another one.
  */
 static bool find_ends(struct reading *reading, int64_t *ret_low, int64_t *ret_high, bool *ret_exists,
                       struct error *err) {
     for (;;) {
-        rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-            reading->client.handle, reading->options->position_topic, 0, ret_low, ret_high, 1000);
+        rd_kafka_resp_err_t code = ask_ends(reading, ret_low, ret_high);
         *ret_exists = code == RD_KAFKA_RESP_ERR_NO_ERROR;
         if (*ret_exists || is_missing(code))
             return true;
@@ -252,6 +273,7 @@ static bool find_ends(struct reading *reading, int64_t *ret_low, int64_t *ret_hi
         if (!check_time(reading, err))
             return false;
         clock_pause_ms(PAUSE_MS);
+        admin_learn_topic(&reading->client, reading->topic);
     }
 }
 
