@@ -14,6 +14,7 @@
 /* clang-format off */
 static const struct command *const COMMANDS[] = {
     &command_check,
+    &command_plan,
     &command_run,
     &command_status,
     &command_verify,

@@ -76,6 +76,7 @@ struct command {
 
 extern const struct command command_run;
 extern const struct command command_check;
+extern const struct command command_plan;
 extern const struct command command_status;
 extern const struct command command_verify;
 extern const struct command command_tail;

@@ -225,8 +225,7 @@ static void put_count(struct json_writer *json, const char *key, size_t count) {
     json_put_integer(json, (int64_t) count);
 }
 
-static void put_findings(struct json_writer *json, const struct findings *findings, const char *pipeline) {
-    yajl_gen_map_open(json->generator);
+void findings_put_json(struct json_writer *json, const struct findings *findings, const char *pipeline) {
     json_put_field(json, "pipeline", pipeline);
     json_put_key(json, "ready");
     yajl_gen_bool(json->generator, findings->counts[SEVERITY_PROBLEM] == 0);
@@ -237,7 +236,6 @@ static void put_findings(struct json_writer *json, const struct findings *findin
     for (const struct finding *finding = findings->first; finding != NULL; finding = finding->next)
         put_finding(json, finding);
     yajl_gen_array_close(json->generator);
-    yajl_gen_map_close(json->generator);
 }
 
 bool findings_print_json(const struct findings *findings, const char *pipeline, FILE *file,
@@ -247,7 +245,9 @@ bool findings_print_json(const struct findings *findings, const char *pipeline, 
     if (!json_writer_init(&json, err))
         return false;
     json_writer_begin(&json);
-    put_findings(&json, findings, pipeline);
+    yajl_gen_map_open(json.generator);
+    findings_put_json(&json, findings, pipeline);
+    yajl_gen_map_close(json.generator);
     if (!json_writer_finish(&json, &line, err))
         return false;
     fwrite(line.data, 1, line.size, file); /* main checks whether the output arrived */

@@ -75,6 +75,11 @@ void findings_add_error(struct findings *findings, enum severity severity, const
  */
 void findings_print_sql(const struct findings *findings, const char *where, FILE *file);
 
+struct json_writer;
+
+/* Puts the fields pipeline, ready, problems, warnings and findings into the open map. */
+void findings_put_json(struct json_writer *json, const struct findings *findings, const char *pipeline);
+
 /* Print the findings for people, and as one line of JSON. */
 void findings_print(const struct findings *findings, const char *pipeline, FILE *file);
 MUST_CHECK bool findings_print_json(const struct findings *findings, const char *pipeline, FILE *file,

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * command_plan.c - pgcdc plan.
+ */
+#include <stdlib.h>
+
+#include "cdc/command.h"
+#include "cdc/migrate/plan.h"
+
+#define ARENA_BYTES_MAX ((size_t) 1 << 30) /* the definitions of many tables, and every object's name */
+#define COPY_BYTES (UINT64_C(40) << 20)
+#define INDEX_BYTES (UINT64_C(20) << 20)
+
+static enum exit_code plan_failed(const char *why) {
+    fprintf(stderr, "pgcdc plan: %s\n", why);
+    return EXIT_FAILED;
+}
+
+static enum exit_code command_plan_report(struct plan *plan, const struct command_line *line) {
+    struct findings *findings = &plan->check->findings;
+    struct error err = {0};
+    if (atomic_load(line->stop))
+        return plan_failed("stopped");
+    findings_group(findings);
+    if (findings->failed)
+        return plan_failed("out of memory");
+    if (!line->json)
+        plan_print(plan, stdout);
+    else if (!plan_print_json(plan, stdout, &err))
+        return plan_failed(error_line(&err).text);
+    return findings->counts[SEVERITY_PROBLEM] == 0 ? EXIT_DONE : EXIT_USAGE;
+}
+
+static enum exit_code command_plan_make(const struct command_line *line, struct check *check) {
+    const struct plan_assumptions assumptions = {
+        .copy_bytes = line->rate_bytes > 0 ? line->rate_bytes : COPY_BYTES,
+        .index_bytes = INDEX_BYTES,
+    };
+    struct plan plan;
+    check->config = line->config;
+    check->stop = line->stop;
+    arena_init(&check->arena, 65536, ARENA_BYTES_MAX);
+    findings_init(&check->findings);
+    plan_make(&plan, check, &assumptions);
+    const enum exit_code code = command_plan_report(&plan, line);
+    check_release(check);
+    return code;
+}
+
+static enum exit_code run(const struct command_line *line) {
+    if (line->config->source.archive != NULL) {
+        fprintf(stderr, "pgcdc plan: the pipeline reads archive %s, and there is no source to plan for\n",
+                line->config->source.archive);
+        return EXIT_USAGE;
+    }
+    struct check *check = calloc(1, sizeof *check);
+    if (check == NULL)
+        return plan_failed("out of memory");
+    const enum exit_code code = command_plan_make(line, check);
+    free(check);
+    return code;
+}
+
+static const struct command_use USES[] = {
+    {&OPTION_CONFIG, NULL, true},
+    {&OPTION_JSON_OUTPUT,
+     "one object: pipeline, ready, problems, warnings, findings as of check, servers, database_bytes,\n"
+     "inventory (of each class: count, rows, bytes, objects), estimate, steps",
+     false},
+    {&OPTION_RATE, "estimate with this rate of the copy, all workers together, instead of 40", false},
+    {0},
+};
+
+const struct command command_plan = {
+    .name = "plan",
+    .uses = USES,
+    .summary = "what a migration would move, what it would not, and the order of work",
+    .help = "Prints what the source's database holds, class by class, and how each object gets to the\n"
+            "target; the findings of check; the disk, the WAL and the time that a migration needs; and\n"
+            "the order of work with the locks of each step. Creates and changes nothing.\n"
+            "\n"
+            "Numbers of rows are estimates of the source's catalog. Times are computed from sizes and\n"
+            "from the rates that are printed with them; they are no promise.\n"
+            "\n"
+            "A role that may only read is enough. What it may not read is named.\n"
+            "\n"
+            "cdc/check/findings.md lists every code: its meaning, its remedy, and whether its fix is SQL\n"
+            "or a step.\n"
+            "\n"
+            "Exit code 0 if there is no problem (warnings do not count), else 2.",
+    .run = run,
+};

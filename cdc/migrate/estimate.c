@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * estimate.c - how long, how much disk, how much WAL, and in which order; from sizes and stated assumptions.
+ */
+#include <string.h>
+
+#include "cdc/base/amount.h"
+#include "cdc/migrate/plan.h"
+
+enum { DISK_PERCENT = 150 }; /* of the data: the target also writes WAL, and sorts for its indexes */
+
+static void add_table(struct plan_estimate *estimate, const struct inventory_object *table) {
+    estimate->table_count += strcmp(table->detail, "partition") != 0;
+    estimate->rows += table->rows > 0 ? table->rows : 0;
+    estimate->bytes += table->bytes > 0 ? table->bytes : 0;
+    estimate->index_bytes += table->index_bytes > 0 ? table->index_bytes : 0;
+    if (table->bytes > estimate->largest_bytes)
+        estimate->largest_bytes = table->bytes;
+}
+
+static int64_t duration_ms(int64_t bytes, uint64_t bytes_a_second) {
+    return (int64_t) ((double) bytes * 1000 / (double) bytes_a_second);
+}
+
+void plan_estimate(struct plan *plan, int64_t wal_rate) {
+    struct plan_estimate *estimate = &plan->estimate;
+    const struct plan_assumptions *assumed = &plan->assumptions;
+    const struct inventory_class *tables = inventory_find(&plan->inventory, "tables");
+    *estimate = (struct plan_estimate){.wal_rate = wal_rate};
+    for (size_t i = 0; i < tables->count; i++)
+        if (tables->objects[i].how == HOW_ROWS)
+            add_table(estimate, &tables->objects[i]);
+    estimate->disk_bytes = (estimate->bytes + estimate->index_bytes) / 100 * DISK_PERCENT;
+    estimate->copy_ms = duration_ms(estimate->bytes, assumed->copy_bytes);
+    estimate->index_ms = duration_ms(estimate->index_bytes, assumed->index_bytes);
+    estimate->verify_ms = duration_ms(estimate->bytes, assumed->copy_bytes);
+    estimate->wal_bytes =
+        wal_rate < 0
+            ? COUNT_UNKNOWN
+            : (int64_t) ((double) wal_rate * (double) (estimate->copy_ms + estimate->index_ms) / 1000);
+}
+
+static void add_step(struct plan *plan, const char *what, const char *locks, int64_t ms) {
+    plan->steps[plan->step_count++] = (struct plan_step){.what = what, .locks = locks, .ms = ms};
+}
+
+static void add_preparation(struct plan *plan) {
+    add_step(plan, "fix the problems below, and fix or accept the warnings", "", COUNT_UNKNOWN);
+    add_step(plan,
+             plan_printf(
+                 plan, "create %s at the target (pg_dumpall --roles-only), and the files of %s on its server",
+                 amount_count(inventory_find(&plan->inventory, "roles")->count, "role").text,
+                 amount_count(inventory_find(&plan->inventory, "extensions")->count, "extension").text),
+             "", COUNT_UNKNOWN);
+    add_step(
+        plan,
+        "create the schema there: pg_dump --schema-only --no-publications --no-subscriptions, then psql; "
+        "large indexes can wait until the copy is complete",
+        "source: ACCESS SHARE on every table while pg_dump reads them, so DDL waits", COUNT_UNKNOWN);
+}
+
+static void add_copy(struct plan *plan) {
+    const struct plan_estimate *estimate = &plan->estimate;
+    const struct amount wal = amount_bytes(estimate->wal_bytes > 0 ? (double) estimate->wal_bytes : 0);
+    add_step(plan,
+             "pgcdc run creates the publication and the slot, which waits for open transactions that write",
+             "source: SHARE UPDATE EXCLUSIVE on each table for a moment", COUNT_UNKNOWN);
+    add_step(plan,
+             plan_printf(plan, "pgcdc run copies %s, %s, and streams the changes; the source keeps %s of WAL",
+                         amount_count((uint64_t) estimate->table_count, "table").text,
+                         amount_bytes((double) estimate->bytes).text,
+                         estimate->wal_bytes < 0 ? "an unknown amount" : wal.text),
+             "source: ACCESS SHARE on the tables that are being read", estimate->copy_ms);
+    add_step(plan,
+             plan_printf(plan, "create indexes that were left out, %s at the source, and analyze the tables",
+                         amount_bytes((double) estimate->index_bytes).text),
+             "target: SHARE on a table while its index is built, so its changes wait; none that blocks them "
+             "with create index concurrently",
+             estimate->index_ms);
+}
+
+void plan_order_steps(struct plan *plan) {
+    add_preparation(plan);
+    add_copy(plan);
+    add_step(plan, "pgcdc verify compares both sides",
+             "source: ACCESS SHARE on the tables that are being read", plan->estimate.verify_ms);
+    add_step(plan,
+             "the switch: stop the application's writes, pgcdc run --until caught-up, pgcdc verify, set the "
+             "sequences, refresh the materialized views, point the application to the target",
+             "none of pgcdc's: the application's writes are stopped", COUNT_UNKNOWN);
+    add_step(plan, "pgcdc drop removes the slot, and the source keeps no more WAL for it", "", COUNT_UNKNOWN);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * plan.c - makes the parts of a plan, each independent of the others.
+ */
+#include "cdc/migrate/plan.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "cdc/base/buffer.h"
+#include "cdc/pq/lock_wait.h"
+
+#define TEXT_BYTES_MAX 65536
+
+const char *plan_printf(struct plan *plan, const char *format, ...) {
+    char *text = NULL;
+    va_list values;
+    va_start(values, format);
+    const int length = vasprintf(&text, format, values);
+    va_end(values);
+    const char *kept =
+        length < 0 ? NULL
+                   : arena_copy(&plan->check->arena, (struct slice){.data = text, .size = (size_t) length});
+    if (length >= 0)
+        free(text);
+    plan->check->findings.failed = plan->check->findings.failed || kept == NULL;
+    return kept != NULL ? kept : "";
+}
+
+static void add_undone(struct plan *plan, const char *where, struct error *error) {
+    struct check *check = plan->check;
+    if (error->kind == ERROR_STOPPED)
+        return;
+    check->findings.where = where;
+    if (check->source.conn != NULL)
+        lock_wait_explain(&check->source, error);
+    findings_add(&check->findings, SEVERITY_WARNING, "unchecked", "a part could not be checked: %s",
+                 error_line(error).text);
+}
+
+/* Bytes of WAL a second since the statistics began. */
+static bool read_wal_rate(struct check *check, int64_t *ret_rate, struct error *err) {
+    PGresult *rows AUTO_PGRESULT = NULL;
+    if (!session_query(&check->source,
+                       "select (wal_bytes / greatest(extract(epoch from now() - stats_reset), 1))::bigint"
+                       " from pg_stat_wal where not pg_is_in_recovery()",
+                       0, NULL, &(const struct result_shape){"the rate of WAL", 0, 1, 1, 1u}, &rows, err))
+        return false;
+    *ret_rate = PQntuples(rows) == 0 || PQgetisnull(rows, 0, 0) ? COUNT_UNKNOWN
+                                                                : strtoll(PQgetvalue(rows, 0, 0), NULL, 10);
+    return true;
+}
+
+static void add_server(struct plan *plan, const char *where, const struct session *session) {
+    const int version = session->server_version;
+    struct plan_server *server = &plan->servers[plan->server_count++];
+    server->where = where;
+    server->database = plan_printf(plan, "%s", PQdb(session->conn));
+    snprintf(server->version, sizeof server->version, "%d.%d", version / 10000, version % 10000);
+}
+
+static void take_source(struct plan *plan) {
+    struct check *check = plan->check;
+    struct error err = {0};
+    int64_t wal_rate = COUNT_UNKNOWN;
+    check->findings.where = "source";
+    add_server(plan, "source", &check->source);
+    plan->has_inventory = inventory_read(check, &plan->inventory, &err);
+    if (!plan->has_inventory || !read_wal_rate(check, &wal_rate, &err))
+        add_undone(plan, "source", &err);
+    if (!plan->has_inventory)
+        return;
+    plan_estimate(plan, wal_rate);
+    plan_order_steps(plan);
+}
+
+void plan_make(struct plan *plan, struct check *check, const struct plan_assumptions *assumptions) {
+    *plan = (struct plan){.check = check, .assumptions = *assumptions};
+    check_all(check);
+    plan->servers = arena_alloc_zero(&check->arena, (check->config->sink_count + 1) * sizeof *plan->servers);
+    if (plan->servers == NULL)
+        check->findings.failed = true;
+    else if (check->source.conn != NULL)
+        take_source(plan);
+}

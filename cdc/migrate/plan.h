@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * plan.h - `pgcdc plan`: what a migration would move, what stands against it, and the order of work.
+ *
+ * A plan is an inventory, the findings of `pgcdc check` and further ones that matter to a migration only,
+ * and an estimate. It reads both sides and changes nothing on either.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "cdc/check/check.h"
+#include "cdc/migrate/inventory.h"
+
+/* What the estimate is made from, all of it shown with it. */
+struct plan_assumptions {
+    uint64_t copy_bytes;  /* a second, through both servers and the network, all workers together */
+    uint64_t index_bytes; /* a second, of finished indexes */
+    uint64_t target_disk; /* free bytes at the target; 0: not known */
+    bool reads_rows;      /* data quality is examined too */
+};
+
+struct plan_estimate {
+    int64_t table_count; /* that move, without partitions */
+    int64_t rows;        /* of these */
+    int64_t bytes;
+    int64_t index_bytes;
+    int64_t largest_bytes;
+    int64_t disk_bytes; /* that the target needs */
+    int64_t wal_rate;   /* bytes a second that the source has written on average; COUNT_UNKNOWN */
+    int64_t wal_bytes;  /* that the source keeps until the copy is complete; COUNT_UNKNOWN */
+    int64_t copy_ms;
+    int64_t index_ms;
+    int64_t verify_ms;
+};
+
+enum { PLAN_STEPS_MAX = 12 };
+
+struct plan_step {
+    const char *what;
+    const char *locks; /* "" if it takes none that others notice */
+    int64_t ms;        /* COUNT_UNKNOWN: not estimated */
+};
+
+/* A server that was reached. */
+struct plan_server {
+    const char *where; /* "source", "sink warehouse" */
+    const char *database;
+    char version[32];
+};
+
+struct plan {
+    struct check *check; /* its arena holds whatever the plan points to */
+    struct plan_assumptions assumptions;
+    struct inventory inventory;
+    bool has_inventory; /* false: the source cannot be read, which is a finding */
+    struct plan_server *servers;
+    size_t server_count;
+    struct plan_estimate estimate;
+    struct plan_step steps[PLAN_STEPS_MAX];
+    size_t step_count;
+};
+
+/*
+ * check: initialized, with its configuration; released by the caller. Findings are dropped only when memory
+ * is exhausted.
+ */
+void plan_make(struct plan *plan, struct check *check, const struct plan_assumptions *assumptions);
+
+/* estimate.c: from the inventory. */
+void plan_estimate(struct plan *plan, int64_t wal_rate);
+void plan_order_steps(struct plan *plan);
+
+/* A text in check's arena; "" when memory is exhausted, and then the findings have failed. */
+const char *plan_printf(struct plan *plan, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* After findings_group. */
+void plan_print(const struct plan *plan, FILE *file);
+MUST_CHECK bool plan_print_json(const struct plan *plan, FILE *file, struct error *err);
