@@ -80,6 +80,13 @@ struct chunk_plan {
     uint64_t row_index;
 };
 
+static inline bool chunk_plan_has(const struct chunk_plan *plan, oid_t relation_oid) {
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->chunks[i].relation_oid == relation_oid)
+            return true;
+    return false;
+}
+
 /* What the engine did to the plan since the last commit; the sink stores it with the next one. */
 struct chunk_note {
     const uint64_t *seen; /* see chunk_plan */

@@ -202,8 +202,9 @@ static const struct command_use USES[] = {
     {&OPTION_UNTIL,
      "LSN: apply every transaction that ends at or before this position, such as 16/B374D848, and\n"
      "none after it, make them durable in every sink, and exit 0. caught-up: the same for the end\n"
-     "of the source's WAL, read once at the start. TIME, of an archive only: up to the first\n"
-     "transaction that committed later than a time such as 2026-02-28T12:00:00Z",
+     "of the source's WAL, read once at the start, or later, when every table that is being copied\n"
+     "is complete. TIME, of an archive only: up to the first transaction that committed later\n"
+     "than a time such as 2026-02-28T12:00:00Z",
      false},
     {&OPTION_FROM,
      "of an archive, for sinks without a position: begin with what committed after this position or\n"

@@ -48,13 +48,6 @@ static struct sink *handle_of(const struct config_sink *sink, const atomic_bool 
 
 /* ---- which tables ---- */
 
-static bool has_chunks(const struct chunk_plan *plan, oid_t oid) {
-    for (size_t i = 0; i < plan->count; i++)
-        if (plan->chunks[i].relation_oid == oid)
-            return true;
-    return false;
-}
-
 static bool is_unsent(const struct chunk_add *add, oid_t oid) {
     for (size_t i = 0; i < add->unsent_count; i++)
         if (add->unsent[i] == oid)
@@ -64,7 +57,7 @@ static bool is_unsent(const struct chunk_add *add, oid_t oid) {
 
 /* A table that is published already is not added to a sink that appends: it was, or is copied again. */
 static bool is_chosen(const struct adding *adding, const struct chunk_plan *present, oid_t oid) {
-    return !has_chunks(present, oid) &&
+    return !chunk_plan_has(present, oid) &&
            (!adding->is_relayed || adding->add->replaces || is_unsent(adding->add, oid));
 }
 
@@ -306,7 +299,7 @@ static bool remove_appended(const struct chunk_add *add, const struct config_sin
     struct sink *handle = handle_of(sink, add->stop, err);
     arena_init(&arena, BLOCK_BYTES, ARENA_BYTES_MAX);
     bool good = handle != NULL && sink->ops->chunk->look(handle, &arena, &present, err);
-    const bool is_planned = good && has_chunks(&present, relation_oid);
+    const bool is_planned = good && chunk_plan_has(&present, relation_oid);
     sink_free(handle);
     arena_release(&arena);
     if (!is_planned)

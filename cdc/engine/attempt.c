@@ -113,8 +113,7 @@ static bool resume(struct attempt *attempt, struct error *err) {
     struct reader *reader = attempt->reader;
     if (!attempt_add_newcomers(attempt, err) || !attempt_add_published(attempt, err))
         return false;
-    return reader->ops->resume == NULL ||
-           reader->ops->resume(reader, attempt_is_copying(attempt) || attempt->has_added, err);
+    return reader->ops->resume == NULL || reader->ops->resume(reader, attempt_has_copy(attempt), err);
 }
 
 /* A later attempt of the same run goes on from the positions that the first one has stored. */
@@ -193,7 +192,7 @@ static bool find_skip(struct attempt *attempt, size_t i, struct skip *ret_skip, 
  */
 static bool move_end(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
-    if (!attempt_is_copying(attempt) || pipeline->until_lsn == 0)
+    if (!attempt_has_copy(attempt) || pipeline->until_lsn == 0)
         return true;
     if (!pipeline->options->until_caught_up) {
         error_set(
@@ -301,10 +300,18 @@ static bool reached_end(struct attempt *attempt) {
     const lsn_t until_lsn = attempt->pipeline->until_lsn;
     const lsn_t end_lsn = atomic_load(&attempt->reader->end_lsn);
     if (attempt->ends_after_copy)
-        return !attempt_is_copying(attempt);
+        return !attempt_has_copy(attempt);
     if (until_lsn == 0)
         return false;
     return sinks_have(attempt, until_lsn) || (end_lsn != 0 && sinks_have(attempt, end_lsn));
+}
+
+/*
+ * Tables were added to a run that ends when it has caught up, and the stream was read only up to that end:
+ * the next attempt reads on until they are copied.
+ */
+static bool ends_too_early(struct attempt *attempt) {
+    return attempt->pipeline->options->until_caught_up && attempt_has_copy(attempt);
 }
 
 /*
@@ -346,6 +353,32 @@ static void learn_newcomers(struct attempt *attempt, struct error *err) {
     err->kind = ERROR_RETRY;
 }
 
+static bool has_failed(struct attempt *attempt, struct error *err) {
+    if (attempt_runner_failed(attempt, err))
+        return true;
+    if (atomic_load(&attempt->feed.state) == FEED_FAILED) {
+        *err = attempt->feed.error;
+        learn_to_want_text(attempt, err);
+        return true;
+    }
+    if (atomic_load(&attempt->watch.state) == WATCH_FAILED) {
+        *err = attempt->watch.error;
+        learn_newcomers(attempt, err);
+        return true;
+    }
+    return false;
+}
+
+static bool end_run(struct attempt *attempt, struct error *err) {
+    if (ends_too_early(attempt))
+        return error_set(err, ERROR_RETRY, "tables were added, and this run ends once they are copied");
+    FAULT_POINT("attempt-end-reached");
+    attempt_keep_published(attempt);
+    attempt->pipeline->result.reached = true;
+    attempt_forget_failure(attempt);
+    return true;
+}
+
 static bool supervise(struct attempt *attempt, struct error *err) {
     while (!attempt_is_stopped(attempt)) {
         show_live_copy(attempt);
@@ -357,24 +390,10 @@ static bool supervise(struct attempt *attempt, struct error *err) {
         conflict_log_say(&attempt->pipeline->conflict_log, attempt->pipeline->sinks, attempt->runner_count,
                          false);
         forget_failure(attempt);
-        if (reached_end(attempt)) {
-            FAULT_POINT("attempt-end-reached");
-            attempt->pipeline->result.reached = true;
-            attempt_forget_failure(attempt);
-            return true;
-        }
-        if (attempt_runner_failed(attempt, err))
+        if (reached_end(attempt) && !attempt->is_reloading)
+            return end_run(attempt, err);
+        if (has_failed(attempt, err))
             return false;
-        if (atomic_load(&attempt->feed.state) == FEED_FAILED) {
-            *err = attempt->feed.error;
-            learn_to_want_text(attempt, err);
-            return false;
-        }
-        if (atomic_load(&attempt->watch.state) == WATCH_FAILED) {
-            *err = attempt->watch.error;
-            learn_newcomers(attempt, err);
-            return false;
-        }
         attempt_wait_event(attempt);
     }
     return true;
@@ -417,7 +436,7 @@ static void end_everything(struct attempt *attempt) {
         runner_join(&attempt->runners[i]);
 }
 
-/* After the runners have ended, of an orderly stop: where a copy in chunks goes on. */
+/* After the runners have ended, of an orderly stop or at --until LSN: where a copy in chunks goes on. */
 static void say_copies(struct attempt *attempt) {
     for (size_t i = 0; i < attempt->runner_count; i++) {
         struct runner *runner = &attempt->runners[i];
@@ -526,7 +545,7 @@ bool attempt_run(struct pipeline *pipeline, struct error *err) {
         progress_end(&attempt->progress);
     if (good)
         good = close_ledgers(attempt, err) && keep_ledgers(attempt, err);
-    if (good && attempt_is_stopped(attempt))
+    if (good)
         say_copies(attempt);
     count_rows(attempt);
     if (!good) {

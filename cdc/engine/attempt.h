@@ -91,7 +91,6 @@ struct attempt {
     bool ends_after_copy;       /* the run ends when the copy in chunks is complete */
     bool store_positions;       /* the sinks do not have the positions yet */
     struct progress progress;   /* of the initial copy, for people */
-    bool has_added;             /* tables were added to the plans, which the runners read when they run */
     struct published published; /* what NAME.published has, or will have */
     bool keeps_published;       /* it is to be written once the runners have stored their plans */
     bool is_reloading;          /* a client of the control socket waits for it */
@@ -198,6 +197,9 @@ bool attempt_runner_failed(struct attempt *attempt, struct error *err);
 
 /* A copy in chunks goes on in one of the sinks. */
 bool attempt_is_copying(struct attempt *attempt);
+
+/* The same, or a runner has yet to read a plan again, to which tables may have been added. */
+bool attempt_has_copy(struct attempt *attempt);
 
 /* Every runner has stopped or failed. */
 bool attempt_runners_ended(struct attempt *attempt);

@@ -50,18 +50,11 @@ bool attempt_note_published(struct attempt *attempt, struct error *err) {
 
 /* ---- the tables ---- */
 
-static bool has_chunks(const struct chunk_plan *plan, oid_t oid) {
-    for (size_t i = 0; i < plan->count; i++)
-        if (plan->chunks[i].relation_oid == oid)
-            return true;
-    return false;
-}
-
 /* In each sink that appends. */
 static bool is_planned(const struct config *config, const struct chunk_plan *plans, oid_t oid) {
     bool is_planned = true;
     for (size_t i = 0; i < config->sink_count; i++)
-        is_planned = is_planned && (!appends(&config->sinks[i]) || has_chunks(&plans[i], oid));
+        is_planned = is_planned && (!appends(&config->sinks[i]) || chunk_plan_has(&plans[i], oid));
     return is_planned;
 }
 
@@ -140,7 +133,6 @@ static bool plan_tables(struct attempt *attempt, const struct table_list *tables
         if (appends(add.sink) && !chunk_add_store(&add, err))
             return false;
     }
-    attempt->has_added = true;
     attempt_say_tables(tables);
     return true;
 }

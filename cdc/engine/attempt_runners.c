@@ -42,6 +42,14 @@ bool attempt_is_copying(struct attempt *attempt) {
     return false;
 }
 
+bool attempt_has_copy(struct attempt *attempt) {
+    for (size_t i = 0; i < attempt->runner_count; i++)
+        if (!runner_has_reloaded(
+                &attempt->runners[i])) /* first: then is_copying is of the plan that it read */
+            return true;
+    return attempt_is_copying(attempt);
+}
+
 static bool runners_are(struct attempt *attempt, enum runner_state state) {
     for (size_t i = 0; i < attempt->runner_count; i++)
         if (runner_state(&attempt->runners[i]) != state)

@@ -91,13 +91,29 @@ static bool add_oids(struct attempt *attempt, struct session *source, const oid_
     return good;
 }
 
+/* Tables that are copied now are known already. */
+static bool find_newcomers(struct attempt *attempt, struct uncopied_found *ret_found, struct error *err) {
+    struct pipeline *pipeline = attempt->pipeline;
+    const struct config *config = pipeline->config;
+    const atomic_bool *stop = pipeline->options->stop;
+    struct chunk_plan plans[CHECKPOINT_SINKS_MAX] = {0};
+    struct arena arena;
+    arena_init(&arena, BLOCK_BYTES, ARENA_BYTES_MAX);
+    *ret_found = (struct uncopied_found){.plans = plans};
+    const bool found = (!attempt_is_copying(attempt) || chunk_add_look(config, stop, &arena, plans, err)) &&
+                       uncopied_find(config, attempt->reader->catalog->session, stop, ret_found, err);
+    ret_found->plans = NULL;
+    arena_release(&arena);
+    return found;
+}
+
 bool attempt_add_newcomers(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
-    struct uncopied_found found = {0};
-    if (pipeline->knows_newcomers || !may_add(attempt) || attempt_is_copying(attempt))
+    struct uncopied_found found;
+    if (pipeline->knows_newcomers || !may_add(attempt))
         return true;
     struct session *source = attempt->reader->catalog->session;
-    if (!uncopied_find(pipeline->config, source, pipeline->options->stop, &found, err))
+    if (!find_newcomers(attempt, &found, err))
         return false;
     pipeline->knows_newcomers = true;
     if (found.count == 0)
@@ -107,7 +123,6 @@ bool attempt_add_newcomers(struct attempt *attempt, struct error *err) {
         return false;
     for (size_t i = 0; i < attempt->runner_count; i++)
         runner_reload(&attempt->runners[i]);
-    attempt->has_added = true;
     return true;
 }
 

@@ -241,21 +241,6 @@ static void keep_table(struct uncopied_found *found, oid_t oid) {
         found->oids[found->count++] = oid;
 }
 
-/* found: collects the tables; NULL: the first one is an error. */
-static bool refuse_tables(const struct config *config, struct uncopied_question *question,
-                          const struct table_list *tables, struct uncopied_found *found, struct error *err) {
-    for (size_t i = 0; i < tables->count; i++) {
-        bool lacks = false;
-        if (!uncopied_look(question, &tables->tables[i], &lacks, err))
-            return false;
-        if (lacks && found == NULL)
-            return refuse_table(config, question->source, &tables->tables[i], err);
-        if (lacks)
-            keep_table(found, tables->tables[i].oid);
-    }
-    return true;
-}
-
 /* The tables' definitions, the question for the source's side, and the sinks whose targets are queried. */
 struct refusing {
     const struct config *config;
@@ -265,6 +250,28 @@ struct refusing {
     struct uncopied_question question;
     const struct uncopied_sinks *sinks; /* that are written to, or NULL */
 };
+
+/* Such a table lacks rows as long as it is copied. */
+static bool is_planned(const struct refusing *refusing, size_t sink, oid_t oid) {
+    return refusing->found != NULL && chunk_plan_has(&refusing->found->plans[sink], oid);
+}
+
+/* refusing->found collects the tables; NULL: the first one is an error. */
+static bool refuse_tables(struct refusing *refusing, size_t sink, struct error *err) {
+    for (size_t i = 0; i < refusing->tables.count; i++) {
+        const struct table *table = &refusing->tables.tables[i];
+        bool lacks = false;
+        if (is_planned(refusing, sink, table->oid))
+            continue;
+        if (!uncopied_look(&refusing->question, table, &lacks, err))
+            return false;
+        if (lacks && refusing->found == NULL)
+            return refuse_table(refusing->config, refusing->question.source, table, err);
+        if (lacks)
+            keep_table(refusing->found, table->oid);
+    }
+    return true;
+}
 
 /* The arguments for waiting until a sink has caught up. */
 struct awaited {
@@ -289,9 +296,8 @@ static bool refuse_of_sink(struct refusing *refusing, size_t index, struct error
     bool opened = session_open(&target, &options, err);
     if (!opened && refusing->sinks != NULL)
         err->kind = ERROR_RETRY; /* a failed connection to the sink is reported by the sink itself */
-    bool looked =
-        opened && session_execute(&target, "set lock_timeout = '1s'", err) &&
-        refuse_tables(refusing->config, &refusing->question, &refusing->tables, refusing->found, err);
+    bool looked = opened && session_execute(&target, "set lock_timeout = '1s'", err) &&
+                  refuse_tables(refusing, index, err);
     session_close(&target);
     return looked;
 }
@@ -328,10 +334,10 @@ bool uncopied_wants_rows(const struct config *config) {
 }
 
 bool uncopied_find(const struct config *config, struct session *source, const atomic_bool *stop,
-                   struct uncopied_found *ret_found, struct error *err) {
+                   struct uncopied_found *found, struct error *err) {
     struct refusing refusing = {
-        .config = config, .found = ret_found, .stop = stop, .question = {.source = source}};
-    *ret_found = (struct uncopied_found){0};
+        .config = config, .found = found, .stop = stop, .question = {.source = source}};
+    found->count = 0;
     return !uncopied_wants_rows(config) ||
            (session_execute(source, "set lock_timeout = '1s'", err) && refuse_with(&refusing, err) &&
             session_execute(source, "reset lock_timeout", err));

@@ -14,6 +14,7 @@
 #include "cdc/config/config.h"
 #include "cdc/pq/session.h"
 #include "cdc/source/catalog.h"
+#include "sinks/chunk.h"
 #include "sinks/table.h"
 
 /* The question about each table. Both sessions should have a lock_timeout. */
@@ -61,12 +62,14 @@ void uncopied_append_remedy(struct buffer *remedy, const struct config *config, 
 enum { UNCOPIED_FOUND_MAX = 256 };
 
 struct uncopied_found {
+    const struct chunk_plan *plans; /* one per sink: tables in them are not looked for */
     oid_t oids[UNCOPIED_FOUND_MAX];
     size_t count;
 };
 
+/* The caller sets found->plans. */
 MUST_CHECK bool uncopied_find(const struct config *config, struct session *source, const atomic_bool *stop,
-                              struct uncopied_found *ret_found, struct error *err);
+                              struct uncopied_found *found, struct error *err);
 
 /* Are rows wanted that are older than their table's publication? */
 bool uncopied_wants_rows(const struct config *config);

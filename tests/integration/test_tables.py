@@ -3,6 +3,7 @@
 
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -174,6 +175,70 @@ def test_a_table_found_at_a_start_is_copied(pipeline):
     pipeline.wait_while_running(lambda: pipeline.target.value("select to_regclass('u') is not null"), "the table")
     wait_copied(pipeline)
     pipeline.assert_follows("public.t", "public.u")
+
+
+def publish_u(pipeline, rows=3000):
+    """By hand: no change ever names its rows."""
+    pipeline.source.execute(f"create table u (id int primary key, v text); insert into u select g, repeat('old', 20) from generate_series(1, {rows}) g;"
+                            "alter publication shop add table u")
+
+
+def assert_copied(pipeline, *tables):
+    """A run that ended has nothing to copy left."""
+    assert "copying" not in command(pipeline, "list").stdout
+    pipeline.assert_equal(*tables)
+
+
+def test_a_run_that_catches_up_ends_after_the_copy_of_new_tables(pipeline):
+    """The stream was at its end at once, so it ended before the first chunk."""
+    live(pipeline).source.execute("create publication shop for table t")
+    pipeline.engine.catch_up()
+    publish_u(pipeline)
+    log = pipeline.engine.catch_up().stderr
+    assert "copying 1 new table (copy.new_tables): public.u" in log
+    assert_copied(pipeline, "public.t", "public.u")
+
+
+def test_a_run_that_catches_up_copies_new_tables_beside_an_interrupted_copy(pipeline):
+    """Newer tables were not looked for while others were copied."""
+    live(pipeline).source.execute("create publication shop for table t")
+    pipeline.engine.start(environment={"PGCDC_FAULT": "chunk-committed:1"})
+    assert pipeline.engine.wait_exit() == -signal.SIGKILL
+    pipeline.target.execute("create table u (id int primary key, v text)")
+    publish_u(pipeline)
+    log = pipeline.engine.catch_up().stderr
+    assert "the copy continues" in log and "copying 1 new table (copy.new_tables): public.u" in log
+    assert_copied(pipeline, "public.t", "public.u")
+
+
+def test_a_run_that_ends_at_an_lsn_does_not_begin_a_copy(pipeline):
+    """Chunks contain changes from after the LSN."""
+    live(pipeline).source.execute("create publication shop for table t")
+    pipeline.engine.catch_up()
+    publish_u(pipeline)
+    result = pipeline.engine.command("run", "--until", pipeline.source.value("select pg_current_wal_flush_lsn()"))
+    assert result.returncode == 2 and "run first with `--until caught-up`" in result.stderr, result.stderr
+    pipeline.engine.catch_up()
+    assert_copied(pipeline, "public.t", "public.u")
+
+
+def test_a_run_that_catches_up_ends_after_the_copy_of_a_table_that_is_added_meanwhile(pipeline):
+    """The command was answered, and the run ended with the table in its plan."""
+    live(pipeline).engine.catch_up()
+    pipeline.source.execute("update t set v = 'y'; insert into t select g, 'new' from generate_series(10001, 40000) g;"
+                            "create table late (id int primary key, v text); insert into late select g, repeat('z', 50) from generate_series(1, 3000) g")
+    pipeline.engine.start("--until", "caught-up", environment={"PGCDC_FAULT": "stream-before-start:stop"})
+    wait_until(lambda: "State:\tT" in Path(f"/proc/{pipeline.engine.process.pid}/status").read_text(), "the engine to be about to stream")
+    adding = threading.Thread(target=command, args=(pipeline, "add", "public.late"))
+    adding.start()
+    try:
+        wait_until(lambda: pipeline.target.value("select count(*) from pgcdc.chunk") > 0, "the plan of the table")
+    finally:
+        pipeline.engine.thaw()
+        adding.join()
+    assert pipeline.engine.wait_exit() == 0
+    assert "tables were added, and this run ends once they are copied" in pipeline.engine.log_text()
+    assert_copied(pipeline, "public.t", "public.late")
 
 
 def test_new_tables_can_be_streamed_only(pipeline):
