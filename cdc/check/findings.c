@@ -127,7 +127,8 @@ static void print_fix(const char *fix, FILE *file) {
  * so it is never treated as SQL.
  */
 static bool begins_statement(const char *line) {
-    static const char *const VERBS[] = {"alter ", "create ", "drop ", "grant ", "select ", "commit "};
+    static const char *const VERBS[] = {"alter ", "analyze ", "commit ", "create ", "drop ",
+                                        "grant ", "reindex ", "select ", "vacuum "};
     for (size_t i = 0; i < sizeof VERBS / sizeof VERBS[0]; i++)
         if (strncmp(line, VERBS[i], strlen(VERBS[i])) == 0)
             return true;

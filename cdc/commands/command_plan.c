@@ -35,6 +35,7 @@ static enum exit_code command_plan_make(const struct command_line *line, struct 
     const struct plan_assumptions assumptions = {
         .copy_bytes = line->rate_bytes > 0 ? line->rate_bytes : COPY_BYTES,
         .index_bytes = INDEX_BYTES,
+        .target_disk = line->target_disk,
     };
     struct plan plan;
     check->config = line->config;
@@ -68,6 +69,8 @@ static const struct command_use USES[] = {
      "inventory (of each class: count, rows, bytes, objects), estimate, steps",
      false},
     {&OPTION_RATE, "estimate with this rate of the copy, all workers together, instead of 40", false},
+    {&OPTION_TARGET_DISK, "free disk at the target, which no SQL can ask for: less than needed is a problem",
+     false},
     {0},
 };
 
@@ -76,7 +79,8 @@ const struct command command_plan = {
     .uses = USES,
     .summary = "what a migration would move, what it would not, and the order of work",
     .help = "Prints what the source's database holds, class by class, and how each object gets to the\n"
-            "target; the findings of check; the disk, the WAL and the time that a migration needs; and\n"
+            "target; the findings of check and those of a\n"
+            "migration; the disk, the WAL and the time that a migration needs; and\n"
             "the order of work with the locks of each step. Creates and changes nothing.\n"
             "\n"
             "Numbers of rows are estimates of the source's catalog. Times are computed from sizes and\n"

@@ -107,6 +107,10 @@ static bool take_rate(struct command_line *line, const char *value) {
     return amount_parse_rate(value, &line->rate_bytes);
 }
 
+static bool take_target_disk(struct command_line *line, const char *value) {
+    return amount_parse_bytes(value, &line->target_disk);
+}
+
 static bool take_resume(struct command_line *line, const char *value) {
     (void) value;
     line->resumes = true;
@@ -163,6 +167,8 @@ const struct command_option OPTION_TABLE = {"--table", "TABLE", "a table's name,
 const struct command_option OPTION_SINK = {"--sink", "NAME", "the name of a sink", take_sink};
 const struct command_option OPTION_RATE = {"--rate", "MB/s", "a number of megabytes a second, like 20",
                                            take_rate};
+const struct command_option OPTION_TARGET_DISK = {"--target-disk", "SIZE",
+                                                  "a whole number and a unit, like 200GB", take_target_disk};
 const struct command_option OPTION_RESUME = {"--resume", NULL, NULL, take_resume};
 const struct command_option OPTION_REPAIR = {"--repair", NULL, NULL, take_repair};
 const struct command_option OPTION_DRY_RUN = {"--dry-run", NULL, NULL, take_dry_run};

@@ -7,10 +7,6 @@
 #include <stdlib.h>
 
 /* clang-format off */
-/* Functions that measure a relation wait for its lock, so one that is locked now is not measured. */
-#define LOCKED                                                                                               \
-    "with locked (oid) as materialized (select l.relation from pg_locks l where l.granted and"               \
-    " l.mode = 'AccessExclusiveLock' and l.relation is not null and l.pid <> pg_backend_pid())"
 #define BY_PAGES "c.relpages * current_setting('block_size')::bigint"
 #define TABLE_BYTES                                                                                          \
     "case when c.oid in (select oid from locked) then " BY_PAGES " else pg_table_size(c.oid) end"
@@ -22,7 +18,7 @@
 
 #define RELATIONS(KINDS)                                                                                     \
     " from pg_class c" SPACE("c", "relnamespace") " where c.relkind in (" KINDS ")"                          \
-    " and c.relpersistence <> 't' and " IS_USER_SCHEMA("n")                                                   \
+    " and c.relpersistence <> 't' and " IS_USER_SCHEMA("n")                                                  \
     " and not " IS_OF_EXTENSION("pg_class", "c.oid") " order by 2, 3"
 #define OF_RELATION(COLUMN) " join pg_class c on c.oid = " COLUMN SPACE("c", "relnamespace")
 #define OF_USER_RELATION IS_USER_SCHEMA("n") " and not " IS_OF_EXTENSION("pg_class", "c.oid") " order by 2, 3"

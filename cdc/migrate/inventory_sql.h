@@ -31,6 +31,11 @@ struct class_query {
 
 extern const struct class_query CLASS_QUERIES[]; /* ends with name NULL */
 
+/* Functions that measure a relation wait for its lock, so one that is locked now is not measured. */
+#define LOCKED                                                                                               \
+    "with locked (oid) as materialized (select l.relation from pg_locks l where l.granted and"               \
+    " l.mode = 'AccessExclusiveLock' and l.relation is not null and l.pid <> pg_backend_pid())"
+
 /* Is the namespace one of a user's? N: its alias. */
 #define IS_USER_SCHEMA(N) "(" N ".nspname !~ '^pg_' and " N ".nspname not in ('information_schema', 'pgcdc'))"
 

@@ -8,9 +8,10 @@
 #include <stdlib.h>
 
 #include "cdc/base/buffer.h"
+#include "cdc/migrate/probe.h"
 #include "cdc/pq/lock_wait.h"
 
-#define TEXT_BYTES_MAX 65536
+#define OIDS_BYTES_MAX ((size_t) 64 << 20)
 
 const char *plan_printf(struct plan *plan, const char *format, ...) {
     char *text = NULL;
@@ -59,6 +60,27 @@ static void add_server(struct plan *plan, const char *where, const struct sessio
     snprintf(server->version, sizeof server->version, "%d.%d", version / 10000, version % 10000);
 }
 
+/* "{16385,16390}" */
+static void list_moved(struct plan *plan) {
+    struct buffer text AUTO(buffer_release) = {.bytes_max = OIDS_BYTES_MAX};
+    const struct inventory_class *tables = inventory_find(&plan->inventory, "tables");
+    for (size_t i = 0; i < tables->count; i++)
+        if (tables->objects[i].how == HOW_ROWS)
+            buffer_printf(&text, "%s%u", text.size == 0 ? "{" : ",", tables->objects[i].oid);
+    buffer_append_text(&text, text.size == 0 ? "{}" : "}");
+    const char *kept = buffer_ok(&text) ? arena_copy(&plan->check->arena, buffer_slice(&text)) : NULL;
+    plan->check->findings.failed = plan->check->findings.failed || kept == NULL;
+    plan->moved_oids = kept != NULL ? kept : "{}";
+}
+
+static void probe_source(struct plan *plan) {
+    list_moved(plan);
+    plan_check_pooler(plan);
+    plan_check_room(plan);
+    probe_run(plan, NULL, SOURCE_PROBES);
+    probe_run(plan, NULL, TABLE_PROBES);
+}
+
 static void take_source(struct plan *plan) {
     struct check *check = plan->check;
     struct error err = {0};
@@ -72,6 +94,25 @@ static void take_source(struct plan *plan) {
         return;
     plan_estimate(plan, wal_rate);
     plan_order_steps(plan);
+    probe_source(plan);
+}
+
+/* A target that cannot be reached is a finding of check. */
+static void probe_sink(struct plan *plan, const struct config_sink *sink) {
+    struct session_options options = {.stop = plan->check->stop};
+    struct session target = {0};
+    struct error ignored = {0};
+    plan->check->findings.where = plan_printf(plan, "sink %s", sink->sink.name);
+    if (sink_admin(sink->ops, target) == NULL) {
+        probe_run(plan, NULL, RECORD_PROBES);
+        return;
+    }
+    sink->ops->admin->target(&sink->sink, &options);
+    if (session_open(&target, &options, &ignored)) {
+        add_server(plan, plan->check->findings.where, &target);
+        probe_run(plan, &target, TARGET_PROBES);
+    }
+    session_close(&target);
 }
 
 void plan_make(struct plan *plan, struct check *check, const struct plan_assumptions *assumptions) {
@@ -82,4 +123,6 @@ void plan_make(struct plan *plan, struct check *check, const struct plan_assumpt
         check->findings.failed = true;
     else if (check->source.conn != NULL)
         take_source(plan);
+    for (size_t i = 0; plan->has_inventory && i < check->config->sink_count; i++)
+        probe_sink(plan, &check->config->sinks[i]);
 }

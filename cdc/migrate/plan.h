@@ -54,7 +54,8 @@ struct plan {
     struct check *check; /* its arena holds whatever the plan points to */
     struct plan_assumptions assumptions;
     struct inventory inventory;
-    bool has_inventory; /* false: the source cannot be read, which is a finding */
+    bool has_inventory;     /* false: the source cannot be read, which is a finding */
+    const char *moved_oids; /* of the tables and partitions that move, as an array's text */
     struct plan_server *servers;
     size_t server_count;
     struct plan_estimate estimate;
@@ -71,6 +72,10 @@ void plan_make(struct plan *plan, struct check *check, const struct plan_assumpt
 /* estimate.c: from the inventory. */
 void plan_estimate(struct plan *plan, int64_t wal_rate);
 void plan_order_steps(struct plan *plan);
+
+/* plan_checks.c: what no single query finds. */
+void plan_check_pooler(struct plan *plan);
+void plan_check_room(struct plan *plan);
 
 /* A text in check's arena; "" when memory is exhausted, and then the findings have failed. */
 const char *plan_printf(struct plan *plan, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -41,6 +41,7 @@ def codes_in(text):
             arguments = arguments_of(text, call.end())
             if len(arguments) > argument:
                 yield from re.findall(r'"([^"]*)"', arguments[argument])
+    yield from re.findall(r'\{"([a-z_]+)", SEVERITY_', text)  # a table of queries
 
 
 def codes_of_source():
