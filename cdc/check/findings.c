@@ -98,12 +98,16 @@ void findings_add_error(struct findings *findings, enum severity severity, const
         findings_fix(findings, "%s", error->remedy);
 }
 
+static const char *verdict_of(const struct finding *finding) {
+    return finding->is_accepted ? "accepted" : SEVERITY_NAMES[finding->severity];
+}
+
 /* Prints one line, whatever characters the names in it contain. */
 static void print_what(const struct finding *finding, const char *comma, FILE *file) {
     if (comma == NULL)
-        fprintf(file, "%-8s ", SEVERITY_NAMES[finding->severity]);
+        fprintf(file, "%-8s ", verdict_of(finding));
     else
-        fprintf(file, "%s%s", SEVERITY_NAMES[finding->severity], comma);
+        fprintf(file, "%s%s", verdict_of(finding), comma);
     fprintf(file, "%s: ", finding->where);
     visible_print(file, slice_of(finding->what));
     fputc('\n', file);
@@ -187,11 +191,13 @@ void findings_print_sql(const struct findings *findings, const char *where, FILE
 static void print_summary(const struct findings *findings, const char *pipeline, FILE *file) {
     size_t problems = findings->counts[SEVERITY_PROBLEM], warnings = findings->counts[SEVERITY_WARNING];
     if (problems + warnings == 0)
-        fprintf(file, "%s: ready\n", pipeline);
+        fprintf(file, "%s: ready", pipeline);
     else
-        fprintf(file, "%s: %s, %zu problem%s, %zu warning%s\n", pipeline,
-                problems == 0 ? "ready" : "not ready", problems, problems == 1 ? "" : "s", warnings,
-                warnings == 1 ? "" : "s");
+        fprintf(file, "%s: %s, %zu problem%s, %zu warning%s", pipeline, problems == 0 ? "ready" : "not ready",
+                problems, problems == 1 ? "" : "s", warnings, warnings == 1 ? "" : "s");
+    if (findings->accepted_count > 0)
+        fprintf(file, ", %zu accepted", findings->accepted_count);
+    fputc('\n', file);
 }
 
 void findings_print(const struct findings *findings, const char *pipeline, FILE *file) {
@@ -205,9 +211,13 @@ void findings_print(const struct findings *findings, const char *pipeline, FILE 
     print_summary(findings, pipeline, file);
 }
 
-static void put_finding(struct json_writer *json, const struct finding *finding) {
+static void put_finding(struct json_writer *json, const struct finding *finding, bool has_entries) {
     yajl_gen_map_open(json->generator);
     json_put_field(json, "severity", SEVERITY_NAMES[finding->severity]);
+    if (has_entries) {
+        json_put_key(json, "accepted");
+        yajl_gen_bool(json->generator, finding->is_accepted);
+    }
     json_put_field(json, "code", finding->code);
     json_put_field(json, "where", finding->where);
     json_put_field(json, "what", finding->what);
@@ -232,10 +242,12 @@ void findings_put_json(struct json_writer *json, const struct findings *findings
     yajl_gen_bool(json->generator, findings->counts[SEVERITY_PROBLEM] == 0);
     put_count(json, "problems", findings->counts[SEVERITY_PROBLEM]);
     put_count(json, "warnings", findings->counts[SEVERITY_WARNING]);
+    if (findings->has_entries)
+        put_count(json, "accepted", findings->accepted_count);
     json_put_key(json, "findings");
     yajl_gen_array_open(json->generator);
     for (const struct finding *finding = findings->first; finding != NULL; finding = finding->next)
-        put_finding(json, finding);
+        put_finding(json, finding, findings->has_entries);
     yajl_gen_array_close(json->generator);
 }
 

@@ -26,6 +26,7 @@ struct finding {
     const char *where; /* "source", "state", "sink warehouse" */
     const char *what;
     const char *fix;            /* "" if nothing is to be done; see findings_fix */
+    bool is_accepted;           /* see findings_accept */
     const char *object;         /* the object it is about, quoted; NULL: none */
     size_t object_count;        /* including those of the group */
     struct finding *alike;      /* the next of a group with the same cause */
@@ -37,8 +38,10 @@ struct findings {
     const char *where; /* of the next findings; must live as long as the findings */
     struct finding *first;
     struct finding *last;
-    size_t counts[SEVERITY_COUNT];
-    bool failed; /* a finding did not fit into memory */
+    size_t counts[SEVERITY_COUNT]; /* without what is accepted */
+    size_t accepted_count;
+    bool has_entries; /* findings can be accepted, so the output says whether one is */
+    bool failed;      /* a finding did not fit into memory */
 };
 
 void findings_init(struct findings *findings);
@@ -61,6 +64,13 @@ void findings_fix_values(struct findings *findings, const char *format, va_list 
 
 /* Sets the object of the last finding: a name that "what" and the fix contain literally. Copies it. */
 void findings_object(struct findings *findings, const char *object);
+
+/*
+ * findings_accept.c: accepts the warnings that the entry names: "code:object", with the object as findings
+ * print it or without its quotes, "code:*" for every object, or "code" for a finding about no object. Returns
+ * their number. Before findings_group.
+ */
+size_t findings_accept(struct findings *findings, const char *entry);
 
 /* findings_group.c: merges findings with one cause. No finding may be added afterwards. */
 void findings_group(struct findings *findings);

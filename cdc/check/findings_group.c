@@ -46,8 +46,8 @@ static const char *replace(struct findings *findings, const char *text, const ch
 }
 
 static bool is_alike(const struct finding *a, const struct finding *b) {
-    return a->severity == b->severity && strcmp(a->code, b->code) == 0 && strcmp(a->where, b->where) == 0 &&
-           strcmp(a->what, b->what) == 0;
+    return a->severity == b->severity && a->is_accepted == b->is_accepted && strcmp(a->code, b->code) == 0 &&
+           strcmp(a->where, b->where) == 0 && strcmp(a->what, b->what) == 0;
 }
 
 static struct finding *find_head(struct findings *findings, const struct finding *finding) {
@@ -176,7 +176,10 @@ static void findings_group_gather(struct findings *findings) {
         head->last_alike->alike = finding;
         head->last_alike = finding;
         head->object_count++;
-        findings->counts[finding->severity]--;
+        if (finding->is_accepted)
+            findings->accepted_count--;
+        else
+            findings->counts[finding->severity]--;
     }
 }
 

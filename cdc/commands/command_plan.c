@@ -65,8 +65,8 @@ static enum exit_code run(const struct command_line *line) {
 static const struct command_use USES[] = {
     {&OPTION_CONFIG, NULL, true},
     {&OPTION_JSON_OUTPUT,
-     "one object: pipeline, ready, problems, warnings, findings as of check, servers, database_bytes,\n"
-     "inventory (of each class: count, rows, bytes, objects), estimate, steps",
+     "one object: pipeline, ready, problems, warnings, accepted, findings as of check (and accepted),\n"
+     "servers, database_bytes, inventory (of each class: count, rows, bytes, objects), estimate, steps",
      false},
     {&OPTION_RATE, "estimate with this rate of the copy, all workers together, instead of 40", false},
     {&OPTION_TARGET_DISK, "free disk at the target, which no SQL can ask for: less than needed is a problem",
@@ -87,6 +87,9 @@ const struct command command_plan = {
             "from the rates that are printed with them; they are no promise.\n"
             "\n"
             "A role that may only read is enough. What it may not read is named.\n"
+            "\n"
+            "A warning that the configuration accepts (accept: [no_key:public.log]) stays in the output and\n"
+            "does not count. An entry that matches no warning is reported.\n"
             "\n"
             "cdc/check/findings.md lists every code: its meaning, its remedy, and whether its fix is SQL\n"
             "or a step.\n"

@@ -30,6 +30,12 @@ const struct option_spec PIPELINE_OPTIONS[] = {
     {"source", true, "the section of the source", OPTION_SECTION, NULL},
     {"copy", false, "the section of the initial copy", OPTION_SECTION, NULL},
     {"verify", false, "the section of continuous verification", OPTION_SECTION, NULL},
+    {"accept", false,
+     "warnings of `plan` that you accept, a list of `code:object`: `[no_key:public.log]`. The object is a "
+     "name "
+     "as `plan` prints it, with or without its quotes; `*` is every object; a code alone is a warning about "
+     "no object",
+     OPTION_LIST, "none"},
     {"state", true, "directory of the checkpoint, the lock and the last error", OPTION_PATH, NULL},
     {"sinks", true, "the list of sinks, one or more", OPTION_SECTIONS, NULL},
     {0},
@@ -93,6 +99,19 @@ static bool read_name(const struct section *root, const char **ret_name, struct 
                                CONFIG_NAME_MAX);
 }
 
+static bool read_accepted(const struct section *root, struct config *config, struct error *err) {
+    if (!section_list(root, "accept", &config->accepted, &config->accepted_count, err))
+        return false;
+    for (size_t i = 0; i < config->accepted_count; i++) {
+        const char *entry = config->accepted[i];
+        const size_t length = strspn(entry, "abcdefghijklmnopqrstuvwxyz_");
+        if (length == 0 || (entry[length] != '\0' && (entry[length] != ':' || entry[length + 1] == '\0')))
+            return section_error(root, "accept", NULL, err,
+                                 "expected a code of a warning, and its object: no_key:public.log");
+    }
+    return true;
+}
+
 /* Before the search for missing keys: a missing key may be a misspelt one. */
 static bool check_keys(const struct section *root, struct error *err) {
     struct section source;
@@ -107,7 +126,8 @@ static bool read_sections(struct config_file *file, struct config *config, struc
            section_check(&root, PIPELINE_OPTIONS, NULL, NULL, err) && read_name(&root, &config->name, err) &&
            config_read_source(&root, config->name, &config->source, err) &&
            config_read_copy(&root, &config->copy, err) && config_read_verify(&root, &config->verify, err) &&
-           section_path(&root, "state", &config->state, err) && config_read_sinks(&root, config, err);
+           read_accepted(&root, config, err) && section_path(&root, "state", &config->state, err) &&
+           config_read_sinks(&root, config, err);
 }
 
 static bool read_text(struct slice text, struct arena *arena, struct config *config, struct error *err) {

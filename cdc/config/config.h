@@ -68,9 +68,11 @@ struct config_sink {
 };
 
 struct config {
-    const char *path;  /* of the file */
-    const char *name;  /* [a-z0-9_]{1,50}: default name of slot and publication */
-    const char *state; /* directory of the checkpoint */
+    const char *path;            /* of the file */
+    const char *name;            /* [a-z0-9_]{1,50}: default name of slot and publication */
+    const char *state;           /* directory of the checkpoint */
+    const char *const *accepted; /* warnings of plan: "no_key:public.log", "wal_level" */
+    size_t accepted_count;
     struct source_config source;
     struct copy_config copy;
     struct verify_config verify;

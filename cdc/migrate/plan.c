@@ -115,6 +115,21 @@ static void probe_sink(struct plan *plan, const struct config_sink *sink) {
     session_close(&target);
 }
 
+/* Only what was looked for can be missing. */
+static void accept_findings(struct plan *plan) {
+    const struct config *config = plan->check->config;
+    struct findings *findings = &plan->check->findings;
+    findings->has_entries = true;
+    findings->where = "configuration";
+    for (size_t i = 0; i < config->accepted_count; i++) {
+        if (findings_accept(findings, config->accepted[i]) > 0 || !plan->has_inventory)
+            continue;
+        findings_add(findings, SEVERITY_WARNING, "accept_unused",
+                     "accept has %s, and there is no such warning", config->accepted[i]);
+        findings_fix(findings, "remove it from accept; only warnings can be accepted");
+    }
+}
+
 void plan_make(struct plan *plan, struct check *check, const struct plan_assumptions *assumptions) {
     *plan = (struct plan){.check = check, .assumptions = *assumptions};
     check_all(check);
@@ -125,4 +140,5 @@ void plan_make(struct plan *plan, struct check *check, const struct plan_assumpt
         take_source(plan);
     for (size_t i = 0; plan->has_inventory && i < check->config->sink_count; i++)
         probe_sink(plan, &check->config->sinks[i]);
+    accept_findings(plan);
 }

@@ -232,7 +232,7 @@ BAD = [
         severity="note", step="drop index ti_v", step_at="target"),
 ]
 # Codes whose cause is not in two databases of shared servers: each has a test of its own below.
-ELSEWHERE = {"collation_version", "connections_left", "locale", "open_transaction", "partition_alone", "pooler", "security_label", "sequence_select",
+ELSEWHERE = {"collation_version", "connections_left", "locale", "open_transaction", "partition_alone", "pooler", "accept_unused", "security_label", "sequence_select",
              "statistics_hidden", "synchronous_standby", "target_disk", "target_event_trigger", "target_older", "unique_besides_key", "wal_room",
              "wraparound"}
 
@@ -409,3 +409,38 @@ def test_a_server_that_is_short_of_everything(own_cluster, new_pipeline):
     report = plan(pipeline, "--rate", "1")
     assert not {"connections_left", "synchronous_standby"} & codes_of(report)
     assert_fixed(pipeline, "wraparound")
+
+
+# Warnings that the file accepts
+
+def test_a_warning_is_accepted_by_name_and_stays_in_the_report(pipeline):
+    pipeline.source.execute("""create table log (v int); alter table log replica identity full; create table other (v int);
+                               alter table other replica identity full; create table "a.b" (v int); alter table "a.b" replica identity full""")
+    assert plan(pipeline)["warnings"] == 1
+    pipeline.engine.configuration["accept"] = ["no_key:public.log", 'no_key:"public"."a.b"']
+    report = plan(pipeline)
+    assert (report["warnings"], report["accepted"]) == (1, 1)
+    assert {tuple(finding["objects"]): finding["accepted"] for finding in findings_of(report, "no_key")} == {
+        ('"public"."a.b"', '"public"."log"'): True, ('"public"."other"',): False}
+    assert "accepted source: tables" in pipeline.engine.command("plan").stdout
+    pipeline.engine.configuration["accept"] = ["no_key:*"]
+    report = plan(pipeline)
+    assert (report["warnings"], report["accepted"]) == (0, 1)
+    assert pipeline.engine.command("plan").stdout.splitlines()[-1] == "shop: ready, 1 accepted"
+
+
+@pytest.mark.parametrize("entry", ["no_key:public.t", "no_key", "no_such_code", "replica_identity:public.u", "no_key:public.a.b", "not_analyzed:*"])
+def test_an_entry_that_matches_no_warning_is_said(pipeline, entry):
+    """A name without quotes is never taken for another, and a problem is not accepted."""
+    pipeline.source.execute('create table t (id int primary key); create table u (v int); create table "a.b" (v int)')
+    pipeline.engine.configuration["accept"] = [entry]
+    report = plan(pipeline)
+    assert [finding["what"] for finding in findings_of(report, "accept_unused")] == [f"accept has {entry}, and there is no such warning"]
+    assert report["problems"] == 1 and report["accepted"] == 0
+
+
+@pytest.mark.parametrize("entry", [":", "no_key:", "No key:t", "no_key t"])
+def test_an_entry_that_is_none_is_refused(pipeline, entry):
+    pipeline.engine.configuration["accept"] = [entry]
+    result = pipeline.engine.command("plan")
+    assert result.returncode == 2 and "accept: expected a code of a warning, and its object: no_key:public.log" in result.stderr
