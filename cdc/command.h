@@ -28,6 +28,7 @@ struct command_line {
     bool repair;             /* --repair */
     bool dry_run;            /* --dry-run */
     uint64_t rows_max;       /* --max-rows, else 0 */
+    bool reads_rows;         /* --data */
     uint64_t target_disk;    /* --target-disk, bytes, else 0 */
     bool resumes;            /* --resume */
     uint64_t rate_bytes;     /* --rate, a second, else 0 */
@@ -132,6 +133,7 @@ extern const struct command_option OPTION_TABLE;
 extern const struct command_option OPTION_SINK;
 extern const struct command_option OPTION_RATE;
 extern const struct command_option OPTION_TARGET_DISK;
+extern const struct command_option OPTION_DATA;
 extern const struct command_option OPTION_RESUME;
 extern const struct command_option OPTION_REPAIR;
 extern const struct command_option OPTION_DRY_RUN;

@@ -36,6 +36,7 @@ static enum exit_code command_plan_make(const struct command_line *line, struct 
         .copy_bytes = line->rate_bytes > 0 ? line->rate_bytes : COPY_BYTES,
         .index_bytes = INDEX_BYTES,
         .target_disk = line->target_disk,
+        .reads_rows = line->reads_rows,
     };
     struct plan plan;
     check->config = line->config;
@@ -68,6 +69,9 @@ static const struct command_use USES[] = {
      "one object: pipeline, ready, problems, warnings, accepted, findings as of check (and accepted),\n"
      "servers, database_bytes, inventory (of each class: count, rows, bytes, objects), estimate, steps",
      false},
+    {&OPTION_DATA,
+     "also count rows that the target would refuse: reads tables of the source whole, some more than once",
+     false},
     {&OPTION_RATE, "estimate with this rate of the copy, all workers together, instead of 40", false},
     {&OPTION_TARGET_DISK, "free disk at the target, which no SQL can ask for: less than needed is a problem",
      false},
@@ -85,6 +89,11 @@ const struct command command_plan = {
             "\n"
             "Numbers of rows are estimates of the source's catalog. Times are computed from sizes and\n"
             "from the rates that are printed with them; they are no promise.\n"
+            "\n"
+            "With --data, rows that the target would refuse are counted: duplicates under a key that only\n"
+            "the target has, rows without the row that a foreign key that is not valid refers to, nulls,\n"
+            "values that do not fit, characters that its encoding lacks. Each finding has the query that\n"
+            "lists them. No value is printed.\n"
             "\n"
             "A role that may only read is enough. What it may not read is named.\n"
             "\n"

@@ -107,6 +107,12 @@ static bool take_rate(struct command_line *line, const char *value) {
     return amount_parse_rate(value, &line->rate_bytes);
 }
 
+static bool take_data(struct command_line *line, const char *value) {
+    (void) value;
+    line->reads_rows = true;
+    return true;
+}
+
 static bool take_target_disk(struct command_line *line, const char *value) {
     return amount_parse_bytes(value, &line->target_disk);
 }
@@ -167,6 +173,7 @@ const struct command_option OPTION_TABLE = {"--table", "TABLE", "a table's name,
 const struct command_option OPTION_SINK = {"--sink", "NAME", "the name of a sink", take_sink};
 const struct command_option OPTION_RATE = {"--rate", "MB/s", "a number of megabytes a second, like 20",
                                            take_rate};
+const struct command_option OPTION_DATA = {"--data", NULL, NULL, take_data};
 const struct command_option OPTION_TARGET_DISK = {"--target-disk", "SIZE",
                                                   "a whole number and a unit, like 200GB", take_target_disk};
 const struct command_option OPTION_RESUME = {"--resume", NULL, NULL, take_resume};

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "cdc/base/buffer.h"
+#include "cdc/migrate/data.h"
 #include "cdc/migrate/probe.h"
 #include "cdc/pq/lock_wait.h"
 
@@ -79,6 +80,8 @@ static void probe_source(struct plan *plan) {
     plan_check_room(plan);
     probe_run(plan, NULL, SOURCE_PROBES);
     probe_run(plan, NULL, TABLE_PROBES);
+    if (plan->assumptions.reads_rows)
+        data_run(plan, NULL);
 }
 
 static void take_source(struct plan *plan) {
@@ -111,6 +114,8 @@ static void probe_sink(struct plan *plan, const struct config_sink *sink) {
     if (session_open(&target, &options, &ignored)) {
         add_server(plan, plan->check->findings.where, &target);
         probe_run(plan, &target, TARGET_PROBES);
+        if (plan->assumptions.reads_rows)
+            data_run(plan, &target);
     }
     session_close(&target);
 }

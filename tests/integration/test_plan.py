@@ -260,7 +260,7 @@ def probe_codes():
 
 
 def test_every_finding_of_plan_has_a_bad_database():
-    assert {bad.code for bad in BAD} | ELSEWHERE == probe_codes()
+    assert {bad.code for bad in BAD} | {code for code, _ in DATA} | ELSEWHERE == probe_codes()
 
 
 @pytest.fixture
@@ -444,3 +444,83 @@ def test_an_entry_that_is_none_is_refused(pipeline, entry):
     pipeline.engine.configuration["accept"] = [entry]
     result = pipeline.engine.command("plan")
     assert result.returncode == 2 and "accept: expected a code of a warning, and its object: no_key:public.log" in result.stderr
+
+
+# Rows that the target would refuse
+
+DATA_SOURCE = r"""
+    create table "P ""t" (id int primary key, "k
+y" int); insert into "P ""t" values (1, 1), (2, 2);
+    create table "Ch\ild" (id int primary key, "r;" int); insert into "Ch\ild" values (1, 1), (2, 7), (3, 8), (4, null);
+    alter table "Ch\ild" add constraint "fk'" foreign key ("r;") references "P ""t" not valid;
+    create table checked (id int primary key, v int); insert into checked values (1, 1), (2, -1); alter table checked add constraint positive check (v > 0) not valid;
+    create table unbuilt (id int primary key, v int); insert into unbuilt values (1, 5), (2, 5), (3, null), (4, null);
+    insert into "P ""t" values (3, 2), (4, null), (5, null);
+    create table nulls (id int primary key, v int); insert into nulls values (1, null), (2, 1);
+    create table ranges (id int primary key, a bigint, b numeric, c text, d numeric);
+    insert into ranges values (1, 40000, 1, 'short', 1), (2, 3, 5e9, 'far too long', 1e30), (3, null, null, null, null);
+    create table words (id int primary key, "w'w" text, j json, t text[]);
+    insert into words values (1, 'café', null, null), (2, '€', null, null), (3, null, '"日"', null), (4, null, null, '{"ж"}')
+"""
+DATA_TARGET = r"""
+    create table "P ""t" (id int primary key, "k
+y" int unique); create table "Ch\ild" (id int primary key, "r;" int); create table checked (id int primary key, v int); create table unbuilt (id int primary key, v int);
+    create table nulls (id int primary key, v int not null); create table ranges (id int primary key, a smallint, b int, c varchar(8), d bigint);
+    create table words (id int primary key, "w'w" text, j json, t text[])
+"""
+# code and object: how many rows or values are counted, and how many lines the query lists
+DATA = {
+    ("orphans", '"public"."Ch\\ild"."fk\'"'): 2, ("broken_check", '"public"."checked"."positive"'): 1,
+    ("duplicates", '"public"."unbuilt"."unbuilt_v"'): 1, ("duplicates", '"public"."P ""t".U&"P ""t_k\\000ay_key"'): 1,
+    ("null_values", '"public"."nulls"."v"'): 1, ("out_of_range", '"public"."ranges"."a"'): 1, ("out_of_range", '"public"."ranges"."b"'): 1,
+    ("out_of_range", '"public"."ranges"."c"'): 1, ("out_of_range", '"public"."ranges"."d"'): 1,
+    ("characters", '"public"."words"."j, w\'w"'): 3,
+}
+CORRECTED = r"""
+    update "Ch\ild" set "r;" = 1; update checked set v = 1; delete from unbuilt where id = 2;
+    update "P ""t" set "k
+y" = id; update nulls set v = 2; update ranges set a = 1, b = 1, c = '', d = 1; delete from words where id > 1
+"""
+
+
+def test_rows_that_the_target_would_refuse_are_counted_and_listed(pipeline):
+    pipeline.target.cluster.execute("create database latin template template0 encoding 'LATIN1' lc_collate 'C' lc_ctype 'C'")
+    latin = Database(pipeline.target.cluster, "latin")
+    try:
+        pipeline.sink_configuration["dsn"] = latin.dsn()
+        psql(pipeline.source, DATA_SOURCE)
+        with pytest.raises(AssertionError, match="could not create unique index"):
+            psql(pipeline.source, "create unique index concurrently unbuilt_v on unbuilt (v);")
+        psql(latin, DATA_TARGET)
+        codes = {code for code, _ in DATA}
+        assert not codes_of(plan(pipeline)) & codes, "rows are read only when asked for"
+        report = plan(pipeline, "--data")
+        assert not findings_of(report, "unchecked")
+        found = {(finding["code"], finding["objects"][0]): finding for finding in report["findings"] if finding["code"] in codes}
+        assert {key: int(re.search(r": (\d+) (?:row|value)s?$", finding["what"])[1]) for key, finding in found.items()} == DATA
+        for key, finding in found.items():
+            assert finding["where"] == "source" and STATEMENT.match(finding["fix"])
+            assert len(pipeline.source.execute(finding["fix"])) == DATA[key]
+        text = pipeline.engine.command("plan", "--data")
+        assert "far too long" not in text.stdout + text.stderr and "日" not in text.stdout
+        psql(pipeline.source, CORRECTED)
+        assert not codes_of(plan(pipeline, "--data")) & codes
+    finally:
+        latin.drop()
+
+
+def test_bytes_that_are_no_characters(pipeline):
+    pipeline.source.cluster.execute("create database raw template template0 encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C'")
+    raw = Database(pipeline.source.cluster, "raw")
+    try:
+        pipeline.source_configuration["dsn"] = raw.dsn()
+        connection = raw.connect()
+        connection.set_client_encoding("SQL_ASCII")
+        with connection.cursor() as cursor:
+            cursor.execute(b"create table t (id int primary key, v text); insert into t values (1, 'plain'), (2, 'caf\xc3\xa9 \xe6\x97\xa5 \xf0\x9f\x90\x98'),"
+                           b" (3, '\xff'), (4, 'a\xc3'), (5, '\xed\xa0\x80'), (6, '\xc0\xaf')")
+        connection.close()
+        assert [finding["what"] for finding in findings_of(plan(pipeline, "--data"), "characters")] == [
+            'text of table "public"."t" has characters that the target\'s encoding lacks: 4 rows']
+    finally:
+        raw.drop()
