@@ -53,8 +53,8 @@ struct chunk {
     const char *high;      /* the first value that is too large; NULL: no bound */
     uint64_t bytes_estimate; /* on the source's disk */
     enum chunk_state state;
-    bool gets_key;        /* the sink builds the table's primary key with it */
-    bool is_added;        /* to a running pipeline: see chunk_map */
+    bool gets_key; /* the sink builds the table's primary key with it; of CHUNK_BY_PAGES: with the last one */
+    bool is_added; /* to a running pipeline: see chunk_map */
     const char *snapshot; /* of a copied chunk: pg_current_snapshot() of the transaction that read it */
     uint64_t rows;        /* likewise: how many it has, for people; 0: not known */
 };

@@ -371,8 +371,21 @@ void chunk_map_open(struct chunk_map *map, struct map_chunk *first) {
     assert(first->state == MAP_CHUNK_READING && map_table_is_shared(first->table));
     first->is_taken = false;
     first->table->is_open = true;
+    first->table->ending_count = 0;
     pthread_cond_broadcast(&map->changed);
     pthread_mutex_unlock(&map->lock);
+}
+
+bool chunk_map_find_last(struct chunk_map *map, struct map_chunk *chunk, bool *ret_last, struct error *err) {
+    struct map_table *table = chunk->table;
+    pthread_mutex_lock(&map->lock);
+    assert(table->is_open && table->ending_count < table->count);
+    *ret_last = ++table->ending_count == table->count;
+    while (*ret_last && table->copied_count < table->count - 1 && !map->is_closed)
+        pthread_cond_wait(&map->changed, &map->lock);
+    const bool are_copied = !*ret_last || table->copied_count == table->count - 1;
+    pthread_mutex_unlock(&map->lock);
+    return are_copied || error_set(err, ERROR_STOPPED, "stopped");
 }
 
 void chunk_map_note_emptied(struct chunk_map *map, struct map_chunk *first) {

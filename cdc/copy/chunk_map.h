@@ -54,6 +54,8 @@ struct map_table {
     size_t copied_count;
     enum chunk_method method;
     bool is_open; /* of CHUNK_BY_PAGES: the snapshot of all its chunks can be imported */
+    size_t
+        ending_count; /* likewise: chunks that are copied, or whose transactions are about to be committed */
 };
 
 /* Are all chunks of the table from one snapshot? */
@@ -131,6 +133,13 @@ MUST_CHECK bool chunk_map_accept(struct chunk_map *map, struct map_chunk *chunk,
  * all chunks are work.
  */
 void chunk_map_open(struct chunk_map *map, struct map_chunk *first);
+
+/*
+ * Of a shared table, before the chunk is committed: is it the last one? Then the others are committed; it
+ * waits for those that are being committed.
+ */
+MUST_CHECK bool chunk_map_find_last(struct chunk_map *map, struct map_chunk *chunk, bool *ret_last,
+                                    struct error *err);
 
 /* The sink has removed the rows of the shared table. */
 void chunk_map_note_emptied(struct chunk_map *map, struct map_chunk *first);

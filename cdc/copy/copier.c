@@ -391,11 +391,22 @@ static bool copy_shared(struct copier *copier, const struct copier_table *known,
 
 /* ---- chunks ---- */
 
+/* The last chunk of a table gets its key. */
+static bool find_key(struct copier *copier, struct chunk *chunk, struct error *err) {
+    bool is_last = true;
+    if (map_table_is_shared(copier->chunk->table) &&
+        !chunk_map_find_last(copier->copiers->map, copier->chunk, &is_last, err))
+        return false;
+    chunk->gets_key = chunk->gets_key && is_last;
+    return true;
+}
+
 static bool end_chunk(struct copier *copier, const struct copier_table *known, struct chunk *chunk,
                       struct error *err) {
     const struct sink_chunk_ops *ops = copier->sink->ops->chunk;
     chunk->snapshot = copier->snapshot;
     if (!wait_flushed(copier, err) || !session_execute(&copier->source, "rollback", err) ||
+        !find_key(copier, chunk, err) ||
         !ops->end(copier->sink, known != NULL ? &copier->table : NULL, chunk, copier->read_lsn, copier->rows,
                   err))
         return false;

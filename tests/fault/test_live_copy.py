@@ -157,6 +157,40 @@ def test_killed_while_a_key_is_built_after_the_rows(late, point):
         "PRIMARY KEY (b, a)"
 
 
+def scatter(pipeline):
+    """The rows do not lie in the order of the key, so the table is divided by its pages."""
+    pipeline.source.execute("create table keyed (a uuid primary key, b int, n int, pad text);"
+                            "insert into keyed select md5(g::text)::uuid, g, 0, repeat('x', 100) from generate_series(1, 5000) g; analyze")
+    pipeline.engine.configuration["copy"] = {"mode": "live", "workers": "2", "chunk_bytes": "64kB"}
+
+
+def count_chunks(pipeline):
+    return pipeline.target.value("select count(*) from pgcdc.chunk where method = 'pages'")
+
+
+@pytest.mark.threads
+def test_the_last_of_many_chunks_brings_the_key(pipeline):
+    """The copiers end their chunks at the same time; whoever is killed, the key comes with the last mark."""
+    scatter(pipeline)
+    for point in ("chunk-committed:2", "chunk-key-built:{}", "chunk-committed:{}"):
+        pipeline.engine.start(environment={"PGCDC_FAULT": point.format(count_chunks(pipeline) if "{" in point else "")})
+        pipeline.engine.wait_exit()
+        waiting = pipeline.target.value("select count(*) from pgcdc.chunk where state = 'waits'")
+        assert has_key(pipeline) == (waiting == 0) == (point == "chunk-committed:{}"), (point, waiting)
+        pipeline.source.execute("update keyed set n = n + 1 where b % 3 = 0; delete from keyed where b % 7 = 0")
+    finish(pipeline)
+    assert has_key(pipeline)
+
+
+def test_a_copy_of_many_chunks_that_is_given_up_leaves_the_key(pipeline):
+    scatter(pipeline)
+    pipeline.engine.start(environment={"PGCDC_FAULT": "chunk-committed:2"})
+    pipeline.engine.wait_exit()
+    assert not has_key(pipeline) and count_chunks(pipeline) > 4
+    done = pipeline.engine.command("table remove", "public.keyed")
+    assert done.returncode == 0 and has_key(pipeline), done.stderr
+
+
 @pytest.mark.parametrize("command", [["drop"], ["table remove", "public.keyed"]], ids=" ".join)
 def test_a_copy_that_is_given_up_leaves_tables_with_their_keys(late, command):
     late.engine.start(environment={"PGCDC_FAULT": "chunk-begun"})

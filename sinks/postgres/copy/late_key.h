@@ -2,9 +2,10 @@
 /*
  * late_key.h - primary keys that are built after the rows.
  *
- * Only for a table that pgcdc has created and that is one chunk: no change of it is applied before that chunk
- * is committed, and its key is committed with it. pgcdc.chunk.key_columns is how the copy remembers. A table
- * of several chunks has its key from the start, because changes of the chunks that are copied need it.
+ * Only for a table that pgcdc has created and that is one chunk, or whose chunks are from one snapshot: no
+ * change of it is applied before its last chunk is committed, and its key is committed with that.
+ * pgcdc.chunk.key_columns is how the copy remembers. A table that is divided by its key has the key from the
+ * start, because changes of the chunks that are copied need it.
  */
 #pragma once
 
