@@ -24,6 +24,8 @@ static enum exit_code command_plan_report(struct plan *plan, const struct comman
     findings_group(findings);
     if (findings->failed)
         return plan_failed("out of memory");
+    if (line->html_path != NULL && !plan_write_html(plan, line->html_path, &err))
+        return plan_failed(error_line(&err).text);
     if (!line->json)
         plan_print(plan, stdout);
     else if (!plan_print_json(plan, stdout, &err))
@@ -68,6 +70,9 @@ static const struct command_use USES[] = {
     {&OPTION_JSON_OUTPUT,
      "one object: pipeline, ready, problems, warnings, accepted, findings as of check (and accepted),\n"
      "servers, database_bytes, inventory (of each class: count, rows, bytes, objects), estimate, steps",
+     false},
+    {&OPTION_HTML,
+     "also write a page that a browser shows and prints; it is one file and loads nothing from elsewhere",
      false},
     {&OPTION_DATA,
      "also count rows that the target would refuse: reads tables of the source whole, some more than once",

@@ -113,6 +113,11 @@ static bool take_data(struct command_line *line, const char *value) {
     return true;
 }
 
+static bool take_html(struct command_line *line, const char *value) {
+    line->html_path = value;
+    return value[0] != '\0';
+}
+
 static bool take_target_disk(struct command_line *line, const char *value) {
     return amount_parse_bytes(value, &line->target_disk);
 }
@@ -173,6 +178,7 @@ const struct command_option OPTION_TABLE = {"--table", "TABLE", "a table's name,
 const struct command_option OPTION_SINK = {"--sink", "NAME", "the name of a sink", take_sink};
 const struct command_option OPTION_RATE = {"--rate", "MB/s", "a number of megabytes a second, like 20",
                                            take_rate};
+const struct command_option OPTION_HTML = {"--html", "FILE", "the path of a file to write", take_html};
 const struct command_option OPTION_DATA = {"--data", NULL, NULL, take_data};
 const struct command_option OPTION_TARGET_DISK = {"--target-disk", "SIZE",
                                                   "a whole number and a unit, like 200GB", take_target_disk};

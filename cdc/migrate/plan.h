@@ -82,4 +82,5 @@ const char *plan_printf(struct plan *plan, const char *format, ...) PRINTF_LIKE(
 
 /* After findings_group. */
 void plan_print(const struct plan *plan, FILE *file);
+MUST_CHECK bool plan_write_html(const struct plan *plan, const char *path, struct error *err);
 MUST_CHECK bool plan_print_json(const struct plan *plan, FILE *file, struct error *err);

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import time
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -524,3 +525,50 @@ def test_bytes_that_are_no_characters(pipeline):
             'text of table "public"."t" has characters that the target\'s encoding lacks: 4 rows']
     finally:
         raw.drop()
+
+
+# The page
+
+class Page(HTMLParser):
+    """What a browser would take: the tags in use, the attributes, and the text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes, self.text = set(), set(), ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_the_page_has_all_of_it_and_loads_nothing(pipeline, tmp_path):
+    connection = pipeline.source.connect()
+    names = [*HOSTILE, "<script>alert(1)</script>", "' onload='x", "<img src=x>", "--></style>", "\u202egnp.exe"]
+    with connection.cursor() as cursor:
+        for name in names:
+            quoted = '"' + name.replace('"', '""') + '"'
+            cursor.execute(f"create table {quoted} (v int); alter table {quoted} replica identity full".replace("%", "%%"), ())
+    connection.close()
+    path = tmp_path / "plan.html"
+    result = pipeline.engine.command("plan", "--html", str(path))
+    assert result.returncode == 0 and "order of work" in result.stdout
+    text = path.read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.tags <= {"html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "b", "br", "div", "span", "table", "tr", "th", "td", "pre",
+                         "details", "summary", "small"}
+    assert page.attributes <= {"lang", "charset", "http-equiv", "content", "name", "class", "open"}
+    assert not re.search(r"https?:|url\(|@import", text) and "\x1b" not in text and "\u202e" not in text
+    for part in ("Migration plan: shop", "Ready: 0 problems, 1 warning", "Order of work", "Inventory", "<script>alert(1)</script>", "emoji 🐘",
+                 "line\\nfeed", 'alter table "public"."<img src=x>" add column pgcdc_key'):
+        assert part in page.text, part
+
+
+def test_a_page_that_cannot_be_written_is_an_error(pipeline):
+    result = pipeline.engine.command("plan", "--html", "/no/such/folder/plan.html")
+    assert result.returncode == 1 and "/no/such/folder/plan.html: No such file or directory" in result.stderr
+    result = pipeline.engine.command("plan", "--html", "/dev/full")
+    assert result.returncode == 1 and "No space left on device" in result.stderr
