@@ -47,7 +47,7 @@ const struct probe SOURCE_PROBES[] = {
      "  where datid is not null) as left) l where l.left < 8", NULL},
     {"large_objects", SEVERITY_WARNING, 0, 2, "{1i}",
      "role {1i} has large objects ({2}), which are not moved: their changes are not sent",
-     "copy them at the switch, for instance with pg_dump --large-objects, or store them in a column of type"
+     "copy them at the switch, for instance with pg_dump -b, or store them in a column of type"
      " bytea",
      "select pg_get_userbyid(lomowner), count(*) from pg_largeobject_metadata group by 1 order by 1", NULL},
     {"foreign_table", SEVERITY_NOTE, 0, 2, "{1q}",
