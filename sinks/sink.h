@@ -84,7 +84,7 @@ struct session_options;
 struct sink_facts {
     uint64_t system_id; /* of the source cluster */
     uint32_t timeline;  /* the source's */
-    const oid_t *gone; /* relations that neither side has any more: their changes are skipped */
+    const oid_t *gone;  /* relations that neither side has any more: their changes are skipped */
     size_t gone_count;
     const struct sink_column *generated; /* columns that the source generates (PostgreSQL 18 can send them) */
     size_t generated_count;
@@ -238,7 +238,7 @@ struct sink_chunk_ops {
     bool (*remove)(struct sink *sink, oid_t relation_oid, struct error *err);
 };
 
-/* Functions for the commands; each may be NULL. The sink is not open, except for find_held. */
+/* Functions for the commands; each may be NULL. The sink is not open; for find_held it may be. */
 struct sink_admin_ops {
     /* Reads the stored position. Creates nothing. */
     bool (*look)(struct sink *sink, struct sink_view *ret_view, struct error *err);
@@ -250,8 +250,7 @@ struct sink_admin_ops {
     /* Removes everything that the sink stores about the pipeline, including the position. */
     bool (*drop)(struct sink *sink, struct error *err);
     /*
-     * For a sink that appends: do the places for these tables' rows already hold records? Called between
-     * open and the copy's first write. Its error is only reported; the copy continues.
+     * For a sink that appends: do the places for these tables' rows already hold records? Before a copy.
      */
     bool (*find_held)(struct sink *sink, const struct table *tables, size_t count, struct sink_held *ret_held,
                       struct error *err);

@@ -278,12 +278,52 @@ static bool check_appended(const struct chunk_add *add, struct error *err) {
     return true;
 }
 
+static bool refuse_held(const struct table *table, const struct sink_held *held, struct error *err) {
+    error_set(
+        err, ERROR_CONFIG,
+        "topic %s holds records, and the messages of table %s.%s have no key, so consumers could not tell "
+        "its rows from those that they have",
+        held->name, table->schema, table->name);
+    return error_remedy(err,
+                        "delete the topic, which takes the records of other tables in it along, and repeat "
+                        "the command; or give the table a primary key first");
+}
+
+/* Of a table that was taken out of the publication consumers may have rows. */
+static bool check_held(const struct chunk_add *add, const struct config_sink *sink, struct error *err) {
+    struct arena arena;
+    struct chunk_plan present = {0};
+    struct sink *handle = handle_of(sink, add->stop, err);
+    arena_init(&arena, BLOCK_BYTES, ARENA_BYTES_MAX);
+    bool good = handle != NULL && sink->ops->chunk->look(handle, &arena, &present, err);
+    for (size_t i = 0; i < add->tables.count && good; i++) {
+        const struct table *table = &add->tables.tables[i];
+        struct sink_held held = {0};
+        if (table_has_message_key(table) || !is_unsent(add, table->oid) ||
+            chunk_plan_has(&present, table->oid))
+            continue;
+        good = sink->ops->admin->find_held(handle, table, 1, &held, err) &&
+               (held.count == 0 || refuse_held(table, &held, err));
+    }
+    sink_free(handle);
+    arena_release(&arena);
+    return good;
+}
+
+static bool asks_held(const struct chunk_add *add, const struct config_sink *sink) {
+    for (size_t i = 0; i < add->tables.count && sink_admin(sink->ops, find_held) != NULL; i++)
+        if (!table_has_message_key(&add->tables.tables[i]) && is_unsent(add, add->tables.tables[i].oid))
+            return true;
+    return false;
+}
+
 bool chunk_add_store(struct chunk_add *add, struct error *err) {
     for (size_t i = 0; i < add->config->sink_count; i++) {
         const struct config_sink *sink = &add->config->sinks[i];
         if (takes(add, i) && !sink_adds_tables(sink->ops))
             return refuse_type(sink, err);
-        if (takes(add, i) && sink_is_relayed(sink->ops) && !check_appended(add, err))
+        if (takes(add, i) && sink_is_relayed(sink->ops) &&
+            (!check_appended(add, err) || (asks_held(add, sink) && !check_held(add, sink, err))))
             return error_wrap(err, "sink %s", sink->sink.name);
     }
     for (size_t i = 0; i < add->config->sink_count; i++)

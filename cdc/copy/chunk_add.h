@@ -6,8 +6,9 @@
  *
  * A sink with one writer stores its plan itself, so it gets an edit of it (chunk_edit.h). It appends, and
  * consumers have rows that cannot be removed; so all changes of an added table are written, and its rows once
- * more, between two of them: the last record of each key is right. A table without a key is copied like that
- * only if nothing of it was sent before: consumers could not tell the rows from those that they have.
+ * more, between two of them: the last record of each key is right. A table without a key is copied only if
+ * nothing of it was sent before, and its topic is empty: consumers could not tell the rows from those that
+ * they have.
  */
 #pragma once
 

@@ -23,15 +23,15 @@ static int compare_names(const void *one, const void *other) {
 }
 
 /* A table without a valid topic name is left out: its first row reports it. Sorted. */
-static size_t name_topics(const struct kafka_sink *kafka, const struct table *tables, size_t count,
-                          struct topic_text *names) {
+static size_t name_topics(const struct sink_config *config, const struct kafka_options *options,
+                          const struct table *tables, size_t count, struct topic_text *names) {
     size_t named = 0;
     for (size_t i = 0; i < count; i++) {
-        const struct topic_subject subject = {.source = slice_of(kafka->sink.config->pipeline),
+        const struct topic_subject subject = {.source = slice_of(config->pipeline),
                                               .schema = slice_of(tables[i].schema),
                                               .table = slice_of(tables[i].name)};
         struct error refusal = {0};
-        if (topic_name_build(kafka->options.topic_template, &subject, names[named].name, &refusal))
+        if (topic_name_build(options->topic_template, &subject, names[named].name, &refusal))
             named++;
     }
     qsort(names, named, sizeof *names, compare_names);
@@ -88,15 +88,35 @@ static bool held_find(struct client *client, const struct topic_text *names, siz
     return asked;
 }
 
-bool kafka_find_held(struct sink *sink, const struct table *tables, size_t count, struct sink_held *ret_held,
-                     struct error *err) {
-    struct kafka_sink *kafka = (struct kafka_sink *) sink;
+static bool find_with(struct client *client, const struct kafka_options *options, const struct table *tables,
+                      size_t count, struct sink_held *ret_held, struct error *err) {
     struct topic_text *names = calloc(count + 1, sizeof *names);
     *ret_held = (struct sink_held){0};
     if (names == NULL)
         return error_no_memory(err);
-    size_t named = name_topics(kafka, tables, count, names);
-    bool found = held_find(&kafka->producer.client, names, named, ret_held, err);
+    const size_t named = name_topics(client->config, options, tables, count, names);
+    const bool found = held_find(client, names, named, ret_held, err);
     free(names);
     return found;
+}
+
+/* Opening the sink would end an engine that runs. */
+static bool find_without_opening(const struct sink *sink, const struct table *tables, size_t count,
+                                 struct sink_held *ret_held, struct error *err) {
+    static const struct client_setting NONE[] = {{NULL, NULL}};
+    const struct client_options client_options = {
+        .type = RD_KAFKA_PRODUCER, .settings = NONE, .stop = sink->stop};
+    struct client client AUTO(client_close) = {0};
+    struct kafka_options options;
+    return kafka_options_read(&options, sink->config, err) &&
+           client_open(&client, &options, &client_options, err) &&
+           find_with(&client, &options, tables, count, ret_held, err);
+}
+
+bool kafka_find_held(struct sink *sink, const struct table *tables, size_t count, struct sink_held *ret_held,
+                     struct error *err) {
+    struct kafka_sink *kafka = (struct kafka_sink *) sink;
+    if (kafka->producer.client.handle == NULL)
+        return find_without_opening(sink, tables, count, ret_held, err);
+    return find_with(&kafka->producer.client, &kafka->options, tables, count, ret_held, err);
 }

@@ -115,6 +115,9 @@ def test_a_table_without_a_key_is_not_copied_again(streaming):
     refused = command(streaming, "copy", "public.journal", code=2).stderr
     assert "the messages of table public.journal have no key" in refused and "delete its topic" in refused, refused
     command(streaming, "remove", "public.journal")
+    refused = command(streaming, "add", "public.journal", "public.document", code=2).stderr
+    assert "public.journal holds records, and the messages of table public.journal have no key" in refused and "delete the topic" in refused, refused
+    assert "document" not in command(streaming, "list").stdout
     streaming.kafka.delete_topic(streaming.topic("journal"))
     command(streaming, "add", "public.journal")
     check(streaming, wait_copied(streaming), TABLES[:2] + TABLES[4:])
