@@ -65,6 +65,14 @@ static struct position position_of(const struct segment_head *head, lsn_t end_ls
                               .end_lsn = end_lsn, .system_id = head->system_id, .timeline = head->timeline};
 }
 
+/* Old segments are deleted first: a follower may have read them since. */
+static bool check_room(const struct archive_sink *archive, struct error *err) {
+    const struct archive_options *options = &archive->options;
+    return options->bytes_max == 0 || ((!retention_is_set(&options->retention) ||
+                                        retention_apply(options->path, &options->retention, err)) &&
+                                       retention_check_room(options->path, options->bytes_max, err));
+}
+
 static bool archive_open(struct sink *sink, struct position *ret_position, struct error *err) {
     struct archive_sink *archive = (struct archive_sink *) sink;
     archive->source = (struct position){.system_id = sink->facts.system_id, .timeline = sink->facts.timeline};
@@ -80,7 +88,7 @@ static bool archive_open(struct sink *sink, struct position *ret_position, struc
     archive->segment_since_ms = clock_now_ms();
     archive->visible = archive->durable = position_of(&archive->writer.head, archive->writer.end_lsn);
     *ret_position = archive->durable;
-    return true;
+    return check_room(archive, err);
 }
 
 static void archive_close(struct sink *sink) {
@@ -196,7 +204,8 @@ static bool make_durable(struct archive_sink *archive, struct error *err) {
         return false;
     archive->durable = archive->visible;
     const bool is_full = !segment_writer_is_at_end(&archive->writer) && segment_is_due(archive);
-    return (!is_full || end_segment(archive, err)) && retain(archive, is_full, err);
+    return (!is_full || end_segment(archive, err)) && retain(archive, is_full, err) &&
+           (!is_full || check_room(archive, err));
 }
 
 static bool archive_commit(struct sink *sink, const struct position *position, enum commit_wait wait,

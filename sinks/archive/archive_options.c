@@ -24,6 +24,8 @@ const struct option_spec ARCHIVE_OPTIONS[] = {
     {"segment_age", false, "likewise one that was begun so long ago: `10m`, `1h`, `1d`", OPTION_TEXT, "`1d`"},
     {"keep_bytes", false, "old segment files are deleted while all of them are larger", OPTION_TEXT, "all"},
     {"keep_age", false, "likewise one that was closed so long ago: `7d`", OPTION_TEXT, "all"},
+    {"max_bytes", false, "a larger archive takes no more changes until old segment files are gone",
+     OPTION_TEXT, "the disk's size"},
     {"keep_segments", false, "likewise while there are more files than this number", OPTION_TEXT, "all"},
     {0},
 };
@@ -52,6 +54,16 @@ static bool read_segment_bytes(const struct sink_config *config, struct archive_
            (amount_parse_bytes(text, &options->segment_bytes) &&
             options->segment_bytes >= SEGMENT_BYTES_MIN) ||
            complain_of("segment_bytes", "a whole number and a unit, kB, MB or GB, at least 64kB: 256MB", err);
+}
+
+static bool read_max_bytes(const struct sink_config *config, struct archive_options *options,
+                           struct error *err) {
+    const char *text = sink_config_find(config, "max_bytes");
+    return text == NULL ||
+           (amount_parse_bytes(text, &options->bytes_max) &&
+            options->bytes_max >= 2 * options->segment_bytes) ||
+           complain_of("max_bytes", "a whole number and a unit, kB, MB or GB, at least twice segment_bytes",
+                       err);
 }
 
 static bool read_segment_age(const struct sink_config *config, struct archive_options *options,
@@ -84,5 +96,6 @@ bool archive_options_read(const struct sink_config *config, struct archive_optio
     if (ret_options->path == NULL)
         return complain_of("path", "a directory", err);
     return read_level(config, ret_options, err) && read_segment_bytes(config, ret_options, err) &&
-           read_segment_age(config, ret_options, err) && read_retention(config, &ret_options->retention, err);
+           read_max_bytes(config, ret_options, err) && read_segment_age(config, ret_options, err) &&
+           read_retention(config, &ret_options->retention, err);
 }

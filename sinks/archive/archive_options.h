@@ -17,6 +17,7 @@ struct archive_options {
     int level;              /* zstd's */
     uint64_t segment_bytes; /* a segment that is larger is closed */
     int64_t segment_ms;     /* likewise one that is older */
+    uint64_t bytes_max;     /* a larger archive takes no more changes; 0: no limit */
     struct retention retention;
 };
 

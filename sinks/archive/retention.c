@@ -5,6 +5,7 @@
 #include "sinks/archive/retention.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -58,6 +59,38 @@ static bool delete_old(const char *directory, const struct retention *retention,
         FAULT_POINT("archive-segment-deleted");
     }
     return true;
+}
+
+static const struct follower *find_last(const struct follower_list *list) {
+    const struct follower *last = NULL;
+    for (size_t i = 0; i < list->count; i++)
+        if (last == NULL || list->followers[i].lsn < last->lsn)
+            last = &list->followers[i];
+    return last;
+}
+
+static bool refuse_room(const char *directory, uint64_t bytes, uint64_t bytes_max,
+                        const struct follower_list *followers, struct error *err) {
+    const struct follower *last = find_last(followers);
+    error_set(err, ERROR_RETRY,
+              "archive %s: it has %" PRIu64 " MB, and max_bytes is %" PRIu64
+              " MB: nothing is read until %s%s",
+              directory, bytes >> 20, bytes_max >> 20, last != NULL ? last->name : "old files are deleted",
+              last != NULL ? " has read more of it" : "");
+    return error_remedy(err, "raise max_bytes, if that disk has room");
+}
+
+bool retention_check_room(const char *directory, uint64_t bytes_max, struct error *err) {
+    struct segment_list list = {0};
+    struct follower_list followers = {0};
+    bool has_room =
+        segment_list_read(directory, &list, err) && follower_list_read(directory, &followers, err);
+    const uint64_t bytes = has_room ? bytes_of(directory, &list) : 0;
+    if (has_room && bytes >= bytes_max)
+        has_room = refuse_room(directory, bytes, bytes_max, &followers, err);
+    segment_list_release(&list);
+    follower_list_release(&followers);
+    return has_room;
 }
 
 bool retention_apply(const char *directory, const struct retention *retention, struct error *err) {

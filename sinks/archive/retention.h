@@ -25,3 +25,6 @@ static inline bool retention_is_set(const struct retention *retention) {
  * (cdc/archive/follower.h) has not passed. A kill leaves a shorter archive without a gap.
  */
 MUST_CHECK bool retention_apply(const char *directory, const struct retention *retention, struct error *err);
+
+/* ERROR_RETRY when all segments together have bytes_max or more: names the follower that needs the most. */
+MUST_CHECK bool retention_check_room(const char *directory, uint64_t bytes_max, struct error *err);
