@@ -98,4 +98,6 @@ void check_all(struct check *check) {
         run_step(check, &STEPS[i]);
     for (size_t i = 0; i < check->config->sink_count; i++)
         run_sink(check, &check->config->sinks[i]);
+    if (check->config->part_count > 0)
+        run_sink(check, &check->config->parts[0].sinks[0]);
 }

@@ -15,6 +15,7 @@
 #include "cdc/base/fault.h"
 #include "cdc/base/shell_word.h"
 #include "cdc/check/check.h"
+#include "cdc/engine/buffered.h"
 #include "cdc/engine/failure.h"
 #include "cdc/engine/state_lock.h"
 
@@ -146,9 +147,19 @@ bool check_state(struct check *check, struct error *err) {
 
 /* ---- where run would start ---- */
 
+/* With a buffer, the slot feeds that, and it has the position that must fit. */
+static const struct config *fed_by_slot(const struct check *check) {
+    struct error ignored = {0};
+    bool has_begun = false;
+    return check->config->part_count > 0 && buffered_has_begun(check->config, &has_begun, &ignored) &&
+                   has_begun
+               ? &check->config->parts[0]
+               : check->config;
+}
+
 /* False: a sink cannot be asked; that sink's own check reports why. */
-static bool check_start_look(struct check *check, size_t index) {
-    const struct config_sink *config = &check->config->sinks[index];
+static bool check_start_look(struct check *check, const struct config *fed, size_t index) {
+    const struct config_sink *config = &fed->sinks[index];
     struct error ignored = {0};
     struct sink_view view = {0};
     const bool seen = sink_look(config->ops, &config->sink, check->stop, &view, &ignored);
@@ -156,16 +167,16 @@ static bool check_start_look(struct check *check, size_t index) {
     return seen;
 }
 
-static bool look_at_all(struct check *check) {
+static bool look_at_all(struct check *check, const struct config *fed) {
     bool seen = true;
-    for (size_t i = 0; i < check->config->sink_count; i++)
-        seen = check_start_look(check, i) && seen;
+    for (size_t i = 0; i < fed->sink_count; i++)
+        seen = check_start_look(check, fed, i) && seen;
     return seen;
 }
 
-static bool check_start_decide(struct check *check) {
-    start_complete(check->config, &check->checkpoint, check->positions);
-    const struct start_facts facts = {.config = check->config,
+static bool check_start_decide(struct check *check, const struct config *fed) {
+    start_complete(fed, &check->checkpoint, check->positions);
+    const struct start_facts facts = {.config = fed,
                                       .checkpoint = &check->checkpoint,
                                       .identity = &check->identity,
                                       .slot = &check->slot,
@@ -179,8 +190,8 @@ static bool check_start_decide(struct check *check) {
 }
 
 /* Does a sink have changes that a promoted source never had? */
-static bool check_forks(struct check *check, struct error *err) {
-    for (size_t i = 0; i < check->config->sink_count; i++) {
+static bool check_forks(struct check *check, const struct config *fed, struct error *err) {
+    for (size_t i = 0; i < fed->sink_count; i++) {
         const struct position *position = &check->positions[i];
         struct error refusal = {0};
         lsn_t fork_lsn = 0;
@@ -188,8 +199,8 @@ static bool check_forks(struct check *check, struct error *err) {
             continue;
         bool known =
             source_fork_lsn(&check->replication, &check->identity, position->timeline, &fork_lsn, &refusal);
-        if (known && start_check_fork(position, check->config->sinks[i].sink.name, fork_lsn, &check->identity,
-                                      &refusal))
+        if (known &&
+            start_check_fork(position, fed->sinks[i].sink.name, fork_lsn, &check->identity, &refusal))
             continue;
         if (refusal.kind != ERROR_REFUSE) {
             *err = refusal;
@@ -213,9 +224,12 @@ static void check_active(struct check *check) {
 bool check_start(struct check *check, struct error *err) {
     if (!slot_read(&check->source, check->config->source.slot, &check->slot, err))
         return false;
+    const struct config *fed = fed_by_slot(check);
+    if (check->config->source.archive != NULL)
+        return true; /* a part behind a buffer, whose slot another part reads */
     check_active(check);
-    check->has_action = look_at_all(check) && check->has_identity && check_start_decide(check);
-    return !check->has_action || check_forks(check, err);
+    check->has_action = look_at_all(check, fed) && check->has_identity && check_start_decide(check, fed);
+    return !check->has_action || check_forks(check, fed, err);
 }
 
 bool check_expects_slot(const struct check *check) {

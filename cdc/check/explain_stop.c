@@ -140,7 +140,7 @@ static void take_findings(const struct findings *findings, struct error *err) {
 }
 
 void explain_stop(const struct config *config, const atomic_bool *stop, struct error *err) {
-    if ((err->kind != ERROR_DATA && err->kind != ERROR_CONFIG) || config->source.archive != NULL)
+    if ((err->kind != ERROR_DATA && err->kind != ERROR_CONFIG) || config->source.dsn == NULL)
         return;
     struct check *check = calloc(1, sizeof *check);
     if (check == NULL)

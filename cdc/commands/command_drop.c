@@ -243,9 +243,25 @@ static bool drop_state(const struct config *config, struct error *err) {
     return true;
 }
 
+/* The parts of a pipeline with a buffer: the buffer's files, who reads them, and the sinks' state. */
+static bool drop_parts(const struct config *config, const atomic_bool *stop, struct error *err) {
+    if (config->part_count == 0)
+        return true;
+    if (!drop_sinks(&config->parts[0], stop, err))
+        return false;
+    for (size_t i = 1; i < config->part_count; i++) {
+        const struct config *part = &config->parts[i];
+        if (!follower_remove(config->buffer.path, part->source.follower, err) || !drop_state(part, err))
+            return false;
+        if (rmdir(part->state) != 0 && errno != ENOENT)
+            return error_errno(err, "%s", part->state);
+    }
+    return true;
+}
+
 static bool drop_at_source(struct drop *drop, struct error *err) {
     if (drop->config->source.archive != NULL) {
-        if (!follower_remove(drop->config->source.archive, drop->config->name, err))
+        if (!follower_remove(drop->config->source.archive, drop->config->source.follower, err))
             return false;
         printf("archive %s: it stays, and no longer waits for this pipeline\n", drop->config->source.archive);
         return true;
@@ -259,7 +275,7 @@ static bool drop_at_source(struct drop *drop, struct error *err) {
 
 static bool drop_all(struct drop *drop, struct error *err) {
     return drop_at_source(drop, err) && drop_sinks(drop->config, drop->stop, err) &&
-           drop_state(drop->config, err);
+           drop_parts(drop->config, drop->stop, err) && drop_state(drop->config, err);
 }
 
 static bool refuse_running(struct error *err) {

@@ -12,6 +12,7 @@
 #include "cdc/base/log.h"
 #include "cdc/check/explain_stop.h"
 #include "cdc/command.h"
+#include "cdc/engine/buffered.h"
 #include "cdc/engine/failure.h"
 #include "cdc/engine/pipeline.h"
 #include "cdc/verify/verify_continuous.h"
@@ -131,11 +132,14 @@ static enum exit_code command_run_report(const struct command_line *line,
     return code;
 }
 
-/* The comparisons end with the pipeline. */
+/* The comparisons end with the pipeline. ret_failed: whose error *err is. */
 static bool run_pipeline(const struct command_line *line, const struct pipeline_options *options,
                          struct verify_continuous *verifying, struct pipeline_result *ret_result,
-                         struct error *err) {
-    bool good = pipeline_run(line->config, options, ret_result, err);
+                         const struct config **ret_failed, struct error *err) {
+    *ret_failed = line->config;
+    bool good = line->config->part_count > 0
+                    ? buffered_run(line->config, options, ret_result, ret_failed, err)
+                    : pipeline_run(line->config, options, ret_result, err);
     verify_continuous_end(verifying);
     return good;
 }
@@ -177,15 +181,16 @@ static enum exit_code run(const struct command_line *line) {
     struct pipeline_result result = {0};
     struct error err = {0};
     struct verify_continuous verifying;
+    const struct config *failed = line->config;
     bool good = set_timeout(line->timeout_ms, &err) && find_until(line, &options.until_lsn, &err) &&
                 find_from(line, &options.from_lsn, &err) &&
                 verify_continuous_start(&verifying, line->config, &err) &&
-                run_pipeline(line, &options, &verifying, &result, &err);
+                run_pipeline(line, &options, &verifying, &result, &failed, &err);
     enum exit_code code = good ? command_run_report(line, &result) : exit_code_of(&err);
     if (!good) {
         struct error unwritten = {0};
-        explain_stop(line->config, line->stop, &err);
-        if (!failure_explain(line->config->state, line->config->name, &err, &unwritten))
+        explain_stop(failed, line->stop, &err);
+        if (!failure_explain(failed->state, failed->name, &err, &unwritten))
             log_line(LOG_LEVEL_WARNING, "the remedy cannot be stored for `pgcdc status`: %s", unwritten.text);
         log_line(LOG_LEVEL_ERROR, "%s", error_line(&err).text);
     }

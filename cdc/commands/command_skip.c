@@ -30,8 +30,8 @@ static bool is_place(const struct stop_place *place, lsn_t lsn) {
     return place->sink != NULL && place->commit_lsn != 0 && (lsn == place->lsn || lsn == place->commit_lsn);
 }
 
-static bool skip_locked(const struct command_line *line, lsn_t lsn, struct error *err) {
-    const struct config *config = line->config;
+static bool skip_locked(const struct command_line *line, const struct config *config, lsn_t lsn,
+                        struct error *err) {
     struct failure failure;
     struct stop_place place;
     struct position position = {0};
@@ -74,7 +74,8 @@ static enum exit_code run(const struct command_line *line) {
         fprintf(stderr, "pgcdc skip: expected the LSN of a transaction, as the stop printed it\n");
         return EXIT_USAGE;
     }
-    const bool done = take_lock(line->config, &lock, &err) && skip_locked(line, lsn, &err);
+    const struct config *config = stop_place_part(line->config);
+    const bool done = take_lock(config, &lock, &err) && skip_locked(line, config, lsn, &err);
     state_lock_release(&lock);
     if (done)
         return EXIT_DONE;

@@ -8,33 +8,56 @@
 #include "cdc/base/log.h"
 #include "cdc/base/visible.h"
 #include "cdc/command.h"
+#include "cdc/engine/buffered.h"
 #include "cdc/status/status_text.h"
 
 #define TEXT_BYTES_MAX (1024 * 1024)
 
-static bool print_json(const struct status *status, struct error *err) {
+static bool print_json(const struct command_line *line, const struct status *statuses, size_t count,
+                       struct error *err) {
+    const bool has_parts = count > 1;
     struct json_writer json AUTO(json_writer_release) = {0};
-    struct slice line;
+    struct slice text;
     if (!json_writer_init(&json, err))
         return false;
-    status_put_json(&json, status);
-    if (!json_writer_finish(&json, &line, err))
+    if (has_parts) {
+        yajl_gen_map_open(json.generator);
+        json_put_field(&json, "pipeline", line->config->name);
+        json_put_field(&json, "buffer", line->config->buffer.path);
+        json_put_key(&json, "parts");
+        yajl_gen_array_open(json.generator);
+    }
+    for (size_t i = 0; i < count; i++)
+        status_put_json(&json, &statuses[i]);
+    if (has_parts) {
+        yajl_gen_array_close(json.generator);
+        yajl_gen_map_close(json.generator);
+    }
+    if (!json_writer_finish(&json, &text, err))
         return false;
-    fwrite(line.data, 1, line.size, stdout);
+    fwrite(text.data, 1, text.size, stdout);
     return true;
 }
 
-static bool print_text(const struct status *status, struct error *err) {
+static bool print_text(const struct command_line *line, const struct status *statuses, size_t count,
+                       struct error *err) {
     struct buffer text AUTO(buffer_release) = {.bytes_max = TEXT_BYTES_MAX};
-    status_append_text(&text, status);
+    for (size_t i = 0; i < count; i++) {
+        if (count > 1)
+            buffer_printf(&text, "%spart        %zu of %zu: %s%s\n", i > 0 ? "\n" : "", i + 1, count,
+                          i == 0 ? "from the slot to buffer " : "from the buffer to sink ",
+                          i == 0 ? line->config->buffer.path : line->config->sinks[i - 1].sink.name);
+        status_append_text(&text, &statuses[i]);
+    }
     if (!buffer_ok(&text))
         return error_no_memory(err);
     visible_print_lines(stdout, buffer_slice(&text));
     return true;
 }
 
-static bool print(const struct command_line *line, const struct status *status, struct error *err) {
-    if (!(line->json ? print_json : print_text)(status, err))
+static bool print(const struct command_line *line, const struct status *statuses, size_t count,
+                  struct error *err) {
+    if (!(line->json ? print_json : print_text)(line, statuses, count, err))
         return false;
     return fflush(stdout) == 0 ? true : error_errno(err, "standard output");
 }
@@ -63,18 +86,45 @@ static enum exit_code fail(const struct error *err) {
     return exit_code_of(err);
 }
 
+/* The worst of all parts. */
+static enum exit_code judge_all(const struct status *statuses, size_t count) {
+    enum exit_code worst = EXIT_DONE;
+    for (size_t i = 0; i < count && worst != EXIT_REFUSED; i++) {
+        const enum exit_code code = command_status_judge(&statuses[i]);
+        worst = code != EXIT_DONE ? code : worst;
+    }
+    return worst;
+}
+
+/* With a buffer, that of each part. */
+static enum exit_code show(const struct command_line *line, struct error *err) {
+    const struct config *config = line->config;
+    bool has_begun = false;
+    if (config->part_count > 0 && !buffered_has_begun(config, &has_begun, err))
+        return fail(err);
+    const size_t count = has_begun ? config->part_count : 1;
+    struct status *statuses = calloc(count, sizeof *statuses);
+    if (statuses == NULL) {
+        error_no_memory(err);
+        return fail(err);
+    }
+    size_t read = 0;
+    bool done = true;
+    while (done && read < count) {
+        done = status_read(has_begun ? &config->parts[read] : config, line->stop, &statuses[read], err);
+        read++;
+    }
+    done = done && print(line, statuses, count, err);
+    const enum exit_code code = done ? judge_all(statuses, count) : fail(err);
+    for (size_t i = 0; i < read; i++)
+        status_release(&statuses[i]);
+    free(statuses);
+    return code;
+}
+
 static enum exit_code run(const struct command_line *line) {
     struct error err = {0};
-    struct status *status = malloc(sizeof *status);
-    if (status == NULL) {
-        error_no_memory(&err);
-        return fail(&err);
-    }
-    bool done = status_read(line->config, line->stop, status, &err) && print(line, status, &err);
-    enum exit_code code = done ? command_status_judge(status) : fail(&err);
-    status_release(status);
-    free(status);
-    return code;
+    return show(line, &err);
 }
 
 static const struct command_use USES[] = {

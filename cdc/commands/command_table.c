@@ -41,11 +41,11 @@ struct table_command {
 
 /* ---- the engine ---- */
 
-/* The engine reads the plan again; without one, its next start does. */
-static bool tell_engine(const struct table_command *command, bool *ret_runs, struct error *err) {
+static bool tell_part(const struct table_command *command, const struct config *part, bool *ret_runs,
+                      struct error *err) {
     char answer[CONTROL_LINE_MAX];
     int client = -1;
-    if (!control_connect(command->config->state, command->config->name, &client, err))
+    if (!control_connect(part->state, part->name, &client, err))
         return false;
     *ret_runs = client >= 0;
     if (client < 0)
@@ -53,6 +53,21 @@ static bool tell_engine(const struct table_command *command, bool *ret_runs, str
     const bool told = control_ask(client, "reload", RELOAD_MS, command->line->stop, answer, err);
     close(client);
     return told;
+}
+
+/* The engine reads the plan again; without one, its next start does. */
+static bool tell_engine(const struct table_command *command, bool *ret_runs, struct error *err) {
+    const struct config *config = command->config;
+    if (config->part_count == 0)
+        return tell_part(command, config, ret_runs, err);
+    *ret_runs = true;
+    for (size_t i = 1; i < config->part_count; i++) {
+        bool runs = false;
+        if (!tell_part(command, &config->parts[i], &runs, err))
+            return false;
+        *ret_runs = *ret_runs && runs;
+    }
+    return true;
 }
 
 /* ---- tables ---- */

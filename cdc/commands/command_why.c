@@ -215,26 +215,27 @@ static bool answer(const struct command_line *line, const struct answer *known,
     return true;
 }
 
-static bool why_locked(const struct command_line *line, struct error *err) {
+static bool why_locked(const struct command_line *line, const struct config *config, struct error *err) {
     struct failure failure;
     struct stop_place place;
     struct stopped_change stopped AUTO(stopped_change_release) = {0};
-    if (!read_place(line->config, &failure, &place, err))
+    if (!read_place(config, &failure, &place, err))
         return false;
     const struct answer known = {.failure = &failure, .place = &place};
-    return stopped_change_read(&stopped, &line->config->source, &place, line->stop, err) &&
+    return stopped_change_read(&stopped, config, &place, line->stop, err) &&
            answer(line, &known, &stopped, err);
 }
 
 static enum exit_code run(const struct command_line *line) {
     struct state_lock lock = {.fd = -1};
     struct error err = {0};
-    bool done = state_lock_take(&lock, line->config->state, line->config->name, &err);
+    const struct config *config = stop_place_part(line->config);
+    bool done = state_lock_take(&lock, config->state, config->name, &err);
     if (!done && err.kind == ERROR_RUNNING) {
         err.kind = ERROR_REFUSE;
         error_wrap(&err, "stop it first");
     } else if (done) {
-        done = why_locked(line, &err);
+        done = why_locked(line, config, &err);
     }
     state_lock_release(&lock);
     if (done)

@@ -36,6 +36,7 @@ const struct option_spec PIPELINE_OPTIONS[] = {
      "as `plan` prints it, with or without its quotes; `*` is every object; a code alone is a warning about "
      "no object",
      OPTION_LIST, "none"},
+    {"buffer", false, "the section of an archive between the slot and the sinks", OPTION_SECTION, NULL},
     {"state", true, "directory of the checkpoint, the lock and the last error", OPTION_PATH, NULL},
     {"sinks", true, "the list of sinks, one or more", OPTION_SECTIONS, NULL},
     {0},
@@ -127,7 +128,7 @@ static bool read_sections(struct config_file *file, struct config *config, struc
            config_read_source(&root, config->name, &config->source, err) &&
            config_read_copy(&root, &config->copy, err) && config_read_verify(&root, &config->verify, err) &&
            read_accepted(&root, config, err) && section_path(&root, "state", &config->state, err) &&
-           config_read_sinks(&root, config, err);
+           config_read_sinks(&root, config, err) && config_read_buffer(&root, config, err);
 }
 
 static bool read_text(struct slice text, struct arena *arena, struct config *config, struct error *err) {

@@ -44,6 +44,7 @@ struct source_config {
     /* logical_decoding_work_mem of our session, in PostgreSQL's notation: "256MB" */
     const char *decoding_work_mem;
     bool streams; /* large transactions are sent while they are open, and wait in the state directory */
+    const char *follower; /* with an archive: whose position in it this is (cdc/archive/follower.h) */
 };
 
 enum copy_mode { COPY_MODE_SIMPLE, COPY_MODE_LIVE };
@@ -56,6 +57,11 @@ struct copy_config {
     enum new_tables new_tables;
     size_t workers;       /* threads that copy chunks, for each sink; 1 to COPIERS_MAX */
     uint64_t chunk_bytes; /* on the source's disk */
+};
+
+/* An archive on this machine between the slot and the sinks. */
+struct buffer_config {
+    const char *path; /* its directory; NULL: none */
 };
 
 struct verify_config {
@@ -78,19 +84,35 @@ struct config {
     struct verify_config verify;
     const struct config_sink *sinks;
     size_t sink_count; /* at least 1 */
+    struct buffer_config buffer;
+    /*
+     * With a buffer, the pipelines that it consists of. The first fills the buffer from the slot, and has the
+     * state directory of the file. The others feed one sink each, in the order of the sinks, and have
+     * directories of their own in it: STATE/NAME.SINK.
+     */
+    const struct config *parts;
+    size_t part_count; /* 0, or 1 + sink_count */
 };
 
 /*
- * The keys of the file, of source, of copy, of verify and of every sink; each type of sink has further keys.
+ * The keys of the file, of source, of copy, of verify, of buffer and of every sink; each type of sink has
+ * further keys.
  */
 extern const struct option_spec PIPELINE_OPTIONS[];
 extern const struct option_spec SOURCE_OPTIONS[];
 extern const struct option_spec COPY_OPTIONS[];
 extern const struct option_spec VERIFY_OPTIONS[];
+extern const struct option_spec BUFFER_OPTIONS[];
 extern const struct option_spec SINK_OPTIONS[];
 
 /* The caller frees *ret_config. */
 MUST_CHECK bool config_read(const char *path, struct config **ret_config, struct error *err);
+
+/*
+ * The pipeline that feeds the sink, an element of config->sinks: a part when there is a buffer, otherwise
+ * config.
+ */
+const struct config *config_part_of(const struct config *config, const struct config_sink *sink);
 
 /*
  * Reads source.tables of the file again, for a pipeline that runs. True: it differs, and is in force now; the

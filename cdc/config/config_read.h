@@ -24,5 +24,8 @@ MUST_CHECK bool config_read_copy(const struct section *root, struct copy_config 
 MUST_CHECK bool config_read_verify(const struct section *root, struct verify_config *ret_verify,
                                    struct error *err);
 
+/* config_buffer.c: after everything else. */
+MUST_CHECK bool config_read_buffer(const struct section *root, struct config *config, struct error *err);
+
 /* config_sinks.c: reads all sinks. config->name and config->source must be set. */
 MUST_CHECK bool config_read_sinks(const struct section *root, struct config *config, struct error *err);

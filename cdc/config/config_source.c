@@ -256,7 +256,8 @@ static bool read_archive(const struct section *section, struct source_config *so
 bool config_read_source(const struct section *root, const char *name, struct source_config *ret_source,
                         struct error *err) {
     struct section section;
-    *ret_source = (struct source_config){.slot = name, .decoding_work_mem = DECODING_WORK_MEM_DEFAULT};
+    *ret_source = (struct source_config){
+        .slot = name, .follower = name, .decoding_work_mem = DECODING_WORK_MEM_DEFAULT};
     return section_open(root, "source", &section, err) &&
            section_check(&section, SOURCE_OPTIONS, NULL, NULL, err) &&
            set_application(root->file->arena, name, ret_source, err) &&

@@ -276,7 +276,8 @@ static bool start_streaming(struct attempt *attempt, struct error *err) {
     const struct feed_options feed = {.runners = attempt->runners,
                                       .runner_count = attempt->runner_count,
                                       .start_lsn = plan.from_lsn,
-                                      .until_lsn = plan.until_lsn};
+                                      .until_lsn = plan.until_lsn,
+                                      .upstream_wanted_lsn = attempt->pipeline->options->wanted_lsn};
     if (!reader->ops->start(reader, &plan, err) || !feed_start(&attempt->feed, reader, &feed, err))
         return false;
     log_line(LOG_LEVEL_INFO, "streaming %s %s from %s, values in %s, buffer limit %d MiB (%d batches)",
@@ -299,6 +300,8 @@ static bool sinks_have(struct attempt *attempt, lsn_t lsn) {
 static bool reached_end(struct attempt *attempt) {
     const lsn_t until_lsn = attempt->pipeline->until_lsn;
     const lsn_t end_lsn = atomic_load(&attempt->reader->end_lsn);
+    if (attempt->pipeline->options->until_begun)
+        return sinks_have(attempt, 1);
     if (attempt->ends_after_copy)
         return !attempt_has_copy(attempt);
     if (until_lsn == 0)
@@ -508,6 +511,16 @@ static void attempt_release(struct attempt *attempt) {
         close(attempt->event_fd);
 }
 
+/* With a buffer, the part that reads the slot does not know it. */
+void attempt_want(const struct attempt *attempt, lsn_t lsn) {
+    atomic_ullong *wanted_lsn = attempt->pipeline->options->wanted_lsn;
+    if (wanted_lsn == NULL)
+        return;
+    unsigned long long before_lsn = atomic_load(wanted_lsn);
+    while (before_lsn < lsn && !atomic_compare_exchange_weak(wanted_lsn, &before_lsn, lsn))
+        continue;
+}
+
 static void set_end(struct attempt *attempt) {
     struct pipeline *pipeline = attempt->pipeline;
     if (pipeline->until_lsn == 0)
@@ -518,6 +531,7 @@ static void set_end(struct attempt *attempt) {
             LOG_LEVEL_INFO, "the source's WAL ends at %s, %" PRIu64 " bytes before %s: this run waits for it",
             lsn_format(attempt->facts.identity.flush_lsn).text,
             pipeline->until_lsn - attempt->facts.identity.flush_lsn, lsn_format(pipeline->until_lsn).text);
+    attempt_want(attempt, pipeline->until_lsn);
 }
 
 static bool live(struct attempt *attempt, struct error *err) {

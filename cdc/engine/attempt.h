@@ -168,6 +168,9 @@ void attempt_save(struct attempt *attempt, bool at_once);
 void attempt_debug_decision(const struct attempt *attempt, enum start_action action);
 void attempt_debug_checkpoint(const struct checkpoint *checkpoint);
 
+/* Positions of an idle source are handed on without delay up to this one, also in another part. */
+void attempt_want(const struct attempt *attempt, lsn_t lsn);
+
 /* attempt_activity.c: before the first attempt: reads the counts of earlier processes. */
 void attempt_recall_activity(struct pipeline *pipeline);
 

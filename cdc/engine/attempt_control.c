@@ -143,6 +143,7 @@ static void begin_advance(struct attempt *attempt, const char *arguments) {
     if (attempt->barrier != NULL && barrier_advance(&attempt->barrier->barrier, lsn, &snapshot)) {
         attempt->is_asked = true;
         feed_want(&attempt->feed, lsn);
+        attempt_want(attempt, lsn);
     } else {
         refuse(attempt, "the sink does not hold any more");
     }

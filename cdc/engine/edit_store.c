@@ -112,7 +112,8 @@ static bool store_in(struct sink *sink, const struct chunk_edit *edit, struct er
 static bool store_here(const struct edit_store *store, const struct config_sink *config,
                        const struct chunk_edit *edit, struct error *err) {
     struct state_lock lock = {.fd = -1};
-    if (!state_lock_take(&lock, store->config->state, store->config->name, err))
+    const struct config *part = config_part_of(store->config, config);
+    if (!state_lock_take(&lock, part->state, part->name, err))
         return error_remedy(err, "it takes no requests now; repeat the command when it streams, or stop it");
     struct sink *sink = sink_new(config->ops, &config->sink, store->stop);
     bool stored =
@@ -123,8 +124,7 @@ static bool store_here(const struct edit_store *store, const struct config_sink 
 }
 
 /* The engine does not take them for tables that appeared by themselves. */
-static bool note_tables(const struct edit_store *store, const struct chunk_edit *edit, struct error *err) {
-    const struct config *config = store->config;
+static bool note_tables(const struct config *config, const struct chunk_edit *edit, struct error *err) {
     struct published published;
     if (!published_read(config->state, config->name, &published, err))
         return false;
@@ -136,8 +136,7 @@ static bool note_tables(const struct edit_store *store, const struct chunk_edit 
     return noted;
 }
 
-bool edit_store_forget(const struct edit_store *store, oid_t relation_oid, struct error *err) {
-    const struct config *config = store->config;
+static bool forget_table(const struct config *config, oid_t relation_oid, struct error *err) {
     struct published published;
     if (!published_read(config->state, config->name, &published, err))
         return false;
@@ -150,14 +149,23 @@ bool edit_store_forget(const struct edit_store *store, oid_t relation_oid, struc
     return forgotten;
 }
 
+bool edit_store_forget(const struct edit_store *store, oid_t relation_oid, struct error *err) {
+    const struct config *config = store->config;
+    for (size_t i = 0; i < config->sink_count; i++)
+        if (!forget_table(config_part_of(config, &config->sinks[i]), relation_oid, err))
+            return false;
+    return true;
+}
+
 bool edit_store_deliver(void *context, const struct config_sink *sink, struct chunk_edit *edit,
                         struct error *err) {
     const struct edit_store *store = context;
+    const struct config *part = config_part_of(store->config, sink);
     int client = -1;
     bool stored =
-        control_connect(store->config->state, store->config->name, &client, err) &&
+        control_connect(part->state, part->name, &client, err) &&
         (client >= 0 ? send_edit(store, client, sink, edit, err) : store_here(store, sink, edit, err));
-    stored = stored && note_tables(store, edit, err);
+    stored = stored && note_tables(part, edit, err);
     if (client >= 0)
         close(client);
     chunk_edit_free(edit);

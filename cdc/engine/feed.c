@@ -86,8 +86,11 @@ static bool a_runner_waits(struct feed *feed) {
     return false;
 }
 
-/* The end of the pipeline, or a barrier, waits for the next position. */
+/* The end of the pipeline, or a barrier, waits for the next position, here or behind a buffer. */
 static bool is_eager(const struct feed *feed) {
+    const atomic_ullong *further = feed->options.upstream_wanted_lsn;
+    if (further != NULL && atomic_load_explicit(further, memory_order_relaxed) > feed->caught_up_sent_lsn)
+        return true;
     return feed->options.until_lsn > feed->caught_up_sent_lsn ||
            atomic_load_explicit(&feed->wanted_lsn, memory_order_relaxed) > feed->caught_up_sent_lsn;
 }

@@ -26,6 +26,7 @@ struct feed_options {
     size_t runner_count;
     lsn_t start_lsn;
     lsn_t until_lsn; /* the pipeline's end, near which positions are handed on more often; 0: no end */
+    const atomic_ullong *upstream_wanted_lsn; /* of struct pipeline_options; or NULL */
 };
 
 struct feed {

@@ -25,6 +25,12 @@ struct pipeline_options {
     int64_t retry_for_ms;    /* give up an error that lasts this long; 0: the default */
     bool take_over;          /* also take the slot from an engine that uses it now */
     const atomic_bool *stop; /* becomes true: stop reading, flush, confirm, end */
+    bool until_begun;        /* end once every sink has a position: it is copied on by the next run */
+    /*
+     * With a buffer, shared by its parts: positions of an idle source are handed on without delay up to this
+     * one. The readers of the buffer raise it. NULL: no buffer.
+     */
+    atomic_ullong *wanted_lsn;
     const struct reader_ops *reader_ops; /* NULL: the configuration's reader */
     struct config *config; /* the configuration itself: its source.tables may be read again; NULL: never */
 };

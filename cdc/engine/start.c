@@ -253,6 +253,11 @@ static bool decide_new(const struct start_facts *facts, enum start_action *ret_a
                          "the pipeline's position is unknown",
                          facts->config->state, facts->config->name) ||
                error_remedy(err, START_OVER);
+    if (facts->config->source.archive != NULL && facts->config->source.dsn != NULL)
+        return error_set(err, ERROR_REFUSE,
+                         "sink %s has no position, and buffer %s does not have the rows from before it",
+                         sink_name(facts, 0), facts->config->source.archive) ||
+               error_remedy(err, "point to the right target, or " START_OVER);
     if (facts->slot == NULL || !facts->slot->exists) {
         *ret_action = START_NEW;
         return true;

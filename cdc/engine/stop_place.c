@@ -49,6 +49,19 @@ void stop_place_read(const struct config *config, const struct failure *failure,
     ret_place->has_index = index_before(text, named, &ret_place->index);
 }
 
+const struct config *stop_place_part(const struct config *config) {
+    for (size_t i = 1; i < config->part_count; i++) {
+        const struct config *part = &config->parts[i];
+        struct failure failure;
+        struct stop_place place;
+        failure_read(part->state, part->name, &failure);
+        stop_place_read(part, &failure, &place);
+        if (failure.exists && place.sink != NULL && place.commit_lsn != 0)
+            return part;
+    }
+    return config->part_count > 0 ? &config->parts[1] : config;
+}
+
 bool stop_place_position(const struct stop_place *place, const struct config *config, const atomic_bool *stop,
                          struct position *ret_position, struct error *err) {
     struct sink_view view = {0};

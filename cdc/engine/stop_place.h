@@ -25,6 +25,12 @@ struct stop_place {
 void stop_place_read(const struct config *config, const struct failure *failure,
                      struct stop_place *ret_place);
 
+/*
+ * Whose state directory has the stop: with a buffer, the part of the first sink that a transaction stopped,
+ * or of the first one; otherwise config.
+ */
+const struct config *stop_place_part(const struct config *config);
+
 /* The sink's position as it is now; end_lsn 0: none. */
 MUST_CHECK bool stop_place_position(const struct stop_place *place, const struct config *config,
                                     const atomic_bool *stop, struct position *ret_position,

@@ -116,10 +116,70 @@ static bool read_keys(struct stopped_change *stopped, const char *slot, struct e
     return true;
 }
 
-bool stopped_change_read(struct stopped_change *stopped, const struct source_config *source,
+/* ---- an archive ---- */
+
+static bool take_archived(struct stopped_change *stopped, const struct change *change, struct error *err) {
+    struct change *copy = arena_alloc(&stopped->arena, sizeof *copy);
+    if (copy == NULL)
+        return error_no_memory(err);
+    *copy = *change;
+    stopped->change = copy;
+    return true;
+}
+
+/* *ret_is_over: the change was found, or is not there. */
+static bool look_at_archived(struct stopped_change *stopped, const struct stop_place *place,
+                             bool *ret_is_over, struct error *err) {
+    enum archive_step step;
+    struct change change;
+    lsn_t lsn = 0;
+    if (!archive_cursor_next(&stopped->cursor, &stopped->arena, &step, &change, &lsn, err))
+        return false;
+    *ret_is_over = step == ARCHIVE_DRAINED;
+    if (step == ARCHIVE_POSITION)
+        arena_reset(&stopped->arena);
+    if (step != ARCHIVE_CHANGE || change.transaction == NULL ||
+        change.transaction->commit_lsn != place->commit_lsn)
+        return true;
+    if (!change_is_row(&change) && change.kind != CHANGE_TRUNCATE)
+        return true;
+    *ret_is_over = change.index == place->index;
+    return !*ret_is_over || take_archived(stopped, &change, err);
+}
+
+static bool read_archive(struct stopped_change *stopped, const char *directory,
+                         const struct stop_place *place, lsn_t from_lsn, const atomic_bool *stop,
+                         struct error *err) {
+    bool is_over = false;
+    if (!archive_cursor_open(&stopped->cursor, directory, from_lsn, err))
+        return false;
+    while (!is_over) {
+        if (atomic_load_explicit(stop, memory_order_relaxed))
+            return error_set(err, ERROR_STOPPED, "stopped");
+        if (!look_at_archived(stopped, place, &is_over, err))
+            return false;
+    }
+    return stopped->change != NULL ||
+           error_set(err, ERROR_REFUSE, "the change that stopped the pipeline is not in archive %s",
+                     directory);
+}
+
+static bool open_archive(struct stopped_change *stopped, const struct config *config,
                          const struct stop_place *place, const atomic_bool *stop, struct error *err) {
+    struct position position = {0};
+    stopped->cursor = (struct archive_cursor){.segment = {.fd = -1}};
+    return stop_place_position(place, config, stop, &position, err) &&
+           read_archive(stopped, config->source.archive, place, position.end_lsn, stop, err);
+}
+
+bool stopped_change_read(struct stopped_change *stopped, const struct config *config,
+                         const struct stop_place *place, const atomic_bool *stop, struct error *err) {
+    const struct source_config *source = &config->source;
     struct slot_facts facts;
     arena_init(&stopped->arena, BLOCK_BYTES, ARENA_BYTES_MAX);
+    stopped->is_archive = source->archive != NULL;
+    if (stopped->is_archive)
+        return open_archive(stopped, config, place, stop, err);
     stopped->decoder = decoder_new();
     if (stopped->decoder == NULL)
         return error_no_memory(err);
@@ -131,6 +191,8 @@ bool stopped_change_read(struct stopped_change *stopped, const struct source_con
 }
 
 void stopped_change_release(struct stopped_change *stopped) {
+    if (stopped->is_archive)
+        archive_cursor_close(&stopped->cursor);
     session_close(&stopped->source);
     decoder_free(stopped->decoder);
     PQclear(stopped->messages);

@@ -309,9 +309,10 @@ static bool watch_tables(struct watching *watching, struct error *err) {
 }
 
 static bool has_engine(const struct verify_watcher *watcher) {
+    const struct config *part = config_part_of(watcher->config, watcher->sink);
     struct error ignored = {0};
     int client = -1;
-    if (!control_connect(watcher->config->state, watcher->config->name, &client, &ignored) || client < 0)
+    if (!control_connect(part->state, part->name, &client, &ignored) || client < 0)
         return false;
     close(client);
     return true;

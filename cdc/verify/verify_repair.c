@@ -69,7 +69,8 @@ static bool give_chunks(const struct verify *verify, struct chunk_add *add, stru
 /* ---- the engine ---- */
 
 static bool find_engine(const struct verify_repair *repair, int *ret_client, struct error *err) {
-    return control_connect(repair->config->state, repair->config->name, ret_client, err);
+    const struct config *part = config_part_of(repair->config, repair->sink);
+    return control_connect(part->state, part->name, ret_client, err);
 }
 
 static bool tell_engine_again(const struct verify_repair *repair, bool *ret_runs, struct error *err) {

@@ -43,7 +43,8 @@ static bool open_source(struct verify_sides *sides, struct error *err) {
 bool verify_sides_open(struct verify_sides *sides, const struct config *config,
                        const struct config_sink *sink, uint64_t rate_bytes, const atomic_bool *stop,
                        struct error *err) {
-    *sides = (struct verify_sides){.config = config, .ops = sink->ops, .sink = &sink->sink, .stop = stop};
+    *sides = (struct verify_sides){
+        .config = config_part_of(config, sink), .ops = sink->ops, .sink = &sink->sink, .stop = stop};
     snprintf(sides->application, sizeof sides->application, "%s verify", config->source.application);
     const struct comparison_terms terms = {
         .source = &sides->source, .application = sides->application, .rate_bytes = rate_bytes, .stop = stop};

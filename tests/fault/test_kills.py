@@ -16,7 +16,7 @@ KILLS_LONG = 1000
 
 # Only with source.streaming: test_streamed.py. Only with --until, only after an error, only with a policy: test_until.py, test_failure.py, test_conflict_policies.py.
 # Of `verify`, and of continuous verification: test_verify.py, test_continuous.py.
-ELSEWHERE = {"attempt-end-reached", "failure-written", "postgres-after-resolve", "repair-stored", "streamed-commit", "verified-written", "verify-range-compared"}
+ELSEWHERE = {"attempt-end-reached", "buffer-before-begin", "failure-written", "postgres-after-resolve", "repair-stored", "streamed-commit", "verified-written", "verify-range-compared"}
 
 
 def fault_points():

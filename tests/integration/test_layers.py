@@ -39,9 +39,9 @@ LAYERS = {
     "cdc/readers": ["cdc/base", "cdc/pq", "decoder", "proto", "cdc/archive", "cdc/config", "cdc/source"],
     "cdc/copy": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source"],
     "cdc/engine": [
-        "cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/readers", "cdc/copy",
+        "cdc/base", "cdc/pq", "decoder", "cdc/archive", "sinks", "cdc/config", "cdc/source", "cdc/readers", "cdc/copy",
     ],
-    "cdc/status": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/readers", "cdc/copy", "cdc/engine"],
+    "cdc/status": ["cdc/base", "cdc/pq", "decoder", "cdc/archive", "sinks", "cdc/config", "cdc/source", "cdc/readers", "cdc/copy", "cdc/engine"],
     "cdc/check": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
     "cdc/migrate": ["cdc/base", "cdc/pq", "sinks", "cdc/config", "cdc/check"],
     "cdc/verify": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],

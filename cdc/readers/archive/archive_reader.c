@@ -18,6 +18,7 @@
 #include "cdc/base/clock.h"
 #include "cdc/base/log.h"
 #include "cdc/base/start_over.h"
+#include "cdc/readers/archive/archive_source.h"
 
 enum {
     WATCH_BYTES = 4096,
@@ -31,6 +32,7 @@ enum {
 
 struct archive_reader {
     struct reader reader;
+    struct archive_source source;
     struct archive_cursor cursor;
     uint32_t timeline;  /* of the positions that are stored */
     int watch_fd;       /* inotify's; -1: none */
@@ -69,7 +71,7 @@ static bool refuse_empty(const char *directory, struct error *err) {
     return error_remedy(err, "run the pipeline that writes it, or correct source.archive");
 }
 
-static bool archive_look(struct reader *reader, struct reader_facts *ret_facts, struct error *err) {
+static bool look_at_archive(struct reader *reader, struct reader_facts *ret_facts, struct error *err) {
     const char *directory = reader->config->source.archive;
     struct segment_list list = {0};
     struct stat file;
@@ -88,12 +90,27 @@ static bool archive_look(struct reader *reader, struct reader_facts *ret_facts, 
     return is_read;
 }
 
+static bool archive_look(struct reader *reader, struct reader_facts *ret_facts, struct error *err) {
+    return look_at_archive(reader, ret_facts, err) &&
+           archive_source_look(&archive_of(reader)->source, ret_facts, err);
+}
+
 static bool archive_open(struct reader *reader, struct reader_facts *ret_facts, struct error *err) {
     struct archive_reader *archive = archive_of(reader);
     archive->watch_fd = -1;
     archive->cursor = (struct archive_cursor){.segment = {.fd = -1}};
     reader->name = reader->config->source.slot;
-    return archive_look(reader, ret_facts, err);
+    return look_at_archive(reader, ret_facts, err) &&
+           archive_source_open(&archive->source, reader, ret_facts, err);
+}
+
+static bool archive_resume(struct reader *reader, bool is_copying, struct error *err) {
+    return archive_source_resume(&archive_of(reader)->source, reader, is_copying, err);
+}
+
+static bool archive_plan(struct reader *reader, const struct reader_plan *plan, struct error *err) {
+    (void) plan;
+    return archive_source_plan(&archive_of(reader)->source, reader, err);
 }
 
 /* Where the segments of a later timeline begin. */
@@ -133,7 +150,8 @@ static void follow_from(struct archive_reader *archive, lsn_t lsn, int64_t now_m
     const bool is_pipeline = archive->reader.config->state != NULL; /* and not a tail */
     if (!is_pipeline || archive->is_unknown || lsn == archive->followed_lsn)
         return;
-    if (follower_write(archive->reader.config->source.archive, archive->reader.config->name, lsn, &err)) {
+    if (follower_write(archive->reader.config->source.archive, archive->reader.config->source.follower, lsn,
+                       &err)) {
         archive->followed_lsn = lsn;
         return;
     }
@@ -155,6 +173,7 @@ static bool check_timeline(const struct archive_reader *archive, struct error *e
 
 static bool archive_start(struct reader *reader, const struct reader_plan *plan, struct error *err) {
     struct archive_reader *archive = archive_of(reader);
+    archive_source_start(&archive->source);
     follow_from(archive, plan->from_lsn, clock_now_ms());
     archive->until_lsn = plan->until_lsn;
     archive->whole_lsn = plan->from_lsn;
@@ -266,6 +285,8 @@ static bool archive_read(struct reader *reader, struct batch *batch, bool *ret_d
         else if (step == ARCHIVE_CHANGE)
             take_change(archive, batch, &change);
         *ret_drained = step == ARCHIVE_DRAINED;
+        /* The writer has waited already before it stored an idle source's position. */
+        reader->is_urgent = reader->is_urgent || *ret_drained;
     }
     *ret_drained = *ret_drained || reader_has_ended(reader);
     archive->is_drained = *ret_drained;
@@ -307,6 +328,7 @@ static bool archive_finish(struct reader *reader, lsn_t durable_lsn, struct erro
 static void archive_close(struct reader *reader) {
     struct archive_reader *archive = archive_of(reader);
     archive_cursor_close(&archive->cursor);
+    archive_source_close(&archive->source);
     if (archive->watch_fd > 0)
         close(archive->watch_fd);
     archive->watch_fd = -1;
@@ -318,6 +340,8 @@ const struct reader_ops reader_archive = {
     .open = archive_open,
     .look = archive_look,
     .fork_lsn = archive_fork_lsn,
+    .resume = archive_resume,
+    .plan = archive_plan,
     .start = archive_start,
     .read = archive_read,
     .tend = archive_tend,
