@@ -29,6 +29,7 @@ struct command_line {
     bool dry_run;            /* --dry-run */
     uint64_t rows_max;       /* --max-rows, else 0 */
     bool reads_rows;         /* --data */
+    bool prints_fdw;         /* --fdw */
     const char *html_path;   /* --html, or NULL */
     uint64_t target_disk;    /* --target-disk, bytes, else 0 */
     bool resumes;            /* --resume */
@@ -135,6 +136,7 @@ extern const struct command_option OPTION_SINK;
 extern const struct command_option OPTION_RATE;
 extern const struct command_option OPTION_TARGET_DISK;
 extern const struct command_option OPTION_DATA;
+extern const struct command_option OPTION_FDW;
 extern const struct command_option OPTION_HTML;
 extern const struct command_option OPTION_RESUME;
 extern const struct command_option OPTION_REPAIR;

@@ -16,6 +16,13 @@ static enum exit_code plan_failed(const char *why) {
     return EXIT_FAILED;
 }
 
+static enum exit_code command_plan_fdw(struct plan *plan) {
+    struct error err = {0};
+    if (!plan->has_inventory)
+        return plan_failed("the source cannot be read; pgcdc plan without --fdw says why");
+    return plan_print_fdw(plan, stdout, &err) ? EXIT_DONE : plan_failed(error_line(&err).text);
+}
+
 static enum exit_code command_plan_report(struct plan *plan, const struct command_line *line) {
     struct findings *findings = &plan->check->findings;
     struct error err = {0};
@@ -26,6 +33,8 @@ static enum exit_code command_plan_report(struct plan *plan, const struct comman
         return plan_failed("out of memory");
     if (line->html_path != NULL && !plan_write_html(plan, line->html_path, &err))
         return plan_failed(error_line(&err).text);
+    if (line->prints_fdw)
+        return command_plan_fdw(plan);
     if (!line->json)
         plan_print(plan, stdout);
     else if (!plan_print_json(plan, stdout, &err))
@@ -70,6 +79,10 @@ static const struct command_use USES[] = {
     {&OPTION_JSON_OUTPUT,
      "one object: pipeline, ready, problems, warnings, accepted, findings as of check (and accepted),\n"
      "servers, database_bytes, inventory (of each class: count, rows, bytes, objects), estimate, steps",
+     false},
+    {&OPTION_FDW,
+     "instead of the plan, print SQL that makes the tables that stay behind readable at the target, as\n"
+     "foreign tables of postgres_fdw; psql asks for the password as a variable, see the SQL",
      false},
     {&OPTION_HTML,
      "also write a page that a browser shows and prints; it is one file and loads nothing from elsewhere",

@@ -113,6 +113,12 @@ static bool take_data(struct command_line *line, const char *value) {
     return true;
 }
 
+static bool take_fdw(struct command_line *line, const char *value) {
+    (void) value;
+    line->prints_fdw = true;
+    return true;
+}
+
 static bool take_html(struct command_line *line, const char *value) {
     line->html_path = value;
     return value[0] != '\0';
@@ -178,6 +184,7 @@ const struct command_option OPTION_TABLE = {"--table", "TABLE", "a table's name,
 const struct command_option OPTION_SINK = {"--sink", "NAME", "the name of a sink", take_sink};
 const struct command_option OPTION_RATE = {"--rate", "MB/s", "a number of megabytes a second, like 20",
                                            take_rate};
+const struct command_option OPTION_FDW = {"--fdw", NULL, NULL, take_fdw};
 const struct command_option OPTION_HTML = {"--html", "FILE", "the path of a file to write", take_html};
 const struct command_option OPTION_DATA = {"--data", NULL, NULL, take_data};
 const struct command_option OPTION_TARGET_DISK = {"--target-disk", "SIZE",

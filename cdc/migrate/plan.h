@@ -83,4 +83,6 @@ const char *plan_printf(struct plan *plan, const char *format, ...) PRINTF_LIKE(
 /* After findings_group. */
 void plan_print(const struct plan *plan, FILE *file);
 MUST_CHECK bool plan_write_html(const struct plan *plan, const char *path, struct error *err);
+/* fdw.c: with an inventory; SQL for psql at the target. */
+MUST_CHECK bool plan_print_fdw(struct plan *plan, FILE *file, struct error *err);
 MUST_CHECK bool plan_print_json(const struct plan *plan, FILE *file, struct error *err);

@@ -8,11 +8,12 @@ import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from integration.test_findings_followed import psql
 from support.cluster import Database
-from support.server import DEFAULT_VERSION, as_server_user, server_user
+from support.server import DEFAULT_VERSION, as_server_user, server_programs, server_user
 from support.wait import wait_until
 from support.wire_proxy import WireProxy
 
@@ -587,3 +588,66 @@ def test_a_page_that_cannot_be_written_is_an_error(pipeline):
     assert result.returncode == 1 and "/no/such/folder/plan.html: No such file or directory" in result.stderr
     result = pipeline.engine.command("plan", "--html", "/dev/full")
     assert result.returncode == 1 and "No space left on device" in result.stderr
+
+
+# What stays behind
+
+def read_in_place(pipeline, *arguments):
+    """psql with the SQL of --fdw at the target."""
+    sql = pipeline.engine.command("plan", "--fdw").stdout
+    return sql, subprocess.run(as_server_user([server_programs(DEFAULT_VERSION) / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", *arguments,
+                                               "-d", pipeline.target.dsn(), "-f", "-"]), input=sql, capture_output=True, text=True, check=False)
+
+
+def test_what_stays_behind_is_read_in_place(pipeline):
+    connection = pipeline.source.connect()
+    names = [name for name in HOSTILE if name != "ü" * 31 + "x"]
+    with connection.cursor() as cursor:
+        cursor.execute('create table moved (id int primary key); create table parts (id int) partition by range (id); create table part partition of parts default;'
+                       ' insert into parts values (7); create unlogged table gone (id int primary key); create schema "s\'\nx"; create type mood as enum (\'sad\')')
+        for name in names:
+            quoted = '"' + name.replace('"', '""') + '"'
+            cursor.execute(f"create table {quoted} (id int primary key, m mood); insert into {quoted} values (1, 'sad')".replace("%", "%%"), ())
+        cursor.execute('create table "s\'\nx".t (id int); insert into "s\'\nx".t values (5)')
+    connection.close()
+    pipeline.target.execute("create type mood as enum ('sad')")
+    pipeline.source_configuration["tables"] = ["public.moved"]
+    sql, result = read_in_place(pipeline)
+    assert result.returncode != 0 and not pipeline.target.execute("select 1 from pg_foreign_server"), "without a password nothing is made"
+    sql, result = read_in_place(pipeline, "-v", "password=it's\\ secret")
+    assert result.returncode == 0, result.stderr + sql
+    assert "\x1b" not in sql and "password :'password'" in sql
+    for name in names:
+        quoted = '"' + name.replace('"', '""').replace("%", "%%") + '"'
+        assert pipeline.target.execute(f"select id, m::text from public.{quoted}", ()) == [(1, "sad")]
+    assert pipeline.target.execute('select id from parts') == [(7,)] and pipeline.target.execute('select id from "s\'\nx".t') == [(5,)]
+    assert sorted(row[0] for row in pipeline.target.execute("select relname::text from pg_class where relkind = 'f'")) == sorted([*names, "parts", "gone", "t"])
+    with pytest.raises(psycopg2.Error, match="does not allow inserts"):
+        pipeline.target.execute("insert into parts values (8)")
+    sql, result = read_in_place(pipeline, "-v", "password=x")
+    assert result.returncode != 0 and "already exists" in result.stderr
+
+
+def test_nothing_stays_behind(pipeline):
+    pipeline.source.execute("create table t (id int primary key)")
+    assert pipeline.engine.command("plan", "--fdw").stdout == "-- Every table moves.\n"
+    pipeline.source_configuration["dsn"] = "host=127.0.0.1 port=1 user=u dbname=d password=geheim"
+    result = pipeline.engine.command("plan", "--fdw")
+    assert result.returncode == 1 and result.stdout == "" and "geheim" not in result.stderr
+
+
+def test_names_of_fixes_are_pasted_from_the_terminal(pipeline):
+    """What `plan` shows for tables with hostile names goes into psql as it is shown."""
+    connection = pipeline.source.connect()
+    with connection.cursor() as cursor:
+        for name in HOSTILE:
+            quoted = '"' + name.replace('"', '""') + '"'
+            cursor.execute(f"create schema {quoted}; create table {quoted}.{quoted} ({quoted} int not null unique); insert into {quoted}.{quoted} values (1);"
+                           f"alter table {quoted}.{quoted} replica identity full".replace("%", "%%"), ())
+    connection.close()
+    pipeline.source_configuration["tables"] = ["*.*"]
+    assert {"no_key", "not_analyzed"} <= codes_of(plan(pipeline))
+    shown = re.findall(r"^ {9}((?:alter table .* add primary key|analyze) .*;)$", pipeline.engine.command("plan").stdout, re.M)
+    assert len(shown) == 2 * len(HOSTILE)
+    psql(pipeline.source, "\n".join(shown))
+    assert not {"no_key", "not_analyzed"} & codes_of(plan(pipeline))
