@@ -46,9 +46,12 @@ static void append_head(struct buffer *sql, const struct plan *plan, const char 
         sql,
         "-- What stays at the source of pipeline %s, to be read at the target.\n"
         "-- Run it in the target's database, as a role that may create extensions and servers:\n"
-        "--     psql -v ON_ERROR_STOP=1 -v password=\"$(cat FILE)\" -f THIS_FILE TARGET\n"
-        "-- FILE holds the password of the role below at the source. The target's server connects, so\n"
-        "-- host and port must be right as seen from there. The tables cannot be written through it.\n"
+        "--     psql -v ON_ERROR_STOP=1 TARGET\n"
+        "--     \\set password `cat FILE`\n"
+        "--     \\i THIS_FILE\n"
+        "-- FILE holds the password of the role below at the source. The target keeps it in its catalog,\n"
+        "-- and in its log if log_statement is ddl or all. The target's server connects, so host and port\n"
+        "-- must be right as seen from there. The tables cannot be written through it.\n"
         "begin;\ncreate extension if not exists postgres_fdw;\n",
         plan->check->config->name);
     buffer_printf(sql, "create server if not exists %s foreign data wrapper postgres_fdw options (host ",

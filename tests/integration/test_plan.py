@@ -212,6 +212,8 @@ BAD = [
     Bad("deferrable_constraint", "create table de (id int primary key, v int, constraint de_v unique (v) deferrable)", severity="note",
         step="alter table de drop constraint de_v"),
     Bad("idle_slot", "select pg_create_logical_replication_slot('left_over', 'pgoutput')"),
+    Bad("security_label", "insert into pg_seclabel values ('na'::regclass, 'pg_class'::regclass, 0, 'no provider', 'secret')", severity="note",
+        step="delete from pg_seclabel"),
     Bad("large_objects", "select lo_create(0)", step="select lo_unlink(oid) from pg_largeobject_metadata"),
     Bad("foreign_table", "create foreign data wrapper w; create server s foreign data wrapper w; create foreign table far (i int) server s",
         severity="note", step="drop foreign table far"),
@@ -237,7 +239,7 @@ BAD = [
         severity="note", step="drop index ti_v", step_at="target"),
 ]
 # Codes whose cause is not in two databases of shared servers: each has a test of its own below.
-ELSEWHERE = {"collation_version", "connections_left", "locale", "open_transaction", "partition_alone", "pooler", "accept_unused", "security_label", "sequence_select",
+ELSEWHERE = {"collation_version", "connections_left", "locale", "open_transaction", "partition_alone", "pooler", "accept_unused", "sequence_select",
              "statistics_hidden", "synchronous_standby", "target_disk", "target_event_trigger", "target_older", "unique_besides_key", "wal_room",
              "wraparound"}
 
@@ -592,11 +594,11 @@ def test_a_page_that_cannot_be_written_is_an_error(pipeline):
 
 # What stays behind
 
-def read_in_place(pipeline, *arguments):
-    """psql with the SQL of --fdw at the target."""
+def read_in_place(pipeline, before=""):
+    """psql with the SQL of --fdw at the target, and what is typed before it."""
     sql = pipeline.engine.command("plan", "--fdw").stdout
-    return sql, subprocess.run(as_server_user([server_programs(DEFAULT_VERSION) / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", *arguments,
-                                               "-d", pipeline.target.dsn(), "-f", "-"]), input=sql, capture_output=True, text=True, check=False)
+    return sql, subprocess.run(as_server_user([server_programs(DEFAULT_VERSION) / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1",
+                                               "-d", pipeline.target.dsn(), "-f", "-"]), input=before + sql, capture_output=True, text=True, check=False)
 
 
 def test_what_stays_behind_is_read_in_place(pipeline):
@@ -614,8 +616,9 @@ def test_what_stays_behind_is_read_in_place(pipeline):
     pipeline.source_configuration["tables"] = ["public.moved"]
     sql, result = read_in_place(pipeline)
     assert result.returncode != 0 and not pipeline.target.execute("select 1 from pg_foreign_server"), "without a password nothing is made"
-    sql, result = read_in_place(pipeline, "-v", "password=it's\\ secret")
+    sql, result = read_in_place(pipeline, "\\set password `printf \"%s\" \"it's secret\"`\n")
     assert result.returncode == 0, result.stderr + sql
+    assert pipeline.target.execute("select umoptions[2] from pg_user_mappings") == [("password=it's secret",)]
     assert "\x1b" not in sql and "password :'password'" in sql
     for name in names:
         quoted = '"' + name.replace('"', '""').replace("%", "%%") + '"'
@@ -624,7 +627,7 @@ def test_what_stays_behind_is_read_in_place(pipeline):
     assert sorted(row[0] for row in pipeline.target.execute("select relname::text from pg_class where relkind = 'f'")) == sorted([*names, "parts", "gone", "t"])
     with pytest.raises(psycopg2.Error, match="does not allow inserts"):
         pipeline.target.execute("insert into parts values (8)")
-    sql, result = read_in_place(pipeline, "-v", "password=x")
+    sql, result = read_in_place(pipeline, "\\set password x\n")
     assert result.returncode != 0 and "already exists" in result.stderr
 
 
