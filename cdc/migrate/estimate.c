@@ -12,6 +12,7 @@ enum { DISK_PERCENT = 150 }; /* of the data: the target also writes WAL, and sor
 static void add_table(struct plan_estimate *estimate, const struct inventory_object *table) {
     estimate->table_count += strcmp(table->detail, "partition") != 0;
     estimate->rows += table->rows > 0 ? table->rows : 0;
+    estimate->unknown_rows += table->rows < 0 && table->bytes > 0;
     estimate->bytes += table->bytes > 0 ? table->bytes : 0;
     estimate->index_bytes += table->index_bytes > 0 ? table->index_bytes : 0;
     if (table->bytes > estimate->largest_bytes)

@@ -115,6 +115,7 @@ static bool take_class(struct check *check, const struct sent *sent, const struc
         object->how = query->is_of_tables ? find_how(check, sent, object, result_oid(rows, row, OBJECT_ROOT))
                                           : query->how;
         class->rows = add_known(class->rows, object->rows);
+        class->unknown_rows += object->rows < 0 && object->bytes > 0;
         class->bytes = add_known(class->bytes, object->bytes);
         class->index_bytes = add_known(class->index_bytes, object->index_bytes);
     }

@@ -48,6 +48,7 @@ struct inventory_class {
     size_t count;
     bool is_unread;                   /* its query failed, which is a finding */
     int64_t rows, bytes, index_bytes; /* sums of those that are known */
+    int64_t unknown_rows;             /* objects that have rows, and no statistics about them */
 };
 
 struct inventory {

@@ -22,8 +22,9 @@ struct plan_assumptions {
 };
 
 struct plan_estimate {
-    int64_t table_count; /* that move, without partitions */
-    int64_t rows;        /* of these */
+    int64_t table_count;  /* that move, without partitions */
+    int64_t unknown_rows; /* tables of these that have no statistics: rows is without theirs */
+    int64_t rows;         /* of these */
     int64_t bytes;
     int64_t index_bytes;
     int64_t largest_bytes;

@@ -156,7 +156,8 @@ static void append_figures(struct buffer *page, const struct plan *plan) {
     const struct plan_estimate *estimate = &plan->estimate;
     buffer_append_text(page, "<div class=\"figures\">");
     append_figure(page, amount_count((uint64_t) estimate->table_count, "table").text, "that move");
-    append_figure(page, amount_count((uint64_t) estimate->rows, "row").text, "about");
+    append_figure(page, amount_count((uint64_t) estimate->rows, "row").text,
+                  estimate->unknown_rows > 0 ? "and more: some tables have no statistics" : "about");
     append_figure(page, amount_bytes((double) estimate->bytes).text, "of rows");
     append_figure(page, amount_bytes((double) estimate->index_bytes).text, "of indexes");
     append_figure(page, amount_bytes((double) estimate->disk_bytes).text, "of disk at the target");

@@ -32,6 +32,7 @@ static void put_class(struct json_writer *json, const struct inventory_class *cl
     yajl_gen_map_open(json->generator);
     json_put_number(json, "count", (int64_t) class->count);
     json_put_number(json, "rows", class->rows);
+    json_put_number(json, "unknown_rows", class->unknown_rows);
     json_put_number(json, "bytes", class->bytes);
     json_put_number(json, "index_bytes", class->index_bytes);
     json_put_key(json, "objects");
@@ -63,6 +64,7 @@ static void put_estimate(struct json_writer *json, const struct plan *plan) {
     json_put_number(json, "assumed_index_bytes_per_s", (int64_t) plan->assumptions.index_bytes);
     json_put_number(json, "tables", estimate->table_count);
     json_put_number(json, "rows", estimate->rows);
+    json_put_number(json, "unknown_rows", estimate->unknown_rows);
     json_put_number(json, "bytes", estimate->bytes);
     json_put_number(json, "index_bytes", estimate->index_bytes);
     json_put_number(json, "disk_bytes", estimate->disk_bytes);

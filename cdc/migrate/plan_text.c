@@ -49,12 +49,20 @@ static void print_servers(const struct plan *plan, FILE *file) {
     }
 }
 
+/* ">": there are tables whose rows are not known. */
+static struct amount amount_of_sum(const struct inventory_class *class) {
+    struct amount amount = {""};
+    if (class->rows > 0 || class->unknown_rows > 0)
+        snprintf(amount.text, sizeof amount.text, "%s%" PRId64, class->unknown_rows > 0 ? "> " : "",
+                 class->rows);
+    return amount;
+}
+
 /* All objects of a class share their way, except tables. */
 static void print_class(const struct inventory_class *class, FILE *file) {
     if (class->count == 0)
         return;
-    fprintf(file, "  %-24s %8zu %14s %9s  ", class->title, class->count,
-            class->rows > 0 ? amount_of_rows(class->rows).text : "",
+    fprintf(file, "  %-24s %8zu %14s %9s  ", class->title, class->count, amount_of_sum(class).text,
             class->bytes > 0 ? amount_of_bytes(class->bytes).text : "");
     if (strcmp(class->name, "tables") != 0)
         fputs(how_text(class->objects[0].how), file);

@@ -167,6 +167,13 @@ const struct probe TABLE_PROBES[] = {
      " the switch", "",
      "select n.nspname, c.relname, a.attname from " MOVED " join pg_attribute a on a.attrelid = c.oid"
      " and a.attidentity = 'a' where not c.relispartition order by 1, 2", NULL},
+    {"text_type", SEVERITY_NOTE, 0, 4, "{1q}",
+     "column {3i} of table {1q} has type {4}, which has no binary form: the table is copied as text", "",
+     "select n.nspname, c.relname, a.attname, format_type(a.atttypid, null) from " MOVED
+     " join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped"
+     " join pg_type t on t.oid = a.atttypid"
+     " join pg_type b on b.oid = case when t.typtype = 'd' then t.typbasetype else t.oid end"
+     " where b.typsend = 0 and not c.relispartition order by 1, 2, 3", NULL},
     {"exclusion_constraint", SEVERITY_NOTE, 0, 3, "{1q}.{3i}",
      "constraint {1q}.{3i} excludes rows: build it at the target after the copy", "",
      "select n.nspname, c.relname, o.conname from " MOVED " join pg_constraint o on o.conrelid = c.oid"

@@ -113,11 +113,20 @@ def test_sizes_and_times_are_added_up(pipeline):
     assert (big["moves"], big["rows"], left_out["moves"]) == ("rows", 20000, "stays")
     estimate = report["estimate"]
     assert (estimate["tables"], estimate["rows"], estimate["bytes"]) == (1, 20000, big["bytes"])
+    assert estimate["unknown_rows"] == 0
     assert estimate["copy_ms"] == big["bytes"] * 1000 // (1 << 20)
     assert estimate["disk_bytes"] == (big["bytes"] + big["index_bytes"]) // 100 * 150
     text = pipeline.engine.command("plan").stdout
     for part in ("inventory", "order of work", "estimate, assuming", "public.left_out", "locks: source: ACCESS SHARE", "shop: "):
         assert part in text
+
+
+def test_a_sum_says_when_a_part_of_it_is_not_known(pipeline):
+    pipeline.source.execute("create table known (id int primary key); insert into known values (1), (2); analyze known; create table unknown (id int primary key);"
+                            "insert into unknown values (1)")
+    report = plan(pipeline)
+    assert (report["estimate"]["rows"], report["estimate"]["unknown_rows"], report["inventory"]["tables"]["unknown_rows"]) == (2, 1, 1)
+    assert re.search(r"^  tables +2 +> 2 ", pipeline.engine.command("plan").stdout, re.M)
 
 
 def test_hostile_names_are_shown_and_harm_nothing(pipeline):
@@ -207,6 +216,9 @@ BAD = [
         update pg_index set indisvalid = false where indexrelid = 'inv_v'::regclass"""),
     Bad("identity_always", "create table ia (id int generated always as identity primary key)", severity="note",
         step="alter table ia alter id drop identity; alter table sqi alter id drop identity", objects={'"public"."ia"', '"public"."sqi"'}),
+    Bad("text_type", """create type odd; create function odd_in(cstring) returns odd language internal immutable strict as 'int4in';
+        create function odd_out(odd) returns cstring language internal immutable strict as 'int4out'; create type odd (input = odd_in, output = odd_out, like = int4);
+        create domain odder as odd; create table to_text (id int primary key, o odder)""", severity="note", step="drop table to_text"),
     Bad("exclusion_constraint", "create table ex (id int primary key, r int4range, constraint ex_r exclude using gist (r with &&))", severity="note",
         step="alter table ex drop constraint ex_r"),
     Bad("deferrable_constraint", "create table de (id int primary key, v int, constraint de_v unique (v) deferrable)", severity="note",
