@@ -144,24 +144,21 @@ static const char CHARACTERS[] =
     " where a.condition is not null and " OF_ROOT " order by 1, 2";
 
 const struct data_probe DATA_PROBES[] = {
-    {"orphans", SEVERITY_WARNING, "rows of table {1q} refer to no row, against its foreign key {3i}",
-    ORPHANS, NULL},
-    {"broken_check", SEVERITY_WARNING, "rows of table {1q} are against its constraint {3i}", BROKEN_CHECKS,
-    NULL},
-    {"duplicates", SEVERITY_PROBLEM, "values of table {1q} that its unbuilt index {3i} wants once are there"
-    " more often",
+    {"orphans", SEVERITY_WARNING, "table {1q} has rows without the row that its foreign key {3i} refers to",
+     ORPHANS, NULL},
+    {"broken_check", SEVERITY_WARNING, "table {1q} has rows against its constraint {3i}", BROKEN_CHECKS,
+     NULL},
+    {"duplicates", SEVERITY_PROBLEM,
+     "table {1q} has values more than once that its index {3i}, which is not built, allows once",
      UNBUILT_KEYS, NULL},
-    {"duplicates", SEVERITY_PROBLEM, "values of table {1q} that the target's key {3i} wants once are there"
-    " more often",
-     NEW_KEYS, TARGET_KEYS},
-    {"null_values", SEVERITY_PROBLEM, "column {3i} of table {1q} is null, and not null at the target", NULLS,
-     TARGET_COLUMNS},
-    {"out_of_range", SEVERITY_PROBLEM, "values of column {3i} of table {1q} do not fit the target's type",
-    RANGES,
-     TARGET_COLUMNS},
-    {"characters", SEVERITY_PROBLEM, "text of table {1q} has characters that the target's encoding lacks",
-    CHARACTERS,
-     TARGET_ENCODING},
+    {"duplicates", SEVERITY_PROBLEM,
+     "table {1q} has values more than once that the target's key {3i} allows once", NEW_KEYS, TARGET_KEYS},
+    {"null_values", SEVERITY_PROBLEM, "table {1q} has nulls in column {3i}, which is not null at the target",
+     NULLS, TARGET_COLUMNS},
+    {"out_of_range", SEVERITY_PROBLEM,
+     "table {1q} has values in column {3i} that do not fit the target's type", RANGES, TARGET_COLUMNS},
+    {"characters", SEVERITY_PROBLEM,
+     "table {1q} has text with characters that the target's encoding lacks", CHARACTERS, TARGET_ENCODING},
     {0},
 };
 /* clang-format on */

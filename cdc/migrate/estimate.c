@@ -46,7 +46,10 @@ static void add_step(struct plan *plan, const char *what, const char *locks, int
 }
 
 static void add_preparation(struct plan *plan) {
-    add_step(plan, "fix the problems below, and fix or accept the warnings", "", COUNT_UNKNOWN);
+    add_step(plan, "fix the problems below, and fix or accept the warnings",
+             "source: those of the fixes; an alter table takes ACCESS EXCLUSIVE for a moment, or while it "
+             "rewrites the table",
+             COUNT_UNKNOWN);
     add_step(plan,
              plan_printf(
                  plan, "create %s at the target (pg_dumpall --roles-only), and the files of %s on its server",

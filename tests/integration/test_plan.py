@@ -160,6 +160,9 @@ def test_a_role_that_may_only_look_is_enough(pipeline, reader):
     report = plan(pipeline)
     assert report["inventory"]["tables"]["count"] == 6
     assert "replication_connection" in codes_of(report) and "table_select" in codes_of(report)
+    pipeline.source.execute("alter table orders add constraint later check (customer > 0) not valid")
+    assert [finding["what"] for finding in findings_of(plan(pipeline, "--data"), "unchecked")] == [
+        'broken_check of table "public"."orders" could not be checked: source: permission denied for table orders (SQLSTATE 42501)']
 
 
 def test_thousands_of_tables_cost_no_more_queries_than_one(pipeline):
@@ -552,7 +555,7 @@ def test_bytes_that_are_no_characters(pipeline):
                            b" (3, '\xff'), (4, 'a\xc3'), (5, '\xed\xa0\x80'), (6, '\xc0\xaf')")
         connection.close()
         assert [finding["what"] for finding in findings_of(plan(pipeline, "--data"), "characters")] == [
-            'text of table "public"."t" has characters that the target\'s encoding lacks: 4 rows']
+            'table "public"."t" has text with characters that the target\'s encoding lacks: 4 rows']
     finally:
         raw.drop()
 
