@@ -82,7 +82,7 @@ static const struct command_use USES[] = {
      false},
     {&OPTION_FDW,
      "instead of the plan, print SQL that makes the tables that stay behind readable at the target, as\n"
-     "foreign tables of postgres_fdw; psql asks for the password as a variable, see the SQL",
+     "foreign tables of postgres_fdw; the password is a variable of psql, see the SQL",
      false},
     {&OPTION_HTML,
      "also write a page that a browser shows and prints; it is one file and loads nothing from elsewhere",
@@ -101,9 +101,9 @@ const struct command command_plan = {
     .uses = USES,
     .summary = "what a migration would move, what it would not, and the order of work",
     .help = "Prints what the source's database holds, class by class, and how each object gets to the\n"
-            "target; the findings of check and those of a\n"
-            "migration; the disk, the WAL and the time that a migration needs; and\n"
-            "the order of work with the locks of each step. Creates and changes nothing.\n"
+            "target; the findings of check, and further ones that matter to a migration; the disk, the WAL\n"
+            "and the time that it needs; and the order of work with the locks of each step. Creates and\n"
+            "changes nothing.\n"
             "\n"
             "Numbers of rows are estimates of the source's catalog. Times are computed from sizes and\n"
             "from the rates that are printed with them; they are no promise.\n"

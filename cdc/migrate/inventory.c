@@ -104,6 +104,7 @@ static int64_t add_known(int64_t sum, int64_t count) {
 static bool take_class(struct check *check, const struct sent *sent, const struct class_query *query,
                        const PGresult *rows, struct inventory_class *class, struct error *err) {
     *class = (struct inventory_class){.name = query->name, .title = query->title, .remark = query->remark};
+    const bool has_rows = query->is_of_tables || query->how == HOW_SWITCH;
     class->count = (size_t) PQntuples(rows);
     class->objects = arena_alloc(&check->arena, (class->count + 1) * sizeof *class->objects);
     if (class->objects == NULL)
@@ -115,7 +116,7 @@ static bool take_class(struct check *check, const struct sent *sent, const struc
         object->how = query->is_of_tables ? find_how(check, sent, object, result_oid(rows, row, OBJECT_ROOT))
                                           : query->how;
         class->rows = add_known(class->rows, object->rows);
-        class->unknown_rows += object->rows < 0 && object->bytes > 0;
+        class->unknown_rows += has_rows && object->rows < 0 && object->bytes > 0;
         class->bytes = add_known(class->bytes, object->bytes);
         class->index_bytes = add_known(class->index_bytes, object->index_bytes);
     }

@@ -51,9 +51,9 @@ static void print_servers(const struct plan *plan, FILE *file) {
 
 /* ">": there are tables whose rows are not known. */
 static struct amount amount_of_sum(const struct inventory_class *class) {
-    struct amount amount = {""};
-    if (class->rows > 0 || class->unknown_rows > 0)
-        snprintf(amount.text, sizeof amount.text, "%s%" PRId64, class->unknown_rows > 0 ? "> " : "",
+    struct amount amount = {.text = {class->unknown_rows > 0 ? '?' : '\0'}};
+    if (class->rows > 0)
+        snprintf(amount.text, sizeof amount.text, "%s%" PRId64, class->unknown_rows == 0 ? "" : "> ",
                  class->rows);
     return amount;
 }
