@@ -10,7 +10,7 @@
 
 #include "cdc/base/clock.h"
 
-enum { BLOCK_BYTES = 64 * 1024 };
+enum { BLOCK_BYTES = 64 * 1024, PUT_OFF_MS = 5000 };
 #define ARENA_BYTES_MAX ((size_t) 256 << 20)
 
 /* Nothing is left to do with the chunk. */
@@ -262,18 +262,20 @@ static bool is_work(const struct chunk_map *map, const struct map_chunk *chunk) 
                                              : chunk->table->is_open && !chunk->is_done;
 }
 
-/* A shared table that was begun goes first, so that its snapshot is short. */
+/* A shared table that was begun goes first, so that its snapshot is short; one that is locked goes last. */
 static struct map_chunk *find_waiting(struct chunk_map *map) {
-    struct map_chunk *found = NULL;
+    const int64_t now_ms = clock_now_ms();
+    struct map_chunk *found = NULL, *put_off = NULL;
     for (size_t i = 0; i < map->count; i++) {
         struct map_chunk *chunk = &map->chunks[i];
         if (!is_work(map, chunk))
             continue;
         if (chunk->table->is_open)
             return chunk;
-        found = found != NULL ? found : chunk;
+        struct map_chunk **place = chunk->table->put_off_until_ms > now_ms ? &put_off : &found;
+        *place = *place != NULL ? *place : chunk;
     }
-    return found;
+    return found != NULL ? found : put_off;
 }
 
 static enum map_work find_work(struct chunk_map *map, struct map_chunk **ret_chunk) {
@@ -372,6 +374,15 @@ void chunk_map_open(struct chunk_map *map, struct map_chunk *first) {
     first->is_taken = false;
     first->table->is_open = true;
     first->table->ending_count = 0;
+    pthread_cond_broadcast(&map->changed);
+    pthread_mutex_unlock(&map->lock);
+}
+
+void chunk_map_put_off(struct chunk_map *map, struct map_chunk *chunk) {
+    pthread_mutex_lock(&map->lock);
+    assert(chunk->is_taken && !is_being_read(chunk));
+    chunk->is_taken = false;
+    chunk->table->put_off_until_ms = clock_now_ms() + PUT_OFF_MS;
     pthread_cond_broadcast(&map->changed);
     pthread_mutex_unlock(&map->lock);
 }

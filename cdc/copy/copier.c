@@ -19,6 +19,7 @@
 #include "cdc/copy/copy_bytes.h"
 #include "cdc/copy/copy_out.h"
 #include "cdc/pq/identifier.h"
+#include "cdc/pq/lock_wait.h"
 #include "cdc/source/source.h"
 #include "cdc/source/wal_page.h"
 
@@ -59,8 +60,10 @@ struct copier {
     char *snapshot; /* its text */
     lsn_t read_lsn;
     int64_t read_ms; /* when the snapshot was taken */
+    bool is_locked;  /* its table is, by another session */
     uint64_t rows;
     uint64_t shown_rows, shown_bytes; /* moved since the progress was told */
+    int64_t said_locked_ms;           /* when that was logged last; 0: never */
 };
 
 /* A chunk's rows are found by index, also when statistics are old. */
@@ -90,14 +93,15 @@ struct copier_table *copier_find_table(const struct copiers *copiers, oid_t oid)
 
 static bool lock_table(struct copier *copier, const struct table *table, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = 4096};
-    buffer_append_text(&sql, "lock table ");
+    buffer_append_text(&sql, "set local lock_timeout = '1s'; lock table ");
     buffer_append_text(&sql, table->kind == 'p' ? "" : "only ");
     identifier_append_qualified(&sql, slice_of(table->schema), slice_of(table->name));
-    buffer_append_text(&sql, " in access share mode");
+    buffer_append_text(&sql, " in access share mode; set local lock_timeout = 0");
     if (buffer_text(&sql) == NULL)
         return error_no_memory(err);
     if (session_execute(&copier->source, sql.data, err))
         return true;
+    copier->is_locked = strcmp(err->sqlstate, "55P03") == 0;
     if (strcmp(err->sqlstate, "42P01") == 0) /* dropped or renamed */
         err->kind = ERROR_RETRY;
     return false;
@@ -459,22 +463,45 @@ static bool await_publication(struct copier *copier, const struct chunk *chunk, 
     return error_set(err, ERROR_STOPPED, "stopped");
 }
 
+/*
+ * ALTER TABLE and the like may hold a table for long. Other tables go on; nothing of the chunk was
+ * read yet. False: it is another error.
+ */
+static bool put_off(struct copier *copier, const struct error *err) {
+    struct error locked = *err, ignored = {0};
+    if (!copier->is_locked || !session_execute(&copier->source, "rollback", &ignored))
+        return false;
+    if (copier->said_locked_ms == 0 || clock_now_ms() >= copier->said_locked_ms + REPORT_MAX_MS) {
+        lock_wait_explain(&copier->source, &locked);
+        log_line(LOG_LEVEL_WARNING, "sink %s: the copy of table %s.%s waits, and others go on: %s",
+                 copier->sink->config->name, copier->chunk->chunk.schema, copier->chunk->chunk.table,
+                 locked.text);
+        copier->said_locked_ms = clock_now_ms();
+    }
+    chunk_map_put_off(copier->copiers->map, copier->chunk);
+    return true;
+}
+
+static bool explain_chunk(const struct chunk *chunk, struct error *err) {
+    return error_wrap(err, "copying table %s.%s", chunk->schema, chunk->table);
+}
+
 static bool copy_chunk(struct copier *copier, struct error *err) {
     struct chunk chunk = copier->chunk->chunk;
     const struct copier_table *known = copier_find_table(copier->copiers, chunk.relation_oid);
     chunk.state = copier->chunk->is_dirty ? CHUNK_DIRTY : CHUNK_WAITS;
     copier->rows = copier->shown_rows = copier->shown_bytes = 0;
+    copier->is_locked = false;
     if (known == NULL && chunk.is_added)
         return await_publication(copier, &chunk, err);
     const bool is_shared = map_table_is_shared(copier->chunk->table);
     if (is_shared && !copier->chunk->table->is_open)
-        return lead(copier, known, &chunk, err) ||
-               error_wrap(err, "copying table %s.%s", chunk.schema, chunk.table);
+        return lead(copier, known, &chunk, err) || put_off(copier, err) || explain_chunk(&chunk, err);
     bool copied = is_shared       ? copy_shared(copier, known, &chunk, err)
                   : known != NULL ? copy_rows(copier, known, &chunk, err)
                                   : skip_rows(copier, &chunk, err);
-    return (copied && end_chunk(copier, known, &chunk, err)) ||
-           error_wrap(err, "copying table %s.%s", chunk.schema, chunk.table);
+    return (copied && end_chunk(copier, known, &chunk, err)) || put_off(copier, err) ||
+           explain_chunk(&chunk, err);
 }
 
 /*

@@ -10,6 +10,7 @@
 
 #include "cdc/base/amount.h"
 #include "cdc/base/buffer.h"
+#include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
 #include "cdc/base/start_over.h"
@@ -20,7 +21,7 @@
 #include "cdc/copy/pin.h"
 #include "cdc/source/source.h"
 
-enum { BLOCK_BYTES = 64 * 1024 };
+enum { BLOCK_BYTES = 64 * 1024, REPORT_MS = 60000, LOCKED_PAUSE_MS = 200 };
 #define RELAYED_BYTES_MAX ((uint64_t) 8 << 20)
 #define ARENA_BYTES_MAX ((size_t) 512 << 20)
 #define OIDS_BYTES_MAX ((size_t) 64 << 20)
@@ -215,18 +216,67 @@ static bool check_orders(struct copiers *copiers, struct session *source, struct
 }
 
 /* In one snapshot, so that tables and definitions belong together. */
-static bool read_tables(struct copiers *copiers, const atomic_bool *stop, struct error *err) {
+static bool read_tables(struct copiers *copiers, struct session *source, struct error *err) {
     const struct source_config *config = &copiers->config->source;
+    arena_reset(&copiers->arena);
+    copiers->tables = (struct table_list){0};
+    return session_execute(source, "begin isolation level repeatable read read only", err) &&
+           catalog_read_tables(source, config->publication_array, &copiers->arena, &copiers->tables, err) &&
+           sort_tables(copiers, err) && read_definitions(copiers, source, err) &&
+           check_orders(copiers, source, err);
+}
+
+/* Another session holds a table's lock, as ALTER TABLE does: the tables cannot be read as long. */
+static bool is_locked(const struct error *err) {
+    return strcmp(err->sqlstate, "55P03") == 0;
+}
+
+static void say_locked(const struct copiers *copiers, const struct error *err) {
+    log_line(LOG_LEVEL_WARNING, "sink %s: the copy waits, and the stream goes on: %s",
+             copiers->sink->config->name, err->text);
+}
+
+/* *ret_locked: the tables are to be read later. */
+static bool read_source(struct copiers *copiers, const atomic_bool *stop, bool *ret_locked,
+                        struct error *err) {
     struct session source = {0};
-    bool is_read =
-        source_open(&source, config, stop, err) &&
-        session_execute(&source, "begin isolation level repeatable read read only", err) &&
-        catalog_read_tables(&source, config->publication_array, &copiers->arena, &copiers->tables, err) &&
-        sort_tables(copiers, err) && read_definitions(copiers, &source, err) &&
-        check_orders(copiers, &source, err) && note_open(copiers, &source, err) &&
-        read_wal_settings(copiers, &source, err);
+    struct error answer = {0};
+    bool is_read = source_open(&source, &copiers->config->source, stop, err) &&
+                   note_open(copiers, &source, err) && read_wal_settings(copiers, &source, err);
+    if (is_read && !read_tables(copiers, &source, &answer)) {
+        *ret_locked = is_locked(&answer);
+        is_read = *ret_locked;
+        if (*ret_locked)
+            say_locked(copiers, &answer);
+        else
+            *err = answer;
+    }
     session_close(&source);
     return is_read;
+}
+
+/* Until no table is locked. */
+static bool await_tables(struct copiers *copiers, struct error *err) {
+    int64_t report_ms = clock_now_ms() + REPORT_MS;
+    while (!atomic_load_explicit(&copiers->stop, memory_order_relaxed)) {
+        struct session source = {0};
+        struct error answer = {0};
+        const bool is_read = source_open(&source, &copiers->config->source, &copiers->stop, &answer) &&
+                             read_tables(copiers, &source, &answer);
+        session_close(&source);
+        if (is_read)
+            return true;
+        if (!is_locked(&answer)) {
+            *err = answer;
+            return false;
+        }
+        if (clock_now_ms() >= report_ms) {
+            say_locked(copiers, &answer);
+            report_ms = clock_now_ms() + REPORT_MS;
+        }
+        clock_pause_ms(LOCKED_PAUSE_MS);
+    }
+    return error_set(err, ERROR_STOPPED, "stopped");
 }
 
 /* ---- threads ---- */
@@ -288,25 +338,48 @@ static int count_threads(const struct copiers *copiers) {
     return (int) (waiting < wanted ? (waiting > 0 ? waiting : 1) : wanted);
 }
 
+static bool start_thread(struct copiers *copiers, pthread_t *ret_thread, void *(*function)(void *),
+                         struct error *err) {
+    const int failure = pthread_create(ret_thread, NULL, function, copiers);
+    return failure == 0 || error_set(err, ERROR_SYSTEM, "a thread for a copier: %s", strerror(failure));
+}
+
+static bool start_threads(struct copiers *copiers, struct error *err) {
+    for (; copiers->thread_count < copiers->threads_wanted; copiers->thread_count++)
+        if (!start_thread(copiers, &copiers->threads[copiers->thread_count], copier_main, err))
+            return false;
+    return true;
+}
+
+/* Starts the copiers once no table is locked. */
+static void *wait_main(void *argument) {
+    struct copiers *copiers = argument;
+    struct error error = {0};
+    if (!await_tables(copiers, &error) || !start_threads(copiers, &error)) {
+        chunk_map_fail(copiers->map, &error);
+        copiers->wake(copiers->context);
+    }
+    return NULL;
+}
+
+static bool start_waiter(struct copiers *copiers, struct error *err) {
+    copiers->has_waiter = start_thread(copiers, &copiers->waiter, wait_main, err);
+    return copiers->has_waiter;
+}
+
 bool copiers_start(struct copiers *copiers, const atomic_bool *stop, struct error *err) {
+    bool is_locked = false;
     arena_init(&copiers->arena, BLOCK_BYTES, ARENA_BYTES_MAX);
-    if (!read_tables(copiers, stop, err))
+    if (!read_source(copiers, stop, &is_locked, err))
         return false;
     copiers->shares = calloc(copiers->map->table_count, sizeof *copiers->shares);
     if (copiers->shares == NULL)
         return error_no_memory(err);
-    const int count = count_threads(copiers);
-    if (!say_start(copiers, count, err))
+    copiers->threads_wanted = count_threads(copiers);
+    if (!say_start(copiers, copiers->threads_wanted, err))
         return false;
     show_map(copiers->progress, copiers->map);
-    while (copiers->thread_count < count) {
-        const int failure =
-            pthread_create(&copiers->threads[copiers->thread_count], NULL, copier_main, copiers);
-        if (failure != 0)
-            return error_set(err, ERROR_SYSTEM, "a thread for a copier: %s", strerror(failure));
-        copiers->thread_count++;
-    }
-    return true;
+    return is_locked ? start_waiter(copiers, err) : start_threads(copiers, err);
 }
 
 void copiers_end(struct copiers *copiers) {
@@ -316,6 +389,9 @@ void copiers_end(struct copiers *copiers) {
     chunk_map_close(copiers->map);
     if (copiers->relay != NULL)
         relay_close(copiers->relay);
+    if (copiers->has_waiter)
+        pthread_join(copiers->waiter, NULL);
+    copiers->has_waiter = false;
     for (int i = 0; i < copiers->thread_count; i++)
         pthread_join(copiers->threads[i], NULL);
     copiers->thread_count = 0;

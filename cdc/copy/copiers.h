@@ -53,7 +53,9 @@ struct copiers {
     uint64_t wal_page_bytes, wal_segment_bytes; /* likewise */
     atomic_ullong flushed_lsn; /* each commit before it is on the source's disk; a copier found out */
     pthread_t threads[COPIERS_MAX];
-    int thread_count;
+    int thread_count, threads_wanted;
+    pthread_t waiter; /* starts them later, because a table was locked at the start */
+    bool has_waiter;
 };
 
 /*

@@ -155,6 +155,45 @@ def test_a_table_is_rewritten_while_it_is_copied(simple):
     simple.assert_equal()
 
 
+LOCKED = "table public.item is locked by pid"
+
+
+def test_a_locked_table_does_not_hold_up_the_stream_at_a_start(simple):
+    """The definitions of the tables could not be read, so every start failed, and no table was streamed."""
+    simple.source.execute("create table free (id int primary key)")
+    stop_in_the_middle(simple)
+    simple.source.execute("insert into free values (1)")
+    with simple.source.connect(autocommit=False) as holder:
+        holder.cursor().execute("lock table item in access exclusive mode")
+        simple.engine.start()
+        simple.wait_while_running(lambda: simple.target.value("select count(*) from free") == 1, "the stream")
+        log = simple.engine.log_text()
+        assert "the copy waits, and the stream goes on" in log and LOCKED in log
+    finish(simple)
+    simple.assert_equal()
+
+
+def test_a_locked_table_does_not_hold_up_the_copy_of_others(simple):
+    """Each copier took a chunk of it, and waited."""
+    simple.source.execute("create table first (id int primary key, pad text); insert into first select g, repeat('x', 900) from generate_series(1, 1000) g;"
+                          "create table last (id int primary key, pad text); insert into last select g, repeat('x', 100) from generate_series(1, 1000) g; analyze")
+    simple.target.execute("create table first (id int primary key, pad text)")
+    simple.engine.configuration["copy"] = LIVE
+    with simple.target.connect(autocommit=False) as blocker, simple.source.connect(autocommit=False) as holder:
+        blocker.cursor().execute("lock table first in share mode")
+        simple.start()
+        simple.wait_while_running(lambda: simple.target.value("select count(*) from pg_locks where not granted") == 2, "both copiers to wait")
+        holder.cursor().execute("lock table item in access exclusive mode")
+        blocker.rollback()
+        simple.wait_while_running(lambda: simple.target.value("select count(*) from pgcdc.chunk where table_name = 'last' and state <> 'copied'") == 0,
+                                  "the other table")
+        simple.engine.wait_log("the copy of table public.item waits, and others go on")
+        assert LOCKED in simple.engine.log_text()
+        assert simple.target.value("select count(*) from item") == 0
+    finish(simple)
+    simple.assert_equal()
+
+
 def test_a_table_is_dropped_while_it_is_copied(simple):
     simple.source.execute("create table stays (id int primary key, pad text); insert into stays select g, repeat('y', 50) from generate_series(1, 1000) g")
     stop_in_the_middle(simple)
