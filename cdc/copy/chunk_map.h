@@ -68,6 +68,10 @@ static inline bool map_table_is_asked(const struct map_table *table) {
     return table->method == CHUNK_BY_SOURCE && table->count > 1;
 }
 
+static inline bool map_chunk_is_being_read(const struct map_chunk *chunk) {
+    return chunk->state == MAP_CHUNK_READING || chunk->repeat.xmax != 0;
+}
+
 enum map_work { MAP_WORK_CHUNK, MAP_WORK_END, MAP_WORK_NONE };
 
 enum map_answer { MAP_APPLY, MAP_OMIT, MAP_WAIT };
@@ -113,7 +117,7 @@ struct chunk_map *chunk_map_share(struct chunk_map *map);
 /* How far each table is, in the order of map->tables. Any thread. */
 void chunk_map_tally(struct chunk_map *map, struct chunk_tally *ret_tables);
 
-/* ---- copiers ---- */
+/* ---- copiers: chunk_map_work.c ---- */
 
 /*
  * Waits for work: the next chunk, which is then the caller's until chunk_map_end, or to read the end of the
