@@ -71,6 +71,7 @@ def locked(database, table):
         connection.close()
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("mode", ["live", "simple"])
 def test_rows_and_changes_arrive_through_a_buffer(buffered, mode):
     """The first start copies; a restart goes on; the buffer keeps nothing but its last file."""
@@ -159,6 +160,7 @@ def test_a_new_table_is_copied_behind_a_buffer(buffered):
     assert_follows(buffered)
 
 
+@pytest.mark.threads
 def test_a_sink_that_fails_leaves_the_others_alone(buffered, shared_clusters):
     """A row that cannot be applied stops its own sink only; it goes on once the cause is gone."""
     second = shared_clusters("target").create_database("second")
