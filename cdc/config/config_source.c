@@ -47,10 +47,10 @@ const struct option_spec SOURCE_OPTIONS[] = {
      "spills to disk",
      OPTION_TEXT, "`" DECODING_WORK_MEM_DEFAULT "`"},
     {"streaming", false,
-     "`on`: the source sends a transaction that is larger than `decoding_work_mem` while it is open, instead "
-     "of "
-     "spilling it to its disk; it waits in the state directory, compressed, until it commits",
-     OPTION_TEXT, "`off`"},
+     "`on`: the source sends a transaction that is larger than `decoding_work_mem` while it is open; it "
+     "waits in the state directory, compressed, until it commits. `off`: the source spills it to its own "
+     "disk and sends it after its commit",
+     OPTION_TEXT, "`on`"},
     {0},
 };
 
@@ -80,7 +80,7 @@ static bool read_words(const struct section *section, struct source_config *sour
     size_t snapshot = SNAPSHOT_INITIAL;
     static const char *const STREAMING[] = {"off", "on", NULL};
     size_t origin = 0;
-    size_t streaming = 0;
+    size_t streaming = 1;
     if (!section_word(section, "streaming", STREAMING, &streaming, err) ||
         !section_word(section, "snapshot", SNAPSHOTS, &snapshot, err) ||
         !section_word(section, "origin", ORIGINS, &origin, err))
