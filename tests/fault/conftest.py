@@ -20,6 +20,14 @@ def loaded(pipeline):
 
 
 @pytest.fixture(scope="module")
+def source_cluster():
+    """For copies in chunks: a chunk waits for the WAL writer, so it writes often."""
+    with Cluster("source", settings={"wal_writer_delay": "10ms"}) as cluster:
+        cluster.is_shared = True
+        yield cluster
+
+
+@pytest.fixture(scope="module")
 def sturdy_clusters():
     """
     A source and a target whose servers may be killed, for the tests of one file.

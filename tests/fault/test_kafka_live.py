@@ -9,27 +9,16 @@ import pytest
 from confluent_kafka import Producer
 
 from support import chunk_load, load, oracle
-from support.cluster import Cluster
-from support.committed import lsn_number
 from support.chunk_load import ChunkLoad
 from support.kafka import Kafka
-from support.kafka_checker import KafkaChecker
+from support.kafka_copy import check_copied, is_copied, plan_records, wait_copied
 from support.lives import must_die_at
 from support.load import Load
-from support.topic_reader import TopicReader
 
 KILLS = 12
 KILLS_LONG = 150
 POINTS = ("runner-awaits-chunk", "runner-before-finish", "runner-chunk-stored", "runner-chunk-written", "runner-copy-finished")
 TABLES = ("public.journal", "public.account", "public.document", "public.seat", "public.part")
-
-
-@pytest.fixture(scope="module")
-def source_cluster():
-    """A chunk waits for the WAL writer, so it writes often."""
-    with Cluster("source", settings={"wal_writer_delay": "10ms"}) as cluster:
-        cluster.is_shared = True
-        yield cluster
 
 
 @pytest.fixture(scope="module")
@@ -54,46 +43,20 @@ def loaded(live):
     return live
 
 
-def plan_records(pipeline):
-    """What is left of the copy's chunks: {key: value}."""
-    if pipeline.position_topic not in pipeline.kafka.topics(pipeline.position_topic):
-        return {}
-    last = {message.key(): message.value() for message in pipeline.read_topic(pipeline.position_topic)}
-    return {key: value for key, value in last.items() if b"#chunk." in key and value is not None}
-
-
 def copied_chunks(pipeline):
     """Their records as they are: a chunk that was copied stays so."""
     return {key: value for key, value in plan_records(pipeline).items() if b'"state":"copied"' in value}
 
 
-def is_finished(pipeline):
-    return pipeline.position() is not None and not plan_records(pipeline)
-
-
-def wait_finished(pipeline):
-    """Returns an LSN after which everything is streamed."""
-    pipeline.wait_while_running(lambda: is_finished(pipeline), "the copy to end")
-    return lsn_number(pipeline.source_lsn())
-
-
-def check(pipeline, finished_lsn, tables, upserts=False):
-    checker = KafkaChecker(TopicReader(pipeline.kafka.bootstrap), pipeline.topics())
-    checker.assert_live(pipeline.witness, finished_lsn)
-    checker.replay(pipeline.replay, tables, upserts)
-    oracle.assert_equal(pipeline.source, pipeline.replay, tables)
-    return checker
-
-
 def test_each_row_is_read_once_and_each_change_after_it(loaded):
     with Load(loaded.source, pause_s=0.002) as traffic:
         loaded.engine.start()
-        finished_lsn = wait_finished(loaded)
+        finished_lsn = wait_copied(loaded)
         commits = traffic.commits
         loaded.wait_while_running(lambda: traffic.commits > commits + 50, "changes after the copy")
     loaded.engine.stop()
     loaded.engine.catch_up()
-    checker = check(loaded, finished_lsn, TABLES)
+    checker = check_copied(loaded, finished_lsn, TABLES)
     places = {each.commit_lsn for each in checker.published if each.kind == "r"}
     assert len(places) > 3, "all chunks were written at one place of the stream"
 
@@ -105,7 +68,7 @@ def test_killed_at_random_moments_only_chunks_in_work_are_read_again(loaded, req
     with Load(loaded.source, pause_s=0.01):
         for _ in range(kills):
             loaded.engine.start()
-            loaded.wait_while_running(lambda: len(copied_chunks(loaded)) > len(copied) or is_finished(loaded), "a chunk")  # pylint: disable=cell-var-from-loop
+            loaded.wait_while_running(lambda: len(copied_chunks(loaded)) > len(copied) or is_copied(loaded), "a chunk")  # pylint: disable=cell-var-from-loop
             now = copied_chunks(loaded)
             assert not now or copied.items() <= now.items(), "a copied chunk was copied again"
             copied = now
@@ -113,10 +76,10 @@ def test_killed_at_random_moments_only_chunks_in_work_are_read_again(loaded, req
             loaded.engine.kill()
             assert loaded.engine.process.returncode == -signal.SIGKILL
         loaded.engine.start()
-        finished_lsn = wait_finished(loaded)
+        finished_lsn = wait_copied(loaded)
     loaded.engine.stop()
     loaded.engine.catch_up()
-    check(loaded, finished_lsn, TABLES)
+    check_copied(loaded, finished_lsn, TABLES)
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -124,10 +87,10 @@ def test_killed_at(point, loaded):
     with Load(loaded.source, pause_s=0.01):
         must_die_at(loaded, point)
         loaded.engine.start()
-        finished_lsn = wait_finished(loaded)
+        finished_lsn = wait_copied(loaded)
     loaded.engine.stop()
     loaded.engine.catch_up()
-    check(loaded, finished_lsn, TABLES)
+    check_copied(loaded, finished_lsn, TABLES)
 
 
 def test_status_shows_a_copy_that_was_interrupted(loaded):
@@ -150,7 +113,7 @@ def test_a_damaged_plan_is_named_and_can_be_dropped(loaded):
     assert log.count("is not a part") >= 1
     assert loaded.engine.command("drop").returncode == 0
     loaded.engine.start()
-    wait_finished(loaded)
+    wait_copied(loaded)
 
 
 def test_rows_that_move_between_chunks_and_truncates(live):
@@ -161,8 +124,8 @@ def test_rows_that_move_between_chunks_and_truncates(live):
     live.publish()
     live.engine.start()
     with ChunkLoad(live.source):
-        finished_lsn = wait_finished(live)
+        finished_lsn = wait_copied(live)
     live.engine.stop()
     live.engine.catch_up()
     tables = oracle.published_tables(live.source, live.name)
-    check(live, finished_lsn, tables, upserts=True)
+    check_copied(live, finished_lsn, tables, upserts=True)

@@ -6,24 +6,14 @@ import signal
 import pytest
 
 from support import load, oracle
-from support.cluster import Cluster
 from support.committed import lsn_number
 from support.kafka import Kafka
-from support.kafka_checker import KafkaChecker
+from support.kafka_copy import check_copied, is_copied, wait_copied
 from support.load import Load
-from support.topic_reader import TopicReader
 from support.wait import wait_until
 
 TABLES = ("public.journal", "public.account", "public.document", "public.seat", "public.part")
 ENGINE_POINTS = ("tables-edit-sent", "tables-edit-stored", "runner-chunk-written", "runner-chunk-stored", "runner-before-finish")
-
-
-@pytest.fixture(scope="module")
-def source_cluster():
-    """A chunk waits for the WAL writer, so it writes often."""
-    with Cluster("source", settings={"wal_writer_delay": "10ms"}) as cluster:
-        cluster.is_shared = True
-        yield cluster
 
 
 @pytest.fixture(scope="module")
@@ -55,37 +45,15 @@ def command(pipeline, *words, code=0, **arguments):
     return result
 
 
-def is_copied(pipeline):
-    if pipeline.position() is None:
-        return False
-    last = {message.key(): message.value() for message in pipeline.read_topic(pipeline.position_topic)}
-    return not [key for key, value in last.items() if b"#chunk." in key and value is not None]
-
-
 def start(pipeline, **arguments):
     pipeline.engine.start(**arguments)
     wait_copied(pipeline)
 
 
-def wait_copied(pipeline):
-    """Returns an LSN after which everything is streamed."""
-    pipeline.wait_while_running(lambda: is_copied(pipeline), "the copy to end")
-    return lsn_number(pipeline.source_lsn())
-
-
 def check(pipeline, finished_lsn, tables=TABLES):
     pipeline.engine.stop()
     pipeline.engine.catch_up()
-    return check_topics(pipeline, finished_lsn, tables)
-
-
-def check_topics(pipeline, finished_lsn, tables):
-    """The last record of each row is the source's row, and no record came twice."""
-    checker = KafkaChecker(TopicReader(pipeline.kafka.bootstrap), pipeline.topics())
-    checker.assert_live(pipeline.witness, finished_lsn)
-    checker.replay(pipeline.replay, tables, upserts=True)
-    oracle.assert_equal(pipeline.source, pipeline.replay, tables)
-    return checker
+    return check_copied(pipeline, finished_lsn, tables, upserts=True)
 
 
 def rows_read(checker, table):
@@ -140,7 +108,7 @@ def test_a_sink_of_tables_gets_them_too(streaming):
     streaming.engine.stop()
     streaming.engine.catch_up()
     oracle.assert_equal(streaming.source, streaming.replay, tables)
-    check_topics(streaming, lsn_number(streaming.source_lsn()), tables)
+    check_copied(streaming, lsn_number(streaming.source_lsn()), tables, upserts=True)
 
 
 def test_tables_are_added_and_copied_again_while_no_engine_runs(streaming):
@@ -294,5 +262,5 @@ def test_an_engine_killed_while_it_adds_a_new_table_adds_it_again(streaming):
         assert streaming.engine.wait_exit() == -signal.SIGKILL
         streaming.engine.catch_up()
         assert streaming.topic(table) in streaming.topics() and is_copied(streaming), "a run that ended has nothing to copy left"
-    checker = check_topics(streaming, lsn_number(streaming.source_lsn()), ("public.account", "public.part", "public.document", "public.seat", "public.late"))
+    checker = check_copied(streaming, lsn_number(streaming.source_lsn()), ("public.account", "public.part", "public.document", "public.seat", "public.late"), upserts=True)
     assert [rows_read(checker, table) for table in ("document", "seat", "late")] == [50, 100, 70]
