@@ -78,7 +78,7 @@ bool uncopied_read_entry(struct uncopied_question *question, const struct table 
     return uncopied_ask(question, question->source, sql, 3, parameters, 2, ret_entry, &answer, err);
 }
 
-void uncopied_append_source(struct buffer *sql, const struct table *table) {
+static void append_source(struct buffer *sql, const struct table *table) {
     buffer_append_text(sql, "select ");
     for (uint32_t place = 1; place <= table->key_count && key_column(table, place) != NULL; place++) {
         identifier_append(sql, slice_of(key_column(table, place)->name));
@@ -92,6 +92,17 @@ void uncopied_append_source(struct buffer *sql, const struct table *table) {
         " limit 100) old where (%s) and (age(pgcdc_xmin) > age($1::text::xid) or pgcdc_xmin = $1::text::xid"
         " and pgcdc_cmin::text::bigint < $2::text::bigint) limit 1",
         table->row_filter_sql != NULL ? table->row_filter_sql : "true");
+}
+
+bool uncopied_read_old(struct uncopied_question *question, const struct table *table, const PGresult *entry,
+                       PGresult **ret_old, struct error *err) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    struct error answer;
+    const char *parameters[] = {PQgetvalue(entry, 0, 0), PQgetvalue(entry, 0, 1)};
+    append_source(&sql, table);
+    return buffer_text(&sql) != NULL ? uncopied_ask(question, question->source, sql.data, 2, parameters,
+                                                    (int) table->key_count + 1, ret_old, &answer, err)
+                                     : error_no_memory(err);
 }
 
 /* Without a key only an empty table is certain to lack the row. */
@@ -171,16 +182,9 @@ bool uncopied_has_whole_key(const struct table *table) {
 
 static bool look_once(struct uncopied_question *question, const PGresult *entry, const struct table *table,
                       bool *ret_lacks, struct error *err) {
-    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     PGresult *old AUTO_PGRESULT = NULL;
-    struct error answer;
-    const char *parameters[] = {PQgetvalue(entry, 0, 0), PQgetvalue(entry, 0, 1)};
     *ret_lacks = false;
-    uncopied_append_source(&sql, table);
-    if (buffer_text(&sql) == NULL)
-        return error_no_memory(err);
-    if (!uncopied_ask(question, question->source, sql.data, 2, parameters, (int) table->key_count + 1, &old,
-                      &answer, err))
+    if (!uncopied_read_old(question, table, entry, &old, err))
         return false;
     return old == NULL || PQntuples(old) == 0 || ask_written_target(question, table, old, ret_lacks, err);
 }

@@ -15,8 +15,9 @@ MUST_CHECK bool uncopied_ask(struct uncopied_question *question, struct session 
 MUST_CHECK bool uncopied_read_entry(struct uncopied_question *question, const struct table *table,
                                     PGresult **ret_entry, struct error *err);
 
-/* The query for a row that is older than those, $1 and $2. */
-void uncopied_append_source(struct buffer *sql, const struct table *table);
+/* A row of the table that is older than this entry; no row: none, or the server refused the query. */
+MUST_CHECK bool uncopied_read_old(struct uncopied_question *question, const struct table *table,
+                                  const PGresult *entry, PGresult **ret_old, struct error *err);
 
 bool uncopied_has_whole_key(const struct table *table);
 

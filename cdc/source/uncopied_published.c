@@ -10,8 +10,6 @@
 #include "cdc/pq/identifier.h"
 #include "cdc/source/uncopied_parts.h"
 
-#define SQL_BYTES_MAX (1u << 20)
-
 static bool read_now(struct session *source, struct xid_snapshot *ret_now, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     if (!session_query(source, "select pg_catalog.pg_current_snapshot()", 0, NULL,
@@ -30,16 +28,9 @@ static bool is_since(const char *text, const struct xid_snapshot *since, const s
 /* What the server refuses must not end the caller's transaction. */
 static bool has_old_row(struct uncopied_question *question, const struct table *table, const PGresult *entry,
                         bool *ret_old, struct error *err) {
-    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     PGresult *old AUTO_PGRESULT = NULL;
-    struct error answer;
-    const char *parameters[] = {PQgetvalue(entry, 0, 0), PQgetvalue(entry, 0, 1)};
-    uncopied_append_source(&sql, table);
-    if (buffer_text(&sql) == NULL)
-        return error_no_memory(err);
     if (!session_execute(question->source, "savepoint pgcdc", err) ||
-        !uncopied_ask(question, question->source, sql.data, 2, parameters, (int) table->key_count + 1, &old,
-                      &answer, err))
+        !uncopied_read_old(question, table, entry, &old, err))
         return false;
     *ret_old = old != NULL && PQntuples(old) > 0;
     return session_execute(question->source, "rollback to savepoint pgcdc", err);
