@@ -58,6 +58,8 @@ struct transaction {
     int64_t commit_time_us; /* microseconds since 2000-01-01 UTC */
     xid_t xid;
     lsn_t end_lsn; /* end of the commit record, once it was decoded into the same arena; 0 before that */
+    /* the rows of a chunk, out of an archive, placed at commit_lsn + 1, perhaps after those of others */
+    bool is_chunk;
 };
 
 /*

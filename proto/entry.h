@@ -29,6 +29,7 @@ struct entry_writer {
     oid_t relation_oid;       /* ... its OID: a copy has its tables at one address, one after the other */
     uint32_t relation_number; /* ... and its number */
     bool is_reading;          /* it belongs to a copy */
+    bool is_chunk;            /* rows of copies that follow are those of a chunk; set by the caller */
     struct buffer scratch;
     /* Of the frame. */
     lsn_t lsn;
@@ -64,6 +65,14 @@ void entry_writer_forget(struct entry_writer *writer);
  */
 MUST_CHECK bool entry_write(struct entry_writer *writer, const struct change *change, struct buffer *plain,
                             struct error *err);
+
+/*
+ * Of the plan of a copy in chunks: KIND_PLAN (chunk 0), KIND_CHUNK (an empty record removes it) or
+ * KIND_COPIED (neither). Errors as those of entry_write.
+ */
+enum entry_plan_kind { ENTRY_PLAN_HEAD = 11, ENTRY_PLAN_CHUNK = 12, ENTRY_PLAN_COPIED = 13 };
+MUST_CHECK bool entry_write_plan(enum entry_plan_kind kind, uint32_t chunk, struct slice record,
+                                 struct buffer *plain, struct error *err);
 
 /* ---- reading ---- */
 
@@ -113,3 +122,9 @@ MUST_CHECK bool entry_find_definitions(struct slice plain,
                                        bool (*take)(void *context, uint32_t number, struct slice definition,
                                                     struct error *err),
                                        void *context, struct error *err);
+
+typedef bool entry_plan_fn(void *context, enum entry_plan_kind kind, uint32_t chunk, struct slice record,
+                           struct error *err);
+
+/* Likewise the entries of a copy's plan. */
+MUST_CHECK bool entry_find_plan(struct slice plain, entry_plan_fn *take, void *context, struct error *err);

@@ -18,6 +18,9 @@ enum entry_kind {
     ENTRY_KIND_MESSAGE = 8,
     ENTRY_KIND_READ = 9,
     ENTRY_KIND_COPY = 10,
+    ENTRY_KIND_PLAN = 11,
+    ENTRY_KIND_CHUNK = 12,
+    ENTRY_KIND_COPIED = 13,
 };
 
 enum { ENTRY_OLD_NONE = 0, ENTRY_OLD_KEY = 1, ENTRY_OLD_FULL = 2 };
@@ -38,6 +41,7 @@ enum {
     ENTRY_DEFINITION = 13,
     ENTRY_TRUNCATE = 14,
     ENTRY_MESSAGE = 15,
+    ENTRY_PLANNED = 16, /* its tag has two bytes */
 };
 
 enum {
@@ -45,6 +49,7 @@ enum {
     TRANSACTION_COMMIT_TIME_US = 2,
     TRANSACTION_XID = 3,
     TRANSACTION_NEXT_INDEX = 4,
+    TRANSACTION_IS_CHUNK = 5,
 };
 
 enum {
@@ -68,5 +73,6 @@ enum {
     COLUMN_TYPE_NAME = 6,
 };
 
+enum { PLANNED_CHUNK = 1, PLANNED_RECORD = 2 };
 enum { TRUNCATE_RELATIONS = 1, TRUNCATE_FLAGS = 2 };
 enum { MESSAGE_PREFIX = 1, MESSAGE_CONTENT = 2, MESSAGE_TRANSACTIONAL = 3 };

@@ -31,6 +31,7 @@ struct entry {
     struct slice definition;
     struct slice truncate;
     struct slice message;
+    struct slice planned;
 };
 
 static bool refuse_entry(struct error *err, const char *problem) {
@@ -112,6 +113,9 @@ static void take_field(const struct wire_field *field, struct entry *entry) {
         break;
     case ENTRY_MESSAGE:
         entry->message = field->bytes;
+        break;
+    case ENTRY_PLANNED:
+        entry->planned = field->bytes;
         break;
     default:
         break;
@@ -300,6 +304,8 @@ static bool begin_transaction(struct entry_reader *reader, const struct entry *e
             transaction.xid = (xid_t) field.value;
         else if (field.number == TRANSACTION_NEXT_INDEX)
             next_index = field.value;
+        else if (field.number == TRANSACTION_IS_CHUNK)
+            transaction.is_chunk = is_copy && field.value != 0;
     }
     if (!wire_end(&fields) || transaction.commit_lsn == 0)
         return refuse_entry(err, "its bytes are not a transaction");
@@ -310,7 +316,7 @@ static bool begin_transaction(struct entry_reader *reader, const struct entry *e
     reader->transaction = transaction;
     reader->next_index = next_index;
     reader->is_copy = is_copy;
-    if (*ret_is_new)
+    if (*ret_is_new || is_copy)
         reader->shared_arena = NULL;
     return true;
 }
@@ -523,13 +529,20 @@ static bool take_change(struct entry_reader *reader, struct arena *arena, struct
     }
 }
 
-/* An entry that is no change: a definition, or a transaction that goes on. */
+static bool is_plan(const struct entry *entry) {
+    return entry->kind == ENTRY_KIND_PLAN || entry->kind == ENTRY_KIND_CHUNK ||
+           entry->kind == ENTRY_KIND_COPIED;
+}
+
+/* An entry that is no change: a definition, a part of a copy's plan, or a transaction that goes on. */
 static bool take_other(struct entry_reader *reader, struct arena *arena, const struct entry *entry,
                        struct change *change, bool *ret_is_change, struct error *err) {
     bool is_new = false;
     *ret_is_change = false;
     if (entry->kind == ENTRY_KIND_RELATION)
         return define_relation(reader, entry, err);
+    if (is_plan(entry))
+        return true;
     if (!begin_transaction(reader, entry, &is_new, err))
         return false;
     *ret_is_change = is_new && entry->kind == ENTRY_KIND_BEGIN;
@@ -541,7 +554,7 @@ static bool take_other(struct entry_reader *reader, struct arena *arena, const s
 
 static bool is_other(const struct entry *entry) {
     return entry->kind == ENTRY_KIND_RELATION || entry->kind == ENTRY_KIND_BEGIN ||
-           entry->kind == ENTRY_KIND_COPY;
+           entry->kind == ENTRY_KIND_COPY || is_plan(entry);
 }
 
 /* The bytes of the next entry; false at the end. */
@@ -613,4 +626,35 @@ bool entry_find_definitions(struct slice plain,
             return false;
     }
     return wire_end(&fields) || refuse_entry(err, "its bytes are not entries");
+}
+
+static bool read_planned(const struct entry *entry, uint32_t *ret_chunk, struct slice *ret_record,
+                         struct error *err) {
+    struct wire_reader fields = wire_over(entry->planned);
+    struct wire_field field;
+    *ret_chunk = 0;
+    *ret_record = (struct slice){.data = "", .size = 0};
+    while (wire_next(&fields, &field))
+        if (field.number == PLANNED_CHUNK)
+            *ret_chunk = (uint32_t) field.value;
+        else if (field.number == PLANNED_RECORD)
+            *ret_record = field.bytes;
+    return wire_end(&fields) || refuse_entry(err, "its bytes are not a part of a plan");
+}
+
+bool entry_find_plan(struct slice plain, entry_plan_fn *take, void *context, struct error *err) {
+    struct slice left = plain, bytes, record;
+    struct error problem = {0};
+    struct entry entry;
+    uint32_t chunk;
+    while (next_entry(&left, &bytes, &problem)) {
+        if (!take_entry(bytes, &entry, err))
+            return false;
+        if (is_plan(&entry) && (!read_planned(&entry, &chunk, &record, err) ||
+                                !take(context, (enum entry_plan_kind) entry.kind, chunk, record, err)))
+            return false;
+    }
+    if (problem.kind != ERROR_NONE)
+        *err = problem;
+    return problem.kind == ERROR_NONE;
 }

@@ -194,9 +194,11 @@ static bool find_number(struct entry_writer *writer, const struct relation *rela
 static bool append_transaction(struct entry_writer *writer, enum entry_kind kind, uint64_t lsn_step,
                                struct buffer *plain, struct error *err) {
     const struct transaction *transaction = &writer->transaction;
+    const bool is_chunk = kind == ENTRY_KIND_COPY && writer->is_chunk;
     const size_t inner = wire_number_size(transaction->commit_lsn) +
                          wire_number_size((uint64_t) transaction->commit_time_us) +
-                         wire_number_size(transaction->xid) + wire_number_size(writer->next_index);
+                         wire_number_size(transaction->xid) + wire_number_size(writer->next_index) +
+                         wire_number_size(is_chunk);
     const size_t size =
         wire_number_size(kind) + wire_number_size(lsn_step) + 1 + wire_varint_size(inner) + inner;
     if (!buffer_reserve(plain, 1 + WIRE_VARINT_MAX + size))
@@ -209,6 +211,7 @@ static bool append_transaction(struct entry_writer *writer, enum entry_kind kind
     at = wire_put_number_if(at, TRANSACTION_COMMIT_TIME_US, (uint64_t) transaction->commit_time_us);
     at = wire_put_number_if(at, TRANSACTION_XID, transaction->xid);
     at = wire_put_number_if(at, TRANSACTION_NEXT_INDEX, writer->next_index);
+    at = wire_put_number_if(at, TRANSACTION_IS_CHUNK, is_chunk);
     plain->size = (size_t) (at - plain->data);
     writer->is_told = true;
     return true;
@@ -456,4 +459,20 @@ bool entry_write(struct entry_writer *writer, const struct change *change, struc
         break;
     }
     return write_row(writer, change, plain, err);
+}
+
+bool entry_write_plan(enum entry_plan_kind kind, uint32_t chunk, struct slice record, struct buffer *plain,
+                      struct error *err) {
+    const size_t inner = wire_number_size(chunk) + wire_bytes_size(record.size);
+    const uint64_t tag = (uint64_t) ENTRY_PLANNED << 3 | WIRE_BYTES;
+    const size_t size = wire_number_size(kind) + wire_varint_size(tag) + wire_varint_size(inner) + inner;
+    if (!buffer_reserve(plain, 1 + WIRE_VARINT_MAX + size))
+        return error_no_memory(err);
+    char *at = wire_put_head(plain->data + plain->size, ENTRIES_ENTRIES, size);
+    at = wire_put_number(at, ENTRY_KIND, kind);
+    at = wire_put_varint(wire_put_varint(at, tag), inner);
+    at = wire_put_number_if(at, PLANNED_CHUNK, chunk);
+    at = wire_put_bytes_if(at, PLANNED_RECORD, record);
+    plain->size = (size_t) (at - plain->data);
+    return true;
 }

@@ -27,7 +27,7 @@ enum {
     AT_HEAD_CHECKSUM = 60,
 };
 
-enum { FLAG_WHOLE = 1 };
+enum { FLAG_WHOLE = 1, FLAG_COPYING = 2, FLAG_PLAN = 4, FLAGS_KNOWN = 7 };
 
 static const char MAGIC[4] = {'P', 'G', 'C', 'F'};
 
@@ -76,11 +76,13 @@ enum frame_result frame_read_head(struct slice bytes, struct frame *ret_frame) {
             frame_checksum((struct slice){.data = head, .size = AT_HEAD_CHECKSUM}))
         return FRAME_DAMAGED;
     if (!kind_is_known(head[AT_KIND]) || !codec_is_known(head[AT_CODEC]) ||
-        (head[AT_FLAGS] & ~FLAG_WHOLE) != 0 || head[AT_FLAGS + 1] != 0 || get_u32(head, AT_RESERVED) != 0)
+        (head[AT_FLAGS] & ~FLAGS_KNOWN) != 0 || head[AT_FLAGS + 1] != 0 || get_u32(head, AT_RESERVED) != 0)
         return FRAME_NEWER;
     *ret_frame = (struct frame){.kind = (enum frame_kind) head[AT_KIND],
                                 .codec = (enum frame_codec) head[AT_CODEC],
                                 .is_whole = (head[AT_FLAGS] & FLAG_WHOLE) != 0,
+                                .is_copying = (head[AT_FLAGS] & FLAG_COPYING) != 0,
+                                .has_plan = (head[AT_FLAGS] & FLAG_PLAN) != 0,
                                 .stored_bytes = get_u32(head, AT_STORED_BYTES),
                                 .plain_bytes = get_u32(head, AT_PLAIN_BYTES),
                                 .checksum = get_u32(head, AT_CHECKSUM),
@@ -97,7 +99,8 @@ void frame_write_head(const struct frame *frame, char bytes[FRAME_HEAD_BYTES]) {
     memcpy(bytes + AT_MAGIC, MAGIC, sizeof MAGIC);
     bytes[AT_KIND] = (char) frame->kind;
     bytes[AT_CODEC] = (char) frame->codec;
-    bytes[AT_FLAGS] = frame->is_whole ? FLAG_WHOLE : 0;
+    bytes[AT_FLAGS] = (char) ((frame->is_whole ? FLAG_WHOLE : 0) | (frame->is_copying ? FLAG_COPYING : 0) |
+                              (frame->has_plan ? FLAG_PLAN : 0));
     put_u32(bytes, AT_STORED_BYTES, frame->stored_bytes);
     put_u32(bytes, AT_PLAIN_BYTES, frame->plain_bytes);
     put_u32(bytes, AT_CHECKSUM, frame->checksum);

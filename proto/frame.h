@@ -40,6 +40,9 @@ struct frame {
     enum frame_codec codec;
     /* The frame ends with a commit: everything up to it counts. Frames after the last such one do not. */
     bool is_whole;
+    /* A copy in chunks is not complete after the frame, which is whole: some tables lack rows. */
+    bool is_copying;
+    bool has_plan;           /* it has entries of that copy's plan */
     uint32_t stored_bytes;   /* after the head */
     uint32_t plain_bytes;    /* once decompressed */
     uint32_t checksum;       /* CRC-32 of the stored bytes */

@@ -190,7 +190,8 @@ struct sink_chunk_ops {
      * Not NULL: the sink has one writer, so there are no copiers, and the functions after withdraw are NULL,
      * but for look. The runner writes the chunk's rows as CHANGE_READ, between two transactions, and then
      * calls mark: the chunk's snapshot is stored with the next commit. If the sink has the chunk already and
-     * was told that it is dirty, it keeps the first snapshot. row_lsn and row_index: see struct chunk_plan.
+     * was told that it is dirty, it keeps the first snapshot; if the sink does not append, its rows are void
+     * by then, and it waits. row_lsn and row_index: see struct chunk_plan.
      */
     bool (*mark)(struct sink *sink, const struct chunk *chunk, lsn_t read_lsn, lsn_t row_lsn,
                  uint64_t row_index, struct error *err);

@@ -22,10 +22,10 @@ static bool open_segment(struct archive_cursor *cursor, const struct segment_lis
     return true;
 }
 
-/* The last place of the index from which everything after lsn can be read. */
+/* The last place of the index before lsn: from there on is everything after it, and each chunk at it. */
 static uint64_t find_place(const struct segment_place *places, size_t count, lsn_t lsn, lsn_t *ret_lsn) {
     uint64_t offset = 0;
-    for (size_t i = 0; i < count && places[i].first_lsn <= lsn; i++) {
+    for (size_t i = 0; i < count && places[i].first_lsn < lsn; i++) {
         offset = places[i].offset;
         *ret_lsn = places[i].first_lsn;
     }
@@ -80,7 +80,7 @@ bool archive_cursor_open(struct archive_cursor *cursor, const char *directory, l
     buffer_init(&cursor->plain, FRAME_PLAIN_BYTES_MAX);
     bool is_open = segment_list_read(directory, &list, err);
     if (is_open && list.count > 0)
-        is_open = open_segment(cursor, &list, segment_list_find(&list, from_lsn), err) &&
+        is_open = open_segment(cursor, &list, segment_list_find_before(&list, from_lsn), err) &&
                   check_beginning(cursor, from_lsn, err) &&
                   segment_find_index(&cursor->segment, &is_closed, &index_offset, err) &&
                   (!is_closed || use_index(cursor, index_offset, from_lsn, err));
@@ -164,6 +164,7 @@ static bool find_group(struct archive_cursor *cursor, bool *ret_found, bool *ret
             continue;
         cursor->whole_offset = offset;
         cursor->whole_lsn = frame.end_lsn;
+        cursor->is_copying = frame.is_copying;
         *ret_found = true;
         return true;
     }
@@ -224,8 +225,10 @@ bool archive_cursor_next(struct archive_cursor *cursor, struct arena *arena, enu
         if (!read_entry(cursor, arena, ret_change, &got, err))
             return false;
         *ret_step = ARCHIVE_CHANGE;
-        if (got)
+        if (got) {
+            cursor->has_rows |= ret_change->transaction != NULL && ret_change->transaction->is_chunk;
             return true;
+        }
         if (cursor->offset < cursor->whole_offset) {
             if (!read_frame(cursor, err))
                 return false;
@@ -233,8 +236,11 @@ bool archive_cursor_next(struct archive_cursor *cursor, struct arena *arena, enu
         }
         *ret_step = ARCHIVE_POSITION;
         *ret_lsn = cursor->whole_lsn;
-        if (cursor->last_lsn != cursor->whole_lsn) {
+        if (cursor->last_lsn != cursor->whole_lsn || cursor->has_rows ||
+            cursor->was_copying != cursor->is_copying) {
             cursor->last_lsn = cursor->whole_lsn;
+            cursor->was_copying = cursor->is_copying;
+            cursor->has_rows = false;
             return true;
         }
         *ret_step = ARCHIVE_DRAINED;

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cdc/archive/archive_state.h"
 #include "cdc/archive/archive_survey.h"
 #include "cdc/base/file.h"
 
@@ -94,6 +95,17 @@ static bool export_segment(struct archive_export *export, const struct segment_l
     return true;
 }
 
+/* While a copy goes on, a chunk at from_lsn may be in the segment that ends there. */
+static bool find_first(const struct archive_export *export, const struct segment_list *list,
+                       size_t *ret_first, struct error *err) {
+    struct archive_state state;
+    if (!archive_state_find(export->from, export->from_lsn, &state, err))
+        return false;
+    *ret_first = state.is_whole ? segment_list_find(list, export->from_lsn)
+                                : segment_list_find_before(list, export->from_lsn);
+    return true;
+}
+
 bool archive_export_run(struct archive_export *export, struct error *err) {
     struct segment_list list = {0};
     bool is_done = segment_list_read(export->from, &list, err);
@@ -103,7 +115,9 @@ bool archive_export_run(struct archive_export *export, struct error *err) {
     size_t last = is_done ? list.count - 1 : 0;
     if (is_done && export->until_lsn != 0)
         last = segment_list_find(&list, export->until_lsn - 1);
-    for (size_t i = is_done ? segment_list_find(&list, export->from_lsn) : 0; is_done && i <= last; i++)
+    size_t first = 0;
+    is_done = is_done && find_first(export, &list, &first, err);
+    for (size_t i = first; is_done && i <= last; i++)
         is_done = export_segment(export, &list, i, err);
     segment_list_release(&list);
     return is_done && directory_sync(export->to, err);

@@ -89,6 +89,7 @@ static bool note_whole(void *context, uint64_t offset, const struct frame *frame
     end->end_lsn = frame->end_lsn;
     end->commit_time_us = frame->commit_time_us;
     end->relation_count = frame->relation_count;
+    end->is_copying = frame->is_copying;
     return true;
 }
 

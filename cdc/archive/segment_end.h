@@ -17,6 +17,7 @@ struct segment_end {
     lsn_t end_lsn;           /* the archive's position; 0: none */
     int64_t commit_time_us;  /* of the last commit in the segment, since 2000; 0: none */
     uint32_t relation_count; /* definitions up to there */
+    bool is_copying;         /* there a copy in chunks is not complete */
     bool is_closed;          /* nothing will be added */
 };
 

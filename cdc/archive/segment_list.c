@@ -106,3 +106,7 @@ size_t segment_list_find(const struct segment_list *list, lsn_t lsn) {
         found = i;
     return found;
 }
+
+size_t segment_list_find_before(const struct segment_list *list, lsn_t lsn) {
+    return segment_list_find(list, lsn > 0 ? lsn - 1 : 0);
+}

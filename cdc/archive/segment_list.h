@@ -35,6 +35,8 @@ void segment_list_release(struct segment_list *list);
 
 /* The last segment that begins at or before lsn, or the first one; the list is not empty. */
 size_t segment_list_find(const struct segment_list *list, lsn_t lsn);
+/* The last segment that begins before lsn, or the first one: one that ends at lsn may have a chunk there. */
+size_t segment_list_find_before(const struct segment_list *list, lsn_t lsn);
 
 struct segment_path {
     char text[PATH_MAX];

@@ -6,6 +6,9 @@
  * number of that transaction's changes that the sink has. An LSN has a meaning only on one timeline of one
  * cluster, so both are part of the position.
  *
+ * Out of an archive come also the rows of chunks, each at the end of the transaction before it, its place. A
+ * position that ends with them has commit_lsn and index, too: see position_after_rows.
+ *
  * Every comparison that decides whether something is sent again is in this file and nowhere else.
  */
 #pragma once
@@ -48,4 +51,46 @@ static inline bool position_has_message(const struct position *position, lsn_t l
 /* index counts the changes of the transaction whose commit record is at commit_lsn, from 0. */
 static inline bool position_has_change(const struct position *position, lsn_t commit_lsn, uint64_t index) {
     return position->commit_lsn == commit_lsn && index < position->index;
+}
+
+/* ---- the rows of chunks, out of an archive ---- */
+
+/* Where an archive begins that has everything. No transaction ends there. */
+#define POSITION_BEGINNING ((lsn_t) 1)
+
+/*
+ * A copy is not complete: rows of chunks follow. commit_lsn is that of the last chunk's rows, one byte before
+ * their place, or POSITION_BEGINNING.
+ */
+static inline bool position_lacks_rows(const struct position *position) {
+    return position->commit_lsn == POSITION_BEGINNING ||
+           (position->commit_lsn != 0 && position->commit_lsn < position->end_lsn);
+}
+
+/* Does the sink have all rows of chunks at this place? Else it has those with a smaller index. */
+static inline bool position_has_place(const struct position *position, lsn_t place_lsn) {
+    return place_lsn < position->end_lsn ||
+           (place_lsn == position->end_lsn && position->commit_lsn >= place_lsn);
+}
+
+/* With the rows at this place before index; 0: with all rows that the copy has. */
+static inline struct position position_after_rows(const struct position *position, lsn_t place_lsn,
+                                                  uint64_t index) {
+    struct position after = *position;
+    if (position->end_lsn == place_lsn && position->commit_lsn == place_lsn - 1 && index != 0 &&
+        index < position->index)
+        return after;
+    after.end_lsn = place_lsn;
+    after.commit_lsn = index != 0 ? place_lsn - 1 : place_lsn;
+    after.index = index;
+    return after;
+}
+
+/* At the end of a whole transaction, or where nothing was changed. */
+static inline struct position position_after(const struct position *position, lsn_t end_lsn) {
+    struct position after = *position;
+    after.end_lsn = end_lsn;
+    after.commit_lsn = position_lacks_rows(position) ? POSITION_BEGINNING : 0;
+    after.index = 0;
+    return after;
 }

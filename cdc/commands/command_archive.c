@@ -31,6 +31,7 @@ struct survey_run {
     uint64_t file_bytes;
     lsn_t end_lsn;
     uint64_t extra_bytes; /* of the last segment */
+    bool is_copying;      /* at its end */
 };
 
 /* ---- texts ---- */
@@ -85,6 +86,8 @@ static bool print_json(struct survey_run *run, const struct segment_survey *surv
     json_put_lsn(json, "first_lsn", survey->head.first_lsn);
     json_put_lsn(json, "end_lsn", survey->end.end_lsn);
     json_put_field(json, "created", time_of(survey->head.created_time_us / SECOND_US).text);
+    yajl_gen_string(json->generator, (const unsigned char *) "copying", strlen("copying"));
+    yajl_gen_bool(json->generator, survey->end.is_copying);
     json_put_number(json, "bytes", (int64_t) survey->file_bytes);
     json_put_number(json, "plain_bytes", (int64_t) survey->plain_bytes);
     json_put_number(json, "frames", (int64_t) survey->frames);
@@ -111,6 +114,7 @@ static void count_segment(struct survey_run *run, const struct segment_survey *s
     if (survey->damage.kind == ERROR_NONE) {
         run->end_lsn = survey->end.end_lsn;
         run->extra_bytes = survey->end.extra_bytes;
+        run->is_copying = survey->end.is_copying;
     }
 }
 
@@ -128,6 +132,9 @@ static void print_verdict(const struct survey_run *run) {
     else
         printf("%s, %s, up to %s\n", amount_count(run->list.count, "segment").text,
                amount_bytes((double) run->file_bytes).text, lsn_format(run->end_lsn).text);
+    if (run->is_copying)
+        printf(
+            "the copy of the tables is not complete there, so rows are missing: a replay cannot end there\n");
     if (run->extra_bytes > 0)
         printf("the last %" PRIu64
                " bytes do not count: their transaction is not committed, or they are a torn "

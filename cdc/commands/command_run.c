@@ -7,6 +7,7 @@
 #include <sys/time.h>
 
 #include "cdc/archive/archive_moment.h"
+#include "cdc/archive/archive_state.h"
 #include "cdc/base/amount.h"
 #include "cdc/base/json_writer.h"
 #include "cdc/base/log.h"
@@ -155,7 +156,23 @@ static bool find_from(const struct command_line *line, lsn_t *ret_lsn, struct er
     if (line->from_time_us != 0 &&
         !archive_find_moment(archive, line->from_time_us, line->stop, ret_lsn, err))
         return false;
-    return *ret_lsn != 0 || error_set(err, ERROR_CONFIG, "archive %s begins after that time", archive);
+    if (*ret_lsn == 0)
+        return error_set(err, ERROR_CONFIG, "archive %s begins after that time", archive);
+    return archive_state_check(archive, "--from", *ret_lsn, err);
+}
+
+/*
+ * What ends in an archive where a copy is not complete would lack rows. An LSN that the archive does not have
+ * yet may be one where it is complete.
+ */
+static bool check_until(const struct command_line *line, const char *archive, lsn_t lsn, struct error *err) {
+    struct archive_state state;
+    if (archive == NULL)
+        return true;
+    if (!archive_state_find(archive, lsn, &state, err))
+        return false;
+    return (line->until_time_us == 0 && !state.has_later) ||
+           archive_state_check(archive, "--until", lsn, err);
 }
 
 /* A time is that of a commit, so an archive can say which LSN it stands for, and a slot cannot. */
@@ -163,13 +180,15 @@ static bool find_until(const struct command_line *line, lsn_t *ret_lsn, struct e
     const char *archive = line->config->source.archive;
     *ret_lsn = line->until_lsn;
     if (line->until_time_us == 0)
-        return true;
+        return *ret_lsn == 0 || check_until(line, archive, *ret_lsn, err);
     if (archive == NULL)
         return error_set(err, ERROR_CONFIG, "--until with a time needs a pipeline that reads an archive") ||
                error_remedy(err, "give --until an LSN");
     if (!archive_find_moment(archive, line->until_time_us, line->stop, ret_lsn, err))
         return false;
-    return *ret_lsn != 0 || error_set(err, ERROR_CONFIG, "archive %s begins after that time", archive);
+    if (*ret_lsn == 0)
+        return error_set(err, ERROR_CONFIG, "archive %s begins after that time", archive);
+    return check_until(line, archive, *ret_lsn, err);
 }
 
 static enum exit_code run(const struct command_line *line) {

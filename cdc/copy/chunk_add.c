@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cdc/base/buffer.h"
+#include "cdc/base/start_over.h"
 #include "cdc/copy/chunk_plan.h"
 #include "cdc/copy/copiers.h"
 #include "cdc/pq/identifier.h"
@@ -33,8 +34,13 @@ struct adding {
 };
 
 static bool refuse_type(const struct config_sink *sink, struct error *err) {
-    return error_set(err, ERROR_CONFIG, "sink %s: a sink of type %s takes no copy while changes are applied",
-                     sink->sink.name, sink->ops->type);
+    if (sink->ops->chunk == NULL)
+        return error_set(err, ERROR_CONFIG,
+                         "sink %s: a sink of type %s takes no copy while changes are applied",
+                         sink->sink.name, sink->ops->type);
+    error_set(err, ERROR_CONFIG, "sink %s: a sink of type %s takes no table after its first copy",
+              sink->sink.name, sink->ops->type);
+    return error_remedy(err, START_OVER);
 }
 
 static struct sink *handle_of(const struct config_sink *sink, const atomic_bool *stop, struct error *err) {

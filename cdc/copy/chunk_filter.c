@@ -251,11 +251,40 @@ static bool complete_row(struct chunk_filter *filter, const struct change *chang
     return true;
 }
 
+/*
+ * Relayed to a sink that does not append: a TRUNCATE is written in the place of the change, so no row of the
+ * table counts. A chunk that is being read sees this transaction, and its rows come after it.
+ */
+static bool void_chunks(struct chunk_filter *filter, const struct map_table *table, struct error *err) {
+    struct map_chunk *chunks = &filter->map->chunks[table->first];
+    for (size_t i = 0; i < table->count; i++)
+        if (chunk_map_is_copied(filter->map, &chunks[i]) && !reset_chunk(filter, &chunks[i], err))
+            return false;
+    return true;
+}
+
+static bool void_table(struct chunk_filter *filter, const struct change *change, struct error *err) {
+    const struct relation **relations = arena_alloc(&filter->arena, sizeof *relations);
+    if (relations == NULL)
+        return error_no_memory(err);
+    relations[0] = change->relation;
+    struct change *kept = keep(filter, change);
+    *kept = (struct change){.kind = CHANGE_TRUNCATE,
+                            .lsn = change->lsn,
+                            .index = change->index,
+                            .transaction = change->transaction,
+                            .relations = relations,
+                            .relation_count = 1};
+    return void_chunks(filter, filter->table, err);
+}
+
 static bool keep_arrival(struct chunk_filter *filter, const struct change *change, struct map_chunk *chunk,
                          const struct map_chunk **ret_awaited, struct error *err) {
     const struct value *values = NULL;
     if (!complete_row(filter, change, &values, err))
         return false;
+    if (values == NULL && filter->map->is_relayed && !filter->map->is_appended)
+        return void_table(filter, change, err);
     if (values == NULL && filter->map->is_relayed) {
         keep(filter, change);
         return repeat_chunk(filter, chunk, err);
@@ -347,6 +376,11 @@ static bool empty_asked(struct chunk_filter *filter, const struct map_table *tab
     return true;
 }
 
+/* The sink has its rows, which a TRUNCATE of all of the table removes though the chunk sees it. */
+static bool renew_chunk(struct chunk_filter *filter, struct map_chunk *chunk, struct error *err) {
+    return filter->map->is_appended ? repeat_chunk(filter, chunk, err) : reset_chunk(filter, chunk, err);
+}
+
 /*
  * Relayed: the TRUNCATE is written if the sink has rows of a chunk that does not see it. A consumer then
  * removes all rows of the table, so those of the other chunks are written once more.
@@ -360,7 +394,7 @@ static bool append_truncate(struct chunk_filter *filter, const struct map_table 
     for (size_t i = 0; i < table->count && *ret_applies; i++)
         if (chunk_map_is_copied(filter->map, &chunks[i]) &&
             chunk_map_ask(filter->map, &chunks[i], filter->xid) == MAP_OMIT &&
-            !repeat_chunk(filter, &chunks[i], err))
+            !renew_chunk(filter, &chunks[i], err))
             return false;
     return true;
 }

@@ -13,8 +13,9 @@
  *
  * In a relayed copy the runner itself writes the rows of a chunk, so it can do that only between two
  * transactions. There a transaction waits at its Begin, until no chunk is READING with a snapshot that does
- * not see it. Such a sink appends: rows that it has cannot be removed. So a chunk that must be copied again
- * stays COPIED, under its snapshot, while its rows are read and written once more.
+ * not see it. If such a sink appends, rows that it has cannot be removed: a chunk that must be copied again
+ * stays COPIED, under its snapshot, while its rows are read and written once more. If not, as in an archive,
+ * a TRUNCATE is written, and all chunks of the table that were copied are WAITING again.
  */
 #pragma once
 
@@ -99,8 +100,9 @@ struct chunk_map {
      * Not 0: all chunks are copied, and each transaction that one of them sees ends at or before this LSN.
      */
     lsn_t end_lsn;
-    bool has_added;  /* a chunk was added to a running pipeline; never changes */
-    bool is_relayed; /* set by the runner before the copiers start */
+    bool has_added;   /* a chunk was added to a running pipeline; never changes */
+    bool is_relayed;  /* set by the runner before the copiers start */
+    bool is_appended; /* likewise: relayed to a sink that appends */
     const struct map_chunk *readers[MAP_READERS_MAX]; /* relayed: the chunks that are being read */
     size_t reader_count;
     bool is_closed;     /* no work any more */

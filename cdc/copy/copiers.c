@@ -15,6 +15,7 @@
 #include "cdc/base/log.h"
 #include "cdc/base/start_over.h"
 #include "cdc/copy/chunk_divider.h"
+#include "cdc/copy/chunk_parts.h"
 #include "cdc/copy/chunk_plan.h"
 #include "cdc/copy/copier.h"
 #include "cdc/copy/held.h"
@@ -43,15 +44,13 @@ static void planning_release(struct planning *planning) {
     heap_trim(); /* a large catalog's memory is not needed again */
 }
 
-/* A sink with one writer takes any part of a table. */
-static bool find_parts(struct sink *sink, struct table *tables, size_t count, struct error *err) {
+static bool find_parts(struct session *source, struct sink *sink, struct table *tables, size_t count,
+                       struct error *err) {
     if (!sink_is_relayed(sink->ops))
         return sink->ops->copy->begin(sink, tables, count, err) &&
                sink->ops->chunk->find_parts(sink, tables, count, err);
     held_tell(sink, tables, count);
-    for (size_t i = 0; i < count; i++)
-        tables[i].sink_takes_parts = true;
-    return true;
+    return chunk_parts_find(source, sink, tables, count, err);
 }
 
 /* The sink sets a flag of each table, so they are copied. */
@@ -62,7 +61,7 @@ static bool prepare_sink(struct planning *planning, struct sink *sink, struct er
         return error_no_memory(err);
     memcpy(tables, list->tables, list->count * sizeof *tables);
     planning->list.tables = tables;
-    return find_parts(sink, tables, list->count, err);
+    return find_parts(&planning->source, sink, tables, list->count, err);
 }
 
 uint64_t copiers_chunk_bytes(const struct config *config, const struct sink_ops *ops) {

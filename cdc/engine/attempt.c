@@ -129,10 +129,11 @@ static bool check_from(const struct attempt *attempt, struct error *err) {
 static bool act(struct attempt *attempt, enum start_action action, struct error *err) {
     switch (action) {
     case START_STREAM:
-        return check_from(attempt, err) && resume(attempt, err) && check_forks(attempt, err);
+        return check_from(attempt, err) && attempt_check_rows(attempt, err) && resume(attempt, err) &&
+               check_forks(attempt, err);
     case START_NEW:
     case START_COPY_AGAIN:
-        return attempt_create(attempt, action == START_COPY_AGAIN, err);
+        return attempt_create(attempt, action == START_COPY_AGAIN, err) && attempt_check_rows(attempt, err);
     case START_ADOPT:
         return attempt_adopt(attempt, attempt->facts.slot.confirmed_lsn, err);
     }
@@ -165,10 +166,12 @@ static struct reader_plan plan_of(const struct attempt *attempt) {
     const struct pipeline *pipeline = attempt->pipeline;
     struct reader_plan plan = {.from_lsn = start_lsn(attempt->positions, attempt->runner_count),
                                .until_lsn = pipeline->until_lsn,
+                               .until_whole = true,
                                .accepts_binary = !pipeline->needs_text,
                                .accepts_bytes = true};
     for (size_t i = 0; i < attempt->runner_count; i++) {
         const struct sink_ops *ops = pipeline->sinks[i]->ops;
+        plan.lacks_rows = plan.lacks_rows || position_lacks_rows(&attempt->positions[i]);
         plan.accepts_binary = plan.accepts_binary && !ops->takes_text_only;
         plan.accepts_bytes = plan.accepts_bytes && ops->takes_bytes;
     }
@@ -289,10 +292,14 @@ static bool start_streaming(struct attempt *attempt, struct error *err) {
 
 /* ---- supervising ---- */
 
-static bool sinks_have(struct attempt *attempt, lsn_t lsn) {
-    for (size_t i = 0; i < attempt->runner_count; i++)
-        if (runner_position(&attempt->runners[i]).end_lsn < lsn)
+/* rows: of chunks at this place, so many; 0: none. */
+static bool sinks_have(struct attempt *attempt, lsn_t lsn, uint64_t rows) {
+    for (size_t i = 0; i < attempt->runner_count; i++) {
+        const struct position position = runner_position(&attempt->runners[i]);
+        if (position.end_lsn < lsn ||
+            (rows > 0 && position.index < rows && !position_has_place(&position, lsn)))
             return false;
+    }
     return true;
 }
 
@@ -301,12 +308,15 @@ static bool reached_end(struct attempt *attempt) {
     const lsn_t until_lsn = attempt->pipeline->until_lsn;
     const lsn_t end_lsn = atomic_load(&attempt->reader->end_lsn);
     if (attempt->pipeline->options->until_begun)
-        return sinks_have(attempt, 1);
+        return sinks_have(attempt, 1, 0);
     if (attempt->ends_after_copy)
         return !attempt_has_copy(attempt);
     if (until_lsn == 0)
         return false;
-    return sinks_have(attempt, until_lsn) || (end_lsn != 0 && sinks_have(attempt, end_lsn));
+    /* Where chunks are among the changes, more of them may follow at the same LSN. */
+    if (attempt->reader->ops->is_whole == NULL && sinks_have(attempt, until_lsn, 0))
+        return true;
+    return end_lsn != 0 && sinks_have(attempt, end_lsn, atomic_load(&attempt->reader->end_index));
 }
 
 /*
@@ -332,7 +342,7 @@ static void learn_to_want_text(struct attempt *attempt, struct error *err) {
 /* Also on an idle source: the sinks hold everything up to the position that the server named last. */
 static void forget_failure(struct attempt *attempt) {
     const lsn_t received_lsn = atomic_load_explicit(&attempt->reader->received_lsn, memory_order_relaxed);
-    if (attempt->pipeline->failure.exists && received_lsn != 0 && sinks_have(attempt, received_lsn))
+    if (attempt->pipeline->failure.exists && received_lsn != 0 && sinks_have(attempt, received_lsn, 0))
         attempt_forget_failure(attempt);
 }
 

@@ -120,6 +120,12 @@ MUST_CHECK bool attempt_create(struct attempt *attempt, bool again, struct error
 MUST_CHECK bool attempt_adopt(struct attempt *attempt, lsn_t confirmed_lsn, struct error *err);
 
 /*
+ * attempt_rows.c: every sink has a position, which is changed to say that no rows are missing before it,
+ * where that is so.
+ */
+MUST_CHECK bool attempt_check_rows(struct attempt *attempt, struct error *err);
+
+/*
  * attempt_tables.c: before streaming: adds tables that were published since, and whose rows a sink lacks, to
  * the plan of each sink.
  */

@@ -208,6 +208,9 @@ bool attempt_create(struct attempt *attempt, bool again, struct error *err) {
     if (copies && attempt->facts.is_cut)
         return refuse_cut(attempt, err);
     set_positions(attempt, attempt->facts.first_lsn);
+    if (reader->ops->is_whole != NULL && attempt->facts.first_lsn == POSITION_BEGINNING)
+        for (size_t i = 0; i < attempt->runner_count; i++)
+            attempt->positions[i].commit_lsn = POSITION_BEGINNING;
     return true;
 }
 

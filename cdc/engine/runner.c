@@ -160,7 +160,7 @@ static bool take_batch(struct runner *runner, const struct batch *batch, struct 
     if (!take_changes(runner, batch, is_last, err) || !ledger_check(&runner->ledger, err))
         return false;
     if (batch->caught_up_lsn > runner->written.end_lsn && !runner->in_transaction) {
-        runner->written.end_lsn = batch->caught_up_lsn;
+        runner->written = position_after(&runner->written, batch->caught_up_lsn);
         runner->group.open = true;
     }
     if (!runner->group.open || runner->in_transaction)

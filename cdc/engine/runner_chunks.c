@@ -225,6 +225,7 @@ static bool start_relay(struct runner *runner, struct error *err) {
     relay_init(&runner->relay, wake_runner, runner);
     runner->is_relayed = true;
     runner->map->is_relayed = true;
+    runner->map->is_appended = runner->sink->ops->appends;
     runner->copiers.relay = &runner->relay;
     return true;
 }

@@ -137,10 +137,10 @@ static void count_span(struct runner *runner, const struct change *changes, size
     }
 }
 
-static void reach(struct position *position, lsn_t end_lsn) {
-    position->end_lsn = end_lsn;
-    position->commit_lsn = 0; /* a transaction that was present in part is now complete */
-    position->index = 0;
+/* The Commit of a chunk's rows has the number of the row that would follow. */
+static struct position after_commit(const struct position *position, const struct change *commit) {
+    return commit->transaction->is_chunk ? position_after_rows(position, commit->end_lsn, commit->index)
+                                         : position_after(position, commit->end_lsn);
 }
 
 /* The end of the last whole transaction once these changes are written. */
@@ -148,7 +148,7 @@ static struct position reached_by(const struct runner *runner, const struct chan
     struct position position = runner->written;
     for (size_t i = count; i > 0; i--)
         if (changes[i - 1].kind == CHANGE_COMMIT) {
-            reach(&position, changes[i - 1].end_lsn);
+            position = after_commit(&position, &changes[i - 1]);
             break;
         }
     return position;
@@ -166,7 +166,7 @@ static bool write_span(struct runner *runner, struct sink_span span, const struc
     const size_t count = span.count - span.present;
     struct position reached = reached_by(runner, changes, count);
     if (ending != NULL && ending->caught_up_lsn > reached.end_lsn)
-        reached.end_lsn = ending->caught_up_lsn;
+        reached = position_after(&reached, ending->caught_up_lsn);
     if (ending != NULL && count > 0)
         span.until = &reached;
     span.is_alone = runner->careful;
@@ -184,11 +184,16 @@ static bool write_span(struct runner *runner, struct sink_span span, const struc
 
 /* ---- what the sink has already ---- */
 
+static bool has_begin(const struct position *position, const struct transaction *transaction) {
+    return transaction->is_chunk ? position_has_place(position, transaction->commit_lsn + 1)
+                                 : position_has_begin(position, transaction->commit_lsn);
+}
+
 /* Decides at each Begin, and for messages outside transactions; skipping lasts until the Commit. */
 static bool sink_has(struct runner *runner, const struct change *change) {
     const struct position *position = &runner->start;
     if (change->kind == CHANGE_BEGIN)
-        runner->skipping = position_has_begin(position, change->transaction->commit_lsn);
+        runner->skipping = has_begin(position, change->transaction);
     if (change->transaction == NULL)
         return position_has_message(position, change->lsn);
     bool has = runner->skipping;
@@ -207,8 +212,7 @@ static bool sink_has(struct runner *runner, const struct change *change) {
  * the sink did not have at the start, would be lost by a restart. So stop instead of applying it.
  */
 static bool check_order(const struct runner *runner, const struct change *change, struct error *err) {
-    if (change->kind != CHANGE_BEGIN ||
-        !position_has_begin(&runner->written, change->transaction->commit_lsn))
+    if (change->kind != CHANGE_BEGIN || !has_begin(&runner->written, change->transaction))
         return true;
     return error_set(err, ERROR_PROTOCOL,
                      "the transaction that commits at %s arrived after the source "
@@ -247,6 +251,19 @@ static bool is_left_out(struct runner *runner, const struct change *change) {
     return false;
 }
 
+/* Its position has the number of its last row, so nothing else is committed with it. */
+static bool ends_chunk(const struct change *change) {
+    return change->kind == CHANGE_COMMIT && change->transaction->is_chunk;
+}
+
+/* Which rows are durable is not asked later: an LSN does not tell. */
+static bool end_chunk(struct runner *runner, struct error *err) {
+    if (!runner_commit(runner, COMMIT_DURABLE, err))
+        return false;
+    note_group(runner);
+    return true;
+}
+
 bool runner_write(struct runner *runner, const struct change *changes, size_t count,
                   const struct batch *ending, struct error *err) {
     struct sink_span span = {.changes = changes};
@@ -257,6 +274,11 @@ bool runner_write(struct runner *runner, const struct change *changes, size_t co
             if (!check_order(runner, &changes[i], err))
                 return false;
             span.count++;
+            if (!ends_chunk(&changes[i]))
+                continue;
+            if (!write_span(runner, span, NULL, err) || !end_chunk(runner, err))
+                return false;
+            span = (struct sink_span){.changes = changes + i + 1};
             continue;
         }
         if (!ledger_add(&runner->ledger, has ? LEDGER_PRESENT : LEDGER_SKIPPED, &changes[i], 1, err))

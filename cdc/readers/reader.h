@@ -62,6 +62,8 @@ struct reader_plan {
      * the transaction before that one.
      */
     lsn_t until_lsn;
+    bool until_whole;    /* the end is later, where the source's copy of its tables is not complete there */
+    bool lacks_rows;     /* a sink gets its rows out of the reader's copies, and has not all of them */
     bool accepts_binary; /* values need not be text */
     bool accepts_bytes;  /* text need not be UTF-8 */
 };
@@ -120,6 +122,12 @@ struct reader_ops {
     /* Optional: where the peer's history left an earlier timeline; 0: it is the current one. */
     bool (*fork_lsn)(struct reader *reader, uint32_t timeline, lsn_t *ret_fork_lsn, struct error *err);
     /*
+     * Of a reader that has copies in chunks among the changes: was one complete at this position? If not, a
+     * sink that took its rows from elsewhere cannot go on there. *ret_whole_lsn: where it is; 0: nowhere yet.
+     */
+    bool (*is_whole)(struct reader *reader, lsn_t lsn, bool *ret_is_whole, lsn_t *ret_whole_lsn,
+                     struct error *err);
+    /*
      * Optional. Every sink has a position: is everything there that reading on requires? is_copying: the
      * initial copy goes on, so rows may be missing.
      */
@@ -170,6 +178,8 @@ struct reader {
      * See until_lsn in struct reader_plan.
      */
     atomic_ullong end_lsn;
+    /* Set before end_lsn: rows of a chunk are at that place, and so many of them; see struct position. */
+    atomic_ullong end_index;
 
     /* Used by the feed's thread only. The reader updates them in read and tend. */
     /* outside a transaction: everything that ends at or before it was delivered; 0: not known */

@@ -6,6 +6,8 @@
  * the position. So a transaction of any size needs the memory of one frame. A frame counts once a later one,
  * or itself, ends with a commit; what does not count is cut off when the archive is opened.
  *
+ * A copy in chunks beside the changes: archive_chunks.c.
+ *
  * A commit is durable when the file is synced. VISIBLE leaves that to a later one.
  */
 #include <assert.h>
@@ -18,30 +20,13 @@
 
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
+#include "sinks/archive/archive.h"
 #include "sinks/archive/archive_drop.h"
-#include "sinks/archive/archive_options.h"
-#include "sinks/archive/segment_writer.h"
 #include "sinks/types.h"
 
 enum {
     FRAME_BYTES = 1024 * 1024, /* of entries: more compress little better */
     RETAIN_INTERVAL_MS = 60000,
-};
-
-struct archive_sink {
-    struct sink sink;
-    struct archive_options options;
-    struct segment_writer writer;
-    struct entry_writer entries;
-    struct buffer plain;      /* entries of the next frame */
-    lsn_t passed_lsn;         /* the end of the last transaction before the next frame's entries */
-    lsn_t next_passed_lsn;    /* and among them */
-    bool has_part;            /* frames of the open group were written */
-    int64_t retained_ms;      /* when old segments were last looked for */
-    int64_t segment_since_ms; /* when this process began, or opened, the segment */
-    struct position source;   /* of its system_id and timeline only: where the next frame is from */
-    struct position visible;
-    struct position durable;
 };
 
 /* ---- opening ---- */
@@ -79,12 +64,14 @@ static bool archive_open(struct sink *sink, struct position *ret_position, struc
     const struct segment_head head = head_of(archive);
     entry_writer_init(&archive->entries);
     buffer_init(&archive->plain, FRAME_PLAIN_BYTES_MAX);
+    archive_plan_init(&archive->plan);
     if (!archive_options_read(sink->config, &archive->options, err) ||
         !segment_writer_open(&archive->writer, archive->options.path, &head, archive->options.level,
-                             &archive->entries, err))
+                             &archive->entries, err) ||
+        !archive_plan_read(&archive->plan, archive->options.path, err))
         return false;
     archive->passed_lsn = archive->next_passed_lsn = archive->writer.end_lsn;
-    archive->has_part = false;
+    archive->has_part = archive->has_plan = false;
     archive->segment_since_ms = clock_now_ms();
     archive->visible = archive->durable = position_of(&archive->writer.head, archive->writer.end_lsn);
     *ret_position = archive->durable;
@@ -95,6 +82,7 @@ static void archive_close(struct sink *sink) {
     struct archive_sink *archive = (struct archive_sink *) sink;
     segment_writer_close(&archive->writer);
     entry_writer_release(&archive->entries);
+    archive_plan_release(&archive->plan);
     buffer_release(&archive->plain);
 }
 
@@ -110,26 +98,46 @@ static bool end_segment(struct archive_sink *archive, struct error *err) {
     return segment_writer_end(&archive->writer, buffer_slice(&archive->entries.definitions), err);
 }
 
+/*
+ * The last segment has the plan, and where the last row of a copy is, as long as another one may come there.
+ */
+static bool repeats_plan(const struct archive_sink *archive) {
+    const struct archive_plan *plan = &archive->plan;
+    return plan->count > 0 ||
+           (plan->head.row_lsn != 0 && plan->head.row_lsn >= archive->writer.head.first_lsn);
+}
+
+static bool begin_segment(struct archive_sink *archive, struct error *err) {
+    const struct segment_head head = head_of(archive);
+    if (!segment_writer_begin(&archive->writer, &head, err))
+        return false;
+    entry_writer_begin_segment(&archive->entries);
+    archive->segment_since_ms = clock_now_ms();
+    return !repeats_plan(archive) || archive_write_plan(archive, err);
+}
+
 /* Before the first entry of a frame. */
 static bool begin_frame(struct archive_sink *archive, struct error *err) {
     struct segment_writer *writer = &archive->writer;
     if (!segment_writer_is_at_end(writer) && !archive->has_part && !is_of_source(archive) &&
         !end_segment(archive, err))
         return false;
-    if (segment_writer_is_at_end(writer)) {
-        const struct segment_head head = head_of(archive);
-        if (!segment_writer_begin(writer, &head, err))
-            return false;
-        entry_writer_begin_segment(&archive->entries);
-        archive->segment_since_ms = clock_now_ms();
-    }
-    entry_writer_begin_frame(&archive->entries);
+    if (segment_writer_is_at_end(writer) && !begin_segment(archive, err))
+        return false;
+    if (archive->plain.size == 0)
+        entry_writer_begin_frame(&archive->entries);
     return true;
+}
+
+bool archive_prepare_entry(struct archive_sink *archive, struct error *err) {
+    return archive->plain.size > 0 || begin_frame(archive, err);
 }
 
 /* position: NULL in the middle of a group. */
 static bool write_frame(struct archive_sink *archive, const struct position *position, struct error *err) {
     struct frame frame = {.is_whole = position != NULL,
+                          .is_copying = position != NULL && archive->plan.count > 0,
+                          .has_plan = archive->has_plan,
                           .relation_count = archive->entries.relation_count,
                           .first_lsn = archive->passed_lsn,
                           .end_lsn = position != NULL ? position->end_lsn : 0,
@@ -137,22 +145,40 @@ static bool write_frame(struct archive_sink *archive, const struct position *pos
     if (!segment_writer_append(&archive->writer, &frame, buffer_slice(&archive->plain), err))
         return false;
     buffer_reset(&archive->plain);
+    archive->has_plan = false;
     archive->has_part = position == NULL;
     archive->passed_lsn = archive->next_passed_lsn;
     return true;
 }
 
+bool archive_end_entry(struct archive_sink *archive, struct error *err) {
+    return archive->plain.size < FRAME_BYTES || write_frame(archive, NULL, err);
+}
+
 /* ---- changes ---- */
+
+/* Who reads the archive that the rows come from must know until when they are not complete. */
+static bool refuse_chunk(const struct archive_sink *archive, struct error *err) {
+    error_set(
+        err, ERROR_CONFIG,
+        "archive %s: the rows come from a copy in chunks of another archive, and an archive cannot take "
+        "them over",
+        archive->options.path);
+    return error_remedy(err, "carry that archive with `pgcdc archive export`");
+}
 
 /* A change that the archive cannot hold is named by the caller; the rest is the machine's. */
 static bool add_change(struct archive_sink *archive, const struct change *change, struct error *err) {
-    if (archive->plain.size == 0 && !begin_frame(archive, err))
+    if (change->transaction != NULL && change->transaction->is_chunk)
+        return refuse_chunk(archive, err);
+    if (!archive_prepare_entry(archive, err))
         return false;
+    archive->entries.is_chunk = archive->plan.count > 0;
     if (!entry_write(&archive->entries, change, &archive->plain, err))
         return false;
     if (change->kind == CHANGE_COMMIT)
         archive->next_passed_lsn = change->end_lsn;
-    return archive->plain.size < FRAME_BYTES || write_frame(archive, NULL, err);
+    return archive_end_entry(archive, err);
 }
 
 static bool archive_write(struct sink *sink, const struct sink_span *span, struct error *err) {
@@ -282,5 +308,6 @@ const struct sink_ops sink_archive = {
     .write = archive_write,
     .commit = archive_commit,
     .close = archive_close,
+    .chunk = &ARCHIVE_CHUNK,
     .admin = &(const struct sink_admin_ops){.look = archive_look, .drop = archive_drop},
 };

@@ -75,6 +75,8 @@ class Segment:
             elif entry.kind in (archive.KIND_BEGIN, archive.KIND_COPY):
                 self.transaction = entry.transaction
                 self.index = entry.transaction.next_index
+            elif entry.kind in (archive.KIND_PLAN, archive.KIND_CHUNK, archive.KIND_COPIED):
+                continue
             elif entry.kind == archive.KIND_MESSAGE and not entry.message.transactional:
                 continue
             elif entry.kind != archive.KIND_COMMIT:

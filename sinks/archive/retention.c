@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cdc/archive/follower.h"
+#include "cdc/archive/segment_end.h"
 #include "cdc/archive/segment_list.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
@@ -42,6 +43,35 @@ static bool is_exceeded(const struct retention *retention, const struct survey *
            (retention->age_ms_max != 0 && age_ms(oldest) > retention->age_ms_max);
 }
 
+/* Frames with a part of a copy's plan: where the last one is, and so perhaps rows. */
+static bool note_plan(void *context, uint64_t offset, const struct frame *frame, struct error *err) {
+    lsn_t *plan_lsn = context;
+    (void) offset;
+    (void) err;
+    if (frame->has_plan)
+        *plan_lsn = frame->is_whole ? frame->end_lsn : UINT64_MAX;
+    return true;
+}
+
+/*
+ * Does a follower at needed_lsn need the segment? One that ends there may have a chunk of a copy at its end.
+ */
+static bool find_need(const char *directory, const struct segment_list *list, size_t index, lsn_t needed_lsn,
+                      bool *ret_is_needed, struct error *err) {
+    const lsn_t end_lsn = list->names[index + 1].first_lsn;
+    struct segment segment = {.fd = -1};
+    struct segment_end end;
+    lsn_t plan_lsn = 0;
+    *ret_is_needed = end_lsn > needed_lsn;
+    if (end_lsn != needed_lsn)
+        return true;
+    const bool is_read = segment_open(directory, &list->names[index], false, &segment, err) &&
+                         segment_find_end(&segment, note_plan, &plan_lsn, &end, err);
+    segment_close(&segment);
+    *ret_is_needed = plan_lsn >= end_lsn;
+    return is_read;
+}
+
 static bool delete_old(const char *directory, const struct retention *retention,
                        const struct segment_list *list, lsn_t needed_lsn, struct error *err) {
     struct survey left = {.bytes = bytes_of(directory, list), .count = list->count};
@@ -50,7 +80,12 @@ static bool delete_old(const char *directory, const struct retention *retention,
         struct stat file;
         if (stat(path.text, &file) != 0)
             return error_errno(err, "archive %s", path.text);
-        if (!is_exceeded(retention, &left, &file) || list->names[i + 1].first_lsn > needed_lsn)
+        bool is_needed = false;
+        if (!is_exceeded(retention, &left, &file))
+            return true;
+        if (!find_need(directory, list, i, needed_lsn, &is_needed, err))
+            return false;
+        if (is_needed)
             return true;
         if (unlink(path.text) != 0)
             return error_errno(err, "archive %s", path.text);

@@ -115,8 +115,10 @@ def test_a_sink_goes_from_its_slot_to_the_archive_and_back(new_pipeline, shared_
         equal(pipeline)
 
 
-def test_another_program_reads_it(archived, tmp_path):
+@pytest.mark.parametrize("mode", ["simple", "live"])
+def test_another_program_reads_it(archived, tmp_path, mode):
     """A reader in Python, made from the description of the format, finds the same rows."""
+    archived.engine.configuration["copy"] = {"mode": mode}
     archived.engine.catch_up()
     archived.source.execute(LOAD)
     archived.engine.catch_up()
@@ -135,13 +137,17 @@ def test_another_program_reads_it(archived, tmp_path):
     assert rows == expected
 
 
-def test_an_archive_of_version_1_is_read(pipeline):
+@pytest.mark.parametrize("name, verdict", [
+    ("version1", "whole up to 0/1D5E478: 8 transactions, 17 changes, 6 rows copied\n"),
+    ("chunks", "whole up to 0/198E9A8: 3 transactions, 1 change, 63 rows copied\n"),  # a copy in chunks, interrupted once
+])
+def test_an_archive_of_version_1_is_read(pipeline, name, verdict):
     """Files of an earlier build: what a segment holds must never be read otherwise."""
     golden = ROOT / "tests/golden/archive"
-    result = subprocess.run([pipeline.engine.program, "tail", golden / "version1"], capture_output=True, text=True, check=True)
-    assert result.stdout.splitlines() == (golden / "version1.jsonl").read_text().splitlines()
-    result = subprocess.run([pipeline.engine.program, "archive", "verify", golden / "version1"], capture_output=True, text=True, check=True)
-    assert result.stdout == "whole up to 0/1D5E478: 8 transactions, 17 changes, 6 rows copied\n"
+    result = subprocess.run([pipeline.engine.program, "tail", golden / name], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines() == (golden / f"{name}.jsonl").read_text().splitlines()
+    result = subprocess.run([pipeline.engine.program, "archive", "verify", golden / name], capture_output=True, text=True, check=True)
+    assert result.stdout == verdict
 
 
 # ---- what is refused ----

@@ -67,3 +67,39 @@ Test(position, no_change_of_another_transaction_is_there) {
     cr_assert_not(position_has_change(&IN_B, B_COMMIT - 1, 0));
     cr_assert_not(position_has_change(&AFTER_A, A_COMMIT, 0));
 }
+
+/* ---- the rows of chunks ---- */
+
+Test(position, rows_at_a_place_are_there_up_to_their_index) {
+    const struct position three = position_after_rows(&AFTER_A, A_END, 3);
+    cr_assert(position_has_change(&three, A_END - 1, 2));
+    cr_assert_not(position_has_change(&three, A_END - 1, 3));
+    cr_assert_not(position_has_place(&three, A_END), "more may follow at the same place");
+    cr_assert(position_has_place(&three, A_END - 1));
+    cr_assert_eq(position_after_rows(&three, A_END, 2).index, 3, "what is there stays");
+    cr_assert_eq(position_after_rows(&three, A_END, 5).index, 5);
+    cr_assert_not(position_has_begin(&three, B_COMMIT), "the transaction after them may begin there");
+}
+
+Test(position, a_transaction_after_rows_passes_their_place) {
+    const struct position split = {.end_lsn = A_END, .commit_lsn = A_END, .index = 7};
+    cr_assert(position_has_place(&split, A_END), "a part of it comes after all rows there");
+}
+
+Test(position, it_lacks_rows_until_all_are_there) {
+    const struct position beginning = {.end_lsn = POSITION_BEGINNING, .commit_lsn = POSITION_BEGINNING};
+    const struct position streamed = position_after(&beginning, A_END);
+    const struct position rows = position_after_rows(&streamed, A_END, 3);
+    const struct position later = position_after(&rows, B_END);
+    const struct position whole = position_after_rows(&later, B_END, 0);
+    cr_assert(position_lacks_rows(&beginning));
+    cr_assert(position_lacks_rows(&streamed));
+    cr_assert(position_lacks_rows(&rows));
+    cr_assert(position_lacks_rows(&later));
+    cr_assert_not(position_lacks_rows(&whole));
+    cr_assert(position_has_place(&whole, B_END));
+    const struct position after = position_after(&whole, B_END + 8);
+    cr_assert_eq(after.commit_lsn, 0);
+    cr_assert_not(position_lacks_rows(&AFTER_A));
+    cr_assert_not(position_lacks_rows(&IN_B), "a split transaction is another thing");
+}

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cdc/archive/archive_cursor.h"
+#include "cdc/archive/archive_state.h"
 #include "cdc/archive/follower.h"
 #include "cdc/archive/segment_end.h"
 #include "cdc/base/clock.h"
@@ -27,9 +28,6 @@ enum {
     FOLLOW_INTERVAL_MS = 1000, /* how often the writer is told what it may delete */
 };
 
-/* An archive that begins with the pipeline that wrote it. No transaction ends there. */
-#define BEGINNING_LSN ((lsn_t) 1)
-
 struct archive_reader {
     struct reader reader;
     struct archive_source source;
@@ -40,9 +38,16 @@ struct archive_reader {
     int64_t followed_ms;
     bool is_unknown; /* the writer cannot be told, and that was said */
     lsn_t until_lsn;
-    lsn_t whole_lsn; /* the end of the last whole transaction, or the start */
+    bool until_whole; /* see struct reader_plan */
+    lsn_t whole_lsn;  /* the end of the last whole transaction, or the start */
     bool is_drained;
     bool in_copy; /* the Begin of a copy's rows was delivered, and its Commit was not */
+    lsn_t from_lsn;
+    lsn_t reached_lsn;    /* everything up to it was delivered */
+    lsn_t place_lsn;      /* where the last rows of a chunk are, ... */
+    uint64_t place_index; /* ... and how many; UINT64_MAX: the copy is complete */
+    bool ends_when_whole; /* at until_lsn a copy is not complete */
+    bool is_whole;        /* that no copy goes on was told, or no sink asks */
 };
 
 static struct archive_reader *archive_of(struct reader *reader) {
@@ -85,7 +90,7 @@ static bool look_at_archive(struct reader *reader, struct reader_facts *ret_fact
         ret_facts->is_cut = list.names[0].first_lsn != 0;
     archive_of(reader)->timeline = ret_facts->identity.timeline;
     if (is_read)
-        ret_facts->first_lsn = ret_facts->is_cut ? list.names[0].first_lsn : BEGINNING_LSN;
+        ret_facts->first_lsn = ret_facts->is_cut ? list.names[0].first_lsn : POSITION_BEGINNING;
     segment_list_release(&list);
     return is_read;
 }
@@ -171,18 +176,37 @@ static bool check_timeline(const struct archive_reader *archive, struct error *e
                      archive->reader.config->source.archive, timeline);
 }
 
+static bool archive_is_whole(struct reader *reader, lsn_t lsn, bool *ret_is_whole, lsn_t *ret_whole_lsn,
+                             struct error *err) {
+    struct archive_state state;
+    if (!archive_state_find(reader->config->source.archive, lsn, &state, err))
+        return false;
+    *ret_is_whole = state.is_whole;
+    *ret_whole_lsn = state.whole_lsn;
+    return true;
+}
+
 static bool archive_start(struct reader *reader, const struct reader_plan *plan, struct error *err) {
     struct archive_reader *archive = archive_of(reader);
     archive_source_start(&archive->source);
     follow_from(archive, plan->from_lsn, clock_now_ms());
     archive->until_lsn = plan->until_lsn;
+    archive->until_whole = plan->until_whole;
     archive->whole_lsn = plan->from_lsn;
-    archive->is_drained = archive->in_copy = false;
+    archive->from_lsn = archive->reached_lsn = plan->from_lsn;
+    archive->place_lsn = archive->place_index = 0;
+    archive->is_drained = archive->in_copy = archive->ends_when_whole = false;
+    archive->is_whole = !plan->lacks_rows;
     return watch_directory(archive, err) &&
            archive_cursor_open(&archive->cursor, reader->config->source.archive, plan->from_lsn, err);
 }
 
 /* ---- the end that was asked for ---- */
+
+static void set_end(struct archive_reader *archive, lsn_t lsn) {
+    atomic_store(&archive->reader.end_index, archive->place_lsn == lsn ? archive->place_index : 0);
+    atomic_store(&archive->reader.end_lsn, lsn);
+}
 
 static void end_at(struct archive_reader *archive, lsn_t lsn) {
     struct reader *reader = &archive->reader;
@@ -190,7 +214,7 @@ static void end_at(struct archive_reader *archive, lsn_t lsn) {
     reader->caught_up_lsn = lsn;
     reader->is_urgent = true;
     reader->in_transaction = false;
-    atomic_store(&reader->end_lsn, lsn);
+    set_end(archive, lsn);
 }
 
 /* until_lsn is inside this transaction's commit record: see struct reader_plan. */
@@ -198,18 +222,32 @@ static void end_before_transaction(struct archive_reader *archive, struct batch 
     batch_cut(batch);
     archive->reader.caught_up_lsn = 0;
     archive->reader.in_transaction = false;
-    atomic_store(&archive->reader.end_lsn, archive->whole_lsn);
+    set_end(archive, archive->whole_lsn);
+}
+
+/* A run that would end where a copy is not complete ends when it is. */
+static bool must_go_on(struct archive_reader *archive) {
+    if (archive->ends_when_whole || !archive->until_whole || !archive->cursor.was_copying)
+        return archive->ends_when_whole;
+    archive->ends_when_whole = true;
+    log_line(LOG_LEVEL_WARNING,
+             "archive %s: the copy of its tables is not complete at %s, so the run goes on until it is",
+             archive->reader.config->source.archive, lsn_format(archive->until_lsn).text);
+    return true;
 }
 
 /* True: the change is after the end, and so is everything after it. */
 static bool is_behind_end(struct archive_reader *archive, struct batch *batch, const struct change *change) {
-    if (archive->until_lsn == 0)
+    const bool begins_behind =
+        change->kind == CHANGE_BEGIN && change->transaction->commit_lsn >= archive->until_lsn;
+    const bool ends_behind = change->kind == CHANGE_COMMIT && change->end_lsn > archive->until_lsn;
+    if (archive->until_lsn == 0 || (!begins_behind && !ends_behind) || must_go_on(archive))
         return false;
-    if (change->kind == CHANGE_BEGIN && change->transaction->commit_lsn >= archive->until_lsn)
+    if (begins_behind)
         end_at(archive, archive->until_lsn);
-    else if (change->kind == CHANGE_COMMIT && change->end_lsn > archive->until_lsn)
+    else
         end_before_transaction(archive, batch);
-    return reader_has_ended(&archive->reader);
+    return true;
 }
 
 /* ---- changes ---- */
@@ -230,40 +268,86 @@ static void append_change(struct archive_reader *archive, struct batch *batch, c
 }
 
 /* The rows of a copy have no Begin and no Commit. */
-static void begin_copy(struct archive_reader *archive, struct batch *batch, const struct change *row) {
+static void begin_copy(struct archive_reader *archive, struct batch *batch,
+                       const struct transaction *transaction) {
     const struct change begin = {
-        .kind = CHANGE_BEGIN, .lsn = row->transaction->commit_lsn, .transaction = row->transaction};
+        .kind = CHANGE_BEGIN, .lsn = transaction->commit_lsn, .transaction = transaction};
     append_change(archive, batch, &begin);
     archive->in_copy = true;
 }
 
-static bool end_copy(struct archive_reader *archive, struct batch *batch, lsn_t end_lsn, struct error *err) {
+/* index: of a chunk, the number of the row that would follow; 0: the copy is complete. */
+static bool end_copy(struct archive_reader *archive, struct batch *batch, const struct transaction *of,
+                     lsn_t end_lsn, uint64_t index, struct error *err) {
     struct transaction *transaction = arena_alloc(&batch->arena, sizeof *transaction);
     if (transaction == NULL)
         return error_no_memory(err);
-    *transaction = archive->cursor.entries.transaction;
+    *transaction = *of;
     transaction->end_lsn = end_lsn;
-    const struct change commit = {
-        .kind = CHANGE_COMMIT, .lsn = end_lsn, .transaction = transaction, .end_lsn = end_lsn};
-    append_change(archive, batch, &commit);
+    if (!archive->in_copy)
+        begin_copy(archive, batch, transaction);
+    const struct change commit = {.kind = CHANGE_COMMIT,
+                                  .lsn = end_lsn,
+                                  .index = index,
+                                  .transaction = transaction,
+                                  .end_lsn = end_lsn};
+    if (!reader_has_ended(&archive->reader))
+        append_change(archive, batch, &commit);
     archive->in_copy = false;
     return true;
 }
 
-static void take_position(struct archive_reader *archive, lsn_t lsn) {
+/* Where the rows of a chunk are, which is in their transaction. */
+static bool end_rows(struct archive_reader *archive, struct batch *batch, lsn_t lsn, struct error *err) {
+    const struct transaction *transaction = &archive->cursor.entries.transaction;
+    if (!transaction->is_chunk)
+        return end_copy(archive, batch, transaction, lsn, 0, err);
+    archive->place_lsn = transaction->commit_lsn + 1;
+    archive->place_index = archive->cursor.entries.next_index;
+    return end_copy(archive, batch, transaction, archive->place_lsn, archive->place_index, err);
+}
+
+/* Once, as a transaction without rows: sinks note that no rows of a copy follow. */
+static bool tell_whole(struct archive_reader *archive, struct batch *batch, lsn_t lsn, struct error *err) {
+    const struct transaction whole = {
+        .commit_lsn = lsn - 1, .commit_time_us = clock_postgres_us(), .is_chunk = true};
+    if (archive->is_whole || archive->cursor.is_copying || lsn < archive->from_lsn)
+        return true;
+    archive->is_whole = true;
+    archive->place_lsn = lsn;
+    archive->place_index = UINT64_MAX;
+    return end_copy(archive, batch, &whole, lsn, 0, err);
+}
+
+/* At the end of a group. Rows of a chunk may follow at the same LSN. */
+static bool take_position(struct archive_reader *archive, struct batch *batch, lsn_t lsn, struct error *err) {
     struct reader *reader = &archive->reader;
+    if (archive->in_copy && !end_rows(archive, batch, lsn, err))
+        return false;
     if (reader_has_ended(reader))
-        return;
-    atomic_store_explicit(&reader->received_lsn, lsn, memory_order_relaxed);
-    if (archive->until_lsn != 0 && lsn >= archive->until_lsn)
+        return true;
+    if (archive->until_lsn != 0 && lsn > archive->until_lsn && !must_go_on(archive)) {
         end_at(archive, archive->until_lsn);
-    else
-        reader->caught_up_lsn = lsn;
+        return true;
+    }
+    if (!tell_whole(archive, batch, lsn, err))
+        return false;
+    atomic_store_explicit(&reader->received_lsn, lsn, memory_order_relaxed);
+    reader->caught_up_lsn = archive->reached_lsn = lsn;
+    if (archive->ends_when_whole && !archive->cursor.is_copying && lsn >= archive->until_lsn)
+        end_at(archive, lsn);
+    return true;
+}
+
+/* There is no more by now, so no rows at the end that was asked for, unless a copy goes on. */
+static void take_end(struct archive_reader *archive) {
+    if (archive->until_lsn != 0 && archive->reached_lsn >= archive->until_lsn && !must_go_on(archive))
+        end_at(archive, archive->until_lsn);
 }
 
 static void take_change(struct archive_reader *archive, struct batch *batch, const struct change *change) {
     if (change->kind == CHANGE_READ && !archive->in_copy)
-        begin_copy(archive, batch, change);
+        begin_copy(archive, batch, change->transaction);
     if (!reader_has_ended(&archive->reader))
         append_change(archive, batch, change);
 }
@@ -278,11 +362,11 @@ static bool archive_read(struct reader *reader, struct batch *batch, bool *ret_d
         if (!archive_cursor_next(&archive->cursor, &batch->arena, &step, &change, &lsn, err) ||
             !check_timeline(archive, err))
             return false;
-        if (step == ARCHIVE_POSITION && archive->in_copy && !end_copy(archive, batch, lsn, err))
+        if (step == ARCHIVE_POSITION && !take_position(archive, batch, lsn, err))
             return false;
-        if (step == ARCHIVE_POSITION)
-            take_position(archive, lsn);
-        else if (step == ARCHIVE_CHANGE)
+        if (step == ARCHIVE_DRAINED)
+            take_end(archive);
+        if (step == ARCHIVE_CHANGE)
             take_change(archive, batch, &change);
         *ret_drained = step == ARCHIVE_DRAINED;
         /* The writer has waited already before it stored an idle source's position. */
@@ -340,6 +424,7 @@ const struct reader_ops reader_archive = {
     .open = archive_open,
     .look = archive_look,
     .fork_lsn = archive_fork_lsn,
+    .is_whole = archive_is_whole,
     .resume = archive_resume,
     .plan = archive_plan,
     .start = archive_start,
