@@ -369,6 +369,22 @@ def test_old_segments_go_unless_somebody_needs_them(archived, tmp_path):
 
 # ---- what it is for ----
 
+def test_a_follower_that_could_not_be_written_is_written_later(archived, tmp_path):
+    """Once, while it cannot, and by itself when it can."""
+    archived.engine.catch_up()
+    obstacle = tmp_path / "archive" / "replay.follower.new"
+    obstacle.mkdir()
+    with Replay(archived, tmp_path / "archive", tmp_path / "replay") as replay:
+        replay.engine.start()
+        replay.engine.wait_log("is not told what this pipeline still needs")
+        replay.wait_applied()
+        obstacle.rmdir()
+        archived.source.execute("insert into item values (-2, 'later')")
+        archived.engine.catch_up()
+        wait_until(lambda: (tmp_path / "archive" / "replay.follower").exists(), replay.engine.log_tail, 60)
+        assert replay.engine.log_text().count("is not told") == 1
+
+
 def test_a_warehouse_that_is_away_costs_the_source_nothing(archived, tmp_path):
     """The slot goes on with the archive; the warehouse catches up from it."""
     path = tmp_path / "archive"

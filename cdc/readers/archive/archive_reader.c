@@ -148,18 +148,24 @@ static bool watch_directory(struct archive_reader *archive, struct error *err) {
     return true;
 }
 
-/* A copy of an archive, or one of another user, may be read only: nothing is deleted there on our account. */
+/*
+ * A copy of an archive, or one of another user, may be read only: nothing is deleted there on our account. A
+ * disk that was full is tried again.
+ */
 static void follow_from(struct archive_reader *archive, lsn_t lsn, int64_t now_ms) {
     struct error err = {0};
     archive->followed_ms = now_ms;
     const bool is_pipeline = archive->reader.config->state != NULL; /* and not a tail */
-    if (!is_pipeline || archive->is_unknown || lsn == archive->followed_lsn)
+    if (!is_pipeline || lsn == archive->followed_lsn)
         return;
     if (follower_write(archive->reader.config->source.archive, archive->reader.config->source.follower, lsn,
                        &err)) {
         archive->followed_lsn = lsn;
+        archive->is_unknown = false;
         return;
     }
+    if (archive->is_unknown)
+        return;
     archive->is_unknown = true;
     log_line(LOG_LEVEL_WARNING, "the archive's writer is not told what this pipeline still needs: %s",
              err.text);
