@@ -5,14 +5,12 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "proto/entry.h"
+#include "proto/entry_definition.h"
 #include "proto/entry_field.h"
 #include "proto/wire_read.h"
 
 #define BLOCK_BYTES ((size_t) 64 * 1024)
 #define RELATIONS_BYTES_MAX (SIZE_MAX / 2)
-
-enum { RELATIONS_MAX = 50 * 1000 * 1000 }; /* numbers have no gaps, so this many definitions were read */
 
 /* The fields of an entry. */
 struct entry {
@@ -33,10 +31,6 @@ struct entry {
     struct slice message;
     struct slice planned;
 };
-
-static bool refuse_entry(struct error *err, const char *problem) {
-    return error_set(err, ERROR_PROTOCOL, "an entry: %s", problem);
-}
 
 /* ---- life ---- */
 
@@ -128,159 +122,7 @@ static bool take_entry(struct slice bytes, struct entry *ret_entry, struct error
     *ret_entry = (struct entry){.definition = {.data = "", .size = 0}};
     while (wire_next(&fields, &field))
         take_field(&field, ret_entry);
-    return wire_end(&fields) || refuse_entry(err, "its bytes are not an entry");
-}
-
-/* ---- definitions ---- */
-
-static bool copy_text(struct arena *arena, struct slice bytes, struct slice *ret_text) {
-    ret_text->data = arena_copy(arena, bytes.data != NULL ? bytes : slice_of(""));
-    ret_text->size = bytes.size;
-    return ret_text->data != NULL;
-}
-
-static bool take_column(struct arena *arena, struct slice bytes, struct column *column, struct error *err) {
-    struct wire_reader fields = wire_over(bytes);
-    struct wire_field field;
-    struct slice name = {0}, schema = {0}, type = {0};
-    while (wire_next(&fields, &field)) {
-        if (field.number == COLUMN_NAME)
-            name = field.bytes;
-        else if (field.number == COLUMN_TYPE_OID)
-            column->type_oid = (oid_t) field.value;
-        else if (field.number == COLUMN_TYPE_MODIFIER)
-            column->type_modifier = (int32_t) field.value;
-        else if (field.number == COLUMN_KEY)
-            column->is_key = field.value != 0;
-        else if (field.number == COLUMN_TYPE_SCHEMA)
-            schema = field.bytes;
-        else if (field.number == COLUMN_TYPE_NAME)
-            type = field.bytes;
-    }
-    if (!wire_end(&fields))
-        return refuse_entry(err, "its bytes are not a column");
-    return (copy_text(arena, name, &column->name) && copy_text(arena, schema, &column->type_schema) &&
-            copy_text(arena, type, &column->type_name)) ||
-           error_no_memory(err);
-}
-
-static bool identity_is_known(uint64_t identity) {
-    return identity == REPLICA_IDENTITY_DEFAULT || identity == REPLICA_IDENTITY_NOTHING ||
-           identity == REPLICA_IDENTITY_FULL || identity == REPLICA_IDENTITY_INDEX;
-}
-
-static bool check_definition(const struct relation *relation, uint64_t identity, uint64_t certainty,
-                             struct error *err) {
-    if (!identity_is_known(identity) || certainty > KEY_DOUBTFUL)
-        return refuse_entry(err, "a table's definition is not one that this pgcdc knows");
-    if (relation->column_count > RELATION_COLUMNS_MAX)
-        return refuse_entry(err, "a table has more columns than PostgreSQL allows");
-    return true;
-}
-
-struct definition_parts {
-    struct slice schema;
-    struct slice name;
-    uint64_t identity;
-    uint64_t certainty;
-};
-
-/* Also counts the columns. */
-static bool take_parts(struct slice bytes, struct relation *relation, struct definition_parts *parts,
-                       struct error *err) {
-    struct wire_reader fields = wire_over(bytes);
-    struct wire_field field;
-    while (wire_next(&fields, &field)) {
-        if (field.number == RELATION_SCHEMA)
-            parts->schema = field.bytes;
-        else if (field.number == RELATION_NAME)
-            parts->name = field.bytes;
-        else if (field.number == RELATION_OID)
-            relation->oid = (oid_t) field.value;
-        else if (field.number == RELATION_IDENTITY)
-            parts->identity = field.value;
-        else if (field.number == RELATION_COLUMNS)
-            relation->column_count++;
-        else if (field.number == RELATION_IS_TREE)
-            relation->is_tree = field.value != 0;
-        else if (field.number == RELATION_IS_UNCLEAR)
-            relation->is_unclear = field.value != 0;
-        else if (field.number == RELATION_NEEDS_OLD)
-            relation->needs_old = field.value != 0;
-        else if (field.number == RELATION_CERTAINTY)
-            parts->certainty = field.value;
-    }
-    return wire_end(&fields) || refuse_entry(err, "its bytes are not a definition");
-}
-
-static bool take_columns(struct arena *arena, struct slice bytes, struct relation *relation,
-                         struct error *err) {
-    struct wire_reader fields = wire_over(bytes);
-    struct wire_field field;
-    uint32_t count = 0;
-    relation->columns = arena_alloc_zero(arena, (relation->column_count + 1) * sizeof *relation->columns);
-    if (relation->columns == NULL)
-        return error_no_memory(err);
-    while (wire_next(&fields, &field)) {
-        if (field.number != RELATION_COLUMNS)
-            continue;
-        if (!take_column(arena, field.bytes, &relation->columns[count], err))
-            return false;
-        relation->key_count += relation->columns[count++].is_key;
-    }
-    return true;
-}
-
-static bool take_definition(struct entry_reader *reader, struct slice bytes,
-                            const struct relation **ret_relation, struct error *err) {
-    struct definition_parts parts = {0};
-    struct relation *relation = arena_alloc_zero(&reader->arena, sizeof *relation);
-    if (relation == NULL)
-        return error_no_memory(err);
-    if (!take_parts(bytes, relation, &parts, err) ||
-        !check_definition(relation, parts.identity, parts.certainty, err) ||
-        !take_columns(&reader->arena, bytes, relation, err))
-        return false;
-    relation->identity = (enum replica_identity) parts.identity;
-    relation->certainty = (enum key_certainty) parts.certainty;
-    *ret_relation = relation;
-    return (copy_text(&reader->arena, parts.schema, &relation->schema) &&
-            copy_text(&reader->arena, parts.name, &relation->name)) ||
-           error_no_memory(err);
-}
-
-static bool make_room(struct entry_reader *reader, struct error *err) {
-    if (reader->relation_count < reader->relation_capacity)
-        return true;
-    const uint32_t capacity = reader->relation_capacity == 0 ? 64 : reader->relation_capacity * 2;
-    const struct relation **relations = realloc(reader->relations, capacity * sizeof *relations);
-    if (relations == NULL)
-        return error_no_memory(err);
-    reader->relations = relations;
-    reader->relation_capacity = capacity;
-    return true;
-}
-
-/* Numbers have no gaps. One that is known already comes from an index, or was read before. */
-static bool define_relation(struct entry_reader *reader, const struct entry *entry, struct error *err) {
-    const struct relation *relation = NULL;
-    if (entry->relation == 0 || entry->relation > reader->relation_count + (uint64_t) 1 ||
-        entry->relation > RELATIONS_MAX)
-        return refuse_entry(err, "a table's definition has a wrong number");
-    if (entry->relation <= reader->relation_count)
-        return true;
-    if (!take_definition(reader, entry->definition, &relation, err) || !make_room(reader, err))
-        return false;
-    reader->relations[reader->relation_count++] = relation;
-    return true;
-}
-
-static bool find_relation(const struct entry_reader *reader, uint64_t number,
-                          const struct relation **ret_relation, struct error *err) {
-    if (number == 0 || number > reader->relation_count)
-        return refuse_entry(err, "a row's table was not defined before it");
-    *ret_relation = reader->relations[number - 1];
-    return true;
+    return wire_end(&fields) || entry_refuse(err, "its bytes are not an entry");
 }
 
 /* ---- transactions ---- */
@@ -308,11 +150,11 @@ static bool begin_transaction(struct entry_reader *reader, const struct entry *e
             transaction.is_chunk = is_copy && field.value != 0;
     }
     if (!wire_end(&fields) || transaction.commit_lsn == 0)
-        return refuse_entry(err, "its bytes are not a transaction");
+        return entry_refuse(err, "its bytes are not a transaction");
     *ret_is_new = reader->transaction.commit_lsn != transaction.commit_lsn ||
                   reader->transaction.xid != transaction.xid || reader->is_copy != is_copy;
     if (!is_copy && next_index != (*ret_is_new ? 0 : reader->next_index))
-        return refuse_entry(err, "a part of its transaction is missing");
+        return entry_refuse(err, "a part of its transaction is missing");
     reader->transaction = transaction;
     reader->next_index = next_index;
     reader->is_copy = is_copy;
@@ -338,7 +180,7 @@ static struct transaction *share_transaction(struct entry_reader *reader, struct
 static bool set_transaction(struct entry_reader *reader, struct arena *arena, struct change *change,
                             struct error *err) {
     if (reader->transaction.commit_lsn == 0)
-        return refuse_entry(err, "a change is outside a transaction");
+        return entry_refuse(err, "a change is outside a transaction");
     change->transaction = share_transaction(reader, arena);
     return change->transaction != NULL || error_no_memory(err);
 }
@@ -348,7 +190,7 @@ static bool end_transaction(struct entry_reader *reader, struct arena *arena, co
     if (!set_transaction(reader, arena, change, err))
         return false;
     if (reader->is_copy || entry->end_lsn <= reader->transaction.commit_lsn)
-        return refuse_entry(err, "a transaction ends before its commit record");
+        return entry_refuse(err, "a transaction ends before its commit record");
     change->end_lsn = entry->end_lsn;
     reader->shared->end_lsn = entry->end_lsn;
     reader->transaction = (struct transaction){0};
@@ -361,7 +203,7 @@ static bool end_transaction(struct entry_reader *reader, struct arena *arena, co
 static bool count_index(struct entry_reader *reader, const struct entry *entry, struct change *change,
                         struct error *err) {
     if (entry->skipped > UINT64_MAX - reader->next_index - 1)
-        return refuse_entry(err, "an index is out of range");
+        return entry_refuse(err, "an index is out of range");
     change->index = reader->next_index + entry->skipped;
     reader->next_index = change->index + 1;
     return true;
@@ -383,23 +225,23 @@ static bool take_values(struct arena *arena, struct slice bytes, struct slice st
     for (size_t i = 0; i < states.size; i++) {
         const char state = states.data[i];
         if (!state_is_known(state))
-            return refuse_entry(err, "a value is of an unknown kind");
+            return entry_refuse(err, "a value is of an unknown kind");
         values[i] = (struct value){.kind = (enum value_kind) state};
         if (state != VALUE_TEXT && state != VALUE_BINARY)
             continue;
         if (taken++ == count)
-            return refuse_entry(err, "a value is missing");
+            return entry_refuse(err, "a value is missing");
         do {
             if (!wire_next(&fields, &field))
-                return refuse_entry(err, "a value is missing");
+                return entry_refuse(err, "a value is missing");
         } while (field.number != number);
         if (field.bytes.size > UINT32_MAX)
-            return refuse_entry(err, "a value is too large");
+            return entry_refuse(err, "a value is too large");
         values[i].data = field.bytes.data != NULL ? field.bytes.data : "";
         values[i].size = (uint32_t) field.bytes.size;
     }
     *ret_values = values;
-    return taken == count || refuse_entry(err, "it has more values than columns");
+    return taken == count || entry_refuse(err, "it has more values than columns");
 }
 
 static bool columns_agree(const struct relation *relation, struct slice states) {
@@ -422,7 +264,7 @@ static bool kinds_agree(const struct change *change) {
 
 static bool take_old_kind(uint64_t old, struct change *change, struct error *err) {
     if (old > ENTRY_OLD_FULL)
-        return refuse_entry(err, "old values are of an unknown kind");
+        return entry_refuse(err, "old values are of an unknown kind");
     change->old_kind = old == ENTRY_OLD_KEY ? OLD_KEY : old == ENTRY_OLD_FULL ? OLD_FULL : OLD_NONE;
     return true;
 }
@@ -430,15 +272,15 @@ static bool take_old_kind(uint64_t old, struct change *change, struct error *err
 /* bytes: the entry, in the arena. A table without columns has rows without values. */
 static bool take_row(struct entry_reader *reader, struct arena *arena, struct slice bytes,
                      const struct entry *entry, struct change *change, struct error *err) {
-    if (!find_relation(reader, entry->relation, &change->relation, err) ||
+    if (!entry_find_relation(reader, entry->relation, &change->relation, err) ||
         !take_old_kind(entry->old, change, err) || !set_transaction(reader, arena, change, err) ||
         !count_index(reader, entry, change, err))
         return false;
     if (reader->is_copy != (change->kind == CHANGE_READ))
-        return refuse_entry(err, "a row of a copy is among changes");
+        return entry_refuse(err, "a row of a copy is among changes");
     if (!columns_agree(change->relation, entry->old_states) ||
         !columns_agree(change->relation, entry->new_states))
-        return refuse_entry(err, "a row has not as many values as its table has columns");
+        return entry_refuse(err, "a row has not as many values as its table has columns");
     const bool has_new = change->kind != CHANGE_DELETE;
     change->is_partial = entry->partial;
     if ((change->old_kind != OLD_NONE && !take_values(arena, bytes, entry->old_states, ENTRY_OLD_VALUES,
@@ -447,8 +289,8 @@ static bool take_row(struct entry_reader *reader, struct arena *arena, struct sl
                                  &change->new_values, err)))
         return false;
     if (has_new && entry->new_states.size != change->relation->column_count)
-        return refuse_entry(err, "a row lacks its values");
-    return kinds_agree(change) || refuse_entry(err, "a row lacks its values");
+        return entry_refuse(err, "a row lacks its values");
+    return kinds_agree(change) || entry_refuse(err, "a row lacks its values");
 }
 
 static bool take_truncate(struct entry_reader *reader, struct arena *arena, const struct entry *entry,
@@ -470,13 +312,13 @@ static bool take_truncate(struct entry_reader *reader, struct arena *arena, cons
     uint64_t number;
     while (packed.at < packed.end) {
         if (!wire_take_varint(&packed, &number))
-            return refuse_entry(err, "its bytes are not a truncate");
-        if (!find_relation(reader, number, &relations[change->relation_count++], err))
+            return entry_refuse(err, "its bytes are not a truncate");
+        if (!entry_find_relation(reader, number, &relations[change->relation_count++], err))
             return false;
     }
     change->relations = relations;
     return (wire_end(&fields) && change->relation_count > 0) ||
-           refuse_entry(err, "its bytes are not a truncate");
+           entry_refuse(err, "its bytes are not a truncate");
 }
 
 static bool take_message(struct entry_reader *reader, struct arena *arena, const struct entry *entry,
@@ -492,7 +334,7 @@ static bool take_message(struct entry_reader *reader, struct arena *arena, const
         else if (field.number == MESSAGE_TRANSACTIONAL)
             change->transactional = field.value != 0;
     if (!wire_end(&fields))
-        return refuse_entry(err, "its bytes are not a message");
+        return entry_refuse(err, "its bytes are not a message");
     return !change->transactional ||
            (set_transaction(reader, arena, change, err) && count_index(reader, entry, change, err));
 }
@@ -525,7 +367,7 @@ static bool take_change(struct entry_reader *reader, struct arena *arena, struct
         change->kind = CHANGE_MESSAGE;
         return take_message(reader, arena, entry, change, err);
     default:
-        return refuse_entry(err, "it is of a kind that this pgcdc does not know; a newer one may read it");
+        return entry_refuse(err, "it is of a kind that this pgcdc does not know; a newer one may read it");
     }
 }
 
@@ -540,7 +382,7 @@ static bool take_other(struct entry_reader *reader, struct arena *arena, const s
     bool is_new = false;
     *ret_is_change = false;
     if (entry->kind == ENTRY_KIND_RELATION)
-        return define_relation(reader, entry, err);
+        return entry_define_relation(reader, entry->relation, entry->definition, err);
     if (is_plan(entry))
         return true;
     if (!begin_transaction(reader, entry, &is_new, err))
@@ -570,7 +412,7 @@ static bool next_entry(struct slice *left, struct slice *ret_bytes, struct error
     }
     *left = (struct slice){0};
     if (!wire_end(&fields))
-        refuse_entry(err, "its bytes are not entries");
+        entry_refuse(err, "its bytes are not entries");
     return false;
 }
 
@@ -604,9 +446,10 @@ bool entry_reader_take_index(struct entry_reader *reader, struct slice plain, st
     struct entry entry;
     while (wire_next(&fields, &field))
         if (field.number == INDEX_RELATIONS &&
-            (!take_entry(field.bytes, &entry, err) || !define_relation(reader, &entry, err)))
+            (!take_entry(field.bytes, &entry, err) ||
+             !entry_define_relation(reader, entry.relation, entry.definition, err)))
             return false;
-    return wire_end(&fields) || refuse_entry(err, "its bytes are not an index");
+    return wire_end(&fields) || entry_refuse(err, "its bytes are not an index");
 }
 
 bool entry_find_definitions(struct slice plain,
@@ -625,7 +468,7 @@ bool entry_find_definitions(struct slice plain,
             !take(context, (uint32_t) entry.relation, entry.definition, err))
             return false;
     }
-    return wire_end(&fields) || refuse_entry(err, "its bytes are not entries");
+    return wire_end(&fields) || entry_refuse(err, "its bytes are not entries");
 }
 
 static bool read_planned(const struct entry *entry, uint32_t *ret_chunk, struct slice *ret_record,
@@ -639,7 +482,7 @@ static bool read_planned(const struct entry *entry, uint32_t *ret_chunk, struct 
             *ret_chunk = (uint32_t) field.value;
         else if (field.number == PLANNED_RECORD)
             *ret_record = field.bytes;
-    return wire_end(&fields) || refuse_entry(err, "its bytes are not a part of a plan");
+    return wire_end(&fields) || entry_refuse(err, "its bytes are not a part of a plan");
 }
 
 bool entry_find_plan(struct slice plain, entry_plan_fn *take, void *context, struct error *err) {
