@@ -21,6 +21,7 @@
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "sinks/archive/archive.h"
+#include "sinks/archive/archive_check.h"
 #include "sinks/archive/archive_drop.h"
 #include "sinks/types.h"
 
@@ -309,5 +310,6 @@ const struct sink_ops sink_archive = {
     .commit = archive_commit,
     .close = archive_close,
     .chunk = &ARCHIVE_CHUNK,
-    .admin = &(const struct sink_admin_ops){.look = archive_look, .drop = archive_drop},
+    .admin =
+        &(const struct sink_admin_ops){.look = archive_look, .check = archive_check, .drop = archive_drop},
 };

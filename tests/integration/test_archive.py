@@ -369,6 +369,21 @@ def test_old_segments_go_unless_somebody_needs_them(archived, tmp_path):
 
 # ---- what it is for ----
 
+def test_check_looks_at_the_directory(archived, tmp_path):
+    """Can it be written, and is the archive in it this pipeline's?"""
+    def codes():
+        return {finding["code"] for finding in json.loads(archived.engine.command("check", "--json").stdout)["findings"]}
+    assert not {code for code in codes() if code.startswith("archive")}
+    archived.engine.catch_up()
+    assert not {code for code in codes() if code.startswith("archive")}
+    archived.engine.configuration["sinks"][0]["name"] = "other"
+    assert "archive_owner" in codes()
+    write_into(archived, tmp_path / "missing" / "archive")
+    assert "archive_directory" in codes()
+    (tmp_path / "missing").write_text("a file")
+    assert "archive_directory" in codes()
+
+
 def test_a_follower_that_could_not_be_written_is_written_later(archived, tmp_path):
     """Once, while it cannot, and by itself when it can."""
     archived.engine.catch_up()
