@@ -45,10 +45,10 @@ static bool listen_at(int directory, const char *pipeline, int listener) {
     if (!fill_address(directory, pipeline, &address))
         return false;
     control_unlink(directory, pipeline);
-    const mode_t mask = umask(0177);
-    const int failure = bind(listener, (const struct sockaddr *) &address, sizeof address);
-    umask(mask);
-    return failure == 0 && listen(listener, BACKLOG) == 0;
+    /* bind gives the file the mode of the socket. The process's umask belongs to all its threads. */
+    return fchmod(listener, 0600) == 0 &&
+           bind(listener, (const struct sockaddr *) &address, sizeof address) == 0 &&
+           listen(listener, BACKLOG) == 0;
 }
 
 bool control_open(struct control *control, const char *directory, const char *pipeline, struct error *err) {
