@@ -531,6 +531,15 @@ void attempt_want(const struct attempt *attempt, lsn_t lsn) {
         continue;
 }
 
+/* With a buffer, the archive is read also while the source is away, but does not say where that one ends. */
+static bool check_end_is_known(const struct attempt *attempt, struct error *err) {
+    const struct pipeline *pipeline = attempt->pipeline;
+    const struct source_config *source = &pipeline->config->source;
+    return !pipeline->options->until_caught_up || pipeline->until_lsn != 0 || source->archive == NULL ||
+           source->dsn == NULL || attempt->reader->catalog != NULL ||
+           error_set(err, ERROR_RETRY, "source: it cannot be reached, so the end of its WAL is not known");
+}
+
 static void set_end(struct attempt *attempt) {
     struct pipeline *pipeline = attempt->pipeline;
     if (pipeline->until_lsn == 0)
@@ -545,7 +554,7 @@ static void set_end(struct attempt *attempt) {
 }
 
 static bool live(struct attempt *attempt, struct error *err) {
-    if (!open_reader(attempt, err))
+    if (!open_reader(attempt, err) || !check_end_is_known(attempt, err))
         return false;
     set_end(attempt);
     if (!check_nobody_streams(attempt, err) || !read_generated(attempt, err) || !open_sinks(attempt, err) ||

@@ -2,12 +2,14 @@
 """A buffer between the slot and the sinks: a slow or stopped sink holds up neither the slot nor the others."""
 
 import itertools
+import stat
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from support import oracle
+from support.server import free_port
 from support.wait import wait_until
 
 SCHEMA = "create table item (id int primary key, v text); create table log (at timestamptz default now(), what text);"
@@ -84,6 +86,15 @@ def test_rows_and_changes_arrive_through_a_buffer(buffered, mode):
     buffered.source.execute("insert into item values (7, 'later')")
     buffered.engine.catch_up()
     buffered.assert_equal()
+
+
+def test_only_the_user_may_ask_each_part(buffered):
+    """Two sockets are opened at the same time; neither changes what the other files of the process are allowed."""
+    buffered.start()
+    follow(buffered)
+    modes = {str(path.relative_to(buffered.state)): stat.S_IMODE(path.stat().st_mode) for path in buffered.state.rglob("*.control")}
+    assert modes == {"shop.control": 0o600, "shop.warehouse/shop.control": 0o600}
+    assert stat.S_IMODE((buffered.state / "shop.warehouse").stat().st_mode) & 0o700 == 0o700
 
 
 def test_a_sink_that_waits_holds_no_wal(buffered):
@@ -232,3 +243,33 @@ def test_a_table_is_copied_again_behind_a_buffer(buffered):
     assert buffered.engine.command("drop").returncode == 0
     assert buffered.slot() is None and list(buffered.state.iterdir()) == []
     assert not list(buffer.glob("*.segment")) and not list(buffer.glob("*.follower"))
+
+
+def test_caught_up_is_not_claimed_while_the_source_is_away(buffered):
+    """The sink drains the buffer meanwhile, but whether that is all nobody knows."""
+    buffered.engine.catch_up()
+    dsn = buffered.source_configuration["dsn"]
+    buffered.source_configuration["dsn"] = f"host=127.0.0.1 port={free_port()} dbname=shop user=nobody connect_timeout=2"
+    result = buffered.engine.command("run", "--until", "caught-up", "--retry-for", "3s")
+    assert result.returncode == 1, result.stderr
+    buffered.source_configuration["dsn"] = dsn
+    buffered.engine.catch_up()
+    buffered.assert_equal()
+
+
+def test_a_sink_drains_the_buffer_while_the_source_is_away(buffered):
+    """Without an end the buffer is read without the source."""
+    buffered.start()
+    follow(buffered)
+    with locked(buffered.target, "item"):
+        buffered.source.execute(LOAD)
+        lsn = buffered.source_lsn()
+        buffered.wait_while_running(lambda: confirmed(buffered, lsn), "the slot to be confirmed")
+        buffered.engine.kill()
+    dsn = buffered.source_configuration["dsn"]
+    buffered.source_configuration["dsn"] = f"host=127.0.0.1 port={free_port()} dbname=shop user=nobody connect_timeout=2"
+    buffered.engine.start()
+    buffered.wait_while_running(lambda: buffered.position_reached(lsn), f"the target to reach {lsn}")
+    buffered.engine.stop()
+    buffered.source_configuration["dsn"] = dsn
+    buffered.assert_equal()
