@@ -37,6 +37,7 @@ struct tail {
     size_t output_done; /* bytes of output that are written */
     int output_fd;
     lsn_t from_lsn;     /* transactions that end at or before it are not printed */
+    bool is_past;       /* the transaction that was asked for comes no more */
     bool output_closed; /* the reader of the output has closed it */
     bool is_streaming;
 };
@@ -47,7 +48,7 @@ static size_t output_pending(const struct tail *tail) {
 
 static bool is_over(const struct tail *tail) {
     return tail->output_closed || atomic_load_explicit(tail->stop, memory_order_relaxed) ||
-           (reader_has_ended(tail->reader) && output_pending(tail) == 0);
+           ((tail->is_past || reader_has_ended(tail->reader)) && output_pending(tail) == 0);
 }
 
 /* ---- which changes ---- */
@@ -121,14 +122,21 @@ static bool write_change(struct tail *tail, const struct change *change, struct 
     return buffer_ok(&tail->output) ? true : error_no_memory(err);
 }
 
-static bool read_changes(struct tail *tail, struct error *err) {
+/* Transactions come in the order of their commits, so the one that was asked for comes no more. */
+static bool is_past(const struct tail *tail, const struct change *change) {
+    const lsn_t wanted_lsn = tail->options->filter.transaction_lsn;
+    return wanted_lsn != 0 && change->kind == CHANGE_BEGIN && change->transaction->commit_lsn > wanted_lsn;
+}
+
+static bool read_changes(struct tail *tail, bool *ret_drained, struct error *err) {
     struct reader *reader = tail->reader;
-    bool drained = false;
-    if (!reader->ops->read(reader, &tail->batch, &drained, err))
+    if (!reader->ops->read(reader, &tail->batch, ret_drained, err))
         return false;
-    for (size_t i = 0; i < tail->batch.change_count; i++)
+    for (size_t i = 0; i < tail->batch.change_count && !tail->is_past; i++) {
+        tail->is_past = is_past(tail, &tail->batch.changes[i]);
         if (!write_change(tail, &tail->batch.changes[i], err))
             return false;
+    }
     batch_empty(&tail->batch);
     return true;
 }
@@ -185,12 +193,16 @@ static bool follow_once(struct tail *tail, struct error *err) {
     struct reader *reader = tail->reader;
     struct reader_wait wait = {.fd = -1};
     struct reader_tending tending = {.is_blocked = output_pending(tail) >= OUTPUT_PENDING_MAX};
-    if (!tending.is_blocked && !read_changes(tail, err))
+    bool drained = true;
+    if (!tending.is_blocked && !read_changes(tail, &drained, err))
         return false;
     tending.now_ms = clock_now_ms();
     tending.durable_lsn = atomic_load(&reader->received_lsn);
-    return push_output(tail, err) && reader->ops->tend(reader, &tending, &wait, err) &&
-           wait_events(tail, &wait, err);
+    if (!push_output(tail, err) || !reader->ops->tend(reader, &tending, &wait, err))
+        return false;
+    if (!drained)
+        wait.timeout_ms = 0; /* the reader has more already */
+    return wait_events(tail, &wait, err);
 }
 
 static bool follow(struct tail *tail, struct error *err) {
@@ -209,6 +221,8 @@ static struct reader_plan tail_plan(const struct tail *tail, const struct reader
         return plan;
     if (options->from_lsn > plan.from_lsn)
         plan.from_lsn = options->from_lsn;
+    if (options->filter.transaction_lsn > plan.from_lsn + 1)
+        plan.from_lsn = options->filter.transaction_lsn - 1; /* before its commit record, or inside it */
     if (!options->follows)
         plan.until_lsn = options->until_lsn != 0 && options->until_lsn < facts->identity.flush_lsn
                              ? options->until_lsn
@@ -223,7 +237,7 @@ static bool start(struct tail *tail, struct error *err) {
     if (!reader->ops->open(reader, &facts, err))
         return false;
     const struct reader_plan plan = tail_plan(tail, &facts);
-    tail->from_lsn = plan.from_lsn;
+    tail->from_lsn = facts.first_lsn > tail->options->from_lsn ? facts.first_lsn : tail->options->from_lsn;
     tail->is_streaming = reader->ops->start(reader, &plan, err);
     if (tail->is_streaming && tail->config->source.archive == NULL)
         log_line(LOG_LEVEL_INFO, "the changes of publication %s after %s", tail->config->source.publication,

@@ -418,3 +418,16 @@ def test_a_warehouse_that_is_away_costs_the_source_nothing(archived, tmp_path):
         assert archived.target.value("select count(*) from log") == 20, "the warehouse is away"
         replay.catch_up()
         equal(archived)
+
+
+def test_a_search_for_one_transaction_ends_behind_it(archived, tmp_path):
+    """Without what is before; and the search is over with the next transaction, also with --follow."""
+    archived.engine.catch_up()
+    for number in range(5):
+        archived.source.execute(f"insert into item values ({800000 + number}, 'one')")
+    archived.engine.catch_up()
+    commits = [line["commit_lsn"] for line in tail(archived, tmp_path / "archive") if line["op"] == "insert" and int(line["key"]["id"]) >= 800000]
+    assert len(commits) == 5
+    for number, lsn in enumerate(commits[:-1]):
+        found = tail(archived, tmp_path / "archive", "--transaction", lsn, "--follow")
+        assert [line["key"]["id"] for line in found] == [800000 + number]
