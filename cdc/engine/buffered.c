@@ -12,10 +12,10 @@
 
 #include "cdc/archive/follower.h"
 #include "cdc/archive/segment_list.h"
-#include "cdc/base/amount.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
+#include "cdc/base/position.h"
 #include "cdc/engine/buffered_published.h"
 
 enum {
@@ -23,14 +23,10 @@ enum {
     RESTART_MS = 60000,
 };
 
-/* No transaction ends there: a follower that needs everything. */
-#define NEEDS_ALL_LSN ((lsn_t) 1)
-
 struct part {
     const struct config *config;
     struct pipeline_options options;
-    struct pipeline_result
-        result; /* of all its runs, apart from ledgers and position: those of the last one */
+    struct pipeline_result result; /* of its last run */
     struct error error;
     pthread_t thread;
     bool is_running; /* the thread is to be joined */
@@ -95,7 +91,7 @@ static bool add_followers(const struct config *config, struct error *err) {
         bool is_there = false;
         for (size_t f = 0; f < list.count; f++)
             is_there = is_there || strcmp(list.followers[f].name, name) == 0;
-        good = is_there || follower_write(config->buffer.path, name, NEEDS_ALL_LSN, err);
+        good = is_there || follower_write(config->buffer.path, name, POSITION_BEGINNING, err);
     }
     follower_list_release(&list);
     return good;

@@ -61,6 +61,25 @@ def confirmed(pipeline, lsn):
     return pipeline.source.value("select confirmed_flush_lsn >= %s::pg_lsn from pg_replication_slots where slot_name = %s", (lsn, pipeline.slot_name()))
 
 
+def die_with_changes_in_the_buffer(buffered):
+    """The slot is past them, and the sink is not. The LSN of their end."""
+    buffered.start()
+    follow(buffered)
+    with locked(buffered.target, "item"):
+        buffered.source.execute(LOAD)
+        lsn = buffered.source_lsn()
+        buffered.wait_while_running(lambda: confirmed(buffered, lsn), "the slot to be confirmed")
+        buffered.engine.kill()
+    return lsn
+
+
+def move_source_away(buffered):
+    """Nothing listens there. The dsn that it had."""
+    dsn = buffered.source_configuration["dsn"]
+    buffered.source_configuration["dsn"] = f"host=127.0.0.1 port={free_port()} dbname=shop user=nobody connect_timeout=2"
+    return dsn
+
+
 @contextmanager
 def locked(database, table):
     """No sink can write to it."""
@@ -127,13 +146,7 @@ def test_a_pipeline_gets_a_buffer_and_loses_it(buffered):
 
 def test_a_buffer_that_is_left_with_changes_in_it_is_refused(buffered):
     """The slot is ahead of the sink, and the remedy is to take the buffer back."""
-    buffered.start()
-    follow(buffered)
-    with locked(buffered.target, "item"):
-        buffered.source.execute(LOAD)
-        lsn = buffered.source_lsn()
-        buffered.wait_while_running(lambda: confirmed(buffered, lsn), "the slot to be confirmed")
-        buffered.engine.kill()
+    die_with_changes_in_the_buffer(buffered)
     buffer = buffered.engine.configuration.pop("buffer")
     buffered.assert_refused("ahead of sink warehouse")
     buffered.engine.configuration["buffer"] = buffer
@@ -248,8 +261,7 @@ def test_a_table_is_copied_again_behind_a_buffer(buffered):
 def test_caught_up_is_not_claimed_while_the_source_is_away(buffered):
     """The sink drains the buffer meanwhile, but whether that is all nobody knows."""
     buffered.engine.catch_up()
-    dsn = buffered.source_configuration["dsn"]
-    buffered.source_configuration["dsn"] = f"host=127.0.0.1 port={free_port()} dbname=shop user=nobody connect_timeout=2"
+    dsn = move_source_away(buffered)
     result = buffered.engine.command("run", "--until", "caught-up", "--retry-for", "3s")
     assert result.returncode == 1, result.stderr
     buffered.source_configuration["dsn"] = dsn
@@ -259,15 +271,8 @@ def test_caught_up_is_not_claimed_while_the_source_is_away(buffered):
 
 def test_a_sink_drains_the_buffer_while_the_source_is_away(buffered):
     """Without an end the buffer is read without the source."""
-    buffered.start()
-    follow(buffered)
-    with locked(buffered.target, "item"):
-        buffered.source.execute(LOAD)
-        lsn = buffered.source_lsn()
-        buffered.wait_while_running(lambda: confirmed(buffered, lsn), "the slot to be confirmed")
-        buffered.engine.kill()
-    dsn = buffered.source_configuration["dsn"]
-    buffered.source_configuration["dsn"] = f"host=127.0.0.1 port={free_port()} dbname=shop user=nobody connect_timeout=2"
+    lsn = die_with_changes_in_the_buffer(buffered)
+    dsn = move_source_away(buffered)
     buffered.engine.start()
     buffered.wait_while_running(lambda: buffered.position_reached(lsn), f"the target to reach {lsn}")
     buffered.engine.stop()
