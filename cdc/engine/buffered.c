@@ -211,8 +211,14 @@ static bool await_buffer(struct buffered *buffered, bool *ret_exists, struct err
     }
 }
 
+/* The parts' directories are in it. When it cannot be made, the first part says why. */
+static void make_state_directory(const struct config *config) {
+    (void) mkdir(config->state, 0750);
+}
+
 static bool start_all(struct buffered *buffered, struct error *err) {
     bool exists = false;
+    make_state_directory(buffered->config);
     prepare_parts(buffered);
     if (!part_start(&buffered->parts[0], err) || !await_buffer(buffered, &exists, err))
         return false;

@@ -2,6 +2,7 @@
 """A buffer between the slot and the sinks: a slow or stopped sink holds up neither the slot nor the others."""
 
 import itertools
+import shutil
 import stat
 from contextlib import contextmanager
 from pathlib import Path
@@ -278,3 +279,18 @@ def test_a_sink_drains_the_buffer_while_the_source_is_away(buffered):
     buffered.engine.stop()
     buffered.source_configuration["dsn"] = dsn
     buffered.assert_equal()
+
+
+def test_a_sink_from_before_the_buffer_is_refused(buffered):
+    """Its target was restored, and the state that would know it is gone: the changes before the buffer are gone, too."""
+    buffer = buffered.engine.configuration.pop("buffer")
+    buffered.engine.catch_up()
+    before = buffered.position()
+    buffered.source.execute(LOAD)
+    buffered.engine.catch_up()
+    buffered.engine.configuration["buffer"] = buffer
+    buffered.engine.catch_up()
+    buffered.target.execute("update pgcdc.position set end_lsn = %s::pg_lsn", (before,))
+    shutil.rmtree(buffered.state)
+    result = buffered.engine.command("run", "--until", "caught-up", "--retry-for", "3s")
+    assert result.returncode == 3 and "those in between are gone" in result.stderr, result.stderr
