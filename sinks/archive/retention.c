@@ -5,13 +5,13 @@
 #include "sinks/archive/retention.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cdc/archive/follower.h"
 #include "cdc/archive/segment_end.h"
 #include "cdc/archive/segment_list.h"
+#include "cdc/base/amount.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 
@@ -107,10 +107,9 @@ static const struct follower *find_last(const struct follower_list *list) {
 static bool refuse_room(const char *directory, uint64_t bytes, uint64_t bytes_max,
                         const struct follower_list *followers, struct error *err) {
     const struct follower *last = find_last(followers);
-    error_set(err, ERROR_RETRY,
-              "archive %s: it has %" PRIu64 " MB, and max_bytes is %" PRIu64
-              " MB: nothing is read until %s%s",
-              directory, bytes >> 20, bytes_max >> 20, last != NULL ? last->name : "old files are deleted",
+    error_set(err, ERROR_RETRY, "archive %s: it has %s, and max_bytes is %s: nothing is read until %s%s",
+              directory, amount_bytes((double) bytes).text, amount_bytes((double) bytes_max).text,
+              last != NULL ? last->name : "old files are deleted",
               last != NULL ? " has read more of it" : "");
     return error_remedy(err, "raise max_bytes, if that disk has room");
 }
