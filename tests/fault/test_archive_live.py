@@ -11,7 +11,7 @@ import time
 import pytest
 
 from support import chunk_load
-from support.archive import Replay, write_into
+from support.archive import Replay, archive, archived_lsn, write_into
 from support.chunk_load import ChunkLoad
 from support.cluster import Cluster
 from support.committed import lsn_number
@@ -42,12 +42,6 @@ def live(new_pipeline, source_cluster, shared_clusters, tmp_path):
     write_into(pipeline, tmp_path / "archive", segment_bytes="1MB")
     pipeline.engine.configuration["copy"] = {"mode": "live", "workers": "3", "chunk_bytes": "64kB"}
     return pipeline
-
-
-def archive(pipeline, command, path, *more):
-    result = subprocess.run([pipeline.engine.program, "archive", command, path, *more], capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
 
 
 def start(pipeline, **arguments):
@@ -124,7 +118,7 @@ def test_a_replay_does_not_begin_or_end_where_rows_are_missing(interrupted, tmp_
     assert "rows are missing" in archive(interrupted, "verify", path)
     printed = subprocess.run([interrupted.engine.program, "tail", path], capture_output=True, text=True, check=True, timeout=60).stdout
     assert '"number"' in printed, "what is there can be seen"
-    lsn = json.loads(archive(interrupted, "list", path, "--json").splitlines()[-1])["end_lsn"]
+    lsn = archived_lsn(interrupted, path)
     with Replay(interrupted, path, tmp_path / "replay") as replay:
         for option in (("--until", "2099-01-01T00:00:00Z"), ("--from", lsn)):
             refused = replay.engine.command("run", *option)
@@ -188,7 +182,7 @@ def test_a_sink_with_its_rows_from_elsewhere_goes_to_an_archive_that_is_whole(in
         lsn = interrupted.source_lsn()
         interrupted.engine.start(environment={"PGCDC_FAULT": "runner-chunk-stored:60"})
         assert interrupted.engine.wait_exit(120) == -signal.SIGKILL, interrupted.engine.log_tail()
-        assert lsn_number(json.loads(archive(interrupted, "list", path, "--json").splitlines()[-1])["end_lsn"]) >= lsn_number(lsn)
+        assert lsn_number(archived_lsn(interrupted, path)) >= lsn_number(lsn)
         replay.engine.configuration["source"] = source
         refused = replay.engine.command("run", "--until", "caught-up")
         assert refused.returncode == 3 and "lacks changes of rows that come later" in refused.stderr, refused.stderr

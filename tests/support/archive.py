@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """An archive between two pipelines: one writes it from the source, the other replays it into the target."""
 
+import json
+import subprocess
+
 from support.engine import Engine
 from support.wait import wait_until
 
@@ -12,12 +15,25 @@ def write_into(pipeline, path, **options):
     pipeline.engine.configuration["sinks"] = [{"name": SINK, "type": "archive", "path": str(path), **options}]
 
 
+def archive(pipeline, command, path, *more):
+    """`pgcdc archive COMMAND PATH`, which must end well: what it prints."""
+    result = subprocess.run([pipeline.engine.program, "archive", command, path, *more], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def archived_lsn(pipeline, path):
+    """Where the archive ends."""
+    return json.loads(archive(pipeline, "list", path, "--json").splitlines()[-1])["end_lsn"]
+
+
 class Replay:
     """A pipeline from an archive into the target of another pipeline."""
 
     def __init__(self, pipeline, path, folder, name="replay"):
         self.pipeline = pipeline
         self.name = name
+        self.path = path
         self.engine = Engine(pipeline.engine.program, folder, {
             "name": name,
             "source": {"archive": str(path)},
@@ -43,6 +59,6 @@ class Replay:
         return bool(target.execute("select 1 from pgcdc.position where pipeline = %s and end_lsn >= %s::pg_lsn", (self.name, lsn)))
 
     def wait_applied(self):
-        """Until everything that is committed at the source now came through the archive."""
-        lsn = self.pipeline.source_lsn()
+        """Until everything that is committed at the source now came through the archive, or all that a stopped writer left."""
+        lsn = self.pipeline.source_lsn() if self.pipeline.engine.is_running() else archived_lsn(self.pipeline, self.path)
         wait_until(lambda: self.reached(lsn), lambda: f"{lsn} to be replayed\n{self.pipeline.engine.log_tail()}\n{self.engine.log_tail()}", 120)
