@@ -62,14 +62,21 @@ def confirmed(pipeline, lsn):
     return pipeline.source.value("select confirmed_flush_lsn >= %s::pg_lsn from pg_replication_slots where slot_name = %s", (lsn, pipeline.slot_name()))
 
 
-def die_with_changes_in_the_buffer(buffered):
-    """The slot is past them, and the sink is not. The LSN of their end."""
+@contextmanager
+def changes_in_the_buffer(buffered):
+    """The slot is past them, and the sink waits for a lock. The LSN of their end."""
     buffered.start()
     follow(buffered)
     with locked(buffered.target, "item"):
         buffered.source.execute(LOAD)
         lsn = buffered.source_lsn()
         buffered.wait_while_running(lambda: confirmed(buffered, lsn), "the slot to be confirmed")
+        yield lsn
+
+
+def die_with_changes_in_the_buffer(buffered):
+    """The LSN of their end."""
+    with changes_in_the_buffer(buffered) as lsn:
         buffered.engine.kill()
     return lsn
 
@@ -119,12 +126,7 @@ def test_only_the_user_may_ask_each_part(buffered):
 
 def test_a_sink_that_waits_holds_no_wal(buffered):
     """The slot goes on while the target's table is locked; everything arrives afterwards."""
-    buffered.start()
-    follow(buffered)
-    with locked(buffered.target, "item"):
-        buffered.source.execute(LOAD)
-        lsn = buffered.source_lsn()
-        buffered.wait_while_running(lambda: confirmed(buffered, lsn), "the slot to be confirmed")
+    with changes_in_the_buffer(buffered) as lsn:
         assert not buffered.position_reached(lsn)
     assert_follows(buffered)
 
