@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "cdc/command.h"
-#include "cdc/migrate/plan.h"
+#include "cdc/migrate/plan/plan.h"
 
 #define ARENA_BYTES_MAX ((size_t) 1 << 30) /* the definitions of many tables, and every object's name */
 #define COPY_BYTES (UINT64_C(40) << 20)

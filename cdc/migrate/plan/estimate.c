@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cdc/base/amount.h"
-#include "cdc/migrate/plan.h"
+#include "cdc/migrate/plan/plan.h"
 
 enum { DISK_PERCENT = 150 }; /* of the data: the target also writes WAL, and sorts for its indexes */
 

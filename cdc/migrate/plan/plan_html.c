@@ -16,7 +16,7 @@
 #include "cdc/base/clock.h"
 #include "cdc/base/file.h"
 #include "cdc/base/visible.h"
-#include "cdc/migrate/plan.h"
+#include "cdc/migrate/plan/plan.h"
 
 #define PAGE_BYTES_MAX ((size_t) 256 << 20)
 #define TEXT_BYTES_MAX ((size_t) 64 << 20)

@@ -2,8 +2,8 @@
 /*
  * data_probes.c - which tables could have rows that the target refuses.
  */
-#include "cdc/migrate/data.h"
-#include "cdc/migrate/inventory_sql.h"
+#include "cdc/migrate/plan/data.h"
+#include "cdc/migrate/plan/inventory_sql.h"
 
 /* clang-format off */
 /* A name that a terminal would not show as it is becomes U&"a\000ab", as identifier_append_printable does. */

@@ -7,7 +7,7 @@
 
 #include "cdc/base/amount.h"
 #include "cdc/base/visible.h"
-#include "cdc/migrate/plan.h"
+#include "cdc/migrate/plan/plan.h"
 
 enum {
     TABLES_SHOWN_MAX = 10, /* the largest; --json has all */

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "cdc/migrate/plan.h"
+#include "cdc/migrate/plan/plan.h"
 
 struct probe {
     const char *code;

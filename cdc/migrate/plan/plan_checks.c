@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "cdc/base/amount.h"
-#include "cdc/migrate/plan.h"
+#include "cdc/migrate/plan/plan.h"
 
 /* A pooler gives its clients a process id of its own making. */
 void plan_check_pooler(struct plan *plan) {

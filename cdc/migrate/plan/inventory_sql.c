@@ -2,7 +2,7 @@
 /*
  * inventory_sql.c - see inventory_sql.h. A query that has nothing to say about a column answers NULL.
  */
-#include "cdc/migrate/inventory_sql.h"
+#include "cdc/migrate/plan/inventory_sql.h"
 
 #include <stdlib.h>
 

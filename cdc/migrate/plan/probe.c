@@ -2,7 +2,7 @@
 /*
  * probe.c - see probe.h.
  */
-#include "cdc/migrate/probe.h"
+#include "cdc/migrate/plan/probe.h"
 
 #include <ctype.h>
 #include <stdlib.h>

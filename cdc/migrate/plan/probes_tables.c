@@ -2,8 +2,8 @@
 /*
  * probes_tables.c - each table, sequence and constraint at the source: what a migration meets in it.
  */
-#include "cdc/migrate/inventory_sql.h"
-#include "cdc/migrate/probe.h"
+#include "cdc/migrate/plan/inventory_sql.h"
+#include "cdc/migrate/plan/probe.h"
 
 /* clang-format off */
 #define MOVED "unnest($1::oid[]) moved join pg_class c on c.oid = moved join pg_namespace n on n.oid ="      \

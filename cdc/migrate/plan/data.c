@@ -2,14 +2,14 @@
 /*
  * data.c - see data.h.
  */
-#include "cdc/migrate/data.h"
+#include "cdc/migrate/plan/data.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "cdc/base/amount.h"
 #include "cdc/base/buffer.h"
-#include "cdc/migrate/probe.h"
+#include "cdc/migrate/plan/probe.h"
 #include "cdc/pq/lock_wait.h"
 
 #define SQL_BYTES_MAX ((size_t) 16 << 20)

@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 #include "cdc/check/check.h"
-#include "cdc/migrate/inventory.h"
+#include "cdc/migrate/plan/inventory.h"
 
 /* What the estimate is made from, all of it shown with it. */
 struct plan_assumptions {

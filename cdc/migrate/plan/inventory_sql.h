@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "cdc/migrate/inventory.h"
+#include "cdc/migrate/plan/inventory.h"
 
 /* The columns of each query's answer, in this order. */
 enum {

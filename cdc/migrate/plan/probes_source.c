@@ -2,8 +2,8 @@
 /*
  * probes_source.c - the source's server and database: what a migration meets apart from its tables.
  */
-#include "cdc/migrate/inventory_sql.h"
-#include "cdc/migrate/probe.h"
+#include "cdc/migrate/plan/inventory_sql.h"
+#include "cdc/migrate/plan/probe.h"
 
 /* clang-format off */
 const struct probe SOURCE_PROBES[] = {

@@ -13,7 +13,7 @@
  */
 #pragma once
 
-#include "cdc/migrate/plan.h"
+#include "cdc/migrate/plan/plan.h"
 
 struct data_probe {
     const char *code;

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "cdc/base/buffer.h"
-#include "cdc/migrate/plan.h"
+#include "cdc/migrate/plan/plan.h"
 #include "cdc/pq/identifier.h"
 
 #define TEXT_BYTES_MAX ((size_t) 64 << 20)

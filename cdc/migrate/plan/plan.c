@@ -2,14 +2,14 @@
 /*
  * plan.c - makes the parts of a plan, each independent of the others.
  */
-#include "cdc/migrate/plan.h"
+#include "cdc/migrate/plan/plan.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 
 #include "cdc/base/buffer.h"
-#include "cdc/migrate/data.h"
-#include "cdc/migrate/probe.h"
+#include "cdc/migrate/plan/data.h"
+#include "cdc/migrate/plan/probe.h"
 #include "cdc/pq/lock_wait.h"
 
 #define OIDS_BYTES_MAX ((size_t) 64 << 20)

@@ -2,8 +2,8 @@
 /*
  * probes_target.c - what the target lacks of what the source has, or does otherwise.
  */
-#include "cdc/migrate/inventory_sql.h"
-#include "cdc/migrate/probe.h"
+#include "cdc/migrate/plan/inventory_sql.h"
+#include "cdc/migrate/plan/probe.h"
 
 /* clang-format off */
 #define GIVEN_EXTENSIONS                                                                                     \

@@ -2,12 +2,12 @@
 /*
  * inventory.c - runs the query of each class, and decides which tables the pipeline moves.
  */
-#include "cdc/migrate/inventory.h"
+#include "cdc/migrate/plan/inventory.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdc/migrate/inventory_sql.h"
+#include "cdc/migrate/plan/inventory_sql.h"
 
 static const struct {
     const char *name;

@@ -3,7 +3,7 @@
  * plan_json.c - a plan as one line of JSON, with every object.
  */
 #include "cdc/base/json_writer.h"
-#include "cdc/migrate/plan.h"
+#include "cdc/migrate/plan/plan.h"
 
 static void put_optional(struct json_writer *json, const char *key, const char *text) {
     if (text != NULL)
