@@ -26,6 +26,7 @@
 #include "cdc/engine/skip.h"
 #include "cdc/engine/state_lock.h"
 #include "cdc/engine/verified.h"
+#include "cdc/migrate/steps/steps.h"
 #include "cdc/pq/identifier.h"
 #include "cdc/source/publication.h"
 #include "cdc/source/slot.h"
@@ -182,16 +183,27 @@ static bool has_position(const struct config_sink *config, struct sink *sink) {
            position_exists(&view.position);
 }
 
-static bool drop_sink(const struct config_sink *config, const atomic_bool *stop, struct error *err) {
+/* The rows of a migration: nothing works on it while they are removed. */
+static bool remove_steps(const struct drop *drop, const struct config_sink *sink, struct error *err) {
+    struct steps steps = {0};
+    const bool removed =
+        !steps_can(sink) ||
+        (steps_open(&steps, drop->config, sink, drop->stop, err) &&
+         (!steps.exists || (steps_lock(&steps, "pgcdc drop", err) && steps_remove(&steps, NULL, err))));
+    steps_close(&steps);
+    return removed;
+}
+
+static bool drop_sink(const struct drop *drop, const struct config_sink *config, struct error *err) {
     if (sink_admin(config->ops, drop) == NULL) {
         printf("sink %s: stores no position\n", config->sink.name);
         return true;
     }
-    struct sink *sink = sink_new(config->ops, &config->sink, stop);
+    struct sink *sink = sink_new(config->ops, &config->sink, drop->stop);
     if (sink == NULL)
         return error_no_memory(err);
     const bool had_position = has_position(config, sink);
-    bool dropped = config->ops->admin->drop(sink, err);
+    bool dropped = remove_steps(drop, config, err) && config->ops->admin->drop(sink, err);
     sink_free(sink);
     if (!dropped)
         return error_wrap(err, "sink %s", config->sink.name);
@@ -204,10 +216,10 @@ static bool drop_sink(const struct config_sink *config, const atomic_bool *stop,
 }
 
 /* Continues after a sink that fails, so that the others need not wait for it; *err is the last failure. */
-static bool drop_sinks(const struct config *config, const atomic_bool *stop, struct error *err) {
+static bool drop_sinks(const struct drop *drop, const struct config *config, struct error *err) {
     bool dropped = true;
     for (size_t i = 0; i < config->sink_count; i++) {
-        if (drop_sink(&config->sinks[i], stop, err))
+        if (drop_sink(drop, &config->sinks[i], err))
             continue;
         fprintf(stderr, "pgcdc drop: %s\n", error_line(err).text);
         dropped = false;
@@ -244,10 +256,11 @@ static bool drop_state(const struct config *config, struct error *err) {
 }
 
 /* The parts of a pipeline with a buffer: the buffer's files, who reads them, and the sinks' state. */
-static bool drop_parts(const struct config *config, const atomic_bool *stop, struct error *err) {
+static bool drop_parts(const struct drop *drop, struct error *err) {
+    const struct config *config = drop->config;
     if (config->part_count == 0)
         return true;
-    if (!drop_sinks(&config->parts[0], stop, err))
+    if (!drop_sinks(drop, &config->parts[0], err))
         return false;
     for (size_t i = 1; i < config->part_count; i++) {
         const struct config *part = &config->parts[i];
@@ -273,9 +286,26 @@ static bool drop_at_source(struct drop *drop, struct error *err) {
     return dropped;
 }
 
+/* Before anything goes. A target that is away is reported when its sink is dropped. */
+static bool refuse_migrating(const struct drop *drop, struct error *err) {
+    bool is_running = false;
+    for (size_t i = 0; i < drop->config->sink_count && !is_running; i++) {
+        const struct config_sink *sink = &drop->config->sinks[i];
+        struct steps steps = {0};
+        struct error answer = {0};
+        is_running = steps_can(sink) && steps_open(&steps, drop->config, sink, drop->stop, &answer) &&
+                     steps.exists && !steps_lock(&steps, "pgcdc drop", &answer) &&
+                     answer.kind == ERROR_RUNNING;
+        steps_close(&steps);
+        if (is_running)
+            *err = answer;
+    }
+    return !is_running;
+}
+
 static bool drop_all(struct drop *drop, struct error *err) {
-    return drop_at_source(drop, err) && drop_sinks(drop->config, drop->stop, err) &&
-           drop_parts(drop->config, drop->stop, err) && drop_state(drop->config, err);
+    return refuse_migrating(drop, err) && drop_at_source(drop, err) && drop_sinks(drop, drop->config, err) &&
+           drop_parts(drop, err) && drop_state(drop->config, err);
 }
 
 static bool refuse_running(struct error *err) {

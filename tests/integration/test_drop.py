@@ -75,6 +75,27 @@ def test_a_new_pipeline_can_begin_afterwards(ran):
     ran.assert_equal()
 
 
+def start_migration(ran):
+    """The table of the steps as an administrator would make it, with a step of this pipeline and one of another."""
+    ran.target.execute("create table pgcdc.migration (pipeline text, step text, object text, state text not null, detail text,"
+                       " started_at timestamptz not null, ended_at timestamptz, primary key (pipeline, step, object));"
+                       " insert into pgcdc.migration select p, 'copy', '', 'done', null, now(), now() from (values ('shop'), ('other')) v (p)")
+
+
+def test_the_steps_of_a_migration_go_and_those_of_another_stay(ran):
+    start_migration(ran)
+    drop(ran)
+    assert ran.target.execute("select pipeline from pgcdc.migration") == [("other",)]
+
+
+def test_a_migration_that_a_process_works_on_stays_whole(ran):
+    start_migration(ran)
+    with ran.target.connect() as conn:
+        conn.cursor().execute("select pg_advisory_lock(hashtextextended('pgcdc.migration shop', 0))")
+        assert "another process works on the migration of pipeline shop" in drop(ran, 6)
+    assert ran.slot() is not None and len(ran.target.execute("select 1 from pgcdc.migration")) == 2
+
+
 def test_a_running_engine_is_not_pulled_from_under(ran):
     ran.start()
     said = drop(ran, 3)
