@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pipeline to Kafka: every committed change is in its topic exactly once, and the topics replay to the source."""
 
+import contextlib
 import json
 import os
 import shlex
@@ -8,14 +9,16 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 from test_core import ROWS, TABLES, TRANSACTIONS
 from test_snapshot import change_everything
 
 from support.committed import lsn_text
-from support.kafka import PASSWORD, USER
+from support.kafka import CLIENT, PASSWORD, USER
 from support.published import published
 from support.server import cache_folder
 from support.topic_reader import TopicReader
@@ -180,6 +183,41 @@ def test_created_topics_are_as_configured(kafka_pipeline):
     assert kafka_pipeline.kafka.topic_config(kafka_pipeline.topic("item"))["cleanup.policy"] == "compact"
     assert kafka_pipeline.kafka.topic_config(kafka_pipeline.position_topic)["cleanup.policy"] == "compact"
     kafka_pipeline.assert_equal()
+
+
+def test_a_position_is_read_while_others_write_without_a_pause(kafka_pipeline):
+    """A shared topic never comes to its end; the pipeline's own place is before the end that it had."""
+    sink(kafka_pipeline)["position_topic"] = f"{kafka_pipeline.name}-positions"
+    fill(kafka_pipeline)
+    kafka_pipeline.engine.catch_up()
+    with written_without_a_pause(kafka_pipeline.kafka, sink(kafka_pipeline)["position_topic"]):
+        before_s = time.monotonic()
+        for _ in range(5):
+            assert kafka_pipeline.engine.json("status")["sinks"][0]["position"] is not None
+        took_s = time.monotonic() - before_s
+    assert took_s < 90, f"five looks took {took_s:.0f} s: each waited for the writer's pause"
+
+
+@contextlib.contextmanager
+def written_without_a_pause(kafka, topic):
+    """By another program, under a key of its own."""
+    producer = Producer({**CLIENT, "bootstrap.servers": kafka.bootstrap, "linger.ms": 0, "acks": 0})
+    ended = threading.Event()
+
+    def write():
+        while not ended.is_set():
+            producer.produce(topic, b"{}", b"another.sink")
+            while len(producer) > 100:
+                producer.poll(0.001)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        writer.join()
+        producer.flush(30)
 
 
 # Messages over the size limit

@@ -100,7 +100,8 @@ struct reading {
     const struct kafka_options *options;
     rd_kafka_topic_t *topic;
     int64_t deadline_ms;
-    int64_t target; /* the high watermark; -1: not known yet */
+    int64_t least_end; /* what the leader said when it was asked for the end */
+    int64_t target;    /* the high watermark when reading began; -1: not known yet */
     bool at_end;
     const struct position_reader *reader; /* NULL: further records are not passed on */
     struct other_keys others;
@@ -154,21 +155,29 @@ static bool take_record(struct reading *reading, const rd_kafka_message_t *messa
     return true;
 }
 
-/* The fetcher's offset when nothing more is available; this may be before the high watermark. */
-static void take_end(struct reading *reading, int64_t offset) {
-    int64_t low = 0, high = 0;
-    rd_kafka_get_watermark_offsets(reading->client.handle, reading->options->position_topic, 0, &low, &high);
-    if (reading->target < 0)
-        reading->target = high;
-    reading->at_end = offset >= reading->target;
+/*
+ * `next` is the next offset to come. The high watermark is that of the first answer: while another engine
+ * writes, there may always be more, and the event for the end of the partition never comes. A new leader's
+ * first answers can have a high watermark that lags, so what it said before counts too. The end of what may
+ * be read can be before the high watermark while a transaction is open.
+ */
+static void note_place(struct reading *reading, int64_t next) {
+    int64_t low = 0, high = -1;
+    if (reading->target < 0 &&
+        rd_kafka_get_watermark_offsets(reading->client.handle, reading->options->position_topic, 0, &low,
+                                       &high) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+        high >= 0)
+        reading->target = high > reading->least_end ? high : reading->least_end;
+    reading->at_end = reading->target >= 0 && next >= reading->target;
 }
 
 static bool take_message(struct reading *reading, const rd_kafka_message_t *message, struct error *err) {
     switch (message->err) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
+        note_place(reading, message->offset + 1);
         return take_record(reading, message, err);
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-        take_end(reading, message->offset);
+        note_place(reading, message->offset);
         return true;
     default:
         return kafka_error_set(err, message->err, "reading topic %s", reading->options->position_topic);
@@ -216,6 +225,7 @@ static bool read_window(struct reading *reading, int64_t start, struct error *er
 
 /* Reads a window before the end, then larger ones until our record is found. */
 static bool read_windows(struct reading *reading, int64_t low, int64_t high, struct error *err) {
+    reading->least_end = high;
     for (int64_t window = WINDOW_RECORDS;; window *= WINDOW_FACTOR) {
         int64_t start = reading->reader != NULL || high - low <= window ? low : high - window;
         if (!read_window(reading, start, err))
@@ -232,7 +242,7 @@ static bool is_missing(rd_kafka_resp_err_t code) {
 
 static bool may_pass(rd_kafka_resp_err_t code) {
     return code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__TRANSPORT ||
-           code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+           code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
            code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || code == RD_KAFKA_RESP_ERR__WAIT_CACHE;
 }
 
