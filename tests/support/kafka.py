@@ -138,6 +138,15 @@ class Kafka:
         for broker in self.brokers:
             broker.thaw()
 
+    def revive(self):
+        """Whatever a test that failed has left: every broker runs again."""
+        for broker in self.brokers:
+            if broker.is_running():
+                broker.thaw()
+            else:
+                broker.process = None
+        self.start()
+
     def _answers(self):
         for broker in self.brokers:
             assert broker.is_running(), f"broker {broker.number} of {self.name} ended:\n{broker.log_tail()}"
