@@ -90,16 +90,20 @@ def read_all(brokers, pipeline):
     """What is committed now, topic by topic, in the order of the source's commits."""
     consumer = connect(brokers)
     topics = [topic for name, topic in consumer.list_topics(timeout=20).topics.items() if name.startswith(pipeline + ".")]
-    left = [TopicPartition(topic.topic, number, OFFSET_BEGINNING) for topic in topics for number in topic.partitions]
-    consumer.assign(left)
+    partitions = [TopicPartition(topic.topic, number, OFFSET_BEGINNING) for topic in topics for number in topic.partitions]
+    ends = {(each.topic, each.partition): consumer.get_watermark_offsets(each)[1] for each in partitions}
+    consumer.assign(partitions)
     found = defaultdict(list)
-    while left:
+    while ends:
         for message in consumer.consume(5000, 0.2):
+            place = (message.topic(), message.partition())
             if message.error() is None:
                 change = change_of(message)
                 found[change.table].append((change, message.key()))
+                if message.offset() + 1 >= ends.get(place, 0):
+                    ends.pop(place, None)  # while others write on, the event for the end may never come
             elif message.error().code() == KafkaError._PARTITION_EOF:
-                left = [each for each in left if (each.topic, each.partition) != (message.topic(), message.partition())]
+                ends.pop(place, None)
     consumer.close()
     for changes in found.values():
         changes.sort(key=lambda item: (item[0].commit_lsn, item[0].index, not item[0].HasField("moved_to")))
