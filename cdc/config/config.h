@@ -68,6 +68,14 @@ struct verify_config {
     uint64_t continuous_bytes; /* a second, of the source's tables, are compared while `run` runs; 0: none */
 };
 
+/* Which sequences of the source are kept ahead in the sinks that are databases. */
+enum sequences_follow { SEQUENCES_NONE, SEQUENCES_TABLES, SEQUENCES_ALL };
+
+struct sequences_config {
+    enum sequences_follow follow; /* TABLES: those of the published tables' schemas and columns */
+    uint64_t headroom;            /* in values */
+};
+
 struct config_sink {
     const struct sink_ops *ops;
     struct sink_config sink;
@@ -82,6 +90,7 @@ struct config {
     struct source_config source;
     struct copy_config copy;
     struct verify_config verify;
+    struct sequences_config sequences;
     const struct config_sink *sinks;
     size_t sink_count; /* at least 1 */
     struct buffer_config buffer;
@@ -95,13 +104,14 @@ struct config {
 };
 
 /*
- * The keys of the file, of source, of copy, of verify, of buffer and of every sink; each type of sink has
- * further keys.
+ * The keys of the file, of source, of copy, of verify, of sequences, of buffer and of every sink; each type
+ * of sink has further keys.
  */
 extern const struct option_spec PIPELINE_OPTIONS[];
 extern const struct option_spec SOURCE_OPTIONS[];
 extern const struct option_spec COPY_OPTIONS[];
 extern const struct option_spec VERIFY_OPTIONS[];
+extern const struct option_spec SEQUENCES_OPTIONS[];
 extern const struct option_spec BUFFER_OPTIONS[];
 extern const struct option_spec SINK_OPTIONS[];
 

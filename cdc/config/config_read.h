@@ -24,6 +24,10 @@ MUST_CHECK bool config_read_copy(const struct section *root, struct copy_config 
 MUST_CHECK bool config_read_verify(const struct section *root, struct verify_config *ret_verify,
                                    struct error *err);
 
+/* config_sequences.c: after the source. */
+MUST_CHECK bool config_read_sequences(const struct section *root, const struct source_config *source,
+                                      struct sequences_config *ret_sequences, struct error *err);
+
 /* config_buffer.c: after everything else. */
 MUST_CHECK bool config_read_buffer(const struct section *root, struct config *config, struct error *err);
 

@@ -44,6 +44,7 @@ LAYERS = {
     "cdc/status": ["cdc/base", "cdc/pq", "decoder", "cdc/archive", "sinks", "cdc/config", "cdc/source", "cdc/readers", "cdc/copy", "cdc/engine"],
     "cdc/check": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
     "cdc/verify": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
+    "cdc/sequences": ["cdc/base", "cdc/pq", "sinks", "cdc/config", "cdc/source"],
     "cdc/migrate/plan": ["cdc/base", "cdc/pq", "sinks", "cdc/config", "cdc/check"],
     "cdc/migrate/steps": ["cdc/base", "cdc/pq", "sinks", "cdc/config"],
     "cdc/commands": [

@@ -184,13 +184,18 @@ static const struct bad BAD[] = {
      "archive, password_file, slot, publication, publications, tables, snapshot, "
      "origin, decoding_work_mem, streaming"},
     {HEAD "sink: []\n" TAIL,
-     "shop.yaml:4: sink: unknown key; did you mean sinks? the file takes name, source, copy, verify, accept, "
-     "buffer, state, sinks"},
+     "shop.yaml:4: sink: unknown key; did you mean sinks? the file takes name, source, copy, verify, "
+     "sequences, accept, buffer, state, sinks"},
     {HEAD TAIL "    brokres: x\n", "shop.yaml:9: sinks[0].brokres: unknown key; a sink of type postgres "
                                    "takes name, type, dsn, password_file"},
     {HEAD TAIL "    password_fiel: x\n", "shop.yaml:9: sinks[0].password_fiel: unknown key; did you mean "
                                          "password_file? a sink of type postgres takes name, "
                                          "type, dsn, password_file"},
+    {HEAD "sequences: {follow: some}\n" TAIL, "shop.yaml:4: sequences.follow: expected none, tables or all"},
+    {HEAD "sequences: {headroom: -1}\n" TAIL,
+     "shop.yaml:4: sequences.headroom: expected a number of values: 1000"},
+    {"name: shop\nsource:\n  archive: /a\nsequences: {follow: all}\n" TAIL,
+     "shop.yaml:4: sequences.follow: source.archive has no sequences; expected none"},
     {"source: {dsn: host=a}\n" TAIL, "shop.yaml:1: name: this key is required and missing"},
     {"name: shop\n" TAIL, "shop.yaml:1: source: this key is required and missing"},
     {"name: shop\nsource: {slot: a}\n" TAIL, "shop.yaml:2: source.dsn: this key is required and missing"},
