@@ -13,10 +13,9 @@
 #include "cdc/base/log.h"
 #include "cdc/check/explain_stop.h"
 #include "cdc/command.h"
-#include "cdc/engine/buffered.h"
 #include "cdc/engine/failure.h"
 #include "cdc/engine/pipeline.h"
-#include "cdc/verify/verify_continuous.h"
+#include "cdc/run/run.h"
 
 /* SIGALRM's handler in main.c sets the stop flag, so the stop is orderly. */
 static bool set_timeout(int64_t timeout_ms, struct error *err) {
@@ -133,18 +132,6 @@ static enum exit_code command_run_report(const struct command_line *line,
     return code;
 }
 
-/* The comparisons end with the pipeline. ret_failed: whose error *err is. */
-static bool run_pipeline(const struct command_line *line, const struct pipeline_options *options,
-                         struct verify_continuous *verifying, struct pipeline_result *ret_result,
-                         const struct config **ret_failed, struct error *err) {
-    *ret_failed = line->config;
-    bool good = line->config->part_count > 0
-                    ? buffered_run(line->config, options, ret_result, ret_failed, err)
-                    : pipeline_run(line->config, options, ret_result, err);
-    verify_continuous_end(verifying);
-    return good;
-}
-
 static bool find_from(const struct command_line *line, lsn_t *ret_lsn, struct error *err) {
     const char *archive = line->config->source.archive;
     *ret_lsn = line->from_lsn;
@@ -199,12 +186,10 @@ static enum exit_code run(const struct command_line *line) {
                                        .stop = line->stop};
     struct pipeline_result result = {0};
     struct error err = {0};
-    struct verify_continuous verifying;
     const struct config *failed = line->config;
     bool good = set_timeout(line->timeout_ms, &err) && find_until(line, &options.until_lsn, &err) &&
                 find_from(line, &options.from_lsn, &err) &&
-                verify_continuous_start(&verifying, line->config, &err) &&
-                run_pipeline(line, &options, &verifying, &result, &failed, &err);
+                run_all(line->config, &options, &result, &failed, &err);
     enum exit_code code = good ? command_run_report(line, &result) : exit_code_of(&err);
     if (!good) {
         struct error unwritten = {0};

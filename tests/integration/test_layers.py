@@ -45,10 +45,11 @@ LAYERS = {
     "cdc/check": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
     "cdc/verify": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
     "cdc/sequences": ["cdc/base", "cdc/pq", "sinks", "cdc/config", "cdc/source"],
+    "cdc/run": ["cdc/base", "cdc/config", "cdc/engine", "cdc/verify", "cdc/sequences"],
     "cdc/migrate/plan": ["cdc/base", "cdc/pq", "sinks", "cdc/config", "cdc/check"],
     "cdc/migrate/steps": ["cdc/base", "cdc/pq", "sinks", "cdc/config"],
     "cdc/commands": [
-        "cdc", "cdc/base", "cdc/pq", "decoder", "cdc/archive", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine", "cdc/status", "cdc/check", "cdc/verify",
+        "cdc", "cdc/base", "cdc/pq", "decoder", "cdc/archive", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine", "cdc/status", "cdc/check", "cdc/verify", "cdc/run",
         "cdc/migrate/plan", "cdc/migrate/steps",
     ],
     "cdc": ["cdc/base", "cdc/config"],
