@@ -15,8 +15,8 @@ KILLS_LONG = 1000
 
 
 # Only with source.streaming: test_streamed.py. Only with --until, only after an error, only with a policy: test_until.py, test_failure.py, test_conflict_policies.py.
-# Of `drop` after a migration: test_migrate_kills.py. Of `verify`, and of continuous verification: test_verify.py, test_continuous.py.
-ELSEWHERE = {"attempt-end-reached", "buffer-before-begin", "failure-written", "postgres-after-resolve", "repair-stored", "steps-removed", "streamed-commit", "verified-written", "verify-range-compared"}
+# Of `drop` after a migration: test_migrate_kills.py. Of `verify`, and of continuous verification: test_verify.py, test_continuous.py. Beside the pipeline: test_sequences.py.
+ELSEWHERE = {"attempt-end-reached", "buffer-before-begin", "failure-written", "postgres-after-resolve", "repair-stored", "sequences-set", "steps-removed", "streamed-commit", "verified-written", "verify-range-compared"}
 
 
 def fault_points():
