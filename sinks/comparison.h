@@ -80,6 +80,8 @@ struct comparison_answer {
     struct differences differences;
     uint64_t source_rows;
     uint64_t target_rows;
+    int64_t source_hash; /* of these rows, by hash_sum_add; of a sink that appends: 0 */
+    int64_t target_hash;
     struct comparison_faults faults; /* in all records of the table, whatever the question is about */
 };
 

@@ -46,3 +46,17 @@ void difference_counts_add(struct difference_counts *counts, const struct differ
     else
         counts->different++;
 }
+
+/* A server's remainder has the sign of its sum. */
+static uint64_t hash_sum_of(int64_t hash) {
+    const int64_t rest = hash % HASH_SUM_MODULUS;
+    return (uint64_t) (rest < 0 ? rest + HASH_SUM_MODULUS : rest);
+}
+
+int64_t hash_sum_add(int64_t sum, int64_t hash) {
+    return (int64_t) ((hash_sum_of(sum) + hash_sum_of(hash)) % HASH_SUM_MODULUS);
+}
+
+int64_t hash_sum_subtract(int64_t sum, int64_t hash) {
+    return (int64_t) ((hash_sum_of(sum) + HASH_SUM_MODULUS - hash_sum_of(hash)) % HASH_SUM_MODULUS);
+}

@@ -41,6 +41,14 @@ MUST_CHECK bool differences_append(struct differences *differences, const struct
 /* NULL if the key does not differ. */
 struct difference *differences_find(const struct differences *differences, int64_t key);
 
+/*
+ * Sums of hashes are numbers modulo the largest bigint. The sum of a table is the same however it is divided.
+ */
+#define HASH_SUM_MODULUS INT64_MAX
+
+int64_t hash_sum_add(int64_t sum, int64_t hash);
+int64_t hash_sum_subtract(int64_t sum, int64_t hash);
+
 /* Lower bounds: rows only at the source, only at the target, and on both sides with different values. */
 struct difference_counts {
     uint64_t missing;

@@ -2,9 +2,9 @@
 /*
  * verified.c - the file's text. Names and bounds are hexadecimal; a dash is none.
  *
- *     pgcdc verified 1
+ *     pgcdc verified 2
  *     table OID DEFINITION EQUAL_US EQUAL_LSN RANGES SCHEMA NAME COLUMN
- *     range STATE LSN AT_US SOURCE_ROWS TARGET_ROWS NARROWED MISSING EXTRA DIFFERENT LOW HIGH
+ *     range STATE LSN AT_US SOURCE_ROWS TARGET_ROWS SOURCE_HASH TARGET_HASH NARROWED MISSING EXTRA DIFFERENT LOW HIGH
  *     end
  */
 #include "cdc/engine/verified.h"
@@ -18,7 +18,7 @@
 #include "cdc/base/fault.h"
 #include "cdc/engine/state_file.h"
 
-#define MAGIC "pgcdc verified 1\n"
+#define MAGIC "pgcdc verified 2\n"
 #define TEXT_BYTES_MAX ((size_t) 256 << 20)
 
 enum { RANGES_MAX = 1 << 20, WORD_MAX = 1024, BOUND_MAX = 300 };
@@ -103,10 +103,11 @@ static void take_range(struct reading *reading, const char *line) {
     char lsn[32], low[WORD_MAX], high[WORD_MAX];
     unsigned state = 0;
     if (sscanf(line,
-               "range %u %31s %" SCNd64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64
-               " %" SCNu64 " %1023s %1023s",
-               &state, lsn, &range.at_us, &range.source_rows, &range.target_rows, &range.narrowed_rows,
-               &range.missing, &range.extra, &range.different, low, high) != 11 ||
+               "range %u %31s %" SCNd64 " %" SCNu64 " %" SCNu64 " %" SCNd64 " %" SCNd64 " %" SCNu64
+               " %" SCNu64 " %" SCNu64 " %" SCNu64 " %1023s %1023s",
+               &state, lsn, &range.at_us, &range.source_rows, &range.target_rows, &range.source_hash,
+               &range.target_hash, &range.narrowed_rows, &range.missing, &range.extra, &range.different, low,
+               high) != 13 ||
         state > VERIFIED_DIFFERENT || !lsn_parse(lsn, &range.lsn) || verified->count == 0 ||
         has_all_ranges(reading)) {
         reading->is_bad = true;
@@ -151,10 +152,12 @@ static void append_word(struct buffer *text, const char *word) {
 }
 
 static void append_range(struct buffer *text, const struct verified_range *range) {
-    buffer_printf(
-        text, "range %u %s %" PRId64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64,
-        (unsigned) range->state, lsn_format(range->lsn).text, range->at_us, range->source_rows,
-        range->target_rows, range->narrowed_rows, range->missing, range->extra, range->different);
+    buffer_printf(text,
+                  "range %u %s %" PRId64 " %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRId64 " %" PRIu64
+                  " %" PRIu64 " %" PRIu64 " %" PRIu64,
+                  (unsigned) range->state, lsn_format(range->lsn).text, range->at_us, range->source_rows,
+                  range->target_rows, range->source_hash, range->target_hash, range->narrowed_rows,
+                  range->missing, range->extra, range->different);
     append_word(text, range->low);
     append_word(text, range->high);
     buffer_append_text(text, "\n");

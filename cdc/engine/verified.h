@@ -26,6 +26,7 @@ struct verified_range {
     lsn_t lsn;     /* of the last comparison */
     int64_t at_us; /* likewise, since 1970; 0: never */
     uint64_t source_rows, target_rows, narrowed_rows;
+    int64_t source_hash, target_hash;   /* of these rows; see sinks/difference.h */
     uint64_t missing, extra, different; /* rows */
     int64_t tried_us;                   /* not in the file: of the last try that proved nothing */
 };

@@ -271,6 +271,8 @@ static bool take_proven(struct verify *verify, struct verify_table *compared) {
         return false;
     compared->source_rows += range->source_rows;
     compared->target_rows += range->target_rows;
+    compared->source_hash = hash_sum_add(compared->source_hash, range->source_hash);
+    compared->target_hash = hash_sum_add(compared->target_hash, range->target_hash);
     compared->narrowed_rows += range->narrowed_rows;
     compared->lsn = range->lsn;
     verify->proven_count++;
@@ -435,6 +437,7 @@ static void begin_again(struct verify *verify) {
         if (compared->result != VERIFY_UNDECIDED)
             continue;
         compared->source_rows = compared->target_rows = compared->narrowed_rows = 0;
+        compared->source_hash = compared->target_hash = 0;
         compared->counts = (struct difference_counts){0};
         compared->faults = (struct comparison_faults){0};
         compared->is_inexact = compared->columns_are_known = false;

@@ -232,6 +232,21 @@ static void put_columns(const struct verify_table *compared, struct json_writer 
     yajl_gen_array_close(json->generator);
 }
 
+static void put_hash(struct json_writer *json, const char *key, int64_t hash) {
+    char text[17];
+    snprintf(text, sizeof text, "%016" PRIx64, (uint64_t) hash);
+    json_put_field(json, key, text);
+}
+
+/* Those of the rows that are counted beside them. */
+static void put_hashes(const struct verify *verify, const struct verify_table *compared,
+                       struct json_writer *json) {
+    if (!sink_has_rows(verify->sides.ops))
+        return;
+    put_hash(json, "source_hash", compared->source_hash);
+    put_hash(json, "target_hash", compared->target_hash);
+}
+
 static void put_table(const struct verify *verify, const struct verify_table *compared,
                       struct json_writer *json) {
     const struct difference_counts counts = compared->counts;
@@ -244,6 +259,7 @@ static void put_table(const struct verify *verify, const struct verify_table *co
     } else if (compared->result != VERIFY_COPYING) {
         json_put_number(json, "source_rows", (int64_t) compared->source_rows);
         json_put_number(json, "target_rows", (int64_t) compared->target_rows);
+        put_hashes(verify, compared, json);
         json_put_number(json, "missing", (int64_t) counts.missing);
         json_put_number(json, "extra", (int64_t) counts.extra);
         json_put_number(json, "different", (int64_t) counts.different);

@@ -50,6 +50,8 @@ static bool compare_range(struct verify_sides *sides, struct verify_table *compa
 static struct verified_range counts_of(const struct verify_table *compared) {
     return (struct verified_range){.source_rows = compared->source_rows,
                                    .target_rows = compared->target_rows,
+                                   .source_hash = compared->source_hash,
+                                   .target_hash = compared->target_hash,
                                    .narrowed_rows = compared->narrowed_rows,
                                    .missing = compared->counts.missing,
                                    .extra = compared->counts.extra,
@@ -60,6 +62,8 @@ static struct verified_range counts_since(const struct verified_range *before,
                                           const struct verified_range *now) {
     return (struct verified_range){.source_rows = now->source_rows - before->source_rows,
                                    .target_rows = now->target_rows - before->target_rows,
+                                   .source_hash = hash_sum_subtract(now->source_hash, before->source_hash),
+                                   .target_hash = hash_sum_subtract(now->target_hash, before->target_hash),
                                    .narrowed_rows = now->narrowed_rows - before->narrowed_rows,
                                    .missing = now->missing - before->missing,
                                    .extra = now->extra - before->extra,

@@ -122,6 +122,8 @@ static bool compare_whole(struct verify_table *compared, struct verify_sides *si
     const bool asked = verify_table_sum(compared, sides, MASK_WHOLE, NULL, &answer, err);
     compared->source_rows += answer.source_rows;
     compared->target_rows += answer.target_rows;
+    compared->source_hash = hash_sum_add(compared->source_hash, answer.source_hash);
+    compared->target_hash = hash_sum_add(compared->target_hash, answer.target_hash);
     compared->faults.duplicate += answer.faults.duplicate;
     compared->faults.foreign += answer.faults.foreign;
     compared->faults.uncounted += answer.faults.uncounted;

@@ -36,6 +36,8 @@ struct verify_table {
     enum verify_result result;
     uint64_t source_rows; /* at the comparison of the whole table */
     uint64_t target_rows;
+    int64_t source_hash; /* of these rows (sinks/difference.h) */
+    int64_t target_hash;
     uint64_t narrowed_rows; /* at the source then: rows with a value whose text the target's type changes */
     struct comparison_faults faults; /* of the target's records then */
     int64_t bucket_mask;

@@ -67,6 +67,8 @@ def test_every_type_and_shape_is_equal(pipeline):
     sink = assert_verified(pipeline, EQUAL)
     assert {table["result"] for table in sink["tables"]} == {"equal"}
     assert table_of(sink, "T x")["source_rows"] == 301
+    assert all(table["source_hash"] == table["target_hash"] for table in sink["tables"])
+    assert table_of(sink, "T x")["source_hash"] != table_of(sink, "empty")["source_hash"] == "0" * 16
     result = pipeline.engine.command("verify")
     assert result.returncode == EQUAL and "equal at LSN " in result.stdout
 
@@ -80,6 +82,7 @@ def test_one_value_of_any_type_is_a_difference(pipeline, column):
     pipeline.target.execute(f'update "Odd ""s."."T x" set "{column}" = null where "i d" = 7')
     sink = assert_verified(pipeline, DIFFERENT)
     assert counts_of(sink, "T x") == (0, 0, 1)
+    assert table_of(sink, "T x")["source_hash"] != table_of(sink, "T x")["target_hash"]
     assert [table["table"] for table in sink["tables"] if table["result"] != "equal"] == ["T x"]
 
 

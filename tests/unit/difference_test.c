@@ -112,3 +112,18 @@ Test(difference, agrees_with_a_naive_merge) {
         differences_release(&differences);
     }
 }
+
+/* However the hashes are divided, and whatever sign a server's remainder has. */
+Test(difference, a_sum_of_hashes_does_not_depend_on_the_ranges) {
+    const int64_t hashes[] = {INT64_MAX - 1, -5, INT64_MIN + 2, 77, INT64_MAX, -1, 0};
+    int64_t whole = 0, first = 0, second = 0;
+    for (size_t i = 0; i < sizeof hashes / sizeof *hashes; i++) {
+        int64_t *part = i % 2 == 0 ? &first : &second;
+        whole = hash_sum_add(whole, hashes[i]);
+        *part = hash_sum_add(*part, hashes[i]);
+    }
+    cr_assert_eq(hash_sum_add(first, second), whole);
+    cr_assert_eq(hash_sum_add(second, first), whole);
+    cr_assert_eq(hash_sum_subtract(whole, first), second);
+    cr_assert_eq(hash_sum_add(0, -1), INT64_MAX - 1, "as its positive remainder");
+}

@@ -61,6 +61,8 @@ Test(verified, all_of_it_is_read_back) {
          .at_us = 17,
          .source_rows = 3,
          .target_rows = 4,
+         .source_hash = INT64_MAX - 1,
+         .target_hash = 6,
          .narrowed_rows = 5},
         {.low = "a b\n", .state = VERIFIED_DIFFERENT, .missing = 1, .extra = 2, .different = 3},
     };
@@ -90,6 +92,8 @@ Test(verified, all_of_it_is_read_back) {
     cr_assert_str_eq(table->ranges[0].high, "a b\n");
     cr_assert_eq(table->ranges[0].lsn, 0x116B3748u);
     cr_assert_eq(table->ranges[0].narrowed_rows, 5);
+    cr_assert_eq(table->ranges[0].source_hash, INT64_MAX - 1);
+    cr_assert_eq(table->ranges[0].target_hash, 6);
     cr_assert_eq(verified_count(table, VERIFIED_DIFFERENT), 1);
     cr_assert_eq(verified_sum(table).different, 3);
     cr_assert_str_eq(verified_find(&verified, 5)->column, "");
@@ -114,23 +118,23 @@ Test(verified, a_table_with_a_long_bound_is_left_out) {
 }
 
 #define TABLE "table 1 ff 0 0/0 2 73 74 6964\n"
-#define RANGE "range 1 0/10 5 1 1 0 0 0 0 - 39\n"
+#define RANGE "range 1 0/10 5 1 1 8 8 0 0 0 0 - 39\n"
 
 Test(verified, what_is_not_whole_counts_as_missing) {
     static const char *const BAD[] = {
         "",
-        "pgcdc verified 1\n",
+        "pgcdc verified 2\n",
         "pgcdc verified 2\nend\n",
-        "pgcdc verified 1\n" TABLE RANGE RANGE,
-        "pgcdc verified 1\n" TABLE RANGE "end\n",
-        "pgcdc verified 1\n" TABLE RANGE RANGE RANGE "end\n",
-        "pgcdc verified 1\n" RANGE "end\n",
-        "pgcdc verified 1\n" TABLE RANGE "range 3 0/10 5 1 1 0 0 0 0 39 -\nend\n",
-        "pgcdc verified 1\n" TABLE RANGE "range 1 0/10 5 1 1 0 0 0 0 3 -\nend\n",
-        "pgcdc verified 1\n" TABLE RANGE "range 1 0/10 5 1 1 0 0 0 0 3g -\nend\n",
-        "pgcdc verified 1\n" TABLE RANGE "range 1 0/10 5 1 1 0 0 0 0 00 -\nend\n",
-        "pgcdc verified 1\ntable 1 ff 0 0/0 99999999 73 74 6964\nend\n",
-        "pgcdc verified 1\nodd\n" TABLE RANGE RANGE "end\n",
+        "pgcdc verified 2\n" TABLE RANGE RANGE,
+        "pgcdc verified 2\n" TABLE RANGE "end\n",
+        "pgcdc verified 2\n" TABLE RANGE RANGE RANGE "end\n",
+        "pgcdc verified 2\n" RANGE "end\n",
+        "pgcdc verified 2\n" TABLE RANGE "range 3 0/10 5 1 1 8 8 0 0 0 0 39 -\nend\n",
+        "pgcdc verified 2\n" TABLE RANGE "range 1 0/10 5 1 1 8 8 0 0 0 0 3 -\nend\n",
+        "pgcdc verified 2\n" TABLE RANGE "range 1 0/10 5 1 1 8 8 0 0 0 0 3g -\nend\n",
+        "pgcdc verified 2\n" TABLE RANGE "range 1 0/10 5 1 1 8 8 0 0 0 0 00 -\nend\n",
+        "pgcdc verified 2\ntable 1 ff 0 0/0 99999999 73 74 6964\nend\n",
+        "pgcdc verified 2\nodd\n" TABLE RANGE RANGE "end\n",
     };
     struct scene scene = new_scene();
     cr_assert_eq(read_back(&scene).count, 0, "there is no file");
@@ -138,7 +142,7 @@ Test(verified, what_is_not_whole_counts_as_missing) {
         write_text(&scene, BAD[i]);
         cr_assert_eq(read_back(&scene).count, 0, "%s", BAD[i]);
     }
-    write_text(&scene, "pgcdc verified 1\n" TABLE RANGE RANGE "end\n");
+    write_text(&scene, "pgcdc verified 2\n" TABLE RANGE RANGE "end\n");
     cr_assert_eq(read_back(&scene).count, 1);
     remove_scene(&scene);
 }

@@ -173,6 +173,8 @@ bool sums_merge(struct comparison_answer *answer, const PGresult *source, const 
             difference.target = get_sum(target, target_row++);
         answer->source_rows += difference.source.count;
         answer->target_rows += difference.target.count;
+        answer->source_hash = hash_sum_add(answer->source_hash, difference.source.hash);
+        answer->target_hash = hash_sum_add(answer->target_hash, difference.target.hash);
         bool is_equal = difference.source.count == difference.target.count &&
                         difference.source.hash == difference.target.hash;
         if (!is_equal && !differences_append(&answer->differences, &difference))
