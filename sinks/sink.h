@@ -80,10 +80,12 @@ struct sink_column {
 
 struct session_options;
 
-/* What the engine has learned about the source; set before open. */
+/* What the engine has learned about the source; set before open, first_lsn before the first write. */
 struct sink_facts {
     uint64_t system_id; /* of the source cluster */
     uint32_t timeline;  /* the source's */
+    /* Of a sink that gets its first position without a copy: the place after which its changes begin; else 0. */
+    lsn_t first_lsn;
     const oid_t *gone;  /* relations that neither side has any more: their changes are skipped */
     size_t gone_count;
     const struct sink_column *generated; /* columns that the source generates (PostgreSQL 18 can send them) */

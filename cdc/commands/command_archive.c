@@ -58,6 +58,11 @@ static const char *state_of(const struct segment_survey *survey) {
 
 /* ---- one segment ---- */
 
+/* A copy is in the first segment, which then begins at no place. */
+static bool lacks_rows(const struct segment_survey *survey) {
+    return survey->head.number == 1 && survey->head.first_lsn != 0;
+}
+
 static void print_segment(const struct segment_survey *survey) {
     const char *name = strrchr(survey->path.text, '/');
     printf("%s  %10s  ", name != NULL ? name + 1 : survey->path.text,
@@ -69,7 +74,7 @@ static void print_segment(const struct segment_survey *survey) {
     printf("%s to %s", lsn_format(survey->head.first_lsn).text, lsn_format(survey->end.end_lsn).text);
     if (survey->end.commit_time_us != 0)
         printf(", until %s", time_of(survey->end.commit_time_us / SECOND_US + POSTGRES_EPOCH_S).text);
-    printf(", %s\n", state_of(survey));
+    printf(", %s%s\n", state_of(survey), lacks_rows(survey) ? ", without copied rows" : "");
 }
 
 static bool print_json(struct survey_run *run, const struct segment_survey *survey, struct error *err) {

@@ -226,6 +226,12 @@ static bool read_next_xid(struct attempt *attempt, uint64_t *ret_next_xid, struc
     return true;
 }
 
+/* At the beginning of an archive the copied rows come first. */
+static lsn_t first_lsn_of(const struct attempt *attempt, size_t i) {
+    const lsn_t end_lsn = attempt->positions[i].end_lsn;
+    return attempt->store_positions && end_lsn != POSITION_BEGINNING ? end_lsn : 0;
+}
+
 static bool order_runners(struct attempt *attempt, struct error *err) {
     const struct pipeline *pipeline = attempt->pipeline;
     uint64_t next_xid = 0;
@@ -239,6 +245,7 @@ static bool order_runners(struct attempt *attempt, struct error *err) {
                                  .next_xid = next_xid};
         if (!find_skip(attempt, i, &run.skip, err))
             return false;
+        pipeline->sinks[i]->facts.first_lsn = first_lsn_of(attempt, i);
         runner_order_run(&attempt->runners[i], &run);
     }
     return true;

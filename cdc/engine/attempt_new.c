@@ -172,14 +172,17 @@ static bool create_at_source(struct attempt *attempt, bool again, bool copies, s
     return !copies || (lives ? plan_copy(attempt, &creation, err) : copy_rows(attempt, &creation, err));
 }
 
-/* The rows of the copy were there, and are not any more. */
+/* The rows of a copy were there, and are not any more; or they were never there. */
 static bool refuse_cut(const struct attempt *attempt, struct error *err) {
-    error_set(err, ERROR_REFUSE, "%s %s begins at %s: the rows and changes before it are gone",
-              attempt->reader->ops->name, attempt->pipeline->config->source.archive,
-              lsn_format(attempt->facts.first_lsn).text);
+    const bool had_rows = attempt->facts.had_rows;
+    error_set(err, ERROR_REFUSE, "%s %s begins at %s: %s", attempt->reader->ops->name,
+              attempt->pipeline->config->source.archive, lsn_format(attempt->facts.first_lsn).text,
+              had_rows ? "the rows and changes before it are gone"
+                       : "the pipeline that writes it copied no rows (source.snapshot: never)");
     return error_remedy(err,
-                        "restore its earlier segments from a copy; or fill the target's tables with the rows "
-                        "as of that position, and set source.snapshot: never");
+                        "%sfill the target's tables with the rows as of that position, and set "
+                        "source.snapshot: never",
+                        had_rows ? "restore its earlier segments from a copy; or " : "");
 }
 
 /* The target has the rows as of that position, says who asks for it. */

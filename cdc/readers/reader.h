@@ -43,7 +43,8 @@ struct reader_facts {
     bool has_slot;
     struct slot_facts slot; /* with has_slot only */
     lsn_t first_lsn;        /* without a slot, not 0: what ends at or before it can no longer be read */
-    bool is_cut; /* without a slot: changes and copied rows before first_lsn existed, and are gone */
+    bool is_cut;   /* without a slot: nothing before first_lsn is there, also no copied rows */
+    bool had_rows; /* with is_cut: what was before it existed, and is gone */
 };
 
 /* What was created for a new pipeline. */

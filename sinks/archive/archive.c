@@ -108,8 +108,17 @@ static bool repeats_plan(const struct archive_sink *archive) {
            (plan->head.row_lsn != 0 && plan->head.row_lsn >= archive->writer.head.first_lsn);
 }
 
+/* An archive without the rows of a copy begins at a place, as one does whose old segments are gone. */
+static void begin_at_first(struct archive_sink *archive) {
+    if (archive->writer.end_lsn != 0)
+        return;
+    archive->writer.end_lsn = archive->sink.facts.first_lsn;
+    archive->passed_lsn = archive->sink.facts.first_lsn;
+}
+
 static bool begin_segment(struct archive_sink *archive, struct error *err) {
     const struct segment_head head = head_of(archive);
+    begin_at_first(archive);
     if (!segment_writer_begin(&archive->writer, &head, err))
         return false;
     entry_writer_begin_segment(&archive->entries);

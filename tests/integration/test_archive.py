@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support.archive import Replay, write_into
+from support.archive import Replay, archive, write_into
 from support.wait import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -365,6 +365,36 @@ def test_old_segments_go_unless_somebody_needs_them(archived, tmp_path):
         archived.target.execute("truncate log")
         replay.catch_up()
         assert 5000 <= archived.target.value("select count(*) from log") < archived.source.value("select count(*) from log")
+
+
+def test_an_archive_without_copied_rows_says_so(archived, tmp_path):
+    """It does not look like that of an empty database: a replay needs a target that has the rows."""
+    archived.engine.configuration["source"]["snapshot"] = "never"
+    archived.engine.catch_up()
+    archived.source.execute(LOAD)
+    archived.engine.catch_up()
+    assert "without copied rows" in archive(archived, "list", tmp_path / "archive")
+    with Replay(archived, tmp_path / "archive", tmp_path / "replay") as replay:
+        refused = replay.engine.command("run", "--until", "caught-up")
+        assert refused.returncode == 3 and "copied no rows (source.snapshot: never)" in refused.stderr, refused.stderr
+        assert archived.target.value("select count(*) from log") == 0
+        archived.target.execute("insert into item select i, 'v' || i, repeat(md5(i::text), 100) from generate_series(1, 99) i")
+        replay.engine.configuration["source"]["snapshot"] = "never"
+        replay.catch_up()
+        assert archived.target.value("select count(*) from item") == archived.source.value("select count(*) from item")
+
+
+def test_an_archive_of_an_empty_database_is_whole(pipeline, tmp_path):
+    pipeline.execute_both(SCHEMA)
+    pipeline.publish()
+    write_into(pipeline, tmp_path / "archive")
+    pipeline.engine.catch_up()
+    assert "without copied rows" not in archive(pipeline, "list", tmp_path / "archive")
+    pipeline.source.execute(LOAD)
+    pipeline.engine.catch_up()
+    with Replay(pipeline, tmp_path / "archive", tmp_path / "replay") as replay:
+        replay.catch_up()
+        equal(pipeline)
 
 
 # ---- what it is for ----

@@ -76,30 +76,10 @@ static bool refuse_empty(const char *directory, struct error *err) {
     return error_remedy(err, "run the pipeline that writes it, or correct source.archive");
 }
 
-/*
- * A buffer has no rows of a copy. Its first group is the position at which it begins, and nothing else; what
- * is before that was never in it.
- */
-static bool find_beginning(const char *directory, const struct segment_name *first, lsn_t *ret_first_lsn,
-                           struct error *err) {
-    struct segment segment = {.fd = -1};
-    struct frame frame = {0};
-    enum segment_step step = SEGMENT_END;
-    const bool is_read = segment_open(directory, first, true, &segment, err) &&
-                         segment_look(&segment, segment.first_offset, 0, &frame, &step, err) &&
-                         ((step == SEGMENT_FRAME && frame.is_whole) || refuse_empty(directory, err));
-    *ret_first_lsn = frame.end_lsn;
-    segment_close(&segment);
-    return is_read;
-}
-
-static bool look_at_first(const struct reader *reader, const struct segment_name *first,
-                          struct reader_facts *facts, struct error *err) {
-    const bool is_buffer = reader->config->source.dsn != NULL;
-    facts->is_cut = first->first_lsn != 0 || is_buffer;
-    facts->first_lsn = first->first_lsn != 0 ? first->first_lsn : POSITION_BEGINNING;
-    return !is_buffer || first->first_lsn != 0 ||
-           find_beginning(reader->config->source.archive, first, &facts->first_lsn, err);
+static void look_at_first(const struct segment_name *first, struct reader_facts *facts) {
+    facts->is_cut = first->first_lsn != 0;
+    facts->had_rows = first->number > 1;
+    facts->first_lsn = facts->is_cut ? first->first_lsn : POSITION_BEGINNING;
 }
 
 static bool look_at_archive(struct reader *reader, struct reader_facts *ret_facts, struct error *err) {
@@ -109,9 +89,11 @@ static bool look_at_archive(struct reader *reader, struct reader_facts *ret_fact
     *ret_facts = (struct reader_facts){0};
     if (stat(directory, &file) != 0 && errno == ENOENT)
         return refuse_empty(directory, err);
-    const bool is_read =
-        segment_list_read(directory, &list, err) && (list.count > 0 || refuse_empty(directory, err)) &&
-        read_end(directory, &list, ret_facts, err) && look_at_first(reader, &list.names[0], ret_facts, err);
+    const bool is_read = segment_list_read(directory, &list, err) &&
+                         (list.count > 0 || refuse_empty(directory, err)) &&
+                         read_end(directory, &list, ret_facts, err);
+    if (is_read)
+        look_at_first(&list.names[0], ret_facts);
     archive_of(reader)->timeline = ret_facts->identity.timeline;
     segment_list_release(&list);
     return is_read;
