@@ -84,7 +84,7 @@ struct session_options;
 struct sink_facts {
     uint64_t system_id; /* of the source cluster */
     uint32_t timeline;  /* the source's */
-    /* Of a sink that gets its first position without a copy: the place after which its changes begin; else 0. */
+    /* Of a sink that gets its first position without a copy: the place where its changes begin; else 0. */
     lsn_t first_lsn;
     const oid_t *gone;  /* relations that neither side has any more: their changes are skipped */
     size_t gone_count;
