@@ -137,7 +137,10 @@ static bool add_empty(struct plan_maker *maker, const struct table *table, struc
     return true;
 }
 
-/* Without a snapshot of their own: see CHUNK_BY_PAGES. The last one has no end, as the table may grow. */
+/*
+ * Without a snapshot of their own: see CHUNK_BY_PAGES. The last one has no end, as the table may grow. Of a
+ * partitioned table, a chunk is the same range of pages in each partition; a foreign partition has none.
+ */
 static bool divide_pages(struct plan_maker *maker, const struct table *table, uint64_t wanted,
                          struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
@@ -146,8 +149,11 @@ static bool divide_pages(struct plan_maker *maker, const struct table *table, ui
     snprintf(oid, sizeof oid, "%u", table->oid);
     const char *const values[] = {oid};
     if (!session_query(maker->source,
-                       "select coalesce(pg_catalog.pg_relation_size($1::oid), 0)"
-                       " / pg_catalog.current_setting('block_size')::bigint",
+                       "select case when bool_or(c.relkind = 'f') then 0"
+                       " else coalesce(max(pg_catalog.pg_relation_size(c.oid)), 0) end"
+                       " / pg_catalog.current_setting('block_size')::bigint from pg_catalog.pg_class c"
+                       " where c.oid = $1::oid or c.oid in (select relid from"
+                       " pg_catalog.pg_partition_tree($1::oid) where isleaf)",
                        1, values, &(const struct result_shape){"the query for a table's pages", 1, 1, 1, 0},
                        &result, err))
         return false;
@@ -190,11 +196,11 @@ static bool is_scattered(struct plan_maker *maker, const struct table *table, co
 static bool prefers_pages(struct plan_maker *maker, const struct table *table, const struct chunk *like,
                           uint64_t wanted, bool *ret_pages, struct error *err) {
     *ret_pages = like->method == CHUNK_WHOLE;
-    if (wanted < 2 || table->kind == 'p' || maker->terms->replaces || maker->terms->by_key_only) {
+    if (wanted < 2 || maker->terms->replaces || maker->terms->by_key_only) {
         *ret_pages = false;
         return true;
     }
-    return *ret_pages || wanted < SCATTERED_CHUNKS_MIN ||
+    return *ret_pages || table->kind == 'p' || wanted < SCATTERED_CHUNKS_MIN ||
            is_scattered(maker, table, like->column, ret_pages, err);
 }
 

@@ -114,10 +114,22 @@ def test_chunks_of_a_source_that_commits_asynchronously_wait_for_its_disk(pipeli
     finish(pipeline)
 
 
-def test_a_table_divided_by_pages_is_copied_again_as_a_whole(pipeline):
+LOOSE = "create table loose (n int, pad text); alter table loose replica identity full;"
+LOOSE_PARTITIONS = """
+    create table loose (n int, pad text) partition by range (n);
+    create table loose_low partition of loose for values from (minvalue) to (1500);
+    create table loose_none partition of loose for values from (1500) to (1600);
+    create table loose_high partition of loose for values from (1600) to (maxvalue) partition by list (pad);
+    create table loose_rest partition of loose_high default;
+    alter table loose replica identity full; alter table loose_low replica identity full;
+    alter table loose_none replica identity full; alter table loose_rest replica identity full;
+"""
+
+
+@pytest.mark.parametrize("table", [LOOSE, LOOSE_PARTITIONS], ids=["one", "partitions"])
+def test_a_table_divided_by_pages_is_copied_again_as_a_whole(pipeline, table):
     """Its chunks are of one snapshot, which an interruption ends; what was copied from it goes first."""
-    pipeline.source.execute("create table loose (n int, pad text); alter table loose replica identity full;"
-                            "insert into loose select g, repeat('l', 100) from generate_series(1, 5000) g")
+    pipeline.source.execute(table + "insert into loose select g, repeat('l', 100) from generate_series(1, 5000) g")
     pipeline.publish()
     pipeline.engine.configuration["copy"] = {"mode": "live", "workers": "1", "chunk_bytes": "64kB"}
     for point in ("chunk-committed:2", "chunk-before-empty", "chunk-emptied", "chunk-before-mark:2"):
