@@ -31,6 +31,7 @@ const struct option_spec PIPELINE_OPTIONS[] = {
     {"copy", false, "the section of the initial copy", OPTION_SECTION, NULL},
     {"verify", false, "the section of continuous verification", OPTION_SECTION, NULL},
     {"sequences", false, "the section of the sequences", OPTION_SECTION, NULL},
+    {"schema", false, "the section of the schema that `schema apply` moves", OPTION_SECTION, NULL},
     {"accept", false,
      "warnings of `plan` that you accept, a list of `code:object`: `[no_key:public.log]`. The object is a "
      "name "
@@ -129,6 +130,7 @@ static bool read_sections(struct config_file *file, struct config *config, struc
            config_read_source(&root, config->name, &config->source, err) &&
            config_read_copy(&root, &config->copy, err) && config_read_verify(&root, &config->verify, err) &&
            config_read_sequences(&root, &config->source, &config->sequences, err) &&
+           config_read_schema(&root, &config->schema, err) &&
            read_accepted(&root, config, err) && section_path(&root, "state", &config->state, err) &&
            config_read_sinks(&root, config, err) && config_read_buffer(&root, config, err);
 }

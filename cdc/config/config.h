@@ -76,6 +76,14 @@ struct sequences_config {
     uint64_t headroom;            /* in values */
 };
 
+/* How `schema apply` moves definitions. */
+struct schema_config {
+    const char *pg_dump; /* its path; NULL: the newest in the usual places */
+    size_t jobs;         /* connections that build indexes, 1 to 64 */
+    bool owners;         /* objects get their owners of the source */
+    bool grants;         /* and the rights on them */
+};
+
 struct config_sink {
     const struct sink_ops *ops;
     struct sink_config sink;
@@ -91,6 +99,7 @@ struct config {
     struct copy_config copy;
     struct verify_config verify;
     struct sequences_config sequences;
+    struct schema_config schema;
     const struct config_sink *sinks;
     size_t sink_count; /* at least 1 */
     struct buffer_config buffer;
@@ -104,14 +113,15 @@ struct config {
 };
 
 /*
- * The keys of the file, of source, of copy, of verify, of sequences, of buffer and of every sink; each type
- * of sink has further keys.
+ * The keys of the file, of source, of copy, of verify, of sequences, of schema, of buffer and of every sink;
+ * each type of sink has further keys.
  */
 extern const struct option_spec PIPELINE_OPTIONS[];
 extern const struct option_spec SOURCE_OPTIONS[];
 extern const struct option_spec COPY_OPTIONS[];
 extern const struct option_spec VERIFY_OPTIONS[];
 extern const struct option_spec SEQUENCES_OPTIONS[];
+extern const struct option_spec SCHEMA_OPTIONS[];
 extern const struct option_spec BUFFER_OPTIONS[];
 extern const struct option_spec SINK_OPTIONS[];
 

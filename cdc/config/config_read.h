@@ -28,6 +28,10 @@ MUST_CHECK bool config_read_verify(const struct section *root, struct verify_con
 MUST_CHECK bool config_read_sequences(const struct section *root, const struct source_config *source,
                                       struct sequences_config *ret_sequences, struct error *err);
 
+/* config_schema.c. */
+MUST_CHECK bool config_read_schema(const struct section *root, struct schema_config *ret_schema,
+                                   struct error *err);
+
 /* config_buffer.c: after everything else. */
 MUST_CHECK bool config_read_buffer(const struct section *root, struct config *config, struct error *err);
 
