@@ -15,6 +15,8 @@
 static const struct command *const COMMANDS[] = {
     &command_check,
     &command_plan,
+    &command_schema_apply,
+    &command_schema_compare,
     &command_run,
     &command_status,
     &command_verify,

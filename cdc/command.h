@@ -33,6 +33,8 @@ struct command_line {
     const char *html_path;   /* --html, or NULL */
     uint64_t target_disk;    /* --target-disk, bytes, else 0 */
     bool resumes;            /* --resume */
+    bool before_copy;        /* --before-copy */
+    bool after_copy;         /* --after-copy */
     uint64_t rate_bytes;     /* --rate, a second, else 0 */
     bool json;               /* --json */
     const char *sql_side;    /* --sql: "source", "target" or "target:SINK", else NULL */
@@ -90,6 +92,8 @@ extern const struct command command_table_list;
 extern const struct command command_table_add;
 extern const struct command command_table_remove;
 extern const struct command command_table_copy;
+extern const struct command command_schema_apply;
+extern const struct command command_schema_compare;
 extern const struct command command_archive_list;
 extern const struct command command_archive_verify;
 extern const struct command command_archive_export;
@@ -139,6 +143,8 @@ extern const struct command_option OPTION_DATA;
 extern const struct command_option OPTION_FDW;
 extern const struct command_option OPTION_HTML;
 extern const struct command_option OPTION_RESUME;
+extern const struct command_option OPTION_BEFORE_COPY;
+extern const struct command_option OPTION_AFTER_COPY;
 extern const struct command_option OPTION_REPAIR;
 extern const struct command_option OPTION_DRY_RUN;
 extern const struct command_option OPTION_MAX_ROWS;

@@ -134,6 +134,18 @@ static bool take_resume(struct command_line *line, const char *value) {
     return true;
 }
 
+static bool take_before_copy(struct command_line *line, const char *value) {
+    (void) value;
+    line->before_copy = true;
+    return true;
+}
+
+static bool take_after_copy(struct command_line *line, const char *value) {
+    (void) value;
+    line->after_copy = true;
+    return true;
+}
+
 static bool take_repair(struct command_line *line, const char *value) {
     (void) value;
     line->repair = true;
@@ -190,6 +202,8 @@ const struct command_option OPTION_DATA = {"--data", NULL, NULL, take_data};
 const struct command_option OPTION_TARGET_DISK = {"--target-disk", "SIZE",
                                                   "a whole number and a unit, like 200GB", take_target_disk};
 const struct command_option OPTION_RESUME = {"--resume", NULL, NULL, take_resume};
+const struct command_option OPTION_BEFORE_COPY = {"--before-copy", NULL, NULL, take_before_copy};
+const struct command_option OPTION_AFTER_COPY = {"--after-copy", NULL, NULL, take_after_copy};
 const struct command_option OPTION_REPAIR = {"--repair", NULL, NULL, take_repair};
 const struct command_option OPTION_DRY_RUN = {"--dry-run", NULL, NULL, take_dry_run};
 const struct command_option OPTION_MAX_ROWS = {"--max-rows", "N", "a number of rows, from 1", take_max_rows};

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * after.c - the stage after the copy.
+ *
+ * A killed process leaves statements that its servers still run. Each transaction holds a lock in share mode;
+ * the next process takes it alone once before it describes the target, so it sees what they left.
+ */
+#include "cdc/migrate/schema/after.h"
+
+#include <string.h>
+
+#include "cdc/base/fault.h"
+#include "cdc/base/log.h"
+#include "cdc/migrate/schema/make.h"
+#include "cdc/migrate/schema/settle.h"
+#include "cdc/migrate/schema/work.h"
+#include "cdc/pq/identifier.h"
+
+enum {
+    TRIES = 5, /* after a deadlock with the pipeline's own changes */
+    WORKERS_MAX = 64,
+};
+
+struct after {
+    struct sides *sides;
+    const char *pipeline;
+    const char *search_path; /* of the source's database */
+    struct work work;
+};
+
+#define LOCK_KEYS "pg_catalog.hashtext('pgcdc schema'), pg_catalog.hashtext($1)"
+
+static bool query_one(struct session *session, const char *sql, const char *parameter, struct error *err) {
+    return session_query(session, sql, 1, &parameter, NULL, NULL, err);
+}
+
+bool after_await_earlier(struct sides *sides, const struct steps *steps, struct error *err) {
+    struct session session = {0};
+    const bool is_alone =
+        sides_connect(sides, NULL, &session, err) &&
+        query_one(&session, "select pg_catalog.pg_advisory_lock(" LOCK_KEYS ")", steps->pipeline, err);
+    session_close(&session);
+    return is_alone;
+}
+
+/* An index or a view can call functions that rely on the path of their database. */
+static bool read_search_path(struct after *after, struct error *err) {
+    static const char SQL[] =
+        "select coalesce((select pg_catalog.substr(c, 13) from pg_catalog.pg_db_role_setting s,"
+        " pg_catalog.unnest(s.setconfig) c where s.setrole = 0 and c like 'search\\_path=%' and "
+        "s.setdatabase in"
+        " (0, (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()))"
+        " order by s.setdatabase desc limit 1), '\"$user\", public')";
+    PGresult *row AUTO_PGRESULT = NULL;
+    if (!session_query(&after->sides->source, SQL, 0, NULL,
+                       &(const struct result_shape){"the query for search_path", 1, 1, 1, 0}, &row, err))
+        return false;
+    after->search_path = arena_copy(&after->sides->arena, slice_of(PQgetvalue(row, 0, 0)));
+    return after->search_path != NULL ? true : error_no_memory(err);
+}
+
+/* ---- one object ---- */
+
+static bool set_path(const struct after *after, struct session *session, struct error *err) {
+    return query_one(session, "select pg_catalog.set_config('search_path', $1, true)", after->search_path,
+                     err);
+}
+
+static bool try_object(const struct after *after, struct session *session, const struct object *object,
+                       bool has_path, struct error *err) {
+    return session_execute(session, "begin", err) &&
+           query_one(session, "select pg_catalog.pg_advisory_xact_lock_shared(" LOCK_KEYS ")",
+                     after->pipeline, err) &&
+           make_prepare(session, err) && (!has_path || set_path(after, session, err)) &&
+           make_object(session, object, err) &&
+           (!has_path || session_execute(session, "set local search_path = ''", err)) &&
+           settle_write(session, after->pipeline, object, err);
+}
+
+static bool commit_object(struct session *session, struct error *err) {
+    FAULT_POINT("schema-object-commit");
+    if (!session_execute(session, "commit", err))
+        return false;
+    FAULT_POINT("schema-object-done");
+    return true;
+}
+
+/* A name that was not found, in a body that runs now: perhaps the source's search_path finds it. */
+static bool lacks_name(const struct error *err) {
+    static const char *const STATES[] = {"42883", "42P01", "42704", "3F000"};
+    for (size_t i = 0; i < sizeof STATES / sizeof *STATES; i++)
+        if (strcmp(err->sqlstate, STATES[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool is_passing(const struct error *err) {
+    return strcmp(err->sqlstate, "40P01") == 0 || strcmp(err->sqlstate, "40001") == 0 ||
+           strcmp(err->sqlstate, "55P03") == 0;
+}
+
+static bool make_one(const struct after *after, struct session *session, const struct object *object,
+                     struct error *err) {
+    bool has_path = false;
+    for (int tries = 1;; tries++) {
+        struct error error = {0};
+        if (try_object(after, session, object, has_path, &error))
+            return commit_object(session, err);
+        struct error ignored = {0};
+        const bool is_repeated = tries < TRIES && (is_passing(&error) || (lacks_name(&error) && !has_path));
+        has_path = has_path || lacks_name(&error);
+        if (!is_repeated || !session_execute(session, "rollback", &ignored)) {
+            *err = error;
+            return false;
+        }
+    }
+}
+
+/* ---- workers ---- */
+
+static void make_objects(struct after *after, struct session *session) {
+    struct object *object;
+    while ((object = work_take(&after->work)) != NULL) {
+        struct error err = {0};
+        if (make_one(after, session, object, &err)) {
+            log_line(LOG_LEVEL_DEBUG, "sink %s: made %s", after->sides->sink->sink.name, object->key);
+            work_done(&after->work, object);
+        } else {
+            work_fail(&after->work, object, &err);
+        }
+    }
+}
+
+static void *after_main(void *argument) {
+    struct after *after = argument;
+    struct session session = {0};
+    struct error err = {0};
+    if (sides_connect(after->sides, NULL, &session, &err) && session_notice_our_end(&session, &err))
+        make_objects(after, &session);
+    else
+        work_fail(&after->work, NULL, &err);
+    session_close(&session);
+    return NULL;
+}
+
+static bool run_workers(struct after *after, struct error *err) {
+    pthread_t threads[WORKERS_MAX];
+    const size_t jobs = after->sides->config->schema.jobs;
+    const size_t wanted = after->work.count < jobs ? after->work.count : jobs;
+    size_t count = 0;
+    int failure = 0;
+    while (count < wanted && failure == 0) {
+        failure = pthread_create(&threads[count], NULL, after_main, after);
+        count += failure == 0;
+    }
+    if (failure != 0) {
+        struct error error = {0};
+        error_set(&error, ERROR_SYSTEM, "a thread for an index: %s", strerror(failure));
+        work_fail(&after->work, NULL, &error);
+    }
+    for (size_t i = 0; i < count; i++)
+        pthread_join(threads[i], NULL);
+    if (after->work.has_failed)
+        *err = after->work.error;
+    return !after->work.has_failed;
+}
+
+/* ---- what an interrupted CREATE INDEX CONCURRENTLY left ---- */
+
+static bool drop_invalid(struct sides *sides, const struct object *object, struct error *err) {
+    struct buffer sql AUTO(buffer_release);
+    buffer_init(&sql, 4096);
+    buffer_append_text(&sql, "drop index if exists ");
+    identifier_append_qualified(&sql, slice_of(object->schema), slice_of(object->name));
+    const char *text = buffer_text(&sql);
+    log_line(LOG_LEVEL_INFO, "sink %s: %s is not valid at the target and is built again",
+             sides->sink->sink.name, object->key);
+    return text != NULL ? session_execute(&sides->target, text, err) : error_no_memory(err);
+}
+
+static bool drop_invalid_indexes(struct sides *sides, struct error *err) {
+    static const char SQL[] = "select n.nspname::text, c.relname::text from pg_catalog.pg_index i"
+                              " join pg_catalog.pg_class c on c.oid = i.indexrelid"
+                              " join pg_catalog.pg_namespace n on n.oid = c.relnamespace where not "
+                              "i.indisvalid and c.relkind = 'i'";
+    PGresult *rows AUTO_PGRESULT = NULL;
+    if (!session_query(&sides->target, SQL, 0, NULL,
+                       &(const struct result_shape){"the query for indexes", 0, RESULT_ROWS_ANY, 2, 0}, &rows,
+                       err))
+        return false;
+    for (int row = 0; row < PQntuples(rows); row++) {
+        const struct object like = {
+            .kind = "INDEX", .schema = PQgetvalue(rows, row, 0), .name = PQgetvalue(rows, row, 1)};
+        const struct object *object = object_list_find(&sides->at_source, &like);
+        if (object != NULL && object->state == OBJECT_WAITING && !drop_invalid(sides, object, err))
+            return false;
+    }
+    return true;
+}
+
+bool after_make(struct sides *sides, const struct steps *steps, size_t *ret_made, struct error *err) {
+    struct after after = {.sides = sides, .pipeline = steps->pipeline};
+    if (!read_search_path(&after, err) || !drop_invalid_indexes(sides, err) ||
+        !work_init(&after.work, &sides->at_source, &sides->arena, err))
+        return false;
+    const bool is_made = run_workers(&after, err);
+    *ret_made = after.work.count - after.work.left;
+    work_release(&after.work);
+    return is_made;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * before.c - the stage before the copy.
+ */
+#include "cdc/migrate/schema/before.h"
+
+#include "cdc/base/fault.h"
+#include "cdc/migrate/schema/make.h"
+#include "cdc/migrate/schema/settle.h"
+
+static bool is_wanted(const struct object *object) {
+    return !object->is_left_out && object->stage == SCHEMA_BEFORE_COPY && object->state == OBJECT_WAITING;
+}
+
+static bool make_pass(struct sides *sides, const char *pipeline, enum object_pass pass, size_t *made,
+                      struct error *err) {
+    for (size_t i = 0; i < sides->at_source.count; i++) {
+        struct object *object = &sides->at_source.objects[i];
+        if (object->pass != pass || !is_wanted(object))
+            continue;
+        if (!make_object(&sides->target, object, err) || !settle_write(&sides->target, pipeline, object, err))
+            return false;
+        ++*made;
+        FAULT_POINT("schema-before-object");
+    }
+    return true;
+}
+
+static bool make_passes(struct sides *sides, const char *pipeline, size_t *made, struct error *err) {
+    for (enum object_pass pass = PASS_MAIN; pass < PASSES; pass++)
+        if (!make_pass(sides, pipeline, pass, made, err))
+            return false;
+    return true;
+}
+
+bool before_make(struct sides *sides, const struct steps *steps, size_t *ret_made, struct error *err) {
+    struct session *target = &sides->target;
+    size_t made = 0;
+    if (!session_notice_our_end(target, err) || !session_execute(target, "begin", err) ||
+        !make_prepare(target, err))
+        return false;
+    if (!make_passes(sides, steps->pipeline, &made, err)) {
+        struct error ignored = {0};
+        (void) (session_execute(target, "rollback", &ignored) ? true : false);
+        return false;
+    }
+    FAULT_POINT("schema-before-commit");
+    if (!session_execute(target, "commit", err))
+        return false;
+    FAULT_POINT("schema-before-done");
+    *ret_made = made;
+    return true;
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * settle.c - compares the two descriptions, and what the target's rows say that pgcdc made.
+ *
+ * A row says which definition of the source was made; so an object that has one needs no comparison of words,
+ * which differ between versions.
+ */
+#include "cdc/migrate/schema/settle.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cdc/base/hash.h"
+
+static bool is_same(const struct object *a, const struct object *b) {
+    return strcmp(a->definition, b->definition) == 0;
+}
+
+/* Making it once more changes it to what it should be. */
+static bool can_repeat(const struct object *object) {
+    return object->pass == PASS_RIGHTS || strcmp(object->kind, "COMMENT") == 0;
+}
+
+/* A row alone counts: the target may describe it as part of another object, or not at all. */
+static bool shows_itself(const struct object *object) {
+    return !object->is_derived && !can_repeat(object) && object->pass != PASS_ROWS;
+}
+
+/* ---- rows ---- */
+
+static uint64_t key_hash(const char *key) {
+    return hash_bytes(0, key, strlen(key));
+}
+
+static bool has_object(const void *step, const void *key) {
+    return strcmp(((const struct step *) step)->object, key) == 0;
+}
+
+static void detail_of(const struct object *object, char detail[64]) {
+    snprintf(detail, 64, "{\"definition\": \"%s\"}", object->hash);
+}
+
+static bool index_rows(const struct step_list *list, struct map *rows, struct error *err) {
+    for (size_t i = 0; i < list->count; i++)
+        if (list->steps[i].state == STEP_DONE && !map_put(rows, key_hash(list->steps[i].object), has_object,
+                                                          list->steps[i].object, &list->steps[i]))
+            return error_no_memory(err);
+    return true;
+}
+
+static bool has_row(const struct map *rows, const struct object *object) {
+    const struct step *step = map_find(rows, key_hash(object->key), has_object, object->key);
+    return step != NULL && step->detail != NULL && strstr(step->detail, object->hash) != NULL;
+}
+
+bool settle_write(struct session *session, const char *pipeline, const struct object *object,
+                  struct error *err) {
+    char detail[64];
+    detail_of(object, detail);
+    struct step step = {.name = OBJECT_STEP, .object = object->key, .state = STEP_STARTED, .detail = detail};
+    if (!step_write(session, pipeline, &step, err))
+        return false;
+    step.state = STEP_DONE;
+    return step_write(session, pipeline, &step, err);
+}
+
+/* ---- states ---- */
+
+/* A foreign key that the target has without NOT VALID was checked. */
+static bool is_checked(const struct sides *sides, const struct object *object) {
+    if (!object->is_derived || object->pass != PASS_MAIN)
+        return false;
+    const struct object *found = object_list_find(&sides->at_target, object->needs[0]);
+    return found != NULL && is_same(object->needs[0], found);
+}
+
+/* False: it differs from the target's. */
+static bool settle_object(const struct sides *sides, const struct map *rows, struct object *object) {
+    const struct object *found = object_list_find(&sides->at_target, object);
+    const bool is_noted = has_row(rows, object);
+    object->state = OBJECT_DONE;
+    if (found != NULL ? is_noted || is_same(object, found) : is_noted && !shows_itself(object))
+        return true;
+    if (is_checked(sides, object))
+        return true;
+    object->state = OBJECT_WAITING;
+    return found == NULL || can_repeat(object);
+}
+
+/* *ret_first: the first that differs also in the target's words; NULL: none does. */
+static bool find_different(struct sides *sides, const struct object **ret_first, size_t *ret_count,
+                           struct error *err) {
+    struct settle_pair *pairs = NULL;
+    size_t count = 0;
+    *ret_first = NULL;
+    *ret_count = 0;
+    if (!settle_compare(sides, &pairs, &count, err))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (pairs[i].at_source == NULL || pairs[i].at_target == NULL)
+            continue;
+        struct object *object = object_list_find(&sides->at_source, pairs[i].at_source);
+        if (object == NULL || object->state != OBJECT_RUNNING)
+            continue;
+        *ret_first = *ret_first != NULL ? *ret_first : object;
+        ++*ret_count;
+        object->state = OBJECT_WAITING;
+    }
+    return true;
+}
+
+static bool refuse_different(const struct object *first, size_t count, struct error *err) {
+    char more[48] = "";
+    if (count > 1)
+        snprintf(more, sizeof more, ", and %zu more", count - 1);
+    error_set(err, ERROR_CONFIG, "the target has %s, whose definition differs from the source's%s",
+              first->key, more);
+    return error_remedy(err,
+                        "pgcdc schema compare lists what differs; drop or change it at the target, then run "
+                        "the command again");
+}
+
+/* Objects that seem to differ are RUNNING until the target has been asked. */
+static bool settle_different(struct sides *sides, struct error *err) {
+    const struct object *first = NULL;
+    size_t count = 0;
+    if (!find_different(sides, &first, &count, err))
+        return false;
+    for (size_t i = 0; i < sides->at_source.count; i++)
+        if (sides->at_source.objects[i].state == OBJECT_RUNNING)
+            sides->at_source.objects[i].state = OBJECT_DONE;
+    return count == 0 ? true : refuse_different(first, count, err);
+}
+
+bool settle_objects(struct sides *sides, struct steps *steps, struct error *err) {
+    struct step_list list;
+    struct map rows AUTO(map_release) = {0};
+    size_t different = 0;
+    if (!steps_list(steps, OBJECT_STEP, &sides->arena, &list, err) || !index_rows(&list, &rows, err))
+        return false;
+    for (size_t i = 0; i < sides->at_source.count; i++) {
+        struct object *object = &sides->at_source.objects[i];
+        if (object->is_left_out || settle_object(sides, &rows, object))
+            continue;
+        object->state = OBJECT_RUNNING;
+        different++;
+    }
+    return different == 0 ? true : settle_different(sides, err);
+}
+
+/* ---- differences ---- */
+
+static size_t compare_lists(const struct object_list *source, const struct object_list *target,
+                            struct settle_pair *pairs) {
+    size_t count = 0;
+    for (size_t i = 0; i < source->count; i++) {
+        const struct object *object = &source->objects[i];
+        const struct object *found = object_list_find(target, object);
+        if (!object->is_left_out && (found == NULL || !is_same(object, found)))
+            pairs[count++] = (struct settle_pair){.at_source = object, .at_target = found};
+    }
+    for (size_t i = 0; i < target->count; i++) {
+        const struct object *object = &target->objects[i];
+        if (!object->is_left_out && object_list_find(source, object) == NULL)
+            pairs[count++] = (struct settle_pair){.at_target = object};
+    }
+    return count;
+}
+
+static bool have_different(const struct settle_pair *pairs, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (pairs[i].at_source != NULL && pairs[i].at_target != NULL)
+            return true;
+    return false;
+}
+
+bool settle_compare(struct sides *sides, struct settle_pair **ret_pairs, size_t *ret_count,
+                    struct error *err) {
+    const size_t count_max = sides->at_source.count * 2 + sides->at_target.count;
+    struct settle_pair *pairs = arena_alloc_zero(&sides->arena, (count_max + 1) * sizeof *pairs);
+    if (pairs == NULL)
+        return error_no_memory(err);
+    *ret_pairs = pairs;
+    *ret_count = compare_lists(&sides->at_source, &sides->at_target, pairs);
+    if (!have_different(pairs, *ret_count) || !sides_differ(sides))
+        return true;
+    struct object_list in_words = {0};
+    const bool is_normal = sides_normalise(sides, &in_words, err);
+    if (is_normal)
+        *ret_count = compare_lists(&in_words, &sides->at_target, pairs);
+    object_list_release(&in_words);
+    return is_normal;
+}

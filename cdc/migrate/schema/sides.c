@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sides.c - the sessions of both sides and the descriptions of their databases.
+ */
+#include "cdc/migrate/schema/sides.h"
+
+#include <string.h>
+
+#include "cdc/source/source.h"
+
+enum {
+    BLOCK_BYTES = 1 << 20,
+    DSN_BYTES_MAX = 1 << 16,
+};
+
+#define ARENA_BYTES_MAX ((size_t) 4 << 30) /* both descriptions, each text a few times */
+
+static int major_of_session(const struct session *session) {
+    return session->server_version / 10000;
+}
+
+bool sides_differ(const struct sides *sides) {
+    return major_of_session(&sides->source) != major_of_session(&sides->target);
+}
+
+static void append_value(struct buffer *dsn, const char *keyword, const char *value) {
+    buffer_printf(dsn, " %s='", keyword);
+    for (; *value != '\0'; value++) {
+        if (*value == '\'' || *value == '\\')
+            buffer_append_u8(dsn, '\\');
+        buffer_append_u8(dsn, (uint8_t) *value);
+    }
+    buffer_append_u8(dsn, '\'');
+}
+
+/* The same connection to another database: a URI has its own place for the name. */
+static bool replace_database(const char *dsn, const char *database, struct buffer *ret_dsn,
+                             struct error *err) {
+    PQconninfoOption *options = PQconninfoParse(dsn, NULL);
+    if (options == NULL)
+        return error_no_memory(err);
+    for (const PQconninfoOption *option = options; option->keyword != NULL; option++)
+        if (option->val != NULL && strcmp(option->keyword, "dbname") != 0)
+            append_value(ret_dsn, option->keyword, option->val);
+    PQconninfoFree(options);
+    append_value(ret_dsn, "dbname", database);
+    return buffer_text(ret_dsn) != NULL ? true : error_no_memory(err);
+}
+
+bool sides_connect(const struct sides *sides, const char *database, struct session *session,
+                   struct error *err) {
+    struct session_options options = {.stop = sides->stop};
+    struct buffer dsn AUTO(buffer_release);
+    buffer_init(&dsn, DSN_BYTES_MAX);
+    sides->sink->ops->admin->target(&sides->sink->sink, &options);
+    if (database != NULL) {
+        if (!replace_database(options.dsn, database, &dsn, err))
+            return false;
+        /* a session keeps its dsn, to connect again for an explanation */
+        options.dsn = arena_copy((struct arena *) (uintptr_t) &sides->arena, buffer_slice(&dsn));
+        if (options.dsn == NULL)
+            return error_no_memory(err);
+    }
+    return session_open(session, &options, err);
+}
+
+static bool describe_side(struct sides *sides, const struct session *session, struct object_list *ret_list,
+                          struct error *err) {
+    struct toc toc;
+    return describer_read(&sides->describer, session, NULL, &toc, err) &&
+           object_list_make(&toc, sides->config, &sides->arena, ret_list, err);
+}
+
+bool sides_open(struct sides *sides, const struct config *config, const struct config_sink *sink,
+                const atomic_bool *stop, struct error *err) {
+    sides->config = config;
+    sides->sink = sink;
+    sides->stop = stop;
+    arena_init(&sides->arena, BLOCK_BYTES, ARENA_BYTES_MAX);
+    sides->describer = (struct describer){.arena = &sides->arena, .stop = stop};
+    if (!source_open(&sides->source, &config->source, stop, err) ||
+        !sides_connect(sides, NULL, &sides->target, err))
+        return false;
+    const int source = major_of_session(&sides->source);
+    const int target = major_of_session(&sides->target);
+    return describer_find(&sides->describer, &config->schema, source > target ? source : target, err) &&
+           describe_side(sides, &sides->source, &sides->at_source, err) &&
+           describe_side(sides, &sides->target, &sides->at_target, err);
+}
+
+void sides_close(struct sides *sides) {
+    session_close(&sides->source);
+    session_close(&sides->target);
+    object_list_release(&sides->at_source);
+    object_list_release(&sides->at_target);
+    arena_release(&sides->arena);
+}

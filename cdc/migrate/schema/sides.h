@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sides.h - source and target, described by one pg_dump.
+ */
+#pragma once
+
+#include "cdc/migrate/schema/describe.h"
+#include "cdc/migrate/schema/object.h"
+
+struct sides {
+    const struct config *config;
+    const struct config_sink *sink;
+    const atomic_bool *stop;
+    struct arena arena; /* for all texts of the lists */
+    struct session source, target;
+    struct describer describer;
+    struct object_list at_source, at_target;
+};
+
+/* Connects to both and describes both. The caller closes *sides, also after an error. sides: zeroed. */
+MUST_CHECK bool sides_open(struct sides *sides, const struct config *config, const struct config_sink *sink,
+                           const atomic_bool *stop, struct error *err);
+
+/* Accepts a zeroed one. */
+void sides_close(struct sides *sides);
+
+/* A session of the target; database NULL: the sink's own. */
+MUST_CHECK bool sides_connect(const struct sides *sides, const char *database, struct session *session,
+                              struct error *err);
+
+/* Of different major versions, which write the same definition in different words? */
+bool sides_differ(const struct sides *sides);
+
+/*
+ * Makes the source's objects in a new database of the target's server, describes that, and removes it:
+ * *ret_list has the source's definitions in the target's words. The caller releases it.
+ */
+MUST_CHECK bool sides_normalise(struct sides *sides, struct object_list *ret_list, struct error *err);

@@ -1,0 +1,103 @@
+-- A database with every class of objects that `pgcdc schema` moves; runs on 14 to 18, as a superuser.
+create schema "Odd Names";
+create schema stock authorization shop_owner;
+
+create type mood as enum ('calm', 'hurried');
+create type stock.dimensions as (width numeric, height numeric);
+create type price_range as range (subtype = numeric);
+create domain email as text check (value like '%@%') not null;
+create collation german (provider = libc, locale = 'C.UTF-8');
+create extension if not exists pg_trgm;
+
+create function stock.quoted(body text) returns text language plpgsql immutable as $body$
+begin
+    -- Name: not a header; Type: TABLE; Schema: public; Owner: -
+    return $$it's "$$ || body;
+end $body$;
+create function add_tax(amount numeric) returns numeric language sql immutable begin atomic select amount * 1.2; end;
+create procedure stock.restock(item int) language sql as 'select item';
+create aggregate product(numeric) (sfunc = numeric_mul, stype = numeric, initcond = 1);
+create operator |+| (function = numeric_add, leftarg = numeric, rightarg = numeric);
+create function mood_number(mood) returns int language sql immutable as $$ select case $1 when 'calm' then 0 else 1 end $$;
+create cast (mood as int) with function mood_number(mood);
+
+create table customer (
+    id bigint generated always as identity primary key,
+    mail email,
+    mood mood default 'calm',
+    name text collate german,
+    "Mixed ""Case" text,
+    lower_name text generated always as (lower(name)) stored,
+    constraint "name, or not" check (name <> '')
+);
+create table "Odd Names"."t 1" ("a.b" int primary key, "select" text, "line
+break" int);
+create sequence stock.numbers start 100 increment 5 cache 10;
+create table stock.item (
+    id serial primary key, number int default nextval('stock.numbers'), size stock.dimensions, price price_range,
+    sku text not null, parent int, added timestamptz default now(),
+    constraint item_sku unique (sku) deferrable initially deferred
+);
+alter sequence stock.numbers owned by stock.item.number;
+create table stock.booking (item int not null, during tsrange, exclude using gist (during with &&));
+create table sale (
+    id bigint not null, customer bigint not null, day date not null, amount numeric(12,2) not null, primary key (id, day)
+) partition by range (day);
+create table sale_2025 partition of sale for values from ('2025-01-01') to ('2026-01-01');
+create table sale_2026 partition of sale for values from ('2026-01-01') to ('2027-01-01') partition by hash (id);
+create table sale_2026_even partition of sale_2026 for values with (modulus 2, remainder 0);
+create table sale_2026_odd partition of sale_2026 for values with (modulus 2, remainder 1);
+create table parent (id int primary key, note text);
+create table child (more int) inherits (parent);
+create table log (at timestamptz, line text);
+alter table log replica identity full;
+create table tagged (tag text not null, unique_tag text not null);
+create unique index tagged_unique on tagged (unique_tag);
+alter table tagged replica identity using index tagged_unique;
+create unlogged table scratch (id int);
+
+create index sale_customer on sale (customer);
+create index item_quoted on stock.item (stock.quoted(sku)) where sku <> '';
+create index customer_mail on customer using hash (mail);
+create index "Odd ""Index" on "Odd Names"."t 1" ("select" desc nulls last) include ("line
+break");
+cluster customer using customer_pkey;
+alter table stock.item add constraint item_parent foreign key (parent) references stock.item on delete cascade;
+alter table sale add constraint sale_customer_fk foreign key (customer) references customer (id);
+alter table stock.booking add constraint booking_item foreign key (item) references stock.item not valid;
+alter table parent add constraint parent_note check (note <> 'bad') not valid;
+create statistics item_statistics (dependencies) on sku, number from stock.item;
+
+create view customer_names as select id, upper(name) as name, mood from customer where id in (1, 2, 3);
+create view sale_days as select c.id, c.name, count(*) as sales from customer c join sale s on s.customer = c.id group by c.id;
+create materialized view per_day as select day, sum(amount) as amount from sale group by day;
+create materialized view best_day as select max(amount) as amount from per_day;
+create unique index per_day_day on per_day (day);
+create materialized view empty_view as select 1 as one with no data;
+
+create function touch() returns trigger language plpgsql as $$ begin return new; end $$;
+create trigger sale_touch before insert on sale for each row execute function touch();
+create trigger item_touch before update of sku on stock.item for each row when (new.sku <> '') execute function touch();
+alter table stock.item disable trigger item_touch;
+create rule log_no_delete as on delete to log do instead nothing;
+alter table customer enable row level security;
+create policy own_rows on customer for select to "shop reader", shop_owner using (name <> 'to "nobody"');
+create function note_ddl() returns event_trigger language plpgsql as $$ begin end $$;
+create event trigger noted on ddl_command_end execute function note_ddl();
+
+comment on table customer is 'who''s "who"';
+comment on column customer.name is E'two\nlines';
+comment on index sale_customer is 'by customer';
+alter table customer owner to shop_owner;
+alter function stock.quoted(text) owner to shop_owner;
+grant usage on schema stock to "shop reader";
+grant select on customer, sale to "shop reader";
+grant select (at) on log to public;
+grant update (sku) on stock.item to "shop reader" with grant option;
+revoke execute on function add_tax(numeric) from public;
+alter default privileges for role shop_owner in schema stock grant select on tables to "shop reader";
+
+insert into customer (mail, name) values ('a@b', 'Ann'), ('c@d', 'Bob');
+insert into sale select i, 1 + i % 2, '2025-06-01'::date + i, i from generate_series(1, 400) i;
+refresh materialized view per_day;
+refresh materialized view best_day;
