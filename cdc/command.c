@@ -17,6 +17,7 @@ static const struct command *const COMMANDS[] = {
     &command_plan,
     &command_schema_apply,
     &command_schema_compare,
+    &command_migrate,
     &command_run,
     &command_status,
     &command_verify,

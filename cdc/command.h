@@ -46,6 +46,7 @@ struct command_line {
     const char *key;         /* --key COLUMN=VALUE, else NULL */
     lsn_t transaction_lsn;   /* --transaction LSN, else 0 */
     bool follows;            /* --follow */
+    const char *until_phase; /* --until of migrate, else NULL */
     int64_t timeout_ms;      /* --timeout, else 0 */
     int64_t retry_for_ms;    /* --retry-for, else 0 */
     bool take_over;          /* --take-over */
@@ -83,6 +84,7 @@ struct command {
 extern const struct command command_run;
 extern const struct command command_check;
 extern const struct command command_plan;
+extern const struct command command_migrate;
 extern const struct command command_status;
 extern const struct command command_verify;
 extern const struct command command_tail;
@@ -130,6 +132,7 @@ extern const struct command_option OPTION_CONFIG;
 extern const struct command_option OPTION_JSON_OUTPUT;
 extern const struct command_option OPTION_SQL;
 extern const struct command_option OPTION_UNTIL;
+extern const struct command_option OPTION_UNTIL_PHASE;
 extern const struct command_option OPTION_TIMEOUT;
 extern const struct command_option OPTION_RETRY_FOR;
 extern const struct command_option OPTION_KEYS;

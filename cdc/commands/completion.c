@@ -41,9 +41,9 @@ static void print_second_words(void) {
 }
 
 /* The words in lower case of a placeholder such as "caught-up|LSN" or "source|target[:SINK]"; often none. */
-static void print_values(const struct command_option *option) {
+static void print_values(const struct command *command, const struct command_option *option) {
     const char *value = option->value;
-    printf("    *' %s') words='", option->name);
+    printf("    '%s'*' %s') words='", command->name, option->name);
     for (size_t size; *value >= 'a' && *value <= 'z'; value += size + (value[size] == '|')) {
         size = strspn(value, "abcdefghijklmnopqrstuvwxyz-");
         printf("%.*s ", (int) size, value);
@@ -51,17 +51,13 @@ static void print_values(const struct command_option *option) {
     puts("' ;;");
 }
 
-/* Each option with a value, once, although several commands have it. */
+/* An option of the same name takes other words in another command. */
 static void print_all_values(void) {
     const struct command *command = NULL;
     for (size_t i = 0; (command = command_at(i)) != NULL; i++)
-        for (const struct command_use *use = command->uses; use != NULL && use->option != NULL; use++) {
-            size_t first = 0;
-            while (command_find_use(command_at(first), use->option->name, strlen(use->option->name)) == NULL)
-                first++;
-            if (first == i && use->option->value != NULL)
-                print_values(use->option);
-        }
+        for (const struct command_use *use = command->uses; use != NULL && use->option != NULL; use++)
+            if (use->option->value != NULL)
+                print_values(command, use->option);
 }
 
 static void print_options_of(const struct command *command) {

@@ -41,6 +41,11 @@ static bool take_until(struct command_line *line, const char *value) {
            (pg_moment_parse(value, &line->until_time_us) && line->until_time_us != 0);
 }
 
+static bool take_until_phase(struct command_line *line, const char *value) {
+    line->until_phase = value;
+    return strcmp(value, "copied") == 0 || strcmp(value, "caught-up") == 0 || strcmp(value, "verified") == 0;
+}
+
 static bool take_from(struct command_line *line, const char *value) {
     line->from_lsn = 0;
     line->from_time_us = 0;
@@ -178,6 +183,8 @@ const struct command_option OPTION_SQL = {"--sql", "source|target[:SINK]", "sour
 const struct command_option OPTION_UNTIL = {
     "--until", "caught-up|LSN|TIME", "caught-up, an LSN like 16/B374D848 or a time like 2026-02-28T12:00:00Z",
     take_until};
+const struct command_option OPTION_UNTIL_PHASE = {"--until", "copied|caught-up|verified",
+                                                  "copied, caught-up or verified", take_until_phase};
 const struct command_option OPTION_FROM = {
     "--from", "LSN|TIME", "an LSN like 16/B374D848 or a time like 2026-02-28T12:00:00Z", take_from};
 const struct command_option OPTION_KEY = {"--key", "COLUMN=VALUE", "a column, = and its value, like id=7",

@@ -13,7 +13,7 @@
 
 #define NAME_WIDTH_MAX 60
 
-static const char *result_name(enum verify_result result) {
+const char *verify_result_name(enum verify_result result) {
     switch (result) {
     case VERIFY_EQUAL:
         return "equal";
@@ -253,7 +253,7 @@ static void put_table(const struct verify *verify, const struct verify_table *co
     yajl_gen_map_open(json->generator);
     json_put_field(json, "schema", compared->table->schema);
     json_put_field(json, "table", compared->table->name);
-    json_put_field(json, "result", result_name(compared->result));
+    json_put_field(json, "result", verify_result_name(compared->result));
     if (compared->result == VERIFY_MISSING) {
         json_put_field(json, "lacks", compared->comparison->missing);
     } else if (compared->result != VERIFY_COPYING) {
@@ -288,7 +288,7 @@ static void put_table(const struct verify *verify, const struct verify_table *co
 void verify_put(const struct verify *verify, struct json_writer *json) {
     yajl_gen_map_open(json->generator);
     json_put_field(json, "sink", verify->sink->name);
-    json_put_field(json, "result", result_name(verify->result));
+    json_put_field(json, "result", verify_result_name(verify->result));
     json_put_field(json, "lsn", lsn_format(verify->first_lsn).text);
     json_put_field(json, "last_lsn", lsn_format(verify->last_lsn).text);
     json_put_field(json, "target_lsn", lsn_format(verify->target_lsn).text);

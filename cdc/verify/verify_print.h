@@ -9,6 +9,9 @@
 #include "cdc/base/json_writer.h"
 #include "cdc/verify/verify.h"
 
+/* "equal", "different", … */
+const char *verify_result_name(enum verify_result result);
+
 /* A table with a line for each table, and a sentence. */
 void verify_print(const struct verify *verify, FILE *out);
 

@@ -161,6 +161,7 @@ COMPLETIONS = [
     (["ru"], {"run"}),
     (["run", "--t"], {"--timeout", "--take-over"}),
     (["run", "-c", "f", "--until", ""], {"caught-up"}),
+    (["migrate", "-c", "f", "--until", "c"], {"caught-up", "copied"}),
     (["check", "--sql", "t"], {"target"}),
     (["run", "-c", ""], set()),
     (["help", "conf"], {"config"}),

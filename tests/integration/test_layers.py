@@ -49,9 +49,14 @@ LAYERS = {
     "cdc/migrate/plan": ["cdc/base", "cdc/pq", "sinks", "cdc/config", "cdc/check"],
     "cdc/migrate/steps": ["cdc/base", "cdc/pq", "sinks", "cdc/config"],
     "cdc/migrate/schema": ["cdc/base", "cdc/pq", "sinks", "cdc/config", "cdc/source", "cdc/migrate/steps"],
+    "cdc/migrate/proof": ["cdc/base", "cdc/pq", "cdc/engine", "cdc/verify", "cdc/migrate/steps"],
+    "cdc/migrate": [
+        "cdc/base", "cdc/pq", "cdc/config", "cdc/source", "cdc/engine", "cdc/verify", "cdc/run", "cdc/migrate/plan", "cdc/migrate/proof",
+        "cdc/migrate/schema", "cdc/migrate/steps",
+    ],
     "cdc/commands": [
         "cdc", "cdc/base", "cdc/pq", "decoder", "cdc/archive", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine", "cdc/status", "cdc/check", "cdc/verify", "cdc/run",
-        "cdc/migrate/plan", "cdc/migrate/schema", "cdc/migrate/steps",
+        "cdc/migrate", "cdc/migrate/plan", "cdc/migrate/schema", "cdc/migrate/steps",
     ],
     "cdc": ["cdc/base", "cdc/config"],
 }

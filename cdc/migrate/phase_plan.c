@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * phase_plan.c - a migration begins when its plan has no problem.
+ *
+ * What the plan found is kept with the step, so that the report can list it. Until the copy has begun the
+ * plan is made anew by each run, because its findings are being fixed, and once more when the schema is made,
+ * because some of what the target lacked is there then.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc/base/json_writer.h"
+#include "cdc/base/log.h"
+#include "cdc/migrate/migrate.h"
+#include "cdc/migrate/plan/plan.h"
+#include "cdc/migrate/steps/step_detail.h"
+
+#define PLAN_ARENA_BYTES_MAX ((size_t) 1 << 30)
+#define PLAN_COPY_BYTES (UINT64_C(40) << 20)
+#define PLAN_INDEX_BYTES (UINT64_C(20) << 20)
+
+static void put_finding(struct json_writer *json, const struct finding *finding) {
+    yajl_gen_map_open(json->generator);
+    json_put_field(json, "code", finding->code);
+    json_put_field(json, "where", finding->where);
+    json_put_field(json, "what", finding->what);
+    json_put_key(json, "object");
+    if (finding->object != NULL)
+        json_put_text(json, slice_of(finding->object));
+    else
+        yajl_gen_null(json->generator);
+    json_put_key(json, "accepted");
+    yajl_gen_bool(json->generator, finding->is_accepted);
+    yajl_gen_map_close(json->generator);
+}
+
+/* Each warning by itself: before findings_group. */
+static void put_warnings(struct json_writer *json, const struct plan *plan) {
+    json_put_key(json, "warnings");
+    yajl_gen_array_open(json->generator);
+    for (const struct finding *finding = plan->check->findings.first; finding != NULL;
+         finding = finding->next)
+        if (finding->severity == SEVERITY_WARNING)
+            put_finding(json, finding);
+    yajl_gen_array_close(json->generator);
+}
+
+static void put_servers(struct json_writer *json, const struct plan *plan) {
+    json_put_key(json, "servers");
+    yajl_gen_array_open(json->generator);
+    for (size_t i = 0; i < plan->server_count; i++) {
+        yajl_gen_map_open(json->generator);
+        json_put_field(json, "where", plan->servers[i].where);
+        json_put_field(json, "database", plan->servers[i].database);
+        json_put_field(json, "version", plan->servers[i].version);
+        yajl_gen_map_close(json->generator);
+    }
+    yajl_gen_array_close(json->generator);
+}
+
+static void log_warnings(const struct plan *plan) {
+    const struct findings *findings = &plan->check->findings;
+    for (const struct finding *finding = findings->first; finding != NULL; finding = finding->next)
+        if (finding->severity == SEVERITY_WARNING && !finding->is_accepted)
+            log_line(LOG_LEVEL_WARNING,
+                     "migrate: %s: %s (%s); it stays open in the report unless accept has it", finding->where,
+                     finding->what, finding->code);
+}
+
+static bool store_plan(struct migrate *migrate, struct plan *plan, bool has_schema, struct error *err) {
+    struct json_writer json AUTO(json_writer_release) = {0};
+    struct buffer text AUTO(buffer_release) = {0};
+    const char *detail = NULL;
+    if (!json_writer_init(&json, err))
+        return false;
+    json_writer_begin(&json);
+    yajl_gen_map_open(json.generator);
+    put_servers(&json, plan);
+    put_warnings(&json, plan);
+    yajl_gen_map_close(json.generator);
+    if (!step_detail(&json, &text, &detail, err))
+        return false;
+    findings_group(&plan->check->findings);
+    if (has_schema)
+        log_warnings(plan);
+    return migrate_done(migrate, "plan", detail, err);
+}
+
+/* Found at the target, and gone once the schema is made there. */
+static bool is_of_missing_schema(const struct finding *finding) {
+    static const char *const CODES[] = {"target_schema", "target_table", "target_type"};
+    for (size_t i = 0; i < sizeof CODES / sizeof *CODES; i++)
+        if (strcmp(finding->code, CODES[i]) == 0)
+            return true;
+    return false;
+}
+
+static size_t count_problems(const struct findings *findings, bool has_schema) {
+    size_t count = 0;
+    for (const struct finding *finding = findings->first; finding != NULL; finding = finding->next)
+        count += finding->severity == SEVERITY_PROBLEM && (has_schema || !is_of_missing_schema(finding));
+    return count;
+}
+
+static bool take_plan(struct migrate *migrate, struct plan *plan, bool has_schema, struct error *err) {
+    struct findings *findings = &plan->check->findings;
+    if (atomic_load(migrate->stop))
+        return error_set(err, ERROR_STOPPED, "stopped");
+    if (findings->failed)
+        return error_no_memory(err);
+    migrate->problem_count = count_problems(findings, has_schema);
+    if (migrate->problem_count == 0)
+        return store_plan(migrate, plan, has_schema, err);
+    findings_group(findings);
+    plan_print(plan, stdout);
+    return true;
+}
+
+static bool make_plan(struct migrate *migrate, bool has_schema, struct error *err) {
+    const struct plan_assumptions assumptions = {.copy_bytes = PLAN_COPY_BYTES,
+                                                 .index_bytes = PLAN_INDEX_BYTES};
+    struct plan plan;
+    struct check *check = calloc(1, sizeof *check);
+    if (check == NULL)
+        return error_no_memory(err);
+    check->config = migrate->config;
+    check->stop = migrate->stop;
+    arena_init(&check->arena, 65536, PLAN_ARENA_BYTES_MAX);
+    findings_init(&check->findings);
+    bool is_good = migrate_begin(migrate, "plan", err);
+    if (is_good) {
+        plan_make(&plan, check, &assumptions);
+        is_good = take_plan(migrate, &plan, has_schema, err);
+    }
+    check_release(check);
+    free(check);
+    return is_good;
+}
+
+/* Then it is what the migration was begun with. */
+static bool copy_has_begun(struct migrate *migrate, bool *ret_begun, struct error *err) {
+    struct step copy;
+    if (!steps_read(&migrate->steps, "copy", "", &migrate->arena, &copy, err))
+        return false;
+    *ret_begun = copy.state != STEP_NONE;
+    return true;
+}
+
+bool phase_plan(struct migrate *migrate, struct error *err) {
+    bool has_begun = false;
+    if (!copy_has_begun(migrate, &has_begun, err) || has_begun)
+        return has_begun;
+    return make_plan(migrate, false, err);
+}
+
+bool phase_plan_again(struct migrate *migrate, struct error *err) {
+    return make_plan(migrate, true, err);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * phase_schema.c - the schema is made in two stages, before and after the copy.
+ *
+ * Each object has a step of its own (schema/), so a stage that was killed goes on with what is missing.
+ */
+#include "cdc/base/amount.h"
+#include "cdc/base/clock.h"
+#include "cdc/base/json_writer.h"
+#include "cdc/base/log.h"
+#include "cdc/migrate/migrate.h"
+#include "cdc/migrate/schema/schema.h"
+#include "cdc/migrate/steps/step_detail.h"
+
+enum { RETRY_PAUSE_MS = 1000 };
+
+static bool put_counts(const struct schema_counts *counts, struct buffer *text, const char **ret_detail,
+                       struct error *err) {
+    struct json_writer json AUTO(json_writer_release) = {0};
+    if (!json_writer_init(&json, err))
+        return false;
+    json_writer_begin(&json);
+    yajl_gen_map_open(json.generator);
+    json_put_number(&json, "made", (int64_t) counts->made);
+    json_put_number(&json, "present", (int64_t) counts->present);
+    json_put_number(&json, "left_out", (int64_t) counts->left_out);
+    yajl_gen_map_close(json.generator);
+    return step_detail(&json, text, ret_detail, err);
+}
+
+/* A server that is away comes back. */
+static bool apply_stage(struct migrate *migrate, enum schema_stage stage, struct schema_counts *ret_counts,
+                        struct error *err) {
+    while (!schema_apply(migrate->config, migrate->sink, stage, &migrate->steps, migrate->stop, ret_counts,
+                         err)) {
+        if (err->kind != ERROR_RETRY || atomic_load(migrate->stop))
+            return false;
+        log_line(LOG_LEVEL_WARNING, "migrate: %s; trying again", error_line(err).text);
+        clock_pause_ms(RETRY_PAUSE_MS);
+        if (!migrate_reconnect(migrate, err))
+            return false;
+    }
+    return true;
+}
+
+static bool phase_stage(struct migrate *migrate, const char *step, enum schema_stage stage,
+                        struct error *err) {
+    struct schema_counts counts = {0};
+    struct buffer text AUTO(buffer_release) = {0};
+    const char *detail = NULL;
+    if (!migrate_begin(migrate, step, err) || !apply_stage(migrate, stage, &counts, err) ||
+        !put_counts(&counts, &text, &detail, err))
+        return false;
+    if (stage == SCHEMA_BEFORE_COPY && !phase_plan_again(migrate, err))
+        return false;
+    if (migrate->problem_count > 0)
+        return true;
+    log_line(LOG_LEVEL_INFO, "migrate: %s made, %zu were there, %zu are left out",
+             amount_count(counts.made, "object").text, counts.present, counts.left_out);
+    return migrate_done(migrate, step, detail, err);
+}
+
+bool phase_schema(struct migrate *migrate, struct error *err) {
+    return phase_stage(migrate, "schema", SCHEMA_BEFORE_COPY, err);
+}
+
+bool phase_indexes(struct migrate *migrate, struct error *err) {
+    return phase_stage(migrate, "indexes", SCHEMA_AFTER_COPY, err);
+}

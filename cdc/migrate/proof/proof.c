@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * proof.c - rows of steps whose details are JSON; the target's server reads it.
+ */
+#include "cdc/migrate/proof/proof.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc/base/fault.h"
+#include "cdc/base/json_writer.h"
+#include "cdc/migrate/steps/step_detail.h"
+#include "cdc/pq/identifier.h"
+#include "cdc/verify/verify_print.h"
+
+static const char *const SIDES[LEDGER_SIDES] = {[LEDGER_IN] = "in",
+                                                [LEDGER_WRITTEN] = "applied",
+                                                [LEDGER_COPIED] = "in_copy",
+                                                [LEDGER_PRESENT] = "present",
+                                                [LEDGER_SKIPPED] = "skipped"};
+
+/* ---- writing ---- */
+
+static void append_name(struct buffer *name, const char *schema, const char *table) {
+    name->size = 0;
+    identifier_append_printable_qualified(name, slice_of(schema), slice_of(table));
+}
+
+static bool write_row(struct steps *steps, const char *step, const char *object, enum step_state state,
+                      struct json_writer *json, struct error *err) {
+    struct buffer detail AUTO(buffer_release) = {0};
+    struct step row = {.name = step, .object = object, .state = STEP_STARTED};
+    if (object == NULL)
+        return error_no_memory(err);
+    if (!step_detail(json, &detail, &row.detail, err) ||
+        !step_write(&steps->session, steps->pipeline, &row, err))
+        return false;
+    row.state = state;
+    return step_write(&steps->session, steps->pipeline, &row, err);
+}
+
+static bool counts_as_equal(enum verify_result result, const struct config_sink *sink) {
+    const char *narrowing = sink_config_find(&sink->sink, "narrowing");
+    return result == VERIFY_EQUAL ||
+           (result == VERIFY_NARROWED && narrowing != NULL && strcmp(narrowing, "allow") == 0);
+}
+
+static void put_equal(struct json_writer *json, bool is_equal) {
+    json_put_key(json, "equal");
+    yajl_gen_bool(json->generator, is_equal);
+}
+
+static bool write_table(struct steps *steps, const struct config_sink *sink, const struct verify *verify,
+                        const struct verify_table *compared, struct json_writer *json, struct error *err) {
+    struct buffer name AUTO(buffer_release) = {.bytes_max = 4096};
+    char hash[17];
+    const bool is_equal = counts_as_equal(compared->result, sink);
+    append_name(&name, compared->table->schema, compared->table->name);
+    json_writer_begin(json);
+    yajl_gen_map_open(json->generator);
+    json_put_field(json, "result", verify_result_name(compared->result));
+    put_equal(json, is_equal);
+    json_put_number(json, "source_rows", (int64_t) compared->source_rows);
+    json_put_number(json, "target_rows", (int64_t) compared->target_rows);
+    snprintf(hash, sizeof hash, "%016" PRIx64, (uint64_t) compared->source_hash);
+    json_put_field(json, "source_hash", hash);
+    snprintf(hash, sizeof hash, "%016" PRIx64, (uint64_t) compared->target_hash);
+    json_put_field(json, "target_hash", hash);
+    json_put_lsn(json, "lsn", compared->lsn != 0 ? compared->lsn : verify->last_lsn);
+    yajl_gen_map_close(json->generator);
+    return write_row(steps, PROOF_VERIFY, buffer_text(&name), is_equal ? STEP_DONE : STEP_FAILED, json, err);
+}
+
+static bool write_whole(struct steps *steps, const struct config_sink *sink, const struct verify *verify,
+                        struct json_writer *json, struct error *err) {
+    const bool is_equal = counts_as_equal(verify->result, sink);
+    json_writer_begin(json);
+    yajl_gen_map_open(json->generator);
+    json_put_field(json, "result", verify_result_name(verify->result));
+    put_equal(json, is_equal);
+    json_put_lsn(json, "lsn", verify->first_lsn);
+    json_put_lsn(json, "last_lsn", verify->last_lsn);
+    json_put_number(json, "barriers", (int64_t) verify->barriers);
+    json_put_number(json, "tables", (int64_t) verify->count);
+    yajl_gen_map_close(json->generator);
+    return write_row(steps, PROOF_VERIFY, "", is_equal ? STEP_DONE : STEP_FAILED, json, err);
+}
+
+static bool write_verify(struct steps *steps, const struct config_sink *sink, const struct verify *verify,
+                         struct error *err) {
+    struct json_writer json AUTO(json_writer_release) = {0};
+    if (!json_writer_init(&json, err) || !steps_remove(steps, PROOF_VERIFY, err))
+        return false;
+    for (size_t i = 0; i < verify->count; i++)
+        if (!write_table(steps, sink, verify, &verify->tables[i], &json, err))
+            return false;
+    return write_whole(steps, sink, verify, &json, err);
+}
+
+/* A session that is not in a transaction afterwards. */
+static bool end_transaction(struct steps *steps, bool is_written, struct error *err) {
+    struct error ignored = {0};
+    if (is_written && session_execute(&steps->session, "commit", err))
+        return true;
+    if (!session_execute(&steps->session, "rollback", &ignored))
+        session_close(&steps->session);
+    return false;
+}
+
+bool proof_store_verify(struct steps *steps, const struct config_sink *sink, const struct verify *verify,
+                        struct error *err) {
+    if (!session_execute(&steps->session, "begin", err))
+        return false;
+    const bool is_written = write_verify(steps, sink, verify, err);
+    FAULT_POINT("proof-written");
+    return end_transaction(steps, is_written, err);
+}
+
+/* $4…: the counts of this run. */
+static const char ADD[] =
+    "insert into pgcdc.migration as m (pipeline, step, object, state, detail, started_at, ended_at)"
+    " values ($1, '" PROOF_LEDGER "', $2, 'done', $3, pg_catalog.clock_timestamp(),"
+    "  pg_catalog.clock_timestamp())"
+    " on conflict (pipeline, step, object) do update set ended_at = excluded.ended_at, detail ="
+    " (select pg_catalog.json_object_agg(n.key, n.value::text::numeric + coalesce((m.detail::json ->> n.key)"
+    "::numeric, 0))::text from pg_catalog.json_each(excluded.detail::json) n)";
+
+static bool add_table(struct steps *steps, const struct ledger_table *table, struct json_writer *json,
+                      struct error *err) {
+    struct buffer name AUTO(buffer_release) = {.bytes_max = 4096};
+    struct buffer detail AUTO(buffer_release) = {0};
+    const char *values[] = {steps->pipeline, NULL, NULL};
+    append_name(&name, table->schema, table->name);
+    json_writer_begin(json);
+    yajl_gen_map_open(json->generator);
+    for (size_t i = 0; i < LEDGER_SIDES; i++)
+        json_put_number(json, SIDES[i], (int64_t) table->counts[i]);
+    yajl_gen_map_close(json->generator);
+    values[1] = buffer_text(&name);
+    if (values[1] == NULL)
+        return error_no_memory(err);
+    return step_detail(json, &detail, &values[2], err) &&
+           session_query(&steps->session, ADD, 3, values, NULL, NULL, err);
+}
+
+static bool add_tables(struct steps *steps, const struct ledger *ledger, struct error *err) {
+    struct json_writer json AUTO(json_writer_release) = {0};
+    if (!json_writer_init(&json, err))
+        return false;
+    for (size_t i = 0; i < ledger->count; i++)
+        if (!add_table(steps, ledger->tables[i], &json, err))
+            return false;
+    return true;
+}
+
+bool proof_store_ledger(struct steps *steps, const struct ledger *ledger, struct error *err) {
+    if (ledger->count == 0)
+        return true;
+    if (!session_execute(&steps->session, "begin", err))
+        return false;
+    const bool is_written = add_tables(steps, ledger, err);
+    FAULT_POINT("proof-counted");
+    return end_transaction(steps, is_written, err);
+}
