@@ -1,138 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * plan_html.c - a plan as one page for a browser and for paper: it loads nothing and runs nothing.
- *
- * Every text that is not ours is escaped twice: what a terminal would obey as in visible.h, then HTML.
+ * plan_html.c - a plan as one page (cdc/base/page.h).
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "cdc/base/amount.h"
 #include "cdc/base/buffer.h"
-#include "cdc/base/clock.h"
-#include "cdc/base/file.h"
-#include "cdc/base/visible.h"
+#include "cdc/base/page.h"
 #include "cdc/migrate/plan/plan.h"
-
-#define PAGE_BYTES_MAX ((size_t) 256 << 20)
-#define TEXT_BYTES_MAX ((size_t) 64 << 20)
 
 enum {
     OBJECTS_SHOWN_MAX = 2000, /* of a class; a browser is slow with more */
-    VISIBLE_BYTES = 4,        /* at most, for a byte: \xNN */
 };
 
-static const char HEAD[] = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
-                           "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
-                           "style-src 'unsafe-inline'\">\n"
-                           "<meta name=\"viewport\" content=\"width=device-width\">\n";
-
-static const char STYLE[] =
-    "<style>\n"
-    "body{font:15px/1.5 system-ui,sans-serif;color:#222;background:#fff;max-width:64em;margin:2em "
-    "auto;padding:0 1em}\n"
-    "h1{font-size:1.6em;margin:0}h2{font-size:1.2em;margin:2em 0 .5em;border-bottom:1px solid #ccc}\n"
-    "table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.25em "
-    ".6em;vertical-align:top;border-bottom:1px solid #e4e4e4}\n"
-    "td.n,th.n{text-align:right;white-space:nowrap}td{overflow-wrap:anywhere}\n"
-    "pre{background:#f5f5f5;padding:.5em .8em;margin:.3em 0;white-space:pre-wrap;overflow-wrap:anywhere;"
-    "font-size:.9em}\n"
-    ".finding{border-left:4px solid;padding:.1em .8em;margin:.8em 0;break-inside:avoid}.where{color:#666}\n"
-    ".verdict{padding:.8em 1em;margin:1em 0;border-left:6px solid;font-weight:600}\n"
-    ".problem{border-color:#b3261e}.warning{border-color:#b26a00}.ready{border-color:#2e7d32}\n"
-    ".note,.accepted{border-color:#888}\n"
-    ".figures{display:flex;flex-wrap:wrap;gap:.6em 2em}.figures b{display:block;font-size:1.4em}\n"
-    "summary{cursor:pointer}small{color:#666}\n"
-    "@media print{body{margin:0;max-width:none;font-size:11px}h2{break-after:avoid}tr{break-inside:avoid}}\n"
-    "</style>\n";
-
-/* ---- text ---- */
-
-static void append_escaped(struct buffer *page, struct slice text) {
-    for (size_t i = 0; i < text.size; i++)
-        switch (text.data[i]) {
-        case '&':
-            buffer_append_text(page, "&amp;");
-            break;
-        case '<':
-            buffer_append_text(page, "&lt;");
-            break;
-        case '>':
-            buffer_append_text(page, "&gt;");
-            break;
-        case '"':
-            buffer_append_text(page, "&quot;");
-            break;
-        case '\'':
-            buffer_append_text(page, "&#39;");
-            break;
-        default:
-            buffer_append(page, text.data + i, 1);
-        }
-}
-
-/* One line. */
-static void append_line(struct buffer *page, struct slice text) {
-    struct buffer line AUTO(buffer_release) = {.bytes_max = TEXT_BYTES_MAX};
-    const size_t size = text.size * VISIBLE_BYTES + 1;
-    if (!buffer_reserve(&line, size)) {
-        page->failed = true;
-        return;
-    }
-    const size_t length = visible_write(line.data, size, text);
-    append_escaped(page, (struct slice){.data = line.data, .size = length});
-}
-
-static void append_text(struct buffer *page, const char *text) {
-    append_line(page, slice_of(text));
-}
-
-/* The line feeds are ours. */
-static void append_lines(struct buffer *page, const char *text) {
-    while (*text != '\0') {
-        const size_t length = strcspn(text, "\n");
-        append_line(page, (struct slice){.data = text, .size = length});
-        if (text[length] == '\n')
-            buffer_append_text(page, "\n");
-        text += length + (text[length] == '\n');
-    }
-}
-
-static void append_count(struct buffer *page, int64_t count) {
-    if (count < 0)
-        buffer_append_text(page, "<td class=\"n\">?");
-    else
-        buffer_printf(page, "<td class=\"n\">%" PRId64, count);
-}
-
-static void append_bytes(struct buffer *page, int64_t bytes) {
-    buffer_printf(page, "<td class=\"n\">%s", bytes < 0 ? "" : amount_bytes((double) bytes).text);
-}
-
 /* ---- the head ---- */
-
-static void append_date(struct buffer *page) {
-    const time_t now = (time_t) (clock_unix_us() / 1000000);
-    struct tm parts;
-    char text[64] = "";
-    if (gmtime_r(&now, &parts) != NULL)
-        strftime(text, sizeof text, "%Y-%m-%d %H:%M UTC", &parts);
-    append_text(page, text);
-}
 
 static void append_servers(struct buffer *page, const struct plan *plan) {
     buffer_append_text(page, "<p>");
     for (size_t i = 0; i < plan->server_count; i++) {
-        append_text(page, plan->servers[i].where);
+        page_text(page, plan->servers[i].where);
         buffer_printf(page, ": PostgreSQL %s, database <b>", plan->servers[i].version);
-        append_text(page, plan->servers[i].database);
+        page_text(page, plan->servers[i].database);
         buffer_append_text(page, "</b><br>");
     }
-    append_date(page);
+    page_date(page);
 }
 
 static void append_verdict(struct buffer *page, const struct findings *findings) {
@@ -180,9 +72,9 @@ static void append_steps(struct buffer *page, const struct plan *plan) {
                              "class=\"n\">About\n");
     for (size_t i = 0; i < plan->step_count; i++) {
         buffer_printf(page, "<tr><td class=\"n\">%zu<td>", i + 1);
-        append_text(page, plan->steps[i].what);
+        page_text(page, plan->steps[i].what);
         buffer_append_text(page, "<td>");
-        append_text(page, plan->steps[i].locks);
+        page_text(page, plan->steps[i].locks);
         buffer_printf(page, "<td class=\"n\">%s\n",
                       plan->steps[i].ms < 0 ? "" : amount_duration(plan->steps[i].ms).text);
     }
@@ -191,12 +83,12 @@ static void append_steps(struct buffer *page, const struct plan *plan) {
 
 static void append_finding(struct buffer *page, const struct finding *finding, const char *verdict) {
     buffer_printf(page, "<div class=\"finding %s\"><b>%s</b> <span class=\"where\">", verdict, verdict);
-    append_text(page, finding->where);
+    page_text(page, finding->where);
     buffer_printf(page, " · %s</span><br>", finding->code);
-    append_text(page, finding->what);
+    page_text(page, finding->what);
     if (finding->fix[0] != '\0') {
         buffer_append_text(page, "<pre>");
-        append_lines(page, finding->fix);
+        page_lines(page, finding->fix);
         buffer_append_text(page, "</pre>");
     }
     buffer_append_text(page, "</div>\n");
@@ -216,16 +108,16 @@ static void append_findings(struct buffer *page, const struct findings *findings
 static void append_object(struct buffer *page, const struct inventory_object *object) {
     buffer_append_text(page, "<tr><td>");
     if (object->schema != NULL) {
-        append_text(page, object->schema);
+        page_text(page, object->schema);
         buffer_append_text(page, ".");
     }
-    append_text(page, object->name);
+    page_text(page, object->name);
     buffer_append_text(page, "<td>");
-    append_text(page, object->detail);
+    page_text(page, object->detail);
     buffer_append_text(page, "<td>");
-    append_text(page, object->owner != NULL ? object->owner : "");
-    append_count(page, object->rows);
-    append_bytes(page, object->bytes);
+    page_text(page, object->owner != NULL ? object->owner : "");
+    page_count(page, object->rows);
+    page_bytes(page, object->bytes);
     buffer_printf(page, "<td>%s\n", how_text(object->how));
 }
 
@@ -256,10 +148,6 @@ static void append_inventory(struct buffer *page, const struct inventory *invent
 }
 
 static void append_page(struct buffer *page, const struct plan *plan) {
-    buffer_append_text(page, HEAD);
-    buffer_printf(page, "<title>Migration plan: %s</title>\n", plan->check->config->name);
-    buffer_append_text(page, STYLE);
-    buffer_printf(page, "</head><body>\n<h1>Migration plan: %s</h1>\n", plan->check->config->name);
     append_servers(page, plan);
     append_verdict(page, &plan->check->findings);
     if (plan->has_inventory) {
@@ -269,26 +157,11 @@ static void append_page(struct buffer *page, const struct plan *plan) {
     append_findings(page, &plan->check->findings);
     if (plan->has_inventory)
         append_inventory(page, &plan->inventory);
-    buffer_append_text(page, "</body></html>\n");
-}
-
-/* ---- the file ---- */
-
-static bool write_page(const char *path, struct slice page, struct error *err) {
-    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0644);
-    if (fd < 0)
-        return error_errno(err, "%s", path);
-    const bool is_written = file_write(fd, page);
-    const int why = errno;
-    const bool is_closed = close(fd) == 0;
-    if (is_written && is_closed)
-        return true;
-    errno = is_written ? errno : why;
-    return error_errno(err, "%s", path);
 }
 
 bool plan_write_html(const struct plan *plan, const char *path, struct error *err) {
-    struct buffer page AUTO(buffer_release) = {.bytes_max = PAGE_BYTES_MAX};
+    struct buffer page AUTO(buffer_release) = {0};
+    page_begin(&page, "Migration plan", plan->check->config->name);
     append_page(&page, plan);
-    return buffer_ok(&page) ? write_page(path, buffer_slice(&page), err) : error_no_memory(err);
+    return page_end(&page, path, err);
 }
