@@ -139,7 +139,10 @@ class Engine:
     # Its configuration
 
     def write_configuration(self):
-        self.config_path.write_text("\n".join(yaml_lines(self.configuration)) + "\n", encoding="utf-8")
+        """In one step: an engine that is just starting may read it."""
+        new = self.config_path.with_suffix(".new")
+        new.write_text("\n".join(yaml_lines(self.configuration)) + "\n", encoding="utf-8")
+        new.replace(self.config_path)
 
     def _environment(self, more):
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "PGCDC_"))}
