@@ -43,37 +43,14 @@ bool after_await_earlier(struct sides *sides, const struct steps *steps, struct 
     return is_alone;
 }
 
-/* An index or a view can call functions that rely on the path of their database. */
-static bool read_search_path(struct after *after, struct error *err) {
-    static const char SQL[] =
-        "select coalesce((select pg_catalog.substr(c, 13) from pg_catalog.pg_db_role_setting s,"
-        " pg_catalog.unnest(s.setconfig) c where s.setrole = 0 and c like 'search\\_path=%' and "
-        "s.setdatabase in"
-        " (0, (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()))"
-        " order by s.setdatabase desc limit 1), '\"$user\", public')";
-    PGresult *row AUTO_PGRESULT = NULL;
-    if (!session_query(&after->sides->source, SQL, 0, NULL,
-                       &(const struct result_shape){"the query for search_path", 1, 1, 1, 0}, &row, err))
-        return false;
-    after->search_path = arena_copy(&after->sides->arena, slice_of(PQgetvalue(row, 0, 0)));
-    return after->search_path != NULL ? true : error_no_memory(err);
-}
-
 /* ---- one object ---- */
 
-static bool set_path(const struct after *after, struct session *session, struct error *err) {
-    return query_one(session, "select pg_catalog.set_config('search_path', $1, true)", after->search_path,
-                     err);
-}
-
 static bool try_object(const struct after *after, struct session *session, const struct object *object,
-                       bool has_path, struct error *err) {
+                       struct error *err) {
     return session_execute(session, "begin", err) &&
            query_one(session, "select pg_catalog.pg_advisory_xact_lock_shared(" LOCK_KEYS ")",
                      after->pipeline, err) &&
-           make_prepare(session, err) && (!has_path || set_path(after, session, err)) &&
-           make_object(session, object, err) &&
-           (!has_path || session_execute(session, "set local search_path = ''", err)) &&
+           make_prepare(session, err) && make_object_safely(session, object, after->search_path, err) &&
            settle_write(session, after->pipeline, object, err);
 }
 
@@ -85,15 +62,6 @@ static bool commit_object(struct session *session, struct error *err) {
     return true;
 }
 
-/* A name that was not found, in a body that runs now: perhaps the source's search_path finds it. */
-static bool lacks_name(const struct error *err) {
-    static const char *const STATES[] = {"42883", "42P01", "42704", "3F000"};
-    for (size_t i = 0; i < sizeof STATES / sizeof *STATES; i++)
-        if (strcmp(err->sqlstate, STATES[i]) == 0)
-            return true;
-    return false;
-}
-
 static bool is_passing(const struct error *err) {
     return strcmp(err->sqlstate, "40P01") == 0 || strcmp(err->sqlstate, "40001") == 0 ||
            strcmp(err->sqlstate, "55P03") == 0;
@@ -101,15 +69,12 @@ static bool is_passing(const struct error *err) {
 
 static bool make_one(const struct after *after, struct session *session, const struct object *object,
                      struct error *err) {
-    bool has_path = false;
     for (int tries = 1;; tries++) {
         struct error error = {0};
-        if (try_object(after, session, object, has_path, &error))
-            return commit_object(session, err);
         struct error ignored = {0};
-        const bool is_repeated = tries < TRIES && (is_passing(&error) || (lacks_name(&error) && !has_path));
-        has_path = has_path || lacks_name(&error);
-        if (!is_repeated || !session_execute(session, "rollback", &ignored)) {
+        if (try_object(after, session, object, &error))
+            return commit_object(session, err);
+        if (tries == TRIES || !is_passing(&error) || !session_execute(session, "rollback", &ignored)) {
             *err = error;
             return false;
         }
@@ -200,8 +165,8 @@ static bool drop_invalid_indexes(struct sides *sides, struct error *err) {
 
 bool after_make(struct sides *sides, const struct steps *steps, size_t *ret_made, struct error *err) {
     struct after after = {.sides = sides, .pipeline = steps->pipeline};
-    if (!read_search_path(&after, err) || !drop_invalid_indexes(sides, err) ||
-        !work_init(&after.work, &sides->at_source, &sides->arena, err))
+    if (!make_read_path(&sides->source, &sides->arena, &after.search_path, err) ||
+        !drop_invalid_indexes(sides, err) || !work_init(&after.work, &sides->at_source, &sides->arena, err))
         return false;
     const bool is_made = run_workers(&after, err);
     *ret_made = after.work.count - after.work.left;

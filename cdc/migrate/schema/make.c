@@ -23,6 +23,10 @@ static bool explain_object(const struct object *object, struct error *err) {
     if (strcmp(state, "42601") == 0 || strcmp(state, "0A000") == 0)
         return error_remedy(err, "the target's version of PostgreSQL may not know this: change the object at "
                                  "the source, or make it in the target by hand, with the name that it has");
+    if (strcmp(state, "53200") == 0)
+        return error_remedy(err,
+                            "raise max_locks_per_transaction at the target: all that the copy needs is made "
+                            "in one transaction, which locks each table and index");
     return err->kind == ERROR_CONFIG && err->remedy[0] == '\0'
                ? error_remedy(err,
                               "change the object at the source, or make it in the target by hand, with the "
@@ -35,4 +39,69 @@ bool make_object(struct session *session, const struct object *object, struct er
         (object->owner_sql[0] == '\0' || session_execute(session, object->owner_sql, err)))
         return true;
     return err->kind == ERROR_STOPPED ? false : explain_object(object, err);
+}
+
+/* ---- after a savepoint ---- */
+
+/* A name that was not found, in a body that runs now: perhaps the source's search_path finds it. */
+static bool lacks_name(const struct error *err) {
+    static const char *const STATES[] = {"42883", "42P01", "42704", "3F000"};
+    for (size_t i = 0; i < sizeof STATES / sizeof *STATES; i++)
+        if (strcmp(err->sqlstate, STATES[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool make_with_path(struct session *session, const struct object *object, const char *search_path,
+                           struct error *err) {
+    return session_query(session, "select pg_catalog.set_config('search_path', $1, true)", 1,
+                         (const char *const[]){search_path}, NULL, NULL, err) &&
+           make_object(session, object, err) && session_execute(session, "set local search_path = ''", err);
+}
+
+static bool go_back(struct session *session, struct error *err) {
+    return session_execute(session, "rollback to savepoint object", err);
+}
+
+/* The error that led here is the caller's; a session that cannot go back fails at its next statement. */
+static bool give_up(struct session *session) {
+    struct error ignored = {0};
+    const bool is_back = go_back(session, &ignored);
+    (void) is_back;
+    return false;
+}
+
+bool make_object_safely(struct session *session, const struct object *object, const char *search_path,
+                        struct error *err) {
+    struct error first = {0};
+    struct error second = {0};
+    if (!session_execute(session, "savepoint object", err))
+        return false;
+    if (make_object(session, object, &first))
+        return session_execute(session, "release savepoint object", err);
+    *err = first;
+    if (!lacks_name(&first))
+        return give_up(session);
+    if (!go_back(session, err))
+        return false;
+    if (make_with_path(session, object, search_path, &second))
+        return session_execute(session, "release savepoint object", err);
+    *err = lacks_name(&second) ? first : second;
+    return give_up(session);
+}
+
+bool make_read_path(struct session *session, struct arena *arena, const char **ret_search_path,
+                    struct error *err) {
+    static const char SQL[] =
+        "select coalesce((select pg_catalog.substr(c, 13) from pg_catalog.pg_db_role_setting s,"
+        " pg_catalog.unnest(s.setconfig) c where s.setrole = 0 and c like 'search\\_path=%' and "
+        "s.setdatabase in"
+        " (0, (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()))"
+        " order by s.setdatabase desc limit 1), '\"$user\", public')";
+    PGresult *row AUTO_PGRESULT = NULL;
+    if (!session_query(session, SQL, 0, NULL,
+                       &(const struct result_shape){"the query for search_path", 1, 1, 1, 0}, &row, err))
+        return false;
+    *ret_search_path = arena_copy(arena, slice_of(PQgetvalue(row, 0, 0)));
+    return *ret_search_path != NULL ? true : error_no_memory(err);
 }

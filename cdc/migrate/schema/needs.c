@@ -35,7 +35,7 @@ static const char *names_end(struct names *names) {
 }
 
 /* Calls with the waiting objects, builds the list, and asks. */
-typedef bool names_of(struct names *names, const struct object *object, const struct config *config);
+typedef bool names_of(struct names *names, const struct object *object);
 
 static bool ask_target(struct sides *sides, names_of *of, const char *sql, PGresult **ret_rows,
                        struct error *err) {
@@ -45,7 +45,7 @@ static bool ask_target(struct sides *sides, names_of *of, const char *sql, PGres
     for (size_t i = 0; i < sides->at_source.count && is_good; i++) {
         const struct object *object = &sides->at_source.objects[i];
         if (!object->is_left_out && object->state == OBJECT_WAITING)
-            is_good = of(&names, object, sides->config);
+            is_good = of(&names, object);
     }
     const char *array = is_good ? names_end(&names) : NULL;
     is_good = array != NULL
@@ -74,14 +74,14 @@ static const char *list_rows(const PGresult *rows, struct buffer *text) {
 
 /* ---- roles ---- */
 
-static bool roles_of(struct names *names, const struct object *object, const struct config *config) {
-    if (config->schema.owners && object->owner[0] != '\0')
+static bool roles_of(struct names *names, const struct object *object) {
+    if (object->owner[0] != '\0')
         names_add(names, slice_of(object->owner));
     return object_each_role(object, names_add, names);
 }
 
-static bool owners_of(struct names *names, const struct object *object, const struct config *config) {
-    return !config->schema.owners || object->owner[0] == '\0' || names_add(names, slice_of(object->owner));
+static bool owners_of(struct names *names, const struct object *object) {
+    return object->owner[0] == '\0' || names_add(names, slice_of(object->owner));
 }
 
 static bool check_roles(struct sides *sides, struct error *err) {
@@ -123,8 +123,7 @@ static bool check_owners(struct sides *sides, struct error *err) {
 
 /* ---- extensions ---- */
 
-static bool extensions_of(struct names *names, const struct object *object, const struct config *config) {
-    (void) config;
+static bool extensions_of(struct names *names, const struct object *object) {
     return strcmp(object->kind, "EXTENSION") != 0 || names_add(names, slice_of(object->name));
 }
 

@@ -47,14 +47,26 @@ static bool scratch_create(struct sides *sides, const char *name, struct error *
     return error_remedy(err, "let the target's role create it: alter role ... createdb");
 }
 
+/* What the target's version does not accept is noted, and so is what needs that. */
+static bool make_scratch(struct sides *sides, struct session *session, struct object *object,
+                         struct error *err) {
+    struct error answer = {0};
+    object->is_refused = !make_object_safely(session, object, sides->search_path, &answer);
+    if (!object->is_refused || answer.sqlstate[0] != '\0')
+        return true;
+    *err = answer;
+    return false;
+}
+
 static bool make_all(struct sides *sides, struct session *session, struct error *err) {
-    if (!session_execute(session, "begin", err) || !make_prepare(session, err))
+    if (!make_read_path(&sides->source, &sides->arena, &sides->search_path, err) ||
+        !session_execute(session, "begin", err) || !make_prepare(session, err))
         return false;
     for (enum object_pass pass = PASS_MAIN; pass < PASSES; pass++)
         for (size_t i = 0; i < sides->at_source.count; i++) {
-            const struct object *object = &sides->at_source.objects[i];
+            struct object *object = &sides->at_source.objects[i];
             if (object->pass == pass && pass != PASS_STATISTICS && !object->is_left_out &&
-                !make_object(session, object, err))
+                !make_scratch(sides, session, object, err))
                 return false;
         }
     return session_execute(session, "commit", err);

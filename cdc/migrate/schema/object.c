@@ -38,11 +38,15 @@ static bool is_rights(const struct toc_entry *entry) {
     return strcmp(entry->kind, "ACL") == 0 || strcmp(entry->kind, "DEFAULT ACL") == 0;
 }
 
+/* Databases have other names; only the owner of an extension may change its comment, and it has one. */
+static bool is_about_ignored(const struct toc_entry *entry) {
+    return (strcmp(entry->kind, "COMMENT") == 0 || strcmp(entry->kind, "ACL") == 0) &&
+           (begins(entry->name, "DATABASE ") || begins(entry->name, "EXTENSION "));
+}
+
 static bool is_ignored(const struct toc_entry *entry, const struct config *config) {
-    return entry->section == TOC_DATA || is_kind(entry->kind, IGNORED_KINDS) ||
-           (is_rights(entry) && !config->schema.grants) ||
-           /* only the owner of an extension may change its comment, and it has one already */
-           (strcmp(entry->kind, "COMMENT") == 0 && begins(entry->name, "EXTENSION "));
+    return entry->section == TOC_DATA || is_kind(entry->kind, IGNORED_KINDS) || is_about_ignored(entry) ||
+           (is_rights(entry) && !config->schema.grants);
 }
 
 static enum object_pass pass_of(const struct toc_entry *entry) {

@@ -34,6 +34,7 @@ struct object {
     enum object_pass pass;
     bool is_alone;    /* locks more than one table: not at the same time as another such object */
     bool is_derived;  /* work that a description of the target does not show */
+    bool is_refused;  /* the target's version cannot make it */
     bool is_left_out; /* source.tables leaves it out, or what it needs */
     struct object **needs;
     size_t need_count;

@@ -72,10 +72,12 @@ static bool put_owned(struct buffer *sql, const struct toc_entry *entry) {
     return true;
 }
 
-static bool take_owner(struct object *object, const struct toc_entry *entry, struct arena *arena) {
+static bool take_owner(struct object *object, const struct toc_entry *entry, const struct config *config,
+                       struct arena *arena) {
     struct buffer sql AUTO(buffer_release);
     buffer_init(&sql, SQL_BYTES_MAX);
-    if (entry->owner[0] == '\0' || entry->drop[0] == '\0' || !put_owned(&sql, entry))
+    if (!config->schema.owners || entry->owner[0] == '\0' || entry->drop[0] == '\0' ||
+        !put_owned(&sql, entry))
         return true;
     buffer_append_text(&sql, " OWNER TO ");
     identifier_append(&sql, slice_of(entry->owner));
@@ -122,7 +124,7 @@ static bool put_sorted(struct buffer *text, const char *sql) {
     return true;
 }
 
-static bool take_definition(struct object *object, const struct config *config, struct arena *arena) {
+static bool take_definition(struct object *object, struct arena *arena) {
     struct buffer text AUTO(buffer_release);
     buffer_init(&text, SQL_BYTES_MAX);
     const bool is_rights = object->pass == PASS_RIGHTS;
@@ -130,8 +132,7 @@ static bool take_definition(struct object *object, const struct config *config, 
         buffer_append_text(&text, object->sql);
     else if (!put_sorted(&text, object->sql))
         return false;
-    if (config->schema.owners)
-        buffer_append_text(&text, object->owner_sql);
+    buffer_append_text(&text, object->owner_sql);
     object->definition = keep_text(&text, arena);
     return object->definition != NULL;
 }
@@ -153,8 +154,8 @@ bool object_take_sql(struct object *object, const struct toc_entry *entry, const
                      struct arena *arena) {
     object->sql = is_remark(entry->sql) ? "" : entry->sql;
     object->owner = object->owner_sql = "";
-    return take_method(object, entry, arena) && take_owner(object, entry, arena) &&
-           take_definition(object, config, arena);
+    return take_method(object, entry, arena) && take_owner(object, entry, config, arena) &&
+           take_definition(object, arena);
 }
 
 /* ---- what a statement says ---- */

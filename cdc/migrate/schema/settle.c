@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "cdc/base/hash.h"
+#include "cdc/base/log.h"
 
 static bool is_same(const struct object *a, const struct object *b) {
     return strcmp(a->definition, b->definition) == 0;
@@ -23,7 +24,7 @@ static bool can_repeat(const struct object *object) {
 
 /* A row alone counts: the target may describe it as part of another object, or not at all. */
 static bool shows_itself(const struct object *object) {
-    return !object->is_derived && !can_repeat(object) && object->pass != PASS_ROWS;
+    return !object->is_derived && !can_repeat(object);
 }
 
 /* ---- rows ---- */
@@ -66,6 +67,14 @@ bool settle_write(struct session *session, const char *pipeline, const struct ob
 
 /* ---- states ---- */
 
+/* What follows from an object that is made again is done again, too. */
+static bool has_waiting_need(const struct object *object) {
+    for (size_t i = 0; i < object->need_count; i++)
+        if (object->needs[i]->state == OBJECT_WAITING && !object->needs[i]->is_left_out)
+            return true;
+    return false;
+}
+
 /* A foreign key that the target has without NOT VALID was checked. */
 static bool is_checked(const struct sides *sides, const struct object *object) {
     if (!object->is_derived || object->pass != PASS_MAIN)
@@ -77,7 +86,7 @@ static bool is_checked(const struct sides *sides, const struct object *object) {
 /* False: it differs from the target's. */
 static bool settle_object(const struct sides *sides, const struct map *rows, struct object *object) {
     const struct object *found = object_list_find(&sides->at_target, object);
-    const bool is_noted = has_row(rows, object);
+    const bool is_noted = has_row(rows, object) && (shows_itself(object) || !has_waiting_need(object));
     object->state = OBJECT_DONE;
     if (found != NULL ? is_noted || is_same(object, found) : is_noted && !shows_itself(object))
         return true;
@@ -102,6 +111,13 @@ static bool find_different(struct sides *sides, const struct object **ret_first,
         struct object *object = object_list_find(&sides->at_source, pairs[i].at_source);
         if (object == NULL || object->state != OBJECT_RUNNING)
             continue;
+        if (object->is_refused) {
+            log_line(LOG_LEVEL_WARNING,
+                     "sink %s: the target's version cannot make %s as the source defines it; the one that it "
+                     "has stays",
+                     sides->sink->sink.name, object->key);
+            continue;
+        }
         *ret_first = *ret_first != NULL ? *ret_first : object;
         ++*ret_count;
         object->state = OBJECT_WAITING;
@@ -167,6 +183,24 @@ static size_t compare_lists(const struct object_list *source, const struct objec
     return count;
 }
 
+/* One that the target has was extra, because the list in its words lacks it. */
+static size_t add_refused(const struct sides *sides, struct settle_pair *pairs, size_t count) {
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct object *object =
+            pairs[i].at_source == NULL ? object_list_find(&sides->at_source, pairs[i].at_target) : NULL;
+        if (object == NULL || !object->is_refused)
+            pairs[kept++] = pairs[i];
+    }
+    for (size_t i = 0; i < sides->at_source.count; i++) {
+        const struct object *object = &sides->at_source.objects[i];
+        const struct object *found = object_list_find(&sides->at_target, object);
+        if (object->is_refused && !object->is_derived && (found == NULL || !is_same(object, found)))
+            pairs[kept++] = (struct settle_pair){.at_source = object, .at_target = found};
+    }
+    return kept;
+}
+
 static bool have_different(const struct settle_pair *pairs, size_t count) {
     for (size_t i = 0; i < count; i++)
         if (pairs[i].at_source != NULL && pairs[i].at_target != NULL)
@@ -186,8 +220,10 @@ bool settle_compare(struct sides *sides, struct settle_pair **ret_pairs, size_t 
         return true;
     struct object_list in_words = {0};
     const bool is_normal = sides_normalise(sides, &in_words, err);
-    if (is_normal)
+    if (is_normal) {
         *ret_count = compare_lists(&in_words, &sides->at_target, pairs);
+        *ret_count = add_refused(sides, pairs, *ret_count);
+    }
     object_list_release(&in_words);
     return is_normal;
 }

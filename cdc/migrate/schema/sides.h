@@ -15,6 +15,7 @@ struct sides {
     struct session source, target;
     struct describer describer;
     struct object_list at_source, at_target;
+    const char *search_path; /* of the source's database, once it was read */
 };
 
 /* Connects to both and describes both. The caller closes *sides, also after an error. sides: zeroed. */
@@ -33,6 +34,7 @@ bool sides_differ(const struct sides *sides);
 
 /*
  * Makes the source's objects in a new database of the target's server, describes that, and removes it:
- * *ret_list has the source's definitions in the target's words. The caller releases it.
+ * *ret_list has the source's definitions in the target's words. Those that the target's version does not
+ * accept are is_refused in at_source, and not in *ret_list. The caller releases it.
  */
 MUST_CHECK bool sides_normalise(struct sides *sides, struct object_list *ret_list, struct error *err);

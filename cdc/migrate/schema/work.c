@@ -34,7 +34,7 @@ static bool has_needs(const struct object *object) {
 
 static enum object_pass pass_now(const struct work *work) {
     enum object_pass pass = PASS_LAST;
-    for (size_t i = 0; i < work->count; i++)
+    for (size_t i = work->first; i < work->count; i++)
         if (work->objects[i]->state != OBJECT_DONE && work->objects[i]->pass < pass)
             pass = work->objects[i]->pass;
     return pass;
@@ -44,7 +44,7 @@ static enum object_pass pass_now(const struct work *work) {
 static struct object *find_ready(const struct work *work) {
     const enum object_pass pass = pass_now(work);
     struct object *alone = NULL;
-    for (size_t i = 0; i < work->count; i++) {
+    for (size_t i = work->first; i < work->count; i++) {
         struct object *object = work->objects[i];
         if (object->state != OBJECT_WAITING || object->pass != pass || !has_needs(object))
             continue;
@@ -58,7 +58,7 @@ static struct object *find_ready(const struct work *work) {
 
 /* pg_dump leaves circles only where the order of the description is right. */
 static struct object *find_waiting(const struct work *work) {
-    for (size_t i = 0; i < work->count; i++)
+    for (size_t i = work->first; i < work->count; i++)
         if (work->objects[i]->state == OBJECT_WAITING)
             return work->objects[i];
     return NULL;
@@ -95,6 +95,8 @@ void work_done(struct work *work, struct object *object) {
     pthread_mutex_lock(&work->lock);
     give_back(work, object, OBJECT_DONE);
     work->left--;
+    while (work->first < work->count && work->objects[work->first]->state == OBJECT_DONE)
+        work->first++;
     pthread_cond_broadcast(&work->changed);
     pthread_mutex_unlock(&work->lock);
 }

@@ -17,7 +17,8 @@ struct work {
     pthread_cond_t changed;
     struct object **objects; /* in the description's order */
     size_t count;
-    size_t left; /* not made yet */
+    size_t first; /* all before it are made */
+    size_t left;  /* not made yet */
     size_t running;
     bool is_alone; /* one of those that lock more than one table is being made */
     bool has_failed;
