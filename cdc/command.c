@@ -18,6 +18,7 @@ static const struct command *const COMMANDS[] = {
     &command_schema_apply,
     &command_schema_compare,
     &command_migrate,
+    &command_report,
     &command_run,
     &command_status,
     &command_verify,

@@ -85,6 +85,7 @@ extern const struct command command_run;
 extern const struct command command_check;
 extern const struct command command_plan;
 extern const struct command command_migrate;
+extern const struct command command_report;
 extern const struct command command_status;
 extern const struct command command_verify;
 extern const struct command command_tail;

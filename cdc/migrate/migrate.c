@@ -75,6 +75,7 @@ static const struct phase PHASES[] = {
     {"schema", "what the rows need is made at the target", phase_schema, false},
     {"copy", "the rows are copied", phase_copy, false},
     {"indexes", "indexes, foreign keys and the rest of the schema are made", phase_indexes, false},
+    {"sequences", "those of the target are set ahead", phase_sequences, true},
     {"follow", "the changes are applied, up to the source's end", phase_follow, true},
 };
 

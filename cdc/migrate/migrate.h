@@ -2,7 +2,7 @@
 /*
  * migrate.h - `pgcdc migrate`: a database moves from the plan to the proof, in phases.
  *
- *     plan -> schema -> copy -> indexes -> follow -> verify
+ *     plan -> schema -> copy -> indexes -> sequences -> follow -> verify
  *
  * Each phase is a step in the target (steps/steps.h). A phase that is killed is done again by the next run,
  * which begins where it was: each is right when its work was done already, wholly or in part. The pipeline
@@ -77,6 +77,9 @@ MUST_CHECK bool phase_plan_again(struct migrate *migrate, struct error *err);
 /* phase_schema.c: what the rows need, and what follows them. */
 MUST_CHECK bool phase_schema(struct migrate *migrate, struct error *err);
 MUST_CHECK bool phase_indexes(struct migrate *migrate, struct error *err);
+
+/* phase_sequences.c: unless the configuration says that none follow. */
+MUST_CHECK bool phase_sequences(struct migrate *migrate, struct error *err);
 
 /* phase_rows.c: the pipeline runs until the copy is complete, and until it has caught up. */
 MUST_CHECK bool phase_copy(struct migrate *migrate, struct error *err);

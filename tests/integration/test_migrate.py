@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`pgcdc migrate`: from the plan to the proof, from wherever it is."""
 
+import hashlib
+import json
+import re
+
 import pytest
 
 from integration.test_schema import clusters_fixture, shop_fixture  # pylint: disable=unused-import
@@ -26,6 +30,15 @@ def migrate(pipeline, *arguments, code=0):
     return result.stderr + result.stdout
 
 
+def report(pipeline, code):
+    """The report, and the hash beside it, which is that of its bytes."""
+    result = pipeline.engine.command("report", "--json")
+    assert result.returncode == code, result.stdout + result.stderr
+    body, said = re.fullmatch(r'{"report":(.*),"sha256":"([0-9a-f]{64})"}\n', result.stdout).groups()
+    assert hashlib.sha256(body.encode()).hexdigest() == said
+    return json.loads(body)
+
+
 def steps(pipeline, where="object = ''"):
     return dict(pipeline.target.execute(f"select step || coalesce(nullif(' ' || object, ' '), ''), state from pgcdc.migration where {where}"))
 
@@ -42,7 +55,7 @@ def test_each_end_is_reached_and_the_next_command_goes_on(pipeline):
     pipeline.source.execute("insert into t values (0, 'late')")
     migrate(pipeline, "--until", "caught-up")
     assert pipeline.target.value("select v from t where id = 0") == "late"
-    assert steps(pipeline) == done("plan", "schema", "copy", "indexes", "follow")
+    assert steps(pipeline) == done("plan", "schema", "copy", "indexes", "sequences", "follow")
     said = migrate(pipeline, "--until", "verified")
     assert "migrate: copy was done before" in said and "equal at LSN" in said
     assert steps(pipeline, "true")["verify"] == steps(pipeline, "true")['verify "public"."t"'] == "done"
@@ -66,3 +79,12 @@ def test_a_shop_of_every_object_class_moves_to_another_version(shop):
     pipeline.engine.configuration["accept"] = SHOP_ACCEPTED
     said = migrate(pipeline, "--until", "verified")
     assert "stays open in the report" not in said
+    found = report(pipeline, 0)
+    assert found["closes"] and found["open"] == [] and found["not_accepted"] == []
+    assert [server["version"].split(".")[0] for server in found["servers"]] == ["15", "18"]
+    assert {finding["code"] for finding in found["accepted"]} == {"no_key", "not_valid"}
+    assert found["schema"]["missing"] == 0 and found["schema"]["objects"] > 50 and found["sequences"]
+    tables = {table["table"]: table for table in found["tables"]}
+    sale = tables['"public"."sale"']
+    assert sale["source_rows"] == sale["target_rows"] == 400
+    assert sale["source_hash"] == sale["target_hash"] != "0" * 16
