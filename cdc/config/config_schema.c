@@ -12,7 +12,8 @@ enum { JOBS_DEFAULT_MAX = 4, JOBS_MAX = 64 };
 
 const struct option_spec SCHEMA_OPTIONS[] = {
     {"pg_dump", false,
-     "path of the `pg_dump` that describes the schema; its major version must not be older than the source's",
+     "path of the `pg_dump` that describes the schema; its major version must not be older than that of "
+     "either server",
      OPTION_PATH, "the newest one in `PATH` and in `/usr/lib/postgresql`"},
     {"jobs", false, "how many indexes and constraints are built at the same time, 1 to 64", OPTION_TEXT,
      "the processors here, at most 4"},

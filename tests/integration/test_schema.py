@@ -129,7 +129,7 @@ def test_a_role_that_may_only_read_is_enough_at_the_source(shop):
     pipeline = shop(sql="create table t (id serial primary key); create table secret (id int); create role reader login")
     pipeline.source_configuration["dsn"] = pipeline.source.dsn("reader")
     try:
-        refused(pipeline, "permission denied for table")
+        refused(pipeline, "permission denied for table", "grant pg_read_all_data to reader")
         pipeline.source.execute("grant pg_read_all_data to reader")
         apply(pipeline)
         assert compare(pipeline) == (0, [])

@@ -179,6 +179,18 @@ static bool describer_run(const struct describer *describer, const struct enviro
     return program_run(&program, archive, err);
 }
 
+/* Its messages are in English. Both servers have just answered us, so one that does not has gone away. */
+static bool explain_dump(const struct session *session, struct error *err) {
+    static const char *const GONE[] = {"connection to server", "terminating connection", "lock timeout"};
+    for (size_t i = 0; i < sizeof GONE / sizeof *GONE; i++)
+        if (strstr(err->text, GONE[i]) != NULL)
+            err->kind = ERROR_RETRY;
+    if (strstr(err->text, "permission denied") != NULL)
+        error_remedy(err, "pg_dump reads and locks every table: grant pg_read_all_data to %s",
+                     PQuser(session->conn));
+    return error_wrap(err, "describing the %s", session->peer);
+}
+
 bool describer_read(const struct describer *describer, const struct session *session, const char *database,
                     struct toc *ret_toc, struct error *err) {
     struct environment environment = {0};
@@ -191,7 +203,7 @@ bool describer_read(const struct describer *describer, const struct session *ses
     if (is_read)
         is_read = (describer_run(describer, &environment, &archive, err) &&
                    toc_read(buffer_slice(&archive), describer->arena, ret_toc, err)) ||
-                  error_wrap(err, "describing the %s", session->peer);
+                  explain_dump(session, err);
     explicit_bzero(environment.texts.data, environment.texts.size);
     buffer_release(&environment.texts);
     return is_read;
