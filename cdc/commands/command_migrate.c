@@ -59,6 +59,16 @@ static enum exit_code command_migrate_fail(struct migrate *migrate, struct error
     return exit_code_of(err);
 }
 
+static bool migrate_refuse_archive(const struct config *config, struct error *err) {
+    if (config->source.archive == NULL)
+        return true;
+    error_set(err, ERROR_CONFIG,
+              "the pipeline reads archive %s, which has rows and changes, and no definitions of objects",
+              config->source.archive);
+    return error_remedy(err, "make the tables in the target with pg_dump and psql, then use `pgcdc run`: "
+                             "\"Moving with files\" in the manual has the steps");
+}
+
 static enum exit_code run(const struct command_line *line) {
     struct migrate *migrate = calloc(1, sizeof *migrate);
     struct error err = {0};
@@ -68,7 +78,8 @@ static enum exit_code run(const struct command_line *line) {
     *migrate = (struct migrate){.config = line->config, .stop = line->stop};
     if (!find_end(line, &migrate->end))
         log_line(LOG_LEVEL_ERROR, "--until: expected copied, caught-up or verified");
-    else if (!schema_find_sink(line->config, line->sink, &migrate->sink, &err))
+    else if (!migrate_refuse_archive(line->config, &err) ||
+             !schema_find_sink(line->config, line->sink, &migrate->sink, &err))
         log_line(LOG_LEVEL_ERROR, "%s", error_line(&err).text);
     else
         code =

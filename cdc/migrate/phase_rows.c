@@ -67,10 +67,6 @@ static bool is_stopped(const struct migrate *migrate) {
 static bool slot_is_read(struct session *source, const struct config *config, bool *ret_read,
                          struct error *err) {
     struct slot_facts slot = {0};
-    if (config->source.archive != NULL) {
-        *ret_read = true;
-        return true;
-    }
     if (!slot_read(source, config->source.slot, &slot, err))
         return false;
     *ret_read = slot.active_pid != 0;
@@ -103,8 +99,7 @@ bool follower_start(struct migrate *migrate, struct error *err) {
     if (pthread_create(&follower->thread, NULL, run_follower, follower) != 0)
         return error_errno(err, "a thread for the pipeline");
     follower->runs = true;
-    const bool is_good = (migrate->config->source.archive != NULL ||
-                          source_open(&source, &migrate->config->source, migrate->stop, err)) &&
+    const bool is_good = source_open(&source, &migrate->config->source, migrate->stop, err) &&
                          await_engine(migrate, &source, err);
     session_close(&source);
     return is_good;
