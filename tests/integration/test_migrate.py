@@ -4,11 +4,13 @@
 import hashlib
 import json
 import re
+import signal
 
 import pytest
 
 from integration.test_schema import clusters_fixture, shop_fixture  # pylint: disable=unused-import
 from support.server import newest_pg_dump
+from support.wait import wait_until
 
 T = "create table t (id int primary key, v text); insert into t select g, 'v' || g from generate_series(1, 1000) g"
 
@@ -88,3 +90,119 @@ def test_a_shop_of_every_object_class_moves_to_another_version(shop):
     sale = tables['"public"."sale"']
     assert sale["source_rows"] == sale["target_rows"] == 400
     assert sale["source_hash"] == sale["target_hash"] != "0" * 16
+
+
+@pytest.fixture
+def moved(pipeline):
+    """Moved and proven; its report closes."""
+    pipeline.source.execute(T + "; create sequence numbers owned by t.id; create index t_v on t (v); create index t_id on t (id, v)")
+    migrate(pipeline, "--until", "verified")
+    assert report(pipeline, 0)["open"] == []
+    return pipeline
+
+
+# What is done to the target, or to the source, and what the report then says is open.
+OPEN = {
+    "a sequence that is behind": ("source", "select setval('numbers', 100000)", '1 sequence behind: "public"."numbers"'),
+    "an index that is missing": ("target", "drop index t_id", "INDEX public.t_id: missing at the target"),
+    "an index of another definition": ("target", "drop index t_v; create index t_v on t (v desc)", "INDEX public.t_v: defined otherwise at the target"),
+    "a step that is not done": ("target", "update pgcdc.migration set state = 'started' where step = 'copy'", "step copy: it is started"),
+    "a step that is gone": ("target", "delete from pgcdc.migration where step = 'indexes'", "step indexes: it was not begun"),
+    "a cutover that is not over": ("target", "insert into pgcdc.migration values ('shop', 'cutover', '', 'started', '{}', now())", "step cutover: it is started"),
+    "a change that was lost": ("target", """insert into pgcdc.migration values ('shop', 'ledger', '"public"."t"', 'done',
+                               '{"in": 3, "applied": 2, "in_copy": 0, "present": 0, "skipped": 0}', now(), now())""",
+                               'table "public"."t": 3 changes came in, and not all went somewhere'),
+    "a comparison that was begun again": ("target", "update pgcdc.migration set state = 'started', ended_at = null where step = 'verify' and object = ''",
+                                          "the comparison of both sides is not complete: pgcdc migrate --until verified"),
+}
+
+
+def test_a_report_does_not_close_with_anything_that_is_open(moved):
+    """One after the other: each adds its line."""
+    for count, (case, (side, sql, said)) in enumerate(OPEN.items(), 1):
+        getattr(moved, side).execute(sql)
+        found = report(moved, 4)
+        assert not found["closes"] and said in found["open"] and len(found["open"]) == count, case
+    assert said in moved.engine.command("report").stdout
+
+
+def test_a_row_that_differs_is_found_and_the_report_says_so_until_it_is_repaired(moved):
+    moved.target.execute("update t set v = 'else' where id = 7; delete from t where id = 8")
+    assert "both sides are not equal" in migrate(moved, "--until", "verified", code=4)
+    assert report(moved, 4)["open"] == ['table "public"."t": different; 1000 rows at the source, 999 rows at the target']
+    table = report(moved, 4)["tables"][0]
+    assert table["source_hash"] != table["target_hash"] and not table["equal"]
+    moved.engine.command("verify", "--repair")
+    migrate(moved, "--until", "verified")
+    assert report(moved, 0)["tables"][0]["equal"]
+
+
+def test_a_warning_stays_open_until_it_is_accepted(pipeline):
+    pipeline.source.execute(T + "; create table log (line text); alter table log replica identity full; insert into log values ('x')")
+    said = migrate(pipeline, "--until", "verified")
+    assert "it stays open in the report" in said
+    found = report(pipeline, 4)
+    assert [finding["code"] for finding in found["not_accepted"]] == ["no_key"]
+    assert len(found["open"]) == 1 and found["open"][0].startswith('warning of the plan, not accepted: no_key:"public"."log": ')
+    pipeline.engine.configuration["accept"] = ["no_key:public.log"]
+    assert [finding["code"] for finding in report(pipeline, 0)["accepted"]] == ["no_key"]
+
+
+def test_changes_are_counted_over_all_runs(moved):
+    for i in (1, 2):
+        moved.source.execute(f"update t set v = v || 'x' where id <= {i}; delete from t where id = 1000 - {i}")
+        migrate(moved, "--until", "verified")
+    counts = report(moved, 0)["tables"][0]["changes"]
+    assert counts == {"in": 5, "applied": 5, "in_copy": 0, "present": 0, "skipped": 0, "closes": True}
+
+
+def test_a_page_shows_the_same_and_escapes_what_is_not_ours(pipeline, tmp_path):
+    pipeline.source.execute('create table "<b>&" (id int primary key); insert into "<b>&" values (1)')
+    migrate(pipeline, "--until", "verified")
+    page = tmp_path / "report.html"
+    result = pipeline.engine.command("report", "--html", str(page))
+    assert result.returncode == 0 and "everything closes" in result.stdout
+    text = page.read_text(encoding="utf-8")
+    assert "Everything closes" in text and "&lt;b&gt;&amp;" in text and "<b>&" not in text and "http" not in text.replace("http-equiv", "")
+
+
+def test_it_follows_until_it_is_stopped_and_a_second_one_is_refused(moved):
+    process = moved.engine.spawn("migrate")
+    wait_until(moved.is_streaming, "the migration to follow")
+    assert "another process works on the migration of pipeline shop" in migrate(moved, code=6)
+    moved.source.execute("insert into t values (-1, 'while it follows')")
+    wait_until(lambda: moved.target.value("select count(*) from t where id = -1"), "the row to arrive")
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+
+
+def test_a_stop_before_the_end_is_told_by_the_exit_code_and_the_next_goes_on(pipeline):
+    pipeline.source.execute("create table t (id int primary key, v text); insert into t select g, repeat('x', 500) from generate_series(1, 200000) g")
+    pipeline.engine.write_configuration()
+    process = pipeline.engine.spawn("migrate", "--until", "verified")
+    wait_until(lambda: pipeline.target.value("select to_regclass('pgcdc.migration')") and "copy" in steps(pipeline), "the copy to begin")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 5
+    assert "verify" not in steps(pipeline)
+    migrate(pipeline, "--until", "verified")
+    assert report(pipeline, 0)["tables"][0]["target_rows"] == 200000
+
+
+def test_a_lost_connection_to_the_target_does_not_end_it(moved):
+    """The lock goes with the connection, and is taken again."""
+    process = moved.engine.spawn("migrate")
+    wait_until(moved.is_streaming, "the migration to follow")
+    moved.target.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pgcdc migrate'")
+    moved.source.execute("insert into t values (-1, 'after it')")
+    wait_until(lambda: moved.target.value("select count(*) from t where id = -1"), "the row to arrive")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    migrate(moved, "--until", "verified")
+
+
+def test_drop_removes_what_it_knows(moved):
+    result = moved.engine.command("drop")
+    assert result.returncode == 0, result.stderr
+    assert moved.target.value("select to_regclass('pgcdc.migration')") is None
+    assert any("was not begun" in line for line in report(moved, 4)["open"])
