@@ -5,6 +5,8 @@ import hashlib
 import json
 import re
 import signal
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from integration.test_schema import clusters_fixture, shop_fixture  # pylint: di
 from support.server import newest_pg_dump
 from support.wait import wait_until
 
+ROOT = Path(__file__).resolve().parents[2]
 T = "create table t (id int primary key, v text); insert into t select g, 'v' || g from generate_series(1, 1000) g"
 
 
@@ -164,6 +167,22 @@ def test_a_page_shows_the_same_and_escapes_what_is_not_ours(pipeline, tmp_path):
     assert result.returncode == 0 and "everything closes" in result.stdout
     text = page.read_text(encoding="utf-8")
     assert "Everything closes" in text and "&lt;b&gt;&amp;" in text and "<b>&" not in text and "http" not in text.replace("http-equiv", "")
+
+
+def test_the_page_of_the_manual_moves_a_database(pipeline, tmp_path):
+    """Its three commands, and the one that computes the hash."""
+    pipeline.source.execute(T)
+    manual = (ROOT / "cdc/manual/migration.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^    pgcdc (\w+) +-c shop.yaml(?: --html (\S+))?", manual, re.MULTILINE)[:3]
+    assert [name for name, _ in commands] == ["plan", "migrate", "report"]
+    for name, page in commands:
+        end = ["--until", "verified"] if name == "migrate" else []
+        result = pipeline.engine.command(name, *end, *(["--html", str(tmp_path / page)] if page else []))
+        assert result.returncode == 0, result.stdout + result.stderr
+    (tmp_path / "report.json").write_text(pipeline.engine.command("report", "--json").stdout, encoding="utf-8")
+    hashing = re.search(r"^    (sed .*sha256sum)$", manual, re.MULTILINE).group(1)
+    computed = subprocess.run(["bash", "-c", hashing], cwd=tmp_path, capture_output=True, text=True, check=True).stdout.split()[0]
+    assert computed == json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["sha256"]
 
 
 def test_it_follows_until_it_is_stopped_and_a_second_one_is_refused(moved):

@@ -56,41 +56,40 @@ static void add_preparation(struct plan *plan) {
                  amount_count(inventory_find(&plan->inventory, "roles")->count, "role").text,
                  amount_count(inventory_find(&plan->inventory, "extensions")->count, "extension").text),
              "", COUNT_UNKNOWN);
-    add_step(
-        plan,
-        "create the schema there: pg_dump --schema-only --no-publications --no-subscriptions, then psql; "
-        "large indexes can wait until the copy is complete",
-        "source: ACCESS SHARE on every table while pg_dump reads them, so DDL waits", COUNT_UNKNOWN);
+    add_step(plan,
+             "pgcdc migrate makes there what the rows need of the schema, with its own pg_dump; the next "
+             "steps are "
+             "its, too",
+             "source: ACCESS SHARE on every table while pg_dump reads them, so DDL waits", COUNT_UNKNOWN);
 }
 
 static void add_copy(struct plan *plan) {
     const struct plan_estimate *estimate = &plan->estimate;
     const struct amount wal = amount_bytes(estimate->wal_bytes > 0 ? (double) estimate->wal_bytes : 0);
-    add_step(plan,
-             "pgcdc run creates the publication and the slot, which waits for open transactions that write",
+    add_step(plan, "it creates the publication and the slot, which waits for open transactions that write",
              "source: SHARE UPDATE EXCLUSIVE on each table for a moment", COUNT_UNKNOWN);
     add_step(plan,
-             plan_printf(plan, "pgcdc run copies %s, %s, and streams the changes; the source keeps %s of WAL",
+             plan_printf(plan, "it copies %s, %s, and streams the changes; the source keeps %s of WAL",
                          amount_count((uint64_t) estimate->table_count, "table").text,
                          amount_bytes((double) estimate->bytes).text,
                          estimate->wal_bytes < 0 ? "an unknown amount" : wal.text),
              "source: ACCESS SHARE on the tables that are being read", estimate->copy_ms);
     add_step(plan,
-             plan_printf(plan, "create indexes that were left out, %s at the source, and analyze the tables",
+             plan_printf(plan, "it makes indexes, %s at the source, foreign keys and the rest, and analyzes",
                          amount_bytes((double) estimate->index_bytes).text),
-             "target: SHARE on a table while its index is built, so its changes wait; none that blocks them "
-             "with create index concurrently",
+             "target: SHARE on a table while its index is built; changes wait at the source until all are",
              estimate->index_ms);
 }
 
 void plan_order_steps(struct plan *plan) {
     add_preparation(plan);
     add_copy(plan);
-    add_step(plan, "pgcdc verify compares both sides",
+    add_step(plan, "it compares both sides, and follows the source",
              "source: ACCESS SHARE on the tables that are being read", plan->estimate.verify_ms);
-    add_step(plan,
-             "the switch: stop the application's writes, pgcdc run --until caught-up, pgcdc verify, set the "
-             "sequences, refresh the materialized views, point the application to the target",
-             "none of pgcdc's: the application's writes are stopped", COUNT_UNKNOWN);
+    add_step(
+        plan,
+        "the switch: stop the application's writes, pgcdc migrate --until verified, pgcdc report, refresh "
+        "materialized views that must be fresh, point the application to the target",
+        "none of pgcdc's: the application's writes are stopped", COUNT_UNKNOWN);
     add_step(plan, "pgcdc drop removes the slot, and the source keeps no more WAL for it", "", COUNT_UNKNOWN);
 }
