@@ -111,7 +111,7 @@ OPEN = {
     "an index of another definition": ("target", "drop index t_v; create index t_v on t (v desc)", "INDEX public.t_v: defined otherwise at the target"),
     "a step that is not done": ("target", "update pgcdc.migration set state = 'started' where step = 'copy'", "step copy: it is started"),
     "a step that is gone": ("target", "delete from pgcdc.migration where step = 'indexes'", "step indexes: it was not begun"),
-    "a cutover that is not over": ("target", "insert into pgcdc.migration values ('shop', 'cutover', '', 'started', '{}', now())", "step cutover: it is started"),
+    "a cutover that is not over": ("target", "insert into pgcdc.migration values ('shop', 'cutover', 'flipped', 'started', '{}', now())", "step cutover flipped: it is started"),
     "a change that was lost": ("target", """insert into pgcdc.migration values ('shop', 'ledger', '"public"."t"', 'done',
                                '{"in": 3, "applied": 2, "in_copy": 0, "present": 0, "skipped": 0}', now(), now())""",
                                'table "public"."t": 3 changes came in, and not all went somewhere'),

@@ -36,15 +36,26 @@ static void take_server(struct report_server *server, const char *where, const s
     snprintf(server->version, sizeof server->version, "%d.%d", version / 10000, version % 10000);
 }
 
+static bool is_undone_state(const struct step *step) {
+    return step->state != STEP_DONE &&
+           (strcmp(step->name, "cutover") == 0 || strcmp(step->name, "rollback") == 0);
+}
+
 /* Those for one object are counted by other parts of the report. */
 static bool read_steps(struct report *report, struct error *err) {
     struct step_list all;
     if (!steps_list(&report->at, NULL, &report->arena, &all, err))
         return false;
-    report->steps.steps = all.steps;
-    for (size_t i = 0; i < all.count; i++)
+    report->steps.steps = arena_alloc(&report->arena, (all.count + 1) * sizeof *all.steps);
+    report->states.steps = arena_alloc(&report->arena, (all.count + 1) * sizeof *all.steps);
+    if (report->steps.steps == NULL || report->states.steps == NULL)
+        return error_no_memory(err);
+    for (size_t i = 0; i < all.count; i++) {
         if (all.steps[i].object[0] == '\0')
             report->steps.steps[report->steps.count++] = all.steps[i];
+        if (is_undone_state(&all.steps[i]))
+            report->states.steps[report->states.count++] = all.steps[i];
+    }
     return true;
 }
 

@@ -27,7 +27,8 @@ struct report {
     const atomic_bool *stop;
     int64_t made_us; /* by the target's clock, since 2000 */
     struct report_server servers[2];
-    struct step_list steps; /* as wholes, without those of objects */
+    struct step_list steps;  /* as wholes, without those of objects */
+    struct step_list states; /* of a cutover or of a way back, that are not done */
     struct proof proof;
     struct sequence_list sequences;
     bool has_sequences; /* false: they could not be compared */

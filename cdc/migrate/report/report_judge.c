@@ -26,9 +26,11 @@ static void judge_steps(struct report *report) {
         else if (step->state != STEP_DONE && strcmp(NAMES[i], "verify") != 0)
             buffer_printf(&report->open, "step %s: it is %s\n", NAMES[i], step_state_name(step->state));
     }
-    const struct step *cutover = find_step(report, "cutover");
-    if (cutover != NULL && cutover->state != STEP_DONE)
-        buffer_printf(&report->open, "step cutover: it is %s\n", step_state_name(cutover->state));
+    for (size_t i = 0; i < report->states.count; i++) {
+        const struct step *state = &report->states.steps[i];
+        buffer_printf(&report->open, "step %s%s%s: it is %s\n", state->name,
+                      state->object[0] != '\0' ? " " : "", state->object, step_state_name(state->state));
+    }
 }
 
 static bool is_open(enum sequence_state state) {
