@@ -27,8 +27,10 @@ static bool apply_schema_stage(const struct command_line *line, const struct con
     struct schema_counts counts;
     if (!schema_apply(line->config, sink, stage, steps, line->stop, &counts, err))
         return false;
-    printf("%s: %s made, %zu there already, %zu left out\n",
-           stage == SCHEMA_BEFORE_COPY ? "before the copy" : "after the copy",
+    static const char *const NAMES[] = {[SCHEMA_BEFORE_COPY] = "before the copy",
+                                        [SCHEMA_AFTER_COPY] = "after the copy",
+                                        [SCHEMA_WHOLE] = "the schema"};
+    printf("%s: %s made, %zu there already, %zu left out\n", NAMES[stage],
            amount_count(counts.made, "object").text, counts.present, counts.left_out);
     return fflush(stdout) == 0 ? true : error_errno(err, "standard output");
 }
@@ -36,15 +38,14 @@ static bool apply_schema_stage(const struct command_line *line, const struct con
 static bool apply_schema(const struct command_line *line, struct error *err) {
     const struct config_sink *sink = NULL;
     struct steps steps = {0};
-    const bool is_both = line->before_copy == line->after_copy;
+    const enum schema_stage stage = line->before_copy == line->after_copy ? SCHEMA_WHOLE
+                                    : line->before_copy                   ? SCHEMA_BEFORE_COPY
+                                                                          : SCHEMA_AFTER_COPY;
     if (!refuse_schema_archive(line, err) || !schema_find_sink(line->config, line->sink, &sink, err))
         return false;
-    const bool is_applied =
-        steps_open(&steps, line->config, sink, line->stop, err) &&
-        steps_lock(&steps, "pgcdc schema apply", err) &&
-        (!(is_both || line->before_copy) ||
-         apply_schema_stage(line, sink, SCHEMA_BEFORE_COPY, &steps, err)) &&
-        (!(is_both || line->after_copy) || apply_schema_stage(line, sink, SCHEMA_AFTER_COPY, &steps, err));
+    const bool is_applied = steps_open(&steps, line->config, sink, line->stop, err) &&
+                            steps_lock(&steps, "pgcdc schema apply", err) &&
+                            apply_schema_stage(line, sink, stage, &steps, err);
     steps_close(&steps);
     return is_applied;
 }

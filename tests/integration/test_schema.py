@@ -81,6 +81,20 @@ def test_a_killed_apply_goes_on(shop):
     assert compare(pipeline) == (0, [])
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("point", ["schema-object-commit", "schema-object-done"])
+def test_killed_at_each_object(shop, point):
+    """Each life makes one object, or some of those that others were making."""
+    pipeline = shop()
+    apply(pipeline, "--before-copy")
+    lives = 0
+    while (killed := pipeline.engine.command("schema apply", environment={"PGCDC_FAULT": f"{point}:{1 + lives % 3}"})).returncode == -9:
+        lives += 1
+    assert killed.returncode == 0, killed.stderr
+    assert lives > 10
+    assert compare(pipeline) == (0, [])
+
+
 def refused(pipeline, *words, arguments=()):
     """It ends with 2 before anything is changed, and says why."""
     before = pipeline.target.value("select count(*) from pg_class")

@@ -2,8 +2,7 @@
 /*
  * after.c - the stage after the copy.
  *
- * A killed process leaves statements that its servers still run. Each transaction holds a lock in share mode;
- * the next process takes it alone once before it describes the target, so it sees what they left.
+ * Each object is one transaction of one of several connections, with its row in pgcdc.migration.
  */
 #include "cdc/migrate/schema/after.h"
 
@@ -28,29 +27,12 @@ struct after {
     struct work work;
 };
 
-#define LOCK_KEYS "pg_catalog.hashtext('pgcdc schema'), pg_catalog.hashtext($1)"
-
-static bool query_one(struct session *session, const char *sql, const char *parameter, struct error *err) {
-    return session_query(session, sql, 1, &parameter, NULL, NULL, err);
-}
-
-bool after_await_earlier(struct sides *sides, const struct steps *steps, struct error *err) {
-    struct session session = {0};
-    const bool is_alone =
-        sides_connect(sides, NULL, &session, err) &&
-        query_one(&session, "select pg_catalog.pg_advisory_lock(" LOCK_KEYS ")", steps->pipeline, err);
-    session_close(&session);
-    return is_alone;
-}
-
 /* ---- one object ---- */
 
 static bool try_object(const struct after *after, struct session *session, const struct object *object,
                        struct error *err) {
-    return session_execute(session, "begin", err) &&
-           query_one(session, "select pg_catalog.pg_advisory_xact_lock_shared(" LOCK_KEYS ")",
-                     after->pipeline, err) &&
-           make_prepare(session, err) && make_object_safely(session, object, after->search_path, err) &&
+    return make_begin(session, after->pipeline, err) &&
+           make_object_safely(session, object, after->search_path, err) &&
            settle_write(session, after->pipeline, object, err);
 }
 
@@ -163,13 +145,13 @@ static bool drop_invalid_indexes(struct sides *sides, struct error *err) {
     return true;
 }
 
-bool after_make(struct sides *sides, const struct steps *steps, size_t *ret_made, struct error *err) {
+bool after_make(struct sides *sides, const struct steps *steps, size_t *made, struct error *err) {
     struct after after = {.sides = sides, .pipeline = steps->pipeline};
     if (!make_read_path(&sides->source, &sides->arena, &after.search_path, err) ||
         !drop_invalid_indexes(sides, err) || !work_init(&after.work, &sides->at_source, &sides->arena, err))
         return false;
     const bool is_made = run_workers(&after, err);
-    *ret_made = after.work.count - after.work.left;
+    *made += after.work.count - after.work.left;
     work_release(&after.work);
     return is_made;
 }

@@ -9,10 +9,6 @@
 
 /*
  * Makes the waiting objects of the stage after the copy. Each is one transaction, with its row in
- * pgcdc.migration.
+ * pgcdc.migration. Adds their number to *made, also after an error.
  */
-MUST_CHECK bool after_make(struct sides *sides, const struct steps *steps, size_t *ret_made,
-                           struct error *err);
-
-/* Waits until no statement of an earlier process of this pipeline is at work. */
-MUST_CHECK bool after_await_earlier(struct sides *sides, const struct steps *steps, struct error *err);
+MUST_CHECK bool after_make(struct sides *sides, const struct steps *steps, size_t *made, struct error *err);

@@ -33,21 +33,24 @@ static bool make_passes(struct sides *sides, const char *pipeline, size_t *made,
     return true;
 }
 
-bool before_make(struct sides *sides, const struct steps *steps, size_t *ret_made, struct error *err) {
+bool before_make(struct sides *sides, const struct steps *steps, size_t *made, struct error *err) {
     struct session *target = &sides->target;
-    size_t made = 0;
-    if (!session_notice_our_end(target, err) || !session_execute(target, "begin", err) ||
-        !make_prepare(target, err))
+    size_t count = 0;
+    if (!session_notice_our_end(target, err) || !make_begin(target, steps->pipeline, err))
         return false;
-    if (!make_passes(sides, steps->pipeline, &made, err)) {
+    if (!make_passes(sides, steps->pipeline, &count, err)) {
         struct error ignored = {0};
-        (void) (session_execute(target, "rollback", &ignored) ? true : false);
+        const bool is_back = session_execute(target, "rollback", &ignored);
+        (void) is_back;
         return false;
     }
     FAULT_POINT("schema-before-commit");
     if (!session_execute(target, "commit", err))
         return false;
     FAULT_POINT("schema-before-done");
-    *ret_made = made;
+    for (size_t i = 0; i < sides->at_source.count; i++)
+        if (is_wanted(&sides->at_source.objects[i]))
+            sides->at_source.objects[i].state = OBJECT_DONE;
+    *made += count;
     return true;
 }

@@ -7,6 +7,5 @@
 #include "cdc/migrate/schema/sides.h"
 #include "cdc/migrate/steps/steps.h"
 
-/* Makes the waiting objects of the stage before the copy. All of them, or none. */
-MUST_CHECK bool before_make(struct sides *sides, const struct steps *steps, size_t *ret_made,
-                            struct error *err);
+/* Makes the waiting objects of the stage before the copy: all, or none. Adds their number to *made. */
+MUST_CHECK bool before_make(struct sides *sides, const struct steps *steps, size_t *made, struct error *err);

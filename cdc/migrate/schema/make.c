@@ -6,8 +6,19 @@
 
 #include <string.h>
 
-bool make_prepare(struct session *session, struct error *err) {
-    return session_execute(session, "set local check_function_bodies = off", err);
+#define LOCK_KEYS "pg_catalog.hashtext('pgcdc schema'), pg_catalog.hashtext($1)"
+
+static bool ask_lock(struct session *session, const char *sql, const char *pipeline, struct error *err) {
+    return session_query(session, sql, 1, &pipeline, NULL, NULL, err);
+}
+
+bool make_begin(struct session *session, const char *pipeline, struct error *err) {
+    return session_execute(session, "begin; set local check_function_bodies = off", err) &&
+           ask_lock(session, "select pg_catalog.pg_advisory_xact_lock_shared(" LOCK_KEYS ")", pipeline, err);
+}
+
+bool make_await_earlier(struct session *session, const char *pipeline, struct error *err) {
+    return ask_lock(session, "select pg_catalog.pg_advisory_xact_lock(" LOCK_KEYS ")", pipeline, err);
 }
 
 /* The kind of the error stays: the server's answer says whether another try can help. */

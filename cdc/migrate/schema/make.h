@@ -7,8 +7,14 @@
 #include "cdc/migrate/schema/object.h"
 #include "cdc/pq/session.h"
 
-/* In an open transaction: that functions may be made before what they use. */
-MUST_CHECK bool make_prepare(struct session *session, struct error *err);
+/* Begins a transaction in which functions may be made before what they use. */
+MUST_CHECK bool make_begin(struct session *session, const char *pipeline, struct error *err);
+
+/*
+ * Waits until no transaction is open that an earlier process of the pipeline has begun with make_begin: a
+ * server goes on for a while with what a killed process asked for, and may commit it.
+ */
+MUST_CHECK bool make_await_earlier(struct session *session, const char *pipeline, struct error *err);
 
 /*
  * In an open transaction, which an error leaves aborted. The error names the object, and the remedy that its

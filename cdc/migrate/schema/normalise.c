@@ -60,7 +60,7 @@ static bool make_scratch(struct sides *sides, struct session *session, struct ob
 
 static bool make_all(struct sides *sides, struct session *session, struct error *err) {
     if (!make_read_path(&sides->source, &sides->arena, &sides->search_path, err) ||
-        !session_execute(session, "begin", err) || !make_prepare(session, err))
+        !make_begin(session, sides->config->name, err))
         return false;
     for (enum object_pass pass = PASS_MAIN; pass < PASSES; pass++)
         for (size_t i = 0; i < sides->at_source.count; i++) {

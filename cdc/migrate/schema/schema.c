@@ -9,6 +9,7 @@
 #include "cdc/base/log.h"
 #include "cdc/migrate/schema/after.h"
 #include "cdc/migrate/schema/before.h"
+#include "cdc/migrate/schema/make.h"
 #include "cdc/migrate/schema/needs.h"
 #include "cdc/migrate/schema/settle.h"
 
@@ -54,7 +55,7 @@ static void count_objects(const struct sides *sides, enum schema_stage stage, st
     *counts = (struct schema_counts){0};
     for (size_t i = 0; i < sides->at_source.count; i++) {
         const struct object *object = &sides->at_source.objects[i];
-        if (object->stage != stage)
+        if (stage != SCHEMA_WHOLE && object->stage != stage)
             continue;
         counts->left_out += object->is_left_out;
         counts->present += !object->is_left_out && object->state == OBJECT_DONE;
@@ -69,18 +70,17 @@ static bool apply_stage(struct sides *sides, enum schema_stage stage, struct ste
     const struct object *missing = stage == SCHEMA_AFTER_COPY ? find_waiting_before(sides) : NULL;
     if (missing != NULL)
         return refuse_after(missing, err);
-    if (!needs_check(sides, err))
-        return false;
-    return stage == SCHEMA_BEFORE_COPY ? before_make(sides, steps, &counts->made, err)
-                                       : after_make(sides, steps, &counts->made, err);
+    return needs_check(sides, err) &&
+           (stage == SCHEMA_AFTER_COPY || before_make(sides, steps, &counts->made, err)) &&
+           (stage == SCHEMA_BEFORE_COPY || after_make(sides, steps, &counts->made, err));
 }
 
 bool schema_apply(const struct config *config, const struct config_sink *sink, enum schema_stage stage,
                   struct steps *steps, const atomic_bool *stop, struct schema_counts *ret_counts,
                   struct error *err) {
-    struct sides sides = {.config = config, .sink = sink, .stop = stop};
+    struct sides sides = {0};
     struct schema_counts counts = {0};
-    const bool is_applied = after_await_earlier(&sides, steps, err) &&
+    const bool is_applied = make_await_earlier(&steps->session, steps->pipeline, err) &&
                             sides_open(&sides, config, sink, stop, err) &&
                             apply_stage(&sides, stage, steps, &counts, err);
     sides_close(&sides);

@@ -19,6 +19,7 @@
 enum schema_stage {
     SCHEMA_BEFORE_COPY, /* schemas, types, functions, tables, views, primary keys, rights */
     SCHEMA_AFTER_COPY,  /* indexes, foreign keys, triggers, policies, materialized views' rows, statistics */
+    SCHEMA_WHOLE,       /* both, one after the other */
 };
 
 struct schema_counts {
