@@ -185,7 +185,7 @@ static const struct bad BAD[] = {
      "origin, decoding_work_mem, streaming"},
     {HEAD "sink: []\n" TAIL,
      "shop.yaml:4: sink: unknown key; did you mean sinks? the file takes name, source, copy, verify, "
-     "sequences, accept, buffer, state, sinks"},
+     "sequences, schema, accept, buffer, state, sinks"},
     {HEAD TAIL "    brokres: x\n", "shop.yaml:9: sinks[0].brokres: unknown key; a sink of type postgres "
                                    "takes name, type, dsn, password_file"},
     {HEAD TAIL "    password_fiel: x\n", "shop.yaml:9: sinks[0].password_fiel: unknown key; did you mean "
@@ -418,6 +418,40 @@ Test(config, a_wrong_value_of_the_copy_is_refused) {
         char text[512], expected[256];
         snprintf(text, sizeof text, HEAD "copy:\n  %s: %s\n" TAIL, WRONG[i].key, WRONG[i].value);
         snprintf(expected, sizeof expected, "shop.yaml:5: copy.%s: %s", WRONG[i].key, WRONG[i].expected);
+        assert_says(text, strlen(text), expected);
+    }
+}
+
+Test(config, a_schema_moves_whole_unless_the_file_says_otherwise) {
+    struct config *config = read_good(HEAD TAIL);
+    cr_assert_null(config->schema.pg_dump);
+    cr_assert(config->schema.owners);
+    cr_assert(config->schema.grants);
+    cr_assert_geq(config->schema.jobs, 1);
+    config_free(config);
+    config = read_good(HEAD "schema:\n  pg_dump: /opt/pg_dump\n  jobs: 9\n  owners: no\n  grants: no\n" TAIL);
+    cr_assert_str_eq(config->schema.pg_dump, "/opt/pg_dump");
+    cr_assert_eq(config->schema.jobs, 9);
+    cr_assert_not(config->schema.owners);
+    cr_assert_not(config->schema.grants);
+    config_free(config);
+}
+
+Test(config, a_wrong_value_of_schema_is_named) {
+    static const struct {
+        const char *key;
+        const char *value;
+        const char *expected;
+    } WRONG[] = {
+        {"jobs", "0", "expected a number from 1 to 64"},
+        {"jobs", "65", "expected a number from 1 to 64"},
+        {"owners", "true", "expected no or yes"},
+        {"grants", "none", "expected no or yes"},
+    };
+    for (size_t i = 0; i < sizeof WRONG / sizeof *WRONG; i++) {
+        char text[512], expected[256];
+        snprintf(text, sizeof text, HEAD "schema:\n  %s: %s\n" TAIL, WRONG[i].key, WRONG[i].value);
+        snprintf(expected, sizeof expected, "shop.yaml:5: schema.%s: %s", WRONG[i].key, WRONG[i].expected);
         assert_says(text, strlen(text), expected);
     }
 }
