@@ -41,8 +41,9 @@ static enum exit_code command_migrate_judge(const struct migrate *migrate) {
         return EXIT_USAGE;
     }
     if (migrate->is_different) {
-        log_line(LOG_LEVEL_ERROR, "migrate: both sides are not equal; pgcdc verify --repair copies what "
-                                  "differs again, then run migrate again");
+        log_line(LOG_LEVEL_ERROR,
+                 "migrate: both sides are not proven equal; pgcdc verify --repair copies what "
+                 "differs again, then run migrate again");
         return EXIT_DIFFERENT;
     }
     return EXIT_DONE;
@@ -103,19 +104,20 @@ const struct command command_migrate = {
     .name = "migrate",
     .uses = USES,
     .summary = "move a database: schema, rows, changes, proof; goes on where it was",
-    .help = "Moves a database in phases: the plan; the schema; the copy of the rows; indexes and what else\n"
-            "follows the copy; the changes since; the comparison of both sides. The phase that is reached is "
-            "a row of pgcdc.migration in the target. Stopped or\n"
-            "killed at any moment, the same command goes on from there.\n"
-            "\n"
-            "A plan with problems stops it before a row is copied (exit 2). Warnings that the\n"
-            "configuration does not accept are logged, and stay open in pgcdc report.\n"
-            "\n"
-            "It runs the pipeline in its own process, as run does, and does not run beside it. Once both\n"
-            "sides were compared it follows the source until it is stopped, or until the end of --until.\n"
-            "\n"
-            "Exit code 0: the end of --until is reached, or it was stopped. 2: the plan has problems. 4:\n"
-            "both sides are not equal. 5: it was stopped before the end of --until. 6: another process\n"
-            "works on the migration. Others as of run.",
+    .help =
+        "Moves a database in phases: the plan; the schema; the copy of the rows; indexes and what else\n"
+        "follows the copy; the sequences; the changes since; the comparison of both sides. The phase\n"
+        "that is reached is a row of pgcdc.migration in the target. Stopped or killed at any moment, the\n"
+        "same command goes on from there.\n"
+        "\n"
+        "A plan with problems stops it before a row is copied (exit 2). Warnings that the configuration\n"
+        "does not accept are logged, and stay open in pgcdc report.\n"
+        "\n"
+        "It runs the pipeline in its own process, as run does, and does not run beside it. Once both\n"
+        "sides were compared it follows the source until it is stopped, or until the end of --until.\n"
+        "\n"
+        "Exit code 0: the end of --until is reached, or it was stopped. 2: the plan has problems. 4:\n"
+        "both sides are not proven equal. 5: it was stopped before the end of --until. 6: another\n"
+        "process works on the migration. Others as of run.",
     .run = run,
 };

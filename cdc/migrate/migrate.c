@@ -14,20 +14,35 @@
 #define BLOCK_BYTES 65536
 #define ARENA_BYTES_MAX ((size_t) 1 << 30)
 
-enum { RECONNECT_PAUSE_MS = 1000 };
+enum {
+    RECONNECT_PAUSE_MS = 1000,
+    /* A server notices only soon that a process was killed, or that a connection is lost. */
+    KILLED_MS = 5000,
+    LOST_MS = 60000,
+    LOCK_STEP_MS = 200,
+};
 
 /* ---- steps ---- */
 
-static bool open_locked(struct migrate *migrate, struct error *err) {
-    return steps_open(&migrate->steps, migrate->config, migrate->sink, migrate->stop, err) &&
-           steps_lock(&migrate->steps, "pgcdc migrate", err);
+/* Waits at most wait_ms for the lock. */
+static bool open_locked(struct migrate *migrate, int64_t wait_ms, struct error *err) {
+    const int64_t until_ms = clock_now_ms() + wait_ms;
+    if (!steps_open(&migrate->steps, migrate->config, migrate->sink, migrate->stop, err))
+        return false;
+    while (!steps_lock(&migrate->steps, "pgcdc migrate", err)) {
+        if (err->kind != ERROR_RUNNING || atomic_load(migrate->stop) || clock_now_ms() >= until_ms)
+            return false;
+        clock_pause_ms(LOCK_STEP_MS);
+    }
+    *err = (struct error){0};
+    return true;
 }
 
 bool migrate_reconnect(struct migrate *migrate, struct error *err) {
     static const char PING[] = "select 1";
     while (migrate->steps.session.conn == NULL || !session_execute(&migrate->steps.session, PING, err)) {
         steps_close(&migrate->steps);
-        if (open_locked(migrate, err))
+        if (open_locked(migrate, LOST_MS, err))
             return true;
         if (err->kind != ERROR_RETRY || atomic_load(migrate->stop))
             return false;
@@ -146,7 +161,7 @@ static bool verify_and_follow(struct migrate *migrate, struct error *err) {
 
 bool migrate_run(struct migrate *migrate, struct error *err) {
     arena_init(&migrate->arena, BLOCK_BYTES, ARENA_BYTES_MAX);
-    if (!open_locked(migrate, err))
+    if (!open_locked(migrate, KILLED_MS, err))
         return false;
     for (size_t i = 0; i < PHASES_COUNT; i++) {
         if (!run_phase(migrate, &PHASES[i], err))

@@ -26,8 +26,8 @@ bool phase_sequences(struct migrate *migrate, struct error *err) {
     struct session source = {0};
     if (!migrate_begin(migrate, "sequences", err))
         return false;
-    const bool is_good = migrate->config->sequences.follow == SEQUENCES_NONE ||
-                         migrate->config->source.archive != NULL || advance(migrate, &source, err);
+    const bool is_good =
+        migrate->config->sequences.follow == SEQUENCES_NONE || advance(migrate, &source, err);
     session_close(&source);
     return is_good && migrate_done(migrate, "sequences", NULL, err);
 }

@@ -20,6 +20,8 @@ static bool take_result(struct migrate *migrate, const struct verify *verify, st
         !proof_store_verify(&migrate->steps, migrate->sink, verify, err) ||
         !steps_read(&migrate->steps, PROOF_VERIFY, "", &migrate->arena, &row, err))
         return false;
+    if (verify->result == VERIFY_MOVING)
+        return error_set(err, ERROR_DATA, "the comparison is undecided, as printed; run the command again");
     migrate->is_different = row.state != STEP_DONE;
     return true;
 }
