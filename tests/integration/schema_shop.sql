@@ -1,4 +1,7 @@
--- A database with every class of objects that `pgcdc schema` moves; runs on 14 to 18, as a superuser.
+-- A database with every class of objects that `pgcdc schema` moves; runs on 14 to 18, as a superuser. Among them is
+-- what other tools are reported to break on: a check that is NOT VALID, a name list of more than a thousand characters,
+-- exclusion constraints, the order and the search_path of materialized views, the comment of an extension, a sequence
+-- in another schema than its table, a body that looks like a header of pg_dump.
 create schema "Odd Names";
 create schema stock authorization shop_owner;
 
@@ -99,6 +102,28 @@ revoke execute on function add_tax(numeric) from public;
 alter default privileges for role shop_owner in schema stock grant select on tables to "shop reader";
 
 -- what is rare
+create function long_signature(
+    argument_number_000 text default 'value 0', argument_number_001 text default 'value 1', argument_number_002 text
+    default 'value 2', argument_number_003 text default 'value 3', argument_number_004 text default 'value 4',
+    argument_number_005 text default 'value 5', argument_number_006 text default 'value 6', argument_number_007 text
+    default 'value 7', argument_number_008 text default 'value 8', argument_number_009 text default 'value 9',
+    argument_number_010 text default 'value 10', argument_number_011 text default 'value 11', argument_number_012 text
+    default 'value 12', argument_number_013 text default 'value 13', argument_number_014 text default 'value 14',
+    argument_number_015 text default 'value 15', argument_number_016 text default 'value 16', argument_number_017 text
+    default 'value 17', argument_number_018 text default 'value 18', argument_number_019 text default 'value 19',
+    argument_number_020 text default 'value 20', argument_number_021 text default 'value 21', argument_number_022 text
+    default 'value 22', argument_number_023 text default 'value 23', argument_number_024 text default 'value 24',
+    argument_number_025 text default 'value 25', argument_number_026 text default 'value 26', argument_number_027 text
+    default 'value 27', argument_number_028 text default 'value 28', argument_number_029 text default 'value 29',
+    argument_number_030 text default 'value 30', argument_number_031 text default 'value 31', argument_number_032 text
+    default 'value 32', argument_number_033 text default 'value 33', argument_number_034 text default 'value 34',
+    argument_number_035 text default 'value 35', argument_number_036 text default 'value 36', argument_number_037 text
+    default 'value 37', argument_number_038 text default 'value 38', argument_number_039 text default 'value 39',
+    argument_number_040 text default 'value 40', argument_number_041 text default 'value 41', argument_number_042 text
+    default 'value 42', argument_number_043 text default 'value 43', argument_number_044 text default 'value 44'
+) returns text language sql as 'select $1';
+create sequence "Odd Names"."far numbers";
+alter table stock.item add far int default nextval('"Odd Names"."far numbers"');
 create text search configuration plain_words (copy = simple);
 create text search dictionary short_words (template = simple, stopwords = english);
 alter text search configuration plain_words alter mapping for asciiword with short_words;

@@ -6,6 +6,7 @@
  */
 #include "cdc/migrate/schema/after.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "cdc/base/fault.h"
@@ -145,10 +146,38 @@ static bool drop_invalid_indexes(struct sides *sides, struct error *err) {
     return true;
 }
 
+/* ---- sizes ---- */
+
+static bool take_sizes(struct sides *sides, struct error *err) {
+    static const char SQL[] =
+        "select n.nspname::text, c.relname::text, r.relname || ' ' || c.relname,"
+        " (c.relpages::bigint * pg_catalog.current_setting('block_size')::bigint)::text"
+        " from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid"
+        " join pg_catalog.pg_class r on r.oid = i.indrelid"
+        " join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.relpages > 0";
+    PGresult *rows AUTO_PGRESULT = NULL;
+    if (!session_query(&sides->source, SQL, 0, NULL,
+                       &(const struct result_shape){"the query for sizes", 0, RESULT_ROWS_ANY, 4, 0}, &rows,
+                       err))
+        return false;
+    for (int row = 0; row < PQntuples(rows); row++) {
+        const char *schema = PQgetvalue(rows, row, 0);
+        const struct object index = {.kind = "INDEX", .schema = schema, .name = PQgetvalue(rows, row, 1)};
+        const struct object constraint = {
+            .kind = "CONSTRAINT", .schema = schema, .name = PQgetvalue(rows, row, 2)};
+        struct object *object = object_list_find(&sides->at_source, &index);
+        object = object != NULL ? object : object_list_find(&sides->at_source, &constraint);
+        if (object != NULL)
+            object->bytes = strtoll(PQgetvalue(rows, row, 3), NULL, 10);
+    }
+    return true;
+}
+
 bool after_make(struct sides *sides, const struct steps *steps, size_t *made, struct error *err) {
     struct after after = {.sides = sides, .pipeline = steps->pipeline};
     if (!make_read_path(&sides->source, &sides->arena, &after.search_path, err) ||
-        !drop_invalid_indexes(sides, err) || !work_init(&after.work, &sides->at_source, &sides->arena, err))
+        !drop_invalid_indexes(sides, err) || !take_sizes(sides, err) ||
+        !work_init(&after.work, &sides->at_source, &sides->arena, err))
         return false;
     const bool is_made = run_workers(&after, err);
     *made += after.work.count - after.work.left;

@@ -17,6 +17,14 @@ static void scratch_name(const struct sides *sides, char name[NAME_BYTES_MAX]) {
     snprintf(name, NAME_BYTES_MAX, "pgcdc_schema_%s", sides->config->name);
 }
 
+/* Two comparisons of one pipeline take turns; the session's end releases the lock. */
+static bool scratch_claim(struct sides *sides, struct error *err) {
+    return session_query(&sides->target,
+                         "select pg_catalog.pg_advisory_lock(pg_catalog.hashtext('pgcdc schema words'),"
+                         " pg_catalog.hashtext($1))",
+                         1, (const char *const[]){sides->config->name}, NULL, NULL, err);
+}
+
 static bool scratch_drop(struct sides *sides, const char *name, struct error *err) {
     char sql[SQL_BYTES_MAX];
     snprintf(sql, sizeof sql, "drop database if exists \"%s\" with (force)", name);
@@ -88,7 +96,7 @@ bool sides_normalise(struct sides *sides, struct object_list *ret_list, struct e
     struct error ignored = {0};
     scratch_name(sides, name);
     *ret_list = (struct object_list){0};
-    if (!scratch_drop(sides, name, err) || !scratch_create(sides, name, err))
+    if (!scratch_claim(sides, err) || !scratch_drop(sides, name, err) || !scratch_create(sides, name, err))
         return false;
     const bool is_filled = fill_scratch(sides, name, ret_list, err);
     /* What stays, the next comparison removes. */

@@ -38,6 +38,7 @@ struct object {
     bool is_left_out; /* source.tables leaves it out, or what it needs */
     struct object **needs;
     size_t need_count;
+    int64_t bytes; /* of an index at the source; 0: not known */
     enum object_state state;
 };
 

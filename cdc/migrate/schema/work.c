@@ -40,20 +40,24 @@ static enum object_pass pass_now(const struct work *work) {
     return pass;
 }
 
-/* The first that is ready; one that is made alone only when no other is ready. */
+/*
+ * The largest that is ready, so that none of the long ones is begun last; one that is made alone only when no
+ * other is ready.
+ */
 static struct object *find_ready(const struct work *work) {
     const enum object_pass pass = pass_now(work);
     struct object *alone = NULL;
+    struct object *largest = NULL;
     for (size_t i = work->first; i < work->count; i++) {
         struct object *object = work->objects[i];
         if (object->state != OBJECT_WAITING || object->pass != pass || !has_needs(object))
             continue;
-        if (!object->is_alone)
-            return object;
-        if (alone == NULL)
-            alone = object;
+        if (object->is_alone)
+            alone = alone == NULL ? object : alone;
+        else if (largest == NULL || object->bytes > largest->bytes)
+            largest = object;
     }
-    return work->is_alone ? NULL : alone;
+    return largest != NULL ? largest : work->is_alone ? NULL : alone;
 }
 
 /* pg_dump leaves circles only where the order of the description is right. */
