@@ -34,13 +34,18 @@ static void put_finding(struct json_writer *json, const struct finding *finding)
     yajl_gen_map_close(json->generator);
 }
 
+/* An entry that no warning needs any more is about the file, not about the migration. */
+static bool is_of_migration(const struct finding *finding) {
+    return finding->severity == SEVERITY_WARNING && strcmp(finding->code, "accept_unused") != 0;
+}
+
 /* Each warning by itself: before findings_group. */
 static void put_warnings(struct json_writer *json, const struct plan *plan) {
     json_put_key(json, "warnings");
     yajl_gen_array_open(json->generator);
     for (const struct finding *finding = plan->check->findings.first; finding != NULL;
          finding = finding->next)
-        if (finding->severity == SEVERITY_WARNING)
+        if (is_of_migration(finding))
             put_finding(json, finding);
     yajl_gen_array_close(json->generator);
 }
@@ -61,7 +66,7 @@ static void put_servers(struct json_writer *json, const struct plan *plan) {
 static void log_warnings(const struct plan *plan) {
     const struct findings *findings = &plan->check->findings;
     for (const struct finding *finding = findings->first; finding != NULL; finding = finding->next)
-        if (finding->severity == SEVERITY_WARNING && !finding->is_accepted)
+        if (is_of_migration(finding) && !finding->is_accepted)
             log_line(LOG_LEVEL_WARNING,
                      "migrate: %s: %s (%s); it stays open in the report unless accept has it", finding->where,
                      finding->what, finding->code);

@@ -133,6 +133,15 @@ def test_a_report_does_not_close_with_anything_that_is_open(moved):
     assert said in moved.engine.command("report").stdout
 
 
+def test_a_table_that_was_added_since_is_open_until_it_is_compared(moved):
+    moved.execute_both("create table extra (id int primary key)")
+    moved.source.execute("insert into extra values (1)")
+    assert moved.engine.command("table add", "public.extra").returncode == 0
+    assert report(moved, 4)["open"] == ['table "public"."extra": it is published and was not compared']
+    migrate(moved, "--until", "verified")
+    assert [table["target_rows"] for table in report(moved, 0)["tables"]] == [1, 1000]
+
+
 def test_a_row_that_differs_is_found_and_the_report_says_so_until_it_is_repaired(moved):
     moved.target.execute("update t set v = 'else' where id = 7; delete from t where id = 8")
     assert "both sides are not proven equal" in migrate(moved, "--until", "verified", code=4)

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "cdc/pq/identifier.h"
+#include "cdc/source/catalog.h"
 #include "cdc/source/source.h"
 
 #define BLOCK_BYTES 65536
@@ -108,6 +110,35 @@ static bool compare_schema(struct report *report, struct error *err) {
     return report->has_schema || note_undone(report, "schema", &why, err);
 }
 
+static bool is_compared(const struct report *report, const char *name) {
+    for (size_t i = 0; i < report->proof.count; i++)
+        if (strcmp(report->proof.tables[i].name, name) == 0)
+            return report->proof.tables[i].result != NULL;
+    return false;
+}
+
+/* A table that was added since has no row yet, or only that of its changes. */
+static void note_uncompared(struct report *report, const struct table_list *list) {
+    for (size_t i = 0; i < list->count; i++) {
+        struct buffer name AUTO(buffer_release) = {.bytes_max = 4096};
+        identifier_append_printable_qualified(&name, slice_of(list->tables[i].schema),
+                                              slice_of(list->tables[i].name));
+        if (buffer_text(&name) == NULL || !is_compared(report, name.data))
+            buffer_printf(&report->open, "table %s: it is published and was not compared\n",
+                          buffer_text(&name) != NULL ? name.data : "?");
+    }
+}
+
+static bool compare_tables(struct report *report, struct error *err) {
+    struct table_list list;
+    struct error why = {0};
+    if (!catalog_read_tables(&report->source, report->config->source.publication_array, &report->arena, &list,
+                             &why))
+        return note_undone(report, "the published tables", &why, err);
+    note_uncompared(report, &list);
+    return true;
+}
+
 static bool compare_now(struct report *report, struct error *err) {
     struct error why = {0};
     if (!source_open(&report->source, &report->config->source, report->stop, &why)) {
@@ -115,7 +146,7 @@ static bool compare_now(struct report *report, struct error *err) {
         return note_undone(report, "sequences and schema", &why, err);
     }
     take_server(&report->servers[0], "source", &report->source);
-    return compare_sequences(report, err) && compare_schema(report, err);
+    return compare_tables(report, err) && compare_sequences(report, err) && compare_schema(report, err);
 }
 
 static bool refuse_archive(const struct report *report, struct error *err) {
