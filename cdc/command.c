@@ -22,6 +22,8 @@ static const struct command *const COMMANDS[] = {
     &command_run,
     &command_status,
     &command_verify,
+    &command_cutover,
+    &command_rollback,
     &command_tail,
     &command_why,
     &command_skip,

@@ -51,6 +51,10 @@ struct command_line {
     int64_t retry_for_ms;    /* --retry-for, else 0 */
     bool take_over;          /* --take-over */
     size_t keys_max;         /* --keys, else 0 */
+    bool is_reverse;         /* --reverse: config has its sides exchanged */
+    bool aborts;             /* --abort */
+    bool closes;             /* --close */
+    bool is_fenced;          /* --fenced */
     struct config *config;   /* read from config_path, NULL for commands that need none */
     bool verbose;            /* --verbose */
     const atomic_bool *stop; /* becomes true on SIGTERM or SIGINT; a second signal exits at once */
@@ -88,6 +92,8 @@ extern const struct command command_migrate;
 extern const struct command command_report;
 extern const struct command command_status;
 extern const struct command command_verify;
+extern const struct command command_cutover;
+extern const struct command command_rollback;
 extern const struct command command_tail;
 extern const struct command command_why;
 extern const struct command command_skip;
@@ -156,4 +162,8 @@ extern const struct command_option OPTION_FROM;
 extern const struct command_option OPTION_KEY;
 extern const struct command_option OPTION_TRANSACTION;
 extern const struct command_option OPTION_FOLLOW;
+extern const struct command_option OPTION_REVERSE;
+extern const struct command_option OPTION_ABORT;
+extern const struct command_option OPTION_CLOSE;
+extern const struct command_option OPTION_FENCED;
 extern const struct command_option OPTION_VERBOSE;

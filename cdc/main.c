@@ -192,10 +192,16 @@ static void set_signals(void) {
     sigaction(SIGINT, &handle, NULL);
 }
 
+static bool read_config(struct command_line *line, struct error *err) {
+    return config_read(line->config_path, &line->config, err) &&
+           (!line->is_reverse || config_reverse(line->config, err));
+}
+
 static enum exit_code run_with_config(struct invocation *invocation) {
     struct error err = {0};
-    if (!config_read(invocation->line.config_path, &invocation->line.config, &err)) {
+    if (!read_config(&invocation->line, &err)) {
         fprintf(stderr, "pgcdc: %s\n", error_line(&err).text);
+        config_free(invocation->line.config);
         return exit_code_of(&err);
     }
     const enum log_level level = invocation->line.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;

@@ -84,6 +84,7 @@ static void print_configuration(void) {
     print_options("verify.", VERIFY_OPTIONS);
     print_options("sequences.", SEQUENCES_OPTIONS);
     print_options("schema.", SCHEMA_OPTIONS);
+    print_options("cutover.", CUTOVER_OPTIONS);
     print_options("buffer.", BUFFER_OPTIONS);
     print_options("sinks[].", SINK_OPTIONS);
     for (size_t i = 0; (ops = sink_ops_at(i)) != NULL; i++) {
@@ -176,6 +177,7 @@ static void print_markdown(void) {
     print_rows("verify.", VERIFY_OPTIONS);
     print_rows("sequences.", SEQUENCES_OPTIONS);
     print_rows("schema.", SCHEMA_OPTIONS);
+    print_rows("cutover.", CUTOVER_OPTIONS);
     print_rows("buffer.", BUFFER_OPTIONS);
     print_rows("sinks[].", SINK_OPTIONS);
     end_table("the file");

@@ -9,6 +9,7 @@
 #include "cdc/check/explain_stop.h"
 #include "cdc/command.h"
 #include "cdc/engine/failure.h"
+#include "cdc/migrate/cutover/cutover.h"
 #include "cdc/migrate/migrate.h"
 #include "cdc/migrate/schema/schema.h"
 
@@ -82,6 +83,8 @@ static enum exit_code run(const struct command_line *line) {
     else if (!migrate_refuse_archive(line->config, &err) ||
              !schema_find_sink(line->config, line->sink, &migrate->sink, &err))
         log_line(LOG_LEVEL_ERROR, "%s", error_line(&err).text);
+    else if (!cutover_guard(line->config, line->stop, &err))
+        code = command_migrate_fail(migrate, &err);
     else
         code =
             migrate_run(migrate, &err) ? command_migrate_judge(migrate) : command_migrate_fail(migrate, &err);

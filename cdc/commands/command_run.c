@@ -15,6 +15,7 @@
 #include "cdc/command.h"
 #include "cdc/engine/failure.h"
 #include "cdc/engine/pipeline.h"
+#include "cdc/migrate/cutover/cutover.h"
 #include "cdc/run/run.h"
 
 /* SIGALRM's handler in main.c sets the stop flag, so the stop is orderly. */
@@ -187,8 +188,8 @@ static enum exit_code run(const struct command_line *line) {
     struct pipeline_result result = {0};
     struct error err = {0};
     const struct config *failed = line->config;
-    bool good = set_timeout(line->timeout_ms, &err) && find_until(line, &options.until_lsn, &err) &&
-                find_from(line, &options.from_lsn, &err) &&
+    bool good = set_timeout(line->timeout_ms, &err) && cutover_guard(line->config, line->stop, &err) &&
+                find_until(line, &options.until_lsn, &err) && find_from(line, &options.from_lsn, &err) &&
                 run_all(line->config, &options, &result, &failed, &err);
     enum exit_code code = good ? command_run_report(line, &result) : exit_code_of(&err);
     if (!good) {
@@ -229,6 +230,7 @@ static const struct command_use USES[] = {
      "take the pipeline over from an engine that is using its slot. Without it run waits until\n"
      "the slot is free; with --until it waits 10 s, then exits 6",
      false},
+    {&OPTION_REVERSE, "apply the changes of the target to the source, after a cutover", false},
     {&OPTION_JSON_OUTPUT,
      "at the end print the numbers of the last log line to standard output, as one object", false},
     {0},

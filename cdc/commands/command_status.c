@@ -129,6 +129,7 @@ static enum exit_code run(const struct command_line *line) {
 
 static const struct command_use USES[] = {
     {&OPTION_CONFIG, NULL, true},
+    {&OPTION_REVERSE, "of the stream back to the source, after a cutover", false},
     {&OPTION_JSON_OUTPUT, "one object; an unknown value is null", false},
     {0},
 };

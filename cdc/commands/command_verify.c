@@ -258,6 +258,8 @@ static const struct command_use USES[] = {
     {&OPTION_DRY_RUN, "with --repair: only say how much would be copied", false},
     {&OPTION_MAX_ROWS, "with --repair: copy nothing when more rows than this differ", false},
     {&OPTION_RATE, "read no more than this of the source's tables, to spare both servers", false},
+    {&OPTION_REVERSE, "compare the source with the target in the direction of the way back, after a cutover",
+     false},
     {&OPTION_JSON_OUTPUT, "one object", false},
     {0},
 };

@@ -201,6 +201,7 @@ void manual_page_print_config(void) {
     put_keys("verify.", VERIFY_OPTIONS);
     put_keys("sequences.", SEQUENCES_OPTIONS);
     put_keys("schema.", SCHEMA_OPTIONS);
+    put_keys("cutover.", CUTOVER_OPTIONS);
     put_keys("buffer.", BUFFER_OPTIONS);
     put_keys("sinks[].", SINK_OPTIONS);
     for (size_t i = 0; (ops = sink_ops_at(i)) != NULL; i++) {

@@ -170,6 +170,30 @@ static bool take_max_rows(struct command_line *line, const char *value) {
     return value[0] >= '0' && value[0] <= '9' && *end == '\0' && errno == 0 && line->rows_max > 0;
 }
 
+static bool take_reverse(struct command_line *line, const char *value) {
+    (void) value;
+    line->is_reverse = true;
+    return true;
+}
+
+static bool take_abort(struct command_line *line, const char *value) {
+    (void) value;
+    line->aborts = true;
+    return true;
+}
+
+static bool take_close(struct command_line *line, const char *value) {
+    (void) value;
+    line->closes = true;
+    return true;
+}
+
+static bool take_fenced(struct command_line *line, const char *value) {
+    (void) value;
+    line->is_fenced = true;
+    return true;
+}
+
 static bool take_verbose(struct command_line *line, const char *value) {
     (void) value;
     line->verbose = true;
@@ -214,4 +238,8 @@ const struct command_option OPTION_AFTER_COPY = {"--after-copy", NULL, NULL, tak
 const struct command_option OPTION_REPAIR = {"--repair", NULL, NULL, take_repair};
 const struct command_option OPTION_DRY_RUN = {"--dry-run", NULL, NULL, take_dry_run};
 const struct command_option OPTION_MAX_ROWS = {"--max-rows", "N", "a number of rows, from 1", take_max_rows};
+const struct command_option OPTION_REVERSE = {"--reverse", NULL, NULL, take_reverse};
+const struct command_option OPTION_ABORT = {"--abort", NULL, NULL, take_abort};
+const struct command_option OPTION_CLOSE = {"--close", NULL, NULL, take_close};
+const struct command_option OPTION_FENCED = {"--fenced", NULL, NULL, take_fenced};
 const struct command_option OPTION_VERBOSE = {"--verbose", NULL, NULL, take_verbose};

@@ -32,6 +32,7 @@ const struct option_spec PIPELINE_OPTIONS[] = {
     {"verify", false, "the section of continuous verification", OPTION_SECTION, NULL},
     {"sequences", false, "the section of the sequences", OPTION_SECTION, NULL},
     {"schema", false, "the section of the schema that `schema apply` moves", OPTION_SECTION, NULL},
+    {"cutover", false, "the section of `cutover` and `rollback`", OPTION_SECTION, NULL},
     {"accept", false,
      "warnings of `plan` that you accept, a list of `code:object`: `[no_key:public.log]`. The object is a "
      "name "
@@ -131,8 +132,9 @@ static bool read_sections(struct config_file *file, struct config *config, struc
            config_read_copy(&root, &config->copy, err) && config_read_verify(&root, &config->verify, err) &&
            config_read_sequences(&root, &config->source, &config->sequences, err) &&
            config_read_schema(&root, &config->schema, err) &&
-           read_accepted(&root, config, err) && section_path(&root, "state", &config->state, err) &&
-           config_read_sinks(&root, config, err) && config_read_buffer(&root, config, err);
+           config_read_cutover(&root, &config->cutover, err) && read_accepted(&root, config, err) &&
+           section_path(&root, "state", &config->state, err) && config_read_sinks(&root, config, err) &&
+           config_read_buffer(&root, config, err);
 }
 
 static bool read_text(struct slice text, struct arena *arena, struct config *config, struct error *err) {
@@ -159,6 +161,10 @@ bool config_read(const char *path, struct config **ret_config, struct error *err
     }
     config_free(&memory->config);
     return false;
+}
+
+struct arena *config_arena(struct config *config) {
+    return &((struct config_memory *) config)->arena;
 }
 
 static bool is_same_pattern(const struct table_pattern *a, const struct table_pattern *b) {

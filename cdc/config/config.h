@@ -84,15 +84,30 @@ struct schema_config {
     bool grants;         /* and the rights on them */
 };
 
+/* What keeps the source's applications from writing while `cutover` works. */
+enum cutover_fence { FENCE_LOCKS, FENCE_READ_ONLY, FENCE_EXTERNAL };
+
+/* What `cutover` leaves at the source, when the file says so. */
+enum left_behind { LEFT_LARGE_OBJECTS = 1, LEFT_UNLOGGED_TABLES = 2, LEFT_SEQUENCES = 4 };
+
+struct cutover_config {
+    enum cutover_fence fence;
+    int64_t outage_ms_max; /* after it, cutover goes back */
+    const char *on_flip;   /* a command for the shell, or NULL */
+    bool verifies;         /* compares all rows behind the fence */
+    unsigned accepted;     /* of enum left_behind */
+};
+
 struct config_sink {
     const struct sink_ops *ops;
     struct sink_config sink;
 };
 
 struct config {
-    const char *path;            /* of the file */
-    const char *name;            /* [a-z0-9_]{1,50}: default name of slot and publication */
-    const char *state;           /* directory of the checkpoint */
+    const char *path;       /* of the file */
+    const char *name;       /* [a-z0-9_]{1,50}: default name of slot and publication */
+    const char *reverse_of; /* the file's name, when both sides are exchanged (config_reverse); or NULL */
+    const char *state;      /* directory of the checkpoint */
     const char *const *accepted; /* warnings of plan: "no_key:public.log", "wal_level" */
     size_t accepted_count;
     struct source_config source;
@@ -100,6 +115,7 @@ struct config {
     struct verify_config verify;
     struct sequences_config sequences;
     struct schema_config schema;
+    struct cutover_config cutover;
     const struct config_sink *sinks;
     size_t sink_count; /* at least 1 */
     struct buffer_config buffer;
@@ -113,8 +129,8 @@ struct config {
 };
 
 /*
- * The keys of the file, of source, of copy, of verify, of sequences, of schema, of buffer and of every sink;
- * each type of sink has further keys.
+ * The keys of the file, of source, of copy, of verify, of sequences, of schema, of cutover, of buffer and of
+ * every sink; each type of sink has further keys.
  */
 extern const struct option_spec PIPELINE_OPTIONS[];
 extern const struct option_spec SOURCE_OPTIONS[];
@@ -122,11 +138,23 @@ extern const struct option_spec COPY_OPTIONS[];
 extern const struct option_spec VERIFY_OPTIONS[];
 extern const struct option_spec SEQUENCES_OPTIONS[];
 extern const struct option_spec SCHEMA_OPTIONS[];
+extern const struct option_spec CUTOVER_OPTIONS[];
 extern const struct option_spec BUFFER_OPTIONS[];
 extern const struct option_spec SINK_OPTIONS[];
 
 /* The caller frees *ret_config. */
 MUST_CHECK bool config_read(const char *path, struct config **ret_config, struct error *err);
+
+/*
+ * Exchanges the two sides: the stream from the sink's database back to the source, after a cutover. Its name,
+ * and that of its slot and publication, is NAME_reverse; it copies nothing. ERROR_CONFIG unless the pipeline
+ * has a source and one sink, which is a database, and no buffer.
+ */
+MUST_CHECK bool config_reverse(struct config *config, struct error *err);
+
+/* The one sink, which is a database; an error as above. */
+MUST_CHECK bool config_find_target(const struct config *config, const struct config_sink **ret_sink,
+                                   struct error *err);
 
 /*
  * The pipeline that feeds the sink, an element of config->sinks: a part when there is a buffer, otherwise

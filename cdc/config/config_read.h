@@ -32,6 +32,13 @@ MUST_CHECK bool config_read_sequences(const struct section *root, const struct s
 MUST_CHECK bool config_read_schema(const struct section *root, struct schema_config *ret_schema,
                                    struct error *err);
 
+/* config_cutover.c. */
+MUST_CHECK bool config_read_cutover(const struct section *root, struct cutover_config *ret_cutover,
+                                    struct error *err);
+
+/* Where everything of a configuration lives. */
+struct arena *config_arena(struct config *config);
+
 /* config_buffer.c: after everything else. */
 MUST_CHECK bool config_read_buffer(const struct section *root, struct config *config, struct error *err);
 

@@ -48,6 +48,9 @@ LAYERS = {
     "cdc/run": ["cdc/base", "cdc/config", "cdc/engine", "cdc/verify", "cdc/sequences"],
     "cdc/migrate/plan": ["cdc/base", "cdc/pq", "sinks", "cdc/config", "cdc/check"],
     "cdc/migrate/steps": ["cdc/base", "cdc/pq", "sinks", "cdc/config"],
+    "cdc/migrate/cutover": [
+        "cdc/base", "cdc/pq", "sinks", "cdc/config", "cdc/source", "cdc/engine", "cdc/verify", "cdc/sequences", "cdc/migrate/steps",
+    ],
     "cdc/migrate/schema": ["cdc/base", "cdc/pq", "sinks", "cdc/config", "cdc/source", "cdc/migrate/steps"],
     "cdc/migrate/proof": ["cdc/base", "cdc/pq", "cdc/engine", "cdc/verify", "cdc/migrate/steps"],
     "cdc/migrate/report": [
@@ -60,7 +63,7 @@ LAYERS = {
     ],
     "cdc/commands": [
         "cdc", "cdc/base", "cdc/pq", "decoder", "cdc/archive", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine", "cdc/status", "cdc/check", "cdc/verify", "cdc/run",
-        "cdc/migrate", "cdc/migrate/plan", "cdc/migrate/report", "cdc/migrate/schema", "cdc/migrate/steps",
+        "cdc/migrate", "cdc/migrate/cutover", "cdc/migrate/plan", "cdc/migrate/report", "cdc/migrate/schema", "cdc/migrate/steps",
     ],
     "cdc": ["cdc/base", "cdc/config"],
 }

@@ -185,12 +185,17 @@ static const struct bad BAD[] = {
      "origin, decoding_work_mem, streaming"},
     {HEAD "sink: []\n" TAIL,
      "shop.yaml:4: sink: unknown key; did you mean sinks? the file takes name, source, copy, verify, "
-     "sequences, schema, accept, buffer, state, sinks"},
+     "sequences, schema, cutover, accept, buffer, state, sinks"},
     {HEAD TAIL "    brokres: x\n", "shop.yaml:9: sinks[0].brokres: unknown key; a sink of type postgres "
                                    "takes name, type, dsn, password_file"},
     {HEAD TAIL "    password_fiel: x\n", "shop.yaml:9: sinks[0].password_fiel: unknown key; did you mean "
                                          "password_file? a sink of type postgres takes name, "
                                          "type, dsn, password_file"},
+    {HEAD "cutover: {fence: wall}\n" TAIL,
+     "shop.yaml:4: cutover.fence: expected locks, read_only or external"},
+    {HEAD "cutover: {outage_max: long}\n" TAIL, "shop.yaml:4: cutover.outage_max: expected a duration: 60s"},
+    {HEAD "cutover: {accept_left_behind: [views]}\n" TAIL,
+     "shop.yaml:4: cutover.accept_left_behind: expected large_objects, unlogged_tables or sequences"},
     {HEAD "sequences: {follow: some}\n" TAIL, "shop.yaml:4: sequences.follow: expected none, tables or all"},
     {HEAD "sequences: {headroom: -1}\n" TAIL,
      "shop.yaml:4: sequences.headroom: expected a number of values: 1000"},
