@@ -56,6 +56,30 @@ def test_large_transactions_of_every_version(streaming):
     assert streamed(streaming) > 1, "nothing was streamed, so nothing was tested"
 
 
+TRUNCATED_TWICE = f"""
+    begin; savepoint a; truncate log; insert into log select 'never', g from generate_series(1, 3000) g; rollback to a;
+    insert into log select 'first', g from generate_series(1, 3000) g; truncate log; insert into log values ('kept', 1); commit
+"""
+
+
+@pytest.mark.parametrize("streaming", VERSIONS, indirect=True)
+@pytest.mark.parametrize("runs", ["at work", "at a start"])
+def test_what_the_server_cannot_decode_before_its_commit_is_read_after_it(streaming, runs):
+    """A TRUNCATE in a savepoint that is rolled back, and another one: the server loses the table's file."""
+    if runs == "at work":
+        streaming.start()
+    streaming.source.execute("insert into log select 'before', g from generate_series(1, 5) g")
+    streaming.source.execute(TRUNCATED_TWICE)
+    streaming.source.execute(f"insert into item {MANY.format(0)}")
+    if runs == "at work":
+        streaming.assert_follows()
+        streaming.engine.stop()
+    else:
+        streaming.engine.catch_up()
+    equal(streaming)
+    assert "read as with source.streaming: off, until the next start" in streaming.engine.log_text()
+
+
 def test_they_interleave_with_small_ones(streaming):
     """Two large ones are open at the same time, small ones commit in between; each is whole when it is visible."""
     source = streaming.source

@@ -158,6 +158,10 @@ static bool pipeline_slot_plan(struct reader *reader, const struct reader_plan *
     return true;
 }
 
+static bool wants_streams(const struct pipeline_slot *slot) {
+    return source_of(slot)->streams && !slot->streams_fail;
+}
+
 static bool pipeline_slot_start(struct reader *reader, const struct reader_plan *plan, struct error *err) {
     struct pipeline_slot *slot = slot_of(reader);
     const struct slot_reader_options options = {.session = &slot->replication,
@@ -170,7 +174,8 @@ static bool pipeline_slot_start(struct reader *reader, const struct reader_plan 
                                                 .sender_timeout_ms = slot->sender_timeout_ms,
                                                 .until_lsn = plan->until_lsn,
                                                 .spool_directory =
-                                                    source_of(slot)->streams ? reader->config->state : NULL};
+                                                    wants_streams(slot) ? reader->config->state : NULL,
+                                                .streams_fail = &slot->streams_fail};
     if (!slot_reader_start(&slot->stream, &options, err))
         return false;
     /* It is not used from here on and would only occupy a connection. */

@@ -27,8 +27,9 @@ struct pipeline_slot {
     /* lives on */
     char warned[SCOPE_WARNING_MAX];
     struct uncopied_moment looked_at;
-    bool is_ours;  /* this process created the slot, and no sink has a position yet */
-    lsn_t our_lsn; /* where that slot begins */
+    bool is_ours;      /* this process created the slot, and no sink has a position yet */
+    lsn_t our_lsn;     /* where that slot begins */
+    bool streams_fail; /* the server cannot decode one of the transactions before its commit */
 };
 
 extern const struct reader_ops reader_pipeline_slot;

@@ -113,6 +113,11 @@ static bool is_too_large(const struct error *err, const PGresult *result) {
            (strcmp(err->sqlstate, "XX000") == 0 && file != NULL && strcmp(file, "mcxt.c") == 0);
 }
 
+/* "could not map filenode to relation OID" */
+bool replication_lost_table(const struct error *err) {
+    return strcmp(err->sqlstate, "XX000") == 0 && strcmp(err->place, "ReorderBufferProcessTXN") == 0;
+}
+
 /* The server failed on a change: no WAL is lost, and it will fail again. */
 static bool judge_change(const struct session *session, const PGresult *result, struct error *err) {
     replication_judge(session, result, err);
@@ -132,6 +137,10 @@ static bool judge_change(const struct session *session, const PGresult *result, 
         error_remedy(err, "every sink except a database of encoding SQL_ASCII needs valid UTF-8: correct the "
                           "row at the source; the change stays in the slot, so then " START_OVER);
     }
+    if (replication_lost_table(err))
+        error_remedy(
+            err,
+            "the server cannot decode the transaction, and the slot cannot be read beyond it; " START_OVER);
     return lsn == 0 ? false : error_wrap(err, "the change at %s", lsn_format(lsn).text);
 }
 

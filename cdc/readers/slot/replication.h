@@ -50,6 +50,13 @@ MUST_CHECK bool replication_start(struct session *session, const struct replicat
  */
 MUST_CHECK bool replication_receive(struct session *session, struct replication_message *ret_message,
                                     bool *ret_got, struct error *err);
+/*
+ * Is it the failure of a server that decodes a transaction with a TRUNCATE in a savepoint that was rolled
+ * back, while it is open? All versions from 14 to 18 have it. The same transaction can be decoded after its
+ * commit, without streaming.
+ */
+bool replication_lost_table(const struct error *err);
+
 void replication_message_release(struct replication_message *message);
 
 /* Never blocks; *ret_sent false: the socket's buffer is full, retry later. */

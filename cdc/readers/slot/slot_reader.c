@@ -256,6 +256,17 @@ static bool fail_in_transaction(const struct slot_reader *slot, struct error *er
     return error_wrap(err, "the transaction that commits at %s", lsn_format(slot->commit_lsn).text);
 }
 
+/* The next attempt reads without streaming. */
+static bool fail_to_receive(const struct slot_reader *slot, struct error *err) {
+    if (slot->options.spool_directory == NULL || !replication_lost_table(err))
+        return fail_in_transaction(slot, err);
+    *slot->options.streams_fail = true;
+    err->kind = ERROR_RETRY;
+    return error_remedy(err,
+                        "the server cannot decode a transaction before its commit, so from here on it is "
+                        "read as with source.streaming: off, until the next start");
+}
+
 /* Takes messages from libpq until it has none, the batch is full or the end is reached. */
 static bool take_messages(struct slot_reader *slot, struct batch *batch, bool *ret_drained,
                           struct error *err) {
@@ -270,7 +281,7 @@ static bool take_messages(struct slot_reader *slot, struct batch *batch, bool *r
         }
         struct replication_message message;
         if (!replication_receive(slot->options.session, &message, &got, err))
-            return fail_in_transaction(slot, err);
+            return fail_to_receive(slot, err);
         *ret_drained = !got;
         if (!got)
             return true;

@@ -35,6 +35,7 @@ struct slot_reader_options {
     lsn_t until_lsn;         /* see struct reader_plan; 0: no end */
     /* where large transactions wait until they commit; NULL: the server keeps them until then */
     const char *spool_directory;
+    bool *streams_fail; /* set when the server cannot decode an open transaction; with spool_directory */
 };
 
 struct slot_reader {
