@@ -5,6 +5,7 @@ import os
 import socket
 
 from support.pipeline import SINK
+from support.wait import wait_until
 
 PAGE_BYTES, HEADER_BYTES_MAX = 8192, 40
 
@@ -13,17 +14,26 @@ class Refused(Exception):
     """The engine's "error …"."""
 
 
+def connect(pipeline):
+    """None: no engine listens. A killed one leaves its socket."""
+    folder = os.open(pipeline.state, os.O_PATH | os.O_DIRECTORY)
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    made.settimeout(60)
+    try:
+        made.connect(f"/proc/self/fd/{folder}/{pipeline.name}.control")
+        return made
+    except (ConnectionRefusedError, FileNotFoundError):
+        made.close()
+        return None
+    finally:
+        os.close(folder)
+
+
 class Control:
     """Lines to the socket in the state directory, and its answers."""
 
     def __init__(self, pipeline):
-        folder = os.open(pipeline.state, os.O_PATH | os.O_DIRECTORY)
-        try:
-            self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            self.socket.settimeout(60)
-            self.socket.connect(f"/proc/self/fd/{folder}/{pipeline.name}.control")
-        finally:
-            os.close(folder)
+        self.socket = wait_until(lambda: connect(pipeline), "the engine to listen, which can be a moment after the stream begins")
 
     def __enter__(self):
         return self
