@@ -22,10 +22,10 @@ free_port() {
     done
 }
 
-# server_start NAME PORT
+# server_start NAME PORT PROGRAMS
 server_start() {
     local data=$folder/$1
-    as_server_user "$programs/initdb" -D "$data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync >/dev/null
+    as_server_user "$3/initdb" -D "$data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync >/dev/null
     as_server_user tee -a "$data/postgresql.conf" >/dev/null <<SETTINGS
 listen_addresses = '127.0.0.1'
 port = $2
@@ -33,7 +33,7 @@ unix_socket_directories = '$folder'
 wal_level = logical
 timezone = UTC
 SETTINGS
-    as_server_user "$programs/pg_ctl" -D "$data" -l "$folder/$1.log" -w start >/dev/null ||
+    as_server_user "$3/pg_ctl" -D "$data" -l "$folder/$1.log" -w start >/dev/null ||
         { tail -n 20 "$folder/$1.log" >&2; return 1; }
 }
 
@@ -57,9 +57,9 @@ target_sql() {
 
 servers_start() {
     source_port=$(free_port)
-    server_start source "$source_port"
+    server_start source "$source_port" "$programs"
     target_port=$(free_port)
-    server_start target "$target_port"
+    server_start target "$target_port" "${target_programs:-$programs}"
     sql "$source_port" postgres postgres -c 'create role shop login replication' -c 'create database shop owner shop'
     sql "$target_port" postgres postgres -c 'create role loader login' -c 'create database warehouse owner loader' \
         -c 'grant set on parameter session_replication_role to loader'
