@@ -151,7 +151,7 @@ static bool verify_and_follow(struct migrate *migrate, struct error *err) {
     migrate->has_ended = is_good && !migrate->is_different && migrate->end == MIGRATE_VERIFIED;
     if (is_good && !migrate->is_different && migrate->end == MIGRATE_STOPPED) {
         log_line(LOG_LEVEL_INFO, "migrate: following the source until it is stopped");
-        is_good = follower_wait(migrate, err);
+        follower_wait(migrate);
     }
     if (follower_end(migrate, &ending))
         return is_good;

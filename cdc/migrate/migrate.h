@@ -87,7 +87,7 @@ MUST_CHECK bool phase_follow(struct migrate *migrate, struct error *err);
 
 /* Beside the phases that follow; end: stops the pipeline and waits for it, and keeps its ledger. */
 MUST_CHECK bool follower_start(struct migrate *migrate, struct error *err);
-MUST_CHECK bool follower_wait(struct migrate *migrate, struct error *err);
+void follower_wait(struct migrate *migrate);
 MUST_CHECK bool follower_end(struct migrate *migrate, struct error *err);
 
 /* phase_verify.c: while the pipeline runs. Sets is_different. */

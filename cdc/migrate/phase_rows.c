@@ -9,6 +9,7 @@
 
 #include "cdc/base/clock.h"
 #include "cdc/engine/control.h"
+#include "cdc/migrate/follow_line.h"
 #include "cdc/migrate/migrate.h"
 #include "cdc/migrate/proof/proof.h"
 #include "cdc/run/run.h"
@@ -105,11 +106,13 @@ bool follower_start(struct migrate *migrate, struct error *err) {
     return is_good;
 }
 
-bool follower_wait(struct migrate *migrate, struct error *err) {
-    (void) err;
-    while (!is_stopped(migrate))
+void follower_wait(struct migrate *migrate) {
+    struct follow_line line = {0};
+    while (!is_stopped(migrate)) {
+        follow_line_show(&line, migrate);
         clock_pause_ms(WAIT_STEP_MS);
-    return true;
+    }
+    follow_line_end(&line);
 }
 
 bool follower_end(struct migrate *migrate, struct error *err) {

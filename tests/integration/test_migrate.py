@@ -3,6 +3,7 @@
 
 import hashlib
 import json
+import os
 import re
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from integration.test_schema import clusters_fixture, shop_fixture  # pylint: disable=unused-import
+from support.load import ROWS, SCHEMA, Load
 from support.server import newest_pg_dump
 from support.wait import wait_until
 
@@ -164,6 +166,19 @@ def test_a_warning_stays_open_until_it_is_accepted(pipeline):
     assert [finding["code"] for finding in report(pipeline, 0)["accepted"]] == ["no_key"]
 
 
+def test_it_moves_a_source_that_is_in_use(pipeline):
+    """Every change is applied, or in a chunk of the copy already, and the comparison is exact."""
+    pipeline.source.execute(SCHEMA + ROWS + "alter table journal replica identity full")
+    pipeline.engine.configuration["copy"] = {"mode": "live"}
+    pipeline.engine.configuration["accept"] = ["no_key:*"]
+    with Load(pipeline.source):
+        migrate(pipeline, "--until", "verified")
+        found = report(pipeline, 0)
+    counted = [table["changes"] for table in found["tables"] if table["changes"]]
+    assert sum(changes["in"] for changes in counted) > 100 and all(changes["closes"] for changes in counted)
+    assert all(table["source_hash"] == table["target_hash"] for table in found["tables"])
+
+
 def test_changes_are_counted_over_all_runs(moved):
     for i in (1, 2):
         moved.source.execute(f"update t set v = v || 'x' where id <= {i}; delete from t where id = 1000 - {i}")
@@ -207,6 +222,17 @@ def test_it_follows_until_it_is_stopped_and_a_second_one_is_refused(moved):
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
+
+
+def test_it_says_how_long_it_has_followed(moved, tmp_path):
+    with open(tmp_path / "log", "w", encoding="utf-8") as log, \
+         subprocess.Popen([moved.engine.program, "migrate", "-c", moved.engine.config_path], stderr=log,
+                          env={**os.environ, "PGCDC_INTERVAL_MS": "100"}) as process:
+        said = re.compile(r"migrate: following for \S+ \w+, \d+ changes? in \d+ transactions?$", re.MULTILINE)
+        try:
+            wait_until(lambda: said.search((tmp_path / "log").read_text(encoding="utf-8")), "the line")
+        finally:
+            process.send_signal(signal.SIGTERM)
 
 
 def test_a_stop_before_the_end_is_told_by_the_exit_code_and_the_next_goes_on(pipeline):
