@@ -264,3 +264,14 @@ def test_drop_removes_what_it_knows(moved):
     assert result.returncode == 0, result.stderr
     assert moved.target.value("select to_regclass('pgcdc.migration')") is None
     assert any("was not begun" in line for line in report(moved, 4)["open"])
+
+
+def test_the_report_of_a_move_has_its_outage(moved):
+    moved.engine.configuration["cutover"] = {"on_flip": "true"}
+    moved.engine.start()
+    moved.wait_applied()
+    result = moved.engine.command("cutover")
+    assert result.returncode == 0, result.stdout + result.stderr
+    moved.engine.close()
+    found = report(moved, 0)
+    assert found["outage_ms"] > 0 and found["cutover"]["outage_ms"] == found["outage_ms"]
