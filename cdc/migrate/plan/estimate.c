@@ -88,8 +88,11 @@ void plan_order_steps(struct plan *plan) {
              "source: ACCESS SHARE on the tables that are being read", plan->estimate.verify_ms);
     add_step(
         plan,
-        "the switch: stop the application's writes, pgcdc migrate --until verified, pgcdc report, refresh "
-        "materialized views that must be fresh, point the application to the target",
-        "none of pgcdc's: the application's writes are stopped", COUNT_UNKNOWN);
-    add_step(plan, "pgcdc drop removes the slot, and the source keeps no more WAL for it", "", COUNT_UNKNOWN);
+        "pgcdc cutover moves the applications: it fences the source, applies the rest, compares both sides, "
+        "arms the way back and runs cutover.on_flip; pgcdc report says that everything closes",
+        "source: EXCLUSIVE on each table, so writes wait until the applications are at the target",
+        plan->estimate.verify_ms);
+    add_step(plan,
+             "pgcdc cutover --close ends the way back; from then on neither side keeps WAL for the other", "",
+             COUNT_UNKNOWN);
 }
