@@ -49,7 +49,7 @@ LAYERS = {
     "cdc/migrate/plan": ["cdc/base", "cdc/pq", "sinks", "cdc/config", "cdc/check"],
     "cdc/migrate/steps": ["cdc/base", "cdc/pq", "sinks", "cdc/config"],
     "cdc/migrate/cutover": [
-        "cdc/base", "cdc/pq", "sinks", "cdc/config", "cdc/source", "cdc/engine", "cdc/verify", "cdc/sequences", "cdc/migrate/steps",
+        "cdc/base", "cdc/pq", "sinks", "cdc/config", "cdc/source", "cdc/engine", "cdc/verify", "cdc/sequences", "cdc/migrate/proof", "cdc/migrate/steps",
     ],
     "cdc/migrate/schema": ["cdc/base", "cdc/pq", "sinks", "cdc/config", "cdc/source", "cdc/migrate/steps"],
     "cdc/migrate/proof": ["cdc/base", "cdc/pq", "cdc/engine", "cdc/verify", "cdc/migrate/steps"],

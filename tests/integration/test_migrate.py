@@ -266,12 +266,15 @@ def test_drop_removes_what_it_knows(moved):
     assert any("was not begun" in line for line in report(moved, 4)["open"])
 
 
-def test_the_report_of_a_move_has_its_outage(moved):
+def test_the_report_of_a_move_has_the_outage_and_the_comparison_of_its_cutover(moved):
     moved.engine.configuration["cutover"] = {"on_flip": "true"}
+    before = report(moved, 0)
     moved.engine.start()
+    moved.source.execute("insert into t values (-1, 'after the comparison')")
     moved.wait_applied()
     result = moved.engine.command("cutover")
     assert result.returncode == 0, result.stdout + result.stderr
     moved.engine.close()
     found = report(moved, 0)
     assert found["outage_ms"] > 0 and found["cutover"]["outage_ms"] == found["outage_ms"]
+    assert found["tables"][0]["target_rows"] == before["tables"][0]["target_rows"] + 1, "the comparison is that of the cutover"

@@ -7,6 +7,7 @@
 #include "cdc/base/amount.h"
 
 #include "cdc/migrate/cutover/cutover_parts.h"
+#include "cdc/migrate/proof/proof.h"
 #include "cdc/sequences/sequences.h"
 #include "cdc/verify/verify.h"
 
@@ -54,6 +55,12 @@ static bool refuse_unproven(const struct cutover *cutover, const struct verify *
                         cutover->options.is_rollback ? " --reverse" : "");
 }
 
+/* For the report, which is about the way there. */
+static bool keep_proof(struct cutover *cutover, const struct verify *verify, struct error *err) {
+    return cutover->options.is_rollback || cutover->options.dry_run ||
+           proof_store_verify(&cutover->steps, cutover->sink, verify, err);
+}
+
 static bool compare_sides(struct cutover *cutover, struct verify *verify, struct error *err) {
     const struct verify_options options = {.sink = cutover->sink, .stop = &cutover->stop};
     int64_t took_ms = 0;
@@ -64,6 +71,8 @@ static bool compare_sides(struct cutover *cutover, struct verify *verify, struct
         return error_wrap(err, "comparing the sides");
     if (!is_proven(cutover, verify))
         return refuse_unproven(cutover, verify, err);
+    if (!keep_proof(cutover, verify, err))
+        return false;
     cutover_tell(cutover, CUTOVER_VERIFIED, "%s equal at %s", amount_count(verify->count, "table").text,
                  lsn_format(verify->last_lsn).text);
     return true;

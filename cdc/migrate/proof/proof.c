@@ -27,19 +27,6 @@ static void append_name(struct buffer *name, const char *schema, const char *tab
     identifier_append_printable_qualified(name, slice_of(schema), slice_of(table));
 }
 
-static bool write_row(struct steps *steps, const char *step, const char *object, enum step_state state,
-                      struct json_writer *json, struct error *err) {
-    struct buffer detail AUTO(buffer_release) = {0};
-    struct step row = {.name = step, .object = object, .state = STEP_STARTED};
-    if (object == NULL)
-        return error_no_memory(err);
-    if (!step_detail(json, &detail, &row.detail, err) ||
-        !step_write(&steps->session, steps->pipeline, &row, err))
-        return false;
-    row.state = state;
-    return step_write(&steps->session, steps->pipeline, &row, err);
-}
-
 static bool counts_as_equal(enum verify_result result, const struct config_sink *sink) {
     const char *narrowing = sink_config_find(&sink->sink, "narrowing");
     return result == VERIFY_EQUAL ||
@@ -51,51 +38,82 @@ static void put_equal(struct json_writer *json, bool is_equal) {
     yajl_gen_bool(json->generator, is_equal);
 }
 
-static bool write_table(struct steps *steps, const struct config_sink *sink, const struct verify *verify,
-                        const struct verify_table *compared, struct json_writer *json, struct error *err) {
-    struct buffer name AUTO(buffer_release) = {.bytes_max = 4096};
-    char hash[17];
-    const bool is_equal = counts_as_equal(compared->result, sink);
-    append_name(&name, compared->table->schema, compared->table->name);
-    json_writer_begin(json);
-    yajl_gen_map_open(json->generator);
-    json_put_field(json, "result", verify_result_name(compared->result));
-    put_equal(json, is_equal);
-    json_put_number(json, "source_rows", (int64_t) compared->source_rows);
-    json_put_number(json, "target_rows", (int64_t) compared->target_rows);
-    snprintf(hash, sizeof hash, "%016" PRIx64, (uint64_t) compared->source_hash);
-    json_put_field(json, "source_hash", hash);
-    snprintf(hash, sizeof hash, "%016" PRIx64, (uint64_t) compared->target_hash);
-    json_put_field(json, "target_hash", hash);
-    json_put_lsn(json, "lsn", compared->lsn != 0 ? compared->lsn : verify->last_lsn);
-    yajl_gen_map_close(json->generator);
-    return write_row(steps, PROOF_VERIFY, buffer_text(&name), is_equal ? STEP_DONE : STEP_FAILED, json, err);
+static void put_hash(struct json_writer *json, const char *key, int64_t hash) {
+    char text[17];
+    snprintf(text, sizeof text, "%016" PRIx64, (uint64_t) hash);
+    json_put_field(json, key, text);
 }
 
-static bool write_whole(struct steps *steps, const struct config_sink *sink, const struct verify *verify,
-                        struct json_writer *json, struct error *err) {
-    const bool is_equal = counts_as_equal(verify->result, sink);
-    json_writer_begin(json);
+/* A row of the steps: its object and state, and the detail, which stays open. */
+static void open_row(struct json_writer *json, const char *object, enum verify_result result, bool is_equal) {
     yajl_gen_map_open(json->generator);
-    json_put_field(json, "result", verify_result_name(verify->result));
+    json_put_field(json, "object", object);
+    json_put_field(json, "state", step_state_name(is_equal ? STEP_DONE : STEP_FAILED));
+    json_put_key(json, "detail");
+    yajl_gen_map_open(json->generator);
+    json_put_field(json, "result", verify_result_name(result));
     put_equal(json, is_equal);
+}
+
+static void close_row(struct json_writer *json) {
+    yajl_gen_map_close(json->generator);
+    yajl_gen_map_close(json->generator);
+}
+
+static bool put_compared(const struct config_sink *sink, const struct verify *verify,
+                         const struct verify_table *compared, struct json_writer *json, struct error *err) {
+    struct buffer name AUTO(buffer_release) = {.bytes_max = 4096};
+    append_name(&name, compared->table->schema, compared->table->name);
+    if (buffer_text(&name) == NULL)
+        return error_no_memory(err);
+    open_row(json, name.data, compared->result, counts_as_equal(compared->result, sink));
+    json_put_number(json, "source_rows", (int64_t) compared->source_rows);
+    json_put_number(json, "target_rows", (int64_t) compared->target_rows);
+    put_hash(json, "source_hash", compared->source_hash);
+    put_hash(json, "target_hash", compared->target_hash);
+    json_put_lsn(json, "lsn", compared->lsn != 0 ? compared->lsn : verify->last_lsn);
+    close_row(json);
+    return true;
+}
+
+static void put_whole(const struct config_sink *sink, const struct verify *verify, struct json_writer *json) {
+    open_row(json, "", verify->result, counts_as_equal(verify->result, sink));
     json_put_lsn(json, "lsn", verify->first_lsn);
     json_put_lsn(json, "last_lsn", verify->last_lsn);
     json_put_number(json, "barriers", (int64_t) verify->barriers);
     json_put_number(json, "tables", (int64_t) verify->count);
-    yajl_gen_map_close(json->generator);
-    return write_row(steps, PROOF_VERIFY, "", is_equal ? STEP_DONE : STEP_FAILED, json, err);
+    close_row(json);
 }
+
+static bool put_verify(const struct config_sink *sink, const struct verify *verify, struct json_writer *json,
+                       struct error *err) {
+    if (!json_writer_init(json, err))
+        return false;
+    json_writer_begin(json);
+    yajl_gen_array_open(json->generator);
+    for (size_t i = 0; i < verify->count; i++)
+        if (!put_compared(sink, verify, &verify->tables[i], json, err))
+            return false;
+    put_whole(sink, verify, json);
+    yajl_gen_array_close(json->generator);
+    return true;
+}
+
+/* One statement for all tables: a cutover stores its comparison while writes wait. */
+static const char INSERT[] =
+    "insert into pgcdc.migration (pipeline, step, object, state, detail, started_at, ended_at)"
+    " select $1, '" PROOF_VERIFY "', r ->> 'object', r ->> 'state', (r -> 'detail')::text,"
+    "  pg_catalog.clock_timestamp(), pg_catalog.clock_timestamp()"
+    " from pg_catalog.json_array_elements($2::json) r";
 
 static bool write_verify(struct steps *steps, const struct config_sink *sink, const struct verify *verify,
                          struct error *err) {
     struct json_writer json AUTO(json_writer_release) = {0};
-    if (!json_writer_init(&json, err) || !steps_remove(steps, PROOF_VERIFY, err))
-        return false;
-    for (size_t i = 0; i < verify->count; i++)
-        if (!write_table(steps, sink, verify, &verify->tables[i], &json, err))
-            return false;
-    return write_whole(steps, sink, verify, &json, err);
+    struct buffer text AUTO(buffer_release) = {0};
+    const char *values[] = {steps->pipeline, NULL};
+    return put_verify(sink, verify, &json, err) && step_detail(&json, &text, &values[1], err) &&
+           steps_remove(steps, PROOF_VERIFY, err) &&
+           session_query(&steps->session, INSERT, 2, values, NULL, NULL, err);
 }
 
 /* A session that is not in a transaction afterwards. */
