@@ -34,7 +34,7 @@ static bool try_object(const struct after *after, struct session *session, const
                        struct error *err) {
     return make_begin(session, after->pipeline, err) &&
            make_object_safely(session, object, after->search_path, err) &&
-           settle_write(session, after->pipeline, object, err);
+           settle_write(session, after->pipeline, &object, 1, err);
 }
 
 static bool commit_object(struct session *session, struct error *err) {

@@ -6,42 +6,19 @@
 
 #include <string.h>
 
+#include "cdc/migrate/schema/names.h"
 #include "cdc/pq/identifier.h"
 
-#define ARRAY_BYTES_MAX ((size_t) 16 << 20)
-
 enum { SHOWN_BYTES_MAX = 512 };
-
-/* An array's text: {"a","b"}. */
-struct names {
-    struct buffer array;
-};
-
-static bool names_add(void *context, struct slice name) {
-    struct names *names = context;
-    buffer_append_text(&names->array, names->array.size == 0 ? "{\"" : ",\"");
-    for (size_t i = 0; i < name.size; i++) {
-        if (name.data[i] == '"' || name.data[i] == '\\')
-            buffer_append_u8(&names->array, '\\');
-        buffer_append_u8(&names->array, (uint8_t) name.data[i]);
-    }
-    buffer_append_text(&names->array, "\"");
-    return true;
-}
-
-static const char *names_end(struct names *names) {
-    buffer_append_text(&names->array, names->array.size == 0 ? "{}" : "}");
-    return buffer_text(&names->array);
-}
 
 /* Calls with the waiting objects, builds the list, and asks. */
 typedef bool names_of(struct names *names, const struct object *object);
 
 static bool ask_target(struct sides *sides, names_of *of, const char *sql, PGresult **ret_rows,
                        struct error *err) {
-    struct names names = {0};
+    struct names names;
     bool is_good = true;
-    buffer_init(&names.array, ARRAY_BYTES_MAX);
+    names_init(&names);
     for (size_t i = 0; i < sides->at_source.count && is_good; i++) {
         const struct object *object = &sides->at_source.objects[i];
         if (!object->is_left_out && object->state == OBJECT_WAITING)
@@ -54,7 +31,7 @@ static bool ask_target(struct sides *sides, names_of *of, const char *sql, PGres
                                                                RESULT_ROWS_ANY, 1, 0},
                                   ret_rows, err)
                   : error_no_memory(err);
-    buffer_release(&names.array);
+    names_release(&names);
     return is_good;
 }
 

@@ -12,6 +12,7 @@
 
 #include "cdc/base/hash.h"
 #include "cdc/base/log.h"
+#include "cdc/migrate/schema/names.h"
 
 static bool is_same(const struct object *a, const struct object *b) {
     return strcmp(a->definition, b->definition) == 0;
@@ -54,15 +55,28 @@ static bool has_row(const struct map *rows, const struct object *object) {
     return step != NULL && step->detail != NULL && strstr(step->detail, object->hash) != NULL;
 }
 
-bool settle_write(struct session *session, const char *pipeline, const struct object *object,
-                  struct error *err) {
-    char detail[64];
-    detail_of(object, detail);
-    struct step step = {.name = OBJECT_STEP, .object = object->key, .state = STEP_STARTED, .detail = detail};
-    if (!step_write(session, pipeline, &step, err))
-        return false;
-    step.state = STEP_DONE;
-    return step_write(session, pipeline, &step, err);
+static bool write_rows(struct session *session, const char *pipeline, struct names *keys,
+                       struct names *details, struct error *err) {
+    const char *objects = names_end(keys);
+    const char *texts = names_end(details);
+    return objects != NULL && texts != NULL
+               ? step_write_done(session, pipeline, OBJECT_STEP, objects, texts, err)
+               : error_no_memory(err);
+}
+
+bool settle_write(struct session *session, const char *pipeline, const struct object *const *objects,
+                  size_t count, struct error *err) {
+    struct names keys AUTO(names_release);
+    struct names details AUTO(names_release);
+    names_init(&keys);
+    names_init(&details);
+    for (size_t i = 0; i < count; i++) {
+        char detail[64];
+        detail_of(objects[i], detail);
+        names_add(&keys, slice_of(objects[i]->key));
+        names_add(&details, slice_of(detail));
+    }
+    return write_rows(session, pipeline, &keys, &details, err);
 }
 
 /* ---- states ---- */

@@ -25,6 +25,6 @@ struct settle_pair {
 MUST_CHECK bool settle_compare(struct sides *sides, struct settle_pair **ret_pairs, size_t *ret_count,
                                struct error *err);
 
-/* In the transaction that made the object: its row. */
-MUST_CHECK bool settle_write(struct session *session, const char *pipeline, const struct object *object,
-                             struct error *err);
+/* In the transaction that made the objects: their rows. */
+MUST_CHECK bool settle_write(struct session *session, const char *pipeline,
+                             const struct object *const *objects, size_t count, struct error *err);

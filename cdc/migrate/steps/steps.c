@@ -87,6 +87,18 @@ bool step_write(struct session *session, const char *pipeline, const struct step
     return session_query(session, BEGIN, 4, values, NULL, NULL, err);
 }
 
+bool step_write_done(struct session *session, const char *pipeline, const char *name, const char *objects,
+                     const char *details, struct error *err) {
+    static const char DONE[] =
+        "insert into pgcdc.migration as m (pipeline, step, object, state, detail, started_at, ended_at)"
+        " select $1, $2, o, 'done', d, pg_catalog.clock_timestamp(), pg_catalog.clock_timestamp()"
+        " from rows from (pg_catalog.unnest($3::text[]), pg_catalog.unnest($4::text[])) u (o, d)"
+        " on conflict (pipeline, step, object) do update"
+        " set state = 'done', detail = excluded.detail, ended_at = excluded.ended_at";
+    return session_query(session, DONE, 4, (const char *const[]){pipeline, name, objects, details}, NULL,
+                         NULL, err);
+}
+
 static bool write_own(struct steps *steps, const struct step *step, struct error *err) {
     assert(steps->exists);
     return step_write(&steps->session, steps->pipeline, step, err);

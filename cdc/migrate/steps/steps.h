@@ -64,6 +64,13 @@ MUST_CHECK bool steps_failed(struct steps *steps, const char *name, const char *
 MUST_CHECK bool step_write(struct session *session, const char *pipeline, const struct step *step,
                            struct error *err);
 
+/*
+ * Many objects of one step that are done, in one statement: arrays' texts of their names and of their
+ * details, one for each. In any session of the target, also within a transaction.
+ */
+MUST_CHECK bool step_write_done(struct session *session, const char *pipeline, const char *name,
+                                const char *objects, const char *details, struct error *err);
+
 /* Texts in arena. No row is no error. */
 MUST_CHECK bool steps_read(struct steps *steps, const char *name, const char *object, struct arena *arena,
                            struct step *ret_step, struct error *err);
