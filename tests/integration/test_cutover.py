@@ -350,6 +350,18 @@ def test_what_would_stay_behind_is_refused_unless_accepted(moving, side, sql, te
         move(moving, "cutover")
 
 
+def test_a_role_that_could_write_behind_the_fence_is_refused(moving):
+    """Its own setting is stronger than that of the database."""
+    moving.engine.catch_up()
+    setting = f"alter role postgres in database {moving.source.name} {{}} default_transaction_read_only"
+    moving.source.execute(setting.format("set") + " = off")
+    _, log = move(moving, "cutover", code=3)
+    assert "the source: these roles have default_transaction_read_only set to off, so they could write behind the fence: postgres" in log
+    moving.source.execute(setting.format("reset"))
+    assert_went_back(moving)
+    move(moving, "cutover")
+
+
 def test_a_copy_that_is_not_complete_is_refused(moving):
     report, log = move(moving, "cutover", code=3)
     assert "pipeline shop has not begun" in log and not report["flipped"]

@@ -41,6 +41,18 @@ struct demand {
     "let the role own the database or be a member of its owner, and grant pg_signal_backend to it; or set "  \
     "cutover.fence to external"
 
+/* A role's own setting is stronger than that of the database, which the seal is. */
+#define WRITERS_SQL                                                                                          \
+    PLAIN("select string_agg(distinct r.rolname::text, ', ') from pg_db_role_setting s"                      \
+          " join pg_roles r on r.oid = s.setrole, unnest(s.setconfig) c where s.setdatabase in (0,"          \
+          " (select oid from pg_database where datname = current_database()))"                               \
+          " and c ~* '^default_transaction_read_only=(off|f|n|0)'")                                          \
+    " having count(*) > 0"
+#define WRITERS_WHAT                                                                                         \
+    "the {side}: these roles have default_transaction_read_only set to off, so they could write behind the " \
+    "fence: {objects}"
+#define WRITERS_REMEDY "alter role … [in database …] reset default_transaction_read_only"
+
 /* Without these there is no way back. */
 static const struct demand DEMANDS[] = {
     {false, 0, FENCES_ALL, TABLES_WHERE("c.oid is null"), "the {side} lacks tables: {objects}",
@@ -84,6 +96,7 @@ static const struct demand DEMANDS[] = {
      "grant create on the database to it"},
     {true, 0, FENCES_SEALED, SEAL_SQL, SEAL_WHAT, SEAL_REMEDY},
     {false, 0, FENCES_SEALED, SEAL_SQL, SEAL_WHAT, SEAL_REMEDY},
+    {true, 0, FENCES_SEALED, WRITERS_SQL, WRITERS_WHAT, WRITERS_REMEDY},
     {true, 0, FENCES_UNLOCKED,
      PLAIN(
          "select string_agg(gid, ', ') from pg_prepared_xacts where database = current_database()") " having "
