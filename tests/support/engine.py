@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -139,9 +140,11 @@ class Engine:
     # Its configuration
 
     def write_configuration(self):
-        """In one step: an engine that is just starting may read it."""
+        """In one step: an engine that is just starting may read it. The file's mode stays."""
         new = self.config_path.with_suffix(".new")
         new.write_text("\n".join(yaml_lines(self.configuration)) + "\n", encoding="utf-8")
+        if self.config_path.exists():
+            shutil.copymode(self.config_path, new)
         new.replace(self.config_path)
 
     def _environment(self, more):
