@@ -22,6 +22,7 @@ CONFIGURATION_REPLAY = """\
 name: {slot}_replay
 source:
   archive: {archive}
+  snapshot: never
 state: {state}
 sinks:
   - name: nowhere
