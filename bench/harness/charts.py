@@ -11,7 +11,8 @@ from .plot import Drawing, Scale, WIDTH, linear_ticks, number, tick_label
 # Each peer keeps its colour from page to page; others take what is left, in turn.
 STYLES = {"pgcdc": "s1", "pgcdc_kafka": "s2", "pgcdc_null": "s12", "pgcdc_archive": "s1", "pgcdc_replay": "s12", "recvlogical": "s0", "recvlogical_text": "s13",
           "native": "s3", "native_tuned": "s4", "debezium": "s5", "debezium_tuned": "s6", "pgcopydb": "s7",
-          "pgcdc_live": "s1", "pgcdc_simple": "s2", "pgcdc_killed": "s12", "pgcopydb_clone": "s7", "pgcopydb_split": "s5", "native_copy": "s3"}
+          "pgcdc_live": "s1", "pgcdc_simple": "s2", "pgcdc_killed": "s12", "pgcopydb_clone": "s7", "pgcopydb_split": "s5", "native_copy": "s3",
+          "pgcdc_migrate": "s13", "pg_dump_restore": "s6"}
 SPARE_STYLES = ("s8", "s9", "s10", "s11")
 
 LEFT, RIGHT, TOP, BOTTOM = 46, WIDTH - 14, 24, 236

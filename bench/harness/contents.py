@@ -38,3 +38,15 @@ def differences(expected, found):
         elif ours[1] != theirs[1]:
             sentences.append(f"{table} has other contents")
     return sentences
+
+
+OBJECTS = """
+    select indexdef from pg_indexes where schemaname = 'public'
+    union all select conrelid::regclass || ' ' || pg_get_constraintdef(oid) || convalidated from pg_constraint
+    where connamespace = 'public'::regnamespace"""
+
+
+def missing_objects(source, source_database, target, target_database):
+    """A sentence when the target lacks indexes or constraints, or has them not validated."""
+    lacking = set(source.query(OBJECTS, database=source_database)) - set(target.query(OBJECTS, database=target_database))
+    return [f"{len(lacking)} indexes and constraints are missing, such as: {next(iter(lacking))[0]}"] if lacking else []

@@ -53,7 +53,7 @@ def median(runs, key):
 
 def ours(peers):
     """The pgcdc peer that others are compared with, None when it was not measured."""
-    return next((peer for peer in ("pgcdc", "pgcdc_kafka", "pgcdc_null", "pgcdc_archive", "pgcdc_live") if peer in peers), None)
+    return next((peer for peer in ("pgcdc", "pgcdc_kafka", "pgcdc_null", "pgcdc_archive", "pgcdc_live", "pgcdc_migrate") if peer in peers), None)
 
 
 SINK_TITLES = {"null": "Discarding changes", "postgres": "Into PostgreSQL", "kafka": "Into Kafka", "archive": "Into an archive, and out of it", "": ""}

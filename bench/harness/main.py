@@ -132,9 +132,10 @@ class Bench:
         say(f"{item.name}: making {item.megabytes} MB ...")
         made = copies.Copies(self, item)
         made.prepare()
+        peers = [peer for peer in self.copying_peers if item.name not in peer.cannot]
         for number in range(self.options.rounds):
-            shift = number % (len(self.copying_peers) or 1)  # no peer is always first
-            for peer in self.copying_peers[shift:] + self.copying_peers[:shift]:
+            shift = number % (len(peers) or 1)  # no peer is always first
+            for peer in peers[shift:] + peers[:shift]:
                 self._note(item, peer, lambda peer=peer: made.copy(peer))
         if "transaction" in item.parts and not self.options.quick:  # a quick copy is over too soon
             self._lag_of_copies(item, made)

@@ -37,6 +37,8 @@ HALF_IS_COPIED = """
 COPY_HAS_BEGUN = "select to_regclass('public.lag') is not null and exists (select from pgcdc.copy)"
 ALL_ARE_READY = "select count(*) > 0 and bool_and(srsubstate = 'r') from pg_subscription_rel"
 SPLIT = "64 MB"  # the size of pgcdc's chunks
+ROWS_ONLY = {"clone_fifty_tables": "it makes no indexes and constraints"}
+WHOLE_ONLY = {name: "it is measured where there are indexes and constraints" for name in ("copy_one_table", "copy_fifty_tables")}
 
 
 class PgcdcCopyLive(Pgcdc):
@@ -45,6 +47,7 @@ class PgcdcCopyLive(Pgcdc):
     measure = "copy"
     mode = "live"
     measures_lag = True
+    cannot = ROWS_ONLY
 
     def settings(self, server_version):
         return {"copy.mode": self.mode, "copy.workers": copies.JOBS, "everything else": "default"}
@@ -102,6 +105,61 @@ class PgcdcCopyKilled(PgcdcCopyLive):
         return Outcome(time.monotonic() - started, rest.client_cpu_s, rest.client_system_cpu_s, rest.client_peak_bytes)
 
 
+class PgcdcMigrate(PgcdcCopyLive):
+    name = "pgcdc_migrate"
+    title = "pgcdc migrate, until it has caught up"
+    measures_lag = False
+    cannot = WHOLE_ONLY
+
+    def settings(self, server_version):
+        return {"copy.workers": copies.JOBS, "schema.jobs": copies.JOBS, "everything else": "default"}
+
+    def prepare(self, run):
+        super().prepare(run)
+        with open(self._file(run), "a", encoding="utf-8") as file:
+            file.write(f"schema:\n  jobs: {copies.JOBS}\n")
+
+    def copy(self, run):
+        done = measure.run_to_end([str(run.engine), "migrate", "-c", str(self._file(run)), "--until", "caught-up"], self._log(run))
+        if done.returncode != 0:
+            raise PeerError(f"pgcdc migrate ended with {done.returncode}: {log_end(self._log(run))}")
+        return Outcome(done.seconds, done.cpu, done.system_cpu, done.peak_bytes)
+
+
+class PgDumpRestore(Peer):
+    """Debian's own pair, by way of a directory."""
+
+    name = "pg_dump_restore"
+    title = "pg_dump -j, then pg_restore -j"
+    measure = "copy"
+    follows = False
+    cannot = WHOLE_ONLY
+
+    def settings(self, server_version):
+        return {"--jobs of both": copies.JOBS, "--compress": 0, "everything else": "default"}
+
+    def copy(self, run):
+        parts = [self._run(run, "pg_dump", "-Fd", "-j", copies.JOBS, "-Z", 0, "-f", self._folder(run), run.source.dsn(run.source_database)),
+                 self._run(run, "pg_restore", "-j", copies.JOBS, "-d", run.target.dsn(run.target_database), self._folder(run))]
+        return Outcome(sum(part.seconds for part in parts), sum(part.cpu for part in parts), sum(part.system_cpu for part in parts),
+                       max(part.peak_bytes for part in parts))
+
+    def clean(self, run):
+        shutil.rmtree(self._folder(run), ignore_errors=True)
+
+    @staticmethod
+    def _run(run, tool, *words):
+        log = run.folder / f"{tool}.log"
+        done = measure.run_to_end([run.source.binaries / tool, *words], log)
+        if done.returncode != 0:
+            raise PeerError(f"{tool} ended with {done.returncode}: {log_end(log)}")
+        return done
+
+    @staticmethod
+    def _folder(run):
+        return run.folder / "dump"
+
+
 class PgcopydbClone(Pgcopydb):
     name = "pgcopydb_clone"
     title = "pgcopydb clone"
@@ -142,6 +200,7 @@ class NativeCopy(Native):
     title = "native subscription, initial copy"
     measure = "copy"
     follows = False
+    cannot = ROWS_ONLY
 
     def settings(self, server_version):
         return {"max_sync_workers_per_subscription": copies.JOBS, "copy_data": "true (the default)"}
@@ -166,4 +225,5 @@ class NativeCopy(Native):
         self.session = None
 
 
-ALL: tuple[type[Peer], ...] = (PgcdcCopyLive, PgcdcCopySimple, PgcdcCopyKilled, PgcopydbClone, PgcopydbTuned, NativeCopy)
+ALL: tuple[type[Peer], ...] = (PgcdcCopyLive, PgcdcCopySimple, PgcdcCopyKilled, PgcdcMigrate, PgcopydbClone, PgcopydbTuned,
+                               PgDumpRestore, NativeCopy)

@@ -78,12 +78,12 @@ def _least(peers, key):
 
 
 def print_copies(results):
-    """A line a peer: its seconds, how many times as long as pgcdc's live copy that is, and what it cost."""
+    """A line a peer: its seconds, how many times as long as pgcdc's live copy or migration that is, and what it cost."""
     rows = [("workload", "peer", "seconds", "times pgcdc's", "MB/s", "client", "source", "target", "peak MiB")]
     for name, peers in results.items():
         chosen = {peer: [run for run in runs if run["kind"] == "copy"] for peer, runs in peers.items()}
         chosen = {peer: runs for peer, runs in chosen.items() if runs}
-        ours = _seconds(chosen, "pgcdc_live")
+        ours = _seconds(chosen, "pgcdc_live" if "pgcdc_live" in chosen else "pgcdc_migrate")
         for peer, runs in chosen.items():
             seconds = _seconds(chosen, peer)
             rows.append((name, peer, _spread(chosen, peer), _ratio(seconds, ours), f"{runs[0]['bytes'] / 1e6 / seconds:.0f}",

@@ -19,7 +19,7 @@ from .cluster import ClusterError
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "workloads"
 ORDER = ("insert_one_transaction", "pgbench", "insert_one_row", "update_one_transaction", "insert_wide", "insert_every_type",
          "update_hot", "update_documents", "update_without_key", "update_by_index", "delete_rows", "many_tables", "mix", "bursts", "idle",
-         "lag", "copy_one_table", "copy_fifty_tables")
+         "lag", "copy_one_table", "copy_fifty_tables", "clone_fifty_tables")
 # Of different kinds, and short: what a quick look is taken at when no workload is named.
 QUICK = ("insert_one_transaction", "pgbench", "insert_one_row", "insert_wide", "mix", "idle", "lag", "copy_one_table")
 MIN_ROWS = 1000

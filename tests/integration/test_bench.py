@@ -63,19 +63,22 @@ def test_a_small_run_measures_every_peer(program, tmp_path):
 
 def test_a_small_copy_measures_every_peer_that_copies(program, tmp_path):
     figures = tmp_path / "figures.json"
-    peers = "pgcdc_live", "pgcdc_simple", "pgcdc_killed", "pgcopydb_clone", "pgcopydb_split", "native_copy"
-    result = bench("--quick", "--size", "3", "--engine", program, "--json", figures, "copy_fifty_tables")
+    rows = "pgcdc_live", "pgcdc_simple", "pgcdc_killed", "pgcopydb_clone", "pgcopydb_split", "native_copy"
+    whole = "pgcdc_migrate", "pgcopydb_clone", "pgcopydb_split", "pg_dump_restore"
+    result = bench("--quick", "--size", "3", "--engine", program, "--json", figures, "copy_fifty_tables", "clone_fifty_tables")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "times pgcdc's" in result.stdout
     assert "copy_fifty_tables: seconds to copy" in figures.with_suffix(".html").read_text()
     result = json.loads(figures.read_text())
-    absent = [peer for peer in peers if peer in result["head"]["absent"]]
+    absent = [peer for peer in {*rows, *whole} if peer in result["head"]["absent"]]
     assert not [peer for peer in absent if not peer.startswith("pgcopydb")], result["head"]["absent"]
-    found = result["results"]["copy_fifty_tables"]
-    assert set(found) == set(result["head"]["peers"]) == set(peers) - set(absent)
-    for peer, (run,) in found.items():
-        assert (run["kind"], run["rows"]) == ("copy", 21245), peer
-        assert run["seconds"] > 0 and run["bytes"] > 2_000_000, peer
+    assert set(result["head"]["peers"]) == {*rows, *whole} - set(absent)
+    for name, peers, count in (("copy_fifty_tables", rows, 21245), ("clone_fifty_tables", whole, 14747)):
+        found = result["results"][name]
+        assert set(found) == set(peers) - set(absent)
+        for peer, (run,) in found.items():
+            assert (run["kind"], run["rows"]) == ("copy", count), peer
+            assert run["seconds"] > 0 and run["bytes"] > 1_000_000, peer
 
 
 def names(**choice):
@@ -88,7 +91,7 @@ def test_who_takes_part_follows_from_sinks_and_names():
     assert names(sinks=("null", "kafka"), quick=True) == ["recvlogical", "recvlogical_text", "pgcdc_null", "pgcdc_kafka"]
     assert names(names=("debezium",), quick=True) == ["debezium"], "who is named runs"
     assert names(measures=("copy",), sinks=("postgres",), quick=True) == [
-        "pgcdc_live", "pgcdc_simple", "pgcdc_killed", "pgcopydb_clone", "pgcopydb_split", "native_copy"]
+        "pgcdc_live", "pgcdc_simple", "pgcdc_killed", "pgcdc_migrate", "pgcopydb_clone", "pgcopydb_split", "pg_dump_restore", "native_copy"]
     for choice in {"sinks": ("nowhere",)}, {"names": ("nobody",)}, {"sinks": ("null",), "names": ("debezium",)}:
         with pytest.raises(ClusterError):
             all_peers.Choice(**choice)
