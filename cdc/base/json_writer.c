@@ -148,3 +148,11 @@ bool json_writer_finish(struct json_writer *json, struct slice *ret_line, struct
     *ret_line = escape_tricks(json);
     return buffer_ok(&json->scratch) || error_no_memory(err);
 }
+
+bool json_writer_print(struct json_writer *json, FILE *file, struct error *err) {
+    struct slice line;
+    if (!json_writer_finish(json, &line, err))
+        return false;
+    fwrite(line.data, 1, line.size, file);
+    return true;
+}

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <yajl/yajl_gen.h>
 
 #include "cdc/base/buffer.h"
@@ -35,6 +36,9 @@ void json_writer_begin(struct json_writer *json);
 
 /* The line with its newline, valid until the next begin. ERROR_PROTOCOL if there was a problem. */
 MUST_CHECK bool json_writer_finish(struct json_writer *json, struct slice *ret_line, struct error *err);
+
+/* The same, written to a file, whose own errors are the caller's to look for: main does so for stdout. */
+MUST_CHECK bool json_writer_print(struct json_writer *json, FILE *file, struct error *err);
 
 void json_put_text(struct json_writer *json, struct slice text);
 void json_put_integer(struct json_writer *json, int64_t number);

@@ -254,15 +254,11 @@ void findings_put_json(struct json_writer *json, const struct findings *findings
 bool findings_print_json(const struct findings *findings, const char *pipeline, FILE *file,
                          struct error *err) {
     struct json_writer json AUTO(json_writer_release) = {0};
-    struct slice line;
     if (!json_writer_init(&json, err))
         return false;
     json_writer_begin(&json);
     yajl_gen_map_open(json.generator);
     findings_put_json(&json, findings, pipeline);
     yajl_gen_map_close(json.generator);
-    if (!json_writer_finish(&json, &line, err))
-        return false;
-    fwrite(line.data, 1, line.size, file); /* main checks whether the output arrived */
-    return true;
+    return json_writer_print(&json, file, err);
 }

@@ -79,7 +79,6 @@ static void print_segment(const struct segment_survey *survey) {
 
 static bool print_json(struct survey_run *run, const struct segment_survey *survey, struct error *err) {
     struct json_writer *json = &run->json;
-    struct slice line;
     json_writer_begin(json);
     yajl_gen_map_open(json->generator);
     json_put_field(json, "file", survey->path.text);
@@ -104,10 +103,7 @@ static bool print_json(struct survey_run *run, const struct segment_survey *surv
         json_put_field(json, "remedy", survey->damage.remedy);
     }
     yajl_gen_map_close(json->generator);
-    if (!json_writer_finish(json, &line, err))
-        return false;
-    fwrite(line.data, 1, line.size, stdout);
-    return true;
+    return json_writer_print(json, stdout, err);
 }
 
 static void count_segment(struct survey_run *run, const struct segment_survey *survey) {

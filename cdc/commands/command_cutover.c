@@ -47,14 +47,10 @@ static void put_report(struct json_writer *json, const struct command_line *line
 static bool print_report_json(const struct command_line *line, const char *command,
                               const struct cutover_report *report, const char *error, struct error *err) {
     struct json_writer json AUTO(json_writer_release) = {0};
-    struct slice text;
     if (!json_writer_init(&json, err))
         return false;
     put_report(&json, line, command, report, error);
-    if (!json_writer_finish(&json, &text, err))
-        return false;
-    fwrite(text.data, 1, text.size, stdout);
-    return true;
+    return json_writer_print(&json, stdout, err);
 }
 
 /* "drained           12 ms  every change is applied" */

@@ -83,14 +83,10 @@ static void put_result(struct json_writer *json, const struct config *config,
 static bool print_json(const struct config *config, const struct pipeline_result *result, enum exit_code code,
                        const char *error, struct error *err) {
     struct json_writer json AUTO(json_writer_release) = {0};
-    struct slice line;
     if (!json_writer_init(&json, err))
         return false;
     put_result(&json, config, result, code, error);
-    if (!json_writer_finish(&json, &line, err))
-        return false;
-    fwrite(line.data, 1, line.size, stdout);
-    return true;
+    return json_writer_print(&json, stdout, err);
 }
 
 /* "12 transactions, 345 changes, 100 rows copied in 3.2 s" */

@@ -96,8 +96,7 @@ const struct command command_schema_apply = {
 
 static bool print_schema_json(const struct command_line *line, const struct config_sink *sink,
                               const struct schema_comparison *comparison, struct error *err) {
-    struct json_writer json;
-    struct slice text;
+    struct json_writer json AUTO(json_writer_release) = {0};
     if (!json_writer_init(&json, err))
         return false;
     json_writer_begin(&json);
@@ -106,11 +105,7 @@ static bool print_schema_json(const struct command_line *line, const struct conf
     json_put_field(&json, "sink", sink->sink.name);
     schema_put(comparison, &json);
     yajl_gen_map_close(json.generator);
-    const bool is_whole = json_writer_finish(&json, &text, err);
-    if (is_whole)
-        fwrite(text.data, 1, text.size, stdout);
-    json_writer_release(&json);
-    return is_whole;
+    return json_writer_print(&json, stdout, err);
 }
 
 static bool compare_schemas(const struct command_line *line, bool *ret_equal, struct error *err) {

@@ -17,7 +17,6 @@ static bool print_json(const struct command_line *line, const struct status *sta
                        struct error *err) {
     const bool has_parts = count > 1;
     struct json_writer json AUTO(json_writer_release) = {0};
-    struct slice text;
     if (!json_writer_init(&json, err))
         return false;
     if (has_parts) {
@@ -33,10 +32,7 @@ static bool print_json(const struct command_line *line, const struct status *sta
         yajl_gen_array_close(json.generator);
         yajl_gen_map_close(json.generator);
     }
-    if (!json_writer_finish(&json, &text, err))
-        return false;
-    fwrite(text.data, 1, text.size, stdout);
-    return true;
+    return json_writer_print(&json, stdout, err);
 }
 
 static bool print_text(const struct command_line *line, const struct status *statuses, size_t count,

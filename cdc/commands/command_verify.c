@@ -207,7 +207,6 @@ static bool verify_sinks(struct verifying *verifying, struct error *err) {
 
 static bool verify_json(struct verifying *verifying, struct error *err) {
     struct json_writer *json = &verifying->json;
-    struct slice text;
     if (!json_writer_init(json, err))
         return false;
     json_writer_begin(json);
@@ -219,9 +218,8 @@ static bool verify_json(struct verifying *verifying, struct error *err) {
         return false;
     yajl_gen_array_close(json->generator);
     yajl_gen_map_close(json->generator);
-    if (!json_writer_finish(json, &text, err))
+    if (!json_writer_print(json, stdout, err))
         return false;
-    fwrite(text.data, 1, text.size, stdout);
     return fflush(stdout) == 0 ? true : error_errno(err, "standard output");
 }
 

@@ -149,7 +149,6 @@ static void put_why(struct json_writer *json, const struct why *why) {
 
 static bool put_answer(const struct answer *answer, struct error *err) {
     struct json_writer json AUTO(json_writer_release) = {0};
-    struct slice text;
     if (!json_writer_init(&json, err))
         return false;
     json_writer_begin(&json);
@@ -167,10 +166,7 @@ static bool put_answer(const struct answer *answer, struct error *err) {
         put_why(&json, answer->why);
     json_put_field(&json, "error", error_line(&answer->failure->error).text);
     yajl_gen_map_close(json.generator);
-    if (!json_writer_finish(&json, &text, err))
-        return false;
-    fwrite(text.data, 1, text.size, stdout);
-    return true;
+    return json_writer_print(&json, stdout, err);
 }
 
 /* ---- the command ---- */

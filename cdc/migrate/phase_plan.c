@@ -50,19 +50,6 @@ static void put_warnings(struct json_writer *json, const struct plan *plan) {
     yajl_gen_array_close(json->generator);
 }
 
-static void put_servers(struct json_writer *json, const struct plan *plan) {
-    json_put_key(json, "servers");
-    yajl_gen_array_open(json->generator);
-    for (size_t i = 0; i < plan->server_count; i++) {
-        yajl_gen_map_open(json->generator);
-        json_put_field(json, "where", plan->servers[i].where);
-        json_put_field(json, "database", plan->servers[i].database);
-        json_put_field(json, "version", plan->servers[i].version);
-        yajl_gen_map_close(json->generator);
-    }
-    yajl_gen_array_close(json->generator);
-}
-
 static void log_warnings(const struct plan *plan) {
     const struct findings *findings = &plan->check->findings;
     for (const struct finding *finding = findings->first; finding != NULL; finding = finding->next)
@@ -80,7 +67,7 @@ static bool store_plan(struct migrate *migrate, struct plan *plan, bool has_sche
         return false;
     json_writer_begin(&json);
     yajl_gen_map_open(json.generator);
-    put_servers(&json, plan);
+    plan_put_servers(plan, &json);
     put_warnings(&json, plan);
     yajl_gen_map_close(json.generator);
     if (!step_detail(&json, &text, &detail, err))

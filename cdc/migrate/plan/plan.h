@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "cdc/base/json_writer.h"
 #include "cdc/check/check.h"
 #include "cdc/migrate/plan/inventory.h"
 
@@ -86,4 +87,6 @@ void plan_print(const struct plan *plan, FILE *file);
 MUST_CHECK bool plan_write_html(const struct plan *plan, const char *path, struct error *err);
 /* fdw.c: with an inventory; SQL for psql at the target. */
 MUST_CHECK bool plan_print_fdw(struct plan *plan, FILE *file, struct error *err);
+/* A key and its value: an array of where, version and database. */
+void plan_put_servers(const struct plan *plan, struct json_writer *json);
 MUST_CHECK bool plan_print_json(const struct plan *plan, FILE *file, struct error *err);

@@ -43,7 +43,7 @@ static void put_class(struct json_writer *json, const struct inventory_class *cl
     yajl_gen_map_close(json->generator);
 }
 
-static void put_servers(struct json_writer *json, const struct plan *plan) {
+void plan_put_servers(const struct plan *plan, struct json_writer *json) {
     json_put_key(json, "servers");
     yajl_gen_array_open(json->generator);
     for (size_t i = 0; i < plan->server_count; i++) {
@@ -102,18 +102,14 @@ static void put_inventory(struct json_writer *json, const struct plan *plan) {
 
 bool plan_print_json(const struct plan *plan, FILE *file, struct error *err) {
     struct json_writer json AUTO(json_writer_release) = {0};
-    struct slice line;
     if (!json_writer_init(&json, err))
         return false;
     json_writer_begin(&json);
     yajl_gen_map_open(json.generator);
     findings_put_json(&json, &plan->check->findings, plan->check->config->name);
-    put_servers(&json, plan);
+    plan_put_servers(plan, &json);
     if (plan->has_inventory)
         put_inventory(&json, plan);
     yajl_gen_map_close(json.generator);
-    if (!json_writer_finish(&json, &line, err))
-        return false;
-    fwrite(line.data, 1, line.size, file); /* main checks whether the output arrived */
-    return true;
+    return json_writer_print(&json, file, err);
 }
