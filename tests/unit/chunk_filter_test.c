@@ -4,26 +4,20 @@
  * through the filter: the target gets each row once, and each UPDATE and DELETE meets the version it was
  * made on.
  *
- * The source is a model with what matters of PostgreSQL: a transaction gets its xid when it begins, writes
- * to the stream when it commits, is visible only some time later (a commit may wait for a standby), and
- * until then no other transaction can change its rows. The runner and the copiers are models too, which a
- * crash throws back to what was committed in the target. The map and the filter are the real ones.
+ * The source is a model (model_source.h). The runner and the copiers are models too, which a crash throws
+ * back to what was committed in the target. The map and the filter are the real ones.
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cdc/copy/chunk_filter.h"
-#include "tests/support/change_builder.h"
-#include "tests/support/random.h"
+#include "tests/support/model_source.h"
 
 enum {
-    TABLES = 3, /* many chunks; many chunks with identity full; one chunk */
-    ROWS = 40,
+    /* of three tables: many chunks; many chunks with identity full; one chunk */
     CHUNK_ROWS = 8,
-    CHUNKS = 2 * (ROWS / CHUNK_ROWS) + 1,
-    XIDS_MAX = 4000,
-    CHANGES_MAX = 40000,
+    CHUNKS = 2 * (MODEL_ROWS / CHUNK_ROWS) + 1,
     WORKERS = 2,
     BATCH_MAX = 30,
     TEXT = 24,
@@ -31,66 +25,39 @@ enum {
     STEPS = 1500,
 };
 
-#define XID_BASE (((uint64_t) 7 << 32) + 4294967200u) /* the stream's 32 bits wrap soon */
-
-enum xid_state { XID_UNUSED, XID_OPEN, XID_HANGS, XID_VISIBLE, XID_ABORTED };
-
-/* Without padding: rows are compared by their bytes. */
-struct row {
-    uint32_t exists;
-    uint32_t n, body; /* the versions that wrote them */
-};
-
-struct rows {
-    struct row row[TABLES][ROWS];
-};
-
-struct source {
-    struct change_builder stream;
-    const struct relation *relations[TABLES];
-    struct row met[CHANGES_MAX]; /* the version that a change was made on */
-    size_t first[XIDS_MAX];      /* a transaction's Begin in the stream */
-    enum xid_state xids[XIDS_MAX];
-    uint32_t xid_count;
-    uint32_t version;
-    struct rows current, visible;
-    uint32_t writers[TABLES][ROWS]; /* whose change of it is not visible yet; 0: none */
-    uint32_t truncaters[TABLES];
-};
-
 struct worker {
     struct map_chunk *chunk; /* NULL: idle */
     bool is_reading;
     bool reads_end;
     lsn_t end_lsn;
-    char snapshot[XIDS_MAX];
-    struct row rows[ROWS];
+    char snapshot[MODEL_XIDS_MAX];
+    struct model_row rows[MODEL_ROWS];
 };
 
 /* What a crash leaves. */
 struct durable {
-    struct rows rows;
+    struct model_rows rows;
     size_t next; /* in the stream */
     lsn_t end_lsn;
     enum chunk_state states[CHUNKS];
-    char snapshots[CHUNKS][XIDS_MAX];
-    uint64_t seen[XIDS_MAX * 8];
+    char snapshots[CHUNKS][MODEL_XIDS_MAX];
+    uint64_t seen[MODEL_XIDS_MAX * 8];
     size_t seen_count;
     bool is_finished;
 };
 
 struct world {
     struct random random;
-    struct source source;
+    struct model_source source;
     struct durable durable;
-    char slot_snapshot[XIDS_MAX];
+    char slot_snapshot[MODEL_XIDS_MAX];
     struct chunk chunks[CHUNKS];
     struct chunk_map *map;
     struct chunk_filter *filter;
     struct worker workers[WORKERS];
     /* the runner */
     bool careful;
-    struct rows rows;
+    struct model_rows rows;
     size_t next, whole_next;
     lsn_t written;
     bool in_transaction, group_is_open;
@@ -99,191 +66,6 @@ struct world {
 
 static bool chance(struct world *world, uint32_t one_in) {
     return random_below(&world->random, one_in) == 0;
-}
-
-/* ---- the source ---- */
-
-static uint32_t begin(struct source *source) {
-    const uint32_t xid = ++source->xid_count; /* 0 is none */
-    cr_assert_lt(xid, XIDS_MAX);
-    source->xids[xid] = XID_OPEN;
-    return xid;
-}
-
-/* A transaction in this state, at random; 0: there is none. */
-static uint32_t pick(struct world *world, enum xid_state state) {
-    const struct source *source = &world->source;
-    uint32_t found = 0, count = 0;
-    for (uint32_t xid = 1; xid <= source->xid_count; xid++)
-        if (source->xids[xid] == state && random_below(&world->random, ++count) == 0)
-            found = xid;
-    return found;
-}
-
-static bool may_write(const struct source *source, uint32_t xid, uint32_t table, uint32_t id) {
-    const uint32_t writer = source->writers[table][id];
-    const uint32_t truncater = source->truncaters[table];
-    return (writer == 0 || writer == xid) && (truncater == 0 || truncater == xid);
-}
-
-static struct row write_row(struct source *source, uint32_t xid, uint32_t table, uint32_t id,
-                            struct row row) {
-    const struct row old = source->current.row[table][id];
-    source->current.row[table][id] = row;
-    source->writers[table][id] = xid;
-    return old;
-}
-
-static void insert_row(struct world *world, uint32_t xid, uint32_t table, uint32_t id) {
-    struct source *source = &world->source;
-    char texts[2][TEXT];
-    const uint32_t version = ++source->version;
-    snprintf(texts[0], TEXT, "%u", id);
-    snprintf(texts[1], TEXT, "%u", version);
-    write_row(source, xid, table, id, (struct row){.exists = true, .n = version, .body = version});
-    change_builder_insert(&source->stream, source->relations[table], ROW(texts[0], texts[1], texts[1]));
-}
-
-static const char *const *old_row(uint32_t table, uint32_t id, struct row row, char texts[3][TEXT],
-                                  const char *ret[3]) {
-    snprintf(texts[0], TEXT, "%u", id);
-    snprintf(texts[1], TEXT, "%u", row.n);
-    snprintf(texts[2], TEXT, "%u", row.body);
-    ret[0] = texts[0];
-    ret[1] = table == 1 ? texts[1] : NULL;
-    ret[2] = table == 1 ? texts[2] : NULL;
-    return ret;
-}
-
-static void delete_row(struct world *world, uint32_t xid, uint32_t table, uint32_t id) {
-    struct source *source = &world->source;
-    char texts[3][TEXT];
-    const char *old[3];
-    const struct row row = write_row(source, xid, table, id, (struct row){0});
-    source->met[source->stream.count] = row;
-    change_builder_delete(&source->stream, source->relations[table], old_row(table, id, row, texts, old));
-}
-
-static void update_row(struct world *world, uint32_t xid, uint32_t table, uint32_t id, uint32_t to) {
-    struct source *source = &world->source;
-    const bool keeps_body = chance(world, 2);
-    char texts[3][TEXT], new_texts[3][TEXT];
-    const char *old[3];
-    const uint32_t version = ++source->version;
-    const struct row row = write_row(source, xid, table, id, (struct row){0});
-    const struct row new_row = {.exists = true, .n = version, .body = keeps_body ? row.body : version};
-    write_row(source, xid, table, to, new_row);
-    snprintf(new_texts[0], TEXT, "%u", to);
-    snprintf(new_texts[1], TEXT, "%u", new_row.n);
-    snprintf(new_texts[2], TEXT, "%u", new_row.body);
-    source->met[source->stream.count] = row;
-    change_builder_update(&source->stream, source->relations[table],
-                          to != id || table == 1 ? old_row(table, id, row, texts, old) : NULL,
-                          ROW(new_texts[0], new_texts[1], keeps_body ? UNCHANGED_TEXT : new_texts[2]));
-}
-
-static void change_row(struct world *world, uint32_t xid) {
-    struct source *source = &world->source;
-    const uint32_t table = random_below(&world->random, TABLES);
-    const uint32_t id = random_below(&world->random, ROWS), to = random_below(&world->random, ROWS);
-    if (!may_write(source, xid, table, id))
-        return;
-    if (!source->current.row[table][id].exists)
-        insert_row(world, xid, table, id);
-    else if (chance(world, 4))
-        delete_row(world, xid, table, id);
-    else if (chance(world, 2) && may_write(source, xid, table, to) && !source->current.row[table][to].exists)
-        update_row(world, xid, table, id, to);
-    else
-        update_row(world, xid, table, id, id);
-}
-
-/* A copier that has read its rows has released its lock in this model, so only writers are in the way. */
-static void truncate_tables(struct world *world, uint32_t xid) {
-    struct source *source = &world->source;
-    const struct relation *relations[TABLES];
-    uint32_t count = 0;
-    for (uint32_t table = 0; table < TABLES; table++) {
-        bool is_free = chance(world, 2);
-        for (uint32_t id = 0; id < ROWS; id++)
-            is_free = is_free && may_write(source, xid, table, id);
-        if (!is_free)
-            continue;
-        relations[count++] = source->relations[table];
-        source->truncaters[table] = xid;
-        for (uint32_t id = 0; id < ROWS; id++)
-            write_row(source, xid, table, id, (struct row){0});
-    }
-    if (count > 0)
-        change_builder_truncate(&source->stream, 0, count, relations);
-}
-
-static void commit_transaction(struct world *world, uint32_t xid) {
-    struct source *source = &world->source;
-    cr_assert_lt(source->stream.count, CHANGES_MAX - 100);
-    source->first[xid] = source->stream.count;
-    change_builder_begin(&source->stream);
-    source->stream.transaction->xid = (xid_t) (XID_BASE + xid);
-    for (uint32_t i = random_below(&world->random, 6); i > 0; i--) {
-        if (chance(world, 60))
-            truncate_tables(world, xid);
-        else
-            change_row(world, xid);
-    }
-    change_builder_commit(&source->stream);
-    source->xids[xid] = XID_HANGS;
-}
-
-static void show(struct source *source, uint32_t xid) {
-    source->xids[xid] = XID_VISIBLE;
-    for (uint32_t table = 0; table < TABLES; table++) {
-        if (source->truncaters[table] == xid)
-            source->truncaters[table] = 0;
-        for (uint32_t id = 0; id < ROWS; id++)
-            if (source->writers[table][id] == xid) {
-                source->visible.row[table][id] = source->current.row[table][id];
-                source->writers[table][id] = 0;
-            }
-    }
-}
-
-static void step_source(struct world *world) {
-    struct source *source = &world->source;
-    uint32_t xid;
-    switch (random_below(&world->random, 5)) {
-    case 0:
-        begin(source);
-        break;
-    case 1:
-        if ((xid = pick(world, XID_OPEN)) != 0 && chance(world, 6))
-            source->xids[xid] = XID_ABORTED;
-        break;
-    case 2:
-        if ((xid = pick(world, XID_OPEN)) != 0)
-            commit_transaction(world, xid);
-        break;
-    default:
-        if ((xid = pick(world, XID_HANGS)) != 0)
-            show(source, xid);
-    }
-}
-
-/* As pg_current_snapshot() has it; of_slot: as the slot does, which sees all that has committed. */
-static void take_snapshot(const struct source *source, bool of_slot, char *text) {
-    uint32_t xmax = 1, xmin;
-    const char *between = "";
-    for (uint32_t xid = 1; xid <= source->xid_count; xid++)
-        if (source->xids[xid] >= (of_slot ? XID_HANGS : XID_VISIBLE))
-            xmax = xid + 1;
-    for (xmin = 1; xmin < xmax && source->xids[xmin] >= (of_slot ? XID_HANGS : XID_VISIBLE); xmin++)
-        continue;
-    int used = snprintf(text, XIDS_MAX, "%" PRIu64 ":%" PRIu64 ":", XID_BASE + xmin, XID_BASE + xmax);
-    for (uint32_t xid = xmin; xid < xmax; xid++)
-        if (source->xids[xid] < (of_slot ? XID_HANGS : XID_VISIBLE)) {
-            used += snprintf(text + used, (size_t) (XIDS_MAX - used), "%s%" PRIu64, between, XID_BASE + xid);
-            between = ",";
-        }
-    cr_assert_lt(used, XIDS_MAX - 64);
 }
 
 /* ---- chunks ---- */
@@ -297,15 +79,15 @@ static uint32_t table_of(const struct world *world, const struct chunk *chunk) {
 
 static void range_of(const struct chunk *chunk, uint32_t *ret_low, uint32_t *ret_high) {
     *ret_low = chunk->low != NULL ? (uint32_t) atoi(chunk->low) : 0;
-    *ret_high = chunk->high != NULL ? (uint32_t) atoi(chunk->high) : ROWS;
+    *ret_high = chunk->high != NULL ? (uint32_t) atoi(chunk->high) : MODEL_ROWS;
 }
 
 static void plan(struct world *world) {
     static const char *const BOUNDS[] = {NULL, "8", "16", "24", "32", NULL};
     uint32_t count = 0;
-    for (uint32_t table = 0; table < TABLES; table++) {
+    for (uint32_t table = 0; table < MODEL_TABLES; table++) {
         const struct relation *relation = world->source.relations[table];
-        for (uint32_t i = 0; i < (table < 2 ? ROWS / CHUNK_ROWS : 1); i++, count++)
+        for (uint32_t i = 0; i < (table < 2 ? MODEL_ROWS / CHUNK_ROWS : 1); i++, count++)
             world->chunks[count] = (struct chunk){.id = count + 1,
                                                   .relation_oid = relation->oid,
                                                   .schema = relation->schema.data,
@@ -375,12 +157,13 @@ static void accept_snapshot(struct world *world, struct worker *worker) {
     uint32_t low, high;
     if (world->source.truncaters[table] != 0)
         return; /* it waits for the table's lock */
-    take_snapshot(&world->source, false, worker->snapshot);
+    model_source_snapshot(&world->source, false, worker->snapshot);
     cr_assert(xid_snapshot_parse(worker->snapshot, &snapshot), "%s", worker->snapshot);
     cr_assert(chunk_map_accept(world->map, worker->chunk, &snapshot, &worker->is_reading, &err));
     xid_snapshot_release(&snapshot);
     range_of(&worker->chunk->chunk, &low, &high);
-    memcpy(worker->rows + low, world->source.visible.row[table] + low, (high - low) * sizeof(struct row));
+    memcpy(worker->rows + low, world->source.visible.row[table] + low,
+           (high - low) * sizeof(struct model_row));
 }
 
 /* Its DELETE sees only what is committed, and its COPY must meet no row. */
@@ -391,7 +174,7 @@ static void end_chunk(struct world *world, struct worker *worker) {
     uint32_t low, high;
     range_of(chunk, &low, &high);
     for (uint32_t id = low; id < high; id++) {
-        struct row *kept = &durable->rows.row[table][id];
+        struct model_row *kept = &durable->rows.row[table][id];
         cr_assert(memcmp(kept, &world->rows.row[table][id], sizeof *kept) == 0,
                   "chunk %u is written while the runner has changed its row %u", chunk->id, id);
         cr_assert(!kept->exists || worker->chunk->is_dirty, "chunk %u was not empty", chunk->id);
@@ -399,7 +182,7 @@ static void end_chunk(struct world *world, struct worker *worker) {
         world->rows.row[table][id] = worker->rows[id];
     }
     durable->states[chunk->id - 1] = CHUNK_COPIED;
-    memcpy(durable->snapshots[chunk->id - 1], worker->snapshot, XIDS_MAX);
+    memcpy(durable->snapshots[chunk->id - 1], worker->snapshot, MODEL_XIDS_MAX);
     chunk_map_end(world->map, worker->chunk);
     *worker = (struct worker){0};
 }
@@ -452,26 +235,21 @@ static uint32_t number_of(const struct value *value) {
     return (uint32_t) strtoul(text, NULL, 10);
 }
 
-static const struct row *met_by(const struct world *world, const struct change *change) {
-    const struct source *source = &world->source;
-    const uint32_t xid = change->transaction->xid - (xid_t) XID_BASE;
-    return &source->met[source->first[xid] + 1 + change->index];
-}
-
 static void apply_row(struct world *world, const struct change *change) {
     uint32_t table = 0;
-    struct row row = {0};
+    struct model_row row = {0};
     while (world->source.relations[table] != change->relation)
         table++;
-    struct row *rows = world->rows.row[table];
+    struct model_row *rows = world->rows.row[table];
     if (change->kind != CHANGE_INSERT) {
         const uint32_t id =
             number_of(change->old_values != NULL ? &change->old_values[0] : &change->new_values[0]);
         cr_assert(rows[id].exists, "%c of row %u of table %u, which is not there", change->kind, id, table);
-        cr_assert(rows[id].n == met_by(world, change)->n && rows[id].body == met_by(world, change)->body,
+        cr_assert(rows[id].n == model_source_met(&world->source, change)->n &&
+                      rows[id].body == model_source_met(&world->source, change)->body,
                   "%c of row %u of table %u meets another version", change->kind, id, table);
         row = rows[id];
-        rows[id] = (struct row){0};
+        rows[id] = (struct model_row){0};
     }
     if (change->kind == CHANGE_DELETE)
         return;
@@ -486,7 +264,7 @@ static void apply_row(struct world *world, const struct change *change) {
 
 static void apply_truncate(struct world *world, const struct change *change) {
     for (uint32_t i = 0; i < change->relation_count; i++)
-        for (uint32_t table = 0; table < TABLES; table++)
+        for (uint32_t table = 0; table < MODEL_TABLES; table++)
             if (world->source.relations[table] == change->relations[i])
                 memset(world->rows.row[table], 0, sizeof world->rows.row[table]);
 }
@@ -526,7 +304,7 @@ static void take_part(struct world *world, const struct change *changes, size_t 
 
 static void step_others(struct world *world) {
     if (chance(world, 2))
-        step_source(world);
+        model_source_step(&world->source);
     else
         step_worker(world);
 }
@@ -582,55 +360,38 @@ static void step_runner(struct world *world) {
 
 /* ---- runs ---- */
 
-static void fill_source(struct world *world) {
-    struct source *source = &world->source;
-    static const char *const NAMES[] = {"t", "u", "w"};
-    change_builder_init(&source->stream);
-    for (uint32_t table = 0; table < TABLES; table++)
-        source->relations[table] = change_builder_relation(
-            &source->stream, NAMES[table], table == 1 ? REPLICA_IDENTITY_FULL : REPLICA_IDENTITY_DEFAULT,
-            "id int8 key, n text, body text");
-    for (int i = 0; i < 200; i++)
-        step_source(world);
-}
-
 /* What has committed before the slot is in its snapshot, and is not streamed. */
 static void create_slot(struct world *world) {
-    take_snapshot(&world->source, true, world->slot_snapshot);
+    model_source_snapshot(&world->source, true, world->slot_snapshot);
     world->durable.next = world->source.stream.count;
     world->durable.end_lsn = world->source.stream.end_lsn;
 }
 
 static void settle(struct world *world) {
-    struct source *source = &world->source;
-    for (uint32_t xid = 1; xid <= source->xid_count; xid++) {
-        if (source->xids[xid] == XID_OPEN)
-            source->xids[xid] = XID_ABORTED;
-        if (source->xids[xid] == XID_HANGS)
-            show(source, xid);
-    }
+    struct model_source *source = &world->source;
+    model_source_settle(source);
     while (world->map != NULL || world->next < source->stream.count) {
         step_worker(world);
         step_runner(world);
     }
-    for (uint32_t table = 0; table < TABLES; table++)
-        for (uint32_t id = 0; id < ROWS; id++)
-            cr_assert(
-                memcmp(&world->rows.row[table][id], &source->current.row[table][id], sizeof(struct row)) == 0,
-                "row %u of table %u differs", id, table);
+    for (uint32_t table = 0; table < MODEL_TABLES; table++)
+        for (uint32_t id = 0; id < MODEL_ROWS; id++)
+            cr_assert(memcmp(&world->rows.row[table][id], &source->current.row[table][id],
+                             sizeof(struct model_row)) == 0,
+                      "row %u of table %u differs", id, table);
 }
 
 static void run(struct world *world, uint64_t seed) {
     *world = (struct world){.random = {.state = seed}};
     world->careful = chance(world, 3);
-    fill_source(world);
+    model_source_init(&world->source, &world->random);
     create_slot(world);
     plan(world);
     start_engine(world);
     const uint32_t one_worker_in = 2 + random_below(&world->random, 60);
     for (int i = 0; i < STEPS; i++) {
         if (chance(world, 2))
-            step_source(world);
+            model_source_step(&world->source);
         else if (chance(world, one_worker_in))
             step_worker(world);
         else if (chance(world, 3))
