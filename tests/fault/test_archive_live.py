@@ -104,10 +104,11 @@ def test_killed_at_random_moments(live, tmp_path, request):
 
 @pytest.fixture
 def interrupted(live):
-    """The copy is not complete, and changes are among its chunks."""
-    live.engine.start(environment={"PGCDC_FAULT": "runner-chunk-stored:40"})
-    live.engine.wait_log("streaming slot shop")
+    """The copy is not complete, and changes are among its chunks: those of a second life, which ends once it has them."""
+    live.engine.start(environment={"PGCDC_FAULT": "runner-chunk-stored:20"})
+    assert live.engine.wait_exit(120) == -signal.SIGKILL, live.engine.log_tail()
     live.source.execute("update number set n = n + 1 where id % 100 = 0")
+    live.engine.start(environment={"PGCDC_FAULT": "runner-after-commit"})
     assert live.engine.wait_exit(120) == -signal.SIGKILL, live.engine.log_tail()
     return live
 
