@@ -229,7 +229,7 @@ static bool make_visible(struct archive_sink *archive, const struct position *po
 static bool retain(struct archive_sink *archive, bool is_due, struct error *err) {
     const int64_t now_ms = clock_now_ms();
     if (!retention_is_set(&archive->options.retention) ||
-        (!is_due && now_ms - archive->retained_ms < RETAIN_INTERVAL_MS))
+        (!is_due && now_ms - archive->retained_ms < FAULT_INTERVAL_MS(RETAIN_INTERVAL_MS)))
         return true;
     archive->retained_ms = now_ms;
     return retention_apply(archive->options.path, &archive->options.retention, err);
