@@ -314,7 +314,7 @@ bool cutover_run(const struct config *config, const struct cutover_options *opti
                  struct cutover_report *ret_report, struct error *err) {
     struct cutover cutover = {.options = *options, .report = ret_report};
     *ret_report = (struct cutover_report){.outage_ms = -1};
-    const bool done = watch_begin(&cutover, err) && cutover_open(&cutover, config, options, err) &&
+    const bool done = cutover_open(&cutover, config, options, err) && watch_begin(&cutover, err) &&
                       run_states(&cutover, err);
     cutover_release(&cutover);
     watch_end(&cutover);
