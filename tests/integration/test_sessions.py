@@ -263,7 +263,7 @@ def test_check_gives_a_broker_that_cannot_be_reached_up_soon(pipeline):
         pipeline.engine.configuration["sinks"] = [{"name": "stream", "type": "kafka", "brokers": f"127.0.0.1:{hole.port}"}]
         began = time.monotonic()
         report = pipeline.engine.json("check")
-        assert time.monotonic() - began < 25, "as long as the client itself tries: 30 s, not the 10 that check allows"
+        assert time.monotonic() - began < 15
     finding = next(finding for finding in report["findings"] if finding["where"] == "sink stream")
     assert finding["code"] == "connection" and "start the cluster, or correct brokers" in finding["fix"]
 
