@@ -201,6 +201,16 @@ def test_a_type_that_cannot_be_created_is_named(pipeline):
     assert "odd" in pipeline.engine.log_text() and "hstore" in pipeline.engine.log_text()
 
 
+def test_domains_of_the_information_schema_keep_their_types(new_pipeline, shared_clusters):
+    """Their OIDs are below those of users, and differ between versions; a vector has elements and is no array."""
+    pipeline = new_pipeline(shared_clusters("source", 15), shared_clusters("target", 18))
+    pipeline.execute_both("""create table t (id int primary key, i int2vector, o oidvector, n information_schema.cardinal_number,
+        at information_schema.time_stamp, yes information_schema.yes_or_no, name information_schema.sql_identifier)""")
+    pipeline.start()
+    pipeline.source.execute("insert into t values (1, '1 2', '3 4', 5, '2024-03-31 02:30:00.91', 'YES', 'n'); insert into t values (2)")
+    pipeline.assert_follows()
+
+
 def test_user_types_work_as_keys(pipeline):
     pipeline.source.execute(USER_TYPES + """
         create table k (m mood, p positive, u uuid, n numeric, v text, primary key (m, p, u, n));

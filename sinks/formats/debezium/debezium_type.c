@@ -7,8 +7,9 @@
  */
 #include "sinks/formats/debezium/debezium_type.h"
 
+#include "decoder/builtin_type.h"
+
 enum {
-    FIRST_USER_OID = 16384,
     MODIFIER_HEADER = 4, /* VARHDRSZ, included in the modifiers of numeric and others */
     NUMERIC_PRECISION_SHIFT = 16,
     NUMERIC_SCALE_MASK = 0x7ff,
@@ -92,7 +93,7 @@ static enum debezium_kind kind_of_name(struct slice name, bool in_catalog, bool 
 
 /* PostgreSQL names an array type by its element type with an underscore before it. */
 struct debezium_type debezium_type_of(const struct column *column) {
-    if (column->type_oid < FIRST_USER_OID)
+    if (column->type_oid < BUILTIN_TYPE_FIXED_END)
         return builtin_type(column->type_oid, column->type_modifier);
     struct slice name = column->type_name;
     bool is_array = name.size > 1 && name.data[0] == '_';

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cdc/base/buffer.h"
+#include "decoder/builtin_type.h"
 #include "sinks/postgres/catalog/target_catalog.h"
 
 #define OIDS_BYTES_MAX 65536u
@@ -66,7 +67,7 @@ static bool refuse_column(struct session *session, const struct target_table *ta
     if (!session_query(session, "select pg_catalog.format_type($1, $2)", 2, parameters,
                        &(const struct result_shape){"the query for a type", 1, 1, 1, 0}, &name, err))
         return false;
-    bool is_known = source->type_oid < 16384;
+    bool is_known = source->type_oid < BUILTIN_TYPE_FIXED_END;
     return error_set(err, ERROR_DATA,
                      "target: column %s of table %s is %s, at the source %s, which can change values "
                      "silently; give it the "

@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-#define FIRST_USER_OID 16384
+#include "decoder/builtin_type.h"
+
 #define NO_MODIFIER (-1)
 #define HEADER_BYTES 4 /* included in the modifier of a length or a numeric */
 #define SECONDS_DIGITS 6
@@ -74,7 +75,7 @@ static struct type_shape shape_of(struct slice schema, struct slice name, int32_
 
 struct type_shape type_shape_of_column(const struct column *column) {
     struct type_shape shape = shape_of(column->type_schema, column->type_name, column->type_modifier);
-    shape.hides_modifier = column->type_oid >= FIRST_USER_OID && is_builtin(column->type_schema);
+    shape.hides_modifier = column->type_oid >= BUILTIN_TYPE_FIXED_END && is_builtin(column->type_schema);
     return shape;
 }
 

@@ -8,7 +8,7 @@
 
 /*
  * A domain's modifier applies unless the column or a domain above it has one; an array's modifier is that of
- * its elements.
+ * its elements. An array has no array type of its own, but int2vector and oidvector have.
  */
 #define SHAPES                                                                                               \
     " select k.place, a.attname, n.nspname, t.typname, bn.nspname, bt.typname, b.is_array, b.modifier,"      \
@@ -24,7 +24,8 @@
     "    case when u.typtype = 'd' and base.modifier = -1 then u.typtypmod else base.modifier end,"          \
     "    base.is_array or u.typtype <> 'd', base.depth + 1"                                                  \
     "   from base join pg_catalog.pg_type u on u.oid = base.oid where u.typtype = 'd'"                       \
-    "    or (u.typelem <> 0 and u.typsubscript = 'pg_catalog.array_subscript_handler'::pg_catalog.regproc))" \
+    " or (u.typelem <> 0 and u.typarray = 0"                                                                 \
+    " and u.typsubscript = 'pg_catalog.array_subscript_handler'::pg_catalog.regproc))"                       \
     "  select base.* from base order by base.depth desc limit 1) b"                                          \
     " join pg_catalog.pg_type bt on bt.oid = b.oid"                                                          \
     " join pg_catalog.pg_namespace bn on bn.oid = bt.typnamespace order by k.place, a.attnum"
