@@ -64,6 +64,8 @@ struct sink_config {
     const char *database;
     const struct sink_option *options;
     size_t option_count;
+    /* its tables were made for this copy, so that their keys may be built after the rows */
+    bool has_new_tables;
 };
 
 /* The format of the bytes that copy.data gets, as COPY TO STDOUT writes them. */

@@ -148,12 +148,15 @@ static bool make_reader(struct pipeline *pipeline, struct error *err) {
 
 static bool make_sinks(struct pipeline *pipeline, struct error *err) {
     const struct config *config = pipeline->config;
+    const char *new_tables_of = pipeline->options->new_tables_of;
     if (config->sink_count > CHECKPOINT_SINKS_MAX)
         return error_set(err, ERROR_CONFIG, "%s: more than %d sinks in one pipeline", config->path,
                          CHECKPOINT_SINKS_MAX);
     for (size_t i = 0; i < config->sink_count; i++) {
         pipeline->sink_configs[i] = config->sinks[i].sink;
         pipeline->sink_configs[i].database = pipeline->database;
+        pipeline->sink_configs[i].has_new_tables =
+            new_tables_of != NULL && strcmp(config->sinks[i].sink.name, new_tables_of) == 0;
         pipeline->sinks[i] =
             sink_new(config->sinks[i].ops, &pipeline->sink_configs[i], pipeline->options->stop);
         if (pipeline->sinks[i] == NULL)

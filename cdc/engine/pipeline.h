@@ -32,6 +32,7 @@ struct pipeline_options {
      */
     atomic_ullong *wanted_lsn;
     const struct reader_ops *reader_ops; /* NULL: the configuration's reader */
+    const char *new_tables_of; /* a sink whose tables were made for its copy (sink_config.has_new_tables) */
     struct config *config; /* the configuration itself: its source.tables may be read again; NULL: never */
 };
 

@@ -26,8 +26,10 @@ static bool keep_ledger(struct migrate *migrate, const struct pipeline_result *r
 }
 
 static bool run_until_caught_up(struct migrate *migrate, struct error *err) {
-    const struct pipeline_options options = {
-        .until_caught_up = true, .config = migrate->config, .stop = migrate->stop};
+    const struct pipeline_options options = {.until_caught_up = true,
+                                             .config = migrate->config,
+                                             .stop = migrate->stop,
+                                             .new_tables_of = migrate->sink->sink.name};
     struct pipeline_result result = {0};
     const struct config *failed = NULL;
     bool is_good = run_all(migrate->config, &options, &result, &failed, err);

@@ -19,14 +19,27 @@
 
 #define OF_COPY " c.pipeline = $1 and c.sink = $2"
 
+/* Made by this transaction; or for this copy, by somebody else, when nothing is lost with it. */
+#define IS_OURS                                                                                              \
+    "(k.xmin = pg_catalog.pg_current_xact_id()::xid or ($4::bool and k.conislocal and k.coninhcount = 0"     \
+    " and pg_catalog.pg_has_role(t.relowner, 'usage')"                                                       \
+    " and exists (select from pg_catalog.pg_index i join pg_catalog.pg_class x on x.oid = i.indexrelid"      \
+    " where i.indexrelid = k.conindid and not i.indisreplident and not i.indisclustered"                     \
+    " and x.reloptions is null and x.reltablespace = 0)"                                                     \
+    " and not exists (select from pg_catalog.pg_depend d where d.refobjid in (k.oid, k.conindid)"            \
+    " and d.refclassid in ('pg_catalog.pg_class'::regclass, 'pg_catalog.pg_constraint'::regclass)"           \
+    " and d.objid <> k.conindid)"                                                                            \
+    " and not exists (select from pg_catalog.pg_description e where e.objoid in (k.oid, k.conindid)"         \
+    " and e.classoid in ('pg_catalog.pg_class'::regclass, 'pg_catalog.pg_constraint'::regclass))))"
+
 static const char PLAN[] =
     /* the statement of a table is the same for each of its chunks */
-    "with late as (update pgcdc.chunk c set key_columns = k.conkey from pg_catalog.pg_constraint k"
-    " join pg_catalog.pg_class t on t.oid = k.conrelid"
+    "with late as (update pgcdc.chunk c set key_sql = pg_catalog.format('alter table %I.%I add constraint %I"
+    " %s', n.nspname, t.relname, k.conname, pg_catalog.pg_get_constraintdef(k.oid))"
+    " from pg_catalog.pg_constraint k join pg_catalog.pg_class t on t.oid = k.conrelid"
     " join pg_catalog.pg_namespace n on n.oid = t.relnamespace"
     " where" OF_COPY " and c.stream = $3 and c.schema_name = n.nspname and c.table_name = t.relname"
-    " and t.relkind = 'r' and k.contype = 'p' and not k.condeferrable"
-    " and k.xmin = pg_catalog.pg_current_xact_id()::xid"
+    " and t.relkind = 'r' and k.contype = 'p' and not k.condeferrable and " IS_OURS
     " and c.state = 'waits' and (c.method = 'pages' or c.bytes_estimate >= " KEY_LATER_BYTES
     " and not exists (select from pgcdc.chunk o where o.pipeline = c.pipeline and o.sink = c.sink"
     " and o.stream = c.stream and o.relation_oid = c.relation_oid and o.id <> c.id))"
@@ -35,19 +48,16 @@ static const char PLAN[] =
     " select pg_catalog.string_agg(distinct sql, '; ') from late";
 
 #define BUILD                                                                                                \
-    "select pg_catalog.format('alter table %I.%I add primary key (%s)', c.schema_name, c.table_name,"        \
-    " (select pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' order by k.place)"               \
-    " from pg_catalog.unnest(c.key_columns) with ordinality k (attnum, place)"                               \
-    " join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum = k.attnum))"                        \
-    " from pgcdc.chunk c join pg_catalog.pg_namespace n on n.nspname = c.schema_name"                        \
+    "select c.key_sql from pgcdc.chunk c join pg_catalog.pg_namespace n on n.nspname = c.schema_name"        \
     " join pg_catalog.pg_class t on t.relnamespace = n.oid and t.relname = c.table_name"                     \
-    " where" OF_COPY " and c.key_columns is not null"                                                        \
+    " where" OF_COPY " and c.key_sql is not null"                                                            \
     " and not exists (select from pg_catalog.pg_index i where i.indrelid = t.oid and i.indisprimary)"
 
 bool late_key_plan(struct target *target, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
-    const char *const values[] = {target->row.pipeline, target->row.sink, target->row.stream};
-    if (!session_query(&target->session, PLAN, 3, values,
+    const char *const values[] = {target->row.pipeline, target->row.sink, target->row.stream,
+                                  target->sink.config->has_new_tables ? "true" : "false"};
+    if (!session_query(&target->session, PLAN, 4, values,
                        &(const struct result_shape){"the query for keys", 1, 1, 1, RESULT_NULL_ANYWHERE},
                        &result, err))
         return false;

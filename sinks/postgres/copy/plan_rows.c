@@ -30,7 +30,7 @@ static const char CREATE[] =
     " relation_oid oid not null, schema_name text not null, table_name text not null, method text not null,"
     " column_name text, column_type oid not null, key_type oid not null, order_sql text, low text, high text,"
     " bytes_estimate bigint not null, state text not null, is_added boolean not null default false,"
-    " key_columns int2[],"
+    " key_sql text,"
     " snapshot text, read_lsn pg_lsn, rows bigint, copied_at timestamptz,"
     " primary key (pipeline, sink, stream, id));"
     " create table if not exists pgcdc.chunk_seen (pipeline text, sink text, stream text,"
@@ -51,7 +51,7 @@ static const char TAKE_OVER[] = "update pgcdc.copy set epoch = $4 where pipeline
 
 static const char READ_CHUNKS[] =
     "select id, relation_oid, schema_name, table_name, column_name, column_type, low, high, bytes_estimate,"
-    " state, snapshot, read_lsn, is_added, method, key_type, order_sql, key_columns is not null, "
+    " state, snapshot, read_lsn, is_added, method, key_type, order_sql, key_sql is not null, "
     "coalesce(rows, 0) from "
     "pgcdc.chunk"
     " where pipeline = $1 and sink = $2 and stream = $3 order by id";
