@@ -11,6 +11,7 @@
 
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
+#include "cdc/migrate/schema/analyzed.h"
 #include "cdc/migrate/schema/make.h"
 #include "cdc/migrate/schema/settle.h"
 #include "cdc/migrate/schema/work.h"
@@ -176,7 +177,7 @@ static bool take_sizes(struct sides *sides, struct error *err) {
 bool after_make(struct sides *sides, const struct steps *steps, size_t *made, struct error *err) {
     struct after after = {.sides = sides, .pipeline = steps->pipeline};
     if (!make_read_path(&sides->source, &sides->arena, &after.search_path, err) ||
-        !drop_invalid_indexes(sides, err) || !take_sizes(sides, err) ||
+        !drop_invalid_indexes(sides, err) || !take_sizes(sides, err) || !analyzed_skip(sides, err) ||
         !work_init(&after.work, &sides->at_source, &sides->arena, err))
         return false;
     const bool is_made = run_workers(&after, err);
