@@ -19,7 +19,7 @@
 
 #define OF_COPY " c.pipeline = $1 and c.sink = $2"
 
-/* Made by this transaction; or for this copy, by somebody else, when nothing is lost with it. */
+/* Made by this transaction; or for this copy by another session, when nothing is lost with it. */
 #define IS_OURS                                                                                              \
     "(k.xmin = pg_catalog.pg_current_xact_id()::xid or ($4::bool and k.conislocal and k.coninhcount = 0"     \
     " and pg_catalog.pg_has_role(t.relowner, 'usage')"                                                       \
