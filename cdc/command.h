@@ -56,6 +56,8 @@ struct command_line {
     bool closes;             /* --close */
     bool is_fenced;          /* --fenced */
     struct config *config;   /* read from config_path, NULL for commands that need none */
+    const char *database;    /* --database, else NULL */
+    int following_fd;        /* migrate writes a byte there when it only follows; else 0 */
     bool verbose;            /* --verbose */
     const atomic_bool *stop; /* becomes true on SIGTERM or SIGINT; a second signal exits at once */
 };
@@ -75,6 +77,15 @@ struct command_use {
     bool required;
 };
 
+/* What a command does with a file of several databases when --database does not name one. */
+enum many {
+    MANY_REFUSED,  /* nothing: it is for one database */
+    MANY_EACH,     /* one after the other, also after a failure */
+    MANY_IN_ORDER, /* one after the other, up to a failure; one that only follows goes on beside */
+    MANY_AT_ONCE,  /* all of them */
+    MANY_ITSELF,   /* its own: line->config is the file's */
+};
+
 struct command {
     const char *name;               /* one word, or two: "table add" */
     const struct command_use *uses; /* or NULL */
@@ -82,6 +93,7 @@ struct command {
         *argument; /* its name in a usage line: "LSN", in brackets if optional, "TABLE..."; NULL: none */
     const char *summary; /* one line */
     const char *help;    /* paragraphs for `pgcdc help NAME` */
+    enum many many;
     enum exit_code (*run)(const struct command_line *line);
 };
 
@@ -166,4 +178,5 @@ extern const struct command_option OPTION_REVERSE;
 extern const struct command_option OPTION_ABORT;
 extern const struct command_option OPTION_CLOSE;
 extern const struct command_option OPTION_FENCED;
+extern const struct command_option OPTION_DATABASE;
 extern const struct command_option OPTION_VERBOSE;

@@ -9,11 +9,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cdc/base/log.h"
 #include "cdc/base/nearest.h"
 #include "cdc/command.h"
+#include "cdc/databases.h"
 
 /*
  * The only variables of the process. The signal handlers set stop, and every thread reads it. asked: a signal
@@ -57,12 +59,15 @@ static enum exit_code complain_option(const struct invocation *invocation, const
                          : complain(invocation, "unknown option %s", argument);
 }
 
-/* Every command accepts --verbose; --debug is its former name. */
+/* Every command accepts --verbose; --debug is its former name. Each that reads a file accepts --database. */
 static const struct command_option *find_option(const struct invocation *invocation, const char *argument,
                                                 size_t length) {
     const struct command_use *use = command_find_use(invocation->command, argument, length);
     if (strcmp(argument, OPTION_VERBOSE.name) == 0 || strcmp(argument, "--debug") == 0)
         return &OPTION_VERBOSE;
+    if (strncmp(argument, OPTION_DATABASE.name, length) == 0 && length == strlen(OPTION_DATABASE.name) &&
+        command_needs_config(invocation->command))
+        return &OPTION_DATABASE;
     return use != NULL ? use->option : NULL;
 }
 
@@ -192,9 +197,22 @@ static void set_signals(void) {
     sigaction(SIGINT, &handle, NULL);
 }
 
+/* The database that --database names. Its directory is in the file's. */
+static bool choose_database(struct command_line *line, struct error *err) {
+    const struct config_database *database = config_find_database(line->config, line->database);
+    if (database != NULL) {
+        (void) mkdir(line->config->state, 0750); /* the engine says what is wrong with it */
+        return config_choose_database(line->config, database, err);
+    }
+    error_set(err, ERROR_CONFIG, "%s has no database %s in migrate.databases", line->config->path,
+              line->database);
+    return error_remedy(err, "give --database a name as migrate.databases has it, of the source");
+}
+
 static bool read_config(struct command_line *line, struct error *err) {
     return config_read(line->config_path, &line->config, err) &&
-           (!line->is_reverse || config_reverse(line->config, err));
+           (line->database == NULL || choose_database(line, err)) &&
+           (databases_has_many(line) || !line->is_reverse || config_reverse(line->config, err));
 }
 
 static enum exit_code run_with_config(struct invocation *invocation) {
@@ -206,7 +224,9 @@ static enum exit_code run_with_config(struct invocation *invocation) {
     }
     const enum log_level level = invocation->line.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
     log_init(level, invocation->line.config->name);
-    enum exit_code code = invocation->command->run(&invocation->line);
+    enum exit_code code = databases_has_many(&invocation->line)
+                              ? databases_run(invocation->command, &invocation->line)
+                              : invocation->command->run(&invocation->line);
     log_init(level, NULL);
     config_free(invocation->line.config);
     return code;

@@ -14,6 +14,7 @@ enum option_kind {
     OPTION_PATH,     /* the same; a relative path is relative to the file's folder */
     OPTION_LIST,     /* a list of values */
     OPTION_MAP,      /* keys that the user chooses, each with one value; a sink receives KEY.NAME */
+    OPTION_ENTRIES,  /* a list of values and of mappings with keys of their own */
     OPTION_SECTION,  /* keys with a table of their own */
     OPTION_SECTIONS, /* a list of such tables */
 };

@@ -351,5 +351,6 @@ const struct command command_drop = {
             "\n"
             "It is no error if something is already gone, so run drop again to finish an interrupted\n"
             "one.",
+    .many = MANY_EACH,
     .run = run,
 };

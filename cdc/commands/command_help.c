@@ -85,6 +85,7 @@ static void print_configuration(void) {
     print_options("sequences.", SEQUENCES_OPTIONS);
     print_options("schema.", SCHEMA_OPTIONS);
     print_options("cutover.", CUTOVER_OPTIONS);
+    print_options("migrate.", MIGRATE_OPTIONS);
     print_options("buffer.", BUFFER_OPTIONS);
     print_options("sinks[].", SINK_OPTIONS);
     for (size_t i = 0; (ops = sink_ops_at(i)) != NULL; i++) {
@@ -112,6 +113,7 @@ static void print_commands(void) {
     for (size_t i = 0; (command = command_at(i)) != NULL; i++)
         print_line(command);
     printf("\n  --verbose, with any command, logs in detail\n"
+           "  --database NAME, with any command that reads a file with migrate.databases, takes one of them\n"
            "  pgcdc help COMMAND explains a command, pgcdc help config the configuration file\n\n"
            "exit codes:\n");
     for (const struct exit_meaning *exit = EXIT_MEANINGS; exit->meaning != NULL; exit++)
@@ -178,6 +180,7 @@ static void print_markdown(void) {
     print_rows("sequences.", SEQUENCES_OPTIONS);
     print_rows("schema.", SCHEMA_OPTIONS);
     print_rows("cutover.", CUTOVER_OPTIONS);
+    print_rows("migrate.", MIGRATE_OPTIONS);
     print_rows("buffer.", BUFFER_OPTIONS);
     print_rows("sinks[].", SINK_OPTIONS);
     end_table("the file");

@@ -77,7 +77,8 @@ static enum exit_code run(const struct command_line *line) {
     enum exit_code code = EXIT_USAGE;
     if (migrate == NULL)
         return EXIT_FAILED;
-    *migrate = (struct migrate){.config = line->config, .stop = line->stop};
+    *migrate =
+        (struct migrate){.config = line->config, .stop = line->stop, .following_fd = line->following_fd};
     if (!find_end(line, &migrate->end))
         log_line(LOG_LEVEL_ERROR, "--until: expected copied, caught-up or verified");
     else if (!migrate_refuse_archive(line->config, &err) ||
@@ -122,5 +123,6 @@ const struct command command_migrate = {
         "Exit code 0: the end of --until is reached, or it was stopped. 2: the plan has problems. 4:\n"
         "both sides are not proven equal. 5: it was stopped before the end of --until. 6: another\n"
         "process works on the migration. Others as of run.",
+    .many = MANY_IN_ORDER,
     .run = run,
 };

@@ -122,5 +122,6 @@ const struct command command_plan = {
             "or a step.\n"
             "\n"
             "Exit code 0 if there is no problem (warnings do not count), else 2.",
+    .many = MANY_EACH,
     .run = run,
 };

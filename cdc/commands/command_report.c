@@ -65,5 +65,6 @@ const struct command command_report = {
         "Exit code 0: everything closes. 4: something is open, which is listed: a step that is not done,\n"
         "a table that differs or was not compared, a sequence that is behind, an object that is missing\n"
         "or different at the target, a warning that the configuration does not accept. Others as of run.",
+    .many = MANY_ITSELF,
     .run = run,
 };

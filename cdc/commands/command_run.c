@@ -249,5 +249,6 @@ const struct command command_run = {
             "continuing would lose or repeat data, run refuses and says why (exit 3). Exit 4: the count of\n"
             "changes of a table does not close, which is a defect. Exit 6: another engine with this state\n"
             "directory is already running.",
+    .many = MANY_AT_ONCE,
     .run = run,
 };

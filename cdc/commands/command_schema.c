@@ -89,6 +89,7 @@ const struct command command_schema_apply = {
         "\n"
         "Exit code 0: all is there. 2: a role, an extension or pg_dump is missing, or an object differs.\n"
         "6: another process works on this pipeline's schema. 1: anything else; it can be run again.",
+    .many = MANY_IN_ORDER,
     .run = run_apply,
 };
 
@@ -151,5 +152,6 @@ const struct command command_schema_compare = {
         "is described and removed: pgcdc_schema_NAME. The target's role needs CREATEDB for that.\n"
         "\n"
         "Exit code 0: equal. 4: not equal. 1 or 2: they could not be compared.",
+    .many = MANY_EACH,
     .run = run_compare,
 };

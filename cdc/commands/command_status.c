@@ -159,5 +159,6 @@ const struct command command_status = {
             "\n"
             "Exit codes: 3 missing, lost or refused; 1 failed, retrying, or the source or a sink could\n"
             "not be asked; else 0.",
+    .many = MANY_EACH,
     .run = run,
 };

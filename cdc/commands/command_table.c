@@ -453,6 +453,7 @@ const struct command command_table_list = {
     .summary = "list the published tables, and how far the copy of each is",
     .help = "Each published table with its size at the source: \"streams\", or how many of its chunks are\n"
             "copied while a copy goes on.",
+    .many = MANY_EACH,
     .run = run_list,
 };
 

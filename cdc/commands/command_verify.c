@@ -312,5 +312,6 @@ const struct command command_verify = {
             "\n"
             "Exit code 0: equal. 4: different. 1: undecided, because some rows changed in every round or\n"
             "a commit is not visible at the source yet, or the comparison failed.",
+    .many = MANY_EACH,
     .run = run,
 };

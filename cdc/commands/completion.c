@@ -64,6 +64,8 @@ static void print_options_of(const struct command *command) {
     printf("    '%s' | '%s '*) words='", command->name, command->name);
     for (const struct command_use *use = command->uses; use != NULL && use->option != NULL; use++)
         printf("%s ", use->option->name);
+    if (command_needs_config(command))
+        printf("%s ", OPTION_DATABASE.name);
     printf("%s --help", OPTION_VERBOSE.name);
     if (command == &command_help) {
         fputs(" config ", stdout);

@@ -134,6 +134,9 @@ static void put_commands(void) {
     }
     puts("\n# COMMON OPTIONS");
     put_term(OPTION_VERBOSE.name, "log in detail; accepted by every command");
+    put_term("--database NAME",
+             "of a file with migrate.databases, the one with this name at the source; accepted by "
+             "every command that reads a file");
     put_term("--help", "show the help of the command");
 }
 
@@ -202,6 +205,7 @@ void manual_page_print_config(void) {
     put_keys("sequences.", SEQUENCES_OPTIONS);
     put_keys("schema.", SCHEMA_OPTIONS);
     put_keys("cutover.", CUTOVER_OPTIONS);
+    put_keys("migrate.", MIGRATE_OPTIONS);
     put_keys("buffer.", BUFFER_OPTIONS);
     put_keys("sinks[].", SINK_OPTIONS);
     for (size_t i = 0; (ops = sink_ops_at(i)) != NULL; i++) {

@@ -194,6 +194,11 @@ static bool take_fenced(struct command_line *line, const char *value) {
     return true;
 }
 
+static bool take_database(struct command_line *line, const char *value) {
+    line->database = value;
+    return value[0] != '\0';
+}
+
 static bool take_verbose(struct command_line *line, const char *value) {
     (void) value;
     line->verbose = true;
@@ -242,4 +247,6 @@ const struct command_option OPTION_REVERSE = {"--reverse", NULL, NULL, take_reve
 const struct command_option OPTION_ABORT = {"--abort", NULL, NULL, take_abort};
 const struct command_option OPTION_CLOSE = {"--close", NULL, NULL, take_close};
 const struct command_option OPTION_FENCED = {"--fenced", NULL, NULL, take_fenced};
+const struct command_option OPTION_DATABASE = {"--database", "NAME", "the name of a database at the source",
+                                               take_database};
 const struct command_option OPTION_VERBOSE = {"--verbose", NULL, NULL, take_verbose};

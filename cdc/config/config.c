@@ -33,6 +33,7 @@ const struct option_spec PIPELINE_OPTIONS[] = {
     {"sequences", false, "the section of the sequences", OPTION_SECTION, NULL},
     {"schema", false, "the section of the schema that `schema apply` moves", OPTION_SECTION, NULL},
     {"cutover", false, "the section of `cutover` and `rollback`", OPTION_SECTION, NULL},
+    {"migrate", false, "the section of the databases and roles that move", OPTION_SECTION, NULL},
     {"accept", false,
      "warnings of `plan` that you accept, a list of `code:object`: `[no_key:public.log]`. The object is a "
      "name "
@@ -134,7 +135,7 @@ static bool read_sections(struct config_file *file, struct config *config, struc
            config_read_schema(&root, &config->schema, err) &&
            config_read_cutover(&root, &config->cutover, err) && read_accepted(&root, config, err) &&
            section_path(&root, "state", &config->state, err) && config_read_sinks(&root, config, err) &&
-           config_read_buffer(&root, config, err);
+           config_read_buffer(&root, config, err) && config_read_migrate(&root, config, err);
 }
 
 static bool read_text(struct slice text, struct arena *arena, struct config *config, struct error *err) {
@@ -163,6 +164,25 @@ bool config_read(const char *path, struct config **ret_config, struct error *err
     return false;
 }
 
+bool config_read_again(const struct config *config, struct config **ret_config, struct error *err) {
+    struct config *again = NULL;
+    if (!config_read(config->path, &again, err))
+        return false;
+    const struct config_database *database =
+        config->database != NULL ? config_find_database(again, config->database->source) : NULL;
+    bool is_chosen = config->database == NULL;
+    if (database != NULL)
+        is_chosen = config_choose_database(again, database, err);
+    else if (!is_chosen)
+        error_set(err, ERROR_CONFIG, "%s has no database %s any more", config->path,
+                  config->database->source);
+    if (is_chosen)
+        *ret_config = again;
+    else
+        config_free(again);
+    return is_chosen;
+}
+
 struct arena *config_arena(struct config *config) {
     return &((struct config_memory *) config)->arena;
 }
@@ -183,7 +203,7 @@ bool config_reread_tables(struct config *config) {
     struct config_memory *memory = (struct config_memory *) config;
     struct config *newer = NULL;
     struct error ignored = {0};
-    if (!config_read(config->path, &newer, &ignored))
+    if (!config_read_again(config, &newer, &ignored))
         return false;
     if (has_same_tables(&config->source, &newer->source)) {
         config_free(newer);

@@ -98,6 +98,20 @@ struct cutover_config {
     unsigned accepted;     /* of enum left_behind */
 };
 
+/* An entry of migrate.databases. */
+struct config_database {
+    const char *source; /* its name there */
+    const char *target;
+    const char *name; /* of its pipeline: the file's name and the source's */
+};
+
+struct migrate_config {
+    const struct config_database *databases;
+    size_t database_count; /* 0: the file is of one database */
+    bool creates;          /* databases that the target lacks */
+    bool makes_roles;
+};
+
 struct config_sink {
     const struct sink_ops *ops;
     struct sink_config sink;
@@ -116,6 +130,11 @@ struct config {
     struct sequences_config sequences;
     struct schema_config schema;
     struct cutover_config cutover;
+    struct migrate_config migrate;
+    const struct config_database *database; /* config_choose_database; or NULL */
+    const char *server_pipeline;            /* with it: the file's name */
+    const char *server_dsn;                 /* and the target's dsn in the file */
+    const char *state_folder;               /* and the file's state, in which the pipelines have theirs */
     const struct config_sink *sinks;
     size_t sink_count; /* at least 1 */
     struct buffer_config buffer;
@@ -129,8 +148,8 @@ struct config {
 };
 
 /*
- * The keys of the file, of source, of copy, of verify, of sequences, of schema, of cutover, of buffer and of
- * every sink; each type of sink has further keys.
+ * The keys of the file, of source, of copy, of verify, of sequences, of schema, of cutover, of migrate, of
+ * buffer and of every sink; each type of sink has further keys.
  */
 extern const struct option_spec PIPELINE_OPTIONS[];
 extern const struct option_spec SOURCE_OPTIONS[];
@@ -139,11 +158,25 @@ extern const struct option_spec VERIFY_OPTIONS[];
 extern const struct option_spec SEQUENCES_OPTIONS[];
 extern const struct option_spec SCHEMA_OPTIONS[];
 extern const struct option_spec CUTOVER_OPTIONS[];
+extern const struct option_spec MIGRATE_OPTIONS[];
 extern const struct option_spec BUFFER_OPTIONS[];
 extern const struct option_spec SINK_OPTIONS[];
 
 /* The caller frees *ret_config. */
 MUST_CHECK bool config_read(const char *path, struct config **ret_config, struct error *err);
+
+/*
+ * Makes it the pipeline of one database of migrate.databases: its name, and that of slot and publication, is
+ * the entry's; its state is in a directory of its own in the file's.
+ */
+MUST_CHECK bool config_choose_database(struct config *config, const struct config_database *database,
+                                       struct error *err);
+
+/* By its name at the source; NULL: it is not listed. */
+const struct config_database *config_find_database(const struct config *config, const char *source);
+
+/* The file once more, and of it the same database. The caller frees *ret_config. */
+MUST_CHECK bool config_read_again(const struct config *config, struct config **ret_config, struct error *err);
 
 /*
  * Exchanges the two sides: the stream from the sink's database back to the source, after a cutover. Its name,

@@ -36,6 +36,9 @@ MUST_CHECK bool config_read_schema(const struct section *root, struct schema_con
 MUST_CHECK bool config_read_cutover(const struct section *root, struct cutover_config *ret_cutover,
                                     struct error *err);
 
+/* config_migrate.c: after everything else. */
+MUST_CHECK bool config_read_migrate(const struct section *root, struct config *config, struct error *err);
+
 /* Where everything of a configuration lives. */
 struct arena *config_arena(struct config *config);
 

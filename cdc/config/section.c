@@ -161,6 +161,7 @@ static const char *misfit(enum option_kind kind, const yaml_node_t *node) {
     case OPTION_PATH:
         return misfit_of_text(node);
     case OPTION_LIST:
+    case OPTION_ENTRIES:
     case OPTION_SECTIONS:
         return misfit_of_list(node);
     case OPTION_MAP:
@@ -306,6 +307,17 @@ static bool list_item(const struct section *section, const char *key, size_t ind
     struct section named = *section;
     name_child(section, item, &named);
     return complain_at(&named, node, NULL, NULL, err, what);
+}
+
+bool section_item_is_text(const struct section *section, const char *key, size_t index) {
+    struct config_document *document = &section->file->document;
+    return config_document_text(config_document_item(
+               document, config_document_get(document, section->node, key), index)) != NULL;
+}
+
+bool section_item_text(const struct section *section, const char *key, size_t index, const char **ret_text,
+                       struct error *err) {
+    return list_item(section, key, index, ret_text, err);
 }
 
 bool section_list(const struct section *section, const char *key, const char *const **ret_texts,

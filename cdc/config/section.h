@@ -71,6 +71,11 @@ MUST_CHECK bool section_word(const struct section *section, const char *key, con
 MUST_CHECK bool section_list(const struct section *section, const char *key, const char *const **ret_texts,
                              size_t *ret_count, struct error *err);
 
+/* Item index, from 0, of key's list: is it one value; and that value. */
+bool section_item_is_text(const struct section *section, const char *key, size_t index);
+MUST_CHECK bool section_item_text(const struct section *section, const char *key, size_t index,
+                                  const char **ret_text, struct error *err);
+
 struct section_pair {
     const char *key;
     const char *value;

@@ -5,6 +5,7 @@
 #include "cdc/migrate/migrate.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "cdc/base/amount.h"
 #include "cdc/base/clock.h"
@@ -144,6 +145,12 @@ static bool run_verify(struct migrate *migrate, struct error *err) {
     return phase_verify(migrate, err);
 }
 
+/* To the process that works on the next database then, if there is one. */
+static void say_following(const struct migrate *migrate) {
+    if (migrate->following_fd > 0 && write(migrate->following_fd, "f", 1) < 0)
+        log_line(LOG_LEVEL_WARNING, "migrate: the process for the other databases is gone");
+}
+
 /* The pipeline runs while both sides are compared, and on, unless the comparison was the end. */
 static bool verify_and_follow(struct migrate *migrate, struct error *err) {
     struct error ending = {0};
@@ -151,6 +158,7 @@ static bool verify_and_follow(struct migrate *migrate, struct error *err) {
     migrate->has_ended = is_good && !migrate->is_different && migrate->end == MIGRATE_VERIFIED;
     if (is_good && !migrate->is_different && migrate->end == MIGRATE_STOPPED) {
         log_line(LOG_LEVEL_INFO, "migrate: following the source until it is stopped");
+        say_following(migrate);
         follower_wait(migrate);
     }
     if (follower_end(migrate, &ending))

@@ -41,6 +41,7 @@ struct migrate {
     const struct config_sink *sink; /* the target */
     enum migrate_end end;
     const atomic_bool *stop;
+    int following_fd;    /* a byte is written there when it only follows; 0: none */
     struct steps steps; /* open, locked */
     struct arena arena;
     struct migrate_follower follower;

@@ -351,7 +351,7 @@ static bool start_watcher(struct verify_watcher *watcher, struct error *err) {
 /* Reads the watcher's own configuration; the file may have changed since the engine read it. */
 static bool set_up_watcher(struct verify_watcher *watcher, const struct config *config, const char *sink,
                            struct error *err) {
-    if (!config_read(config->path, &watcher->config, err))
+    if (!config_read_again(config, &watcher->config, err))
         return false;
     for (size_t i = 0; i < watcher->config->sink_count; i++)
         if (strcmp(watcher->config->sinks[i].sink.name, sink) == 0)

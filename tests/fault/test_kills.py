@@ -17,8 +17,8 @@ KILLS_LONG = 1000
 # Only with source.streaming: test_streamed.py. Only with --until, only after an error, only with a policy: test_until.py, test_failure.py, test_conflict_policies.py.
 # Of `verify`, and of continuous verification: test_verify.py, test_continuous.py. Beside the pipeline: test_sequences.py. Of `schema apply`: test_schema.py.
 ELSEWHERE = {"attempt-end-reached", "buffer-before-begin", "failure-written", "postgres-after-resolve", "repair-stored", "sequences-set", "streamed-commit", "verified-written", "verify-range-compared"}
-# Of a migration, and of `drop` after one: test_migrate_kills.py. Of `cutover` and `rollback`: test_cutover_kills.py.
-MIGRATING = ("cutover-", "migrate-", "proof-", "steps-", "schema-")
+# Of a migration, and of `drop` after one: test_migrate_kills.py. Of `cutover` and `rollback`: test_cutover_kills.py. Of several databases: test_databases.py.
+MIGRATING = ("cutover-", "databases-", "migrate-", "proof-", "steps-", "schema-")
 
 
 def fault_points():

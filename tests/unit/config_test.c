@@ -25,8 +25,14 @@ static const struct option_spec KAFKA_OPTIONS[] = {
     {.key = "properties", .kind = OPTION_MAP},
     {0},
 };
+static void no_target(const struct sink_config *config, struct session_options *ret_options) {
+    (void) config;
+    (void) ret_options;
+}
+
+static const struct sink_admin_ops DATABASE = {.target = no_target};
 static const struct sink_ops TYPES[] = {
-    {.type = "postgres", .options = POSTGRES_OPTIONS},
+    {.type = "postgres", .options = POSTGRES_OPTIONS, .admin = &DATABASE},
     {.type = "kafka", .options = KAFKA_OPTIONS},
 };
 
@@ -93,6 +99,43 @@ static void assert_says(const char *text, size_t size, const char *expected) {
     cr_assert_eq(err.kind, ERROR_CONFIG);
     cr_expect_str_eq(err.text, expected);
     cr_assert_null(strstr(err.text, "SECRET"));
+}
+
+static const char MANY[] =
+    HEAD TAIL "migrate:\n  databases:\n    - Shop\n    - {source: a.b, target: \"c 'd\"}\n"
+              "  create: yes\n  roles: create\n";
+
+Test(config, has_a_pipeline_for_each_database) {
+    struct config *config = read_good(MANY);
+    struct error err = {0};
+    cr_assert_eq(config->migrate.database_count, 2);
+    cr_assert(config->migrate.creates);
+    cr_assert(config->migrate.makes_roles);
+    cr_assert_null(config_find_database(config, "shop"));
+    cr_assert(config_choose_database(config, config_find_database(config, "a.b"), &err), "%s", err.text);
+    cr_expect_str_eq(config->name, "shop_a_b");
+    cr_expect_str_eq(config->server_pipeline, "shop");
+    cr_expect_str_eq(config->source.slot, "shop_a_b");
+    cr_expect_str_eq(config->source.publication_array, "{shop_a_b}");
+    cr_expect_str_eq(config->source.application, "pgcdc:shop_a_b");
+    cr_expect_str_eq(config->state, "/var/lib/pgcdc/shop_a_b");
+    cr_expect_str_eq(config->source.dsn, " password='SECRET' host='a' dbname='a.b'");
+    cr_expect_str_eq(sink_config_find(&config->sinks[0].sink, "dsn"), " host='b' dbname='c \\'d'");
+    cr_expect_str_eq(config->sinks[0].sink.pipeline, "shop_a_b");
+    config_free(config);
+}
+
+Test(config, of_a_chosen_database_stays_that_when_read_again) {
+    struct config *config = read_good(MANY), *again = NULL;
+    struct error err = {0};
+    cr_assert(config_choose_database(config, &config->migrate.databases[0], &err));
+    cr_assert(config_read_again(config, &again, &err), "%s", err.text);
+    cr_expect_str_eq(again->name, "shop_shop");
+    config_free(again);
+    write_file(HEAD TAIL, strlen(HEAD TAIL));
+    cr_assert_not(config_read_again(config, &again, &err));
+    cr_expect_str_eq(err.text, "shop.yaml has no database Shop any more");
+    config_free(config);
 }
 
 Test(config, has_what_the_file_says) {
@@ -185,7 +228,7 @@ static const struct bad BAD[] = {
      "origin, decoding_work_mem, streaming"},
     {HEAD "sink: []\n" TAIL,
      "shop.yaml:4: sink: unknown key; did you mean sinks? the file takes name, source, copy, verify, "
-     "sequences, schema, cutover, accept, buffer, state, sinks"},
+     "sequences, schema, cutover, migrate, accept, buffer, state, sinks"},
     {HEAD TAIL "    brokres: x\n", "shop.yaml:9: sinks[0].brokres: unknown key; a sink of type postgres "
                                    "takes name, type, dsn, password_file"},
     {HEAD TAIL "    password_fiel: x\n", "shop.yaml:9: sinks[0].password_fiel: unknown key; did you mean "
@@ -196,6 +239,34 @@ static const struct bad BAD[] = {
     {HEAD "cutover: {outage_max: long}\n" TAIL, "shop.yaml:4: cutover.outage_max: expected a duration: 60s"},
     {HEAD "cutover: {accept_left_behind: [views]}\n" TAIL,
      "shop.yaml:4: cutover.accept_left_behind: expected large_objects, unlogged_tables or sequences"},
+    {HEAD "migrate: {databases: [a, a]}\n" TAIL,
+     "shop.yaml:4: migrate.databases: database a is listed twice"},
+    {HEAD "migrate: {databases: [a-b, A_b]}\n" TAIL,
+     "shop.yaml:4: migrate.databases: the pipelines of databases a-b and A_b would both have the name "
+     "shop_a_b; "
+     "give one another name: {source: A_b, name: NAME}"},
+    {HEAD "migrate: {databases: [a, {source: b, target: a}]}\n" TAIL,
+     "shop.yaml:4: migrate.databases: databases a and b have the same target database, a"},
+    {HEAD "migrate: {databases: [{target: a}]}\n" TAIL,
+     "shop.yaml:4: migrate.databases[0].source: this key is required and missing"},
+    {HEAD "migrate: {databases: [{source: a, sink: b}]}\n" TAIL,
+     "shop.yaml:4: migrate.databases[0].sink: unknown key; migrate.databases[0] takes source, target, name"},
+    {HEAD "migrate: {databases: [{source: a, name: A}]}\n" TAIL,
+     "shop.yaml:4: migrate.databases: name: expected 1 to 50 of a-z, 0-9 and _"},
+    {HEAD "migrate: {databases: [a23456789012345678901234567890123456789012345678]}\n" TAIL,
+     "shop.yaml:4: migrate.databases: the pipeline of database "
+     "a23456789012345678901234567890123456789012345678 "
+     "would have a name of 53 bytes, and 50 are allowed; give it a shorter one: {source: "
+     "a23456789012345678901234567890123456789012345678, name: NAME}"},
+    {HEAD "migrate: {databases: [[a]]}\n" TAIL,
+     "shop.yaml:4: migrate.databases[0]: expected a mapping (lines of key: value)"},
+    {HEAD "  slot: one\nmigrate: {databases: [a]}\n" TAIL,
+     "shop.yaml:4: source.slot: a slot is of one database, and migrate.databases has several; remove the "
+     "key: "
+     "each slot has the name of its pipeline"},
+    {HEAD "migrate: {databases: [a]}\n" TAIL "  - {name: k, type: kafka, brokers: b}\n",
+     "shop.yaml:4: migrate.databases: needs a source and one sink that is a database, and no buffer"},
+    {HEAD "migrate: {roles: all}\n" TAIL, "shop.yaml:4: migrate.roles: expected check or create"},
     {HEAD "sequences: {follow: some}\n" TAIL, "shop.yaml:4: sequences.follow: expected none, tables or all"},
     {HEAD "sequences: {headroom: -1}\n" TAIL,
      "shop.yaml:4: sequences.headroom: expected a number of values: 1000"},

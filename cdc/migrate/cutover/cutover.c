@@ -39,10 +39,10 @@ int cutover_left_ms(const struct cutover *cutover, int most_ms) {
 /* Of a rollback the way back is the file's stream, which has nothing to copy then. */
 static bool open_configs(struct cutover *cutover, struct error *err) {
     const bool is_rollback = cutover->options.is_rollback;
-    const char *path = cutover->config->path;
     const struct config_sink *target = NULL;
-    if (!config_find_target(cutover->config, &target, err) || !config_read(path, &cutover->reversed, err) ||
-        !config_reverse(cutover->reversed, err) || !config_read(path, &cutover->kept, err))
+    if (!config_find_target(cutover->config, &target, err) ||
+        !config_read_again(cutover->config, &cutover->reversed, err) ||
+        !config_reverse(cutover->reversed, err) || !config_read_again(cutover->config, &cutover->kept, err))
         return false;
     cutover->kept->source.snapshot = SNAPSHOT_NEVER;
     cutover->stream = is_rollback ? cutover->reversed : cutover->config;

@@ -120,14 +120,15 @@ static void probe_sink(struct plan *plan, const struct config_sink *sink) {
     session_close(&target);
 }
 
-/* Only what was looked for can be missing. */
+/* Only what was looked for can be missing; and another database of the file may need the entry. */
 static void accept_findings(struct plan *plan) {
     const struct config *config = plan->check->config;
     struct findings *findings = &plan->check->findings;
     findings->has_entries = true;
     findings->where = "configuration";
     for (size_t i = 0; i < config->accepted_count; i++) {
-        if (findings_accept(findings, config->accepted[i]) > 0 || !plan->has_inventory)
+        if (findings_accept(findings, config->accepted[i]) > 0 || !plan->has_inventory ||
+            config->database != NULL)
             continue;
         findings_add(findings, SEVERITY_WARNING, "accept_unused",
                      "accept has %s, and there is no such warning", config->accepted[i]);

@@ -13,6 +13,7 @@
 #include "cdc/pq/lock_wait.h"
 
 #define TEXT_BYTES_MAX ((size_t) 1 << 20)
+#define SLOTS_BYTES_MAX ((size_t) 1 << 17)
 
 static struct slice value_at(const PGresult *rows, int row, int column) {
     return (struct slice){.data = PQgetvalue(rows, row, column),
@@ -71,10 +72,23 @@ static bool probe_query(struct session *session, const struct probe *probe, cons
     return session_query(session, sql, count, parameters, &shape, ret_rows, err);
 }
 
+/* An array's text; slots have names that need no quotes in it. Those of the file's other databases too. */
+static const char *own_slots(struct plan *plan) {
+    const struct config *config = plan->check->config;
+    struct buffer array AUTO(buffer_release) = {.bytes_max = SLOTS_BYTES_MAX};
+    buffer_printf(&array, "{%s", config->source.slot);
+    for (size_t i = 0; config->database != NULL && i < config->migrate.database_count; i++)
+        buffer_printf(&array, ",%s", config->migrate.databases[i].name);
+    buffer_append_text(&array, "}");
+    return buffer_ok(&array) ? arena_copy(&plan->check->arena, buffer_slice(&array)) : NULL;
+}
+
 static bool run_at_source(struct plan *plan, const struct probe *probe, PGresult **ret_rows,
                           struct error *err) {
-    const char *parameters[] = {plan->moved_oids, plan->check->config->source.slot};
-    return probe_query(&plan->check->source, probe, probe->sql, probe->columns, parameters, ret_rows, err);
+    const char *parameters[] = {plan->moved_oids, own_slots(plan)};
+    return parameters[1] == NULL ? error_no_memory(err)
+                                 : probe_query(&plan->check->source, probe, probe->sql, probe->columns,
+                                               parameters, ret_rows, err);
 }
 
 static bool run_at_target(struct plan *plan, struct session *target, const struct probe *probe,

@@ -17,7 +17,7 @@ struct probe {
     const char *object; /* what the finding is about, or NULL */
     const char *what;
     const char *fix;   /* "": none; see findings_fix */
-    const char *sql;   /* at the source $1 is an array of the OIDs of the relations that move, $2 the slot */
+    const char *sql;   /* at the source $1 is an array of the OIDs of what moves, $2 of the file's slots */
     const char *given; /* of a probe of the target: a query at the source, whose one value is $1 of sql */
 };
 

@@ -22,7 +22,7 @@ const struct probe SOURCE_PROBES[] = {
      " else pg_current_wal_lsn() end, s.restart_lsn)), case when age(s.catalog_xmin) > 100000000 then"
      " ' and the catalog''s dead rows of ' || age(s.catalog_xmin) || ' transactions' else '' end"
      " from pg_replication_slots s where not s.active and not s.temporary and s.restart_lsn is not null"
-     " and s.slot_name <> $2 and $1::oid[] is not null order by 1", NULL},
+     " and s.slot_name <> all ($2::name[]) and $1::oid[] is not null order by 1", NULL},
     {"open_transaction", SEVERITY_WARNING, 0, 4, NULL,
      "the session with pid {1}, of role {2i}, has kept a transaction open for {3} s, {4}: a slot that is"
      " created waits"

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "cdc/pq/dsn_database.h"
 #include "cdc/source/source.h"
 
 enum {
@@ -23,30 +24,6 @@ bool sides_differ(const struct sides *sides) {
     return major_of_session(&sides->source) != major_of_session(&sides->target);
 }
 
-static void append_value(struct buffer *dsn, const char *keyword, const char *value) {
-    buffer_printf(dsn, " %s='", keyword);
-    for (; *value != '\0'; value++) {
-        if (*value == '\'' || *value == '\\')
-            buffer_append_u8(dsn, '\\');
-        buffer_append_u8(dsn, (uint8_t) *value);
-    }
-    buffer_append_u8(dsn, '\'');
-}
-
-/* The same connection to another database: a URI has its own place for the name. */
-static bool replace_database(const char *dsn, const char *database, struct buffer *ret_dsn,
-                             struct error *err) {
-    PQconninfoOption *options = PQconninfoParse(dsn, NULL);
-    if (options == NULL)
-        return error_no_memory(err);
-    for (const PQconninfoOption *option = options; option->keyword != NULL; option++)
-        if (option->val != NULL && strcmp(option->keyword, "dbname") != 0)
-            append_value(ret_dsn, option->keyword, option->val);
-    PQconninfoFree(options);
-    append_value(ret_dsn, "dbname", database);
-    return buffer_text(ret_dsn) != NULL ? true : error_no_memory(err);
-}
-
 bool sides_connect(const struct sides *sides, const char *database, struct session *session,
                    struct error *err) {
     struct session_options options = {.stop = sides->stop};
@@ -54,7 +31,7 @@ bool sides_connect(const struct sides *sides, const char *database, struct sessi
     buffer_init(&dsn, DSN_BYTES_MAX);
     sides->sink->ops->admin->target(&sides->sink->sink, &options);
     if (database != NULL) {
-        if (!replace_database(options.dsn, database, &dsn, err))
+        if (!dsn_replace_database(options.dsn, database, &dsn, err))
             return false;
         /* a session keeps its dsn, to connect again for an explanation */
         options.dsn = arena_copy((struct arena *) (uintptr_t) &sides->arena, buffer_slice(&dsn));
