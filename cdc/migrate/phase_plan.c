@@ -78,29 +78,13 @@ static bool store_plan(struct migrate *migrate, struct plan *plan, bool has_sche
     return migrate_done(migrate, "plan", detail, err);
 }
 
-/* Found at the target, and gone once the schema is made there. */
-static bool is_of_missing_schema(const struct finding *finding) {
-    static const char *const CODES[] = {"target_schema", "target_table", "target_type"};
-    for (size_t i = 0; i < sizeof CODES / sizeof *CODES; i++)
-        if (strcmp(finding->code, CODES[i]) == 0)
-            return true;
-    return false;
-}
-
-static size_t count_problems(const struct findings *findings, bool has_schema) {
-    size_t count = 0;
-    for (const struct finding *finding = findings->first; finding != NULL; finding = finding->next)
-        count += finding->severity == SEVERITY_PROBLEM && (has_schema || !is_of_missing_schema(finding));
-    return count;
-}
-
 static bool take_plan(struct migrate *migrate, struct plan *plan, bool has_schema, struct error *err) {
     struct findings *findings = &plan->check->findings;
     if (atomic_load(migrate->stop))
         return error_set(err, ERROR_STOPPED, "stopped");
     if (findings->failed)
         return error_no_memory(err);
-    migrate->problem_count = count_problems(findings, has_schema);
+    migrate->problem_count = findings->counts[SEVERITY_PROBLEM];
     if (migrate->problem_count == 0)
         return store_plan(migrate, plan, has_schema, err);
     findings_group(findings);
@@ -110,7 +94,8 @@ static bool take_plan(struct migrate *migrate, struct plan *plan, bool has_schem
 
 static bool make_plan(struct migrate *migrate, bool has_schema, struct error *err) {
     const struct plan_assumptions assumptions = {.copy_bytes = PLAN_COPY_BYTES,
-                                                 .index_bytes = PLAN_INDEX_BYTES};
+                                                 .index_bytes = PLAN_INDEX_BYTES,
+                                                 .has_schema = has_schema};
     struct plan plan;
     struct check *check = calloc(1, sizeof *check);
     if (check == NULL)

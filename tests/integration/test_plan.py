@@ -13,7 +13,7 @@ import pytest
 
 from integration.test_findings_followed import psql
 from support.cluster import Database
-from support.server import DEFAULT_VERSION, as_server_user, server_programs, server_user
+from support.server import DEFAULT_VERSION, as_server_user, newest_pg_dump, server_programs, server_user
 from support.wait import wait_until
 from support.wire_proxy import WireProxy
 
@@ -206,7 +206,7 @@ BAD = [
     Bad("unused_table", "create table unread (id int primary key); analyze unread", severity="note", step="""
         select format('select from %s limit 1', oid::regclass) from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace \\gexec"""),
     Bad("inheritance", "create table parent (id int primary key); create table child () inherits (parent); alter table child add primary key (id)",
-        step="alter table child no inherit parent", severity="note", objects={'"public"."parent"'}),
+        step="alter table child no inherit parent", severity="note", objects={'"public"."parent"', '"public"."co"'}),
     Bad("case_collision", """create table "Orders" (id int primary key); create table orders (id int primary key);
         create table cols (id int primary key, "A" int, a int)""", objects={'"public"."orders"', '"public"."cols"'}),
     Bad("long_name", f'create table "{"ü" * 31 + "x"}" (id int primary key)', severity="note"),
@@ -222,6 +222,8 @@ BAD = [
     Bad("text_type", """create type odd; create function odd_in(cstring) returns odd language internal immutable strict as 'int4in';
         create function odd_out(odd) returns cstring language internal immutable strict as 'int4out'; create type odd (input = odd_in, output = odd_out, like = int4);
         create domain odder as odd; create table to_text (id int primary key, o odder)""", severity="note", step="drop table to_text"),
+    Bad("column_order", "create table co (id int primary key, a int); create table co_child (b int, a int, id int primary key); alter table co_child inherit co",
+        severity="note", step="alter table co_child no inherit co"),
     Bad("exclusion_constraint", "create table ex (id int primary key, r int4range, constraint ex_r exclude using gist (r with &&))", severity="note",
         step="alter table ex drop constraint ex_r"),
     Bad("deferrable_constraint", "create table de (id int primary key, v int, constraint de_v unique (v) deferrable)", severity="note",
@@ -254,7 +256,8 @@ BAD = [
         severity="note", step="drop index ti_v", step_at="target"),
 ]
 # Codes whose cause is not in two databases of shared servers: each has a test of its own below.
-ELSEWHERE = {"collation_version", "connections_left", "locale", "open_transaction", "partition_alone", "pooler", "accept_unused", "sequence_select",
+ELSEWHERE = {"collation_version", "connections_left", "locale", "open_transaction", "partition_alone", "pooler", "accept_unused", "compression", "generated_child",
+             "sequence_select",
              "statistics_hidden", "synchronous_standby", "target_disk", "target_event_trigger", "target_older", "unique_besides_key", "wal_room",
              "wraparound"}
 
@@ -387,6 +390,31 @@ def test_a_target_of_an_older_version_and_of_another_locale(new_pipeline, shared
     pipeline.sink_configuration["dsn"] = pipeline.source.cluster.dsn("postgres")
     assert not {"target_older", "locale"} & codes_of(plan(pipeline))
     pipeline.target.cluster.execute("drop database other_locale")
+
+
+def test_what_another_build_and_a_later_version_refuse(new_pipeline, shared_clusters):
+    """Said before the schema is made there. The steps are followed, and the schema can be made."""
+    pipeline = new_pipeline(shared_clusters("source", 15), shared_clusters("target", 18))
+    pipeline.source.execute("""create table t (id int primary key, "a;" int, b text compression lz4); create materialized view m as select * from t;
+        alter materialized view m alter b set compression lz4;
+        create table child (id int primary key, "a;" int generated always as (7) stored) inherits (t)""")
+    steps = [line for code in ("compression", "generated_child") for finding in findings_of(plan(pipeline), code) for line in finding["fix"].splitlines()]
+    assert len(steps) == 4
+    for step in steps:
+        pipeline.source.execute(re.fullmatch("at the source: (alter .*)", step).group(1))
+    assert not codes_of(plan(pipeline)) & {"compression", "generated_child"}
+    if newest_pg_dump() is not None:
+        pipeline.engine.configuration["schema"] = {"pg_dump": str(newest_pg_dump())}
+        result = pipeline.engine.command("schema apply")
+        assert result.returncode == 0, result.stderr
+
+
+def test_what_the_schema_will_bring_is_no_problem(pipeline):
+    """A type that the copy cannot create: check says so, and a plan knows that it comes."""
+    pipeline.source.execute("create type r as range (subtype = int, subtype_diff = int4range_subdiff); create table t (id int primary key, r r)")
+    assert {"target_type"} <= codes_of(pipeline.engine.json("check"))
+    assert [finding["severity"] for finding in findings_of(plan(pipeline), "target_type")] == ["note"]
+    assert plan(pipeline)["ready"]
 
 
 def test_an_event_trigger_at_the_target(pipeline):

@@ -95,10 +95,10 @@ def test_killed_at_each_object(shop, point):
     assert compare(pipeline) == (0, [])
 
 
-def refused(pipeline, *words, arguments=()):
-    """It ends with 2 before anything is changed, and says why."""
+def refused(pipeline, *words, arguments=(), code=2):
+    """It ends before anything is changed, and says why."""
     before = pipeline.target.value("select count(*) from pg_class")
-    result = apply(pipeline, *arguments, code=2)
+    result = apply(pipeline, *arguments, code=code)
     for word in words:
         assert word in result.stderr, result.stderr
     assert pipeline.target.value("select count(*) from pg_class where relnamespace <> to_regnamespace('pgcdc')"
@@ -201,6 +201,23 @@ def test_what_the_target_cannot_make_is_named_and_may_be_made_by_hand(shop):
     pipeline.target.execute("create table t (id int, twice int generated always as (id * 2) stored)")
     apply(pipeline)
     assert compare(pipeline) == (4, ["different TABLE public.t", "different VIEW public.v"])
+
+
+def test_inherited_columns_come_first_where_a_table_is_made(shop):
+    """Nothing but the order differs, in the same version too; a column that is missing does."""
+    pipeline = shop(sql="""create table p (a int, b int); create table one (b int, a int, c int); alter table one inherit p;
+        create table two (c int) inherits (p)""")
+    apply(pipeline)
+    assert compare(pipeline) == (0, [])
+    assert "0 objects made" in apply(pipeline).stdout
+    pipeline.target.execute("alter table one drop c")
+    assert compare(pipeline) == (4, ["different TABLE public.one"])
+
+
+def test_a_function_whose_library_the_target_lacks_is_named(shop):
+    pipeline = shop(15, 18, sql=None)
+    pipeline.source.execute("create function inc() returns trigger language c as '/usr/lib/postgresql/15/lib/autoinc.so', 'autoinc'")
+    refused(pipeline, "FUNCTION public.inc()", "built for its version, or drop the function at the source", code=1)
 
 
 def test_a_table_that_stays_behind_takes_along_what_needs_it(shop):

@@ -6,6 +6,7 @@
 
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cdc/base/buffer.h"
 #include "cdc/migrate/plan/data.h"
@@ -120,6 +121,26 @@ static void probe_sink(struct plan *plan, const struct config_sink *sink) {
     session_close(&target);
 }
 
+/* What the target lacks until the schema is made there. */
+static bool is_of_missing_schema(const struct finding *finding) {
+    static const char *const CODES[] = {"target_schema", "target_table", "target_type"};
+    for (size_t i = 0; i < sizeof CODES / sizeof *CODES; i++)
+        if (finding->severity == SEVERITY_PROBLEM && strcmp(finding->code, CODES[i]) == 0)
+            return true;
+    return false;
+}
+
+static void relax_findings(struct findings *findings) {
+    for (struct finding *finding = findings->first; finding != NULL; finding = finding->next) {
+        if (!is_of_missing_schema(finding))
+            continue;
+        findings->counts[finding->severity]--;
+        finding->severity = SEVERITY_NOTE;
+        findings->counts[finding->severity]++;
+        finding->fix = "pgcdc migrate makes it there with the schema";
+    }
+}
+
 /* Only what was looked for can be missing; and another database of the file may need the entry. */
 static void accept_findings(struct plan *plan) {
     const struct config *config = plan->check->config;
@@ -139,6 +160,8 @@ static void accept_findings(struct plan *plan) {
 void plan_make(struct plan *plan, struct check *check, const struct plan_assumptions *assumptions) {
     *plan = (struct plan){.check = check, .assumptions = *assumptions};
     check_all(check);
+    if (!assumptions->has_schema)
+        relax_findings(&check->findings);
     plan->servers = arena_alloc_zero(&check->arena, (check->config->sink_count + 1) * sizeof *plan->servers);
     if (plan->servers == NULL)
         check->findings.failed = true;

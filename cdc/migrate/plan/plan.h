@@ -20,6 +20,7 @@ struct plan_assumptions {
     uint64_t index_bytes; /* a second, of finished indexes */
     uint64_t target_disk; /* free bytes at the target; 0: not known */
     bool reads_rows;      /* data quality is examined too */
+    bool has_schema;      /* what the target lacks of it is a problem: it will not be made any more */
 };
 
 struct plan_estimate {

@@ -83,6 +83,16 @@ const struct probe TABLE_PROBES[] = {
      " children", "",
      "select n.nspname, c.relname from " MOVED " where c.relkind = 'r' and exists (select from pg_inherits h"
      " where h.inhparent = c.oid) order by 1, 2", NULL},
+    {"column_order", SEVERITY_NOTE, 0, 2, "{1q}",
+     "table {1q} has inherited columns that do not come first; at the target they do, so the order of its"
+     " columns changes", "name the columns in each INSERT, COPY and SELECT of the applications",
+     "select n.nspname, c.relname from " MOVED " where not c.relispartition and exists (select from"
+     " pg_inherits h where h.inhrelid = c.oid) and (select array_agg(a.attnum order by a.attnum) <>"
+     "   array_agg(a.attnum order by w.parent, w.place, a.attnum)"
+     "  from pg_attribute a left join lateral (select h.inhseqno, p.attnum from pg_inherits h"
+     "   join pg_attribute p on p.attrelid = h.inhparent and p.attname = a.attname where h.inhrelid = c.oid"
+     "   order by 1, 2 limit 1) w (parent, place) on true"
+     "  where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) order by 1, 2", NULL},
     {"partition_alone", SEVERITY_WARNING, 0, 5, "{1q}",
      "partition {1q} is sent under its own name and not as rows of {3q}, so the target needs a table of"
      " that name",

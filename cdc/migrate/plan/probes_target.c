@@ -19,6 +19,23 @@
     "jsonb_to_recordset($1::jsonb) g (schema name, name name) join pg_namespace n on n.nspname = g.schema"   \
     " join pg_class c on c.relnamespace = n.oid and c.relname = g.name"
 
+/* Of tables that move, and of materialized views. */
+static const char GIVEN_COMPRESSED[] =
+    "select coalesce(jsonb_agg(jsonb_build_object('kind', case c.relkind when 'm' then 'materialized view'"
+    "  else 'table' end, 'schema', n.nspname, 'name', c.relname, 'column', a.attname)), '[]')::text"
+    " from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace"
+    " where a.attcompression = 'l' and not a.attisdropped and (c.relkind = 'm' or c.oid = any($1::oid[]))";
+
+/* Columns that are generated in a child by inheritance, and not in its parent. */
+static const char GIVEN_GENERATED[] =
+    "select coalesce(jsonb_agg(jsonb_build_object('schema', n.nspname, 'name', c.relname, 'column',"
+    "  a.attname, 'parent_schema', pn.nspname, 'parent', p.relname)), '[]')::text"
+    " from unnest($1::oid[]) moved join pg_class c on c.oid = moved and not c.relispartition"
+    " join pg_namespace n on n.oid = c.relnamespace join pg_inherits h on h.inhrelid = c.oid"
+    " join pg_class p on p.oid = h.inhparent join pg_namespace pn on pn.oid = p.relnamespace"
+    " join pg_attribute a on a.attrelid = c.oid and a.attgenerated <> ''"
+    " join pg_attribute b on b.attrelid = p.oid and b.attname = a.attname and b.attgenerated = ''";
+
 /* Those that own something in the source's database, or have a right on it. */
 static const char GIVEN_ROLES[] =
     "select coalesce(jsonb_agg(jsonb_build_object('name', r.rolname, 'login', r.rolcanlogin)), '[]')::text"
@@ -56,6 +73,21 @@ const struct probe TARGET_PROBES[] = {
      " pg_extension_update_paths(g.name) p where p.source = e.extversion and p.target = g.version and"
      " p.path is not null"
      " and e.extversion <> g.version order by 1", GIVEN_EXTENSIONS},
+    {"compression", SEVERITY_PROBLEM, 0, 4, "{2q}",
+     "column {4i} of {1} {2q} is compressed with lz4, which this server was built without",
+     "at the source: alter {1} {2q} alter column {4i} set compression pglz",
+     "select g.kind, g.schema, g.name, g.column from jsonb_to_recordset($1::jsonb)"
+     " g (kind text, schema name, name name, \"column\" name) where not exists (select from pg_settings s"
+     " where s.name = 'default_toast_compression' and 'lz4' = any(s.enumvals)) order by 2, 3, 4",
+     GIVEN_COMPRESSED},
+    {"generated_child", SEVERITY_PROBLEM, 160000, 5, "{1q}",
+     "column {3i} of table {1q} is generated, and that of its parent {4q} is not, which this version of"
+     " PostgreSQL does not allow",
+     "at the source: alter table {1q} no inherit {4q}; alter table {1q} alter column {3i} drop expression;"
+     " alter table {1q} inherit {4q}",
+     "select g.schema, g.name, g.column, g.parent_schema, g.parent from jsonb_to_recordset($1::jsonb)"
+     " g (schema name, name name, \"column\" name, parent_schema name, parent name) order by 1, 2, 3, 4, 5",
+     GIVEN_GENERATED},
     {"role_missing", SEVERITY_WARNING, 0, 2, "{1i}",
      "role {1i} owns objects at the source, or has rights there, and this server does not have it",
      "create role {1i} {2};  -- its password is not moved",

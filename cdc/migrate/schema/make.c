@@ -34,6 +34,9 @@ static bool explain_object(const struct object *object, struct error *err) {
     if (strcmp(state, "42601") == 0 || strcmp(state, "0A000") == 0)
         return error_remedy(err, "the target's version of PostgreSQL may not know this: change the object at "
                                  "the source, or make it in the target by hand, with the name that it has");
+    if (strcmp(object->kind, "FUNCTION") == 0 && (strcmp(state, "58P01") == 0 || strcmp(state, "XX000") == 0))
+        return error_remedy(err, "a function in C is part of a library: install it at the target's server, "
+                                 "built for its version, or drop the function at the source");
     if (strcmp(state, "53200") == 0)
         return error_remedy(err,
                             "raise max_locks_per_transaction at the target: all that the copy needs is made "

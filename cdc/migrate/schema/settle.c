@@ -215,9 +215,18 @@ static size_t add_refused(const struct sides *sides, struct settle_pair *pairs, 
     return kept;
 }
 
-static bool have_different(const struct settle_pair *pairs, size_t count) {
+/*
+ * Can the same definition have other words at the target? Two versions write a view each in its own way,
+ * and a table that inherits has its parents' columns first wherever it is made.
+ */
+static bool can_have_other_words(const struct sides *sides, const struct settle_pair *pair) {
+    return pair->at_source != NULL && pair->at_target != NULL &&
+           (sides_differ(sides) || strstr(pair->at_source->definition, "\nINHERITS (") != NULL);
+}
+
+static bool have_other_words(const struct sides *sides, const struct settle_pair *pairs, size_t count) {
     for (size_t i = 0; i < count; i++)
-        if (pairs[i].at_source != NULL && pairs[i].at_target != NULL)
+        if (can_have_other_words(sides, &pairs[i]))
             return true;
     return false;
 }
@@ -230,7 +239,7 @@ bool settle_compare(struct sides *sides, struct settle_pair **ret_pairs, size_t 
         return error_no_memory(err);
     *ret_pairs = pairs;
     *ret_count = compare_lists(&sides->at_source, &sides->at_target, pairs);
-    if (!have_different(pairs, *ret_count) || !sides_differ(sides))
+    if (!have_other_words(sides, pairs, *ret_count))
         return true;
     struct object_list in_words = {0};
     const bool is_normal = sides_normalise(sides, &in_words, err);
