@@ -26,6 +26,7 @@
 #include "cdc/engine/skip.h"
 #include "cdc/engine/state_lock.h"
 #include "cdc/engine/verified.h"
+#include "cdc/migrate/globals/globals.h"
 #include "cdc/migrate/steps/steps.h"
 #include "cdc/pq/identifier.h"
 #include "cdc/source/publication.h"
@@ -189,7 +190,8 @@ static bool remove_steps(const struct drop *drop, const struct config_sink *sink
     const bool removed =
         !steps_can(sink) ||
         (steps_open(&steps, drop->config, sink, drop->stop, err) &&
-         (!steps.exists || (steps_lock(&steps, "pgcdc drop", err) && steps_remove(&steps, NULL, err))));
+         (!steps.exists || (steps_lock(&steps, "pgcdc drop", err) && steps_remove(&steps, NULL, err))) &&
+         globals_forget(drop->config, sink, drop->stop, err));
     steps_close(&steps);
     return removed;
 }

@@ -5,6 +5,7 @@
 #include "cdc/base/amount.h"
 #include "cdc/base/log.h"
 #include "cdc/command.h"
+#include "cdc/migrate/globals/globals.h"
 #include "cdc/migrate/schema/schema.h"
 
 static enum exit_code schema_failed(const struct error *err) {
@@ -43,7 +44,8 @@ static bool apply_schema(const struct command_line *line, struct error *err) {
                                                                           : SCHEMA_AFTER_COPY;
     if (!refuse_schema_archive(line, err) || !schema_find_sink(line->config, line->sink, &sink, err))
         return false;
-    const bool is_applied = steps_open(&steps, line->config, sink, line->stop, err) &&
+    const bool is_applied = globals_make(line->config, sink, line->stop, err) &&
+                            steps_open(&steps, line->config, sink, line->stop, err) &&
                             steps_lock(&steps, "pgcdc schema apply", err) &&
                             apply_schema_stage(line, sink, stage, &steps, err);
     steps_close(&steps);

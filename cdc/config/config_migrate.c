@@ -10,7 +10,7 @@
 #include "cdc/config/config_read.h"
 #include "cdc/pq/dsn_database.h"
 
-enum { DATABASES_MAX = 1000, DATABASE_NAME_MAX = 63, TEXT_BYTES_MAX = 1 << 16 };
+enum { DATABASES_MAX = 1000, NAME_MAX_BYTES = 63, TEXT_BYTES_MAX = 1 << 16 };
 
 const struct option_spec MIGRATE_OPTIONS[] = {
     {"databases", false,
@@ -66,9 +66,9 @@ static bool complete_entry(const struct section *section, const struct config *c
                            struct config_database *database, struct error *err) {
     if (database->target == NULL)
         database->target = database->source;
-    if (strlen(database->source) > DATABASE_NAME_MAX || strlen(database->target) > DATABASE_NAME_MAX)
+    if (strlen(database->source) > NAME_MAX_BYTES || strlen(database->target) > NAME_MAX_BYTES)
         return section_error(section, "databases", NULL, err, "a database's name is longer than %d bytes",
-                             DATABASE_NAME_MAX);
+                             NAME_MAX_BYTES);
     const bool is_given = database->name != NULL;
     if (!is_given)
         database->name = derive_name(section->file->arena, config->name, database->source);
@@ -131,7 +131,9 @@ static bool check_shape(const struct section *root, const struct section *sectio
     struct error why = {0};
     struct section source;
     if (config->migrate.database_count == 0)
-        return true;
+        return !config->migrate.creates ||
+               section_error(section, "create", NULL, err,
+                             "needs databases: the list of the databases that move");
     if (!config_find_target(config, &sink, &why))
         return section_error(section, "databases", NULL, err,
                              "needs a source and one sink that is a database, and no buffer");

@@ -11,6 +11,7 @@
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
+#include "cdc/migrate/globals/globals.h"
 
 #define BLOCK_BYTES 65536
 #define ARENA_BYTES_MAX ((size_t) 1 << 30)
@@ -169,7 +170,8 @@ static bool verify_and_follow(struct migrate *migrate, struct error *err) {
 
 bool migrate_run(struct migrate *migrate, struct error *err) {
     arena_init(&migrate->arena, BLOCK_BYTES, ARENA_BYTES_MAX);
-    if (!open_locked(migrate, KILLED_MS, err))
+    if (!globals_make(migrate->config, migrate->sink, migrate->stop, err) ||
+        !open_locked(migrate, KILLED_MS, err))
         return false;
     for (size_t i = 0; i < PHASES_COUNT; i++) {
         if (!run_phase(migrate, &PHASES[i], err))

@@ -18,7 +18,7 @@ KILLS_LONG = 1000
 # Of `verify`, and of continuous verification: test_verify.py, test_continuous.py. Beside the pipeline: test_sequences.py. Of `schema apply`: test_schema.py.
 ELSEWHERE = {"attempt-end-reached", "buffer-before-begin", "failure-written", "postgres-after-resolve", "repair-stored", "sequences-set", "streamed-commit", "verified-written", "verify-range-compared"}
 # Of a migration, and of `drop` after one: test_migrate_kills.py. Of `cutover` and `rollback`: test_cutover_kills.py. Of several databases: test_databases.py.
-MIGRATING = ("cutover-", "databases-", "migrate-", "proof-", "steps-", "schema-")
+MIGRATING = ("cutover-", "databases-", "globals-", "migrate-", "proof-", "steps-", "schema-")
 
 
 def fault_points():

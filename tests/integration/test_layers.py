@@ -47,6 +47,7 @@ LAYERS = {
     "cdc/sequences": ["cdc/base", "cdc/pq", "sinks", "cdc/config", "cdc/source"],
     "cdc/run": ["cdc/base", "cdc/config", "cdc/engine", "cdc/verify", "cdc/sequences"],
     "cdc/migrate/plan": ["cdc/base", "cdc/pq", "sinks", "cdc/config", "cdc/check"],
+    "cdc/migrate/globals": ["cdc/base", "cdc/pq", "sinks", "cdc/config", "cdc/source", "cdc/migrate/steps"],
     "cdc/migrate/steps": ["cdc/base", "cdc/pq", "sinks", "cdc/config"],
     "cdc/migrate/cutover": [
         "cdc/base", "cdc/pq", "sinks", "cdc/config", "cdc/source", "cdc/engine", "cdc/verify", "cdc/sequences", "cdc/migrate/proof", "cdc/migrate/steps",
@@ -54,16 +55,16 @@ LAYERS = {
     "cdc/migrate/schema": ["cdc/base", "cdc/pq", "sinks", "cdc/config", "cdc/source", "cdc/migrate/steps"],
     "cdc/migrate/proof": ["cdc/base", "cdc/pq", "cdc/engine", "cdc/verify", "cdc/migrate/steps"],
     "cdc/migrate/report": [
-        "cdc/base", "cdc/pq", "cdc/config", "cdc/source", "cdc/engine", "cdc/check", "cdc/sequences", "cdc/migrate/proof", "cdc/migrate/schema",
+        "cdc/base", "cdc/pq", "cdc/config", "cdc/source", "cdc/engine", "cdc/check", "cdc/sequences", "cdc/migrate/globals", "cdc/migrate/proof", "cdc/migrate/schema",
         "cdc/migrate/steps",
     ],
     "cdc/migrate": [
-        "cdc/base", "cdc/pq", "cdc/config", "cdc/source", "cdc/engine", "cdc/verify", "cdc/sequences", "cdc/run", "cdc/migrate/plan", "cdc/migrate/proof",
+        "cdc/base", "cdc/pq", "cdc/config", "cdc/source", "cdc/engine", "cdc/verify", "cdc/sequences", "cdc/run", "cdc/migrate/globals", "cdc/migrate/plan", "cdc/migrate/proof",
         "cdc/migrate/schema", "cdc/migrate/steps",
     ],
     "cdc/commands": [
         "cdc", "cdc/base", "cdc/pq", "decoder", "cdc/archive", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine", "cdc/status", "cdc/check", "cdc/verify", "cdc/run",
-        "cdc/migrate", "cdc/migrate/cutover", "cdc/migrate/plan", "cdc/migrate/report", "cdc/migrate/schema", "cdc/migrate/steps",
+        "cdc/migrate", "cdc/migrate/cutover", "cdc/migrate/globals", "cdc/migrate/plan", "cdc/migrate/report", "cdc/migrate/schema", "cdc/migrate/steps",
     ],
     "cdc": ["cdc/base", "cdc/config"],
 }

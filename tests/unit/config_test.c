@@ -266,6 +266,8 @@ static const struct bad BAD[] = {
      "each slot has the name of its pipeline"},
     {HEAD "migrate: {databases: [a]}\n" TAIL "  - {name: k, type: kafka, brokers: b}\n",
      "shop.yaml:4: migrate.databases: needs a source and one sink that is a database, and no buffer"},
+    {HEAD "migrate: {create: yes}\n" TAIL,
+     "shop.yaml:4: migrate.create: needs databases: the list of the databases that move"},
     {HEAD "migrate: {roles: all}\n" TAIL, "shop.yaml:4: migrate.roles: expected check or create"},
     {HEAD "sequences: {follow: some}\n" TAIL, "shop.yaml:4: sequences.follow: expected none, tables or all"},
     {HEAD "sequences: {headroom: -1}\n" TAIL,

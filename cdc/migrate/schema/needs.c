@@ -75,8 +75,8 @@ static bool check_roles(struct sides *sides, struct error *err) {
     error_set(err, ERROR_CONFIG, "the target lacks %s that owners or rights name: %s",
               PQntuples(rows) == 1 ? "a role" : "roles", list_rows(rows, &text));
     return error_remedy(err,
-                        "create each at the target (create role NAME; pg_dumpall --roles-only writes all of "
-                        "the source), or set schema.owners and schema.grants to no");
+                        "set migrate.roles to create, which makes them; or create each at the target; or set "
+                        "schema.owners and schema.grants to no");
 }
 
 static bool check_owners(struct sides *sides, struct error *err) {
