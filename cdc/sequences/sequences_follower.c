@@ -15,7 +15,6 @@
 
 enum {
     ROUND_MS = 60000,
-    STEP_MS = 100, /* how soon a stop is noticed in a pause */
 };
 
 #define BLOCK_BYTES ((size_t) 64 * 1024)
@@ -28,10 +27,13 @@ static bool is_ending(const struct sequences_follower *follower) {
     return atomic_load_explicit(&follower->stop, memory_order_relaxed);
 }
 
-static void wait_for_round(const struct sequences_follower *follower) {
-    const int64_t until_ms = clock_now_ms() + FAULT_INTERVAL_MS(ROUND_MS);
-    while (!is_ending(follower) && clock_now_ms() < until_ms)
-        clock_pause_ms(STEP_MS);
+static void wait_for_round(struct sequences_follower *follower) {
+    const struct timespec until = clock_deadline(FAULT_INTERVAL_MS(ROUND_MS));
+    int failure = 0;
+    pthread_mutex_lock(&follower->lock);
+    while (!is_ending(follower) && failure == 0)
+        failure = pthread_cond_timedwait(&follower->ends, &follower->lock, &until);
+    pthread_mutex_unlock(&follower->lock);
 }
 
 static void say_new(char said[static SEQUENCES_SAID_MAX], enum log_level level, const char *sink,
@@ -125,21 +127,42 @@ static bool has_target(const struct config *config) {
     return false;
 }
 
+static void init_locks(struct sequences_follower *follower) {
+    pthread_condattr_t attributes;
+    pthread_mutex_init(&follower->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&follower->ends, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static void release_locks(struct sequences_follower *follower) {
+    pthread_cond_destroy(&follower->ends);
+    pthread_mutex_destroy(&follower->lock);
+}
+
 bool sequences_follower_start(struct sequences_follower *follower, const struct config *config,
                               struct error *err) {
     *follower = (struct sequences_follower){.config = config};
     if (config->sequences.follow == SEQUENCES_NONE || !has_target(config))
         return true;
+    init_locks(follower);
     const int failure = pthread_create(&follower->thread, NULL, follower_main, follower);
-    if (failure != 0)
-        return error_set(err, ERROR_SYSTEM, "a thread for the sequences: %s", strerror(failure));
-    follower->runs = true;
-    return true;
+    follower->runs = failure == 0;
+    if (follower->runs)
+        return true;
+    release_locks(follower);
+    return error_set(err, ERROR_SYSTEM, "a thread for the sequences: %s", strerror(failure));
 }
 
 void sequences_follower_end(struct sequences_follower *follower) {
+    if (!follower->runs)
+        return;
+    pthread_mutex_lock(&follower->lock);
     atomic_store(&follower->stop, true);
-    if (follower->runs)
-        pthread_join(follower->thread, NULL);
+    pthread_cond_signal(&follower->ends);
+    pthread_mutex_unlock(&follower->lock);
+    pthread_join(follower->thread, NULL);
+    release_locks(follower);
     follower->runs = false;
 }

@@ -20,6 +20,8 @@ struct sequences_follower {
     const struct config *config;
     /* what was logged last about a sink: an obstacle lasts, and is logged when it is another one */
     char said[SEQUENCES_SINKS_MAX][SEQUENCES_SAID_MAX];
+    pthread_mutex_t lock;
+    pthread_cond_t ends; /* stop became true */
     atomic_bool stop;
     pthread_t thread;
     bool runs;
