@@ -14,7 +14,7 @@ const struct option_spec SCHEMA_OPTIONS[] = {
     {"pg_dump", false,
      "path of the `pg_dump` that describes the schema; its major version must not be older than that of "
      "either server",
-     OPTION_PATH, "the newest one in `PATH` and in `/usr/lib/postgresql`"},
+     OPTION_PATH, "the newest one in `/usr/lib/postgresql`, or, when that is too old, in `PATH`"},
     {"jobs", false, "how many indexes and constraints are built at the same time, 1 to 64", OPTION_TEXT,
      "the processors here, at most 4"},
     {"owners", false, "`yes`: objects get the owners that they have at the source; `no`: the target's role",

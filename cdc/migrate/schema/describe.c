@@ -85,7 +85,8 @@ bool describer_find(struct describer *describer, const struct schema_config *con
     if (config->pg_dump == NULL) {
         try_pattern(describer, "/usr/lib/postgresql/*/bin/pg_dump");
         try_pattern(describer, "/usr/pgsql-*/bin/pg_dump");
-        try_search_path(describer);
+        if (describer->major < major_min)
+            try_search_path(describer);
     } else {
         describer->major = major_of(describer, config->pg_dump, err);
         if (describer->major == 0)

@@ -4,6 +4,7 @@
  */
 #include "cdc/migrate/schema/sides.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include "cdc/pq/dsn_database.h"
@@ -14,7 +15,7 @@ enum {
     DSN_BYTES_MAX = 1 << 16,
 };
 
-#define ARENA_BYTES_MAX ((size_t) 4 << 30) /* both descriptions, each text a few times */
+#define ARENA_BYTES_MAX ((size_t) 4 << 30) /* a description, each text a few times */
 
 static int major_of_session(const struct session *session) {
     return session->server_version / 10000;
@@ -41,11 +42,41 @@ bool sides_connect(const struct sides *sides, const char *database, struct sessi
     return session_open(session, &options, err);
 }
 
-static bool describe_side(struct sides *sides, const struct session *session, struct object_list *ret_list,
-                          struct error *err) {
+/* ---- both described at once ---- */
+
+struct side {
+    struct sides *sides;
+    const struct session *session;
+    struct describer describer; /* with an arena that no other thread uses */
+    struct object_list *list;
+    struct error error;
+    bool is_described;
+};
+
+static bool describe_side(struct side *side, struct error *err) {
     struct toc toc;
-    return describer_read(&sides->describer, session, NULL, &toc, err) &&
-           object_list_make(&toc, sides->config, &sides->arena, ret_list, err);
+    return describer_read(&side->describer, side->session, NULL, &toc, err) &&
+           object_list_make(&toc, side->sides->config, side->describer.arena, side->list, err);
+}
+
+static void *side_main(void *argument) {
+    struct side *side = argument;
+    side->is_described = describe_side(side, &side->error);
+    return NULL;
+}
+
+static bool describe_sides(struct sides *sides, struct error *err) {
+    struct side source = {sides, &sides->source, sides->describer, &sides->at_source, {0}, false};
+    struct side target = {sides, &sides->target, sides->describer, &sides->at_target, {0}, false};
+    pthread_t thread;
+    target.describer.arena = &sides->target_arena;
+    if (pthread_create(&thread, NULL, side_main, &target) != 0)
+        return error_errno(err, "a thread for a description");
+    const bool is_described = describe_side(&source, err);
+    pthread_join(thread, NULL);
+    if (is_described && !target.is_described)
+        *err = target.error;
+    return is_described && target.is_described;
 }
 
 bool sides_open(struct sides *sides, const struct config *config, const struct config_sink *sink,
@@ -54,6 +85,7 @@ bool sides_open(struct sides *sides, const struct config *config, const struct c
     sides->sink = sink;
     sides->stop = stop;
     arena_init(&sides->arena, BLOCK_BYTES, ARENA_BYTES_MAX);
+    arena_init(&sides->target_arena, BLOCK_BYTES, ARENA_BYTES_MAX);
     sides->describer = (struct describer){.arena = &sides->arena, .stop = stop};
     if (!source_open(&sides->source, &config->source, stop, err) ||
         !sides_connect(sides, NULL, &sides->target, err))
@@ -61,8 +93,7 @@ bool sides_open(struct sides *sides, const struct config *config, const struct c
     const int source = major_of_session(&sides->source);
     const int target = major_of_session(&sides->target);
     return describer_find(&sides->describer, &config->schema, source > target ? source : target, err) &&
-           describe_side(sides, &sides->source, &sides->at_source, err) &&
-           describe_side(sides, &sides->target, &sides->at_target, err);
+           describe_sides(sides, err);
 }
 
 void sides_close(struct sides *sides) {
@@ -71,4 +102,5 @@ void sides_close(struct sides *sides) {
     object_list_release(&sides->at_source);
     object_list_release(&sides->at_target);
     arena_release(&sides->arena);
+    arena_release(&sides->target_arena);
 }

@@ -11,7 +11,8 @@ struct sides {
     const struct config *config;
     const struct config_sink *sink;
     const atomic_bool *stop;
-    struct arena arena; /* for all texts of the lists */
+    struct arena arena; /* for all texts of the lists, but those of at_target */
+    struct arena target_arena;
     struct session source, target;
     struct describer describer;
     struct object_list at_source, at_target;
