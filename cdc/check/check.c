@@ -96,6 +96,10 @@ void check_release(struct check *check) {
 void check_all(struct check *check) {
     for (size_t i = 0; i < sizeof STEPS / sizeof STEPS[0]; i++)
         run_step(check, &STEPS[i]);
+    check_sinks(check);
+}
+
+void check_sinks(struct check *check) {
     for (size_t i = 0; i < check->config->sink_count; i++)
         run_sink(check, &check->config->sinks[i]);
     if (check->config->part_count > 0)

@@ -67,6 +67,9 @@ void check_release(struct check *check);
 /* Runs all checks. Findings are dropped only when memory is exhausted. */
 void check_all(struct check *check);
 
+/* The sinks alone, after check_all: once more, when they have changed. The caller drops the old findings. */
+void check_sinks(struct check *check);
+
 /* Will run copy the existing rows? Assumed if the start is unknown. */
 bool check_expects_copy(const struct check *check);
 

@@ -91,6 +91,27 @@ void findings_fix(struct findings *findings, const char *format, ...) {
     va_end(values);
 }
 
+static void findings_uncount(struct findings *findings, const struct finding *finding) {
+    if (finding->is_accepted)
+        findings->accepted_count--;
+    else
+        findings->counts[finding->severity]--;
+}
+
+void findings_drop(struct findings *findings, const char *where) {
+    struct finding *next = findings->first;
+    findings->first = findings->last = NULL;
+    while (next != NULL) {
+        struct finding *finding = next;
+        next = finding->next;
+        finding->next = NULL;
+        if (strncmp(finding->where, where, strlen(where)) == 0)
+            findings_uncount(findings, finding);
+        else
+            findings_append(findings, finding);
+    }
+}
+
 void findings_add_error(struct findings *findings, enum severity severity, const char *code,
                         const struct error *error) {
     findings_add(findings, severity, code, "%s", error->text);

@@ -72,6 +72,9 @@ void findings_object(struct findings *findings, const char *object);
  */
 size_t findings_accept(struct findings *findings, const char *entry);
 
+/* Removes the findings about that side ("source"), or about all that begin with it ("sink "). */
+void findings_drop(struct findings *findings, const char *where);
+
 /* findings_group.c: merges findings with one cause. No finding may be added afterwards. */
 void findings_group(struct findings *findings);
 

@@ -184,6 +184,7 @@ bool migrate_run(struct migrate *migrate, struct error *err) {
 }
 
 void migrate_release(struct migrate *migrate) {
+    phase_plan_forget(migrate);
     steps_close(&migrate->steps);
     arena_release(&migrate->arena);
 }

@@ -44,6 +44,7 @@ struct migrate {
     int following_fd;    /* a byte is written there when it only follows; 0: none */
     struct steps steps; /* open, locked */
     struct arena arena;
+    struct migrate_plan *plan; /* of this process, until the copy begins; NULL: there is none */
     struct migrate_follower follower;
     const struct config *failed; /* whose error it is, when the pipeline failed; else NULL */
     size_t problem_count;        /* of the plan; they are printed */
@@ -74,6 +75,8 @@ MUST_CHECK bool migrate_reconnect(struct migrate *migrate, struct error *err);
 MUST_CHECK bool phase_plan(struct migrate *migrate, struct error *err);
 /* The same once the schema is made. */
 MUST_CHECK bool phase_plan_again(struct migrate *migrate, struct error *err);
+/* Ends the sessions of a plan. */
+void phase_plan_forget(struct migrate *migrate);
 
 /* phase_schema.c: what the rows need, and what follows them. */
 MUST_CHECK bool phase_schema(struct migrate *migrate, struct error *err);

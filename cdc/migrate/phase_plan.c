@@ -3,8 +3,8 @@
  * phase_plan.c - a migration begins when its plan has no problem.
  *
  * What the plan found is kept with the step, so that the report can list it. Until the copy has begun the
- * plan is made anew by each run, because its findings are being fixed, and once more when the schema is made,
- * because some of what the target lacked is there then.
+ * plan is made anew by each run, because its findings are being fixed. When the schema is made, the part
+ * about the sinks is made once more, because some of what the target lacked is there then.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -72,9 +72,10 @@ static bool store_plan(struct migrate *migrate, struct plan *plan, bool has_sche
     yajl_gen_map_close(json.generator);
     if (!step_detail(&json, &text, &detail, err))
         return false;
-    findings_group(&plan->check->findings);
-    if (has_schema)
+    if (has_schema) {
+        findings_group(&plan->check->findings);
         log_warnings(plan);
+    }
     return migrate_done(migrate, "plan", detail, err);
 }
 
@@ -92,26 +93,43 @@ static bool take_plan(struct migrate *migrate, struct plan *plan, bool has_schem
     return true;
 }
 
+struct migrate_plan {
+    struct check check;
+    struct plan plan;
+};
+
+void phase_plan_forget(struct migrate *migrate) {
+    if (migrate->plan == NULL)
+        return;
+    check_release(&migrate->plan->check);
+    free(migrate->plan);
+    migrate->plan = NULL;
+}
+
 static bool make_plan(struct migrate *migrate, bool has_schema, struct error *err) {
     const struct plan_assumptions assumptions = {.copy_bytes = PLAN_COPY_BYTES,
                                                  .index_bytes = PLAN_INDEX_BYTES,
                                                  .has_schema = has_schema};
-    struct plan plan;
-    struct check *check = calloc(1, sizeof *check);
-    if (check == NULL)
+    phase_plan_forget(migrate);
+    migrate->plan = calloc(1, sizeof *migrate->plan);
+    if (migrate->plan == NULL)
         return error_no_memory(err);
+    struct check *check = &migrate->plan->check;
     check->config = migrate->config;
     check->stop = migrate->stop;
     arena_init(&check->arena, 65536, PLAN_ARENA_BYTES_MAX);
     findings_init(&check->findings);
-    bool is_good = migrate_begin(migrate, "plan", err);
-    if (is_good) {
-        plan_make(&plan, check, &assumptions);
-        is_good = take_plan(migrate, &plan, has_schema, err);
-    }
-    check_release(check);
-    free(check);
-    return is_good;
+    if (!migrate_begin(migrate, "plan", err))
+        return false;
+    plan_make(&migrate->plan->plan, check, &assumptions);
+    return take_plan(migrate, &migrate->plan->plan, has_schema, err);
+}
+
+/* The plan of this process is a moment old: only the sinks have changed. */
+static bool is_recent(struct migrate *migrate) {
+    struct error ignored = {0};
+    return migrate->plan != NULL && migrate->plan->plan.has_inventory &&
+           session_execute(&migrate->plan->check.source, "select 1", &ignored);
 }
 
 /* Then it is what the migration was begun with. */
@@ -131,5 +149,10 @@ bool phase_plan(struct migrate *migrate, struct error *err) {
 }
 
 bool phase_plan_again(struct migrate *migrate, struct error *err) {
-    return make_plan(migrate, true, err);
+    if (!is_recent(migrate))
+        return make_plan(migrate, true, err);
+    if (!migrate_begin(migrate, "plan", err))
+        return false;
+    plan_look_again(&migrate->plan->plan);
+    return take_plan(migrate, &migrate->plan->plan, true, err);
 }

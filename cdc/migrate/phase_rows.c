@@ -44,6 +44,7 @@ static bool run_until_caught_up(struct migrate *migrate, struct error *err) {
 }
 
 bool phase_copy(struct migrate *migrate, struct error *err) {
+    phase_plan_forget(migrate);
     return migrate_begin(migrate, "copy", err) && run_until_caught_up(migrate, err) &&
            migrate_done(migrate, "copy", NULL, err);
 }

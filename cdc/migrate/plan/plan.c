@@ -141,6 +141,11 @@ static void relax_findings(struct findings *findings) {
     }
 }
 
+static void probe_sinks(struct plan *plan) {
+    for (size_t i = 0; plan->has_inventory && i < plan->check->config->sink_count; i++)
+        probe_sink(plan, &plan->check->config->sinks[i]);
+}
+
 /* Only what was looked for can be missing; and another database of the file may need the entry. */
 static void accept_findings(struct plan *plan) {
     const struct config *config = plan->check->config;
@@ -167,7 +172,15 @@ void plan_make(struct plan *plan, struct check *check, const struct plan_assumpt
         check->findings.failed = true;
     else if (check->source.conn != NULL)
         take_source(plan);
-    for (size_t i = 0; plan->has_inventory && i < check->config->sink_count; i++)
-        probe_sink(plan, &check->config->sinks[i]);
+    probe_sinks(plan);
+    accept_findings(plan);
+}
+
+void plan_look_again(struct plan *plan) {
+    findings_drop(&plan->check->findings, "sink ");
+    plan->server_count = 1; /* the source */
+    plan->assumptions.has_schema = true;
+    check_sinks(plan->check);
+    probe_sinks(plan);
     accept_findings(plan);
 }

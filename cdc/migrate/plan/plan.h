@@ -72,6 +72,12 @@ struct plan {
  */
 void plan_make(struct plan *plan, struct check *check, const struct plan_assumptions *assumptions);
 
+/*
+ * After plan_make, before its findings are grouped: what is at the sinks now, which were changed since. What
+ * is known of the source stays; check's session there is open.
+ */
+void plan_look_again(struct plan *plan);
+
 /* estimate.c: from the inventory. */
 void plan_estimate(struct plan *plan, int64_t wal_rate);
 void plan_order_steps(struct plan *plan);
