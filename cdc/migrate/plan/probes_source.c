@@ -84,7 +84,9 @@ const struct probe SOURCE_PROBES[] = {
      " s.setdatabase and"
      " d.datname = current_database(), unnest(s.setconfig) v order by 1", NULL},
     {"extension_config", SEVERITY_NOTE, 0, 1, "{1i}",
-     "extension {1i} keeps its configuration in tables of its own; pgcdc does not move their rows", "",
+     "extension {1i} keeps its configuration in tables of its own; where source.tables takes them, they are"
+     " copied as others are",
+     "empty them at the target once the extension is created there, or leave them out",
      "select extname from pg_extension where extconfig is not null order by 1", NULL},
     {"collation_version", SEVERITY_WARNING, 150000, 2, NULL,
      "the database's collation was made with another version of its library: indexes on text can be"
