@@ -71,7 +71,7 @@ struct comparison_question {
 struct comparison_faults {
     uint64_t duplicate; /* the same change once more */
     uint64_t foreign;   /* no message of the table in the sink's format */
-    uint64_t uncounted; /* more or fewer than the sink has counted when it published them */
+    uint64_t uncounted; /* more, fewer or others than the sink has counted when it published them */
     uint64_t counted;   /* no fault: how many it has counted; 0: there is no such count */
 };
 

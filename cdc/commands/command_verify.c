@@ -304,7 +304,7 @@ const struct command command_verify = {
             "In a kafka sink, it reads the rows of the source and all records of the table's topic, and\n"
             "compares the last record of each key with the row; without a key, it counts equal rows.\n"
             "duplicate: the same change was published twice. foreign: a record that is no message of the\n"
-            "table. uncounted: more or fewer records than the transaction topic counts, if there is one.\n"
+            "table. uncounted: a partition has more or fewer records than were published there, or others.\n"
             "partial: the first records are deleted, a large value that an update left unchanged is in no\n"
             "record, or the format leaves a column out. It needs the right to read the topics, and room\n"
             "for temporary files in TMPDIR. With --where such a sink is left out, --resume compares all\n"

@@ -40,8 +40,8 @@ struct message {
 
 static inline struct slice message_slice(const struct buffer *bytes, const struct message_span *span) {
     if (span->is_null)
-        return (struct slice){0};
-    return (struct slice){.data = span->size > 0 ? bytes->data + span->offset : "", .size = span->size};
+        return (struct slice) {0};
+    return (struct slice) {.data = span->size > 0 ? bytes->data + span->offset : "", .size = span->size};
 }
 
 /* The messages of one change, in order. Reused from change to change. */
@@ -62,6 +62,12 @@ struct format_options {
     struct transaction_tally *tally;
 };
 
+/* Where a change is among all: its transaction's commit LSN, and a number that grows within it. */
+struct message_place {
+    lsn_t commit_lsn;
+    uint64_t index;
+};
+
 /* A message, read back. Texts and values are in the arena, or in the message. */
 struct format_reading {
     struct slice key;  /* the same bytes for the same row's key, whatever its type was; data NULL: none */
@@ -71,19 +77,8 @@ struct format_reading {
      * the transaction only commit_lsn is set.
      */
     struct change change;
-    bool has_index;  /* else change.index is the change's LSN: rows of one COPY share it */
-    bool is_counted; /* in the record that ends its transaction */
-};
-
-/* The record of the transaction topic that ends a transaction, read back. */
-struct format_ending {
-    lsn_t commit_lsn;
-    bool is_end; /* false: it begins or splits the transaction; then there are no counts */
-    size_t table_count;
-    struct format_ending_table {
-        struct slice name; /* "schema.table", not quoted */
-        uint64_t count;    /* messages for which is_counted is true */
-    } * tables;
+    struct message_place place; /* set by the reader of the topic: the change's, whatever the headers say */
+    bool has_index;             /* else change.index is the change's LSN: rows of one COPY share it */
 };
 
 struct format_ops {
@@ -111,9 +106,8 @@ struct format_ops {
      */
     bool (*read)(struct format *format, struct slice key, struct slice value, struct arena *arena,
                  struct format_reading *ret_reading, struct error *err);
-    /* The same for a message of the transaction topic. */
-    bool (*read_ending)(struct format *format, struct slice value, struct arena *arena,
-                        struct format_ending *ret_ending, struct error *err);
+    /* The place that read finds in each message of the change, tombstones aside. */
+    struct message_place (*place)(const struct change *change);
     /*
      * The texts that read returns are PostgreSQL's, and an unchanged value is VALUE_UNCHANGED. Otherwise the
      * texts are the format's own, and what encode writes for an unchanged value is read as any other.

@@ -14,7 +14,6 @@
 
 #include "proto/record.h"
 #include "proto/record_read.h"
-#include "proto/transaction_read.h"
 #include "sinks/formats/format.h"
 
 struct format {
@@ -180,44 +179,13 @@ static bool protobuf_read(struct format *format, struct slice key, struct slice 
         if (!record_read(value, arena, &record, err))
             return false;
         reading.change = record.change;
-        reading.is_counted = record.change.kind != CHANGE_READ && !record.is_moved;
     }
     *ret_reading = reading;
     return true;
 }
 
-static bool join_names(const struct table_count_reading *table, struct arena *arena, struct slice *ret_name,
-                       struct error *err) {
-    const size_t size = table->schema.size + 1 + table->table.size;
-    char *name = arena_alloc(arena, size + 1);
-    if (name == NULL)
-        return error_no_memory(err);
-    memcpy(name, table->schema.data, table->schema.size);
-    name[table->schema.size] = '.';
-    memcpy(name + table->schema.size + 1, table->table.data, table->table.size + 1);
-    *ret_name = (struct slice){.data = name, .size = size};
-    return true;
-}
-
-static bool protobuf_read_ending(struct format *format, struct slice value, struct arena *arena,
-                                 struct format_ending *ret_ending, struct error *err) {
-    struct transaction_reading reading;
-    (void) format;
-    if (!transaction_read(value, arena, &reading, err))
-        return false;
-    struct format_ending ending = {.commit_lsn = reading.commit_lsn,
-                                   .is_end = reading.status == TRANSACTION_END};
-    ending.tables = arena_alloc(arena, (reading.table_count + 1) * sizeof *ending.tables);
-    if (ending.tables == NULL)
-        return error_no_memory(err);
-    for (; ending.is_end && ending.table_count < reading.table_count; ending.table_count++) {
-        const struct table_count_reading *table = &reading.tables[ending.table_count];
-        ending.tables[ending.table_count].count = table->change_count;
-        if (!join_names(table, arena, &ending.tables[ending.table_count].name, err))
-            return false;
-    }
-    *ret_ending = ending;
-    return true;
+static struct message_place protobuf_place(const struct change *change) {
+    return (struct message_place){.commit_lsn = change->transaction->commit_lsn, .index = change->index};
 }
 
 const struct format_ops format_protobuf = {
@@ -228,6 +196,6 @@ const struct format_ops format_protobuf = {
     .encode = protobuf_encode,
     .encode_transaction = protobuf_encode_transaction,
     .read = protobuf_read,
-    .read_ending = protobuf_read_ending,
+    .place = protobuf_place,
     .reads_text = true,
 };

@@ -226,7 +226,9 @@ static bool write_all(struct kafka_sink *kafka, const struct sink_span *span, st
     kafka->now_us = clock_unix_us();
     kafka->now_ms = clock_now_ms();
     kafka->copying = are_of_a_copy(changes, count);
-    if (!kafka_prepare_producer(kafka, err) || !topics_meet(&kafka->topics, changes, count, err))
+    if (!kafka_prepare_producer(kafka, err) ||
+        (!kafka->producer.in_transaction && !topics_refresh(&kafka->topics, kafka->now_ms, err)) ||
+        !topics_meet(&kafka->topics, changes, count, err))
         return false;
     for (size_t i = 0; i < span->present; i++)
         if (!kafka_transaction_count_again(kafka, &span->changes[i], err))
@@ -321,7 +323,10 @@ static bool forget(struct kafka_sink *kafka, struct error *err) {
     const struct outgoing tombstone = {.topic = kafka->position_topic,
                                        .key = slice_of(options->position_key)};
     if (!producer_begin(&kafka->producer, err) || !producer_send(&kafka->producer, &tombstone, err) ||
-        !kafka_plan_remove(kafka, err) || !producer_commit(&kafka->producer, err))
+        !kafka_plan_remove(kafka, err) ||
+        !accounts_remove(&kafka->accounts, &kafka->producer, kafka->position_topic, options->position_key,
+                         err) ||
+        !producer_commit(&kafka->producer, err))
         return false;
     return !options->owns_position_topic || found.has_others || delete_position_topic(kafka, err);
 }

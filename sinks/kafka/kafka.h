@@ -5,6 +5,7 @@
  * kafka.c         the contract's functions
  * takeover.c      which engine owns the pipeline: opening, the claim, the meaning of a fenced producer
  * publish.c       a change as messages, and messages that are too large
+ * accounts.h      how many records were published, by partition
  * transactions.c  the transaction topic: where source transactions begin, are split and end
  * chunks.c        a copy in chunks: its plan in the position topic
  * held.c          which topics have records before the first copy
@@ -13,6 +14,7 @@
 #pragma once
 
 #include "cdc/base/json_writer.h"
+#include "sinks/kafka/account/accounts.h"
 #include "sinks/kafka/client/producer.h"
 #include "sinks/kafka/position/position_topic.h"
 #include "sinks/kafka/topics/topics.h"
@@ -42,6 +44,7 @@ struct kafka_sink {
     struct kafka_options options;
     struct producer producer;
     struct topics topics;
+    struct accounts accounts;
     rd_kafka_topic_t *position_topic;
     struct format *format;
     struct message_list messages; /* of the current change */

@@ -95,9 +95,11 @@ static bool refuse_oversized(const struct message *message, size_t bytes, const 
 
 /* ---- one message ---- */
 
+/* To this partition of the topic, or where librdkafka sends it. */
 static bool send_to(struct kafka_sink *kafka, const struct change *change, const struct message *message,
-                    const struct topic *topic, const char *origin, struct error *err) {
+                    const struct topic *topic, int32_t partition, const char *origin, struct error *err) {
     struct outgoing outgoing = {.topic = topic->handle,
+                                .partition = partition,
                                 .key = message_slice(&kafka->messages.bytes, &message->key),
                                 .value = message_slice(&kafka->messages.bytes, &message->value)};
     if (!make_headers(kafka, change, message, origin, &outgoing.headers, err) ||
@@ -117,20 +119,33 @@ static bool send_dead_letter(struct kafka_sink *kafka, const struct change *chan
         return false;
     if (bytes > topic->message_bytes_max)
         return refuse_oversized(message, bytes, topic, err);
-    return send_to(kafka, change, message, topic, origin->name, err);
+    return send_to(kafka, change, message, topic, RD_KAFKA_PARTITION_UA, origin->name, err);
+}
+
+/* A tombstone has no place, and is not counted. */
+static bool send_counted(struct kafka_sink *kafka, const struct change *change, const struct message *message,
+                         struct table_topic *table, struct error *err) {
+    const struct slice key = message_slice(&kafka->messages.bytes, &message->key);
+    const int32_t partition = partitions_choose(&kafka->topics.partitioner, table->topic, key);
+    const struct message_place place = kafka->options.format->place(change);
+    if (table->account == NULL &&
+        !accounts_find(&kafka->accounts, table->topic, message->relation->oid, &table->account, err))
+        return false;
+    return send_to(kafka, change, message, table->topic, partition, NULL, err) &&
+           (message->value.is_null || accounts_add(&kafka->accounts, table->account, partition, &place, err));
 }
 
 static bool send_message(struct kafka_sink *kafka, const struct change *change, const struct message *message,
                          struct error *err) {
-    struct topic *topic = NULL;
+    struct table_topic *table = NULL;
     size_t bytes = message->key.size + message->value.size;
     for (uint32_t i = 0; i < message->header_count; i++)
         bytes += message->headers[i].value.size;
-    if (!topics_find(&kafka->topics, message->relation, &topic, err))
+    if (!topics_find(&kafka->topics, message->relation, &table, err))
         return false;
-    if (bytes > topic->message_bytes_max)
-        return send_dead_letter(kafka, change, message, bytes, topic, err);
-    return send_to(kafka, change, message, topic, NULL, err);
+    if (bytes > table->topic->message_bytes_max)
+        return send_dead_letter(kafka, change, message, bytes, table->topic, err);
+    return send_counted(kafka, change, message, table, err);
 }
 
 static bool publish_for(struct kafka_sink *kafka, const struct change *change, uint32_t relation_index,

@@ -82,13 +82,16 @@ static bool open_producer(struct kafka_sink *kafka, int timeout_ms, struct error
 
 static bool send_position(struct kafka_sink *kafka, const struct position *position, struct error *err) {
     const struct position_record record = {
-        .claim = kafka->claim, .position = *position, .has_plan = kafka->has_plan};
+        .claim = kafka->claim, .position = *position, .has_plan = kafka->has_plan, .has_accounts = true};
     const struct position_text text = position_record_format(&record);
     const struct outgoing message = {.topic = kafka->position_topic,
                                      .key = slice_of(kafka->options.position_key),
                                      .value = slice_of(text.text)};
     FAULT_POINT("kafka-before-position");
-    return producer_begin(&kafka->producer, err) && producer_send(&kafka->producer, &message, err);
+    return producer_begin(&kafka->producer, err) &&
+           accounts_send(&kafka->accounts, &kafka->producer, kafka->position_topic,
+                         kafka->options.position_key, err) &&
+           producer_send(&kafka->producer, &message, err);
 }
 
 static void forget_sent(struct kafka_sink *kafka) {
@@ -126,8 +129,9 @@ static bool claim(struct kafka_sink *kafka, struct error *err) {
 
 bool kafka_take_over(struct kafka_sink *kafka, int timeout_ms, struct error *err) {
     struct position_found found = {0};
+    const struct position_reader reader = {.take = accounts_take, .context = &kafka->accounts};
     if (!look_before(kafka, err) || !open_producer(kafka, timeout_ms, err) ||
-        !read_position(kafka, &found, err))
+        !position_topic_read_all(&kafka->options, kafka->sink.stop, &reader, &found, err))
         return kafka_judge(kafka, err);
     if (is_succeeded(kafka, &found))
         return refuse_succeeded(kafka, err);
@@ -138,6 +142,7 @@ bool kafka_take_over(struct kafka_sink *kafka, int timeout_ms, struct error *err
 
 void kafka_let_go(struct kafka_sink *kafka) {
     topics_release(&kafka->topics);
+    accounts_release(&kafka->accounts);
     if (kafka->position_topic != NULL)
         rd_kafka_topic_destroy(kafka->position_topic);
     kafka->position_topic = NULL;

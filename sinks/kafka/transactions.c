@@ -33,6 +33,7 @@ static bool send_boundary(struct kafka_sink *kafka, const struct message *messag
     if (bytes > topic->message_bytes_max)
         return refuse_large(kafka, bytes, topic, err);
     const struct outgoing outgoing = {.topic = topic->handle,
+                                      .partition = RD_KAFKA_PARTITION_UA,
                                       .key = message_slice(&kafka->boundary.bytes, &message->key),
                                       .value = message_slice(&kafka->boundary.bytes, &message->value)};
     kafka->sent.bytes += bytes;

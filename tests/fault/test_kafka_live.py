@@ -108,7 +108,7 @@ def test_a_damaged_plan_is_named_and_can_be_dropped(loaded):
     producer = Producer({"bootstrap.servers": loaded.kafka.bootstrap})
     producer.produce(loaded.position_topic, key=f"{loaded.name}.events#chunk.7", value="{}")
     producer.flush()
-    log = loaded.assert_refused(f"the record with key {loaded.name}.events#chunk.7 at offset", "is not a part of a copy's plan",
+    log = loaded.assert_refused(f"the record with key {loaded.name}.events#chunk.7 at offset", "is not one that the sink has written",
                                 "run `pgcdc drop`", code=2)
     assert log.count("is not a part") >= 1
     assert loaded.engine.command("drop").returncode == 0

@@ -7,6 +7,7 @@ import pytest
 
 from support import load, oracle
 from support.committed import lsn_number
+from support.kafka_accounts import assert_accounted
 from support.kafka_checker import KafkaChecker
 from support.load import Load
 from support.topic_reader import TopicReader
@@ -61,6 +62,7 @@ def test_a_copy_in_chunks_is_replayed_into_kafka(kafka_pipeline, tmp_path):
     pipeline.engine.configuration["source"] = from_slot
     checker = KafkaChecker(TopicReader(pipeline.kafka.bootstrap), pipeline.topics())
     checker.assert_live(pipeline.witness, finished_lsn)
+    assert_accounted(pipeline, checker.published)
     tables = oracle.published_tables(pipeline.source, pipeline.name)
     checker.replay(pipeline.replay, tables)
     oracle.assert_equal(pipeline.source, pipeline.replay, tables)

@@ -10,6 +10,7 @@ from confluent_kafka.admin import NewPartitions
 from test_verify import EVERY_TYPE, counts_of, table_of
 
 from support.kafka import CLIENT
+from support.kafka_accounts import stored_accounts
 from support.load import ROWS, SCHEMA, Load
 from support.published import schema
 from support.wait import wait_until
@@ -51,9 +52,9 @@ def verify(pipeline, *arguments):
     return test_verify.verify(pipeline, *arguments)
 
 
-def produce(pipeline, key, value, table="t", headers=None):
+def produce(pipeline, key, value, topic=None, headers=None):
     producer = Producer({**CLIENT, "bootstrap.servers": pipeline.kafka.bootstrap, "partitioner": "murmur2_random"})
-    producer.produce(pipeline.topic(table), key=key, value=value, headers=headers or [])
+    producer.produce(topic or pipeline.topic("t"), key=key, value=value, headers=headers or [])
     assert producer.flush(60) == 0
 
 
@@ -102,6 +103,13 @@ def assert_same(pipeline):
     return sink
 
 
+def assert_only_uncounted(pipeline, number):
+    """All rows are equal, and table t has so many records that the sink has not published."""
+    code, sink = verify(pipeline)
+    assert code == DIFFERENT and counts_of(sink, "t") == (0, 0, 0) and table_of(sink, "t")["uncounted"] == number, sink
+    assert [table["table"] for table in sink["tables"] if table["result"] != "equal"] == ["t"]
+
+
 @pytest.mark.parametrize("form", ["protobuf", "inline"])
 def test_what_others_did_to_a_topic_is_found_and_named(topics, form):
     pipeline = topics(form)
@@ -111,49 +119,86 @@ def test_what_others_did_to_a_topic_is_found_and_named(topics, form):
     produce(pipeline, *forged(pipeline, last_of(pipeline, 5), id=99))
     assert_found(pipeline, "extra", 99)
     pipeline.source.execute("insert into t values (99, 'now it is there')")
-    assert_same(pipeline)
+    assert_only_uncounted(pipeline, 1)
 
     produce(pipeline, *forged(pipeline, last_of(pipeline, 5), v="another"))
     assert_found(pipeline, "different", 5, columns=["v"])
     pipeline.source.execute("update t set v = 'v5' where id = 5")
-    assert_same(pipeline)
+    assert_only_uncounted(pipeline, 2)
 
     produce(pipeline, last_of(pipeline, 7).key(), None)
     assert_found(pipeline, "missing", 7)
     pipeline.source.execute("update t set large = 'short', v = 'v7' where id = 7")
-    assert_same(pipeline)
+    assert_only_uncounted(pipeline, 2)
 
     again = last_of(pipeline, 5)
     produce(pipeline, again.key(), again.value(), headers=again.headers())
     produce(pipeline, again.key(), b"no message of any format")
     code, sink = verify(pipeline)
     table = table_of(sink, "t")
-    assert code == DIFFERENT and counts_of(sink, "t") == (0, 0, 0) and (table["duplicate"], table["foreign"]) == (1, 1), sink
+    assert code == DIFFERENT and counts_of(sink, "t") == (0, 0, 0), sink
+    assert (table["duplicate"], table["foreign"], table["uncounted"]) == (1, 1, 3), sink
     pipeline.engine.stop()
     result = pipeline.engine.command("verify", "--repair")
-    assert result.returncode == DIFFERENT and "1 duplicate, 1 foreign" in result.stdout
+    assert result.returncode == DIFFERENT and "1 duplicate, 1 foreign, 3 uncounted" in result.stdout
     assert "`pgcdc table copy` publishes every row of a table once more" in result.stderr
 
 
+def records_of(pipeline, table):
+    return [message for message in pipeline.read(table) if message.value() is not None]
+
+
 @pytest.mark.parametrize("form", ["protobuf", "inline"])
-def test_records_are_counted_by_the_transaction_topic(topics, kafka_pipeline, form):
+def test_records_are_counted_by_partition(topics, form):
     """Later records of the same rows hide what another program wrote; the count does not."""
-    kafka_pipeline.sink_configuration["transaction_topic"] = f"{kafka_pipeline.name}-transactions"
     pipeline = topics(form, partitions=3)
     sink = assert_same(pipeline)
-    assert table_of(sink, "t")["counted"] > 20 and table_of(sink, "keyless")["counted"] == 4
+    for table in ("t", "keyless"):
+        assert table_of(sink, table)["counted"] == len(records_of(pipeline, table)) > 0
     produce(pipeline, *forged(pipeline, last_of(pipeline, 5), v="another"))
     pipeline.source.execute("update t set v = 'hides it' where id = 5")
-    code, sink = verify(pipeline)
-    table = table_of(sink, "t")
-    assert code == DIFFERENT and counts_of(sink, "t") == (0, 0, 0) and table["uncounted"] == 1, sink
-    assert [table["table"] for table in sink["tables"] if table["result"] != "equal"] == ["t"]
+    assert_only_uncounted(pipeline, 1)
+
+
+def write_account(pipeline, name, value):
+    key = "/".join([f"{pipeline.name}.events#records", *map(str, name)]).encode()
+    produce(pipeline, key, value and json.dumps(value, separators=(",", ":")).encode(), topic=pipeline.position_topic)
+
+
+@pytest.mark.parametrize("form", ["protobuf", "inline"])
+def test_a_record_in_place_of_another_is_found(topics, form):
+    """As many records as were published in each partition, but not the same."""
+    pipeline = topics(form, partitions=3)
+    assert_same(pipeline)
+    (name, value), = [(name, value) for name, value in stored_accounts(pipeline).items() if name[:2] == (pipeline.topic("t"), 1)]
+    write_account(pipeline, name, {**value, "places": f"{int(value['places'], 16) ^ 1:016x}"})
+    assert_only_uncounted(pipeline, 1)
+
+
+def test_an_account_begins_where_an_older_engine_ended(kafka_pipeline):
+    """And with the partitions that are added later; a topic that was made anew has an account of its own."""
+    pipeline = kafka_pipeline
+    pipeline.sink_configuration["partitions"] = 2
+    pipeline.source.execute("create table t (id int primary key); insert into t select generate_series(1, 40)")
+    pipeline.engine.catch_up()
+    for name in stored_accounts(pipeline):
+        write_account(pipeline, name, None)
+    pipeline.source.execute("insert into t select generate_series(41, 60)")
+    pipeline.engine.catch_up()
+    assert table_of(assert_same(pipeline), "t")["counted"] == 20
+    assert all(value["from"] > 0 for value in stored_accounts(pipeline).values())
+    admin, topic = pipeline.kafka.admin(), pipeline.topic("t")
+    admin.create_partitions([NewPartitions(topic, 4)])[topic].result(30)
+    wait_until(lambda: pipeline.topics()[topic] == 4, "the partitions")
+    pipeline.source.execute("insert into t select generate_series(61, 100)")
+    pipeline.engine.catch_up()
+    assert table_of(assert_same(pipeline), "t")["counted"] == 60
+    assert {name[1] for name in stored_accounts(pipeline)} == {0, 1, 2, 3}
 
 
 def test_what_verify_says_instead_of_a_repair_helps(kafka_pipeline):
     """A copy corrects rows; a new topic has nothing of the old one, and its records are counted from its own beginning."""
     pipeline = kafka_pipeline
-    pipeline.sink_configuration["transaction_topic"] = f"{pipeline.name}-transactions"
     pipeline.source.execute("create table t (id int primary key, v text); insert into t select g, 'v' || g from generate_series(1, 9) g;"
                             "create table other (id int primary key)")
     pipeline.start()
@@ -173,7 +218,7 @@ def test_what_verify_says_instead_of_a_repair_helps(kafka_pipeline):
     sink = wait_until(lambda: undisturbed(pipeline), "the copy")
     pipeline.source.execute("update t set v = 'x' where id = 3")
     code, sink = verify(pipeline)
-    assert code == EQUAL and table_of(sink, "t")["counted"] == 1, sink
+    assert code == EQUAL and table_of(sink, "t")["counted"] == 10, sink
 
 
 @pytest.mark.parametrize("form", ["protobuf", "inline"])
@@ -184,7 +229,7 @@ def test_rows_without_a_key_are_counted(topics, form):
     pipeline.engine.stop()
     assert table_of(assert_same(pipeline), "keyless")["target_rows"] == 7
     message = [message for message in pipeline.read("keyless") if b"same" in message.value()][-1]
-    produce(pipeline, None, message.value(), table="keyless", headers=message.headers())
+    produce(pipeline, None, message.value(), pipeline.topic("keyless"), message.headers())
     code, sink = verify(pipeline, "--table", "keyless")
     assert code == DIFFERENT and table_of(sink, "keyless")["duplicate"] == 1 and sum(counts_of(sink, "keyless")) >= 1, sink
 

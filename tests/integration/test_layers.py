@@ -20,9 +20,12 @@ LAYERS = {
     "sinks/kafka/client": ["cdc/base", "sinks", "sinks/formats"],
     "sinks/kafka/topics": ["cdc/base", "decoder", "sinks/kafka/client"],
     "sinks/kafka/position": ["cdc/base", "sinks/kafka/client"],
-    "sinks/kafka/verify": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/kafka/client", "sinks/kafka/position"],
+    "sinks/kafka/account": ["cdc/base", "sinks/formats", "sinks/kafka/client", "sinks/kafka/topics"],
+    "sinks/kafka/verify": [
+        "cdc/base", "cdc/pq", "decoder", "sinks", "sinks/kafka/client", "sinks/kafka/position", "sinks/kafka/account",
+    ],
     "sinks/kafka": [
-        "cdc/base", "sinks", "sinks/kafka/client", "sinks/kafka/topics", "sinks/kafka/position", "sinks/kafka/verify",
+        "cdc/base", "sinks", "sinks/kafka/client", "sinks/kafka/topics", "sinks/kafka/position", "sinks/kafka/account", "sinks/kafka/verify",
     ],
     "sinks/postgres/catalog": ["cdc/base", "cdc/pq", "decoder", "sinks"],
     "sinks/postgres/target": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog"],

@@ -3,6 +3,7 @@
 
 from support import oracle
 from support.committed import lsn_number
+from support.kafka_accounts import assert_accounted
 from support.kafka_checker import KafkaChecker
 from support.topic_reader import TopicReader
 
@@ -29,6 +30,7 @@ def check_copied(pipeline, finished_lsn, tables, upserts=False):
     """The last record of each row is the source's row, and no record came twice."""
     checker = KafkaChecker(TopicReader(pipeline.kafka.bootstrap), pipeline.topics())
     checker.assert_live(pipeline.witness, finished_lsn)
+    assert_accounted(pipeline, checker.published)
     checker.replay(pipeline.replay, tables, upserts)
     oracle.assert_equal(pipeline.source, pipeline.replay, tables)
     return checker

@@ -6,6 +6,7 @@ import json
 from support import oracle
 from support.committed import Witness
 from support.engine import Engine
+from support.kafka_accounts import assert_accounted
 from support.kafka_checker import KafkaChecker
 from support.pipeline import Pipeline
 from support.topic_reader import TopicReader
@@ -94,7 +95,7 @@ class KafkaPipeline(Pipeline):
 
     @property
     def position_topic(self):
-        return f"pgcdc-position-{self.name}"
+        return self.sink_configuration.get("position_topic", f"pgcdc-position-{self.name}")
 
     def read(self, table, **arguments):
         """The messages of an ordinary table's topic."""
@@ -112,6 +113,7 @@ class KafkaPipeline(Pipeline):
         topics = {name: count for name, count in self.topics().items() if name not in [told_in, *map(self.topic, without)]}
         checker = KafkaChecker(TopicReader(self.kafka.bootstrap), topics)
         checker.assert_exactly_once(self.witness, without)
+        assert_accounted(self, checker.published)
         if told_in is not None:
             is_there = told_in in self.kafka.topics(told_in)  # once something was streamed
             checker.told = assert_told(self.read_topic(told_in) if is_there else [], checker.committed)

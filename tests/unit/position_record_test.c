@@ -46,8 +46,23 @@ Test(position_record, with_a_plan_it_is_one_that_an_older_engine_refuses) {
     cr_assert(position_record_parse(slice_of(text.text), &back));
     cr_assert(back.has_plan);
     cr_assert_not(
-        parses("{\"version\":3,\"claim\":\"00000000000000ab\",\"end_lsn\":\"0/1\",\"commit_lsn\":\"0/0\","
+        parses("{\"version\":5,\"claim\":\"00000000000000ab\",\"end_lsn\":\"0/1\",\"commit_lsn\":\"0/0\","
                "\"index\":0,\"system_id\":\"7316\",\"timeline\":1}"));
+}
+
+Test(position_record, with_accounts_it_has_another_version) {
+    struct position_record back = {0};
+    struct position_record record = FULL;
+    record.has_accounts = true;
+    const struct position_text without_plan = position_record_format(&record);
+    cr_assert_not_null(strstr(without_plan.text, "{\"version\":3,"));
+    cr_assert(position_record_parse(slice_of(without_plan.text), &back));
+    cr_assert(back.has_accounts && !back.has_plan);
+    record.has_plan = true;
+    const struct position_text with_plan = position_record_format(&record);
+    cr_assert_not_null(strstr(with_plan.text, "{\"version\":4,"));
+    cr_assert(position_record_parse(slice_of(with_plan.text), &back));
+    cr_assert(back.has_accounts && back.has_plan);
 }
 
 Test(position_record, is_a_text_that_does_not_change) {

@@ -187,7 +187,6 @@ static enum change_kind kind_of_operation(const char *operation) {
     return CHANGE_MESSAGE;
 }
 
-/* A copied row is one less than the LSN at which it was read, as in the other format. */
 static bool take_place(struct envelope *e, yajl_val source) {
     struct transaction *transaction = arena_alloc_zero(e->arena, sizeof *transaction);
     yajl_val sequence = find_in(source, "sequence", yajl_t_string);
@@ -198,7 +197,7 @@ static bool take_place(struct envelope *e, yajl_val source) {
         return is_no_message(e->err, "it has no source.sequence");
     const char *text = sequence->u.string;
     if (sscanf(text, "[null,\"%" SCNu64 "\"]", &lsn) == 1)
-        commit_lsn = lsn - 1;
+        commit_lsn = debezium_read_row_lsn(lsn);
     else if (sscanf(text, "[\"%" SCNu64 "\",\"%" SCNu64 "\"]", &commit_lsn, &lsn) != 2)
         return is_no_message(e->err, "its source.sequence is unknown");
     transaction->commit_lsn = commit_lsn;
@@ -268,59 +267,7 @@ bool debezium_read(struct slice key, struct slice value, struct arena *arena,
         envelope.root = payload_of(root);
         if (!take_envelope(&envelope))
             return false;
-        reading.is_counted = reading.change.kind != CHANGE_READ;
     }
     *ret_reading = reading;
-    return true;
-}
-
-/* ---- transactions ---- */
-
-static bool take_collection(yajl_val collection, struct arena *arena, struct format_ending_table *ret_table,
-                            struct error *err) {
-    yajl_val name = find_in(collection, "data_collection", yajl_t_string);
-    yajl_val count = find_in(collection, "event_count", yajl_t_number);
-    if (name == NULL || count == NULL || !YAJL_IS_INTEGER(count))
-        return is_no_message(err, "a transaction's counts are missing");
-    const char *copy = arena_copy(arena, slice_of(name->u.string));
-    if (copy == NULL)
-        return error_no_memory(err);
-    *ret_table =
-        (struct format_ending_table){.name = slice_of(copy), .count = (uint64_t) YAJL_GET_INTEGER(count)};
-    return true;
-}
-
-static bool take_collections(yajl_val root, struct arena *arena, struct format_ending *ending,
-                             struct error *err) {
-    yajl_val collections = find_in(root, "data_collections", yajl_t_array);
-    if (collections == NULL)
-        return is_no_message(err, "a transaction's counts are missing");
-    ending->tables = arena_alloc(arena, (collections->u.array.len + 1) * sizeof *ending->tables);
-    if (ending->tables == NULL)
-        return error_no_memory(err);
-    for (; ending->table_count < collections->u.array.len; ending->table_count++)
-        if (!take_collection(collections->u.array.values[ending->table_count], arena,
-                             &ending->tables[ending->table_count], err))
-            return false;
-    return true;
-}
-
-bool debezium_read_ending(struct slice value, struct arena *arena, struct format_ending *ret_ending,
-                          struct error *err) {
-    yajl_val root AUTO(free_tree) = NULL;
-    struct format_ending ending = {0};
-    uint64_t xid = 0;
-    if (!parse_json(value, arena, &root, err))
-        return false;
-    yajl_val payload = payload_of(root);
-    yajl_val status = find_in(payload, "status", yajl_t_string);
-    yajl_val id = find_in(payload, "id", yajl_t_string);
-    if (status == NULL || id == NULL ||
-        sscanf(id->u.string, "%" SCNu64 ":%" SCNu64, &xid, &ending.commit_lsn) != 2)
-        return is_no_message(err, "it is no record of a transaction");
-    ending.is_end = strcmp(status->u.string, "END") == 0;
-    if (ending.is_end && !take_collections(payload, arena, &ending, err))
-        return false;
-    *ret_ending = ending;
     return true;
 }

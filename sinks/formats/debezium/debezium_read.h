@@ -14,6 +14,9 @@
 MUST_CHECK bool debezium_read(struct slice key, struct slice value, struct arena *arena,
                               struct format_reading *ret_reading, struct error *err);
 
-/* See read_ending of struct format_ops. */
-MUST_CHECK bool debezium_read_ending(struct slice value, struct arena *arena,
-                                     struct format_ending *ret_ending, struct error *err);
+/*
+ * A copied row belongs to no transaction: it is one less than the LSN at which it was read, as in protobuf.
+ */
+static inline lsn_t debezium_read_row_lsn(lsn_t lsn) {
+    return lsn - 1;
+}

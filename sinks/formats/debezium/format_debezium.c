@@ -488,10 +488,12 @@ static bool debezium_read_message(struct format *format, struct slice key, struc
     return debezium_read(key, value, arena, ret_reading, err);
 }
 
-static bool debezium_read_end(struct format *format, struct slice value, struct arena *arena,
-                              struct format_ending *ret_ending, struct error *err) {
-    (void) format;
-    return debezium_read_ending(value, arena, ret_ending, err);
+/* As append_position writes it. */
+static struct message_place debezium_place(const struct change *change) {
+    const bool is_read = change->kind == CHANGE_READ;
+    return (struct message_place){.commit_lsn = is_read ? debezium_read_row_lsn(change->lsn)
+                                                        : change->transaction->commit_lsn,
+                                  .index = change->lsn};
 }
 
 static bool debezium_skips(const struct format *format, enum change_kind kind) {
@@ -510,6 +512,6 @@ const struct format_ops format_debezium_json = {
     .encode = debezium_encode,
     .encode_transaction = debezium_encode_transaction,
     .read = debezium_read_message,
-    .read_ending = debezium_read_end,
+    .place = debezium_place,
     .skips = debezium_skips,
 };

@@ -130,10 +130,6 @@ void admin_learn_topic(struct client *client, rd_kafka_topic_t *topic) {
         rd_kafka_metadata_destroy(metadata);
 }
 
-void admin_learn_topics(struct client *client) {
-    admin_learn_topic(client, NULL);
-}
-
 static bool judge_metadata(const rd_kafka_metadata_topic_t *topic, struct topic_facts *ret_facts,
                            struct error *err) {
     *ret_facts = (struct topic_facts){0};

@@ -42,9 +42,6 @@ MUST_CHECK bool admin_create_topics(struct client *client, const struct topic_de
  */
 void admin_learn_topic(struct client *client, rd_kafka_topic_t *topic);
 
-/* The same for every topic of which the client has a handle. */
-void admin_learn_topics(struct client *client);
-
 /* Deletes a topic; a missing one is no error. */
 MUST_CHECK bool admin_delete_topic(struct client *client, const char *topic, struct error *err);
 

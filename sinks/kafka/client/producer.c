@@ -151,7 +151,7 @@ bool producer_begin(struct producer *producer, struct error *err) {
 }
 
 static rd_kafka_resp_err_t send_plain(const struct outgoing *message) {
-    int result = rd_kafka_produce(message->topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY,
+    int result = rd_kafka_produce(message->topic, message->partition, RD_KAFKA_MSG_F_COPY,
                                   (void *) (uintptr_t) message->value.data, message->value.size,
                                   message->key.data, message->key.size, NULL);
     return result == 0 ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_last_error();
@@ -162,9 +162,9 @@ static rd_kafka_resp_err_t send_with_headers(const struct producer *producer,
     void *value = (void *) (uintptr_t) message->value.data;
     void *key = (void *) (uintptr_t) message->key.data;
     return rd_kafka_producev(
-        producer->client.handle, RD_KAFKA_V_RKT(message->topic), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-        RD_KAFKA_V_VALUE(value, message->value.size), RD_KAFKA_V_KEY(key, message->key.size),
-        RD_KAFKA_V_HEADERS(message->headers), RD_KAFKA_V_END);
+        producer->client.handle, RD_KAFKA_V_RKT(message->topic), RD_KAFKA_V_PARTITION(message->partition),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_VALUE(value, message->value.size),
+        RD_KAFKA_V_KEY(key, message->key.size), RD_KAFKA_V_HEADERS(message->headers), RD_KAFKA_V_END);
 }
 
 /*

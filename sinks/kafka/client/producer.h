@@ -35,6 +35,7 @@ struct producer_options {
 
 struct outgoing {
     rd_kafka_topic_t *topic;
+    int32_t partition;           /* RD_KAFKA_PARTITION_UA: as librdkafka chooses, by the key */
     struct slice key;            /* data NULL: none */
     struct slice value;          /* data NULL: a tombstone */
     rd_kafka_headers_t *headers; /* owned by producer_send from here on; NULL: none */

@@ -14,15 +14,16 @@
     "\",\"end_lsn\":\"%s\",\"commit_lsn\":\"%s\",\"index\":%" PRIu64 ",\"system_id\":\"%" PRIu64             \
     "\",\"timeline\":%" PRIu32 "}"
 
-/* Versions. */
-enum { WITHOUT_PLAN = 1, WITH_PLAN = 2 };
+/* The version is the first one, and these. */
+enum { FIRST_VERSION = 1, WITH_PLAN = 1, WITH_ACCOUNTS = 2, LAST_VERSION = 4 };
 
 struct position_text position_record_format(const struct position_record *record) {
     const struct position *position = &record->position;
     struct position_text text;
-    snprintf(text.text, sizeof text.text, FORMAT, record->has_plan ? WITH_PLAN : WITHOUT_PLAN, record->claim,
-             lsn_format(position->end_lsn).text, lsn_format(position->commit_lsn).text, position->index,
-             position->system_id, position->timeline);
+    const int version =
+        FIRST_VERSION + (record->has_plan ? WITH_PLAN : 0) + (record->has_accounts ? WITH_ACCOUNTS : 0);
+    snprintf(text.text, sizeof text.text, FORMAT, version, record->claim, lsn_format(position->end_lsn).text,
+             lsn_format(position->commit_lsn).text, position->index, position->system_id, position->timeline);
     return text;
 }
 
@@ -68,9 +69,10 @@ static struct position_record take_record(struct parsing *parsing) {
     struct position_record record = {0};
     position_record_take(parsing, "{\"version\":");
     const uint64_t version = take_number(parsing, 10);
-    record.has_plan = version == WITH_PLAN;
-    if (version != WITH_PLAN && version != WITHOUT_PLAN)
+    if (version < FIRST_VERSION || version > LAST_VERSION)
         parsing->next = NULL;
+    record.has_plan = ((version - FIRST_VERSION) & WITH_PLAN) != 0;
+    record.has_accounts = ((version - FIRST_VERSION) & WITH_ACCOUNTS) != 0;
     position_record_take(parsing, ",\"claim\":\"");
     record.claim = take_number(parsing, 16);
     position_record_take(parsing, "\",\"end_lsn\":\"");

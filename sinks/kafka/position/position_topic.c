@@ -134,9 +134,10 @@ static bool take_further(struct reading *reading, const rd_kafka_message_t *mess
         return false;
     char key[64]; /* another program may have written it */
     visible_write(key, sizeof key, name);
-    error_set(
-        err, ERROR_CONFIG, "topic %s: the record with key %s%s at offset %lld is not a part of a copy's plan",
-        reading->options->position_topic, reading->options->position_key, key, (long long) message->offset);
+    error_set(err, ERROR_CONFIG,
+              "topic %s: the record with key %s%s at offset %lld is not one that the sink has written",
+              reading->options->position_topic, reading->options->position_key, key,
+              (long long) message->offset);
     return error_remedy(err,
                         "run `pgcdc drop` and start over with a new copy, which publishes every row again");
 }

@@ -18,6 +18,7 @@ enum {
     MEET_MAX = 64,
     KNOWN_AFTER_MS = 5000,
     PAUSE_MS = 20,
+    REFRESH_MS = 300000,
     /*
      * The bytes of a batch of one record without key and value: the batch's header, the record's, and three
      * headers.
@@ -31,13 +32,18 @@ enum {
 
 void topics_init(struct topics *topics, const struct kafka_options *options, struct client *client,
                  size_t batch_bytes) {
-    *topics = (struct topics){.options = options, .client = client, .batch_bytes = batch_bytes};
+    *topics = (struct topics){.options = options,
+                              .client = client,
+                              .partitioner = partitioner_of(client),
+                              .asked_ms = clock_now_ms(),
+                              .batch_bytes = batch_bytes};
 }
 
 void topics_release(struct topics *topics) {
     for (size_t i = 0; i < topics->count; i++) {
         if (topics->all[i]->handle != NULL)
             rd_kafka_topic_destroy(topics->all[i]->handle);
+        partitions_release(&topics->all[i]->partitions);
         free(topics->all[i]);
     }
     for (size_t i = 0; i < map_slots(&topics->tables); i++)
@@ -175,10 +181,18 @@ static bool add(struct topics *topics, const struct wish *wish, struct topic **r
     *ret_topic = find_by_name(topics, wish->name);
     if (*ret_topic != NULL)
         return true;
-    if (!create_if_missing(topics, wish, err) || !topics_append(topics, wish->name, ret_topic, err) ||
-        !read_limits(topics, *ret_topic, err))
+    return create_if_missing(topics, wish, err) && topics_append(topics, wish->name, ret_topic, err) &&
+           read_limits(topics, *ret_topic, err);
+}
+
+/* A topic of which librdkafka chooses the partition. */
+static bool add_own(struct topics *topics, const struct wish *wish, struct topic **ret_topic,
+                    struct error *err) {
+    const size_t before = topics->count;
+    if (!add(topics, wish, ret_topic, err))
         return false;
-    admin_learn_topic(topics->client, (*ret_topic)->handle);
+    if (topics->count > before)
+        admin_learn_topic(topics->client, (*ret_topic)->handle);
     return true;
 }
 
@@ -186,7 +200,7 @@ static bool add(struct topics *topics, const struct wish *wish, struct topic **r
 
 /* The OIDs are the same. */
 static bool is_table(const void *object, const void *key) {
-    const struct topic_table *table = object;
+    const struct table_topic *table = object;
     const struct relation *relation = key;
     return table->schema_size == relation->schema.size && table->table_size == relation->name.size &&
            memcmp(table->name, relation->schema.data, table->schema_size) == 0 &&
@@ -194,16 +208,18 @@ static bool is_table(const void *object, const void *key) {
 }
 
 static bool remember(struct topics *topics, const struct relation *relation, struct topic *topic,
-                     struct error *err) {
-    struct topic_table *table = malloc(sizeof *table + relation->schema.size + relation->name.size);
+                     struct table_topic **ret_table, struct error *err) {
+    struct table_topic *table = malloc(sizeof *table + relation->schema.size + relation->name.size);
     if (table == NULL)
         return error_no_memory(err);
-    *table = (struct topic_table){
+    *table = (struct table_topic){
         .topic = topic, .schema_size = relation->schema.size, .table_size = relation->name.size};
     memcpy(table->name, relation->schema.data, relation->schema.size);
     memcpy(table->name + relation->schema.size, relation->name.data, relation->name.size);
-    if (map_put(&topics->tables, relation->oid, is_table, relation, table))
+    if (map_put(&topics->tables, relation->oid, is_table, relation, table)) {
+        *ret_table = table;
         return true;
+    }
     free(table);
     return error_no_memory(err);
 }
@@ -232,23 +248,44 @@ static bool name_topic(const struct topics *topics, const struct relation *relat
            check_not_own(topics, &subject, name, err);
 }
 
-/* The topic if it was looked up, or NULL. */
-static struct topic *known_topic(const struct topics *topics, const struct relation *relation) {
-    const struct topic_table *table = map_find(&topics->tables, relation->oid, is_table, relation);
-    return table != NULL ? table->topic : NULL;
+/* NULL: it was not looked up. */
+static struct table_topic *known_table(const struct topics *topics, const struct relation *relation) {
+    return map_find(&topics->tables, relation->oid, is_table, relation);
 }
 
-bool topics_find(struct topics *topics, const struct relation *relation, struct topic **ret_topic,
+static bool know_partitions(struct topics *topics, struct topic *topic, struct error *err) {
+    return topic->partitions.count > 0 || partitions_find(topics->client, &topic, 1, err);
+}
+
+bool topics_find(struct topics *topics, const struct relation *relation, struct table_topic **ret_table,
                  struct error *err) {
     char name[TOPIC_NAME_MAX + 1];
     const struct wish wish = {.name = name, .cleanup_policy = topics->options->cleanup_policy};
-    struct topic *known = known_topic(topics, relation);
-    if (known != NULL) {
-        *ret_topic = known;
+    struct topic *topic = NULL;
+    *ret_table = known_table(topics, relation);
+    return *ret_table != NULL ||
+           (name_topic(topics, relation, name, err) && add(topics, &wish, &topic, err) &&
+            know_partitions(topics, topic, err) && remember(topics, relation, topic, ret_table, err));
+}
+
+static size_t collect_divided(const struct topics *topics, struct topic **divided) {
+    size_t count = 0;
+    for (size_t i = 0; i < topics->count; i++)
+        if (topics->all[i]->partitions.count > 0)
+            divided[count++] = topics->all[i];
+    return count;
+}
+
+bool topics_refresh(struct topics *topics, int64_t now_ms, struct error *err) {
+    if (now_ms < topics->asked_ms + REFRESH_MS)
         return true;
-    }
-    return name_topic(topics, relation, name, err) && add(topics, &wish, ret_topic, err) &&
-           remember(topics, relation, *ret_topic, err);
+    struct topic **divided = calloc(topics->count + 1, sizeof *divided);
+    if (divided == NULL)
+        return error_no_memory(err);
+    topics->asked_ms = now_ms;
+    const bool refreshed = partitions_refresh(topics->client, divided, collect_divided(topics, divided), err);
+    free(divided);
+    return refreshed;
 }
 
 /* ---- several new tables ---- */
@@ -326,16 +363,25 @@ static bool create_missing(struct topics *topics, struct newcomers *newcomers, s
     return ask_until_there(topics, newcomers, expected, err);
 }
 
+/* A table is remembered only when its partitions are known, too. */
 static bool welcome(struct topics *topics, const struct newcomers *newcomers, struct error *err) {
+    struct topic *met[MEET_MAX];
+    struct table_topic *table;
+    size_t met_count = 0, at = 0;
     for (size_t i = 0; i < newcomers->count; i++) {
-        struct topic *topic;
-        if (newcomers->answers[i].state == TOPIC_THERE &&
-            (!topics_append(topics, newcomers->names[i], &topic, err) ||
-             !take_limit(topics, topic, &newcomers->answers[i].setting, err) ||
-             !remember(topics, newcomers->relations[i], topic, err)))
+        if (newcomers->answers[i].state != TOPIC_THERE)
+            continue;
+        struct topic **topic = &met[met_count++];
+        if (!topics_append(topics, newcomers->names[i], topic, err) ||
+            !take_limit(topics, *topic, &newcomers->answers[i].setting, err))
             return false;
     }
-    admin_learn_topics(topics->client);
+    if (!partitions_find(topics->client, met, met_count, err))
+        return false;
+    for (size_t i = 0; i < newcomers->count; i++)
+        if (newcomers->answers[i].state == TOPIC_THERE &&
+            !remember(topics, newcomers->relations[i], met[at++], &table, err))
+            return false;
     return true;
 }
 
@@ -352,7 +398,7 @@ bool topics_meet(struct topics *topics, const struct change *changes, size_t cou
         if (!change_is_row(&changes[i]) || changes[i].relation == last)
             continue;
         last = changes[i].relation;
-        if (known_topic(topics, last) == NULL)
+        if (known_table(topics, last) == NULL)
             collect(topics, last, &newcomers);
         if (newcomers.count < MEET_MAX)
             continue;
@@ -369,12 +415,12 @@ bool topics_find_dead_letters(struct topics *topics, struct topic **ret_topic, s
     const struct wish wish = {.name = topics->options->dead_letter_topic,
                               .cleanup_policy = KAFKA_OWN_POLICY,
                               .message_bytes_max = limit};
-    return add(topics, &wish, ret_topic, err);
+    return add_own(topics, &wish, ret_topic, err);
 }
 
 bool topics_find_transactions(struct topics *topics, struct topic **ret_topic, struct error *err) {
     const struct wish wish = {.name = topics->options->transaction_topic, .cleanup_policy = KAFKA_OWN_POLICY};
-    if (topics->transactions == NULL && !add(topics, &wish, &topics->transactions, err))
+    if (topics->transactions == NULL && !add_own(topics, &wish, &topics->transactions, err))
         return false;
     *ret_topic = topics->transactions;
     return true;

@@ -10,17 +10,21 @@
 
 #include "cdc/base/map.h"
 #include "decoder/change.h"
-#include "sinks/kafka/client/client.h"
+#include "sinks/kafka/topics/partitions.h"
 
 struct topic {
     char name[TOPIC_NAME_MAX + 1];
     rd_kafka_topic_t *handle;
-    size_t message_bytes_max; /* key and value together */
+    size_t message_bytes_max;           /* key and value together */
+    struct topic_partitions partitions; /* of a table's topic */
 };
 
+struct table_account;
+
 /* A table's OID and the name it had at the lookup. */
-struct topic_table {
+struct table_topic {
     struct topic *topic;
+    struct table_account *account; /* for the caller; NULL at first */
     size_t schema_size;
     size_t table_size;
     char name[]; /* schema and table, one after the other */
@@ -29,12 +33,14 @@ struct topic_table {
 struct topics {
     const struct kafka_options *options;
     struct client *client;
+    struct partitioner partitioner;
+    int64_t asked_ms;      /* when partitions were asked for */
     size_t batch_bytes;    /* the producer's limit for one batch */
     size_t smallest_bytes; /* the smallest batch limit of a topic, when it is below batch_bytes; else 0 */
     struct topic **all;
     size_t count;
     struct topic *transactions; /* NULL: not looked up yet */
-    struct map tables;          /* of struct topic_table, by OID and name; owned */
+    struct map tables;          /* of struct table_topic, by OID and name; owned */
 };
 
 void topics_init(struct topics *topics, const struct kafka_options *options, struct client *client,
@@ -44,15 +50,20 @@ void topics_init(struct topics *topics, const struct kafka_options *options, str
 void topics_release(struct topics *topics);
 
 /*
- * The topic of a table; sends requests to the cluster the first time. ERROR_CONFIG: it cannot be created
+ * Asks for partitions that were added, once in five minutes, as other producers do. Between two transactions.
+ */
+MUST_CHECK bool topics_refresh(struct topics *topics, int64_t now_ms, struct error *err);
+
+/*
+ * The table and its topic; sends requests to the cluster the first time. ERROR_CONFIG: it cannot be created
  * with these options. ERROR_RETRY with smallest_bytes set: the producer must be opened again with batches
  * that the topic accepts.
  */
-MUST_CHECK bool topics_find(struct topics *topics, const struct relation *relation, struct topic **ret_topic,
-                            struct error *err);
+MUST_CHECK bool topics_find(struct topics *topics, const struct relation *relation,
+                            struct table_topic **ret_table, struct error *err);
 
 /*
- * Looks up the topics of several new tables among these changes: three requests for all instead of four for
+ * Looks up the topics of several new tables among these changes: five requests for all instead of six for
  * each. Topics that cannot be found this way are left to topics_find, which reports why.
  */
 MUST_CHECK bool topics_meet(struct topics *topics, const struct change *changes, size_t count,

@@ -66,6 +66,9 @@ bool record_read_message(const struct topic_table *table, struct topic_codec *co
         *err = (struct error){0};
         return true;
     }
+    if (!ret_reading->is_tombstone)
+        ret_reading->place = (struct message_place){.commit_lsn = ret_reading->change.transaction->commit_lsn,
+                                                    .index = ret_reading->change.index};
     read_header(message, ret_reading);
     *ret_kind = kind_of_record(table, ret_reading);
     return true;
@@ -167,12 +170,11 @@ static bool take_keyless(struct record_rows *rows, const rd_kafka_message_t *mes
            (!adds || take_image(rows, message, reading, change->new_values, RECORD_ALIVE, err));
 }
 
-static void count_record(struct record_rows *rows, const struct format_reading *reading) {
-    const lsn_t commit_lsn = reading->change.transaction->commit_lsn;
-    if (rows->first_lsn == 0 || commit_lsn < rows->first_lsn)
-        rows->first_lsn = commit_lsn;
-    if (reading->is_counted && record_range_has(&rows->range, commit_lsn))
-        record_sum_add(&rows->counted, commit_lsn, 1);
+static void count_record(struct record_rows *rows, const rd_kafka_message_t *message,
+                         const struct format_reading *reading) {
+    struct partition_account *found = rows->found != NULL ? &rows->found[message->partition] : NULL;
+    if (found != NULL && message->offset >= found->from)
+        account_add(found, reading->place.commit_lsn, reading->place.index);
 }
 
 bool record_rows_take(void *context, const rd_kafka_message_t *message, struct error *err) {
@@ -182,7 +184,7 @@ bool record_rows_take(void *context, const rd_kafka_message_t *message, struct e
     if (!record_read_message(rows->table, rows->codec, message, &reading, &kind, err))
         return false;
     if (kind == RECORD_OF_ROW || kind == RECORD_OF_TRUNCATE)
-        count_record(rows, &reading);
+        count_record(rows, message, &reading);
     switch (kind) {
     case RECORD_FOREIGN:
         rows->foreign++;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "cdc/base/hash.h"
+#include "sinks/kafka/account/partition_account.h"
 #include "sinks/kafka/verify/row_image.h"
 
 enum {
@@ -45,27 +46,6 @@ static inline int record_place_compare(const struct record_place *a, const struc
     return (a->index > b->index) - (a->index < b->index);
 }
 
-/* The transactions whose records are counted. */
-struct record_range {
-    lsn_t from_lsn; /* 0: none are */
-    lsn_t to_lsn;   /* the first that is not */
-};
-
-static inline bool record_range_has(const struct record_range *range, lsn_t commit_lsn) {
-    return range->from_lsn != 0 && commit_lsn >= range->from_lsn && commit_lsn < range->to_lsn;
-}
-
-/* Does not depend on the order of the records. */
-struct record_sum {
-    uint64_t count;
-    uint64_t hash;
-};
-
-static inline void record_sum_add(struct record_sum *sum, lsn_t commit_lsn, uint64_t count) {
-    sum->count += count;
-    sum->hash += hash_mix(0, commit_lsn) * count;
-}
-
 /* From messages to entries. */
 struct record_rows {
     const struct topic_table *table;
@@ -73,10 +53,8 @@ struct record_rows {
     const struct image_layout *layout;
     const struct comparison_keys *only; /* sorted: these keys alone; NULL: all */
     struct row_store *store;
-    struct record_entry *entry; /* with room for the layout's columns */
-    struct record_range range;  /* of the records that are counted */
-    struct record_sum counted;
-    lsn_t first_lsn; /* the smallest commit_lsn of all records; 0: there are none */
+    struct record_entry *entry;      /* with room for the layout's columns */
+    struct partition_account *found; /* by partition: records at `from` or above; NULL: none are counted */
     uint64_t foreign;
     uint64_t unusable;
     struct record_place truncated; /* the last TRUNCATE; commit_lsn 0: none */

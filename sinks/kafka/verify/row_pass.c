@@ -64,7 +64,7 @@ static bool read_records(struct row_passing *passing, struct row_pass_faults *re
                                .codec = pass->sides->codec,
                                .layout = pass->layout,
                                .only = pass->only,
-                               .range = pass->range,
+                               .found = pass->found,
                                .store = &passing->records,
                                .entry = passing->record};
     if (!topic_scan(pass->sides->reader, pass->table, pass->sides->rate, record_rows_take, &rows, err))
@@ -72,8 +72,6 @@ static bool read_records(struct row_passing *passing, struct row_pass_faults *re
     passing->merge.truncated = rows.truncated;
     ret_faults->faults.foreign = rows.foreign;
     ret_faults->unusable = rows.unusable;
-    ret_faults->counted = rows.counted;
-    ret_faults->first_lsn = rows.first_lsn;
     return true;
 }
 

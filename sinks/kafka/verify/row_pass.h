@@ -20,7 +20,7 @@ struct row_pass {
     const struct topic_table *table;
     const struct image_layout *layout;
     const struct comparison_keys *only; /* sorted: these keys alone; NULL: all */
-    struct record_range range;          /* of the records that are counted */
+    struct partition_account *found;    /* of the caller, see struct record_rows; NULL: none are counted */
     row_pair_taker *take;
     void *context;
 };
@@ -28,9 +28,7 @@ struct row_pass {
 /* What is wrong with the records, whatever the rows are. */
 struct row_pass_faults {
     struct comparison_faults faults;
-    uint64_t unusable;         /* records that do not say which row they are about */
-    struct record_sum counted; /* the records of the range */
-    lsn_t first_lsn;           /* the smallest commit_lsn of all records */
+    uint64_t unusable; /* records that do not say which row they are about */
 };
 
 MUST_CHECK bool row_pass_run(const struct row_pass *pass, struct row_pass_faults *ret_faults,

@@ -93,51 +93,74 @@ static bool has_lost_records(const struct topic_table *table) {
     return false;
 }
 
-/* Equal numbers of other transactions are at least one record. */
-static uint64_t count_untold(const struct record_sum *told, const struct record_sum *found) {
-    if (told->count == found->count)
-        return told->hash != found->hash;
-    return told->count > found->count ? told->count - found->count : found->count - told->count;
+/* ---- the account ---- */
+
+/* The same number of other records is at least one record. */
+static uint64_t count_uncounted(const struct partition_account *counted,
+                                const struct partition_account *found) {
+    if (counted->count == found->count)
+        return counted->places != found->places;
+    return counted->count > found->count ? counted->count - found->count : found->count - counted->count;
 }
 
-/*
- * A topic that was deleted, and filled again by a copy, begins later than the counts: its first record says
- * when.
- */
-static bool compare_counts(const struct told_counts *told, const struct row_sides *sides,
-                           struct topic_table *table, const struct row_pass_faults *found,
-                           struct error *err) {
-    struct record_sum sum = told_counts_find(told, table->source);
+/* Not when the first records that were counted are deleted. */
+static bool proves(const struct topic_table *table, int32_t partition,
+                   const struct partition_account *counted) {
+    return (size_t) partition >= table->part_count || table->parts[partition].begin <= counted->from;
+}
+
+static void compare_account(struct topic_table *table, const struct table_account *account,
+                            const struct partition_account *found) {
+    static const struct partition_account NOTHING = {0};
     struct comparison_faults *faults = &table->result.faults;
-    if (count_untold(&sum, &found->counted) > 0 && found->first_lsn > told->range.from_lsn &&
-        !told_counts_find_since(told, sides, table->source, found->first_lsn, &sum, err))
-        return false;
-    faults->counted = sum.count;
-    faults->uncounted = count_untold(&sum, &found->counted);
-    return true;
+    for (int32_t i = 0; i < account->count; i++) {
+        const struct partition_tally *tally = &account->tallies[i];
+        if (!tally->is_known || !proves(table, i, &tally->account))
+            continue;
+        faults->counted += tally->account.count;
+        faults->uncounted +=
+            count_uncounted(&tally->account, (size_t) i < table->part_count ? &found[i] : &NOTHING);
+    }
+}
+
+/* A partition without an account begins where it ends. The caller frees it. */
+static bool begin_found(const struct topic_table *table, const struct table_account *account,
+                        struct partition_account **ret_found, struct error *err) {
+    *ret_found = NULL;
+    if (account == NULL)
+        return true;
+    *ret_found = calloc(table->part_count + 1, sizeof **ret_found);
+    for (size_t i = 0; *ret_found != NULL && i < table->part_count; i++)
+        (*ret_found)[i].from = (int32_t) i < account->count ? account->tallies[i].account.from : INT64_MAX;
+    return *ret_found != NULL || error_no_memory(err);
+}
+
+static void free_found(struct partition_account **found) {
+    free(*found);
 }
 
 static bool find_once(struct topic_table *table, const struct row_sides *sides,
-                      const struct image_layout *layout, const struct told_counts *told,
+                      const struct image_layout *layout, const struct table_account *account,
                       uint64_t *ret_unsettled, struct error *err) {
     struct finding finding = {.table = table, .is_cut = has_lost_records(table)};
+    struct partition_account *found AUTO(free_found) = NULL;
+    struct row_pass_faults faults;
+    if (!begin_found(table, account, &found, err))
+        return false;
     const struct row_pass pass = {.sides = sides,
                                   .table = table,
                                   .layout = layout,
-                                  .range = told != NULL ? told->range : (struct record_range){0},
+                                  .found = found,
                                   .take = take_pair,
                                   .context = &finding};
-    struct row_pass_faults faults;
     differences_release(&table->result.differences);
     table->result = (struct table_result){0};
     if (!row_pass_run(&pass, &faults, err))
         return false;
     table->result.faults = faults.faults;
-    if (told != NULL && told->is_unreadable)
-        table->result.is_untold = true;
-    else if (told != NULL && !compare_counts(told, sides, table, &faults, err))
-        return false;
     table->result.unusable = faults.unusable;
+    if (account != NULL)
+        compare_account(table, account, found);
     *ret_unsettled = finding.unsettled;
     return true;
 }
@@ -145,16 +168,17 @@ static bool find_once(struct topic_table *table, const struct row_sides *sides,
 /* ---- the table ---- */
 
 bool table_result_find(struct topic_table *table, const struct row_sides *sides,
-                       const struct told_counts *told, struct error *err) {
+                       const struct table_account *account, struct error *err) {
     struct image_layout layout AUTO(image_layout_release) = {0};
     uint64_t unsettled = 0;
     if (table->is_compared)
         return true;
-    if (!image_layout_init(&layout, table, err) || !find_once(table, sides, &layout, told, &unsettled, err))
+    if (!image_layout_init(&layout, table, err) ||
+        !find_once(table, sides, &layout, account, &unsettled, err))
         return false;
     if (unsettled > 0) {
         image_layout_part(&layout, APART_MAX, false);
-        if (!find_once(table, sides, &layout, told, &unsettled, err))
+        if (!find_once(table, sides, &layout, account, &unsettled, err))
             return false;
     }
     table->result.unproven += unsettled;

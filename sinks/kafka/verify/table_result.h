@@ -4,14 +4,15 @@
  */
 #pragma once
 
-#include "sinks/kafka/verify/told_counts.h"
+#include "sinks/kafka/account/accounts.h"
+#include "sinks/kafka/verify/row_pass.h"
 
 /*
- * Compares the table, unless it was compared since the pin. told: NULL if there are no counts to compare
- * with.
+ * Compares the table, unless it was compared since the pin. account: what the sink has counted; NULL: there
+ * is no account, or it proves nothing.
  */
 MUST_CHECK bool table_result_find(struct topic_table *table, const struct row_sides *sides,
-                                  const struct told_counts *told, struct error *err);
+                                  const struct table_account *account, struct error *err);
 
 /* The differences by key & mask, of those keys that the question is about. */
 MUST_CHECK bool table_result_fold(const struct topic_table *table, const struct comparison_question *question,

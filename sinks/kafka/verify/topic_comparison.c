@@ -31,9 +31,8 @@ struct topic_comparison {
     struct topic_codec codec;
     struct read_rate rate;
     struct row_sides sides;
-    struct topic_table *tables; /* the last one is that of told */
-    struct told_counts told;
-    lsn_t position_lsn; /* of the pin */
+    struct topic_table *tables;
+    struct accounts accounts; /* of the pin */
 };
 
 static struct topic_comparison *comparison_of(struct comparison *comparison) {
@@ -84,7 +83,7 @@ static void topic_comparison_close(struct comparison *comparison) {
         topic_table_unpin(table);
         buffer_release(&table->left_out);
     }
-    told_counts_release(&of->told);
+    accounts_release(&of->accounts);
     if (of->codec.ops != NULL)
         of->codec.ops->free(of->codec.format);
     buffer_release(&of->codec.messages.bytes);
@@ -115,19 +114,20 @@ static bool topic_comparison_ping(struct comparison *comparison, struct error *e
 }
 
 static void topic_comparison_forget(struct topic_comparison *of) {
-    told_counts_unpin(&of->told);
+    accounts_release(&of->accounts);
     for (struct topic_table *table = of->tables; table != NULL; table = table->next)
         topic_table_unpin(table);
 }
 
 static bool topic_comparison_pin(struct comparison *comparison, lsn_t *ret_lsn, struct error *err) {
     struct topic_comparison *of = comparison_of(comparison);
+    const struct position_reader reader = {.take = accounts_take, .context = &of->accounts};
     struct position_found found = {0};
     topic_comparison_forget(of);
-    if (!position_topic_read(&of->options, of->stop, &found, err) ||
+    if (!position_topic_read_all(&of->options, of->stop, &reader, &found, err) ||
         !topic_ends_find(&of->asker, of->tables, err))
         return false;
-    *ret_lsn = of->position_lsn = found.exists ? found.record.position.end_lsn : 0;
+    *ret_lsn = found.exists ? found.record.position.end_lsn : 0;
     return true;
 }
 
@@ -143,16 +143,14 @@ static bool topic_comparison_hold(struct comparison *comparison, const struct co
 }
 
 /*
- * Compaction and deletion remove records that were counted, and a message that is too large is counted where
- * it is not. Without the right to read the setting nothing is known.
+ * Compaction removes records that were counted, and so does an age or a size, which shows in a partition's
+ * first offset. Without the right to read the setting nothing is known.
  */
 static bool keeps_all(struct topic_comparison *of, const struct topic_table *table, bool *ret_keeps,
                       struct error *err) {
     struct admin_setting policy = {.name = "cleanup.policy"};
-    *ret_keeps = of->told.topic.topic[0] != '\0' && of->options.oversized == OVERSIZED_STOP;
-    for (size_t i = 0; i < table->part_count; i++)
-        *ret_keeps = *ret_keeps && table->parts[i].begin == 0;
-    if (!*ret_keeps || table->part_count == 0)
+    *ret_keeps = true;
+    if (table->part_count == 0)
         return true;
     if (!admin_read_settings(&of->asker, RD_KAFKA_RESOURCE_TOPIC, table->topic, &policy, 1, ret_keeps, err))
         return false;
@@ -164,10 +162,10 @@ static bool find_result(struct topic_comparison *of, struct topic_table *table, 
     bool keeps = false;
     if (table->is_compared)
         return true;
-    if (!keeps_all(of, table, &keeps, err) ||
-        (keeps && !told_counts_read(&of->told, &of->sides, of->position_lsn, err)))
-        return false;
-    return table_result_find(table, &of->sides, keeps ? &of->told : NULL, err);
+    return keeps_all(of, table, &keeps, err) &&
+           table_result_find(table, &of->sides,
+                             keeps ? accounts_look_up(&of->accounts, table->topic, table->source->oid) : NULL,
+                             err);
 }
 
 static bool topic_comparison_sum(struct comparison *comparison, const struct comparison_question *question,
@@ -233,9 +231,6 @@ bool topic_comparison_open(const struct sink_config *config, const struct compar
     of->rate = (struct read_rate){.bytes_max = terms->rate_bytes, .stop = terms->stop};
     of->sides = (struct row_sides){
         .source = terms->source, .reader = &of->reader, .codec = &of->codec, .rate = &of->rate};
-    told_counts_init(&of->told, sink_config_find(config, "transaction_topic"));
-    if (of->told.topic.topic[0] != '\0')
-        of->tables = &of->told.topic;
     if (!kafka_options_read(&of->options, config, err) || !open_codec(&of->codec, &of->options, err) ||
         !refuse_skipped(&of->codec, err) ||
         !open_reader(&of->asker, &of->options, "read_uncommitted", terms->stop, err) ||

@@ -230,10 +230,6 @@ bool topic_table_conclude(struct topic_table *table, struct error *err) {
                "with a large value that an update left unchanged, in no record");
     add_reason(table, result->unusable, "record",
                "without the row's identity: the table's replica identity was another one");
-    if (result->is_untold)
-        buffer_printf(&table->left_out,
-                      "%sits records were not counted: the transaction topic has other ones",
-                      table->left_out.size > 0 ? "; " : "");
     table->table.left_out = table->left_out.size > 0 ? buffer_text(&table->left_out) : NULL;
     return buffer_ok(&table->left_out) || error_no_memory(err);
 }

@@ -39,7 +39,6 @@ struct table_result {
     struct comparison_faults faults;
     uint64_t unproven; /* rows with a value that no record has */
     uint64_t unusable; /* records that do not say which row they are about */
-    bool is_untold;    /* the transaction topic cannot be read */
     uint64_t cut;      /* rows of the source that may have been in records that are deleted */
 };
 
