@@ -25,8 +25,9 @@ static bool refuse_schema_archive(const struct command_line *line, struct error 
 
 static bool apply_schema_stage(const struct command_line *line, const struct config_sink *sink,
                                enum schema_stage stage, struct steps *steps, struct error *err) {
+    const struct schema_task task = {line->config, sink, stage, steps, line->stop};
     struct schema_counts counts;
-    if (!schema_apply(line->config, sink, stage, steps, line->stop, &counts, err))
+    if (!schema_apply(&task, NULL, &counts, err))
         return false;
     static const char *const NAMES[] = {[SCHEMA_BEFORE_COPY] = "before the copy",
                                         [SCHEMA_AFTER_COPY] = "after the copy",

@@ -11,6 +11,7 @@
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
+#include "cdc/migrate/schema/schema.h"
 #include "cdc/migrate/globals/globals.h"
 
 #define BLOCK_BYTES 65536
@@ -185,6 +186,7 @@ bool migrate_run(struct migrate *migrate, struct error *err) {
 
 void migrate_release(struct migrate *migrate) {
     phase_plan_forget(migrate);
+    schema_forget(migrate->schema);
     steps_close(&migrate->steps);
     arena_release(&migrate->arena);
 }

@@ -41,10 +41,11 @@ struct migrate {
     const struct config_sink *sink; /* the target */
     enum migrate_end end;
     const atomic_bool *stop;
-    int following_fd;    /* a byte is written there when it only follows; 0: none */
+    int following_fd;   /* a byte is written there when it only follows; 0: none */
     struct steps steps; /* open, locked */
     struct arena arena;
-    struct migrate_plan *plan; /* of this process, until the copy begins; NULL: there is none */
+    struct schema_kept *schema; /* what its first stage has described in this process, or NULL */
+    struct migrate_plan *plan;  /* of this process, until the copy begins; NULL: there is none */
     struct migrate_follower follower;
     const struct config *failed; /* whose error it is, when the pipeline failed; else NULL */
     size_t problem_count;        /* of the plan; they are printed */

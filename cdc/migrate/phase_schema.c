@@ -31,8 +31,11 @@ static bool put_counts(const struct schema_counts *counts, struct buffer *text, 
 /* A server that is away comes back. */
 static bool apply_stage(struct migrate *migrate, enum schema_stage stage, struct schema_counts *ret_counts,
                         struct error *err) {
-    while (!schema_apply(migrate->config, migrate->sink, stage, &migrate->steps, migrate->stop, ret_counts,
-                         err)) {
+    const struct schema_task task = {
+        migrate->config, migrate->sink, stage, &migrate->steps, migrate->stop,
+    };
+    struct schema_kept **kept = stage == SCHEMA_BEFORE_COPY ? &migrate->schema : NULL;
+    while (!schema_apply(&task, kept, ret_counts, err)) {
         if (err->kind != ERROR_RETRY || atomic_load(migrate->stop))
             return false;
         log_line(LOG_LEVEL_WARNING, "migrate: %s; trying again", error_line(err).text);
@@ -43,12 +46,31 @@ static bool apply_stage(struct migrate *migrate, enum schema_stage stage, struct
     return true;
 }
 
+/* As it was described before the copy. What could be made has its row, and is not made again. */
+static bool make_kept(struct migrate *migrate, struct schema_counts *ret_counts) {
+    struct error err = {0};
+    const bool is_made =
+        migrate->schema != NULL && schema_apply_kept(migrate->schema, &migrate->steps, ret_counts, &err);
+    if (migrate->schema != NULL && !is_made)
+        log_line(LOG_LEVEL_DEBUG, "migrate: describing both sides again: %s", error_line(&err).text);
+    schema_forget(migrate->schema);
+    migrate->schema = NULL;
+    return is_made;
+}
+
+static bool make_stage(struct migrate *migrate, enum schema_stage stage, struct schema_counts *ret_counts,
+                       struct error *err) {
+    return stage == SCHEMA_BEFORE_COPY
+               ? apply_stage(migrate, stage, ret_counts, err)
+               : make_kept(migrate, ret_counts) || apply_stage(migrate, stage, ret_counts, err);
+}
+
 static bool phase_stage(struct migrate *migrate, const char *step, enum schema_stage stage,
                         struct error *err) {
     struct schema_counts counts = {0};
     struct buffer text AUTO(buffer_release) = {0};
     const char *detail = NULL;
-    if (!migrate_begin(migrate, step, err) || !apply_stage(migrate, stage, &counts, err) ||
+    if (!migrate_begin(migrate, step, err) || !make_stage(migrate, stage, &counts, err) ||
         !put_counts(&counts, &text, &detail, err))
         return false;
     if (stage == SCHEMA_BEFORE_COPY && !phase_plan_again(migrate, err))

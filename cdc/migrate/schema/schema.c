@@ -4,14 +4,24 @@
  */
 #include "cdc/migrate/schema/schema.h"
 
+#include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "cdc/base/clock.h"
 #include "cdc/base/log.h"
 #include "cdc/migrate/schema/after.h"
 #include "cdc/migrate/schema/before.h"
 #include "cdc/migrate/schema/make.h"
 #include "cdc/migrate/schema/needs.h"
 #include "cdc/migrate/schema/settle.h"
+
+enum { KEPT_MS = 60000 }; /* the source's definitions may change, as they may while indexes are built */
+
+struct schema_kept {
+    struct sides sides; /* without sessions */
+    int64_t described_ms;
+};
 
 bool schema_find_sink(const struct config *config, const char *name, const struct config_sink **ret_sink,
                       struct error *err) {
@@ -75,17 +85,49 @@ static bool apply_stage(struct sides *sides, enum schema_stage stage, struct ste
            (stage == SCHEMA_BEFORE_COPY || after_make(sides, steps, &counts->made, err));
 }
 
-bool schema_apply(const struct config *config, const struct config_sink *sink, enum schema_stage stage,
-                  struct steps *steps, const atomic_bool *stop, struct schema_counts *ret_counts,
-                  struct error *err) {
-    struct sides sides = {0};
+static bool apply_task(const struct schema_task *task, struct sides *sides, struct schema_counts *counts,
+                       struct error *err) {
+    return make_await_earlier(&task->steps->session, task->steps->pipeline, err) &&
+           sides_open(sides, task->config, task->sink, task->stop, err) &&
+           apply_stage(sides, task->stage, task->steps, counts, err);
+}
+
+bool schema_apply(const struct schema_task *task, struct schema_kept **ret_kept,
+                  struct schema_counts *ret_counts, struct error *err) {
     struct schema_counts counts = {0};
-    const bool is_applied = make_await_earlier(&steps->session, steps->pipeline, err) &&
-                            sides_open(&sides, config, sink, stop, err) &&
-                            apply_stage(&sides, stage, steps, &counts, err);
-    sides_close(&sides);
+    struct schema_kept *kept = calloc(1, sizeof *kept);
+    if (kept == NULL)
+        return error_no_memory(err);
+    kept->described_ms = clock_now_ms();
+    const bool is_applied = apply_task(task, &kept->sides, &counts, err);
+    sides_disconnect(&kept->sides);
     if (is_applied)
         *ret_counts = counts;
+    if (!is_applied || ret_kept == NULL) {
+        schema_forget(kept);
+        return is_applied;
+    }
+    assert(task->stage == SCHEMA_BEFORE_COPY);
+    *ret_kept = kept;
+    return true;
+}
+
+void schema_forget(struct schema_kept *kept) {
+    if (kept == NULL)
+        return;
+    sides_close(&kept->sides);
+    free(kept);
+}
+
+bool schema_apply_kept(struct schema_kept *kept, struct steps *steps, struct schema_counts *ret_counts,
+                       struct error *err) {
+    struct sides *sides = &kept->sides;
+    if (clock_now_ms() - kept->described_ms > KEPT_MS)
+        return error_set(err, ERROR_RETRY, "the description is too old");
+    count_objects(sides, SCHEMA_AFTER_COPY, ret_counts);
+    const bool is_applied =
+        sides_connect_both(sides, err) && after_make(sides, steps, &ret_counts->made, err);
+    sides_disconnect(sides);
     return is_applied;
 }
 

@@ -35,15 +35,36 @@ struct schema_counts {
 MUST_CHECK bool schema_find_sink(const struct config *config, const char *name,
                                  const struct config_sink **ret_sink, struct error *err);
 
+struct schema_task {
+    const struct config *config;
+    const struct config_sink *sink;
+    enum schema_stage stage;
+    struct steps *steps; /* open and locked, in the sink's target */
+    const atomic_bool *stop;
+};
+
+/* What was described for the stage before the copy, for the stage after it in the same process. */
+struct schema_kept;
+
 /*
- * Makes what is missing; steps: open and locked, in the sink's target. A kill at any moment leaves whole
+ * Makes what is missing. A kill at any moment leaves whole
  * objects, and the next call goes on. ERROR_CONFIG: something is missing that a person must provide (a role,
  * an extension, pg_dump), or the target has an object of another definition; nothing was changed then.
  * ERROR_RETRY: worth another try.
+ * ret_kept: NULL, or the stage is the one before the copy; the caller forgets what it gets.
  */
-MUST_CHECK bool schema_apply(const struct config *config, const struct config_sink *sink,
-                             enum schema_stage stage, struct steps *steps, const atomic_bool *stop,
+MUST_CHECK bool schema_apply(const struct schema_task *task, struct schema_kept **ret_kept,
                              struct schema_counts *ret_counts, struct error *err);
+
+/*
+ * The stage after the copy. False also when the description is older than a minute: schema_apply makes
+ * another one, and goes on.
+ */
+MUST_CHECK bool schema_apply_kept(struct schema_kept *kept, struct steps *steps,
+                                  struct schema_counts *ret_counts, struct error *err);
+
+/* Accepts NULL. */
+void schema_forget(struct schema_kept *kept);
 
 enum schema_fault { SCHEMA_MISSING, SCHEMA_DIFFERENT, SCHEMA_EXTRA };
 

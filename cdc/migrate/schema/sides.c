@@ -79,6 +79,16 @@ static bool describe_sides(struct sides *sides, struct error *err) {
     return is_described && target.is_described;
 }
 
+bool sides_connect_both(struct sides *sides, struct error *err) {
+    return source_open(&sides->source, &sides->config->source, sides->stop, err) &&
+           sides_connect(sides, NULL, &sides->target, err);
+}
+
+void sides_disconnect(struct sides *sides) {
+    session_close(&sides->source);
+    session_close(&sides->target);
+}
+
 bool sides_open(struct sides *sides, const struct config *config, const struct config_sink *sink,
                 const atomic_bool *stop, struct error *err) {
     sides->config = config;
@@ -87,8 +97,7 @@ bool sides_open(struct sides *sides, const struct config *config, const struct c
     arena_init(&sides->arena, BLOCK_BYTES, ARENA_BYTES_MAX);
     arena_init(&sides->target_arena, BLOCK_BYTES, ARENA_BYTES_MAX);
     sides->describer = (struct describer){.arena = &sides->arena, .stop = stop};
-    if (!source_open(&sides->source, &config->source, stop, err) ||
-        !sides_connect(sides, NULL, &sides->target, err))
+    if (!sides_connect_both(sides, err))
         return false;
     const int source = major_of_session(&sides->source);
     const int target = major_of_session(&sides->target);
@@ -97,8 +106,7 @@ bool sides_open(struct sides *sides, const struct config *config, const struct c
 }
 
 void sides_close(struct sides *sides) {
-    session_close(&sides->source);
-    session_close(&sides->target);
+    sides_disconnect(sides);
     object_list_release(&sides->at_source);
     object_list_release(&sides->at_target);
     arena_release(&sides->arena);

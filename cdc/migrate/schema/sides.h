@@ -23,6 +23,10 @@ struct sides {
 MUST_CHECK bool sides_open(struct sides *sides, const struct config *config, const struct config_sink *sink,
                            const atomic_bool *stop, struct error *err);
 
+/* The descriptions stay; and the sessions are opened again. */
+void sides_disconnect(struct sides *sides);
+MUST_CHECK bool sides_connect_both(struct sides *sides, struct error *err);
+
 /* Accepts a zeroed one. */
 void sides_close(struct sides *sides);
 
