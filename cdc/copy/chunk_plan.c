@@ -200,6 +200,7 @@ static bool prefers_pages(struct plan_maker *maker, const struct table *table, c
         *ret_pages = false;
         return true;
     }
+    *ret_pages = *ret_pages || (table->kind != 'p' && table->bytes_estimate <= maker->terms->by_pages_bytes);
     return *ret_pages || table->kind == 'p' || wanted < SCATTERED_CHUNKS_MIN ||
            is_scattered(maker, table, like->column, ret_pages, err);
 }

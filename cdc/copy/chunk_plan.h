@@ -24,6 +24,8 @@ struct chunk_plan_terms {
      * would be copied again together.
      */
     bool by_key_only;
+    /* A table of at most so many bytes is divided by its pages, whatever its key is; 0: none is. */
+    uint64_t by_pages_bytes;
 };
 
 /*

@@ -23,6 +23,13 @@
 #include "cdc/source/source.h"
 
 enum { BLOCK_BYTES = 64 * 1024, REPORT_MS = 60000, LOCKED_PAUSE_MS = 200 };
+
+/*
+ * In a migration: such a table gets its key after its rows. Until they are copied the stream waits at its
+ * changes, and an interruption copies all of it again.
+ */
+#define BY_PAGES_BYTES ((uint64_t) 1 << 30)
+
 #define RELAYED_BYTES_MAX ((uint64_t) 8 << 20)
 #define ARENA_BYTES_MAX ((size_t) 512 << 20)
 #define OIDS_BYTES_MAX ((size_t) 64 << 20)
@@ -79,12 +86,13 @@ bool copiers_plan(const struct config *config, const char *snapshot_name, struct
         !catalog_read_tables(&planning.source, config->source.publication_array, &planning.arena,
                              &planning.list, err) ||
         !prepare_sink(&planning, sink, err) ||
-        !chunk_plan_make(
-            &planning.source,
-            &(const struct chunk_plan_terms){.snapshot = planning.pin.text.data,
-                                             .chunk_bytes = copiers_chunk_bytes(config, sink->ops),
-                                             .by_key_only = sink_is_relayed(sink->ops)},
-            &planning.list, &planning.arena, &planning.plan, err) ||
+        !chunk_plan_make(&planning.source,
+                         &(const struct chunk_plan_terms){
+                             .snapshot = planning.pin.text.data,
+                             .chunk_bytes = copiers_chunk_bytes(config, sink->ops),
+                             .by_key_only = sink_is_relayed(sink->ops),
+                             .by_pages_bytes = sink->config->has_new_tables ? BY_PAGES_BYTES : 0},
+                         &planning.list, &planning.arena, &planning.plan, err) ||
         !pin_prove(&planning.pin, err))
         return false;
     return sink->ops->chunk->store(sink, &planning.plan, position, err);

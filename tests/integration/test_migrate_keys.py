@@ -43,6 +43,19 @@ def test_a_key_that_nothing_depends_on_is_built_after_the_rows_and_is_the_same(p
     pipeline.assert_equal()
 
 
+def test_a_larger_table_has_its_key_after_the_rows_of_all_its_chunks(pipeline):  # pylint: disable=redefined-outer-name
+    pipeline.engine.configuration["copy"] = {"mode": "live", "workers": 2, "chunk_bytes": "1MB"}
+    pipeline.source.execute("create table wide (id bigint primary key, v text); insert into wide select g, repeat('x', 200) from generate_series(1, 20000) g; analyze")
+    result = pipeline.engine.command("migrate", "--until", "copied", environment={"PGCDC_FAULT": "chunk-committed:2"})
+    assert result.returncode == -signal.SIGKILL, result.stderr
+    found = pipeline.target.execute("select method, key_sql is not null, count(*) > 3, count(*) filter (where state = 'copied') from pgcdc.chunk group by 1, 2")
+    assert [row[:3] for row in found] == [("pages", True, True)] and found[0][3] >= 2
+    pipeline.source.execute("update wide set v = 'late' where id in (1, 20000); delete from wide where id = 2; insert into wide values (0, 'late')")
+    migrate(pipeline, "--until", "verified")
+    assert pipeline.target.execute(KEYS) == pipeline.source.execute(KEYS)
+    pipeline.assert_equal()
+
+
 def test_a_table_is_analyzed_again_only_for_what_came_after_its_rows(pipeline):  # pylint: disable=redefined-outer-name
     pipeline.engine.configuration["copy"] = {"mode": "live"}
     for name in ("once", "indexed", "related", "whole"):
