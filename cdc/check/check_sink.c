@@ -4,8 +4,11 @@
  *
  * Only here are several sinks, source and pipeline known; what is in a target is its sink's to check.
  */
+#include <string.h>
+
 #include "cdc/check/check.h"
 #include "cdc/copy/copy_order.h"
+#include "cdc/pq/identifier.h"
 #include "sinks/check.h"
 
 static bool is_source(const struct check *check, const struct config_sink *sink) {
@@ -118,6 +121,18 @@ static bool check_other_database(struct check *check, struct session *session, c
     return true;
 }
 
+/* One of migrate.databases. */
+static void add_missing_database(struct check *check) {
+    const char *name = identifier_printable(NULL, check->config->database->target, &check->arena);
+    if (check->config->migrate.creates) {
+        findings_add(&check->findings, SEVERITY_NOTE, "target_database",
+                     "database %s is not there yet, and pgcdc migrate makes it", name);
+        return;
+    }
+    findings_add(&check->findings, SEVERITY_PROBLEM, "target_database", "database %s does not exist", name);
+    findings_fix(&check->findings, "set migrate.create to yes, or create the database there");
+}
+
 /* *ret_session: closed if the server cannot be reached, which is a finding. */
 static void open_target(struct check *check, const struct config_sink *sink, struct session *ret_session) {
     struct session_options options = {.stop = check->stop};
@@ -125,6 +140,8 @@ static void open_target(struct check *check, const struct config_sink *sink, str
     sink->ops->admin->target(&sink->sink, &options);
     if (session_open(ret_session, &options, &answer))
         check_transport(check, ret_session);
+    else if (strcmp(answer.sqlstate, "3D000") == 0 && check->config->database != NULL)
+        add_missing_database(check);
     else
         check_add_unreachable(check, &answer, options.dsn, false);
 }

@@ -255,10 +255,10 @@ BAD = [
     Bad("target_index", "create table ti (id int primary key, v int)", "create table ti (id int primary key, v int); create index ti_v on ti (v)",
         severity="note", step="drop index ti_v", step_at="target"),
 ]
-# Codes whose cause is not in two databases of shared servers: each has a test of its own below.
+# Codes whose cause is not in two databases of shared servers: each has a test of its own below; those of tablespaces: test_globals.py.
 ELSEWHERE = {"collation_version", "connections_left", "locale", "open_transaction", "partition_alone", "pooler", "accept_unused", "compression", "generated_child",
              "sequence_select",
-             "statistics_hidden", "synchronous_standby", "target_disk", "target_event_trigger", "target_older", "unique_besides_key", "wal_room",
+             "statistics_hidden", "synchronous_standby", "tablespace", "tablespace_missing", "target_disk", "target_event_trigger", "target_older", "unique_besides_key", "wal_room",
              "wraparound"}
 
 STATEMENT = re.compile(r"^(?:alter|analyze|create|drop|grant|reindex|select|vacuum) .*;(?:  -- .*)?$")

@@ -52,8 +52,10 @@ static void add_preparation(struct plan *plan) {
              COUNT_UNKNOWN);
     add_step(plan,
              plan_printf(
-                 plan, "create %s at the target (pg_dumpall --roles-only), and the files of %s on its server",
+                 plan, "%s at the target%s, and the files of %s on its server",
                  amount_count(inventory_find(&plan->inventory, "roles")->count, "role").text,
+                 plan->check->config->migrate.makes_roles ? ", which migrate makes where they are missing"
+                                                          : " (create them, or set migrate.roles to create)",
                  amount_count(inventory_find(&plan->inventory, "extensions")->count, "extension").text),
              "", COUNT_UNKNOWN);
     add_step(plan,

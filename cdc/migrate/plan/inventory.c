@@ -15,7 +15,7 @@ static const struct {
 } HOWS[] = {
     [HOW_ROWS] = {"rows", "copied and streamed"},
     [HOW_SCHEMA] = {"schema", "with the schema"},
-    [HOW_GLOBALS] = {"globals", "with pg_dumpall --roles-only"},
+    [HOW_GLOBALS] = {"globals", "with migrate.roles: create, or by hand"},
     [HOW_SWITCH] = {"switch", "with the schema, its content at the switch"},
     [HOW_HAND] = {"hand", "not moved: by hand"},
     [HOW_STAYS] = {"stays", "stays at the source"},

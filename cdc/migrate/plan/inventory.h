@@ -20,7 +20,7 @@
 enum how {
     HOW_ROWS,    /* pgcdc copies the rows and streams the changes; the definition is moved with the schema */
     HOW_SCHEMA,  /* with the schema: pg_dump --schema-only */
-    HOW_GLOBALS, /* not in the database: pg_dumpall --roles-only */
+    HOW_GLOBALS, /* not in the database: migrate.roles, or by hand */
     HOW_SWITCH,  /* the definition with the schema, what it holds at the switch */
     HOW_HAND,    /* nothing moves it */
     HOW_STAYS,   /* source.tables or the publication leaves it out */

@@ -113,12 +113,16 @@ static void add_undone(struct plan *plan, const struct probe *probe, struct sess
                  probe->code, error_line(error).text);
 }
 
+static bool is_made_anyway(const struct plan *plan, const struct probe *probe) {
+    return plan->check->config->migrate.makes_roles && strcmp(probe->code, "role_missing") == 0;
+}
+
 void probe_run(struct plan *plan, struct session *target, const struct probe *probes) {
     struct session *asked = target != NULL ? target : &plan->check->source;
     for (const struct probe *probe = probes; probe->code != NULL; probe++) {
         PGresult *rows AUTO_PGRESULT = NULL;
         struct error err = {0};
-        if (asked->server_version < probe->version_min)
+        if (asked->server_version < probe->version_min || is_made_anyway(plan, probe))
             continue;
         if (target == NULL ? run_at_source(plan, probe, &rows, &err)
                            : run_at_target(plan, target, probe, &rows, &err))

@@ -43,6 +43,14 @@ static const char GIVEN_ROLES[] =
     "  join pg_database b on b.datname = current_database() and b.oid = d.dbid"
     "  where d.refclassid = 'pg_authid'::regclass and d.deptype in ('a', 'o', 'r'))";
 
+/* Where their files are, also those that are in the database's own default. */
+static const char GIVEN_TABLESPACES[] =
+    "select coalesce(jsonb_agg(jsonb_build_object('name', s.spcname, 'count', s.count)), '[]')::text from"
+    " (select t.spcname, count(*) from pg_class c join pg_database d on d.datname = current_database()"
+    "  join pg_tablespace t on t.oid = coalesce(nullif(c.reltablespace, 0), d.dattablespace)"
+    "  where t.spcname <> 'pg_default' and (c.oid = any ($1::oid[]) or exists (select from pg_index i"
+    "  where i.indexrelid = c.oid and i.indrelid = any ($1::oid[]))) group by 1) s";
+
 const struct probe TARGET_PROBES[] = {
     {"target_older", SEVERITY_WARNING, 0, 2, NULL,
      "PostgreSQL {1}, and the source has {2}: a dump of the schema can use what this version does not know",
@@ -88,6 +96,19 @@ const struct probe TARGET_PROBES[] = {
      "select g.schema, g.name, g.column, g.parent_schema, g.parent from jsonb_to_recordset($1::jsonb)"
      " g (schema name, name name, \"column\" name, parent_schema name, parent name) order by 1, 2, 3, 4, 5",
      GIVEN_GENERATED},
+    {"tablespace_missing", SEVERITY_WARNING, 0, 2, "{1i}",
+     "tables and indexes ({2}) of the source are in tablespace {1i}, which this server does not have: they"
+     " are made in the database's default one",
+     "if they shall be in one of that name, make a directory for it at the target's server and there, as a"
+     " superuser, the tablespace; migrate makes them in the default one in any case, so move them after"
+     " it: alter table ... set tablespace {1i}",
+     "select g.name, g.count from jsonb_to_recordset($1::jsonb) g (name name, count bigint) where g.name"
+     " not in (select spcname from pg_tablespace) order by 1", GIVEN_TABLESPACES},
+    {"tablespace", SEVERITY_NOTE, 0, 2, "{1i}",
+     "tables and indexes ({2}) of the source are in tablespace {1i}: here they are made in the database's"
+     " default one", "",
+     "select g.name, g.count from jsonb_to_recordset($1::jsonb) g (name name, count bigint) where g.name in"
+     " (select spcname from pg_tablespace) order by 1", GIVEN_TABLESPACES},
     {"role_missing", SEVERITY_WARNING, 0, 2, "{1i}",
      "role {1i} owns objects at the source, or has rights there, and this server does not have it",
      "create role {1i} {2};  -- its password is not moved",
