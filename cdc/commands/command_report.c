@@ -6,6 +6,7 @@
 
 #include "cdc/command.h"
 #include "cdc/migrate/report/report.h"
+#include "cdc/migrate/report/report_many.h"
 
 static bool print_report(struct report *report, const struct command_line *line, struct error *err) {
     if (line->html_path != NULL && !report_write_html(report, line->html_path, err))
@@ -22,7 +23,23 @@ static enum exit_code report_sink(struct report *report, const struct command_li
     return err.kind == ERROR_STOPPED ? EXIT_FAILED : exit_code_of(&err);
 }
 
+static enum exit_code report_databases(const struct command_line *line) {
+    const struct report_many options = {.config = line->config,
+                                        .pgcdc = PGCDC_VERSION,
+                                        .stop = line->stop,
+                                        .is_json = line->json,
+                                        .html_path = line->html_path};
+    struct error err = {0};
+    bool closes = false;
+    if (report_many(&options, &closes, &err))
+        return closes ? EXIT_DONE : EXIT_DIFFERENT;
+    fprintf(stderr, "pgcdc report: %s\n", error_line(&err).text);
+    return err.kind == ERROR_STOPPED ? EXIT_FAILED : exit_code_of(&err);
+}
+
 static enum exit_code run(const struct command_line *line) {
+    if (line->config->migrate.database_count > 0 && line->database == NULL)
+        return report_databases(line);
     struct report *report = calloc(1, sizeof *report);
     if (report == NULL)
         return EXIT_FAILED;
@@ -40,7 +57,8 @@ static const struct command_use USES[] = {
     {&OPTION_JSON_OUTPUT,
      "one object: report, and sha256, the hash of the bytes of the value of report. report has pipeline,\n"
      "sink, closes, open, made_at, pgcdc, servers, steps, verify, tables (rows, hashes, LSN, changes),\n"
-     "sequences, schema, accepted, not_accepted, outage_ms, cutover",
+     "sequences, schema, accepted, not_accepted, roles, outage_ms, cutover; of several databases pipeline,\n"
+     "closes and databases, the report of each",
      false},
     {&OPTION_HTML,
      "also write a page that a browser shows and prints; it is one file and loads nothing from elsewhere",

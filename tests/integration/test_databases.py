@@ -2,20 +2,14 @@
 """Several databases of one server move with one file, each as a pipeline of its own."""
 
 import json
-import re
 import signal
 
-import psycopg2
 import pytest
 
 from support.cluster import Cluster
-from support.engine import Engine
+from support.databases import NAMES, PIPELINES, TABLE, Move, Named
 from support.server import newest_pg_dump, server_programs
 from support.wait import wait_until
-
-NAMES = ["Shop", "crm data", "o\"brien's"]
-PIPELINES = ["move_shop", "move_crm_data", "move_o_brien_s"]
-TABLE = "create table t (id int primary key, v text); insert into t select g, 'v' || g from generate_series(1, 300) g"
 
 
 @pytest.fixture(name="clusters", scope="module")
@@ -24,71 +18,6 @@ def clusters_fixture():
         pytest.skip("PostgreSQL 18 is not here (tests/support/install servers)")
     with Cluster("many15", 15) as source, Cluster("many18", 18) as target:
         yield source, target
-
-
-class Named:
-    """A database of any name."""
-
-    def __init__(self, cluster, name):
-        self.cluster, self.name = cluster, name
-
-    def execute(self, sql, params=None):
-        connection = psycopg2.connect(host="127.0.0.1", port=self.cluster.port, user="postgres", dbname=self.name)
-        connection.autocommit = True
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(sql, params)
-                return cursor.fetchall() if cursor.description else []
-        finally:
-            connection.close()
-
-    def value(self, sql, params=None):
-        return self.execute(sql, params)[0][0]
-
-    def quoted(self):
-        return '"' + self.name.replace('"', '""') + '"'
-
-    def make(self):
-        self.cluster.execute(f"create database {self.quoted()}")
-
-    def drop(self):
-        wait_until(lambda: not self.cluster.execute("select 1 from pg_replication_slots where database = %s and active", (self.name,)), "its slots to be free")
-        self.cluster.execute("select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = %s", (self.name,))
-        self.cluster.execute(f"drop database {self.quoted()} with (force)")
-
-
-class Move:
-    """The databases of a source, and one file that moves them."""
-
-    def __init__(self, program, folder, source, target):
-        self.source, self.target = source, target
-        self.engine = Engine(program, folder, {
-            "name": "move",
-            "source": {"dsn": source.dsn()},
-            "state": str(folder / "state"),
-            "schema": {"pg_dump": str(newest_pg_dump())},
-            "migrate": {"databases": list(NAMES)},
-            "sinks": [{"name": "new", "type": "postgres", "dsn": target.dsn()}],
-        })
-
-    def at_source(self, name):
-        return Named(self.source, name)
-
-    def at_target(self, name):
-        return Named(self.target, name)
-
-    def drop_all(self):
-        for cluster in (self.source, self.target):
-            for name, in cluster.execute("select datname from pg_database where not datistemplate and datname <> 'postgres'"):
-                Named(cluster, name).drop()
-
-    def command(self, name, *arguments, code=0, **more):
-        result = self.engine.command(name, *arguments, **more)
-        assert result.returncode == code, result.stdout + result.stderr
-        return result.stdout + result.stderr
-
-    def counts(self):
-        return [self.at_target(name).value("select count(*) from t") for name in NAMES]
 
 
 @pytest.fixture(name="move")
@@ -207,100 +136,3 @@ def test_names_of_other_databases(move):
     move.command("migrate", "--until", "caught-up")
     assert Named(move.target, "other").value("select count(*) from t") == 300
     assert move.source.execute("select 1 from pg_replication_slots where slot_name = 'short'")
-
-
-ROLES = """
-    create role many_owner createdb; create role "Many group"; create role many_app login password 'secret of app' in role "Many group" connection limit 7;
-    create role many_plain login valid until '2040-01-01 00:00:00+00'; grant "Many group" to many_owner with admin option;
-    grant pg_read_all_data to many_plain; create role many_unrelated;
-    alter role many_app set search_path = '$user', public, "odd, ""name"; alter role many_app set statement_timeout = '5s';
-    alter role many_app set app.tenant = 'it''s'; comment on role many_app is 'the application''s';
-"""
-MANY_ROLES = ["Many group", "many_app", "many_owner", "many_plain"]
-
-
-@pytest.fixture(name="owned")
-def owned_fixture(move):
-    """Roles that the first two databases need; no database is at the target yet."""
-    move.source.execute(ROLES)
-    for name in NAMES:
-        Named(move.target, name).drop()
-    first, second = move.at_source(NAMES[0]), move.at_source(NAMES[1])
-    first.execute(f"alter table t owner to many_owner; grant select on t to \"Many group\"; alter database {first.quoted()} owner to many_owner;"
-                  f"alter database {first.quoted()} set work_mem = '7MB'; comment on database {first.quoted()} is 'of ''many''';"
-                  f"alter role many_app in database {first.quoted()} set search_path = app, public;"
-                  f"revoke connect on database {first.quoted()} from public; grant connect, create on database {first.quoted()} to \"Many group\" with grant option")
-    second.execute("grant select on t to many_plain; alter default privileges for role many_owner grant select on tables to many_plain")
-    move.engine.configuration["migrate"].update(create="yes", roles="create")
-    yield move
-    for cluster in (move.source, move.target):
-        for name, in cluster.execute("select datname from pg_database where not datistemplate and datname <> 'postgres'"):
-            Named(cluster, name).drop()
-        cluster.execute("drop schema if exists pgcdc cascade")
-        for role, in cluster.execute("select quote_ident(rolname) from pg_roles where rolname ilike 'many%'"):
-            cluster.execute(f"drop owned by {role}; drop role {role}")
-
-
-def roles_of(cluster, but="many_unrelated"):
-    """What a server says about its roles, in words that both versions use."""
-    return {
-        "roles": cluster.execute("select rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls, rolconnlimit,"
-                                 " rolvaliduntil, rolpassword, shobj_description(oid, 'pg_authid') from pg_authid where rolname ilike 'many%%' and rolname <> %s"
-                                 " order by 1", (but,)),
-        "members": cluster.execute("select distinct roleid::regrole::text, member::regrole::text, admin_option from pg_auth_members where member::regrole::text"
-                                   " ilike '%many%' order by 1, 2"),
-        "settings": cluster.execute("select coalesce(datname, ''), coalesce(rolname, ''), (select array_agg(v order by v) from unnest(setconfig) v) from pg_db_role_setting s left join pg_database d on d.oid = setdatabase"
-                                    " left join pg_roles r on r.oid = setrole order by 1, 2"),
-        "databases": cluster.execute("select datname, datdba::regrole::text, pg_encoding_to_char(encoding), datcollate, datctype, shobj_description(oid, 'pg_database'),"
-                                     " (select array_agg(a::text order by a::text) from unnest(datacl) a) from pg_database where not datistemplate and datname <> 'postgres' order by 1"),
-    }
-
-
-def test_roles_and_databases_are_made_once(owned):
-    said = owned.command("migrate", "--until", "verified")
-    assert roles_of(owned.target) == roles_of(owned.source)
-    assert said.count("migrate: role many_app is made") == 1 and "role many_plain is made at the target, without a password" in said
-    assert owned.counts() == [300, 300, 300]
-    hashed = owned.source.execute("select rolpassword from pg_authid where rolname = 'many_app'")[0][0]
-    written = said + str(owned.target.execute("select * from pgcdc.migration"))
-    assert hashed.startswith("SCRAM-SHA-256$") and hashed not in written and hashed not in owned.target.log_text()
-    assert {row[0] for row in owned.target.execute("select object from pgcdc.migration where step = 'globals' and pipeline = 'move' and state = 'done'")} \
-        == {f"role {role}" for role in MANY_ROLES} | {f"database {name}" for name in NAMES}
-    owned.target.execute("alter role many_app connection limit 3")
-    assert "is made at the target" not in owned.command("migrate", "--until", "verified")
-    assert owned.target.execute("select rolconnlimit from pg_roles where rolname = 'many_app'") == [(3,)]
-    owned.command("drop")
-    assert owned.target.execute("select 1 from pg_class where relname = 'migration'") == []
-
-
-POINTS = ["globals-roles-made", "globals-roles-noted", "globals-roles-committed", "globals-database-begun", "globals-database-made", "globals-database-set"]
-
-
-def test_killed_among_globals_it_goes_on(owned):
-    """The kill ends the process of the first database; the next run makes what is missing, and nothing twice."""
-    for point in POINTS:
-        killed = owned.engine.command("migrate", "--until", "caught-up", environment={"PGCDC_FAULT": point})
-        assert killed.returncode == 1 and "was ended by signal 9" in killed.stderr, (point, killed.stderr)
-        made = owned.target.execute("select 1 from pg_roles where rolname ilike 'many%'")
-        assert len(made) == (0 if point in POINTS[:2] else 4)
-    owned.command("migrate", "--until", "caught-up")
-    assert roles_of(owned.target) == roles_of(owned.source)
-
-
-def test_what_the_target_role_may_not_make_an_administrator_makes(owned):
-    """Its statements are printed, without a password, and are all that is needed."""
-    owned.target.execute("create role many_mover login createrole; grant create on database postgres to many_mover")
-    owned.engine.configuration["sinks"][0]["dsn"] = owned.target.dsn(user="many_mover")
-    for begins in ("create role many_app with login", 'create database "Shop" template template0 encoding \'UTF8\''):
-        said = owned.command("schema apply", "--database", NAMES[0], code=2)
-        assert "run the statements that are printed above there as an administrator" in said and "SCRAM" not in said
-        statements = re.findall(r"statement for the target: (.*);\n", said)
-        assert any(statement.startswith(begins) for statement in statements), statements
-        for statement in statements:
-            owned.target.execute(statement)
-    owned.target.execute("grant many_owner, many_plain to many_mover")
-    owned.command("schema apply", "--database", NAMES[0])
-    made, source = roles_of(owned.target, "many_mover"), roles_of(owned.source)
-    assert made["settings"] == source["settings"]
-    assert [row for row in made["members"] if "many_mover" not in row] == source["members"]
-    assert made["databases"][0] == source["databases"][0]

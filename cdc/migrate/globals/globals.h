@@ -42,6 +42,21 @@ MUST_CHECK bool globals_make(const struct config *config, const struct config_si
 
 /* ---- for a report and for drop ---- */
 
+struct globals_role {
+    const char *name;
+    bool lacks_password; /* it may log in, and has none as far as can be read */
+};
+
+struct globals_roles {
+    struct globals_role *items; /* by name */
+    size_t count;
+};
+
+/* Those that were made; none unless the configuration makes them. Texts in arena. */
+MUST_CHECK bool globals_list_roles(const struct config *config, const struct config_sink *sink,
+                                   const atomic_bool *stop, struct arena *arena,
+                                   struct globals_roles *ret_roles, struct error *err);
+
 /* Opens the database of the steps. globals: config, sink and stop are set; release it in any case. */
 MUST_CHECK bool globals_open(struct globals *globals, struct error *err);
 void globals_release(struct globals *globals);

@@ -165,8 +165,10 @@ bool report_make(struct report *report, struct error *err) {
         return false;
     take_server(&report->servers[1], "target", &report->at.session);
     return read_steps(report, err) && proof_read(&report->at, &report->arena, &report->proof, err) &&
-           read_cutover(report, err) && report_read_findings(report, err) && compare_now(report, err) &&
-           report_judge(report, err);
+           read_cutover(report, err) &&
+           globals_list_roles(report->config, report->sink, report->stop, &report->arena, &report->roles,
+                              err) &&
+           report_read_findings(report, err) && compare_now(report, err) && report_judge(report, err);
 }
 
 void report_release(struct report *report) {

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "cdc/check/findings.h"
+#include "cdc/migrate/globals/globals.h"
 #include "cdc/migrate/proof/proof.h"
 #include "cdc/migrate/schema/schema.h"
 #include "cdc/sequences/sequences.h"
@@ -34,10 +35,11 @@ struct report {
     bool has_sequences; /* false: they could not be compared */
     struct schema_comparison schema;
     bool has_schema;
-    struct findings findings; /* warnings of the plan */
-    const char *cutover;      /* the detail of its step, JSON; NULL: there was none */
-    int64_t outage_ms;        /* of the cutover; -1: not known */
-    struct buffer open;       /* what does not close: a line for each */
+    struct findings findings;   /* warnings of the plan */
+    struct globals_roles roles; /* that this program has made */
+    const char *cutover;        /* the detail of its step, JSON; NULL: there was none */
+    int64_t outage_ms;          /* of the cutover; -1: not known */
+    struct buffer open;         /* what does not close: a line for each */
     struct arena arena;
     struct steps at; /* the target */
     struct session source;
@@ -67,11 +69,17 @@ struct report_time report_time(int64_t us);
 MUST_CHECK bool report_print_json(struct report *report, FILE *file, struct error *err);
 /* For people. */
 MUST_CHECK bool report_print(struct report *report, FILE *file, struct error *err);
+/* Its part of a report over several databases, without a hash. */
+void report_print_part(const struct report *report, FILE *file);
+void report_append_html(struct buffer *page, const struct report *report);
 MUST_CHECK bool report_write_html(struct report *report, const char *path, struct error *err);
 
 /* report_json.c: the body, and its hash in hexadecimal. */
 struct report_hash {
     char text[65];
 };
+/* Of any bytes, by the target's own sha256. */
+MUST_CHECK bool report_hash_bytes(struct report *report, struct slice bytes, struct report_hash *ret_hash,
+                                  struct error *err);
 MUST_CHECK bool report_write_body(struct report *report, struct json_writer *json, struct buffer *body,
                                   struct report_hash *ret_hash, struct error *err);

@@ -123,6 +123,26 @@ static void append_warnings(struct buffer *page, const struct findings *findings
         buffer_append_text(page, "<p>None.\n");
 }
 
+static void append_roles(struct buffer *page, const struct report *report) {
+    for (size_t i = 0; i < report->roles.count; i++)
+        if (report->roles.items[i].lacks_password) {
+            buffer_append_text(page, "<p>Role <b>");
+            page_text(page, report->roles.items[i].name);
+            buffer_append_text(page, "</b> was made and has no password yet.\n");
+        }
+}
+
+void report_append_html(struct buffer *page, const struct report *report) {
+    append_head(page, report);
+    append_open(page, report);
+    append_steps(page, report);
+    append_tables(page, &report->proof);
+    append_sequences(page, report);
+    append_schema(page, report);
+    append_roles(page, report);
+    append_warnings(page, &report->findings);
+}
+
 bool report_write_html(struct report *report, const char *path, struct error *err) {
     struct json_writer json AUTO(json_writer_release) = {0};
     struct buffer body AUTO(buffer_release) = {0};
@@ -131,13 +151,7 @@ bool report_write_html(struct report *report, const char *path, struct error *er
     if (!report_write_body(report, &json, &body, &hash, err))
         return false;
     page_begin(&page, "Migration report", report->config->name);
-    append_head(&page, report);
-    append_open(&page, report);
-    append_steps(&page, report);
-    append_tables(&page, &report->proof);
-    append_sequences(&page, report);
-    append_schema(&page, report);
-    append_warnings(&page, &report->findings);
+    report_append_html(&page, report);
     buffer_printf(&page, "<p><small>SHA-256 of the report as JSON: %s</small>\n", hash.text);
     return page_end(&page, path, err);
 }

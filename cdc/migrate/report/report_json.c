@@ -172,6 +172,18 @@ static void put_cutover(struct json_writer *json, const struct report *report) {
         json_put_embedded(json, slice_of(report->cutover));
 }
 
+/* Made by this program, for all databases of the file. */
+static void put_roles(struct json_writer *json, const struct report *report) {
+    open_array(json, "roles");
+    for (size_t i = 0; i < report->roles.count; i++) {
+        yajl_gen_map_open(json->generator);
+        json_put_field(json, "role", report->roles.items[i].name);
+        put_boolean(json, "lacks_password", report->roles.items[i].lacks_password);
+        yajl_gen_map_close(json->generator);
+    }
+    yajl_gen_array_close(json->generator);
+}
+
 static void put_body(struct json_writer *json, const struct report *report) {
     yajl_gen_map_open(json->generator);
     json_put_field(json, "pipeline", report->config->name);
@@ -188,12 +200,13 @@ static void put_body(struct json_writer *json, const struct report *report) {
     put_schema(json, report);
     put_findings(json, &report->findings, "accepted", true);
     put_findings(json, &report->findings, "not_accepted", false);
+    put_roles(json, report);
     put_cutover(json, report);
     yajl_gen_map_close(json->generator);
 }
 
-static bool hash_body(struct report *report, struct slice body, struct report_hash *ret_hash,
-                      struct error *err) {
+bool report_hash_bytes(struct report *report, struct slice body, struct report_hash *ret_hash,
+                       struct error *err) {
     struct buffer hex AUTO(buffer_release) = {.bytes_max = HEX_BYTES_MAX};
     PGresult *rows AUTO_PGRESULT = NULL;
     buffer_append_text(&hex, "\\x");
@@ -217,7 +230,8 @@ bool report_write_body(struct report *report, struct json_writer *json, struct b
         return false;
     json_writer_begin(json);
     put_body(json, report);
-    return step_detail(json, body, &text, err) && hash_body(report, buffer_slice(body), ret_hash, err);
+    return step_detail(json, body, &text, err) &&
+           report_hash_bytes(report, buffer_slice(body), ret_hash, err);
 }
 
 bool report_print_json(struct report *report, FILE *file, struct error *err) {

@@ -73,17 +73,30 @@ static void print_open(const struct report *report, FILE *file) {
     }
 }
 
+static void print_roles(const struct report *report, FILE *file) {
+    for (size_t i = 0; i < report->roles.count; i++)
+        if (report->roles.items[i].lacks_password) {
+            print_name(file, "role ", report->roles.items[i].name);
+            fputs(" was made and has no password yet\n", file);
+        }
+}
+
+void report_print_part(const struct report *report, FILE *file) {
+    fprintf(file, "migration of pipeline %s into sink %s\n", report->config->name, report->sink->sink.name);
+    print_servers(report, file);
+    print_tables(report, file);
+    print_rest(report, file);
+    print_roles(report, file);
+    print_open(report, file);
+}
+
 bool report_print(struct report *report, FILE *file, struct error *err) {
     struct json_writer json AUTO(json_writer_release) = {0};
     struct buffer body AUTO(buffer_release) = {0};
     struct report_hash hash;
     if (!report_write_body(report, &json, &body, &hash, err))
         return false;
-    fprintf(file, "migration of pipeline %s into sink %s\n", report->config->name, report->sink->sink.name);
-    print_servers(report, file);
-    print_tables(report, file);
-    print_rest(report, file);
-    print_open(report, file);
+    report_print_part(report, file);
     fprintf(file, "sha256 of the report as JSON: %s\n", hash.text);
     return true;
 }

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Roles, and the databases themselves, are made once for all databases of a file; and one report is over all of them."""
+
+import hashlib
+import json
+import re
+
+import pytest
+
+from integration.test_databases import clusters_fixture, move_fixture  # pylint: disable=unused-import
+from support.databases import NAMES, PIPELINES, Named
+from support.wait import wait_until
+
+ROLES = """
+    create role many_owner createdb; create role "Many group"; create role many_app login password 'secret of app' in role "Many group" connection limit 7;
+    create role many_plain login valid until '2040-01-01 00:00:00+00'; grant "Many group" to many_owner with admin option;
+    grant pg_read_all_data to many_plain; create role many_unrelated;
+    alter role many_app set search_path = '$user', public, "odd, ""name"; alter role many_app set statement_timeout = '5s';
+    alter role many_app set app.tenant = 'it''s'; comment on role many_app is 'the application''s';
+"""
+MANY_ROLES = ["Many group", "many_app", "many_owner", "many_plain"]
+
+
+@pytest.fixture(name="owned")
+def owned_fixture(move):
+    """Roles that the first two databases need; no database is at the target yet."""
+    move.source.execute(ROLES)
+    for name in NAMES:
+        Named(move.target, name).drop()
+    first, second = move.at_source(NAMES[0]), move.at_source(NAMES[1])
+    first.execute(f"alter table t owner to many_owner; grant select on t to \"Many group\"; alter database {first.quoted()} owner to many_owner;"
+                  f"alter database {first.quoted()} set work_mem = '7MB'; comment on database {first.quoted()} is 'of ''many''';"
+                  f"alter role many_app in database {first.quoted()} set search_path = app, public;"
+                  f"revoke connect on database {first.quoted()} from public; grant connect, create on database {first.quoted()} to \"Many group\" with grant option")
+    second.execute("grant select on t to many_plain; alter default privileges for role many_owner grant select on tables to many_plain")
+    move.engine.configuration["migrate"].update(create="yes", roles="create")
+    yield move
+    for cluster in (move.source, move.target):
+        for name, in cluster.execute("select datname from pg_database where not datistemplate and datname <> 'postgres'"):
+            Named(cluster, name).drop()
+        cluster.execute("drop schema if exists pgcdc cascade")
+        for role, in cluster.execute("select quote_ident(rolname) from pg_roles where rolname ilike 'many%'"):
+            cluster.execute(f"drop owned by {role}; drop role {role}")
+
+
+def roles_of(cluster, but="many_unrelated"):
+    """What a server says about its roles, in words that both versions use."""
+    return {
+        "roles": cluster.execute("select rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls, rolconnlimit,"
+                                 " rolvaliduntil, rolpassword, shobj_description(oid, 'pg_authid') from pg_authid where rolname ilike 'many%%' and rolname <> %s"
+                                 " order by 1", (but,)),
+        "members": cluster.execute("select distinct roleid::regrole::text, member::regrole::text, admin_option from pg_auth_members where member::regrole::text"
+                                   " ilike '%many%' order by 1, 2"),
+        "settings": cluster.execute("select coalesce(datname, ''), coalesce(rolname, ''), (select array_agg(v order by v) from unnest(setconfig) v) from pg_db_role_setting s left join pg_database d on d.oid = setdatabase"
+                                    " left join pg_roles r on r.oid = setrole order by 1, 2"),
+        "databases": cluster.execute("select datname, datdba::regrole::text, pg_encoding_to_char(encoding), datcollate, datctype, shobj_description(oid, 'pg_database'),"
+                                     " (select array_agg(a::text order by a::text) from unnest(datacl) a) from pg_database where not datistemplate and datname <> 'postgres' order by 1"),
+    }
+
+
+def test_roles_and_databases_are_made_once(owned):
+    said = owned.command("migrate", "--until", "verified")
+    assert roles_of(owned.target) == roles_of(owned.source)
+    assert said.count("migrate: role many_app is made") == 1 and "role many_plain is made at the target, without a password" in said
+    assert owned.counts() == [300, 300, 300]
+    hashed = owned.source.execute("select rolpassword from pg_authid where rolname = 'many_app'")[0][0]
+    written = said + str(owned.target.execute("select * from pgcdc.migration"))
+    assert hashed.startswith("SCRAM-SHA-256$") and hashed not in written and hashed not in owned.target.log_text()
+    assert {row[0] for row in owned.target.execute("select object from pgcdc.migration where step = 'globals' and pipeline = 'move' and state = 'done'")} \
+        == {f"role {role}" for role in MANY_ROLES} | {f"database {name}" for name in NAMES}
+    owned.target.execute("alter role many_app connection limit 3")
+    assert "is made at the target" not in owned.command("migrate", "--until", "verified")
+    assert owned.target.execute("select rolconnlimit from pg_roles where rolname = 'many_app'") == [(3,)]
+    owned.command("drop")
+    assert owned.target.execute("select 1 from pg_class where relname = 'migration'") == []
+
+
+POINTS = ["globals-roles-made", "globals-roles-noted", "globals-roles-committed", "globals-database-begun", "globals-database-made", "globals-database-set"]
+
+
+def test_killed_among_globals_it_goes_on(owned):
+    """The kill ends the process of the first database; the next run makes what is missing, and nothing twice."""
+    for point in POINTS:
+        killed = owned.engine.command("migrate", "--until", "caught-up", environment={"PGCDC_FAULT": point})
+        assert killed.returncode == 1 and "was ended by signal 9" in killed.stderr, (point, killed.stderr)
+        made = owned.target.execute("select 1 from pg_roles where rolname ilike 'many%'")
+        assert len(made) == (0 if point in POINTS[:2] else 4)
+    owned.command("migrate", "--until", "caught-up")
+    assert roles_of(owned.target) == roles_of(owned.source)
+
+
+def test_what_the_target_role_may_not_make_an_administrator_makes(owned):
+    """Its statements are printed, without a password, and are all that is needed."""
+    owned.target.execute("create role many_mover login createrole; grant create on database postgres to many_mover")
+    owned.engine.configuration["sinks"][0]["dsn"] = owned.target.dsn(user="many_mover")
+    for begins in ("create role many_app with login", 'create database "Shop" template template0 encoding \'UTF8\''):
+        said = owned.command("schema apply", "--database", NAMES[0], code=2)
+        assert "run the statements that are printed above there as an administrator" in said and "SCRAM" not in said
+        statements = re.findall(r"statement for the target: (.*);\n", said)
+        assert any(statement.startswith(begins) for statement in statements), statements
+        for statement in statements:
+            owned.target.execute(statement)
+    owned.target.execute("grant many_owner, many_plain to many_mover")
+    owned.command("schema apply", "--database", NAMES[0])
+    made, source = roles_of(owned.target, "many_mover"), roles_of(owned.source)
+    assert made["settings"] == source["settings"]
+    assert [row for row in made["members"] if "many_mover" not in row] == source["members"]
+    assert made["databases"][0] == source["databases"][0]
+
+
+def test_a_plan_says_what_is_made_and_where_files_will_be(owned):
+    """Databases and roles that migrate makes are no warnings; a tablespace is one until the target has it, or it is accepted."""
+    for cluster in (owned.source, owned.target):
+        cluster.configure({"allow_in_place_tablespaces": "on"})
+        cluster.reload()
+    wait_until(lambda: owned.target.execute("show allow_in_place_tablespaces") == [("on",)], "the setting")
+    owned.source.execute("create tablespace \"many Disk\" location ''")
+    owned.at_source(NAMES[1]).execute('create table far (id int primary key) tablespace "many Disk"; create index on far (id) tablespace "many Disk"')
+
+    def found(*codes):
+        result = owned.engine.json("plan", "--database", NAMES[1])
+        return [(finding["code"], finding["severity"]) for finding in result["findings"] if finding["code"] in codes]
+    try:
+        assert found("target_database", "connection") == [("target_database", "note")]
+        owned.engine.configuration["migrate"]["create"] = "no"
+        assert found("target_database") == [("target_database", "problem")]
+        Named(owned.target, NAMES[1]).make()
+        assert found("role_missing", "tablespace_missing") == [("tablespace_missing", "warning")]
+        owned.target.execute("create tablespace \"many Disk\" location ''")
+        assert found("tablespace", "tablespace_missing") == [("tablespace", "note")]
+        owned.command("migrate", "--until", "caught-up", "--database", NAMES[1])
+        owned.engine.configuration["migrate"]["roles"] = "check"
+        assert found("role_missing") == []
+    finally:
+        owned.at_source(NAMES[1]).execute("drop table far")
+        for cluster in (owned.source, owned.target):
+            cluster.execute("drop tablespace if exists \"many Disk\"")
+
+
+def test_one_report_closes_when_all_close(owned):
+    def report(code):
+        result = owned.engine.command("report", "--json", "--html", str(owned.engine.folder / "report.html"))
+        assert result.returncode == code, result.stdout + result.stderr
+        body, said = re.fullmatch(r'{"report":(.*),"sha256":"([0-9a-f]{64})"}\n', result.stdout).groups()
+        assert hashlib.sha256(body.encode()).hexdigest() == said
+        assert said in (owned.engine.folder / "report.html").read_text(encoding="utf-8")
+        return json.loads(body)
+
+    owned.command("migrate", "--until", "verified")
+    found = report(0)
+    assert found["pipeline"] == "move" and found["closes"] and [part["pipeline"] for part in found["databases"]] == PIPELINES
+    assert all(part["closes"] and part["tables"][0]["target_rows"] == 300 for part in found["databases"])
+    assert [role["role"] for role in found["databases"][0]["roles"] if role["lacks_password"]] == ["many_plain"]
+    said = owned.command("report")
+    assert "databases: 3 of 3 close" in said and "role many_plain was made and has no password yet" in said
+    owned.at_target(NAMES[1]).execute("alter table t add column more int")
+    found = report(4)
+    assert not found["closes"] and [part["closes"] for part in found["databases"]] == [True, False, True]
+    Named(owned.target, NAMES[2]).drop()
+    found = report(4)
+    assert [part["closes"] for part in found["databases"]] == [True, False, False] and "does not exist" in found["databases"][2]["open"][0]
+    assert "has no password" not in owned.command("report", "--database", NAMES[0]).replace("many_plain was made and has no password yet", "")
