@@ -136,3 +136,22 @@ def test_names_of_other_databases(move):
     move.command("migrate", "--until", "caught-up")
     assert Named(move.target, "other").value("select count(*) from t") == 300
     assert move.source.execute("select 1 from pg_replication_slots where slot_name = 'short'")
+
+
+def test_one_database_is_cut_over_and_rolled_back(move):
+    """The others go on as they are; each stream keeps its own names."""
+    name = NAMES[1]
+    hook = move.engine.folder / "flipped"
+    move.engine.configuration["cutover"] = {"on_flip": f'echo "$PGCDC_PIPELINE $PGCDC_DIRECTION $PGCDC_DATABASE" >> {hook}'}
+    move.command("migrate", "--until", "verified")
+    move.command("cutover", "--database", name)
+    move.at_target(name).execute("insert into t values (1000, 'new')")
+    move.command("run", "--until", "caught-up", "--database", name, code=3)
+    move.command("run", "--reverse", "--until", "caught-up", "--database", name)
+    assert move.at_source(name).value("select v from t where id = 1000") == "new"
+    move.command("run", "--until", "caught-up", "--database", NAMES[0])
+    move.command("rollback", "--database", name)
+    assert hook.read_text(encoding="utf-8").splitlines() == [f"{PIPELINES[1]} cutover {name}", f"{PIPELINES[1]} rollback {name}"]
+    move.at_source(name).execute("insert into t values (1001, 'again')")
+    move.command("run", "--until", "caught-up")
+    assert move.at_target(name).value("select v from t where id = 1001") == "again"

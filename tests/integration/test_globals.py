@@ -61,7 +61,7 @@ def roles_of(cluster, but="many_unrelated"):
 def test_roles_and_databases_are_made_once(owned):
     said = owned.command("migrate", "--until", "verified")
     assert roles_of(owned.target) == roles_of(owned.source)
-    assert said.count("migrate: role many_app is made") == 1 and "role many_plain is made at the target, without a password" in said
+    assert said.count("migrate: role many_app is made at the target, with its password") == 1 and "role many_plain is made at the target\n" in said
     assert owned.counts() == [300, 300, 300]
     hashed = owned.source.execute("select rolpassword from pg_authid where rolname = 'many_app'")[0][0]
     written = said + str(owned.target.execute("select * from pgcdc.migration"))
@@ -160,3 +160,63 @@ def test_one_report_closes_when_all_close(owned):
     found = report(4)
     assert [part["closes"] for part in found["databases"]] == [True, False, False] and "does not exist" in found["databases"][2]["open"][0]
     assert "has no password" not in owned.command("report", "--database", NAMES[0]).replace("many_plain was made and has no password yet", "")
+
+
+def without_roles(cluster):
+    cluster.execute("drop schema if exists pgcdc cascade")
+    for role, in cluster.execute("select quote_ident(rolname) from pg_roles where rolname ilike 'many%'"):
+        cluster.execute(f"drop owned by {role}; drop role {role}")
+
+
+CHAIN = """
+    create role many_root createrole; create role many_deputy; create role many_last login noinherit; create role many_team;
+    grant many_team to many_root with admin true; grant many_team to many_deputy with admin true, inherit false granted by many_root;
+    grant many_team to many_last with set false granted by many_deputy; grant pg_maintain to many_last; grant pg_monitor to many_last;
+    alter role many_last set transaction_timeout = '5s'; alter role many_last set work_mem = '5MB';
+"""
+GRANTS = ("select roleid::regrole::text, member::regrole::text, grantor::regrole::text, admin_option, inherit_option, set_option from pg_auth_members"
+          " where member::regrole::text like 'many%' order by 1, 2, 3")
+
+
+@pytest.fixture(name="chain")
+def chain_fixture(move):
+    """Only the first database; a chain of grants hangs on one right in it."""
+    move.engine.configuration["migrate"] = {"databases": [NAMES[0]], "roles": "create"}
+
+    def begin(source, target):
+        move.engine.configuration["source"]["dsn"] = source.dsn()
+        move.engine.configuration["sinks"][0]["dsn"] = target.dsn()
+        source.execute(CHAIN)
+        database = Named(source, NAMES[0])
+        if not source.execute("select 1 from pg_database where datname = %s", (NAMES[0],)):
+            database.make()
+        database.execute("create table if not exists t (id int primary key); grant select on t to many_team")
+        databases.append(database)
+    databases = []
+    yield begin
+    for database in databases:
+        database.execute("drop table t")
+    for cluster in (*{database.cluster for database in databases}, move.source, move.target):
+        for name in NAMES:
+            if cluster.execute("select 1 from pg_database where datname = %s", (name,)):
+                Named(cluster, name).drop()
+        without_roles(cluster)
+
+
+def test_each_grant_keeps_its_grantor_and_options(move, chain, shared_clusters):
+    chain(shared_clusters("source", 18), move.target)
+    Named(move.target, NAMES[0]).execute("drop table if exists t")
+    move.command("schema apply", "--before-copy")
+    assert move.target.execute(GRANTS) == shared_clusters("source", 18).execute(GRANTS)
+    assert len(move.target.execute(GRANTS)) == 5
+
+
+def test_what_an_older_server_cannot_say_is_left_out_and_logged(move, chain):
+    chain(move.target, move.source)
+    Named(move.source, NAMES[0]).execute("drop table t")
+    said = move.command("schema apply", "--before-copy")
+    assert "membership of many_last in many_team is left out: without SET, which this version cannot say" in said
+    assert "membership of many_last in pg_maintain is left out: a role that this server does not have" in said
+    assert "setting of role many_last is left out: setting transaction_timeout, which this server does not know" in said
+    assert move.source.execute("select roleid::regrole::text from pg_auth_members where member::regrole::text = 'many_last'") == [("pg_monitor",)]
+    assert move.source.execute("select setconfig from pg_db_role_setting where setrole = 'many_last'::regrole") == [(["work_mem=5MB"],)]

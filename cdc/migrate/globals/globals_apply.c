@@ -17,7 +17,7 @@ static bool explain_statement(const char *statement, struct error *err) {
     if (err->kind == ERROR_RETRY || err->kind == ERROR_STOPPED)
         return false;
     struct error cause = *err;
-    error_set(err, ERROR_CONFIG, "target: %s: %s", statement, cause.text);
+    error_set(err, ERROR_CONFIG, "%s: %s", statement, cause.text);
     memcpy(err->sqlstate, cause.sqlstate, sizeof err->sqlstate);
     return error_remedy(err,
                         "run the statements that are printed above there as an administrator, with the "

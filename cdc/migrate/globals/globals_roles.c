@@ -57,7 +57,7 @@ static void say_roles(const PGresult *statements) {
         if (is_role(statements, row))
             log_line(LOG_LEVEL_INFO, "migrate: %s is made at the target%s",
                      PQgetvalue(statements, row, OBJECT),
-                     PQgetisnull(statements, row, SECRET) ? ", without a password" : "");
+                     PQgetisnull(statements, row, SECRET) ? "" : ", with its password");
 }
 
 static bool make_in_transaction(struct globals *globals, const char *described, PGresult **ret_statements,

@@ -82,12 +82,12 @@ static const char ROLES[] =
     "(strpos(" NAME ", '.') = 0 and " NAME " not in ('role', 'session_authorization')"                       \
     " and not exists (select from pg_settings g where g.name = lower(" NAME ")))"
 
+/* A row that is left out has a statement too, which is not run. */
 #define SETTING_ROW(OBJECT, HEAD, S)                                                                         \
-    OBJECT ", case when " IS_UNKNOWN(S ".name") " then null when " S ".name " IS_LIST " then " HEAD          \
-    " || format(' set %I from current', " S ".name) else " HEAD " || format(' set %I to %L', " S ".name, "   \
-    S ".value) end, null, case when " S ".name " IS_LIST " then " S ".name end, " S ".value,"                \
-    " case when " IS_UNKNOWN(S ".name") " then 'setting ' || " S ".name || ', which this server does not"    \
-    " know' end"
+    OBJECT ", case when " S ".name " IS_LIST " then " HEAD " || format(' set %I from current', " S           \
+    ".name) else " HEAD " || format(' set %I to %L', " S ".name, " S ".value) end, null, case when " S       \
+    ".name " IS_LIST " then " S ".name end, " S ".value, case when " IS_UNKNOWN(S ".name")                   \
+    " then 'setting ' || " S ".name || ', which this server does not know' end"
 
 const char GLOBALS_ROLES_SQL[] =
     "with missing as (select r.* from jsonb_to_recordset($1::jsonb -> 'roles') r (name name, super bool,"
@@ -98,20 +98,20 @@ const char GLOBALS_ROLES_SQL[] =
     " known (name) as (select rolname from pg_roles union select name from missing),"
     " here (version, super) as (select current_setting('server_version_num')::int, rolsuper from pg_roles"
     "  where rolname = current_user),"
-    " granted as (select m.*, case when m.role not in (select name from known) then 'a role that this"
-    " server does not"
-    " have' when h.version < 160000 and (not coalesce(m.inherit, true) or not coalesce(m.set, true)) then"
-    " 'without INHERIT"
-    " or SET, which this version cannot say' end as lack, h.version, h.super"
-    "  from jsonb_to_recordset($1::jsonb -> 'members') m (role name, member name, admin bool, inherit"
-    " bool, set bool,"
-    "  grantor name, depth int), here h where m.member in (select name from missing) or m.role in (select"
-    " name from missing)),"
+    " granted as (select m.*, case when m.role not in (select name from known)"
+    "   then 'a role that this server does not have'"
+    "  when h.version < 160000 and not coalesce(m.set, true) then 'without SET, which this version cannot"
+    " say'"
+    "  when h.version < 160000 and not coalesce(m.inherit, true) and exists (select from"
+    "   (select rolname, rolinherit from pg_roles union all select name, inherit from missing) r"
+    "   where r.rolname = m.member and r.rolinherit) then 'without INHERIT, which this version cannot say'"
+    " end"
+    "  as lack, h.version, h.super from jsonb_to_recordset($1::jsonb -> 'members') m (role name, member name,"
+    "  admin bool, inherit bool, set bool, grantor name, depth int), here h"
+    "  where m.member in (select name from missing) or m.role in (select name from missing)),"
     " setting as (select s.* from jsonb_to_recordset($1::jsonb -> 'settings') s (role name, database name,"
-    " name text,"
-    "  value text) where s.role in (select name from missing) and (s.database is null or exists (select"
-    " from pg_database d"
-    "  where d.datname = s.database)))"
+    "  name text, value text) where s.role in (select name from missing) and (s.database is null"
+    "  or exists (select from pg_database d where d.datname = s.database)))"
     " select object, shown, secret, list, value, left_out from ("
     "select 1 as part, 0 as depth, 'role ' || r.name as object, format('create role %I with %s', r.name,"
     " concat_ws(' ',"
@@ -127,7 +127,8 @@ const char GLOBALS_ROLES_SQL[] =
     " select 2, m.depth, 'membership of ' || m.member || ' in ' || m.role, case when m.lack is null then"
     "  format('grant %I to %I', m.role, m.member) || case when m.version >= 160000 and m.inherit is not"
     " null then"
-    "   format(' with admin %s, inherit %s, set %s', m.admin, m.inherit, m.set) when m.admin then ' with"
+    "   format(' with admin %s, inherit %s, set %s', m.admin::text, m.inherit::text, m.set::text) when"
+    " m.admin then ' with"
     " admin option'"
     "   else '' end || case when m.super and m.version >= 160000 and m.grantor in (select name from known)"
     " then"
