@@ -88,16 +88,31 @@ static bool check_rights(struct check *check, struct error *err) {
 
 /*
  * Identity full would include the generated column, so the table needs a key and has none. The fix adds a key
- * that requires no choice.
+ * that requires no choice; its column becomes that of children, too, and cannot be an identity then.
  */
 static void fix_without_full(struct check *check, const char *table, const PGresult *rows, int row) {
     const char *oid = PQgetvalue(rows, row, IDENTITY_OID);
-    findings_fix(&check->findings,
-                 "alter table %s add column pgcdc_key bigint generated always as identity, add constraint "
-                 "pgcdc_key_%s unique (pgcdc_key); alter table %s replica identity using index "
-                 "pgcdc_key_%s;  -- or give it a key of its own columns; identity full cannot be, because "
-                 "of the generated column %s",
-                 table, oid, table, oid, check_name(check, NULL, PQgetvalue(rows, row, IDENTITY_GENERATED)));
+    const char *place = PQgetvalue(rows, row, IDENTITY_PLACE);
+    const char *generated = check_name(check, NULL, PQgetvalue(rows, row, IDENTITY_GENERATED));
+    if (strcmp(place, "partition") == 0)
+        findings_fix(&check->findings,
+                     "give the table whose partition is %s a primary key that contains its partition key; "
+                     "identity full cannot be, because of the generated column %s",
+                     table, generated);
+    else if (strcmp(place, "parent") == 0)
+        findings_fix(&check->findings,
+                     "alter table %s add column pgcdc_key_%s bigserial, add constraint pgcdc_key_%s unique "
+                     "(pgcdc_key_%s); alter table %s replica identity using index pgcdc_key_%s;  -- or give "
+                     "it a key of its own columns; identity full cannot be, because of the generated column "
+                     "%s",
+                     table, oid, oid, oid, table, oid, generated);
+    else
+        findings_fix(&check->findings,
+                     "alter table %s add column pgcdc_key bigint generated always as identity, add "
+                     "constraint pgcdc_key_%s unique (pgcdc_key); alter table %s replica identity using "
+                     "index pgcdc_key_%s;  -- or give it a key of its own columns; identity full cannot be, "
+                     "because of the generated column %s",
+                     table, oid, table, oid, generated);
 }
 
 static void add_identity(struct check *check, const PGresult *rows, int row) {

@@ -19,7 +19,8 @@ static const char HEAD[] =
     "a.attgenerated <> '')"
     "     and a.attnum = any ((i.indkey::int2[])[0:i.indnkeyatts - 1]))"
     "   order by i.indisprimary desc, i.indnkeyatts, x.relname limit 1),"
-    " generated.name, l.oid"
+    " generated.name, l.oid, case when l.relispartition then 'partition'"
+    "  when exists (select from pg_inherits h where h.inhparent = l.oid) then 'parent' else 'alone' end"
     " from unnest($1::oid[]) named join pg_class c on c.oid = named"
     " cross join lateral (select c.oid where c.relkind <> 'p' union all"
     "   select t.relid from pg_partition_tree(c.oid) t where t.isleaf and c.relkind = 'p') leaf (oid)"
@@ -58,7 +59,7 @@ bool identity_find_unusable(struct session *source, const char *oids, const char
         return error_no_memory(err);
     return session_query(source, sql.data, 2, parameters,
                          &(const struct result_shape){"the query for replica identities", 0, RESULT_ROWS_ANY,
-                                                      5, 1u << 2 | 1u << 3},
+                                                      6, 1u << 2 | 1u << 3},
                          ret_rows, err);
 }
 

@@ -13,7 +13,8 @@ enum {
     IDENTITY_NAME,
     IDENTITY_INDEX,     /* an index that could be the replica identity, or NULL */
     IDENTITY_GENERATED, /* 18: an unpublished generated column, which no identity may contain, or NULL */
-    IDENTITY_OID
+    IDENTITY_OID,
+    IDENTITY_PLACE, /* "partition", "parent" of others by inheritance, or "alone" */
 };
 
 /*

@@ -461,6 +461,25 @@ def test_a_column_that_is_not_sent_may_not_be_needed(pipeline):
     assert problems(pipeline) == ["target_column"]
 
 
+def test_a_generated_column_that_no_identity_may_have(new_pipeline, shared_clusters):
+    """18 refuses changes with it. An identity column cannot be added to the parent of others, and each of them can be one."""
+    pipeline = new_pipeline(shared_clusters("source", 18), shared_clusters("target", 18))
+    generated = "(a int, b int generated always as (a * 2) stored)"
+    pipeline.source.execute(f"create table alone {generated}; create table p {generated}; create table child () inherits (p); create table grandchild () inherits (child);"
+                            f"create table root {generated} partition by list (a); create table leaf partition of root for values in (1)")
+    fixes = [line for finding in check(pipeline)["findings"] if finding["code"] == "replica_identity" for line in finding["fix"].splitlines()]
+    steps = [fix for fix in fixes if fix.startswith('give the table whose partition is "public"."leaf" a primary key')]
+    assert len(fixes) == 5 and len(steps) == 1
+    pipeline.source.execute("alter table root add primary key (a)")
+    for fix in fixes:
+        if fix not in steps:
+            pipeline.source.execute(fix)
+    pipeline.engine.catch_up()
+    pipeline.source.execute("insert into child (a) values (1), (2); update child set a = 3 where a = 1; delete from child where a = 2")
+    pipeline.engine.catch_up()
+    assert pipeline.target.execute("select a, b from child") == [(3, 6)]
+
+
 @pytest.mark.parametrize("publication", ["for table t with (publish_generated_columns = stored)", "for table t (id, g)"])
 @pytest.mark.parametrize("target", ["plain", "none", "generated"])
 def test_a_generated_column_that_is_published_is_copied_and_streamed(new_pipeline, shared_clusters, publication, target):

@@ -198,15 +198,17 @@ class Bad:
 BAD = [
     Bad("no_key", """create table nk_a (v int not null unique, w int); alter table nk_a replica identity full;
         create table nk_b (v int); alter table nk_b replica identity full; insert into nk_b values (1), (1);
-        create table "nk ""c" ("k;" int not null unique); alter table "nk ""c" replica identity full""",
-        objects={'"public"."nk_a"', '"public"."nk_b"', '"public"."nk ""c"'}),
+        create table "nk ""c" ("k;" int not null unique); alter table "nk ""c" replica identity full;
+        create table nk_p (v int); alter table nk_p replica identity full; create table nk_child (id int primary key) inherits (nk_p)""",
+        objects={'"public"."nk_a"', '"public"."nk_b"', '"public"."nk ""c"', '"public"."nk_p"'}),
     Bad("identity_full_wide", """create table wide (id int primary key, v text); alter table wide alter v set storage external;
         insert into wide select g, repeat('x', 3000) from generate_series(1, 100) g; alter table wide replica identity full; vacuum analyze wide"""),
     Bad("not_analyzed", "create table na (id int primary key); insert into na values (1)", severity="note"),
     Bad("unused_table", "create table unread (id int primary key); analyze unread", severity="note", step="""
         select format('select from %s limit 1', oid::regclass) from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace \\gexec"""),
     Bad("inheritance", "create table parent (id int primary key); create table child () inherits (parent); alter table child add primary key (id)",
-        step="alter table child no inherit parent", severity="note", objects={'"public"."parent"', '"public"."co"'}),
+        step="alter table child no inherit parent; alter table nk_child no inherit nk_p", severity="note",
+        objects={'"public"."parent"', '"public"."co"', '"public"."nk_p"'}),
     Bad("case_collision", """create table "Orders" (id int primary key); create table orders (id int primary key);
         create table cols (id int primary key, "A" int, a int)""", objects={'"public"."orders"', '"public"."cols"'}),
     Bad("long_name", f'create table "{"ü" * 31 + "x"}" (id int primary key)', severity="note"),
