@@ -20,6 +20,7 @@
 enum {
     TRIES = 5, /* after a deadlock with the pipeline's own changes */
     WORKERS_MAX = 64,
+    ROW_BYTES_MAX = 4 << 20,
 };
 
 struct after {
@@ -31,8 +32,21 @@ struct after {
 
 /* ---- one object ---- */
 
+static bool try_at_once(const struct after *after, struct session *session, const struct object *object,
+                        struct error *err) {
+    struct buffer row AUTO(buffer_release) = {.bytes_max = ROW_BYTES_MAX};
+    settle_append(&row, after->pipeline, object);
+    return buffer_text(&row) != NULL ? make_at_once(session, after->pipeline, object, row.data, err)
+                                     : error_no_memory(err);
+}
+
 static bool try_object(const struct after *after, struct session *session, const struct object *object,
                        struct error *err) {
+    if (try_at_once(after, session, object, err))
+        return true;
+    if (!make_lacks_name(err) || !session_execute(session, "rollback", err))
+        return false;
+    *err = (struct error){0};
     return make_begin(session, after->pipeline, err) &&
            make_object_safely(session, object, after->search_path, err) &&
            settle_write(session, after->pipeline, &object, 1, err);

@@ -6,6 +6,11 @@
 
 #include <string.h>
 
+#include "cdc/base/buffer.h"
+#include "cdc/pq/identifier.h"
+
+#define BEGIN "begin; set local check_function_bodies = off"
+#define SCRIPT_BYTES_MAX ((size_t) 1 << 30)
 #define LOCK_KEYS "pg_catalog.hashtext('pgcdc schema'), pg_catalog.hashtext($1)"
 
 static bool ask_lock(struct session *session, const char *sql, const char *pipeline, struct error *err) {
@@ -13,7 +18,7 @@ static bool ask_lock(struct session *session, const char *sql, const char *pipel
 }
 
 bool make_begin(struct session *session, const char *pipeline, struct error *err) {
-    return session_execute(session, "begin; set local check_function_bodies = off", err) &&
+    return session_execute(session, BEGIN, err) &&
            ask_lock(session, "select pg_catalog.pg_advisory_xact_lock_shared(" LOCK_KEYS ")", pipeline, err);
 }
 
@@ -55,10 +60,37 @@ bool make_object(struct session *session, const struct object *object, struct er
     return err->kind == ERROR_STOPPED ? false : explain_object(object, err);
 }
 
+/* ---- in one round trip ---- */
+
+/* A text of pg_dump may end with a comment. */
+static void append_statement(struct buffer *script, const char *sql) {
+    buffer_append_text(script, sql);
+    buffer_append_text(script, sql[0] != '\0' ? "\n;\n" : "");
+}
+
+bool make_at_once(struct session *session, const char *pipeline, const struct object *object,
+                  const char *last_sql, struct error *err) {
+    struct buffer script AUTO(buffer_release) = {.bytes_max = SCRIPT_BYTES_MAX};
+    append_statement(&script, BEGIN);
+    buffer_append_text(&script,
+                       "select pg_catalog.pg_advisory_xact_lock_shared(pg_catalog.hashtext('pgcdc schema'),"
+                       " pg_catalog.hashtext(");
+    literal_append(&script, slice_of(pipeline));
+    buffer_append_text(&script, "));\n");
+    append_statement(&script, object->sql);
+    append_statement(&script, object->owner_sql);
+    append_statement(&script, last_sql);
+    if (buffer_text(&script) == NULL)
+        return error_no_memory(err);
+    if (session_execute(session, script.data, err))
+        return true;
+    return err->kind == ERROR_STOPPED ? false : explain_object(object, err);
+}
+
 /* ---- after a savepoint ---- */
 
 /* A name that was not found, in a body that runs now: perhaps the source's search_path finds it. */
-static bool lacks_name(const struct error *err) {
+bool make_lacks_name(const struct error *err) {
     static const char *const STATES[] = {"42883", "42P01", "42704", "3F000"};
     for (size_t i = 0; i < sizeof STATES / sizeof *STATES; i++)
         if (strcmp(err->sqlstate, STATES[i]) == 0)
@@ -94,13 +126,13 @@ bool make_object_safely(struct session *session, const struct object *object, co
     if (make_object(session, object, &first))
         return session_execute(session, "release savepoint object", err);
     *err = first;
-    if (!lacks_name(&first))
+    if (!make_lacks_name(&first))
         return give_up(session);
     if (!go_back(session, err))
         return false;
     if (make_with_path(session, object, search_path, &second))
         return session_execute(session, "release savepoint object", err);
-    *err = lacks_name(&second) ? first : second;
+    *err = make_lacks_name(&second) ? first : second;
     return give_up(session);
 }
 

@@ -29,6 +29,14 @@ MUST_CHECK bool make_object(struct session *session, const struct object *object
 MUST_CHECK bool make_object_safely(struct session *session, const struct object *object,
                                    const char *search_path, struct error *err);
 
+/*
+ * make_begin, make_object and a last statement, in one round trip. An error leaves the transaction aborted;
+ * after one that lacks a name, make_object_safely may still make it.
+ */
+MUST_CHECK bool make_at_once(struct session *session, const char *pipeline, const struct object *object,
+                             const char *last_sql, struct error *err);
+bool make_lacks_name(const struct error *err);
+
 /* The search_path that sessions of the database have, in arena. */
 MUST_CHECK bool make_read_path(struct session *session, struct arena *arena, const char **ret_search_path,
                                struct error *err);

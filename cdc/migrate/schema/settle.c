@@ -64,6 +64,13 @@ static bool write_rows(struct session *session, const char *pipeline, struct nam
                : error_no_memory(err);
 }
 
+void settle_append(struct buffer *sql, const char *pipeline, const struct object *object) {
+    char detail[64];
+    detail_of(object, detail);
+    step_append_done(sql, pipeline,
+                     &(const struct step){.name = OBJECT_STEP, .object = object->key, .detail = detail});
+}
+
 bool settle_write(struct session *session, const char *pipeline, const struct object *const *objects,
                   size_t count, struct error *err) {
     struct names keys AUTO(names_release);

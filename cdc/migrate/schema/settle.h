@@ -25,6 +25,9 @@ struct settle_pair {
 MUST_CHECK bool settle_compare(struct sides *sides, struct settle_pair **ret_pairs, size_t *ret_count,
                                struct error *err);
 
+/* The statement that writes the object's row, for the script that makes it. */
+void settle_append(struct buffer *sql, const char *pipeline, const struct object *object);
+
 /* In the transaction that made the objects: their rows. */
 MUST_CHECK bool settle_write(struct session *session, const char *pipeline,
                              const struct object *const *objects, size_t count, struct error *err);

@@ -10,6 +10,7 @@
 
 #include "cdc/base/fault.h"
 #include "cdc/migrate/steps/steps_table.h"
+#include "cdc/pq/identifier.h"
 
 static const char *const STATE_NAMES[] = {"none", "started", "done", "failed"};
 
@@ -87,14 +88,27 @@ bool step_write(struct session *session, const char *pipeline, const struct step
     return session_query(session, BEGIN, 4, values, NULL, NULL, err);
 }
 
+#define INSERT_DONE                                                                                          \
+    "insert into pgcdc.migration as m (pipeline, step, object, state, detail, started_at, ended_at)"
+#define OR_UPDATE                                                                                            \
+    " on conflict (pipeline, step, object) do update"                                                        \
+    " set state = 'done', detail = excluded.detail, ended_at = excluded.ended_at"
+
+void step_append_done(struct buffer *sql, const char *pipeline, const struct step *step) {
+    const char *const values[] = {pipeline, step->name, step->object, "done", step->detail};
+    buffer_append_text(sql, INSERT_DONE " values (");
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        literal_append(sql, slice_of(values[i]));
+        buffer_append_text(sql, ", ");
+    }
+    buffer_append_text(sql, "pg_catalog.clock_timestamp(), pg_catalog.clock_timestamp())" OR_UPDATE);
+}
+
 bool step_write_done(struct session *session, const char *pipeline, const char *name, const char *objects,
                      const char *details, struct error *err) {
-    static const char DONE[] =
-        "insert into pgcdc.migration as m (pipeline, step, object, state, detail, started_at, ended_at)"
+    static const char DONE[] = INSERT_DONE
         " select $1, $2, o, 'done', d, pg_catalog.clock_timestamp(), pg_catalog.clock_timestamp()"
-        " from rows from (pg_catalog.unnest($3::text[]), pg_catalog.unnest($4::text[])) u (o, d)"
-        " on conflict (pipeline, step, object) do update"
-        " set state = 'done', detail = excluded.detail, ended_at = excluded.ended_at";
+        " from rows from (pg_catalog.unnest($3::text[]), pg_catalog.unnest($4::text[])) u (o, d)" OR_UPDATE;
     return session_query(session, DONE, 4, (const char *const[]){pipeline, name, objects, details}, NULL,
                          NULL, err);
 }

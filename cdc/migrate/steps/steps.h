@@ -11,6 +11,7 @@
 #pragma once
 
 #include "cdc/base/arena.h"
+#include "cdc/base/buffer.h"
 #include "cdc/config/config.h"
 #include "cdc/pq/session.h"
 
@@ -63,6 +64,9 @@ MUST_CHECK bool steps_failed(struct steps *steps, const char *name, const char *
 /* The same in any session of the target, also within a transaction. state: started, done or failed. */
 MUST_CHECK bool step_write(struct session *session, const char *pipeline, const struct step *step,
                            struct error *err);
+
+/* The statement that writes one as done, for a script of others. */
+void step_append_done(struct buffer *sql, const char *pipeline, const struct step *step);
 
 /*
  * Many objects of one step that are done, in one statement: arrays' texts of their names and of their
