@@ -220,3 +220,26 @@ def test_what_an_older_server_cannot_say_is_left_out_and_logged(move, chain):
     assert "setting of role many_last is left out: setting transaction_timeout, which this server does not know" in said
     assert move.source.execute("select roleid::regrole::text from pg_auth_members where member::regrole::text = 'many_last'") == [("pg_monitor",)]
     assert move.source.execute("select setconfig from pg_db_role_setting where setrole = 'many_last'::regrole") == [(["work_mem=5MB"],)]
+
+
+LOCALES = "select datname, datlocprovider, {}, pg_encoding_to_char(encoding), datcollate, datctype from pg_database where datname like 'many%' order by 1"
+
+
+def test_a_database_gets_its_locale_and_encoding(move):
+    """Also a provider that is not libc; one that an older server does not know is refused with its name."""
+    move.source.execute("create database many_icu template template0 locale_provider icu icu_locale 'de-AT' encoding 'UTF8'")
+    move.source.execute("create database many_latin template template0 encoding 'LATIN1' lc_collate 'C' lc_ctype 'C'")
+    move.target.execute("create database many_builtin template template0 locale_provider builtin builtin_locale 'C.UTF-8' encoding 'UTF8'")
+    move.engine.configuration["migrate"] = {"databases": ["many_icu", "many_latin"], "create": "yes"}
+    move.command("schema apply", "--before-copy")
+    move.target.execute("alter database many_builtin rename to builtin_many")
+    assert move.target.execute(LOCALES.format("datlocale")) == move.source.execute(LOCALES.format("daticulocale"))
+    move.engine.configuration["migrate"] = {"databases": ["builtin_many"], "create": "yes"}
+    move.engine.configuration["source"]["dsn"], move.engine.configuration["sinks"][0]["dsn"] = move.target.dsn(), move.source.dsn()
+    said = move.command("schema apply", "--before-copy", code=2)
+    assert "the target's version cannot have a database with the locale provider builtin" in said and "by hand" in said
+    assert "is no longer in pgcdc.migration" not in said
+    Named(move.source, "builtin_many").make()
+    move.command("schema apply", "--before-copy")
+    move.source.execute("drop schema if exists pgcdc cascade")
+    move.target.execute("drop schema if exists pgcdc cascade")

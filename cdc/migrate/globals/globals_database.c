@@ -44,11 +44,11 @@ static bool is_create(const PGresult *statements) {
 
 static bool create(struct globals *globals, const PGresult *statements, const char *object,
                    struct error *err) {
-    if (!check_provider(globals, statements, err) ||
-        !steps_begin(&globals->steps, GLOBALS_STEP, object, NULL, err))
+    if (!steps_begin(&globals->steps, GLOBALS_STEP, object, NULL, err))
         return false;
     FAULT_POINT("globals-database-begun");
-    if (!globals_execute(globals, PQgetvalue(statements, 0, SHOWN), "", err))
+    if (!check_provider(globals, statements, err) ||
+        !globals_execute(globals, PQgetvalue(statements, 0, SHOWN), "", err))
         return false;
     FAULT_POINT("globals-database-made");
     log_line(LOG_LEVEL_INFO, "migrate: %s is made at the target", object);
