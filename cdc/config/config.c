@@ -225,40 +225,6 @@ void config_free(struct config *config) {
     free(memory);
 }
 
-/* A star matches any run of characters. After a mismatch the last star takes one character more. */
-static bool glob_matches(const char *pattern, const char *text) {
-    const char *star = NULL;
-    const char *retry = NULL;
-    while (*text != '\0') {
-        if (*pattern == '*') {
-            star = pattern++;
-            retry = text;
-        } else if (*pattern == *text) {
-            pattern++;
-            text++;
-        } else if (star != NULL) {
-            pattern = star + 1;
-            text = ++retry;
-        } else {
-            return false;
-        }
-    }
-    return pattern[strspn(pattern, "*")] == '\0';
-}
-
-static bool part_matches(const char *pattern, bool is_exact, const char *text) {
-    return is_exact ? strcmp(pattern, text) == 0 : glob_matches(pattern, text);
-}
-
-bool table_pattern_matches(const struct table_pattern *pattern, const char *schema, const char *name) {
-    return part_matches(pattern->schema, pattern->schema_is_exact, schema) &&
-           part_matches(pattern->name, pattern->name_is_exact, name);
-}
-
-bool table_pattern_is_exact(const struct table_pattern *pattern) {
-    return pattern->schema_is_exact && pattern->name_is_exact;
-}
-
 bool config_takes_table(const struct source_config *source, const char *schema, const char *name) {
     for (size_t i = 0; i < source->table_count; i++)
         if (table_pattern_matches(&source->tables[i], schema, name))

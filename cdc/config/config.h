@@ -11,20 +11,10 @@
 #include <stddef.h>
 
 #include "cdc/base/error.h"
+#include "cdc/base/table_pattern.h"
 #include "sinks/sink.h"
 
 enum snapshot_mode { SNAPSHOT_INITIAL, SNAPSHOT_NEVER };
-
-/*
- * One entry of source.tables: schema.table, where * in either matches any run of characters. A name in quotes
- * is literal, dots and stars included: "a.b"."c d".
- */
-struct table_pattern {
-    const char *schema;
-    const char *name;
-    bool schema_is_exact;
-    bool name_is_exact;
-};
 
 struct source_config {
     const char *dsn;           /* NULL: an archive is read */
@@ -204,11 +194,6 @@ bool config_reread_tables(struct config *config);
 
 /* Accepts NULL. */
 void config_free(struct config *config);
-
-bool table_pattern_matches(const struct table_pattern *pattern, const char *schema, const char *name);
-
-/* True if it has no star: it matches one table only. */
-bool table_pattern_is_exact(const struct table_pattern *pattern);
 
 /* Does source.tables match this table? True for every table if the file lists none. */
 bool config_takes_table(const struct source_config *source, const char *schema, const char *name);

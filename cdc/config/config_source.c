@@ -107,51 +107,13 @@ static bool read_work_mem(const struct section *section, struct source_config *s
 
 /* ---- tables ---- */
 
-/*
- * The text after the opening quote; doubled quotes inside become one. NULL if the closing quote is missing.
- */
-static char *take_quoted(char *text) {
-    char *to = text;
-    for (; *text != '"' || text[1] == '"'; text++) {
-        if (*text == '\0')
-            return NULL;
-        *to++ = *text;
-        text += *text == '"';
-    }
-    *to = '\0';
-    return text + 1;
-}
-
-/* Reads a name in place, without its quotes, and the dot after it where one must follow. */
-static bool take_part(char **rest, bool has_dot, const char **ret_part, bool *ret_is_exact) {
-    char *text = *rest;
-    char *end = NULL;
-    *ret_is_exact = text[0] == '"';
-    *ret_part = text + *ret_is_exact;
-    if (*ret_is_exact)
-        end = take_quoted(text + 1);
-    else
-        end = has_dot ? strchr(text, '.') : text + strlen(text);
-    if (end == NULL || *end != (has_dot ? '.' : '\0'))
-        return false;
-    *end = '\0';
-    *rest = end + has_dot;
-    *ret_is_exact = *ret_is_exact || strchr(*ret_part, '*') == NULL;
-    return (*ret_part)[0] != '\0';
-}
-
 static bool read_pattern(const struct section *section, size_t index, const char *text,
                          struct table_pattern *ret_pattern, struct error *err) {
-    char *rest = arena_copy(section->file->arena, slice_of(text));
-    if (rest == NULL)
+    char *copy = arena_copy(section->file->arena, slice_of(text));
+    if (copy == NULL)
         return error_no_memory(err);
-    if (!take_part(&rest, true, &ret_pattern->schema, &ret_pattern->schema_is_exact) ||
-        !take_part(&rest, false, &ret_pattern->name, &ret_pattern->name_is_exact))
-        return section_error(section, "tables", NULL, err,
-                             "entry %zu: expected schema.table, where * matches any characters and a name "
-                             "may be in double quotes",
-                             index + 1);
-    return true;
+    return table_pattern_parse(copy, ret_pattern) ||
+           section_error(section, "tables", NULL, err, "entry %zu: expected " TABLE_PATTERN_HELP, index + 1);
 }
 
 static bool read_tables(const struct section *section, struct source_config *source, struct error *err) {
