@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rule.h - how tables of the source become tables of a sink, as the configuration file says.
+ *
+ * Read-only once read; texts live as long as the configuration. Rules are tried in their order, and the first
+ * that matches a table is its rule. A table without one stays as it is.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum step_kind {
+    STEP_TRIM,     /* removes white space at both ends */
+    STEP_SQUEEZE,  /* runs of white space become one blank */
+    STEP_LOWER,    /* letters of all scripts, by Unicode's simple mapping */
+    STEP_UPPER,    /* likewise */
+    STEP_NULLIF,   /* text becomes null */
+    STEP_DEFAULT,  /* null becomes text */
+    STEP_TRUNCATE, /* keeps `number` characters */
+    STEP_HASH,     /* HMAC-SHA256 with the key, as hexadecimal digits, the first `number` of them */
+    STEP_PARTIAL, /* each character but the first `first` and the last `last` becomes text; all, if no more */
+    STEP_DIGITS,  /* FF1 over the decimal digits, with the key; other characters keep their places */
+    STEP_NULL,    /* everything becomes null */
+    STEP_FIXED,   /* everything but null becomes text */
+};
+
+/* What a step does to values that were distinct. */
+enum uniqueness {
+    UNIQUENESS_PRESERVED,
+    UNIQUENESS_LIKELY, /* two values may become equal, as two keys of a hash may */
+    UNIQUENESS_LOST,
+};
+
+/* The bytes of a file, of 16 to 1024 bytes. Never shown. */
+struct mask_key {
+    const char *path;
+    const uint8_t *bytes;
+    size_t size;
+};
+
+struct step {
+    enum step_kind kind;
+    const char *text;
+    uint32_t number; /* 0: all */
+    uint32_t first;
+    uint32_t last;
+    const struct mask_key *key;
+};
+
+/* A value that no column of the source has. */
+enum column_source {
+    COLUMN_VALUE, /* the source's column of this name */
+    COLUMN_CONST,
+    COLUMN_COMMIT_LSN,
+    COLUMN_COMMIT_TIME,
+    COLUMN_XID,
+    COLUMN_INDEX,     /* the number of the change in its transaction */
+    COLUMN_OPERATION, /* c, u, d, r */
+    COLUMN_TABLE,     /* schema.table at the source */
+};
+
+struct column_rule {
+    const char *name; /* at the source; of a column that the source has not: at the sink */
+    const char *as;   /* at the sink */
+    const char *type; /* of the sink's column, for a table that the sink creates; NULL: the source's */
+    enum column_source source;
+    const char *text; /* of COLUMN_CONST */
+    bool drops;
+    bool accepts_loss; /* a step may make two keys equal */
+    bool accepts_null; /* of a column that the sink's table requires */
+    const struct step *steps;
+    size_t step_count;
+};
+
+struct rule {
+    const char *match; /* schema.table, with * for any characters, or /a regular expression/ */
+    void *pattern;     /* compiled; see match.h */
+    const char *to;    /* schema.table of the sink, where $1 is a group of the expression; NULL: the same */
+    const char *const *sinks; /* NULL: all */
+    size_t sink_count;
+    const struct column_rule *columns;
+    size_t column_count;
+};
+
+struct mapping {
+    const struct rule *rules;
+    size_t count;
+};
