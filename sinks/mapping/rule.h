@@ -21,7 +21,7 @@ enum step_kind {
     STEP_TRUNCATE, /* keeps `number` characters */
     STEP_HASH,     /* HMAC-SHA256 with the key, as hexadecimal digits, the first `number` of them */
     STEP_PARTIAL, /* each character but the first `first` and the last `last` becomes text; all, if no more */
-    STEP_DIGITS,  /* FF1 over the decimal digits, with the key; other characters keep their places */
+    STEP_DIGITS,  /* FF1 over the digits 0 to 9, 6 to 56 of them, with the key; other characters stay */
     STEP_NULL,    /* everything becomes null */
     STEP_FIXED,   /* everything but null becomes text */
 };
@@ -33,12 +33,8 @@ enum uniqueness {
     UNIQUENESS_LOST,
 };
 
-/* The bytes of a file, of 16 to 1024 bytes. Never shown. */
-struct mask_key {
-    const char *path;
-    const uint8_t *bytes;
-    size_t size;
-};
+/* Made of the bytes of a file; see mask_key.h. */
+struct mask_key;
 
 struct step {
     enum step_kind kind;

@@ -8,6 +8,10 @@
 
 #include "cdc/base/utf8.h"
 #include "sinks/mapping/characters.h"
+#include "sinks/mapping/mask.h"
+
+/* 64 bits. With a thousand million keys, two become equal with a chance of 3 %; with 8 digits, surely. */
+enum { HASH_DIGITS_LIKELY = 16 };
 
 /* The value between two steps; data NULL: null. */
 struct working {
@@ -82,6 +86,14 @@ static bool run_partial(const struct step *step, struct working *working, struct
     return true;
 }
 
+static bool run_hash(const struct step *step, struct working *working, struct error *err) {
+    return mask_hash(step->key, working->value, step->number, working->arena, &working->value, err);
+}
+
+static bool run_digits(const struct step *step, struct working *working, struct error *err) {
+    return mask_digits(step->key, working->value, working->arena, &working->value, err);
+}
+
 static bool run_null(const struct step *step, struct working *working, struct error *err) {
     (void) step, (void) err;
     working->value = (struct slice){0};
@@ -110,7 +122,9 @@ static const struct step_operation OPERATIONS[] = {
     [STEP_NULLIF] = {"nullif", run_nullif, UNIQUENESS_PRESERVED},
     [STEP_DEFAULT] = {"default", run_default, UNIQUENESS_LOST, .takes_null = true},
     [STEP_TRUNCATE] = {"truncate", run_truncate, UNIQUENESS_LOST},
+    [STEP_HASH] = {"hash", run_hash, UNIQUENESS_LIKELY},
     [STEP_PARTIAL] = {"partial", run_partial, UNIQUENESS_LOST},
+    [STEP_DIGITS] = {"digits", run_digits, UNIQUENESS_PRESERVED},
     [STEP_NULL] = {"null", run_null, UNIQUENESS_LOST, .takes_null = true},
     [STEP_FIXED] = {"fixed", run_fixed, UNIQUENESS_LOST},
 };
@@ -122,7 +136,9 @@ static const struct step_operation *operation_of(enum step_kind kind) {
 }
 
 enum uniqueness step_uniqueness(const struct step *step) {
-    return operation_of(step->kind)->uniqueness;
+    const bool is_short_hash =
+        step->kind == STEP_HASH && step->number > 0 && step->number < HASH_DIGITS_LIKELY;
+    return is_short_hash ? UNIQUENESS_LOST : operation_of(step->kind)->uniqueness;
 }
 
 const char *step_name(enum step_kind kind) {

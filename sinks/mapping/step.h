@@ -21,8 +21,8 @@ const char *step_name(enum step_kind kind);
 
 /*
  * Carries the steps out one after the other. value.data NULL: null, in and out. The result is the value or a
- * part of it, a step's text, or in arena. ERROR_DATA: the text is not UTF-8, or has too few or too many digits
- * for FF1; the error never contains the value.
+ * part of it, a step's text, or in arena. ERROR_DATA: the text is not UTF-8, or has too few or too many
+ * digits for FF1; the error never contains the value.
  */
 MUST_CHECK bool steps_run(const struct step *steps, size_t count, struct slice value, struct arena *arena,
                           struct slice *ret_value, struct error *err);

@@ -6,14 +6,19 @@
 
 #include <criterion/criterion.h>
 
+#include "sinks/mapping/mask_key.h"
+
 static struct arena arena;
 static struct error err;
+static struct mask_key key;
 
 static void open_arena(void) {
     arena_init(&arena, 4096, 1 << 20);
+    cr_assert(mask_key_init(&key, slice_of("0123456789abcdef"), &err), "%s", err.text);
 }
 
 static void close_arena(void) {
+    mask_key_release(&key);
     arena_release(&arena);
 }
 
@@ -37,8 +42,8 @@ static void expect(struct step step, const char *given, const char *expected) {
 }
 
 Test(mapping_step, null_stays_null_but_for_default) {
-    for (enum step_kind kind = STEP_TRIM; kind < STEP_HASH; kind++)
-        expect((struct step){.kind = kind, .text = "x", .number = 1}, NULL,
+    for (enum step_kind kind = STEP_TRIM; kind <= STEP_FIXED; kind++)
+        expect((struct step){.kind = kind, .text = "x", .number = 1, .key = &key}, NULL,
                kind == STEP_DEFAULT ? "x" : NULL);
 }
 
@@ -63,7 +68,7 @@ Test(mapping_step, squeeze_leaves_one_blank) {
 
 Test(mapping_step, lower_and_upper_change_letters) {
     expect((struct step){.kind = STEP_LOWER}, "", "");
-    expect((struct step){.kind = STEP_LOWER}, "Ann.O'NEIL@Example.com ÄÖ Ж", "ann.o'neil@example.com äö ж");
+    expect((struct step){.kind = STEP_LOWER}, "O'NEIL@Example.com ÄÖ Ж", "o'neil@example.com äö ж");
     expect((struct step){.kind = STEP_UPPER}, "", "");
     expect((struct step){.kind = STEP_UPPER}, "de89 äö ж 😀", "DE89 ÄÖ Ж 😀");
 }
@@ -118,6 +123,42 @@ Test(mapping_step, null_and_fixed_forget_the_value) {
     expect((struct step){.kind = STEP_FIXED, .text = ""}, "abc", "");
 }
 
+/* What pgcrypto's hmac() says of the same. */
+Test(mapping_step, hash_is_hexadecimal) {
+    const struct step all = {.kind = STEP_HASH, .key = &key},
+                      eight = {.kind = STEP_HASH, .key = &key, .number = 8};
+    expect(all, "", "496dc93fa2d26eae500ec0bc37a122706b88f8963cebf0899d0245fae313e241");
+    expect(all, "ann@example.com", "9f70eb4f1d9f0194d58bc08c41ce2b3b2e4e580a424a246ce2484484122343df");
+    expect(eight, "ä€😀", "fac5b221");
+    expect((struct step){.kind = STEP_HASH, .key = &key, .number = 99}, "",
+           "496dc93fa2d26eae500ec0bc37a122706b88f8963cebf0899d0245fae313e241");
+}
+
+Test(mapping_step, digits_keeps_the_shape) {
+    struct slice got;
+    const struct step digits = {.kind = STEP_DIGITS, .key = &key};
+    cr_assert(steps_run(&digits, 1, slice_of("DE89 3704 0044 – 0532"), &arena, &got, &err), "%s", err.text);
+    cr_expect_eq(got.size, strlen("DE89 3704 0044 – 0532"));
+    cr_expect_eq(memcmp(got.data, "DE", 2), 0);
+    cr_expect_eq(memcmp(got.data + 14, " – ", 5), 0);
+    cr_expect_neq(memcmp(got.data, "DE89 3704 0044", 14), 0);
+}
+
+Test(mapping_step, what_digits_cannot_encrypt_is_refused_and_not_shown) {
+    static const char *const TEXTS[] = {"", "n/a", "12 345",
+                                        "123456789012345678901234567890123456789012345678901234567"};
+    const struct step digits = {.kind = STEP_DIGITS, .key = &key};
+    for (size_t i = 0; i < sizeof TEXTS / sizeof *TEXTS; i++) {
+        struct slice got;
+        cr_assert_not(steps_run(&digits, 1, slice_of(TEXTS[i]), &arena, &got, &err));
+        cr_expect_eq(err.kind, ERROR_DATA);
+        cr_expect_not_null(strstr(err.text, i < 3 ? "step digits: the text has fewer" : "more"), "%s",
+                           err.text);
+        cr_expect_null(strstr(error_line(&err).text, "345"), "%s", err.text);
+        cr_expect_str_neq(err.remedy, "");
+    }
+}
+
 Test(mapping_step, steps_run_in_their_order) {
     const struct step normal[] = {{.kind = STEP_TRIM},
                                   {.kind = STEP_SQUEEZE},
@@ -129,6 +170,13 @@ Test(mapping_step, steps_run_in_their_order) {
     expect_chain(normal, 6, "Ab \u00a0c", "ab c");
     expect_chain(normal, 6, " \n ", "none");
     expect_chain(normal, 6, NULL, "none");
+    const struct step mask[] = {{.kind = STEP_TRIM},
+                                {.kind = STEP_LOWER},
+                                {.kind = STEP_NULLIF, .text = ""},
+                                {.kind = STEP_HASH, .key = &key}};
+    expect_chain(mask, 4, " Ann@Example.COM ",
+                 "9f70eb4f1d9f0194d58bc08c41ce2b3b2e4e580a424a246ce2484484122343df");
+    expect_chain(mask, 4, " ", NULL);
     expect_chain(normal, 0, " A ", " A ");
     expect_chain(normal, 0, NULL, NULL);
 }
@@ -137,8 +185,8 @@ Test(mapping_step, steps_run_in_their_order) {
 Test(mapping_step, what_is_no_utf8_is_refused_and_not_shown) {
     static const char *const INVALID[] = {"secret\xff", "\xc3", "secret\xed\xa0\x80", "\xc0\x80secret",
                                           "\xf5"};
-    for (enum step_kind kind = STEP_TRIM; kind < STEP_HASH; kind++) {
-        const struct step step = {.kind = kind, .text = "x", .number = 1};
+    for (enum step_kind kind = STEP_TRIM; kind <= STEP_FIXED; kind++) {
+        const struct step step = {.kind = kind, .text = "x", .number = 1, .key = &key};
         for (size_t i = 0; i < sizeof INVALID / sizeof *INVALID; i++) {
             struct slice got;
             cr_assert_not(steps_run(&step, 1, slice_of(INVALID[i]), &arena, &got, &err));
@@ -160,7 +208,7 @@ Test(mapping_step, a_full_arena_names_the_step) {
 }
 
 Test(mapping_step, every_kind_has_a_name_of_its_own) {
-    for (enum step_kind kind = STEP_TRIM; kind < STEP_HASH; kind++)
+    for (enum step_kind kind = STEP_TRIM; kind <= STEP_FIXED; kind++)
         for (enum step_kind other = STEP_TRIM; other < kind; other++)
             cr_expect_str_neq(step_name(kind), step_name(other));
     cr_expect_str_eq(step_name(STEP_TRIM), "trim");
@@ -171,4 +219,8 @@ Test(mapping_step, what_can_make_two_keys_equal_says_so) {
     cr_expect_eq(step_uniqueness(&(struct step){.kind = STEP_LOWER}), UNIQUENESS_LOST);
     cr_expect_eq(step_uniqueness(&(struct step){.kind = STEP_NULLIF}), UNIQUENESS_PRESERVED);
     cr_expect_eq(step_uniqueness(&(struct step){.kind = STEP_DEFAULT}), UNIQUENESS_LOST);
+    cr_expect_eq(step_uniqueness(&(struct step){.kind = STEP_HASH}), UNIQUENESS_LIKELY);
+    cr_expect_eq(step_uniqueness(&(struct step){.kind = STEP_HASH, .number = 16}), UNIQUENESS_LIKELY);
+    cr_expect_eq(step_uniqueness(&(struct step){.kind = STEP_HASH, .number = 15}), UNIQUENESS_LOST);
+    cr_expect_eq(step_uniqueness(&(struct step){.kind = STEP_DIGITS}), UNIQUENESS_PRESERVED);
 }
