@@ -18,8 +18,8 @@ enum { SAMPLES = 9 };
 #define SAMPLE_NS                                                                                            \
     INT64_C(50000000) /* long beside the clock's grain, short beside a time slice of a neighbour */
 
-static const struct micro *const SETS[] = {MICRO_DECODE, MICRO_RECORD, MICRO_RECORD_PROTOBUF_C,
-                                           MICRO_NET_EFFECT, MICRO_CHECKPOINT};
+static const struct micro *const SETS[] = {MICRO_DECODE,     MICRO_RECORD,     MICRO_RECORD_PROTOBUF_C,
+                                           MICRO_NET_EFFECT, MICRO_CHECKPOINT, MICRO_MAPPING};
 
 void micro_must(bool done, const struct error *err) {
     if (done)

@@ -27,6 +27,7 @@ extern const struct micro MICRO_RECORD[];
 extern const struct micro MICRO_RECORD_PROTOBUF_C[];
 extern const struct micro MICRO_NET_EFFECT[];
 extern const struct micro MICRO_CHECKPOINT[];
+extern const struct micro MICRO_MAPPING[];
 
 /* Aborts with the error's text unless done. */
 void micro_must(bool done, const struct error *err);
