@@ -14,6 +14,7 @@
 /* clang-format off */
 static const struct command *const COMMANDS[] = {
     &command_check,
+    &command_map,
     &command_plan,
     &command_schema_apply,
     &command_schema_compare,

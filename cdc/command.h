@@ -99,6 +99,7 @@ struct command {
 
 extern const struct command command_run;
 extern const struct command command_check;
+extern const struct command command_map;
 extern const struct command command_plan;
 extern const struct command command_migrate;
 extern const struct command command_report;

@@ -55,6 +55,9 @@ struct sink_option {
     const char *value;
 };
 
+struct mapping;
+struct sink_ops;
+
 struct sink_config {
     const char *pipeline;
     const char *application; /* application_name of the sink's sessions: pgcdc:NAME; NULL: pgcdc */
@@ -62,6 +65,8 @@ struct sink_config {
     const char *stream;      /* the stream of changes in the pipeline; NULL: the slot's */
     /* the source's database, set by the engine before it opens the sink; NULL without an engine */
     const char *database;
+    const struct mapping *mapping; /* rules for its tables (sinks/mapping); NULL: none */
+    const struct sink_ops *mapped; /* the operations behind the mapping; NULL without one */
     const struct sink_option *options;
     size_t option_count;
     /* its tables were made for this copy, so that their keys may be built after the rows */

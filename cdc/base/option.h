@@ -17,6 +17,7 @@ enum option_kind {
     OPTION_ENTRIES,  /* a list of values and of mappings with keys of their own */
     OPTION_SECTION,  /* keys with a table of their own */
     OPTION_SECTIONS, /* a list of such tables */
+    OPTION_ANY,      /* its reader checks it */
 };
 
 /* A table ends with key NULL. */

@@ -186,11 +186,19 @@ static bool takes_where(const struct command_line *line, const struct config_sin
     return false;
 }
 
+static bool refuse_mapped(const struct config_sink *sink, struct error *err) {
+    error_set(err, ERROR_CONFIG, "sink %s has a mapping, so its rows cannot be compared with the source's",
+              sink->sink.name);
+    return error_remedy(err, "name the sinks without a mapping with --sink");
+}
+
 static bool verify_sinks(struct verifying *verifying, struct error *err) {
     const struct config *config = verifying->line->config;
     if (!check_wanted(verifying->line, err))
         return false;
     for (size_t i = 0; i < config->sink_count; i++) {
+        if (is_wanted(verifying->line, &config->sinks[i]) && config->sinks[i].sink.mapping != NULL)
+            return refuse_mapped(&config->sinks[i], err);
         if (!is_wanted(verifying->line, &config->sinks[i]) ||
             sink_admin(config->sinks[i].ops, compare) == NULL ||
             !takes_where(verifying->line, &config->sinks[i]))

@@ -18,6 +18,7 @@
 #include "cdc/base/arena.h"
 #include "cdc/base/buffer.h"
 #include "cdc/config/config_read.h"
+#include "sinks/mapping/rule.h"
 
 #define FILE_BYTES_MAX ((size_t) 1 << 20) /* a pipeline of a thousand tables needs 40 kB */
 #define ARENA_BYTES_MAX ((size_t) 32 << 20)
@@ -43,6 +44,8 @@ const struct option_spec PIPELINE_OPTIONS[] = {
     {"buffer", false, "the section of an archive between the slot and the sinks", OPTION_SECTION, NULL},
     {"state", true, "directory of the checkpoint, the lock and the last error", OPTION_PATH, NULL},
     {"sinks", true, "the list of sinks, one or more", OPTION_SECTIONS, NULL},
+    {"mapping", false, "the list of rules for tables and columns; the first that matches a table is its rule",
+     OPTION_SECTIONS, "none"},
     {0},
 };
 
@@ -135,7 +138,8 @@ static bool read_sections(struct config_file *file, struct config *config, struc
            config_read_schema(&root, &config->schema, err) &&
            config_read_cutover(&root, &config->cutover, err) && read_accepted(&root, config, err) &&
            section_path(&root, "state", &config->state, err) && config_read_sinks(&root, config, err) &&
-           config_read_buffer(&root, config, err) && config_read_migrate(&root, config, err);
+           config_read_mapping(&root, config, err) && config_read_buffer(&root, config, err) &&
+           config_read_migrate(&root, config, err);
 }
 
 static bool read_text(struct slice text, struct arena *arena, struct config *config, struct error *err) {
@@ -221,6 +225,7 @@ void config_free(struct config *config) {
         return;
     struct config_memory *memory = (struct config_memory *) config;
     config_free(memory->older);
+    mapping_release(config->mapping);
     arena_release(&memory->arena);
     free(memory);
 }

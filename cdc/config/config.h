@@ -127,6 +127,7 @@ struct config {
     const char *state_folder;               /* and the file's state, in which the pipelines have theirs */
     const struct config_sink *sinks;
     size_t sink_count; /* at least 1 */
+    const struct mapping *mapping; /* of all sinks; NULL: none was read */
     struct buffer_config buffer;
     /*
      * With a buffer, the pipelines that it consists of. The first fills the buffer from the slot, and has the
@@ -151,6 +152,7 @@ extern const struct option_spec CUTOVER_OPTIONS[];
 extern const struct option_spec MIGRATE_OPTIONS[];
 extern const struct option_spec BUFFER_OPTIONS[];
 extern const struct option_spec SINK_OPTIONS[];
+extern const struct option_spec MAPPING_OPTIONS[];
 
 /* The caller frees *ret_config. */
 MUST_CHECK bool config_read(const char *path, struct config **ret_config, struct error *err);

@@ -25,6 +25,8 @@ bool config_find_target(const struct config *config, const struct config_sink **
         return refuse_shape(config, "has several sinks", err);
     if (sink_admin(config->sinks[0].ops, target) == NULL)
         return refuse_shape(config, "has no sink that is a database", err);
+    if (config->sinks[0].sink.mapping != NULL)
+        return refuse_shape(config, "has a mapping", err);
     *ret_sink = &config->sinks[0];
     return true;
 }

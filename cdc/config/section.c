@@ -62,6 +62,14 @@ bool section_error(const struct section *section, const char *key, const char *n
                        key, name, err, text);
 }
 
+bool section_place(const struct section *section, const char *key, struct error *err) {
+    const struct error cause = *err;
+    if (cause.kind != ERROR_CONFIG)
+        return false;
+    section_error(section, key, NULL, err, "%s", cause.text);
+    return cause.remedy[0] != '\0' && error_remedy(err, "%s", cause.remedy);
+}
+
 /* ---- opening ---- */
 
 static bool check_is_mapping(const struct section *section, struct error *err) {
@@ -167,6 +175,8 @@ static const char *misfit(enum option_kind kind, const yaml_node_t *node) {
     case OPTION_MAP:
     case OPTION_SECTION:
         return node->type != YAML_MAPPING_NODE ? "expected a mapping (lines of key: value)" : NULL;
+    case OPTION_ANY:
+        return NULL;
     }
     return NULL;
 }

@@ -88,5 +88,8 @@ MUST_CHECK bool section_map(const struct section *section, const char *key,
 bool section_error(const struct section *section, const char *key, const char *name, struct error *err,
                    const char *format, ...) PRINTF_LIKE(5, 6);
 
+/* Puts the place of the key before the text of an ERROR_CONFIG, and keeps its remedy; returns false. */
+bool section_place(const struct section *section, const char *key, struct error *err);
+
 /* key if it looks like a key and may be shown, else "...": without its ": " a line's value becomes a key. */
 const char *section_shown_key(const char *key);

@@ -307,7 +307,7 @@ static bool refuse_of_sink(struct refusing *refusing, size_t index, struct error
 }
 
 bool uncopied_can_ask(const struct config_sink *sink) {
-    return sink_admin(sink->ops, target) != NULL;
+    return sink_admin(sink->ops, target) != NULL && sink->sink.mapping == NULL;
 }
 
 bool uncopied_matters(const struct config_sink *sink) {

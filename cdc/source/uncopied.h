@@ -40,7 +40,7 @@ struct uncopied_question {
 MUST_CHECK bool uncopied_look(struct uncopied_question *question, const struct table *table, bool *ret_lacks,
                               struct error *err);
 
-/* Is its target a set of tables, which can be asked for a row? */
+/* Is its target a set of tables, under the names of the source, which can be asked for a row? */
 bool uncopied_can_ask(const struct config_sink *sink);
 
 /* False if the sink's on_missing setting accepts tables that lack rows: then a lacking row stops nothing. */

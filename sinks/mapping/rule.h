@@ -65,15 +65,16 @@ struct column_rule {
     const char *text; /* of COLUMN_CONST */
     bool drops;
     bool accepts_loss; /* a step may make two keys equal */
-    bool accepts_null; /* of a column that the sink's table requires */
     const struct step *steps;
     size_t step_count;
 };
 
+struct rule_pattern;
+
 struct rule {
     const char *match; /* schema.table, with * for any characters, or /a regular expression/ */
-    void *pattern;     /* compiled; see match.h */
-    const char *to;    /* schema.table of the sink, where $1 is a group of the expression; NULL: the same */
+    const struct rule_pattern *pattern; /* compiled: match.h */
+    const char *to; /* schema.table of the sink, where $1 is a group of the expression; NULL: the same */
     const char *const *sinks; /* NULL: all */
     size_t sink_count;
     const struct column_rule *columns;
@@ -84,3 +85,6 @@ struct mapping {
     const struct rule *rules;
     size_t count;
 };
+
+/* Wipes the keys of masks. Accepts NULL, and a mapping that was read in part. */
+void mapping_release(const struct mapping *mapping);

@@ -38,7 +38,7 @@ LAYERS = {
         "sinks/postgres/target", "sinks/postgres/verify",
     ],
     "sinks/mapping": ["cdc/base", "decoder", "sinks"],
-    "cdc/config": ["cdc/base", "cdc/pq", "sinks"],
+    "cdc/config": ["cdc/base", "cdc/pq", "sinks", "sinks/mapping"],
     "cdc/source": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config"],
     "cdc/readers": ["cdc/base", "cdc/pq", "decoder", "proto", "cdc/archive", "cdc/config", "cdc/source"],
     "cdc/copy": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source"],
@@ -67,7 +67,7 @@ LAYERS = {
         "cdc/migrate/schema", "cdc/migrate/steps",
     ],
     "cdc/commands": [
-        "cdc", "cdc/base", "cdc/pq", "decoder", "cdc/archive", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine", "cdc/status", "cdc/check", "cdc/verify", "cdc/run",
+        "cdc", "cdc/base", "cdc/pq", "decoder", "cdc/archive", "sinks", "sinks/mapping", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine", "cdc/status", "cdc/check", "cdc/verify", "cdc/run",
         "cdc/migrate", "cdc/migrate/cutover", "cdc/migrate/globals", "cdc/migrate/plan", "cdc/migrate/report", "cdc/migrate/schema", "cdc/migrate/steps",
     ],
     "cdc": ["cdc/base", "cdc/config"],

@@ -26,10 +26,15 @@ static enum step_state state_of(const char *name) {
 }
 
 bool steps_can(const struct config_sink *sink) {
-    return sink_admin(sink->ops, target) != NULL;
+    return sink_admin(sink->ops, target) != NULL && sink->sink.mapping == NULL;
 }
 
 static bool refuse_sink(const struct config_sink *sink, struct error *err) {
+    if (sink->sink.mapping != NULL) {
+        error_set(err, ERROR_CONFIG, "sink %s has a mapping, and a migration moves tables as they are",
+                  sink->sink.name);
+        return error_remedy(err, "move the database by a file without `mapping`");
+    }
     error_set(err, ERROR_CONFIG,
               "sink %s is no PostgreSQL database, so it has no place for the steps of a migration",
               sink->sink.name);

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * command_map.c - pgcdc map: what the rules of the mapping make of each published table.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cdc/base/json_writer.h"
+#include "cdc/command.h"
+#include "cdc/source/catalog.h"
+#include "cdc/source/publication.h"
+#include "cdc/source/scope.h"
+#include "cdc/source/source.h"
+#include "sinks/mapping/step.h"
+#include "sinks/mapping/table_map.h"
+
+enum { BLOCK_BYTES = 64 * 1024, STEPS_TEXT_MAX = 512, OIDS_BYTES_MAX = 16 << 20 };
+
+#define ARENA_BYTES_MAX ((size_t) 512 << 20)
+
+/* ---- words ---- */
+
+static const char *source_word(enum column_source source) {
+    static const char *const WORDS[] = {[COLUMN_VALUE] = "column",
+                                        [COLUMN_CONST] = "const",
+                                        [COLUMN_COMMIT_LSN] = "commit_lsn",
+                                        [COLUMN_COMMIT_TIME] = "commit_time",
+                                        [COLUMN_XID] = "xid",
+                                        [COLUMN_INDEX] = "index",
+                                        [COLUMN_OPERATION] = "operation",
+                                        [COLUMN_TABLE] = "table"};
+    return WORDS[source];
+}
+
+static const char *uniqueness_word(enum uniqueness uniqueness) {
+    static const char *const WORDS[] = {[UNIQUENESS_PRESERVED] = "preserved",
+                                        [UNIQUENESS_LIKELY] = "not guaranteed",
+                                        [UNIQUENESS_LOST] = "lost"};
+    return WORDS[uniqueness];
+}
+
+/* "trim, lower, hash", or "" */
+static void join_steps(const struct column_rule *rule, char text[STEPS_TEXT_MAX]) {
+    struct buffer steps AUTO(buffer_release) = {.bytes_max = STEPS_TEXT_MAX - 1};
+    for (size_t i = 0; rule != NULL && i < rule->step_count; i++)
+        buffer_printf(&steps, "%s%s", i > 0 ? ", " : "", step_name(rule->steps[i].kind));
+    snprintf(text, STEPS_TEXT_MAX, "%.*s", (int) steps.size, steps.size > 0 ? steps.data : "");
+}
+
+/* ---- one table ---- */
+
+struct mapped_pair {
+    const struct table *source;
+    struct table table; /* as the sink gets it */
+    struct table_map map;
+};
+
+/* The column of the source, or what is there instead. */
+static const char *from_text(const struct mapped_pair *pair, const struct mapped_column *column) {
+    return column->from == COLUMN_ADDED ? source_word(column->rule->source)
+                                        : pair->source->columns[column->from].name;
+}
+
+static bool is_dropped(const struct mapped_pair *pair, uint32_t column) {
+    bool is_taken = false;
+    for (uint32_t i = 0; i < pair->map.column_count; i++)
+        is_taken = is_taken || pair->map.columns[i].from == (int32_t) column;
+    return !is_taken;
+}
+
+static void print_column(const struct mapped_pair *pair, uint32_t i) {
+    char steps[STEPS_TEXT_MAX];
+    const struct mapped_column *column = &pair->map.columns[i];
+    const struct table_column *made = &pair->table.columns[i];
+    join_steps(column->rule, steps);
+    printf("  %-24s -> %-24s %-20s%s%s", from_text(pair, column), made->name, made->type_sql,
+           made->key_index > 0 ? " key" : "", made->not_null && made->key_index == 0 ? " not null" : "");
+    if (steps[0] != '\0')
+        printf("  %s (uniqueness: %s)", steps, uniqueness_word(steps_uniqueness(column->rule)));
+    if (column->from == COLUMN_ADDED && column->rule->source == COLUMN_CONST)
+        printf("  '%s'", column->rule->text);
+    printf("\n");
+}
+
+static void print_pair(const struct mapped_pair *pair) {
+    printf("%s.%s -> %s.%s", pair->source->schema, pair->source->name, pair->table.schema, pair->table.name);
+    if (pair->map.rule == NULL) {
+        printf("  as it is\n");
+        return;
+    }
+    printf("  by the rule for %s\n", pair->map.rule->match);
+    for (uint32_t i = 0; i < pair->map.column_count; i++)
+        print_column(pair, i);
+    for (uint32_t i = 0; i < pair->source->column_count; i++)
+        if (is_dropped(pair, i))
+            printf("  %-24s -> dropped\n", pair->source->columns[i].name);
+}
+
+/* ---- --json ---- */
+
+static void put_known(struct json_writer *json, const char *key, const char *text) {
+    json_put_key(json, key);
+    if (text != NULL)
+        json_put_text(json, slice_of(text));
+    else
+        yajl_gen_null(json->generator);
+}
+
+static void put_flag(struct json_writer *json, const char *key, bool flag) {
+    json_put_key(json, key);
+    yajl_gen_bool(json->generator, flag);
+}
+
+static void put_column(struct json_writer *json, const struct mapped_pair *pair, uint32_t i) {
+    const struct mapped_column *column = &pair->map.columns[i];
+    yajl_gen_map_open(json->generator);
+    put_known(json, "from", column->from == COLUMN_ADDED ? NULL : from_text(pair, column));
+    json_put_field(json, "source", source_word(column->rule != NULL ? column->rule->source : COLUMN_VALUE));
+    json_put_field(json, "to", pair->table.columns[i].name);
+    json_put_field(json, "type", pair->table.columns[i].type_sql);
+    put_flag(json, "key", pair->table.columns[i].key_index > 0);
+    json_put_key(json, "steps");
+    yajl_gen_array_open(json->generator);
+    for (size_t k = 0; column->rule != NULL && k < column->rule->step_count; k++)
+        json_put_text(json, slice_of(step_name(column->rule->steps[k].kind)));
+    yajl_gen_array_close(json->generator);
+    json_put_field(
+        json, "uniqueness",
+        uniqueness_word(column->rule != NULL ? steps_uniqueness(column->rule) : UNIQUENESS_PRESERVED));
+    yajl_gen_map_close(json->generator);
+}
+
+static void put_pair(struct json_writer *json, const struct mapped_pair *pair) {
+    yajl_gen_map_open(json->generator);
+    json_put_field(json, "schema", pair->source->schema);
+    json_put_field(json, "table", pair->source->name);
+    json_put_field(json, "to_schema", pair->table.schema);
+    json_put_field(json, "to_table", pair->table.name);
+    put_known(json, "rule", pair->map.rule != NULL ? pair->map.rule->match : NULL);
+    json_put_key(json, "columns");
+    yajl_gen_array_open(json->generator);
+    for (uint32_t i = 0; pair->map.rule != NULL && i < pair->map.column_count; i++)
+        put_column(json, pair, i);
+    yajl_gen_array_close(json->generator);
+    json_put_key(json, "dropped");
+    yajl_gen_array_open(json->generator);
+    for (uint32_t i = 0; pair->map.rule != NULL && i < pair->source->column_count; i++)
+        if (is_dropped(pair, i))
+            json_put_text(json, slice_of(pair->source->columns[i].name));
+    yajl_gen_array_close(json->generator);
+    yajl_gen_map_close(json->generator);
+}
+
+/* ---- all tables ---- */
+
+struct mapper {
+    const struct command_line *line;
+    struct session source;
+    struct arena arena;
+    struct json_writer json;
+};
+
+static void mapper_release(struct mapper *mapper) {
+    session_close(&mapper->source);
+    arena_release(&mapper->arena);
+    json_writer_release(&mapper->json);
+}
+
+static bool take_table(struct mapper *mapper, const struct config_sink *sink, const struct table *table,
+                       struct error *err) {
+    struct mapped_pair pair = {.source = table, .table = *table};
+    if (sink->sink.mapping != NULL && !table_map_table(sink->sink.mapping, sink->sink.name, table,
+                                                       &mapper->arena, &pair.map, &pair.table, err))
+        return false;
+    if (mapper->line->json)
+        put_pair(&mapper->json, &pair);
+    else
+        print_pair(&pair);
+    return true;
+}
+
+static bool take_sink(struct mapper *mapper, const struct config_sink *sink, const struct table_list *list,
+                      struct error *err) {
+    struct json_writer *json = &mapper->json;
+    if (!mapper->line->json)
+        printf("sink %s:\n", sink->sink.name);
+    if (mapper->line->json) {
+        yajl_gen_map_open(json->generator);
+        json_put_field(json, "sink", sink->sink.name);
+        json_put_key(json, "tables");
+        yajl_gen_array_open(json->generator);
+    }
+    for (size_t i = 0; i < list->count; i++)
+        if (config_takes_table(&mapper->line->config->source, list->tables[i].schema, list->tables[i].name) &&
+            !take_table(mapper, sink, &list->tables[i], err))
+            return false;
+    if (mapper->line->json) {
+        yajl_gen_array_close(json->generator);
+        yajl_gen_map_close(json->generator);
+    }
+    return true;
+}
+
+static bool take_sinks(struct mapper *mapper, const struct table_list *list, struct error *err) {
+    const struct config *config = mapper->line->config;
+    struct json_writer *json = &mapper->json;
+    if (mapper->line->json) {
+        json_writer_begin(json);
+        yajl_gen_map_open(json->generator);
+        json_put_field(json, "pipeline", config->name);
+        json_put_key(json, "sinks");
+        yajl_gen_array_open(json->generator);
+    }
+    for (size_t i = 0; i < config->sink_count; i++)
+        if (!take_sink(mapper, &config->sinks[i], list, err))
+            return false;
+    if (!mapper->line->json)
+        return true;
+    yajl_gen_array_close(json->generator);
+    yajl_gen_map_close(json->generator);
+    return json_writer_print(json, stdout, err);
+}
+
+/* Those that a publication would send that is still to be made. */
+static bool read_candidates(struct mapper *mapper, struct table_list *ret_list, struct error *err) {
+    const struct source_config *source = &mapper->line->config->source;
+    struct buffer oids AUTO(buffer_release) = {.bytes_max = OIDS_BYTES_MAX};
+    PGresult *rows AUTO_PGRESULT = NULL;
+    if (!scope_read_candidates(&mapper->source, source, &rows, err) ||
+        !scope_check_patterns(source, rows, err))
+        return false;
+    for (int row = 0; row < PQntuples(rows); row++)
+        if (PQgetvalue(rows, row, CANDIDATE_PERSISTENCE)[0] == 'p' &&
+            config_takes_table(source, PQgetvalue(rows, row, CANDIDATE_SCHEMA),
+                               PQgetvalue(rows, row, CANDIDATE_NAME)))
+            buffer_printf(&oids, "%c%s", oids.size == 0 ? '{' : ',', PQgetvalue(rows, row, CANDIDATE_OID));
+    buffer_append_text(&oids, oids.size == 0 ? "{}" : "}");
+    const char *text = buffer_text(&oids);
+    return text != NULL ? catalog_read_oids(&mapper->source, text, &mapper->arena, ret_list, err)
+                        : error_no_memory(err);
+}
+
+static bool read_published(struct mapper *mapper, struct table_list *ret_list, struct error *err) {
+    const struct source_config *source = &mapper->line->config->source;
+    bool exists = false;
+    if (!publication_exists(&mapper->source, source, &exists, err))
+        return false;
+    return exists ? catalog_read_tables(&mapper->source, source->publication_array, &mapper->arena, ret_list,
+                                        err)
+                  : read_candidates(mapper, ret_list, err);
+}
+
+static bool map_all(struct mapper *mapper, struct error *err) {
+    struct table_list list;
+    arena_init(&mapper->arena, BLOCK_BYTES, ARENA_BYTES_MAX);
+    return json_writer_init(&mapper->json, err) &&
+           source_open(&mapper->source, &mapper->line->config->source, mapper->line->stop, err) &&
+           read_published(mapper, &list, err) && take_sinks(mapper, &list, err);
+}
+
+static enum exit_code run_map(const struct command_line *line) {
+    struct mapper mapper AUTO(mapper_release) = {.line = line};
+    struct error err = {0};
+    if (line->config->source.archive != NULL) {
+        fprintf(stderr, "pgcdc map: the pipeline reads archive %s, and there is no source to ask\n",
+                line->config->source.archive);
+        return EXIT_USAGE;
+    }
+    if (map_all(&mapper, &err))
+        return EXIT_DONE;
+    fprintf(stderr, "pgcdc map: %s\n", error_line(&err).text);
+    return err.kind == ERROR_CONFIG ? EXIT_USAGE : EXIT_FAILED;
+}
+
+static const struct command_use USES[] = {
+    {&OPTION_CONFIG, NULL, true},
+    {&OPTION_JSON_OUTPUT,
+     "one object: pipeline, sinks (sink, tables: schema, table, to_schema, to_table, rule, columns, dropped)",
+     false},
+    {0},
+};
+
+const struct command command_map = {
+    .name = "map",
+    .uses = USES,
+    .summary = "print what the mapping makes of each table and column; changes nothing",
+    .help = "For each sink and each published table: its name in the sink, each column of the sink with the\n"
+            "column of the source or the value that it gets, its type in a table that the sink creates, and\n"
+            "its steps. uniqueness says whether values that differ at the source can be equal in the sink.\n"
+            "\n"
+            "Exit code 2 if a rule does not fit a table: a column that does not exist, a name twice, a step\n"
+            "that can make two keys equal.\n",
+    .run = run_map,
+};

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config_mapping.c - reads the list of rules, and puts a mapping before the sinks.
+ */
+#include <string.h>
+
+#include "cdc/config/column_read.h"
+#include "cdc/config/config_read.h"
+#include "sinks/mapping/mapped_sink.h"
+#include "sinks/mapping/match.h"
+
+const struct option_spec MAPPING_OPTIONS[] = {
+    {"match", true,
+     "the tables of the rule: " TABLE_PATTERN_HELP ", or `/a regular expression/` for all of schema.table",
+     OPTION_TEXT, NULL},
+    {"to", false, "their name in the sink: schema.table, where `$1` is the first group of the expression",
+     OPTION_TEXT, "the same name"},
+    {"sinks", false, "a list of sinks; the rule is not there for others", OPTION_LIST, "all"},
+    {"columns", false, "what becomes of columns; the others stay as they are", OPTION_SECTION, "none"},
+    {0},
+};
+
+static bool is_sink(const struct config *config, const char *name) {
+    bool is_one = false;
+    for (size_t i = 0; i < config->sink_count; i++)
+        is_one = is_one || strcmp(config->sinks[i].sink.name, name) == 0;
+    return is_one;
+}
+
+static bool read_sinks(const struct section *section, const struct config *config, struct rule *rule,
+                       struct error *err) {
+    if (!section_list(section, "sinks", &rule->sinks, &rule->sink_count, err))
+        return false;
+    for (size_t i = 0; i < rule->sink_count; i++)
+        if (!is_sink(config, rule->sinks[i]))
+            return section_error(section, "sinks", NULL, err, "entry %zu is not the name of a sink", i + 1);
+    return true;
+}
+
+static bool read_columns(const struct section *section, struct rule *rule, struct error *err) {
+    struct section columns;
+    return !section_has(section, "columns") ||
+           (section_open(section, "columns", &columns, err) && column_read_all(&columns, rule, err));
+}
+
+static bool read_rule(const struct section *section, const struct config *config, struct rule *rule,
+                      struct error *err) {
+    struct arena *arena = section->file->arena;
+    if (!section_check(section, MAPPING_OPTIONS, NULL, NULL, err) ||
+        !section_text(section, "match", &rule->match, err) || !section_text(section, "to", &rule->to, err))
+        return false;
+    if (!rule_pattern_compile(rule->match, arena, &rule->pattern, err))
+        return section_place(section, "match", err);
+    if (rule->to != NULL && !rule_check_to(rule, arena, err))
+        return section_place(section, "to", err);
+    return read_sinks(section, config, rule, err) && read_columns(section, rule, err);
+}
+
+/* Does the mapping do anything for the sink? */
+static bool concerns(const struct mapping *mapping, const char *sink) {
+    bool is_concerned = false;
+    for (size_t i = 0; i < mapping->count; i++)
+        is_concerned = is_concerned || rule_is_for(&mapping->rules[i], sink);
+    return is_concerned;
+}
+
+static bool put_before(struct config_sink *sink, const struct mapping *mapping, struct arena *arena,
+                       struct error *err) {
+    if (!concerns(mapping, sink->sink.name))
+        return true;
+    sink->sink.mapping = mapping;
+    sink->sink.mapped = sink->ops;
+    sink->ops = mapped_sink_ops(sink->ops, arena);
+    return sink->ops != NULL || error_no_memory(err);
+}
+
+bool config_read_mapping(const struct section *root, struct config *config, struct error *err) {
+    struct arena *arena = root->file->arena;
+    const size_t count = section_count(root, "mapping");
+    struct mapping *mapping = arena_alloc_zero(arena, sizeof *mapping);
+    struct rule *rules = arena_alloc_zero(arena, (count + 1) * sizeof *rules);
+    if (mapping == NULL || rules == NULL)
+        return error_no_memory(err);
+    *mapping = (struct mapping){.rules = rules, .count = count};
+    config->mapping = mapping;
+    for (size_t i = 0; i < count; i++) {
+        struct section section;
+        if (!section_open_item(root, "mapping", i, &section, err) ||
+            !read_rule(&section, config, &rules[i], err))
+            return false;
+    }
+    struct config_sink *sinks = (struct config_sink *) (uintptr_t) config->sinks;
+    for (size_t i = 0; i < config->sink_count; i++)
+        if (!put_before(&sinks[i], mapping, arena, err))
+            return false;
+    return true;
+}

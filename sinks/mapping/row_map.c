@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * row_map.c - values that no step touches are passed on as they are.
+ */
+#include "sinks/mapping/row_map.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "cdc/base/buffer.h"
+#include "cdc/base/pg_time_text.h"
+#include "sinks/mapping/step.h"
+
+enum { BLOCK_BYTES = 64 * 1024, META_BYTES_MAX = 64, DAYS_OF_2000 = 10957, FRACTION_DIGITS = 6 };
+
+#define DEFINITIONS_BYTES_MAX ((size_t) 1 << 30)
+#define ROWS_BYTES_MAX ((size_t) 4 << 30)
+
+struct mapped_relation {
+    struct table_map map;
+    const struct relation *source;
+    const struct relation *relation; /* as the sink gets it */
+};
+
+void row_map_init(struct row_map *rows, const struct mapping *mapping, const char *sink) {
+    *rows = (struct row_map){.mapping = mapping, .sink = sink};
+    arena_init(&rows->definitions, BLOCK_BYTES, DEFINITIONS_BYTES_MAX);
+    arena_init(&rows->rows, BLOCK_BYTES, ROWS_BYTES_MAX);
+}
+
+void row_map_release(struct row_map *rows) {
+    map_release(&rows->relations);
+    arena_release(&rows->definitions);
+    arena_release(&rows->rows);
+}
+
+/* ---- relations ---- */
+
+static void forget_relations(struct row_map *rows) {
+    map_reset(&rows->relations);
+    arena_reset(&rows->definitions);
+    rows->has_read = false;
+}
+
+static bool map_anew(struct row_map *rows, const struct relation *source, struct mapped_relation **ret_mapped,
+                     struct error *err) {
+    struct mapped_relation *mapped = arena_alloc_zero(&rows->definitions, sizeof *mapped);
+    if (mapped == NULL)
+        return error_no_memory(err);
+    mapped->source = source;
+    *ret_mapped = mapped;
+    if (!table_map_relation(rows->mapping, rows->sink, source, &rows->definitions, &mapped->map,
+                            &mapped->relation, err))
+        return false;
+    return map_put_number(&rows->relations, (uintptr_t) source, mapped) || error_no_memory(err);
+}
+
+static bool find_relation(struct row_map *rows, const struct relation *source,
+                          struct mapped_relation **ret_mapped, struct error *err) {
+    *ret_mapped = map_find_number(&rows->relations, (uintptr_t) source);
+    return *ret_mapped != NULL || map_anew(rows, source, ret_mapped, err);
+}
+
+/* ---- values ---- */
+
+static const char *operation_of(const struct change *change) {
+    switch (change->kind) {
+    case CHANGE_INSERT:
+        return "c";
+    case CHANGE_UPDATE:
+        return "u";
+    case CHANGE_DELETE:
+        return "d";
+    default:
+        return "r";
+    }
+}
+
+static void append_time(struct buffer *text, int64_t time_us) {
+    int64_t days = time_us / MICROSECONDS_PER_DAY, rest = time_us % MICROSECONDS_PER_DAY;
+    if (rest < 0) {
+        days--;
+        rest += MICROSECONDS_PER_DAY;
+    }
+    pg_time_append_datetime(text, days + DAYS_OF_2000, rest, FRACTION_DIGITS);
+    buffer_append_text(text, "+00");
+}
+
+/* Appends nothing when a row has no such thing: a copied row belongs to no transaction. */
+static void append_meta(enum column_source source, const struct change *change, struct buffer *text) {
+    if (source == COLUMN_OPERATION)
+        buffer_append_text(text, operation_of(change));
+    if (change->kind == CHANGE_READ)
+        return;
+    if (source == COLUMN_COMMIT_LSN)
+        buffer_append_text(text, lsn_format(change->transaction->commit_lsn).text);
+    if (source == COLUMN_COMMIT_TIME)
+        append_time(text, change->transaction->commit_time_us);
+    if (source == COLUMN_XID)
+        buffer_printf(text, "%" PRIu32, change->transaction->xid);
+    if (source == COLUMN_INDEX)
+        buffer_printf(text, "%" PRIu64, change->index);
+}
+
+static bool make_added(const struct table_map *map, const struct column_rule *rule,
+                       const struct change *change, struct arena *arena, struct value *ret_value,
+                       struct error *err) {
+    struct buffer text AUTO(buffer_release) = {.bytes_max = META_BYTES_MAX};
+    const char *given = rule->source == COLUMN_CONST ? rule->text : map->source_name;
+    *ret_value = (struct value){.kind = VALUE_NULL};
+    if (rule->source != COLUMN_CONST && rule->source != COLUMN_TABLE) {
+        append_meta(rule->source, change, &text);
+        if (text.size == 0)
+            return true;
+        given = arena_copy(arena, buffer_slice(&text));
+    }
+    if (given == NULL || !buffer_ok(&text))
+        return error_no_memory(err);
+    *ret_value = (struct value){.data = given, .size = (uint32_t) strlen(given), .kind = VALUE_TEXT};
+    return true;
+}
+
+static bool refuse_binary(const struct table_map *map, const struct column *source, struct error *err) {
+    return error_set(err, ERROR_NEEDS_TEXT,
+                     "mapping: column %s of %s has steps, which need its value as text", source->name.data,
+                     map->source_name);
+}
+
+static bool run_steps(const struct table_map *map, const struct column_rule *rule,
+                      const struct column *source, const struct value *value, struct arena *arena,
+                      struct value *ret_value, struct error *err) {
+    struct slice text = {0};
+    if (value->kind == VALUE_BINARY && !table_map_is_text(source->type_oid))
+        return refuse_binary(map, source, err);
+    if (value->kind != VALUE_NULL)
+        text = (struct slice){.data = value->data != NULL ? value->data : "", .size = value->size};
+    if (!steps_run(rule->steps, rule->step_count, text, arena, &text, err))
+        return error_wrap(err, "mapping: column %s of %s", source->name.data, map->source_name);
+    *ret_value = (struct value){.data = text.data, .size = (uint32_t) text.size};
+    ret_value->kind = text.data == NULL             ? VALUE_NULL
+                      : value->kind == VALUE_BINARY ? VALUE_BINARY
+                                                    : VALUE_TEXT;
+    return true;
+}
+
+bool row_map_value(const struct table_map *map, uint32_t column, const struct column *source,
+                   const struct value *values, const struct change *change, struct arena *arena,
+                   struct value *ret_value, struct error *err) {
+    const struct mapped_column *mapped = &map->columns[column];
+    if (mapped->from == COLUMN_ADDED)
+        return make_added(map, mapped->rule, change, arena, ret_value, err);
+    *ret_value = values[mapped->from];
+    if (mapped->rule == NULL || mapped->rule->step_count == 0 || ret_value->kind == VALUE_UNCHANGED)
+        return true;
+    return run_steps(map, mapped->rule, &source[mapped->from], &values[mapped->from], arena, ret_value, err);
+}
+
+/* only_key: the other values are not there. */
+static bool map_values(struct row_map *rows, const struct mapped_relation *mapped,
+                       const struct change *change, const struct value *values, bool only_key,
+                       const struct value **ret_values, struct error *err) {
+    const struct table_map *map = &mapped->map;
+    *ret_values = NULL;
+    if (values == NULL)
+        return true;
+    struct value *made = arena_alloc_zero(&rows->rows, (map->column_count + 1) * sizeof *made);
+    if (made == NULL)
+        return error_no_memory(err);
+    for (uint32_t i = 0; i < map->column_count; i++) {
+        made[i].kind = VALUE_NULL;
+        if (only_key && !mapped->relation->columns[i].is_key)
+            continue;
+        if (!row_map_value(map, i, mapped->source->columns, values, change, &rows->rows, &made[i], err))
+            return false;
+    }
+    *ret_values = made;
+    return true;
+}
+
+/* ---- changes ---- */
+
+static bool map_row(struct row_map *rows, struct change *change, struct error *err) {
+    struct mapped_relation *mapped = NULL;
+    const struct change source = *change;
+    if (!find_relation(rows, change->relation, &mapped, err))
+        return false;
+    rows->has_read = rows->has_read || change->kind == CHANGE_READ;
+    change->relation = mapped->relation;
+    return mapped->map.rule == NULL || mapped->map.keeps_rows ||
+           (map_values(rows, mapped, &source, source.old_values, source.old_kind == OLD_KEY,
+                       &change->old_values, err) &&
+            map_values(rows, mapped, &source, source.new_values, false, &change->new_values, err));
+}
+
+static bool map_truncate(struct row_map *rows, struct change *change, struct error *err) {
+    const struct relation **relations =
+        arena_alloc(&rows->rows, (change->relation_count + 1) * sizeof *relations);
+    if (relations == NULL)
+        return error_no_memory(err);
+    for (uint32_t i = 0; i < change->relation_count; i++) {
+        struct mapped_relation *mapped = NULL;
+        if (!find_relation(rows, change->relations[i], &mapped, err))
+            return false;
+        relations[i] = mapped->relation;
+    }
+    change->relations = relations;
+    return true;
+}
+
+bool row_map_changes(struct row_map *rows, const struct change *changes, size_t count,
+                     const struct change **ret_changes, struct error *err) {
+    arena_reset(&rows->rows);
+    if (rows->has_read)
+        forget_relations(rows);
+    struct change *mapped = arena_alloc(&rows->rows, (count + 1) * sizeof *mapped);
+    if (mapped == NULL)
+        return error_no_memory(err);
+    for (size_t i = 0; i < count; i++) {
+        mapped[i] = changes[i];
+        if (change_is_row(&changes[i]) && !map_row(rows, &mapped[i], err))
+            return false;
+        if (changes[i].kind == CHANGE_TRUNCATE && !map_truncate(rows, &mapped[i], err))
+            return false;
+    }
+    *ret_changes = mapped;
+    return true;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * row_map.h - changes of the source as changes of the sink's tables.
+ *
+ * Each relation is mapped once. A relation of the copy belongs to its caller for one call only, so those are
+ * forgotten before the next one.
+ */
+#pragma once
+
+#include "cdc/base/arena.h"
+#include "cdc/base/map.h"
+#include "decoder/change.h"
+#include "sinks/mapping/table_map.h"
+
+struct row_map {
+    const struct mapping *mapping;
+    const char *sink;
+    struct arena definitions; /* maps and relations */
+    struct arena rows;        /* changes and values of one call */
+    struct map relations;     /* of struct mapped_relation, by the address of the source's */
+    bool has_read;            /* relations of a copy */
+};
+
+void row_map_init(struct row_map *rows, const struct mapping *mapping, const char *sink);
+/* Accepts a zeroed one. */
+void row_map_release(struct row_map *rows);
+
+/*
+ * The changes, mapped; valid until the next call. ERROR_CONFIG: see table_map.h. ERROR_NEEDS_TEXT: a step
+ * gets a value in a binary format that is not its text. ERROR_DATA names table and column, never a value.
+ */
+MUST_CHECK bool row_map_changes(struct row_map *rows, const struct change *changes, size_t count,
+                                const struct change **ret_changes, struct error *err);
+
+/*
+ * The value of one column. source, values: those of the source's table, in their order. change: the kind of
+ * the row, and what added columns are made of.
+ */
+MUST_CHECK bool row_map_value(const struct table_map *map, uint32_t column, const struct column *source,
+                              const struct value *values, const struct change *change, struct arena *arena,
+                              struct value *ret_value, struct error *err);
