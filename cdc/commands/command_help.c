@@ -88,6 +88,7 @@ static void print_configuration(void) {
     print_options("migrate.", MIGRATE_OPTIONS);
     print_options("buffer.", BUFFER_OPTIONS);
     print_options("sinks[].", SINK_OPTIONS);
+    print_options("mapping[].", MAPPING_OPTIONS);
     for (size_t i = 0; (ops = sink_ops_at(i)) != NULL; i++) {
         if (ops->options->key == NULL)
             continue;
@@ -183,6 +184,7 @@ static void print_markdown(void) {
     print_rows("migrate.", MIGRATE_OPTIONS);
     print_rows("buffer.", BUFFER_OPTIONS);
     print_rows("sinks[].", SINK_OPTIONS);
+    print_rows("mapping[].", MAPPING_OPTIONS);
     end_table("the file");
     for (size_t i = 0; (ops = sink_ops_at(i)) != NULL; i++) {
         if (ops->options->key == NULL)

@@ -16,7 +16,10 @@ const struct option_spec MAPPING_OPTIONS[] = {
     {"to", false, "their name in the sink: schema.table, where `$1` is the first group of the expression",
      OPTION_TEXT, "the same name"},
     {"sinks", false, "a list of sinks; the rule is not there for others", OPTION_LIST, "all"},
-    {"columns", false, "what becomes of columns; the others stay as they are", OPTION_SECTION, "none"},
+    {"columns", false,
+     "what becomes of columns, by their names at the source: `drop`, a list of steps, or `as`, `type`, "
+     "`steps`, `mask`, `const`, `meta`; the others stay as they are",
+     OPTION_ANY, "none"},
     {0},
 };
 
