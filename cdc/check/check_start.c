@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cdc/base/amount.h"
+#include "cdc/base/buffer.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
 #include "cdc/base/shell_word.h"
@@ -18,6 +19,8 @@
 #include "cdc/engine/buffered.h"
 #include "cdc/engine/failure.h"
 #include "cdc/engine/state_lock.h"
+
+#define SLOTS_BYTES_MAX ((size_t) 1 << 17)
 
 enum {
     FREE_MIN_KB = 1024,
@@ -243,17 +246,53 @@ bool check_expects_copy(const struct check *check) {
 
 /* ---- what the creation of the slot needs ---- */
 
+/*
+ * How many slots of the file's databases do not exist yet: all of them, so that no restart of the source is
+ * needed when some have moved. Slots have names that need no quotes in an array.
+ */
+static bool count_needed_slots(struct check *check, int *ret_count, struct error *err) {
+    static const char SQL[] = "select n from pg_catalog.unnest($1::name[]) n where n not in"
+                              " (select slot_name from pg_catalog.pg_replication_slots)";
+    const struct config *config = check->config;
+    struct buffer array AUTO(buffer_release) = {.bytes_max = SLOTS_BYTES_MAX};
+    PGresult *rows AUTO_PGRESULT = NULL;
+    buffer_printf(&array, "{%s", config->source.slot);
+    const bool has_others = config->database != NULL && config->reverse_of == NULL;
+    for (size_t i = 0; has_others && i < config->migrate.database_count; i++)
+        if (&config->migrate.databases[i] != config->database)
+            buffer_printf(&array, ",%s", config->migrate.databases[i].name);
+    buffer_append_text(&array, "}");
+    const char *names = buffer_text(&array);
+    if (names == NULL)
+        return error_no_memory(err);
+    if (!session_query(&check->source, SQL, 1, &names,
+                       &(const struct result_shape){"the query for slots", 0, RESULT_ROWS_ANY, 1, 0}, &rows,
+                       err))
+        return false;
+    *ret_count = PQntuples(rows);
+    return true;
+}
+
 /* check_replication_connection has already proved that a WAL sender is free. */
-static void check_free_slot(struct check *check) {
+static bool check_free_slot(struct check *check, struct error *err) {
     const struct source_facts *facts = &check->facts;
-    if (check->slot.exists || facts->slots_used < facts->slots_max)
-        return;
-    findings_add(&check->findings, SEVERITY_PROBLEM, "max_replication_slots",
-                 "all replication slots (%d) are taken", facts->slots_max);
+    int needed = 0;
+    if (!count_needed_slots(check, &needed, err))
+        return false;
+    if (facts->slots_used + needed <= facts->slots_max)
+        return true;
+    if (needed == 1)
+        findings_add(&check->findings, SEVERITY_PROBLEM, "max_replication_slots",
+                     "all replication slots (%d) are taken", facts->slots_max);
+    else
+        findings_add(&check->findings, SEVERITY_PROBLEM, "max_replication_slots",
+                     "%d replication slots of %d are taken, and the databases of the file need %d more",
+                     facts->slots_used, facts->slots_max, needed);
     findings_fix(&check->findings,
                  "alter system set max_replication_slots = %d;  -- then restart the server; or drop an "
                  "unused slot",
-                 facts->slots_max + 10);
+                 facts->slots_max + needed + 9);
+    return true;
 }
 
 /* Only pg_read_all_stats sees the age of other users' transactions. */
@@ -315,7 +354,8 @@ static void add_snapshot_record(struct check *check) {
 }
 
 bool check_slot_creation(struct check *check, struct error *err) {
-    check_free_slot(check);
+    if (!check_free_slot(check, err))
+        return false;
     if (check->facts.in_recovery && check_expects_slot(check)) {
         add_snapshot_record(check);
         return true;

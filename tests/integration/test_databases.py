@@ -155,3 +155,16 @@ def test_one_database_is_cut_over_and_rolled_back(move):
     move.at_source(name).execute("insert into t values (1001, 'again')")
     move.command("run", "--until", "caught-up")
     assert move.at_target(name).value("select v from t where id = 1001") == "again"
+
+
+def test_a_plan_counts_the_slots_of_all_databases(move):
+    """The first database would get the last slot, and the next one stop in the middle of the move."""
+    free = int(move.source.execute("show max_replication_slots")[0][0]) - 2
+    move.source.execute("select pg_create_physical_replication_slot('filler_' || g) from generate_series(1, %s) g", (free,))
+    try:
+        said = move.command("plan", "--database", NAMES[0], code=2)
+        assert f"{free} replication slots of {free + 2} are taken, and the databases of the file need 3 more" in said
+        move.source.execute("select pg_drop_replication_slot('filler_1')")
+        assert "max_replication_slots" not in move.command("plan", "--database", NAMES[0])
+    finally:
+        move.source.execute("select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name like 'filler%'")
