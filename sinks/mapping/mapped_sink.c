@@ -56,7 +56,10 @@ static struct sink *inner_of(struct sink *sink) {
 /* The engine reads these from the sink that it knows. */
 static bool hand_out(struct sink *sink, bool result) {
     struct sink *inner = inner_of(sink);
-    sink->lack = inner->lack;
+    if (inner->lack.relation_oid != 0 || inner->lack.column.relation_oid != 0)
+        sink->lack = inner->lack;
+    row_map_name_source(&mapped_of(sink)->rows, &sink->lack.column);
+    inner->lack = (struct sink_lack){0};
     for (size_t kind = 0; kind < CONFLICT_KINDS; kind++)
         atomic_store_explicit(&sink->conflicts[kind],
                               atomic_load_explicit(&inner->conflicts[kind], memory_order_relaxed),
@@ -75,8 +78,11 @@ static bool mapped_open(struct sink *sink, struct position *ret_position, struct
 static bool mapped_write(struct sink *sink, const struct sink_span *span, struct error *err) {
     struct sink *inner = inner_of(sink);
     struct sink_span mapped = *span;
+    struct row_map *rows = &mapped_of(sink)->rows;
     inner->facts = sink->facts;
-    if (!row_map_changes(&mapped_of(sink)->rows, span->changes, span->count, &mapped.changes, err))
+    if (!row_map_changes(rows, span->changes, span->count, &mapped.changes, err) ||
+        !row_map_name_sinks(rows, sink->facts.generated, sink->facts.generated_count, &inner->facts.generated,
+                            err))
         return false;
     return hand_out(sink, inner->ops->write(inner, &mapped, err));
 }

@@ -5,6 +5,7 @@
 #include "sinks/mapping/row_map.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cdc/base/buffer.h"
@@ -59,6 +60,52 @@ static bool find_relation(struct row_map *rows, const struct relation *source,
                           struct mapped_relation **ret_mapped, struct error *err) {
     *ret_mapped = map_find_number(&rows->relations, (uintptr_t) source);
     return *ret_mapped != NULL || map_anew(rows, source, ret_mapped, err);
+}
+
+static const struct mapped_relation *relation_of(const struct row_map *rows, oid_t oid) {
+    const struct mapped_relation *found = NULL;
+    for (size_t i = 0; i < map_slots(&rows->relations); i++) {
+        const struct mapped_relation *mapped = map_at(&rows->relations, i);
+        if (mapped != NULL && mapped->source->oid == oid && mapped->map.rule != NULL)
+            found = mapped;
+    }
+    return found;
+}
+
+void row_map_name_source(const struct row_map *rows, struct sink_column *column) {
+    const struct mapped_relation *mapped =
+        column->relation_oid != 0 ? relation_of(rows, column->relation_oid) : NULL;
+    for (uint32_t i = 0; mapped != NULL && i < mapped->map.column_count; i++)
+        if (mapped->map.columns[i].from != COLUMN_ADDED &&
+            strcmp(mapped->relation->columns[i].name.data, column->name) == 0) {
+            snprintf(column->name, sizeof column->name, "%s",
+                     mapped->source->columns[mapped->map.columns[i].from].name.data);
+            return;
+        }
+}
+
+static void name_in_sink(const struct row_map *rows, struct sink_column *column) {
+    const struct mapped_relation *mapped = relation_of(rows, column->relation_oid);
+    for (uint32_t i = 0; mapped != NULL && i < mapped->map.column_count; i++) {
+        const int32_t from = mapped->map.columns[i].from;
+        if (from == COLUMN_ADDED || strcmp(mapped->source->columns[from].name.data, column->name) != 0)
+            continue;
+        snprintf(column->name, sizeof column->name, "%s", mapped->relation->columns[i].name.data);
+        return;
+    }
+}
+
+bool row_map_name_sinks(struct row_map *rows, const struct sink_column *columns, size_t count,
+                        const struct sink_column **ret_columns, struct error *err) {
+    struct sink_column *named = arena_alloc(&rows->rows, (count + 1) * sizeof *named);
+    if (named == NULL)
+        return error_no_memory(err);
+    for (size_t i = 0; i < count; i++) {
+        named[i] = columns[i];
+        name_in_sink(rows, &named[i]);
+    }
+    *ret_columns = named;
+    return true;
 }
 
 /* ---- values ---- */

@@ -11,6 +11,7 @@
 #include "cdc/base/map.h"
 #include "decoder/change.h"
 #include "sinks/mapping/table_map.h"
+#include "sinks/sink.h"
 
 struct row_map {
     const struct mapping *mapping;
@@ -31,6 +32,13 @@ void row_map_release(struct row_map *rows);
  */
 MUST_CHECK bool row_map_changes(struct row_map *rows, const struct change *changes, size_t count,
                                 const struct change **ret_changes, struct error *err);
+
+/* From the name of a column in the sink to that at the source, of a relation that was mapped. */
+void row_map_name_source(const struct row_map *rows, struct sink_column *column);
+
+/* The reverse, of several; those that no rule renames too. Valid until the next call of row_map_changes. */
+MUST_CHECK bool row_map_name_sinks(struct row_map *rows, const struct sink_column *columns, size_t count,
+                                   const struct sink_column **ret_columns, struct error *err);
 
 /*
  * The value of one column. source, values: those of the source's table, in their order. change: the kind of

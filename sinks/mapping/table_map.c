@@ -21,6 +21,7 @@ struct source_columns {
     const char *const *names;
     const bool *is_key;
     const bool *is_text;
+    const bool *is_sent;
 };
 
 static const struct column_rule *find_rule(const struct rule *rule, const char *column) {
@@ -32,7 +33,7 @@ static const struct column_rule *find_rule(const struct rule *rule, const char *
 
 static bool has_column(const struct source_columns *source, const char *name) {
     for (uint32_t i = 0; i < source->count; i++)
-        if (strcmp(source->names[i], name) == 0)
+        if (source->is_sent[i] && strcmp(source->names[i], name) == 0)
             return true;
     return false;
 }
@@ -47,7 +48,8 @@ static bool refuse_column(const struct rule *rule, const struct source_columns *
 static bool check_names(const struct rule *rule, const struct source_columns *source, struct error *err) {
     for (size_t i = 0; i < rule->column_count; i++)
         if (rule->columns[i].source == COLUMN_VALUE && !has_column(source, rule->columns[i].name)) {
-            refuse_column(rule, source, rule->columns[i].name, "does not exist", err);
+            refuse_column(rule, source, rule->columns[i].name, "does not exist, or is generated and not sent",
+                          err);
             return error_remedy(err, "correct the name in the rule, or give tables without the column a rule "
                                      "of their own before it");
         }
@@ -149,19 +151,22 @@ static bool relation_columns(const struct relation *relation, struct arena *aren
     const char **names = arena_alloc(arena, (relation->column_count + 1) * sizeof *names);
     bool *is_key = arena_alloc(arena, relation->column_count + 1);
     bool *is_text = arena_alloc(arena, relation->column_count + 1);
-    if (names == NULL || is_key == NULL || is_text == NULL)
+    bool *is_sent = arena_alloc(arena, relation->column_count + 1);
+    if (names == NULL || is_key == NULL || is_text == NULL || is_sent == NULL)
         return error_no_memory(err);
     for (uint32_t i = 0; i < relation->column_count; i++) {
         names[i] = relation->columns[i].name.data;
         is_key[i] = relation->columns[i].is_key && relation->identity != REPLICA_IDENTITY_FULL;
         is_text[i] = table_map_is_text(relation->columns[i].type_oid);
+        is_sent[i] = true;
     }
     *ret_source = (struct source_columns){.schema = relation->schema.data,
                                           .table = relation->name.data,
                                           .count = relation->column_count,
                                           .names = names,
                                           .is_key = is_key,
-                                          .is_text = is_text};
+                                          .is_text = is_text,
+                                          .is_sent = is_sent};
     return true;
 }
 
@@ -229,19 +234,22 @@ static bool table_columns(const struct table *table, struct arena *arena, struct
     const char **names = arena_alloc(arena, (table->column_count + 1) * sizeof *names);
     bool *is_key = arena_alloc(arena, table->column_count + 1);
     bool *is_text = arena_alloc(arena, table->column_count + 1);
-    if (names == NULL || is_key == NULL || is_text == NULL)
+    bool *is_sent = arena_alloc(arena, table->column_count + 1);
+    if (names == NULL || is_key == NULL || is_text == NULL || is_sent == NULL)
         return error_no_memory(err);
     for (uint32_t i = 0; i < table->column_count; i++) {
         names[i] = table->columns[i].name;
         is_key[i] = table->columns[i].key_index > 0;
         is_text[i] = table_map_is_text(table->columns[i].type_oid);
+        is_sent[i] = table->columns[i].published;
     }
     *ret_source = (struct source_columns){.schema = table->schema,
                                           .table = table->name,
                                           .count = table->column_count,
                                           .names = names,
                                           .is_key = is_key,
-                                          .is_text = is_text};
+                                          .is_text = is_text,
+                                          .is_sent = is_sent};
     return true;
 }
 

@@ -200,6 +200,20 @@ def test_a_masked_column_that_is_renamed_stops_the_stream(customers):
     assert customers.target.execute(ROW, (30,)) == []
 
 
+def test_a_generated_column_is_the_targets(pipeline):
+    """The source does not send it, so a rule cannot name it, and a target that has one computes it."""
+    pipeline.source.execute("create table t (id int primary key, n int, g int generated always as (n * 2) stored); insert into t values (1, 1)")
+    pipeline.target.execute("create table t (id int primary key, m int, h int generated always as (m * 2) stored)")
+    pipeline.engine.configuration["mapping"] = [{"match": "public.t", "columns": {"n": {"as": "m"}, "g": {"as": "h"}}}]
+    result = pipeline.engine.command("map")
+    assert result.returncode == 2 and "column g of table public.t does not exist, or is generated and not sent" in result.stderr
+    del pipeline.engine.configuration["mapping"][0]["columns"]["g"]
+    pipeline.start()
+    pipeline.source.execute("insert into t values (2, 5)")
+    pipeline.wait_applied()
+    assert pipeline.target.execute("select id, m, h from t order by id") == [(1, 1, 2), (2, 5, 10)]
+
+
 def test_topics_have_the_mapped_rows(kafka_pipeline, key_file):
     pipeline = kafka_pipeline
     pipeline.source.execute("create table customers (id int primary key, email text, notes text); insert into customers values (1, 'Ann@Example.com', 'never to be seen')")
