@@ -110,7 +110,7 @@ def test_a_damaged_plan_is_named_and_can_be_dropped(loaded):
     producer.flush()
     log = loaded.assert_refused(f"the record with key {loaded.name}.events#chunk.7 at offset", "is not one that the sink has written",
                                 "run `pgcdc drop`", code=2)
-    assert log.count("is not a part") >= 1
+    assert log.count("is not one that the sink has written") >= 1
     assert loaded.engine.command("drop").returncode == 0
     loaded.engine.start()
     wait_copied(loaded)

@@ -48,6 +48,8 @@ def test_a_frozen_broker_stops_the_other_sink_when_the_batches_are_used_up(pipel
     pipeline.start()
     pipeline.source.execute("insert into t values (0)")
     pipeline.wait_applied()
+    topic = {"shop.public.t": 1}
+    wait_until(lambda: "shop.public.t" in kafka.topics("shop.") and TopicReader(kafka.bootstrap).read(topic), "the sink to have met the topic")
     kafka.freeze()
     try:
         for row in range(1, COMMITS):
@@ -61,7 +63,6 @@ def test_a_frozen_broker_stops_the_other_sink_when_the_batches_are_used_up(pipel
         kafka.thaw()
     pipeline.start()
     pipeline.assert_follows()
-    topic = {"shop.public.t": 1}
     wait_until(lambda: len(TopicReader(kafka.bootstrap).read(topic)) >= COMMITS, "the broker to have the rows")
     assert sorted(each.key["id"] for each in map(published, TopicReader(kafka.bootstrap).read(topic))) == list(range(COMMITS))
     pipeline.engine.stop()

@@ -13,6 +13,7 @@
 
 enum {
     KNOWN_AFTER_MS = 5000,
+    SILENT_MAX_MS = 60000, /* as long as messages would wait for a broker that does not answer */
     PAUSE_MS = 20,
     ASK_MAX_MS = 2000, /* a request cannot be interrupted */
     DRAWN_MESSAGES = 1000,
@@ -96,11 +97,19 @@ static bool take_counts(struct topic *const *topics, size_t count, const struct 
     return true;
 }
 
+/* No answer, in contrast to one that says no. */
+static bool is_silence(rd_kafka_resp_err_t code) {
+    return code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__TRANSPORT ||
+           code == RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE;
+}
+
 /* All that the client knows are asked for together, which costs no more than some of them. */
-static bool ask_counts(struct client *client, struct topic *const *topics, size_t count, struct error *err) {
+static bool ask_counts(struct client *client, struct topic *const *topics, size_t count, bool *ret_silent,
+                       struct error *err) {
     const struct rd_kafka_metadata *metadata = NULL;
     rd_kafka_resp_err_t code =
         rd_kafka_metadata(client->handle, 0, count == 1 ? topics[0]->handle : NULL, &metadata, ASK_MAX_MS);
+    *ret_silent = is_silence(code);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         return kafka_error_set(err, code, "asking for the partitions of the topics");
     const bool taken = take_counts(topics, count, metadata, err);
@@ -131,13 +140,15 @@ static bool take_ends(rd_kafka_topic_partition_list_t *list, struct topic *topic
 }
 
 /* In place of a time, the offset asks for the end. */
-static bool ask_ends(struct client *client, struct topic *const *topics, size_t count, struct error *err) {
+static bool ask_ends(struct client *client, struct topic *const *topics, size_t count, bool *ret_silent,
+                     struct error *err) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(0);
     int at = 0;
     for (size_t i = 0; i < count; i++)
         for (int32_t p = 0; p < topics[i]->partitions.count; p++)
             rd_kafka_topic_partition_list_add(list, topics[i]->name, p)->offset = RD_KAFKA_OFFSET_END;
     rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(client->handle, list, ASK_MAX_MS);
+    *ret_silent = is_silence(code);
     bool taken =
         code == RD_KAFKA_RESP_ERR_NO_ERROR || kafka_error_set(err, code, "asking for the ends of the topics");
     for (size_t i = 0; taken && i < count; i++)
@@ -147,11 +158,14 @@ static bool ask_ends(struct client *client, struct topic *const *topics, size_t 
 }
 
 bool partitions_find(struct client *client, struct topic *const *topics, size_t count, struct error *err) {
-    const int64_t deadline_ms = clock_now_ms() + KNOWN_AFTER_MS;
+    const int64_t began_ms = clock_now_ms();
     struct error answer = {0};
+    bool is_silent = false;
     if (count == 0)
         return true;
-    while (!ask_counts(client, topics, count, &answer) || !ask_ends(client, topics, count, &answer)) {
+    while (!ask_counts(client, topics, count, &is_silent, &answer) ||
+           !ask_ends(client, topics, count, &is_silent, &answer)) {
+        const int64_t deadline_ms = began_ms + (is_silent ? SILENT_MAX_MS : KNOWN_AFTER_MS);
         client_poll(client, 0);
         if (client_is_stopped(client))
             return error_set(err, ERROR_STOPPED, "stopped");
@@ -168,7 +182,8 @@ bool partitions_find(struct client *client, struct topic *const *topics, size_t 
 
 bool partitions_refresh(struct client *client, struct topic *const *topics, size_t count, struct error *err) {
     struct error answer = {0};
-    if (count == 0 || ask_counts(client, topics, count, &answer) || answer.kind == ERROR_RETRY)
+    bool is_silent = false;
+    if (count == 0 || ask_counts(client, topics, count, &is_silent, &answer) || answer.kind == ERROR_RETRY)
         return true;
     *err = answer;
     return false;

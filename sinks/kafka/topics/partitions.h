@@ -34,7 +34,7 @@ struct topic;
 
 /*
  * Asks for count and ends, in two requests for all of them. ERROR_RETRY: a partition has no leader, or a
- * topic that was just created is not known yet, for five seconds.
+ * topic that was just created is not known yet, for five seconds; or there was no answer for a minute.
  */
 MUST_CHECK bool partitions_find(struct client *client, struct topic *const *topics, size_t count,
                                 struct error *err);
