@@ -31,11 +31,13 @@ static void add_uncopied(struct check *check, const struct table *table, const c
     findings_object(&check->findings, name);
 }
 
-static bool check_uncopied_table(struct check *check, struct session *target, const struct table *table,
-                                 struct error *err) {
+static bool check_uncopied_table(struct check *check, const struct config_sink *sink, struct session *target,
+                                 const struct table *table, struct error *err) {
     bool lacks = false;
-    struct uncopied_question question = {
-        .source = &check->source, .target = target, .publications = check->config->source.publication_array};
+    struct uncopied_question question = {.source = &check->source,
+                                         .target = target,
+                                         .sink = &sink->sink,
+                                         .publications = check->config->source.publication_array};
     if (!uncopied_look(&question, table, &lacks, err))
         return false;
     if (!lacks)
@@ -71,7 +73,7 @@ bool check_uncopied(struct check *check, const struct config_sink *sink, struct 
         return false;
     for (size_t i = 0; check->has_tables && i < check->tables.count; i++) {
         const struct table *table = &check->tables.tables[i];
-        if (!is_being_copied(&plan, table) && !check_uncopied_table(check, target, table, err))
+        if (!is_being_copied(&plan, table) && !check_uncopied_table(check, sink, target, table, err))
             return false;
     }
     return true;

@@ -109,11 +109,15 @@ static bool ask_side(struct session *session, const struct chunk *chunk, const c
     return true;
 }
 
-/* A sink that appends has no table to ask. */
+/* A sink that appends has no table to ask. The condition is in terms of both sides' columns. */
 static bool open_target(struct adding *adding, struct error *err) {
     struct session_options options = {.stop = adding->add->stop};
     if (adding->is_relayed)
         return true;
+    if (adding->sink->sink.mapping != NULL)
+        return error_set(err, ERROR_CONFIG,
+                         "--where: sink %s has a mapping, so its columns are not the source's",
+                         adding->sink->sink.name);
     adding->sink->ops->admin->target(&adding->sink->sink, &options);
     return session_open(&adding->target, &options, err);
 }

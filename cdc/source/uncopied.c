@@ -22,12 +22,10 @@
 
 #define SQL_BYTES_MAX (1u << 20)
 #define ARENA_BYTES_MAX ((size_t) 512 << 20)
-#define UNDEFINED_TABLE "42P01"
 #define LOCK_NOT_AVAILABLE "55P03"
 
 enum {
-    KEYS_MAX = 32, /* of an index, in PostgreSQL */
-    LOOKS = 2,     /* the row may have been deleted between the two queries */
+    LOOKS = 2, /* the row may have been deleted between the two queries */
 };
 
 /*
@@ -47,7 +45,7 @@ static const char SCHEMA_ENTRY[] = " union all select s.xmin, s.cmin, s.pnnspid 
                                    "pg_class where oid = $2::oid), s.pnpubid"
                                    " from pg_publication_namespace s";
 
-static const struct table_column *key_column(const struct table *table, uint32_t place) {
+const struct table_column *uncopied_key_column(const struct table *table, uint32_t place) {
     for (uint32_t i = 0; i < table->column_count; i++)
         if (table->columns[i].key_index == place)
             return &table->columns[i];
@@ -80,8 +78,9 @@ bool uncopied_read_entry(struct uncopied_question *question, const struct table 
 
 static void append_source(struct buffer *sql, const struct table *table) {
     buffer_append_text(sql, "select ");
-    for (uint32_t place = 1; place <= table->key_count && key_column(table, place) != NULL; place++) {
-        identifier_append(sql, slice_of(key_column(table, place)->name));
+    for (uint32_t place = 1; place <= table->key_count && uncopied_key_column(table, place) != NULL;
+         place++) {
+        identifier_append(sql, slice_of(uncopied_key_column(table, place)->name));
         buffer_append_text(sql, "::text, ");
     }
     buffer_append_text(sql, "1 from (select *, xmin as pgcdc_xmin, cmin as pgcdc_cmin from ");
@@ -105,39 +104,6 @@ bool uncopied_read_old(struct uncopied_question *question, const struct table *t
                                      : error_no_memory(err);
 }
 
-/* Without a key only an empty table is certain to lack the row. */
-static void append_target(struct buffer *sql, const struct table *table) {
-    buffer_append_text(sql, "select from ");
-    identifier_append_qualified(sql, slice_of(table->schema), slice_of(table->name));
-    for (uint32_t place = 1; place <= table->key_count; place++) {
-        buffer_append_text(sql, place == 1 ? " where " : " and ");
-        identifier_append(sql, slice_of(key_column(table, place)->name));
-        buffer_printf(sql, " = $%u", place);
-    }
-    buffer_append_text(sql, " limit 1");
-}
-
-/* Does the target have the row that the source returned? If it cannot be asked, the row counts as present. */
-static bool ask_target(struct uncopied_question *question, const struct table *table, const PGresult *old,
-                       bool *ret_lacks, struct error *err) {
-    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
-    PGresult *rows AUTO_PGRESULT = NULL;
-    const char *parameters[KEYS_MAX];
-    struct error answer;
-    append_target(&sql, table);
-    if (buffer_text(&sql) == NULL)
-        return error_no_memory(err);
-    for (uint32_t i = 0; i < table->key_count; i++)
-        parameters[i] = PQgetvalue(old, 0, (int) i);
-    if (!uncopied_ask(question, question->target, sql.data, (int) table->key_count, parameters, 0, &rows,
-                      &answer, err))
-        return false;
-    *ret_lacks = rows != NULL && PQresultStatus(rows) == PGRES_TUPLES_OK
-                     ? PQntuples(rows) == 0
-                     : strcmp(answer.sqlstate, UNDEFINED_TABLE) == 0;
-    return true;
-}
-
 /* Every row that the source returned was committed before this LSN. */
 static bool read_end(struct session *source, lsn_t *ret_lsn, struct error *err) {
     static const struct result_shape SHAPE = {"the query for the end of its WAL", 1, 1, 1, 0};
@@ -158,7 +124,7 @@ static bool read_end(struct session *source, lsn_t *ret_lsn, struct error *err) 
 static bool ask_written_target(struct uncopied_question *question, const struct table *table,
                                const PGresult *old, bool *ret_lacks, struct error *err) {
     lsn_t end_lsn = 0;
-    if (!ask_target(question, table, old, ret_lacks, err))
+    if (!uncopied_ask_target(question, table, old, ret_lacks, err))
         return false;
     if (!*ret_lacks || question->reaches == NULL)
         return true;
@@ -168,14 +134,14 @@ static bool ask_written_target(struct uncopied_question *question, const struct 
     if (!read_end(question->source, &end_lsn, err))
         return false;
     if (question->reaches(question->context, end_lsn))
-        return ask_target(question, table, old, ret_lacks, err);
+        return uncopied_ask_target(question, table, old, ret_lacks, err);
     question->is_open = true;
     return true;
 }
 
 bool uncopied_has_whole_key(const struct table *table) {
     for (uint32_t place = 1; place <= table->key_count; place++)
-        if (place > KEYS_MAX || key_column(table, place) == NULL)
+        if (place > UNCOPIED_KEYS_MAX || uncopied_key_column(table, place) == NULL)
             return false;
     return true;
 }
@@ -295,6 +261,7 @@ static bool refuse_of_sink(struct refusing *refusing, size_t index, struct error
     struct awaited awaited = {.sinks = refusing->sinks, .index = index};
     sink->ops->admin->target(&sink->sink, &options);
     refusing->question.target = &target;
+    refusing->question.sink = &sink->sink;
     refusing->question.context = &awaited;
     refusing->question.reaches = refusing->sinks != NULL ? awaited_reaches : NULL;
     bool opened = session_open(&target, &options, err);
@@ -307,7 +274,7 @@ static bool refuse_of_sink(struct refusing *refusing, size_t index, struct error
 }
 
 bool uncopied_can_ask(const struct config_sink *sink) {
-    return sink_admin(sink->ops, target) != NULL && sink->sink.mapping == NULL;
+    return sink_admin(sink->ops, target) != NULL;
 }
 
 bool uncopied_matters(const struct config_sink *sink) {

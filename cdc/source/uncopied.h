@@ -21,8 +21,9 @@
 struct uncopied_question {
     struct session *source;
     struct session *target;
-    const char *publications; /* an array's text */
-    const char *since_xid;    /* only tables whose publication is not older; NULL: all */
+    const struct sink_config *sink; /* of the target, for its mapping */
+    const char *publications;       /* an array's text */
+    const char *since_xid;          /* only tables whose publication is not older; NULL: all */
     /*
      * For a target that is being written to: waits until it has everything up to lsn; false: not yet. NULL:
      * no engine writes to it.
@@ -40,7 +41,7 @@ struct uncopied_question {
 MUST_CHECK bool uncopied_look(struct uncopied_question *question, const struct table *table, bool *ret_lacks,
                               struct error *err);
 
-/* Is its target a set of tables, under the names of the source, which can be asked for a row? */
+/* Is its target a set of tables, which can be asked for a row? */
 bool uncopied_can_ask(const struct config_sink *sink);
 
 /* False if the sink's on_missing setting accepts tables that lack rows: then a lacking row stops nothing. */

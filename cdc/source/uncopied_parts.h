@@ -19,7 +19,19 @@ MUST_CHECK bool uncopied_read_entry(struct uncopied_question *question, const st
 MUST_CHECK bool uncopied_read_old(struct uncopied_question *question, const struct table *table,
                                   const PGresult *entry, PGresult **ret_old, struct error *err);
 
+enum { UNCOPIED_KEYS_MAX = 32 }; /* of an index, in PostgreSQL */
+
+/* The column at a place of the primary key, from 1; NULL: the publication leaves it out. */
+const struct table_column *uncopied_key_column(const struct table *table, uint32_t place);
+
 bool uncopied_has_whole_key(const struct table *table);
+
+/*
+ * uncopied_target.c: does the target have the row that the source returned? If it cannot be asked, the row
+ * counts as present. The table has its whole key.
+ */
+MUST_CHECK bool uncopied_ask_target(struct uncopied_question *question, const struct table *table,
+                                    const PGresult *old, bool *ret_lacks, struct error *err);
 
 /* Was an entry added since, and up to which transaction is that known? */
 MUST_CHECK bool uncopied_read_newcomers(struct session *source, const char *publications,

@@ -39,7 +39,7 @@ LAYERS = {
     ],
     "sinks/mapping": ["cdc/base", "decoder", "sinks"],
     "cdc/config": ["cdc/base", "cdc/pq", "sinks", "sinks/mapping"],
-    "cdc/source": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config"],
+    "cdc/source": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/mapping", "cdc/config"],
     "cdc/readers": ["cdc/base", "cdc/pq", "decoder", "proto", "cdc/archive", "cdc/config", "cdc/source"],
     "cdc/copy": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source"],
     "cdc/engine": [

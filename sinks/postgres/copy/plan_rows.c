@@ -177,7 +177,10 @@ bool plan_rows_store(struct target *target, const struct chunk_plan *plan, struc
                            left < CHUNKS_A_STATEMENT ? left : CHUNKS_A_STATEMENT, err))
             return false;
     }
-    return late_key_plan(target, err) && mark_position(target, POSITION_LAYOUT_COPYING, err);
+    /* a plan has the source's names, by which late_key.c would look for tables */
+    const bool has_other_names = target->sink.config->mapping != NULL;
+    return (has_other_names || late_key_plan(target, err)) &&
+           mark_position(target, POSITION_LAYOUT_COPYING, err);
 }
 
 /* ---- adding ---- */
