@@ -202,9 +202,20 @@ bool row_map_value(const struct table_map *map, uint32_t column, const struct co
     return run_steps(map, mapped->rule, &source[mapped->from], &values[mapped->from], arena, ret_value, err);
 }
 
-/* only_key: the other values are not there. */
+/*
+ * Has the old row a value that is known? What is about the change that wrote it is not: null differs from
+ * the new value, so an update writes that.
+ */
+static bool knows_old(const struct mapped_relation *mapped, uint32_t column, enum old_kind old_kind) {
+    const struct mapped_column *of_map = &mapped->map.columns[column];
+    if (of_map->from == COLUMN_ADDED && column_source_is_of_change(of_map->rule->source))
+        return false;
+    return old_kind == OLD_FULL || mapped->relation->columns[column].is_key;
+}
+
+/* is_old: of the row before the change. */
 static bool map_values(struct row_map *rows, const struct mapped_relation *mapped,
-                       const struct change *change, const struct value *values, bool only_key,
+                       const struct change *change, const struct value *values, bool is_old,
                        const struct value **ret_values, struct error *err) {
     const struct table_map *map = &mapped->map;
     *ret_values = NULL;
@@ -215,7 +226,7 @@ static bool map_values(struct row_map *rows, const struct mapped_relation *mappe
         return error_no_memory(err);
     for (uint32_t i = 0; i < map->column_count; i++) {
         made[i].kind = VALUE_NULL;
-        if (only_key && !mapped->relation->columns[i].is_key)
+        if (is_old && !knows_old(mapped, i, change->old_kind))
             continue;
         if (!row_map_value(map, i, mapped->source->columns, values, change, &rows->rows, &made[i], err))
             return false;
@@ -234,8 +245,7 @@ static bool map_row(struct row_map *rows, struct change *change, struct error *e
     rows->has_read = rows->has_read || change->kind == CHANGE_READ;
     change->relation = mapped->relation;
     return mapped->map.rule == NULL || mapped->map.keeps_rows ||
-           (map_values(rows, mapped, &source, source.old_values, source.old_kind == OLD_KEY,
-                       &change->old_values, err) &&
+           (map_values(rows, mapped, &source, source.old_values, true, &change->old_values, err) &&
             map_values(rows, mapped, &source, source.new_values, false, &change->new_values, err));
 }
 

@@ -57,6 +57,11 @@ enum column_source {
     COLUMN_TABLE,     /* schema.table at the source */
 };
 
+/* Is it another one for each change of a row? */
+static inline bool column_source_is_of_change(enum column_source source) {
+    return source != COLUMN_VALUE && source != COLUMN_CONST && source != COLUMN_TABLE;
+}
+
 struct column_rule {
     const char *name; /* at the source; of a column that the source has not: at the sink */
     const char *as;   /* at the sink */

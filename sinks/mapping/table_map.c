@@ -276,6 +276,25 @@ static struct table_column map_table_column(const struct table *table, const str
     return mapped;
 }
 
+/*
+ * A row without a key is found by all its values, and what the last change wrote is not among those of the
+ * source.
+ */
+static bool check_rows_are_found(const struct table *table, const struct table_map *map, struct error *err) {
+    for (uint32_t i = 0;
+         table->identity == REPLICA_IDENTITY_FULL && table->key_count == 0 && i < map->column_count; i++)
+        if (map->columns[i].from == COLUMN_ADDED &&
+            column_source_is_of_change(map->columns[i].rule->source)) {
+            error_set(err, ERROR_CONFIG,
+                      "mapping: the rule for %s: column %s cannot be added to table %s, whose rows have no "
+                      "key: they "
+                      "are found by all their values",
+                      map->rule->match, map->columns[i].rule->as, map->source_name);
+            return error_remedy(err, "leave the column out, or give the table a primary key");
+        }
+    return true;
+}
+
 /* What the source generates and does not send is the sink's own affair. */
 static void leave_out_unsent(const struct table *table, struct table_map *map) {
     uint32_t count = 0;
@@ -310,5 +329,7 @@ bool table_map_table(const struct mapping *mapping, const char *sink, const stru
     if (ret_map->rule == NULL)
         return true;
     leave_out_unsent(table, ret_map);
+    if (!check_rows_are_found(table, ret_map, err))
+        return false;
     return map_table(table, ret_map, arena, ret_table, err);
 }

@@ -179,6 +179,30 @@ def test_large_values_that_are_not_sent_stay(pipeline):
     assert pipeline.target.execute("select id, m, large = repeat('ab', 4000) from t") == [(1, 2, True)]
 
 
+def test_what_is_about_a_change_is_written_by_each_change(pipeline):
+    """Also where the source sends the whole old row; a table whose rows are found by all their values cannot have such a column."""
+    pipeline.source.execute("create table t (id int primary key, n int, s text); alter table t replica identity full; insert into t values (1, 1, 'x'), (2, 2, 'x');"
+                            "create table heap (n int, s text); alter table heap replica identity full; insert into heap values (1, ' a '), (1, ' a '), (2, 'b')")
+    pipeline.engine.configuration["mapping"] = [
+        {"match": "public.t", "columns": {"_op": {"meta": "operation"}, "_lsn": {"meta": "commit_lsn"}, "_t": {"meta": "table"}, "src": {"const": "a"}}},
+        {"match": "public.heap", "columns": {"s": ["trim"], "src": {"const": "a"}, "_op": {"meta": "operation"}}}]
+    refused = pipeline.engine.command("map")
+    assert refused.returncode == 2 and "column _op cannot be added to table public.heap, whose rows have no key" in refused.stderr
+    del pipeline.engine.configuration["mapping"][1]["columns"]["_op"]
+    pipeline.start()
+    pipeline.source.execute("update t set n = 10 where id = 1")
+    pipeline.wait_applied()
+    before = pipeline.target.value("select _lsn from t where id = 1")
+    assert pipeline.target.execute("select id, n, _op, _t, src from t order by id") == [(1, 10, "u", "public.t", "a"), (2, 2, "r", "public.t", "a")]
+    pipeline.source.execute("update t set n = 11 where id = 1; update heap set n = 5 where ctid = (select min(ctid) from heap); delete from heap where n = 2")
+    pipeline.wait_applied()
+    assert pipeline.target.value("select _lsn::pg_lsn > %s::pg_lsn from t where id = 1", (before,))
+    assert pipeline.target.execute("select n, s, src from heap order by n") == [(1, "a", "a"), (5, "a", "a")]
+    pipeline.source.execute("delete from t where id = 2; update t set id = 3")
+    pipeline.wait_applied()
+    assert pipeline.target.execute("select id, _op from t") == [(3, "u")]
+
+
 def test_values_that_are_not_text_are_sent_as_text(pipeline):
     """A step gets a number as text, in the copy and from the stream, although the sink takes binary values."""
     pipeline.source.execute("create table t (id int primary key, n int, d date); insert into t values (1, 1234567, '2024-02-29')")
