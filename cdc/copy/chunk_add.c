@@ -15,6 +15,7 @@
 #include "cdc/pq/identifier.h"
 #include "cdc/source/uncopied.h"
 #include "sinks/chunk_range.h"
+#include "sinks/mapping/mapped_tables.h"
 
 enum { BLOCK_BYTES = 64 * 1024, SQL_BYTES_MAX = 1024 * 1024 };
 #define ARENA_BYTES_MAX ((size_t) 256 << 20)
@@ -57,6 +58,13 @@ static struct sink *handle_of(const struct config_sink *sink, const atomic_bool 
 static bool is_unsent(const struct chunk_add *add, oid_t oid) {
     for (size_t i = 0; i < add->unsent_count; i++)
         if (add->unsent[i] == oid)
+            return true;
+    return false;
+}
+
+static bool is_among(const struct table_list *list, oid_t oid) {
+    for (size_t i = 0; i < list->count; i++)
+        if (list->tables[i].oid == oid)
             return true;
     return false;
 }
@@ -250,6 +258,28 @@ static bool store(struct adding *adding, struct error *err) {
     return true;
 }
 
+/* A table that became another one's in the sink would remove that one's rows. */
+static bool check_names(struct adding *adding, struct error *err) {
+    const struct chunk_add *add = adding->add;
+    const struct sink_config *sink = &adding->sink->sink;
+    struct mapped_tables mapped AUTO(mapped_tables_release);
+    struct table_list all = {0};
+    size_t count = 0;
+    mapped_tables_init(&mapped);
+    if (!catalog_read_tables(add->source, add->config->source.publication_array, &adding->arena, &all, err))
+        return false;
+    struct table *tables = arena_alloc(&adding->arena, (all.count + add->tables.count + 1) * sizeof *tables);
+    if (tables == NULL)
+        return error_no_memory(err);
+    for (size_t i = 0; i < add->tables.count; i++)
+        tables[count++] = add->tables.tables[i];
+    for (size_t i = 0; i < all.count; i++)
+        if (config_takes_table(&add->config->source, all.tables[i].schema, all.tables[i].name) &&
+            !is_among(&add->tables, all.tables[i].oid))
+            tables[count++] = all.tables[i];
+    return mapped_tables_make(&mapped, sink->mapping, sink->name, tables, count, err);
+}
+
 static bool store_in_sink(struct chunk_add *add, const struct config_sink *sink, struct error *err) {
     struct adding adding = {.add = add,
                             .sink = sink,
@@ -258,7 +288,8 @@ static bool store_in_sink(struct chunk_add *add, const struct config_sink *sink,
     if (adding.handle == NULL)
         return false;
     arena_init(&adding.arena, BLOCK_BYTES, ARENA_BYTES_MAX);
-    bool stored = store(&adding, err) || error_wrap(err, "sink %s", sink->sink.name);
+    bool stored = ((sink->sink.mapping == NULL || check_names(&adding, err)) && store(&adding, err)) ||
+                  error_wrap(err, "sink %s", sink->sink.name);
     session_close(&adding.target);
     if (!adding.is_relayed)
         sink->ops->close(adding.handle);

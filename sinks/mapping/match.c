@@ -157,8 +157,22 @@ static bool check_groups(const struct rule *rule, const char *part, struct error
     return true;
 }
 
+/* Without a group of the expression, all tables that the pattern matches would have one name. */
+static bool check_distinguishes(const struct rule *rule, struct error *err) {
+    bool has_group = rule->pattern->code == NULL && table_pattern_is_exact(&rule->pattern->plain);
+    for (const char *at = rule->to; (at = strchr(at, '$')) != NULL; at++)
+        has_group =
+            has_group || (rule->pattern->code != NULL && isdigit((unsigned char) at[1]) && at[1] != '0');
+    return has_group ||
+           error_set(err, ERROR_CONFIG,
+                     "several tables would have this name in the sink; match one table, or use a group "
+                     "of a regular expression, as $1");
+}
+
 bool rule_check_to(const struct rule *rule, struct arena *arena, struct error *err) {
     struct table_pattern to;
+    if (!check_distinguishes(rule, err))
+        return false;
     return parse_to(rule, arena, &to, err) && check_groups(rule, to.schema, err) &&
            check_groups(rule, to.name, err);
 }

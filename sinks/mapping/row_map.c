@@ -43,6 +43,27 @@ static void forget_relations(struct row_map *rows) {
     rows->has_read = false;
 }
 
+/*
+ * Two tables of the source that became one would lose each other's rows by a TRUNCATE, and keys would meet.
+ */
+static bool check_name(const struct row_map *rows, const struct mapped_relation *mapped, struct error *err) {
+    const struct relation *source = mapped->source;
+    for (size_t i = 0; i < map_slots(&rows->relations); i++) {
+        const struct mapped_relation *other = map_at(&rows->relations, i);
+        if (other == NULL || other->source->oid == source->oid ||
+            !slice_equal(other->relation->name, mapped->relation->name) ||
+            !slice_equal(other->relation->schema, mapped->relation->schema))
+            continue;
+        if (slice_equal(other->source->name, source->name) &&
+            slice_equal(other->source->schema, source->schema))
+            continue; /* it was dropped, and made again */
+        return error_set(err, ERROR_CONFIG, "mapping: tables %s.%s and %s.%s would both be %s.%s in the sink",
+                         other->source->schema.data, other->source->name.data, source->schema.data,
+                         source->name.data, mapped->relation->schema.data, mapped->relation->name.data);
+    }
+    return true;
+}
+
 static bool map_anew(struct row_map *rows, const struct relation *source, struct mapped_relation **ret_mapped,
                      struct error *err) {
     struct mapped_relation *mapped = arena_alloc_zero(&rows->definitions, sizeof *mapped);
@@ -53,7 +74,8 @@ static bool map_anew(struct row_map *rows, const struct relation *source, struct
     if (!table_map_relation(rows->mapping, rows->sink, source, &rows->definitions, &mapped->map,
                             &mapped->relation, err))
         return false;
-    return map_put_number(&rows->relations, (uintptr_t) source, mapped) || error_no_memory(err);
+    return check_name(rows, mapped, err) &&
+           (map_put_number(&rows->relations, (uintptr_t) source, mapped) || error_no_memory(err));
 }
 
 static bool find_relation(struct row_map *rows, const struct relation *source,

@@ -41,7 +41,7 @@ LAYERS = {
     "cdc/config": ["cdc/base", "cdc/pq", "sinks", "sinks/mapping"],
     "cdc/source": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/mapping", "cdc/config"],
     "cdc/readers": ["cdc/base", "cdc/pq", "decoder", "proto", "cdc/archive", "cdc/config", "cdc/source"],
-    "cdc/copy": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source"],
+    "cdc/copy": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/mapping", "cdc/config", "cdc/source"],
     "cdc/engine": [
         "cdc/base", "cdc/pq", "decoder", "cdc/archive", "sinks", "cdc/config", "cdc/source", "cdc/readers", "cdc/copy",
     ],
