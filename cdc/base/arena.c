@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <sanitizer/asan_interface.h>
 #include <stdlib.h>
 
@@ -161,7 +162,8 @@ char *arena_copy(struct arena *arena, struct slice bytes) {
 }
 
 void heap_trim(void) {
-#ifndef __SANITIZE_ADDRESS__
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&mutex);
     malloc_trim(0);
-#endif
+    pthread_mutex_unlock(&mutex);
 }

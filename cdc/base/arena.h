@@ -49,8 +49,8 @@ MUST_CHECK void *arena_alloc_zero(struct arena *arena, size_t size);
 MUST_CHECK char *arena_copy(struct arena *arena, struct slice bytes);
 
 /*
- * Returns to the system what was freed in the heap. Any thread. Does nothing under AddressSanitizer:
- * glibc's own heap is then not in use, and two threads that trim it for the first time crash in its
- * initialization.
+ * Returns to the system what was freed in the heap. Any thread; one at a time. With another allocator in the
+ * program (a sanitizer's, a preloaded one), the first trim sets up glibc's own heap, which two threads at
+ * once do not survive.
  */
 void heap_trim(void);

@@ -3,7 +3,10 @@
  * arena_test.c - memory given back all at once: alignment, the maximum, and random programs against a model.
  */
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdint.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "cdc/base/arena.h"
 #include "tests/support/random.h"
@@ -166,4 +169,39 @@ Test(arena, random_programs_agree_with_the_model) {
     struct random random = random_start("arena");
     for (int program = 0; program < 300; program++)
         run_program(&random);
+}
+
+/* ---- trim ---- */
+
+enum { TRIMMERS = 8 };
+
+static void *trim_together(void *barrier) {
+    pthread_barrier_wait(barrier);
+    heap_trim();
+    return NULL;
+}
+
+/* Ends the process: 0 once all threads have returned. */
+static void trim_in_threads(void) {
+    pthread_barrier_t barrier;
+    pthread_barrier_init(&barrier, NULL, TRIMMERS);
+    pthread_t threads[TRIMMERS];
+    for (int i = 0; i < TRIMMERS; i++)
+        if (pthread_create(&threads[i], NULL, trim_together, &barrier) != 0)
+            _exit(1);
+    for (int i = 0; i < TRIMMERS; i++)
+        pthread_join(threads[i], NULL);
+    _exit(0);
+}
+
+/* Under a sanitizer the first trim of a process sets up glibc's heap. Without a mutex about every tenth crashed. */
+Test(arena, threads_trim_the_heap_at_once) {
+    for (int process = 0; process < 100; process++) {
+        pid_t child = fork();
+        if (child == 0)
+            trim_in_threads();
+        int status = -1;
+        cr_assert_eq(waitpid(child, &status, 0), child);
+        cr_assert_eq(status, 0, "process %d ended with %x", process, (unsigned) status);
+    }
 }
