@@ -99,6 +99,15 @@ static void free_match(pcre2_match_data **data) {
     pcre2_match_data_free(*data);
 }
 
+/* Not from the pattern's memory, which is an arena: several threads match at once, each with its own. */
+static pcre2_match_data *new_match(const struct rule *rule) {
+    pcre2_general_context *heap = pcre2_general_context_create(NULL, NULL, NULL);
+    pcre2_match_data *data =
+        heap != NULL ? pcre2_match_data_create_from_pattern(rule->pattern->code, heap) : NULL;
+    pcre2_general_context_free(heap);
+    return data;
+}
+
 static bool matches(const struct rule *rule, const char *schema, const char *table, bool *ret_matches,
                     struct error *err) {
     struct buffer text AUTO(buffer_release) = {.bytes_max = NAME_BYTES_MAX};
@@ -107,7 +116,7 @@ static bool matches(const struct rule *rule, const char *schema, const char *tab
         *ret_matches = table_pattern_matches(&rule->pattern->plain, schema, table);
         return true;
     }
-    pcre2_match_data *data AUTO(free_match) = pcre2_match_data_create_from_pattern(rule->pattern->code, NULL);
+    pcre2_match_data *data AUTO(free_match) = new_match(rule);
     join_name(schema, table, &text);
     if (data == NULL || !buffer_ok(&text))
         return error_no_memory(err);
@@ -211,8 +220,7 @@ bool rule_name(const struct rule *rule, const char *schema, const char *table, s
     *ret_name = (struct mapped_name){.schema = schema, .table = table};
     if (rule->to == NULL)
         return true;
-    pcre2_match_data *data AUTO(free_match) =
-        rule->pattern->code != NULL ? pcre2_match_data_create_from_pattern(rule->pattern->code, NULL) : NULL;
+    pcre2_match_data *data AUTO(free_match) = rule->pattern->code != NULL ? new_match(rule) : NULL;
     join_name(schema, table, &text);
     if (!buffer_ok(&text) || (rule->pattern->code != NULL && data == NULL))
         return error_no_memory(err);

@@ -4,6 +4,7 @@
  * their order.
  */
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,6 +177,39 @@ Test(mapping_rows, a_table_gets_the_name_of_its_rule) {
     assert_named("/(a)|(b).*/", "x.t$1$2", "b", "c", "x|tb");
     assert_named("/(.*)\\.(.*)/", "\"$1\".\"a.$2\"", "é", "ü.ö", "é.ü|a.ö");
     assert_named("\"a.b\".*", "\"c.d\".\"$1\"", "a.b", "t", "c.d|$1");
+}
+
+static void *match_many(void *mapping) {
+    struct arena names;
+    struct error error = {0};
+    bool is_right = true;
+    arena_init(&names, 65536, (size_t) 1 << 20);
+    for (int i = 0; i < 5000 && is_right; i++) {
+        char table[16];
+        const struct rule *rule = NULL;
+        struct mapped_name name = {0};
+        snprintf(table, sizeof table, "%.*d", 1 + i % 12, i % 10);
+        is_right = rule_find(mapping, "sink", "public", table, &rule, &error) && rule != NULL &&
+                   rule_name(rule, "public", table, &names, &name, &error) && strcmp(name.table, table) == 0;
+        arena_reset(&names);
+    }
+    arena_release(&names);
+    return is_right ? mapping : NULL;
+}
+
+/* The copiers of a sink match at once. */
+Test(mapping_rows, threads_match_one_expression) {
+    enum { THREADS = 4 };
+    struct rule rule;
+    pthread_t threads[THREADS];
+    struct mapping mapping = mapping_with(&rule, "/public\\.(.*)/", "copied.$1");
+    for (int i = 0; i < THREADS; i++)
+        cr_assert_eq(pthread_create(&threads[i], NULL, match_many, &mapping), 0);
+    for (int i = 0; i < THREADS; i++) {
+        void *right = NULL;
+        cr_assert_eq(pthread_join(threads[i], &right), 0);
+        cr_assert_not_null(right);
+    }
 }
 
 Test(mapping_rows, a_name_that_becomes_empty_is_refused) {
