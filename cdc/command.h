@@ -27,6 +27,7 @@ struct command_line {
     size_t table_count;
     bool repair;             /* --repair */
     bool dry_run;            /* --dry-run */
+    bool is_mapped;          /* --mapped */
     uint64_t rows_max;       /* --max-rows, else 0 */
     bool reads_rows;         /* --data */
     bool prints_fdw;         /* --fdw */
@@ -170,6 +171,7 @@ extern const struct command_option OPTION_BEFORE_COPY;
 extern const struct command_option OPTION_AFTER_COPY;
 extern const struct command_option OPTION_REPAIR;
 extern const struct command_option OPTION_DRY_RUN;
+extern const struct command_option OPTION_MAPPED;
 extern const struct command_option OPTION_MAX_ROWS;
 extern const struct command_option OPTION_FROM;
 extern const struct command_option OPTION_KEY;

@@ -7,6 +7,8 @@
 
 #include "cdc/base/json_writer.h"
 #include "cdc/command.h"
+#include "cdc/commands/map_sample.h"
+#include "cdc/commands/one_sink.h"
 #include "cdc/source/catalog.h"
 #include "cdc/source/publication.h"
 #include "cdc/source/scope.h"
@@ -179,6 +181,27 @@ static bool take_table(struct mapper *mapper, const struct config_sink *sink, co
     return true;
 }
 
+/* --dry-run: rows instead of the map. */
+static bool sample_table(struct mapper *mapper, const struct sink_config *sink, const struct table *table,
+                         struct error *err) {
+    struct table_map map;
+    struct table mapped;
+    if (!config_takes_table(&mapper->line->config->source, table->schema, table->name))
+        return true;
+    return table_map_table(sink->mapping, sink->name, table, &mapper->arena, &map, &mapped, err) &&
+           (map.rule == NULL || map_sample_print(&mapper->source, table, sink, mapper->line->stop, err));
+}
+
+static bool sample_tables(struct mapper *mapper, const struct table_list *list, struct error *err) {
+    const struct config_sink *sink = NULL;
+    if (!one_sink_find(mapper->line, &sink, err))
+        return false;
+    for (size_t i = 0; sink->sink.mapping != NULL && i < list->count; i++)
+        if (!sample_table(mapper, &sink->sink, &list->tables[i], err))
+            return false;
+    return true;
+}
+
 static bool take_sink(struct mapper *mapper, const struct config_sink *sink, const struct table_list *list,
                       struct error *err) {
     struct json_writer *json = &mapper->json;
@@ -255,7 +278,8 @@ static bool map_all(struct mapper *mapper, struct error *err) {
     arena_init(&mapper->arena, BLOCK_BYTES, ARENA_BYTES_MAX);
     return json_writer_init(&mapper->json, err) &&
            source_open(&mapper->source, &mapper->line->config->source, mapper->line->stop, err) &&
-           read_published(mapper, &list, err) && take_sinks(mapper, &list, err);
+           read_published(mapper, &list, err) &&
+           (mapper->line->dry_run ? sample_tables(mapper, &list, err) : take_sinks(mapper, &list, err));
 }
 
 static enum exit_code run_map(const struct command_line *line) {
@@ -264,6 +288,10 @@ static enum exit_code run_map(const struct command_line *line) {
     if (line->config->source.archive != NULL) {
         fprintf(stderr, "pgcdc map: the pipeline reads archive %s, and there is no source to ask\n",
                 line->config->source.archive);
+        return EXIT_USAGE;
+    }
+    if (line->sink != NULL && !line->dry_run) {
+        fprintf(stderr, "pgcdc map: --sink needs --dry-run\n");
         return EXIT_USAGE;
     }
     if (map_all(&mapper, &err))
@@ -277,6 +305,9 @@ static const struct command_use USES[] = {
     {&OPTION_JSON_OUTPUT,
      "one object: pipeline, sinks (sink, tables: schema, table, to_schema, to_table, rule, columns, dropped)",
      false},
+    {&OPTION_DRY_RUN, "some rows of each mapped table instead, as lines of JSON, as the sink would get them",
+     false},
+    {&OPTION_SINK, "with --dry-run: the sink whose rules are used; needed if there are several", false},
     {0},
 };
 
@@ -287,6 +318,9 @@ const struct command command_map = {
     .help = "For each sink and each published table: its name in the sink, each column of the sink with the\n"
             "column of the source or the value that it gets, its type in a table that the sink creates, and\n"
             "its steps. uniqueness says whether values that differ at the source can be equal in the sink.\n"
+            "\n"
+            "With --dry-run it reads up to five rows of each table that has a rule, and prints them mapped.\n"
+            "It does not ask the sink.\n"
             "\n"
             "Exit code 2 if a rule does not fit a table: a column that does not exist, a name twice, a step\n"
             "that can make two keys equal.\n",

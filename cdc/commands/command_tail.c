@@ -7,6 +7,7 @@
 #include "cdc/archive/archive_moment.h"
 #include "cdc/base/log.h"
 #include "cdc/command.h"
+#include "cdc/commands/one_sink.h"
 #include "cdc/engine/tail.h"
 
 /* The archive is read as a pipeline reads it. */
@@ -33,13 +34,29 @@ static bool check_arguments(const struct command_line *line, struct error *err) 
     return true;
 }
 
+static bool find_mapped(const struct command_line *line, const struct sink_config **ret_sink,
+                        struct error *err) {
+    const struct config_sink *sink = NULL;
+    *ret_sink = NULL;
+    if (line->sink != NULL && !line->is_mapped)
+        return error_set(err, ERROR_CONFIG, "--sink needs --mapped");
+    if (line->is_mapped && line->config == NULL)
+        return error_set(err, ERROR_CONFIG, "--mapped needs -c FILE, which has the rules");
+    if (!line->is_mapped)
+        return true;
+    if (!one_sink_find(line, &sink, err))
+        return false;
+    *ret_sink = &sink->sink;
+    return true;
+}
+
 static bool run_tail(const struct command_line *line, struct error *err) {
     struct tail_options options = {.follows = line->follows,
                                    .filter = {.tables = line->tables,
                                               .table_count = line->table_count,
                                               .key = line->key,
                                               .transaction_lsn = line->transaction_lsn}};
-    if (!check_arguments(line, err))
+    if (!check_arguments(line, err) || !find_mapped(line, &options.sink, err))
         return false;
     const char *path = line->argument != NULL ? line->argument : line->config->source.archive;
     const struct config archive = {.name = "tail", .source = {.archive = path, .slot = "tail"}};
@@ -64,6 +81,9 @@ static const struct command_use USES[] = {
     {&OPTION_FROM, "of an archive: only transactions that end after this position, or committed later",
      false},
     {&OPTION_UNTIL, "of an archive: nothing after this position, or committed later", false},
+    {&OPTION_MAPPED,
+     "changes as the sink gets them by the mapping's rules; --table and --key mean the sink's", false},
+    {&OPTION_SINK, "with --mapped: the sink whose rules are used; needed if there are several", false},
     {&OPTION_FOLLOW, "of an archive: go on with what is written later", false},
     {0},
 };
@@ -77,6 +97,9 @@ const struct command command_tail = {
             "slot of its own: it neither needs a running engine nor disturbs one, and leaves nothing at\n"
             "the source. It ends on SIGINT, on SIGTERM, or when its output is closed. After a lost\n"
             "connection it ends with exit code 1, because it may have missed changes.\n"
+            "\n"
+            "With --mapped the lines are what a sink gets: names, columns and values by the rules of its\n"
+            "mapping.\n"
             "\n"
             "With the directory of an archive instead of -c FILE it prints what the archive holds, without\n"
             "a server, up to its end. Rows of a copy have the operation read.\n"

@@ -157,6 +157,12 @@ static bool take_repair(struct command_line *line, const char *value) {
     return true;
 }
 
+static bool take_mapped(struct command_line *line, const char *value) {
+    (void) value;
+    line->is_mapped = true;
+    return true;
+}
+
 static bool take_dry_run(struct command_line *line, const char *value) {
     (void) value;
     line->dry_run = true;
@@ -249,4 +255,5 @@ const struct command_option OPTION_CLOSE = {"--close", NULL, NULL, take_close};
 const struct command_option OPTION_FENCED = {"--fenced", NULL, NULL, take_fenced};
 const struct command_option OPTION_DATABASE = {"--database", "NAME", "the name of a database at the source",
                                                take_database};
+const struct command_option OPTION_MAPPED = {"--mapped", NULL, NULL, take_mapped};
 const struct command_option OPTION_VERBOSE = {"--verbose", NULL, NULL, take_verbose};

@@ -4,10 +4,11 @@
  *
  *     COPY "s"."t" ("a", "b")                            a plain table, without the rows of its children
  *     COPY (SELECT "a", "b" FROM "s"."t")                a partitioned table: the rows of all partitions
- *     COPY (SELECT "a", "b" FROM ONLY "s"."t" WHERE ...) a row filter, a chunk, or columns that are generated
+ *     COPY (SELECT "a", "b" FROM ONLY "s"."t" WHERE ...) a row filter, a chunk, a sample, generated columns
  */
 #include "cdc/copy/copy_out.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "cdc/base/buffer.h"
@@ -47,7 +48,6 @@ static void append_query(struct buffer *sql, const struct table *table, const st
     buffer_printf(sql, " where (%s)", table->row_filter_sql != NULL ? table->row_filter_sql : "true");
     if (chunk != NULL)
         chunk_range_append(sql, chunk);
-    buffer_append_text(sql, ")");
 }
 
 static void append_table(struct buffer *sql, const struct table *table) {
@@ -59,23 +59,37 @@ static void append_table(struct buffer *sql, const struct table *table) {
         buffer_append_text(sql, ")");
 }
 
-bool copy_out_start(struct session *source, const struct table *table, const struct chunk *chunk,
-                    enum copy_format format, struct error *err) {
-    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
-    buffer_append_text(&sql, "copy ");
-    if (needs_query(table, chunk))
-        append_query(&sql, table, chunk);
-    else
-        append_table(&sql, table);
-    buffer_append_text(&sql, format == COPY_FORMAT_BINARY ? " to stdout (format binary)" : " to stdout");
-    if (buffer_text(&sql) == NULL)
+static bool send_copy(struct session *source, struct buffer *sql, struct error *err) {
+    if (buffer_text(sql) == NULL)
         return error_no_memory(err);
-    if (PQsendQuery(source->conn, sql.data) == 0)
+    if (PQsendQuery(source->conn, sql->data) == 0)
         return session_error(source, NULL, err);
     PGresult *result AUTO_PGRESULT = NULL;
     if (!session_next_result(source, &result, err))
         return false;
     return PQresultStatus(result) == PGRES_COPY_OUT ? true : session_error(source, result, err);
+}
+
+bool copy_out_start(struct session *source, const struct table *table, const struct chunk *chunk,
+                    enum copy_format format, struct error *err) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    buffer_append_text(&sql, "copy ");
+    if (needs_query(table, chunk)) {
+        append_query(&sql, table, chunk);
+        buffer_append_text(&sql, ")");
+    } else
+        append_table(&sql, table);
+    buffer_append_text(&sql, format == COPY_FORMAT_BINARY ? " to stdout (format binary)" : " to stdout");
+    return send_copy(source, &sql, err);
+}
+
+bool copy_out_start_sample(struct session *source, const struct table *table, uint64_t rows_max,
+                           struct error *err) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    buffer_append_text(&sql, "copy ");
+    append_query(&sql, table, NULL);
+    buffer_printf(&sql, " limit %" PRIu64 ") to stdout", rows_max);
+    return send_copy(source, &sql, err);
 }
 
 /* COPY ends with one result, which can still be an error, and libpq's end mark. */

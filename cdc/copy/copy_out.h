@@ -23,6 +23,10 @@ struct copy_message {
 MUST_CHECK bool copy_out_start(struct session *source, const struct table *table, const struct chunk *chunk,
                                enum copy_format format, struct error *err);
 
+/* Likewise, any so many of these rows, in text format. */
+MUST_CHECK bool copy_out_start_sample(struct session *source, const struct table *table, uint64_t rows_max,
+                                      struct error *err);
+
 /*
  * The next message, which the caller frees with copy_out_free. data is NULL after the last one, and *ret_rows
  * is then the number of rows.

@@ -20,6 +20,7 @@
 #include "cdc/readers/archive/archive_reader.h"
 #include "cdc/readers/slot/temporary_slot.h"
 #include "sinks/change_json.h"
+#include "sinks/mapping/mapped_view.h"
 
 enum {
     OUTPUT_PENDING_MAX = 64 * 1024, /* read no more while this much output waits for its reader */
@@ -32,6 +33,7 @@ struct tail {
     const atomic_bool *stop;
     struct reader *reader;
     struct batch batch;
+    struct mapped_view view; /* without a sink when changes are printed as at the source */
     struct json_writer json;
     struct buffer output;
     size_t output_done; /* bytes of output that are written */
@@ -122,21 +124,35 @@ static bool write_change(struct tail *tail, const struct change *change, struct 
     return buffer_ok(&tail->output) ? true : error_no_memory(err);
 }
 
+static bool write_changes(void *context, const struct change *changes, size_t count, struct error *err) {
+    for (size_t i = 0; i < count; i++)
+        if (!write_change(context, &changes[i], err))
+            return false;
+    return true;
+}
+
 /* Transactions come in the order of their commits, so the one that was asked for comes no more. */
 static bool is_past(const struct tail *tail, const struct change *change) {
     const lsn_t wanted_lsn = tail->options->filter.transaction_lsn;
     return wanted_lsn != 0 && change->kind == CHANGE_BEGIN && change->transaction->commit_lsn > wanted_lsn;
 }
 
+static size_t count_wanted(struct tail *tail) {
+    size_t count = 0;
+    while (count < tail->batch.change_count && !is_past(tail, &tail->batch.changes[count]))
+        count++;
+    tail->is_past = count < tail->batch.change_count;
+    return count;
+}
+
 static bool read_changes(struct tail *tail, bool *ret_drained, struct error *err) {
     struct reader *reader = tail->reader;
     if (!reader->ops->read(reader, &tail->batch, ret_drained, err))
         return false;
-    for (size_t i = 0; i < tail->batch.change_count && !tail->is_past; i++) {
-        tail->is_past = is_past(tail, &tail->batch.changes[i]);
-        if (!write_change(tail, &tail->batch.changes[i], err))
-            return false;
-    }
+    const size_t count = count_wanted(tail);
+    if (tail->view.sink != NULL ? !mapped_view_write(&tail->view, tail->batch.changes, count, err)
+                                : !write_changes(tail, tail->batch.changes, count, err))
+        return false;
     batch_empty(&tail->batch);
     return true;
 }
@@ -252,6 +268,10 @@ static bool init(struct tail *tail, struct error *err) {
         reader_new(is_archive ? &reader_archive : &reader_temporary_slot, tail->config, tail->stop);
     if (tail->reader == NULL)
         return error_no_memory(err);
+    const struct sink_config *sink = tail->options->sink;
+    if (sink != NULL && sink->mapping != NULL &&
+        !mapped_view_open(&tail->view, sink, write_changes, tail, tail->stop, err))
+        return false;
     return batch_init(&tail->batch, err) && json_writer_init(&tail->json, err);
 }
 
@@ -262,6 +282,7 @@ static void tail_release(struct tail *tail) {
         (void) !reader->ops->finish(reader, atomic_load(&reader->received_lsn), &ignored);
     if (reader != NULL)
         reader->ops->close(reader);
+    mapped_view_close(&tail->view);
     reader_free(reader);
     batch_release(&tail->batch);
     json_writer_release(&tail->json);

@@ -11,6 +11,7 @@
 
 #include "cdc/base/error.h"
 #include "cdc/config/config.h"
+#include "sinks/sink.h"
 
 /* Which changes are printed; zeroed: all. */
 struct tail_filter {
@@ -26,6 +27,7 @@ struct tail_options {
     lsn_t until_lsn; /* 0: the end of the archive at the start */
     bool follows;    /* goes on with what is written later, without an end */
     struct tail_filter filter;
+    const struct sink_config *sink; /* changes as this sink gets them by its mapping; NULL: the source's */
 };
 
 /*

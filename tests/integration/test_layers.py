@@ -43,7 +43,7 @@ LAYERS = {
     "cdc/readers": ["cdc/base", "cdc/pq", "decoder", "proto", "cdc/archive", "cdc/config", "cdc/source"],
     "cdc/copy": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/mapping", "cdc/config", "cdc/source"],
     "cdc/engine": [
-        "cdc/base", "cdc/pq", "decoder", "cdc/archive", "sinks", "cdc/config", "cdc/source", "cdc/readers", "cdc/copy",
+        "cdc/base", "cdc/pq", "decoder", "cdc/archive", "sinks", "sinks/mapping", "cdc/config", "cdc/source", "cdc/readers", "cdc/copy",
     ],
     "cdc/status": ["cdc/base", "cdc/pq", "decoder", "cdc/archive", "sinks", "cdc/config", "cdc/source", "cdc/readers", "cdc/copy", "cdc/engine"],
     "cdc/check": ["cdc/base", "cdc/pq", "decoder", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],

@@ -8,6 +8,8 @@ import re
 
 import pytest
 
+from support.tail import Tail
+
 KEY = b"0123456789abcdef-for-tests"
 SECRETS = ["Ann@Example.com", "BOB@example.com", "+49 170 1234567", "never to be seen"]
 
@@ -101,6 +103,51 @@ def test_the_map_says_what_becomes_of_each_column(customers):
     assert found["card"] == ("card", "column", "text", ["digits"], "preserved")
     assert found["source"] == (None, "const", "text", [], "preserved")
     assert "card                     -> card" in customers.engine.command("map").stdout
+
+
+def assert_no_secret(text):
+    for secret in SECRETS:
+        assert secret.lower() not in text.lower(), secret
+
+
+def test_a_dry_run_shows_rows_as_the_sink_would_get_them(customers):
+    customers.source.execute("insert into customers select g, 'n', 'x@y.example', '123', '4111-1111-1111-1111', 1 from generate_series(10, 30) g; create table other (id int primary key)")
+    customers.source.execute("insert into other values (1)")
+    result = customers.engine.command("map", "--dry-run")
+    assert result.returncode == 0, result.stderr
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(lines) == 5 and {(line["op"], line["schema"], line["table"]) for line in lines} == {("read", "crm", "customer")}
+    assert (lines[0]["after"]["name"], lines[0]["after"]["email"], lines[0]["after"]["source"], lines[0]["key"]) == \
+        ("Ann Müller", hashed("ann@example.com"), "bank_a", {"customer_id": 1, "source": "bank_a"})
+    assert_no_secret(result.stdout)
+    assert customers.target.value("select to_regclass('crm.customer') is null")
+
+
+def test_tail_shows_changes_as_a_sink_gets_them(customers):
+    customers.target.execute("create schema crm")
+    customers.start()
+    with Tail(customers, "--mapped", "--table", "crm.customer") as tail:
+        customers.source.execute("insert into customers values (3, ' Bob ', 'BOB@example.com', '12345', null, 3, 'never to be seen')")
+        customers.source.execute("update customers set age = 4 where id = 3; delete from customers where id = 3")
+        insert, update, delete = tail.wait_lines(3)
+        assert_no_secret(tail.path.read_text(encoding="utf-8"))
+    assert insert["after"] == {"customer_id": 3, "name": "Bob", "email": hashed("bob@example.com"), "phone": "***45", "card": None, "age": 3,
+                               "plain": None, "source": "bank_a", "_op": "c", "_lsn": insert["commit_lsn"]}
+    assert (update["after"]["age"], update["after"]["_op"], delete["key"]) == (4, "u", {"customer_id": 3, "source": "bank_a"})
+
+
+@pytest.mark.parametrize("words, problem", [
+    (["map", "--sink", "warehouse"], "--sink needs --dry-run"),
+    (["map", "--dry-run", "--sink", "other"], "no sink has the name other"),
+    (["tail", "--sink", "warehouse"], "--sink needs --mapped"),
+    (["tail", "--mapped"], "has several sinks: name one with --sink"),
+    (["map", "--dry-run"], "has several sinks: name one with --sink"),
+])
+def test_the_sink_that_is_shown_is_one(customers, words, problem):
+    if len(words) < 3:
+        customers.engine.configuration["sinks"].append({"name": "second", "type": "null"})
+    result = customers.engine.command(*words)
+    assert result.returncode == 2 and problem in result.stderr, result.stderr
 
 
 def test_check_sees_the_mapped_tables(customers):

@@ -10,7 +10,7 @@ from support.wait import wait_until
 class Tail:
     """`pgcdc tail` in the background; its output in a file."""
 
-    def __init__(self, pipeline, output=None):
+    def __init__(self, pipeline, *options, output=None):
         self.pipeline = pipeline
         self.path = pipeline.state / "tail.json"
         self.log_path = pipeline.state / "tail.log"
@@ -18,7 +18,7 @@ class Tail:
         with open(self.path, "wb") as lines, open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "--", pipeline.engine.program, "tail", "-c",
-                 pipeline.engine.config_path],
+                 pipeline.engine.config_path, *options],
                 stdin=subprocess.DEVNULL, stdout=output or lines, stderr=log)
 
     def __enter__(self):

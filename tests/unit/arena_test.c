@@ -194,7 +194,7 @@ static void trim_in_threads(void) {
     _exit(0);
 }
 
-/* Under a sanitizer the first trim of a process sets up glibc's heap. Without a mutex about every tenth crashed. */
+/* Under a sanitizer the first trim of a process sets up glibc's heap: without a mutex every tenth crashed. */
 Test(arena, threads_trim_the_heap_at_once) {
     for (int process = 0; process < 100; process++) {
         pid_t child = fork();
