@@ -33,7 +33,10 @@ struct session;
 
 /* How one table can be compared. Texts and arrays are in the arena given to prepare. */
 struct comparison_table {
-    const struct table *table;
+    const struct table *table; /* the source's */
+    const struct table
+        *sink_table;           /* what a rule of the sink's mapping makes of it; NULL: there is no rule */
+    const char *about_changes; /* names of the sink's columns that no row of the source has; or NULL */
     const char *missing;  /* why nothing can be compared: a table or column that the sink lacks; else NULL */
     bool narrows;         /* a column's type in the sink can change values; its result is compared */
     bool counts_narrowed; /* count_narrowed knows how many rows are changed so */
@@ -42,7 +45,7 @@ struct comparison_table {
     /* what is compared, how, and with which sink: what was proven holds while these texts are the same */
     const char *const *definition;
     size_t definition_count;
-    const char *const *column_names; /* that are compared */
+    const char *const *column_names; /* that are compared; as in the sink */
     size_t column_count;
     const char *const *shown_names; /* the columns that identify a row for people */
     size_t shown_count;

@@ -93,7 +93,7 @@ struct sink_facts {
     uint32_t timeline;  /* the source's */
     /* Of a sink that gets its first position without a copy: the place where its changes begin; else 0. */
     lsn_t first_lsn;
-    const oid_t *gone;  /* relations that neither side has any more: their changes are skipped */
+    const oid_t *gone; /* relations that neither side has any more: their changes are skipped */
     size_t gone_count;
     const struct sink_column *generated; /* columns that the source generates (PostgreSQL 18 can send them) */
     size_t generated_count;
@@ -273,6 +273,7 @@ struct sink_admin_ops {
     /* For a sink whose contents can be compared with the source's tables. The caller closes it. */
     bool (*compare)(const struct sink_config *config, const struct comparison_terms *terms,
                     struct comparison **ret_comparison, struct error *err);
+    bool compares_mapped; /* compare knows config->mapping: it compares with what the rules make of a row */
 };
 
 struct sink_ops {

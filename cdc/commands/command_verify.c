@@ -186,10 +186,17 @@ static bool takes_where(const struct command_line *line, const struct config_sin
     return false;
 }
 
+/* The sink's own comparison does not know the rules. */
+static bool is_mapped_away(const struct config_sink *sink) {
+    return sink->sink.mapping != NULL && sink_admin(sink->ops, compare) == NULL &&
+           sink_admin(sink->sink.mapped, compare) != NULL;
+}
+
 static bool refuse_mapped(const struct config_sink *sink, struct error *err) {
-    error_set(err, ERROR_CONFIG, "sink %s has a mapping, so its rows cannot be compared with the source's",
+    error_set(err, ERROR_CONFIG,
+              "sink %s has a mapping, so its records cannot be compared with the source's rows",
               sink->sink.name);
-    return error_remedy(err, "name the sinks without a mapping with --sink");
+    return error_remedy(err, "name another sink with --sink");
 }
 
 static bool verify_sinks(struct verifying *verifying, struct error *err) {
@@ -197,7 +204,7 @@ static bool verify_sinks(struct verifying *verifying, struct error *err) {
     if (!check_wanted(verifying->line, err))
         return false;
     for (size_t i = 0; i < config->sink_count; i++) {
-        if (is_wanted(verifying->line, &config->sinks[i]) && config->sinks[i].sink.mapping != NULL)
+        if (is_wanted(verifying->line, &config->sinks[i]) && is_mapped_away(&config->sinks[i]))
             return refuse_mapped(&config->sinks[i], err);
         if (!is_wanted(verifying->line, &config->sinks[i]) ||
             sink_admin(config->sinks[i].ops, compare) == NULL ||
@@ -277,7 +284,9 @@ const struct command command_verify = {
     .help = "Compares every published table with its counterpart in each postgres and kafka sink.\n"
             "In a postgres sink that is the number of rows, and a hash that does not depend on their\n"
             "order, computed inside the databases over the columns that both have. No rows leave either\n"
-            "database.\n"
+            "database. With a mapping, what the rules make of the source's rows is compared: rows whose\n"
+            "values steps make are read, mapped, and laid into a temporary table of the target, whose role\n"
+            "needs the right TEMPORARY. Keys are then printed as the target has them.\n"
             "\n"
             "It works while changes are replicated. If the engine runs on this machine and the source is\n"
             "no standby, the engine stops for some milliseconds where the target is exactly a snapshot\n"

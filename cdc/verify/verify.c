@@ -61,6 +61,14 @@ static bool choose_tables(struct table_list *list, const struct verify_options *
     return true;
 }
 
+/* A condition is about the columns of both sides. */
+static bool refuse_where(const struct verify *verify, const struct table *table, struct error *err) {
+    error_set(err, ERROR_CONFIG,
+              "--where: in sink %s a rule of the mapping makes other columns of table %s.%s",
+              verify->sink->name, table->schema, table->name);
+    return error_remedy(err, "leave out --where, or name tables without a rule with --table");
+}
+
 static bool prepare_tables(struct verify *verify, const struct config *config,
                            const struct verify_options *options, struct arena *arena, struct error *err) {
     struct table_list list;
@@ -87,6 +95,8 @@ static bool prepare_tables(struct verify *verify, const struct config *config,
             return false;
         if (compared->comparison->missing != NULL)
             compared->result = VERIFY_MISSING;
+        if (options->where_sql != NULL && compared->comparison->sink_table != NULL)
+            return refuse_where(verify, compared->table, err);
     }
     return true;
 }

@@ -78,6 +78,24 @@ static void print_differences(const struct verify_table *compared, FILE *out) {
     print_columns(compared, out);
 }
 
+/* What a rule of the mapping does to the comparison. */
+static void print_rule(const struct verify_table *compared, FILE *out) {
+    const struct table *source = compared->table, *sink = compared->comparison->sink_table;
+    if (sink != NULL &&
+        (strcmp(source->name, sink->name) != 0 || strcmp(source->schema, sink->schema) != 0)) {
+        fputs(" (as ", out);
+        visible_print(out, slice_of(sink->schema));
+        fputc('.', out);
+        visible_print(out, slice_of(sink->name));
+        fputc(')', out);
+    }
+    if (compared->comparison->about_changes == NULL)
+        return;
+    fputs(" (about changes, so not compared: ", out);
+    visible_print(out, slice_of(compared->comparison->about_changes));
+    fputc(')', out);
+}
+
 static void print_result(const struct verify_table *compared, FILE *out) {
     switch (compared->result) {
     case VERIFY_EQUAL:
@@ -108,6 +126,7 @@ static void print_result(const struct verify_table *compared, FILE *out) {
     }
     if (compared->comparison->counts_narrowed)
         fprintf(out, "; %s narrowed", amount_count(compared->narrowed_rows, "row").text);
+    print_rule(compared, out);
     if (compared->comparison->left_out == NULL)
         return;
     fputs(" (", out);
@@ -253,6 +272,12 @@ static void put_table(const struct verify *verify, const struct verify_table *co
     yajl_gen_map_open(json->generator);
     json_put_field(json, "schema", compared->table->schema);
     json_put_field(json, "table", compared->table->name);
+    if (compared->comparison->sink_table != NULL) {
+        json_put_field(json, "to_schema", compared->comparison->sink_table->schema);
+        json_put_field(json, "to_table", compared->comparison->sink_table->name);
+    }
+    if (compared->comparison->about_changes != NULL)
+        json_put_field(json, "about_changes", compared->comparison->about_changes);
     json_put_field(json, "result", verify_result_name(compared->result));
     if (compared->result == VERIFY_MISSING) {
         json_put_field(json, "lacks", compared->comparison->missing);

@@ -101,7 +101,7 @@ static bool mapped_check_all(struct sink *sink, const struct sink_check *check, 
 
 /* ---- the operations ---- */
 
-/* Without compare: what is compared with the source's rows would have to be mapped. */
+/* compare gets the rules with the configuration. */
 const struct sink_admin_ops *mapped_admin_ops(const struct sink_admin_ops *admin, struct arena *arena) {
     struct sink_admin_ops *mapped = arena_alloc(arena, sizeof *mapped);
     if (mapped == NULL)
@@ -112,6 +112,8 @@ const struct sink_admin_ops *mapped_admin_ops(const struct sink_admin_ops *admin
         .drop = admin->drop != NULL ? mapped_drop : NULL,
         .find_held = admin->find_held != NULL ? mapped_find_held : NULL,
         .target = admin->target,
+        .compare = admin->compares_mapped ? admin->compare : NULL,
+        .compares_mapped = admin->compares_mapped,
     };
     return mapped;
 }

@@ -32,7 +32,7 @@ LAYERS = {
     "sinks/postgres/apply": ["cdc/base", "cdc/pq", "decoder", "sinks/postgres/catalog", "sinks/postgres/target"],
     "sinks/postgres/copy": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "sinks/postgres/target"],
     "sinks/postgres/check": ["cdc/base", "cdc/pq", "sinks", "sinks/postgres/catalog"],
-    "sinks/postgres/verify": ["cdc/base", "cdc/pq", "sinks", "sinks/postgres/catalog", "sinks/postgres/target"],
+    "sinks/postgres/verify": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/mapping", "sinks/postgres/catalog", "sinks/postgres/target"],
     "sinks/postgres": [
         "cdc/base", "cdc/pq", "sinks", "sinks/postgres/apply", "sinks/postgres/catalog", "sinks/postgres/check", "sinks/postgres/copy",
         "sinks/postgres/target", "sinks/postgres/verify",

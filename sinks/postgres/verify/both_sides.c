@@ -33,9 +33,10 @@ static bool receive(struct session *session, const struct result_shape *shape, P
 
 bool both_sides_ask(struct target_comparison *comparison, const struct both_question *question,
                     struct both_answers *ret_answers, struct error *err) {
-    return send(comparison->source, question->source_sql, question->parameter, err) &&
+    struct session *source = question->is_staged ? &comparison->stage.session : comparison->source;
+    return send(source, question->source_sql, question->parameter, err) &&
            send(&comparison->target, question->target_sql, question->parameter, err) &&
-           receive(comparison->source, &question->shape, &ret_answers->source, err) &&
+           receive(source, &question->shape, &ret_answers->source, err) &&
            receive(&comparison->target, &question->shape, &ret_answers->target, err);
 }
 

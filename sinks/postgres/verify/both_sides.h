@@ -12,6 +12,7 @@ struct both_question {
     const char *target_sql;
     const char *parameter;
     struct result_shape shape;
+    bool is_staged; /* source_sql is about the temporary table of the mapped rows */
 };
 
 struct both_answers {

@@ -35,7 +35,8 @@ struct side_texts {
 };
 
 struct preparation {
-    const struct table *table;
+    const struct table *table; /* the sink's */
+    struct compared_table *compared;
     struct arena *arena;
     bool has_hash;
     PGresult *columns; /* of the target's table */
@@ -91,25 +92,31 @@ static const char *expressions_keep(struct preparation *preparation, struct buff
     return kept;
 }
 
-static const char *write_text(struct preparation *preparation, const char *column, enum text_kind kind,
+static const char *write_text(struct preparation *preparation, const char *value_sql, enum text_kind kind,
                               const char *type) {
-    struct buffer name AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
-    identifier_append(&name, slice_of(column));
-    if (buffer_text(&name) == NULL)
-        return expressions_keep(preparation, &name);
     switch (kind) {
     case TEXT_CAST:
-        buffer_printf(&sql, "%s::text", name.data);
+        buffer_printf(&sql, "%s::text", value_sql);
         break;
     case TEXT_CONVERTED:
-        buffer_printf(&sql, "case when %s is not null then format('%%s', %s)::%s end::text", name.data,
-                      name.data, type);
+        buffer_printf(&sql, "case when %s is not null then format('%%s', %s)::%s end::text", value_sql,
+                      value_sql, type);
         break;
     case TEXT_FORMATTED:
-        buffer_printf(&sql, "case when %s is not null then format('%%s', %s) end", name.data, name.data);
+        buffer_printf(&sql, "case when %s is not null then format('%%s', %s) end", value_sql, value_sql);
     }
     return expressions_keep(preparation, &sql);
+}
+
+static const char *write_name(struct preparation *preparation, const char *column) {
+    struct buffer name AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    identifier_append(&name, slice_of(column));
+    return expressions_keep(preparation, &name);
+}
+
+static bool target_is_builtin(const struct preparation *preparation, int row) {
+    return strtoul(PQgetvalue(preparation->columns, row, FIELD_TYPE_OID), NULL, 10) < FIRST_USER_OID;
 }
 
 static void add_text(struct side_texts *side, const char *text, bool is_key, bool is_shown) {
@@ -149,52 +156,74 @@ static enum narrowing narrowing_of(const struct preparation *preparation, const 
 /*
  * converted: the column's text as the target's type reads it. 1.50 that becomes 1.5 is still the same number.
  */
-static void add_narrowed(struct preparation *preparation, const char *column, enum narrowing narrowing,
+static void add_narrowed(struct preparation *preparation, const char *value_sql, enum narrowing narrowing,
                          const char *converted) {
     static const char *const AS[] = {
         [NARROWS_TEXT] = " collate \"C\"", [NARROWS_NUMBER] = "::numeric", [NARROWS_NUMBERS] = "::numeric[]"};
     struct buffer *sql = &preparation->narrowed;
-    buffer_append_text(sql, sql->size > 0 ? " or (" : "(");
-    identifier_append(sql, slice_of(column));
-    buffer_append_text(sql, " is not null and format('%s', ");
-    identifier_append(sql, slice_of(column));
-    buffer_printf(sql, ")%s is distinct from (%s)%s)", AS[narrowing], converted != NULL ? converted : "",
-                  AS[narrowing]);
+    buffer_printf(sql, "%s%s is not null and format('%%s', %s)%s is distinct from (%s)%s)",
+                  sql->size > 0 ? " or (" : "(", value_sql, value_sql, AS[narrowing],
+                  converted != NULL ? converted : "", AS[narrowing]);
 }
 
-static void add_column(struct preparation *preparation, const struct table_column *column, int row) {
+/* The texts of a column on both sides. Staged rows lie in columns of the target's types. */
+static void add_texts(struct preparation *preparation, const struct compared_column *compared, int row) {
+    const struct table_column *column = compared->column;
     const char *type = PQgetvalue(preparation->columns, row, FIELD_TYPE_SQL);
-    bool same_type = strcmp(column->type_sql, type) == 0;
-    const enum narrowing narrowing = same_type ? NARROWS_NOTHING : narrowing_of(preparation, column);
+    const bool is_staged = preparation->compared->needs_rows;
+    const bool same_type = is_staged || strcmp(compared->source_type_sql, type) == 0;
+    const enum narrowing narrowing = strcmp(compared->source_type_sql, type) == 0 || compared->is_made
+                                         ? NARROWS_NOTHING
+                                         : narrowing_of(preparation, column);
     preparation->narrows |= narrowing != NARROWS_NOTHING;
-    bool is_builtin =
-        strtoul(PQgetvalue(preparation->columns, row, FIELD_TYPE_OID), NULL, 10) < FIRST_USER_OID;
-    enum text_kind source = same_type ? TEXT_CAST : is_builtin ? TEXT_CONVERTED : TEXT_FORMATTED;
-    enum text_kind target = same_type || is_builtin ? TEXT_CAST : TEXT_FORMATTED;
-    bool is_key = column->key_index > 0;
-    if (column->key_index == 1)
+    const enum text_kind source = same_type                             ? TEXT_CAST
+                                  : target_is_builtin(preparation, row) ? TEXT_CONVERTED
+                                                                        : TEXT_FORMATTED;
+    const enum text_kind target = source == TEXT_FORMATTED ? TEXT_FORMATTED : TEXT_CAST;
+    const char *target_sql = write_name(preparation, column->name);
+    const char *source_sql = is_staged ? target_sql : compared->source_sql;
+    if (target_sql == NULL)
+        return;
+    const bool is_key = column->key_index > 0, names_row = is_shown(preparation->table, column);
+    const char *source_text = write_text(preparation, source_sql, source, type);
+    add_text(&preparation->source, source_text, is_key, names_row);
+    if (narrowing != NARROWS_NOTHING && source == TEXT_CONVERTED)
+        add_narrowed(preparation, source_sql, narrowing, source_text);
+    add_text(&preparation->target, write_text(preparation, target_sql, target, type), is_key, names_row);
+}
+
+static void add_column(struct preparation *preparation, const struct compared_column *compared, int row) {
+    const struct table_column *column = compared->column;
+    if (column == preparation->compared->divider)
         preparation->divider_type =
             (oid_t) strtoul(PQgetvalue(preparation->columns, row, FIELD_TYPE_OID), NULL, 10);
     preparation->column_names[preparation->source.row.count] = column->name;
-    const char *source_text = write_text(preparation, column->name, source, type);
-    bool names_row = is_shown(preparation->table, column);
-    if (names_row)
+    if (is_shown(preparation->table, column))
         preparation->shown_names[preparation->source.shown.count] = column->name;
-    add_text(&preparation->source, source_text, is_key, names_row);
-    if (narrowing != NARROWS_NOTHING && source == TEXT_CONVERTED)
-        add_narrowed(preparation, column->name, narrowing, source_text);
-    add_text(&preparation->target, write_text(preparation, column->name, target, type), is_key, names_row);
+    add_texts(preparation, compared, row);
 }
 
-static void take_column(struct preparation *preparation, const struct table_column *column) {
+/* What both generate is compared, unless the rows are staged, where the source does not send it. */
+static void take_column(struct preparation *preparation, const struct compared_column *compared) {
+    const struct table_column *column = compared->column;
     int row = result_find(preparation->columns, FIELD_NAME, column->name);
     bool is_generated_there = row >= 0 && PQgetvalue(preparation->columns, row, FIELD_GENERATED)[0] != '\0';
     if (row < 0 && column->published)
         list_name(&preparation->missing, "column ", column->name);
     else if (!column->published && !is_generated_there)
         list_name(&preparation->left_out, "", column->name);
-    else
-        add_column(preparation, column, row);
+    else if (column->published || !preparation->compared->needs_rows)
+        add_column(preparation, compared, row);
+}
+
+/* How a constant looks in a type that a user has made only its input function knows. */
+static void look_at_constants(struct preparation *preparation) {
+    struct compared_table *compared = preparation->compared;
+    for (size_t i = 0; i < compared->count; i++) {
+        const int row = result_find(preparation->columns, FIELD_NAME, compared->columns[i].column->name);
+        if (compared->columns[i].constant != NULL && row >= 0)
+            compared->needs_rows |= !target_is_builtin(preparation, row);
+    }
 }
 
 /* ---- expressions ---- */
@@ -212,13 +241,35 @@ static const char *write_hash(struct preparation *preparation, const struct text
  * The rows of a partitioned table are in its partitions; the children of any other table are tables of their
  * own.
  */
-static const char *write_from(struct preparation *preparation, char kind, const char *row_filter) {
+static void append_from(struct buffer *sql, char kind, const struct table *table) {
+    buffer_append_text(sql, kind == 'r' ? "only " : "");
+    identifier_append_qualified(sql, slice_of(table->schema), slice_of(table->name));
+}
+
+static const char *write_source_from(struct preparation *preparation) {
+    const struct table *table = preparation->compared->source;
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
-    buffer_append_text(&sql, kind == 'r' ? "only " : "");
-    identifier_append_qualified(&sql, slice_of(preparation->table->schema),
-                                slice_of(preparation->table->name));
-    if (row_filter != NULL)
-        buffer_printf(&sql, " where (%s)", row_filter);
+    append_from(&sql, table->kind, table);
+    if (table->row_filter_sql != NULL)
+        buffer_printf(&sql, " where (%s)", table->row_filter_sql);
+    return expressions_keep(preparation, &sql);
+}
+
+/* Rows with another constant in the key are of other sources. */
+static const char *write_target_from(struct preparation *preparation, bool *ret_filtered) {
+    const struct compared_table *compared = preparation->compared;
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    append_from(&sql, PQgetvalue(preparation->columns, 0, FIELD_KIND)[0], preparation->table);
+    *ret_filtered = false;
+    for (size_t i = 0; i < compared->count; i++) {
+        if (!compared->columns[i].is_key_constant)
+            continue;
+        buffer_append_text(&sql, *ret_filtered ? " and " : " where ");
+        identifier_append(&sql, slice_of(compared->columns[i].column->name));
+        buffer_append_text(&sql, " = ");
+        literal_append(&sql, slice_of(compared->columns[i].constant));
+        *ret_filtered = true;
+    }
     return expressions_keep(preparation, &sql);
 }
 
@@ -266,16 +317,65 @@ static const char *write_count(struct preparation *preparation, const char *from
     return expressions_keep(preparation, &sql);
 }
 
-static void write_expressions(struct preparation *preparation, struct expressions *expressions) {
+/* The rows of the source that are staged. */
+static const char *write_select(struct preparation *preparation, const char *from) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    const struct table *table = preparation->compared->source;
+    const char *before = "select ";
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        if (!table_column_is_copied(&table->columns[i]))
+            continue;
+        buffer_append_text(&sql, before);
+        identifier_append(&sql, slice_of(table->columns[i].name));
+        before = ", ";
+    }
+    buffer_printf(&sql, "%s from %s", before[0] == ',' ? "" : "select", from != NULL ? from : "");
+    return expressions_keep(preparation, &sql);
+}
+
+/* The columns of the temporary table, in the order in which the mapping writes them. */
+static const char *write_stage_columns(struct preparation *preparation) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     const struct table *table = preparation->table;
-    char target_kind = PQgetvalue(preparation->columns, 0, FIELD_KIND)[0];
-    expressions->source = write_expression(preparation, &preparation->source,
-                                           write_from(preparation, table->kind, table->row_filter_sql));
-    expressions->target =
-        write_expression(preparation, &preparation->target, write_from(preparation, target_kind, NULL));
-    expressions->source.is_filtered = table->row_filter_sql != NULL;
-    if (preparation->narrowed.size > 0)
-        expressions->count_narrowed = write_count(preparation, expressions->source.from);
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        if (!table_column_is_copied(&table->columns[i]))
+            continue;
+        const int row = result_find(preparation->columns, FIELD_NAME, table->columns[i].name);
+        buffer_append_text(&sql, sql.size > 0 ? ", " : "");
+        identifier_append(&sql, slice_of(table->columns[i].name));
+        buffer_printf(&sql, " %s", PQgetvalue(preparation->columns, row, FIELD_TYPE_SQL));
+    }
+    return expressions_keep(preparation, &sql);
+}
+
+static void write_source(struct preparation *preparation, struct expressions *expressions) {
+    const struct table *table = preparation->compared->source;
+    const char *from = write_source_from(preparation);
+    expressions->source_from = from;
+    if (!preparation->compared->needs_rows) {
+        expressions->source = write_expression(preparation, &preparation->source, from);
+        expressions->source.is_filtered = table->row_filter_sql != NULL;
+        if (preparation->narrowed.size > 0)
+            expressions->count_narrowed = write_count(preparation, from);
+        return;
+    }
+    expressions->source = write_expression(preparation, &preparation->source, STAGE_TABLE);
+    expressions->is_staged = true;
+    expressions->staged = (struct staged_table){.compared = preparation->compared,
+                                                .columns_sql = write_stage_columns(preparation),
+                                                .select_sql = write_select(preparation, from),
+                                                .is_filtered = table->row_filter_sql != NULL};
+}
+
+static void write_expressions(struct preparation *preparation, struct expressions *expressions) {
+    const struct compared_table *compared = preparation->compared;
+    bool is_filtered = false;
+    const char *target_from = write_target_from(preparation, &is_filtered);
+    write_source(preparation, expressions);
+    expressions->target = write_expression(preparation, &preparation->target, target_from);
+    expressions->target.is_filtered = is_filtered;
+    if (compared->divider != NULL)
+        expressions->target_divider = compared->divider->name;
     expressions->table.counts_narrowed = expressions->count_narrowed != NULL;
     if (preparation->left_out.size == 0)
         return;
@@ -295,35 +395,44 @@ static bool make_side(struct side_texts *side, struct arena *arena, size_t count
            make_room(&side->shown, arena, count);
 }
 
+static void describe_table(const struct preparation *preparation, struct expressions *expressions) {
+    const struct compared_table *compared = preparation->compared;
+    struct comparison_table *table = &expressions->table;
+    table->sink_table = compared->map.rule != NULL ? &compared->table : NULL;
+    table->about_changes = compared->about_changes;
+    table->narrows = preparation->narrows;
+    table->shown_names = preparation->shown_names;
+    table->shown_count = preparation->source.shown.count;
+    table->column_names = preparation->column_names;
+    table->column_count = preparation->source.row.count;
+    table->divider_type = preparation->divider_type;
+}
+
 static bool match_columns(struct preparation *preparation, struct expressions *expressions) {
-    const struct table *table = preparation->table;
+    const struct compared_table *compared = preparation->compared;
     struct text_list names = {0}, columns = {0};
-    if (!make_room(&names, preparation->arena, table->column_count) ||
-        !make_room(&columns, preparation->arena, table->column_count) ||
-        !make_side(&preparation->source, preparation->arena, table->column_count) ||
-        !make_side(&preparation->target, preparation->arena, table->column_count))
+    if (!make_room(&names, preparation->arena, compared->count) ||
+        !make_room(&columns, preparation->arena, compared->count) ||
+        !make_side(&preparation->source, preparation->arena, compared->count) ||
+        !make_side(&preparation->target, preparation->arena, compared->count))
         return false;
     preparation->shown_names = names.items;
     preparation->column_names = columns.items;
-    for (uint32_t i = 0; i < table->column_count; i++)
-        take_column(preparation, &table->columns[i]);
+    look_at_constants(preparation);
+    for (size_t i = 0; i < compared->count; i++)
+        take_column(preparation, &compared->columns[i]);
     if (preparation->missing.size > 0)
         expressions->table.missing = expressions_keep(preparation, &preparation->missing);
     else
         write_expressions(preparation, expressions);
-    expressions->table.narrows = preparation->narrows;
-    expressions->table.shown_names = preparation->shown_names;
-    expressions->table.shown_count = preparation->source.shown.count;
-    expressions->table.column_names = preparation->column_names;
-    expressions->table.column_count = preparation->source.row.count;
-    expressions->table.divider_type = preparation->divider_type;
+    describe_table(preparation, expressions);
     return !preparation->failed;
 }
 
 static void list_definition(struct expressions *expressions, const struct target_comparison *comparison) {
     const struct expression *source = &expressions->source, *target = &expressions->target;
     const char *const texts[EXPRESSIONS_TEXTS] = {
-        source->from,
+        expressions->source_from,
         source->row,
         source->key,
         source->columns,
@@ -334,6 +443,8 @@ static void list_definition(struct expressions *expressions, const struct target
         expressions->count_narrowed,
         expressions->table.left_out,
         comparison->identity,
+        expressions->compared.steps,
+        expressions->staged.columns_sql,
     };
     memcpy(expressions->definition, texts, sizeof texts);
     expressions->table.definition = expressions->definition;
@@ -342,20 +453,26 @@ static void list_definition(struct expressions *expressions, const struct target
 
 bool expressions_prepare(struct expressions *expressions, const struct table *table,
                          struct target_comparison *comparison, struct arena *arena, struct error *err) {
+    struct compared_table *compared = &expressions->compared;
+    *expressions = (struct expressions){.table = {.table = table}};
+    if (!compared_table_make(compared, comparison->config, table, arena, err))
+        return false;
     struct preparation preparation AUTO(preparation_release) = {
-        .table = table,
+        .table = &compared->table,
+        .compared = compared,
         .arena = arena,
         .has_hash = comparison->has_hash,
         .narrowed = {.bytes_max = SQL_BYTES_MAX},
         .missing = {.bytes_max = NOTE_BYTES_MAX},
         .left_out = {.bytes_max = 2 * NOTE_BYTES_MAX},
     };
-    *expressions = (struct expressions){.table = {.table = table}};
-    if (!read_columns(&comparison->target, table, &preparation.columns, err) ||
-        !type_shapes_read_table(&comparison->target, table->schema, table->name, &preparation.shapes, err))
+    if (!read_columns(&comparison->target, &compared->table, &preparation.columns, err) ||
+        !type_shapes_read_table(&comparison->target, compared->table.schema, compared->table.name,
+                                &preparation.shapes, err))
         return false;
     if (PQntuples(preparation.columns) == 0) {
         expressions->table.missing = "the table";
+        describe_table(&preparation, expressions);
         return true;
     }
     if (!match_columns(&preparation, expressions))

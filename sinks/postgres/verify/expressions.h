@@ -6,6 +6,8 @@
 
 #include "cdc/base/arena.h"
 #include "sinks/comparison.h"
+#include "sinks/postgres/verify/compared_table.h"
+#include "sinks/postgres/verify/stage.h"
 #include "sinks/postgres/verify/target_comparison.h"
 
 /* SQL over one side's table. */
@@ -19,12 +21,17 @@ struct expression {
 };
 
 /* The queries have the columns, their types, the publication's filter and whatever changes a value. */
-enum { EXPRESSIONS_TEXTS = 11 };
+enum { EXPRESSIONS_TEXTS = 13 };
 
 struct expressions {
     struct comparison_table table;
-    struct expression source;
+    struct compared_table compared;
+    struct expression source; /* of the temporary table, when it is staged */
     struct expression target;
+    const char *source_from;    /* the source's own table */
+    const char *target_divider; /* the target's name of the column of ranges */
+    bool is_staged;
+    struct staged_table staged;
     /* query for the number of source rows that narrowing changes; NULL: none can be detected */
     const char *count_narrowed;
     const char *definition[EXPRESSIONS_TEXTS];

@@ -47,11 +47,11 @@ static const char IS_WHOLE[] =
     " and bool_or(c.oid = pg_catalog.format('%I.%I', $1::text, $2::text)::pg_catalog.regclass)"
     " from tree join pg_catalog.pg_class c on c.oid = tree.oid";
 
-static bool side_is_whole(struct session *session, const struct expression *side, const struct table *table,
+static bool side_is_whole(struct session *session, const char *from, const struct table *table,
                           bool *ret_whole, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     PGresult *result AUTO_PGRESULT = NULL;
-    buffer_printf(&sql, "select from %s limit 0", side->from);
+    buffer_printf(&sql, "select from %s limit 0", from);
     if (buffer_text(&sql) == NULL)
         return error_no_memory(err);
     if (!session_query(session, sql.data, 0, NULL, &(const struct result_shape){"the lock", 0, 0, 0, 0},
@@ -72,8 +72,8 @@ bool sums_hold(struct comparison *comparison, const struct comparison_table *tab
     struct target_comparison *of = (struct target_comparison *) comparison;
     const struct expressions *expressions = (const struct expressions *) table;
     *ret_whole = true;
-    return side_is_whole(of->source, &expressions->source, table->table, ret_whole, err) &&
-           side_is_whole(&of->target, &expressions->target, table->table, ret_whole, err);
+    return side_is_whole(of->source, expressions->source_from, table->table, ret_whole, err) &&
+           side_is_whole(&of->target, expressions->target.from, &expressions->compared.table, ret_whole, err);
 }
 
 /* ---- a part of a table ---- */
@@ -83,26 +83,27 @@ static void append_condition(struct buffer *sql, bool *has_condition) {
     *has_condition = true;
 }
 
-static void append_comparison(struct buffer *sql, const struct chunk *range, const char *operator,
-                              const char * bound) {
-    identifier_append(sql, slice_of(range->column));
+static void append_comparison(struct buffer *sql, const char *column, const char *operator,
+                              const char *bound) {
+    identifier_append(sql, slice_of(column));
     buffer_append_text(sql, operator);
     literal_append(sql, slice_of(bound));
 }
 
-/* A target's column may have nulls, which belong to the first range. */
-static void append_range(struct buffer *sql, const struct chunk *range, bool *has_condition) {
+/* column: the side's. A target's may have nulls, which belong to the first range. */
+static void append_range(struct buffer *sql, const struct chunk *range, const char *column,
+                         bool *has_condition) {
     if (range->low != NULL) {
         append_condition(sql, has_condition);
-        append_comparison(sql, range, " >= ", range->low);
+        append_comparison(sql, column, " >= ", range->low);
         buffer_append_text(sql, ")");
     }
     if (range->high != NULL) {
         append_condition(sql, has_condition);
-        append_comparison(sql, range, " < ", range->high);
+        append_comparison(sql, column, " < ", range->high);
         if (range->low == NULL) {
             buffer_append_text(sql, " or ");
-            identifier_append(sql, slice_of(range->column));
+            identifier_append(sql, slice_of(column));
             buffer_append_text(sql, " is null");
         }
         buffer_append_text(sql, ")");
@@ -110,9 +111,7 @@ static void append_range(struct buffer *sql, const struct chunk *range, bool *ha
 }
 
 /* The end of a line ends a comment. */
-static void append_conditions(const struct comparison_part *part, bool has_condition, struct buffer *sql) {
-    if (part->range != NULL)
-        append_range(sql, part->range, &has_condition);
+static void append_where(const struct comparison_part *part, bool has_condition, struct buffer *sql) {
     if (part->where_sql == NULL)
         return;
     append_condition(sql, &has_condition);
@@ -120,10 +119,40 @@ static void append_conditions(const struct comparison_part *part, bool has_condi
     buffer_append_text(sql, "\n)");
 }
 
+/* What is staged is what the part has. */
+static void append_source_conditions(const struct comparison_part *part, struct buffer *sql) {
+    const struct expressions *expressions = expressions_of(part);
+    bool has_condition = expressions->source.is_filtered;
+    if (expressions->is_staged)
+        return;
+    if (part->range != NULL)
+        append_range(sql, part->range, part->range->column, &has_condition);
+    append_where(part, has_condition, sql);
+}
+
+static void append_target_conditions(const struct comparison_part *part, struct buffer *sql) {
+    const struct expressions *expressions = expressions_of(part);
+    bool has_condition = expressions->target.is_filtered;
+    if (part->range != NULL)
+        append_range(sql, part->range, expressions->target_divider, &has_condition);
+    append_where(part, has_condition, sql);
+}
+
 static void append_from(const struct comparison_part *part, const struct expression *side,
                         struct buffer *sql) {
     buffer_append_text(sql, side->from);
-    append_conditions(part, side->is_filtered, sql);
+    if (side == &expressions_of(part)->source)
+        append_source_conditions(part, sql);
+    else
+        append_target_conditions(part, sql);
+}
+
+/* Before a question: the source's rows, where they must be mapped first. */
+static bool stage_part(struct comparison *comparison, const struct comparison_part *part, struct error *err) {
+    struct target_comparison *of = (struct target_comparison *) comparison;
+    const struct expressions *expressions = expressions_of(part);
+    return !expressions->is_staged ||
+           stage_fill(&of->stage, &expressions->staged, part->range, of->source, err);
 }
 
 /* An array's text. */
@@ -198,8 +227,10 @@ bool sums_ask(struct comparison *comparison, const struct comparison_question *q
     const struct both_question both = {.source_sql = source_sql.data,
                                        .target_sql = target_sql.data,
                                        .parameter = question->open_mask != MASK_WHOLE ? open.data : NULL,
+                                       .is_staged = expressions->is_staged,
                                        .shape = {"the query for sums", 0, RESULT_ROWS_ANY, 3, 0}};
-    if (!both_sides_ask((struct target_comparison *) comparison, &both, &answers, err))
+    if (!stage_part(comparison, &question->part, err) ||
+        !both_sides_ask((struct target_comparison *) comparison, &both, &answers, err))
         return wrap_part(&question->part, err);
     return sums_merge(ret_answer, answers.source, answers.target, err);
 }
@@ -210,7 +241,7 @@ bool sums_count_narrowed(struct comparison *comparison, const struct comparison_
     PGresult *result AUTO_PGRESULT = NULL;
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     buffer_append_text(&sql, expressions->count_narrowed);
-    append_conditions(part, expressions->source.is_filtered, &sql);
+    append_source_conditions(part, &sql);
     if (buffer_text(&sql) == NULL)
         return error_no_memory(err);
     if (!session_query(((struct target_comparison *) comparison)->source, sql.data, 0, NULL,
@@ -230,7 +261,9 @@ static bool ask_rows(struct comparison *comparison, const struct comparison_part
     question->parameter = buffer_text(&text);
     if (question->parameter == NULL || question->source_sql == NULL || question->target_sql == NULL)
         return error_no_memory(err);
-    return both_sides_ask((struct target_comparison *) comparison, question, ret_answers, err) ||
+    question->is_staged = expressions_of(part)->is_staged;
+    return (stage_part(comparison, part, err) &&
+            both_sides_ask((struct target_comparison *) comparison, question, ret_answers, err)) ||
            wrap_part(part, err);
 }
 

@@ -56,17 +56,22 @@ static bool target_comparison_prepare(struct comparison *comparison, const struc
     struct expressions *expressions = arena_alloc_zero(arena, sizeof *expressions);
     if (expressions == NULL)
         return error_no_memory(err);
+    struct target_comparison *of = comparison_of(comparison);
     *ret_table = &expressions->table;
-    return expressions_prepare(expressions, table, comparison_of(comparison), arena, err);
+    return expressions_prepare(expressions, table, of, arena, err) &&
+           (!expressions->is_staged || stage_open(&of->stage, &of->options, err));
 }
 
 static bool target_comparison_ping(struct comparison *comparison, struct error *err) {
-    return session_execute(&comparison_of(comparison)->target, "select", err);
+    struct target_comparison *of = comparison_of(comparison);
+    return session_execute(&of->target, "select", err) &&
+           (of->stage.session.conn == NULL || session_execute(&of->stage.session, "select", err));
 }
 
 /* The position is read in the snapshot. */
 static bool target_comparison_pin(struct comparison *comparison, lsn_t *ret_lsn, struct error *err) {
     struct target_comparison *of = comparison_of(comparison);
+    stage_forget(&of->stage);
     const struct position_row row = {
         .pipeline = of->config->pipeline, .sink = of->config->name, .stream = sink_stream(of->config)};
     return session_execute(&of->target, "begin isolation level repeatable read read only", err) &&
@@ -74,11 +79,14 @@ static bool target_comparison_pin(struct comparison *comparison, lsn_t *ret_lsn,
 }
 
 static bool target_comparison_unpin(struct comparison *comparison, struct error *err) {
-    return session_execute(&comparison_of(comparison)->target, "rollback", err);
+    struct target_comparison *of = comparison_of(comparison);
+    stage_forget(&of->stage);
+    return session_execute(&of->target, "rollback", err);
 }
 
 static void target_comparison_close(struct comparison *comparison) {
     struct target_comparison *of = comparison_of(comparison);
+    stage_close(&of->stage);
     session_close(&of->target);
     free(of);
 }
@@ -104,6 +112,7 @@ bool target_comparison_open(const struct sink_config *config, const struct sessi
     of->comparison.ops = &TARGET_COMPARISON;
     of->source = source;
     of->config = config;
+    of->options = *options;
     if (!session_open(&of->target, options, err) || !session_take_bytes(&of->target, err) ||
         !session_notice_our_end(&of->target, err) || !read_identity(of, err) || !choose_hash(of, err)) {
         target_comparison_close(&of->comparison);

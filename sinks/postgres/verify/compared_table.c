@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * compared_table.c - lays out the columns.
+ */
+#include "sinks/postgres/verify/compared_table.h"
+
+#include <string.h>
+
+#include "cdc/base/buffer.h"
+#include "cdc/pq/identifier.h"
+#include "sinks/mapping/mask.h"
+#include "sinks/mapping/step.h"
+
+#define TEXT_BYTES_MAX (1 << 20)
+
+static const char *keep_text(struct buffer *text, struct arena *arena) {
+    return buffer_ok(text) ? arena_copy(arena, buffer_slice(text)) : NULL;
+}
+
+static const char *quoted_name(const char *name, struct arena *arena) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = TEXT_BYTES_MAX};
+    identifier_append(&sql, slice_of(name));
+    return keep_text(&sql, arena);
+}
+
+static const char *quoted_text(const char *text, struct arena *arena) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = TEXT_BYTES_MAX};
+    literal_append(&sql, slice_of(text));
+    buffer_append_text(&sql, "::text");
+    return keep_text(&sql, arena);
+}
+
+static bool add_as_it_is(struct compared_table *compared, const struct table_column *column,
+                         struct arena *arena) {
+    struct compared_column *added = &compared->columns[compared->count++];
+    *added = (struct compared_column){.column = column,
+                                      .source_sql = quoted_name(column->name, arena),
+                                      .source_type_sql = column->type_sql};
+    if (column->key_index == 1)
+        compared->divider = column;
+    return added->source_sql != NULL;
+}
+
+static bool lay_unmapped(struct compared_table *compared, struct arena *arena) {
+    for (uint32_t i = 0; i < compared->source->column_count; i++)
+        if (!add_as_it_is(compared, &compared->source->columns[i], arena))
+            return false;
+    return true;
+}
+
+/* ---- with a rule ---- */
+
+/* Are rows found by less than all of their values? Then a constant is a part of the sink's key. */
+static bool has_key(const struct table *table) {
+    bool has_identity = false;
+    for (uint32_t i = 0; i < table->column_count; i++)
+        has_identity |= table->columns[i].in_identity;
+    return table->key_count > 0 || (has_identity && table->identity != 'f');
+}
+
+static bool add_constant(struct compared_table *compared, const struct table_column *column,
+                         const struct column_rule *rule, struct arena *arena) {
+    const bool is_const = rule->source == COLUMN_CONST;
+    const char *constant = is_const ? rule->text : compared->map.source_name;
+    const char *sql = quoted_text(constant, arena);
+    compared->columns[compared->count++] =
+        (struct compared_column){.column = column,
+                                 .source_sql = sql,
+                                 .source_type_sql = "text",
+                                 .constant = constant,
+                                 .is_made = true,
+                                 .is_key_constant = is_const && has_key(compared->source)};
+    return sql != NULL;
+}
+
+static bool add_mapped(struct compared_table *compared, uint32_t i, struct arena *arena) {
+    const struct mapped_column *mapped = &compared->map.columns[i];
+    struct table_column *column = &compared->table.columns[i];
+    if (mapped->from == COLUMN_ADDED)
+        return add_constant(compared, column, mapped->rule, arena);
+    const struct table_column *source = &compared->source->columns[mapped->from];
+    const bool has_steps = mapped_column_is_made(mapped);
+    const char *sql = quoted_name(source->name, arena);
+    compared->columns[compared->count++] = (struct compared_column){
+        .column = column,
+        .source_sql = sql,
+        .source_type_sql = source->type_sql,
+        .is_made = has_steps || (mapped->rule != NULL && mapped->rule->type != NULL),
+    };
+    compared->needs_rows |= has_steps;
+    if (column->key_index == 1 && !has_steps)
+        compared->divider = column;
+    return sql != NULL;
+}
+
+/* What is about a change is in no row of the source. */
+static void leave_out_changes(struct compared_table *compared, struct buffer *names) {
+    for (uint32_t i = 0; i < compared->map.column_count; i++) {
+        const struct mapped_column *mapped = &compared->map.columns[i];
+        if (mapped->from != COLUMN_ADDED || !column_source_is_of_change(mapped->rule->source))
+            continue;
+        compared->table.columns[i].published = false;
+        buffer_printf(names, "%s%s", names->size > 0 ? ", " : "", mapped->rule->as);
+    }
+}
+
+static bool is_dropped(const struct rule *rule, const char *name) {
+    for (size_t i = 0; i < rule->column_count; i++)
+        if (rule->columns[i].drops && strcmp(rule->columns[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static bool lay_mapped(struct compared_table *compared, struct arena *arena) {
+    for (uint32_t i = 0; i < compared->map.column_count; i++)
+        if (compared->table.columns[i].published && !add_mapped(compared, i, arena))
+            return false;
+    for (uint32_t i = 0; i < compared->source->column_count; i++) {
+        const struct table_column *column = &compared->source->columns[i];
+        if (!column->published && !is_dropped(compared->map.rule, column->name) &&
+            !add_as_it_is(compared, column, arena))
+            return false;
+    }
+    return true;
+}
+
+/* ---- what changes values ---- */
+
+/* What a key makes of a text that is no value tells keys apart, and nothing else. */
+static bool append_key(const struct mask_key *key, struct arena *arena, struct buffer *text,
+                       struct error *err) {
+    struct slice mark = {0};
+    if (!mask_hash(key, slice_of("pgcdc verify"), 0, arena, &mark, err))
+        return false;
+    buffer_append_text(text, " ");
+    buffer_append_slice(text, mark);
+    return true;
+}
+
+static bool append_steps(const struct column_rule *rule, struct arena *arena, struct buffer *text,
+                         struct error *err) {
+    for (size_t i = 0; i < rule->step_count; i++) {
+        const struct step *step = &rule->steps[i];
+        buffer_printf(text, "|%s %s %u %u %u", step_name(step->kind), step->text != NULL ? step->text : "",
+                      step->number, step->first, step->last);
+        if (step->key != NULL && !append_key(step->key, arena, text, err))
+            return false;
+    }
+    return true;
+}
+
+static bool describe_steps(struct compared_table *compared, struct arena *arena, struct error *err) {
+    struct buffer text AUTO(buffer_release) = {.bytes_max = TEXT_BYTES_MAX};
+    for (uint32_t i = 0; i < compared->map.column_count; i++) {
+        const struct mapped_column *mapped = &compared->map.columns[i];
+        buffer_printf(&text, "%s=%d", compared->table.columns[i].name, (int) mapped->from);
+        if (mapped->rule != NULL && !append_steps(mapped->rule, arena, &text, err))
+            return false;
+        buffer_append_text(&text, ";");
+    }
+    compared->steps = keep_text(&text, arena);
+    return compared->steps != NULL || error_no_memory(err);
+}
+
+/* ---- the table ---- */
+
+static bool map_columns(struct compared_table *compared, struct arena *arena, struct error *err) {
+    struct buffer names AUTO(buffer_release) = {.bytes_max = TEXT_BYTES_MAX};
+    leave_out_changes(compared, &names);
+    if (names.size > 0)
+        compared->about_changes = keep_text(&names, arena);
+    if ((names.size > 0 && compared->about_changes == NULL) || !lay_mapped(compared, arena))
+        return error_no_memory(err);
+    return describe_steps(compared, arena, err);
+}
+
+bool compared_table_make(struct compared_table *compared, const struct sink_config *config,
+                         const struct table *source, struct arena *arena, struct error *err) {
+    static const struct mapping NONE = {0};
+    *compared = (struct compared_table){.source = source};
+    if (!table_map_table(config->mapping != NULL ? config->mapping : &NONE, config->name, source, arena,
+                         &compared->map, &compared->table, err))
+        return false;
+    const size_t most = source->column_count + compared->map.column_count;
+    compared->columns = arena_alloc_zero(arena, (most + 1) * sizeof *compared->columns);
+    if (compared->columns == NULL)
+        return error_no_memory(err);
+    if (compared->map.rule == NULL)
+        return lay_unmapped(compared, arena) || error_no_memory(err);
+    return map_columns(compared, arena, err);
+}
