@@ -55,6 +55,8 @@ struct relation {
     bool is_unclear;
     bool needs_old; /* an update without an old tuple does not identify its row */
     enum key_certainty certainty;
+    /* as a sink gets it: a condition on its columns, for its rows in the sink's table; NULL: all */
+    const char *owned_sql;
     struct column *columns;
 };
 

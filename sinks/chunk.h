@@ -53,6 +53,7 @@ struct chunk {
     const char *high;      /* the first value that is too large; NULL: no bound */
     uint64_t bytes_estimate; /* on the source's disk */
     enum chunk_state state;
+    const char *owned_sql; /* where a sink removes rows: see struct table */
     bool gets_key; /* the sink builds the table's primary key with it; of CHUNK_BY_PAGES: with the last one */
     bool is_added; /* to a running pipeline: see chunk_map */
     const char *snapshot; /* of a copied chunk: pg_current_snapshot() of the transaction that read it */

@@ -61,6 +61,8 @@ struct table {
     struct table_column *columns;
     uint32_t type_count;
     struct table_type *types;
+    /* a condition on the sink's columns: its rows there; NULL: all of the sink's table */
+    const char *owned_sql;
     /* its rows may arrive in several steps, while changes are applied: set by chunk.find_parts */
     bool sink_takes_parts;
 };

@@ -16,6 +16,11 @@ const struct option_spec MAPPING_OPTIONS[] = {
     {"to", false, "their name in the sink: schema.table, where `$1` is the first group of the expression",
      OPTION_TEXT, "the same name"},
     {"sinks", false, "a list of sinks; the rule is not there for others", OPTION_LIST, "all"},
+    {"key", false,
+     "a list of the key's columns in the sink: those of the source's key, and `const` and `meta: table` "
+     "columns "
+     "that tell the sources of one table apart",
+     OPTION_LIST, "the source's key, and each `const`"},
     {"columns", false,
      "what becomes of columns, by their names at the source: `drop`, a list of steps, or `as`, `type`, "
      "`steps`, `mask`, `const`, `meta`; the others stay as they are",
@@ -40,6 +45,10 @@ static bool read_sinks(const struct section *section, const struct config *confi
     return true;
 }
 
+static bool read_key(const struct section *section, struct rule *rule, struct error *err) {
+    return !section_has(section, "key") || section_list(section, "key", &rule->key, &rule->key_count, err);
+}
+
 static bool read_columns(const struct section *section, struct rule *rule, struct error *err) {
     struct section columns;
     return !section_has(section, "columns") ||
@@ -54,9 +63,12 @@ static bool read_rule(const struct section *section, const struct config *config
         return false;
     if (!rule_pattern_compile(rule->match, arena, &rule->pattern, err))
         return section_place(section, "match", err);
+    if (!read_sinks(section, config, rule, err) || !read_key(section, rule, err) ||
+        !read_columns(section, rule, err))
+        return false;
     if (rule->to != NULL && !rule_check_to(rule, arena, err))
         return section_place(section, "to", err);
-    return read_sinks(section, config, rule, err) && read_columns(section, rule, err);
+    return true;
 }
 
 /* Does the mapping do anything for the sink? */

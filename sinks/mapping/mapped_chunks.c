@@ -7,7 +7,10 @@
  * is about the source's columns, so they are what a plan stores. Only where a sink removes rows does it need
  * its own names: with a chunk that begins, and with a table that is emptied.
  */
+#include <stdio.h>
+
 #include "sinks/mapping/mapped_parts.h"
+#include "sinks/mapping/owned.h"
 
 enum { NOTE_BLOCK_BYTES = 4096 };
 
@@ -41,6 +44,16 @@ static bool chunks_load(struct sink *sink, struct arena *arena, struct chunk_pla
     return mapped_hand_out(sink, inner->ops->chunk->load(inner, arena, ret_plan, err));
 }
 
+static bool own_emptied(const struct chunk *chunk, const struct rule *rule, struct arena *arena,
+                        const char **ret_sql, struct error *err) {
+    const size_t size = strlen(chunk->schema) + strlen(chunk->table) + 2;
+    char *source_name = arena_alloc(arena, size);
+    if (source_name == NULL)
+        return error_no_memory(err);
+    snprintf(source_name, size, "%s.%s", chunk->schema, chunk->table);
+    return owned_sql(rule, source_name, arena, ret_sql, err);
+}
+
 /* The chunk of a table that is emptied, with the table's name in the sink. */
 static bool name_emptied(struct sink *sink, const struct chunk *chunk, struct arena *arena,
                          const struct chunk **ret_chunk, struct error *err) {
@@ -53,6 +66,8 @@ static bool name_emptied(struct sink *sink, const struct chunk *chunk, struct ar
         (rule != NULL && !rule_name(rule, chunk->schema, chunk->table, arena, &name, err)))
         return false;
     *named = *chunk;
+    if (rule != NULL && !own_emptied(chunk, rule, arena, &named->owned_sql, err))
+        return false;
     named->schema = name.schema;
     named->table = name.table;
     *ret_chunk = named;

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "sinks/mapping/owned.h"
+
 enum { BLOCK_BYTES = 64 * 1024 };
 
 #define TABLES_BYTES_MAX ((size_t) 1 << 30)
@@ -30,7 +32,9 @@ static bool check_names_differ(const struct mapped_tables *tables, struct error 
     for (size_t i = 0; i < tables->count; i++)
         for (size_t k = 0; k < i; k++)
             if (strcmp(tables->tables[i].name, tables->tables[k].name) == 0 &&
-                strcmp(tables->tables[i].schema, tables->tables[k].schema) == 0)
+                strcmp(tables->tables[i].schema, tables->tables[k].schema) == 0 &&
+                !owned_apart(tables->maps[i].rule, tables->maps[i].source_name, tables->maps[k].rule,
+                             tables->maps[k].source_name))
                 return refuse_same(&tables->sources[k], &tables->sources[i], &tables->tables[i], err);
     return true;
 }
@@ -96,6 +100,7 @@ struct chunk mapped_tables_chunk(const struct mapped_tables *tables, size_t i, c
     const struct table_map *map = &tables->maps[i];
     mapped.schema = tables->tables[i].schema;
     mapped.table = tables->tables[i].name;
+    mapped.owned_sql = tables->tables[i].owned_sql;
     for (uint32_t k = 0; chunk->column != NULL && k < map->column_count; k++)
         if (map->columns[k].from != COLUMN_ADDED &&
             strcmp(tables->sources[i].columns[map->columns[k].from].name, chunk->column) == 0)

@@ -12,6 +12,7 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/base/table_pattern.h"
+#include "sinks/mapping/owned.h"
 
 enum { NAME_BYTES_MAX = 4096, STEPS_MAX = 1000000, REASON_MAX = 128 };
 
@@ -168,14 +169,15 @@ static bool check_groups(const struct rule *rule, const char *part, struct error
 
 /* Without a group of the expression, all tables that the pattern matches would have one name. */
 static bool check_distinguishes(const struct rule *rule, struct error *err) {
-    bool has_group = rule->pattern->code == NULL && table_pattern_is_exact(&rule->pattern->plain);
+    bool has_group = (rule->pattern->code == NULL && table_pattern_is_exact(&rule->pattern->plain)) ||
+                     owned_has_table(rule);
     for (const char *at = rule->to; (at = strchr(at, '$')) != NULL; at++)
         has_group =
             has_group || (rule->pattern->code != NULL && isdigit((unsigned char) at[1]) && at[1] != '0');
     return has_group ||
            error_set(err, ERROR_CONFIG,
-                     "several tables would have this name in the sink; match one table, or use a group "
-                     "of a regular expression, as $1");
+                     "several tables would have this name in the sink; match one table, use a group of a "
+                     "regular expression, as $1, or put a column with meta: table into the key");
 }
 
 bool rule_check_to(const struct rule *rule, struct arena *arena, struct error *err) {

@@ -10,6 +10,7 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/base/pg_time_text.h"
+#include "sinks/mapping/owned.h"
 #include "sinks/mapping/step.h"
 
 enum { BLOCK_BYTES = 64 * 1024, META_BYTES_MAX = 64, DAYS_OF_2000 = 10957, FRACTION_DIGITS = 6 };
@@ -57,6 +58,8 @@ static bool check_name(const struct row_map *rows, const struct mapped_relation 
         if (slice_equal(other->source->name, source->name) &&
             slice_equal(other->source->schema, source->schema))
             continue; /* it was dropped, and made again */
+        if (owned_apart(other->map.rule, other->map.source_name, mapped->map.rule, mapped->map.source_name))
+            continue;
         return error_set(err, ERROR_CONFIG, "mapping: tables %s.%s and %s.%s would both be %s.%s in the sink",
                          other->source->schema.data, other->source->name.data, source->schema.data,
                          source->name.data, mapped->relation->schema.data, mapped->relation->name.data);

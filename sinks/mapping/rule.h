@@ -82,6 +82,9 @@ struct rule {
     const char *to; /* schema.table of the sink, where $1 is a group of the expression; NULL: the same */
     const char *const *sinks; /* NULL: all */
     size_t sink_count;
+    /* the key's columns in the sink; NULL: those of the source's key, and all constants */
+    const char *const *key;
+    size_t key_count;
     const struct column_rule *columns;
     size_t column_count;
 };

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cdc/base/buffer.h"
+#include "sinks/mapping/owned.h"
 #include "sinks/mapping/step.h"
 
 enum { NAMES_BYTES_MAX = 1024 };
@@ -99,6 +100,46 @@ static bool check_distinct(const struct rule *rule, const struct source_columns 
     return true;
 }
 
+static const struct mapped_column *find_column(const struct source_columns *source,
+                                               const struct table_map *map, const char *name) {
+    for (uint32_t i = 0; i < map->column_count; i++)
+        if (strcmp(name_at_sink(source, &map->columns[i]), name) == 0)
+            return &map->columns[i];
+    return NULL;
+}
+
+static bool is_listed(const struct rule *rule, const char *name) {
+    bool is_there = false;
+    for (size_t i = 0; i < rule->key_count; i++)
+        is_there = is_there || strcmp(rule->key[i], name) == 0;
+    return is_there;
+}
+
+/* A row is found by the source's key, so all of it, and of the added columns those with one value. */
+static bool check_listed_key(const struct rule *rule, const struct source_columns *source,
+                             const struct table_map *map, struct error *err) {
+    for (size_t i = 0; i < rule->key_count; i++) {
+        const struct mapped_column *column = find_column(source, map, rule->key[i]);
+        if (column == NULL)
+            return refuse_column(rule, source, rule->key[i],
+                                 "is in the list key, and the sink gets no column of this name", err);
+        if (column->from == COLUMN_ADDED ? !owned_is_in_key(rule, column->rule)
+                                         : !source->is_key[column->from])
+            return refuse_column(rule, source, rule->key[i],
+                                 "is in the list key, but a row is not found by it: it is neither of the "
+                                 "source's key nor const or meta: table",
+                                 err);
+    }
+    for (uint32_t i = 0; rule->key != NULL && i < map->column_count; i++) {
+        const struct mapped_column *column = &map->columns[i];
+        if (column->from != COLUMN_ADDED && source->is_key[column->from] &&
+            !is_listed(rule, name_at_sink(source, column)))
+            return refuse_column(rule, source, name_at_sink(source, column),
+                                 "is part of the key, and is not in the list key", err);
+    }
+    return true;
+}
+
 static bool lay_columns(const struct rule *rule, const struct source_columns *source, struct table_map *map,
                         struct error *err) {
     for (uint32_t i = 0; i < source->count; i++) {
@@ -140,7 +181,8 @@ static bool make_map(const struct mapping *mapping, const char *sink, const stru
         return error_no_memory(err);
     return rule_name(map->rule, source->schema, source->table, arena, &map->name, err) &&
            check_names(map->rule, source, err) && lay_columns(map->rule, source, map, err) &&
-           check_distinct(map->rule, source, map, err);
+           check_distinct(map->rule, source, map, err) && check_listed_key(map->rule, source, map, err) &&
+           owned_sql(map->rule, map->source_name, arena, &map->owned_sql, err);
 }
 
 /* ---- a relation of the stream ---- */
@@ -173,15 +215,13 @@ static bool relation_columns(const struct relation *relation, struct arena *aren
 static const struct column ADDED_TEXT = {
     .type_oid = 25, .type_modifier = -1, .type_schema = {"pg_catalog", 10}, .type_name = {"text", 4}};
 
-/*
- * A step makes text of every value. A constant tells the sources of one table apart, so it is part of its
- * key.
- */
-static struct column map_column(const struct relation *relation, const struct mapped_column *column) {
+/* A step makes text of every value. */
+static struct column map_column(const struct relation *relation, const struct rule *rule,
+                                const struct mapped_column *column) {
     if (column->from == COLUMN_ADDED) {
         struct column added = ADDED_TEXT;
         added.name = slice_of(column->rule->as);
-        added.is_key = column->rule->source == COLUMN_CONST && relation->key_count > 0;
+        added.is_key = owned_is_in_key(rule, column->rule) && relation->key_count > 0;
         return added;
     }
     struct column mapped = relation->columns[column->from];
@@ -208,9 +248,10 @@ static bool map_relation(const struct relation *relation, const struct table_map
     mapped->name = slice_of(map->name.table);
     mapped->columns = columns;
     mapped->column_count = map->column_count;
+    mapped->owned_sql = map->owned_sql;
     mapped->key_count = 0;
     for (uint32_t i = 0; i < map->column_count; i++) {
-        columns[i] = map_column(relation, &map->columns[i]);
+        columns[i] = map_column(relation, map->rule, &map->columns[i]);
         mapped->key_count += columns[i].is_key;
     }
     *ret_relation = mapped;
@@ -304,14 +345,29 @@ static void leave_out_unsent(const struct table *table, struct table_map *map) {
     map->column_count = count;
 }
 
+/* After the columns of the source's key: the first of those divides the table. */
+static void place_in_key(const struct table *table, const struct rule *rule, const struct column_rule *added,
+                         struct table_column *column, uint32_t *key_count) {
+    if (!owned_is_in_key(rule, added))
+        return;
+    column->not_null = true;
+    column->in_identity = table_has_message_key(table);
+    if (table->key_count > 0)
+        column->key_index = ++*key_count;
+}
+
 static bool map_table(const struct table *table, const struct table_map *map, struct arena *arena,
                       struct table *ret_table, struct error *err) {
     struct table_column *columns = arena_alloc(arena, (map->column_count + 1) * sizeof *columns);
     if (columns == NULL)
         return error_no_memory(err);
-    for (uint32_t i = 0; i < map->column_count; i++)
-        columns[i] = map_table_column(table, &map->columns[i]);
     *ret_table = *table;
+    for (uint32_t i = 0; i < map->column_count; i++) {
+        columns[i] = map_table_column(table, &map->columns[i]);
+        if (map->columns[i].from == COLUMN_ADDED)
+            place_in_key(table, map->rule, map->columns[i].rule, &columns[i], &ret_table->key_count);
+    }
+    ret_table->owned_sql = map->owned_sql;
     ret_table->schema = map->name.schema;
     ret_table->name = map->name.table;
     ret_table->columns = columns;

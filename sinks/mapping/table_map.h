@@ -26,7 +26,8 @@ struct mapped_column {
 struct table_map {
     const struct rule *rule; /* NULL: the table stays as it is */
     struct mapped_name name;
-    const char *source_name; /* schema.table, for people */
+    const char *source_name; /* schema.table */
+    const char *owned_sql;   /* owned.h */
     uint32_t column_count;
     struct mapped_column *columns;
     bool keeps_rows; /* only names differ: the values and their order are the source's */

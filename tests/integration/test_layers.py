@@ -37,7 +37,7 @@ LAYERS = {
         "cdc/base", "cdc/pq", "sinks", "sinks/postgres/apply", "sinks/postgres/catalog", "sinks/postgres/check", "sinks/postgres/copy",
         "sinks/postgres/target", "sinks/postgres/verify",
     ],
-    "sinks/mapping": ["cdc/base", "decoder", "sinks"],
+    "sinks/mapping": ["cdc/base", "cdc/pq", "decoder", "sinks"],
     "cdc/config": ["cdc/base", "cdc/pq", "sinks", "sinks/mapping"],
     "cdc/source": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/mapping", "cdc/config"],
     "cdc/readers": ["cdc/base", "cdc/pq", "decoder", "proto", "cdc/archive", "cdc/config", "cdc/source"],

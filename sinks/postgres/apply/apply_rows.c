@@ -145,6 +145,18 @@ static bool send_row(struct apply *apply, struct target_table *table, const stru
     return true;
 }
 
+/* The rows of others in the same table stay. */
+static bool send_delete_owned(struct apply *apply, const struct change *change,
+                              const struct relation *relation, struct error *err) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = TRUNCATE_SQL_BYTES_MAX};
+    struct target_table *table = apply_table(apply, relation);
+    buffer_printf(&sql, "delete from %s where (%s)", table->name, relation->owned_sql);
+    if (buffer_text(&sql) == NULL)
+        return error_no_memory(err);
+    const struct pq_pipeline_note note = {.rows_expected = ROWS_ANY, .table = table, .change = change};
+    return pq_pipeline_query(&apply->pipeline, sql.data, note, err);
+}
+
 /*
  * One statement for all its tables. CASCADE is not repeated: the message names every published table that
  * was truncated. pgcdc must not empty tables that only the target has; the server refuses then.
@@ -153,9 +165,14 @@ static bool send_truncate(struct apply *apply, const struct change *change, stru
     struct buffer sql AUTO(buffer_release) = {.bytes_max = TRUNCATE_SQL_BYTES_MAX};
     struct target_table *table = NULL;
     for (uint32_t i = 0; i < change->relation_count; i++) {
+        if (change->relations[i]->owned_sql != NULL) {
+            if (!send_delete_owned(apply, change, change->relations[i], err))
+                return false;
+            continue;
+        }
+        const char *before = table == NULL ? "truncate " : ", ";
         table = apply_table(apply, change->relations[i]);
-        buffer_printf(&sql, "%s%s%s", i == 0 ? "truncate " : ", ", table->is_partitioned ? "" : "only ",
-                      table->name);
+        buffer_printf(&sql, "%s%s%s", before, table->is_partitioned ? "" : "only ", table->name);
     }
     if (change->truncate_flags & TRUNCATE_RESTART_IDENTITY)
         buffer_append_text(&sql, " restart identity");

@@ -307,7 +307,8 @@ static bool check_empty(const struct pair *pair, struct error *err) {
     struct error answer = {0};
     PGresult *result AUTO_PGRESULT = NULL;
     buffer_init(&sql, TEXT_BYTES_MAX);
-    buffer_printf(&sql, "select from %s limit 1", pair->name);
+    buffer_printf(&sql, "select from %s where (%s) limit 1", pair->name,
+                  pair->table->owned_sql != NULL ? pair->table->owned_sql : "true");
     const char *text = buffer_text(&sql);
     if (text == NULL)
         return error_no_memory(err);

@@ -66,7 +66,7 @@ static bool remove_rows(struct target *target, const struct table *table, const 
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     buffer_append_text(&sql, "delete from ");
     identifier_append_qualified(&sql, slice_of(table->schema), slice_of(table->name));
-    buffer_append_text(&sql, " where true");
+    buffer_printf(&sql, " where (%s)", table->owned_sql != NULL ? table->owned_sql : "true");
     chunk_range_append_ordered(&sql, chunk);
     return buffer_text(&sql) != NULL ? session_execute(&target->session, sql.data, err)
                                      : error_no_memory(err);

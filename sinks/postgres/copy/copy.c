@@ -122,7 +122,7 @@ static bool find_full(struct session *target, const struct table *tables, size_t
     for (size_t i = first; i < end; i++) {
         buffer_printf(&sql, "%sselect %zu where exists (select from ", i > first ? " union all " : "", i);
         identifier_append_qualified(&sql, slice_of(tables[i].schema), slice_of(tables[i].name));
-        buffer_append_text(&sql, ")");
+        buffer_printf(&sql, " where (%s))", tables[i].owned_sql != NULL ? tables[i].owned_sql : "true");
     }
     if (buffer_text(&sql) == NULL)
         return error_no_memory(err);

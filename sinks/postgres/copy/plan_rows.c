@@ -450,6 +450,8 @@ static bool send_emptied(const struct target *target, struct pq_pipeline *pipeli
         const struct chunk *chunk = note->emptied[i];
         buffer_append_text(sql, "delete from ");
         identifier_append_qualified(sql, slice_of(chunk->schema), slice_of(chunk->table));
+        if (chunk->owned_sql != NULL)
+            buffer_printf(sql, " where (%s)", chunk->owned_sql);
         if (!send_sql(pipeline, sql, err))
             return false;
         buffer_append_text(sql, RESTART_TABLE);
