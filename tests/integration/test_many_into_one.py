@@ -47,6 +47,13 @@ def expected(pipelines):
     return sorted(rows)
 
 
+def assert_verified(pipelines):
+    """The rows of others are not looked at."""
+    for pipeline in pipelines:
+        result = pipeline.engine.command("verify")
+        assert result.returncode == 0, result.stdout + result.stderr
+
+
 def change(pipeline, text):
     pipeline.source.execute("update account set owner = %s where id %% 7 = 0", (text,))
     pipeline.source.execute("delete from account where id % 11 = 0; insert into account select g + 100000, 'late' from generate_series(1, 50) g on conflict do nothing")
@@ -70,6 +77,10 @@ def test_two_banks_merge(banks):
     south.source.execute("truncate account; insert into account values (1, 'again', 'x')")
     south.wait_applied()
     assert north.target.execute(ALL) == expected(banks) and north.target.value("select count(*) from accounts where source = 'south'") == 1
+    assert_verified(banks)
+    north.target.execute("update accounts set owner = 'x' where source = 'south'")
+    assert south.engine.command("verify").returncode == 4 and north.engine.command("verify").returncode == 0
+    south.target.execute("update accounts set owner = 'again' where source = 'south'")
     result = north.engine.command("table copy", "public.account")
     assert result.returncode == 0, result.stderr
     north.wait_while_running(lambda: copy_is_finished(north), "the second copy")
@@ -120,6 +131,7 @@ def test_tables_of_one_pattern_become_one(pipeline, mode):
     pipeline.wait_applied()
     rows = " union all ".join(f"select 'tenant_{number}.orders', id, n from tenant_{number}.orders" for number in (1, 2, 3, 4))
     assert pipeline.target.execute("select tenant, id, n from orders order by 1, 2") == sorted(pipeline.source.execute(rows))
+    assert_verified([pipeline])
 
 
 def test_a_topic_of_several_tables_is_accounted(kafka_pipeline):

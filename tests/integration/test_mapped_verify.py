@@ -127,10 +127,12 @@ def test_each_damage_is_named_as_the_target_has_it_and_repaired(mapped):
     assert code == DIFFERENT and {name: counts_of(tables[name]) for name in unequal(tables)} == FOUND, tables
     assert [tables[name].get("columns") for name in FOUND] == [["email", "age", "origin"], ["n"], None, ["v"], ["v"], None, ["v"], ["title"]]
     keys = {name: sorted((key["row"], *key["key"].items()) for key in tables[name]["keys"]) for name in FOUND}
-    assert keys["customers"] == [("different", ("customer_id", "17")), ("different", ("customer_id", "18")), ("extra", ("customer_id", "9999")), ("missing", ("customer_id", "3999"))]
+    bank = ("source", "bank_a")
+    assert keys["customers"] == [("different", ("customer_id", "17"), bank), ("different", ("customer_id", "18"), bank), ("extra", ("customer_id", "9999"), bank), ("missing", ("customer_id", "3999"), bank)]
     assert ("missing", ("token", sixth)) in keys["tokens"] and len(sixth) == 64
     assert keys["tree"] == [("different", ("nr", "7"), ("part", "2")), ("missing", ("nr", "8"), ("part", "1"))]
-    assert keys["renamed"] == [("different", ("nr", "5")), ("extra", ("nr", "-1")), ("missing", ("nr", "6")), ("missing", ("nr", "7"))]
+    shop = ("source", "a'b")
+    assert keys["renamed"] == [("different", ("nr", "5"), shop), ("extra", ("nr", "-1"), shop), ("missing", ("nr", "6"), shop), ("missing", ("nr", "7"), shop)]
     assert ("extra", ("v", "FORGED"), ("n", "1")) in keys["keyless"]
 
     result = mapped.engine.command("verify", "--repair", "--keys", "9", timeout_s=300)

@@ -50,26 +50,15 @@ static bool lay_unmapped(struct compared_table *compared, struct arena *arena) {
 
 /* ---- with a rule ---- */
 
-/* Are rows found by less than all of their values? Then a constant is a part of the sink's key. */
-static bool has_key(const struct table *table) {
-    bool has_identity = false;
-    for (uint32_t i = 0; i < table->column_count; i++)
-        has_identity |= table->columns[i].in_identity;
-    return table->key_count > 0 || (has_identity && table->identity != 'f');
-}
-
 static bool add_constant(struct compared_table *compared, const struct table_column *column,
                          const struct column_rule *rule, struct arena *arena) {
-    const bool is_const = rule->source == COLUMN_CONST;
-    const char *constant = is_const ? rule->text : compared->map.source_name;
+    const char *constant = rule->source == COLUMN_CONST ? rule->text : compared->map.source_name;
     const char *sql = quoted_text(constant, arena);
-    compared->columns[compared->count++] =
-        (struct compared_column){.column = column,
-                                 .source_sql = sql,
-                                 .source_type_sql = "text",
-                                 .constant = constant,
-                                 .is_made = true,
-                                 .is_key_constant = is_const && has_key(compared->source)};
+    compared->columns[compared->count++] = (struct compared_column){.column = column,
+                                                                    .source_sql = sql,
+                                                                    .source_type_sql = "text",
+                                                                    .constant = constant,
+                                                                    .is_made = true};
     return sql != NULL;
 }
 

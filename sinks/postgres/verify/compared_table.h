@@ -17,7 +17,6 @@ struct compared_column {
     const char *source_type_sql;
     const char *constant; /* the text that it has in each row; NULL: it is a column of the source */
     bool is_made;         /* the rule makes its values or chooses its type, so it cannot be narrowed */
-    bool is_key_constant; /* rows with another value are of other sources of the sink's table */
 };
 
 /* Everything is in the arena with which it was made. */

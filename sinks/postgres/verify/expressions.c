@@ -255,21 +255,14 @@ static const char *write_source_from(struct preparation *preparation) {
     return expressions_keep(preparation, &sql);
 }
 
-/* Rows with another constant in the key are of other sources. */
+/* The other rows are of other sources. */
 static const char *write_target_from(struct preparation *preparation, bool *ret_filtered) {
-    const struct compared_table *compared = preparation->compared;
+    const char *owned_sql = preparation->compared->map.owned_sql;
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     append_from(&sql, PQgetvalue(preparation->columns, 0, FIELD_KIND)[0], preparation->table);
-    *ret_filtered = false;
-    for (size_t i = 0; i < compared->count; i++) {
-        if (!compared->columns[i].is_key_constant)
-            continue;
-        buffer_append_text(&sql, *ret_filtered ? " and " : " where ");
-        identifier_append(&sql, slice_of(compared->columns[i].column->name));
-        buffer_append_text(&sql, " = ");
-        literal_append(&sql, slice_of(compared->columns[i].constant));
-        *ret_filtered = true;
-    }
+    *ret_filtered = owned_sql != NULL;
+    if (owned_sql != NULL)
+        buffer_printf(&sql, " where (%s)", owned_sql);
     return expressions_keep(preparation, &sql);
 }
 
