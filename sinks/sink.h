@@ -56,6 +56,7 @@ struct sink_option {
 };
 
 struct mapping;
+struct session_options;
 struct sink_ops;
 
 struct sink_config {
@@ -67,6 +68,8 @@ struct sink_config {
     const char *database;
     const struct mapping *mapping; /* rules for its tables (sinks/mapping); NULL: none */
     const struct sink_ops *mapped; /* the operations behind the mapping; NULL without one */
+    /* of a session at the source, for a mapping; NULL: there is none, because an archive is read */
+    const struct session_options *source;
     const struct sink_option *options;
     size_t option_count;
     /* its tables were made for this copy, so that their keys may be built after the rows */
@@ -84,8 +87,6 @@ struct sink_column {
     oid_t relation_oid; /* 0: none */
     char name[64];      /* PostgreSQL's NAMEDATALEN */
 };
-
-struct session_options;
 
 /* What the engine has learned about the source; set before open, first_lsn before the first write. */
 struct sink_facts {

@@ -2,7 +2,7 @@
 /*
  * column_read.c - from YAML to steps and masks.
  *
- *     name:  drop | [STEP, ...] | {as:, type:, steps: [STEP, ...], mask: MASK, const:, meta:, accept_loss:}
+ *     name:  drop | [STEP, ...] | {as:, type:, sql: | const: | meta:, steps: [STEP, ...], mask: MASK, accept_loss:}
  *     STEP:  trim | squeeze | lower | upper | {nullif: TEXT} | {default: TEXT} | {truncate: NUMBER}
  *     MASK:  "null" | {fixed: TEXT} | {hash: sha256, key_file:, length:} | {fpe: digits, key_file:}
  *            | {partial: {keep_first:, keep_last:, with:}}
@@ -18,16 +18,21 @@
 enum { STEPS_MAX = 64, NUMBER_MAX = 1000000000, HASH_DIGITS = 64 };
 
 #define EXPECTED_COLUMN                                                                                      \
-    "expected drop, a list of steps, or keys: as, type, steps, mask, const, meta, accept_loss"
+    "expected drop, a list of steps, or keys: as, type, steps, mask, sql, const, meta, accept_loss"
 #define EXPECTED_STEP                                                                                        \
     "expected a step: trim, squeeze, lower, upper, nullif: TEXT, default: TEXT, truncate: NUMBER"
 #define EXPECTED_MASK "expected a mask: hash, partial, fpe, fixed or \"null\""
 
 static const struct option_spec COLUMN_KEYS[] = {
-    {"as", false, "", OPTION_TEXT, NULL},          {"type", false, "", OPTION_TEXT, NULL},
-    {"steps", false, "", OPTION_LIST, NULL},       {"mask", false, "", OPTION_ANY, NULL},
-    {"const", false, "", OPTION_ANY, NULL},        {"meta", false, "", OPTION_TEXT, NULL},
-    {"accept_loss", false, "", OPTION_TEXT, NULL}, {0},
+    {"as", false, "", OPTION_TEXT, NULL},
+    {"type", false, "", OPTION_TEXT, NULL},
+    {"steps", false, "", OPTION_LIST, NULL},
+    {"mask", false, "", OPTION_ANY, NULL},
+    {"const", false, "", OPTION_ANY, NULL},
+    {"meta", false, "", OPTION_TEXT, NULL},
+    {"sql", false, "", OPTION_TEXT, NULL},
+    {"accept_loss", false, "", OPTION_TEXT, NULL},
+    {0},
 };
 
 /* The column that is being read. */
@@ -221,11 +226,22 @@ static bool read_const(struct column_reader *reader, const yaml_node_t *node) {
     return keep_text(reader, node, &reader->column->text);
 }
 
-/* A value that is not the source's needs no steps. */
+static bool read_sql(struct column_reader *reader) {
+    reader->key = "sql";
+    if (!section_text(reader->section, "sql", &reader->column->sql, reader->err))
+        return false;
+    reader->column->source = COLUMN_SQL;
+    return reader->column->sql[strspn(reader->column->sql, " \t\r\n")] != '\0' ||
+           refuse_value(reader, "the expression is empty");
+}
+
+/* A value that is not made of the row needs no steps. */
 static bool check_one_source(struct column_reader *reader, bool has_const, bool has_meta) {
     reader->key = has_const ? "const" : "meta";
     if (has_const && has_meta)
         return refuse_value(reader, "const and meta cannot be together");
+    if ((has_const || has_meta) && reader->column->sql != NULL)
+        return refuse_value(reader, "sql and another source of the value cannot be together");
     return (!has_const && !has_meta) || reader->column->step_count == 0 ||
            refuse_value(reader, "such a column has no steps and no mask");
 }
@@ -248,6 +264,7 @@ static bool read_keys(struct column_reader *reader) {
     return (steps == NULL || read_steps(reader, steps)) && (mask == NULL || read_mask(reader, mask)) &&
            (constant == NULL || read_const(reader, constant)) &&
            (!section_has(section, "meta") || read_meta(reader)) &&
+           (!section_has(section, "sql") || read_sql(reader)) &&
            check_one_source(reader, constant != NULL, section_has(section, "meta"));
 }
 

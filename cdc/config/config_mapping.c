@@ -6,6 +6,7 @@
 
 #include "cdc/config/column_read.h"
 #include "cdc/config/config_read.h"
+#include "cdc/pq/session.h"
 #include "sinks/mapping/mapped_sink.h"
 #include "sinks/mapping/match.h"
 
@@ -15,6 +16,9 @@ const struct option_spec MAPPING_OPTIONS[] = {
      OPTION_TEXT, NULL},
     {"to", false, "their name in the sink: schema.table, where `$1` is the first group of the expression",
      OPTION_TEXT, "the same name"},
+    {"where", false,
+     "an expression of SQL over the table's columns: rows for which it is not true are left out", OPTION_TEXT,
+     "all rows"},
     {"sinks", false, "a list of sinks; the rule is not there for others", OPTION_LIST, "all"},
     {"key", false,
      "a list of the key's columns in the sink: those of the source's key, and `const` and `meta: table` "
@@ -23,7 +27,7 @@ const struct option_spec MAPPING_OPTIONS[] = {
      OPTION_LIST, "the source's key, and each `const`"},
     {"columns", false,
      "what becomes of columns, by their names at the source: `drop`, a list of steps, or `as`, `type`, "
-     "`steps`, `mask`, `const`, `meta`; the others stay as they are",
+     "`steps`, `mask`, `sql`, `const`, `meta`; the others stay as they are",
      OPTION_ANY, "none"},
     {0},
 };
@@ -55,11 +59,17 @@ static bool read_columns(const struct section *section, struct rule *rule, struc
            (section_open(section, "columns", &columns, err) && column_read_all(&columns, rule, err));
 }
 
+static bool check_where(const struct section *section, const struct rule *rule, struct error *err) {
+    return rule->where == NULL || rule->where[strspn(rule->where, " \t\r\n")] != '\0' ||
+           section_error(section, "where", NULL, err, "the expression is empty");
+}
+
 static bool read_rule(const struct section *section, const struct config *config, struct rule *rule,
                       struct error *err) {
     struct arena *arena = section->file->arena;
     if (!section_check(section, MAPPING_OPTIONS, NULL, NULL, err) ||
-        !section_text(section, "match", &rule->match, err) || !section_text(section, "to", &rule->to, err))
+        !section_text(section, "match", &rule->match, err) || !section_text(section, "to", &rule->to, err) ||
+        !section_text(section, "where", &rule->where, err) || !check_where(section, rule, err))
         return false;
     if (!rule_pattern_compile(rule->match, arena, &rule->pattern, err))
         return section_place(section, "match", err);
@@ -89,6 +99,23 @@ static bool put_before(struct config_sink *sink, const struct mapping *mapping, 
     return sink->ops != NULL || error_no_memory(err);
 }
 
+bool config_name_source(struct config *config, struct error *err) {
+    struct session_options *options = NULL;
+    if (config->source.dsn != NULL) {
+        options = arena_alloc_zero(config_arena(config), sizeof *options);
+        if (options == NULL)
+            return error_no_memory(err);
+        *options = (struct session_options){.dsn = config->source.dsn,
+                                            .password_file = config->source.password_file,
+                                            .peer = "source",
+                                            .application = config->source.application};
+    }
+    struct config_sink *sinks = (struct config_sink *) (uintptr_t) config->sinks;
+    for (size_t i = 0; i < config->sink_count; i++)
+        sinks[i].sink.source = options;
+    return true;
+}
+
 bool config_read_mapping(const struct section *root, struct config *config, struct error *err) {
     struct arena *arena = root->file->arena;
     const size_t count = section_count(root, "mapping");
@@ -108,5 +135,5 @@ bool config_read_mapping(const struct section *root, struct config *config, stru
     for (size_t i = 0; i < config->sink_count; i++)
         if (!put_before(&sinks[i], mapping, arena, err))
             return false;
-    return true;
+    return config_name_source(config, err);
 }

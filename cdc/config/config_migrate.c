@@ -241,7 +241,8 @@ bool config_choose_database(struct config *config, const struct config_database 
     config->state = join_database(arena, config->state, "/", database->name);
     return config->state != NULL
                ? name_pipeline(config, database->name, err) && name_target(config, database->target, err) &&
-                     name_database(arena, config->source.dsn, database->source, &config->source.dsn, err)
+                     name_database(arena, config->source.dsn, database->source, &config->source.dsn, err) &&
+                     config_name_source(config, err)
                : error_no_memory(err);
 }
 

@@ -42,6 +42,9 @@ MUST_CHECK bool config_read_migrate(const struct section *root, struct config *c
 /* Where everything of a configuration lives. */
 struct arena *config_arena(struct config *config);
 
+/* config_mapping.c: each sink's session at the source, again when another database is chosen. */
+MUST_CHECK bool config_name_source(struct config *config, struct error *err);
+
 /* config_mapping.c: after the sinks. */
 MUST_CHECK bool config_read_mapping(const struct section *root, struct config *config, struct error *err);
 

@@ -277,7 +277,7 @@ static bool check_names(struct adding *adding, struct error *err) {
         if (config_takes_table(&add->config->source, all.tables[i].schema, all.tables[i].name) &&
             !is_among(&add->tables, all.tables[i].oid))
             tables[count++] = all.tables[i];
-    return mapped_tables_make(&mapped, sink->mapping, sink->name, tables, count, err);
+    return mapped_tables_make(&mapped, sink->mapping, sink->name, tables, count, NULL, err);
 }
 
 static bool store_in_sink(struct chunk_add *add, const struct config_sink *sink, struct error *err) {

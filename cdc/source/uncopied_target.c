@@ -60,7 +60,7 @@ static bool map_column(const struct table *table, const struct mapped_column *co
         return true;
     }
     const uint32_t place = table->columns[column->from].key_index;
-    if (place == 0)
+    if (place == 0 || column->expression != 0)
         return true;
     value = PQgetvalue(old, 0, (int) place - 1);
     if (column->rule != NULL && !map_value(column->rule, value, arena, &value, err))
@@ -115,11 +115,28 @@ static bool ask_for(struct uncopied_question *question, const struct target_row 
     return true;
 }
 
+/* Then a row that is missing may have been left out. */
+static bool has_condition(const struct sink_config *sink, const struct table *table, bool *ret_has,
+                          struct error *err) {
+    const struct rule *rule = NULL;
+    if (!rule_find(sink->mapping, sink->name, table->schema, table->name, &rule, err))
+        return false;
+    *ret_has = rule != NULL && rule->where != NULL;
+    return true;
+}
+
 bool uncopied_ask_target(struct uncopied_question *question, const struct table *table, const PGresult *old,
                          bool *ret_lacks, struct error *err) {
     struct target_row row;
     struct arena arena AUTO(arena_release);
+    bool is_filtered = false;
     arena_init(&arena, BLOCK_BYTES, ARENA_BYTES_MAX);
+    if (question->sink != NULL && question->sink->mapping != NULL &&
+        !has_condition(question->sink, table, &is_filtered, err))
+        return false;
+    *ret_lacks = false;
+    if (is_filtered)
+        return true;
     if (question->sink == NULL || question->sink->mapping == NULL)
         same_row(table, old, &row);
     else if (!mapped_row(question->sink, table, old, &arena, &row, err))

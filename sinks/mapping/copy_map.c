@@ -9,15 +9,19 @@
 
 #include <string.h>
 
+#include "sinks/mapping/row_sql.h"
+
 enum { BLOCK_BYTES = 64 * 1024 };
 
 /* One row of the largest size that COPY can send, and its copy. */
 #define ROW_BYTES_MAX ((size_t) 3 << 30)
 
 bool copy_map_begin(struct copy_map *copy, const struct table_map *map, const struct table *table,
-                    const struct table *mapped, struct arena *arena, struct error *err) {
+                    const struct table *mapped, struct evaluator *evaluator, struct arena *arena,
+                    struct error *err) {
     copy_map_release(copy);
     copy->map = map;
+    copy->evaluator = evaluator;
     copy->column_count = table->column_count;
     copy->columns = arena_alloc_zero(arena, (table->column_count + 1) * sizeof *copy->columns);
     copy->fields = arena_alloc_zero(arena, (table->column_count + 1) * sizeof *copy->fields);
@@ -120,14 +124,14 @@ static void append_field(struct buffer *bytes, const struct value *value) {
     buffer_append(bytes, plain, (size_t) (end - plain));
 }
 
-static bool write_row(struct copy_map *copy, struct error *err) {
+static bool write_row(struct copy_map *copy, const struct value *values, struct error *err) {
     static const struct change READ = {.kind = CHANGE_READ};
     bool is_first = true;
     for (uint32_t i = 0; i < copy->map->column_count; i++) {
         struct value value;
         if (!copy->takes[i])
             continue;
-        if (!row_map_value(copy->map, i, copy->columns, copy->values, &READ, &copy->arena, &value, err))
+        if (!row_map_value(copy->map, i, copy->columns, values, &READ, &copy->arena, &value, err))
             return false;
         if (!is_first)
             buffer_append_text(&copy->bytes, "\t");
@@ -143,20 +147,79 @@ static bool map_line(struct copy_map *copy, struct slice line, struct error *err
     buffer_reset(&copy->row);
     buffer_append_slice(&copy->row, line);
     return (buffer_ok(&copy->row) || error_no_memory(err)) &&
-           read_row(copy, copy->row.data, line.size, err) && write_row(copy, err);
+           read_row(copy, copy->row.data, line.size, err) && write_row(copy, copy->values, err);
 }
 
-bool copy_map_rows(struct copy_map *copy, struct slice rows, struct slice *ret_bytes, struct error *err) {
+/* The end of the row at `at`; NULL: it has none. */
+static const char *find_end(const char *at, const char *end, struct error *err) {
+    const char *line_end = memchr(at, '\n', (size_t) (end - at));
+    if (line_end == NULL)
+        error_set(err, ERROR_PROTOCOL, "a row of COPY does not end");
+    return line_end;
+}
+
+static bool map_lines(struct copy_map *copy, struct slice rows, struct error *err) {
     const char *at = rows.data, *const end = rows.data + rows.size;
-    buffer_reset(&copy->bytes);
     while (at < end) {
-        const char *line_end = memchr(at, '\n', (size_t) (end - at));
-        if (line_end == NULL)
-            return error_set(err, ERROR_PROTOCOL, "a row of COPY does not end");
-        if (!map_line(copy, (struct slice){.data = at, .size = (size_t) (line_end - at)}, err))
+        const char *line_end = find_end(at, end, err);
+        if (line_end == NULL ||
+            !map_line(copy, (struct slice){.data = at, .size = (size_t) (line_end - at)}, err))
             return false;
         at = line_end + 1;
     }
+    return true;
+}
+
+/* ---- rows with expressions ---- */
+
+/* Its values, with room for the results after them. */
+static bool read_whole_row(struct copy_map *copy, char *line, size_t size, struct evaluator_row **ret_row,
+                           struct error *err) {
+    const struct table_expressions *expressions = copy->map->expressions;
+    struct evaluator_row *row = arena_alloc_zero(&copy->arena, sizeof *row);
+    struct value *values =
+        arena_alloc_zero(&copy->arena, (copy->column_count + expressions->count + 1) * sizeof *values);
+    if (row == NULL || values == NULL)
+        return error_no_memory(err);
+    if (!read_row(copy, line, size, err))
+        return false;
+    memcpy(values, copy->values, copy->column_count * sizeof *values);
+    *row = (struct evaluator_row){
+        .values = values, .wanted = row_sql_wanted(expressions), .results = values + copy->column_count};
+    *ret_row = row;
+    return true;
+}
+
+static bool compute_rows(struct copy_map *copy, struct slice rows, struct error *err) {
+    size_t count = 0, lines = 0;
+    arena_reset(&copy->arena);
+    buffer_reset(&copy->row);
+    buffer_append_slice(&copy->row, rows);
+    if (!buffer_ok(&copy->row))
+        return error_no_memory(err);
+    for (size_t i = 0; i < rows.size; i++)
+        lines += rows.data[i] == '\n';
+    struct evaluator_row **read = arena_alloc(&copy->arena, (lines + 1) * sizeof(struct evaluator_row *));
+    if (read == NULL)
+        return error_no_memory(err);
+    for (char *at = copy->row.data, *const end = at + rows.size; at < end;) {
+        const char *line_end = find_end(at, end, err);
+        if (line_end == NULL || !read_whole_row(copy, at, (size_t) (line_end - at), &read[count++], err))
+            return false;
+        at += line_end - at + 1;
+    }
+    if (!row_sql_run_rows(copy->evaluator, copy->map, read, count, &copy->arena, err))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (read[i]->passes && !write_row(copy, read[i]->values, err))
+            return false;
+    return true;
+}
+
+bool copy_map_rows(struct copy_map *copy, struct slice rows, struct slice *ret_bytes, struct error *err) {
+    buffer_reset(&copy->bytes);
+    if (copy->map->expressions != NULL ? !compute_rows(copy, rows, err) : !map_lines(copy, rows, err))
+        return false;
     *ret_bytes = buffer_slice(&copy->bytes);
     return buffer_ok(&copy->bytes) || error_no_memory(err);
 }

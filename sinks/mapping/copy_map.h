@@ -15,18 +15,24 @@ struct copy_map {
     int32_t field_count;
     bool *takes;          /* columns of the sink that get a value; the others it computes itself */
     struct value *values; /* of one row, by the source's columns */
-    struct arena arena;   /* of one row */
+    struct arena arena;   /* of one row; with expressions, of one call */
     struct buffer bytes;  /* rows as the sink gets them */
-    struct buffer row;    /* one row of the source, unescaped */
+    struct buffer row;    /* rows of the source, unescaped: one, or with expressions all of a call */
+    struct evaluator *evaluator;
 };
 
 /*
- * table: the source's, with left_to_sink as the sink wants it; mapped: the sink's. In arena; both outlive it.
+ * evaluator: not NULL when the map has expressions. table: the source's, with left_to_sink as the sink wants
+ * it; mapped: the sink's. In arena; all outlive it.
  */
 MUST_CHECK bool copy_map_begin(struct copy_map *copy, const struct table_map *map, const struct table *table,
-                               const struct table *mapped, struct arena *arena, struct error *err);
+                               const struct table *mapped, struct evaluator *evaluator, struct arena *arena,
+                               struct error *err);
 
-/* Whole rows. *ret_bytes is valid until the next call. ERROR_DATA: as of row_map_changes. */
+/*
+ * Whole rows; those that a condition leaves out are missing. *ret_bytes is valid until the next call.
+ * ERROR_DATA: as of row_map_span.
+ */
 MUST_CHECK bool copy_map_rows(struct copy_map *copy, struct slice rows, struct slice *ret_bytes,
                               struct error *err);
 

@@ -19,7 +19,7 @@ static bool mapped_find_held(struct sink *sink, const struct table *tables, size
     struct sink *inner = mapped_inner(sink);
     struct mapped_tables mapped AUTO(mapped_tables_release);
     mapped_tables_init(&mapped);
-    return mapped_tables_make(&mapped, sink->config->mapping, sink->config->name, tables, count, err) &&
+    return mapped_tables_make(&mapped, sink->config->mapping, sink->config->name, tables, count, NULL, err) &&
            inner->ops->admin->find_held(inner, mapped.tables, count, ret_held, err);
 }
 
@@ -84,14 +84,28 @@ static bool report(const struct sink_check *check, const struct error *err) {
     return true;
 }
 
+/* A server that cannot be reached is another finding; the rest is checked without it. */
+static bool make_checked(struct sink *sink, const struct sink_check *check, struct mapped_tables *tables,
+                         struct error *err) {
+    const struct sink_config *config = sink->config;
+    struct evaluator evaluator AUTO(evaluator_close);
+    evaluator_init(&evaluator, config, sink->stop);
+    if (mapped_tables_make(tables, config->mapping, config->name, check->tables, check->table_count,
+                           &evaluator, err))
+        return true;
+    const bool is_unreachable =
+        evaluator.session.conn == NULL && (err->kind != ERROR_CONFIG || err->sqlstate[0] != '\0');
+    return is_unreachable && mapped_tables_make(tables, config->mapping, config->name, check->tables,
+                                                check->table_count, NULL, err);
+}
+
 static bool mapped_check_all(struct sink *sink, const struct sink_check *check, struct error *err) {
     struct sink *inner = mapped_inner(sink);
     struct mapped_tables tables AUTO(mapped_tables_release);
     struct mapped_check context = {.check = check, .tables = &tables};
     struct sink_check mapped = *check;
     mapped_tables_init(&tables);
-    if (!mapped_tables_make(&tables, sink->config->mapping, sink->config->name, check->tables,
-                            check->table_count, err))
+    if (!make_checked(sink, check, &tables, err))
         return report(check, err);
     mapped.tables = tables.tables;
     mapped.ops = &CHECK;

@@ -119,7 +119,8 @@ static bool chunks_open(struct sink *copier, const struct sink *sink, struct err
 static bool chunks_prepare(struct sink *copier, struct table *table, struct error *err) {
     struct sink *inner = mapped_inner(copier);
     struct mapped_tables *tables = &mapped_of(copier)->tables;
-    if (!mapped_tables_make(tables, copier->config->mapping, copier->config->name, table, 1, err) ||
+    if (!mapped_tables_make(tables, copier->config->mapping, copier->config->name, table, 1,
+                            &mapped_of(copier)->evaluator, err) ||
         !inner->ops->chunk->prepare(inner, &tables->tables[0], err))
         return mapped_hand_out(copier, false);
     mapped_tables_take_columns(tables);
@@ -155,7 +156,7 @@ static bool chunks_end(struct sink *copier, const struct table *table, const str
 static bool chunks_table_end(struct sink *copier, const struct table *table, struct error *err) {
     struct sink *inner = mapped_inner(copier);
     struct mapped_tables *tables = &mapped_of(copier)->tables;
-    return mapped_tables_make(tables, copier->config->mapping, copier->config->name, table, 1, err) &&
+    return mapped_tables_make(tables, copier->config->mapping, copier->config->name, table, 1, NULL, err) &&
            mapped_hand_out(copier, inner->ops->chunk->table_end(inner, &tables->tables[0], err));
 }
 
@@ -165,7 +166,8 @@ static bool chunks_add_begin(struct sink *sink, struct table *tables, size_t cou
                              struct error *err) {
     struct sink *inner = mapped_inner(sink);
     struct mapped_tables *mapped = &mapped_of(sink)->tables;
-    if (!mapped_tables_make(mapped, sink->config->mapping, sink->config->name, tables, count, err) ||
+    if (!mapped_tables_make(mapped, sink->config->mapping, sink->config->name, tables, count,
+                            &mapped_of(sink)->evaluator, err) ||
         !inner->ops->chunk->add_begin(inner, mapped->tables, count, replaces, err))
         return mapped_hand_out(sink, false);
     mapped_tables_take_parts(mapped, tables);

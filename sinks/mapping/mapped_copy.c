@@ -7,7 +7,8 @@
 static bool mapped_begin(struct sink *sink, const struct table *tables, size_t count, struct error *err) {
     struct sink *inner = mapped_inner(sink);
     struct mapped_tables *mapped = &mapped_of(sink)->tables;
-    if (!mapped_tables_make(mapped, sink->config->mapping, sink->config->name, tables, count, err) ||
+    if (!mapped_tables_make(mapped, sink->config->mapping, sink->config->name, tables, count,
+                            &mapped_of(sink)->evaluator, err) ||
         !inner->ops->copy->begin(inner, mapped->tables, count, err))
         return mapped_hand_out(sink, false);
     mapped_tables_take_columns(mapped);
@@ -25,8 +26,8 @@ static bool mapped_accepts_binary(struct sink *sink, const struct table *table) 
 bool mapped_copy_begin(struct mapped_sink *mapped, size_t i, const struct table *table, struct error *err) {
     struct mapped_tables *tables = &mapped->tables;
     mapped->maps_rows = !mapped_tables_keep(tables, i);
-    return !mapped->maps_rows ||
-           copy_map_begin(&mapped->copy, &tables->maps[i], table, &tables->tables[i], &tables->arena, err);
+    return !mapped->maps_rows || copy_map_begin(&mapped->copy, &tables->maps[i], table, &tables->tables[i],
+                                                &mapped->evaluator, &tables->arena, err);
 }
 
 static bool mapped_table(struct sink *sink, const struct table *table, enum copy_format format,

@@ -17,15 +17,18 @@ static size_t inner_offset(void) {
 
 static void init_parts(struct sink *sink) {
     struct mapped_sink *mapped = mapped_of(sink);
-    row_map_init(&mapped->rows, sink->config->mapping, sink->config->name);
+    evaluator_init(&mapped->evaluator, sink->config, sink->stop);
+    row_map_init(&mapped->rows, sink->config->mapping, sink->config->name, &mapped->evaluator);
     mapped_tables_init(&mapped->tables);
 }
 
 /* Each attempt of a pipeline has a stop flag of its own. A copier's thread only reads what is there. */
 struct sink *mapped_inner(struct sink *sink) {
     struct sink *inner = (struct sink *) (void *) ((char *) sink + inner_offset());
-    if (inner->stop != sink->stop)
+    if (inner->stop != sink->stop) {
         inner->stop = sink->stop;
+        mapped_of(sink)->evaluator.stop = sink->stop;
+    }
     if (inner->ops != NULL)
         return inner;
     inner->ops = sink->config->mapped;
@@ -57,14 +60,14 @@ static bool mapped_open(struct sink *sink, struct position *ret_position, struct
 
 static bool mapped_write(struct sink *sink, const struct sink_span *span, struct error *err) {
     struct sink *inner = mapped_inner(sink);
-    struct sink_span mapped = *span;
+    struct sink_span mapped;
     struct row_map *rows = &mapped_of(sink)->rows;
     inner->facts = sink->facts;
-    if (!row_map_changes(rows, span->changes, span->count, &mapped.changes, err) ||
+    if (!row_map_span(rows, span, &mapped, err) ||
         !row_map_name_sinks(rows, sink->facts.generated, sink->facts.generated_count, &inner->facts.generated,
                             err))
         return false;
-    return mapped_hand_out(sink, inner->ops->write(inner, &mapped, err));
+    return mapped.count == 0 || mapped_hand_out(sink, inner->ops->write(inner, &mapped, err));
 }
 
 static bool mapped_commit(struct sink *sink, const struct position *position, enum commit_wait wait,
@@ -78,6 +81,7 @@ static void mapped_close(struct sink *sink) {
     struct mapped_sink *mapped = mapped_of(sink);
     inner->ops->close(inner);
     row_map_release(&mapped->rows);
+    evaluator_close(&mapped->evaluator);
     copy_map_release(&mapped->copy);
     mapped_tables_release(&mapped->tables);
     init_parts(sink);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "sinks/mapping/owned.h"
+#include "sinks/mapping/table_expressions.h"
 
 enum { BLOCK_BYTES = 64 * 1024 };
 
@@ -40,7 +41,8 @@ static bool check_names_differ(const struct mapped_tables *tables, struct error 
 }
 
 bool mapped_tables_make(struct mapped_tables *tables, const struct mapping *mapping, const char *sink,
-                        const struct table *sources, size_t count, struct error *err) {
+                        const struct table *sources, size_t count, struct evaluator *evaluator,
+                        struct error *err) {
     arena_reset(&tables->arena);
     tables->sources = sources;
     tables->count = count;
@@ -50,7 +52,9 @@ bool mapped_tables_make(struct mapped_tables *tables, const struct mapping *mapp
         return error_no_memory(err);
     for (size_t i = 0; i < count; i++)
         if (!table_map_table(mapping, sink, &sources[i], &tables->arena, &tables->maps[i], &tables->tables[i],
-                             err))
+                             err) ||
+            (evaluator != NULL &&
+             !table_expressions_of_table(evaluator, &sources[i], &tables->maps[i], &tables->tables[i], err)))
             return false;
     return check_names_differ(tables, err);
 }

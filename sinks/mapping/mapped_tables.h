@@ -5,6 +5,7 @@
 #pragma once
 
 #include "sinks/chunk.h"
+#include "sinks/mapping/evaluator.h"
 #include "sinks/mapping/table_map.h"
 
 struct mapped_tables {
@@ -19,12 +20,12 @@ void mapped_tables_init(struct mapped_tables *tables);
 void mapped_tables_release(struct mapped_tables *tables);
 
 /*
- * Maps the tables, in place of those before. ERROR_CONFIG: see table_map.h; or two tables would have one
- * name.
+ * Maps the tables, in place of those before. evaluator proves the expressions of rules; NULL: only names and
+ * columns matter. ERROR_CONFIG: see table_map.h and table_expressions.h; or two tables would have one name.
  */
 MUST_CHECK bool mapped_tables_make(struct mapped_tables *tables, const struct mapping *mapping,
                                    const char *sink, const struct table *sources, size_t count,
-                                   struct error *err);
+                                   struct evaluator *evaluator, struct error *err);
 
 /* The index of a table; count: it is none of these. */
 size_t mapped_tables_find(const struct mapped_tables *tables, oid_t oid);

@@ -11,9 +11,16 @@
 #include "cdc/base/buffer.h"
 #include "cdc/base/pg_time_text.h"
 #include "sinks/mapping/owned.h"
+#include "sinks/mapping/row_sql.h"
 #include "sinks/mapping/step.h"
 
-enum { BLOCK_BYTES = 64 * 1024, META_BYTES_MAX = 64, DAYS_OF_2000 = 10957, FRACTION_DIGITS = 6 };
+enum {
+    BLOCK_BYTES = 64 * 1024,
+    META_BYTES_MAX = 64,
+    DAYS_OF_2000 = 10957,
+    FRACTION_DIGITS = 6,
+    TEXT_OID = 25
+};
 
 #define DEFINITIONS_BYTES_MAX ((size_t) 1 << 30)
 #define ROWS_BYTES_MAX ((size_t) 4 << 30)
@@ -22,10 +29,13 @@ struct mapped_relation {
     struct table_map map;
     const struct relation *source;
     const struct relation *relation; /* as the sink gets it */
+    uint64_t wanted_of_key;          /* expressions that an old row has which is only a key */
+    struct row_sql_list list;        /* changes of this span, for its expressions */
 };
 
-void row_map_init(struct row_map *rows, const struct mapping *mapping, const char *sink) {
-    *rows = (struct row_map){.mapping = mapping, .sink = sink};
+void row_map_init(struct row_map *rows, const struct mapping *mapping, const char *sink,
+                  struct evaluator *evaluator) {
+    *rows = (struct row_map){.mapping = mapping, .sink = sink, .evaluator = evaluator};
     arena_init(&rows->definitions, BLOCK_BYTES, DEFINITIONS_BYTES_MAX);
     arena_init(&rows->rows, BLOCK_BYTES, ROWS_BYTES_MAX);
 }
@@ -67,6 +77,18 @@ static bool check_name(const struct row_map *rows, const struct mapped_relation 
     return true;
 }
 
+/* The condition, and the columns of the key. */
+static uint64_t find_wanted_of_key(const struct mapped_relation *mapped) {
+    const struct table_map *map = &mapped->map;
+    uint64_t wanted = 0;
+    if (map->expressions == NULL)
+        return 0;
+    for (uint32_t i = 0; i < map->column_count; i++)
+        if (map->columns[i].expression != 0 && mapped->relation->columns[i].is_key)
+            wanted |= EXPRESSION_WANTED(map->columns[i].expression);
+    return wanted | (map->expressions->where != NULL ? EXPRESSION_WANTED(0) : 0);
+}
+
 static bool map_anew(struct row_map *rows, const struct relation *source, struct mapped_relation **ret_mapped,
                      struct error *err) {
     struct mapped_relation *mapped = arena_alloc_zero(&rows->definitions, sizeof *mapped);
@@ -75,8 +97,10 @@ static bool map_anew(struct row_map *rows, const struct relation *source, struct
     mapped->source = source;
     *ret_mapped = mapped;
     if (!table_map_relation(rows->mapping, rows->sink, source, &rows->definitions, &mapped->map,
-                            &mapped->relation, err))
+                            &mapped->relation, err) ||
+        !table_expressions_of_relation(rows->evaluator, source, &mapped->map, mapped->relation, err))
         return false;
+    mapped->wanted_of_key = find_wanted_of_key(mapped);
     return check_name(rows, mapped, err) &&
            (map_put_number(&rows->relations, (uintptr_t) source, mapped) || error_no_memory(err));
 }
@@ -219,12 +243,18 @@ bool row_map_value(const struct table_map *map, uint32_t column, const struct co
                    const struct value *values, const struct change *change, struct arena *arena,
                    struct value *ret_value, struct error *err) {
     const struct mapped_column *mapped = &map->columns[column];
-    if (mapped->from == COLUMN_ADDED)
+    const bool is_computed = mapped->expression != 0;
+    if (mapped->from == COLUMN_ADDED && !is_computed)
         return make_added(map, mapped->rule, change, arena, ret_value, err);
-    *ret_value = values[mapped->from];
+    const struct value *value =
+        &values[is_computed ? map->source_count + mapped->expression - 1 : (uint32_t) mapped->from];
+    const struct column computed = {.name = slice_of(is_computed ? mapped->rule->name : ""),
+                                    .type_oid = TEXT_OID};
+    *ret_value = *value;
     if (mapped->rule == NULL || mapped->rule->step_count == 0 || ret_value->kind == VALUE_UNCHANGED)
         return true;
-    return run_steps(map, mapped->rule, &source[mapped->from], &values[mapped->from], arena, ret_value, err);
+    return run_steps(map, mapped->rule, is_computed ? &computed : &source[mapped->from], value, arena,
+                     ret_value, err);
 }
 
 /*
@@ -262,16 +292,39 @@ static bool map_values(struct row_map *rows, const struct mapped_relation *mappe
 
 /* ---- changes ---- */
 
-static bool map_row(struct row_map *rows, struct change *change, struct error *err) {
-    struct mapped_relation *mapped = NULL;
+/* A change on its way: what its table's expressions make of it, if the table has any. */
+struct passage {
+    struct mapped_relation *mapped; /* of a row */
+    struct row_sql *sql;
+};
+
+static bool map_row(struct row_map *rows, const struct passage *passage, struct change *change,
+                    struct error *err) {
+    const struct mapped_relation *mapped = passage->mapped;
     const struct change source = *change;
-    if (!find_relation(rows, change->relation, &mapped, err))
-        return false;
-    rows->has_read = rows->has_read || change->kind == CHANGE_READ;
+    const struct value *old_values = source.old_values, *new_values = source.new_values;
+    if (passage->sql != NULL) {
+        old_values = passage->sql->old.values;
+        if (!row_sql_new(passage->sql, &mapped->map, row_sql_fate(passage->sql, &mapped->map), &new_values,
+                         err))
+            return false;
+    }
     change->relation = mapped->relation;
     return mapped->map.rule == NULL || mapped->map.keeps_rows ||
-           (map_values(rows, mapped, &source, source.old_values, true, &change->old_values, err) &&
-            map_values(rows, mapped, &source, source.new_values, false, &change->new_values, err));
+           (map_values(rows, mapped, &source, old_values, true, &change->old_values, err) &&
+            map_values(rows, mapped, &source, new_values, false, &change->new_values, err));
+}
+
+static void take_fate(struct change *change, enum row_fate fate) {
+    if (fate == ROW_ENTERS) {
+        change->kind = CHANGE_INSERT;
+        change->old_kind = OLD_NONE;
+        change->old_values = NULL;
+    }
+    if (fate == ROW_LEAVES) {
+        change->kind = CHANGE_DELETE;
+        change->new_values = NULL;
+    }
 }
 
 static bool map_truncate(struct row_map *rows, struct change *change, struct error *err) {
@@ -289,21 +342,63 @@ static bool map_truncate(struct row_map *rows, struct change *change, struct err
     return true;
 }
 
-bool row_map_changes(struct row_map *rows, const struct change *changes, size_t count,
-                     const struct change **ret_changes, struct error *err) {
+/* Finds the maps, and computes the expressions of all rows of a table together. */
+static bool prepare_rows(struct row_map *rows, const struct sink_span *span, struct passage *passages,
+                         struct error *err) {
+    for (size_t i = 0; i < span->count; i++) {
+        const struct change *change = &span->changes[i];
+        struct mapped_relation *mapped = NULL;
+        if (!change_is_row(change))
+            continue;
+        if (!find_relation(rows, change->relation, &mapped, err))
+            return false;
+        passages[i].mapped = mapped;
+        rows->has_read = rows->has_read || change->kind == CHANGE_READ;
+        if (mapped->map.expressions != NULL &&
+            !row_sql_add(&mapped->list, &mapped->map, change, mapped->wanted_of_key, &rows->rows,
+                         &passages[i].sql, err))
+            return false;
+    }
+    for (size_t i = 0; i < map_slots(&rows->relations); i++) {
+        struct mapped_relation *mapped = map_at(&rows->relations, i);
+        if (mapped != NULL && mapped->list.count > 0 &&
+            !row_sql_run(&mapped->list, rows->evaluator, &mapped->map, &rows->rows, err))
+            return false;
+    }
+    return true;
+}
+
+static enum row_fate fate_of(const struct passage *passage) {
+    return passage->sql != NULL ? row_sql_fate(passage->sql, &passage->mapped->map) : ROW_PASSES;
+}
+
+bool row_map_span(struct row_map *rows, const struct sink_span *span, struct sink_span *ret_span,
+                  struct error *err) {
     arena_reset(&rows->rows);
     if (rows->has_read)
         forget_relations(rows);
-    struct change *mapped = arena_alloc(&rows->rows, (count + 1) * sizeof *mapped);
-    if (mapped == NULL)
+    struct change *mapped = arena_alloc(&rows->rows, (span->count + 1) * sizeof *mapped);
+    struct passage *passages = arena_alloc_zero(&rows->rows, (span->count + 1) * sizeof *passages);
+    if (mapped == NULL || passages == NULL)
         return error_no_memory(err);
-    for (size_t i = 0; i < count; i++) {
-        mapped[i] = changes[i];
-        if (change_is_row(&changes[i]) && !map_row(rows, &mapped[i], err))
+    *ret_span = *span;
+    ret_span->changes = mapped;
+    ret_span->count = ret_span->present = 0;
+    if (!prepare_rows(rows, span, passages, err))
+        return false;
+    for (size_t i = 0; i < span->count; i++) {
+        const enum row_fate fate = fate_of(&passages[i]);
+        struct change *change = &mapped[ret_span->count];
+        if (fate == ROW_IS_OUT)
+            continue;
+        *change = span->changes[i];
+        if (passages[i].mapped != NULL && !map_row(rows, &passages[i], change, err))
             return false;
-        if (changes[i].kind == CHANGE_TRUNCATE && !map_truncate(rows, &mapped[i], err))
+        if (change->kind == CHANGE_TRUNCATE && !map_truncate(rows, change, err))
             return false;
+        take_fate(change, fate);
+        ret_span->count++;
+        ret_span->present += i < span->present;
     }
-    *ret_changes = mapped;
     return true;
 }

@@ -10,28 +10,33 @@
 #include "cdc/base/arena.h"
 #include "cdc/base/map.h"
 #include "decoder/change.h"
+#include "sinks/mapping/evaluator.h"
 #include "sinks/mapping/table_map.h"
 #include "sinks/sink.h"
 
 struct row_map {
     const struct mapping *mapping;
     const char *sink;
-    struct arena definitions; /* maps and relations */
-    struct arena rows;        /* changes and values of one call */
-    struct map relations;     /* of struct mapped_relation, by the address of the source's */
-    bool has_read;            /* relations of a copy */
+    struct evaluator *evaluator; /* of the sink's handle */
+    struct arena definitions;    /* maps and relations */
+    struct arena rows;           /* changes and values of one call */
+    struct map relations;        /* of struct mapped_relation, by the address of the source's */
+    bool has_read;               /* relations of a copy */
 };
 
-void row_map_init(struct row_map *rows, const struct mapping *mapping, const char *sink);
+/* evaluator: not NULL when a rule has an expression of SQL; it outlives the map. */
+void row_map_init(struct row_map *rows, const struct mapping *mapping, const char *sink,
+                  struct evaluator *evaluator);
 /* Accepts a zeroed one. */
 void row_map_release(struct row_map *rows);
 
 /*
- * The changes, mapped; valid until the next call. ERROR_CONFIG: see table_map.h. ERROR_NEEDS_TEXT: a step
- * gets a value in a binary format that is not its text. ERROR_DATA names table and column, never a value.
+ * The changes of a span, mapped; valid until the next call. There may be fewer: rows that a condition leaves
+ * out. ERROR_CONFIG: see table_map.h and table_expressions.h. ERROR_NEEDS_TEXT: a step or an expression gets
+ * a value in a binary format that is not its text. ERROR_DATA names table and column, never a value.
  */
-MUST_CHECK bool row_map_changes(struct row_map *rows, const struct change *changes, size_t count,
-                                const struct change **ret_changes, struct error *err);
+MUST_CHECK bool row_map_span(struct row_map *rows, const struct sink_span *span, struct sink_span *ret_span,
+                             struct error *err);
 
 /* From the name of a column in the sink to that at the source, of a relation that was mapped. */
 void row_map_name_source(const struct row_map *rows, struct sink_column *column);
@@ -41,7 +46,8 @@ MUST_CHECK bool row_map_name_sinks(struct row_map *rows, const struct sink_colum
                                    const struct sink_column **ret_columns, struct error *err);
 
 /*
- * The value of one column. source, values: those of the source's table, in their order. change: the kind of
+ * The value of one column. source, values: those of the source's table, in their order; the results of its
+ * expressions follow the values. change: the kind of
  * the row, and what added columns are made of.
  */
 MUST_CHECK bool row_map_value(const struct table_map *map, uint32_t column, const struct column *source,

@@ -55,11 +55,12 @@ enum column_source {
     COLUMN_INDEX,     /* the number of the change in its transaction */
     COLUMN_OPERATION, /* c, u, d, r */
     COLUMN_TABLE,     /* schema.table at the source */
+    COLUMN_SQL, /* an expression; it takes the place of the source's column of this name, if there is one */
 };
 
 /* Is it another one for each change of a row? */
 static inline bool column_source_is_of_change(enum column_source source) {
-    return source != COLUMN_VALUE && source != COLUMN_CONST && source != COLUMN_TABLE;
+    return source != COLUMN_VALUE && source != COLUMN_CONST && source != COLUMN_TABLE && source != COLUMN_SQL;
 }
 
 struct column_rule {
@@ -68,6 +69,7 @@ struct column_rule {
     const char *type; /* of the sink's column, for a table that the sink creates; NULL: the source's */
     enum column_source source;
     const char *text; /* of COLUMN_CONST */
+    const char *sql;  /* of COLUMN_SQL */
     bool drops;
     bool accepts_loss; /* a step may make two keys equal */
     const struct step *steps;
@@ -79,7 +81,8 @@ struct rule_pattern;
 struct rule {
     const char *match; /* schema.table, with * for any characters, or /a regular expression/ */
     const struct rule_pattern *pattern; /* compiled: match.h */
-    const char *to; /* schema.table of the sink, where $1 is a group of the expression; NULL: the same */
+    const char *to;    /* schema.table of the sink, where $1 is a group of the expression; NULL: the same */
+    const char *where; /* an expression of SQL: other rows are not in the sink; NULL: all are */
     const char *const *sinks; /* NULL: all */
     size_t sink_count;
     /* the key's columns in the sink; NULL: those of the source's key, and all constants */

@@ -27,7 +27,8 @@ struct source_columns {
 
 static const struct column_rule *find_rule(const struct rule *rule, const char *column) {
     for (size_t i = 0; i < rule->column_count; i++)
-        if (rule->columns[i].source == COLUMN_VALUE && strcmp(rule->columns[i].name, column) == 0)
+        if ((rule->columns[i].source == COLUMN_VALUE || rule->columns[i].source == COLUMN_SQL) &&
+            strcmp(rule->columns[i].name, column) == 0)
             return &rule->columns[i];
     return NULL;
 }
@@ -58,7 +59,7 @@ static bool check_names(const struct rule *rule, const struct source_columns *so
 }
 
 enum uniqueness steps_uniqueness(const struct column_rule *column) {
-    enum uniqueness least = UNIQUENESS_PRESERVED;
+    enum uniqueness least = column->sql != NULL ? UNIQUENESS_LOST : UNIQUENESS_PRESERVED;
     for (size_t i = 0; i < column->step_count; i++)
         if (step_uniqueness(&column->steps[i]) > least)
             least = step_uniqueness(&column->steps[i]);
@@ -79,7 +80,9 @@ static bool check_key(const struct rule *rule, const struct source_columns *sour
         return refuse_column(rule, source, column->name, "is part of the key, and cannot be dropped", err);
     if (column->accepts_loss || (steps_uniqueness(column) < UNIQUENESS_LOST && !loses_zeros(column, is_text)))
         return true;
-    refuse_column(rule, source, column->name, "is part of the key, and its steps can make two keys equal",
+    refuse_column(rule, source, column->name,
+                  column->sql != NULL ? "is part of the key, and its sql can make two keys equal"
+                                      : "is part of the key, and its steps can make two keys equal",
                   err);
     return error_remedy(err, "mask it with hash or digits, which keep keys apart, or say accept_loss: true");
 }
@@ -140,6 +143,21 @@ static bool check_listed_key(const struct rule *rule, const struct source_column
     return true;
 }
 
+static bool is_added(const struct source_columns *source, const struct column_rule *column) {
+    return column->source != COLUMN_VALUE &&
+           (column->source != COLUMN_SQL || !has_column(source, column->name));
+}
+
+static void number_expressions(struct table_map *map) {
+    uint32_t count = 0;
+    map->keeps_rows = map->keeps_rows && map->rule->where == NULL;
+    for (uint32_t i = 0; i < map->column_count; i++) {
+        const struct column_rule *rule = map->columns[i].rule;
+        map->columns[i].expression = rule != NULL && rule->sql != NULL ? ++count : 0;
+        map->keeps_rows = map->keeps_rows && !mapped_column_is_made(&map->columns[i]);
+    }
+}
+
 static bool lay_columns(const struct rule *rule, const struct source_columns *source, struct table_map *map,
                         struct error *err) {
     for (uint32_t i = 0; i < source->count; i++) {
@@ -153,11 +171,10 @@ static bool lay_columns(const struct rule *rule, const struct source_columns *so
         map->columns[map->column_count++] = (struct mapped_column){.from = (int32_t) i, .rule = column};
     }
     for (size_t i = 0; i < rule->column_count; i++)
-        if (rule->columns[i].source != COLUMN_VALUE)
+        if (is_added(source, &rule->columns[i]))
             map->columns[map->column_count++] =
                 (struct mapped_column){.from = COLUMN_ADDED, .rule = &rule->columns[i]};
-    for (uint32_t i = 0; i < map->column_count; i++)
-        map->keeps_rows = map->keeps_rows && !mapped_column_is_made(&map->columns[i]);
+    number_expressions(map);
     return true;
 }
 
@@ -170,7 +187,9 @@ static bool join_names(const struct source_columns *source, struct arena *arena,
 
 static bool make_map(const struct mapping *mapping, const char *sink, const struct source_columns *source,
                      struct arena *arena, struct table_map *map, struct error *err) {
-    *map = (struct table_map){.name = {.schema = source->schema, .table = source->table}, .keeps_rows = true};
+    *map = (struct table_map){.name = {.schema = source->schema, .table = source->table},
+                              .source_count = source->count,
+                              .keeps_rows = true};
     if (!rule_find(mapping, sink, source->schema, source->table, &map->rule, err))
         return false;
     if (map->rule == NULL)
@@ -227,7 +246,7 @@ static struct column map_column(const struct relation *relation, const struct ru
     struct column mapped = relation->columns[column->from];
     if (column->rule == NULL)
         return mapped;
-    if (column->rule->step_count > 0 && !table_map_is_text(mapped.type_oid)) {
+    if (mapped_column_is_made(column) && !table_map_is_text(mapped.type_oid)) {
         mapped.type_oid = ADDED_TEXT.type_oid;
         mapped.type_modifier = ADDED_TEXT.type_modifier;
         mapped.type_schema = ADDED_TEXT.type_schema;
@@ -305,9 +324,10 @@ static struct table_column map_table_column(const struct table *table, const str
     struct table_column mapped = column->from == COLUMN_ADDED ? text : table->columns[column->from];
     if (column->rule == NULL)
         return mapped;
-    if (column->from != COLUMN_ADDED && column->rule->step_count > 0 && !table_map_is_text(mapped.type_oid)) {
+    if (column->from != COLUMN_ADDED &&
+        (column->expression != 0 || (column->rule->step_count > 0 && !table_map_is_text(mapped.type_oid)))) {
         mapped = text;
-        mapped.not_null = table->columns[column->from].not_null;
+        mapped.not_null = table->columns[column->from].not_null && column->expression == 0;
         mapped.in_identity = table->columns[column->from].in_identity;
         mapped.key_index = table->columns[column->from].key_index;
     }

@@ -20,7 +20,10 @@ enum { COLUMN_ADDED = -1 };
 struct mapped_column {
     int32_t from;                   /* index among the source's columns; COLUMN_ADDED: the rule adds it */
     const struct column_rule *rule; /* NULL: as it is */
+    uint32_t expression; /* its number among those of the table's columns, from 1; 0: it has none */
 };
+
+struct table_expressions;
 
 /* Everything is in the arena with which it was made. */
 struct table_map {
@@ -28,17 +31,20 @@ struct table_map {
     struct mapped_name name;
     const char *source_name; /* schema.table */
     const char *owned_sql;   /* owned.h */
+    uint32_t source_count;   /* columns of the source; the results of expressions follow them among values */
     uint32_t column_count;
     struct mapped_column *columns;
+    const struct table_expressions *expressions; /* proven; NULL: there are none, or no server was asked */
     bool keeps_rows; /* only names differ: the values and their order are the source's */
 };
 
 /* Has the column a value of its own, or one that a step has changed? */
 static inline bool mapped_column_is_made(const struct mapped_column *column) {
-    return column->from == COLUMN_ADDED || (column->rule != NULL && column->rule->step_count > 0);
+    return column->from == COLUMN_ADDED || column->expression != 0 ||
+           (column->rule != NULL && column->rule->step_count > 0);
 }
 
-/* What all steps of a column together do to values that were distinct. */
+/* What its expression, and all steps of a column together, do to values that were distinct. */
 enum uniqueness steps_uniqueness(const struct column_rule *column);
 
 /* Do values of the type have the same bytes in text and in binary? */

@@ -113,9 +113,9 @@ Test(mapping_rows, a_copied_row_and_a_streamed_one_are_the_same) {
     struct buffer row AUTO(buffer_release), expected AUTO(buffer_release);
     buffer_init(&row, 1 << 20);
     buffer_init(&expected, 1 << 20);
-    row_map_init(&rows, &mapping, "sink");
+    row_map_init(&rows, &mapping, "sink", NULL);
     cr_assert(table_map_table(&mapping, "sink", &table, &arena, &map, &mapped, &err), "%s", err.text);
-    cr_assert(copy_map_begin(&copy, &map, &table, &mapped, &arena, &err));
+    cr_assert(copy_map_begin(&copy, &map, &table, &mapped, NULL, &arena, &err));
     srand(1);
     for (int i = 0; i < ROWS; i++) {
         char texts[COLUMNS][TEXT_MAX];
@@ -128,9 +128,11 @@ Test(mapping_rows, a_copied_row_and_a_streamed_one_are_the_same) {
             buffer_append_text(&row, k + 1 < COLUMNS ? "\t" : "\n");
         }
         const struct change change = {.kind = CHANGE_READ, .relation = &relation, .new_values = values};
-        const struct change *made = NULL;
+        const struct sink_span span = {.changes = &change, .count = 1};
+        struct sink_span made_span;
         struct slice copied;
-        cr_assert(row_map_changes(&rows, &change, 1, &made, &err), "%s", err.text);
+        cr_assert(row_map_span(&rows, &span, &made_span, &err), "%s", err.text);
+        const struct change *made = made_span.changes;
         for (uint32_t k = 0; k < made->relation->column_count; k++) {
             append_escaped(&expected, &made->new_values[k]);
             buffer_append_text(&expected, k + 1 < made->relation->column_count ? "\t" : "\n");

@@ -62,9 +62,19 @@ static bool add_constant(struct compared_table *compared, const struct table_col
     return sql != NULL;
 }
 
+/* It has a value only once the rows are mapped. */
+static bool add_computed(struct compared_table *compared, const struct table_column *column) {
+    compared->columns[compared->count++] = (struct compared_column){
+        .column = column, .source_sql = "null", .source_type_sql = "text", .is_made = true};
+    compared->needs_rows = true;
+    return true;
+}
+
 static bool add_mapped(struct compared_table *compared, uint32_t i, struct arena *arena) {
     const struct mapped_column *mapped = &compared->map.columns[i];
     struct table_column *column = &compared->table.columns[i];
+    if (mapped->expression != 0)
+        return add_computed(compared, column);
     if (mapped->from == COLUMN_ADDED)
         return add_constant(compared, column, mapped->rule, arena);
     const struct table_column *source = &compared->source->columns[mapped->from];
@@ -140,9 +150,13 @@ static bool append_steps(const struct column_rule *rule, struct arena *arena, st
 
 static bool describe_steps(struct compared_table *compared, struct arena *arena, struct error *err) {
     struct buffer text AUTO(buffer_release) = {.bytes_max = TEXT_BYTES_MAX};
+    if (compared->map.rule->where != NULL)
+        buffer_printf(&text, "where %s;", compared->map.rule->where);
     for (uint32_t i = 0; i < compared->map.column_count; i++) {
         const struct mapped_column *mapped = &compared->map.columns[i];
         buffer_printf(&text, "%s=%d", compared->table.columns[i].name, (int) mapped->from);
+        if (mapped->expression != 0)
+            buffer_printf(&text, "|sql %s", mapped->rule->sql);
         if (mapped->rule != NULL && !append_steps(mapped->rule, arena, &text, err))
             return false;
         buffer_append_text(&text, ";");
@@ -155,6 +169,7 @@ static bool describe_steps(struct compared_table *compared, struct arena *arena,
 
 static bool map_columns(struct compared_table *compared, struct arena *arena, struct error *err) {
     struct buffer names AUTO(buffer_release) = {.bytes_max = TEXT_BYTES_MAX};
+    compared->needs_rows = compared->map.rule->where != NULL;
     leave_out_changes(compared, &names);
     if (names.size > 0)
         compared->about_changes = keep_text(&names, arena);

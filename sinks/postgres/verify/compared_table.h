@@ -28,7 +28,7 @@ struct compared_table {
     size_t count;
     const struct table_column
         *divider;              /* the sink's of the source's divider; NULL: steps change its values */
-    bool needs_rows;           /* the values are known only when the rows are mapped */
+    bool needs_rows;           /* the rows and values are known only when they are mapped */
     const char *about_changes; /* columns of the sink that no row of the source has; or NULL */
     const char *steps;         /* all that changes values, as a text; or NULL */
 };

@@ -6,6 +6,7 @@
 
 #include "cdc/base/buffer.h"
 #include "sinks/chunk_range.h"
+#include "sinks/mapping/table_expressions.h"
 
 enum { PIECE_BYTES = 64 * 1024, BLOCK_BYTES = 64 * 1024 };
 
@@ -15,9 +16,11 @@ enum { PIECE_BYTES = 64 * 1024, BLOCK_BYTES = 64 * 1024 };
 
 /* ---- the session ---- */
 
-bool stage_open(struct stage *stage, const struct session_options *options, struct error *err) {
+bool stage_open(struct stage *stage, const struct sink_config *config, const struct session_options *options,
+                struct error *err) {
     if (stage->session.conn != NULL)
         return true;
+    evaluator_init(&stage->evaluator, config, options->stop);
     arena_init(&stage->arena, BLOCK_BYTES, DEFINITIONS_BYTES_MAX);
     return session_open(&stage->session, options, err) && session_take_bytes(&stage->session, err) &&
            session_notice_our_end(&stage->session, err);
@@ -26,6 +29,7 @@ bool stage_open(struct stage *stage, const struct session_options *options, stru
 void stage_close(struct stage *stage) {
     session_close(&stage->session);
     copy_map_release(&stage->copy);
+    evaluator_close(&stage->evaluator);
     arena_release(&stage->arena);
 }
 
@@ -60,8 +64,11 @@ static bool make_room(struct stage *stage, const struct staged_table *table, str
     const struct compared_table *compared = table->compared;
     arena_reset(&stage->arena);
     stage->table = table;
-    return copy_map_begin(&stage->copy, &compared->map, compared->source, &compared->table, &stage->arena,
-                          err);
+    stage->map = compared->map;
+    return table_expressions_of_table(&stage->evaluator, compared->source, &stage->map, &compared->table,
+                                      err) &&
+           copy_map_begin(&stage->copy, &stage->map, compared->source, &compared->table, &stage->evaluator,
+                          &stage->arena, err);
 }
 
 /* ---- rows ---- */

@@ -30,13 +30,16 @@ struct stage {
     const struct staged_table *table; /* for which the temporary table was made */
     const struct chunk *range;        /* whose rows it has */
     bool is_full;
-    bool is_made; /* there is a temporary table */
+    bool is_made;         /* there is a temporary table */
+    struct table_map map; /* of the table, with its expressions */
     struct copy_map copy;
+    struct evaluator evaluator; /* of the rules' expressions */
     struct arena arena;
 };
 
-/* Outside of a snapshot. Does nothing when it is open. */
-MUST_CHECK bool stage_open(struct stage *stage, const struct session_options *options, struct error *err);
+/* Outside of a snapshot. Does nothing when it is open. config: the sink's; it outlives the stage. */
+MUST_CHECK bool stage_open(struct stage *stage, const struct sink_config *config,
+                           const struct session_options *options, struct error *err);
 void stage_close(struct stage *stage);
 
 /* The rows of another snapshot are not those of this one. */

@@ -59,7 +59,7 @@ static bool target_comparison_prepare(struct comparison *comparison, const struc
     struct target_comparison *of = comparison_of(comparison);
     *ret_table = &expressions->table;
     return expressions_prepare(expressions, table, of, arena, err) &&
-           (!expressions->is_staged || stage_open(&of->stage, &of->options, err));
+           (!expressions->is_staged || stage_open(&of->stage, of->config, &of->options, err));
 }
 
 static bool target_comparison_ping(struct comparison *comparison, struct error *err) {
