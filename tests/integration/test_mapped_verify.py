@@ -2,10 +2,13 @@
 """`pgcdc verify` under a mapping: what the rules make of the source's rows is compared with the target's, and no hidden value is shown."""
 
 import json
+import signal
+import threading
 
 import pytest
 
 from support.load import ROWS, SCHEMA, Load
+from support.pipeline import SINK
 
 EQUAL, DIFFERENT = 0, 4
 KEY = b"0123456789abcdef-for-tests"
@@ -23,6 +26,7 @@ create table tree_1 partition of tree for values in (1); create table tree_2 par
 insert into tree select g, 1 + g % 2, 'v' || g from generate_series(1, 300) g;
 create table plain (id int primary key, v text); insert into plain select g, 'v' from generate_series(1, 100) g;
 create table renamed (id bigint primary key, v text, dropped text); insert into renamed select g, 'v' || g, 'secret' from generate_series(1, 5000) g;
+create table codes (id bigint primary key, v text); insert into codes select g + 100000000, 'v' || g from generate_series(1, 4000) g;
 create type mood as enum ('sad', 'ok');
 create table odd (id int primary key, "a b" text, m mood, c text); insert into odd select g, 'x', 'sad', 'A' from generate_series(1, 10) g;
 """
@@ -48,6 +52,7 @@ def rules(key_file):
             "age": {"steps": [{"default": "7"}], "type": "smallint"}, "notes": "drop", "fixed": {"mask": {"fixed": "zz"}}, "gone": {"mask": "null"},
             "source": {"const": "bank_a"}, "origin": {"meta": "table"}, "_op": {"meta": "operation"}, "_lsn": {"meta": "commit_lsn"}}},
         {"match": "public.tokens", "columns": {"token": hashed(key_file)}},
+        {"match": "public.codes", "columns": {"id": {"mask": {"fpe": "digits", "key_file": key_file}, "type": "bigint", "accept_loss": True}}},
         {"match": "public.keyless", "to": "crm.keyless", "columns": {"v": ["trim", "upper", {"truncate": 6}]}},
         {"match": "public.tree", "to": "crm.measures", "columns": {"id": {"as": "nr"}, "v": ["upper"]}},
         {"match": "public.renamed", "to": "crm.other", "columns": {"id": {"as": "nr"}, "dropped": "drop", "source": {"const": "a'b"}, "origin": {"meta": "table"}, "_op": {"meta": "operation"}}},
@@ -112,9 +117,10 @@ update crm.measures set v = lower(v) where nr = 7; delete from crm.measures wher
 update crm.other set v = 'forged' where nr = 5; update crm.other set source = 'other' where nr = 6; delete from crm.other where nr = 7; insert into crm.other values (-1, null, 'a''b');
 update crm.kind set m = 'ok' where id = 1;
 update public.plain set v = 'forged' where id = 1;
+delete from public.codes where id = (select max(id) from public.codes);
 update docs.paper set title = 'forged' where id = (select max(id) from docs.paper);
 """
-FOUND = {"customers": (1, 1, 2), "tokens": (1, 1, 1), "keyless": (1, 1, 0), "tree": (1, 0, 1), "renamed": (2, 1, 1), "odd": (0, 0, 1), "plain": (0, 0, 1), "document": (0, 0, 1)}
+FOUND = {"customers": (1, 1, 2), "tokens": (1, 1, 1), "keyless": (1, 1, 0), "tree": (1, 0, 1), "renamed": (2, 1, 1), "odd": (0, 0, 1), "plain": (0, 0, 1), "codes": (1, 0, 0), "document": (0, 0, 1)}
 
 
 def test_each_damage_is_named_as_the_target_has_it_and_repaired(mapped):
@@ -125,7 +131,7 @@ def test_each_damage_is_named_as_the_target_has_it_and_repaired(mapped):
     target.execute("insert into crm.other values (77777, 'theirs', 'another bank')")
     code, tables = verify(mapped, "--keys", "9")
     assert code == DIFFERENT and {name: counts_of(tables[name]) for name in unequal(tables)} == FOUND, tables
-    assert [tables[name].get("columns") for name in FOUND] == [["email", "age", "origin"], ["n"], None, ["v"], ["v"], ["m"], ["v"], ["title"]]
+    assert [tables[name].get("columns") for name in FOUND] == [["email", "age", "origin"], ["n"], None, ["v"], ["v"], ["m"], ["v"], None, ["title"]]
     keys = {name: sorted((key["row"], *key["key"].items()) for key in tables[name]["keys"]) for name in FOUND}
     bank = ("source", "bank_a")
     assert keys["customers"] == [("different", ("customer_id", "17"), bank), ("different", ("customer_id", "18"), bank), ("extra", ("customer_id", "9999"), bank), ("missing", ("customer_id", "3999"), bank)]
@@ -162,3 +168,78 @@ def test_a_role_without_temporary_tables_is_told_the_right(mapped):
     result = mapped.engine.command("verify", timeout_s=300)
     assert result.returncode == EQUAL, result.stdout + result.stderr
     mapped.target.execute("drop owned by mapped_reader; drop role mapped_reader")
+
+
+def test_without_an_engine_rounds_compare_the_mapped_rows(mapped):
+    mapped.engine.stop()
+    code, tables = verify(mapped)
+    assert code == EQUAL and unequal(tables) == [], tables
+    mapped.target.execute("update public.tokens set n = -1 where n = 5; delete from crm.customer where customer_id = 7")
+    mapped.source.execute("update document set title = 'later' where id = 1; update renamed set v = 'later' where id = 1")
+    code, tables = verify(mapped, "--keys", "3")
+    assert code == DIFFERENT and {name: counts_of(tables[name]) for name in unequal(tables)} == {
+        "tokens": (0, 0, 1), "customers": (1, 0, 0), "document": (0, 0, 1), "renamed": (0, 0, 1)}, tables
+    assert tables["customers"]["keys"] == [{"row": "missing", "key": {"customer_id": "7"}}]
+    result = mapped.engine.command("verify", "--repair", timeout_s=300)
+    assert result.returncode == DIFFERENT and "its next start copies" in result.stderr
+    mapped.start()
+    mapped.wait_applied()
+    mapped.wait_while_running(lambda: verify(mapped)[0] == EQUAL, "the ranges to be copied again")
+
+
+def test_nothing_stays_proven_under_another_rule(mapped):
+    """The steps of a rule, and the keys of its masks, are a part of what was compared."""
+    for change in (False, True):
+        result = mapped.engine.command("verify", "--table", "customers",
+                                       environment={"PGCDC_FAULT": "verify-range-compared:3", "PGCDC_INTERVAL_MS": "0"})
+        assert result.returncode == -signal.SIGKILL and (mapped.state / f"shop.{SINK}.verify").exists(), result.stderr
+        if change:
+            mapped.engine.configuration["mapping"][0]["columns"]["phone"]["mask"]["partial"]["keep_last"] = 3
+        result = mapped.engine.command("verify", "--table", "customers", "--resume")
+        assert ("so all is compared" in result.stderr) == change and result.returncode == (DIFFERENT if change else EQUAL), result.stderr
+
+
+def test_each_round_reads_the_rows_of_its_own_snapshot(mapped, tmp_path):
+    """From another machine there are only rounds; rows that change between two snapshots are equal once they stand still."""
+    mapped.engine.configuration["state"] = str(tmp_path)
+
+    def change():
+        connection = mapped.source.connect()
+        with connection.cursor() as cursor:
+            for _ in range(1000):
+                cursor.execute("update tokens set n = n + 1 ")
+        connection.close()
+
+    writer = threading.Thread(target=change)
+    writer.start()
+    try:
+        result = mapped.engine.command("verify", "--table", "tokens", timeout_s=300)
+    finally:
+        writer.join()
+    assert result.returncode == EQUAL, result.stdout + result.stderr
+
+
+def test_continuously_mapped_rows_are_proven(pipeline, tmp_path):
+    key_file = tmp_path / "mask.key"
+    key_file.write_bytes(KEY)
+    key_file.chmod(0o600)
+    pipeline.source.execute("create table tokens (token text primary key, n int); insert into tokens select 'token ' || g, g from generate_series(1, 500) g")
+    pipeline.engine.configuration["mapping"] = [{"match": "public.tokens", "columns": {"token": hashed(str(key_file))}}]
+    pipeline.engine.configuration["verify"] = {"continuous": "100MB/s"}
+    pipeline.start(environment={"PGCDC_INTERVAL_MS": "300"})
+
+    def state():
+        table, = json.loads(pipeline.engine.command("status", "--json").stdout)["sinks"][0]["verified"] or [{}]
+        return table.get("state"), table.get("proven_lsn")
+
+    proven = pipeline.wait_while_running(lambda: state()[0] == "equal" and state(), "the table to be proven equal")
+    for number in range(1):
+        pipeline.source.execute(f"update tokens set n = n + 1000; delete from tokens where token = 'token {number}'")
+        pipeline.wait_applied()
+        proven = pipeline.wait_while_running(lambda last=proven: state()[0] == "equal" and state()[1] != last[1] and state(), "it to be proven equal again")
+    assert "differs from the source" not in pipeline.engine.log_text()
+    pipeline.target.execute("update tokens set n = -1 where n = 1400")
+    pipeline.engine.wait_log("0 missing, 0 extra, 1 different")
+    pipeline.target.execute("update tokens set n = 1400 where n = -1")
+    pipeline.engine.wait_log("table public.tokens is equal again where it differed")
+    assert "token 400" not in pipeline.engine.log_text()
