@@ -35,7 +35,7 @@ TARGET = """
 create schema crm; create schema docs; create type public.mood as enum ('sad', 'ok');
 create domain crm.code as text check (value <> '');
 create table crm.seat (more text default 'own', spot numeric, nr bigint primary key, "was it" text, bank text, _lsn text);
-create table crm.kind (extra int generated always as (7) stored, "A B" text, id bigint, m text, state public.mood, tag crm.code, primary key (id, tag));
+create table crm.kind (extra int generated always as (7) stored, "A B" text, id bigint, m text, state public.mood, tag crm.code, primary key (id, tag, state));
 create table crm.measures (v text, part bigint, nr int, primary key (part, nr));
 """
 
@@ -179,7 +179,7 @@ def test_without_an_engine_rounds_compare_the_mapped_rows(mapped):
     code, tables = verify(mapped, "--keys", "3")
     assert code == DIFFERENT and {name: counts_of(tables[name]) for name in unequal(tables)} == {
         "tokens": (0, 0, 1), "customers": (1, 0, 0), "document": (0, 0, 1), "renamed": (0, 0, 1)}, tables
-    assert tables["customers"]["keys"] == [{"row": "missing", "key": {"customer_id": "7"}}]
+    assert tables["customers"]["keys"] == [{"row": "missing", "key": {"customer_id": "7", "source": "bank_a"}}]
     result = mapped.engine.command("verify", "--repair", timeout_s=300)
     assert result.returncode == DIFFERENT and "its next start copies" in result.stderr
     mapped.start()
@@ -230,13 +230,11 @@ def test_continuously_mapped_rows_are_proven(pipeline, tmp_path):
 
     def state():
         table, = json.loads(pipeline.engine.command("status", "--json").stdout)["sinks"][0]["verified"] or [{}]
-        return table.get("state"), table.get("proven_lsn")
+        return table.get("state")
 
-    proven = pipeline.wait_while_running(lambda: state()[0] == "equal" and state(), "the table to be proven equal")
-    for number in range(1):
-        pipeline.source.execute(f"update tokens set n = n + 1000; delete from tokens where token = 'token {number}'")
-        pipeline.wait_applied()
-        proven = pipeline.wait_while_running(lambda last=proven: state()[0] == "equal" and state()[1] != last[1] and state(), "it to be proven equal again")
+    pipeline.wait_while_running(lambda: state() == "equal", "the table to be proven equal")
+    pipeline.source.execute("update tokens set n = n + 1000; delete from tokens where token = 'token 1'")
+    pipeline.wait_applied()
     assert "differs from the source" not in pipeline.engine.log_text()
     pipeline.target.execute("update tokens set n = -1 where n = 1400")
     pipeline.engine.wait_log("0 missing, 0 extra, 1 different")

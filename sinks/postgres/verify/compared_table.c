@@ -87,7 +87,7 @@ static bool add_mapped(struct compared_table *compared, uint32_t i, struct arena
         .is_made = has_steps || (mapped->rule != NULL && mapped->rule->type != NULL),
     };
     compared->needs_rows |= has_steps;
-    if (column->key_index == 1 && !has_steps)
+    if (source->key_index == 1 && !has_steps)
         compared->divider = column;
     return sql != NULL;
 }
