@@ -37,6 +37,8 @@ struct column {
     oid_t type_oid;    /* of the source cluster */
     int32_t type_modifier;
     bool is_key; /* part of the replica identity; with identity full, every column is */
+    /* as a sink gets it: a rule says its type there, so that type's input function decides about values */
+    bool is_cast;
     /* Set by the relation cache, or by the creator of a relation without a cache. Also NUL-terminated. */
     struct slice type_schema; /* "pg_catalog" for built-in types */
     struct slice type_name;   /* pg_type.typname: int4, _text; for a domain its base type's name */

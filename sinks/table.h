@@ -42,6 +42,7 @@ struct table_column {
     bool published;    /* its values are in the stream; false for a column that the target generates itself */
     bool left_to_sink; /* both sides generate it: set by the sink's copy.begin, so that it is not copied */
     bool sink_takes_binary; /* its target column has the same type: set by copy.begin of some sinks */
+    bool is_cast; /* a rule of the mapping says the sink's type: its input function decides about values */
     bool in_identity;       /* part of the replica identity; with identity full, every column */
     uint32_t key_index;     /* position in the primary key, from 1; 0: not part of it */
 };

@@ -253,6 +253,7 @@ static struct column map_column(const struct relation *relation, const struct ru
         mapped.type_name = ADDED_TEXT.type_name;
     }
     mapped.name = slice_of(column->rule->as);
+    mapped.is_cast = column->rule->type != NULL;
     return mapped;
 }
 
@@ -334,6 +335,7 @@ static struct table_column map_table_column(const struct table *table, const str
     mapped.name = column->rule->as;
     if (column->rule->type != NULL)
         mapped.type_sql = column->rule->type;
+    mapped.is_cast = column->rule->type != NULL;
     return mapped;
 }
 

@@ -263,6 +263,26 @@ def test_values_that_are_not_text_are_sent_as_text(pipeline):
     assert pipeline.target.execute("select * from t order by id") == [(1, "1xxxxxx", "2024"), (2, "7xxxxxx", "2025")]
 
 
+def test_a_type_of_a_rule_is_a_cast(pipeline):
+    """The target's type decides about copied and streamed values alike; without a rule such a type is refused."""
+    pipeline.source.execute("create table item (id bigint primary key, at timestamptz, n numeric, code uuid); insert into item values (1, '2026-01-02 03:04:05+00', 1.4, md5('1')::uuid)")
+    pipeline.engine.configuration["mapping"] = [{"match": "public.item", "columns": {
+        "id": {"type": "text"}, "at": {"type": "date"}, "n": {"type": "int"}, "code": {"type": "varchar(40)"}}}]
+    pipeline.target.execute("set timezone = 'UTC'; create table item (id text primary key, at date, n numeric(5,0), code varchar(40))")
+    assert not [finding for finding in pipeline.engine.json("check")["findings"] if finding["code"].endswith("target_column_type") and finding["severity"] == "problem"]
+    pipeline.start()
+    pipeline.source.execute("insert into item select id + 1, at, n, code from item; update item set n = n + 1 where id = 1")
+    pipeline.wait_applied()
+    assert pipeline.target.execute("select id, at::text, n::text, code = md5('1')::uuid::text from item order by id") == [("1", "2026-01-02", "2", True), ("2", "2026-01-02", "1", True)]
+    result = pipeline.engine.command("verify")
+    assert result.returncode == 0, result.stdout + result.stderr
+    pipeline.engine.stop()
+    pipeline.engine.configuration["mapping"][0]["columns"] = {"id": {"type": "text"}, "code": {"type": "text"}}
+    pipeline.source.execute("insert into item values (9)")
+    result = pipeline.engine.command("run", "--until", "caught-up")
+    assert result.returncode == 1 and "which can change values silently" in result.stderr, result.stderr
+
+
 def test_a_masked_column_that_is_renamed_stops_the_stream(customers):
     """It would arrive unmasked under its new name."""
     customers.target.execute("create schema crm")

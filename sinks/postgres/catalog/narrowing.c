@@ -38,7 +38,7 @@ bool narrowing_check_copy(struct session *session, const struct table *table, st
     for (uint32_t i = 0; i < table->column_count; i++) {
         const struct table_column *column = &table->columns[i];
         int row = type_shapes_find(shapes, 0, PQntuples(shapes), slice_of(column->name));
-        if (row < 0 || !table_column_is_copied(column) ||
+        if (row < 0 || !table_column_is_copied(column) || column->is_cast ||
             strcmp(PQgetvalue(shapes, row, SHAPE_SQL), column->type_sql) == 0)
             continue;
         const struct type_shape source = type_shape_of_table_column(column);
@@ -82,7 +82,7 @@ static bool check_table(struct session *session, const struct target_table *tabl
     for (uint32_t i = 0; i < table->column_count; i++) {
         const struct column *column = &table->relation->columns[i];
         int row = type_shapes_find(shapes, rows.first, rows.end, column->name);
-        if (row < 0 || !table->columns[i].is_written)
+        if (row < 0 || !table->columns[i].is_written || column->is_cast)
             continue;
         const struct type_shape source = type_shape_of_column(column);
         const struct type_shape target = type_shape_of_row(shapes, row);
