@@ -14,6 +14,7 @@
 #include "cdc/source/scope.h"
 #include "cdc/source/source.h"
 #include "sinks/mapping/step.h"
+#include "sinks/mapping/table_expressions.h"
 #include "sinks/mapping/table_map.h"
 
 enum { BLOCK_BYTES = 64 * 1024, STEPS_TEXT_MAX = 512, OIDS_BYTES_MAX = 16 << 20 };
@@ -30,7 +31,8 @@ static const char *source_word(enum column_source source) {
                                         [COLUMN_XID] = "xid",
                                         [COLUMN_INDEX] = "index",
                                         [COLUMN_OPERATION] = "operation",
-                                        [COLUMN_TABLE] = "table"};
+                                        [COLUMN_TABLE] = "table",
+                                        [COLUMN_SQL] = "sql"};
     return WORDS[source];
 }
 
@@ -77,6 +79,8 @@ static void print_column(const struct mapped_pair *pair, uint32_t i) {
     join_steps(column->rule, steps);
     printf("  %-24s -> %-24s %-20s%s%s", from_text(pair, column), made->name, made->type_sql,
            made->key_index > 0 ? " key" : "", made->not_null && made->key_index == 0 ? " not null" : "");
+    if (column->expression != 0)
+        printf("  sql: %s", column->rule->sql);
     if (steps[0] != '\0')
         printf("  %s (uniqueness: %s)", steps, uniqueness_word(steps_uniqueness(column->rule)));
     if (column->from == COLUMN_ADDED && column->rule->source == COLUMN_CONST)
@@ -91,6 +95,8 @@ static void print_pair(const struct mapped_pair *pair) {
         return;
     }
     printf("  by the rule for %s\n", pair->map.rule->match);
+    if (pair->map.rule->where != NULL)
+        printf("  where %s\n", pair->map.rule->where);
     for (uint32_t i = 0; i < pair->map.column_count; i++)
         print_column(pair, i);
     for (uint32_t i = 0; i < pair->source->column_count; i++)
@@ -121,6 +127,7 @@ static void put_column(struct json_writer *json, const struct mapped_pair *pair,
     json_put_field(json, "to", pair->table.columns[i].name);
     json_put_field(json, "type", pair->table.columns[i].type_sql);
     put_flag(json, "key", pair->table.columns[i].key_index > 0);
+    put_known(json, "sql", column->expression != 0 ? column->rule->sql : NULL);
     json_put_key(json, "steps");
     yajl_gen_array_open(json->generator);
     for (size_t k = 0; column->rule != NULL && k < column->rule->step_count; k++)
@@ -139,6 +146,7 @@ static void put_pair(struct json_writer *json, const struct mapped_pair *pair) {
     json_put_field(json, "to_schema", pair->table.schema);
     json_put_field(json, "to_table", pair->table.name);
     put_known(json, "rule", pair->map.rule != NULL ? pair->map.rule->match : NULL);
+    put_known(json, "where", pair->map.rule != NULL ? pair->map.rule->where : NULL);
     json_put_key(json, "columns");
     yajl_gen_array_open(json->generator);
     for (uint32_t i = 0; pair->map.rule != NULL && i < pair->map.column_count; i++)
@@ -158,21 +166,29 @@ static void put_pair(struct json_writer *json, const struct mapped_pair *pair) {
 struct mapper {
     const struct command_line *line;
     struct session source;
+    struct evaluator evaluator; /* of the sink that is printed: it knows the types of expressions */
     struct arena arena;
     struct json_writer json;
 };
 
 static void mapper_release(struct mapper *mapper) {
     session_close(&mapper->source);
+    evaluator_close(&mapper->evaluator);
     arena_release(&mapper->arena);
     json_writer_release(&mapper->json);
+}
+
+static bool prove_pair(struct mapper *mapper, const struct config_sink *sink, const struct table *table,
+                       struct mapped_pair *pair, struct error *err) {
+    return table_map_table(sink->sink.mapping, sink->sink.name, table, &mapper->arena, &pair->map,
+                           &pair->table, err) &&
+           table_expressions_of_table(&mapper->evaluator, table, &pair->map, &pair->table, err);
 }
 
 static bool take_table(struct mapper *mapper, const struct config_sink *sink, const struct table *table,
                        struct error *err) {
     struct mapped_pair pair = {.source = table, .table = *table};
-    if (sink->sink.mapping != NULL && !table_map_table(sink->sink.mapping, sink->sink.name, table,
-                                                       &mapper->arena, &pair.map, &pair.table, err))
+    if (sink->sink.mapping != NULL && !prove_pair(mapper, sink, table, &pair, err))
         return false;
     if (mapper->line->json)
         put_pair(&mapper->json, &pair);
@@ -205,6 +221,8 @@ static bool sample_tables(struct mapper *mapper, const struct table_list *list, 
 static bool take_sink(struct mapper *mapper, const struct config_sink *sink, const struct table_list *list,
                       struct error *err) {
     struct json_writer *json = &mapper->json;
+    evaluator_close(&mapper->evaluator);
+    evaluator_init(&mapper->evaluator, &sink->sink, mapper->line->stop);
     if (!mapper->line->json)
         printf("sink %s:\n", sink->sink.name);
     if (mapper->line->json) {
@@ -303,7 +321,8 @@ static enum exit_code run_map(const struct command_line *line) {
 static const struct command_use USES[] = {
     {&OPTION_CONFIG, NULL, true},
     {&OPTION_JSON_OUTPUT,
-     "one object: pipeline, sinks (sink, tables: schema, table, to_schema, to_table, rule, columns, dropped)",
+     "one object: pipeline, sinks (sink, tables: schema, table, to_schema, to_table, rule, where, columns, "
+     "dropped)",
      false},
     {&OPTION_DRY_RUN, "some rows of each mapped table instead, as lines of JSON, as the sink would get them",
      false},

@@ -157,3 +157,63 @@ def test_a_key_that_is_computed_from_the_key(pipeline):
     pipeline.source.execute("update t set n = 5 where id = 1; update t set id = 20 where id = 2; delete from t where id = 3")
     pipeline.wait_applied()
     assert pipeline.target.execute("select * from t order by id") == pipeline.source.execute("select id * 10, n from t order by id")
+
+
+def test_the_map_shows_conditions_and_expressions(persons):
+    persons.engine.configuration["mapping"][0]["where"] = "id > 2"
+    text = persons.engine.command("map").stdout
+    assert "where id > 2" in text and "sql: first || ' ' || last" in text and "trim (uniqueness: lost)" in text
+    table, = json.loads(persons.engine.command("map", "--json").stdout)["sinks"][0]["tables"]
+    columns = {column["to"]: (column["source"], column["type"], column["sql"]) for column in table["columns"]}
+    assert table["where"] == "id > 2" and columns["year"] == ("sql", "integer", COLUMNS["year"]) and columns["id"] == ("column", "integer", None)
+    sample = persons.engine.command("map", "--dry-run")
+    assert sample.returncode == 0 and "FIRST3" in sample.stdout and "FIRST2" not in sample.stdout, sample.stdout + sample.stderr
+
+
+def latest_rows(pipeline, topic):
+    """The rows that the records leave, by their ids; and how many records there were."""
+    rows, count = {}, 0
+    for message in pipeline.read_topic(topic):
+        count += 1
+        envelope = json.loads(message.value())
+        if envelope["before"]:
+            rows.pop(envelope["before"]["id"], None)
+        if envelope["after"]:
+            rows[envelope["after"]["id"]] = envelope["after"]
+    return [rows[key] for key in sorted(rows)], count
+
+
+@pytest.mark.parametrize("mode", ["simple", "live"])
+def test_topics_have_the_rows_that_pass(kafka_pipeline, mode):
+    """The source computes: rows enter and leave, and each start after a kill gives the same records."""
+    pipeline = kafka_pipeline
+    pipeline.source.execute("create table t (id int primary key, n int, name text); alter table t replica identity full;"
+                            "insert into t select g, g % 10, 'Name ' || g from generate_series(1, 2000) g")
+    pipeline.engine.configuration["copy"] = {"mode": mode}
+    pipeline.engine.configuration["mapping"] = [{"match": "public.t", "where": "n >= 5", "columns": {
+        "n": {"sql": "n * 2"}, "label": {"sql": "upper(name) || n", "steps": [{"truncate": 9}]}}}]
+    pipeline.sink_configuration["format"] = "debezium-json"
+    pipeline.engine.catch_up()
+    for round_, point in enumerate(("mapping-evaluate", "kafka-after-write", "mapping-evaluate")):
+        pipeline.source.execute(f"update t set n = (n + 3) % 10 where id % 7 = {round_}; delete from t where id % 50 = {round_}; insert into t values ({3000 + round_}, 7, 'new');"
+                                f"update t set id = id + 10000 where id between {100 + round_} and {101 + round_}")
+        killed = pipeline.engine.command("run", "--until", "caught-up", environment={"PGCDC_FAULT": point})
+        assert killed.returncode < 0, killed.stderr
+        pipeline.engine.catch_up()
+    found_rows, count = latest_rows(pipeline, pipeline.topic("t"))
+    assert [(row["id"], row["n"], row["name"], row["label"]) for row in found_rows] == \
+        pipeline.source.execute("select id, n * 2, name, left(upper(name) || n, 9) from t where n >= 5 order by id")
+    assert 1000 < count < 3000
+
+
+def test_a_row_that_leaves_is_a_delete_record(kafka_pipeline):
+    pipeline = kafka_pipeline
+    pipeline.source.execute("create table t (id int primary key, n int); alter table t replica identity full; insert into t values (1, 1), (2, 0)")
+    pipeline.engine.configuration["mapping"] = [{"match": "public.t", "where": "n > 0"}]
+    pipeline.sink_configuration["format"] = "debezium-json"
+    pipeline.engine.catch_up()
+    pipeline.source.execute("update t set n = 0 where id = 1; update t set n = 1 where id = 2; update t set n = 2 where id = 2; update t set n = n where id = 1; delete from t")
+    pipeline.engine.catch_up()
+    told = [((envelope["after"] or envelope["before"])["id"], envelope["op"])
+            for envelope in (json.loads(message.value()) for message in pipeline.read_topic(pipeline.topic("t")))]
+    assert told == [(1, "r"), (1, "d"), (2, "c"), (2, "u"), (2, "d")]
