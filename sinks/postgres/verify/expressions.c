@@ -210,6 +210,8 @@ static void take_column(struct preparation *preparation, const struct compared_c
     bool is_generated_there = row >= 0 && PQgetvalue(preparation->columns, row, FIELD_GENERATED)[0] != '\0';
     if (row < 0 && column->published)
         list_name(&preparation->missing, "column ", column->name);
+    else if (row < 0 && preparation->compared->map.rule != NULL)
+        return; /* a mapped table does not have it */
     else if (!column->published && !is_generated_there)
         list_name(&preparation->left_out, "", column->name);
     else if (column->published || !preparation->compared->needs_rows)
