@@ -23,6 +23,14 @@ enum replica_identity {
     REPLICA_IDENTITY_INDEX = 'i',
 };
 
+/* How a sink keeps the rows of a table. The decoder knows only the first; a mapping sets the others. */
+enum row_mode {
+    ROWS_MERGED,      /* as the source has them */
+    ROWS_APPENDED,    /* each change is a row */
+    ROWS_SOFT_DELETE, /* a deleted row stays, and is marked */
+    ROWS_HISTORY,     /* each version of a row is a row */
+};
+
 /* Does the key in the definition identify a row? A generated column of it may not be sent. */
 enum key_certainty {
     KEY_CERTAIN,
@@ -60,6 +68,8 @@ struct relation {
     /* as a sink gets it: a condition on its columns, for its rows in the sink's table; NULL: all */
     const char *owned_sql;
     struct column *columns;
+    enum row_mode mode;
+    const struct relation *mapped_from; /* of one that a mapping has made: the source's; else NULL */
 };
 
 /*

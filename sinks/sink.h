@@ -288,6 +288,7 @@ struct sink_ops {
     bool stores_position;
     bool takes_text_only; /* values must be text: VALUE_BINARY is never written */
     bool appends;         /* a copy adds to existing rows: a second copy duplicates them */
+    bool keeps_modes;     /* its rows can be kept in every mode (row_mode.h) */
     bool is_single;       /* it owns something of the process: a pipeline has one at most */
     bool splits;          /* write may commit a part of a large transaction; its position then says so */
     /* text need not be UTF-8: from a source with encoding SQL_ASCII it is sent as stored */

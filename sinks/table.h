@@ -12,6 +12,7 @@
 
 #include "cdc/base/arena.h"
 #include "cdc/base/lsn.h"
+#include "decoder/relation.h"
 
 /*
  * A user-defined type that a column uses, directly or through an array, a domain or a composite type. A
@@ -66,6 +67,7 @@ struct table {
     const char *owned_sql;
     /* its rows may arrive in several steps, while changes are applied: set by chunk.find_parts */
     bool sink_takes_parts;
+    enum row_mode mode; /* set by a mapping */
 };
 
 /*

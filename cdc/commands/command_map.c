@@ -32,7 +32,8 @@ static const char *source_word(enum column_source source) {
                                         [COLUMN_INDEX] = "index",
                                         [COLUMN_OPERATION] = "operation",
                                         [COLUMN_TABLE] = "table",
-                                        [COLUMN_SQL] = "sql"};
+                                        [COLUMN_SQL] = "sql",
+                                        [COLUMN_OF_MODE] = "mode"};
     return WORDS[source];
 }
 
@@ -94,7 +95,10 @@ static void print_pair(const struct mapped_pair *pair) {
         printf("  as it is\n");
         return;
     }
-    printf("  by the rule for %s\n", pair->map.rule->match);
+    printf("  by the rule for %s", pair->map.rule->match);
+    if (pair->map.rule->mode != ROWS_MERGED)
+        printf(", mode %s", row_mode_word(pair->map.rule->mode));
+    printf("\n");
     if (pair->map.rule->where != NULL)
         printf("  where %s\n", pair->map.rule->where);
     for (uint32_t i = 0; i < pair->map.column_count; i++)
@@ -147,6 +151,7 @@ static void put_pair(struct json_writer *json, const struct mapped_pair *pair) {
     json_put_field(json, "to_table", pair->table.name);
     put_known(json, "rule", pair->map.rule != NULL ? pair->map.rule->match : NULL);
     put_known(json, "where", pair->map.rule != NULL ? pair->map.rule->where : NULL);
+    json_put_field(json, "mode", row_mode_word(pair->map.rule != NULL ? pair->map.rule->mode : ROWS_MERGED));
     json_put_key(json, "columns");
     yajl_gen_array_open(json->generator);
     for (uint32_t i = 0; pair->map.rule != NULL && i < pair->map.column_count; i++)
@@ -321,7 +326,8 @@ static enum exit_code run_map(const struct command_line *line) {
 static const struct command_use USES[] = {
     {&OPTION_CONFIG, NULL, true},
     {&OPTION_JSON_OUTPUT,
-     "one object: pipeline, sinks (sink, tables: schema, table, to_schema, to_table, rule, where, columns, "
+     "one object: pipeline, sinks (sink, tables: schema, table, to_schema, to_table, rule, where, mode, "
+     "columns, "
      "dropped)",
      false},
     {&OPTION_DRY_RUN, "some rows of each mapped table instead, as lines of JSON, as the sink would get them",

@@ -9,6 +9,7 @@
 #include "cdc/pq/session.h"
 #include "sinks/mapping/mapped_sink.h"
 #include "sinks/mapping/match.h"
+#include "sinks/mapping/mode_shape.h"
 
 const struct option_spec MAPPING_OPTIONS[] = {
     {"match", true,
@@ -25,6 +26,10 @@ const struct option_spec MAPPING_OPTIONS[] = {
      "columns "
      "that tell the sources of one table apart",
      OPTION_LIST, "the source's key, and each `const`"},
+    {"mode", false,
+     "how rows are kept, in sinks of type postgres: merge, as the source has them; append, a row for each "
+     "change; soft_delete, deleted rows are marked; history, a row for each version of a row",
+     OPTION_TEXT, "merge"},
     {"columns", false,
      "what becomes of columns, by their names at the source: `drop`, a list of steps, or `as`, `type`, "
      "`steps`, `mask`, `sql`, `const`, `meta`; the others stay as they are",
@@ -64,6 +69,49 @@ static bool check_where(const struct section *section, const struct rule *rule, 
            section_error(section, "where", NULL, err, "the expression is empty");
 }
 
+static bool read_row_mode(const struct section *section, struct rule *rule, struct error *err) {
+    static const enum row_mode MODES[] = {ROWS_MERGED, ROWS_APPENDED, ROWS_SOFT_DELETE, ROWS_HISTORY};
+    const char *const words[] = {row_mode_word(MODES[0]), row_mode_word(MODES[1]), row_mode_word(MODES[2]),
+                                 row_mode_word(MODES[3]), NULL};
+    size_t word = 0;
+    if (!section_word(section, "mode", words, &word, err))
+        return false;
+    rule->mode = MODES[word];
+    return mode_shape_rule(rule, section->file->arena, err);
+}
+
+/* A change that finds no row, or one too many, would be settled against what the mode says. */
+static bool check_mode_options(const struct section *section, const struct rule *rule,
+                               const struct sink_config *sink, struct error *err) {
+    static const char *const KEYS[] = {"on_missing", "on_exists", "detect_origin"};
+    static const char *const OFF[] = {"stop", "stop", "off"};
+    for (size_t i = 0; i < sizeof KEYS / sizeof *KEYS; i++) {
+        const char *value = sink_config_find(sink, KEYS[i]);
+        if (value != NULL && strcmp(value, OFF[i]) != 0)
+            return section_error(section, "mode", NULL, err, "%s is not possible with %s: %s of sink %s",
+                                 row_mode_word(rule->mode), KEYS[i], value, sink->name);
+    }
+    return true;
+}
+
+static bool check_mode(const struct section *section, const struct config *config, const struct rule *rule,
+                       struct error *err) {
+    for (size_t i = 0; i < config->sink_count && rule->mode != ROWS_MERGED; i++) {
+        const struct config_sink *sink = &config->sinks[i];
+        if (!rule_is_for(rule, sink->sink.name))
+            continue;
+        if (!sink->ops->keeps_modes)
+            return section_error(
+                section, "mode", NULL, err,
+                "%s is not possible for sink %s of type %s: name the other sinks in the rule's "
+                "key sinks, or leave the mode out",
+                row_mode_word(rule->mode), sink->sink.name, sink->ops->type);
+        if (!check_mode_options(section, rule, &sink->sink, err))
+            return false;
+    }
+    return true;
+}
+
 static bool read_rule(const struct section *section, const struct config *config, struct rule *rule,
                       struct error *err) {
     struct arena *arena = section->file->arena;
@@ -78,7 +126,7 @@ static bool read_rule(const struct section *section, const struct config *config
         return false;
     if (rule->to != NULL && !rule_check_to(rule, arena, err))
         return section_place(section, "to", err);
-    return true;
+    return read_row_mode(section, rule, err) && check_mode(section, config, rule, err);
 }
 
 /* Does the mapping do anything for the sink? */

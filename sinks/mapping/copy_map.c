@@ -125,13 +125,13 @@ static void append_field(struct buffer *bytes, const struct value *value) {
 }
 
 static bool write_row(struct copy_map *copy, const struct value *values, struct error *err) {
-    static const struct change READ = {.kind = CHANGE_READ};
+    const struct change read = {.kind = CHANGE_READ, .index = copy->row_count++};
     bool is_first = true;
     for (uint32_t i = 0; i < copy->map->column_count; i++) {
         struct value value;
         if (!copy->takes[i])
             continue;
-        if (!row_map_value(copy->map, i, copy->columns, values, &READ, &copy->arena, &value, err))
+        if (!row_map_value(copy->map, i, copy->columns, values, &read, &copy->arena, &value, err))
             return false;
         if (!is_first)
             buffer_append_text(&copy->bytes, "\t");

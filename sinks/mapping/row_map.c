@@ -10,6 +10,7 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/base/pg_time_text.h"
+#include "sinks/mapping/mode_values.h"
 #include "sinks/mapping/owned.h"
 #include "sinks/mapping/row_sql.h"
 #include "sinks/mapping/step.h"
@@ -28,7 +29,8 @@ enum {
 struct mapped_relation {
     struct table_map map;
     const struct relation *source;
-    const struct relation *relation; /* as the sink gets it */
+    const struct relation *relation; /* mapped */
+    struct mode_shape shape;         /* as the sink gets it */
     uint64_t wanted_of_key;          /* expressions that an old row has which is only a key */
     struct row_sql_list list;        /* changes of this span, for its expressions */
 };
@@ -41,6 +43,7 @@ void row_map_init(struct row_map *rows, const struct mapping *mapping, const cha
 }
 
 void row_map_release(struct row_map *rows) {
+    mode_rows_release(&rows->modes);
     map_release(&rows->relations);
     arena_release(&rows->definitions);
     arena_release(&rows->rows);
@@ -98,7 +101,8 @@ static bool map_anew(struct row_map *rows, const struct relation *source, struct
     *ret_mapped = mapped;
     if (!table_map_relation(rows->mapping, rows->sink, source, &rows->definitions, &mapped->map,
                             &mapped->relation, err) ||
-        !table_expressions_of_relation(rows->evaluator, source, &mapped->map, mapped->relation, err))
+        !table_expressions_of_relation(rows->evaluator, source, &mapped->map, mapped->relation, err) ||
+        !mode_shape_relation(&mapped->map, mapped->relation, source, &rows->definitions, &mapped->shape, err))
         return false;
     mapped->wanted_of_key = find_wanted_of_key(mapped);
     return check_name(rows, mapped, err) &&
@@ -172,7 +176,7 @@ static const char *operation_of(const struct change *change) {
     }
 }
 
-static void append_time(struct buffer *text, int64_t time_us) {
+void row_map_append_time(struct buffer *text, int64_t time_us) {
     int64_t days = time_us / MICROSECONDS_PER_DAY, rest = time_us % MICROSECONDS_PER_DAY;
     if (rest < 0) {
         days--;
@@ -191,7 +195,7 @@ static void append_meta(enum column_source source, const struct change *change, 
     if (source == COLUMN_COMMIT_LSN)
         buffer_append_text(text, lsn_format(change->transaction->commit_lsn).text);
     if (source == COLUMN_COMMIT_TIME)
-        append_time(text, change->transaction->commit_time_us);
+        row_map_append_time(text, change->transaction->commit_time_us);
     if (source == COLUMN_XID)
         buffer_printf(text, "%" PRIu32, change->transaction->xid);
     if (source == COLUMN_INDEX)
@@ -204,6 +208,9 @@ static bool make_added(const struct table_map *map, const struct column_rule *ru
     struct buffer text AUTO(buffer_release) = {.bytes_max = META_BYTES_MAX};
     const char *given = rule->source == COLUMN_CONST ? rule->text : map->source_name;
     *ret_value = (struct value){.kind = VALUE_NULL};
+    if (rule->source == COLUMN_OF_MODE) /* of a streamed row: by mode_rows.c */
+        return change->kind != CHANGE_READ ||
+               mode_values_copied(map, rule->mode_column, change->index, arena, ret_value, err);
     if (rule->source != COLUMN_CONST && rule->source != COLUMN_TABLE) {
         append_meta(rule->source, change, &text);
         if (text.size == 0)
@@ -327,19 +334,18 @@ static void take_fate(struct change *change, enum row_fate fate) {
     }
 }
 
-static bool map_truncate(struct row_map *rows, struct change *change, struct error *err) {
-    const struct relation **relations =
-        arena_alloc(&rows->rows, (change->relation_count + 1) * sizeof *relations);
-    if (relations == NULL)
+static bool map_truncate(struct row_map *rows, const struct change *change, struct error *err) {
+    const struct mode_shape **shapes =
+        arena_alloc(&rows->rows, (change->relation_count + 1) * sizeof(*shapes));
+    if (shapes == NULL)
         return error_no_memory(err);
     for (uint32_t i = 0; i < change->relation_count; i++) {
         struct mapped_relation *mapped = NULL;
         if (!find_relation(rows, change->relations[i], &mapped, err))
             return false;
-        relations[i] = mapped->relation;
+        shapes[i] = &mapped->shape;
     }
-    change->relations = relations;
-    return true;
+    return mode_rows_truncate(&rows->modes, shapes, change, err);
 }
 
 /* Finds the maps, and computes the expressions of all rows of a table together. */
@@ -372,33 +378,41 @@ static enum row_fate fate_of(const struct passage *passage) {
     return passage->sql != NULL ? row_sql_fate(passage->sql, &passage->mapped->map) : ROW_PASSES;
 }
 
+static bool map_change(struct row_map *rows, const struct passage *passage, const struct change *change,
+                       enum row_fate fate, struct error *err) {
+    struct change mapped = *change;
+    if (change->kind == CHANGE_TRUNCATE)
+        return map_truncate(rows, change, err);
+    if (passage->mapped != NULL && !map_row(rows, passage, &mapped, err))
+        return false;
+    take_fate(&mapped, fate);
+    return mode_rows_add(&rows->modes, passage->mapped != NULL ? &passage->mapped->shape : NULL, &mapped,
+                         err);
+}
+
 bool row_map_span(struct row_map *rows, const struct sink_span *span, struct sink_span *ret_span,
                   struct error *err) {
     arena_reset(&rows->rows);
     if (rows->has_read)
         forget_relations(rows);
-    struct change *mapped = arena_alloc(&rows->rows, (span->count + 1) * sizeof *mapped);
     struct passage *passages = arena_alloc_zero(&rows->rows, (span->count + 1) * sizeof *passages);
-    if (mapped == NULL || passages == NULL)
+    if (passages == NULL)
         return error_no_memory(err);
     *ret_span = *span;
-    ret_span->changes = mapped;
-    ret_span->count = ret_span->present = 0;
-    if (!prepare_rows(rows, span, passages, err))
+    ret_span->present = 0;
+    if (!mode_rows_begin(&rows->modes, span->changes, span->count, &rows->rows, err) ||
+        !prepare_rows(rows, span, passages, err))
         return false;
     for (size_t i = 0; i < span->count; i++) {
         const enum row_fate fate = fate_of(&passages[i]);
-        struct change *change = &mapped[ret_span->count];
         if (fate == ROW_IS_OUT)
             continue;
-        *change = span->changes[i];
-        if (passages[i].mapped != NULL && !map_row(rows, &passages[i], change, err))
+        if (!map_change(rows, &passages[i], &span->changes[i], fate, err))
             return false;
-        if (change->kind == CHANGE_TRUNCATE && !map_truncate(rows, change, err))
-            return false;
-        take_fate(change, fate);
-        ret_span->count++;
         ret_span->present += i < span->present;
     }
+    mode_rows_flush(&rows->modes);
+    ret_span->changes = rows->modes.changes;
+    ret_span->count = rows->modes.count;
     return true;
 }

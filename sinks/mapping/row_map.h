@@ -8,9 +8,11 @@
 #pragma once
 
 #include "cdc/base/arena.h"
+#include "cdc/base/buffer.h"
 #include "cdc/base/map.h"
 #include "decoder/change.h"
 #include "sinks/mapping/evaluator.h"
+#include "sinks/mapping/mode_rows.h"
 #include "sinks/mapping/table_map.h"
 #include "sinks/sink.h"
 
@@ -20,6 +22,7 @@ struct row_map {
     struct evaluator *evaluator; /* of the sink's handle */
     struct arena definitions;    /* maps and relations */
     struct arena rows;           /* changes and values of one call */
+    struct mode_rows modes;      /* the changes of one call */
     struct map relations;        /* of struct mapped_relation, by the address of the source's */
     bool has_read;               /* relations of a copy */
 };
@@ -53,3 +56,6 @@ MUST_CHECK bool row_map_name_sinks(struct row_map *rows, const struct sink_colum
 MUST_CHECK bool row_map_value(const struct table_map *map, uint32_t column, const struct column *source,
                               const struct value *values, const struct change *change, struct arena *arena,
                               struct value *ret_value, struct error *err);
+
+/* "2024-02-29T12:00:00.500000+00" */
+void row_map_append_time(struct buffer *text, int64_t time_us);

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sinks/row_mode.h"
+
 enum step_kind {
     STEP_TRIM,     /* removes white space at both ends */
     STEP_SQUEEZE,  /* runs of white space become one blank */
@@ -56,6 +58,7 @@ enum column_source {
     COLUMN_OPERATION, /* c, u, d, r */
     COLUMN_TABLE,     /* schema.table at the source */
     COLUMN_SQL, /* an expression; it takes the place of the source's column of this name, if there is one */
+    COLUMN_OF_MODE, /* that the rule's mode adds: mode_column */
 };
 
 /* Is it another one for each change of a row? */
@@ -68,6 +71,7 @@ struct column_rule {
     const char *as;   /* at the sink */
     const char *type; /* of the sink's column, for a table that the sink creates; NULL: the source's */
     enum column_source source;
+    enum mode_column mode_column;
     const char *text; /* of COLUMN_CONST */
     const char *sql;  /* of COLUMN_SQL */
     bool drops;
@@ -88,7 +92,8 @@ struct rule {
     /* the key's columns in the sink; NULL: those of the source's key, and all constants */
     const char *const *key;
     size_t key_count;
-    const struct column_rule *columns;
+    enum row_mode mode;
+    const struct column_rule *columns; /* those of the mode are the last */
     size_t column_count;
 };
 

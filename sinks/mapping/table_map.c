@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cdc/base/buffer.h"
+#include "sinks/mapping/mode_shape.h"
 #include "sinks/mapping/owned.h"
 #include "sinks/mapping/step.h"
 
@@ -76,6 +77,8 @@ static bool loses_zeros(const struct column_rule *column, bool is_text) {
 
 static bool check_key(const struct rule *rule, const struct source_columns *source,
                       const struct column_rule *column, bool is_text, struct error *err) {
+    if (rule->mode == ROWS_APPENDED)
+        return true; /* rows are not found by it */
     if (column->drops)
         return refuse_column(rule, source, column->name, "is part of the key, and cannot be dropped", err);
     if (column->accepts_loss || (steps_uniqueness(column) < UNIQUENESS_LOST && !loses_zeros(column, is_text)))
@@ -241,6 +244,11 @@ static struct column map_column(const struct relation *relation, const struct ru
         struct column added = ADDED_TEXT;
         added.name = slice_of(column->rule->as);
         added.is_key = owned_is_in_key(rule, column->rule) && relation->key_count > 0;
+        if (column->rule->source == COLUMN_OF_MODE) {
+            const struct mode_column_spec *spec = mode_column_spec(column->rule->mode_column);
+            added.type_oid = spec->type_oid;
+            added.type_name = slice_of(spec->type_name);
+        }
         return added;
     }
     struct column mapped = relation->columns[column->from];
@@ -336,6 +344,10 @@ static struct table_column map_table_column(const struct table *table, const str
     if (column->rule->type != NULL)
         mapped.type_sql = column->rule->type;
     mapped.is_cast = column->rule->type != NULL;
+    if (column->rule->source == COLUMN_OF_MODE) {
+        mapped.type_oid = mode_column_spec(column->rule->mode_column)->type_oid;
+        mapped.type_name = mode_column_spec(column->rule->mode_column)->type_name;
+    }
     return mapped;
 }
 
@@ -344,6 +356,8 @@ static struct table_column map_table_column(const struct table *table, const str
  * source.
  */
 static bool check_rows_are_found(const struct table *table, const struct table_map *map, struct error *err) {
+    if (map->rule->mode != ROWS_MERGED)
+        return true;
     for (uint32_t i = 0;
          table->identity == REPLICA_IDENTITY_FULL && table->key_count == 0 && i < map->column_count; i++)
         if (map->columns[i].from == COLUMN_ADDED &&
@@ -409,5 +423,6 @@ bool table_map_table(const struct mapping *mapping, const char *sink, const stru
     leave_out_unsent(table, ret_map);
     if (!check_rows_are_found(table, ret_map, err))
         return false;
-    return map_table(table, ret_map, arena, ret_table, err);
+    return map_table(table, ret_map, arena, ret_table, err) &&
+           mode_shape_table(ret_map, table, ret_table, err);
 }

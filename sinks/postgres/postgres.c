@@ -466,6 +466,7 @@ static const struct sink_admin_ops POSTGRES_ADMIN = {
 
 const struct sink_ops sink_postgres = {
     .type = "postgres",
+    .keeps_modes = true,
     .options = POSTGRES_OPTIONS,
     .size = sizeof(struct postgres_sink),
     .stores_position = true,

@@ -172,10 +172,17 @@ static bool is_ordered(const struct change *change, const struct target_table *t
     return change->kind == CHANGE_TRUNCATE || (table != NULL && table->is_strict);
 }
 
+/* What closes versions, and what adds them: mode_rows.h has put them in an order that sets keep. */
+static bool are_siblings(const struct target_table *one, const struct target_table *other) {
+    return one->relation->mode == ROWS_HISTORY && other->relation->mode == ROWS_HISTORY &&
+           one->relation->mapped_from == other->relation->mapped_from;
+}
+
 /* *ret_joins: false when the run already uses another definition of the same target table. */
 static bool joins_run(struct apply *apply, struct target_table *table, bool *ret_joins, struct error *err) {
     const struct target_table *in_use = map_find_number(&apply->by_target, table->oid);
-    *ret_joins = in_use == NULL || in_use == table || in_use->run != apply->run;
+    *ret_joins =
+        in_use == NULL || in_use == table || in_use->run != apply->run || are_siblings(in_use, table);
     table->run = apply->run;
     return in_use == table || !*ret_joins || map_put_number(&apply->by_target, table->oid, table)
                ? true

@@ -8,11 +8,13 @@
  * round trip, if the server itself counts the rows (COUNTS_ONE), which costs it 5 us per row.
  */
 #include <assert.h>
+#include <inttypes.h>
 
 #include "cdc/base/fault.h"
 #include "sinks/postgres/apply/apply.h"
 #include "sinks/postgres/apply/row_change.h"
 #include "sinks/postgres/apply/row_match.h"
+#include "sinks/row_mode.h"
 
 #define TRUNCATE_SQL_BYTES_MAX (4u * 1024u * 1024u)
 
@@ -62,9 +64,21 @@ bool apply_send_statement(struct apply *apply, struct target_table *table, struc
            statement_execute_row(&apply->statements, &apply->pipeline, statement, key, values, note, err);
 }
 
+/* A mapping has written the old key into an insert whose values were not all sent: mode_rows.h. */
+static bool send_filled_insert(struct apply *apply, struct target_table *table, const struct change *change,
+                               struct error *err) {
+    const struct pq_pipeline_note note = {.change = change};
+    struct column_set written;
+    row_change_written(table, change, true, &written);
+    const struct statement_form form = {.kind = STATEMENT_ROW_FILL, .written = &written};
+    return apply_send_statement(apply, table, form, change->old_values, change->new_values, note, err);
+}
+
 bool apply_send_insert(struct apply *apply, struct target_table *table, const struct change *change,
                        const struct value *values, struct error *err) {
     const struct pq_pipeline_note note = {.change = change};
+    if (change != NULL && change->is_partial && change->old_values != NULL)
+        return send_filled_insert(apply, table, change, err);
     const struct statement_form form = {.kind = STATEMENT_ROW_INSERT};
     return apply_send_statement(apply, table, form, NULL, values, note, err);
 }
@@ -161,25 +175,63 @@ static bool send_delete_owned(struct apply *apply, const struct change *change,
  * One statement for all its tables. CASCADE is not repeated: the message names every published table that
  * was truncated. pgcdc must not empty tables that only the target has; the server refuses then.
  */
-static bool send_truncate(struct apply *apply, const struct change *change, struct error *err) {
+static bool send_plain_truncate(struct apply *apply, const struct change *change, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = TRUNCATE_SQL_BYTES_MAX};
     struct target_table *table = NULL;
     for (uint32_t i = 0; i < change->relation_count; i++) {
+        if (change->relations[i]->mode != ROWS_MERGED)
+            continue;
         if (change->relations[i]->owned_sql != NULL) {
             if (!send_delete_owned(apply, change, change->relations[i], err))
                 return false;
             continue;
         }
-        const char *before = table == NULL ? "truncate " : ", ";
+        buffer_append_text(&sql, table == NULL ? "truncate " : ", ");
         table = apply_table(apply, change->relations[i]);
-        buffer_printf(&sql, "%s%s%s", before, table->is_partitioned ? "" : "only ", table->name);
+        buffer_printf(&sql, "%s%s", table->is_partitioned ? "" : "only ", table->name);
     }
+    if (table == NULL)
+        return true;
     if (change->truncate_flags & TRUNCATE_RESTART_IDENTITY)
         buffer_append_text(&sql, " restart identity");
     if (buffer_text(&sql) == NULL)
         return error_no_memory(err);
     const struct pq_pipeline_note note = {.rows_expected = ROWS_ANY, .table = table, .change = change};
-    return table == NULL || pq_pipeline_query(&apply->pipeline, sql.data, note, err);
+    return pq_pipeline_query(&apply->pipeline, sql.data, note, err);
+}
+
+/* Where rows stay, all that are there are marked or closed. */
+static bool send_kept_truncate(struct apply *apply, const struct change *change,
+                               const struct relation *relation, struct error *err) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = TRUNCATE_SQL_BYTES_MAX};
+    struct target_table *table = apply_table(apply, relation);
+    const struct transaction *transaction = change->transaction;
+    const bool is_history = relation->mode == ROWS_HISTORY;
+    buffer_printf(&sql, "update %s%s set ", table->is_partitioned ? "" : "only ", table->name);
+    if (!is_history)
+        buffer_printf(&sql,
+                      MODE_NAME_DELETED " = true, " MODE_NAME_OP " = 't', " MODE_NAME_LSN
+                                        " = '%s', " MODE_NAME_INDEX " = %" PRIu64 ", ",
+                      lsn_format(transaction->commit_lsn).text, change->index);
+    buffer_printf(&sql,
+                  "%s = timestamptz '2000-01-01 00:00:00+00' + interval '%" PRId64 " us'"
+                  " where %s",
+                  is_history ? MODE_NAME_CURRENT " = false, " MODE_NAME_VALID_TO : MODE_NAME_COMMIT_TIME,
+                  transaction->commit_time_us, is_history ? MODE_NAME_CURRENT : "not " MODE_NAME_DELETED);
+    if (relation->owned_sql != NULL)
+        buffer_printf(&sql, " and (%s)", relation->owned_sql);
+    if (buffer_text(&sql) == NULL)
+        return error_no_memory(err);
+    const struct pq_pipeline_note note = {.rows_expected = ROWS_ANY, .table = table, .change = change};
+    return pq_pipeline_query(&apply->pipeline, sql.data, note, err);
+}
+
+static bool send_truncate(struct apply *apply, const struct change *change, struct error *err) {
+    for (uint32_t i = 0; i < change->relation_count; i++)
+        if (change->relations[i]->mode != ROWS_MERGED &&
+            !send_kept_truncate(apply, change, change->relations[i], err))
+            return false;
+    return send_plain_truncate(apply, change, err);
 }
 
 /*

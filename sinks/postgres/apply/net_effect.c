@@ -278,7 +278,8 @@ static bool add_change(struct net_effect *net, struct target_table *table, const
         return add_without_key(net, table, change, has_unchanged, err);
     bool is_insert = change->kind == CHANGE_INSERT || change->kind == CHANGE_READ;
     const struct value *key = is_insert ? change->new_values : row_change_key(table, change);
-    if (!table->has_key || key == NULL || !note_key(effect, key) || !update_fits_set(table, change)) {
+    if (!table->has_key || (is_insert && has_unchanged) || key == NULL || !note_key(effect, key) ||
+        !update_fits_set(table, change)) {
         effect->by_rows = true;
         return true;
     }

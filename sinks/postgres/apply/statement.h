@@ -19,6 +19,7 @@
  */
 enum statement_kind {
     STATEMENT_ROW_INSERT,
+    STATEMENT_ROW_FILL, /* an insert whose unsent values are those of another row */
     STATEMENT_ROW_UPDATE,
     STATEMENT_ROW_REPLACE, /* delete and insert, because an identity column cannot be set */
     STATEMENT_ROW_DELETE,

@@ -9,6 +9,7 @@
 
 #include "sinks/postgres/apply/row_match.h"
 #include "sinks/postgres/apply/statement_image.h"
+#include "sinks/row_mode.h"
 
 struct text {
     struct buffer *sql;
@@ -52,12 +53,21 @@ static void append_key_match(struct text *text) {
     }
 }
 
+/* A version that has ended, and a row that is marked as deleted, is not what the source changes. */
+static void append_mode_match(struct text *text) {
+    if (text->table->relation->mode == ROWS_HISTORY)
+        statement_text_append(text, " and t." MODE_NAME_CURRENT);
+    if (text->table->relation->mode == ROWS_SOFT_DELETE)
+        statement_text_append(text, " and not t." MODE_NAME_DELETED);
+}
+
 static void append_match(struct text *text) {
     statement_text_append(text, " where ");
     if (text->table->has_key)
         append_key_match(text);
     else
         row_match_append(text->sql, text->table, text->nulls, text->parameters, &text->count);
+    append_mode_match(text);
 }
 
 static void append_written_names(struct text *text, bool *is_first) {
@@ -69,12 +79,36 @@ static void append_written_names(struct text *text, bool *is_first) {
     }
 }
 
+/* A row that is marked as deleted, and has the key of a new one, becomes that one. */
+static void append_revival(struct text *text) {
+    const struct target_table *table = text->table;
+    bool is_first = true;
+    if (table->relation->mode != ROWS_SOFT_DELETE)
+        return;
+    statement_text_append(text, " on conflict (");
+    for (uint32_t i = 0; i < table->key_count; i++)
+        buffer_printf(text->sql, "%s%s", i > 0 ? ", " : "", table->columns[table->key_columns[i]].name);
+    statement_text_append(text, ") do update set ");
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        if (!table->columns[i].is_written || table->columns[i].is_always)
+            continue;
+        append_comma(text, &is_first);
+        buffer_printf(text->sql, "%s = excluded.%s", table->columns[i].name, table->columns[i].name);
+    }
+    statement_text_append(text, " where t." MODE_NAME_DELETED);
+}
+
+static void append_insert_names(struct text *text) {
+    bool is_first = true;
+    buffer_printf(text->sql, "insert into %s as t (", text->table->name);
+    append_written_names(text, &is_first);
+    statement_text_append(text, ") overriding system value ");
+}
+
 static void append_row_insert(struct text *text) {
     bool is_first = true;
-    buffer_printf(text->sql, "insert into %s (", text->table->name);
-    append_written_names(text, &is_first);
-    statement_text_append(text, ") overriding system value values (");
-    is_first = true;
+    append_insert_names(text);
+    statement_text_append(text, "values (");
     for (uint32_t i = 0; i < text->table->column_count; i++) {
         if (!text->table->columns[i].is_written)
             continue;
@@ -82,6 +116,43 @@ static void append_row_insert(struct text *text) {
         append_parameter(text, i, false);
     }
     statement_text_append(text, ")");
+    append_revival(text);
+}
+
+/* The row that has the unsent values is the last one with the old key. */
+static void append_filler(struct text *text) {
+    const char *glue = " as t where ";
+    statement_text_append(text, " from (select * from ");
+    append_table(text);
+    for (uint32_t i = 0; i < text->table->column_count; i++) {
+        const struct target_column *column = &text->table->columns[i];
+        if (!column->is_key || column->is_of_mode)
+            continue;
+        buffer_printf(text->sql, "%st.%s %s ", glue, column->name, column->equals);
+        append_parameter(text, i, true);
+        glue = " and ";
+    }
+    if (text->table->relation->mode == ROWS_HISTORY)
+        statement_text_append(text, " order by t." MODE_NAME_LSN " desc, t." MODE_NAME_INDEX " desc limit 1");
+    statement_text_append(text, ") as old");
+}
+
+/* An insert whose unsent values are in another row. */
+static void append_row_fill(struct text *text) {
+    bool is_first = true;
+    append_insert_names(text);
+    statement_text_append(text, "select ");
+    for (uint32_t i = 0; i < text->table->column_count; i++) {
+        if (!text->table->columns[i].is_written)
+            continue;
+        append_comma(text, &is_first);
+        if (column_set_has(text->written, i))
+            append_parameter(text, i, false);
+        else
+            buffer_printf(text->sql, "old.%s", text->table->columns[i].name);
+    }
+    append_filler(text);
+    append_revival(text);
 }
 
 /* A table without columns can have rows, but SQL has no empty list of values. */
@@ -189,6 +260,7 @@ static void append_unnest(struct text *text) {
         buffer_printf(text->sql, "%st.%s %s u.c%u", glue, column->name, column->equals, i);
         glue = " and ";
     }
+    append_mode_match(text);
 }
 
 static void append_set_update(struct text *text) {
@@ -245,6 +317,9 @@ static void append_change(struct text *text, const struct statement_form *form) 
     switch (form->kind) {
     case STATEMENT_ROW_INSERT:
         writes_nothing(text->table) ? append_row_insert_default(text) : append_row_insert(text);
+        break;
+    case STATEMENT_ROW_FILL:
+        append_row_fill(text);
         break;
     case STATEMENT_ROW_UPDATE:
         append_row_update(text);

@@ -3,6 +3,7 @@
  * target_table.c - a table's facts from the target's catalog.
  */
 #include "sinks/postgres/catalog/target_table.h"
+#include "sinks/row_mode.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -203,6 +204,7 @@ static bool read_column(struct lookup *lookup, int row, const struct column *sou
     column->takes_binary = column->type_oid == source->type_oid && builtin_type_is_portable(source->type_oid);
     column->hash = hash_of(column, PQgetvalue(columns, row, COLUMN_SIZE)[0] != '-');
     column->is_same_type = has_same_type(columns, row, source);
+    column->is_of_mode = lookup->table->relation->mode != ROWS_MERGED && row_mode_owns(source->name);
     lookup->table->has_always |= column->is_always;
     lookup->table->written_count += column->is_written;
     return keep_equality(lookup, PQgetvalue(columns, row, COLUMN_EQUALS), &column->equals, err) &&

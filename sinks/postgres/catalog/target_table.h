@@ -43,6 +43,7 @@ struct target_column {
     bool folds;         /* equals may also be true for different bytes */
     bool holds_row;     /* a value contains a row type, whose bytes depend on when it was written */
     bool is_key;        /* part of the key by which rows are found */
+    bool is_of_mode;    /* added by the mode in which the rows are kept */
     enum column_hash hash;
     bool is_same_type; /* a built-in one, with the same modifier as at the source */
 };
