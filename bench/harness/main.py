@@ -107,7 +107,7 @@ class Bench:
     def __init__(self, options, folder, engine, choice):
         self.options, self.folder, self.engine = options, folder, engine
         self.choice = choice
-        self.peers = [peer for peer in choice.chosen() if peer.measure == "stream"]
+        self.peers = [peer for peer in choice.chosen() if peer.measure in ("stream", "mapped")]
         self.copying_peers = [peer for peer in choice.chosen() if peer.measure == "copy"]
         binaries = find_binaries(options.pg_bin)
         self.source = Cluster("source", folder, binaries, SETTINGS)
@@ -324,7 +324,7 @@ def save(path, result):
 
 def run_bench(options, chosen):
     """True when every peer finished with the right contents."""
-    choice = peers.Choice(options.sink, options.peer, options.quick, tuple({item.kind_of_peers for item in chosen}))
+    choice = peers.Choice(options.sink, options.peer, options.quick, tuple({kind for item in chosen for kind in item.kinds_of_peers}))
     build.install(dict.fromkeys(group for peer in choice.chosen() for group in peer.groups))
     choice.is_installed = True
     engine = None
@@ -348,6 +348,7 @@ def run_bench(options, chosen):
         bench.run(chosen)
         report.print_drains(bench.results)
         report.print_kafka_drains(bench.results)
+        report.print_mapped_drains(bench.results)
         report.print_copies(bench.results)
         report.print_latency(bench.results)
         report.print_lags(bench.results)

@@ -53,7 +53,7 @@ class PeerError(Exception):
 class Peer:
     name = ""
     title = ""
-    measure = "stream"  # or "copy": it takes part in these workloads only
+    measure = "stream"  # or "copy", "mapped": it takes part in these workloads only
     measures_lag = False  # of a table that streams while it copies
     applies = True  # it fills the target database, so the contents are compared
     needs_kafka = False

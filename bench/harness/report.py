@@ -55,6 +55,20 @@ def print_kafka_drains(results):
     _print_table(rows)
 
 
+# A peer with rules, and the one without that does the same else.
+MAPPED = {"pgcdc_mapped": "pgcdc", "pgcdc_kafka_mapped": "pgcdc_kafka"}
+
+
+def print_mapped_drains(results):
+    """What rules of a mapping cost: the speed with them, as a part of the speed without."""
+    rows = [(name, mapped, _spread(peers, plain), _spread(peers, mapped), _ratio(_seconds(peers, plain), _seconds(peers, mapped)),
+             _ratio(median_of(peers[plain], "client_cpu_s"), median_of(peers[mapped], "client_cpu_s")))
+            for name, peers in results.items() for mapped, plain in MAPPED.items() if mapped in peers and plain in peers]
+    if rows:
+        print("With rules of a mapping: seconds, and the speed with them as a part of the speed without")
+        _print_table([("workload", "peer", "without", "with", "speed", "engine's CPU"), *rows])
+
+
 def _kafka_row(name, peers):
     shown = ("recvlogical_text", "debezium", "debezium_tuned", "pgcdc_kafka")
     ours = _seconds(peers, "pgcdc_kafka")

@@ -18,10 +18,11 @@ from .cluster import ClusterError
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "workloads"
 ORDER = ("insert_one_transaction", "pgbench", "insert_one_row", "update_one_transaction", "insert_wide", "insert_every_type",
-         "update_hot", "update_documents", "update_without_key", "update_by_index", "delete_rows", "many_tables", "mix", "bursts", "idle",
+         "update_hot", "update_documents", "update_without_key", "update_by_index", "delete_rows", "many_tables", "mix", "bursts", "mapped", "idle",
          "lag", "copy_one_table", "copy_fifty_tables", "clone_fifty_tables")
 # Of different kinds, and short: what a quick look is taken at when no workload is named.
 QUICK = ("insert_one_transaction", "pgbench", "insert_one_row", "insert_wide", "mix", "idle", "lag", "copy_one_table")
+MAPPED = "mapped"
 MIN_ROWS = 1000
 PUBLICATION = "bench"
 RECORDED_SLOT = "bench_recorded"
@@ -56,8 +57,11 @@ class Workload:
         return self.imitates.split(". ")[0].removeprefix("Imitates ").rstrip(".")
 
     @property
-    def kind_of_peers(self):
-        return "copy" if self.measure == "copy" else "stream"
+    def kinds_of_peers(self):
+        """Those that take part: "copy", or "stream", and "mapped" where rules are measured."""
+        if self.measure == "copy":
+            return ("copy",)
+        return ("stream", "mapped") if self.name == MAPPED else ("stream",)
 
     def shrink(self):
         if self.measure == "copy":

@@ -61,6 +61,15 @@ def test_a_small_run_measures_every_peer(program, tmp_path):
     assert 10_000 < peers["pgcdc_archive"][0]["archive_bytes"] < peers["pgcdc_archive"][0]["entry_bytes"]
 
 
+def test_rules_are_measured_beside_the_same_without(program, tmp_path):
+    figures = tmp_path / "figures.json"
+    result = bench("--rows", "4000", "--peer", "pgcdc,pgcdc_mapped,pgcdc_kafka,pgcdc_kafka_mapped", "--engine", program, "--json", figures, "mapped")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "With rules of a mapping: seconds" in result.stdout
+    peers = json.loads(figures.read_text())["results"]["mapped"]
+    assert set(peers) == {"pgcdc", "pgcdc_mapped", "pgcdc_kafka", "pgcdc_kafka_mapped"} and all(runs[0]["seconds"] > 0 for runs in peers.values())
+
+
 def test_a_small_copy_measures_every_peer_that_copies(program, tmp_path):
     figures = tmp_path / "figures.json"
     rows = "pgcdc_live", "pgcdc_simple", "pgcdc_killed", "pgcopydb_clone", "pgcopydb_split", "native_copy"
@@ -87,8 +96,8 @@ def names(**choice):
 
 def test_who_takes_part_follows_from_sinks_and_names():
     assert names() == [peer.name for peer in all_peers.ALL]
-    assert names(sinks=("kafka",)) == ["recvlogical_text", "pgcdc_kafka", "debezium", "debezium_tuned"]
-    assert names(sinks=("null", "kafka"), quick=True) == ["recvlogical", "recvlogical_text", "pgcdc_null", "pgcdc_kafka"]
+    assert names(sinks=("kafka",)) == ["recvlogical_text", "pgcdc_kafka", "debezium", "debezium_tuned", "pgcdc_kafka_mapped"]
+    assert names(sinks=("null", "kafka"), quick=True) == ["recvlogical", "recvlogical_text", "pgcdc_null", "pgcdc_kafka", "pgcdc_kafka_mapped"]
     assert names(names=("debezium",), quick=True) == ["debezium"], "who is named runs"
     assert names(measures=("copy",), sinks=("postgres",), quick=True) == [
         "pgcdc_live", "pgcdc_simple", "pgcdc_killed", "pgcdc_migrate", "pgcopydb_clone", "pgcopydb_split", "pg_dump_restore", "native_copy"]
