@@ -76,6 +76,10 @@ void decoder_set_table_keys(struct decoder *decoder, struct table_keys keys) {
     decoder->table_keys = keys;
 }
 
+void decoder_set_catalog(struct decoder *decoder, struct catalog_tables tables) {
+    decoder->catalog = tables;
+}
+
 bool decoder_in_transaction(const struct decoder *decoder) {
     return decoder->in_transaction;
 }

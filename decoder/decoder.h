@@ -76,6 +76,12 @@ struct table_keys {
 void decoder_set_table_keys(struct decoder *decoder, struct table_keys keys);
 
 /*
+ * tables: what the catalog says about the columns of the tables whose definitions are decoded next, read
+ * after their transaction's commit; they live as long as keys do.
+ */
+void decoder_set_catalog(struct decoder *decoder, struct catalog_tables tables);
+
+/*
  * Decodes one message, which arrived with the WAL position lsn. Its bytes are not copied: values point into
  * message, which must live as long as arena. True with *ret_change NULL: the message is no change (Relation,
  * Type, Origin). *ret_change and its transaction are in arena. The next message of the transaction may use

@@ -23,6 +23,7 @@ struct decoder {
     struct relation_cache *relations;
     struct partition_trees trees;
     struct table_keys table_keys;
+    struct catalog_tables catalog;
     oid_t announced[2]; /* the last two Relation messages since the last row, the newer one last; 0: none */
     /* of the last row, in force, or NULL; most rows have the same one as the row before */
     const struct relation *last_relation;

@@ -128,6 +128,7 @@ bool decode_relation(struct decoding *d) {
     if (!take_columns(d, &relation))
         return false;
     relation.needs_old = relation.key_count == 0;
+    relation.catalog = catalog_tables_find(&d->decoder->catalog, relation.oid);
     judge_key(d->decoder, &relation);
     d->decoder->last_relation = NULL;
     d->decoder->announced[0] = d->decoder->announced[1];

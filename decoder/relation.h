@@ -15,6 +15,7 @@
 #include "cdc/base/error.h"
 #include "cdc/base/lsn.h"
 #include "cdc/base/slice.h"
+#include "decoder/catalog_table.h"
 
 enum replica_identity {
     REPLICA_IDENTITY_DEFAULT = 'd',
@@ -70,6 +71,8 @@ struct relation {
     struct column *columns;
     enum row_mode mode;
     const struct relation *mapped_from; /* of one that a mapping has made: the source's; else NULL */
+    /* what the catalog said when the definition came last; NULL: it was not asked */
+    const struct catalog_table *catalog;
 };
 
 /*

@@ -73,7 +73,7 @@ static bool still_holds(const struct relation_cache *cache, const struct relatio
         if (!column_equal(&in_force->columns[i], &definition->columns[i]) ||
             !type_name_holds(cache, &in_force->columns[i]))
             return false;
-    return true;
+    return catalog_table_equal(in_force->catalog, definition->catalog);
 }
 
 static bool copy_slice(struct arena *arena, struct slice *slice) {
@@ -130,7 +130,10 @@ static struct relation *copy_relation(struct relation_cache *cache, const struct
     if (copy->columns == NULL || !copy_slice(&cache->arena, &copy->schema) ||
         !copy_slice(&cache->arena, &copy->name))
         return NULL;
-    return copy;
+    if (definition->catalog == NULL)
+        return copy;
+    copy->catalog = catalog_table_copy(definition->catalog, &cache->arena);
+    return copy->catalog != NULL ? copy : NULL;
 }
 
 bool relation_cache_is_large(const struct relation_cache *cache) {

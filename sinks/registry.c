@@ -10,13 +10,10 @@
 #include "sinks/types.h"
 
 static const struct sink_ops *const SINKS[] = {
-    &sink_postgres,
-    &sink_kafka,
-    &sink_archive,
-    &sink_null,
-    &sink_stdout,
+    &sink_postgres, &sink_kafka, &sink_archive, &sink_null, &sink_stdout,
 };
 
+#define NEWS_BYTES_MAX ((size_t) 64 << 20)
 #define SINK_COUNT (sizeof SINKS / sizeof *SINKS)
 
 const struct sink_ops *sink_ops_at(size_t index) {
@@ -45,10 +42,13 @@ struct sink *sink_new(const struct sink_ops *ops, const struct sink_config *conf
     sink->ops = ops;
     sink->config = config;
     sink->stop = stop;
+    buffer_init(&sink->news, NEWS_BYTES_MAX);
     return sink;
 }
 
 void sink_free(struct sink *sink) {
+    if (sink != NULL)
+        buffer_release(&sink->news);
     free(sink);
 }
 

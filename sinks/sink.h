@@ -35,6 +35,7 @@
 #include <stdint.h>
 
 #include "cdc/base/arena.h"
+#include "cdc/base/buffer.h"
 #include "cdc/base/error.h"
 #include "cdc/base/option.h"
 #include "cdc/base/position.h"
@@ -98,6 +99,8 @@ struct sink_facts {
     size_t gone_count;
     const struct sink_column *generated; /* columns that the source generates (PostgreSQL 18 can send them) */
     size_t generated_count;
+    /* of a sink that follows_columns: the source's tables as they are at its start; set before learn */
+    const struct catalog_tables *tables;
 };
 
 /*
@@ -115,6 +118,10 @@ struct sink {
     const atomic_bool *stop; /* set by another thread: stop waiting and return ERROR_STOPPED soon */
     struct sink_facts facts;
     struct sink_lack lack;
+    /*
+     * Lines about what the sink did to its tables with the changes written; the runner logs and empties it.
+     */
+    struct buffer news;
     /* Conflicts that the sink has settled and committed in this process; read by any thread. */
     atomic_ullong conflicts[CONFLICT_KINDS];
 };
@@ -291,6 +298,7 @@ struct sink_ops {
     bool keeps_modes;     /* its rows can be kept in every mode (row_mode.h) */
     bool is_single;       /* it owns something of the process: a pipeline has one at most */
     bool splits;          /* write may commit a part of a large transaction; its position then says so */
+    bool follows_columns; /* it changes its tables as the source's change: relation.catalog, facts.tables */
     /* text need not be UTF-8: from a source with encoding SQL_ASCII it is sent as stored */
     bool takes_bytes;
     /*
@@ -304,6 +312,8 @@ struct sink_ops {
      */
     bool (*is_secret)(const char *key);
     bool (*open)(struct sink *sink, struct position *ret_position, struct error *err);
+    /* Optional: all facts are set, and writes may follow. Called once after open. */
+    bool (*learn)(struct sink *sink, struct error *err);
     bool (*write)(struct sink *sink, const struct sink_span *span, struct error *err);
     /* position: NULL with COMMIT_ASK, which costs at most one round trip. *ret_durable never decreases. */
     bool (*commit)(struct sink *sink, const struct position *position, enum commit_wait wait,

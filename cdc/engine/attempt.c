@@ -235,7 +235,7 @@ static lsn_t first_lsn_of(const struct attempt *attempt, size_t i) {
 static bool order_runners(struct attempt *attempt, struct error *err) {
     const struct pipeline *pipeline = attempt->pipeline;
     uint64_t next_xid = 0;
-    if (!read_next_xid(attempt, &next_xid, err))
+    if (!attempt_read_tables(attempt, err) || !read_next_xid(attempt, &next_xid, err))
         return false;
     for (size_t i = 0; i < attempt->runner_count; i++) {
         struct runner_run run = {.position = attempt->positions[i],

@@ -66,8 +66,10 @@ struct pipeline {
     oid_t *gone;
     size_t gone_count;
     struct generated_columns generated; /* columns that the source generates, when it was asked */
-    bool progressed;                    /* the last attempt made something durable */
-    int protocol_errors; /* attempts in a row that ended in a protocol error, without progress */
+    struct arena tables_arena;
+    struct catalog_tables tables; /* the source's, as they were at the attempt's start */
+    bool progressed;              /* the last attempt made something durable */
+    int protocol_errors;          /* attempts in a row that ended in a protocol error, without progress */
     /* the last attempt failed in a group; the next one finds the transaction and reports its error */
     bool looks_for_cause;
     struct retry_log retry_log;
@@ -130,6 +132,9 @@ MUST_CHECK bool attempt_check_rows(struct attempt *attempt, struct error *err);
  * the plan of each sink.
  */
 MUST_CHECK bool attempt_add_newcomers(struct attempt *attempt, struct error *err);
+
+/* attempt_columns.c: before the runners are ordered to run: sets facts.tables of their sinks. */
+MUST_CHECK bool attempt_read_tables(struct attempt *attempt, struct error *err);
 
 /* attempt_tables.c: logs that they are copied. */
 void attempt_say_tables(const struct table_list *tables);

@@ -228,6 +228,7 @@ bool pipeline_run(const struct config *config, const struct pipeline_options *op
     state_lock_release(&lock);
     free(pipeline->gone);
     generated_columns_release(&pipeline->generated);
+    arena_release(&pipeline->tables_arena);
     free(pipeline);
     return good;
 }

@@ -285,6 +285,8 @@ static bool obey_run(struct runner *runner, struct error *err) {
     runner->skip = run->skip;
     if (run->next_xid != 0 && !applied_xids_init(&runner->barrier.applied, run->next_xid))
         return error_no_memory(err);
+    if (runner->sink->ops->learn != NULL && !runner->sink->ops->learn(runner->sink, err))
+        return false;
     return runner_start_copiers(runner, err) && run_batches(runner, err);
 }
 

@@ -48,6 +48,19 @@ bool runner_is_settled(const struct runner *runner) {
     return runner->committed.end_lsn <= runner->position.end_lsn;
 }
 
+/* What the sink did to its tables is committed now. */
+static void log_news(const struct runner *runner) {
+    struct buffer *news = &runner->sink->news;
+    const char *line = news->size > 0 ? buffer_text(news) : NULL;
+    while (line != NULL && *line != '\0') {
+        const char *end = strchr(line, '\n');
+        const size_t size = end != NULL ? (size_t) (end - line) : strlen(line);
+        log_line(LOG_LEVEL_INFO, "sink %s: %.*s", runner->sink->config->name, (int) size, line);
+        line = end != NULL ? end + 1 : NULL;
+    }
+    buffer_reset(news);
+}
+
 bool runner_commit(struct runner *runner, enum commit_wait wait, struct error *err) {
     const bool was_settled = runner_is_settled(runner);
     struct position durable = runner->position;
@@ -66,6 +79,7 @@ bool runner_commit(struct runner *runner, enum commit_wait wait, struct error *e
     if (runner->filter != NULL)
         chunk_filter_forget_note(runner->filter);
     runner->committed = runner->written;
+    log_news(runner);
     if (is_durable)
         note_durable(runner, &runner->written);
     else if (was_settled)

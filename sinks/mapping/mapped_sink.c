@@ -33,6 +33,7 @@ struct sink *mapped_inner(struct sink *sink) {
         return inner;
     inner->ops = sink->config->mapped;
     inner->config = sink->config;
+    inner->news.bytes_max = sink->news.bytes_max;
     init_parts(sink);
     return inner;
 }
@@ -43,6 +44,8 @@ bool mapped_hand_out(struct sink *sink, bool result) {
         sink->lack = inner->lack;
     row_map_name_source(&mapped_of(sink)->rows, &sink->lack.column);
     inner->lack = (struct sink_lack){0};
+    buffer_append_slice(&sink->news, buffer_slice(&inner->news));
+    buffer_release(&inner->news);
     for (size_t kind = 0; kind < CONFLICT_KINDS; kind++)
         atomic_store_explicit(&sink->conflicts[kind],
                               atomic_load_explicit(&inner->conflicts[kind], memory_order_relaxed),
@@ -56,6 +59,12 @@ static bool mapped_open(struct sink *sink, struct position *ret_position, struct
     struct sink *inner = mapped_inner(sink);
     inner->facts = sink->facts;
     return mapped_hand_out(sink, inner->ops->open(inner, ret_position, err));
+}
+
+static bool mapped_learn(struct sink *sink, struct error *err) {
+    struct sink *inner = mapped_inner(sink);
+    inner->facts = sink->facts;
+    return mapped_hand_out(sink, inner->ops->learn(inner, err));
 }
 
 static bool mapped_write(struct sink *sink, const struct sink_span *span, struct error *err) {
@@ -96,6 +105,7 @@ const struct sink_ops *mapped_sink_ops(const struct sink_ops *mapped, struct are
     *ops = *mapped;
     ops->size = inner_offset() + mapped->size;
     ops->open = mapped_open;
+    ops->learn = mapped->learn != NULL ? mapped_learn : NULL;
     ops->write = mapped_write;
     ops->commit = mapped_commit;
     ops->close = mapped_close;

@@ -272,6 +272,7 @@ static bool map_relation(const struct relation *relation, const struct table_map
     if (mapped == NULL || columns == NULL)
         return error_no_memory(err);
     *mapped = *relation;
+    mapped->catalog = NULL; /* of the source's columns */
     mapped->schema = slice_of(map->name.schema);
     mapped->name = slice_of(map->name.table);
     mapped->columns = columns;

@@ -57,6 +57,21 @@ static const struct option_spec POSTGRES_OPTIONS[] = {
      OPTION_TEXT, "early"},
     {"on_exists", false, "a row with the new key already exists: stop the pipeline, or overwrite the row",
      OPTION_TEXT, "stop"},
+    {"add_column", false,
+     "a table of the source gets a column: apply adds it at the target, in the transaction in which it is "
+     "used "
+     "first; stop says which statement to run",
+     OPTION_TEXT, "apply"},
+    {"drop_column", false,
+     "a table of the source loses a column: keep leaves the target's, where new rows have NULL; apply drops "
+     "it; "
+     "stop says which statement to run",
+     OPTION_TEXT, "keep"},
+    {"rename_column", false, "a column of the source gets another name: apply, or stop", OPTION_TEXT,
+     "apply"},
+    {"widen_type", false,
+     "a column of the source gets a wider type, such as bigint for integer: apply, or stop", OPTION_TEXT,
+     "apply"},
     {"origin", false,
      "name of a replication origin of the target under which the changes are committed, so that another "
      "pipeline with source.origin: none leaves them out; each sink needs its own"},
@@ -207,12 +222,18 @@ static bool postgres_open(struct sink *sink, struct position *ret_position, stru
     if (postgres->apply == NULL)
         return error_no_memory(err);
     FAULT_POINT("postgres-before-epoch");
+    postgres->apply->schema = &postgres->schema;
     return position_row_open(&postgres->target.row, &postgres->target.session, ret_position, err) &&
+           schema_open(&postgres->schema, &postgres->target, err) &&
            (origin == NULL || origin_set_up(&postgres->target.session, origin, err)) &&
            (!postgres->target.policy.detects_origin ||
             origin_find(&postgres->target.session, origin, &postgres->target.origin_id, err)) &&
            (!conflict_policy_counts(&postgres->target.policy) ||
             conflict_counts_open(&postgres->target.session, err));
+}
+
+static bool postgres_learn(struct sink *sink, struct error *err) {
+    return schema_learn(&postgres_of(sink)->schema, err);
 }
 
 static bool postgres_write(struct sink *sink, const struct sink_span *span, struct error *err) {
@@ -292,6 +313,8 @@ static bool postgres_chunk_open(struct sink *copier, const struct sink *sink, st
 static void postgres_close(struct sink *sink) {
     struct postgres_sink *postgres = postgres_of(sink);
     apply_free(postgres->apply);
+    schema_release(&postgres->schema);
+    buffer_release(&postgres->target.sink.news);
     postgres->apply = NULL;
     session_close(&postgres->target.session);
     postgres->target.in_transaction = false;
@@ -324,6 +347,7 @@ static bool postgres_drop(struct sink *sink, struct error *err) {
     bool dropped = origin_read_option(sink->config, &origin, err) && connect_target(postgres, err) &&
                    conflict_counts_drop(sink->config, &postgres->target.session, err) &&
                    plan_rows_drop(sink->config, &postgres->target.session, err) &&
+                   known_tables_drop(sink->config, &postgres->target.session, err) &&
                    position_row_drop(&row, &postgres->target.session, err) &&
                    (origin == NULL || origin_drop(&postgres->target.session, origin, err));
     session_close(&postgres->target.session);
@@ -334,11 +358,12 @@ static bool postgres_validate(const struct sink_config *config, struct error *er
     enum trigger_role role;
     struct conflict_policy policy;
     const char *origin;
+    struct schema_policy schema;
     bool narrowing;
     bool waits;
-    return durability_read_option(config, &waits, err) && read_trigger_option(config, &role, err) &&
-           narrowing_read_option(config, &narrowing, err) && conflict_policy_read(config, &policy, err) &&
-           origin_read_option(config, &origin, err);
+    return schema_policy_read(config, &schema, err) && durability_read_option(config, &waits, err) &&
+           read_trigger_option(config, &role, err) && narrowing_read_option(config, &narrowing, err) &&
+           conflict_policy_read(config, &policy, err) && origin_read_option(config, &origin, err);
 }
 
 static bool postgres_check(struct sink *sink, const struct sink_check *check, struct error *err) {
@@ -470,9 +495,11 @@ const struct sink_ops sink_postgres = {
     .options = POSTGRES_OPTIONS,
     .size = sizeof(struct postgres_sink),
     .stores_position = true,
+    .follows_columns = true,
     .takes_bytes = true,
     .validate = postgres_validate,
     .open = postgres_open,
+    .learn = postgres_learn,
     .write = postgres_write,
     .commit = postgres_commit,
     .close = postgres_close,

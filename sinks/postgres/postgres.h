@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "sinks/postgres/schema/schema.h"
 #include "sinks/postgres/target/target.h"
 
 struct apply; /* target tables, prepared statements, the net effect */
@@ -11,4 +12,5 @@ struct apply; /* target tables, prepared statements, the net effect */
 struct postgres_sink {
     struct target target;
     struct apply *apply; /* NULL while closed */
+    struct schema schema;
 };

@@ -6,6 +6,7 @@
 
 #include "cdc/base/clock.h"
 #include "cdc/base/cursor.h"
+#include "cdc/source/catalog_columns.h"
 #include "cdc/source/source.h"
 #include "cdc/source/table_key.h"
 
@@ -16,30 +17,49 @@ enum {
 };
 
 void key_lookup_init(struct key_lookup *lookup, const struct source_config *source, const char *slot,
-                     const atomic_bool *stop, int server_version) {
-    *lookup = (struct key_lookup){
-        .source = source, .slot = slot, .stop = stop, .is_needed = table_keys_are_needed(server_version)};
+                     const atomic_bool *stop, int server_version, bool has_followers) {
+    *lookup = (struct key_lookup){.source = source,
+                                  .slot = slot,
+                                  .stop = stop,
+                                  .is_needed = table_keys_are_needed(server_version),
+                                  .has_followers = has_followers};
     arena_init(&lookup->all_arena, BLOCK_BYTES, BYTES_MAX);
     arena_init(&lookup->one_arena, BLOCK_BYTES, BYTES_MAX);
 }
 
-/* Reads the key of one table, or the keys of all when table is 0. */
-static bool read_keys(struct key_lookup *lookup, oid_t table, struct error *err) {
+/* What both answers show is what the first one shows. */
+static bool ask_catalog(struct key_lookup *lookup, oid_t table, struct session *session,
+                        struct table_keys *keys, struct catalog_tables *columns, lsn_t *ret_lsn,
+                        struct error *err) {
+    struct arena *arena = table != 0 ? &lookup->one_arena : &lookup->all_arena;
+    lsn_t lsn = 0;
+    arena_reset(arena);
+    if (!source_open(session, lookup->source, lookup->stop, err) ||
+        (lookup->is_needed && !table_keys_read(session, lookup->slot, table, arena, keys, ret_lsn, err)) ||
+        (lookup->has_followers &&
+         !catalog_columns_read(session, lookup->slot, table, arena, columns, &lsn, err)))
+        return false;
+    *ret_lsn = lookup->is_needed ? *ret_lsn : lsn;
+    return true;
+}
+
+/* Reads about one table, or about all when table is 0. */
+static bool read_catalog(struct key_lookup *lookup, oid_t table, struct error *err) {
     struct session session = {0};
     struct table_keys keys = {0};
+    struct catalog_tables columns = {0};
     lsn_t lsn = 0;
-    struct arena *arena = table != 0 ? &lookup->one_arena : &lookup->all_arena;
-    arena_reset(arena);
-    const bool read = source_open(&session, lookup->source, lookup->stop, err) &&
-                      table_keys_read(&session, lookup->slot, table, arena, &keys, &lsn, err);
+    const bool read = ask_catalog(lookup, table, &session, &keys, &columns, &lsn, err);
     session_close(&session);
     if (!read)
         return false;
     lookup->asked_ms = clock_now_ms();
     if (table != 0) {
         lookup->one = keys;
+        lookup->one_columns = columns;
     } else {
         lookup->all = keys;
+        lookup->all_columns = columns;
         lookup->all_lsn = lsn;
     }
     return true;
@@ -50,14 +70,17 @@ bool key_lookup_tell(struct key_lookup *lookup, struct decoder *decoder, lsn_t c
     struct cursor cursor = cursor_over(payload);
     cursor_bytes(&cursor, 1);
     const oid_t table = cursor_u32(&cursor);
-    if (!lookup->is_needed)
+    if (!lookup->is_needed && !lookup->has_followers)
         return true;
     const bool is_known = commit_lsn != 0 && commit_lsn < lookup->all_lsn;
     const bool asks_all =
         lookup->all_lsn == 0 || table == 0 || clock_now_ms() - lookup->asked_ms < TOGETHER_MS;
-    if (!is_known && !read_keys(lookup, asks_all ? 0 : table, err))
+    if (!is_known && !read_catalog(lookup, asks_all ? 0 : table, err))
         return false;
-    decoder_set_table_keys(decoder, is_known || asks_all ? lookup->all : lookup->one);
+    const bool takes_all = is_known || asks_all;
+    if (lookup->is_needed)
+        decoder_set_table_keys(decoder, takes_all ? lookup->all : lookup->one);
+    decoder_set_catalog(decoder, takes_all ? lookup->all_columns : lookup->one_columns);
     return true;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * key_lookup.h - tells the decoder what the catalog says of a table's key, when its definition arrives.
+ * key_lookup.h - tells the decoder what the catalog says of a table's key and columns, when its definition
+ * arrives.
  *
  * A definition arrives again after every change of its table, and that change may be one of the same
  * transaction. So the catalog must be read after the transaction's commit.
@@ -19,15 +20,17 @@ struct key_lookup {
     const struct source_config *source;
     const char *slot;
     const atomic_bool *stop; /* for queries on another connection */
-    bool is_needed;          /* false: the server sends every column of a key */
+    bool is_needed;          /* of keys; false: the server sends every column of a key */
+    bool has_followers;      /* a sink follows changes of the columns */
     struct arena all_arena, one_arena;
     struct table_keys all, one; /* of all tables, and of the last table that was asked for alone */
-    lsn_t all_lsn;              /* all holds for transactions that commit before it; 0: not read yet */
-    int64_t asked_ms;           /* when the catalog was read last */
+    struct catalog_tables all_columns, one_columns;
+    lsn_t all_lsn;    /* all holds for transactions that commit before it; 0: not read yet */
+    int64_t asked_ms; /* when the catalog was read last */
 };
 
 void key_lookup_init(struct key_lookup *lookup, const struct source_config *source, const char *slot,
-                     const atomic_bool *stop, int server_version);
+                     const atomic_bool *stop, int server_version, bool has_followers);
 
 /*
  * payload: a Relation message of the transaction that commits at commit_lsn, before it is decoded. Waits for

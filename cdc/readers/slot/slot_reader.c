@@ -444,6 +444,13 @@ static void take_notice(void *argument, const PGresult *result) {
         slot->publication_missing = true;
 }
 
+static bool has_followers(const struct config *config) {
+    for (size_t i = 0; i < config->sink_count; i++)
+        if (config->sinks[i].ops->follows_columns)
+            return true;
+    return false;
+}
+
 static bool slot_reader_init(struct slot_reader *slot, const struct slot_reader_options *options,
                              struct error *err) {
     struct reader reader = slot->reader;
@@ -461,7 +468,8 @@ static bool slot_reader_init(struct slot_reader *slot, const struct slot_reader_
     if (!streamed_init(&slot->streamed, options->spool_directory, err))
         return false;
     wal_end_init(&slot->wal, options->start_lsn, options->flush_lsn);
-    key_lookup_init(&slot->keys, source, options->slot, reader.stop, options->session->server_version);
+    key_lookup_init(&slot->keys, source, options->slot, reader.stop, options->session->server_version,
+                    has_followers(reader.config));
     return true;
 }
 

@@ -123,6 +123,53 @@ static bool is_full(const struct apply *apply) {
     return apply->catalog.used_bytes >= apply->catalog_kept_bytes;
 }
 
+/* Forgets the prepared statements too: only the tables know their names. */
+static void forget_tables(struct apply *apply) {
+    assert(!apply->pipeline.active);
+    net_effect_forget(&apply->net);
+    statements_forget(&apply->statements);
+    map_release(&apply->by_target);
+    map_release(&apply->by_source);
+    apply->new_count = 0;
+    arena_reset(&apply->catalog);
+}
+
+static bool is_newly_different(const struct apply *apply, const struct change *change,
+                               const struct relation *relation) {
+    return apply->schema != NULL && apply_table(apply, relation) == NULL &&
+           schema_differs(apply->schema, relation, change->transaction);
+}
+
+/* Everything before the change has been applied. The change of the table is a part of the transaction. */
+static bool follow_relation(struct apply *apply, const struct change *change, const struct relation *relation,
+                            struct error *err) {
+    struct pq_pipeline *pipeline = &apply->pipeline;
+    assert(apply->new_count == 0);
+    if (!pq_pipeline_begin(pipeline, err) || !target_begin(apply->target, pipeline, err) ||
+        !apply_send_release(apply, err) || !pq_pipeline_finish(pipeline, err))
+        return explain_pipeline(apply->target, &pipeline->failure, err);
+    if (!schema_follow(apply->schema, relation, change->transaction, err))
+        return false;
+    forget_tables(apply);
+    return true;
+}
+
+/* *ret_waits: a table's columns have changed, and changes before this one must be applied first. */
+static bool follow_columns(struct apply *apply, const struct change *change, bool is_first, bool *ret_waits,
+                           struct error *err) {
+    const uint32_t count = change->kind == CHANGE_TRUNCATE ? change->relation_count : 1;
+    const struct relation *const *relations =
+        change->kind == CHANGE_TRUNCATE ? change->relations : &change->relation;
+    for (uint32_t i = 0; i < count && !*ret_waits; i++) {
+        if (!is_newly_different(apply, change, relations[i]))
+            continue;
+        *ret_waits = !is_first;
+        if (is_first && !follow_relation(apply, change, relations[i], err))
+            return false;
+    }
+    return true;
+}
+
 /*
  * Consecutive changes mostly belong to the same table. *ret_count: how many changes have their tables; fewer
  * than count when there is no room for the tables of the rest.
@@ -130,9 +177,17 @@ static bool is_full(const struct apply *apply) {
 static bool find_tables(struct apply *apply, const struct change *changes, size_t count, size_t *ret_count,
                         struct error *err) {
     struct target_table *last = NULL;
+    bool waits = false;
     size_t i = 0;
     for (; i < count && (i == 0 || !is_full(apply)); i++) {
         apply->tables[i] = NULL;
+        const bool has_new =
+            change_is_row(&changes[i]) && (last == NULL || last->relation != changes[i].relation);
+        if ((has_new || changes[i].kind == CHANGE_TRUNCATE) &&
+            !follow_columns(apply, &changes[i], i == 0, &waits, err))
+            return false;
+        if (waits)
+            break;
         if (changes[i].kind == CHANGE_TRUNCATE && !find_truncated(apply, &changes[i], err))
             return false;
         if (!change_is_row(&changes[i]))
@@ -328,17 +383,6 @@ static bool leave_out_gone(struct apply *apply, const struct change **changes, s
     *changes = kept;
     *count = kept_count;
     return true;
-}
-
-/* Forgets the prepared statements too: only the tables know their names. */
-static void forget_tables(struct apply *apply) {
-    assert(!apply->pipeline.active);
-    net_effect_forget(&apply->net);
-    statements_forget(&apply->statements);
-    map_release(&apply->by_target);
-    map_release(&apply->by_source);
-    apply->new_count = 0;
-    arena_reset(&apply->catalog);
 }
 
 /* Called between two transactions: a table may have acquired a trigger or become unlogged. */

@@ -17,11 +17,13 @@
 #include "sinks/postgres/apply/statement.h"
 #include "sinks/postgres/catalog/target_table.h"
 #include "sinks/postgres/catalog/target_watch.h"
+#include "sinks/postgres/schema/schema.h"
 #include "sinks/postgres/target/pq_pipeline.h"
 #include "sinks/postgres/target/target.h"
 
 struct apply {
     struct target *target;
+    struct schema *schema;  /* the sink's; NULL: tables do not follow the source's columns */
     bool ordinary_role;     /* apply_rows.c has switched the replica role off */
     bool planner_is_theirs; /* the planner is set for triggers, until the end of the span */
     bool has_fired;       /* triggers fired in this target transaction, and may fire again when it commits */

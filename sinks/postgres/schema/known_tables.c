@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * known_tables.c - the statements on pgcdc.columns.
+ */
+#include "sinks/postgres/schema/known_tables.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc/base/buffer.h"
+#include "sinks/postgres/target/own_tables.h"
+
+#define BLOCK_BYTES ((size_t) 64 * 1024)
+#define KNOWN_BYTES_MAX ((size_t) 1 << 30)
+#define LISTS_BYTES_MAX ((size_t) 256 << 20)
+
+/* The advisory lock of pgcdc.position serializes engines that create the table at the same time. */
+static const char CREATE_COLUMNS[] =
+    "begin; select pg_catalog.pg_advisory_xact_lock(7165065, 1);"
+    " create table if not exists pgcdc.columns (pipeline text, sink text, relation_oid oid,"
+    " target_oid oid not null, columns_max integer not null, storage text not null, numbers smallint[] not "
+    "null,"
+    " names text[] not null, types oid[] not null, modifiers integer[] not null,"
+    " target_numbers smallint[] not null, kept boolean[] not null,"
+    " primary key (pipeline, sink, relation_oid)); commit";
+
+static const struct own_tables COLUMNS_TABLE = {"{columns}", 1, CREATE_COLUMNS};
+
+static const char LOAD[] =
+    "select c.relation_oid, c.target_oid, c.columns_max, c.storage, u.number, u.name, u.type, u.modifier,"
+    " u.target_number, u.kept from pgcdc.columns c left join lateral rows from ("
+    " pg_catalog.unnest(c.numbers), pg_catalog.unnest(c.names), pg_catalog.unnest(c.types),"
+    " pg_catalog.unnest(c.modifiers), pg_catalog.unnest(c.target_numbers), pg_catalog.unnest(c.kept))"
+    " with ordinality u (number, name, type, modifier, target_number, kept, place) on true"
+    " where c.pipeline = $1 and c.sink = $2 order by c.relation_oid, u.place";
+
+enum {
+    LOAD_OID,
+    LOAD_TARGET,
+    LOAD_MAX,
+    LOAD_STORAGE,
+    LOAD_NUMBER,
+    LOAD_NAME,
+    LOAD_TYPE,
+    LOAD_MODIFIER,
+    LOAD_TARGET_NUMBER,
+    LOAD_KEPT,
+    LOAD_FIELDS,
+};
+
+static const char PUT[] =
+    "insert into pgcdc.columns values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+    " on conflict (pipeline, sink, relation_oid) do update set target_oid = excluded.target_oid,"
+    " columns_max = excluded.columns_max, storage = excluded.storage, numbers = excluded.numbers,"
+    " names = excluded.names, types = excluded.types, modifiers = excluded.modifiers,"
+    " target_numbers = excluded.target_numbers, kept = excluded.kept";
+
+/* Each element of $6 and the parameters after it is itself the text of an array. */
+static const char LEARN[] =
+    "insert into pgcdc.columns select $1, $2, k.oid, t.oid, k.columns_max, k.storage,"
+    " k.numbers::pg_catalog.int2[], k.names::pg_catalog.text[], k.types::pg_catalog.oid[],"
+    " k.modifiers::pg_catalog.int4[], n.numbers, n.kept"
+    " from rows from (pg_catalog.unnest($3::pg_catalog.oid[]), pg_catalog.unnest($4::pg_catalog.name[]),"
+    "  pg_catalog.unnest($5::pg_catalog.name[]), pg_catalog.unnest($6::pg_catalog.int4[]),"
+    "  pg_catalog.unnest($7::pg_catalog.text[]), pg_catalog.unnest($8::pg_catalog.text[]),"
+    "  pg_catalog.unnest($9::pg_catalog.text[]), pg_catalog.unnest($10::pg_catalog.text[]),"
+    "  pg_catalog.unnest($11::pg_catalog.text[]))"
+    "  k (oid, schema, name, columns_max, storage, numbers, names, types, modifiers)"
+    " join pg_catalog.pg_namespace s on s.nspname = k.schema"
+    " join pg_catalog.pg_class t on t.relnamespace = s.oid and t.relname = k.name and t.relkind in ('r', 'p')"
+    " cross join lateral (select pg_catalog.array_agg(coalesce(a.attnum, 0::pg_catalog.int2) order by "
+    "u.place)"
+    "   as numbers, pg_catalog.array_agg(false order by u.place) as kept"
+    "  from pg_catalog.unnest(k.names::pg_catalog.text[]) with ordinality u (name, place)"
+    "  left join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attname = u.name and a.attnum > 0) n"
+    " where n.numbers is not null on conflict do nothing";
+
+void known_tables_init(struct known_tables *known) {
+    *known = (struct known_tables){0};
+    arena_init(&known->arena, BLOCK_BYTES, KNOWN_BYTES_MAX);
+}
+
+void known_tables_release(struct known_tables *known) {
+    map_release(&known->by_oid);
+    arena_release(&known->arena);
+}
+
+bool known_tables_create(struct session *session, bool *ret_denied, struct error *err) {
+    struct error answer = {0};
+    if (own_tables_create(session, &COLUMNS_TABLE, ret_denied, &answer))
+        return true;
+    *err = answer;
+    return *ret_denied ? session_execute(session, "rollback", err) : false;
+}
+
+const struct known_table *known_tables_find(const struct known_tables *known, oid_t oid) {
+    return map_find_number(&known->by_oid, oid);
+}
+
+/* ---- reading ---- */
+
+static uint32_t number_of_field(const PGresult *rows, int row, int field) {
+    return (uint32_t) strtoul(PQgetvalue(rows, row, field), NULL, 10);
+}
+
+static bool keep_slice(struct arena *arena, struct slice text, struct slice *ret_copy) {
+    *ret_copy = (struct slice){.data = arena_copy(arena, text), .size = text.size};
+    return ret_copy->data != NULL;
+}
+
+static bool load_column(const PGresult *rows, int row, struct arena *arena, struct known_column *column) {
+    *column = (struct known_column){.number = number_of_field(rows, row, LOAD_NUMBER),
+                                    .type_oid = number_of_field(rows, row, LOAD_TYPE),
+                                    .type_modifier =
+                                        (int32_t) strtol(PQgetvalue(rows, row, LOAD_MODIFIER), NULL, 10),
+                                    .target_number = number_of_field(rows, row, LOAD_TARGET_NUMBER),
+                                    .is_kept = result_is_true(rows, row, LOAD_KEPT)};
+    return keep_slice(arena, slice_of(PQgetvalue(rows, row, LOAD_NAME)), &column->name);
+}
+
+/* The rows first..end-1 are one table's. */
+static bool load_table(struct known_tables *known, const PGresult *rows, int first, int end) {
+    struct known_table *table = arena_alloc_zero(&known->arena, sizeof *table);
+    struct known_column *columns = arena_alloc(&known->arena, (size_t) (end - first) * sizeof *columns);
+    if (table == NULL || columns == NULL)
+        return false;
+    *table = (struct known_table){.oid = number_of_field(rows, first, LOAD_OID),
+                                  .target_oid = number_of_field(rows, first, LOAD_TARGET),
+                                  .columns_max = number_of_field(rows, first, LOAD_MAX),
+                                  .columns = columns};
+    for (int row = first; row < end && !PQgetisnull(rows, row, LOAD_NUMBER); row++)
+        if (!load_column(rows, row, &known->arena, &columns[table->column_count++]))
+            return false;
+    return keep_slice(&known->arena, slice_of(PQgetvalue(rows, first, LOAD_STORAGE)), &table->storage) &&
+           map_put_number(&known->by_oid, table->oid, table);
+}
+
+bool known_tables_load(struct known_tables *known, const struct sink_config *config, struct session *session,
+                       struct error *err) {
+    static const struct result_shape SHAPE = {"the query for known columns", 0, RESULT_ROWS_ANY, LOAD_FIELDS,
+                                              ((1u << LOAD_FIELDS) - 1) & ~((1u << LOAD_NUMBER) - 1)};
+    PGresult *rows AUTO_PGRESULT = NULL;
+    const char *const parameters[] = {config->pipeline, config->name};
+    map_release(&known->by_oid);
+    arena_reset(&known->arena);
+    if (!session_query(session, LOAD, 2, parameters, &SHAPE, &rows, err))
+        return false;
+    for (int first = 0, end = 0; first < PQntuples(rows); first = end) {
+        while (end < PQntuples(rows) &&
+               strcmp(PQgetvalue(rows, first, LOAD_OID), PQgetvalue(rows, end, LOAD_OID)) == 0)
+            end++;
+        if (!load_table(known, rows, first, end))
+            return error_no_memory(err);
+    }
+    return true;
+}
+
+/* ---- writing ---- */
+
+/* The columns of a table as the texts of arrays. */
+struct lists {
+    struct buffer numbers, names, types, modifiers, targets, kept;
+};
+
+static void lists_init(struct lists *lists) {
+    struct buffer *const all[] = {&lists->numbers,   &lists->names,   &lists->types,
+                                  &lists->modifiers, &lists->targets, &lists->kept};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        buffer_init(all[i], LISTS_BYTES_MAX);
+}
+
+static void lists_release(struct lists *lists) {
+    buffer_release(&lists->numbers);
+    buffer_release(&lists->names);
+    buffer_release(&lists->types);
+    buffer_release(&lists->modifiers);
+    buffer_release(&lists->targets);
+    buffer_release(&lists->kept);
+}
+
+/* An element of an array's text, in quotes. */
+static void append_element(struct buffer *list, struct slice text) {
+    buffer_append_text(list, list->size > 1 ? ",\"" : "\"");
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] == '"' || text.data[i] == '\\')
+            buffer_append_u8(list, '\\');
+        buffer_append_u8(list, (uint8_t) text.data[i]);
+    }
+    buffer_append_u8(list, '"');
+}
+
+static void list_columns(struct lists *lists, const struct known_column *columns, uint32_t count) {
+    buffer_append_u8(&lists->names, '{');
+    for (uint32_t i = 0; i < count; i++) {
+        const char before = i == 0 ? '{' : ',';
+        buffer_printf(&lists->numbers, "%c%u", before, columns[i].number);
+        append_element(&lists->names, columns[i].name);
+        buffer_printf(&lists->types, "%c%u", before, columns[i].type_oid);
+        buffer_printf(&lists->modifiers, "%c%d", before, columns[i].type_modifier);
+        buffer_printf(&lists->targets, "%c%u", before, columns[i].target_number);
+        buffer_printf(&lists->kept, "%c%s", before, columns[i].is_kept ? "true" : "false");
+    }
+    struct buffer *const others[] = {&lists->numbers, &lists->types, &lists->modifiers, &lists->targets,
+                                     &lists->kept};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        buffer_append_text(others[i], count == 0 ? "{}" : "}");
+    buffer_append_u8(&lists->names, '}');
+}
+
+static bool keep_known(struct known_tables *known, const struct known_table *table) {
+    struct known_table *copy = arena_alloc(&known->arena, sizeof *copy);
+    struct known_column *columns = arena_alloc(&known->arena, (table->column_count + 1) * sizeof *columns);
+    if (copy == NULL || columns == NULL)
+        return false;
+    *copy = *table;
+    copy->columns = columns;
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        columns[i] = table->columns[i];
+        if (!keep_slice(&known->arena, table->columns[i].name, &columns[i].name))
+            return false;
+    }
+    return keep_slice(&known->arena, table->storage, &copy->storage) &&
+           map_put_number(&known->by_oid, copy->oid, copy);
+}
+
+bool known_tables_put(struct known_tables *known, const struct sink_config *config, struct session *session,
+                      const struct known_table *table, struct error *err) {
+    struct lists lists AUTO(lists_release) = {0};
+    char oid[16], target[16], max[16];
+    lists_init(&lists);
+    list_columns(&lists, table->columns, table->column_count);
+    snprintf(oid, sizeof oid, "%u", table->oid);
+    snprintf(target, sizeof target, "%u", table->target_oid);
+    snprintf(max, sizeof max, "%u", table->columns_max);
+    const char *const parameters[] = {config->pipeline,
+                                      config->name,
+                                      oid,
+                                      target,
+                                      max,
+                                      table->storage.data,
+                                      buffer_text(&lists.numbers),
+                                      buffer_text(&lists.names),
+                                      buffer_text(&lists.types),
+                                      buffer_text(&lists.modifiers),
+                                      buffer_text(&lists.targets),
+                                      buffer_text(&lists.kept)};
+    for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++)
+        if (parameters[i] == NULL)
+            return error_no_memory(err);
+    if (!session_query(session, PUT, 12, parameters, NULL, NULL, err))
+        return error_wrap(err, "storing the columns of a table in pgcdc.columns");
+    return keep_known(known, table) || error_no_memory(err);
+}
+
+/* ---- the start ---- */
+
+struct learning {
+    struct buffer oids, schemas, names, maxima, storages, numbers, columns, types, modifiers;
+    size_t count;
+};
+
+static void learning_release(struct learning *learning) {
+    struct buffer *const all[] = {&learning->oids,    &learning->schemas,  &learning->names,
+                                  &learning->maxima,  &learning->storages, &learning->numbers,
+                                  &learning->columns, &learning->types,    &learning->modifiers};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        buffer_release(all[i]);
+}
+
+static bool is_certain_now(const struct catalog_table *table) {
+    bool is_old = table->locked_by == 0 && !table->sends_part;
+    for (uint32_t i = 0; is_old && i < table->column_count; i++)
+        is_old = table->columns[i].is_old;
+    return is_old;
+}
+
+static void append_learned(struct learning *learning, const struct catalog_table *table,
+                           const struct lists *lists) {
+    const char *before = learning->count++ == 0 ? "" : ",";
+    buffer_printf(&learning->oids, "%s%u", before, table->oid);
+    append_element(&learning->schemas, table->schema);
+    append_element(&learning->names, table->table);
+    buffer_printf(&learning->maxima, "%s%u", before, table->column_count);
+    append_element(&learning->storages, table->storage);
+    append_element(&learning->numbers, buffer_slice(&lists->numbers));
+    append_element(&learning->columns, buffer_slice(&lists->names));
+    append_element(&learning->types, buffer_slice(&lists->types));
+    append_element(&learning->modifiers, buffer_slice(&lists->modifiers));
+}
+
+static bool learn_table(struct learning *learning, const struct catalog_table *table, struct error *err) {
+    struct lists lists AUTO(lists_release) = {0};
+    struct known_column *columns = calloc(table->column_count + 1, sizeof *columns);
+    uint32_t count = 0;
+    if (columns == NULL)
+        return error_no_memory(err);
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (!table->columns[i].is_dropped)
+            columns[count++] = (struct known_column){.number = i + 1,
+                                                     .name = table->columns[i].name,
+                                                     .type_oid = table->columns[i].type_oid,
+                                                     .type_modifier = table->columns[i].type_modifier};
+    lists_init(&lists);
+    list_columns(&lists, columns, count);
+    free(columns);
+    append_learned(learning, table, &lists);
+    return true;
+}
+
+static const char *end_list(struct buffer *list) {
+    buffer_append_u8(list, '}');
+    return buffer_text(list);
+}
+
+static bool store_learned(struct learning *learning, const struct sink_config *config,
+                          struct session *session, struct error *err) {
+    struct buffer *const all[] = {&learning->oids,    &learning->schemas,  &learning->names,
+                                  &learning->maxima,  &learning->storages, &learning->numbers,
+                                  &learning->columns, &learning->types,    &learning->modifiers};
+    const char *parameters[2 + sizeof all / sizeof *all] = {config->pipeline, config->name};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        parameters[2 + i] = end_list(all[i]);
+        if (parameters[2 + i] == NULL)
+            return error_no_memory(err);
+    }
+    return session_query(session, LEARN, 11, parameters, NULL, NULL, err) ||
+           error_wrap(err, "storing the columns of tables in pgcdc.columns");
+}
+
+bool known_tables_learn(struct known_tables *known, const struct sink_config *config, struct session *session,
+                        const struct catalog_tables *tables, struct error *err) {
+    struct learning learning AUTO(learning_release) = {0};
+    struct buffer *const all[] = {&learning.oids,    &learning.schemas,  &learning.names,
+                                  &learning.maxima,  &learning.storages, &learning.numbers,
+                                  &learning.columns, &learning.types,    &learning.modifiers};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        buffer_init(all[i], LISTS_BYTES_MAX);
+        buffer_append_u8(all[i], '{');
+    }
+    for (size_t i = 0; i < tables->count; i++)
+        if (known_tables_find(known, tables->tables[i].oid) == NULL && is_certain_now(&tables->tables[i]) &&
+            !learn_table(&learning, &tables->tables[i], err))
+            return false;
+    return learning.count == 0 ||
+           (store_learned(&learning, config, session, err) && known_tables_load(known, config, session, err));
+}
+
+/* ---- the end ---- */
+
+bool known_tables_drop(const struct sink_config *config, struct session *session, struct error *err) {
+    bool exists = false;
+    PGresult *rest AUTO_PGRESULT = NULL;
+    struct error ignored = {0};
+    const char *const values[] = {config->pipeline, config->name};
+    if (!own_tables_exist(session, &COLUMNS_TABLE, &exists, err))
+        return false;
+    if (!exists)
+        return true;
+    if (!session_execute(session, "begin isolation level read committed", err) ||
+        !session_execute(session, "lock table pgcdc.columns in share row exclusive mode", err) ||
+        !session_query(session, "delete from pgcdc.columns where pipeline = $1 and sink = $2", 2, values,
+                       NULL, NULL, err) ||
+        !session_query(session, "select from pgcdc.columns limit 1", 0, NULL,
+                       &(const struct result_shape){"the query for known columns", 0, 1, 0, 0}, &rest, err))
+        return false;
+    /* If the role does not own the table, it stays; that is no failure. */
+    if (PQntuples(rest) == 0 && (!session_execute(session, "savepoint pgcdc", err) ||
+                                 (!session_execute(session, "drop table pgcdc.columns", &ignored) &&
+                                  !session_execute(session, "rollback to savepoint pgcdc", err))))
+        return false;
+    return session_execute(session, "commit", err);
+}

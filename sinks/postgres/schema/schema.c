@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * schema.c - what has changed, whether it is certain, and carrying it out.
+ */
+#include "sinks/postgres/schema/schema.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc/base/fault.h"
+#include "cdc/pq/lock_wait.h"
+#include "sinks/postgres/catalog/type_shape.h"
+#include "sinks/postgres/schema/column_numbers.h"
+#include "sinks/postgres/schema/schema_plan.h"
+
+#define UNDEFINED_OBJECT "42704"
+#define LOCK_NOT_AVAILABLE "55P03"
+#define STATEMENT_BYTES_MAX 65536u
+
+/* As long as this session waits for a table, those that come after it wait too. */
+#define LIMIT_WAIT "set local lock_timeout = '5s'"
+#define END_LIMIT "set local lock_timeout to default"
+
+bool schema_open(struct schema *schema, struct target *target, struct error *err) {
+    bool denied = false;
+    *schema = (struct schema){.target = target};
+    known_tables_init(&schema->known);
+    if (!schema_policy_read(target->sink.config, &schema->policy, err) ||
+        !known_tables_create(&target->session, &denied, err))
+        return false;
+    schema->is_on = !denied && schema_policy_follows(&schema->policy);
+    return !schema->is_on || known_tables_load(&schema->known, target->sink.config, &target->session, err);
+}
+
+void schema_release(struct schema *schema) {
+    known_tables_release(&schema->known);
+}
+
+bool schema_learn(struct schema *schema, struct error *err) {
+    const struct target *target = schema->target;
+    if (!schema->is_on || target->sink.facts.tables == NULL)
+        return true;
+    return known_tables_learn(&schema->known, target->sink.config, &schema->target->session,
+                              target->sink.facts.tables, err);
+}
+
+/* ---- what has changed ---- */
+
+static bool is_known_column(const struct known_column *known, uint32_t number, const struct column *sent) {
+    return known != NULL && known->number == number && slice_equal(known->name, sent->name) &&
+           known->type_oid == sent->type_oid && known->type_modifier == sent->type_modifier;
+}
+
+static uint32_t live_count(const struct known_table *known) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < known->column_count; i++)
+        count += !known->columns[i].is_kept;
+    return count;
+}
+
+static bool has_known_columns(const struct relation *relation, const struct known_table *known,
+                              const uint32_t *numbers) {
+    bool same = live_count(known) == relation->column_count;
+    for (uint32_t i = 0; same && i < relation->column_count; i++)
+        same = is_known_column(schema_plan_known(known, numbers[i]), numbers[i], &relation->columns[i]);
+    return same;
+}
+
+bool schema_differs(const struct schema *schema, const struct relation *relation,
+                    const struct transaction *transaction) {
+    uint32_t numbers[RELATION_COLUMNS_MAX];
+    if (!schema->is_on || relation->catalog == NULL || relation->catalog->sends_part ||
+        relation->mapped_from != NULL)
+        return false;
+    const struct known_table *known = known_tables_find(&schema->known, relation->oid);
+    if (relation->catalog->locked_by != 0 && relation->catalog->locked_by == transaction->xid)
+        return true;
+    if (!column_numbers_find(relation, known, numbers))
+        return known != NULL;
+    return known == NULL || !has_known_columns(relation, known, numbers) ||
+           !slice_equal(known->storage, relation->catalog->storage);
+}
+
+/* ---- the target's table ---- */
+
+/* The table, and the one to alter: a partition has the columns of its root. */
+struct place {
+    oid_t oid;
+    oid_t root;
+    char *name; /* quoted; of the root */
+};
+
+static void place_release(struct place *place) {
+    free(place->name);
+}
+
+static bool find_place(struct session *session, const struct relation *relation, struct place *ret_place,
+                       struct error *err) {
+    static const char SQL[] =
+        "select c.oid, r.oid, pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(r.relname)"
+        " from pg_catalog.pg_class c join pg_catalog.pg_namespace s on s.oid = c.relnamespace"
+        " join pg_catalog.pg_class r on r.oid = case when c.relispartition then"
+        "  pg_catalog.pg_partition_root(c.oid)::pg_catalog.oid else c.oid end"
+        " join pg_catalog.pg_namespace n on n.oid = r.relnamespace"
+        " where s.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p')";
+    PGresult *row AUTO_PGRESULT = NULL;
+    const char *const parameters[] = {relation->schema.data, relation->name.data};
+    if (!session_query(session, SQL, 2, parameters,
+                       &(const struct result_shape){"the query for the target's table", 0, 1, 3, 0}, &row,
+                       err))
+        return false;
+    *ret_place = (struct place){0};
+    if (PQntuples(row) == 0)
+        return true;
+    ret_place->oid = result_oid(row, 0, 0);
+    ret_place->root = result_oid(row, 0, 1);
+    ret_place->name = strdup(PQgetvalue(row, 0, 2));
+    return ret_place->name != NULL || error_no_memory(err);
+}
+
+/* ---- what stops ---- */
+
+/* What SQL says by itself: the message has no room for a statement that is cut off. */
+static bool explain_statement(const char *sql, struct error *err) {
+    return strlen(sql) + sizeof "; then start again" < ERROR_REMEDY_MAX
+               ? error_remedy(err, "%s; then start again", sql)
+               : error_remedy(err, "pgcdc check prints the statements; then start again");
+}
+
+static bool stop_unclear(const struct place *place, const struct relation *relation, struct error *err) {
+    error_set(
+        err, ERROR_DATA,
+        "target: the columns of table %s have changed at the source, and changed again before this was seen, "
+        "or in a way that its catalog does not prove: whether a column was renamed, or dropped and added, "
+        "cannot be known",
+        place->name);
+    return error_remedy(
+        err,
+        "drop table %s at the target and run `pgcdc table copy %s.%s`, which makes it anew and "
+        "copies its rows; then start again",
+        place->name, relation->schema.data, relation->name.data);
+}
+
+static bool stop_refused(const struct schema_plan *plan, struct error *err) {
+    error_set(err, ERROR_DATA, "target: column \"%s\" of table %s %s", plan->column, plan->table,
+              plan->refused);
+    if (!plan->needs_copy)
+        return explain_statement(plan->sql.data, err);
+    return error_remedy(
+        err,
+        "drop table %s at the target and run `pgcdc table copy %s.%s`, which makes it anew and "
+        "copies its rows; then start again",
+        plan->table, plan->relation->schema.data, plan->relation->name.data);
+}
+
+/* A chunk may have been read under the new names already. */
+static bool is_being_copied(struct schema *schema, oid_t relation_oid, bool *ret_copied, struct error *err) {
+    const struct sink_config *config = schema->target->sink.config;
+    struct session *session = &schema->target->session;
+    PGresult *plan AUTO_PGRESULT = NULL;
+    PGresult *chunk AUTO_PGRESULT = NULL;
+    char oid[16];
+    const char *const parameters[] = {config->pipeline, config->name, oid};
+    snprintf(oid, sizeof oid, "%u", relation_oid);
+    *ret_copied = false;
+    if (!session_query(session,
+                       "select from pg_catalog.pg_class where oid = pg_catalog.to_regclass('pgcdc.chunk')", 0,
+                       NULL, &(const struct result_shape){"the query for the plan", 0, 1, 0, 0}, &plan, err))
+        return false;
+    if (PQntuples(plan) == 0)
+        return true;
+    if (!session_query(
+            session,
+            "select from pgcdc.chunk where pipeline = $1 and sink = $2 and relation_oid = $3::pg_catalog.oid"
+            " limit 1",
+            3, parameters, &(const struct result_shape){"the query for chunks", 0, 1, 0, 0}, &chunk, err))
+        return false;
+    *ret_copied = PQntuples(chunk) > 0;
+    return true;
+}
+
+static bool stop_copied(const struct schema_plan *plan, struct error *err) {
+    error_set(
+        err, ERROR_DATA,
+        "target: columns of table %s have got other names at the source while the table is copied, so its "
+        "rows may have them already",
+        plan->table);
+    return error_remedy(
+        err,
+        "drop table %s at the target and run `pgcdc table copy %s.%s`, which makes it anew and "
+        "copies its rows; then start again",
+        plan->table, plan->relation->schema.data, plan->relation->name.data);
+}
+
+/* ---- carrying it out ---- */
+
+static bool explain_refusal(struct schema *schema, const struct schema_plan *plan, struct error *err) {
+    if (strcmp(err->sqlstate, LOCK_NOT_AVAILABLE) == 0)
+        lock_wait_explain_table(&schema->target->session, plan->table, err);
+    if (err->kind != ERROR_DATA && err->kind != ERROR_CONFIG)
+        return false;
+    err->kind = ERROR_DATA;
+    error_wrap(err, "table %s follows the source's columns", plan->table);
+    if (strcmp(err->sqlstate, UNDEFINED_OBJECT) == 0)
+        return error_remedy(err,
+                            "create at the target what is missing there, as it is at the source; then start "
+                            "again");
+    return explain_statement(plan->sql.data, err);
+}
+
+static bool lock_place(struct schema *schema, const char *table, struct error *err) {
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = STATEMENT_BYTES_MAX};
+    buffer_printf(&sql, LIMIT_WAIT "; lock table %s in access exclusive mode", table);
+    if (buffer_text(&sql) == NULL)
+        return error_no_memory(err);
+    if (session_execute(&schema->target->session, sql.data, err))
+        return true;
+    if (strcmp(err->sqlstate, LOCK_NOT_AVAILABLE) == 0)
+        lock_wait_explain_table(&schema->target->session, table, err);
+    return false;
+}
+
+static bool carry_out(struct schema *schema, const struct schema_plan *plan, struct error *err) {
+    bool copied = false;
+    if (plan->refused != NULL)
+        return stop_refused(plan, err);
+    if (plan->sql.size == 0)
+        return true;
+    if (plan->moves_values && !is_being_copied(schema, plan->relation->oid, &copied, err))
+        return false;
+    if (copied)
+        return stop_copied(plan, err);
+    FAULT_POINT("columns-before-alter");
+    if (!session_execute(&schema->target->session, plan->sql.data, err))
+        return explain_refusal(schema, plan, err);
+    FAULT_POINT("columns-altered");
+    return true;
+}
+
+/* ---- noting it ---- */
+
+/* The definition's columns, and those that the target has kept. */
+static uint32_t list_known(const struct schema_plan *plan, const PGresult *after,
+                           struct known_column *columns) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < plan->relation->column_count; i++) {
+        const struct column *sent = &plan->relation->columns[i];
+        const int row = schema_plan_find_name(after, sent->name);
+        columns[count++] = (struct known_column){
+            .number = plan->numbers[i],
+            .name = sent->name,
+            .type_oid = sent->type_oid,
+            .type_modifier = sent->type_modifier,
+            .target_number = row < 0 ? 0 : (uint32_t) strtoul(PQgetvalue(after, row, PLAN_NUMBER), NULL, 10)};
+    }
+    for (uint32_t i = 0; plan->known != NULL && i < plan->known->column_count; i++)
+        if (schema_plan_keeps(plan, &plan->known->columns[i])) {
+            columns[count] = plan->known->columns[i];
+            columns[count++].is_kept = true;
+        }
+    return count;
+}
+
+static bool note_known(struct schema *schema, const struct schema_plan *plan, oid_t table,
+                       struct error *err) {
+    const struct relation *relation = plan->relation;
+    const uint32_t kept_max = plan->known != NULL ? plan->known->column_count : 0;
+    PGresult *after AUTO_PGRESULT = NULL;
+    if (!schema_plan_read_columns(&schema->target->session, table, &after, err))
+        return false;
+    struct known_column *columns = calloc(relation->column_count + kept_max + 1, sizeof *columns);
+    if (columns == NULL)
+        return error_no_memory(err);
+    struct known_table known = {.oid = relation->oid,
+                                .target_oid = table,
+                                .columns_max = plan->known != NULL ? plan->known->columns_max : 0,
+                                .storage = relation->catalog->storage,
+                                .column_count = list_known(plan, after, columns),
+                                .columns = columns};
+    for (uint32_t i = 0; i < relation->column_count; i++)
+        if (plan->numbers[i] > known.columns_max)
+            known.columns_max = plan->numbers[i];
+    const bool stored =
+        known_tables_put(&schema->known, schema->target->sink.config, &schema->target->session, &known, err);
+    free(columns);
+    return stored;
+}
+
+/* Each line gets the place. */
+static bool tell_news(struct schema *schema, const struct schema_plan *plan,
+                      const struct transaction *transaction, struct error *err) {
+    struct buffer *news = &schema->target->sink.news;
+    const char *line = plan->news.size > 0 ? plan->news.data : "";
+    for (const char *end = strchr(line, '\n'); end != NULL; line = end + 1, end = strchr(line, '\n'))
+        buffer_printf(news, "%.*s, with the transaction that commits at %s\n", (int) (end - line), line,
+                      lsn_format(transaction_named_lsn(transaction)).text);
+    return buffer_ok(news) || error_no_memory(err);
+}
+
+static bool follow_table(struct schema *schema, const struct place *place, struct schema_plan *plan,
+                         const struct transaction *transaction, struct error *err) {
+    struct session *session = &schema->target->session;
+    PGresult *columns AUTO_PGRESULT = NULL;
+    PGresult *shapes AUTO_PGRESULT = NULL;
+    const bool alters = plan->known != NULL && !has_known_columns(plan->relation, plan->known, plan->numbers);
+    if (alters && !lock_place(schema, place->name, err))
+        return false;
+    if (!schema_plan_read_columns(session, place->oid, &columns, err) ||
+        !type_shapes_read_table(session, plan->relation->schema.data, plan->relation->name.data, &shapes,
+                                err))
+        return false;
+    plan->columns = columns;
+    plan->shapes = shapes;
+    return schema_plan_make(plan, err) && carry_out(schema, plan, err) &&
+           note_known(schema, plan, place->oid, err) &&
+           (!alters || session_execute(session, END_LIMIT, err)) && tell_news(schema, plan, transaction, err);
+}
+
+static bool stop_locked(const struct relation *relation, struct error *err) {
+    return error_set(
+        err, ERROR_RETRY,
+        "source: table \"%s\".\"%s\" is altered by a transaction that was sent and is not visible "
+        "there yet",
+        relation->schema.data, relation->name.data);
+}
+
+bool schema_follow(struct schema *schema, const struct relation *relation,
+                   const struct transaction *transaction, struct error *err) {
+    struct place place AUTO(place_release) = {0};
+    uint32_t numbers[RELATION_COLUMNS_MAX];
+    const struct known_table *known = known_tables_find(&schema->known, relation->oid);
+    assert(schema->target->in_transaction);
+    if (relation->catalog->locked_by != 0 && relation->catalog->locked_by == transaction->xid)
+        return stop_locked(relation, err);
+    if (!find_place(&schema->target->session, relation, &place, err))
+        return false;
+    if (place.oid == 0)
+        return true;
+    if (known != NULL && known->target_oid != place.oid)
+        known = NULL;
+    if (!column_numbers_find(relation, known, numbers)) {
+        if (known == NULL)
+            return true;
+        stop_unclear(&place, relation, err);
+        return error_transaction(err, transaction->commit_lsn);
+    }
+    struct schema_plan plan AUTO(schema_plan_release) = {.relation = relation,
+                                                         .known = known,
+                                                         .numbers = numbers,
+                                                         .policy = &schema->policy,
+                                                         .table = place.name};
+    if (follow_table(schema, &place, &plan, transaction, err))
+        return true;
+    if (err->kind == ERROR_DATA)
+        error_transaction(err, transaction->commit_lsn);
+    return false;
+}

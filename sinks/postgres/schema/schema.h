@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * schema.h - the target's tables follow the columns of the source's, in the target transaction of the change.
+ *
+ * What is certain is carried out by the sink's policy; what is not stops the sink, with what to do.
+ */
+#pragma once
+
+#include "decoder/change.h"
+#include "sinks/postgres/schema/known_tables.h"
+#include "sinks/postgres/schema/schema_policy.h"
+#include "sinks/postgres/target/target.h"
+
+struct schema {
+    struct target *target;
+    struct schema_policy policy;
+    bool is_on; /* false: the role may not store what is known */
+    struct known_tables known;
+};
+
+/* The session is open, and pgcdc.position exists. Release it also after a failure. */
+MUST_CHECK bool schema_open(struct schema *schema, struct target *target, struct error *err);
+/* Accepts a zeroed one. */
+void schema_release(struct schema *schema);
+
+/* Before the first write: notes the source's tables as they are now, where nothing is known of them. */
+MUST_CHECK bool schema_learn(struct schema *schema, struct error *err);
+
+/*
+ * Has the relation other columns than those that are known, so that schema_follow must be called before it
+ * is used?
+ */
+bool schema_differs(const struct schema *schema, const struct relation *relation,
+                    const struct transaction *transaction);
+
+/*
+ * In the target transaction, not in a pipeline: alters the target's table so that it has the relation's
+ * columns, and notes them. ERROR_DATA with the statement to run when it is not certain, not allowed or not
+ * possible.
+ */
+MUST_CHECK bool schema_follow(struct schema *schema, const struct relation *relation,
+                              const struct transaction *transaction, struct error *err);

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * schema_plan.c - drops, then new names, then types, then new columns: so that each finds its name free.
+ */
+#include "sinks/postgres/schema/schema_plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc/pq/identifier.h"
+#include "decoder/builtin_type.h"
+#include "sinks/postgres/catalog/type_shape.h"
+#include "sinks/postgres/schema/type_widening.h"
+
+#define PLAN_BYTES_MAX ((size_t) 8 << 20)
+
+/* ---- the target's columns ---- */
+
+bool schema_plan_read_columns(struct session *session, oid_t table, PGresult **ret_columns,
+                              struct error *err) {
+    static const char SQL[] =
+        "select attname, attnum, attnotnull, atthasdef, attidentity <> '', atttypid, atttypmod"
+        " from pg_catalog.pg_attribute where attrelid = $1::pg_catalog.oid and attnum > 0 and not "
+        "attisdropped"
+        " order by attnum";
+    char oid[16];
+    const char *const parameters[] = {oid};
+    snprintf(oid, sizeof oid, "%u", table);
+    return session_query(session, SQL, 1, parameters,
+                         &(const struct result_shape){"the query for the target's columns", 0,
+                                                      RESULT_ROWS_ANY, PLAN_FIELDS, 0},
+                         ret_columns, err);
+}
+
+int schema_plan_find_name(const PGresult *columns, struct slice name) {
+    for (int row = 0; row < PQntuples(columns); row++)
+        if (slice_equal(slice_of(PQgetvalue(columns, row, PLAN_NAME)), name))
+            return row;
+    return -1;
+}
+
+int schema_plan_find_number(const PGresult *columns, uint32_t number) {
+    for (int row = 0; row < PQntuples(columns); row++)
+        if (strtoul(PQgetvalue(columns, row, PLAN_NUMBER), NULL, 10) == number)
+            return row;
+    return -1;
+}
+
+/*
+ * The row of the target's column that is this one, under the name that was known; -1: it is gone or renamed.
+ */
+static int find_known(const struct schema_plan *plan, const struct known_column *column) {
+    const int row = schema_plan_find_number(plan->columns, column->target_number);
+    return row >= 0 && slice_equal(slice_of(PQgetvalue(plan->columns, row, PLAN_NAME)), column->name) ? row
+                                                                                                      : -1;
+}
+
+/* ---- the source's columns ---- */
+
+const struct known_column *schema_plan_known(const struct known_table *known, uint32_t number) {
+    for (uint32_t i = 0; known != NULL && i < known->column_count; i++)
+        if (!known->columns[i].is_kept && known->columns[i].number == number)
+            return &known->columns[i];
+    return NULL;
+}
+
+static bool is_still_there(const struct schema_plan *plan, const struct known_column *column) {
+    for (uint32_t i = 0; !column->is_kept && i < plan->relation->column_count; i++)
+        if (plan->numbers[i] == column->number)
+            return true;
+    return false;
+}
+
+static bool has_name_now(const struct schema_plan *plan, struct slice name) {
+    for (uint32_t i = 0; i < plan->relation->column_count; i++)
+        if (slice_equal(plan->relation->columns[i].name, name))
+            return true;
+    return false;
+}
+
+/* ---- statements ---- */
+
+static void begin_statement(struct schema_plan *plan) {
+    buffer_append_text(&plan->sql, plan->sql.size > 0 ? "; " : "");
+    buffer_printf(&plan->sql, "alter table %s ", plan->table);
+}
+
+static void begin_news(struct schema_plan *plan, const char *what, struct slice name) {
+    buffer_printf(&plan->news, "table %s: %s column ", plan->table, what);
+    identifier_append(&plan->news, name);
+}
+
+/* The first reason is told. */
+static void plan_refuse(struct schema_plan *plan, struct slice column, const char *reason) {
+    if (plan->refused != NULL)
+        return;
+    plan->refused = reason;
+    snprintf(plan->column, sizeof plan->column, "%.*s", (int) column.size, column.data);
+}
+
+/* ---- columns that are dropped ---- */
+
+static void drop_column(struct schema_plan *plan, const struct known_column *column, int row) {
+    begin_statement(plan);
+    buffer_append_text(&plan->sql, "drop column ");
+    identifier_append(&plan->sql, column->name);
+    begin_news(plan, "dropped", column->name);
+    buffer_append_u8(&plan->news, '\n');
+    plan->leaves[row] = true;
+}
+
+/* A new row has no value for it, so it must be NULL. */
+static void keep_column(struct schema_plan *plan, const struct known_column *column, int row) {
+    static const struct {
+        int field;
+        const char *sql;
+    } TIES[] = {{PLAN_IDENTITY, "drop identity"},
+                {PLAN_HAS_DEFAULT, "drop default"},
+                {PLAN_NOT_NULL, "drop not null"}};
+    for (size_t i = 0; i < sizeof TIES / sizeof *TIES; i++) {
+        if (!result_is_true(plan->columns, row, TIES[i].field))
+            continue;
+        begin_statement(plan);
+        buffer_append_text(&plan->sql, "alter column ");
+        identifier_append(&plan->sql, column->name);
+        buffer_printf(&plan->sql, " %s", TIES[i].sql);
+    }
+    begin_news(plan, "keeps", column->name);
+    buffer_append_text(&plan->news, ", which the source has dropped\n");
+}
+
+static void plan_drops(struct schema_plan *plan) {
+    for (uint32_t i = 0; plan->known != NULL && i < plan->known->column_count; i++) {
+        const struct known_column *column = &plan->known->columns[i];
+        const int row = find_known(plan, column);
+        if (row < 0 || is_still_there(plan, column))
+            continue;
+        const bool is_in_the_way = has_name_now(plan, column->name);
+        if (!is_in_the_way && column->is_kept)
+            continue;
+        if (plan->policy->drop == SCHEMA_STOP && !column->is_kept)
+            plan_refuse(plan, column->name, "was dropped at the source, and drop_column is stop");
+        plan->moves_values = plan->moves_values || is_in_the_way;
+        if (is_in_the_way || plan->policy->drop != SCHEMA_KEEP)
+            drop_column(plan, column, row);
+        else
+            keep_column(plan, column, row);
+    }
+}
+
+bool schema_plan_keeps(const struct schema_plan *plan, const struct known_column *column) {
+    const int row = find_known(plan, column);
+    return row >= 0 && !plan->leaves[row] && !is_still_there(plan, column);
+}
+
+/* ---- columns with another name ---- */
+
+/* The row of the target's column that is to get the definition's name, or -1. */
+static int row_to_rename(const struct schema_plan *plan, uint32_t i) {
+    const struct known_column *column = schema_plan_known(plan->known, plan->numbers[i]);
+    return column == NULL || slice_equal(column->name, plan->relation->columns[i].name)
+               ? -1
+               : find_known(plan, column);
+}
+
+static void append_rename(struct schema_plan *plan, struct slice from, struct slice to) {
+    begin_statement(plan);
+    buffer_append_text(&plan->sql, "rename column ");
+    identifier_append(&plan->sql, from);
+    buffer_append_text(&plan->sql, " to ");
+    identifier_append(&plan->sql, to);
+}
+
+/* Between two names that are exchanged; no number is that of another column. */
+static struct slice passing_name(char *text, size_t size, uint32_t number) {
+    snprintf(text, size, "_pgcdc_%u", number);
+    return slice_of(text);
+}
+
+static void rename_column(struct schema_plan *plan, uint32_t i, int row, bool is_alone) {
+    char text[32];
+    const struct slice from = slice_of(PQgetvalue(plan->columns, row, PLAN_NAME));
+    const struct slice to = plan->relation->columns[i].name;
+    const int other = schema_plan_find_name(plan->columns, to);
+    if (plan->policy->rename == SCHEMA_STOP)
+        plan_refuse(plan, from, "was renamed at the source, and rename_column is stop");
+    if (other >= 0 && !plan->leaves[other])
+        plan_refuse(plan, to, "is the new name of a column, and the target has another column of that name");
+    append_rename(plan, from, is_alone ? to : passing_name(text, sizeof text, plan->numbers[i]));
+    begin_news(plan, "renamed", from);
+    buffer_append_text(&plan->news, " to ");
+    identifier_append(&plan->news, to);
+    buffer_append_u8(&plan->news, '\n');
+    plan->moves_values = true;
+}
+
+static void plan_renames(struct schema_plan *plan) {
+    char text[32];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < plan->relation->column_count; i++) {
+        const int row = row_to_rename(plan, i);
+        if (row < 0)
+            continue;
+        plan->leaves[row] = true;
+        count++;
+    }
+    for (uint32_t i = 0; i < plan->relation->column_count; i++) {
+        const int row = row_to_rename(plan, i);
+        if (row >= 0)
+            rename_column(plan, i, row, count == 1);
+    }
+    for (uint32_t i = 0; count > 1 && i < plan->relation->column_count; i++)
+        if (row_to_rename(plan, i) >= 0)
+            append_rename(plan, passing_name(text, sizeof text, plan->numbers[i]),
+                          plan->relation->columns[i].name);
+}
+
+/* ---- columns with another type ---- */
+
+/* NULL: it is not known, because the source's column has changed again. */
+static const char *type_sql_of(const struct schema_plan *plan, uint32_t i) {
+    const struct column *sent = &plan->relation->columns[i];
+    const struct catalog_column *now = &plan->relation->catalog->columns[plan->numbers[i] - 1];
+    return !now->is_dropped && now->type_oid == sent->type_oid && now->type_modifier == sent->type_modifier
+               ? now->type_sql.data
+               : NULL;
+}
+
+/* A built-in type without a modifier whose column the source has changed or dropped since. */
+static const char *plain_type(const struct column *sent) {
+    return sent->type_oid < BUILTIN_TYPE_FIXED_END && sent->type_modifier == -1 ? sent->type_name.data : NULL;
+}
+
+/* Of a type that has another OID on each server. */
+static bool takes_user_type(const struct schema_plan *plan, uint32_t i, int row) {
+    const struct slice name = slice_of(PQgetvalue(plan->columns, row, PLAN_NAME));
+    const int shape = type_shapes_find(plan->shapes, 0, PQntuples(plan->shapes), name);
+    const struct type_shape source = type_shape_of_column(&plan->relation->columns[i]);
+    if (shape < 0 || plan->relation->columns[i].type_oid < BUILTIN_TYPE_FIXED_END)
+        return false;
+    const struct type_shape target = type_shape_of_row(plan->shapes, shape);
+    return type_fits(&source, &target);
+}
+
+static struct type_and_modifier target_type(const struct schema_plan *plan, int row) {
+    return (struct type_and_modifier){
+        .oid = result_oid(plan->columns, row, PLAN_TYPE),
+        .modifier = (int32_t) strtol(PQgetvalue(plan->columns, row, PLAN_MODIFIER), NULL, 10)};
+}
+
+/*
+ * A change that leaves the values, and the target's type holds them; or an operator has changed it there
+ * too.
+ */
+static bool is_type_there(const struct schema_plan *plan, uint32_t i, const struct known_column *column,
+                          int row) {
+    const struct type_and_modifier known = {column->type_oid, column->type_modifier};
+    const struct type_and_modifier sent = {plan->relation->columns[i].type_oid,
+                                           plan->relation->columns[i].type_modifier};
+    const struct type_and_modifier target = target_type(plan, row);
+    return (target.oid == sent.oid && target.modifier == sent.modifier) || takes_user_type(plan, i, row) ||
+           ((type_widens(known, sent) || type_is_integer_pair(known, sent)) && type_widens(sent, target));
+}
+
+static void change_type(struct schema_plan *plan, uint32_t i, const struct known_column *column, int row) {
+    const struct column *sent = &plan->relation->columns[i];
+    const struct type_and_modifier known = {column->type_oid, column->type_modifier};
+    const struct type_and_modifier wanted = {sent->type_oid, sent->type_modifier};
+    const char *type = type_sql_of(plan, i);
+    if (type == NULL)
+        type = plain_type(sent);
+    if (!type_widens(known, wanted) || !type_widens(target_type(plan, row), wanted) || type == NULL)
+        plan_refuse(plan, sent->name,
+                    "has another type at the source, and what it did with the values is not known");
+    else if (plan->policy->widen == SCHEMA_STOP)
+        plan_refuse(plan, sent->name, "has a wider type at the source, and widen_type is stop");
+    begin_statement(plan);
+    buffer_append_text(&plan->sql, "alter column ");
+    identifier_append(&plan->sql, sent->name);
+    buffer_printf(&plan->sql, " type %s", type != NULL ? type : "... (the source's)");
+    begin_news(plan, "widened", sent->name);
+    buffer_printf(&plan->news, " to %s\n", type != NULL ? type : "?");
+}
+
+static void plan_types(struct schema_plan *plan) {
+    for (uint32_t i = 0; i < plan->relation->column_count; i++) {
+        const struct column *sent = &plan->relation->columns[i];
+        const struct known_column *column = schema_plan_known(plan->known, plan->numbers[i]);
+        if (column == NULL ||
+            (column->type_oid == sent->type_oid && column->type_modifier == sent->type_modifier))
+            continue;
+        const int row = schema_plan_find_number(plan->columns, column->target_number);
+        if (row >= 0 && !is_type_there(plan, i, column, row))
+            change_type(plan, i, column, row);
+    }
+}
+
+/* ---- new columns ---- */
+
+/*
+ * What rows have that are older than the column: a constant that the server notes; or NULL, if the files are
+ * those from before; or else what only the source can tell.
+ */
+static void append_value(struct schema_plan *plan, const struct catalog_column *now) {
+    if (now->is_dropped)
+        return;
+    if (now->missing.data != NULL) {
+        buffer_append_text(&plan->sql, " default ");
+        literal_append(&plan->sql, now->missing);
+    } else if (!slice_equal(plan->known->storage, plan->relation->catalog->storage)) {
+        plan->needs_copy = true;
+        plan_refuse(
+            plan, now->name,
+            "was added at the source, which has written the whole table anew since, so only the source "
+            "has the "
+            "values of the earlier rows");
+    }
+}
+
+static void add_column(struct schema_plan *plan, uint32_t i, const char *type) {
+    const struct column *sent = &plan->relation->columns[i];
+    const struct catalog_column *now = &plan->relation->catalog->columns[plan->numbers[i] - 1];
+    if (plan->policy->add == SCHEMA_STOP)
+        plan_refuse(plan, sent->name, "was added at the source, and add_column is stop");
+    begin_statement(plan);
+    buffer_append_text(&plan->sql, "add column ");
+    identifier_append(&plan->sql, sent->name);
+    buffer_printf(&plan->sql, " %s", type);
+    if (!now->is_dropped && now->collation_sql.size > 0)
+        buffer_printf(&plan->sql, " collate %s", now->collation_sql.data);
+    append_value(plan, now);
+    begin_news(plan, "added", sent->name);
+    buffer_printf(&plan->news, " %s\n", type);
+}
+
+static void plan_adds(struct schema_plan *plan) {
+    for (uint32_t i = 0; plan->known != NULL && i < plan->relation->column_count; i++) {
+        const struct column *sent = &plan->relation->columns[i];
+        const int row = schema_plan_find_name(plan->columns, sent->name);
+        if (schema_plan_known(plan->known, plan->numbers[i]) != NULL || (row >= 0 && !plan->leaves[row]))
+            continue;
+        const char *type = type_sql_of(plan, i);
+        if (type == NULL)
+            type = plain_type(sent);
+        if (type == NULL)
+            plan_refuse(plan, sent->name, "was added at the source, which has changed it again since");
+        else
+            add_column(plan, i, type);
+    }
+}
+
+bool schema_plan_make(struct schema_plan *plan, struct error *err) {
+    buffer_init(&plan->sql, PLAN_BYTES_MAX);
+    buffer_init(&plan->news, PLAN_BYTES_MAX);
+    plan->leaves = calloc((size_t) PQntuples(plan->columns) + 1, sizeof *plan->leaves);
+    if (plan->leaves == NULL)
+        return error_no_memory(err);
+    plan_drops(plan);
+    plan_renames(plan);
+    plan_types(plan);
+    plan_adds(plan);
+    return buffer_text(&plan->sql) != NULL && buffer_text(&plan->news) != NULL ? true : error_no_memory(err);
+}
+
+void schema_plan_release(struct schema_plan *plan) {
+    buffer_release(&plan->sql);
+    buffer_release(&plan->news);
+    free(plan->leaves);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * schema_plan.h - the statements that bring a table of the target from the known columns to a definition's.
+ *
+ * The target may be ahead: what an operator has done there already is left out.
+ */
+#pragma once
+
+#include "cdc/base/buffer.h"
+#include "cdc/pq/session.h"
+#include "decoder/relation.h"
+#include "sinks/postgres/schema/known_tables.h"
+#include "sinks/postgres/schema/schema_policy.h"
+
+/* The target's columns, as schema_plan_read_columns reads them. */
+enum {
+    PLAN_NAME,
+    PLAN_NUMBER,
+    PLAN_NOT_NULL,
+    PLAN_HAS_DEFAULT,
+    PLAN_IDENTITY,
+    PLAN_TYPE,
+    PLAN_MODIFIER,
+    PLAN_FIELDS,
+};
+
+struct schema_plan {
+    const struct relation *relation;
+    const struct known_table *known;
+    const uint32_t *numbers; /* of the relation's columns */
+    const struct schema_policy *policy;
+    const char *table;       /* the target's, quoted: the one to alter */
+    const PGresult *columns; /* the target's */
+    const PGresult *shapes;  /* its types: type_shape.h */
+    bool *leaves;            /* of each of the target's columns: it is dropped, or gets another name */
+
+    /* The results. */
+    struct buffer sql;   /* statements, with "; " between them; empty: there is nothing to do */
+    struct buffer news;  /* what they do, a line each */
+    bool moves_values;   /* a name will stand for other values than before */
+    bool needs_copy;     /* the rows from before have values that only the source knows */
+    const char *refused; /* why the sink may not do this by itself, or NULL */
+    char column[64];     /* to which that applies */
+};
+
+/* By name or not; -1: the target has none. */
+int schema_plan_find_name(const PGresult *columns, struct slice name);
+int schema_plan_find_number(const PGresult *columns, uint32_t number);
+
+MUST_CHECK bool schema_plan_read_columns(struct session *session, oid_t table, PGresult **ret_columns,
+                                         struct error *err);
+
+/* Fills the results. The caller releases the buffers and leaves. */
+MUST_CHECK bool schema_plan_make(struct schema_plan *plan, struct error *err);
+void schema_plan_release(struct schema_plan *plan);
+
+/* Is the column still the target's own although the source has dropped it? After schema_plan_make. */
+bool schema_plan_keeps(const struct schema_plan *plan, const struct known_column *column);
+
+const struct known_column *schema_plan_known(const struct known_table *known, uint32_t number);

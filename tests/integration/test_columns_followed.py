@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The target's tables follow the columns of the source's, in the transaction of the change; or the pipeline stops and says what to do."""
+
+import random
+import re
+
+import pytest
+
+from support.server import VERSIONS
+from support.wait import wait_until
+
+TABLE = """create table t (id int primary key, a int, b text, c numeric(8,2));
+    insert into t select g, g, 'b' || g, g from generate_series(1, 50) g"""
+# Where the row of each says what the columns are
+CHANGES = {
+    "a column more": "alter table t add column d text; insert into t values (100, 1, 'x', 2, 'd'); update t set d = 'e' where id < 10",
+    "a column with a constant": "alter table t add column d text default 'o''ld'; insert into t values (100, 1, 'x', 2, 'd'); update t set a = 0 where id < 10",
+    "a constant that is another one by now": "alter table t add column d text default 'old'; alter table t alter column d set default 'new'; insert into t (id) values (100)",
+    "a time": "alter table t add column d timestamptz not null default now(); insert into t (id) values (100)",
+    "arrays and odd values": """alter table t add column d int[] default '{1,NULL,3}', add column e text[] default '{"a b","c\\"d",null}', add column f jsonb default '{"a": [1]}',
+        add column g bytea default '\\x00ff', add column h text default E'back\\\\slash\\nline'; insert into t (id) values (100)""",
+    "odd names": 'alter table t add column "D ""d; drop" int default 5; insert into t (id) values (100)',
+    "a collation": 'alter table t add column d text collate "C" default \'c\'; insert into t (id) values (100)',
+    "two at once": "alter table t add column d int default 1, add column e int; insert into t values (100, 1, 'x', 2, 3, 4)",
+    "a new name": "alter table t rename column b to bee; update t set bee = 'n' where id < 10",
+    "two names exchanged": "alter table t rename column a to x; alter table t rename column b to a; alter table t rename column x to b; insert into t values (100, 1, 'x', 2)",
+    "names passed on": "alter table t rename column c to d; alter table t rename column b to c; insert into t values (100, 1, 'x', 2)",
+    "a new name, and a column of the old one": "alter table t rename column b to d; alter table t add column b int default 7; insert into t values (100, 1, 'x', 2, 8)",
+    "a wider integer": "alter table t alter column a type bigint; insert into t values (100, 5000000000, 'x', 2)",
+    "a wider numeric": "alter table t alter column c type numeric(12,4); insert into t values (100, 1, 'x', 12345678.1234)",
+    "a type and a name": "alter table t alter column a type bigint; alter table t rename column a to big; insert into t values (100, 5000000000, 'x', 2)",
+    "inside a function": """create function migrate_t() returns void language plpgsql as $$ begin alter table t add column d int default 9; insert into t values (100, 1, 'x', 2, 3);
+        alter table t rename column d to e; insert into t values (101, 1, 'x', 2, 4); end $$; select migrate_t()""",
+    "in the middle of a transaction": """begin; insert into t values (100, 1, 'x', 2); alter table t add column d int default 9; update t set d = id where id < 20;
+        alter table t rename column d to e; delete from t where id < 5; alter table t add column f text; insert into t values (101, 1, 'x', 2, 3, 'f'); commit""",
+    "under a savepoint": """begin; insert into t values (100, 1, 'x', 2); savepoint s; alter table t add column gone int; insert into t values (101, 1, 'x', 2, 3); rollback to s;
+        alter table t add column d int default 9; insert into t values (102, 1, 'x', 2, 3); commit""",
+    "many rows of each": """insert into t select g, g, 'x', g from generate_series(1000, 2000) g; alter table t add column d int default 9;
+        insert into t select g, g, 'x', g, g from generate_series(3000, 4000) g; update t set d = -d; alter table t rename column d to e; update t set e = 1 where id % 2 = 0""",
+}
+DROPS = {
+    "a column less": "alter table t drop column b; insert into t values (100, 1, 2)",
+    "less, a row, and more": "alter table t drop column b; insert into t values (100, 1, 2); alter table t add column b text default 'new'; insert into t values (101, 1, 2, 'x')",
+    "the usual exchange": "alter table t add column b_new int default 3; update t set b_new = a; alter table t drop column b; alter table t rename column b_new to b; insert into t values (100, 1, 2, 3)",
+}
+
+
+def columns(database, table="t"):
+    return database.execute("select attname, format_type(atttypid, atttypmod) from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped order by 1", (table,))
+
+
+def settles(pipeline):
+    """Everything arrives, or the engine stops at a change that it cannot apply."""
+    lsn = pipeline.source_lsn()
+    wait_until(lambda: not pipeline.engine.is_running() or pipeline.position_reached(lsn), "the target to follow, or a stop", 120)
+    return pipeline.engine.is_running()
+
+
+def renamed(sql, table):
+    """The statements of this page are about t."""
+    return re.sub(r"\bt\b(?! int| text)", table, sql)
+
+
+def assert_same(pipeline, *tables):
+    for table in tables:
+        pipeline.assert_equal(f"public.{table}")
+        assert columns(pipeline.target, table) == columns(pipeline.source, table), table
+
+
+def test_changes_are_followed(pipeline):
+    """Each in a table of its own, all while the pipeline runs."""
+    tables = {f"t{number}": sql for number, sql in enumerate(CHANGES.values())}
+    for table in tables:
+        pipeline.source.execute(renamed(TABLE, table))
+    pipeline.start()
+    for table, sql in tables.items():
+        pipeline.source.execute(renamed(sql, table))
+    pipeline.wait_applied()
+    assert_same(pipeline, *tables)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_all_changes_with_lag_on_every_version(new_pipeline, shared_clusters, version):
+    """The pipeline is away while all of it happens, in tables that are changed once and in one that is changed often."""
+    pipeline = new_pipeline(shared_clusters("source", version), shared_clusters("target", version))
+    pipeline.sink_configuration["drop_column"] = "apply"
+    tables = {f"t{number}": sql for number, sql in enumerate(CHANGES.values())}
+    for table in ("t", *tables):
+        pipeline.source.execute(renamed(TABLE, table))
+    pipeline.engine.catch_up()
+    for table, sql in tables.items():
+        pipeline.source.execute(renamed(sql, table))
+    for sql in ("alter table t add column d int default 4; insert into t values (100, 1, 'x', 2, 3)",
+                "alter table t rename column a to z; update t set z = 0 where id = 3", "alter table t drop column b; insert into t values (101, 1, 2, 3)",
+                "alter table t add column e int[] default '{1}'; delete from t where id = 5"):
+        pipeline.source.execute(sql)
+    pipeline.engine.catch_up()
+    pipeline.source.execute("alter table t alter column d type bigint; update t set d = 5000000000 where id = 6")
+    pipeline.engine.catch_up()
+    assert_same(pipeline, "t", *tables)
+
+
+@pytest.mark.parametrize("sql", DROPS.values(), ids=DROPS.keys())
+def test_a_dropped_column_is_dropped(pipeline, sql):
+    pipeline.sink_configuration["drop_column"] = "apply"
+    pipeline.source.execute(TABLE)
+    pipeline.start()
+    for statement in sql.split(";"):
+        pipeline.source.execute(statement)
+    pipeline.wait_applied()
+    assert_same(pipeline, "t")
+
+
+@pytest.mark.parametrize("sql", DROPS.values(), ids=DROPS.keys())
+def test_a_dropped_column_is_kept_until_its_name_is_used_again(pipeline, sql):
+    pipeline.source.execute(TABLE)
+    pipeline.start()
+    pipeline.target.execute("alter table t alter column b set not null, alter column b set default 'never'")
+    for statement in sql.split(";"):
+        pipeline.source.execute(statement)
+    pipeline.assert_follows()
+    if sql == DROPS["a column less"]:
+        assert pipeline.target.execute("select b from t where id in (1, 100) order by id") == [("b1",), (None,)]
+    else:
+        assert columns(pipeline.target) == columns(pipeline.source)
