@@ -278,10 +278,12 @@ struct sink_admin_ops {
      * the sink's options determine and no others.
      */
     void (*target)(const struct sink_config *config, struct session_options *ret_options);
-    /* For a sink whose contents can be compared with the source's tables. The caller closes it. */
+    /*
+     * For a sink whose contents can be compared with the source's tables. It compares with what the rules of
+     * config->mapping make of a row. The caller closes it.
+     */
     bool (*compare)(const struct sink_config *config, const struct comparison_terms *terms,
                     struct comparison **ret_comparison, struct error *err);
-    bool compares_mapped; /* compare knows config->mapping: it compares with what the rules make of a row */
 };
 
 struct sink_ops {

@@ -186,26 +186,11 @@ static bool takes_where(const struct command_line *line, const struct config_sin
     return false;
 }
 
-/* The sink's own comparison does not know the rules. */
-static bool is_mapped_away(const struct config_sink *sink) {
-    return sink->sink.mapping != NULL && sink_admin(sink->ops, compare) == NULL &&
-           sink_admin(sink->sink.mapped, compare) != NULL;
-}
-
-static bool refuse_mapped(const struct config_sink *sink, struct error *err) {
-    error_set(err, ERROR_CONFIG,
-              "sink %s has a mapping, so its records cannot be compared with the source's rows",
-              sink->sink.name);
-    return error_remedy(err, "name another sink with --sink");
-}
-
 static bool verify_sinks(struct verifying *verifying, struct error *err) {
     const struct config *config = verifying->line->config;
     if (!check_wanted(verifying->line, err))
         return false;
     for (size_t i = 0; i < config->sink_count; i++) {
-        if (is_wanted(verifying->line, &config->sinks[i]) && is_mapped_away(&config->sinks[i]))
-            return refuse_mapped(&config->sinks[i], err);
         if (!is_wanted(verifying->line, &config->sinks[i]) ||
             sink_admin(config->sinks[i].ops, compare) == NULL ||
             !takes_where(verifying->line, &config->sinks[i]))

@@ -126,8 +126,7 @@ const struct sink_admin_ops *mapped_admin_ops(const struct sink_admin_ops *admin
         .drop = admin->drop != NULL ? mapped_drop : NULL,
         .find_held = admin->find_held != NULL ? mapped_find_held : NULL,
         .target = admin->target,
-        .compare = admin->compares_mapped ? admin->compare : NULL,
-        .compares_mapped = admin->compares_mapped,
+        .compare = admin->compare,
     };
     return mapped;
 }

@@ -427,3 +427,11 @@ bool table_map_table(const struct mapping *mapping, const char *sink, const stru
     return map_table(table, ret_map, arena, ret_table, err) &&
            mode_shape_table(ret_map, table, ret_table, err);
 }
+
+/* ---- for comparisons ---- */
+
+void table_map_name_changes(const struct table_map *map, struct buffer *names) {
+    for (uint32_t i = 0; i < map->column_count; i++)
+        if (mapped_column_is_of_change(&map->columns[i]))
+            buffer_printf(names, "%s%s", names->size > 0 ? ", " : "", map->columns[i].rule->as);
+}

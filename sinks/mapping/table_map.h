@@ -9,6 +9,7 @@
 #pragma once
 
 #include "cdc/base/arena.h"
+#include "cdc/base/buffer.h"
 #include "cdc/base/error.h"
 #include "decoder/relation.h"
 #include "sinks/mapping/match.h"
@@ -44,6 +45,11 @@ static inline bool mapped_column_is_made(const struct mapped_column *column) {
            (column->rule != NULL && column->rule->step_count > 0);
 }
 
+/* Is its value about the change that wrote the row, and so in no row of the source? */
+static inline bool mapped_column_is_of_change(const struct mapped_column *column) {
+    return column->from == COLUMN_ADDED && column_source_is_of_change(column->rule->source);
+}
+
 /* What its expression, and all steps of a column together, do to values that were distinct. */
 enum uniqueness steps_uniqueness(const struct column_rule *column);
 
@@ -62,6 +68,9 @@ MUST_CHECK bool table_map_relation(const struct mapping *mapping, const char *si
                                    const struct relation *relation, struct arena *arena,
                                    struct table_map *ret_map, const struct relation **ret_relation,
                                    struct error *err);
+
+/* Appends the names of the sink's columns that are about changes, which no row of the source has. */
+void table_map_name_changes(const struct table_map *map, struct buffer *names);
 
 /* The same of a table of the catalog. Columns that the source does not send are left out. */
 MUST_CHECK bool table_map_table(const struct mapping *mapping, const char *sink, const struct table *table,

@@ -486,7 +486,6 @@ static const struct sink_admin_ops POSTGRES_ADMIN = {
     .drop = postgres_drop,
     .target = postgres_target,
     .compare = postgres_compare,
-    .compares_mapped = true,
 };
 
 const struct sink_ops sink_postgres = {

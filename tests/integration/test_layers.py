@@ -22,7 +22,7 @@ LAYERS = {
     "sinks/kafka/position": ["cdc/base", "sinks/kafka/client"],
     "sinks/kafka/account": ["cdc/base", "sinks/formats", "sinks/kafka/client", "sinks/kafka/topics"],
     "sinks/kafka/verify": [
-        "cdc/base", "cdc/pq", "decoder", "sinks", "sinks/kafka/client", "sinks/kafka/position", "sinks/kafka/account",
+        "cdc/base", "cdc/pq", "decoder", "sinks", "sinks/mapping", "sinks/kafka/client", "sinks/kafka/position", "sinks/kafka/account",
     ],
     "sinks/kafka": [
         "cdc/base", "sinks", "sinks/kafka/client", "sinks/kafka/topics", "sinks/kafka/position", "sinks/kafka/account", "sinks/kafka/verify",

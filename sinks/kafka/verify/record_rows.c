@@ -19,6 +19,22 @@ static bool is_of_table(const struct topic_table *table, const struct change *ch
            slice_equal(relation->name, table->relation.name);
 }
 
+static bool has_constant(const struct change *change, const struct topic_constant *constant) {
+    const struct value *values = change->new_values != NULL ? change->new_values : change->old_values;
+    for (uint32_t i = 0; values != NULL && i < change->relation->column_count; i++)
+        if (slice_equal(change->relation->columns[i].name, constant->column))
+            return values[i].kind != VALUE_TEXT || slice_equal(value_slice(&values[i]), constant->value);
+    return true;
+}
+
+/* Several tables of a mapping can have one topic; a constant tells their rows apart. */
+static bool is_of_source(const struct topic_table *table, const struct change *change) {
+    for (size_t i = 0; change_is_row(change) && i < table->constant_count; i++)
+        if (!has_constant(change, &table->constants[i]))
+            return false;
+    return true;
+}
+
 static struct slice bytes_of(const void *bytes, size_t size) {
     if (bytes == NULL)
         return (struct slice){0};
@@ -33,6 +49,8 @@ static enum record_kind kind_of_record(const struct topic_table *table,
                                                             : RECORD_TOMBSTONE;
     if (!is_of_table(table, &reading->change))
         return table->is_shared ? RECORD_OF_OTHERS : RECORD_FOREIGN;
+    if (!is_of_source(table, &reading->change))
+        return RECORD_OF_OTHERS;
     return reading->change.kind == CHANGE_TRUNCATE ? RECORD_OF_TRUNCATE : RECORD_OF_ROW;
 }
 

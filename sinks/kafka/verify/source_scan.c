@@ -7,16 +7,37 @@
 #include <stdlib.h>
 
 #include "cdc/pq/identifier.h"
+#include "sinks/mapping/row_map.h"
 
 #define SQL_BYTES_MAX (4 << 20)
+
+enum { BLOCK_BYTES = 64 * 1024 };
+
+#define ROW_BYTES_MAX ((size_t) 3 << 30)
 
 struct source_rows {
     const struct topic_table *table;
     struct read_rate *rate;
-    struct value *values;
+    struct value *values; /* by the source's columns */
+    struct value *row;    /* by the relation's */
+    struct arena arena;   /* of one row that is mapped */
     source_row_taker *take;
     void *context;
 };
+
+static bool source_rows_init(struct source_rows *rows) {
+    const struct topic_table *table = rows->table;
+    arena_init(&rows->arena, BLOCK_BYTES, ROW_BYTES_MAX);
+    rows->values = calloc((size_t) table->source->column_count + 1, sizeof *rows->values);
+    rows->row = calloc((size_t) table->relation.column_count + 1, sizeof *rows->row);
+    return rows->values != NULL && rows->row != NULL;
+}
+
+static void source_rows_release(struct source_rows *rows) {
+    free(rows->values);
+    free(rows->row);
+    arena_release(&rows->arena);
+}
 
 /* The rows of a partitioned table are in its partitions; the children of another are tables of their own. */
 static void append_from(struct buffer *sql, const struct table *table) {
@@ -24,47 +45,70 @@ static void append_from(struct buffer *sql, const struct table *table) {
     identifier_append_qualified(sql, slice_of(table->schema), slice_of(table->name));
 }
 
-static void append_select(struct buffer *sql, const struct topic_table *table) {
-    const struct relation *relation = &table->relation;
+/* Returns the number of columns. */
+static int append_select(struct buffer *sql, const struct table *source) {
+    int count = 0;
     buffer_append_text(sql, "select ");
-    for (uint32_t i = 0; i < relation->column_count; i++) {
-        buffer_append_text(sql, i > 0 ? ", " : "");
-        identifier_append(sql, relation->columns[i].name);
+    for (uint32_t i = 0; i < source->column_count; i++) {
+        if (!table_column_is_copied(&source->columns[i]))
+            continue;
+        buffer_append_text(sql, count++ > 0 ? ", " : "");
+        identifier_append(sql, slice_of(source->columns[i].name));
     }
-    append_from(sql, table->source);
-    if (table->source->row_filter_sql != NULL)
-        buffer_printf(sql, " where (%s)", table->source->row_filter_sql);
+    append_from(sql, source);
+    if (source->row_filter_sql != NULL)
+        buffer_printf(sql, " where (%s)", source->row_filter_sql);
+    return count;
+}
+
+/* The row as messages have it. */
+static bool map_row(struct source_rows *rows, struct error *err) {
+    static const struct change READ = {.kind = CHANGE_READ};
+    const struct topic_table *table = rows->table;
+    arena_reset(&rows->arena);
+    for (uint32_t i = 0; i < table->map.column_count; i++)
+        if (!row_map_value(&table->map, i, table->source_columns, rows->values, &READ, &rows->arena,
+                           &rows->row[i], err))
+            return false;
+    return true;
 }
 
 static bool take_row(void *context, const PGresult *row, struct error *err) {
     struct source_rows *rows = context;
+    const struct table *source = rows->table->source;
+    const bool is_mapped = rows->table->map.rule != NULL;
     uint64_t bytes = 0;
-    for (uint32_t i = 0; i < rows->table->relation.column_count; i++) {
-        const bool is_null = PQgetisnull(row, 0, (int) i) != 0;
-        rows->values[i] = (struct value){.data = PQgetvalue(row, 0, (int) i),
-                                         .size = (uint32_t) PQgetlength(row, 0, (int) i),
-                                         .kind = is_null ? VALUE_NULL : VALUE_TEXT};
-        bytes += rows->values[i].size;
+    int field = 0;
+    for (uint32_t i = 0; i < source->column_count; i++) {
+        struct value *value = &rows->values[i];
+        *value = (struct value){.kind = VALUE_NULL};
+        if (!table_column_is_copied(&source->columns[i]))
+            continue;
+        if (PQgetisnull(row, 0, field) == 0)
+            *value = (struct value){.data = PQgetvalue(row, 0, field),
+                                    .size = (uint32_t) PQgetlength(row, 0, field),
+                                    .kind = VALUE_TEXT};
+        bytes += value->size;
+        if (!is_mapped)
+            rows->row[field] = *value;
+        field++;
     }
-    return read_rate_spend(rows->rate, bytes, err) && rows->take(rows->context, rows->values, err);
+    return (!is_mapped || map_row(rows, err)) && read_rate_spend(rows->rate, bytes, err) &&
+           rows->take(rows->context, rows->row, err);
 }
 
 bool source_scan(struct session *source, const struct topic_table *table, struct read_rate *rate,
                  source_row_taker *take, void *context, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
-    const int count = (int) table->relation.column_count;
-    struct source_rows rows = {.table = table, .rate = rate, .take = take, .context = context};
-    append_select(&sql, table);
-    rows.values = calloc((size_t) count + 1, sizeof *rows.values);
-    if (rows.values == NULL || buffer_text(&sql) == NULL) {
-        free(rows.values);
+    struct source_rows rows AUTO(source_rows_release) = {
+        .table = table, .rate = rate, .take = take, .context = context};
+    const int count = append_select(&sql, table->source);
+    if (!source_rows_init(&rows) || buffer_text(&sql) == NULL)
         return error_no_memory(err);
-    }
     const struct result_shape shape = {"the query for its rows", 0, RESULT_ROWS_ANY, count,
                                        RESULT_NULL_ANYWHERE};
-    const bool scanned = session_query_rows(source, sql.data, 0, NULL, &shape, take_row, &rows, err);
-    free(rows.values);
-    return scanned || error_wrap(err, "reading %s.%s", table->source->schema, table->source->name);
+    return session_query_rows(source, sql.data, 0, NULL, &shape, take_row, &rows, err) ||
+           error_wrap(err, "reading %s.%s", table->source->schema, table->source->name);
 }
 
 /* The catalog is read in the snapshot, the functions know the present. */

@@ -43,7 +43,7 @@ bool topic_table_read_row(const struct topic_table *table, struct topic_codec *c
 /* ---- columns ---- */
 
 static bool fill_relation(struct topic_table *table, struct arena *arena, struct error *err) {
-    const struct table *source = table->source;
+    const struct table *source = &table->mapped;
     struct column *columns = arena_alloc_zero(arena, (source->column_count + 1) * sizeof *columns);
     struct relation *relation = &table->relation;
     if (columns == NULL)
@@ -101,6 +101,47 @@ static bool add_column(struct topic_table *table, uint32_t index, const struct f
     return true;
 }
 
+/* The constant that a mapping adds as column i; NULL: it is no such column. */
+static const char *constant_of(const struct topic_table *table, uint32_t i) {
+    const struct mapped_column *column = table->map.rule != NULL ? &table->map.columns[i] : NULL;
+    if (column == NULL || column->from != COLUMN_ADDED || column->expression != 0 ||
+        mapped_column_is_of_change(column))
+        return NULL;
+    return column->rule->source == COLUMN_CONST ? column->rule->text : table->map.source_name;
+}
+
+/* message: of a row with the constant. */
+static bool add_constant(struct topic_table *table, uint32_t index, const struct format_reading *message,
+                         struct arena *arena, struct error *err) {
+    const struct slice name = table->relation.columns[index].name;
+    struct slice text = slice_of(constant_of(table, index));
+    if (table->map.owned_sql == NULL)
+        return true;
+    if (message != NULL)
+        text = value_slice(&message->change.new_values[find_column(message->change.relation, name)]);
+    const char *kept = arena_copy(arena, text);
+    if (kept == NULL)
+        return error_no_memory(err);
+    table->constants[table->constant_count++] =
+        (struct topic_constant){.column = name, .value = {.data = kept, .size = text.size}};
+    return true;
+}
+
+static struct value value_of_model(const struct topic_table *table, uint32_t i) {
+    const char *constant = constant_of(table, i);
+    if (constant == NULL)
+        return (struct value){.kind = VALUE_UNCHANGED};
+    return (struct value){.data = constant, .size = (uint32_t) strlen(constant), .kind = VALUE_TEXT};
+}
+
+/* message: of a row all of whose other values are unchanged; a constant never is. */
+static bool take_column(struct topic_table *table, uint32_t index, const struct format_reading *message,
+                        struct arena *arena, struct error *err) {
+    if (constant_of(table, index) == NULL)
+        return add_column(table, index, message, arena, err);
+    return add_constant(table, index, message, arena, err) && add_column(table, index, NULL, arena, err);
+}
+
 /* What messages look like is learned from that of a row whose values are unchanged. */
 static bool find_columns(struct topic_table *table, struct topic_codec *codec, struct arena *arena,
                          struct error *err) {
@@ -110,18 +151,21 @@ static bool find_columns(struct topic_table *table, struct topic_codec *codec, s
     struct value *values = arena_alloc(arena, (relation->column_count + 1) * sizeof *values);
     const char **names = arena_alloc_zero(arena, (relation->column_count + 1) * sizeof *names);
     table->columns = arena_alloc(arena, (relation->column_count + 1) * sizeof *table->columns);
-    if (values == NULL || names == NULL || table->columns == NULL)
+    table->constants = arena_alloc(arena, (relation->column_count + 1) * sizeof *table->constants);
+    if (values == NULL || names == NULL || table->columns == NULL || table->constants == NULL)
         return error_no_memory(err);
     table->table.column_names = names;
     for (uint32_t i = 0; i < relation->column_count; i++)
-        values[i] = (struct value){.kind = VALUE_UNCHANGED};
+        values[i] = value_of_model(table, i);
     if (!codec->ops->reads_text && !topic_table_read_row(table, codec, values, &reading, err))
         return false;
     for (uint32_t i = 0; i < relation->column_count; i++) {
         const struct slice name = relation->columns[i].name;
+        if (table->map.rule != NULL && mapped_column_is_of_change(&table->map.columns[i]))
+            continue;
         if (!codec->ops->reads_text && find_column(reading.change.relation, name) < 0)
             note_unwritten(&unwritten, name);
-        else if (!add_column(table, i, codec->ops->reads_text ? NULL : &reading, arena, err))
+        else if (!take_column(table, i, codec->ops->reads_text ? NULL : &reading, arena, err))
             return false;
     }
     table->table.column_count = table->column_count;
@@ -136,7 +180,7 @@ static bool find_columns(struct topic_table *table, struct topic_codec *codec, s
 
 /* The primary key; without one the replica identity; without that all that is compared. */
 static bool names_row(const struct topic_table *table, const struct column *column) {
-    const struct table *source = table->source;
+    const struct table *source = &table->mapped;
     bool has_primary = false, is_primary = false;
     for (uint32_t i = 0; i < source->column_count; i++) {
         const bool is_key = source->columns[i].key_index > 0;
@@ -162,18 +206,61 @@ static bool find_shown(struct topic_table *table, struct arena *arena, struct er
     return true;
 }
 
+/* ---- the mapping ---- */
+
+/* Expressions of SQL would have to be computed for each row of the source. */
+static bool refuse_expressions(const struct topic_table *table, struct error *err) {
+    bool has_expression = table->map.rule->where != NULL;
+    for (uint32_t i = 0; i < table->map.column_count; i++)
+        has_expression = has_expression || table->map.columns[i].expression != 0;
+    if (!has_expression)
+        return true;
+    error_set(err, ERROR_CONFIG,
+              "the rule for %s has where or sql, so the records of the table cannot be compared",
+              table->map.rule->match);
+    return error_remedy(err, "name the other tables with --table, or another sink with --sink");
+}
+
+static bool describe_rule(struct topic_table *table, struct arena *arena, struct error *err) {
+    struct buffer names AUTO(buffer_release) = {.bytes_max = LEFT_OUT_BYTES_MAX};
+    const struct table *source = table->source;
+    table->source_columns = arena_alloc_zero(arena, (source->column_count + 1) * sizeof(struct column));
+    if (table->source_columns == NULL)
+        return error_no_memory(err);
+    for (uint32_t i = 0; i < source->column_count; i++)
+        table->source_columns[i] = (struct column){.name = slice_of(source->columns[i].name),
+                                                   .type_oid = source->columns[i].type_oid};
+    table->table.sink_table = &table->mapped;
+    table_map_name_changes(&table->map, &names);
+    if (names.size == 0)
+        return true;
+    table->table.about_changes = buffer_ok(&names) ? arena_copy(arena, buffer_slice(&names)) : NULL;
+    return table->table.about_changes != NULL || error_no_memory(err);
+}
+
+static bool map_source(struct topic_table *table, const struct sink_config *config, struct arena *arena,
+                       struct error *err) {
+    static const struct mapping NONE = {0};
+    if (!table_map_table(config->mapping != NULL ? config->mapping : &NONE, config->name, table->source,
+                         arena, &table->map, &table->mapped, err))
+        return false;
+    return table->map.rule == NULL || (refuse_expressions(table, err) && describe_rule(table, arena, err));
+}
+
 /* ---- the table ---- */
 
 bool topic_table_new(const struct kafka_options *options, struct topic_codec *codec,
                      const struct table *source, struct arena *arena, struct topic_table **ret_table,
                      struct error *err) {
-    const struct topic_subject subject = {.source = slice_of(options->config->pipeline),
-                                          .schema = slice_of(source->schema),
-                                          .table = slice_of(source->name)};
     struct topic_table *table = arena_alloc_zero(arena, sizeof *table);
     if (table == NULL)
         return error_no_memory(err);
     table->source = table->table.table = source;
+    if (!map_source(table, options->config, arena, err))
+        return false;
+    const struct topic_subject subject = {.source = slice_of(options->config->pipeline),
+                                          .schema = slice_of(table->mapped.schema),
+                                          .table = slice_of(table->mapped.name)};
     table->left_out.bytes_max = LEFT_OUT_BYTES_MAX;
     table->is_shared = strstr(options->topic_template, "{table}") == NULL ||
                        strstr(options->topic_template, "{schema}") == NULL;

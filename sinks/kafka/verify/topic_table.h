@@ -10,6 +10,7 @@
 #include "decoder/change.h"
 #include "sinks/comparison.h"
 #include "sinks/kafka/client/client.h"
+#include "sinks/mapping/table_map.h"
 
 /* The records of a partition that are compared: offsets below end. */
 struct topic_part {
@@ -30,6 +31,12 @@ struct compared_column {
     bool is_null_unchanged;
 };
 
+/* A column of a mapping with the same value in each row of the table, as messages have it. */
+struct topic_constant {
+    struct slice column;
+    struct slice value;
+};
+
 /* What one pass over both sides found. */
 struct table_result {
     struct differences differences; /* by key; each key once */
@@ -47,7 +54,12 @@ enum { TOPIC_DEFINITION_TEXTS = 4 };
 struct topic_table {
     struct comparison_table table; /* first: the caller has a pointer to it */
     const struct table *source;
-    struct relation relation; /* the published columns */
+    struct table_map map;             /* the mapping of its rows; without a rule: none */
+    struct table mapped;              /* the source's table as the sink has it */
+    struct relation relation;         /* its columns, as messages have them */
+    struct topic_constant *constants; /* when rows of other tables may be in the topic */
+    size_t constant_count;
+    struct column *source_columns; /* names and types, for the mapping */
     char topic[TOPIC_NAME_MAX + 1];
     bool is_shared; /* with other tables */
     bool has_key;

@@ -94,13 +94,10 @@ static bool add_mapped(struct compared_table *compared, uint32_t i, struct arena
 
 /* What is about a change is in no row of the source. */
 static void leave_out_changes(struct compared_table *compared, struct buffer *names) {
-    for (uint32_t i = 0; i < compared->map.column_count; i++) {
-        const struct mapped_column *mapped = &compared->map.columns[i];
-        if (mapped->from != COLUMN_ADDED || !column_source_is_of_change(mapped->rule->source))
-            continue;
-        compared->table.columns[i].published = false;
-        buffer_printf(names, "%s%s", names->size > 0 ? ", " : "", mapped->rule->as);
-    }
+    for (uint32_t i = 0; i < compared->map.column_count; i++)
+        if (mapped_column_is_of_change(&compared->map.columns[i]))
+            compared->table.columns[i].published = false;
+    table_map_name_changes(&compared->map, names);
 }
 
 static bool is_dropped(const struct rule *rule, const char *name) {
