@@ -163,7 +163,7 @@ def yaml_lines(value, indent=""):
         if isinstance(item, dict):
             yield f"{indent}{key}:"
             yield from yaml_lines(item, indent + "  ")
-        elif isinstance(item, list) and item and isinstance(item[0], dict):
+        elif isinstance(item, list) and item and all(isinstance(entry, dict) for entry in item):
             yield f"{indent}{key}:"
             for entry in item:
                 lines = list(yaml_lines(entry, indent + "    "))
