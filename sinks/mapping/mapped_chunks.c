@@ -38,8 +38,8 @@ static bool check_modes(const struct mapped_tables *mapped, struct error *err) {
         error_set(err, ERROR_CONFIG,
                   "mapping: table %s.%s is kept in mode %s, and cannot be copied while changes are applied",
                   mapped->sources[i].schema, mapped->sources[i].name, row_mode_word(mapped->tables[i].mode));
-        return error_remedy(err, "have the table published, and its rule in the file, before the pipeline's "
-                                 "first start: the first copy copies it");
+        return error_remedy(err, "leave it as it is; for a new table set copy.new_tables: stream, so that "
+                                 "its changes are applied and its present rows are not copied");
     }
     return true;
 }

@@ -150,8 +150,7 @@ static bool append_change(struct mode_rows *rows, const struct mode_shape *shape
                 add_event(rows, shape, change, 'd', change->old_values, err)) &&
                add_event(rows, shape, change, 'u', change->new_values, err);
     default:
-        return add_event(rows, shape, change, change->kind == CHANGE_READ ? 'r' : 'c', change->new_values,
-                         err);
+        return add_event(rows, shape, change, 'c', change->new_values, err);
     }
 }
 
@@ -347,8 +346,19 @@ static bool make_versions(struct mode_rows *rows, struct error *err) {
 
 /* ---- all ---- */
 
+/* row_map.c has given it all its values, as to a row of COPY. */
+static void emit_copied(struct mode_rows *rows, const struct mode_shape *shape, const struct change *change) {
+    struct change copied = *change;
+    copied.relation = shape->rows;
+    emit(rows, &copied);
+}
+
 bool mode_rows_add(struct mode_rows *rows, const struct mode_shape *shape, const struct change *change,
                    struct error *err) {
+    if (shape != NULL && change->kind == CHANGE_READ) {
+        emit_copied(rows, shape, change);
+        return true;
+    }
     switch (shape != NULL ? shape->mode : ROWS_MERGED) {
     case ROWS_APPENDED:
         return append_change(rows, shape, change, err);

@@ -83,10 +83,10 @@ def test_every_mode_is_killed_again_and_again(pipeline, request):
     kills = KILLS_LONG if request.config.getoption("--long") else KILLS
     pipeline.source.execute(SCHEMA)
     with modes_of(pipeline) as modes:
+        modes.start()
+        modes.engine.kill()
+        modes.pipeline.wait_slot_free()
         with ModeLoad(modes.source, 1):
-            modes.start()
-            modes.engine.kill()
-            modes.pipeline.wait_slot_free()
             kill_often(modes, kills, random.Random(20261130))
         modes.engine.start()
         modes.assert_exact("id", "name, n, big")

@@ -203,3 +203,46 @@ def test_verify_says_that_modes_are_not_compared(modes):
     modes.start()
     result = modes.engine.command("verify")
     assert result.returncode not in (0, 1) and "is kept in mode append in sink warehouse, which is not compared" in result.stderr, result.stderr
+
+
+def test_a_row_that_leaves_a_condition_ends_its_version(modes):
+    """To the sink it is deleted, and inserted again when it comes back."""
+    modes.source.execute("alter table goods drop column big; update goods set n = 5 where id = 1")
+    for rule in modes.engine.configuration["mapping"]:
+        rule["where"] = "id < 10"
+    modes.start()
+    modes.source.execute("update goods set id = 12 where id = 1; update goods set n = 7 where id = 12; update goods set id = 1 where id = 12; insert into goods values (20, 'out', 0)")
+    modes.wait()
+    assert modes.rows("history", "id, n, _pgcdc_op, _pgcdc_current", "id, _pgcdc_lsn, _pgcdc_index") == [
+        (1, 5, "r", False), (1, 7, "c", True), (2, 2, "r", True), (3, 3, "r", True)]
+    assert modes.rows("soft_delete", "id, n, _pgcdc_op, _pgcdc_deleted") == [(1, 7, "c", False), (2, 2, "r", False), (3, 3, "r", False)]
+    assert modes.rows("append", "_pgcdc_op, id, n", "_pgcdc_lsn, _pgcdc_index, _pgcdc_op")[-2:] == [("d", 1, None), ("c", 1, 7)]
+
+
+def test_rows_and_changes_are_shown_as_a_mode_has_them(modes):
+    """`map --dry-run` reads rows, which belong to no transaction."""
+    modes.engine.catch_up()
+    for mode, sink in modes.sinks.items():
+        result = modes.engine.command("map", "--dry-run", "--sink", sink)
+        assert result.returncode == 0 and '"_pgcdc_op":"r"' in result.stdout.replace(" ", ""), (mode, result.stdout, result.stderr)
+
+
+def test_a_new_table_is_streamed_and_not_copied(pipeline):
+    """The remedy of the refusal."""
+    pipeline.source.execute("create table goods (id int primary key)")
+    pipeline.publish()
+    pipeline.engine.configuration["copy"] = {"mode": "live"}
+    pipeline.engine.configuration["mapping"] = [{"match": r"/public\.(.*)/", "to": "kept.$1", "mode": "history"}]
+    pipeline.engine.catch_up()
+    pipeline.source.execute("create table later (id int primary key, n int); insert into later values (1, 1)")
+    pipeline.engine.start()
+    code = pipeline.engine.wait_exit(60)
+    assert "copy.new_tables: stream" in pipeline.engine.log_text(), (code, pipeline.engine.log_text())
+    pipeline.engine.configuration["copy"]["new_tables"] = "stream"
+    finding, = [finding for finding in pipeline.engine.json("check")["findings"] if finding["code"] == "target_table"]
+    pipeline.target.execute(finding["fix"])
+    pipeline.engine.catch_up()
+    pipeline.source.execute("insert into later values (2, 2); update later set n = 3 where id = 2")
+    pipeline.engine.catch_up()
+    assert pipeline.target.execute("select _pgcdc_op, n, _pgcdc_current from kept.later where id = 2 order by 2") == [("c", 2, False), ("u", 3, True)]
+    assert pipeline.target.value("select count(*) from pg_indexes where tablename = 'later'") == 2

@@ -5,6 +5,7 @@
 #include "sinks/postgres/catalog/table_sql.h"
 
 #include "cdc/pq/identifier.h"
+#include "sinks/row_mode.h"
 
 #define VIRTUAL_COLUMNS_VERSION 180000
 
@@ -50,6 +51,22 @@ static void append_key(struct buffer *sql, const struct table *table) {
     buffer_append_text(sql, table->key_is_deferrable ? ") deferrable" : ")");
 }
 
+/* Finds the version that a change ends, and makes sure that a row has one. */
+static void append_current_index(struct buffer *sql, const struct table *table) {
+    const char *glue = " (";
+    buffer_append_text(sql, "; create unique index on ");
+    identifier_append_qualified(sql, slice_of(table->schema), slice_of(table->name));
+    for (uint32_t k = 1; k <= table->key_count; k++) {
+        const struct table_column *column = find_key(table, k);
+        if (row_mode_owns(slice_of(column->name)))
+            continue;
+        buffer_append_text(sql, glue);
+        identifier_append(sql, slice_of(column->name));
+        glue = ", ";
+    }
+    buffer_append_text(sql, ") where " MODE_NAME_CURRENT);
+}
+
 void table_sql_append(struct buffer *sql, const struct table *table, int target_version) {
     buffer_append_text(sql, "create table ");
     identifier_append_qualified(sql, slice_of(table->schema), slice_of(table->name));
@@ -62,4 +79,6 @@ void table_sql_append(struct buffer *sql, const struct table *table, int target_
     if (key_is_complete(table))
         append_key(sql, table);
     buffer_append_text(sql, ")");
+    if (table->mode == ROWS_HISTORY && key_is_complete(table))
+        append_current_index(sql, table);
 }

@@ -5,7 +5,7 @@
  * It contains columns, types, NOT NULL, generated columns and the primary key: everything that a replica
  * needs to be equal. It contains no defaults, no identity and no sequences, because every value comes from
  * the source; and no foreign keys and no other indexes, which are the operator's decision and cheaper to
- * create after the copy.
+ * create after the copy. Of mode history the index of current versions is a second statement.
  */
 #pragma once
 

@@ -8,7 +8,6 @@
 #include "cdc/pq/identifier.h"
 #include "sinks/postgres/catalog/table_sql.h"
 #include "sinks/postgres/copy/copy.h"
-#include "sinks/row_mode.h"
 
 #define SQL_BYTES_MAX (4 << 20) /* 1600 columns with long names, types and expressions */
 
@@ -96,24 +95,6 @@ static bool create_table(struct session *target, const struct table *table, stru
     return error_wrap(err, "table %s.%s cannot be created on the target", table->schema, table->name);
 }
 
-/* Finds the version that a change ends, and makes sure that a row has one. */
-static bool create_current_index(struct session *target, const struct table *table, struct error *err) {
-    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
-    const char *glue = " (";
-    buffer_append_text(&sql, "create unique index on ");
-    identifier_append_qualified(&sql, slice_of(table->schema), slice_of(table->name));
-    for (uint32_t k = 1; k <= table->key_count; k++)
-        for (uint32_t i = 0; i < table->column_count; i++) {
-            if (table->columns[i].key_index != k || row_mode_owns(slice_of(table->columns[i].name)))
-                continue;
-            buffer_append_text(&sql, glue);
-            identifier_append(&sql, slice_of(table->columns[i].name));
-            glue = ", ";
-        }
-    buffer_append_text(&sql, ") where " MODE_NAME_CURRENT);
-    return buffer_text(&sql) != NULL ? session_execute(target, sql.data, err) : error_no_memory(err);
-}
-
 static bool find_table(struct session *target, const struct table *table, bool *ret_found,
                        struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
@@ -140,6 +121,5 @@ bool postgres_create_table(struct target *sink, const struct table *table, struc
     for (uint32_t i = 0; i < table->type_count; i++)
         if (!create_type(target, table, &table->types[i], err))
             return false;
-    return create_table(target, table, err) &&
-           (table->mode != ROWS_HISTORY || create_current_index(target, table, err));
+    return create_table(target, table, err);
 }
