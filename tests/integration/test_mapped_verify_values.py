@@ -109,3 +109,28 @@ def test_interrupted_while_rows_are_staged_nothing_is_left(pipeline):
     process.communicate(timeout=10)
     assert process.returncode == 1
     wait_until(lambda: not pipeline.target.execute(sessions), "the sessions to end", 30)
+
+
+def test_what_a_mode_keeps_is_not_compared(pipeline):
+    """Marked rows and former versions are the target's own; the rows that are there are the source's."""
+    for name in ("marked", "versions"):
+        pipeline.source.execute(f"create table {name} (id int primary key, v text, w text); insert into {name} select g, ' a ', 'w' from generate_series(1, 300) g")
+    pipeline.target.execute("create schema kept")
+    pipeline.engine.configuration["mapping"] = [
+        {"match": "public.marked", "to": "kept.marked", "mode": "soft_delete", "columns": {"id": {"as": "nr"}}},
+        {"match": "public.versions", "to": "kept.versions", "mode": "history", "columns": {"v": ["trim"], "source": {"const": "a"}}}]
+    pipeline.start()
+    for name in ("marked", "versions"):
+        pipeline.source.execute(f"update {name} set v = 'b' where id < 50; delete from {name} where id < 20; insert into {name} values (7, 'again', null);"
+                                f"update {name} set id = 1000 where id = 30")
+    pipeline.wait_applied()
+    code, tables = verify(pipeline)
+    assert code == EQUAL and {table["target_rows"] for table in tables.values()} == {282}, tables
+    assert "_pgcdc_deleted" in tables["marked"]["about_changes"] and "_pgcdc_valid_from" in tables["versions"]["about_changes"]
+    assert pipeline.target.value("select count(*) from kept.versions") > 300
+    pipeline.target.execute("update kept.marked set v = 'forged' where nr = 100; update kept.versions set _pgcdc_current = false where id = 100;"
+                            "update kept.marked set v = 'forged' where nr = 1")
+    code, tables = verify(pipeline)
+    assert code == DIFFERENT and [(tables[name]["missing"], tables[name]["different"]) for name in ("marked", "versions")] == [(0, 1), (1, 0)]
+    result = pipeline.engine.command("verify", "--repair")
+    assert result.returncode != EQUAL and "mode" in result.stderr, result.stdout + result.stderr

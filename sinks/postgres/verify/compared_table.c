@@ -164,7 +164,7 @@ static bool describe_steps(struct compared_table *compared, struct arena *arena,
 
 /* ---- the table ---- */
 
-/* Its rows are events, versions and marks, of which the source has none. */
+/* Its rows are events, of which the source has none. */
 static bool refuse_mode(const struct compared_table *compared, const struct sink_config *config,
                         struct error *err) {
     error_set(err, ERROR_CONFIG, "table %s.%s is kept in mode %s in sink %s, which is not compared",
@@ -191,7 +191,7 @@ bool compared_table_make(struct compared_table *compared, const struct sink_conf
     if (!table_map_table(config->mapping != NULL ? config->mapping : &NONE, config->name, source, arena,
                          &compared->map, &compared->table, err))
         return false;
-    if (compared->table.mode != ROWS_MERGED)
+    if (compared->table.mode == ROWS_APPENDED)
         return refuse_mode(compared, config, err);
     const size_t most = source->column_count + compared->map.column_count;
     compared->columns = arena_alloc_zero(arena, (most + 1) * sizeof *compared->columns);

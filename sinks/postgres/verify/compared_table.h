@@ -9,6 +9,7 @@
 #pragma once
 
 #include "sinks/mapping/table_map.h"
+#include "sinks/row_mode.h"
 #include "sinks/sink.h"
 
 struct compared_column {

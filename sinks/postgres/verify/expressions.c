@@ -257,14 +257,23 @@ static const char *write_source_from(struct preparation *preparation) {
     return expressions_keep(preparation, &sql);
 }
 
-/* The other rows are of other sources. */
+/* Which rows the source has, too, in a table of this mode; NULL: all. */
+static const char *present_sql(const struct table *table) {
+    return table->mode == ROWS_SOFT_DELETE ? "not " MODE_NAME_DELETED
+           : table->mode == ROWS_HISTORY   ? MODE_NAME_CURRENT
+                                           : NULL;
+}
+
+/* The other rows are of other sources, deleted, or former versions. */
 static const char *write_target_from(struct preparation *preparation, bool *ret_filtered) {
     const char *owned_sql = preparation->compared->map.owned_sql;
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     append_from(&sql, PQgetvalue(preparation->columns, 0, FIELD_KIND)[0], preparation->table);
-    *ret_filtered = owned_sql != NULL;
-    if (owned_sql != NULL)
-        buffer_printf(&sql, " where (%s)", owned_sql);
+    const char *present = present_sql(preparation->table);
+    *ret_filtered = owned_sql != NULL || present != NULL;
+    if (*ret_filtered)
+        buffer_printf(&sql, " where (%s) and (%s)", owned_sql != NULL ? owned_sql : "true",
+                      present != NULL ? present : "true");
     return expressions_keep(preparation, &sql);
 }
 
