@@ -122,6 +122,7 @@ struct sink {
      * Lines about what the sink did to its tables with the changes written; the runner logs and empties it.
      */
     struct buffer news;
+    size_t left_out; /* rows of the last write that a condition of the mapping has left out */
     /* Conflicts that the sink has settled and committed in this process; read by any thread. */
     atomic_ullong conflicts[CONFLICT_KINDS];
 };

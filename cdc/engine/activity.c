@@ -12,6 +12,7 @@
  *     copying SINK OID ROWS BYTES_DONE BYTES_PER_S LEFT_MS                         for each table in work
  *     sink NAME TRANSACTIONS CHANGES PER_S PER_S COMMIT_US CAUGHT_UP_US
  *     stops NAME KIND COUNT
+ *     left_out NAME COUNT
  *     end
  */
 #include "cdc/engine/activity.h"
@@ -95,6 +96,16 @@ static void take_stops(const char *line, struct activity *activity) {
             activity->sinks[i].stops[kind] = count;
 }
 
+static void take_left_out(const char *line, struct activity *activity) {
+    char name[CHECKPOINT_NAME_MAX];
+    uint64_t count = 0;
+    if (sscanf(line, "left_out %63s %" SCNu64, name, &count) != 2)
+        return;
+    for (size_t i = 0; i < activity->sink_count; i++)
+        if (strcmp(activity->sinks[i].name, name) == 0)
+            activity->sinks[i].left_out = count;
+}
+
 static void take_line(const char *line, void *context) {
     struct activity *activity = context;
     int pid = 0;
@@ -109,6 +120,7 @@ static void take_line(const char *line, void *context) {
     take_copying(line, &activity->copy);
     take_sink(line, activity);
     take_stops(line, activity);
+    take_left_out(line, activity);
     activity->exists = strcmp(line, "end\n") == 0;
 }
 
@@ -157,6 +169,8 @@ static void print_activity(struct buffer *text, const struct activity *activity)
                       sink->transactions, sink->changes, sink->transactions_per_s, sink->changes_per_s,
                       sink->commit_us, sink->caught_up_us);
         print_stops(text, sink);
+        if (sink->left_out > 0)
+            buffer_printf(text, "left_out %s %" PRIu64 "\n", sink->name, sink->left_out);
     }
     buffer_append_text(text, "end\n");
 }

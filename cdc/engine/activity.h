@@ -46,6 +46,7 @@ struct activity_sink {
     char name[CHECKPOINT_NAME_MAX];
     uint64_t transactions;
     uint64_t changes;
+    uint64_t left_out; /* of these, by conditions of the mapping */
     double transactions_per_s;
     double changes_per_s;
     int64_t commit_us;    /* commit time of the last transaction that the sink has */

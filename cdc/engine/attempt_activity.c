@@ -74,6 +74,7 @@ static void gather_sink(struct attempt *attempt, size_t i, const struct wal_samp
     snprintf(sink->name, sizeof sink->name, "%s", runner->sink->config->name);
     sink->transactions = attempt_activity_get(&metrics->transactions);
     sink->changes = attempt_activity_get(&metrics->changes);
+    sink->left_out = attempt_activity_get(&metrics->left_out);
     if (commit_us != 0)
         sink->commit_us = commit_us + POSTGRES_EPOCH_US;
     if (sample->number != 0 && runner_position(runner).end_lsn >= sample->end_lsn)

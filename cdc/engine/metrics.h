@@ -14,6 +14,7 @@
 struct sink_metrics {
     atomic_ullong transactions; /* committed, so visible */
     atomic_ullong changes;      /* rows and truncates of these */
+    atomic_ullong left_out;     /* rows among them that a condition of the mapping has left out */
     /* of the last one, by the source's clock, as PostgreSQL counts; 0: none yet */
     atomic_llong commit_time_us;
 };

@@ -124,6 +124,7 @@ struct runner {
     int64_t asked_ms; /* when the sink was last asked for its durable position */
     struct group_state {
         size_t changes;
+        size_t left_out; /* of these, by the mapping */
         int64_t since_ms;
         int64_t commit_time_us;
         uint64_t transactions;

@@ -33,6 +33,7 @@ static void note_group(struct runner *runner) {
     struct sink_metrics *metrics = runner->metrics;
     atomic_fetch_add_explicit(&metrics->transactions, runner->group.transactions, memory_order_relaxed);
     atomic_fetch_add_explicit(&metrics->changes, runner->group.changes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&metrics->left_out, runner->group.left_out, memory_order_relaxed);
     if (runner->group.commit_time_us != 0)
         atomic_store_explicit(&metrics->commit_time_us, runner->group.commit_time_us, memory_order_relaxed);
     runner->group = (struct group_state){0};
@@ -190,6 +191,7 @@ static bool write_span(struct runner *runner, struct sink_span span, const struc
     if (count == 0)
         return true;
     count_span(runner, changes, count);
+    runner->group.left_out += runner->sink->left_out;
     runner->written = reached;
     const struct change *last = &changes[count - 1];
     runner->in_transaction = last->kind != CHANGE_COMMIT && last->transaction != NULL;

@@ -97,6 +97,7 @@ static void put_activity_sink(struct json_writer *json, const struct status *sta
     const struct activity_sink *known = sink != NULL ? sink : &NOTHING;
     json_put_number(json, "transactions", sink != NULL ? (int64_t) sink->transactions : -1);
     json_put_number(json, "changes", sink != NULL ? (int64_t) sink->changes : -1);
+    json_put_number(json, "left_out", sink != NULL ? (int64_t) sink->left_out : -1);
     put_rate(json, "transactions_per_s", has_rate, known->transactions_per_s);
     put_rate(json, "changes_per_s", has_rate, known->changes_per_s);
 }

@@ -229,6 +229,8 @@ static void append_counts(struct buffer *text, const struct status *status) {
         const struct activity_sink *sink = &activity->sinks[i];
         buffer_printf(text, "; %s: %s, %s", sink->name, amount_count(sink->transactions, "transaction").text,
                       amount_count(sink->changes, "change").text);
+        if (sink->left_out > 0)
+            buffer_printf(text, " (%" PRIu64 " left out by the mapping)", sink->left_out);
         if (status->activity_is_current)
             buffer_printf(text, ", %.1f changes/s", sink->changes_per_s);
     }

@@ -76,6 +76,7 @@ static bool mapped_write(struct sink *sink, const struct sink_span *span, struct
         !row_map_name_sinks(rows, sink->facts.generated, sink->facts.generated_count, &inner->facts.generated,
                             err))
         return false;
+    sink->left_out = rows->left_out;
     return mapped.count == 0 || mapped_hand_out(sink, inner->ops->write(inner, &mapped, err));
 }
 

@@ -399,12 +399,13 @@ bool row_map_span(struct row_map *rows, const struct sink_span *span, struct sin
     if (passages == NULL)
         return error_no_memory(err);
     *ret_span = *span;
-    ret_span->present = 0;
+    ret_span->present = rows->left_out = 0;
     if (!mode_rows_begin(&rows->modes, span->changes, span->count, &rows->rows, err) ||
         !prepare_rows(rows, span, passages, err))
         return false;
     for (size_t i = 0; i < span->count; i++) {
         const enum row_fate fate = fate_of(&passages[i]);
+        rows->left_out += fate == ROW_IS_OUT && i >= span->present;
         if (fate == ROW_IS_OUT)
             continue;
         if (!map_change(rows, &passages[i], &span->changes[i], fate, err))

@@ -25,6 +25,7 @@ struct row_map {
     struct mode_rows modes;      /* the changes of one call */
     struct map relations;        /* of struct mapped_relation, by the address of the source's */
     bool has_read;               /* relations of a copy */
+    size_t left_out;             /* of the last span, without those that are present, by conditions */
 };
 
 /* evaluator: not NULL when a rule has an expression of SQL; it outlives the map. */

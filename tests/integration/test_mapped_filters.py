@@ -47,6 +47,7 @@ def test_every_transition_of_a_row(items):
         delete from item where id = 1001; insert into item values (1001, 'ES', 7, 'again');
         commit""")
     assert_filtered(items)
+    items.wait_while_running(lambda: "(5 left out by the mapping)" in items.engine.command("status").stdout, "the count of rows left out")
     kept = {row[0] for row in rows(items.target, "kept")}
     assert {1, 4, 1005, 1001, 2001, 2002} <= kept and not {5, 8, 9, 13, 12, 17, 2003, 21, 24, 1002, 1003, 1004} & kept
     items.source.execute("update item set country = 'XX'")
