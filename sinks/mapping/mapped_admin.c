@@ -85,16 +85,13 @@ static bool report(const struct sink_check *check, const struct error *err) {
 }
 
 /* A server that cannot be reached is another finding; the rest is checked without it. */
-static bool make_checked(struct sink *sink, const struct sink_check *check, struct mapped_tables *tables,
-                         struct error *err) {
-    const struct sink_config *config = sink->config;
-    struct evaluator evaluator AUTO(evaluator_close);
-    evaluator_init(&evaluator, config, sink->stop);
+static bool make_checked(const struct sink_config *config, const struct sink_check *check,
+                         struct evaluator *evaluator, struct mapped_tables *tables, struct error *err) {
     if (mapped_tables_make(tables, config->mapping, config->name, check->tables, check->table_count,
-                           &evaluator, err))
+                           evaluator, err))
         return true;
     const bool is_unreachable =
-        evaluator.session.conn == NULL && (err->kind != ERROR_CONFIG || err->sqlstate[0] != '\0');
+        evaluator->session.conn == NULL && (err->kind != ERROR_CONFIG || err->sqlstate[0] != '\0');
     return is_unreachable && mapped_tables_make(tables, config->mapping, config->name, check->tables,
                                                 check->table_count, NULL, err);
 }
@@ -104,8 +101,10 @@ static bool mapped_check_all(struct sink *sink, const struct sink_check *check, 
     struct mapped_tables tables AUTO(mapped_tables_release);
     struct mapped_check context = {.check = check, .tables = &tables};
     struct sink_check mapped = *check;
+    struct evaluator evaluator AUTO(evaluator_close); /* the tables have its types */
+    evaluator_init(&evaluator, sink->config, sink->stop);
     mapped_tables_init(&tables);
-    if (!make_checked(sink, check, &tables, err))
+    if (!make_checked(sink->config, check, &evaluator, &tables, err))
         return report(check, err);
     mapped.tables = tables.tables;
     mapped.ops = &CHECK;
