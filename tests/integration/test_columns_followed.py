@@ -123,3 +123,105 @@ def test_a_dropped_column_is_kept_until_its_name_is_used_again(pipeline, sql):
         assert pipeline.target.execute("select b from t where id in (1, 100) order by id") == [("b1",), (None,)]
     else:
         assert columns(pipeline.target) == columns(pipeline.source)
+
+
+def test_what_is_not_certain_stops_and_the_remedy_holds(pipeline):
+    """Nothing tells a column that was renamed, and then dropped and added, from one that was dropped and added at once."""
+    pipeline.sink_configuration["drop_column"] = "apply"
+    pipeline.source.execute("create table t (id int primary key, v int); insert into t select g, g from generate_series(1, 50) g")
+    pipeline.engine.catch_up()
+    pipeline.source.execute("alter table t drop column v; alter table t add column v int default 7; insert into t values (100, 1)")
+    log = pipeline.assert_refused("cannot be known", "drop table public.t at the target and run `pgcdc table copy public.t`", code=1)
+    assert "rename column" not in log
+    pipeline.target.execute("drop table t")
+    assert pipeline.engine.command("table copy", "public.t").returncode == 0
+    pipeline.start()
+    pipeline.source.execute("insert into t values (101, 2); update t set v = 0 where id = 1")
+    pipeline.assert_follows()
+
+
+def test_a_table_written_anew_stops(pipeline):
+    pipeline.source.execute(TABLE)
+    pipeline.engine.catch_up()
+    pipeline.source.execute("alter table t add column d float8 default random(); alter table t alter column d drop default; insert into t (id) values (100)")
+    pipeline.assert_refused("only the source has the values", "pgcdc table copy public.t", code=1)
+    pipeline.target.execute("drop table t")
+    assert pipeline.engine.command("table copy", "public.t").returncode == 0
+    pipeline.start()
+    pipeline.source.execute("insert into t values (101, 2)")
+    pipeline.assert_follows()
+
+
+@pytest.mark.parametrize("policy,sql,statement", [
+    ("add_column", "alter table t add column d int default 3", 'alter table public.t add column "d" integer default \'3\''),
+    ("drop_column", "alter table t drop column c", 'alter table public.t drop column "c"'),
+    ("rename_column", "alter table t rename column b to bee", 'alter table public.t rename column "b" to "bee"'),
+    ("widen_type", "alter table t alter column a type bigint", 'alter table public.t alter column "a" type bigint'),
+    ("other_type", "alter table t alter column a type text", 'alter table public.t alter column "a" type text'),
+    ("no_type", "create type mood as enum ('sad', 'ok'); alter table t add column d mood default 'ok'", "create at the target what is missing there")])
+def test_a_stop_says_which_statement_to_run(pipeline, policy, sql, statement):
+    if policy.endswith(("column", "widen_type")):
+        pipeline.sink_configuration[policy] = "stop"
+    pipeline.source.execute(TABLE)
+    pipeline.engine.catch_up()
+    pipeline.source.execute(f"{sql}; insert into t (id) values (100)")
+    pipeline.assert_refused(statement, code=1)
+    pipeline.target.execute("create type mood as enum ('sad', 'ok')" if policy == "no_type" else statement)
+    pipeline.engine.catch_up()
+    pipeline.assert_equal()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_random_program_is_followed_or_stops(pipeline, seed):
+    """Rows and changes of columns in any order, with and without lag. A stop is followed, and never is a value in the wrong column."""
+    chance = random.Random(seed)
+    pipeline.sink_configuration["drop_column"] = chance.choice(["keep", "apply"])
+    pipeline.source.execute("create table t (id int primary key, c1 int, c2 int); insert into t select g, g, -g from generate_series(1, 20) g")
+    pipeline.engine.catch_up()
+    model, names, last = ["c1", "c2"], 2, 20
+    for _ in range(12):
+        for _ in range(chance.choice([1, 1, 2, 3])):
+            what = chance.choice(["add", "add", "drop", "rename", "swap", "row", "row", "again"])
+            if what == "add":
+                names += 1
+                name = f"c{names}" if chance.random() < 0.7 else f"c{chance.randint(1, names)}"
+                if name not in model:
+                    pipeline.source.execute(f"alter table t add column {name} int" + chance.choice(["", f" default {chance.randint(1000, 2000)}"]))
+                    model.append(name)
+            elif what == "drop" and len(model) > 1:
+                pipeline.source.execute(f"alter table t drop column {model.pop(chance.randrange(len(model)))}")
+            elif what == "again" and len(model) > 1:
+                name = model.pop(chance.randrange(len(model)))
+                pipeline.source.execute(f"alter table t drop column {name}; alter table t add column {name} int default {chance.randint(1, 9)}")
+                model.append(name)
+            elif what == "rename":
+                names, place = names + 1, chance.randrange(len(model))
+                pipeline.source.execute(f"alter table t rename column {model[place]} to c{names}")
+                model[place] = f"c{names}"
+            elif what == "swap" and len(model) > 1:
+                one, other = chance.sample(range(len(model)), 2)
+                pipeline.source.execute(f"begin; alter table t rename column {model[one]} to x; alter table t rename column {model[other]} to {model[one]};"
+                                        f" alter table t rename column x to {model[other]}; commit")
+                model[one], model[other] = model[other], model[one]
+            elif what == "row":
+                last += 1
+                pipeline.source.execute(f"insert into t (id, {', '.join(model)}) values ({last}, {', '.join(str(chance.randint(1, 99)) for _ in model)});"
+                                        f" update t set {chance.choice(model)} = {chance.randint(100, 199)} where id % 5 = {chance.randrange(5)}")
+        last += 1
+        pipeline.source.execute(f"insert into t (id) values ({last})")
+        if chance.random() < 0.6:
+            follow_or_copy(pipeline)
+    follow_or_copy(pipeline)
+
+
+def follow_or_copy(pipeline):
+    result = pipeline.engine.command("run", "--until", "caught-up")
+    if result.returncode != 0:
+        assert result.returncode == 1 and ("pgcdc table copy public.t" in result.stderr or "has no column" in result.stderr), result.stderr
+        pipeline.target.execute("drop table t")
+        assert pipeline.engine.command("table copy", "public.t").returncode == 0
+        pipeline.start()
+        pipeline.wait_applied()
+        pipeline.engine.stop()
+        pipeline.engine.catch_up()
+    pipeline.assert_equal()

@@ -74,7 +74,15 @@ static const char LEARN[] =
     "   as numbers, pg_catalog.array_agg(false order by u.place) as kept"
     "  from pg_catalog.unnest(k.names::pg_catalog.text[]) with ordinality u (name, place)"
     "  left join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attname = u.name and a.attnum > 0) n"
-    " where n.numbers is not null on conflict do nothing";
+    " where n.numbers is not null on conflict (pipeline, sink, relation_oid) do update"
+    " set target_oid = excluded.target_oid, columns_max = excluded.columns_max, storage = excluded.storage,"
+    " numbers = excluded.numbers, names = excluded.names, types = excluded.types,"
+    " modifiers = excluded.modifiers, target_numbers = excluded.target_numbers, kept = excluded.kept";
+
+/* Tables of which no row has been copied yet, in the plan of a copy in chunks. */
+static const char TO_COPY[] =
+    "select relation_oid from pgcdc.chunk where pipeline = $1 and sink = $2 group by relation_oid"
+    " having pg_catalog.bool_and(state = 'waits')";
 
 void known_tables_init(struct known_tables *known) {
     *known = (struct known_tables){0};
@@ -275,6 +283,36 @@ static bool is_certain_now(const struct catalog_table *table) {
     return is_old;
 }
 
+static bool find_to_copy(const struct sink_config *config, struct session *session, PGresult **ret_oids,
+                         struct error *err) {
+    static const struct own_tables CHUNKS = {"{chunk}", 1, NULL};
+    const char *const parameters[] = {config->pipeline, config->name};
+    bool exists = false;
+    return own_tables_exist(session, &CHUNKS, &exists, err) &&
+           session_query(
+               session, exists ? TO_COPY : "select 0::pg_catalog.oid where $1 = $2", 2, parameters,
+               &(const struct result_shape){"the query for tables to copy", 0, RESULT_ROWS_ANY, 1, 0},
+               ret_oids, err);
+}
+
+static bool is_to_copy(const PGresult *oids, oid_t oid) {
+    bool found = false;
+    for (int row = 0; row < PQntuples(oids) && !found; row++)
+        found = result_oid(oids, row, 0) == oid;
+    return found;
+}
+
+/*
+ * Changes of a table that is yet to be copied come only after its rows have been read, and that is later than
+ * the catalog.
+ */
+static bool is_to_learn(const struct known_tables *known, const struct catalog_table *table,
+                        const PGresult *to_copy) {
+    if (is_to_copy(to_copy, table->oid))
+        return !table->sends_part;
+    return known_tables_find(known, table->oid) == NULL && is_certain_now(table);
+}
+
 static void append_learned(struct learning *learning, const struct catalog_table *table,
                            const struct lists *lists) {
     const char *before = learning->count++ == 0 ? "" : ",";
@@ -331,6 +369,7 @@ static bool store_learned(struct learning *learning, const struct sink_config *c
 bool known_tables_learn(struct known_tables *known, const struct sink_config *config, struct session *session,
                         const struct catalog_tables *tables, struct error *err) {
     struct learning learning AUTO(learning_release) = {0};
+    PGresult *to_copy AUTO_PGRESULT = NULL;
     struct buffer *const all[] = {&learning.oids,    &learning.schemas,  &learning.names,
                                   &learning.maxima,  &learning.storages, &learning.numbers,
                                   &learning.columns, &learning.types,    &learning.modifiers};
@@ -338,8 +377,10 @@ bool known_tables_learn(struct known_tables *known, const struct sink_config *co
         buffer_init(all[i], LISTS_BYTES_MAX);
         buffer_append_u8(all[i], '{');
     }
+    if (!find_to_copy(config, session, &to_copy, err))
+        return false;
     for (size_t i = 0; i < tables->count; i++)
-        if (known_tables_find(known, tables->tables[i].oid) == NULL && is_certain_now(&tables->tables[i]) &&
+        if (is_to_learn(known, &tables->tables[i], to_copy) &&
             !learn_table(&learning, &tables->tables[i], err))
             return false;
     return learning.count == 0 ||

@@ -318,6 +318,11 @@ static bool follow_table(struct schema *schema, const struct place *place, struc
            (!alters || session_execute(session, END_LIMIT, err)) && tell_news(schema, plan, transaction, err);
 }
 
+/* Another table of the target, which an operator has made, has the columns that he gave it. */
+static bool is_same_table(const struct known_table *known, const struct place *place) {
+    return known != NULL && known->target_oid == place->oid;
+}
+
 static bool stop_locked(const struct relation *relation, struct error *err) {
     return error_set(
         err, ERROR_RETRY,
@@ -338,8 +343,6 @@ bool schema_follow(struct schema *schema, const struct relation *relation,
         return false;
     if (place.oid == 0)
         return true;
-    if (known != NULL && known->target_oid != place.oid)
-        known = NULL;
     if (!column_numbers_find(relation, known, numbers)) {
         if (known == NULL)
             return true;
@@ -347,7 +350,7 @@ bool schema_follow(struct schema *schema, const struct relation *relation,
         return error_transaction(err, transaction->commit_lsn);
     }
     struct schema_plan plan AUTO(schema_plan_release) = {.relation = relation,
-                                                         .known = known,
+                                                         .known = is_same_table(known, &place) ? known : NULL,
                                                          .numbers = numbers,
                                                          .policy = &schema->policy,
                                                          .table = place.name};
