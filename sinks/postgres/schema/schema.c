@@ -16,12 +16,24 @@
 #include "sinks/postgres/schema/schema_plan.h"
 
 #define UNDEFINED_OBJECT "42704"
+#define INSUFFICIENT_PRIVILEGE "42501"
 #define LOCK_NOT_AVAILABLE "55P03"
 #define STATEMENT_BYTES_MAX 65536u
 
 /* As long as this session waits for a table, those that come after it wait too. */
 #define LIMIT_WAIT "set local lock_timeout = '5s'"
 #define END_LIMIT "set local lock_timeout to default"
+
+/* A role that may not use the table has tables that do not follow, as one that may not create it. */
+static bool load_known(struct schema *schema, struct error *err) {
+    struct error answer = {0};
+    schema->is_on =
+        known_tables_load(&schema->known, schema->target->sink.config, &schema->target->session, &answer);
+    if (schema->is_on || strcmp(answer.sqlstate, INSUFFICIENT_PRIVILEGE) == 0)
+        return true;
+    *err = answer;
+    return false;
+}
 
 bool schema_open(struct schema *schema, struct target *target, struct error *err) {
     bool denied = false;
@@ -31,7 +43,7 @@ bool schema_open(struct schema *schema, struct target *target, struct error *err
         !known_tables_create(&target->session, &denied, err))
         return false;
     schema->is_on = !denied && schema_policy_follows(&schema->policy);
-    return !schema->is_on || known_tables_load(&schema->known, target->sink.config, &target->session, err);
+    return !schema->is_on || load_known(schema, err);
 }
 
 void schema_release(struct schema *schema) {
