@@ -79,7 +79,7 @@ def test_changes_are_followed(pipeline):
     assert_same(pipeline, *tables)
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", [version if version in (14, 18) else pytest.param(version, marks=pytest.mark.long) for version in VERSIONS])
 def test_all_changes_with_lag_on_every_version(new_pipeline, shared_clusters, version):
     """The pipeline is away while all of it happens, in tables that are changed once and in one that is changed often."""
     pipeline = new_pipeline(shared_clusters("source", version), shared_clusters("target", version))
@@ -171,7 +171,7 @@ def test_a_stop_says_which_statement_to_run(pipeline, policy, sql, statement):
     pipeline.assert_equal()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, 1] + [pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 20)])
 def test_a_random_program_is_followed_or_stops(pipeline, seed):
     """Rows and changes of columns in any order, with and without lag. A stop is followed, and never is a value in the wrong column."""
     chance = random.Random(seed)
