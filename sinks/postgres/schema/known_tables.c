@@ -82,7 +82,7 @@ static const char LEARN[] =
 /* Tables of which no row has been copied yet, in the plan of a copy in chunks. */
 static const char TO_COPY[] =
     "select relation_oid from pgcdc.chunk where pipeline = $1 and sink = $2 group by relation_oid"
-    " having pg_catalog.bool_and(state = 'waits')";
+    " having pg_catalog.bool_and(state in ('waits', 'dirty'))";
 
 void known_tables_init(struct known_tables *known) {
     *known = (struct known_tables){0};
