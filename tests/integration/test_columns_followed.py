@@ -28,6 +28,8 @@ CHANGES = {
     "a new name, and a column of the old one": "alter table t rename column b to d; alter table t add column b int default 7; insert into t values (100, 1, 'x', 2, 8)",
     "a wider integer": "alter table t alter column a type bigint; insert into t values (100, 5000000000, 'x', 2)",
     "a wider numeric": "alter table t alter column c type numeric(12,4); insert into t values (100, 1, 'x', 12345678.1234)",
+    "a column that is made wider in the same transaction": """begin; alter table t add column d varchar(3) default 'new'; insert into t values (100, 1, 'x', 2, 'abc');
+        alter table t alter column d type varchar(9); insert into t values (101, 1, 'x', 2, 'abcdefgh'); alter table t alter column d type text; update t set d = repeat('e', 20) where id = 5; commit""",
     "a type and a name": "alter table t alter column a type bigint; alter table t rename column a to big; insert into t values (100, 5000000000, 'x', 2)",
     "inside a function": """create function migrate_t() returns void language plpgsql as $$ begin alter table t add column d int default 9; insert into t values (100, 1, 'x', 2, 3);
         alter table t rename column d to e; insert into t values (101, 1, 'x', 2, 4); end $$; select migrate_t()""",
@@ -169,6 +171,19 @@ def test_a_stop_says_which_statement_to_run(pipeline, policy, sql, statement):
     pipeline.target.execute("create type mood as enum ('sad', 'ok')" if policy == "no_type" else statement)
     pipeline.engine.catch_up()
     pipeline.assert_equal()
+
+
+def test_a_new_column_of_a_type_that_is_gone_stops(pipeline):
+    """What the printed remedy says helps."""
+    pipeline.source.execute(TABLE)
+    pipeline.engine.catch_up()
+    pipeline.source.execute("alter table t add column d numeric(6,2) default 1.25; insert into t values (100, 1, 'x', 2, 1234.56);"
+                            "alter table t alter column d type numeric(9,0); insert into t values (101, 1, 'x', 2, 7)")
+    result = pipeline.engine.command("run", "--until", "caught-up")
+    assert result.returncode != 0 and 'add column "d" to table public.t at the target, with a type that holds its values; then start again' in result.stderr, result.stderr
+    pipeline.target.execute("alter table t add column d numeric")
+    pipeline.engine.command("run", "--until", "caught-up")
+    assert pipeline.target.execute("select d::text from t where id = 100") in ([("1234.56",)], [])
 
 
 @pytest.mark.parametrize("seed", [0, 1] + [pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 20)])

@@ -158,6 +158,11 @@ static bool stop_unclear(const struct place *place, const struct relation *relat
 static bool stop_refused(const struct schema_plan *plan, struct error *err) {
     error_set(err, ERROR_DATA, "target: column \"%s\" of table %s %s", plan->column, plan->table,
               plan->refused);
+    if (plan->lacks_type)
+        return error_remedy(err,
+                            "add column \"%s\" to table %s at the target, with a type that holds its values; "
+                            "then start again",
+                            plan->column, plan->table);
     if (!plan->needs_copy)
         return explain_statement(plan->sql.data, err);
     return error_remedy(

@@ -334,19 +334,30 @@ static void add_column(struct schema_plan *plan, uint32_t i, const char *type) {
     buffer_printf(&plan->news, " %s\n", type);
 }
 
+/* The source may have changed it again. A type that holds all values of the one that was sent will do. */
+static const char *type_of_new(const struct schema_plan *plan, uint32_t i) {
+    const struct column *sent = &plan->relation->columns[i];
+    const struct catalog_column *now = &plan->relation->catalog->columns[plan->numbers[i] - 1];
+    const struct type_and_modifier of_sent = {sent->type_oid, sent->type_modifier};
+    const struct type_and_modifier of_now = {now->type_oid, now->type_modifier};
+    if (!now->is_dropped && type_widens(of_sent, of_now))
+        return now->type_sql.data;
+    return plain_type(sent);
+}
+
 static void plan_adds(struct schema_plan *plan) {
     for (uint32_t i = 0; plan->known != NULL && i < plan->relation->column_count; i++) {
         const struct column *sent = &plan->relation->columns[i];
         const int row = schema_plan_find_name(plan->columns, sent->name);
         if (schema_plan_known(plan->known, plan->numbers[i]) != NULL || (row >= 0 && !plan->leaves[row]))
             continue;
-        const char *type = type_sql_of(plan, i);
-        if (type == NULL)
-            type = plain_type(sent);
-        if (type == NULL)
-            plan_refuse(plan, sent->name, "was added at the source, which has changed it again since");
-        else
+        const char *type = type_of_new(plan, i);
+        if (type != NULL) {
             add_column(plan, i, type);
+            continue;
+        }
+        plan->lacks_type = plan->refused == NULL;
+        plan_refuse(plan, sent->name, "was added at the source, which has changed it again since");
     }
 }
 

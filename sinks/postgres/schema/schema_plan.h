@@ -38,6 +38,7 @@ struct schema_plan {
     struct buffer sql;   /* statements, with "; " between them; empty: there is nothing to do */
     struct buffer news;  /* what they do, a line each */
     bool moves_values;   /* a name will stand for other values than before */
+    bool lacks_type;     /* of a new column, because the source has changed it again: what is refused */
     bool needs_copy;     /* the rows from before have values that only the source knows */
     const char *refused; /* why the sink may not do this by itself, or NULL */
     char column[64];     /* to which that applies */
