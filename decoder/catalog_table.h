@@ -19,6 +19,8 @@
 struct catalog_column {
     /* all texts are also NUL-terminated */
     struct slice name;
+    struct slice
+        sink_name;  /* by a mapping, its name in the sink, "": it has none; data NULL: no rule is about it */
     oid_t type_oid; /* of the source cluster */
     int32_t type_modifier;
     struct slice type_sql;      /* the type as DDL writes it */

@@ -46,6 +46,9 @@ struct column {
     oid_t type_oid;    /* of the source cluster */
     int32_t type_modifier;
     bool is_key; /* part of the replica identity; with identity full, every column is */
+    /* Of a relation that a mapping has made: the place of the source's column, from 1; 0: it has none. */
+    uint32_t source_place;
+    bool is_ruled; /* likewise: a rule is about the column */
     /* as a sink gets it: a rule says its type there, so that type's input function decides about values */
     bool is_cast;
     /* Set by the relation cache, or by the creator of a relation without a cache. Also NUL-terminated. */

@@ -6,7 +6,12 @@
 
 #include <stddef.h>
 
+#include "sinks/mapping/mapped_facts.h"
 #include "sinks/mapping/mapped_parts.h"
+
+enum { FACTS_BLOCK_BYTES = 64 * 1024 };
+
+#define FACTS_BYTES_MAX ((size_t) 1 << 30)
 
 /* ---- the other sink ---- */
 
@@ -63,8 +68,16 @@ static bool mapped_open(struct sink *sink, struct position *ret_position, struct
 
 static bool mapped_learn(struct sink *sink, struct error *err) {
     struct sink *inner = mapped_inner(sink);
+    struct arena arena AUTO(arena_release);
+    arena_init(&arena, FACTS_BLOCK_BYTES, FACTS_BYTES_MAX);
     inner->facts = sink->facts;
-    return mapped_hand_out(sink, inner->ops->learn(inner, err));
+    if (sink->facts.tables != NULL &&
+        !mapped_facts_tables(sink->config->mapping, sink->config->name, sink->facts.tables, &arena,
+                             &inner->facts.tables, err))
+        return false;
+    const bool learned = inner->ops->learn(inner, err);
+    inner->facts.tables = NULL;
+    return mapped_hand_out(sink, learned);
 }
 
 static bool mapped_write(struct sink *sink, const struct sink_span *span, struct error *err) {

@@ -252,6 +252,8 @@ static struct column map_column(const struct relation *relation, const struct ru
         return added;
     }
     struct column mapped = relation->columns[column->from];
+    mapped.source_place = (uint32_t) column->from + 1;
+    mapped.is_ruled = column->rule != NULL;
     if (column->rule == NULL)
         return mapped;
     if (mapped_column_is_made(column) && !table_map_is_text(mapped.type_oid)) {
@@ -272,6 +274,7 @@ static bool map_relation(const struct relation *relation, const struct table_map
     if (mapped == NULL || columns == NULL)
         return error_no_memory(err);
     *mapped = *relation;
+    mapped->mapped_from = relation;
     mapped->catalog = NULL; /* of the source's columns */
     mapped->schema = slice_of(map->name.schema);
     mapped->name = slice_of(map->name.table);

@@ -65,14 +65,14 @@ static const char LEARN[] =
     "  pg_catalog.unnest($5::pg_catalog.name[]), pg_catalog.unnest($6::pg_catalog.int4[]),"
     "  pg_catalog.unnest($7::pg_catalog.text[]), pg_catalog.unnest($8::pg_catalog.text[]),"
     "  pg_catalog.unnest($9::pg_catalog.text[]), pg_catalog.unnest($10::pg_catalog.text[]),"
-    "  pg_catalog.unnest($11::pg_catalog.text[]))"
-    "  k (oid, schema, name, columns_max, storage, numbers, names, types, modifiers)"
+    "  pg_catalog.unnest($11::pg_catalog.text[]), pg_catalog.unnest($12::pg_catalog.text[]))"
+    "  k (oid, schema, name, columns_max, storage, numbers, names, types, modifiers, sink_names)"
     " join pg_catalog.pg_namespace s on s.nspname = k.schema"
     " join pg_catalog.pg_class t on t.relnamespace = s.oid and t.relname = k.name and t.relkind in ('r', 'p')"
     " cross join lateral (select pg_catalog.array_agg(coalesce(a.attnum, 0::pg_catalog.int2) order by "
     "u.place)"
     "   as numbers, pg_catalog.array_agg(false order by u.place) as kept"
-    "  from pg_catalog.unnest(k.names::pg_catalog.text[]) with ordinality u (name, place)"
+    "  from pg_catalog.unnest(k.sink_names::pg_catalog.text[]) with ordinality u (name, place)"
     "  left join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attname = u.name and a.attnum > 0) n"
     " where n.numbers is not null on conflict (pipeline, sink, relation_oid) do update"
     " set target_oid = excluded.target_oid, columns_max = excluded.columns_max, storage = excluded.storage,"
@@ -169,11 +169,12 @@ bool known_tables_load(struct known_tables *known, const struct sink_config *con
 /* The columns of a table as the texts of arrays. */
 struct lists {
     struct buffer numbers, names, types, modifiers, targets, kept;
+    struct buffer sink_names; /* of learned columns */
 };
 
 static void lists_init(struct lists *lists) {
-    struct buffer *const all[] = {&lists->numbers,   &lists->names,   &lists->types,
-                                  &lists->modifiers, &lists->targets, &lists->kept};
+    struct buffer *const all[] = {&lists->numbers, &lists->names, &lists->types,     &lists->modifiers,
+                                  &lists->targets, &lists->kept,  &lists->sink_names};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         buffer_init(all[i], LISTS_BYTES_MAX);
 }
@@ -185,6 +186,7 @@ static void lists_release(struct lists *lists) {
     buffer_release(&lists->modifiers);
     buffer_release(&lists->targets);
     buffer_release(&lists->kept);
+    buffer_release(&lists->sink_names);
 }
 
 /* An element of an array's text, in quotes. */
@@ -264,14 +266,15 @@ bool known_tables_put(struct known_tables *known, const struct sink_config *conf
 /* ---- the start ---- */
 
 struct learning {
-    struct buffer oids, schemas, names, maxima, storages, numbers, columns, types, modifiers;
+    struct buffer oids, schemas, names, maxima, storages, numbers, columns, types, modifiers, sink_names;
     size_t count;
 };
 
 static void learning_release(struct learning *learning) {
-    struct buffer *const all[] = {&learning->oids,    &learning->schemas,  &learning->names,
-                                  &learning->maxima,  &learning->storages, &learning->numbers,
-                                  &learning->columns, &learning->types,    &learning->modifiers};
+    struct buffer *const all[] = {&learning->oids,      &learning->schemas,  &learning->names,
+                                  &learning->maxima,    &learning->storages, &learning->numbers,
+                                  &learning->columns,   &learning->types,    &learning->modifiers,
+                                  &learning->sink_names};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         buffer_release(all[i]);
 }
@@ -325,6 +328,7 @@ static void append_learned(struct learning *learning, const struct catalog_table
     append_element(&learning->columns, buffer_slice(&lists->names));
     append_element(&learning->types, buffer_slice(&lists->types));
     append_element(&learning->modifiers, buffer_slice(&lists->modifiers));
+    append_element(&learning->sink_names, buffer_slice(&lists->sink_names));
 }
 
 static bool learn_table(struct learning *learning, const struct catalog_table *table, struct error *err) {
@@ -333,13 +337,19 @@ static bool learn_table(struct learning *learning, const struct catalog_table *t
     uint32_t count = 0;
     if (columns == NULL)
         return error_no_memory(err);
-    for (uint32_t i = 0; i < table->column_count; i++)
-        if (!table->columns[i].is_dropped)
-            columns[count++] = (struct known_column){.number = i + 1,
-                                                     .name = table->columns[i].name,
-                                                     .type_oid = table->columns[i].type_oid,
-                                                     .type_modifier = table->columns[i].type_modifier};
     lists_init(&lists);
+    buffer_append_u8(&lists.sink_names, '{');
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        const struct catalog_column *column = &table->columns[i];
+        if (column->is_dropped)
+            continue;
+        columns[count++] = (struct known_column){.number = i + 1,
+                                                 .name = column->name,
+                                                 .type_oid = column->type_oid,
+                                                 .type_modifier = column->type_modifier};
+        append_element(&lists.sink_names, column->sink_name.data != NULL ? column->sink_name : column->name);
+    }
+    buffer_append_u8(&lists.sink_names, '}');
     list_columns(&lists, columns, count);
     free(columns);
     append_learned(learning, table, &lists);
@@ -353,16 +363,17 @@ static const char *end_list(struct buffer *list) {
 
 static bool store_learned(struct learning *learning, const struct sink_config *config,
                           struct session *session, struct error *err) {
-    struct buffer *const all[] = {&learning->oids,    &learning->schemas,  &learning->names,
-                                  &learning->maxima,  &learning->storages, &learning->numbers,
-                                  &learning->columns, &learning->types,    &learning->modifiers};
+    struct buffer *const all[] = {&learning->oids,      &learning->schemas,  &learning->names,
+                                  &learning->maxima,    &learning->storages, &learning->numbers,
+                                  &learning->columns,   &learning->types,    &learning->modifiers,
+                                  &learning->sink_names};
     const char *parameters[2 + sizeof all / sizeof *all] = {config->pipeline, config->name};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         parameters[2 + i] = end_list(all[i]);
         if (parameters[2 + i] == NULL)
             return error_no_memory(err);
     }
-    return session_query(session, LEARN, 11, parameters, NULL, NULL, err) ||
+    return session_query(session, LEARN, 12, parameters, NULL, NULL, err) ||
            error_wrap(err, "storing the columns of tables in pgcdc.columns");
 }
 
@@ -370,9 +381,9 @@ bool known_tables_learn(struct known_tables *known, const struct sink_config *co
                         const struct catalog_tables *tables, struct error *err) {
     struct learning learning AUTO(learning_release) = {0};
     PGresult *to_copy AUTO_PGRESULT = NULL;
-    struct buffer *const all[] = {&learning.oids,    &learning.schemas,  &learning.names,
-                                  &learning.maxima,  &learning.storages, &learning.numbers,
-                                  &learning.columns, &learning.types,    &learning.modifiers};
+    struct buffer *const all[] = {
+        &learning.oids,    &learning.schemas, &learning.names, &learning.maxima,    &learning.storages,
+        &learning.numbers, &learning.columns, &learning.types, &learning.modifiers, &learning.sink_names};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         buffer_init(all[i], LISTS_BYTES_MAX);
         buffer_append_u8(all[i], '{');

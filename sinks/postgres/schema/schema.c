@@ -80,11 +80,17 @@ static bool has_known_columns(const struct relation *relation, const struct know
     return same;
 }
 
-bool schema_differs(const struct schema *schema, const struct relation *relation,
+/* The source's own definition: it has the catalog, and its columns have numbers. */
+static const struct relation *source_of(const struct relation *relation) {
+    return relation->mapped_from != NULL ? relation->mapped_from : relation;
+}
+
+bool schema_differs(const struct schema *schema, const struct relation *in_sink,
                     const struct transaction *transaction) {
     uint32_t numbers[RELATION_COLUMNS_MAX];
+    const struct relation *relation = source_of(in_sink);
     if (!schema->is_on || relation->catalog == NULL || relation->catalog->sends_part ||
-        relation->mapped_from != NULL)
+        in_sink->mode != ROWS_MERGED)
         return false;
     const struct known_table *known = known_tables_find(&schema->known, relation->oid);
     if (relation->catalog->locked_by != 0 && relation->catalog->locked_by == transaction->xid)
@@ -158,6 +164,12 @@ static bool stop_unclear(const struct place *place, const struct relation *relat
 static bool stop_refused(const struct schema_plan *plan, struct error *err) {
     error_set(err, ERROR_DATA, "target: column \"%s\" of table %s %s", plan->column, plan->table,
               plan->refused);
+    if (plan->lacks_rule)
+        return error_remedy(err,
+                            "correct the rules to the columns as they are, drop table %s at the target, and "
+                            "run `pgcdc table copy "
+                            "%s.%s`, which makes it anew and copies its rows; then start again",
+                            plan->table, plan->relation->schema.data, plan->relation->name.data);
     if (plan->lacks_type)
         return error_remedy(err,
                             "add column \"%s\" to table %s at the target, with a type that holds its values; "
@@ -264,7 +276,8 @@ static uint32_t list_known(const struct schema_plan *plan, const PGresult *after
     uint32_t count = 0;
     for (uint32_t i = 0; i < plan->relation->column_count; i++) {
         const struct column *sent = &plan->relation->columns[i];
-        const int row = schema_plan_find_name(after, sent->name);
+        const struct column *column = schema_plan_in_sink(plan, i);
+        const int row = column != NULL ? schema_plan_find_name(after, column->name) : -1;
         columns[count++] = (struct known_column){
             .number = plan->numbers[i],
             .name = sent->name,
@@ -325,8 +338,7 @@ static bool follow_table(struct schema *schema, const struct place *place, struc
     if (alters && !lock_place(schema, place->name, err))
         return false;
     if (!schema_plan_read_columns(session, place->oid, &columns, err) ||
-        !type_shapes_read_table(session, plan->relation->schema.data, plan->relation->name.data, &shapes,
-                                err))
+        !type_shapes_read_table(session, plan->in_sink->schema.data, plan->in_sink->name.data, &shapes, err))
         return false;
     plan->columns = columns;
     plan->shapes = shapes;
@@ -348,15 +360,16 @@ static bool stop_locked(const struct relation *relation, struct error *err) {
         relation->schema.data, relation->name.data);
 }
 
-bool schema_follow(struct schema *schema, const struct relation *relation,
+bool schema_follow(struct schema *schema, const struct relation *in_sink,
                    const struct transaction *transaction, struct error *err) {
     struct place place AUTO(place_release) = {0};
+    const struct relation *relation = source_of(in_sink);
     uint32_t numbers[RELATION_COLUMNS_MAX];
     const struct known_table *known = known_tables_find(&schema->known, relation->oid);
     assert(schema->target->in_transaction);
     if (relation->catalog->locked_by != 0 && relation->catalog->locked_by == transaction->xid)
         return stop_locked(relation, err);
-    if (!find_place(&schema->target->session, relation, &place, err))
+    if (!find_place(&schema->target->session, in_sink, &place, err))
         return false;
     if (place.oid == 0)
         return true;
@@ -367,6 +380,7 @@ bool schema_follow(struct schema *schema, const struct relation *relation,
         return error_transaction(err, transaction->commit_lsn);
     }
     struct schema_plan plan AUTO(schema_plan_release) = {.relation = relation,
+                                                         .in_sink = in_sink,
                                                          .known = is_same_table(known, &place) ? known : NULL,
                                                          .numbers = numbers,
                                                          .policy = &schema->policy,

@@ -27,10 +27,10 @@ void schema_release(struct schema *schema);
 MUST_CHECK bool schema_learn(struct schema *schema, struct error *err);
 
 /*
- * Has the relation other columns than those that are known, so that schema_follow must be called before it
- * is used?
+ * in_sink: as the sink gets it, by a mapping or not. Has the source's definition other columns than those
+ * that are known, so that schema_follow must be called before the relation is used?
  */
-bool schema_differs(const struct schema *schema, const struct relation *relation,
+bool schema_differs(const struct schema *schema, const struct relation *in_sink,
                     const struct transaction *transaction);
 
 /*
@@ -38,5 +38,5 @@ bool schema_differs(const struct schema *schema, const struct relation *relation
  * columns, and notes them. ERROR_DATA with the statement to run when it is not certain, not allowed or not
  * possible.
  */
-MUST_CHECK bool schema_follow(struct schema *schema, const struct relation *relation,
+MUST_CHECK bool schema_follow(struct schema *schema, const struct relation *in_sink,
                               const struct transaction *transaction, struct error *err);

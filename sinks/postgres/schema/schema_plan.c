@@ -47,13 +47,32 @@ int schema_plan_find_number(const PGresult *columns, uint32_t number) {
     return -1;
 }
 
+const struct column *schema_plan_in_sink(const struct schema_plan *plan, uint32_t i) {
+    if (plan->in_sink == plan->relation)
+        return &plan->relation->columns[i];
+    for (uint32_t k = 0; k < plan->in_sink->column_count; k++)
+        if (plan->in_sink->columns[k].source_place == i + 1)
+            return &plan->in_sink->columns[k];
+    return NULL;
+}
+
+/* A rule gives the column its name in the sink, under whatever name the source has it. */
+static struct slice name_in_sink(const struct schema_plan *plan, const struct known_column *column) {
+    for (uint32_t i = 0; !column->is_kept && i < plan->relation->column_count; i++) {
+        const struct column *in_sink = schema_plan_in_sink(plan, i);
+        if (plan->numbers[i] == column->number && in_sink != NULL && in_sink->is_ruled)
+            return in_sink->name;
+    }
+    return column->name;
+}
+
 /*
  * The row of the target's column that is this one, under the name that was known; -1: it is gone or renamed.
  */
 static int find_known(const struct schema_plan *plan, const struct known_column *column) {
     const int row = schema_plan_find_number(plan->columns, column->target_number);
-    return row >= 0 && slice_equal(slice_of(PQgetvalue(plan->columns, row, PLAN_NAME)), column->name) ? row
-                                                                                                      : -1;
+    const struct slice name = name_in_sink(plan, column);
+    return row >= 0 && slice_equal(slice_of(PQgetvalue(plan->columns, row, PLAN_NAME)), name) ? row : -1;
 }
 
 /* ---- the source's columns ---- */
@@ -73,8 +92,8 @@ static bool is_still_there(const struct schema_plan *plan, const struct known_co
 }
 
 static bool has_name_now(const struct schema_plan *plan, struct slice name) {
-    for (uint32_t i = 0; i < plan->relation->column_count; i++)
-        if (slice_equal(plan->relation->columns[i].name, name))
+    for (uint32_t i = 0; i < plan->in_sink->column_count; i++)
+        if (slice_equal(plan->in_sink->columns[i].name, name))
             return true;
     return false;
 }
@@ -159,7 +178,9 @@ bool schema_plan_keeps(const struct schema_plan *plan, const struct known_column
 /* The row of the target's column that is to get the definition's name, or -1. */
 static int row_to_rename(const struct schema_plan *plan, uint32_t i) {
     const struct known_column *column = schema_plan_known(plan->known, plan->numbers[i]);
-    return column == NULL || slice_equal(column->name, plan->relation->columns[i].name)
+    const struct column *in_sink = schema_plan_in_sink(plan, i);
+    return column == NULL || in_sink == NULL || in_sink->is_ruled ||
+                   slice_equal(column->name, plan->relation->columns[i].name)
                ? -1
                : find_known(plan, column);
 }
@@ -214,6 +235,24 @@ static void plan_renames(struct schema_plan *plan) {
         if (row_to_rename(plan, i) >= 0)
             append_rename(plan, passing_name(text, sizeof text, plan->numbers[i]),
                           plan->relation->columns[i].name);
+}
+
+/*
+ * A rule finds its columns by name. A name that another column has now would give the rule's values to that
+ * one, and let those of the first pass as they are.
+ */
+static void check_rules(struct schema_plan *plan) {
+    for (uint32_t i = 0; plan->known != NULL && i < plan->relation->column_count; i++) {
+        const struct column *in_sink = schema_plan_in_sink(plan, i);
+        const struct known_column *known = schema_plan_known(plan->known, plan->numbers[i]);
+        const struct slice name = plan->relation->columns[i].name;
+        if ((in_sink != NULL && !in_sink->is_ruled) || (known != NULL && slice_equal(known->name, name)) ||
+            (known == NULL && in_sink == NULL))
+            continue;
+        plan->lacks_rule = plan->refused == NULL;
+        plan_refuse(plan, name,
+                    "is another column at the source now, and a rule of the mapping is about its name");
+    }
 }
 
 /* ---- columns with another type ---- */
@@ -277,17 +316,23 @@ static void change_type(struct schema_plan *plan, uint32_t i, const struct known
         plan_refuse(plan, sent->name, "has a wider type at the source, and widen_type is stop");
     begin_statement(plan);
     buffer_append_text(&plan->sql, "alter column ");
-    identifier_append(&plan->sql, sent->name);
+    identifier_append(&plan->sql, schema_plan_in_sink(plan, i)->name);
     buffer_printf(&plan->sql, " type %s", type != NULL ? type : "... (the source's)");
-    begin_news(plan, "widened", sent->name);
+    begin_news(plan, "widened", schema_plan_in_sink(plan, i)->name);
     buffer_printf(&plan->news, " to %s\n", type != NULL ? type : "?");
+}
+
+/* Otherwise a rule says the type, or its steps make text. */
+static bool has_sent_type(const struct schema_plan *plan, uint32_t i) {
+    const struct column *in_sink = schema_plan_in_sink(plan, i);
+    return in_sink != NULL && !in_sink->is_cast && in_sink->type_oid == plan->relation->columns[i].type_oid;
 }
 
 static void plan_types(struct schema_plan *plan) {
     for (uint32_t i = 0; i < plan->relation->column_count; i++) {
         const struct column *sent = &plan->relation->columns[i];
         const struct known_column *column = schema_plan_known(plan->known, plan->numbers[i]);
-        if (column == NULL ||
+        if (column == NULL || !has_sent_type(plan, i) ||
             (column->type_oid == sent->type_oid && column->type_modifier == sent->type_modifier))
             continue;
         const int row = schema_plan_find_number(plan->columns, column->target_number);
@@ -347,9 +392,10 @@ static const char *type_of_new(const struct schema_plan *plan, uint32_t i) {
 
 static void plan_adds(struct schema_plan *plan) {
     for (uint32_t i = 0; plan->known != NULL && i < plan->relation->column_count; i++) {
-        const struct column *sent = &plan->relation->columns[i];
-        const int row = schema_plan_find_name(plan->columns, sent->name);
-        if (schema_plan_known(plan->known, plan->numbers[i]) != NULL || (row >= 0 && !plan->leaves[row]))
+        const struct column *sent = schema_plan_in_sink(plan, i);
+        const int row = sent != NULL ? schema_plan_find_name(plan->columns, sent->name) : -1;
+        if (sent == NULL || schema_plan_known(plan->known, plan->numbers[i]) != NULL || sent->is_ruled ||
+            (row >= 0 && !plan->leaves[row]))
             continue;
         const char *type = type_of_new(plan, i);
         if (type != NULL) {
@@ -367,6 +413,7 @@ bool schema_plan_make(struct schema_plan *plan, struct error *err) {
     plan->leaves = calloc((size_t) PQntuples(plan->columns) + 1, sizeof *plan->leaves);
     if (plan->leaves == NULL)
         return error_no_memory(err);
+    check_rules(plan);
     plan_drops(plan);
     plan_renames(plan);
     plan_types(plan);

@@ -25,7 +25,8 @@ enum {
 };
 
 struct schema_plan {
-    const struct relation *relation;
+    const struct relation *relation; /* the source's */
+    const struct relation *in_sink;  /* the same, or what a mapping makes of it: the target's names */
     const struct known_table *known;
     const uint32_t *numbers; /* of the relation's columns */
     const struct schema_policy *policy;
@@ -39,6 +40,7 @@ struct schema_plan {
     struct buffer news;  /* what they do, a line each */
     bool moves_values;   /* a name will stand for other values than before */
     bool lacks_type;     /* of a new column, because the source has changed it again: what is refused */
+    bool lacks_rule;     /* what is refused is about a rule of the mapping */
     bool needs_copy;     /* the rows from before have values that only the source knows */
     const char *refused; /* why the sink may not do this by itself, or NULL */
     char column[64];     /* to which that applies */
@@ -57,5 +59,8 @@ void schema_plan_release(struct schema_plan *plan);
 
 /* Is the column still the target's own although the source has dropped it? After schema_plan_make. */
 bool schema_plan_keeps(const struct schema_plan *plan, const struct known_column *column);
+
+/* The sink's column of the definition's column i; NULL: a rule drops it. */
+const struct column *schema_plan_in_sink(const struct schema_plan *plan, uint32_t i);
 
 const struct known_column *schema_plan_known(const struct known_table *known, uint32_t number);
