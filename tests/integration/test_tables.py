@@ -227,8 +227,8 @@ def test_a_run_that_catches_up_ends_after_the_copy_of_a_table_that_is_added_mean
     live(pipeline).engine.catch_up()
     pipeline.source.execute("update t set v = 'y'; insert into t select g, 'new' from generate_series(10001, 40000) g;"
                             "create table late (id int primary key, v text); insert into late select g, repeat('z', 50) from generate_series(1, 3000) g")
-    pipeline.engine.start("--until", "caught-up", environment={"PGCDC_FAULT": "stream-before-start:stop"})
-    wait_until(lambda: "State:\tT" in Path(f"/proc/{pipeline.engine.process.pid}/status").read_text(), "the engine to be about to stream")
+    pipeline.engine.start("--until", "caught-up", environment={"PGCDC_FAULT": "runner-batch:stop"})
+    wait_until(lambda: "State:\tT" in Path(f"/proc/{pipeline.engine.process.pid}/status").read_text(), "the engine to stop at its first batch, with the plan read")
     adding = threading.Thread(target=command, args=(pipeline, "add", "public.late"))
     adding.start()
     try:
