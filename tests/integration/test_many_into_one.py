@@ -74,8 +74,11 @@ def test_two_banks_merge(banks):
     assert north.target.execute(ALL) == expected(banks)
     assert north.target.execute("select attname from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)"
                                 " where indrelid = 'accounts'::regclass and indisprimary order by attname") == [("id",), ("source",)]
+    north.target.execute("create table child () inherits (accounts); insert into child values (7, 'own', 'x', 'south')")  # the target's own, as for TRUNCATE
     south.source.execute("truncate account; insert into account values (1, 'again', 'x')")
     south.wait_applied()
+    assert north.target.execute("select id from child") == [(7,)]
+    north.target.execute("drop table child")
     assert north.target.execute(ALL) == expected(banks) and north.target.value("select count(*) from accounts where source = 'south'") == 1
     assert_verified(banks)
     north.target.execute("update accounts set owner = 'x' where source = 'south'")

@@ -164,7 +164,8 @@ static bool send_delete_owned(struct apply *apply, const struct change *change,
                               const struct relation *relation, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = TRUNCATE_SQL_BYTES_MAX};
     struct target_table *table = apply_table(apply, relation);
-    buffer_printf(&sql, "delete from %s where (%s)", table->name, relation->owned_sql);
+    buffer_printf(&sql, "delete from %s%s where (%s)", table->is_partitioned ? "" : "only ", table->name,
+                  relation->owned_sql);
     if (buffer_text(&sql) == NULL)
         return error_no_memory(err);
     const struct pq_pipeline_note note = {.rows_expected = ROWS_ANY, .table = table, .change = change};
