@@ -4,10 +4,10 @@
 import json
 import signal
 import subprocess
-import threading
 
 import pytest
 
+from support.repeated import Repeated
 from support.wait import wait_until
 
 EQUAL, UNDECIDED, DIFFERENT = 0, 1, 4
@@ -75,25 +75,10 @@ def test_mapped_tables_that_are_truncated_all_the_time(pipeline):
     pipeline.publish()
     pipeline.engine.configuration["mapping"] = [{"match": r"/public\.(.*)/", "to": "public.m_$1", "columns": {"v": ["upper"]}}]
     pipeline.start()
-    stop = threading.Event()
-
-    def write():
-        connection = pipeline.source.connect()
-        with connection.cursor() as cursor:
-            while not stop.is_set():
-                cursor.execute("begin; truncate t, tree; insert into t select generate_series(1, 50), 'a'; insert into tree select generate_series(1, 50), 'b'; commit")
-                stop.wait(0.15)
-        connection.close()
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
+    with Repeated(pipeline.source, "begin; truncate t, tree; insert into t select generate_series(1, 50), 'a'; insert into tree select generate_series(1, 50), 'b'; commit"):
         for _ in range(5):
             code, tables = verify(pipeline)
             assert code in (EQUAL, UNDECIDED), tables
-    finally:
-        stop.set()
-        writer.join()
     pipeline.wait_applied()
     assert verify(pipeline)[0] == EQUAL
 

@@ -13,6 +13,7 @@ import pytest
 from support.barrier import Control
 from support.load import ROWS, SCHEMA, TARGET_SCHEMA, Load
 from support.pipeline import SINK
+from support.repeated import Repeated
 from support.wait import wait_until
 
 EQUAL, UNDECIDED, DIFFERENT = 0, 1, 4
@@ -311,25 +312,10 @@ def test_a_table_that_is_truncated_all_the_time_shows_no_difference(pipeline):
                             "create table leaf partition of tree for values from (0) to (1000)")
     pipeline.publish()
     pipeline.start()
-    stop = threading.Event()
-
-    def write():
-        connection = pipeline.source.connect()
-        with connection.cursor() as cursor:
-            while not stop.is_set():
-                cursor.execute("begin; truncate t, tree; insert into t select generate_series(1, 50); insert into tree select generate_series(1, 50); commit")
-                stop.wait(0.15)
-        connection.close()
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
+    with Repeated(pipeline.source, "begin; truncate t, tree; insert into t select generate_series(1, 50); insert into tree select generate_series(1, 50); commit"):
         for _ in range(5):
             code, sink = verify(pipeline)
             assert code in (EQUAL, UNDECIDED), sink
-    finally:
-        stop.set()
-        writer.join()
     pipeline.wait_applied()
     assert_verified(pipeline, EQUAL)
 
