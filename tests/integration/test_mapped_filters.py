@@ -160,6 +160,22 @@ def test_an_error_on_a_row_stops_and_shows_no_value(pipeline):
     assert "4711" not in pipeline.engine.command("why").stdout
 
 
+@pytest.mark.parametrize("rule, problem", [({"columns": {"n": {"sql": "code::int"}}}, "sql of column n fails"), ({"where": "code::numeric > 0"}, "where fails")])
+@pytest.mark.parametrize("copied", [True, False])
+def test_a_value_that_the_server_quotes_is_not_shown(pipeline, rule, problem, copied):
+    """PostgreSQL's own message has the text that is no number."""
+    pipeline.source.execute("create table t (id int primary key, code text); alter table t replica identity full")
+    pipeline.engine.configuration["mapping"] = [{"match": "public.t"} | rule]
+    if not copied:
+        pipeline.engine.catch_up()
+    pipeline.source.execute("insert into t values (1, 'top-secret-7')")
+    result = pipeline.engine.command("run", "--until", "caught-up")
+    assert result.returncode != 0 and problem in result.stderr and "22P02" in result.stderr, result.stderr
+    for command in ("status", "why", "check"):
+        shown = pipeline.engine.command(command)
+        assert "top-secret" not in result.stderr + shown.stdout + shown.stderr
+
+
 def test_a_session_that_is_lost_is_opened_again(items):
     items.start()
     for _ in range(3):
