@@ -88,6 +88,20 @@ def test_a_name_of_a_rule_that_is_another_column_stops(people, sql):
     assert "secret" not in result.stderr and "@" not in result.stderr
 
 
+def test_a_new_column_may_come_with_its_rule(people):
+    """Its name was nobody's before. The stop says what to add."""
+    people.engine.catch_up()
+    people.source.execute("alter table people add column code int; insert into people (id, code) values (100, 17)")
+    people.engine.configuration["mapping"] = [RULE | {"columns": RULE["columns"] | {"code": {"as": "coded", "steps": ["trim"]}}}]
+    result = people.engine.command("run", "--until", "caught-up")
+    assert result.returncode == 1 and 'add column "coded" to table crm.person at the target, with a type that holds its values; then start again' in result.stderr, result.stderr
+    people.target.execute('alter table "crm"."person" add column "coded" text')
+    people.engine.catch_up()
+    result = people.engine.command("verify")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert people.target.value("select coded from crm.person where person_id = 100") == "17"
+
+
 def test_the_remedy_of_such_a_stop_helps(people):
     people.engine.catch_up()
     people.source.execute("alter table people rename column email to other; alter table people rename column b to email; insert into people (id, other) values (100, 'N@x')")

@@ -237,6 +237,13 @@ static void plan_renames(struct schema_plan *plan) {
                           plan->relation->columns[i].name);
 }
 
+static bool was_name_before(const struct schema_plan *plan, struct slice name) {
+    for (uint32_t i = 0; i < plan->known->column_count; i++)
+        if (!plan->known->columns[i].is_kept && slice_equal(plan->known->columns[i].name, name))
+            return true;
+    return false;
+}
+
 /*
  * A rule finds its columns by name. A name that another column has now would give the rule's values to that
  * one, and let those of the first pass as they are.
@@ -247,7 +254,7 @@ static void check_rules(struct schema_plan *plan) {
         const struct known_column *known = schema_plan_known(plan->known, plan->numbers[i]);
         const struct slice name = plan->relation->columns[i].name;
         if ((in_sink != NULL && !in_sink->is_ruled) || (known != NULL && slice_equal(known->name, name)) ||
-            (known == NULL && in_sink == NULL))
+            (known == NULL && (in_sink == NULL || !was_name_before(plan, name))))
             continue;
         plan->lacks_rule = plan->refused == NULL;
         plan_refuse(plan, name,
@@ -390,13 +397,27 @@ static const char *type_of_new(const struct schema_plan *plan, uint32_t i) {
     return plain_type(sent);
 }
 
+/* What a rule makes of the value of earlier rows is not known here. */
+static void refuse_ruled(struct schema_plan *plan, uint32_t i, struct slice name) {
+    const struct catalog_column *now = &plan->relation->catalog->columns[plan->numbers[i] - 1];
+    const bool is_null = now->missing.data == NULL && !now->has_default &&
+                         slice_equal(plan->known->storage, plan->relation->catalog->storage);
+    plan->lacks_type = plan->refused == NULL && is_null;
+    plan->needs_copy = plan->needs_copy || (plan->refused == NULL && !is_null);
+    plan_refuse(plan, name, "was added at the source, and a rule of the mapping makes its values");
+}
+
 static void plan_adds(struct schema_plan *plan) {
     for (uint32_t i = 0; plan->known != NULL && i < plan->relation->column_count; i++) {
         const struct column *sent = schema_plan_in_sink(plan, i);
         const int row = sent != NULL ? schema_plan_find_name(plan->columns, sent->name) : -1;
-        if (sent == NULL || schema_plan_known(plan->known, plan->numbers[i]) != NULL || sent->is_ruled ||
+        if (sent == NULL || schema_plan_known(plan->known, plan->numbers[i]) != NULL ||
             (row >= 0 && !plan->leaves[row]))
             continue;
+        if (sent->is_ruled) {
+            refuse_ruled(plan, i, sent->name);
+            continue;
+        }
         const char *type = type_of_new(plan, i);
         if (type != NULL) {
             add_column(plan, i, type);
