@@ -249,6 +249,13 @@ static bool make_expressions(struct subject *subject, struct error *err) {
     return true;
 }
 
+/* The caller fills them; make_expressions keeps what it needs. */
+static bool begin_columns(struct subject *subject, struct arena *scratch, struct error *err) {
+    arena_init(scratch, SCRATCH_BLOCK_BYTES, QUERY_BYTES_MAX);
+    subject->columns = arena_alloc(scratch, (subject->count + 1) * sizeof *subject->columns);
+    return subject->columns != NULL || error_no_memory(err);
+}
+
 /* ---- a relation ---- */
 
 static bool refuse_unclear(const struct subject *subject, struct error *err) {
@@ -281,17 +288,14 @@ bool table_expressions_of_relation(struct evaluator *evaluator, const struct rel
     if (!has_any(map))
         return true;
     struct arena scratch AUTO(arena_release);
-    arena_init(&scratch, SCRATCH_BLOCK_BYTES, QUERY_BYTES_MAX);
-    struct expression_column *columns = arena_alloc(&scratch, (subject.count + 1) * sizeof *columns);
-    if (columns == NULL)
-        return error_no_memory(err);
-    subject.columns = columns;
+    if (!begin_columns(&subject, &scratch, err))
+        return false;
     for (uint32_t i = 0; i < subject.count; i++)
-        columns[i] = (struct expression_column){.name = relation->columns[i].name.data,
-                                                .type_schema = relation->columns[i].type_schema.data,
-                                                .type_name = relation->columns[i].type_name.data,
-                                                .is_identity = relation->columns[i].is_key,
-                                                .is_sent = true};
+        subject.columns[i] = (struct expression_column){.name = relation->columns[i].name.data,
+                                                        .type_schema = relation->columns[i].type_schema.data,
+                                                        .type_name = relation->columns[i].type_name.data,
+                                                        .is_identity = relation->columns[i].is_key,
+                                                        .is_sent = true};
     if (map->rule->where != NULL && (relation->is_unclear || relation->needs_old) && !subject.has_whole_old)
         return refuse_unclear(&subject, err);
     if (!make_expressions(&subject, err))
@@ -327,18 +331,15 @@ bool table_expressions_of_table(struct evaluator *evaluator, const struct table 
     if (!has_any(map))
         return true;
     struct arena scratch AUTO(arena_release);
-    arena_init(&scratch, SCRATCH_BLOCK_BYTES, QUERY_BYTES_MAX);
-    struct expression_column *columns = arena_alloc(&scratch, (subject.count + 1) * sizeof *columns);
-    if (columns == NULL)
-        return error_no_memory(err);
-    subject.columns = columns;
+    if (!begin_columns(&subject, &scratch, err))
+        return false;
     for (uint32_t i = 0; i < subject.count; i++) {
         const struct table_column *column = &table->columns[i];
-        columns[i] = (struct expression_column){.name = column->name,
-                                                .type_schema = column->type_schema,
-                                                .type_name = column->type_name,
-                                                .is_identity = column->in_identity,
-                                                .is_sent = column->published};
+        subject.columns[i] = (struct expression_column){.name = column->name,
+                                                        .type_schema = column->type_schema,
+                                                        .type_name = column->type_name,
+                                                        .is_identity = column->in_identity,
+                                                        .is_sent = column->published};
         subject.has_old = subject.has_old || column->in_identity;
     }
     if (!make_expressions(&subject, err))
