@@ -22,3 +22,8 @@ void sink_check_fix(const struct sink_check *check, const char *format, ...) {
 void sink_check_object(const struct sink_check *check, const char *object) {
     check->ops->object(check->context, object);
 }
+
+void sink_check_gap(const struct sink_check *check, const struct table *table, const char *column) {
+    if (check->ops->gap != NULL)
+        check->ops->gap(check->context, table, column);
+}

@@ -34,6 +34,11 @@ struct sink_check_ops {
     void (*fix)(void *context, const char *format, va_list values);
     /* A name that text and fix of the last finding contain: findings that differ in it are one. Copied. */
     void (*object)(void *context, const char *object);
+    /*
+     * The finding that was added last is a gap: this column of the sink's table is missing, gets no value, or
+     * has a type that does not hold all values. May be NULL.
+     */
+    void (*gap)(void *context, const struct table *table, const char *column);
     /* Adds the finding that all of the table is copied from one snapshot, because it has what reason says. */
     void (*long_copy)(void *context, const struct table *table, const char *reason);
     /* The tables in the order in which they are copied. */
@@ -61,3 +66,4 @@ void sink_check_add(const struct sink_check *check, enum sink_severity severity,
                     const char *format, ...) PRINTF_LIKE(4, 5);
 void sink_check_fix(const struct sink_check *check, const char *format, ...) PRINTF_LIKE(2, 3);
 void sink_check_object(const struct sink_check *check, const char *object);
+void sink_check_gap(const struct sink_check *check, const struct table *table, const char *column);

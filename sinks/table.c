@@ -4,6 +4,8 @@
  */
 #include "sinks/table.h"
 
+#include <string.h>
+
 #include "cdc/base/buffer.h"
 
 #define OIDS_BYTES_MAX (16u << 20)
@@ -15,6 +17,13 @@ const char *table_oids(const struct table *tables, size_t count, struct arena *a
         buffer_printf(&text, "%s%u", i > 0 ? "," : "", tables[i].oid);
     buffer_append_u8(&text, '}');
     return buffer_ok(&text) ? arena_copy(arena, buffer_slice(&text)) : NULL;
+}
+
+const struct table_column *table_find_column(const struct table *table, const char *name) {
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (strcmp(table->columns[i].name, name) == 0)
+            return &table->columns[i];
+    return NULL;
 }
 
 bool table_has_message_key(const struct table *table) {

@@ -44,8 +44,13 @@ struct table_column {
     bool left_to_sink; /* both sides generate it: set by the sink's copy.begin, so that it is not copied */
     bool sink_takes_binary; /* its target column has the same type: set by copy.begin of some sinks */
     bool is_cast; /* a rule of the mapping says the sink's type: its input function decides about values */
-    bool in_identity;       /* part of the replica identity; with identity full, every column */
-    uint32_t key_index;     /* position in the primary key, from 1; 0: not part of it */
+    const char *source_name; /* under a rule of the mapping: at the source; NULL: it has the same name */
+    bool is_added;           /* by a rule of the mapping; the source may have another column of its name */
+    bool is_made;            /* a rule of the mapping makes its values */
+    bool fills_null;         /* and one of a null, too */
+    const char *constant;    /* of an added column: the value in all rows; NULL: rows differ */
+    bool in_identity;        /* part of the replica identity; with identity full, every column */
+    uint32_t key_index;      /* position in the primary key, from 1; 0: not part of it */
 };
 
 struct table {
@@ -67,7 +72,8 @@ struct table {
     const char *owned_sql;
     /* its rows may arrive in several steps, while changes are applied: set by chunk.find_parts */
     bool sink_takes_parts;
-    enum row_mode mode; /* set by a mapping */
+    enum row_mode mode;      /* set by a mapping */
+    const char *mapped_from; /* schema.table at the source, if a rule of a mapping made this; else NULL */
 };
 
 /*
@@ -80,6 +86,9 @@ static inline bool table_column_is_copied(const struct table_column *column) {
 
 /* Has a message of it a key? That is the replica identity, unless it is the whole row. */
 bool table_has_message_key(const struct table *table);
+
+/* The column with this name; NULL: there is none. */
+const struct table_column *table_find_column(const struct table *table, const char *name);
 
 /* The text of an array of the tables' OIDs, for $1::oid[], in arena; NULL when memory is exhausted. */
 const char *table_oids(const struct table *tables, size_t count, struct arena *arena);

@@ -3,10 +3,13 @@
  * command_map.c - pgcdc map: what the rules of the mapping make of each published table.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cdc/base/json_writer.h"
 #include "cdc/command.h"
+#include "cdc/commands/map_gaps.h"
 #include "cdc/commands/map_sample.h"
 #include "cdc/commands/one_sink.h"
 #include "cdc/source/catalog.h"
@@ -20,6 +23,8 @@
 enum { BLOCK_BYTES = 64 * 1024, STEPS_TEXT_MAX = 512, OIDS_BYTES_MAX = 16 << 20 };
 
 #define ARENA_BYTES_MAX ((size_t) 512 << 20)
+#define RED "\033[31m"
+#define PLAIN "\033[0m"
 
 /* ---- words ---- */
 
@@ -44,6 +49,12 @@ static const char *uniqueness_word(enum uniqueness uniqueness) {
     return WORDS[uniqueness];
 }
 
+static const char *severity_word(enum sink_severity severity) {
+    static const char *const WORDS[] = {
+        [SINK_PROBLEM] = "problem", [SINK_WARNING] = "warning", [SINK_NOTE] = "note"};
+    return WORDS[severity];
+}
+
 /* "trim, lower, hash", or "" */
 static void join_steps(const struct column_rule *rule, char text[STEPS_TEXT_MAX]) {
     struct buffer steps AUTO(buffer_release) = {.bytes_max = STEPS_TEXT_MAX - 1};
@@ -58,7 +69,18 @@ struct mapped_pair {
     const struct table *source;
     struct table table; /* as the sink gets it */
     struct table_map map;
+    const struct map_gaps *gaps; /* of the sink */
 };
+
+static const struct map_gap *gap_of(const struct mapped_pair *pair, const char *column) {
+    return map_gaps_find(pair->gaps, pair->source->oid, column);
+}
+
+/* What stops the pipeline, or changes values; a note does neither. */
+static bool is_red(const struct map_gap *gap) {
+    return gap != NULL && gap->severity != SINK_NOTE && isatty(STDOUT_FILENO) == 1 &&
+           getenv("NO_COLOR") == NULL;
+}
 
 /* The column of the source, or what is there instead. */
 static const char *from_text(const struct mapped_pair *pair, const struct mapped_column *column) {
@@ -77,22 +99,32 @@ static void print_column(const struct mapped_pair *pair, uint32_t i) {
     char steps[STEPS_TEXT_MAX];
     const struct mapped_column *column = &pair->map.columns[i];
     const struct table_column *made = &pair->table.columns[i];
+    const struct map_gap *gap = gap_of(pair, made->name);
     join_steps(column->rule, steps);
-    printf("  %-24s -> %-24s %-20s%s%s", from_text(pair, column), made->name, made->type_sql,
-           made->key_index > 0 ? " key" : "", made->not_null && made->key_index == 0 ? " not null" : "");
+    printf("%s  %-24s -> %-24s %-20s%s%s", is_red(gap) ? RED : "", from_text(pair, column), made->name,
+           made->type_sql, made->key_index > 0 ? " key" : "",
+           made->not_null && made->key_index == 0 ? " not null" : "");
     if (column->expression != 0)
         printf("  sql: %s", column->rule->sql);
     if (steps[0] != '\0')
         printf("  %s (uniqueness: %s)", steps, uniqueness_word(steps_uniqueness(column->rule)));
     if (column->from == COLUMN_ADDED && column->rule->source == COLUMN_CONST)
         printf("  '%s'", column->rule->text);
-    printf("\n");
+    printf("%s\n", is_red(gap) ? PLAIN : "");
+}
+
+static void print_gaps(const struct mapped_pair *pair) {
+    for (const struct map_gap *gap = pair->gaps->first; gap != NULL; gap = gap->next)
+        if (gap->table == pair->source->oid)
+            printf("%s  %s: %s%s\n", is_red(gap) ? RED : "", severity_word(gap->severity), gap->text,
+                   is_red(gap) ? PLAIN : "");
 }
 
 static void print_pair(const struct mapped_pair *pair) {
     printf("%s.%s -> %s.%s", pair->source->schema, pair->source->name, pair->table.schema, pair->table.name);
     if (pair->map.rule == NULL) {
         printf("  as it is\n");
+        print_gaps(pair);
         return;
     }
     printf("  by the rule for %s", pair->map.rule->match);
@@ -106,6 +138,7 @@ static void print_pair(const struct mapped_pair *pair) {
     for (uint32_t i = 0; i < pair->source->column_count; i++)
         if (is_dropped(pair, i))
             printf("  %-24s -> dropped\n", pair->source->columns[i].name);
+    print_gaps(pair);
 }
 
 /* ---- --json ---- */
@@ -143,6 +176,26 @@ static void put_column(struct json_writer *json, const struct mapped_pair *pair,
     yajl_gen_map_close(json->generator);
 }
 
+static void put_gaps(struct json_writer *json, const struct mapped_pair *pair) {
+    json_put_key(json, "gaps");
+    if (!pair->gaps->is_known) {
+        yajl_gen_null(json->generator);
+        return;
+    }
+    yajl_gen_array_open(json->generator);
+    for (const struct map_gap *gap = pair->gaps->first; gap != NULL; gap = gap->next) {
+        if (gap->table != pair->source->oid)
+            continue;
+        yajl_gen_map_open(json->generator);
+        json_put_field(json, "column", gap->column);
+        json_put_field(json, "code", gap->code);
+        json_put_field(json, "severity", severity_word(gap->severity));
+        json_put_field(json, "what", gap->text);
+        yajl_gen_map_close(json->generator);
+    }
+    yajl_gen_array_close(json->generator);
+}
+
 static void put_pair(struct json_writer *json, const struct mapped_pair *pair) {
     yajl_gen_map_open(json->generator);
     json_put_field(json, "schema", pair->source->schema);
@@ -163,6 +216,7 @@ static void put_pair(struct json_writer *json, const struct mapped_pair *pair) {
         if (is_dropped(pair, i))
             json_put_text(json, slice_of(pair->source->columns[i].name));
     yajl_gen_array_close(json->generator);
+    put_gaps(json, pair);
     yajl_gen_map_close(json->generator);
 }
 
@@ -174,6 +228,7 @@ struct mapper {
     struct evaluator evaluator; /* of the sink that is printed: it knows the types of expressions */
     struct arena arena;
     struct json_writer json;
+    struct map_gaps gaps; /* of that sink */
 };
 
 static void mapper_release(struct mapper *mapper) {
@@ -192,7 +247,7 @@ static bool prove_pair(struct mapper *mapper, const struct config_sink *sink, co
 
 static bool take_table(struct mapper *mapper, const struct config_sink *sink, const struct table *table,
                        struct error *err) {
-    struct mapped_pair pair = {.source = table, .table = *table};
+    struct mapped_pair pair = {.source = table, .table = *table, .gaps = &mapper->gaps};
     if (sink->sink.mapping != NULL && !prove_pair(mapper, sink, table, &pair, err))
         return false;
     if (mapper->line->json)
@@ -207,8 +262,6 @@ static bool sample_table(struct mapper *mapper, const struct sink_config *sink, 
                          struct error *err) {
     struct table_map map;
     struct table mapped;
-    if (!config_takes_table(&mapper->line->config->source, table->schema, table->name))
-        return true;
     return table_map_table(sink->mapping, sink->name, table, &mapper->arena, &map, &mapped, err) &&
            (map.rule == NULL || map_sample_print(&mapper->source, table, sink, mapper->line->stop, err));
 }
@@ -223,11 +276,26 @@ static bool sample_tables(struct mapper *mapper, const struct table_list *list, 
     return true;
 }
 
+/* A map can be read without its sink. */
+static bool read_gaps(struct mapper *mapper, const struct config_sink *sink, const struct table_list *list,
+                      struct error *err) {
+    const char *reason = NULL;
+    if (!map_gaps_read(sink, &mapper->source, list->tables, list->count, mapper->line->stop, &mapper->arena,
+                       &mapper->gaps, &reason, err))
+        return false;
+    if (reason != NULL)
+        fprintf(stderr, "pgcdc map: sink %s: its tables cannot be read, so gaps are not known: %s\n",
+                sink->sink.name, reason);
+    return true;
+}
+
 static bool take_sink(struct mapper *mapper, const struct config_sink *sink, const struct table_list *list,
                       struct error *err) {
     struct json_writer *json = &mapper->json;
     evaluator_close(&mapper->evaluator);
     evaluator_init(&mapper->evaluator, &sink->sink, mapper->line->stop);
+    if (!read_gaps(mapper, sink, list, err))
+        return false;
     if (!mapper->line->json)
         printf("sink %s:\n", sink->sink.name);
     if (mapper->line->json) {
@@ -237,8 +305,7 @@ static bool take_sink(struct mapper *mapper, const struct config_sink *sink, con
         yajl_gen_array_open(json->generator);
     }
     for (size_t i = 0; i < list->count; i++)
-        if (config_takes_table(&mapper->line->config->source, list->tables[i].schema, list->tables[i].name) &&
-            !take_table(mapper, sink, &list->tables[i], err))
+        if (!take_table(mapper, sink, &list->tables[i], err))
             return false;
     if (mapper->line->json) {
         yajl_gen_array_close(json->generator);
@@ -296,12 +363,25 @@ static bool read_published(struct mapper *mapper, struct table_list *ret_list, s
                   : read_candidates(mapper, ret_list, err);
 }
 
+/* Those that the configuration takes. */
+static bool keep_taken(struct mapper *mapper, struct table_list *list, struct error *err) {
+    struct table *taken = arena_alloc(&mapper->arena, (list->count + 1) * sizeof *taken);
+    size_t count = 0;
+    if (taken == NULL)
+        return error_no_memory(err);
+    for (size_t i = 0; i < list->count; i++)
+        if (config_takes_table(&mapper->line->config->source, list->tables[i].schema, list->tables[i].name))
+            taken[count++] = list->tables[i];
+    *list = (struct table_list){.tables = taken, .count = count};
+    return true;
+}
+
 static bool map_all(struct mapper *mapper, struct error *err) {
     struct table_list list;
     arena_init(&mapper->arena, BLOCK_BYTES, ARENA_BYTES_MAX);
     return json_writer_init(&mapper->json, err) &&
            source_open(&mapper->source, &mapper->line->config->source, mapper->line->stop, err) &&
-           read_published(mapper, &list, err) &&
+           read_published(mapper, &list, err) && keep_taken(mapper, &list, err) &&
            (mapper->line->dry_run ? sample_tables(mapper, &list, err) : take_sinks(mapper, &list, err));
 }
 
@@ -327,8 +407,7 @@ static const struct command_use USES[] = {
     {&OPTION_CONFIG, NULL, true},
     {&OPTION_JSON_OUTPUT,
      "one object: pipeline, sinks (sink, tables: schema, table, to_schema, to_table, rule, where, mode, "
-     "columns, "
-     "dropped)",
+     "columns, dropped, gaps)",
      false},
     {&OPTION_DRY_RUN, "some rows of each mapped table instead, as lines of JSON, as the sink would get them",
      false},
@@ -343,6 +422,9 @@ const struct command command_map = {
     .help = "For each sink and each published table: its name in the sink, each column of the sink with the\n"
             "column of the source or the value that it gets, its type in a table that the sink creates, and\n"
             "its steps. uniqueness says whether values that differ at the source can be equal in the sink.\n"
+            "A column that the sink's table lacks, one that gets no value, and one whose type does not hold\n"
+            "all values of the source are printed after the table, and in red on a terminal. `pgcdc check`\n"
+            "has them with their remedies.\n"
             "\n"
             "With --dry-run it reads up to five rows of each table that has a rule, and prints them mapped.\n"
             "It does not ask the sink.\n"

@@ -47,6 +47,10 @@ static void check_object(void *context, const char *object) {
     check->ops->object(check->context, object);
 }
 
+static void check_gap(void *context, const struct table *table, const char *column) {
+    sink_check_gap(((const struct mapped_check *) context)->check, table, column);
+}
+
 static void check_long_copy(void *context, const struct table *table, const char *reason) {
     const struct mapped_check *mapped = context;
     const size_t i = mapped_tables_find(mapped->tables, table->oid);
@@ -71,6 +75,7 @@ static const struct sink_check_ops CHECK = {
     .add = check_add,
     .fix = check_fix,
     .object = check_object,
+    .gap = check_gap,
     .long_copy = check_long_copy,
     .order = check_order,
 };

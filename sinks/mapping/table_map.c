@@ -326,7 +326,23 @@ static bool table_columns(const struct table *table, struct arena *arena, struct
     return true;
 }
 
-static struct table_column map_table_column(const struct table *table, const struct mapped_column *column) {
+/* What its rule does to the rows that were there before a column. */
+static void note_rule(const struct table_map *map, const struct mapped_column *column,
+                      struct table_column *mapped) {
+    const struct column_rule *rule = column->rule;
+    mapped->is_added = column->from == COLUMN_ADDED;
+    mapped->is_made = column->expression != 0 || rule->step_count > 0 || rule->source == COLUMN_OF_MODE;
+    mapped->fills_null = column->expression != 0;
+    for (size_t i = 0; i < rule->step_count; i++)
+        mapped->fills_null = mapped->fills_null || rule->steps[i].kind == STEP_DEFAULT;
+    if (!mapped->is_made && mapped->is_added)
+        mapped->constant = rule->source == COLUMN_CONST   ? rule->text
+                           : rule->source == COLUMN_TABLE ? map->source_name
+                                                          : NULL;
+}
+
+static struct table_column map_table_column(const struct table *table, const struct table_map *map,
+                                            const struct mapped_column *column) {
     const struct table_column text = {.type_oid = ADDED_TEXT.type_oid,
                                       .type_modifier = -1,
                                       .base_modifier = -1,
@@ -344,6 +360,8 @@ static struct table_column map_table_column(const struct table *table, const str
         mapped.in_identity = table->columns[column->from].in_identity;
         mapped.key_index = table->columns[column->from].key_index;
     }
+    mapped.source_name = column->from == COLUMN_ADDED ? NULL : table->columns[column->from].name;
+    note_rule(map, column, &mapped);
     mapped.name = column->rule->as;
     if (column->rule->type != NULL)
         mapped.type_sql = column->rule->type;
@@ -403,11 +421,12 @@ static bool map_table(const struct table *table, const struct table_map *map, st
         return error_no_memory(err);
     *ret_table = *table;
     for (uint32_t i = 0; i < map->column_count; i++) {
-        columns[i] = map_table_column(table, &map->columns[i]);
+        columns[i] = map_table_column(table, map, &map->columns[i]);
         if (map->columns[i].from == COLUMN_ADDED)
             place_in_key(table, map->rule, map->columns[i].rule, &columns[i], &ret_table->key_count);
     }
     ret_table->owned_sql = map->owned_sql;
+    ret_table->mapped_from = map->source_name;
     ret_table->schema = map->name.schema;
     ret_table->name = map->name.table;
     ret_table->columns = columns;

@@ -48,6 +48,14 @@ MUST_CHECK bool target_check_missing(const struct target_check *target, const st
 MUST_CHECK bool target_check_columns(const struct target_check *target, const struct table *table,
                                      const char *name, const PGresult *columns, struct error *err);
 
+/* A column that no column of table is for; name: quoted. Nothing without a rule. */
+void target_check_unfilled(const struct target_check *target, const struct table *table, const char *name,
+                           const char *column, bool has_default);
+
+/* The numbers of the source's columns that the sink knows; *ret_known is NULL if it adds no columns. */
+MUST_CHECK bool target_check_read_followed(const struct target_check *target, const struct table *table,
+                                           PGresult **ret_known, struct error *err);
+
 /* Types of the table that differ. */
 MUST_CHECK bool target_check_types(const struct target_check *target, const struct table *table,
                                    struct error *err);

@@ -11,6 +11,8 @@
  * same type and after the same column, with no dropped attribute number at the source in between.
  *
  * Before the initial copy none of this matters: the copy includes all rows.
+ *
+ * Under a mapping the two sides have different names for a column, and a rule makes values of earlier rows.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -49,17 +51,34 @@ struct column_comparison {
     struct buffer statement; /* alter table ... add column ..., */
     struct buffer added;     /* the names of these columns */
     struct buffer copied;    /* the columns that only a copy can fill */
+    struct buffer followed;  /* those that the sink adds by itself */
+    const PGresult *known;   /* the numbers of the source's columns that the sink knows; NULL: it adds none */
 };
 
 static void column_comparison_release(struct column_comparison *comparison) {
     buffer_release(&comparison->statement);
     buffer_release(&comparison->added);
     buffer_release(&comparison->copied);
+    buffer_release(&comparison->followed);
 }
 
-static int number_of(const struct column_comparison *comparison, const char *name) {
-    int row = result_find(comparison->numbers, 0, name);
+static int number_at(const struct column_comparison *comparison, int row) {
     return row < 0 ? 0 : (int) strtol(PQgetvalue(comparison->numbers, row, ADDED_NUMBER), NULL, 10);
+}
+
+/* Of ADDED; -1: the source has no such column. */
+static int row_of(const struct column_comparison *comparison, const struct table_column *column) {
+    const char *name = column->source_name != NULL ? column->source_name : column->name;
+    return column->is_added ? -1 : result_find(comparison->numbers, ADDED_NAME, name);
+}
+
+/* name: the target's. 0: the source has no such column. */
+static int number_of(const struct column_comparison *comparison, const char *name) {
+    const struct table_column *column = table_find_column(comparison->table, name);
+    if (column == NULL && comparison->table->mapped_from != NULL)
+        return 0;
+    return number_at(comparison, column != NULL ? row_of(comparison, column)
+                                                : result_find(comparison->numbers, ADDED_NAME, name));
 }
 
 static bool is_same_order(const struct column_comparison *comparison) {
@@ -76,10 +95,9 @@ static bool is_same_order(const struct column_comparison *comparison) {
 /* The number of the last common column before this one; 0: none. */
 static int number_before(const struct column_comparison *comparison, int number) {
     int before = 0;
-    for (int row = 0; row < PQntuples(comparison->numbers); row++) {
-        int other = (int) strtol(PQgetvalue(comparison->numbers, row, ADDED_NUMBER), NULL, 10);
-        if (other < number &&
-            result_find(comparison->columns, 0, PQgetvalue(comparison->numbers, row, 0)) >= 0)
+    for (int row = 0; row < PQntuples(comparison->columns); row++) {
+        const int other = number_of(comparison, PQgetvalue(comparison->columns, row, 0));
+        if (other < number && other > before)
             before = other;
     }
     return before;
@@ -98,12 +116,14 @@ enum origin { ORIGIN_ADDED, ORIGIN_RENAMED, ORIGIN_UNCERTAIN };
 
 static enum origin find_origin(const struct column_comparison *comparison, const struct table_column *column,
                                int *ret_extra) {
-    int number = number_of(comparison, column->name), before = number_before(comparison, number);
+    int number = number_at(comparison, row_of(comparison, column)),
+        before = number_before(comparison, number);
     enum origin origin = ORIGIN_ADDED;
-    if (comparison->target->check->expects_copy)
+    if (comparison->target->check->expects_copy || column->is_added)
         return origin;
     for (int row = 0; row < PQntuples(comparison->columns); row++) {
-        if (result_find(comparison->numbers, 0, PQgetvalue(comparison->columns, row, 0)) >= 0 ||
+        const char *name = PQgetvalue(comparison->columns, row, 0);
+        if (number_of(comparison, name) != 0 || table_find_column(comparison->table, name) != NULL ||
             result_is_true(comparison->columns, row, 2) ||
             strcmp(PQgetvalue(comparison->columns, row, 1), column->type_sql) != 0)
             continue;
@@ -117,10 +137,18 @@ static enum origin find_origin(const struct column_comparison *comparison, const
     return origin;
 }
 
+/* The value that a rule gives to all rows, those from before included. */
+static void append_constant(struct buffer *text, const struct table_column *column) {
+    buffer_append_text(text, " default ");
+    literal_append(text, slice_of(column->constant));
+    if (column->not_null)
+        buffer_append_text(text, " not null");
+}
+
 /* "add column c type default 'value' not null" */
 static void append_add(const struct column_comparison *comparison, struct buffer *text,
                        const struct table_column *column) {
-    int row = result_find(comparison->numbers, 0, column->name);
+    int row = row_of(comparison, column);
     buffer_append_text(text, "add column ");
     identifier_append(text, slice_of(column->name));
     buffer_printf(text, " %s", column->type_sql);
@@ -128,7 +156,10 @@ static void append_add(const struct column_comparison *comparison, struct buffer
         buffer_printf(text, " collate %s", column->collation_sql);
     if (column->generated_sql != NULL)
         buffer_printf(text, " generated always as (%s) stored", column->generated_sql);
-    if (column->generated_sql != NULL || row < 0 || PQgetisnull(comparison->numbers, row, ADDED_VALUE))
+    if (column->constant != NULL)
+        append_constant(text, column);
+    if (column->generated_sql != NULL || column->is_made || row < 0 ||
+        PQgetisnull(comparison->numbers, row, ADDED_VALUE))
         return;
     buffer_printf(text, " default %s", PQgetvalue(comparison->numbers, row, ADDED_VALUE));
     if (result_is_true(comparison->numbers, row, ADDED_NOT_NULL))
@@ -137,18 +168,35 @@ static void append_add(const struct column_comparison *comparison, struct buffer
 
 /* Do earlier rows have a value that is unknown here? */
 static bool needs_copy(const struct column_comparison *comparison, const struct table_column *column) {
-    int row = result_find(comparison->numbers, 0, column->name);
+    int row = row_of(comparison, column);
     if (comparison->target->check->expects_copy || column->generated != '\0')
         return false;
+    if (column->is_added || column->fills_null)
+        return column->is_made;
+    if (column->is_made && row >= 0 && !PQgetisnull(comparison->numbers, row, ADDED_VALUE))
+        return true;
     return row < 0 || (PQgetisnull(comparison->numbers, row, ADDED_VALUE) &&
                        result_is_true(comparison->numbers, row, ADDED_HAS_DEFAULT));
 }
 
+/* Has the source got it since the sink saw the table, and no rule says what becomes of it? */
+static bool is_followed(const struct column_comparison *comparison, const struct table_column *column) {
+    const int row = row_of(comparison, column);
+    return comparison->known != NULL && row >= 0 && column->source_name == NULL &&
+           result_find(comparison->known, 0, PQgetvalue(comparison->numbers, row, ADDED_NUMBER)) < 0;
+}
+
+static struct buffer *list_of(struct column_comparison *comparison, const struct table_column *column) {
+    if (needs_copy(comparison, column))
+        return &comparison->copied;
+    return is_followed(comparison, column) ? &comparison->followed : &comparison->added;
+}
+
 static void take_added(struct column_comparison *comparison, const struct table_column *column) {
-    struct buffer *names = needs_copy(comparison, column) ? &comparison->copied : &comparison->added;
+    struct buffer *names = list_of(comparison, column);
     buffer_append_text(names, names->size > 0 ? ", " : "");
     identifier_append(names, slice_of(column->name));
-    if (names == &comparison->copied)
+    if (names != &comparison->added)
         return;
     buffer_append_text(&comparison->statement, comparison->statement.size > 0 ? ", " : "");
     append_add(comparison, &comparison->statement, column);
@@ -179,32 +227,75 @@ static bool add_renamed(const struct column_comparison *comparison, const struct
         check, "if it was renamed at the source: alter table %s rename column %s to %s;\nif it was added: %s",
         comparison->name, old, name, needs_copy(comparison, column) ? START_OVER : text.data);
     sink_check_object(check, comparison->name);
+    sink_check_gap(check, comparison->table, column->name);
     return true;
+}
+
+static bool is_missing_there(const struct column_comparison *comparison, const struct table_column *column) {
+    return table_column_is_copied(column) && result_find(comparison->columns, 0, column->name) < 0;
+}
+
+/* The last finding is about the columns of this list. */
+static void report_gaps(struct column_comparison *comparison, const struct buffer *list) {
+    const struct table *table = comparison->table;
+    int extra = -1;
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (is_missing_there(comparison, &table->columns[i]) &&
+            find_origin(comparison, &table->columns[i], &extra) == ORIGIN_ADDED &&
+            list_of(comparison, &table->columns[i]) == list)
+            sink_check_gap(comparison->target->check, table, table->columns[i].name);
+}
+
+static void report_followed(const struct column_comparison *comparison, const char *followed) {
+    const struct sink_check *check = comparison->target->check;
+    sink_check_add(check, SINK_NOTE, "target_column_followed",
+                   "table %s has no column %s yet; the sink adds it with the first row that has it",
+                   comparison->name, followed);
+    sink_check_object(check, comparison->name);
+}
+
+/* A statement that needs people: the rows that were there before the column. */
+static void report_copied(struct column_comparison *comparison, const char *copied) {
+    const struct sink_check *check = comparison->target->check;
+    const char *source = comparison->table->mapped_from;
+    sink_check_add(
+        check, SINK_PROBLEM, "target_column_copy",
+        source == NULL
+            ? "table %s has no column %s; its default is not a constant, or the source's table was "
+              "rewritten since, so only the source has the values of its earlier rows"
+            : "table %s has no column %s; what the rule makes of earlier rows only a copy shows",
+        comparison->name, copied);
+    if (source != NULL && comparison->table->mode == ROWS_MERGED)
+        sink_check_fix(check,
+                       "add it to table %s at the target, with a type that holds the rule's values; run "
+                       "`pgcdc table copy %s`, and start again",
+                       comparison->name, source);
+    else
+        sink_check_fix(check,
+                       "copy again: run `pgcdc drop`, drop table %s at the target, empty the others, and "
+                       "start over with a new copy",
+                       comparison->name);
+    sink_check_object(check, comparison->name);
+    report_gaps(comparison, &comparison->copied);
 }
 
 static bool report_added(struct column_comparison *comparison, struct error *err) {
     const struct sink_check *check = comparison->target->check;
     const char *statement = buffer_text(&comparison->statement), *added = buffer_text(&comparison->added),
-               *copied = buffer_text(&comparison->copied);
-    if (statement == NULL || added == NULL || copied == NULL)
+               *copied = buffer_text(&comparison->copied), *followed = buffer_text(&comparison->followed);
+    if (statement == NULL || added == NULL || copied == NULL || followed == NULL)
         return error_no_memory(err);
     if (added[0] != '\0') {
         sink_check_add(check, SINK_PROBLEM, "target_column", "table %s has no column %s", comparison->name,
                        added);
         sink_check_fix(check, "alter table %s %s;", comparison->name, statement);
         sink_check_object(check, comparison->name);
+        report_gaps(comparison, &comparison->added);
     }
-    if (copied[0] == '\0')
-        return true;
-    sink_check_add(check, SINK_PROBLEM, "target_column_copy",
-                   "table %s has no column %s; its default is not a constant, or the source's table was "
-                   "rewritten since, so only the source has the values of its earlier rows",
-                   comparison->name, copied);
-    sink_check_fix(check,
-                   "copy again: run `pgcdc drop`, drop table %s at the target, empty the others, and start "
-                   "over with a new copy",
-                   comparison->name);
-    sink_check_object(check, comparison->name);
+    if (followed[0] != '\0')
+        report_followed(comparison, followed);
+    if (copied[0] != '\0')
+        report_copied(comparison, copied);
     return true;
 }
 
@@ -227,7 +318,7 @@ static bool compare(struct column_comparison *comparison, struct error *err) {
     for (uint32_t i = 0; i < table->column_count; i++) {
         const struct table_column *column = &table->columns[i];
         int extra = -1;
-        if (!table_column_is_copied(column) || result_find(comparison->columns, 0, column->name) >= 0)
+        if (!is_missing_there(comparison, column))
             continue;
         enum origin origin = find_origin(comparison, column, &extra);
         if (origin == ORIGIN_ADDED)
@@ -243,8 +334,13 @@ bool target_check_columns(const struct target_check *target, const struct table 
     struct column_comparison comparison AUTO(column_comparison_release) = {
         .target = target, .table = table, .name = name, .columns = columns};
     PGresult *numbers AUTO_PGRESULT = NULL;
+    PGresult *known AUTO_PGRESULT = NULL;
     buffer_init(&comparison.statement, TEXT_BYTES_MAX);
     buffer_init(&comparison.added, TEXT_BYTES_MAX);
     buffer_init(&comparison.copied, TEXT_BYTES_MAX);
-    return read_numbers(&comparison, &numbers, err) && compare(&comparison, err);
+    buffer_init(&comparison.followed, TEXT_BYTES_MAX);
+    if (!read_numbers(&comparison, &numbers, err) || !target_check_read_followed(target, table, &known, err))
+        return false;
+    comparison.known = known;
+    return compare(&comparison, err);
 }

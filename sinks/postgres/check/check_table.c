@@ -35,7 +35,8 @@ static const char TABLE[] =
 
 static const char COLUMNS[] =
     "select a.attname, format_type(a.atttypid, a.atttypmod), a.attgenerated <> '',"
-    " a.attnotnull and not a.atthasdef and a.attidentity = '' and t.typdefaultbin is null, a.attgenerated"
+    " a.attnotnull and not a.atthasdef and a.attidentity = '' and t.typdefaultbin is null, a.attgenerated,"
+    " a.atthasdef or a.attidentity <> '' or t.typdefaultbin is not null"
     " from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace"
     " join pg_type t on t.oid = a.atttypid"
     " where n.nspname = $1 and c.relname = $2 and a.attnum > 0 and not a.attisdropped order by a.attnum";
@@ -50,10 +51,10 @@ enum {
     TABLE_OWNED,
     TABLE_UNLOGGED
 };
-enum { ROW_NAME, ROW_TYPE, ROW_GENERATED, ROW_NEEDED, ROW_GENERATED_HOW };
+enum { ROW_NAME, ROW_TYPE, ROW_GENERATED, ROW_NEEDED, ROW_GENERATED_HOW, ROW_HAS_DEFAULT };
 
 static const struct result_shape COLUMNS_SHAPE = {"the query for columns", 0, RESULT_ROWS_ANY,
-                                                  ROW_GENERATED_HOW + 1, 0};
+                                                  ROW_HAS_DEFAULT + 1, 0};
 
 /* The comparison of one table. */
 struct pair {
@@ -126,26 +127,88 @@ static bool column_fits(const struct table_column *column, const PGresult *shape
     return column->is_cast || type_fits(&source, &target);
 }
 
-static void check_column(const struct pair *pair, const struct table_column *column, const PGresult *columns,
-                         const PGresult *shapes) {
+/* Under a rule the target may be what is right. */
+static void fix_type(const struct pair *pair, const struct table_column *column, const char *name,
+                     const char *there) {
+    const bool may_say = pair->table->mapped_from != NULL && !column->is_added;
+    sink_check_fix(pair->target->check, "alter table %s alter column %s type %s;%s%s%s", pair->name, name,
+                   column->type_sql, may_say ? "\nor, if the target's type is meant, say type: " : "",
+                   may_say ? there : "", may_say ? " in the column's rule" : "");
+}
+
+/* A rule may spell its type in another way, and its length is for tables that the sink creates. */
+static bool is_type_of_rule(const struct pair *pair, const struct table_column *column, const char *there,
+                            bool *ret_same, struct error *err) {
+    const char *const parameters[] = {column->type_sql, there};
+    struct error answer = {0};
+    PGresult *same AUTO_PGRESULT = NULL;
+    *ret_same = strcmp(there, column->type_sql) == 0;
+    if (*ret_same || !column->is_cast)
+        return true;
+    if (session_query(pair->target->session,
+                      "select coalesce(pg_catalog.to_regtype($1) = pg_catalog.to_regtype($2), false)", 2,
+                      parameters, &(const struct result_shape){"the query for a type", 1, 1, 1, 0}, &same,
+                      &answer)) {
+        *ret_same = result_is_true(same, 0, 0);
+        return true;
+    }
+    if (answer.sqlstate[0] != '\0')
+        return true; /* not the name of a type */
+    *err = answer;
+    return false;
+}
+
+static bool check_column(const struct pair *pair, const struct table_column *column, const PGresult *columns,
+                         const PGresult *shapes, struct error *err) {
+    bool is_same = false;
     int row = result_find(columns, ROW_NAME, column->name);
     int shape = type_shapes_find(shapes, 0, PQntuples(shapes), slice_of(column->name));
     const char *name = target_check_name(pair->target, NULL, column->name);
     if (row < 0)
-        return;
+        return true;
     check_generated(pair, column, PQgetvalue(columns, row, ROW_GENERATED_HOW));
-    if (strcmp(PQgetvalue(columns, row, ROW_TYPE), column->type_sql) == 0)
-        return;
+    if (!is_type_of_rule(pair, column, PQgetvalue(columns, row, ROW_TYPE), &is_same, err))
+        return false;
+    if (is_same)
+        return true;
     bool narrows = shape >= 0 && column->published && !result_is_true(columns, row, ROW_GENERATED) &&
                    !column_fits(column, shapes, shape);
-    sink_check_add(pair->target->check, narrows && !pair->target->may_narrow ? SINK_PROBLEM : SINK_WARNING,
-                   "target_column_type", "column %s of table %s is %s, at the source %s; %s", name,
-                   pair->name, PQgetvalue(columns, row, ROW_TYPE), column->type_sql,
-                   narrows ? "this can change values silently"
-                           : "a value that does not fit stops the pipeline");
-    sink_check_fix(pair->target->check, "alter table %s alter column %s type %s;", pair->name, name,
-                   column->type_sql);
+    const bool is_ruled = column->is_cast || column->is_made || column->is_added;
+    sink_check_add(
+        pair->target->check, narrows && !pair->target->may_narrow ? SINK_PROBLEM : SINK_WARNING,
+        "target_column_type", "column %s of table %s is %s, %s %s; %s", name, pair->name,
+        PQgetvalue(columns, row, ROW_TYPE), is_ruled ? "by its rule" : "at the source", column->type_sql,
+        narrows ? "this can change values silently" : "a value that does not fit stops the pipeline");
+    fix_type(pair, column, name, PQgetvalue(columns, row, ROW_TYPE));
     sink_check_object(pair->target->check, pair->name);
+    sink_check_gap(pair->target->check, pair->table, column->name);
+    return true;
+}
+
+/* A column that is not null and has no default, and gets no value. */
+static void add_needed(const struct pair *pair, const char *column) {
+    const char *name = target_check_name(pair->target, NULL, column);
+    sink_check_add(pair->target->check, SINK_PROBLEM, "target_column",
+                   "column %s of table %s is not null and has no default, and %s", name, pair->name,
+                   pair->table->mapped_from == NULL ? "the source does not send it"
+                                                    : "its rule gives it no value");
+    sink_check_fix(pair->target->check, "alter table %s alter column %s drop not null;%s", pair->name, name,
+                   pair->table->mapped_from == NULL ? "" : "\nor give it a value in the rule's columns");
+    sink_check_object(pair->target->check, pair->name);
+    sink_check_gap(pair->target->check, pair->table, column);
+}
+
+static void check_unsent(const struct pair *pair, const PGresult *columns) {
+    for (int row = 0; row < PQntuples(columns); row++) {
+        const char *name = PQgetvalue(columns, row, ROW_NAME);
+        if (result_is_true(columns, row, ROW_GENERATED) || is_sent(pair->table, name))
+            continue;
+        if (result_is_true(columns, row, ROW_NEEDED))
+            add_needed(pair, name);
+        else
+            target_check_unfilled(pair->target, pair->table, pair->name, name,
+                                  result_is_true(columns, row, ROW_HAS_DEFAULT));
+    }
 }
 
 static bool check_columns(const struct pair *pair, struct error *err) {
@@ -155,23 +218,11 @@ static bool check_columns(const struct pair *pair, struct error *err) {
         !type_shapes_read_table(pair->target->session, pair->table->schema, pair->table->name, &shapes, err))
         return false;
     for (uint32_t i = 0; i < pair->table->column_count; i++)
-        check_column(pair, &pair->table->columns[i], columns, shapes);
+        if (!check_column(pair, &pair->table->columns[i], columns, shapes, err))
+            return false;
     if (!target_check_columns(pair->target, pair->table, pair->name, columns, err))
         return false;
-    for (int row = 0; row < PQntuples(columns); row++) {
-        const char *name = PQgetvalue(columns, row, ROW_NAME);
-        if (!result_is_true(columns, row, ROW_NEEDED) || result_is_true(columns, row, ROW_GENERATED) ||
-            is_sent(pair->table, name))
-            continue;
-        name = target_check_name(pair->target, NULL, name);
-        sink_check_add(
-            pair->target->check, SINK_PROBLEM, "target_column",
-            "column %s of table %s is not null and has no default, and the source does not send it", name,
-            pair->name);
-        sink_check_fix(pair->target->check, "alter table %s alter column %s drop not null;", pair->name,
-                       name);
-        sink_check_object(pair->target->check, pair->name);
-    }
+    check_unsent(pair, columns);
     return true;
 }
 

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * check_gaps.c - columns of the target that a rule leaves empty, and those that the sink will add by itself.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "sinks/postgres/check/check.h"
+
+/* ---- columns that no row fills ---- */
+
+/* Several tables may become one, and each may fill a part of it. */
+static bool is_filled(const struct target_check *target, const struct table *table, const char *column) {
+    const struct sink_check *check = target->check;
+    bool is_there = false;
+    for (size_t i = 0; i < check->table_count; i++)
+        is_there = is_there || (strcmp(check->tables[i].schema, table->schema) == 0 &&
+                                strcmp(check->tables[i].name, table->name) == 0 &&
+                                table_find_column(&check->tables[i], column) != NULL);
+    return is_there;
+}
+
+void target_check_unfilled(const struct target_check *target, const struct table *table, const char *name,
+                           const char *column, bool has_default) {
+    if (table->mapped_from == NULL || is_filled(target, table, column))
+        return;
+    const char *quoted = target_check_name(target, NULL, column);
+    sink_check_add(target->check, has_default ? SINK_NOTE : SINK_WARNING, "target_column_unfilled",
+                   "the rule for table %s of the source gives no value to column %s of table %s, which %s",
+                   table->mapped_from, quoted, name, has_default ? "gets its default" : "stays null");
+    sink_check_fix(target->check, "nothing, if that is meant; else give it a value in the rule's columns: a "
+                                  "column of the source with as, or sql, const or meta");
+    sink_check_object(target->check, name);
+    sink_check_gap(target->check, table, column);
+}
+
+/* ---- columns that the sink adds ---- */
+
+static bool is_possible(const struct target_check *target, const struct table *table) {
+    const char *option = sink_config_find(target->config, "add_column");
+    bool is_plain = table->mode == ROWS_MERGED && !target->check->expects_copy && !target->check->is_refused;
+    for (uint32_t i = 0; i < table->column_count; i++)
+        is_plain = is_plain && table->columns[i].published && table->columns[i].generated == '\0';
+    return is_plain && (option == NULL || strcmp(option, "stop") != 0);
+}
+
+/* What would have to be known of the sink's own table is its own affair: see sinks/postgres/schema. */
+bool target_check_read_followed(const struct target_check *target, const struct table *table,
+                                PGresult **ret_known, struct error *err) {
+    static const char READABLE[] =
+        "select from pg_class c join pg_namespace n on n.oid = c.relnamespace, pg_class t"
+        " join pg_namespace s on s.oid = t.relnamespace where n.nspname = 'pgcdc' and c.relname = 'columns'"
+        " and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')"
+        " and s.nspname = $1 and t.relname = $2 and pg_has_role(t.relowner, 'usage')";
+    static const char KNOWN[] = "select pg_catalog.unnest(numbers)::pg_catalog.text from pgcdc.columns"
+                                " where pipeline = $1 and sink = $2 and relation_oid = $3::pg_catalog.oid";
+    char oid[16];
+    const char *const names[] = {table->schema, table->name};
+    const char *const parameters[] = {target->config->pipeline, target->config->name, oid};
+    PGresult *readable AUTO_PGRESULT = NULL;
+    PGresult *known AUTO_PGRESULT = NULL;
+    snprintf(oid, sizeof oid, "%u", table->oid);
+    *ret_known = NULL;
+    if (!is_possible(target, table))
+        return true;
+    if (!session_query(target->session, READABLE, 2, names,
+                       &(const struct result_shape){"the query for pgcdc.columns", 0, 1, 0, 0}, &readable,
+                       err))
+        return false;
+    if (PQntuples(readable) == 0)
+        return true;
+    if (!session_query(target->session, KNOWN, 3, parameters,
+                       &(const struct result_shape){"the query for known columns", 0, RESULT_ROWS_ANY, 1, 0},
+                       &known, err))
+        return false;
+    if (PQntuples(known) > 0) {
+        *ret_known = known;
+        known = NULL;
+    }
+    return true;
+}
