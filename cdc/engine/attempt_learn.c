@@ -93,7 +93,7 @@ static bool learn_generated(struct attempt *attempt, struct sink *sink, struct e
 
 /*
  * A change that cannot be applied may be one of a large group: the next attempt applies one transaction at a
- * time.
+ * time. A row may be missing because a table was published, or a partition attached, since the last look.
  */
 static void learn_from_failure(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
@@ -107,6 +107,7 @@ static void learn_from_failure(struct attempt *attempt, struct error *err) {
             continue;
         pipeline->careful_until_lsn[i] = received_lsn + 1;
         pipeline->looks_for_cause = true;
+        pipeline->knows_newcomers = false;
         error_set(err, ERROR_RETRY,
                   "sink %s: a group of transactions could not be applied (SQLSTATE %s); retrying one by one "
                   "to find the "

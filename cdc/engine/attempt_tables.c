@@ -29,8 +29,8 @@ void attempt_say_tables(const struct table_list *tables) {
     for (size_t i = 0; i < tables->count && names.size < NAMES_BYTES_MAX; i++)
         buffer_printf(&names, "%s%s.%s", i > 0 ? ", " : "", tables->tables[i].schema, tables->tables[i].name);
     const char *text = buffer_text(&names);
-    log_line(LOG_LEVEL_INFO, "copying %s (copy.new_tables): %s%s",
-             amount_count(tables->count, "new table").text, text != NULL ? text : "?",
+    log_line(LOG_LEVEL_INFO, "copying %s with rows older than its publication (copy.new_tables): %s%s",
+             amount_count(tables->count, "table").text, text != NULL ? text : "?",
              names.size >= NAMES_BYTES_MAX ? ", ..." : "");
 }
 

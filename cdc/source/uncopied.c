@@ -2,6 +2,8 @@
 /*
  * uncopied.c - looks for one old row at the source, and for its key at the target.
  *
+ * A partition that is attached with rows is published from then on, as a table that is added is.
+ *
  * A row's age is that of its xmin; a table's publication is as old as the xmin of its entry. A row with an
  * older xid that committed later is assumed to be in the stream; so is an old row that is not among the first
  * rows of the table.
@@ -29,21 +31,29 @@ enum {
 };
 
 /*
- * When the table, a root above it or its schema was published. A publication for all tables has no entries.
+ * When the table, a root above it or its schema was published. A publication for all tables has no entries. A
+ * partition is published by its root's entry only since it is attached: then that is when.
  */
 static const char ENTRY[] =
-    "select e.xmin, e.cmin from (select r.xmin, r.cmin, r.prrelid = any (t.oids) as covers, r.prpubid from "
-    "pg_publication_rel r,"
-    "  (select array_agg(relid::oid) || $2::oid as oids from pg_partition_ancestors($2::oid::regclass)) t%s) "
-    "e"
-    " join pg_publication p on p.oid = e.prpubid where p.pubname = any ($1::name[]) and e.covers"
+    "with above as (select * from pg_partition_ancestors($2::oid::regclass) with ordinality a (relid, "
+    "place)),"
+    " entry as (select r.xmin, r.cmin, coalesce((select place from above where relid = r.prrelid), 0) as "
+    "place,"
+    "   r.prrelid = $2::oid or r.prrelid in (select relid from above) as covers, r.prpubid as id"
+    "  from pg_publication_rel r%s)"
+    " select s.xmin, s.cmin from entry e join pg_publication p on p.oid = e.id cross join lateral ("
+    "  select x.xmin, x.cmin from (select e.xmin, e.cmin union all select i.xmin, i.cmin from above a"
+    "   join pg_inherits i on i.inhrelid = a.relid where a.place < e.place) x (xmin, cmin)"
+    "  order by age(x.xmin), x.cmin::text::bigint desc limit 1) s"
+    " where p.pubname = any ($1::name[]) and e.covers"
     " and not exists (select from pg_publication where pubname = any ($1::name[]) and puballtables)"
-    " and ($3::text is null or age(e.xmin) <= age($3::text::xid8::xid))"
-    " order by age(e.xmin) desc, e.cmin::text::bigint limit 1";
+    " and ($3::text is null or age(s.xmin) <= age($3::text::xid8::xid))"
+    " order by age(s.xmin) desc, s.cmin::text::bigint limit 1";
 
-static const char SCHEMA_ENTRY[] = " union all select s.xmin, s.cmin, s.pnnspid = (select relnamespace from "
-                                   "pg_class where oid = $2::oid), s.pnpubid"
-                                   " from pg_publication_namespace s";
+static const char SCHEMA_ENTRY[] =
+    " union all select s.xmin, s.cmin, 0, s.pnnspid = (select relnamespace from "
+    "pg_class where oid = $2::oid), s.pnpubid"
+    " from pg_publication_namespace s";
 
 const struct table_column *uncopied_key_column(const struct table *table, uint32_t place) {
     for (uint32_t i = 0; i < table->column_count; i++)
@@ -55,7 +65,7 @@ const struct table_column *uncopied_key_column(const struct table *table, uint32
 bool uncopied_ask(struct uncopied_question *question, struct session *session, const char *sql, int count,
                   const char *const *parameters, int columns, PGresult **ret_rows, struct error *ret_answer,
                   struct error *err) {
-    const struct result_shape shape = {"the query for an old row", 0, 1, columns, 0};
+    const struct result_shape shape = {"the query for old rows", 0, RESULT_ROWS_ANY, columns, 0};
     *ret_answer = (struct error){0};
     if (session_query(session, sql, count, parameters, &shape, ret_rows, ret_answer))
         return true;
@@ -66,40 +76,48 @@ bool uncopied_ask(struct uncopied_question *question, struct session *session, c
     return false;
 }
 
-bool uncopied_read_entry(struct uncopied_question *question, const struct table *table, PGresult **ret_entry,
-                         struct error *err) {
+bool uncopied_read_entry(struct uncopied_question *question, const struct table *table, const char *since_xid,
+                         PGresult **ret_entry, struct error *err) {
     char sql[2048], oid[16];
     struct error answer;
     snprintf(sql, sizeof sql, ENTRY, question->source->server_version >= 150000 ? SCHEMA_ENTRY : "");
     snprintf(oid, sizeof oid, "%u", table->oid);
-    const char *parameters[] = {question->publications, oid, question->since_xid};
+    const char *parameters[] = {question->publications, oid, since_xid};
     return uncopied_ask(question, question->source, sql, 3, parameters, 2, ret_entry, &answer, err);
 }
 
-static void append_source(struct buffer *sql, const struct table *table) {
+void uncopied_append_old(struct buffer *sql, const struct table *table, const char *rows_sql,
+                         const char *xmin, const char *cmin) {
     buffer_append_text(sql, "select ");
     for (uint32_t place = 1; place <= table->key_count && uncopied_key_column(table, place) != NULL;
          place++) {
         identifier_append(sql, slice_of(uncopied_key_column(table, place)->name));
         buffer_append_text(sql, "::text, ");
     }
-    buffer_append_text(sql, "1 from (select *, xmin as pgcdc_xmin, cmin as pgcdc_cmin from ");
-    buffer_append_text(sql, table->kind == 'p' ? "" : "only ");
-    identifier_append_qualified(sql, slice_of(table->schema), slice_of(table->name));
     buffer_printf(
         sql,
-        " limit 100) old where (%s) and (age(pgcdc_xmin) > age($1::text::xid) or pgcdc_xmin = $1::text::xid"
-        " and pgcdc_cmin::text::bigint < $2::text::bigint) limit 1",
-        table->row_filter_sql != NULL ? table->row_filter_sql : "true");
+        "'%s' from (select *, xmin as pgcdc_xmin, cmin as pgcdc_cmin from %s limit 100) old where (%s) and"
+        " (age(pgcdc_xmin) > age('%s'::xid) or pgcdc_xmin = '%s'::xid and pgcdc_cmin::text::bigint < "
+        "'%s'::bigint)"
+        " limit 1",
+        xmin, rows_sql, table->row_filter_sql != NULL ? table->row_filter_sql : "true", xmin, xmin, cmin);
+}
+
+static void append_rows(struct buffer *sql, const struct table *table) {
+    buffer_append_text(sql, table->kind == 'p' ? "" : "only ");
+    identifier_append_qualified(sql, slice_of(table->schema), slice_of(table->name));
 }
 
 bool uncopied_read_old(struct uncopied_question *question, const struct table *table, const PGresult *entry,
                        PGresult **ret_old, struct error *err) {
+    struct buffer rows AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     struct error answer;
-    const char *parameters[] = {PQgetvalue(entry, 0, 0), PQgetvalue(entry, 0, 1)};
-    append_source(&sql, table);
-    return buffer_text(&sql) != NULL ? uncopied_ask(question, question->source, sql.data, 2, parameters,
+    append_rows(&rows, table);
+    if (buffer_text(&rows) == NULL)
+        return error_no_memory(err);
+    uncopied_append_old(&sql, table, rows.data, PQgetvalue(entry, 0, 0), PQgetvalue(entry, 0, 1));
+    return buffer_text(&sql) != NULL ? uncopied_ask(question, question->source, sql.data, 0, NULL,
                                                     (int) table->key_count + 1, ret_old, &answer, err)
                                      : error_no_memory(err);
 }
@@ -121,10 +139,10 @@ static bool read_end(struct session *source, lsn_t *ret_lsn, struct error *err) 
  * A target that is being written to is queried only once it has everything that the source had committed when
  * it returned the row.
  */
-static bool ask_written_target(struct uncopied_question *question, const struct table *table,
-                               const PGresult *old, bool *ret_lacks, struct error *err) {
+bool uncopied_ask_written(struct uncopied_question *question, const struct table *table, const PGresult *old,
+                          int row, bool *ret_lacks, struct error *err) {
     lsn_t end_lsn = 0;
-    if (!uncopied_ask_target(question, table, old, ret_lacks, err))
+    if (!uncopied_ask_target(question, table, old, row, ret_lacks, err))
         return false;
     if (!*ret_lacks || question->reaches == NULL)
         return true;
@@ -134,7 +152,7 @@ static bool ask_written_target(struct uncopied_question *question, const struct 
     if (!read_end(question->source, &end_lsn, err))
         return false;
     if (question->reaches(question->context, end_lsn))
-        return uncopied_ask_target(question, table, old, ret_lacks, err);
+        return uncopied_ask_target(question, table, old, row, ret_lacks, err);
     question->is_open = true;
     return true;
 }
@@ -152,16 +170,15 @@ static bool look_once(struct uncopied_question *question, const PGresult *entry,
     *ret_lacks = false;
     if (!uncopied_read_old(question, table, entry, &old, err))
         return false;
-    return old == NULL || PQntuples(old) == 0 || ask_written_target(question, table, old, ret_lacks, err);
+    return old == NULL || PQntuples(old) == 0 ||
+           uncopied_ask_written(question, table, old, 0, ret_lacks, err);
 }
 
-bool uncopied_look(struct uncopied_question *question, const struct table *table, bool *ret_lacks,
-                   struct error *err) {
+/* Is its own entry, or its root's, younger than rows of it? */
+static bool look_published(struct uncopied_question *question, const struct table *table, bool *ret_lacks,
+                           struct error *err) {
     PGresult *entry AUTO_PGRESULT = NULL;
-    *ret_lacks = false;
-    if (!uncopied_has_whole_key(table))
-        return true;
-    if (!uncopied_read_entry(question, table, &entry, err))
+    if (!uncopied_read_entry(question, table, question->since_xid, &entry, err))
         return false;
     if (entry == NULL || PQntuples(entry) == 0)
         return true;
@@ -170,6 +187,16 @@ bool uncopied_look(struct uncopied_question *question, const struct table *table
         if (!look_once(question, entry, table, ret_lacks, err))
             return false;
     return true;
+}
+
+bool uncopied_look(struct uncopied_question *question, const struct table *table, bool *ret_lacks,
+                   struct error *err) {
+    *ret_lacks = false;
+    if (!uncopied_has_whole_key(table))
+        return true;
+    if (!look_published(question, table, ret_lacks, err))
+        return false;
+    return *ret_lacks || table->kind != 'p' || uncopied_look_attached(question, table, ret_lacks, err);
 }
 
 /* ---- before a start continues a pipeline ---- */
@@ -328,11 +355,13 @@ bool uncopied_refuse(const struct config *config, struct session *source, const 
 
 bool uncopied_read_newcomers(struct session *source, const char *publications, const char *since_xid,
                              bool *ret_some, struct uncopied_moment *moment, struct error *err) {
-    static const char SQL[] = "select pg_snapshot_xmin(pg_current_snapshot()), $2::text is not null and "
-                              "exists (select from (select prpubid as id, xmin as since"
-                              " from pg_publication_rel%s) e join pg_publication p on p.oid = e.id where "
-                              "p.pubname = any ($1::name[])"
-                              " and age(e.since) <= age($2::text::xid8::xid))";
+    static const char SQL[] =
+        "select pg_snapshot_xmin(pg_current_snapshot()), $2::text is not null and "
+        "(exists (select from (select prpubid as id, xmin as since"
+        " from pg_publication_rel%s) e join pg_publication p on p.oid = e.id where "
+        "p.pubname = any ($1::name[])"
+        " and age(e.since) <= age($2::text::xid8::xid))"
+        " or exists (select from pg_inherits where age(xmin) <= age($2::text::xid8::xid)))";
     static const struct result_shape SHAPE = {"the query for new tables", 1, 1, 2, 0};
     PGresult *result AUTO_PGRESULT = NULL;
     const char *parameters[] = {publications, since_xid};

@@ -49,9 +49,9 @@ bool uncopied_matters(const struct config_sink *sink);
 
 /* The message, after the table's name, and its remedy. */
 #define UNCOPIED_TEXT                                                                                        \
-    "has rows that are older than its publication, and the target lacks them: a table that is added later "  \
-    "has no initial copy (whether it was published before, and its rows are still in the stream, cannot be " \
-    "known)"
+    "has rows that are older than its publication, and the target lacks them: a table that is added later, " \
+    "or a partition that is attached, has no initial copy (whether it was published before, and its rows "   \
+    "are still in the stream, cannot be known)"
 #define UNCOPIED_REMEDY                                                                                      \
     START_OVER "; or, if these rows are not wanted or are copied in another way, set source.snapshot: never"
 

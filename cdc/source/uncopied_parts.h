@@ -13,7 +13,7 @@ MUST_CHECK bool uncopied_ask(struct uncopied_question *question, struct session 
 
 /* xmin and cmin of the table's oldest publication; no row: none that is not older than since_xid. */
 MUST_CHECK bool uncopied_read_entry(struct uncopied_question *question, const struct table *table,
-                                    PGresult **ret_entry, struct error *err);
+                                    const char *since_xid, PGresult **ret_entry, struct error *err);
 
 /* A row of the table that is older than this entry; no row: none, or the server refused the query. */
 MUST_CHECK bool uncopied_read_old(struct uncopied_question *question, const struct table *table,
@@ -31,7 +31,29 @@ bool uncopied_has_whole_key(const struct table *table);
  * counts as present. The table has its whole key.
  */
 MUST_CHECK bool uncopied_ask_target(struct uncopied_question *question, const struct table *table,
-                                    const PGresult *old, bool *ret_lacks, struct error *err);
+                                    const PGresult *old, int row, bool *ret_lacks, struct error *err);
+
+/* The same of a target that is being written to: only once it has what the source had committed by then. */
+MUST_CHECK bool uncopied_ask_written(struct uncopied_question *question, const struct table *table,
+                                     const PGresult *old, int row, bool *ret_lacks, struct error *err);
+
+/*
+ * uncopied_attached.c: the same of a partitioned table that is published as one: a partition was attached
+ * with rows, or loaded in the transaction that attached it.
+ */
+MUST_CHECK bool uncopied_look_attached(struct uncopied_question *question, const struct table *table,
+                                       bool *ret_lacks, struct error *err);
+
+/* One old row of each such partition that was attached since question->since_xid. NULL: no answer. */
+MUST_CHECK bool uncopied_read_attached(struct uncopied_question *question, const struct table *table,
+                                       PGresult **ret_old, struct error *err);
+
+/*
+ * Appends the query for one of the first rows that are older than xmin and cmin, which are numbers: the
+ * values of its key, and xmin. rows_sql: the table, as after FROM.
+ */
+void uncopied_append_old(struct buffer *sql, const struct table *table, const char *rows_sql,
+                         const char *xmin, const char *cmin);
 
 /* Was an entry added since, and up to which transaction is that known? */
 MUST_CHECK bool uncopied_read_newcomers(struct session *source, const char *publications,

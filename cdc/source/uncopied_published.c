@@ -36,18 +36,40 @@ static bool has_old_row(struct uncopied_question *question, const struct table *
     return session_execute(question->source, "rollback to savepoint pgcdc", err);
 }
 
-static bool is_newcomer(struct uncopied_question *question, const struct table *table,
-                        const struct xid_snapshot *since, const struct xid_snapshot *now, bool *ret_newcomer,
-                        struct error *err) {
+static bool is_published_since(struct uncopied_question *question, const struct table *table,
+                               const struct xid_snapshot *since, const struct xid_snapshot *now,
+                               bool *ret_newcomer, struct error *err) {
     PGresult *entry AUTO_PGRESULT = NULL;
-    *ret_newcomer = false;
-    if (!uncopied_has_whole_key(table))
-        return true;
-    if (!uncopied_read_entry(question, table, &entry, err))
+    if (!uncopied_read_entry(question, table, NULL, &entry, err))
         return false;
     if (entry == NULL || PQntuples(entry) == 0 || !is_since(PQgetvalue(entry, 0, 0), since, now))
         return true;
     return has_old_row(question, table, entry, ret_newcomer, err);
+}
+
+/* The last column of such a row is when its partition was attached. */
+static bool is_attached_since(struct uncopied_question *question, const struct table *table,
+                              const struct xid_snapshot *since, const struct xid_snapshot *now,
+                              bool *ret_newcomer, struct error *err) {
+    PGresult *old AUTO_PGRESULT = NULL;
+    if (!session_execute(question->source, "savepoint pgcdc", err) ||
+        !uncopied_read_attached(question, table, &old, err))
+        return false;
+    for (int row = 0; old != NULL && row < PQntuples(old); row++)
+        *ret_newcomer |= is_since(PQgetvalue(old, row, (int) table->key_count), since, now);
+    return session_execute(question->source, "rollback to savepoint pgcdc", err);
+}
+
+static bool is_newcomer(struct uncopied_question *question, const struct table *table,
+                        const struct xid_snapshot *since, const struct xid_snapshot *now, bool *ret_newcomer,
+                        struct error *err) {
+    *ret_newcomer = false;
+    if (!uncopied_has_whole_key(table))
+        return true;
+    if (!is_published_since(question, table, since, now, ret_newcomer, err))
+        return false;
+    return *ret_newcomer || table->kind != 'p' ||
+           is_attached_since(question, table, since, now, ret_newcomer, err);
 }
 
 static bool choose_newcomers(struct uncopied_question *question, const struct xid_snapshot *since,
@@ -75,9 +97,10 @@ bool uncopied_find_published(const struct config *config, struct session *source
                              const struct xid_snapshot *since, struct arena *arena,
                              struct uncopied_published *ret_published, struct error *err) {
     const char *publications = config->source.publication_array;
-    struct uncopied_question question = {.source = source, .publications = publications};
-    struct uncopied_moment moment = {0};
     char since_xid[24];
+    struct uncopied_question question = {
+        .source = source, .publications = publications, .since_xid = since_xid};
+    struct uncopied_moment moment = {0};
     bool some = false;
     *ret_published = (struct uncopied_published){0};
     if (!read_now(source, &ret_published->now, err))
@@ -105,7 +128,7 @@ bool uncopied_refuse_published(const struct config *config, const struct table *
         return error_no_memory(err);
     error_set(err, ERROR_CONFIG,
               "table %s has rows that are older than its publication, and no sink that appends has them: a "
-              "table that is added later has no initial copy",
+              "table that is added later, or a partition that is attached, has no initial copy",
               name.data);
     error_finding(err, "target_old_rows");
     if (!table_has_message_key(table))

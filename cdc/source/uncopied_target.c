@@ -35,10 +35,11 @@ static void add_condition(struct target_row *row, const char *column, const char
     row->values[row->count++] = value;
 }
 
-static void same_row(const struct table *table, const PGresult *old, struct target_row *row) {
+static void same_row(const struct table *table, const PGresult *old, int old_row, struct target_row *row) {
     *row = (struct target_row){.schema = table->schema, .table = table->name};
     for (uint32_t place = 1; place <= table->key_count; place++)
-        add_condition(row, uncopied_key_column(table, place)->name, PQgetvalue(old, 0, (int) place - 1));
+        add_condition(row, uncopied_key_column(table, place)->name,
+                      PQgetvalue(old, old_row, (int) place - 1));
 }
 
 /* A step may make null of it, which a key has not, so nothing is known. */
@@ -52,7 +53,8 @@ static bool map_value(const struct column_rule *rule, const char *value, struct 
 }
 
 static bool map_column(const struct table *table, const struct mapped_column *column, const char *name,
-                       const PGresult *old, struct arena *arena, struct target_row *row, struct error *err) {
+                       const PGresult *old, int old_row, struct arena *arena, struct target_row *row,
+                       struct error *err) {
     const char *value = NULL;
     if (column->from == COLUMN_ADDED) {
         if (column->rule->source == COLUMN_CONST)
@@ -62,7 +64,7 @@ static bool map_column(const struct table *table, const struct mapped_column *co
     const uint32_t place = table->columns[column->from].key_index;
     if (place == 0 || column->expression != 0)
         return true;
-    value = PQgetvalue(old, 0, (int) place - 1);
+    value = PQgetvalue(old, old_row, (int) place - 1);
     if (column->rule != NULL && !map_value(column->rule, value, arena, &value, err))
         return false;
     if (value != NULL)
@@ -71,18 +73,18 @@ static bool map_column(const struct table *table, const struct mapped_column *co
 }
 
 static bool mapped_row(const struct sink_config *sink, const struct table *table, const PGresult *old,
-                       struct arena *arena, struct target_row *row, struct error *err) {
+                       int old_row, struct arena *arena, struct target_row *row, struct error *err) {
     struct table mapped;
     struct table_map map;
     if (!table_map_table(sink->mapping, sink->name, table, arena, &map, &mapped, err))
         return false;
     if (map.rule == NULL) {
-        same_row(table, old, row);
+        same_row(table, old, old_row, row);
         return true;
     }
     *row = (struct target_row){.schema = mapped.schema, .table = mapped.name};
     for (uint32_t i = 0; table->key_count > 0 && i < map.column_count; i++)
-        if (!map_column(table, &map.columns[i], mapped.columns[i].name, old, arena, row, err))
+        if (!map_column(table, &map.columns[i], mapped.columns[i].name, old, old_row, arena, row, err))
             return false;
     return true;
 }
@@ -126,7 +128,7 @@ static bool has_condition(const struct sink_config *sink, const struct table *ta
 }
 
 bool uncopied_ask_target(struct uncopied_question *question, const struct table *table, const PGresult *old,
-                         bool *ret_lacks, struct error *err) {
+                         int old_row, bool *ret_lacks, struct error *err) {
     struct target_row row;
     struct arena arena AUTO(arena_release);
     bool is_filtered = false;
@@ -138,8 +140,8 @@ bool uncopied_ask_target(struct uncopied_question *question, const struct table 
     if (is_filtered)
         return true;
     if (question->sink == NULL || question->sink->mapping == NULL)
-        same_row(table, old, &row);
-    else if (!mapped_row(question->sink, table, old, &arena, &row, err))
+        same_row(table, old, old_row, &row);
+    else if (!mapped_row(question->sink, table, old, old_row, &arena, &row, err))
         return false;
     return ask_for(question, &row, ret_lacks, err);
 }

@@ -210,17 +210,37 @@ def test_a_table_that_was_published_by_hand_is_copied_by_itself_and_once(streami
     """Kafka cannot be asked for its rows; one whose rows no consumer could tell apart is named and streamed."""
     start(streaming, environment=SOON)
     publish_document(streaming)
-    streaming.engine.wait_log("copying 1 new table (copy.new_tables): public.document")
+    streaming.engine.wait_log("copying 1 table with rows older than its publication (copy.new_tables): public.document")
     wait_documents(streaming)
     assert "table public.journal was published, and its older rows are not copied" in streaming.engine.log_text()
     streaming.engine.kill()
     streaming.wait_slot_free()
     streaming.source.execute(f"alter publication {streaming.name} add table seat")
     streaming.engine.start(environment=SOON)
-    streaming.engine.wait_log("copying 1 new table (copy.new_tables): public.seat")
+    streaming.engine.wait_log("copying 1 table with rows older than its publication (copy.new_tables): public.seat")
     checker = check(streaming, wait_copied(streaming), ("public.account", "public.part", "public.document", "public.seat"))
     assert rows_read(checker, "document") == 49 and rows_read(checker, "seat") == 100
     assert rows_read(checker, "account") == 2000 and rows_read(checker, "journal") == 0
+
+
+@pytest.mark.parametrize("as_one, table", [(True, "item"), (False, "item_2")])
+def test_a_partition_that_is_attached_with_rows_is_copied_once(streaming, as_one, table):
+    """While the engine runs, and not again at its next start."""
+    root = "create table item (id int primary key, v text) partition by range (id); create table item_1 partition of item for values from (0) to (10);"
+    loaded = "create table item_2 (id int primary key, v text); insert into item_2 select g, 'old' from generate_series(10, 19) g;"
+    streaming.source.execute(f"{root} alter publication {streaming.name} add table item;"
+                             f"alter publication {streaming.name} set (publish_via_partition_root = {as_one})")
+    streaming.replay.execute("create table item (id int primary key, v text); create table item_2 (id int primary key, v text)")
+    start(streaming, environment=SOON)
+    streaming.source.execute(loaded)
+    streaming.source.execute("alter table item attach partition item_2 for values from (10) to (20); update item set v = 'new' where id = 15")
+    streaming.engine.wait_log(f"copying 1 table with rows older than its publication (copy.new_tables): public.{table}")
+    wait_copied(streaming)
+    streaming.engine.stop()
+    start(streaming, environment=SOON)
+    streaming.source.execute("update item set v = 'new' where id = 16")
+    checker = check(streaming, wait_copied(streaming), (f"public.{table}",))
+    assert rows_read(checker, table) == 10
 
 
 def test_a_table_that_a_command_has_copied_is_not_new(streaming):
