@@ -49,6 +49,8 @@ struct column {
     /* Of a relation that a mapping has made: the place of the source's column, from 1; 0: it has none. */
     uint32_t source_place;
     bool is_ruled; /* likewise: a rule is about the column */
+    /* at the source, of a relation that the catalog has given for a copy; 0: a definition does not have it */
+    uint32_t number;
     /* as a sink gets it: a rule says its type there, so that type's input function decides about values */
     bool is_cast;
     /* Set by the relation cache, or by the creator of a relation without a cache. Also NUL-terminated. */

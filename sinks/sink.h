@@ -89,6 +89,14 @@ struct sink_column {
     char name[64];      /* PostgreSQL's NAMEDATALEN */
 };
 
+/* A text that the engine keeps for a sink in the state directory, beside its position. One thread uses it. */
+struct sink_memory {
+    /* Appends it; nothing when there is none. */
+    bool (*read)(const struct sink_memory *memory, struct buffer *text, struct error *err);
+    /* Replaces it, in one atomic step; it is durable then. */
+    bool (*write)(const struct sink_memory *memory, struct slice text, struct error *err);
+};
+
 /* What the engine has learned about the source; set before open, first_lsn before the first write. */
 struct sink_facts {
     uint64_t system_id; /* of the source cluster */
@@ -99,8 +107,9 @@ struct sink_facts {
     size_t gone_count;
     const struct sink_column *generated; /* columns that the source generates (PostgreSQL 18 can send them) */
     size_t generated_count;
-    /* of a sink that follows_columns: the source's tables as they are at its start; set before learn */
+    /* of a sink that asks_columns: the source's tables as they are at its start; set before learn */
     const struct catalog_tables *tables;
+    const struct sink_memory *columns; /* of the rules of its mapping; NULL: nothing is kept */
 };
 
 /*
@@ -301,7 +310,8 @@ struct sink_ops {
     bool keeps_modes;     /* its rows can be kept in every mode (row_mode.h) */
     bool is_single;       /* it owns something of the process: a pipeline has one at most */
     bool splits;          /* write may commit a part of a large transaction; its position then says so */
-    bool follows_columns; /* it changes its tables as the source's change: relation.catalog, facts.tables */
+    bool follows_columns; /* it changes its tables as the source's change */
+    bool asks_columns;    /* it needs relation.catalog and facts.tables */
     /* text need not be UTF-8: from a source with encoding SQL_ASCII it is sent as stored */
     bool takes_bytes;
     /*

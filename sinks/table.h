@@ -29,6 +29,7 @@ struct table_type {
 
 struct table_column {
     const char *name;
+    uint32_t number; /* pg_attribute.attnum */
     oid_t type_oid;
     int32_t type_modifier;
     int32_t base_modifier;     /* for a domain that of its base type; else the same */

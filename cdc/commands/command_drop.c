@@ -21,6 +21,7 @@
 #include "cdc/command.h"
 #include "cdc/engine/activity.h"
 #include "cdc/engine/checkpoint.h"
+#include "cdc/engine/columns_file.h"
 #include "cdc/engine/failure.h"
 #include "cdc/engine/published.h"
 #include "cdc/engine/skip.h"
@@ -235,6 +236,7 @@ static bool drop_sinks(const struct drop *drop, const struct config *config, str
 
 static bool drop_sink_state(const struct config *config, const char *sink, struct error *err) {
     return skip_remove(config->state, config->name, sink, err) &&
+           columns_file_remove(config->state, config->name, sink, err) &&
            verified_remove(config->state, config->name, sink, VERIFIED_BY_COMMAND, err) &&
            verified_remove(config->state, config->name, sink, VERIFIED_CONTINUOUSLY, err);
 }

@@ -25,6 +25,7 @@ static const struct {
     {"NAME.published",
      "the tables that were published when the engine last looked, of a pipeline with a sink "
      "that appends"},
+    {"NAME.SINK.columns", "which columns the rules of that sink's mapping are about"},
     {"NAME.SINK.skip", "the transaction that pgcdc skip leaves out for that sink"},
 };
 

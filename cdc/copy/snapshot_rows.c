@@ -61,6 +61,7 @@ static void fill_columns(struct relation *relation, const struct table *table) {
             (struct column){.name = slice_of(column->name),
                             .type_oid = column->type_oid,
                             .type_modifier = column->type_modifier,
+                            .number = column->number,
                             .is_key = column->in_identity,
                             .type_schema = slice_of(column->type_schema),
                             .type_name = slice_of(column->type_name)};

@@ -51,6 +51,9 @@ static bool open_sinks(struct attempt *attempt, struct error *err) {
                                                         .gone_count = pipeline->gone_count,
                                                         .generated = pipeline->generated.items,
                                                         .generated_count = pipeline->generated.count};
+        pipeline->columns_files[i] = columns_file_of(pipeline->config->state, pipeline->config->name,
+                                                     pipeline->sinks[i]->config->name);
+        pipeline->sinks[i]->facts.columns = &pipeline->columns_files[i].memory;
         if (!runner_start(&attempt->runners[i], pipeline->sinks[i], &pipeline->metrics[i], attempt->event_fd,
                           attempt->feed.wake_fd, pipeline->careful_until_lsn[i], err))
             return false;

@@ -13,6 +13,7 @@
 #include "cdc/copy/progress.h"
 #include "cdc/engine/activity.h"
 #include "cdc/engine/checkpoint.h"
+#include "cdc/engine/columns_file.h"
 #include "cdc/engine/conflict_log.h"
 #include "cdc/engine/control.h"
 #include "cdc/engine/failure.h"
@@ -56,6 +57,7 @@ struct pipeline {
     struct sink_metrics metrics[CHECKPOINT_SINKS_MAX];
     struct reader *reader; /* opened and closed by each attempt */
     struct sink *sinks[CHECKPOINT_SINKS_MAX];
+    struct columns_file columns_files[CHECKPOINT_SINKS_MAX];
     /* the configuration's, with the source database's name added */
     struct sink_config sink_configs[CHECKPOINT_SINKS_MAX];
     char database[DATABASE_NAME_MAX];              /* the source's, known after the first connection */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * attempt_columns.c - before streaming: the columns of the source's tables, for the sinks that follow them.
+ * attempt_columns.c - before streaming: the columns of the source's tables, for the sinks that follow them,
+ * or that have rules about them.
  *
  * A table may be altered before its first row comes. Then its first definition does not show what it was
  * before, so the sinks note it at the start.
@@ -12,9 +13,9 @@ enum { TABLES_BLOCK_BYTES = 64 * 1024 };
 
 #define TABLES_BYTES_MAX ((size_t) 1 << 30)
 
-static bool has_follower(const struct attempt *attempt) {
+static bool has_asker(const struct attempt *attempt) {
     for (size_t i = 0; i < attempt->runner_count; i++)
-        if (attempt->runners[i].sink->ops->follows_columns)
+        if (attempt->runners[i].sink->ops->asks_columns)
             return true;
     return false;
 }
@@ -25,7 +26,7 @@ bool attempt_read_tables(struct attempt *attempt, struct error *err) {
     lsn_t lsn = 0;
     arena_release(&pipeline->tables_arena);
     pipeline->tables = (struct catalog_tables){0};
-    if (reader->catalog == NULL || !has_follower(attempt))
+    if (reader->catalog == NULL || !has_asker(attempt))
         return true;
     arena_init(&pipeline->tables_arena, TABLES_BLOCK_BYTES, TABLES_BYTES_MAX);
     if (!catalog_columns_read(reader->catalog->session, reader->name, 0, &pipeline->tables_arena,

@@ -145,7 +145,7 @@ static const char COLUMNS[] =
     "  coalesce(array_position(k.main, a.attnum), 0),"
     "  case k.identity when 'f' then true when 'n' then false else coalesce(a.attnum = any(k.own), false) "
     "end,"
-    "  coalesce(base.modifier, a.atttypmod)"
+    "  coalesce(base.modifier, a.atttypmod), a.attnum"
     " from included a"
     " join keyed k on k.relid = a.attrelid"
     " join pg_type t on t.oid = a.atttypid"
@@ -297,6 +297,7 @@ static struct table_column read_column(struct catalog_reading *reading, const PG
         .published = result_is_true(columns, 0, 12),
         .key_index = (uint32_t) strtoul(PQgetvalue(columns, 0, 13), NULL, 10),
         .in_identity = result_is_true(columns, 0, 14),
+        .number = (uint32_t) strtoul(PQgetvalue(columns, 0, 16), NULL, 10),
     };
 }
 
@@ -454,7 +455,7 @@ static bool run_query(struct session *source, const struct selection *selection,
 
 static bool read_columns(struct session *source, const struct selection *selection,
                          struct catalog_reading *reading, struct error *err) {
-    static const struct result_shape SHAPE = {"the query for columns", 0, 1, 16, 1u << 8 | 1u << 10};
+    static const struct result_shape SHAPE = {"the query for columns", 0, 1, 17, 1u << 8 | 1u << 10};
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     if (!append_query(&sql, selection, INCLUDED, COLUMNS, err))
         return false;

@@ -8,11 +8,13 @@
 #include "sinks/mapping/evaluator.h"
 #include "sinks/mapping/mapped_tables.h"
 #include "sinks/mapping/row_map.h"
+#include "sinks/mapping/rule_columns.h"
 #include "sinks/sink.h"
 
 struct mapped_sink {
     struct sink sink;
-    struct evaluator evaluator; /* of this handle */
+    struct evaluator evaluator;  /* of this handle */
+    struct rule_columns columns; /* likewise */
     struct row_map rows;
     struct mapped_tables tables; /* of the copy; of a copier, the one that was prepared */
     bool maps_rows;              /* those of the table that is being copied */

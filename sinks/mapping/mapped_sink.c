@@ -23,7 +23,9 @@ static size_t inner_offset(void) {
 static void init_parts(struct sink *sink) {
     struct mapped_sink *mapped = mapped_of(sink);
     evaluator_init(&mapped->evaluator, sink->config, sink->stop);
+    rule_columns_init(&mapped->columns, sink->config);
     row_map_init(&mapped->rows, sink->config->mapping, sink->config->name, &mapped->evaluator);
+    mapped->rows.columns = &mapped->columns;
     mapped_tables_init(&mapped->tables);
 }
 
@@ -63,6 +65,7 @@ bool mapped_hand_out(struct sink *sink, bool result) {
 static bool mapped_open(struct sink *sink, struct position *ret_position, struct error *err) {
     struct sink *inner = mapped_inner(sink);
     inner->facts = sink->facts;
+    mapped_of(sink)->columns.memory = sink->facts.columns;
     return mapped_hand_out(sink, inner->ops->open(inner, ret_position, err));
 }
 
@@ -71,6 +74,10 @@ static bool mapped_learn(struct sink *sink, struct error *err) {
     struct arena arena AUTO(arena_release);
     arena_init(&arena, FACTS_BLOCK_BYTES, FACTS_BYTES_MAX);
     inner->facts = sink->facts;
+    if (sink->facts.tables != NULL && !rule_columns_learn(&mapped_of(sink)->columns, sink->facts.tables, err))
+        return false;
+    if (inner->ops->learn == NULL)
+        return true;
     if (sink->facts.tables != NULL &&
         !mapped_facts_tables(sink->config->mapping, sink->config->name, sink->facts.tables, &arena,
                              &inner->facts.tables, err))
@@ -104,6 +111,7 @@ static void mapped_close(struct sink *sink) {
     struct mapped_sink *mapped = mapped_of(sink);
     inner->ops->close(inner);
     row_map_release(&mapped->rows);
+    rule_columns_release(&mapped->columns);
     evaluator_close(&mapped->evaluator);
     copy_map_release(&mapped->copy);
     mapped_tables_release(&mapped->tables);
@@ -119,7 +127,8 @@ const struct sink_ops *mapped_sink_ops(const struct sink_ops *mapped, struct are
     *ops = *mapped;
     ops->size = inner_offset() + mapped->size;
     ops->open = mapped_open;
-    ops->learn = mapped->learn != NULL ? mapped_learn : NULL;
+    ops->learn = mapped_learn;
+    ops->asks_columns = true;
     ops->write = mapped_write;
     ops->commit = mapped_commit;
     ops->close = mapped_close;

@@ -92,8 +92,9 @@ static uint64_t find_wanted_of_key(const struct mapped_relation *mapped) {
     return wanted | (map->expressions->where != NULL ? EXPRESSION_WANTED(0) : 0);
 }
 
-static bool map_anew(struct row_map *rows, const struct relation *source, struct mapped_relation **ret_mapped,
-                     struct error *err) {
+/* change: the first that has the relation. */
+static bool map_anew(struct row_map *rows, const struct relation *source, const struct change *change,
+                     struct mapped_relation **ret_mapped, struct error *err) {
     struct mapped_relation *mapped = arena_alloc_zero(&rows->definitions, sizeof *mapped);
     if (mapped == NULL)
         return error_no_memory(err);
@@ -105,14 +106,16 @@ static bool map_anew(struct row_map *rows, const struct relation *source, struct
         !mode_shape_relation(&mapped->map, mapped->relation, source, &rows->definitions, &mapped->shape, err))
         return false;
     mapped->wanted_of_key = find_wanted_of_key(mapped);
+    if (rows->columns != NULL && !rule_columns_check(rows->columns, &mapped->map, source, change, err))
+        return false;
     return check_name(rows, mapped, err) &&
            (map_put_number(&rows->relations, (uintptr_t) source, mapped) || error_no_memory(err));
 }
 
-static bool find_relation(struct row_map *rows, const struct relation *source,
+static bool find_relation(struct row_map *rows, const struct relation *source, const struct change *change,
                           struct mapped_relation **ret_mapped, struct error *err) {
     *ret_mapped = map_find_number(&rows->relations, (uintptr_t) source);
-    return *ret_mapped != NULL || map_anew(rows, source, ret_mapped, err);
+    return *ret_mapped != NULL || map_anew(rows, source, change, ret_mapped, err);
 }
 
 static const struct mapped_relation *relation_of(const struct row_map *rows, oid_t oid) {
@@ -341,7 +344,7 @@ static bool map_truncate(struct row_map *rows, const struct change *change, stru
         return error_no_memory(err);
     for (uint32_t i = 0; i < change->relation_count; i++) {
         struct mapped_relation *mapped = NULL;
-        if (!find_relation(rows, change->relations[i], &mapped, err))
+        if (!find_relation(rows, change->relations[i], change, &mapped, err))
             return false;
         shapes[i] = &mapped->shape;
     }
@@ -356,7 +359,7 @@ static bool prepare_rows(struct row_map *rows, const struct sink_span *span, str
         struct mapped_relation *mapped = NULL;
         if (!change_is_row(change))
             continue;
-        if (!find_relation(rows, change->relation, &mapped, err))
+        if (!find_relation(rows, change->relation, change, &mapped, err))
             return false;
         passages[i].mapped = mapped;
         rows->has_read = rows->has_read || change->kind == CHANGE_READ;

@@ -13,19 +13,21 @@
 #include "decoder/change.h"
 #include "sinks/mapping/evaluator.h"
 #include "sinks/mapping/mode_rows.h"
+#include "sinks/mapping/rule_columns.h"
 #include "sinks/mapping/table_map.h"
 #include "sinks/sink.h"
 
 struct row_map {
     const struct mapping *mapping;
     const char *sink;
-    struct evaluator *evaluator; /* of the sink's handle */
-    struct arena definitions;    /* maps and relations */
-    struct arena rows;           /* changes and values of one call */
-    struct mode_rows modes;      /* the changes of one call */
-    struct map relations;        /* of struct mapped_relation, by the address of the source's */
-    bool has_read;               /* relations of a copy */
-    size_t left_out;             /* of the last span, without those that are present, by conditions */
+    struct evaluator *evaluator;  /* of the sink's handle */
+    struct rule_columns *columns; /* likewise; NULL: changes go nowhere */
+    struct arena definitions;     /* maps and relations */
+    struct arena rows;            /* changes and values of one call */
+    struct mode_rows modes;       /* the changes of one call */
+    struct map relations;         /* of struct mapped_relation, by the address of the source's */
+    bool has_read;                /* relations of a copy */
+    size_t left_out;              /* of the last span, without those that are present, by conditions */
 };
 
 /* evaluator: not NULL when a rule has an expression of SQL; it outlives the map. */

@@ -495,6 +495,7 @@ const struct sink_ops sink_postgres = {
     .size = sizeof(struct postgres_sink),
     .stores_position = true,
     .follows_columns = true,
+    .asks_columns = true,
     .takes_bytes = true,
     .validate = postgres_validate,
     .open = postgres_open,

@@ -446,7 +446,7 @@ static void take_notice(void *argument, const PGresult *result) {
 
 static bool has_followers(const struct config *config) {
     for (size_t i = 0; i < config->sink_count; i++)
-        if (config->sinks[i].ops->follows_columns)
+        if (config->sinks[i].ops->asks_columns)
             return true;
     return false;
 }
