@@ -56,6 +56,9 @@ struct command_line {
     bool aborts;             /* --abort */
     bool closes;             /* --close */
     bool is_fenced;          /* --fenced */
+    bool shows_values;       /* --values */
+    bool takes_waiting;      /* --waiting */
+    const char *reason;      /* --reason, or NULL */
     struct config *config;   /* read from config_path, NULL for commands that need none */
     const char *database;    /* --database, else NULL */
     int following_fd;        /* migrate writes a byte there when it only follows; else 0 */
@@ -111,6 +114,9 @@ extern const struct command command_rollback;
 extern const struct command command_tail;
 extern const struct command command_why;
 extern const struct command command_skip;
+extern const struct command command_dead_list;
+extern const struct command command_dead_retry;
+extern const struct command command_dead_skip;
 extern const struct command command_table_list;
 extern const struct command command_table_add;
 extern const struct command command_table_remove;
@@ -181,5 +187,8 @@ extern const struct command_option OPTION_REVERSE;
 extern const struct command_option OPTION_ABORT;
 extern const struct command_option OPTION_CLOSE;
 extern const struct command_option OPTION_FENCED;
+extern const struct command_option OPTION_VALUES;
+extern const struct command_option OPTION_WAITING;
+extern const struct command_option OPTION_REASON;
 extern const struct command_option OPTION_DATABASE;
 extern const struct command_option OPTION_VERBOSE;

@@ -45,6 +45,7 @@
 #include "sinks/chunk.h"
 #include "sinks/comparison.h"
 #include "sinks/conflict.h"
+#include "sinks/dead.h"
 #include "sinks/table.h"
 
 /*
@@ -161,10 +162,18 @@ enum commit_wait {
     COMMIT_ASK, /* commits nothing, allowed within a transaction: only returns how far commits are durable */
 };
 
+/* Changes that did not fit the sink and are kept aside (on_error: dead_letter). */
+struct dead_count {
+    uint64_t failed;
+    uint64_t waiting; /* later ones of the same keys */
+    uint64_t skipped; /* left out by an operator, of all times */
+};
+
 /* The state of a sink that is not open. */
 struct sink_view {
     struct position position;           /* end_lsn 0: none */
     uint64_t conflicts[CONFLICT_KINDS]; /* all that were ever settled */
+    struct dead_count dead;             /* dead letters that are there */
     int64_t age_ms;                     /* since the position was stored, by the sink's clock */
 };
 
@@ -294,6 +303,8 @@ struct sink_admin_ops {
      */
     bool (*compare)(const struct sink_config *config, const struct comparison_terms *terms,
                     struct comparison **ret_comparison, struct error *err);
+    /* For a sink that keeps dead letters. Its handles have the operations behind a mapping. */
+    const struct sink_dead_ops *dead;
 };
 
 struct sink_ops {

@@ -8,6 +8,7 @@
 
 #include "cdc/base/amount.h"
 #include "cdc/base/pg_time_text.h"
+#include "cdc/base/utf8.h"
 #include "cdc/command.h"
 
 enum {
@@ -200,6 +201,23 @@ static bool take_fenced(struct command_line *line, const char *value) {
     return true;
 }
 
+static bool take_values(struct command_line *line, const char *value) {
+    (void) value;
+    line->shows_values = true;
+    return true;
+}
+
+static bool take_waiting(struct command_line *line, const char *value) {
+    (void) value;
+    line->takes_waiting = true;
+    return true;
+}
+
+static bool take_reason(struct command_line *line, const char *value) {
+    line->reason = value;
+    return value[0] != '\0' && utf8_is_valid(slice_of(value));
+}
+
 static bool take_database(struct command_line *line, const char *value) {
     line->database = value;
     return value[0] != '\0';
@@ -253,6 +271,9 @@ const struct command_option OPTION_REVERSE = {"--reverse", NULL, NULL, take_reve
 const struct command_option OPTION_ABORT = {"--abort", NULL, NULL, take_abort};
 const struct command_option OPTION_CLOSE = {"--close", NULL, NULL, take_close};
 const struct command_option OPTION_FENCED = {"--fenced", NULL, NULL, take_fenced};
+const struct command_option OPTION_VALUES = {"--values", NULL, NULL, take_values};
+const struct command_option OPTION_WAITING = {"--waiting", NULL, NULL, take_waiting};
+const struct command_option OPTION_REASON = {"--reason", "TEXT", "a reason, in UTF-8", take_reason};
 const struct command_option OPTION_DATABASE = {"--database", "NAME", "the name of a database at the source",
                                                take_database};
 const struct command_option OPTION_MAPPED = {"--mapped", NULL, NULL, take_mapped};

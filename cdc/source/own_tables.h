@@ -15,11 +15,11 @@
 /* A condition. N and C: the aliases of pg_namespace and pg_class. */
 #define IS_OWN_TABLE(N, C)                                                                                   \
     "(" N ".nspname = 'pgcdc' and " C ".relname in ('position', 'conflicts', 'copy', 'chunk', "              \
-    "'chunk_seen', 'migration', 'columns'))"
+    "'chunk_seen', 'migration', 'columns', 'dead', 'dead_log'))"
 
 static inline bool own_tables_have(struct slice schema, struct slice name) {
-    static const char *const NAMES[] = {"position",   "conflicts", "copy",   "chunk",
-                                        "chunk_seen", "migration", "columns"};
+    static const char *const NAMES[] = {"position",  "conflicts", "copy", "chunk",   "chunk_seen",
+                                        "migration", "columns",   "dead", "dead_log"};
     if (!slice_equal(schema, slice_of("pgcdc")))
         return false;
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)

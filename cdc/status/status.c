@@ -275,6 +275,13 @@ bool status_is_complete(const struct status *status) {
     return status->state != STATE_UNKNOWN;
 }
 
+bool status_is_degraded(const struct status *status) {
+    for (size_t i = 0; i < status->config->sink_count; i++)
+        if (status->sinks[i].view.dead.failed + status->sinks[i].view.dead.waiting > 0)
+            return true;
+    return false;
+}
+
 const char *pipeline_state_name(enum pipeline_state state) {
     static const char *const NAMES[] = {
         [STATE_NEW] = "new",           [STATE_COPYING] = "copying", [STATE_STREAMING] = "streaming",

@@ -76,6 +76,9 @@ void status_release(struct status *status);
 /* True if the source and every sink answered. */
 bool status_is_complete(const struct status *status);
 
+/* A sink has dead letters: the rest flows, and it differs from the source. */
+bool status_is_degraded(const struct status *status);
+
 /* `run` would go on from the positions. */
 bool status_can_start(const struct status *status);
 

@@ -207,6 +207,15 @@ static void put_verified(struct json_writer *json, const struct verified *verifi
     yajl_gen_array_close(json->generator);
 }
 
+static void put_dead(struct json_writer *json, const struct dead_count *dead) {
+    json_put_key(json, "dead_letters");
+    yajl_gen_map_open(json->generator);
+    json_put_number(json, "failed", (int64_t) dead->failed);
+    json_put_number(json, "waiting", (int64_t) dead->waiting);
+    json_put_number(json, "skipped", (int64_t) dead->skipped);
+    yajl_gen_map_close(json->generator);
+}
+
 static void put_sink(struct json_writer *json, const struct status *status, size_t i) {
     const struct config_sink *config = &status->config->sinks[i];
     const struct sink_status *sink = &status->sinks[i];
@@ -224,6 +233,7 @@ static void put_sink(struct json_writer *json, const struct status *status, size
     put_conflicts(json, "conflicts", sink->view.conflicts);
     put_conflicts(json, "conflicts_stopped",
                   activity != NULL ? activity->stops : (uint64_t[CONFLICT_KINDS]){0});
+    put_dead(json, &sink->view.dead);
     put_verified(json, &sink->verified);
     put_text(json, "error", error_line(sink->is_known ? &sink->copy_error : &sink->error).text);
     yajl_gen_map_close(json->generator);
@@ -273,6 +283,8 @@ void status_put_json(struct json_writer *json, const struct status *status) {
     yajl_gen_map_open(json->generator);
     json_put_field(json, "pipeline", status->config->name);
     json_put_field(json, "state", pipeline_state_name(status->state));
+    json_put_key(json, "is_degraded");
+    yajl_gen_bool(json->generator, status_is_degraded(status));
     put_text(json, "reason", status->reason);
     put_pid(json, "engine_pid", (int) status->engine_pid);
     put_failure(json, &status->failure);

@@ -38,6 +38,8 @@ static void append_engine(struct buffer *text, const struct status *status) {
 static void append_pipeline(struct buffer *text, const struct status *status) {
     buffer_printf(text, "pipeline    %s: %s", status->config->name, pipeline_state_name(status->state));
     append_engine(text, status);
+    if (status_is_degraded(status))
+        buffer_append_text(text, "; degraded: a sink has dead letters");
     buffer_append_text(text, "\n");
     if (status->reason[0] != '\0')
         buffer_printf(text, "            %s\n", status->reason);
@@ -333,6 +335,14 @@ static void append_conflicts(struct buffer *text, const uint64_t *counts, const 
         buffer_append_text(text, "\n");
 }
 
+static void append_dead(struct buffer *text, const struct dead_count *dead, int indent) {
+    if (dead->failed + dead->waiting > 0)
+        buffer_printf(text, "%*sdead letters: %" PRIu64 " failed, %" PRIu64 " waiting; `pgcdc dead list`\n",
+                      indent, "", dead->failed, dead->waiting);
+    if (dead->skipped > 0)
+        buffer_printf(text, "%*sdead letters left out for good: %" PRIu64 "\n", indent, "", dead->skipped);
+}
+
 static void append_sinks(struct buffer *text, const struct status *status) {
     int width = name_width(status->config);
     buffer_printf(text, "\n%-*s  %-*s  %-*s  %*s  %*s  %s\n", width, "sink", TYPE_WIDTH, "type", LSN_WIDTH,
@@ -348,6 +358,7 @@ static void append_sinks(struct buffer *text, const struct status *status) {
                           sink->is_from_disk ? "the checkpoint cannot be read"
                                              : error_line(&sink->error).text);
         const struct activity_sink *activity = activity_find(&status->activity, config->sink.name);
+        append_dead(text, &sink->view.dead, width + 2);
         append_conflicts(text, sink->view.conflicts, "conflicts settled: ", width + 2);
         if (activity != NULL)
             append_conflicts(text, activity->stops, "conflicts that stopped it: ", width + 2);

@@ -131,6 +131,7 @@ const struct sink_admin_ops *mapped_admin_ops(const struct sink_admin_ops *admin
         .find_held = admin->find_held != NULL ? mapped_find_held : NULL,
         .target = admin->target,
         .compare = admin->compare,
+        .dead = admin->dead,
     };
     return mapped;
 }

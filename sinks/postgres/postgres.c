@@ -20,8 +20,10 @@
 #include "sinks/postgres/copy/chunk_copy.h"
 #include "sinks/postgres/copy/copy.h"
 #include "sinks/postgres/copy/plan_rows.h"
+#include "sinks/postgres/dead/dead_tables.h"
 #include "sinks/postgres/postgres.h"
 #include "sinks/postgres/postgres_commit.h"
+#include "sinks/postgres/postgres_dead.h"
 #include "sinks/postgres/target/origin.h"
 #include "sinks/postgres/verify/target_comparison.h"
 #include "sinks/types.h"
@@ -57,6 +59,13 @@ static const struct option_spec POSTGRES_OPTIONS[] = {
      OPTION_TEXT, "early"},
     {"on_exists", false, "a row with the new key already exists: stop the pipeline, or overwrite the row",
      OPTION_TEXT, "stop"},
+    {"on_error", false,
+     "a change does not fit a table: stop the pipeline; or dead_letter, which keeps the change in pgcdc.dead "
+     "and goes on with those of other keys",
+     OPTION_TEXT, "stop"},
+    {"dead_letter_limit", false,
+     "of keys with dead letters; a change of one more key that does not fit stops the pipeline", OPTION_TEXT,
+     "1000"},
     {"add_column", false,
      "a table of the source gets a column: apply adds it at the target, in the transaction in which it is "
      "used "
@@ -205,6 +214,7 @@ static bool set_up_session(struct postgres_sink *postgres, struct error *err) {
 static bool postgres_open(struct sink *sink, struct position *ret_position, struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
     const char *origin = NULL;
+    size_t keys_max = 0;
     postgres->target.in_transaction = false;
     postgres->target.conflicts = (struct conflict_counts){0};
     postgres->target.row = (struct position_row){.pipeline = sink->config->pipeline,
@@ -215,6 +225,7 @@ static bool postgres_open(struct sink *sink, struct position *ret_position, stru
     if (!read_trigger_option(sink->config, &postgres->target.role, err) ||
         !narrowing_read_option(sink->config, &postgres->target.may_narrow, err) ||
         !conflict_policy_read(sink->config, &postgres->target.policy, err) ||
+        !dead_letters_read_options(sink->config, &keys_max, err) ||
         !origin_read_option(sink->config, &origin, err) || !connect_target(postgres, err) ||
         !set_up_session(postgres, err) || !set_trigger_role(postgres, err))
         return false;
@@ -223,8 +234,11 @@ static bool postgres_open(struct sink *sink, struct position *ret_position, stru
         return error_no_memory(err);
     FAULT_POINT("postgres-before-epoch");
     postgres->apply->schema = &postgres->schema;
+    dead_letters_init(&postgres->dead, &postgres->target, keys_max);
+    postgres->apply->dead = keys_max > 0 ? &postgres->dead : NULL;
     return position_row_open(&postgres->target.row, &postgres->target.session, ret_position, err) &&
            schema_open(&postgres->schema, &postgres->target, err) &&
+           dead_letters_open(&postgres->dead, err) &&
            (origin == NULL || origin_set_up(&postgres->target.session, origin, err)) &&
            (!postgres->target.policy.detects_origin ||
             origin_find(&postgres->target.session, origin, &postgres->target.origin_id, err)) &&
@@ -314,6 +328,7 @@ static void postgres_close(struct sink *sink) {
     struct postgres_sink *postgres = postgres_of(sink);
     apply_free(postgres->apply);
     schema_release(&postgres->schema);
+    dead_letters_release(&postgres->dead);
     buffer_release(&postgres->target.sink.news);
     postgres->apply = NULL;
     session_close(&postgres->target.session);
@@ -326,7 +341,8 @@ static bool postgres_look(struct sink *sink, struct sink_view *ret_view, struct 
         .pipeline = sink->config->pipeline, .sink = sink->config->name, .stream = sink_stream(sink->config)};
     bool seen = connect_target(postgres, err) &&
                 position_row_look(&row, &postgres->target.session, ret_view, err) &&
-                conflict_counts_look(sink->config, &postgres->target.session, ret_view->conflicts, err);
+                conflict_counts_look(sink->config, &postgres->target.session, ret_view->conflicts, err) &&
+                dead_tables_count(sink->config, &postgres->target.session, &ret_view->dead, err);
     session_close(&postgres->target.session);
     return seen;
 }
@@ -346,6 +362,7 @@ static bool postgres_drop(struct sink *sink, struct error *err) {
     const char *origin = NULL;
     bool dropped = origin_read_option(sink->config, &origin, err) && connect_target(postgres, err) &&
                    conflict_counts_drop(sink->config, &postgres->target.session, err) &&
+                   dead_tables_drop(sink->config, &postgres->target.session, err) &&
                    plan_rows_drop(sink->config, &postgres->target.session, err) &&
                    known_tables_drop(sink->config, &postgres->target.session, err) &&
                    position_row_drop(&row, &postgres->target.session, err) &&
@@ -359,11 +376,13 @@ static bool postgres_validate(const struct sink_config *config, struct error *er
     struct conflict_policy policy;
     const char *origin;
     struct schema_policy schema;
+    size_t keys_max;
     bool narrowing;
     bool waits;
     return schema_policy_read(config, &schema, err) && durability_read_option(config, &waits, err) &&
            read_trigger_option(config, &role, err) && narrowing_read_option(config, &narrowing, err) &&
-           conflict_policy_read(config, &policy, err) && origin_read_option(config, &origin, err);
+           conflict_policy_read(config, &policy, err) && dead_letters_read_options(config, &keys_max, err) &&
+           origin_read_option(config, &origin, err);
 }
 
 static bool postgres_check(struct sink *sink, const struct sink_check *check, struct error *err) {
@@ -386,8 +405,16 @@ static bool open_for_command(struct postgres_sink *postgres, struct error *err) 
            connect_target(postgres, err) && set_trigger_role(postgres, err);
 }
 
-/* The plan is read and removed whatever the triggers do. */
-static bool open_for_look(struct postgres_sink *postgres, struct error *err) {
+bool postgres_prepare_command(struct postgres_sink *postgres, struct error *err) {
+    const struct sink_config *config = postgres->target.sink.config;
+    return read_trigger_option(config, &postgres->target.role, err) &&
+           conflict_policy_read(config, &postgres->target.policy, err) &&
+           session_notice_our_end(&postgres->target.session, err) &&
+           session_execute(&postgres->target.session, PLANNER_OURS, err) && set_trigger_role(postgres, err);
+}
+
+/* What is read and removed whatever the triggers do. */
+bool postgres_open_for_command(struct postgres_sink *postgres, struct error *err) {
     const struct sink_config *config = postgres->target.sink.config;
     postgres->target.in_transaction = false;
     postgres->target.row = (struct position_row){
@@ -429,7 +456,8 @@ static bool postgres_chunk_add_begin(struct sink *sink, struct table *tables, si
 
 static bool postgres_chunk_add(struct sink *sink, struct chunk *chunks, size_t count, struct error *err) {
     struct target *target = &postgres_of(sink)->target;
-    if (!plan_rows_add(target, chunks, count, err))
+    if (!plan_rows_add(target, chunks, count, err) ||
+        !dead_tables_refuse(sink->config, &target->session, chunks, count, err))
         return false;
     FAULT_POINT("add-before-commit");
     if (!session_execute(&target->session, "commit", err))
@@ -441,14 +469,16 @@ static bool postgres_chunk_add(struct sink *sink, struct chunk *chunks, size_t c
 static bool postgres_chunk_look(struct sink *sink, struct arena *arena, struct chunk_plan *ret_plan,
                                 struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
-    bool looked = open_for_look(postgres, err) && plan_rows_look(&postgres->target, arena, ret_plan, err);
+    bool looked =
+        postgres_open_for_command(postgres, err) && plan_rows_look(&postgres->target, arena, ret_plan, err);
     session_close(&postgres->target.session);
     return looked;
 }
 
 static bool postgres_chunk_remove(struct sink *sink, oid_t relation_oid, struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
-    bool removed = open_for_look(postgres, err) && plan_rows_remove(&postgres->target, relation_oid, err);
+    bool removed =
+        postgres_open_for_command(postgres, err) && plan_rows_remove(&postgres->target, relation_oid, err);
     session_close(&postgres->target.session);
     return removed;
 }
@@ -486,6 +516,7 @@ static const struct sink_admin_ops POSTGRES_ADMIN = {
     .drop = postgres_drop,
     .target = postgres_target,
     .compare = postgres_compare,
+    .dead = &postgres_dead_ops,
 };
 
 const struct sink_ops sink_postgres = {

@@ -91,8 +91,8 @@ static bool settle_whole(struct postgres_sink *postgres, const struct position *
 
 static bool may_settle_whole(const struct postgres_sink *postgres, const struct error *err) {
     const struct pq_pipeline_note *note = &postgres->apply->pipeline.failure.note;
-    return conflict_policy_settles(&postgres->target.policy) && err->kind == ERROR_DATA &&
-           note->change != NULL && !note->is_position;
+    return apply_settles(postgres->apply) && err->kind == ERROR_DATA && note->change != NULL &&
+           !note->is_position;
 }
 
 static bool end_whole(struct postgres_sink *postgres, const struct position *position, bool waits,

@@ -55,6 +55,7 @@ void apply_free(struct apply *apply) {
     arena_release(&apply->catalog);
     free(apply->tables);
     free(apply->kept);
+    free(apply->flowing);
     free(apply);
 }
 
@@ -410,6 +411,10 @@ static bool apply_parts(struct apply *apply, const struct change *changes, size_
     return true;
 }
 
+bool apply_flowing(struct apply *apply, const struct change *changes, size_t count, struct error *err) {
+    return !has_work(changes, count) || apply_parts(apply, changes, count, NULL, err);
+}
+
 bool apply_changes(struct apply *apply, const struct change *changes, size_t count,
                    const struct position *until, struct error *err) {
     if (apply->target->sink.facts.gone_count > 0 && count > 0 &&
@@ -418,7 +423,9 @@ bool apply_changes(struct apply *apply, const struct change *changes, size_t cou
     if (!has_work(changes, count))
         return true;
     bool applied = make_room(apply, count, err) && forget_changed(apply, err) &&
-                   apply_parts(apply, changes, count, until, err);
+                   (apply->dead != NULL && apply->dead->retry == NULL && dead_letters_exist(apply->dead)
+                        ? apply_beside_dead(apply, changes, count, err)
+                        : apply_parts(apply, changes, count, until, err));
     trim(&apply->statements.texts);
     trim(&apply->arrays);
     trim(&apply->copy.buffer);

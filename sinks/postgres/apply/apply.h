@@ -6,6 +6,7 @@
  * apply_rows.c       one statement per change, in the source's order: always right
  * apply_sets.c       the net effect on each row, a few statements per table: fast, and equal to it or undone
  * apply_conflicts.c  rows that are missing or already exist, settled by the operator's policy
+ * apply_dead.c       changes that do not fit become dead letters, and later ones of their keys wait
  * explain.c          the message for a change that cannot be applied
  */
 #pragma once
@@ -17,13 +18,17 @@
 #include "sinks/postgres/apply/statement.h"
 #include "sinks/postgres/catalog/target_table.h"
 #include "sinks/postgres/catalog/target_watch.h"
+#include "sinks/postgres/dead/dead_letters.h"
 #include "sinks/postgres/schema/schema.h"
 #include "sinks/postgres/target/pq_pipeline.h"
 #include "sinks/postgres/target/target.h"
 
 struct apply {
     struct target *target;
-    struct schema *schema;  /* the sink's; NULL: tables do not follow the source's columns */
+    struct schema *schema;     /* the sink's; NULL: tables do not follow the source's columns */
+    struct dead_letters *dead; /* NULL: a change that does not fit stops the pipeline */
+    struct change *flowing;    /* a part of the span, without what waits behind a dead letter */
+    size_t flowing_capacity;
     bool ordinary_role;     /* apply_rows.c has switched the replica role off */
     bool planner_is_theirs; /* the planner is set for triggers, until the end of the span */
     bool has_fired;       /* triggers fired in this target transaction, and may fire again when it commits */
@@ -143,6 +148,41 @@ MUST_CHECK bool apply_settling(struct apply *apply, const struct span *span, str
  * returns false. Only close may follow, because the target transaction is given up.
  */
 bool apply_name_conflict(struct apply *apply, struct error *err);
+
+/* apply_conflicts.c: may a failed span be applied again in pieces, because some failures are settled? */
+static inline bool apply_settles(const struct apply *apply) {
+    return apply->dead != NULL || conflict_policy_settles(&apply->target->policy);
+}
+
+/* apply_conflicts.c: the row of an update or a delete is missing; no trigger or rule has to do with it. */
+bool apply_is_missing(const struct pq_pipeline_failure *failure);
+
+/* apply.c: changes none of which waits behind a dead letter, in an open target transaction. */
+MUST_CHECK bool apply_flowing(struct apply *apply, const struct change *changes, size_t count,
+                              struct error *err);
+
+/* apply_dead.c: apply_changes where there are dead letters. */
+MUST_CHECK bool apply_beside_dead(struct apply *apply, const struct change *changes, size_t count,
+                                  struct error *err);
+
+/* apply_dead.c: can the change that failed become a dead letter, so that the rest goes on? */
+bool apply_dead_takes(const struct apply *apply, const struct pq_pipeline_failure *failure,
+                      const struct error *err);
+
+/* apply_dead.c: makes it one. *err: why it failed. Everything since the savepoint is undone. */
+MUST_CHECK bool apply_set_aside(struct apply *apply, const struct pq_pipeline_failure *failure,
+                                struct error *err);
+
+/*
+ * apply_dead.c: from first on, *ret_count changes, at most most, can be applied together: none waits for a
+ * dead letter, and only the last may be a TRUNCATE that ends waiting. 0: the first one waits, and is now a
+ * letter itself.
+ */
+MUST_CHECK bool apply_dead_find(struct apply *apply, const struct span *span, size_t first, size_t most,
+                                size_t *ret_count, struct error *err);
+
+/* apply_dead.c: the span is applied. The letters of a table that it has emptied are moot. */
+MUST_CHECK bool apply_dead_end(struct apply *apply, const struct span *span, struct error *err);
 
 /* apply_sets.c: applies a span of rows on which no trigger acts, each table with one definition. */
 MUST_CHECK bool apply_sets(struct apply *apply, const struct span *span, struct error *err);

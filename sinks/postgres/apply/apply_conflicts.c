@@ -49,7 +49,7 @@ static enum attempt_end attempt(struct apply *apply, const struct span *span, se
     if (send_attempt(apply, span, send, err))
         return ATTEMPT_DONE;
     *ret_failure = apply->pipeline.failure;
-    if (!is_about_row(ret_failure, err))
+    if (!is_about_row(ret_failure, err) && !apply_dead_takes(apply, ret_failure, err))
         return ATTEMPT_FAILED;
     if (apply_undo(apply, &broken))
         return ATTEMPT_UNDONE;
@@ -64,7 +64,7 @@ static enum attempt_end attempt(struct apply *apply, const struct span *span, se
  * A trigger or a rule of the target may have suppressed the change; then it is unknown whether the row
  * existed.
  */
-static bool is_missing(const struct pq_pipeline_failure *failure) {
+bool apply_is_missing(const struct pq_pipeline_failure *failure) {
     const struct target_table *table = failure->note.table;
     const bool is_update = failure->note.change->kind == CHANGE_UPDATE;
     return failure->is_count && failure->rows == 0 && !table->has_rules &&
@@ -78,10 +78,10 @@ static bool find_kind(const struct pq_pipeline_failure *failure, enum conflict_k
         return !failure->is_count;
     case CHANGE_UPDATE:
         *ret_kind = failure->is_count ? CONFLICT_UPDATE_MISSING : CONFLICT_UPDATE_EXISTS;
-        return !failure->is_count || is_missing(failure);
+        return !failure->is_count || apply_is_missing(failure);
     case CHANGE_DELETE:
         *ret_kind = CONFLICT_DELETE_MISSING;
-        return is_missing(failure);
+        return apply_is_missing(failure);
     case CHANGE_READ:
     case CHANGE_TRUNCATE:
     case CHANGE_BEGIN:
@@ -258,6 +258,15 @@ static bool overwrite_instead(struct apply *apply, const struct span *one,
     return end == ATTEMPT_DONE;
 }
 
+/*
+ * No policy settles it. *failure and *err: how the change failed; it is undone, unless the session is
+ * broken.
+ */
+static bool give_up(struct apply *apply, const struct pq_pipeline_failure *failure, struct error *err) {
+    return apply_dead_takes(apply, failure, err) ? apply_set_aside(apply, failure, err)
+                                                 : explain_pipeline(apply->target, failure, err);
+}
+
 /* *failure and *err: how the change failed. They are reported when it cannot be settled. */
 static bool apply_conflicts_settle(struct apply *apply, const struct span *one,
                                    const struct pq_pipeline_failure *failure, struct error *err) {
@@ -265,16 +274,16 @@ static bool apply_conflicts_settle(struct apply *apply, const struct span *one,
     struct error second_err;
     const struct conflict conflict = apply_conflicts_decide(apply, one, failure, err);
     if (!conflict.is_skipped && conflict.send == NULL)
-        return explain_pipeline(apply->target, failure, err);
+        return give_up(apply, failure, err);
     if (!conflict.is_skipped) {
         const enum attempt_end end = attempt(apply, one, conflict.send, &second, &second_err);
         if (end == ATTEMPT_FAILED || (end == ATTEMPT_UNDONE && conflict.kind == CONFLICT_UPDATE_MISSING &&
                                       !overwrite_instead(apply, one, &second, &second_err))) {
             *err = second_err;
-            return explain_pipeline(apply->target, &second, err);
+            return give_up(apply, &second, err);
         }
         if (end == ATTEMPT_UNDONE && conflict.kind != CONFLICT_UPDATE_MISSING)
-            return explain_pipeline(apply->target, failure, err);
+            return give_up(apply, failure, err);
     }
     count(apply, conflict.kind);
     return true;
@@ -293,17 +302,24 @@ bool apply_settling(struct apply *apply, const struct span *span, struct error *
     size_t piece = span->count;
     for (size_t first = 0; first < span->count;) {
         struct pq_pipeline_failure failure;
-        const size_t left = span->count - first;
-        const struct span part = {.changes = span->changes + first,
-                                  .tables = span->tables + first,
-                                  .count = piece < left ? piece : left};
+        size_t together = 0;
+        if (!apply_dead_find(apply, span, first, piece, &together, err))
+            return false;
+        if (together == 0) {
+            first++;
+            continue;
+        }
+        const struct span part = {
+            .changes = span->changes + first, .tables = span->tables + first, .count = together};
         arena_reset(&apply->conflict_arena);
         const enum attempt_end end = attempt(apply, &part, apply_send_span, &failure, err);
         if (end == ATTEMPT_FAILED)
             return explain_pipeline(apply->target, &failure, err);
         if (end == ATTEMPT_DONE) {
+            if (!apply_dead_end(apply, &part, err))
+                return false;
             first += part.count;
-            piece = 2 * part.count;
+            piece = part.count < piece ? piece : 2 * part.count;
         } else if (part.count > 1) {
             const size_t place = place_of(&part, failure.note.change);
             piece = place > 0 ? place : 1;

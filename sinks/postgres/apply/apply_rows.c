@@ -313,7 +313,7 @@ bool apply_send_span(struct apply *apply, const struct span *span, struct error 
 
 bool apply_rows(struct apply *apply, const struct span *span, struct error *err) {
     struct pq_pipeline *pipeline = &apply->pipeline;
-    if (conflict_policy_settles(&apply->target->policy))
+    if (apply_settles(apply))
         return apply_settling(apply, span, err);
     apply_forget_foreign(apply);
     if (!pq_pipeline_begin(pipeline, err) || !target_begin(apply->target, pipeline, err) ||
