@@ -2,7 +2,7 @@
 """All peers, in the order in which they are shown."""
 import dataclasses
 
-from . import peer_copy, peer_pgcdc_archive, peer_pgcdc_mapped
+from . import peer_copy, peer_pgcdc_archive, peer_pgcdc_history, peer_pgcdc_mapped
 from .cluster import ClusterError
 from .peer_debezium import Debezium, DebeziumTuned
 from .peer_native import Native, NativeTuned
@@ -13,7 +13,8 @@ from .peer_pgcopydb import Pgcopydb
 from .peer_recvlogical import Recvlogical, RecvlogicalText
 
 ALL = (Recvlogical, RecvlogicalText, PgcdcNull, Native, NativeTuned, Pgcopydb, Pgcdc, PgcdcKafka,
-       Debezium, DebeziumTuned, *peer_pgcdc_archive.ALL, *peer_pgcdc_mapped.ALL, *peer_copy.ALL)
+       Debezium, DebeziumTuned, *peer_pgcdc_archive.ALL, *peer_pgcdc_mapped.ALL, *peer_pgcdc_history.ALL,
+       *peer_copy.ALL)
 
 SINKS = tuple(dict.fromkeys(sink for peer in ALL for sink in peer.sinks))
 

@@ -18,11 +18,12 @@ from .cluster import ClusterError
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "workloads"
 ORDER = ("insert_one_transaction", "pgbench", "insert_one_row", "update_one_transaction", "insert_wide", "insert_every_type",
-         "update_hot", "update_documents", "update_without_key", "update_by_index", "delete_rows", "many_tables", "mix", "bursts", "mapped", "idle",
+         "update_hot", "update_documents", "update_without_key", "update_by_index", "delete_rows", "many_tables", "mix", "bursts", "mapped", "history", "idle",
          "lag", "copy_one_table", "copy_fifty_tables", "clone_fifty_tables")
 # Of different kinds, and short: what a quick look is taken at when no workload is named.
 QUICK = ("insert_one_transaction", "pgbench", "insert_one_row", "insert_wide", "mix", "idle", "lag", "copy_one_table")
 MAPPED = "mapped"
+HISTORY = "history"
 MIN_ROWS = 1000
 PUBLICATION = "bench"
 RECORDED_SLOT = "bench_recorded"
@@ -61,7 +62,7 @@ class Workload:
         """Those that take part: "copy", or "stream", and "mapped" where rules are measured."""
         if self.measure == "copy":
             return ("copy",)
-        return ("stream", "mapped") if self.name == MAPPED else ("stream",)
+        return ("stream", "mapped") if self.name in (MAPPED, HISTORY) else ("stream",)
 
     def shrink(self):
         if self.measure == "copy":

@@ -264,12 +264,22 @@ static bool close_current(struct mode_rows *rows, const struct mode_shape *shape
     return true;
 }
 
+static struct last_version *find_last(const struct mode_rows *rows, const struct mode_shape *shape,
+                                      const struct value *key) {
+    const struct last_version like = {.shape = shape, .key = key};
+    return map_find(&rows->last, hash_key(shape, key), is_same_key, &like);
+}
+
+/* The sink takes unsent values from the current version, which ends then. */
+static bool is_filled(const struct mode_shape *shape, const struct change *change) {
+    return change->new_values != NULL && has_unchanged(shape, change->new_values);
+}
+
 /* *ret_last: the version of this span that ended, or NULL. */
 static bool end_version(struct mode_rows *rows, const struct mode_shape *shape, const struct change *change,
                         const struct value *key, struct last_version **ret_last, struct error *err) {
     const struct mode_event event = event_of(shape, change, 'u');
-    const struct last_version like = {.shape = shape, .key = key};
-    struct last_version *last = map_find(&rows->last, hash_key(shape, key), is_same_key, &like);
+    struct last_version *last = find_last(rows, shape, key);
     struct value time;
     *ret_last = last;
     if (!mode_values_time(&event, rows->arena, &time, err))
@@ -281,7 +291,7 @@ static bool end_version(struct mode_rows *rows, const struct mode_shape *shape, 
         if (last == NULL)
             return error_no_memory(err);
         *last = (struct last_version){.shape = shape, .key = key};
-        return close_current(rows, shape, change, key, &time, err) &&
+        return (is_filled(shape, change) || close_current(rows, shape, change, key, &time, err)) &&
                (map_put(&rows->last, hash_key(shape, key), is_same_key, last, last) || error_no_memory(err));
     }
     last->values[shape->at[MODE_VALID_TO]] = time;
@@ -299,8 +309,7 @@ static void take_last_values(const struct last_version *last, struct value *valu
 
 static bool add_version(struct mode_rows *rows, const struct mode_shape *shape, const struct change *change,
                         const struct value *old_key, struct value *values, struct error *err) {
-    const struct last_version like = {.shape = shape, .key = values};
-    const struct last_version *before = map_find(&rows->last, hash_key(shape, values), is_same_key, &like);
+    const struct last_version *before = find_last(rows, shape, values);
     struct last_version *last = arena_alloc_zero(rows->arena, sizeof *last);
     if (last == NULL)
         return error_no_memory(err);
@@ -311,6 +320,15 @@ static bool add_version(struct mode_rows *rows, const struct mode_shape *shape, 
     return map_put(&rows->last, hash_key(shape, values), is_same_key, last, last) || error_no_memory(err);
 }
 
+/* A version whose values were not all sent must be in the sink before the next one takes them. */
+static void finish_filled(struct mode_rows *rows, const struct mode_shape *shape, const struct change *change,
+                          const struct value *old_key) {
+    const struct last_version *last = find_last(rows, shape, old_key);
+    if (last != NULL && last->values != NULL && is_filled(shape, change) &&
+        has_unchanged(shape, last->values))
+        mode_rows_flush(rows);
+}
+
 static bool add_history(struct mode_rows *rows, const struct mode_shape *shape, const struct change *change,
                         struct error *err) {
     const struct value *old_key = change->old_values != NULL ? change->old_values : change->new_values;
@@ -318,6 +336,8 @@ static bool add_history(struct mode_rows *rows, const struct mode_shape *shape, 
     struct last_version *last = NULL;
     struct value *values = NULL;
     const bool ends = change->kind == CHANGE_UPDATE || change->kind == CHANGE_DELETE;
+    if (ends)
+        finish_filled(rows, shape, change, old_key);
     if (ends && !end_version(rows, shape, change, old_key, &last, err))
         return false;
     if (change->kind == CHANGE_DELETE)

@@ -10,8 +10,8 @@
  *              closes a version of the same span is part of it. So each row is written once, and each key is
  *              closed once at most, and all closes come before all versions: a sink may apply them as sets
  *
- * An INSERT with values that are VALUE_UNCHANGED has old_values: the key of the row that has them, which is
- * the last one with that key.
+ * An INSERT with values that are VALUE_UNCHANGED has old_values: the key of the row that has them. In a
+ * history this is the current version of that key, which the INSERT ends too: nothing else closes it.
  */
 #pragma once
 

@@ -70,6 +70,14 @@ def test_rules_are_measured_beside_the_same_without(program, tmp_path):
     assert set(peers) == {"pgcdc", "pgcdc_mapped", "pgcdc_kafka", "pgcdc_kafka_mapped"} and all(runs[0]["seconds"] > 0 for runs in peers.values())
 
 
+def test_keeping_versions_is_measured_beside_keeping_rows(program, tmp_path):
+    figures = tmp_path / "figures.json"
+    result = bench("--rows", "4000", "--peer", "pgcdc,pgcdc_history", "--engine", program, "--json", figures, "history")
+    assert result.returncode == 0, result.stdout + result.stderr
+    peers = json.loads(figures.read_text())["results"]["history"]
+    assert set(peers) == {"pgcdc", "pgcdc_history"} and all(runs[0]["seconds"] > 0 for runs in peers.values())
+
+
 def test_a_small_copy_measures_every_peer_that_copies(program, tmp_path):
     figures = tmp_path / "figures.json"
     rows = "pgcdc_live", "pgcdc_simple", "pgcdc_killed", "pgcopydb_clone", "pgcopydb_split", "native_copy"

@@ -228,10 +228,14 @@ static bool is_ordered(const struct change *change, const struct target_table *t
     return change->kind == CHANGE_TRUNCATE || (table != NULL && table->is_strict);
 }
 
-/* What closes versions, and what adds them: mode_rows.h has put them in an order that sets keep. */
-static bool are_siblings(const struct target_table *one, const struct target_table *other) {
-    return one->relation->mode == ROWS_HISTORY && other->relation->mode == ROWS_HISTORY &&
-           one->relation->mapped_from == other->relation->mapped_from;
+/*
+ * What closes versions, which has fewer columns, and then what adds them: mode_rows.h has put them in an
+ * order that sets keep. What closes versions after others were added is for a run of its own.
+ */
+static bool are_siblings(const struct target_table *before, const struct target_table *table) {
+    return before->relation->mode == ROWS_HISTORY && table->relation->mode == ROWS_HISTORY &&
+           before->relation->mapped_from == table->relation->mapped_from &&
+           before->relation->column_count <= table->relation->column_count;
 }
 
 /* *ret_joins: false when the run already uses another definition of the same target table. */

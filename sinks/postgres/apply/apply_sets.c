@@ -16,6 +16,7 @@
 #include "sinks/postgres/apply/apply.h"
 #include "sinks/postgres/apply/array_encoder.h"
 #include "sinks/postgres/apply/copy_rows.h"
+#include "sinks/postgres/apply/key_order.h"
 #include "sinks/postgres/apply/row_match.h"
 
 #define COPY_ROWS_MIN 64u /* for fewer rows the round trips of a COPY cost more than they save */
@@ -195,6 +196,14 @@ static bool send_deletes(struct apply *apply, const struct table_effect *of_tabl
     return send_set(apply, of_table, form, &list, err);
 }
 
+/*
+ * A history has many versions of a key, and each update changes two of them: in the order of keys they lie
+ * together. With random keys this takes a fifth of the target's time.
+ */
+static bool is_sorted(const struct table_effect *of_table) {
+    return of_table->table->relation->mode == ROWS_HISTORY;
+}
+
 static bool send_group(struct apply *apply, const struct table_effect *of_table,
                        const struct update_group *group, struct error *err) {
     struct effect_list list;
@@ -203,6 +212,8 @@ static bool send_group(struct apply *apply, const struct table_effect *of_table,
     for (uint32_t i = group->first; i != EFFECT_NONE; i = apply->net.effects[i].next_update)
         list.effects[list.count++] = &apply->net.effects[i];
     assert(list.count == group->count);
+    if (is_sorted(of_table) && !key_order_sort(list.effects, list.count, &apply->net.arena, err))
+        return false;
     struct column_set written = group->written;
     struct statement_form form = {.kind = STATEMENT_SET_UPDATE, .written = &written};
     if (of_table->by_images) {
@@ -274,15 +285,37 @@ static bool is_binary(const struct table_effect *of_table) {
     return false;
 }
 
+static bool copy_effect(struct apply *apply, const struct effect *effect, bool binary, struct error *err) {
+    if (!copy_rows_add(&apply->copy, effect->table, effect->values, binary, err))
+        return false;
+    FAULT_POINT("postgres-in-copy");
+    return true;
+}
+
+static bool copy_sorted(struct apply *apply, const struct table_effect *of_table, bool binary,
+                        struct error *err) {
+    struct effect_list list;
+    if (!new_list(apply, of_table->insert_count, &list, err))
+        return false;
+    for (uint32_t i = of_table->first; i != EFFECT_NONE; i = apply->net.effects[i].next)
+        if (is_inserted(&apply->net.effects[i]))
+            list.effects[list.count++] = &apply->net.effects[i];
+    if (!key_order_sort(list.effects, list.count, &apply->net.arena, err))
+        return false;
+    for (uint32_t i = 0; i < list.count; i++)
+        if (!copy_effect(apply, list.effects[i], binary, err))
+            return false;
+    return true;
+}
+
 static bool copy_effects(struct apply *apply, const struct table_effect *of_table, bool binary,
                          struct error *err) {
+    if (is_sorted(of_table))
+        return copy_sorted(apply, of_table, binary, err);
     for (uint32_t i = of_table->first; i != EFFECT_NONE; i = apply->net.effects[i].next) {
         const struct effect *effect = &apply->net.effects[i];
-        if (!is_inserted(effect))
-            continue;
-        if (!copy_rows_add(&apply->copy, of_table->table, effect->values, binary, err))
+        if (is_inserted(effect) && !copy_effect(apply, effect, binary, err))
             return false;
-        FAULT_POINT("postgres-in-copy");
     }
     return true;
 }

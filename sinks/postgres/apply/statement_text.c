@@ -119,11 +119,13 @@ static void append_row_insert(struct text *text) {
     append_revival(text);
 }
 
-/* The row that has the unsent values is the last one with the old key. */
-static void append_filler(struct text *text) {
-    const char *glue = " as t where ";
-    statement_text_append(text, " from (select * from ");
-    append_table(text);
+static bool is_history(const struct text *text) {
+    return text->table->relation->mode == ROWS_HISTORY;
+}
+
+/* The source's key, without what tells versions apart. */
+static void append_source_key_match(struct text *text) {
+    const char *glue = " where ";
     for (uint32_t i = 0; i < text->table->column_count; i++) {
         const struct target_column *column = &text->table->columns[i];
         if (!column->is_key || column->is_of_mode)
@@ -132,8 +134,18 @@ static void append_filler(struct text *text) {
         append_parameter(text, i, true);
         glue = " and ";
     }
-    if (text->table->relation->mode == ROWS_HISTORY)
-        statement_text_append(text, " order by t." MODE_NAME_LSN " desc, t." MODE_NAME_INDEX " desc limit 1");
+}
+
+/* The row that has the unsent values: of a history the one that ends, see append_closed. */
+static void append_filler(struct text *text) {
+    if (is_history(text)) {
+        statement_text_append(text, " from old");
+        return;
+    }
+    statement_text_append(text, " from (select * from ");
+    append_table(text);
+    statement_text_append(text, " as t");
+    append_source_key_match(text);
     statement_text_append(text, ") as old");
 }
 
@@ -189,6 +201,19 @@ static void append_replaced(struct text *text) {
     statement_text_append(text, " as t");
     append_match(text);
     statement_text_append(text, " returning t.*)");
+}
+
+/* The version of the old key ends when the new one begins, and only it is indexed by its key. */
+static void append_closed(struct text *text) {
+    const struct relation *relation = text->table->relation;
+    statement_text_append(text, "old as (update ");
+    append_table(text);
+    statement_text_append(text, " as t set " MODE_NAME_CURRENT " = false, " MODE_NAME_VALID_TO " = ");
+    for (uint32_t i = 0; i < relation->column_count; i++)
+        if (slice_equal(relation->columns[i].name, slice_of(MODE_NAME_VALID_FROM)))
+            append_parameter(text, i, false);
+    append_source_key_match(text);
+    statement_text_append(text, " and t." MODE_NAME_CURRENT " returning t.*)");
 }
 
 /*
@@ -296,10 +321,11 @@ static void append_set_delete(struct text *text) {
 
 /* The part before the change itself. */
 static void append_with(struct text *text, enum statement_kind kind) {
-    bool replaces = kind == STATEMENT_ROW_REPLACE;
+    const bool closes = kind == STATEMENT_ROW_FILL && is_history(text);
+    const bool replaces = kind == STATEMENT_ROW_REPLACE || closes;
     statement_text_append(text, replaces || text->counts_one ? "with " : "");
     if (replaces)
-        append_replaced(text);
+        closes ? append_closed(text) : append_replaced(text);
     if (text->counts_one)
         statement_text_append(text, replaces ? ", done as (" : "done as (");
     else

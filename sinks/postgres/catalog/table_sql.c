@@ -51,7 +51,10 @@ static void append_key(struct buffer *sql, const struct table *table) {
     buffer_append_text(sql, table->key_is_deferrable ? ") deferrable" : ")");
 }
 
-/* Finds the version that a change ends, and makes sure that a row has one. */
+/*
+ * Finds the version that a change ends, and makes sure that a row has one. It has current versions only, so a
+ * version is written into it once. A primary key of all versions would take as long as their rows.
+ */
 static void append_current_index(struct buffer *sql, const struct table *table) {
     const char *glue = " (";
     buffer_append_text(sql, "; create unique index on ");
@@ -76,9 +79,9 @@ void table_sql_append(struct buffer *sql, const struct table *table, int target_
             buffer_append_text(sql, ", ");
         append_column(sql, &table->columns[i], target_version);
     }
-    if (key_is_complete(table))
+    if (key_is_complete(table) && table->mode != ROWS_HISTORY)
         append_key(sql, table);
     buffer_append_text(sql, ")");
-    if (table->mode == ROWS_HISTORY && key_is_complete(table))
+    if (key_is_complete(table) && table->mode == ROWS_HISTORY)
         append_current_index(sql, table);
 }
