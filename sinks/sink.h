@@ -57,6 +57,7 @@ struct sink_option {
     const char *value;
 };
 
+struct ddl_rules;
 struct mapping;
 struct session_options;
 struct sink_ops;
@@ -69,6 +70,8 @@ struct sink_config {
     /* the source's database, set by the engine before it opens the sink; NULL without an engine */
     const char *database;
     const struct mapping *mapping; /* rules for its tables (sinks/mapping); NULL: none */
+    const struct ddl_rules
+        *ddl; /* what it does when tables of the source are altered; NULL: its options say */
     const struct sink_ops *mapped; /* the operations behind the mapping; NULL without one */
     /* of a session at the source, for a mapping; NULL: there is none, because an archive is read */
     const struct session_options *source;

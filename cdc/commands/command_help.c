@@ -89,6 +89,7 @@ static void print_configuration(void) {
     print_options("buffer.", BUFFER_OPTIONS);
     print_options("sinks[].", SINK_OPTIONS);
     print_options("mapping[].", MAPPING_OPTIONS);
+    print_options("ddl[].", DDL_OPTIONS);
     for (size_t i = 0; (ops = sink_ops_at(i)) != NULL; i++) {
         if (ops->options->key == NULL)
             continue;
@@ -185,6 +186,7 @@ static void print_markdown(void) {
     print_rows("buffer.", BUFFER_OPTIONS);
     print_rows("sinks[].", SINK_OPTIONS);
     print_rows("mapping[].", MAPPING_OPTIONS);
+    print_rows("ddl[].", DDL_OPTIONS);
     end_table("the file");
     for (size_t i = 0; (ops = sink_ops_at(i)) != NULL; i++) {
         if (ops->options->key == NULL)

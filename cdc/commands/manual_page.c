@@ -210,6 +210,7 @@ void manual_page_print_config(void) {
     put_keys("buffer.", BUFFER_OPTIONS);
     put_keys("sinks[].", SINK_OPTIONS);
     put_keys("mapping[].", MAPPING_OPTIONS);
+    put_keys("ddl[].", DDL_OPTIONS);
     for (size_t i = 0; (ops = sink_ops_at(i)) != NULL; i++) {
         if (ops->options->key == NULL)
             continue;

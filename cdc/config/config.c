@@ -46,6 +46,10 @@ const struct option_spec PIPELINE_OPTIONS[] = {
     {"sinks", true, "the list of sinks, one or more", OPTION_SECTIONS, NULL},
     {"mapping", false, "the list of rules for tables and columns; the first that matches a table is its rule",
      OPTION_SECTIONS, "none"},
+    {"ddl", false,
+     "the list of what sinks do when tables of the source are altered; the first that matches a table is its "
+     "rule",
+     OPTION_SECTIONS, "none"},
     {0},
 };
 
@@ -138,8 +142,8 @@ static bool read_sections(struct config_file *file, struct config *config, struc
            config_read_schema(&root, &config->schema, err) &&
            config_read_cutover(&root, &config->cutover, err) && read_accepted(&root, config, err) &&
            section_path(&root, "state", &config->state, err) && config_read_sinks(&root, config, err) &&
-           config_read_mapping(&root, config, err) && config_read_buffer(&root, config, err) &&
-           config_read_migrate(&root, config, err);
+           config_read_ddl(&root, config, err) && config_read_mapping(&root, config, err) &&
+           config_read_buffer(&root, config, err) && config_read_migrate(&root, config, err);
 }
 
 static bool read_text(struct slice text, struct arena *arena, struct config *config, struct error *err) {

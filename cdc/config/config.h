@@ -153,6 +153,7 @@ extern const struct option_spec MIGRATE_OPTIONS[];
 extern const struct option_spec BUFFER_OPTIONS[];
 extern const struct option_spec SINK_OPTIONS[];
 extern const struct option_spec MAPPING_OPTIONS[];
+extern const struct option_spec DDL_OPTIONS[];
 
 /* The caller frees *ret_config. */
 MUST_CHECK bool config_read(const char *path, struct config **ret_config, struct error *err);

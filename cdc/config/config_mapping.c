@@ -54,6 +54,15 @@ static bool read_sinks(const struct section *section, const struct config *confi
     return true;
 }
 
+bool config_read_match(const struct section *section, const struct config *config, struct rule *rule,
+                       struct error *err) {
+    if (!section_text(section, "match", &rule->match, err))
+        return false;
+    if (!rule_pattern_compile(rule->match, section->file->arena, &rule->pattern, err))
+        return section_place(section, "match", err);
+    return read_sinks(section, config, rule, err);
+}
+
 static bool read_key(const struct section *section, struct rule *rule, struct error *err) {
     return !section_has(section, "key") || section_list(section, "key", &rule->key, &rule->key_count, err);
 }
@@ -116,13 +125,9 @@ static bool read_rule(const struct section *section, const struct config *config
                       struct error *err) {
     struct arena *arena = section->file->arena;
     if (!section_check(section, MAPPING_OPTIONS, NULL, NULL, err) ||
-        !section_text(section, "match", &rule->match, err) || !section_text(section, "to", &rule->to, err) ||
-        !section_text(section, "where", &rule->where, err) || !check_where(section, rule, err))
-        return false;
-    if (!rule_pattern_compile(rule->match, arena, &rule->pattern, err))
-        return section_place(section, "match", err);
-    if (!read_sinks(section, config, rule, err) || !read_key(section, rule, err) ||
-        !read_columns(section, rule, err))
+        !section_text(section, "to", &rule->to, err) || !section_text(section, "where", &rule->where, err) ||
+        !check_where(section, rule, err) || !config_read_match(section, config, rule, err) ||
+        !read_key(section, rule, err) || !read_columns(section, rule, err))
         return false;
     if (rule->to != NULL && !rule_check_to(rule, arena, err))
         return section_place(section, "to", err);

@@ -7,6 +7,8 @@
 #include "cdc/config/config.h"
 #include "cdc/config/section.h"
 
+struct rule;
+
 /* The longest name of a pipeline or a sink, which is a part of slot names, file names and topic names. */
 #define CONFIG_NAME_MAX 50
 
@@ -47,6 +49,13 @@ MUST_CHECK bool config_name_source(struct config *config, struct error *err);
 
 /* config_mapping.c: after the sinks. */
 MUST_CHECK bool config_read_mapping(const struct section *root, struct config *config, struct error *err);
+
+/* config_mapping.c: match and sinks of a rule. */
+MUST_CHECK bool config_read_match(const struct section *section, const struct config *config,
+                                  struct rule *rule, struct error *err);
+
+/* config_ddl.c: after the sinks, and before a mapping is put before them. */
+MUST_CHECK bool config_read_ddl(const struct section *root, struct config *config, struct error *err);
 
 /* config_buffer.c: after everything else. */
 MUST_CHECK bool config_read_buffer(const struct section *root, struct config *config, struct error *err);

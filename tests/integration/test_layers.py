@@ -30,12 +30,12 @@ LAYERS = {
     "sinks/postgres/catalog": ["cdc/base", "cdc/pq", "decoder", "sinks"],
     "sinks/postgres/target": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog"],
     "sinks/postgres/dead": ["cdc/base", "cdc/pq", "decoder", "proto", "sinks", "sinks/postgres/catalog", "sinks/postgres/target"],
-    "sinks/postgres/schema": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "sinks/postgres/target"],
+    "sinks/postgres/schema": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/mapping", "sinks/postgres/catalog", "sinks/postgres/target"],
     "sinks/postgres/apply": [
         "cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "sinks/postgres/dead", "sinks/postgres/schema", "sinks/postgres/target",
     ],
     "sinks/postgres/copy": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "sinks/postgres/target"],
-    "sinks/postgres/check": ["cdc/base", "cdc/pq", "sinks", "sinks/postgres/catalog"],
+    "sinks/postgres/check": ["cdc/base", "cdc/pq", "sinks", "sinks/mapping", "sinks/postgres/catalog"],
     "sinks/postgres/verify": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/mapping", "sinks/postgres/catalog", "sinks/postgres/target"],
     "sinks/postgres": [
         "cdc/base", "cdc/pq", "sinks", "sinks/postgres/apply", "sinks/postgres/catalog", "sinks/postgres/check", "sinks/postgres/copy", "sinks/postgres/dead",

@@ -5,7 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sinks/mapping/ddl_rules.h"
 #include "sinks/postgres/check/check.h"
+
+enum { NAME_BYTES = 64 }; /* PostgreSQL's NAMEDATALEN */
 
 /* ---- columns that no row fills ---- */
 
@@ -36,12 +39,38 @@ void target_check_unfilled(const struct target_check *target, const struct table
 
 /* ---- columns that the sink adds ---- */
 
-static bool is_possible(const struct target_check *target, const struct table *table) {
+/* The table's name at the source is that of the sink, or schema.table as the mapping has it. */
+static bool find_ddl_rule(const struct target_check *target, const struct table *table,
+                          const struct ddl_rule **ret_rule, struct error *err) {
+    struct buffer schema AUTO(buffer_release) = {.bytes_max = NAME_BYTES};
+    const char *dot = table->mapped_from != NULL ? strchr(table->mapped_from, '.') : NULL;
+    if (dot != NULL)
+        buffer_append(&schema, table->mapped_from, (size_t) (dot - table->mapped_from));
+    else
+        buffer_append_text(&schema, table->schema);
+    if (buffer_text(&schema) == NULL)
+        return error_no_memory(err);
+    return ddl_rule_find(target->config->ddl, target->config->name, schema.data,
+                         dot != NULL ? dot + 1 : table->name, ret_rule, err);
+}
+
+static bool adds_columns(const struct target_check *target, const struct table *table, bool *ret_adds,
+                         struct error *err) {
     const char *option = sink_config_find(target->config, "add_column");
+    const struct ddl_rule *rule = NULL;
+    if (!find_ddl_rule(target, table, &rule, err))
+        return false;
+    *ret_adds = rule != NULL && rule->actions[DDL_ADD_COLUMN] != DDL_UNSAID
+                    ? rule->actions[DDL_ADD_COLUMN] == DDL_APPLY
+                    : option == NULL || strcmp(option, "stop") != 0;
+    return true;
+}
+
+static bool is_possible(const struct target_check *target, const struct table *table) {
     bool is_plain = table->mode == ROWS_MERGED && !target->check->expects_copy && !target->check->is_refused;
     for (uint32_t i = 0; i < table->column_count; i++)
         is_plain = is_plain && table->columns[i].published && table->columns[i].generated == '\0';
-    return is_plain && (option == NULL || strcmp(option, "stop") != 0);
+    return is_plain;
 }
 
 /* What would have to be known of the sink's own table is its own affair: see sinks/postgres/schema. */
@@ -60,8 +89,11 @@ bool target_check_read_followed(const struct target_check *target, const struct 
     PGresult *readable AUTO_PGRESULT = NULL;
     PGresult *known AUTO_PGRESULT = NULL;
     snprintf(oid, sizeof oid, "%u", table->oid);
+    bool adds = false;
     *ret_known = NULL;
-    if (!is_possible(target, table))
+    if (!adds_columns(target, table, &adds, err))
+        return false;
+    if (!adds || !is_possible(target, table))
         return true;
     if (!session_query(target->session, READABLE, 2, names,
                        &(const struct result_shape){"the query for pgcdc.columns", 0, 1, 0, 0}, &readable,

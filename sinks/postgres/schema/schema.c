@@ -42,7 +42,7 @@ bool schema_open(struct schema *schema, struct target *target, struct error *err
     if (!schema_policy_read(target->sink.config, &schema->policy, err) ||
         !known_tables_create(&target->session, &denied, err))
         return false;
-    schema->is_on = !denied && schema_policy_follows(&schema->policy);
+    schema->is_on = !denied && (target->sink.config->ddl != NULL || schema_policy_follows(&schema->policy));
     return !schema->is_on || load_known(schema, err);
 }
 
@@ -379,11 +379,15 @@ bool schema_follow(struct schema *schema, const struct relation *in_sink,
         stop_unclear(&place, relation, err);
         return error_transaction(err, transaction->commit_lsn);
     }
+    struct schema_policy policy;
+    if (!schema_policy_of_table(schema->target->sink.config, &schema->policy, relation->schema.data,
+                                relation->name.data, &policy, err))
+        return false;
     struct schema_plan plan AUTO(schema_plan_release) = {.relation = relation,
                                                          .in_sink = in_sink,
                                                          .known = is_same_table(known, &place) ? known : NULL,
                                                          .numbers = numbers,
-                                                         .policy = &schema->policy,
+                                                         .policy = &policy,
                                                          .table = place.name};
     if (follow_table(schema, &place, &plan, transaction, err))
         return true;

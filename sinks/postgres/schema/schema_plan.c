@@ -158,10 +158,10 @@ static void plan_drops(struct schema_plan *plan) {
         const bool is_in_the_way = has_name_now(plan, column->name);
         if (!is_in_the_way && column->is_kept)
             continue;
-        if (plan->policy->drop == SCHEMA_STOP && !column->is_kept)
+        if (plan->policy->actions[DDL_DROP_COLUMN] == DDL_STOP && !column->is_kept)
             plan_refuse(plan, column->name, "was dropped at the source, and drop_column is stop");
         plan->moves_values = plan->moves_values || is_in_the_way;
-        if (is_in_the_way || plan->policy->drop != SCHEMA_KEEP)
+        if (is_in_the_way || plan->policy->actions[DDL_DROP_COLUMN] != DDL_KEEP)
             drop_column(plan, column, row);
         else
             keep_column(plan, column, row);
@@ -204,7 +204,7 @@ static void rename_column(struct schema_plan *plan, uint32_t i, int row, bool is
     const struct slice from = slice_of(PQgetvalue(plan->columns, row, PLAN_NAME));
     const struct slice to = plan->relation->columns[i].name;
     const int other = schema_plan_find_name(plan->columns, to);
-    if (plan->policy->rename == SCHEMA_STOP)
+    if (plan->policy->actions[DDL_RENAME_COLUMN] == DDL_STOP)
         plan_refuse(plan, from, "was renamed at the source, and rename_column is stop");
     if (other >= 0 && !plan->leaves[other])
         plan_refuse(plan, to, "is the new name of a column, and the target has another column of that name");
@@ -319,7 +319,7 @@ static void change_type(struct schema_plan *plan, uint32_t i, const struct known
     if (!type_widens(known, wanted) || !type_widens(target_type(plan, row), wanted) || type == NULL)
         plan_refuse(plan, sent->name,
                     "has another type at the source, and what it did with the values is not known");
-    else if (plan->policy->widen == SCHEMA_STOP)
+    else if (plan->policy->actions[DDL_WIDEN_TYPE] == DDL_STOP)
         plan_refuse(plan, sent->name, "has a wider type at the source, and widen_type is stop");
     begin_statement(plan);
     buffer_append_text(&plan->sql, "alter column ");
@@ -373,7 +373,7 @@ static void append_value(struct schema_plan *plan, const struct catalog_column *
 static void add_column(struct schema_plan *plan, uint32_t i, const char *type) {
     const struct column *sent = &plan->relation->columns[i];
     const struct catalog_column *now = &plan->relation->catalog->columns[plan->numbers[i] - 1];
-    if (plan->policy->add == SCHEMA_STOP)
+    if (plan->policy->actions[DDL_ADD_COLUMN] == DDL_STOP)
         plan_refuse(plan, sent->name, "was added at the source, and add_column is stop");
     begin_statement(plan);
     buffer_append_text(&plan->sql, "add column ");

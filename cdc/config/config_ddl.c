@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config_ddl.c - reads the list of what sinks do when tables of the source are altered.
+ */
+#include <string.h>
+
+#include "cdc/config/config_read.h"
+#include "sinks/ddl_policy.h"
+#include "sinks/mapping/match.h"
+#include "sinks/mapping/rule.h"
+
+const struct option_spec DDL_OPTIONS[] = {
+    {"match", true,
+     "the tables, by their names at the source: " TABLE_PATTERN_HELP
+     ", or `/a regular expression/` for all of schema.table",
+     OPTION_TEXT, NULL},
+    {"sinks", false, "a list of sinks of type postgres; the rule is not there for others", OPTION_LIST,
+     "all"},
+    {"add_column", false, "apply or stop, as the sink's option of this name", OPTION_TEXT, "the sink's"},
+    {"drop_column", false, "keep, apply or stop", OPTION_TEXT, "the sink's"},
+    {"rename_column", false, "apply or stop", OPTION_TEXT, "the sink's"},
+    {"widen_type", false, "apply or stop", OPTION_TEXT, "the sink's"},
+    {0},
+};
+
+static bool read_event(const struct section *section, const char *key, bool may_keep,
+                       enum ddl_action *ret_action, struct error *err) {
+    static const char *const WORDS[] = {"apply", "stop", NULL};
+    static const char *const WORDS_TO_KEEP[] = {"apply", "stop", "keep", NULL};
+    static const enum ddl_action ACTIONS[] = {DDL_APPLY, DDL_STOP, DDL_KEEP};
+    size_t word = 0;
+    *ret_action = DDL_UNSAID;
+    if (!section_has(section, key))
+        return true;
+    if (!section_word(section, key, may_keep ? WORDS_TO_KEEP : WORDS, &word, err))
+        return false;
+    *ret_action = ACTIONS[word];
+    return true;
+}
+
+/* A rule for a sink that alters nothing would say what does not happen. */
+static bool check_followers(const struct section *section, const struct config *config,
+                            const struct rule *tables, struct error *err) {
+    for (size_t i = 0; i < config->sink_count; i++) {
+        const struct config_sink *sink = &config->sinks[i];
+        if (tables->sink_count > 0 && rule_is_for(tables, sink->sink.name) && !sink->ops->follows_columns)
+            return section_error(section, "sinks", NULL, err,
+                                 "sink %s of type %s alters no tables: leave it out", sink->sink.name,
+                                 sink->ops->type);
+    }
+    return true;
+}
+
+static bool read_ddl_rule(const struct section *section, const struct config *config, struct rule *tables,
+                          struct ddl_rule *rule, struct error *err) {
+    enum ddl_action *actions = rule->actions;
+    return section_check(section, DDL_OPTIONS, NULL, NULL, err) &&
+           config_read_match(section, config, tables, err) && check_followers(section, config, tables, err) &&
+           read_event(section, "add_column", false, &actions[DDL_ADD_COLUMN], err) &&
+           read_event(section, "drop_column", true, &actions[DDL_DROP_COLUMN], err) &&
+           read_event(section, "rename_column", false, &actions[DDL_RENAME_COLUMN], err) &&
+           read_event(section, "widen_type", false, &actions[DDL_WIDEN_TYPE], err);
+}
+
+bool config_read_ddl(const struct section *root, struct config *config, struct error *err) {
+    struct arena *arena = root->file->arena;
+    const size_t count = section_count(root, "ddl");
+    struct mapping *mapping = arena_alloc_zero(arena, sizeof *mapping);
+    struct rule *tables = arena_alloc_zero(arena, (count + 1) * sizeof *tables);
+    struct ddl_rule *rules = arena_alloc_zero(arena, (count + 1) * sizeof *rules);
+    struct ddl_rules *ddl = arena_alloc_zero(arena, sizeof *ddl);
+    if (mapping == NULL || tables == NULL || rules == NULL || ddl == NULL)
+        return error_no_memory(err);
+    *mapping = (struct mapping){.rules = tables, .count = count};
+    *ddl = (struct ddl_rules){.tables = mapping, .rules = rules};
+    for (size_t i = 0; i < count; i++) {
+        struct section section;
+        if (!section_open_item(root, "ddl", i, &section, err) ||
+            !read_ddl_rule(&section, config, &tables[i], &rules[i], err))
+            return false;
+    }
+    struct config_sink *sinks = (struct config_sink *) (uintptr_t) config->sinks;
+    for (size_t i = 0; i < config->sink_count && count > 0; i++)
+        sinks[i].sink.ddl = ddl;
+    return true;
+}
