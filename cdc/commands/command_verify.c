@@ -138,6 +138,23 @@ static bool complete_begun(struct verifying *verifying, const struct verify_opti
     return verify_run(verify, line->config, options, &verifying->arena, err);
 }
 
+/* Rows of these keys lack changes, which is no fault of the copy. */
+static void say_dead_letters(const struct verifying *verifying, const struct config_sink *sink) {
+    struct sink_view view = {0};
+    struct error ignored = {0};
+    if (!sink_look(sink->ops, &sink->sink, verifying->line->stop, &view, &ignored))
+        return;
+    const uint64_t count = view.dead.failed + view.dead.waiting;
+    if (count > 0)
+        log_line(LOG_LEVEL_WARNING,
+                 "sink %s: it has %s, so rows of their keys differ: `pgcdc dead list` shows them",
+                 sink->sink.name, amount_count(count, "dead letter").text);
+    if (view.dead.skipped > 0)
+        log_line(LOG_LEVEL_WARNING,
+                 "sink %s: %s left out with `pgcdc dead skip`, so rows of their keys may differ",
+                 sink->sink.name, amount_count(view.dead.skipped, "dead letter").text);
+}
+
 static bool verify_sink(struct verifying *verifying, const struct config_sink *sink, struct error *err) {
     const struct command_line *line = verifying->line;
     struct verify verify AUTO(verify_release) = {0};
@@ -153,6 +170,8 @@ static bool verify_sink(struct verifying *verifying, const struct config_sink *s
     if (!verify_run(&verify, line->config, &options, &verifying->arena, err) ||
         !complete_begun(verifying, &options, &verify, err))
         return error_wrap(err, "sink %s", sink->sink.name);
+    if (verify.result == VERIFY_DIFFERENT)
+        say_dead_letters(verifying, sink);
     bool is_repaired = false;
     const bool has_rows = sink_has_rows(sink->ops);
     if (verify.result == VERIFY_DIFFERENT && line->repair && has_rows &&

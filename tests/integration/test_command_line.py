@@ -215,6 +215,7 @@ BAD_VALUES = [
     ("tombstones: perhaps", "8: sinks[0].tombstones: expected true or false"),
     ("partitions: none", "8: sinks[0].partitions: expected a number"),
     ("copy_timeout_ms: soon", "8: sinks[0].copy_timeout_ms: expected a number"),
+    ("on_error: dead_letter", "8: sinks[0].on_error: expected stop: only a postgres sink keeps dead letters"),
     ("oversized: drop", "8: sinks[0].oversized: expected stop or dead-letter"),
     ("oversized: dead-letter", "5: sinks[0].dead_letter_topic: expected the topic"),
     ("position_topic: '{table}'", "8: sinks[0].position_topic: "),

@@ -299,3 +299,33 @@ def test_values_are_mapped_and_shown_only_on_request(pipeline, tmp_path):
     dead.target.execute("alter table someone alter age type text")
     retry(dead, "--table", "public.someone")
     assert dead.target.execute("select person_id, age from someone order by 1") == [(1, "40"), (2, "41"), (3, "70000")]
+
+
+def test_check_knows_whether_the_role_may(dead):
+    dead.target.execute("alter schema pgcdc owner to postgres; create role lesser login superuser; alter role lesser nosuperuser")
+    try:
+        dead.target.execute("grant usage on schema pgcdc to lesser; grant all on pgcdc.position to lesser; grant all on t, other to lesser")
+        dead.sink_configuration["dsn"] = dead.target.dsn("lesser")
+        assert "dead_table" in str(dead.engine.json("check"))
+        dead.target.execute("grant select, insert, update, delete on pgcdc.dead, pgcdc.dead_log to lesser")
+        assert "dead_table" not in str(dead.engine.json("check"))
+    finally:
+        dead.target.execute("drop owned by lesser; drop role lesser")
+
+
+def test_verify_says_why_rows_differ(dead):
+    spoil(dead)
+    dead.source.execute("update t set v = 'private' where id = 3")
+    dead.engine.catch_up()
+    result = dead.engine.command("verify")
+    assert result.returncode == 4 and "it has 1 dead letter, so rows" in result.stderr, result.stderr
+    skip(dead, str(letters(dead)[0]["id"]), "--reason", "test")
+    assert "1 dead letter left out" in dead.engine.command("verify").stderr
+
+
+def test_drop_removes_them(dead):
+    spoil(dead)
+    dead.source.execute("update t set v = 'private' where id = 3")
+    dead.engine.catch_up()
+    assert dead.engine.command("drop").returncode == 0
+    assert dead.target.value("select to_regclass('pgcdc.dead')") is None

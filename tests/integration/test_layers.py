@@ -34,7 +34,7 @@ LAYERS = {
     "sinks/postgres/apply": [
         "cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "sinks/postgres/dead", "sinks/postgres/schema", "sinks/postgres/target",
     ],
-    "sinks/postgres/copy": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "sinks/postgres/target"],
+    "sinks/postgres/copy": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "sinks/postgres/dead", "sinks/postgres/target"],
     "sinks/postgres/check": ["cdc/base", "cdc/pq", "sinks", "sinks/mapping", "sinks/postgres/catalog"],
     "sinks/postgres/verify": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/mapping", "sinks/postgres/catalog", "sinks/postgres/target"],
     "sinks/postgres": [

@@ -37,6 +37,7 @@ const struct option_spec KAFKA_OPTIONS[] = {
     {"oversized", false, "a message is larger than its topic accepts: stop the pipeline, or dead-letter",
      OPTION_TEXT, "stop"},
     {"dead_letter_topic", false, "topic for messages that are too large, with oversized: dead-letter"},
+    {"on_error", false, "stop, the only choice; dead_letter is for postgres sinks", OPTION_TEXT, "stop"},
     {"transaction_topic", false,
      "topic for records of where source transactions begin and end, with counts per table", OPTION_TEXT,
      "none"},
@@ -166,6 +167,18 @@ static bool read_oversized(struct kafka_options *options, struct error *err) {
     if (dead_letter && sink_config_find(config, "dead_letter_topic") == NULL)
         return complain("dead_letter_topic", "the topic that oversized: dead-letter needs", err);
     return read_topic(config, "dead_letter_topic", &options->dead_letter_topic, err);
+}
+
+static bool read_on_error(const struct sink_config *config, struct error *err) {
+    const char *value = sink_config_find(config, "on_error");
+    if (value == NULL || strcmp(value, "stop") == 0)
+        return true;
+    return complain("on_error",
+                    strcmp(value, "dead_letter") == 0
+                        ? "stop: only a postgres sink keeps dead letters; here oversized: dead-letter sends "
+                          "records that are too large to a topic of their own"
+                        : "stop",
+                    err);
 }
 
 static bool read_transactions(struct kafka_options *options, struct error *err) {
@@ -304,7 +317,7 @@ bool kafka_options_read(struct kafka_options *options, const struct sink_config 
     *options =
         (struct kafka_options){.config = config, .password_file = sink_config_find(config, "password_file")};
     return read_brokers(options, err) && read_topics(options, err) && read_oversized(options, err) &&
-           read_transactions(options, err) &&
+           read_on_error(config, err) && read_transactions(options, err) &&
            read_topic(config, "transaction_topic", &options->transaction_topic, err) &&
            read_choice(config, "headers", "off", "on", &options->headers, err) && read_format(options, err) &&
            name_things(options, err) && check_own_topics(options, err);

@@ -135,6 +135,47 @@ static void check_position_table(const struct target_check *target, const PGresu
     check_old_position_table(target, facts, role);
 }
 
+/* config_read has checked its values. */
+static bool has_option(const struct target_check *target, const char *key, const char *value) {
+    const char *found = sink_config_find(target->config, key);
+    return found != NULL && strcmp(found, value) == 0;
+}
+
+/* With on_error: dead_letter the first run creates pgcdc.dead and pgcdc.dead_log. */
+static bool check_dead_tables(const struct target_check *target, const PGresult *facts, struct error *err) {
+    static const char SQL[] =
+        "select pg_catalog.count(*), coalesce(pg_catalog.bool_and(pg_catalog.has_table_privilege(c.oid, "
+        "'select')"
+        " and pg_catalog.has_table_privilege(c.oid, 'insert') and pg_catalog.has_table_privilege(c.oid, "
+        "'delete')"
+        " and (c.relname <> 'dead' or pg_catalog.has_table_privilege(c.oid, 'update'))), true)"
+        " from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+        " where n.nspname = 'pgcdc' and c.relname in ('dead', 'dead_log')";
+    PGresult *result AUTO_PGRESULT = NULL;
+    if (!has_option(target, "on_error", "dead_letter") || !result_is_true(facts, 0, COLUMN_HAS_SCHEMA))
+        return true;
+    if (!session_query(target->session, SQL, 0, NULL,
+                       &(const struct result_shape){"the query for pgcdc.dead", 1, 1, 2, 0}, &result, err))
+        return false;
+    const bool exist = strcmp(PQgetvalue(result, 0, 0), "2") == 0;
+    if (exist ? result_is_true(result, 0, 1) : result_is_true(facts, 0, COLUMN_MAY_CREATE_IN_SCHEMA))
+        return true;
+    sink_check_add(
+        target->check, SINK_PROBLEM, "dead_table",
+        exist ? "role %s may not read and write pgcdc.dead and pgcdc.dead_log, which on_error: "
+                "dead_letter needs"
+              : "tables pgcdc.dead and pgcdc.dead_log, which on_error: dead_letter needs, are missing, "
+                "and role %s may not create them",
+        target->role);
+    if (exist)
+        sink_check_fix(target->check,
+                       "grant select, insert, update, delete on pgcdc.dead, pgcdc.dead_log to %s;",
+                       target->role);
+    else
+        sink_check_fix(target->check, "grant usage, create on schema pgcdc to %s;", target->role);
+    return true;
+}
+
 /* Tried, not looked up: GRANT SET ON PARAMETER, superusers and managed services each grant it differently. */
 static bool try_replica_role(struct session *session, bool *ret_allowed, struct error *err) {
     struct error answer = {0};
@@ -146,12 +187,6 @@ static bool try_replica_role(struct session *session, bool *ret_allowed, struct 
         return false;
     }
     return session_execute(session, "rollback", err);
-}
-
-/* config_read has checked its values. */
-static bool has_option(const struct target_check *target, const char *key, const char *value) {
-    const char *found = sink_config_find(target->config, key);
-    return found != NULL && strcmp(found, value) == 0;
 }
 
 /* A superuser set it for the role, and run may not reset it. */
@@ -194,6 +229,8 @@ static bool check_session(struct target_check *target, struct error *err) {
     check_server(target, facts, target->session->server_version);
     check_encoding(target, facts);
     check_position_table(target, facts);
+    if (!check_dead_tables(target, facts, err))
+        return false;
     if (target->check->target_is_source) /* its tables are the source's */
         return true;
     return target_check_circle(target, err) && check_tables_there(target, facts, err);

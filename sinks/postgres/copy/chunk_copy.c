@@ -17,6 +17,7 @@
 #include "sinks/postgres/copy/copy.h"
 #include "sinks/postgres/copy/late_key.h"
 #include "sinks/postgres/copy/plan_rows.h"
+#include "sinks/postgres/dead/dead_tables.h"
 
 #define SQL_BYTES_MAX 65536u
 
@@ -78,7 +79,9 @@ bool chunk_copy_empty(struct sink *copier, const struct table *table, const stru
     struct target *target = target_of(copier);
     if (!postgres_copy_start(target, err) ||
         !session_execute(&target->session, "set local synchronous_commit = on", err) ||
-        !plan_rows_empty(target, chunk, err) || (table != NULL && !remove_rows(target, table, &ALL, err)))
+        !plan_rows_empty(target, chunk, err) ||
+        !dead_tables_empty(target->sink.config, &target->session, chunk->relation_oid, err) ||
+        (table != NULL && !remove_rows(target, table, &ALL, err)))
         return false;
     FAULT_POINT("chunk-before-empty");
     if (!session_execute(&target->session, "commit", err))

@@ -4,6 +4,7 @@
  */
 #include "sinks/postgres/dead/dead_tables.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,4 +141,24 @@ bool dead_tables_refuse(const struct sink_config *config, struct session *sessio
         "sink %s has dead letters of table %s.%s, which would be older than its rows once these are copied",
         config->name, PQgetvalue(result, 0, 0), PQgetvalue(result, 0, 1));
     return error_remedy(err, "settle them with `pgcdc dead retry` or `pgcdc dead skip` first");
+}
+
+/* An engine that adds letters holds the lock; one that knows of these sees the new row of the log. */
+bool dead_tables_empty(const struct sink_config *config, struct session *session, oid_t relation_oid,
+                       struct error *err) {
+    static const char LOCK[] = "select from pgcdc.position p where pipeline = $1 and sink = $2 and exists"
+                               " (select from pgcdc.dead d where d.pipeline = $1 and d.sink = $2"
+                               " and d.relation_oid = $3::oid) for update of p";
+    static const char SQL[] =
+        "with gone as (delete from pgcdc.dead where pipeline = $1 and sink = $2 and relation_oid = $3::oid"
+        " returning *) insert into pgcdc.dead_log (pipeline, sink, stream, action, letter, lsn, change,"
+        " table_schema, table_name, reason, done_by) select pipeline, sink, stream, 'emptied', id, lsn,"
+        " change, table_schema, table_name, null, 'pgcdc run' from gone";
+    char oid[16];
+    const char *const values[] = {config->pipeline, config->name, oid};
+    bool exist = false;
+    snprintf(oid, sizeof oid, "%u", relation_oid);
+    return dead_tables_exist(session, &exist, err) &&
+           (!exist || (session_query(session, LOCK, 3, values, NULL, NULL, err) &&
+                       session_query(session, SQL, 3, values, NULL, NULL, err)));
 }

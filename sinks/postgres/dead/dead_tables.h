@@ -30,3 +30,7 @@ MUST_CHECK bool dead_tables_drop(const struct sink_config *config, struct sessio
  */
 MUST_CHECK bool dead_tables_refuse(const struct sink_config *config, struct session *session,
                                    const struct chunk *chunks, size_t count, struct error *err);
+
+/* In an open transaction that removes all rows of a table: its letters are moot. */
+MUST_CHECK bool dead_tables_empty(const struct sink_config *config, struct session *session,
+                                  oid_t relation_oid, struct error *err);
