@@ -106,6 +106,7 @@ static bool begin_retry(struct retrying *retrying, struct error *err) {
         return false;
     if (origin != NULL && !origin_set_up(&target->session, origin, err))
         return error_remedy(err, "while the engine runs, its session holds the origin: stop it first");
+    target->policy.detects_origin = false; /* the engine counts */
     retrying->apply = apply_new(target);
     if (retrying->apply == NULL)
         return error_no_memory(err);

@@ -93,3 +93,41 @@ def test_a_skip_is_killed(refusing):
     assert refusing.target.value("select count(*) from pgcdc.dead") == 1
     assert refusing.target.value("select count(*) from pgcdc.dead_log") == 0
     finish(refusing)
+
+
+def copy_is_finished(pipeline):
+    return pipeline.target.value("select to_regclass('pgcdc.copy') is not null") and \
+        pipeline.target.value("select count(*) from pgcdc.copy") == 0
+
+
+def test_changes_do_not_fit_while_the_table_is_copied_in_chunks(pipeline):
+    """Rows that were copied get changes that are refused; those of chunks that are still to come are in the chunk. TRUNCATE in between."""
+    chance = random.Random(5)
+    pipeline.sink_configuration["on_error"] = "dead_letter"
+    pipeline.engine.configuration["copy"] = {"mode": "live", "workers": "1", "chunk_bytes": "64kB"}
+    pipeline.source.execute("create table t (id int primary key, n int not null, v text);"
+                            " insert into t select g, 1, repeat('a', 200) from generate_series(1, 40000) g")
+    pipeline.target.execute("create table t (id int primary key, n int not null, v text, constraint c check (v <> 'no'))")
+    pipeline.start()
+    for life in range(6):
+        for _ in range(10):
+            low = chance.randrange(1, 40000)
+            pipeline.source.execute(f"begin; update t set v = 'no', n = n + 1 where id between {low} and {low + 5};"
+                                    f" update t set n = n + 1 where id between {low - 50} and {low + 50};"
+                                    f" update t set v = 'yes' where id between {low} and {low + 5}; commit")
+        if life == 3:
+            pipeline.source.execute("begin; create temp table kept as select * from t where id % 2 = 0; truncate t; insert into t select * from kept; commit")
+        pipeline.engine.kill()
+        pipeline.wait_slot_free()
+        pipeline.start()
+    pipeline.wait_while_running(lambda: copy_is_finished(pipeline), "the copy to end")
+    pipeline.wait_applied()
+    pipeline.source.execute("update t set v = 'no' where id = 4; ")
+    pipeline.wait_applied()
+    assert pipeline.target.value("select count(*) from pgcdc.dead") > 0
+    mend(pipeline)
+    result = pipeline.engine.command("dead retry")
+    assert result.returncode == 0, result.stdout + result.stderr
+    pipeline.wait_applied()
+    pipeline.assert_equal()
+    pipeline.engine.stop()

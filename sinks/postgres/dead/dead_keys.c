@@ -172,6 +172,16 @@ bool dead_keys_have(const struct dead_keys *keys, const struct dead_place *place
     return false;
 }
 
+bool dead_keys_lack(const struct dead_keys *keys, const struct dead_place *place) {
+    const struct dead_table *table = map_find(&keys->tables, table_hash(place), is_table, place);
+    if (table == NULL || table->waits_whole)
+        return table == NULL;
+    for (unsigned i = 0; i < place->key_count; i++)
+        if (map_find(&table->keys, hash_of(place->keys[i]), is_key, &place->keys[i]) == NULL)
+            return true;
+    return place->key_count == 0;
+}
+
 static bool keep_bytes(struct arena *arena, struct slice bytes, struct slice *ret_kept) {
     *ret_kept = (struct slice){.data = arena_copy(arena, bytes), .size = bytes.size};
     return ret_kept->data != NULL;
@@ -209,7 +219,7 @@ bool dead_keys_add(struct dead_keys *keys, const struct dead_place *place, struc
         keys->count += !table->waits_whole;
         table->waits_whole = true;
     }
-    for (unsigned i = 0; i < place->key_count; i++)
+    for (unsigned i = 0; i < place->key_count && !table->waits_whole; i++)
         if (!add_key(keys, table, &place->keys[i]))
             return error_no_memory(err);
     return true;

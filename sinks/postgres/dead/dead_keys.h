@@ -44,5 +44,8 @@ MUST_CHECK bool dead_place_of(const struct change *change, struct buffer *scratc
 /* Does a change of these rows wait? */
 bool dead_keys_have(const struct dead_keys *keys, const struct dead_place *place);
 
+/* Would the keys be more with it? */
+bool dead_keys_lack(const struct dead_keys *keys, const struct dead_place *place);
+
 /* From now on it does. Copies what it keeps. */
 MUST_CHECK bool dead_keys_add(struct dead_keys *keys, const struct dead_place *place, struct error *err);

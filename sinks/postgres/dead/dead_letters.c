@@ -265,7 +265,7 @@ bool dead_letters_send(struct dead_letters *letters, struct pq_pipeline *pipelin
     struct insert_values insert;
     if (!dead_place_of(change, &letters->scratch, &place, err))
         return false;
-    if (letters->keys.count >= letters->keys_max && !dead_keys_have(&letters->keys, &place))
+    if (letters->keys.count >= letters->keys_max && dead_keys_lack(&letters->keys, &place))
         return refuse_more(letters, failure, err);
     if (!dead_record_write(&letters->writer, change, &record, err))
         return false;
