@@ -13,42 +13,16 @@
 #include "sinks/mapping/match.h"
 #include "sinks/mapping/owned.h"
 
-enum { NOTE_BLOCK_BYTES = 4096 };
+enum {
+    NOTE_BLOCK_BYTES = 4096,
+    CHUNK_ROWS_BITS = 32, /* of a copied row's number, after that of its chunk */
+};
 
 #define NOTE_BYTES_MAX ((size_t) 64 << 20)
 
 /* ---- the plan ---- */
 
-static bool has_mode(const struct sink *sink) {
-    const struct mapping *mapping = sink->config->mapping;
-    for (size_t i = 0; i < mapping->count; i++)
-        if (mapping->rules[i].mode != ROWS_MERGED && rule_is_for(&mapping->rules[i], sink->config->name))
-            return true;
-    return false;
-}
-
-/*
- * A chunk that is copied again first removes the rows of its range, and these are then not only copies of the
- * source's: they are events, marks and versions.
- */
-static bool check_modes(const struct mapped_tables *mapped, struct error *err) {
-    for (size_t i = 0; i < mapped->count; i++) {
-        if (mapped->tables[i].mode == ROWS_MERGED)
-            continue;
-        error_set(err, ERROR_CONFIG,
-                  "mapping: table %s.%s is kept in mode %s, and cannot be copied while changes are applied",
-                  mapped->sources[i].schema, mapped->sources[i].name, row_mode_word(mapped->tables[i].mode));
-        return error_remedy(err, "leave it as it is; for a new table set copy.new_tables: stream, so that "
-                                 "its changes are applied and its present rows are not copied");
-    }
-    return true;
-}
-
 static bool chunks_can(const struct sink *sink, const char **ret_reason) {
-    if (has_mode(sink)) {
-        *ret_reason = "its mapping has a mode, whose rows are not copied in chunks";
-        return false;
-    }
     const struct sink *inner = mapped_inner((struct sink *) (uintptr_t) sink);
     return inner->ops->chunk->can(inner, ret_reason);
 }
@@ -151,7 +125,7 @@ static bool chunks_prepare(struct sink *copier, struct table *table, struct erro
     struct mapped_tables *tables = &mapped_of(copier)->tables;
     if (!mapped_tables_make(tables, copier->config->mapping, copier->config->name, table, 1,
                             &mapped_of(copier)->evaluator, err) ||
-        !check_modes(tables, err) || !inner->ops->chunk->prepare(inner, &tables->tables[0], err))
+        !inner->ops->chunk->prepare(inner, &tables->tables[0], err))
         return mapped_hand_out(copier, false);
     mapped_tables_take_columns(tables);
     return true;
@@ -171,8 +145,10 @@ static bool chunks_begin(struct sink *copier, const struct table *table, const s
     struct sink *inner = mapped_inner(copier);
     const struct mapped_tables *tables = &mapped_of(copier)->tables;
     const struct chunk mapped = mapped_tables_chunk(tables, 0, chunk);
-    return mapped_copy_begin(mapped_of(copier), 0, table, err) &&
-           mapped_hand_out(copier, inner->ops->chunk->begin(inner, &tables->tables[0], &mapped, format, err));
+    if (!mapped_copy_begin(mapped_of(copier), 0, table, err))
+        return false;
+    mapped_of(copier)->copy.row_count = (uint64_t) chunk->id << CHUNK_ROWS_BITS;
+    return mapped_hand_out(copier, inner->ops->chunk->begin(inner, &tables->tables[0], &mapped, format, err));
 }
 
 static bool chunks_end(struct sink *copier, const struct table *table, const struct chunk *chunk,
@@ -198,7 +174,6 @@ static bool chunks_add_begin(struct sink *sink, struct table *tables, size_t cou
     struct mapped_tables *mapped = &mapped_of(sink)->tables;
     if (!mapped_tables_make(mapped, sink->config->mapping, sink->config->name, tables, count,
                             &mapped_of(sink)->evaluator, err) ||
-        !check_modes(mapped, err) ||
         !inner->ops->chunk->add_begin(inner, mapped->tables, count, replaces, err))
         return mapped_hand_out(sink, false);
     mapped_tables_take_parts(mapped, tables);

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from support.modes import modes_of
+from support.modes import MODES, modes_of
 
 KILLS = 8
 KILLS_LONG = 120
@@ -102,3 +102,18 @@ def test_the_copy_of_a_mode_is_killed(pipeline, mode):
             kill_often(modes, 4, random.Random(3))
         modes.engine.start()
         modes.assert_exact("id", "name, n, big")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_live_copy_of_a_mode_is_killed(pipeline, mode):
+    """Changes are applied meanwhile: each is in a chunk's snapshot or comes after it. Of soft_delete there are several chunks."""
+    pipeline.source.execute(SCHEMA + "insert into goods select g, 'more', g, null from generate_series(1000, 60000) g;")
+    pipeline.engine.configuration["copy"] = {"mode": "live", "chunk_bytes": "1MB", "workers": 2}
+    with modes_of(pipeline, "goods", [mode]) as modes:
+        with ModeLoad(modes.source, 4):
+            kill_often(modes, 6, random.Random(5))
+        modes.engine.catch_up()  # the copy has ended
+        modes.engine.start()
+        modes.assert_exact("id", "name, n, big")
+        if mode == "history":
+            assert modes.of["history"].value(GAPS) == 0

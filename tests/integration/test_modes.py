@@ -198,11 +198,22 @@ def test_what_a_mode_cannot_be_with(pipeline, rule, sink, problem):
     assert result.returncode == 2 and problem in result.stderr, result.stderr
 
 
-def test_a_table_of_a_mode_is_not_copied_again(modes):
+def test_a_table_is_copied_again_when_nothing_is_kept(modes):
+    """Another copy would remove what is kept. The remedy removes it first."""
     modes.start()
+    modes.source.execute("update goods set n = n + 1; delete from goods where id = 2")
+    modes.wait()
     result = modes.engine.command("table copy", "public.goods")
-    assert result.returncode == 2 and "cannot be copied while changes are applied" in result.stderr, result.stderr
+    assert result.returncode == 2 and "is kept in mode append and has rows, and a copy would remove what is kept" in result.stderr, result.stderr
     modes.assert_exact("id", "name, n, big")
+    for mode, database in modes.of.items():
+        database.execute(f"delete from kept.goods_{mode}")
+    result = modes.engine.command("table copy", "public.goods")
+    assert result.returncode == 0, result.stderr
+    modes.pipeline.wait_while_running(lambda: all(database.value(f"select count(*) from kept.goods_{mode}") == 2 for mode, database in modes.of.items()), "the copy")
+    modes.source.execute("update goods set n = n + 1; insert into goods values (2, 'two', 2, null)")
+    modes.assert_exact("id", "name, n, big")
+    assert modes.rows("append", "_pgcdc_op, id", "_pgcdc_lsn, _pgcdc_index") == [("r", 1), ("r", 3), ("u", 1), ("u", 3), ("c", 2)]
 
 
 def test_two_tables_of_one_mode_share_a_table(pipeline):
@@ -252,22 +263,31 @@ def test_rows_and_changes_are_shown_as_a_mode_has_them(modes):
         assert result.returncode == 0 and '"_pgcdc_op":"r"' in result.stdout.replace(" ", ""), (mode, result.stdout, result.stderr)
 
 
-def test_a_new_table_is_streamed_and_not_copied(pipeline):
-    """The remedy of the refusal."""
+@pytest.mark.parametrize("mode", ["append", "soft_delete", "history"])
+def test_a_new_table_is_copied_while_changes_are_applied(pipeline, mode):
+    """Of a row there are its copy and the changes since, or the changes only; never both of one change."""
     pipeline.source.execute("create table goods (id int primary key)")
     pipeline.publish()
-    pipeline.engine.configuration["copy"] = {"mode": "live"}
-    pipeline.engine.configuration["mapping"] = [{"match": r"/public\.(.*)/", "to": "kept.$1", "mode": "history"}]
+    pipeline.engine.configuration["copy"] = {"mode": "live", "new_tables": "copy"}
+    pipeline.engine.configuration["mapping"] = [{"match": r"/public\.(.*)/", "to": "kept.$1", "mode": mode}]
     pipeline.engine.catch_up()
-    pipeline.source.execute("create table later (id int primary key, n int); insert into later values (1, 1)")
+    source, target = pipeline.source, pipeline.target
     pipeline.engine.start()
-    code = pipeline.engine.wait_exit(60)
-    assert "copy.new_tables: stream" in pipeline.engine.log_text(), (code, pipeline.engine.log_text())
-    pipeline.engine.configuration["copy"]["new_tables"] = "stream"
-    finding, = [finding for finding in pipeline.engine.json("check")["findings"] if finding["code"] == "target_table"]
-    pipeline.target.execute(finding["fix"])
-    pipeline.engine.catch_up()
-    pipeline.source.execute("insert into later values (2, 2); update later set n = 3 where id = 2")
-    pipeline.engine.catch_up()
-    assert pipeline.target.execute("select _pgcdc_op, n, _pgcdc_current from kept.later where id = 2 order by 2") == [("c", 2, False), ("u", 3, True)]
-    assert pipeline.target.value("select count(*) from pg_indexes where tablename = 'later'") == 1
+    source.execute("create table later (id int primary key, n int); insert into later select g, 0 from generate_series(1, 5000) g")
+    for _ in range(20):
+        source.execute("update later set n = n + 1 where id % 10 = 0; delete from later where id = (select min(id) from later)")
+    source.execute("insert into later values (6000, 1); update later set n = -1 where id = 5000")
+    pipeline.wait_while_running(lambda: target.value("select to_regclass('kept.later') is not null") and
+                                target.value("select count(*) from kept.later where id = 5000 and n = -1") == 1, "the last change")
+    expected = source.execute("select id, n from later order by id")
+    if mode == "append":
+        events = target.execute("select distinct on (id) id, n, _pgcdc_op from kept.later order by id, _pgcdc_lsn desc, _pgcdc_index desc")
+        assert [(key, n) for key, n, op in events if op != "d"] == expected
+        assert target.value("select count(*) from kept.later where _pgcdc_op = 'r'") <= 5000
+        return
+    current = "_pgcdc_current" if mode == "history" else "not _pgcdc_deleted"
+    assert target.execute(f"select id, n from kept.later where {current} order by id") == expected
+    if mode == "history":
+        versions = [n for n, in target.execute("select n from kept.later where id = 5000 order by _pgcdc_lsn, _pgcdc_index")]
+        assert versions == [*range(versions[0], 21), -1] or versions == [-1], "a version is missing, or there twice"
+    pipeline.engine.stop()

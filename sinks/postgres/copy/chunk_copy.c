@@ -42,7 +42,8 @@ static bool find_parts(struct target *target, struct table *table, struct error 
     PGresult *result AUTO_PGRESULT = NULL;
     const char *const values[] = {table->schema, table->name, key_of(table)};
     table->sink_takes_parts = false;
-    if (values[2] == NULL)
+    /* in an index that finds the rows of a range, all of them must be */
+    if (values[2] == NULL || table->mode == ROWS_APPENDED || table->mode == ROWS_HISTORY)
         return true;
     if (!session_query(&target->session, SQL, 3, values,
                        &(const struct result_shape){"the query for constraints", 0, 1, 0, 0}, &result, err))

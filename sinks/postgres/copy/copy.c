@@ -14,6 +14,7 @@
 #include "cdc/pq/identifier.h"
 #include "decoder/builtin_type.h"
 #include "sinks/postgres/catalog/narrowing.h"
+#include "sinks/row_mode.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -218,6 +219,28 @@ bool postgres_copy_start(struct target *target, struct error *err) {
     return true;
 }
 
+/*
+ * A chunk that may have been copied before first removes the rows of its range, and these are then not only
+ * copies of the source's: they are events, marks and versions.
+ */
+static bool check_kept(struct session *target, const struct table *tables, size_t count, struct error *err) {
+    for (size_t i = 0; i < count; i++) {
+        PGresult *full AUTO_PGRESULT = NULL;
+        if (tables[i].mode == ROWS_MERGED)
+            continue;
+        if (!find_full(target, tables, i, i + 1, &full, err))
+            return false;
+        if (PQntuples(full) == 0)
+            continue;
+        error_set(err, ERROR_CONFIG,
+                  "target: table %s.%s is kept in mode %s and has rows, and a copy would remove what is kept",
+                  tables[i].schema, tables[i].name, row_mode_word(tables[i].mode));
+        return error_remedy(err, "leave it as it is; or, if nothing of it is needed any more, delete these "
+                                 "rows on the target and run the command again");
+    }
+    return true;
+}
+
 static bool begin_copy(struct sink *sink, const struct table *tables, size_t count, bool may_hold_rows,
                        struct error *err) {
     struct target *target = target_of(sink);
@@ -228,7 +251,8 @@ static bool begin_copy(struct sink *sink, const struct table *tables, size_t cou
         if (!postgres_create_table(target, &tables[i], err) || !postgres_copy_check(target, &tables[i], err))
             return explain_locks(count, err);
     FAULT_POINT("copy-tables-created");
-    if (!may_hold_rows && !check_all_empty(&target->session, tables, count, err))
+    if (may_hold_rows ? !check_kept(&target->session, tables, count, err)
+                      : !check_all_empty(&target->session, tables, count, err))
         return false;
     return make_all_logged(&target->session, tables, count, err);
 }
