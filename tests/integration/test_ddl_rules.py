@@ -80,3 +80,27 @@ def test_check_foresees_what_the_rule_does(three, option, rule):
     found = {(one["code"], one["what"].replace('"', "").split("public.")[-1][0]) for one in json.loads(three.engine.command("check", "--json").stdout)["findings"]}
     adds, stops = ("a", "b") if rule == "apply" else ("b", "a")
     assert ("target_column_followed", adds) in found and ("target_column", stops) in found, found
+
+
+def test_check_says_that_nothing_follows(three):
+    """By the options, or for want of a right, which its SQL grants."""
+    def notes():
+        return [(one["severity"], one["what"]) for one in json.loads(three.engine.command("check", "--json").stdout)["findings"] if one["code"] == "target_not_followed"]
+
+    assert notes() == []
+    three.engine.catch_up()
+    assert notes() == []
+    role = f"follower_{three.target.name}"
+    three.target.execute(f"create role {role} login; grant usage on schema pgcdc to {role}; grant all on pgcdc.position to {role}; grant all on a, b, audit.c to {role}; grant usage on schema audit to {role}")
+    three.sink_configuration["dsn"] = three.target.dsn(role)
+    assert [text.startswith(f'no table follows the source\'s columns, because role "{role}" may not read and write pgcdc.columns') for _, text in notes()] == [True], notes()
+    three.target.execute(three.engine.command("check", "--sql", "target").stdout)
+    assert notes() == []
+    three.target.execute("drop table pgcdc.columns")
+    assert "may not create pgcdc.columns" in str(notes())
+    three.target.execute(three.engine.command("check", "--sql", "target").stdout)
+    assert notes() == []
+    three.sink_configuration.update(dict.fromkeys(("add_column", "drop_column", "rename_column", "widen_type"), "stop"))
+    assert "are all stop" in str(notes())
+    three.engine.configuration["ddl"] = [{"match": "public.a", "add_column": "apply"}]
+    assert notes() == []

@@ -227,3 +227,20 @@ def test_a_mode_of_a_postgres_sink(pipeline, mode):
     result = pipeline.engine.command("run", "--until", "caught-up")
     assert result.returncode == 1 and ANOTHER in result.stderr, result.stderr
     assert SECRET not in str(pipeline.target.execute("select * from crm.person"))
+
+
+@pytest.mark.parametrize("version", [14, 18])
+def test_other_versions(new_pipeline, shared_clusters, tmp_path, version):
+    pipeline = new_pipeline(shared_clusters("source", version), shared_clusters("target"))
+    pipeline.source.execute(TABLE + "; create sequence ids start 100")
+    pipeline.engine.configuration["mapping"] = [RULE]
+    output = Output(pipeline, "stdout", tmp_path)
+    assert output.run().returncode == 0
+    for sql in OTHER_CHANGES[0].split(";"):
+        pipeline.source.execute(sql)
+    assert output.run().returncode == 0
+    for sql in EXCHANGES["exchanged"]:
+        pipeline.source.execute(sql)
+    result = output.run()
+    assert result.returncode == 1 and ANOTHER in result.stderr, result.stderr
+    assert output.check() == 20 + 10

@@ -233,7 +233,8 @@ static bool check_session(struct target_check *target, struct error *err) {
         return false;
     if (target->check->target_is_source) /* its tables are the source's */
         return true;
-    return target_check_circle(target, err) && check_tables_there(target, facts, err);
+    return target_check_followed(target, err) && target_check_circle(target, err) &&
+           check_tables_there(target, facts, err);
 }
 
 bool target_check_all(const struct sink_config *config, const struct sink_check *check, struct error *err) {

@@ -60,6 +60,9 @@ MUST_CHECK bool target_check_read_followed(const struct target_check *target, co
 MUST_CHECK bool target_check_types(const struct target_check *target, const struct table *table,
                                    struct error *err);
 
+/* Notes when no table will follow the source's columns, and what that misses. */
+MUST_CHECK bool target_check_followed(const struct target_check *target, struct error *err);
+
 /* Constraints of any table that one side lacks, or that act too early. */
 MUST_CHECK bool target_check_deferrable(const struct target_check *target, struct error *err);
 MUST_CHECK bool target_check_references(const struct target_check *target, struct error *err);
