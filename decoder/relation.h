@@ -58,6 +58,8 @@ struct column {
     struct slice type_name;   /* pg_type.typname: int4, _text; for a domain its base type's name */
 };
 
+struct row_policy;
+
 struct relation {
     oid_t oid; /* of the source cluster */
     /* also NUL-terminated; pgoutput sends "" for pg_catalog, which the decoder replaces */
@@ -75,6 +77,7 @@ struct relation {
     const char *owned_sql;
     struct column *columns;
     enum row_mode mode;
+    const struct row_policy *policy; /* likewise: whose rows are candidates (sinks/row_policy.h); or NULL */
     const struct relation *mapped_from; /* of one that a mapping has made: the source's; else NULL */
     /* what the catalog said when the definition came last; NULL: it was not asked */
     const struct catalog_table *catalog;

@@ -178,6 +178,8 @@ struct sink_view {
     uint64_t conflicts[CONFLICT_KINDS]; /* all that were ever settled */
     struct dead_count dead;             /* dead letters that are there */
     int64_t age_ms;                     /* since the position was stored, by the sink's clock */
+    uint64_t rejected;                  /* rows that on_clash and dedupe have set aside, of all pipelines */
+    char rejected_tables[256];          /* "public.accounts 12", cut off where they are many */
 };
 
 /* In a sink that appends: the places (topics) that hold records before its first copy. */

@@ -54,6 +54,8 @@ struct table_column {
     uint32_t key_index;      /* position in the primary key, from 1; 0: not part of it */
 };
 
+struct row_policy;
+
 struct table {
     oid_t oid; /* at the source */
     const char *schema;
@@ -75,6 +77,7 @@ struct table {
     bool sink_takes_parts;
     enum row_mode mode;      /* set by a mapping */
     const char *mapped_from; /* schema.table at the source, if a rule of a mapping made this; else NULL */
+    const struct row_policy *policy; /* likewise: its rows are candidates; or NULL */
 };
 
 /*

@@ -120,6 +120,22 @@ static void print_gaps(const struct mapped_pair *pair) {
                    is_red(gap) ? PLAIN : "");
 }
 
+/* The name without the prefix is that of the table which is settled. */
+static void print_policy(const struct mapped_pair *pair) {
+    const struct row_policy *policy = pair->map.rule->policy;
+    if (policy == NULL)
+        return;
+    printf("  candidates for %s.%s  on_clash: %s", pair->table.schema,
+           pair->table.name + strlen(CANDIDATES_PREFIX), clash_order_word(policy->on_clash));
+    for (size_t i = 0; i < policy->source_count; i++)
+        printf("%s%s", i == 0 ? " " : ", ", policy->sources[i]);
+    for (size_t i = 0; i < policy->by_count; i++)
+        printf("%s%s", i == 0 ? "  dedupe by " : ", ", policy->by[i]);
+    if (policy->by_count > 0)
+        printf("  keep: %s", policy->keeps_last ? "last_commit" : "first");
+    printf("\n");
+}
+
 static void print_pair(const struct mapped_pair *pair) {
     printf("%s.%s -> %s.%s", pair->source->schema, pair->source->name, pair->table.schema, pair->table.name);
     if (pair->map.rule == NULL) {
@@ -131,6 +147,7 @@ static void print_pair(const struct mapped_pair *pair) {
     if (pair->map.rule->mode != ROWS_MERGED)
         printf(", mode %s", row_mode_word(pair->map.rule->mode));
     printf("\n");
+    print_policy(pair);
     if (pair->map.rule->where != NULL)
         printf("  where %s\n", pair->map.rule->where);
     for (uint32_t i = 0; i < pair->map.column_count; i++)
@@ -196,6 +213,23 @@ static void put_gaps(struct json_writer *json, const struct mapped_pair *pair) {
     yajl_gen_array_close(json->generator);
 }
 
+static void put_texts(struct json_writer *json, const char *key, const char *const *texts, size_t count) {
+    json_put_key(json, key);
+    yajl_gen_array_open(json->generator);
+    for (size_t i = 0; i < count; i++)
+        json_put_text(json, slice_of(texts[i]));
+    yajl_gen_array_close(json->generator);
+}
+
+static void put_policy(struct json_writer *json, const struct row_policy *policy) {
+    put_known(json, "on_clash", policy != NULL ? clash_order_word(policy->on_clash) : NULL);
+    put_texts(json, "by_source", policy != NULL ? policy->sources : NULL,
+              policy != NULL ? policy->source_count : 0);
+    put_texts(json, "dedupe_by", policy != NULL ? policy->by : NULL, policy != NULL ? policy->by_count : 0);
+    const bool dedupes = policy != NULL && policy->by_count > 0;
+    put_known(json, "keep", !dedupes ? NULL : policy->keeps_last ? "last_commit" : "first");
+}
+
 static void put_pair(struct json_writer *json, const struct mapped_pair *pair) {
     yajl_gen_map_open(json->generator);
     json_put_field(json, "schema", pair->source->schema);
@@ -205,6 +239,7 @@ static void put_pair(struct json_writer *json, const struct mapped_pair *pair) {
     put_known(json, "rule", pair->map.rule != NULL ? pair->map.rule->match : NULL);
     put_known(json, "where", pair->map.rule != NULL ? pair->map.rule->where : NULL);
     json_put_field(json, "mode", row_mode_word(pair->map.rule != NULL ? pair->map.rule->mode : ROWS_MERGED));
+    put_policy(json, pair->map.rule != NULL ? pair->map.rule->policy : NULL);
     json_put_key(json, "columns");
     yajl_gen_array_open(json->generator);
     for (uint32_t i = 0; pair->map.rule != NULL && i < pair->map.column_count; i++)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cdc/config/column_read.h"
+#include "cdc/config/config_policy.h"
 #include "cdc/config/config_read.h"
 #include "cdc/pq/session.h"
 #include "sinks/mapping/mapped_sink.h"
@@ -30,6 +31,18 @@ const struct option_spec MAPPING_OPTIONS[] = {
      "how rows are kept, in sinks of type postgres: merge, as the source has them; append, a row for each "
      "change; soft_delete, deleted rows are marked; history, a row for each version of a row",
      OPTION_TEXT, "merge"},
+    {"on_clash", false,
+     "in sinks of type postgres: which row stays, where several sources have one with the same key: `error`, "
+     "`first_wins`, `last_commit_wins`, or `by_source` with a list of sources; the others are in "
+     "`pgcdc.rejected`",
+     OPTION_ANY, "error"},
+    {"source", false, "the name of the rule's table for `on_clash` and in `_pgcdc_source`", OPTION_TEXT,
+     "schema.table"},
+    {"dedupe", false,
+     "likewise for rows that are equal by a list of expressions, `by`: `keep` says which one stays, `first` "
+     "or "
+     "`last_commit`",
+     OPTION_ANY, "rows are not compared"},
     {"columns", false,
      "what becomes of columns, by their names at the source: `drop`, a list of steps, or `as`, `type`, "
      "`steps`, `mask`, `sql`, `const`, `meta`; the others stay as they are",
@@ -121,6 +134,19 @@ static bool check_mode(const struct section *section, const struct config *confi
     return true;
 }
 
+static bool check_policy(const struct section *section, const struct config *config, const struct rule *rule,
+                         struct error *err) {
+    for (size_t i = 0; i < config->sink_count && rule->policy != NULL; i++) {
+        const struct config_sink *sink = &config->sinks[i];
+        if (rule_is_for(rule, sink->sink.name) && !sink->ops->keeps_modes)
+            return section_error(section, config_policy_key(rule), NULL, err,
+                                 "is not possible for sink %s of type %s: name the other sinks in the rule's "
+                                 "key sinks",
+                                 sink->sink.name, sink->ops->type);
+    }
+    return true;
+}
+
 static bool read_rule(const struct section *section, const struct config *config, struct rule *rule,
                       struct error *err) {
     struct arena *arena = section->file->arena;
@@ -129,9 +155,11 @@ static bool read_rule(const struct section *section, const struct config *config
         !check_where(section, rule, err) || !config_read_match(section, config, rule, err) ||
         !read_key(section, rule, err) || !read_columns(section, rule, err))
         return false;
+    if (!read_row_mode(section, rule, err) || !config_read_policy(section, rule, err))
+        return false;
     if (rule->to != NULL && !rule_check_to(rule, arena, err))
         return section_place(section, "to", err);
-    return read_row_mode(section, rule, err) && check_mode(section, config, rule, err);
+    return check_mode(section, config, rule, err) && check_policy(section, config, rule, err);
 }
 
 /* Does the mapping do anything for the sink? */

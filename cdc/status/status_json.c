@@ -231,6 +231,7 @@ static void put_sink(struct json_writer *json, const struct status *status, size
     json_put_number(json, "age_ms", lsn != 0 ? sink->view.age_ms : -1);
     json_put_field(json, "stored_in", sink->is_from_disk ? "checkpoint" : "sink");
     put_conflicts(json, "conflicts", sink->view.conflicts);
+    json_put_number(json, "rejected", (int64_t) sink->view.rejected);
     put_conflicts(json, "conflicts_stopped",
                   activity != NULL ? activity->stops : (uint64_t[CONFLICT_KINDS]){0});
     put_dead(json, &sink->view.dead);

@@ -360,6 +360,8 @@ static void append_sinks(struct buffer *text, const struct status *status) {
         const struct activity_sink *activity = activity_find(&status->activity, config->sink.name);
         append_dead(text, &sink->view.dead, width + 2);
         append_conflicts(text, sink->view.conflicts, "conflicts settled: ", width + 2);
+        if (sink->view.rejected > 0)
+            buffer_printf(text, "%*srejected rows: %s\n", width + 2, "", sink->view.rejected_tables);
         if (activity != NULL)
             append_conflicts(text, activity->stops, "conflicts that stopped it: ", width + 2);
     }

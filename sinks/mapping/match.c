@@ -214,6 +214,21 @@ static bool expand_part(const struct rule *rule, const char *template, const pcr
     return *ret_part != NULL || error_no_memory(err);
 }
 
+/* A rule with a policy writes the table of candidates. */
+static bool name_candidates(const struct rule *rule, struct arena *arena, struct mapped_name *name,
+                            struct error *err) {
+    struct buffer text AUTO(buffer_release) = {.bytes_max = NAME_BYTES_MAX};
+    if (rule->policy == NULL)
+        return true;
+    if (strlen(name->table) > SETTLED_NAME_MAX)
+        return error_set(err, ERROR_CONFIG,
+                         "mapping: the rule for %s: with on_clash or dedupe the name %s may have %d bytes",
+                         rule->match, name->table, SETTLED_NAME_MAX);
+    buffer_printf(&text, CANDIDATES_PREFIX "%s", name->table);
+    name->table = buffer_ok(&text) ? arena_copy(arena, buffer_slice(&text)) : NULL;
+    return name->table != NULL || error_no_memory(err);
+}
+
 bool rule_name(const struct rule *rule, const char *schema, const char *table, struct arena *arena,
                struct mapped_name *ret_name, struct error *err) {
     struct buffer text AUTO(buffer_release) = {.bytes_max = NAME_BYTES_MAX};
@@ -221,7 +236,7 @@ bool rule_name(const struct rule *rule, const char *schema, const char *table, s
     bool is_match = false;
     *ret_name = (struct mapped_name){.schema = schema, .table = table};
     if (rule->to == NULL)
-        return true;
+        return name_candidates(rule, arena, ret_name, err);
     pcre2_match_data *data AUTO(free_match) = rule->pattern->code != NULL ? new_match(rule) : NULL;
     join_name(schema, table, &text);
     if (!buffer_ok(&text) || (rule->pattern->code != NULL && data == NULL))
@@ -231,5 +246,6 @@ bool rule_name(const struct rule *rule, const char *schema, const char *table, s
         return false;
     return parse_to(rule, arena, &to, err) &&
            expand_part(rule, to.schema, data, name, arena, &ret_name->schema, err) &&
-           expand_part(rule, to.name, data, name, arena, &ret_name->table, err);
+           expand_part(rule, to.name, data, name, arena, &ret_name->table, err) &&
+           name_candidates(rule, arena, ret_name, err);
 }

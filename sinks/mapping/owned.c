@@ -19,6 +19,8 @@ static bool is_listed(const struct rule *rule, const char *name) {
 }
 
 bool owned_is_in_key(const struct rule *rule, const struct column_rule *column) {
+    if (column->tells_source)
+        return true;
     if (column->source != COLUMN_CONST && column->source != COLUMN_TABLE)
         return false;
     return rule->key != NULL ? is_listed(rule, column->as) : column->source == COLUMN_CONST;

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "sinks/row_mode.h"
+#include "sinks/row_policy.h"
 
 enum step_kind {
     STEP_TRIM,     /* removes white space at both ends */
@@ -74,6 +75,7 @@ struct column_rule {
     enum mode_column mode_column;
     const char *text; /* of COLUMN_CONST */
     const char *sql;  /* of COLUMN_SQL */
+    bool tells_source; /* of a policy: it is always in the key, and tells the sources apart */
     bool drops;
     bool accepts_loss; /* a step may make two keys equal */
     const struct step *steps;
@@ -93,6 +95,7 @@ struct rule {
     const char *const *key;
     size_t key_count;
     enum row_mode mode;
+    const struct row_policy *policy; /* of a table whose rows are candidates; or NULL */
     const struct column_rule *columns; /* those of the mode are the last */
     size_t column_count;
 };

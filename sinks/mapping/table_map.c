@@ -9,6 +9,7 @@
 #include "cdc/base/buffer.h"
 #include "sinks/mapping/mode_shape.h"
 #include "sinks/mapping/owned.h"
+#include "sinks/mapping/policy_shape.h"
 #include "sinks/mapping/step.h"
 
 enum { NAMES_BYTES_MAX = 1024 };
@@ -248,6 +249,8 @@ static struct column map_column(const struct relation *relation, const struct ru
             const struct mode_column_spec *spec = mode_column_spec(column->rule->mode_column);
             added.type_oid = spec->type_oid;
             added.type_name = slice_of(spec->type_name);
+        } else {
+            added.is_cast = column->rule->type != NULL;
         }
         return added;
     }
@@ -281,6 +284,7 @@ static bool map_relation(const struct relation *relation, const struct table_map
     mapped->columns = columns;
     mapped->column_count = map->column_count;
     mapped->owned_sql = map->owned_sql;
+    mapped->policy = map->rule->policy;
     mapped->key_count = 0;
     for (uint32_t i = 0; i < map->column_count; i++) {
         columns[i] = map_column(relation, map->rule, &map->columns[i]);
@@ -427,6 +431,7 @@ static bool map_table(const struct table *table, const struct table_map *map, st
     }
     ret_table->owned_sql = map->owned_sql;
     ret_table->mapped_from = map->source_name;
+    ret_table->policy = map->rule->policy;
     ret_table->schema = map->name.schema;
     ret_table->name = map->name.table;
     ret_table->columns = columns;
@@ -447,7 +452,7 @@ bool table_map_table(const struct mapping *mapping, const char *sink, const stru
     if (!check_rows_are_found(table, ret_map, err))
         return false;
     return map_table(table, ret_map, arena, ret_table, err) &&
-           mode_shape_table(ret_map, table, ret_table, err);
+           mode_shape_table(ret_map, table, ret_table, err) && policy_shape_check(ret_map, table, err);
 }
 
 /* ---- for comparisons ---- */

@@ -24,6 +24,7 @@
 #include "sinks/postgres/postgres.h"
 #include "sinks/postgres/postgres_commit.h"
 #include "sinks/postgres/postgres_dead.h"
+#include "sinks/postgres/settle/rejected.h"
 #include "sinks/postgres/target/origin.h"
 #include "sinks/postgres/verify/target_comparison.h"
 #include "sinks/types.h"
@@ -342,7 +343,8 @@ static bool postgres_look(struct sink *sink, struct sink_view *ret_view, struct 
     bool seen = connect_target(postgres, err) &&
                 position_row_look(&row, &postgres->target.session, ret_view, err) &&
                 conflict_counts_look(sink->config, &postgres->target.session, ret_view->conflicts, err) &&
-                dead_tables_count(sink->config, &postgres->target.session, &ret_view->dead, err);
+                dead_tables_count(sink->config, &postgres->target.session, &ret_view->dead, err) &&
+                rejected_look(&postgres->target.session, ret_view, err);
     session_close(&postgres->target.session);
     return seen;
 }

@@ -31,15 +31,19 @@ LAYERS = {
     "sinks/postgres/target": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog"],
     "sinks/postgres/dead": ["cdc/base", "cdc/pq", "decoder", "proto", "sinks", "sinks/postgres/catalog", "sinks/postgres/target"],
     "sinks/postgres/schema": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/mapping", "sinks/postgres/catalog", "sinks/postgres/target"],
+    "sinks/postgres/settle": ["cdc/base", "cdc/pq", "sinks", "sinks/postgres/target"],
     "sinks/postgres/apply": [
-        "cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "sinks/postgres/dead", "sinks/postgres/schema", "sinks/postgres/target",
+        "cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "sinks/postgres/dead", "sinks/postgres/schema", "sinks/postgres/settle",
+        "sinks/postgres/target",
     ],
-    "sinks/postgres/copy": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "sinks/postgres/dead", "sinks/postgres/target"],
+    "sinks/postgres/copy": [
+        "cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "sinks/postgres/dead", "sinks/postgres/settle", "sinks/postgres/target",
+    ],
     "sinks/postgres/check": ["cdc/base", "cdc/pq", "sinks", "sinks/mapping", "sinks/postgres/catalog"],
     "sinks/postgres/verify": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/mapping", "sinks/postgres/catalog", "sinks/postgres/target"],
     "sinks/postgres": [
         "cdc/base", "cdc/pq", "sinks", "sinks/postgres/apply", "sinks/postgres/catalog", "sinks/postgres/check", "sinks/postgres/copy", "sinks/postgres/dead",
-        "sinks/postgres/schema", "sinks/postgres/target", "sinks/postgres/verify",
+        "sinks/postgres/schema", "sinks/postgres/settle", "sinks/postgres/target", "sinks/postgres/verify",
     ],
     "sinks/mapping": ["cdc/base", "cdc/pq", "decoder", "sinks"],
     "cdc/config": ["cdc/base", "cdc/pq", "sinks", "sinks/mapping"],

@@ -5,6 +5,7 @@
 #include "sinks/postgres/apply/apply.h"
 #include "sinks/postgres/catalog/generated.h"
 #include "sinks/postgres/catalog/narrowing.h"
+#include "sinks/postgres/settle/settle.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -70,13 +71,27 @@ struct target_table *apply_table(const struct apply *apply, const struct relatio
     return table;
 }
 
+/* Of the new tables those whose rows are candidates. */
+static bool prepare_settled(struct apply *apply, size_t count, size_t *ret_failed, struct error *err) {
+    for (size_t i = 0; i < count; i++) {
+        const struct relation *relation = apply->new_tables[i]->relation;
+        *ret_failed = i;
+        if (relation->policy != NULL &&
+            !settle_prepare(&apply->target->session, apply->target->in_transaction, relation->policy,
+                            relation->schema.data, relation->name.data, err))
+            return false;
+    }
+    return true;
+}
+
 /* Looks up all new tables at once. */
 static bool look_up(struct apply *apply, struct error *err) {
     size_t count = apply->new_count, failed = 0;
     apply->new_count = 0;
     if (count == 0)
         return true;
-    if (target_tables_find(&apply->target->session, apply->new_tables, count, apply->target->role,
+    if (prepare_settled(apply, count, &failed, err) &&
+        target_tables_find(&apply->target->session, apply->new_tables, count, apply->target->role,
                            &apply->catalog, &failed, err) &&
         generated_check(&apply->target->sink, apply->new_tables, count, &failed, err) &&
         (apply->target->may_narrow ||

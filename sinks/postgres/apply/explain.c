@@ -16,6 +16,11 @@ static const struct remedy {
 } REMEDIES[] = {
     {"23505", "the target already has this row, or another with the same unique value: delete it there, or, "
               "when it has the row's key, set on_exists: overwrite"},
+    {"PC001",
+     "two sources have a row with this key: delete one of them at its source, or let the rule say by "
+     "on_clash which one stays"},
+    {"PC002",
+     "the settled table has a row of its own with this key: delete it there, or give it another key"},
     {"23P01", "a row that only the target has conflicts with it: delete it there"},
     {"23502", "drop the not-null constraint of that column on the target"},
     {"23503", "the row it refers to is missing on the target: replicate that table too, or drop "

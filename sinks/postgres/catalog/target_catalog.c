@@ -14,8 +14,8 @@
  * and no trigger that suppresses rows.
  */
 enum {
-    TABLE_NULLABLE =
-        1 << TABLE_OID | 1 << TABLE_KIND | 1 << TABLE_RULES | 1 << TABLE_UNLOGGED | 7 << TABLE_TAKERS
+    TABLE_NULLABLE = 1 << TABLE_OID | 1 << TABLE_KIND | 1 << TABLE_RULES | 1 << TABLE_UNLOGGED |
+    7 << TABLE_TAKERS
 };
 
 #define LIST_BYTES_MAX (1024u * 1024u) /* hundreds of names */
@@ -39,6 +39,11 @@ enum {
     " and g.tgtype & " event " <> 0 and g.tgenabled in ('A',"                                                \
     "   case pg_catalog.current_setting('session_replication_role') when 'replica' then 'R' else 'O' end))"
 
+/* The triggers that settle candidates take them in sets (postgres/settle). */
+#define ACTS                                                                                                 \
+    "p.proname <> 'unique_key_recheck' and pg_catalog.left(g.tgname::pg_catalog.text, 14) <> "               \
+    "'_pgcdc_settle_'"
+
 static const char FIND_TABLES[] =
     "select t.oid, t.relkind, coalesce(pg_catalog.bool_or(g.replica), false),"
     "   coalesce(pg_catalog.bool_or(g.ordinary), false), coalesce(pg_catalog.bool_or(f.cascades), false),"
@@ -58,8 +63,8 @@ static const char FIND_TABLES[] =
     "   union all select p.relid from pg_catalog.pg_partition_tree(t.oid) p where t.relkind = 'p') tree "
     "(oid) on true"
     " left join lateral (select"
-    "     pg_catalog.bool_or(g.tgenabled in ('A', 'R') and p.proname <> 'unique_key_recheck') as replica,"
-    "     pg_catalog.bool_or(g.tgenabled in ('A', 'O') and p.proname <> 'unique_key_recheck') as ordinary,"
+    "     pg_catalog.bool_or(g.tgenabled in ('A', 'R') and " ACTS ") as replica,"
+    "     pg_catalog.bool_or(g.tgenabled in ('A', 'O') and " ACTS ") as ordinary,"
     "     pg_catalog.bool_or(p.proname = 'unique_key_recheck') as checks,"
     "     " TAKERS("4") " as inserts, " TAKERS("16") " as updates, " TAKERS(
         "8") " as deletes"

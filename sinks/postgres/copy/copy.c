@@ -14,6 +14,7 @@
 #include "cdc/pq/identifier.h"
 #include "decoder/builtin_type.h"
 #include "sinks/postgres/catalog/narrowing.h"
+#include "sinks/postgres/settle/settle.h"
 #include "sinks/row_mode.h"
 
 #include <assert.h>
@@ -241,6 +242,11 @@ static bool check_kept(struct session *target, const struct table *tables, size_
     return true;
 }
 
+static bool prepare_settled(struct target *target, const struct table *table, struct error *err) {
+    return table->policy == NULL ||
+           settle_prepare(&target->session, true, table->policy, table->schema, table->name, err);
+}
+
 static bool begin_copy(struct sink *sink, const struct table *tables, size_t count, bool may_hold_rows,
                        struct error *err) {
     struct target *target = target_of(sink);
@@ -248,7 +254,8 @@ static bool begin_copy(struct sink *sink, const struct table *tables, size_t cou
     if (!postgres_copy_start(target, err))
         return false;
     for (size_t i = 0; i < count; i++)
-        if (!postgres_create_table(target, &tables[i], err) || !postgres_copy_check(target, &tables[i], err))
+        if (!postgres_create_table(target, &tables[i], err) ||
+            !postgres_copy_check(target, &tables[i], err) || !prepare_settled(target, &tables[i], err))
             return explain_locks(count, err);
     FAULT_POINT("copy-tables-created");
     if (may_hold_rows ? !check_kept(&target->session, tables, count, err)

@@ -40,6 +40,9 @@ static const char PLAN[] =
     " join pg_catalog.pg_namespace n on n.oid = t.relnamespace"
     " where" OF_COPY " and c.stream = $3 and c.schema_name = n.nspname and c.table_name = t.relname"
     " and t.relkind = 'r' and k.contype = 'p' and not k.condeferrable and " IS_OURS
+    /* candidates are settled while they arrive, by their key */
+    " and not exists (select from pg_catalog.pg_trigger g where g.tgrelid = t.oid and g.tgname in"
+    " ('_pgcdc_settle_insert', '_pgcdc_order_insert'))"
     " and c.state = 'waits' and (c.method = 'pages' or c.bytes_estimate >= " KEY_LATER_BYTES
     " and not exists (select from pgcdc.chunk o where o.pipeline = c.pipeline and o.sink = c.sink"
     " and o.stream = c.stream and o.relation_oid = c.relation_oid and o.id <> c.id))"
