@@ -5,6 +5,7 @@
 #include "decoder/catalog_table.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static int compare_table(const void *key, const void *table) {
     const oid_t a = *(const oid_t *) key, b = ((const struct catalog_table *) table)->oid;
@@ -39,6 +40,29 @@ const struct catalog_table *catalog_table_copy(const struct catalog_table *table
                  copy_text(arena, &columns[i].collation_sql) && copy_text(arena, &columns[i].missing);
     }
     return copied ? copy : NULL;
+}
+
+/* The second one is empty if there is no blank. */
+static void split_storage(struct slice storage, struct slice *ret_files, struct slice *ret_version) {
+    const char *blank = storage.size > 0 ? memchr(storage.data, ' ', storage.size) : NULL;
+    const size_t size = blank != NULL ? (size_t) (blank - storage.data) : storage.size;
+    *ret_files = (struct slice){.data = storage.data, .size = size};
+    *ret_version = (struct slice){.data = storage.data + size, .size = storage.size - size};
+}
+
+bool catalog_storage_has_same_files(struct slice before, struct slice now) {
+    struct slice files[2], versions[2];
+    split_storage(before, &files[0], &versions[0]);
+    split_storage(now, &files[1], &versions[1]);
+    return slice_equal(files[0], files[1]);
+}
+
+bool catalog_storage_is_rewritten(struct slice before, struct slice now) {
+    struct slice files[2], versions[2];
+    split_storage(before, &files[0], &versions[0]);
+    split_storage(now, &files[1], &versions[1]);
+    return !slice_equal(files[0], files[1]) && versions[0].size > 0 && versions[1].size > 0 &&
+           !slice_equal(versions[0], versions[1]);
 }
 
 static bool column_same(const struct catalog_column *a, const struct catalog_column *b) {

@@ -39,9 +39,13 @@ struct catalog_table {
     oid_t oid;
     struct slice schema; /* its name when the catalog was read */
     struct slice table;
-    xid_t locked_by;      /* a transaction that may have altered it and is not visible yet; 0: none */
-    bool sends_part;      /* some columns may not be sent: generated ones, or a publication's column list */
-    struct slice storage; /* names the table's files; another text: it was rewritten, emptied, or divided */
+    xid_t locked_by; /* a transaction that may have altered it and is not visible yet; 0: none */
+    bool sends_part; /* some columns may not be sent: generated ones, or a publication's column list */
+    /*
+     * Names the table's files: other ones: it was rewritten, emptied, or divided. Then, unless it is
+     * partitioned, a blank and the version of its columns' entries.
+     */
+    struct slice storage;
     uint32_t column_count;
     struct catalog_column *columns; /* by number, from 1; dropped ones too */
 };
@@ -57,6 +61,14 @@ const struct catalog_table *catalog_tables_find(const struct catalog_tables *tab
 /* A deep copy in arena; NULL when memory is exhausted. */
 MUST_CHECK const struct catalog_table *catalog_table_copy(const struct catalog_table *table,
                                                           struct arena *arena);
+
+/* Of two storages of a table: */
+bool catalog_storage_has_same_files(struct slice before, struct slice now);
+/*
+ * Was it written anew by a statement that may have changed values, as ALTER TABLE ... TYPE ... USING? VACUUM
+ * FULL, CLUSTER and TRUNCATE change files only, other ALTER TABLE columns only.
+ */
+bool catalog_storage_is_rewritten(struct slice before, struct slice now);
 
 /* Do they describe the same columns? How old they are does not matter. Each may be NULL. */
 bool catalog_table_equal(const struct catalog_table *a, const struct catalog_table *b);

@@ -114,6 +114,7 @@ struct sink_facts {
     /* of a sink that asks_columns: the source's tables as they are at its start; set before learn */
     const struct catalog_tables *tables;
     const struct sink_memory *columns; /* of the rules of its mapping; NULL: nothing is kept */
+    bool copies_again; /* the engine copies the tables that chunk.find_rewritten names */
 };
 
 /*
@@ -135,6 +136,7 @@ struct sink {
      * Lines about what the sink did to its tables with the changes written; the runner logs and empties it.
      */
     struct buffer news;
+    bool wants_rows; /* set by write: chunk.find_rewritten names a table after the commit */
     size_t left_out; /* rows of the last write that a condition of the mapping has left out */
     /* Conflicts that the sink has settled and committed in this process; read by any thread. */
     atomic_ullong conflicts[CONFLICT_KINDS];
@@ -278,6 +280,12 @@ struct sink_chunk_ops {
     /* Likewise: the chunks of all tables that are being copied; and removes those of a table. */
     bool (*look)(struct sink *sink, struct arena *arena, struct chunk_plan *ret_plan, struct error *err);
     bool (*remove)(struct sink *sink, oid_t relation_oid, struct error *err);
+    /*
+     * Likewise, or NULL: tables of the source, at most max, whose rows it has written anew since the sink got
+     * them, by the catalog's answer, so that values may have changed that no change carries.
+     */
+    bool (*find_rewritten)(struct sink *sink, const struct catalog_tables *tables, oid_t *ret_oids,
+                           size_t max, size_t *ret_count, struct error *err);
 };
 
 /* Functions for the commands; each may be NULL. The sink is not open; for find_held it may be. */

@@ -150,6 +150,9 @@ MUST_CHECK bool attempt_add_published(struct attempt *attempt, struct error *err
 void attempt_keep_published(struct attempt *attempt);
 bool attempt_watches_published(const struct config *config);
 
+/* attempt_tables.c: are tables copied by themselves? See copy.new_tables. */
+bool attempt_may_add(const struct attempt *attempt);
+
 /*
  * attempt_tables.c: after a failure: adds a table that a sink lacks. False: it cannot be, or was added
  * before: then the sink lacks it under another name.

@@ -32,7 +32,13 @@ bool attempt_read_tables(struct attempt *attempt, struct error *err) {
     if (!catalog_columns_read(reader->catalog->session, reader->name, 0, &pipeline->tables_arena,
                               &pipeline->tables, &lsn, err))
         return false;
-    for (size_t i = 0; i < attempt->runner_count; i++)
-        attempt->runners[i].sink->facts.tables = &pipeline->tables;
+    for (size_t i = 0; i < attempt->runner_count; i++) {
+        struct sink *sink = attempt->runners[i].sink;
+        const char *reason = NULL;
+        sink->facts.tables = &pipeline->tables;
+        sink->facts.copies_again = attempt_may_add(attempt) && sink->ops->chunk != NULL &&
+                                   sink->ops->chunk->find_rewritten != NULL &&
+                                   sink->ops->chunk->can(sink, &reason);
+    }
     return true;
 }

@@ -158,7 +158,18 @@ static void bear_protocol_error(struct attempt *attempt, struct error *err) {
                  amount_count((uint64_t) pipeline->protocol_errors, "attempt").text);
 }
 
+/* The rows are wanted since the last commit, so the next attempt finds them. */
+static void learn_rewritten(struct attempt *attempt) {
+    for (size_t i = 0; i < attempt->runner_count; i++) {
+        struct sink *sink = attempt->runners[i].sink;
+        if (sink->wants_rows)
+            attempt->pipeline->knows_newcomers = false;
+        sink->wants_rows = false;
+    }
+}
+
 void attempt_learn(struct attempt *attempt, struct error *err) {
+    learn_rewritten(attempt);
     learn_from_failure(attempt, err);
     bear_protocol_error(attempt, err);
     learn_text(attempt, err);

@@ -10,12 +10,13 @@
 #include "cdc/base/log.h"
 #include "cdc/copy/chunk_add.h"
 #include "cdc/engine/attempt.h"
+#include "cdc/source/catalog_columns.h"
 #include "cdc/source/uncopied.h"
 
 enum { BLOCK_BYTES = 64 * 1024, OIDS_BYTES_MAX = 64 * 1024, NAMES_BYTES_MAX = 512 };
 #define ARENA_BYTES_MAX ((size_t) 512 << 20)
 
-static bool may_add(const struct attempt *attempt) {
+bool attempt_may_add(const struct attempt *attempt) {
     const struct config *config = attempt->pipeline->config;
     bool can = config->copy.new_tables == NEW_TABLES_COPY && config->source.snapshot == SNAPSHOT_INITIAL &&
                attempt->reader->catalog != NULL && !attempt->facts.identity.is_standby;
@@ -29,7 +30,7 @@ void attempt_say_tables(const struct table_list *tables) {
     for (size_t i = 0; i < tables->count && names.size < NAMES_BYTES_MAX; i++)
         buffer_printf(&names, "%s%s.%s", i > 0 ? ", " : "", tables->tables[i].schema, tables->tables[i].name);
     const char *text = buffer_text(&names);
-    log_line(LOG_LEVEL_INFO, "copying %s with rows older than its publication (copy.new_tables): %s%s",
+    log_line(LOG_LEVEL_INFO, "copying %s whose older rows no change carries (copy.new_tables): %s%s",
              amount_count(tables->count, "table").text, text != NULL ? text : "?",
              names.size >= NAMES_BYTES_MAX ? ", ..." : "");
 }
@@ -91,6 +92,44 @@ static bool add_oids(struct attempt *attempt, struct session *source, const oid_
     return good;
 }
 
+static void add_found(struct uncopied_found *found, const oid_t *oids, size_t count) {
+    for (size_t i = 0; i < count && found->count < UNCOPIED_FOUND_MAX; i++)
+        found->oids[found->count++] = oids[i];
+}
+
+/* The source may have written tables anew. A table is copied once, even if it is found twice. */
+static bool find_in_sink(const struct attempt *attempt, const struct config_sink *sink,
+                         const struct catalog_tables *tables, struct uncopied_found *found,
+                         struct error *err) {
+    oid_t oids[UNCOPIED_FOUND_MAX];
+    size_t count = 0;
+    if (sink->ops->chunk == NULL || sink->ops->chunk->find_rewritten == NULL)
+        return true;
+    struct sink *handle = sink_new(sink->ops, &sink->sink, attempt->pipeline->options->stop);
+    if (handle == NULL)
+        return error_no_memory(err);
+    const bool asked =
+        sink->ops->chunk->find_rewritten(handle, tables, oids, UNCOPIED_FOUND_MAX, &count, err);
+    sink_free(handle);
+    if (asked)
+        add_found(found, oids, count);
+    return asked;
+}
+
+static bool find_rewritten(const struct attempt *attempt, struct arena *arena, struct uncopied_found *found,
+                           struct error *err) {
+    const struct config *config = attempt->pipeline->config;
+    const struct reader *reader = attempt->reader;
+    struct catalog_tables tables = {0};
+    lsn_t lsn = 0;
+    if (!catalog_columns_read(reader->catalog->session, reader->name, 0, arena, &tables, &lsn, err))
+        return false;
+    for (size_t i = 0; i < config->sink_count; i++)
+        if (!find_in_sink(attempt, &config->sinks[i], &tables, found, err))
+            return false;
+    return true;
+}
+
 /* Tables that are copied now are known already. */
 static bool find_newcomers(struct attempt *attempt, struct uncopied_found *ret_found, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
@@ -101,7 +140,8 @@ static bool find_newcomers(struct attempt *attempt, struct uncopied_found *ret_f
     arena_init(&arena, BLOCK_BYTES, ARENA_BYTES_MAX);
     *ret_found = (struct uncopied_found){.plans = plans};
     const bool found = (!attempt_is_copying(attempt) || chunk_add_look(config, stop, &arena, plans, err)) &&
-                       uncopied_find(config, attempt->reader->catalog->session, stop, ret_found, err);
+                       uncopied_find(config, attempt->reader->catalog->session, stop, ret_found, err) &&
+                       find_rewritten(attempt, &arena, ret_found, err);
     ret_found->plans = NULL;
     arena_release(&arena);
     return found;
@@ -110,7 +150,7 @@ static bool find_newcomers(struct attempt *attempt, struct uncopied_found *ret_f
 bool attempt_add_newcomers(struct attempt *attempt, struct error *err) {
     struct pipeline *pipeline = attempt->pipeline;
     struct uncopied_found found;
-    if (pipeline->knows_newcomers || !may_add(attempt))
+    if (pipeline->knows_newcomers || !attempt_may_add(attempt))
         return true;
     struct session *source = attempt->reader->catalog->session;
     if (!find_newcomers(attempt, &found, err))
@@ -130,7 +170,7 @@ bool attempt_add_lacking(struct attempt *attempt, oid_t oid, struct error *err) 
     const struct pipeline *pipeline = attempt->pipeline;
     struct session source = {0};
     bool added = false;
-    if (!may_add(attempt))
+    if (!attempt_may_add(attempt))
         return false;
     bool good = source_open(&source, &pipeline->config->source, pipeline->options->stop, err) &&
                 add_oids(attempt, &source, &oid, 1, &added, err);

@@ -85,7 +85,9 @@ bool runner_commit(struct runner *runner, enum commit_wait wait, struct error *e
         note_durable(runner, &runner->written);
     else if (was_settled)
         runner->settled_ms = clock_now_ms();
-    return true;
+    return !runner->sink->wants_rows ||
+           error_set(err, ERROR_RETRY, "sink %s: rows of a table are to be copied again",
+                     runner->sink->config->name);
 }
 
 /* At most one line a second, about everything since the last line. */

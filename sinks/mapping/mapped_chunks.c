@@ -196,6 +196,14 @@ static bool chunks_remove(struct sink *sink, oid_t relation_oid, struct error *e
     return inner->ops->chunk->remove(inner, relation_oid, err);
 }
 
+/* The answer is about the source's tables. Rows of a mode are not copied again. */
+static bool chunks_find_rewritten(struct sink *sink, const struct catalog_tables *tables, oid_t *ret_oids,
+                                  size_t max, size_t *ret_count, struct error *err) {
+    struct sink *inner = mapped_inner(sink);
+    *ret_count = 0;
+    return has_mode(sink) || inner->ops->chunk->find_rewritten(inner, tables, ret_oids, max, ret_count, err);
+}
+
 #define IF_PRESENT(name, function) .name = chunk->name != NULL ? (function) : NULL
 
 const struct sink_chunk_ops *mapped_chunk_ops(const struct sink_chunk_ops *chunk, struct arena *arena) {
@@ -221,6 +229,7 @@ const struct sink_chunk_ops *mapped_chunk_ops(const struct sink_chunk_ops *chunk
         IF_PRESENT(add, chunks_add),
         IF_PRESENT(look, chunks_look),
         IF_PRESENT(remove, chunks_remove),
+        IF_PRESENT(find_rewritten, chunks_find_rewritten),
     };
     return ops;
 }

@@ -51,6 +51,8 @@ bool mapped_hand_out(struct sink *sink, bool result) {
         sink->lack = inner->lack;
     row_map_name_source(&mapped_of(sink)->rows, &sink->lack.column);
     inner->lack = (struct sink_lack){0};
+    sink->wants_rows |= inner->wants_rows;
+    inner->wants_rows = false;
     buffer_append_slice(&sink->news, buffer_slice(&inner->news));
     buffer_release(&inner->news);
     for (size_t kind = 0; kind < CONFLICT_KINDS; kind++)

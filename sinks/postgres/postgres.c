@@ -485,6 +485,16 @@ static bool postgres_chunk_remove(struct sink *sink, oid_t relation_oid, struct 
     return removed;
 }
 
+static bool postgres_chunk_find_rewritten(struct sink *sink, const struct catalog_tables *tables,
+                                          oid_t *ret_oids, size_t max, size_t *ret_count, struct error *err) {
+    struct postgres_sink *postgres = postgres_of(sink);
+    struct session *session = &postgres->target.session;
+    bool found = postgres_open_for_command(postgres, err) &&
+                 known_tables_find_rewritten(sink->config, session, tables, ret_oids, max, ret_count, err);
+    session_close(session);
+    return found;
+}
+
 static const struct sink_copy_ops POSTGRES_COPY = {
     .begin = postgres_copy_begin,
     .accepts_binary = postgres_copy_accepts_binary,
@@ -506,6 +516,7 @@ static const struct sink_chunk_ops POSTGRES_CHUNK = {
     .begin = chunk_copy_begin,
     .end = chunk_copy_end,
     .table_end = chunk_copy_table_end,
+    .find_rewritten = postgres_chunk_find_rewritten,
     .add_begin = postgres_chunk_add_begin,
     .add = postgres_chunk_add,
     .look = postgres_chunk_look,

@@ -123,7 +123,7 @@ static bool new_ones_agree(const struct possible *possible) {
 
 static bool take_known(struct possible *possible, const struct known_table *known) {
     possible->known_max = known->columns_max;
-    possible->has_same_files = slice_equal(known->storage, possible->catalog->storage);
+    possible->has_same_files = catalog_storage_has_same_files(known->storage, possible->catalog->storage);
     if (known->columns_max > possible->catalog->column_count)
         return false;
     for (uint32_t i = 0; i < known->column_count; i++)

@@ -22,14 +22,14 @@ static const char CREATE_COLUMNS[] =
     " target_oid oid not null, columns_max integer not null, storage text not null, numbers smallint[] not "
     "null,"
     " names text[] not null, types oid[] not null, modifiers integer[] not null,"
-    " target_numbers smallint[] not null, kept boolean[] not null,"
+    " target_numbers smallint[] not null, kept boolean[] not null, wants_rows boolean not null,"
     " primary key (pipeline, sink, relation_oid)); commit";
 
 static const struct own_tables COLUMNS_TABLE = {"{columns}", 1, CREATE_COLUMNS};
 
 static const char LOAD[] =
     "select c.relation_oid, c.target_oid, c.columns_max, c.storage, u.number, u.name, u.type, u.modifier,"
-    " u.target_number, u.kept from pgcdc.columns c left join lateral rows from ("
+    " u.target_number, u.kept, c.wants_rows from pgcdc.columns c left join lateral rows from ("
     " pg_catalog.unnest(c.numbers), pg_catalog.unnest(c.names), pg_catalog.unnest(c.types),"
     " pg_catalog.unnest(c.modifiers), pg_catalog.unnest(c.target_numbers), pg_catalog.unnest(c.kept))"
     " with ordinality u (number, name, type, modifier, target_number, kept, place) on true"
@@ -46,21 +46,22 @@ enum {
     LOAD_MODIFIER,
     LOAD_TARGET_NUMBER,
     LOAD_KEPT,
+    LOAD_WANTS_ROWS,
     LOAD_FIELDS,
 };
 
 static const char PUT[] =
-    "insert into pgcdc.columns values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+    "insert into pgcdc.columns values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
     " on conflict (pipeline, sink, relation_oid) do update set target_oid = excluded.target_oid,"
     " columns_max = excluded.columns_max, storage = excluded.storage, numbers = excluded.numbers,"
     " names = excluded.names, types = excluded.types, modifiers = excluded.modifiers,"
-    " target_numbers = excluded.target_numbers, kept = excluded.kept";
+    " target_numbers = excluded.target_numbers, kept = excluded.kept, wants_rows = excluded.wants_rows";
 
 /* Each element of $6 and the parameters after it is itself the text of an array. */
 static const char LEARN[] =
     "insert into pgcdc.columns select $1, $2, k.oid, t.oid, k.columns_max, k.storage,"
     " k.numbers::pg_catalog.int2[], k.names::pg_catalog.text[], k.types::pg_catalog.oid[],"
-    " k.modifiers::pg_catalog.int4[], n.numbers, n.kept"
+    " k.modifiers::pg_catalog.int4[], n.numbers, n.kept, false"
     " from rows from (pg_catalog.unnest($3::pg_catalog.oid[]), pg_catalog.unnest($4::pg_catalog.name[]),"
     "  pg_catalog.unnest($5::pg_catalog.name[]), pg_catalog.unnest($6::pg_catalog.int4[]),"
     "  pg_catalog.unnest($7::pg_catalog.text[]), pg_catalog.unnest($8::pg_catalog.text[]),"
@@ -77,7 +78,8 @@ static const char LEARN[] =
     " where n.numbers is not null on conflict (pipeline, sink, relation_oid) do update"
     " set target_oid = excluded.target_oid, columns_max = excluded.columns_max, storage = excluded.storage,"
     " numbers = excluded.numbers, names = excluded.names, types = excluded.types,"
-    " modifiers = excluded.modifiers, target_numbers = excluded.target_numbers, kept = excluded.kept";
+    " modifiers = excluded.modifiers, target_numbers = excluded.target_numbers, kept = excluded.kept,"
+    " wants_rows = false";
 
 /* Tables of which no row has been copied yet, in the plan of a copy in chunks. */
 static const char TO_COPY[] =
@@ -136,6 +138,7 @@ static bool load_table(struct known_tables *known, const PGresult *rows, int fir
     *table = (struct known_table){.oid = number_of_field(rows, first, LOAD_OID),
                                   .target_oid = number_of_field(rows, first, LOAD_TARGET),
                                   .columns_max = number_of_field(rows, first, LOAD_MAX),
+                                  .wants_rows = result_is_true(rows, first, LOAD_WANTS_ROWS),
                                   .columns = columns};
     for (int row = first; row < end && !PQgetisnull(rows, row, LOAD_NUMBER); row++)
         if (!load_column(rows, row, &known->arena, &columns[table->column_count++]))
@@ -147,7 +150,7 @@ static bool load_table(struct known_tables *known, const PGresult *rows, int fir
 bool known_tables_load(struct known_tables *known, const struct sink_config *config, struct session *session,
                        struct error *err) {
     static const struct result_shape SHAPE = {"the query for known columns", 0, RESULT_ROWS_ANY, LOAD_FIELDS,
-                                              ((1u << LOAD_FIELDS) - 1) & ~((1u << LOAD_NUMBER) - 1)};
+                                              ((1u << LOAD_WANTS_ROWS) - 1) & ~((1u << LOAD_NUMBER) - 1)};
     PGresult *rows AUTO_PGRESULT = NULL;
     const char *const parameters[] = {config->pipeline, config->name};
     map_release(&known->by_oid);
@@ -254,11 +257,12 @@ bool known_tables_put(struct known_tables *known, const struct sink_config *conf
                                       buffer_text(&lists.types),
                                       buffer_text(&lists.modifiers),
                                       buffer_text(&lists.targets),
-                                      buffer_text(&lists.kept)};
+                                      buffer_text(&lists.kept),
+                                      table->wants_rows ? "t" : "f"};
     for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++)
         if (parameters[i] == NULL)
             return error_no_memory(err);
-    if (!session_query(session, PUT, 12, parameters, NULL, NULL, err))
+    if (!session_query(session, PUT, 13, parameters, NULL, NULL, err))
         return error_wrap(err, "storing the columns of a table in pgcdc.columns");
     return keep_known(known, table) || error_no_memory(err);
 }
@@ -396,6 +400,58 @@ bool known_tables_learn(struct known_tables *known, const struct sink_config *co
             return false;
     return learning.count == 0 ||
            (store_learned(&learning, config, session, err) && known_tables_load(known, config, session, err));
+}
+
+/* ---- rows that were written anew ---- */
+
+static bool has_column(const struct known_table *known, uint32_t number,
+                       const struct catalog_column *column) {
+    for (uint32_t i = 0; i < known->column_count; i++)
+        if (known->columns[i].number == number && !known->columns[i].is_kept)
+            return slice_equal(known->columns[i].name, column->name) &&
+                   known->columns[i].type_oid == column->type_oid &&
+                   known->columns[i].type_modifier == column->type_modifier;
+    return false;
+}
+
+/* Otherwise the stream has not reached the present definition. */
+static bool has_present_columns(const struct known_table *known, const struct catalog_table *table) {
+    uint32_t live = 0, present = 0;
+    for (uint32_t i = 0; i < known->column_count; i++)
+        live += !known->columns[i].is_kept;
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        if (table->columns[i].is_dropped)
+            continue;
+        if (!has_column(known, i + 1, &table->columns[i]))
+            return false;
+        present++;
+    }
+    return live == present;
+}
+
+static bool is_rewritten(const struct known_table *known, const struct catalog_table *table) {
+    return known != NULL && !table->sends_part && table->locked_by == 0 &&
+           (known->wants_rows || catalog_storage_is_rewritten(known->storage, table->storage)) &&
+           has_present_columns(known, table);
+}
+
+bool known_tables_find_rewritten(const struct sink_config *config, struct session *session,
+                                 const struct catalog_tables *tables, oid_t *ret_oids, size_t max,
+                                 size_t *ret_count, struct error *err) {
+    struct known_tables known;
+    bool exists = false;
+    *ret_count = 0;
+    if (!own_tables_exist(session, &COLUMNS_TABLE, &exists, err))
+        return false;
+    if (!exists)
+        return true;
+    known_tables_init(&known);
+    const bool loaded = known_tables_load(&known, config, session, err);
+    for (size_t i = 0; loaded && i < tables->count && *ret_count < max; i++)
+        if (is_rewritten(known_tables_find(&known, tables->tables[i].oid), &tables->tables[i]))
+            ret_oids[(*ret_count)++] = tables->tables[i].oid;
+    known_tables_release(&known);
+    return loaded;
 }
 
 /* ---- the end ---- */

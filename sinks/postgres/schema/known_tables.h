@@ -29,6 +29,7 @@ struct known_table {
     oid_t target_oid;     /* another table of that name is another table */
     uint32_t columns_max; /* numbers that the source's table had given by then, at least */
     struct slice storage; /* as in catalog_table.h, as it was last seen */
+    bool wants_rows;      /* the source has written its rows anew, and they are to be copied again */
     uint32_t column_count;
     struct known_column *columns; /* by number; the kept ones anywhere */
 };
@@ -54,6 +55,14 @@ const struct known_table *known_tables_find(const struct known_tables *known, oi
 /* Stores the row in the session's transaction, and keeps a copy of the table. */
 MUST_CHECK bool known_tables_put(struct known_tables *known, const struct sink_config *config,
                                  struct session *session, const struct known_table *table, struct error *err);
+
+/*
+ * Tables to copy again, at most max: those that want rows, and those that were written anew since they were
+ * last seen and have the columns known. For commands: creates nothing.
+ */
+MUST_CHECK bool known_tables_find_rewritten(const struct sink_config *config, struct session *session,
+                                            const struct catalog_tables *tables, oid_t *ret_oids, size_t max,
+                                            size_t *ret_count, struct error *err);
 
 /*
  * Adds tables of which nothing is known, where the catalog's answer is as certain as a definition: nothing of

@@ -293,6 +293,29 @@ static uint32_t list_known(const struct schema_plan *plan, const PGresult *after
     return count;
 }
 
+/* Values of earlier rows are other ones at the source, or may be, and no change carries them. */
+static bool has_old_values(const struct schema_plan *plan) {
+    return plan->known != NULL &&
+           (plan->needs_copy ||
+            catalog_storage_is_rewritten(plan->known->storage, plan->relation->catalog->storage));
+}
+
+static bool wants_rows(const struct schema_plan *plan) {
+    return plan->may_copy && plan->known != NULL && (plan->known->wants_rows || has_old_values(plan));
+}
+
+static void tell_old_values(struct schema *schema, struct schema_plan *plan) {
+    if (!has_old_values(plan))
+        return;
+    schema->target->sink.wants_rows |= plan->may_copy;
+    buffer_printf(&plan->news,
+                  plan->may_copy
+                      ? "table %s: its rows are copied again, because the source has written them anew\n"
+                      : "table %s: the source has written its rows anew; if values have changed, "
+                        "`pgcdc table copy` copies them\n",
+                  plan->table);
+}
+
 static bool note_known(struct schema *schema, const struct schema_plan *plan, oid_t table,
                        struct error *err) {
     const struct relation *relation = plan->relation;
@@ -307,6 +330,7 @@ static bool note_known(struct schema *schema, const struct schema_plan *plan, oi
                                 .target_oid = table,
                                 .columns_max = plan->known != NULL ? plan->known->columns_max : 0,
                                 .storage = relation->catalog->storage,
+                                .wants_rows = wants_rows(plan),
                                 .column_count = list_known(plan, after, columns),
                                 .columns = columns};
     for (uint32_t i = 0; i < relation->column_count; i++)
@@ -342,8 +366,10 @@ static bool follow_table(struct schema *schema, const struct place *place, struc
         return false;
     plan->columns = columns;
     plan->shapes = shapes;
-    return schema_plan_make(plan, err) && carry_out(schema, plan, err) &&
-           note_known(schema, plan, place->oid, err) &&
+    if (!schema_plan_make(plan, err) || !carry_out(schema, plan, err))
+        return false;
+    tell_old_values(schema, plan);
+    return note_known(schema, plan, place->oid, err) &&
            (!alters || session_execute(session, END_LIMIT, err)) && tell_news(schema, plan, transaction, err);
 }
 
@@ -388,6 +414,7 @@ bool schema_follow(struct schema *schema, const struct relation *in_sink,
                                                          .known = is_same_table(known, &place) ? known : NULL,
                                                          .numbers = numbers,
                                                          .policy = &policy,
+                                                         .may_copy = schema->target->sink.facts.copies_again,
                                                          .table = place.name};
     if (follow_table(schema, &place, &plan, transaction, err))
         return true;

@@ -360,8 +360,10 @@ static void append_value(struct schema_plan *plan, const struct catalog_column *
     if (now->missing.data != NULL) {
         buffer_append_text(&plan->sql, " default ");
         literal_append(&plan->sql, now->missing);
-    } else if (!slice_equal(plan->known->storage, plan->relation->catalog->storage)) {
+    } else if (!catalog_storage_has_same_files(plan->known->storage, plan->relation->catalog->storage)) {
         plan->needs_copy = true;
+        if (plan->may_copy)
+            return;
         plan_refuse(
             plan, now->name,
             "was added at the source, which has written the whole table anew since, so only the source "
@@ -400,8 +402,9 @@ static const char *type_of_new(const struct schema_plan *plan, uint32_t i) {
 /* What a rule makes of the value of earlier rows is not known here. */
 static void refuse_ruled(struct schema_plan *plan, uint32_t i, struct slice name) {
     const struct catalog_column *now = &plan->relation->catalog->columns[plan->numbers[i] - 1];
-    const bool is_null = now->missing.data == NULL && !now->has_default &&
-                         slice_equal(plan->known->storage, plan->relation->catalog->storage);
+    const bool is_null =
+        now->missing.data == NULL && !now->has_default &&
+        catalog_storage_has_same_files(plan->known->storage, plan->relation->catalog->storage);
     plan->lacks_type = plan->refused == NULL && is_null;
     plan->needs_copy = plan->needs_copy || (plan->refused == NULL && !is_null);
     plan_refuse(plan, name, "was added at the source, and a rule of the mapping makes its values");

@@ -31,6 +31,7 @@ struct schema_plan {
     const uint32_t *numbers; /* of the relation's columns */
     const struct schema_policy *policy;
     const char *table;       /* the target's, quoted: the one to alter */
+    bool may_copy;           /* the rows can be copied again */
     const PGresult *columns; /* the target's */
     const PGresult *shapes;  /* its types: type_shape.h */
     bool *leaves;            /* of each of the target's columns: it is dropped, or gets another name */
