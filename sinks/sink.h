@@ -62,6 +62,8 @@ struct mapping;
 struct session_options;
 struct sink_ops;
 
+struct left_out_list;
+
 struct sink_config {
     const char *pipeline;
     const char *application; /* application_name of the sink's sessions: pgcdc:NAME; NULL: pgcdc */
@@ -69,7 +71,8 @@ struct sink_config {
     const char *stream;      /* the stream of changes in the pipeline; NULL: the slot's */
     /* the source's database, set by the engine before it opens the sink; NULL without an engine */
     const char *database;
-    const struct mapping *mapping; /* rules for its tables (sinks/mapping); NULL: none */
+    const struct mapping *mapping;  /* rules for its tables (sinks/mapping); NULL: none */
+    struct left_out_list *left_out; /* what its rules have left out in this process; NULL without any */
     const struct ddl_rules
         *ddl; /* what it does when tables of the source are altered; NULL: its options say */
     const struct sink_ops *mapped; /* the operations behind the mapping; NULL without one */

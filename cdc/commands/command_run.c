@@ -17,6 +17,7 @@
 #include "cdc/engine/pipeline.h"
 #include "cdc/migrate/cutover/cutover.h"
 #include "cdc/run/run.h"
+#include "sinks/left_out.h"
 
 /* SIGALRM's handler in main.c sets the stop flag, so the stop is orderly. */
 static bool set_timeout(int64_t timeout_ms, struct error *err) {
@@ -58,6 +59,30 @@ static void put_ledgers(struct json_writer *json, const struct config *config,
     yajl_gen_map_close(json->generator);
 }
 
+/* By rule of the mapping and table: rows that a condition has left out of each sink. */
+static void put_left_out(struct json_writer *json, const struct config *config) {
+    json_put_key(json, "left_out");
+    yajl_gen_map_open(json->generator);
+    for (size_t i = 0; i < config->sink_count; i++) {
+        struct left_out_list *list = config->sinks[i].sink.left_out;
+        struct left_out item;
+        if (list == NULL)
+            continue;
+        json_put_key(json, config->sinks[i].sink.name);
+        yajl_gen_array_open(json->generator);
+        for (size_t k = 0; left_out_at(list, k, &item); k++) {
+            yajl_gen_map_open(json->generator);
+            json_put_field(json, "rule", item.rule);
+            json_put_field(json, "table", item.table);
+            json_put_number(json, "changes", (int64_t) item.changes);
+            json_put_number(json, "copied_rows", (int64_t) item.copied);
+            yajl_gen_map_close(json->generator);
+        }
+        yajl_gen_array_close(json->generator);
+    }
+    yajl_gen_map_close(json->generator);
+}
+
 static void put_result(struct json_writer *json, const struct config *config,
                        const struct pipeline_result *result, enum exit_code code, const char *error) {
     yajl_gen_map_open(json->generator);
@@ -72,6 +97,7 @@ static void put_result(struct json_writer *json, const struct config *config,
     json_put_number(json, "rows_copied", (int64_t) result->rows_copied);
     json_put_number(json, "duration_ms", result->duration_ms);
     put_ledgers(json, config, result);
+    put_left_out(json, config);
     json_put_key(json, "error");
     if (error[0] == '\0')
         yajl_gen_null(json->generator);

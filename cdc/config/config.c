@@ -18,6 +18,7 @@
 #include "cdc/base/arena.h"
 #include "cdc/base/buffer.h"
 #include "cdc/config/config_read.h"
+#include "sinks/left_out.h"
 #include "sinks/mapping/rule.h"
 
 #define FILE_BYTES_MAX ((size_t) 1 << 20) /* a pipeline of a thousand tables needs 40 kB */
@@ -230,6 +231,8 @@ void config_free(struct config *config) {
     struct config_memory *memory = (struct config_memory *) config;
     config_free(memory->older);
     mapping_release(config->mapping);
+    for (size_t i = 0; i < config->sink_count; i++)
+        left_out_free(config->sinks[i].sink.left_out);
     arena_release(&memory->arena);
     free(memory);
 }

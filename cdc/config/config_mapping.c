@@ -8,6 +8,7 @@
 #include "cdc/config/config_policy.h"
 #include "cdc/config/config_read.h"
 #include "cdc/pq/session.h"
+#include "sinks/left_out.h"
 #include "sinks/mapping/mapped_sink.h"
 #include "sinks/mapping/match.h"
 #include "sinks/mapping/mode_shape.h"
@@ -175,9 +176,10 @@ static bool put_before(struct config_sink *sink, const struct mapping *mapping, 
     if (!concerns(mapping, sink->sink.name))
         return true;
     sink->sink.mapping = mapping;
+    sink->sink.left_out = left_out_new();
     sink->sink.mapped = sink->ops;
     sink->ops = mapped_sink_ops(sink->ops, arena);
-    return sink->ops != NULL || error_no_memory(err);
+    return (sink->ops != NULL && sink->sink.left_out != NULL) || error_no_memory(err);
 }
 
 bool config_name_source(struct config *config, struct error *err) {

@@ -13,6 +13,7 @@
  *     sink NAME TRANSACTIONS CHANGES PER_S PER_S COMMIT_US CAUGHT_UP_US
  *     stops NAME KIND COUNT
  *     left_out NAME COUNT
+ *     by_rule NAME CHANGES COPIED TABLE<tab>RULE                                   for each that left rows out
  *     end
  */
 #include "cdc/engine/activity.h"
@@ -106,6 +107,22 @@ static void take_left_out(const char *line, struct activity *activity) {
             activity->sinks[i].left_out = count;
 }
 
+static void take_by_rule(const char *line, struct activity *activity) {
+    struct activity_left_out item = {0};
+    int length = 0;
+    if (activity->left_out_count == ACTIVITY_LEFT_OUT_MAX ||
+        sscanf(line, "by_rule %63s %" SCNu64 " %" SCNu64 " %n", item.sink, &item.changes, &item.copied,
+               &length) < 3 ||
+        length == 0)
+        return;
+    const char *table = line + length, *rule = strchr(table, '\t');
+    if (rule == NULL)
+        return;
+    snprintf(item.table, sizeof item.table, "%.*s", (int) (rule - table), table);
+    snprintf(item.rule, sizeof item.rule, "%.*s", (int) strcspn(rule + 1, "\n"), rule + 1);
+    activity->left_out[activity->left_out_count++] = item;
+}
+
 static void take_line(const char *line, void *context) {
     struct activity *activity = context;
     int pid = 0;
@@ -121,6 +138,7 @@ static void take_line(const char *line, void *context) {
     take_sink(line, activity);
     take_stops(line, activity);
     take_left_out(line, activity);
+    take_by_rule(line, activity);
     activity->exists = strcmp(line, "end\n") == 0;
 }
 
@@ -135,14 +153,18 @@ void activity_read(const char *directory, const char *pipeline, struct activity 
 /* ---- writing ---- */
 
 /* A name with a line break in it stays on one line. */
+static void print_name(struct buffer *text, const char *name) {
+    for (const char *c = name; *c != '\0'; c++)
+        buffer_append_u8(text, (unsigned char) *c < ' ' ? ' ' : (uint8_t) *c);
+}
+
 static void print_copy(struct buffer *text, const struct activity_copy *copy) {
     if (!copy->runs)
         return;
     buffer_printf(text, "copy %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " ",
                   copy->tables_done, copy->table_count, copy->rows, copy->bytes, copy->bytes_done,
                   copy->bytes_estimate);
-    for (const char *c = copy->table; *c != '\0'; c++)
-        buffer_append_u8(text, (unsigned char) *c < ' ' ? ' ' : (uint8_t) *c);
+    print_name(text, copy->table);
     buffer_printf(text, "\ncopy_rate %" PRId64 " %" PRId64 "\n", copy->bytes_per_s, copy->left_ms);
     for (size_t i = 0; i < copy->shown_count; i++) {
         const struct activity_table *table = &copy->tables[i];
@@ -159,6 +181,17 @@ static void print_stops(struct buffer *text, const struct activity_sink *sink) {
                           conflict_kind_name((enum conflict_kind) i), sink->stops[i]);
 }
 
+static void print_by_rule(struct buffer *text, const struct activity *activity) {
+    for (size_t i = 0; i < activity->left_out_count; i++) {
+        const struct activity_left_out *item = &activity->left_out[i];
+        buffer_printf(text, "by_rule %s %" PRIu64 " %" PRIu64 " ", item->sink, item->changes, item->copied);
+        print_name(text, item->table);
+        buffer_append_text(text, "\t");
+        print_name(text, item->rule);
+        buffer_append_text(text, "\n");
+    }
+}
+
 static void print_activity(struct buffer *text, const struct activity *activity) {
     buffer_printf(text, MAGIC "pid %d\nstarted %" PRId64 "\nwritten %" PRId64 "\nrows_copied %" PRIu64 "\n",
                   (int) activity->pid, activity->started_us, activity->written_us, activity->rows_copied);
@@ -172,6 +205,7 @@ static void print_activity(struct buffer *text, const struct activity *activity)
         if (sink->left_out > 0)
             buffer_printf(text, "left_out %s %" PRIu64 "\n", sink->name, sink->left_out);
     }
+    print_by_rule(text, activity);
     buffer_append_text(text, "end\n");
 }
 

@@ -15,6 +15,11 @@
 #include "cdc/engine/checkpoint.h"
 #include "sinks/conflict.h"
 
+enum {
+    ACTIVITY_NAME_MAX = 128, /* two names of PostgreSQL, and the point */
+    ACTIVITY_LEFT_OUT_MAX = 32,
+};
+
 /* A table of which a chunk is being copied. */
 struct activity_table {
     char sink[CHECKPOINT_NAME_MAX];
@@ -55,6 +60,15 @@ struct activity_sink {
     uint64_t stops[CONFLICT_KINDS];
 };
 
+/* Of a rule of the mapping and a table: rows that its condition has left out of a sink. */
+struct activity_left_out {
+    char sink[CHECKPOINT_NAME_MAX];
+    char table[ACTIVITY_NAME_MAX]; /* schema.table at the source */
+    char rule[ACTIVITY_NAME_MAX];  /* its match; the beginning of a long one */
+    uint64_t changes;
+    uint64_t copied;
+};
+
 struct activity {
     bool exists;
     pid_t pid;
@@ -64,6 +78,8 @@ struct activity {
     struct activity_copy copy;
     size_t sink_count;
     struct activity_sink sinks[CHECKPOINT_SINKS_MAX];
+    size_t left_out_count;
+    struct activity_left_out left_out[ACTIVITY_LEFT_OUT_MAX]; /* the first ones; there may be more */
 };
 
 /*

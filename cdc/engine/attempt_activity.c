@@ -18,6 +18,7 @@
 #include "cdc/base/log.h"
 #include "cdc/engine/attempt.h"
 #include "cdc/engine/stop_place.h"
+#include "sinks/left_out.h"
 
 enum {
     WRITE_INTERVAL_MS = 2000,
@@ -83,6 +84,29 @@ static void gather_sink(struct attempt *attempt, size_t i, const struct wal_samp
     memcpy(sink->stops, counts->stops, sizeof sink->stops);
 }
 
+/* A long text loses its end, but no part of a character. */
+static void take_name(char name[ACTIVITY_NAME_MAX], const char *text) {
+    size_t length = strlen(text) < ACTIVITY_NAME_MAX ? strlen(text) : ACTIVITY_NAME_MAX - 1;
+    while (text[length] != '\0' && length > 0 && ((unsigned char) text[length] & 0xc0) == 0x80)
+        length--;
+    memset(name, 0, ACTIVITY_NAME_MAX); /* activities are compared as bytes */
+    memcpy(name, text, length);
+}
+
+static void gather_left_out(const struct sink_config *config, struct activity *activity) {
+    struct left_out item;
+    for (size_t i = 0; config->left_out != NULL && activity->left_out_count < ACTIVITY_LEFT_OUT_MAX &&
+                       left_out_at(config->left_out, i, &item);
+         i++) {
+        struct activity_left_out *found = &activity->left_out[activity->left_out_count++];
+        snprintf(found->sink, sizeof found->sink, "%s", config->name);
+        take_name(found->table, item.table);
+        take_name(found->rule, item.rule);
+        found->changes = item.changes;
+        found->copied = item.copied;
+    }
+}
+
 static void attempt_activity_measure(struct activity_state *state, struct activity *activity,
                                      int64_t now_ms) {
     const int64_t window_ms = now_ms - state->window_ms;
@@ -118,8 +142,10 @@ void attempt_note_activity(struct attempt *attempt, bool at_once) {
     activity.sink_count = attempt->runner_count;
     activity.rows_copied = pipeline->result.rows_copied;
     gather_copy(attempt, &activity.copy);
+    activity.left_out_count = 0;
     for (size_t i = 0; i < attempt->runner_count; i++) {
         gather_sink(attempt, i, &sample, &activity.sinks[i]);
+        gather_left_out(attempt->runners[i].sink->config, &activity);
         if (!activity.copy.runs)
             activity.rows_copied += attempt_activity_get(&attempt->runners[i].copy.progress.rows);
     }

@@ -89,6 +89,28 @@ static void put_rate(struct json_writer *json, const char *key, bool is_known, d
         yajl_gen_null(json->generator);
 }
 
+/* By rule of the mapping and table; null: not known. */
+static void put_left_out(struct json_writer *json, const struct activity *activity, const char *sink) {
+    json_put_key(json, "left_out_by_rule");
+    if (!activity->exists) {
+        yajl_gen_null(json->generator);
+        return;
+    }
+    yajl_gen_array_open(json->generator);
+    for (size_t i = 0; i < activity->left_out_count; i++) {
+        const struct activity_left_out *item = &activity->left_out[i];
+        if (strcmp(item->sink, sink) != 0)
+            continue;
+        yajl_gen_map_open(json->generator);
+        json_put_field(json, "rule", item->rule);
+        json_put_field(json, "table", item->table);
+        json_put_number(json, "changes", (int64_t) item->changes);
+        json_put_number(json, "copied_rows", (int64_t) item->copied);
+        yajl_gen_map_close(json->generator);
+    }
+    yajl_gen_array_close(json->generator);
+}
+
 /* Counts of the running engine, or of the last one; rates only of a running engine. */
 static void put_activity_sink(struct json_writer *json, const struct status *status,
                               const struct activity_sink *sink) {
@@ -228,6 +250,7 @@ static void put_sink(struct json_writer *json, const struct status *status, size
     json_put_number(json, "lag_bytes", lag_of(status, lsn));
     json_put_number(json, "lag_ms", status_lag_ms(status, i));
     put_activity_sink(json, status, activity);
+    put_left_out(json, &status->activity, config->sink.name);
     json_put_number(json, "age_ms", lsn != 0 ? sink->view.age_ms : -1);
     json_put_field(json, "stored_in", sink->is_from_disk ? "checkpoint" : "sink");
     put_conflicts(json, "conflicts", sink->view.conflicts);

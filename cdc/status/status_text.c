@@ -239,6 +239,21 @@ static void append_counts(struct buffer *text, const struct status *status) {
     buffer_append_text(text, "\n");
 }
 
+static void append_left_out(struct buffer *text, const struct status *status) {
+    for (size_t i = 0; i < status->activity.left_out_count; i++) {
+        const struct activity_left_out *item = &status->activity.left_out[i];
+        char table[512], rule[512];
+        visible_write(table, sizeof table, slice_of(item->table));
+        visible_write(rule, sizeof rule, slice_of(item->rule));
+        buffer_append_text(text, "left out    ");
+        if (status->config->sink_count > 1)
+            buffer_printf(text, "%s: ", item->sink);
+        buffer_printf(text, "%s and ", amount_count(item->changes, "change").text);
+        buffer_printf(text, "%s of %s, by the rule for %s\n", amount_count(item->copied, "copied row").text,
+                      table, rule);
+    }
+}
+
 /* ---- continuous verification ---- */
 
 static void append_proof(struct buffer *text, const struct verified_table *table) {
@@ -380,6 +395,7 @@ void status_append_text(struct buffer *text, const struct status *status) {
     append_copy(text, status);
     append_copy_errors(text, status);
     append_counts(text, status);
+    append_left_out(text, status);
     append_verified(text, status);
     append_sinks(text, status);
 }

@@ -210,9 +210,11 @@ static bool compute_rows(struct copy_map *copy, struct slice rows, struct error 
     }
     if (!row_sql_run_rows(copy->evaluator, copy->map, read, count, &copy->arena, err))
         return false;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        copy->left_out += !read[i]->passes;
         if (read[i]->passes && !write_row(copy, read[i]->values, err))
             return false;
+    }
     return true;
 }
 

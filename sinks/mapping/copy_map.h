@@ -14,6 +14,7 @@ struct copy_map {
     int32_t *fields;        /* which field of a row a column of the source is; -1: it is not sent */
     int32_t field_count;
     uint64_t row_count;   /* rows so far: the next one's number */
+    uint64_t left_out;    /* by a condition */
     bool *takes;          /* columns of the sink that get a value; the others it computes itself */
     struct value *values; /* of one row, by the source's columns */
     struct arena arena;   /* of one row; with expressions, of one call */

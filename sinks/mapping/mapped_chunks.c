@@ -145,6 +145,7 @@ static bool chunks_begin(struct sink *copier, const struct table *table, const s
     struct sink *inner = mapped_inner(copier);
     const struct mapped_tables *tables = &mapped_of(copier)->tables;
     const struct chunk mapped = mapped_tables_chunk(tables, 0, chunk);
+    left_out_forget(&mapped_of(copier)->left_out);
     if (!mapped_copy_begin(mapped_of(copier), 0, table, err))
         return false;
     mapped_of(copier)->copy.row_count = (uint64_t) chunk->id << CHUNK_ROWS_BITS;
@@ -156,7 +157,9 @@ static bool chunks_end(struct sink *copier, const struct table *table, const str
     struct sink *inner = mapped_inner(copier);
     const struct mapped_tables *tables = &mapped_of(copier)->tables;
     return mapped_hand_out(copier, inner->ops->chunk->end(inner, table != NULL ? &tables->tables[0] : NULL,
-                                                          chunk, read_lsn, rows, err));
+                                                          chunk, read_lsn, rows, err)) &&
+           (table == NULL ||
+            (mapped_copy_count(mapped_of(copier), err) && mapped_count(mapped_of(copier), err)));
 }
 
 static bool chunks_table_end(struct sink *copier, const struct table *table, struct error *err) {

@@ -7,6 +7,7 @@
 static bool mapped_begin(struct sink *sink, const struct table *tables, size_t count, struct error *err) {
     struct sink *inner = mapped_inner(sink);
     struct mapped_tables *mapped = &mapped_of(sink)->tables;
+    left_out_forget(&mapped_of(sink)->left_out);
     if (!mapped_tables_make(mapped, sink->config->mapping, sink->config->name, tables, count,
                             &mapped_of(sink)->evaluator, err) ||
         !inner->ops->copy->begin(inner, mapped->tables, count, err))
@@ -26,6 +27,7 @@ static bool mapped_accepts_binary(struct sink *sink, const struct table *table) 
 bool mapped_copy_begin(struct mapped_sink *mapped, size_t i, const struct table *table, struct error *err) {
     struct mapped_tables *tables = &mapped->tables;
     mapped->maps_rows = !mapped_tables_keep(tables, i);
+    mapped->copied_table = i;
     return !mapped->maps_rows || copy_map_begin(&mapped->copy, &tables->maps[i], table, &tables->tables[i],
                                                 &mapped->evaluator, &tables->arena, err);
 }
@@ -49,14 +51,22 @@ static bool mapped_data(struct sink *sink, struct slice bytes, struct error *err
            mapped_hand_out(sink, inner->ops->copy->data(inner, bytes, err));
 }
 
+bool mapped_copy_count(struct mapped_sink *mapped, struct error *err) {
+    const struct table_map *map = &mapped->tables.maps[mapped->copied_table];
+    const uint64_t count = mapped->maps_rows ? mapped->copy.left_out : 0;
+    return count == 0 || left_out_add(&mapped->left_out, map->rule->match, map->source_name, 0, count, err);
+}
+
 static bool mapped_table_end(struct sink *sink, struct error *err) {
     struct sink *inner = mapped_inner(sink);
-    return mapped_hand_out(sink, inner->ops->copy->table_end(inner, err));
+    return mapped_hand_out(sink, inner->ops->copy->table_end(inner, err)) &&
+           mapped_copy_count(mapped_of(sink), err);
 }
 
 static bool mapped_end(struct sink *sink, const struct position *position, struct error *err) {
     struct sink *inner = mapped_inner(sink);
-    return mapped_hand_out(sink, inner->ops->copy->end(inner, position, err));
+    return mapped_hand_out(sink, inner->ops->copy->end(inner, position, err)) &&
+           mapped_count(mapped_of(sink), err);
 }
 
 const struct sink_copy_ops MAPPED_COPY = {

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "sinks/left_out.h"
 #include "sinks/mapping/copy_map.h"
 #include "sinks/mapping/evaluator.h"
 #include "sinks/mapping/mapped_tables.h"
@@ -19,6 +20,8 @@ struct mapped_sink {
     struct mapped_tables tables; /* of the copy; of a copier, the one that was prepared */
     bool maps_rows;              /* those of the table that is being copied */
     struct copy_map copy;
+    size_t copied_table;           /* of tables, while copy is in use */
+    struct left_out_list left_out; /* of what is not committed */
 };
 
 static inline struct mapped_sink *mapped_of(struct sink *sink) {
@@ -30,6 +33,12 @@ struct sink *mapped_inner(struct sink *sink);
 
 /* The engine reads some of the other sink's answers from the sink that it knows. Returns result. */
 bool mapped_hand_out(struct sink *sink, bool result);
+
+/* mapped_sink.c: what was left out belongs to what the sink has committed; or that is lost. */
+MUST_CHECK bool mapped_count(struct mapped_sink *mapped, struct error *err);
+
+/* mapped_copy.c: the rows of the table were given to the sink. */
+MUST_CHECK bool mapped_copy_count(struct mapped_sink *mapped, struct error *err);
 
 /* mapped_copy.c: of a sink that has copy functions. */
 extern const struct sink_copy_ops MAPPED_COPY;

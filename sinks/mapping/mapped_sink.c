@@ -26,6 +26,8 @@ static void init_parts(struct sink *sink) {
     rule_columns_init(&mapped->columns, sink->config);
     row_map_init(&mapped->rows, sink->config->mapping, sink->config->name, &mapped->evaluator);
     mapped->rows.columns = &mapped->columns;
+    left_out_init(&mapped->left_out);
+    mapped->rows.left_out_by_rule = &mapped->left_out;
     mapped_tables_init(&mapped->tables);
 }
 
@@ -68,6 +70,7 @@ static bool mapped_open(struct sink *sink, struct position *ret_position, struct
     struct sink *inner = mapped_inner(sink);
     inner->facts = sink->facts;
     mapped_of(sink)->columns.memory = sink->facts.columns;
+    left_out_forget(&mapped_of(sink)->left_out);
     return mapped_hand_out(sink, inner->ops->open(inner, ret_position, err));
 }
 
@@ -102,10 +105,15 @@ static bool mapped_write(struct sink *sink, const struct sink_span *span, struct
     return mapped.count == 0 || mapped_hand_out(sink, inner->ops->write(inner, &mapped, err));
 }
 
+bool mapped_count(struct mapped_sink *mapped, struct error *err) {
+    return left_out_move(&mapped->left_out, mapped->sink.config->left_out, err);
+}
+
 static bool mapped_commit(struct sink *sink, const struct position *position, enum commit_wait wait,
                           struct position *ret_durable, struct error *err) {
     struct sink *inner = mapped_inner(sink);
-    return mapped_hand_out(sink, inner->ops->commit(inner, position, wait, ret_durable, err));
+    return mapped_hand_out(sink, inner->ops->commit(inner, position, wait, ret_durable, err)) &&
+           (wait == COMMIT_ASK || mapped_count(mapped_of(sink), err));
 }
 
 static void mapped_close(struct sink *sink) {
@@ -117,6 +125,7 @@ static void mapped_close(struct sink *sink) {
     evaluator_close(&mapped->evaluator);
     copy_map_release(&mapped->copy);
     mapped_tables_release(&mapped->tables);
+    left_out_release(&mapped->left_out);
     init_parts(sink);
 }
 

@@ -33,6 +33,7 @@ struct mapped_relation {
     struct mode_shape shape;         /* as the sink gets it */
     uint64_t wanted_of_key;          /* expressions that an old row has which is only a key */
     struct row_sql_list list;        /* changes of this span, for its expressions */
+    uint64_t left_out[2];            /* of this span: changes, and rows of a copy */
 };
 
 void row_map_init(struct row_map *rows, const struct mapping *mapping, const char *sink,
@@ -393,6 +394,27 @@ static bool map_change(struct row_map *rows, const struct passage *passage, cons
                          err);
 }
 
+static void count_left_out(struct row_map *rows, struct mapped_relation *mapped,
+                           const struct change *change) {
+    rows->left_out++;
+    mapped->left_out[change->kind == CHANGE_READ]++;
+}
+
+/* By rule and table. */
+static bool post_left_out(struct row_map *rows, struct error *err) {
+    for (size_t i = 0; rows->left_out > 0 && i < map_slots(&rows->relations); i++) {
+        struct mapped_relation *mapped = map_at(&rows->relations, i);
+        if (mapped == NULL || mapped->left_out[0] + mapped->left_out[1] == 0)
+            continue;
+        if (rows->left_out_by_rule != NULL &&
+            !left_out_add(rows->left_out_by_rule, mapped->map.rule->match, mapped->map.source_name,
+                          mapped->left_out[0], mapped->left_out[1], err))
+            return false;
+        mapped->left_out[0] = mapped->left_out[1] = 0;
+    }
+    return true;
+}
+
 bool row_map_span(struct row_map *rows, const struct sink_span *span, struct sink_span *ret_span,
                   struct error *err) {
     arena_reset(&rows->rows);
@@ -408,9 +430,11 @@ bool row_map_span(struct row_map *rows, const struct sink_span *span, struct sin
         return false;
     for (size_t i = 0; i < span->count; i++) {
         const enum row_fate fate = fate_of(&passages[i]);
-        rows->left_out += fate == ROW_IS_OUT && i >= span->present;
-        if (fate == ROW_IS_OUT)
+        if (fate == ROW_IS_OUT) {
+            if (i >= span->present)
+                count_left_out(rows, passages[i].mapped, &span->changes[i]);
             continue;
+        }
         if (!map_change(rows, &passages[i], &span->changes[i], fate, err))
             return false;
         ret_span->present += i < span->present;
@@ -418,5 +442,5 @@ bool row_map_span(struct row_map *rows, const struct sink_span *span, struct sin
     mode_rows_flush(&rows->modes);
     ret_span->changes = rows->modes.changes;
     ret_span->count = rows->modes.count;
-    return true;
+    return post_left_out(rows, err);
 }

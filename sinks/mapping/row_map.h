@@ -11,6 +11,7 @@
 #include "cdc/base/buffer.h"
 #include "cdc/base/map.h"
 #include "decoder/change.h"
+#include "sinks/left_out.h"
 #include "sinks/mapping/evaluator.h"
 #include "sinks/mapping/mode_rows.h"
 #include "sinks/mapping/rule_columns.h"
@@ -28,6 +29,7 @@ struct row_map {
     struct map relations;         /* of struct mapped_relation, by the address of the source's */
     bool has_read;                /* relations of a copy */
     size_t left_out;              /* of the last span, without those that are present, by conditions */
+    struct left_out_list *left_out_by_rule; /* gets the same; NULL: none */
 };
 
 /* evaluator: not NULL when a rule has an expression of SQL; it outlives the map. */

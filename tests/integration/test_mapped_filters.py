@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`where`: rows that a condition leaves out are not in the sink, however they came to be so: copied, inserted, or by an update that changes the condition."""
 
+import json
 import random
 import threading
 
@@ -55,6 +56,37 @@ def test_every_transition_of_a_row(items):
     assert rows(items.target, "kept") == []
     items.source.execute("update item set country = 'DE'; truncate item; insert into item values (1, 'DE', 1, 'after truncate'), (2, 'XX', 1, 'no')")
     assert_filtered(items)
+
+
+def left_out(pipeline, sink=0):
+    return {(one["rule"], one["table"]): (one["changes"], one["copied_rows"]) for one in pipeline.engine.json("status")["sinks"][sink]["left_out_by_rule"]}
+
+
+@pytest.mark.parametrize("mode", ["simple", "live"])
+def test_rows_left_out_are_counted_by_rule_and_table(pipeline, mode):
+    """Copied ones too, in one step and in chunks. What the target took back, and got again, is counted once."""
+    pipeline.source.execute("""create table a_1 (id int primary key); create table a_2 (id int primary key); create table b (id int primary key, v int); create table c (id int primary key);
+        insert into a_1 select generate_series(1, 100); insert into a_2 select generate_series(1, 10); insert into b select g, g from generate_series(1, 1000) g""")
+    pipeline.engine.configuration["mapping"] = [{"match": "/public\\.a_\\d/", "where": "id % 2 = 0"}, {"match": "public.b", "where": "id > 250"}]
+    pipeline.engine.configuration["copy"] = {"mode": mode}
+    pipeline.engine.catch_up()
+    rule = "/public\\.a_\\d/"
+    assert left_out(pipeline) == {(rule, "public.a_1"): (0, 50), (rule, "public.a_2"): (0, 5), ("public.b", "public.b"): (0, 250)}
+    assert "50 copied rows of public.a_1, by the rule for /public" in pipeline.engine.command("status").stdout
+    pipeline.target.execute("""create sequence tries; create function fail_twice() returns trigger language plpgsql as
+        $$ begin if nextval('public.tries') < 3 then raise exception 'again' using errcode = '40001'; end if; return new; end $$;
+        create trigger fails before insert on b for each row execute function fail_twice(); alter table b enable always trigger fails""")
+    pipeline.start()
+    pipeline.source.execute("""begin; insert into a_1 select generate_series(101, 111); insert into b select g, g from generate_series(-99, 0) g;
+        delete from b where id < -50; insert into b values (2000); commit""")
+    pipeline.wait_applied()
+    assert pipeline.target.value("select last_value from tries") == 3 and pipeline.target.value("select count(*) from b where id = 2000") == 1
+    expected = {(rule, "public.a_1"): (6, 0), ("public.b", "public.b"): (149, 0)}
+    pipeline.wait_while_running(lambda: left_out(pipeline) == expected, "the counts of this process")
+    pipeline.engine.stop()
+    pipeline.source.execute("insert into a_2 values (11), (12)")
+    counts = json.loads(pipeline.engine.command("run", "--until", "caught-up", "--json").stdout)["left_out"]
+    assert counts == {"warehouse": [{"rule": rule, "table": "public.a_2", "changes": 1, "copied_rows": 0}]}
 
 
 def change_items(database, seed, stop):
