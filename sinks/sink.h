@@ -61,7 +61,6 @@ struct ddl_rules;
 struct mapping;
 struct session_options;
 struct sink_ops;
-
 struct left_out_list;
 
 struct sink_config {

@@ -10,6 +10,7 @@
 #include "cdc/base/start_over.h"
 #include "cdc/check/check.h"
 #include "cdc/pq/identifier.h"
+#include "cdc/source/pushdown.h"
 #include "cdc/source/scope.h"
 
 #define SQL_BYTES_MAX (16u << 20)
@@ -80,6 +81,19 @@ static void check_filters(struct check *check) {
                          "publication %s sends only some rows of %s: those where %s", publication_name(check),
                          check_name(check, check->tables.tables[i].schema, check->tables.tables[i].name),
                          check->tables.tables[i].row_filter_sql);
+}
+
+/* Run would refuse to continue with them. */
+static bool check_pushed(struct check *check, struct error *err) {
+    struct buffer news AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX}; /* check_filters has noted them */
+    struct error refusal = {0};
+    if (pushdown_check(&check->source, check->config, &news, &refusal))
+        return true;
+    if (refusal.kind == ERROR_CONFIG)
+        findings_add_error(&check->findings, SEVERITY_PROBLEM, "row_filter_rule", &refusal);
+    else
+        *err = refusal;
+    return refusal.kind == ERROR_CONFIG;
 }
 
 /* The next candidate that the publication does not send and could send. */
@@ -195,7 +209,8 @@ static bool check_present(struct check *check, const PGresult *publication, stru
     check_filters(check);
     check_unlogged(check, rows);
     check_patterns(check, rows);
-    return check_missing_tables(check, rows, err) && check_extra_tables(check, err);
+    return check_missing_tables(check, rows, err) && check_extra_tables(check, err) &&
+           check_pushed(check, err);
 }
 
 /* ---- a publication that is still to be made ---- */

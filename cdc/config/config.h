@@ -33,7 +33,8 @@ struct source_config {
     bool origin_is_none; /* sends only changes made at the source, not replicated ones; 16 and later */
     /* logical_decoding_work_mem of our session, in PostgreSQL's notation: "256MB" */
     const char *decoding_work_mem;
-    bool streams; /* large transactions are sent while they are open, and wait in the state directory */
+    bool streams;     /* large transactions are sent while they are open, and wait in the state directory */
+    bool pushes_rows; /* conditions of the mapping become row filters of a publication that we create */
     const char *follower; /* with an archive: whose position in it this is (cdc/archive/follower.h) */
 };
 
@@ -126,7 +127,7 @@ struct config {
     const char *server_dsn;                 /* and the target's dsn in the file */
     const char *state_folder;               /* and the file's state, in which the pipelines have theirs */
     const struct config_sink *sinks;
-    size_t sink_count; /* at least 1 */
+    size_t sink_count;             /* at least 1 */
     const struct mapping *mapping; /* of all sinks; NULL: none was read */
     struct buffer_config buffer;
     /*

@@ -51,6 +51,12 @@ const struct option_spec SOURCE_OPTIONS[] = {
      "waits in the state directory, compressed, until it commits. `off`: the source spills it to its own "
      "disk and sends it after its commit",
      OPTION_TEXT, "`on`"},
+    {"pushdown", false,
+     "`off`, or `rows`: a `where` that all sinks share becomes a row filter of the publication that `run` "
+     "creates, so the source sends fewer rows; afterwards it refuses updates of a table whose replica "
+     "identity "
+     "is made smaller",
+     OPTION_TEXT, "`off`"},
     {0},
 };
 
@@ -79,15 +85,19 @@ static bool read_words(const struct section *section, struct source_config *sour
     static const char *const ORIGINS[] = {"any", "none", NULL};
     size_t snapshot = SNAPSHOT_INITIAL;
     static const char *const STREAMING[] = {"off", "on", NULL};
+    static const char *const PUSHDOWN[] = {"off", "rows", NULL};
     size_t origin = 0;
+    size_t pushdown = 0;
     size_t streaming = 1;
     if (!section_word(section, "streaming", STREAMING, &streaming, err) ||
         !section_word(section, "snapshot", SNAPSHOTS, &snapshot, err) ||
-        !section_word(section, "origin", ORIGINS, &origin, err))
+        !section_word(section, "origin", ORIGINS, &origin, err) ||
+        !section_word(section, "pushdown", PUSHDOWN, &pushdown, err))
         return false;
     source->snapshot = (enum snapshot_mode) snapshot;
     source->origin_is_none = origin == 1;
     source->streams = streaming == 1;
+    source->pushes_rows = pushdown == 1;
     return true;
 }
 

@@ -13,6 +13,9 @@
 #include "cdc/pq/settings.h"
 #include "cdc/source/catalog.h"
 #include "cdc/source/publication.h"
+#include "cdc/source/pushdown.h"
+
+#define NEWS_BYTES_MAX (1u << 20)
 
 static struct pipeline_slot *slot_of(struct reader *reader) {
     return (struct pipeline_slot *) reader;
@@ -112,6 +115,25 @@ bool pipeline_slot_check_scope(struct pipeline_slot *slot, enum scope_moment mom
     return warn_unusable(slot, err);
 }
 
+static void log_news(struct buffer *news) {
+    const char *line = buffer_text(news);
+    while (line != NULL && *line != '\0') {
+        const size_t size = strcspn(line, "\n");
+        log_line(LOG_LEVEL_INFO, "%.*s", (int) size, line);
+        line += size + (line[size] == '\n');
+    }
+}
+
+bool pipeline_slot_check_filters(struct pipeline_slot *slot, const struct config *config, bool is_new,
+                                 struct error *err) {
+    struct buffer news AUTO(buffer_release) = {.bytes_max = NEWS_BYTES_MAX};
+    if ((is_new && !pushdown_apply(&slot->source, config, &news, err)) ||
+        !pushdown_check(&slot->source, config, &news, err))
+        return false;
+    log_news(&news);
+    return true;
+}
+
 static bool pipeline_slot_resume(struct reader *reader, bool is_copying, struct error *err) {
     struct pipeline_slot *slot = slot_of(reader);
     const struct source_config *source = source_of(slot);
@@ -126,7 +148,8 @@ static bool pipeline_slot_resume(struct reader *reader, bool is_copying, struct 
                error_remedy(err, START_OVER);
     return pipeline_slot_check_scope(slot, SCOPE_RUNNING, err) &&
            (reader->has_streamed ||
-            (uncopied_moment_read(&slot->source, &slot->looked_at, err) &&
+            (pipeline_slot_check_filters(slot, reader->config, false, err) &&
+             uncopied_moment_read(&slot->source, &slot->looked_at, err) &&
              (is_copying || uncopied_refuse(reader->config, &slot->source, reader->stop, err))));
 }
 

@@ -40,3 +40,7 @@ extern const struct reader_creation_ops pipeline_slot_creation;
 /* Does the publication send what source.tables lists? Logs a warning for a difference that can wait. */
 MUST_CHECK bool pipeline_slot_check_scope(struct pipeline_slot *slot, enum scope_moment moment,
                                           struct error *err);
+
+/* Are the row filters those of the mapping? is_new: there is no slot yet, so they are made so. */
+MUST_CHECK bool pipeline_slot_check_filters(struct pipeline_slot *slot, const struct config *config,
+                                            bool is_new, struct error *err);

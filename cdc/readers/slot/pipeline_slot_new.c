@@ -26,10 +26,10 @@ static bool prepare_publication(struct reader *reader, struct error *err) {
     bool created = false;
     if (!publication_ensure(&slot->source, source, &created, err))
         return false;
-    if (!created)
-        return pipeline_slot_check_scope(slot, SCOPE_NEW, err);
-    log_line(LOG_LEVEL_INFO, "created publication %s", source->publication);
-    return true;
+    if (created)
+        log_line(LOG_LEVEL_INFO, "created publication %s", source->publication);
+    return (created || pipeline_slot_check_scope(slot, SCOPE_NEW, err)) &&
+           pipeline_slot_check_filters(slot, reader->config, true, err);
 }
 
 /* The slot did not exist a moment ago, so this is not the slot that the phase on disk refers to. */
@@ -89,7 +89,8 @@ static bool adopt_slot(struct reader *reader, struct error *err) {
     if (!publication_exists(&slot->source, source, &exists, err))
         return false;
     if (exists)
-        return pipeline_slot_check_scope(slot, SCOPE_NEW, err);
+        return pipeline_slot_check_scope(slot, SCOPE_NEW, err) &&
+               pipeline_slot_check_filters(slot, reader->config, false, err);
     return error_set(err, ERROR_REFUSE,
                      "slot %s exists but publication %s does not, and one created now would be newer "
                      "than the slot; correct "
