@@ -2,10 +2,13 @@
 """Rows of several sources with one key: the policy's row is in the table, the others are in pgcdc.rejected."""
 
 import random
+import signal
 import threading
 from time import sleep
 
 import pytest
+
+from support.wait import wait_until
 
 TABLE = "create table account (id int primary key, owner text, note text)"
 POLICIES = {"first_wins": "first_wins", "last_commit_wins": "last_commit_wins", "by_source": {"by_source": ["south", "north"]}}
@@ -261,6 +264,23 @@ def test_another_rule_settles_again_and_columns_follow(two_banks):
     south.start()
     south.wait_applied()
     assert south.target.execute("select id, other from accounts order by 1") == [(1, 5), (2, 6), (3, 7)]
+
+
+@pytest.mark.parametrize("point", ["settle-before-install", "settle-installed"])
+def test_killed_while_the_tables_are_made(pipeline, point):
+    """Nothing is left, and the next start makes them."""
+    bank(pipeline, "last_commit_wins")
+    pipeline.source.execute("insert into account values (1, 'a', 'n')")
+    pipeline.engine.start(environment={"PGCDC_FAULT": f"{point}:1"})
+    assert pipeline.engine.wait_exit() == -signal.SIGKILL
+    pipeline.wait_slot_free()
+    wait_until(lambda: not pipeline.target.execute("select from pg_stat_activity where datname = current_database() and application_name like 'pgcdc%%'"), "the target to notice it")
+    assert pipeline.target.value("select to_regclass('accounts') is null and to_regclass('_pgcdc_accounts') is null")
+    pipeline.start()
+    pipeline.wait_applied()
+    assert kept_rows(pipeline.target) == [(1, "a", "n", "shop")]
+    result = pipeline.engine.command("check")
+    assert result.returncode == 0 and "_pgcdc_accounts" not in result.stdout, result.stdout
 
 
 @pytest.mark.parametrize("rule, problem", [
