@@ -199,6 +199,14 @@ static bool chunks_remove(struct sink *sink, oid_t relation_oid, struct error *e
     return inner->ops->chunk->remove(inner, relation_oid, err);
 }
 
+static bool has_mode(const struct sink *sink) {
+    const struct mapping *mapping = sink->config->mapping;
+    for (size_t i = 0; i < mapping->count; i++)
+        if (mapping->rules[i].mode != ROWS_MERGED && rule_is_for(&mapping->rules[i], sink->config->name))
+            return true;
+    return false;
+}
+
 /* The answer is about the source's tables. Rows of a mode are not copied again. */
 static bool chunks_find_rewritten(struct sink *sink, const struct catalog_tables *tables, oid_t *ret_oids,
                                   size_t max, size_t *ret_count, struct error *err) {
