@@ -93,6 +93,17 @@ static uint64_t find_wanted_of_key(const struct mapped_relation *mapped) {
     return wanted | (map->expressions->where != NULL ? EXPRESSION_WANTED(0) : 0);
 }
 
+/*
+ * What was written before the columns changed must pass by the rules of then, or the corrected ones meet
+ * it. So the engine looks for the transaction.
+ */
+static bool blame_transaction(const struct change *change, struct error *err) {
+    if (err->kind != ERROR_CONFIG || change->kind == CHANGE_READ || change->transaction == NULL)
+        return false;
+    err->kind = ERROR_DATA;
+    return error_transaction(err, change->transaction->commit_lsn);
+}
+
 /* change: the first that has the relation. */
 static bool map_anew(struct row_map *rows, const struct relation *source, const struct change *change,
                      struct mapped_relation **ret_mapped, struct error *err) {
@@ -102,8 +113,9 @@ static bool map_anew(struct row_map *rows, const struct relation *source, const 
     mapped->source = source;
     *ret_mapped = mapped;
     if (!table_map_relation(rows->mapping, rows->sink, source, &rows->definitions, &mapped->map,
-                            &mapped->relation, err) ||
-        !table_expressions_of_relation(rows->evaluator, source, &mapped->map, mapped->relation, err) ||
+                            &mapped->relation, err))
+        return blame_transaction(change, err);
+    if (!table_expressions_of_relation(rows->evaluator, source, &mapped->map, mapped->relation, err) ||
         !mode_shape_relation(&mapped->map, mapped->relation, source, &rows->definitions, &mapped->shape, err))
         return false;
     mapped->wanted_of_key = find_wanted_of_key(mapped);

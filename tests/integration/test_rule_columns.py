@@ -244,3 +244,20 @@ def test_other_versions(new_pipeline, shared_clusters, tmp_path, version):
     result = output.run()
     assert result.returncode == 1 and ANOTHER in result.stderr, result.stderr
     assert output.check() == 20 + 10
+
+
+@pytest.mark.parametrize("output", ["stdout"], indirect=True)
+def test_a_column_that_is_renamed_in_the_lag(output):
+    """What was written before passes under the rule of before, so that the corrected one meets only what it is for."""
+    source = output.pipeline.source
+    assert output.run().returncode == 0
+    source.execute(MORE)
+    source.execute("alter table people rename email to other; update people set id = id + 1000 where id = 7")
+    result = output.run()
+    assert result.returncode != 0 and "column email of table public.people does not exist" in result.stderr, result.stderr
+    columns = RULE["columns"]
+    output.pipeline.engine.configuration["mapping"] = [RULE | {"columns": {"other": columns["email"], "c": columns["c"]}}]
+    result = output.run()
+    assert result.returncode == 0, result.stderr
+    assert any("more" in text for text in output.texts())
+    assert output.check() == 20 + 1 + 1
