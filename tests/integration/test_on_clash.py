@@ -172,6 +172,7 @@ def test_pipelines_under_load_and_kills(two_banks):
     def load(pipeline, seed):
         mine = random.Random(seed)
         while not stop:
+            sleep(0.02)  # what an engine with a sanitizer can follow, too
             keys = sorted(mine.sample(range(1, 400), 12))
             pipeline.source.execute(f"update account set owner = '{mine.random()}' where id in ({keys[0]}, {keys[1]}, {keys[2]}); delete from account where id = {keys[3]};"
                                     f"insert into account values ({keys[4]}, 'new', 'n'), ({keys[5]}, 'new', 'n') on conflict (id) do update set owner = 'again'")
