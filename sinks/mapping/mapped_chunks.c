@@ -199,20 +199,34 @@ static bool chunks_remove(struct sink *sink, oid_t relation_oid, struct error *e
     return inner->ops->chunk->remove(inner, relation_oid, err);
 }
 
-static bool has_mode(const struct sink *sink) {
-    const struct mapping *mapping = sink->config->mapping;
-    for (size_t i = 0; i < mapping->count; i++)
-        if (mapping->rules[i].mode != ROWS_MERGED && rule_is_for(&mapping->rules[i], sink->config->name))
-            return true;
-    return false;
+/* A table whose rows are kept in another mode, or are candidates, is not copied over its rows. */
+static bool find_replaceable(const struct sink *sink, const struct catalog_tables *tables,
+                             struct arena *arena, struct catalog_tables *ret_tables, struct error *err) {
+    struct catalog_table *chosen = arena_alloc(arena, (tables->count + 1) * sizeof *chosen);
+    if (chosen == NULL)
+        return error_no_memory(err);
+    *ret_tables = (struct catalog_tables){.tables = chosen};
+    for (size_t i = 0; i < tables->count; i++) {
+        const struct catalog_table *table = &tables->tables[i];
+        const struct rule *rule = NULL;
+        if (!rule_find(sink->config->mapping, sink->config->name, table->schema.data, table->table.data,
+                       &rule, err))
+            return false;
+        if (rule == NULL || (rule->mode == ROWS_MERGED && rule->policy == NULL))
+            chosen[ret_tables->count++] = *table;
+    }
+    return true;
 }
 
-/* The answer is about the source's tables. Rows of a mode are not copied again. */
+/* The answer is about the source's tables. */
 static bool chunks_find_rewritten(struct sink *sink, const struct catalog_tables *tables, oid_t *ret_oids,
                                   size_t max, size_t *ret_count, struct error *err) {
     struct sink *inner = mapped_inner(sink);
-    *ret_count = 0;
-    return has_mode(sink) || inner->ops->chunk->find_rewritten(inner, tables, ret_oids, max, ret_count, err);
+    struct catalog_tables chosen;
+    struct arena arena AUTO(arena_release);
+    arena_init(&arena, NOTE_BLOCK_BYTES, NOTE_BYTES_MAX);
+    return find_replaceable(sink, tables, &arena, &chosen, err) &&
+           inner->ops->chunk->find_rewritten(inner, &chosen, ret_oids, max, ret_count, err);
 }
 
 #define IF_PRESENT(name, function) .name = chunk->name != NULL ? (function) : NULL

@@ -118,6 +118,18 @@ def test_a_kill_loses_no_copy(live, point):
     finish(live)
 
 
+def test_a_table_of_another_mode_is_left_as_it_is(live):
+    """Its rows are what was, so a copy does not replace them; the others of the sink are copied."""
+    live.engine.configuration["mapping"] = [{"match": "public.kept", "to": "public.kept_history", "mode": "history"}]
+    live.source.execute("create table kept (id int primary key, n int); insert into kept select g, g from generate_series(1, 10) g")
+    start(live)
+    live.source.execute("alter table kept alter column n type int using n * 10; update kept set n = n + 1 where id = 5;" + REWRITES["an expression"])
+    live.source.execute("update t set n = n + 1 where id % 10 = 0")
+    live.wait_while_running(lambda: copies(live) == 1, "the copy")
+    finish(live)
+    assert live.target.value("select count(*) from kept_history") == 11
+
+
 def test_without_copies_by_itself_it_is_told(live):
     """The values of an expression; a new column without a constant stops the pipeline, as test_columns.py has it."""
     live.engine.configuration["copy"]["new_tables"] = "stop"
