@@ -8,23 +8,25 @@
 #pragma once
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "cdc/base/slice.h"
 #include "decoder/change.h"
 
+#define OWN_TABLES "position,conflicts,copy,chunk,chunk_seen,migration,columns,dead,dead_log,rejected"
+
 /* A condition. N and C: the aliases of pg_namespace and pg_class. */
-#define IS_OWN_TABLE(N, C)                                                                                   \
-    "(" N ".nspname = 'pgcdc' and " C ".relname in ('position', 'conflicts', 'copy', 'chunk', "              \
-    "'chunk_seen', 'migration', 'columns', 'dead', 'dead_log'))"
+#define IS_OWN_TABLE(N, C) "(" N ".nspname = 'pgcdc' and " C ".relname = any ('{" OWN_TABLES "}'))"
 
 static inline bool own_tables_have(struct slice schema, struct slice name) {
-    static const char *const NAMES[] = {"position",  "conflicts", "copy", "chunk",   "chunk_seen",
-                                        "migration", "columns",   "dead", "dead_log"};
     if (!slice_equal(schema, slice_of("pgcdc")))
         return false;
-    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
-        if (slice_equal(name, slice_of(NAMES[i])))
+    for (const char *at = OWN_TABLES; *at != '\0'; at += *at == ',') {
+        const size_t size = strcspn(at, ",");
+        if (slice_equal(name, (struct slice){.data = at, .size = size}))
             return true;
+        at += size;
+    }
     return false;
 }
 

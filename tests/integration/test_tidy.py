@@ -60,3 +60,10 @@ def test_no_banned_call():
     assert not [f"{path}:{number}: {match[1]}" for _, path, text in files(".c", ".h")
                 for number, line in enumerate(text.splitlines(), 1)
                 for match in calls.finditer(line.split("/*")[0]) if '"' not in line[:match.start()]]
+
+
+def test_each_table_of_a_sink_is_left_out_of_a_source():
+    """A source that is itself a target has them, and a publication for all tables sends them."""
+    created = {name for _, _, text in files(".c") for name in re.findall(r"create table (?:if not exists )?pgcdc\.(\w+)", text)}
+    known = re.search(r'OWN_TABLES "([\w,]+)"', (ROOT / "cdc" / "source" / "own_tables.h").read_text(encoding="utf-8"))[1]
+    assert created and created - set(known.split(",")) == set()
