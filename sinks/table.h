@@ -56,6 +56,12 @@ struct table_column {
 
 struct row_policy;
 
+/* A column of the source that a rule of a mapping is about, also one that it drops. */
+struct table_ruled {
+    const char *name;
+    uint32_t number; /* pg_attribute.attnum */
+};
+
 struct table {
     oid_t oid; /* at the source */
     const char *schema;
@@ -77,6 +83,8 @@ struct table {
     bool sink_takes_parts;
     enum row_mode mode;      /* set by a mapping */
     const char *mapped_from; /* schema.table at the source, if a rule of a mapping made this; else NULL */
+    const struct table_ruled *ruled; /* likewise */
+    uint32_t ruled_count;
     const struct row_policy *policy; /* likewise: its rows are candidates; or NULL */
 };
 

@@ -12,6 +12,7 @@
 #include "sinks/mapping/mapped_parts.h"
 #include "sinks/mapping/match.h"
 #include "sinks/mapping/owned.h"
+#include "sinks/mapping/rule_columns.h"
 
 enum {
     NOTE_BLOCK_BYTES = 4096,
@@ -115,6 +116,7 @@ static bool chunks_withdraw(struct sink *sink, oid_t relation_oid, struct error 
 
 static bool chunks_open(struct sink *copier, const struct sink *sink, struct error *err) {
     struct sink *inner = mapped_inner(copier);
+    copier->facts.columns = sink->facts.columns;
     inner->facts = copier->facts;
     return mapped_hand_out(
         copier, inner->ops->chunk->open(inner, mapped_inner((struct sink *) (uintptr_t) sink), err));
@@ -125,6 +127,8 @@ static bool chunks_prepare(struct sink *copier, struct table *table, struct erro
     struct mapped_tables *tables = &mapped_of(copier)->tables;
     if (!mapped_tables_make(tables, copier->config->mapping, copier->config->name, table, 1,
                             &mapped_of(copier)->evaluator, err) ||
+        !rule_columns_check_chunk(copier->config, copier->facts.columns, &tables->maps[0], &tables->tables[0],
+                                  err) ||
         !inner->ops->chunk->prepare(inner, &tables->tables[0], err))
         return mapped_hand_out(copier, false);
     mapped_tables_take_columns(tables);

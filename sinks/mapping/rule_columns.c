@@ -338,6 +338,28 @@ static bool check_columns(struct rule_columns *columns, const struct table_map *
     return !changed || write_memory(columns, err);
 }
 
+/* ---- a chunk ---- */
+
+bool rule_columns_check_chunk(const struct sink_config *config, const struct sink_memory *memory,
+                              const struct table_map *map, const struct table *mapped, struct error *err) {
+    struct rule_columns columns AUTO(rule_columns_release);
+    rule_columns_init(&columns, config);
+    columns.memory = memory;
+    if (memory == NULL || map->rule == NULL || is_checked_by_sink(&columns, map->rule))
+        return true;
+    if (!read_memory(&columns, err))
+        return false;
+    for (uint32_t i = 0; i < mapped->ruled_count; i++) {
+        const struct slice name = slice_of(mapped->ruled[i].name);
+        const struct ruled_name *noted = name_of(table_of(&columns, mapped->oid), name);
+        if (noted != NULL && noted->number != mapped->ruled[i].number)
+            return refuse_other(&columns, map, name, err);
+    }
+    return true;
+}
+
+/* ---- a change ---- */
+
 static bool is_locked(const struct relation *relation, const struct transaction *transaction) {
     return relation->catalog != NULL && relation->catalog->locked_by != 0 && transaction != NULL &&
            relation->catalog->locked_by == transaction->xid;

@@ -39,6 +39,14 @@ MUST_CHECK bool rule_columns_learn(struct rule_columns *columns, const struct ca
                                    struct error *err);
 
 /*
+ * Before rows of a chunk are read, with the names of now; map and mapped: of its table. Reads the memory
+ * anew, so in any thread. ERROR_DATA as in rule_columns_check.
+ */
+MUST_CHECK bool rule_columns_check_chunk(const struct sink_config *config, const struct sink_memory *memory,
+                                         const struct table_map *map, const struct table *mapped,
+                                         struct error *err);
+
+/*
  * Before a row of the relation passes, which is the source's; map: of it. ERROR_DATA: a name of the rule is
  * another column than before. ERROR_RETRY: a transaction that may have altered the table is not visible yet.
  */

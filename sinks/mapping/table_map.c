@@ -11,6 +11,7 @@
 #include "sinks/mapping/owned.h"
 #include "sinks/mapping/policy_shape.h"
 #include "sinks/mapping/step.h"
+#include "sinks/mapping/table_expressions.h"
 
 enum { NAMES_BYTES_MAX = 1024 };
 
@@ -418,6 +419,30 @@ static void place_in_key(const struct table *table, const struct rule *rule, con
         column->key_index = ++*key_count;
 }
 
+static bool is_ruled_column(const struct table_map *map, const char *name, uint32_t index) {
+    bool is_ruled = false;
+    for (size_t i = 0; i < map->rule->column_count && !is_ruled; i++)
+        is_ruled =
+            (map->rule->columns[i].source == COLUMN_VALUE || map->rule->columns[i].source == COLUMN_SQL) &&
+            strcmp(map->rule->columns[i].name, name) == 0;
+    for (uint32_t i = 0; map->expressions != NULL && i < map->expressions->input_count && !is_ruled; i++)
+        is_ruled = map->expressions->inputs[i] == index;
+    return is_ruled;
+}
+
+static bool list_ruled(const struct table *table, const struct table_map *map, struct arena *arena,
+                       struct table *mapped) {
+    struct table_ruled *ruled = arena_alloc(arena, (table->column_count + 1) * sizeof *ruled);
+    if (ruled == NULL)
+        return false;
+    mapped->ruled = ruled;
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (is_ruled_column(map, table->columns[i].name, i))
+            ruled[mapped->ruled_count++] =
+                (struct table_ruled){.name = table->columns[i].name, .number = table->columns[i].number};
+    return true;
+}
+
 static bool map_table(const struct table *table, const struct table_map *map, struct arena *arena,
                       struct table *ret_table, struct error *err) {
     struct table_column *columns = arena_alloc(arena, (map->column_count + 1) * sizeof *columns);
@@ -436,7 +461,7 @@ static bool map_table(const struct table *table, const struct table_map *map, st
     ret_table->name = map->name.table;
     ret_table->columns = columns;
     ret_table->column_count = map->column_count;
-    return true;
+    return list_ruled(table, map, arena, ret_table) || error_no_memory(err);
 }
 
 bool table_map_table(const struct mapping *mapping, const char *sink, const struct table *table,

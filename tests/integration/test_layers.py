@@ -37,7 +37,8 @@ LAYERS = {
         "sinks/postgres/target",
     ],
     "sinks/postgres/copy": [
-        "cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "sinks/postgres/dead", "sinks/postgres/settle", "sinks/postgres/target",
+        "cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "sinks/postgres/dead", "sinks/postgres/schema", "sinks/postgres/settle",
+        "sinks/postgres/target",
     ],
     "sinks/postgres/check": ["cdc/base", "cdc/pq", "sinks", "sinks/mapping", "sinks/postgres/catalog"],
     "sinks/postgres/verify": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/mapping", "sinks/postgres/catalog", "sinks/postgres/target"],

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Columns that change at the source, under a mapping: the sink's table follows what no rule is about, and nothing passes unmasked."""
 
+import signal
+
 import pytest
 
 TABLE = """create table people (id int primary key, email text, notes text, a int, b text, c varchar(5), amount numeric(6,2));
@@ -117,3 +119,22 @@ def test_the_remedy_of_such_a_stop_helps(people):
     result = people.engine.command("verify")
     assert result.returncode == 0, result.stdout + result.stderr
     assert people.target.execute("select email, other, g from crm.person where person_id = 1") == [("b1", "*******mple", 4)]
+
+
+@pytest.mark.parametrize("rule, mode", [("email", "merge"), ("notes", "merge"), ("email", "soft_delete")])  # masked, and dropped
+def test_names_are_exchanged_while_the_table_is_copied(people, rule, mode):
+    """A chunk is read with the names of now, before the stream comes to the change."""
+    people.engine.configuration["mapping"] = [{**RULE, "mode": mode}]
+    people.engine.configuration["copy"] = {"mode": "live", "chunk_bytes": "8kB"}
+    people.source.execute("insert into people select g, ' P' || g || '@Example.com', 'secret note', g, 'b' || g, 'c', g from generate_series(51, 2000) g")
+    people.engine.start(environment={"PGCDC_FAULT": "chunk-committed:3"})
+    assert people.engine.wait_exit() == -signal.SIGKILL
+    people.source.execute(f"alter table people rename column {rule} to other; alter table people rename column b to {rule};"
+                          "alter table people rename column other to b")
+    log = people.assert_refused(f'"{rule}" of table public.people is another column at the source now', code=1)
+    assert people.target.value("select count(*) from crm.person where b like '%Example%' or b like '%secret%'") == 0
+    assert "Example" not in log and "secret" not in log
+    assert people.engine.command("drop").returncode == 0
+    people.target.execute("drop table crm.person")
+    people.engine.catch_up()
+    assert people.target.value("select count(*) from crm.person") == 2000

@@ -18,6 +18,7 @@
 #include "sinks/postgres/copy/late_key.h"
 #include "sinks/postgres/copy/plan_rows.h"
 #include "sinks/postgres/dead/dead_tables.h"
+#include "sinks/postgres/schema/ruled_columns.h"
 
 #define SQL_BYTES_MAX 65536u
 
@@ -60,7 +61,9 @@ bool chunk_copy_find_parts(struct sink *sink, struct table *tables, size_t count
 }
 
 bool chunk_copy_prepare(struct sink *copier, struct table *table, struct error *err) {
-    return postgres_copy_check(target_of(copier), table, err);
+    struct target *target = target_of(copier);
+    return postgres_copy_check(target, table, err) &&
+           ruled_columns_check(target->sink.config, &target->session, table, err);
 }
 
 static bool remove_rows(struct target *target, const struct table *table, const struct chunk *chunk,

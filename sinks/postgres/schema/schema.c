@@ -216,11 +216,10 @@ static bool stop_copied(const struct schema_plan *plan, struct error *err) {
         "target: columns of table %s have got other names at the source while the table is copied, so its "
         "rows may have them already",
         plan->table);
-    return error_remedy(
-        err,
-        "drop table %s at the target and run `pgcdc table copy %s.%s`, which makes it anew and "
-        "copies its rows; then start again",
-        plan->table, plan->relation->schema.data, plan->relation->name.data);
+    return error_remedy(err,
+                        "run `pgcdc drop`, drop table %s at the target, empty its other tables, and start "
+                        "over with a new copy",
+                        plan->table);
 }
 
 /* ---- carrying it out ---- */
