@@ -220,6 +220,28 @@ def test_a_table_is_truncated_while_it_is_copied(simple):
     simple.assert_equal()
 
 
+@pytest.mark.parametrize("key", ["int", "numeric"])  # the source alone orders the second
+def test_rows_of_tables_that_inherit_from_the_targets_stay(simple, key):
+    """TRUNCATE and a second copy remove a table's own rows, and those of its partitions."""
+    simple.source.execute(f"alter table item alter id type {key}")
+    simple.source.execute("create table leafy (id int primary key, n int); insert into leafy select g, 0 from generate_series(1, 3000) g")
+    simple.target.execute("create table leafy (id int primary key, n int) partition by range (id); create table leaf partition of leafy default")
+    stop_in_the_middle(simple)
+    simple.target.execute("create table child () inherits (item); insert into child select g, 1, 'own' from generate_series(1, 3000) g")
+    simple.source.execute("truncate item, leafy; insert into item select g, 9, 'again' from generate_series(1, 500) g; insert into leafy values (1, 1), (2, 2)")
+    simple.start()
+    finish(simple)
+    assert simple.target.value("select count(*) from child") == 3000
+    simple.target.execute("update only item set n = -1; update leafy set n = -1")
+    simple.engine.start()
+    for table in ("public.item", "public.leafy"):
+        assert simple.engine.command("table copy", table).returncode == 0
+    finish(simple)
+    assert simple.target.value("select count(*) from child") == 3000
+    assert rows(simple.target, "select * from only item order by id") == rows(simple.source, "select * from item order by id")
+    simple.assert_equal("public.leafy")
+
+
 def test_without_options_the_copy_is_live_and_takes_new_tables(simple):
     del simple.engine.configuration["copy"]
     simple.start()

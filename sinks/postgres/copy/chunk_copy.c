@@ -12,10 +12,10 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/base/fault.h"
-#include "cdc/pq/identifier.h"
 #include "sinks/chunk_range.h"
 #include "sinks/postgres/copy/copy.h"
 #include "sinks/postgres/copy/late_key.h"
+#include "sinks/postgres/copy/own_rows.h"
 #include "sinks/postgres/copy/plan_rows.h"
 #include "sinks/postgres/dead/dead_tables.h"
 #include "sinks/postgres/schema/ruled_columns.h"
@@ -69,9 +69,7 @@ bool chunk_copy_prepare(struct sink *copier, struct table *table, struct error *
 static bool remove_rows(struct target *target, const struct table *table, const struct chunk *chunk,
                         struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
-    buffer_append_text(&sql, "delete from ");
-    identifier_append_qualified(&sql, slice_of(table->schema), slice_of(table->name));
-    buffer_printf(&sql, " where (%s)", table->owned_sql != NULL ? table->owned_sql : "true");
+    own_rows_append_delete(&sql, table->schema, table->name, table->owned_sql);
     chunk_range_append_ordered(&sql, chunk);
     return buffer_text(&sql) != NULL ? session_execute(&target->session, sql.data, err)
                                      : error_no_memory(err);

@@ -13,6 +13,7 @@
 #include "cdc/base/fault.h"
 #include "cdc/pq/identifier.h"
 #include "sinks/postgres/copy/late_key.h"
+#include "sinks/postgres/copy/own_rows.h"
 #include "sinks/postgres/target/own_tables.h"
 
 #define SQL_BYTES_MAX ((size_t) 64 << 20)
@@ -448,10 +449,7 @@ static bool send_emptied(const struct target *target, struct pq_pipeline *pipeli
                          const struct chunk_note *note, struct error *err) {
     for (size_t i = 0; i < note->emptied_count; i++) {
         const struct chunk *chunk = note->emptied[i];
-        buffer_append_text(sql, "delete from ");
-        identifier_append_qualified(sql, slice_of(chunk->schema), slice_of(chunk->table));
-        if (chunk->owned_sql != NULL)
-            buffer_printf(sql, " where (%s)", chunk->owned_sql);
+        own_rows_append_delete(sql, chunk->schema, chunk->table, chunk->owned_sql);
         if (!send_sql(pipeline, sql, err))
             return false;
         buffer_append_text(sql, RESTART_TABLE);
