@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
--- The same people as three systems know them; what they write by hand is not clean. bank: north, south or web.
+-- The same people as three systems know them; what they write by hand is not clean. The banks share a number of the person,
+-- all three an address. bank: north, south or web.
 \set ON_ERROR_STOP on
 create function person_name(n int) returns text language sql immutable as
     $$ select (array['Ann', 'Bob', 'Chloé', 'Dmitri', 'Eve', 'Faisal', 'Grete'])[1 + n % 7] || repeat(' ', 1 + n % 3)
@@ -8,11 +9,11 @@ create function person_mail(n int) returns text language sql immutable as
     $$ select case n % 3 when 0 then ' Person.' when 1 then 'person.' else 'PERSON.' end || n || '@Example.com' $$;
 select :'bank' = 'north' as is_north, :'bank' = 'south' as is_south \gset
 \if :is_north
-create table customer (id int primary key, name text, email text, phone text, iban text, since date);
-insert into customer select n, person_name(n), person_mail(n), '+49 170 ' || 1000000 + n, 'DE' || 1000000000000000 + n, date '2010-01-01' + n % 4000
+create table customer (person_no int primary key, name text, email text, phone text, iban text, since date);
+insert into customer select 70000 + n, person_name(n), person_mail(n), '+49 170 ' || 1000000 + n, 'DE' || 1000000000000000 + n, date '2010-01-01' + n % 4000
     from generate_series(1, 9000) n;
 \elif :is_south
-create table client (client_no bigint primary key, full_name text, mail text, tel text, account text, opened timestamptz);
+create table client (person bigint primary key, full_name text, mail text, tel text, account text, opened timestamptz);
 insert into client select 70000 + n, upper(person_name(n)), person_mail(n), '0170-' || 1000000 + n, 'DE' || 5000000000000000 + n, timestamptz '2015-01-01' + n * interval '1 hour'
     from generate_series(6000, 15000) n;
 \else
