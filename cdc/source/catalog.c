@@ -432,9 +432,14 @@ struct selection {
 
 /*
  * pg_get_expr, pg_table_size, pg_partition_tree and, from 15 on, pg_publication_tables wait for the table's
- * lock.
+ * lock, and pg_partition_tree keeps locks while others are waited for. A statement that locks several tables
+ * can be in each other's way with that. Then the wait ends before deadlock_timeout, so that the other
+ * statement is never the victim, and outside a transaction it begins anew.
  */
-#define LOCK_LIMIT "set lock_timeout = '1s'"
+#define LOCK_LIMIT "set lock_timeout = '400ms'"
+#define LOCK_NOT_AVAILABLE "55P03"
+
+enum { LOCK_TRIES = 4 };
 #define NO_LOCK_LIMIT "set lock_timeout = 0"
 
 static bool append_query(struct buffer *sql, const struct selection *selection, const char *extra,
@@ -506,7 +511,18 @@ static bool read_selection(struct session *source, const struct selection *selec
     struct error ignored = {0};
     if (!session_execute(source, LOCK_LIMIT, err))
         return false;
-    bool read = read_quickly(source, selection, arena, ret_list, err) || lock_wait_explain(source, err);
+    const bool may_repeat = PQtransactionStatus(source->conn) == PQTRANS_IDLE;
+    struct error answer = {0};
+    bool read = read_quickly(source, selection, arena, ret_list, &answer);
+    for (int tries = may_repeat ? LOCK_TRIES : 1;
+         !read && tries > 1 && strcmp(answer.sqlstate, LOCK_NOT_AVAILABLE) == 0; tries--) {
+        answer = (struct error){0};
+        read = read_quickly(source, selection, arena, ret_list, &answer);
+    }
+    if (!read) {
+        *err = answer;
+        lock_wait_explain(source, err);
+    }
     /* Not in a failed transaction, which its owner ends. */
     return session_execute(source, NO_LOCK_LIMIT, read ? err : &ignored) && read;
 }
