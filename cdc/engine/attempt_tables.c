@@ -92,12 +92,7 @@ static bool add_oids(struct attempt *attempt, struct session *source, const oid_
     return good;
 }
 
-static void add_found(struct uncopied_found *found, const oid_t *oids, size_t count) {
-    for (size_t i = 0; i < count && found->count < UNCOPIED_FOUND_MAX; i++)
-        found->oids[found->count++] = oids[i];
-}
-
-/* The source may have written tables anew. A table is copied once, even if it is found twice. */
+/* The source may have written tables anew. */
 static bool find_in_sink(const struct attempt *attempt, const struct config_sink *sink,
                          const struct catalog_tables *tables, struct uncopied_found *found,
                          struct error *err) {
@@ -111,8 +106,8 @@ static bool find_in_sink(const struct attempt *attempt, const struct config_sink
     const bool asked =
         sink->ops->chunk->find_rewritten(handle, tables, oids, UNCOPIED_FOUND_MAX, &count, err);
     sink_free(handle);
-    if (asked)
-        add_found(found, oids, count);
+    for (size_t i = 0; asked && i < count; i++)
+        uncopied_found_add(found, oids[i]);
     return asked;
 }
 

@@ -230,7 +230,7 @@ static bool refuse_table(const struct config *config, const struct session *sour
     return error_remedy(err, "%s", buffer_text(&remedy) != NULL ? remedy.data : UNCOPIED_REMEDY);
 }
 
-static void keep_table(struct uncopied_found *found, oid_t oid) {
+void uncopied_found_add(struct uncopied_found *found, oid_t oid) {
     for (size_t i = 0; i < found->count; i++)
         if (found->oids[i] == oid)
             return;
@@ -265,7 +265,7 @@ static bool refuse_tables(struct refusing *refusing, size_t sink, struct error *
         if (lacks && refusing->found == NULL)
             return refuse_table(refusing->config, refusing->question.source, table, err);
         if (lacks)
-            keep_table(refusing->found, table->oid);
+            uncopied_found_add(refusing->found, table->oid);
     }
     return true;
 }

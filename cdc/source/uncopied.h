@@ -68,6 +68,9 @@ struct uncopied_found {
     size_t count;
 };
 
+/* Once, even if two sinks lack it; nothing when there is no room. */
+void uncopied_found_add(struct uncopied_found *found, oid_t oid);
+
 /* The caller sets found->plans. */
 MUST_CHECK bool uncopied_find(const struct config *config, struct session *source, const atomic_bool *stop,
                               struct uncopied_found *found, struct error *err);

@@ -118,6 +118,26 @@ def test_a_kill_loses_no_copy(live, point):
     finish(live)
 
 
+def test_each_of_two_sinks_gets_each_table_once(live, shared_clusters):
+    """Both name the tables; a table is planned once in each."""
+    second = shared_clusters("target").create_database("second")
+    live.engine.configuration["sinks"].append({"name": "second", "type": "postgres", "dsn": second.dsn()})
+    live.source.execute("create table u (id int primary key, n int); insert into u select g, g from generate_series(1, 300) g;"
+                        "create table v (id int primary key, n int); insert into v select g, g from generate_series(1, 300) g")
+    try:
+        live.engine.catch_up()
+        for table in "tuv":
+            live.source.execute(f"alter table {table} alter column n type int using n * 10")
+        log = live.engine.catch_up().stderr
+        assert "copying 3 tables whose older rows no change carries (copy.new_tables): public.t, public.u, public.v" in log, log
+        for table in "tuv":
+            query = f"select * from {table} order by id"
+            assert live.source.execute(query) == live.target.execute(query) == second.execute(query)
+    finally:
+        live.engine.close()
+        second.drop()
+
+
 def test_a_table_of_another_mode_is_left_as_it_is(live):
     """Its rows are what was, so a copy does not replace them; the others of the sink are copied."""
     live.engine.configuration["mapping"] = [{"match": "public.kept", "to": "public.kept_history", "mode": "history"}]
