@@ -118,6 +118,16 @@ def test_a_kill_loses_no_copy(live, point):
     finish(live)
 
 
+def test_a_table_of_an_earlier_version_gets_what_it_lacks(live):
+    """pgcdc.columns had no column for it: the next start adds it, and goes on."""
+    live.engine.catch_up()
+    live.target.execute("alter table pgcdc.columns drop column wants_rows")
+    live.source.execute(RANDOM + "; update t set n = n + 1 where id % 10 = 0")
+    live.engine.catch_up()
+    live.engine.catch_up()
+    assert is_equal(live), live.engine.log_tail()
+
+
 def test_each_of_two_sinks_gets_each_table_once(live, shared_clusters):
     """Both name the tables; a table is planned once in each."""
     second = shared_clusters("target").create_database("second")

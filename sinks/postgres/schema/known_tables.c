@@ -96,10 +96,29 @@ void known_tables_release(struct known_tables *known) {
     arena_release(&known->arena);
 }
 
+/* A table that an earlier version has made lacks the column. */
+static bool add_wants_rows(struct session *session, bool *ret_denied, struct error *err) {
+    static const char FIND[] = "select from pg_catalog.pg_attribute where attrelid = "
+                               "pg_catalog.to_regclass('pgcdc.columns') and attname = 'wants_rows'";
+    static const char ADD[] =
+        "alter table pgcdc.columns add column if not exists wants_rows boolean not null default false";
+    PGresult *found AUTO_PGRESULT = NULL;
+    struct error answer = {0};
+    if (!session_query(session, FIND, 0, NULL,
+                       &(const struct result_shape){"the query for a column", 0, 1, 0, 0}, &found, err))
+        return false;
+    if (PQntuples(found) > 0 || session_execute(session, ADD, &answer))
+        return true;
+    *ret_denied = strcmp(answer.sqlstate, "42501") == 0;
+    if (!*ret_denied)
+        *err = answer;
+    return *ret_denied;
+}
+
 bool known_tables_create(struct session *session, bool *ret_denied, struct error *err) {
     struct error answer = {0};
     if (own_tables_create(session, &COLUMNS_TABLE, ret_denied, &answer))
-        return true;
+        return add_wants_rows(session, ret_denied, err);
     *err = answer;
     return *ret_denied ? session_execute(session, "rollback", err) : false;
 }
