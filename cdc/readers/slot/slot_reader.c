@@ -286,6 +286,7 @@ static bool take_messages(struct slot_reader *slot, struct batch *batch, bool *r
         if (!got)
             return true;
         slot->turn_bytes += message.payload.size + MESSAGE_OVERHEAD_BYTES;
+        stuck_reports_note_taken(&slot->stuck, message.payload.size + MESSAGE_OVERHEAD_BYTES);
         bool taken = take_message(slot, batch, &message, err);
         replication_message_release(&message);
         if (!taken)
@@ -425,6 +426,8 @@ bool slot_reader_tend(struct reader *reader, const struct reader_tending *told, 
         note_reading(slot, tending);
     slot->rests = false;
     slot->turn_bytes = 0;
+    if (tending->is_blocked && !stuck_reports_tend(&slot->stuck, slot->options.session, tending->now_ms, err))
+        return false;
     return keepalive_tend(&slot->keepalive, &report, err) && set_wait(slot, tending, &report, ret_wait, err);
 }
 

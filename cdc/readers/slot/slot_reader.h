@@ -17,6 +17,7 @@
 #include "cdc/readers/slot/row_fetch.h"
 #include "cdc/readers/slot/socket_fill.h"
 #include "cdc/readers/slot/streamed.h"
+#include "cdc/readers/slot/stuck_reports.h"
 #include "cdc/source/standby.h"
 #include "cdc/source/wal_end.h"
 #include "decoder/decoder.h"
@@ -47,6 +48,7 @@ struct slot_reader {
     struct row_fetch fetch;
     struct streamed streamed;
     struct keepalive keepalive;
+    struct stuck_reports stuck; /* while nothing is read */
     struct wal_end wal; /* which positions are plausible */
     struct socket_fill fill;
     size_t turn_bytes;        /* bytes on the wire in this turn */
