@@ -79,7 +79,8 @@ bool row_pass_run(const struct row_pass *pass, struct row_pass_faults *ret_fault
     struct row_passing passing AUTO(row_passing_release) = {0};
     *ret_faults = (struct row_pass_faults){0};
     if (!row_passing_init(&passing, pass, err) ||
-        !source_scan(pass->sides->source, pass->table, pass->sides->rate, take_source_row, &passing, err) ||
+        !source_scan(pass->sides->source, pass->sides->evaluator, pass->table, pass->sides->rate,
+                     take_source_row, &passing, err) ||
         !read_records(&passing, ret_faults, err))
         return false;
     for (int part = 0; part < ROW_STORE_PARTS; part++)

@@ -10,7 +10,8 @@
 /* Both sides of a comparison. */
 struct row_sides {
     struct session *source;
-    struct client *reader; /* a consumer that reads committed */
+    struct evaluator *evaluator; /* of the rules' expressions */
+    struct client *reader;       /* a consumer that reads committed */
     struct topic_codec *codec;
     struct read_rate *rate;
 };

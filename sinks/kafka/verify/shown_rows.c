@@ -144,8 +144,8 @@ static bool show_record(void *context, const rd_kafka_message_t *message, struct
 bool shown_rows_read(const struct shown_rows *rows, struct error *err) {
     struct showing showing AUTO(showing_release) = {0};
     const struct row_sides *sides = rows->sides;
-    if (!showing_init(&showing, rows, err) ||
-        !source_scan(sides->source, rows->table, sides->rate, show_source_row, &showing, err))
+    if (!showing_init(&showing, rows, err) || !source_scan(sides->source, sides->evaluator, rows->table,
+                                                           sides->rate, show_source_row, &showing, err))
         return false;
     return showing.left == 0 ||
            topic_scan(sides->reader, rows->table, sides->rate, show_record, &showing, err);

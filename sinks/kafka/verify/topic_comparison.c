@@ -29,6 +29,7 @@ struct topic_comparison {
     struct client asker; /* reads uncommitted, for the ends */
     struct client reader;
     struct topic_codec codec;
+    struct evaluator evaluator;
     struct read_rate rate;
     struct row_sides sides;
     struct topic_table *tables;
@@ -84,6 +85,7 @@ static void topic_comparison_close(struct comparison *comparison) {
         buffer_release(&table->left_out);
     }
     accounts_release(&of->accounts);
+    evaluator_close(&of->evaluator);
     if (of->codec.ops != NULL)
         of->codec.ops->free(of->codec.format);
     buffer_release(&of->codec.messages.bytes);
@@ -100,7 +102,7 @@ static bool topic_comparison_prepare(struct comparison *comparison, const struct
                                      struct error *err) {
     struct topic_comparison *of = comparison_of(comparison);
     struct topic_table *table = NULL;
-    if (!topic_table_new(&of->options, &of->codec, source, arena, &table, err))
+    if (!topic_table_new(&of->options, &of->codec, &of->evaluator, source, arena, &table, err))
         return false;
     table->next = of->tables;
     of->tables = table;
@@ -229,8 +231,12 @@ bool topic_comparison_open(const struct sink_config *config, const struct compar
     of->comparison.ops = &TOPIC_COMPARISON;
     of->stop = terms->stop;
     of->rate = (struct read_rate){.bytes_max = terms->rate_bytes, .stop = terms->stop};
-    of->sides = (struct row_sides){
-        .source = terms->source, .reader = &of->reader, .codec = &of->codec, .rate = &of->rate};
+    evaluator_init(&of->evaluator, config, terms->stop);
+    of->sides = (struct row_sides){.source = terms->source,
+                                   .evaluator = &of->evaluator,
+                                   .reader = &of->reader,
+                                   .codec = &of->codec,
+                                   .rate = &of->rate};
     if (!kafka_options_read(&of->options, config, err) || !open_codec(&of->codec, &of->options, err) ||
         !refuse_skipped(&of->codec, err) ||
         !open_reader(&of->asker, &of->options, "read_uncommitted", terms->stop, err) ||

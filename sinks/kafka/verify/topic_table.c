@@ -208,17 +208,29 @@ static bool find_shown(struct topic_table *table, struct arena *arena, struct er
 
 /* ---- the mapping ---- */
 
-/* Expressions of SQL would have to be computed for each row of the source. */
-static bool refuse_expressions(const struct topic_table *table, struct error *err) {
-    bool has_expression = table->map.rule->where != NULL;
-    for (uint32_t i = 0; i < table->map.column_count; i++)
-        has_expression = has_expression || table->map.columns[i].expression != 0;
-    if (!has_expression)
-        return true;
-    error_set(err, ERROR_CONFIG,
-              "the rule for %s has where or sql, so the records of the table cannot be compared",
-              table->map.rule->match);
-    return error_remedy(err, "name the other tables with --table, or another sink with --sink");
+/* As the stream's relation has it, whatever type the rule gives a table of another sink. */
+static void type_computed(struct topic_table *table) {
+    for (uint32_t i = 0; i < table->map.column_count && table->map.expressions != NULL; i++) {
+        const struct mapped_column *mapped = &table->map.columns[i];
+        struct table_column *column = &table->mapped.columns[i];
+        if (mapped->expression == 0 || mapped->rule->step_count > 0)
+            continue;
+        const struct expression *made = &table->map.expressions->items[mapped->expression - 1];
+        if (strcmp(made->type_schema, "pg_catalog") != 0)
+            continue;
+        column->type_oid = made->type_oid;
+        column->type_modifier = -1;
+        column->type_schema = made->type_schema;
+        column->type_name = made->type_name;
+    }
+}
+
+/* The source computes them, as for the stream. */
+static bool prove_expressions(struct topic_table *table, struct evaluator *evaluator, struct error *err) {
+    if (!table_expressions_of_table(evaluator, table->source, &table->map, &table->mapped, err))
+        return false;
+    type_computed(table);
+    return true;
 }
 
 static bool describe_rule(struct topic_table *table, struct arena *arena, struct error *err) {
@@ -238,25 +250,26 @@ static bool describe_rule(struct topic_table *table, struct arena *arena, struct
     return table->table.about_changes != NULL || error_no_memory(err);
 }
 
-static bool map_source(struct topic_table *table, const struct sink_config *config, struct arena *arena,
-                       struct error *err) {
+static bool map_source(struct topic_table *table, const struct sink_config *config,
+                       struct evaluator *evaluator, struct arena *arena, struct error *err) {
     static const struct mapping NONE = {0};
     if (!table_map_table(config->mapping != NULL ? config->mapping : &NONE, config->name, table->source,
                          arena, &table->map, &table->mapped, err))
         return false;
-    return table->map.rule == NULL || (refuse_expressions(table, err) && describe_rule(table, arena, err));
+    return table->map.rule == NULL ||
+           (prove_expressions(table, evaluator, err) && describe_rule(table, arena, err));
 }
 
 /* ---- the table ---- */
 
 bool topic_table_new(const struct kafka_options *options, struct topic_codec *codec,
-                     const struct table *source, struct arena *arena, struct topic_table **ret_table,
-                     struct error *err) {
+                     struct evaluator *evaluator, const struct table *source, struct arena *arena,
+                     struct topic_table **ret_table, struct error *err) {
     struct topic_table *table = arena_alloc_zero(arena, sizeof *table);
     if (table == NULL)
         return error_no_memory(err);
     table->source = table->table.table = source;
-    if (!map_source(table, options->config, arena, err))
+    if (!map_source(table, options->config, evaluator, arena, err))
         return false;
     const struct topic_subject subject = {.source = slice_of(options->config->pipeline),
                                           .schema = slice_of(table->mapped.schema),

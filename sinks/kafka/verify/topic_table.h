@@ -10,7 +10,7 @@
 #include "decoder/change.h"
 #include "sinks/comparison.h"
 #include "sinks/kafka/client/client.h"
-#include "sinks/mapping/table_map.h"
+#include "sinks/mapping/table_expressions.h"
 
 /* The records of a partition that are compared: offsets below end. */
 struct topic_part {
@@ -99,9 +99,9 @@ MUST_CHECK bool topic_table_read_row(const struct topic_table *table, struct top
                                      const struct value *values, struct format_reading *ret_reading,
                                      struct error *err);
 
-/* Everything is in arena, but what belongs to a pin. */
+/* Everything is in arena, but what belongs to a pin, and expressions, which are the evaluator's. */
 MUST_CHECK bool topic_table_new(const struct kafka_options *options, struct topic_codec *codec,
-                                const struct table *source, struct arena *arena,
+                                struct evaluator *evaluator, const struct table *source, struct arena *arena,
                                 struct topic_table **ret_table, struct error *err);
 
 /* Forgets what belongs to the pin. */
