@@ -14,6 +14,7 @@ const char *conflict_kind_name(enum conflict_kind kind) {
         [CONFLICT_DELETE_MISSING] = "delete_missing",
         [CONFLICT_UPDATE_ORIGIN_DIFFERS] = "update_origin_differs",
         [CONFLICT_DELETE_ORIGIN_DIFFERS] = "delete_origin_differs",
+        [CONFLICT_TRUNCATE_IGNORED] = "truncate_ignored",
         [CONFLICT_MULTIPLE_UNIQUE_CONFLICTS] = "multiple_unique_conflicts",
     };
     return NAMES[kind];

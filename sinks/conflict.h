@@ -2,6 +2,7 @@
 /*
  * conflict.h - the kinds of conflict, with PostgreSQL 18's names. A sink may settle all but the last.
  *
+ * truncate_ignored is a kind of pgcdc: a policy has left the target's rows where the source has none.
  * update_origin_differs and delete_origin_differs stop nothing: a row that another session changed, and that
  * still exists under its key, gets the source's change. They are counted where the sink is told to look.
  */
@@ -17,6 +18,7 @@ enum conflict_kind {
     CONFLICT_DELETE_MISSING,            /* the row to delete is missing */
     CONFLICT_UPDATE_ORIGIN_DIFFERS,     /* the row to update was changed by another session of the target */
     CONFLICT_DELETE_ORIGIN_DIFFERS,     /* the row to delete was */
+    CONFLICT_TRUNCATE_IGNORED,          /* a table was truncated at the source, and keeps its rows */
     CONFLICT_MULTIPLE_UNIQUE_CONFLICTS, /* the new row clashes in more than one unique index */
 };
 

@@ -20,21 +20,21 @@ const struct option_spec DDL_OPTIONS[] = {
     {"drop_column", false, "keep, apply or stop", OPTION_TEXT, "the sink's"},
     {"rename_column", false, "apply or stop", OPTION_TEXT, "the sink's"},
     {"widen_type", false, "apply or stop", OPTION_TEXT, "the sink's"},
+    {"truncate", false, "apply, ignore or stop", OPTION_TEXT, "the sink's"},
     {0},
 };
 
-static bool read_event(const struct section *section, const char *key, bool may_keep,
-                       enum ddl_action *ret_action, struct error *err) {
-    static const char *const WORDS[] = {"apply", "stop", NULL};
-    static const char *const WORDS_TO_KEEP[] = {"apply", "stop", "keep", NULL};
-    static const enum ddl_action ACTIONS[] = {DDL_APPLY, DDL_STOP, DDL_KEEP};
-    size_t word = 0;
-    *ret_action = DDL_UNSAID;
-    if (!section_has(section, key))
-        return true;
-    if (!section_word(section, key, may_keep ? WORDS_TO_KEEP : WORDS, &word, err))
-        return false;
-    *ret_action = ACTIONS[word];
+static bool read_events(const struct section *section, struct ddl_rule *rule, struct error *err) {
+    for (enum ddl_event event = 0; event < DDL_EVENTS; event++) {
+        const char *key = ddl_event_key(event);
+        size_t word = 0;
+        rule->actions[event] = DDL_UNSAID;
+        if (!section_has(section, key))
+            continue;
+        if (!section_word(section, key, ddl_event_words(event), &word, err))
+            return false;
+        rule->actions[event] = ddl_event_action(event, word);
+    }
     return true;
 }
 
@@ -53,13 +53,9 @@ static bool check_followers(const struct section *section, const struct config *
 
 static bool read_ddl_rule(const struct section *section, const struct config *config, struct rule *tables,
                           struct ddl_rule *rule, struct error *err) {
-    enum ddl_action *actions = rule->actions;
     return section_check(section, DDL_OPTIONS, NULL, NULL, err) &&
            config_read_match(section, config, tables, err) && check_followers(section, config, tables, err) &&
-           read_event(section, "add_column", false, &actions[DDL_ADD_COLUMN], err) &&
-           read_event(section, "drop_column", true, &actions[DDL_DROP_COLUMN], err) &&
-           read_event(section, "rename_column", false, &actions[DDL_RENAME_COLUMN], err) &&
-           read_event(section, "widen_type", false, &actions[DDL_WIDEN_TYPE], err);
+           read_events(section, rule, err);
 }
 
 bool config_read_ddl(const struct section *root, struct config *config, struct error *err) {

@@ -11,7 +11,7 @@
 #include "cdc/base/clock.h"
 #include "cdc/base/log.h"
 
-enum { INTERVAL_MS = 60000, TEXT_MAX = 256 };
+enum { INTERVAL_MS = 60000, TEXT_MAX = 512 };
 
 static unsigned long long describe(struct sink *sink, char *text) {
     unsigned long long sum = 0;

@@ -82,6 +82,10 @@ static const struct option_spec POSTGRES_OPTIONS[] = {
     {"widen_type", false,
      "a column of the source gets a wider type, such as bigint for integer: apply, or stop", OPTION_TEXT,
      "apply"},
+    {"truncate", false,
+     "a table of the source is truncated: apply, or ignore, which leaves the target's rows and counts it; "
+     "stop",
+     OPTION_TEXT, "apply"},
     {"origin", false,
      "name of a replication origin of the target under which the changes are committed, so that another "
      "pipeline with source.origin: none leaves them out; each sink needs its own"},
@@ -212,6 +216,12 @@ static bool set_up_session(struct postgres_sink *postgres, struct error *err) {
     return durability_open(&postgres->target.durability, &postgres->target.session, waits, err);
 }
 
+static bool counts_conflicts(const struct postgres_sink *postgres) {
+    return conflict_policy_counts(&postgres->target.policy) ||
+           schema_policy_says(postgres->target.sink.config, &postgres->schema.policy, DDL_TRUNCATE,
+                              DDL_IGNORE);
+}
+
 static bool postgres_open(struct sink *sink, struct position *ret_position, struct error *err) {
     struct postgres_sink *postgres = postgres_of(sink);
     const char *origin = NULL;
@@ -243,8 +253,7 @@ static bool postgres_open(struct sink *sink, struct position *ret_position, stru
            (origin == NULL || origin_set_up(&postgres->target.session, origin, err)) &&
            (!postgres->target.policy.detects_origin ||
             origin_find(&postgres->target.session, origin, &postgres->target.origin_id, err)) &&
-           (!conflict_policy_counts(&postgres->target.policy) ||
-            conflict_counts_open(&postgres->target.session, err));
+           (!counts_conflicts(postgres) || conflict_counts_open(&postgres->target.session, err));
 }
 
 static bool postgres_learn(struct sink *sink, struct error *err) {

@@ -51,6 +51,7 @@ void apply_free(struct apply *apply) {
     statements_release(&apply->statements);
     map_release(&apply->by_target);
     map_release(&apply->by_source);
+    map_release(&apply->told_truncates);
     arena_release(&apply->conflict_arena);
     arena_release(&apply->kept_relations);
     arena_release(&apply->catalog);
@@ -358,53 +359,6 @@ static bool apply_found(struct apply *apply, const struct change *changes, size_
     return apply_runs(apply, changes, count, err);
 }
 
-static bool is_gone(const struct apply *apply, const struct relation *relation) {
-    for (size_t i = 0; i < apply->target->sink.facts.gone_count; i++)
-        if (apply->target->sink.facts.gone[i] == relation->oid)
-            return true;
-    return false;
-}
-
-/*
- * A TRUNCATE of several tables continues for the tables that still exist. *ret_kept: false when none does.
- */
-static bool keep_truncated(struct apply *apply, struct change *change, bool *ret_kept, struct error *err) {
-    uint32_t count = 0;
-    const struct relation **relations =
-        arena_alloc(&apply->kept_relations, (change->relation_count + 1) * sizeof *relations);
-    if (relations == NULL)
-        return error_no_memory(err);
-    for (uint32_t i = 0; i < change->relation_count; i++)
-        if (!is_gone(apply, change->relations[i]))
-            relations[count++] = change->relations[i];
-    *ret_kept = count > 0;
-    change->relations = relations;
-    change->relation_count = count;
-    return true;
-}
-
-/* Leaves out the changes of tables that neither side has any more; see struct sink_facts. */
-static bool leave_out_gone(struct apply *apply, const struct change **changes, size_t *count,
-                           struct error *err) {
-    struct change *kept = reallocarray(apply->kept, *count, sizeof *kept);
-    size_t kept_count = 0;
-    arena_reset(&apply->kept_relations);
-    if (kept == NULL)
-        return error_no_memory(err);
-    apply->kept = kept;
-    for (size_t i = 0; i < *count; i++) {
-        const struct change *change = &(*changes)[i];
-        bool is_kept = !change_is_row(change) || !is_gone(apply, change->relation);
-        kept[kept_count] = *change;
-        if (change->kind == CHANGE_TRUNCATE && !keep_truncated(apply, &kept[kept_count], &is_kept, err))
-            return false;
-        kept_count += is_kept;
-    }
-    *changes = kept;
-    *count = kept_count;
-    return true;
-}
-
 /* Called between two transactions: a table may have acquired a trigger or become unlogged. */
 static bool forget_changed(struct apply *apply, struct error *err) {
     bool has_changed = false;
@@ -436,8 +390,7 @@ bool apply_flowing(struct apply *apply, const struct change *changes, size_t cou
 
 bool apply_changes(struct apply *apply, const struct change *changes, size_t count,
                    const struct position *until, struct error *err) {
-    if (apply->target->sink.facts.gone_count > 0 && count > 0 &&
-        !leave_out_gone(apply, &changes, &count, err))
+    if (!apply_keep(apply, &changes, &count, err))
         return false;
     if (!has_work(changes, count))
         return true;

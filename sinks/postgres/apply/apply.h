@@ -6,6 +6,7 @@
  * apply_rows.c       one statement per change, in the source's order: always right
  * apply_sets.c       the net effect on each row, a few statements per table: fast, and equal to it or undone
  * apply_conflicts.c  rows that are missing or already exist, settled by the operator's policy
+ * apply_kept.c       changes of tables that are gone, and a TRUNCATE that is ignored, are left out
  * apply_dead.c       changes that do not fit become dead letters, and later ones of their keys wait
  * explain.c          the message for a change that cannot be applied
  */
@@ -41,7 +42,8 @@ struct apply {
     struct map by_target;         /* the target's OID -> struct target_table in use in the current run */
     struct target_table **tables; /* of each change that is being applied */
     size_t table_capacity;
-    struct change *kept; /* the span without the changes of dropped tables; valid until the next span */
+    struct change *kept;       /* the span without what apply_keep has left out; valid until the next span */
+    struct map told_truncates; /* the source's OIDs of tables whose ignored TRUNCATE was told */
     struct arena kept_relations; /* of their TRUNCATEs */
     /*
      * Tables that are named for the first time and have yet to be looked up, and the changes that name them.
@@ -76,6 +78,13 @@ void apply_free(struct apply *apply);
  */
 MUST_CHECK bool apply_changes(struct apply *apply, const struct change *changes, size_t count,
                               const struct position *until, struct error *err);
+
+/*
+ * apply_kept.c: replaces the changes by those that are to be applied. Counts what a policy ignores, in the
+ * target transaction, which it begins then.
+ */
+MUST_CHECK bool apply_keep(struct apply *apply, const struct change **changes, size_t *count,
+                           struct error *err);
 
 /* The table of a relation that the changes name; it has been found. */
 struct target_table *apply_table(const struct apply *apply, const struct relation *relation);

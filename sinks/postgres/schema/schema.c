@@ -42,6 +42,9 @@ bool schema_open(struct schema *schema, struct target *target, struct error *err
     if (!schema_policy_read(target->sink.config, &schema->policy, err) ||
         !known_tables_create(&target->session, &denied, err))
         return false;
+    schema->settles_truncate =
+        schema_policy_says(target->sink.config, &schema->policy, DDL_TRUNCATE, DDL_IGNORE) ||
+        schema_policy_says(target->sink.config, &schema->policy, DDL_TRUNCATE, DDL_STOP);
     schema->is_on = !denied && (target->sink.config->ddl != NULL || schema_policy_follows(&schema->policy));
     return !schema->is_on || load_known(schema, err);
 }

@@ -14,7 +14,8 @@
 struct schema {
     struct target *target;
     struct schema_policy policy;
-    bool is_on; /* false: the role may not store what is known */
+    bool is_on;            /* false: the role may not store what is known */
+    bool settles_truncate; /* a TRUNCATE may be ignored, or is to stop the sink */
     struct known_tables known;
 };
 
