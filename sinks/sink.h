@@ -338,6 +338,8 @@ struct sink_ops {
     bool splits;          /* write may commit a part of a large transaction; its position then says so */
     bool follows_columns; /* it changes its tables as the source's change */
     bool asks_columns;    /* it needs relation.catalog and facts.tables */
+    /* Optional: does it need relation.catalog with these options? Without asks_columns. */
+    bool (*wants_numbers)(const struct sink_config *config);
     /* text need not be UTF-8: from a source with encoding SQL_ASCII it is sent as stored */
     bool takes_bytes;
     /*
@@ -407,6 +409,11 @@ static inline bool sink_is_relayed(const struct sink_ops *ops) {
 /* Can a table be added, and copied, while an engine runs? */
 static inline bool sink_adds_tables(const struct sink_ops *ops) {
     return ops->chunk != NULL && (ops->chunk->add != NULL || ops->chunk->extend != NULL);
+}
+
+/* Is the source's catalog asked about each definition? */
+static inline bool sink_asks_columns(const struct sink_ops *ops, const struct sink_config *config) {
+    return ops->asks_columns || (ops->wants_numbers != NULL && ops->wants_numbers(config));
 }
 
 /* An admin function, or NULL: sink_admin(ops, look). */

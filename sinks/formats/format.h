@@ -15,6 +15,7 @@
 #include "cdc/base/error.h"
 #include "cdc/base/slice.h"
 #include "decoder/change.h"
+#include "proto/schema_record.h"
 #include "sinks/formats/transaction_tally.h"
 #include "sinks/sink.h"
 
@@ -100,6 +101,9 @@ struct format_ops {
      */
     bool (*encode_transaction)(struct format *format, enum transaction_status status,
                                struct message_list *list, struct error *err);
+    /* A table's columns, for consumers: one message, without a relation. */
+    bool (*encode_schema)(struct format *format, const struct schema_record *record,
+                          struct message_list *list, struct error *err);
     /*
      * The reverse of encode, for one message. Equal values are read as equal texts. ERROR_PROTOCOL: it is no
      * message of this format.

@@ -170,6 +170,23 @@ static bool protobuf_encode_transaction(struct format *format, enum transaction_
     return true;
 }
 
+static bool protobuf_encode_schema(struct format *format, const struct schema_record *record,
+                                   struct message_list *list, struct error *err) {
+    struct message *message = &list->messages[0];
+    (void) format;
+    *message = (struct message){0};
+    buffer_reset(&list->bytes);
+    list->count = 1;
+    if (!schema_record_write_key(record, &list->bytes, err))
+        return false;
+    message->key = span_from(list, 0);
+    const size_t offset = list->bytes.size;
+    if (!schema_record_write(record, &list->bytes, err))
+        return false;
+    message->value = span_from(list, offset);
+    return true;
+}
+
 static bool protobuf_read(struct format *format, struct slice key, struct slice value, struct arena *arena,
                           struct format_reading *ret_reading, struct error *err) {
     struct format_reading reading = {.key = key, .is_tombstone = value.data == NULL, .has_index = true};
@@ -195,6 +212,7 @@ const struct format_ops format_protobuf = {
     .free = protobuf_free,
     .encode = protobuf_encode,
     .encode_transaction = protobuf_encode_transaction,
+    .encode_schema = protobuf_encode_schema,
     .read = protobuf_read,
     .place = protobuf_place,
     .reads_text = true,

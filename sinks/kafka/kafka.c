@@ -326,7 +326,7 @@ static bool forget(struct kafka_sink *kafka, struct error *err) {
         !kafka_plan_remove(kafka, err) ||
         !accounts_remove(&kafka->accounts, &kafka->producer, kafka->position_topic, options->position_key,
                          err) ||
-        !producer_commit(&kafka->producer, err))
+        !kafka_definitions_remove(kafka, err) || !producer_commit(&kafka->producer, err))
         return false;
     return !options->owns_position_topic || found.has_others || delete_position_topic(kafka, err);
 }
@@ -370,6 +370,7 @@ const struct sink_ops sink_kafka = {
     .takes_text_only = true,
     .appends = true,
     .splits = true,
+    .wants_numbers = kafka_wants_numbers,
     .validate = kafka_validate,
     .is_secret = client_is_secret,
     .open = kafka_open,

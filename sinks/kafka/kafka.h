@@ -7,6 +7,7 @@
  * publish.c       a change as messages, and messages that are too large
  * accounts.h      how many records were published, by partition
  * transactions.c  the transaction topic: where source transactions begin, are split and end
+ * definitions.c   the schema topic: the columns of each table, before its records
  * chunks.c        a copy in chunks: its plan in the position topic
  * held.c          which topics have records before the first copy
  * kafka_check.c   `pgcdc check`
@@ -16,6 +17,7 @@
 #include "cdc/base/json_writer.h"
 #include "sinks/kafka/account/accounts.h"
 #include "sinks/kafka/client/producer.h"
+#include "sinks/kafka/definitions/told_tables.h"
 #include "sinks/kafka/position/position_topic.h"
 #include "sinks/kafka/topics/topics.h"
 #include "sinks/sink.h"
@@ -45,6 +47,7 @@ struct kafka_sink {
     struct producer producer;
     struct topics topics;
     struct accounts accounts;
+    struct told_tables told;
     rd_kafka_topic_t *position_topic;
     struct format *format;
     struct message_list messages; /* of the current change */
@@ -126,6 +129,15 @@ MUST_CHECK bool kafka_transaction_count_again(struct kafka_sink *kafka, const st
                                               struct error *err);
 MUST_CHECK bool kafka_transaction_split(struct kafka_sink *kafka, struct error *err);
 MUST_CHECK bool kafka_transaction_end(struct kafka_sink *kafka, struct error *err);
+
+/*
+ * definitions.c: these do nothing without a schema topic. tell: before a record of the relation, which the
+ * change is about. remove: sends a tombstone for what is stored about each table.
+ */
+MUST_CHECK bool kafka_definition_tell(struct kafka_sink *kafka, const struct change *change,
+                                      const struct relation *relation, struct error *err);
+MUST_CHECK bool kafka_definitions_remove(struct kafka_sink *kafka, struct error *err);
+bool kafka_wants_numbers(const struct sink_config *config);
 
 /* held.c: find_held of struct sink_admin_ops. */
 bool kafka_find_held(struct sink *sink, const struct table *tables, size_t count, struct sink_held *ret_held,

@@ -379,9 +379,9 @@ static bool check_tables(struct checking *checking, struct error *err) {
 /* The sink's own topics, which are created when they are needed. */
 static bool check_own_topics(struct checking *checking, struct error *err) {
     const struct kafka_options *options = checking->options;
-    const char *const topics[] = {options->transaction_topic, options->oversized == OVERSIZED_DEAD_LETTER
-                                                                  ? options->dead_letter_topic
-                                                                  : NULL};
+    const char *const topics[] = {options->transaction_topic, options->schema_topic,
+                                  options->oversized == OVERSIZED_DEAD_LETTER ? options->dead_letter_topic
+                                                                              : NULL};
     for (size_t i = 0; i < sizeof topics / sizeof *topics; i++)
         if (topics[i] != NULL && !settle_topic(checking, topics[i], NULL, err))
             return false;

@@ -153,7 +153,8 @@ static bool publish_for(struct kafka_sink *kafka, const struct change *change, u
     struct message_list *list = &kafka->messages;
     if (!kafka->options.format->encode(kafka->format, change, relation_index, kafka->now_us, list, err))
         return false;
-    if (list->count > 0 && !kafka_transaction_begin(kafka, change, err))
+    if (list->count > 0 && (!kafka_transaction_begin(kafka, change, err) ||
+                            !kafka_definition_tell(kafka, change, list->messages[0].relation, err)))
         return false;
     for (size_t i = 0; i < list->count; i++)
         if (!send_message(kafka, change, &list->messages[i], err))

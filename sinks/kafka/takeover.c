@@ -127,9 +127,16 @@ static bool claim(struct kafka_sink *kafka, struct error *err) {
     return true;
 }
 
+/* Each passes over the other's records. */
+static bool take_further_record(void *context, struct slice name, struct slice value, struct error *err) {
+    struct kafka_sink *kafka = context;
+    return accounts_take(&kafka->accounts, name, value, err) &&
+           told_tables_take(&kafka->told, name, value, err);
+}
+
 bool kafka_take_over(struct kafka_sink *kafka, int timeout_ms, struct error *err) {
     struct position_found found = {0};
-    const struct position_reader reader = {.take = accounts_take, .context = &kafka->accounts};
+    const struct position_reader reader = {.take = take_further_record, .context = kafka};
     if (!look_before(kafka, err) || !open_producer(kafka, timeout_ms, err) ||
         !position_topic_read_all(&kafka->options, kafka->sink.stop, &reader, &found, err))
         return kafka_judge(kafka, err);
@@ -143,6 +150,7 @@ bool kafka_take_over(struct kafka_sink *kafka, int timeout_ms, struct error *err
 void kafka_let_go(struct kafka_sink *kafka) {
     topics_release(&kafka->topics);
     accounts_release(&kafka->accounts);
+    told_tables_release(&kafka->told);
     if (kafka->position_topic != NULL)
         rd_kafka_topic_destroy(kafka->position_topic);
     kafka->position_topic = NULL;

@@ -172,7 +172,7 @@ def add_late_tables(pipeline):
 @pytest.mark.parametrize("point", fault_points())
 def test_killed_at_a_fault_point(loaded, point):
     """At its first visit, which must happen, and, where a life has so many, at the third."""
-    sink(loaded)["transaction_topic"] = f"{loaded.name}-transactions"
+    sink(loaded).update({"transaction_topic": f"{loaded.name}-transactions", "schema_topic": f"{loaded.name}-schema"})
     if point.endswith("-split"):
         sink(loaded)["transaction_changes"] = 20  # the load has transactions of 41
     if point == "kafka-topics-created":
@@ -181,6 +181,8 @@ def test_killed_at_a_fault_point(loaded, point):
         must_die_at(loaded, point)
         dies_at(loaded, point, 3)
     finish(loaded)
+    defined = [message.key() for message in loaded.read_topic(f"{loaded.name}-schema")]
+    assert len(defined) == len(set(defined)) >= len(TABLES), "a definition was told twice, or not at all"
 
 
 # The broker dies, freezes, loses its place

@@ -94,6 +94,7 @@ Test(kafka_options, topics_of_the_sinks_own_are_different_ones) {
     expect_refusal(OPTIONS({"transaction_topic", "a.b"}, {"position_topic", "a_b"}), "transaction_topic");
     expect_refusal(OPTIONS({"transaction_topic", "pgcdc-position-shop"}), "transaction_topic");
     expect_refusal(OPTIONS({"dead_letter_topic", "t"}, {"transaction_topic", "t"}), "dead_letter_topic");
+    expect_refusal(OPTIONS({"schema_topic", "t"}, {"transaction_topic", "t"}), "schema_topic");
     expect_refusal(OPTIONS({"dead_letter_topic", "all"}, {"topic", "all"}), "dead_letter_topic");
     cr_assert(read(OPTIONS({"transaction_topic", "t"}, {"dead_letter_topic", "d"}), &options, &err), "%s",
               err.text);

@@ -449,7 +449,7 @@ static void take_notice(void *argument, const PGresult *result) {
 
 static bool has_followers(const struct config *config) {
     for (size_t i = 0; i < config->sink_count; i++)
-        if (config->sinks[i].ops->asks_columns)
+        if (sink_asks_columns(config->sinks[i].ops, &config->sinks[i].sink))
             return true;
     return false;
 }

@@ -22,6 +22,7 @@
 
 #include "cdc/base/epoch.h"
 #include "cdc/base/json_text.h"
+#include "sinks/formats/debezium/debezium_definition.h"
 #include "sinks/formats/debezium/debezium_read.h"
 #include "sinks/formats/debezium/debezium_schema.h"
 #include "sinks/formats/debezium/debezium_value.h"
@@ -431,6 +432,26 @@ static bool debezium_encode_transaction(struct format *format, enum transaction_
     return buffer_ok(json) || error_no_memory(err);
 }
 
+/* ---- definitions ---- */
+
+/* Debezium's connector has no such record for PostgreSQL. */
+static bool debezium_encode_schema(struct format *format, const struct schema_record *record,
+                                   struct message_list *list, struct error *err) {
+    struct message *message = &list->messages[0];
+    (void) format;
+    *message = (struct message){0};
+    buffer_reset(&list->bytes);
+    list->count = 1;
+    if (!debezium_definition_write_key(record, &list->bytes, err))
+        return false;
+    message->key = (struct message_span){.size = list->bytes.size};
+    if (!debezium_definition_write(record, &list->bytes, err))
+        return false;
+    message->value = (struct message_span){.offset = message->key.size,
+                                           .size = list->bytes.size - message->key.size};
+    return true;
+}
+
 /* ---- the format ---- */
 
 static bool debezium_create(const struct format_options *options, struct format **ret_format,
@@ -511,6 +532,7 @@ const struct format_ops format_debezium_json = {
     .free = debezium_free,
     .encode = debezium_encode,
     .encode_transaction = debezium_encode_transaction,
+    .encode_schema = debezium_encode_schema,
     .read = debezium_read_message,
     .place = debezium_place,
     .skips = debezium_skips,

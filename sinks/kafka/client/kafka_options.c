@@ -41,6 +41,9 @@ const struct option_spec KAFKA_OPTIONS[] = {
     {"transaction_topic", false,
      "topic for records of where source transactions begin and end, with counts per table", OPTION_TEXT,
      "none"},
+    {"schema_topic", false,
+     "topic for records of each table's columns: at its first record, and when they have changed",
+     OPTION_TEXT, "none"},
     {"headers", false, "on: each message has headers with commit LSN, index and transaction id", OPTION_TEXT,
      "off"},
     {"transaction_changes", false,
@@ -250,12 +253,13 @@ struct own_topic {
     const char *name; /* NULL: none */
 };
 
-enum { OWN_TOPICS = 3 };
+enum { OWN_TOPICS = 4 };
 
 static void list_own_topics(const struct kafka_options *options, struct own_topic own[OWN_TOPICS]) {
     own[0] = (struct own_topic){"position_topic", options->position_topic};
     own[1] = (struct own_topic){"dead_letter_topic", options->dead_letter_topic};
     own[2] = (struct own_topic){"transaction_topic", options->transaction_topic};
+    own[3] = (struct own_topic){"schema_topic", options->schema_topic};
 }
 
 const char *kafka_options_own(const struct kafka_options *options, const char *topic) {
@@ -319,6 +323,7 @@ bool kafka_options_read(struct kafka_options *options, const struct sink_config 
     return read_brokers(options, err) && read_topics(options, err) && read_oversized(options, err) &&
            read_on_error(config, err) && read_transactions(options, err) &&
            read_topic(config, "transaction_topic", &options->transaction_topic, err) &&
+           read_topic(config, "schema_topic", &options->schema_topic, err) &&
            read_choice(config, "headers", "off", "on", &options->headers, err) && read_format(options, err) &&
            name_things(options, err) && check_own_topics(options, err);
 }

@@ -26,6 +26,7 @@ struct kafka_options {
     enum oversized_action oversized;
     const char *dead_letter_topic; /* NULL unless oversized: dead-letter */
     const char *transaction_topic; /* NULL: none */
+    const char *schema_topic;      /* NULL: none */
     bool headers;
     uint64_t transaction_changes; /* a source transaction with more is split */
     uint64_t transaction_bytes;

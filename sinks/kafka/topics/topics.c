@@ -425,3 +425,11 @@ bool topics_find_transactions(struct topics *topics, struct topic **ret_topic, s
     *ret_topic = topics->transactions;
     return true;
 }
+
+bool topics_find_definitions(struct topics *topics, struct topic **ret_topic, struct error *err) {
+    const struct wish wish = {.name = topics->options->schema_topic, .cleanup_policy = KAFKA_SCHEMA_POLICY};
+    if (topics->definitions == NULL && !add_own(topics, &wish, &topics->definitions, err))
+        return false;
+    *ret_topic = topics->definitions;
+    return true;
+}

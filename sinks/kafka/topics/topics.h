@@ -40,6 +40,7 @@ struct topics {
     struct topic **all;
     size_t count;
     struct topic *transactions; /* NULL: not looked up yet */
+    struct topic *definitions;  /* likewise */
     struct map tables;          /* of struct table_topic, by OID and name; owned */
 };
 
@@ -80,3 +81,9 @@ MUST_CHECK bool topics_find_dead_letters(struct topics *topics, struct topic **r
 
 /* The transaction topic; created like the tables' topics, except for its cleanup.policy. */
 MUST_CHECK bool topics_find_transactions(struct topics *topics, struct topic **ret_topic, struct error *err);
+
+/* Of the schema topic: the last record of a table is its definition, and stays. */
+#define KAFKA_SCHEMA_POLICY "compact"
+
+/* The schema topic; likewise. */
+MUST_CHECK bool topics_find_definitions(struct topics *topics, struct topic **ret_topic, struct error *err);
