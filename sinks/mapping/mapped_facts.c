@@ -51,9 +51,9 @@ bool mapped_facts_tables(const struct mapping *mapping, const char *sink, const 
         struct catalog_table *copy = &copies[named->count];
         *copy = tables->tables[i];
         if (!rule_find(mapping, sink, copy->schema.data, copy->table.data, &rule, err) ||
-            (rule != NULL && rule->mode == ROWS_MERGED && !name_table(rule, copy, arena, err)))
+            (rule != NULL && !name_table(rule, copy, arena, err)))
             return false;
-        named->count += rule == NULL || rule->mode == ROWS_MERGED;
+        named->count++;
     }
     *ret_tables = named;
     return true;

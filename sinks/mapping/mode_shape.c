@@ -48,6 +48,20 @@ static bool is_owned(const struct table_map *map, uint32_t i) {
     return map->columns[i].from == COLUMN_ADDED && owned_is_in_key(map->rule, map->columns[i].rule);
 }
 
+/* A mode may get more columns, and each name stands for one thing in all tables of modes. */
+static bool check_name(const struct table_map *map, uint32_t i, struct slice name, struct error *err) {
+    const size_t size = sizeof MODE_NAME_PREFIX - 1;
+    if ((map->columns[i].from == COLUMN_ADDED && map->columns[i].rule->source == COLUMN_OF_MODE) ||
+        name.size < size || memcmp(name.data, MODE_NAME_PREFIX, size) != 0)
+        return true;
+    error_set(
+        err, ERROR_CONFIG,
+        "mapping: the rule for %s: column %s of table %s has a name that begins as those of the columns "
+        "that modes add",
+        map->rule->match, name.data, map->source_name);
+    return error_remedy(err, "give it another name with `as` in the rule, or `drop` it there");
+}
+
 /* ---- rows that must be found ---- */
 
 static bool refuse_keyless(const struct table_map *map, const char *problem, const char *remedy,
@@ -117,7 +131,7 @@ static bool make_closes(struct mode_shape *shape, struct arena *arena, struct er
             (int32_t) i == shape->at[MODE_CURRENT])
             closes->columns[closes->column_count++] = shape->keyed->columns[i];
     closes->mode = shape->mode;
-    closes->mapped_from = shape->rows->mapped_from;
+    closes->mapped_from = shape->rows;
     shape->closes = closes;
     return true;
 }
@@ -145,6 +159,9 @@ bool mode_shape_relation(const struct table_map *map, const struct relation *rel
     if (map->rule == NULL || map->rule->mode == ROWS_MERGED)
         return true;
     ret_shape->mode = map->rule->mode;
+    for (uint32_t i = 0; i < map->column_count; i++)
+        if (!check_name(map, i, relation->columns[i].name, err))
+            return false;
     if (finds_rows(map->rule->mode) &&
         (source->identity != REPLICA_IDENTITY_DEFAULT || source->key_count == 0))
         return refuse_identity(map, err);
@@ -203,6 +220,9 @@ bool mode_shape_table(const struct table_map *map, const struct table *source, s
         return true;
     if (!check_table(map, source, err))
         return false;
+    for (uint32_t i = 0; i < map->column_count; i++)
+        if (!check_name(map, i, slice_of(table->columns[i].name), err))
+            return false;
     table->mode = map->rule->mode;
     if (table->mode == ROWS_APPENDED) {
         table->key_count = 0;

@@ -11,10 +11,11 @@
 /* Of one relation of the stream. */
 struct mode_shape {
     enum row_mode mode;
-    const struct relation *keyed;  /* the mapped relation, with the source's key */
-    const struct relation *rows;   /* of which the sink gets rows */
-    const struct relation *closes; /* of history: the key, and what is set when a version ends */
-    int32_t at[MODE_COLUMNS];      /* the place of each column in rows; -1: it has none */
+    const struct relation *keyed; /* the mapped relation, with the source's key */
+    const struct relation *rows;  /* of which the sink gets rows */
+    /* Of history: the key, and what is set when a version ends. It is mapped from rows. */
+    const struct relation *closes;
+    int32_t at[MODE_COLUMNS]; /* the place of each column in rows; -1: it has none */
     const char *source_name;
     const char **fixed; /* of each column of rows: the text that it has in every row, or NULL */
 };

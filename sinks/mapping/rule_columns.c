@@ -182,8 +182,8 @@ static bool write_memory(const struct rule_columns *columns, struct error *err) 
 }
 
 /* A sink that follows the source's columns checks the rules itself, where it follows them. */
-static bool is_checked_by_sink(const struct rule_columns *columns, const struct rule *rule) {
-    return columns->config->mapped->follows_columns && rule->mode == ROWS_MERGED;
+static bool is_checked_by_sink(const struct rule_columns *columns) {
+    return columns->config->mapped->follows_columns;
 }
 
 /* ---- the start ---- */
@@ -236,7 +236,7 @@ static bool learn_rule(struct rule_columns *columns, const struct rule *rule,
 bool rule_columns_learn(struct rule_columns *columns, const struct catalog_tables *tables,
                         struct error *err) {
     bool changed = false;
-    if (columns->memory == NULL)
+    if (columns->memory == NULL || is_checked_by_sink(columns))
         return true;
     if (!read_memory(columns, err))
         return false;
@@ -246,8 +246,7 @@ bool rule_columns_learn(struct rule_columns *columns, const struct catalog_table
         if (!rule_find(columns->config->mapping, columns->config->name, table->schema.data, table->table.data,
                        &rule, err))
             return false;
-        if (rule != NULL && !is_checked_by_sink(columns, rule) &&
-            !learn_rule(columns, rule, table, &changed, err))
+        if (rule != NULL && !learn_rule(columns, rule, table, &changed, err))
             return false;
     }
     return !changed || write_memory(columns, err);
@@ -345,7 +344,7 @@ bool rule_columns_check_chunk(const struct sink_config *config, const struct sin
     struct rule_columns columns AUTO(rule_columns_release);
     rule_columns_init(&columns, config);
     columns.memory = memory;
-    if (memory == NULL || map->rule == NULL || is_checked_by_sink(&columns, map->rule))
+    if (memory == NULL || map->rule == NULL || is_checked_by_sink(&columns))
         return true;
     if (!read_memory(&columns, err))
         return false;
@@ -367,7 +366,7 @@ static bool is_locked(const struct relation *relation, const struct transaction 
 
 bool rule_columns_check(struct rule_columns *columns, const struct table_map *map,
                         const struct relation *relation, const struct change *change, struct error *err) {
-    if (columns->memory == NULL || map->rule == NULL || is_checked_by_sink(columns, map->rule))
+    if (columns->memory == NULL || map->rule == NULL || is_checked_by_sink(columns))
         return true;
     if (is_locked(relation, change->transaction))
         return error_set(err, ERROR_RETRY,

@@ -250,8 +250,7 @@ static bool is_ordered(const struct change *change, const struct target_table *t
  */
 static bool are_siblings(const struct target_table *before, const struct target_table *table) {
     return before->relation->mode == ROWS_HISTORY && table->relation->mode == ROWS_HISTORY &&
-           before->relation->mapped_from == table->relation->mapped_from &&
-           before->relation->column_count <= table->relation->column_count;
+           before->relation->mapped_from == table->relation;
 }
 
 /* *ret_joins: false when the run already uses another definition of the same target table. */

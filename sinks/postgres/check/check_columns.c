@@ -265,7 +265,12 @@ static void report_copied(struct column_comparison *comparison, const char *copi
               "rewritten since, so only the source has the values of its earlier rows"
             : "table %s has no column %s; what the rule makes of earlier rows only a copy shows",
         comparison->name, copied);
-    if (source != NULL && comparison->table->mode == ROWS_MERGED)
+    if (comparison->table->mode != ROWS_MERGED)
+        sink_check_fix(check,
+                       "add it to table %s at the target, with a type that holds its values; it is null in "
+                       "the rows that are there. Then start again",
+                       comparison->name);
+    else if (source != NULL)
         sink_check_fix(check,
                        "add it to table %s at the target, with a type that holds the rule's values; run "
                        "`pgcdc table copy %s`, and start again",

@@ -67,7 +67,7 @@ static bool adds_columns(const struct target_check *target, const struct table *
 }
 
 static bool is_possible(const struct target_check *target, const struct table *table) {
-    bool is_plain = table->mode == ROWS_MERGED && !target->check->expects_copy && !target->check->is_refused;
+    bool is_plain = !target->check->expects_copy && !target->check->is_refused;
     for (uint32_t i = 0; i < table->column_count; i++)
         is_plain = is_plain && table->columns[i].published && table->columns[i].generated == '\0';
     return is_plain;

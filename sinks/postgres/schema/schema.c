@@ -88,12 +88,17 @@ static const struct relation *source_of(const struct relation *relation) {
     return relation->mapped_from != NULL ? relation->mapped_from : relation;
 }
 
+/* What ends versions of a history has some of its columns, and stands for the whole table here. */
+static const struct relation *whole_of(const struct relation *in_sink) {
+    return in_sink->mapped_from != NULL && in_sink->mapped_from->mapped_from != NULL ? in_sink->mapped_from
+                                                                                     : in_sink;
+}
+
 bool schema_differs(const struct schema *schema, const struct relation *in_sink,
                     const struct transaction *transaction) {
     uint32_t numbers[RELATION_COLUMNS_MAX];
-    const struct relation *relation = source_of(in_sink);
-    if (!schema->is_on || relation->catalog == NULL || relation->catalog->sends_part ||
-        in_sink->mode != ROWS_MERGED)
+    const struct relation *relation = source_of(whole_of(in_sink));
+    if (!schema->is_on || relation->catalog == NULL || relation->catalog->sends_part)
         return false;
     const struct known_table *known = known_tables_find(&schema->known, relation->oid);
     if (relation->catalog->locked_by != 0 && relation->catalog->locked_by == transaction->xid)
@@ -150,13 +155,28 @@ static bool explain_statement(const char *sql, struct error *err) {
                : error_remedy(err, "pgcdc check prints the statements; then start again");
 }
 
-static bool stop_unclear(const struct place *place, const struct relation *relation, struct error *err) {
+/* A copy begins with an empty table, and the rows of a mode are what was. So people alter the table. */
+static bool explain_kept(const struct schema *schema, const char *table, const struct relation *relation,
+                         const char *first, struct error *err) {
+    const struct sink_config *config = schema->target->sink.config;
+    return error_remedy(err,
+                        "%sgive table %s at the target the columns that the source's has now, each under its "
+                        "name; run `delete from pgcdc.columns where pipeline = '%s' and sink = '%s' and "
+                        "relation_oid = %u` there; then start again",
+                        first, table, config->pipeline, config->name, relation->oid);
+}
+
+static bool stop_unclear(const struct schema *schema, const struct place *place,
+                         const struct relation *in_sink, struct error *err) {
+    const struct relation *relation = source_of(in_sink);
     error_set(
         err, ERROR_DATA,
         "target: the columns of table %s have changed at the source, and changed again before this was seen, "
         "or in a way that its catalog does not prove: whether a column was renamed, or dropped and added, "
         "cannot be known",
         place->name);
+    if (in_sink->mode != ROWS_MERGED)
+        return explain_kept(schema, place->name, relation, "", err);
     return error_remedy(
         err,
         "drop table %s at the target and run `pgcdc table copy %s.%s`, which makes it anew and "
@@ -164,15 +184,21 @@ static bool stop_unclear(const struct place *place, const struct relation *relat
         place->name, relation->schema.data, relation->name.data);
 }
 
-static bool stop_refused(const struct schema_plan *plan, struct error *err) {
+static bool stop_refused(const struct schema *schema, const struct schema_plan *plan, struct error *err) {
     error_set(err, ERROR_DATA, "target: column \"%s\" of table %s %s", plan->column, plan->table,
               plan->refused);
+    if (plan->lacks_rule && plan->in_sink->mode != ROWS_MERGED)
+        return explain_kept(schema, plan->table, plan->relation,
+                            "correct the rules to the columns as they are; ", err);
     if (plan->lacks_rule)
         return error_remedy(err,
                             "correct the rules to the columns as they are, drop table %s at the target, and "
                             "run `pgcdc table copy "
                             "%s.%s`, which makes it anew and copies its rows; then start again",
                             plan->table, plan->relation->schema.data, plan->relation->name.data);
+    if (plan->lacks_name)
+        return error_remedy(err, "rename column \"%s\" of table %s at the target; then start again",
+                            plan->column, plan->table);
     if (plan->lacks_type)
         return error_remedy(err,
                             "add column \"%s\" to table %s at the target, with a type that holds its values; "
@@ -256,7 +282,7 @@ static bool lock_place(struct schema *schema, const char *table, struct error *e
 static bool carry_out(struct schema *schema, const struct schema_plan *plan, struct error *err) {
     bool copied = false;
     if (plan->refused != NULL)
-        return stop_refused(plan, err);
+        return stop_refused(schema, plan, err);
     if (plan->sql.size == 0)
         return true;
     if (plan->moves_values && !is_being_copied(schema, plan->relation->oid, &copied, err))
@@ -279,7 +305,7 @@ static uint32_t list_known(const struct schema_plan *plan, const PGresult *after
     for (uint32_t i = 0; i < plan->relation->column_count; i++) {
         const struct column *sent = &plan->relation->columns[i];
         const struct column *column = schema_plan_in_sink(plan, i);
-        const int row = column != NULL ? schema_plan_find_name(after, column->name) : -1;
+        const int row = column != NULL ? plan_columns_find_name(after, column->name) : -1;
         columns[count++] = (struct known_column){
             .number = plan->numbers[i],
             .name = sent->name,
@@ -309,6 +335,13 @@ static bool wants_rows(const struct schema_plan *plan) {
 static void tell_old_values(struct schema *schema, struct schema_plan *plan) {
     if (!has_old_values(plan))
         return;
+    if (plan->in_sink->mode != ROWS_MERGED) {
+        buffer_printf(&plan->news,
+                      "table %s: the source has written its rows anew; if this has changed values, they come "
+                      "with the next change of each row\n",
+                      plan->table);
+        return;
+    }
     schema->target->sink.wants_rows |= plan->may_copy;
     buffer_printf(&plan->news,
                   plan->may_copy
@@ -323,7 +356,7 @@ static bool note_known(struct schema *schema, const struct schema_plan *plan, oi
     const struct relation *relation = plan->relation;
     const uint32_t kept_max = plan->known != NULL ? plan->known->column_count : 0;
     PGresult *after AUTO_PGRESULT = NULL;
-    if (!schema_plan_read_columns(&schema->target->session, table, &after, err))
+    if (!plan_columns_read(&schema->target->session, table, &after, err))
         return false;
     struct known_column *columns = calloc(relation->column_count + kept_max + 1, sizeof *columns);
     if (columns == NULL)
@@ -363,7 +396,7 @@ static bool follow_table(struct schema *schema, const struct place *place, struc
     const bool alters = plan->known != NULL && !has_known_columns(plan->relation, plan->known, plan->numbers);
     if (alters && !lock_place(schema, place->name, err))
         return false;
-    if (!schema_plan_read_columns(session, place->oid, &columns, err) ||
+    if (!plan_columns_read(session, place->oid, &columns, err) ||
         !type_shapes_read_table(session, plan->in_sink->schema.data, plan->in_sink->name.data, &shapes, err))
         return false;
     plan->columns = columns;
@@ -388,9 +421,10 @@ static bool stop_locked(const struct relation *relation, struct error *err) {
         relation->schema.data, relation->name.data);
 }
 
-bool schema_follow(struct schema *schema, const struct relation *in_sink,
+bool schema_follow(struct schema *schema, const struct relation *of_change,
                    const struct transaction *transaction, struct error *err) {
     struct place place AUTO(place_release) = {0};
+    const struct relation *in_sink = whole_of(of_change);
     const struct relation *relation = source_of(in_sink);
     uint32_t numbers[RELATION_COLUMNS_MAX];
     const struct known_table *known = known_tables_find(&schema->known, relation->oid);
@@ -404,7 +438,7 @@ bool schema_follow(struct schema *schema, const struct relation *in_sink,
     if (!column_numbers_find(relation, known, numbers)) {
         if (known == NULL)
             return true;
-        stop_unclear(&place, relation, err);
+        stop_unclear(schema, &place, in_sink, err);
         return error_transaction(err, transaction->commit_lsn);
     }
     struct schema_policy policy;
@@ -416,7 +450,8 @@ bool schema_follow(struct schema *schema, const struct relation *in_sink,
                                                          .known = is_same_table(known, &place) ? known : NULL,
                                                          .numbers = numbers,
                                                          .policy = &policy,
-                                                         .may_copy = schema->target->sink.facts.copies_again,
+                                                         .may_copy = in_sink->mode == ROWS_MERGED &&
+                                                                     schema->target->sink.facts.copies_again,
                                                          .table = place.name};
     if (follow_table(schema, &place, &plan, transaction, err))
         return true;

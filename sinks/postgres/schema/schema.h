@@ -39,5 +39,5 @@ bool schema_differs(const struct schema *schema, const struct relation *in_sink,
  * columns, and notes them. ERROR_DATA with the statement to run when it is not certain, not allowed or not
  * possible.
  */
-MUST_CHECK bool schema_follow(struct schema *schema, const struct relation *in_sink,
+MUST_CHECK bool schema_follow(struct schema *schema, const struct relation *of_change,
                               const struct transaction *transaction, struct error *err);

@@ -15,37 +15,7 @@
 
 #define PLAN_BYTES_MAX ((size_t) 8 << 20)
 
-/* ---- the target's columns ---- */
-
-bool schema_plan_read_columns(struct session *session, oid_t table, PGresult **ret_columns,
-                              struct error *err) {
-    static const char SQL[] =
-        "select attname, attnum, attnotnull, atthasdef, attidentity <> '', atttypid, atttypmod"
-        " from pg_catalog.pg_attribute where attrelid = $1::pg_catalog.oid and attnum > 0 and not "
-        "attisdropped"
-        " order by attnum";
-    char oid[16];
-    const char *const parameters[] = {oid};
-    snprintf(oid, sizeof oid, "%u", table);
-    return session_query(session, SQL, 1, parameters,
-                         &(const struct result_shape){"the query for the target's columns", 0,
-                                                      RESULT_ROWS_ANY, PLAN_FIELDS, 0},
-                         ret_columns, err);
-}
-
-int schema_plan_find_name(const PGresult *columns, struct slice name) {
-    for (int row = 0; row < PQntuples(columns); row++)
-        if (slice_equal(slice_of(PQgetvalue(columns, row, PLAN_NAME)), name))
-            return row;
-    return -1;
-}
-
-int schema_plan_find_number(const PGresult *columns, uint32_t number) {
-    for (int row = 0; row < PQntuples(columns); row++)
-        if (strtoul(PQgetvalue(columns, row, PLAN_NUMBER), NULL, 10) == number)
-            return row;
-    return -1;
-}
+/* ---- the columns in the sink ---- */
 
 const struct column *schema_plan_in_sink(const struct schema_plan *plan, uint32_t i) {
     if (plan->in_sink == plan->relation)
@@ -70,7 +40,7 @@ static struct slice name_in_sink(const struct schema_plan *plan, const struct kn
  * The row of the target's column that is this one, under the name that was known; -1: it is gone or renamed.
  */
 static int find_known(const struct schema_plan *plan, const struct known_column *column) {
-    const int row = schema_plan_find_number(plan->columns, column->target_number);
+    const int row = plan_columns_find_number(plan->columns, column->target_number);
     const struct slice name = name_in_sink(plan, column);
     return row >= 0 && slice_equal(slice_of(PQgetvalue(plan->columns, row, PLAN_NAME)), name) ? row : -1;
 }
@@ -120,6 +90,11 @@ static void plan_refuse(struct schema_plan *plan, struct slice column, const cha
 
 /* ---- columns that are dropped ---- */
 
+/* Rows are kept as they were, so what they have in the column stays. */
+static bool keeps_rows(const struct schema_plan *plan) {
+    return plan->in_sink->mode != ROWS_MERGED;
+}
+
 static void drop_column(struct schema_plan *plan, const struct known_column *column, int row) {
     begin_statement(plan);
     buffer_append_text(&plan->sql, "drop column ");
@@ -127,10 +102,19 @@ static void drop_column(struct schema_plan *plan, const struct known_column *col
     begin_news(plan, "dropped", column->name);
     buffer_append_u8(&plan->news, '\n');
     plan->leaves[row] = true;
+    noted_names_change(&plan->noted, column->name, NULL);
+}
+
+static void append_rename(struct schema_plan *plan, struct slice from, struct slice to) {
+    begin_statement(plan);
+    buffer_append_text(&plan->sql, "rename column ");
+    identifier_append(&plan->sql, from);
+    buffer_append_text(&plan->sql, " to ");
+    identifier_append(&plan->sql, to);
 }
 
 /* A new row has no value for it, so it must be NULL. */
-static void keep_column(struct schema_plan *plan, const struct known_column *column, int row) {
+static void free_column(struct schema_plan *plan, const struct known_column *column, int row) {
     static const struct {
         int field;
         const char *sql;
@@ -145,8 +129,41 @@ static void keep_column(struct schema_plan *plan, const struct known_column *col
         identifier_append(&plan->sql, column->name);
         buffer_printf(&plan->sql, " %s", TIES[i].sql);
     }
+}
+
+static void keep_column(struct schema_plan *plan, const struct known_column *column, int row) {
+    free_column(plan, column, row);
     begin_news(plan, "keeps", column->name);
     buffer_append_text(&plan->news, ", which the source has dropped\n");
+}
+
+/* A part of the old name, which ends with a whole character, and the number, which no other column has. */
+static struct slice name_aside(char *text, size_t size, const struct known_column *column) {
+    enum { PART_BYTES = 40 };
+    size_t part = column->name.size < PART_BYTES ? column->name.size : PART_BYTES;
+    while (part > 0 && part < column->name.size && ((unsigned char) column->name.data[part] & 0xc0) == 0x80)
+        part--;
+    snprintf(text, size, "%.*s_dropped_%u", (int) part, column->name.data, column->number);
+    return slice_of(text);
+}
+
+/* Another column has its name now. */
+static void keep_aside(struct schema_plan *plan, const struct known_column *column, int row) {
+    char text[64];
+    const struct slice name = name_aside(text, sizeof text, column);
+    if (plan_columns_find_name(plan->columns, name) >= 0) {
+        plan->lacks_name = plan->refused == NULL;
+        plan_refuse(plan, name,
+                    "is the name for a column that was dropped at the source, and another one has it");
+    }
+    free_column(plan, column, row);
+    append_rename(plan, column->name, name);
+    begin_news(plan, "keeps", column->name);
+    buffer_append_text(&plan->news, ", which the source has dropped, as ");
+    identifier_append(&plan->news, name);
+    buffer_append_u8(&plan->news, '\n');
+    plan->leaves[row] = true;
+    noted_names_change(&plan->noted, column->name, &name);
 }
 
 static void plan_drops(struct schema_plan *plan) {
@@ -161,7 +178,11 @@ static void plan_drops(struct schema_plan *plan) {
         if (plan->policy->actions[DDL_DROP_COLUMN] == DDL_STOP && !column->is_kept)
             plan_refuse(plan, column->name, "was dropped at the source, and drop_column is stop");
         plan->moves_values = plan->moves_values || is_in_the_way;
-        if (is_in_the_way || plan->policy->actions[DDL_DROP_COLUMN] != DDL_KEEP)
+        const bool is_kept = plan->policy->actions[DDL_DROP_COLUMN] != DDL_APPLY &&
+                             (column->is_kept || plan->policy->actions[DDL_DROP_COLUMN] == DDL_KEEP);
+        if (is_in_the_way && is_kept && keeps_rows(plan))
+            keep_aside(plan, column, row);
+        else if (is_in_the_way || plan->policy->actions[DDL_DROP_COLUMN] != DDL_KEEP)
             drop_column(plan, column, row);
         else
             keep_column(plan, column, row);
@@ -185,14 +206,6 @@ static int row_to_rename(const struct schema_plan *plan, uint32_t i) {
                : find_known(plan, column);
 }
 
-static void append_rename(struct schema_plan *plan, struct slice from, struct slice to) {
-    begin_statement(plan);
-    buffer_append_text(&plan->sql, "rename column ");
-    identifier_append(&plan->sql, from);
-    buffer_append_text(&plan->sql, " to ");
-    identifier_append(&plan->sql, to);
-}
-
 /* Between two names that are exchanged; no number is that of another column. */
 static struct slice passing_name(char *text, size_t size, uint32_t number) {
     snprintf(text, size, "_pgcdc_%u", number);
@@ -203,7 +216,7 @@ static void rename_column(struct schema_plan *plan, uint32_t i, int row, bool is
     char text[32];
     const struct slice from = slice_of(PQgetvalue(plan->columns, row, PLAN_NAME));
     const struct slice to = plan->relation->columns[i].name;
-    const int other = schema_plan_find_name(plan->columns, to);
+    const int other = plan_columns_find_name(plan->columns, to);
     if (plan->policy->actions[DDL_RENAME_COLUMN] == DDL_STOP)
         plan_refuse(plan, from, "was renamed at the source, and rename_column is stop");
     if (other >= 0 && !plan->leaves[other])
@@ -213,6 +226,7 @@ static void rename_column(struct schema_plan *plan, uint32_t i, int row, bool is
     buffer_append_text(&plan->news, " to ");
     identifier_append(&plan->news, to);
     buffer_append_u8(&plan->news, '\n');
+    noted_names_change(&plan->noted, from, &to);
     plan->moves_values = true;
 }
 
@@ -342,7 +356,7 @@ static void plan_types(struct schema_plan *plan) {
         if (column == NULL || !has_sent_type(plan, i) ||
             (column->type_oid == sent->type_oid && column->type_modifier == sent->type_modifier))
             continue;
-        const int row = schema_plan_find_number(plan->columns, column->target_number);
+        const int row = plan_columns_find_number(plan->columns, column->target_number);
         if (row >= 0 && !is_type_there(plan, i, column, row))
             change_type(plan, i, column, row);
     }
@@ -361,9 +375,10 @@ static void append_value(struct schema_plan *plan, const struct catalog_column *
         buffer_append_text(&plan->sql, " default ");
         literal_append(&plan->sql, now->missing);
     } else if (!catalog_storage_has_same_files(plan->known->storage, plan->relation->catalog->storage)) {
-        plan->needs_copy = true;
+        plan->needs_copy = !keeps_rows(plan);
         if (plan->may_copy)
             return;
+        plan->lacks_type |= keeps_rows(plan) && plan->refused == NULL;
         plan_refuse(
             plan, now->name,
             "was added at the source, which has written the whole table anew since, so only the source "
@@ -405,15 +420,16 @@ static void refuse_ruled(struct schema_plan *plan, uint32_t i, struct slice name
     const bool is_null =
         now->missing.data == NULL && !now->has_default &&
         catalog_storage_has_same_files(plan->known->storage, plan->relation->catalog->storage);
-    plan->lacks_type = plan->refused == NULL && is_null;
-    plan->needs_copy = plan->needs_copy || (plan->refused == NULL && !is_null);
+    const bool lacks_type = is_null || keeps_rows(plan);
+    plan->lacks_type |= plan->refused == NULL && lacks_type;
+    plan->needs_copy |= plan->refused == NULL && !lacks_type;
     plan_refuse(plan, name, "was added at the source, and a rule of the mapping makes its values");
 }
 
 static void plan_adds(struct schema_plan *plan) {
     for (uint32_t i = 0; plan->known != NULL && i < plan->relation->column_count; i++) {
         const struct column *sent = schema_plan_in_sink(plan, i);
-        const int row = sent != NULL ? schema_plan_find_name(plan->columns, sent->name) : -1;
+        const int row = sent != NULL ? plan_columns_find_name(plan->columns, sent->name) : -1;
         if (sent == NULL || schema_plan_known(plan->known, plan->numbers[i]) != NULL ||
             (row >= 0 && !plan->leaves[row]))
             continue;
@@ -434,6 +450,7 @@ static void plan_adds(struct schema_plan *plan) {
 bool schema_plan_make(struct schema_plan *plan, struct error *err) {
     buffer_init(&plan->sql, PLAN_BYTES_MAX);
     buffer_init(&plan->news, PLAN_BYTES_MAX);
+    noted_names_init(&plan->noted);
     plan->leaves = calloc((size_t) PQntuples(plan->columns) + 1, sizeof *plan->leaves);
     if (plan->leaves == NULL)
         return error_no_memory(err);
@@ -442,11 +459,16 @@ bool schema_plan_make(struct schema_plan *plan, struct error *err) {
     plan_renames(plan);
     plan_types(plan);
     plan_adds(plan);
-    return buffer_text(&plan->sql) != NULL && buffer_text(&plan->news) != NULL ? true : error_no_memory(err);
+    if (plan->in_sink->mode == ROWS_APPENDED)
+        noted_names_append(&plan->noted, plan->table, &plan->sql);
+    return noted_names_ok(&plan->noted) && buffer_text(&plan->sql) != NULL && buffer_text(&plan->news) != NULL
+               ? true
+               : error_no_memory(err);
 }
 
 void schema_plan_release(struct schema_plan *plan) {
     buffer_release(&plan->sql);
     buffer_release(&plan->news);
+    noted_names_release(&plan->noted);
     free(plan->leaves);
 }

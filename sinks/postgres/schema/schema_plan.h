@@ -10,19 +10,9 @@
 #include "cdc/pq/session.h"
 #include "decoder/relation.h"
 #include "sinks/postgres/schema/known_tables.h"
+#include "sinks/postgres/schema/noted_names.h"
+#include "sinks/postgres/schema/plan_columns.h"
 #include "sinks/postgres/schema/schema_policy.h"
-
-/* The target's columns, as schema_plan_read_columns reads them. */
-enum {
-    PLAN_NAME,
-    PLAN_NUMBER,
-    PLAN_NOT_NULL,
-    PLAN_HAS_DEFAULT,
-    PLAN_IDENTITY,
-    PLAN_TYPE,
-    PLAN_MODIFIER,
-    PLAN_FIELDS,
-};
 
 struct schema_plan {
     const struct relation *relation; /* the source's */
@@ -37,22 +27,17 @@ struct schema_plan {
     bool *leaves;            /* of each of the target's columns: it is dropped, or gets another name */
 
     /* The results. */
-    struct buffer sql;   /* statements, with "; " between them; empty: there is nothing to do */
-    struct buffer news;  /* what they do, a line each */
-    bool moves_values;   /* a name will stand for other values than before */
-    bool lacks_type;     /* of a new column, because the source has changed it again: what is refused */
-    bool lacks_rule;     /* what is refused is about a rule of the mapping */
-    bool needs_copy;     /* the rows from before have values that only the source knows */
-    const char *refused; /* why the sink may not do this by itself, or NULL */
-    char column[64];     /* to which that applies */
+    struct buffer sql;        /* statements, with "; " between them; empty: there is nothing to do */
+    struct buffer news;       /* what they do, a line each */
+    struct noted_names noted; /* columns with another name */
+    bool moves_values;        /* a name will stand for other values than before */
+    bool lacks_type;          /* of a new column, because the source has changed it again: what is refused */
+    bool lacks_name;          /* what is refused is about a name that another column of the target has */
+    bool lacks_rule;          /* what is refused is about a rule of the mapping */
+    bool needs_copy;          /* the rows from before have values that only the source knows */
+    const char *refused;      /* why the sink may not do this by itself, or NULL */
+    char column[64];          /* to which that applies */
 };
-
-/* By name or not; -1: the target has none. */
-int schema_plan_find_name(const PGresult *columns, struct slice name);
-int schema_plan_find_number(const PGresult *columns, uint32_t number);
-
-MUST_CHECK bool schema_plan_read_columns(struct session *session, oid_t table, PGresult **ret_columns,
-                                         struct error *err);
 
 /* Fills the results. The caller releases the buffers and leaves. */
 MUST_CHECK bool schema_plan_make(struct schema_plan *plan, struct error *err);
