@@ -55,7 +55,7 @@ struct comparison_table {
 struct comparison_part {
     const struct comparison_table *table;
     const struct chunk *range; /* of the primary key's first column; NULL: the whole table */
-    const char *where_sql;     /* only rows for which it is true, on each side; or NULL */
+    const char *where_sql;     /* over the source's columns: only such rows, on each side; or NULL */
 };
 
 struct comparison_keys {
@@ -107,6 +107,13 @@ struct comparison_ops {
     /* Defines the table's comparison, in arena. The sink's definition of it is read outside of a snapshot. */
     bool (*prepare)(struct comparison *comparison, const struct table *table, struct arena *arena,
                     const struct comparison_table **ret_table, struct error *err);
+
+    /*
+     * Can the condition of a part choose among the table's rows on both sides? Outside of a snapshot. NULL: the
+     * sink has no parts.
+     */
+    bool (*check_where)(struct comparison *comparison, const struct comparison_table *table,
+                        const char *where_sql, struct error *err);
 
     /* Does the sink still answer? Outside of a snapshot. */
     bool (*ping)(struct comparison *comparison, struct error *err);

@@ -8,16 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdc/base/buffer.h"
 #include "cdc/base/start_over.h"
 #include "cdc/copy/chunk_plan.h"
+#include "cdc/copy/chunk_where.h"
 #include "cdc/copy/copiers.h"
-#include "cdc/pq/identifier.h"
 #include "cdc/source/uncopied.h"
-#include "sinks/chunk_range.h"
 #include "sinks/mapping/mapped_tables.h"
 
-enum { BLOCK_BYTES = 64 * 1024, SQL_BYTES_MAX = 1024 * 1024 };
+enum { BLOCK_BYTES = 64 * 1024 };
 #define ARENA_BYTES_MAX ((size_t) 256 << 20)
 
 /* One sink. */
@@ -97,48 +95,35 @@ static bool choose_tables(struct adding *adding, struct error *err) {
 
 /* ---- the condition ---- */
 
-static bool ask_side(struct session *session, const struct chunk *chunk, const char *where_sql,
-                     bool *ret_some, struct error *err) {
-    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
-    PGresult *result AUTO_PGRESULT = NULL;
-    buffer_append_text(&sql, "select from ");
-    identifier_append_qualified(&sql, slice_of(chunk->schema), slice_of(chunk->table));
-    buffer_append_text(&sql, " where (");
-    buffer_append_text(&sql, where_sql);
-    buffer_append_text(&sql, "\n)"); /* a comment at its end ends here */
-    chunk_range_append_ordered(&sql, chunk);
-    buffer_append_text(&sql, " limit 1");
-    if (buffer_text(&sql) == NULL)
-        return error_no_memory(err);
-    if (!session_query(session, sql.data, 0, NULL,
-                       &(const struct result_shape){"the query with --where", 0, 1, 0, 0}, &result, err))
-        return error_wrap(err, "--where, for table %s.%s", chunk->schema, chunk->table);
-    *ret_some = *ret_some || PQntuples(result) > 0;
-    return true;
+static const struct table *table_of(const struct adding *adding, oid_t oid) {
+    for (size_t i = 0; i < adding->count; i++)
+        if (adding->tables[i].oid == oid)
+            return &adding->tables[i];
+    return NULL;
 }
 
-/* A sink that appends has no table to ask. The condition is in terms of both sides' columns. */
+/* A sink that appends has no table to ask. */
 static bool open_target(struct adding *adding, struct error *err) {
     struct session_options options = {.stop = adding->add->stop};
     if (adding->is_relayed)
         return true;
-    if (adding->sink->sink.mapping != NULL)
-        return error_set(err, ERROR_CONFIG,
-                         "--where: sink %s has a mapping, so its columns are not the source's",
-                         adding->sink->sink.name);
     adding->sink->ops->admin->target(&adding->sink->sink, &options);
     return session_open(&adding->target, &options, err);
 }
 
 /* All other chunks of the table stay as they are: each change of them applies. */
 static bool keep_chunks(struct adding *adding, struct error *err) {
+    struct chunk_where where = {.where_sql = adding->add->where_sql,
+                                .sink = &adding->sink->sink,
+                                .source = adding->add->source,
+                                .target = adding->is_relayed ? NULL : &adding->target,
+                                .arena = &adding->arena};
     if (!open_target(adding, err))
         return false;
     for (size_t i = 0; i < adding->chunk_count; i++) {
         struct chunk *chunk = &adding->chunks[i];
         bool some = false;
-        if (!ask_side(adding->add->source, chunk, adding->add->where_sql, &some, err) ||
-            (!adding->is_relayed && !ask_side(&adding->target, chunk, adding->add->where_sql, &some, err)))
+        if (!chunk_where_ask(&where, table_of(adding, chunk->relation_oid), chunk, &some, err))
             return false;
         if (some)
             continue;
@@ -149,13 +134,6 @@ static bool keep_chunks(struct adding *adding, struct error *err) {
 }
 
 /* ---- one sink ---- */
-
-static const struct table *table_of(const struct adding *adding, oid_t oid) {
-    for (size_t i = 0; i < adding->count; i++)
-        if (adding->tables[i].oid == oid)
-            return &adding->tables[i];
-    return NULL;
-}
 
 static void set_state(const struct adding *adding, struct chunk *chunk) {
     chunk->is_added = true;

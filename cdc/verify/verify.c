@@ -61,12 +61,12 @@ static bool choose_tables(struct table_list *list, const struct verify_options *
     return true;
 }
 
-/* A condition is about the columns of both sides. */
-static bool refuse_where(const struct verify *verify, const struct table *table, struct error *err) {
-    error_set(err, ERROR_CONFIG,
-              "--where: in sink %s a rule of the mapping makes other columns of table %s.%s",
-              verify->sink->name, table->schema, table->name);
-    return error_remedy(err, "leave out --where, or name tables without a rule with --table");
+/* A rule may make other values of what the condition is about. */
+static bool check_where(const struct verify_table *compared, struct comparison *comparison,
+                        struct error *err) {
+    return compared->where_sql == NULL || compared->comparison->missing != NULL ||
+           comparison->ops->check_where == NULL ||
+           comparison->ops->check_where(comparison, compared->comparison, compared->where_sql, err);
 }
 
 static bool prepare_tables(struct verify *verify, const struct config *config,
@@ -95,8 +95,8 @@ static bool prepare_tables(struct verify *verify, const struct config *config,
             return false;
         if (compared->comparison->missing != NULL)
             compared->result = VERIFY_MISSING;
-        if (options->where_sql != NULL && compared->comparison->sink_table != NULL)
-            return refuse_where(verify, compared->table, err);
+        if (!check_where(compared, comparison, err))
+            return false;
     }
     return true;
 }

@@ -127,6 +127,4 @@ def test_a_mapped_table_is_truncated_and_copied_again(mapped):
     result = mapped.engine.command("table copy", "public.brief")
     assert result.returncode == 0, result.stderr
     mapped.wait_while_running(lambda: copy_is_finished(mapped), "the second copy to end")
-    refused = mapped.engine.command("table copy", "public.brief", "--where", "id < 10")
-    assert refused.returncode == 2 and "has a mapping, so its columns are not the source's" in refused.stderr
     finish(mapped)

@@ -148,13 +148,6 @@ def test_each_damage_is_named_as_the_target_has_it_and_repaired(mapped):
     assert code == EQUAL and unequal(tables) == []
 
 
-def test_a_condition_is_refused_with_a_rule(mapped):
-    result = mapped.engine.command("verify", "--where", "true")
-    assert result.returncode == 2 and "--where: in sink warehouse a rule of the mapping makes other columns of table public." in result.stderr
-    result = mapped.engine.command("verify", "--where", "id < 50", "--table", "public.plain")
-    assert result.returncode == EQUAL and " 49  equal at LSN " in result.stdout, result.stderr
-
-
 def test_a_role_without_temporary_tables_is_told_the_right(mapped):
     mapped.target.execute("revoke temporary on database " + mapped.target.name + " from public")
     mapped.target.execute("create role mapped_reader login; grant pg_read_all_data to mapped_reader; grant usage on schema pgcdc to mapped_reader; grant select on all tables in schema pgcdc to mapped_reader")

@@ -6,6 +6,7 @@
 
 #include "cdc/base/arena.h"
 #include "sinks/comparison.h"
+#include "sinks/mapping/source_names.h"
 #include "sinks/postgres/verify/compared_table.h"
 #include "sinks/postgres/verify/stage.h"
 #include "sinks/postgres/verify/target_comparison.h"
@@ -36,6 +37,14 @@ struct expressions {
     const char *count_narrowed;
     const char *definition[EXPRESSIONS_TEXTS];
 };
+
+/* Of a table with a rule; sink: for messages. */
+static inline struct source_names expressions_names(const struct expressions *expressions, const char *sink) {
+    return (struct source_names) {.map = &expressions->compared.map,
+                                  .source = expressions->compared.source,
+                                  .mapped = &expressions->compared.table,
+                                  .sink = sink};
+}
 
 /* Reads the target's definition of the table. The texts are in the arena. */
 MUST_CHECK bool expressions_prepare(struct expressions *expressions, const struct table *table,

@@ -148,24 +148,30 @@ static bool pass_rows(struct stage *stage, struct session *source, struct error 
     return copy_end(source, err);
 }
 
-static const char *write_copy(const struct staged_table *table, const struct chunk *range,
+static const char *write_copy(const struct staged_table *table, const struct comparison_part *part,
                               struct buffer *sql) {
     buffer_printf(sql, "copy (%s", table->select_sql);
-    if (range != NULL) {
+    if (part->range != NULL || part->where_sql != NULL)
         buffer_append_text(sql, table->is_filtered ? "" : " where true");
-        chunk_range_append(sql, range);
+    if (part->range != NULL)
+        chunk_range_append(sql, part->range);
+    if (part->where_sql != NULL) {
+        buffer_append_text(sql, " and (");
+        buffer_append_text(sql, part->where_sql);
+        buffer_append_text(sql, "\n)"); /* a comment at its end ends here */
     }
     buffer_append_text(sql, ") to stdout");
     return buffer_text(sql);
 }
 
-bool stage_fill(struct stage *stage, const struct staged_table *table, const struct chunk *range,
+bool stage_fill(struct stage *stage, const struct staged_table *table, const struct comparison_part *part,
                 struct session *source, struct error *err) {
+    const struct chunk *range = part->range;
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     if (stage->is_full && stage->table == table && stage->range == range)
         return true;
     stage->is_full = false;
-    if (write_copy(table, range, &sql) == NULL)
+    if (write_copy(table, part, &sql) == NULL)
         return error_no_memory(err);
     if (!make_room(stage, table, err) || !copy_begin(source, sql.data, PGRES_COPY_OUT, err) ||
         !copy_begin(&stage->session, "copy " STAGE_TABLE " from stdin", PGRES_COPY_IN, err) ||

@@ -45,6 +45,9 @@ void stage_close(struct stage *stage);
 /* The rows of another snapshot are not those of this one. */
 void stage_forget(struct stage *stage);
 
-/* Reads the rows of the range, unless they are there. source: in the snapshot. */
-MUST_CHECK bool stage_fill(struct stage *stage, const struct staged_table *table, const struct chunk *range,
-                           struct session *source, struct error *err);
+/*
+ * Reads the rows of the part, unless those of its range are there; the condition of all parts is one. source:
+ * in the snapshot.
+ */
+MUST_CHECK bool stage_fill(struct stage *stage, const struct staged_table *table,
+                           const struct comparison_part *part, struct session *source, struct error *err);

@@ -76,6 +76,25 @@ bool sums_hold(struct comparison *comparison, const struct comparison_table *tab
            side_is_whole(&of->target, expressions->target.from, &expressions->compared.table, ret_whole, err);
 }
 
+/* ---- the condition of a part ---- */
+
+bool sums_check_where(struct comparison *comparison, const struct comparison_table *table,
+                      const char *where_sql, struct error *err) {
+    struct target_comparison *of = (struct target_comparison *) comparison;
+    const struct expressions *expressions = (const struct expressions *) table;
+    const struct source_names names = expressions_names(expressions, of->config->name);
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    if (expressions->compared.map.rule == NULL)
+        return true;
+    buffer_append_text(&sql, "select from (select ");
+    source_names_append(&sql, &names);
+    buffer_printf(&sql, " from %s) \"pgcdc row\" where (%s\n) limit 0", expressions->target.from, where_sql);
+    if (buffer_text(&sql) == NULL)
+        return error_no_memory(err);
+    return session_execute(&of->target, sql.data, err) || source_names_explain(&names, err) ||
+           error_wrap(err, "--where, for table %s.%s", table->table->schema, table->table->name);
+}
+
 /* ---- a part of a table ---- */
 
 static void append_condition(struct buffer *sql, bool *has_condition) {
@@ -119,6 +138,19 @@ static void append_where(const struct comparison_part *part, bool has_condition,
     buffer_append_text(sql, "\n)");
 }
 
+/* The target's row under the source's names. That the condition needs no others is known (sums_check_where). */
+static void append_named_where(const struct comparison_part *part, bool has_condition, struct buffer *sql) {
+    const struct source_names names = expressions_names(expressions_of(part), "");
+    if (part->where_sql == NULL)
+        return;
+    append_condition(sql, &has_condition);
+    buffer_append_text(sql, "select (");
+    buffer_append_text(sql, part->where_sql);
+    buffer_append_text(sql, "\n) from (select ");
+    source_names_append(sql, &names);
+    buffer_append_text(sql, ") \"pgcdc row\")");
+}
+
 /* What is staged is what the part has. */
 static void append_source_conditions(const struct comparison_part *part, struct buffer *sql) {
     const struct expressions *expressions = expressions_of(part);
@@ -135,7 +167,10 @@ static void append_target_conditions(const struct comparison_part *part, struct 
     bool has_condition = expressions->target.is_filtered;
     if (part->range != NULL)
         append_range(sql, part->range, expressions->target_divider, &has_condition);
-    append_where(part, has_condition, sql);
+    if (expressions->compared.map.rule != NULL)
+        append_named_where(part, has_condition, sql);
+    else
+        append_where(part, has_condition, sql);
 }
 
 static void append_from(const struct comparison_part *part, const struct expression *side,
@@ -151,8 +186,7 @@ static void append_from(const struct comparison_part *part, const struct express
 static bool stage_part(struct comparison *comparison, const struct comparison_part *part, struct error *err) {
     struct target_comparison *of = (struct target_comparison *) comparison;
     const struct expressions *expressions = expressions_of(part);
-    return !expressions->is_staged ||
-           stage_fill(&of->stage, &expressions->staged, part->range, of->source, err);
+    return !expressions->is_staged || stage_fill(&of->stage, &expressions->staged, part, of->source, err);
 }
 
 /* An array's text. */

@@ -8,6 +8,8 @@
 #include "sinks/postgres/verify/expressions.h"
 
 /* Functions of struct comparison_ops. */
+MUST_CHECK bool sums_check_where(struct comparison *comparison, const struct comparison_table *table,
+                                 const char *where_sql, struct error *err);
 MUST_CHECK bool sums_hold(struct comparison *comparison, const struct comparison_table *table,
                           bool *ret_whole, struct error *err);
 MUST_CHECK bool sums_ask(struct comparison *comparison, const struct comparison_question *question,

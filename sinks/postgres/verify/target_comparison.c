@@ -93,6 +93,7 @@ static void target_comparison_close(struct comparison *comparison) {
 
 static const struct comparison_ops TARGET_COMPARISON = {
     .prepare = target_comparison_prepare,
+    .check_where = sums_check_where,
     .ping = target_comparison_ping,
     .pin = target_comparison_pin,
     .unpin = target_comparison_unpin,
