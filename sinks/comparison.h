@@ -37,6 +37,7 @@ struct comparison_table {
     const struct table
         *sink_table;           /* what a rule of the sink's mapping makes of it; NULL: there is no rule */
     const char *about_changes; /* names of the sink's columns that no row of the source has; or NULL */
+    const char *ignored;  /* names of the source's columns that the sink is told to do without; or NULL */
     const char *missing;  /* why nothing can be compared: a table or column that the sink lacks; else NULL */
     bool narrows;         /* a column's type in the sink can change values; its result is compared */
     bool counts_narrowed; /* count_narrowed knows how many rows are changed so */

@@ -12,7 +12,10 @@ static const struct {
     enum ddl_action actions[WORDS_MAX]; /* of the words */
     enum ddl_action usual;
 } EVENTS[DDL_EVENTS] = {
-    [DDL_ADD_COLUMN] = {"add_column", {"apply", "stop"}, {DDL_APPLY, DDL_STOP}, DDL_APPLY},
+    [DDL_ADD_COLUMN] = {"add_column",
+                        {"apply", "stop", "ignore"},
+                        {DDL_APPLY, DDL_STOP, DDL_IGNORE},
+                        DDL_APPLY},
     [DDL_DROP_COLUMN] = {"drop_column", {"apply", "stop", "keep"}, {DDL_APPLY, DDL_STOP, DDL_KEEP}, DDL_KEEP},
     [DDL_RENAME_COLUMN] = {"rename_column", {"apply", "stop"}, {DDL_APPLY, DDL_STOP}, DDL_APPLY},
     [DDL_WIDEN_TYPE] = {"widen_type", {"apply", "stop"}, {DDL_APPLY, DDL_STOP}, DDL_APPLY},

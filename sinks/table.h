@@ -42,7 +42,7 @@ struct table_column {
     const char *collation_sql; /* ready to use; NULL for the type's default */
     bool not_null;
     bool published;    /* its values are in the stream; false for a column that the target generates itself */
-    bool left_to_sink; /* both sides generate it: set by the sink's copy.begin, so that it is not copied */
+    bool left_to_sink; /* both sides generate it, or the sink leaves it out: set by copy.begin; not copied */
     bool sink_takes_binary; /* its target column has the same type: set by copy.begin of some sinks */
     bool is_cast; /* a rule of the mapping says the sink's type: its input function decides about values */
     const char *source_name; /* under a rule of the mapping: at the source; NULL: it has the same name */

@@ -127,6 +127,11 @@ static void print_result(const struct verify_table *compared, FILE *out) {
     if (compared->comparison->counts_narrowed)
         fprintf(out, "; %s narrowed", amount_count(compared->narrowed_rows, "row").text);
     print_rule(compared, out);
+    if (compared->comparison->ignored != NULL) {
+        fputs(" (left out by add_column: ignore: ", out);
+        visible_print(out, slice_of(compared->comparison->ignored));
+        fputc(')', out);
+    }
     if (compared->comparison->left_out == NULL)
         return;
     fputs(" (", out);
@@ -278,6 +283,8 @@ static void put_table(const struct verify *verify, const struct verify_table *co
     }
     if (compared->comparison->about_changes != NULL)
         json_put_field(json, "about_changes", compared->comparison->about_changes);
+    if (compared->comparison->ignored != NULL)
+        json_put_field(json, "ignored", compared->comparison->ignored);
     json_put_field(json, "result", verify_result_name(compared->result));
     if (compared->result == VERIFY_MISSING) {
         json_put_field(json, "lacks", compared->comparison->missing);

@@ -70,7 +70,7 @@ static const struct option_spec POSTGRES_OPTIONS[] = {
     {"add_column", false,
      "a table of the source gets a column: apply adds it at the target, in the transaction in which it is "
      "used "
-     "first; stop says which statement to run",
+     "first; ignore leaves it out for good; stop says which statement to run",
      OPTION_TEXT, "apply"},
     {"drop_column", false,
      "a table of the source loses a column: keep leaves the target's, where new rows have NULL; apply drops "

@@ -42,8 +42,10 @@ LAYERS = {
         "cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog", "sinks/postgres/dead", "sinks/postgres/schema", "sinks/postgres/settle",
         "sinks/postgres/target",
     ],
-    "sinks/postgres/check": ["cdc/base", "cdc/pq", "sinks", "sinks/mapping", "sinks/postgres/catalog"],
-    "sinks/postgres/verify": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/mapping", "sinks/postgres/catalog", "sinks/postgres/target"],
+    "sinks/postgres/check": ["cdc/base", "cdc/pq", "sinks", "sinks/mapping", "sinks/postgres/catalog", "sinks/postgres/schema"],
+    "sinks/postgres/verify": [
+        "cdc/base", "cdc/pq", "decoder", "sinks", "sinks/mapping", "sinks/postgres/catalog", "sinks/postgres/schema", "sinks/postgres/target",
+    ],
     "sinks/postgres": [
         "cdc/base", "cdc/pq", "sinks", "sinks/postgres/apply", "sinks/postgres/catalog", "sinks/postgres/check", "sinks/postgres/copy", "sinks/postgres/dead",
         "sinks/postgres/schema", "sinks/postgres/settle", "sinks/postgres/target", "sinks/postgres/verify",

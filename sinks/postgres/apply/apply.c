@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define CATALOG_BLOCK_BYTES (64u * 1024u)
 #define CATALOG_KEPT_BYTES (64u * 1024u * 1024u)  /* 9,000 tables of 100 columns */
@@ -106,12 +107,29 @@ static bool look_up(struct apply *apply, struct error *err) {
                       lsn_format(transaction_named_lsn(transaction)).text);
 }
 
+/* Columns that the target is to have none for. */
+static bool note_left_out(struct apply *apply, struct target_table *table, struct error *err) {
+    bool left_out[RELATION_COLUMNS_MAX] = {0};
+    const uint32_t count = table->relation->column_count;
+    if (apply->schema == NULL)
+        return true;
+    table->left_out_of = schema_left_out(apply->schema, table->relation, left_out);
+    if (table->left_out_of == 0)
+        return true;
+    bool *kept = arena_alloc(&apply->catalog, count);
+    if (kept == NULL)
+        return error_no_memory(err);
+    memcpy(kept, left_out, count);
+    table->left_out = kept;
+    return true;
+}
+
 static bool add_table(struct apply *apply, const struct change *change, const struct relation *relation,
                       struct target_table **ret_table, struct error *err) {
     struct target_table *table = NULL;
     if (apply->new_count == TARGET_TABLES_MAX && !look_up(apply, err))
         return false;
-    if (!target_table_new(relation, &apply->catalog, &table, err))
+    if (!target_table_new(relation, &apply->catalog, &table, err) || !note_left_out(apply, table, err))
         return false;
     table->previous = latest_table(apply, relation);
     if (!map_put_number(&apply->by_source, relation->oid, table))

@@ -334,9 +334,14 @@ static void append_with(struct text *text, enum statement_kind kind) {
 
 static void append_shape(struct text *text) {
     const struct target_table *table = text->table;
-    for (uint32_t i = 0; i < table->column_count; i++)
-        buffer_printf(text->sql, "%s%s", i == 0 ? "select " : ", ", table->columns[i].name);
-    buffer_printf(text->sql, "%s from %s", table->column_count == 0 ? "select" : "", table->name);
+    const char *before = "select ";
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        if (table->columns[i].is_left_out)
+            continue;
+        buffer_printf(text->sql, "%s%s", before, table->columns[i].name);
+        before = ", ";
+    }
+    buffer_printf(text->sql, "%s from %s", before[0] == ',' ? "" : "select", table->name);
 }
 
 static void append_change(struct text *text, const struct statement_form *form) {

@@ -33,7 +33,7 @@ static bool generated_refuse(struct sink *sink, const struct target_table *table
 
 static bool check_table(struct sink *sink, const struct target_table *table, struct error *err) {
     for (uint32_t i = 0; i < table->column_count; i++)
-        if (!table->columns[i].is_written &&
+        if (!table->columns[i].is_written && !table->columns[i].is_left_out &&
             !is_generated_at_source(sink, table->relation->oid, table->relation->columns[i].name))
             return generated_refuse(sink, table, i, err);
     return true;

@@ -138,6 +138,10 @@ static int find_name(const PGresult *columns, struct row_range rows, struct slic
     return -1;
 }
 
+static bool leaves_out(const struct target_table *table, uint32_t i) {
+    return table->left_out != NULL && table->left_out_of == table->oid && table->left_out[i];
+}
+
 /*
  * Names all missing columns at once. Only the source's catalog knows what existing rows hold in them, so
  * `pgcdc check` prints the statements.
@@ -145,7 +149,8 @@ static int find_name(const PGresult *columns, struct row_range rows, struct slic
 static bool missing_columns(struct lookup *lookup, struct row_range rows, struct error *err) {
     const struct relation *relation = lookup->table->relation;
     for (uint32_t i = 0; i < relation->column_count; i++) {
-        if (find_name(lookup->catalog->columns, rows, relation->columns[i].name) >= 0)
+        if (find_name(lookup->catalog->columns, rows, relation->columns[i].name) >= 0 ||
+            leaves_out(lookup->table, i))
             continue;
         buffer_append_text(&lookup->text, lookup->text.size > 0 ? ", " : "");
         identifier_append(&lookup->text, relation->columns[i].name);
@@ -211,6 +216,33 @@ static bool read_column(struct lookup *lookup, int row, const struct column *sou
            keep_identifier(lookup, PQgetvalue(columns, row, COLUMN_NAME), &column->name, err);
 }
 
+/* Old rows are found by such a column, which the target does not have. */
+static bool is_needed(const struct relation *relation, uint32_t i) {
+    return relation->columns[i].is_key && relation->identity != REPLICA_IDENTITY_FULL;
+}
+
+static bool refuse_left_out(const struct target_table *table, uint32_t i, struct error *err) {
+    error_set(err, ERROR_DATA,
+              "target: column \"%s\" of table %s is left out (add_column: ignore), and it is part of the key "
+              "at the source by now",
+              table->relation->columns[i].name.data, table->name);
+    const struct relation *source =
+        table->relation->mapped_from != NULL ? table->relation->mapped_from : table->relation;
+    return error_remedy(err,
+                        "drop table %s at the target and run `pgcdc table copy %s.%s`, which makes it anew "
+                        "with the column and copies its rows; then start again",
+                        table->name, source->schema.data, source->name.data);
+}
+
+static bool leave_out(struct lookup *lookup, uint32_t i, struct error *err) {
+    struct target_table *table = lookup->table;
+    if (is_needed(table->relation, i))
+        return refuse_left_out(table, i, err);
+    table->columns[i].is_left_out = true;
+    table->columns[i].takes_binary = true;
+    return keep_identifier(lookup, table->relation->columns[i].name.data, &table->columns[i].name, err);
+}
+
 static bool match_columns(struct lookup *lookup, struct row_range rows, struct error *err) {
     struct target_table *table = lookup->table;
     const struct relation *relation = table->relation;
@@ -220,6 +252,11 @@ static bool match_columns(struct lookup *lookup, struct row_range rows, struct e
         return no_room(err);
     for (uint32_t i = 0; i < relation->column_count; i++) {
         int row = find_name(lookup->catalog->columns, rows, relation->columns[i].name);
+        if (leaves_out(table, i)) {
+            if (!leave_out(lookup, i, err))
+                return false;
+            continue;
+        }
         if (row < 0)
             return missing_columns(lookup, rows, err);
         if (!read_column(lookup, row, &relation->columns[i], &table->columns[i], err))
@@ -228,9 +265,9 @@ static bool match_columns(struct lookup *lookup, struct row_range rows, struct e
     return true;
 }
 
-static bool has_column(const struct relation *relation, const char *name) {
-    for (uint32_t i = 0; i < relation->column_count; i++)
-        if (slice_equal(relation->columns[i].name, slice_of(name)))
+static bool has_column(const struct target_table *table, const char *name) {
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (slice_equal(table->relation->columns[i].name, slice_of(name)) && !table->columns[i].is_left_out)
             return true;
     return false;
 }
@@ -245,7 +282,7 @@ static bool find_extra(struct lookup *lookup, struct row_range rows, struct erro
         return no_room(err);
     for (int row = rows.first; row < rows.end; row++) {
         const char *name = PQgetvalue(columns, row, COLUMN_NAME);
-        if (result_is_true(columns, row, COLUMN_GENERATED) || has_column(table->relation, name))
+        if (result_is_true(columns, row, COLUMN_GENERATED) || has_column(table, name))
             continue;
         if (!keep_identifier(lookup, name, &extra[table->extra_count++], err))
             return false;
@@ -261,7 +298,7 @@ static bool find_columns(struct lookup *lookup, struct error *err) {
 
 static struct target_column *find_column(struct target_table *table, const char *name) {
     for (uint32_t i = 0; i < table->column_count; i++)
-        if (slice_equal(table->relation->columns[i].name, slice_of(name)))
+        if (slice_equal(table->relation->columns[i].name, slice_of(name)) && !table->columns[i].is_left_out)
             return &table->columns[i];
     return NULL;
 }

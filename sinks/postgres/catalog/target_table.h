@@ -35,7 +35,8 @@ struct target_column {
     oid_t array_oid;    /* of its array type; 0: none */
     char delimiter;     /* between the elements of that array's text */
     const char *equals; /* the type's equality, "operator(pg_catalog.=)" */
-    bool is_written;    /* false: the target generates it, so statements never name it */
+    bool is_written;    /* false: the target generates it, or it is left out; statements never name it */
+    bool is_left_out;   /* the target is to have no column for the source's; only name is set beside this */
     bool is_always;     /* GENERATED ALWAYS AS IDENTITY: can be inserted but not set */
     bool takes_binary;  /* the source's binary form is valid for this column */
     bool is_text_only;  /* its type has no binary form, which even a NULL in a binary COPY needs */
@@ -51,9 +52,11 @@ struct target_column {
 struct target_table {
     const struct relation *relation; /* the definition it was looked up for */
     struct target_table *previous;   /* of an earlier definition of the same relation */
-    oid_t oid;                       /* of the target */
-    const char *name;                /* quoted, schema and all */
-    bool is_missing;                 /* the target has no such table; no other field is set */
+    const bool *left_out; /* of the relation's columns, if the table's OID is left_out_of; or NULL */
+    oid_t left_out_of;
+    oid_t oid;        /* of the target */
+    const char *name; /* quoted, schema and all */
+    bool is_missing;  /* the target has no such table; no other field is set */
     bool is_partitioned;
     /*
      * The order is observable: triggers, foreign keys, deferred checks. Or the key is not certain, so each

@@ -11,6 +11,7 @@
 #include "cdc/pq/identifier.h"
 #include "cdc/pq/session.h"
 #include "sinks/check.h"
+#include "sinks/ddl_policy.h"
 #include "sinks/sink.h"
 
 /* The facts that the checks of every table use. */
@@ -52,9 +53,13 @@ MUST_CHECK bool target_check_columns(const struct target_check *target, const st
 void target_check_unfilled(const struct target_check *target, const struct table *table, const char *name,
                            const char *column, bool has_default);
 
-/* The numbers of the source's columns that the sink knows; *ret_known is NULL if it adds no columns. */
+/*
+ * The numbers of the source's columns that the sink knows; *ret_known is NULL if others stop it. *ret_action:
+ * DDL_APPLY or DDL_IGNORE, what it does with others.
+ */
 MUST_CHECK bool target_check_read_followed(const struct target_check *target, const struct table *table,
-                                           PGresult **ret_known, struct error *err);
+                                           PGresult **ret_known, enum ddl_action *ret_action,
+                                           struct error *err);
 
 /* Types of the table that differ. */
 MUST_CHECK bool target_check_types(const struct target_check *target, const struct table *table,

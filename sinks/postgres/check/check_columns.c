@@ -21,6 +21,7 @@
 #include "cdc/base/start_over.h"
 #include "cdc/pq/identifier.h"
 #include "sinks/postgres/check/check.h"
+#include "sinks/postgres/schema/ignored_columns.h"
 
 #define TEXT_BYTES_MAX (1u << 20)
 
@@ -52,12 +53,16 @@ struct column_comparison {
     struct buffer added;     /* the names of these columns */
     struct buffer copied;    /* the columns that only a copy can fill */
     struct buffer followed;  /* those that the sink adds by itself */
-    const PGresult *known;   /* the numbers of the source's columns that the sink knows; NULL: it adds none */
+    struct buffer left_out;  /* those that the target is to have none for */
+    const PGresult *known; /* the numbers of the source's columns that the sink knows; NULL: others stop it */
+    enum ddl_action action;  /* what it does with others */
+    const PGresult *ignored; /* those of columns that are left out already */
 };
 
 static void column_comparison_release(struct column_comparison *comparison) {
     buffer_release(&comparison->statement);
     buffer_release(&comparison->added);
+    buffer_release(&comparison->left_out);
     buffer_release(&comparison->copied);
     buffer_release(&comparison->followed);
 }
@@ -231,8 +236,27 @@ static bool add_renamed(const struct column_comparison *comparison, const struct
     return true;
 }
 
-static bool is_missing_there(const struct column_comparison *comparison, const struct table_column *column) {
+static bool lacks_column(const struct column_comparison *comparison, const struct table_column *column) {
     return table_column_is_copied(column) && result_find(comparison->columns, 0, column->name) < 0;
+}
+
+/* By add_column: ignore, from the first row that has it on. */
+static bool is_left_out(const struct column_comparison *comparison, const struct table_column *column) {
+    return ignored_columns_has(comparison->ignored, column) ||
+           (comparison->action == DDL_IGNORE && lacks_column(comparison, column) &&
+            is_followed(comparison, column));
+}
+
+static bool is_missing_there(const struct column_comparison *comparison, const struct table_column *column) {
+    return lacks_column(comparison, column) && !is_left_out(comparison, column);
+}
+
+static void report_left_out(const struct column_comparison *comparison, const char *left_out) {
+    const struct sink_check *check = comparison->target->check;
+    sink_check_add(check, SINK_NOTE, "target_column_ignored",
+                   "table %s is left without column %s, which the source has added (add_column: ignore)",
+                   comparison->name, left_out);
+    sink_check_object(check, comparison->name);
 }
 
 /* The last finding is about the columns of this list. */
@@ -287,8 +311,9 @@ static void report_copied(struct column_comparison *comparison, const char *copi
 static bool report_added(struct column_comparison *comparison, struct error *err) {
     const struct sink_check *check = comparison->target->check;
     const char *statement = buffer_text(&comparison->statement), *added = buffer_text(&comparison->added),
-               *copied = buffer_text(&comparison->copied), *followed = buffer_text(&comparison->followed);
-    if (statement == NULL || added == NULL || copied == NULL || followed == NULL)
+               *copied = buffer_text(&comparison->copied), *followed = buffer_text(&comparison->followed),
+               *left_out = buffer_text(&comparison->left_out);
+    if (statement == NULL || added == NULL || copied == NULL || followed == NULL || left_out == NULL)
         return error_no_memory(err);
     if (added[0] != '\0') {
         sink_check_add(check, SINK_PROBLEM, "target_column", "table %s has no column %s", comparison->name,
@@ -299,6 +324,8 @@ static bool report_added(struct column_comparison *comparison, struct error *err
     }
     if (followed[0] != '\0')
         report_followed(comparison, followed);
+    if (left_out[0] != '\0')
+        report_left_out(comparison, left_out);
     if (copied[0] != '\0')
         report_copied(comparison, copied);
     return true;
@@ -323,6 +350,10 @@ static bool compare(struct column_comparison *comparison, struct error *err) {
     for (uint32_t i = 0; i < table->column_count; i++) {
         const struct table_column *column = &table->columns[i];
         int extra = -1;
+        if (is_left_out(comparison, column)) {
+            buffer_append_text(&comparison->left_out, comparison->left_out.size > 0 ? ", " : "");
+            identifier_append(&comparison->left_out, slice_of(column->name));
+        }
         if (!is_missing_there(comparison, column))
             continue;
         enum origin origin = find_origin(comparison, column, &extra);
@@ -342,10 +373,15 @@ bool target_check_columns(const struct target_check *target, const struct table 
     PGresult *known AUTO_PGRESULT = NULL;
     buffer_init(&comparison.statement, TEXT_BYTES_MAX);
     buffer_init(&comparison.added, TEXT_BYTES_MAX);
+    buffer_init(&comparison.left_out, TEXT_BYTES_MAX);
     buffer_init(&comparison.copied, TEXT_BYTES_MAX);
     buffer_init(&comparison.followed, TEXT_BYTES_MAX);
-    if (!read_numbers(&comparison, &numbers, err) || !target_check_read_followed(target, table, &known, err))
+    PGresult *ignored AUTO_PGRESULT = NULL;
+    if (!read_numbers(&comparison, &numbers, err) ||
+        !target_check_read_followed(target, table, &known, &comparison.action, err) ||
+        !ignored_columns_read(target->session, target->config, table, &ignored, err))
         return false;
     comparison.known = known;
+    comparison.ignored = ignored;
     return compare(&comparison, err);
 }

@@ -54,15 +54,19 @@ static bool find_ddl_rule(const struct target_check *target, const struct table 
                          dot != NULL ? dot + 1 : table->name, ret_rule, err);
 }
 
-static bool adds_columns(const struct target_check *target, const struct table *table, bool *ret_adds,
-                         struct error *err) {
-    const char *option = sink_config_find(target->config, "add_column");
+static bool find_action(const struct target_check *target, const struct table *table,
+                        enum ddl_action *ret_action, struct error *err) {
+    const char *const *words = ddl_event_words(DDL_ADD_COLUMN);
+    const char *option = sink_config_find(target->config, ddl_event_key(DDL_ADD_COLUMN));
     const struct ddl_rule *rule = NULL;
     if (!find_ddl_rule(target, table, &rule, err))
         return false;
-    *ret_adds = rule != NULL && rule->actions[DDL_ADD_COLUMN] != DDL_UNSAID
-                    ? rule->actions[DDL_ADD_COLUMN] == DDL_APPLY
-                    : option == NULL || strcmp(option, "stop") != 0;
+    *ret_action = ddl_event_usual(DDL_ADD_COLUMN);
+    for (size_t i = 0; option != NULL && words[i] != NULL; i++)
+        if (strcmp(words[i], option) == 0)
+            *ret_action = ddl_event_action(DDL_ADD_COLUMN, i);
+    if (rule != NULL && rule->actions[DDL_ADD_COLUMN] != DDL_UNSAID)
+        *ret_action = rule->actions[DDL_ADD_COLUMN];
     return true;
 }
 
@@ -75,7 +79,7 @@ static bool is_possible(const struct target_check *target, const struct table *t
 
 /* What would have to be known of the sink's own table is its own affair: see sinks/postgres/schema. */
 bool target_check_read_followed(const struct target_check *target, const struct table *table,
-                                PGresult **ret_known, struct error *err) {
+                                PGresult **ret_known, enum ddl_action *ret_action, struct error *err) {
     static const char READABLE[] =
         "select from pg_class c join pg_namespace n on n.oid = c.relnamespace, pg_class t"
         " join pg_namespace s on s.oid = t.relnamespace where n.nspname = 'pgcdc' and c.relname = 'columns'"
@@ -89,11 +93,10 @@ bool target_check_read_followed(const struct target_check *target, const struct 
     PGresult *readable AUTO_PGRESULT = NULL;
     PGresult *known AUTO_PGRESULT = NULL;
     snprintf(oid, sizeof oid, "%u", table->oid);
-    bool adds = false;
     *ret_known = NULL;
-    if (!adds_columns(target, table, &adds, err))
+    if (!find_action(target, table, ret_action, err))
         return false;
-    if (!adds || !is_possible(target, table))
+    if (*ret_action == DDL_STOP || !is_possible(target, table))
         return true;
     if (!session_query(target->session, READABLE, 2, names,
                        &(const struct result_shape){"the query for pgcdc.columns", 0, 1, 0, 0}, &readable,

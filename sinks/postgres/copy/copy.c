@@ -14,6 +14,7 @@
 #include "cdc/pq/identifier.h"
 #include "decoder/builtin_type.h"
 #include "sinks/postgres/catalog/narrowing.h"
+#include "sinks/postgres/schema/ignored_columns.h"
 #include "sinks/postgres/settle/settle.h"
 #include "sinks/row_mode.h"
 
@@ -60,7 +61,7 @@ static bool refuse_missing(const struct table *table, const PGresult *columns, s
     const char *before = " add column ";
     for (uint32_t i = 0; i < table->column_count; i++) {
         const struct table_column *column = &table->columns[i];
-        if (!column->published || find_column(columns, column->name) >= 0)
+        if (!table_column_is_copied(column) || find_column(columns, column->name) >= 0)
             continue;
         buffer_append_text(&remedy, before);
         identifier_append_printable(&remedy, slice_of(column->name));
@@ -94,17 +95,21 @@ static bool has_same_type(const PGresult *columns, int row, const struct table_c
 }
 
 /* *ret_same: each column has the source's type. */
-static bool check_columns(struct session *target, const struct table *table, bool *ret_same,
-                          struct error *err) {
+static bool check_columns(struct target *sink, const struct table *table, bool *ret_same, struct error *err) {
     PGresult *columns AUTO_PGRESULT = NULL;
+    PGresult *ignored AUTO_PGRESULT = NULL;
     *ret_same = true;
-    if (!read_columns(target, table, &columns, err))
+    if (!read_columns(&sink->session, table, &columns, err) ||
+        !ignored_columns_read(&sink->session, sink->sink.config, table, &ignored, err))
         return false;
     for (uint32_t i = 0; i < table->column_count; i++) {
         struct table_column *column = &table->columns[i];
         if (!column->published)
             continue;
         int row = find_column(columns, column->name);
+        column->left_to_sink = ignored_columns_has(ignored, column);
+        if (column->left_to_sink)
+            continue;
         if (row < 0)
             return refuse_missing(table, columns, err);
         column->left_to_sink = is_generated(columns, row);
@@ -181,7 +186,7 @@ static bool explain_locks(size_t count, struct error *err) {
 
 bool postgres_copy_check(struct target *sink, const struct table *table, struct error *err) {
     bool is_same = false;
-    return check_columns(&sink->session, table, &is_same, err) &&
+    return check_columns(sink, table, &is_same, err) &&
            (sink->may_narrow || is_same || narrowing_check_copy(&sink->session, table, err)) &&
            target_table_check_triggers(&sink->session, table->schema, table->name, sink->role, err);
 }

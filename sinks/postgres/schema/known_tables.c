@@ -70,10 +70,14 @@ static const char LEARN[] =
     "  k (oid, schema, name, columns_max, storage, numbers, names, types, modifiers, sink_names)"
     " join pg_catalog.pg_namespace s on s.nspname = k.schema"
     " join pg_catalog.pg_class t on t.relnamespace = s.oid and t.relname = k.name and t.relkind in ('r', 'p')"
-    " cross join lateral (select pg_catalog.array_agg(coalesce(a.attnum, 0::pg_catalog.int2) order by "
-    "u.place)"
+    " left join pgcdc.columns b on b.pipeline = $1 and b.sink = $2 and b.relation_oid = k.oid"
+    "  and b.target_oid = t.oid"
+    " cross join lateral (select pg_catalog.array_agg(case when b.target_numbers["
+    "   pg_catalog.array_position(b.numbers, u.number)] < 0 then (-1)::pg_catalog.int2 else"
+    "   coalesce(a.attnum, 0::pg_catalog.int2) end order by u.place)"
     "   as numbers, pg_catalog.array_agg(false order by u.place) as kept"
-    "  from pg_catalog.unnest(k.sink_names::pg_catalog.text[]) with ordinality u (name, place)"
+    "  from rows from (pg_catalog.unnest(k.sink_names::pg_catalog.text[]),"
+    "   pg_catalog.unnest(k.numbers::pg_catalog.int2[])) with ordinality u (name, number, place)"
     "  left join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attname = u.name and a.attnum > 0) n"
     " where n.numbers is not null on conflict (pipeline, sink, relation_oid) do update"
     " set target_oid = excluded.target_oid, columns_max = excluded.columns_max, storage = excluded.storage,"
@@ -127,6 +131,13 @@ const struct known_table *known_tables_find(const struct known_tables *known, oi
     return map_find_number(&known->by_oid, oid);
 }
 
+bool known_table_ignores(const struct known_table *table) {
+    bool ignores = false;
+    for (uint32_t i = 0; i < table->column_count; i++)
+        ignores = ignores || table->columns[i].is_ignored;
+    return ignores;
+}
+
 /* ---- reading ---- */
 
 static uint32_t number_of_field(const PGresult *rows, int row, int field) {
@@ -139,11 +150,13 @@ static bool keep_slice(struct arena *arena, struct slice text, struct slice *ret
 }
 
 static bool load_column(const PGresult *rows, int row, struct arena *arena, struct known_column *column) {
+    const long target_number = strtol(PQgetvalue(rows, row, LOAD_TARGET_NUMBER), NULL, 10);
     *column = (struct known_column){.number = number_of_field(rows, row, LOAD_NUMBER),
                                     .type_oid = number_of_field(rows, row, LOAD_TYPE),
                                     .type_modifier =
                                         (int32_t) strtol(PQgetvalue(rows, row, LOAD_MODIFIER), NULL, 10),
-                                    .target_number = number_of_field(rows, row, LOAD_TARGET_NUMBER),
+                                    .target_number = target_number > 0 ? (uint32_t) target_number : 0,
+                                    .is_ignored = target_number < 0,
                                     .is_kept = result_is_true(rows, row, LOAD_KEPT)};
     return keep_slice(arena, slice_of(PQgetvalue(rows, row, LOAD_NAME)), &column->name);
 }
@@ -230,7 +243,8 @@ static void list_columns(struct lists *lists, const struct known_column *columns
         append_element(&lists->names, columns[i].name);
         buffer_printf(&lists->types, "%c%u", before, columns[i].type_oid);
         buffer_printf(&lists->modifiers, "%c%d", before, columns[i].type_modifier);
-        buffer_printf(&lists->targets, "%c%u", before, columns[i].target_number);
+        buffer_printf(&lists->targets, "%c%d", before,
+                      columns[i].is_ignored ? -1 : (int) columns[i].target_number);
         buffer_printf(&lists->kept, "%c%s", before, columns[i].is_kept ? "true" : "false");
     }
     struct buffer *const others[] = {&lists->numbers, &lists->types, &lists->modifiers, &lists->targets,

@@ -21,6 +21,7 @@ struct known_column {
     oid_t type_oid;
     int32_t type_modifier;
     uint32_t target_number; /* pg_attribute.attnum of the target's column; 0: it had none of that name */
+    bool is_ignored;        /* the target is to have none; pgcdc.columns has -1 for its number */
     bool is_kept;           /* dropped at the source; the target's column has stayed */
 };
 
@@ -51,6 +52,9 @@ MUST_CHECK bool known_tables_load(struct known_tables *known, const struct sink_
 
 /* NULL: nothing is known. */
 const struct known_table *known_tables_find(const struct known_tables *known, oid_t oid);
+
+/* Is there a column of which the target is to have none? */
+bool known_table_ignores(const struct known_table *table);
 
 /* Stores the row in the session's transaction, and keeps a copy of the table. */
 MUST_CHECK bool known_tables_put(struct known_tables *known, const struct sink_config *config,

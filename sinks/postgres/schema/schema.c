@@ -109,6 +109,23 @@ bool schema_differs(const struct schema *schema, const struct relation *in_sink,
            !slice_equal(known->storage, relation->catalog->storage);
 }
 
+oid_t schema_left_out(const struct schema *schema, const struct relation *in_sink, bool *ret_left_out) {
+    uint32_t numbers[RELATION_COLUMNS_MAX];
+    const struct relation *relation = source_of(in_sink);
+    const struct known_table *known = known_tables_find(&schema->known, relation->oid);
+    bool any = false;
+    if (known == NULL || !known_table_ignores(known) || relation->catalog == NULL ||
+        relation->catalog->sends_part || !column_numbers_find(relation, known, numbers))
+        return 0;
+    for (uint32_t i = 0; i < in_sink->column_count; i++) {
+        const uint32_t place = in_sink == relation ? i + 1 : in_sink->columns[i].source_place;
+        const struct known_column *column = place > 0 ? schema_plan_known(known, numbers[place - 1]) : NULL;
+        ret_left_out[i] = column != NULL && column->is_ignored && !in_sink->columns[i].is_ruled;
+        any |= ret_left_out[i];
+    }
+    return any ? known->target_oid : 0;
+}
+
 /* ---- the target's table ---- */
 
 /* The table, and the one to alter: a partition has the columns of its root. */
@@ -311,6 +328,7 @@ static uint32_t list_known(const struct schema_plan *plan, const PGresult *after
             .name = sent->name,
             .type_oid = sent->type_oid,
             .type_modifier = sent->type_modifier,
+            .is_ignored = plan->ignores[i],
             .target_number = row < 0 ? 0 : (uint32_t) strtoul(PQgetvalue(after, row, PLAN_NUMBER), NULL, 10)};
     }
     for (uint32_t i = 0; plan->known != NULL && i < plan->known->column_count; i++)

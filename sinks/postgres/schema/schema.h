@@ -35,6 +35,12 @@ bool schema_differs(const struct schema *schema, const struct relation *in_sink,
                     const struct transaction *transaction);
 
 /*
+ * Which of the relation's columns the target is to have none for, in ret_left_out, which is all false before.
+ * Returns the target's table for which that holds, or 0: for none.
+ */
+oid_t schema_left_out(const struct schema *schema, const struct relation *in_sink, bool *ret_left_out);
+
+/*
  * In the target transaction, not in a pipeline: alters the target's table so that it has the relation's
  * columns, and notes them. ERROR_DATA with the statement to run when it is not certain, not allowed or not
  * possible.

@@ -17,13 +17,17 @@
 
 /* ---- the columns in the sink ---- */
 
-const struct column *schema_plan_in_sink(const struct schema_plan *plan, uint32_t i) {
+static const struct column *column_in_sink(const struct schema_plan *plan, uint32_t i) {
     if (plan->in_sink == plan->relation)
         return &plan->relation->columns[i];
     for (uint32_t k = 0; k < plan->in_sink->column_count; k++)
         if (plan->in_sink->columns[k].source_place == i + 1)
             return &plan->in_sink->columns[k];
     return NULL;
+}
+
+const struct column *schema_plan_in_sink(const struct schema_plan *plan, uint32_t i) {
+    return plan->ignores[i] ? NULL : column_in_sink(plan, i);
 }
 
 /* A rule gives the column its name in the sink, under whatever name the source has it. */
@@ -45,29 +49,6 @@ static int find_known(const struct schema_plan *plan, const struct known_column 
     return row >= 0 && slice_equal(slice_of(PQgetvalue(plan->columns, row, PLAN_NAME)), name) ? row : -1;
 }
 
-/* ---- the source's columns ---- */
-
-const struct known_column *schema_plan_known(const struct known_table *known, uint32_t number) {
-    for (uint32_t i = 0; known != NULL && i < known->column_count; i++)
-        if (!known->columns[i].is_kept && known->columns[i].number == number)
-            return &known->columns[i];
-    return NULL;
-}
-
-static bool is_still_there(const struct schema_plan *plan, const struct known_column *column) {
-    for (uint32_t i = 0; !column->is_kept && i < plan->relation->column_count; i++)
-        if (plan->numbers[i] == column->number)
-            return true;
-    return false;
-}
-
-static bool has_name_now(const struct schema_plan *plan, struct slice name) {
-    for (uint32_t i = 0; i < plan->in_sink->column_count; i++)
-        if (slice_equal(plan->in_sink->columns[i].name, name))
-            return true;
-    return false;
-}
-
 /* ---- statements ---- */
 
 static void begin_statement(struct schema_plan *plan) {
@@ -86,6 +67,66 @@ static void plan_refuse(struct schema_plan *plan, struct slice column, const cha
         return;
     plan->refused = reason;
     snprintf(plan->column, sizeof plan->column, "%.*s", (int) column.size, column.data);
+}
+
+/* ---- the source's columns ---- */
+
+const struct known_column *schema_plan_known(const struct known_table *known, uint32_t number) {
+    for (uint32_t i = 0; known != NULL && i < known->column_count; i++)
+        if (!known->columns[i].is_kept && known->columns[i].number == number)
+            return &known->columns[i];
+    return NULL;
+}
+
+static bool is_still_there(const struct schema_plan *plan, const struct known_column *column) {
+    for (uint32_t i = 0; !column->is_kept && i < plan->relation->column_count; i++)
+        if (plan->numbers[i] == column->number)
+            return true;
+    return false;
+}
+
+static bool has_name_now(const struct schema_plan *plan, struct slice name) {
+    for (uint32_t i = 0; i < plan->in_sink->column_count; i++) {
+        const uint32_t source_place = plan->in_sink->columns[i].source_place;
+        const uint32_t place = plan->in_sink == plan->relation ? i + 1 : source_place;
+        if (slice_equal(plan->in_sink->columns[i].name, name) && (place == 0 || !plan->ignores[place - 1]))
+            return true;
+    }
+    return false;
+}
+
+/* ---- columns that are left out ---- */
+
+/* The target's column of that name is one that an operator has made, and no other one of the source's. */
+static bool is_made_there(const struct schema_plan *plan, struct slice name) {
+    const int row = plan_columns_find_name(plan->columns, name);
+    if (row < 0)
+        return false;
+    const uint32_t number = (uint32_t) strtoul(PQgetvalue(plan->columns, row, PLAN_NUMBER), NULL, 10);
+    for (uint32_t i = 0; i < plan->known->column_count; i++)
+        if (plan->known->columns[i].target_number == number)
+            return false;
+    return true;
+}
+
+static void ignore_new(struct schema_plan *plan, uint32_t i) {
+    begin_news(plan, "leaves out", plan->relation->columns[i].name);
+    buffer_append_text(&plan->news, ", which the source has added (add_column: ignore)\n");
+    plan->ignores[i] = true;
+}
+
+/* Those that were left out before stay so, whatever the policy is now. */
+static void plan_ignored(struct schema_plan *plan) {
+    for (uint32_t i = 0; plan->known != NULL && i < plan->relation->column_count; i++) {
+        const struct known_column *known = schema_plan_known(plan->known, plan->numbers[i]);
+        const struct column *in_sink = column_in_sink(plan, i);
+        if (in_sink == NULL || in_sink->is_ruled)
+            continue;
+        if (known != NULL)
+            plan->ignores[i] = known->is_ignored;
+        else if (plan->policy->actions[DDL_ADD_COLUMN] == DDL_IGNORE && !is_made_there(plan, in_sink->name))
+            ignore_new(plan, i);
+    }
 }
 
 /* ---- columns that are dropped ---- */
@@ -267,7 +308,8 @@ static void check_rules(struct schema_plan *plan) {
         const struct column *in_sink = schema_plan_in_sink(plan, i);
         const struct known_column *known = schema_plan_known(plan->known, plan->numbers[i]);
         const struct slice name = plan->relation->columns[i].name;
-        if ((in_sink != NULL && !in_sink->is_ruled) || (known != NULL && slice_equal(known->name, name)) ||
+        if (plan->ignores[i] || (in_sink != NULL && !in_sink->is_ruled) ||
+            (known != NULL && slice_equal(known->name, name)) ||
             (known == NULL && (in_sink == NULL || !was_name_before(plan, name))))
             continue;
         plan->lacks_rule = plan->refused == NULL;
@@ -452,8 +494,10 @@ bool schema_plan_make(struct schema_plan *plan, struct error *err) {
     buffer_init(&plan->news, PLAN_BYTES_MAX);
     noted_names_init(&plan->noted);
     plan->leaves = calloc((size_t) PQntuples(plan->columns) + 1, sizeof *plan->leaves);
-    if (plan->leaves == NULL)
+    plan->ignores = calloc((size_t) plan->relation->column_count + 1, sizeof *plan->ignores);
+    if (plan->leaves == NULL || plan->ignores == NULL)
         return error_no_memory(err);
+    plan_ignored(plan);
     check_rules(plan);
     plan_drops(plan);
     plan_renames(plan);
@@ -471,4 +515,5 @@ void schema_plan_release(struct schema_plan *plan) {
     buffer_release(&plan->news);
     noted_names_release(&plan->noted);
     free(plan->leaves);
+    free(plan->ignores);
 }

@@ -25,6 +25,7 @@ struct schema_plan {
     const PGresult *columns; /* the target's */
     const PGresult *shapes;  /* its types: type_shape.h */
     bool *leaves;            /* of each of the target's columns: it is dropped, or gets another name */
+    bool *ignores;           /* of each of the relation's columns: the target is to have none */
 
     /* The results. */
     struct buffer sql;        /* statements, with "; " between them; empty: there is nothing to do */
@@ -46,7 +47,7 @@ void schema_plan_release(struct schema_plan *plan);
 /* Is the column still the target's own although the source has dropped it? After schema_plan_make. */
 bool schema_plan_keeps(const struct schema_plan *plan, const struct known_column *column);
 
-/* The sink's column of the definition's column i; NULL: a rule drops it. */
+/* The sink's column of the definition's column i; NULL: a rule drops it, or the target is to have none. */
 const struct column *schema_plan_in_sink(const struct schema_plan *plan, uint32_t i);
 
 const struct known_column *schema_plan_known(const struct known_table *known, uint32_t number);

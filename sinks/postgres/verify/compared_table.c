@@ -10,6 +10,7 @@
 #include "cdc/pq/identifier.h"
 #include "sinks/mapping/mask.h"
 #include "sinks/mapping/step.h"
+#include "sinks/postgres/schema/ignored_columns.h"
 
 #define TEXT_BYTES_MAX (1 << 20)
 
@@ -184,12 +185,47 @@ static bool map_columns(struct compared_table *compared, struct arena *arena, st
     return describe_steps(compared, arena, err);
 }
 
-bool compared_table_make(struct compared_table *compared, const struct sink_config *config,
-                         const struct table *source, struct arena *arena, struct error *err) {
+static bool map_table(struct compared_table *compared, const struct sink_config *config, struct arena *arena,
+                      struct error *err) {
     static const struct mapping NONE = {0};
+    return table_map_table(config->mapping != NULL ? config->mapping : &NONE, config->name, compared->source,
+                           arena, &compared->map, &compared->table, err);
+}
+
+/* The source's table, with the columns of these numbers left to the sink. */
+static struct table *leave_out(const struct compared_table *compared, const PGresult *ignored,
+                               struct arena *arena) {
+    struct table *copy = arena_alloc(arena, sizeof *copy);
+    struct table_column *columns = arena_alloc(arena, (compared->source->column_count + 1) * sizeof *columns);
+    if (copy == NULL || columns == NULL)
+        return NULL;
+    *copy = *compared->source;
+    copy->columns = columns;
+    for (uint32_t i = 0; i < copy->column_count; i++)
+        columns[i] = compared->source->columns[i];
+    for (uint32_t k = 0; k < compared->table.column_count; k++)
+        for (uint32_t i = 0; i < copy->column_count; i++)
+            columns[i].left_to_sink |= columns[i].number == compared->table.columns[k].number &&
+                                       ignored_columns_has(ignored, &compared->table.columns[k]);
+    return copy;
+}
+
+static bool take_ignored(struct compared_table *compared, const struct sink_config *config,
+                         struct session *target, struct arena *arena, struct error *err) {
+    PGresult *ignored AUTO_PGRESULT = NULL;
+    if (!ignored_columns_read(target, config, &compared->table, &ignored, err))
+        return false;
+    if (PQntuples(ignored) == 0)
+        return true;
+    compared->source = leave_out(compared, ignored, arena);
+    return compared->source != NULL ? map_table(compared, config, arena, err) : error_no_memory(err);
+}
+
+bool compared_table_make(struct compared_table *compared, const struct sink_config *config,
+                         const struct table *source, struct session *target, struct arena *arena,
+                         struct error *err) {
     *compared = (struct compared_table){.source = source};
-    if (!table_map_table(config->mapping != NULL ? config->mapping : &NONE, config->name, source, arena,
-                         &compared->map, &compared->table, err))
+    if (!map_table(compared, config, arena, err) || !take_ignored(compared, config, target, arena, err))
         return false;
     if (compared->table.mode == ROWS_APPENDED)
         return refuse_mode(compared, config, err);

@@ -22,8 +22,8 @@ struct compared_column {
 
 /* Everything is in the arena with which it was made. */
 struct compared_table {
-    const struct table *source;
-    struct table table; /* the sink's; only columns that have a value at the source are published */
+    const struct table *source; /* with left_to_sink set of columns that the target is to have none for */
+    struct table table;         /* the sink's; only columns that have a value at the source are published */
     struct table_map map;
     struct compared_column *columns;
     size_t count;
@@ -34,5 +34,7 @@ struct compared_table {
     const char *steps;         /* all that changes values, as a text; or NULL */
 };
 
+/* target: to ask what the sink leaves out. */
 MUST_CHECK bool compared_table_make(struct compared_table *compared, const struct sink_config *config,
-                                    const struct table *source, struct arena *arena, struct error *err);
+                                    const struct table *source, struct session *target, struct arena *arena,
+                                    struct error *err);

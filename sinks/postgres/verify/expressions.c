@@ -50,7 +50,8 @@ struct preparation {
     struct side_texts target;
     struct buffer missing;
     struct buffer left_out;
-    bool failed; /* memory is exhausted */
+    struct buffer ignored; /* names of columns that the target is to have none for */
+    bool failed;           /* memory is exhausted */
 };
 
 static void preparation_release(struct preparation *preparation) {
@@ -58,6 +59,7 @@ static void preparation_release(struct preparation *preparation) {
     PQclear(preparation->shapes);
     buffer_release(&preparation->missing);
     buffer_release(&preparation->left_out);
+    buffer_release(&preparation->ignored);
     buffer_release(&preparation->narrowed);
 }
 
@@ -208,7 +210,9 @@ static void take_column(struct preparation *preparation, const struct compared_c
     const struct table_column *column = compared->column;
     int row = result_find(preparation->columns, FIELD_NAME, column->name);
     bool is_generated_there = row >= 0 && PQgetvalue(preparation->columns, row, FIELD_GENERATED)[0] != '\0';
-    if (row < 0 && column->published)
+    if (column->left_to_sink)
+        list_name(&preparation->ignored, "", column->name);
+    else if (row < 0 && column->published)
         list_name(&preparation->missing, "column ", column->name);
     else if (row < 0 && preparation->compared->map.rule != NULL)
         return; /* a mapped table does not have it */
@@ -381,6 +385,8 @@ static void write_expressions(struct preparation *preparation, struct expression
     if (compared->divider != NULL)
         expressions->target_divider = compared->divider->name;
     expressions->table.counts_narrowed = expressions->count_narrowed != NULL;
+    if (preparation->ignored.size > 0)
+        expressions->table.ignored = expressions_keep(preparation, &preparation->ignored);
     if (preparation->left_out.size == 0)
         return;
     buffer_append_text(&preparation->left_out, ": generated at the source only, not compared");
@@ -459,7 +465,7 @@ bool expressions_prepare(struct expressions *expressions, const struct table *ta
                          struct target_comparison *comparison, struct arena *arena, struct error *err) {
     struct compared_table *compared = &expressions->compared;
     *expressions = (struct expressions){.table = {.table = table}};
-    if (!compared_table_make(compared, comparison->config, table, arena, err))
+    if (!compared_table_make(compared, comparison->config, table, &comparison->target, arena, err))
         return false;
     struct preparation preparation AUTO(preparation_release) = {
         .table = &compared->table,
@@ -469,6 +475,7 @@ bool expressions_prepare(struct expressions *expressions, const struct table *ta
         .narrowed = {.bytes_max = SQL_BYTES_MAX},
         .missing = {.bytes_max = NOTE_BYTES_MAX},
         .left_out = {.bytes_max = 2 * NOTE_BYTES_MAX},
+        .ignored = {.bytes_max = 2 * NOTE_BYTES_MAX},
     };
     if (!read_columns(&comparison->target, &compared->table, &preparation.columns, err) ||
         !type_shapes_read_table(&comparison->target, compared->table.schema, compared->table.name,
