@@ -16,6 +16,7 @@
 #include "cdc/base/visible.h"
 #include "cdc/command.h"
 #include "cdc/commands/one_sink.h"
+#include "cdc/engine/state_lock.h"
 #include "sinks/change_json.h"
 #include "sinks/dead.h"
 
@@ -46,6 +47,16 @@ static bool open_sink(struct dead_command *command, const struct config_sink *co
     sink_free(command->sink);
     command->sink = sink_new(ops, &config->sink, command->line->stop);
     return command->sink != NULL ? true : error_no_memory(err);
+}
+
+/* A sink with one writer has the engine's producer, which the command would take away. */
+static bool refuse_running(const struct dead_command *command, struct error *err) {
+    const struct config *config = command->line->config;
+    if (!sink_is_relayed(command->config->ops) || state_lock_holder(config->state, config->name) == 0)
+        return true;
+    error_set(err, ERROR_REFUSE, "an engine of pipeline %s is running, and sink %s has one writer",
+              config->name, command->config->sink.name);
+    return error_remedy(err, "stop the engine, run the command, and start the engine again");
 }
 
 static bool open_one_sink(struct dead_command *command, struct error *err) {
@@ -202,7 +213,8 @@ static bool retry_letters(struct dead_command *command, struct dead_result *resu
     const struct dead_wanted wanted = wanted_of(command->line);
     char user[256];
     write_user(user, sizeof user);
-    return open_one_sink(command, err) && command->ops->retry(command->sink, &wanted, user, result, err);
+    return open_one_sink(command, err) && refuse_running(command, err) &&
+           command->ops->retry(command->sink, &wanted, user, result, err);
 }
 
 static enum exit_code run_retry(const struct command_line *line) {
@@ -234,7 +246,7 @@ static bool skip_letter(struct dead_command *command, struct dead_result *result
     const struct dead_wanted wanted = wanted_of(line);
     char user[256];
     write_user(user, sizeof user);
-    return open_one_sink(command, err) &&
+    return open_one_sink(command, err) && refuse_running(command, err) &&
            command->ops->skip(command->sink, &wanted, line->takes_waiting, line->reason, user, result, err);
 }
 
@@ -299,7 +311,8 @@ const struct command command_dead_retry = {
             "target. One that fails again stays with its new reason, and so do later ones of its key. ID:\n"
             "only this one, with those that share a key with it.\n"
             "\n"
-            "An engine may run: it goes on with the key as soon as no letter of it is left.\n"
+            "An engine may run, but not one of a kafka sink: it goes on with the key as soon as no letter\n"
+            "of it is left.\n"
             "Exit code 1 if any failed again.\n",
     .run = run_retry,
 };
@@ -320,6 +333,6 @@ const struct command command_dead_skip = {
     .help = "The change is lost for the sink, which differs from the source from then on: `pgcdc verify`\n"
             "shows it. Later changes of its key still wait until `pgcdc dead retry` applies them.\n"
             "\n"
-            "An engine may run.\n",
+            "An engine may run, but not one of a kafka sink.\n",
     .run = run_skip,
 };

@@ -119,7 +119,7 @@ static bool plan_take(void *context, struct slice name, struct slice value, stru
     if (slice_equal(name, slice_of(PLAN_RECORD_KEY)))
         return take_plan(plan, value, err);
     return has_prefix(name, ACCOUNT_NAME_PREFIX) || has_prefix(name, TOLD_NAME_PREFIX) ||
-           error_set(err, ERROR_PROTOCOL, "its key is unknown");
+           has_prefix(name, LETTERS_NAME_PREFIX) || error_set(err, ERROR_PROTOCOL, "its key is unknown");
 }
 
 bool kafka_plan_take_ids(void *context, struct slice name, struct slice value, struct error *err) {

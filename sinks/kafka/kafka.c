@@ -49,7 +49,8 @@ static bool kafka_open(struct sink *sink, struct position *ret_position, struct 
     kafka->has_large_chunk = false;
     kafka_plan_init(&kafka->plan);
     if (!kafka_options_read(&kafka->options, sink->config, err) || !make_format(kafka, err) ||
-        !kafka_take_over(kafka, kafka->options.transaction_timeout_ms, err))
+        !kafka_take_over(kafka, kafka->options.transaction_timeout_ms, err) ||
+        !kafka_letters_allowed(kafka, err))
         return false;
     kafka->whole_lsn = kafka->position.end_lsn;
     *ret_position = kafka->position;
@@ -286,12 +287,20 @@ static bool kafka_commit_span(struct sink *sink, const struct position *position
 static bool kafka_look(struct sink *sink, struct sink_view *ret_view, struct error *err) {
     struct kafka_sink *kafka = kafka_of(sink);
     struct position_found found = {0};
-    if (!kafka_options_read(&kafka->options, sink->config, err) ||
-        !position_topic_read(&kafka->options, sink->stop, &found, err))
+    struct letter_keys letters AUTO(letter_keys_release) = {0};
+    const struct position_reader reader = {.take = letter_keys_take, .context = &letters};
+    if (!kafka_options_read(&kafka->options, sink->config, err))
         return false;
-    *ret_view = (struct sink_view){0};
-    if (found.exists)
-        *ret_view = (struct sink_view){.position = found.record.position, .age_ms = found.age_ms};
+    if (kafka->options.dead_letter_topic != NULL
+            ? !position_topic_read_all(&kafka->options, sink->stop, &reader, &found, err)
+            : !position_topic_read(&kafka->options, sink->stop, &found, err))
+        return false;
+    *ret_view = (struct sink_view){.dead.skipped = letters.skipped};
+    letter_keys_total(&letters, &ret_view->dead.failed, &ret_view->dead.waiting);
+    if (found.exists) {
+        ret_view->position = found.record.position;
+        ret_view->age_ms = found.age_ms;
+    }
     return true;
 }
 
@@ -326,7 +335,8 @@ static bool forget(struct kafka_sink *kafka, struct error *err) {
         !kafka_plan_remove(kafka, err) ||
         !accounts_remove(&kafka->accounts, &kafka->producer, kafka->position_topic, options->position_key,
                          err) ||
-        !kafka_definitions_remove(kafka, err) || !producer_commit(&kafka->producer, err))
+        !kafka_definitions_remove(kafka, err) || !kafka_letters_remove(kafka, err) ||
+        !producer_commit(&kafka->producer, err))
         return false;
     return !options->owns_position_topic || found.has_others || delete_position_topic(kafka, err);
 }
@@ -360,6 +370,7 @@ static const struct sink_admin_ops KAFKA_ADMIN = {
     .drop = kafka_drop,
     .find_held = kafka_find_held,
     .compare = topic_comparison_open,
+    .dead = &KAFKA_DEAD,
 };
 
 const struct sink_ops sink_kafka = {

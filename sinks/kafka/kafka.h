@@ -8,6 +8,8 @@
  * accounts.h      how many records were published, by partition
  * transactions.c  the transaction topic: where source transactions begin, are split and end
  * definitions.c   the schema topic: the columns of each table, before its records
+ * letters.c       changes with a message that is too large, and those that wait for them
+ * letter_store.c  `pgcdc dead`, with letter_index.c
  * chunks.c        a copy in chunks: its plan in the position topic
  * held.c          which topics have records before the first copy
  * kafka_check.c   `pgcdc check`
@@ -18,6 +20,7 @@
 #include "sinks/kafka/account/accounts.h"
 #include "sinks/kafka/client/producer.h"
 #include "sinks/kafka/definitions/told_tables.h"
+#include "sinks/kafka/letters/letter_keys.h"
 #include "sinks/kafka/position/position_topic.h"
 #include "sinks/kafka/topics/topics.h"
 #include "sinks/sink.h"
@@ -48,6 +51,7 @@ struct kafka_sink {
     struct topics topics;
     struct accounts accounts;
     struct told_tables told;
+    struct letter_keys letters;
     rd_kafka_topic_t *position_topic;
     struct format *format;
     struct message_list messages; /* of the current change */
@@ -138,6 +142,24 @@ MUST_CHECK bool kafka_definition_tell(struct kafka_sink *kafka, const struct cha
                                       const struct relation *relation, struct error *err);
 MUST_CHECK bool kafka_definitions_remove(struct kafka_sink *kafka, struct error *err);
 bool kafka_wants_numbers(const struct sink_config *config);
+
+/*
+ * letters.c. take: the change in kafka->messages is a dead letter or waits for one; then it is sent as such.
+ * note: sends what has changed about keys, before the position. remove: sends tombstones for all of it.
+ * allowed: ERROR_CONFIG when there are letters and the options want none. are_here: ERROR_CONFIG when they
+ * are in another topic than the options say.
+ */
+MUST_CHECK bool kafka_letters_take(struct kafka_sink *kafka, const struct change *change, bool *ret_taken,
+                                   struct error *err);
+MUST_CHECK bool kafka_letters_note(struct kafka_sink *kafka, struct error *err);
+MUST_CHECK bool kafka_letters_remove(struct kafka_sink *kafka, struct error *err);
+MUST_CHECK bool kafka_letters_allowed(const struct kafka_sink *kafka, struct error *err);
+MUST_CHECK bool kafka_letters_are_here(const struct kafka_sink *kafka, struct error *err);
+/* As the topic's limit counts them. */
+size_t kafka_message_bytes(const struct message *message);
+
+/* letter_store.c: dead of struct sink_admin_ops. */
+extern const struct sink_dead_ops KAFKA_DEAD;
 
 /* held.c: find_held of struct sink_admin_ops. */
 bool kafka_find_held(struct sink *sink, const struct table *tables, size_t count, struct sink_held *ret_held,

@@ -31,9 +31,7 @@ struct checking {
 #define TOPIC_RIGHTS                                                                                         \
     "--operation Describe --operation DescribeConfigs --operation Read --operation Write --operation Create"
 
-static void kafka_check_report(const struct checking *checking, enum sink_severity severity, const char *code,
-                               const char *fix, const char *format, ...) PRINTF_LIKE(5, 6);
-
+PRINTF_LIKE(5, 6)
 static void kafka_check_report(const struct checking *checking, enum sink_severity severity, const char *code,
                                const char *fix, const char *format, ...) {
     const struct sink_check *check = checking->check;
@@ -89,8 +87,7 @@ static const char *alter(const struct checking *checking, const char *topic, con
 static const char *remedy_of(const struct error *err) {
     if (strstr(err->text, "certificate") != NULL)
         return "correct ssl.ca.location, ssl.certificate.location and ssl.key.location in properties, or the "
-               "broker's name "
-               "in brokers";
+               "broker's name in brokers";
     if (err->kind == ERROR_CONFIG)
         return "correct sasl.username, sasl.mechanisms and the password (password_file), or grant the right";
     return "start the cluster, or correct brokers (listeners, firewall), or security.protocol in properties";
@@ -169,19 +166,19 @@ static void compare_replicas(const struct checking *checking, const char *name, 
     const char *fix = alter(checking, name, "min.insync.replicas", wanted, &text_of_fix);
     if (in_sync > replicas)
         /* newer brokers accept the replicas that exist */
-        kafka_check_report(checking, SINK_WARNING, "min_insync_replicas", fix,
-                           "topic %s has %s, but min.insync.replicas is %d: older brokers refuse every "
-                           "message",
-                           name, amount_count((uint64_t) replicas, "replica").text, in_sync);
+        kafka_check_report(
+            checking, SINK_WARNING, "min_insync_replicas", fix,
+            "topic %s has %s, but min.insync.replicas is %d: older brokers refuse every message", name,
+            amount_count((uint64_t) replicas, "replica").text, in_sync);
     else if (in_sync == replicas && replicas > 1)
         kafka_check_report(checking, SINK_WARNING, "min_insync_replicas", replicas > 2 ? fix : ONE_MORE,
                            "topic %s cannot be written while one of its %d replicas is down", name, replicas);
     else if (in_sync == 1 && replicas > 1)
-        kafka_check_report(checking, SINK_WARNING, "min_insync_replicas", replicas > 2 ? fix : ONE_MORE,
-                           "topic %s confirms a message when one replica of %d has it "
-                           "(min.insync.replicas 1): the loss of that broker loses confirmed "
-                           "changes",
-                           name, replicas);
+        kafka_check_report(
+            checking, SINK_WARNING, "min_insync_replicas", replicas > 2 ? fix : ONE_MORE,
+            "topic %s confirms a message when one replica of %d has it (min.insync.replicas 1): "
+            "the loss of that broker loses confirmed changes",
+            name, replicas);
     else if (replicas == 1)
         kafka_check_report(checking, SINK_NOTE, "replication", "",
                            "topic %s has one replica: a disk failure loses data", name);
@@ -208,14 +205,22 @@ static void compare_policy(const struct checking *checking, const char *name, co
                            "topic %s has cleanup.policy %s, but cleanup_policy is %s", name, policy, wanted);
 }
 
-static void compare_own_policy(const struct checking *checking, const char *name, const char *policy) {
+/* The engine refuses dead letters in a topic that keeps only the last one of a key. */
+static void compare_own(const struct checking *checking, const char *name, const char *policy,
+                        const char *retention_ms) {
     struct buffer fix AUTO(buffer_release) = {.bytes_max = FIX_BYTES};
+    const bool has_letters = checking->options->oversized == OVERSIZED_DEAD_LETTER &&
+                             strcmp(name, checking->options->dead_letter_topic) == 0;
     if (policy[0] != '\0' && strcmp(policy, KAFKA_OWN_POLICY) != 0)
-        kafka_check_report(checking, SINK_WARNING, "cleanup_policy",
-                           alter(checking, name, "cleanup.policy", KAFKA_OWN_POLICY, &fix),
-                           "topic %s has cleanup.policy %s, which deletes all records of a key "
-                           "except the last",
-                           name, policy);
+        kafka_check_report(
+            checking, has_letters ? SINK_PROBLEM : SINK_WARNING, "cleanup_policy",
+            alter(checking, name, "cleanup.policy", KAFKA_OWN_POLICY, &fix),
+            "topic %s has cleanup.policy %s, which deletes all records of a key except the last", name,
+            policy);
+    else if (has_letters && retention_ms[0] != '\0' && strcmp(retention_ms, "-1") != 0)
+        kafka_check_report(checking, SINK_WARNING, "dead_letter_retention",
+                           alter(checking, name, "retention.ms", "-1", &fix),
+                           "topic %s deletes dead letters after %s ms (retention.ms)", name, retention_ms);
 }
 
 /* *ret_may false: the topic may not even be described, so it cannot be written either; reported here. */
@@ -253,8 +258,10 @@ static void compare_key(const struct checking *checking, const struct table *tab
 /* table: NULL for one of the sink's own topics. */
 static bool check_topic(struct checking *checking, const char *name, const struct table *table,
                         struct error *err) {
-    struct admin_setting settings[] = {
-        {.name = "min.insync.replicas"}, {.name = "max.message.bytes"}, {.name = "cleanup.policy"}};
+    struct admin_setting settings[] = {{.name = "min.insync.replicas"},
+                                       {.name = "max.message.bytes"},
+                                       {.name = "cleanup.policy"},
+                                       {.name = "retention.ms"}};
     struct topic_facts facts;
     bool may = false, known = false;
     if (!describe_topic(checking, name, &facts, &may, err))
@@ -267,14 +274,14 @@ static bool check_topic(struct checking *checking, const char *name, const struc
             compare_key(checking, table, name, checking->options->cleanup_policy, false);
         return true;
     }
-    if (!admin_read_settings(&checking->client, RD_KAFKA_RESOURCE_TOPIC, name, settings, 3, &known, err))
+    if (!admin_read_settings(&checking->client, RD_KAFKA_RESOURCE_TOPIC, name, settings, 4, &known, err))
         return false;
     if (!known)
         return true;
     compare_replicas(checking, name, facts.replicas, settings[0].value);
     compare_size(checking, name, settings[1].value);
     if (table == NULL) {
-        compare_own_policy(checking, name, settings[2].value);
+        compare_own(checking, name, settings[2].value, settings[3].value);
         return true;
     }
     compare_policy(checking, name, settings[2].value);
@@ -297,7 +304,7 @@ struct named_table {
 };
 
 /* Reports a table whose topic is one of the sink's own; returns whether it is. */
-static bool compare_own(const struct checking *checking, const struct named_table *named) {
+static bool has_own_name(const struct checking *checking, const struct named_table *named) {
     const char *key = kafka_options_own(checking->options, named->topic);
     if (key == NULL)
         return false;
@@ -350,7 +357,7 @@ static bool check_table(struct checking *checking, struct named_table *named, st
                            refusal.text);
         return true;
     }
-    if (compare_own(checking, named))
+    if (has_own_name(checking, named))
         return true;
     return settle_topic(checking, named->topic, named->table, err);
 }
@@ -380,8 +387,7 @@ static bool check_tables(struct checking *checking, struct error *err) {
 static bool check_own_topics(struct checking *checking, struct error *err) {
     const struct kafka_options *options = checking->options;
     const char *const topics[] = {options->transaction_topic, options->schema_topic,
-                                  options->oversized == OVERSIZED_DEAD_LETTER ? options->dead_letter_topic
-                                                                              : NULL};
+                                  options->oversized != OVERSIZED_STOP ? options->dead_letter_topic : NULL};
     for (size_t i = 0; i < sizeof topics / sizeof *topics; i++)
         if (topics[i] != NULL && !settle_topic(checking, topics[i], NULL, err))
             return false;
@@ -450,10 +456,7 @@ static bool check_transactions(struct checking *checking, const atomic_bool *sto
 
 /* ---- all of it ---- */
 
-/*
- * Can the broker be reached? The cluster has answered, but perhaps at another address than the one this
- * broker advertises.
- */
+/* The cluster has answered, but perhaps at another address than the one that this broker advertises. */
 static bool reach_broker(struct checking *checking, int broker) {
     struct error err = {0};
     if (broker < 0 || check_broker(checking, broker, &err))

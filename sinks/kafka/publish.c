@@ -45,13 +45,13 @@ static bool add_own(rd_kafka_headers_t *headers, const struct message_list *list
 }
 
 /*
- * *ret_headers NULL: the message has no headers, which makes sending cheaper. origin: the topic of a dead
- * letter, or NULL.
+ * *ret_headers NULL: the message has no headers, which makes sending cheaper. origin: the topic that does not
+ * accept the message, or NULL.
  */
 static bool make_headers(const struct kafka_sink *kafka, const struct change *change,
                          const struct message *message, const char *origin, rd_kafka_headers_t **ret_headers,
                          struct error *err) {
-    bool identifies = kafka->options.headers || origin != NULL;
+    const bool identifies = kafka->options.headers || origin != NULL;
     *ret_headers = NULL;
     if (!identifies && message->header_count == 0)
         return true;
@@ -86,8 +86,8 @@ static bool refuse_oversized(const struct message *message, size_t bytes, const 
     buffer_init(&names, COLUMN_NAMES_BYTES_MAX);
     return error_set(err, ERROR_DATA,
                      "a change of table %s.%s (key: %s) is a message of %zu bytes, and topic %s "
-                     "accepts at most %zu; raise max.message.bytes of the topic, or send such "
-                     "messages to another topic with oversized: dead-letter",
+                     "accepts at most %zu; raise max.message.bytes of the topic, or keep such "
+                     "changes in another topic with on_error: dead_letter",
                      message->relation->schema.data, message->relation->name.data,
                      list_key_columns(message->relation, &names), bytes, topic->name,
                      topic->message_bytes_max);
@@ -109,9 +109,9 @@ static bool send_to(struct kafka_sink *kafka, const struct change *change, const
     return true;
 }
 
-static bool send_dead_letter(struct kafka_sink *kafka, const struct change *change,
-                             const struct message *message, size_t bytes, const struct topic *origin,
-                             struct error *err) {
+/* oversized: dead-letter. */
+static bool send_aside(struct kafka_sink *kafka, const struct change *change, const struct message *message,
+                       size_t bytes, const struct topic *origin, struct error *err) {
     struct topic *topic = NULL;
     if (kafka->options.oversized == OVERSIZED_STOP)
         return refuse_oversized(message, bytes, origin, err);
@@ -138,25 +138,26 @@ static bool send_counted(struct kafka_sink *kafka, const struct change *change, 
 static bool send_message(struct kafka_sink *kafka, const struct change *change, const struct message *message,
                          struct error *err) {
     struct table_topic *table = NULL;
-    size_t bytes = message->key.size + message->value.size;
-    for (uint32_t i = 0; i < message->header_count; i++)
-        bytes += message->headers[i].value.size;
+    const size_t bytes = kafka_message_bytes(message);
     if (!topics_find(&kafka->topics, message->relation, &table, err))
         return false;
     if (bytes > table->topic->message_bytes_max)
-        return send_dead_letter(kafka, change, message, bytes, table->topic, err);
+        return send_aside(kafka, change, message, bytes, table->topic, err);
     return send_counted(kafka, change, message, table, err);
 }
 
 static bool publish_for(struct kafka_sink *kafka, const struct change *change, uint32_t relation_index,
                         struct error *err) {
     struct message_list *list = &kafka->messages;
+    bool is_taken = false;
     if (!kafka->options.format->encode(kafka->format, change, relation_index, kafka->now_us, list, err))
         return false;
     if (list->count > 0 && (!kafka_transaction_begin(kafka, change, err) ||
                             !kafka_definition_tell(kafka, change, list->messages[0].relation, err)))
         return false;
-    for (size_t i = 0; i < list->count; i++)
+    if (!kafka_letters_take(kafka, change, &is_taken, err))
+        return false;
+    for (size_t i = 0; i < list->count && !is_taken; i++)
         if (!send_message(kafka, change, &list->messages[i], err))
             return false;
     return true;

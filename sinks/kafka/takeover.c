@@ -88,7 +88,7 @@ static bool send_position(struct kafka_sink *kafka, const struct position *posit
                                      .key = slice_of(kafka->options.position_key),
                                      .value = slice_of(text.text)};
     FAULT_POINT("kafka-before-position");
-    return producer_begin(&kafka->producer, err) &&
+    return producer_begin(&kafka->producer, err) && kafka_letters_note(kafka, err) &&
            accounts_send(&kafka->accounts, &kafka->producer, kafka->position_topic,
                          kafka->options.position_key, err) &&
            producer_send(&kafka->producer, &message, err);
@@ -131,7 +131,8 @@ static bool claim(struct kafka_sink *kafka, struct error *err) {
 static bool take_further_record(void *context, struct slice name, struct slice value, struct error *err) {
     struct kafka_sink *kafka = context;
     return accounts_take(&kafka->accounts, name, value, err) &&
-           told_tables_take(&kafka->told, name, value, err);
+           told_tables_take(&kafka->told, name, value, err) &&
+           letter_keys_take(&kafka->letters, name, value, err);
 }
 
 bool kafka_take_over(struct kafka_sink *kafka, int timeout_ms, struct error *err) {
@@ -151,6 +152,7 @@ void kafka_let_go(struct kafka_sink *kafka) {
     topics_release(&kafka->topics);
     accounts_release(&kafka->accounts);
     told_tables_release(&kafka->told);
+    letter_keys_release(&kafka->letters);
     if (kafka->position_topic != NULL)
         rd_kafka_topic_destroy(kafka->position_topic);
     kafka->position_topic = NULL;

@@ -22,12 +22,13 @@ LAYERS = {
     "sinks/kafka/position": ["cdc/base", "sinks/kafka/client"],
     "sinks/kafka/account": ["cdc/base", "sinks/formats", "sinks/kafka/client", "sinks/kafka/topics"],
     "sinks/kafka/definitions": ["cdc/base", "decoder", "proto", "sinks/mapping"],
+    "sinks/kafka/letters": ["cdc/base", "sinks/formats"],
     "sinks/kafka/verify": [
         "cdc/base", "cdc/pq", "decoder", "sinks", "sinks/mapping", "sinks/kafka/client", "sinks/kafka/position", "sinks/kafka/account",
     ],
     "sinks/kafka": [
         "cdc/base", "sinks", "sinks/kafka/client", "sinks/kafka/topics", "sinks/kafka/position", "sinks/kafka/account",
-        "sinks/kafka/definitions", "sinks/kafka/verify",
+        "sinks/kafka/definitions", "sinks/kafka/letters", "sinks/kafka/verify",
     ],
     "sinks/postgres/catalog": ["cdc/base", "cdc/pq", "decoder", "sinks"],
     "sinks/postgres/target": ["cdc/base", "cdc/pq", "decoder", "sinks", "sinks/postgres/catalog"],

@@ -16,6 +16,8 @@
 enum {
     DEFAULT_PARTITIONS = 1,
     DEFAULT_TRANSACTION_CHANGES = 100000,
+    DEFAULT_DEAD_LETTERS = 1000, /* as for a postgres sink */
+    DEAD_LETTERS_MOST = 100000,
     DEFAULT_TRANSACTION_BYTES = 64 * 1024 * 1024,
     DEFAULT_TRANSACTION_TIMEOUT_MS = 60000,
     DEFAULT_COPY_TIMEOUT_MS = 900000, /* the default of a broker's transaction.max.timeout.ms */
@@ -34,10 +36,13 @@ const struct option_spec KAFKA_OPTIONS[] = {
     {"replication", false, "replication factor of a topic that is created", OPTION_TEXT, "the broker's"},
     {"cleanup_policy", false, "cleanup.policy of a topic that is created: delete, compact or compact,delete",
      OPTION_TEXT, "the broker's"},
-    {"oversized", false, "a message is larger than its topic accepts: stop the pipeline, or dead-letter",
+    {"on_error", false, "a message is larger than its topic accepts: stop the pipeline, or dead_letter",
      OPTION_TEXT, "stop"},
-    {"dead_letter_topic", false, "topic for messages that are too large, with oversized: dead-letter"},
-    {"on_error", false, "stop, the only choice; dead_letter is for postgres sinks", OPTION_TEXT, "stop"},
+    {"dead_letter_topic", false, "topic for such changes and those that wait for them"},
+    {"dead_letter_limit", false, "most keys that wait; one more stops the pipeline", OPTION_TEXT, "1000"},
+    {"oversized", false,
+     "without on_error: stop, or dead-letter: such a message alone goes to dead_letter_topic", OPTION_TEXT,
+     "stop"},
     {"transaction_topic", false,
      "topic for records of where source transactions begin and end, with counts per table", OPTION_TEXT,
      "none"},
@@ -161,27 +166,32 @@ static bool read_topic(const struct sink_config *config, const char *key, const 
     return topic_template_check(topic, err) || (error_wrap(err, "%s", key), error_option(err, key));
 }
 
-static bool read_oversized(struct kafka_options *options, struct error *err) {
-    bool dead_letter = false;
+static bool read_limit(struct kafka_options *options, struct error *err) {
     const struct sink_config *config = options->config;
-    if (!read_choice(config, "oversized", "stop", "dead-letter", &dead_letter, err))
-        return false;
-    options->oversized = dead_letter ? OVERSIZED_DEAD_LETTER : OVERSIZED_STOP;
-    if (dead_letter && sink_config_find(config, "dead_letter_topic") == NULL)
-        return complain("dead_letter_topic", "the topic that oversized: dead-letter needs", err);
-    return read_topic(config, "dead_letter_topic", &options->dead_letter_topic, err);
+    options->dead_letter_limit = DEFAULT_DEAD_LETTERS;
+    if (sink_config_find(config, "dead_letter_limit") != NULL &&
+        options->oversized != OVERSIZED_DEAD_LETTER) {
+        error_set(err, ERROR_CONFIG, "dead_letter_limit needs on_error: dead_letter");
+        return error_option(err, "dead_letter_limit");
+    }
+    return read_number(config, "dead_letter_limit", 1, DEAD_LETTERS_MOST, &options->dead_letter_limit, err);
 }
 
-static bool read_on_error(const struct sink_config *config, struct error *err) {
-    const char *value = sink_config_find(config, "on_error");
-    if (value == NULL || strcmp(value, "stop") == 0)
-        return true;
-    return complain("on_error",
-                    strcmp(value, "dead_letter") == 0
-                        ? "stop: only a postgres sink keeps dead letters; here oversized: dead-letter sends "
-                          "records that are too large to a topic of their own"
-                        : "stop",
-                    err);
+/* oversized is older: no later change waits, and no command knows of the messages. */
+static bool read_dead_letters(struct kafka_options *options, struct error *err) {
+    bool oversized = false, on_error = false;
+    const struct sink_config *config = options->config;
+    if (!read_choice(config, "oversized", "stop", "dead-letter", &oversized, err) ||
+        !read_choice(config, "on_error", "stop", "dead_letter", &on_error, err))
+        return false;
+    options->oversized = on_error ? OVERSIZED_DEAD_LETTER : oversized ? OVERSIZED_ASIDE : OVERSIZED_STOP;
+    if (options->oversized != OVERSIZED_STOP && sink_config_find(config, "dead_letter_topic") == NULL)
+        return complain("dead_letter_topic",
+                        on_error ? "the topic that on_error: dead_letter needs"
+                                 : "the topic that oversized: dead-letter needs",
+                        err);
+    return read_topic(config, "dead_letter_topic", &options->dead_letter_topic, err) &&
+           read_limit(options, err);
 }
 
 static bool read_transactions(struct kafka_options *options, struct error *err) {
@@ -320,8 +330,8 @@ static bool read_brokers(struct kafka_options *options, struct error *err) {
 bool kafka_options_read(struct kafka_options *options, const struct sink_config *config, struct error *err) {
     *options =
         (struct kafka_options){.config = config, .password_file = sink_config_find(config, "password_file")};
-    return read_brokers(options, err) && read_topics(options, err) && read_oversized(options, err) &&
-           read_on_error(config, err) && read_transactions(options, err) &&
+    return read_brokers(options, err) && read_topics(options, err) && read_dead_letters(options, err) &&
+           read_transactions(options, err) &&
            read_topic(config, "transaction_topic", &options->transaction_topic, err) &&
            read_topic(config, "schema_topic", &options->schema_topic, err) &&
            read_choice(config, "headers", "off", "on", &options->headers, err) && read_format(options, err) &&

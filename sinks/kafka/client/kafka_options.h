@@ -12,7 +12,8 @@
 #define KAFKA_NAME_MAX                                                                                       \
     128 /* of a topic or id made of "pgcdc", pipeline and sink: names of 50 characters at most */
 
-enum oversized_action { OVERSIZED_STOP, OVERSIZED_DEAD_LETTER };
+/* ASIDE: the message alone goes to the dead-letter topic. DEAD_LETTER: letters.c */
+enum oversized_action { OVERSIZED_STOP, OVERSIZED_ASIDE, OVERSIZED_DEAD_LETTER };
 
 struct kafka_options {
     const struct sink_config *config;
@@ -24,7 +25,8 @@ struct kafka_options {
     int replication;            /* -1: the broker's default */
     const char *cleanup_policy; /* NULL: the broker's default */
     enum oversized_action oversized;
-    const char *dead_letter_topic; /* NULL unless oversized: dead-letter */
+    const char *dead_letter_topic; /* not NULL unless OVERSIZED_STOP */
+    uint64_t dead_letter_limit;
     const char *transaction_topic; /* NULL: none */
     const char *schema_topic;      /* NULL: none */
     bool headers;

@@ -70,6 +70,7 @@ struct wish {
     const char *name;
     const char *cleanup_policy;
     const char *message_bytes_max;
+    const char *retention; /* in bytes and milliseconds */
 };
 
 static struct topic_definition define(const struct topics *topics, const char *name,
@@ -83,6 +84,8 @@ static struct topic_definition define(const struct topics *topics, const char *n
 static bool topics_create(struct topics *topics, const struct wish *wish, struct error *err) {
     const struct client_setting settings[] = {{"cleanup.policy", wish->cleanup_policy},
                                               {"max.message.bytes", wish->message_bytes_max},
+                                              {"retention.ms", wish->retention},
+                                              {"retention.bytes", wish->retention},
                                               {NULL, NULL}};
     const struct topic_definition definition = define(topics, wish->name, settings);
     if (!admin_create_topic(topics->client, &definition, err))
@@ -409,13 +412,30 @@ bool topics_meet(struct topics *topics, const struct change *changes, size_t cou
     return newcomers.count < 2 || meet(topics, &newcomers, err);
 }
 
+/* A compacted topic would keep the last letter of a key only. */
+static bool check_letters_kept(struct topics *topics, const char *name, struct error *err) {
+    struct admin_setting policy = {.name = "cleanup.policy"};
+    bool known = false;
+    if (!admin_read_settings(topics->client, RD_KAFKA_RESOURCE_TOPIC, name, &policy, 1, &known, err))
+        return false;
+    if (!known || strstr(policy.value, "compact") == NULL)
+        return true;
+    error_set(err, ERROR_CONFIG, "topic %s is for dead letters, and its cleanup.policy is %s", name,
+              policy.value);
+    return error_remedy(err, "set cleanup.policy of topic %s to delete, and retention.ms to -1", name);
+}
+
 bool topics_find_dead_letters(struct topics *topics, struct topic **ret_topic, struct error *err) {
     char limit[32];
+    const size_t before = topics->count;
     snprintf(limit, sizeof limit, "%zu", producer_limit(topics));
     const struct wish wish = {.name = topics->options->dead_letter_topic,
                               .cleanup_policy = KAFKA_OWN_POLICY,
-                              .message_bytes_max = limit};
-    return add_own(topics, &wish, ret_topic, err);
+                              .message_bytes_max = limit,
+                              .retention = "-1"};
+    return add_own(topics, &wish, ret_topic, err) &&
+           (topics->count == before || topics->options->oversized != OVERSIZED_DEAD_LETTER ||
+            check_letters_kept(topics, wish.name, err));
 }
 
 bool topics_find_transactions(struct topics *topics, struct topic **ret_topic, struct error *err) {
@@ -432,4 +452,9 @@ bool topics_find_definitions(struct topics *topics, struct topic **ret_topic, st
         return false;
     *ret_topic = topics->definitions;
     return true;
+}
+
+bool topics_find_named(struct topics *topics, const char *name, struct topic **ret_topic, struct error *err) {
+    const struct wish wish = {.name = name, .cleanup_policy = topics->options->cleanup_policy};
+    return add(topics, &wish, ret_topic, err) && know_partitions(topics, *ret_topic, err);
 }

@@ -76,7 +76,10 @@ MUST_CHECK bool topics_meet(struct topics *topics, const struct change *changes,
  */
 #define KAFKA_OWN_POLICY "delete"
 
-/* The dead-letter topic; created with max.message.bytes for the largest message that the producer sends. */
+/*
+ * The dead-letter topic; created with max.message.bytes for the largest message that the producer sends, and
+ * without an end of its records.
+ */
 MUST_CHECK bool topics_find_dead_letters(struct topics *topics, struct topic **ret_topic, struct error *err);
 
 /* The transaction topic; created like the tables' topics, except for its cleanup.policy. */
@@ -87,3 +90,7 @@ MUST_CHECK bool topics_find_transactions(struct topics *topics, struct topic **r
 
 /* The schema topic; likewise. */
 MUST_CHECK bool topics_find_definitions(struct topics *topics, struct topic **ret_topic, struct error *err);
+
+/* A table's topic by its name. */
+MUST_CHECK bool topics_find_named(struct topics *topics, const char *name, struct topic **ret_topic,
+                                  struct error *err);
