@@ -90,6 +90,7 @@ def test_every_mode_is_killed_again_and_again(pipeline, request):
             kill_often(modes, kills, random.Random(20261130))
         modes.engine.start()
         modes.assert_exact("id", "name, n, big")
+        modes.assert_verified()
         assert modes.of["history"].value(GAPS) == 0
 
 
@@ -102,6 +103,7 @@ def test_the_copy_of_a_mode_is_killed(pipeline, mode):
             kill_often(modes, 4, random.Random(3))
         modes.engine.start()
         modes.assert_exact("id", "name, n, big")
+        modes.assert_verified()
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -115,5 +117,6 @@ def test_a_live_copy_of_a_mode_is_killed(pipeline, mode):
         modes.engine.catch_up()  # the copy has ended
         modes.engine.start()
         modes.assert_exact("id", "name, n, big")
+        modes.assert_verified()
         if mode == "history":
             assert modes.of["history"].value(GAPS) == 0

@@ -51,6 +51,12 @@ class Modes:
     def rows(self, mode, columns, order="1"):
         return self.of[mode].execute(f"select {columns} from kept.{self.table}_{mode} order by {order}")
 
+    def assert_verified(self):
+        """All that is committed is in every sink, as `pgcdc verify` sees it."""
+        self.wait()
+        result = self.engine.command("verify")
+        assert result.returncode == 0, result.stdout + result.stderr
+
     def assert_exact(self, key, columns):
         """All that is committed. columns: all but the key."""
         self.wait()

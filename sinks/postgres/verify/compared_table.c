@@ -114,10 +114,69 @@ static bool lay_mapped(struct compared_table *compared, struct arena *arena) {
             return false;
     for (uint32_t i = 0; i < compared->source->column_count; i++) {
         const struct table_column *column = &compared->source->columns[i];
-        if (!column->published && !is_dropped(compared->map.rule, column->name) &&
+        if (!column->published && !compared->is_log && !is_dropped(compared->map.rule, column->name) &&
             !add_as_it_is(compared, column, arena))
             return false;
     }
+    return true;
+}
+
+/* ---- events ---- */
+
+static bool refuse_log(const struct compared_table *compared, const struct sink_config *config,
+                       struct error *err) {
+    error_set(
+        err, ERROR_CONFIG,
+        "table %s.%s is kept in mode append in sink %s, and its events do not say which row was updated "
+        "or deleted: a column of the key is not in the sink, or a rule can make two keys equal",
+        compared->source->schema, compared->source->name, config->name);
+    return error_remedy(err, "name the tables that are to be compared with --table");
+}
+
+static bool tells_rows_apart(const struct compared_table *compared, uint32_t i) {
+    const struct column_rule *rule = compared->map.columns[i].rule;
+    bool has_digits = false;
+    if (rule == NULL)
+        return true;
+    for (size_t k = 0; k < rule->step_count; k++)
+        has_digits |= rule->steps[k].kind == STEP_DIGITS;
+    return steps_uniqueness(rule) < UNIQUENESS_LOST && !(has_digits && rule->type != NULL);
+}
+
+/* By what the source finds a row. */
+static bool finds_rows(const struct table *source, const struct table_column *column) {
+    return source->identity == REPLICA_IDENTITY_INDEX ? column->in_identity : column->key_index > 0;
+}
+
+/* Of the sink's columns, those that identify the row of an event. *ret_whole: they are the whole key. */
+static void mark_key(struct compared_table *compared, bool *ret_whole) {
+    const struct table *source = compared->source;
+    uint32_t wanted = 0, count = 0;
+    for (uint32_t i = 0; i < source->column_count; i++)
+        wanted += finds_rows(source, &source->columns[i]);
+    for (uint32_t i = 0; i < compared->map.column_count; i++) {
+        const int32_t from = compared->map.columns[i].from;
+        struct table_column *column = &compared->table.columns[i];
+        column->in_identity = false;
+        column->key_index = 0;
+        if (from != COLUMN_ADDED && finds_rows(source, &source->columns[from]) &&
+            tells_rows_apart(compared, i))
+            column->key_index = ++count;
+    }
+    *ret_whole = count > 0 && count == wanted;
+}
+
+/* Without a key an event must have the whole row, or be the only one of it. */
+static bool lay_log(struct compared_table *compared, const struct sink_config *config, struct error *err) {
+    const struct table *source = compared->source;
+    const bool has_deletions = source->identity == REPLICA_IDENTITY_INDEX ||
+                               (source->identity == REPLICA_IDENTITY_DEFAULT && source->key_count > 0);
+    mark_key(compared, &compared->log_is_keyed);
+    if (!compared->log_is_keyed && has_deletions)
+        return refuse_log(compared, config, err);
+    for (uint32_t i = 0; i < compared->map.column_count && !compared->log_is_keyed; i++)
+        compared->table.columns[i].key_index = 0;
+    compared->is_log = true;
     return true;
 }
 
@@ -164,15 +223,6 @@ static bool describe_steps(struct compared_table *compared, struct arena *arena,
 }
 
 /* ---- the table ---- */
-
-/* Its rows are events, of which the source has none. */
-static bool refuse_mode(const struct compared_table *compared, const struct sink_config *config,
-                        struct error *err) {
-    error_set(err, ERROR_CONFIG, "table %s.%s is kept in mode %s in sink %s, which is not compared",
-              compared->source->schema, compared->source->name, row_mode_word(compared->table.mode),
-              config->name);
-    return error_remedy(err, "name the tables that are to be compared with --table");
-}
 
 static bool map_columns(struct compared_table *compared, struct arena *arena, struct error *err) {
     struct buffer names AUTO(buffer_release) = {.bytes_max = TEXT_BYTES_MAX};
@@ -227,13 +277,17 @@ bool compared_table_make(struct compared_table *compared, const struct sink_conf
     *compared = (struct compared_table){.source = source};
     if (!map_table(compared, config, arena, err) || !take_ignored(compared, config, target, arena, err))
         return false;
-    if (compared->table.mode == ROWS_APPENDED)
-        return refuse_mode(compared, config, err);
+    if (compared->table.mode == ROWS_APPENDED && !lay_log(compared, config, err))
+        return false;
     const size_t most = source->column_count + compared->map.column_count;
     compared->columns = arena_alloc_zero(arena, (most + 1) * sizeof *compared->columns);
     if (compared->columns == NULL)
         return error_no_memory(err);
     if (compared->map.rule == NULL)
         return lay_unmapped(compared, arena) || error_no_memory(err);
-    return map_columns(compared, arena, err);
+    if (!map_columns(compared, arena, err))
+        return false;
+    if (compared->is_log)
+        compared->divider = NULL; /* a row's events may be in several ranges */
+    return true;
 }

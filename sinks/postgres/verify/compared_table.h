@@ -32,6 +32,8 @@ struct compared_table {
     bool needs_rows;           /* the rows and values are known only when they are mapped */
     const char *about_changes; /* columns of the sink that no row of the source has; or NULL */
     const char *steps;         /* all that changes values, as a text; or NULL */
+    bool is_log;               /* the sink's rows are events (log_rows.h) */
+    bool log_is_keyed;         /* the key says which row an event is about: key_index of the sink's columns */
 };
 
 /* target: to ask what the sink leaves out. */

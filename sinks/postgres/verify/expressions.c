@@ -18,6 +18,8 @@
 #include "cdc/base/buffer.h"
 #include "cdc/pq/identifier.h"
 #include "sinks/postgres/catalog/type_shape.h"
+#include "sinks/postgres/verify/log_rows.h"
+#include "sinks/postgres/verify/narrowing_text.h"
 #include "sinks/postgres/verify/text_hash.h"
 
 #define SQL_BYTES_MAX (4 << 20)
@@ -45,6 +47,7 @@ struct preparation {
     struct buffer narrowed; /* a condition: the target's type changes the text of one of the row's values */
     const char **shown_names;
     const char **column_names;
+    bool *in_key; /* of each of them */
     oid_t divider_type;
     struct side_texts source;
     struct side_texts target;
@@ -139,35 +142,6 @@ static bool is_shown(const struct table *table, const struct table_column *colum
     return has_key ? column->key_index > 0 : has_identity ? column->in_identity : true;
 }
 
-enum narrowing { NARROWS_NOTHING, NARROWS_TEXT, NARROWS_NUMBER, NARROWS_NUMBERS };
-
-static enum narrowing narrowing_of(const struct preparation *preparation, const struct table_column *column) {
-    int row =
-        type_shapes_find(preparation->shapes, 0, PQntuples(preparation->shapes), slice_of(column->name));
-    if (row < 0)
-        return NARROWS_NOTHING;
-    const struct type_shape source = type_shape_of_table_column(column);
-    const struct type_shape target = type_shape_of_row(preparation->shapes, row);
-    if (type_fits(&source, &target))
-        return NARROWS_NOTHING;
-    if (!type_pair_is_numeric(&source, &target))
-        return NARROWS_TEXT;
-    return source.is_array ? NARROWS_NUMBERS : NARROWS_NUMBER;
-}
-
-/*
- * converted: the column's text as the target's type reads it. 1.50 that becomes 1.5 is still the same number.
- */
-static void add_narrowed(struct preparation *preparation, const char *value_sql, enum narrowing narrowing,
-                         const char *converted) {
-    static const char *const AS[] = {
-        [NARROWS_TEXT] = " collate \"C\"", [NARROWS_NUMBER] = "::numeric", [NARROWS_NUMBERS] = "::numeric[]"};
-    struct buffer *sql = &preparation->narrowed;
-    buffer_printf(sql, "%s%s is not null and format('%%s', %s)%s is distinct from (%s)%s)",
-                  sql->size > 0 ? " or (" : "(", value_sql, value_sql, AS[narrowing],
-                  converted != NULL ? converted : "", AS[narrowing]);
-}
-
 /* The texts of a column on both sides. Staged rows lie in columns of the target's types. */
 static void add_texts(struct preparation *preparation, const struct compared_column *compared, int row) {
     const struct table_column *column = compared->column;
@@ -176,7 +150,7 @@ static void add_texts(struct preparation *preparation, const struct compared_col
     const bool same_type = is_staged || strcmp(compared->source_type_sql, type) == 0;
     const enum narrowing narrowing = strcmp(compared->source_type_sql, type) == 0 || compared->is_made
                                          ? NARROWS_NOTHING
-                                         : narrowing_of(preparation, column);
+                                         : narrowing_of(preparation->shapes, column);
     preparation->narrows |= narrowing != NARROWS_NOTHING;
     const enum text_kind source = same_type                             ? TEXT_CAST
                                   : target_is_builtin(preparation, row) ? TEXT_CONVERTED
@@ -190,7 +164,7 @@ static void add_texts(struct preparation *preparation, const struct compared_col
     const char *source_text = write_text(preparation, source_sql, source, type);
     add_text(&preparation->source, source_text, is_key, names_row);
     if (narrowing != NARROWS_NOTHING && source == TEXT_CONVERTED)
-        add_narrowed(preparation, source_sql, narrowing, source_text);
+        narrowing_append(&preparation->narrowed, source_sql, narrowing, source_text);
     add_text(&preparation->target, write_text(preparation, target_sql, target, type), is_key, names_row);
 }
 
@@ -200,6 +174,7 @@ static void add_column(struct preparation *preparation, const struct compared_co
         preparation->divider_type =
             (oid_t) strtoul(PQgetvalue(preparation->columns, row, FIELD_TYPE_OID), NULL, 10);
     preparation->column_names[preparation->source.row.count] = column->name;
+    preparation->in_key[preparation->source.row.count] = column->key_index > 0;
     if (is_shown(preparation->table, column))
         preparation->shown_names[preparation->source.shown.count] = column->name;
     add_texts(preparation, compared, row);
@@ -268,10 +243,32 @@ static const char *present_sql(const struct table *table) {
                                            : NULL;
 }
 
+/* Of events the rows that remain. */
+static const char *write_log(struct preparation *preparation, const char *owned_sql) {
+    struct buffer from AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    append_from(&from, PQgetvalue(preparation->columns, 0, FIELD_KIND)[0], preparation->table);
+    const struct log_rows log = {
+        .from = buffer_text(&from),
+        .owned_sql = owned_sql,
+        .names = preparation->column_names,
+        .in_key = preparation->in_key,
+        .count = preparation->source.row.count,
+        .is_keyed = preparation->compared->log_is_keyed,
+    };
+    if (log.from == NULL)
+        preparation->failed = true;
+    else
+        log_rows_append(&sql, &log);
+    return expressions_keep(preparation, &sql);
+}
+
 /* The other rows are of other sources, deleted, or former versions. */
 static const char *write_target_from(struct preparation *preparation, bool *ret_filtered) {
     const char *owned_sql = preparation->compared->map.owned_sql;
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
+    if (preparation->compared->is_log)
+        return write_log(preparation, owned_sql);
     append_from(&sql, PQgetvalue(preparation->columns, 0, FIELD_KIND)[0], preparation->table);
     const char *present = present_sql(preparation->table);
     *ret_filtered = owned_sql != NULL || present != NULL;
@@ -382,6 +379,8 @@ static void write_expressions(struct preparation *preparation, struct expression
     write_source(preparation, expressions);
     expressions->target = write_expression(preparation, &preparation->target, target_from);
     expressions->target.is_filtered = is_filtered;
+    if (compared->is_log && !compared->log_is_keyed)
+        expressions->target.weight = LOG_ROWS_WEIGHT;
     if (compared->divider != NULL)
         expressions->target_divider = compared->divider->name;
     expressions->table.counts_narrowed = expressions->count_narrowed != NULL;
@@ -428,6 +427,9 @@ static bool match_columns(struct preparation *preparation, struct expressions *e
         return false;
     preparation->shown_names = names.items;
     preparation->column_names = columns.items;
+    preparation->in_key = arena_alloc_zero(preparation->arena, compared->count + 1);
+    if (preparation->in_key == NULL)
+        return false;
     look_at_constants(preparation);
     for (size_t i = 0; i < compared->count; i++)
         take_column(preparation, &compared->columns[i]);

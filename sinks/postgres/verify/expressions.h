@@ -19,6 +19,7 @@ struct expression {
     const char *key;     /* a bigint hash of the primary key, or of the row if there is none */
     const char *shown;   /* the columns that identify a row for people, each cut to 1000 characters */
     const char *columns; /* a hash of each compared column */
+    const char *weight;  /* how many rows one of the query is, which may be negative; NULL: one */
 };
 
 /* The queries have the columns, their types, the publication's filter and whatever changes a value. */

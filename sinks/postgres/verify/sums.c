@@ -138,7 +138,7 @@ static void append_where(const struct comparison_part *part, bool has_condition,
     buffer_append_text(sql, "\n)");
 }
 
-/* The target's row under the source's names. That the condition needs no others is known (sums_check_where). */
+/* The target's row under the source's names. It needs no others, as is known (sums_check_where). */
 static void append_named_where(const struct comparison_part *part, bool has_condition, struct buffer *sql) {
     const struct source_names names = expressions_names(expressions_of(part), "");
     if (part->where_sql == NULL)
@@ -199,19 +199,33 @@ static void append_keys(struct buffer *text, const struct comparison_keys *keys)
 
 /* ---- sums ---- */
 
+/* A row that an event has added and another one has deleted is none. */
+static void append_weighed(struct buffer *sql, const struct comparison_question *question) {
+    buffer_printf(sql,
+                  "select k & %lld, greatest(sum(w), 0)::bigint, (sum(h * w) %% 9223372036854775807)::bigint"
+                  " from (",
+                  (long long) question->mask);
+}
+
 /* Sums are taken modulo the largest bigint, so that they fit in one. */
 static void append_sum(const struct comparison_question *question, const struct expression *side,
                        struct buffer *sql) {
-    buffer_printf(sql,
-                  "select k & %lld, count(*), (sum(h) %% 9223372036854775807)::bigint"
-                  " from (select %s as k, %s as h from ",
-                  (long long) question->mask, question->mask == MASK_WHOLE ? "0::bigint" : side->key,
+    if (side->weight != NULL)
+        append_weighed(sql, question);
+    else
+        buffer_printf(sql, "select k & %lld, count(*), (sum(h) %% 9223372036854775807)::bigint from (",
+                      (long long) question->mask);
+    buffer_printf(sql, "select %s as k, %s as h", question->mask == MASK_WHOLE ? "0::bigint" : side->key,
                   side->row);
+    if (side->weight != NULL)
+        buffer_printf(sql, ", %s::numeric as w", side->weight);
+    buffer_append_text(sql, " from ");
     append_from(&question->part, side, sql);
     buffer_append_text(sql, ") rows");
     if (question->open_mask != MASK_WHOLE)
         buffer_printf(sql, " where k & %lld = any($1::bigint[])", (long long) question->open_mask);
-    buffer_append_text(sql, " group by 1 order by 1");
+    buffer_printf(sql, " group by 1%s order by 1",
+                  side->weight != NULL ? " having sum(w) <> 0 or sum(h * w) <> 0" : "");
 }
 
 static int64_t get_key(const PGresult *result, int row) {
