@@ -110,8 +110,8 @@ struct comparison_ops {
                     const struct comparison_table **ret_table, struct error *err);
 
     /*
-     * Can the condition of a part choose among the table's rows on both sides? Outside of a snapshot. NULL: the
-     * sink has no parts.
+     * Can the condition of a part choose among the table's rows on both sides? Outside of a snapshot. NULL:
+     * the sink has no parts.
      */
     bool (*check_where)(struct comparison *comparison, const struct comparison_table *table,
                         const char *where_sql, struct error *err);

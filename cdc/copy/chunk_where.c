@@ -16,7 +16,7 @@
 
 enum { SQL_BYTES_MAX = 1024 * 1024 };
 
-static bool run(struct session *session, struct buffer *sql, bool *ret_some, struct error *err) {
+static bool ask_for_one(struct session *session, struct buffer *sql, bool *ret_some, struct error *err) {
     PGresult *result AUTO_PGRESULT = NULL;
     buffer_append_text(sql, " limit 1");
     if (buffer_text(sql) == NULL)
@@ -42,7 +42,7 @@ static bool ask_plain(const struct chunk_where *where, struct session *session, 
     identifier_append_qualified(&sql, slice_of(chunk->schema), slice_of(chunk->table));
     append_condition(&sql, where);
     chunk_range_append_ordered(&sql, chunk);
-    return run(session, &sql, ret_some, err);
+    return ask_for_one(session, &sql, ret_some, err);
 }
 
 static bool ask_mapped(const struct chunk_where *where, const struct chunk *chunk, bool *ret_some,
@@ -61,7 +61,7 @@ static bool ask_mapped(const struct chunk_where *where, const struct chunk *chun
     chunk_range_append_ordered(&sql, &named);
     buffer_append_text(&sql, ") \"pgcdc row\"");
     append_condition(&sql, where);
-    return run(where->target, &sql, ret_some, err) || source_names_explain(&names, err);
+    return ask_for_one(where->target, &sql, ret_some, err) || source_names_explain(&names, err);
 }
 
 static bool map_table(struct chunk_where *where, const struct table *table, struct error *err) {

@@ -2,8 +2,8 @@
 /*
  * source_names.h - the columns of a sink's table that have the source's values, under the source's names.
  *
- * A condition that a command gets is about the source's columns. Of a row of the sink it can be asked where it
- * needs nothing that a rule makes, drops or gives another type.
+ * A condition that a command gets is about the source's columns. Of a row of the sink it can be asked where
+ * it needs nothing that a rule makes, drops or gives another type.
  */
 #pragma once
 
