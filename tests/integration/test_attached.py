@@ -3,6 +3,7 @@
 
 import pytest
 
+from support.server import VERSIONS
 from support.wait import wait_until
 
 SOON = {"PGCDC_INTERVAL_MS": "300"}
@@ -111,3 +112,21 @@ def test_what_brings_no_old_rows_copies_nothing(pipeline, as_one):
     pipeline.source.execute("insert into item values (2999, 'y')")
     follows(pipeline)
     assert copies(pipeline) == 0
+
+
+@pytest.mark.parametrize("version", [version if version in (14, 18) else pytest.param(version, marks=pytest.mark.long) for version in VERSIONS])
+def test_sources_of_other_versions(new_pipeline, shared_clusters, version):
+    pipeline = new_pipeline(shared_clusters("source", version), shared_clusters("target", 15))
+    publish(pipeline, True)
+    start(pipeline, environment=SOON)
+    pipeline.source.execute(LOADED)
+    pipeline.source.execute(ATTACH)
+    pipeline.wait_while_running(lambda: pipeline.target.value("select count(*) from item") == 1801, "the rows of the partition")
+    pipeline.source.execute("update item set v = 'new' where id % 7 = 0; delete from item where id % 100 = 0")
+    follows(pipeline)
+    pipeline.engine.stop()
+    pipeline.source.execute("create table item_3 (id int primary key, v text); insert into item_3 values (2000, 'old');"
+                            "alter table item attach partition item_3 for values from (2000) to (3000)")
+    pipeline.start(environment=SOON)
+    pipeline.wait_while_running(lambda: pipeline.target.value("select count(*) from item where id = 2000") == 1, "the row of the third partition")
+    follows(pipeline)

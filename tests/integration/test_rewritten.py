@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from support.server import VERSIONS
 from support.wait import wait_until
 
 RANDOM = "alter table t add column r double precision default random()"
@@ -22,11 +23,15 @@ KEEPING = {
 }
 
 
-@pytest.fixture
-def live(pipeline):
+def prepare(pipeline):
     pipeline.engine.configuration["copy"] = {"mode": "live", "chunk_bytes": "64kB"}
     pipeline.source.execute("create table t (id int primary key, n int); insert into t select g, g from generate_series(1, 3000) g;"
                             "create table mark (id serial primary key)")
+
+
+@pytest.fixture
+def live(pipeline):
+    prepare(pipeline)
     return pipeline
 
 
@@ -171,3 +176,24 @@ def test_without_copies_by_itself_it_is_told(live):
     assert result.returncode == 0, result.stderr
     wait_until(lambda: is_equal(live), "equal tables")
     finish(live)
+
+
+@pytest.mark.parametrize("version", [version if version in (14, 18) else pytest.param(version, marks=pytest.mark.long) for version in VERSIONS])
+def test_sources_of_other_versions(new_pipeline, shared_clusters, version):
+    live = new_pipeline(shared_clusters("source", version), shared_clusters("target", 15))
+    prepare(live)
+    start(live)
+    live.source.execute(RANDOM)
+    live.source.execute("update t set n = n + 1 where id % 10 = 0")
+    live.wait_while_running(lambda: copies(live) == 1, "the copy")
+    finish(live)
+    live.engine.stop()
+    live.source.execute(REWRITES["an expression"] + "; update t set n = -n where id % 5 = 0")
+    live.engine.catch_up()
+    start(live)
+    finish(live)
+    live.source.execute(KEEPING["vacuum full"])
+    live.source.execute("update t set n = 0 where id = 3")
+    before = copies(live)
+    finish(live)
+    assert copies(live) == before
