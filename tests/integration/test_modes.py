@@ -2,6 +2,8 @@
 """Modes of a table: a row for each change, marks of deleted rows, and a row for each version, each with what the source has, to the last change."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -173,6 +175,17 @@ def test_the_map_shows_modes(modes):
     types = {column["to"]: column["type"] for column in table["columns"]}
     assert types["_pgcdc_lsn"] == "pg_lsn" and types["_pgcdc_unchanged"] == "text[]"
     assert "mode append" in modes.engine.command("map").stdout
+
+
+def test_the_manual_lists_the_columns_that_tables_get(modes):
+    """Names, types and modes of the page, and the columns of the tables that pgcdc has made."""
+    page = (Path(__file__).parents[2] / "cdc/manual/mapping.md").read_text()
+    listed = re.findall(r"^\| `(_pgcdc_\w+)` \| `([\w\[\]]+)` \| ([\w, ]+) \|", page, re.M)
+    modes.engine.catch_up()
+    for mode, database in modes.of.items():
+        made = database.execute("select attname::text, case format_type(atttypid, null) when 'timestamp with time zone' then 'timestamptz' else format_type(atttypid, null) end"
+                                " from pg_attribute where attrelid = %s::regclass and attname like '\\_pgcdc\\_%%' order by 1", (f"kept.goods_{mode}",))
+        assert made == sorted((name, type_) for name, type_, where in listed if where == "all three" or mode in where.split(", ")), mode
 
 
 def test_check_prints_the_columns_that_a_table_lacks(modes):
