@@ -26,7 +26,7 @@ static bool has_unacknowledged(const struct session *session) {
     return ioctl(PQsocket(session->conn), SIOCOUTQ, &bytes) == 0 && bytes > 0;
 }
 
-/* The server sends meanwhile, so that what a call has read can only be estimated. */
+/* The server goes on sending, so what a call has read can only be estimated. */
 static size_t read_bytes(int before, int after) {
     return before - after > CALL_BYTES ? (size_t) (before - after) : CALL_BYTES;
 }
