@@ -405,6 +405,7 @@ static bool end_run(struct attempt *attempt, struct error *err) {
 static bool supervise(struct attempt *attempt, struct error *err) {
     while (!attempt_is_stopped(attempt)) {
         show_live_copy(attempt);
+        attempt_show_live(attempt, LIVE_STREAMING);
         attempt_serve(attempt);
         attempt_keep_published(attempt);
         attempt_save(attempt, false);

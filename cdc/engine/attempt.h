@@ -196,6 +196,17 @@ void attempt_count_stop(struct pipeline *pipeline);
 /* attempt_activity.c: writes NAME.activity when it is due and something changed, or now when at_once. */
 void attempt_note_activity(struct attempt *attempt, bool at_once);
 
+/* attempt_activity.c: as the file will have it, but for the rates. */
+void attempt_gather_activity(struct attempt *attempt, struct activity *activity);
+
+/*
+ * attempt_live.c: tells the other threads of the process; a few times a second when phase stays the same.
+ * Between attempts, and before the first one: error is why the last one failed.
+ */
+void attempt_show_live(struct attempt *attempt, enum live_phase phase);
+void pipeline_show_live(struct pipeline *pipeline, enum live_phase phase, const struct error *error);
+void pipeline_begin_live(struct pipeline *pipeline);
+
 /* Once a minute, logs a line for each sink that applied something or is late. */
 void attempt_report(struct attempt *attempt);
 

@@ -130,6 +130,22 @@ static struct wal_sample sample_of(struct attempt *attempt) {
     return attempt->watch.started ? watch_sample(&attempt->watch) : (struct wal_sample){0};
 }
 
+void attempt_gather_activity(struct attempt *attempt, struct activity *activity) {
+    struct pipeline *pipeline = attempt->pipeline;
+    const struct wal_sample sample = sample_of(attempt);
+    *activity = pipeline->activity.written;
+    activity->sink_count = attempt->runner_count;
+    activity->rows_copied = pipeline->result.rows_copied;
+    gather_copy(attempt, &activity->copy);
+    activity->left_out_count = 0;
+    for (size_t i = 0; i < attempt->runner_count; i++) {
+        gather_sink(attempt, i, &sample, &activity->sinks[i]);
+        gather_left_out(attempt->runners[i].sink->config, activity);
+        if (!activity->copy.runs)
+            activity->rows_copied += attempt_activity_get(&attempt->runners[i].copy.progress.rows);
+    }
+}
+
 void attempt_note_activity(struct attempt *attempt, bool at_once) {
     struct pipeline *pipeline = attempt->pipeline;
     struct activity_state *state = &pipeline->activity;
@@ -137,18 +153,8 @@ void attempt_note_activity(struct attempt *attempt, bool at_once) {
     if (!at_once && state->written_ms != 0 && now_ms - state->written_ms < WRITE_INTERVAL_MS)
         return;
     struct error err = {0};
-    struct activity activity = state->written;
-    const struct wal_sample sample = sample_of(attempt);
-    activity.sink_count = attempt->runner_count;
-    activity.rows_copied = pipeline->result.rows_copied;
-    gather_copy(attempt, &activity.copy);
-    activity.left_out_count = 0;
-    for (size_t i = 0; i < attempt->runner_count; i++) {
-        gather_sink(attempt, i, &sample, &activity.sinks[i]);
-        gather_left_out(attempt->runners[i].sink->config, &activity);
-        if (!activity.copy.runs)
-            activity.rows_copied += attempt_activity_get(&attempt->runners[i].copy.progress.rows);
-    }
+    struct activity activity;
+    attempt_gather_activity(attempt, &activity);
     attempt_activity_measure(state, &activity, now_ms);
     state->written_ms = now_ms;
     if (memcmp(&activity, &state->written, sizeof activity) == 0)

@@ -43,6 +43,8 @@ void attempt_show_copy(struct attempt *attempt) {
     progress_update(&attempt->progress, copies, attempt->runner_count, now_ms);
     progress_print(&attempt->progress, now_ms);
     attempt_note_activity(attempt, false);
+    if (attempt->pipeline->checkpoint.phase == CHECKPOINT_COPYING)
+        attempt_show_live(attempt, LIVE_COPYING);
 }
 
 /* Is the copy done in chunks while changes are applied? */

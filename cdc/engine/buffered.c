@@ -195,6 +195,7 @@ static void prepare_parts(struct buffered *buffered) {
         part->options.config = NULL; /* parts share the list of tables */
         part->options.stop = &buffered->stop;
         part->options.wanted_lsn = &buffered->wanted_lsn;
+        part->options.live = buffered->options->live != NULL ? &buffered->options->live[i] : NULL;
     }
     buffered->parts[0].options.until_caught_up = false;
     buffered->parts[0].options.until_lsn = 0;

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cdc/base/amount.h"
 
@@ -71,6 +72,48 @@ static bool post(struct ledger *ledger, enum ledger_side side, const struct rela
     return true;
 }
 
+static enum table_op op_of(enum change_kind kind) {
+    switch (kind) {
+    case CHANGE_UPDATE:
+        return TABLE_UPDATE;
+    case CHANGE_DELETE:
+        return TABLE_DELETE;
+    case CHANGE_TRUNCATE:
+        return TABLE_TRUNCATE;
+    case CHANGE_READ:
+        return TABLE_READ;
+    default:
+        return TABLE_INSERT;
+    }
+}
+
+/* The table of the last post. */
+static void note_untold(struct ledger *ledger, const struct change *changes, size_t count) {
+    struct ledger_table *table = ledger->last;
+    for (size_t i = 0; i < count; i++)
+        table->untold[op_of(changes[i].kind)]++;
+    if (table->is_untold)
+        return;
+    table->is_untold = true;
+    table->next_untold = ledger->untold;
+    ledger->untold = table;
+}
+
+void ledger_tell(struct ledger *ledger) {
+    struct ledger_table *table = ledger->untold;
+    for (; table != NULL; table = table->next_untold) {
+        if (table->told == NULL)
+            table->told =
+                table_counts_find(ledger->tells, table->oid, slice_of(table->schema), slice_of(table->name));
+        for (int op = 0; op < TABLE_OPS; op++)
+            if (table->untold[op] > 0)
+                table_count_add(table->told, (enum table_op) op, table->untold[op]);
+        memset(table->untold, 0, sizeof table->untold);
+        table->is_untold = false;
+    }
+    ledger->untold = NULL;
+}
+
 /* How many changes from here on are rows of the same relation. */
 static size_t run_length(const struct change *changes, size_t count) {
     size_t length = 1;
@@ -82,14 +125,20 @@ static size_t run_length(const struct change *changes, size_t count) {
 
 static bool post_all(struct ledger *ledger, enum ledger_side side, const struct change *changes, size_t count,
                      uint64_t sign, struct error *err) {
+    const bool tells = ledger->tells != NULL && side == LEDGER_WRITTEN;
     for (size_t i = 0; i < count;) {
         const struct change *change = &changes[i];
         const size_t length = change_is_row(change) ? run_length(change, count - i) : 1;
         if (change_is_row(change) && !post(ledger, side, change->relation, length * sign, err))
             return false;
-        for (uint32_t r = 0; change->kind == CHANGE_TRUNCATE && r < change->relation_count; r++)
+        if (change_is_row(change) && tells)
+            note_untold(ledger, change, length);
+        for (uint32_t r = 0; change->kind == CHANGE_TRUNCATE && r < change->relation_count; r++) {
             if (!post(ledger, side, change->relations[r], sign, err))
                 return false;
+            if (tells)
+                note_untold(ledger, change, 1);
+        }
         i += length;
     }
     return true;

@@ -15,6 +15,7 @@
 #include "cdc/base/arena.h"
 #include "cdc/base/error.h"
 #include "cdc/base/map.h"
+#include "cdc/engine/table_counts.h"
 #include "decoder/change.h"
 
 enum ledger_side {
@@ -32,6 +33,11 @@ struct ledger_table {
     const char *schema;
     const char *name;
     uint64_t counts[LEDGER_SIDES];
+    /* Of a ledger that tells: written since the last time that it was told. */
+    uint64_t untold[TABLE_OPS];
+    bool is_untold;
+    struct ledger_table *next_untold;
+    struct table_count *told;
 };
 
 struct ledger {
@@ -40,7 +46,9 @@ struct ledger {
     struct ledger_table **tables;
     size_t count, capacity;
     uint64_t totals[LEDGER_SIDES];
-    struct ledger_table *last; /* of the last change */
+    struct ledger_table *last;  /* of the last change */
+    struct table_counts *tells; /* what was written is told there; NULL: nowhere */
+    struct ledger_table *untold;
 };
 
 void ledger_init(struct ledger *ledger);
@@ -53,6 +61,9 @@ MUST_CHECK bool ledger_add(struct ledger *ledger, enum ledger_side side, const s
 /* Takes them away again. They were added before. */
 void ledger_subtract(struct ledger *ledger, enum ledger_side side, const struct change *changes,
                      size_t count);
+
+/* What was written is committed. */
+void ledger_tell(struct ledger *ledger);
 
 /* Between two batches. ERROR_DIFFERENT names a table that does not close. */
 MUST_CHECK bool ledger_check(const struct ledger *ledger, struct error *err);

@@ -134,6 +134,7 @@ static bool attempt_until_final(struct pipeline *pipeline, struct error *err) {
         }
         if (!pipeline->looks_for_cause)
             store_failure(pipeline, &error);
+        pipeline_show_live(pipeline, LIVE_RETRYING, &error);
         log_retry(pipeline, &error, pause_ms);
         pause_before_retry(pipeline, pause_ms);
         pause_ms = pause_ms * 2 < PAUSE_MAX_MS ? pause_ms * 2 : PAUSE_MAX_MS;
@@ -177,9 +178,11 @@ static bool run_locked(struct pipeline *pipeline, struct error *err) {
     pipeline->failure.attempts = 0;
     pipeline->activity.written = (struct activity){.pid = getpid(), .started_us = clock_unix_us()};
     attempt_recall_activity(pipeline);
+    pipeline_begin_live(pipeline);
     if (!control_open(&pipeline->control, config->state, config->name, &answer))
         log_line(LOG_LEVEL_WARNING, "this engine takes no requests while it runs: %s", answer.text);
     bool good = make_reader(pipeline, err) && make_sinks(pipeline, err) && attempt_until_final(pipeline, err);
+    pipeline_show_live(pipeline, LIVE_ENDED, NULL);
     control_close(&pipeline->control, config->state, config->name);
     return good;
 }

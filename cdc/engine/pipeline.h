@@ -15,6 +15,7 @@
 #include "cdc/base/lsn.h"
 #include "cdc/config/config.h"
 #include "cdc/engine/ledger.h"
+#include "cdc/engine/live.h"
 
 struct reader_ops;
 
@@ -33,6 +34,11 @@ struct pipeline_options {
     atomic_ullong *wanted_lsn;
     const struct reader_ops *reader_ops; /* NULL: the configuration's reader */
     const char *new_tables_of; /* a sink whose tables were made for its copy (sink_config.has_new_tables) */
+    /*
+     * Where it tells other threads what it does; NULL: nowhere. With a buffer, the first of an array: one for
+     * each part.
+     */
+    struct live *live;
     struct config *config; /* the configuration itself: its source.tables may be read again; NULL: never */
 };
 

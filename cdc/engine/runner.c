@@ -195,7 +195,10 @@ static bool take_next(struct runner *runner, struct error *err) {
     if (batch == NULL)
         return meet_barrier(runner, false, err) && use_pause(runner, err) && runner_watch_copy(runner, err);
     int64_t since_us = clock_now_us();
+    atomic_store_explicit(&runner->metrics->is_busy, true, memory_order_relaxed);
     bool taken = take_batch(runner, batch, err);
+    atomic_store_explicit(&runner->metrics->is_open, runner->group.open, memory_order_relaxed);
+    atomic_store_explicit(&runner->metrics->is_busy, false, memory_order_relaxed);
     int64_t took_us = clock_now_us() - since_us;
     runner->stream_us += took_us;
     if (!taken) {
@@ -282,6 +285,8 @@ static bool obey_run(struct runner *runner, struct error *err) {
     runner->written = run->position;
     runner->committed = run->store ? (struct position){0} : run->position;
     runner->group.open = run->store;
+    atomic_store_explicit(&runner->metrics->written_lsn, runner->written.end_lsn, memory_order_relaxed);
+    atomic_store_explicit(&runner->metrics->visible_lsn, runner->committed.end_lsn, memory_order_relaxed);
     runner->skip = run->skip;
     if (run->next_xid != 0 && !applied_xids_init(&runner->barrier.applied, run->next_xid))
         return error_no_memory(err);
@@ -349,6 +354,7 @@ bool runner_start(struct runner *runner, struct sink *sink, struct sink_metrics 
     pthread_mutex_init(&runner->lock, NULL);
     pthread_cond_init(&runner->ordered, NULL);
     ledger_init(&runner->ledger);
+    runner->ledger.tells = metrics->tables;
     queue_init(&runner->queue, wake_fd);
     barrier_init(&runner->barrier, event_fd);
     int failure = pthread_create(&runner->thread, NULL, runner_main, runner);

@@ -34,8 +34,13 @@ static void note_group(struct runner *runner) {
     atomic_fetch_add_explicit(&metrics->transactions, runner->group.transactions, memory_order_relaxed);
     atomic_fetch_add_explicit(&metrics->changes, runner->group.changes, memory_order_relaxed);
     atomic_fetch_add_explicit(&metrics->left_out, runner->group.left_out, memory_order_relaxed);
-    if (runner->group.commit_time_us != 0)
+    if (runner->group.commit_time_us != 0) {
         atomic_store_explicit(&metrics->commit_time_us, runner->group.commit_time_us, memory_order_relaxed);
+        latency_note(&metrics->since_commit, clock_postgres_us() - runner->group.commit_time_us);
+        latency_note(&metrics->since_write, (clock_now_ms() - runner->group.since_ms) * 1000);
+    }
+    if (metrics->tables != NULL)
+        ledger_tell(&runner->ledger);
     runner->group = (struct group_state){0};
 }
 
@@ -80,6 +85,7 @@ bool runner_commit(struct runner *runner, enum commit_wait wait, struct error *e
     if (runner->filter != NULL)
         chunk_filter_forget_note(runner->filter);
     runner->committed = runner->written;
+    atomic_store_explicit(&runner->metrics->visible_lsn, runner->committed.end_lsn, memory_order_relaxed);
     log_news(runner);
     if (is_durable)
         note_durable(runner, &runner->written);
@@ -171,6 +177,14 @@ static struct position reached_by(const struct runner *runner, const struct chan
     return position;
 }
 
+/* This thread is the only writer. */
+static void runner_note_write(struct runner *runner, lsn_t written_lsn) {
+    struct sink_metrics *metrics = runner->metrics;
+    const unsigned long long writes = atomic_load_explicit(&metrics->writes, memory_order_relaxed);
+    atomic_store_explicit(&metrics->writes, writes + 1, memory_order_relaxed);
+    atomic_store_explicit(&metrics->written_lsn, written_lsn, memory_order_relaxed);
+}
+
 /*
  * present: the sink already has that many leading changes and is only told of them. ending: the group ends
  * with this batch, after this span; or NULL.
@@ -190,6 +204,7 @@ static bool write_span(struct runner *runner, struct sink_span span, const struc
     if (!runner->sink->ops->write(runner->sink, &span, err) ||
         !ledger_add(&runner->ledger, LEDGER_WRITTEN, changes, count, err))
         return false;
+    runner_note_write(runner, reached.end_lsn);
     if (count == 0)
         return true;
     count_span(runner, changes, count);

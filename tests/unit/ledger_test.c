@@ -94,3 +94,23 @@ Test(ledger, what_was_sent_must_come_in) {
     cr_assert(ledger_check_against(&ledger, &sent, &err));
     ledger_release(&sent);
 }
+
+/* What was written is told once it is committed, and only then. */
+Test(ledger, tells_what_was_written_by_operation) {
+    static struct table_counts counts;
+    ledger.tells = &counts;
+    add(LEDGER_IN, 0, COUNT);
+    add(LEDGER_WRITTEN, 0, COUNT);
+    cr_assert_eq(atomic_load(&counts.count), 0);
+    ledger_tell(&ledger);
+    ledger_tell(&ledger);
+    struct table_count *a = table_counts_find(&counts, 1, A.schema, A.name);
+    struct table_count *b = table_counts_find(&counts, 2, B.schema, B.name);
+    cr_assert_str_eq(a->name, "s.a");
+    cr_assert_eq(atomic_load(&a->counts[TABLE_INSERT]), 1);
+    cr_assert_eq(atomic_load(&a->counts[TABLE_UPDATE]), 1);
+    cr_assert_eq(atomic_load(&a->counts[TABLE_TRUNCATE]), 1);
+    cr_assert_eq(atomic_load(&b->counts[TABLE_DELETE]), 1);
+    cr_assert_eq(atomic_load(&b->counts[TABLE_TRUNCATE]), 1);
+    cr_assert_eq(atomic_load(&b->counts[TABLE_INSERT]), 0);
+}

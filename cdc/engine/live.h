@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * live.h - what an engine knows about itself, for other threads of its process.
+ *
+ * The supervisor writes it a few times a second, from the same counts that NAME.activity and the log come
+ * from; a reader gets a copy. So no reader, however slow, touches a thread that carries changes. It belongs
+ * to the caller of pipeline_run and outlives the pipeline. It contains no row's value, and no secret: an
+ * error contains none.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cdc/copy/progress.h"
+#include "cdc/engine/activity.h"
+#include "cdc/engine/failure.h"
+#include "cdc/engine/latency.h"
+#include "cdc/engine/table_counts.h"
+
+enum { LIVE_KINDS_MAX = 16, LIVE_KIND_MAX = 8 };
+
+enum live_phase {
+    LIVE_STARTING,  /* an attempt opens source and sinks */
+    LIVE_COPYING,   /* the initial copy runs, and the stream begins after it */
+    LIVE_STREAMING, /* also while a copy in chunks goes on */
+    LIVE_RETRYING,  /* the last attempt failed, and the next one has not reached the stream yet */
+    LIVE_ENDED,
+};
+
+struct live_sink {
+    lsn_t written_lsn, visible_lsn, durable_lsn;
+    bool is_busy;     /* it works on a batch, or something that is visible is not durable yet */
+    bool is_open;     /* the rest of a transaction, or of a group, has not arrived yet */
+    bool is_copying;  /* in chunks */
+    uint64_t moves;   /* rises whenever it has taken something; what it means is nothing to rely on */
+    int64_t moved_ms; /* clock_now_ms() when moves was last seen to rise, or when it was last idle */
+    uint64_t rows_copied;
+    struct latency_view since_commit, since_write;
+};
+
+/* Attempts that failed, by the server's code, or "other". */
+struct live_retries {
+    char kind[LIVE_KIND_MAX];
+    uint64_t count;
+};
+
+struct live_facts {
+    bool exists; /* a pipeline has begun */
+    enum live_phase phase;
+    int64_t phase_ms;   /* clock_now_ms() when it began */
+    int64_t turned_ms;  /* when the supervisor last looked at its threads */
+    lsn_t received_lsn; /* the last position that the reader's peer named; 0: none */
+    lsn_t saved_lsn;    /* on disk, of every sink: what the slot may be told */
+    struct activity activity;
+    bool copy_runs;
+    struct progress_total copy;
+    struct failure failure;
+    size_t retry_count;
+    struct live_retries retries[LIVE_KINDS_MAX];
+    size_t sink_count;
+    struct live_sink sinks[CHECKPOINT_SINKS_MAX];
+};
+
+struct live {
+    pthread_mutex_t lock; /* guards facts */
+    struct live_facts facts;
+    struct table_counts *tables; /* one for each sink */
+};
+
+/* False: no memory. live_release accepts what is zeroed. */
+MUST_CHECK bool live_init(struct live *live, size_t sink_count, struct error *err);
+void live_release(struct live *live);
+
+/* Any thread. */
+void live_read(struct live *live, struct live_facts *ret_facts);
+
+const char *live_phase_name(enum live_phase phase);
