@@ -87,6 +87,7 @@ static void print_configuration(void) {
     print_options("cutover.", CUTOVER_OPTIONS);
     print_options("migrate.", MIGRATE_OPTIONS);
     print_options("buffer.", BUFFER_OPTIONS);
+    print_options("http.", HTTP_OPTIONS);
     print_options("sinks[].", SINK_OPTIONS);
     print_options("mapping[].", MAPPING_OPTIONS);
     print_options("ddl[].", DDL_OPTIONS);
@@ -184,6 +185,7 @@ static void print_markdown(void) {
     print_rows("cutover.", CUTOVER_OPTIONS);
     print_rows("migrate.", MIGRATE_OPTIONS);
     print_rows("buffer.", BUFFER_OPTIONS);
+    print_rows("http.", HTTP_OPTIONS);
     print_rows("sinks[].", SINK_OPTIONS);
     print_rows("mapping[].", MAPPING_OPTIONS);
     print_rows("ddl[].", DDL_OPTIONS);

@@ -208,6 +208,7 @@ void manual_page_print_config(void) {
     put_keys("cutover.", CUTOVER_OPTIONS);
     put_keys("migrate.", MIGRATE_OPTIONS);
     put_keys("buffer.", BUFFER_OPTIONS);
+    put_keys("http.", HTTP_OPTIONS);
     put_keys("sinks[].", SINK_OPTIONS);
     put_keys("mapping[].", MAPPING_OPTIONS);
     put_keys("ddl[].", DDL_OPTIONS);

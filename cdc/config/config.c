@@ -42,6 +42,7 @@ const struct option_spec PIPELINE_OPTIONS[] = {
      "as `plan` prints it, with or without its quotes; `*` is every object; a code alone is a warning about "
      "no object",
      OPTION_LIST, "none"},
+    {"http", false, "the section of metrics and health over HTTP", OPTION_SECTION, NULL},
     {"buffer", false, "the section of an archive between the slot and the sinks", OPTION_SECTION, NULL},
     {"state", true, "directory of the checkpoint, the lock and the last error", OPTION_PATH, NULL},
     {"sinks", true, "the list of sinks, one or more", OPTION_SECTIONS, NULL},
@@ -144,7 +145,8 @@ static bool read_sections(struct config_file *file, struct config *config, struc
            config_read_cutover(&root, &config->cutover, err) && read_accepted(&root, config, err) &&
            section_path(&root, "state", &config->state, err) && config_read_sinks(&root, config, err) &&
            config_read_ddl(&root, config, err) && config_read_mapping(&root, config, err) &&
-           config_read_buffer(&root, config, err) && config_read_migrate(&root, config, err);
+           config_read_buffer(&root, config, err) && config_read_migrate(&root, config, err) &&
+           config_read_http(&root, config, err);
 }
 
 static bool read_text(struct slice text, struct arena *arena, struct config *config, struct error *err) {

@@ -103,6 +103,14 @@ struct migrate_config {
     bool makes_roles;
 };
 
+/* Metrics and health over HTTP, while `run` runs. */
+struct http_config {
+    const char *listen; /* as the file has it; NULL: nothing is served */
+    const char *host;   /* a numeric address, IPv6 when it has a colon */
+    uint16_t port;
+    int64_t stalled_ms; /* of a sink that takes nothing while changes wait */
+};
+
 struct config_sink {
     const struct sink_ops *ops;
     struct sink_config sink;
@@ -130,6 +138,7 @@ struct config {
     size_t sink_count;             /* at least 1 */
     const struct mapping *mapping; /* of all sinks; NULL: none was read */
     struct buffer_config buffer;
+    struct http_config http;
     /*
      * With a buffer, the pipelines that it consists of. The first fills the buffer from the slot, and has the
      * state directory of the file. The others feed one sink each, in the order of the sinks, and have
@@ -141,7 +150,7 @@ struct config {
 
 /*
  * The keys of the file, of source, of copy, of verify, of sequences, of schema, of cutover, of migrate, of
- * buffer and of every sink; each type of sink has further keys.
+ * buffer, of http and of every sink; each type of sink has further keys.
  */
 extern const struct option_spec PIPELINE_OPTIONS[];
 extern const struct option_spec SOURCE_OPTIONS[];
@@ -152,6 +161,7 @@ extern const struct option_spec SCHEMA_OPTIONS[];
 extern const struct option_spec CUTOVER_OPTIONS[];
 extern const struct option_spec MIGRATE_OPTIONS[];
 extern const struct option_spec BUFFER_OPTIONS[];
+extern const struct option_spec HTTP_OPTIONS[];
 extern const struct option_spec SINK_OPTIONS[];
 extern const struct option_spec MAPPING_OPTIONS[];
 extern const struct option_spec DDL_OPTIONS[];

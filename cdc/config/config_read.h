@@ -57,6 +57,9 @@ MUST_CHECK bool config_read_match(const struct section *section, const struct co
 /* config_ddl.c: after the sinks, and before a mapping is put before them. */
 MUST_CHECK bool config_read_ddl(const struct section *root, struct config *config, struct error *err);
 
+/* config_http.c: after migrate. */
+MUST_CHECK bool config_read_http(const struct section *root, struct config *config, struct error *err);
+
 /* config_buffer.c: after everything else. */
 MUST_CHECK bool config_read_buffer(const struct section *root, struct config *config, struct error *err);
 

@@ -5,6 +5,7 @@
 #include "cdc/run/run.h"
 
 #include "cdc/engine/buffered.h"
+#include "cdc/http/http.h"
 #include "cdc/sequences/sequences_follower.h"
 #include "cdc/verify/verify_continuous.h"
 
@@ -15,16 +16,30 @@ static bool run_pipeline(const struct config *config, const struct pipeline_opti
                                   : pipeline_run(config, options, ret_result, err);
 }
 
-bool run_all(const struct config *config, const struct pipeline_options *options,
-             struct pipeline_result *ret_result, const struct config **ret_failed, struct error *err) {
+/* The pipeline, and what works beside it with sessions of its own. */
+static bool run_beside(const struct config *config, const struct pipeline_options *options,
+                       struct pipeline_result *ret_result, const struct config **ret_failed,
+                       struct error *err) {
     struct verify_continuous verifying;
     struct sequences_follower sequences;
-    *ret_failed = config;
     if (!verify_continuous_start(&verifying, config, err))
         return false;
     const bool done = sequences_follower_start(&sequences, config, err) &&
                       run_pipeline(config, options, ret_result, ret_failed, err);
     sequences_follower_end(&sequences);
     verify_continuous_end(&verifying);
+    return done;
+}
+
+bool run_all(const struct config *config, const struct pipeline_options *options,
+             struct pipeline_result *ret_result, const struct config **ret_failed, struct error *err) {
+    struct http *http;
+    struct pipeline_options told = *options;
+    *ret_failed = config;
+    if (!http_start(config, &http, err))
+        return false;
+    told.live = http != NULL ? http->lives : NULL;
+    const bool done = run_beside(config, &told, ret_result, ret_failed, err);
+    http_end(http);
     return done;
 }

@@ -228,12 +228,17 @@ static const struct bad BAD[] = {
      "origin, decoding_work_mem, streaming, pushdown"},
     {HEAD "sink: []\n" TAIL,
      "shop.yaml:4: sink: unknown key; did you mean sinks? the file takes name, source, copy, verify, "
-     "sequences, schema, cutover, migrate, accept, buffer, state, sinks, mapping, ddl"},
+     "sequences, schema, cutover, migrate, accept, http, buffer, state, sinks, mapping, ddl"},
     {HEAD TAIL "    brokres: x\n", "shop.yaml:9: sinks[0].brokres: unknown key; a sink of type postgres "
                                    "takes name, type, dsn, password_file"},
     {HEAD TAIL "    password_fiel: x\n", "shop.yaml:9: sinks[0].password_fiel: unknown key; did you mean "
                                          "password_file? a sink of type postgres takes name, "
                                          "type, dsn, password_file"},
+    {HEAD "http: {}\n" TAIL, "shop.yaml:4: http.listen: this key is required and missing"},
+    {HEAD "http: {listen: 'localhost:9187'}\n" TAIL,
+     "shop.yaml:4: http.listen: expected a numeric address and a port: 127.0.0.1:9187 or [::1]:9187"},
+    {HEAD "http: {listen: '127.0.0.1:9187', stalled_after: 10ms}\n" TAIL,
+     "shop.yaml:4: http.stalled_after: expected a duration of at least 1s: 10s"},
     {HEAD "cutover: {fence: wall}\n" TAIL,
      "shop.yaml:4: cutover.fence: expected locks, read_only or external"},
     {HEAD "cutover: {outage_max: long}\n" TAIL, "shop.yaml:4: cutover.outage_max: expected a duration: 60s"},

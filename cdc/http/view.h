@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * view.h - everything that is known at one moment; metrics and health are made from it and from nothing else.
+ */
+#pragma once
+
+#include "cdc/http/probe.h"
+
+struct view {
+    const struct config *config;
+    int64_t now_ms;  /* clock_now_ms() */
+    int64_t unix_us; /* clock_unix_us() */
+    struct live *lives;
+    struct live_facts *parts; /* one for each part; see lag.h */
+    size_t part_count;
+    struct source_probe_facts source;
+    struct sink_probe_facts *sinks; /* one for each sink of the configuration */
+    bool has_started;               /* /startupz has said yes */
+};
+
+/* Its memory is allocated once, for all requests. False: none. view_release accepts what is zeroed. */
+MUST_CHECK bool view_init(struct view *view, const struct config *config, struct live *lives,
+                          size_t live_count, struct error *err);
+void view_release(struct view *view);
+
+void view_take(struct view *view, struct probes *probes);
+
+/* The end of the source's WAL as it is known best; 0: not known. */
+lsn_t view_end_lsn(const struct view *view);
+
+/* Has the sink everything that the source is known to have? */
+bool view_is_caught_up(const struct view *view, size_t sink);
+
+uint64_t view_lag_bytes(const struct view *view, size_t sink);
+
+/* An upper bound: the sink has everything that was committed so long ago. -1: not known. */
+int64_t view_lag_ms(const struct view *view, size_t sink);
