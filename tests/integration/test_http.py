@@ -128,6 +128,18 @@ def test_the_stages_are_in_order(pipeline, served):
     assert stages["durable"] <= position
 
 
+def test_rows_left_out_and_tables_proven_equal_are_shown(pipeline, served):
+    pipeline.engine.configuration["mapping"] = [{"match": "public.t", "where": "id < 1000"}]
+    start_with_a_table(pipeline)
+    pipeline.engine.stop()
+    pipeline.engine.configuration["verify"] = {"continuous": "50MB/s"}
+    pipeline.start()
+    pipeline.source.execute("insert into t values (500, 'y'), (1000, 'y'), (1001, 'y')")
+    served.wait_value("pgcdc_filtered_total", lambda value: value == 2, sink=SINK, rule="public.t", table="public.t")
+    served.wait_value("pgcdc_verified_age_seconds", lambda value: 0 <= value < 600, sink=SINK, table="public.t")
+    assert served.value("pgcdc_verified_different", sink=SINK, table="public.t") == 0
+
+
 def test_a_prometheus_scrapes_it(pipeline, served, tmp_path):
     start_with_a_table(pipeline)
     with Prometheus(tmp_path, served.port) as prometheus:
