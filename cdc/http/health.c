@@ -12,7 +12,6 @@
 
 enum {
     TURN_MAX_MS = 60000, /* the supervisor turns ten times a second, unless a disk or a bug holds it */
-    QUIET_MS = 60000,    /* of a source whose WAL grows: twice the usual interval of its server's messages */
 };
 
 #define LEFT_MIN_PART 4 /* a slot in danger has less than this part of what it retains left */
